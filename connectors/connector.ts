@@ -1,0 +1,107 @@
+import type { Readable } from 'node:stream';
+import type { StreamItem } from '../src/core/change.ts';
+import type { Lsn } from '../src/core/lsn.ts';
+import type { TableRef } from '../src/core/names.ts';
+
+/** Which history a position belongs to: positions of different identities cannot be compared. */
+export interface TargetIdentity {
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly database: string;
+}
+
+/** Whether one table can feed a cache without harm to its owner. */
+export type Publishable =
+  | {
+      readonly kind: 'yes';
+      readonly table: TableRef;
+      /** The replica identity's columns: they name a row in every update and delete, and are not null. */
+      readonly key: readonly string[];
+      /** Columns the stream carries (stored generated ones are missing before Postgres 18). */
+      readonly columns: readonly string[];
+      readonly rowsEstimated: number;
+    }
+  | {
+      readonly kind: 'no';
+      readonly table: TableRef;
+      readonly reason: string;
+      /** SQL an administrator could run to make it publishable; null when there is none. */
+      readonly fix: string | null;
+    };
+
+/** The target's view of our slot. */
+export type SlotHealth =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'lost'; readonly reason: string }
+  | {
+      readonly kind: 'usable';
+      readonly confirmed: Lsn;
+      readonly retainedWalBytes: number;
+      readonly activePid: number | null;
+    };
+
+/** A consistent read of target tables, exact at one position: a row is in it exactly when its commit's end <= `at`. */
+export interface Snapshot {
+  readonly at: Lsn;
+  /** The table's rows in COPY text format, the named columns in the given order. Several may be open at once. */
+  copy(table: TableRef, columns: readonly string[]): Promise<Readable>;
+  close(): Promise<void>;
+}
+
+/** An open stream of changes. Reading it is what pulls: nothing is buffered beyond a few socket reads. */
+export interface ChangeStream {
+  /**
+   * Yields lists of items in commit order; ends only by throwing a ConnectorError, or cleanly on abort.
+   * A list may end in the middle of a transaction.
+   */
+  readonly items: AsyncIterable<readonly StreamItem[]>;
+  /** Tells the target that everything up to this commit end is durable here. Never call it before it is. */
+  acknowledge(upTo: Lsn): void;
+  /** Asks the target to say how far it has sent; the answer arrives as a `progress` item. */
+  requestProgress(): void;
+}
+
+/** What a target offers a feed: a stream of its transactions, a snapshot, an acknowledgement. */
+export interface Connector {
+  readonly kind: 'postgres' | 'kafka';
+  /** Identity and fitness of the target; throws a ConnectorError that says what an administrator must change. */
+  identify(): Promise<TargetIdentity>;
+  /** Checks tables one by one, without changing anything. */
+  check(tables: readonly TableRef[]): Promise<readonly Publishable[]>;
+  /** Makes the publication hold exactly these tables; waits for no lock longer than a few seconds. */
+  publish(tables: readonly TableRef[]): Promise<void>;
+  /** Creates our slot and returns the position it starts at; drops one of the same name first. */
+  createSlot(): Promise<Lsn>;
+  slotHealth(): Promise<SlotHealth>;
+  /** Drops our slot and publication; ending a walsender that still holds the slot. */
+  drop(): Promise<void>;
+  /** The newest position written on the target (its insert position). */
+  position(): Promise<Lsn>;
+  /** Commits a tiny transaction on the target so that its log is flushed past the current position. */
+  forceFlush(): Promise<void>;
+  open(after: Lsn, signal: AbortSignal): Promise<ChangeStream>;
+  snapshot(signal: AbortSignal): Promise<Snapshot>;
+  /** The name of our slot, for status texts. */
+  readonly slot: string;
+  close(): Promise<void>;
+}
+
+/** What a feed should do about a connector's failure. */
+export type ConnectorFailure =
+  /** Passing: network, restart, slot still active; retry with back-off. */
+  | 'retry'
+  /** The slot is gone or invalidated: everything must be copied again. */
+  | 'slot-lost'
+  /** The target cannot feed us until somebody changes it (wal_level, rights). */
+  | 'unfit';
+
+/** A failure of the target or of the way to it, classed where it is understood. */
+export class ConnectorError extends Error {
+  readonly failure: ConnectorFailure;
+
+  constructor(failure: ConnectorFailure, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'ConnectorError';
+    this.failure = failure;
+  }
+}

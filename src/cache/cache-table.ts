@@ -1,0 +1,50 @@
+import type { Lsn } from '../core/lsn.ts';
+import type { SourceName, TableRef } from '../core/names.ts';
+import type { SourceTime } from '../core/watermark.ts';
+
+/** How far one cache table is. Only `ready` tables are read; a physical table that was ready is never refilled, it is replaced. */
+export type TableState =
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'copying' }
+  | { readonly kind: 'catching-up' }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+/** One target table's copy in the source database. */
+export interface CacheTable {
+  readonly target: SourceName;
+  readonly table: TableRef;
+  /** The physical table's name inside schema `nearjoin`; a new one for every generation of the copy. */
+  readonly relation: string;
+  /** Column names it holds, in order: the target's names. `type` is pasted into SQL (the source's type, perhaps text). */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly state: TableState;
+  readonly rowsCopied: number;
+  readonly rowsEstimated: number | null;
+}
+
+export type FeedState = 'starting' | 'streaming' | 'paused' | 'retrying' | 'failed';
+
+/** What a source database says of one feed. */
+export interface FeedStatus {
+  readonly target: SourceName;
+  readonly connector: 'postgres' | 'kafka';
+  readonly state: FeedState;
+  readonly reason: string | null;
+  readonly slot: string | null;
+  readonly lastError: string | null;
+  /** Null while the cache is unusable: never copied, slot lost, or history forked. */
+  readonly position: Lsn | null;
+  readonly freshAsOf: SourceTime | null;
+  readonly targetPosition: Lsn | null;
+  readonly retainedWalBytes: number | null;
+  readonly transactionsApplied: number;
+  readonly changesApplied: number;
+  readonly tables: readonly CacheTable[];
+}
+
+/** Everything schema `nearjoin` of one source database says, read in one snapshot with that database's time. */
+export interface CacheStatus {
+  readonly now: SourceTime;
+  readonly feeds: ReadonlyMap<SourceName, FeedStatus>;
+}

@@ -1,0 +1,156 @@
+import type { JsonObject } from '../core/json-text.ts';
+import type { RoleName, SourceName, TableRef } from '../core/names.ts';
+
+/** How a value of a type is written into JSON and compared; what a planner must know of a Postgres type. */
+export interface ColumnType {
+  readonly oid: number;
+  /** Name without schema, e.g. `int4`, `text`, `_text`, `mood`. */
+  readonly name: string;
+  readonly schema: string;
+  /** Safe to paste into SQL, type modifier included: `integer`, `numeric(10,2)`, `"My Schema".mood`. */
+  readonly sql: string;
+  readonly kind: 'base' | 'enum' | 'domain' | 'composite' | 'range' | 'array' | 'pseudo';
+  /** pg_type.typcategory: N numeric, S string, D date/time, B boolean, A array, U user … */
+  readonly category: string;
+  /** Array types: the element. Domains: the base type. */
+  readonly element: ColumnType | null;
+  /** The GraphQL scalar's name in Hasura's scheme: `Int`, `String`, `timestamptz` … (an array's is its element's). */
+  readonly scalar: string;
+}
+
+/** A column of a tracked table. */
+export interface Column {
+  readonly name: string;
+  /** Its name in GraphQL: custom or the same. */
+  readonly field: string;
+  readonly type: ColumnType;
+  readonly notNull: boolean;
+  readonly generated: boolean;
+  /** The GraphQL description: metadata comment, else the column's own, else null. */
+  readonly description: string | null;
+  /** Foreign key into an enum table: the name of that table's GraphQL enum. */
+  readonly enumTable: TableRef | null;
+}
+
+/** One pair of a relationship's condition: `left = right`. */
+export interface JoinPair {
+  readonly left: Column;
+  readonly right: Column;
+}
+
+/** What to do when a cache is not fresh enough. */
+export type Fallback = 'live' | 'wait' | 'stale' | 'error';
+
+/** nearjoin's options of a remote relationship, defaults filled in. */
+export interface RemoteOptions {
+  readonly cache: boolean;
+  /** Null means the server's default bound. */
+  readonly maxStalenessMs: number | null;
+  /** Null means the server's default fallback. */
+  readonly fallback: Fallback | null;
+  readonly onTargetDown: 'error' | 'stale';
+  readonly follow: 'none' | 'object' | 'all';
+}
+
+/** A relationship of a tracked table, to a table of the same source or of another. */
+export interface Relationship {
+  readonly name: string;
+  readonly kind: 'object' | 'array';
+  readonly source: SourceName;
+  readonly table: TableRef;
+  readonly on: readonly JoinPair[];
+  /** At most one right row can match: the mapped right columns contain a unique key. */
+  readonly unique: boolean;
+  /** Every left row has a match by a foreign key with not-null columns. */
+  readonly total: boolean;
+  readonly description: string | null;
+  /** Set for `to_source` relationships, also when both sides are in one source. */
+  readonly remote: RemoteOptions | null;
+}
+
+export interface SelectPermission {
+  /** Postgres column names. */
+  readonly columns: ReadonlySet<string>;
+  /** The row rule as written in metadata; checked when the catalog was resolved. */
+  readonly filter: JsonObject;
+  readonly limit: number | null;
+  readonly allowAggregations: boolean;
+  /** Null means all of them. */
+  readonly queryRootFields: ReadonlySet<'select' | 'select_by_pk' | 'select_aggregate'> | null;
+}
+
+/** A name and its description where metadata may change both. */
+export interface RootName {
+  readonly name: string;
+  readonly description: string | null;
+}
+
+export interface Table {
+  readonly source: SourceName;
+  readonly ref: TableRef;
+  readonly kind: 'table' | 'view' | 'materialized-view' | 'foreign-table' | 'partitioned-table';
+  /** Type name in GraphQL, source customization applied: `user`, `tpref_user_tsuff`. */
+  readonly typeName: string;
+  /** `typeName` with the given ending inside the source's prefix and suffix: `tpref_user_bool_exp_tsuff`. */
+  readonly derivedType: (ending: string) => string;
+  readonly description: string | null;
+  readonly root: { readonly select: RootName; readonly selectByPk: RootName; readonly selectAggregate: RootName };
+  readonly columns: readonly Column[];
+  readonly columnByField: ReadonlyMap<string, Column>;
+  readonly columnByName: ReadonlyMap<string, Column>;
+  /** Empty when there is none. */
+  readonly primaryKey: readonly Column[];
+  /** Sets of column names that are unique, primary key included. */
+  readonly uniqueKeys: readonly (readonly string[])[];
+  readonly relationships: ReadonlyMap<string, Relationship>;
+  readonly permissions: ReadonlyMap<RoleName, SelectPermission>;
+  /** Values, when metadata says this table is an enum. */
+  readonly enumValues: readonly { readonly value: string; readonly description: string | null }[] | null;
+}
+
+export interface Source {
+  readonly name: SourceName;
+  /** Root fields go under this field when set; its type is `namespaceType`. */
+  readonly namespace: string | null;
+  readonly namespaceType: string | null;
+  readonly tables: ReadonlyMap<string, Table>;
+  /** Null while the database answers; else why it does not. Its tables are then missing from the catalog. */
+  readonly unavailable: string | null;
+}
+
+/** Something in the metadata that does not hold; the rest works without it. Hasura's shape. */
+export interface InconsistentObject {
+  readonly type: string;
+  readonly name: string;
+  readonly reason: string;
+  readonly definition: unknown;
+}
+
+/** A target table that a source database wants to hold a copy of. */
+export interface Desired {
+  /** The database that holds the copy. */
+  readonly source: SourceName;
+  readonly target: SourceName;
+  readonly table: Table;
+  /** Sets of column names reads will look rows up by; each gets an index. */
+  readonly lookups: readonly (readonly string[])[];
+}
+
+/** Everything metadata and the databases' own catalogs say together; frozen, replaced as a whole. */
+export interface Catalog {
+  readonly resourceVersion: number;
+  /** Grows with every rebuild, also when only a database changed; part of every plan's cache key. */
+  readonly generation: number;
+  readonly sources: ReadonlyMap<SourceName, Source>;
+  /** Every role named anywhere, `admin` not among them. */
+  readonly roles: ReadonlySet<RoleName>;
+  readonly inheritedRoles: ReadonlyMap<RoleName, readonly RoleName[]>;
+  readonly introspectionDisabledFor: ReadonlySet<RoleName>;
+  readonly inconsistent: readonly InconsistentObject[];
+  readonly desired: readonly Desired[];
+}
+
+/** Finds a tracked table; undefined when it is unknown, untracked or its source is down. */
+export function findTable(catalog: Catalog, source: SourceName, table: TableRef): Table | undefined {
+  return catalog.sources.get(source)?.tables.get(JSON.stringify([table.schema, table.name]));
+}

@@ -1,0 +1,26 @@
+/** Hasura's name of a database in the metadata. */
+export type SourceName = string;
+
+/** A role of the metadata; `admin` sees everything. */
+export type RoleName = string;
+
+/** A table or view by its real Postgres names. */
+export interface TableRef {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** A text that is equal exactly when two table references are; for map keys, never for SQL. */
+export function tableKey(table: TableRef): string {
+  return JSON.stringify([table.schema, table.name]);
+}
+
+/** Whether two references name the same table. */
+export function sameTable(a: TableRef, b: TableRef): boolean {
+  return a.schema === b.schema && a.name === b.name;
+}
+
+/** How Hasura prints a table in messages and root fields: bare in schema public, dotted elsewhere. */
+export function printTable(table: TableRef): string {
+  return table.schema === 'public' ? table.name : `${table.schema}.${table.name}`;
+}

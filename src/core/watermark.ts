@@ -1,0 +1,26 @@
+import type { Lsn } from './lsn.ts';
+
+/**
+ * Microseconds since 1970 on the source database's clock; the only clock freshness is measured on.
+ * Fits a double exactly until the year 2255.
+ */
+export type SourceTime = number;
+
+/** How far a feed is applied, read in one snapshot with the rows it labels. */
+export interface Watermark {
+  /** Every transaction of the target whose commit ends at or before this is in the cache, whole. */
+  readonly position: Lsn;
+  /** The cache holds everything the target had committed before this time. */
+  readonly freshAsOf: SourceTime;
+}
+
+/** A finished freshness probe: once a cache has applied `position`, it is fresh as of `freshAsOf`. */
+export interface Probe {
+  readonly freshAsOf: SourceTime;
+  readonly position: Lsn;
+}
+
+/** Age of a watermark in whole milliseconds, never negative. */
+export function stalenessMs(now: SourceTime, freshAsOf: SourceTime): number {
+  return Math.max(0, Math.ceil((now - freshAsOf) / 1000));
+}

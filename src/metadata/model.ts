@@ -1,0 +1,161 @@
+import { z } from 'zod';
+
+/** A table named as in Hasura: a bare string means schema public. */
+export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown> = z.union([
+  z.string().min(1).transform((name) => ({ schema: 'public', name })),
+  z.object({ schema: z.string().min(1).default('public'), name: z.string().min(1) }),
+]);
+
+/** nearjoin's own options of one remote relationship; absent members mean the defaults. */
+export const cacheOptions = z.strictObject({
+  cache: z.boolean().optional(),
+  max_staleness_ms: z.int().nonnegative().optional(),
+  fallback: z.enum(['live', 'wait', 'stale', 'error']).optional(),
+  on_target_down: z.enum(['error', 'stale']).optional(),
+  follow: z.enum(['none', 'object', 'all']).optional(),
+});
+export type CacheOptions = z.infer<typeof cacheOptions>;
+
+/** The right side of a database-to-database relationship. */
+export const toSource = z.looseObject({
+  relationship_type: z.enum(['object', 'array']),
+  source: z.string(),
+  table: qualifiedTable,
+  field_mapping: z.record(z.string(), z.string()),
+  nearjoin: cacheOptions.optional(),
+});
+export type ToSource = z.infer<typeof toSource>;
+
+export const remoteRelationship = z.looseObject({
+  name: z.string().min(1),
+  definition: z.looseObject({ to_source: toSource.optional(), to_remote_schema: z.unknown().optional() }),
+});
+export type RemoteRelationshipMetadata = z.infer<typeof remoteRelationship>;
+
+const columnNames = z.union([z.string(), z.array(z.string()).min(1)]);
+const foreignKey = z.union([
+  columnNames,
+  z.object({ table: qualifiedTable, column: z.string().optional(), columns: z.array(z.string()).optional() }),
+]);
+
+/** How a local relationship joins: over a foreign key, or by hand. */
+export const relationshipUsing = z.union([
+  z.strictObject({ foreign_key_constraint_on: foreignKey }),
+  z.strictObject({
+    manual_configuration: z.looseObject({
+      remote_table: qualifiedTable,
+      column_mapping: z.record(z.string(), z.string()),
+      source: z.string().optional(),
+    }),
+  }),
+]);
+
+export const localRelationship = z.looseObject({
+  name: z.string().min(1),
+  using: relationshipUsing,
+  comment: z.string().nullish(),
+});
+export type LocalRelationshipMetadata = z.infer<typeof localRelationship>;
+
+/** A boolean expression as written; its meaning needs the catalog. */
+export const boolExp = z.record(z.string(), z.unknown());
+
+export const selectPermission = z.looseObject({
+  columns: z.union([z.literal('*'), z.array(z.string())]),
+  filter: boolExp,
+  limit: z.int().nonnegative().nullish(),
+  allow_aggregations: z.boolean().optional(),
+  query_root_fields: z.array(z.enum(['select', 'select_by_pk', 'select_aggregate'])).nullish(),
+  subscription_root_fields: z
+    .array(z.enum(['select', 'select_by_pk', 'select_aggregate', 'select_stream']))
+    .nullish(),
+  computed_fields: z.array(z.string()).optional(),
+});
+export type SelectPermissionMetadata = z.infer<typeof selectPermission>;
+
+export const selectPermissionEntry = z.looseObject({
+  role: z.string().min(1),
+  permission: selectPermission,
+  comment: z.string().nullish(),
+});
+
+const rootField = z.union([z.string(), z.object({ name: z.string().nullish(), comment: z.string().nullish() }), z.null()]);
+
+export const tableConfiguration = z.looseObject({
+  custom_name: z.string().nullish(),
+  custom_root_fields: z
+    .looseObject({ select: rootField.optional(), select_by_pk: rootField.optional(), select_aggregate: rootField.optional() })
+    .optional(),
+  custom_column_names: z.record(z.string(), z.string()).optional(),
+  column_config: z
+    .record(z.string(), z.looseObject({ custom_name: z.string().nullish(), comment: z.string().nullish() }))
+    .optional(),
+  comment: z.string().nullish(),
+});
+export type TableConfiguration = z.infer<typeof tableConfiguration>;
+
+export const tableMetadata = z.looseObject({
+  table: qualifiedTable,
+  is_enum: z.boolean().optional(),
+  configuration: tableConfiguration.optional(),
+  object_relationships: z.array(localRelationship).optional(),
+  array_relationships: z.array(localRelationship).optional(),
+  remote_relationships: z.array(remoteRelationship).optional(),
+  select_permissions: z.array(selectPermissionEntry).optional(),
+});
+export type TableMetadata = z.infer<typeof tableMetadata>;
+
+/** Where a database is; secrets stay in here and are never printed. */
+export const databaseUrl = z.union([
+  z.string().min(1),
+  z.strictObject({ from_env: z.string().min(1) }),
+  z.strictObject({
+    connection_parameters: z.object({
+      host: z.string(),
+      port: z.int(),
+      database: z.string(),
+      username: z.string(),
+      password: z.string().optional(),
+    }),
+  }),
+]);
+export type DatabaseUrl = z.infer<typeof databaseUrl>;
+
+export const sourceConfiguration = z.looseObject({
+  connection_info: z.looseObject({
+    database_url: databaseUrl,
+    pool_settings: z
+      .looseObject({ max_connections: z.int().positive().nullish(), pool_timeout: z.number().nullish() })
+      .optional(),
+  }),
+});
+
+export const customization = z.looseObject({
+  root_fields: z
+    .looseObject({ namespace: z.string().nullish(), prefix: z.string().nullish(), suffix: z.string().nullish() })
+    .nullish(),
+  type_names: z.looseObject({ prefix: z.string().nullish(), suffix: z.string().nullish() }).nullish(),
+  naming_convention: z.enum(['hasura-default', 'graphql-default']).nullish(),
+});
+
+export const sourceMetadata = z.looseObject({
+  name: z.string().min(1),
+  kind: z.string().default('postgres'),
+  tables: z.array(tableMetadata).default([]),
+  configuration: sourceConfiguration,
+  customization: customization.optional(),
+});
+export type SourceMetadata = z.infer<typeof sourceMetadata>;
+
+export const inheritedRole = z.looseObject({ role_name: z.string(), role_set: z.array(z.string()) });
+
+/** Hasura's metadata, version 3: what we use is typed, everything else is kept as it came. */
+export const metadataSchema = z.looseObject({
+  version: z.literal(3),
+  sources: z.array(sourceMetadata).default([]),
+  inherited_roles: z.array(inheritedRole).optional(),
+});
+export type Metadata = z.infer<typeof metadataSchema>;
+
+/** Nothing registered yet. */
+export const EMPTY_METADATA: Metadata = { version: 3, sources: [] };

@@ -1,0 +1,187 @@
+import type { Column, ColumnType, JoinPair, RemoteOptions } from '../catalog/catalog.ts';
+import type { SourceName, TableRef } from '../core/names.ts';
+
+/**
+ * What to read, free of where each table is read from: a join says nothing of databases. A table whose `source`
+ * is not the root field's source is a *remote table*, read from a cache or fetched live (see ADR 0002).
+ */
+export interface QueryPlan {
+  readonly roots: readonly RootField[];
+  /** Values of a request, in the order of their `Operand.index`. */
+  readonly params: readonly Param[];
+  /** Session variables the plan needs, lower case: missing ones are one error before anything runs. */
+  readonly sessionVariables: readonly string[];
+  /** Remote tables read anywhere in the plan, once per (root source, target). */
+  readonly remotes: readonly RemoteUse[];
+}
+
+/** One feed that a plan depends on, and what the relationships that lead to it ask for. */
+export interface RemoteUse {
+  /** The root field's database, which holds the cache. */
+  readonly source: SourceName;
+  readonly target: SourceName;
+  /** Target tables, with the columns the plan touches. */
+  readonly tables: readonly { readonly table: TableRef; readonly columns: readonly string[] }[];
+  readonly options: readonly RemoteOptions[];
+}
+
+export type RootField =
+  /** `__typename` and `no_queries_available`: known already. */
+  | { readonly kind: 'constant'; readonly key: string; readonly json: string }
+  /** `__schema` and `__type`: answered from the role's schema by src/graphql. */
+  | { readonly kind: 'introspection'; readonly key: string; readonly index: number }
+  | { readonly kind: 'list'; readonly key: string; readonly select: Select }
+  /** `_by_pk`: one row or null. */
+  | { readonly kind: 'one'; readonly key: string; readonly select: Select }
+  | { readonly kind: 'aggregate'; readonly key: string; readonly aggregate: Aggregate }
+  /** A source's namespace. */
+  | { readonly kind: 'object'; readonly key: string; readonly fields: readonly RootField[] };
+
+/** A table at one place of a plan. */
+export interface PlanTable {
+  /** Unique in the plan: names this occurrence for aliases and fetched rows. */
+  readonly id: number;
+  readonly source: SourceName;
+  readonly ref: TableRef;
+  /** Every column the plan reads at this place, join and filter columns included. */
+  readonly columns: readonly Column[];
+  /** The primary key (else a unique key): the last word in every ordering of related rows. Empty for views. */
+  readonly key: readonly Column[];
+}
+
+/** Rows of a table: filter and permission merged, ordered, cut, shaped. */
+export interface Select {
+  readonly from: PlanTable;
+  readonly fields: readonly Field[];
+  readonly where: Predicate;
+  readonly orderBy: readonly OrderItem[];
+  readonly distinctOn: readonly Column[];
+  /** Literal, the permission's limit already merged; null means all. */
+  readonly limit: number | null;
+  readonly offset: Operand | null;
+}
+
+export interface Join {
+  readonly name: string;
+  readonly on: readonly JoinPair[];
+  /** At most one right row matches. */
+  readonly unique: boolean;
+}
+
+/** A member of the JSON object of one row; `key` is the response key. Order is the response's. */
+export type Field =
+  | { readonly kind: 'column'; readonly key: string; readonly column: Column; readonly jsonPath: Operand | null; readonly onlyIf: Predicate | null }
+  | { readonly kind: 'constant'; readonly key: string; readonly json: string }
+  | { readonly kind: 'object'; readonly key: string; readonly join: Join; readonly select: Select }
+  | { readonly kind: 'array'; readonly key: string; readonly join: Join; readonly select: Select }
+  | { readonly kind: 'aggregate'; readonly key: string; readonly join: Join; readonly aggregate: Aggregate };
+
+/** `{ aggregate {…} nodes {…} }` over one set of rows; its arguments live in `rows`, whose `fields` are empty. */
+export interface Aggregate {
+  readonly rows: Select;
+  readonly fields: readonly AggregateField[];
+  /** The permission's limit: cuts `nodes`, never `aggregate`. */
+  readonly nodesLimit: number | null;
+}
+
+export type AggregateField =
+  | { readonly kind: 'constant'; readonly key: string; readonly json: string }
+  | { readonly kind: 'nodes'; readonly key: string; readonly fields: readonly Field[] }
+  | { readonly kind: 'values'; readonly key: string; readonly values: readonly AggregateValue[] };
+
+export type AggregateValue =
+  | { readonly kind: 'constant'; readonly key: string; readonly json: string }
+  | { readonly kind: 'count'; readonly key: string; readonly columns: readonly Column[]; readonly distinct: boolean }
+  /** `sum { a b }`: an object of one function over several columns. */
+  | {
+      readonly kind: 'function';
+      readonly key: string;
+      readonly function: AggregateFunction;
+      readonly of: readonly ({ readonly kind: 'column'; readonly key: string; readonly column: Column } | { readonly kind: 'constant'; readonly key: string; readonly json: string })[];
+    };
+
+export type AggregateFunction =
+  | 'sum' | 'avg' | 'min' | 'max' | 'stddev' | 'stddev_pop' | 'stddev_samp' | 'variance' | 'var_pop' | 'var_samp';
+
+/** One ordering of rows. A path leads over to-one joins; every step filters by the step's own permission. */
+export interface OrderItem {
+  readonly path: readonly OrderStep[];
+  readonly by:
+    | { readonly kind: 'column'; readonly column: Column }
+    | { readonly kind: 'count' }
+    | { readonly kind: 'function'; readonly function: AggregateFunction; readonly column: Column };
+  readonly direction: 'asc' | 'desc';
+  readonly nulls: 'first' | 'last';
+}
+
+export interface OrderStep {
+  readonly join: Join;
+  readonly to: PlanTable;
+  readonly where: Predicate;
+}
+
+export type Predicate =
+  | { readonly kind: 'true' }
+  | { readonly kind: 'false' }
+  | { readonly kind: 'and'; readonly of: readonly Predicate[] }
+  | { readonly kind: 'or'; readonly of: readonly Predicate[] }
+  | { readonly kind: 'not'; readonly of: Predicate }
+  | { readonly kind: 'is-null'; readonly column: Column; readonly negated: boolean }
+  /** `nullSafe`: permission rules treat two nulls as equal. `cast`: compare the column's text form. */
+  | {
+      readonly kind: 'compare';
+      readonly column: Column;
+      readonly operator: Operator;
+      readonly value: Operand;
+      readonly nullSafe: boolean;
+      readonly cast: boolean;
+    }
+  /** Column with column: of the same row, or of the row at `root` (the table the permission belongs to). */
+  | {
+      readonly kind: 'compare-columns';
+      readonly column: Column;
+      readonly operator: Operator;
+      readonly other: { readonly table: number; readonly column: Column };
+    }
+  /** Some related row exists that satisfies `where`; the related table's permission is merged in. */
+  | { readonly kind: 'exists'; readonly join: Join; readonly to: PlanTable; readonly where: Predicate }
+  /** Some row of the table satisfies `where`, correlated only through compare-columns. */
+  | { readonly kind: 'exists-table'; readonly to: PlanTable; readonly where: Predicate }
+  /** An aggregate over related rows compared with a value. */
+  | {
+      readonly kind: 'exists-aggregate';
+      readonly join: Join;
+      readonly to: PlanTable;
+      readonly where: Predicate;
+      readonly function: 'count' | 'bool_and' | 'bool_or';
+      readonly columns: readonly Column[];
+      readonly distinct: boolean;
+      readonly operator: Operator;
+      readonly value: Operand;
+    };
+
+/** Hasura's operators without the leading underscore. `eq`…`lte` of column comparisons (`_ceq`) are the same ones. */
+export type Operator =
+  | 'eq' | 'neq' | 'gt' | 'lt' | 'gte' | 'lte' | 'in' | 'nin'
+  | 'like' | 'nlike' | 'ilike' | 'nilike' | 'similar' | 'nsimilar' | 'regex' | 'nregex' | 'iregex' | 'niregex'
+  | 'contains' | 'contained_in' | 'has_key' | 'has_keys_any' | 'has_keys_all'
+  | 'ancestor' | 'ancestor_any' | 'descendant' | 'descendant_any' | 'matches' | 'matches_any' | 'matches_fulltext';
+
+/** A value known only when a request runs. Index into `QueryPlan.params`. */
+export interface Operand {
+  readonly kind: 'param';
+  readonly index: number;
+}
+
+/** Where a parameter's value comes from and what Postgres type it is bound as. */
+export interface Param {
+  readonly from:
+    | { readonly kind: 'value'; readonly value: unknown }
+    | { readonly kind: 'variable'; readonly path: readonly (string | number)[] }
+    | { readonly kind: 'session'; readonly name: string };
+  readonly type: ColumnType;
+  /** Bound as an array of `type` (`_in`, `_has_keys_any` …). */
+  readonly list: boolean;
+  /** Where the value stands in the request, for error paths. */
+  readonly path: string;
+}

@@ -1,0 +1,14 @@
+/** SQL text with `$1…` parameters; equal texts are equal statements and share a prepared one. */
+export interface Statement {
+  readonly text: string;
+  readonly parameters: readonly StatementParameter[];
+}
+
+/** What fills one `$n`. */
+export type StatementParameter =
+  /** A value of the request: index into `QueryPlan.params`, already in Postgres text form when bound. */
+  | { readonly kind: 'plan'; readonly index: number }
+  /** Fetched rows of one place of the plan (`PlanTable.id`): one array per column, in Postgres text form. */
+  | { readonly kind: 'fetched'; readonly table: number; readonly column: number }
+  /** Keys to fetch rows by: one array per key column, in Postgres text form. */
+  | { readonly kind: 'keys'; readonly column: number };
