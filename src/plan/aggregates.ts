@@ -1,0 +1,59 @@
+import type { Column, ColumnType } from '../catalog/catalog.ts';
+import { baseType } from './operators.ts';
+import type { AggregateFunction } from './plan.ts';
+
+/** Functions over numbers. */
+export const NUMERIC_FUNCTIONS: readonly AggregateFunction[] = [
+  'sum',
+  'avg',
+  'stddev',
+  'stddev_pop',
+  'stddev_samp',
+  'variance',
+  'var_pop',
+  'var_samp',
+];
+
+/** Functions over everything that has an order. */
+export const ORDERED_FUNCTIONS: readonly AggregateFunction[] = ['max', 'min'];
+
+/** Every aggregate function of a column's values. */
+export const AGGREGATE_FUNCTIONS: readonly AggregateFunction[] = [...NUMERIC_FUNCTIONS, ...ORDERED_FUNCTIONS];
+
+const NUMBERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'money']);
+const ORDERED: ReadonlySet<string> = new Set([
+  ...NUMBERS,
+  'text',
+  'varchar',
+  'bpchar',
+  'citext',
+  'date',
+  'time',
+  'timetz',
+  'timestamp',
+  'timestamptz',
+  'interval',
+  'inet',
+]);
+const MONEY_FUNCTIONS: ReadonlySet<AggregateFunction> = new Set(['sum']);
+
+/** Whether a function can be applied to a column's values. */
+export function appliesTo(name: AggregateFunction, column: Column): boolean {
+  return supports(name, baseType(column.type)) && column.enumTable === null;
+}
+
+/** The columns a function can be applied to. */
+export function columnsFor(name: AggregateFunction, columns: readonly Column[]): readonly Column[] {
+  return columns.filter((column) => appliesTo(name, column));
+}
+
+/** The GraphQL scalar a function answers for a column. */
+export function resultScalar(name: AggregateFunction, column: Column): string {
+  return name === 'max' || name === 'min' || name === 'sum' ? column.type.scalar : 'Float';
+}
+
+function supports(name: AggregateFunction, type: ColumnType): boolean {
+  if (ORDERED_FUNCTIONS.includes(name)) return ORDERED.has(type.name) || type.kind === 'enum';
+  if (type.name === 'money') return MONEY_FUNCTIONS.has(name);
+  return NUMBERS.has(type.name);
+}

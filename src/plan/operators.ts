@@ -1,0 +1,110 @@
+import type { Column, ColumnType } from '../catalog/catalog.ts';
+import type { Operator } from './plan.ts';
+
+/** How the right side of an operator is typed, relative to the column. */
+export type OperandShape =
+  /** The column's own type. */
+  | 'same'
+  /** A list of the column's type. */
+  | 'list'
+  | 'text'
+  | 'text-list'
+  | 'lquery'
+  | 'lquery-list'
+  | 'ltxtquery';
+
+const COMPARISONS: readonly Operator[] = ['eq', 'neq', 'gt', 'gte', 'lt', 'lte', 'in', 'nin'];
+const ENUM_COMPARISONS: readonly Operator[] = ['eq', 'neq', 'in', 'nin'];
+const TEXT: readonly Operator[] = [
+  'like',
+  'nlike',
+  'ilike',
+  'nilike',
+  'similar',
+  'nsimilar',
+  'regex',
+  'nregex',
+  'iregex',
+  'niregex',
+];
+const JSONB: readonly Operator[] = ['contains', 'contained_in', 'has_key', 'has_keys_any', 'has_keys_all'];
+const ARRAY: readonly Operator[] = ['contains', 'contained_in'];
+const LTREE: readonly Operator[] = [
+  'ancestor',
+  'ancestor_any',
+  'descendant',
+  'descendant_any',
+  'matches',
+  'matches_any',
+  'matches_fulltext',
+];
+const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'citext', 'name', 'char']);
+
+const SHAPES: Partial<Record<Operator, OperandShape>> = {
+  in: 'list',
+  nin: 'list',
+  like: 'text',
+  nlike: 'text',
+  ilike: 'text',
+  nilike: 'text',
+  similar: 'text',
+  nsimilar: 'text',
+  regex: 'text',
+  nregex: 'text',
+  iregex: 'text',
+  niregex: 'text',
+  has_key: 'text',
+  has_keys_any: 'text-list',
+  has_keys_all: 'text-list',
+  ancestor_any: 'list',
+  descendant_any: 'list',
+  matches: 'lquery',
+  matches_any: 'lquery-list',
+  matches_fulltext: 'ltxtquery',
+};
+
+/** The operators of a column type in GraphQL (`_eq` …), `_is_null` and `_cast` aside. */
+export function operatorsOf(type: ColumnType): readonly Operator[] {
+  if (type.kind === 'array') return [...COMPARISONS, ...ARRAY];
+  const name = baseType(type).name;
+  if (TEXT_TYPES.has(name)) return [...COMPARISONS, ...TEXT];
+  if (name === 'jsonb') return [...COMPARISONS, ...JSONB];
+  if (name === 'ltree') return [...COMPARISONS, ...LTREE];
+  return COMPARISONS;
+}
+
+/** The operators of a column: a reference into an enum table is compared by equality only. */
+export function operatorsOfColumn(column: Column): readonly Operator[] {
+  return column.enumTable === null ? operatorsOf(column.type) : ENUM_COMPARISONS;
+}
+
+/** What an operator takes on its right side. */
+export function operandShape(operator: Operator): OperandShape {
+  return SHAPES[operator] ?? 'same';
+}
+
+/** Whether `_cast: {String: …}` is offered for the type: wherever the text form is something else than the value. */
+export function hasTextCast(type: ColumnType): boolean {
+  const { name } = baseType(type);
+  return type.kind !== 'array' && name !== 'text' && name !== 'varchar';
+}
+
+/** The operators inside `_cast: {String: …}`. */
+export const TEXT_CAST_OPERATORS: readonly Operator[] = [...COMPARISONS, ...TEXT];
+
+/** The name of the comparison input type, e.g. `Int_comparison_exp`, `String_array_comparison_exp`. */
+export function comparisonTypeName(type: ColumnType): string {
+  return type.kind === 'array' ? `${type.scalar}_array_comparison_exp` : `${type.scalar}_comparison_exp`;
+}
+
+/** The name of the input type behind `_cast`, e.g. `jsonb_cast_exp`. */
+export function castTypeName(type: ColumnType): string {
+  return `${type.scalar}_cast_exp`;
+}
+
+/** Follows domains down to the type they are made of. */
+export function baseType(type: ColumnType): ColumnType {
+  let base = type;
+  while (base.kind === 'domain' && base.element !== null) base = base.element;
+  return base;
+}

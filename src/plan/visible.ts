@@ -1,0 +1,155 @@
+import type { Catalog, Column, Relationship, RootName, SelectPermission, Table } from '../catalog/catalog.ts';
+import { findTable } from '../catalog/catalog.ts';
+import type { RoleName, SourceName, TableRef } from '../core/names.ts';
+
+/** The role that sees everything and has no row rules. */
+export const ADMIN: RoleName = 'admin';
+
+/** Hasura's three ways into a table. */
+export type RootFieldKind = 'select' | 'select_by_pk' | 'select_aggregate';
+
+/** A table as one role may see it; a table without any permission for the role has no such view. */
+export interface VisibleTable {
+  readonly table: Table;
+  readonly role: RoleName;
+  /** The role's own permission, or those of its parents; empty for admin, who is not restricted. */
+  readonly permissions: readonly SelectPermission[];
+  /** Visible columns in the table's order. */
+  readonly columns: readonly Column[];
+  /** Visible columns by GraphQL name. */
+  readonly columnByField: ReadonlyMap<string, Column>;
+  /** Most rows one selection returns; null means no limit. */
+  readonly limit: number | null;
+  readonly mayAggregate: boolean;
+}
+
+/** A relationship the role may follow, with its right side as the role sees it. */
+export interface VisibleRelationship {
+  readonly relationship: Relationship;
+  readonly target: VisibleTable;
+}
+
+/** A root field a role may ask for. */
+export interface VisibleRootField {
+  readonly kind: RootFieldKind;
+  readonly root: RootName;
+  readonly target: VisibleTable;
+}
+
+/** What the role sees of a table; null when the table does not exist for it. */
+export function visibleTable(
+  catalog: Catalog,
+  role: RoleName,
+  source: SourceName,
+  ref: TableRef,
+): VisibleTable | null {
+  const table = findTable(catalog, source, ref);
+  return table === undefined ? null : viewOf(catalog, role, table);
+}
+
+/** Every table the role sees, by source, in the catalog's order. */
+export function visibleTables(catalog: Catalog, role: RoleName): readonly VisibleTable[] {
+  const found: VisibleTable[] = [];
+  for (const source of catalog.sources.values()) {
+    for (const table of source.tables.values()) {
+      const view = viewOf(catalog, role, table);
+      if (view !== null) found.push(view);
+    }
+  }
+  return found;
+}
+
+/** The relationships of a table that lead to a table the role sees. */
+export function visibleRelationships(catalog: Catalog, from: VisibleTable): readonly VisibleRelationship[] {
+  const found: VisibleRelationship[] = [];
+  for (const relationship of from.table.relationships.values()) {
+    const target = visibleTable(catalog, from.role, relationship.source, relationship.table);
+    if (target !== null) found.push({ relationship, target });
+  }
+  return found;
+}
+
+/** One relationship by name, if the role may follow it. */
+export function visibleRelationship(
+  catalog: Catalog,
+  from: VisibleTable,
+  name: string,
+): VisibleRelationship | null {
+  const relationship = from.table.relationships.get(name);
+  if (relationship === undefined) return null;
+  const target = visibleTable(catalog, from.role, relationship.source, relationship.table);
+  return target === null ? null : { relationship, target };
+}
+
+/** The root fields through which the role reaches a table. */
+export function rootFieldsOf(target: VisibleTable): readonly VisibleRootField[] {
+  const { root, primaryKey } = target.table;
+  const found: VisibleRootField[] = [];
+  const add = (kind: RootFieldKind, name: RootName): void => {
+    if (opens(target, kind)) found.push({ kind, root: name, target });
+  };
+  add('select', root.select);
+  const keyIsVisible = primaryKey.every((column) => target.columnByField.has(column.field));
+  if (primaryKey.length > 0 && keyIsVisible) add('select_by_pk', root.selectByPk);
+  if (target.mayAggregate) add('select_aggregate', root.selectAggregate);
+  return found;
+}
+
+/**
+ * For a role made of several: the permissions that show the column, when others of its permissions do not. The
+ * column then reads as null in rows that only the others let through. Null when the column is never hidden.
+ */
+export function showingPermissions(view: VisibleTable, column: Column): readonly SelectPermission[] | null {
+  const showing = view.permissions.filter((permission) => permission.columns.has(column.name));
+  return showing.length === view.permissions.length ? null : showing;
+}
+
+function viewOf(catalog: Catalog, role: RoleName, table: Table): VisibleTable | null {
+  if (role === ADMIN) return unrestricted(table);
+  const permissions = permissionsOf(catalog, role, table);
+  if (permissions.length === 0) return null;
+  const columns = table.columns.filter((column) => permissions.some(({ columns: seen }) => seen.has(column.name)));
+  return {
+    table,
+    role,
+    permissions,
+    columns,
+    columnByField: new Map(columns.map((column) => [column.field, column])),
+    limit: largestLimit(permissions),
+    mayAggregate: permissions.some((permission) => permission.allowAggregations),
+  };
+}
+
+function unrestricted(table: Table): VisibleTable {
+  const { columns, columnByField } = table;
+  return { table, role: ADMIN, permissions: [], columns, columnByField, limit: null, mayAggregate: true };
+}
+
+/** A permission defined on the role itself wins over those it inherits, at every level of inheritance. */
+function permissionsOf(catalog: Catalog, role: RoleName, table: Table): readonly SelectPermission[] {
+  const found = new Set<SelectPermission>();
+  const seen = new Set<RoleName>();
+  const pending: RoleName[] = [role];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    const own = table.permissions.get(next);
+    if (own !== undefined) found.add(own);
+    else pending.push(...[...(catalog.inheritedRoles.get(next) ?? [])].reverse());
+  }
+  return [...found];
+}
+
+function largestLimit(permissions: readonly SelectPermission[]): number | null {
+  let largest = 0;
+  for (const { limit } of permissions) {
+    if (limit === null) return null;
+    largest = Math.max(largest, limit);
+  }
+  return largest;
+}
+
+function opens(target: VisibleTable, kind: RootFieldKind): boolean {
+  if (target.permissions.length === 0) return true;
+  return target.permissions.some(({ queryRootFields }) => queryRootFields === null || queryRootFields.has(kind));
+}
