@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { systemClock } from '../core/clock.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { type Account, canReach, serverAccount } from './account.ts';
+import { type Binaries, findBinaries } from './binaries.ts';
+import { type Cluster, openCluster, spawnOptions } from './cluster.ts';
+import { type Guard, startGuard } from './guard.ts';
+import { freePort } from './port.ts';
+
+/** How to start a server; every field may be left out. */
+export interface PostgresOptions {
+  /** Kept after stop() and opened again by the next start; a temporary one is removed. */
+  readonly directory?: string;
+  /** A directory with `initdb` and `postgres`, instead of the npm package's. */
+  readonly binDirectory?: string;
+  /** A fixed port; without it a free one is found. */
+  readonly port?: number;
+  /** Off makes tests faster; a machine that loses power then loses the data. */
+  readonly fsync?: boolean;
+  /** Further settings, as in postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** A server that runs until stop(), or until this process ends in any way. */
+export interface PostgresServer {
+  readonly host: string;
+  readonly port: number;
+  /** The major version, as in 18. */
+  readonly version: number;
+  readonly pid: number;
+  /** The superuser's connection string. */
+  url(database: string): string;
+  /** Resolves when the server process is gone, asked for or not. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+const HOST = '127.0.0.1';
+const READY_WITHIN_MS = 60_000;
+const LOCK_FREE_WITHIN_MS = 10_000;
+const PORT_TRIES = 8;
+
+/** Starts a Postgres with logical replication ready to use. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const account = await serverAccount();
+  const directory = await workDirectory(options.directory, account);
+  const guard = startGuard(options.directory === undefined ? directory : null);
+  try {
+    const binaries = await findBinaries({
+      account,
+      scratch: directory,
+      ...(options.binDirectory === undefined ? {} : { directory: options.binDirectory }),
+    });
+    const cluster = await openCluster({ directory, binaries, account, guard });
+    const started = await launch({ options, directory, account, guard, binaries, cluster });
+    return serverOf(started, binaries, cluster, guard);
+  } catch (error) {
+    await guard.release();
+    throw error;
+  }
+}
+
+async function workDirectory(wanted: string | undefined, account: Account | null): Promise<string> {
+  if (wanted !== undefined) {
+    const directory = resolve(wanted);
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    await rm(join(directory, 'native'), { recursive: true, force: true }); // a private copy of an earlier run
+    return handOver(directory, account);
+  }
+  const parent = (await canReach(tmpdir(), account)) ? tmpdir() : '/tmp';
+  return handOver(await mkdtemp(join(parent, 'nearjoin-pg-')), account);
+}
+
+async function handOver(directory: string, account: Account | null): Promise<string> {
+  await chmod(directory, 0o700);
+  if (account === null) return directory;
+  await chown(directory, account.uid, account.gid);
+  if (await canReach(directory, account)) return directory;
+  throw new NearjoinError(
+    'start-failed',
+    `Postgres runs as account "${account.name}" here, which cannot reach ${directory}: choose another directory`,
+  );
+}
+
+interface Launch {
+  readonly options: PostgresOptions;
+  readonly directory: string;
+  readonly account: Account | null;
+  readonly guard: Guard;
+  readonly binaries: Binaries;
+  readonly cluster: Cluster;
+}
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  readonly port: number;
+  readonly ended: Promise<void>;
+}
+
+async function launch(launch: Launch): Promise<Started> {
+  const lockedUntil = systemClock.monotonicMs() + LOCK_FREE_WITHIN_MS;
+  for (let tried = 1; ; ) {
+    const outcome = await tryLaunch(launch, launch.options.port ?? (await freePort()));
+    if (outcome.kind === 'ready') return outcome.started;
+    const portTaken = /could not bind|could not create any TCP\/IP sockets/.test(outcome.log);
+    const locked = /lock file "postmaster.pid" already exists|pre-existing shared memory/.test(outcome.log);
+    // A free port can be lost to another process; a lock is held a moment longer by a server that is stopping.
+    if (portTaken && launch.options.port === undefined && tried++ < PORT_TRIES) continue;
+    if (locked && systemClock.monotonicMs() < lockedUntil) {
+      await systemClock.delay(100, launch.options.signal);
+      if (launch.options.signal?.aborted !== true) continue;
+    }
+    throw new NearjoinError('start-failed', failure(outcome.log, launch));
+  }
+}
+
+function failure(log: string, launch: Launch): string {
+  const lines = log.trim().split('\n').slice(-5).join('\n');
+  return `Postgres ${launch.binaries.version} did not start in ${launch.directory}:\n${lines}`;
+}
+
+type Outcome =
+  | { readonly kind: 'ready'; readonly started: Started }
+  | { readonly kind: 'failed'; readonly log: string };
+
+async function tryLaunch(launch: Launch, port: number): Promise<Outcome> {
+  const logPath = join(launch.directory, 'server.log');
+  const log = await open(logPath, 'w', 0o600);
+  const child = spawn(
+    join(launch.binaries.directory, 'postgres'),
+    ['-D', launch.cluster.data, ...settings(launch.options, port)],
+    { ...spawnOptions(launch), stdio: ['ignore', log.fd, log.fd] },
+  );
+  await log.close();
+  const ended = once(child, 'exit').then(() => undefined);
+  ended.catch(() => undefined); // an executable that cannot run: seen below as a missing pid
+  if (child.pid === undefined) return { kind: 'failed', log: 'the executable could not be started' };
+  launch.guard.watch(child.pid);
+  void ended.then(() => child.pid !== undefined && launch.guard.forget(child.pid));
+  const started: Started = { child, pid: child.pid, port, ended };
+  if (await becomesReady(started, launch)) return { kind: 'ready', started };
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGQUIT');
+  await ended;
+  return { kind: 'failed', log: await readFile(logPath, 'utf8') };
+}
+
+/** Its pid and `ready` in postmaster.pid: the pid too, because a server that crashed leaves a ready file. */
+async function becomesReady({ child, pid }: Started, { cluster, options }: Launch): Promise<boolean> {
+  const until = systemClock.monotonicMs() + READY_WITHIN_MS;
+  while (child.exitCode === null && child.signalCode === null && systemClock.monotonicMs() < until) {
+    if (options.signal?.aborted === true) return false;
+    const lines = (await readFile(join(cluster.data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+    if (Number(lines[0]) === pid && lines[7]?.trim() === 'ready') return true;
+    await systemClock.delay(15, options.signal);
+  }
+  return false;
+}
+
+function settings(options: PostgresOptions, port: number): readonly string[] {
+  const all: Record<string, string> = {
+    listen_addresses: HOST,
+    port: String(port),
+    unix_socket_directories: '',
+    wal_level: 'logical',
+    max_connections: '300',
+    max_wal_senders: '64',
+    max_replication_slots: '64',
+    max_logical_replication_workers: '0',
+    fsync: options.fsync === false ? 'off' : 'on',
+    ...options.settings,
+  };
+  return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+}
+
+function serverOf(started: Started, binaries: Binaries, cluster: Cluster, guard: Guard): PostgresServer {
+  let stopping: Promise<void> | null = null;
+  return {
+    host: HOST,
+    port: started.port,
+    version: binaries.version,
+    pid: started.pid,
+    ended: started.ended,
+    url: (database) =>
+      `postgres://postgres:${cluster.password}@${HOST}:${started.port}/${encodeURIComponent(database)}`,
+    // The guard stops it the same way whether we ask or die: fast shutdown, then the directory goes.
+    stop: () => (stopping ??= guard.release().then(() => started.ended)),
+  };
+}

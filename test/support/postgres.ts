@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+import { poll } from './poll.ts';
+
+/** `target15` is an installed Postgres 15: there only where the machine has one, see `hasTestServer`. */
+export type Which = 'source' | 'target' | 'target15';
+
+/** A server shared by all tests of a run. */
+export interface TestServer {
+  readonly host: string;
+  readonly port: number;
+  /** The major version, as in 18. */
+  readonly version: number;
+  url(database: string): string;
+}
+
+/** A database of one test. */
+export interface TestDatabase {
+  readonly url: string;
+  readonly name: string;
+  readonly server: TestServer;
+  /** Values come back as `pg` parses them. */
+  query<Row extends pg.QueryResultRow = Record<string, unknown>>(
+    sql: string,
+    params?: readonly unknown[],
+  ): Promise<pg.QueryResult<Row>>;
+  /** Ends every session in it and drops it with its replication slots. */
+  drop(): Promise<void>;
+}
+
+/** False for `target15` where Postgres 15 is not installed: `test.skipIf(!hasTestServer('target15'))`. */
+export function hasTestServer(which: Which): boolean {
+  return inject('postgres')[which] !== undefined;
+}
+
+/** The server by its part in the tests. */
+export function testServer(which: Which): TestServer {
+  const address = inject('postgres')[which];
+  if (address === undefined) throw new Error(`no server "${which}" on this machine: ask hasTestServer first`);
+  const { host, port, version, base } = address;
+  return { host, port, version, url: (database) => `${base}${encodeURIComponent(database)}` };
+}
+
+/** Makes a fresh database and runs the statements in it. */
+export async function createDatabase(which: Which, statements: readonly string[] = []): Promise<TestDatabase> {
+  const server = testServer(which);
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await once(server.url('postgres'), async (client) => {
+    await client.query(`create database ${name}`);
+  });
+  const url = server.url(name);
+  const pool = new pg.Pool({ connectionString: url, max: 4, allowExitOnIdle: true });
+  pool.on('error', () => undefined); // a session ended by drop(), or by a test that kills sessions on purpose
+  const database: TestDatabase = {
+    url,
+    name,
+    server,
+    query: (sql, params = []) => pool.query(sql, [...params]),
+    drop: async () => {
+      await pool.end();
+      await once(server.url('postgres'), (client) => drop(client, name));
+    },
+  };
+  for (const statement of statements) await database.query(statement);
+  return database;
+}
+
+async function drop(client: pg.Client, name: string): Promise<void> {
+  await poll(`the slots of ${name} to be free`, async () => {
+    const slots = await client.query<{ slot_name: string; active_pid: number | null }>(
+      'select slot_name, active_pid from pg_replication_slots where database = $1',
+      [name],
+    );
+    for (const { slot_name: slot, active_pid: pid } of slots.rows) {
+      if (pid !== null) await client.query('select pg_terminate_backend($1, 1000)', [pid]);
+      await client.query('select pg_drop_replication_slot($1)', [slot]).catch((error: unknown) => {
+        if (!isExpected(error)) throw error;
+      });
+    }
+    return slots.rows.length === 0;
+  });
+  await client.query(`drop database if exists ${name} with (force)`);
+}
+
+/** 55006: still in use, asked again. 42704: its own session dropped it meanwhile. */
+function isExpected(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '55006' || error.code === '42704');
+}
+
+async function once(url: string, use: (client: pg.Client) => Promise<void>): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await use(client);
+  } finally {
+    await client.end();
+  }
+}

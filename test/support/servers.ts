@@ -1,0 +1,59 @@
+import { access } from 'node:fs/promises';
+import type { TestProject } from 'vitest/node';
+import { startPostgres } from '../../src/embedded/server.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
+
+/** What a test process must know to reach a server that the set-up started. */
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly version: number;
+  /** Without a database: the tests append theirs. */
+  readonly base: string;
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    postgres: { readonly [which: string]: ServerAddress };
+  }
+}
+
+const POSTGRES_15 = '/usr/lib/postgresql/15/bin';
+
+/** Boots the servers once for all test files; the returned function stops them. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const wanted = new Map<string, string | undefined>([
+    ['source', process.env['NEARJOIN_TEST_PG_SOURCE_BIN']],
+    ['target', process.env['NEARJOIN_TEST_PG_TARGET_BIN']],
+  ]);
+  if (await exists(POSTGRES_15)) wanted.set('target15', POSTGRES_15);
+  const started = await startAll(wanted);
+  project.provide('postgres', Object.fromEntries([...started].map(([which, server]) => [which, addressOf(server)])));
+  return async () => {
+    await Promise.all([...started.values()].map((server) => server.stop()));
+  };
+}
+
+async function startAll(wanted: ReadonlyMap<string, string | undefined>): Promise<Map<string, PostgresServer>> {
+  const starting = [...wanted].map(async ([which, binDirectory]) => {
+    const options = binDirectory === undefined ? {} : { binDirectory };
+    return [which, await startPostgres({ fsync: false, ...options })] as const;
+  });
+  const settled = await Promise.allSettled(starting);
+  const failed = settled.find((each) => each.status === 'rejected');
+  const running = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  if (failed === undefined) return new Map(running);
+  await Promise.all(running.map(([, server]) => server.stop()));
+  throw failed.reason;
+}
+
+function addressOf(server: PostgresServer): ServerAddress {
+  return { host: server.host, port: server.port, version: server.version, base: server.url('') };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
