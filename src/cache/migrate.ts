@@ -1,0 +1,140 @@
+import { NearjoinError } from '../core/errors.ts';
+import { type Queryable, rowOf, rowsOf, sqlStateOf } from './queryable.ts';
+
+/** What a source database's `nearjoin` schema says of itself. */
+export interface Installation {
+  /** Part of every slot's name, so that two sources of one target never share a slot. */
+  readonly id: string;
+}
+
+// One number for all databases is enough: advisory locks are per database.
+const MIGRATION_LOCK = 7_046_029_254;
+const UNDEFINED_SCHEMA = '3F000';
+const UNDEFINED_TABLE = '42P01';
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** Steps to bring the schema from version n to n + 1; old entries are never edited. */
+const VERSIONS: readonly string[] = [
+  `create schema if not exists nearjoin;
+   create table nearjoin.installation (id uuid not null, schema_version int not null);
+   create sequence nearjoin.generation as int;
+   create table nearjoin.feed (
+     target text primary key,
+     connector text not null default 'postgres',
+     slot text,
+     epoch bigint not null default 0,
+     leader text,
+     leader_pid int,
+     system_id text,
+     timeline int,
+     target_database text,
+     paused boolean not null default false,
+     resync_requested bigint not null default 0,
+     resync_done bigint not null default 0,
+     state text not null default 'starting',
+     reason text,
+     last_error text,
+     target_position pg_lsn,
+     retained_wal_bytes bigint,
+     transactions_applied bigint not null default 0,
+     changes_applied bigint not null default 0,
+     updated_at timestamptz not null default clock_timestamp(),
+     -- makes epoch a key column: the fence's key-share lock then stops a new epoch and nothing else
+     unique (target, epoch)
+   ) with (fillfactor = 50);
+   create table nearjoin.watermark (
+     target text not null,
+     seq bigint not null,
+     position pg_lsn,
+     fresh_as_of bigint,
+     primary key (target, seq)
+   ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_analyze_threshold = 1000000);
+   create table nearjoin.cache_table (
+     target text not null,
+     schema_name text not null,
+     table_name text not null,
+     relation text not null,
+     columns jsonb not null,
+     key_columns jsonb not null,
+     state text not null,
+     reason text,
+     copied_at pg_lsn,
+     overlay text,
+     overlay_truncated boolean not null default false,
+     rows_copied bigint not null default 0,
+     rows_estimated bigint,
+     generation int not null,
+     resync boolean not null default false,
+     primary key (target, schema_name, table_name)
+   ) with (fillfactor = 50);
+   -- The same database gives the same id, also after somebody dropped this schema: the slot it left behind is found again.
+   insert into nearjoin.installation
+     select md5('nearjoin ' || system_identifier || ' ' || (select oid from pg_database where datname = current_database()))::uuid, 0
+     from pg_control_system()`,
+];
+
+/** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */
+export async function migrate(client: Queryable): Promise<Installation> {
+  try {
+    const found = await installed(client);
+    if (found !== null && found.version === VERSIONS.length) return { id: found.id };
+    return await upgrade(client);
+  } catch (error) {
+    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    throw await notAllowed(client, error);
+  }
+}
+
+async function installed(client: Queryable): Promise<{ id: string; version: number } | null> {
+  try {
+    const [row] = await rowsOf<{ id: string; version: number }>(
+      client,
+      'select id, schema_version as version from nearjoin.installation',
+    );
+    return row ?? null;
+  } catch (error) {
+    const state = sqlStateOf(error);
+    if (state === UNDEFINED_SCHEMA || state === UNDEFINED_TABLE) return null;
+    throw error;
+  }
+}
+
+async function upgrade(client: Queryable): Promise<Installation> {
+  await client.query('begin');
+  try {
+    await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    const { exists } = await rowOf<{ exists: boolean }>(
+      client,
+      `select to_regclass('nearjoin.installation') is not null as exists`,
+    );
+    const found = exists ? await installed(client) : null;
+    const version = found?.version ?? 0;
+    if (version > VERSIONS.length) throw tooNew(version);
+    for (const statements of VERSIONS.slice(version)) await client.query(statements);
+    await client.query('update nearjoin.installation set schema_version = $1', [VERSIONS.length]);
+    const { id } = await rowOf<Installation>(client, 'select id from nearjoin.installation');
+    await client.query('commit');
+    return { id };
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  }
+}
+
+function tooNew(version: number): NearjoinError {
+  return new NearjoinError(
+    'invalid-configuration',
+    `schema "nearjoin" has version ${version}, made by a newer nearjoin; this one knows up to ${VERSIONS.length}`,
+  );
+}
+
+async function notAllowed(client: Queryable, cause: unknown): Promise<NearjoinError> {
+  const { role, database, exists } = await rowOf<{ role: string; database: string; exists: boolean }>(
+    client,
+    `select quote_ident(current_user) as role, quote_ident(current_database()) as database,
+       to_regnamespace('nearjoin') is not null as exists`,
+  );
+  const fix = exists ? `alter schema nearjoin owner to ${role}` : `grant create on database ${database} to ${role}`;
+  const what = exists ? 'may not use schema "nearjoin"' : 'may not create schema "nearjoin"';
+  return new NearjoinError('invalid-configuration', `role ${role} ${what} in database ${database}; run: ${fix}`, { cause });
+}

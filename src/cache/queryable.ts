@@ -1,0 +1,28 @@
+/** The part of a `pg` client or pool this module needs. */
+export interface Queryable {
+  query(text: string, values?: readonly unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+}
+
+/** A client as `pg` gives it: `pg` declares its values as a mutable array although it never changes them. */
+interface PgLike {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+}
+
+/** Runs one statement and returns its rows as the type the statement was written for. */
+export async function rowsOf<Row>(client: PgLike | Queryable, text: string, values: readonly unknown[] = []): Promise<Row[]> {
+  const { rows } = await client.query(text, [...values]);
+  return rows as Row[];
+}
+
+/** Runs one statement that must give exactly one row. */
+export async function rowOf<Row>(client: PgLike | Queryable, text: string, values: readonly unknown[] = []): Promise<Row> {
+  const [row] = await rowsOf<Row>(client, text, values);
+  if (row === undefined) throw new Error('bug: a statement that always gives a row gave none');
+  return row;
+}
+
+/** The SQLSTATE of anything thrown by `pg`; undefined for other errors, connection failures among them. */
+export function sqlStateOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
+}

@@ -1,0 +1,112 @@
+import type { SourceName } from '../core/names.ts';
+import { isLsnText, parseLsn, type Lsn } from '../core/lsn.ts';
+import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
+import { rowOf, sqlStateOf } from './queryable.ts';
+
+/** A `pg` client or pool, as far as reading the status needs it. */
+export interface StatusClient {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+}
+
+const NOW = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
+
+// One statement is one snapshot: the tables' states belong to the very watermark beside them.
+const STATUS = `
+  select ${NOW}::text as now, coalesce((
+    select json_agg(json_build_object(
+      'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason, 'slot', f.slot,
+      'lastError', f.last_error, 'position', w.position, 'freshAsOf', w.fresh_as_of,
+      'targetPosition', f.target_position, 'retainedWalBytes', f.retained_wal_bytes,
+      'transactionsApplied', f.transactions_applied, 'changesApplied', f.changes_applied,
+      'tables', coalesce((
+        select json_agg(json_build_object(
+          'schema', t.schema_name, 'name', t.table_name, 'relation', t.relation, 'columns', t.columns,
+          'state', t.state, 'reason', t.reason, 'rowsCopied', t.rows_copied, 'rowsEstimated', t.rows_estimated)
+          order by t.schema_name, t.table_name)
+        from nearjoin.cache_table t
+        where t.target = f.target), '[]'::json))
+      order by f.target)
+    from nearjoin.feed f
+    left join lateral (
+      select position, fresh_as_of from nearjoin.watermark where target = f.target order by seq desc limit 1
+    ) w on true), '[]'::json) as feeds`;
+
+interface TableRow {
+  readonly schema: string;
+  readonly name: string;
+  readonly relation: string;
+  readonly columns: readonly { name: string; type: string }[];
+  readonly state: string;
+  readonly reason: string | null;
+  readonly rowsCopied: number;
+  readonly rowsEstimated: number | null;
+}
+
+interface FeedRow {
+  readonly target: SourceName;
+  readonly connector: 'postgres' | 'kafka';
+  readonly state: FeedState;
+  readonly reason: string | null;
+  readonly slot: string | null;
+  readonly lastError: string | null;
+  readonly position: string | null;
+  readonly freshAsOf: number | null;
+  readonly targetPosition: string | null;
+  readonly retainedWalBytes: number | null;
+  readonly transactionsApplied: number;
+  readonly changesApplied: number;
+  readonly tables: readonly TableRow[];
+}
+
+/** Reads what a source database says of its feeds, in one snapshot; no schema `nearjoin` there means no feeds. */
+export async function readCacheStatus(client: StatusClient): Promise<CacheStatus> {
+  try {
+    const { now, feeds } = await rowOf<{ now: string; feeds: FeedRow[] }>(client, STATUS);
+    return { now: Number(now), feeds: new Map(feeds.map((feed) => [feed.target, feedOf(feed)])) };
+  } catch (error) {
+    const state = sqlStateOf(error);
+    if (state !== '42P01' && state !== '3F000') throw error;
+    const { now } = await rowOf<{ now: string }>(client, `select ${NOW}::text as now`);
+    return { now: Number(now), feeds: new Map() };
+  }
+}
+
+function feedOf(row: FeedRow): FeedStatus {
+  return {
+    ...row,
+    position: lsnOf(row.position),
+    // A watermark without a position says that nothing here may be used, whatever time stands beside it.
+    freshAsOf: row.position === null ? null : row.freshAsOf,
+    targetPosition: lsnOf(row.targetPosition),
+    tables: row.tables.map((table) => tableOf(row.target, table)),
+  };
+}
+
+function tableOf(target: SourceName, row: TableRow): CacheTable {
+  return {
+    target,
+    table: { schema: row.schema, name: row.name },
+    relation: row.relation,
+    columns: row.columns.map(({ name, type }) => ({ name, type })),
+    state: tableState(row.state, row.reason),
+    rowsCopied: row.rowsCopied,
+    rowsEstimated: row.rowsEstimated,
+  };
+}
+
+/** The state as a union, from its two columns. */
+export function tableState(state: string, reason: string | null): TableState {
+  switch (state) {
+    case 'pending':
+    case 'copying':
+    case 'catching-up':
+    case 'ready':
+      return { kind: state };
+    default:
+      return { kind: 'failed', reason: reason ?? 'unknown' };
+  }
+}
+
+function lsnOf(text: string | null): Lsn | null {
+  return text !== null && isLsnText(text) ? parseLsn(text) : null;
+}
