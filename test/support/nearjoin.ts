@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+
+/** One answer over HTTP; `text` is the body untouched. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers freely
+  readonly body: any;
+}
+
+export interface GraphqlOptions {
+  readonly variables?: Record<string, unknown>;
+  readonly operationName?: string;
+  readonly headers?: Record<string, string>;
+}
+
+/** A running `nearjoin serve` process. */
+export interface Nearjoin {
+  readonly url: string;
+  readonly child: ChildProcess;
+  /** Everything the process has logged, one line each. */
+  readonly log: readonly string[];
+  graphql(query: string, options?: GraphqlOptions): Promise<HttpAnswer>;
+  metadata(type: string, args: unknown): Promise<HttpAnswer>;
+  get(path: string): Promise<HttpAnswer>;
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<HttpAnswer>;
+  /** Waits until every cached table of every feed is ready. */
+  untilReady(): Promise<void>;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+/** Starts the built server as its own process and waits until it says that it is ready. */
+export async function startNearjoin(env: Record<string, string>): Promise<Nearjoin> {
+  if (!existsSync(MAIN)) throw new Error('dist is missing: run npm test, which builds first');
+  const child = spawn(process.execPath, [MAIN, 'serve'], {
+    env: { PATH: process.env['PATH'] ?? '', NEARJOIN_PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log: string[] = [];
+  const url = await readyUrl(child, log);
+  return new RunningNearjoin(url, child, log);
+}
+
+function readyUrl(child: ChildProcess, log: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { stdout, stderr } = child;
+    if (stdout === null || stderr === null) return reject(new Error('no pipes'));
+    createInterface({ input: stderr }).on('line', (line) => log.push(line));
+    createInterface({ input: stdout }).on('line', (line) => {
+      log.push(line);
+      if (line.includes('"msg":"ready"')) resolve(String(JSON.parse(line).url));
+    });
+    child.once('exit', (code) => reject(new Error(`nearjoin ended with ${code}:\n${log.join('\n')}`)));
+  });
+}
+
+/** Polls until the check answers something other than undefined; fails with the last error after the time. */
+export async function eventually<T>(check: () => Promise<T | undefined>, timeMs = 20_000): Promise<T> {
+  const end = performance.now() + timeMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await check();
+      if (value !== undefined) return value;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() > end) throw new Error('state not reached in time', { cause: last });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+class RunningNearjoin implements Nearjoin {
+  readonly url: string;
+  readonly child: ChildProcess;
+  readonly log: readonly string[];
+
+  constructor(url: string, child: ChildProcess, log: readonly string[]) {
+    this.url = url;
+    this.child = child;
+    this.log = log;
+  }
+
+  graphql(query: string, options: GraphqlOptions = {}): Promise<HttpAnswer> {
+    const { variables, operationName } = options;
+    return this.post('/v1/graphql', { query, variables, operationName }, options.headers);
+  }
+
+  metadata(type: string, args: unknown): Promise<HttpAnswer> {
+    return this.post('/v1/metadata', { type, args });
+  }
+
+  async get(path: string): Promise<HttpAnswer> {
+    return answerOf(await fetch(this.url + path));
+  }
+
+  async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<HttpAnswer> {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    return answerOf(
+      await fetch(this.url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: text,
+      }),
+    );
+  }
+
+  async untilReady(): Promise<void> {
+    await eventually(async () => {
+      const { body } = await this.get('/v1/replication');
+      const tables = body.feeds.flatMap((feed: { tables: { state: string }[] }) => feed.tables);
+      const done = tables.length > 0 && tables.every((table: { state: string }) => table.state === 'ready');
+      if (!done) throw new Error(`not ready: ${JSON.stringify(body)}\n${this.log.slice(-20).join('\n')}`);
+      return done;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const ended = once(this.child, 'exit');
+    this.child.kill(signal);
+    await ended;
+  }
+}
+
+async function answerOf(response: Response): Promise<HttpAnswer> {
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, body: parsed(text) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
