@@ -56,6 +56,8 @@ export interface Select {
   readonly where: Predicate;
   readonly orderBy: readonly OrderItem[];
   readonly distinctOn: readonly Column[];
+  /** Aligned with `distinctOn`: the cell reads as null unless this holds. */
+  readonly distinctOnlyIf: readonly (Predicate | null)[];
   /** Literal, the permission's limit already merged; null means all. */
   readonly limit: number | null;
   readonly offset: Operand | null;
@@ -68,7 +70,10 @@ export interface Join {
   readonly unique: boolean;
 }
 
-/** A member of the JSON object of one row; `key` is the response key. Order is the response's. */
+/**
+ * A member of the JSON object of one row; `key` is the response key. Order is the response's. `onlyIf`, here and
+ * below, belongs to roles made of several: the cell reads as null unless it holds.
+ */
 export type Field =
   | { readonly kind: 'column'; readonly key: string; readonly column: Column; readonly jsonPath: Operand | null; readonly onlyIf: Predicate | null }
   | { readonly kind: 'constant'; readonly key: string; readonly json: string }
@@ -91,25 +96,28 @@ export type AggregateField =
 
 export type AggregateValue =
   | { readonly kind: 'constant'; readonly key: string; readonly json: string }
-  | { readonly kind: 'count'; readonly key: string; readonly columns: readonly Column[]; readonly distinct: boolean }
+  | { readonly kind: 'count'; readonly key: string; readonly columns: readonly Column[]; readonly onlyIf: readonly (Predicate | null)[]; readonly distinct: boolean }
   /** `sum { a b }`: an object of one function over several columns. */
   | {
       readonly kind: 'function';
       readonly key: string;
       readonly function: AggregateFunction;
-      readonly of: readonly ({ readonly kind: 'column'; readonly key: string; readonly column: Column } | { readonly kind: 'constant'; readonly key: string; readonly json: string })[];
+      readonly of: readonly ({ readonly kind: 'column'; readonly key: string; readonly column: Column; readonly onlyIf: Predicate | null } | { readonly kind: 'constant'; readonly key: string; readonly json: string })[];
     };
 
 export type AggregateFunction =
   | 'sum' | 'avg' | 'min' | 'max' | 'stddev' | 'stddev_pop' | 'stddev_samp' | 'variance' | 'var_pop' | 'var_samp';
 
-/** One ordering of rows. A path leads over to-one joins; every step filters by the step's own permission. */
+/**
+ * One ordering of rows. A path leads over to-one joins, before `count` and `function` the last one is to-many;
+ * every step filters by the step's own permission.
+ */
 export interface OrderItem {
   readonly path: readonly OrderStep[];
   readonly by:
-    | { readonly kind: 'column'; readonly column: Column }
+    | { readonly kind: 'column'; readonly column: Column; readonly onlyIf: Predicate | null }
     | { readonly kind: 'count' }
-    | { readonly kind: 'function'; readonly function: AggregateFunction; readonly column: Column };
+    | { readonly kind: 'function'; readonly function: AggregateFunction; readonly column: Column; readonly onlyIf: Predicate | null };
   readonly direction: 'asc' | 'desc';
   readonly nulls: 'first' | 'last';
 }
@@ -155,6 +163,8 @@ export type Predicate =
       readonly where: Predicate;
       readonly function: 'count' | 'bool_and' | 'bool_or';
       readonly columns: readonly Column[];
+      /** Aligned with `columns`. */
+      readonly onlyIf: readonly (Predicate | null)[];
       readonly distinct: boolean;
       readonly operator: Operator;
       readonly value: Operand;
@@ -176,12 +186,21 @@ export interface Operand {
 /** Where a parameter's value comes from and what Postgres type it is bound as. */
 export interface Param {
   readonly from:
-    | { readonly kind: 'value'; readonly value: unknown }
+    /** A literal, already in Postgres' text form. */
+    | { readonly kind: 'value'; readonly value: string }
     | { readonly kind: 'variable'; readonly path: readonly (string | number)[] }
-    | { readonly kind: 'session'; readonly name: string };
+    /** A literal list or object with variables inside. */
+    | { readonly kind: 'composed'; readonly value: unknown }
+    | { readonly kind: 'session'; readonly name: string }
+    /** A list in a permission rule with session variables among its elements. */
+    | { readonly kind: 'session-list'; readonly of: readonly ({ readonly text: string } | { readonly session: string })[] };
   readonly type: ColumnType;
   /** Bound as an array of `type` (`_in`, `_has_keys_any` …). */
   readonly list: boolean;
+  /** How the value is read: by its type, as an `offset`, or as a path into JSON (a list of texts then). */
+  readonly form: 'typed' | 'offset' | 'json-path';
+  /** A reference into an enum table: the values that are allowed. */
+  readonly enumeration: { readonly name: string; readonly values: readonly string[] } | null;
   /** Where the value stands in the request, for error paths. */
   readonly path: string;
 }
