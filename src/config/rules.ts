@@ -1,0 +1,48 @@
+import { NearjoinError } from '../core/errors.ts';
+import type { Config } from './settings.ts';
+
+/** Refuses settings that are right one by one but not together. */
+export function refuseContradictions(config: Config): void {
+  const problems = [...authProblems(config), ...exposureProblems(config), ...roleProblems(config)];
+  if (problems.length > 0) throw new NearjoinError('start-failed', `bad configuration: ${problems.join('; ')}`);
+}
+
+/** Every secret that makes a request an administrator's. */
+export function adminSecretsOf(config: Config): readonly string[] {
+  return config.adminSecret === null ? config.adminSecrets : [config.adminSecret, ...config.adminSecrets];
+}
+
+function authProblems(config: Config): string[] {
+  const problems: string[] = [];
+  const secured = adminSecretsOf(config).length > 0;
+  const jwt = config.jwtSecret !== null || config.jwtSecrets.length > 0;
+  if (jwt && !secured) problems.push('NEARJOIN_JWT_SECRET needs NEARJOIN_ADMIN_SECRET to be set');
+  if (config.authHook !== null && !secured) problems.push('NEARJOIN_AUTH_HOOK needs NEARJOIN_ADMIN_SECRET to be set');
+  if (config.authHook !== null && jwt) {
+    problems.push('NEARJOIN_AUTH_HOOK and NEARJOIN_JWT_SECRET cannot both be set');
+  }
+  if (config.unauthorizedRole !== null && config.authHook !== null) {
+    problems.push('NEARJOIN_UNAUTHORIZED_ROLE cannot be used with NEARJOIN_AUTH_HOOK');
+  }
+  if (config.unauthorizedRole !== null && !secured) {
+    problems.push('NEARJOIN_UNAUTHORIZED_ROLE needs NEARJOIN_ADMIN_SECRET to be set');
+  }
+  return problems;
+}
+
+function exposureProblems(config: Config): string[] {
+  if (adminSecretsOf(config).length > 0 || isLoopback(config.host)) return [];
+  return [
+    'NEARJOIN_HOST is reachable from other machines, so NEARJOIN_ADMIN_SECRET must be set: without it every request is an administrator',
+  ];
+}
+
+function roleProblems(config: Config): string[] {
+  return config.kafkaBrokers.some((broker) => !/^[^:\s]+:\d{1,5}$/.test(broker))
+    ? ['NEARJOIN_KAFKA_BROKERS: expected host:port, host:port']
+    : [];
+}
+
+function isLoopback(host: string): boolean {
+  return /^(127(\.\d{1,3}){3}|::1|\[::1\]|localhost)$/i.test(host);
+}

@@ -1,0 +1,96 @@
+import type { LevelWithSilent } from 'pino';
+import type { z } from 'zod';
+import { type JwtConfig, jwtSecret, jwtSecrets } from '../http/jwt-config.ts';
+import {
+  bool,
+  choice,
+  corsDomains,
+  httpUrl,
+  list,
+  postgresUrl,
+  secretList,
+  text,
+  whole,
+  type CorsPolicy,
+} from './values.ts';
+
+/** What one process may do. */
+export type ProcessRole = 'api' | 'replicator';
+
+/** One variable: its name after `NEARJOIN_`, the name after `HASURA_GRAPHQL_` where Hasura has the same, and its reader. */
+export interface Setting<T> {
+  readonly name: string;
+  readonly hasura: string | null;
+  readonly schema: z.ZodType<T, string>;
+  /** Value when neither name is set. */
+  readonly initial: T;
+}
+
+function setting<T>(name: string, schema: z.ZodType<T, string>, initial: T, hasura: string | null = null): Setting<T> {
+  return { name, schema, initial, hasura };
+}
+
+const seconds = 1000;
+const noJwt: readonly JwtConfig[] = [];
+const noNames: readonly string[] = [];
+const bothRoles: readonly ProcessRole[] = ['api', 'replicator'];
+const anyOrigin: CorsPolicy = { kind: 'any' };
+
+/** Every variable that is read, by the member of `Config` it fills. */
+export const SETTINGS = {
+  metadataDatabaseUrl: setting<string | null>('METADATA_DATABASE_URL', postgresUrl, null, 'METADATA_DATABASE_URL'),
+  host: setting<string>('HOST', text, '127.0.0.1', 'SERVER_HOST'),
+  port: setting<number>('PORT', whole(0, 65_535), 8080, 'SERVER_PORT'),
+  adminSecret: setting<string | null>('ADMIN_SECRET', text, null, 'ADMIN_SECRET'),
+  adminSecrets: setting<readonly string[]>('ADMIN_SECRETS', secretList, noNames, 'ADMIN_SECRETS'),
+  jwtSecret: setting<JwtConfig | null>('JWT_SECRET', jwtSecret, null, 'JWT_SECRET'),
+  jwtSecrets: setting<readonly JwtConfig[]>('JWT_SECRETS', jwtSecrets, noJwt, 'JWT_SECRETS'),
+  authHook: setting<string | null>('AUTH_HOOK', httpUrl, null, 'AUTH_HOOK'),
+  authHookMode: setting<'GET' | 'POST'>('AUTH_HOOK_MODE', choice(['GET', 'POST'] as const), 'GET', 'AUTH_HOOK_MODE'),
+  authHookSendRequestBody: setting<boolean>('AUTH_HOOK_SEND_REQUEST_BODY', bool, true, 'AUTH_HOOK_SEND_REQUEST_BODY'),
+  authHookTimeoutMs: setting<number>('AUTH_HOOK_TIMEOUT_MS', whole(1, 600_000), 10 * seconds),
+  unauthorizedRole: setting<string | null>('UNAUTHORIZED_ROLE', text, null, 'UNAUTHORIZED_ROLE'),
+  metadataDir: setting<string | null>('METADATA_DIR', text, null),
+  roles: setting<readonly ProcessRole[]>('ROLES', list(choice(bothRoles)), bothRoles),
+  maxStalenessMs: setting<number>('MAX_STALENESS_MS', whole(0, 2_147_483_647), 1000),
+  fallback: setting<'live' | 'wait' | 'stale' | 'error'>(
+    'FALLBACK',
+    choice(['live', 'wait', 'stale', 'error'] as const),
+    'live',
+  ),
+  waitTimeoutMs: setting<number>('WAIT_TIMEOUT_MS', whole(1, 600_000), 5 * seconds),
+  maxRetainedWalMb: setting<number>('MAX_RETAINED_WAL_MB', whole(1, 1_000_000_000), 4096),
+  kafkaBrokers: setting<readonly string[]>('KAFKA_BROKERS', list(text), noNames),
+  cors: setting<CorsPolicy>('CORS_DOMAIN', corsDomains, anyOrigin, 'CORS_DOMAIN'),
+  devMode: setting<boolean>('DEV_MODE', bool, false, 'DEV_MODE'),
+  adminInternalErrors: setting<boolean>('ADMIN_INTERNAL_ERRORS', bool, true, 'ADMIN_INTERNAL_ERRORS'),
+  enableConsole: setting<boolean>('ENABLE_CONSOLE', bool, false, 'ENABLE_CONSOLE'),
+  logLevel: setting<LevelWithSilent>(
+    'LOG_LEVEL',
+    choice(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const),
+    'info',
+    'LOG_LEVEL',
+  ),
+  stringifyNumericTypes: setting<boolean>('STRINGIFY_NUMERIC_TYPES', bool, false, 'STRINGIFY_NUMERIC_TYPES'),
+  metricsSecret: setting<string | null>('METRICS_SECRET', text, null, 'METRICS_SECRET'),
+  poolSize: setting<number>('POOL_SIZE', whole(1, 1000), 4),
+  targetPoolSize: setting<number>('TARGET_POOL_SIZE', whole(1, 1000), 4),
+  probeIntervalMs: setting<number>('PROBE_INTERVAL_MS', whole(10, 600_000), 100),
+  liveKeyLimit: setting<number>('LIVE_KEY_LIMIT', whole(1, 100_000_000), 100_000),
+  statementTimeoutMs: setting<number>('STATEMENT_TIMEOUT_MS', whole(1, 86_400_000), 30 * seconds),
+  requestTimeoutMs: setting<number>('REQUEST_TIMEOUT_MS', whole(1, 86_400_000), 60 * seconds),
+  shutdownTimeoutMs: setting<number>('SHUTDOWN_TIMEOUT_MS', whole(0, 600_000), 10 * seconds),
+  bodyLimitBytes: setting<number>('BODY_LIMIT_BYTES', whole(1024, 1_073_741_824), 10 * 1024 * 1024),
+  resultLimitBytes: setting<number>('RESULT_LIMIT_BYTES', whole(1024, 1_073_741_824), 128 * 1024 * 1024),
+  batchLimit: setting<number>('BATCH_LIMIT', whole(1, 100_000), 100),
+  depthLimit: setting<number>('DEPTH_LIMIT', whole(1, 1000), 50),
+  complexityLimit: setting<number>('COMPLEXITY_LIMIT', whole(1, 10_000_000), 10_000),
+} satisfies Record<string, Setting<never> | Setting<unknown>>;
+
+/** Names that only the command line's clients read; `serve` lets them stand. */
+export const CLIENT_VARIABLES: readonly string[] = ['ENDPOINT'];
+
+type ValueOf<S> = S extends Setting<infer T> ? T : never;
+
+/** The process' configuration, checked: past this point nobody reads the environment (but for `from_env`). */
+export type Config = { readonly [Name in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Name]> };

@@ -1,0 +1,108 @@
+import { z } from 'zod';
+
+/** Which web origins may read answers. */
+export type CorsPolicy =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'any' }
+  | { readonly kind: 'listed'; readonly origins: readonly AllowedOrigin[] };
+
+/** One allowed origin; `wildcard` allows any one subdomain label in front of `host`. */
+export interface AllowedOrigin {
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly wildcard: boolean;
+  readonly port: string;
+}
+
+/** Any text but the empty one. */
+export const text: z.ZodType<string, string> = z.string().min(1, 'must not be empty');
+
+/** A whole number in a range, decimal digits only. */
+export function whole(min: number, max: number): z.ZodType<number, string> {
+  const expected = `expected a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,12}$/, expected)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, expected);
+}
+
+/** Hasura's spellings of truth. */
+export const bool: z.ZodType<boolean, string> = z
+  .string()
+  .toLowerCase()
+  .refine((value) => /^(true|t|yes|y|on|1|false|f|no|n|off|0)$/.test(value), 'expected true or false')
+  .transform((value) => /^(true|t|yes|y|on|1)$/.test(value));
+
+/** One of the given words, in any case. */
+export function choice<const T extends string>(words: readonly T[]): z.ZodType<T, string> {
+  return z.string().transform((value, context) => {
+    const found = words.find((word) => word.toLowerCase() === value.trim().toLowerCase());
+    if (found !== undefined) return found;
+    context.addIssue({ code: 'custom', message: `expected one of ${words.join(', ')}` });
+    return z.NEVER;
+  });
+}
+
+/** Comma-separated values, at least one, each once. */
+export function list<T>(item: z.ZodType<T, string>): z.ZodType<readonly T[], string> {
+  return z
+    .string()
+    .transform((value) => value.split(',').map((part) => part.trim()))
+    .pipe(z.array(item))
+    .transform((values) => [...new Set(values)]);
+}
+
+/** A JSON list of texts: `["secret one", "secret two"]`. */
+export const secretList: z.ZodType<readonly string[], string> = z.string().transform((value, context) => {
+  const parsed = z.array(z.string().min(1)).min(1).safeParse(parseJson(value));
+  if (parsed.success) return parsed.data;
+  context.addIssue({ code: 'custom', message: 'expected a JSON list of texts' });
+  return z.NEVER;
+});
+
+/** A URL a webhook can be called at. */
+export const httpUrl: z.ZodType<string, string> = z
+  .string()
+  .refine((value) => /^https?:$/.test(protocolOf(value)), 'expected an http or https URL');
+
+/** A Postgres connection URL. */
+export const postgresUrl: z.ZodType<string, string> = z
+  .string()
+  .refine((value) => /^postgres(ql)?:$/.test(protocolOf(value)), 'expected a postgres:// URL');
+
+/** `*`, or `https://*.example.com, http://localhost:3000`; empty for none. */
+export const corsDomains: z.ZodType<CorsPolicy, string> = z.string().transform((value, context): CorsPolicy => {
+  if (value.trim() === '*') return { kind: 'any' };
+  if (value.trim() === 'none') return { kind: 'none' };
+  const origins = value.split(',').map((part) => originOf(part.trim()));
+  const known = origins.filter((origin) => origin !== null);
+  if (known.length === origins.length) return { kind: 'listed', origins: known };
+  context.addIssue({ code: 'custom', message: 'expected *, none, or origins like https://*.example.com:8443' });
+  return z.NEVER;
+});
+
+/** Parses JSON; undefined when the text is none. */
+export function parseJson(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function protocolOf(value: string): string {
+  return URL.canParse(value) ? new URL(value).protocol : '';
+}
+
+function originOf(value: string): AllowedOrigin | null {
+  const match = /^(https?):\/\/(\*\.)?([^/:*\s]+|\[[0-9a-f:]+\])(?::(\d{1,5}))?\/?$/i.exec(value);
+  if (match === null) return null;
+  const [, scheme = '', star, host = '', port = ''] = match;
+  return {
+    scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',
+    host: host.toLowerCase(),
+    wildcard: star !== undefined,
+    port,
+  };
+}

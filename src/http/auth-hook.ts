@@ -1,0 +1,126 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { LRUCache } from 'lru-cache';
+import { RefusedError } from './error-reply.ts';
+import { headerOf, isSessionVariable, ROLE_HEADER } from './session-variables.ts';
+import { type Session, sessionOf } from './session.ts';
+
+export interface AuthHookOptions {
+  readonly url: string;
+  readonly mode: 'GET' | 'POST';
+  readonly sendRequestBody: boolean;
+  readonly timeoutMs: number;
+  readonly nowMs: () => number;
+}
+
+/** The GraphQL request a POST hook may look at. */
+export interface HookRequest {
+  readonly query?: unknown;
+  readonly operationName?: unknown;
+  readonly variables?: unknown;
+}
+
+/** Headers that describe the connection or the browser, not the caller; a GET hook does not get them. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  'accept', 'accept-datetime', 'accept-encoding', 'accept-language', 'cache-control', 'connection', 'content-length',
+  'content-md5', 'content-type', 'dnt', 'host', 'keep-alive', 'origin', 'proxy-authorization', 'referer', 'te',
+  'transfer-encoding', 'upgrade', 'user-agent',
+]);
+const REMEMBERED_ANSWERS = 10_000;
+const ANSWER_LIMIT_BYTES = 1024 * 1024;
+
+/** Asks a webhook who a caller is; an answer is kept only as long as the webhook itself says. */
+export class AuthHook {
+  readonly #options: AuthHookOptions;
+  readonly #answers: LRUCache<string, Session> = new LRUCache({ max: REMEMBERED_ANSWERS });
+
+  constructor(options: AuthHookOptions) {
+    this.#options = options;
+  }
+
+  async session(headers: IncomingHttpHeaders, request: HookRequest | null): Promise<Session> {
+    const { mode, sendRequestBody } = this.#options;
+    const forwarded = forwardedHeaders(headers, mode);
+    const body = mode === 'POST' ? JSON.stringify({ headers: forwarded, request: sendRequestBody ? request : null }) : null;
+    const key = body ?? JSON.stringify(forwarded);
+    return this.#answers.get(key) ?? this.#ask(key, forwarded, body);
+  }
+
+  async #ask(key: string, forwarded: Record<string, string>, body: string | null): Promise<Session> {
+    const response = await this.#fetch(forwarded, body);
+    const { variables, caching } = readAnswer(response.text);
+    const role = variables.get(ROLE_HEADER);
+    if (role === undefined) throw new RefusedError(500, 'unexpected', 'missing x-hasura-role key in webhook response');
+    const leftMs = lifetimeMs(caching, response.headers, this.#options.nowMs());
+    const session = sessionOf(role, variables, leftMs === null ? null : this.#options.nowMs() + leftMs);
+    if (leftMs !== null && leftMs >= 1) this.#answers.set(key, session, { ttl: leftMs });
+    return session;
+  }
+
+  async #fetch(forwarded: Record<string, string>, body: string | null): Promise<{ text: string; headers: Headers }> {
+    const { url, timeoutMs } = this.#options;
+    const init: RequestInit =
+      body === null
+        ? { method: 'GET', headers: forwarded }
+        : { method: 'POST', headers: { 'content-type': 'application/json' }, body };
+    try {
+      const response = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
+      const text = await response.text();
+      if (response.status === 401) {
+        throw new RefusedError(401, 'access-denied', 'Authentication hook unauthorized this request');
+      }
+      if (response.status !== 200 || text.length > ANSWER_LIMIT_BYTES) throw badAnswer();
+      return { text, headers: response.headers };
+    } catch (error) {
+      if (error instanceof RefusedError) throw error;
+      throw new RefusedError(500, 'unexpected', 'webhook authentication request failed', { cause: error });
+    }
+  }
+}
+
+function forwardedHeaders(headers: IncomingHttpHeaders, mode: 'GET' | 'POST'): Record<string, string> {
+  const forwarded: Record<string, string> = {};
+  for (const name of Object.keys(headers).sort()) {
+    const value = headerOf(headers, name);
+    if (value !== undefined && (mode === 'POST' || !NOT_FORWARDED.has(name))) forwarded[name] = value;
+  }
+  return forwarded;
+}
+
+/** The hook's JSON object: session variables, and perhaps how long they hold. */
+function readAnswer(text: string): { variables: Map<string, string>; caching: ReadonlyMap<string, string> } {
+  const variables = new Map<string, string>();
+  const caching = new Map<string, string>();
+  for (const [name, value] of entriesOf(text)) {
+    if (typeof value !== 'string') continue;
+    const lower = name.toLowerCase();
+    if (isSessionVariable(lower)) variables.set(lower, value);
+    else caching.set(lower, value);
+  }
+  return { variables, caching };
+}
+
+function entriesOf(text: string): [string, unknown][] {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return Object.entries(value);
+  } catch {
+    // Falls through: text that is no JSON is as bad as JSON that is no object.
+  }
+  throw badAnswer();
+}
+
+function badAnswer(): RefusedError {
+  return new RefusedError(500, 'unexpected', 'Invalid response from authorization hook');
+}
+
+/** Milliseconds the answer may be reused, by Cache-Control or Expires in its body or headers; null without either. */
+function lifetimeMs(body: ReadonlyMap<string, string>, headers: Headers, nowMs: number): number | null {
+  const control = body.get('cache-control') ?? headers.get('cache-control');
+  if (control !== null && control !== undefined) {
+    if (/\b(no-store|no-cache)\b/i.test(control)) return null;
+    const seconds = /\b(?:s-maxage|max-age)\s*=\s*"?(\d{1,9})/i.exec(control)?.[1];
+    if (seconds !== undefined) return Number(seconds) * 1000;
+  }
+  const expires = Date.parse(body.get('expires') ?? headers.get('expires') ?? '');
+  return Number.isNaN(expires) ? null : Math.max(0, expires - nowMs);
+}

@@ -1,0 +1,78 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { RoleName } from '../core/names.ts';
+import type { AuthHook, HookRequest } from './auth-hook.ts';
+import { RefusedError } from './error-reply.ts';
+import type { JwtVerifier } from './jwt.ts';
+import { ADMIN, type Session, sessionOf } from './session.ts';
+import { headerOf, ROLE_HEADER, SECRET_HEADERS, variablesOf } from './session-variables.ts';
+
+export interface AuthOptions {
+  readonly adminSecrets: readonly string[];
+  readonly unauthorizedRole: RoleName | null;
+  readonly jwt: JwtVerifier | null;
+  readonly hook: AuthHook | null;
+}
+
+/** Turns a request's headers into a session, in Hasura's order: admin secret, then token or hook, then the unauthorized role. */
+export class Authenticator {
+  readonly #options: AuthOptions;
+  readonly #secretDigests: readonly Buffer[];
+
+  constructor(options: AuthOptions) {
+    this.#options = options;
+    this.#secretDigests = options.adminSecrets.map(digest);
+  }
+
+  /** Whether anything at all stands between a request and the admin role. */
+  get secured(): boolean {
+    return this.#secretDigests.length > 0;
+  }
+
+  /** Throws a RefusedError with Hasura's message when the request may not come in. */
+  authenticate(headers: IncomingHttpHeaders, request: HookRequest | null = null): Session | Promise<Session> {
+    if (!this.secured) return trusted(headers);
+    const secret = headerOf(headers, SECRET_HEADERS[0]) ?? headerOf(headers, SECRET_HEADERS[1]);
+    if (secret !== undefined) {
+      if (this.isAdminSecret(secret)) return trusted(headers);
+      throw new RefusedError(401, 'access-denied', 'invalid "x-hasura-admin-secret"/"x-hasura-access-key"');
+    }
+    const { hook, jwt } = this.#options;
+    if (hook !== null) return hook.session(headers, request);
+    if (jwt === null) return this.#unauthorized(headers, missingSecret);
+    const tokens = jwt.tokensOf(headers);
+    return tokens.length > 0 ? jwt.session(tokens, headers) : this.#unauthorized(headers, missingToken);
+  }
+
+  /** Compares in a time that does not depend on where texts differ. */
+  isAdminSecret(given: string): boolean {
+    const found = digest(given);
+    let equal = false;
+    for (const expected of this.#secretDigests) equal = timingSafeEqual(found, expected) || equal;
+    return equal;
+  }
+
+  #unauthorized(headers: IncomingHttpHeaders, refusal: () => RefusedError): Session {
+    if (this.#options.unauthorizedRole === null) throw refusal();
+    return sessionOf(this.#options.unauthorizedRole, variablesOf(headers));
+  }
+}
+
+function trusted(headers: IncomingHttpHeaders): Session {
+  const variables = variablesOf(headers);
+  return sessionOf(variables.get(ROLE_HEADER) ?? ADMIN, variables);
+}
+
+function missingSecret(): RefusedError {
+  const message = 'x-hasura-admin-secret/x-hasura-access-key required, but not found';
+  return new RefusedError(401, 'access-denied', message);
+}
+
+function missingToken(): RefusedError {
+  const message = "Missing 'Authorization' or 'Cookie' header in JWT authentication mode";
+  return new RefusedError(400, 'invalid-headers', message);
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,47 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { AllowedOrigin, CorsPolicy } from '../config/values.ts';
+
+const EXPOSED = 'Cache-Status, X-Nearjoin-Token, X-Request-Id';
+const PREFLIGHT_SECONDS = '1728000';
+
+/** Answers preflights and marks answers as readable for the origins the policy allows; all others get no header at all. */
+export function registerCors(app: FastifyInstance, policy: CorsPolicy): void {
+  if (policy.kind === 'none') return;
+  app.addHook('onRequest', async (request, reply) => {
+    const { origin } = request.headers;
+    if (origin === undefined) return undefined;
+    if (policy.kind === 'listed') reply.header('vary', 'Origin');
+    if (!allows(policy, origin)) return undefined;
+    reply.header('access-control-allow-origin', origin);
+    reply.header('access-control-allow-credentials', 'true');
+    reply.header('access-control-expose-headers', EXPOSED);
+    return isPreflight(request) ? preflight(request, reply) : undefined;
+  });
+}
+
+/** Whether the policy lets pages of this origin read answers. */
+export function allows(policy: CorsPolicy, origin: string): boolean {
+  if (policy.kind !== 'listed') return policy.kind === 'any';
+  const match = /^(https?):\/\/(\[[0-9a-f:]+\]|[^/:]+)(?::(\d+))?$/i.exec(origin);
+  if (match === null) return false;
+  const [, scheme = '', host = '', port = ''] = match;
+  return policy.origins.some((allowed) => matches(allowed, scheme.toLowerCase(), host.toLowerCase(), port));
+}
+
+function matches(allowed: AllowedOrigin, scheme: string, host: string, port: string): boolean {
+  if (allowed.scheme !== scheme || allowed.port !== port) return false;
+  if (!allowed.wildcard) return allowed.host === host;
+  const ending = `.${allowed.host}`;
+  return host.endsWith(ending) && !host.slice(0, -ending.length).includes('.') && host.length > ending.length;
+}
+
+function isPreflight(request: FastifyRequest): boolean {
+  return request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined;
+}
+
+function preflight(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const asked = request.headers['access-control-request-headers'];
+  reply.header('access-control-allow-methods', 'GET,POST,PUT,PATCH,DELETE,OPTIONS');
+  if (asked !== undefined) reply.header('access-control-allow-headers', asked);
+  return reply.header('access-control-max-age', PREFLIGHT_SECONDS).code(204).send();
+}

@@ -1,0 +1,63 @@
+import { type ErrorCode, NearjoinError } from '../core/errors.ts';
+import { jsonText, type JsonText } from '../core/json-text.ts';
+
+/** A refusal whose HTTP status does not follow from its code. */
+export class RefusedError extends NearjoinError {
+  readonly status: number;
+
+  constructor(
+    status: number,
+    code: ErrorCode,
+    message: string,
+    options: { readonly path?: string; readonly cause?: unknown } = {},
+  ) {
+    super(code, message, options);
+    this.status = status;
+  }
+}
+
+/** What is thrown, as an error meant for outsiders; anything unforeseen loses its text. */
+export function publicError(error: unknown): NearjoinError {
+  if (error instanceof NearjoinError) return error;
+  return new NearjoinError('unexpected', 'internal error', { cause: error });
+}
+
+/** One member of a GraphQL answer's `errors`. */
+export function graphqlErrorJson(error: NearjoinError, withInternal: boolean): JsonText {
+  const internal = withInternal && error.internal !== undefined ? { internal: error.internal } : {};
+  return jsonText(
+    JSON.stringify({
+      message: error.message,
+      extensions: { path: error.path, code: error.code, ...internal },
+    }),
+  );
+}
+
+/** Hasura's error body of everything that is not GraphQL. */
+export function hasuraErrorBody(
+  error: NearjoinError,
+  withInternal: boolean,
+): { path: string; error: string; code: ErrorCode; internal?: unknown } {
+  const internal = withInternal && error.internal !== undefined ? { internal: error.internal } : {};
+  return { path: error.path, error: error.message, code: error.code, ...internal };
+}
+
+/** The HTTP status of an error: of every endpoint but `/v1/graphql`, where Hasura says 200 unless asked otherwise. */
+export function statusOf(error: NearjoinError): number {
+  return error instanceof RefusedError ? error.status : (STATUS[error.code] ?? 400);
+}
+
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  'access-denied': 401,
+  conflict: 409,
+  'method-not-allowed': 405,
+  'not-found': 404,
+  'permission-denied': 403,
+  'not-fresh': 503,
+  'source-unavailable': 503,
+  'target-unavailable': 503,
+  'timed-out': 504,
+  'start-failed': 500,
+  unexpected: 500,
+  'postgres-error': 500,
+};

@@ -1,0 +1,98 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Fallback } from '../catalog/catalog.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { isLsnText, maxLsn, type Lsn, parseLsn } from '../core/lsn.ts';
+import type { SourceName } from '../core/names.ts';
+import type { FreshnessRequest } from '../read/freshness.ts';
+import { headerOf } from './session-variables.ts';
+
+const FALLBACKS: readonly Fallback[] = ['live', 'wait', 'stale', 'error'];
+const MAX_MS = 2_147_483_647;
+
+/** What an operation's `@freshness` directive asks for; null members leave the headers' word. */
+export interface DirectiveFreshness {
+  readonly maxStalenessMs: number | null;
+  readonly fallback: Fallback | null;
+  readonly token: string | null;
+}
+
+/** Nothing asked for: the relationships' and the server's defaults hold. */
+export const NO_WISH: FreshnessRequest = { noCache: false, maxStalenessMs: null, fallback: null, tokens: new Map() };
+
+/** Reads the freshness a request's headers ask for; a malformed one of our own headers is an `invalid-headers` error. */
+export function freshnessOf(headers: IncomingHttpHeaders): FreshnessRequest {
+  const control = headerOf(headers, 'cache-control');
+  const staleness = headerOf(headers, 'x-nearjoin-max-staleness');
+  const fallback = headerOf(headers, 'x-nearjoin-fallback');
+  const token = headerOf(headers, 'x-nearjoin-token');
+  if (control === undefined && staleness === undefined && fallback === undefined && token === undefined) return NO_WISH;
+  const { noCache, maxAgeMs } = readCacheControl(control ?? '');
+  return {
+    noCache,
+    maxStalenessMs: staleness === undefined ? maxAgeMs : readStaleness(staleness),
+    fallback: fallback === undefined ? null : readFallback(fallback),
+    tokens: token === undefined ? NO_WISH.tokens : readTokens(token, 'X-Nearjoin-Token'),
+  };
+}
+
+/** The directive's members win over the headers'; a bound in the directive also overrules `no-cache`. */
+export function withDirective(asked: FreshnessRequest, directive: DirectiveFreshness | null): FreshnessRequest {
+  if (directive === null) return asked;
+  return {
+    noCache: directive.maxStalenessMs === null && asked.noCache,
+    maxStalenessMs: directive.maxStalenessMs ?? asked.maxStalenessMs,
+    fallback: directive.fallback ?? asked.fallback,
+    tokens: directive.token === null ? asked.tokens : readTokens(directive.token, 'token'),
+  };
+}
+
+/** The two Cache-Control directives that concern us; others are somebody else's, as RFC 9111 wants. */
+export function readCacheControl(header: string): { readonly noCache: boolean; readonly maxAgeMs: number | null } {
+  let noCache = false;
+  let maxAgeMs: number | null = null;
+  for (const part of header.split(',')) {
+    const [name = '', value = ''] = part.split('=', 2).map((text) => text.trim());
+    if (name.toLowerCase() === 'no-cache') noCache = true;
+    const seconds = /^"?(\d+)"?$/.exec(value)?.[1];
+    if (name.toLowerCase() === 'max-age' && seconds !== undefined) maxAgeMs = Math.min(Number(seconds) * 1000, MAX_MS);
+  }
+  return { noCache, maxAgeMs };
+}
+
+/** Reads `pg2:0/16B3748,pg3:1/0`; names are percent-encoded where they hold a comma, a colon or anything not ASCII. */
+export function readTokens(text: string, where: string): ReadonlyMap<SourceName, Lsn> {
+  const tokens = new Map<SourceName, Lsn>();
+  for (const part of text.split(',').map((item) => item.trim())) {
+    if (part === '') continue;
+    const colon = part.lastIndexOf(':');
+    const name = decodedName(part.slice(0, colon).trim());
+    const lsn = part.slice(colon + 1).trim();
+    if (colon < 1 || name === null || !isLsnText(lsn)) throw badHeader(where, 'expected source:lsn pairs like pg2:0/16B3748');
+    const position = parseLsn(lsn);
+    tokens.set(name, maxLsn(position, tokens.get(name) ?? position));
+  }
+  return tokens;
+}
+
+function readStaleness(text: string): number {
+  if (/^\d{1,15}$/.test(text.trim())) return Math.min(Number(text), MAX_MS);
+  throw badHeader('X-Nearjoin-Max-Staleness', 'expected a whole number of milliseconds');
+}
+
+function readFallback(text: string): Fallback {
+  const found = FALLBACKS.find((fallback) => fallback === text.trim().toLowerCase());
+  if (found !== undefined) return found;
+  throw badHeader('X-Nearjoin-Fallback', `expected one of ${FALLBACKS.join(', ')}`);
+}
+
+function decodedName(text: string): SourceName | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+function badHeader(name: string, problem: string): NearjoinError {
+  return new NearjoinError('invalid-headers', `${name}: ${problem}`);
+}

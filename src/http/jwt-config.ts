@@ -1,0 +1,193 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { z } from 'zod';
+import { type JsonPath, parseJsonPath } from './json-path.ts';
+
+/** What verifies a signature: a key of ours, or whatever an identity provider publishes. */
+export type JwtKey =
+  | { readonly kind: 'fixed'; readonly algorithms: readonly string[]; readonly key: KeyObject | Uint8Array }
+  | { readonly kind: 'url'; readonly url: string };
+
+/** Where one session variable comes from. */
+export type ClaimSource =
+  | { readonly kind: 'path'; readonly path: JsonPath; readonly initial: unknown }
+  | { readonly kind: 'literal'; readonly value: unknown };
+
+/** Where Hasura's claims are in a token. */
+export type ClaimsPlace =
+  | { readonly kind: 'namespace'; readonly name: string }
+  | { readonly kind: 'path'; readonly text: string; readonly path: JsonPath }
+  | { readonly kind: 'map'; readonly sources: ReadonlyMap<string, ClaimSource> };
+
+/** Where a request carries its token. */
+export type TokenPlace =
+  | { readonly kind: 'authorization' }
+  | { readonly kind: 'cookie'; readonly name: string }
+  | { readonly kind: 'header'; readonly name: string };
+
+/** One JWT secret of Hasura's configuration, checked. */
+export interface JwtConfig {
+  readonly key: JwtKey;
+  readonly claims: ClaimsPlace;
+  readonly stringified: boolean;
+  readonly audience: readonly string[] | null;
+  readonly issuer: string | null;
+  readonly allowedSkewSeconds: number;
+  readonly place: TokenPlace;
+}
+
+const DEFAULT_NAMESPACE = 'https://hasura.io/jwt/claims';
+const TYPES = ['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'Ed25519'] as const;
+
+const mapped = z.union([
+  z.strictObject({ path: z.string(), default: z.unknown().optional() }),
+  z.string(),
+  z.array(z.string()),
+]);
+
+const shape = z.strictObject({
+  type: z.enum(TYPES).optional(),
+  key: z.string().min(1).optional(),
+  jwk_url: z.string().regex(/^https?:\/\//).optional(),
+  claims_namespace: z.string().optional(),
+  claims_namespace_path: z.string().optional(),
+  claims_format: z.enum(['json', 'stringified_json']).optional(),
+  claims_map: z.record(z.string(), mapped).optional(),
+  audience: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+  issuer: z.string().optional(),
+  allowed_skew: z.int().nonnegative().optional(),
+  header: z
+    .discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('Authorization') }),
+      z.strictObject({ type: z.literal('Cookie'), name: z.string().min(1) }),
+      z.strictObject({ type: z.literal('CustomHeader'), name: z.string().min(1) }),
+    ])
+    .optional(),
+});
+type Shape = z.infer<typeof shape>;
+
+/** Hasura's `JWT_SECRET` JSON. */
+export const jwtSecret: z.ZodType<JwtConfig, string> = z
+  .string()
+  .transform((text, context) => reading(context, () => configOf(parsed(text))));
+
+/** Hasura's `JWT_SECRETS`: a JSON list of them. */
+export const jwtSecrets: z.ZodType<readonly JwtConfig[], string> = z.string().transform((text, context) =>
+  reading(context, () => {
+    const values = parsed(text);
+    if (!Array.isArray(values) || values.length === 0) throw new TypeError('expected a JSON list of JWT secrets');
+    return values.map(configOf);
+  }),
+);
+
+function reading<T>(context: z.RefinementCtx, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof TypeError ? error.message : 'unreadable' });
+    return z.NEVER;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's message quotes the text, which is the secret.
+    throw new TypeError('expected JSON');
+  }
+}
+
+function configOf(value: unknown): JwtConfig {
+  const checked = shape.safeParse(value);
+  if (!checked.success) {
+    const places = checked.error.issues.map((issue) => issue.path.join('.') || issue.code).join(', ');
+    throw new TypeError(`the JSON has unexpected members or values: ${places}`);
+  }
+  const secret = checked.data;
+  return {
+    key: keyOf(secret),
+    claims: claimsOf(secret),
+    stringified: secret.claims_format === 'stringified_json',
+    audience: typeof secret.audience === 'string' ? [secret.audience] : (secret.audience ?? null),
+    issuer: secret.issuer ?? null,
+    allowedSkewSeconds: secret.allowed_skew ?? 0,
+    place: placeOf(secret),
+  };
+}
+
+function keyOf(secret: Shape): JwtKey {
+  const { type, key, jwk_url: url } = secret;
+  if (key !== undefined && url !== undefined) throw new TypeError('key and jwk_url cannot both be present');
+  if (url !== undefined) return { kind: 'url', url };
+  if (key === undefined) throw new TypeError('one of key and jwk_url must be present');
+  if (type === undefined) throw new TypeError('type must be present with key');
+  if (type.startsWith('HS')) return { kind: 'fixed', algorithms: [type], key: sharedKey(key, Number(type.slice(2))) };
+  const algorithms = type === 'Ed25519' ? ['EdDSA', 'Ed25519'] : [type];
+  return { kind: 'fixed', algorithms, key: publicKey(key, type) };
+}
+
+function sharedKey(text: string, bits: number): Uint8Array {
+  const key = new TextEncoder().encode(text);
+  if (key.length * 8 < bits) throw new TypeError(`the key must have at least ${bits / 8} bytes`);
+  return key;
+}
+
+function publicKey(pem: string, type: string): KeyObject {
+  const expected = type.startsWith('RS') ? 'rsa' : type.startsWith('ES') ? 'ec' : 'ed25519';
+  const key = readPublicKey(pem);
+  if (key.asymmetricKeyType !== expected) throw new TypeError(`the key is not one of type ${type}`);
+  return key;
+}
+
+function readPublicKey(pem: string): KeyObject {
+  try {
+    return createPublicKey(pem);
+  } catch {
+    throw new TypeError('the key is neither a PEM public key nor an X.509 certificate');
+  }
+}
+
+function claimsOf(secret: Shape): ClaimsPlace {
+  const { claims_namespace: name, claims_namespace_path: text, claims_map: map } = secret;
+  if ([name, text, map].filter((given) => given !== undefined).length > 1) {
+    throw new TypeError('only one of claims_namespace, claims_namespace_path and claims_map can be set');
+  }
+  if (map !== undefined) return { kind: 'map', sources: claimSources(map) };
+  if (text === undefined) return { kind: 'namespace', name: name ?? DEFAULT_NAMESPACE };
+  return { kind: 'path', text, path: pathOf(text, 'claims_namespace_path') };
+}
+
+function claimSources(map: NonNullable<Shape['claims_map']>): ReadonlyMap<string, ClaimSource> {
+  const sources = new Map<string, ClaimSource>();
+  for (const [name, source] of Object.entries(map)) {
+    const literal = typeof source === 'string' || Array.isArray(source);
+    sources.set(
+      name.toLowerCase(),
+      literal
+        ? { kind: 'literal', value: source }
+        : { kind: 'path', path: pathOf(source.path, 'claims_map'), initial: source.default },
+    );
+  }
+  for (const required of ['x-hasura-allowed-roles', 'x-hasura-default-role']) {
+    if (!sources.has(required)) throw new TypeError(`claims_map must name ${required}`);
+  }
+  return sources;
+}
+
+function pathOf(text: string, member: string): JsonPath {
+  const path = parseJsonPath(text);
+  if (path === null) throw new TypeError(`${member} holds a text that is not a JSON path`);
+  return path;
+}
+
+function placeOf(secret: Shape): TokenPlace {
+  const { header } = secret;
+  switch (header?.type) {
+    case 'Cookie':
+      return { kind: 'cookie', name: header.name };
+    case 'CustomHeader':
+      return { kind: 'header', name: header.name.toLowerCase() };
+    default:
+      return { kind: 'authorization' };
+  }
+}

@@ -1,0 +1,165 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { RefusedError } from './error-reply.ts';
+import { claimsOf, type HasuraClaims } from './jwt-claims.ts';
+import type { JwtConfig, TokenPlace } from './jwt-config.ts';
+import { headerOf, ROLE_HEADER } from './session-variables.ts';
+import { type Session, sessionOf } from './session.ts';
+
+/** Signature algorithms a published key set may use; shared secrets never come from a URL. */
+const PUBLISHED_ALGORITHMS = [
+  'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519',
+];
+const KEY_SET_TIMEOUT_MS = 5000;
+const KEY_SET_MAX_AGE_MS = 10 * 60_000;
+/** A verified token is believed this long before it is verified again, so a withdrawn key is noticed. */
+const BELIEVED_MS = 60_000;
+const REMEMBERED_TOKENS = 10_000;
+
+/** A token as found in a request, and the configuration it is for. */
+export interface FoundToken {
+  readonly issuer: Issuer;
+  readonly token: string;
+}
+
+interface Issuer {
+  readonly config: JwtConfig;
+  readonly verify: (token: string) => Promise<JWTPayload>;
+  readonly verified: LRUCache<string, VerifiedToken>;
+}
+
+interface VerifiedToken {
+  readonly claims: HasuraClaims;
+  readonly expiresAtMs: number | null;
+}
+
+/** Verifies tokens and turns their claims into sessions. */
+export class JwtVerifier {
+  readonly #issuers: readonly Issuer[];
+  readonly #nowMs: () => number;
+
+  constructor(configs: readonly JwtConfig[], nowMs: () => number) {
+    this.#nowMs = nowMs;
+    this.#issuers = configs.map((config) => ({
+      config,
+      verify: verifierOf(config, nowMs),
+      verified: new LRUCache({ max: REMEMBERED_TOKENS }),
+    }));
+  }
+
+  /** The tokens a request carries, one per configuration that finds one; throws when a header is there but malformed. */
+  tokensOf(headers: IncomingHttpHeaders): readonly FoundToken[] {
+    const found: FoundToken[] = [];
+    for (const issuer of this.#issuers) {
+      const token = tokenAt(headers, issuer.config.place);
+      if (token !== null) found.push({ issuer, token });
+    }
+    return found;
+  }
+
+  /** The session of the first configuration that accepts its token; else the first refusal. */
+  async session(tokens: readonly FoundToken[], headers: IncomingHttpHeaders): Promise<Session> {
+    let refusal: unknown;
+    for (const found of tokens) {
+      try {
+        return roleSession(await this.#verified(found), headers);
+      } catch (error) {
+        refusal ??= error;
+      }
+    }
+    throw refusal;
+  }
+
+  async #verified({ issuer, token }: FoundToken): Promise<VerifiedToken> {
+    const known = issuer.verified.get(token);
+    if (known !== undefined) return known;
+    const payload = await issuer.verify(token);
+    const expiresAtMs = payload.exp === undefined ? null : (payload.exp + issuer.config.allowedSkewSeconds) * 1000;
+    const verified = { claims: claimsOf(payload, issuer.config), expiresAtMs };
+    const leftMs = expiresAtMs === null ? BELIEVED_MS : Math.min(BELIEVED_MS, expiresAtMs - this.#nowMs());
+    if (leftMs >= 1) issuer.verified.set(token, verified, { ttl: leftMs });
+    return verified;
+  }
+}
+
+function roleSession({ claims, expiresAtMs }: VerifiedToken, headers: IncomingHttpHeaders): Session {
+  const role = headerOf(headers, ROLE_HEADER) ?? claims.defaultRole;
+  if (!claims.allowedRoles.includes(role)) {
+    throw new RefusedError(400, 'access-denied', 'Your requested role is not in allowed roles');
+  }
+  return sessionOf(role, new Map(claims.variables), expiresAtMs);
+}
+
+function verifierOf(config: JwtConfig, nowMs: () => number): Issuer['verify'] {
+  const { key } = config;
+  const options = {
+    algorithms: key.kind === 'url' ? PUBLISHED_ALGORITHMS : [...key.algorithms],
+    clockTolerance: config.allowedSkewSeconds,
+    ...(config.audience === null ? {} : { audience: [...config.audience] }),
+    ...(config.issuer === null ? {} : { issuer: config.issuer }),
+  };
+  const published: JWTVerifyGetKey | null =
+    key.kind === 'url'
+      ? createRemoteJWKSet(new URL(key.url), { timeoutDuration: KEY_SET_TIMEOUT_MS, cacheMaxAge: KEY_SET_MAX_AGE_MS })
+      : null;
+  return async (token) => {
+    const dated = { ...options, currentDate: new Date(nowMs()) };
+    try {
+      if (published !== null) return (await jwtVerify(token, published, dated)).payload;
+      if (key.kind === 'fixed') return (await jwtVerify(token, key.key, dated)).payload;
+    } catch (error) {
+      throw refusalOf(error);
+    }
+    throw new Error('bug: a JWT configuration without a key');
+  };
+}
+
+function tokenAt(headers: IncomingHttpHeaders, place: TokenPlace): string | null {
+  if (place.kind === 'cookie') return cookieOf(headerOf(headers, 'cookie') ?? '', place.name);
+  const name = place.kind === 'header' ? place.name : 'authorization';
+  const value = headerOf(headers, name);
+  if (value === undefined) return null;
+  const bearer = /^Bearer +(\S+) *$/i.exec(value)?.[1];
+  if (bearer !== undefined) return bearer;
+  if (place.kind === 'header' && /^\S+$/.test(value)) return value;
+  throw new RefusedError(400, 'invalid-headers', 'Malformed Authorization header');
+}
+
+function cookieOf(header: string, name: string): string | null {
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=');
+    if (equals > 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
+  }
+  return null;
+}
+
+/** The library's errors in the words of Hasura's. */
+function refusalOf(error: unknown): RefusedError {
+  if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) {
+    return new RefusedError(500, 'unexpected', 'could not fetch the JWK set', { cause: error });
+  }
+  return new RefusedError(400, 'invalid-jwt', `Could not verify JWT: ${reasonOf(error)}`, { cause: error });
+}
+
+function reasonOf(error: errors.JOSEError): string {
+  if (error instanceof errors.JWTExpired) return 'JWTExpired';
+  if (error instanceof errors.JWTClaimValidationFailed) return claimReason(error.claim);
+  if (error instanceof errors.JWTInvalid || error instanceof errors.JWSInvalid) return 'JWSError malformed token';
+  return 'JWSError JWSInvalidSignature';
+}
+
+function claimReason(claim: string): string {
+  switch (claim) {
+    case 'aud':
+      return 'JWTNotInAudience';
+    case 'iss':
+      return 'JWTNotInIssuer';
+    case 'nbf':
+      return 'JWTNotYetValid';
+    case 'iat':
+      return 'JWTIssuedAtFuture';
+    default:
+      return `invalid claim ${claim}`;
+  }
+}

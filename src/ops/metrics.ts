@@ -1,0 +1,131 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { SourceName } from '../core/names.ts';
+import type { FeedReport } from './replication.ts';
+
+const FEED_LABELS = ['source', 'target'] as const;
+const FEED_STATES = ['starting', 'streaming', 'paused', 'retrying', 'failed'] as const;
+const TABLE_STATES = ['pending', 'copying', 'catching-up', 'ready', 'failed'] as const;
+
+/** Hasura's buckets, with finer ones below for answers from a cache. */
+const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.03, 0.05, 0.1, 0.3, 0.5, 1, 3, 5, 10];
+
+/** How one GraphQL operation ended, for the counters. */
+export interface OperationOutcome {
+  readonly operationType: 'query' | 'mutation' | 'subscription' | 'unknown';
+  readonly failed: boolean;
+  readonly seconds: number;
+}
+
+/** Every metric's name, labels and help text; names of Hasura's where the meaning is the same. */
+export class Metrics {
+  readonly #registry: Registry = new Registry();
+  readonly #feeds: FeedGauges;
+  readonly #requests: Counter<'operation_type' | 'response_status'>;
+  readonly #execution: Histogram<'operation_type'>;
+  readonly #routes: Counter<'target' | 'route' | 'reason'>;
+
+  constructor() {
+    const registers = [this.#registry];
+    this.#feeds = new FeedGauges(this.#registry);
+    this.#requests = new Counter({
+      name: 'hasura_graphql_requests_total',
+      help: 'GraphQL operations answered',
+      labelNames: ['operation_type', 'response_status'],
+      registers,
+    });
+    this.#execution = new Histogram({
+      name: 'hasura_graphql_execution_time_seconds',
+      help: 'Time from reading a GraphQL operation to its answer',
+      labelNames: ['operation_type'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+    this.#routes = new Counter({
+      name: 'nearjoin_route_total',
+      help: 'Remote reads by target, route and the reason for it',
+      labelNames: ['target', 'route', 'reason'],
+      registers,
+    });
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Counts one finished operation. */
+  operation({ operationType, failed, seconds }: OperationOutcome): void {
+    this.#requests.inc({ operation_type: operationType, response_status: failed ? 'failed' : 'success' });
+    this.#execution.observe({ operation_type: operationType }, seconds);
+  }
+
+  /** Counts the route one target took in one operation. */
+  route(target: SourceName, route: 'cache' | 'live', reason: string): void {
+    this.#routes.inc({ target, route, reason });
+  }
+
+  /** The Prometheus text, with the feeds as they are now. */
+  async print(feeds: readonly FeedReport[]): Promise<string> {
+    this.#feeds.set(feeds);
+    return this.#registry.metrics();
+  }
+}
+
+/** Gauges read from the feeds' own tables at every scrape; a state is one gauge per state, 0 or 1. */
+class FeedGauges {
+  readonly #numbers: readonly {
+    readonly gauge: Gauge<(typeof FEED_LABELS)[number]>;
+    readonly read: (feed: FeedReport) => number | null;
+  }[];
+  readonly #totals: readonly {
+    readonly counter: Counter<(typeof FEED_LABELS)[number]>;
+    readonly read: (feed: FeedReport) => number;
+  }[];
+  readonly #states: Gauge<'source' | 'target' | 'state'>;
+  readonly #tables: Gauge<'source' | 'target' | 'state'>;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    const gauge = (name: string, help: string, read: (feed: FeedReport) => number | null) => ({
+      gauge: new Gauge({ name: `nearjoin_feed_${name}`, help, labelNames: FEED_LABELS, registers }),
+      read,
+    });
+    this.#numbers = [
+      gauge('staleness_seconds', 'Age of the cache on the source database clock; absent while unknown', (feed) =>
+        feed.staleness_ms === null ? null : feed.staleness_ms / 1000,
+      ),
+      gauge('lag_bytes', 'WAL written on the target and not applied yet', (feed) => feed.lag_bytes),
+      gauge('retained_wal_bytes', 'WAL our slot holds on the target', (feed) => feed.retained_wal_bytes),
+    ];
+    const total = (name: string, help: string, read: (feed: FeedReport) => number) => ({
+      counter: new Counter({ name: `nearjoin_feed_${name}_total`, help, labelNames: FEED_LABELS, registers }),
+      read,
+    });
+    this.#totals = [
+      total('transactions_applied', 'Target transactions applied to the cache', (feed) => feed.transactions_applied),
+      total('changes_applied', 'Row changes applied to the cache', (feed) => feed.changes_applied),
+    ];
+    const labelNames = [...FEED_LABELS, 'state'] as const;
+    this.#states = new Gauge({ name: 'nearjoin_feed_state', help: 'State of the feed', labelNames, registers });
+    this.#tables = new Gauge({ name: 'nearjoin_feed_tables', help: 'Cache tables by state', labelNames, registers });
+  }
+
+  set(feeds: readonly FeedReport[]): void {
+    for (const { gauge } of this.#numbers) gauge.reset();
+    for (const { counter } of this.#totals) counter.reset();
+    this.#states.reset();
+    this.#tables.reset();
+    for (const feed of feeds) {
+      const labels = { source: feed.source, target: feed.target };
+      for (const { gauge, read } of this.#numbers) {
+        const value = read(feed);
+        if (value !== null) gauge.set(labels, value);
+      }
+      for (const { counter, read } of this.#totals) counter.inc(labels, read(feed));
+      for (const state of FEED_STATES) this.#states.set({ ...labels, state }, feed.state === state ? 1 : 0);
+      for (const state of TABLE_STATES) {
+        this.#tables.set({ ...labels, state }, feed.tables.filter((table) => table.state === state).length);
+      }
+    }
+  }
+}

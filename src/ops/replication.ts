@@ -1,0 +1,145 @@
+import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/cache-table.ts';
+import { messageOf } from '../core/errors.ts';
+import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { SourceName } from '../core/names.ts';
+import { type SourceTime, stalenessMs } from '../core/watermark.ts';
+
+/** One table of a feed, as `GET /v1/replication` prints it. */
+export interface TableReport {
+  readonly schema: string;
+  readonly name: string;
+  readonly state: string;
+  readonly rows_copied: number;
+  readonly rows_estimated: number | null;
+  /** Why the table is answered live; only on failed ones. */
+  readonly reason?: string;
+}
+
+/** One feed, as `GET /v1/replication` prints it. */
+export interface FeedReport {
+  readonly target: SourceName;
+  readonly source: SourceName;
+  readonly connector: string;
+  readonly state: FeedState;
+  readonly reason: string | null;
+  readonly slot: string | null;
+  readonly position: string | null;
+  readonly target_position: string | null;
+  readonly staleness_ms: number | null;
+  readonly lag_bytes: number | null;
+  readonly retained_wal_bytes: number | null;
+  readonly transactions_applied: number;
+  readonly changes_applied: number;
+  readonly tables: readonly TableReport[];
+  readonly last_error: string | null;
+}
+
+/** A feed that metadata asks for. */
+export interface WantedFeed {
+  readonly source: SourceName;
+  readonly target: SourceName;
+}
+
+/** What a report is made from. */
+export interface ReplicationView {
+  /** Databases that may hold caches. */
+  readonly sources: () => readonly SourceName[];
+  readonly status: (source: SourceName) => Promise<CacheStatus>;
+  readonly wanted: () => readonly WantedFeed[];
+  /** A newer time of freshness than the stored one, if this process has heard of any for that position. */
+  readonly newerFreshness: (source: SourceName, target: SourceName, upTo: Lsn) => SourceTime | null;
+}
+
+/** Every feed of every source; a source that does not answer is reported by its feeds, never thrown. */
+export async function reportFeeds(view: ReplicationView): Promise<readonly FeedReport[]> {
+  const wanted = view.wanted();
+  const lists = await Promise.all(
+    view.sources().map(async (source) => {
+      const targets = wanted.filter((feed) => feed.source === source).map((feed) => feed.target);
+      try {
+        return feedsOf(source, targets, await view.status(source), view);
+      } catch (error) {
+        const reason = `source "${source}" does not answer: ${messageOf(error)}`;
+        return targets.map((target) => absentFeed(source, target, 'retrying', reason));
+      }
+    }),
+  );
+  return lists.flat().sort((a, b) => compare(a.target, b.target) || compare(a.source, b.source));
+}
+
+function feedsOf(
+  source: SourceName,
+  targets: readonly SourceName[],
+  status: CacheStatus,
+  view: ReplicationView,
+): readonly FeedReport[] {
+  const missing = targets.filter((target) => !status.feeds.has(target));
+  return [
+    ...[...status.feeds.values()].map((feed) => feedReport(source, feed, status.now, view)),
+    ...missing.map((target) => absentFeed(source, target, 'starting', 'no replicator has set up this feed yet')),
+  ];
+}
+
+function feedReport(source: SourceName, feed: FeedStatus, now: SourceTime, view: ReplicationView): FeedReport {
+  const { position, targetPosition } = feed;
+  const newer = position === null ? null : view.newerFreshness(source, feed.target, position);
+  const freshAsOf = feed.freshAsOf === null ? null : Math.max(feed.freshAsOf, newer ?? feed.freshAsOf);
+  return {
+    target: feed.target,
+    source,
+    connector: feed.connector,
+    state: feed.state,
+    reason: feed.reason,
+    slot: feed.slot,
+    position: position === null ? null : formatLsn(position),
+    target_position: targetPosition === null ? null : formatLsn(targetPosition),
+    staleness_ms: freshAsOf === null ? null : stalenessMs(now, freshAsOf),
+    lag_bytes: position === null || targetPosition === null ? null : Number(behind(position, targetPosition)),
+    retained_wal_bytes: feed.retainedWalBytes,
+    transactions_applied: feed.transactionsApplied,
+    changes_applied: feed.changesApplied,
+    tables: feed.tables.map(tableReport),
+    last_error: feed.lastError,
+  };
+}
+
+function tableReport({ table, state, rowsCopied, rowsEstimated }: CacheTable): TableReport {
+  return {
+    schema: table.schema,
+    name: table.name,
+    state: state.kind,
+    rows_copied: rowsCopied,
+    rows_estimated: rowsEstimated,
+    ...(state.kind === 'failed' ? { reason: state.reason } : {}),
+  };
+}
+
+function absentFeed(source: SourceName, target: SourceName, state: FeedState, reason: string): FeedReport {
+  return {
+    target,
+    source,
+    connector: 'postgres',
+    state,
+    reason,
+    slot: null,
+    position: null,
+    target_position: null,
+    staleness_ms: null,
+    lag_bytes: null,
+    retained_wal_bytes: null,
+    transactions_applied: 0,
+    changes_applied: 0,
+    tables: [],
+    last_error: null,
+  };
+}
+
+/** The applied position may be read later than the target's own. */
+function behind(position: Lsn, targetPosition: Lsn): bigint {
+  return targetPosition > position ? targetPosition - position : 0n;
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
