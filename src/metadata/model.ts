@@ -26,6 +26,7 @@ export const toSource = z.looseObject({
 });
 export type ToSource = z.infer<typeof toSource>;
 
+/** A relationship that leaves the database, as metadata writes it. */
 export const remoteRelationship = z.looseObject({
   name: z.string().min(1),
   definition: z.looseObject({ to_source: toSource.optional(), to_remote_schema: z.unknown().optional() }),
@@ -50,6 +51,7 @@ export const relationshipUsing = z.union([
   }),
 ]);
 
+/** A relationship inside one database, as metadata writes it. */
 export const localRelationship = z.looseObject({
   name: z.string().min(1),
   using: relationshipUsing,
@@ -60,6 +62,7 @@ export type LocalRelationshipMetadata = z.infer<typeof localRelationship>;
 /** A boolean expression as written; its meaning needs the catalog. */
 export const boolExp = z.record(z.string(), z.unknown());
 
+/** What a role may read of a table. */
 export const selectPermission = z.looseObject({
   columns: z.union([z.literal('*'), z.array(z.string())]),
   filter: boolExp,
@@ -73,14 +76,17 @@ export const selectPermission = z.looseObject({
 });
 export type SelectPermissionMetadata = z.infer<typeof selectPermission>;
 
+/** A select permission with the role it is for. */
 export const selectPermissionEntry = z.looseObject({
   role: z.string().min(1),
   permission: selectPermission,
   comment: z.string().nullish(),
 });
+export type SelectPermissionEntry = z.infer<typeof selectPermissionEntry>;
 
 const rootField = z.union([z.string(), z.object({ name: z.string().nullish(), comment: z.string().nullish() }), z.null()]);
 
+/** Names and comments that replace a table's own in GraphQL. */
 export const tableConfiguration = z.looseObject({
   custom_name: z.string().nullish(),
   custom_root_fields: z
@@ -94,6 +100,7 @@ export const tableConfiguration = z.looseObject({
 });
 export type TableConfiguration = z.infer<typeof tableConfiguration>;
 
+/** A tracked table and everything said about it. */
 export const tableMetadata = z.looseObject({
   table: qualifiedTable,
   is_enum: z.boolean().optional(),
@@ -121,6 +128,7 @@ export const databaseUrl = z.union([
 ]);
 export type DatabaseUrl = z.infer<typeof databaseUrl>;
 
+/** How to reach a database. */
 export const sourceConfiguration = z.looseObject({
   connection_info: z.looseObject({
     database_url: databaseUrl,
@@ -130,6 +138,7 @@ export const sourceConfiguration = z.looseObject({
   }),
 });
 
+/** How a source's names appear in GraphQL. */
 export const customization = z.looseObject({
   root_fields: z
     .looseObject({ namespace: z.string().nullish(), prefix: z.string().nullish(), suffix: z.string().nullish() })
@@ -138,6 +147,7 @@ export const customization = z.looseObject({
   naming_convention: z.enum(['hasura-default', 'graphql-default']).nullish(),
 });
 
+/** A database with its tracked tables. */
 export const sourceMetadata = z.looseObject({
   name: z.string().min(1),
   kind: z.string().default('postgres'),
@@ -147,13 +157,18 @@ export const sourceMetadata = z.looseObject({
 });
 export type SourceMetadata = z.infer<typeof sourceMetadata>;
 
-export const inheritedRole = z.looseObject({ role_name: z.string(), role_set: z.array(z.string()) });
+/** A role that may do what any of its parents may. */
+export const inheritedRole = z.looseObject({
+  role_name: z.string().min(1),
+  role_set: z.array(z.string().min(1)),
+});
 
 /** Hasura's metadata, version 3: what we use is typed, everything else is kept as it came. */
 export const metadataSchema = z.looseObject({
   version: z.literal(3),
   sources: z.array(sourceMetadata).default([]),
   inherited_roles: z.array(inheritedRole).optional(),
+  graphql_schema_introspection: z.looseObject({ disabled_for_roles: z.array(z.string()) }).optional(),
 });
 export type Metadata = z.infer<typeof metadataSchema>;
 

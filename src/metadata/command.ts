@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { MetadataError } from './metadata-error.ts';
+import {
+  customization,
+  inheritedRole,
+  localRelationship,
+  qualifiedTable,
+  relationshipUsing,
+  remoteRelationship,
+  selectPermission,
+  sourceConfiguration,
+  tableConfiguration,
+} from './model.ts';
+import { parseWith } from './parse.ts';
+import { refuseUnknown } from './unknown-command.ts';
+
+const sourceName = z.string().min(1).default('default');
+const place = { source: sourceName, table: qualifiedTable };
+const cascade = z.boolean().default(false);
+const nothing = z.unknown();
+const commands = z.array(z.unknown());
+const name = z.string().min(1);
+
+const trackTable = z.looseObject({ ...place, is_enum: z.boolean().optional(), configuration: tableConfiguration.nullish() });
+const untrackTable = z.object({ ...place, cascade });
+const remoteArgs = z.object({ ...place, name, definition: remoteRelationship.shape.definition });
+const newSource = { name, kind: z.string().optional(), health_check: z.unknown().optional() };
+
+/** The arguments of every command the metadata API knows, by its type. */
+export const commandArgs = {
+  pg_add_source: z.looseObject({
+    ...newSource,
+    configuration: sourceConfiguration,
+    customization: customization.nullish(),
+    replace_configuration: z.boolean().default(false),
+  }),
+  pg_update_source: z.looseObject({
+    ...newSource,
+    configuration: sourceConfiguration.optional(),
+    customization: customization.nullish(),
+  }),
+  pg_drop_source: z.object({ name, cascade }),
+  rename_source: z.object({ name, new_name: name }),
+  pg_track_table: trackTable,
+  pg_track_tables: z.object({ tables: z.array(trackTable), allow_warnings: z.boolean().default(true) }),
+  pg_untrack_table: untrackTable,
+  pg_untrack_tables: z.object({ tables: z.array(untrackTable), allow_warnings: z.boolean().default(true) }),
+  pg_set_table_customization: z.object({ ...place, configuration: tableConfiguration.default({}) }),
+  pg_set_table_is_enum: z.object({ ...place, is_enum: z.boolean() }),
+  pg_create_object_relationship: localRelationship.extend({ ...place, using: relationshipUsing }),
+  pg_create_array_relationship: localRelationship.extend({ ...place, using: relationshipUsing }),
+  pg_drop_relationship: z.object({ ...place, relationship: name, cascade }),
+  pg_rename_relationship: z.object({ ...place, name, new_name: name }),
+  pg_set_relationship_comment: z.object({ ...place, name, comment: z.string().nullish() }),
+  pg_create_remote_relationship: remoteArgs,
+  pg_update_remote_relationship: remoteArgs,
+  pg_delete_remote_relationship: z.object({ ...place, name }),
+  pg_create_select_permission: z.object({
+    ...place,
+    role: name,
+    permission: selectPermission,
+    comment: z.string().nullish(),
+  }),
+  pg_drop_select_permission: z.object({ ...place, role: name }),
+  add_inherited_role: inheritedRole,
+  drop_inherited_role: z.object({ role_name: name }),
+  set_graphql_schema_introspection_options: z.object({ disabled_for_roles: z.array(z.string()) }),
+  export_metadata: nothing,
+  replace_metadata: nothing,
+  reload_metadata: nothing,
+  clear_metadata: nothing,
+  get_inconsistent_metadata: nothing,
+  drop_inconsistent_metadata: nothing,
+  get_catalog_state: nothing,
+  set_catalog_state: z.object({ type: z.enum(['cli', 'console']), state: z.unknown() }),
+  bulk: commands,
+  bulk_keep_going: commands,
+  bulk_atomic: commands,
+  concurrent_bulk: commands,
+} as const;
+
+/** The arguments of `replace_metadata` in version 2. */
+export const replaceArgs = z.object({
+  metadata: z.unknown(),
+  allow_inconsistent_metadata: z.boolean().default(false),
+});
+
+type CommandArgs = typeof commandArgs;
+
+/** One metadata API call, its arguments checked for form only; what they mean is for `reduce` and the catalog. */
+export type Command = {
+  [K in keyof CommandArgs]: {
+    readonly type: K;
+    readonly args: z.infer<CommandArgs[K]>;
+    /** Only export and replace have a version 2; null when the caller named none. */
+    readonly version: number | null;
+    /** The version of the metadata the caller believes to change; null when it does not care. */
+    readonly resourceVersion: number | null;
+  };
+}[keyof CommandArgs];
+
+/** The command of one type. */
+export type CommandOf<K extends Command['type']> = Extract<Command, { readonly type: K }>;
+
+const envelope = z.looseObject({
+  type: z.string(),
+  args: z.unknown(),
+  version: z.int().nullish(),
+  resource_version: z.int().nullish(),
+});
+
+/** Reads the body of a metadata request; refuses what Hasura would refuse, in its words. */
+export function parseCommand(body: unknown): Command {
+  const { type, args, version, resource_version } = parseWith(envelope, body, '$');
+  const known = withoutDatabasePrefix(type);
+  if (!isKnown(known)) return refuseUnknown(type);
+  if (known === 'pg_create_remote_relationship') refuseLegacyRemote(args);
+  const given = args === undefined && commandArgs[known] !== nothing ? {} : args;
+  return {
+    type: known,
+    args: parseWith<unknown>(commandArgs[known], given, '$.args'),
+    version: version ?? null,
+    resourceVersion: resource_version ?? null,
+  } as Command;
+}
+
+/** The console says `postgres_…` or leaves the prefix away where Hasura's first version had none. */
+function withoutDatabasePrefix(type: string): string {
+  return type.startsWith('postgres_') ? `pg_${type.slice('postgres_'.length)}` : type;
+}
+
+function isKnown(type: string): type is Command['type'] {
+  return Object.hasOwn(commandArgs, type);
+}
+
+function refuseLegacyRemote(args: unknown): void {
+  if (typeof args === 'object' && args !== null && 'definition' in args) return;
+  const message = 'create_remote_relationship expects exactly one of: remote_schema, definition';
+  throw new MetadataError('parse-failed', message);
+}

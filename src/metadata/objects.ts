@@ -1,0 +1,131 @@
+import { printTable, type SourceName, sameTable, type TableRef } from '../core/names.ts';
+import type { Metadata, TableMetadata } from './model.ts';
+
+/** A member list of a table whose entries can be inconsistent on their own. */
+export type TableObjectKind = 'object_relation' | 'array_relation' | 'remote_relationship' | 'select_permission';
+
+/** Something metadata defines that may hold or not, by its place. */
+export type ObjectRef =
+  | { readonly kind: 'source'; readonly source: SourceName }
+  | { readonly kind: 'table'; readonly source: SourceName; readonly table: TableRef }
+  | { readonly kind: TableObjectKind; readonly source: SourceName; readonly table: TableRef; readonly name: string }
+  | { readonly kind: 'inherited_role'; readonly name: string };
+
+/** Hasura's name of an object in lists of inconsistent metadata: `object_relation r in table t in source x`. */
+export function objectName(object: ObjectRef): string {
+  switch (object.kind) {
+    case 'source':
+      return `source ${object.source}`;
+    case 'table':
+      return `table ${printTable(object.table)} in source ${object.source}`;
+    case 'inherited_role':
+      return `inherited role ${object.name}`;
+    default:
+      return `${object.kind} ${object.name} in table ${printTable(object.table)} in source ${object.source}`;
+  }
+}
+
+/** Hasura's name of an object in texts about what depends on what: `relationship t.r in source "x"`. */
+export function objectReport(object: ObjectRef): string {
+  switch (object.kind) {
+    case 'source':
+      return `source ${object.source}`;
+    case 'table':
+      return `table ${printTable(object.table)} in source "${object.source}"`;
+    case 'inherited_role':
+      return `inherited role ${object.name}`;
+    default:
+      return `${reportOf(object.kind, `${printTable(object.table)}.${object.name}`)} in source "${object.source}"`;
+  }
+}
+
+function reportOf(kind: TableObjectKind, name: string): string {
+  if (kind === 'select_permission') return `permission ${name}.select`;
+  return kind === 'remote_relationship' ? `remote relationship ${name}` : `relationship ${name}`;
+}
+
+/** Everything the metadata defines, outer objects first. */
+export function objectsOf(metadata: Metadata): readonly ObjectRef[] {
+  const inSources = metadata.sources.flatMap((source): ObjectRef[] => [
+    { kind: 'source', source: source.name },
+    ...source.tables.flatMap((table): ObjectRef[] => [
+      { kind: 'table', source: source.name, table: table.table },
+      ...tableObjects(source.name, table),
+    ]),
+  ]);
+  const roles = metadata.inherited_roles ?? [];
+  return [...inSources, ...roles.map((role): ObjectRef => ({ kind: 'inherited_role', name: role.role_name }))];
+}
+
+function tableObjects(source: SourceName, table: TableMetadata): readonly ObjectRef[] {
+  const refs = (kind: TableObjectKind, names: readonly string[]): ObjectRef[] =>
+    names.map((name) => ({ kind, source, table: table.table, name }));
+  return [
+    ...refs('object_relation', (table.object_relationships ?? []).map((entry) => entry.name)),
+    ...refs('array_relation', (table.array_relationships ?? []).map((entry) => entry.name)),
+    ...refs('remote_relationship', (table.remote_relationships ?? []).map((entry) => entry.name)),
+    ...refs('select_permission', (table.select_permissions ?? []).map((entry) => entry.role)),
+  ];
+}
+
+/** The metadata without one object and everything inside it; what points to it stays. */
+export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
+  if (object.kind === 'inherited_role') {
+    const { inherited_roles: before, ...rest } = metadata;
+    const roles = (before ?? []).filter((role) => role.role_name !== object.name);
+    return roles.length > 0 ? { ...metadata, inherited_roles: roles } : (rest as Metadata);
+  }
+  if (object.kind === 'source') {
+    return { ...metadata, sources: metadata.sources.filter((source) => source.name !== object.source) };
+  }
+  const sources = metadata.sources.map((source) =>
+    source.name === object.source ? { ...source, tables: removeFrom(source.tables, object) } : source,
+  );
+  return { ...metadata, sources };
+}
+
+function removeFrom(
+  tables: readonly TableMetadata[],
+  object: Extract<ObjectRef, { readonly table: TableRef }>,
+): TableMetadata[] {
+  if (object.kind === 'table') return tables.filter((table) => !sameTable(table.table, object.table));
+  return tables.map((table) => (sameTable(table.table, object.table) ? removeEntry(table, object) : table));
+}
+
+function removeEntry(
+  table: TableMetadata,
+  object: { readonly kind: TableObjectKind; readonly name: string },
+): TableMetadata {
+  const { name } = object;
+  switch (object.kind) {
+    case 'object_relation':
+      return withList(table, 'object_relationships', others(table.object_relationships, name));
+    case 'array_relation':
+      return withList(table, 'array_relationships', others(table.array_relationships, name));
+    case 'remote_relationship':
+      return withList(table, 'remote_relationships', others(table.remote_relationships, name));
+    default:
+      return withList(
+        table,
+        'select_permissions',
+        (table.select_permissions ?? []).filter((entry) => entry.role !== name),
+      );
+  }
+}
+
+function others<T extends { readonly name: string }>(entries: readonly T[] | undefined, name: string): T[] {
+  return (entries ?? []).filter((entry) => entry.name !== name);
+}
+
+type ListKey = 'object_relationships' | 'array_relationships' | 'remote_relationships' | 'select_permissions';
+
+/** The table with one of its lists replaced, or without it when the list is empty. */
+export function withList<K extends ListKey>(
+  table: TableMetadata,
+  key: K,
+  entries: NonNullable<TableMetadata[K]>,
+): TableMetadata {
+  if (entries.length > 0) return { ...table, [key]: entries };
+  const { [key]: _gone, ...rest } = table;
+  return rest as TableMetadata;
+}

@@ -1,0 +1,127 @@
+import { unreachable } from '../core/assert.ts';
+import type { Command } from './command.ts';
+import type { Metadata } from './model.ts';
+import { createSelectPermission, dropSelectPermission } from './reduce/permissions.ts';
+import {
+  commentRelationship,
+  createLocalRelationship,
+  dropRelationship,
+  renameRelationship,
+} from './reduce/relationships.ts';
+import {
+  createRemoteRelationship,
+  deleteRemoteRelationship,
+  updateRemoteRelationship,
+} from './reduce/remote-relationships.ts';
+import { addInheritedRole, disableIntrospection, dropInheritedRole } from './reduce/roles.ts';
+import { addSource, clearMetadata, dropSource, renameSource, updateSource } from './reduce/sources.ts';
+import { customizeTable, setTableIsEnum, trackTable, untrackTable } from './reduce/tables.ts';
+
+/** Commands that need more than the metadata itself: the catalog, the store, or other commands. */
+type Outward =
+  | 'pg_track_tables'
+  | 'pg_untrack_tables'
+  | 'export_metadata'
+  | 'replace_metadata'
+  | 'reload_metadata'
+  | 'get_inconsistent_metadata'
+  | 'drop_inconsistent_metadata'
+  | 'get_catalog_state'
+  | 'set_catalog_state'
+  | 'bulk'
+  | 'bulk_keep_going'
+  | 'bulk_atomic'
+  | 'concurrent_bulk';
+
+/** A command whose outcome follows from the metadata and its arguments alone. */
+export type Reducible = Exclude<Command, { readonly type: Outward }>;
+
+const REDUCIBLE = {
+  pg_add_source: true,
+  pg_update_source: true,
+  pg_drop_source: true,
+  rename_source: true,
+  pg_track_table: true,
+  pg_untrack_table: true,
+  pg_set_table_customization: true,
+  pg_set_table_is_enum: true,
+  pg_create_object_relationship: true,
+  pg_create_array_relationship: true,
+  pg_drop_relationship: true,
+  pg_rename_relationship: true,
+  pg_set_relationship_comment: true,
+  pg_create_remote_relationship: true,
+  pg_update_remote_relationship: true,
+  pg_delete_remote_relationship: true,
+  pg_create_select_permission: true,
+  pg_drop_select_permission: true,
+  add_inherited_role: true,
+  drop_inherited_role: true,
+  set_graphql_schema_introspection_options: true,
+  clear_metadata: true,
+} as const satisfies Record<Reducible['type'], true>;
+
+/** Whether `reduce` alone decides what the command makes of the metadata. */
+export function isReducible(command: Command): command is Reducible {
+  return Object.hasOwn(REDUCIBLE, command.type);
+}
+
+/** The metadata after a command; refuses with Hasura's path and code what the metadata alone shows to be wrong. */
+export function reduce(metadata: Metadata, command: Reducible): Metadata {
+  switch (command.type) {
+    case 'pg_add_source':
+      return addSource(metadata, command.args);
+    case 'pg_update_source':
+      return updateSource(metadata, command.args);
+    case 'pg_drop_source':
+      return dropSource(metadata, command.args);
+    case 'rename_source':
+      return renameSource(metadata, command.args);
+    case 'clear_metadata':
+      return clearMetadata(metadata);
+    case 'pg_track_table':
+      return trackTable(metadata, command.args);
+    case 'pg_untrack_table':
+      return untrackTable(metadata, command.args);
+    case 'pg_set_table_customization':
+      return customizeTable(metadata, command.args);
+    case 'pg_set_table_is_enum':
+      return setTableIsEnum(metadata, command.args);
+    default:
+      return reduceInTable(metadata, command);
+  }
+}
+
+type InTable = Exclude<Reducible, { readonly type: `${string}source` | 'clear_metadata' | `pg_${string}track_table` | 'pg_track_table' | 'pg_set_table_customization' | 'pg_set_table_is_enum' }>;
+
+function reduceInTable(metadata: Metadata, command: InTable): Metadata {
+  switch (command.type) {
+    case 'pg_create_object_relationship':
+    case 'pg_create_array_relationship':
+      return createLocalRelationship(metadata, command);
+    case 'pg_drop_relationship':
+      return dropRelationship(metadata, command.args);
+    case 'pg_rename_relationship':
+      return renameRelationship(metadata, command.args);
+    case 'pg_set_relationship_comment':
+      return commentRelationship(metadata, command.args);
+    case 'pg_create_remote_relationship':
+      return createRemoteRelationship(metadata, command.args);
+    case 'pg_update_remote_relationship':
+      return updateRemoteRelationship(metadata, command.args);
+    case 'pg_delete_remote_relationship':
+      return deleteRemoteRelationship(metadata, command.args);
+    case 'pg_create_select_permission':
+      return createSelectPermission(metadata, command.args);
+    case 'pg_drop_select_permission':
+      return dropSelectPermission(metadata, command.args);
+    case 'add_inherited_role':
+      return addInheritedRole(metadata, command.args);
+    case 'drop_inherited_role':
+      return dropInheritedRole(metadata, command.args);
+    case 'set_graphql_schema_introspection_options':
+      return disableIntrospection(metadata, command.args);
+    default:
+      return unreachable(command);
+  }
+}

@@ -1,0 +1,41 @@
+import { printTable } from '../../core/names.ts';
+import type { CommandOf } from '../command.ts';
+import { changeTable, requireTable } from '../edit.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { Metadata, SelectPermissionEntry } from '../model.ts';
+import { removeObject, withList } from '../objects.ts';
+import { tidyEntry } from '../tidy.ts';
+
+/** Lets a role read a table; refuses a second permission for the same role. */
+export function createSelectPermission(
+  metadata: Metadata,
+  args: CommandOf<'pg_create_select_permission'>['args'],
+): Metadata {
+  const { role, permission, comment } = args;
+  if (role === 'admin') {
+    throw new MetadataError('constraint-violation', 'cannot define a permission for the role "admin"');
+  }
+  const entry: SelectPermissionEntry = tidyEntry({ role, permission, comment });
+  return changeTable(metadata, args, (table) => {
+    const entries = table.select_permissions ?? [];
+    if (entries.some((found) => found.role === role)) {
+      const where = `table "${printTable(args.table)}" with role "${role}"`;
+      throw new MetadataError('already-exists', `select permission already defined on ${where}`);
+    }
+    return withList(table, 'select_permissions', [...entries, entry]);
+  });
+}
+
+/** Takes a role's permission to read a table away. */
+export function dropSelectPermission(
+  metadata: Metadata,
+  args: CommandOf<'pg_drop_select_permission'>['args'],
+): Metadata {
+  const { source, table, role } = args;
+  const entries = requireTable(metadata, args).select_permissions ?? [];
+  if (!entries.some((entry) => entry.role === role)) {
+    const where = `on "${printTable(table)}" for role "${role}"`;
+    throw new MetadataError('permission-denied', `select permission ${where} does not exist`);
+  }
+  return removeObject(metadata, { kind: 'select_permission', source, table, name: role });
+}

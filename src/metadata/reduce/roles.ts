@@ -1,0 +1,46 @@
+import type { CommandOf } from '../command.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { Metadata } from '../model.ts';
+import { removeObject } from '../objects.ts';
+
+/** Defines a role by its parents, or defines it anew; refuses a role that would inherit from itself. */
+export function addInheritedRole(metadata: Metadata, args: CommandOf<'add_inherited_role'>['args']): Metadata {
+  const { role_name: role, role_set: parents } = args;
+  if (role === 'admin') throw new MetadataError('invalid-params', 'the role "admin" cannot inherit');
+  if (parents.length === 0) throw new MetadataError('invalid-params', 'an inherited role needs at least one parent');
+  if (parents.includes(role)) {
+    throw new MetadataError('invalid-params', 'an inherited role name cannot be in the role combination');
+  }
+  const others = (metadata.inherited_roles ?? []).filter((entry) => entry.role_name !== role);
+  const next = [...others, args];
+  if (reaches(new Map(next.map((entry) => [entry.role_name, entry.role_set])), role)) {
+    throw new MetadataError('invalid-configuration', `found cycle(s) in roles: "${role}" inherits from itself`);
+  }
+  return { ...metadata, inherited_roles: next };
+}
+
+function reaches(parentsOf: ReadonlyMap<string, readonly string[]>, role: string): boolean {
+  const seen = new Set<string>();
+  const open = [...(parentsOf.get(role) ?? [])];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === role) return true;
+    if (!seen.has(next)) open.push(...(parentsOf.get(next) ?? []));
+    seen.add(next);
+  }
+  return false;
+}
+
+/** Forgets an inherited role. */
+export function dropInheritedRole(metadata: Metadata, args: CommandOf<'drop_inherited_role'>['args']): Metadata {
+  const known = (metadata.inherited_roles ?? []).some((entry) => entry.role_name === args.role_name);
+  if (!known) throw new MetadataError('not-exists', `"${args.role_name}" inherited role doesn't exist`);
+  return removeObject(metadata, { kind: 'inherited_role', name: args.role_name });
+}
+
+/** Says which roles may not ask for the schema. */
+export function disableIntrospection(
+  metadata: Metadata,
+  args: CommandOf<'set_graphql_schema_introspection_options'>['args'],
+): Metadata {
+  return { ...metadata, graphql_schema_introspection: { disabled_for_roles: args.disabled_for_roles } };
+}

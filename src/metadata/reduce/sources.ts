@@ -1,0 +1,82 @@
+import type { CommandOf } from '../command.ts';
+import { changeSource, requireSource } from '../edit.ts';
+import { MetadataError } from '../metadata-error.ts';
+import { EMPTY_METADATA, type Metadata, type SourceMetadata, type TableMetadata } from '../model.ts';
+import { removeObject } from '../objects.ts';
+import { tidyMetadata } from '../tidy.ts';
+
+/** Registers a database, or with `replace_configuration` gives a registered one a new configuration. */
+export function addSource(metadata: Metadata, args: CommandOf<'pg_add_source'>['args']): Metadata {
+  const exists = metadata.sources.some((source) => source.name === args.name);
+  if (exists && args.replace_configuration) return updateSource(metadata, args);
+  if (exists) throw new MetadataError('already-exists', `source with name "${args.name}" already exists`);
+  const source: SourceMetadata = {
+    name: args.name,
+    kind: 'postgres',
+    tables: [],
+    configuration: args.configuration,
+    ...optionalParts(args),
+  };
+  return tidyMetadata({ ...metadata, sources: [...metadata.sources, source] });
+}
+
+/** Changes the given parts of a registered database; absent parts stay, `customization: null` removes it. */
+export function updateSource(metadata: Metadata, args: CommandOf<'pg_update_source'>['args']): Metadata {
+  const changed = changeSource(metadata, args.name, (source) => {
+    const { customization, ...rest } = source;
+    const kept = args.customization === undefined && customization !== undefined ? { customization } : {};
+    return {
+      ...rest,
+      ...kept,
+      ...(args.configuration === undefined ? {} : { configuration: args.configuration }),
+      ...optionalParts(args),
+    };
+  });
+  return tidyMetadata(changed);
+}
+
+function optionalParts(args: CommandOf<'pg_update_source'>['args']): Partial<SourceMetadata> {
+  return {
+    ...(args.customization === undefined || args.customization === null ? {} : { customization: args.customization }),
+    ...(args.health_check === undefined ? {} : { health_check: args.health_check }),
+  };
+}
+
+/** Forgets a database; what points to it must have been dealt with by the caller. */
+export function dropSource(metadata: Metadata, args: CommandOf<'pg_drop_source'>['args']): Metadata {
+  requireSource(metadata, args.name);
+  return removeObject(metadata, { kind: 'source', source: args.name });
+}
+
+/** Gives a database another name, also where relationships point to it. */
+export function renameSource(metadata: Metadata, args: CommandOf<'rename_source'>['args']): Metadata {
+  requireSource(metadata, args.name);
+  if (args.new_name !== args.name && metadata.sources.some((source) => source.name === args.new_name)) {
+    throw new MetadataError('already-exists', `source with name "${args.new_name}" already exists`);
+  }
+  const sources = metadata.sources.map((source) => ({
+    ...source,
+    name: source.name === args.name ? args.new_name : source.name,
+    tables: source.tables.map((table) => repoint(table, args)),
+  }));
+  return { ...metadata, sources };
+}
+
+function repoint(table: TableMetadata, args: CommandOf<'rename_source'>['args']): TableMetadata {
+  if (table.remote_relationships === undefined) return table;
+  const remote = table.remote_relationships.map((entry) => {
+    const target = entry.definition.to_source;
+    if (target?.source !== args.name) return entry;
+    return { ...entry, definition: { ...entry.definition, to_source: { ...target, source: args.new_name } } };
+  });
+  return { ...table, remote_relationships: remote };
+}
+
+/** Forgets everything but how to reach the default database, as Hasura does. */
+export function clearMetadata(metadata: Metadata): Metadata {
+  const kept = metadata.sources.filter((source) => source.name === 'default');
+  return {
+    ...EMPTY_METADATA,
+    sources: kept.map(({ name, kind, configuration }) => ({ name, kind, tables: [], configuration })),
+  };
+}

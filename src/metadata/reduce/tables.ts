@@ -1,0 +1,43 @@
+import { printTable } from '../../core/names.ts';
+import type { CommandOf } from '../command.ts';
+import { changeSource, changeTable, findTracked } from '../edit.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { Metadata, TableMetadata } from '../model.ts';
+import { removeObject } from '../objects.ts';
+import { tidyTable } from '../tidy.ts';
+
+/** Exposes a table or view; refuses one that already is. */
+export function trackTable(metadata: Metadata, args: CommandOf<'pg_track_table'>['args']): Metadata {
+  const { source, table, configuration, is_enum, ...rest } = args;
+  if (findTracked(metadata, args) !== undefined) {
+    throw new MetadataError('already-tracked', `view/table already tracked: "${printTable(table)}"`);
+  }
+  const entry: TableMetadata = tidyTable({
+    table: { schema: table.schema, name: table.name },
+    ...(is_enum === undefined ? {} : { is_enum }),
+    ...(configuration === undefined || configuration === null ? {} : { configuration }),
+    ...('apollo_federation_config' in rest ? { apollo_federation_config: rest['apollo_federation_config'] } : {}),
+  });
+  return changeSource(metadata, source, (found) => ({ ...found, tables: [...found.tables, entry] }));
+}
+
+/** Hides a table; what points to it must have been dealt with by the caller. */
+export function untrackTable(metadata: Metadata, args: CommandOf<'pg_untrack_table'>['args']): Metadata {
+  if (findTracked(metadata, args) === undefined) {
+    throw new MetadataError('already-untracked', `view/table already untracked: "${printTable(args.table)}"`);
+  }
+  return removeObject(metadata, { kind: 'table', source: args.source, table: args.table });
+}
+
+/** Replaces a table's names and comments as a whole. */
+export function customizeTable(
+  metadata: Metadata,
+  args: CommandOf<'pg_set_table_customization'>['args'],
+): Metadata {
+  return changeTable(metadata, args, (table) => tidyTable({ ...table, configuration: args.configuration }));
+}
+
+/** Says whether a table's rows are the values of an enum. */
+export function setTableIsEnum(metadata: Metadata, args: CommandOf<'pg_set_table_is_enum'>['args']): Metadata {
+  return changeTable(metadata, args, (table) => tidyTable({ ...table, is_enum: args.is_enum }));
+}

@@ -1,0 +1,39 @@
+import type { TablePlace } from '../edit.ts';
+import type { ObjectRef, TableObjectKind } from '../objects.ts';
+import type { Reducible } from '../reduce.ts';
+
+/** The object a command is about; its failure is the command's own. */
+export function createdBy(command: Reducible): ObjectRef | null {
+  switch (command.type) {
+    case 'pg_add_source':
+    case 'pg_update_source':
+      return { kind: 'source', source: command.args.name };
+    case 'pg_track_table':
+    case 'pg_set_table_customization':
+    case 'pg_set_table_is_enum':
+      return { kind: 'table', source: command.args.source, table: command.args.table };
+    case 'add_inherited_role':
+      return { kind: 'inherited_role', name: command.args.role_name };
+    default:
+      return entryOf(command);
+  }
+}
+
+function entryOf(command: Reducible): ObjectRef | null {
+  const entry = (kind: TableObjectKind, { source, table }: TablePlace, name: string): ObjectRef => {
+    return { kind, source, table, name };
+  };
+  switch (command.type) {
+    case 'pg_create_object_relationship':
+      return entry('object_relation', command.args, command.args.name);
+    case 'pg_create_array_relationship':
+      return entry('array_relation', command.args, command.args.name);
+    case 'pg_create_remote_relationship':
+    case 'pg_update_remote_relationship':
+      return entry('remote_relationship', command.args, command.args.name);
+    case 'pg_create_select_permission':
+      return entry('select_permission', command.args, command.args.role);
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,115 @@
+import { type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { LocalRelationshipMetadata, Metadata, TableMetadata } from '../model.ts';
+import { type ObjectRef, objectName, objectReport, objectsOf, removeObject } from '../objects.ts';
+import { changed, newlyBroken, refusal, resolve, type State, type Tools } from './state.ts';
+
+/** Whether a table goes away; asked of both ends of every relationship. */
+export type Gone = (source: SourceName, table: TableRef) => boolean;
+
+/** A removal, and whether what depends on it goes with it. */
+export interface Removal {
+  /** The metadata without what is removed, dependents still in it. */
+  readonly metadata: Metadata;
+  readonly gone: Gone;
+  readonly cascade: boolean;
+}
+
+/** Removes something and, when told to, all that depends on it; else refuses and names what does. */
+export async function remove(state: State, removal: Removal, tools: Tools): Promise<State> {
+  let dependents = pointingTo(state, removal.gone);
+  for (;;) {
+    const metadata = dependents.reduce(removeObject, removal.metadata);
+    const view = await resolve(metadata, tools);
+    const broken = newlyBroken(state.view, view);
+    if (broken.length === 0) {
+      if (dependents.length > 0 && !removal.cascade) throw dependencyError(dependents);
+      return changed(state, metadata, view);
+    }
+    const names = new Set(broken.map((object) => object.name));
+    const more = objectsOf(metadata).filter((object) => names.has(objectName(object)));
+    if (more.length === 0) throw refusal(broken, null);
+    dependents = [...dependents, ...more];
+  }
+}
+
+/** Hasura's refusal to drop what others need. */
+export function dependencyError(dependents: readonly ObjectRef[]): MetadataError {
+  return new MetadataError('dependency-error', dependencyText(dependents));
+}
+
+/** Hasura's sentence about what depends on something. */
+export function dependencyText(dependents: readonly ObjectRef[]): string {
+  return `cannot drop due to the following dependent objects: ${dependents.map(objectReport).join(', ')}`;
+}
+
+/**
+ * Relationships of the tables that stay to tables that go. The catalog knows where foreign keys lead;
+ * the metadata knows the rest, also while a database is away.
+ */
+export function pointingTo(state: State, gone: Gone): readonly ObjectRef[] {
+  const found = new Map<string, ObjectRef>();
+  for (const object of [...pointingInCatalog(state, gone), ...pointingInMetadata(state.metadata, gone)]) {
+    found.set(objectName(object), object);
+  }
+  return [...found.values()];
+}
+
+function* pointingInCatalog(state: State, gone: Gone): Generator<ObjectRef> {
+  for (const [source, { tables }] of state.view.sources) {
+    for (const { ref, relationships } of tables.values()) {
+      if (gone(source, ref)) continue;
+      for (const { name, kind, remote, ...right } of relationships.values()) {
+        if (!gone(right.source, right.table)) continue;
+        const local = kind === 'object' ? 'object_relation' : 'array_relation';
+        yield { kind: remote === null ? local : 'remote_relationship', source, table: ref, name };
+      }
+    }
+  }
+}
+
+function* pointingInMetadata(metadata: Metadata, gone: Gone): Generator<ObjectRef> {
+  for (const { name: source, tables } of metadata.sources) {
+    for (const table of tables) {
+      if (!gone(source, table.table)) yield* entriesPointing(source, table, gone);
+    }
+  }
+}
+
+function* entriesPointing(source: SourceName, entry: TableMetadata, gone: Gone): Generator<ObjectRef> {
+  const { table } = entry;
+  const leads = (relationship: LocalRelationshipMetadata): boolean => {
+    const right = namedTable(relationship);
+    return right !== undefined && gone(source, right);
+  };
+  for (const { name } of (entry.object_relationships ?? []).filter(leads)) {
+    yield { kind: 'object_relation', source, table, name };
+  }
+  for (const { name } of (entry.array_relationships ?? []).filter(leads)) {
+    yield { kind: 'array_relation', source, table, name };
+  }
+  for (const { name, definition } of entry.remote_relationships ?? []) {
+    const right = definition.to_source;
+    if (right === undefined || !gone(right.source, right.table)) continue;
+    yield { kind: 'remote_relationship', source, table, name };
+  }
+}
+
+/** The other table where metadata names it; a plain foreign key column does not. */
+function namedTable(relationship: LocalRelationshipMetadata): TableRef | undefined {
+  const { using } = relationship;
+  if ('manual_configuration' in using) return using.manual_configuration.remote_table;
+  const key = using.foreign_key_constraint_on;
+  return typeof key === 'object' && 'table' in key ? key.table : undefined;
+}
+
+/** Says of the given tables of the given sources that they go. */
+export function goneTables(places: readonly { readonly source: SourceName; readonly table: TableRef }[]): Gone {
+  const keys = new Set(places.map((place) => JSON.stringify([place.source, tableKey(place.table)])));
+  return (source, table) => keys.has(JSON.stringify([source, tableKey(table)]));
+}
+
+/** Says that one table goes. */
+export function goneTable(place: { readonly source: SourceName; readonly table: TableRef }): Gone {
+  return (source, table) => source === place.source && sameTable(table, place.table);
+}

@@ -1,0 +1,71 @@
+import { type CommandOf, replaceArgs } from '../command.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { Metadata } from '../model.ts';
+import { objectName, objectsOf, removeObject } from '../objects.ts';
+import { parseMetadata, parseWith } from '../parse.ts';
+import type { ResolvedView } from './port.ts';
+import { changed, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
+
+/** Replaces the whole document; unless allowed, refuses one in which something does not hold. */
+export async function replaceMetadata(
+  state: State,
+  command: CommandOf<'replace_metadata'>,
+  tools: Tools,
+): Promise<Step> {
+  const { metadata, allowInconsistent } = readReplacement(command);
+  const view = await resolve(metadata, tools);
+  if (!allowInconsistent) refuseInconsistent(view);
+  return { state: changed(state, metadata, view), answer: consistency(view) };
+}
+
+/** Version 1 is the bare document; the shape tells when no version was given, as stock tools rely on. */
+function readReplacement(command: CommandOf<'replace_metadata'>): {
+  readonly metadata: Metadata;
+  readonly allowInconsistent: boolean;
+} {
+  const { args } = command;
+  const wrapped = typeof args === 'object' && args !== null && 'metadata' in args;
+  if (!wrapped && command.version !== 2) {
+    return { metadata: parseMetadata(args, '$.args'), allowInconsistent: false };
+  }
+  const given = parseWith(replaceArgs, args, '$.args');
+  const metadata = parseMetadata(given.metadata, '$.args.metadata');
+  return { metadata, allowInconsistent: given.allow_inconsistent_metadata };
+}
+
+function refuseInconsistent(view: ResolvedView): void {
+  if (view.inconsistent.length === 0) return;
+  throw new MetadataError('unexpected', 'cannot continue due to inconsistent metadata', {
+    internal: view.inconsistent,
+    status: 400,
+  });
+}
+
+/** Asks the databases anew; the version grows so that the other nodes ask too. */
+export async function reloadMetadata(state: State, tools: Tools): Promise<Step> {
+  await tools.catalog.refresh();
+  const view = await resolve(state.metadata, tools);
+  const objects = view.inconsistent.length > 0 ? { inconsistent_objects: view.inconsistent } : {};
+  const answer = { ...SUCCESS, is_consistent: view.inconsistent.length === 0, ...objects };
+  return { state: changed(state, state.metadata, view), answer };
+}
+
+/** Drops what does not hold, until all that is left does. */
+export async function dropInconsistent(state: State, tools: Tools): Promise<Step> {
+  let { metadata, view } = state;
+  for (;;) {
+    const names = new Set(view.inconsistent.map((object) => object.name));
+    const broken = objectsOf(metadata).filter((object) => names.has(objectName(object)));
+    if (broken.length === 0) return { state: changed(state, metadata, view), answer: SUCCESS };
+    metadata = broken.reduce(removeObject, metadata);
+    view = await resolve(metadata, tools);
+  }
+}
+
+/** Hasura's answer about the consistency of the whole. */
+export function consistency(view: ResolvedView): {
+  readonly is_consistent: boolean;
+  readonly inconsistent_objects: ResolvedView['inconsistent'];
+} {
+  return { is_consistent: view.inconsistent.length === 0, inconsistent_objects: view.inconsistent };
+}

@@ -1,0 +1,135 @@
+import { unreachable } from '../../core/assert.ts';
+import { NearjoinError } from '../../core/errors.ts';
+import { type Command, parseCommand } from '../command.ts';
+import { errorBody, MetadataError, relocate } from '../metadata-error.ts';
+import type { Metadata } from '../model.ts';
+import { isReducible, type Reducible, reduce } from '../reduce.ts';
+import { createdBy } from './created.ts';
+import { goneTable, remove } from './dependents.ts';
+import { consistency, dropInconsistent, reloadMetadata, replaceMetadata } from './document.ts';
+import { admit, changed, newlyBroken, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
+import { trackTables, untrackTables } from './table-lists.ts';
+
+type Outward = Exclude<Command, Reducible>;
+
+/** Carries out one command on the state; nothing is saved here but the stock tools' own notes. */
+export async function execute(command: Command, state: State, tools: Tools): Promise<Step> {
+  if (!isReducible(command)) return executeOutward(command, state, tools);
+  const metadata = reduce(state.metadata, command);
+  return { state: await accept(command, state, metadata, tools), answer: SUCCESS };
+}
+
+async function accept(command: Reducible, state: State, metadata: Metadata, tools: Tools): Promise<State> {
+  switch (command.type) {
+    case 'pg_drop_source': {
+      const { name, cascade } = command.args;
+      return remove(state, { metadata, gone: (source) => source === name, cascade }, tools);
+    }
+    case 'pg_untrack_table': {
+      const { cascade } = command.args;
+      return remove(state, { metadata, gone: goneTable(command.args), cascade }, tools);
+    }
+    case 'pg_drop_relationship':
+      return remove(state, { metadata, gone: () => false, cascade: command.args.cascade }, tools);
+    default:
+      return admit(state, metadata, createdBy(command), tools);
+  }
+}
+
+async function executeOutward(command: Outward, state: State, tools: Tools): Promise<Step> {
+  switch (command.type) {
+    case 'pg_track_tables':
+      return trackTables(state, command.args, tools);
+    case 'pg_untrack_tables':
+      return untrackTables(state, command.args, tools);
+    case 'replace_metadata':
+      return replaceMetadata(state, command, tools);
+    case 'reload_metadata':
+      return reloadMetadata(state, tools);
+    case 'drop_inconsistent_metadata':
+      return dropInconsistent(state, tools);
+    case 'get_inconsistent_metadata':
+      return { state, answer: consistency(state.view) };
+    case 'export_metadata':
+      return { state, answer: exported(state, command.version) };
+    case 'get_catalog_state':
+      return { state, answer: await tools.store.catalogState() };
+    case 'set_catalog_state':
+      await tools.store.setCatalogState(command.args.type, command.args.state);
+      return { state, answer: SUCCESS };
+    default:
+      return executeMany(command, state, tools);
+  }
+}
+
+function exported(state: State, version: number | null): unknown {
+  if (version !== 2) return state.metadata;
+  return { resource_version: state.resourceVersion, metadata: state.metadata };
+}
+
+type Bulk = Extract<Outward, { readonly args: unknown[] }>;
+
+async function executeMany(command: Bulk, state: State, tools: Tools): Promise<Step> {
+  switch (command.type) {
+    case 'bulk':
+    case 'concurrent_bulk':
+      return inOrder(command.args, state, tools);
+    case 'bulk_keep_going':
+      return keepGoing(command.args, state, tools);
+    case 'bulk_atomic':
+      return atOnce(command.args, state, tools);
+    default:
+      return unreachable(command);
+  }
+}
+
+/** The first failure ends it, and then nothing of it is saved. */
+async function inOrder(bodies: readonly unknown[], start: State, tools: Tools): Promise<Step> {
+  let state = start;
+  const answers: unknown[] = [];
+  for (const [index, body] of bodies.entries()) {
+    try {
+      const step = await execute(parseCommand(body), state, tools);
+      state = step.state;
+      answers.push(step.answer);
+    } catch (error) {
+      throw relocate(error, `$.args[${index}]`);
+    }
+  }
+  return { state, answer: answers };
+}
+
+async function keepGoing(bodies: readonly unknown[], start: State, tools: Tools): Promise<Step> {
+  let state = start;
+  const answers: unknown[] = [];
+  for (const [index, body] of bodies.entries()) {
+    try {
+      const step = await execute(parseCommand(body), state, tools);
+      state = step.state;
+      answers.push(step.answer);
+    } catch (error) {
+      const located = relocate(error, `$.args[${index}]`);
+      if (!(located instanceof NearjoinError)) throw located;
+      answers.push(errorBody(located));
+    }
+  }
+  return { state, answer: answers };
+}
+
+/** All commands are reduced first; what they make of the metadata is judged once, as a whole. */
+async function atOnce(bodies: readonly unknown[], state: State, tools: Tools): Promise<Step> {
+  let { metadata } = state;
+  for (const [index, body] of bodies.entries()) {
+    try {
+      const command = parseCommand(body);
+      if (!isReducible(command)) throw new MetadataError('not-supported', `"${command.type}" cannot be part of bulk_atomic`);
+      metadata = reduce(metadata, command);
+    } catch (error) {
+      throw relocate(error, `$.args[${index}]`);
+    }
+  }
+  const view = await resolve(metadata, tools);
+  const broken = newlyBroken(state.view, view);
+  if (broken.length === 0) return { state: changed(state, metadata, view), answer: SUCCESS };
+  throw new MetadataError('bad-request', 'Schema inconsistency', { internal: broken.map((object) => [object]) });
+}

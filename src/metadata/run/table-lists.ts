@@ -1,0 +1,130 @@
+import { NearjoinError } from '../../core/errors.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { CommandOf } from '../command.ts';
+import type { TablePlace } from '../edit.ts';
+import type { Metadata } from '../model.ts';
+import { type ObjectRef, objectName, removeObject } from '../objects.ts';
+import { trackTable, untrackTable } from '../reduce/tables.ts';
+import { dependencyText, goneTable, goneTables, pointingTo } from './dependents.ts';
+import type { ResolvedView } from './port.ts';
+import { changed, newlyBroken, refusal, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
+
+/** Why one table of a list was left as it was; Hasura's shape. */
+interface Warning {
+  readonly code: 'track-table-failed' | 'untrack-table-failed';
+  readonly message: string;
+  readonly name: string;
+  readonly type: 'table';
+}
+
+/** Tracks the tables that can be; those that cannot become warnings, or the refusal of all. */
+export async function trackTables(
+  state: State,
+  args: CommandOf<'pg_track_tables'>['args'],
+  tools: Tools,
+): Promise<Step> {
+  const warnings: Warning[] = [];
+  const warn = (place: TablePlace, message: string): void => {
+    warnings.push({ code: 'track-table-failed', message, name: nameOf(place), type: 'table' });
+  };
+  let metadata = state.metadata;
+  let tracked: readonly TablePlace[] = [];
+  for (const table of args.tables) {
+    try {
+      metadata = trackTable(metadata, table);
+      tracked = [...tracked, table];
+    } catch (error) {
+      warn(table, refusedText(error));
+    }
+  }
+  for (;;) {
+    const view = await resolve(metadata, tools);
+    const reasons = new Map(newlyBroken(state.view, view).map((object) => [object.name, object.reason]));
+    const failed = tracked.filter((place) => reasons.has(nameOf(place)));
+    if (failed.length === 0) return finish({ state, warnings, metadata, view, args, verb: 'track' });
+    for (const place of failed) warn(place, reasons.get(nameOf(place)) ?? '');
+    metadata = failed.map(objectOf).reduce(removeObject, metadata);
+    tracked = tracked.filter((place) => !failed.includes(place));
+  }
+}
+
+/** Untracks the tables nothing else depends on; the others become warnings, or the refusal of all. */
+export async function untrackTables(
+  state: State,
+  args: CommandOf<'pg_untrack_tables'>['args'],
+  tools: Tools,
+): Promise<Step> {
+  const warnings: Warning[] = [];
+  const warn = (place: TablePlace, message: string): void => {
+    warnings.push({ code: 'untrack-table-failed', message, name: nameOf(place), type: 'table' });
+  };
+  const known = args.tables.filter((table) => {
+    try {
+      untrackTable(state.metadata, table);
+      return true;
+    } catch (error) {
+      warn(table, refusedText(error));
+      return false;
+    }
+  });
+  const { going, dependents } = settle(state, known, warn);
+  const metadata = [...going.map(objectOf), ...dependents].reduce(removeObject, state.metadata);
+  const view = await resolve(metadata, tools);
+  return finish({ state, warnings, metadata, view, args, verb: 'untrack' });
+}
+
+/** A table that stays can hold another back in turn, so this goes on until nothing changes. */
+function settle(
+  state: State,
+  tables: CommandOf<'pg_untrack_tables'>['args']['tables'],
+  warn: (place: TablePlace, message: string) => void,
+): { readonly going: readonly TablePlace[]; readonly dependents: readonly ObjectRef[] } {
+  let going = tables;
+  for (;;) {
+    const all = goneTables(going);
+    const dependents = pointingTo(state, all);
+    const names = new Set(dependents.map(objectName));
+    const held = going.flatMap((table) => {
+      if (table.cascade) return [];
+      const own = pointingTo(state, goneTable(table)).filter((object) => names.has(objectName(object)));
+      return own.length > 0 ? [{ table, own }] : [];
+    });
+    if (held.length === 0) return { going, dependents };
+    for (const { table, own } of held) warn(table, dependencyText(own));
+    going = going.filter((table) => !held.some((entry) => entry.table === table));
+  }
+}
+
+function finish(done: {
+  readonly state: State;
+  readonly warnings: readonly Warning[];
+  readonly metadata: Metadata;
+  readonly view: ResolvedView;
+  readonly args: { readonly tables: readonly unknown[]; readonly allow_warnings: boolean };
+  readonly verb: 'track' | 'untrack';
+}): Step {
+  const { state, warnings, metadata, view, args } = done;
+  if (warnings.length > 0 && warnings.length === args.tables.length) {
+    throw new MetadataError('invalid-configuration', `all tables failed to ${done.verb}`, { internal: warnings });
+  }
+  if (warnings.length > 0 && !args.allow_warnings) {
+    throw new MetadataError('metadata-warnings', 'failed due to metadata warnings', { internal: warnings });
+  }
+  const broken = newlyBroken(state.view, view);
+  if (broken.length > 0) throw refusal(broken, null);
+  const answer = warnings.length > 0 ? { ...SUCCESS, warnings } : SUCCESS;
+  return { state: changed(state, metadata, view), answer };
+}
+
+function objectOf({ source, table }: TablePlace): ObjectRef {
+  return { kind: 'table', source, table };
+}
+
+function nameOf(place: TablePlace): string {
+  return objectName(objectOf(place));
+}
+
+function refusedText(error: unknown): string {
+  if (error instanceof NearjoinError) return error.message;
+  throw error;
+}

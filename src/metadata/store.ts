@@ -1,0 +1,149 @@
+import pg from 'pg';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { messageOf, NearjoinError } from '../core/errors.ts';
+import { migrateMetadata } from './migrate.ts';
+import type { Metadata } from './model.ts';
+import { parseMetadata } from './parse.ts';
+import { type StoreLog, watchVersions } from './version-watch.ts';
+
+/** The metadata with the version it was stored under. */
+export interface StoredMetadata {
+  readonly metadata: Metadata;
+  readonly resourceVersion: number;
+}
+
+/** What the stock CLI and console keep on the server for themselves. */
+export interface CatalogState {
+  readonly id: string;
+  readonly cli_state: unknown;
+  readonly console_state: unknown;
+}
+
+/** Where metadata outlives the process; shared by all nodes. */
+export interface MetadataStore {
+  load(): Promise<StoredMetadata>;
+  /** Stores a new document if the stored version is still the expected one; else refuses with code `conflict`. */
+  save(metadata: Metadata, expectedVersion: number): Promise<number>;
+  /** The current version first, then each newer one within a second of its saving, whoever saved it. */
+  listen(signal: AbortSignal): AsyncIterable<number>;
+  catalogState(): Promise<CatalogState>;
+  setCatalogState(type: 'cli' | 'console', state: unknown): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where the metadata lives, and whom to tell when it cannot be reached. */
+export interface StoreOptions {
+  readonly url: string;
+  readonly log: StoreLog;
+  readonly clock?: Clock;
+}
+
+/** Connects to the metadata database and brings its schema up to date. */
+export async function openMetadataStore(options: StoreOptions): Promise<MetadataStore> {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    application_name: 'nearjoin metadata',
+    max: 4,
+    connectionTimeoutMillis: 10_000,
+    query_timeout: 30_000,
+  });
+  pool.on('error', (error) => options.log.warn({ reason: messageOf(error) }, 'metadata connection lost'));
+  try {
+    const client = await pool.connect();
+    try {
+      await migrateMetadata(client);
+    } finally {
+      client.release();
+    }
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  return new PostgresMetadataStore(pool, options);
+}
+
+class PostgresMetadataStore implements MetadataStore {
+  readonly #pool: pg.Pool;
+  readonly #options: StoreOptions;
+  readonly #closed = new AbortController();
+
+  constructor(pool: pg.Pool, options: StoreOptions) {
+    this.#pool = pool;
+    this.#options = options;
+  }
+
+  async load(): Promise<StoredMetadata> {
+    const found = await this.#pool.query<{ document: string; resource_version: string }>(
+      'select document::text as document, resource_version from nearjoin_metadata.metadata',
+    );
+    const row = found.rows[0];
+    if (row === undefined) throw new NearjoinError('unexpected', 'the metadata database holds no metadata row');
+    return { metadata: parseMetadata(JSON.parse(row.document), '$'), resourceVersion: Number(row.resource_version) };
+  }
+
+  async save(metadata: Metadata, expectedVersion: number): Promise<number> {
+    // One statement, so the notice is sent if and only if the row moved.
+    const saved = await this.#pool.query<{ resource_version: string }>(
+      `with saved as (
+         update nearjoin_metadata.metadata
+         set document = $1::json, resource_version = resource_version + 1
+         where resource_version = $2
+         returning resource_version
+       )
+       select resource_version, pg_notify('nearjoin_metadata', resource_version::text) from saved`,
+      [JSON.stringify(metadata), expectedVersion],
+    );
+    const row = saved.rows[0];
+    if (row !== undefined) return Number(row.resource_version);
+    throw await this.#conflict(expectedVersion);
+  }
+
+  async #conflict(expectedVersion: number): Promise<NearjoinError> {
+    const current = (await this.load()).resourceVersion;
+    return conflictError(expectedVersion, current);
+  }
+
+  listen(signal: AbortSignal): AsyncIterable<number> {
+    return watchVersions({
+      url: this.#options.url,
+      log: this.#options.log,
+      clock: this.#options.clock ?? systemClock,
+      signal: AbortSignal.any([signal, this.#closed.signal]),
+      readVersion: () => this.#readVersion(),
+    });
+  }
+
+  async #readVersion(): Promise<number> {
+    const found = await this.#pool.query<{ resource_version: string }>(
+      'select resource_version from nearjoin_metadata.metadata',
+    );
+    return Number(found.rows[0]?.resource_version ?? 0);
+  }
+
+  async catalogState(): Promise<CatalogState> {
+    const found = await this.#pool.query<CatalogState>(
+      'select id, cli_state, console_state from nearjoin_metadata.catalog_state',
+    );
+    const row = found.rows[0];
+    if (row === undefined) throw new NearjoinError('unexpected', 'the metadata database holds no catalog state');
+    return row;
+  }
+
+  async setCatalogState(type: 'cli' | 'console', state: unknown): Promise<void> {
+    const column = type === 'cli' ? 'cli_state' : 'console_state';
+    await this.#pool.query(`update nearjoin_metadata.catalog_state set ${column} = $1::json`, [
+      JSON.stringify(state ?? {}),
+    ]);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#pool.end();
+  }
+}
+
+/** The refusal of a change based on a version that is no longer the current one; Hasura's words. */
+export function conflictError(referenced: number, current: number): NearjoinError {
+  const message = `metadata resource version referenced (${referenced}) did not match current version`;
+  return new NearjoinError('conflict', message, { internal: { current_resource_version: current } });
+}

@@ -1,0 +1,76 @@
+import type { Metadata, SourceMetadata, TableMetadata } from './model.ts';
+
+/** Object lists of a table that metadata leaves out when they are empty. */
+const TABLE_LISTS: ReadonlySet<string> = new Set([
+  'object_relationships',
+  'array_relationships',
+  'remote_relationships',
+  'computed_fields',
+  'insert_permissions',
+  'select_permissions',
+  'update_permissions',
+  'delete_permissions',
+  'event_triggers',
+]);
+
+/** The canonical form: what only repeats a default or is empty is left out, as Hasura's export does. */
+export function tidyMetadata(metadata: Metadata): Metadata {
+  return { ...metadata, sources: metadata.sources.map(tidySource) };
+}
+
+function tidySource(source: SourceMetadata): SourceMetadata {
+  const kept = filterEntries(source, (key, value) => !(key === 'customization' && isEmpty(value)));
+  return { ...kept, tables: source.tables.map(tidyTable) };
+}
+
+/** One table in canonical form. */
+export function tidyTable(table: TableMetadata): TableMetadata {
+  return mapEntries(table, (key, value) => {
+    if (value === undefined || (key === 'is_enum' && value === false)) return undefined;
+    if (TABLE_LISTS.has(key)) return Array.isArray(value) && value.length > 0 ? value.map(tidyEntry) : undefined;
+    if (key !== 'configuration') return value;
+    const configuration = tidyConfiguration(value);
+    return isEmpty(configuration) ? undefined : configuration;
+  });
+}
+
+/** A relationship or permission without members that say nothing. */
+export function tidyEntry<T>(entry: T): T {
+  return mapEntries(entry, (key, value) => {
+    if (key === 'comment' && (value === null || value === '')) return undefined;
+    return key === 'permission' ? tidyPermission(value) : value;
+  });
+}
+
+function tidyPermission(permission: unknown): unknown {
+  return filterEntries(permission, (key, value) => {
+    if (value === null) return false;
+    if (key === 'allow_aggregations') return value !== false;
+    return !(key === 'computed_fields' && isEmpty(value));
+  });
+}
+
+function tidyConfiguration(configuration: unknown): unknown {
+  return mapEntries(configuration, (key, value) => {
+    if (value === null || isEmpty(value)) return undefined;
+    if (key !== 'column_config') return value;
+    const columns = filterEntries(value, (_column, config) => !isEmpty(config));
+    return isEmpty(columns) ? undefined : columns;
+  });
+}
+
+function isEmpty(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+}
+
+function filterEntries<T>(value: T, keep: (key: string, value: unknown) => boolean): T {
+  return mapEntries(value, (key, member) => (keep(key, member) ? member : undefined));
+}
+
+/** A copy with each member replaced; undefined leaves it out. The caller keeps the type's promises. */
+function mapEntries<T>(value: T, change: (key: string, value: unknown) => unknown): T {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const changed = Object.entries(value).map(([key, member]) => [key, change(key, member)] as const);
+  return Object.fromEntries(changed.filter(([, member]) => member !== undefined)) as T;
+}

@@ -1,0 +1,34 @@
+import { MetadataError } from './metadata-error.ts';
+
+/** Hasura's databases by the prefix of their commands. */
+const BACKENDS: ReadonlyMap<string, string> = new Map([
+  ['pg', 'postgres'],
+  ['postgres', 'postgres'],
+  ['citus', 'citus'],
+  ['cockroach', 'cockroach'],
+  ['mssql', 'mssql'],
+  ['bigquery', 'bigquery'],
+  ['dataconnector', 'dataconnector'],
+]);
+
+/** Parts of Hasura that change data or call out; a server of reads names them instead of calling them unknown. */
+const UNSUPPORTED =
+  /^(pg_)?((create|drop|redeliver|invoke)_.*(event_trigger|event|cron_trigger|scheduled_event|action|custom_types|action_permission)|(create|drop)_(insert|update|delete)_permission|(un)?track_function|(create|drop)_function_permission|add_computed_field|drop_computed_field|set_custom_types|(add|update|remove|reload|introspect)_remote_schema.*|(create|drop)_rest_endpoint|set_network_options|(track|untrack|get)_(native_query|logical_model|stored_procedure))$/;
+
+/** Refuses a command type that is not ours, in Hasura's words where it has some. */
+export function refuseUnknown(type: string): never {
+  if (UNSUPPORTED.test(type)) {
+    throw new MetadataError('not-supported', `"${type}" is not supported: this server answers queries only`, {
+      path: '$.type',
+    });
+  }
+  throw new MetadataError('parse-failed', unknownText(type), { path: '$' });
+}
+
+function unknownText(type: string): string {
+  const end = type.indexOf('_');
+  const prefix = end < 0 ? type : type.slice(0, end);
+  const backend = BACKENDS.get(prefix);
+  if (backend !== undefined) return `unknown metadata command "${type.slice(prefix.length + 1)}" for backend ${backend}`;
+  return `unknown metadata command "${type}"; "${prefix}" was not recognized as a valid backend name`;
+}

@@ -1,0 +1,116 @@
+import pg from 'pg';
+import type { Clock } from '../core/clock.ts';
+import { messageOf } from '../core/errors.ts';
+
+/** Fast enough for "within a second" also while the notice connection is down. */
+const POLL_MS = 500;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 10_000;
+
+/** What the store reports to; pino's loggers fit. */
+export interface StoreLog {
+  warn(fields: object, message: string): void;
+}
+
+/** What a watch needs from the store. */
+export interface VersionWatch {
+  readonly url: string;
+  readonly log: StoreLog;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly readVersion: () => Promise<number>;
+}
+
+/** The current version, then each newer one: woken by notices, and by a poll where a notice may be lost. */
+export async function* watchVersions(watch: VersionWatch): AsyncGenerator<number> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([watch.signal, stop.signal]);
+  const bell = new Bell(watch.clock);
+  const listening = keepListening({ ...watch, signal }, () => bell.ring());
+  let last = -1;
+  try {
+    while (!signal.aborted) {
+      const version = await readOrLast(watch, last);
+      if (version > last && !signal.aborted) yield version;
+      last = Math.max(last, version);
+      await bell.next(POLL_MS, signal);
+    }
+  } finally {
+    stop.abort();
+    await listening;
+  }
+}
+
+/** A database that is away for a moment is no reason to end the watch. */
+async function readOrLast(watch: VersionWatch, last: number): Promise<number> {
+  try {
+    return await watch.readVersion();
+  } catch (error) {
+    if (!watch.signal.aborted) watch.log.warn({ reason: messageOf(error) }, 'cannot read the metadata version');
+    return last;
+  }
+}
+
+/** Remembers a ring that nobody was waiting for. */
+class Bell {
+  readonly #clock: Clock;
+  #rung = false;
+  #waiter: AbortController | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  ring(): void {
+    this.#rung = true;
+    this.#waiter?.abort();
+  }
+
+  async next(atMostMs: number, signal: AbortSignal): Promise<void> {
+    const waiter = new AbortController();
+    this.#waiter = waiter;
+    if (!this.#rung) await this.#clock.delay(atMostMs, AbortSignal.any([waiter.signal, signal]));
+    this.#waiter = null;
+    this.#rung = false;
+  }
+}
+
+async function keepListening(watch: VersionWatch, ring: () => void): Promise<void> {
+  let retryMs = FIRST_RETRY_MS;
+  while (!watch.signal.aborted) {
+    const heldMs = await listenOnce(watch, ring);
+    retryMs = heldMs > LAST_RETRY_MS ? FIRST_RETRY_MS : Math.min(retryMs * 2, LAST_RETRY_MS);
+    await watch.clock.delay(retryMs, watch.signal);
+  }
+}
+
+/** Listens until the connection ends or the watch is stopped; returns how long that was. */
+async function listenOnce(watch: VersionWatch, ring: () => void): Promise<number> {
+  const startedMs = watch.clock.monotonicMs();
+  const client = new pg.Client({
+    connectionString: watch.url,
+    application_name: 'nearjoin metadata listen',
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+  });
+  const ended = new Promise<unknown>((resolve) => {
+    client.on('error', resolve);
+    client.on('end', () => resolve(undefined));
+    watch.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+  client.on('notification', ring);
+  try {
+    await client.connect();
+    await client.query('listen nearjoin_metadata');
+    // A version saved while nobody listened is found at once.
+    ring();
+    const error = await ended;
+    if (error !== undefined) throw error;
+  } catch (error) {
+    if (!watch.signal.aborted) watch.log.warn({ reason: messageOf(error) }, 'metadata notices interrupted');
+  }
+  await client.end().catch((error: unknown) => {
+    watch.log.warn({ reason: messageOf(error) }, 'closing the metadata notice connection failed');
+  });
+  return watch.clock.monotonicMs() - startedMs;
+}
