@@ -18,6 +18,14 @@ const VERSIONS: readonly string[] = [
   `create schema if not exists nearjoin;
    create table nearjoin.installation (id uuid not null, schema_version int not null);
    create sequence nearjoin.generation as int;
+   -- in the same round trip as the writes it guards: a replaced leader's transaction ends here
+   create function nearjoin.fence(feed text, lease bigint) returns void language plpgsql as $fence$
+   begin
+     perform from nearjoin.feed where target = feed and epoch = lease for key share;
+     if not found then
+       raise exception 'the lease on feed % is lost', feed using errcode = 'NJ001';
+     end if;
+   end $fence$;
    create table nearjoin.feed (
      target text primary key,
      connector text not null default 'postgres',

@@ -1,0 +1,75 @@
+import { inCache, quoteIdentifier } from './names.ts';
+import type { StoredColumn } from './stored-table.ts';
+
+/** What a physical cache table is made of. */
+export interface CacheShape {
+  readonly relation: string;
+  readonly columns: readonly StoredColumn[];
+  readonly key: readonly string[];
+}
+
+/** Makes an empty cache table without any index: the copy fills it faster so. */
+export function createTableSql({ relation, columns }: CacheShape): string {
+  const list = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ');
+  return `create table ${inCache(relation)} (${list}) with (fillfactor = 90)`;
+}
+
+/** The statements that follow a copy: the key, one index for every lookup the key does not serve. */
+export function indexSql(shape: CacheShape, lookups: readonly (readonly string[])[]): readonly string[] {
+  const key = `alter table ${inCache(shape.relation)} add primary key (${identifiers(shape.key)})`;
+  return [key, ...missingLookups(shape, lookups, [shape.key]).map((columns) => createIndexSql(shape.relation, columns))];
+}
+
+/** One index for a lookup. */
+export function createIndexSql(relation: string, columns: readonly string[]): string {
+  return `create index on ${inCache(relation)} (${identifiers(columns)})`;
+}
+
+/** The lookups that no index serves: one serves when it begins with the lookup's columns, in any order. */
+export function missingLookups(
+  shape: Pick<CacheShape, 'columns'>,
+  lookups: readonly (readonly string[])[],
+  indexes: readonly (readonly string[])[],
+): readonly (readonly string[])[] {
+  const held = new Set(shape.columns.map((column) => column.name));
+  const missing: (readonly string[])[] = [];
+  for (const lookup of lookups) {
+    const possible = lookup.length > 0 && lookup.every((column) => held.has(column));
+    if (possible && ![...indexes, ...missing].some((index) => serves(index, lookup))) missing.push(lookup);
+  }
+  return missing;
+}
+
+function serves(index: readonly string[], lookup: readonly string[]): boolean {
+  const first = new Set(index.slice(0, lookup.length));
+  return index.length >= lookup.length && lookup.every((column) => first.has(column));
+}
+
+/**
+ * Makes the table that gathers the net changes during a copy: columns c1, c2 … for the cached ones, `missing` lists
+ * those the target did not send, `origin` is the key under which the copy holds their values.
+ */
+export function createOverlaySql(overlay: string, { columns, key }: CacheShape): string {
+  const list = columns.map(({ type }, index) => `c${index + 1} ${type}`).join(', ');
+  const keys = columns.flatMap(({ name }, index) => (key.includes(name) ? [`c${index + 1}`] : []));
+  return `create table ${inCache(overlay)} (${list}, deleted boolean not null default false,
+    missing int[] not null default '{}', origin text[], primary key (${keys.join(', ')})) with (fillfactor = 90)`;
+}
+
+/** Drops a relation of ours if it is there. */
+export function dropTableSql(relation: string): string {
+  return `drop table if exists ${inCache(relation)}`;
+}
+
+/** Finds tables of schema nearjoin that nothing refers to any more: left by a leader that died or was replaced. */
+export const ORPHANS_SQL = `
+  select c.relname as relation
+  from pg_class c
+  where c.relnamespace = 'nearjoin'::regnamespace and c.relkind = 'r'
+    and c.relname not in ('installation', 'feed', 'watermark', 'cache_table')
+    and not exists (select from nearjoin.cache_table t where t.relation = c.relname or t.overlay = c.relname)`;
+
+/** A list of identifiers for SQL. */
+export function identifiers(names: readonly string[]): string {
+  return names.map(quoteIdentifier).join(', ');
+}

@@ -1,0 +1,201 @@
+import { formatLsn, isLsnText, parseLsn, type Lsn } from '../core/lsn.ts';
+import type { SourceName, TableRef } from '../core/names.ts';
+import type { SourceTime } from '../core/watermark.ts';
+import type { FeedState } from './cache-table.ts';
+import { type Queryable, rowOf, rowsOf } from './queryable.ts';
+
+/** A feed under one leader: every write names both, so that a replaced leader's writes do nothing. */
+export interface FeedLease {
+  readonly target: SourceName;
+  readonly epoch: bigint;
+}
+
+/** The history a feed's positions belong to; null before the first contact. */
+export interface StoredIdentity {
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly database: string;
+}
+
+/** The newest watermark row; `position` is null while the cache is unusable. */
+export interface StoredWatermark {
+  readonly seq: bigint;
+  readonly position: Lsn | null;
+  readonly freshAsOf: SourceTime | null;
+}
+
+/** What a leader reads when it starts. */
+export interface StoredFeed {
+  readonly identity: StoredIdentity | null;
+  readonly watermark: StoredWatermark | null;
+  readonly transactionsApplied: number;
+  readonly changesApplied: number;
+}
+
+/** What administrators asked for. */
+export interface FeedWishes {
+  readonly paused: boolean;
+  /** The number of the newest request to build everything anew that is not done; null when there is none. */
+  readonly resync: bigint | null;
+  readonly tables: readonly TableRef[];
+}
+
+/** SQLSTATE of nearjoin.fence. */
+export const LEASE_LOST = 'NJ001';
+
+/** Raises LEASE_LOST unless the lease holds, and keeps it held until the transaction ends. Parameters: target, epoch. */
+export const FENCE_SQL = 'select nearjoin.fence($1, $2)';
+
+/** Adds a watermark. Parameters: target, seq, position, fresh_as_of. */
+export const WATERMARK_SQL =
+  'insert into nearjoin.watermark (target, seq, position, fresh_as_of) values ($1, $2, $3, $4)';
+
+/** Removes old watermarks. Parameters: target, the first seq to keep. */
+export const PRUNE_SQL = 'delete from nearjoin.watermark where target = $1 and seq < $2';
+
+/** The source's clock in microseconds since 1970, and how far its own log is written and durable. */
+export const CLOCK_SQL = `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now,
+  pg_current_wal_insert_lsn()::text as written, pg_current_wal_flush_lsn()::text as durable`;
+
+/** Makes the feed's row when it is not there. */
+export async function ensureFeed(client: Queryable, target: SourceName, connector: string): Promise<void> {
+  await client.query('insert into nearjoin.feed (target, connector) values ($1, $2) on conflict do nothing', [
+    target,
+    connector,
+  ]);
+}
+
+/** Reads where the feed stands. */
+export async function loadFeed(client: Queryable, target: SourceName): Promise<StoredFeed> {
+  const row = await rowOf<{
+    system_id: string | null;
+    timeline: number | null;
+    target_database: string | null;
+    transactions_applied: string;
+    changes_applied: string;
+    seq: string | null;
+    position: string | null;
+    fresh_as_of: string | null;
+  }>(
+    client,
+    `select f.system_id, f.timeline, f.target_database, f.transactions_applied::text, f.changes_applied::text,
+       w.seq::text, w.position::text, w.fresh_as_of::text
+     from nearjoin.feed f
+     left join lateral (
+       select seq, position, fresh_as_of from nearjoin.watermark where target = f.target order by seq desc limit 1
+     ) w on true
+     where f.target = $1`,
+    [target],
+  );
+  const { system_id: systemId, timeline, target_database: database } = row;
+  const known = systemId !== null && timeline !== null && database !== null;
+  return {
+    identity: known ? { systemId, timeline, database } : null,
+    watermark: row.seq === null ? null : watermarkOf(row.seq, row.position, row.fresh_as_of),
+    transactionsApplied: Number(row.transactions_applied),
+    changesApplied: Number(row.changes_applied),
+  };
+}
+
+function watermarkOf(seq: string, position: string | null, freshAsOf: string | null): StoredWatermark {
+  return {
+    seq: BigInt(seq),
+    position: position !== null && isLsnText(position) ? parseLsn(position) : null,
+    freshAsOf: freshAsOf === null ? null : Number(freshAsOf),
+  };
+}
+
+/** Remembers the history and the slot the feed now follows. */
+export async function saveIdentity(
+  client: Queryable,
+  lease: FeedLease,
+  identity: StoredIdentity,
+  slot: string,
+): Promise<void> {
+  await client.query(
+    `update nearjoin.feed set system_id = $3, timeline = $4, target_database = $5, slot = $6
+     where target = $1 and epoch = $2`,
+    [lease.target, lease.epoch, identity.systemId, identity.timeline, identity.database, slot],
+  );
+}
+
+/** Says in what state the feed is, and why; `lastError` stays when undefined. */
+export async function saveFeedState(
+  client: Queryable,
+  lease: FeedLease,
+  said: { readonly state: FeedState; readonly reason: string | null; readonly lastError?: string },
+): Promise<void> {
+  await client.query(
+    `update nearjoin.feed set state = $3, reason = $4, last_error = coalesce($5, last_error),
+       updated_at = clock_timestamp()
+     where target = $1 and epoch = $2`,
+    [lease.target, lease.epoch, said.state, said.reason, said.lastError ?? null],
+  );
+}
+
+/** What a leader tells once a second; it also renews the lease. False when the lease is lost. */
+export async function renewLease(
+  client: Queryable,
+  lease: FeedLease,
+  sample: {
+    readonly targetPosition: Lsn | null;
+    readonly retainedWalBytes: number | null;
+    readonly transactionsApplied: number;
+    readonly changesApplied: number;
+  },
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `update nearjoin.feed set target_position = coalesce($3, target_position), retained_wal_bytes = $4,
+       transactions_applied = $5, changes_applied = $6, updated_at = clock_timestamp()
+     where target = $1 and epoch = $2`,
+    [
+      lease.target,
+      lease.epoch,
+      sample.targetPosition === null ? null : formatLsn(sample.targetPosition),
+      sample.retainedWalBytes,
+      sample.transactionsApplied,
+      sample.changesApplied,
+    ],
+  );
+  return rowCount === 1;
+}
+
+/** Reads the administrators' wishes; null when the lease is lost. */
+export async function loadWishes(client: Queryable, lease: FeedLease): Promise<FeedWishes | null> {
+  const [row] = await rowsOf<{ paused: boolean; resync: string | null; tables: { schema: string; name: string }[] }>(
+    client,
+    `select f.paused, case when f.resync_requested > f.resync_done then f.resync_requested::text end as resync,
+       coalesce((select json_agg(json_build_object('schema', t.schema_name, 'name', t.table_name))
+         from nearjoin.cache_table t where t.target = f.target and t.resync), '[]') as tables
+     from nearjoin.feed f where f.target = $1 and f.epoch = $2`,
+    [lease.target, lease.epoch],
+  );
+  if (row === undefined) return null;
+  return { paused: row.paused, resync: row.resync === null ? null : BigInt(row.resync), tables: row.tables };
+}
+
+/** Notes that the request to build everything anew is carried out. */
+export async function finishResync(client: Queryable, lease: FeedLease, request: bigint): Promise<void> {
+  await client.query('update nearjoin.feed set resync_done = $3 where target = $1 and epoch = $2', [
+    lease.target,
+    lease.epoch,
+    request,
+  ]);
+}
+
+/** The targets a source database has feeds of; none when schema `nearjoin` is not there. */
+export async function storedTargets(client: Queryable): Promise<readonly SourceName[]> {
+  const { exists } = await rowOf<{ exists: boolean }>(client, `select to_regclass('nearjoin.feed') is not null as exists`);
+  if (!exists) return [];
+  const rows = await rowsOf<{ target: string }>(client, 'select target from nearjoin.feed order by target');
+  return rows.map((row) => row.target);
+}
+
+/** Forgets the feed altogether. */
+export async function deleteFeed(client: Queryable, lease: FeedLease): Promise<void> {
+  await client.query(
+    `with gone as (delete from nearjoin.watermark where target = $1)
+     delete from nearjoin.feed where target = $1 and epoch = $2`,
+    [lease.target, lease.epoch],
+  );
+}

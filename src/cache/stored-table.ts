@@ -1,0 +1,140 @@
+import { isLsnText, parseLsn, type Lsn } from '../core/lsn.ts';
+import type { SourceName, TableRef } from '../core/names.ts';
+import type { TableState } from './cache-table.ts';
+import { type Queryable, rowsOf } from './queryable.ts';
+import { tableState } from './status.ts';
+
+/** One cached column: its name on the target, its type here, and what it was on the target when copied. */
+export interface StoredColumn {
+  readonly name: string;
+  readonly type: string;
+  /** The target's type. */
+  readonly oid: number;
+}
+
+/** All that the source database knows of one cached table. */
+export interface StoredTable {
+  readonly target: SourceName;
+  readonly table: TableRef;
+  readonly relation: string;
+  readonly columns: readonly StoredColumn[];
+  readonly key: readonly string[];
+  readonly state: TableState;
+  /** The position the copy is exact at; null before it is known. */
+  readonly copiedAt: Lsn | null;
+  readonly overlay: string | null;
+  readonly rowsEstimated: number | null;
+  readonly generation: number;
+  /** A fresh copy was asked for. */
+  readonly resync: boolean;
+  /** Whether the physical table is there. */
+  readonly exists: boolean;
+  /** The physical columns' type modifiers, aligned with `columns`; -1 is none. */
+  readonly modifiers: readonly number[];
+  /** Column lists of the physical table's valid indexes. */
+  readonly indexes: readonly (readonly string[])[];
+}
+
+const STORED = `
+  select t.schema_name, t.table_name, t.relation, t.columns, t.key_columns, t.state, t.reason, t.copied_at,
+    t.overlay, t.rows_estimated::float8 as rows_estimated, t.generation, t.resync, c.oid is not null as exists,
+    coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as modifiers,
+    coalesce((select json_agg((select json_agg(a.attname order by k.place)
+        from unnest(i.indkey) with ordinality k (attnum, place)
+        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum))
+      from pg_index i where i.indrelid = c.oid and i.indisvalid), '[]') as indexes
+  from nearjoin.cache_table t
+  left join pg_class c on c.relname = t.relation and c.relnamespace = 'nearjoin'::regnamespace
+  where t.target = $1
+  order by t.schema_name, t.table_name`;
+
+interface StoredRow {
+  readonly schema_name: string;
+  readonly table_name: string;
+  readonly relation: string;
+  readonly columns: readonly StoredColumn[];
+  readonly key_columns: readonly string[];
+  readonly state: string;
+  readonly reason: string | null;
+  readonly copied_at: string | null;
+  readonly overlay: string | null;
+  readonly rows_estimated: number | null;
+  readonly generation: number;
+  readonly resync: boolean;
+  readonly exists: boolean;
+  readonly modifiers: Readonly<Record<string, number>>;
+  readonly indexes: readonly (readonly string[] | null)[];
+}
+
+/** Reads every table a feed has in the source database, with what is physically there. */
+export async function loadStoredTables(client: Queryable, target: SourceName): Promise<readonly StoredTable[]> {
+  const rows = await rowsOf<StoredRow>(client, STORED, [target]);
+  return rows.map((row) => ({
+    target,
+    table: { schema: row.schema_name, name: row.table_name },
+    relation: row.relation,
+    columns: row.columns,
+    key: row.key_columns,
+    state: tableState(row.state, row.reason),
+    copiedAt: row.copied_at !== null && isLsnText(row.copied_at) ? parseLsn(row.copied_at) : null,
+    overlay: row.overlay,
+    rowsEstimated: row.rows_estimated,
+    generation: row.generation,
+    resync: row.resync,
+    exists: row.exists,
+    modifiers: row.columns.map((column) => row.modifiers[column.name] ?? -1),
+    indexes: row.indexes.flatMap((columns) => (columns === null ? [] : [columns])),
+  }));
+}
+
+/** Writes the row that describes a table's newest generation. */
+export async function saveStoredTable(
+  client: Queryable,
+  table: Pick<StoredTable, 'target' | 'table' | 'relation' | 'columns' | 'key' | 'overlay' | 'rowsEstimated' | 'generation'>,
+  state: TableState,
+): Promise<void> {
+  await client.query(
+    `insert into nearjoin.cache_table as t (target, schema_name, table_name, relation, columns, key_columns, overlay,
+       rows_estimated, generation, state, reason)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+     on conflict (target, schema_name, table_name) do update set relation = excluded.relation,
+       columns = excluded.columns, key_columns = excluded.key_columns, overlay = excluded.overlay,
+       rows_estimated = excluded.rows_estimated, generation = excluded.generation, state = excluded.state,
+       reason = excluded.reason, copied_at = null, overlay_truncated = false, rows_copied = 0, resync = false`,
+    [
+      table.target,
+      table.table.schema,
+      table.table.name,
+      table.relation,
+      JSON.stringify(table.columns),
+      JSON.stringify(table.key),
+      table.overlay,
+      table.rowsEstimated,
+      table.generation,
+      state.kind,
+      state.kind === 'failed' ? state.reason : null,
+    ],
+  );
+}
+
+/** Changes some fields of a stored table; the names are columns of nearjoin.cache_table. */
+export async function updateStoredTable(
+  client: Queryable,
+  { target, table }: { readonly target: SourceName; readonly table: TableRef },
+  fields: Readonly<Record<string, string | number | boolean | null>>,
+): Promise<void> {
+  const sets = Object.keys(fields).map((name, index) => `${name} = $${index + 4}`);
+  await client.query(
+    `update nearjoin.cache_table set ${sets.join(', ')} where target = $1 and schema_name = $2 and table_name = $3`,
+    [target, table.schema, table.name, ...Object.values(fields)],
+  );
+}
+
+/** Forgets a table that is no longer wanted. */
+export async function deleteStoredTable(client: Queryable, target: SourceName, table: TableRef): Promise<void> {
+  await client.query(
+    'delete from nearjoin.cache_table where target = $1 and schema_name = $2 and table_name = $3',
+    [target, table.schema, table.name],
+  );
+}
