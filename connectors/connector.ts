@@ -68,10 +68,16 @@ export interface Connector {
   identify(): Promise<TargetIdentity>;
   /** Checks tables one by one, without changing anything. */
   check(tables: readonly TableRef[]): Promise<readonly Publishable[]>;
-  /** Makes the publication hold exactly these tables; waits for no lock longer than a few seconds. */
-  publish(tables: readonly TableRef[]): Promise<void>;
-  /** Creates our slot and returns the position it starts at; drops one of the same name first. */
-  createSlot(): Promise<Lsn>;
+  /**
+   * Makes the publication hold exactly these tables; waits for no lock longer than a few seconds. Returns those it
+   * had to add: changes made to them before are not in the stream. Cheap to repeat when nothing differs.
+   */
+  publish(tables: readonly TableRef[]): Promise<readonly TableRef[]>;
+  /**
+   * Creates our slot and returns the position it starts at; drops one of the same name first. Waits for transactions
+   * running on the target to end, however long they take; the signal ends the wait.
+   */
+  createSlot(signal?: AbortSignal): Promise<Lsn>;
   slotHealth(): Promise<SlotHealth>;
   /** Drops our slot and publication; ending a walsender that still holds the slot. */
   drop(): Promise<void>;

@@ -1,0 +1,107 @@
+import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
+import type { TableRef } from '../../src/core/names.ts';
+import {
+  type ChangeStream,
+  type Connector,
+  ConnectorError,
+  type Publishable,
+  type SlotHealth,
+  type Snapshot,
+  type TargetIdentity,
+} from '../connector.ts';
+import { AdminPool } from './client.ts';
+import { identify } from './identify.ts';
+import { checkTables, dropPublication, ensurePublication, publishTables } from './publication.ts';
+import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
+import { createSlot, dropSlot, readSlotHealth } from './slot.ts';
+import { openSnapshot } from './snapshot.ts';
+import { openStream } from './stream.ts';
+
+/** Where a target is and what to call our things there. */
+export interface PostgresConnectorOptions {
+  readonly url: string;
+  /** Of slot and publication: lower-case letters, digits and underscores, at most 63. */
+  readonly name: string;
+  readonly log: ConnectorLog;
+  readonly timings?: Partial<Timings>;
+}
+
+const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
+
+/** A connector that follows a Postgres database through logical replication; connects only when it is used. */
+export function postgresConnector(options: PostgresConnectorOptions): Connector {
+  if (!SLOT_NAME.test(options.name)) throw new TypeError(`not a name for a replication slot: ${options.name}`);
+  return new PostgresConnector({ ...options, timings: { ...DEFAULT_TIMINGS, ...options.timings } });
+}
+
+class PostgresConnector implements Connector {
+  readonly kind = 'postgres';
+  readonly #target: Target;
+  readonly #admin: AdminPool;
+  readonly #closing = new AbortController();
+
+  constructor(target: Target) {
+    this.#target = target;
+    this.#admin = new AdminPool(target);
+  }
+
+  get slot(): string {
+    return this.#target.name;
+  }
+
+  identify(): Promise<TargetIdentity> {
+    return identify(this.#target, this.#admin);
+  }
+
+  check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
+    return checkTables(this.#target, this.#admin, tables);
+  }
+
+  publish(tables: readonly TableRef[]): Promise<readonly TableRef[]> {
+    return publishTables(this.#target, this.#admin, tables);
+  }
+
+  async createSlot(signal?: AbortSignal): Promise<Lsn> {
+    await ensurePublication(this.#target, this.#admin);
+    return await createSlot(this.#target, this.#admin, this.#until(signal));
+  }
+
+  slotHealth(): Promise<SlotHealth> {
+    return readSlotHealth(this.#admin, this.slot);
+  }
+
+  async drop(): Promise<void> {
+    await dropSlot(this.#admin, this.slot);
+    await dropPublication(this.#target, this.#admin);
+  }
+
+  async position(): Promise<Lsn> {
+    const { lsn } = await this.#admin.row<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+    return parseLsn(lsn);
+  }
+
+  async forceFlush(): Promise<void> {
+    // A role may be set to commit without flushing, which would defeat the purpose.
+    await this.#admin.rows(
+      `select set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'nearjoin', '')`,
+    );
+  }
+
+  open(after: Lsn, signal: AbortSignal): Promise<ChangeStream> {
+    return openStream(this.#target, this.#admin, after, this.#until(signal));
+  }
+
+  snapshot(signal: AbortSignal): Promise<Snapshot> {
+    return openSnapshot(this.#target, this.#admin, this.#until(signal));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#admin.close();
+  }
+
+  #until(signal: AbortSignal | undefined): AbortSignal {
+    if (this.#closing.signal.aborted) throw new ConnectorError('retry', 'the connector is closed');
+    return signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+  }
+}

@@ -1,0 +1,60 @@
+import { messageOf } from '../../src/core/errors.ts';
+import { ConnectorError, type ConnectorFailure } from '../connector.ts';
+
+/** What nearjoin was doing when the target failed: some codes mean different things in different places. */
+export type Doing = 'connect' | 'administer' | 'stream' | 'snapshot';
+
+/** Codes that mean an administrator must change something, wherever they come from. */
+const UNFIT_CODES: ReadonlySet<string> = new Set([
+  '28000', // login refused, also: no pg_hba.conf entry
+  '28P01', // wrong password
+  '3D000', // no such database
+  '42501', // a right is missing
+  '53400', // all replication slots are in use
+  '0A000', // a feature this server lacks
+  '42601', // a command this server does not know
+  '42883',
+]);
+
+/**
+ * Codes that, from a stream whose slot and settings were looked at just before, mean that the history it would
+ * need is gone: slot dropped or invalidated (42704, 55000), WAL removed (58P01), publication dropped (42704).
+ */
+const SLOT_LOST_CODES: ReadonlySet<string> = new Set(['42704', '55000', '58P01']);
+
+/** The same failure as a ConnectorError, classed by the server's code, else taken for a passing trouble. */
+export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
+  if (error instanceof ConnectorError) return error;
+  const code = sqlStateOf(error);
+  const failure = code === null ? failureWithoutCode(error) : failureOfCode(code, doing);
+  const suffix = code === null ? '' : ` (${code})`;
+  // The parser of connection strings puts the whole string, password included, into its errors.
+  if (isBadUrl(error)) return new ConnectorError('unfit', 'the connection string of the target is malformed');
+  return new ConnectorError(failure, `${PHRASES[doing]}: ${messageOf(error)}${suffix}`, error);
+}
+
+const PHRASES: Readonly<Record<Doing, string>> = {
+  connect: 'could not connect to the target',
+  administer: 'the target refused a command',
+  stream: 'the stream of changes broke',
+  snapshot: 'the copy of a table broke',
+};
+
+/** The five-character SQLSTATE of a server's error, or null for anything else. */
+export function sqlStateOf(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error)) return null;
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error ? error.code : null;
+}
+
+function failureOfCode(code: string, doing: Doing): ConnectorFailure {
+  if (doing === 'stream' && SLOT_LOST_CODES.has(code)) return 'slot-lost';
+  return UNFIT_CODES.has(code) ? 'unfit' : 'retry';
+}
+
+function failureWithoutCode(error: unknown): ConnectorFailure {
+  return isBadUrl(error) ? 'unfit' : 'retry';
+}
+
+function isBadUrl(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_INVALID_URL';
+}

@@ -1,0 +1,76 @@
+import { ConnectorError, type TargetIdentity } from '../connector.ts';
+import { type AdminPool, OwnClient } from './client.ts';
+import { toConnectorError } from './failure.ts';
+import type { Target } from './settings.ts';
+
+/** The first version whose publications can name the root of a partitioned table. */
+const OLDEST_VERSION = 130_000;
+
+interface Server {
+  readonly version: number;
+  readonly version_text: string;
+  readonly wal_level: string;
+  readonly is_standby: boolean;
+  readonly slots_left: number;
+  readonly has_slot: boolean;
+}
+
+/** Which history the target writes; throws when it cannot feed a cache, saying what must change. */
+export async function identify(target: Target, admin: AdminPool): Promise<TargetIdentity> {
+  const server = await admin.row<Server>(
+    `select
+       current_setting('server_version_num')::int as version,
+       current_setting('server_version') as version_text,
+       current_setting('wal_level') as wal_level,
+       pg_is_in_recovery() as is_standby,
+       current_setting('max_replication_slots')::int
+         - (select count(*)::int from pg_replication_slots) as slots_left,
+       exists (select from pg_replication_slots where slot_name = $1) as has_slot`,
+    [target.name],
+  );
+  const fault = faultOf(server);
+  if (fault !== null) throw new ConnectorError('unfit', fault);
+  return await readIdentity(target);
+}
+
+function faultOf(server: Server): string | null {
+  if (server.version < OLDEST_VERSION) return `Postgres ${server.version_text} is too old: 13 is the oldest we can follow`;
+  if (server.is_standby) return 'the target is a standby: connect to its primary';
+  if (server.wal_level !== 'logical') {
+    return (
+      `the target runs with wal_level = ${server.wal_level}: ` +
+      'run "alter system set wal_level = logical" there and restart it'
+    );
+  }
+  if (!server.has_slot && server.slots_left <= 0) {
+    return 'all replication slots of the target are in use: raise max_replication_slots there and restart it';
+  }
+  return null;
+}
+
+/** Also proves that the role may replicate and that a walsender is free. */
+async function readIdentity(target: Target): Promise<TargetIdentity> {
+  const limit = AbortSignal.timeout(target.timings.statementMs);
+  const own = await OwnClient.open(target, limit, true).catch((error: unknown) => {
+    throw withReplicationHint(error);
+  });
+  try {
+    const result = await own.client.query<{ systemid: string; timeline: number; dbname: string }>('IDENTIFY_SYSTEM');
+    const [row] = result.rows;
+    if (row === undefined) throw new ConnectorError('retry', 'the target did not identify itself');
+    return { systemId: row.systemid, timeline: Number(row.timeline), database: row.dbname };
+  } catch (error) {
+    throw toConnectorError(error, 'administer');
+  } finally {
+    own.destroy();
+  }
+}
+
+function withReplicationHint(error: unknown): unknown {
+  if (!(error instanceof ConnectorError) || error.failure !== 'unfit') return error;
+  return new ConnectorError(
+    'unfit',
+    `${error.message}: the role of the connection string needs the attribute REPLICATION ("alter role … replication")`,
+    error.cause,
+  );
+}

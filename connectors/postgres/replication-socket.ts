@@ -1,0 +1,184 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type Client, DatabaseError } from 'pg';
+import { LogicalReplicationService } from 'pg-logical-replication';
+import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
+import { ConnectorError } from '../connector.ts';
+import { KEEP_ALIVE_MS } from './client.ts';
+import { toConnectorError } from './failure.ts';
+import { FrameReader, type FrameSink } from './frames.ts';
+import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
+
+const COPY_DATA = 0x64;
+const COPY_BOTH = 0x57;
+const COPY_DONE = 0x63;
+const COMMAND_COMPLETE = 0x43;
+const ERROR = 0x45;
+
+/** What arrives on a socket that replicates. */
+export interface ReplicationEvents {
+  /** One socket read begins; the copy data in it follow. */
+  readonly data: FrameSink;
+  /** The whole of one socket read was handed to `data`. */
+  readonly read: (bytes: number) => void;
+  /** The connection is over, for good; called once. */
+  readonly failed: (error: ConnectorError) => void;
+}
+
+/**
+ * A walsender's connection after START_REPLICATION. pg-logical-replication connects and logs in; then its parser,
+ * acknowledgements, timers and flow control are left behind and the socket's bytes are read here.
+ */
+export class ReplicationSocket {
+  readonly #events: ReplicationEvents;
+  readonly #service: LogicalReplicationService;
+  readonly #tcp = new Socket();
+  readonly #frames: FrameReader;
+  #stream: Duplex = this.#tcp;
+  #started: (() => void) | null = null;
+  #rejectStart: ((error: ConnectorError) => void) | null = null;
+  #isOver = false;
+
+  constructor(target: Target, events: ReplicationEvents) {
+    this.#events = events;
+    this.#frames = new FrameReader((tag, buffer, start, end) => this.#frame(tag, buffer, start, end));
+    this.#service = new LogicalReplicationService(
+      {
+        connectionString: target.url,
+        application_name: APPLICATION_NAME,
+        connectionTimeoutMillis: target.timings.connectMs,
+        keepAlive: true,
+        keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+        // Ours, so that it can be cut while the library still connects.
+        stream: () => this.#tcp,
+      },
+      { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: false } },
+    );
+    this.#service.on('error', (error) => this.#fail(error));
+  }
+
+  /** Resolves when the target has begun to stream; rejects with a ConnectorError. */
+  async start(target: Target, after: Lsn): Promise<void> {
+    if (this.#isOver) throw new ConnectorError('retry', 'stopped before the stream began');
+    const limit = setTimeout(
+      () => this.#fail(new ConnectorError('retry', 'the target did not start to stream in time')),
+      target.timings.connectMs * 2,
+    );
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#started = resolve;
+        this.#rejectStart = reject;
+        const plugin = this.#plugin(target);
+        this.#service.subscribe(plugin, target.name, formatLsn(after)).catch((error: unknown) => this.#fail(error));
+      });
+    } finally {
+      clearTimeout(limit);
+      this.#started = null;
+      this.#rejectStart = null;
+    }
+  }
+
+  #plugin(target: Target) {
+    return {
+      name: 'pgoutput',
+      options: {},
+      parse: (buffer: Buffer) => buffer,
+      start: async (client: Client, slot: string, after: string): Promise<void> => {
+        const timeout = { wal_sender_timeout: String(target.timings.walSenderTimeoutMs) };
+        await client.query(sessionSettings(timeout));
+        this.#takeOver(client);
+        const publication = `"${target.name}"`;
+        client.connection.query(
+          `START_REPLICATION SLOT "${slot}" LOGICAL ${after} (proto_version '1', publication_names '${publication}')`,
+        );
+      },
+    };
+  }
+
+  /** From here on the client's own parser sees nothing: what follows is ours to read. */
+  #takeOver(client: Client): void {
+    this.#stream = client.connection.stream;
+    this.#stream.removeAllListeners('data');
+    this.#stream.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.#stream.on('close', () => this.#fail(new ConnectorError('retry', 'the target closed the stream')));
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#isOver) return;
+    try {
+      this.#frames.push(chunk);
+      this.#events.read(chunk.length);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #frame(tag: number, buffer: Buffer, start: number, end: number): void {
+    if (tag === COPY_DATA) this.#events.data(tag, buffer, start, end);
+    else if (tag === COPY_BOTH) this.#started?.();
+    else if (tag === ERROR) throw serverError(buffer, start, end);
+    else if (tag === COPY_DONE || tag === COMMAND_COMPLETE) {
+      throw new ConnectorError('retry', 'the target ended the stream: it is shutting down, or ended our session');
+    }
+    // Notices, settings and the like say nothing about the data.
+  }
+
+  /** Sends bytes that are a whole message. */
+  write(bytes: Buffer): void {
+    if (this.#stream.writable) this.#stream.write(bytes);
+  }
+
+  /** Stops reading, so that the target stops sending. */
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  /** Sends a last message if that can be done at once, and cuts the connection; reports nothing more. */
+  close(last: Buffer | null): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#rejectStart?.(new ConnectorError('retry', 'stopped before the stream began'));
+    if (last === null || !this.#stream.writable) return this.#destroy();
+    const limit = setTimeout(() => this.#destroy(), 200);
+    this.#stream.end(last, () => {
+      clearTimeout(limit);
+      this.#destroy();
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const failure = toConnectorError(error, 'stream');
+    this.#destroy();
+    this.#rejectStart?.(failure);
+    this.#events.failed(failure);
+  }
+
+  #destroy(): void {
+    this.#stream.destroy();
+    this.#tcp.destroy();
+    // With its socket gone the library has nothing left to wait for, and nothing to say that we did not report.
+    this.#service.stop().catch(() => undefined);
+  }
+}
+
+/** The fields of an ErrorResponse as the error pg itself would have made of it. */
+function serverError(buffer: Buffer, start: number, end: number): DatabaseError {
+  const fields = new Map<string, string>();
+  let at = start;
+  while (at < end && buffer[at] !== 0) {
+    const stop = buffer.indexOf(0, at + 1);
+    fields.set(String.fromCharCode(buffer[at] ?? 0), buffer.toString('utf8', at + 1, stop));
+    at = stop + 1;
+  }
+  const error = new DatabaseError(fields.get('M') ?? 'unknown error', end - start, 'error');
+  error.severity = fields.get('S');
+  error.code = fields.get('C');
+  error.hint = fields.get('H');
+  return error;
+}

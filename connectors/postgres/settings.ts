@@ -1,0 +1,77 @@
+/** Where the connector writes what an operator may want to know; any structured logger fits. */
+export interface ConnectorLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** How long the connector waits for things; tests shorten them. */
+export interface Timings {
+  /** For a connection to be made, and for a stream to start. */
+  readonly connectMs: number;
+  /** For an ordinary statement. */
+  readonly statementMs: number;
+  /** For a lock on a user's table. */
+  readonly lockMs: number;
+  /** After so long without a word from us the target ends our stream and frees the slot. */
+  readonly walSenderTimeoutMs: number;
+  /** How often we say how far we are, and ask for a sign of life when there was none. */
+  readonly tickMs: number;
+  /**
+   * After so long without a byte a stream counts as dead. A server deep in a transaction that does not concern us
+   * answers only every half `walSenderTimeoutMs`, so this must be longer.
+   */
+  readonly silenceMs: number;
+}
+
+/** Timings for production. */
+export const DEFAULT_TIMINGS: Timings = {
+  connectMs: 5_000,
+  statementMs: 15_000,
+  lockMs: 3_000,
+  walSenderTimeoutMs: 10_000,
+  tickMs: 1_000,
+  silenceMs: 7_000,
+};
+
+/** What every file of this connector needs to know about its target. */
+export interface Target {
+  readonly url: string;
+  /** Name of our slot and of our publication. */
+  readonly name: string;
+  readonly log: ConnectorLog;
+  readonly timings: Timings;
+}
+
+/** Shown in the target's pg_stat_activity. */
+export const APPLICATION_NAME = 'nearjoin';
+
+/**
+ * Settings that make a value's text the same on every connection, whatever the role or database says, and that keep
+ * the target from ending a long copy.
+ */
+const SESSION_SETTINGS: readonly (readonly [name: string, value: string])[] = [
+  ['TimeZone', 'UTC'],
+  ['DateStyle', 'ISO, MDY'],
+  ['IntervalStyle', 'postgres'],
+  ['extra_float_digits', '3'],
+  ['bytea_output', 'hex'],
+  ['lc_monetary', 'C'],
+  ['jit', 'off'],
+  // A copy must fail rather than silently leave out rows a policy hides.
+  ['row_security', 'off'],
+  ['statement_timeout', '0'],
+  ['idle_in_transaction_session_timeout', '0'],
+  ['idle_session_timeout', '0'],
+  ['transaction_timeout', '0'],
+];
+
+/** One statement that applies our settings, leaving out those this version of the server does not have. */
+export function sessionSettings(more: Readonly<Record<string, string>>): string {
+  const rows = [...SESSION_SETTINGS, ...Object.entries(more)];
+  const values = rows.map(([name, value]) => `('${name}', '${value}')`).join(', ');
+  return (
+    'select pg_catalog.set_config(wanted.name, wanted.value, false) ' +
+    `from (values ${values}) as wanted(name, value) ` +
+    'where pg_catalog.current_setting(wanted.name, true) is not null'
+  );
+}

@@ -1,0 +1,147 @@
+import { must } from '../../src/core/assert.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
+import { ConnectorError, type SlotHealth } from '../connector.ts';
+import { type AdminPool, OwnClient } from './client.ts';
+import { sqlStateOf, toConnectorError } from './failure.ts';
+import type { Target } from './settings.ts';
+
+const RELEASE_ATTEMPTS = 100;
+const RELEASE_POLL_MS = 50;
+
+interface SlotRow {
+  readonly plugin: string | null;
+  readonly here: boolean;
+  readonly wal_status: string | null;
+  readonly invalidation_reason: string | null;
+  readonly conflicting: string | null;
+  readonly confirmed: string | null;
+  readonly retained: string | null;
+  readonly active_pid: number | null;
+}
+
+/** How our slot stands on the target. */
+export async function readSlotHealth(admin: AdminPool, name: string): Promise<SlotHealth> {
+  const [slot] = await admin.rows<SlotRow>(
+    `select
+       s.plugin,
+       s.database = current_database() as here,
+       s.wal_status,
+       to_jsonb(s) ->> 'invalidation_reason' as invalidation_reason,
+       to_jsonb(s) ->> 'conflicting' as conflicting,
+       s.confirmed_flush_lsn::text as confirmed,
+       case when not pg_is_in_recovery()
+         then pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)::text
+       end as retained,
+       s.active_pid
+     from pg_replication_slots s
+     where s.slot_name = $1`,
+    [name],
+  );
+  return slot === undefined ? { kind: 'missing' } : healthOf(slot);
+}
+
+function healthOf(slot: SlotRow): SlotHealth {
+  if (slot.plugin !== 'pgoutput' || !slot.here || slot.confirmed === null) {
+    return { kind: 'lost', reason: 'the slot of this name is not ours: another database or plugin uses it' };
+  }
+  if (slot.wal_status === 'lost' || slot.conflicting === 'true') {
+    const why = slot.invalidation_reason ?? 'wal_removed';
+    return { kind: 'lost', reason: `the target invalidated the slot (${why})` };
+  }
+  return {
+    kind: 'usable',
+    confirmed: parseLsn(slot.confirmed),
+    retainedWalBytes: Number(slot.retained ?? 0),
+    activePid: slot.active_pid,
+  };
+}
+
+/** Creates the slot and returns where it starts; waits until transactions running on the target have ended. */
+export async function createSlot(target: Target, admin: AdminPool, signal: AbortSignal): Promise<Lsn> {
+  await dropSlot(admin, target.name);
+  const { version } = await admin.row<{ version: number }>(
+    `select current_setting('server_version_num')::int as version`,
+  );
+  // A failover slot survives the promotion of a standby that synchronizes slots.
+  const more = version >= 170_000 ? ', false, true' : '';
+  const own = await OwnClient.open(target, signal);
+  try {
+    return await cutOnFailure(target, admin, own, async () => {
+      const result = await own.client.query<{ lsn: string }>(
+        `select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput', false${more})`,
+        [target.name],
+      );
+      return parseLsn(must(result.rows[0], 'the row of a new slot').lsn);
+    });
+  } finally {
+    own.destroy();
+  }
+}
+
+/**
+ * Creating a slot waits for the target's running transactions, however long, and a backend that waits does not
+ * notice that its client left: when the work fails, the backend is ended from outside.
+ */
+export async function cutOnFailure<T>(
+  target: Target,
+  admin: AdminPool,
+  own: OwnClient,
+  work: () => Promise<T>,
+): Promise<T> {
+  let pid = 0;
+  try {
+    pid = await backendPid(own);
+    await own.client.query('set lock_timeout = 0');
+    return await work();
+  } catch (error) {
+    await endBackend(admin, pid).catch((reason: unknown) =>
+      target.log.info({ err: reason, pid }, 'could not end the backend that was creating a slot'),
+    );
+    throw toConnectorError(error, 'administer');
+  }
+}
+
+/** The server process behind a connection. */
+export async function backendPid(own: OwnClient): Promise<number> {
+  const result = await own.client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  return result.rows[0]?.pid ?? 0;
+}
+
+/** Ends a server process of our own role; harmless when it is gone. */
+export async function endBackend(admin: AdminPool, pid: number): Promise<void> {
+  await admin.rows('select pg_terminate_backend($1) from pg_stat_activity where pid = $1', [pid]);
+}
+
+/** Drops the slot, ending a walsender that holds it; harmless when there is none. */
+export async function dropSlot(admin: AdminPool, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    await freeSlot(admin, name);
+    try {
+      await admin.rows('select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1', [
+        name,
+      ]);
+      return;
+    } catch (error) {
+      const code = error instanceof ConnectorError ? sqlStateOf(error.cause) : null;
+      if (code === '42704') return;
+      // Somebody took it again in between.
+      if (code !== '55006' || attempt === 3) throw error;
+    }
+  }
+}
+
+/** Ends a walsender that holds the slot, such as one whose client is gone, and waits until the slot is free. */
+export async function freeSlot(admin: AdminPool, name: string): Promise<void> {
+  for (let attempt = 0; attempt < RELEASE_ATTEMPTS; attempt += 1) {
+    const holders = await admin.rows<{ active_pid: number }>(
+      `select active_pid, pg_terminate_backend(active_pid)
+       from pg_replication_slots
+       where slot_name = $1 and active_pid is not null`,
+      [name],
+    );
+    if (holders.length === 0) return;
+    await systemClock.delay(RELEASE_POLL_MS);
+  }
+  throw new ConnectorError('retry', 'another session of the target keeps our slot and does not end');
+}

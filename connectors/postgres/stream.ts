@@ -1,0 +1,189 @@
+import type { StreamItem } from '../../src/core/change.ts';
+import { formatLsn, type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../src/core/lsn.ts';
+import { type ChangeStream, ConnectorError } from '../connector.ts';
+import type { AdminPool } from './client.ts';
+import { PgoutputDecoder } from './decode.ts';
+import { sqlStateOf } from './failure.ts';
+import { ItemQueue } from './item-queue.ts';
+import { hasPublication } from './publication.ts';
+import { ReplicationSocket } from './replication-socket.ts';
+import type { Target } from './settings.ts';
+import { freeSlot, readSlotHealth } from './slot.ts';
+import { statusMessage } from './status.ts';
+
+const KEEPALIVE = 0x6b;
+const WAL_DATA = 0x77;
+const WAL_HEADER_BYTES = 25;
+/** Reading stops when so many bytes wait for the reader. */
+const QUEUE_BYTES = 1 << 20;
+/** Acknowledgements closer together than this share a message. */
+const ACKNOWLEDGE_MS = 10;
+const START_ATTEMPTS = 3;
+
+/** Streams everything whose commit ends after the position; throws a ConnectorError when the slot cannot do that. */
+export async function openStream(
+  target: Target,
+  admin: AdminPool,
+  after: Lsn,
+  signal: AbortSignal,
+): Promise<ChangeStream> {
+  for (let attempt = 1; ; attempt += 1) {
+    const start = await checkSlot(target, admin, after);
+    const stream = new PostgresStream(target, start, signal);
+    try {
+      await stream.start();
+      return stream;
+    } catch (error) {
+      const isTaken = error instanceof ConnectorError && sqlStateOf(error.cause) === '55006';
+      if (!isTaken || attempt === START_ATTEMPTS || signal.aborted) throw error;
+    }
+  }
+}
+
+/** Makes sure that the slot still holds everything after the position, and that nobody holds the slot. */
+async function checkSlot(target: Target, admin: AdminPool, after: Lsn): Promise<Lsn> {
+  const slot = await readSlotHealth(admin, target.name);
+  if (slot.kind === 'missing') throw new ConnectorError('slot-lost', `the slot ${target.name} does not exist`);
+  if (slot.kind === 'lost') throw new ConnectorError('slot-lost', slot.reason);
+  if (!(await hasPublication(admin, target.name))) {
+    throw new ConnectorError('slot-lost', 'the publication was dropped on the target: what it missed is unknown');
+  }
+  if (after !== ZERO_LSN && slot.confirmed > after) {
+    const range = `${formatLsn(after)} and ${formatLsn(slot.confirmed)}`;
+    throw new ConnectorError('slot-lost', `the slot no longer holds what was written between ${range}`);
+  }
+  if (slot.activePid !== null) {
+    target.log.warn({ slot: target.name, pid: slot.activePid }, 'ending the walsender that still holds our slot');
+    await freeSlot(admin, target.name);
+  }
+  return maxLsn(after, slot.confirmed);
+}
+
+/** One running stream: decodes what the socket brings, answers the target, and gives up at the first failure. */
+class PostgresStream implements ChangeStream {
+  readonly items: ItemQueue;
+  readonly #target: Target;
+  readonly #signal: AbortSignal;
+  readonly #socket: ReplicationSocket;
+  readonly #decoder = new PgoutputDecoder();
+  readonly #stop = (): void => this.#close();
+  #read: StreamItem[] = [];
+  #passed: Lsn;
+  #acknowledged: Lsn;
+  #isPaused = false;
+  #silentTicks = 0;
+  #ticker: NodeJS.Timeout | null = null;
+  #acknowledging: NodeJS.Timeout | null = null;
+
+  constructor(target: Target, after: Lsn, signal: AbortSignal) {
+    this.#target = target;
+    this.#signal = signal;
+    this.#passed = after;
+    this.#acknowledged = after;
+    this.items = new ItemQueue({ drained: () => this.#resume(), left: () => this.#close() });
+    this.#socket = new ReplicationSocket(target, {
+      data: (_tag, buffer, start, end) => this.#message(buffer, start, end),
+      read: (bytes) => this.#endOfRead(bytes),
+      failed: (error) => this.#fail(error),
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#signal.addEventListener('abort', this.#stop);
+    if (this.#signal.aborted) this.#close();
+    await this.#socket.start(this.#target, this.#passed);
+    this.#ticker = setInterval(() => this.#tick(), this.#target.timings.tickMs);
+  }
+
+  acknowledge(upTo: Lsn): void {
+    if (upTo <= this.#acknowledged) return;
+    this.#acknowledged = upTo;
+    this.#acknowledging ??= setTimeout(() => this.#sendStatus(false), ACKNOWLEDGE_MS);
+  }
+
+  requestProgress(): void {
+    this.#sendStatus(true);
+  }
+
+  #message(buffer: Buffer, start: number, end: number): void {
+    const kind = buffer[start];
+    if (kind === WAL_DATA) this.#decoder.decode(buffer, start + WAL_HEADER_BYTES, this.#read);
+    else if (kind === KEEPALIVE && end - start >= 18) this.#keepalive(buffer, start);
+    else throw new ConnectorError('retry', `the stream holds a frame of an unknown kind (${kind})`);
+  }
+
+  /** What the target has sent so far; it may want to hear from us at once, whatever the reader is doing. */
+  #keepalive(buffer: Buffer, start: number): void {
+    if (buffer[start + 17] === 1) this.#sendStatus(false);
+    const sent = lsnFromBits(buffer.readBigUInt64BE(start + 1));
+    const whole = this.#decoder.inTransaction ? this.#decoder.lastCommit : maxLsn(sent, this.#decoder.lastCommit);
+    this.#passed = maxLsn(this.#passed, whole);
+    this.#read.push({ kind: 'progress', position: this.#passed });
+  }
+
+  #endOfRead(bytes: number): void {
+    this.#silentTicks = 0;
+    if (this.#read.length === 0) return;
+    const items = this.#read;
+    this.#read = [];
+    this.items.put(items, bytes);
+    if (this.items.bytes >= QUEUE_BYTES && !this.#isPaused) {
+      this.#isPaused = true;
+      this.#socket.pause();
+    }
+  }
+
+  #resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#silentTicks = 0;
+    this.#socket.resume();
+  }
+
+  /** Says how far we are; after a while without a byte asks for one, and after a longer while gives up. */
+  #tick(): void {
+    const { silenceMs, tickMs } = this.#target.timings;
+    if (!this.#isPaused) {
+      // Ticks are counted, not clock time: a busy event loop must not look like a silent target.
+      this.#silentTicks += 1;
+      if (this.#silentTicks * tickMs >= silenceMs) {
+        const seconds = Math.round(silenceMs / 1000);
+        this.#fail(new ConnectorError('retry', `the target has been silent for ${seconds} seconds`));
+        return;
+      }
+    }
+    this.#sendStatus(this.#silentTicks > 1);
+  }
+
+  #sendStatus(wantsReply: boolean): void {
+    if (this.#acknowledging !== null) clearTimeout(this.#acknowledging);
+    this.#acknowledging = null;
+    this.#socket.write(this.#status(wantsReply));
+  }
+
+  #status(wantsReply: boolean): Buffer {
+    return statusMessage(this.#acknowledged, wantsReply, performance.timeOrigin + performance.now());
+  }
+
+  #fail(error: ConnectorError): void {
+    this.#socket.close(null);
+    this.#release();
+    if (this.#signal.aborted) this.items.end();
+    else this.items.fail(error);
+  }
+
+  /** The reader or its owner has had enough. */
+  #close(): void {
+    this.#socket.close(this.#ticker === null ? null : this.#status(false));
+    this.#release();
+    this.items.end();
+  }
+
+  #release(): void {
+    this.#signal.removeEventListener('abort', this.#stop);
+    if (this.#ticker !== null) clearInterval(this.#ticker);
+    if (this.#acknowledging !== null) clearTimeout(this.#acknowledging);
+    this.#ticker = null;
+    this.#acknowledging = null;
+  }
+}

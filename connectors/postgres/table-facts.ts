@@ -1,0 +1,163 @@
+import type { TableRef } from '../../src/core/names.ts';
+import type { AdminPool } from './client.ts';
+
+/** One column of a table on the target. */
+export interface ColumnFacts {
+  readonly name: string;
+  /** Empty for an ordinary column, `s` for a stored and `v` for a virtual generated one. */
+  readonly generated: string;
+}
+
+/** What decides whether a relation's changes name their rows. */
+export interface IdentityFacts {
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly persistence: string;
+  readonly identity: string;
+  /** Columns of the index the replica identity uses; for FULL those of the best unique index; null without one. */
+  readonly key: readonly string[] | null;
+  /** A unique index that could serve as replica identity. */
+  readonly candidate: string | null;
+  readonly has_primary_key: boolean;
+  readonly has_usable_primary_key: boolean;
+}
+
+/** Everything the catalog of the target says about one table that matters for publishing it. */
+export interface TableFacts extends IdentityFacts {
+  readonly is_system: boolean;
+  readonly has_children: boolean;
+  /** The root of the partition tree the table is a part of, else null. */
+  readonly root: TableRef | null;
+  readonly is_owner: boolean;
+  readonly owner: string;
+  readonly me: string;
+  readonly may_read: boolean;
+  readonly is_filtered_by_policy: boolean;
+  readonly is_published: boolean;
+  readonly columns: readonly ColumnFacts[];
+  /** Leaf partitions. */
+  readonly partitions: readonly IdentityFacts[];
+}
+
+/** Facts in the order of the tables; null for one that does not exist. */
+export async function readTableFacts(
+  admin: AdminPool,
+  publication: string,
+  tables: readonly TableRef[],
+): Promise<readonly (TableFacts | null)[]> {
+  const rows = await admin.rows<{ facts: TableFacts | null }>(FACTS, [
+    tables.map((table) => table.schema),
+    tables.map((table) => table.name),
+    publication,
+  ]);
+  return rows.map((row) => row.facts);
+}
+
+const FACTS = `
+  with wanted as (
+    select w.n, c.oid
+    from unnest($1::text[], $2::text[]) with ordinality as w(schema, name, n)
+    left join pg_namespace s on s.nspname = w.schema
+    left join pg_class c on c.relnamespace = s.oid and c.relname = w.name
+      and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  ),
+  leaf as (
+    select w.oid as parent, t.relid::oid as oid
+    from wanted w
+    join pg_class c on c.oid = w.oid and c.relkind = 'p'
+    cross join lateral pg_partition_tree(w.oid) t
+    where t.isleaf and t.relid::oid <> w.oid
+  ),
+  involved as (select oid from wanted where oid is not null union select oid from leaf),
+  usable as (
+    select
+      i.indrelid,
+      i.indexrelid,
+      i.indisprimary,
+      i.indisreplident,
+      k.names,
+      k.are_not_null
+    from involved v
+    join pg_index i on i.indrelid = v.oid
+    cross join lateral (
+      select
+        jsonb_agg(a.attname order by p.n) as names,
+        count(a.attname) = i.indnkeyatts and bool_and(a.attnotnull) as are_not_null
+      from generate_series(0, i.indnkeyatts - 1) as p(n)
+      left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[p.n] and a.attnum > 0
+    ) k
+    where i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null
+  ),
+  identity as (
+    select
+      c.oid,
+      jsonb_build_object(
+        'schema', s.nspname,
+        'name', c.relname,
+        'kind', c.relkind,
+        'persistence', c.relpersistence,
+        'identity', c.relreplident,
+        'key', (
+          select u.names
+          from usable u
+          where u.indrelid = c.oid and u.are_not_null
+            and (c.relreplident = 'f'
+              or c.relreplident = 'd' and u.indisprimary
+              or c.relreplident = 'i' and u.indisreplident)
+          order by u.indisprimary desc, jsonb_array_length(u.names), u.indexrelid
+          limit 1
+        ),
+        'candidate', (
+          select ic.relname
+          from usable u
+          join pg_class ic on ic.oid = u.indexrelid
+          where u.indrelid = c.oid and u.are_not_null
+          order by u.indisprimary desc, jsonb_array_length(u.names), u.indexrelid
+          limit 1
+        ),
+        'has_primary_key', exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary),
+        'has_usable_primary_key', exists (select from usable u where u.indrelid = c.oid and u.indisprimary)
+      ) as facts
+    from involved v
+    join pg_class c on c.oid = v.oid
+    join pg_namespace s on s.oid = c.relnamespace
+  )
+  select case when c.oid is not null then f.facts || jsonb_build_object(
+    'is_system', c.oid < 16384 or s.nspname = 'information_schema' or s.nspname like 'pg\\_%',
+    'has_children', c.relkind <> 'p' and exists (select from pg_inherits h where h.inhparent = c.oid),
+    'root', case when c.relispartition then (
+      select jsonb_build_object('schema', rs.nspname, 'name', rc.relname)
+      from pg_class rc
+      join pg_namespace rs on rs.oid = rc.relnamespace
+      where rc.oid = pg_partition_root(c.oid)::oid
+    ) end,
+    'is_owner', pg_has_role(c.relowner, 'usage'),
+    'owner', pg_get_userbyid(c.relowner),
+    'me', current_user,
+    'may_read', has_schema_privilege(s.oid, 'usage') and has_table_privilege(c.oid, 'select'),
+    'is_filtered_by_policy', row_security_active(c.oid),
+    'is_published', exists (
+      select
+      from pg_publication p
+      left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+      where p.pubname = $3 and (p.puballtables or r.oid is not null)
+    ),
+    'columns', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'generated', a.attgenerated)
+        order by a.attnum), '[]')
+      from pg_attribute a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    ),
+    'partitions', (
+      select coalesce(jsonb_agg(lf.facts order by lf.facts ->> 'schema', lf.facts ->> 'name'), '[]')
+      from leaf l
+      join identity lf on lf.oid = l.oid
+      where l.parent = c.oid
+    )
+  ) end as facts
+  from wanted w
+  left join pg_class c on c.oid = w.oid
+  left join pg_namespace s on s.oid = c.relnamespace
+  left join identity f on f.oid = w.oid
+  order by w.n`;

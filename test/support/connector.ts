@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import type { Timings } from '../../connectors/postgres/settings.ts';
+import type { ChangeStream, Connector } from '../../connectors/connector.ts';
+import { type Cell, type Change, type StreamItem, UNCHANGED } from '../../src/core/change.ts';
+import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
+import { printTable, type TableRef } from '../../src/core/names.ts';
+import { createDatabase, type TestDatabase, type Which } from './postgres.ts';
+
+/** A connector on a database of its own, published and with a slot. */
+export interface TestFeed extends AsyncDisposable {
+  readonly database: TestDatabase;
+  readonly connector: Connector;
+  /** Where the slot starts. */
+  readonly start: Lsn;
+  /** Another connector of the same slot, for example through a proxy. */
+  again(options: { readonly url?: string; readonly timings?: Partial<Timings> }): Connector;
+}
+
+/** A table in schema public. */
+export function table(name: string): TableRef {
+  return { schema: 'public', name };
+}
+
+export const silentLog = { info: () => undefined, warn: () => undefined };
+
+/** A name for a slot nobody else uses. */
+export function freshName(): string {
+  return `nj_${randomBytes(6).toString('hex')}`;
+}
+
+/** Makes a database with the statements run, publishes the tables and creates the slot. */
+export async function startFeed(
+  which: Which,
+  statements: readonly string[],
+  tables: readonly TableRef[],
+): Promise<TestFeed> {
+  const database = await createDatabase(which, statements);
+  const name = freshName();
+  const opened: Connector[] = [];
+  const again: TestFeed['again'] = (options) => {
+    const connector = postgresConnector({ url: database.url, name, log: silentLog, ...options });
+    opened.push(connector);
+    return connector;
+  };
+  const connector = again({});
+  await connector.publish(tables);
+  const start = await connector.createSlot();
+  const dispose = async (): Promise<void> => {
+    await Promise.all(opened.map((each) => each.close()));
+    await database.drop();
+  };
+  return { database, connector, start, again, [Symbol.asyncDispose]: dispose };
+}
+
+/** The target's insert position now: everything committed before is at or below it. */
+export async function insertPosition(database: TestDatabase): Promise<Lsn> {
+  const result = await database.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  return parseLsn(result.rows[0]?.lsn ?? '');
+}
+
+/** Everything the stream brings until it has passed what is committed now; the stream is left open. */
+export async function itemsUntilNow(feed: TestFeed, stream: ChangeStream): Promise<StreamItem[]> {
+  const until = await insertPosition(feed.database);
+  await feed.connector.forceFlush();
+  stream.requestProgress();
+  const items: StreamItem[] = [];
+  for (;;) {
+    const next = await stream.items[Symbol.asyncIterator]().next();
+    if (next.done === true) throw new Error('the stream ended');
+    items.push(...next.value);
+    const last = items.at(-1);
+    if (last?.kind === 'progress' && last.position >= until) return items;
+    if (last?.kind === 'progress' || last?.kind === 'commit') stream.requestProgress();
+  }
+}
+
+/** Opens a stream, reads all that is committed now, and closes it without acknowledging. */
+export async function changesUntilNow(feed: TestFeed, after: Lsn = feed.start): Promise<string[]> {
+  const stop = new AbortController();
+  const stream = await feed.connector.open(after, stop.signal);
+  const items = await itemsUntilNow(feed, stream);
+  stop.abort();
+  return items.filter((item) => item.kind !== 'progress').map(printItem);
+}
+
+/** One line of text for an item, so that whole streams compare at a glance. */
+export function printItem(item: StreamItem): string {
+  switch (item.kind) {
+    case 'begin':
+    case 'commit':
+    case 'progress':
+      return item.kind;
+    default:
+      return printChange(item);
+  }
+}
+
+function printChange(change: Change): string {
+  if (change.kind === 'truncate') return `truncate ${change.relations.map((each) => printTable(each.table)).join(', ')}`;
+  const name = printTable(change.relation.table);
+  switch (change.kind) {
+    case 'insert':
+      return `insert ${name} ${printRow(change.after)}`;
+    case 'delete':
+      return `delete ${name} ${printRow(change.before)}`;
+    case 'update': {
+      const before = change.before === null ? '' : `${printRow(change.before)} -> `;
+      return `update ${name} ${before}${printRow(change.after)}`;
+    }
+  }
+}
+
+function printRow(cells: readonly Cell[]): string {
+  return `(${cells.map(printCell).join(', ')})`;
+}
+
+function printCell(cell: Cell): string {
+  if (cell === UNCHANGED) return 'UNCHANGED';
+  if (cell === null) return 'null';
+  return cell.length > 100 ? `'${cell.slice(0, 10)}…${cell.length}'` : `'${cell}'`;
+}
