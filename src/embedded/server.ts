@@ -61,6 +61,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     return serverOf(started, binaries, cluster, guard);
   } catch (error) {
     await guard.release();
+    options.signal?.throwIfAborted(); // what failed because it was stopped reports the stop
     throw error;
   }
 }

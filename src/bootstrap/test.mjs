@@ -1,0 +1,14 @@
+// `npm test`: installs and builds what is missing, then runs vitest; further arguments are vitest's.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { ensureReady, ROOT } from './ensure.mjs';
+
+ensureReady();
+const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
+const child = spawn(process.execPath, [vitest, 'run', ...process.argv.slice(2)], { cwd: ROOT, stdio: 'inherit' });
+// Ctrl-C reaches vitest by itself; we stay until it has stopped its servers.
+process.on('SIGINT', () => undefined);
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+const [code, signal] = await once(child, 'exit');
+process.exit(signal === null ? code : 1);
