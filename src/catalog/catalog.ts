@@ -126,6 +126,13 @@ export interface InconsistentObject {
   readonly definition: unknown;
 }
 
+/** A relationship that can never be answered from a cache, or only in part; it works, live. */
+export interface CacheWarning extends InconsistentObject {
+  readonly source: SourceName;
+  readonly target: SourceName;
+  readonly table: TableRef;
+}
+
 /** A target table that a source database wants to hold a copy of. */
 export interface Desired {
   /** The database that holds the copy. */
@@ -147,6 +154,8 @@ export interface Catalog {
   readonly inheritedRoles: ReadonlyMap<RoleName, readonly RoleName[]>;
   readonly introspectionDisabledFor: ReadonlySet<RoleName>;
   readonly inconsistent: readonly InconsistentObject[];
+  /** Why tables are not cached; shown with the inconsistent objects, but nothing fails for them. */
+  readonly warnings: readonly CacheWarning[];
   readonly desired: readonly Desired[];
 }
 

@@ -1,0 +1,115 @@
+/**
+ * Catalog queries. They run with `search_path = pg_catalog`, so that `format_type` qualifies everything else, and
+ * answer JSON arrays: half the size of objects, which counts with thousands of tables.
+ */
+
+const RELATIONS = `
+  select c.oid, c.relname, c.relkind, c.relreplident, c.reltuples, c.relpersistence, c.relowner, n.nspname, c.xmin
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+   where c.relkind in ('r', 'v', 'm', 'f', 'p')
+     and n.nspname not in ('pg_catalog', 'information_schema', 'nearjoin')
+     and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp\\_%'`;
+
+const FACTS = `
+  json_build_object(
+    'database', current_database(),
+    'version', current_setting('server_version_num')::int,
+    'walLevel', current_setting('wal_level'),
+    'inRecovery', pg_is_in_recovery(),
+    'superuser', r.rolsuper,
+    'mayReplicate', r.rolsuper or r.rolreplication or coalesce(pg_has_role(to_regrole('rds_replication'), 'usage'), false),
+    'mayCreate', has_database_privilege(current_database(), 'create'))`;
+
+/** What the server is and what our user may do. */
+export const SERVER_SQL = `select ${FACTS} as answer from pg_roles r where r.rolname = current_user`;
+
+/** One array per table: oid, schema, name, kind, comment, replica identity, rows, persistence, owned. */
+export const TABLES_SQL = `
+with relations as materialized (${RELATIONS})
+select coalesce(json_agg(json_build_array(
+         c.oid::int8, c.nspname, c.relname, c.relkind, d.description, c.relreplident, c.reltuples::int8,
+         c.relpersistence, pg_has_role(c.relowner, 'usage')) order by c.nspname, c.relname), '[]') as answer
+  from relations c
+  left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0`;
+
+/** One array per column: table oid, name, type oid, type as SQL, not null, generated, identity, comment. */
+export const COLUMNS_SQL = `
+with relations as materialized (${RELATIONS})
+select coalesce(json_agg(json_build_array(
+         a.attrelid::int8, a.attname, a.atttypid::int8, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+         a.attgenerated <> '', a.attidentity <> '', d.description) order by a.attrelid, a.attnum), '[]') as answer
+  from relations c
+  join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = a.attnum`;
+
+/** One array per key: table oid, primary, replica identity, column names. */
+export const KEYS_SQL = `
+with relations as materialized (${RELATIONS})
+select coalesce(json_agg(json_build_array(
+         i.indrelid::int8, i.indisprimary, i.indisreplident,
+         (select json_agg(a.attname order by k.place)
+            from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+            join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+           where k.place <= i.indnkeyatts)) order by i.indrelid, not i.indisprimary, i.indexrelid), '[]') as answer
+  from relations c
+  join pg_index i on i.indrelid = c.oid
+ where i.indisunique and i.indisvalid and i.indislive and i.indpred is null and i.indexprs is null`;
+
+/**
+ * One array per foreign key: table oid, name, columns, schema, name and columns of the other side, validated.
+ * A key to a partitioned table has a shadow per partition, which is left out.
+ */
+export const FOREIGN_KEYS_SQL = `
+with relations as materialized (${RELATIONS})
+select coalesce(json_agg(json_build_array(
+         f.conrelid::int8, f.conname,
+         (select json_agg(a.attname order by k.place) from unnest(f.conkey) with ordinality as k(number, place)
+            join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number),
+         n.nspname, t.relname,
+         (select json_agg(a.attname order by k.place) from unnest(f.confkey) with ordinality as k(number, place)
+            join pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.number),
+         f.convalidated) order by f.conrelid, f.conname), '[]') as answer
+  from relations c
+  join pg_constraint f on f.conrelid = c.oid and f.contype = 'f'
+  join pg_class t on t.oid = f.confrelid
+  join pg_namespace n on n.oid = t.relnamespace
+ where not exists (select from pg_constraint p where p.oid = f.conparentid and p.conrelid = f.conrelid)`;
+
+/** One array per type in use, elements and base types included: oid, name, schema, kind, category, element, base, SQL. */
+export const TYPES_SQL = `
+with recursive relations as materialized (${RELATIONS}),
+used(oid) as (
+  select a.atttypid from relations c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  union
+  select part.oid from used join pg_type t on t.oid = used.oid,
+         lateral (values (t.typelem), (t.typbasetype)) as part(oid)
+   where part.oid <> 0)
+select coalesce(json_agg(json_build_array(
+         t.oid::int8, t.typname, n.nspname, t.typtype, t.typcategory,
+         case when e.typarray = t.oid then e.oid::int8 else 0 end, t.typbasetype::int8,
+         format_type(t.oid, null), format_type(t.typbasetype, t.typtypmod))), '[]') as answer
+  from used
+  join pg_type t on t.oid = used.oid
+  left join pg_type e on e.oid = t.typelem
+  join pg_namespace n on n.oid = t.typnamespace`;
+
+const hashed = (what: string): string =>
+  `select count(*)::text || ':' || coalesce(sum(hashtextextended(${what}, 0)::numeric), 0)::text`;
+
+/**
+ * A short text that changes with any table, column, key, comment or right: row identities of the catalog, whose
+ * `xmin` moves with every change of definition but not with vacuum or analyze.
+ */
+export const FINGERPRINT_SQL = `
+with relations as materialized (${RELATIONS})
+select to_json(md5(concat_ws(' ',
+  (${hashed("c.oid::text || ' ' || c.xmin::text")} from relations c),
+  (${hashed("a.attrelid::text || ' ' || a.attnum::text || ' ' || a.xmin::text")}
+     from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0),
+  (${hashed("i.indexrelid::text || ' ' || i.xmin::text")} from relations c join pg_index i on i.indrelid = c.oid),
+  (${hashed("f.oid::text || ' ' || f.xmin::text")} from relations c join pg_constraint f on f.conrelid = c.oid),
+  (${hashed("d.objoid::text || ' ' || d.objsubid::text || ' ' || d.xmin::text")}
+     from relations c join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass),
+  (select (${FACTS})::text from pg_roles r where r.rolname = current_user)))) as answer`;

@@ -1,0 +1,208 @@
+import pg from 'pg';
+import { must } from '../core/assert.ts';
+import { messageOf, NearjoinError } from '../core/errors.ts';
+import { type TableRef, tableKey } from '../core/names.ts';
+import { TypeBook, type TypeRow } from './column-type.ts';
+import type { EnumValue, FoundColumn, FoundForeignKey, FoundKey, FoundTable, Introspection, ServerFacts } from './introspection.ts';
+import {
+  COLUMNS_SQL,
+  FINGERPRINT_SQL,
+  FOREIGN_KEYS_SQL,
+  KEYS_SQL,
+  SERVER_SQL,
+  TABLES_SQL,
+  TYPES_SQL,
+} from './introspect-sql.ts';
+
+/** What to ask a database besides its catalog, and for how long. */
+export interface IntrospectOptions {
+  /** Tables whose rows are GraphQL enum values. */
+  readonly enumTables?: readonly TableRef[];
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+type TableRow = readonly [
+  oid: number,
+  schema: string,
+  name: string,
+  kind: string,
+  comment: string | null,
+  identity: FoundTable['replicaIdentity'],
+  rows: number,
+  persistence: string,
+  owned: boolean,
+];
+type ColumnRow = readonly [number, string, number, string, boolean, boolean, boolean, string | null];
+type KeyRow = readonly [table: number, primary: boolean, identity: boolean, columns: readonly string[]];
+type ForeignKeyRow = readonly [number, string, readonly string[], string, string, readonly string[], boolean];
+
+const KINDS: Readonly<Record<string, FoundTable['kind']>> = {
+  r: 'table',
+  v: 'view',
+  m: 'materialized-view',
+  f: 'foreign-table',
+  p: 'partitioned-table',
+};
+const DEFAULT_TIMEOUT_MS = 15_000;
+/** Commands wait for this when a host does not answer at all. */
+const LONGEST_CONNECT_MS = 5_000;
+/** An enum with more values than this is a table of data, not of names. */
+const MOST_ENUM_VALUES = 10_000;
+
+/** Reads everything the catalog needs to know of a database, in one snapshot; throws when it does not answer in time. */
+export async function introspect(url: string, options: IntrospectOptions = {}): Promise<Introspection> {
+  return await withClient(url, options, async (client) => {
+    const [server, tables, columns, keys, foreignKeys, types, fingerprint] = await answers(client, [
+      SERVER_SQL,
+      TABLES_SQL,
+      COLUMNS_SQL,
+      KEYS_SQL,
+      FOREIGN_KEYS_SQL,
+      TYPES_SQL,
+      FINGERPRINT_SQL,
+    ]);
+    const found = assemble({
+      tables: tables as readonly TableRow[],
+      columns: columns as readonly ColumnRow[],
+      keys: keys as readonly KeyRow[],
+      foreignKeys: foreignKeys as readonly ForeignKeyRow[],
+      types: new TypeBook(types as readonly TypeRow[]),
+    });
+    const enumValues = await readEnums(client, found, options.enumTables ?? []);
+    return { server: server as ServerFacts, tables: found, enumValues, fingerprint: String(fingerprint) };
+  });
+}
+
+/** Only the fingerprint: cheap enough to ask every few seconds. */
+export async function fingerprintOf(url: string, options: IntrospectOptions = {}): Promise<string> {
+  return await withClient(url, options, async (client) => String((await answers(client, [FINGERPRINT_SQL]))[0]));
+}
+
+/** One simple-protocol round trip for all queries. Every query answers one row with one JSON value. */
+async function answers(client: pg.Client, queries: readonly string[]): Promise<readonly unknown[]> {
+  const results = (await client.query(`${queries.join(';\n')};\nselect 1 as answer`)) as unknown as readonly pg.QueryResult<{
+    answer: unknown;
+  }>[];
+  return results.slice(0, -1).map((result) => must(result.rows[0], 'answer of a catalog query').answer);
+}
+
+async function withClient<T>(url: string, options: IntrospectOptions, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  options.signal?.throwIfAborted();
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'nearjoin catalog',
+    connectionTimeoutMillis: Math.min(timeoutMs, LONGEST_CONNECT_MS),
+    query_timeout: timeoutMs,
+  });
+  client.on('error', () => undefined); // the pending query fails with the same error
+  const stop = (): void => void client.end().catch(() => undefined);
+  options.signal?.addEventListener('abort', stop, { once: true });
+  try {
+    await client.connect();
+    await client.query(
+      `begin isolation level repeatable read read only; set local search_path = pg_catalog;
+       set local statement_timeout = ${Math.ceil(timeoutMs)}; set local jit = off`,
+    );
+    const result = await use(client);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    throw new NearjoinError('source-unavailable', messageOf(error), { cause: error });
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+    await client.end().catch(() => undefined);
+  }
+}
+
+interface Rows {
+  readonly tables: readonly TableRow[];
+  readonly columns: readonly ColumnRow[];
+  readonly keys: readonly KeyRow[];
+  readonly foreignKeys: readonly ForeignKeyRow[];
+  readonly types: TypeBook;
+}
+
+function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
+  const columns = grouped(rows.columns, (row) => row[0], (row) => columnOf(row, rows.types));
+  const keys = grouped(rows.keys, (row) => row[0], keyOf);
+  const foreignKeys = grouped(rows.foreignKeys, (row) => row[0], foreignKeyOf);
+  const tables = new Map<string, FoundTable>();
+  for (const [oid, schema, name, kind, comment, replicaIdentity, estimate, persistence, owned] of rows.tables) {
+    const ref = { schema, name };
+    tables.set(tableKey(ref), {
+      ref,
+      kind: must(KINDS[kind], 'kind of table'),
+      comment,
+      columns: columns.get(oid) ?? [],
+      keys: keys.get(oid) ?? [],
+      foreignKeys: foreignKeys.get(oid) ?? [],
+      replicaIdentity,
+      logged: persistence === 'p',
+      owned,
+      estimatedRows: estimate < 0 ? null : estimate,
+    });
+  }
+  return tables;
+}
+
+function grouped<Row, T>(rows: readonly Row[], keyOfRow: (row: Row) => number, make: (row: Row) => T): Map<number, T[]> {
+  const groups = new Map<number, T[]>();
+  for (const row of rows) {
+    const key = keyOfRow(row);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [make(row)]);
+    else group.push(make(row));
+  }
+  return groups;
+}
+
+function columnOf([, name, typeOid, typeSql, notNull, generated, identity, comment]: ColumnRow, types: TypeBook): FoundColumn {
+  return { name, type: types.type(typeOid, typeSql), notNull, generated, identity, comment };
+}
+
+function keyOf([, primary, replicaIdentity, columns]: KeyRow): FoundKey {
+  return { columns, primary, replicaIdentity };
+}
+
+function foreignKeyOf([, name, columns, schema, table, referencedColumns, validated]: ForeignKeyRow): FoundForeignKey {
+  return { name, columns, references: { schema, name: table }, referencedColumns, validated };
+}
+
+async function readEnums(
+  client: pg.Client,
+  tables: ReadonlyMap<string, FoundTable>,
+  wanted: readonly TableRef[],
+): Promise<Introspection['enumValues']> {
+  const values = new Map<string, readonly EnumValue[] | { readonly error: string }>();
+  for (const ref of wanted) {
+    const table = tables.get(tableKey(ref));
+    const key = table?.keys.find((candidate) => candidate.primary);
+    if (table === undefined || key?.columns.length !== 1) continue;
+    values.set(tableKey(ref), await readEnum(client, table, must(key.columns[0], 'key column')));
+  }
+  return values;
+}
+
+async function readEnum(
+  client: pg.Client,
+  table: FoundTable,
+  key: string,
+): Promise<readonly EnumValue[] | { readonly error: string }> {
+  const comment = table.columns.find((column) => column.name !== key);
+  const description = comment === undefined ? 'null' : `${pg.escapeIdentifier(comment.name)}::text`;
+  const from = `${pg.escapeIdentifier(table.ref.schema)}.${pg.escapeIdentifier(table.ref.name)}`;
+  const keySql = pg.escapeIdentifier(key);
+  await client.query('savepoint enum');
+  try {
+    const { rows } = await client.query<EnumValue>(
+      `select ${keySql}::text as value, ${description} as description from ${from}
+        order by ${keySql}::text collate "C" limit ${MOST_ENUM_VALUES}`,
+    );
+    return rows;
+  } catch (error) {
+    await client.query('rollback to savepoint enum');
+    return { error: messageOf(error) };
+  }
+}

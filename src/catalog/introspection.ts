@@ -1,0 +1,90 @@
+import type { TableRef } from '../core/names.ts';
+import type { ColumnType, Table } from './catalog.ts';
+
+/** A column as the database describes it. */
+export interface FoundColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly notNull: boolean;
+  /** Computed from other columns; replication may leave it out. */
+  readonly generated: boolean;
+  /** Numbered by the database (`generated … as identity`). */
+  readonly identity: boolean;
+  readonly comment: string | null;
+}
+
+/** Columns that identify a row: a primary key, or a unique index over plain columns of the whole table. */
+export interface FoundKey {
+  readonly columns: readonly string[];
+  readonly primary: boolean;
+  /** The index chosen by `replica identity using index`. */
+  readonly replicaIdentity: boolean;
+}
+
+/** A foreign key of a table, its columns in the order of the constraint. */
+export interface FoundForeignKey {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly references: TableRef;
+  readonly referencedColumns: readonly string[];
+  /** False for `not valid` ones: existing rows may break it. */
+  readonly validated: boolean;
+}
+
+/** A table or view as the database describes it. */
+export interface FoundTable {
+  readonly ref: TableRef;
+  readonly kind: Table['kind'];
+  readonly comment: string | null;
+  readonly columns: readonly FoundColumn[];
+  readonly keys: readonly FoundKey[];
+  readonly foreignKeys: readonly FoundForeignKey[];
+  /** pg_class.relreplident: default, nothing, full or index. */
+  readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
+  /** Written to the WAL at all: false for unlogged tables. */
+  readonly logged: boolean;
+  /** Our user may publish it: owner of the table, or superuser. */
+  readonly owned: boolean;
+  /** The planner's estimate; null before the first vacuum or analyze. */
+  readonly estimatedRows: number | null;
+}
+
+/** What our user may do in a database, and what the server is able to. */
+export interface ServerFacts {
+  readonly database: string;
+  /** As in `server_version_num`: 180004. */
+  readonly version: number;
+  readonly walLevel: string;
+  readonly inRecovery: boolean;
+  readonly superuser: boolean;
+  readonly mayReplicate: boolean;
+  /** Create schemas and publications. */
+  readonly mayCreate: boolean;
+}
+
+/** A row of an enum table. */
+export interface EnumValue {
+  readonly value: string;
+  readonly description: string | null;
+}
+
+/** Everything one database says about itself, read in one snapshot. */
+export interface Introspection {
+  readonly server: ServerFacts;
+  /** By `tableKey`. */
+  readonly tables: ReadonlyMap<string, FoundTable>;
+  /** Rows of the tables that were asked for, by `tableKey`; an error text where they could not be read. */
+  readonly enumValues: ReadonlyMap<string, readonly EnumValue[] | { readonly error: string }>;
+  /** Changes when a table, column, key or right does. */
+  readonly fingerprint: string;
+}
+
+/** A database that could not be asked. */
+export interface Unavailable {
+  readonly unavailable: string;
+}
+
+/** Whether the database answered. */
+export function isAvailable(found: Introspection | Unavailable): found is Introspection {
+  return !('unavailable' in found);
+}

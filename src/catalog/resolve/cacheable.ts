@@ -1,0 +1,55 @@
+import { tableKey } from '../../core/names.ts';
+import type { Table } from '../catalog.ts';
+import type { FoundTable, Introspection } from '../introspection.ts';
+
+/** The oldest Postgres whose stream we read: before it, pgoutput carries no messages for freshness probes. */
+const OLDEST_TARGET = 140_000;
+
+/** Why no table of a target can be kept in a cache of the source; null when nothing stands in the way. */
+export function feedObstacle(source: Introspection, target: Introspection): string | null {
+  if (target.server.walLevel !== 'logical') return `wal_level is "${target.server.walLevel}", must be "logical"`;
+  if (target.server.version < OLDEST_TARGET) return 'Postgres 14 or newer is needed on the target';
+  if (!target.server.mayReplicate) return 'the user may not replicate (alter role … replication)';
+  if (target.server.inRecovery) return 'the target is a standby: a publication cannot be made there';
+  if (!target.server.mayCreate) return 'the user may not create a publication (grant create on database …)';
+  if (source.server.inRecovery) return 'the source is a standby: a cache cannot be written there';
+  if (!source.server.mayCreate) return 'the user may not create the schema "nearjoin" in the source database';
+  return null;
+}
+
+/** Why a table can never be kept in a cache, whatever the source; null when it can. */
+export function tableObstacle(table: Table, target: Introspection): string | null {
+  const found = target.tables.get(tableKey(table.ref));
+  if (found === undefined) return 'the table is gone';
+  if (found.kind === 'view') return 'a view has no changes to replicate';
+  if (found.kind === 'materialized-view') return 'a materialized view has no changes to replicate';
+  if (found.kind === 'foreign-table') return 'a foreign table has no changes to replicate';
+  if (!found.logged) return 'an unlogged table is not replicated';
+  if (!found.owned) return 'the user does not own the table and so cannot publish it';
+  return keyObstacle(found);
+}
+
+/** Why the mapped columns cannot be looked up in a cache of the table. */
+export function mappingObstacle(table: Table, columns: readonly string[]): string | null {
+  const generated = columns.find((name) => table.columnByName.get(name)?.generated === true);
+  return generated === undefined ? null : `mapped column "${generated}" is generated and not replicated`;
+}
+
+/** Publishing a table whose replica identity names no row would make its users' own updates fail. */
+function keyObstacle(found: FoundTable): string | null {
+  const primary = found.keys.find((key) => key.primary);
+  switch (found.replicaIdentity) {
+    case 'd':
+      return primary === undefined ? 'the table has no primary key' : null;
+    case 'n':
+      return 'replica identity is "nothing": changes do not say which row they are about';
+    case 'i':
+      return found.keys.some((key) => key.replicaIdentity) ? null : 'the index of its replica identity is gone';
+    case 'f':
+      return found.keys.some((key) => isRowKey(found, key.columns)) ? null : 'the table has no key without nulls';
+  }
+}
+
+function isRowKey(found: FoundTable, columns: readonly string[]): boolean {
+  return columns.every((name) => found.columns.some((column) => column.name === name && column.notNull));
+}

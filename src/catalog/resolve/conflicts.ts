@@ -1,0 +1,111 @@
+import { printTable, type SourceName, tableKey } from '../../core/names.ts';
+import type { InconsistentObject, Table } from '../catalog.ts';
+import { typeNamesOf } from './names.ts';
+import { inconsistency, Unresolvable } from './problems.ts';
+
+/** A source while names are settled. */
+export interface NamedSource {
+  readonly name: SourceName;
+  readonly namespace: string | null;
+  readonly namespaceType: string | null;
+  readonly tables: Map<string, Table>;
+}
+
+/** GraphQL types that belong to everybody. */
+const RESERVED: readonly string[] = [
+  'query_root',
+  'mutation_root',
+  'subscription_root',
+  'order_by',
+  'Int',
+  'Float',
+  'String',
+  'Boolean',
+  'ID',
+];
+
+/**
+ * Takes out every table whose root fields or types another one, earlier in the metadata, already has.
+ */
+export function removeConflicts(sources: readonly NamedSource[], problems: InconsistentObject[]): void {
+  const claims = new Claims(sources);
+  for (const source of sources) {
+    if (!claims.claimNamespace(source)) {
+      source.tables.clear();
+      const problem = new Unresolvable(`root field "${source.namespace}" is taken: choose another namespace`);
+      problems.push(inconsistency({ kind: 'source', source: source.name }, problem));
+    }
+    for (const table of source.tables.values()) {
+      const problem = claims.claim(source, table);
+      if (problem === null) continue;
+      source.tables.delete(tableKey(table.ref));
+      problems.push(inconsistency({ kind: 'table', source: source.name, table: table.ref }, new Unresolvable(problem)));
+    }
+  }
+}
+
+class Claims {
+  readonly #fields = new Map<string, string>();
+  readonly #types = new Map<string, string>();
+
+  constructor(sources: readonly NamedSource[]) {
+    for (const name of [...RESERVED, ...scalarTypes(sources)]) this.#types.set(name, 'the scalars');
+  }
+
+  /** Two sources may not share a namespace. */
+  claimNamespace(source: NamedSource): boolean {
+    if (source.namespace === null || source.namespaceType === null) return true;
+    const owner = `namespace of source ${source.name}`;
+    if (this.#fields.has(fieldKey(null, source.namespace)) || this.#types.has(source.namespaceType)) return false;
+    this.#fields.set(fieldKey(null, source.namespace), owner);
+    this.#types.set(source.namespaceType, owner);
+    return true;
+  }
+
+  /** Why the table cannot have its names; null when it now has them. */
+  claim(source: NamedSource, table: Table): string | null {
+    const owner = `table ${printTable(table.ref)} in source ${source.name}`;
+    const fields = rootFields(table);
+    const taken = fields.filter((name) => this.#fields.has(fieldKey(source.namespace, name)));
+    if (taken.length > 0) {
+      const clashes = taken.map((name) => {
+        return `'${name}' defined in [${this.#fields.get(fieldKey(source.namespace, name))}, ${owner}]`;
+      });
+      return conflictMessage(clashes);
+    }
+    const type = typeNamesOf(table).find((name) => this.#types.has(name));
+    if (type !== undefined) return `type name "${type}" is taken by ${this.#types.get(type)}: choose a custom_name`;
+    for (const name of fields) this.#fields.set(fieldKey(source.namespace, name), owner);
+    for (const name of typeNamesOf(table)) this.#types.set(name, owner);
+    return null;
+  }
+}
+
+function conflictMessage(clashes: readonly string[]): string {
+  return (
+    `Encountered conflicting definitions in the selection set for 'query_root' for fields: [${clashes.join(', ')}]. ` +
+    'Fields must not be defined more than once across all sources.'
+  );
+}
+
+function fieldKey(namespace: string | null, name: string): string {
+  return JSON.stringify([namespace, name]);
+}
+
+function rootFields(table: Table): readonly string[] {
+  const { select, selectByPk, selectAggregate } = table.root;
+  const byPk = table.primaryKey.length === 0 ? [] : [selectByPk.name];
+  return [...new Set([select.name, ...byPk, selectAggregate.name])];
+}
+
+function scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const { tables } of sources) {
+    for (const table of tables.values()) {
+      for (const { type } of table.columns) {
+        for (const ending of ['', '_comparison_exp', '_array_comparison_exp', '_cast_exp']) names.add(type.scalar + ending);
+      }
+    }
+  }
+  return names;
+}

@@ -1,0 +1,118 @@
+import { must } from '../../core/assert.ts';
+import { printTable, type SourceName, type TableRef, tableKey } from '../../core/names.ts';
+import type { CacheWarning, Desired, Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
+import { type Introspection, isAvailable, type Unavailable } from '../introspection.ts';
+import { feedObstacle, mappingObstacle, tableObstacle } from './cacheable.ts';
+
+/** What each database should hold of the others, and what it cannot. */
+export interface CachePlan {
+  readonly desired: readonly Desired[];
+  readonly warnings: readonly CacheWarning[];
+}
+
+type Introspections = ReadonlyMap<SourceName, Introspection | Unavailable>;
+type Follow = RemoteOptions['follow'];
+type Step = { readonly source: SourceName; readonly table: TableRef; readonly follow: Follow; readonly lookup: readonly string[] };
+
+const STRENGTH: Readonly<Record<Follow, number>> = { none: 0, object: 1, all: 2 };
+
+/**
+ * For every source: the remote tables its own tables lead to, and those that lead on from there as far as `follow`
+ * says. A table of the source itself is never copied, also when the way back to it goes through another database.
+ */
+export function planCaches(sources: ReadonlyMap<SourceName, Source>, introspections: Introspections): CachePlan {
+  const desired: Desired[] = [];
+  const warnings: CacheWarning[] = [];
+  for (const source of sources.values()) {
+    for (const copy of new Closure(source, sources).copies()) {
+      const obstacle = obstacleOf(source.name, copy, introspections);
+      if (obstacle === null) desired.push({ source: source.name, ...copy });
+      else warnings.push(warningOf(source.name, copy, obstacle));
+    }
+  }
+  return { desired, warnings };
+}
+
+type Copy = Omit<Desired, 'source'>;
+
+class Closure {
+  readonly #source: Source;
+  readonly #sources: ReadonlyMap<SourceName, Source>;
+  readonly #reached = new Map<string, { table: Table; follow: Follow; lookups: Map<string, readonly string[]> }>();
+
+  constructor(source: Source, sources: ReadonlyMap<SourceName, Source>) {
+    this.#source = source;
+    this.#sources = sources;
+  }
+
+  copies(): readonly Copy[] {
+    const pending: Step[] = [];
+    for (const table of this.#source.tables.values()) {
+      for (const relationship of table.relationships.values()) {
+        if (relationship.remote?.cache === true) pending.push(...this.#enter(relationship, relationship.remote.follow));
+      }
+    }
+    for (let step = pending.pop(); step !== undefined; step = pending.pop()) pending.push(...this.#visit(step));
+    return [...this.#reached.values()].map(({ table, lookups }) => ({
+      target: table.source,
+      table,
+      lookups: [...lookups.values()],
+    }));
+  }
+
+  #enter(relationship: Relationship, follow: Follow): readonly Step[] {
+    if (relationship.source === this.#source.name) return [];
+    const lookup = relationship.on.map((pair) => pair.right.name);
+    return [{ source: relationship.source, table: relationship.table, follow, lookup }];
+  }
+
+  /** A table reached again with a stronger `follow` is walked again. */
+  #visit(step: Step): readonly Step[] {
+    const key = JSON.stringify([step.source, tableKey(step.table)]);
+    const table = this.#sources.get(step.source)?.tables.get(tableKey(step.table));
+    if (table === undefined) return [];
+    const known = this.#reached.get(key);
+    const lookups = known?.lookups ?? new Map<string, readonly string[]>();
+    addLookup(lookups, step.lookup);
+    if (known !== undefined && STRENGTH[known.follow] >= STRENGTH[step.follow]) return [];
+    this.#reached.set(key, { table, follow: step.follow, lookups });
+    const steps: Step[] = [];
+    for (const relationship of table.relationships.values()) {
+      if (!follows(step.follow, relationship) || relationship.remote?.cache === false) continue;
+      addLookup(lookups, relationship.on.map((pair) => pair.left.name));
+      steps.push(...this.#enter(relationship, relationship.remote?.follow ?? step.follow));
+    }
+    return steps;
+  }
+}
+
+function follows(follow: Follow, relationship: Relationship): boolean {
+  return follow === 'all' || (follow === 'object' && relationship.kind === 'object');
+}
+
+function addLookup(lookups: Map<string, readonly string[]>, columns: readonly string[]): void {
+  const sorted = [...new Set(columns)].sort();
+  lookups.set(JSON.stringify(sorted), lookups.get(JSON.stringify(sorted)) ?? [...new Set(columns)]);
+}
+
+function obstacleOf(source: SourceName, copy: Copy, introspections: Introspections): string | null {
+  const here = must(introspections.get(source), 'introspection of the source');
+  const there = must(introspections.get(copy.target), 'introspection of the target');
+  if (!isAvailable(here) || !isAvailable(there)) return 'the database is unavailable';
+  const mapped = copy.lookups.map((columns) => mappingObstacle(copy.table, columns)).find((text) => text !== null);
+  return feedObstacle(here, there) ?? tableObstacle(copy.table, there) ?? mapped ?? null;
+}
+
+function warningOf(source: SourceName, copy: Copy, obstacle: string): CacheWarning {
+  const { ref } = copy.table;
+  const name = `cache of table ${printTable(ref)} of source ${copy.target} in source ${source}`;
+  return {
+    type: 'warning',
+    name,
+    reason: `Not cached, answered live: ${obstacle}`,
+    definition: { source, target: copy.target, table: ref },
+    source,
+    target: copy.target,
+    table: ref,
+  };
+}

@@ -1,0 +1,118 @@
+import { printTable, sameTable, type TableRef, tableKey } from '../../core/names.ts';
+import type { LocalRelationshipMetadata } from '../../metadata/model.ts';
+import type { Column, JoinPair, Relationship, Table } from '../catalog.ts';
+import type { FoundForeignKey, Introspection } from '../introspection.ts';
+import { Unresolvable } from './problems.ts';
+
+/** What a relationship of a table can lead to: the tables and foreign keys of its own database. */
+export interface LocalScope {
+  readonly tables: ReadonlyMap<string, Table>;
+  readonly found: Introspection;
+}
+
+/** A relationship inside one database, over a foreign key or by hand. */
+export function resolveLocal(
+  left: Table,
+  entry: LocalRelationshipMetadata,
+  kind: Relationship['kind'],
+  scope: LocalScope,
+): Relationship {
+  const { using } = entry;
+  const fallback = kind === 'object' ? 'An object relationship' : 'An array relationship';
+  const description = entry.comment === undefined || entry.comment === null ? fallback : entry.comment || null;
+  const make = (right: Table, on: readonly JoinPair[], total: boolean): Relationship => ({
+    name: entry.name,
+    kind,
+    source: left.source,
+    table: right.ref,
+    on,
+    unique: coversKey(right, on),
+    total,
+    description,
+    remote: null,
+  });
+  if ('manual_configuration' in using) {
+    const { remote_table: table, column_mapping: mapping } = using.manual_configuration;
+    const right = tracked(scope, table);
+    return make(right, pairs(left, right, Object.entries(mapping)), false);
+  }
+  const key = using.foreign_key_constraint_on;
+  if (typeof key === 'string' || Array.isArray(key)) {
+    if (kind === 'array') throw new Unresolvable('an array relationship needs the table that holds the foreign key');
+    return forward(left, typeof key === 'string' ? [key] : key, scope, make);
+  }
+  return reverse(left, key.table, key.columns ?? (key.column === undefined ? [] : [key.column]), scope, make);
+}
+
+type Make = (right: Table, on: readonly JoinPair[], total: boolean) => Relationship;
+
+function forward(left: Table, columns: readonly string[], scope: LocalScope, make: Make): Relationship {
+  const key = requiredKey(foreignKeys(scope, left.ref), columns);
+  const right = tracked(scope, key.references);
+  const on = pairs(left, right, zip(key.columns, key.referencedColumns));
+  return make(right, on, key.validated && on.every((pair) => pair.left.notNull));
+}
+
+function reverse(left: Table, table: TableRef, columns: readonly string[], scope: LocalScope, make: Make): Relationship {
+  const right = tracked(scope, table);
+  const here = foreignKeys(scope, right.ref).filter((key) => sameTable(key.references, left.ref));
+  const key = requiredKey(here, columns);
+  return make(right, pairs(left, right, zip(key.referencedColumns, key.columns)), false);
+}
+
+/** The one foreign key over exactly these columns; the same key declared twice counts once. */
+function requiredKey(keys: readonly FoundForeignKey[], columns: readonly string[]): FoundForeignKey {
+  const wanted = setText(columns);
+  const over = new Map<string, FoundForeignKey>();
+  for (const key of keys.filter((candidate) => setText(candidate.columns) === wanted)) {
+    const joins = zip(key.columns, key.referencedColumns).map((pair) => JSON.stringify(pair));
+    const identity = JSON.stringify([tableKey(key.references), joins.sort()]);
+    const known = over.get(identity);
+    if (known === undefined || (key.validated && !known.validated)) over.set(identity, key);
+  }
+  const [key, another] = over.values();
+  if (key === undefined) throw new Unresolvable('no foreign constraint exists on the given column(s)');
+  if (another !== undefined) throw new Unresolvable('more than one foreign key constraint exists on the given column(s)');
+  return key;
+}
+
+function foreignKeys(scope: LocalScope, table: TableRef): readonly FoundForeignKey[] {
+  return scope.found.tables.get(tableKey(table))?.foreignKeys ?? [];
+}
+
+function tracked(scope: LocalScope, table: TableRef): Table {
+  const right = scope.tables.get(tableKey(table));
+  if (right === undefined) throw new Unresolvable(`table "${printTable(table)}" is not tracked`, { located: false });
+  return right;
+}
+
+/** The condition of a relationship; refuses unknown columns and an empty list, which would join everything. */
+export function pairs(left: Table, right: Table, names: readonly (readonly [string, string])[]): readonly JoinPair[] {
+  if (names.length === 0) throw new Unresolvable('the column mapping is empty');
+  return names.map(([from, to]) => ({ left: columnOf(left, from), right: columnOf(right, to) }));
+}
+
+function columnOf(table: Table, name: string): Column {
+  const column = table.columnByName.get(name);
+  if (column === undefined) {
+    throw new Unresolvable(`column "${name}" does not exist in table "${printTable(table.ref)}"`);
+  }
+  return column;
+}
+
+/** Whether at most one right row can match: the mapped columns contain a key. */
+export function coversKey(right: Table, on: readonly JoinPair[]): boolean {
+  const mapped = new Set(on.map((pair) => pair.right.name));
+  return right.uniqueKeys.some((key) => key.every((column) => mapped.has(column)));
+}
+
+function zip(left: readonly string[], right: readonly string[]): readonly (readonly [string, string])[] {
+  return left.flatMap((name, index) => {
+    const other = right[index];
+    return other === undefined ? [] : [[name, other] as const];
+  });
+}
+
+function setText(columns: readonly string[]): string {
+  return JSON.stringify([...new Set(columns)].sort());
+}

@@ -1,0 +1,52 @@
+import type { Column, ColumnType } from '../catalog.ts';
+
+const FAMILIES: Readonly<Record<string, string>> = {
+  int2: 'integer',
+  int4: 'integer',
+  int8: 'integer',
+  text: 'text',
+  varchar: 'text',
+  bpchar: 'text',
+  citext: 'text',
+  name: 'text',
+};
+
+/** Types without an equality that means "the same value". */
+const WITHOUT_EQUALITY: ReadonlySet<string> = new Set([
+  'json',
+  'xml',
+  'point',
+  'lseg',
+  'line',
+  'path',
+  'box',
+  'polygon',
+  'circle',
+]);
+
+/** Why two columns cannot be the two sides of a mapping; null when they can, without losing a value or a distinction. */
+export function mappingProblem(left: Column, right: Column): string | null {
+  const pair = `column "${left.name}" has type ${left.type.sql} and column "${right.name}" has type ${right.type.sql}`;
+  if (lacksEquality(left.type) || lacksEquality(right.type)) return `${pair}: values of such a type have no equality`;
+  return family(left.type) === family(right.type) ? null : `${pair}: they cannot be compared without loss`;
+}
+
+/** Follows domains down to the type they are made of. */
+function base(type: ColumnType): ColumnType {
+  let found = type;
+  while (found.kind === 'domain' && found.element !== null) found = found.element;
+  return found;
+}
+
+function lacksEquality(type: ColumnType): boolean {
+  const plain = base(type);
+  if (plain.kind === 'array' && plain.element !== null) return lacksEquality(plain.element);
+  return WITHOUT_EQUALITY.has(plain.name) || plain.kind === 'pseudo';
+}
+
+/** Equal for types whose values compare without loss. Two databases number types apart, so types are told by name. */
+function family(type: ColumnType): string {
+  const plain = base(type);
+  if (plain.kind === 'array' && plain.element !== null) return `array of ${family(plain.element)}`;
+  return Object.hasOwn(FAMILIES, plain.name) ? `family ${FAMILIES[plain.name]}` : `type ${plain.name}`;
+}

@@ -1,0 +1,108 @@
+import type { TableRef } from '../../core/names.ts';
+import type { SourceMetadata, TableConfiguration } from '../../metadata/model.ts';
+import type { RootName, Table } from '../catalog.ts';
+
+/** Whether GraphQL accepts the name and keeps it for itself not. */
+export function isGraphqlName(name: string): boolean {
+  return /^(?!__)[_A-Za-z][_0-9A-Za-z]*$/.test(name);
+}
+
+/** How a source changes the names of its root fields and types. */
+export interface SourceNames {
+  readonly namespace: string | null;
+  readonly namespaceType: string | null;
+  readonly rootField: (name: string) => string;
+  readonly type: (name: string) => string;
+}
+
+/** The names' wrapping that the source's customization asks for. */
+export function sourceNames(source: SourceMetadata): SourceNames {
+  const { root_fields: root, type_names: types } = source.customization ?? {};
+  const type = (name: string): string => `${types?.prefix ?? ''}${name}${types?.suffix ?? ''}`;
+  const namespace = root?.namespace ?? null;
+  return {
+    namespace,
+    namespaceType: namespace === null ? null : type(`${namespace}_query`),
+    rootField: (name) => `${root?.prefix ?? ''}${name}${root?.suffix ?? ''}`,
+    type,
+  };
+}
+
+/** The name a table's root fields and types are made from. */
+export function baseName(table: TableRef, configuration: TableConfiguration | undefined): string {
+  const custom = configuration?.custom_name ?? null;
+  if (custom !== null) return custom;
+  return table.schema === 'public' ? table.name : `${table.schema}_${table.name}`;
+}
+
+/** A text of the metadata that may replace a default: absent keeps the default, empty removes it. */
+export function describe(override: string | null | undefined, fallback: string | null): string | null {
+  if (override === null || override === undefined) return fallback;
+  return override === '' ? null : override;
+}
+
+/** The member of a record read from outside; never one that every object inherits. */
+export function own<T>(record: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
+  return record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
+type RootOverride =
+  | string
+  | { readonly name?: string | null | undefined; readonly comment?: string | null | undefined }
+  | null
+  | undefined;
+
+/** The three root fields of a table. `printed` is the table's name for people. */
+export function rootNames(
+  base: string,
+  printed: string,
+  configuration: TableConfiguration | undefined,
+  names: SourceNames,
+): Table['root'] {
+  const { select, select_by_pk: byPk, select_aggregate: aggregate } = configuration?.custom_root_fields ?? {};
+  const root = (override: RootOverride, name: string, text: string): RootName => {
+    const changed = typeof override === 'string' ? { name: override } : override;
+    return { name: names.rootField(changed?.name ?? name), description: describe(changed?.comment, text) };
+  };
+  const data = `fetch data from the table: "${printed}"`;
+  return {
+    select: root(select, base, data),
+    selectByPk: root(byPk, `${base}_by_pk`, `${data} using primary key columns`),
+    selectAggregate: root(aggregate, `${base}_aggregate`, `fetch aggregated fields from the table: "${printed}"`),
+  };
+}
+
+const FUNCTIONS = [
+  'avg',
+  'max',
+  'min',
+  'stddev',
+  'stddev_pop',
+  'stddev_samp',
+  'sum',
+  'var_pop',
+  'var_samp',
+  'variance',
+];
+
+/** Endings of every GraphQL type made for a table, its own name (the empty ending) among them. */
+const TYPE_ENDINGS: readonly string[] = [
+  '',
+  '_aggregate',
+  '_aggregate_fields',
+  '_aggregate_order_by',
+  '_aggregate_bool_exp',
+  '_aggregate_bool_exp_count',
+  '_aggregate_bool_exp_bool_and',
+  '_aggregate_bool_exp_bool_or',
+  '_bool_exp',
+  '_order_by',
+  '_select_column',
+  '_enum',
+  ...FUNCTIONS.flatMap((name) => [`_${name}_fields`, `_${name}_order_by`]),
+];
+
+/** Every GraphQL type name the table may claim. */
+export function typeNamesOf(table: Table): readonly string[] {
+  return TYPE_ENDINGS.filter((ending) => ending !== '_enum' || table.enumValues !== null).map(table.derivedType);
+}

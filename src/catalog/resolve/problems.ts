@@ -1,0 +1,126 @@
+import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
+import { objectName } from '../../metadata/objects.ts';
+import type {
+  LocalRelationshipMetadata,
+  RemoteRelationshipMetadata,
+  SelectPermissionEntry,
+} from '../../metadata/model.ts';
+import type { InconsistentObject } from '../catalog.ts';
+
+/** The metadata object being checked: says what a problem found in it is called. */
+export type Subject =
+  | { readonly kind: 'source'; readonly source: SourceName }
+  | { readonly kind: 'table'; readonly source: SourceName; readonly table: TableRef }
+  | {
+      readonly kind: 'object_relation' | 'array_relation';
+      readonly source: SourceName;
+      readonly table: TableRef;
+      readonly entry: LocalRelationshipMetadata;
+    }
+  | {
+      readonly kind: 'remote_relationship';
+      readonly source: SourceName;
+      readonly table: TableRef;
+      readonly entry: RemoteRelationshipMetadata;
+    }
+  | {
+      readonly kind: 'select_permission';
+      readonly source: SourceName;
+      readonly table: TableRef;
+      readonly entry: SelectPermissionEntry;
+    }
+  | { readonly kind: 'inherited_role'; readonly name: string; readonly parents: readonly string[] };
+
+/** Why a metadata object does not hold; thrown and caught inside `resolve` only. */
+export class Unresolvable extends Error {
+  /** Say where (`in table "t": in relationship "r": …`) before the message, as Hasura does for most. */
+  readonly located: boolean;
+
+  constructor(message: string, options: { readonly located: boolean } = { located: true }) {
+    super(message);
+    this.name = 'Unresolvable';
+    this.located = options.located;
+  }
+}
+
+/** An inconsistent object in Hasura's shape. */
+export function inconsistency(subject: Subject, problem: Unresolvable): InconsistentObject {
+  const where = problem.located ? location(subject) : '';
+  return {
+    type: subject.kind,
+    name: nameOf(subject),
+    reason: `Inconsistent object: ${where}${problem.message}`,
+    definition: definitionOf(subject),
+  };
+}
+
+/** Runs a check; what it finds wrong goes to the list and the result is null. */
+export function attempt<T>(subject: Subject, found: InconsistentObject[], check: () => T): T | null {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof Unresolvable)) throw error;
+    found.push(inconsistency(subject, error));
+    return null;
+  }
+}
+
+/** Hasura's name of the subject. */
+export function nameOf(subject: Subject): string {
+  switch (subject.kind) {
+    case 'source':
+    case 'table':
+      return objectName(subject);
+    case 'inherited_role':
+      return objectName({ kind: 'inherited_role', name: subject.name });
+    case 'select_permission':
+      return objectName({ ...subject, name: subject.entry.role });
+    default:
+      return objectName({ ...subject, name: subject.entry.name });
+  }
+}
+
+function location(subject: Subject): string {
+  switch (subject.kind) {
+    case 'source':
+    case 'table':
+    case 'inherited_role':
+      return '';
+    case 'select_permission':
+      return `in table "${printTable(subject.table)}": in permission for role "${subject.entry.role}": `;
+    case 'remote_relationship':
+      return `in table "${printTable(subject.table)}": in remote relationship "${subject.entry.name}": `;
+    default:
+      return `in table "${printTable(subject.table)}": in relationship "${subject.entry.name}": `;
+  }
+}
+
+/** The arguments of the command that would create the subject, defaults filled in. */
+export function definitionOf(subject: Subject): unknown {
+  switch (subject.kind) {
+    case 'source':
+      return subject.source;
+    case 'table':
+      return subject.table;
+    case 'inherited_role':
+      return { role_name: subject.name, role_set: subject.parents };
+    case 'select_permission': {
+      const { source, table, entry } = subject;
+      const permission = { allow_aggregations: false, computed_fields: [], ...entry.permission };
+      return { source, table, role: entry.role, comment: entry.comment ?? null, permission };
+    }
+    case 'remote_relationship': {
+      const { source, table, entry } = subject;
+      return { source, table, name: entry.name, definition: entry.definition };
+    }
+    default: {
+      const { source, table, entry } = subject;
+      return { source, table, name: entry.name, comment: entry.comment ?? null, using: usingWithDefaults(entry.using) };
+    }
+  }
+}
+
+function usingWithDefaults(using: LocalRelationshipMetadata['using']): unknown {
+  if (!('manual_configuration' in using)) return using;
+  return { manual_configuration: { insertion_order: null, ...using.manual_configuration } };
+}

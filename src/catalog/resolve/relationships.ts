@@ -1,0 +1,71 @@
+import { type SourceName, tableKey } from '../../core/names.ts';
+import type { SourceMetadata, TableMetadata } from '../../metadata/model.ts';
+import type { InconsistentObject, Relationship, Table } from '../catalog.ts';
+import { type LocalScope, resolveLocal } from './local-relationships.ts';
+import { isGraphqlName } from './names.ts';
+import { attempt, type Subject, Unresolvable } from './problems.ts';
+import { type RemoteScope, resolveRemote } from './remote-relationships.ts';
+
+/** What relationships of one source can lead to. */
+export interface RelationshipScope {
+  readonly local: LocalScope;
+  readonly sources: ReadonlyMap<SourceName, RemoteScope>;
+}
+
+/** The source's tables with their relationships. */
+export function resolveRelationships(
+  source: SourceMetadata,
+  scope: RelationshipScope,
+  problems: InconsistentObject[],
+): Map<string, Table> {
+  const tables = new Map(scope.local.tables);
+  for (const tracked of source.tables) {
+    const table = tables.get(tableKey(tracked.table));
+    if (table === undefined) continue;
+    const relationships = relationshipsOf(table, tracked, scope, problems);
+    tables.set(tableKey(tracked.table), { ...table, relationships });
+  }
+  return tables;
+}
+
+function relationshipsOf(
+  table: Table,
+  tracked: TableMetadata,
+  scope: RelationshipScope,
+  problems: InconsistentObject[],
+): ReadonlyMap<string, Relationship> {
+  const found = new Map<string, Relationship>();
+  const taken = new Map([...table.columnByField].map(([field, column]) => [field, `postgres column "${column.name}"`]));
+  const add = (subject: Subject, resolve: () => Relationship): void => {
+    const relationship = attempt(subject, problems, () => unclashing(resolve(), taken));
+    if (relationship !== null) found.set(relationship.name, relationship);
+  };
+  const place = { source: table.source, table: table.ref };
+  for (const entry of tracked.object_relationships ?? []) {
+    const subject = { kind: 'object_relation', ...place, entry } as const;
+    add(subject, () => resolveLocal(table, entry, 'object', scope.local));
+  }
+  for (const entry of tracked.array_relationships ?? []) {
+    const subject = { kind: 'array_relation', ...place, entry } as const;
+    add(subject, () => resolveLocal(table, entry, 'array', scope.local));
+  }
+  for (const entry of tracked.remote_relationships ?? []) {
+    add({ kind: 'remote_relationship', ...place, entry }, () => resolveRemote(table, entry, scope.sources));
+  }
+  return found;
+}
+
+/** Claims the relationship's fields; an array one brings `<name>_aggregate` too. */
+function unclashing(relationship: Relationship, taken: Map<string, string>): Relationship {
+  const { name, kind } = relationship;
+  if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
+  const fields = kind === 'array' ? [name, `${name}_aggregate`] : [name];
+  for (const field of fields) {
+    const owner = taken.get(field);
+    if (owner === undefined) continue;
+    const what = owner.startsWith('postgres') && owner !== `postgres column "${field}"` ? `custom field name for ${owner}` : owner;
+    throw new Unresolvable(`field definition conflicts with ${what}`, { located: false });
+  }
+  for (const field of fields) taken.set(field, `relationship "${name}"`);
+  return relationship;
+}

@@ -1,0 +1,58 @@
+import { printTable, type SourceName, tableKey } from '../../core/names.ts';
+import type { CacheOptions, RemoteRelationshipMetadata } from '../../metadata/model.ts';
+import type { Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
+import { coversKey, pairs } from './local-relationships.ts';
+import { mappingProblem } from './mapping.ts';
+import { Unresolvable } from './problems.ts';
+
+/** What is known of a database while relationships are resolved. */
+export interface RemoteScope {
+  readonly tables: ReadonlyMap<string, Table>;
+  readonly unavailable: Source['unavailable'];
+}
+
+/** A relationship to a table of another database, or of the same one. */
+export function resolveRemote(
+  left: Table,
+  entry: RemoteRelationshipMetadata,
+  scopes: ReadonlyMap<SourceName, RemoteScope>,
+): Relationship {
+  const to = entry.definition.to_source;
+  if (to === undefined) {
+    throw new Unresolvable('remote schemas are not supported: only relationships to a source (to_source) are');
+  }
+  const scope = scopes.get(to.source);
+  if (scope === undefined) throw new Unresolvable(`source not found: "${to.source}"`);
+  if (scope.unavailable !== null) throw new Unresolvable(`source "${to.source}" is unavailable: ${scope.unavailable}`);
+  const right = scope.tables.get(tableKey(to.table));
+  if (right === undefined) {
+    throw new Unresolvable(`table "${printTable(to.table)}" does not exist in source: ${to.source}`);
+  }
+  const on = pairs(left, right, Object.entries(to.field_mapping));
+  for (const pair of on) {
+    const problem = mappingProblem(pair.left, pair.right);
+    if (problem !== null) throw new Unresolvable(problem);
+  }
+  return {
+    name: entry.name,
+    kind: to.relationship_type,
+    source: to.source,
+    table: right.ref,
+    on,
+    unique: coversKey(right, on),
+    total: false,
+    description: null,
+    remote: optionsOf(to.nearjoin),
+  };
+}
+
+/** nearjoin's options with their defaults; an unset bound or fallback is the server's. */
+function optionsOf(options: CacheOptions | undefined): RemoteOptions {
+  return {
+    cache: options?.cache ?? true,
+    maxStalenessMs: options?.max_staleness_ms ?? null,
+    fallback: options?.fallback ?? null,
+    onTargetDown: options?.on_target_down ?? 'error',
+    follow: options?.follow ?? 'object',
+  };
+}

@@ -1,0 +1,127 @@
+import { must } from '../../core/assert.ts';
+import { printTable, sameTable, tableKey } from '../../core/names.ts';
+import type { SourceMetadata, TableConfiguration, TableMetadata } from '../../metadata/model.ts';
+import type { Column, InconsistentObject, Table } from '../catalog.ts';
+import type { FoundTable, Introspection } from '../introspection.ts';
+import { enumValuesOf } from './enums.ts';
+import { baseName, describe, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
+import { attempt, Unresolvable } from './problems.ts';
+
+/** A source's tracked tables that exist, with their columns and names; relationships and permissions come later. */
+export function resolveTables(
+  source: SourceMetadata,
+  found: Introspection,
+  names: SourceNames,
+  problems: InconsistentObject[],
+): Map<string, Table> {
+  const tables = new Map<string, Table>();
+  for (const tracked of source.tables) {
+    const subject = { kind: 'table', source: source.name, table: tracked.table } as const;
+    const table = attempt(subject, problems, () => resolveTable(source.name, tracked, found, names));
+    if (table !== null) tables.set(tableKey(tracked.table), table);
+  }
+  return withEnumColumns(tables, found);
+}
+
+function resolveTable(source: string, tracked: TableMetadata, found: Introspection, names: SourceNames): Table {
+  const { table: ref, configuration } = tracked;
+  const printed = printTable(ref);
+  const real = found.tables.get(tableKey(ref));
+  if (real === undefined) throw new Unresolvable(`no such table/view exists in source: "${printed}"`);
+  const base = baseName(ref, configuration);
+  const derivedType = (ending: string): string => names.type(`${base}${ending}`);
+  if (!isGraphqlName(base)) {
+    throw new Unresolvable(
+      `cannot include "${printed}" in the GraphQL schema because it is not a valid GraphQL identifier: give it a custom_name`,
+    );
+  }
+  const columns = resolveColumns(real, configuration);
+  const columnByName = new Map(columns.map((column) => [column.name, column]));
+  return {
+    source,
+    ref: real.ref,
+    kind: real.kind,
+    typeName: derivedType(''),
+    derivedType,
+    description: describe(configuration?.comment, real.comment ?? `columns and relationships of "${printed}"`),
+    root: checkedRoots(rootNames(base, printed, configuration, names)),
+    columns,
+    columnByField: byField(columns),
+    columnByName,
+    primaryKey: (real.keys.find((key) => key.primary)?.columns ?? []).map((name) =>
+      must(columnByName.get(name), 'column of a primary key'),
+    ),
+    uniqueKeys: real.keys.map((key) => key.columns),
+    relationships: new Map(),
+    permissions: new Map(),
+    enumValues: tracked.is_enum === true ? enumValuesOf(real, found) : null,
+  };
+}
+
+function resolveColumns(real: FoundTable, configuration: TableConfiguration | undefined): readonly Column[] {
+  return real.columns.map((column) => {
+    const config = own(configuration?.column_config, column.name);
+    return {
+      name: column.name,
+      field: config?.custom_name ?? own(configuration?.custom_column_names, column.name) ?? column.name,
+      type: column.type,
+      notNull: column.notNull,
+      generated: column.generated,
+      description: describe(config?.comment, column.comment),
+      enumTable: null,
+    };
+  });
+}
+
+/** A column whose name GraphQL does not allow is left out of the schema, as in Hasura; joins may still use it. */
+function byField(columns: readonly Column[]): ReadonlyMap<string, Column> {
+  const fields = new Map<string, Column>();
+  for (const column of columns) {
+    if (!isGraphqlName(column.field)) continue;
+    const other = fields.get(column.field);
+    if (other !== undefined) {
+      throw new Unresolvable(`columns "${other.name}" and "${column.name}" have the same name "${column.field}"`);
+    }
+    fields.set(column.field, column);
+  }
+  return fields;
+}
+
+function checkedRoots(root: Table['root']): Table['root'] {
+  const names = [root.select.name, root.selectByPk.name, root.selectAggregate.name];
+  for (const [place, name] of names.entries()) {
+    if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
+    if (names.indexOf(name) < place) throw new Unresolvable(`two root fields of the table have the name "${name}"`);
+  }
+  return root;
+}
+
+/** Marks the columns that are foreign keys into enum tables. */
+function withEnumColumns(tables: Map<string, Table>, found: Introspection): Map<string, Table> {
+  const enums = [...tables.values()].filter((table) => table.enumValues !== null);
+  if (enums.length === 0) return tables;
+  const enumOf = (table: Table, column: Column): Table | undefined => {
+    const keys = found.tables.get(tableKey(table.ref))?.foreignKeys ?? [];
+    const key = keys.find(({ columns }) => columns.length === 1 && columns[0] === column.name);
+    return enums.find((candidate) => key !== undefined && sameTable(candidate.ref, key.references));
+  };
+  return new Map(
+    [...tables].map(([key, table]) => [key, withColumns(table, (column) => {
+      const target = enumOf(table, column);
+      return target === undefined ? column : { ...column, enumTable: target.ref };
+    })]),
+  );
+}
+
+function withColumns(table: Table, change: (column: Column) => Column): Table {
+  const changed = new Map(table.columns.map((column) => [column, change(column)]));
+  const now = (column: Column): Column => changed.get(column) ?? column;
+  const columns = table.columns.map(now);
+  return {
+    ...table,
+    columns,
+    columnByField: new Map([...table.columnByField].map(([field, column]) => [field, now(column)])),
+    columnByName: new Map(columns.map((column) => [column.name, column])),
+    primaryKey: table.primaryKey.map(now),
+  };
+}

@@ -1,0 +1,198 @@
+import { type Clock, systemClock } from '../core/clock.ts';
+import { messageOf } from '../core/errors.ts';
+import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
+import { connectionUrl } from '../metadata/connection-url.ts';
+import type { Metadata, SourceMetadata } from '../metadata/model.ts';
+import { fingerprintOf, introspect } from './introspect.ts';
+import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
+import type { Introspections } from './resolve.ts';
+
+/** How often databases are asked whether they changed, and how long they may take to answer. */
+export interface Intervals {
+  /** Between two cheap looks at an available database. */
+  readonly fingerprintMs: number;
+  /** Between two full readings. */
+  readonly fullMs: number;
+  /** The first pause before an unavailable database is tried again; doubled up to `longestRetryMs`. */
+  readonly retryMs: number;
+  readonly longestRetryMs: number;
+  readonly timeoutMs: number;
+}
+
+export const DEFAULT_INTERVALS: Intervals = {
+  fingerprintMs: 5_000,
+  fullMs: 60_000,
+  retryMs: 1_000,
+  longestRetryMs: 15_000,
+  timeoutMs: 15_000,
+};
+
+/** What is known of one database, and when to ask it again. */
+interface Entry {
+  readonly url: string | null;
+  readonly enumTables: readonly TableRef[];
+  readonly found: Introspection | Unavailable;
+  readonly readAt: number;
+  readonly dueAt: number;
+  readonly failures: number;
+}
+
+interface Wanted {
+  readonly url: string | null;
+  readonly problem: string | null;
+  readonly enumTables: readonly TableRef[];
+}
+
+/** What a book needs from outside. */
+export interface BookOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly intervals?: Partial<Intervals>;
+  readonly clock?: Clock;
+}
+
+/** The last introspection of every source; unchanged ones are the same object again. */
+export class SourceBook {
+  readonly #options: BookOptions;
+  readonly #clock: Clock;
+  readonly #intervals: Intervals;
+  #entries: ReadonlyMap<SourceName, Entry> = new Map();
+
+  constructor(options: BookOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#intervals = { ...DEFAULT_INTERVALS, ...options.intervals };
+  }
+
+  /** What a resolution of this metadata needs; databases not known yet, or all of them on demand, are read. */
+  async consult(metadata: Metadata, reading: 'unknown' | 'all', signal: AbortSignal): Promise<SourceReadings> {
+    const known = this.#entries;
+    const entries = await Promise.all(
+      metadata.sources.map(async (source): Promise<[SourceName, Entry]> => {
+        const wanted = this.#wanted(source);
+        const entry = known.get(source.name);
+        const fits = entry !== undefined && entry.url === wanted.url && covers(entry, wanted);
+        if (fits && reading === 'unknown' && this.#isRecent(entry)) return [source.name, entry];
+        return [source.name, await this.#read(wanted, entry, signal)];
+      }),
+    );
+    return new SourceReadings(new Map(entries));
+  }
+
+  /** Makes readings the known ones. */
+  keep(readings: SourceReadings): void {
+    this.#entries = readings.entries;
+  }
+
+  /** Asks the databases whose turn it is; null when none of them has changed. */
+  async renew(signal: AbortSignal): Promise<SourceReadings | null> {
+    const now = this.#clock.monotonicMs();
+    const before = this.#entries;
+    const entries = await Promise.all(
+      [...before].map(async ([name, entry]): Promise<[SourceName, Entry]> => {
+        return [name, entry.dueAt > now ? entry : await this.#renewed(entry, signal)];
+      }),
+    );
+    const readings = new SourceReadings(new Map(entries));
+    const isSame = entries.every(([name, entry]) => before.get(name)?.found === entry.found);
+    if (isSame && this.#entries === before) this.keep(readings);
+    return isSame ? null : readings;
+  }
+
+  /** A failure is repeated without asking until it is time to try again. */
+  #isRecent(entry: Entry): boolean {
+    return isAvailable(entry.found) || entry.dueAt > this.#clock.monotonicMs();
+  }
+
+  async #renewed(entry: Entry, signal: AbortSignal): Promise<Entry> {
+    if (entry.url === null) return this.#dated(entry, entry.found);
+    const isFullTime = this.#clock.monotonicMs() - entry.readAt >= this.#intervals.fullMs;
+    if (!isFullTime && isAvailable(entry.found)) {
+      try {
+        const fingerprint = await fingerprintOf(entry.url, { timeoutMs: this.#intervals.timeoutMs, signal });
+        if (fingerprint === entry.found.fingerprint) return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
+      } catch {
+        // Down for now: what was known stays valid for cached reads, and the next look comes at the usual time.
+        return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
+      }
+    }
+    return this.#read({ url: entry.url, problem: null, enumTables: entry.enumTables }, entry, signal);
+  }
+
+  async #read(wanted: Wanted, entry: Entry | undefined, signal: AbortSignal): Promise<Entry> {
+    const found = await this.#ask(wanted, signal);
+    const old = entry !== undefined && entry.url === wanted.url ? entry.found : undefined;
+    const base = { url: wanted.url, enumTables: wanted.enumTables, failures: entry?.failures ?? 0 };
+    return this.#dated(base, newer(old, found));
+  }
+
+  async #ask(wanted: Wanted, signal: AbortSignal): Promise<Introspection | Unavailable> {
+    if (wanted.url === null) return { unavailable: wanted.problem ?? 'no connection' };
+    const { timeoutMs } = this.#intervals;
+    try {
+      return await introspect(wanted.url, { enumTables: wanted.enumTables, timeoutMs, signal });
+    } catch (error) {
+      return { unavailable: messageOf(error) };
+    }
+  }
+
+  #dated(entry: Pick<Entry, 'url' | 'enumTables' | 'failures'>, found: Introspection | Unavailable): Entry {
+    const { fingerprintMs, retryMs, longestRetryMs } = this.#intervals;
+    const now = this.#clock.monotonicMs();
+    const failures = isAvailable(found) ? 0 : entry.failures + 1;
+    const pause = failures === 0 ? fingerprintMs : Math.min(longestRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
+    return { ...entry, found, failures, readAt: now, dueAt: now + pause };
+  }
+
+  #wanted(source: SourceMetadata): Wanted {
+    const enumTables = source.tables.filter((table) => table.is_enum === true).map(({ table }) => table);
+    try {
+      const url = connectionUrl(source.configuration.connection_info.database_url, this.#options.env);
+      return { url, problem: null, enumTables };
+    } catch (error) {
+      return { url: null, problem: messageOf(error), enumTables };
+    }
+  }
+}
+
+/** One consistent set of answers. */
+export class SourceReadings {
+  readonly entries: ReadonlyMap<SourceName, Entry>;
+
+  constructor(entries: ReadonlyMap<SourceName, Entry>) {
+    this.entries = entries;
+  }
+
+  introspections(): Introspections {
+    return new Map([...this.entries].map(([name, entry]) => [name, entry.found]));
+  }
+
+  urls(): ReadonlyMap<SourceName, string> {
+    return new Map([...this.entries].flatMap(([name, { url }]) => (url === null ? [] : [[name, url] as const])));
+  }
+
+  /** Whether both would resolve to the same catalog, given the same metadata. */
+  sameAs(other: SourceReadings): boolean {
+    if (this.entries.size !== other.entries.size) return false;
+    return [...this.entries].every(([name, entry]) => {
+      const there = other.entries.get(name);
+      return there !== undefined && there.found === entry.found && there.url === entry.url;
+    });
+  }
+}
+
+function covers(entry: Entry, wanted: Wanted): boolean {
+  const known = new Set(entry.enumTables.map(tableKey));
+  return wanted.enumTables.every((table) => known.has(tableKey(table)));
+}
+
+/** The old reading while the new one says the same, or nothing; so that identity means "unchanged". */
+function newer(old: Introspection | Unavailable | undefined, found: Introspection | Unavailable): Introspection | Unavailable {
+  if (old === undefined) return found;
+  if (!isAvailable(found)) return isAvailable(old) || old.unavailable === found.unavailable ? old : found;
+  if (!isAvailable(old) || old.fingerprint !== found.fingerprint) return found;
+  return enumText(old) === enumText(found) ? old : found;
+}
+
+function enumText(found: Introspection): string {
+  return JSON.stringify([...found.enumValues]);
+}

@@ -1,0 +1,200 @@
+import { type Clock, systemClock } from '../core/clock.ts';
+import { messageOf } from '../core/errors.ts';
+import type { SourceName } from '../core/names.ts';
+import type { Metadata } from '../metadata/model.ts';
+import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
+import type { Catalog, InconsistentObject } from './catalog.ts';
+import { resolve } from './resolve.ts';
+import { type BookOptions, DEFAULT_INTERVALS, SourceBook, type SourceReadings } from './source-book.ts';
+
+/** One generation: what every lane reads, and where the databases are. */
+export interface Snapshot {
+  readonly catalog: Catalog;
+  readonly metadata: Metadata;
+  /** Connection URLs by source; a source whose URL is not known is missing. Secret: never logged. */
+  readonly urls: ReadonlyMap<SourceName, string>;
+}
+
+/** Where the watch writes what happens to it. */
+export interface CatalogLog {
+  info(context: object, message: string): void;
+  warn(context: object, message: string): void;
+}
+
+/** What a watch needs from outside. */
+export interface CatalogWatchOptions extends BookOptions {
+  readonly store: Pick<MetadataStore, 'load' | 'listen'>;
+  readonly log: CatalogLog;
+}
+
+/** Reads metadata and databases for the first time and keeps watching both until closed. */
+export async function openCatalogWatch(options: CatalogWatchOptions): Promise<CatalogWatch> {
+  const stored = await options.store.load();
+  const book = new SourceBook(options);
+  const readings = await book.consult(stored.metadata, 'unknown', new AbortController().signal);
+  book.keep(readings);
+  const watch = new CatalogWatch(options, book, { stored, readings });
+  watch.start();
+  return watch;
+}
+
+interface Basis {
+  readonly stored: StoredMetadata;
+  readonly readings: SourceReadings;
+}
+
+/** Keeps the catalog up to date and hands out frozen snapshots of it. */
+export class CatalogWatch {
+  readonly #options: CatalogWatchOptions;
+  readonly #book: SourceBook;
+  readonly #clock: Clock;
+  readonly #closed = new AbortController();
+  readonly #listeners = new Set<() => void>();
+  #basis: Basis;
+  #snapshot: Snapshot;
+  #queue: Promise<unknown> = Promise.resolve();
+  #loops: readonly Promise<void>[] = [];
+
+  constructor(options: CatalogWatchOptions, book: SourceBook, basis: Basis) {
+    this.#options = options;
+    this.#book = book;
+    this.#clock = options.clock ?? systemClock;
+    this.#basis = basis;
+    this.#snapshot = this.#build(basis, 1);
+  }
+
+  /** Begins to follow the store and the databases. */
+  start(): void {
+    this.#loops = [this.#followStore(), this.#followSources()];
+  }
+
+  current(): Snapshot {
+    return this.#snapshot;
+  }
+
+  /** The current snapshot, then each newer one; a slow reader sees only the latest. */
+  async *changes(signal: AbortSignal): AsyncGenerator<Snapshot> {
+    const ended = AbortSignal.any([signal, this.#closed.signal]);
+    let seen: Snapshot | null = null;
+    while (!ended.aborted) {
+      if (seen !== this.#snapshot) {
+        seen = this.#snapshot;
+        yield seen;
+      } else {
+        await this.#nextChange(ended);
+      }
+    }
+  }
+
+  /**
+   * What the catalog would be with this metadata; publishes nothing. When something new does not hold, the databases
+   * are read again first: the table may have been created a moment ago.
+   */
+  async tryResolve(metadata: Metadata): Promise<Catalog> {
+    const { generation, resourceVersion } = this.#snapshot.catalog;
+    const readings = await this.#readingsFor(metadata);
+    return resolve(metadata, readings.introspections(), { resourceVersion, generation });
+  }
+
+  async #readingsFor(metadata: Metadata): Promise<SourceReadings> {
+    const { generation, resourceVersion, inconsistent } = this.#snapshot.catalog;
+    const known = await this.#book.consult(metadata, 'unknown', this.#closed.signal);
+    const catalog = resolve(metadata, known.introspections(), { resourceVersion, generation });
+    return hasNewProblem(catalog, inconsistent) ? this.#book.consult(metadata, 'all', this.#closed.signal) : known;
+  }
+
+  /** Reads the stored metadata and every database again, and publishes what changed. */
+  async refresh(): Promise<void> {
+    await this.#inTurn(() => {
+      return this.#rebuild((metadata) => this.#book.consult(metadata, 'all', this.#closed.signal));
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await Promise.all(this.#loops);
+    await this.#queue;
+  }
+
+  async #followStore(): Promise<void> {
+    for await (const version of this.#options.store.listen(this.#closed.signal)) {
+      if (version === this.#basis.stored.resourceVersion) continue;
+      await this.#guarded('metadata', () => this.#rebuild((metadata) => this.#readingsFor(metadata)));
+    }
+  }
+
+  async #followSources(): Promise<void> {
+    const { retryMs, fingerprintMs } = { ...DEFAULT_INTERVALS, ...this.#options.intervals };
+    const { signal } = this.#closed;
+    while (!signal.aborted) {
+      await this.#clock.delay(Math.min(retryMs, fingerprintMs), signal);
+      if (signal.aborted) return;
+      await this.#guarded('sources', async () => {
+        const readings = await this.#book.renew(signal);
+        if (readings !== null) this.#publish({ stored: this.#basis.stored, readings });
+      });
+    }
+  }
+
+  async #rebuild(read: (metadata: Metadata) => Promise<SourceReadings>): Promise<void> {
+    const stored = await this.#options.store.load();
+    this.#publish({ stored, readings: await read(stored.metadata) });
+  }
+
+  #publish(basis: Basis): void {
+    if (this.#closed.signal.aborted) return;
+    const { stored, readings } = this.#basis;
+    this.#book.keep(basis.readings);
+    const isSame = stored.resourceVersion === basis.stored.resourceVersion && readings.sameAs(basis.readings);
+    if (isSame) return;
+    this.#basis = basis;
+    this.#snapshot = this.#build(basis, this.#snapshot.catalog.generation + 1);
+    for (const wake of [...this.#listeners]) wake();
+  }
+
+  #build({ stored, readings }: Basis, generation: number): Snapshot {
+    const { metadata, resourceVersion } = stored;
+    const catalog = resolve(metadata, readings.introspections(), { resourceVersion, generation });
+    const context = { resourceVersion, generation, inconsistent: catalog.inconsistent.length };
+    this.#options.log.info(context, 'catalog ready');
+    for (const source of catalog.sources.values()) {
+      if (source.unavailable === null) continue;
+      this.#options.log.warn({ source: source.name, reason: source.unavailable }, 'source unavailable');
+    }
+    return Object.freeze({ catalog, metadata, urls: readings.urls() });
+  }
+
+  #nextChange(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#listeners.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#listeners.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
+      if (signal.aborted) wake();
+    });
+  }
+
+  /** One rebuild at a time, in the order they were asked for. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(work, work);
+    this.#queue = turn.catch(() => undefined);
+    return await turn;
+  }
+
+  async #guarded(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await this.#inTurn(work);
+    } catch (error) {
+      if (this.#closed.signal.aborted) return;
+      this.#options.log.warn({ what, reason: messageOf(error) }, 'catalog not updated');
+    }
+  }
+}
+
+function hasNewProblem(catalog: Catalog, known: readonly InconsistentObject[]): boolean {
+  const before = new Set(known.map((problem) => `${problem.name}\n${problem.reason}`));
+  return catalog.inconsistent.some((problem) => !before.has(`${problem.name}\n${problem.reason}`));
+}
