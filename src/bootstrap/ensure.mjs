@@ -1,6 +1,14 @@
 // Plain JavaScript without dependencies: this runs before anything is installed.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,7 +20,8 @@ const NODE_NEEDED = 20;
 /** Installs the packages when they are missing or another version is locked, then builds when a source is newer. */
 export function ensureReady() {
   const major = Number(process.versions.node.split('.')[0]);
-  if (major < NODE_NEEDED) fail(`nearjoin needs Node ${NODE_NEEDED} or newer; this is ${process.versions.node}`);
+  if (major < NODE_NEEDED)
+    fail(`nearjoin needs Node ${NODE_NEEDED} or newer; this is ${process.versions.node}`);
   if (!isInstalled()) install();
   if (!isBuilt()) build();
 }
@@ -54,7 +63,13 @@ const STAMP = join(ROOT, 'dist', '.built');
 function isBuilt() {
   if (!existsSync(STAMP)) return false;
   const builtAt = statSync(STAMP).mtimeMs;
-  const inputs = ['src', 'connectors', 'tsconfig.json', 'tsconfig.build.json', 'node_modules/.package-lock.json'];
+  const inputs = [
+    'src',
+    'connectors',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'node_modules/.package-lock.json',
+  ];
   return inputs.every((input) => newestIn(join(ROOT, input)) <= builtAt);
 }
 

@@ -25,7 +25,12 @@ export async function startDatabases(directory: string | null, signal: AbortSign
     if (failed !== undefined) throw failed.reason;
     const [first, second] = running;
     if (first === undefined || second === undefined) throw new Error('two servers were started');
-    return { ...(await makeDatabases(first, second)), version: first.version, ended: firstEnded(first, second), stop };
+    return {
+      ...(await makeDatabases(first, second)),
+      version: first.version,
+      ended: firstEnded(first, second),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -44,7 +44,8 @@ async function watchParents(clock: Clock, controller: AbortController): Promise<
   const parent = process.ppid;
   const npm = await npmBehindShell(parent);
   while (!controller.signal.aborted) {
-    if (process.ppid !== parent || (npm !== null && !isAlive(npm))) controller.abort('the starting process ended');
+    if (process.ppid !== parent || (npm !== null && !isAlive(npm)))
+      controller.abort('the starting process ended');
     await clock.delay(LOOK_EVERY_MS, controller.signal);
   }
 }

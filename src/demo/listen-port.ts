@@ -9,12 +9,18 @@ const TRIES = 100;
 export async function listenPort(wanted: number | null): Promise<number> {
   if (wanted !== null) {
     if (wanted === 0 || (await isFree(wanted))) return wanted;
-    throw new NearjoinError('start-failed', `port ${wanted} is taken: choose another with --port, or leave it out`);
+    throw new NearjoinError(
+      'start-failed',
+      `port ${wanted} is taken: choose another with --port, or leave it out`,
+    );
   }
   for (let port = FIRST; port < FIRST + TRIES; port += 1) {
     if (await isFree(port)) return port;
   }
-  throw new NearjoinError('start-failed', `no free port from ${FIRST} to ${FIRST + TRIES - 1}: choose one with --port`);
+  throw new NearjoinError(
+    'start-failed',
+    `no free port from ${FIRST} to ${FIRST + TRIES - 1}: choose one with --port`,
+  );
 }
 
 async function isFree(port: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { type Screen, progressBar } from './screen.ts';
+import { progressBar, type Screen } from './screen.ts';
 
 /** One table of the demo: how it is made and how the rows from `$1` to `$2` are. */
 interface DemoTable {
@@ -82,7 +82,11 @@ interface Filling {
 }
 
 /** One transaction, so that a run that is stopped half way leaves nothing that looks complete. */
-async function fill({ client, table, rows, extra }: Filling, screen: Screen, signal: AbortSignal): Promise<void> {
+async function fill(
+  { client, table, rows, extra }: Filling,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<void> {
   await client.query('begin');
   for (const statement of table.create) await client.query(statement);
   const kept = await client.query<{ rows: number }>(table.count);

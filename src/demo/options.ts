@@ -71,6 +71,8 @@ function argumentsOf(argv: readonly string[]): Arguments {
     });
     return values;
   } catch (error) {
-    throw new NearjoinError('start-failed', error instanceof Error ? error.message : String(error), { cause: error });
+    throw new NearjoinError('start-failed', error instanceof Error ? error.message : String(error), {
+      cause: error,
+    });
   }
 }

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { type Config, readConfig } from '../config.ts';
 import { systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
-import { type Log, createLog } from '../ops/log.ts';
+import { createLog, type Log } from '../ops/log.ts';
 import { startServer } from '../serve.ts';
 import { type DemoDatabases, startDatabases, withClient } from './databases.ts';
 import { type Lifetime, watchLifetime } from './lifetime.ts';
@@ -26,7 +26,12 @@ export async function runDemo(argv: readonly string[]): Promise<number> {
       screen.line(DEMO_USAGE.trimEnd());
       return 0;
     }
-    await runStage({ options, screen, lifetime, log: createLog('warn', pino.destination({ fd: 2, sync: true })) });
+    await runStage({
+      options,
+      screen,
+      lifetime,
+      log: createLog('warn', pino.destination({ fd: 2, sync: true })),
+    });
     return 0;
   } catch (error) {
     if (isAsked(lifetime.signal, error)) return 0;
@@ -47,7 +52,9 @@ interface Stage {
 
 /** An abort that surfaces as an error is the end that was asked for; a server that died is not. */
 function isAsked(signal: AbortSignal, error: unknown): boolean {
-  return signal.aborted && (error === signal.reason || (error instanceof Error && error.name === 'AbortError'));
+  return (
+    signal.aborted && (error === signal.reason || (error instanceof Error && error.name === 'AbortError'))
+  );
 }
 
 async function runStage(stage: Stage): Promise<void> {
@@ -112,7 +119,8 @@ function projectDirectory(): string {
 
 function welcome({ screen, options }: Stage, url: string, cached: boolean): void {
   const query = '{ order(limit: 3, order_by: {id: desc}) { id total status user { name country } } }';
-  const after = options.dataDirectory === null ? 'and removes the databases' : `and keeps ${options.dataDirectory}`;
+  const after =
+    options.dataDirectory === null ? 'and removes the databases' : `and keeps ${options.dataDirectory}`;
   screen.line();
   screen.line(`nearjoin serves on ${url}`);
   if (!cached) screen.line('The cache is not complete yet; until it is, users are fetched live.');
@@ -122,7 +130,9 @@ function welcome({ screen, options }: Stage, url: string, cached: boolean): void
   screen.line(`  curl -si ${url}/v1/graphql -H 'content-type: application/json' \\`);
   screen.line(`    -d '{"query":"${query}"}'`);
   screen.line();
-  screen.line('The header Cache-Status says where the users came from: one local SQL statement (hit), or live from pg2');
+  screen.line(
+    'The header Cache-Status says where the users came from: one local SQL statement (hit), or live from pg2',
+  );
   screen.line("(fwd). Add  -H 'Cache-Control: no-cache'  to see them fetched live: the answer is the same.");
   screen.line(`Ctrl-C stops everything ${after}.`);
   screen.line();

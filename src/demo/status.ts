@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
-import { type Screen, progressBar } from './screen.ts';
+import { progressBar, type Screen } from './screen.ts';
 
 const Replication = z.object({
   feeds: z.array(
@@ -26,7 +26,12 @@ const Replication = z.object({
 type Feed = z.infer<typeof Replication>['feeds'][number];
 
 /** Shows how far the caches are until the signal aborts; read from the server as any client would. */
-export async function showStatus(url: string, screen: Screen, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function showStatus(
+  url: string,
+  screen: Screen,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   let shown = '';
   let quietUntilMs = 0;
   while (!signal.aborted) {
@@ -63,7 +68,9 @@ export async function untilCached(
 
 async function readFeeds(url: string, signal: AbortSignal): Promise<readonly Feed[]> {
   try {
-    const answer = await fetch(`${url}/v1/replication`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2000)]) });
+    const answer = await fetch(`${url}/v1/replication`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(2000)]),
+    });
     const read = Replication.safeParse(await answer.json());
     return read.success ? read.data.feeds : [];
   } catch {

@@ -1,6 +1,16 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, copyFile, link, mkdir, readdir, readFile, readlink, realpath, symlink } from 'node:fs/promises';
+import {
+  access,
+  copyFile,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  symlink,
+} from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
@@ -136,7 +146,8 @@ async function probe(directory: string): Promise<Binaries> {
   await access(join(directory, 'initdb'), constants.X_OK);
   const { stdout } = await run(join(directory, 'postgres'), ['--version'], { timeout: 10_000 });
   const major = /(\d+)(?:\.\d+|beta|rc|devel)/.exec(stdout)?.[1];
-  if (major === undefined) throw new NearjoinError('start-failed', `no Postgres version in "${stdout.trim()}"`);
+  if (major === undefined)
+    throw new NearjoinError('start-failed', `no Postgres version in "${stdout.trim()}"`);
   return { directory, version: Number(major) };
 }
 

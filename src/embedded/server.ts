@@ -105,20 +105,27 @@ interface Started {
 }
 
 async function launch(launch: Launch): Promise<Started> {
+  const { port, signal } = launch.options;
   const lockedUntil = systemClock.monotonicMs() + LOCK_FREE_WITHIN_MS;
-  for (let tried = 1; ; ) {
-    const outcome = await tryLaunch(launch, launch.options.port ?? (await freePort()));
+  for (let tried = 1; ; tried += 1) {
+    const outcome = await tryLaunch(launch, port ?? (await freePort()));
     if (outcome.kind === 'ready') return outcome.started;
-    const portTaken = /could not bind|could not create any TCP\/IP sockets/.test(outcome.log);
-    const locked = /lock file "postmaster.pid" already exists|pre-existing shared memory/.test(outcome.log);
     // A free port can be lost to another process; a lock is held a moment longer by a server that is stopping.
-    if (portTaken && launch.options.port === undefined && tried++ < PORT_TRIES) continue;
-    if (locked && systemClock.monotonicMs() < lockedUntil) {
-      await systemClock.delay(100, launch.options.signal);
-      if (launch.options.signal?.aborted !== true) continue;
-    }
-    throw new NearjoinError('start-failed', failure(outcome.log, launch));
+    const again =
+      (isPortTaken(outcome.log) && port === undefined && tried < PORT_TRIES) ||
+      (isLocked(outcome.log) && systemClock.monotonicMs() < lockedUntil);
+    if (!again) throw new NearjoinError('start-failed', failure(outcome.log, launch));
+    await systemClock.delay(100, signal);
+    signal?.throwIfAborted();
   }
+}
+
+function isPortTaken(log: string): boolean {
+  return /could not bind|could not create any TCP\/IP sockets/.test(log);
+}
+
+function isLocked(log: string): boolean {
+  return /lock file "postmaster.pid" already exists|pre-existing shared memory/.test(log);
 }
 
 function failure(log: string, launch: Launch): string {

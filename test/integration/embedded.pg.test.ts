@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type PostgresOptions, type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
-import { createDatabase, hasTestServer, testServer } from '../support/postgres.ts';
 import { poll } from '../support/poll.ts';
-import { type Playground, makePlayground } from '../support/processes.ts';
+import { createDatabase, hasTestServer, testServer } from '../support/postgres.ts';
+import { makePlayground, type Playground } from '../support/processes.ts';
 
 const BUILT = fileURLToPath(new URL('../../dist/src/embedded/server.js', import.meta.url));
 
@@ -77,16 +77,22 @@ test('stop leaves no process and no folder', async () => {
   expect(playground.leftovers()).toEqual([]);
 });
 
-test.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('an owner ended by %s leaves no process and no folder', async (how) => {
-  const { owner } = await startOwner({ fsync: false });
-  owner.kill(how);
-  await once(owner, 'exit');
-  await poll('the guard to clean up', () => playground.leftovers().length === 0);
-});
+test.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
+  'an owner ended by %s leaves no process and no folder',
+  async (how) => {
+    const { owner } = await startOwner({ fsync: false });
+    owner.kill(how);
+    await once(owner, 'exit');
+    await poll('the guard to clean up', () => playground.leftovers().length === 0);
+  },
+);
 
 test('an owner killed during initdb leaves no process and no folder', async () => {
   const program = `(await import(${JSON.stringify(BUILT)})).startPostgres()`;
-  const owner = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'ignore', env: process.env });
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: 'ignore',
+    env: process.env,
+  });
   await poll('initdb to run', () => playground.leftovers().some((line) => line.includes('initdb')));
   owner.kill('SIGKILL');
   await once(owner, 'exit');
@@ -156,7 +162,9 @@ test('the servers of the tests are the packaged ones unless the environment name
 
 test('a database of a test is dropped with its slots and sessions', async () => {
   const database = await createDatabase('target', ['create table t(id int primary key)']);
-  await database.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [`slot_${database.name}`]);
+  await database.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [
+    `slot_${database.name}`,
+  ]);
   await database.drop();
   const left = await valueOf(
     testServer('target').url('postgres'),
@@ -166,9 +174,14 @@ test('a database of a test is dropped with its slots and sessions', async () => 
   expect(left).toBe(0);
 });
 
-test.skipIf(!hasTestServer('target15'))('Postgres 15, where installed, is there as a third server', async () => {
-  const database = await createDatabase('target15');
-  const version = await database.query("select current_setting('server_version_num')::int / 10000 as major");
-  await database.drop();
-  expect(version.rows).toEqual([{ major: 15 }]);
-});
+test.skipIf(!hasTestServer('target15'))(
+  'Postgres 15, where installed, is there as a third server',
+  async () => {
+    const database = await createDatabase('target15');
+    const version = await database.query(
+      "select current_setting('server_version_num')::int / 10000 as major",
+    );
+    await database.drop();
+    expect(version.rows).toEqual([{ major: 15 }]);
+  },
+);

@@ -1,5 +1,9 @@
 /** Asks again until the answer is true; an error that names what was waited for when the time is up. */
-export async function poll(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
+export async function poll(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  withinMs = 15_000,
+): Promise<void> {
   const until = performance.now() + withinMs;
   while (!(await isSo())) {
     if (performance.now() > until) throw new Error(`waited ${withinMs} ms in vain for ${what}`);

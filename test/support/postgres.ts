@@ -43,7 +43,10 @@ export function testServer(which: Which): TestServer {
 }
 
 /** Makes a fresh database and runs the statements in it. */
-export async function createDatabase(which: Which, statements: readonly string[] = []): Promise<TestDatabase> {
+export async function createDatabase(
+  which: Which,
+  statements: readonly string[] = [],
+): Promise<TestDatabase> {
   const server = testServer(which);
   const name = `test_${randomBytes(6).toString('hex')}`;
   await once(server.url('postgres'), async (client) => {

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
-import { startPostgres } from '../../src/embedded/server.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
+import { startPostgres } from '../../src/embedded/server.ts';
 
 /** What a test process must know to reach a server that the set-up started. */
 export interface ServerAddress {
@@ -28,13 +28,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   ]);
   if (await exists(POSTGRES_15)) wanted.set('target15', POSTGRES_15);
   const started = await startAll(wanted);
-  project.provide('postgres', Object.fromEntries([...started].map(([which, server]) => [which, addressOf(server)])));
+  project.provide(
+    'postgres',
+    Object.fromEntries([...started].map(([which, server]) => [which, addressOf(server)])),
+  );
   return async () => {
     await Promise.all([...started.values()].map((server) => server.stop()));
   };
 }
 
-async function startAll(wanted: ReadonlyMap<string, string | undefined>): Promise<Map<string, PostgresServer>> {
+async function startAll(
+  wanted: ReadonlyMap<string, string | undefined>,
+): Promise<Map<string, PostgresServer>> {
   const starting = [...wanted].map(async ([which, binDirectory]) => {
     const options = binDirectory === undefined ? {} : { binDirectory };
     return [which, await startPostgres({ fsync: false, ...options })] as const;

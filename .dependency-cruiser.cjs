@@ -1,0 +1,109 @@
+// docs/ARCHITECTURE.md, "Modules and imports", as data: a module may import itself and what its row names.
+const may = {
+  'src/core': [],
+  connectors: ['src/core'],
+  'src/metadata': ['src/core'],
+  'src/catalog': ['src/core', 'src/metadata'],
+  'src/cache': ['src/core', 'src/catalog'],
+  'src/plan': ['src/core', 'src/catalog'],
+  'src/sql': ['src/core', 'src/plan', 'src/cache', 'src/catalog'],
+  'src/read': ['src/core', 'src/catalog', 'src/cache', 'src/plan', 'src/sql'],
+  'src/replicate': ['src/core', 'src/catalog', 'src/cache', 'connectors'],
+  'src/graphql': ['src/core', 'src/catalog', 'src/plan'],
+  'src/ops': ['src/core', 'src/cache'],
+  'src/http': [
+    'src/core',
+    'src/metadata',
+    'src/catalog',
+    'src/cache',
+    'src/plan',
+    'src/sql',
+    'src/read',
+    'src/graphql',
+    'src/ops',
+    'src/config',
+  ],
+  'src/config': ['src/core', 'src/http'],
+  'src/embedded': ['src/core'],
+  'src/demo': ['src/core', 'src/embedded', 'src/ops', 'src/config', 'src/serve.ts'],
+  // The command line talks to a running server over HTTP, and reads and writes metadata directories.
+  'src/cli': ['src/core', 'src/metadata', 'src/config'],
+  'src/bootstrap': [],
+};
+
+// A row's own name also covers its entry file: `src/config` is src/config.ts and src/config/.
+const inside = (name) => (name.endsWith('.ts') ? `^${name}$` : `^${name}(/|\\.ts$)`);
+
+const rows = Object.entries(may).map(([name, others]) => ({
+  name: `${name} imports`,
+  severity: 'error',
+  from: { path: inside(name) },
+  to: { path: '^(src|connectors)/', pathNot: [name, ...others].map(inside) },
+}));
+
+// Packages that may appear in these places only.
+const places = {
+  pg: [
+    'connectors',
+    'src/catalog',
+    'src/cache',
+    'src/read',
+    'src/replicate',
+    'src/metadata/(store|migrate|version-watch)',
+    'src/demo',
+  ],
+  'pg-copy-streams': ['connectors', 'src/cache', 'src/replicate'],
+  'pg-logical-replication': ['connectors'],
+  kafkajs: ['connectors'],
+  fastify: ['src/http', 'src/graphql'],
+  mercurius: ['src/http', 'src/graphql'],
+  yaml: ['src/metadata'],
+};
+
+const packages = Object.entries(places).map(([name, where]) => ({
+  name: `${name} only in ${where.join(', ')}`,
+  severity: 'error',
+  from: { path: '^(src|connectors)/', pathNot: where.map((each) => `^${each}(/|\\.ts$)`) },
+  to: { path: `node_modules/${name}/` },
+}));
+
+module.exports = {
+  forbidden: [
+    { name: 'no ring', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'pure: no input, no output, no packages',
+      severity: 'error',
+      from: { path: '^src/(core|sql)/' },
+      to: { dependencyTypes: ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'core'] },
+    },
+    {
+      name: 'only what package.json declares for running',
+      severity: 'error',
+      from: { path: '^(src|connectors)/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'] },
+    },
+    {
+      name: 'everything resolves',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'no test code in the product',
+      severity: 'error',
+      from: { path: '^(src|connectors)/' },
+      to: { path: '^test/' },
+    },
+    ...rows,
+    ...packages,
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};
