@@ -16,8 +16,17 @@ import { Screen } from './screen.ts';
 import { showStatus, untilCached } from './status.ts';
 import { keepWriting } from './writer.ts';
 
+/** What still holds a handle after everything was stopped may not keep the process. */
+const LAST_RESORT_MS = 2000;
+
 /** Runs the demo until Ctrl-C, SIGTERM or the end of its parent; the answer is the exit code. */
 export async function runDemo(argv: readonly string[]): Promise<number> {
+  const code = await demo(argv);
+  setTimeout(() => process.exit(code), LAST_RESORT_MS).unref();
+  return code;
+}
+
+async function demo(argv: readonly string[]): Promise<number> {
   const screen = new Screen(process.stdout);
   const lifetime = await watchLifetime(systemClock);
   try {
