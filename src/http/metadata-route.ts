@@ -1,25 +1,54 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type MetadataAnswer, runMetadata } from '../metadata/run.ts';
-import type { CatalogPort } from '../metadata/run/port.ts';
-import type { MetadataStore } from '../metadata/store.ts';
+import { messageOf } from '../core/errors.ts';
+import { MetadataError, refusalAnswer } from '../metadata/metadata-error.ts';
+import { type MetadataAnswer, type MetadataContext, runMetadata } from '../metadata/run.ts';
+import { NumberText } from '../plan/input.ts';
+import { parseJsonExactly } from './lossless-json.ts';
+
+/** Who asks, as far as the metadata API cares. */
+export interface MetadataSession {
+  readonly role: string;
+  readonly isAdmin: boolean;
+}
 
 /** What the metadata routes need; the server knows who asks. */
-export interface MetadataRouteContext {
-  readonly store: MetadataStore;
-  readonly catalogWatch: CatalogPort;
-  readonly sessionOf: (request: FastifyRequest) => { readonly role: string; readonly isAdmin: boolean };
+export interface MetadataRouteContext extends Omit<MetadataContext, 'session'> {
+  readonly sessionOf: (request: FastifyRequest) => MetadataSession | Promise<MetadataSession>;
 }
 
 /** Adds `POST /v1/metadata`: Hasura's metadata API. */
 export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRouteContext): void {
   app.post('/v1/metadata', async (request, reply) => {
-    const { store, catalogWatch, sessionOf } = context;
-    const session = sessionOf(request);
-    return send(reply, await runMetadata(request.body, { store, catalogWatch, session }));
+    const session = await context.sessionOf(request);
+    return send(reply, await answerMetadata(request.body, { ...context, session }));
   });
+}
+
+/** Answers a request whose body has not been parsed yet. */
+export async function answerMetadata(body: unknown, context: MetadataContext): Promise<MetadataAnswer> {
+  let command: unknown;
+  try {
+    command = parseBody(body);
+  } catch (error) {
+    return refusalAnswer(new MetadataError('invalid-json', messageOf(error), { path: '$' }));
+  }
+  return runMetadata(command, context);
 }
 
 /** Sends an answer of the metadata API as it is. */
 export function send(reply: FastifyReply, answer: MetadataAnswer): FastifyReply {
   return reply.status(answer.status).type('application/json; charset=utf-8').send(JSON.stringify(answer.body));
+}
+
+/** JSON as text or already parsed; a number too long for a double stays exact as a string, which rules accept too. */
+export function parseBody(body: unknown): unknown {
+  if (typeof body !== 'string') return body;
+  return withNumberStrings(parseJsonExactly(body));
+}
+
+function withNumberStrings(value: unknown): unknown {
+  if (value instanceof NumberText) return value.text;
+  if (Array.isArray(value)) return value.map(withNumberStrings);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withNumberStrings(member)]));
 }

@@ -1,29 +1,30 @@
 import type { FastifyInstance } from 'fastify';
-import { type MetadataAnswer, runMetadata } from '../metadata/run.ts';
-import { type MetadataRouteContext, send } from './metadata-route.ts';
+import { messageOf } from '../core/errors.ts';
+import { MetadataError, refusalAnswer } from '../metadata/metadata-error.ts';
+import { type MetadataAnswer, type MetadataContext, runMetadata } from '../metadata/run.ts';
+import { type MetadataRouteContext, parseBody, send } from './metadata-route.ts';
 
 /** Adds `POST /v1/query`: only `export_metadata`, which the stock command line asks for here. */
 export function registerQueryRoutes(app: FastifyInstance, context: MetadataRouteContext): void {
   app.post('/v1/query', async (request, reply) => {
-    const { store, catalogWatch, sessionOf } = context;
-    const session = sessionOf(request);
-    const body: unknown = request.body;
-    if (!session.isAdmin || isExport(body)) {
-      return send(reply, await runMetadata(body, { store, catalogWatch, session }));
-    }
-    return send(reply, NOT_SUPPORTED);
+    const session = await context.sessionOf(request);
+    return send(reply, await answerQuery(request.body, { ...context, session }));
   });
 }
 
-const NOT_SUPPORTED: MetadataAnswer = {
-  status: 400,
-  body: {
-    path: '$.type',
-    error: 'only "export_metadata" is supported here; use /v1/metadata or /v1/graphql',
-    code: 'not-supported',
-  },
-};
+async function answerQuery(body: unknown, context: MetadataContext): Promise<MetadataAnswer> {
+  let command: unknown;
+  try {
+    command = parseBody(body);
+  } catch (error) {
+    return refusalAnswer(new MetadataError('invalid-json', messageOf(error), { path: '$' }));
+  }
+  // Who is not an administrator learns nothing about what would be supported.
+  if (!context.session.isAdmin || typeOf(command) === 'export_metadata') return runMetadata(command, context);
+  const message = 'only "export_metadata" is supported here; use /v1/metadata or /v1/graphql';
+  return refusalAnswer(new MetadataError('not-supported', message, { path: '$.type' }));
+}
 
-function isExport(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'type' in body && body.type === 'export_metadata';
+function typeOf(command: unknown): unknown {
+  return typeof command === 'object' && command !== null && 'type' in command ? command.type : undefined;
 }

@@ -29,12 +29,17 @@ export function errorBody(error: NearjoinError): Record<string, unknown> {
   return error.internal === undefined ? body : { ...body, internal: error.internal };
 }
 
+/** The whole answer to a refused request. */
+export function refusalAnswer(error: NearjoinError): { readonly status: number; readonly body: unknown } {
+  return { status: error instanceof MetadataError ? error.status : statusOf(error.code), body: errorBody(error) };
+}
+
 /** The same error, seen from a request whose part `prefix` (as `$.args[1]`) was the command. */
 export function relocate(error: unknown, prefix: string): unknown {
   if (!(error instanceof NearjoinError)) return error;
   return new MetadataError(error.code, error.message, {
     path: prefix + error.path.slice(1),
     internal: error.internal,
-    status: error instanceof MetadataError ? error.status : statusOf(error.code),
+    status: refusalAnswer(error).status,
   });
 }

@@ -1,5 +1,6 @@
 import { printTable, type SourceName, sameTable, type TableRef } from '../core/names.ts';
 import type { Metadata, TableMetadata } from './model.ts';
+import { unsupportedSections } from './unsupported.ts';
 
 /** A member list of a table whose entries can be inconsistent on their own. */
 export type TableObjectKind = 'object_relation' | 'array_relation' | 'remote_relationship' | 'select_permission';
@@ -9,7 +10,9 @@ export type ObjectRef =
   | { readonly kind: 'source'; readonly source: SourceName }
   | { readonly kind: 'table'; readonly source: SourceName; readonly table: TableRef }
   | { readonly kind: TableObjectKind; readonly source: SourceName; readonly table: TableRef; readonly name: string }
-  | { readonly kind: 'inherited_role'; readonly name: string };
+  | { readonly kind: 'inherited_role'; readonly name: string }
+  /** A top-level part of the document that this server only keeps. */
+  | { readonly kind: 'section'; readonly name: string };
 
 /** Hasura's name of an object in lists of inconsistent metadata: `object_relation r in table t in source x`. */
 export function objectName(object: ObjectRef): string {
@@ -20,6 +23,8 @@ export function objectName(object: ObjectRef): string {
       return `table ${printTable(object.table)} in source ${object.source}`;
     case 'inherited_role':
       return `inherited role ${object.name}`;
+    case 'section':
+      return object.name;
     default:
       return `${object.kind} ${object.name} in table ${printTable(object.table)} in source ${object.source}`;
   }
@@ -34,6 +39,8 @@ export function objectReport(object: ObjectRef): string {
       return `table ${printTable(object.table)} in source "${object.source}"`;
     case 'inherited_role':
       return `inherited role ${object.name}`;
+    case 'section':
+      return object.name;
     default:
       return `${reportOf(object.kind, `${printTable(object.table)}.${object.name}`)} in source "${object.source}"`;
   }
@@ -54,7 +61,11 @@ export function objectsOf(metadata: Metadata): readonly ObjectRef[] {
     ]),
   ]);
   const roles = metadata.inherited_roles ?? [];
-  return [...inSources, ...roles.map((role): ObjectRef => ({ kind: 'inherited_role', name: role.role_name }))];
+  return [
+    ...inSources,
+    ...roles.map((role): ObjectRef => ({ kind: 'inherited_role', name: role.role_name })),
+    ...unsupportedSections(metadata).map((name): ObjectRef => ({ kind: 'section', name })),
+  ];
 }
 
 function tableObjects(source: SourceName, table: TableMetadata): readonly ObjectRef[] {
@@ -74,6 +85,10 @@ export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
     const { inherited_roles: before, ...rest } = metadata;
     const roles = (before ?? []).filter((role) => role.role_name !== object.name);
     return roles.length > 0 ? { ...metadata, inherited_roles: roles } : (rest as Metadata);
+  }
+  if (object.kind === 'section') {
+    const { [object.name]: _gone, ...rest } = metadata;
+    return rest as Metadata;
   }
   if (object.kind === 'source') {
     return { ...metadata, sources: metadata.sources.filter((source) => source.name !== object.source) };

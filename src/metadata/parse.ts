@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { refuseDuplicates } from './duplicates.ts';
 import { MetadataError } from './metadata-error.ts';
 import { type Metadata, metadataSchema } from './model.ts';
 import { tidyMetadata } from './tidy.ts';
@@ -7,7 +8,9 @@ type Issue = z.core.$ZodIssue;
 
 /** Reads a metadata document of version 3 into its canonical form, the order of keys kept. */
 export function parseMetadata(value: unknown, path = '$.args'): Metadata {
-  return tidyMetadata(parseWith(metadataSchema, value, path));
+  const metadata = tidyMetadata(parseWith(metadataSchema, value, path));
+  refuseDuplicates(metadata, path);
+  return metadata;
 }
 
 /** Checks a value against a schema; the order of keys stays as it came, errors name the place as Hasura does. */
@@ -69,5 +72,7 @@ function inOrderOf<T>(raw: unknown, parsed: T): T {
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }

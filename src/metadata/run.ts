@@ -1,6 +1,6 @@
 import { NearjoinError } from '../core/errors.ts';
 import { parseCommand } from './command.ts';
-import { errorBody, MetadataError, statusOf } from './metadata-error.ts';
+import { MetadataError, refusalAnswer } from './metadata-error.ts';
 import type { Metadata } from './model.ts';
 import { execute } from './run/execute.ts';
 import type { CatalogPort, ResolvedView } from './run/port.ts';
@@ -33,8 +33,7 @@ export async function runMetadata(body: unknown, context: MetadataContext): Prom
     return { status: 200, body: await answer(body, context) };
   } catch (error) {
     if (!(error instanceof NearjoinError)) throw error;
-    const status = error instanceof MetadataError ? error.status : statusOf(error.code);
-    return { status, body: errorBody(error) };
+    return refusalAnswer(error);
   }
 }
 

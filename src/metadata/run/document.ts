@@ -63,9 +63,11 @@ export async function dropInconsistent(state: State, tools: Tools): Promise<Step
 }
 
 /** Hasura's answer about the consistency of the whole. */
-export function consistency(view: ResolvedView): {
-  readonly is_consistent: boolean;
-  readonly inconsistent_objects: ResolvedView['inconsistent'];
-} {
+export function consistency(view: ResolvedView): Record<string, unknown> {
   return { is_consistent: view.inconsistent.length === 0, inconsistent_objects: view.inconsistent };
+}
+
+/** The same with what works, but not as well as it could: relationships that can never be cached. */
+export function consistencyWithWarnings(view: ResolvedView): Record<string, unknown> {
+  return view.warnings.length === 0 ? consistency(view) : { ...consistency(view), warnings: view.warnings };
 }

@@ -6,7 +6,7 @@ import type { Metadata } from '../model.ts';
 import { isReducible, type Reducible, reduce } from '../reduce.ts';
 import { createdBy } from './created.ts';
 import { goneTable, remove } from './dependents.ts';
-import { consistency, dropInconsistent, reloadMetadata, replaceMetadata } from './document.ts';
+import { consistencyWithWarnings, dropInconsistent, reloadMetadata, replaceMetadata } from './document.ts';
 import { admit, changed, newlyBroken, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
 import { trackTables, untrackTables } from './table-lists.ts';
 
@@ -49,7 +49,7 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
     case 'drop_inconsistent_metadata':
       return dropInconsistent(state, tools);
     case 'get_inconsistent_metadata':
-      return { state, answer: consistency(state.view) };
+      return { state, answer: consistencyWithWarnings(state.view) };
     case 'export_metadata':
       return { state, answer: exported(state, command.version) };
     case 'get_catalog_state':

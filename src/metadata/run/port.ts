@@ -13,6 +13,8 @@ export interface InconsistentObject {
 export interface ResolvedView {
   readonly resourceVersion: number;
   readonly inconsistent: readonly InconsistentObject[];
+  /** What works, but not as well as it could. */
+  readonly warnings: readonly unknown[];
   readonly sources: ReadonlyMap<SourceName, { readonly tables: ReadonlyMap<string, ResolvedTable> }>;
 }
 

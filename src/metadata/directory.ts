@@ -1,0 +1,154 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { parse } from 'yaml';
+import { NearjoinError } from '../core/errors.ts';
+import { OBJECT_FILES } from './directory-files.ts';
+import type { Metadata } from './model.ts';
+import { parseMetadata } from './parse.ts';
+
+/** Includes inside includes; real directories have two levels. */
+const DEEPEST_INCLUDE = 16;
+/** A few files that include each other twice would multiply without end. */
+const MOST_FILES = 50_000;
+const INCLUDE = /^!include\s+(\S.*)$/;
+
+/** Reads a metadata directory of version 3; refuses with the file's name what is not one. */
+export async function readDirectory(dir: string): Promise<Metadata> {
+  const reader = await openReader(dir);
+  const version = await reader.read('version.yaml');
+  if (!isRecord(version) || version['version'] !== 3) throw problem('version.yaml', 'expected "version: 3"');
+  const sources = await reader.readIfThere('databases/databases.yaml');
+  const document: Record<string, unknown> = { version: 3, sources: sources ?? [] };
+  for (const { file, key } of OBJECT_FILES) {
+    const content = await reader.readIfThere(file);
+    if (content === undefined || content === null) continue;
+    Object.assign(document, key === null ? content : { [key]: content });
+  }
+  try {
+    return parseMetadata(withoutEmpty(document), '$');
+  } catch (error) {
+    if (!(error instanceof NearjoinError)) throw error;
+    throw problem(dir, `${error.path}: ${error.message}`);
+  }
+}
+
+/** Files of parts nobody uses are there all the same; in the document they are left out. */
+function withoutEmpty(document: Record<string, unknown>): Record<string, unknown> {
+  const kept = Object.entries(document).filter(([key, value]) => {
+    if (key === 'sources') return true;
+    return value !== null && !(typeof value === 'object' && Object.values(value).every(isEmptyList));
+  });
+  return Object.fromEntries(kept);
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+interface Reader {
+  read(file: string): Promise<unknown>;
+  readIfThere(file: string): Promise<unknown>;
+}
+
+async function openReader(dir: string): Promise<Reader> {
+  let root: string;
+  try {
+    root = await realpath(dir);
+  } catch {
+    throw new NearjoinError('invalid-configuration', `metadata directory "${dir}" does not exist`);
+  }
+  const including = new Including(root);
+  const read = (file: string): Promise<unknown> => including.read(join(root, file), []);
+  return {
+    read,
+    readIfThere: async (file) => ((await isThere(join(root, file))) ? read(file) : undefined),
+  };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await realpath(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+class Including {
+  readonly #root: string;
+  #files = 0;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async read(path: string, above: readonly string[]): Promise<unknown> {
+    const name = relative(this.#root, path);
+    const real = await this.#inside(path, name);
+    this.#files += 1;
+    if (above.includes(real)) throw problem(name, 'includes itself');
+    if (above.length > DEEPEST_INCLUDE || this.#files > MOST_FILES) throw problem(name, 'too many includes');
+    const content = parseYaml(await readFile(real, 'utf8'), name);
+    return this.#resolve(content, path, [...above, real]);
+  }
+
+  /** Neither `..` nor a link may lead out of the directory. */
+  async #inside(path: string, name: string): Promise<string> {
+    let real: string;
+    try {
+      real = await realpath(path);
+    } catch {
+      throw problem(name, 'no such file');
+    }
+    const fromRoot = relative(this.#root, real);
+    if (fromRoot === '..' || fromRoot.startsWith(`..${sep}`) || isAbsolute(fromRoot)) {
+      throw problem(name, 'lies outside of the metadata directory');
+    }
+    return real;
+  }
+
+  async #resolve(value: unknown, path: string, above: readonly string[]): Promise<unknown> {
+    if (typeof value === 'string') {
+      const file = INCLUDE.exec(value)?.[1];
+      return file === undefined ? value : this.read(resolve(dirname(path), file.trim()), above);
+    }
+    if (Array.isArray(value)) {
+      const items: unknown[] = [];
+      for (const item of value) items.push(await this.#resolve(item, path, above));
+      return items;
+    }
+    if (!isRecord(value)) return value;
+    const entries: [string, unknown][] = [];
+    for (const [key, member] of Object.entries(value)) entries.push([key, await this.#resolve(member, path, above)]);
+    return Object.fromEntries(entries);
+  }
+}
+
+function parseYaml(text: string, name: string): unknown {
+  try {
+    const includeTag = { tag: '!include', resolve: (file: string) => `!include ${file}` };
+    const value: unknown = parse(text, { intAsBigInt: true, maxAliasCount: 100, customTags: [includeTag] });
+    return withNumbers(value);
+  } catch (error) {
+    const first = (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+    throw problem(name, first.replace(/:$/, ''));
+  }
+}
+
+/** Whole numbers beyond a double's precision stay exact as text, which Postgres reads the same. */
+function withNumbers(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+  }
+  if (Array.isArray(value)) return value.map(withNumbers);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withNumbers(member)]));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function problem(file: string, text: string): NearjoinError {
+  return new NearjoinError('invalid-configuration', `metadata: ${file}: ${text}`);
+}

@@ -1,0 +1,113 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { readDirectory } from '../../../src/metadata/directory.ts';
+import { directoryFiles } from '../../../src/metadata/directory-files.ts';
+import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { writeDirectory } from '../../../src/metadata/write-directory.ts';
+import { after, RELATE, SEED } from './support.ts';
+
+const made: string[] = [];
+
+afterEach(async () => {
+  for (const dir of made.splice(0)) await rm(dir, { recursive: true, force: true });
+});
+
+async function folder(files: Record<string, string>): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'nearjoin-metadata-'));
+  made.push(dir);
+  for (const [file, text] of Object.entries(files)) {
+    await mkdir(dirname(join(dir, file)), { recursive: true });
+    await writeFile(join(dir, file), text);
+  }
+  return dir;
+}
+
+const DATABASE = 'configuration: {connection_info: {database_url: {from_env: PG}}}';
+
+test('what is written is read back the same', async () => {
+  const metadata = parseMetadata({
+    ...after([...SEED, RELATE]),
+    inherited_roles: [{ role_name: 'a', role_set: ['b', 'c'] }],
+    graphql_schema_introspection: { disabled_for_roles: ['b'] },
+    actions: [{ name: 'act', definition: { kind: 'synchronous' } }],
+    rest_endpoints: [{ name: 'r' }],
+  });
+  const dir = await folder({});
+  await writeDirectory(dir, metadata);
+  expect(await readDirectory(dir)).toEqual(metadata);
+});
+
+test('the layout is the stock one', () => {
+  const files = directoryFiles(after([...SEED, RELATE]));
+  expect([...files.keys()].filter((file) => file.includes('/'))).toEqual([
+    'databases/pg1/tables/public_order.yaml',
+    'databases/pg1/tables/tables.yaml',
+    'databases/pg2/tables/public_user.yaml',
+    'databases/pg2/tables/tables.yaml',
+    'databases/databases.yaml',
+  ]);
+  expect(files.get('databases/pg1/tables/tables.yaml')).toBe('- "!include public_order.yaml"\n');
+  expect(files.get('databases/databases.yaml')).toContain('\n  tables: "!include pg1/tables/tables.yaml"\n');
+  expect(files.get('version.yaml')).toBe('version: 3\n');
+  expect(files.get('inherited_roles.yaml')).toBe('[]\n');
+});
+
+test('tables whose file names would be the same get different ones, and none leaves its folder', async () => {
+  const names = [
+    { schema: 'a_b', name: 'c' },
+    { schema: 'a', name: 'b_c' },
+    { schema: 'A', name: 'B_c' },
+    { schema: '..', name: '/../../x' },
+    { schema: 'public', name: 'ü'.repeat(300) },
+  ];
+  const configuration = { connection_info: { database_url: 'u' } };
+  const metadata = parseMetadata({ version: 3, sources: [{ name: '../up', configuration, tables: names.map((table) => ({ table })) }] });
+  const dir = await folder({});
+  await writeDirectory(join(dir, 'in', 'side'), metadata);
+  expect((await readDirectory(join(dir, 'in', 'side'))).sources[0]?.tables).toEqual(names.map((table) => ({ table })));
+});
+
+test('includes are found by string and by tag, beside the file that names them', async () => {
+  const dir = await folder({
+    'version.yaml': 'version: 3',
+    'databases/databases.yaml': `- name: d\n  kind: postgres\n  ${DATABASE}\n  tables: "!include d/tables/tables.yaml"`,
+    'databases/d/tables/tables.yaml': '- "!include a.yaml"\n- !include deep/b.yaml',
+    'databases/d/tables/a.yaml': 'table: {schema: public, name: a}\nselect_permissions: []',
+    'databases/d/tables/deep/b.yaml': 'table: b\nselect_permissions: "!include perms.yaml"',
+    'databases/d/tables/deep/perms.yaml': '[{role: r, permission: {columns: "*", filter: {id: {_eq: 9007199254740993}}}}]',
+  });
+  expect((await readDirectory(dir)).sources[0]?.tables).toEqual([
+    { table: { schema: 'public', name: 'a' } },
+    {
+      table: { schema: 'public', name: 'b' },
+      select_permissions: [{ role: 'r', permission: { columns: '*', filter: { id: { _eq: '9007199254740993' } } } }],
+    },
+  ]);
+});
+
+test.each([
+  ['a path that leads out', '"!include ../../outside.yaml"', 'lies outside of the metadata directory'],
+  ['a link that leads out', '"!include link.yaml"', 'lies outside of the metadata directory'],
+  ['an absolute path', '"!include /etc/hostname"', 'lies outside of the metadata directory'],
+  ['a file that is not there', '"!include gone.yaml"', 'no such file'],
+  ['a file that includes itself', '"!include databases.yaml"', 'includes itself'],
+  ['aliases that multiply', `{a: &a [x, x], b: &b [${'*a, '.repeat(60)}], c: [${'*b, '.repeat(60)}]}`, 'Excessive alias count'],
+  ['broken YAML', '{', 'databases.yaml'],
+  ['a thing that is no source', '[{name: 1}]', '$.sources[0].name'],
+])('%s is refused, the file named', async (_title, databases, text) => {
+  const dir = await folder({
+    'inner/version.yaml': 'version: 3',
+    'inner/databases/databases.yaml': databases,
+    'outside.yaml': '[]',
+  });
+  await symlink(join(dir, 'outside.yaml'), join(dir, 'inner/databases/link.yaml'));
+  await expect(readDirectory(join(dir, 'inner'))).rejects.toThrow(text);
+});
+
+test('a directory that is not there or of another version is refused', async () => {
+  await expect(readDirectory('/nowhere/at/all')).rejects.toThrow('metadata directory "/nowhere/at/all" does not exist');
+  await expect(readDirectory(await folder({}))).rejects.toThrow('version.yaml: no such file');
+  await expect(readDirectory(await folder({ 'version.yaml': 'version: 2' }))).rejects.toThrow('expected "version: 3"');
+});

@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest';
+import { connectionUrl } from '../../../src/metadata/connection-url.ts';
+import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { unsupportedObjects } from '../../../src/metadata/unsupported.ts';
+import { refused } from './support.ts';
+
+const configuration = { connection_info: { database_url: 'u' } };
+
+test('unknown parts of the document survive, in the order they came', () => {
+  const text = JSON.stringify({
+    zeta: { b: 1, a: [2] },
+    version: 3,
+    rest_endpoints: [{ url: 'x', name: 'y' }],
+    sources: [{ kind: 'postgres', odd: true, name: 'a', configuration, tables: [{ event_triggers: [{ name: 'e' }], table: { name: 't', schema: 's' } }] }],
+    actions: [],
+  });
+  expect(JSON.stringify(parseMetadata(JSON.parse(text)))).toBe(text);
+});
+
+test('what only repeats a default is left out', () => {
+  const table = {
+    table: 't',
+    is_enum: false,
+    configuration: { custom_name: null, custom_root_fields: {}, column_config: {} },
+    object_relationships: [],
+    select_permissions: [{ role: 'r', comment: null, permission: { columns: [], filter: {}, limit: null, allow_aggregations: false } }],
+  };
+  expect(parseMetadata({ version: 3, sources: [{ name: 'a', configuration, tables: [table] }] }).sources[0]?.tables).toEqual([
+    { table: { schema: 'public', name: 't' }, select_permissions: [{ role: 'r', permission: { columns: [], filter: {} } }] },
+  ]);
+});
+
+test.each([
+  ['an older version', { version: 2, tables: [] }, '$.args.version'],
+  ['a table without name', { version: 3, sources: [{ name: 'a', configuration, tables: [{ table: { schema: 's' } }] }] }, '$.args.sources[0].tables[0].table'],
+  ['a key with a space, quoted', { version: 3, sources: [{ name: 'a', configuration, tables: [{ table: 't', configuration: { column_config: { 'a b': { custom_name: 1 } } } }] }] }, "$.args.sources[0].tables[0].configuration.column_config['a b'].custom_name"],
+  ['no document at all', null, '$.args'],
+])('%s is refused where it is wrong', (_title, document, path) => {
+  expect(refused(() => parseMetadata(document))).toMatchObject({ code: 'parse-failed', path });
+});
+
+test.each([
+  ['source', { version: 3, sources: [{ name: 'a', configuration }, { name: 'a', configuration }] }],
+  ['table', { version: 3, sources: [{ name: 'a', configuration, tables: [{ table: 't' }, { table: { schema: 'public', name: 't' } }] }] }],
+])('a %s that appears twice is refused', (what, document) => {
+  expect(refused(() => parseMetadata(document)).error).toContain(`multiple declarations exist for the following ${what}: `);
+});
+
+test('parts that would have an effect elsewhere are reported when they are used', () => {
+  const metadata = parseMetadata({ version: 3, sources: [], actions: [{ name: 'a' }], cron_triggers: [], allowlist: [{}] });
+  expect(unsupportedObjects(metadata).map((object) => object.name)).toEqual(['actions', 'allowlist']);
+});
+
+test('a database is reached by its URL, by the environment, or by parts that are quoted', () => {
+  expect(connectionUrl('postgres://x', {})).toBe('postgres://x');
+  expect(connectionUrl({ from_env: 'A' }, { A: 'postgres://a' })).toBe('postgres://a');
+  const parts = { host: 'h', port: 5432, database: 'd/e', username: 'u@v', password: 'p:w/@' };
+  expect(connectionUrl({ connection_parameters: parts }, {})).toBe('postgresql://u%40v:p%3Aw%2F%40@h:5432/d%2Fe');
+  expect(refused(() => connectionUrl({ from_env: 'A' }, { B: 'secret' })).error).toBe(`environment variable 'A' not set`);
+});
