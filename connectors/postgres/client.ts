@@ -9,6 +9,7 @@ export const KEEP_ALIVE_MS = 5_000;
 /** Ordinary connections to a target, for short statements only. */
 export class AdminPool {
   readonly #pool: Pool;
+  readonly #clients = new Set<object>();
 
   constructor(target: Target) {
     this.#pool = new Pool({
@@ -23,6 +24,8 @@ export class AdminPool {
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     });
     // An idle connection that breaks is replaced by the next use, which reports what is still wrong then.
+    this.#pool.on('connect', (client) => this.#clients.add(client));
+    this.#pool.on('remove', (client) => this.#clients.delete(client));
     this.#pool.on('error', (error) => target.log.info({ err: error }, 'idle connection to the target lost'));
   }
 
@@ -60,8 +63,11 @@ export class AdminPool {
     }
   }
 
+  /** Cuts every connection, also one whose statement is never answered. */
   async close(): Promise<void> {
-    if (!this.#pool.ended) await this.#pool.end();
+    if (this.#pool.ending) return;
+    for (const client of this.#clients) if (client instanceof Client) client.connection.stream.destroy();
+    await this.#pool.end();
   }
 }
 
@@ -113,5 +119,20 @@ export class OwnClient {
   destroy(): void {
     this.#signal.removeEventListener('abort', this.#cut);
     this.client.connection.stream.destroy();
+  }
+}
+
+/** The work's outcome, or a ConnectorError as soon as the signal aborts; work that goes on must see to itself. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(new ConnectorError('retry', 'stopped before it was done'));
+  });
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }

@@ -9,7 +9,7 @@ import {
   type Snapshot,
   type TargetIdentity,
 } from '../connector.ts';
-import { AdminPool } from './client.ts';
+import { AdminPool, orAborted } from './client.ts';
 import { identify } from './identify.ts';
 import { checkTables, dropPublication, ensurePublication, publishTables } from './publication.ts';
 import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
@@ -61,9 +61,11 @@ class PostgresConnector implements Connector {
     return publishTables(this.#target, this.#admin, tables);
   }
 
-  async createSlot(signal?: AbortSignal): Promise<Lsn> {
-    await ensurePublication(this.#target, this.#admin);
-    return await createSlot(this.#target, this.#admin, this.#until(signal));
+  createSlot(signal?: AbortSignal): Promise<Lsn> {
+    return this.#while(signal, async (until) => {
+      await ensurePublication(this.#target, this.#admin);
+      return await createSlot(this.#target, this.#admin, until);
+    });
   }
 
   slotHealth(): Promise<SlotHealth> {
@@ -88,11 +90,11 @@ class PostgresConnector implements Connector {
   }
 
   open(after: Lsn, signal: AbortSignal): Promise<ChangeStream> {
-    return openStream(this.#target, this.#admin, after, this.#until(signal));
+    return this.#while(signal, (until) => openStream(this.#target, this.#admin, after, until));
   }
 
   snapshot(signal: AbortSignal): Promise<Snapshot> {
-    return openSnapshot(this.#target, this.#admin, this.#until(signal));
+    return this.#while(signal, (until) => openSnapshot(this.#target, this.#admin, until));
   }
 
   async close(): Promise<void> {
@@ -100,8 +102,11 @@ class PostgresConnector implements Connector {
     await this.#admin.close();
   }
 
-  #until(signal: AbortSignal | undefined): AbortSignal {
-    if (this.#closing.signal.aborted) throw new ConnectorError('retry', 'the connector is closed');
-    return signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+  /** Work that ends with the caller's signal, and with this connector. */
+  async #while<T>(signal: AbortSignal | undefined, work: (until: AbortSignal) => Promise<T>): Promise<T> {
+    const closing = this.#closing.signal;
+    const until = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    if (until.aborted) throw new ConnectorError('retry', 'stopped before it began');
+    return await orAborted(work(until), until);
   }
 }

@@ -26,7 +26,7 @@ export interface Timings {
 /** Timings for production. */
 export const DEFAULT_TIMINGS: Timings = {
   connectMs: 5_000,
-  statementMs: 15_000,
+  statementMs: 10_000,
   lockMs: 3_000,
   walSenderTimeoutMs: 10_000,
   tickMs: 1_000,

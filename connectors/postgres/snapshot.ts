@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { escapeIdentifier } from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import type { Snapshot } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
+import { copyRows } from './copy-rows.ts';
 import { toConnectorError } from './failure.ts';
 import { quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
-import { cutOnFailure } from './slot.ts';
+import { backendPid, cutOnFailure } from './slot.ts';
 
 /**
  * Exports a snapshot through a temporary slot. Only that makes the position exact: a commit can be in the log and
@@ -20,7 +20,7 @@ export async function openSnapshot(target: Target, admin: AdminPool, signal: Abo
   const exporter = await OwnClient.open(target, signal, true);
   try {
     const exported = await cutOnFailure(target, admin, exporter, () => exportSnapshot(exporter, target.name));
-    return new ExportedSnapshot(target, exporter, exported, signal);
+    return new ExportedSnapshot({ target, admin, exporter, exported }, signal);
   } catch (error) {
     exporter.destroy();
     throw toConnectorError(error, 'snapshot');
@@ -45,16 +45,18 @@ async function exportSnapshot(exporter: OwnClient, name: string): Promise<Export
 class ExportedSnapshot implements Snapshot {
   readonly at: Lsn;
   readonly #target: Target;
+  readonly #admin: AdminPool;
   readonly #exporter: OwnClient;
   readonly #name: string;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
 
-  constructor(target: Target, exporter: OwnClient, exported: Exported, signal: AbortSignal) {
-    this.at = exported.at;
-    this.#target = target;
-    this.#exporter = exporter;
-    this.#name = exported.name;
+  constructor(from: { target: Target; admin: AdminPool; exporter: OwnClient; exported: Exported }, signal: AbortSignal) {
+    this.at = from.exported.at;
+    this.#target = from.target;
+    this.#admin = from.admin;
+    this.#exporter = from.exporter;
+    this.#name = from.exported.name;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
   }
 
@@ -63,11 +65,12 @@ class ExportedSnapshot implements Snapshot {
     try {
       await own.client.query('begin transaction isolation level repeatable read read only');
       await own.client.query(`set transaction snapshot '${this.#name}'`);
+      const query = `copy (select ${columns.map(escapeIdentifier).join(', ')} from ${quoted(table)}) to stdout`;
+      return copyRows({ own, pid: await backendPid(own), query, admin: this.#admin, timings: this.#target.timings });
     } catch (error) {
       own.destroy();
       throw toConnectorError(error, 'snapshot');
     }
-    return rowsOf(own, `copy (select ${columns.map(escapeIdentifier).join(', ')} from ${quoted(table)}) to stdout`);
   }
 
   close(): Promise<void> {
@@ -75,14 +78,4 @@ class ExportedSnapshot implements Snapshot {
     this.#exporter.destroy();
     return Promise.resolve();
   }
-}
-
-/** The output of a COPY; the connection ends with it, however it ends. */
-function rowsOf(own: OwnClient, statement: string): Readable {
-  const rows = new PassThrough();
-  const copying = own.client.query(copyTo(statement));
-  copying.on('error', (error) => rows.destroy(toConnectorError(error, 'snapshot')));
-  rows.on('close', () => own.destroy());
-  copying.pipe(rows);
-  return rows;
 }

@@ -1,0 +1,61 @@
+import { PassThrough, type Readable } from 'node:stream';
+import { to as copyTo } from 'pg-copy-streams';
+import { ConnectorError } from '../connector.ts';
+import type { AdminPool, OwnClient } from './client.ts';
+import { toConnectorError } from './failure.ts';
+import type { Timings } from './settings.ts';
+
+/** One COPY on a connection that ends with it. */
+export interface CopyJob {
+  readonly own: OwnClient;
+  /** The server process of the connection. */
+  readonly pid: number;
+  readonly query: string;
+  readonly admin: AdminPool;
+  readonly timings: Timings;
+}
+
+/** The output of the COPY; errors are ConnectorErrors. However it ends, the connection is gone afterwards. */
+export function copyRows(job: CopyJob): Readable {
+  const rows = new PassThrough();
+  const copying = job.own.client.query(copyTo(job.query));
+  copying.on('error', (error) => rows.destroy(toConnectorError(error, 'snapshot')));
+  const watch = watchSilence(job, copying, rows);
+  rows.on('close', () => {
+    clearInterval(watch);
+    job.own.destroy();
+  });
+  copying.pipe(rows);
+  return rows;
+}
+
+/** A copy may be silent because the server is busy; when it is not, or cannot be asked, the connection is dead. */
+function watchSilence(job: CopyJob, copying: Readable, rows: PassThrough): NodeJS.Timeout {
+  const { tickMs, silenceMs } = job.timings;
+  let silentMs = 0;
+  let isAsking = false;
+  copying.on('data', () => {
+    silentMs = 0;
+  });
+  const ask = async (): Promise<void> => {
+    isAsking = true;
+    const isAlive = await isWorking(job).catch(() => false);
+    isAsking = false;
+    if (isAlive) silentMs = 0;
+    else if (silentMs >= silenceMs) rows.destroy(new ConnectorError('retry', 'the copy of a table went silent'));
+  };
+  return setInterval(() => {
+    // A reader that does not take what is there is slow, which is no fault of the connection.
+    silentMs = rows.writableNeedDrain ? 0 : silentMs + tickMs;
+    if (silentMs >= silenceMs && !isAsking) void ask();
+  }, tickMs);
+}
+
+/** Whether the copy's server process does something else than waiting for us to take its rows. */
+async function isWorking(job: CopyJob): Promise<boolean> {
+  const rows = await job.admin.rows(
+    `select from pg_stat_activity where pid = $1 and state = 'active' and wait_event is distinct from 'ClientWrite'`,
+    [job.pid],
+  );
+  return rows.length > 0;
+}

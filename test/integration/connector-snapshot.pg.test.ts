@@ -1,0 +1,171 @@
+import { text } from 'node:stream/consumers';
+import { describe, expect, test } from 'vitest';
+import { ConnectorError } from '../../connectors/connector.ts';
+import type { Lsn } from '../../src/core/lsn.ts';
+import { itemsUntilNow, startFeed, table } from '../support/connector.ts';
+import { poll } from '../support/poll.ts';
+import { hasTestServer, testServer, type Which } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
+
+const SERVERS: readonly Which[] = ['target', 'target15'];
+const COPIES = 6;
+const WRITERS = 4;
+
+describe.each(SERVERS)('a snapshot of %s', (which) => {
+  const on = test.skipIf(!hasTestServer(which));
+
+  on('holds a row exactly when its commit ends at or before the position, while others write', async () => {
+    await using feed = await startFeed(
+      which,
+      ['create table a (id bigserial primary key)', 'create table b (id bigint primary key)'],
+      [table('a'), table('b')],
+    );
+    let isWriting = true;
+    const writers = Array.from({ length: WRITERS - 1 }, async () => {
+      while (isWriting) {
+        await feed.database.query('with n as (insert into a default values returning id) insert into b select id from n');
+      }
+    });
+    const copies: { at: Lsn; a: Set<string>; b: Set<string> }[] = [];
+    for (let index = 0; index < COPIES; index += 1) {
+      const snapshot = await feed.connector.snapshot(new AbortController().signal);
+      const [a, b] = await Promise.all([
+        snapshot.copy(table('a'), ['id']).then(text),
+        snapshot.copy(table('b'), ['id']).then(text),
+      ]);
+      await snapshot.close();
+      copies.push({ at: snapshot.at, a: idsOf(a), b: idsOf(b) });
+    }
+    isWriting = false;
+    await Promise.all(writers);
+
+    const stop = new AbortController();
+    const stream = await feed.connector.open(feed.start, stop.signal);
+    const items = await itemsUntilNow(feed, stream);
+    stop.abort();
+    const commitOf = new Map<string, Lsn>();
+    let pending: string[] = [];
+    for (const item of items) {
+      if (item.kind === 'insert') pending.push(String(item.after[0]));
+      if (item.kind !== 'commit') continue;
+      for (const id of pending) commitOf.set(id, item.end);
+      pending = [];
+    }
+    for (const copy of copies) {
+      const expected = [...commitOf].filter(([, end]) => end <= copy.at).map(([id]) => id);
+      expect([...copy.a].sort()).toEqual([...expected].sort());
+      expect([...copy.b].sort()).toEqual([...expected].sort());
+    }
+    expect(commitOf.size).toBeGreaterThan(copies.at(-1)?.a.size ?? 0);
+    expect(copies.at(-1)?.a.size).toBeGreaterThan(0);
+  });
+
+  on('leaves no temporary slot and no session behind', async () => {
+    await using feed = await startFeed(which, ['create table t (id int primary key)'], [table('t')]);
+    const snapshot = await feed.connector.snapshot(new AbortController().signal);
+    const rows = await snapshot.copy(table('t'), ['id']);
+    rows.destroy();
+    const finished = await snapshot.copy(table('t'), ['id']);
+    expect(await text(finished)).toBe('');
+    await snapshot.close();
+    await poll('only our slot to be left', async () => {
+      const slots = await feed.database.query('select from pg_replication_slots where database = current_database()');
+      const copies = await feed.database.query(
+        `select from pg_stat_activity where datname = current_database() and query ~ '^copy'`,
+      );
+      return slots.rowCount === 1 && copies.rowCount === 0;
+    });
+  });
+
+  on('copies a partitioned table whole', async () => {
+    await using feed = await startFeed(
+      which,
+      [
+        'create table m (k int primary key, v text) partition by range (k)',
+        'create table m1 partition of m for values from (0) to (10)',
+        'create table m2 partition of m for values from (10) to (20)',
+        `insert into m values (1, 'a'), (11, null)`,
+      ],
+      [table('m')],
+    );
+    const snapshot = await feed.connector.snapshot(new AbortController().signal);
+    expect(await text(await snapshot.copy(table('m'), ['v', 'k']))).toBe('a\t1\n\\N\t11\n');
+    await snapshot.close();
+  });
+
+  on('waits for running transactions, and an abort ends the wait on the server too', async () => {
+    await using feed = await startFeed(which, ['create table t (id int primary key)'], [table('t')]);
+    const waiting = (): Promise<{ rowCount: number | null }> =>
+      feed.database.query(
+        `select from pg_stat_activity where datname = current_database() and backend_type = 'walsender'`,
+      );
+    // Four statements at once would share sessions: this one keeps its own open transaction.
+    const blocker = feed.database.query(`do $$ begin insert into t values (1); perform pg_sleep(3); end $$`);
+    await poll('the other transaction to run', async () => {
+      const found = await feed.database.query(
+        `select from pg_stat_activity where datname = current_database() and backend_xid is not null`,
+      );
+      return found.rowCount === 1;
+    });
+    const stop = new AbortController();
+    const opening = feed.connector.snapshot(stop.signal).catch((error: unknown) => error);
+    await poll('the snapshot to wait', async () => (await waiting()).rowCount === 1);
+    const began = performance.now();
+    stop.abort();
+    expect(await opening).toBeInstanceOf(ConnectorError);
+    await poll('the walsender to end', async () => (await waiting()).rowCount === 0);
+    expect(performance.now() - began).toBeLessThan(2_000);
+    await feed.database.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and query like 'do %' and pid <> pg_backend_pid()`,
+    );
+    await blocker.catch(() => undefined);
+  });
+});
+
+describe('a copy that cannot be finished', () => {
+  const set = ['create table t (id int primary key, v text)', `insert into t select n, repeat('x', 500) from generate_series(1, 100000) n`];
+
+  test('fails with a classed error when its session is ended', async () => {
+    await using feed = await startFeed('target', set, [table('t')]);
+    const snapshot = await feed.connector.snapshot(new AbortController().signal);
+    const rows = await snapshot.copy(table('t'), ['id', 'v']);
+    await new Promise((resolve) => rows.once('readable', resolve));
+    await feed.database.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and query ~ '^copy' and pid <> pg_backend_pid()`,
+    );
+    const error = await text(rows).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ConnectorError);
+    await snapshot.close();
+  });
+
+  test('fails by itself when its connection goes silent', async () => {
+    await using feed = await startFeed('target', set, [table('t')]);
+    await using proxy = await startProxy(testServer('target'));
+    const timings = { tickMs: 100, silenceMs: 500, statementMs: 1_000, connectMs: 1_000 };
+    const connector = feed.again({ url: proxy.through(feed.database.url), timings });
+    const snapshot = await connector.snapshot(new AbortController().signal);
+    const rows = await snapshot.copy(table('t'), ['id', 'v']);
+    await new Promise((resolve) => rows.once('readable', resolve));
+    proxy.setMode('black-hole');
+    const error = await text(rows).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ConnectorError);
+    await snapshot.close();
+  });
+
+  test('a missing column names itself', async () => {
+    await using feed = await startFeed('target', set, [table('t')]);
+    const snapshot = await feed.connector.snapshot(new AbortController().signal);
+    const error = await snapshot
+      .copy(table('t'), ['id', 'gone'])
+      .then(text)
+      .catch((reason: unknown) => reason);
+    expect(String(error)).toContain('column "gone" does not exist');
+    await snapshot.close();
+  });
+});
+
+function idsOf(copied: string): Set<string> {
+  return new Set(copied.split('\n').slice(0, -1));
+}

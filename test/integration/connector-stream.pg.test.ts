@@ -1,0 +1,320 @@
+import { describe, expect, test } from 'vitest';
+import { ConnectorError } from '../../connectors/connector.ts';
+import type { StreamItem } from '../../src/core/change.ts';
+import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
+import {
+  changesUntilNow,
+  insertPosition,
+  itemsUntilNow,
+  printItem,
+  startFeed,
+  table,
+  type TestFeed,
+} from '../support/connector.ts';
+import { poll } from '../support/poll.ts';
+import { hasTestServer, testServer, type Which } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
+
+const ONE_TABLE = ['create table t (id int primary key, v text)'];
+const SERVERS: readonly Which[] = ['target', 'target15'];
+
+/** Reads until the test says stop; rejects as the stream does. */
+async function readAll(items: AsyncIterable<readonly StreamItem[]>, seen: StreamItem[] = []): Promise<void> {
+  for await (const list of items) seen.push(...list);
+}
+
+async function confirmed(feed: TestFeed): Promise<Lsn> {
+  const health = await feed.connector.slotHealth();
+  return health.kind === 'usable' ? health.confirmed : (0n as Lsn);
+}
+
+async function failureOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return 'no failure';
+  } catch (error) {
+    return error instanceof ConnectorError ? error.failure : `not classed: ${String(error)}`;
+  }
+}
+
+describe.each(SERVERS)('the stream of %s', (which) => {
+  const on = test.skipIf(!hasTestServer(which));
+
+  on('acknowledging one of two adjacent commits exactly keeps the other', async () => {
+    await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+    let adjacent = 0;
+    for (let round = 0; round < 5; round += 1) {
+      // Committed by several sessions at once, so that some commit records touch.
+      await Promise.all(
+        Array.from({ length: 12 }, (_, n) => feed.database.query(`insert into t values (${round * 12 + n}, 'x')`)),
+      );
+    }
+    const stop = new AbortController();
+    const stream = await feed.connector.open(feed.start, stop.signal);
+    const items = await itemsUntilNow(feed, stream);
+    stop.abort();
+    const ends = items.filter((item) => item.kind === 'commit').map((item) => item.end);
+    expect(ends.length).toBe(60);
+    for (let index = 0; index < ends.length - 1; index += 15) {
+      const again = new AbortController();
+      const restarted = await feed.connector.open(ends[index] as Lsn, again.signal);
+      restarted.acknowledge(ends[index] as Lsn);
+      const left = (await itemsUntilNow(feed, restarted)).filter((item) => item.kind === 'commit');
+      again.abort();
+      adjacent += 1;
+      expect(left.map((item) => item.end)).toEqual(ends.slice(index + 1));
+    }
+    expect(adjacent).toBeGreaterThan(3);
+  });
+
+  on('a restart goes on after the acknowledged commit and repeats what was not acknowledged', async () => {
+    await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+    await feed.database.query(`insert into t values (1, 'a')`);
+    await feed.database.query(`insert into t values (2, 'b')`);
+    const stop = new AbortController();
+    const stream = await feed.connector.open(feed.start, stop.signal);
+    const items = await itemsUntilNow(feed, stream);
+    const [first] = items.filter((item) => item.kind === 'commit');
+    if (first?.kind !== 'commit') throw new Error('no commit');
+    stream.acknowledge(first.end);
+    stop.abort();
+    await poll('the slot to stand at the first commit', async () => (await confirmed(feed)) === first.end);
+    await feed.database.query(`insert into t values (3, 'c')`);
+    expect(await changesUntilNow(feed, first.end)).toEqual([
+      'begin',
+      `insert t ('2', 'b')`,
+      'commit',
+      'begin',
+      `insert t ('3', 'c')`,
+      'commit',
+    ]);
+  });
+
+  on('progress passes writes that concern nobody, and an idle slot can be moved on', async () => {
+    await using feed = await startFeed(which, [...ONE_TABLE, 'create table o (id int)'], [table('t')]);
+    const stop = new AbortController();
+    const stream = await feed.connector.open(feed.start, stop.signal);
+    await feed.database.query('insert into o select generate_series(1, 1000)');
+    const until = await insertPosition(feed.database);
+    const items = await itemsUntilNow(feed, stream);
+    const last = items.at(-1);
+    if (last?.kind !== 'progress') throw new Error('no progress');
+    expect(last.position >= until).toBe(true);
+    stream.acknowledge(last.position);
+    await poll('the slot to have moved', async () => (await confirmed(feed)) >= until);
+    stop.abort();
+  });
+
+  on('progress does not pass a transaction that is half delivered', async () => {
+    await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+    await feed.database.query(`insert into t values (0, 'first')`);
+    await feed.database.query(`insert into t select n, repeat('x', 200) from generate_series(1, 30000) n`);
+    const stop = new AbortController();
+    const stream = await feed.connector.open(feed.start, stop.signal);
+    const reader = stream.items[Symbol.asyncIterator]();
+    let open = false;
+    let last = feed.start;
+    let commits = 0;
+    while (commits < 2) {
+      stream.requestProgress();
+      const next = await reader.next();
+      if (next.done === true) break;
+      for (const item of next.value) {
+        if (item.kind === 'begin') open = true;
+        if (item.kind === 'commit') [open, last, commits] = [false, item.end, commits + 1];
+        if (item.kind === 'progress' && open) expect(item.position).toBe(last);
+        if (item.kind === 'progress') last = item.position;
+      }
+    }
+    expect(commits).toBe(2);
+    stop.abort();
+  });
+
+  on('a killed walsender is a passing failure, and the next stream goes on', async () => {
+    await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+    const stream = await feed.connector.open(feed.start, new AbortController().signal);
+    const reading = failureOf(readAll(stream.items));
+    await feed.database.query('select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1', [
+      feed.connector.slot,
+    ]);
+    expect(await reading).toBe('retry');
+    await feed.database.query(`insert into t values (1, 'a')`);
+    expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
+  });
+
+  on('a second stream ends the walsender that holds the slot', async () => {
+    await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+    const first = await feed.connector.open(feed.start, new AbortController().signal);
+    const reading = failureOf(readAll(first.items));
+    await feed.database.query(`insert into t values (1, 'a')`);
+    expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
+    expect(await reading).toBe('retry');
+  });
+
+  on('a dropped slot, a dropped publication and a slot moved past us are all lost history', async () => {
+    await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+    const signal = new AbortController().signal;
+    await feed.database.query(`insert into t values (1, 'a')`);
+    await feed.database.query('select pg_replication_slot_advance($1, pg_current_wal_lsn())', [feed.connector.slot]);
+    expect(await failureOf(feed.connector.open(feed.start, signal))).toBe('slot-lost');
+    await feed.database.query(`drop publication ${feed.connector.slot}`);
+    expect(await failureOf(feed.connector.open(await confirmed(feed), signal))).toBe('slot-lost');
+    expect(await failureOf(feed.connector.publish([table('t')]))).toBe('slot-lost');
+    await feed.database.query('select pg_drop_replication_slot($1)', [feed.connector.slot]);
+    expect(await failureOf(feed.connector.open(feed.start, signal))).toBe('slot-lost');
+    expect(await feed.connector.slotHealth()).toEqual({ kind: 'missing' });
+    const start = await feed.connector.createSlot();
+    await feed.connector.publish([table('t')]);
+    await feed.database.query(`insert into t values (2, 'b')`);
+    expect(await changesUntilNow(feed, start)).toEqual(['begin', `insert t ('2', 'b')`, 'commit']);
+  });
+
+  on('an abort ends the loop without an error and frees the slot', async () => {
+    await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+    const stop = new AbortController();
+    const stream = await feed.connector.open(feed.start, stop.signal);
+    const reading = readAll(stream.items);
+    stop.abort();
+    await reading;
+    await poll('the slot to be free', async () => {
+      const health = await feed.connector.slotHealth();
+      return health.kind === 'usable' && health.activePid === null;
+    });
+  });
+});
+
+describe('the stream when the network fails', () => {
+  const timings = { tickMs: 100, silenceMs: 800, walSenderTimeoutMs: 800, connectMs: 1_000, statementMs: 1_000 };
+
+  test('a connection that went silent fails by itself, and the next takes the slot over', async () => {
+    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+    await using proxy = await startProxy(testServer('target'));
+    const connector = feed.again({ url: proxy.through(feed.database.url), timings: { ...timings, walSenderTimeoutMs: 60_000 } });
+    const stream = await connector.open(feed.start, new AbortController().signal);
+    const seen: StreamItem[] = [];
+    const reading = failureOf(readAll(stream.items, seen));
+    await poll('signs of life', () => seen.length > 0);
+    const began = performance.now();
+    proxy.setMode('black-hole');
+    expect(await reading).toBe('retry');
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(await failureOf(connector.open(feed.start, new AbortController().signal))).toBe('retry');
+    await feed.database.query(`insert into t values (1, 'a')`);
+    expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
+  });
+
+  test('a silent connection can be aborted at once', async () => {
+    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+    await using proxy = await startProxy(testServer('target'));
+    const connector = feed.again({ url: proxy.through(feed.database.url) });
+    const stop = new AbortController();
+    const stream = await connector.open(feed.start, stop.signal);
+    proxy.setMode('black-hole');
+    const began = performance.now();
+    const reading = readAll(stream.items);
+    stop.abort();
+    await reading;
+    await connector.close();
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+
+  test('a reset and a refused connection are passing failures', async () => {
+    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+    await using proxy = await startProxy(testServer('target'));
+    const connector = feed.again({ url: proxy.through(feed.database.url) });
+    const stream = await connector.open(feed.start, new AbortController().signal);
+    const reading = failureOf(readAll(stream.items));
+    proxy.reset();
+    expect(await reading).toBe('retry');
+    proxy.setMode('refuse');
+    expect(await failureOf(connector.open(feed.start, new AbortController().signal))).toBe('retry');
+    expect(await failureOf(connector.position())).toBe('retry');
+  });
+
+  test('an open that hangs ends with the abort', async () => {
+    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+    await using proxy = await startProxy(testServer('target'));
+    const connector = feed.again({ url: proxy.through(feed.database.url) });
+    await connector.position();
+    const stop = new AbortController();
+    proxy.setMode('black-hole');
+    const opening = failureOf(connector.snapshot(stop.signal));
+    const began = performance.now();
+    stop.abort();
+    expect(await opening).toBe('retry');
+    const later = new AbortController();
+    const openingStream = failureOf(connector.open(feed.start, later.signal));
+    later.abort();
+    expect(await openingStream).toBe('retry');
+    await connector.close();
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+
+  test('a target is not kept waiting by a slow reader: memory stays bounded and the walsender is not cut off', async () => {
+    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+    await using proxy = await startProxy(testServer('target'));
+    const rows = 200_000;
+    await feed.database.query(`insert into t select n, repeat('x', 300) from generate_series(1, ${rows}) n`);
+    const connector = feed.again({ url: proxy.through(feed.database.url), timings });
+    const stop = new AbortController();
+    const stream = await connector.open(feed.start, stop.signal);
+    const reader = stream.items[Symbol.asyncIterator]();
+    await reader.next();
+    await poll('the stream to be full', () => proxy.bytesFromServer > 1 << 20);
+    const pid = await activePid(feed);
+    // Longer than the walsender's patience, so only status messages sent while paused keep it alive.
+    const until = performance.now() + 1_300;
+    await poll('the walsender to lose patience, in vain', () => performance.now() > until);
+    expect(proxy.bytesFromServer).toBeLessThan(20 << 20);
+    expect(await activePid(feed)).toBe(pid);
+    let inserts = 0;
+    let peak = 0;
+    const before = process.memoryUsage.rss();
+    for (;;) {
+      const next = await reader.next();
+      if (next.done === true) throw new Error('the stream ended');
+      inserts += next.value.filter((item) => item.kind === 'insert').length;
+      peak = Math.max(peak, process.memoryUsage.rss());
+      if (next.value.some((item) => item.kind === 'commit')) break;
+    }
+    expect(inserts).toBeGreaterThan(rows - 1_000);
+    expect(peak - before).toBeLessThan(150 << 20);
+    stop.abort();
+  });
+
+  test('a keepalive that wants an answer gets one while the reader is busy, and acknowledges nothing', async () => {
+    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+    await feed.database.query(`insert into t values (1, 'a')`);
+    const connector = feed.again({ timings: { ...timings, tickMs: 60_000, silenceMs: 600_000 } });
+    const stop = new AbortController();
+    const stream = await connector.open(feed.start, stop.signal);
+    // Nobody reads. The walsender asks for an answer at half its timeout and cuts us off at the whole.
+    const pid = await activePid(feed);
+    const until = performance.now() + 1_300;
+    await poll('the walsender to lose patience, in vain', () => performance.now() > until);
+    expect(await activePid(feed)).toBe(pid);
+    expect(await confirmed(feed)).toBe(feed.start);
+    const items = await itemsUntilNow(feed, stream);
+    expect(items.filter((item) => item.kind !== 'progress').map(printItem)).toEqual([
+      'begin',
+      `insert t ('1', 'a')`,
+      'commit',
+    ]);
+    stop.abort();
+  });
+});
+
+async function activePid(feed: TestFeed): Promise<number | null> {
+  const health = await feed.connector.slotHealth();
+  return health.kind === 'usable' ? health.activePid : null;
+}
+
+test('positions are those of the server', async () => {
+  await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+  const before = await insertPosition(feed.database);
+  await feed.connector.forceFlush();
+  const after = await feed.connector.position();
+  expect(after > before).toBe(true);
+  const flushed = await feed.database.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
+  expect(parseLsn(flushed.rows[0]?.lsn ?? '') > before).toBe(true);
+});

@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** What a proxy does with connections. `black-hole` keeps them open and forwards nothing, either way. */
+export type ProxyMode = 'forward' | 'black-hole' | 'refuse';
+
+/** A TCP proxy in front of a server, for faults of the network. */
+export interface Proxy extends AsyncDisposable {
+  readonly port: number;
+  /** The url with host and port of the proxy. */
+  through(url: string): string;
+  /** From now on, for open and for new connections (`refuse` resets new ones and leaves open ones alone). */
+  setMode(mode: ProxyMode): void;
+  /** Delays what comes from the server. */
+  setDelay(ms: number): void;
+  /** Resets every open connection. */
+  reset(): void;
+  /** Bytes forwarded from the server so far. */
+  readonly bytesFromServer: number;
+  readonly openConnections: number;
+  close(): Promise<void>;
+}
+
+/** Starts a proxy on a free port in front of the address. */
+export async function startProxy(to: { readonly host: string; readonly port: number }): Promise<Proxy> {
+  const proxy = new TcpProxy(to);
+  await proxy.listen();
+  return proxy;
+}
+
+class TcpProxy implements Proxy {
+  readonly #to: { readonly host: string; readonly port: number };
+  readonly #server: Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  #mode: ProxyMode = 'forward';
+  #delayMs = 0;
+  #bytes = 0;
+
+  constructor(to: { readonly host: string; readonly port: number }) {
+    this.#to = to;
+    this.#server = createServer((client) => this.#accept(client));
+  }
+
+  async listen(): Promise<void> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy does not listen');
+    return address.port;
+  }
+
+  get bytesFromServer(): number {
+    return this.#bytes;
+  }
+
+  get openConnections(): number {
+    return this.#pairs.size;
+  }
+
+  through(url: string): string {
+    const changed = new URL(url);
+    changed.hostname = '127.0.0.1';
+    changed.port = String(this.port);
+    return changed.href;
+  }
+
+  setMode(mode: ProxyMode): void {
+    this.#mode = mode;
+    for (const pair of this.#pairs) {
+      for (const socket of pair) {
+        if (mode === 'black-hole') socket.pause();
+        else socket.resume();
+      }
+    }
+  }
+
+  setDelay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
+  reset(): void {
+    for (const [client, server] of this.#pairs) {
+      client.resetAndDestroy();
+      server.destroy();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.reset();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #accept(client: Socket): void {
+    if (this.#mode === 'refuse') {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect(this.#to.port, this.#to.host);
+    const pair = [client, server] as const;
+    this.#pairs.add(pair);
+    this.#pipe(client, server, false);
+    this.#pipe(server, client, true);
+    for (const socket of pair) {
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => this.#forget(pair));
+      if (this.#mode === 'black-hole') socket.pause();
+    }
+  }
+
+  /** In a black hole not even the end of a connection gets through. */
+  #forget(pair: readonly [Socket, Socket]): void {
+    if (this.#mode === 'black-hole' && !pair.every((socket) => socket.destroyed)) return;
+    this.#pairs.delete(pair);
+    for (const socket of pair) socket.destroy();
+  }
+
+  #pipe(from: Socket, to: Socket, isFromServer: boolean): void {
+    from.on('data', (chunk) => {
+      if (isFromServer) this.#bytes += chunk.length;
+      const forward = (): void => {
+        // Waiting for the other side keeps the proxy from buffering what its reader does not want.
+        if (!to.destroyed && !to.write(chunk)) this.#waitFor(from, to);
+      };
+      if (isFromServer && this.#delayMs > 0) setTimeout(forward, this.#delayMs);
+      else forward();
+    });
+    from.on('end', () => to.end());
+  }
+
+  #waitFor(from: Socket, to: Socket): void {
+    from.pause();
+    to.once('drain', () => {
+      if (this.#mode !== 'black-hole') from.resume();
+    });
+  }
+}
