@@ -27,6 +27,7 @@ export const ERROR_CODES = [
   'postgres-error',
   'start-failed',
   'unexpected',
+  'unexpected-payload',
   'validation-failed',
   'not-fresh',
   'target-unavailable',
@@ -66,5 +67,7 @@ export class NearjoinError extends Error {
 
 /** The message of anything thrown, for logs and status texts. */
 export function messageOf(error: unknown): string {
+  // A host with several addresses fails once for each of them, and the whole has no message of its own.
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
   return error instanceof Error ? error.message : String(error);
 }

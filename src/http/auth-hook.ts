@@ -12,13 +12,6 @@ export interface AuthHookOptions {
   readonly nowMs: () => number;
 }
 
-/** The GraphQL request a POST hook may look at. */
-export interface HookRequest {
-  readonly query?: unknown;
-  readonly operationName?: unknown;
-  readonly variables?: unknown;
-}
-
 /** Headers that describe the connection or the browser, not the caller; a GET hook does not get them. */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
   'accept', 'accept-datetime', 'accept-encoding', 'accept-language', 'cache-control', 'connection', 'content-length',
@@ -37,10 +30,10 @@ export class AuthHook {
     this.#options = options;
   }
 
-  async session(headers: IncomingHttpHeaders, request: HookRequest | null): Promise<Session> {
+  async session(headers: IncomingHttpHeaders, request: () => unknown): Promise<Session> {
     const { mode, sendRequestBody } = this.#options;
     const forwarded = forwardedHeaders(headers, mode);
-    const body = mode === 'POST' ? JSON.stringify({ headers: forwarded, request: sendRequestBody ? request : null }) : null;
+    const body = mode === 'POST' ? JSON.stringify({ headers: forwarded, request: sendRequestBody ? request() : null }) : null;
     const key = body ?? JSON.stringify(forwarded);
     return this.#answers.get(key) ?? this.#ask(key, forwarded, body);
   }

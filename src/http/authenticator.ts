@@ -1,9 +1,10 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RoleName } from '../core/names.ts';
-import type { AuthHook, HookRequest } from './auth-hook.ts';
+import type { AuthHook } from './auth-hook.ts';
 import { RefusedError } from './error-reply.ts';
 import type { JwtVerifier } from './jwt.ts';
+import { digestOf } from './secrets.ts';
 import { ADMIN, type Session, sessionOf } from './session.ts';
 import { headerOf, ROLE_HEADER, SECRET_HEADERS, variablesOf } from './session-variables.ts';
 
@@ -21,7 +22,7 @@ export class Authenticator {
 
   constructor(options: AuthOptions) {
     this.#options = options;
-    this.#secretDigests = options.adminSecrets.map(digest);
+    this.#secretDigests = options.adminSecrets.map(digestOf);
   }
 
   /** Whether anything at all stands between a request and the admin role. */
@@ -29,8 +30,8 @@ export class Authenticator {
     return this.#secretDigests.length > 0;
   }
 
-  /** Throws a RefusedError with Hasura's message when the request may not come in. */
-  authenticate(headers: IncomingHttpHeaders, request: HookRequest | null = null): Session | Promise<Session> {
+  /** Throws a RefusedError with Hasura's message when the request may not come in. `body` is asked only for a hook. */
+  authenticate(headers: IncomingHttpHeaders, body: () => unknown = () => null): Session | Promise<Session> {
     if (!this.secured) return trusted(headers);
     const secret = headerOf(headers, SECRET_HEADERS[0]) ?? headerOf(headers, SECRET_HEADERS[1]);
     if (secret !== undefined) {
@@ -38,7 +39,7 @@ export class Authenticator {
       throw new RefusedError(401, 'access-denied', 'invalid "x-hasura-admin-secret"/"x-hasura-access-key"');
     }
     const { hook, jwt } = this.#options;
-    if (hook !== null) return hook.session(headers, request);
+    if (hook !== null) return hook.session(headers, body);
     if (jwt === null) return this.#unauthorized(headers, missingSecret);
     const tokens = jwt.tokensOf(headers);
     return tokens.length > 0 ? jwt.session(tokens, headers) : this.#unauthorized(headers, missingToken);
@@ -46,7 +47,7 @@ export class Authenticator {
 
   /** Compares in a time that does not depend on where texts differ. */
   isAdminSecret(given: string): boolean {
-    const found = digest(given);
+    const found = digestOf(given);
     let equal = false;
     for (const expected of this.#secretDigests) equal = timingSafeEqual(found, expected) || equal;
     return equal;
@@ -71,8 +72,4 @@ function missingSecret(): RefusedError {
 function missingToken(): RefusedError {
   const message = "Missing 'Authorization' or 'Cookie' header in JWT authentication mode";
   return new RefusedError(400, 'invalid-headers', message);
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

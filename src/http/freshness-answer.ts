@@ -1,7 +1,6 @@
 import { formatLsn, maxLsn, type Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
 import type { TargetReport } from '../read/freshness.ts';
-import { forwardedBecause } from './route-reasons.ts';
 
 /** RFC 8941's bare token. */
 const TOKEN = /^[A-Za-z*][A-Za-z0-9:/!#$%&'*+\-.^_`|~]*$/;
@@ -29,7 +28,7 @@ export function nearjoinExtension(reports: readonly TargetReport[]): Record<Sour
       report.target,
       {
         route: report.route,
-        reason: report.reason,
+        reason: report.detail,
         staleness_ms: report.stalenessMs,
         lsn: report.position === null ? null : formatLsn(report.position),
       },
@@ -54,7 +53,7 @@ function isWorse(report: TargetReport, known: TargetReport): boolean {
 
 function member(report: TargetReport): string {
   const name = identifier(report.target);
-  if (report.route === 'live') return `${name};fwd=${forwardedBecause(report.reason)}`;
+  if (report.route === 'live') return `${name};fwd=${report.reason}`;
   const details = [
     ...(report.stalenessMs === null ? [] : [`staleness_ms=${report.stalenessMs}`]),
     ...(report.position === null ? [] : [`lsn=${formatLsn(report.position)}`]),

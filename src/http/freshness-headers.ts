@@ -3,18 +3,12 @@ import type { Fallback } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { isLsnText, maxLsn, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
+import type { FreshnessDirective } from '../graphql/freshness-directive.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import { headerOf } from './session-variables.ts';
 
 const FALLBACKS: readonly Fallback[] = ['live', 'wait', 'stale', 'error'];
 const MAX_MS = 2_147_483_647;
-
-/** What an operation's `@freshness` directive asks for; null members leave the headers' word. */
-export interface DirectiveFreshness {
-  readonly maxStalenessMs: number | null;
-  readonly fallback: Fallback | null;
-  readonly token: string | null;
-}
 
 /** Nothing asked for: the relationships' and the server's defaults hold. */
 export const NO_WISH: FreshnessRequest = { noCache: false, maxStalenessMs: null, fallback: null, tokens: new Map() };
@@ -36,7 +30,7 @@ export function freshnessOf(headers: IncomingHttpHeaders): FreshnessRequest {
 }
 
 /** The directive's members win over the headers'; a bound in the directive also overrules `no-cache`. */
-export function withDirective(asked: FreshnessRequest, directive: DirectiveFreshness | null): FreshnessRequest {
+export function withDirective(asked: FreshnessRequest, directive: FreshnessDirective | null): FreshnessRequest {
   if (directive === null) return asked;
   return {
     noCache: directive.maxStalenessMs === null && asked.noCache,

@@ -1,0 +1,52 @@
+import { nearjoinVersion } from '../version.ts';
+import { complain, tell } from './terminal.ts';
+
+const USAGE = `Usage: nearjoin <command> [options]
+
+Commands:
+  serve      run the server, configured by the environment (NEARJOIN_*)
+  demo       boot two Postgres servers and serve a demo over them
+  metadata   apply, export, diff, reload or check metadata of a running server
+  status     show the feeds of a running server; --watch keeps showing them
+  verify     compare caches with their targets
+
+Options:
+  -h, --help     show this help, or a command's with the command before it
+  -v, --version  show the version
+`;
+
+/** Runs what the command line asks for; the answer is the exit code. Commands load only what they need. */
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  const [command, ...rest] = argv;
+  switch (command) {
+    case 'serve': {
+      const { runServe } = await import('./serve-command.ts');
+      return runServe(rest);
+    }
+    case 'demo': {
+      const { runDemo } = await import('../demo/run.ts');
+      return runDemo(rest);
+    }
+    case 'metadata': {
+      const { runMetadataCli } = await import('./metadata.ts');
+      return runMetadataCli(rest, process, process.env);
+    }
+    case 'status': {
+      const { runStatus } = await import('./status.ts');
+      return runStatus(rest);
+    }
+    case 'verify':
+      return complain('verify: not available in this version');
+    case '-v':
+    case '--version':
+      return tell(`nearjoin ${nearjoinVersion()}`);
+    case 'help':
+    case '-h':
+    case '--help':
+      return tell(USAGE.trimEnd());
+    case undefined:
+      return complain(`which command?\n\n${USAGE.trimEnd()}`);
+    default:
+      return complain(`unknown command "${command}"; nearjoin --help lists them`);
+  }
+}

@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util';
+import { type Config, readConfig } from '../config.ts';
+import { createLog, type Log } from '../ops/log.ts';
+import { type RunningServer, startServer } from '../serve.ts';
+import { complain, explainError, tell } from './terminal.ts';
+
+const USAGE = `Usage: nearjoin serve
+
+Runs the server. Everything is configured by the environment; NEARJOIN_METADATA_DATABASE_URL is required.
+It serves when the log has a line with "msg":"ready"; SIGTERM and SIGINT end it after the requests under way.`;
+
+/** Time after the bounded shutdown in which even a stuck handle may not keep the process alive. */
+const LAST_RESORT_MS = 2000;
+
+/** Runs `nearjoin serve` until a signal asks it to stop; the answer is the exit code. */
+export async function runServe(argv: readonly string[]): Promise<number> {
+  let config: Config;
+  try {
+    const { values } = parseArgs({ args: [...argv], options: { help: { type: 'boolean', short: 'h' } } });
+    if (values.help === true) return tell(USAGE);
+    config = readConfig(process.env);
+  } catch (error) {
+    return complain(`serve: ${explainError(error)}`);
+  }
+  const log = createLog(config.logLevel);
+  const stopping = signalled();
+  try {
+    const server = await startServer(config, log);
+    const signal = await stopping;
+    log.info({ signal }, 'stopping');
+    return await stopInTime(server, config, log);
+  } catch (error) {
+    log.debug({ err: error }, 'start failed');
+    process.exitCode = complain(`serve: ${explainError(error)}`);
+    exitSoon(1);
+    return 1;
+  }
+}
+
+async function stopInTime(server: RunningServer, config: Config, log: Log): Promise<number> {
+  exitSoon(0, config.shutdownTimeoutMs + LAST_RESORT_MS);
+  try {
+    await server.stop();
+    log.info('stopped');
+  } catch (error) {
+    log.error({ err: error }, 'stopped with an error');
+  }
+  exitSoon(0);
+  return 0;
+}
+
+/** The first signal asks nicely; the second one is obeyed at once. */
+function signalled(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const asked = (signal: NodeJS.Signals): void => {
+      process.once(signal, () => process.exit(1));
+      resolve(signal);
+    };
+    process.once('SIGTERM', asked);
+    process.once('SIGINT', asked);
+  });
+}
+
+/** Ends the process even when something still holds a handle; does not keep it alive itself. */
+function exitSoon(code: number, afterMs = 500): void {
+  setTimeout(() => process.exit(code), afterMs).unref();
+}

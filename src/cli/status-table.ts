@@ -1,0 +1,97 @@
+/** What `nearjoin status` shows of one feed. */
+export interface StatusFeed {
+  readonly target: string;
+  readonly source: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly staleness_ms: number | null;
+  readonly lag_bytes: number | null;
+  readonly retained_wal_bytes: number | null;
+  readonly changes_applied: number;
+  readonly last_error: string | null;
+  readonly tables: readonly StatusTable[];
+}
+
+/** What it shows of one cached table. */
+export interface StatusTable {
+  readonly schema: string;
+  readonly name: string;
+  readonly state: string;
+  readonly rows_copied: number;
+  readonly rows_estimated: number | null;
+  readonly reason?: string | undefined;
+}
+
+const HEADINGS = ['FEED', 'STATE', 'STALENESS', 'LAG', 'WAL HELD', 'CHANGES'] as const;
+const BAR_WIDTH = 24;
+
+/** Feeds as an aligned table, each followed by its tables; copies under way have a bar. */
+export function printFeeds(feeds: readonly StatusFeed[]): string {
+  if (feeds.length === 0) return 'No feeds: no relationship crosses databases yet.';
+  const rows = feeds.map((feed) => [
+    `${feed.target} -> ${feed.source}`,
+    feed.state,
+    feed.staleness_ms === null ? 'unknown' : duration(feed.staleness_ms),
+    bytes(feed.lag_bytes),
+    bytes(feed.retained_wal_bytes),
+    String(feed.changes_applied),
+  ]);
+  const widths = HEADINGS.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
+  const blocks = feeds.map((feed, index) => [line(rows[index] ?? []), ...notes(feed), ...feed.tables.map(printTable)]);
+  return [line(HEADINGS), ...blocks.flat()].join('\n');
+}
+
+/** `[#########---------------]  37 %  75,000 of 200,000` */
+export function progressBar(copied: number, estimated: number | null): string {
+  if (estimated === null || estimated <= 0) return `${count(copied)} rows`;
+  // An estimate can be short: a copy that is still going is never shown as done.
+  const part = Math.min(copied / estimated, 0.99);
+  const filled = Math.floor(part * BAR_WIDTH);
+  const bar = '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);
+  return `[${bar}] ${String(Math.floor(part * 100)).padStart(3)} %  ${count(copied)} of about ${count(estimated)} rows`;
+}
+
+function notes(feed: StatusFeed): readonly string[] {
+  return [
+    ...(feed.reason === null ? [] : [`  why: ${feed.reason}`]),
+    ...(feed.last_error === null ? [] : [`  last error: ${feed.last_error}`]),
+  ];
+}
+
+function printTable(table: StatusTable): string {
+  const name = `  ${table.schema}.${table.name}`;
+  switch (table.state) {
+    case 'copying':
+      return `${name}  copying ${progressBar(table.rows_copied, table.rows_estimated)}`;
+    case 'ready':
+      return `${name}  ready`;
+    case 'failed':
+      return `${name}  failed: ${table.reason ?? 'unknown'}`;
+    default:
+      return `${name}  ${table.state}`;
+  }
+}
+
+function duration(ms: number): string {
+  if (ms < 10_000) return `${ms} ms`;
+  if (ms < 600_000) return `${Math.round(ms / 1000)} s`;
+  return `${Math.round(ms / 60_000)} min`;
+}
+
+function bytes(value: number | null): string {
+  if (value === null) return 'unknown';
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let size = value;
+  let unit = 0;
+  while (size >= 1024 && unit < units.length - 1) {
+    size /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit] ?? 'B'}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US');
+}

@@ -1,0 +1,119 @@
+import type { DocumentNode, OperationDefinitionNode } from 'graphql';
+import { LRUCache } from 'lru-cache';
+import type { Catalog } from '../catalog/catalog.ts';
+import { NearjoinError } from '../core/errors.ts';
+import type { RoleName } from '../core/names.ts';
+import type { PlanLimits } from '../plan/budget.ts';
+import type { QueryPlan } from '../plan/plan.ts';
+import { planQuery } from '../plan/plan-query.ts';
+import { variableShape } from '../plan/shape.ts';
+import { coerceVariables, type PreparedVariables, prepareVariables, type Variables } from '../plan/variables.ts';
+import { DocumentCache, type DocumentLimits, operationOf } from './documents.ts';
+import { type FreshnessDirective, freshnessNode, readFreshness } from './freshness-directive.ts';
+
+/** One request for an operation, by whom and against which catalog. */
+export interface OperationRequest {
+  readonly query: string;
+  readonly operationName: string | null;
+  readonly variables: Readonly<Record<string, unknown>>;
+  readonly role: RoleName;
+  readonly catalog: Catalog;
+}
+
+/** An operation ready to run: planned for the role, its variables filled in. */
+export interface PreparedOperation<Compiled> {
+  readonly document: DocumentNode;
+  readonly operation: OperationDefinitionNode;
+  readonly variables: Variables;
+  readonly plan: QueryPlan;
+  readonly compiled: Compiled;
+  readonly freshness: FreshnessDirective | null;
+}
+
+export interface OperationOptions<Compiled> {
+  readonly documents: DocumentLimits;
+  readonly maxPlans: number;
+  readonly limits: PlanLimits;
+  readonly compile: (plan: QueryPlan) => Compiled;
+}
+
+interface Planned<Compiled> {
+  readonly plan: QueryPlan;
+  readonly compiled: Compiled;
+}
+
+/** What is known of one operation of a document before any request. */
+interface OperationFacts {
+  /** All declared variables and their uses. */
+  readonly variables: PreparedVariables;
+  /** Those that can lead to another plan: uses in `@freshness` do not. */
+  readonly planned: PreparedVariables;
+}
+
+/** Parses and plans every operation once per role, catalog generation and shape of its variables. */
+export class Operations<Compiled> {
+  readonly #options: OperationOptions<Compiled>;
+  readonly #documents: DocumentCache;
+  readonly #facts: WeakMap<OperationDefinitionNode, OperationFacts> = new WeakMap();
+  readonly #plans: LRUCache<string, Planned<Compiled>>;
+
+  constructor(options: OperationOptions<Compiled>) {
+    this.#options = options;
+    this.#documents = new DocumentCache(options.documents);
+    this.#plans = new LRUCache({ max: options.maxPlans });
+  }
+
+  /** The prepared operation; throws Hasura's errors for texts, operations and variables that do not fit. */
+  prepare(request: OperationRequest): PreparedOperation<Compiled> {
+    try {
+      return this.#prepare(request);
+    } catch (error) {
+      // Recursion over a value nested thousands deep; the limits catch everything reasonable before.
+      if (!(error instanceof RangeError)) throw error;
+      throw new NearjoinError('query-too-complex', 'query is too complex: nested too deep', { cause: error });
+    }
+  }
+
+  #prepare(request: OperationRequest): PreparedOperation<Compiled> {
+    const parsed = this.#documents.parse(request.query);
+    const operation = operationOf(parsed, request.operationName);
+    refuseOtherThanQuery(operation);
+    const facts = this.#factsOf(parsed.document, operation);
+    const variables = coerceVariables(facts.variables, request.variables);
+    const { catalog, role } = request;
+    const shape = variableShape(facts.planned, variables);
+    const key = `${parsed.id}/${parsed.operations.indexOf(operation)}/${catalog.generation}/${role}\0${shape}`;
+    const planned = this.#plans.get(key) ?? this.#plan(key, { ...request, document: parsed.document, operation, variables });
+    const node = freshnessNode(operation);
+    const freshness = node === null ? null : readFreshness(node, variables);
+    return { document: parsed.document, operation, variables, ...planned, freshness };
+  }
+
+  #factsOf(document: DocumentNode, operation: OperationDefinitionNode): OperationFacts {
+    const known = this.#facts.get(operation);
+    if (known !== undefined) return known;
+    const variables = prepareVariables(document, operation);
+    const bare = { ...operation, directives: operation.directives?.filter(({ name }) => name.value !== 'freshness') ?? [] };
+    const facts = { variables, planned: freshnessNode(operation) === null ? variables : prepareVariables(document, bare) };
+    this.#facts.set(operation, facts);
+    return facts;
+  }
+
+  #plan(
+    key: string,
+    input: { catalog: Catalog; role: RoleName; document: DocumentNode; operation: OperationDefinitionNode; variables: Variables },
+  ): Planned<Compiled> {
+    const plan = planQuery({ ...input, limits: this.#options.limits });
+    const planned = { plan, compiled: this.#options.compile(plan) };
+    this.#plans.set(key, planned);
+    return planned;
+  }
+}
+
+function refuseOtherThanQuery({ operation }: OperationDefinitionNode): void {
+  if (operation === 'mutation') throw new NearjoinError('validation-failed', 'no mutations exist');
+  if (operation === 'subscription') {
+    const message = 'subscriptions are not supported over HTTP, use websockets instead';
+    throw new NearjoinError('unexpected-payload', message);
+  }
+}

@@ -1,0 +1,28 @@
+import type { FastifyReply } from 'fastify';
+import { NearjoinError } from '../core/errors.ts';
+
+/** A signal for the work of one request, and the end of watching for it. */
+export interface RequestLife {
+  readonly signal: AbortSignal;
+  readonly end: () => void;
+}
+
+/** Aborts when the client goes away before the answer, or when the time is up. */
+export function watchRequest(reply: FastifyReply, timeoutMs: number): RequestLife {
+  const controller = new AbortController();
+  const { raw } = reply;
+  const gone = (): void => {
+    if (!raw.writableFinished) controller.abort(new NearjoinError('timed-out', 'the client went away'));
+  };
+  const timer = setTimeout(() => {
+    controller.abort(new NearjoinError('timed-out', `the request took longer than ${timeoutMs} ms`));
+  }, timeoutMs);
+  raw.once('close', gone);
+  return {
+    signal: controller.signal,
+    end: () => {
+      clearTimeout(timer);
+      raw.removeListener('close', gone);
+    },
+  };
+}

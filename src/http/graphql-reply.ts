@@ -1,0 +1,80 @@
+import type { FastifyReply } from 'fastify';
+import type { NearjoinError } from '../core/errors.ts';
+import type { Lsn } from '../core/lsn.ts';
+import type { SourceName } from '../core/names.ts';
+import type { TargetReport } from '../read/freshness.ts';
+import { graphqlErrorJson, statusOf } from './error-reply.ts';
+import { answerToken, cacheStatus, nearjoinExtension } from './freshness-answer.ts';
+
+/** How one operation ended. */
+export type OperationResult =
+  | { readonly kind: 'data'; readonly data: Buffer; readonly targets: readonly TargetReport[] }
+  | { readonly kind: 'error'; readonly error: NearjoinError };
+
+/** How the client wants its answer. */
+export interface AnswerFormat {
+  /** GraphQL over HTTP: statuses say how it went. */
+  readonly overHttp: boolean;
+  /** `extensions.nearjoin` in the body. */
+  readonly withExtensions: boolean;
+  readonly showsInternal: boolean;
+}
+
+interface Framing {
+  readonly format: AnswerFormat;
+  /** Positions the client asked for; the answer's token goes on from them. */
+  readonly tokens: ReadonlyMap<SourceName, Lsn>;
+}
+
+const OPEN = Buffer.from('{"data":');
+const CLOSE = Buffer.from('}');
+
+/** Sends one operation's answer; data goes out as the bytes Postgres made. */
+export function sendSingle(reply: FastifyReply, result: OperationResult, framing: Framing): FastifyReply {
+  if (result.kind === 'error') return sendError(reply, result.error, framing.format);
+  setFreshnessHeaders(reply, result.targets, framing.tokens);
+  return typed(reply, framing.format).send(Buffer.concat(bodyOf(result, framing.format)));
+}
+
+/** Sends a batch's answers as one list. */
+export function sendBatch(reply: FastifyReply, results: readonly OperationResult[], framing: Framing): FastifyReply {
+  const targets = results.flatMap((result) => (result.kind === 'data' ? result.targets : []));
+  setFreshnessHeaders(reply, targets, framing.tokens);
+  const parts = results.flatMap((result, index) => [
+    Buffer.from(index === 0 ? '[' : ','),
+    ...bodyOf(result, framing.format),
+  ]);
+  return typed(reply, framing.format).send(Buffer.concat([...parts, Buffer.from(results.length === 0 ? '[]' : ']')]));
+}
+
+/** Sends an error that concerns the whole request. */
+export function sendError(reply: FastifyReply, error: NearjoinError, format: AnswerFormat): FastifyReply {
+  if (format.overHttp) reply.code(statusOf(error));
+  else reply.code(200);
+  return typed(reply, format).send(Buffer.concat(bodyOf({ kind: 'error', error }, format)));
+}
+
+function bodyOf(result: OperationResult, format: AnswerFormat): readonly Buffer[] {
+  if (result.kind === 'error') {
+    return [Buffer.from(`{"errors":[${graphqlErrorJson(result.error, format.showsInternal)}]}`)];
+  }
+  if (!format.withExtensions) return [OPEN, result.data, CLOSE];
+  const extensions = JSON.stringify({ nearjoin: nearjoinExtension(result.targets) });
+  return [OPEN, result.data, Buffer.from(`,"extensions":${extensions}}`)];
+}
+
+function setFreshnessHeaders(
+  reply: FastifyReply,
+  targets: readonly TargetReport[],
+  tokens: ReadonlyMap<SourceName, Lsn>,
+): void {
+  const status = cacheStatus(targets);
+  const token = answerToken(targets, tokens);
+  if (status !== null) reply.header('cache-status', status);
+  if (token !== null) reply.header('x-nearjoin-token', token);
+}
+
+function typed(reply: FastifyReply, format: AnswerFormat): FastifyReply {
+  const type = format.overHttp ? 'application/graphql-response+json' : 'application/json';
+  return reply.header('content-type', `${type}; charset=utf-8`);
+}

@@ -1,0 +1,131 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { mercurius } from 'mercurius';
+import { NearjoinError } from '../core/errors.ts';
+import { watchRequest } from './abort.ts';
+import type { Authenticator } from './authenticator.ts';
+import { publicError } from './error-reply.ts';
+import { freshnessOf } from './freshness-headers.ts';
+import { type GraphqlBody, readGraphqlBody } from './graphql-request.ts';
+import { type AnswerFormat, sendBatch, sendError, sendSingle } from './graphql-reply.ts';
+import type { OperationRunner, RunContext } from './run-operation.ts';
+import { answerError, serverError, type ServerOptions } from './server.ts';
+import type { Session } from './session.ts';
+
+/** The path of Hasura's GraphQL endpoint. */
+export const GRAPHQL_PATH = '/v1/graphql';
+
+export interface GraphqlRoute {
+  readonly authenticator: Authenticator;
+  readonly runner: OperationRunner;
+  readonly server: ServerOptions;
+  readonly batchLimit: number;
+}
+
+/** Operations of one batch that run at the same time. */
+const BATCH_WIDTH = 4;
+
+/**
+ * Mercurius owns the path, with a schema of nothing: a preHandler of ours answers every request, so no text of ours is
+ * ever parsed again (docs/adr/0003). Its own execution can never be reached.
+ */
+export async function registerGraphqlRoute(app: FastifyInstance, route: GraphqlRoute): Promise<void> {
+  await app.register(mercurius, {
+    schema: 'type Query { _: Boolean }',
+    path: GRAPHQL_PATH,
+    jit: 0,
+    graphiql: false,
+    errorHandler: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      answerGraphqlError(route, error, request, reply);
+    },
+    additionalRouteOptions: {
+      // Replaces Mercurius' own: no coercion of bodies, no serialisation by schema.
+      schema: {},
+      preHandler: (request: FastifyRequest, reply: FastifyReply) => answerGraphql(route, request, reply),
+    },
+  });
+}
+
+async function answerGraphql(route: GraphqlRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  if (request.method !== 'POST') {
+    const refusal = new NearjoinError('not-found', 'resource does not exist');
+    return answerError(route.server, refusal, request, reply);
+  }
+  const format = formatOf(request);
+  const life = watchRequest(reply, route.server.requestTimeoutMs);
+  let session: Session | null = null;
+  try {
+    const text = bodyText(request.body);
+    session = await route.authenticator.authenticate(request.headers, () => looseJson(text));
+    if (request.notes !== null) request.notes.session = session;
+    const asked = { session, freshness: freshnessOf(request.headers), signal: life.signal, notes: request.notes };
+    return await run(route, readGraphqlBody(text, route.batchLimit), asked, { ...format, showsInternal: route.server.showsInternal(session) }, reply);
+  } catch (error) {
+    return sendError(reply, publicError(error), { ...format, showsInternal: route.server.showsInternal(session) });
+  } finally {
+    life.end();
+  }
+}
+
+async function run(
+  route: GraphqlRoute,
+  body: GraphqlBody,
+  asked: RunContext,
+  format: AnswerFormat,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { tokens } = asked.freshness;
+  if (body.kind === 'single') return sendSingle(reply, await route.runner.run(body.request, asked), { format, tokens });
+  const results = await inTurn(body.requests, BATCH_WIDTH, (request) => route.runner.run(request, asked));
+  return sendBatch(reply, results, { format, tokens });
+}
+
+/** Maps in order with at most `width` at work. */
+async function inTurn<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next;
+      next += 1;
+      const item = items[index];
+      if (item !== undefined) results[index] = await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
+  return results;
+}
+
+function answerGraphqlError(route: GraphqlRoute, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const refusal = serverError(error);
+  if (refusal !== null) return answerError(route.server, refusal, request, reply);
+  return sendError(reply, publicError(error), {
+    ...formatOf(request),
+    showsInternal: route.server.showsInternal(request.notes?.session ?? null),
+  });
+}
+
+function formatOf(request: FastifyRequest): Omit<AnswerFormat, 'showsInternal'> {
+  return {
+    overHttp: (request.headers.accept ?? '').includes('application/graphql-response+json'),
+    withExtensions: /^(true|1|yes)$/i.test(headerText(request.headers['x-nearjoin-extensions'])),
+  };
+}
+
+function headerText(value: string | string[] | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** The body as text; Mercurius' own parser has made an object of `application/graphql`. */
+function bodyText(body: unknown): string {
+  if (typeof body === 'string') return body;
+  return body === undefined || body === null ? '' : JSON.stringify(body);
+}
+
+/** What an auth hook may look at; a body that is no JSON is refused later. */
+function looseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

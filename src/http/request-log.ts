@@ -1,0 +1,28 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Log } from '../ops/log.ts';
+
+/** Paths that machines ask every few seconds: logged only when debugging. */
+const QUIET: ReadonlySet<string> = new Set(['/healthz', '/hasura/healthz', '/metrics', '/v1/metrics', '/v1/version']);
+
+/** One line for one request, as Hasura's `http-log`: who, what, how long; no query text, no value, no header. */
+export function logRequest(log: Log, request: FastifyRequest, reply: FastifyReply): void {
+  const path = request.url.split('?', 1)[0] ?? '';
+  const level = QUIET.has(path) && reply.statusCode < 500 ? 'debug' : 'info';
+  if (!log.isLevelEnabled(level)) return;
+  const operations = request.notes?.operations ?? [];
+  log[level](
+    {
+      type: 'http-log',
+      request_id: request.id,
+      method: request.method,
+      path: path.slice(0, 200),
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 1000) / 1000,
+      ip: request.ip,
+      bytes: Number(reply.getHeader('content-length') ?? 0),
+      ...(request.notes?.session ? { role: request.notes.session.role } : {}),
+      ...(operations.length > 0 ? { operations } : {}),
+    },
+    'request',
+  );
+}

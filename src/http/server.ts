@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { CorsPolicy } from '../config/values.ts';
+import { messageOf, NearjoinError } from '../core/errors.ts';
+import type { Log } from '../ops/log.ts';
+import { registerCors } from './cors.ts';
+import { hasuraErrorBody, publicError, RefusedError, statusOf } from './error-reply.ts';
+import { logRequest } from './request-log.ts';
+import type { Session } from './session.ts';
+
+export interface ServerOptions {
+  readonly log: Log;
+  readonly cors: CorsPolicy;
+  readonly bodyLimitBytes: number;
+  readonly requestTimeoutMs: number;
+  /** Whether errors show their details to this caller. */
+  readonly showsInternal: (session: Session | null) => boolean;
+}
+
+/** A Fastify server with everything that holds for all routes: bodies as text, errors in Hasura's shape, CORS, the request log. */
+export function createServer(options: ServerOptions): FastifyInstance {
+  const app = fastify({
+    bodyLimit: options.bodyLimitBytes,
+    // Time to receive a whole request; the work on it is bounded by watchRequest.
+    requestTimeout: options.requestTimeoutMs,
+    forceCloseConnections: 'idle',
+    genReqId: (request) => requestId(request.headers['x-request-id']),
+    routerOptions: { maxParamLength: 500 },
+    logger: false,
+  });
+  // Every body arrives as text: JSON is parsed where its exactness is known, whatever content type a client claims.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  app.decorateRequest('notes', null);
+  app.addHook('onRequest', async (request, reply) => {
+    request.notes = { session: null, operations: [] };
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+  });
+  registerCors(app, options.cors);
+  app.setNotFoundHandler((_request, reply) => sendError(reply, new NearjoinError('not-found', 'resource does not exist'), false));
+  app.setErrorHandler((error, request, reply) => answerError(options, error, request, reply));
+  app.addHook('onResponse', async (request, reply) => logRequest(options.log, request, reply));
+  return app;
+}
+
+/** Answers anything thrown in Hasura's shape and logs what was not foreseen. */
+export function answerError(
+  options: Pick<ServerOptions, 'log' | 'showsInternal'>,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const known = serverError(error) ?? publicError(error);
+  if (known.code === 'unexpected') options.log.error({ err: error, request_id: request.id }, 'request failed');
+  return sendError(reply, known, options.showsInternal(request.notes?.session ?? null));
+}
+
+function sendError(reply: FastifyReply, error: NearjoinError, withInternal: boolean): FastifyReply {
+  return reply
+    .code(statusOf(error))
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(hasuraErrorBody(error, withInternal)));
+}
+
+/** Fastify's own refusals (body too large, malformed URL …) with the status it gives them. */
+export function serverError(error: unknown): NearjoinError | null {
+  if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number') return null;
+  if (error.statusCode < 400 || error.statusCode >= 500) return null;
+  return new RefusedError(error.statusCode, 'bad-request', messageOf(error), { cause: error });
+}
+
+/** A caller's own id is kept when it is harmless in a header and a log. */
+function requestId(given: string | string[] | undefined): string {
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+}

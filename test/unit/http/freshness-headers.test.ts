@@ -1,0 +1,161 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { formatLsn, lsnFromBits } from '../../../src/core/lsn.ts';
+import { answerToken, cacheStatus, nearjoinExtension } from '../../../src/http/freshness-answer.ts';
+import { freshnessOf, readCacheControl, readTokens, withDirective } from '../../../src/http/freshness-headers.ts';
+import type { TargetReport } from '../../../src/read/freshness.ts';
+
+const lsn = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }).map(lsnFromBits);
+
+function report(over: Partial<TargetReport>): TargetReport {
+  return {
+    source: 'pg1',
+    target: 'pg2',
+    route: 'cache',
+    reason: 'hit',
+    detail: 'fresh',
+    stalenessMs: 12,
+    position: lsnFromBits(0x16b3748n),
+    ...over,
+  };
+}
+
+describe('request headers', () => {
+  test('no header asks for nothing', () => {
+    expect(freshnessOf({ 'content-type': 'application/json' })).toEqual({
+      noCache: false,
+      maxStalenessMs: null,
+      fallback: null,
+      tokens: new Map(),
+    });
+  });
+
+  test.each([
+    ['no-cache', true, null],
+    ['No-Cache', true, null],
+    ['max-age=5', false, 5000],
+    ['max-age="5"', false, 5000],
+    ['no-store, max-age=0', false, 0],
+    ['max-age=99999999999', false, 2_147_483_647],
+    ['max-age=x', false, null],
+    ['x-max-age=3', false, null],
+    ['', false, null],
+  ])('Cache-Control: %s', (header, noCache, maxAgeMs) => {
+    expect(readCacheControl(header)).toEqual({ noCache, maxAgeMs });
+  });
+
+  test('our own bound wins over max-age', () => {
+    const asked = freshnessOf({ 'cache-control': 'max-age=9', 'x-nearjoin-max-staleness': '250' });
+    expect(asked.maxStalenessMs).toBe(250);
+  });
+
+  test.each([
+    ['x-nearjoin-max-staleness', '-1'],
+    ['x-nearjoin-max-staleness', '1.5'],
+    ['x-nearjoin-max-staleness', ''],
+    ['x-nearjoin-fallback', 'maybe'],
+    ['x-nearjoin-token', 'pg2'],
+    ['x-nearjoin-token', 'pg2:16B3748'],
+    ['x-nearjoin-token', ':0/1'],
+    ['x-nearjoin-token', '%zz:0/1'],
+  ])('%s: %s is an invalid-headers error', (name, value) => {
+    expect(() => freshnessOf({ [name]: value })).toThrow(expect.objectContaining({ code: 'invalid-headers' }));
+  });
+
+  test('reading tokens never throws anything but a coded error', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          readTokens(text, 'X-Nearjoin-Token');
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'invalid-headers' });
+        }
+      }),
+    );
+  });
+
+  test('Cache-Control of any text is read without an error', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const { maxAgeMs } = readCacheControl(text);
+        expect(maxAgeMs === null || (Number.isInteger(maxAgeMs) && maxAgeMs >= 0)).toBe(true);
+      }),
+    );
+  });
+
+  test('the directive wins member by member, and its bound overrules no-cache', () => {
+    const asked = freshnessOf({ 'cache-control': 'no-cache', 'x-nearjoin-fallback': 'stale', 'x-nearjoin-token': 'pg2:0/1' });
+    expect(withDirective(asked, { maxStalenessMs: 50, fallback: null, token: null })).toEqual({
+      noCache: false,
+      maxStalenessMs: 50,
+      fallback: 'stale',
+      tokens: new Map([['pg2', 1n]]),
+    });
+    expect(withDirective(asked, { maxStalenessMs: null, fallback: 'wait', token: 'pg3:0/2' })).toEqual({
+      noCache: true,
+      maxStalenessMs: null,
+      fallback: 'wait',
+      tokens: new Map([['pg3', 2n]]),
+    });
+  });
+});
+
+describe('answer headers', () => {
+  test('a cache hit has its staleness and position', () => {
+    expect(cacheStatus([report({})])).toBe('nearjoin-pg2;hit;detail="staleness_ms=12 lsn=0/16B3748"');
+  });
+
+  test.each(['stale', 'miss', 'request', 'bypass'] as const)('a live answer says fwd=%s', (reason) => {
+    expect(cacheStatus([report({ route: 'live', reason })])).toBe(`nearjoin-pg2;fwd=${reason}`);
+  });
+
+  test('one member per target: the live one, else the older', () => {
+    const reports = [
+      report({ stalenessMs: 3 }),
+      report({ source: 'pg9', stalenessMs: 40 }),
+      report({ target: 'pg3' }),
+      report({ target: 'pg3', source: 'pg9', route: 'live', reason: 'stale' }),
+    ];
+    expect(cacheStatus(reports)).toBe(
+      'nearjoin-pg2;hit;detail="staleness_ms=40 lsn=0/16B3748", nearjoin-pg3;fwd=stale',
+    );
+  });
+
+  test('nothing remote, no header', () => {
+    expect(cacheStatus([])).toBeNull();
+    expect(answerToken([], new Map())).toBeNull();
+  });
+
+  test('any target name makes a header that Node accepts and a token that reads back', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), lsn, (target, position) => {
+        const status = cacheStatus([report({ target, position })]) ?? '';
+        expect(status).toMatch(/^(?:"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[A-Za-z*][A-Za-z0-9:/!#$%&'*+\-.^_`|~]*);hit;detail="[^"]*"$/);
+        const token = answerToken([report({ target, position })], new Map()) ?? '';
+        expect(token).toMatch(/^[\x21-\x7e]*$/);
+        expect(readTokens(token, 'X-Nearjoin-Token')).toEqual(new Map([[target, position]]));
+      }),
+    );
+  });
+
+  test('the token never goes back behind what the client asked for', () => {
+    fc.assert(
+      fc.property(lsn, lsn, (asked, contained) => {
+        const token = answerToken([report({ position: contained })], new Map([['pg2', asked]]));
+        expect(token).toBe(`pg2:${formatLsn(asked > contained ? asked : contained)}`);
+      }),
+    );
+  });
+
+  test('a live answer without a position still passes the client\'s tokens on', () => {
+    const asked = readTokens('pg3:0/5', 'X-Nearjoin-Token');
+    expect(answerToken([report({ route: 'live', position: null })], asked)).toBe('pg3:0/5');
+  });
+
+  test('the extension tells route, reason, staleness and position per target', () => {
+    expect(nearjoinExtension([report({}), report({ target: 'pg3', route: 'live', reason: 'stale', detail: 'lagging', stalenessMs: 0, position: null })])).toEqual({
+      pg2: { route: 'cache', reason: 'fresh', staleness_ms: 12, lsn: '0/16B3748' },
+      pg3: { route: 'live', reason: 'lagging', staleness_ms: 0, lsn: null },
+    });
+  });
+});

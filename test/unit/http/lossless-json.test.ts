@@ -1,0 +1,43 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseJsonExactly } from '../../../src/http/lossless-json.ts';
+import { NumberText } from '../../../src/plan/input.ts';
+
+test('long numbers keep every digit, short ones are plain numbers', () => {
+  const text = '{"a":9007199254740993,"b":-12345678901234567890,"c":1.2345678901234567890,"d":12,"e":1.5e3}';
+  expect(parseJsonExactly(text)).toEqual({
+    a: new NumberText('9007199254740993'),
+    b: new NumberText('-12345678901234567890'),
+    c: new NumberText('1.2345678901234567890'),
+    d: 12,
+    e: 1500,
+  });
+});
+
+test('digits inside strings and keys stay text, whatever is escaped around them', () => {
+  const value = { '12345678901234567890': ['12345678901234567890', '\\"12345678901234567890\\', '"', '\u0007'] };
+  expect(parseJsonExactly(JSON.stringify(value))).toEqual(value);
+});
+
+test.each(['{"a":0123456789012345678}', '{"a":1234567890123456789x}', '[12345678901234567890', '{"a":--12345678901234567}'])(
+  'malformed JSON stays malformed: %s',
+  (text) => {
+    expect(() => parseJsonExactly(text)).toThrow(SyntaxError);
+  },
+);
+
+test('every JSON value reads as the native parser reads it, but for the exactness of numbers', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const text = JSON.stringify({ value, long: '1234567890123456' });
+      expect(plain(parseJsonExactly(text))).toEqual(JSON.parse(text));
+    }),
+  );
+});
+
+function plain(value: unknown): unknown {
+  if (value instanceof NumberText) return Number(value.text);
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return JSON.parse(JSON.stringify(value, (_key, member: unknown) => (member instanceof NumberText ? Number(member.text) : member)));
+}

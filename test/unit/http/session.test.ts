@@ -1,0 +1,318 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { SignJWT } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AuthHook } from '../../../src/http/auth-hook.ts';
+import { Authenticator } from '../../../src/http/authenticator.ts';
+import { JwtVerifier } from '../../../src/http/jwt.ts';
+import { jwtSecret } from '../../../src/http/jwt-config.ts';
+import type { Session } from '../../../src/http/session.ts';
+
+const KEY = 'a-secret-of-more-than-thirty-two-bytes';
+const NAMESPACE = 'https://hasura.io/jwt/claims';
+const CLAIMS = { 'x-hasura-default-role': 'user', 'x-hasura-allowed-roles': ['user', 'editor'], 'X-Hasura-User-Id': '7' };
+const NOW_S = 1_900_000_000;
+
+let nowMs = NOW_S * 1000;
+
+function verifier(...secrets: object[]): JwtVerifier {
+  return new JwtVerifier(
+    secrets.map((secret) => jwtSecret.parse(JSON.stringify(secret))),
+    () => nowMs,
+  );
+}
+
+function authenticator(over: Partial<ConstructorParameters<typeof Authenticator>[0]> = {}): Authenticator {
+  return new Authenticator({ adminSecrets: ['s3cret'], unauthorizedRole: null, jwt: null, hook: null, ...over });
+}
+
+async function token(claims: object, key: Uint8Array | KeyObject = new TextEncoder().encode(KEY), alg = 'HS256'): Promise<string> {
+  return new SignJWT({ ...claims }).setProtectedHeader({ alg }).setExpirationTime(NOW_S + 3600).sign(key);
+}
+
+function shown(session: Session): unknown {
+  return { role: session.role, isAdmin: session.isAdmin, variables: Object.fromEntries(session.variables) };
+}
+
+async function refusal(work: () => Session | Promise<Session>): Promise<unknown> {
+  try {
+    await work();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('the request was let in');
+}
+
+describe('without a secret configured', () => {
+  const open = authenticator({ adminSecrets: [] });
+
+  test('every request is an administrator', async () => {
+    expect(shown(await open.authenticate({}))).toEqual({ role: 'admin', isAdmin: true, variables: { 'x-hasura-role': 'admin' } });
+  });
+
+  test('the role header and session variables are honoured', async () => {
+    const session = await open.authenticate({ 'x-hasura-role': 'user', 'x-hasura-user-id': '7', cookie: 'x' });
+    expect(shown(session)).toEqual({
+      role: 'user',
+      isAdmin: false,
+      variables: { 'x-hasura-role': 'user', 'x-hasura-user-id': '7' },
+    });
+  });
+});
+
+describe('admin secret', () => {
+  test.each(['x-hasura-admin-secret', 'x-hasura-access-key'])('%s opens the admin role, and is no session variable', async (name) => {
+    expect(shown(await authenticator().authenticate({ [name]: 's3cret', 'x-hasura-user-id': '7' }))).toEqual({
+      role: 'admin',
+      isAdmin: true,
+      variables: { 'x-hasura-role': 'admin', 'x-hasura-user-id': '7' },
+    });
+  });
+
+  test('with the secret any role can be taken', async () => {
+    const session = await authenticator().authenticate({ 'x-hasura-admin-secret': 's3cret', 'x-hasura-role': 'editor' });
+    expect(session).toMatchObject({ role: 'editor', isAdmin: false });
+  });
+
+  test('a wrong secret is refused even when a token would be fine', async () => {
+    const auth = authenticator({ jwt: verifier({ type: 'HS256', key: KEY }) });
+    const headers = { 'x-hasura-admin-secret': 'wrong', authorization: `Bearer ${await token({ [NAMESPACE]: CLAIMS })}` };
+    expect(await refusal(() => auth.authenticate(headers))).toMatchObject({
+      status: 401,
+      code: 'access-denied',
+      message: 'invalid "x-hasura-admin-secret"/"x-hasura-access-key"',
+    });
+  });
+
+  test('no secret and no other way in', async () => {
+    expect(await refusal(() => authenticator().authenticate({ 'x-hasura-role': 'user' }))).toMatchObject({
+      status: 401,
+      code: 'access-denied',
+      message: 'x-hasura-admin-secret/x-hasura-access-key required, but not found',
+    });
+  });
+
+  test('the unauthorized role cannot be left by a header', async () => {
+    const auth = authenticator({ unauthorizedRole: 'anonymous' });
+    expect(await auth.authenticate({ 'x-hasura-role': 'admin' })).toMatchObject({ role: 'anonymous', isAdmin: false });
+  });
+});
+
+describe('JWT', () => {
+  const jwt = verifier({ type: 'HS256', key: KEY });
+  const auth = authenticator({ jwt });
+  const bearer = async (claims: object): Promise<{ authorization: string }> => ({
+    authorization: `Bearer ${await token(claims)}`,
+  });
+
+  test('claims give role and variables; headers add nothing', async () => {
+    const session = await auth.authenticate({ ...(await bearer({ [NAMESPACE]: CLAIMS })), 'x-hasura-user-id': '1' });
+    expect(shown(session)).toEqual({
+      role: 'user',
+      isAdmin: false,
+      variables: { 'x-hasura-role': 'user', 'x-hasura-user-id': '7' },
+    });
+    expect(session.expiresAtMs).toBe((NOW_S + 3600) * 1000);
+  });
+
+  test('a role of the allowed ones may be asked for, no other', async () => {
+    const headers = await bearer({ [NAMESPACE]: CLAIMS });
+    expect((await auth.authenticate({ ...headers, 'x-hasura-role': 'editor' })).role).toBe('editor');
+    expect(await refusal(() => auth.authenticate({ ...headers, 'x-hasura-role': 'admin' }))).toMatchObject({
+      code: 'access-denied',
+      message: 'Your requested role is not in allowed roles',
+    });
+  });
+
+  test('a token that was fine is refused once it has expired', async () => {
+    const headers = await bearer({ [NAMESPACE]: CLAIMS });
+    await auth.authenticate(headers);
+    nowMs = (NOW_S + 3601) * 1000;
+    const late = authenticator({ jwt: verifier({ type: 'HS256', key: KEY }) });
+    expect(await refusal(() => late.authenticate(headers))).toMatchObject({
+      code: 'invalid-jwt',
+      message: 'Could not verify JWT: JWTExpired',
+    });
+    const patient = authenticator({ jwt: verifier({ type: 'HS256', key: KEY, allowed_skew: 60 }) });
+    expect((await patient.authenticate(headers)).role).toBe('user');
+    nowMs = NOW_S * 1000;
+  });
+
+  test('no token at all', async () => {
+    expect(await refusal(() => auth.authenticate({}))).toMatchObject({
+      code: 'invalid-headers',
+      message: "Missing 'Authorization' or 'Cookie' header in JWT authentication mode",
+    });
+    const lax = authenticator({ jwt, unauthorizedRole: 'anonymous' });
+    expect((await lax.authenticate({})).role).toBe('anonymous');
+  });
+
+  test.each([
+    ['Basic abc', 'invalid-headers', 'Malformed Authorization header'],
+    ['Bearer', 'invalid-headers', 'Malformed Authorization header'],
+    ['Bearer a.b.c', 'invalid-jwt', 'Could not verify JWT: JWSError malformed token'],
+  ])('Authorization: %s', async (authorization, code, message) => {
+    expect(await refusal(() => auth.authenticate({ authorization }))).toMatchObject({ code, message });
+  });
+
+  test('a token of another key, or of no algorithm, is refused', async () => {
+    const other = await token({ [NAMESPACE]: CLAIMS }, new TextEncoder().encode('another-secret-of-thirty-two-bytes!!'));
+    const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify({ [NAMESPACE]: CLAIMS })).toString('base64url')}.`;
+    for (const text of [other, none]) {
+      expect(await refusal(() => auth.authenticate({ authorization: `Bearer ${text}` }))).toMatchObject({ code: 'invalid-jwt' });
+    }
+  });
+
+  test.each([
+    [{}, 'jwt-invalid-claims', `claims key: '${NAMESPACE}' not found`],
+    [{ [NAMESPACE]: 'text' }, 'jwt-invalid-claims', 'expecting a json object when claims_format is json'],
+    [{ [NAMESPACE]: { 'x-hasura-default-role': 'user' } }, 'jwt-missing-role-claims', 'JWT claim does not contain x-hasura-allowed-roles'],
+    [{ [NAMESPACE]: { 'x-hasura-allowed-roles': ['user'] } }, 'jwt-missing-role-claims', 'JWT claim does not contain x-hasura-default-role'],
+    [
+      { [NAMESPACE]: { ...CLAIMS, 'x-hasura-allowed-roles': 'user' } },
+      'jwt-invalid-claims',
+      'invalid x-hasura-allowed-roles; should be a list of roles: parsing [] failed, expected Array, but encountered String',
+    ],
+  ])('claims %j', async (claims, code, message) => {
+    const headers = await bearer(claims);
+    expect(await refusal(() => auth.authenticate(headers))).toMatchObject({ code, message });
+  });
+
+  test('audience and issuer are checked when configured', async () => {
+    const strict = authenticator({ jwt: verifier({ type: 'HS256', key: KEY, audience: ['app'], issuer: 'me' }) });
+    const claims = { [NAMESPACE]: CLAIMS, aud: 'app', iss: 'me' };
+    expect((await strict.authenticate(await bearer(claims))).role).toBe('user');
+    const wrongAudience = await bearer({ ...claims, aud: 'other' });
+    expect(await refusal(() => strict.authenticate(wrongAudience))).toMatchObject({ message: 'Could not verify JWT: JWTNotInAudience' });
+    const wrongIssuer = await bearer({ ...claims, iss: 'other' });
+    expect(await refusal(() => strict.authenticate(wrongIssuer))).toMatchObject({ message: 'Could not verify JWT: JWTNotInIssuer' });
+  });
+
+  test('claims by path, stringified, and by map', async () => {
+    const byPath = authenticator({
+      jwt: verifier({ type: 'HS256', key: KEY, claims_namespace_path: "$.a['b.c']", claims_format: 'stringified_json' }),
+    });
+    expect((await byPath.authenticate(await bearer({ a: { 'b.c': JSON.stringify(CLAIMS) } }))).role).toBe('user');
+    const map = {
+      'x-hasura-allowed-roles': { path: '$.roles.all', default: ['user'] },
+      'x-hasura-default-role': 'user',
+      'x-hasura-user-id': { path: '$.sub' },
+    };
+    const byMap = authenticator({ jwt: verifier({ type: 'HS256', key: KEY, claims_map: map }) });
+    const session = await byMap.authenticate(await bearer({ sub: '9' }));
+    expect(session.variables.get('x-hasura-user-id')).toBe('9');
+    const missing = await bearer({});
+    expect(await refusal(() => byMap.authenticate(missing))).toMatchObject({
+      code: 'jwt-invalid-claims',
+      message: 'JWT claim from claims_map, x-hasura-user-id not found',
+    });
+  });
+
+  test('the token may be in a cookie or a header of its own', async () => {
+    const text = await token({ [NAMESPACE]: CLAIMS });
+    const cookie = authenticator({ jwt: verifier({ type: 'HS256', key: KEY, header: { type: 'Cookie', name: 'session' } }) });
+    expect((await cookie.authenticate({ cookie: `a=b; session=${text}` })).role).toBe('user');
+    const header = authenticator({ jwt: verifier({ type: 'HS256', key: KEY, header: { type: 'CustomHeader', name: 'X-Token' } }) });
+    expect((await header.authenticate({ 'x-token': text })).role).toBe('user');
+  });
+
+  test.each([
+    ['RS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+    ['Ed25519', generateKeyPairSync('ed25519')],
+  ])('%s public keys verify, and do not serve as shared secrets', async (type, { publicKey, privateKey }) => {
+    const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    const keyed = authenticator({ jwt: verifier({ type, key: pem }) });
+    const good = await token({ [NAMESPACE]: CLAIMS }, privateKey, type === 'Ed25519' ? 'EdDSA' : type);
+    expect((await keyed.authenticate({ authorization: `Bearer ${good}` })).role).toBe('user');
+    const confused = await token({ [NAMESPACE]: CLAIMS }, new TextEncoder().encode(pem));
+    expect(await refusal(() => keyed.authenticate({ authorization: `Bearer ${confused}` }))).toMatchObject({ code: 'invalid-jwt' });
+  });
+});
+
+describe('over HTTP', () => {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const seen: { method: string | undefined; headers: Record<string, unknown>; body: string; path: string | undefined }[] = [];
+  let answer: { status: number; body: string; headers?: Record<string, string> } = { status: 200, body: '{}' };
+  let url = '';
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      seen.push({ method: request.method, headers: request.headers, body: Buffer.concat(chunks).toString(), path: request.url });
+      response.writeHead(answer.status, answer.headers).end(answer.body);
+    });
+  });
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  function hooked(mode: 'GET' | 'POST', timeoutMs = 5000): Authenticator {
+    return authenticator({ hook: new AuthHook({ url, mode, sendRequestBody: true, timeoutMs, nowMs: () => nowMs }) });
+  }
+
+  test('keys come from a JWK URL, fetched once', async () => {
+    const jwk = { ...rsa.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' };
+    answer = { status: 200, body: JSON.stringify({ keys: [jwk] }) };
+    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
+    const before = seen.length;
+    for (const n of [1, 2, 3]) {
+      const text = await token({ [NAMESPACE]: CLAIMS, n }, rsa.privateKey, 'RS256');
+      expect((await keyed.authenticate({ authorization: `Bearer ${text}` })).role).toBe('user');
+    }
+    expect(seen.length - before).toBe(1);
+  });
+
+  test('a GET hook gets the caller\'s headers and answers with variables', async () => {
+    answer = { status: 200, body: '{"X-Hasura-Role":"user","X-Hasura-User-Id":"5","other":"x"}' };
+    const session = await hooked('GET').authenticate({ authorization: 'me', host: 'h', 'user-agent': 'u' });
+    expect(shown(session)).toEqual({ role: 'user', isAdmin: false, variables: { 'x-hasura-role': 'user', 'x-hasura-user-id': '5' } });
+    const last = seen.at(-1);
+    expect(last).toMatchObject({ method: 'GET', headers: { authorization: 'me' } });
+    expect(last?.headers['user-agent']).not.toBe('u');
+  });
+
+  test('a POST hook gets headers and the request', async () => {
+    answer = { status: 200, body: '{"X-Hasura-Role":"user"}' };
+    await hooked('POST').authenticate({ cookie: 'c' }, () => ({ query: '{ a }' }));
+    expect(JSON.parse(seen.at(-1)?.body ?? '')).toEqual({ headers: { cookie: 'c' }, request: { query: '{ a }' } });
+  });
+
+  test.each([
+    [401, '', 401, 'access-denied', 'Authentication hook unauthorized this request'],
+    [500, '{"X-Hasura-Role":"admin"}', 500, 'unexpected', 'Invalid response from authorization hook'],
+    [200, 'no json', 500, 'unexpected', 'Invalid response from authorization hook'],
+    [200, '{}', 500, 'unexpected', 'missing x-hasura-role key in webhook response'],
+  ])('a hook answering %i %s lets nobody in', async (status, body, refusedWith, code, message) => {
+    answer = { status, body };
+    expect(await refusal(() => hooked('GET').authenticate({ authorization: 'x' }))).toMatchObject({ status: refusedWith, code, message });
+  });
+
+  test('an answer is kept only when the hook says for how long', async () => {
+    const kept = hooked('GET');
+    answer = { status: 200, body: '{"X-Hasura-Role":"user"}', headers: { 'cache-control': 'max-age=60' } };
+    const before = seen.length;
+    await kept.authenticate({ authorization: 'one' });
+    await kept.authenticate({ authorization: 'one' });
+    await kept.authenticate({ authorization: 'two' });
+    expect(seen.length - before).toBe(2);
+    answer = { status: 200, body: '{"X-Hasura-Role":"user"}' };
+    await kept.authenticate({ authorization: 'three' });
+    await kept.authenticate({ authorization: 'three' });
+    expect(seen.length - before).toBe(4);
+  });
+
+  test('the admin secret needs no hook', async () => {
+    const before = seen.length;
+    expect((await hooked('GET').authenticate({ 'x-hasura-admin-secret': 's3cret' })).role).toBe('admin');
+    expect(seen.length).toBe(before);
+  });
+});
