@@ -40,14 +40,30 @@ export interface StoreOptions {
 
 /** Connects to the metadata database and brings its schema up to date. */
 export async function openMetadataStore(options: StoreOptions): Promise<MetadataStore> {
+  try {
+    const pool = openPool(options);
+    await migrate(pool);
+    return new PostgresMetadataStore(pool, options);
+  } catch (error) {
+    if (error instanceof NearjoinError) throw error;
+    // The cause is left out: a malformed URL travels inside the error it makes, password and all.
+    throw new NearjoinError('start-failed', `cannot open the metadata database: ${messageOf(error)}`);
+  }
+}
+
+function openPool({ url, log }: StoreOptions): pg.Pool {
   const pool = new pg.Pool({
-    connectionString: options.url,
+    connectionString: url,
     application_name: 'nearjoin metadata',
     max: 4,
     connectionTimeoutMillis: 10_000,
     query_timeout: 30_000,
   });
-  pool.on('error', (error) => options.log.warn({ reason: messageOf(error) }, 'metadata connection lost'));
+  pool.on('error', (error) => log.warn({ reason: messageOf(error) }, 'metadata connection lost'));
+  return pool;
+}
+
+async function migrate(pool: pg.Pool): Promise<void> {
   try {
     const client = await pool.connect();
     try {
@@ -59,7 +75,6 @@ export async function openMetadataStore(options: StoreOptions): Promise<Metadata
     await pool.end();
     throw error;
   }
-  return new PostgresMetadataStore(pool, options);
 }
 
 class PostgresMetadataStore implements MetadataStore {

@@ -1,0 +1,162 @@
+import { inspect } from 'node:util';
+import { afterEach, expect, test } from 'vitest';
+import { EMPTY_METADATA, type Metadata } from '../../src/metadata/model.ts';
+import { type MetadataStore, openMetadataStore } from '../../src/metadata/store.ts';
+import { poll } from '../support/poll.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function database(): Promise<TestDatabase> {
+  const made = await createDatabase('source');
+  closing.push(() => made.drop());
+  return made;
+}
+
+async function store(url: string): Promise<MetadataStore> {
+  const opened = await openMetadataStore({ url, log: { warn: () => undefined } });
+  closing.push(() => opened.close());
+  return opened;
+}
+
+/** The document with one inherited role, told apart by its name. */
+function withRole(name: string): Metadata {
+  return { ...EMPTY_METADATA, inherited_roles: [{ role_name: name, role_set: ['a', 'b'] }] };
+}
+
+/** Collects what a store notices until the signal. */
+function follow(from: MetadataStore): { readonly seen: readonly number[]; stop(): Promise<void> } {
+  const stop = new AbortController();
+  const seen: number[] = [];
+  const done = (async () => {
+    for await (const version of from.listen(stop.signal)) seen.push(version);
+  })();
+  return {
+    seen,
+    stop: async () => {
+      stop.abort();
+      await done;
+    },
+  };
+}
+
+test('nodes that start at once agree on one set-up', async () => {
+  const { url } = await database();
+  const nodes = await Promise.all([1, 2, 3, 4].map(() => store(url)));
+  const loaded = await Promise.all(nodes.map((node) => node.load()));
+  expect(loaded).toEqual(loaded.map(() => ({ metadata: EMPTY_METADATA, resourceVersion: 1 })));
+  const states = await Promise.all(nodes.map((node) => node.catalogState()));
+  expect(new Set(states.map((state) => state.id)).size).toBe(1);
+});
+
+test('of two changes based on the same version one is refused and nothing of it kept', async () => {
+  const { url } = await database();
+  const [one, two] = [await store(url), await store(url)];
+  expect(await one.save(withRole('one'), 1)).toBe(2);
+  await expect(two.save(withRole('two'), 1)).rejects.toMatchObject({
+    code: 'conflict',
+    path: '$',
+    message: 'metadata resource version referenced (1) did not match current version',
+  });
+  expect(await two.load()).toEqual({ metadata: withRole('one'), resourceVersion: 2 });
+});
+
+test('the order of keys survives the database', async () => {
+  const { url } = await database();
+  const node = await store(url);
+  const metadata = { zeta: 1, version: 3, alpha: { b: 1, a: 2 }, sources: [] } as unknown as Metadata;
+  await node.save(metadata, 1);
+  expect(JSON.stringify((await node.load()).metadata)).toBe(JSON.stringify(metadata));
+});
+
+test('another node notices a change within a second', async () => {
+  const { url } = await database();
+  const [one, two] = [await store(url), await store(url)];
+  const followed = follow(two);
+  await poll('the current version', () => followed.seen.includes(1));
+  await one.save(withRole('x'), 1);
+  await poll('the change', () => followed.seen.includes(2), 1000);
+  await followed.stop();
+  expect(followed.seen).toEqual([1, 2]);
+});
+
+test('a change is noticed within a second also when every connection of the node was just cut', async () => {
+  const db = await database();
+  const [one, two] = [await store(db.url), await store(db.url)];
+  const followed = follow(two);
+  const listening = async (): Promise<boolean> => {
+    const found = await db.query(`select 1 from pg_stat_activity where datname = $1 and query = 'listen nearjoin_metadata'`, [
+      db.name,
+    ]);
+    return found.rows.length > 0;
+  };
+  await poll('the listening connection', listening);
+  await one.load();
+  await db.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = $1 and application_name like 'nearjoin metadata%'`,
+    [db.name],
+  );
+  await saveWhenConnected(one, withRole('x'));
+  await poll('the change', () => followed.seen.includes(2), 1000);
+  await poll('a new listening connection', listening);
+  await followed.stop();
+});
+
+/** The pool learns of a cut connection a moment later; the first query may still meet it. */
+async function saveWhenConnected(node: MetadataStore, metadata: Metadata): Promise<void> {
+  await poll('a fresh connection', async () => {
+    try {
+      return (await node.load()).resourceVersion === 1;
+    } catch {
+      return false;
+    }
+  });
+  await node.save(metadata, 1);
+}
+
+test('a stopped listener ends, and closing the store ends all', async () => {
+  const db = await database();
+  const node = await store(db.url);
+  const [one, two] = [follow(node), follow(node)];
+  await poll('both to have begun', () => one.seen.length > 0 && two.seen.length > 0);
+  await one.stop();
+  closing.pop();
+  await node.close();
+  await two.stop();
+  await poll('no connection left', async () => {
+    const found = await db.query(
+      `select 1 from pg_stat_activity where datname = $1 and application_name like 'nearjoin metadata%'`,
+      [db.name],
+    );
+    return found.rows.length === 0;
+  });
+});
+
+test('what the stock tools keep on the server comes back as it was', async () => {
+  const { url } = await database();
+  const node = await store(url);
+  const { id } = await node.catalogState();
+  await node.setCatalogState('cli', { settings: { migration_mode: 'true' } });
+  await node.setCatalogState('console', { z: 1, a: 2 });
+  expect(await node.catalogState()).toEqual({
+    id,
+    cli_state: { settings: { migration_mode: 'true' } },
+    console_state: { z: 1, a: 2 },
+  });
+});
+
+test('a database that cannot be opened is refused without showing its password', async () => {
+  const { server } = await database();
+  const absent = new URL(server.url('no_such_database'));
+  absent.password = 'sesame';
+  for (const url of [absent.href, 'postgres://someone:sesame@[bad/x', 'postgres://someone:sesame@127.0.0.1:1/x']) {
+    const refusal: unknown = await openMetadataStore({ url, log: { warn: () => undefined } }).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'start-failed' });
+    expect(inspect(refusal, { depth: 9 })).not.toContain('sesame');
+  }
+});
