@@ -29,7 +29,8 @@ const TEXT: readonly Operator[] = [
 ];
 const JSONB: readonly Operator[] = ['contains', 'contained_in', 'has_key', 'has_keys_any', 'has_keys_all'];
 const ARRAY: readonly Operator[] = ['contains', 'contained_in'];
-const LTREE: readonly Operator[] = [
+/** The operators of `ltree` columns. */
+export const LTREE_OPERATORS: readonly Operator[] = [
   'ancestor',
   'ancestor_any',
   'descendant',
@@ -69,7 +70,7 @@ export function operatorsOf(type: ColumnType): readonly Operator[] {
   const name = baseType(type).name;
   if (TEXT_TYPES.has(name)) return [...COMPARISONS, ...TEXT];
   if (name === 'jsonb') return [...COMPARISONS, ...JSONB];
-  if (name === 'ltree') return [...COMPARISONS, ...LTREE];
+  if (name === 'ltree') return [...COMPARISONS, ...LTREE_OPERATORS];
   return COMPARISONS;
 }
 

@@ -134,6 +134,8 @@ export type Predicate =
   | { readonly kind: 'and'; readonly of: readonly Predicate[] }
   | { readonly kind: 'or'; readonly of: readonly Predicate[] }
   | { readonly kind: 'not'; readonly of: Predicate }
+  /** Unknown counts as false: `(…) is true`. */
+  | { readonly kind: 'is-true'; readonly of: Predicate }
   | { readonly kind: 'is-null'; readonly column: Column; readonly negated: boolean }
   /** `nullSafe`: permission rules treat two nulls as equal. `cast`: compare the column's text form. */
   | {

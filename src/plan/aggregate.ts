@@ -1,0 +1,95 @@
+import type { SelectionSetNode } from 'graphql';
+import type { Column } from '../catalog/catalog.ts';
+import { must } from '../core/assert.ts';
+import { AGGREGATE_FUNCTIONS, columnsFor } from './aggregates.ts';
+import { checkArguments, checkIsLeaf, collectFields, type CollectedField, unknownField } from './collect.ts';
+import { planBoolean } from './comparison.ts';
+import { planEnums } from './enum-input.ts';
+import { selectColumns } from './enumeration.ts';
+import { isNull, literal } from './input.ts';
+import { cellGuard } from './permit.ts';
+import type { Aggregate, AggregateField, AggregateFunction, AggregateValue, Field } from './plan.ts';
+import type { Planning, Position, Rows } from './planning.ts';
+import { planRows } from './rows.ts';
+
+/** How the fields of `nodes` are planned. */
+export type PlanFields = (
+  planning: Planning,
+  rows: Rows,
+  sets: readonly SelectionSetNode[],
+  at: Position,
+) => readonly Field[];
+
+/** An aggregate field: its arguments choose the rows, the permission's limit cuts `nodes` only. */
+export function planAggregate(planning: Planning, rows: Rows, field: CollectedField, planFields: PlanFields): Aggregate {
+  const selected = planRows(planning, rows, field);
+  const type = rows.view.table.derivedType('_aggregate');
+  const fields = collectFields(planning, field.sets, type, field.at).map((part): AggregateField => {
+    switch (part.name) {
+      case '__typename':
+        return typename(part, type);
+      case 'nodes':
+        checkArguments(part, []);
+        return { kind: 'nodes', key: part.key, fields: planFields(planning, rows, part.sets, part.at) };
+      case 'aggregate':
+        checkArguments(part, []);
+        return { kind: 'values', key: part.key, values: planValues(planning, rows, part) };
+      default:
+        throw unknownField(part, type);
+    }
+  });
+  return { rows: { ...selected, fields: [] }, fields, nodesLimit: rows.view.limit };
+}
+
+function planValues(planning: Planning, rows: Rows, field: CollectedField): readonly AggregateValue[] {
+  const type = rows.view.table.derivedType('_aggregate_fields');
+  return collectFields(planning, field.sets, type, field.at).map((part): AggregateValue => {
+    if (part.name === '__typename') return typename(part, type);
+    if (part.name === 'count') return planCount(planning, rows, part);
+    const called = AGGREGATE_FUNCTIONS.find((known) => known === part.name);
+    const columns = called === undefined ? [] : columnsFor(called, rows.view.columns);
+    if (called === undefined || columns.length === 0) throw unknownField(part, type);
+    return planFunction(planning, rows, part, { called, columns });
+  });
+}
+
+function planCount(planning: Planning, rows: Rows, field: CollectedField): AggregateValue {
+  const selectable = selectColumns(rows.view);
+  checkArguments(field, selectable.values.length === 0 ? ['distinct'] : ['columns', 'distinct']);
+  checkIsLeaf(field);
+  const at = (name: string): Position => ({ path: `${field.at.path}.args.${name}`, depth: field.at.depth + 1 });
+  const given = field.arguments.get('columns');
+  const names = given === undefined ? null : planEnums(planning, literal(given), selectable, at('columns'));
+  const columns = (names ?? []).map((name) => rows.place.read(must(rows.view.columnByField.get(name), 'column')));
+  const node = field.arguments.get('distinct');
+  const opened = node === undefined ? null : planning.variables.open(literal(node), 'Boolean', at('distinct').path);
+  const distinct = opened !== null && !isNull(opened) && planBoolean(planning, opened, at('distinct'));
+  const onlyIf = columns.map((column) => cellGuard(planning, rows, column));
+  return { kind: 'count', key: field.key, columns, onlyIf, distinct: distinct && columns.length > 0 };
+}
+
+interface Called {
+  readonly called: AggregateFunction;
+  readonly columns: readonly Column[];
+}
+
+function planFunction(planning: Planning, rows: Rows, field: CollectedField, { called, columns }: Called): AggregateValue {
+  checkArguments(field, []);
+  const type = rows.view.table.derivedType(`_${called}_fields`);
+  const of = collectFields(planning, field.sets, type, field.at).map((part) => {
+    if (part.name === '__typename') return typename(part, type);
+    const column = columns.find((candidate) => candidate.field === part.name);
+    if (column === undefined) throw unknownField(part, type);
+    checkArguments(part, []);
+    checkIsLeaf(part);
+    rows.place.read(column);
+    return { kind: 'column' as const, key: part.key, column, onlyIf: cellGuard(planning, rows, column) };
+  });
+  return { kind: 'function', key: field.key, function: called, of };
+}
+
+function typename(field: CollectedField, type: string): { kind: 'constant'; key: string; json: string } {
+  checkArguments(field, []);
+  checkIsLeaf(field);
+  return { kind: 'constant', key: field.key, json: JSON.stringify(type) };
+}

@@ -1,0 +1,72 @@
+import { unreachable } from '../core/assert.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { arrayText, asEnums } from './encode.ts';
+import { emptyObject, isRecord, VariableMention } from './input.ts';
+import { parseJsonPath } from './json-path.ts';
+import { readOffset } from './offset.ts';
+import { encodeValue } from './params.ts';
+import type { Param, QueryPlan } from './plan.ts';
+import type { Variables } from './variables.ts';
+
+/** Session variables of a request by lower-case name. */
+export type SessionVariables = ReadonlyMap<string, string>;
+
+/** The values of one request in Postgres' text form, in the order of `QueryPlan.params`. */
+export function bindParams(
+  plan: Pick<QueryPlan, 'params' | 'sessionVariables'>,
+  variables: Variables,
+  session: SessionVariables,
+): readonly (string | null)[] {
+  const missing = plan.sessionVariables.filter((name) => !session.has(name));
+  if (missing.length > 0) {
+    const names = missing.map((name) => JSON.stringify(name)).join(', ');
+    throw new NearjoinError('not-found', `missing session variables: ${names}`);
+  }
+  return plan.params.map((param) => bind(param, variables, session));
+}
+
+function bind(param: Param, variables: Variables, session: SessionVariables): string {
+  const { from } = param;
+  switch (from.kind) {
+    case 'value':
+      return from.value;
+    case 'session':
+      return session.get(from.name) ?? '';
+    case 'session-list':
+      return arrayText(from.of.map((element) => ('text' in element ? element.text : (session.get(element.session) ?? ''))));
+    case 'variable':
+      return encode(param, fromJson(param, lookUp(variables, from.path)));
+    case 'composed':
+      return encode(param, compose(from.value, (name) => fromJson(param, variables.get(name) ?? null)));
+    default:
+      return unreachable(from);
+  }
+}
+
+function encode(param: Param, value: unknown): string {
+  if (param.form === 'offset') return readOffset(value, param.path);
+  return param.form === 'json-path' ? parseJsonPath(value, param.path) : encodeValue(param, value, param.path);
+}
+
+/** Inside a variable enum values are strings. */
+function fromJson(param: Param, value: unknown): unknown {
+  return param.enumeration === null ? value : asEnums(value);
+}
+
+function lookUp(variables: Variables, [name, ...rest]: readonly (string | number)[]): unknown {
+  let value: unknown = variables.get(String(name));
+  for (const step of rest) {
+    if (Array.isArray(value)) value = value[Number(step)];
+    else if (isRecord(value) && Object.hasOwn(value, step)) value = value[String(step)];
+    else return null;
+  }
+  return value ?? null;
+}
+
+/** The literal it came from was parsed under a depth limit, so plain recursion is safe. */
+function compose(value: unknown, variable: (name: string) => unknown): unknown {
+  if (value instanceof VariableMention) return variable(value.name);
+  if (Array.isArray(value)) return value.map((element) => compose(element, variable));
+  if (!isRecord(value)) return value;
+  return emptyObject(Object.entries(value).map(([name, member]) => [name, compose(member, variable)]));
+}

@@ -1,0 +1,54 @@
+import { NearjoinError } from '../core/errors.ts';
+
+/** How large a request may be; a request past a limit is refused before it costs anything. */
+export interface PlanLimits {
+  /** Nesting of selections, of conditions, and of fragments. */
+  readonly maxDepth: number;
+  /** Fields selected and conditions, fragments counted each time they are used. */
+  readonly maxNodes: number;
+  readonly maxRootFields: number;
+}
+
+/** Generous for people and programs, narrow for attacks. */
+export const DEFAULT_PLAN_LIMITS: PlanLimits = {
+  maxDepth: 50,
+  maxNodes: 10_000,
+  maxRootFields: 200,
+};
+
+/** Counts what one plan uses up. */
+export class Budget {
+  readonly limits: PlanLimits;
+  #nodes = 0;
+
+  constructor(limits: PlanLimits) {
+    this.limits = limits;
+  }
+
+  /** Counts one more field or condition. */
+  spend(path: string): void {
+    this.#nodes += 1;
+    if (this.#nodes > this.limits.maxNodes) {
+      throw tooComplex(path, `more than ${this.limits.maxNodes} fields and conditions`);
+    }
+  }
+
+  /** Checks how deep we are; everything recursive passes here, so no request can exhaust the stack. */
+  descend(depth: number, path: string): void {
+    if (depth > this.limits.maxDepth) throw tooComplex(path, `nested deeper than ${this.limits.maxDepth} levels`);
+  }
+
+  /** Checks the number of root fields. */
+  rootFields(count: number): void {
+    if (count > this.limits.maxRootFields) {
+      throw tooComplex('$.selectionSet', `more than ${this.limits.maxRootFields} root fields`);
+    }
+  }
+}
+
+/** The complaint about a request past a limit. */
+export function tooComplex(path: string, what: string): NearjoinError {
+  // A path can itself be as deep as the request: its start says enough.
+  const short = path.length > 500 ? `${path.slice(0, 500)}…` : path;
+  return new NearjoinError('query-too-complex', `query is too complex: ${what}`, { path: short });
+}

@@ -1,0 +1,116 @@
+import type { DocumentNode, OperationDefinitionNode } from 'graphql';
+import type { Catalog } from '../catalog/catalog.ts';
+import { NearjoinError } from '../core/errors.ts';
+import type { RoleName } from '../core/names.ts';
+import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
+import { planByPk } from './by-pk.ts';
+import { checkArguments, checkIsLeaf, collectFields, type CollectedField, unknownField } from './collect.ts';
+import { checkDirectives } from './directives.ts';
+import { checkedFragments } from './fragments.ts';
+import { Params } from './params.ts';
+import { Places } from './places.ts';
+import type { QueryPlan, RootField } from './plan.ts';
+import type { Planning } from './planning.ts';
+import { invalid } from './problem.ts';
+import { findIn, findRoot, hasAnyRoot, type RootEntry } from './root.ts';
+import { planAggregateField, planList, planTypename } from './select.ts';
+import { prepareVariables, type PreparedVariables, type Variables, VariableScope } from './variables.ts';
+import { type VisibleRootField } from './visible.ts';
+
+/** An operation of a parsed document, and for whom it is planned. */
+export interface PlanInput {
+  readonly catalog: Catalog;
+  readonly role: RoleName;
+  readonly document: DocumentNode;
+  readonly operation: OperationDefinitionNode;
+  /** From `coerceVariables`. */
+  readonly variables: Variables;
+  /** From `prepareVariables`; made here when it is not given. */
+  readonly prepared?: PreparedVariables;
+  readonly limits?: PlanLimits;
+}
+
+const NO_QUERIES = 'no_queries_available';
+const NO_QUERIES_TEXT =
+  'There are no queries available to the current role. Either there are no sources or remote schemas configured, ' +
+  "or the current role doesn't have the required permissions.";
+
+/**
+ * Plans an operation for a role; the plan holds for all variables of the same `variableShape`. Throws what Hasura
+ * would answer for an operation that does not fit the role's schema.
+ */
+export function planQuery(input: PlanInput): QueryPlan {
+  const { catalog, role, document, operation, variables } = input;
+  if (operation.operation === 'mutation') throw invalid('$', 'no mutations exist');
+  const isQuery = operation.operation === 'query';
+  checkDirectives(operation.directives ?? [], isQuery ? 'a query' : 'a subscription', '$');
+  const budget = new Budget(input.limits ?? DEFAULT_PLAN_LIMITS);
+  const fragments = checkedFragments(document, operation, budget);
+  const scope = new VariableScope(input.prepared ?? prepareVariables(document, operation), variables);
+  const [params, places] = [new Params(), new Places()];
+  const planning: Planning = { catalog, role, fragments, variables: scope, params, places, budget };
+  const roots = planRoots(planning, operation);
+  const remotes = places.close();
+  return { roots, params: params.list(), sessionVariables: params.sessionVariables(), remotes };
+}
+
+function planRoots(planning: Planning, operation: OperationDefinitionNode): readonly RootField[] {
+  const type = operation.operation === 'query' ? 'query_root' : 'subscription_root';
+  const fields = collectFields(planning, [operation.selectionSet], type, { path: '$', depth: 0 });
+  planning.budget.rootFields(fields.length);
+  let introspections = 0;
+  return fields.map((field) => {
+    if (field.name === '__schema' || field.name === '__type') {
+      checkIntrospection(planning);
+      introspections += 1;
+      return { kind: 'introspection', key: field.key, index: introspections - 1 };
+    }
+    const known = planKnown(planning, field, type);
+    if (known !== null) return known;
+    const entry = findRoot(planning.catalog, planning.role, field.name);
+    if (entry === null) throw unknownField(field, type);
+    return planEntry(planning, field, entry);
+  });
+}
+
+function planKnown(planning: Planning, field: CollectedField, type: string): RootField | null {
+  if (field.name !== NO_QUERIES) return planTypename(field, type);
+  if (hasAnyRoot(planning.catalog, planning.role)) return null;
+  checkArguments(field, []);
+  checkIsLeaf(field);
+  return { kind: 'constant', key: field.key, json: JSON.stringify(NO_QUERIES_TEXT) };
+}
+
+function checkIntrospection({ catalog, role }: Planning): void {
+  if (!catalog.introspectionDisabledFor.has(role)) return;
+  throw new NearjoinError('not-supported', `introspection is disabled for role: ${JSON.stringify(role)}`);
+}
+
+function planEntry(planning: Planning, field: CollectedField, entry: RootEntry): RootField {
+  if (entry.kind === 'table') return planTable(planning, field, entry.field);
+  const { source, type } = entry;
+  checkArguments(field, []);
+  const parts = collectFields(planning, field.sets, type, field.at);
+  planning.budget.rootFields(parts.length);
+  const fields = parts.map((part) => {
+    const found = findIn(planning.catalog, planning.role, source, part.name);
+    const planned = planTypename(part, type) ?? (found === null ? null : planTable(planning, part, found));
+    if (planned === null) throw unknownField(part, type);
+    return planned;
+  });
+  return { kind: 'object', key: field.key, fields };
+}
+
+function planTable(planning: Planning, field: CollectedField, { kind, target }: VisibleRootField): RootField {
+  const { key } = field;
+  const place = planning.places.open(target.table, { rootSource: target.table.source, options: null });
+  const rows = { view: target, place };
+  switch (kind) {
+    case 'select':
+      return { kind: 'list', key, select: planList(planning, rows, field) };
+    case 'select_by_pk':
+      return { kind: 'one', key, select: planByPk(planning, rows, field) };
+    default:
+      return { kind: 'aggregate', key, aggregate: planAggregateField(planning, rows, field) };
+  }
+}

@@ -1,0 +1,178 @@
+import type { Column, ColumnType } from '../catalog/catalog.ts';
+import { type Enumeration, mismatch } from './encode.ts';
+import { enumerationOf } from './enumeration.ts';
+import { type Input, membersOf, valueOf } from './input.ts';
+import type { LocationType } from './location.ts';
+import { operandType, operatorNamed } from './operand-type.ts';
+import {
+  castTypeName,
+  comparisonTypeName,
+  hasTextCast,
+  operatorsOf,
+  operatorsOfColumn,
+  TEXT_CAST_OPERATORS,
+} from './operators.ts';
+import type { ValueType } from './params.ts';
+import { cellGuard, guardedCondition } from './permit.ts';
+import type { Operand, Operator, Predicate } from './plan.ts';
+import { inside, type Planning, type Position, type Rows } from './planning.ts';
+import { and } from './predicates.ts';
+import { notFound } from './problem.ts';
+import { TEXT } from './types.ts';
+
+/** A column that a condition speaks of. */
+export interface ColumnAt extends Rows {
+  readonly column: Column;
+}
+
+/** The comparisons of one column: `{_eq: 1, _is_null: false}`. */
+export function planComparisons(
+  planning: Planning,
+  target: ColumnAt,
+  given: Input,
+  at: Position & { readonly negated: boolean },
+): Predicate {
+  const { column, place } = target;
+  const enumeration = enumerationOf(planning.catalog, place.table, column);
+  const type = comparisonType(column, enumeration);
+  const input = planning.variables.open(given, type, at.path);
+  const members = membersOf(input);
+  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  place.read(column);
+  const comparisons = members.map(([name, member]) => {
+    const here = inside(planning, at, name);
+    const condition = planComparison(planning, target, { name, member, at: here });
+    if (condition === null) throw notFound(at.path, name, type);
+    const guard = cellGuard(planning, target, column);
+    return guardedCondition(guard, condition, at.negated);
+  });
+  return and(comparisons);
+}
+
+/** The name of a column's comparison type in messages. */
+export function comparisonType(column: Column, enumeration: Enumeration | null): string {
+  return enumeration === null ? comparisonTypeName(column.type) : `${enumeration.name}_comparison_exp`;
+}
+
+/** A boolean member (`_is_null`, `distinct`): part of the plan, never a parameter. */
+export function planBoolean(planning: Planning, given: Input, at: Position): boolean {
+  const value = valueOf(planning.variables.open(given, 'Boolean', at.path));
+  if (typeof value === 'boolean') return value;
+  throw mismatch(at.path, 'a boolean', 'Boolean', value);
+}
+
+interface Member {
+  readonly name: string;
+  readonly member: Input;
+  readonly at: Position;
+}
+
+function planComparison(planning: Planning, target: ColumnAt, { name, member, at }: Member): Predicate | null {
+  const { column, place } = target;
+  if (name === '_is_null') return { kind: 'is-null', column, negated: !planBoolean(planning, member, at) };
+  const enumeration = enumerationOf(planning.catalog, place.table, column);
+  if (name === '_cast' && enumeration === null && hasTextCast(column.type)) return planCast(planning, column, member, at);
+  const operator = operatorOf(name);
+  if (operator === null || !operatorsOfColumn(column).includes(operator)) return null;
+  const value = { ...operandType(operator, column), enumeration };
+  return compare(column, operator, planOperand(planning, member, value, at));
+}
+
+/** `{String: {_like: …}}`: the column's text form is compared. */
+function planCast(planning: Planning, column: Column, given: Input, at: Position): Predicate {
+  const type = castTypeName(column.type);
+  const input = planning.variables.open(given, type, at.path);
+  const members = membersOf(input);
+  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  return and(
+    members.map(([name, member]) => {
+      if (name !== 'String') throw notFound(at.path, name, type);
+      return planTextComparisons(planning, column, member, inside(planning, at, name));
+    }),
+  );
+}
+
+function planTextComparisons(planning: Planning, column: Column, given: Input, at: Position): Predicate {
+  const type = comparisonTypeName(TEXT);
+  const input = planning.variables.open(given, type, at.path);
+  const members = membersOf(input);
+  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  return and(
+    members.map(([name, member]) => {
+      const here = inside(planning, at, name);
+      if (name === '_is_null') return { kind: 'is-null', column, negated: !planBoolean(planning, member, here) };
+      const operator = operatorOf(name);
+      if (operator === null || !TEXT_CAST_OPERATORS.includes(operator)) throw notFound(at.path, name, type);
+      const value = { type: TEXT, list: operator === 'in' || operator === 'nin', enumeration: null };
+      return { ...compare(column, operator, planOperand(planning, member, value, here)), cast: true };
+    }),
+  );
+}
+
+/** A comparison of a computed value: part of an aggregate predicate. */
+export type ScalarComparison =
+  | { readonly kind: 'is-null'; readonly negated: boolean }
+  | { readonly kind: 'compare'; readonly operator: Operator; readonly value: Operand };
+
+/** The comparisons of a computed value of a type. */
+export function planScalarComparisons(
+  planning: Planning,
+  type: ColumnType,
+  given: Input,
+  at: Position,
+): readonly ScalarComparison[] {
+  const name = comparisonTypeName(type);
+  const input = planning.variables.open(given, `${name}!`, at.path);
+  const members = membersOf(input);
+  if (members === null) throw mismatch(at.path, 'an object', name, valueOf(input));
+  return members.map(([member, value]) => {
+    const here = inside(planning, at, member);
+    if (member === '_is_null') return { kind: 'is-null', negated: !planBoolean(planning, value, here) };
+    const operator = operatorOf(member);
+    if (operator === null || !operatorsOf(type).includes(operator)) throw notFound(at.path, member, name);
+    const list = operator === 'in' || operator === 'nin';
+    return { kind: 'compare', operator, value: planOperand(planning, value, { type, list, enumeration: null }, here) };
+  });
+}
+
+function compare(column: Column, operator: Operator, value: Operand): Predicate & { readonly kind: 'compare' } {
+  return { kind: 'compare', column, operator, value, nullSafe: false, cast: false };
+}
+
+/** The right side of a comparison as a parameter; arguments of fields may be `required`, members of objects are not. */
+export function planOperand(
+  planning: Planning,
+  input: Input,
+  value: ValueType,
+  at: Position & { readonly required?: boolean },
+): Operand {
+  const location = locationOf(value);
+  const opened = planning.variables.open(input, at.required === true ? `${location}!` : location, at.path);
+  checkElements(planning, opened, value, at.path);
+  return planning.params.value(opened, value, at.path);
+}
+
+/** Variables among the elements of a literal list must be declared as elements. */
+function checkElements(planning: Planning, input: Input, value: ValueType, path: string): void {
+  if (input.kind !== 'literal' || input.node.kind !== 'ListValue') return;
+  if (!value.list && value.type.kind !== 'array') return;
+  const element: LocationType = value.list && value.type.kind === 'array' ? `[${value.type.scalar}!]!` : `${scalarOf(value)}!`;
+  input.node.values.forEach((node, index) => {
+    if (node.kind === 'Variable') planning.variables.check(node.name.value, element, `${path}[${index}]`);
+  });
+}
+
+/** What a variable there must be declared as. */
+function locationOf(value: ValueType): LocationType {
+  const scalar = scalarOf(value);
+  const one = value.type.kind === 'array' && value.enumeration === null ? `[${scalar}!]` : scalar;
+  return value.list ? `[${one}!]` : one;
+}
+
+function scalarOf({ type, enumeration }: ValueType): string {
+  return enumeration?.name ?? type.scalar;
+}
+
+function operatorOf(name: string): Operator | null {
+  return name.startsWith('_') ? operatorNamed(name.slice(1)) : null;
+}

@@ -1,0 +1,23 @@
+import type { Catalog, Column, Table } from '../catalog/catalog.ts';
+import { findTable } from '../catalog/catalog.ts';
+import type { Enumeration } from './encode.ts';
+import type { VisibleTable } from './visible.ts';
+
+/** The enum a column's values come from, when it points at an enum table; roles need not see that table. */
+export function enumerationOf(catalog: Catalog, table: Table, column: Column): Enumeration | null {
+  if (column.enumTable === null) return null;
+  const target = findTable(catalog, table.source, column.enumTable);
+  if (target === undefined || target.enumValues === null) return null;
+  return { name: target.derivedType('_enum'), values: target.enumValues.map(({ value }) => value) };
+}
+
+/** The columns a role may name in `distinct_on` and `count(columns:)`. */
+export function selectColumns(view: VisibleTable): Enumeration {
+  return { name: view.table.derivedType('_select_column'), values: [...view.columnByField.keys()] };
+}
+
+/** The directions of an ordering. */
+export const ORDER_BY: Enumeration = {
+  name: 'order_by',
+  values: ['asc', 'asc_nulls_first', 'asc_nulls_last', 'desc', 'desc_nulls_first', 'desc_nulls_last'],
+};

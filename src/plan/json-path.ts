@@ -1,0 +1,26 @@
+import { arrayText, mismatch } from './encode.ts';
+import { invalid } from './problem.ts';
+
+const KEY = /^[^.[\]]+/;
+const INDEX = /^\[(\d+)\]/;
+const QUOTED = /^\[(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\]/;
+
+/** A path into JSON (`$.a.b[0]["c d"]`) as an array literal of keys, for `#>`. */
+export function parseJsonPath(value: unknown, path: string): string {
+  if (typeof value !== 'string') throw mismatch(path, 'a string', 'String', value);
+  return arrayText(keysOf(value, path));
+}
+
+function keysOf(text: string, path: string): readonly string[] {
+  const keys: string[] = [];
+  let rest = text.startsWith('$') ? text.slice(1) : text;
+  while (rest.length > 0) {
+    const dotted = rest.startsWith('.');
+    if (dotted) rest = rest.slice(1);
+    const step = KEY.exec(rest) ?? INDEX.exec(rest) ?? QUOTED.exec(rest);
+    if (step === null) throw invalid(path, `parse json path error: '${rest}' is not a key or an index`);
+    keys.push(step[1] ?? step[2] ?? step[0]);
+    rest = rest.slice(step[0].length);
+  }
+  return keys.map((key) => key.replace(/\\(.)/g, '$1'));
+}

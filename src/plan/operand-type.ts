@@ -1,0 +1,48 @@
+import type { Column } from '../catalog/catalog.ts';
+import { unreachable } from '../core/assert.ts';
+import { LTREE_OPERATORS, operandShape, TEXT_CAST_OPERATORS } from './operators.ts';
+import type { Operator } from './plan.ts';
+import type { ValueType } from './params.ts';
+import { siblingType, TEXT } from './types.ts';
+
+const ALL: ReadonlySet<string> = new Set<Operator>([
+  ...TEXT_CAST_OPERATORS,
+  'contains',
+  'contained_in',
+  'has_key',
+  'has_keys_any',
+  'has_keys_all',
+  ...LTREE_OPERATORS,
+]);
+
+/** The operator of that name without its underscore, or null. */
+export function operatorNamed(name: string): Operator | null {
+  return isOperator(name) ? name : null;
+}
+
+/** What an operator of a column is compared with. */
+export function operandType(operator: Operator, { type }: Column): Omit<ValueType, 'enumeration'> {
+  const shape = operandShape(operator);
+  switch (shape) {
+    case 'same':
+      return { type, list: false };
+    case 'list':
+      return { type, list: true };
+    case 'text':
+      return { type: TEXT, list: false };
+    case 'text-list':
+      return { type: TEXT, list: true };
+    case 'lquery':
+      return { type: siblingType(type, 'lquery'), list: false };
+    case 'lquery-list':
+      return { type: siblingType(type, 'lquery'), list: true };
+    case 'ltxtquery':
+      return { type: siblingType(type, 'ltxtquery'), list: false };
+    default:
+      return unreachable(shape);
+  }
+}
+
+function isOperator(name: string): name is Operator {
+  return ALL.has(name);
+}

@@ -1,0 +1,132 @@
+import type { Column } from '../catalog/catalog.ts';
+import { AGGREGATE_FUNCTIONS, columnsFor } from './aggregates.ts';
+import { mismatch } from './encode.ts';
+import { planEnum } from './enum-input.ts';
+import { ORDER_BY } from './enumeration.ts';
+import { elementsOf, type Input, isNull, membersOf, valueOf } from './input.ts';
+import { cellGuard, permittedRows } from './permit.ts';
+import type { AggregateFunction, OrderItem, OrderStep } from './plan.ts';
+import { inside, type Planning, type Position, type Rows } from './planning.ts';
+import { notFound } from './problem.ts';
+import { visibleRelationship, type VisibleRelationship } from './visible.ts';
+
+const SUFFIX = '_aggregate';
+
+/** An `order_by` argument: absent and null order nothing, here and anywhere inside. */
+export function planOrderBy(planning: Planning, rows: Rows, given: Input | null, at: Position): readonly OrderItem[] {
+  if (given === null) return [];
+  const type = rows.view.table.derivedType('_order_by');
+  const input = planning.variables.open(given, `[${type}!]`, at.path);
+  if (isNull(input)) return [];
+  return (elementsOf(input) ?? [input]).flatMap((element, index) => {
+    const here = inside(planning, at, index);
+    const opened = planning.variables.open(element, `${type}!`, here.path);
+    return isNull(opened) ? [] : planObject(planning, { ...rows, path: [] }, opened, here);
+  });
+}
+
+interface Ordered extends Rows {
+  /** How this table is reached from the one being ordered. */
+  readonly path: readonly OrderStep[];
+}
+
+interface Member {
+  readonly name: string;
+  readonly input: Input;
+  readonly at: Position;
+}
+
+function planObject(planning: Planning, ordered: Ordered, input: Input, at: Position): readonly OrderItem[] {
+  const type = ordered.view.table.derivedType('_order_by');
+  return membersIn(input, type, at).flatMap(([name, member]) => {
+    const here = { name, input: member, at: inside(planning, at, name) };
+    const items = planColumn(planning, ordered, here) ?? planRelated(planning, ordered, here);
+    if (items === null) throw notFound(at.path, name, type);
+    return items;
+  });
+}
+
+function planColumn(planning: Planning, ordered: Ordered, { name, input, at }: Member): readonly OrderItem[] | null {
+  const column = ordered.view.columnByField.get(name);
+  if (column === undefined) return null;
+  const direction = planDirection(planning, input, at);
+  if (direction === null) return [];
+  ordered.place.read(column);
+  return [{ path: ordered.path, by: { kind: 'column', column, onlyIf: cellGuard(planning, ordered, column) }, ...direction }];
+}
+
+function planRelated(planning: Planning, ordered: Ordered, { name, input: given, at }: Member): readonly OrderItem[] | null {
+  const single = visibleRelationship(planning.catalog, ordered.view, name);
+  const many = name.endsWith(SUFFIX)
+    ? visibleRelationship(planning.catalog, ordered.view, name.slice(0, -SUFFIX.length))
+    : null;
+  const isSingle = single?.relationship.kind === 'object';
+  const related = isSingle ? single : many?.relationship.kind === 'array' ? many : null;
+  if (related === null) return null;
+  const type = related.target.table.derivedType(isSingle ? '_order_by' : '_aggregate_order_by');
+  const input = planning.variables.open(given, type, at.path);
+  if (isNull(input)) return [];
+  const reached = follow(planning, ordered, related);
+  return isSingle ? planObject(planning, reached, input, at) : planAggregates(planning, reached, input, at);
+}
+
+function follow(planning: Planning, { place, path }: Ordered, { relationship, target }: VisibleRelationship): Ordered {
+  const { join, to } = planning.places.follow(place, relationship, target.table);
+  const where = permittedRows(planning, { view: target, place: to });
+  return { view: target, place: to, path: [...path, { join, to: to.planTable, where }] };
+}
+
+function planAggregates(planning: Planning, ordered: Ordered, input: Input, at: Position): readonly OrderItem[] {
+  const { view, path } = ordered;
+  const type = view.table.derivedType('_aggregate_order_by');
+  return membersIn(input, type, at).flatMap(([name, member]): readonly OrderItem[] => {
+    const here = inside(planning, at, name);
+    if (name === 'count') {
+      const direction = planDirection(planning, member, here);
+      return direction === null ? [] : [{ path, by: { kind: 'count' }, ...direction }];
+    }
+    const called = AGGREGATE_FUNCTIONS.find((known) => known === name);
+    const columns = called === undefined ? [] : columnsFor(called, view.columns);
+    if (called === undefined || columns.length === 0) throw notFound(at.path, name, type);
+    return planFunction(planning, ordered, { called, columns, input: member, at: here });
+  });
+}
+
+interface FunctionMember {
+  readonly called: AggregateFunction;
+  readonly columns: readonly Column[];
+  readonly input: Input;
+  readonly at: Position;
+}
+
+function planFunction(planning: Planning, ordered: Ordered, { called, columns, input: given, at }: FunctionMember): readonly OrderItem[] {
+  const type = ordered.view.table.derivedType(`_${called}_order_by`);
+  const input = planning.variables.open(given, type, at.path);
+  if (isNull(input)) return [];
+  return membersIn(input, type, at).flatMap(([name, member]): readonly OrderItem[] => {
+    const here = inside(planning, at, name);
+    const column = columns.find(({ field }) => field === name);
+    if (column === undefined) throw notFound(at.path, name, type);
+    const direction = planDirection(planning, member, here);
+    if (direction === null) return [];
+    ordered.place.read(column);
+    const onlyIf = cellGuard(planning, ordered, column);
+    return [{ path: ordered.path, by: { kind: 'function', function: called, column, onlyIf }, ...direction }];
+  });
+}
+
+function planDirection(planning: Planning, input: Input, at: Position): Pick<OrderItem, 'direction' | 'nulls'> | null {
+  const name = planEnum(planning, input, ORDER_BY, at);
+  if (name === null) return null;
+  const direction = name.startsWith('asc') ? 'asc' : 'desc';
+  // As in Postgres, nulls count as larger than everything unless said otherwise.
+  const usual = direction === 'asc' ? 'last' : 'first';
+  if (name.endsWith('_first')) return { direction, nulls: 'first' };
+  return { direction, nulls: name.endsWith('_last') ? 'last' : usual };
+}
+
+function membersIn(input: Input, type: string, at: Position): readonly (readonly [string, Input])[] {
+  const members = membersOf(input);
+  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  return members;
+}

@@ -1,0 +1,92 @@
+import type { Column, ColumnType } from '../catalog/catalog.ts';
+import { encodeEnum, encodeEnumList, encodeList, encodeScalar, type Enumeration } from './encode.ts';
+import { hasVariable, type Input, plainValue } from './input.ts';
+import { parseJsonPath } from './json-path.ts';
+import type { Operand, Param } from './plan.ts';
+import { readOffset } from './offset.ts';
+
+/** What a value is read and bound as. */
+export interface ValueType {
+  readonly type: ColumnType;
+  readonly list: boolean;
+  readonly enumeration: Enumeration | null;
+}
+
+/** The values of a plan, numbered in the order they were met. */
+export class Params {
+  readonly #params: Param[] = [];
+  readonly #sessionVariables = new Set<string>();
+
+  /** All parameters so far. */
+  list(): readonly Param[] {
+    return this.#params;
+  }
+
+  /** Session variables asked for so far, lower case and sorted. */
+  sessionVariables(): readonly string[] {
+    return [...this.#sessionVariables].sort();
+  }
+
+  /** A value of the request; a literal is read at once, so that its errors come with the plan. */
+  value(input: Input, value: ValueType, path: string): Operand {
+    return this.#add({ from: sourceOf(input, (plain) => encodeValue(value, plain, path)), ...value, form: 'typed', path });
+  }
+
+  /** An `offset`. */
+  offset(input: Input, type: ColumnType, path: string): Operand {
+    const from = sourceOf(input, (plain) => readOffset(plain, path));
+    return this.#add({ from, type, list: false, enumeration: null, form: 'offset', path });
+  }
+
+  /** The path argument of a JSON column. */
+  jsonPath(input: Input, type: ColumnType, path: string): Operand {
+    const from = sourceOf(input, (plain) => parseJsonPath(plain, path));
+    return this.#add({ from, type, list: true, enumeration: null, form: 'json-path', path });
+  }
+
+  /** A value of a permission rule, in Postgres' text form. */
+  constant(value: string, { type, list }: Omit<ValueType, 'enumeration'>): Operand {
+    return this.#add({ from: { kind: 'value', value }, type, list, enumeration: null, form: 'typed', path: '$' });
+  }
+
+  /** A session variable of a permission rule. */
+  session(name: string, { type, list }: Omit<ValueType, 'enumeration'>): Operand {
+    const from = { kind: 'session', name: this.#need(name) } as const;
+    return this.#add({ from, type, list, enumeration: null, form: 'typed', path: '$' });
+  }
+
+  /** A list of a permission rule with session variables among its elements. */
+  sessionList(of: readonly ({ readonly text: string } | { readonly session: string })[], type: ColumnType): Operand {
+    const named = of.map((element) => ('session' in element ? { session: this.#need(element.session) } : element));
+    const from = { kind: 'session-list', of: named } as const;
+    return this.#add({ from, type, list: true, enumeration: null, form: 'typed', path: '$' });
+  }
+
+  #need(name: string): string {
+    const lower = name.toLowerCase();
+    this.#sessionVariables.add(lower);
+    return lower;
+  }
+
+  #add(param: Param): Operand {
+    this.#params.push(param);
+    return { kind: 'param', index: this.#params.length - 1 };
+  }
+}
+
+/** A column's values as a parameter's type. */
+export function valueTypeOf(column: Column, enumeration: Enumeration | null, list: boolean): ValueType {
+  return { type: column.type, list, enumeration };
+}
+
+/** A plain value in Postgres' text form. */
+export function encodeValue({ type, list, enumeration }: ValueType, value: unknown, path: string): string {
+  if (enumeration === null) return list ? encodeList(type, value, path) : encodeScalar(type, value, path);
+  return list ? encodeEnumList(enumeration, value, path) : encodeEnum(enumeration, value, path);
+}
+
+function sourceOf(input: Input, encode: (plain: unknown) => string): Param['from'] {
+  if (input.kind === 'json') return { kind: 'variable', path: input.path };
+  const plain = plainValue(input.node);
+  return hasVariable(input.node) ? { kind: 'composed', value: plain } : { kind: 'value', value: encode(plain) };
+}

@@ -1,0 +1,113 @@
+import type { Column, RemoteOptions, Relationship, Table } from '../catalog/catalog.ts';
+import { type SourceName, tableKey } from '../core/names.ts';
+import type { Join, PlanTable, RemoteUse } from './plan.ts';
+
+/** Where in the plan we are: whose cache counts, and which remote relationship led here. */
+export interface Scope {
+  readonly rootSource: SourceName;
+  readonly options: RemoteOptions | null;
+}
+
+/** An occurrence of a table in the plan being made. */
+export interface Place {
+  readonly id: number;
+  readonly table: Table;
+  readonly scope: Scope;
+  /** Its face in the plan; complete once the plan is. */
+  readonly planTable: PlanTable;
+  /** Notes that a column is read here, and returns it. */
+  read(column: Column): Column;
+}
+
+/** A relationship followed to a new place. */
+export interface Followed {
+  readonly join: Join;
+  readonly to: Place;
+}
+
+/** Hands out places and keeps the account of remote tables. */
+export class Places {
+  readonly #places: { readonly place: Place; readonly columns: Column[] }[] = [];
+
+  /** A new place for a table. */
+  open(table: Table, scope: Scope): Place {
+    const columns: Column[] = [];
+    const names = new Set<string>();
+    const planTable: PlanTable = {
+      id: this.#places.length,
+      source: table.source,
+      ref: table.ref,
+      columns,
+      key: keyOf(table),
+    };
+    const read = (column: Column): Column => {
+      if (!names.has(column.name)) columns.push(column);
+      names.add(column.name);
+      return column;
+    };
+    const place: Place = { id: planTable.id, table, scope, planTable, read };
+    this.#places.push({ place, columns });
+    return place;
+  }
+
+  /** A new place at the far end of a relationship, with the join's columns read on both sides. */
+  follow(from: Place, relationship: Relationship, table: Table): Followed {
+    const options = relationship.remote ?? from.scope.options;
+    const to = this.open(table, { rootSource: from.scope.rootSource, options });
+    for (const pair of relationship.on) {
+      from.read(pair.left);
+      to.read(pair.right);
+    }
+    return { join: { name: relationship.name, on: relationship.on, unique: relationship.unique }, to };
+  }
+
+  /** Puts every place's columns into the table's order; nothing may be read afterwards. */
+  close(): readonly RemoteUse[] {
+    for (const { place, columns } of this.#places) {
+      const order = new Map(place.table.columns.map((column, index) => [column.name, index]));
+      columns.sort((a, b) => (order.get(a.name) ?? 0) - (order.get(b.name) ?? 0));
+    }
+    return this.#remotes();
+  }
+
+  #remotes(): readonly RemoteUse[] {
+    const uses = new Map<string, UseInMaking>();
+    for (const { place, columns } of this.#places) {
+      const { scope, table } = place;
+      if (table.source === scope.rootSource) continue;
+      const id = JSON.stringify([scope.rootSource, table.source]);
+      const use = uses.get(id) ?? { source: scope.rootSource, target: table.source, tables: new Map(), options: new Set() };
+      uses.set(id, use);
+      if (scope.options !== null) use.options.add(scope.options);
+      const known = use.tables.get(tableKey(table.ref)) ?? { table, columns: new Set() };
+      use.tables.set(tableKey(table.ref), known);
+      for (const column of columns) known.columns.add(column.name);
+    }
+    return [...uses.values()].map(finished);
+  }
+}
+
+interface UseInMaking {
+  readonly source: SourceName;
+  readonly target: SourceName;
+  readonly tables: Map<string, { readonly table: Table; readonly columns: Set<string> }>;
+  readonly options: Set<RemoteOptions>;
+}
+
+function finished({ source, target, tables, options }: UseInMaking): RemoteUse {
+  const listed = [...tables.values()].map(({ table, columns }) => ({
+    table: table.ref,
+    columns: table.columns.map(({ name }) => name).filter((name) => columns.has(name)),
+  }));
+  return { source, target, tables: listed, options: [...options] };
+}
+
+/** The primary key, else the first unique key without nulls. */
+function keyOf(table: Table): readonly Column[] {
+  if (table.primaryKey.length > 0) return table.primaryKey;
+  for (const names of table.uniqueKeys) {
+    const columns = table.columns.filter((column) => names.includes(column.name));
+    if (columns.length === names.length && columns.every((column) => column.notNull)) return columns;
+  }
+  return [];
+}

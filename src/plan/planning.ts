@@ -1,0 +1,39 @@
+import type { FragmentDefinitionNode } from 'graphql';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { RoleName } from '../core/names.ts';
+import type { Budget } from './budget.ts';
+import type { Params } from './params.ts';
+import type { Place, Places } from './places.ts';
+import type { VariableScope } from './variables.ts';
+import type { VisibleTable } from './visible.ts';
+
+/** What the planning of one operation shares. */
+export interface Planning {
+  readonly catalog: Catalog;
+  readonly role: RoleName;
+  readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly variables: VariableScope;
+  readonly params: Params;
+  readonly places: Places;
+  readonly budget: Budget;
+}
+
+/** A table at a place, as the role sees it. */
+export interface Rows {
+  readonly view: VisibleTable;
+  readonly place: Place;
+}
+
+/** Where in the request we are, for messages and for the depth limit. */
+export interface Position {
+  readonly path: string;
+  readonly depth: number;
+}
+
+/** One level further in, after checking the limits. */
+export function inside(planning: Planning, at: Position, member: string | number): Position {
+  const path = typeof member === 'number' ? `${at.path}[${member}]` : `${at.path}.${member}`;
+  planning.budget.spend(path);
+  planning.budget.descend(at.depth + 1, path);
+  return { path, depth: at.depth + 1 };
+}

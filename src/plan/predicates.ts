@@ -1,0 +1,31 @@
+import type { Predicate } from './plan.ts';
+
+/** Always holds. */
+export const TRUE: Predicate = { kind: 'true' };
+
+/** Never holds. */
+export const FALSE: Predicate = { kind: 'false' };
+
+/** All of them; nested conjunctions are flattened and what always holds is left out. */
+export function and(of: readonly Predicate[]): Predicate {
+  const parts = of.flatMap((part) => (part.kind === 'and' ? part.of : [part])).filter(({ kind }) => kind !== 'true');
+  if (parts.some(({ kind }) => kind === 'false')) return FALSE;
+  const [first] = parts;
+  if (first === undefined) return TRUE;
+  return parts.length === 1 ? first : { kind: 'and', of: parts };
+}
+
+/** Any of them; none is false. */
+export function or(of: readonly Predicate[]): Predicate {
+  const parts = of.flatMap((part) => (part.kind === 'or' ? part.of : [part])).filter(({ kind }) => kind !== 'false');
+  if (parts.some(({ kind }) => kind === 'true')) return TRUE;
+  const [first] = parts;
+  if (first === undefined) return FALSE;
+  return parts.length === 1 ? first : { kind: 'or', of: parts };
+}
+
+/** The opposite. */
+export function not(of: Predicate): Predicate {
+  if (of.kind === 'true') return FALSE;
+  return of.kind === 'false' ? TRUE : { kind: 'not', of };
+}

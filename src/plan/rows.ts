@@ -1,0 +1,91 @@
+import type { Column } from '../catalog/catalog.ts';
+import { must } from '../core/assert.ts';
+import { checkArguments, type CollectedField } from './collect.ts';
+import { mismatch, outOfBounds, wholeNumber } from './encode.ts';
+import { planEnums } from './enum-input.ts';
+import { selectColumns } from './enumeration.ts';
+import { type Input, isNull, literal, valueOf } from './input.ts';
+import { planOrderBy } from './order-by.ts';
+import { cellGuard, permittedRows } from './permit.ts';
+import type { OrderItem, Select } from './plan.ts';
+import type { Planning, Position, Rows } from './planning.ts';
+import { and } from './predicates.ts';
+import { invalid } from './problem.ts';
+import { BIGINT } from './types.ts';
+import { planWhere } from './where.ts';
+
+const ARGUMENTS = ['where', 'order_by', 'limit', 'offset', 'distinct_on'];
+const LARGEST_LIMIT = 2147483647n;
+
+/** The rows a field with list arguments selects, permission included; what it shows of them comes later. */
+export function planRows(planning: Planning, rows: Rows, field: CollectedField): Omit<Select, 'fields'> {
+  checkArguments(field, ARGUMENTS);
+  const argument = (name: string): Input | null => {
+    const node = field.arguments.get(name);
+    return node === undefined ? null : literal(node);
+  };
+  const at = (name: string): Position => ({ path: `${field.at.path}.args.${name}`, depth: field.at.depth + 1 });
+  const { table } = rows.view;
+  const where = argument('where');
+  const opened = where === null ? null : planning.variables.open(where, table.derivedType('_bool_exp'), at('where').path);
+  const condition = planWhere(planning, rows, opened, at('where'));
+  const orderBy = planOrderBy(planning, rows, argument('order_by'), at('order_by'));
+  const limit = planLimit(planning, argument('limit'), at('limit').path);
+  const offset = argument('offset');
+  const offsetInput = offset === null ? null : planning.variables.open(offset, 'Int', at('offset').path);
+  const distinctOn = planDistinct(planning, rows, argument('distinct_on'), at('distinct_on'));
+  checkDistinct(distinctOn, orderBy, `${field.at.path}.args`);
+  return {
+    ...bareRows(rows),
+    where: and([permittedRows(planning, rows), condition]),
+    orderBy,
+    limit,
+    offset: offsetInput === null || isNull(offsetInput) ? null : planning.params.offset(offsetInput, BIGINT, at('offset').path),
+    distinctOn,
+    distinctOnlyIf: distinctOn.map((column) => cellGuard(planning, rows, column)),
+  };
+}
+
+/** All rows the role may see; the key is read too, as the last word in any ordering. */
+export function permittedSelect(planning: Planning, rows: Rows): Omit<Select, 'fields'> {
+  return { ...bareRows(rows), where: permittedRows(planning, rows) };
+}
+
+/** The smaller of two limits; null means none. */
+export function smallerLimit(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}
+
+function bareRows({ place }: Rows): Omit<Select, 'fields'> {
+  for (const column of place.planTable.key) place.read(column);
+  const none = { orderBy: [], distinctOn: [], distinctOnlyIf: [], limit: null, offset: null };
+  return { from: place.planTable, where: { kind: 'true' }, ...none };
+}
+
+function planLimit(planning: Planning, given: Input | null, path: string): number | null {
+  if (given === null) return null;
+  const input = planning.variables.open(given, 'Int', path);
+  if (isNull(input)) return null;
+  const value = valueOf(input);
+  const whole = wholeNumber(value, false);
+  if (whole !== null && whole >= 0n && whole <= LARGEST_LIMIT) return Number(whole);
+  if (whole !== null && whole > LARGEST_LIMIT) throw outOfBounds(value, path);
+  throw mismatch(path, 'a non-negative 32-bit integer', 'Int', value);
+}
+
+function planDistinct(planning: Planning, rows: Rows, given: Input | null, at: Position): readonly Column[] {
+  if (given === null) return [];
+  const names = planEnums(planning, given, selectColumns(rows.view), at) ?? [];
+  const columns = [...new Set(names)].map((name) => must(rows.view.columnByField.get(name), 'column'));
+  return columns.map((column) => rows.place.read(column));
+}
+
+/** Postgres keeps the first row of each group, so the ordering must begin with what makes the groups. */
+function checkDistinct(distinctOn: readonly Column[], orderBy: readonly OrderItem[], path: string): void {
+  if (distinctOn.length === 0 || orderBy.length === 0) return;
+  const initial = orderBy.slice(0, distinctOn.length);
+  const columns = initial.flatMap(({ by, path: steps }) => (by.kind === 'column' && steps.length === 0 ? [by.column] : []));
+  if (columns.length === distinctOn.length && distinctOn.every((column) => columns.includes(column))) return;
+  throw invalid(path, '"distinct_on" columns must match initial "order_by" columns');
+}

@@ -1,0 +1,98 @@
+import type { SelectionSetNode } from 'graphql';
+import type { Column } from '../catalog/catalog.ts';
+import { planAggregate } from './aggregate.ts';
+import { checkArguments, checkIsLeaf, collectFields, type CollectedField, unknownField } from './collect.ts';
+import { isNull, literal } from './input.ts';
+import { baseType } from './operators.ts';
+import { cellGuard } from './permit.ts';
+import type { Aggregate, Field, Operand, Select } from './plan.ts';
+import type { Planning, Position, Rows } from './planning.ts';
+import { permittedSelect, planRows, smallerLimit } from './rows.ts';
+import { TEXT } from './types.ts';
+import { visibleRelationship, type VisibleRelationship } from './visible.ts';
+
+const SUFFIX = '_aggregate';
+
+/** A list field of a table with its arguments, its limit cut by the permission's. */
+export function planList(planning: Planning, rows: Rows, field: CollectedField): Select {
+  const selected = planRows(planning, rows, field);
+  const fields = planFields(planning, rows, field.sets, field.at);
+  return { ...selected, limit: smallerLimit(selected.limit, rows.view.limit), fields };
+}
+
+/** An aggregate field of a table with its arguments. */
+export function planAggregateField(planning: Planning, rows: Rows, field: CollectedField): Aggregate {
+  return planAggregate(planning, rows, field, planFields);
+}
+
+/** What is shown of each row, in response order. */
+export function planFields(
+  planning: Planning,
+  rows: Rows,
+  sets: readonly SelectionSetNode[],
+  at: Position,
+): readonly Field[] {
+  const type = rows.view.table.typeName;
+  return collectFields(planning, sets, type, at).map((field) => {
+    const planned = planColumn(planning, rows, field) ?? planRelated(planning, rows, field);
+    if (planned === null) throw unknownField(field, type);
+    return planned;
+  });
+}
+
+/** `__typename` of a type, which every object has. */
+export function planTypename(field: CollectedField, type: string): { kind: 'constant'; key: string; json: string } | null {
+  if (field.name !== '__typename') return null;
+  checkArguments(field, []);
+  checkIsLeaf(field);
+  return { kind: 'constant', key: field.key, json: JSON.stringify(type) };
+}
+
+function planColumn(planning: Planning, rows: Rows, field: CollectedField): Field | null {
+  const typename = planTypename(field, rows.view.table.typeName);
+  if (typename !== null) return typename;
+  const column = rows.view.columnByField.get(field.name);
+  if (column === undefined) return null;
+  checkIsLeaf(field);
+  const jsonPath = planJsonPath(planning, field, column);
+  rows.place.read(column);
+  return { kind: 'column', key: field.key, column, jsonPath, onlyIf: cellGuard(planning, rows, column) };
+}
+
+function planJsonPath(planning: Planning, field: CollectedField, column: Column): Operand | null {
+  const { name } = baseType(column.type);
+  checkArguments(field, name === 'json' || name === 'jsonb' ? ['path'] : []);
+  const node = field.arguments.get('path');
+  if (node === undefined) return null;
+  const path = `${field.at.path}.args.path`;
+  const input = planning.variables.open(literal(node), 'String', path);
+  return isNull(input) ? null : planning.params.jsonPath(input, TEXT, path);
+}
+
+function planRelated(planning: Planning, rows: Rows, field: CollectedField): Field | null {
+  const related = visibleRelationship(planning.catalog, rows.view, field.name);
+  if (related !== null) {
+    return related.relationship.kind === 'object'
+      ? planObject(planning, rows, field, related)
+      : planArray(planning, rows, field, related);
+  }
+  if (!field.name.endsWith(SUFFIX)) return null;
+  const many = visibleRelationship(planning.catalog, rows.view, field.name.slice(0, -SUFFIX.length));
+  if (many === null || many.relationship.kind !== 'array' || !many.target.mayAggregate) return null;
+  const { join, to } = planning.places.follow(rows.place, many.relationship, many.target.table);
+  const aggregate = planAggregateField(planning, { view: many.target, place: to }, field);
+  return { kind: 'aggregate', key: field.key, join, aggregate };
+}
+
+function planObject(planning: Planning, rows: Rows, field: CollectedField, related: VisibleRelationship): Field {
+  checkArguments(field, []);
+  const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
+  const target = { view: related.target, place: to };
+  const selected = permittedSelect(planning, target);
+  return { kind: 'object', key: field.key, join, select: { ...selected, fields: planFields(planning, target, field.sets, field.at) } };
+}
+
+function planArray(planning: Planning, rows: Rows, field: CollectedField, related: VisibleRelationship): Field {
+  const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
+  return { kind: 'array', key: field.key, join, select: planList(planning, { view: related.target, place: to }, field) };
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { isRecord, NumberText } from './input.ts';
+import type { PreparedVariables, Variables } from './variables.ts';
+
+const LONGEST = 200;
+const DEEPEST = 200;
+/** Members of a condition whose texts are names, not values. */
+const NAMES: ReadonlySet<string> = new Set(['arguments']);
+
+/**
+ * A text that changes whenever variables may lead to another plan, and seldom else: values that become parameters
+ * leave it alone. Never longer than a few hundred characters.
+ */
+export function variableShape(prepared: PreparedVariables, variables: Variables): string {
+  if (prepared.uses.size === 0) return '';
+  const parts: string[] = [];
+  for (const [name, use] of prepared.uses) {
+    const value = variables.get(name);
+    if (value === undefined || value === null) parts.push('0');
+    else if (use === 'value') parts.push('v');
+    else parts.push(use === 'whole' ? whole(value, 0) : condition(value, 0));
+  }
+  const text = parts.join(';');
+  return text.length <= LONGEST ? text : createHash('sha256').update(text).digest('base64');
+}
+
+/** Everything matters. */
+function whole(value: unknown, depth: number): string {
+  if (depth > DEEPEST) return '…';
+  if (value instanceof NumberText) return value.text;
+  if (Array.isArray(value)) return `[${value.map((element) => whole(element, depth + 1)).join(',')}]`;
+  if (isRecord(value)) return members(value, (member) => whole(member, depth + 1));
+  return typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? '0');
+}
+
+/** Names, nesting and booleans (`_is_null`, `distinct`) matter; texts, numbers and how many of them a list holds do not. */
+function condition(value: unknown, depth: number): string {
+  if (depth > DEEPEST) return '…';
+  if (value === null || value === undefined) return '0';
+  if (typeof value === 'boolean') return value ? 't' : 'f';
+  if (Array.isArray(value)) {
+    if (value.length === 0) return 'e';
+    if (!value.some((element) => typeof element === 'object' && element !== null)) return 'l';
+    return `[${value.map((element) => condition(element, depth + 1)).join(',')}]`;
+  }
+  if (!isRecord(value)) return 'v';
+  return members(value, (member, name) =>
+    NAMES.has(name) ? whole(member, depth + 1) : condition(member, depth + 1),
+  );
+}
+
+function members(value: Readonly<Record<string, unknown>>, print: (member: unknown, name: string) => string): string {
+  const texts = Object.entries(value).map(([name, member]) => `${JSON.stringify(name)}:${print(member, name)}`);
+  return `{${texts.join(',')}}`;
+}

@@ -1,0 +1,76 @@
+import type {
+  ArgumentNode,
+  DocumentNode,
+  FragmentDefinitionNode,
+  OperationDefinitionNode,
+  SelectionSetNode,
+  ValueNode,
+} from 'graphql';
+
+/**
+ * How a variable's value enters a plan. `value`: only as a parameter. `condition`: as (part of) a `where`, whose
+ * shape is planned and whose values are parameters. `whole`: planned in full, like an ordering or a limit.
+ */
+export type VariableUse = 'value' | 'condition' | 'whole';
+
+/** The strongest use of every variable an operation names, fragments included. */
+export type VariableUses = ReadonlyMap<string, VariableUse>;
+
+const STRENGTH: Record<VariableUse, number> = { value: 0, condition: 1, whole: 2 };
+const PLANNED_ARGUMENTS: ReadonlySet<string> = new Set(['limit', 'order_by', 'distinct_on', 'columns', 'distinct']);
+
+/** Collects the uses of variables; iterative, and every fragment is read once. */
+export function usesOf(document: DocumentNode, operation: OperationDefinitionNode): VariableUses {
+  const uses = new Map<string, VariableUse>();
+  const add = (value: ValueNode, use: VariableUse): void => {
+    for (const name of variablesIn(value)) {
+      const known = uses.get(name);
+      if (known === undefined || STRENGTH[known] < STRENGTH[use]) uses.set(name, use);
+    }
+  };
+  const directives = (nodes: readonly { readonly arguments?: readonly ArgumentNode[] | undefined }[] = []): void => {
+    for (const node of nodes) for (const argument of node.arguments ?? []) add(argument.value, 'whole');
+  };
+  directives(operation.directives);
+  const fragments = fragmentsOf(document);
+  const pending: SelectionSetNode[] = [operation.selectionSet];
+  for (let set = pending.pop(); set !== undefined; set = pending.pop()) {
+    for (const selection of set.selections) {
+      directives(selection.directives);
+      if (selection.kind === 'FragmentSpread') {
+        const fragment = fragments.get(selection.name.value);
+        fragments.delete(selection.name.value);
+        if (fragment !== undefined) pending.push(fragment.selectionSet);
+        continue;
+      }
+      if (selection.selectionSet !== undefined) pending.push(selection.selectionSet);
+      if (selection.kind !== 'Field') continue;
+      for (const { name, value } of selection.arguments ?? []) add(value, useOf(name.value));
+    }
+  }
+  return uses;
+}
+
+function useOf(argument: string): VariableUse {
+  if (PLANNED_ARGUMENTS.has(argument)) return 'whole';
+  return argument === 'where' ? 'condition' : 'value';
+}
+
+function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode> {
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const definition of document.definitions) {
+    if (definition.kind === 'FragmentDefinition') fragments.set(definition.name.value, definition);
+  }
+  return fragments;
+}
+
+function variablesIn(value: ValueNode): readonly string[] {
+  const names: string[] = [];
+  const pending: ValueNode[] = [value];
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    if (node.kind === 'Variable') names.push(node.name.value);
+    if (node.kind === 'ListValue') pending.push(...node.values);
+    if (node.kind === 'ObjectValue') pending.push(...node.fields.map((field) => field.value));
+  }
+  return names;
+}

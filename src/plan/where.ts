@@ -1,0 +1,80 @@
+import { planAggregatePredicate } from './aggregate-predicate.ts';
+import { planComparisons } from './comparison.ts';
+import { mismatch } from './encode.ts';
+import { elementsOf, type Input, isNull, membersOf, valueOf } from './input.ts';
+import { permittedRows } from './permit.ts';
+import type { Predicate } from './plan.ts';
+import { inside, type Planning, type Position, type Rows } from './planning.ts';
+import { and, not, or, TRUE } from './predicates.ts';
+import { invalid, notFound } from './problem.ts';
+import { visibleRelationship } from './visible.ts';
+
+/** A condition of a request: where it stands, and whether an odd number of `_not` stand around it. */
+export interface ConditionAt extends Position {
+  readonly negated: boolean;
+}
+
+/** A `where` argument; absent and null mean no condition. */
+export function planWhere(planning: Planning, rows: Rows, input: Input | null, at: Position): Predicate {
+  if (input === null || isNull(input)) return TRUE;
+  return planBoolExp(planning, rows, input, { ...at, negated: false });
+}
+
+function planBoolExp(planning: Planning, rows: Rows, given: Input, at: ConditionAt): Predicate {
+  const type = rows.view.table.derivedType('_bool_exp');
+  const input = planning.variables.open(given, `${type}!`, at.path);
+  const members = membersOf(input);
+  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  return and(
+    members.map(([name, member]) => {
+      const { path, depth } = inside(planning, at, name);
+      return planMember(planning, rows, { name, member, at: { path, depth, negated: at.negated } });
+    }),
+  );
+}
+
+interface Member {
+  readonly name: string;
+  readonly member: Input;
+  readonly at: ConditionAt;
+}
+
+function planMember(planning: Planning, rows: Rows, { name, member, at }: Member): Predicate {
+  switch (name) {
+    case '_and':
+      return and(planList(planning, rows, member, at));
+    case '_or':
+      return or(planList(planning, rows, member, at));
+    case '_not':
+      return not(planBoolExp(planning, rows, opened(planning, rows, member, at), { ...at, negated: !at.negated }));
+  }
+  const column = rows.view.columnByField.get(name);
+  if (column !== undefined) return planComparisons(planning, { ...rows, column }, member, at);
+  const related = visibleRelationship(planning.catalog, rows.view, name);
+  if (related !== null) {
+    const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
+    const target = { view: related.target, place: to };
+    // A related row either satisfies the condition or does not: what is outside no longer matters.
+    const condition = planBoolExp(planning, target, opened(planning, target, member, at), { ...at, negated: false });
+    return { kind: 'exists', join, to: to.planTable, where: and([permittedRows(planning, target), condition]) };
+  }
+  const aggregate = planAggregatePredicate(planning, rows, { name, input: member, at }, planBoolExp);
+  if (aggregate !== null) return aggregate;
+  throw notFound(at.path.slice(0, -(name.length + 1)), name, rows.view.table.derivedType('_bool_exp'));
+}
+
+/** Members of input objects are nullable in the schema, so a nullable variable may stand there. */
+function opened(planning: Planning, rows: Rows, member: Input, at: Position): Input {
+  return planning.variables.open(member, rows.view.table.derivedType('_bool_exp'), at.path);
+}
+
+/** A single condition stands for a list of one. */
+function planList(planning: Planning, rows: Rows, given: Input, at: ConditionAt): readonly Predicate[] {
+  const type = rows.view.table.derivedType('_bool_exp');
+  const input = planning.variables.open(given, `[${type}!]`, at.path);
+  if (isNull(input)) throw invalid(at.path, 'expected a list, but found null');
+  return (elementsOf(input) ?? [input]).map((element, index) => {
+    const { path, depth } = inside(planning, at, index);
+    return planBoolExp(planning, rows, element, { path, depth, negated: at.negated });
+  });
+}
