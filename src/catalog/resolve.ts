@@ -1,6 +1,7 @@
 import { must } from '../core/assert.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
 import type { Metadata, SourceMetadata } from '../metadata/model.ts';
+import { unsupportedObjects } from '../metadata/unsupported.ts';
 import type { Catalog, InconsistentObject, SelectPermission, Source, Table } from './catalog.ts';
 import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
 import { type NamedSource, removeConflicts } from './resolve/conflicts.ts';
@@ -36,7 +37,7 @@ const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroac
  * listed as inconsistent and left out, everything else works.
  */
 export function resolve(metadata: Metadata, introspections: Introspections, version: CatalogVersion): Catalog {
-  const problems: InconsistentObject[] = [];
+  const problems: InconsistentObject[] = [...unsupportedObjects(metadata)];
   const drafts = metadata.sources.map((source) => draftOf(source, introspections, problems));
   removeConflicts(drafts, problems);
   const related = withRelationships(drafts, problems);

@@ -17,6 +17,7 @@ const RESERVED: readonly string[] = [
   'mutation_root',
   'subscription_root',
   'order_by',
+  'freshness_fallback',
   'Int',
   'Float',
   'String',

@@ -1,0 +1,82 @@
+import {
+  DirectiveLocation,
+  GraphQLDirective,
+  type GraphQLFieldConfig,
+  GraphQLIncludeDirective,
+  GraphQLInt,
+  GraphQLNonNull,
+  GraphQLObjectType,
+  GraphQLSchema,
+  GraphQLSkipDirective,
+  GraphQLString,
+} from 'graphql';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { RoleName, SourceName } from '../core/names.ts';
+import { rootFieldsOf, visibleTables } from '../plan/visible.ts';
+import { ComparisonTypes } from './schema/comparisons.ts';
+import { sorted, TypeRegistry } from './schema/named.ts';
+import { type Field, TableTypes } from './schema/tables.ts';
+import { ValueTypes } from './schema/values.ts';
+
+const NOTHING_TO_QUERY =
+  "There are no queries available to the current role. Either there are no sources or remote schemas configured, or the current role doesn't have the required permissions.";
+
+/**
+ * What one role may ask, with the names, types, descriptions and order of Hasura v2. Used for introspection and by
+ * editors; queries are checked by the planner, which reads the same catalog through the same eyes.
+ */
+export function buildSchema(catalog: Catalog, role: RoleName): GraphQLSchema {
+  const registry = new TypeRegistry();
+  const values = new ValueTypes(catalog, registry);
+  const tables = new TableTypes({ catalog, registry, values, comparisons: new ComparisonTypes(registry, values) });
+  const query = new GraphQLObjectType({ name: 'query_root', fields: rootFields(catalog, role, tables) });
+  const directives = [GraphQLIncludeDirective, GraphQLSkipDirective, freshnessDirective(registry)];
+  // A column may be called what GraphQL's own checks dislike; names were checked when the catalog was resolved.
+  return new GraphQLSchema({ query, directives, assumeValid: true });
+}
+
+function rootFields(
+  catalog: Catalog,
+  role: RoleName,
+  tables: TableTypes,
+): Record<string, GraphQLFieldConfig<unknown, unknown>> {
+  const bySource = new Map<SourceName, Field[]>();
+  for (const view of visibleTables(catalog, role)) {
+    const fields = bySource.get(view.table.source) ?? [];
+    bySource.set(view.table.source, fields);
+    for (const root of rootFieldsOf(view)) {
+      const field = tables.rootField(root);
+      if (field !== null) fields.push(field);
+    }
+  }
+  const all: Field[] = [];
+  for (const [name, fields] of bySource) {
+    const { namespace, namespaceType } = catalog.sources.get(name) ?? { namespace: null, namespaceType: null };
+    if (namespace === null || namespaceType === null) all.push(...fields);
+    else if (fields.length > 0) all.push([namespace, { type: new GraphQLObjectType({ name: namespaceType, fields: sorted(fields) }) }]);
+  }
+  if (all.length > 0) return sorted(all);
+  return { no_queries_available: { type: new GraphQLNonNull(GraphQLString), description: NOTHING_TO_QUERY } };
+}
+
+function freshnessDirective(registry: TypeRegistry): GraphQLDirective {
+  const fallbacks = [
+    { name: 'live', description: 'fetch the rows from the target' },
+    { name: 'wait', description: 'wait for the cache to catch up' },
+    { name: 'stale', description: 'answer from the cache as it is' },
+    { name: 'error', description: 'refuse to answer' },
+  ];
+  return new GraphQLDirective({
+    name: 'freshness',
+    description: 'how old cached rows of other databases may be',
+    locations: [DirectiveLocation.QUERY, DirectiveLocation.SUBSCRIPTION],
+    args: {
+      fallback: {
+        type: registry.enumeration('freshness_fallback', fallbacks, 'what to do when a cache is not fresh enough'),
+        description: 'what to do when a cache is older than that',
+      },
+      max_staleness_ms: { type: GraphQLInt, description: 'the bound, in milliseconds' },
+      token: { type: GraphQLString, description: 'positions the answer must contain, from an earlier answer' },
+    },
+  });
+}

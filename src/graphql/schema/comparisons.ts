@@ -1,0 +1,142 @@
+import {
+  GraphQLBoolean,
+  GraphQLInputObjectType,
+  type GraphQLInputFieldConfig,
+  type GraphQLInputType,
+  GraphQLString,
+} from 'graphql';
+import type { Column, ColumnType, Table } from '../../catalog/catalog.ts';
+import {
+  castTypeName,
+  comparisonTypeName,
+  hasTextCast,
+  operandShape,
+  operatorsOf,
+  operatorsOfColumn,
+} from '../../plan/operators.ts';
+import type { Operator } from '../../plan/plan.ts';
+import { BOOLEAN, INTEGER, TEXT } from '../../plan/types.ts';
+import { listOf, sorted, type TypeRegistry } from './named.ts';
+import type { ValueTypes } from './values.ts';
+
+const DESCRIPTIONS: Partial<Record<Operator, string>> = {
+  like: 'does the column match the given pattern',
+  nlike: 'does the column NOT match the given pattern',
+  ilike: 'does the column match the given case-insensitive pattern',
+  nilike: 'does the column NOT match the given case-insensitive pattern',
+  similar: 'does the column match the given SQL regular expression',
+  nsimilar: 'does the column NOT match the given SQL regular expression',
+  regex: 'does the column match the given POSIX regular expression, case sensitive',
+  nregex: 'does the column NOT match the given POSIX regular expression, case sensitive',
+  iregex: 'does the column match the given POSIX regular expression, case insensitive',
+  niregex: 'does the column NOT match the given POSIX regular expression, case insensitive',
+  has_key: 'does the string exist as a top-level key in the column',
+  has_keys_any: 'do any of these strings exist as top-level keys in the column',
+  has_keys_all: 'do all of these strings exist as top-level keys in the column',
+  ancestor: 'is the left argument an ancestor of right (or equal)?',
+  ancestor_any: 'does array contain an ancestor of `ltree`?',
+  descendant: 'is the left argument a descendant of right (or equal)?',
+  descendant_any: 'does array contain a descendant of `ltree`?',
+  matches: 'does `ltree` match `lquery`?',
+  matches_any: 'does `ltree` match any `lquery` in array?',
+  matches_fulltext: 'does `ltree` match `ltxtquery`?',
+};
+
+/** The `<scalar>_comparison_exp` input types. */
+export class ComparisonTypes {
+  readonly #registry: TypeRegistry;
+  readonly #values: ValueTypes;
+
+  constructor(registry: TypeRegistry, values: ValueTypes) {
+    this.#registry = registry;
+    this.#values = values;
+  }
+
+  ofColumn(table: Table, column: Column): GraphQLInputObjectType {
+    const enumeration = this.#values.enumOf(table, column);
+    if (enumeration === null) return this.ofType(column.type);
+    const name = `${enumeration.name}_comparison_exp`;
+    return this.#make(name, enumeration.name, () => {
+      return operatorsOfColumn(column).map((operator) => {
+        const isList = operandShape(operator) === 'list';
+        return [`_${operator}`, { type: isList ? listOf(enumeration) : enumeration }];
+      });
+    });
+  }
+
+  ofType(type: ColumnType): GraphQLInputObjectType {
+    const name = comparisonTypeName(type);
+    const about = type.kind === 'array' ? `${type.scalar}_array` : type.scalar;
+    return this.#make(name, about, () => [...this.#fields(type, operatorsOf(type)), ...this.#cast(type)]);
+  }
+
+  /** What `count` is compared with. */
+  integer(): GraphQLInputObjectType {
+    return this.ofType(INTEGER);
+  }
+
+  /** What `bool_and` and `bool_or` are compared with. */
+  boolean(): GraphQLInputObjectType {
+    return this.ofType(BOOLEAN);
+  }
+
+  #make(name: string, about: string, fields: () => readonly Member[]): GraphQLInputObjectType {
+    const description =
+      `Boolean expression to compare columns of type "${about}". All fields are combined with logical 'AND'.`;
+    return this.#registry.once(name, () => {
+      const isNull: Member = ['_is_null', { type: GraphQLBoolean }];
+      return new GraphQLInputObjectType({ name, description, fields: () => sorted([...fields(), isNull]) });
+    });
+  }
+
+  #fields(type: ColumnType, operators: readonly Operator[]): readonly Member[] {
+    return operators.map((operator) => {
+      const description = DESCRIPTIONS[operator] ?? containment(operator, type);
+      return [`_${operator}`, { type: this.#operand(type, operator), description }];
+    });
+  }
+
+  #operand(type: ColumnType, operator: Operator): GraphQLInputType {
+    const scalar = this.#registry.scalar(type.scalar);
+    const same = type.kind === 'array' ? listOf(scalar) : scalar;
+    switch (operandShape(operator)) {
+      case 'same':
+        return same;
+      case 'list':
+        return listOf(same);
+      case 'text':
+        return GraphQLString;
+      case 'text-list':
+        return listOf(GraphQLString);
+      case 'lquery':
+        return this.#registry.scalar('lquery');
+      case 'lquery-list':
+        return listOf(this.#registry.scalar('lquery'));
+      case 'ltxtquery':
+        return this.#registry.scalar('ltxtquery');
+    }
+  }
+
+  #cast(type: ColumnType): readonly Member[] {
+    if (!hasTextCast(type)) return [];
+    const cast = this.#registry.once(castTypeName(type), (name) => {
+      const fields = (): Record<string, GraphQLInputFieldConfig> => sorted([['String', { type: this.ofType(TEXT) }]]);
+      return new GraphQLInputObjectType({ name, fields });
+    });
+    return [['_cast', { type: cast }]];
+  }
+}
+
+type Member = readonly [string, GraphQLInputFieldConfig];
+
+function containment(operator: Operator, type: ColumnType): string | null {
+  if (operator !== 'contains' && operator !== 'contained_in') return null;
+  if (type.kind === 'array') {
+    return operator === 'contains'
+      ? 'does the array contain the given value'
+      : 'is the array contained in the given array value';
+  }
+  return operator === 'contains'
+    ? 'does the column contain the given json value at the top level'
+    : 'is the column contained in the given json value';
+}

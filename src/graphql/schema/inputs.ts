@@ -1,0 +1,164 @@
+import {
+  GraphQLBoolean,
+  type GraphQLEnumType,
+  type GraphQLInputFieldConfig,
+  GraphQLInputObjectType,
+  type GraphQLInputType,
+} from 'graphql';
+import type { Catalog, Column } from '../../catalog/catalog.ts';
+import { printTable } from '../../core/names.ts';
+import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregates.ts';
+import { baseType } from '../../plan/operators.ts';
+import { type VisibleRelationship, type VisibleTable, visibleRelationships } from '../../plan/visible.ts';
+import type { ComparisonTypes } from './comparisons.ts';
+import { listOf, required, sorted, type TypeRegistry } from './named.ts';
+import { fieldsOf, type ValueTypes } from './values.ts';
+
+type Member = readonly [string, GraphQLInputFieldConfig];
+
+/** What the types of one schema are made with. */
+export interface Kit {
+  readonly catalog: Catalog;
+  readonly registry: TypeRegistry;
+  readonly values: ValueTypes;
+  readonly comparisons: ComparisonTypes;
+}
+
+/** The input types of tables: conditions and orderings. */
+export class InputTypes {
+  readonly #kit: Kit;
+
+  constructor(kit: Kit) {
+    this.#kit = kit;
+  }
+
+  /** `<t>_bool_exp`. */
+  condition(view: VisibleTable): GraphQLInputObjectType {
+    const { table } = view;
+    return this.#kit.registry.once(table.derivedType('_bool_exp'), (name) => {
+      const description =
+        `Boolean expression to filter rows from the table "${printTable(table.ref)}". ` +
+        "All fields are combined with a logical 'AND'.";
+      return new GraphQLInputObjectType({ name, description, fields: () => sorted(this.#conditions(view)) });
+    });
+  }
+
+  /** `<t>_order_by`; null when nothing of the table can be ordered by. */
+  ordering(view: VisibleTable): GraphQLInputObjectType | null {
+    if (!this.#hasOrdering(view, new Set())) return null;
+    const { table } = view;
+    return this.#kit.registry.once(table.derivedType('_order_by'), (name) => {
+      const description = `Ordering options when selecting data from "${printTable(table.ref)}".`;
+      return new GraphQLInputObjectType({ name, description, fields: () => sorted(this.#orderings(view)) });
+    });
+  }
+
+  #conditions(view: VisibleTable): readonly Member[] {
+    const self = this.condition(view);
+    const members: Member[] = [
+      ['_and', { type: listOf(self) }],
+      ['_not', { type: self }],
+      ['_or', { type: listOf(self) }],
+    ];
+    for (const column of fieldsOf(view)) {
+      members.push([column.field, { type: this.#kit.comparisons.ofColumn(view.table, column) }]);
+    }
+    for (const { relationship, target } of visibleRelationships(this.#kit.catalog, view)) {
+      members.push([relationship.name, { type: this.condition(target) }]);
+      if (relationship.kind !== 'array' || !target.mayAggregate) continue;
+      members.push([`${relationship.name}_aggregate`, { type: this.#aggregateCondition(target) }]);
+    }
+    return members;
+  }
+
+  #aggregateCondition(view: VisibleTable): GraphQLInputObjectType {
+    const { table } = view;
+    return this.#kit.registry.once(table.derivedType('_aggregate_bool_exp'), (name) => {
+      const columns = this.#kit.values.selectColumns(view);
+      const count = this.#predicate(view, 'count', columns === null ? null : listOf(columns));
+      const members: Member[] = [['count', { type: count }]];
+      const booleans = fieldsOf(view).filter(isBoolean);
+      for (const called of booleans.length === 0 ? [] : ['bool_and', 'bool_or']) {
+        const choice = `${table.typeName}_aggregate_bool_exp_${called}_arguments_columns`;
+        const description = `select "${choice}" columns of table "${printTable(table.ref)}"`;
+        const type = this.#kit.values.columnEnum(table.derivedType(`_select_column_${choice}`), booleans, description);
+        members.push([called, { type: this.#predicate(view, called, type === null ? null : required(type)) }]);
+      }
+      return new GraphQLInputObjectType({ name, fields: () => sorted(members) });
+    });
+  }
+
+  #predicate(view: VisibleTable, called: string, columns: GraphQLInputType | null): GraphQLInputObjectType {
+    const { comparisons, registry } = this.#kit;
+    const compared = called === 'count' ? comparisons.integer() : comparisons.boolean();
+    return registry.once(view.table.derivedType(`_aggregate_bool_exp_${called}`), (name) => {
+      const fields = (): Record<string, GraphQLInputFieldConfig> => {
+        const members: Member[] = [
+          ['distinct', { type: GraphQLBoolean }],
+          ['filter', { type: this.condition(view) }],
+          ['predicate', { type: required(compared) }],
+        ];
+        return sorted(columns === null ? members : [...members, ['arguments', { type: columns }]]);
+      };
+      return new GraphQLInputObjectType({ name, fields });
+    });
+  }
+
+  #orderings(view: VisibleTable): readonly Member[] {
+    const direction = this.#kit.values.ordering();
+    const columns = fieldsOf(view).map((column): Member => [column.field, { type: direction }]);
+    const related = visibleRelationships(this.#kit.catalog, view).flatMap((step): readonly Member[] => {
+      const { name } = step.relationship;
+      if (step.relationship.kind === 'array') {
+        return step.target.mayAggregate ? [[`${name}_aggregate`, { type: this.#aggregateOrdering(step.target) }]] : [];
+      }
+      const type = this.ordering(step.target);
+      return type === null ? [] : [[name, { type }]];
+    });
+    return [...columns, ...related];
+  }
+
+  /** Guards against a type without members, which GraphQL does not have. */
+  #hasOrdering(view: VisibleTable, seen: Set<VisibleTable['table']>): boolean {
+    if (seen.has(view.table)) return false;
+    seen.add(view.table);
+    if (fieldsOf(view).length > 0) return true;
+    const opens = ({ relationship, target }: VisibleRelationship): boolean =>
+      relationship.kind === 'array' ? target.mayAggregate : this.#hasOrdering(target, seen);
+    return visibleRelationships(this.#kit.catalog, view).some(opens);
+  }
+
+  #aggregateOrdering(view: VisibleTable): GraphQLInputObjectType {
+    const { table } = view;
+    const direction = this.#kit.values.ordering();
+    return this.#kit.registry.once(table.derivedType('_aggregate_order_by'), (name) => {
+      const members: Member[] = [['count', { type: direction }]];
+      for (const called of AGGREGATE_FUNCTIONS) {
+        const columns = columnsFor(called, fieldsOf(view));
+        if (columns.length > 0) members.push([called, { type: this.#functionOrdering(view, called, columns, direction) }]);
+      }
+      const description = `order by aggregate values of table "${printTable(table.ref)}"`;
+      return new GraphQLInputObjectType({ name, description, fields: () => sorted(members) });
+    });
+  }
+
+  #functionOrdering(
+    view: VisibleTable,
+    called: string,
+    columns: readonly Column[],
+    direction: GraphQLEnumType,
+  ): GraphQLInputObjectType {
+    const { table } = view;
+    return this.#kit.registry.once(table.derivedType(`_${called}_order_by`), (name) => {
+      const members = columns.map((column): Member => {
+        return [column.field, { type: direction, description: column.description }];
+      });
+      const description = `order by ${called}() on columns of table "${printTable(table.ref)}"`;
+      return new GraphQLInputObjectType({ name, description, fields: () => sorted(members) });
+    });
+  }
+}
+
+function isBoolean(column: Column): boolean {
+  return baseType(column.type).name === 'bool';
+}

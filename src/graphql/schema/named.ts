@@ -1,0 +1,64 @@
+import {
+  type GraphQLEnumValueConfigMap,
+  GraphQLBoolean,
+  GraphQLEnumType,
+  GraphQLFloat,
+  GraphQLInt,
+  GraphQLList,
+  type GraphQLNamedType,
+  GraphQLNonNull,
+  GraphQLScalarType,
+  GraphQLString,
+  type GraphQLNullableType,
+} from 'graphql';
+
+/** The types of one schema by name: each is made once, however many places use it. */
+export class TypeRegistry {
+  readonly #types = new Map<string, GraphQLNamedType>(
+    [GraphQLInt, GraphQLFloat, GraphQLString, GraphQLBoolean].map((type) => [type.name, type]),
+  );
+
+  /** The type of this name, made on first use; `make` must always make the same. */
+  once<T extends GraphQLNamedType>(name: string, make: (name: string) => T): T {
+    const known = this.#types.get(name);
+    if (known !== undefined) return known as T;
+    const made = make(name);
+    this.#types.set(name, made);
+    return made;
+  }
+
+  scalar(name: string): GraphQLScalarType {
+    return this.once(name, () => new GraphQLScalarType({ name }));
+  }
+
+  enumeration(name: string, values: readonly EnumValue[], description: string | null): GraphQLEnumType {
+    return this.once(name, () => new GraphQLEnumType({ name, description, values: enumConfig(values) }));
+  }
+}
+
+/** A value of a GraphQL enum. */
+export interface EnumValue {
+  readonly name: string;
+  readonly description: string | null;
+}
+
+function enumConfig(values: readonly EnumValue[]): GraphQLEnumValueConfigMap {
+  return sorted(values.map(({ name, description }) => [name, { description }] as const));
+}
+
+/** An object with its members in Hasura's order: by code point, capitals first. */
+export function sorted<T>(members: Iterable<readonly [string, T]>): Record<string, T> {
+  const result: Record<string, T> = Object.create(null);
+  for (const [name, member] of [...members].sort(([a], [b]) => (a < b ? -1 : 1))) result[name] = member;
+  return result;
+}
+
+/** `T!`. */
+export function required<T extends GraphQLNullableType>(type: T): GraphQLNonNull<T> {
+  return new GraphQLNonNull(type);
+}
+
+/** `[T!]`. */
+export function listOf<T extends GraphQLNullableType>(type: T): GraphQLList<GraphQLNonNull<T>> {
+  return new GraphQLList(new GraphQLNonNull(type));
+}

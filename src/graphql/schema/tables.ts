@@ -1,0 +1,163 @@
+import {
+  GraphQLBoolean,
+  type GraphQLFieldConfig,
+  type GraphQLFieldConfigArgumentMap,
+  GraphQLInt,
+  GraphQLObjectType,
+  type GraphQLOutputType,
+  GraphQLString,
+} from 'graphql';
+import type { Column } from '../../catalog/catalog.ts';
+import { printTable } from '../../core/names.ts';
+import { AGGREGATE_FUNCTIONS, columnsFor, resultScalar } from '../../plan/aggregates.ts';
+import { baseType } from '../../plan/operators.ts';
+import type { AggregateFunction } from '../../plan/plan.ts';
+import {
+  showingPermissions,
+  type VisibleRelationship,
+  type VisibleRootField,
+  type VisibleTable,
+  visibleRelationships,
+} from '../../plan/visible.ts';
+import { InputTypes, type Kit } from './inputs.ts';
+import { listOf, required, sorted } from './named.ts';
+import { fieldsOf } from './values.ts';
+
+/** A field of a type, by name. */
+export type Field = readonly [string, GraphQLFieldConfig<unknown, unknown>];
+
+/** The output types of tables, and the fields that lead to them. */
+export class TableTypes {
+  readonly #kit: Kit;
+  readonly #inputs: InputTypes;
+
+  constructor(kit: Kit) {
+    this.#kit = kit;
+    this.#inputs = new InputTypes(kit);
+  }
+
+  /** The root field's name and definition; null when a row of the table has nothing to show to the role. */
+  rootField({ kind, root, target }: VisibleRootField): Field | null {
+    const { description } = root;
+    if (kind === 'select_aggregate') {
+      return [root.name, { type: required(this.#aggregate(target)), args: this.#arguments(target), description }];
+    }
+    if (!this.#hasFields(target)) return null;
+    const row = this.#row(target);
+    if (kind === 'select') {
+      return [root.name, { type: required(listOf(row)), args: this.#arguments(target), description }];
+    }
+    return [root.name, { type: row, args: this.#keyArguments(target), description }];
+  }
+
+  /** A row with neither visible column nor relationship would be a type without fields. */
+  #hasFields(view: VisibleTable): boolean {
+    return fieldsOf(view).length > 0 || visibleRelationships(this.#kit.catalog, view).length > 0;
+  }
+
+  #row(view: VisibleTable): GraphQLObjectType {
+    const { table } = view;
+    return this.#kit.registry.once(table.typeName, (name) => {
+      const { description } = table;
+      return new GraphQLObjectType({ name, description, fields: () => sorted(this.#rowFields(view)) });
+    });
+  }
+
+  #rowFields(view: VisibleTable): readonly Field[] {
+    const columns = fieldsOf(view).map((column): Field => [column.field, this.#column(view, column)]);
+    const related = visibleRelationships(this.#kit.catalog, view).flatMap((step) => this.#relationship(step));
+    return [...columns, ...related];
+  }
+
+  #column(view: VisibleTable, column: Column): GraphQLFieldConfig<unknown, unknown> {
+    const type = this.#kit.values.ofColumn(view.table, column);
+    const isAlwaysShown = showingPermissions(view, column) === null;
+    const config = { type: column.notNull && isAlwaysShown ? required(type) : type, description: column.description };
+    const isJson = ['json', 'jsonb'].includes(baseType(column.type).name);
+    return isJson ? { ...config, args: { path: { type: GraphQLString, description: 'JSON select path' } } } : config;
+  }
+
+  #relationship({ relationship, target }: VisibleRelationship): readonly Field[] {
+    const { name, kind, total, description } = relationship;
+    const fields: Field[] = [];
+    if (kind === 'object') {
+      if (!this.#hasFields(target)) return [];
+      const row = this.#row(target);
+      return [[name, { type: total ? required(row) : row, description }]];
+    }
+    const args = this.#arguments(target);
+    if (this.#hasFields(target)) fields.push([name, { type: required(listOf(this.#row(target))), args, description }]);
+    if (target.mayAggregate) {
+      const type = required(this.#aggregate(target));
+      fields.push([`${name}_aggregate`, { type, args, description: 'An aggregate relationship' }]);
+    }
+    return fields;
+  }
+
+  #arguments(view: VisibleTable): GraphQLFieldConfigArgumentMap {
+    const columns = this.#kit.values.selectColumns(view);
+    const ordering = this.#inputs.ordering(view);
+    const distinct = columns && { distinct_on: { type: listOf(columns), description: 'distinct select on columns' } };
+    const order = ordering && {
+      order_by: { type: listOf(ordering), description: 'sort the rows by one or more columns' },
+    };
+    return {
+      ...distinct,
+      limit: { type: GraphQLInt, description: 'limit the number of rows returned' },
+      offset: { type: GraphQLInt, description: 'skip the first n rows. Use only with order_by' },
+      ...order,
+      where: { type: this.#inputs.condition(view), description: 'filter the rows returned' },
+    };
+  }
+
+  #keyArguments(view: VisibleTable): GraphQLFieldConfigArgumentMap {
+    return sorted(
+      view.table.primaryKey.map((column) => {
+        const type = required(this.#kit.values.ofColumn(view.table, column));
+        return [column.field, { type, description: column.description }] as const;
+      }),
+    );
+  }
+
+  #aggregate(view: VisibleTable): GraphQLObjectType {
+    const { table } = view;
+    return this.#kit.registry.once(table.derivedType('_aggregate'), (name) => {
+      const fields = (): Record<string, GraphQLFieldConfig<unknown, unknown>> => ({
+        aggregate: { type: this.#aggregateFields(view) },
+        ...(this.#hasFields(view) ? { nodes: { type: required(listOf(this.#row(view))) } } : {}),
+      });
+      return new GraphQLObjectType({ name, description: `aggregated selection of "${printTable(table.ref)}"`, fields });
+    });
+  }
+
+  #aggregateFields(view: VisibleTable): GraphQLObjectType {
+    const { table } = view;
+    return this.#kit.registry.once(table.derivedType('_aggregate_fields'), (name) => {
+      const columns = this.#kit.values.selectColumns(view);
+      const args: GraphQLFieldConfigArgumentMap = {
+        ...(columns === null ? {} : { columns: { type: listOf(columns) } }),
+        distinct: { type: GraphQLBoolean },
+      };
+      const fields: Field[] = [['count', { type: required(GraphQLInt), args }]];
+      for (const called of AGGREGATE_FUNCTIONS) {
+        const over = columnsFor(called, fieldsOf(view));
+        if (over.length > 0) fields.push([called, { type: this.#functionFields(view, called, over) }]);
+      }
+      return new GraphQLObjectType({
+        name,
+        description: `aggregate fields of "${printTable(table.ref)}"`,
+        fields: () => sorted(fields),
+      });
+    });
+  }
+
+  #functionFields(view: VisibleTable, called: AggregateFunction, columns: readonly Column[]): GraphQLObjectType {
+    return this.#kit.registry.once(view.table.derivedType(`_${called}_fields`), (name) => {
+      const fields = columns.map((column): Field => {
+        const type: GraphQLOutputType = this.#kit.registry.scalar(resultScalar(called, column));
+        return [column.field, { type, description: column.description }];
+      });
+      return new GraphQLObjectType({ name, description: `aggregate ${called} on columns`, fields: () => sorted(fields) });
+    });
+  }
+}

@@ -1,0 +1,70 @@
+import type { GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLScalarType } from 'graphql';
+import { type Catalog, type Column, findTable, type Table } from '../../catalog/catalog.ts';
+import { printTable } from '../../core/names.ts';
+import { selectColumns } from '../../plan/enumeration.ts';
+import type { VisibleTable } from '../../plan/visible.ts';
+import { type EnumValue, listOf, type TypeRegistry } from './named.ts';
+
+/** What a column's value is in GraphQL, nullability aside. */
+export type ValueType = GraphQLScalarType | GraphQLEnumType | GraphQLList<GraphQLNonNull<GraphQLScalarType>>;
+
+const ORDERINGS: readonly (readonly [string, string])[] = [
+  ['asc', 'in ascending order, nulls last'],
+  ['asc_nulls_first', 'in ascending order, nulls first'],
+  ['asc_nulls_last', 'in ascending order, nulls last'],
+  ['desc', 'in descending order, nulls first'],
+  ['desc_nulls_first', 'in descending order, nulls first'],
+  ['desc_nulls_last', 'in descending order, nulls last'],
+];
+
+/** The types of values: scalars, enums of enum tables, column lists, orderings. */
+export class ValueTypes {
+  readonly #catalog: Catalog;
+  readonly #registry: TypeRegistry;
+
+  constructor(catalog: Catalog, registry: TypeRegistry) {
+    this.#catalog = catalog;
+    this.#registry = registry;
+  }
+
+  ofColumn(table: Table, column: Column): ValueType {
+    return this.enumOf(table, column) ?? this.#plain(column);
+  }
+
+  /** The GraphQL enum of a column that points into an enum table; null for all others. */
+  enumOf(table: Table, column: Column): GraphQLEnumType | null {
+    if (column.enumTable === null) return null;
+    const target = findTable(this.#catalog, table.source, column.enumTable);
+    if (target === undefined || target.enumValues === null) return null;
+    const values = target.enumValues.map(({ value, description }) => ({ name: value, description }));
+    return this.#registry.enumeration(target.derivedType('_enum'), values, null);
+  }
+
+  /** The columns that `distinct_on` and `count` may name; null when the role sees none. */
+  selectColumns(view: VisibleTable): GraphQLEnumType | null {
+    const { name } = selectColumns(view);
+    return this.columnEnum(name, fieldsOf(view), `select columns of table "${printTable(view.table.ref)}"`);
+  }
+
+  /** An enum of some columns. */
+  columnEnum(name: string, columns: readonly Column[], description: string): GraphQLEnumType | null {
+    if (columns.length === 0) return null;
+    const values = columns.map((column): EnumValue => ({ name: column.field, description: 'column name' }));
+    return this.#registry.enumeration(name, values, description);
+  }
+
+  ordering(): GraphQLEnumType {
+    const values = ORDERINGS.map(([name, description]) => ({ name, description }));
+    return this.#registry.enumeration('order_by', values, 'column ordering options');
+  }
+
+  #plain({ type }: Column): ValueType {
+    const scalar = this.#registry.scalar(type.scalar);
+    return type.kind === 'array' ? listOf(scalar) : scalar;
+  }
+}
+
+/** The visible columns that GraphQL can name. */
+export function fieldsOf(view: VisibleTable): readonly Column[] {
+  return view.columns.filter((column) => view.table.columnByField.get(column.field) === column);
+}

@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tableKey } from '../../src/core/names.ts';
+import { fingerprintOf, introspect } from '../../src/catalog/introspect.ts';
+import type { FoundColumn, FoundTable, Introspection } from '../../src/catalog/introspection.ts';
+import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
+
+const SCHEMA = [
+  'create schema "Odd ""Schema""."',
+  `create type "Odd ""Schema"".".mood as enum ('sad', 'ok')`,
+  `create domain "Odd ""Schema"".".email as varchar(80) check (value like '%@%')`,
+  'create type pair as (a int, b text)',
+  `create table users (
+     id bigint generated always as identity primary key,
+     name text not null,
+     code char(3),
+     mail "Odd ""Schema"".".email,
+     mood "Odd ""Schema"".".mood,
+     moods "Odd ""Schema"".".mood[],
+     price numeric(10,2),
+     prices numeric(10,2)[],
+     span int4range,
+     two pair,
+     upper text generated always as (upper(name)) stored,
+     unique (name, code))`,
+  `comment on table users is 'It''s "us"'`,
+  `comment on column users.name is 'their name'`,
+  'create unique index lower_name on users (lower(name))',
+  'create unique index some_name on users (name) where code is null',
+  'create unique index covering on users (mail) include (name)',
+  `create table "Odd ""Schema""."."ta'ble; -- \\" (
+     "c""1" int not null,
+     "sélect 🐘" int,
+     dropped int,
+     user_id bigint not null references users,
+     "constructor" int,
+     primary key ("sélect 🐘", "c""1"))`,
+  `alter table "Odd ""Schema""."."ta'ble; -- \\" drop column dropped`,
+  'create view names as select id, name from users',
+  'create materialized view counted as select count(*) as n from users',
+  'create table parts (id int not null, day date not null, user_id bigint references users, primary key (id, day)) partition by range (day)',
+  `create table parts_1 partition of parts for values from ('2024-01-01') to ('2025-01-01')`,
+  'create table part_notes (id int primary key, part int, day date, foreign key (part, day) references parts (id, day))',
+  'create unlogged table scratch (id int primary key)',
+  'create table keyless (id int)',
+  'alter table keyless replica identity full',
+  'create schema nearjoin',
+  'create table nearjoin.feed (id int)',
+  'analyze users',
+];
+
+describe('introspect', () => {
+  let database: TestDatabase;
+  let found: Introspection;
+
+  beforeAll(async () => {
+    database = await createDatabase('target', SCHEMA);
+    found = await introspect(database.url);
+  });
+  afterAll(() => database.drop());
+
+  const table = (name: string, schema = 'public'): FoundTable => {
+    const hit = found.tables.get(tableKey({ schema, name }));
+    if (hit === undefined) throw new Error(`not found: ${name}`);
+    return hit;
+  };
+  const column = (name: string): FoundColumn => {
+    const hit = table('users').columns.find((candidate) => candidate.name === name);
+    if (hit === undefined) throw new Error(`not found: ${name}`);
+    return hit;
+  };
+
+  test('says what the server can do', () => {
+    expect(found.server).toMatchObject({
+      database: database.name,
+      walLevel: 'logical',
+      inRecovery: false,
+      mayReplicate: true,
+      mayCreate: true,
+    });
+    expect(Math.floor(found.server.version / 10_000)).toBe(database.server.version);
+  });
+
+  test('finds every kind of relation, and none of our own or the system', () => {
+    const kinds = [...found.tables.values()].map(({ ref, kind }) => [ref.name, kind]);
+    expect(kinds).toEqual(
+      expect.arrayContaining([
+        ['users', 'table'],
+        ['names', 'view'],
+        ['counted', 'materialized-view'],
+        ['parts', 'partitioned-table'],
+        ['parts_1', 'table'],
+        [`ta'ble; -- \\`, 'table'],
+      ]),
+    );
+    expect([...found.tables.values()].map(({ ref }) => ref.schema)).not.toContain('nearjoin');
+    expect(found.tables.size).toBe(9);
+  });
+
+  test('types: base, array, enum, domain, composite, range, with modifiers', () => {
+    const [mood, email] = ['"Odd ""Schema"".".mood', '"Odd ""Schema"".".email'];
+    expect(column('id').type).toMatchObject({ name: 'int8', sql: 'bigint', scalar: 'bigint', kind: 'base', category: 'N' });
+    expect(column('code').type).toMatchObject({ name: 'bpchar', sql: 'character(3)', scalar: 'bpchar' });
+    expect(column('price').type).toMatchObject({ sql: 'numeric(10,2)', scalar: 'numeric', element: null });
+    expect(column('prices').type).toMatchObject({
+      kind: 'array',
+      sql: 'numeric(10,2)[]',
+      scalar: 'numeric',
+      element: { sql: 'numeric(10,2)', kind: 'base' },
+    });
+    expect(column('mood').type).toMatchObject({ kind: 'enum', sql: mood, scalar: 'mood', schema: 'Odd "Schema".' });
+    expect(column('moods').type).toMatchObject({ kind: 'array', sql: `${mood}[]`, scalar: 'mood', element: { sql: mood } });
+    expect(column('mail').type).toMatchObject({
+      kind: 'domain',
+      sql: email,
+      scalar: 'String',
+      element: { name: 'varchar', sql: 'character varying(80)' },
+    });
+    expect(column('two').type).toMatchObject({ kind: 'composite', sql: 'public.pair', scalar: 'pair' });
+    expect(column('span').type).toMatchObject({ kind: 'range', sql: 'int4range' });
+  });
+
+  test('columns: not null, generated, identity, comments', () => {
+    expect(column('id')).toMatchObject({ notNull: true, identity: true, generated: false, comment: null });
+    expect(column('name')).toMatchObject({ notNull: true, comment: 'their name' });
+    expect(column('upper')).toMatchObject({ generated: true });
+    expect(table('users')).toMatchObject({ comment: `It's "us"`, estimatedRows: 0, logged: true, owned: true });
+    expect(table('scratch').logged).toBe(false);
+    expect(table('keyless')).toMatchObject({ replicaIdentity: 'f', keys: [], estimatedRows: null });
+    const odd = table(`ta'ble; -- \\`, 'Odd "Schema".');
+    expect(odd.columns.map(({ name }) => name)).toEqual(['c"1', 'sélect 🐘', 'user_id', 'constructor']);
+  });
+
+  test('keys: plain unique ones only, in order, without included columns', () => {
+    expect(table('users').keys).toEqual([
+      { columns: ['id'], primary: true, replicaIdentity: false },
+      { columns: ['name', 'code'], primary: false, replicaIdentity: false },
+      { columns: ['mail'], primary: false, replicaIdentity: false },
+    ]);
+    expect(table(`ta'ble; -- \\`, 'Odd "Schema".').keys[0]?.columns).toEqual(['sélect 🐘', 'c"1']);
+  });
+
+  test('foreign keys, also to and from partitioned tables, once each', () => {
+    expect(table('parts').foreignKeys).toMatchObject([
+      { columns: ['user_id'], references: { schema: 'public', name: 'users' }, referencedColumns: ['id'], validated: true },
+    ]);
+    expect(table('parts_1').foreignKeys).toHaveLength(1);
+    expect(table('part_notes').foreignKeys).toMatchObject([
+      { columns: ['part', 'day'], references: { schema: 'public', name: 'parts' }, referencedColumns: ['id', 'day'] },
+    ]);
+  });
+
+  test('the fingerprint changes with a definition and with nothing else', async () => {
+    const fresh = await createDatabase('target', ['create table t (id int primary key, a text)']);
+    try {
+      const first = await fingerprintOf(fresh.url);
+      await fresh.query(`insert into t select n, 'x' from generate_series(1, 500) as n`);
+      await fresh.query('vacuum (analyze, freeze) t');
+      await fresh.query('create temp table passing (id int)');
+      expect(await fingerprintOf(fresh.url)).toBe(first);
+      let last = first;
+      for (const change of [
+        'alter table t add column b int',
+        'alter table t rename column b to c',
+        'alter table t alter column c type bigint',
+        'create unique index on t (c)',
+        `comment on column t.c is 'c'`,
+        'create view v as select id from t',
+        'alter table t replica identity full',
+        'alter table t drop column c',
+      ]) {
+        await fresh.query(change);
+        const next = await fingerprintOf(fresh.url);
+        expect(next, change).not.toBe(last);
+        last = next;
+      }
+      expect((await introspect(fresh.url)).fingerprint).toBe(last);
+    } finally {
+      await fresh.drop();
+    }
+  });
+
+  test('an enum table is read; a broken one says why', async () => {
+    const fresh = await createDatabase('target', [
+      'create table color (value text primary key, comment text)',
+      `insert into color values ('red', 'warm'), ('blue', null)`,
+      'create view plain as select 1 as id',
+    ]);
+    try {
+      const color = { schema: 'public', name: 'color' };
+      const answer = await introspect(fresh.url, { enumTables: [color, { schema: 'public', name: 'gone' }] });
+      expect([...answer.enumValues]).toEqual([
+        [
+          tableKey(color),
+          [
+            { value: 'blue', description: null },
+            { value: 'red', description: 'warm' },
+          ],
+        ],
+      ]);
+    } finally {
+      await fresh.drop();
+    }
+  });
+
+  test('an unreachable or unknown database is a coded error without the password', async () => {
+    const url = new URL(testServer('target').url('no_such_database'));
+    url.password = 'hunter2';
+    await expect(introspect(url.href, { timeoutMs: 2_000 })).rejects.toMatchObject({ code: 'source-unavailable' });
+    await expect(introspect(url.href)).rejects.not.toThrow('hunter2');
+    await expect(introspect('postgresql://nobody@127.0.0.1:1/none')).rejects.toMatchObject({ code: 'source-unavailable' });
+    await expect(introspect('not a url')).rejects.toMatchObject({ code: 'source-unavailable' });
+  });
+
+  test('an abort ends it', async () => {
+    await expect(introspect(database.url, { signal: AbortSignal.abort() })).rejects.toThrow();
+  });
+
+  test('thousands of tables take well under a second or two', async () => {
+    const wide = await createDatabase('target', [
+      `do $$ begin for n in 1..1500 loop
+         execute format('create table t%s (id int primary key, parent int references t%s, a text, b numeric(8,2), c timestamptz)', n, greatest(n - 1, 1));
+       end loop; end $$`,
+    ]);
+    try {
+      const start = performance.now();
+      const answer = await introspect(wide.url);
+      const took = performance.now() - start;
+      expect(answer.tables.size).toBe(1500);
+      expect(took).toBeLessThan(5_000);
+    } finally {
+      await wide.drop();
+    }
+  });
+});
