@@ -91,7 +91,8 @@ function build() {
 }
 
 function run(command, args, what) {
-  const { NODE_ENV: _, ...env } = process.env;
+  const { NODE_ENV: _, ...shell } = process.env;
+  const env = { ...shell, npm_config_update_notifier: 'false' };
   // Our stdout is for the program that follows: what installing and building say goes to stderr.
   const done = spawnSync(command, args, { cwd: ROOT, env, stdio: ['ignore', 2, 2] });
   if (done.error !== undefined) fail(`${what} could not be started: ${done.error.message}`);

@@ -50,7 +50,7 @@ const ORDERS: DemoTable = {
     insert into public."order" (id, user_id, total, status, created_at)
     select
       n,
-      case when n % 50 = 0 then null else 1 + (n::bigint * 7919) % $3::int end,
+      case when n % 50 = 7 then null else 1 + (n::bigint * 7919) % $3::int end,
       100 + (n::bigint * 104729 % 90000)::numeric / 100,
       (array['new','paid','packed','sent','returned'])[1 + n % 5],
       timestamptz '2026-01-01 00:00:00+00' + n * interval '7 minutes'

@@ -44,7 +44,7 @@ async function demo(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (isAsked(lifetime.signal, error)) return 0;
-    screen.line();
+    screen.settle();
     process.stderr.write(`nearjoin demo: ${messageOf(error)}\n`);
     return 1;
   } finally {
@@ -97,7 +97,7 @@ async function serveDemo(stage: Stage, databases: DemoDatabases, port: number): 
     const cached = await untilCached(server.url, screen, systemClock, { withinMs, signal: lifetime.signal });
     if (!lifetime.signal.aborted) welcome(stage, server.url, cached);
     await showStatus(server.url, screen, systemClock, lifetime.signal);
-    screen.line();
+    screen.settle();
     screen.line(`Stopping (${String(lifetime.signal.reason)}) …`);
   } finally {
     lifetime.end('stopping');

@@ -28,6 +28,12 @@ export class Screen {
     this.#current = shown;
   }
 
+  /** Ends the rewritten line, if there is one, so that what others print begins on a line of its own. */
+  settle(): void {
+    if (this.#current !== '') this.#out.write('\n');
+    this.#current = '';
+  }
+
   #clear(): string {
     return this.#current === '' ? '' : '\r\u001b[2K';
   }

@@ -15,7 +15,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { NearjoinError } from '../core/errors.ts';
+import { messageOf, NearjoinError } from '../core/errors.ts';
 import { type Account, canReach } from './account.ts';
 
 /** A directory with `initdb` and `postgres` that the server's account can run. */
@@ -39,12 +39,12 @@ export async function findBinaries(wanted: BinariesWanted): Promise<Binaries> {
   const problems: string[] = [];
   const native = await embeddedPackage();
   if (native === null) problems.push(`no package ${packageName()}`);
-  for (const candidate of [() => prepare(native, wanted), ...(await installed()).map((d) => async () => d)]) {
+  const packaged = native === null ? [] : [() => preparePackage(native, wanted)];
+  for (const candidate of [...packaged, ...(await installed()).map((directory) => async () => directory)]) {
     try {
-      const directory = await candidate();
-      if (directory !== null) return await probe(directory);
+      return await probe(await candidate());
     } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error));
+      problems.push(messageOf(error));
     }
   }
   throw new NearjoinError('start-failed', `no Postgres found to run on this machine: ${problems.join('; ')}`);
@@ -65,11 +65,13 @@ async function embeddedPackage(): Promise<string | null> {
   }
 }
 
-async function prepare(native: string | null, wanted: BinariesWanted): Promise<string | null> {
-  if (native === null) return null;
-  if ((await canReach(join(native, 'bin', 'postgres'), wanted.account)) && (await makeLinks(native))) {
-    return join(native, 'bin');
-  }
+/** The package's programs, complete with their links: in place, or as a copy where the account can run them. */
+export async function preparePackage(
+  native: string,
+  wanted: Omit<BinariesWanted, 'directory'>,
+): Promise<string> {
+  const program = join(native, 'bin', 'postgres');
+  if ((await canReach(program, wanted.account)) && (await makeLinks(native))) return dirname(program);
   const copy = join(wanted.scratch, 'native');
   await copyTree(native, copy);
   if (!(await makeLinks(copy))) throw new NearjoinError('start-failed', `cannot write to ${copy}`);
