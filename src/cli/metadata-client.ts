@@ -45,17 +45,11 @@ async function ask(options: ClientOptions, path: string, body?: unknown): Promis
     text = await response.text();
   } catch (error) {
     const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new NearjoinError('unexpected', `cannot reach ${options.endpoint}: ${reasonOf(reason)}`);
+    throw new NearjoinError('unexpected', `cannot reach ${options.endpoint}: ${messageOf(reason)}`);
   }
   const answer = parsed(text);
   if (response.status === 200) return answer;
   throw new NearjoinError('unexpected', refusalText(response.status, answer));
-}
-
-/** Node gives a refused connection no message of its own, only a code. */
-function reasonOf(error: unknown): string {
-  const text = messageOf(error);
-  return text === '' && isRecord(error) ? String(error['code'] ?? 'no answer') : text;
 }
 
 function parsed(text: string): unknown {
@@ -67,7 +61,8 @@ function parsed(text: string): unknown {
 }
 
 function refusalText(status: number, answer: unknown): string {
-  if (!isRecord(answer) || typeof answer['error'] !== 'string') return `the server answered with status ${status}`;
+  if (!isRecord(answer) || typeof answer['error'] !== 'string')
+    return `the server answered with status ${status}`;
   const internal = answer['internal'] === undefined ? '' : `\n${JSON.stringify(answer['internal'], null, 2)}`;
   return `${answer['error']} (${String(answer['code'])} at ${String(answer['path'])})${internal}`;
 }

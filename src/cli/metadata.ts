@@ -89,7 +89,8 @@ function readArguments(
     options: {
       dir: values.dir,
       endpoint,
-      adminSecret: values['admin-secret'] ?? env['NEARJOIN_ADMIN_SECRET'] ?? env['HASURA_GRAPHQL_ADMIN_SECRET'],
+      adminSecret:
+        values['admin-secret'] ?? env['NEARJOIN_ADMIN_SECRET'] ?? env['HASURA_GRAPHQL_ADMIN_SECRET'],
       allowInconsistent: !values['disallow-inconsistent-metadata'],
     },
   };
@@ -152,7 +153,8 @@ async function inconsistencies({ client, print }: Run): Promise<number> {
 }
 
 function printInconsistencies(answer: unknown, print: (line: string) => void): number {
-  const objects = isRecord(answer) && Array.isArray(answer['inconsistent_objects']) ? answer['inconsistent_objects'] : [];
+  const objects =
+    isRecord(answer) && Array.isArray(answer['inconsistent_objects']) ? answer['inconsistent_objects'] : [];
   if (objects.length > 0) print(`metadata is inconsistent, ${objects.length} object(s) do not hold:`);
   for (const object of objects) {
     if (isRecord(object)) print(`  ${String(object['name'])}: ${String(object['reason'])}`);

@@ -33,28 +33,19 @@ function compare(a: readonly string[], b: readonly string[]): readonly Line[] {
   ];
 }
 
-/** The longest common subsequence by table; beyond its budget the whole middle counts as replaced. */
+/** By the longest common subsequence; beyond its budget the whole middle counts as replaced. */
 function compareMiddle(a: readonly string[], b: readonly string[]): readonly Line[] {
-  const removed = (text: string): Line => ({ mark: '-', text });
-  const added = (text: string): Line => ({ mark: '+', text });
   if (a.length * b.length > 4_000_000) return [...a.map(removed), ...b.map(added)];
-  const width = b.length + 1;
-  const length = new Uint32Array((a.length + 1) * width);
-  const at = (i: number, j: number): number => length[i * width + j] ?? 0;
-  for (let i = a.length - 1; i >= 0; i -= 1) {
-    for (let j = b.length - 1; j >= 0; j -= 1) {
-      length[i * width + j] = a[i] === b[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
-    }
-  }
+  const commonFrom = commonLengths(a, b);
   const lines: Line[] = [];
   let i = 0;
   let j = 0;
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
+  while (i < a.length && j < b.length) {
+    if (a[i] === b[j]) {
       lines.push({ mark: ' ', text: a[i] ?? '' });
       i += 1;
       j += 1;
-    } else if (j >= b.length || (i < a.length && at(i + 1, j) >= at(i, j + 1))) {
+    } else if (commonFrom(i + 1, j) >= commonFrom(i, j + 1)) {
       lines.push(removed(a[i] ?? ''));
       i += 1;
     } else {
@@ -62,5 +53,26 @@ function compareMiddle(a: readonly string[], b: readonly string[]): readonly Lin
       j += 1;
     }
   }
-  return lines;
+  return [...lines, ...a.slice(i).map(removed), ...b.slice(j).map(added)];
+}
+
+/** How many lines `a` from i and `b` from j have in common, in order. */
+function commonLengths(a: readonly string[], b: readonly string[]): (i: number, j: number) => number {
+  const width = b.length + 1;
+  const lengths = new Uint32Array((a.length + 1) * width);
+  const at = (i: number, j: number): number => lengths[i * width + j] ?? 0;
+  for (let i = a.length - 1; i >= 0; i -= 1) {
+    for (let j = b.length - 1; j >= 0; j -= 1) {
+      lengths[i * width + j] = a[i] === b[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
+    }
+  }
+  return at;
+}
+
+function removed(text: string): Line {
+  return { mark: '-', text };
+}
+
+function added(text: string): Line {
+  return { mark: '+', text };
 }

@@ -37,13 +37,15 @@ export async function answerMetadata(body: unknown, context: MetadataContext): P
 
 /** Sends an answer of the metadata API as it is. */
 export function send(reply: FastifyReply, answer: MetadataAnswer): FastifyReply {
-  return reply.status(answer.status).type('application/json; charset=utf-8').send(JSON.stringify(answer.body));
+  return reply
+    .status(answer.status)
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(answer.body));
 }
 
 /** JSON as text or already parsed; a number too long for a double stays exact as a string, which rules accept too. */
 export function parseBody(body: unknown): unknown {
-  if (typeof body !== 'string') return body;
-  return withNumberStrings(parseJsonExactly(body));
+  return withNumberStrings(typeof body === 'string' ? parseJsonExactly(body) : body);
 }
 
 function withNumberStrings(value: unknown): unknown {

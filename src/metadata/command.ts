@@ -21,7 +21,11 @@ const nothing = z.unknown();
 const commands = z.array(z.unknown());
 const name = z.string().min(1);
 
-const trackTable = z.looseObject({ ...place, is_enum: z.boolean().optional(), configuration: tableConfiguration.nullish() });
+const trackTable = z.looseObject({
+  ...place,
+  is_enum: z.boolean().optional(),
+  configuration: tableConfiguration.nullish(),
+});
 const untrackTable = z.object({ ...place, cascade });
 const remoteArgs = z.object({ ...place, name, definition: remoteRelationship.shape.definition });
 const newSource = { name, kind: z.string().optional(), health_check: z.unknown().optional() };

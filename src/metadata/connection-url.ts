@@ -14,6 +14,7 @@ export function connectionUrl(url: DatabaseUrl, env: Readonly<Record<string, str
   const login = `${encodeURIComponent(username)}${secret}`;
   const address = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
   // A folder of sockets cannot stand where a URL has its host.
-  if (host.startsWith('/')) return `postgresql://${login}@/${encodeURIComponent(database)}?host=${encodeURIComponent(host)}&port=${port}`;
+  if (host.startsWith('/'))
+    return `postgresql://${login}@/${encodeURIComponent(database)}?host=${encodeURIComponent(host)}&port=${port}`;
   return `postgresql://${login}@${address}:${port}/${encodeURIComponent(database)}`;
 }

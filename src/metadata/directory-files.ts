@@ -43,7 +43,10 @@ export function directoryFiles(metadata: Metadata): ReadonlyMap<string, string> 
   const files = new Map<string, string>();
   files.set('version.yaml', yaml({ version: metadata.version }));
   for (const { file, key, empty } of OBJECT_FILES) {
-    files.set(file, yaml(key === null ? { ...(empty as object), ...actionsOf(metadata) } : (metadata[key] ?? empty)));
+    files.set(
+      file,
+      yaml(key === null ? { ...(empty as object), ...actionsOf(metadata) } : (metadata[key] ?? empty)),
+    );
   }
   const folders = new Names();
   const databases = metadata.sources.map((source) => {

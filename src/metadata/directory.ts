@@ -119,7 +119,8 @@ class Including {
     }
     if (!isRecord(value)) return value;
     const entries: [string, unknown][] = [];
-    for (const [key, member] of Object.entries(value)) entries.push([key, await this.#resolve(member, path, above)]);
+    for (const [key, member] of Object.entries(value))
+      entries.push([key, await this.#resolve(member, path, above)]);
     return Object.fromEntries(entries);
   }
 }

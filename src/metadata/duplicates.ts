@@ -4,12 +4,25 @@ import type { Metadata, TableMetadata } from './model.ts';
 
 /** Refuses a document that says something twice, in Hasura's words. */
 export function refuseDuplicates(metadata: Metadata, path: string): void {
-  refuse(path, 'source', metadata.sources.map((source) => source.name));
-  refuse(path, 'inherited role', (metadata.inherited_roles ?? []).map((role) => role.role_name));
+  refuse(
+    path,
+    'source',
+    metadata.sources.map((source) => source.name),
+  );
+  refuse(
+    path,
+    'inherited role',
+    (metadata.inherited_roles ?? []).map((role) => role.role_name),
+  );
   for (const [index, source] of metadata.sources.entries()) {
     const at = `${path}.sources[${index}]`;
-    refuse(at, 'table', source.tables.map((table) => printTable(table.table)));
-    for (const [position, table] of source.tables.entries()) refuseInTable(table, `${at}.tables[${position}]`);
+    refuse(
+      at,
+      'table',
+      source.tables.map((table) => printTable(table.table)),
+    );
+    for (const [position, table] of source.tables.entries())
+      refuseInTable(table, `${at}.tables[${position}]`);
   }
 }
 
@@ -19,8 +32,16 @@ function refuseInTable(table: TableMetadata, path: string): void {
     ...(table.array_relationships ?? []),
     ...(table.remote_relationships ?? []),
   ];
-  refuse(path, 'relationship', relationships.map((entry) => entry.name));
-  refuse(path, 'select permission', (table.select_permissions ?? []).map((entry) => entry.role));
+  refuse(
+    path,
+    'relationship',
+    relationships.map((entry) => entry.name),
+  );
+  refuse(
+    path,
+    'select permission',
+    (table.select_permissions ?? []).map((entry) => entry.role),
+  );
 }
 
 function refuse(path: string, what: string, names: readonly string[]): void {

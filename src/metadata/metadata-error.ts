@@ -31,7 +31,10 @@ export function errorBody(error: NearjoinError): Record<string, unknown> {
 
 /** The whole answer to a refused request. */
 export function refusalAnswer(error: NearjoinError): { readonly status: number; readonly body: unknown } {
-  return { status: error instanceof MetadataError ? error.status : statusOf(error.code), body: errorBody(error) };
+  return {
+    status: error instanceof MetadataError ? error.status : statusOf(error.code),
+    body: errorBody(error),
+  };
 }
 
 /** The same error, seen from a request whose part `prefix` (as `$.args[1]`) was the command. */

@@ -31,7 +31,9 @@ export async function migrateMetadata(client: ClientBase): Promise<void> {
   try {
     await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await client.query('create schema if not exists nearjoin_metadata');
-    await client.query('create table if not exists nearjoin_metadata.schema_version (version int primary key)');
+    await client.query(
+      'create table if not exists nearjoin_metadata.schema_version (version int primary key)',
+    );
     const found = await client.query<{ version: number }>(
       'select coalesce(max(version), 0) as version from nearjoin_metadata.schema_version',
     );

@@ -2,7 +2,10 @@ import { z } from 'zod';
 
 /** A table named as in Hasura: a bare string means schema public. */
 export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown> = z.union([
-  z.string().min(1).transform((name) => ({ schema: 'public', name })),
+  z
+    .string()
+    .min(1)
+    .transform((name) => ({ schema: 'public', name })),
   z.object({ schema: z.string().min(1).default('public'), name: z.string().min(1) }),
 ]);
 
@@ -84,13 +87,21 @@ export const selectPermissionEntry = z.looseObject({
 });
 export type SelectPermissionEntry = z.infer<typeof selectPermissionEntry>;
 
-const rootField = z.union([z.string(), z.object({ name: z.string().nullish(), comment: z.string().nullish() }), z.null()]);
+const rootField = z.union([
+  z.string(),
+  z.object({ name: z.string().nullish(), comment: z.string().nullish() }),
+  z.null(),
+]);
 
 /** Names and comments that replace a table's own in GraphQL. */
 export const tableConfiguration = z.looseObject({
   custom_name: z.string().nullish(),
   custom_root_fields: z
-    .looseObject({ select: rootField.optional(), select_by_pk: rootField.optional(), select_aggregate: rootField.optional() })
+    .looseObject({
+      select: rootField.optional(),
+      select_by_pk: rootField.optional(),
+      select_aggregate: rootField.optional(),
+    })
     .optional(),
   custom_column_names: z.record(z.string(), z.string()).optional(),
   column_config: z
@@ -141,7 +152,11 @@ export const sourceConfiguration = z.looseObject({
 /** How a source's names appear in GraphQL. */
 export const customization = z.looseObject({
   root_fields: z
-    .looseObject({ namespace: z.string().nullish(), prefix: z.string().nullish(), suffix: z.string().nullish() })
+    .looseObject({
+      namespace: z.string().nullish(),
+      prefix: z.string().nullish(),
+      suffix: z.string().nullish(),
+    })
     .nullish(),
   type_names: z.looseObject({ prefix: z.string().nullish(), suffix: z.string().nullish() }).nullish(),
   naming_convention: z.enum(['hasura-default', 'graphql-default']).nullish(),

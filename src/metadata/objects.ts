@@ -3,13 +3,22 @@ import type { Metadata, TableMetadata } from './model.ts';
 import { unsupportedSections } from './unsupported.ts';
 
 /** A member list of a table whose entries can be inconsistent on their own. */
-export type TableObjectKind = 'object_relation' | 'array_relation' | 'remote_relationship' | 'select_permission';
+export type TableObjectKind =
+  | 'object_relation'
+  | 'array_relation'
+  | 'remote_relationship'
+  | 'select_permission';
 
 /** Something metadata defines that may hold or not, by its place. */
 export type ObjectRef =
   | { readonly kind: 'source'; readonly source: SourceName }
   | { readonly kind: 'table'; readonly source: SourceName; readonly table: TableRef }
-  | { readonly kind: TableObjectKind; readonly source: SourceName; readonly table: TableRef; readonly name: string }
+  | {
+      readonly kind: TableObjectKind;
+      readonly source: SourceName;
+      readonly table: TableRef;
+      readonly name: string;
+    }
   | { readonly kind: 'inherited_role'; readonly name: string }
   /** A top-level part of the document that this server only keeps. */
   | { readonly kind: 'section'; readonly name: string };
@@ -72,10 +81,22 @@ function tableObjects(source: SourceName, table: TableMetadata): readonly Object
   const refs = (kind: TableObjectKind, names: readonly string[]): ObjectRef[] =>
     names.map((name) => ({ kind, source, table: table.table, name }));
   return [
-    ...refs('object_relation', (table.object_relationships ?? []).map((entry) => entry.name)),
-    ...refs('array_relation', (table.array_relationships ?? []).map((entry) => entry.name)),
-    ...refs('remote_relationship', (table.remote_relationships ?? []).map((entry) => entry.name)),
-    ...refs('select_permission', (table.select_permissions ?? []).map((entry) => entry.role)),
+    ...refs(
+      'object_relation',
+      (table.object_relationships ?? []).map((entry) => entry.name),
+    ),
+    ...refs(
+      'array_relation',
+      (table.array_relationships ?? []).map((entry) => entry.name),
+    ),
+    ...refs(
+      'remote_relationship',
+      (table.remote_relationships ?? []).map((entry) => entry.name),
+    ),
+    ...refs(
+      'select_permission',
+      (table.select_permissions ?? []).map((entry) => entry.role),
+    ),
   ];
 }
 

@@ -66,7 +66,7 @@ function inOrderOf<T>(raw: unknown, parsed: T): T {
     return parsed.map((item: unknown, index) => inOrderOf(raw[index], item)) as T;
   }
   if (!isRecord(raw) || !isRecord(parsed)) return parsed;
-  const keys = [...Object.keys(raw).filter((key) => Object.hasOwn(parsed, key))];
+  const keys = Object.keys(raw).filter((key) => Object.hasOwn(parsed, key));
   const added = Object.keys(parsed).filter((key) => !Object.hasOwn(raw, key));
   return Object.fromEntries([...keys, ...added].map((key) => [key, inOrderOf(raw[key], parsed[key])])) as T;
 }

@@ -92,7 +92,18 @@ export function reduce(metadata: Metadata, command: Reducible): Metadata {
   }
 }
 
-type InTable = Exclude<Reducible, { readonly type: `${string}source` | 'clear_metadata' | `pg_${string}track_table` | 'pg_track_table' | 'pg_set_table_customization' | 'pg_set_table_is_enum' }>;
+type InTable = Exclude<
+  Reducible,
+  {
+    readonly type:
+      | `${string}source`
+      | 'clear_metadata'
+      | `pg_${string}track_table`
+      | 'pg_track_table'
+      | 'pg_set_table_customization'
+      | 'pg_set_table_is_enum';
+  }
+>;
 
 function reduceInTable(metadata: Metadata, command: InTable): Metadata {
   switch (command.type) {

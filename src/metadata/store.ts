@@ -92,8 +92,12 @@ class PostgresMetadataStore implements MetadataStore {
       'select document::text as document, resource_version from nearjoin_metadata.metadata',
     );
     const row = found.rows[0];
-    if (row === undefined) throw new NearjoinError('unexpected', 'the metadata database holds no metadata row');
-    return { metadata: parseMetadata(JSON.parse(row.document), '$'), resourceVersion: Number(row.resource_version) };
+    if (row === undefined)
+      throw new NearjoinError('unexpected', 'the metadata database holds no metadata row');
+    return {
+      metadata: parseMetadata(JSON.parse(row.document), '$'),
+      resourceVersion: Number(row.resource_version),
+    };
   }
 
   async save(metadata: Metadata, expectedVersion: number): Promise<number> {
@@ -140,7 +144,8 @@ class PostgresMetadataStore implements MetadataStore {
       'select id, cli_state, console_state from nearjoin_metadata.catalog_state',
     );
     const row = found.rows[0];
-    if (row === undefined) throw new NearjoinError('unexpected', 'the metadata database holds no catalog state');
+    if (row === undefined)
+      throw new NearjoinError('unexpected', 'the metadata database holds no catalog state');
     return row;
   }
 

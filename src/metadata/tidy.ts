@@ -27,7 +27,8 @@ function tidySource(source: SourceMetadata): SourceMetadata {
 export function tidyTable(table: TableMetadata): TableMetadata {
   return mapEntries(table, (key, value) => {
     if (value === undefined || (key === 'is_enum' && value === false)) return undefined;
-    if (TABLE_LISTS.has(key)) return Array.isArray(value) && value.length > 0 ? value.map(tidyEntry) : undefined;
+    if (TABLE_LISTS.has(key))
+      return Array.isArray(value) && value.length > 0 ? value.map(tidyEntry) : undefined;
     if (key !== 'configuration') return value;
     const configuration = tidyConfiguration(value);
     return isEmpty(configuration) ? undefined : configuration;

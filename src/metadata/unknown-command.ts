@@ -29,6 +29,7 @@ function unknownText(type: string): string {
   const end = type.indexOf('_');
   const prefix = end < 0 ? type : type.slice(0, end);
   const backend = BACKENDS.get(prefix);
-  if (backend !== undefined) return `unknown metadata command "${type.slice(prefix.length + 1)}" for backend ${backend}`;
+  if (backend !== undefined)
+    return `unknown metadata command "${type.slice(prefix.length + 1)}" for backend ${backend}`;
   return `unknown metadata command "${type}"; "${prefix}" was not recognized as a valid backend name`;
 }

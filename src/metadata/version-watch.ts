@@ -46,7 +46,8 @@ async function readOrLast(watch: VersionWatch, last: number): Promise<number> {
   try {
     return await watch.readVersion();
   } catch (error) {
-    if (!watch.signal.aborted) watch.log.warn({ reason: messageOf(error) }, 'cannot read the metadata version');
+    if (!watch.signal.aborted)
+      watch.log.warn({ reason: messageOf(error) }, 'cannot read the metadata version');
     return last;
   }
 }

@@ -49,9 +49,13 @@ export function setupOf(group: string): Setup {
 
 /** A group's cases in the order of their file names. */
 export function casesOf(group: string): readonly Case[] {
-  const files = readdirSync(join(ROOT, group)).filter((file) => file.endsWith('.yaml') && file !== 'setup.yaml');
+  const files = readdirSync(join(ROOT, group)).filter(
+    (file) => file.endsWith('.yaml') && file !== 'setup.yaml',
+  );
   return files.toSorted().map((file) => {
-    const content = parse(readFileSync(join(ROOT, group, file), 'utf8')) as CaseStep & { steps?: readonly CaseStep[] };
+    const content = parse(readFileSync(join(ROOT, group, file), 'utf8')) as CaseStep & {
+      steps?: readonly CaseStep[];
+    };
     return { name: file.replace(/\.yaml$/, ''), steps: content.steps ?? [content] };
   });
 }

@@ -48,5 +48,8 @@ export function expectAnswer(step: CaseStep, status: number, body: unknown): voi
 function sorted(body: unknown, key: string): unknown {
   const list = (body as Body)[key];
   if (!Array.isArray(list)) return body;
-  return { ...(body as Body), [key]: list.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))) };
+  return {
+    ...(body as Body),
+    [key]: list.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))),
+  };
 }

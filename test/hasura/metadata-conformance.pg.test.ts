@@ -10,9 +10,12 @@ afterEach(async () => {
   world = undefined;
 });
 
-test.skipIf(HAS_CASES)('the shared conformance cases are not beside this project: nothing to compare with', () => {
-  expect(groups()).toEqual([]);
-});
+test.skipIf(HAS_CASES)(
+  'the shared conformance cases are not beside this project: nothing to compare with',
+  () => {
+    expect(groups()).toEqual([]);
+  },
+);
 
 describe.each(groups().filter((group) => /^(remote_)?metadata_/.test(group)))('%s', (group) => {
   // Answers to GraphQL queries are compared where the whole server runs.

@@ -89,9 +89,10 @@ test('a change is noticed within a second also when every connection of the node
   const [one, two] = [await store(db.url), await store(db.url)];
   const followed = follow(two);
   const listening = async (): Promise<boolean> => {
-    const found = await db.query(`select 1 from pg_stat_activity where datname = $1 and query = 'listen nearjoin_metadata'`, [
-      db.name,
-    ]);
+    const found = await db.query(
+      `select 1 from pg_stat_activity where datname = $1 and query = 'listen nearjoin_metadata'`,
+      [db.name],
+    );
     return found.rows.length > 0;
   };
   await poll('the listening connection', listening);
@@ -154,8 +155,14 @@ test('a database that cannot be opened is refused without showing its password',
   const { server } = await database();
   const absent = new URL(server.url('no_such_database'));
   absent.password = 'sesame';
-  for (const url of [absent.href, 'postgres://someone:sesame@[bad/x', 'postgres://someone:sesame@127.0.0.1:1/x']) {
-    const refusal: unknown = await openMetadataStore({ url, log: { warn: () => undefined } }).catch((error: unknown) => error);
+  for (const url of [
+    absent.href,
+    'postgres://someone:sesame@[bad/x',
+    'postgres://someone:sesame@127.0.0.1:1/x',
+  ]) {
+    const refusal: unknown = await openMetadataStore({ url, log: { warn: () => undefined } }).catch(
+      (error: unknown) => error,
+    );
     expect(refusal).toMatchObject({ code: 'start-failed' });
     expect(inspect(refusal, { depth: 9 })).not.toContain('sesame');
   }

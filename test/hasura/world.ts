@@ -49,6 +49,9 @@ function withDefault(url: string): Parameters<MetadataStore['save']>[0] {
 }
 
 function withUrls(body: unknown, databases: ReadonlyMap<string, TestDatabase>): unknown {
-  const text = JSON.stringify(body).replaceAll(/@@DB:(\w+)@@/g, (_all, name: string) => databases.get(name)?.url ?? '');
+  const text = JSON.stringify(body).replaceAll(
+    /@@DB:(\w+)@@/g,
+    (_all, name: string) => databases.get(name)?.url ?? '',
+  );
   return JSON.parse(text);
 }

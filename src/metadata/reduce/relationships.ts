@@ -19,7 +19,8 @@ export function createLocalRelationship(
 ): Metadata {
   const { args } = command;
   const { name, using, comment } = args;
-  const key = command.type === 'pg_create_object_relationship' ? 'object_relationships' : 'array_relationships';
+  const key =
+    command.type === 'pg_create_object_relationship' ? 'object_relationships' : 'array_relationships';
   const entry: LocalRelationshipMetadata = tidyEntry({ name, using, comment });
   return changeTable(metadata, args, (table) => {
     refuseTakenField(table, args.name);
@@ -35,7 +36,10 @@ export function relationshipKind(table: TableMetadata, name: string): TableObjec
 }
 
 /** Removes a relationship; permissions that use it must have been dealt with by the caller. */
-export function dropRelationship(metadata: Metadata, args: CommandOf<'pg_drop_relationship'>['args']): Metadata {
+export function dropRelationship(
+  metadata: Metadata,
+  args: CommandOf<'pg_drop_relationship'>['args'],
+): Metadata {
   const { source, table, relationship: name } = args;
   const kind = relationshipKind(requireTable(metadata, args), name);
   return removeObject(metadata, { kind, source, table, name });

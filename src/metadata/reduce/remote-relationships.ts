@@ -21,7 +21,9 @@ export function updateRemoteRelationship(metadata: Metadata, args: RemoteArgs): 
   requireRemote(metadata, args);
   const entry = checkedEntry(args);
   return changeTable(metadata, args, (table) => {
-    const entries = (table.remote_relationships ?? []).map((found) => (found.name === args.name ? entry : found));
+    const entries = (table.remote_relationships ?? []).map((found) =>
+      found.name === args.name ? entry : found,
+    );
     return withList(table, 'remote_relationships', entries);
   });
 }

@@ -4,17 +4,24 @@ import type { Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
 
 /** Defines a role by its parents, or defines it anew; refuses a role that would inherit from itself. */
-export function addInheritedRole(metadata: Metadata, args: CommandOf<'add_inherited_role'>['args']): Metadata {
+export function addInheritedRole(
+  metadata: Metadata,
+  args: CommandOf<'add_inherited_role'>['args'],
+): Metadata {
   const { role_name: role, role_set: parents } = args;
   if (role === 'admin') throw new MetadataError('invalid-params', 'the role "admin" cannot inherit');
-  if (parents.length === 0) throw new MetadataError('invalid-params', 'an inherited role needs at least one parent');
+  if (parents.length === 0)
+    throw new MetadataError('invalid-params', 'an inherited role needs at least one parent');
   if (parents.includes(role)) {
     throw new MetadataError('invalid-params', 'an inherited role name cannot be in the role combination');
   }
   const others = (metadata.inherited_roles ?? []).filter((entry) => entry.role_name !== role);
   const next = [...others, args];
   if (reaches(new Map(next.map((entry) => [entry.role_name, entry.role_set])), role)) {
-    throw new MetadataError('invalid-configuration', `found cycle(s) in roles: "${role}" inherits from itself`);
+    throw new MetadataError(
+      'invalid-configuration',
+      `found cycle(s) in roles: "${role}" inherits from itself`,
+    );
   }
   return { ...metadata, inherited_roles: next };
 }
@@ -31,7 +38,10 @@ function reaches(parentsOf: ReadonlyMap<string, readonly string[]>, role: string
 }
 
 /** Forgets an inherited role. */
-export function dropInheritedRole(metadata: Metadata, args: CommandOf<'drop_inherited_role'>['args']): Metadata {
+export function dropInheritedRole(
+  metadata: Metadata,
+  args: CommandOf<'drop_inherited_role'>['args'],
+): Metadata {
   const known = (metadata.inherited_roles ?? []).some((entry) => entry.role_name === args.role_name);
   if (!known) throw new MetadataError('not-exists', `"${args.role_name}" inherited role doesn't exist`);
   return removeObject(metadata, { kind: 'inherited_role', name: args.role_name });

@@ -37,7 +37,9 @@ export function updateSource(metadata: Metadata, args: CommandOf<'pg_update_sour
 
 function optionalParts(args: CommandOf<'pg_update_source'>['args']): Partial<SourceMetadata> {
   return {
-    ...(args.customization === undefined || args.customization === null ? {} : { customization: args.customization }),
+    ...(args.customization === undefined || args.customization === null
+      ? {}
+      : { customization: args.customization }),
     ...(args.health_check === undefined ? {} : { health_check: args.health_check }),
   };
 }

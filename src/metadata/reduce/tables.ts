@@ -16,7 +16,9 @@ export function trackTable(metadata: Metadata, args: CommandOf<'pg_track_table'>
     table: { schema: table.schema, name: table.name },
     ...(is_enum === undefined ? {} : { is_enum }),
     ...(configuration === undefined || configuration === null ? {} : { configuration }),
-    ...('apollo_federation_config' in rest ? { apollo_federation_config: rest['apollo_federation_config'] } : {}),
+    ...('apollo_federation_config' in rest
+      ? { apollo_federation_config: rest['apollo_federation_config'] }
+      : {}),
   });
   return changeSource(metadata, source, (found) => ({ ...found, tables: [...found.tables, entry] }));
 }
@@ -38,6 +40,9 @@ export function customizeTable(
 }
 
 /** Says whether a table's rows are the values of an enum. */
-export function setTableIsEnum(metadata: Metadata, args: CommandOf<'pg_set_table_is_enum'>['args']): Metadata {
+export function setTableIsEnum(
+  metadata: Metadata,
+  args: CommandOf<'pg_set_table_is_enum'>['args'],
+): Metadata {
   return changeTable(metadata, args, (table) => tidyTable({ ...table, is_enum: args.is_enum }));
 }

@@ -104,7 +104,9 @@ function namedTable(relationship: LocalRelationshipMetadata): TableRef | undefin
 }
 
 /** Says of the given tables of the given sources that they go. */
-export function goneTables(places: readonly { readonly source: SourceName; readonly table: TableRef }[]): Gone {
+export function goneTables(
+  places: readonly { readonly source: SourceName; readonly table: TableRef }[],
+): Gone {
   const keys = new Set(places.map((place) => JSON.stringify([place.source, tableKey(place.table)])));
   return (source, table) => keys.has(JSON.stringify([source, tableKey(table)]));
 }

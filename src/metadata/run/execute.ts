@@ -122,7 +122,8 @@ async function atOnce(bodies: readonly unknown[], state: State, tools: Tools): P
   for (const [index, body] of bodies.entries()) {
     try {
       const command = parseCommand(body);
-      if (!isReducible(command)) throw new MetadataError('not-supported', `"${command.type}" cannot be part of bulk_atomic`);
+      if (!isReducible(command))
+        throw new MetadataError('not-supported', `"${command.type}" cannot be part of bulk_atomic`);
       metadata = reduce(metadata, command);
     } catch (error) {
       throw relocate(error, `$.args[${index}]`);
@@ -131,5 +132,7 @@ async function atOnce(bodies: readonly unknown[], state: State, tools: Tools): P
   const view = await resolve(metadata, tools);
   const broken = newlyBroken(state.view, view);
   if (broken.length === 0) return { state: changed(state, metadata, view), answer: SUCCESS };
-  throw new MetadataError('bad-request', 'Schema inconsistency', { internal: broken.map((object) => [object]) });
+  throw new MetadataError('bad-request', 'Schema inconsistency', {
+    internal: broken.map((object) => [object]),
+  });
 }

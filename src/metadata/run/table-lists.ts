@@ -1,13 +1,22 @@
 import { NearjoinError } from '../../core/errors.ts';
-import { MetadataError } from '../metadata-error.ts';
 import type { CommandOf } from '../command.ts';
 import type { TablePlace } from '../edit.ts';
+import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
 import { type ObjectRef, objectName, removeObject } from '../objects.ts';
 import { trackTable, untrackTable } from '../reduce/tables.ts';
 import { dependencyText, goneTable, goneTables, pointingTo } from './dependents.ts';
 import type { ResolvedView } from './port.ts';
-import { changed, newlyBroken, refusal, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
+import {
+  changed,
+  newlyBroken,
+  refusal,
+  resolve,
+  type State,
+  type Step,
+  SUCCESS,
+  type Tools,
+} from './state.ts';
 
 /** Why one table of a list was left as it was; Hasura's shape. */
 interface Warning {
@@ -105,7 +114,9 @@ function finish(done: {
 }): Step {
   const { state, warnings, metadata, view, args } = done;
   if (warnings.length > 0 && warnings.length === args.tables.length) {
-    throw new MetadataError('invalid-configuration', `all tables failed to ${done.verb}`, { internal: warnings });
+    throw new MetadataError('invalid-configuration', `all tables failed to ${done.verb}`, {
+      internal: warnings,
+    });
   }
   if (warnings.length > 0 && !args.allow_warnings) {
     throw new MetadataError('metadata-warnings', 'failed due to metadata warnings', { internal: warnings });

@@ -63,10 +63,15 @@ test('tables whose file names would be the same get different ones, and none lea
     { schema: 'public', name: 'ü'.repeat(300) },
   ];
   const configuration = { connection_info: { database_url: 'u' } };
-  const metadata = parseMetadata({ version: 3, sources: [{ name: '../up', configuration, tables: names.map((table) => ({ table })) }] });
+  const metadata = parseMetadata({
+    version: 3,
+    sources: [{ name: '../up', configuration, tables: names.map((table) => ({ table })) }],
+  });
   const dir = await folder({});
   await writeDirectory(join(dir, 'in', 'side'), metadata);
-  expect((await readDirectory(join(dir, 'in', 'side'))).sources[0]?.tables).toEqual(names.map((table) => ({ table })));
+  expect((await readDirectory(join(dir, 'in', 'side'))).sources[0]?.tables).toEqual(
+    names.map((table) => ({ table })),
+  );
 });
 
 test('includes are found by string and by tag, beside the file that names them', async () => {
@@ -76,13 +81,16 @@ test('includes are found by string and by tag, beside the file that names them',
     'databases/d/tables/tables.yaml': '- "!include a.yaml"\n- !include deep/b.yaml',
     'databases/d/tables/a.yaml': 'table: {schema: public, name: a}\nselect_permissions: []',
     'databases/d/tables/deep/b.yaml': 'table: b\nselect_permissions: "!include perms.yaml"',
-    'databases/d/tables/deep/perms.yaml': '[{role: r, permission: {columns: "*", filter: {id: {_eq: 9007199254740993}}}}]',
+    'databases/d/tables/deep/perms.yaml':
+      '[{role: r, permission: {columns: "*", filter: {id: {_eq: 9007199254740993}}}}]',
   });
   expect((await readDirectory(dir)).sources[0]?.tables).toEqual([
     { table: { schema: 'public', name: 'a' } },
     {
       table: { schema: 'public', name: 'b' },
-      select_permissions: [{ role: 'r', permission: { columns: '*', filter: { id: { _eq: '9007199254740993' } } } }],
+      select_permissions: [
+        { role: 'r', permission: { columns: '*', filter: { id: { _eq: '9007199254740993' } } } },
+      ],
     },
   ]);
 });
@@ -93,7 +101,11 @@ test.each([
   ['an absolute path', '"!include /etc/hostname"', 'lies outside of the metadata directory'],
   ['a file that is not there', '"!include gone.yaml"', 'no such file'],
   ['a file that includes itself', '"!include databases.yaml"', 'includes itself'],
-  ['aliases that multiply', `{a: &a [x, x], b: &b [${'*a, '.repeat(60)}], c: [${'*b, '.repeat(60)}]}`, 'Excessive alias count'],
+  [
+    'aliases that multiply',
+    `{a: &a [x, x], b: &b [${'*a, '.repeat(60)}], c: [${'*b, '.repeat(60)}]}`,
+    'Excessive alias count',
+  ],
   ['broken YAML', '{', 'databases.yaml'],
   ['a thing that is no source', '[{name: 1}]', '$.sources[0].name'],
 ])('%s is refused, the file named', async (_title, databases, text) => {
@@ -107,7 +119,11 @@ test.each([
 });
 
 test('a directory that is not there or of another version is refused', async () => {
-  await expect(readDirectory('/nowhere/at/all')).rejects.toThrow('metadata directory "/nowhere/at/all" does not exist');
+  await expect(readDirectory('/nowhere/at/all')).rejects.toThrow(
+    'metadata directory "/nowhere/at/all" does not exist',
+  );
   await expect(readDirectory(await folder({}))).rejects.toThrow('version.yaml: no such file');
-  await expect(readDirectory(await folder({ 'version.yaml': 'version: 2' }))).rejects.toThrow('expected "version: 3"');
+  await expect(readDirectory(await folder({ 'version.yaml': 'version: 2' }))).rejects.toThrow(
+    'expected "version: 3"',
+  );
 });

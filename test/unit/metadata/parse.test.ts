@@ -11,7 +11,15 @@ test('unknown parts of the document survive, in the order they came', () => {
     zeta: { b: 1, a: [2] },
     version: 3,
     rest_endpoints: [{ url: 'x', name: 'y' }],
-    sources: [{ kind: 'postgres', odd: true, name: 'a', configuration, tables: [{ event_triggers: [{ name: 'e' }], table: { name: 't', schema: 's' } }] }],
+    sources: [
+      {
+        kind: 'postgres',
+        odd: true,
+        name: 'a',
+        configuration,
+        tables: [{ event_triggers: [{ name: 'e' }], table: { name: 't', schema: 's' } }],
+      },
+    ],
     actions: [],
   });
   expect(JSON.stringify(parseMetadata(JSON.parse(text)))).toBe(text);
@@ -23,31 +31,85 @@ test('what only repeats a default is left out', () => {
     is_enum: false,
     configuration: { custom_name: null, custom_root_fields: {}, column_config: {} },
     object_relationships: [],
-    select_permissions: [{ role: 'r', comment: null, permission: { columns: [], filter: {}, limit: null, allow_aggregations: false } }],
+    select_permissions: [
+      {
+        role: 'r',
+        comment: null,
+        permission: { columns: [], filter: {}, limit: null, allow_aggregations: false },
+      },
+    ],
   };
-  expect(parseMetadata({ version: 3, sources: [{ name: 'a', configuration, tables: [table] }] }).sources[0]?.tables).toEqual([
-    { table: { schema: 'public', name: 't' }, select_permissions: [{ role: 'r', permission: { columns: [], filter: {} } }] },
+  expect(
+    parseMetadata({ version: 3, sources: [{ name: 'a', configuration, tables: [table] }] }).sources[0]
+      ?.tables,
+  ).toEqual([
+    {
+      table: { schema: 'public', name: 't' },
+      select_permissions: [{ role: 'r', permission: { columns: [], filter: {} } }],
+    },
   ]);
 });
 
 test.each([
   ['an older version', { version: 2, tables: [] }, '$.args.version'],
-  ['a table without name', { version: 3, sources: [{ name: 'a', configuration, tables: [{ table: { schema: 's' } }] }] }, '$.args.sources[0].tables[0].table'],
-  ['a key with a space, quoted', { version: 3, sources: [{ name: 'a', configuration, tables: [{ table: 't', configuration: { column_config: { 'a b': { custom_name: 1 } } } }] }] }, "$.args.sources[0].tables[0].configuration.column_config['a b'].custom_name"],
+  [
+    'a table without name',
+    { version: 3, sources: [{ name: 'a', configuration, tables: [{ table: { schema: 's' } }] }] },
+    '$.args.sources[0].tables[0].table',
+  ],
+  [
+    'a key with a space, quoted',
+    {
+      version: 3,
+      sources: [
+        {
+          name: 'a',
+          configuration,
+          tables: [{ table: 't', configuration: { column_config: { 'a b': { custom_name: 1 } } } }],
+        },
+      ],
+    },
+    "$.args.sources[0].tables[0].configuration.column_config['a b'].custom_name",
+  ],
   ['no document at all', null, '$.args'],
 ])('%s is refused where it is wrong', (_title, document, path) => {
   expect(refused(() => parseMetadata(document))).toMatchObject({ code: 'parse-failed', path });
 });
 
 test.each([
-  ['source', { version: 3, sources: [{ name: 'a', configuration }, { name: 'a', configuration }] }],
-  ['table', { version: 3, sources: [{ name: 'a', configuration, tables: [{ table: 't' }, { table: { schema: 'public', name: 't' } }] }] }],
+  [
+    'source',
+    {
+      version: 3,
+      sources: [
+        { name: 'a', configuration },
+        { name: 'a', configuration },
+      ],
+    },
+  ],
+  [
+    'table',
+    {
+      version: 3,
+      sources: [
+        { name: 'a', configuration, tables: [{ table: 't' }, { table: { schema: 'public', name: 't' } }] },
+      ],
+    },
+  ],
 ])('a %s that appears twice is refused', (what, document) => {
-  expect(refused(() => parseMetadata(document)).error).toContain(`multiple declarations exist for the following ${what}: `);
+  expect(refused(() => parseMetadata(document)).error).toContain(
+    `multiple declarations exist for the following ${what}: `,
+  );
 });
 
 test('parts that would have an effect elsewhere are reported when they are used', () => {
-  const metadata = parseMetadata({ version: 3, sources: [], actions: [{ name: 'a' }], cron_triggers: [], allowlist: [{}] });
+  const metadata = parseMetadata({
+    version: 3,
+    sources: [],
+    actions: [{ name: 'a' }],
+    cron_triggers: [],
+    allowlist: [{}],
+  });
   expect(unsupportedObjects(metadata).map((object) => object.name)).toEqual(['actions', 'allowlist']);
 });
 
@@ -55,6 +117,10 @@ test('a database is reached by its URL, by the environment, or by parts that are
   expect(connectionUrl('postgres://x', {})).toBe('postgres://x');
   expect(connectionUrl({ from_env: 'A' }, { A: 'postgres://a' })).toBe('postgres://a');
   const parts = { host: 'h', port: 5432, database: 'd/e', username: 'u@v', password: 'p:w/@' };
-  expect(connectionUrl({ connection_parameters: parts }, {})).toBe('postgresql://u%40v:p%3Aw%2F%40@h:5432/d%2Fe');
-  expect(refused(() => connectionUrl({ from_env: 'A' }, { B: 'secret' })).error).toBe(`environment variable 'A' not set`);
+  expect(connectionUrl({ connection_parameters: parts }, {})).toBe(
+    'postgresql://u%40v:p%3Aw%2F%40@h:5432/d%2Fe',
+  );
+  expect(refused(() => connectionUrl({ from_env: 'A' }, { B: 'secret' })).error).toBe(
+    `environment variable 'A' not set`,
+  );
 });

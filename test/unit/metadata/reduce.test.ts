@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { parseCommand } from '../../../src/metadata/command.ts';
 import { after, type Body, RELATE, refused, SEED } from './support.ts';
 
 const USER = { schema: 'public', name: 'user' };
@@ -14,7 +15,9 @@ test('the seed document becomes metadata as Hasura would export it', () => {
         tables: [
           {
             table: ORDER,
-            remote_relationships: [{ name: 'user', definition: (RELATE[1] as { definition: unknown }).definition }],
+            remote_relationships: [
+              { name: 'user', definition: (RELATE[1] as { definition: unknown }).definition },
+            ],
           },
         ],
         configuration: { connection_info: { database_url: 'postgres://one/a' } },
@@ -36,8 +39,18 @@ const toSource = (over: object): unknown => {
 };
 
 const REFUSALS: readonly [title: string, body: Body, code: string, error: string, path?: string][] = [
-  ['a second source of the same name', SEED[0] as Body, 'already-exists', 'source with name "pg1" already exists'],
-  ['an unknown source', ['pg_drop_source', { name: 'x' }], 'not-exists', 'source with name "x" does not exist'],
+  [
+    'a second source of the same name',
+    SEED[0] as Body,
+    'already-exists',
+    'source with name "pg1" already exists',
+  ],
+  [
+    'an unknown source',
+    ['pg_drop_source', { name: 'x' }],
+    'not-exists',
+    'source with name "x" does not exist',
+  ],
   [
     'an update of an unknown source',
     ['pg_update_source', { name: 'x' }],
@@ -124,7 +137,12 @@ const REFUSALS: readonly [title: string, body: Body, code: string, error: string
     'invalid-params',
     'an inherited role name cannot be in the role combination',
   ],
-  ['an unknown inherited role', ['drop_inherited_role', { role_name: 'a' }], 'not-exists', `"a" inherited role doesn't exist`],
+  [
+    'an unknown inherited role',
+    ['drop_inherited_role', { role_name: 'a' }],
+    'not-exists',
+    `"a" inherited role doesn't exist`,
+  ],
   [
     'a command nobody knows',
     ['pg_fly', {}],
@@ -132,7 +150,13 @@ const REFUSALS: readonly [title: string, body: Body, code: string, error: string
     'unknown metadata command "fly" for backend postgres',
     '$',
   ],
-  ['a command of another database', ['citus_add_source', {}], 'parse-failed', 'unknown metadata command "add_source" for backend citus', '$'],
+  [
+    'a command of another database',
+    ['citus_add_source', {}],
+    'parse-failed',
+    'unknown metadata command "add_source" for backend citus',
+    '$',
+  ],
   [
     'a command of no database',
     ['foo_bar', {}],
@@ -149,7 +173,7 @@ const REFUSALS: readonly [title: string, body: Body, code: string, error: string
   ],
 ];
 
-test.each(REFUSALS)('%s is refused', (_title, body, code, error, path = '$.args') => {
+test.each(REFUSALS)('%s is refused', (_title, body, ...[code, error, path = '$.args']) => {
   expect(refused(() => after([...SEED, RELATE, body]))).toEqual({ path, error, code });
 });
 
@@ -174,7 +198,12 @@ test('renaming a relationship renames it in the row rules of its table', () => {
     ...SEED,
     [
       'pg_create_array_relationship',
-      { source: 'pg1', table: 'order', name: 'lines', using: { foreign_key_constraint_on: { table: 'line', column: 'order_id' } } },
+      {
+        source: 'pg1',
+        table: 'order',
+        name: 'lines',
+        using: { foreign_key_constraint_on: { table: 'line', column: 'order_id' } },
+      },
     ],
     [
       'pg_create_select_permission',
@@ -191,7 +220,14 @@ test('renaming a relationship renames it in the row rules of its table', () => {
 
 test('an update of a source keeps what it does not mention', () => {
   const metadata = after([
-    ['pg_add_source', { name: 'a', configuration: { connection_info: { database_url: 'u' } }, customization: { root_fields: { prefix: 'p_' } } }],
+    [
+      'pg_add_source',
+      {
+        name: 'a',
+        configuration: { connection_info: { database_url: 'u' } },
+        customization: { root_fields: { prefix: 'p_' } },
+      },
+    ],
     ['pg_track_table', { source: 'a', table: 't' }],
     ['pg_update_source', { name: 'a', configuration: { connection_info: { database_url: 'v' } } }],
   ]);
@@ -212,16 +248,46 @@ test('clearing keeps nothing but how to reach the default database', () => {
     ['pg_track_table', { table: 't' }],
     ['clear_metadata', {}],
   ]);
-  expect(metadata).toEqual({ version: 3, sources: [{ name: 'default', kind: 'postgres', tables: [], configuration }] });
+  expect(metadata).toEqual({
+    version: 3,
+    sources: [{ name: 'default', kind: 'postgres', tables: [], configuration }],
+  });
 });
 
 test('customizing a table replaces all its names; empty ones leave no trace', () => {
-  const names = { custom_name: 'people', custom_root_fields: { select: 'all' }, column_config: { id: { custom_name: 'key' } } };
-  const customized = after([...SEED, ['pg_set_table_customization', { source: 'pg2', table: 'user', configuration: names }]]);
+  const names = {
+    custom_name: 'people',
+    custom_root_fields: { select: 'all' },
+    column_config: { id: { custom_name: 'key' } },
+  };
+  const customized = after([
+    ...SEED,
+    ['pg_set_table_customization', { source: 'pg2', table: 'user', configuration: names }],
+  ]);
   expect(customized.sources[1]?.tables).toEqual([{ table: USER, configuration: names }]);
   const bare = after(
-    [['pg_set_table_customization', { source: 'pg2', table: 'user', configuration: { custom_root_fields: {}, column_config: { id: {} } } }]],
+    [
+      [
+        'pg_set_table_customization',
+        {
+          source: 'pg2',
+          table: 'user',
+          configuration: { custom_root_fields: {}, column_config: { id: {} } },
+        },
+      ],
+    ],
     customized,
   );
   expect(bare.sources[1]?.tables).toEqual([{ table: USER }]);
+});
+
+test.each([
+  ['nothing', undefined],
+  ['a number', 1],
+  ['a list', []],
+  ['a request without type', { args: {} }],
+  ['a bulk of nonsense', { type: 'bulk', args: {} }],
+  ['a version that is no number', { type: 'export_metadata', version: 'x' }],
+])('%s is refused as malformed', (_title, body) => {
+  expect(refused(() => parseCommand(body))).toMatchObject({ code: 'parse-failed' });
 });

@@ -28,8 +28,14 @@ export function refused(call: () => unknown): { path: string; error: string; cod
 
 /** Two databases of the seed document, their tables tracked. */
 export const SEED: readonly Body[] = [
-  ['pg_add_source', { name: 'pg1', configuration: { connection_info: { database_url: 'postgres://one/a' } } }],
-  ['pg_add_source', { name: 'pg2', configuration: { connection_info: { database_url: { from_env: 'TWO' } } } }],
+  [
+    'pg_add_source',
+    { name: 'pg1', configuration: { connection_info: { database_url: 'postgres://one/a' } } },
+  ],
+  [
+    'pg_add_source',
+    { name: 'pg2', configuration: { connection_info: { database_url: { from_env: 'TWO' } } } },
+  ],
   ['pg_track_table', { source: 'pg1', table: { schema: 'public', name: 'order' } }],
   ['pg_track_table', { source: 'pg2', table: 'user' }],
 ];

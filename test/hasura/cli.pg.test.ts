@@ -1,0 +1,142 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type FastifyInstance, fastify } from 'fastify';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { runMetadataCli } from '../../src/cli/metadata.ts';
+import { registerMetadataRoutes } from '../../src/http/metadata-route.ts';
+import { registerQueryRoutes } from '../../src/http/query-route.ts';
+import { openWorld, type World } from './world.ts';
+
+let world: World;
+let app: FastifyInstance;
+let dir: string;
+let port: number;
+
+beforeEach(async () => {
+  world = await openWorld({ sql: ['create table author (id int primary key, name text)'] });
+  dir = await mkdtemp(join(tmpdir(), 'nearjoin-cli-'));
+  app = fastify();
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  const context = {
+    store: world.store,
+    catalogWatch: world.watch,
+    sessionOf: (request: { headers: Record<string, unknown> }) => {
+      const isAdmin = request.headers['x-hasura-admin-secret'] === 's3cret';
+      return { role: isAdmin ? 'admin' : 'nobody', isAdmin };
+    },
+  };
+  registerMetadataRoutes(app, context);
+  registerQueryRoutes(app, context);
+  app.get('/v1/version', () => ({ version: 'v2.48.0' }));
+  port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port);
+});
+
+afterEach(async () => {
+  await app.close();
+  await world.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+async function cli(command: string, ...more: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  const code = await runMetadataCli(
+    [command, '--dir', dir, '--endpoint', `http://127.0.0.1:${port}/`, ...more],
+    {
+      stdout: { write: (text: string) => (out += text) },
+      stderr: { write: (text: string) => (err += text) },
+    },
+    { NEARJOIN_ADMIN_SECRET: 's3cret' },
+  );
+  return { code, out, err };
+}
+
+const tablesFile = (): string => join(dir, 'databases/default/tables/tables.yaml');
+
+test('metadata is exported, changed, compared, applied and listed', async () => {
+  expect(await cli('export')).toEqual({ code: 0, out: `metadata exported to ${dir}\n`, err: '' });
+  expect(await cli('diff')).toEqual({ code: 0, out: 'no differences\n', err: '' });
+
+  await writeFile(tablesFile(), '- table: author\n- table: {schema: hasura, name: gone}\n');
+  const { out: difference } = await cli('diff');
+  expect(difference).toContain(`databases/default/tables/tables.yaml (- on the server, + in ${dir})`);
+  expect(difference).toContain('+ - "!include public_author.yaml"');
+
+  const gone = `table hasura.gone in source default: Inconsistent object: no such table/view exists in source: "hasura.gone"`;
+  expect(await cli('apply')).toEqual({
+    code: 0,
+    out: `metadata applied\nmetadata is inconsistent, 1 object(s) do not hold:\n  ${gone}\n`,
+    err: '',
+  });
+  expect(await cli('inconsistencies')).toMatchObject({ code: 1, out: expect.stringContaining(gone) });
+  expect(await cli('reload')).toMatchObject({ code: 0, out: expect.stringContaining(gone) });
+
+  await cli('export');
+  expect(await readFile(join(dir, 'databases/default/tables/public_author.yaml'), 'utf8')).toBe(
+    'table:\n  schema: public\n  name: author\n',
+  );
+  await writeFile(tablesFile(), '- "!include public_author.yaml"\n');
+  expect(await cli('apply', '--disallow-inconsistent-metadata')).toMatchObject({
+    code: 0,
+    out: 'metadata applied\n',
+  });
+  expect(await cli('inconsistencies')).toEqual({ code: 0, out: 'metadata is consistent\n', err: '' });
+});
+
+test('every failure ends with 1 and a sentence', async () => {
+  await cli('export');
+  await writeFile(tablesFile(), '- table: gone\n');
+  const strict = await cli('apply', '--disallow-inconsistent-metadata');
+  expect(strict).toMatchObject({ code: 1, out: '' });
+  expect(strict.err).toMatch(
+    /^error: cannot continue due to inconsistent metadata \(unexpected at \$\.args\)\n/,
+  );
+  expect(await cli('apply', '--admin-secret', 'wrong')).toEqual({
+    code: 1,
+    out: '',
+    err: 'error: restricted access : admin only (access-denied at $.args)\n',
+  });
+  await writeFile(tablesFile(), '- "!include nowhere.yaml"\n');
+  expect((await cli('apply')).err).toBe(
+    'error: metadata: databases/default/tables/nowhere.yaml: no such file\n',
+  );
+  expect(await cli('apply', '--nonsense')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('--nonsense'),
+  });
+  expect(await cli('fly')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('usage: nearjoin metadata'),
+  });
+});
+
+test('a server that is not there is named', async () => {
+  await app.close();
+  const nobody = await cli('reload', '--endpoint', `http://127.0.0.1:${port}`);
+  expect(nobody).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^error: cannot reach http:\/\/127.*: .*ECONNREFUSED/),
+  });
+});
+
+test('over HTTP a body that is no JSON, and a query that is no export, are refused in the shape of Hasura', async () => {
+  const post = async (url: string, payload: string): Promise<unknown> => {
+    const headers = { 'content-type': 'application/json', 'x-hasura-admin-secret': 's3cret' };
+    const answer = await app.inject({ method: 'POST', url, headers, payload });
+    return { status: answer.statusCode, body: answer.json() };
+  };
+  expect(await post('/v1/metadata', '{"type":')).toMatchObject({
+    status: 400,
+    body: { path: '$', code: 'invalid-json' },
+  });
+  expect(await post('/v1/query', '{"type":"export_metadata","args":{}}')).toMatchObject({
+    status: 200,
+    body: { version: 3 },
+  });
+  expect(await post('/v1/query', '{"type":"run_sql","args":{}}')).toMatchObject({
+    status: 400,
+    body: { path: '$.type', code: 'not-supported' },
+  });
+});

@@ -1,0 +1,232 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { applyMetadata } from '../../src/metadata/run.ts';
+import { openWorld, type World } from './world.ts';
+
+const TABLES = {
+  databases: {
+    pg1: ['create table "order" (id int primary key, user_id int, note text, at timestamptz)'],
+    pg2: [
+      'create table "user" (id int primary key, name text, parent_id int references "user")',
+      'create table tag (user_id int references "user")',
+    ],
+  },
+};
+
+let world: World;
+
+beforeEach(async () => {
+  world = await openWorld(TABLES);
+  await ok('bulk', [
+    add('pg1'),
+    add('pg2'),
+    { type: 'pg_track_table', args: { source: 'pg1', table: 'order' } },
+    {
+      type: 'pg_track_tables',
+      args: {
+        tables: [
+          { source: 'pg2', table: 'user' },
+          { source: 'pg2', table: 'tag' },
+        ],
+      },
+    },
+  ]);
+});
+
+afterEach(async () => {
+  await world.close();
+});
+
+function add(name: string): object {
+  const configuration = { connection_info: { database_url: `@@DB:${name}@@` } };
+  return { type: 'pg_add_source', args: { name, configuration } };
+}
+
+async function ok(type: string, args: unknown): Promise<unknown> {
+  const { status, body } = await world.metadata({ type, args });
+  expect({ status, body }).toMatchObject({ status: 200 });
+  return body;
+}
+
+async function version(): Promise<number> {
+  return (await world.store.load()).resourceVersion;
+}
+
+function relate(over: object = {}): object {
+  const to_source = {
+    relationship_type: 'object',
+    source: 'pg2',
+    table: 'user',
+    field_mapping: { user_id: 'id' },
+    ...over,
+  };
+  return { source: 'pg1', table: 'order', name: 'user', definition: { to_source } };
+}
+
+test.each([
+  ['an unknown source', relate({ source: 'nope' }), 'source not found: "nope"'],
+  ['an unknown table', relate({ table: 'nope' }), 'table "nope" does not exist in source: pg2'],
+  ['an unknown column here', relate({ field_mapping: { nope: 'id' } }), 'nope'],
+  ['an unknown column there', relate({ field_mapping: { user_id: 'nope' } }), 'nope'],
+  ['an empty mapping', relate({ field_mapping: {} }), 'field_mapping is empty'],
+  ['types that cannot be compared', relate({ field_mapping: { at: 'id' } }), 'integer'],
+  ['a name that is a column', { ...relate(), name: 'note' }, 'note'],
+])('a relationship with %s is refused and nothing is saved', async (_title, args, reason) => {
+  const before = await version();
+  const { status, body } = await world.metadata({ type: 'pg_create_remote_relationship', args });
+  expect({ status, body }).toMatchObject({
+    status: 400,
+    body: { code: 'invalid-configuration', path: '$.args' },
+  });
+  expect((body as { error: string }).error).toContain(reason);
+  expect(await version()).toBe(before);
+});
+
+test('a database that does not answer is refused, its password not shown', async () => {
+  const url = 'postgres://someone:sesame@127.0.0.1:1/x';
+  const args = { name: 'down', configuration: { connection_info: { database_url: url } } };
+  const answer = await world.metadata({ type: 'pg_add_source', args });
+  expect(answer).toMatchObject({ status: 400, body: { code: 'invalid-configuration', path: '$.args' } });
+  expect(JSON.stringify(answer)).not.toContain('sesame');
+});
+
+test('a bulk that fails in the middle leaves nothing behind and names the place', async () => {
+  const before = await version();
+  const body = {
+    type: 'bulk',
+    args: [
+      { type: 'pg_create_remote_relationship', args: relate() },
+      { type: 'pg_untrack_table', args: { source: 'pg2', table: 'nope' } },
+    ],
+  };
+  expect(await world.metadata(body)).toEqual({
+    status: 400,
+    body: {
+      path: '$.args[1].args',
+      error: 'view/table already untracked: "nope"',
+      code: 'already-untracked',
+    },
+  });
+  expect(await version()).toBe(before);
+});
+
+test('what others depend on is not dropped, unless with all that does', async () => {
+  await ok('pg_create_remote_relationship', relate());
+  await ok('pg_create_array_relationship', {
+    source: 'pg2',
+    table: 'user',
+    name: 'tags',
+    using: { foreign_key_constraint_on: { table: 'tag', column: 'user_id' } },
+  });
+  await ok('pg_create_select_permission', {
+    source: 'pg2',
+    table: 'user',
+    role: 'r',
+    permission: { columns: ['id'], filter: { tags: { user_id: { _gt: 1 } } } },
+  });
+  const drop = { type: 'pg_drop_relationship', args: { source: 'pg2', table: 'user', relationship: 'tags' } };
+  expect((await world.metadata(drop)).body).toEqual({
+    path: '$.args',
+    error: 'cannot drop due to the following dependent objects: permission user.r.select in source "pg2"',
+    code: 'dependency-error',
+  });
+  expect((await world.metadata({ type: 'pg_drop_source', args: { name: 'pg2' } })).body).toEqual({
+    path: '$.args',
+    error:
+      'cannot drop due to the following dependent objects: remote relationship order.user in source "pg1"',
+    code: 'dependency-error',
+  });
+  await ok('pg_untrack_table', { source: 'pg2', table: 'tag', cascade: true });
+  const { metadata } = await world.store.load();
+  expect(metadata.sources[1]?.tables).toEqual([{ table: { schema: 'public', name: 'user' } }]);
+  await ok('pg_drop_source', { name: 'pg2', cascade: true });
+  expect(await ok('get_inconsistent_metadata', {})).toEqual({
+    is_consistent: true,
+    inconsistent_objects: [],
+  });
+});
+
+test('a change that would break another object is refused with what it breaks', async () => {
+  await ok('pg_create_remote_relationship', relate());
+  const configuration = { connection_info: { database_url: '@@DB:pg1@@' } };
+  const { status, body } = await world.metadata({
+    type: 'pg_update_source',
+    args: { name: 'pg2', configuration },
+  });
+  expect({ status, body }).toMatchObject({
+    status: 400,
+    body: { code: 'unexpected', error: 'cannot continue due to new inconsistent metadata' },
+  });
+});
+
+test('a caller who is behind is told so; versions count every change', async () => {
+  const { body } = await world.metadata({ type: 'export_metadata', version: 2, args: {} });
+  const { resource_version: seen, metadata } = body as { resource_version: number; metadata: object };
+  await ok('pg_create_remote_relationship', relate());
+  const args = { metadata, allow_inconsistent_metadata: true };
+  expect(
+    await world.metadata({ type: 'replace_metadata', version: 2, resource_version: seen, args }),
+  ).toEqual({
+    status: 409,
+    body: {
+      path: '$',
+      error: `metadata resource version referenced (${seen}) did not match current version`,
+      code: 'conflict',
+      internal: { current_resource_version: seen + 1 },
+    },
+  });
+  const again = { type: 'replace_metadata', version: 2, resource_version: seen + 1, args };
+  expect(await world.metadata(again)).toMatchObject({ status: 200, body: { is_consistent: true } });
+  expect(await version()).toBe(seen + 2);
+});
+
+test('changes made at the same time are all kept', async () => {
+  const roles = ['a', 'b', 'c', 'd'];
+  const permission = { columns: '*', filter: {} };
+  const answers = await Promise.all(
+    roles.map((role) =>
+      world.metadata({
+        type: 'pg_create_select_permission',
+        args: { source: 'pg1', table: 'order', role, permission },
+      }),
+    ),
+  );
+  expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200, 200]);
+  const kept = (await world.store.load()).metadata.sources[0]?.tables[0]?.select_permissions ?? [];
+  expect(kept.map((entry) => entry.role).toSorted()).toEqual(roles);
+});
+
+test('a document in which something does not hold is refused unless allowed, and can then be cleaned', async () => {
+  const { body } = await world.metadata({ type: 'export_metadata', args: {} });
+  const exported = body as { sources: { tables: object[] }[] };
+  exported.sources[0]?.tables.push({ table: { schema: 'public', name: 'gone' } });
+  const actions = [{ name: 'act' }];
+  const refused = await world.metadata({ type: 'replace_metadata', args: { ...exported, actions } });
+  expect(refused).toMatchObject({
+    status: 400,
+    body: { code: 'unexpected', path: '$.args', error: 'cannot continue due to inconsistent metadata' },
+  });
+  const args = { allow_inconsistent_metadata: true, metadata: { ...exported, actions } };
+  const names = ['actions', 'table gone in source pg1'];
+  expect(namesIn(await ok('replace_metadata', args))).toEqual(names);
+  expect(namesIn(await ok('reload_metadata', {}))).toEqual(names);
+  await ok('drop_inconsistent_metadata', {});
+  expect(await ok('get_inconsistent_metadata', {})).toEqual({
+    is_consistent: true,
+    inconsistent_objects: [],
+  });
+  expect((await world.store.load()).metadata).not.toHaveProperty('actions');
+});
+
+function namesIn(body: unknown): readonly string[] {
+  const { inconsistent_objects: objects } = body as { inconsistent_objects: { name: string }[] };
+  return objects.map((object) => object.name).toSorted();
+}
+
+test('a directory that is already in force is not applied again', async () => {
+  const { metadata, resourceVersion } = await world.store.load();
+  const context = { store: world.store, catalogWatch: world.watch };
+  expect(await applyMetadata(metadata, context)).toEqual([]);
+  expect(await version()).toBe(resourceVersion);
+  await applyMetadata({ ...metadata, inherited_roles: [{ role_name: 'x', role_set: ['a'] }] }, context);
+  expect(await version()).toBe(resourceVersion + 1);
+});
