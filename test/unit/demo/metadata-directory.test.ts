@@ -1,0 +1,24 @@
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { readDirectory } from '../../../src/metadata/directory.ts';
+
+test("the demo's metadata directory holds the seed document's relationship", async () => {
+  const metadata = await readDirectory(fileURLToPath(new URL('../../../metadata', import.meta.url)));
+  const order = metadata.sources.find((source) => source.name === 'pg1')?.tables?.[0];
+  expect([order?.table, order?.remote_relationships]).toEqual([
+    { schema: 'public', name: 'order' },
+    [
+      {
+        name: 'user',
+        definition: {
+          to_source: {
+            relationship_type: 'object',
+            source: 'pg2',
+            table: { schema: 'public', name: 'user' },
+            field_mapping: { user_id: 'id' },
+          },
+        },
+      },
+    ],
+  ]);
+});
