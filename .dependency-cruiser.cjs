@@ -22,12 +22,29 @@ const may = {
     'src/graphql',
     'src/ops',
     'src/config',
+    'src/version',
   ],
   'src/config': ['src/core', 'src/http'],
   'src/embedded': ['src/core'],
-  'src/demo': ['src/core', 'src/embedded', 'src/ops', 'src/config', 'src/serve.ts'],
-  // The command line talks to a running server over HTTP, and reads and writes metadata directories.
-  'src/cli': ['src/core', 'src/metadata', 'src/config'],
+  // Composes a process from everything below it; nothing but the commands imports it.
+  'src/serve': [
+    'src/core',
+    'connectors',
+    'src/metadata',
+    'src/catalog',
+    'src/cache',
+    'src/plan',
+    'src/sql',
+    'src/read',
+    'src/replicate',
+    'src/graphql',
+    'src/ops',
+    'src/http',
+    'src/config',
+  ],
+  'src/demo': ['src/core', 'src/embedded', 'src/ops', 'src/config', 'src/serve'],
+  // Dispatches commands; its clients talk to a running server over HTTP and read and write metadata directories.
+  'src/cli': ['src/core', 'src/metadata', 'src/config', 'src/ops', 'src/serve', 'src/demo', 'src/version'],
   'src/bootstrap': [],
 };
 
@@ -55,7 +72,7 @@ const places = {
   'pg-copy-streams': ['connectors', 'src/cache', 'src/replicate'],
   'pg-logical-replication': ['connectors'],
   kafkajs: ['connectors'],
-  fastify: ['src/http', 'src/graphql'],
+  fastify: ['src/http', 'src/graphql', 'src/serve'],
   mercurius: ['src/http', 'src/graphql'],
   yaml: ['src/metadata'],
 };
