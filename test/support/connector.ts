@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
 import type { ChangeStream, Connector } from '../../connectors/connector.ts';
@@ -119,4 +120,15 @@ function printCell(cell: Cell): string {
   if (cell === UNCHANGED) return 'UNCHANGED';
   if (cell === null) return 'null';
   return cell.length > 100 ? `'${cell.slice(0, 10)}…${cell.length}'` : `'${cell}'`;
+}
+
+/** Writes so much into a server's log that a slot held to a megabyte is given up. */
+export async function fillLog(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  for (let segment = 0; segment < 4; segment += 1) {
+    await client.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000)), pg_switch_wal()`);
+  }
+  await client.query('checkpoint');
+  await client.end();
 }

@@ -1,0 +1,311 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { type Connector, ConnectorError, type Publishable } from '../../connectors/connector.ts';
+import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import { startPostgres } from '../../src/embedded/server.ts';
+import { changesUntilNow, fillLog, freshName, silentLog, startFeed, table } from '../support/connector.ts';
+import { createDatabase, hasTestServer, type TestDatabase, type Which } from '../support/postgres.ts';
+
+const SERVERS: readonly Which[] = ['target', 'target15'];
+
+/** Both servers where both are there; each test gets a database and a connector that knows nothing of it yet. */
+async function withConnector(
+  which: Which,
+  statements: readonly string[],
+  use: (connector: Connector, database: TestDatabase) => Promise<void>,
+): Promise<void> {
+  const database = await createDatabase(which, statements);
+  const connector = postgresConnector({ url: database.url, name: freshName(), log: silentLog });
+  try {
+    await use(connector, database);
+  } finally {
+    await connector.close();
+    await database.drop();
+  }
+}
+
+async function failure(work: Promise<unknown>): Promise<ConnectorError> {
+  const error = await work.catch((reason: unknown) => reason);
+  if (error instanceof ConnectorError) return error;
+  throw new Error(`expected a ConnectorError, got ${String(error)}`);
+}
+
+async function published(database: TestDatabase): Promise<string[]> {
+  const result = await database.query<{ tablename: string }>(
+    'select tablename from pg_publication_tables order by tablename',
+  );
+  return result.rows.map((row) => row.tablename);
+}
+
+describe.each(SERVERS)('publishing on %s', (which) => {
+  const on = test.skipIf(!hasTestServer(which));
+
+  on('a table without a usable key is refused, and its fix makes it publishable', async () => {
+    const statements = [
+      'create table bare (v text)',
+      'create table with_id (id int not null, v text)',
+      'create table unique_only (code text not null unique, v text)',
+      'create table told_nothing (id int primary key)',
+      'alter table told_nothing replica identity nothing',
+      'create table whole (v text)',
+      'alter table whole replica identity full',
+      'create table later (id int primary key deferrable)',
+    ];
+    const names = ['bare', 'with_id', 'unique_only', 'told_nothing', 'whole'];
+    await withConnector(which, statements, async (connector, database) => {
+      const refused = await connector.check([...names, 'later'].map(table));
+      expect(refused.map((each) => each.kind)).toEqual(['no', 'no', 'no', 'no', 'no', 'no']);
+      expect(refused.map(fixOf)).toEqual([
+        'alter table "public"."bare" add column id bigint generated always as identity primary key;',
+        'alter table "public"."with_id" add primary key (id);',
+        'alter table "public"."unique_only" replica identity using index "unique_only_code_key";',
+        'alter table "public"."told_nothing" replica identity default;',
+        'alter table "public"."whole" add column id bigint generated always as identity primary key;',
+        null,
+      ]);
+      for (const each of refused) if (fixOf(each) !== null) await database.query(fixOf(each) ?? '');
+      const judged = await connector.check(names.map(table));
+      expect(judged.map((each) => (each.kind === 'yes' ? each.key : each.reason))).toEqual([
+        ['id'],
+        ['id'],
+        ['code'],
+        ['id'],
+        ['id'],
+      ]);
+      await connector.publish(names.map(table));
+      for (const name of names) await database.query(`delete from ${name}`);
+    });
+  });
+
+  on('what keeps no log, or speaks for others, is refused with its reason', async () => {
+    const statements = [
+      'create table t (id int primary key)',
+      'create view v as select * from t',
+      'create materialized view mv as select * from t',
+      'create unlogged table u (id int primary key)',
+      'create table parent (id int primary key)',
+      'create table child (primary key (id)) inherits (parent)',
+      'create extension postgres_fdw',
+      'create server s foreign data wrapper postgres_fdw',
+      'create foreign table f (id int) server s',
+    ];
+    await withConnector(which, statements, async (connector) => {
+      const tables = ['v', 'mv', 'u', 'parent', 'f', 'missing'].map(table);
+      const judged = await connector.check([...tables, { schema: 'pg_catalog', name: 'pg_class' }]);
+      expect(judged.map((each) => (each.kind === 'no' ? each.reason : 'publishable'))).toEqual([
+        'it is a view: the target keeps no log of its changes',
+        'it is a materialized view: the target keeps no log of its changes',
+        'it is unlogged: the target keeps no log of its changes',
+        'other tables inherit from it',
+        'it is a foreign table: the target keeps no log of its changes',
+        'it does not exist',
+        'it is a system table',
+      ]);
+    });
+  });
+
+  on('every partition must tell of its rows by the key of the whole', async () => {
+    const statements = [
+      'create table m (k int primary key, v int) partition by range (k)',
+      'create table m1 partition of m for values from (0) to (10)',
+      'create table m2 partition of m for values from (10) to (20)',
+      'alter table m1 replica identity full',
+      'alter table m2 replica identity nothing',
+    ];
+    await withConnector(which, statements, async (connector, database) => {
+      const [refused] = await connector.check([table('m')]);
+      expect(refused).toEqual({
+        kind: 'no',
+        table: table('m'),
+        reason: 'the replica identity of its partition m2 is not the key (k)',
+        fix: 'alter table "public"."m2" replica identity default;',
+      });
+      await database.query('alter table "public"."m2" replica identity default');
+      const [accepted, partition] = await connector.check([table('m'), table('m1')]);
+      expect(accepted?.kind).toBe('yes');
+      expect(partition).toMatchObject({ kind: 'no', reason: 'it is a partition of m, which is followed as a whole' });
+      await connector.publish([table('m')]);
+      await database.query('insert into m values (1, 1), (11, 1)');
+      await database.query('update m set v = 2');
+      await database.query('delete from m');
+    });
+  });
+
+  on('the key, the columns of the stream and an estimate of the rows are told', async () => {
+    const statements = [
+      'create table t (b int, a int, v text, g int generated always as (a * 2) stored, primary key (a, b))',
+      'insert into t (a, b) select n, n from generate_series(1, 1000) n',
+      'analyze t',
+    ];
+    await withConnector(which, statements, async (connector, database) => {
+      const generated = database.server.version >= 18 ? ['g'] : [];
+      expect(await connector.check([table('t')])).toEqual([
+        {
+          kind: 'yes',
+          table: table('t'),
+          key: ['a', 'b'],
+          columns: ['b', 'a', 'v', ...generated],
+          rowsEstimated: 1000,
+        },
+      ]);
+    });
+  });
+
+  on('the columns told are those that arrive', async () => {
+    const create = 'create table t (id int primary key, g int generated always as (id * 2) stored)';
+    await using feed = await startFeed(which, [create], [table('t')]);
+    await feed.database.query('insert into t values (3)');
+    const [judged] = await feed.connector.check([table('t')]);
+    const cells = judged?.kind === 'yes' && judged.columns.length === 2 ? `('3', '6')` : `('3')`;
+    expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ${cells}`, 'commit']);
+  });
+
+  on('publish changes only what differs, and says what it had to add', async () => {
+    const statements = ['a', 'b', 'c'].map((name) => `create table ${name} (id int primary key, v int)`);
+    await withConnector(which, statements, async (connector, database) => {
+      expect(await connector.publish([])).toEqual([]);
+      expect(await connector.publish([table('a'), table('b')])).toEqual([table('a'), table('b')]);
+      const xmin = 'select xmin::text from pg_publication_rel order by oid limit 1';
+      const before = await database.query(xmin);
+      expect(await connector.publish([table('a'), table('b')])).toEqual([]);
+      expect(await connector.publish([table('a'), table('c')])).toEqual([table('c')]);
+      expect((await database.query(xmin)).rows).toEqual(before.rows);
+      expect(await published(database)).toEqual(['a', 'c']);
+      // Somebody narrowed it by hand.
+      await database.query(`alter publication ${connector.slot} set (publish = 'insert')`);
+      await database.query(`alter publication ${connector.slot} set table a where (v > 1), c`);
+      expect(await connector.publish([table('a'), table('c')])).toEqual([table('a')]);
+      const filters = await database.query('select from pg_publication_rel where prqual is not null');
+      const options = await database.query('select from pg_publication where pubupdate and pubviaroot');
+      expect([filters.rowCount, options.rowCount]).toEqual([0, 1]);
+      await connector.drop();
+      expect(await published(database)).toEqual([]);
+      await connector.drop();
+    });
+  });
+
+  on('publishing waits for no lock for long', async () => {
+    await withConnector(which, ['create table t (id int primary key)'], async (connector, database) => {
+      const quick = postgresConnector({
+        url: database.url,
+        name: connector.slot,
+        log: silentLog,
+        timings: { lockMs: 100 },
+      });
+      const holding = database.query('do $$ begin lock table t; perform pg_sleep(20); end $$').catch(() => undefined);
+      const error = await failure(untilLocked(database).then(() => quick.publish([table('t')])));
+      expect([error.failure, error.message]).toEqual(['retry', expect.stringContaining('lock timeout')]);
+      await database.query(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'do %'
+        and datname = current_database() and pid <> pg_backend_pid()`);
+      await holding;
+      await quick.close();
+    });
+  });
+
+  on('missing rights are named with what would grant them', async () => {
+    const role = `role_${randomBytes(4).toString('hex')}`;
+    const statements = [
+      `create role ${role} login password 'secret-word'`,
+      'create table t (id int primary key)',
+      'create table hidden (id int primary key)',
+      'create table filtered (id int primary key)',
+      'alter table filtered enable row level security',
+      `grant select on t, filtered to ${role}`,
+    ];
+    await withConnector(which, statements, async (owner, database) => {
+      const url = new URL(database.url);
+      [url.username, url.password] = [role, 'secret-word'];
+      const connector = postgresConnector({ url: url.href, name: freshName(), log: silentLog });
+      const judged = await connector.check(['t', 'hidden', 'filtered'].map(table));
+      expect(judged.map((each) => (each.kind === 'no' ? each.reason : 'publishable'))).toEqual([
+        `role ${role} does not own it and may not publish it`,
+        `role ${role} may not read it`,
+        `row level security hides rows of it from role ${role}, but the stream of changes holds all`,
+      ]);
+      const refused = await failure(connector.publish([table('t')]));
+      expect([refused.failure, refused.message]).toEqual(['unfit', expect.stringContaining('permission denied')]);
+      const noReplication = await failure(connector.identify());
+      expect([noReplication.failure, noReplication.message]).toEqual([
+        'unfit',
+        expect.stringContaining('needs the attribute REPLICATION'),
+      ]);
+      // An administrator may publish for a role that owns nothing.
+      await database.query(`create publication ${connector.slot} for table t with (publish_via_partition_root)`);
+      expect((await connector.check([table('t')]))[0]?.kind).toBe('yes');
+      await connector.close();
+      await owner.publish([]);
+      await database.query(`drop owned by ${role}`);
+      await database.query(`drop role ${role}`);
+    });
+  });
+});
+
+test('identity names the system, the timeline and the database', async () => {
+  await withConnector('target', [], async (connector, database) => {
+    const { rows } = await database.query<{ id: string }>('select system_identifier::text as id from pg_control_system()');
+    expect(await connector.identify()).toEqual({ systemId: rows[0]?.id, timeline: 1, database: database.name });
+  });
+});
+
+test('a wrong password, a missing database and a malformed url are told without the secret', async () => {
+  await withConnector('target', [], async (_connector, database) => {
+    const wrong = ['postgres://u:hush@', `postgres://postgres:hush@127.0.0.1:${database.server.port}/none`];
+    for (const url of wrong) {
+      const connector = postgresConnector({ url, name: freshName(), log: silentLog });
+      const error = await failure(connector.identify());
+      expect(error.failure).toBe('unfit');
+      expect(JSON.stringify([error.message, error.cause])).not.toContain('hush');
+      await connector.close();
+    }
+  });
+});
+
+test('a target that writes too little into its log is unfit, and so is one out of slots', async () => {
+  const server = await startPostgres({ fsync: false, settings: { wal_level: 'replica' } });
+  try {
+    const connector = postgresConnector({ url: server.url('postgres'), name: freshName(), log: silentLog });
+    const error = await failure(connector.identify());
+    expect([error.failure, error.message]).toEqual(['unfit', expect.stringContaining('wal_level = replica')]);
+    await connector.close();
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a slot the target gave up is lost, whether it streams or not', async () => {
+  const server = await startPostgres({
+    fsync: false,
+    settings: { wal_level: 'logical', max_slot_wal_keep_size: '1MB', max_replication_slots: '2' },
+  });
+  try {
+    const url = server.url('postgres');
+    const connector = postgresConnector({ url, name: 'first', log: silentLog });
+    const start = await connector.createSlot();
+    const other = postgresConnector({ url, name: 'second', log: silentLog });
+    await other.createSlot();
+    const third = postgresConnector({ url, name: 'third', log: silentLog });
+    const full = await failure(third.identify());
+    expect([full.failure, full.message]).toEqual(['unfit', expect.stringContaining('max_replication_slots')]);
+    await other.drop();
+    await fillLog(url);
+    expect(await connector.slotHealth()).toMatchObject({ kind: 'lost' });
+    const error = await failure(connector.open(start, new AbortController().signal));
+    expect(error.failure).toBe('slot-lost');
+    await connector.createSlot();
+    expect(await connector.slotHealth()).toMatchObject({ kind: 'usable' });
+    await Promise.all([connector.close(), other.close(), third.close()]);
+  } finally {
+    await server.stop();
+  }
+});
+
+function fixOf(judged: Publishable): string | null {
+  return judged.kind === 'no' ? judged.fix : null;
+}
+
+async function untilLocked(database: TestDatabase): Promise<void> {
+  for (;;) {
+    const found = await database.query(`select from pg_locks where mode = 'AccessExclusiveLock' and relation = 't'::regclass`);
+    if (found.rowCount === 1) return;
+  }
+}
