@@ -106,11 +106,10 @@ interface One {
 
 /** Each comparison has rows of its own, so that a plan never meets the same place twice. */
 function planOne(context: Context, { name, columns, comparison, distinct, filter, at }: One): Predicate {
-  const { planning, rows, related, planFilter } = context;
+  const { planning, rows, related } = context;
   const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
   const target = { view: related.target, place: to };
-  const filtered =
-    filter === undefined ? TRUE : planFilter(planning, target, filter, { ...inside(planning, at, 'filter'), negated: false });
+  const filtered = filter === undefined ? TRUE : planFiltered(context, target, filter, inside(planning, at, 'filter'));
   const where = and([permittedRows(planning, target), filtered]);
   const onlyIf = columns.map((column) => cellGuard(planning, target, to.read(column)));
   const called = functionNamed(name);
@@ -120,6 +119,11 @@ function planOne(context: Context, { name, columns, comparison, distinct, filter
   const { operator, value } = comparison;
   const shared = { join, to: to.planTable, where, columns, onlyIf, distinct, operator, value };
   return { kind: 'exists-aggregate', function: called, ...shared };
+}
+
+function planFiltered({ planning, planFilter }: Context, target: Rows, filter: Input, at: Position): Predicate {
+  const opened = planning.variables.open(filter, target.view.table.derivedType('_bool_exp'), at.path);
+  return planFilter(planning, target, opened, { ...at, negated: false });
 }
 
 interface Related {

@@ -1,0 +1,54 @@
+import { type OperationDefinitionNode, parse } from 'graphql';
+import { expect, test } from 'vitest';
+import { variableShape } from '../../../src/plan/shape.ts';
+import { coerceVariables, prepareVariables } from '../../../src/plan/variables.ts';
+
+const QUERY = `query ($w: order_bool_exp, $o: [order_order_by!], $n: Int, $id: Int, $skip: Boolean) {
+  order(where: $w, order_by: $o, limit: $n) { id @skip(if: $skip) }
+  more: order(where: {id: {_eq: $id}}) { id }
+}`;
+
+function shape(variables: Record<string, unknown>): string {
+  const document = parse(QUERY);
+  const operation = document.definitions[0] as OperationDefinitionNode;
+  const prepared = prepareVariables(document, operation);
+  return variableShape(prepared, coerceVariables(prepared, variables));
+}
+
+test('values that become parameters share a shape', () => {
+  const one = { w: { id: { _in: [1, 2] }, note: { _eq: 'a' } }, id: 1 };
+  const two = { w: { id: { _in: [3] }, note: { _eq: 'b' } }, id: 2 };
+  expect(shape(one)).toBe(shape(two));
+});
+
+test('everything that may change the plan changes the shape', () => {
+  const shapes = [
+    {},
+    { id: 1 },
+    { n: 1 },
+    { n: 2 },
+    { skip: true },
+    { skip: false },
+    { o: [{ id: 'asc' }] },
+    { o: [{ id: 'desc' }] },
+    { o: { id: 'desc' } },
+    { w: {} },
+    { w: { id: {} } },
+    { w: { id: { _eq: 1 } } },
+    { w: { id: { _gt: 1 } } },
+    { w: { id: { _is_null: true } } },
+    { w: { id: { _is_null: false } } },
+    { w: { _and: [{ id: { _eq: 1 } }] } },
+    { w: { _and: [{ id: { _eq: 1 } }, { id: { _eq: 1 } }] } },
+    { w: { _or: [] } },
+    { w: { id: { _eq: 1 }, note: { _eq: 'x' } } },
+    { w: { items_aggregate: { count: { arguments: 'id', predicate: { _eq: 1 } } } } },
+    { w: { items_aggregate: { count: { arguments: 'sku', predicate: { _eq: 1 } } } } },
+  ].map(shape);
+  expect(new Set(shapes).size).toBe(shapes.length);
+});
+
+test('a shape stays short', () => {
+  const big = { w: { _or: Array.from({ length: 5000 }, (_, index) => ({ [`c${index}`]: { _eq: 1 } })) } };
+  expect(shape(big).length).toBeLessThan(100);
+});
