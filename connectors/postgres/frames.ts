@@ -4,7 +4,8 @@ import { ConnectorError } from '../connector.ts';
 export type FrameSink = (tag: number, buffer: Buffer, start: number, end: number) => void;
 
 const HEADER_BYTES = 5;
-const MAX_FRAME_BYTES = 0x7fff_fff0;
+/** The server builds no larger message. */
+const MAX_FRAME_BYTES = 0x4000_0000;
 
 /**
  * Cuts the bytes of a server's socket into protocol messages. Whole messages are handed on in place;

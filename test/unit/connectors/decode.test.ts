@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest';
+import { ConnectorError } from '../../../connectors/connector.ts';
+import { PgoutputDecoder } from '../../../connectors/postgres/decode.ts';
+import { type Change, type StreamItem, UNCHANGED } from '../../../src/core/change.ts';
+import { MessageBytes, relationMessage } from '../../support/pgoutput.ts';
+
+const T = relationMessage(7, 't', ['*id', 'v', 'w']);
+
+function decodeAll(decoder: PgoutputDecoder, ...messages: readonly Buffer[]): StreamItem[] {
+  const items: StreamItem[] = [];
+  for (const message of messages) {
+    // In the middle of other bytes, as on the socket.
+    const among = Buffer.concat([Buffer.from('before'), message, Buffer.from('after')]);
+    decoder.decode(among, 6, items);
+  }
+  return items;
+}
+
+function insert(...cells: readonly (string | null | undefined)[]): Buffer {
+  return new MessageBytes('I').int32(7).tag('N').row(cells).build();
+}
+
+function relationOf(item: StreamItem | undefined): unknown {
+  const change = item as Change;
+  return change.kind === 'truncate' ? null : change.relation;
+}
+
+describe('the decoder', () => {
+  test('reads a whole transaction', () => {
+    const decoder = new PgoutputDecoder();
+    const begin = new MessageBytes('B').int64(9n).int64(0n).int32(-2).build();
+    const commit = new MessageBytes('C').int8(0).int64(0x1_0000_0001n).int64(0xffff_ffff_0000_0002n).int64(0n).build();
+    const items = decodeAll(decoder, begin, T, insert('1', null, ''));
+    expect(decoder.inTransaction).toBe(true);
+    items.push(...decodeAll(decoder, commit));
+    expect(decoder.inTransaction).toBe(false);
+    expect(decoder.lastCommit).toBe(0xffff_ffff_0000_0002n);
+    expect(items).toEqual([
+      { kind: 'begin', xid: 4294967294 },
+      {
+        kind: 'insert',
+        after: ['1', null, ''],
+        relation: {
+          oid: 7,
+          table: { schema: 'public', name: 't' },
+          replicaIdentity: 'd',
+          columns: [
+            { name: 'id', typeOid: 25, typeModifier: -1, isKey: true },
+            { name: 'v', typeOid: 25, typeModifier: -1, isKey: false },
+            { name: 'w', typeOid: 25, typeModifier: -1, isKey: false },
+          ],
+        },
+      },
+      { kind: 'commit', end: 0xffff_ffff_0000_0002n },
+    ]);
+  });
+
+  test('fills an unchanged value from a whole old row only, and never with a null that was not sent', () => {
+    const whole = new MessageBytes('U').int32(7).tag('O').row(['1', 'old', null]);
+    const key = new MessageBytes('U').int32(7).tag('K').row(['1', null, null]);
+    const items = decodeAll(
+      new PgoutputDecoder(),
+      T,
+      whole.tag('N').row(['1', undefined, undefined]).build(),
+      key.tag('N').row(['2', undefined, 'x']).build(),
+    );
+    expect(items).toMatchObject([
+      { kind: 'update', before: ['1', 'old', null], after: ['1', 'old', UNCHANGED] },
+      { kind: 'update', before: ['1', null, null], after: ['2', UNCHANGED, 'x'] },
+    ]);
+  });
+
+  test('the same shape stays the same object, another shape is another', () => {
+    const items = decodeAll(
+      new PgoutputDecoder(),
+      T,
+      insert('1', null, null),
+      T,
+      insert('2', null, null),
+      relationMessage(7, 'renamed', ['*id', 'v', 'w']),
+      insert('3', null, null),
+    );
+    expect(relationOf(items[1])).toBe(relationOf(items[0]));
+    expect(relationOf(items[2])).toMatchObject({ table: { name: 'renamed' } });
+  });
+
+  test('passes over origins, types and logical messages', () => {
+    const items = decodeAll(
+      new PgoutputDecoder(),
+      new MessageBytes('O').int64(1n).name('origin').build(),
+      new MessageBytes('Y').int32(1).name('public').name('mood').build(),
+      new MessageBytes('M').int8(1).int64(1n).name('prefix').int32(0).build(),
+    );
+    expect(items).toEqual([]);
+  });
+
+  test('the catalog schema is named though the stream leaves it out', () => {
+    const message = new MessageBytes('R').int32(9).name('').name('x').tag('f').int16(0).build();
+    const truncate = new MessageBytes('T').int32(1).int8(0).int32(9).build();
+    expect(decodeAll(new PgoutputDecoder(), message, truncate)).toEqual([
+      {
+        kind: 'truncate',
+        relations: [{ oid: 9, table: { schema: 'pg_catalog', name: 'x' }, replicaIdentity: 'f', columns: [] }],
+      },
+    ]);
+  });
+
+  const broken: readonly (readonly [string, Buffer])[] = [
+    ['a message of an unknown kind', new MessageBytes('S').int32(1).build()],
+    ['a change of an unknown relation', new MessageBytes('I').int32(99).tag('N').row([]).build()],
+    ['a row of another width', insert('1')],
+    ['a cell of an unknown kind', new MessageBytes('I').int32(7).tag('N').int16(3).tag('b').int32(0).build()],
+    ['an insert without a row', new MessageBytes('I').int32(7).tag('X').row([]).build()],
+    ['a delete without a key', new MessageBytes('D').int32(7).tag('N').row(['1', null, null]).build()],
+  ];
+
+  test.each(broken)('%s is an error, never skipped', (_, message) => {
+    expect(() => decodeAll(new PgoutputDecoder(), T, message)).toThrow(ConnectorError);
+  });
+});

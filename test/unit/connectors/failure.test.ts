@@ -1,0 +1,55 @@
+import { DatabaseError } from 'pg';
+import { describe, expect, test } from 'vitest';
+import { ConnectorError } from '../../../connectors/connector.ts';
+import { type Doing, toConnectorError } from '../../../connectors/postgres/failure.ts';
+
+function serverError(code: string): DatabaseError {
+  const error = new DatabaseError('no', 0, 'error');
+  error.code = code;
+  error.severity = 'ERROR';
+  return error;
+}
+
+describe('the class of a failure', () => {
+  const cases: readonly (readonly [string, Doing, string])[] = [
+    ['57P01', 'stream', 'retry'],
+    ['57P03', 'connect', 'retry'],
+    ['53300', 'connect', 'retry'],
+    ['55006', 'stream', 'retry'],
+    ['55P03', 'administer', 'retry'],
+    ['XX000', 'stream', 'retry'],
+    ['55000', 'stream', 'slot-lost'],
+    ['42704', 'stream', 'slot-lost'],
+    ['58P01', 'stream', 'slot-lost'],
+    ['55000', 'administer', 'retry'],
+    ['28P01', 'connect', 'unfit'],
+    ['28000', 'connect', 'unfit'],
+    ['3D000', 'connect', 'unfit'],
+    ['42501', 'administer', 'unfit'],
+    ['53400', 'snapshot', 'unfit'],
+  ];
+
+  test.each(cases)('%s while the connector does %s is %s', (code, doing, failure) => {
+    const cause = serverError(code);
+    const error = toConnectorError(cause, doing);
+    expect([error.failure, error.cause]).toEqual([failure, cause]);
+    expect(error.message).toContain(code);
+  });
+
+  test('a broken socket passes', () => {
+    const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+    expect(toConnectorError(cause, 'stream').failure).toBe('retry');
+  });
+
+  test('a malformed connection string is told without the string', () => {
+    const cause = Object.assign(new TypeError('Invalid URL'), { code: 'ERR_INVALID_URL', input: 'postgres://u:hush' });
+    const error = toConnectorError(cause, 'connect');
+    expect([error.failure, error.cause]).toEqual(['unfit', undefined]);
+    expect(error.message).not.toContain('hush');
+  });
+
+  test('what is classed already stays as it is', () => {
+    const error = new ConnectorError('slot-lost', 'gone');
+    expect(toConnectorError(error, 'connect')).toBe(error);
+  });
+});
