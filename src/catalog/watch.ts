@@ -4,6 +4,7 @@ import type { SourceName } from '../core/names.ts';
 import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog, InconsistentObject } from './catalog.ts';
+import type { Introspection, Unavailable } from './introspection.ts';
 import { resolve } from './resolve.ts';
 import { type BookOptions, DEFAULT_INTERVALS, SourceBook, type SourceReadings } from './source-book.ts';
 
@@ -72,6 +73,11 @@ export class CatalogWatch {
     return this.#snapshot;
   }
 
+  /** What a database last said of itself; undefined for a source nobody registered. */
+  introspection(source: SourceName): Introspection | Unavailable | undefined {
+    return this.#basis.readings.entries.get(source)?.found;
+  }
+
   /** The current snapshot, then each newer one; a slow reader sees only the latest. */
   async *changes(signal: AbortSignal): AsyncGenerator<Snapshot> {
     const ended = AbortSignal.any([signal, this.#closed.signal]);
@@ -100,7 +106,9 @@ export class CatalogWatch {
     const { generation, resourceVersion, inconsistent } = this.#snapshot.catalog;
     const known = await this.#book.consult(metadata, 'unknown', this.#closed.signal);
     const catalog = resolve(metadata, known.introspections(), { resourceVersion, generation });
-    return hasNewProblem(catalog, inconsistent) ? this.#book.consult(metadata, 'all', this.#closed.signal) : known;
+    return hasNewProblem(catalog, inconsistent)
+      ? this.#book.consult(metadata, 'all', this.#closed.signal)
+      : known;
   }
 
   /** Reads the stored metadata and every database again, and publishes what changed. */

@@ -45,6 +45,12 @@ export const commandArgs = {
   }),
   pg_drop_source: z.object({ name, cascade }),
   rename_source: z.object({ name, new_name: name }),
+  pg_get_source_tables: z.object({ source: sourceName }),
+  pg_suggest_relationships: z.object({
+    source: sourceName,
+    tables: z.array(qualifiedTable).nullish(),
+    omit_tracked: z.boolean().default(false),
+  }),
   pg_track_table: trackTable,
   pg_track_tables: z.object({ tables: z.array(trackTable), allow_warnings: z.boolean().default(true) }),
   pg_untrack_table: untrackTable,
@@ -116,7 +122,7 @@ const envelope = z.looseObject({
 /** Reads the body of a metadata request; refuses what Hasura would refuse, in its words. */
 export function parseCommand(body: unknown): Command {
   const { type, args, version, resource_version } = parseWith(envelope, body, '$');
-  const known = withoutDatabasePrefix(type);
+  const known = canonicalType(type);
   if (!isKnown(known)) return refuseUnknown(type);
   if (known === 'pg_create_remote_relationship') refuseLegacyRemote(args);
   const given = args === undefined && commandArgs[known] !== nothing ? {} : args;
@@ -128,8 +134,9 @@ export function parseCommand(body: unknown): Command {
   } as Command;
 }
 
-/** The console says `postgres_…` or leaves the prefix away where Hasura's first version had none. */
-function withoutDatabasePrefix(type: string): string {
+/** Names the console and the stock command line use for the same commands. */
+function canonicalType(type: string): string {
+  if (type === 'get_source_tables') return 'pg_get_source_tables';
   return type.startsWith('postgres_') ? `pg_${type.slice('postgres_'.length)}` : type;
 }
 

@@ -27,7 +27,6 @@ export const toSource = z.looseObject({
   field_mapping: z.record(z.string(), z.string()),
   nearjoin: cacheOptions.optional(),
 });
-export type ToSource = z.infer<typeof toSource>;
 
 /** A relationship that leaves the database, as metadata writes it. */
 export const remoteRelationship = z.looseObject({
@@ -77,7 +76,6 @@ export const selectPermission = z.looseObject({
     .nullish(),
   computed_fields: z.array(z.string()).optional(),
 });
-export type SelectPermissionMetadata = z.infer<typeof selectPermission>;
 
 /** A select permission with the role it is for. */
 export const selectPermissionEntry = z.looseObject({

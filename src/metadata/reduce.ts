@@ -19,6 +19,8 @@ import { customizeTable, setTableIsEnum, trackTable, untrackTable } from './redu
 
 /** Commands that need more than the metadata itself: the catalog, the store, or other commands. */
 type Outward =
+  | 'pg_get_source_tables'
+  | 'pg_suggest_relationships'
   | 'pg_track_tables'
   | 'pg_untrack_tables'
   | 'export_metadata'

@@ -230,3 +230,27 @@ test('a directory that is already in force is not applied again', async () => {
   await applyMetadata({ ...metadata, inherited_roles: [{ role_name: 'x', role_set: ['a'] }] }, context);
   expect(await version()).toBe(resourceVersion + 1);
 });
+
+test('tables of a database are listed as they are now, and its foreign keys suggest relationships', async () => {
+  const user = { schema: 'public', name: 'user' };
+  const tag = { schema: 'public', name: 'tag' };
+  expect(await ok('pg_get_source_tables', { source: 'pg2' })).toEqual([tag, user]);
+  const toUser = {
+    type: 'object',
+    from: { table: tag, columns: ['user_id'], constraint_name: 'tag_user_id_fkey' },
+    to: { table: user, columns: ['id'] },
+  };
+  const toTags = { type: 'array', from: toUser.to, to: toUser.from };
+  const suggested = await ok('pg_suggest_relationships', { source: 'pg2' });
+  expect((suggested as { relationships: unknown[] }).relationships).toEqual(
+    expect.arrayContaining([toUser, toTags]),
+  );
+  await ok('pg_create_object_relationship', {
+    source: 'pg2',
+    table: 'tag',
+    name: 'user',
+    using: { foreign_key_constraint_on: 'user_id' },
+  });
+  const asked = { source: 'pg2', tables: ['tag'], omit_tracked: true };
+  expect(await ok('pg_suggest_relationships', asked)).toEqual({ relationships: [] });
+});

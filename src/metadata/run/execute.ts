@@ -7,6 +7,7 @@ import { isReducible, type Reducible, reduce } from '../reduce.ts';
 import { createdBy } from './created.ts';
 import { goneTable, remove } from './dependents.ts';
 import { consistencyWithWarnings, dropInconsistent, reloadMetadata, replaceMetadata } from './document.ts';
+import { sourceTables, suggestRelationships } from './source-facts.ts';
 import { admit, changed, newlyBroken, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
 import { trackTables, untrackTables } from './table-lists.ts';
 
@@ -42,6 +43,10 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
       return trackTables(state, command.args, tools);
     case 'pg_untrack_tables':
       return untrackTables(state, command.args, tools);
+    case 'pg_get_source_tables':
+      return { state, answer: await sourceTables(state, command.args, tools) };
+    case 'pg_suggest_relationships':
+      return { state, answer: await suggestRelationships(state, command.args, tools) };
     case 'replace_metadata':
       return replaceMetadata(state, command, tools);
     case 'reload_metadata':

@@ -29,8 +29,29 @@ export interface ResolvedTable {
       readonly source: SourceName;
       readonly table: TableRef;
       readonly remote: object | null;
+      readonly on: readonly {
+        readonly left: { readonly name: string };
+        readonly right: { readonly name: string };
+      }[];
     }
   >;
+}
+
+/** A database's own tables and how they refer to each other, tracked or not. */
+export interface FoundSource {
+  readonly tables: ReadonlyMap<string, FoundTable>;
+}
+
+/** A table as its database describes it. */
+export interface FoundTable {
+  readonly ref: TableRef;
+  readonly keys: readonly { readonly columns: readonly string[] }[];
+  readonly foreignKeys: readonly {
+    readonly name: string;
+    readonly columns: readonly string[];
+    readonly references: TableRef;
+    readonly referencedColumns: readonly string[];
+  }[];
 }
 
 /** The catalog as seen from here; `src/catalog` fits it, and this module stays free of it. */
@@ -38,6 +59,8 @@ export interface CatalogPort {
   current(): { readonly catalog: ResolvedView };
   /** What the catalog would be with this metadata; publishes nothing. */
   tryResolve(metadata: Metadata): Promise<ResolvedView>;
+  /** What a database last said of itself; undefined for a source nobody registered. */
+  introspection(source: SourceName): FoundSource | { readonly unavailable: string } | undefined;
   /** Reads the stored metadata and the databases' own catalogs again. */
   refresh(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { readDirectory } from '../../../src/metadata/directory.ts';
 import { directoryFiles } from '../../../src/metadata/directory-files.ts';
@@ -126,4 +127,10 @@ test('a directory that is not there or of another version is refused', async () 
   await expect(readDirectory(await folder({ 'version.yaml': 'version: 2' }))).rejects.toThrow(
     'expected "version: 3"',
   );
+});
+
+test('the directory of the demo can be read', async () => {
+  const dir = fileURLToPath(new URL('../../../metadata', import.meta.url));
+  const metadata = await readDirectory(dir);
+  expect(metadata.sources.length).toBeGreaterThan(1);
 });
