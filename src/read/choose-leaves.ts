@@ -1,0 +1,74 @@
+import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
+import { sameTable } from '../core/names.ts';
+import { type SourceTime, stalenessMs } from '../core/watermark.ts';
+import type { RemoteUse } from '../plan/plan.ts';
+import type { Policy, RouteDetail, RouteReason } from './freshness.ts';
+
+/** Where the rows of one feed's target are read from. */
+export type LeafChoice =
+  | { readonly route: 'cache'; readonly tables: readonly CacheTable[] }
+  | {
+      readonly route: 'live';
+      readonly reason: RouteReason;
+      readonly detail: RouteDetail;
+      /** Not what was asked for: the fallback decides what happens instead. */
+      readonly unmet: boolean;
+    };
+
+/** Whether a cache holds what a plan needs, whatever its age. */
+export type CacheFit =
+  | { readonly kind: 'usable'; readonly tables: readonly CacheTable[] }
+  | { readonly kind: 'unusable'; readonly detail: RouteDetail };
+
+/** Compares what a plan reads of a target with what the source database holds of it. */
+export function cacheFit(use: RemoteUse, feed: FeedStatus | undefined): CacheFit {
+  if (feed === undefined) return { kind: 'unusable', detail: 'not-cached' };
+  const tables: CacheTable[] = [];
+  for (const wanted of use.tables) {
+    const held = feed.tables.find((candidate) => sameTable(candidate.table, wanted.table));
+    const detail = tableFault(held, wanted.columns);
+    if (held === undefined || detail !== null) return { kind: 'unusable', detail: detail ?? 'not-cached' };
+    tables.push(held);
+  }
+  if (feed.position === null) return { kind: 'unusable', detail: 'slot-lost' };
+  return { kind: 'usable', tables };
+}
+
+function tableFault(held: CacheTable | undefined, columns: readonly string[]): RouteDetail | null {
+  if (held === undefined) return 'not-cached';
+  if (held.state.kind === 'failed') return 'failed';
+  if (held.state.kind !== 'ready') return 'copying';
+  return columns.every((name) => held.columns.some((column) => column.name === name)) ? null : 'column-not-cached';
+}
+
+/** Slack for the age of what we know ourselves: within it the cache is tried, and its own snapshot has the last word. */
+const SLACK_MS = 1000;
+
+/** Chooses between cache and target for one feed, before anything is read. */
+export function chooseLeaf(
+  fit: CacheFit,
+  policy: Policy,
+  feed: { readonly state: FeedStatus['state']; readonly freshAsOf: SourceTime | null } | null,
+  now: SourceTime,
+): LeafChoice {
+  if (policy.noCache) return { route: 'live', reason: 'request', detail: 'asked-for', unmet: false };
+  if (policy.cacheOff) return { route: 'live', reason: 'bypass', detail: 'cache-off', unmet: false };
+  if (fit.kind === 'unusable') {
+    const never = fit.detail === 'not-cached' || fit.detail === 'column-not-cached' || fit.detail === 'failed';
+    return { route: 'live', reason: 'miss', detail: fit.detail, unmet: !never };
+  }
+  if (policy.fallback === 'live' && isHopeless(policy, feed, now)) {
+    return { route: 'live', reason: 'stale', detail: feed?.state === 'paused' ? 'paused' : 'lagging', unmet: true };
+  }
+  return { route: 'cache', tables: fit.tables };
+}
+
+/** The bound cannot be met by trying: asking the cache first would only cost time. */
+function isHopeless(
+  policy: Policy,
+  feed: { readonly freshAsOf: SourceTime | null } | null,
+  now: SourceTime,
+): boolean {
+  if (policy.boundMs <= 0 || feed === null || feed.freshAsOf === null) return true;
+  return stalenessMs(now, feed.freshAsOf) > policy.boundMs + SLACK_MS;
+}

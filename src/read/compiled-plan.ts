@@ -1,0 +1,148 @@
+import type { SourceName } from '../core/names.ts';
+import type { QueryPlan, RemoteUse, RootField } from '../plan/plan.ts';
+import type { Leaves } from '../sql/leaf.ts';
+import type { Statement } from '../sql/statement.ts';
+import { toStatement } from '../sql/to-statement.ts';
+
+/** Leaf sets of one plan worth keeping: all cached, and a few mixtures while tables are copied again. */
+const KEPT_STATEMENTS = 8;
+
+/** The root fields of one source database: one statement. */
+export class SourceGroup {
+  readonly source: SourceName;
+  readonly roots: readonly RootField[];
+  readonly remotes: readonly RemoteUse[];
+  readonly plan: QueryPlan;
+  readonly #result: 'object' | 'columns';
+  readonly #stringifyNumbers: boolean;
+  readonly #statements = new Map<string, Statement>();
+
+  constructor(
+    plan: QueryPlan,
+    source: SourceName,
+    roots: readonly RootField[],
+    how: { readonly result: 'object' | 'columns'; readonly stringifyNumbers: boolean },
+  ) {
+    this.plan = plan;
+    this.source = source;
+    this.roots = roots;
+    this.remotes = plan.remotes.filter((use) => use.source === source);
+    this.#result = how.result;
+    this.#stringifyNumbers = how.stringifyNumbers;
+  }
+
+  /** Cells that hold JSON, before clock and watermarks. */
+  get jsonCells(): number {
+    return this.#result === 'object' ? 1 : this.roots.length;
+  }
+
+  get stringifyNumbers(): boolean {
+    return this.#stringifyNumbers;
+  }
+
+  /** The statement for a set of leaves; `key` names the set. */
+  statement(key: string, leaves: Leaves, watermarks: readonly SourceName[]): Statement {
+    const known = this.#statements.get(key);
+    if (known !== undefined) return known;
+    const made = toStatement({
+      source: this.source,
+      roots: this.roots,
+      result: this.#result,
+      params: this.plan.params,
+      leaves,
+      stringifyNumbers: this.#stringifyNumbers,
+      watermarks,
+    });
+    if (this.#statements.size >= KEPT_STATEMENTS) this.#statements.clear();
+    this.#statements.set(key, made);
+    return made;
+  }
+}
+
+/** One piece of the answer's object, in the order of the request. */
+export type Piece =
+  | { readonly kind: 'cell'; readonly key: string; readonly group: number; readonly cell: number }
+  | { readonly kind: 'constant'; readonly key: string; readonly json: string }
+  | { readonly kind: 'introspection'; readonly key: string; readonly index: number };
+
+/** A plan with everything about it that does not change from request to request. */
+export interface CompiledPlan {
+  readonly plan: QueryPlan;
+  readonly groups: readonly SourceGroup[];
+  /** Null when the only group's one cell is the whole object. */
+  readonly pieces: readonly Piece[] | null;
+}
+
+/** Sorts root fields by database and decides how the answer is put together. */
+export function compilePlan(plan: QueryPlan, stringifyNumbers: boolean): CompiledPlan {
+  const sources = [...new Set(plan.roots.flatMap((root) => sourceOf(root) ?? []))];
+  const [only] = sources;
+  if (sources.length === 1 && only !== undefined && !plan.roots.some((root) => root.kind === 'introspection')) {
+    const group = new SourceGroup(plan, only, plan.roots, { result: 'object', stringifyNumbers });
+    return { plan, groups: [group], pieces: null };
+  }
+  const groups = sources.map((source) => {
+    const roots = plan.roots.filter((root) => sourceOf(root) === source);
+    return new SourceGroup(plan, source, roots, { result: 'columns', stringifyNumbers });
+  });
+  return { plan, groups, pieces: plan.roots.map((root) => pieceOf(root, groups)) };
+}
+
+function pieceOf(root: RootField, groups: readonly SourceGroup[]): Piece {
+  if (root.kind === 'introspection') return { kind: 'introspection', key: root.key, index: root.index };
+  const group = groups.findIndex(({ roots }) => roots.includes(root));
+  const cell = groups[group]?.roots.indexOf(root);
+  if (cell !== undefined) return { kind: 'cell', key: root.key, group, cell };
+  return { kind: 'constant', key: root.key, json: constantJson(root) };
+}
+
+function sourceOf(root: RootField): SourceName | null {
+  switch (root.kind) {
+    case 'list':
+    case 'one':
+      return root.select.from.source;
+    case 'aggregate':
+      return root.aggregate.rows.from.source;
+    case 'object':
+      return root.fields.map(sourceOf).find((source) => source !== null) ?? null;
+    default:
+      return null;
+  }
+}
+
+/** A root without a database: a constant, or a namespace of nothing but constants. */
+function constantJson(root: RootField): string {
+  if (root.kind === 'constant') return root.json;
+  if (root.kind !== 'object') throw new Error(`bug: root field ${root.key} has no database`);
+  return `{${root.fields.map((field) => `${JSON.stringify(field.key)}:${constantJson(field)}`).join(',')}}`;
+}
+
+/** Puts the answer's object together from the cells of every group; the whole object of one group is not copied. */
+export function assemble(
+  compiled: CompiledPlan,
+  cells: readonly (readonly (Buffer | null)[])[],
+  introspection: readonly string[],
+): Buffer {
+  if (compiled.pieces === null) return cells[0]?.[0] ?? Buffer.from('null');
+  const parts: Buffer[] = [];
+  compiled.pieces.forEach((piece, i) => {
+    parts.push(Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(piece.key)}:`), pieceJson(piece, cells, introspection));
+  });
+  parts.push(Buffer.from(compiled.pieces.length === 0 ? '{}' : '}'));
+  return Buffer.concat(parts);
+}
+
+function pieceJson(
+  piece: Piece,
+  cells: readonly (readonly (Buffer | null)[])[],
+  introspection: readonly string[],
+): Buffer {
+  switch (piece.kind) {
+    case 'cell':
+      return cells[piece.group]?.[piece.cell] ?? Buffer.from('null');
+    case 'constant':
+      return Buffer.from(piece.json);
+    case 'introspection':
+      return Buffer.from(introspection[piece.index] ?? 'null');
+  }
+}

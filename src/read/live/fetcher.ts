@@ -1,0 +1,171 @@
+import type { Column, JoinPair } from '../../catalog/catalog.ts';
+import { NearjoinError } from '../../core/errors.ts';
+import { printTable } from '../../core/names.ts';
+import type { Join, OrderItem, PlanTable, Predicate } from '../../plan/plan.ts';
+import { fetchStatement } from '../../sql/fetch-rows.ts';
+import { type ChainLevel, keysStatement } from '../../sql/join-keys.ts';
+import type { LeafColumn, Leaves } from '../../sql/leaf.ts';
+import type { Statement } from '../../sql/statement.ts';
+import type { SourceGroup } from '../compiled-plan.ts';
+import type { ReadSettings } from '../settings.ts';
+import { type FetchedRows, joinArrays, noRows } from './fetched-rows.ts';
+import type { LeafStore } from './leaf-store.ts';
+import type { LiveSessions } from './sessions.ts';
+
+/** Different keys to look rows up by: one array literal per key column and chunk. */
+export interface Keys {
+  readonly chunks: readonly (readonly string[])[];
+  readonly count: number;
+}
+
+/** How rows of one place are fetched. */
+export interface Lookup {
+  readonly place: PlanTable;
+  readonly where: Predicate;
+  /** `where` is all of the place's filter. */
+  readonly filtered: boolean;
+  readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
+}
+
+/** What a fetcher works with. */
+export interface FetcherParts {
+  readonly group: SourceGroup;
+  readonly values: readonly (string | null)[];
+  readonly sessions: LiveSessions;
+  readonly store: LeafStore;
+  readonly settings: ReadSettings;
+  readonly leaves: Leaves;
+  /** Columns of a remote table that the plan reads anywhere, typed as the source holds them. */
+  readonly columnsOf: (table: PlanTable) => readonly LeafColumn[];
+  readonly statement: (key: string, make: () => Statement) => Statement;
+}
+
+/** Keys looked up at once. */
+const CHUNK = 1000;
+/** A probe of this many parent rows costs next to nothing and settles most answers. */
+const PROBE_ROWS = 1000;
+
+/** Asks the source for keys and targets for rows, within the limits. */
+export class Fetcher {
+  readonly #parts: FetcherParts;
+
+  constructor(parts: FetcherParts) {
+    this.#parts = parts;
+  }
+
+  /** Keys of a chain's rows. With `probe` null means: too many rows to say cheaply. */
+  async keys(join: Join, place: PlanTable, chain: readonly ChainLevel[], probe: boolean): Promise<Keys | null> {
+    const { settings, store, sessions, values } = this.#parts;
+    const limit = settings.liveKeyLimit;
+    const statement = this.#keysStatement(join, place, chain, probe);
+    const rows = await sessions.source(statement.text, store.bind(statement, values));
+    const count = rows.reduce((sum, row) => sum + numberIn(row[0]), 0);
+    if (probe && numberIn(rows[0]?.[1]) > PROBE_ROWS) return null;
+    if (count > limit) throw this.#tooMany(place, `more than ${limit} different keys`);
+    return { chunks: rows.map((row) => row.slice(2).map(textOf)), count };
+  }
+
+  /** Rows with these keys. */
+  async byKeys(lookup: Lookup, on: readonly JoinPair[], keys: Keys): Promise<FetchedRows> {
+    const columns = this.#parts.columnsOf(lookup.place);
+    if (keys.count === 0) return noRows(columns, lookup.filtered);
+    const statement = this.#fetchStatement(lookup, on);
+    const parts = await Promise.all(keys.chunks.map((chunk) => this.#fetch(lookup.place, statement, chunk)));
+    const count = parts.reduce((sum, part) => sum + part.count, 0);
+    if (count > this.#parts.settings.liveRowLimit) throw this.#tooManyRows(lookup.place);
+    const arrays = columns.map((_, i) => joinArrays(parts.map((part) => part.arrays[i] ?? null)));
+    return { columns, count, arrays, filtered: lookup.filtered };
+  }
+
+  /** All rows that satisfy the lookup's filter; null when they are more than the limit. */
+  async byFilter(lookup: Lookup): Promise<FetchedRows | null> {
+    const statement = this.#fetchStatement(lookup, null);
+    const { count, arrays } = await this.#fetch(lookup.place, statement, []);
+    if (count > this.#parts.settings.liveKeyLimit) return null;
+    const columns = this.#parts.columnsOf(lookup.place);
+    if (count === 0) return noRows(columns, lookup.filtered);
+    return { columns, count, arrays: columns.map((_, i) => arrays[i] ?? '{}'), filtered: lookup.filtered };
+  }
+
+  /** The error of a place whose rows can be bounded neither by keys nor by its filter. */
+  unbounded(place: PlanTable): NearjoinError {
+    return this.#tooMany(place, `more than ${this.#parts.settings.liveKeyLimit} rows or different keys`);
+  }
+
+  async #fetch(
+    place: PlanTable,
+    statement: Statement,
+    keys: readonly string[],
+  ): Promise<{ readonly count: number; readonly arrays: readonly (string | null)[] }> {
+    const { sessions, values } = this.#parts;
+    const bound = statement.parameters.map((slot) => {
+      if (slot.kind === 'plan') return values[slot.index] ?? null;
+      return slot.kind === 'keys' ? (keys[slot.column] ?? null) : null;
+    });
+    const [row] = await sessions.target(place.source, statement.text, bound);
+    const count = numberIn(row?.[0]);
+    return { count, arrays: (row ?? []).slice(1).map((cell) => cell?.toString('utf8') ?? null) };
+  }
+
+  #keysStatement(join: Join, place: PlanTable, chain: readonly ChainLevel[], probe: boolean): Statement {
+    const { group, settings, leaves, store } = this.#parts;
+    const columns: readonly Column[] = join.on.map((pair) => pair.left);
+    const key = `keys ${place.id} ${probe} ${chain.map(describe).join(' ')}\n${store.key}`;
+    return this.#parts.statement(key, () =>
+      keysStatement({
+        source: group.source,
+        chain,
+        columns,
+        limit: settings.liveKeyLimit,
+        rowLimit: probe ? PROBE_ROWS + 1 : null,
+        chunk: CHUNK,
+        params: group.plan.params,
+        leaves,
+      }),
+    );
+  }
+
+  #fetchStatement(lookup: Lookup, on: readonly JoinPair[] | null): Statement {
+    const { group, settings, columnsOf } = this.#parts;
+    const { place } = lookup;
+    const columns = columnsOf(place);
+    const types = columns.map(({ name, type }) => `${name} ${type}`).join();
+    return this.#parts.statement(`fetch ${place.id} ${on === null} ${types}`, () =>
+      fetchStatement({
+        table: place,
+        columns,
+        on,
+        where: lookup.where,
+        perKey: lookup.perKey,
+        limit: on === null ? settings.liveKeyLimit : settings.liveRowLimit,
+        params: group.plan.params,
+      }),
+    );
+  }
+
+  #tooMany(place: PlanTable, what: string): NearjoinError {
+    const table = `"${printTable(place.ref)}" of "${place.source}"`;
+    return new NearjoinError(
+      'live-limit-exceeded',
+      `a live answer would need ${what} of ${table}: filter or limit the rows, or allow the cache to answer`,
+    );
+  }
+
+  #tooManyRows(place: PlanTable): NearjoinError {
+    return this.#tooMany(place, `more than ${this.#parts.settings.liveRowLimit} rows`);
+  }
+}
+
+/** Names a chain by its places: within one plan and one set of leaves the same places mean the same statement. */
+function describe({ rows }: ChainLevel): string {
+  const cut = rows.limit === null ? '' : `l${rows.limit}`;
+  return `${rows.from.id}${rows.orderBy.length > 0 ? 'o' : ''}${cut}`;
+}
+
+function numberIn(cell: Buffer | null | undefined): number {
+  return cell === null || cell === undefined ? 0 : Number(cell.toString('latin1'));
+}
+
+function textOf(cell: Buffer | null): string {
+  return cell?.toString('utf8') ?? '{}';
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import type { PlanTable } from '../../plan/plan.ts';
+import type { Leaf } from '../../sql/leaf.ts';
+import type { Statement } from '../../sql/statement.ts';
+import { createTempTable, fillTempTable, type TempTable } from '../../sql/temp-table.ts';
+import type { WireConnection } from '../wire/connection.ts';
+import type { FetchedRows } from './fetched-rows.ts';
+
+/** Past this many rows an index is worth more than the temporary table costs. */
+const INLINE_ROWS = 150;
+
+/** Temporary tables a session has already, so that they are made once and emptied by every commit. */
+export class TempTables {
+  readonly #made = new WeakMap<WireConnection, Set<string>>();
+
+  /** Whether the session still needs the table; it is taken to have it from now on. */
+  claim(connection: WireConnection, name: string): boolean {
+    const names = this.#made.get(connection) ?? new Set<string>();
+    this.#made.set(connection, names);
+    if (names.has(name)) return false;
+    names.add(name);
+    return true;
+  }
+}
+
+/** Runs a statement on the source's session. */
+export type RunOnSource = (text: string, values: readonly (string | null)[]) => Promise<unknown>;
+
+/** The fetched rows of one live answer, and the leaves that read them. */
+export class LeafStore {
+  readonly #temps: TempTables;
+  readonly #connection: WireConnection;
+  readonly #run: RunOnSource;
+  readonly #rows = new Map<number, FetchedRows>();
+  readonly #leaves = new Map<number, Leaf>();
+  readonly #uses = new Map<string, number>();
+  readonly #filling: Promise<unknown>[] = [];
+
+  constructor(temps: TempTables, connection: WireConnection, run: RunOnSource) {
+    this.#temps = temps;
+    this.#connection = connection;
+    this.#run = run;
+  }
+
+  /** Takes the rows of a place. Filling a table is sent ahead and not waited for. */
+  put(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): void {
+    this.#rows.set(place.id, rows);
+    const { columns, filtered } = rows;
+    if (rows.count <= INLINE_ROWS) {
+      this.#leaves.set(place.id, { kind: 'inline', columns, filtered });
+      return;
+    }
+    const table = this.#tempTable(rows, lookup);
+    this.#leaves.set(place.id, { kind: 'temp', relation: table.name, columns, filtered });
+    if (this.#temps.claim(this.#connection, table.name)) {
+      for (const statement of createTempTable(table)) this.#send(statement.text, []);
+    }
+    const fill = fillTempTable(table, place.id);
+    this.#send(fill.text, this.bind(fill, []));
+  }
+
+  /** Lets another place of the plan read the same rows. */
+  share(place: PlanTable, from: PlanTable): void {
+    const rows = this.#rows.get(from.id);
+    const leaf = this.#leaves.get(from.id);
+    if (rows === undefined || leaf === undefined) throw new Error('bug: rows shared before they are there');
+    this.#rows.set(place.id, rows);
+    this.#leaves.set(place.id, leaf);
+  }
+
+  has(place: PlanTable): boolean {
+    return this.#rows.has(place.id);
+  }
+
+  leaf(place: PlanTable): Leaf | undefined {
+    return this.#leaves.get(place.id);
+  }
+
+  /** Names the leaves, for looking up statements made for the same ones. */
+  get key(): string {
+    const one = ([id, leaf]: [number, Leaf]): string => {
+      if (leaf.kind !== 'inline' && leaf.kind !== 'temp') return '';
+      const from = leaf.kind === 'temp' ? leaf.relation : leaf.columns.map(({ name, type }) => `${name} ${type}`).join();
+      return `${id}${leaf.filtered ? 'f' : ''}:${from}`;
+    };
+    return [...this.#leaves].map(one).join('\n');
+  }
+
+  /** Values of a statement: the request's own, and fetched rows. */
+  bind(statement: Statement, values: readonly (string | null)[]): readonly (string | null)[] {
+    return statement.parameters.map((slot) => {
+      if (slot.kind === 'plan') return values[slot.index] ?? null;
+      if (slot.kind === 'fetched') return this.#rows.get(slot.table)?.arrays[slot.column] ?? null;
+      throw new Error('bug: keys in a statement of the source');
+    });
+  }
+
+  /** Throws what went wrong with filling tables. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#filling);
+  }
+
+  #send(text: string, values: readonly (string | null)[]): void {
+    const sent = this.#run(text, values);
+    sent.catch(() => undefined);
+    this.#filling.push(sent);
+  }
+
+  #tempTable({ columns }: FetchedRows, lookup: readonly string[]): TempTable {
+    const shape = createHash('sha256').update(JSON.stringify([columns, lookup])).digest('hex').slice(0, 16);
+    const use = (this.#uses.get(shape) ?? 0) + 1;
+    this.#uses.set(shape, use);
+    return { name: `nearjoin_${shape}_${use}`, columns, lookup };
+  }
+}

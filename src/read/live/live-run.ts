@@ -1,0 +1,247 @@
+import type { AggregateField, Field, Join, OrderItem, OrderStep, Param, PlanTable, Predicate, RootField, Select } from '../../plan/plan.ts';
+import type { ChainLevel } from '../../sql/join-keys.ts';
+import { conjuncts } from '../../sql/predicate.ts';
+import { byColumn, type RowsOf } from '../../sql/rows.ts';
+import { normalForms } from '../../sql/sharing.ts';
+import { placesIn } from '../../sql/touches.ts';
+import type { Fetcher, Lookup } from './fetcher.ts';
+import type { FetchedRows } from './fetched-rows.ts';
+import type { LeafStore } from './leaf-store.ts';
+import { conditionsOfAggregate, decidableAt, isDecidableAt, ordersAlike, placesBelow, placesOfField, relaxed } from './scope-of-work.ts';
+
+/** Where the rows are whose remote rows come next: levels from a root field or from fetched rows down to them. */
+interface Above {
+  readonly chain: readonly ChainLevel[];
+  /** How the next level hangs on the last. */
+  readonly join: Join | null;
+}
+
+/** Rows found by a filter that an ordering and the selection meet again. */
+interface Found {
+  readonly join: Join;
+  readonly place: PlanTable;
+  readonly conditions: ReadonlySet<string>;
+}
+
+const TOP: Above = { chain: [], join: null };
+
+/**
+ * Fetches what the final statement will look at, place by place: what a filter needs before what an ordering needs before
+ * what the selection needs, parents before children. Fetched rows may be more than needed, never fewer, so the statement
+ * over them gives what it would give over the whole tables.
+ */
+export class LiveRun {
+  readonly #isLive: (place: PlanTable) => boolean;
+  readonly #fetcher: Fetcher;
+  readonly #store: LeafStore;
+  readonly #params: readonly Param[];
+
+  constructor(parts: {
+    readonly isLive: (place: PlanTable) => boolean;
+    readonly fetcher: Fetcher;
+    readonly store: LeafStore;
+    readonly params: readonly Param[];
+  }) {
+    this.#isLive = parts.isLive;
+    this.#fetcher = parts.fetcher;
+    this.#store = parts.store;
+    this.#params = parts.params;
+  }
+
+  /** Fetches everything below a root field. */
+  async root(root: RootField): Promise<void> {
+    switch (root.kind) {
+      case 'list':
+      case 'one':
+        return this.#select(root.select, TOP);
+      case 'aggregate':
+        return this.#aggregate(root.aggregate.rows, root.aggregate.fields, TOP);
+      case 'object':
+        for (const field of root.fields) await this.root(field);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** A select whose own rows are there already, in the source or fetched. */
+  async #select(select: Select, above: Above): Promise<void> {
+    if (!placesBelow(select).some(this.#isLive)) return;
+    const chain = await this.#rows(select, above);
+    const found = this.#foundBy(select);
+    for (const field of select.fields) await this.#field(field, chain, found);
+  }
+
+  async #aggregate(rows: Select, fields: readonly AggregateField[], above: Above): Promise<void> {
+    const chain = await this.#rows(rows, above);
+    for (const field of fields) {
+      if (field.kind === 'nodes') for (const node of field.fields) await this.#field(node, chain, []);
+      for (const rule of conditionsOfAggregate(field)) await this.#predicate(rule, chain);
+    }
+  }
+
+  /** Fetches what decides the select's rows, and returns the way down to exactly these rows. */
+  async #rows(select: Select, above: Above): Promise<readonly ChainLevel[]> {
+    for (const part of conjuncts(select.where)) {
+      await this.#predicate(part, this.#candidates(select, above));
+    }
+    const found = this.#foundBy(select);
+    for (const item of select.orderBy) await this.#order(item, this.#candidates(select, above), found);
+    return [...above.chain, { rows: { ...select, fields: [] }, join: above.join }];
+  }
+
+  /** The rows that could still be wanted, as far as the filter can be decided by now. */
+  #candidates(select: Pick<RowsOf, 'from' | 'where'>, above: Above): readonly ChainLevel[] {
+    const outer = new Set(above.chain.map((level) => level.rows.from.id));
+    outer.add(select.from.id);
+    const where = relaxed(select.where, (place) => this.#isKnown(place), outer);
+    return [...above.chain, { rows: bare(select.from, where), join: above.join }];
+  }
+
+  #isKnown(place: PlanTable): boolean {
+    return !this.#isLive(place) || this.#store.has(place);
+  }
+
+  async #predicate(predicate: Predicate, chain: readonly ChainLevel[]): Promise<void> {
+    switch (predicate.kind) {
+      case 'and':
+      case 'or':
+        for (const part of predicate.of) await this.#predicate(part, chain);
+        return;
+      case 'not':
+      case 'is-true':
+        return this.#predicate(predicate.of, chain);
+      case 'exists':
+      case 'exists-aggregate':
+        return this.#related(predicate, predicate.join, chain);
+      case 'exists-table':
+        return this.#related(predicate, null, []);
+      default:
+        return;
+    }
+  }
+
+  async #related(
+    { to, where }: { readonly to: PlanTable; readonly where: Predicate },
+    join: Join | null,
+    chain: readonly ChainLevel[],
+  ): Promise<void> {
+    if (!this.#isLive(to)) {
+      if (!placesIn(where).some(this.#isLive)) return;
+      return this.#below(where, to, { chain, join });
+    }
+    const filtered = isDecidableAt(where, to.source, to);
+    const lookup: Lookup = { place: to, where: decidableAt(where, to.source, to), filtered, perKey: null };
+    const rows = await this.#bounded(lookup, join, chain);
+    this.#store.put(to, rows, join?.on.map((pair) => pair.right.name) ?? []);
+    if (!filtered) await this.#below(where, to, TOP);
+  }
+
+  async #below(where: Predicate, place: PlanTable, above: Above): Promise<void> {
+    for (const part of conjuncts(where)) await this.#predicate(part, this.#candidates({ from: place, where }, above));
+  }
+
+  /** By the keys of few parents, else by the filter where it says enough, else by the keys of many parents. */
+  async #bounded(lookup: Lookup, join: Join | null, chain: readonly ChainLevel[]): Promise<FetchedRows> {
+    const probed = join === null ? null : await this.#fetcher.keys(join, lookup.place, chain, true);
+    if (join !== null && probed !== null) return this.#fetcher.byKeys(lookup, join.on, probed);
+    const saysSomething = join === null || conjuncts(lookup.where).length > 0;
+    const found = saysSomething ? await this.#fetcher.byFilter(lookup) : null;
+    if (found !== null) return found;
+    const keys = join === null ? null : await this.#fetcher.keys(join, lookup.place, chain, false);
+    if (join === null || keys === null) throw this.#fetcher.unbounded(lookup.place);
+    return this.#fetcher.byKeys(lookup, join.on, keys);
+  }
+
+  async #order(item: OrderItem, candidates: readonly ChainLevel[], found: readonly Found[]): Promise<void> {
+    let chain = candidates;
+    for (const [at, step] of item.path.entries()) {
+      const met = at === 0 ? this.#meet(step.join, step.to, step.where, found) : false;
+      if (!met) await this.#step(step, chain);
+      chain = this.#isLive(step.to) ? [leafLevel(step.to)] : [...chain, { rows: bare(step.to, step.where), join: step.join }];
+    }
+    if (item.by.kind !== 'count' && item.by.onlyIf !== null) await this.#predicate(item.by.onlyIf, chain);
+  }
+
+  async #step(step: OrderStep, chain: readonly ChainLevel[]): Promise<void> {
+    const { to, where, join } = step;
+    if (!this.#isLive(to)) return this.#below(where, to, { chain, join });
+    const filtered = isDecidableAt(where, to.source, to);
+    const lookup: Lookup = { place: to, where: decidableAt(where, to.source, to), filtered, perKey: null };
+    const keys = await this.#fetcher.keys(join, to, chain, false);
+    if (keys === null) throw this.#fetcher.unbounded(to);
+    this.#store.put(to, await this.#fetcher.byKeys(lookup, join.on, keys), join.on.map((pair) => pair.right.name));
+    if (!filtered) await this.#below(where, to, TOP);
+  }
+
+  async #field(field: Field, chain: readonly ChainLevel[], found: readonly Found[]): Promise<void> {
+    if (!placesOfField(field).some(this.#isLive)) return;
+    switch (field.kind) {
+      case 'column':
+        if (field.onlyIf !== null) await this.#predicate(field.onlyIf, chain);
+        return;
+      case 'object':
+        if (this.#meet(field.join, field.select.from, field.select.where, found)) return this.#select(field.select, TOP);
+        return this.#select(field.select, await this.#fetched(field, field.select, chain));
+      case 'array':
+        return this.#select(field.select, await this.#fetched(field, field.select, chain));
+      case 'aggregate': {
+        const { rows, fields } = field.aggregate;
+        return this.#aggregate(rows, fields, await this.#fetched(field, rows, chain));
+      }
+      default:
+        return;
+    }
+  }
+
+  /** Fetches the rows of a selected relationship by the keys of exactly the rows that show it. */
+  async #fetched(field: Exclude<Field, { kind: 'column' | 'constant' }>, select: Select, chain: readonly ChainLevel[]): Promise<Above> {
+    const { join } = field;
+    const place = select.from;
+    if (!this.#isLive(place)) return { chain, join };
+    const filtered = isDecidableAt(select.where, place.source, place);
+    const perKey = filtered ? cutPerKey(field, select) : null;
+    const lookup: Lookup = { place, where: decidableAt(select.where, place.source, place), filtered, perKey };
+    const keys = await this.#fetcher.keys(join, place, chain, false);
+    if (keys === null) throw this.#fetcher.unbounded(place);
+    this.#store.put(place, await this.#fetcher.byKeys(lookup, join.on, keys), join.on.map((pair) => pair.right.name));
+    return TOP;
+  }
+
+  /** Rows that every remaining row is known to have, by the filter's own conditions. */
+  #foundBy(select: Select): readonly Found[] {
+    return conjuncts(select.where).flatMap((part) =>
+      part.kind === 'exists' && part.join.unique && this.#isLive(part.to) && this.#store.has(part.to)
+        ? [{ join: part.join, place: part.to, conditions: normalForms(part.where, part.to, this.#params) }]
+        : [],
+    );
+  }
+
+  /** Whether the place's rows are those of a filter; then it reads the same ones. */
+  #meet(join: Join, place: PlanTable, where: Predicate, found: readonly Found[]): boolean {
+    if (!this.#isLive(place)) return false;
+    const wanted = normalForms(where, place, this.#params);
+    const same = found.find(
+      (candidate) => candidate.join.name === join.name && [...wanted].every((condition) => candidate.conditions.has(condition)),
+    );
+    if (same === undefined) return false;
+    this.#store.share(place, same.place);
+    return true;
+  }
+}
+
+function bare(from: PlanTable, where: Predicate): RowsOf {
+  return { from, fields: [], where, orderBy: [], distinctOn: [], limit: null, offset: null };
+}
+
+function leafLevel(place: PlanTable): ChainLevel {
+  return { rows: bare(place, { kind: 'true' }), join: null };
+}
+
+/** The first rows of each key, where the target orders rows as the source does. */
+function cutPerKey(field: Field, select: Select): Lookup['perKey'] {
+  const orderBy = [...select.orderBy, ...select.from.key.map(byColumn)];
+  if (field.kind === 'object') return null;
+  if (select.limit === null || select.offset !== null || select.distinctOn.length > 0) return null;
+  return ordersAlike(orderBy) ? { orderBy, limit: select.limit } : null;
+}

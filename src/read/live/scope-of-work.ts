@@ -1,0 +1,119 @@
+import type { Column } from '../../catalog/catalog.ts';
+import type { SourceName } from '../../core/names.ts';
+import type { AggregateField, Field, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
+import { baseType } from '../../sql/leaf.ts';
+import { conjuncts } from '../../sql/predicate.ts';
+import { placesIn } from '../../sql/touches.ts';
+
+/** Every place that a select reads below its own table. */
+export function placesBelow(select: Pick<Select, 'where' | 'orderBy' | 'fields'>): readonly PlanTable[] {
+  return [
+    ...placesIn(select.where),
+    ...select.orderBy.flatMap(placesOnPath),
+    ...select.fields.flatMap(placesOfField),
+  ];
+}
+
+/** Every place of a selected field. */
+export function placesOfField(field: Field): readonly PlanTable[] {
+  switch (field.kind) {
+    case 'object':
+    case 'array':
+      return [field.select.from, ...placesBelow(field.select)];
+    case 'aggregate': {
+      const { rows, fields } = field.aggregate;
+      return [rows.from, ...placesBelow(rows), ...fields.flatMap(placesOfAggregateField)];
+    }
+    case 'column':
+      return field.onlyIf === null ? [] : placesIn(field.onlyIf);
+    default:
+      return [];
+  }
+}
+
+/** Every place that a field of an aggregate reads. */
+export function placesOfAggregateField(field: AggregateField): readonly PlanTable[] {
+  return field.kind === 'nodes' ? field.fields.flatMap(placesOfField) : conditionsOfAggregate(field).flatMap(placesIn);
+}
+
+/** The rules under which an aggregate's columns are visible. */
+export function conditionsOfAggregate(field: AggregateField): readonly Predicate[] {
+  if (field.kind !== 'values') return [];
+  return field.values.flatMap((value) => {
+    if (value.kind === 'count') return value.onlyIf.filter((rule) => rule !== null);
+    if (value.kind === 'constant') return [];
+    return value.of.flatMap((member) => (member.kind === 'column' && member.onlyIf !== null ? [member.onlyIf] : []));
+  });
+}
+
+function placesOnPath(item: OrderItem): readonly PlanTable[] {
+  const rule = item.by.kind === 'count' ? null : item.by.onlyIf;
+  return [
+    ...item.path.flatMap((step) => [step.to, ...placesIn(step.where)]),
+    ...(rule === null ? [] : placesIn(rule)),
+  ];
+}
+
+/** The part of a filter that a database can decide from its own tables; the rest only narrows further. */
+export function decidableAt(where: Predicate, at: SourceName, row: PlanTable): Predicate {
+  return { kind: 'and', of: conjuncts(where).filter((part) => isDecidableAt(part, at, row)) };
+}
+
+/** Whether a database can decide a filter alone, and would decide it as the source does. */
+export function isDecidableAt(where: Predicate, at: SourceName, row: PlanTable): boolean {
+  if (placesIn(where).some((place) => place.source !== at)) return false;
+  const known = new Set([row.id, ...placesIn(where).map((place) => place.id)]);
+  return leavesOf(where).every((leaf) => decidesAlike(leaf, known));
+}
+
+/** Drops what cannot be decided yet from a filter: what is left lets at least the wanted rows through. */
+export function relaxed(where: Predicate, known: (place: PlanTable) => boolean, rows: ReadonlySet<number>): Predicate {
+  const parts = conjuncts(where).filter((part) => {
+    const inside = placesIn(part);
+    const ids = new Set([...rows, ...inside.map((place) => place.id)]);
+    return inside.every(known) && leavesOf(part).every((leaf) => refersTo(leaf, ids));
+  });
+  return { kind: 'and', of: parts };
+}
+
+/** The comparisons of a predicate, relationships included. */
+function leavesOf(where: Predicate): readonly Predicate[] {
+  switch (where.kind) {
+    case 'and':
+    case 'or':
+      return where.of.flatMap(leavesOf);
+    case 'not':
+    case 'is-true':
+      return leavesOf(where.of);
+    case 'exists':
+    case 'exists-table':
+    case 'exists-aggregate':
+      return [where, ...leavesOf(where.where)];
+    default:
+      return [where];
+  }
+}
+
+function refersTo(leaf: Predicate, ids: ReadonlySet<number>): boolean {
+  return leaf.kind !== 'compare-columns' || ids.has(leaf.other.table);
+}
+
+const RANGES: ReadonlySet<string> = new Set(['gt', 'lt', 'gte', 'lte']);
+
+/** Text is ordered by each database's own collation, and a type that the source lacks is compared as text there. */
+function decidesAlike(leaf: Predicate, known: ReadonlySet<number>): boolean {
+  if (leaf.kind === 'compare-columns') return known.has(leaf.other.table) && !(RANGES.has(leaf.operator) && isText(leaf.column));
+  if (leaf.kind !== 'compare') return true;
+  return !(RANGES.has(leaf.operator) && (leaf.cast || isText(leaf.column)));
+}
+
+/** Whether two databases may order the type's values differently. */
+export function isText(column: Column): boolean {
+  const { schema, category } = baseType(column.type);
+  return category === 'S' || category === 'A' || schema !== 'pg_catalog';
+}
+
+/** Whether a target may cut the rows of each key by itself: it then orders them as the source would. */
+export function ordersAlike(orderBy: readonly OrderItem[]): boolean {
+  return orderBy.every((item) => item.path.length === 0 && item.by.kind === 'column' && item.by.onlyIf === null && !isText(item.by.column));
+}

@@ -1,0 +1,123 @@
+import { must } from '../../core/assert.ts';
+import { NearjoinError } from '../../core/errors.ts';
+import { type Lsn, parseLsn } from '../../core/lsn.ts';
+import type { SourceName } from '../../core/names.ts';
+import type { Databases } from '../databases.ts';
+import { readError } from '../error-mapping.ts';
+import type { WireConnection, WireRow } from '../wire/connection.ts';
+import type { Lease } from '../wire/pool.ts';
+
+/** A target did not answer; its rows may still be in the cache. */
+export class TargetUnavailable extends NearjoinError {
+  readonly target: SourceName;
+
+  constructor(target: SourceName, cause: NearjoinError) {
+    super('target-unavailable', cause.message, { cause, internal: cause.internal });
+    this.name = 'TargetUnavailable';
+    this.target = target;
+  }
+}
+
+const BEGIN = 'begin isolation level repeatable read';
+/** Taken after the snapshot: whoever reads at this position later sees at least what this answer shows. */
+const POSITION = `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text`;
+
+interface TargetSession {
+  readonly lease: Lease;
+  readonly position: Promise<Lsn>;
+}
+
+/** The sessions of one live answer: one snapshot of the source, one of each target. */
+export class LiveSessions {
+  readonly #databases: Databases;
+  readonly #signal: AbortSignal;
+  readonly #source: Lease;
+  readonly #targets = new Map<SourceName, Promise<TargetSession>>();
+  readonly #positions = new Map<SourceName, Lsn>();
+
+  private constructor(databases: Databases, source: Lease, signal: AbortSignal) {
+    this.#databases = databases;
+    this.#source = source;
+    this.#signal = signal;
+  }
+
+  static async open(databases: Databases, source: SourceName, signal: AbortSignal): Promise<LiveSessions> {
+    const lease = await databases.source(source).lease(signal);
+    const sessions = new LiveSessions(databases, lease, signal);
+    // Not waited for: whatever follows on the session fails if this does.
+    lease.connection.run(BEGIN, [], { signal, prepared: true }).catch(() => undefined);
+    return sessions;
+  }
+
+  /** The source's session, whose temporary tables belong to it. */
+  get sourceConnection(): WireConnection {
+    return this.#source.connection;
+  }
+
+  /** Positions of the targets that were read. */
+  get positions(): ReadonlyMap<SourceName, Lsn> {
+    return this.#positions;
+  }
+
+  /** Runs a statement in the source's snapshot. */
+  source(text: string, values: readonly (string | null)[]): Promise<readonly WireRow[]> {
+    return this.#source.connection.run(text, values, { signal: this.#signal, prepared: true });
+  }
+
+  /** Opens a target's session before it is known whether it is needed: its set-up then costs no extra round trip. */
+  prepareTarget(target: SourceName): void {
+    this.#target(target).catch(() => undefined);
+  }
+
+  /** Runs a statement in a target's snapshot. */
+  async target(target: SourceName, text: string, values: readonly (string | null)[]): Promise<readonly WireRow[]> {
+    try {
+      const session = await this.#target(target);
+      const rows = session.lease.connection.run(text, values, { signal: this.#signal, prepared: true });
+      const [position, found] = await Promise.all([session.position, rows]);
+      this.#positions.set(target, position);
+      return found;
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      const known = readError(error, target, 'target');
+      if (known instanceof NearjoinError && known.code === 'target-unavailable') throw new TargetUnavailable(target, known);
+      throw known;
+    }
+  }
+
+  /** Ends every transaction and gives the sessions back; nobody has to wait for it. */
+  close(): void {
+    endTransaction(this.#source);
+    for (const opening of this.#targets.values()) {
+      opening.then((session) => endTransaction(session.lease)).catch(() => undefined);
+    }
+  }
+
+  #target(target: SourceName): Promise<TargetSession> {
+    const known = this.#targets.get(target);
+    if (known !== undefined) return known;
+    const opening = this.#openTarget(target);
+    this.#targets.set(target, opening);
+    return opening;
+  }
+
+  async #openTarget(target: SourceName): Promise<TargetSession> {
+    const lease = await this.#databases.target(target).lease(this.#signal);
+    const run = (text: string): Promise<readonly WireRow[]> =>
+      lease.connection.run(text, [], { signal: this.#signal, prepared: true });
+    run(`${BEGIN} read only`).catch(() => undefined);
+    const position = run(POSITION).then((rows) => parseLsn(must(rows[0]?.[0], 'position of a target').toString('latin1')));
+    position.catch(() => undefined);
+    return { lease, position };
+  }
+}
+
+/** A session whose transaction cannot be ended is dropped by the pool. */
+function endTransaction(lease: Lease): void {
+  const { connection } = lease;
+  const ended = connection.load > 0 ? Promise.resolve() : connection.run('rollback', [], { signal: null, prepared: true });
+  ended.then(
+    () => lease.release(),
+    () => lease.release(),
+  );
+}

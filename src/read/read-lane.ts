@@ -1,0 +1,82 @@
+import { type Clock, systemClock } from '../core/clock.ts';
+import type { JsonText } from '../core/json-text.ts';
+import type { ProbeBoard } from '../core/probe-board.ts';
+import type { QueryPlan } from '../plan/plan.ts';
+import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
+import { Databases, type UrlBook } from './databases.ts';
+import { type ExplainedRoot, explainPlan } from './explain.ts';
+import type { FreshnessRequest, TargetReport } from './freshness.ts';
+import { GroupReader } from './group-reader.ts';
+import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
+import { type ReadLog, StatusBoard } from './status-board.ts';
+
+/** What the lane is made of. */
+export interface ReadLaneOptions {
+  readonly watch: UrlBook;
+  readonly probes: ProbeBoard;
+  readonly settings?: Partial<ReadSettings>;
+  readonly log: ReadLog;
+  readonly clock?: Clock;
+}
+
+/** One operation to answer. */
+export interface ReadRequest {
+  readonly plan: CompiledPlan;
+  /** In the order of `QueryPlan.params`, in Postgres' text form. */
+  readonly values: readonly (string | null)[];
+  /** Answers of introspection fields, by their index in the plan. */
+  readonly introspection: readonly JsonText[];
+  readonly freshness: FreshnessRequest;
+  readonly signal: AbortSignal;
+}
+
+/** The answer's bytes, as Postgres made them. */
+export interface ReadAnswer {
+  /** The JSON object that belongs after `"data":`. */
+  readonly data: Buffer;
+  readonly targets: readonly TargetReport[];
+}
+
+/** Answers compiled plans: from caches in one statement per source database, or with rows fetched live. */
+export class ReadLane {
+  readonly #settings: ReadSettings;
+  readonly #databases: Databases;
+  readonly #board: StatusBoard;
+  readonly #reader: GroupReader;
+
+  constructor(options: ReadLaneOptions) {
+    this.#settings = { ...DEFAULT_READ_SETTINGS, ...options.settings };
+    this.#databases = new Databases(options.watch, this.#settings);
+    this.#board = new StatusBoard(this.#databases, this.#settings, options.log, options.clock ?? systemClock);
+    this.#reader = new GroupReader({
+      databases: this.#databases,
+      board: this.#board,
+      probes: options.probes,
+      settings: this.#settings,
+    });
+  }
+
+  /** Prepares a plan for many requests. */
+  compile(plan: QueryPlan): CompiledPlan {
+    return compilePlan(plan, this.#settings.stringifyNumbers);
+  }
+
+  /** Answers one operation; source databases are asked at the same time. */
+  async run(request: ReadRequest): Promise<ReadAnswer> {
+    const { plan, values, freshness, signal, introspection } = request;
+    const answers = await Promise.all(plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })));
+    const cells = answers.map((answer) => answer.cells);
+    return { data: assemble(plan, cells, introspection), targets: answers.flatMap((answer) => answer.targets) };
+  }
+
+  /** Says how an operation would be answered now: SQL, Postgres' plan, and each target's route. */
+  explain(request: Omit<ReadRequest, 'introspection'>): Promise<readonly ExplainedRoot[]> {
+    return explainPlan(request, { reader: this.#reader, databases: this.#databases, settings: this.#settings });
+  }
+
+  /** Ends every session; operations still running fail. */
+  async close(): Promise<void> {
+    await this.#board.close();
+    await this.#databases.close();
+  }
+}

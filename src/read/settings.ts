@@ -1,0 +1,44 @@
+import type { Fallback } from '../catalog/catalog.ts';
+
+/** Limits and defaults of the read lane. */
+export interface ReadSettings {
+  /** Bound on staleness where neither request nor relationship sets one. */
+  readonly maxStalenessMs: number;
+  readonly fallback: Fallback;
+  /** bigint, numeric and double precision as JSON strings. */
+  readonly stringifyNumbers: boolean;
+  /** Sessions per database that share requests. */
+  readonly poolSize: number;
+  /** Sessions per database for live reads. */
+  readonly livePoolSize: number;
+  readonly connectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  /** Longest answer of one database. */
+  readonly resultLimitBytes: number;
+  readonly preparedStatements: number;
+  /** Most keys, and most rows found by a filter, that one place of a live answer may need. */
+  readonly liveKeyLimit: number;
+  /** Most rows fetched live for one place. */
+  readonly liveRowLimit: number;
+  /** How long `wait` waits for the cache. */
+  readonly waitMs: number;
+  /** How often the state of the caches is read. */
+  readonly pollMs: number;
+}
+
+/** What holds unless the configuration says otherwise. */
+export const DEFAULT_READ_SETTINGS: ReadSettings = {
+  maxStalenessMs: 1000,
+  fallback: 'live',
+  stringifyNumbers: false,
+  poolSize: 4,
+  livePoolSize: 4,
+  connectTimeoutMs: 5000,
+  statementTimeoutMs: 60_000,
+  resultLimitBytes: 64 * 1024 * 1024,
+  preparedStatements: 250,
+  liveKeyLimit: 10_000,
+  liveRowLimit: 100_000,
+  waitMs: 5000,
+  pollMs: 250,
+};

@@ -1,0 +1,154 @@
+import pg from 'pg';
+import type { CacheStatus, FeedStatus } from '../cache/cache-table.ts';
+import { readCacheStatus } from '../cache/status.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { messageOf } from '../core/errors.ts';
+import type { SourceName } from '../core/names.ts';
+import type { SourceTime } from '../core/watermark.ts';
+import type { Databases } from './databases.ts';
+import type { ReadSettings } from './settings.ts';
+
+/** What is known of the caches in one source database. */
+export interface KnownStatus {
+  readonly status: CacheStatus;
+  /** The source's clock now, carried forward from when the status was read. */
+  readonly now: SourceTime;
+}
+
+/** Where the board writes what goes wrong. */
+export interface ReadLog {
+  warn(context: object, message: string): void;
+}
+
+interface Watch {
+  status: CacheStatus | null;
+  readAtMs: number;
+  /** Settles when the first reading is there or has failed. */
+  first: Promise<void>;
+  refreshing: Promise<void> | null;
+}
+
+/** Keeps the state of every source database's caches, read a few times a second over a session of its own. */
+export class StatusBoard {
+  readonly #databases: Databases;
+  readonly #settings: ReadSettings;
+  readonly #log: ReadLog;
+  readonly #clock: Clock;
+  readonly #closed = new AbortController();
+  readonly #watches = new Map<SourceName, Watch>();
+  readonly #loops = new Set<Promise<void>>();
+  readonly #clients = new Map<SourceName, { readonly url: string; readonly client: pg.Client }>();
+
+  constructor(databases: Databases, settings: ReadSettings, log: ReadLog, clock: Clock = systemClock) {
+    this.#databases = databases;
+    this.#settings = settings;
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** The last reading, waiting for the first one; null while the source says nothing. */
+  async known(source: SourceName): Promise<KnownStatus | null> {
+    const watch = this.#watch(source);
+    if (watch.status === null) await watch.first;
+    return this.peek(source);
+  }
+
+  /** The last reading, without waiting. */
+  peek(source: SourceName): KnownStatus | null {
+    const watch = this.#watches.get(source);
+    if (watch === undefined || watch.status === null) return null;
+    const elapsedUs = (this.#clock.monotonicMs() - watch.readAtMs) * 1000;
+    return { status: watch.status, now: watch.status.now + elapsedUs };
+  }
+
+  /** Reads again now: what was chosen by the last reading has turned out to be gone. */
+  async refresh(source: SourceName): Promise<void> {
+    const watch = this.#watch(source);
+    watch.refreshing ??= this.#read(source, watch).finally(() => {
+      watch.refreshing = null;
+    });
+    await watch.refreshing;
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await Promise.all(this.#loops);
+    await Promise.all([...this.#clients.values()].map(({ client }) => endQuietly(client)));
+    this.#clients.clear();
+  }
+
+  #watch(source: SourceName): Watch {
+    const known = this.#watches.get(source);
+    if (known !== undefined) return known;
+    const watch: Watch = { status: null, readAtMs: 0, first: Promise.resolve(), refreshing: null };
+    this.#watches.set(source, watch);
+    watch.first = this.refresh(source);
+    const loop = watch.first.then(() => this.#follow(source)).finally(() => this.#loops.delete(loop));
+    this.#loops.add(loop);
+    return watch;
+  }
+
+  async #follow(source: SourceName): Promise<void> {
+    const { signal } = this.#closed;
+    while (!signal.aborted && this.#databases.url(source) !== undefined) {
+      await this.#clock.delay(this.#settings.pollMs, signal);
+      if (!signal.aborted) await this.refresh(source);
+    }
+    this.#watches.delete(source);
+  }
+
+  async #read(source: SourceName, watch: Watch): Promise<void> {
+    try {
+      const client = await this.#client(source);
+      const status = await readCacheStatus(client);
+      watch.readAtMs = this.#clock.monotonicMs();
+      watch.status = keepSameFeeds(watch.status, status);
+    } catch (error) {
+      await this.#drop(source);
+      // Once is enough for the log: the source's own requests report what is wrong with it.
+      if (watch.status !== null) this.#log.warn({ source, error: messageOf(error) }, 'cache status not read');
+      watch.status = null;
+    }
+  }
+
+  async #client(source: SourceName): Promise<pg.Client> {
+    const url = this.#databases.url(source);
+    const known = this.#clients.get(source);
+    if (known !== undefined && known.url === url) return known.client;
+    await this.#drop(source);
+    if (url === undefined) throw new Error('the source has no URL');
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: this.#settings.connectTimeoutMs,
+      query_timeout: this.#settings.connectTimeoutMs,
+      application_name: 'nearjoin status',
+    });
+    client.on('error', () => void this.#drop(source));
+    await client.connect();
+    this.#clients.set(source, { url, client });
+    return client;
+  }
+
+  async #drop(source: SourceName): Promise<void> {
+    const known = this.#clients.get(source);
+    this.#clients.delete(source);
+    if (known !== undefined) await endQuietly(known.client);
+  }
+}
+
+/** A session that is broken already cannot be ended politely, and need not be. */
+async function endQuietly(client: pg.Client): Promise<void> {
+  await client.end().catch(() => undefined);
+}
+
+/** Feeds whose tables did not change keep their table list, so that what was derived from it stays valid. */
+function keepSameFeeds(before: CacheStatus | null, after: CacheStatus): CacheStatus {
+  if (before === null) return after;
+  const feeds = new Map<SourceName, FeedStatus>();
+  for (const [target, feed] of after.feeds) {
+    const old = before.feeds.get(target);
+    const same = old !== undefined && JSON.stringify(old.tables) === JSON.stringify(feed.tables);
+    feeds.set(target, same ? { ...feed, tables: old.tables } : feed);
+  }
+  return { now: after.now, feeds };
+}

@@ -1,0 +1,89 @@
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import pg from 'pg';
+import { must } from '../../core/assert.ts';
+import { ConnectionLost } from './failure.ts';
+import { encodeCancel } from './messages.ts';
+import { WireConnection } from './connection.ts';
+
+/** How connections to one database are made. */
+export interface ConnectOptions {
+  readonly url: string;
+  readonly connectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly rowLimit: number;
+  readonly statementLimit: number;
+}
+
+/** What `pg` keeps of a session, as far as we take it over. */
+interface LoggedIn {
+  readonly connection: { readonly stream: Duplex };
+  readonly processID: number;
+  readonly secretKey: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Values are written the same way on every connection we read through, and plans are generic: with `auto` a limit
+ * makes Postgres plan every single execution again.
+ */
+const SETTINGS: readonly (readonly [string, string])[] = [
+  ['TimeZone', 'UTC'],
+  ['DateStyle', 'ISO'],
+  ['IntervalStyle', 'postgres'],
+  ['extra_float_digits', '3'],
+  ['bytea_output', 'hex'],
+  ['client_encoding', 'UTF8'],
+  ['jit', 'off'],
+  ['plan_cache_mode', 'force_generic_plan'],
+];
+
+/** Logs in with `pg` (TLS, SCRAM and the rest are its business), then takes the socket over. */
+export async function connectWire(options: ConnectOptions): Promise<WireConnection> {
+  const client = new pg.Client({
+    connectionString: options.url,
+    connectionTimeoutMillis: options.connectTimeoutMs,
+    keepAlive: true,
+    application_name: 'nearjoin',
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query(settingsQuery(options.statementTimeoutMs));
+  } catch (cause) {
+    await client.end().catch(() => undefined);
+    throw new ConnectionLost('no connection to the database', cause);
+  }
+  return takeOver(client as unknown as LoggedIn, options);
+}
+
+function settingsQuery(statementTimeoutMs: number): string {
+  const all = [...SETTINGS, ['statement_timeout', String(Math.trunc(statementTimeoutMs))] as const];
+  return all.map(([name, value]) => `set ${name} = '${value}'`).join('; ');
+}
+
+function takeOver(client: LoggedIn, options: ConnectOptions): WireConnection {
+  const socket = must(client.connection?.stream, 'socket of a logged-in client');
+  for (const event of ['data', 'error', 'close', 'end', 'readable']) socket.removeAllListeners(event);
+  const { host, port, processID } = client;
+  const secret = Buffer.alloc(4);
+  secret.writeInt32BE(client.secretKey);
+  return new WireConnection(socket, {
+    rowLimit: options.rowLimit,
+    statementLimit: options.statementLimit,
+    cancel: () => sendCancel({ host, port }, encodeCancel(processID, secret), options.connectTimeoutMs),
+  });
+}
+
+/** The server takes cancel requests before any TLS or log-in, and closes the connection when it has acted. */
+function sendCancel(to: { host: string; port: number }, message: Buffer, timeoutMs: number): Promise<void> {
+  const address = to.host.startsWith('/') ? { path: `${to.host}/.s.PGSQL.${to.port}` } : to;
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(address, () => socket.end(message));
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('cancel request timed out')));
+    socket.on('error', reject);
+    socket.on('close', () => resolve());
+    socket.resume();
+  });
+}

@@ -1,0 +1,267 @@
+import type { Duplex } from 'node:stream';
+import { ConnectionLost, PostgresError, RowTooLarge } from './failure.ts';
+import { errorFields, Incoming, rowCells } from './incoming.ts';
+import { encodeExecution, TERMINATE } from './messages.ts';
+
+/** One row: cells in text form, undecoded. */
+export type WireRow = readonly (Buffer | null)[];
+
+/** What a connection needs besides its socket. */
+export interface WireOptions {
+  /** Longest row accepted. */
+  readonly rowLimit: number;
+  /** Prepared statements kept; each costs the server tens of kilobytes. */
+  readonly statementLimit: number;
+  /** Asks the server, over another connection, to end what this session runs. Resolves when the server has heard it. */
+  readonly cancel: () => Promise<void>;
+}
+
+/** How one statement is run. */
+export interface RunOptions {
+  readonly signal: AbortSignal | null;
+  /** Kept prepared under a name. Control statements and statements that are never repeated are not worth it. */
+  readonly prepared: boolean;
+}
+
+interface Pending {
+  readonly text: string;
+  readonly rows: WireRow[];
+  error: Error | null;
+  settled: boolean;
+  /** Cancel requests sent to this session when the request was queued. */
+  readonly cancelsBefore: number;
+  cancelled: boolean;
+  /** Its Parse is on the way and not confirmed. */
+  parsing: boolean;
+  readonly resolve: (rows: readonly WireRow[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * A Postgres session that pipelines: requests go out as they come, each with its own Sync, and answers are handed back
+ * in order and undecoded. It takes over a socket that has been through log-in.
+ */
+export class WireConnection {
+  readonly #socket: Duplex;
+  readonly #options: WireOptions;
+  readonly #pending: Pending[] = [];
+  /** Statement names by text, least recently used first. */
+  readonly #prepared = new Map<string, string>();
+  #toClose: string[] = [];
+  #named = 0;
+  #cancels = 0;
+  #corked = false;
+  #lost: ConnectionLost | null = null;
+  #transaction = 'I';
+
+  constructor(socket: Duplex, options: WireOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    const incoming = new Incoming(
+      { message: (type, body) => this.#message(type, body), oversized: (bytes) => this.#oversized(bytes) },
+      options.rowLimit,
+    );
+    socket.on('data', (chunk: Buffer) => incoming.push(chunk));
+    socket.on('error', (error) => this.#lose(error));
+    socket.on('close', () => this.#lose(undefined));
+    socket.on('end', () => this.#lose(undefined));
+  }
+
+  /** Requests not answered yet. */
+  get load(): number {
+    return this.#pending.length;
+  }
+
+  get isOpen(): boolean {
+    return this.#lost === null;
+  }
+
+  /** Inside no transaction, as of the last answer. */
+  get isIdle(): boolean {
+    return this.#transaction === 'I';
+  }
+
+  /** Runs one statement; values are in text form. */
+  run(text: string, values: readonly (string | null)[], options: RunOptions): Promise<readonly WireRow[]> {
+    const { signal } = options;
+    if (this.#lost !== null) return Promise.reject(this.#lost);
+    if (signal?.aborted === true) return Promise.reject(abortError(signal));
+    return new Promise((resolve, reject) => {
+      const entry = this.#entry(text, resolve, reject);
+      if (signal !== null) this.#abortable(entry, signal);
+      this.#pending.push(entry);
+      this.#send(entry, values, options.prepared);
+    });
+  }
+
+  /** Ends the session; requests still waiting fail. */
+  async close(): Promise<void> {
+    if (this.#lost !== null) return;
+    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    this.#fail(new Error('closed by us'));
+    this.#socket.end(TERMINATE);
+    await closed;
+  }
+
+  /** Drops the socket at once. */
+  destroy(): void {
+    this.#socket.destroy();
+    this.#lose(new Error('dropped by us'));
+  }
+
+  #entry(text: string, resolve: Pending['resolve'], reject: Pending['reject']): Pending {
+    return {
+      text,
+      rows: [],
+      error: null,
+      settled: false,
+      cancelsBefore: this.#cancels,
+      cancelled: false,
+      parsing: false,
+      resolve,
+      reject,
+    };
+  }
+
+  #abortable(entry: Pending, signal: AbortSignal): void {
+    const onAbort = (): void => this.#abandon(entry, abortError(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    const { resolve, reject } = entry;
+    const release = (): void => signal.removeEventListener('abort', onAbort);
+    Object.assign(entry, {
+      resolve: (rows: readonly WireRow[]) => {
+        release();
+        resolve(rows);
+      },
+      reject: (error: Error) => {
+        release();
+        reject(error);
+      },
+    });
+  }
+
+  /** The caller no longer waits. The server is asked to stop once it is this request's turn. */
+  #abandon(entry: Pending, error: Error): void {
+    if (entry.settled) return;
+    entry.settled = true;
+    entry.cancelled = true;
+    entry.reject(error);
+    if (this.#pending[0] === entry) this.#cancelRunning();
+  }
+
+  #cancelRunning(): void {
+    this.#cancels += 1;
+    // A cancel request that cannot be delivered leaves the statement to its time-out.
+    this.#options.cancel().catch(() => undefined);
+  }
+
+  #send(entry: Pending, values: readonly (string | null)[], prepared: boolean): void {
+    const { text } = entry;
+    const known = prepared ? this.#prepared.get(text) : undefined;
+    const name = prepared ? (known ?? this.#newName()) : '';
+    if (prepared) this.#remember(text, name);
+    entry.parsing = known === undefined;
+    const close = this.#toClose;
+    this.#toClose = [];
+    this.#cork();
+    this.#socket.write(encodeExecution({ name, parse: known === undefined ? text : null, close, values }));
+  }
+
+  #newName(): string {
+    this.#named += 1;
+    return `n${this.#named}`;
+  }
+
+  #remember(text: string, name: string): void {
+    this.#prepared.delete(text);
+    this.#prepared.set(text, name);
+    if (this.#prepared.size <= this.#options.statementLimit) return;
+    const oldest = this.#prepared.keys().next().value;
+    if (oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(text: string): void {
+    const name = this.#prepared.get(text);
+    if (name === undefined) return;
+    this.#prepared.delete(text);
+    this.#toClose.push(name);
+  }
+
+  /** Requests of one turn of the event loop leave in one packet. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      this.#socket.uncork();
+    });
+  }
+
+  #message(type: number, body: Buffer): void {
+    const current = this.#pending[0];
+    switch (type) {
+      case 0x31: // ParseComplete
+        if (current !== undefined) current.parsing = false;
+        return;
+      case 0x44: // DataRow
+        if (current !== undefined && !current.settled) current.rows.push(rowCells(body));
+        return;
+      case 0x45: // ErrorResponse
+        return this.#failed(current, body);
+      case 0x5a: // ReadyForQuery
+        this.#transaction = String.fromCharCode(body[0] ?? 0x49);
+        return this.#finished();
+      default:
+        return; // completions, notices, parameter changes: nothing to do
+    }
+  }
+
+  #failed(current: Pending | undefined, body: Buffer): void {
+    const bystander = current !== undefined && !current.cancelled && this.#cancels > current.cancelsBefore;
+    const error = new PostgresError(errorFields(body), bystander);
+    if (current === undefined) return this.#lose(error);
+    current.error ??= error;
+    if (current.parsing || isStale(error)) this.#forget(current.text);
+  }
+
+  #oversized(bytes: number): void {
+    const current = this.#pending[0];
+    if (current === undefined) return;
+    this.#abandon(current, new RowTooLarge(bytes, this.#options.rowLimit));
+  }
+
+  #finished(): void {
+    const done = this.#pending.shift();
+    if (done !== undefined && !done.settled) {
+      done.settled = true;
+      if (done.error === null) done.resolve(done.rows);
+      else done.reject(done.error);
+    }
+    if (this.#pending[0]?.cancelled === true) this.#cancelRunning();
+  }
+
+  #lose(cause: unknown): void {
+    this.#fail(cause);
+    this.#socket.destroy();
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#lost !== null) return;
+    this.#lost = new ConnectionLost('the connection to the database was lost', cause);
+    for (const entry of this.#pending.splice(0)) {
+      if (entry.settled) continue;
+      entry.settled = true;
+      entry.reject(this.#lost);
+    }
+  }
+}
+
+/** The prepared statement is gone, or its result is of other types than before. */
+function isStale(error: PostgresError): boolean {
+  return error.state === '26000' || error.state === '0A000';
+}
+
+function abortError(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error('aborted');
+}

@@ -1,0 +1,48 @@
+/** An error that Postgres reported. The message may quote values: it goes to administrators, not to clients, unless its class is harmless. */
+export class PostgresError extends Error {
+  /** SQLSTATE. */
+  readonly state: string;
+  /** The server's function that raised it: the same in every language. */
+  readonly routine: string;
+  readonly detail: string | null;
+  /** Ended by a cancel request that was meant for another request of the same session. */
+  readonly bystander: boolean;
+
+  constructor(fields: ReadonlyMap<string, string>, bystander: boolean) {
+    super(fields.get('M') ?? 'database error');
+    this.name = 'PostgresError';
+    this.state = fields.get('C') ?? 'XX000';
+    this.routine = fields.get('R') ?? '';
+    this.detail = fields.get('D') ?? null;
+    this.bystander = bystander;
+  }
+}
+
+/** The connection could not be made or broke while a request was on it. */
+export class ConnectionLost extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'ConnectionLost';
+  }
+}
+
+/** A row was longer than the limit. */
+export class RowTooLarge extends Error {
+  readonly bytes: number;
+  readonly limit: number;
+
+  constructor(bytes: number, limit: number) {
+    super(`a row of ${bytes} bytes is over the limit of ${limit}`);
+    this.name = 'RowTooLarge';
+    this.bytes = bytes;
+    this.limit = limit;
+  }
+}
+
+/** Whether running the same statement again on a fresh footing is the right answer: our statements only read. */
+export function isWorthRepeating(error: unknown): boolean {
+  if (error instanceof ConnectionLost) return true;
+  if (!(error instanceof PostgresError)) return false;
+  if (error.state === '26000' || (error.state === '0A000' && error.routine === 'RevalidateCachedQuery')) return true;
+  return error.state === '57014' && error.bystander;
+}

@@ -1,0 +1,89 @@
+import type { ColumnType } from '../catalog/catalog.ts';
+import { unreachable } from '../core/assert.ts';
+import type { Aggregate, AggregateField, AggregateFunction, AggregateValue, Field } from '../plan/plan.ts';
+import { orNull, valueJson } from './encode.ts';
+import { baseType } from './leaf.ts';
+import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
+import { countSql, visibleValue } from './predicate.ts';
+import { type Link, openRows } from './rows.ts';
+import { type Build, Exposure, type Rows } from './scope.ts';
+import { constant, type Sql, sql, syntax } from './sql.ts';
+
+/** What building an aggregate needs of its surroundings: nodes are shaped as any row is. */
+export interface AggregateBuild {
+  readonly build: Build;
+  readonly nodeJson: (fields: readonly Field[], site: ShapeSite) => Sql;
+}
+
+/** `{ aggregate {…} nodes {…} }` over one set of rows, in one pass. */
+export function aggregateJson(aggregate: Aggregate, link: Link, rows: Rows, { build, nodeJson }: AggregateBuild): Sql {
+  const opened = openRows(aggregate.rows, link, rows, build);
+  const alias = build.alias();
+  const exposure = new Exposure(alias);
+  const site = liftedSite(opened, exposure, rows, build);
+  const cut = nodesCut(aggregate, alias);
+  const node = (fields: readonly Field[]): Sql => joinedList(nodeJson(fields, site), cut ?? syntax(''));
+  const json = membersJson(aggregate.fields.map((field) => ({ key: field.key, value: fieldJson(field, site, node) })));
+  const inner = opened.select(exposure.list());
+  const from = cut === null ? sql`(${inner})` : sql`(select r.*, row_number() over () as n from (${inner}) r)`;
+  return sql`(select ${json} from ${from} ${syntax(alias)})`;
+}
+
+/** The permission's limit cuts the nodes and leaves the aggregates alone. */
+function nodesCut(aggregate: Aggregate, alias: string): Sql | null {
+  if (aggregate.nodesLimit === null || !aggregate.fields.some((field) => field.kind === 'nodes')) return null;
+  return syntax(` filter (where ${alias}.n <= ${Math.trunc(aggregate.nodesLimit)})`);
+}
+
+function fieldJson(field: AggregateField, site: ShapeSite, node: (fields: readonly Field[]) => Sql): Sql {
+  switch (field.kind) {
+    case 'constant':
+      return constant(field.json);
+    case 'nodes':
+      return node(field.fields);
+    case 'values':
+      return membersJson(field.values.map((value) => ({ key: value.key, value: valueOf(value, site) })));
+    default:
+      return unreachable(field);
+  }
+}
+
+function valueOf(value: AggregateValue, site: ShapeSite): Sql {
+  switch (value.kind) {
+    case 'constant':
+      return constant(value.json);
+    case 'count':
+      return sql`(${countSql(countedColumns(value, site), value.distinct)})::text`;
+    case 'function':
+      return membersJson(
+        value.of.map((member) => ({
+          key: member.key,
+          value:
+            member.kind === 'constant'
+              ? constant(member.json)
+              : functionJson(value.function, visibleValue(member, site.row, site.rows, site.build), member.column.type, site.build),
+        })),
+      );
+    default:
+      return unreachable(value);
+  }
+}
+
+function countedColumns(value: Extract<AggregateValue, { kind: 'count' }>, site: ShapeSite): readonly Sql[] {
+  return value.columns.map((column, i) =>
+    visibleValue({ column, onlyIf: value.onlyIf[i] ?? null }, site.row, site.rows, site.build),
+  );
+}
+
+/** Only sums and extremes may need their digits kept as a string; means and variances are floats to a client. */
+function functionJson(name: AggregateFunction, value: Sql, type: ColumnType, build: Build): Sql {
+  const call = sql`${syntax(name)}(${value})`;
+  if (name === 'min' || name === 'max') return orNull(valueJson(call, type, build));
+  if (name === 'sum' && baseType(type).schema === 'pg_catalog') return orNull(sumJson(call, type, build));
+  return orNull(sql`to_json(${call})::text`);
+}
+
+function sumJson(call: Sql, type: ColumnType, build: Build): Sql {
+  const wide = build.stringifyNumbers && !['int2', 'float4', 'interval', 'money'].includes(baseType(type).name);
+  return wide ? sql`to_json(${call}::text)::text` : sql`to_json(${call})::text`;
+}

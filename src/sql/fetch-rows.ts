@@ -1,0 +1,95 @@
+import type { JoinPair } from '../catalog/catalog.ts';
+import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
+import { baseType, bareType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
+import { printStatement } from './print.ts';
+import { openRows, type RowsOf } from './rows.ts';
+import { type Build, type RowScope, startBuild } from './scope.ts';
+import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
+import type { Statement } from './statement.ts';
+
+/** Asks a target database for rows of one of its tables. */
+export interface FetchRequest {
+  readonly table: PlanTable;
+  /** What to fetch, typed as the source holds it. */
+  readonly columns: readonly LeafColumn[];
+  /** Look rows up by these right columns; null fetches by the filter alone. */
+  readonly on: readonly JoinPair[] | null;
+  /** Holds of the target's own tables only. */
+  readonly where: Predicate;
+  /** The first rows of each key, where the target may cut them. */
+  readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
+  /** Most rows wanted; one more is returned to show that there are more. */
+  readonly limit: number;
+  readonly params: readonly Param[];
+}
+
+/** One row: the number of rows found, then one array literal per column. */
+export function fetchStatement(request: FetchRequest): Statement {
+  const build = startBuild({
+    leaves: ownTables,
+    params: request.params,
+    stringifyNumbers: false,
+    isRemote: (table) => table.source !== request.table.source,
+  });
+  const rows = request.on === null ? byFilter(request, build) : byKeys(request, request.on, build);
+  const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);
+  return printStatement(sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f`);
+}
+
+function byFilter(request: FetchRequest, build: Build): Sql {
+  const opened = openRows(rowsOf(request), null, new Map(), build);
+  return opened.select(valueList(request, opened.row));
+}
+
+/** Distinct keys meet each row at most once, unless the rows of a key are cut: then each key is its own look-up. */
+function byKeys(request: FetchRequest, on: readonly JoinPair[], build: Build): Sql {
+  const names = on.map((_, i) => syntax(`k${i}`));
+  const arrays = on.map((pair, i) => sql`${parameter({ kind: 'keys', column: i })}::${keyType(pair)}[]`);
+  const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;
+  const link = (row: RowScope): Sql =>
+    allOf(on.map((pair, i) => sql`${row.read(pair.right)} = k.${syntax(`k${i}`)}`));
+  const opened = openRows(rowsOf(request), link, new Map(), build);
+  const values = request.columns.map((_, i) => sql`l.${syntax(`v${i}`)}`);
+  return sql`select ${separated(values, ', ')} from ${keys} cross join lateral (${opened.select(valueList(request, opened.row))}) l`;
+}
+
+function rowsOf(request: FetchRequest): RowsOf {
+  return {
+    from: request.table,
+    fields: [],
+    where: request.where,
+    orderBy: request.perKey?.orderBy ?? [],
+    distinctOn: [],
+    limit: request.perKey?.limit ?? null,
+    offset: null,
+  };
+}
+
+/** Arrays, and types that the source lacks, travel as text. */
+function valueList(request: FetchRequest, row: RowScope): Sql {
+  const { table } = request;
+  return separated(
+    request.columns.map((column, i) => {
+      const known = [...table.columns, ...table.key].find((candidate) => candidate.name === column.name);
+      const value = known === undefined ? otherColumn(row, table, column.name) : row.read(known);
+      const cast = isArrayType(column.type) || column.type === 'text' ? syntax('::text') : syntax('');
+      return sql`${value}${cast} as ${syntax(`v${i}`)}`;
+    }),
+    ', ',
+  );
+}
+
+/** A column that another place of the plan reads of the same table. */
+function otherColumn(row: RowScope, table: PlanTable, name: string): Sql {
+  const any = table.columns[0] ?? table.key[0];
+  if (any === undefined) return identifier(name);
+  return row.read({ ...any, name });
+}
+
+const INTEGERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8']);
+
+/** A key is read as what it is on the left where the right might be too narrow for it, else as the right's type. */
+function keyType({ left, right }: JoinPair): Sql {
+  return INTEGERS.has(baseType(left.type).name) ? bareType(left.type) : bareType(right.type);
+}
+

@@ -1,0 +1,83 @@
+import type { Column } from '../catalog/catalog.ts';
+import type { SourceName } from '../core/names.ts';
+import type { Join, Param } from '../plan/plan.ts';
+import { baseType, type Leaves } from './leaf.ts';
+import { joinSql } from './predicate.ts';
+import { printStatement } from './print.ts';
+import { openRows, type RowsOf } from './rows.ts';
+import { type Build, Exposure, type RowScope, type Rows, startBuild, withRow } from './scope.ts';
+import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
+import type { Statement } from './statement.ts';
+
+/** One step from a root field, or from fetched rows, down to the rows whose keys are wanted. */
+export interface ChainLevel {
+  readonly rows: RowsOf;
+  /** How it hangs on the level before; null for the first. */
+  readonly join: Join | null;
+}
+
+/** Asks the source database for the keys that rows of a remote table will be looked up by. */
+export interface KeysRequest {
+  readonly source: SourceName;
+  readonly chain: readonly ChainLevel[];
+  /** Columns of the last level. */
+  readonly columns: readonly Column[];
+  /** Most different keys wanted; one more is returned to show that there are more. */
+  readonly limit: number;
+  /** Look at no more rows than this: a cheap probe, whose first cell says whether that was enough. */
+  readonly rowLimit: number | null;
+  readonly chunk: number;
+  readonly params: readonly Param[];
+  readonly leaves: Leaves;
+}
+
+/**
+ * Different keys without nulls, in chunks: each row holds the number of keys, the number of rows looked at, and one array
+ * literal per key column.
+ */
+export function keysStatement(request: KeysRequest): Statement {
+  const build = startBuild({
+    leaves: request.leaves,
+    params: request.params,
+    stringifyNumbers: false,
+    isRemote: (table) => table.source !== request.source,
+  });
+  const names = request.columns.map((_, i) => syntax(`k${i}`));
+  const found = chainSql(request, 0, { left: null, rows: new Map(), build });
+  const list = found.keys.map((key, i) => sql`${key} as ${syntax(`k${i}`)}`);
+  const cut = request.rowLimit === null ? syntax('') : syntax(` limit ${Math.trunc(request.rowLimit)}`);
+  const present = allOf(names.map((name) => sql`${name} is not null`));
+  const arrays = names.map((name, i) => sql`array_agg(${name}${travelCast(request.columns[i])})::text`);
+  const all = separated(names, ', ');
+  return printStatement(sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${cut}) select count(*)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c group by chunk`);
+}
+
+/** Values of a type that only this database knows travel as text. */
+function travelCast(column: Column | undefined): Sql {
+  return column !== undefined && baseType(column.type).schema !== 'pg_catalog' ? syntax('::text') : syntax('');
+}
+
+interface ChainSite {
+  readonly left: RowScope | null;
+  readonly rows: Rows;
+  readonly build: Build;
+}
+
+function chainSql(request: KeysRequest, at: number, site: ChainSite): { from: Sql; keys: readonly Sql[] } {
+  const level = request.chain[at];
+  if (level === undefined) throw new Error('bug: a chain without levels');
+  const { left, rows, build } = site;
+  const { join } = level;
+  const link = join === null || left === null ? null : (right: RowScope): Sql => joinSql(join.on, left, right);
+  const opened = openRows(level.rows, link, rows, build);
+  const alias = build.alias();
+  const exposure = new Exposure(alias);
+  const row = exposure.lift(opened.row);
+  if (at === request.chain.length - 1) {
+    const keys = request.columns.map((column) => row.read(column));
+    return { from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}`, keys };
+  }
+  const below = chainSql(request, at + 1, { left: row, rows: withRow(rows, row), build });
+  const own = sql`(${opened.select(exposure.list())}) ${syntax(alias)}`;
+  return { from: sql`${own} cross join lateral ${below.from}`, keys: below.keys };
+}

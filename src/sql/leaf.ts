@@ -1,0 +1,119 @@
+import type { Column, ColumnType } from '../catalog/catalog.ts';
+import type { PlanTable } from '../plan/plan.ts';
+import { identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
+
+/** A column of a remote table as the source database holds it: its own type, or text where the source lacks the type. */
+export interface LeafColumn {
+  readonly name: string;
+  /** Safe to paste into SQL. */
+  readonly type: string;
+}
+
+/** Where the rows of one place of a plan come from. */
+export type Leaf =
+  /** The table itself, in the database the statement runs in. */
+  | { readonly kind: 'table' }
+  /** A cache table in schema `nearjoin`. */
+  | { readonly kind: 'cache'; readonly relation: string; readonly columns: readonly LeafColumn[] }
+  /** Fetched rows, one array parameter per column. `filtered`: they satisfy the place's own filter already. */
+  | { readonly kind: 'inline'; readonly columns: readonly LeafColumn[]; readonly filtered: boolean }
+  /** Fetched rows in a session's temporary table. */
+  | { readonly kind: 'temp'; readonly relation: string; readonly columns: readonly LeafColumn[]; readonly filtered: boolean };
+
+/** Chooses the leaf of each place of a plan. */
+export type Leaves = (table: PlanTable) => Leaf;
+
+/** The leaf of a statement that runs where all its tables are. */
+export const ownTables: Leaves = () => ({ kind: 'table' });
+
+/** The FROM item of a place. */
+export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
+  switch (leaf.kind) {
+    case 'table':
+      return sql`${identifier(table.ref.schema)}.${identifier(table.ref.name)} ${syntax(alias)}`;
+    case 'cache':
+      return sql`nearjoin.${identifier(leaf.relation)} ${syntax(alias)}`;
+    case 'temp':
+      return sql`pg_temp.${identifier(leaf.relation)} ${syntax(alias)}`;
+    case 'inline':
+      return inlineRows(table, leaf.columns, alias);
+  }
+}
+
+/** Arrays cannot be elements of an array of varying lengths: they travel as their text and are cast back. */
+function inlineRows(table: PlanTable, columns: readonly LeafColumn[], alias: string): Sql {
+  const arrays = columns.map((column, i) => {
+    const values = parameter({ kind: 'fetched', table: table.id, column: i });
+    return sql`${values}::${syntax(`${travelType(column.type)}[]`)}`;
+  });
+  const names = columns.map((column) => identifier(column.name));
+  if (!columns.some((column) => isArrayType(column.type))) {
+    return sql`unnest(${separated(arrays, ', ')}) as ${syntax(alias)}(${separated(names, ', ')})`;
+  }
+  const cast = columns.map((column, i) =>
+    isArrayType(column.type)
+      ? sql`r.${syntax(`c${i}`)}::${syntax(column.type)} as ${identifier(column.name)}`
+      : sql`r.${syntax(`c${i}`)} as ${identifier(column.name)}`,
+  );
+  const inner = columns.map((_, i) => syntax(`c${i}`));
+  const list = separated(cast, ', ');
+  return sql`(select ${list} from unnest(${separated(arrays, ', ')}) as r(${separated(inner, ', ')})) ${syntax(alias)}`;
+}
+
+/** Whether the type as the catalog spells it is an array. */
+export function isArrayType(type: string): boolean {
+  return type.endsWith(']');
+}
+
+/** The type whose array carries a column's values between two databases. */
+export function travelType(type: string): string {
+  return isArrayType(type) ? 'text' : type;
+}
+
+/** The type a remote column is held as, where that may differ from its own; null where both are the same. */
+export function heldAs(column: Column, leaf: Leaf): string | null {
+  if (leaf.kind === 'table') return null;
+  const held = leaf.columns.find((candidate) => candidate.name === column.name)?.type;
+  if (held === undefined || isBuiltIn(column.type, held)) return null;
+  return held.replace(/\([^()"]*\)(\[\])?$/, '$1');
+}
+
+function isBuiltIn(type: ColumnType, held: string): boolean {
+  const base = baseType(type);
+  const element = base.kind === 'array' && base.element !== null ? baseType(base.element) : base;
+  return element.schema === 'pg_catalog' && (base.name === 'text' || held !== 'text');
+}
+
+/** What a remote column is held as where no cache says so: its own type if every Postgres has it, else text. */
+export function heldType(column: Column): string {
+  return portable(column.type);
+}
+
+function portable(type: ColumnType): string {
+  if (type.kind === 'domain') return type.element === null ? 'text' : portable(type.element);
+  if (type.kind === 'array' && type.element !== null) {
+    const element = portable(type.element);
+    return element === type.element.sql ? type.sql : `${element}[]`;
+  }
+  const known = type.schema === 'pg_catalog' && (type.kind === 'base' || type.kind === 'range' || type.kind === 'array');
+  return known && !NAMES_OBJECTS.test(type.name) ? type.sql : 'text';
+}
+
+/** Their text names objects of the target database, which the source would not find. */
+const NAMES_OBJECTS = /^(reg[a-z]+|aclitem)$/;
+
+/** A domain's values are written and compared as its base type's. */
+export function baseType(type: ColumnType): ColumnType {
+  return type.kind === 'domain' && type.element !== null ? baseType(type.element) : type;
+}
+
+/** A type without its modifier: a cast to `varchar(3)` would cut a value that is only compared. */
+export function bareType(type: ColumnType): Sql {
+  const base = baseType(type);
+  if (base.schema !== 'pg_catalog') return sql`${identifier(base.schema)}.${identifier(base.name)}`;
+  return PLAIN_TYPE.test(base.name) && !SPECIAL_TYPES.has(base.name) ? syntax(base.name) : identifier(base.name);
+}
+
+const PLAIN_TYPE = /^_?[a-z][a-z0-9]*$/;
+/** Unquoted these words mean `bit(1)`, `char(1)`; quoted they mean the type itself. */
+const SPECIAL_TYPES: ReadonlySet<string> = new Set(['bit', 'char', 'name', 'path', 'point', 'time', 'timestamp', 'interval']);

@@ -1,0 +1,41 @@
+import type { Operator } from '../plan/plan.ts';
+
+/** How an operator of GraphQL is spelled in SQL; `any` and `all` take a list of values. */
+export interface SqlOperator {
+  readonly symbol: string;
+  readonly shape: 'binary' | 'any' | 'all';
+}
+
+/** Postgres' spelling of each comparison. */
+export const SQL_OPERATORS: Readonly<Record<Operator, SqlOperator>> = {
+  eq: { symbol: '=', shape: 'binary' },
+  neq: { symbol: '<>', shape: 'binary' },
+  gt: { symbol: '>', shape: 'binary' },
+  lt: { symbol: '<', shape: 'binary' },
+  gte: { symbol: '>=', shape: 'binary' },
+  lte: { symbol: '<=', shape: 'binary' },
+  in: { symbol: '=', shape: 'any' },
+  nin: { symbol: '<>', shape: 'all' },
+  like: { symbol: 'like', shape: 'binary' },
+  nlike: { symbol: 'not like', shape: 'binary' },
+  ilike: { symbol: 'ilike', shape: 'binary' },
+  nilike: { symbol: 'not ilike', shape: 'binary' },
+  similar: { symbol: 'similar to', shape: 'binary' },
+  nsimilar: { symbol: 'not similar to', shape: 'binary' },
+  regex: { symbol: '~', shape: 'binary' },
+  nregex: { symbol: '!~', shape: 'binary' },
+  iregex: { symbol: '~*', shape: 'binary' },
+  niregex: { symbol: '!~*', shape: 'binary' },
+  contains: { symbol: '@>', shape: 'binary' },
+  contained_in: { symbol: '<@', shape: 'binary' },
+  has_key: { symbol: '?', shape: 'binary' },
+  has_keys_any: { symbol: '?|', shape: 'binary' },
+  has_keys_all: { symbol: '?&', shape: 'binary' },
+  ancestor: { symbol: '@>', shape: 'binary' },
+  ancestor_any: { symbol: '@>', shape: 'any' },
+  descendant: { symbol: '<@', shape: 'binary' },
+  descendant_any: { symbol: '<@', shape: 'any' },
+  matches: { symbol: '~', shape: 'binary' },
+  matches_any: { symbol: '?', shape: 'binary' },
+  matches_fulltext: { symbol: '@', shape: 'binary' },
+};

@@ -1,0 +1,87 @@
+import { unreachable } from '../core/assert.ts';
+import type { OrderItem, OrderStep } from '../plan/plan.ts';
+import { fromLeaf } from './leaf.ts';
+import { joinSql, predicateSql, visibleValue } from './predicate.ts';
+import { directScope, type RowScope } from './scope.ts';
+import { findShared, type JoinSite, joinKey, normalForms } from './sharing.ts';
+import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
+
+/** The ORDER BY term of one item; the to-one tables on its path are joined to the rows. */
+export function orderTerms(item: OrderItem, site: JoinSite): readonly Sql[] {
+  const steps = item.by.kind === 'column' ? item.path : item.path.slice(0, -1);
+  const row = steps.reduce((left, step) => follow(left, step, site), site.row);
+  return [sql`${termValue(item, row, site)}${direction(item)}`];
+}
+
+/** The default places of nulls are left out, so that plain indexes fit. */
+function direction(item: OrderItem): Sql {
+  const usual = item.direction === 'asc' ? 'last' : 'first';
+  const nulls = item.nulls === usual ? '' : ` nulls ${item.nulls}`;
+  return syntax(item.direction === 'asc' ? nulls : ` desc${nulls}`);
+}
+
+function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
+  const last = item.path.at(-1);
+  switch (item.by.kind) {
+    case 'column':
+      return visibleValue(item.by, row, site.rows, site.build);
+    case 'count':
+      return overRelated(() => syntax('count(*)'), last, { row, site });
+    case 'function': {
+      const { by } = item;
+      const value = (right: RowScope): Sql => visibleValue(by, right, site.rows, site.build);
+      return overRelated((right) => sql`${syntax(by.function)}(${value(right)})`, last, { row, site });
+    }
+    default:
+      return unreachable(item.by);
+  }
+}
+
+/** An aggregate over the rows of the path's last step. */
+function overRelated(
+  value: (right: RowScope) => Sql,
+  step: OrderStep | undefined,
+  { row, site }: { readonly row: RowScope; readonly site: JoinSite },
+): Sql {
+  if (step === undefined) throw new Error('bug: an aggregate ordering without a relationship');
+  const { from, scope, on } = openStep(row, step, site);
+  return sql`(select ${value(scope)} from ${from} where ${on})`;
+}
+
+function openStep(row: RowScope, step: OrderStep, { rows, build }: JoinSite): { from: Sql; scope: RowScope; on: Sql } {
+  const alias = build.alias();
+  const leaf = build.leaves(step.to);
+  const scope = directScope(step.to, leaf, alias);
+  const on = [joinSql(step.join.on, row, scope)];
+  if (!scope.filtered && step.where.kind !== 'true') on.push(predicateSql(step.where, scope, rows, build));
+  return { from: fromLeaf(step.to, leaf, alias), scope, on: allOf(on) };
+}
+
+/** Joins the next table of a path, or finds it joined already. */
+function follow(left: RowScope, step: OrderStep, site: JoinSite): RowScope {
+  const key = joinKey(left.table, step.join);
+  const conditions = normalForms(step.where, step.to, site.build.params);
+  const known = findShared(site.from.shared, key, conditions);
+  if (known !== undefined) return known.scope;
+  if (!step.join.unique) return followFirst(left, step, site);
+  const { from, scope, on } = openStep(left, step, site);
+  site.from.items.push(sql`left join ${from} on ${on}`);
+  site.from.shared.push({ key, scope, optional: true, conditions });
+  return scope;
+}
+
+/** Several rows may match: the one with the least key stands for them, as where the relationship is selected. */
+function followFirst(left: RowScope, step: OrderStep, site: JoinSite): RowScope {
+  const { from, scope, on } = openStep(left, step, site);
+  const lifted = site.build.alias();
+  const columns = [...step.to.columns, ...step.to.key.filter((key) => !step.to.columns.includes(key))];
+  const list = columns.map((column, i) => sql`${scope.read(column)} as ${syntax(`c${i}`)}`);
+  const keys = step.to.key.map((column) => scope.read(column));
+  const order = keys.length === 0 ? syntax('') : sql` order by ${separated(keys, ', ')}`;
+  const first = sql`select ${separated(list, ', ')} from ${from} where ${on}${order} limit 1`;
+  site.from.items.push(sql`left join lateral (${first}) ${syntax(lifted)} on true`);
+  return {
+    ...scope,
+    read: (column) => syntax(`${lifted}.c${columns.findIndex((candidate) => candidate.name === column.name)}`),
+  };
+}

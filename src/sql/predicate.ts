@@ -1,0 +1,177 @@
+import type { Column, ColumnType, JoinPair } from '../catalog/catalog.ts';
+import { must, unreachable } from '../core/assert.ts';
+import type { Join, Operand, Operator, PlanTable, Predicate } from '../plan/plan.ts';
+import { parameterType } from './encode.ts';
+import { baseType, fromLeaf } from './leaf.ts';
+import { SQL_OPERATORS } from './operators.ts';
+import { type Build, directScope, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
+import { allOf, parameter, type Sql, separated, sql, syntax } from './sql.ts';
+
+/** A condition on one row, safe to join with `and`. */
+export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, build: Build): Sql {
+  switch (predicate.kind) {
+    case 'true':
+    case 'false':
+      return syntax(predicate.kind);
+    case 'and':
+      return allOf(predicate.of.map((part) => predicateSql(part, row, rows, build)));
+    case 'or':
+      return anyOf(predicate.of.map((part) => predicateSql(part, row, rows, build)));
+    case 'not':
+      return sql`(not (${predicateSql(predicate.of, row, rows, build)}))`;
+    case 'is-true':
+      return sql`((${predicateSql(predicate.of, row, rows, build)}) is true)`;
+    case 'is-null':
+      return sql`${row.read(predicate.column)} is ${syntax(predicate.negated ? 'not null' : 'null')}`;
+    case 'compare':
+      return compare(predicate, row, build);
+    case 'compare-columns':
+      return compareColumns(predicate, row, rows);
+    case 'exists':
+      return exists(predicate, row, rows, build);
+    case 'exists-table':
+      return existsIn(predicate.to, predicate.where, rows, { build, link: null });
+    case 'exists-aggregate':
+      return existsAggregate(predicate, row, rows, build);
+    default:
+      return unreachable(predicate);
+  }
+}
+
+/** The parts of a predicate that must all hold. */
+export function conjuncts(predicate: Predicate): readonly Predicate[] {
+  if (predicate.kind === 'true') return [];
+  return predicate.kind === 'and' ? predicate.of.flatMap(conjuncts) : [predicate];
+}
+
+/** The condition of a join between two rows. */
+export function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope): Sql {
+  return allOf(
+    on.map((pair) => {
+      const [a, b] = [left.read(pair.left), right.read(pair.right)];
+      const asText = isText(left, pair.left) !== isText(right, pair.right);
+      return asText ? sql`${b}::text = ${a}::text` : sql`${b} = ${a}`;
+    }),
+  );
+}
+
+function isText(row: RowScope, column: Column): boolean {
+  return row.heldAs(column) === 'text';
+}
+
+/** A value of the request, cast so that Postgres knows its type: `held` is what the column is held as. */
+export function operandSql(operand: Operand, build: Build, held: { column: Column; as: string } | null = null): Sql {
+  const param = must(build.params[operand.index], `parameter ${operand.index}`);
+  const value = parameter({ kind: 'plan', index: operand.index });
+  if (held !== null && sameType(param.type, held.column.type)) {
+    return sql`${value}::${syntax(param.list ? `${held.as}[]` : held.as)}`;
+  }
+  return sql`${value}::${parameterType(param.type, param.list)}`;
+}
+
+/** A column's value where the role may see it, else null. */
+export function visibleValue(
+  what: { readonly column: Column; readonly onlyIf: Predicate | null },
+  row: RowScope,
+  rows: Rows,
+  build: Build,
+): Sql {
+  const value = row.read(what.column);
+  if (what.onlyIf === null) return value;
+  return sql`(case when ${predicateSql(what.onlyIf, row, withRow(rows, row), build)} then ${value} end)`;
+}
+
+function sameType(a: ColumnType, b: ColumnType): boolean {
+  const [first, second] = [baseType(a), baseType(b)];
+  return first.name === second.name && first.schema === second.schema;
+}
+
+function anyOf(parts: readonly Sql[]): Sql {
+  return parts.length === 0 ? syntax('false') : sql`(${separated(parts, ' or ')})`;
+}
+
+type Compare = Extract<Predicate, { kind: 'compare' }>;
+
+function compare(predicate: Compare, row: RowScope, build: Build): Sql {
+  const as = row.heldAs(predicate.column);
+  const read = row.read(predicate.column);
+  const left = predicate.cast ? sql`${read}::text` : read;
+  const right = operandSql(predicate.value, build, as === null ? null : { column: predicate.column, as });
+  // A value is never null, so a null-safe `=` is a plain one; `<>` must also hold for a null column.
+  if (predicate.nullSafe && predicate.operator === 'neq' && !predicate.column.notNull) {
+    return sql`${left} is distinct from ${right}`;
+  }
+  return operatorSql(predicate.operator, left, right);
+}
+
+function operatorSql(operator: Operator, left: Sql, right: Sql): Sql {
+  const { symbol, shape } = SQL_OPERATORS[operator];
+  if (shape === 'binary') return sql`${left} ${syntax(symbol)} ${right}`;
+  return sql`${left} ${syntax(symbol)} ${syntax(shape)}(${right})`;
+}
+
+type CompareColumns = Extract<Predicate, { kind: 'compare-columns' }>;
+
+function compareColumns(predicate: CompareColumns, row: RowScope, rows: Rows): Sql {
+  const { table, column } = predicate.other;
+  const other = table === row.table.id ? row : rowOf(rows, table);
+  const asText = isText(row, predicate.column) !== isText(other, column);
+  const [left, right] = [row.read(predicate.column), other.read(column)];
+  const cast = asText ? syntax('::text') : syntax('');
+  return operatorSql(predicate.operator, sql`${left}${cast}`, sql`${right}${cast}`);
+}
+
+function exists(predicate: { join: Join; to: PlanTable; where: Predicate }, row: RowScope, rows: Rows, build: Build): Sql {
+  const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
+  return existsIn(predicate.to, predicate.where, withRow(rows, row), { build, link });
+}
+
+interface Linked {
+  readonly build: Build;
+  readonly link: ((right: RowScope) => Sql) | null;
+}
+
+function existsIn(to: PlanTable, where: Predicate, rows: Rows, { build, link }: Linked): Sql {
+  const { from, conditions } = related(to, where, rows, { build, link });
+  return sql`exists (select 1 from ${from} where ${allOf(conditions)})`;
+}
+
+/** The rows of a related table that satisfy a join and a filter. */
+function related(
+  to: PlanTable,
+  where: Predicate,
+  rows: Rows,
+  { build, link }: Linked,
+): { from: Sql; conditions: Sql[]; right: RowScope } {
+  const alias = build.alias();
+  const leaf = build.leaves(to);
+  const right = directScope(to, leaf, alias);
+  const conditions = link === null ? [] : [link(right)];
+  if (!right.filtered && where.kind !== 'true') conditions.push(predicateSql(where, right, rows, build));
+  return { from: fromLeaf(to, leaf, alias), conditions, right };
+}
+
+type ExistsAggregate = Extract<Predicate, { kind: 'exists-aggregate' }>;
+
+function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: Rows, build: Build): Sql {
+  const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
+  const found = related(predicate.to, predicate.where, withRow(rows, row), { build, link });
+  const columns = predicate.columns.map((column) => found.right.read(column));
+  const value =
+    predicate.function === 'count'
+      ? countSql(columns, predicate.distinct)
+      : sql`${syntax(predicate.function)}(${must(columns[0], 'column of a boolean aggregate')})`;
+  const counted = sql`(select ${value} from ${found.from} where ${allOf(found.conditions)})`;
+  return operatorSql(predicate.operator, counted, operandSql(predicate.value, build));
+}
+
+/** `count` over rows, over one column, or over rows in which every one of several columns has a value. */
+export function countSql(columns: readonly Sql[], distinct: boolean): Sql {
+  const [first, ...others] = columns;
+  if (first === undefined) return syntax('count(*)');
+  const mark = syntax(distinct ? 'distinct ' : '');
+  if (others.length === 0) return sql`count(${mark}${first})`;
+  const list = separated(columns, ', ');
+  const present = allOf(columns.map((column) => sql`${column} is not null`));
+  return sql`count(${mark}(${list})) filter (where ${present})`;
+}

@@ -1,0 +1,113 @@
+import type { Column } from '../catalog/catalog.ts';
+import type { Operand, OrderItem, Predicate, Select } from '../plan/plan.ts';
+import { fromLeaf } from './leaf.ts';
+import { orderTerms } from './order.ts';
+import { conjuncts, joinSql, operandSql, predicateSql } from './predicate.ts';
+import { type Build, directScope, type RowScope, type Rows, withRow } from './scope.ts';
+import { type FromList, isFollowedElsewhere, type JoinSite, joinKey, normalForms, type SharedJoin } from './sharing.ts';
+import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
+import { touchesRemote } from './touches.ts';
+
+/** The rows of a select before its list is known: joins, filter, order and cut. */
+export interface OpenRows {
+  /** The base row. */
+  readonly row: RowScope;
+  /** Rows that what is built inside may refer to. */
+  readonly rows: Rows;
+  /** To-one joins that the selection may use. */
+  readonly shared: readonly SharedJoin[];
+  /** Closes the select around its list. */
+  select(list: Sql): Sql;
+}
+
+/** How the rows hang on an enclosing row; null for a root field. */
+export type Link = ((right: RowScope) => Sql) | null;
+
+/** What of a select decides its rows. */
+export type RowsOf = Pick<Select, 'from' | 'fields' | 'where' | 'orderBy' | 'distinctOn' | 'limit' | 'offset'>;
+
+/** Builds joins, filter and order of a select. */
+export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build): OpenRows {
+  const alias = build.alias();
+  const leaf = build.leaves(select.from);
+  const row = directScope(select.from, leaf, alias);
+  const rows = withRow(outer, row);
+  const from: FromList = { items: [fromLeaf(select.from, leaf, alias)], shared: [] };
+  const conditions = link === null ? [] : [link(row)];
+  if (!row.filtered) {
+    for (const part of conjuncts(select.where)) {
+      if (!joinInstead(part, { select, row, rows, build, from })) conditions.push(predicateSql(part, row, rows, build));
+    }
+  }
+  const order = rowOrder(select, build).flatMap((item) => orderTerms(item, { row, rows, build, from }));
+  const tail = closing(select, order, build);
+  const head = distinctHead(select.distinctOn, row);
+  const where = conditions.length === 0 ? syntax('') : sql` where ${allOf(conditions)}`;
+  return {
+    row,
+    rows,
+    shared: from.shared,
+    select: (list) => sql`select ${head}${list} from ${separated(from.items, ' ')}${where}${tail}`,
+  };
+}
+
+/**
+ * `exists` over a unique key is the same as an inner join, and the joined row then also serves the ordering and the
+ * selection: one look-up instead of three.
+ */
+function joinInstead(part: Predicate, site: JoinSite & { readonly select: RowsOf }): boolean {
+  const { select, row, rows, build, from } = site;
+  if (part.kind !== 'exists' || !part.join.unique || !isFollowedElsewhere(part.join, select)) return false;
+  const key = joinKey(select.from, part.join);
+  if (from.shared.some((join) => join.key === key)) return false;
+  const alias = build.alias();
+  const leaf = build.leaves(part.to);
+  const scope = directScope(part.to, leaf, alias);
+  const on = [joinSql(part.join.on, row, scope)];
+  if (!scope.filtered && part.where.kind !== 'true') on.push(predicateSql(part.where, scope, rows, build));
+  from.items.push(sql`join ${fromLeaf(part.to, leaf, alias)} on ${allOf(on)}`);
+  from.shared.push({ key, scope, optional: false, conditions: normalForms(part.where, part.to, build.params) });
+  return true;
+}
+
+/**
+ * The order asked for, then what makes it total where two routes must agree: rows of remote tables, and rows that
+ * were found or ordered through one, end with the table's key.
+ */
+export function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
+  const items = [...select.orderBy];
+  const add = (columns: readonly Column[]): void => {
+    for (const column of columns) {
+      if (!items.some((item) => isColumnOrder(item, column))) items.push(byColumn(column));
+    }
+  };
+  if (select.distinctOn.length > select.orderBy.length) add(select.distinctOn);
+  if (build.isRemote(select.from) || touchesRemote(select, build.isRemote)) add(select.from.key);
+  return items;
+}
+
+function isColumnOrder(item: OrderItem, column: Column): boolean {
+  return item.path.length === 0 && item.by.kind === 'column' && item.by.column.name === column.name;
+}
+
+/** Ascending by one column of the row itself. */
+export function byColumn(column: Column): OrderItem {
+  return { path: [], by: { kind: 'column', column, onlyIf: null }, direction: 'asc', nulls: 'last' };
+}
+
+function distinctHead(columns: readonly Column[], row: RowScope): Sql {
+  if (columns.length === 0) return syntax('');
+  return sql`distinct on (${separated(columns.map((column) => row.read(column)), ', ')}) `;
+}
+
+function closing(select: RowsOf, order: readonly Sql[], build: Build): Sql {
+  const parts: Sql[] = [];
+  if (order.length > 0) parts.push(sql` order by ${separated(order, ', ')}`);
+  if (select.limit !== null) parts.push(syntax(` limit ${Math.trunc(select.limit)}`));
+  if (select.offset !== null) parts.push(offsetSql(select.offset, build));
+  return separated(parts, '');
+}
+
+function offsetSql(offset: Operand, build: Build): Sql {
+  return sql` offset ${operandSql(offset, build)}`;
+}

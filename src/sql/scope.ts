@@ -1,0 +1,98 @@
+import type { Column } from '../catalog/catalog.ts';
+import { must } from '../core/assert.ts';
+import type { Param, PlanTable } from '../plan/plan.ts';
+import { heldAs, type Leaf, type Leaves } from './leaf.ts';
+import { identifier, type Sql, separated, sql, syntax } from './sql.ts';
+
+/** One row somewhere in a statement: how its columns are read there. */
+export interface RowScope {
+  readonly table: PlanTable;
+  /** The leaf's rows satisfy the place's own filter already. */
+  readonly filtered: boolean;
+  read(column: Column): Sql;
+  /** The type it is held as where that differs from the column's own; null where it does not. */
+  heldAs(column: Column): string | null;
+}
+
+/** Rows that an expression may refer to, by the id of their place. */
+export type Rows = ReadonlyMap<number, RowScope>;
+
+/** What stays the same while one statement is built, and its alias counter. */
+export interface Build {
+  readonly leaves: Leaves;
+  readonly params: readonly Param[];
+  readonly stringifyNumbers: boolean;
+  /** Whether a place lies outside the database the statement runs in. */
+  readonly isRemote: (table: PlanTable) => boolean;
+  /** Aliases are short and never hold a user's text, which Postgres would cut at 63 bytes. */
+  readonly alias: () => string;
+}
+
+/** Starts a statement. */
+export function startBuild(what: Omit<Build, 'alias'>): Build {
+  let last = 0;
+  return {
+    ...what,
+    alias: () => {
+      last += 1;
+      return `t${last}`;
+    },
+  };
+}
+
+/** A row read straight from its FROM item. */
+export function directScope(table: PlanTable, leaf: Leaf, alias: string): RowScope {
+  return {
+    table,
+    filtered: (leaf.kind === 'inline' || leaf.kind === 'temp') && leaf.filtered,
+    read: (column) => sql`${syntax(alias)}.${identifier(column.name)}`,
+    heldAs: (column) => heldAs(column, leaf),
+  };
+}
+
+/** The rows with one more. */
+export function withRow(rows: Rows, row: RowScope): Rows {
+  return new Map([...rows, [row.table.id, row]]);
+}
+
+/** The row of a place that encloses the current one. */
+export function rowOf(rows: Rows, id: number): RowScope {
+  return must(rows.get(id), `row of place ${id}`);
+}
+
+/**
+ * The output of an inner select. Text is built above it, and what is read there decides which columns it hands up:
+ * rows that a limit cuts off never have their JSON built.
+ */
+export class Exposure {
+  readonly #alias: string;
+  readonly #columns = new Map<string, { readonly inner: Sql; readonly name: string }>();
+
+  constructor(alias: string) {
+    this.#alias = alias;
+  }
+
+  /** The inner row as it is read from above. */
+  lift(inner: RowScope): RowScope {
+    return {
+      table: inner.table,
+      filtered: inner.filtered,
+      heldAs: inner.heldAs,
+      read: (column) => this.expose(JSON.stringify([inner.table.id, column.name]), inner.read(column)),
+    };
+  }
+
+  /** Hands up one expression of the inner select; the same key twice is one column. */
+  expose(key: string, inner: Sql): Sql {
+    const known = this.#columns.get(key);
+    const name = known?.name ?? `c${this.#columns.size}`;
+    if (known === undefined) this.#columns.set(key, { inner, name });
+    return syntax(`${this.#alias}.${name}`);
+  }
+
+  /** The inner select's list; call it after everything above is built. */
+  list(): Sql {
+    const columns = [...this.#columns.values()].map(({ inner, name }) => sql`${inner} as ${syntax(name)}`);
+    return columns.length === 0 ? syntax('1') : separated(columns, ', ');
+  }
+}

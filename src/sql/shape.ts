@@ -1,0 +1,109 @@
+import { unreachable } from '../core/assert.ts';
+import type { Aggregate, Field, Join, Select } from '../plan/plan.ts';
+import { aggregateJson } from './aggregate.ts';
+import { columnJson, jsonPathJson, orNull } from './encode.ts';
+import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
+import { joinSql, operandSql, predicateSql } from './predicate.ts';
+import { byColumn, type Link, openRows } from './rows.ts';
+import { type Build, Exposure, type RowScope, type Rows, withRow } from './scope.ts';
+import { findShared, joinKey, normalForms, type SharedJoin } from './sharing.ts';
+import { constant, type Sql, sql, syntax } from './sql.ts';
+
+/** One row as a JSON object: never null. */
+export function objectJson(fields: readonly Field[], site: ShapeSite): Sql {
+  return membersJson(fields.map((field) => ({ key: field.key, value: fieldJson(field, site) })));
+}
+
+/** The rows of a select as a JSON list. */
+export function listJson(select: Select, link: Link, rows: Rows, build: Build): Sql {
+  const { row, from } = overRows(select, link, rows, build);
+  return sql`(select ${joinedList(row)} from ${from})`;
+}
+
+/** Aggregates and nodes of a select. */
+export function aggregatedJson(aggregate: Aggregate, link: Link, rows: Rows, build: Build): Sql {
+  return aggregateJson(aggregate, link, rows, { build, nodeJson: objectJson });
+}
+
+/** The one row of a select, or `null`. The select's rows are at most one, or its first counts. */
+export function oneJson(select: Select, link: Link, rows: Rows, build: Build): Sql {
+  const opened = openRows(select, link, rows, build);
+  const site = { row: opened.row, rows: opened.rows, shared: opened.shared, build };
+  return orNull(sql`(${opened.select(objectJson(select.fields, site))})`);
+}
+
+/** The text of a select's rows above the select itself. */
+function overRows(select: Select, link: Link, rows: Rows, build: Build): { row: Sql; from: Sql } {
+  const opened = openRows(select, link, rows, build);
+  const alias = build.alias();
+  const exposure = new Exposure(alias);
+  const row = objectJson(select.fields, liftedSite(opened, exposure, rows, build));
+  return { row, from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}` };
+}
+
+function fieldJson(field: Field, site: ShapeSite): Sql {
+  const { row, rows, build } = site;
+  switch (field.kind) {
+    case 'constant':
+      return constant(field.json);
+    case 'column':
+      return columnField(field, site);
+    case 'object':
+      return objectField(field, site);
+    case 'array':
+      return listJson(field.select, linkTo(field.join, row), withRow(rows, row), build);
+    case 'aggregate':
+      return aggregatedJson(field.aggregate, linkTo(field.join, row), withRow(rows, row), build);
+    default:
+      return unreachable(field);
+  }
+}
+
+function linkTo(join: Join, left: RowScope): Link {
+  return (right) => joinSql(join.on, left, right);
+}
+
+type ColumnField = Extract<Field, { kind: 'column' }>;
+
+function columnField(field: ColumnField, { row, rows, build }: ShapeSite): Sql {
+  const json =
+    field.jsonPath === null
+      ? columnJson(row, field.column, build)
+      : jsonPathJson(row.read(field.column), operandSql(field.jsonPath, build));
+  if (field.onlyIf === null) return json;
+  const visible = predicateSql(field.onlyIf, row, rows, build);
+  return sql`(case when ${visible} then ${json} else ${constant('null')} end)`;
+}
+
+type ObjectField = Extract<Field, { kind: 'object' }>;
+
+function objectField(field: ObjectField, site: ShapeSite): Sql {
+  const { row, rows, build } = site;
+  const { join, select } = field;
+  if (join.unique) {
+    const shared = findShared(site.shared, joinKey(row.table, join), normalForms(select.where, select.from, build.params));
+    if (shared !== undefined) return sharedObject(field, shared, site);
+    return oneJson({ ...select, orderBy: [], limit: null }, linkTo(join, row), withRow(rows, row), build);
+  }
+  const first = { ...select, orderBy: select.from.key.map(byColumn), limit: 1 };
+  return oneJson(first, linkTo(join, row), withRow(rows, row), build);
+}
+
+/** The object of a row that a filter or an ordering has joined already. */
+function sharedObject(field: ObjectField, shared: SharedJoin, site: ShapeSite): Sql {
+  const row: RowScope = { ...shared.scope, table: field.select.from };
+  const inner: ShapeSite = { row, rows: withRow(site.rows, row), shared: site.shared, build: site.build };
+  const json = objectJson(field.select.fields, { ...inner, shared: renamed(site.shared, shared, field) });
+  const pair = field.join.on[0];
+  if (!shared.optional || pair === undefined) return json;
+  return sql`(case when ${row.read(pair.right)} is null then ${constant('null')} else ${json} end)`;
+}
+
+/** Joins further along a path start at the filter's place; the selection knows the same row by another. */
+function renamed(all: readonly SharedJoin[], through: SharedJoin, field: ObjectField): readonly SharedJoin[] {
+  return all.map((join) => {
+    const [left, name] = JSON.parse(join.key) as [number, string];
+    return left === through.scope.table.id ? { ...join, key: JSON.stringify([field.select.from.id, name]) } : join;
+  });
+}
+

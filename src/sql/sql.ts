@@ -1,0 +1,69 @@
+import type { StatementParameter } from './statement.ts';
+
+/** A piece of SQL. Only `print.ts` turns one into text, so quoting happens in one place. */
+export type Sql =
+  | { readonly kind: 'syntax'; readonly text: string }
+  | { readonly kind: 'identifier'; readonly name: string }
+  | { readonly kind: 'constant'; readonly value: string }
+  | { readonly kind: 'parameter'; readonly parameter: StatementParameter }
+  | { readonly kind: 'sequence'; readonly parts: readonly Sql[] };
+
+/** Builds SQL from a template: the fixed parts are syntax, every hole takes SQL and nothing else. */
+export function sql(strings: TemplateStringsArray, ...holes: readonly Sql[]): Sql {
+  const parts: Sql[] = [];
+  strings.forEach((text, i) => {
+    if (text !== '') parts.push(syntax(text));
+    const hole = holes[i];
+    if (hole !== undefined) parts.push(hole);
+  });
+  return { kind: 'sequence', parts };
+}
+
+/** Text pasted as it is: our own aliases, numbers, and types as the catalog spells them. */
+export function syntax(text: string): Sql {
+  return { kind: 'syntax', text };
+}
+
+/** A name that users chose. */
+export function identifier(name: string): Sql {
+  return { kind: 'identifier', name };
+}
+
+/** A string constant. */
+export function constant(value: string): Sql {
+  return { kind: 'constant', value };
+}
+
+/** A value that arrives with the request. */
+export function parameter(what: StatementParameter): Sql {
+  return { kind: 'parameter', parameter: what };
+}
+
+/** The parts with a separator between them. */
+export function separated(parts: readonly Sql[], separator: string): Sql {
+  const out: Sql[] = [];
+  parts.forEach((part, i) => {
+    if (i > 0) out.push(syntax(separator));
+    out.push(part);
+  });
+  return { kind: 'sequence', parts: out };
+}
+
+/** Conditions that must all hold, `true` when there are none. */
+export function allOf(conditions: readonly Sql[]): Sql {
+  return conditions.length === 0 ? syntax('true') : separated(conditions, ' and ');
+}
+
+/** Text concatenation; neighbouring constants become one. */
+export function concatenated(parts: readonly Sql[]): Sql {
+  const merged: Sql[] = [];
+  for (const part of parts) {
+    const last = merged.at(-1);
+    if (part.kind === 'constant' && last?.kind === 'constant') {
+      merged[merged.length - 1] = constant(last.value + part.value);
+    } else {
+      merged.push(part);
+    }
+  }
+  return merged.length === 0 ? constant('') : separated(merged, ' || ');
+}
