@@ -13,7 +13,7 @@ import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and, not, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
 import { BOOLEAN, INTEGER } from './types.ts';
-import { visibleRelationship, type VisibleRelationship, type VisibleTable } from './visible.ts';
+import { type VisibleRelationship, type VisibleTable, visibleRelationship } from './visible.ts';
 
 const SUFFIX = '_aggregate';
 
@@ -31,7 +31,9 @@ interface Member {
 }
 
 /** The aggregate predicates a role may use on a relationship's target. */
-export function aggregatePredicateFunctions(target: VisibleTable): readonly ('count' | 'bool_and' | 'bool_or')[] {
+export function aggregatePredicateFunctions(
+  target: VisibleTable,
+): readonly ('count' | 'bool_and' | 'bool_or')[] {
   return booleansOf(target).length === 0 ? ['count'] : ['count', 'bool_and', 'bool_or'];
 }
 
@@ -53,7 +55,8 @@ export function planAggregatePredicate(
     if (!functions.some((known) => known === member)) throw notFound(at.path, member, type);
   }
   const [first] = members;
-  if (first === undefined || members.length > 1) throw invalid(at.path, 'exactly one predicate should be specified');
+  if (first === undefined || members.length > 1)
+    throw invalid(at.path, 'exactly one predicate should be specified');
   const [member, argument] = first;
   const here = { name: member, input: argument, at: inside(planning, at, member) };
   return planFunction({ planning, rows, related, planFilter, type: `${type}_${member}` }, here);
@@ -73,7 +76,8 @@ function planFunction(context: Context, { name, input, at }: Member): Predicate 
   const members = membersOf(opened);
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(opened));
   for (const [member] of members) {
-    if (!['arguments', 'distinct', 'filter', 'predicate'].includes(member)) throw notFound(at.path, member, type);
+    if (!['arguments', 'distinct', 'filter', 'predicate'].includes(member))
+      throw notFound(at.path, member, type);
   }
   const given = new Map(members);
   const predicate = given.get('predicate');
@@ -109,19 +113,28 @@ function planOne(context: Context, { name, columns, comparison, distinct, filter
   const { planning, rows, related } = context;
   const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
   const target = { view: related.target, place: to };
-  const filtered = filter === undefined ? TRUE : planFiltered(context, target, filter, inside(planning, at, 'filter'));
+  const filtered =
+    filter === undefined ? TRUE : planFiltered(context, target, filter, inside(planning, at, 'filter'));
   const where = and([permittedRows(planning, target), filtered]);
   const onlyIf = columns.map((column) => cellGuard(planning, target, to.read(column)));
   const called = functionNamed(name);
   if (comparison.kind === 'is-null') {
-    return nullness({ join, to, where }, { columns, onlyIf, isCount: called === 'count', negated: comparison.negated });
+    return nullness(
+      { join, to, where },
+      { columns, onlyIf, isCount: called === 'count', negated: comparison.negated },
+    );
   }
   const { operator, value } = comparison;
   const shared = { join, to: to.planTable, where, columns, onlyIf, distinct, operator, value };
   return { kind: 'exists-aggregate', function: called, ...shared };
 }
 
-function planFiltered({ planning, planFilter }: Context, target: Rows, filter: Input, at: Position): Predicate {
+function planFiltered(
+  { planning, planFilter }: Context,
+  target: Rows,
+  filter: Input,
+  at: Position,
+): Predicate {
   const opened = planning.variables.open(filter, target.view.table.derivedType('_bool_exp'), at.path);
   return planFilter(planning, target, opened, { ...at, negated: false });
 }
@@ -144,20 +157,34 @@ function nullness({ join, to, where }: Related, { columns, onlyIf, isCount, nega
   if (isCount) return negated ? TRUE : not(TRUE);
   const column = must(columns[0], 'column');
   const present: Predicate = { kind: 'is-null', column, negated: true };
-  const found: Predicate = { kind: 'exists', join, to: to.planTable, where: and([where, onlyIf[0] ?? TRUE, present]) };
+  const found: Predicate = {
+    kind: 'exists',
+    join,
+    to: to.planTable,
+    where: and([where, onlyIf[0] ?? TRUE, present]),
+  };
   return negated ? found : not(found);
 }
 
-function planColumns(context: Context, name: string, given: Input | undefined, at: Position): readonly Column[] {
+function planColumns(
+  context: Context,
+  name: string,
+  given: Input | undefined,
+  at: Position,
+): readonly Column[] {
   const { planning, related, type } = context;
   const here = { path: `${at.path}.arguments`, depth: at.depth + 1 };
   const named = (field: string): Column => must(related.target.columnByField.get(field), 'column');
   if (name === 'count') {
-    const fields = given === undefined ? null : planEnums(planning, given, selectColumns(related.target), here);
+    const fields =
+      given === undefined ? null : planEnums(planning, given, selectColumns(related.target), here);
     return (fields ?? []).map(named);
   }
   const values = booleansOf(related.target).map(({ field }) => field);
-  const enumeration = { name: `${related.target.table.derivedType('_select_column')}_${type}_arguments_columns`, values };
+  const enumeration = {
+    name: `${related.target.table.derivedType('_select_column')}_${type}_arguments_columns`,
+    values,
+  };
   const field = given === undefined ? null : planEnum(planning, given, enumeration, here);
   if (field === null) throw invalid(here.path, "missing required field 'arguments'");
   return [named(field)];

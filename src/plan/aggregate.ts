@@ -2,7 +2,7 @@ import type { SelectionSetNode } from 'graphql';
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
 import { AGGREGATE_FUNCTIONS, columnsFor } from './aggregates.ts';
-import { checkArguments, checkIsLeaf, collectFields, type CollectedField, unknownField } from './collect.ts';
+import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { planBoolean } from './comparison.ts';
 import { planEnums } from './enum-input.ts';
 import { selectColumns } from './enumeration.ts';
@@ -21,7 +21,12 @@ export type PlanFields = (
 ) => readonly Field[];
 
 /** An aggregate field: its arguments choose the rows, the permission's limit cuts `nodes` only. */
-export function planAggregate(planning: Planning, rows: Rows, field: CollectedField, planFields: PlanFields): Aggregate {
+export function planAggregate(
+  planning: Planning,
+  rows: Rows,
+  field: CollectedField,
+  planFields: PlanFields,
+): Aggregate {
   const selected = planRows(planning, rows, field);
   const type = rows.view.table.derivedType('_aggregate');
   const fields = collectFields(planning, field.sets, type, field.at).map((part): AggregateField => {
@@ -57,12 +62,18 @@ function planCount(planning: Planning, rows: Rows, field: CollectedField): Aggre
   const selectable = selectColumns(rows.view);
   checkArguments(field, selectable.values.length === 0 ? ['distinct'] : ['columns', 'distinct']);
   checkIsLeaf(field);
-  const at = (name: string): Position => ({ path: `${field.at.path}.args.${name}`, depth: field.at.depth + 1 });
+  const at = (name: string): Position => ({
+    path: `${field.at.path}.args.${name}`,
+    depth: field.at.depth + 1,
+  });
   const given = field.arguments.get('columns');
   const names = given === undefined ? null : planEnums(planning, literal(given), selectable, at('columns'));
-  const columns = (names ?? []).map((name) => rows.place.read(must(rows.view.columnByField.get(name), 'column')));
+  const columns = (names ?? []).map((name) =>
+    rows.place.read(must(rows.view.columnByField.get(name), 'column')),
+  );
   const node = field.arguments.get('distinct');
-  const opened = node === undefined ? null : planning.variables.open(literal(node), 'Boolean', at('distinct').path);
+  const opened =
+    node === undefined ? null : planning.variables.open(literal(node), 'Boolean', at('distinct').path);
   const distinct = opened !== null && !isNull(opened) && planBoolean(planning, opened, at('distinct'));
   const onlyIf = columns.map((column) => cellGuard(planning, rows, column));
   return { kind: 'count', key: field.key, columns, onlyIf, distinct: distinct && columns.length > 0 };
@@ -73,7 +84,12 @@ interface Called {
   readonly columns: readonly Column[];
 }
 
-function planFunction(planning: Planning, rows: Rows, field: CollectedField, { called, columns }: Called): AggregateValue {
+function planFunction(
+  planning: Planning,
+  rows: Rows,
+  field: CollectedField,
+  { called, columns }: Called,
+): AggregateValue {
   checkArguments(field, []);
   const type = rows.view.table.derivedType(`_${called}_fields`);
   const of = collectFields(planning, field.sets, type, field.at).map((part) => {

@@ -20,7 +20,15 @@ export const ORDERED_FUNCTIONS: readonly AggregateFunction[] = ['max', 'min'];
 /** Every aggregate function of a column's values. */
 export const AGGREGATE_FUNCTIONS: readonly AggregateFunction[] = [...NUMERIC_FUNCTIONS, ...ORDERED_FUNCTIONS];
 
-const NUMBERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'money']);
+const NUMBERS: ReadonlySet<string> = new Set([
+  'int2',
+  'int4',
+  'int8',
+  'float4',
+  'float8',
+  'numeric',
+  'money',
+]);
 const ORDERED: ReadonlySet<string> = new Set([
   ...NUMBERS,
   'text',

@@ -33,11 +33,16 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
     case 'session':
       return session.get(from.name) ?? '';
     case 'session-list':
-      return arrayText(from.of.map((element) => ('text' in element ? element.text : (session.get(element.session) ?? ''))));
+      return arrayText(
+        from.of.map((element) => ('text' in element ? element.text : (session.get(element.session) ?? ''))),
+      );
     case 'variable':
       return encode(param, fromJson(param, lookUp(variables, from.path)));
     case 'composed':
-      return encode(param, compose(from.value, (name) => fromJson(param, variables.get(name) ?? null)));
+      return encode(
+        param,
+        compose(from.value, (name) => fromJson(param, variables.get(name) ?? null)),
+      );
     default:
       return unreachable(from);
   }
@@ -45,7 +50,9 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
 
 function encode(param: Param, value: unknown): string {
   if (param.form === 'offset') return readOffset(value, param.path);
-  return param.form === 'json-path' ? parseJsonPath(value, param.path) : encodeValue(param, value, param.path);
+  return param.form === 'json-path'
+    ? parseJsonPath(value, param.path)
+    : encodeValue(param, value, param.path);
 }
 
 /** Inside a variable enum values are strings. */

@@ -35,7 +35,8 @@ export class Budget {
 
   /** Checks how deep we are; everything recursive passes here, so no request can exhaust the stack. */
   descend(depth: number, path: string): void {
-    if (depth > this.limits.maxDepth) throw tooComplex(path, `nested deeper than ${this.limits.maxDepth} levels`);
+    if (depth > this.limits.maxDepth)
+      throw tooComplex(path, `nested deeper than ${this.limits.maxDepth} levels`);
   }
 
   /** Checks the number of root fields. */

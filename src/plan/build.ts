@@ -4,7 +4,7 @@ import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
 import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
 import { planByPk } from './by-pk.ts';
-import { checkArguments, checkIsLeaf, collectFields, type CollectedField, unknownField } from './collect.ts';
+import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { checkDirectives } from './directives.ts';
 import { checkedFragments } from './fragments.ts';
 import { Params } from './params.ts';
@@ -14,7 +14,7 @@ import type { Planning } from './planning.ts';
 import { invalid } from './problem.ts';
 import { findIn, findRoot, hasAnyRoot, type RootEntry } from './root.ts';
 import { planAggregateField, planList, planTypename } from './select.ts';
-import { prepareVariables, type PreparedVariables, type Variables, VariableScope } from './variables.ts';
+import { type PreparedVariables, prepareVariables, VariableScope, type Variables } from './variables.ts';
 import { type VisibleRootField } from './visible.ts';
 
 /** An operation of a parsed document, and for whom it is planned. */

@@ -1,5 +1,5 @@
 import type { Column } from '../catalog/catalog.ts';
-import { checkArguments, type CollectedField } from './collect.ts';
+import { type CollectedField, checkArguments } from './collect.ts';
 import { planOperand } from './comparison.ts';
 import { enumerationOf } from './enumeration.ts';
 import { literal } from './input.ts';
@@ -14,7 +14,10 @@ import { planFields } from './select.ts';
 /** A `_by_pk` field: the row with the given key, if the role may see it. */
 export function planByPk(planning: Planning, rows: Rows, field: CollectedField): Select {
   const key = rows.view.table.primaryKey;
-  checkArguments(field, key.map((column) => column.field));
+  checkArguments(
+    field,
+    key.map((column) => column.field),
+  );
   const selected = permittedSelect(planning, rows);
   const conditions = key.map((column) => equals(planning, rows, field, column));
   const fields = planFields(planning, rows, field.sets, field.at);
@@ -27,7 +30,18 @@ function equals(planning: Planning, rows: Rows, field: CollectedField, column: C
   if (node === undefined) throw invalid(path, `missing required field '${column.field}'`);
   const enumeration = enumerationOf(planning.catalog, rows.view.table, column);
   const type = { type: column.type, list: false, enumeration };
-  const value = planOperand(planning, literal(node), type, { path, depth: field.at.depth + 1, required: true });
-  const condition: Predicate = { kind: 'compare', column, operator: 'eq', value, nullSafe: false, cast: false };
+  const value = planOperand(planning, literal(node), type, {
+    path,
+    depth: field.at.depth + 1,
+    required: true,
+  });
+  const condition: Predicate = {
+    kind: 'compare',
+    column,
+    operator: 'eq',
+    value,
+    nullSafe: false,
+    cast: false,
+  };
   return guardedCondition(cellGuard(planning, rows, column), condition, false);
 }

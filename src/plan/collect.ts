@@ -1,6 +1,13 @@
-import { type FieldNode, Kind, type SelectionSetNode, type ValueNode } from 'graphql';
+import {
+  type FieldNode,
+  type FragmentDefinitionNode,
+  Kind,
+  type SelectionNode,
+  type SelectionSetNode,
+  type ValueNode,
+} from 'graphql';
 import { must } from '../core/assert.ts';
-import { isIncluded, printArguments } from './directives.ts';
+import { type DirectivePlace, isIncluded, printArguments } from './directives.ts';
 import type { Planning, Position } from './planning.ts';
 import { invalid, notFound } from './problem.ts';
 
@@ -24,7 +31,14 @@ export function collectFields(
 ): readonly CollectedField[] {
   const path = `${at.path}.selectionSet`;
   if (sets.length === 0) throw invalid(path, `missing selection set for '${type}'`);
-  const collection: Collection = { planning, type, path, depth: at.depth + 1, fields: new Map(), spread: new Set() };
+  const collection: Collection = {
+    planning,
+    type,
+    path,
+    depth: at.depth + 1,
+    fields: new Map(),
+    spread: new Set(),
+  };
   planning.budget.descend(collection.depth, path);
   for (const set of sets) collectInto(collection, set, 0);
   return [...collection.fields.values()].map((field) => ({
@@ -39,7 +53,8 @@ export function collectFields(
 /** Refuses arguments a field does not have. */
 export function checkArguments(field: CollectedField, known: readonly string[]): void {
   for (const name of field.arguments.keys()) {
-    if (!known.includes(name)) throw invalid(field.at.path, `'${field.name}' has no argument named '${name}'`);
+    if (!known.includes(name))
+      throw invalid(field.at.path, `'${field.name}' has no argument named '${name}'`);
   }
 }
 
@@ -54,12 +69,21 @@ export function unknownField(field: CollectedField, type: string): Error {
   return notFound(parent, field.name, type);
 }
 
+const PLACES: Record<SelectionNode['kind'], DirectivePlace> = {
+  [Kind.FIELD]: 'a field',
+  [Kind.INLINE_FRAGMENT]: 'an inline fragment',
+  [Kind.FRAGMENT_SPREAD]: 'a fragment spread',
+};
+
 interface Collection {
   readonly planning: Planning;
   readonly type: string;
   readonly path: string;
   readonly depth: number;
-  readonly fields: Map<string, { readonly key: string; readonly node: FieldNode; readonly sets: SelectionSetNode[] }>;
+  readonly fields: Map<
+    string,
+    { readonly key: string; readonly node: FieldNode; readonly sets: SelectionSetNode[] }
+  >;
   /** Fragments spread already: a second time adds nothing. */
   readonly spread: Set<string>;
 }
@@ -69,26 +93,24 @@ function collectInto(collection: Collection, set: SelectionSetNode, depth: numbe
   planning.budget.descend(depth, path);
   for (const selection of set.selections) {
     planning.budget.spend(path);
-    switch (selection.kind) {
-      case Kind.FIELD:
-        if (isIncluded(planning, selection.directives, 'a field', path)) addField(collection, selection);
-        break;
-      case Kind.INLINE_FRAGMENT: {
-        const on = selection.typeCondition?.name.value;
-        if (!isIncluded(planning, selection.directives, 'an inline fragment', path)) break;
-        if (on === undefined || on === collection.type) collectInto(collection, selection.selectionSet, depth + 1);
-        break;
-      }
-      default: {
-        const name = selection.name.value;
-        if (!isIncluded(planning, selection.directives, 'a fragment spread', path)) break;
-        if (collection.spread.has(name)) break;
-        collection.spread.add(name);
-        const fragment = must(planning.fragments.get(name), 'fragment');
-        if (fragment.typeCondition.name.value === collection.type) collectInto(collection, fragment.selectionSet, depth + 1);
-      }
+    if (!isIncluded(planning, selection.directives, PLACES[selection.kind], path)) continue;
+    if (selection.kind === Kind.FIELD) {
+      addField(collection, selection);
+      continue;
     }
+    const fragment =
+      selection.kind === Kind.INLINE_FRAGMENT ? selection : spread(collection, selection.name.value);
+    const on = fragment?.typeCondition?.name.value ?? collection.type;
+    if (fragment !== null && on === collection.type)
+      collectInto(collection, fragment.selectionSet, depth + 1);
   }
+}
+
+/** The fragment's definition when it is spread here for the first time. */
+function spread({ planning, spread: seen }: Collection, name: string): FragmentDefinitionNode | null {
+  if (seen.has(name)) return null;
+  seen.add(name);
+  return must(planning.fragments.get(name), 'fragment');
 }
 
 function addField({ fields, path }: Collection, node: FieldNode): void {
@@ -100,7 +122,10 @@ function addField({ fields, path }: Collection, node: FieldNode): void {
   }
   const [before, now] = [known.node.name.value, node.name.value];
   if (before !== now) {
-    throw invalid(path, `selection of both '${before}' and '${now}' specify the same response name, '${key}'`);
+    throw invalid(
+      path,
+      `selection of both '${before}' and '${now}' specify the same response name, '${key}'`,
+    );
   }
   if (printArguments(known.node.arguments) !== printArguments(node.arguments)) {
     throw invalid(path, `inconsistent arguments between multiple selections of field '${before}'`);

@@ -67,11 +67,16 @@ interface Member {
   readonly at: Position;
 }
 
-function planComparison(planning: Planning, target: ColumnAt, { name, member, at }: Member): Predicate | null {
+function planComparison(
+  planning: Planning,
+  target: ColumnAt,
+  { name, member, at }: Member,
+): Predicate | null {
   const { column, place } = target;
   if (name === '_is_null') return { kind: 'is-null', column, negated: !planBoolean(planning, member, at) };
   const enumeration = enumerationOf(planning.catalog, place.table, column);
-  if (name === '_cast' && enumeration === null && hasTextCast(column.type)) return planCast(planning, column, member, at);
+  if (name === '_cast' && enumeration === null && hasTextCast(column.type))
+    return planCast(planning, column, member, at);
   const operator = operatorOf(name);
   if (operator === null || !operatorsOfColumn(column).includes(operator)) return null;
   const value = { ...operandType(operator, column), enumeration };
@@ -100,7 +105,8 @@ function planTextComparisons(planning: Planning, column: Column, given: Input, a
   return and(
     members.map(([name, member]) => {
       const here = inside(planning, at, name);
-      if (name === '_is_null') return { kind: 'is-null', column, negated: !planBoolean(planning, member, here) };
+      if (name === '_is_null')
+        return { kind: 'is-null', column, negated: !planBoolean(planning, member, here) };
       const operator = operatorOf(name);
       if (operator === null || !TEXT_CAST_OPERATORS.includes(operator)) throw notFound(at.path, name, type);
       const value = { type: TEXT, list: operator === 'in' || operator === 'nin', enumeration: null };
@@ -131,11 +137,19 @@ export function planScalarComparisons(
     const operator = operatorOf(member);
     if (operator === null || !operatorsOf(type).includes(operator)) throw notFound(at.path, member, name);
     const list = operator === 'in' || operator === 'nin';
-    return { kind: 'compare', operator, value: planOperand(planning, value, { type, list, enumeration: null }, here) };
+    return {
+      kind: 'compare',
+      operator,
+      value: planOperand(planning, value, { type, list, enumeration: null }, here),
+    };
   });
 }
 
-function compare(column: Column, operator: Operator, value: Operand): Predicate & { readonly kind: 'compare' } {
+function compare(
+  column: Column,
+  operator: Operator,
+  value: Operand,
+): Predicate & { readonly kind: 'compare' } {
   return { kind: 'compare', column, operator, value, nullSafe: false, cast: false };
 }
 
@@ -156,7 +170,8 @@ export function planOperand(
 function checkElements(planning: Planning, input: Input, value: ValueType, path: string): void {
   if (input.kind !== 'literal' || input.node.kind !== 'ListValue') return;
   if (!value.list && value.type.kind !== 'array') return;
-  const element: LocationType = value.list && value.type.kind === 'array' ? `[${value.type.scalar}!]!` : `${scalarOf(value)}!`;
+  const element: LocationType =
+    value.list && value.type.kind === 'array' ? `[${value.type.scalar}!]!` : `${scalarOf(value)}!`;
   input.node.values.forEach((node, index) => {
     if (node.kind === 'Variable') planning.variables.check(node.name.value, element, `${path}[${index}]`);
   });

@@ -1,11 +1,16 @@
 import { type DirectiveNode, print } from 'graphql';
-import { isNull, literal, valueOf } from './input.ts';
 import { mismatch } from './encode.ts';
+import { isNull, literal, valueOf } from './input.ts';
 import type { Planning } from './planning.ts';
 import { invalid, quotedList } from './problem.ts';
 
 /** Where a directive may stand. */
-export type DirectivePlace = 'a field' | 'a fragment spread' | 'an inline fragment' | 'a query' | 'a subscription';
+export type DirectivePlace =
+  | 'a field'
+  | 'a fragment spread'
+  | 'an inline fragment'
+  | 'a query'
+  | 'a subscription';
 
 const SELECTIONS: readonly DirectivePlace[] = ['a field', 'a fragment spread', 'an inline fragment'];
 const OPERATIONS: readonly DirectivePlace[] = ['a query', 'a subscription'];
@@ -42,21 +47,21 @@ export function isIncluded(
   if (nodes === undefined || nodes.length === 0) return true;
   checkDirectives(nodes, place, path);
   // Every condition is read, also after one has said no: a wrong one is an error all the same.
-  const answers = nodes.map((node) => condition(planning, node, `${path}.${node.name.value}`) === (node.name.value === 'include'));
+  const answers = nodes.map(
+    (node) => condition(planning, node, `${path}.${node.name.value}`) === (node.name.value === 'include'),
+  );
   return !answers.includes(false);
 }
 
 /** A text that is equal when two selections carry the same arguments. */
 export function printArguments(nodes: DirectiveNode['arguments']): string {
-  return (nodes ?? [])
-    .map(print)
-    .sort()
-    .join();
+  return (nodes ?? []).map(print).sort().join();
 }
 
 function condition(planning: Planning, node: DirectiveNode, path: string): boolean {
   for (const { name } of node.arguments ?? []) {
-    if (name.value !== 'if') throw invalid(path, `'${node.name.value}' has no argument named '${name.value}'`);
+    if (name.value !== 'if')
+      throw invalid(path, `'${node.name.value}' has no argument named '${name.value}'`);
   }
   const at = `${path}.args.if`;
   const given = node.arguments?.find(({ name }) => name.value === 'if');

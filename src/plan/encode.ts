@@ -73,7 +73,10 @@ export function encodeEnumList(enumeration: Enumeration, value: unknown, path: s
 
 /** The complaint about a name that is not one of the enum's. */
 export function unknownEnumValue({ name: type, values }: Enumeration, found: string, path: string): Error {
-  return invalid(path, `expected one of the values ${quotedList(values)} for type '${type}', but found '${found}'`);
+  return invalid(
+    path,
+    `expected one of the values ${quotedList(values)} for type '${type}', but found '${found}'`,
+  );
 }
 
 /** The complaint about a value of the wrong kind. */
@@ -87,7 +90,8 @@ export function encodeJson(value: unknown, path: string, depth = 0): string {
   if (value instanceof NumberText) return value.text;
   if (value instanceof EnumText) return JSON.stringify(value.name);
   if (typeof value === 'bigint') return String(value);
-  if (Array.isArray(value)) return `[${value.map((element) => encodeJson(element, path, depth + 1)).join(',')}]`;
+  if (Array.isArray(value))
+    return `[${value.map((element) => encodeJson(element, path, depth + 1)).join(',')}]`;
   if (!isRecord(value)) return JSON.stringify(value ?? null);
   const members = Object.entries(value).map(
     ([name, member]) => `${JSON.stringify(name)}:${encodeJson(member, path, depth + 1)}`,
@@ -133,7 +137,8 @@ function encodeInt(value: unknown, path: string): string {
 function encodeSmallInt(value: unknown, path: string): string {
   if (!isNumber(value)) throw mismatch(path, 'a 16-bit integer', 'smallint', value);
   const whole = wholeNumber(value, false);
-  if (whole === null || whole < -LARGEST_SMALLINT - 1n || whole > LARGEST_SMALLINT) throw outOfBounds(value, path);
+  if (whole === null || whole < -LARGEST_SMALLINT - 1n || whole > LARGEST_SMALLINT)
+    throw outOfBounds(value, path);
   return String(whole);
 }
 
@@ -142,14 +147,16 @@ function encodeText(type: ColumnType, value: unknown, path: string): string {
   if (typeof value === 'string') return withoutNul(value, path);
   if (value instanceof EnumText) return value.name;
   if (value instanceof NumberText) return value.text;
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
+    return String(value);
   throw mismatch(path, 'a string', type.scalar, value);
 }
 
 function encodeArray(element: ColumnType, value: unknown, path: string, dimension = 1): string {
   const encode = (item: unknown, at: string): string =>
     Array.isArray(item) ? encodeArray(element, item, at, dimension + 1) : encodeScalar(element, item, at);
-  if (dimension > MOST_DIMENSIONS) throw unparsable(path, `an array of more than ${MOST_DIMENSIONS} dimensions`);
+  if (dimension > MOST_DIMENSIONS)
+    throw unparsable(path, `an array of more than ${MOST_DIMENSIONS} dimensions`);
   return listText(value, path, encode, true);
 }
 

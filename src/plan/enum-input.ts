@@ -1,5 +1,5 @@
 import { asEnums, type Enumeration, mismatch, unknownEnumValue } from './encode.ts';
-import { elementsOf, EnumText, type Input, isNull, valueOf } from './input.ts';
+import { EnumText, elementsOf, type Input, isNull, valueOf } from './input.ts';
 import { inside, type Planning, type Position } from './planning.ts';
 import { invalid } from './problem.ts';
 

@@ -32,7 +32,13 @@ export function printPredicate(predicate: Predicate): string {
   }
 }
 
-function printCompare({ column, cast, operator, value, nullSafe }: Predicate & { readonly kind: 'compare' }): string {
+function printCompare({
+  column,
+  cast,
+  operator,
+  value,
+  nullSafe,
+}: Predicate & { readonly kind: 'compare' }): string {
   return `${column.name}${cast ? '::text' : ''} ${operator} $${value.index}${nullSafe ? ' null-safe' : ''}`;
 }
 

@@ -37,9 +37,15 @@ function printRoot(root: RootField): Lines {
     case 'object':
       return [`${root.key} = object`, ...indent(root.fields.flatMap(printRoot))];
     case 'aggregate':
-      return [`${root.key} = aggregate of ${printFrom(root.aggregate.rows.from)}`, ...indent(printAggregate(root.aggregate))];
+      return [
+        `${root.key} = aggregate of ${printFrom(root.aggregate.rows.from)}`,
+        ...indent(printAggregate(root.aggregate)),
+      ];
     default:
-      return [`${root.key} = ${root.kind} of ${printFrom(root.select.from)}`, ...indent(printSelect(root.select))];
+      return [
+        `${root.key} = ${root.kind} of ${printFrom(root.select.from)}`,
+        ...indent(printSelect(root.select)),
+      ];
   }
 }
 
@@ -73,7 +79,10 @@ function printField(field: Field): Lines {
     }
     case 'aggregate': {
       const { rows } = field.aggregate;
-      return [`${field.key}: aggregate of ${printFrom(rows.from)} ${printJoin(field.join)}`, ...indent(printAggregate(field.aggregate))];
+      return [
+        `${field.key}: aggregate of ${printFrom(rows.from)} ${printJoin(field.join)}`,
+        ...indent(printAggregate(field.aggregate)),
+      ];
     }
     default: {
       const head = `${field.key}: ${field.kind} of ${printFrom(field.select.from)} ${printJoin(field.join)}`;

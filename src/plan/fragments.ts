@@ -11,7 +11,11 @@ import { invalid, quotedList, unparsable } from './problem.ts';
 type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
 
 /** Fragments by name, after checking that those the operation uses exist and do not contain themselves. */
-export function checkedFragments(document: DocumentNode, operation: OperationDefinitionNode, budget: Budget): Fragments {
+export function checkedFragments(
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  budget: Budget,
+): Fragments {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.FRAGMENT_DEFINITION) continue;

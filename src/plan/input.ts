@@ -82,13 +82,16 @@ export function hasVariable(node: ValueNode): boolean {
 
 /** Whether the input is null. */
 export function isNull(input: Input): boolean {
-  return input.kind === 'literal' ? input.node.kind === Kind.NULL : input.value === null || input.value === undefined;
+  return input.kind === 'literal'
+    ? input.node.kind === Kind.NULL
+    : input.value === null || input.value === undefined;
 }
 
 /** What a plain value is, in the words of Hasura's messages. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return 'null';
-  if (value instanceof NumberText) return { integer: 'an integer', float: 'a float', number: 'a number' }[value.form];
+  if (value instanceof NumberText)
+    return { integer: 'an integer', float: 'a float', number: 'a number' }[value.form];
   if (value instanceof EnumText) return 'an enum value';
   if (Array.isArray(value)) return 'a list';
   switch (typeof value) {
@@ -137,7 +140,10 @@ export function membersOf(input: Input): readonly (readonly [string, Input])[] |
   }
   const { value, path } = input;
   if (!isRecord(value)) return null;
-  return Object.entries(value).map(([name, member]) => [name, { kind: 'json', value: member, path: [...path, name] }]);
+  return Object.entries(value).map(([name, member]) => [
+    name,
+    { kind: 'json', value: member, path: [...path, name] },
+  ]);
 }
 
 /** The name of an enum input (a literal name, or a string inside a variable), or null when it is none. */

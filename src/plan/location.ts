@@ -31,6 +31,7 @@ function fits(declared: TypeNode, location: LocationType): boolean {
   if (inner.kind === Kind.NAMED_TYPE) return inner.name.value === location;
   if (!location.startsWith('[')) return false;
   const element = location.slice(1, -1);
-  if (element.endsWith('!')) return inner.type.kind === Kind.NON_NULL_TYPE && fits(inner.type, element.slice(0, -1));
+  if (element.endsWith('!'))
+    return inner.type.kind === Kind.NON_NULL_TYPE && fits(inner.type, element.slice(0, -1));
   return fits(inner.type, element);
 }

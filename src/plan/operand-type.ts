@@ -1,8 +1,8 @@
 import type { Column } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
 import { LTREE_OPERATORS, operandShape, TEXT_CAST_OPERATORS } from './operators.ts';
-import type { Operator } from './plan.ts';
 import type { ValueType } from './params.ts';
+import type { Operator } from './plan.ts';
 import { siblingType, TEXT } from './types.ts';
 
 const ALL: ReadonlySet<string> = new Set<Operator>([

@@ -8,12 +8,17 @@ import { cellGuard, permittedRows } from './permit.ts';
 import type { AggregateFunction, OrderItem, OrderStep } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { notFound } from './problem.ts';
-import { visibleRelationship, type VisibleRelationship } from './visible.ts';
+import { type VisibleRelationship, visibleRelationship } from './visible.ts';
 
 const SUFFIX = '_aggregate';
 
 /** An `order_by` argument: absent and null order nothing, here and anywhere inside. */
-export function planOrderBy(planning: Planning, rows: Rows, given: Input | null, at: Position): readonly OrderItem[] {
+export function planOrderBy(
+  planning: Planning,
+  rows: Rows,
+  given: Input | null,
+  at: Position,
+): readonly OrderItem[] {
   if (given === null) return [];
   const type = rows.view.table.derivedType('_order_by');
   const input = planning.variables.open(given, `[${type}!]`, at.path);
@@ -46,16 +51,30 @@ function planObject(planning: Planning, ordered: Ordered, input: Input, at: Posi
   });
 }
 
-function planColumn(planning: Planning, ordered: Ordered, { name, input, at }: Member): readonly OrderItem[] | null {
+function planColumn(
+  planning: Planning,
+  ordered: Ordered,
+  { name, input, at }: Member,
+): readonly OrderItem[] | null {
   const column = ordered.view.columnByField.get(name);
   if (column === undefined) return null;
   const direction = planDirection(planning, input, at);
   if (direction === null) return [];
   ordered.place.read(column);
-  return [{ path: ordered.path, by: { kind: 'column', column, onlyIf: cellGuard(planning, ordered, column) }, ...direction }];
+  return [
+    {
+      path: ordered.path,
+      by: { kind: 'column', column, onlyIf: cellGuard(planning, ordered, column) },
+      ...direction,
+    },
+  ];
 }
 
-function planRelated(planning: Planning, ordered: Ordered, { name, input: given, at }: Member): readonly OrderItem[] | null {
+function planRelated(
+  planning: Planning,
+  ordered: Ordered,
+  { name, input: given, at }: Member,
+): readonly OrderItem[] | null {
   const single = visibleRelationship(planning.catalog, ordered.view, name);
   const many = name.endsWith(SUFFIX)
     ? visibleRelationship(planning.catalog, ordered.view, name.slice(0, -SUFFIX.length))
@@ -70,13 +89,22 @@ function planRelated(planning: Planning, ordered: Ordered, { name, input: given,
   return isSingle ? planObject(planning, reached, input, at) : planAggregates(planning, reached, input, at);
 }
 
-function follow(planning: Planning, { place, path }: Ordered, { relationship, target }: VisibleRelationship): Ordered {
+function follow(
+  planning: Planning,
+  { place, path }: Ordered,
+  { relationship, target }: VisibleRelationship,
+): Ordered {
   const { join, to } = planning.places.follow(place, relationship, target.table);
   const where = permittedRows(planning, { view: target, place: to });
   return { view: target, place: to, path: [...path, { join, to: to.planTable, where }] };
 }
 
-function planAggregates(planning: Planning, ordered: Ordered, input: Input, at: Position): readonly OrderItem[] {
+function planAggregates(
+  planning: Planning,
+  ordered: Ordered,
+  input: Input,
+  at: Position,
+): readonly OrderItem[] {
   const { view, path } = ordered;
   const type = view.table.derivedType('_aggregate_order_by');
   return membersIn(input, type, at).flatMap(([name, member]): readonly OrderItem[] => {
@@ -99,7 +127,11 @@ interface FunctionMember {
   readonly at: Position;
 }
 
-function planFunction(planning: Planning, ordered: Ordered, { called, columns, input: given, at }: FunctionMember): readonly OrderItem[] {
+function planFunction(
+  planning: Planning,
+  ordered: Ordered,
+  { called, columns, input: given, at }: FunctionMember,
+): readonly OrderItem[] {
   const type = ordered.view.table.derivedType(`_${called}_order_by`);
   const input = planning.variables.open(given, type, at.path);
   if (isNull(input)) return [];
@@ -115,7 +147,11 @@ function planFunction(planning: Planning, ordered: Ordered, { called, columns, i
   });
 }
 
-function planDirection(planning: Planning, input: Input, at: Position): Pick<OrderItem, 'direction' | 'nulls'> | null {
+function planDirection(
+  planning: Planning,
+  input: Input,
+  at: Position,
+): Pick<OrderItem, 'direction' | 'nulls'> | null {
   const name = planEnum(planning, input, ORDER_BY, at);
   if (name === null) return null;
   const direction = name.startsWith('asc') ? 'asc' : 'desc';

@@ -1,9 +1,9 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { encodeEnum, encodeEnumList, encodeList, encodeScalar, type Enumeration } from './encode.ts';
+import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './encode.ts';
 import { hasVariable, type Input, plainValue } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
-import type { Operand, Param } from './plan.ts';
 import { readOffset } from './offset.ts';
+import type { Operand, Param } from './plan.ts';
 
 /** What a value is read and bound as. */
 export interface ValueType {
@@ -29,7 +29,12 @@ export class Params {
 
   /** A value of the request; a literal is read at once, so that its errors come with the plan. */
   value(input: Input, value: ValueType, path: string): Operand {
-    return this.#add({ from: sourceOf(input, (plain) => encodeValue(value, plain, path)), ...value, form: 'typed', path });
+    return this.#add({
+      from: sourceOf(input, (plain) => encodeValue(value, plain, path)),
+      ...value,
+      form: 'typed',
+      path,
+    });
   }
 
   /** An `offset`. */
@@ -46,7 +51,14 @@ export class Params {
 
   /** A value of a permission rule, in Postgres' text form. */
   constant(value: string, { type, list }: Omit<ValueType, 'enumeration'>): Operand {
-    return this.#add({ from: { kind: 'value', value }, type, list, enumeration: null, form: 'typed', path: '$' });
+    return this.#add({
+      from: { kind: 'value', value },
+      type,
+      list,
+      enumeration: null,
+      form: 'typed',
+      path: '$',
+    });
   }
 
   /** A session variable of a permission rule. */
@@ -56,8 +68,13 @@ export class Params {
   }
 
   /** A list of a permission rule with session variables among its elements. */
-  sessionList(of: readonly ({ readonly text: string } | { readonly session: string })[], type: ColumnType): Operand {
-    const named = of.map((element) => ('session' in element ? { session: this.#need(element.session) } : element));
+  sessionList(
+    of: readonly ({ readonly text: string } | { readonly session: string })[],
+    type: ColumnType,
+  ): Operand {
+    const named = of.map((element) =>
+      'session' in element ? { session: this.#need(element.session) } : element,
+    );
     const from = { kind: 'session-list', of: named } as const;
     return this.#add({ from, type, list: true, enumeration: null, form: 'typed', path: '$' });
   }
@@ -88,5 +105,7 @@ export function encodeValue({ type, list, enumeration }: ValueType, value: unkno
 function sourceOf(input: Input, encode: (plain: unknown) => string): Param['from'] {
   if (input.kind === 'json') return { kind: 'variable', path: input.path };
   const plain = plainValue(input.node);
-  return hasVariable(input.node) ? { kind: 'composed', value: plain } : { kind: 'value', value: encode(plain) };
+  return hasVariable(input.node)
+    ? { kind: 'composed', value: plain }
+    : { kind: 'value', value: encode(plain) };
 }

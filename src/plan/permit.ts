@@ -1,8 +1,8 @@
 import type { Column, SelectPermission } from '../catalog/catalog.ts';
-import { planRule } from './rule.ts';
 import type { Predicate } from './plan.ts';
 import type { Planning, Rows } from './planning.ts';
 import { and, not, or, TRUE } from './predicates.ts';
+import { planRule } from './rule.ts';
 import { showingPermissions } from './visible.ts';
 
 /** Which rows the role may see, at the place they are read. */

@@ -1,4 +1,4 @@
-import type { Column, RemoteOptions, Relationship, Table } from '../catalog/catalog.ts';
+import type { Column, Relationship, RemoteOptions, Table } from '../catalog/catalog.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
 import type { Join, PlanTable, RemoteUse } from './plan.ts';
 
@@ -76,7 +76,12 @@ export class Places {
       const { scope, table } = place;
       if (table.source === scope.rootSource) continue;
       const id = JSON.stringify([scope.rootSource, table.source]);
-      const use = uses.get(id) ?? { source: scope.rootSource, target: table.source, tables: new Map(), options: new Set() };
+      const use = uses.get(id) ?? {
+        source: scope.rootSource,
+        target: table.source,
+        tables: new Map(),
+        options: new Set(),
+      };
       uses.set(id, use);
       if (scope.options !== null) use.options.add(scope.options);
       const known = use.tables.get(tableKey(table.ref)) ?? { table, columns: new Set() };

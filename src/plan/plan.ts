@@ -75,7 +75,13 @@ export interface Join {
  * below, belongs to roles made of several: the cell reads as null unless it holds.
  */
 export type Field =
-  | { readonly kind: 'column'; readonly key: string; readonly column: Column; readonly jsonPath: Operand | null; readonly onlyIf: Predicate | null }
+  | {
+      readonly kind: 'column';
+      readonly key: string;
+      readonly column: Column;
+      readonly jsonPath: Operand | null;
+      readonly onlyIf: Predicate | null;
+    }
   | { readonly kind: 'constant'; readonly key: string; readonly json: string }
   | { readonly kind: 'object'; readonly key: string; readonly join: Join; readonly select: Select }
   | { readonly kind: 'array'; readonly key: string; readonly join: Join; readonly select: Select }
@@ -96,17 +102,40 @@ export type AggregateField =
 
 export type AggregateValue =
   | { readonly kind: 'constant'; readonly key: string; readonly json: string }
-  | { readonly kind: 'count'; readonly key: string; readonly columns: readonly Column[]; readonly onlyIf: readonly (Predicate | null)[]; readonly distinct: boolean }
+  | {
+      readonly kind: 'count';
+      readonly key: string;
+      readonly columns: readonly Column[];
+      readonly onlyIf: readonly (Predicate | null)[];
+      readonly distinct: boolean;
+    }
   /** `sum { a b }`: an object of one function over several columns. */
   | {
       readonly kind: 'function';
       readonly key: string;
       readonly function: AggregateFunction;
-      readonly of: readonly ({ readonly kind: 'column'; readonly key: string; readonly column: Column; readonly onlyIf: Predicate | null } | { readonly kind: 'constant'; readonly key: string; readonly json: string })[];
+      readonly of: readonly (
+        | {
+            readonly kind: 'column';
+            readonly key: string;
+            readonly column: Column;
+            readonly onlyIf: Predicate | null;
+          }
+        | { readonly kind: 'constant'; readonly key: string; readonly json: string }
+      )[];
     };
 
 export type AggregateFunction =
-  | 'sum' | 'avg' | 'min' | 'max' | 'stddev' | 'stddev_pop' | 'stddev_samp' | 'variance' | 'var_pop' | 'var_samp';
+  | 'sum'
+  | 'avg'
+  | 'min'
+  | 'max'
+  | 'stddev'
+  | 'stddev_pop'
+  | 'stddev_samp'
+  | 'variance'
+  | 'var_pop'
+  | 'var_samp';
 
 /**
  * One ordering of rows. A path leads over to-one joins, before `count` and `function` the last one is to-many;
@@ -117,7 +146,12 @@ export interface OrderItem {
   readonly by:
     | { readonly kind: 'column'; readonly column: Column; readonly onlyIf: Predicate | null }
     | { readonly kind: 'count' }
-    | { readonly kind: 'function'; readonly function: AggregateFunction; readonly column: Column; readonly onlyIf: Predicate | null };
+    | {
+        readonly kind: 'function';
+        readonly function: AggregateFunction;
+        readonly column: Column;
+        readonly onlyIf: Predicate | null;
+      };
   readonly direction: 'asc' | 'desc';
   readonly nulls: 'first' | 'last';
 }
@@ -174,10 +208,36 @@ export type Predicate =
 
 /** Hasura's operators without the leading underscore. `eq`…`lte` of column comparisons (`_ceq`) are the same ones. */
 export type Operator =
-  | 'eq' | 'neq' | 'gt' | 'lt' | 'gte' | 'lte' | 'in' | 'nin'
-  | 'like' | 'nlike' | 'ilike' | 'nilike' | 'similar' | 'nsimilar' | 'regex' | 'nregex' | 'iregex' | 'niregex'
-  | 'contains' | 'contained_in' | 'has_key' | 'has_keys_any' | 'has_keys_all'
-  | 'ancestor' | 'ancestor_any' | 'descendant' | 'descendant_any' | 'matches' | 'matches_any' | 'matches_fulltext';
+  | 'eq'
+  | 'neq'
+  | 'gt'
+  | 'lt'
+  | 'gte'
+  | 'lte'
+  | 'in'
+  | 'nin'
+  | 'like'
+  | 'nlike'
+  | 'ilike'
+  | 'nilike'
+  | 'similar'
+  | 'nsimilar'
+  | 'regex'
+  | 'nregex'
+  | 'iregex'
+  | 'niregex'
+  | 'contains'
+  | 'contained_in'
+  | 'has_key'
+  | 'has_keys_any'
+  | 'has_keys_all'
+  | 'ancestor'
+  | 'ancestor_any'
+  | 'descendant'
+  | 'descendant_any'
+  | 'matches'
+  | 'matches_any'
+  | 'matches_fulltext';
 
 /** A value known only when a request runs. Index into `QueryPlan.params`. */
 export interface Operand {
@@ -187,15 +247,17 @@ export interface Operand {
 
 /** Where a parameter's value comes from and what Postgres type it is bound as. */
 export interface Param {
-  readonly from:
-    /** A literal, already in Postgres' text form. */
+  readonly from: /** A literal, already in Postgres' text form. */
     | { readonly kind: 'value'; readonly value: string }
     | { readonly kind: 'variable'; readonly path: readonly (string | number)[] }
     /** A literal list or object with variables inside. */
     | { readonly kind: 'composed'; readonly value: unknown }
     | { readonly kind: 'session'; readonly name: string }
     /** A list in a permission rule with session variables among its elements. */
-    | { readonly kind: 'session-list'; readonly of: readonly ({ readonly text: string } | { readonly session: string })[] };
+    | {
+        readonly kind: 'session-list';
+        readonly of: readonly ({ readonly text: string } | { readonly session: string })[];
+      };
   readonly type: ColumnType;
   /** Bound as an array of `type` (`_in`, `_has_keys_any` …). */
   readonly list: boolean;

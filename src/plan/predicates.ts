@@ -8,7 +8,9 @@ export const FALSE: Predicate = { kind: 'false' };
 
 /** All of them; nested conjunctions are flattened and what always holds is left out. */
 export function and(of: readonly Predicate[]): Predicate {
-  const parts = of.flatMap((part) => (part.kind === 'and' ? part.of : [part])).filter(({ kind }) => kind !== 'true');
+  const parts = of
+    .flatMap((part) => (part.kind === 'and' ? part.of : [part]))
+    .filter(({ kind }) => kind !== 'true');
   if (parts.some(({ kind }) => kind === 'false')) return FALSE;
   const [first] = parts;
   if (first === undefined) return TRUE;
@@ -17,7 +19,9 @@ export function and(of: readonly Predicate[]): Predicate {
 
 /** Any of them; none is false. */
 export function or(of: readonly Predicate[]): Predicate {
-  const parts = of.flatMap((part) => (part.kind === 'or' ? part.of : [part])).filter(({ kind }) => kind !== 'false');
+  const parts = of
+    .flatMap((part) => (part.kind === 'or' ? part.of : [part]))
+    .filter(({ kind }) => kind !== 'false');
   if (parts.some(({ kind }) => kind === 'true')) return TRUE;
   const [first] = parts;
   if (first === undefined) return FALSE;

@@ -21,7 +21,12 @@ export function findRoot(catalog: Catalog, role: RoleName, name: string): RootEn
 }
 
 /** Finds a root field among one source's tables. */
-export function findIn(catalog: Catalog, role: RoleName, source: Source, name: string): VisibleRootField | null {
+export function findIn(
+  catalog: Catalog,
+  role: RoleName,
+  source: Source,
+  name: string,
+): VisibleRootField | null {
   for (const table of source.tables.values()) {
     const { select, selectByPk, selectAggregate } = table.root;
     if (select.name !== name && selectByPk.name !== name && selectAggregate.name !== name) continue;

@@ -1,6 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
-import { checkArguments, type CollectedField } from './collect.ts';
+import { type CollectedField, checkArguments } from './collect.ts';
 import { mismatch, outOfBounds, wholeNumber } from './encode.ts';
 import { planEnums } from './enum-input.ts';
 import { selectColumns } from './enumeration.ts';
@@ -24,10 +24,14 @@ export function planRows(planning: Planning, rows: Rows, field: CollectedField):
     const node = field.arguments.get(name);
     return node === undefined ? null : literal(node);
   };
-  const at = (name: string): Position => ({ path: `${field.at.path}.args.${name}`, depth: field.at.depth + 1 });
+  const at = (name: string): Position => ({
+    path: `${field.at.path}.args.${name}`,
+    depth: field.at.depth + 1,
+  });
   const { table } = rows.view;
   const where = argument('where');
-  const opened = where === null ? null : planning.variables.open(where, table.derivedType('_bool_exp'), at('where').path);
+  const opened =
+    where === null ? null : planning.variables.open(where, table.derivedType('_bool_exp'), at('where').path);
   const condition = planWhere(planning, rows, opened, at('where'));
   const orderBy = planOrderBy(planning, rows, argument('order_by'), at('order_by'));
   const limit = planLimit(planning, argument('limit'), at('limit').path);
@@ -40,7 +44,10 @@ export function planRows(planning: Planning, rows: Rows, field: CollectedField):
     where: and([permittedRows(planning, rows), condition]),
     orderBy,
     limit,
-    offset: offsetInput === null || isNull(offsetInput) ? null : planning.params.offset(offsetInput, BIGINT, at('offset').path),
+    offset:
+      offsetInput === null || isNull(offsetInput)
+        ? null
+        : planning.params.offset(offsetInput, BIGINT, at('offset').path),
     distinctOn,
     distinctOnlyIf: distinctOn.map((column) => cellGuard(planning, rows, column)),
   };
@@ -85,7 +92,9 @@ function planDistinct(planning: Planning, rows: Rows, given: Input | null, at: P
 function checkDistinct(distinctOn: readonly Column[], orderBy: readonly OrderItem[], path: string): void {
   if (distinctOn.length === 0 || orderBy.length === 0) return;
   const initial = orderBy.slice(0, distinctOn.length);
-  const columns = initial.flatMap(({ by, path: steps }) => (by.kind === 'column' && steps.length === 0 ? [by.column] : []));
+  const columns = initial.flatMap(({ by, path: steps }) =>
+    by.kind === 'column' && steps.length === 0 ? [by.column] : [],
+  );
   if (columns.length === distinctOn.length && distinctOn.every((column) => columns.includes(column))) return;
   throw invalid(path, '"distinct_on" columns must match initial "order_by" columns');
 }

@@ -14,5 +14,8 @@ export interface RuleContext {
 
 /** The complaint about a rule that does not fit its table; such a table's permission should be inconsistent already. */
 export function brokenRule(table: Table, why: string): NearjoinError {
-  return new NearjoinError('unexpected', `the permission rule of table "${printTable(table.ref)}" is invalid: ${why}`);
+  return new NearjoinError(
+    'unexpected',
+    `the permission rule of table "${printTable(table.ref)}" is invalid: ${why}`,
+  );
 }

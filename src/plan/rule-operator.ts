@@ -2,8 +2,8 @@ import type { Column, ColumnType } from '../catalog/catalog.ts';
 import type { Json } from '../core/json-text.ts';
 import { arrayText, encodeScalar } from './encode.ts';
 import { isRecord } from './input.ts';
-import { baseType } from './operators.ts';
 import { operandType, operatorNamed } from './operand-type.ts';
+import { baseType } from './operators.ts';
 import type { Operand, Operator, Predicate } from './plan.ts';
 import { and, FALSE, TRUE } from './predicates.ts';
 import { brokenRule, type RuleContext } from './rule-context.ts';
@@ -33,13 +33,21 @@ export function planRuleOperator(context: RuleContext, column: Column, key: stri
   if (columnOperator !== undefined) return compareColumns(context, column, columnOperator, value);
   const operator = operatorNamed(name);
   if (operator === null) throw brokenRule(table, `unknown operator "${key}"`);
-  if (value === null) {
-    if (operator === 'eq' || operator === 'neq') return { kind: 'is-null', column, negated: operator === 'neq' };
-    return FALSE;
-  }
-  const { type, list } = operandType(operator, column);
-  const nullSafe = (operator === 'eq' || operator === 'neq') && !column.notNull;
-  return { kind: 'compare', column, operator, value: operand(context, { type, list }, value), nullSafe, cast: false };
+  return compare(context, column, operator, value);
+}
+
+function compare(context: RuleContext, column: Column, operator: Operator, value: Json): Predicate {
+  const isEquality = operator === 'eq' || operator === 'neq';
+  if (value === null) return isEquality ? { kind: 'is-null', column, negated: operator === 'neq' } : FALSE;
+  const operandOf = operand(context, operandType(operator, column), value);
+  return {
+    kind: 'compare',
+    column,
+    operator,
+    value: operandOf,
+    nullSafe: isEquality && !column.notNull,
+    cast: false,
+  };
 }
 
 function isNull(context: RuleContext, column: Column, value: Json): Predicate {
@@ -53,9 +61,17 @@ function planCast(context: RuleContext, column: Column, value: Json): Predicate 
   if (inner.length === 0) return TRUE;
   const compare = (key: string, member: Json): Predicate => {
     const operator = operatorNamed(key.slice(1));
-    if (operator === null || member === null) throw brokenRule(context.place.table, `unknown operator "${key}"`);
+    if (operator === null || member === null)
+      throw brokenRule(context.place.table, `unknown operator "${key}"`);
     const type = { type: TEXT, list: operator === 'in' || operator === 'nin' };
-    return { kind: 'compare', column, operator, value: operand(context, type, member), nullSafe: false, cast: true };
+    return {
+      kind: 'compare',
+      column,
+      operator,
+      value: operand(context, type, member),
+      nullSafe: false,
+      cast: true,
+    };
   };
   const parts = inner.flatMap((operators) => (isRecord(operators) ? Object.entries(operators) : []));
   return and(parts.map(([key, member]) => compare(key, member as Json)));
@@ -66,19 +82,29 @@ function compareColumns(context: RuleContext, column: Column, operator: Operator
   const path: readonly Json[] = Array.isArray(value) ? value : [value];
   const place = path[0] === '$' ? context.root : context.place;
   const name = path[0] === '$' ? path[1] : path[0];
-  const other = typeof name === 'string' ? (place.table.columnByName.get(name) ?? place.table.columnByField.get(name)) : undefined;
-  if (other === undefined || path.length > 2) throw brokenRule(context.place.table, 'a column comparison names no column');
+  const other =
+    typeof name === 'string'
+      ? (place.table.columnByName.get(name) ?? place.table.columnByField.get(name))
+      : undefined;
+  if (other === undefined || path.length > 2)
+    throw brokenRule(context.place.table, 'a column comparison names no column');
   return { kind: 'compare-columns', column, operator, other: { table: place.id, column: place.read(other) } };
 }
 
-function operand(context: RuleContext, type: { readonly type: ColumnType; readonly list: boolean }, value: Json): Operand {
+function operand(
+  context: RuleContext,
+  type: { readonly type: ColumnType; readonly list: boolean },
+  value: Json,
+): Operand {
   const { params } = context.planning;
   if (isSession(value)) return params.session(value, type);
   if (!type.list) return params.constant(ruleText(type.type, value), type);
   const elements: readonly Json[] = Array.isArray(value) ? value : [value];
   const text = (element: Json): string => ruleText(type.type, element);
   if (!elements.some(isSession)) return params.constant(arrayText(elements.map(text)), type);
-  const parts = elements.map((element) => (isSession(element) ? { session: element } : { text: text(element) }));
+  const parts = elements.map((element) =>
+    isSession(element) ? { session: element } : { text: text(element) },
+  );
   return params.sessionList(parts, type.type);
 }
 
@@ -89,5 +115,7 @@ function isSession(value: Json): value is string {
 /** Metadata quotes numbers and booleans as it likes: Postgres reads them from their text. */
 function ruleText(type: ColumnType, value: Json): string {
   const isJson = baseType(type).name === 'json' || baseType(type).name === 'jsonb';
-  return typeof value === 'string' && !isJson && type.kind !== 'array' ? value : encodeScalar(type, value, '$');
+  return typeof value === 'string' && !isJson && type.kind !== 'array'
+    ? value
+    : encodeScalar(type, value, '$');
 }

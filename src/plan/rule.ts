@@ -2,12 +2,12 @@ import type { Column, Relationship, Table } from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
 import type { Json, JsonObject } from '../core/json-text.ts';
 import type { TableRef } from '../core/names.ts';
-import { brokenRule, type RuleContext } from './rule-context.ts';
-import { planRuleOperator } from './rule-operator.ts';
 import type { Place } from './places.ts';
 import type { Predicate } from './plan.ts';
 import type { Planning } from './planning.ts';
 import { and, FALSE, not, or } from './predicates.ts';
+import { brokenRule, type RuleContext } from './rule-context.ts';
+import { planRuleOperator } from './rule-operator.ts';
 
 /** A row rule of the metadata as a predicate on the rows at `place`; related tables' own rules do not apply in it. */
 export function planRule(planning: Planning, place: Place, rule: JsonObject): Predicate {
@@ -18,7 +18,9 @@ function planObject(context: RuleContext, rule: Json | undefined): Predicate {
   const { planning, place, depth } = context;
   planning.budget.descend(depth, '$');
   if (!isObject(rule)) throw brokenRule(place.table, 'expected an object');
-  return and(Object.entries(rule).map(([key, value]) => planMember({ ...context, depth: depth + 1 }, key, value)));
+  return and(
+    Object.entries(rule).map(([key, value]) => planMember({ ...context, depth: depth + 1 }, key, value)),
+  );
 }
 
 function planMember(context: RuleContext, key: string, value: Json): Predicate {
@@ -46,7 +48,9 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
 
 function planColumn(context: RuleContext, column: Column, value: Json): Predicate {
   if (!isOperators(value)) return planRuleOperator(context, column, '_eq', value);
-  return and(Object.entries(value).map(([operator, operand]) => planRuleOperator(context, column, operator, operand)));
+  return and(
+    Object.entries(value).map(([operator, operand]) => planRuleOperator(context, column, operator, operand)),
+  );
 }
 
 function planRelationship(context: RuleContext, relationship: Relationship, value: Json): Predicate {
@@ -61,7 +65,11 @@ function planRelationship(context: RuleContext, relationship: Relationship, valu
 function planExists(context: RuleContext, value: Json): Predicate {
   const { planning, place } = context;
   if (!isObject(value)) throw brokenRule(place.table, '_exists takes an object');
-  const target = findTable(planning.catalog, place.table.source, tableOf(place.table, value['_table'] ?? value['$table']));
+  const target = findTable(
+    planning.catalog,
+    place.table.source,
+    tableOf(place.table, value['_table'] ?? value['$table']),
+  );
   if (target === undefined) return FALSE;
   const to = planning.places.open(target, place.scope);
   const where = planObject({ ...context, place: to }, value['_where'] ?? value['$where'] ?? {});

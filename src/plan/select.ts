@@ -1,7 +1,7 @@
 import type { SelectionSetNode } from 'graphql';
 import type { Column } from '../catalog/catalog.ts';
 import { planAggregate } from './aggregate.ts';
-import { checkArguments, checkIsLeaf, collectFields, type CollectedField, unknownField } from './collect.ts';
+import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { isNull, literal } from './input.ts';
 import { baseType } from './operators.ts';
 import { cellGuard } from './permit.ts';
@@ -9,7 +9,7 @@ import type { Aggregate, Field, Operand, Select } from './plan.ts';
 import type { Planning, Position, Rows } from './planning.ts';
 import { permittedSelect, planRows, smallerLimit } from './rows.ts';
 import { TEXT } from './types.ts';
-import { visibleRelationship, type VisibleRelationship } from './visible.ts';
+import { type VisibleRelationship, visibleRelationship } from './visible.ts';
 
 const SUFFIX = '_aggregate';
 
@@ -41,7 +41,10 @@ export function planFields(
 }
 
 /** `__typename` of a type, which every object has. */
-export function planTypename(field: CollectedField, type: string): { kind: 'constant'; key: string; json: string } | null {
+export function planTypename(
+  field: CollectedField,
+  type: string,
+): { kind: 'constant'; key: string; json: string } | null {
   if (field.name !== '__typename') return null;
   checkArguments(field, []);
   checkIsLeaf(field);
@@ -84,15 +87,35 @@ function planRelated(planning: Planning, rows: Rows, field: CollectedField): Fie
   return { kind: 'aggregate', key: field.key, join, aggregate };
 }
 
-function planObject(planning: Planning, rows: Rows, field: CollectedField, related: VisibleRelationship): Field {
+function planObject(
+  planning: Planning,
+  rows: Rows,
+  field: CollectedField,
+  related: VisibleRelationship,
+): Field {
   checkArguments(field, []);
   const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
   const target = { view: related.target, place: to };
   const selected = permittedSelect(planning, target);
-  return { kind: 'object', key: field.key, join, select: { ...selected, fields: planFields(planning, target, field.sets, field.at) } };
+  return {
+    kind: 'object',
+    key: field.key,
+    join,
+    select: { ...selected, fields: planFields(planning, target, field.sets, field.at) },
+  };
 }
 
-function planArray(planning: Planning, rows: Rows, field: CollectedField, related: VisibleRelationship): Field {
+function planArray(
+  planning: Planning,
+  rows: Rows,
+  field: CollectedField,
+  related: VisibleRelationship,
+): Field {
   const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
-  return { kind: 'array', key: field.key, join, select: planList(planning, { view: related.target, place: to }, field) };
+  return {
+    kind: 'array',
+    key: field.key,
+    join,
+    select: planList(planning, { view: related.target, place: to }, field),
+  };
 }

@@ -16,7 +16,7 @@ export function variableShape(prepared: PreparedVariables, variables: Variables)
   const parts: string[] = [];
   for (const [name, use] of prepared.uses) {
     const value = variables.get(name);
-    if (value === undefined || value === null) parts.push('0');
+    if (value === undefined || value === null) parts.push('-');
     else if (use === 'value') parts.push('v');
     else parts.push(use === 'whole' ? whole(value, 0) : condition(value, 0));
   }
@@ -30,13 +30,13 @@ function whole(value: unknown, depth: number): string {
   if (value instanceof NumberText) return value.text;
   if (Array.isArray(value)) return `[${value.map((element) => whole(element, depth + 1)).join(',')}]`;
   if (isRecord(value)) return members(value, (member) => whole(member, depth + 1));
-  return typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? '0');
+  return typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? '-');
 }
 
 /** Names, nesting and booleans (`_is_null`, `distinct`) matter; texts, numbers and how many of them a list holds do not. */
 function condition(value: unknown, depth: number): string {
   if (depth > DEEPEST) return '…';
-  if (value === null || value === undefined) return '0';
+  if (value === null || value === undefined) return '-';
   if (typeof value === 'boolean') return value ? 't' : 'f';
   if (Array.isArray(value)) {
     if (value.length === 0) return 'e';
@@ -49,7 +49,12 @@ function condition(value: unknown, depth: number): string {
   );
 }
 
-function members(value: Readonly<Record<string, unknown>>, print: (member: unknown, name: string) => string): string {
-  const texts = Object.entries(value).map(([name, member]) => `${JSON.stringify(name)}:${print(member, name)}`);
+function members(
+  value: Readonly<Record<string, unknown>>,
+  print: (member: unknown, name: string) => string,
+): string {
+  const texts = Object.entries(value).map(
+    ([name, member]) => `${JSON.stringify(name)}:${print(member, name)}`,
+  );
   return `{${texts.join(',')}}`;
 }

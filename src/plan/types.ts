@@ -1,16 +1,40 @@
 import type { ColumnType } from '../catalog/catalog.ts';
 
 /** `text`. */
-export const TEXT: ColumnType = builtIn(25, 'text', 'text', 'S', 'String');
+export const TEXT: ColumnType = builtIn({
+  oid: 25,
+  name: 'text',
+  sql: 'text',
+  category: 'S',
+  scalar: 'String',
+});
 
 /** `bigint`. */
-export const BIGINT: ColumnType = builtIn(20, 'int8', 'bigint', 'N', 'bigint');
+export const BIGINT: ColumnType = builtIn({
+  oid: 20,
+  name: 'int8',
+  sql: 'bigint',
+  category: 'N',
+  scalar: 'bigint',
+});
 
 /** `integer`. */
-export const INTEGER: ColumnType = builtIn(23, 'int4', 'integer', 'N', 'Int');
+export const INTEGER: ColumnType = builtIn({
+  oid: 23,
+  name: 'int4',
+  sql: 'integer',
+  category: 'N',
+  scalar: 'Int',
+});
 
 /** `boolean`. */
-export const BOOLEAN: ColumnType = builtIn(16, 'bool', 'boolean', 'B', 'Boolean');
+export const BOOLEAN: ColumnType = builtIn({
+  oid: 16,
+  name: 'bool',
+  sql: 'boolean',
+  category: 'B',
+  scalar: 'Boolean',
+});
 
 /** A type that lives beside another of the same extension: `lquery` beside `ltree`. */
 export function siblingType(type: ColumnType, name: string): ColumnType {
@@ -19,6 +43,6 @@ export function siblingType(type: ColumnType, name: string): ColumnType {
   return { oid: 0, name, schema: type.schema, sql, kind: 'base', category: 'U', element: null, scalar: name };
 }
 
-function builtIn(oid: number, name: string, sql: string, category: string, scalar: string): ColumnType {
-  return { oid, name, schema: 'pg_catalog', sql, kind: 'base', category, element: null, scalar };
+function builtIn(type: Pick<ColumnType, 'oid' | 'name' | 'sql' | 'category' | 'scalar'>): ColumnType {
+  return { ...type, schema: 'pg_catalog', kind: 'base', element: null };
 }

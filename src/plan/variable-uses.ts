@@ -17,7 +17,13 @@ export type VariableUse = 'value' | 'condition' | 'whole';
 export type VariableUses = ReadonlyMap<string, VariableUse>;
 
 const STRENGTH: Record<VariableUse, number> = { value: 0, condition: 1, whole: 2 };
-const PLANNED_ARGUMENTS: ReadonlySet<string> = new Set(['limit', 'order_by', 'distinct_on', 'columns', 'distinct']);
+const PLANNED_ARGUMENTS: ReadonlySet<string> = new Set([
+  'limit',
+  'order_by',
+  'distinct_on',
+  'columns',
+  'distinct',
+]);
 
 /** Collects the uses of variables; iterative, and every fragment is read once. */
 export function usesOf(document: DocumentNode, operation: OperationDefinitionNode): VariableUses {
@@ -28,7 +34,9 @@ export function usesOf(document: DocumentNode, operation: OperationDefinitionNod
       if (known === undefined || STRENGTH[known] < STRENGTH[use]) uses.set(name, use);
     }
   };
-  const directives = (nodes: readonly { readonly arguments?: readonly ArgumentNode[] | undefined }[] = []): void => {
+  const directives = (
+    nodes: readonly { readonly arguments?: readonly ArgumentNode[] | undefined }[] = [],
+  ): void => {
     for (const node of nodes) for (const argument of node.arguments ?? []) add(argument.value, 'whole');
   };
   directives(operation.directives);

@@ -1,7 +1,7 @@
 import type { DocumentNode, OperationDefinitionNode, ValueNode, VariableDefinitionNode } from 'graphql';
-import { invalid, unparsable } from './problem.ts';
-import { emptyObject, EnumText, type Input, literal, plainValue } from './input.ts';
+import { EnumText, emptyObject, type Input, literal, plainValue } from './input.ts';
 import { type LocationType, mayStandAt, printType } from './location.ts';
+import { invalid, unparsable } from './problem.ts';
 import { usesOf, type VariableUses } from './variable-uses.ts';
 
 /** Variables by name with defaults filled in; an absent nullable one has no entry. */
@@ -14,7 +14,10 @@ export interface PreparedVariables {
 }
 
 /** Reads the declarations and uses of variables; throws for variables declared twice or not at all. */
-export function prepareVariables(document: DocumentNode, operation: OperationDefinitionNode): PreparedVariables {
+export function prepareVariables(
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+): PreparedVariables {
   const definitions = new Map<string, VariableDefinitionNode>();
   for (const definition of operation.variableDefinitions ?? []) {
     const name = definition.variable.name.value;
@@ -29,7 +32,10 @@ export function prepareVariables(document: DocumentNode, operation: OperationDef
 }
 
 /** Fills in defaults and refuses values for unknown or unused variables and nulls where none are allowed. */
-export function coerceVariables(prepared: PreparedVariables, given: Readonly<Record<string, unknown>>): Variables {
+export function coerceVariables(
+  prepared: PreparedVariables,
+  given: Readonly<Record<string, unknown>>,
+): Variables {
   const values = new Map<string, unknown>();
   for (const [name, definition] of prepared.definitions) {
     const value = Object.hasOwn(given, name) ? given[name] : undefined;
@@ -40,7 +46,8 @@ export function coerceVariables(prepared: PreparedVariables, given: Readonly<Rec
     }
   }
   const unexpected = Object.keys(given).filter((name) => !prepared.uses.has(name));
-  if (unexpected.length > 0) throw invalid('$', `unexpected variables in variableValues: ${unexpected.join(', ')}`);
+  if (unexpected.length > 0)
+    throw invalid('$', `unexpected variables in variableValues: ${unexpected.join(', ')}`);
   return values;
 }
 
@@ -77,7 +84,10 @@ export class VariableScope {
     const hasDefault = definition.defaultValue !== undefined && definition.defaultValue.kind !== 'NullValue';
     if (mayStandAt(definition.type, location, hasDefault)) return;
     const declared = printType(definition.type);
-    throw invalid(path, `variable '${name}' is declared as '${declared}', but used where '${location}' is expected`);
+    throw invalid(
+      path,
+      `variable '${name}' is declared as '${declared}', but used where '${location}' is expected`,
+    );
   }
 }
 

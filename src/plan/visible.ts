@@ -108,7 +108,9 @@ function viewOf(catalog: Catalog, role: RoleName, table: Table): VisibleTable | 
   if (role === ADMIN) return unrestricted(table);
   const permissions = permissionsOf(catalog, role, table);
   if (permissions.length === 0) return null;
-  const columns = table.columns.filter((column) => permissions.some(({ columns: seen }) => seen.has(column.name)));
+  const columns = table.columns.filter((column) =>
+    permissions.some(({ columns: seen }) => seen.has(column.name)),
+  );
   return {
     table,
     role,
@@ -151,5 +153,7 @@ function largestLimit(permissions: readonly SelectPermission[]): number | null {
 
 function opens(target: VisibleTable, kind: RootFieldKind): boolean {
   if (target.permissions.length === 0) return true;
-  return target.permissions.some(({ queryRootFields }) => queryRootFields === null || queryRootFields.has(kind));
+  return target.permissions.some(
+    ({ queryRootFields }) => queryRootFields === null || queryRootFields.has(kind),
+  );
 }

@@ -46,7 +46,9 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
     case '_or':
       return or(planList(planning, rows, member, at));
     case '_not':
-      return not(planBoolExp(planning, rows, opened(planning, rows, member, at), { ...at, negated: !at.negated }));
+      return not(
+        planBoolExp(planning, rows, opened(planning, rows, member, at), { ...at, negated: !at.negated }),
+      );
   }
   const column = rows.view.columnByField.get(name);
   if (column !== undefined) return planComparisons(planning, { ...rows, column }, member, at);
@@ -55,8 +57,16 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
     const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
     const target = { view: related.target, place: to };
     // A related row either satisfies the condition or does not: what is outside no longer matters.
-    const condition = planBoolExp(planning, target, opened(planning, target, member, at), { ...at, negated: false });
-    return { kind: 'exists', join, to: to.planTable, where: and([permittedRows(planning, target), condition]) };
+    const condition = planBoolExp(planning, target, opened(planning, target, member, at), {
+      ...at,
+      negated: false,
+    });
+    return {
+      kind: 'exists',
+      join,
+      to: to.planTable,
+      where: and([permittedRows(planning, target), condition]),
+    };
   }
   const aggregate = planAggregatePredicate(planning, rows, { name, input: member, at }, planBoolExp);
   if (aggregate !== null) return aggregate;

@@ -59,7 +59,9 @@ export function catalogOf(
   const names = Object.entries(sources);
   const columns = new Map(names.map(([source, spec]) => [source, columnsOf(spec)]));
   const made = names.map(([source, spec]): [string, Source] => {
-    const tables = Object.entries(spec.tables).map(([name, table]) => tableOf({ source, name, spec: table, columns }));
+    const tables = Object.entries(spec.tables).map(([name, table]) =>
+      tableOf({ source, name, spec: table, columns }),
+    );
     return [
       source,
       {
@@ -75,7 +77,11 @@ export function catalogOf(
     resourceVersion: 1,
     generation: 1,
     sources: new Map(made),
-    roles: new Set(names.flatMap(([, spec]) => Object.values(spec.tables).flatMap((table) => Object.keys(table.permissions ?? {})))),
+    roles: new Set(
+      names.flatMap(([, spec]) =>
+        Object.values(spec.tables).flatMap((table) => Object.keys(table.permissions ?? {})),
+      ),
+    ),
     inheritedRoles: new Map(),
     introspectionDisabledFor: new Set(),
     inconsistent: [],
@@ -157,7 +163,10 @@ function tableOf({ source, name, spec, columns }: TableMaking): Table {
   const own = columnsNamed(columns, source, name);
   const schema = spec.schema ?? 'public';
   const typeName = spec.customName ?? (schema === 'public' ? name : `${schema}_${name}`);
-  const root = (ending: string): { name: string; description: null } => ({ name: `${typeName}${ending}`, description: null });
+  const root = (ending: string): { name: string; description: null } => ({
+    name: `${typeName}${ending}`,
+    description: null,
+  });
   return {
     source,
     ref: { schema, name },
@@ -177,7 +186,12 @@ function tableOf({ source, name, spec, columns }: TableMaking): Table {
         relationshipOf({ source, name, spec, columns }, key, relationship),
       ]),
     ),
-    permissions: new Map(Object.entries(spec.permissions ?? {}).map(([role, permission]) => [role, permissionOf(own, permission)])),
+    permissions: new Map(
+      Object.entries(spec.permissions ?? {}).map(([role, permission]) => [
+        role,
+        permissionOf(own, permission),
+      ]),
+    ),
     enumValues: spec.enumValues?.map((value) => ({ value, description: null })) ?? null,
   };
 }
@@ -191,7 +205,10 @@ function relationshipOf(making: TableMaking, name: string, spec: RelationshipSpe
     kind: spec.kind,
     source: target,
     table: refOf(spec.table),
-    on: Object.entries(spec.on).map(([from, to]) => ({ left: columnNamed(left, from), right: columnNamed(right, to) })),
+    on: Object.entries(spec.on).map(([from, to]) => ({
+      left: columnNamed(left, from),
+      right: columnNamed(right, to),
+    })),
     unique: spec.kind === 'object',
     total: false,
     description: null,

@@ -35,7 +35,9 @@ test('a path into JSON becomes a list of keys', () => {
 });
 
 test('a session variable is bound as it came', () => {
-  expect(bound({ role: 'buyer', query: '{ order { id } }', session: { 'x-hasura-name': 'Ann' } })).toEqual(['Ann']);
+  expect(bound({ role: 'buyer', query: '{ order { id } }', session: { 'x-hasura-name': 'Ann' } })).toEqual([
+    'Ann',
+  ]);
 });
 
 test('a list that is too long is refused with the limit', () => {

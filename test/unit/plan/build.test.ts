@@ -2,7 +2,11 @@ import { expect, test } from 'vitest';
 import { printed } from './plan-for.ts';
 
 test('a remote relationship is a join to a table of another source, told among the remotes', () => {
-  expect(printed({ query: '{ order(where: {id: {_gt: 1}}, limit: 2, order_by: {id: desc}) { id user { name } } }' })).toMatchInlineSnapshot(`
+  expect(
+    printed({
+      query: '{ order(where: {id: {_gt: 1}}, limit: 2, order_by: {id: desc}) { id user { name } } }',
+    }),
+  ).toMatchInlineSnapshot(`
     "order = list of pg1.order#0(id, user_id) key id
       where id gt $0
       order by id desc
@@ -20,7 +24,8 @@ test('a permission is merged wherever its table is reached', () => {
   expect(
     printed({
       role: 'clerk',
-      query: '{ order(where: {items: {sku: {_eq: "a"}}}, order_by: {user: {name: asc}}) { id items(limit: 9) { sku } user { name } } }',
+      query:
+        '{ order(where: {items: {sku: {_eq: "a"}}}, order_by: {user: {name: asc}}) { id items(limit: 9) { sku } user { name } } }',
     }),
   ).toMatchInlineSnapshot(`
     "order = list of pg1.order#0(id, user_id, paid) key id
@@ -114,7 +119,9 @@ test('conditions of all kinds', () => {
 });
 
 test('a by_pk field has its key as a condition', () => {
-  expect(printed({ query: 'query ($id: Int!) { order_by_pk(id: $id) { id } }', variables: { id: 3 } })).toMatchInlineSnapshot(`
+  expect(
+    printed({ query: 'query ($id: Int!) { order_by_pk(id: $id) { id } }', variables: { id: 3 } }),
+  ).toMatchInlineSnapshot(`
     "order_by_pk = one of pg1.order#0(id) key id
       where id eq $0
       id: id

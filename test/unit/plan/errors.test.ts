@@ -238,7 +238,10 @@ const VALUES: readonly Case[] = [
             relationships: { bs: { kind: 'array', table: 'b', on: { id: 'a_id' } } },
             permissions: { r: {} },
           },
-          b: { columns: { a_id: 'integer', secret: 'text' }, permissions: { r: { columns: ['a_id'], allowAggregations: true } } },
+          b: {
+            columns: { a_id: 'integer', secret: 'text' },
+            permissions: { r: { columns: ['a_id'], allowAggregations: true } },
+          },
         },
       },
     }),

@@ -7,11 +7,21 @@ const STAFF = catalogOf(
     default: {
       tables: {
         employee: {
-          columns: { id: 'integer!', name: 'text', salary: 'integer', remarks: 'text', manager_id: 'integer' },
+          columns: {
+            id: 'integer!',
+            name: 'text',
+            salary: 'integer',
+            remarks: 'text',
+            manager_id: 'integer',
+          },
           primaryKey: ['id'],
           relationships: { manager: { kind: 'object', table: 'manager', on: { manager_id: 'id' } } },
           permissions: {
-            self: { columns: ['id', 'name', 'salary'], filter: { id: { _eq: 'X-Hasura-User-Id' } }, limit: 1 },
+            self: {
+              columns: ['id', 'name', 'salary'],
+              filter: { id: { _eq: 'X-Hasura-User-Id' } },
+              limit: 1,
+            },
             boss: {
               columns: ['name', 'remarks'],
               filter: { manager_id: { _eq: 'X-Hasura-Manager-Id' } },
@@ -36,7 +46,12 @@ const STAFF = catalogOf(
                   { data: { $has_keys_any: 'X-Hasura-Keys' } },
                   { data: { _cast: { String: { _like: '%x%' } } } },
                   { size: { _cgt: ['$', 'id'] }, _not: { tags: { _contains: ['private'] } } },
-                  { _exists: { _table: 'manager', _where: { id: { _ceq: ['$', 'id'] }, name: { _is_null: false } } } },
+                  {
+                    _exists: {
+                      _table: 'manager',
+                      _where: { id: { _ceq: ['$', 'id'] }, name: { _is_null: false } },
+                    },
+                  },
                 ],
               },
             },
@@ -54,7 +69,8 @@ test('an inherited role sees the union of rows and columns, and null in cells on
     printed({
       catalog: STAFF,
       role: 'both',
-      query: '{ employee(where: {salary: {_gt: 1}, _not: {salary: {_lt: 9}, remarks: {_is_null: true}}}, order_by: {salary: asc}) { id name manager { name } } }',
+      query:
+        '{ employee(where: {salary: {_gt: 1}, _not: {salary: {_lt: 9}, remarks: {_is_null: true}}}, order_by: {salary: asc}) { id name manager { name } } }',
     }),
   ).toMatchInlineSnapshot(`
     "employee = list of default.employee#0(id, name, salary, remarks, manager_id) key id
@@ -84,7 +100,8 @@ test('an inherited role aggregates over cells as it sees them, with the largest 
     printed({
       catalog: STAFF,
       role: 'both',
-      query: '{ employee_aggregate(distinct_on: salary) { aggregate { count(columns: remarks) max { salary } } nodes { name } } }',
+      query:
+        '{ employee_aggregate(distinct_on: salary) { aggregate { count(columns: remarks) max { salary } } nodes { name } } }',
     }),
   ).toMatchInlineSnapshot(`
     "employee_aggregate = aggregate of default.employee#0(id, name, salary, remarks, manager_id) key id
@@ -128,7 +145,8 @@ test('a rule that does not fit its table lets nothing through', () => {
   expect(refusal({ catalog: STAFF, role: 'broken', query: '{ note { id } }' })).toEqual({
     code: 'unexpected',
     path: '$',
-    message: 'the permission rule of table "note" is invalid: "nothing" is neither a column nor a relationship',
+    message:
+      'the permission rule of table "note" is invalid: "nothing" is neither a column nor a relationship',
   });
 });
 
@@ -146,7 +164,13 @@ test('a role without any permission has one field that says so', () => {
 test('a permission may leave out a root field', () => {
   const catalog = catalogOf({
     default: {
-      tables: { t: { columns: { id: 'integer!' }, primaryKey: ['id'], permissions: { r: { queryRootFields: ['select_by_pk'] } } } },
+      tables: {
+        t: {
+          columns: { id: 'integer!' },
+          primaryKey: ['id'],
+          permissions: { r: { queryRootFields: ['select_by_pk'] } },
+        },
+      },
     },
   });
   expect(refusal({ catalog, role: 'r', query: '{ t { id } }' })?.path).toBe('$.selectionSet.t');

@@ -24,7 +24,14 @@ export const SHOP: Catalog = catalogOf({
   pg1: {
     tables: {
       order: {
-        columns: { id: 'integer!', user_id: 'bigint!', total: 'numeric', note: 'text', paid: 'boolean!', extra: 'jsonb' },
+        columns: {
+          id: 'integer!',
+          user_id: 'bigint!',
+          total: 'numeric',
+          note: 'text',
+          paid: 'boolean!',
+          extra: 'jsonb',
+        },
         primaryKey: ['id'],
         relationships: {
           user: { kind: 'object', table: 'user', source: 'pg2', on: { user_id: 'id' } },
@@ -32,14 +39,20 @@ export const SHOP: Catalog = catalogOf({
         },
         permissions: {
           clerk: { columns: ['id', 'total', 'user_id'], filter: { paid: true }, limit: 10 },
-          buyer: { columns: ['id', 'note'], filter: { user: { name: 'X-Hasura-Name' } }, allowAggregations: true },
+          buyer: {
+            columns: ['id', 'note'],
+            filter: { user: { name: 'X-Hasura-Name' } },
+            allowAggregations: true,
+          },
         },
       },
       item: {
         columns: { id: 'integer!', order_id: 'integer!', sku: 'text', color: 'text', tags: 'text[]' },
         primaryKey: ['id'],
         relationships: { order: { kind: 'object', table: 'order', on: { order_id: 'id' } } },
-        permissions: { clerk: { filter: { order: { paid: { $eq: true } } }, allowAggregations: true, limit: 3 } },
+        permissions: {
+          clerk: { filter: { order: { paid: { $eq: true } } }, allowAggregations: true, limit: 3 },
+        },
         enums: { color: 'color' },
       },
       color: { columns: { value: 'text!' }, primaryKey: ['value'], enumValues: ['red', 'blue'] },
@@ -69,7 +82,14 @@ export function planFor(asked: Asked): QueryPlan {
   if (operation === undefined) throw new Error('the test query has no operation');
   const variables = coerceVariables(prepareVariables(document, operation), asked.variables ?? {});
   const limits = { ...DEFAULT_PLAN_LIMITS, ...asked.limits };
-  return planQuery({ catalog: asked.catalog ?? SHOP, role: asked.role ?? 'admin', document, operation, variables, limits });
+  return planQuery({
+    catalog: asked.catalog ?? SHOP,
+    role: asked.role ?? 'admin',
+    document,
+    operation,
+    variables,
+    limits,
+  });
 }
 
 /** Plans a request and prints the plan. */

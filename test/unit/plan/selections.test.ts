@@ -52,7 +52,8 @@ test('orderings by aggregates and through remote relationships', () => {
   expect(
     printed({
       role: 'clerk',
-      query: '{ order(order_by: {items_aggregate: {count: desc, max: {sku: asc_nulls_first}}, user: {name: desc}}) { id } }',
+      query:
+        '{ order(order_by: {items_aggregate: {count: desc, max: {sku: asc_nulls_first}}, user: {name: desc}}) { id } }',
     }),
   ).toMatchInlineSnapshot(`
     "order = list of pg1.order#0(id, user_id, paid) key id
@@ -69,7 +70,9 @@ test('orderings by aggregates and through remote relationships', () => {
 });
 
 test('introspection and constants stand among the root fields in their order', () => {
-  expect(printed({ query: '{ a: __typename __schema { x } b: __type(name: "order") { name } order { id } }' })).toMatchInlineSnapshot(`
+  expect(
+    printed({ query: '{ a: __typename __schema { x } b: __type(name: "order") { name } order { id } }' }),
+  ).toMatchInlineSnapshot(`
     "a = "query_root"
     __schema = introspection 0
     b = introspection 1
@@ -81,9 +84,14 @@ test('introspection and constants stand among the root fields in their order', (
 
 test('a namespace holds the fields of its source', () => {
   const catalog = catalogOf({
-    one: { namespace: 'shop', tables: { t: { columns: { id: 'integer!', Name: 'text' }, customColumns: { Name: 'name' } } } },
+    one: {
+      namespace: 'shop',
+      tables: { t: { columns: { id: 'integer!', Name: 'text' }, customColumns: { Name: 'name' } } },
+    },
   });
-  expect(printed({ catalog, query: '{ shop { __typename t(where: {name: {_eq: "x"}}) { name } } }' })).toMatchInlineSnapshot(`
+  expect(
+    printed({ catalog, query: '{ shop { __typename t(where: {name: {_eq: "x"}}) { name } } }' }),
+  ).toMatchInlineSnapshot(`
     "shop = object
       __typename = "shop_query"
       t = list of one.t#0(Name)
@@ -92,8 +100,12 @@ test('a namespace holds the fields of its source', () => {
     $0 text = "x"
     "
   `);
-  expect(refusal({ catalog, query: '{ t { id } }' })?.message).toBe("field 't' not found in type: 'query_root'");
-  expect(refusal({ catalog, query: '{ shop { u { id } } }' })?.message).toBe("field 'u' not found in type: 'shop_query'");
+  expect(refusal({ catalog, query: '{ t { id } }' })?.message).toBe(
+    "field 't' not found in type: 'query_root'",
+  );
+  expect(refusal({ catalog, query: '{ shop { u { id } } }' })?.message).toBe(
+    "field 'u' not found in type: 'shop_query'",
+  );
 });
 
 test('a subscription is planned like a query', () => {
