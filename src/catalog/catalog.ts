@@ -94,7 +94,11 @@ export interface Table {
   /** `typeName` with the given ending inside the source's prefix and suffix: `tpref_user_bool_exp_tsuff`. */
   readonly derivedType: (ending: string) => string;
   readonly description: string | null;
-  readonly root: { readonly select: RootName; readonly selectByPk: RootName; readonly selectAggregate: RootName };
+  readonly root: {
+    readonly select: RootName;
+    readonly selectByPk: RootName;
+    readonly selectAggregate: RootName;
+  };
   readonly columns: readonly Column[];
   readonly columnByField: ReadonlyMap<string, Column>;
   readonly columnByName: ReadonlyMap<string, Column>;

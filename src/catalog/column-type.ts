@@ -56,7 +56,8 @@ export class TypeBook {
 
   #build(row: TypeRow, sqlText: string): ColumnType {
     const [oid, name, schema, kind, category, elementOid, baseOid, , baseSql] = row;
-    const element = this.#part(elementOid, sqlText.replace(/\[\]$/, '')) ?? this.#part(baseOid, baseSql ?? '');
+    const element =
+      this.#part(elementOid, sqlText.replace(/\[\]$/, '')) ?? this.#part(baseOid, baseSql ?? '');
     return {
       oid,
       name,

@@ -3,7 +3,6 @@ import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
-import type { EnumValue, FoundColumn, FoundForeignKey, FoundKey, FoundTable, Introspection, ServerFacts } from './introspection.ts';
 import {
   COLUMNS_SQL,
   FINGERPRINT_SQL,
@@ -13,6 +12,15 @@ import {
   TABLES_SQL,
   TYPES_SQL,
 } from './introspect-sql.ts';
+import type {
+  EnumValue,
+  FoundColumn,
+  FoundForeignKey,
+  FoundKey,
+  FoundTable,
+  Introspection,
+  ServerFacts,
+} from './introspection.ts';
 
 /** What to ask a database besides its catalog, and for how long. */
 export interface IntrospectOptions {
@@ -76,18 +84,26 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
 
 /** Only the fingerprint: cheap enough to ask every few seconds. */
 export async function fingerprintOf(url: string, options: IntrospectOptions = {}): Promise<string> {
-  return await withClient(url, options, async (client) => String((await answers(client, [FINGERPRINT_SQL]))[0]));
+  return await withClient(url, options, async (client) =>
+    String((await answers(client, [FINGERPRINT_SQL]))[0]),
+  );
 }
 
 /** One simple-protocol round trip for all queries. Every query answers one row with one JSON value. */
 async function answers(client: pg.Client, queries: readonly string[]): Promise<readonly unknown[]> {
-  const results = (await client.query(`${queries.join(';\n')};\nselect 1 as answer`)) as unknown as readonly pg.QueryResult<{
+  const results = (await client.query(
+    `${queries.join(';\n')};\nselect 1 as answer`,
+  )) as unknown as readonly pg.QueryResult<{
     answer: unknown;
   }>[];
   return results.slice(0, -1).map((result) => must(result.rows[0], 'answer of a catalog query').answer);
 }
 
-async function withClient<T>(url: string, options: IntrospectOptions, use: (client: pg.Client) => Promise<T>): Promise<T> {
+async function withClient<T>(
+  url: string,
+  options: IntrospectOptions,
+  use: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   options.signal?.throwIfAborted();
   const client = new pg.Client({
@@ -125,11 +141,25 @@ interface Rows {
 }
 
 function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
-  const columns = grouped(rows.columns, (row) => row[0], (row) => columnOf(row, rows.types));
+  const columns = grouped(
+    rows.columns,
+    (row) => row[0],
+    (row) => columnOf(row, rows.types),
+  );
   const keys = grouped(rows.keys, (row) => row[0], keyOf);
   const foreignKeys = grouped(rows.foreignKeys, (row) => row[0], foreignKeyOf);
   const tables = new Map<string, FoundTable>();
-  for (const [oid, schema, name, kind, comment, replicaIdentity, estimate, persistence, owned] of rows.tables) {
+  for (const [
+    oid,
+    schema,
+    name,
+    kind,
+    comment,
+    replicaIdentity,
+    estimate,
+    persistence,
+    owned,
+  ] of rows.tables) {
     const ref = { schema, name };
     tables.set(tableKey(ref), {
       ref,
@@ -147,7 +177,11 @@ function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
   return tables;
 }
 
-function grouped<Row, T>(rows: readonly Row[], keyOfRow: (row: Row) => number, make: (row: Row) => T): Map<number, T[]> {
+function grouped<Row, T>(
+  rows: readonly Row[],
+  keyOfRow: (row: Row) => number,
+  make: (row: Row) => T,
+): Map<number, T[]> {
   const groups = new Map<number, T[]>();
   for (const row of rows) {
     const key = keyOfRow(row);
@@ -158,7 +192,10 @@ function grouped<Row, T>(rows: readonly Row[], keyOfRow: (row: Row) => number, m
   return groups;
 }
 
-function columnOf([, name, typeOid, typeSql, notNull, generated, identity, comment]: ColumnRow, types: TypeBook): FoundColumn {
+function columnOf(
+  [, name, typeOid, typeSql, notNull, generated, identity, comment]: ColumnRow,
+  types: TypeBook,
+): FoundColumn {
   return { name, type: types.type(typeOid, typeSql), notNull, generated, identity, comment };
 }
 
@@ -166,7 +203,15 @@ function keyOf([, primary, replicaIdentity, columns]: KeyRow): FoundKey {
   return { columns, primary, replicaIdentity };
 }
 
-function foreignKeyOf([, name, columns, schema, table, referencedColumns, validated]: ForeignKeyRow): FoundForeignKey {
+function foreignKeyOf([
+  ,
+  name,
+  columns,
+  schema,
+  table,
+  referencedColumns,
+  validated,
+]: ForeignKeyRow): FoundForeignKey {
   return { name, columns, references: { schema, name: table }, referencedColumns, validated };
 }
 

@@ -36,13 +36,17 @@ const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroac
  * Puts metadata and what the databases say of themselves together. Pure, and never fails: what does not hold is
  * listed as inconsistent and left out, everything else works.
  */
-export function resolve(metadata: Metadata, introspections: Introspections, version: CatalogVersion): Catalog {
+export function resolve(
+  metadata: Metadata,
+  introspections: Introspections,
+  version: CatalogVersion,
+): Catalog {
   const problems: InconsistentObject[] = [...unsupportedObjects(metadata)];
   const drafts = metadata.sources.map((source) => draftOf(source, introspections, problems));
   removeConflicts(drafts, problems);
   const related = withRelationships(drafts, problems);
   const sources = withPermissions(related, drafts, problems);
-  const roles = resolveRoles(metadata, sources.values(), problems);
+  const roles = resolveRoles(metadata, problems);
   const found: Introspections = new Map(drafts.map((draft) => [draft.name, draft.found]));
   const { desired, warnings } = planCaches(sources, found);
   return Object.freeze({
@@ -57,7 +61,11 @@ export function resolve(metadata: Metadata, introspections: Introspections, vers
   });
 }
 
-function draftOf(metadata: SourceMetadata, introspections: Introspections, problems: InconsistentObject[]): Draft {
+function draftOf(
+  metadata: SourceMetadata,
+  introspections: Introspections,
+  problems: InconsistentObject[],
+): Draft {
   const names = sourceNames(metadata);
   const { namespace, namespaceType } = names;
   const found = foundOf(metadata, introspections);
@@ -65,7 +73,9 @@ function draftOf(metadata: SourceMetadata, introspections: Introspections, probl
   if (isAvailable(found)) {
     return { ...draft, unavailable: null, tables: resolveTables(metadata, found, names, problems) };
   }
-  problems.push(inconsistency({ kind: 'source', source: metadata.name }, new Unresolvable(found.unavailable)));
+  problems.push(
+    inconsistency({ kind: 'source', source: metadata.name }, new Unresolvable(found.unavailable)),
+  );
   return { ...draft, unavailable: found.unavailable, tables: new Map() };
 }
 
@@ -75,7 +85,10 @@ function foundOf(source: SourceMetadata, introspections: Introspections): Intros
 }
 
 /** The tables of every source with their relationships, local and remote. */
-function withRelationships(drafts: readonly Draft[], problems: InconsistentObject[]): Map<SourceName, Map<string, Table>> {
+function withRelationships(
+  drafts: readonly Draft[],
+  problems: InconsistentObject[],
+): Map<SourceName, Map<string, Table>> {
   const scopes = new Map<SourceName, RemoteScope>(drafts.map((draft) => [draft.name, draft]));
   const related = new Map<SourceName, Map<string, Table>>();
   for (const draft of drafts) {

@@ -64,7 +64,11 @@ export class SourceBook {
   }
 
   /** What a resolution of this metadata needs; databases not known yet, or all of them on demand, are read. */
-  async consult(metadata: Metadata, reading: 'unknown' | 'all', signal: AbortSignal): Promise<SourceReadings> {
+  async consult(
+    metadata: Metadata,
+    reading: 'unknown' | 'all',
+    signal: AbortSignal,
+  ): Promise<SourceReadings> {
     const known = this.#entries;
     const entries = await Promise.all(
       metadata.sources.map(async (source): Promise<[SourceName, Entry]> => {
@@ -109,7 +113,8 @@ export class SourceBook {
     if (!isFullTime && isAvailable(entry.found)) {
       try {
         const fingerprint = await fingerprintOf(entry.url, { timeoutMs: this.#intervals.timeoutMs, signal });
-        if (fingerprint === entry.found.fingerprint) return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
+        if (fingerprint === entry.found.fingerprint)
+          return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
       } catch {
         // Down for now: what was known stays valid for cached reads, and the next look comes at the usual time.
         return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
@@ -139,7 +144,8 @@ export class SourceBook {
     const { fingerprintMs, retryMs, longestRetryMs } = this.#intervals;
     const now = this.#clock.monotonicMs();
     const failures = isAvailable(found) ? 0 : entry.failures + 1;
-    const pause = failures === 0 ? fingerprintMs : Math.min(longestRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
+    const pause =
+      failures === 0 ? fingerprintMs : Math.min(longestRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
     return { ...entry, found, failures, readAt: now, dueAt: now + pause };
   }
 
@@ -167,7 +173,9 @@ export class SourceReadings {
   }
 
   urls(): ReadonlyMap<SourceName, string> {
-    return new Map([...this.entries].flatMap(([name, { url }]) => (url === null ? [] : [[name, url] as const])));
+    return new Map(
+      [...this.entries].flatMap(([name, { url }]) => (url === null ? [] : [[name, url] as const])),
+    );
   }
 
   /** Whether both would resolve to the same catalog, given the same metadata. */
@@ -186,7 +194,10 @@ function covers(entry: Entry, wanted: Wanted): boolean {
 }
 
 /** The old reading while the new one says the same, or nothing; so that identity means "unchanged". */
-function newer(old: Introspection | Unavailable | undefined, found: Introspection | Unavailable): Introspection | Unavailable {
+function newer(
+  old: Introspection | Unavailable | undefined,
+  found: Introspection | Unavailable,
+): Introspection | Unavailable {
   if (old === undefined) return found;
   if (!isAvailable(found)) return isAvailable(old) || old.unavailable === found.unavailable ? old : found;
   if (!isAvailable(old) || old.fingerprint !== found.fingerprint) return found;

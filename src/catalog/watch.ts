@@ -157,7 +157,7 @@ export class CatalogWatch {
     if (isSame) return;
     this.#basis = basis;
     this.#snapshot = this.#build(basis, this.#snapshot.catalog.generation + 1);
-    for (const wake of [...this.#listeners]) wake();
+    for (const wake of this.#listeners) wake();
   }
 
   #build({ stored, readings }: Basis, generation: number): Snapshot {

@@ -3,9 +3,10 @@ import {
   executeSync,
   type FieldNode,
   type FragmentDefinitionNode,
-  getNamedType,
+  type GraphQLField,
   type GraphQLNamedType,
   type GraphQLSchema,
+  getNamedType,
   isObjectType,
   Kind,
   type OperationDefinitionNode,
@@ -63,7 +64,9 @@ export function executeIntrospection(
   });
   const [error] = result.errors ?? [];
   if (error !== undefined) throw new NearjoinError('validation-failed', error.message);
-  return new Map(Object.entries(result.data ?? {}).map(([key, value]) => [key, jsonText(JSON.stringify(value))]));
+  return new Map(
+    Object.entries(result.data ?? {}).map(([key, value]) => [key, jsonText(JSON.stringify(value))]),
+  );
 }
 
 type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
@@ -81,7 +84,9 @@ function metaSelections(from: SelectionSetNode, fragments: Fragments): Selection
     if (inner === undefined) return [];
     const selectionSet = metaSelections(inner.selectionSet, fragments);
     const directives = selection.directives ?? [];
-    return selectionSet.selections.length === 0 ? [] : [{ kind: Kind.INLINE_FRAGMENT, directives, selectionSet }];
+    return selectionSet.selections.length === 0
+      ? []
+      : [{ kind: Kind.INLINE_FRAGMENT, directives, selectionSet }];
   });
   return { kind: Kind.SELECTION_SET, selections };
 }
@@ -108,11 +113,18 @@ function variablesIn(selectionSet: SelectionSetNode, fragments: Fragments): Read
 function checkSelections(schema: GraphQLSchema, root: SelectionSetNode, fragments: Fragments): void {
   const query = schema.getQueryType();
   if (query === null || query === undefined) return;
-  const walk = (node: SelectionSetNode, type: GraphQLNamedType, path: string, open: readonly string[]): void => {
+  const walk = (
+    node: SelectionSetNode,
+    type: GraphQLNamedType,
+    path: string,
+    open: readonly string[],
+  ): void => {
     for (const selection of node.selections) {
       const here = `${path}.selectionSet`;
       if (selection.kind === Kind.FIELD) {
-        checkField(selection, type, here, (inner, innerType, innerPath) => walk(inner, innerType, innerPath, open));
+        checkField(selection, type, here, (inner, innerType, innerPath) =>
+          walk(inner, innerType, innerPath, open),
+        );
       } else if (selection.kind === Kind.INLINE_FRAGMENT) {
         walk(selection.selectionSet, type, path, open);
       } else {
@@ -120,7 +132,9 @@ function checkSelections(schema: GraphQLSchema, root: SelectionSetNode, fragment
         const fragment = fragments.get(name);
         if (fragment === undefined) throw invalid(here, `reference to undefined fragment '${name}'`);
         if (open.includes(name)) {
-          const trail = [...open.slice(open.indexOf(name)).reverse(), name].map((step) => `'${step}'`).join(', ');
+          const trail = [...open.slice(open.indexOf(name)).reverse(), name]
+            .map((step) => `'${step}'`)
+            .join(', ');
           throw invalid(here, `cannot spread fragment '${name}' within itself via [${trail}]`);
         }
         walk(fragment.selectionSet, type, `${here}.${name}`, [...open, name]);
@@ -135,21 +149,27 @@ type Walk = (node: SelectionSetNode, type: GraphQLNamedType, path: string) => vo
 function checkField(field: FieldNode, type: GraphQLNamedType, path: string, walk: Walk): void {
   const name = field.name.value;
   if (name === TypeNameMetaFieldDef.name) return;
-  const meta = [SchemaMetaFieldDef, TypeMetaFieldDef].find((definition) => definition.name === name);
-  const definition = meta ?? (isObjectType(type) ? type.getFields()[name] : undefined);
   const here = `${path}.${name}`;
+  const definition = definitionOf(name, type);
   if (definition === undefined) throw invalid(here, `field '${name}' not found in type: '${type.name}'`);
-  for (const argument of field.arguments ?? []) {
-    if (definition.args.some((known) => known.name === argument.name.value)) continue;
-    throw invalid(here, `'${name}' has no argument named '${argument.name.value}'`);
-  }
+  const unknown = field.arguments?.find(
+    (argument) => !definition.args.some((arg) => arg.name === argument.name.value),
+  );
+  if (unknown !== undefined) throw invalid(here, `'${name}' has no argument named '${unknown.name.value}'`);
   const inner = getNamedType(definition.type);
-  if (field.selectionSet !== undefined) {
-    if (!isObjectType(inner)) throw invalid(here, `unexpected subselection set for non-object field`);
-    walk(field.selectionSet, inner, here);
-  } else if (isObjectType(inner)) {
+  if (!isObjectType(inner)) {
+    if (field.selectionSet !== undefined)
+      throw invalid(here, 'unexpected subselection set for non-object field');
+  } else if (field.selectionSet === undefined) {
     throw invalid(here, `missing selection set for '${inner.name}'`);
+  } else {
+    walk(field.selectionSet, inner, here);
   }
+}
+
+function definitionOf(name: string, type: GraphQLNamedType): GraphQLField<unknown, unknown> | undefined {
+  const meta = [SchemaMetaFieldDef, TypeMetaFieldDef].find((definition) => definition.name === name);
+  return meta ?? (isObjectType(type) ? type.getFields()[name] : undefined);
 }
 
 function invalid(path: string, message: string): NearjoinError {

@@ -10,7 +10,7 @@ import {
   GraphQLSkipDirective,
   GraphQLString,
 } from 'graphql';
-import type { Catalog } from '../catalog/catalog.ts';
+import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
 import { rootFieldsOf, visibleTables } from '../plan/visible.ts';
 import { ComparisonTypes } from './schema/comparisons.ts';
@@ -28,18 +28,19 @@ const NOTHING_TO_QUERY =
 export function buildSchema(catalog: Catalog, role: RoleName): GraphQLSchema {
   const registry = new TypeRegistry();
   const values = new ValueTypes(catalog, registry);
-  const tables = new TableTypes({ catalog, registry, values, comparisons: new ComparisonTypes(registry, values) });
+  const tables = new TableTypes({
+    catalog,
+    registry,
+    values,
+    comparisons: new ComparisonTypes(registry, values),
+  });
   const query = new GraphQLObjectType({ name: 'query_root', fields: rootFields(catalog, role, tables) });
   const directives = [GraphQLIncludeDirective, GraphQLSkipDirective, freshnessDirective(registry)];
   // A column may be called what GraphQL's own checks dislike; names were checked when the catalog was resolved.
   return new GraphQLSchema({ query, directives, assumeValid: true });
 }
 
-function rootFields(
-  catalog: Catalog,
-  role: RoleName,
-  tables: TableTypes,
-): Record<string, GraphQLFieldConfig<unknown, unknown>> {
+function rootFields(catalog: Catalog, role: RoleName, tables: TableTypes): Fields {
   const bySource = new Map<SourceName, Field[]>();
   for (const view of visibleTables(catalog, role)) {
     const fields = bySource.get(view.table.source) ?? [];
@@ -49,14 +50,18 @@ function rootFields(
       if (field !== null) fields.push(field);
     }
   }
-  const all: Field[] = [];
-  for (const [name, fields] of bySource) {
-    const { namespace, namespaceType } = catalog.sources.get(name) ?? { namespace: null, namespaceType: null };
-    if (namespace === null || namespaceType === null) all.push(...fields);
-    else if (fields.length > 0) all.push([namespace, { type: new GraphQLObjectType({ name: namespaceType, fields: sorted(fields) }) }]);
-  }
+  const all = [...bySource].flatMap(([name, fields]) => underNamespace(catalog.sources.get(name), fields));
   if (all.length > 0) return sorted(all);
   return { no_queries_available: { type: new GraphQLNonNull(GraphQLString), description: NOTHING_TO_QUERY } };
+}
+
+type Fields = Record<string, GraphQLFieldConfig<unknown, unknown>>;
+
+function underNamespace(source: Source | undefined, fields: readonly Field[]): readonly Field[] {
+  const namespace = source?.namespace ?? null;
+  if (namespace === null || fields.length === 0) return fields;
+  const name = source?.namespaceType ?? `${namespace}_query`;
+  return [[namespace, { type: new GraphQLObjectType({ name, fields: sorted(fields) }) }]];
 }
 
 function freshnessDirective(registry: TypeRegistry): GraphQLDirective {
@@ -72,11 +77,18 @@ function freshnessDirective(registry: TypeRegistry): GraphQLDirective {
     locations: [DirectiveLocation.QUERY, DirectiveLocation.SUBSCRIPTION],
     args: {
       fallback: {
-        type: registry.enumeration('freshness_fallback', fallbacks, 'what to do when a cache is not fresh enough'),
+        type: registry.enumeration(
+          'freshness_fallback',
+          fallbacks,
+          'what to do when a cache is not fresh enough',
+        ),
         description: 'what to do when a cache is older than that',
       },
       max_staleness_ms: { type: GraphQLInt, description: 'the bound, in milliseconds' },
-      token: { type: GraphQLString, description: 'positions the answer must contain, from an earlier answer' },
+      token: {
+        type: GraphQLString,
+        description: 'positions the answer must contain, from an earlier answer',
+      },
     },
   });
 }

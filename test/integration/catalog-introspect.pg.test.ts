@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { tableKey } from '../../src/core/names.ts';
 import { fingerprintOf, introspect } from '../../src/catalog/introspect.ts';
 import type { FoundColumn, FoundTable, Introspection } from '../../src/catalog/introspection.ts';
+import { tableKey } from '../../src/core/names.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
 
 const SCHEMA = [
@@ -98,7 +98,13 @@ describe('introspect', () => {
 
   test('types: base, array, enum, domain, composite, range, with modifiers', () => {
     const [mood, email] = ['"Odd ""Schema"".".mood', '"Odd ""Schema"".".email'];
-    expect(column('id').type).toMatchObject({ name: 'int8', sql: 'bigint', scalar: 'bigint', kind: 'base', category: 'N' });
+    expect(column('id').type).toMatchObject({
+      name: 'int8',
+      sql: 'bigint',
+      scalar: 'bigint',
+      kind: 'base',
+      category: 'N',
+    });
     expect(column('code').type).toMatchObject({ name: 'bpchar', sql: 'character(3)', scalar: 'bpchar' });
     expect(column('price').type).toMatchObject({ sql: 'numeric(10,2)', scalar: 'numeric', element: null });
     expect(column('prices').type).toMatchObject({
@@ -107,8 +113,18 @@ describe('introspect', () => {
       scalar: 'numeric',
       element: { sql: 'numeric(10,2)', kind: 'base' },
     });
-    expect(column('mood').type).toMatchObject({ kind: 'enum', sql: mood, scalar: 'mood', schema: 'Odd "Schema".' });
-    expect(column('moods').type).toMatchObject({ kind: 'array', sql: `${mood}[]`, scalar: 'mood', element: { sql: mood } });
+    expect(column('mood').type).toMatchObject({
+      kind: 'enum',
+      sql: mood,
+      scalar: 'mood',
+      schema: 'Odd "Schema".',
+    });
+    expect(column('moods').type).toMatchObject({
+      kind: 'array',
+      sql: `${mood}[]`,
+      scalar: 'mood',
+      element: { sql: mood },
+    });
     expect(column('mail').type).toMatchObject({
       kind: 'domain',
       sql: email,
@@ -123,7 +139,12 @@ describe('introspect', () => {
     expect(column('id')).toMatchObject({ notNull: true, identity: true, generated: false, comment: null });
     expect(column('name')).toMatchObject({ notNull: true, comment: 'their name' });
     expect(column('upper')).toMatchObject({ generated: true });
-    expect(table('users')).toMatchObject({ comment: `It's "us"`, estimatedRows: 0, logged: true, owned: true });
+    expect(table('users')).toMatchObject({
+      comment: `It's "us"`,
+      estimatedRows: 0,
+      logged: true,
+      owned: true,
+    });
     expect(table('scratch').logged).toBe(false);
     expect(table('keyless')).toMatchObject({ replicaIdentity: 'f', keys: [], estimatedRows: null });
     const odd = table(`ta'ble; -- \\`, 'Odd "Schema".');
@@ -141,11 +162,20 @@ describe('introspect', () => {
 
   test('foreign keys, also to and from partitioned tables, once each', () => {
     expect(table('parts').foreignKeys).toMatchObject([
-      { columns: ['user_id'], references: { schema: 'public', name: 'users' }, referencedColumns: ['id'], validated: true },
+      {
+        columns: ['user_id'],
+        references: { schema: 'public', name: 'users' },
+        referencedColumns: ['id'],
+        validated: true,
+      },
     ]);
     expect(table('parts_1').foreignKeys).toHaveLength(1);
     expect(table('part_notes').foreignKeys).toMatchObject([
-      { columns: ['part', 'day'], references: { schema: 'public', name: 'parts' }, referencedColumns: ['id', 'day'] },
+      {
+        columns: ['part', 'day'],
+        references: { schema: 'public', name: 'parts' },
+        referencedColumns: ['id', 'day'],
+      },
     ]);
   });
 
@@ -205,9 +235,13 @@ describe('introspect', () => {
   test('an unreachable or unknown database is a coded error without the password', async () => {
     const url = new URL(testServer('target').url('no_such_database'));
     url.password = 'hunter2';
-    await expect(introspect(url.href, { timeoutMs: 2_000 })).rejects.toMatchObject({ code: 'source-unavailable' });
+    await expect(introspect(url.href, { timeoutMs: 2_000 })).rejects.toMatchObject({
+      code: 'source-unavailable',
+    });
     await expect(introspect(url.href)).rejects.not.toThrow('hunter2');
-    await expect(introspect('postgresql://nobody@127.0.0.1:1/none')).rejects.toMatchObject({ code: 'source-unavailable' });
+    await expect(introspect('postgresql://nobody@127.0.0.1:1/none')).rejects.toMatchObject({
+      code: 'source-unavailable',
+    });
     await expect(introspect('not a url')).rejects.toMatchObject({ code: 'source-unavailable' });
   });
 

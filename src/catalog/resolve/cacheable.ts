@@ -7,7 +7,8 @@ const OLDEST_TARGET = 140_000;
 
 /** Why no table of a target can be kept in a cache of the source; null when nothing stands in the way. */
 export function feedObstacle(source: Introspection, target: Introspection): string | null {
-  if (target.server.walLevel !== 'logical') return `wal_level is "${target.server.walLevel}", must be "logical"`;
+  if (target.server.walLevel !== 'logical')
+    return `wal_level is "${target.server.walLevel}", must be "logical"`;
   if (target.server.version < OLDEST_TARGET) return 'Postgres 14 or newer is needed on the target';
   if (!target.server.mayReplicate) return 'the user may not replicate (alter role … replication)';
   if (target.server.inRecovery) return 'the target is a standby: a publication cannot be made there';
@@ -44,9 +45,13 @@ function keyObstacle(found: FoundTable): string | null {
     case 'n':
       return 'replica identity is "nothing": changes do not say which row they are about';
     case 'i':
-      return found.keys.some((key) => key.replicaIdentity) ? null : 'the index of its replica identity is gone';
+      return found.keys.some((key) => key.replicaIdentity)
+        ? null
+        : 'the index of its replica identity is gone';
     case 'f':
-      return found.keys.some((key) => isRowKey(found, key.columns)) ? null : 'the table has no key without nulls';
+      return found.keys.some((key) => isRowKey(found, key.columns))
+        ? null
+        : 'the table has no key without nulls';
   }
 }
 

@@ -40,7 +40,9 @@ export function removeConflicts(sources: readonly NamedSource[], problems: Incon
       const problem = claims.claim(source, table);
       if (problem === null) continue;
       source.tables.delete(tableKey(table.ref));
-      problems.push(inconsistency({ kind: 'table', source: source.name, table: table.ref }, new Unresolvable(problem)));
+      problems.push(
+        inconsistency({ kind: 'table', source: source.name, table: table.ref }, new Unresolvable(problem)),
+      );
     }
   }
 }
@@ -57,7 +59,8 @@ class Claims {
   claimNamespace(source: NamedSource): boolean {
     if (source.namespace === null || source.namespaceType === null) return true;
     const owner = `namespace of source ${source.name}`;
-    if (this.#fields.has(fieldKey(null, source.namespace)) || this.#types.has(source.namespaceType)) return false;
+    if (this.#fields.has(fieldKey(null, source.namespace)) || this.#types.has(source.namespaceType))
+      return false;
     this.#fields.set(fieldKey(null, source.namespace), owner);
     this.#types.set(source.namespaceType, owner);
     return true;
@@ -75,7 +78,8 @@ class Claims {
       return conflictMessage(clashes);
     }
     const type = typeNamesOf(table).find((name) => this.#types.has(name));
-    if (type !== undefined) return `type name "${type}" is taken by ${this.#types.get(type)}: choose a custom_name`;
+    if (type !== undefined)
+      return `type name "${type}" is taken by ${this.#types.get(type)}: choose a custom_name`;
     for (const name of fields) this.#fields.set(fieldKey(source.namespace, name), owner);
     for (const name of typeNamesOf(table)) this.#types.set(name, owner);
     return null;
@@ -104,7 +108,8 @@ function scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {
   for (const { tables } of sources) {
     for (const table of tables.values()) {
       for (const { type } of table.columns) {
-        for (const ending of ['', '_comparison_exp', '_array_comparison_exp', '_cast_exp']) names.add(type.scalar + ending);
+        for (const ending of ['', '_comparison_exp', '_array_comparison_exp', '_cast_exp'])
+          names.add(type.scalar + ending);
       }
     }
   }

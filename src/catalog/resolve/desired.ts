@@ -12,7 +12,12 @@ export interface CachePlan {
 
 type Introspections = ReadonlyMap<SourceName, Introspection | Unavailable>;
 type Follow = RemoteOptions['follow'];
-type Step = { readonly source: SourceName; readonly table: TableRef; readonly follow: Follow; readonly lookup: readonly string[] };
+type Step = {
+  readonly source: SourceName;
+  readonly table: TableRef;
+  readonly follow: Follow;
+  readonly lookup: readonly string[];
+};
 
 const STRENGTH: Readonly<Record<Follow, number>> = { none: 0, object: 1, all: 2 };
 
@@ -20,7 +25,10 @@ const STRENGTH: Readonly<Record<Follow, number>> = { none: 0, object: 1, all: 2 
  * For every source: the remote tables its own tables lead to, and those that lead on from there as far as `follow`
  * says. A table of the source itself is never copied, also when the way back to it goes through another database.
  */
-export function planCaches(sources: ReadonlyMap<SourceName, Source>, introspections: Introspections): CachePlan {
+export function planCaches(
+  sources: ReadonlyMap<SourceName, Source>,
+  introspections: Introspections,
+): CachePlan {
   const desired: Desired[] = [];
   const warnings: CacheWarning[] = [];
   for (const source of sources.values()) {
@@ -38,7 +46,10 @@ type Copy = Omit<Desired, 'source'>;
 class Closure {
   readonly #source: Source;
   readonly #sources: ReadonlyMap<SourceName, Source>;
-  readonly #reached = new Map<string, { table: Table; follow: Follow; lookups: Map<string, readonly string[]> }>();
+  readonly #reached = new Map<
+    string,
+    { table: Table; follow: Follow; lookups: Map<string, readonly string[]> }
+  >();
 
   constructor(source: Source, sources: ReadonlyMap<SourceName, Source>) {
     this.#source = source;
@@ -49,10 +60,12 @@ class Closure {
     const pending: Step[] = [];
     for (const table of this.#source.tables.values()) {
       for (const relationship of table.relationships.values()) {
-        if (relationship.remote?.cache === true) pending.push(...this.#enter(relationship, relationship.remote.follow));
+        if (relationship.remote?.cache === true)
+          pending.push(...this.#enter(relationship, relationship.remote.follow));
       }
     }
-    for (let step = pending.pop(); step !== undefined; step = pending.pop()) pending.push(...this.#visit(step));
+    for (let step = pending.pop(); step !== undefined; step = pending.pop())
+      pending.push(...this.#visit(step));
     return [...this.#reached.values()].map(({ table, lookups }) => ({
       target: table.source,
       table,
@@ -76,18 +89,26 @@ class Closure {
     addLookup(lookups, step.lookup);
     if (known !== undefined && STRENGTH[known.follow] >= STRENGTH[step.follow]) return [];
     this.#reached.set(key, { table, follow: step.follow, lookups });
-    const steps: Step[] = [];
-    for (const relationship of table.relationships.values()) {
-      if (!follows(step.follow, relationship) || relationship.remote?.cache === false) continue;
-      addLookup(lookups, relationship.on.map((pair) => pair.left.name));
-      steps.push(...this.#enter(relationship, relationship.remote?.follow ?? step.follow));
-    }
-    return steps;
+    return [...table.relationships.values()]
+      .filter((relationship) => follows(step.follow, relationship))
+      .flatMap((relationship) => {
+        addLeftLookup(lookups, relationship);
+        return this.#enter(relationship, relationship.remote?.follow ?? step.follow);
+      });
   }
 }
 
-function follows(follow: Follow, relationship: Relationship): boolean {
-  return follow === 'all' || (follow === 'object' && relationship.kind === 'object');
+function follows(follow: Follow, { kind, remote }: Relationship): boolean {
+  return remote?.cache !== false && (follow === 'all' || (follow === 'object' && kind === 'object'));
+}
+
+/** A generated column is not replicated: nothing could be looked up by it. */
+function addLeftLookup(lookups: Map<string, readonly string[]>, { on }: Relationship): void {
+  if (on.some((pair) => pair.left.generated)) return;
+  addLookup(
+    lookups,
+    on.map((pair) => pair.left.name),
+  );
 }
 
 function addLookup(lookups: Map<string, readonly string[]>, columns: readonly string[]): void {
@@ -99,7 +120,9 @@ function obstacleOf(source: SourceName, copy: Copy, introspections: Introspectio
   const here = must(introspections.get(source), 'introspection of the source');
   const there = must(introspections.get(copy.target), 'introspection of the target');
   if (!isAvailable(here) || !isAvailable(there)) return 'the database is unavailable';
-  const mapped = copy.lookups.map((columns) => mappingObstacle(copy.table, columns)).find((text) => text !== null);
+  const mapped = copy.lookups
+    .map((columns) => mappingObstacle(copy.table, columns))
+    .find((text) => text !== null);
   return feedObstacle(here, there) ?? tableObstacle(copy.table, there) ?? mapped ?? null;
 }
 

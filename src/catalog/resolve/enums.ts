@@ -23,7 +23,8 @@ function shapeProblems(table: FoundTable): string[] {
   const problems: string[] = [];
   const key = table.keys.find((candidate) => candidate.primary)?.columns ?? [];
   if (key.length === 0) problems.push('the table must have a primary key');
-  if (key.length > 1) problems.push(`the table’s primary key must not span multiple columns (${sorted(key)})`);
+  if (key.length > 1)
+    problems.push(`the table’s primary key must not span multiple columns (${sorted(key)})`);
   for (const column of table.columns.filter(({ name }) => key.length === 1 && key.includes(name))) {
     problems.push(...notText(column, 'primary key'));
   }
@@ -46,10 +47,16 @@ function notText(column: FoundColumn, role: string): readonly string[] {
 
 function valueProblems(values: readonly EnumValue[]): readonly string[] {
   if (values.length === 0) return ['the table must have at least one row'];
-  const bad = values.filter(({ value }) => !isGraphqlName(value) || ['true', 'false', 'null'].includes(value));
+  const bad = values.filter(
+    ({ value }) => !isGraphqlName(value) || ['true', 'false', 'null'].includes(value),
+  );
   if (bad.length === 0) return [];
   const names = bad.map(({ value }) => JSON.stringify(value)).join(', ');
-  return [bad.length === 1 ? `the value ${names} is not a valid GraphQL enum value name` : `the values ${names} are not valid GraphQL enum value names`];
+  return [
+    bad.length === 1
+      ? `the value ${names} is not a valid GraphQL enum value name`
+      : `the values ${names} are not valid GraphQL enum value names`,
+  ];
 }
 
 function sorted(names: readonly string[]): string {

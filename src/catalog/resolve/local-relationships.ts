@@ -2,6 +2,7 @@ import { printTable, sameTable, type TableRef, tableKey } from '../../core/names
 import type { LocalRelationshipMetadata } from '../../metadata/model.ts';
 import type { Column, JoinPair, Relationship, Table } from '../catalog.ts';
 import type { FoundForeignKey, Introspection } from '../introspection.ts';
+import { describe } from './names.ts';
 import { Unresolvable } from './problems.ts';
 
 /** What a relationship of a table can lead to: the tables and foreign keys of its own database. */
@@ -17,10 +18,9 @@ export function resolveLocal(
   kind: Relationship['kind'],
   scope: LocalScope,
 ): Relationship {
-  const { using } = entry;
+  const { right, on, total } = joinOf({ left, scope }, entry.using, kind);
   const fallback = kind === 'object' ? 'An object relationship' : 'An array relationship';
-  const description = entry.comment === undefined || entry.comment === null ? fallback : entry.comment || null;
-  const make = (right: Table, on: readonly JoinPair[], total: boolean): Relationship => ({
+  return {
     name: entry.name,
     kind,
     source: left.source,
@@ -28,36 +28,49 @@ export function resolveLocal(
     on,
     unique: coversKey(right, on),
     total,
-    description,
+    description: describe(entry.comment, fallback),
     remote: null,
-  });
-  if ('manual_configuration' in using) {
-    const { remote_table: table, column_mapping: mapping } = using.manual_configuration;
-    const right = tracked(scope, table);
-    return make(right, pairs(left, right, Object.entries(mapping)), false);
-  }
-  const key = using.foreign_key_constraint_on;
-  if (typeof key === 'string' || Array.isArray(key)) {
-    if (kind === 'array') throw new Unresolvable('an array relationship needs the table that holds the foreign key');
-    return forward(left, typeof key === 'string' ? [key] : key, scope, make);
-  }
-  return reverse(left, key.table, key.columns ?? (key.column === undefined ? [] : [key.column]), scope, make);
+  };
 }
 
-type Make = (right: Table, on: readonly JoinPair[], total: boolean) => Relationship;
+interface From {
+  readonly left: Table;
+  readonly scope: LocalScope;
+}
 
-function forward(left: Table, columns: readonly string[], scope: LocalScope, make: Make): Relationship {
+interface Joined {
+  readonly right: Table;
+  readonly on: readonly JoinPair[];
+  readonly total: boolean;
+}
+
+function joinOf(from: From, using: LocalRelationshipMetadata['using'], kind: Relationship['kind']): Joined {
+  if ('manual_configuration' in using) {
+    const { remote_table: table, column_mapping: mapping } = using.manual_configuration;
+    const right = tracked(from.scope, table);
+    return { right, on: pairs(from.left, right, Object.entries(mapping)), total: false };
+  }
+  const key = using.foreign_key_constraint_on;
+  if (typeof key === 'object' && !Array.isArray(key)) {
+    return reverse(from, key.table, key.columns ?? (key.column === undefined ? [] : [key.column]));
+  }
+  if (kind === 'array')
+    throw new Unresolvable('an array relationship needs the table that holds the foreign key');
+  return forward(from, typeof key === 'string' ? [key] : key);
+}
+
+function forward({ left, scope }: From, columns: readonly string[]): Joined {
   const key = requiredKey(foreignKeys(scope, left.ref), columns);
   const right = tracked(scope, key.references);
   const on = pairs(left, right, zip(key.columns, key.referencedColumns));
-  return make(right, on, key.validated && on.every((pair) => pair.left.notNull));
+  return { right, on, total: key.validated && on.every((pair) => pair.left.notNull) };
 }
 
-function reverse(left: Table, table: TableRef, columns: readonly string[], scope: LocalScope, make: Make): Relationship {
+function reverse({ left, scope }: From, table: TableRef, columns: readonly string[]): Joined {
   const right = tracked(scope, table);
   const here = foreignKeys(scope, right.ref).filter((key) => sameTable(key.references, left.ref));
   const key = requiredKey(here, columns);
-  return make(right, pairs(left, right, zip(key.referencedColumns, key.columns)), false);
+  return { right, on: pairs(left, right, zip(key.referencedColumns, key.columns)), total: false };
 }
 
 /** The one foreign key over exactly these columns; the same key declared twice counts once. */
@@ -72,7 +85,8 @@ function requiredKey(keys: readonly FoundForeignKey[], columns: readonly string[
   }
   const [key, another] = over.values();
   if (key === undefined) throw new Unresolvable('no foreign constraint exists on the given column(s)');
-  if (another !== undefined) throw new Unresolvable('more than one foreign key constraint exists on the given column(s)');
+  if (another !== undefined)
+    throw new Unresolvable('more than one foreign key constraint exists on the given column(s)');
   return key;
 }
 
@@ -82,12 +96,17 @@ function foreignKeys(scope: LocalScope, table: TableRef): readonly FoundForeignK
 
 function tracked(scope: LocalScope, table: TableRef): Table {
   const right = scope.tables.get(tableKey(table));
-  if (right === undefined) throw new Unresolvable(`table "${printTable(table)}" is not tracked`, { located: false });
+  if (right === undefined)
+    throw new Unresolvable(`table "${printTable(table)}" is not tracked`, { located: false });
   return right;
 }
 
 /** The condition of a relationship; refuses unknown columns and an empty list, which would join everything. */
-export function pairs(left: Table, right: Table, names: readonly (readonly [string, string])[]): readonly JoinPair[] {
+export function pairs(
+  left: Table,
+  right: Table,
+  names: readonly (readonly [string, string])[],
+): readonly JoinPair[] {
   if (names.length === 0) throw new Unresolvable('the column mapping is empty');
   return names.map(([from, to]) => ({ left: columnOf(left, from), right: columnOf(right, to) }));
 }

@@ -27,7 +27,8 @@ const WITHOUT_EQUALITY: ReadonlySet<string> = new Set([
 /** Why two columns cannot be the two sides of a mapping; null when they can, without losing a value or a distinction. */
 export function mappingProblem(left: Column, right: Column): string | null {
   const pair = `column "${left.name}" has type ${left.type.sql} and column "${right.name}" has type ${right.type.sql}`;
-  if (lacksEquality(left.type) || lacksEquality(right.type)) return `${pair}: values of such a type have no equality`;
+  if (lacksEquality(left.type) || lacksEquality(right.type))
+    return `${pair}: values of such a type have no equality`;
   return family(left.type) === family(right.type) ? null : `${pair}: they cannot be compared without loss`;
 }
 

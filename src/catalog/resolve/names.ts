@@ -68,7 +68,11 @@ export function rootNames(
   return {
     select: root(select, base, data),
     selectByPk: root(byPk, `${base}_by_pk`, `${data} using primary key columns`),
-    selectAggregate: root(aggregate, `${base}_aggregate`, `fetch aggregated fields from the table: "${printed}"`),
+    selectAggregate: root(
+      aggregate,
+      `${base}_aggregate`,
+      `fetch aggregated fields from the table: "${printed}"`,
+    ),
   };
 }
 
@@ -104,5 +108,7 @@ const TYPE_ENDINGS: readonly string[] = [
 
 /** Every GraphQL type name the table may claim. */
 export function typeNamesOf(table: Table): readonly string[] {
-  return TYPE_ENDINGS.filter((ending) => ending !== '_enum' || table.enumValues !== null).map(table.derivedType);
+  return TYPE_ENDINGS.filter((ending) => ending !== '_enum' || table.enumValues !== null).map(
+    table.derivedType,
+  );
 }

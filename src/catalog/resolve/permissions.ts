@@ -8,7 +8,11 @@ import { Unresolvable } from './problems.ts';
 export type FindTable = (source: SourceName, table: TableRef) => Table | undefined;
 
 /** A role's select permission, its columns and row rule checked against the tables they name. */
-export function resolvePermission(table: Table, entry: SelectPermissionEntry, find: FindTable): SelectPermission {
+export function resolvePermission(
+  table: Table,
+  entry: SelectPermissionEntry,
+  find: FindTable,
+): SelectPermission {
   const { permission } = entry;
   const names = permission.columns === '*' ? table.columns.map(({ name }) => name) : permission.columns;
   for (const name of names) columnOf(table, name);
@@ -47,7 +51,8 @@ function checkMember(key: string, value: unknown, scope: Scope): void {
   if (right !== null) return checkRule(value, { ...scope, table: right });
   const aggregated = key.endsWith('_aggregate') ? related(key.slice(0, -'_aggregate'.length), scope) : null;
   if (aggregated === null) throw new Unresolvable(`"${key}" does not exist`);
-  for (const [, predicate] of members(value, `"${key}"`)) checkAggregate(predicate, { ...scope, table: aggregated });
+  for (const [, predicate] of members(value, `"${key}"`))
+    checkAggregate(predicate, { ...scope, table: aggregated });
 }
 
 function checkAggregate(predicate: unknown, scope: Scope): void {
@@ -70,7 +75,15 @@ function checkExists(value: unknown, scope: Scope): void {
   checkRule(parts.get('_where') ?? parts.get('$where') ?? {}, { ...scope, table });
 }
 
-const COLUMN_OPERATORS: ReadonlySet<string> = new Set(['_ceq', '_cne', '_cneq', '_cgt', '_clt', '_cgte', '_clte']);
+const COLUMN_OPERATORS: ReadonlySet<string> = new Set([
+  '_ceq',
+  '_cne',
+  '_cneq',
+  '_cgt',
+  '_clt',
+  '_cgte',
+  '_clte',
+]);
 const OPERATORS: ReadonlySet<string> = new Set(
   [
     'eq ne neq gt lt gte lte in nin is_null cast',

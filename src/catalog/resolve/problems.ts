@@ -1,10 +1,10 @@
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
-import { objectName } from '../../metadata/objects.ts';
 import type {
   LocalRelationshipMetadata,
   RemoteRelationshipMetadata,
   SelectPermissionEntry,
 } from '../../metadata/model.ts';
+import { objectName } from '../../metadata/objects.ts';
 import type { InconsistentObject } from '../catalog.ts';
 
 /** The metadata object being checked: says what a problem found in it is called. */
@@ -115,7 +115,13 @@ export function definitionOf(subject: Subject): unknown {
     }
     default: {
       const { source, table, entry } = subject;
-      return { source, table, name: entry.name, comment: entry.comment ?? null, using: usingWithDefaults(entry.using) };
+      return {
+        source,
+        table,
+        name: entry.name,
+        comment: entry.comment ?? null,
+        using: usingWithDefaults(entry.using),
+      };
     }
   }
 }

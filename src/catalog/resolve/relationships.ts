@@ -35,7 +35,9 @@ function relationshipsOf(
   problems: InconsistentObject[],
 ): ReadonlyMap<string, Relationship> {
   const found = new Map<string, Relationship>();
-  const taken = new Map([...table.columnByField].map(([field, column]) => [field, `postgres column "${column.name}"`]));
+  const taken = new Map(
+    [...table.columnByField].map(([field, column]) => [field, `postgres column "${column.name}"`]),
+  );
   const add = (subject: Subject, resolve: () => Relationship): void => {
     const relationship = attempt(subject, problems, () => unclashing(resolve(), taken));
     if (relationship !== null) found.set(relationship.name, relationship);
@@ -63,7 +65,10 @@ function unclashing(relationship: Relationship, taken: Map<string, string>): Rel
   for (const field of fields) {
     const owner = taken.get(field);
     if (owner === undefined) continue;
-    const what = owner.startsWith('postgres') && owner !== `postgres column "${field}"` ? `custom field name for ${owner}` : owner;
+    const what =
+      owner.startsWith('postgres') && owner !== `postgres column "${field}"`
+        ? `custom field name for ${owner}`
+        : owner;
     throw new Unresolvable(`field definition conflicts with ${what}`, { located: false });
   }
   for (const field of fields) taken.set(field, `relationship "${name}"`);

@@ -19,11 +19,14 @@ export function resolveRemote(
 ): Relationship {
   const to = entry.definition.to_source;
   if (to === undefined) {
-    throw new Unresolvable('remote schemas are not supported: only relationships to a source (to_source) are');
+    throw new Unresolvable(
+      'remote schemas are not supported: only relationships to a source (to_source) are',
+    );
   }
   const scope = scopes.get(to.source);
   if (scope === undefined) throw new Unresolvable(`source not found: "${to.source}"`);
-  if (scope.unavailable !== null) throw new Unresolvable(`source "${to.source}" is unavailable: ${scope.unavailable}`);
+  if (scope.unavailable !== null)
+    throw new Unresolvable(`source "${to.source}" is unavailable: ${scope.unavailable}`);
   const right = scope.tables.get(tableKey(to.table));
   if (right === undefined) {
     throw new Unresolvable(`table "${printTable(to.table)}" does not exist in source: ${to.source}`);
@@ -46,13 +49,22 @@ export function resolveRemote(
   };
 }
 
+const DEFAULTS = {
+  cache: true,
+  max_staleness_ms: null,
+  fallback: null,
+  on_target_down: 'error',
+  follow: 'object',
+} as const;
+
 /** nearjoin's options with their defaults; an unset bound or fallback is the server's. */
 function optionsOf(options: CacheOptions | undefined): RemoteOptions {
+  const chosen = options ?? {};
   return {
-    cache: options?.cache ?? true,
-    maxStalenessMs: options?.max_staleness_ms ?? null,
-    fallback: options?.fallback ?? null,
-    onTargetDown: options?.on_target_down ?? 'error',
-    follow: options?.follow ?? 'object',
+    cache: chosen.cache ?? DEFAULTS.cache,
+    maxStalenessMs: chosen.max_staleness_ms ?? DEFAULTS.max_staleness_ms,
+    fallback: chosen.fallback ?? DEFAULTS.fallback,
+    onTargetDown: chosen.on_target_down ?? DEFAULTS.on_target_down,
+    follow: chosen.follow ?? DEFAULTS.follow,
   };
 }

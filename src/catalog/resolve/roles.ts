@@ -1,6 +1,6 @@
 import type { RoleName } from '../../core/names.ts';
 import type { Metadata } from '../../metadata/model.ts';
-import type { InconsistentObject, Source } from '../catalog.ts';
+import type { InconsistentObject } from '../catalog.ts';
 import { attempt, Unresolvable } from './problems.ts';
 
 /** The roles of the metadata. */
@@ -10,32 +10,26 @@ export interface Roles {
 }
 
 /** Collects every role that is named, and who inherits from whom; refuses unknown parents and circles. */
-export function resolveRoles(
-  metadata: Metadata,
-  sources: Iterable<Source>,
-  problems: InconsistentObject[],
-): Roles {
+export function resolveRoles(metadata: Metadata, problems: InconsistentObject[]): Roles {
   const declared = new Map((metadata.inherited_roles ?? []).map((role) => [role.role_name, role.role_set]));
-  const own = new Set<RoleName>();
-  for (const source of metadata.sources) {
-    for (const table of source.tables) for (const { role } of table.select_permissions ?? []) own.add(role);
-  }
-  for (const { tables } of sources) {
-    for (const table of tables.values()) for (const role of table.permissions.keys()) own.add(role);
-  }
+  const tables = metadata.sources.flatMap((source) => source.tables);
+  const own = new Set(tables.flatMap((table) => (table.select_permissions ?? []).map(({ role }) => role)));
   const inherited = new Map<RoleName, readonly RoleName[]>();
   for (const [name, parents] of declared) {
     const checked = attempt({ kind: 'inherited_role', name, parents }, problems, () => {
       const unknown = parents.filter((parent) => !own.has(parent) && !declared.has(parent));
-      if (unknown.length > 0) {
-        throw new Unresolvable(`the following parent role(s) are not found: ${unknown.map((role) => `"${role}"`).join(', ')}`);
-      }
+      if (unknown.length > 0)
+        throw new Unresolvable(`the following parent role(s) are not found: ${quoted(unknown)}`);
       if (reaches(name, name, declared)) throw new Unresolvable('found cycle(s) in roles');
       return parents;
     });
     if (checked !== null) inherited.set(name, checked);
   }
   return { all: new Set([...own, ...inherited.keys()]), inherited };
+}
+
+function quoted(roles: readonly RoleName[]): string {
+  return roles.map((role) => `"${role}"`).join(', ');
 }
 
 function reaches(from: RoleName, to: RoleName, parents: ReadonlyMap<RoleName, readonly RoleName[]>): boolean {

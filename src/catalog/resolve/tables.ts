@@ -23,7 +23,12 @@ export function resolveTables(
   return withEnumColumns(tables, found);
 }
 
-function resolveTable(source: string, tracked: TableMetadata, found: Introspection, names: SourceNames): Table {
+function resolveTable(
+  source: string,
+  tracked: TableMetadata,
+  found: Introspection,
+  names: SourceNames,
+): Table {
   const { table: ref, configuration } = tracked;
   const printed = printTable(ref);
   const real = found.tables.get(tableKey(ref));
@@ -43,7 +48,10 @@ function resolveTable(source: string, tracked: TableMetadata, found: Introspecti
     kind: real.kind,
     typeName: derivedType(''),
     derivedType,
-    description: describe(configuration?.comment, real.comment ?? `columns and relationships of "${printed}"`),
+    description: describe(
+      configuration?.comment,
+      real.comment ?? `columns and relationships of "${printed}"`,
+    ),
     root: checkedRoots(rootNames(base, printed, configuration, names)),
     columns,
     columnByField: byField(columns),
@@ -80,7 +88,9 @@ function byField(columns: readonly Column[]): ReadonlyMap<string, Column> {
     if (!isGraphqlName(column.field)) continue;
     const other = fields.get(column.field);
     if (other !== undefined) {
-      throw new Unresolvable(`columns "${other.name}" and "${column.name}" have the same name "${column.field}"`);
+      throw new Unresolvable(
+        `columns "${other.name}" and "${column.name}" have the same name "${column.field}"`,
+      );
     }
     fields.set(column.field, column);
   }
@@ -91,7 +101,8 @@ function checkedRoots(root: Table['root']): Table['root'] {
   const names = [root.select.name, root.selectByPk.name, root.selectAggregate.name];
   for (const [place, name] of names.entries()) {
     if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
-    if (names.indexOf(name) < place) throw new Unresolvable(`two root fields of the table have the name "${name}"`);
+    if (names.indexOf(name) < place)
+      throw new Unresolvable(`two root fields of the table have the name "${name}"`);
   }
   return root;
 }
@@ -106,10 +117,13 @@ function withEnumColumns(tables: Map<string, Table>, found: Introspection): Map<
     return enums.find((candidate) => key !== undefined && sameTable(candidate.ref, key.references));
   };
   return new Map(
-    [...tables].map(([key, table]) => [key, withColumns(table, (column) => {
-      const target = enumOf(table, column);
-      return target === undefined ? column : { ...column, enumTable: target.ref };
-    })]),
+    [...tables].map(([key, table]) => [
+      key,
+      withColumns(table, (column) => {
+        const target = enumOf(table, column);
+        return target === undefined ? column : { ...column, enumTable: target.ref };
+      }),
+    ]),
   );
 }
 

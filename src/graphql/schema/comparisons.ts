@@ -1,7 +1,7 @@
 import {
   GraphQLBoolean,
-  GraphQLInputObjectType,
   type GraphQLInputFieldConfig,
+  GraphQLInputObjectType,
   type GraphQLInputType,
   GraphQLString,
 } from 'graphql';
@@ -81,8 +81,7 @@ export class ComparisonTypes {
   }
 
   #make(name: string, about: string, fields: () => readonly Member[]): GraphQLInputObjectType {
-    const description =
-      `Boolean expression to compare columns of type "${about}". All fields are combined with logical 'AND'.`;
+    const description = `Boolean expression to compare columns of type "${about}". All fields are combined with logical 'AND'.`;
     return this.#registry.once(name, () => {
       const isNull: Member = ['_is_null', { type: GraphQLBoolean }];
       return new GraphQLInputObjectType({ name, description, fields: () => sorted([...fields(), isNull]) });
@@ -120,7 +119,8 @@ export class ComparisonTypes {
   #cast(type: ColumnType): readonly Member[] {
     if (!hasTextCast(type)) return [];
     const cast = this.#registry.once(castTypeName(type), (name) => {
-      const fields = (): Record<string, GraphQLInputFieldConfig> => sorted([['String', { type: this.ofType(TEXT) }]]);
+      const fields = (): Record<string, GraphQLInputFieldConfig> =>
+        sorted([['String', { type: this.ofType(TEXT) }]]);
       return new GraphQLInputObjectType({ name, fields });
     });
     return [['_cast', { type: cast }]];

@@ -81,8 +81,15 @@ export class InputTypes {
       for (const called of booleans.length === 0 ? [] : ['bool_and', 'bool_or']) {
         const choice = `${table.typeName}_aggregate_bool_exp_${called}_arguments_columns`;
         const description = `select "${choice}" columns of table "${printTable(table.ref)}"`;
-        const type = this.#kit.values.columnEnum(table.derivedType(`_select_column_${choice}`), booleans, description);
-        members.push([called, { type: this.#predicate(view, called, type === null ? null : required(type)) }]);
+        const type = this.#kit.values.columnEnum(
+          table.derivedType(`_select_column_${choice}`),
+          booleans,
+          description,
+        );
+        members.push([
+          called,
+          { type: this.#predicate(view, called, type === null ? null : required(type)) },
+        ]);
       }
       return new GraphQLInputObjectType({ name, fields: () => sorted(members) });
     });
@@ -110,7 +117,9 @@ export class InputTypes {
     const related = visibleRelationships(this.#kit.catalog, view).flatMap((step): readonly Member[] => {
       const { name } = step.relationship;
       if (step.relationship.kind === 'array') {
-        return step.target.mayAggregate ? [[`${name}_aggregate`, { type: this.#aggregateOrdering(step.target) }]] : [];
+        return step.target.mayAggregate
+          ? [[`${name}_aggregate`, { type: this.#aggregateOrdering(step.target) }]]
+          : [];
       }
       const type = this.ordering(step.target);
       return type === null ? [] : [[name, { type }]];
@@ -135,7 +144,8 @@ export class InputTypes {
       const members: Member[] = [['count', { type: direction }]];
       for (const called of AGGREGATE_FUNCTIONS) {
         const columns = columnsFor(called, fieldsOf(view));
-        if (columns.length > 0) members.push([called, { type: this.#functionOrdering(view, called, columns, direction) }]);
+        if (columns.length > 0)
+          members.push([called, { type: this.#functionOrdering(view, called, columns, direction) }]);
       }
       const description = `order by aggregate values of table "${printTable(table.ref)}"`;
       return new GraphQLInputObjectType({ name, description, fields: () => sorted(members) });

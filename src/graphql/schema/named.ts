@@ -1,15 +1,15 @@
 import {
-  type GraphQLEnumValueConfigMap,
   GraphQLBoolean,
   GraphQLEnumType,
+  type GraphQLEnumValueConfigMap,
   GraphQLFloat,
   GraphQLInt,
   GraphQLList,
   type GraphQLNamedType,
   GraphQLNonNull,
+  type GraphQLNullableType,
   GraphQLScalarType,
   GraphQLString,
-  type GraphQLNullableType,
 } from 'graphql';
 
 /** The types of one schema by name: each is made once, however many places use it. */

@@ -40,7 +40,10 @@ export class TableTypes {
   rootField({ kind, root, target }: VisibleRootField): Field | null {
     const { description } = root;
     if (kind === 'select_aggregate') {
-      return [root.name, { type: required(this.#aggregate(target)), args: this.#arguments(target), description }];
+      return [
+        root.name,
+        { type: required(this.#aggregate(target)), args: this.#arguments(target), description },
+      ];
     }
     if (!this.#hasFields(target)) return null;
     const row = this.#row(target);
@@ -72,9 +75,14 @@ export class TableTypes {
   #column(view: VisibleTable, column: Column): GraphQLFieldConfig<unknown, unknown> {
     const type = this.#kit.values.ofColumn(view.table, column);
     const isAlwaysShown = showingPermissions(view, column) === null;
-    const config = { type: column.notNull && isAlwaysShown ? required(type) : type, description: column.description };
+    const config = {
+      type: column.notNull && isAlwaysShown ? required(type) : type,
+      description: column.description,
+    };
     const isJson = ['json', 'jsonb'].includes(baseType(column.type).name);
-    return isJson ? { ...config, args: { path: { type: GraphQLString, description: 'JSON select path' } } } : config;
+    return isJson
+      ? { ...config, args: { path: { type: GraphQLString, description: 'JSON select path' } } }
+      : config;
   }
 
   #relationship({ relationship, target }: VisibleRelationship): readonly Field[] {
@@ -86,7 +94,8 @@ export class TableTypes {
       return [[name, { type: total ? required(row) : row, description }]];
     }
     const args = this.#arguments(target);
-    if (this.#hasFields(target)) fields.push([name, { type: required(listOf(this.#row(target))), args, description }]);
+    if (this.#hasFields(target))
+      fields.push([name, { type: required(listOf(this.#row(target))), args, description }]);
     if (target.mayAggregate) {
       const type = required(this.#aggregate(target));
       fields.push([`${name}_aggregate`, { type, args, description: 'An aggregate relationship' }]);
@@ -97,7 +106,9 @@ export class TableTypes {
   #arguments(view: VisibleTable): GraphQLFieldConfigArgumentMap {
     const columns = this.#kit.values.selectColumns(view);
     const ordering = this.#inputs.ordering(view);
-    const distinct = columns && { distinct_on: { type: listOf(columns), description: 'distinct select on columns' } };
+    const distinct = columns && {
+      distinct_on: { type: listOf(columns), description: 'distinct select on columns' },
+    };
     const order = ordering && {
       order_by: { type: listOf(ordering), description: 'sort the rows by one or more columns' },
     };
@@ -126,7 +137,11 @@ export class TableTypes {
         aggregate: { type: this.#aggregateFields(view) },
         ...(this.#hasFields(view) ? { nodes: { type: required(listOf(this.#row(view))) } } : {}),
       });
-      return new GraphQLObjectType({ name, description: `aggregated selection of "${printTable(table.ref)}"`, fields });
+      return new GraphQLObjectType({
+        name,
+        description: `aggregated selection of "${printTable(table.ref)}"`,
+        fields,
+      });
     });
   }
 
@@ -151,13 +166,21 @@ export class TableTypes {
     });
   }
 
-  #functionFields(view: VisibleTable, called: AggregateFunction, columns: readonly Column[]): GraphQLObjectType {
+  #functionFields(
+    view: VisibleTable,
+    called: AggregateFunction,
+    columns: readonly Column[],
+  ): GraphQLObjectType {
     return this.#kit.registry.once(view.table.derivedType(`_${called}_fields`), (name) => {
       const fields = columns.map((column): Field => {
         const type: GraphQLOutputType = this.#kit.registry.scalar(resultScalar(called, column));
         return [column.field, { type, description: column.description }];
       });
-      return new GraphQLObjectType({ name, description: `aggregate ${called} on columns`, fields: () => sorted(fields) });
+      return new GraphQLObjectType({
+        name,
+        description: `aggregate ${called} on columns`,
+        fields: () => sorted(fields),
+      });
     });
   }
 }

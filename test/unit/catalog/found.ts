@@ -1,13 +1,29 @@
 import type { Catalog, ColumnType, Relationship, Table } from '../../../src/catalog/catalog.ts';
 import { findTable } from '../../../src/catalog/catalog.ts';
 import { scalarName } from '../../../src/catalog/column-type.ts';
-import type { FoundColumn, FoundTable, Introspection, Unavailable } from '../../../src/catalog/introspection.ts';
+import type {
+  FoundColumn,
+  FoundTable,
+  Introspection,
+  Unavailable,
+} from '../../../src/catalog/introspection.ts';
 import { resolve } from '../../../src/catalog/resolve.ts';
 import { type TableRef, tableKey } from '../../../src/core/names.ts';
 import { parseMetadata } from '../../../src/metadata/parse.ts';
 
-const CATEGORIES: Readonly<Record<string, string>> = { int2: 'N', int4: 'N', int8: 'N', numeric: 'N', bool: 'B' };
-const SQL: Readonly<Record<string, string>> = { int2: 'smallint', int4: 'integer', int8: 'bigint', bool: 'boolean' };
+const CATEGORIES: Readonly<Record<string, string>> = {
+  int2: 'N',
+  int4: 'N',
+  int8: 'N',
+  numeric: 'N',
+  bool: 'B',
+};
+const SQL: Readonly<Record<string, string>> = {
+  int2: 'smallint',
+  int4: 'integer',
+  int8: 'bigint',
+  bool: 'boolean',
+};
 
 /** A type by its short name; `text[]` is an array, `email:text` a domain. */
 export function type(name: string): ColumnType {
@@ -38,7 +54,12 @@ export function table(name: string, columns: readonly string[], more: Partial<Fo
     const [other, otherColumn] = (arrow < 0 ? '' : (rest[arrow + 1] ?? '')).split('.');
     if (other !== undefined && otherColumn !== undefined) {
       const references = { schema: 'public', name: other };
-      const key = { name: `${name}_${column}_fkey`, columns: [column], references, referencedColumns: [otherColumn] };
+      const key = {
+        name: `${name}_${column}_fkey`,
+        columns: [column],
+        references,
+        referencedColumns: [otherColumn],
+      };
       foreignKeys.push({ ...key, validated: true });
     }
     return {
@@ -101,14 +122,26 @@ export function source(name: string, tables: readonly object[], more: object = {
 /** A `to_source` relationship entry. */
 export function remote(
   name: string,
-  to: { source: string; table: string; mapping: Record<string, string>; type?: 'object' | 'array'; nearjoin?: object },
+  to: {
+    source: string;
+    table: string;
+    mapping: Record<string, string>;
+    type?: 'object' | 'array';
+    nearjoin?: object;
+  },
 ): object {
   const { mapping, type: kind = 'object', nearjoin } = to;
   const options = nearjoin === undefined ? {} : { nearjoin };
   return {
     name,
     definition: {
-      to_source: { relationship_type: kind, source: to.source, table: to.table, field_mapping: mapping, ...options },
+      to_source: {
+        relationship_type: kind,
+        source: to.source,
+        table: to.table,
+        field_mapping: mapping,
+        ...options,
+      },
     },
   };
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mappingProblem } from '../../../src/catalog/resolve/mapping.ts';
 import type { Column, JoinPair } from '../../../src/catalog/catalog.ts';
+import { mappingProblem } from '../../../src/catalog/resolve/mapping.ts';
 import { catalogOf, database, relationshipOf, remote, source, table, tableOf, type } from './found.ts';
 
 const author = table('author', ['id int4 pk', 'name text unique']);
@@ -13,7 +13,8 @@ const article = table('article', [
 ]);
 const found = { default: database([author, article]) };
 
-const names = (pairs: readonly JoinPair[]): readonly string[] => pairs.map(({ left, right }) => `${left.name}=${right.name}`);
+const names = (pairs: readonly JoinPair[]): readonly string[] =>
+  pairs.map(({ left, right }) => `${left.name}=${right.name}`);
 const over = (key: unknown): object => ({ foreign_key_constraint_on: key });
 
 describe('local relationships', () => {
@@ -28,14 +29,23 @@ describe('local relationships', () => {
               { name: 'editor', using: over(['editor_id']), comment: 'who checked it' },
               {
                 name: 'namesake',
-                using: { manual_configuration: { remote_table: 'author', column_mapping: { id: 'id', editor_id: 'id' } } },
+                using: {
+                  manual_configuration: {
+                    remote_table: 'author',
+                    column_mapping: { id: 'id', editor_id: 'id' },
+                  },
+                },
               },
             ],
           },
           {
             table: 'author',
-            array_relationships: [{ name: 'articles', using: over({ table: 'article', column: 'author_id' }) }],
-            object_relationships: [{ name: 'edited', using: over({ table: 'article', columns: ['editor_id'] }) }],
+            array_relationships: [
+              { name: 'articles', using: over({ table: 'article', column: 'author_id' }) },
+            ],
+            object_relationships: [
+              { name: 'edited', using: over({ table: 'article', columns: ['editor_id'] }) },
+            ],
           },
         ]),
       ],
@@ -44,20 +54,33 @@ describe('local relationships', () => {
     expect(catalog.inconsistent).toEqual([]);
     const from = tableOf(catalog, 'default', 'article');
     const back = tableOf(catalog, 'default', 'author');
-    expect(relationshipOf(from, 'author')).toMatchObject({ total: true, unique: true, kind: 'object', remote: null });
+    expect(relationshipOf(from, 'author')).toMatchObject({
+      total: true,
+      unique: true,
+      kind: 'object',
+      remote: null,
+    });
     expect(relationshipOf(from, 'author').description).toBe('An object relationship');
-    expect(relationshipOf(from, 'editor')).toMatchObject({ total: false, unique: true, description: 'who checked it' });
+    expect(relationshipOf(from, 'editor')).toMatchObject({
+      total: false,
+      unique: true,
+      description: 'who checked it',
+    });
     expect(names(relationshipOf(from, 'namesake').on)).toEqual(['id=id', 'editor_id=id']);
     expect(relationshipOf(back, 'articles')).toMatchObject({ kind: 'array', unique: false, total: false });
     expect(names(relationshipOf(back, 'articles').on)).toEqual(['id=author_id']);
     expect(relationshipOf(back, 'edited')).toMatchObject({ kind: 'object', unique: false, total: false });
   });
 
-  const failure = (tables: readonly object[]): unknown => catalogOf([source('default', tables)], found).inconsistent[0];
+  const failure = (tables: readonly object[]): unknown =>
+    catalogOf([source('default', tables)], found).inconsistent[0];
 
   test('no foreign key on the columns', () => {
     const using = over({ table: { schema: 'public', name: 'article' }, column: 'published_on' });
-    const tables = [{ table: 'author', array_relationships: [{ name: 'articles', using }] }, { table: 'article' }];
+    const tables = [
+      { table: 'author', array_relationships: [{ name: 'articles', using }] },
+      { table: 'article' },
+    ];
     expect(failure(tables)).toEqual({
       type: 'array_relation',
       name: 'array_relation articles in table author in source default',
@@ -69,12 +92,16 @@ describe('local relationships', () => {
 
   test('a table that is not tracked', () => {
     const manual = { remote_table: { schema: 'public', name: 'nope' }, column_mapping: { id: 'id' } };
-    const tables = [{ table: 'author', array_relationships: [{ name: 'x', using: { manual_configuration: manual } }] }];
+    const tables = [
+      { table: 'author', array_relationships: [{ name: 'x', using: { manual_configuration: manual } }] },
+    ];
     expect(failure(tables)).toMatchObject({
       reason: 'Inconsistent object: table "nope" is not tracked',
       definition: { using: { manual_configuration: { ...manual, insertion_order: null } } },
     });
-    expect(failure([{ table: 'article', object_relationships: [{ name: 'a', using: over('author_id') }] }])).toMatchObject({
+    expect(
+      failure([{ table: 'article', object_relationships: [{ name: 'a', using: over('author_id') }] }]),
+    ).toMatchObject({
       reason: 'Inconsistent object: table "author" is not tracked',
     });
   });
@@ -85,9 +112,12 @@ describe('local relationships', () => {
         { table: 'article', configuration, object_relationships: [{ name, using: over('author_id') }] },
         { table: 'author' },
       ]);
-    expect(clash('id')).toMatchObject({ reason: expect.stringContaining('conflicts with postgres column "id"') });
+    expect(clash('id')).toMatchObject({
+      reason: expect.stringContaining('conflicts with postgres column "id"'),
+    });
     expect(clash('x', { custom_column_names: { id: 'x' } })).toMatchObject({
-      reason: 'Inconsistent object: field definition conflicts with custom field name for postgres column "id"',
+      reason:
+        'Inconsistent object: field definition conflicts with custom field name for postgres column "id"',
     });
   });
 });
@@ -95,10 +125,16 @@ describe('local relationships', () => {
 describe('remote relationships', () => {
   const users = table('users', ['id int8 pk', 'login text unique', 'doc json']);
   const both = (entry: object, more: Partial<typeof article> = {}) =>
-    catalogOf([source('pg1', [{ table: 'article', remote_relationships: [entry] }]), source('pg2', [{ table: 'users' }])], {
-      pg1: database([{ ...article, ...more }]),
-      pg2: database([users]),
-    });
+    catalogOf(
+      [
+        source('pg1', [{ table: 'article', remote_relationships: [entry] }]),
+        source('pg2', [{ table: 'users' }]),
+      ],
+      {
+        pg1: database([{ ...article, ...more }]),
+        pg2: database([users]),
+      },
+    );
   const reason = (entry: object): unknown => both(entry).inconsistent[0]?.reason;
   const to = (mapping: Record<string, string>, more: object = {}): object =>
     remote('user', { source: 'pg2', table: 'users', mapping, ...more });
@@ -113,8 +149,16 @@ describe('remote relationships', () => {
       total: false,
       remote: { cache: true, maxStalenessMs: null, fallback: null, onTargetDown: 'error', follow: 'object' },
     });
-    const nearjoin = { cache: false, max_staleness_ms: 5, fallback: 'wait', on_target_down: 'stale', follow: 'all' };
-    expect(relationshipOf(tableOf(both(to({ author_id: 'id' }, { nearjoin })), 'pg1', 'article'), 'user').remote).toEqual({
+    const nearjoin = {
+      cache: false,
+      max_staleness_ms: 5,
+      fallback: 'wait',
+      on_target_down: 'stale',
+      follow: 'all',
+    };
+    expect(
+      relationshipOf(tableOf(both(to({ author_id: 'id' }, { nearjoin })), 'pg1', 'article'), 'user').remote,
+    ).toEqual({
       cache: false,
       maxStalenessMs: 5,
       fallback: 'wait',
@@ -125,14 +169,18 @@ describe('remote relationships', () => {
 
   test('what is unknown or empty is refused by name', () => {
     const start = 'Inconsistent object: in table "article": in remote relationship "user": ';
-    expect(reason(remote('user', { source: 'pg9', table: 'users', mapping: { id: 'id' } }))).toBe(`${start}source not found: "pg9"`);
+    expect(reason(remote('user', { source: 'pg9', table: 'users', mapping: { id: 'id' } }))).toBe(
+      `${start}source not found: "pg9"`,
+    );
     expect(reason(remote('user', { source: 'pg2', table: 'nope', mapping: { id: 'id' } }))).toBe(
       `${start}table "nope" does not exist in source: pg2`,
     );
     expect(reason(to({ nope: 'id' }))).toBe(`${start}column "nope" does not exist in table "article"`);
     expect(reason(to({ id: 'nope' }))).toBe(`${start}column "nope" does not exist in table "users"`);
     expect(reason(to({}))).toBe(`${start}the column mapping is empty`);
-    expect(reason({ name: 'user', definition: { to_remote_schema: {} } })).toContain('remote schemas are not supported');
+    expect(reason({ name: 'user', definition: { to_remote_schema: {} } })).toContain(
+      'remote schemas are not supported',
+    );
   });
 
   test('types that cannot be compared without loss are named, both of them', () => {
@@ -143,10 +191,16 @@ describe('remote relationships', () => {
 
   test('an unavailable target leaves the source serving', () => {
     const catalog = catalogOf(
-      [source('pg1', [{ table: 'article', remote_relationships: [to({ id: 'id' })] }]), source('pg2', [{ table: 'users' }])],
+      [
+        source('pg1', [{ table: 'article', remote_relationships: [to({ id: 'id' })] }]),
+        source('pg2', [{ table: 'users' }]),
+      ],
       { pg1: database([article]), pg2: { unavailable: 'refused' } },
     );
-    expect(catalog.inconsistent.map((problem) => problem.type).sort()).toEqual(['remote_relationship', 'source']);
+    expect(catalog.inconsistent.map((problem) => problem.type).sort()).toEqual([
+      'remote_relationship',
+      'source',
+    ]);
     expect(tableOf(catalog, 'pg1', 'article').relationships.size).toBe(0);
   });
 });
@@ -185,8 +239,25 @@ describe('mappingProblem', () => {
   });
 
   test('is symmetric, and a type with equality fits itself', () => {
-    const kinds = fc.constantFrom('int2', 'int8', 'text', 'citext', 'uuid', 'numeric', 'd:int4', 'text[]', 'json', 'jsonb', 'date');
+    const kinds = fc.constantFrom(
+      'int2',
+      'int8',
+      'text',
+      'citext',
+      'uuid',
+      'numeric',
+      'd:int4',
+      'text[]',
+      'json',
+      'jsonb',
+      'date',
+    );
     fc.assert(fc.property(kinds, kinds, (a, b) => fits(a, b) === fits(b, a)));
-    fc.assert(fc.property(kinds.filter((kind) => kind !== 'json'), (a) => fits(a, a)));
+    fc.assert(
+      fc.property(
+        kinds.filter((kind) => kind !== 'json'),
+        (a) => fits(a, a),
+      ),
+    );
   });
 });

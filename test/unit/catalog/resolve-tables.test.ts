@@ -22,7 +22,10 @@ describe('names', () => {
     });
     expect(plain.description).toBe('columns and relationships of "author"');
     expect(plain.columnByField.get('constructor')?.name).toBe('constructor');
-    expect(other.root.select).toEqual({ name: 'hasura_author', description: 'fetch data from the table: "hasura.author"' });
+    expect(other.root.select).toEqual({
+      name: 'hasura_author',
+      description: 'fetch data from the table: "hasura.author"',
+    });
     expect(other.derivedType('_bool_exp')).toBe('hasura_author_bool_exp');
   });
 
@@ -51,9 +54,14 @@ describe('names', () => {
       comment: '',
       custom_column_names: { id: 'AuthorId' },
       column_config: { name: { custom_name: 'AuthorName', comment: 'who' } },
-      custom_root_fields: { select: { name: null, comment: '' }, select_aggregate: { name: 'Agg', comment: 'all' } },
+      custom_root_fields: {
+        select: { name: null, comment: '' },
+        select_aggregate: { name: 'Agg', comment: 'all' },
+      },
     };
-    const catalog = catalogOf([source('default', [{ table: 'author', configuration }])], { default: database([authors]) });
+    const catalog = catalogOf([source('default', [{ table: 'author', configuration }])], {
+      default: database([authors]),
+    });
     const found = tableOf(catalog, 'default', 'author');
     expect(found.columns.map(({ field, description }) => [field, description])).toEqual([
       ['AuthorId', null],
@@ -76,7 +84,9 @@ describe('names', () => {
 
 describe('inconsistent tables', () => {
   const reasons = (tables: readonly object[], found = [authors]): readonly string[] => {
-    return catalogOf([source('default', tables)], { default: database(found) }).inconsistent.map(({ reason }) => reason);
+    return catalogOf([source('default', tables)], { default: database(found) }).inconsistent.map(
+      ({ reason }) => reason,
+    );
   };
 
   test('a table that does not exist, in Hasura’s shape; nothing inside it is reported', () => {
@@ -94,19 +104,25 @@ describe('inconsistent tables', () => {
   });
 
   test('names GraphQL refuses, two columns or root fields of one name', () => {
-    expect(reasons([{ table: 'a-b' }], [table('a-b', ['id int4'])])[0]).toContain('not a valid GraphQL identifier');
-    expect(reasons([{ table: 'author', configuration: { custom_column_names: { id: 'name' } } }])[0]).toContain('"name"');
-    expect(reasons([{ table: 'author', configuration: { custom_root_fields: { select: 'x', select_by_pk: 'x' } } }])).toEqual([
-      'Inconsistent object: two root fields of the table have the name "x"',
-    ]);
+    expect(reasons([{ table: 'a-b' }], [table('a-b', ['id int4'])])[0]).toContain(
+      'not a valid GraphQL identifier',
+    );
+    expect(
+      reasons([{ table: 'author', configuration: { custom_column_names: { id: 'name' } } }])[0],
+    ).toContain('"name"');
+    expect(
+      reasons([
+        { table: 'author', configuration: { custom_root_fields: { select: 'x', select_by_pk: 'x' } } },
+      ]),
+    ).toEqual(['Inconsistent object: two root fields of the table have the name "x"']);
   });
 
   test('the same root field of two tables: the second one goes, with Hasura’s message', () => {
     const article = table('article', ['id int4 pk']);
-    const found = reasons([{ table: 'article' }, { table: 'author', configuration: { custom_name: 'article' } }], [
-      article,
-      authors,
-    ]);
+    const found = reasons(
+      [{ table: 'article' }, { table: 'author', configuration: { custom_name: 'article' } }],
+      [article, authors],
+    );
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(
       /^Inconsistent object: Encountered conflicting definitions in the selection set for 'query_root' for fields: \['article' defined in \[table article in source default, table author in source default\]/,
@@ -116,7 +132,10 @@ describe('inconsistent tables', () => {
   test('the same table in two sources works once one is renamed or in a namespace', () => {
     const both = (customization: object | undefined) =>
       catalogOf(
-        [source('a', [{ table: 'author' }]), source('b', [{ table: 'author' }], customization && { customization })],
+        [
+          source('a', [{ table: 'author' }]),
+          source('b', [{ table: 'author' }], customization && { customization }),
+        ],
         { a: database([authors]), b: database([authors]) },
       ).inconsistent;
     expect(both(undefined)).toHaveLength(1);
@@ -125,10 +144,15 @@ describe('inconsistent tables', () => {
   });
 
   test('type names that belong to scalars or to another table’s aggregate', () => {
-    expect(reasons([{ table: 'uuid' }], [table('uuid', ['id uuid pk'])])[0]).toContain('type name "uuid" is taken');
-    expect(reasons([{ table: 't' }, { table: 't_aggregate' }], [table('t', ['id int4']), table('t_aggregate', ['id int4'])])[0]).toContain(
-      "'t_aggregate' defined in",
+    expect(reasons([{ table: 'uuid' }], [table('uuid', ['id uuid pk'])])[0]).toContain(
+      'type name "uuid" is taken',
     );
+    expect(
+      reasons(
+        [{ table: 't' }, { table: 't_aggregate' }],
+        [table('t', ['id int4']), table('t_aggregate', ['id int4'])],
+      )[0],
+    ).toContain("'t_aggregate' defined in");
   });
 
   test('an unavailable source is one inconsistent object; the others work', () => {
@@ -167,7 +191,12 @@ describe('enum tables', () => {
   });
 
   test('a table that cannot be an enum: every reason at once', () => {
-    const employees = table('employees', ['id int4 pk', 'name text', 'favorite_color text', 'gets_paid_on text']);
+    const employees = table('employees', [
+      'id int4 pk',
+      'name text',
+      'favorite_color text',
+      'gets_paid_on text',
+    ]);
     const catalog = catalogOf([source('default', [{ table: 'employees', is_enum: true }])], {
       default: database([employees]),
     });
@@ -183,6 +212,8 @@ describe('enum tables', () => {
     const catalog = catalogOf([source('default', [{ table: 'colors', is_enum: true }])], {
       default: database([colors], {}, bad),
     });
-    expect(catalog.inconsistent[0]?.reason).toContain('because the value "not a name" is not a valid GraphQL enum value name');
+    expect(catalog.inconsistent[0]?.reason).toContain(
+      'because the value "not a name" is not a valid GraphQL enum value name',
+    );
   });
 });

@@ -1,0 +1,215 @@
+import { afterEach, expect, test } from 'vitest';
+import type { Catalog } from '../../src/catalog/catalog.ts';
+import { findTable } from '../../src/catalog/catalog.ts';
+import { introspect } from '../../src/catalog/introspect.ts';
+import { type CatalogWatch, openCatalogWatch } from '../../src/catalog/watch.ts';
+import type { Metadata } from '../../src/metadata/model.ts';
+import { parseMetadata } from '../../src/metadata/parse.ts';
+import { type MetadataStore, openMetadataStore } from '../../src/metadata/store.ts';
+import { poll } from '../support/poll.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const log = { info: () => undefined, warn: () => undefined };
+const FAST = { fingerprintMs: 50, fullMs: 60_000, retryMs: 50, longestRetryMs: 100, timeoutMs: 5_000 };
+
+interface World {
+  readonly here: TestDatabase;
+  readonly target: TestDatabase;
+  readonly store: MetadataStore;
+}
+
+const cleanUps: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+async function world(): Promise<World> {
+  const [metadata, here, target] = await Promise.all([
+    createDatabase('source'),
+    createDatabase('source', ['create table orders (id int8 primary key, user_id int8 not null)']),
+    createDatabase('target', ['create table users (id int8 primary key, name text)']),
+  ]);
+  cleanUps.push(
+    async () => void (await Promise.all([metadata, here, target].map((database) => database.drop()))),
+  );
+  const store = await openMetadataStore({ url: metadata.url, log });
+  cleanUps.push(() => store.close());
+  return { here, target, store };
+}
+
+async function open(
+  store: MetadataStore,
+  env = {},
+  intervals: Partial<typeof FAST> = FAST,
+): Promise<CatalogWatch> {
+  const watch = await openCatalogWatch({ store, log, env, intervals });
+  cleanUps.push(() => watch.close());
+  return watch;
+}
+
+function document(here: string | object, target: string | object, extra: readonly object[] = []): Metadata {
+  const user = {
+    name: 'user',
+    definition: {
+      to_source: {
+        relationship_type: 'object',
+        source: 'pg2',
+        table: 'users',
+        field_mapping: { user_id: 'id' },
+      },
+    },
+  };
+  const at = (url: string | object): object => ({ connection_info: { database_url: url } });
+  return parseMetadata({
+    version: 3,
+    sources: [
+      {
+        name: 'pg1',
+        kind: 'postgres',
+        configuration: at(here),
+        tables: [{ table: 'orders', remote_relationships: [user] }, ...extra],
+      },
+      { name: 'pg2', kind: 'postgres', configuration: at(target), tables: [{ table: 'users' }] },
+    ],
+  });
+}
+
+const save = async (store: MetadataStore, metadata: Metadata): Promise<void> => {
+  await store.save(metadata, (await store.load()).resourceVersion);
+};
+const columns = (catalog: Catalog, source: string, name: string): readonly string[] =>
+  (findTable(catalog, source, { schema: 'public', name })?.columns ?? []).map((column) => column.name);
+
+test('the first snapshot: tables, a relationship across databases, what to cache, where the databases are', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, { from_env: 'TARGET_URL' }));
+  const watch = await open(store, { TARGET_URL: target.url });
+  const { catalog, urls, metadata } = watch.current();
+  expect(catalog.inconsistent).toEqual([]);
+  expect(catalog.warnings).toEqual([]);
+  expect(urls).toEqual(
+    new Map([
+      ['pg1', here.url],
+      ['pg2', target.url],
+    ]),
+  );
+  expect(metadata.sources).toHaveLength(2);
+  expect(catalog.desired).toMatchObject([
+    { source: 'pg1', target: 'pg2', table: { typeName: 'users' }, lookups: [['id']] },
+  ]);
+  expect(Object.isFrozen(catalog)).toBe(true);
+});
+
+test('another node’s save is noticed, with tables that are newer than the last reading', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  const watch = await open(store, {}, { ...FAST, fingerprintMs: 60_000 });
+  await here.query('create table items (id int8 primary key)');
+  await save(store, document(here.url, target.url, [{ table: 'items' }]));
+  await poll('the new table', () => columns(watch.current().catalog, 'pg1', 'items').length === 1);
+  expect(watch.current().catalog.inconsistent).toEqual([]);
+});
+
+test('a change of a database is noticed; what has not changed is not published again', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  const watch = await open(store);
+  const first = watch.current();
+  await watch.refresh();
+  expect(watch.current()).toBe(first);
+  await target.query('alter table users add column age int');
+  await poll('the new column', () => columns(watch.current().catalog, 'pg2', 'users').includes('age'));
+  expect(watch.current().catalog.generation).toBe(first.catalog.generation + 1);
+  await target.query('drop table users');
+  await poll('the table to be gone', () => watch.current().catalog.inconsistent.length === 2);
+  expect(watch.current().catalog.inconsistent.map(({ type }) => type)).toEqual([
+    'table',
+    'remote_relationship',
+  ]);
+  expect(columns(watch.current().catalog, 'pg1', 'orders')).toEqual(['id', 'user_id']);
+});
+
+test('changes(): the current snapshot, then the newer ones, until aborted', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  const watch = await open(store);
+  const abort = new AbortController();
+  const changes = watch.changes(abort.signal);
+  expect((await changes.next()).value).toBe(watch.current());
+  const next = changes.next();
+  await here.query('alter table orders add column note text');
+  expect(columns((await next).value.catalog, 'pg1', 'orders')).toContain('note');
+  const last = changes.next();
+  abort.abort();
+  expect((await last).done).toBe(true);
+});
+
+test('tryResolve looks at databases it does not know, and publishes nothing', async () => {
+  const { here, target, store } = await world();
+  const watch = await open(store, {}, { ...FAST, fingerprintMs: 60_000 });
+  const before = watch.current();
+  const catalog = await watch.tryResolve(document(here.url, target.url));
+  expect(catalog.inconsistent).toEqual([]);
+  expect(columns(catalog, 'pg2', 'users')).toEqual(['id', 'name']);
+  expect(watch.current()).toBe(before);
+  await save(store, document(here.url, target.url));
+  await watch.refresh();
+  await here.query('create table fresh (id int8 primary key)');
+  const extended = await watch.tryResolve(document(here.url, target.url, [{ table: 'fresh' }]));
+  expect(extended.inconsistent).toEqual([]);
+  const missing = await watch.tryResolve(document(here.url, { from_env: 'NOT_SET' }));
+  expect(missing.inconsistent.map(({ reason }) => reason)).toContain(
+    "Inconsistent object: environment variable 'NOT_SET' not set",
+  );
+});
+
+test('a database that is down at first comes back by itself; the others serve meanwhile', async () => {
+  const { here, target, store } = await world();
+  const absent = new URL(target.url);
+  absent.pathname = `/${target.name}_later`;
+  await save(store, document(here.url, absent.href));
+  const watch = await open(store);
+  expect(columns(watch.current().catalog, 'pg1', 'orders')).toEqual(['id', 'user_id']);
+  expect(watch.current().catalog.sources.get('pg2')?.unavailable).toContain('does not exist');
+  expect(watch.current().catalog.inconsistent).toHaveLength(2);
+  await target.query(`create database ${target.name}_later`);
+  cleanUps.splice(1, 0, async () => {
+    await target.query(`drop database ${target.name}_later with (force)`);
+  });
+  await poll(
+    'the database to be there',
+    () => watch.current().catalog.sources.get('pg2')?.unavailable === null,
+  );
+  const later = watch.current().catalog;
+  expect(later.inconsistent.map(({ type }) => type)).toEqual(['table', 'remote_relationship']);
+});
+
+test('a database that goes away keeps its last known tables, for answers from the cache', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  const watch = await open(store);
+  const url = new URL(target.url);
+  const neighbour = await createDatabase('target');
+  cleanUps.push(() => neighbour.drop());
+  await neighbour.query(`alter database ${target.name} allow_connections false`);
+  await expect(introspect(target.url)).rejects.toMatchObject({ code: 'source-unavailable' });
+  await watch.refresh();
+  expect(columns(watch.current().catalog, 'pg2', 'users')).toEqual(['id', 'name']);
+  expect(watch.current().urls.get('pg2')).toBe(url.href);
+});
+
+test('enum values are part of what is watched by reload', async () => {
+  const { here, target, store } = await world();
+  await here.query('create table color (value text primary key)');
+  await here.query(`insert into color values ('red')`);
+  await save(store, document(here.url, target.url, [{ table: 'color', is_enum: true }]));
+  const watch = await open(store);
+  const values = (): readonly string[] =>
+    (findTable(watch.current().catalog, 'pg1', { schema: 'public', name: 'color' })?.enumValues ?? []).map(
+      ({ value }) => value,
+    );
+  expect(values()).toEqual(['red']);
+  await here.query(`insert into color values ('blue')`);
+  await watch.refresh();
+  expect(values()).toEqual(['blue', 'red']);
+});

@@ -1,0 +1,164 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Catalog } from '../../../src/catalog/catalog.ts';
+import type { FoundTable, Introspection } from '../../../src/catalog/introspection.ts';
+import { catalogOf, database, remote, source, table } from './found.ts';
+
+const order = table('order', ['id int8 pk', 'user_id int8', 'shipper text']);
+const user = table('user', ['id int8 pk', 'city_id int8 -> city.id', 'vip_id int8 unique']);
+const city = table('city', ['id int8 pk', 'name text']);
+const post = table('post', ['id int8 pk', 'user_id int8 -> user.id']);
+const vip = table('vip', ['id int8 pk']);
+
+interface Setup {
+  readonly nearjoin?: object;
+  readonly targets?: readonly FoundTable[];
+  readonly target?: Partial<Introspection['server']>;
+  readonly here?: Partial<Introspection['server']>;
+  readonly mapping?: Record<string, string>;
+}
+
+/** pg1.order → pg2.user → (city, post in pg2; vip in pg3; back to pg1.order). */
+function catalog({
+  nearjoin,
+  targets = [user, city, post],
+  target,
+  here,
+  mapping = { user_id: 'id' },
+}: Setup = {}): Catalog {
+  const toUser = remote('user', { source: 'pg2', table: 'user', mapping, ...(nearjoin && { nearjoin }) });
+  return catalogOf(
+    [
+      source('pg1', [{ table: 'order', remote_relationships: [toUser] }]),
+      source('pg2', [
+        {
+          table: 'user',
+          object_relationships: [{ name: 'city', using: { foreign_key_constraint_on: 'city_id' } }],
+          array_relationships: [
+            { name: 'posts', using: { foreign_key_constraint_on: { table: 'post', column: 'user_id' } } },
+          ],
+          remote_relationships: [
+            remote('vip', { source: 'pg3', table: 'vip', mapping: { vip_id: 'id' } }),
+            remote('orders', {
+              source: 'pg1',
+              table: 'order',
+              mapping: { id: 'user_id' },
+              type: 'array',
+              nearjoin: { follow: 'none' },
+            }),
+          ],
+        },
+        { table: 'city' },
+        { table: 'post' },
+      ]),
+      source('pg3', [{ table: 'vip' }]),
+    ],
+    { pg1: database([order], here), pg2: database(targets, target), pg3: database([vip]) },
+  );
+}
+
+const wanted = (from: Catalog, holder = 'pg1'): readonly string[] =>
+  from.desired
+    .filter(({ source: name }) => name === holder)
+    .map(
+      ({ target, table: { ref }, lookups }) =>
+        `${target}.${ref.name}(${lookups.map((key) => key.join('+')).join(',')})`,
+    )
+    .sort();
+
+describe('what is cached', () => {
+  test('follow: none, object (the default), all', () => {
+    expect(wanted(catalog({ nearjoin: { follow: 'none' } }))).toEqual(['pg2.user(id)']);
+    expect(wanted(catalog())).toEqual(['pg2.city(id)', 'pg2.user(id,city_id,vip_id)', 'pg3.vip(id)']);
+    expect(wanted(catalog({ nearjoin: { follow: 'all' } }))).toEqual([
+      'pg2.city(id)',
+      'pg2.post(user_id)',
+      'pg2.user(id,city_id,vip_id)',
+      'pg3.vip(id)',
+    ]);
+  });
+
+  test('every source holds what it leads to, never its own tables', () => {
+    expect(wanted(catalog(), 'pg2')).toEqual(['pg1.order(user_id)', 'pg3.vip(id)']);
+    expect(wanted(catalog(), 'pg3')).toEqual([]);
+  });
+
+  test('cache: false leads nowhere', () => {
+    expect(wanted(catalog({ nearjoin: { cache: false } }))).toEqual([]);
+  });
+
+  test('a relationship to the own source is local', () => {
+    const parent = remote('parent', { source: 'pg1', table: 'order', mapping: { id: 'id' } });
+    const own = catalogOf([source('pg1', [{ table: 'order', remote_relationships: [parent] }])], {
+      pg1: database([order]),
+    });
+    expect(own.inconsistent).toEqual([]);
+    expect(own.desired).toEqual([]);
+  });
+
+  test('circles of relationships end', () => {
+    const node = (name: string) => table(name, ['id int8 pk', 'next int8']);
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(3), fc.nat(3)), { maxLength: 12 }), (edges) => {
+        const sources = [0, 1, 2, 3].map((from) => {
+          const entries = edges
+            .filter(([left]) => left === from)
+            .map(([, to], index) =>
+              remote(`r${index}`, { source: `s${to}`, table: `t${to}`, mapping: { next: 'id' } }),
+            );
+          return source(`s${from}`, [{ table: `t${from}`, remote_relationships: entries }]);
+        });
+        const found = Object.fromEntries([0, 1, 2, 3].map((n) => [`s${n}`, database([node(`t${n}`)])]));
+        const result = catalogOf(sources, found);
+        expect(result.inconsistent).toEqual([]);
+        for (const { source: holder, target } of result.desired) expect(holder).not.toBe(target);
+        const pairs = result.desired.map((item) => `${item.source} ${item.target}`);
+        expect(new Set(pairs).size).toBe(pairs.length);
+      }),
+    );
+  });
+});
+
+describe('what cannot be cached says why, and nothing fails', () => {
+  const reasons = (setup: Setup): readonly string[] => {
+    const result = catalog({ nearjoin: { follow: 'none' }, ...setup });
+    expect(result.inconsistent).toEqual([]);
+    return result.warnings.filter((warning) => warning.source === 'pg1').map(({ reason }) => reason);
+  };
+  const changed = (more: Partial<FoundTable>): Setup => ({ targets: [{ ...user, ...more }, city, post] });
+
+  test.each<[string, Setup]>([
+    ['a view has no changes', changed({ kind: 'view', keys: [] })],
+    ['an unlogged table', changed({ logged: false })],
+    ['does not own the table', changed({ owned: false })],
+    ['has no primary key', changed({ keys: [] })],
+    ['replica identity is "nothing"', changed({ replicaIdentity: 'n' })],
+    ['no key without nulls', changed({ replicaIdentity: 'f', keys: [] })],
+    ['wal_level is "replica"', { target: { walLevel: 'replica' } }],
+    ['may not replicate', { target: { mayReplicate: false } }],
+    ['a standby', { target: { inRecovery: true } }],
+    ['Postgres 14', { target: { version: 130_012 } }],
+    ['may not create the schema', { here: { mayCreate: false } }],
+    [
+      'mapped column "twice" is generated',
+      {
+        targets: [
+          table('user', ['id int8 pk', 'city_id int8 -> city.id', 'vip_id int8', 'twice int8 generated']),
+          city,
+          post,
+        ],
+        mapping: { user_id: 'twice' },
+      },
+    ],
+  ])('%s', (text, setup) => {
+    const [reason, ...others] = reasons(setup);
+    expect(reason).toContain('Not cached, answered live: ');
+    expect(reason).toContain(text);
+    expect(others).toEqual([]);
+    expect(wanted(catalog({ nearjoin: { follow: 'none' }, ...setup }))).toEqual([]);
+  });
+
+  test('full identity with a key is fine', () => {
+    expect(reasons(changed({ replicaIdentity: 'f' }))).toEqual([]);
+  });
+});
