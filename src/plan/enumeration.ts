@@ -11,9 +11,13 @@ export function enumerationOf(catalog: Catalog, table: Table, column: Column): E
   return { name: target.derivedType('_enum'), values: target.enumValues.map(({ value }) => value) };
 }
 
-/** The columns a role may name in `distinct_on` and `count(columns:)`. */
+/** The columns a role may name in `distinct_on` and `count(columns:)`: the key first, then by name. */
 export function selectColumns(view: VisibleTable): Enumeration {
-  return { name: view.table.derivedType('_select_column'), values: [...view.columnByField.keys()] };
+  const keys = new Set(view.table.primaryKey.map(({ field }) => field));
+  const values = [...view.columnByField.keys()].sort(
+    (a, b) => Number(keys.has(b)) - Number(keys.has(a)) || (a < b ? -1 : 1),
+  );
+  return { name: view.table.derivedType('_select_column'), values };
 }
 
 /** The directions of an ordering. */
