@@ -1,0 +1,165 @@
+import pg from 'pg';
+import { cacheType, knownTypes } from '../../src/cache/column-type.ts';
+import { migrate } from '../../src/cache/migrate.ts';
+import type { Catalog, Desired } from '../../src/catalog/catalog.ts';
+import { introspect } from '../../src/catalog/introspect.ts';
+import { resolve } from '../../src/catalog/resolve.ts';
+import { ProbeBoard } from '../../src/core/probe-board.ts';
+import { Operations } from '../../src/graphql/operations.ts';
+import { parseMetadata } from '../../src/metadata/parse.ts';
+import { bindParams } from '../../src/plan/bind.ts';
+import { DEFAULT_PLAN_LIMITS } from '../../src/plan/budget.ts';
+import type { CompiledPlan } from '../../src/read/compiled-plan.ts';
+import type { ExplainedRoot } from '../../src/read/explain.ts';
+import type { FreshnessRequest, TargetReport } from '../../src/read/freshness.ts';
+import { ReadLane } from '../../src/read/read-lane.ts';
+import type { ReadSettings } from '../../src/read/settings.ts';
+import type { TestDatabase } from './postgres.ts';
+
+/** How a test asks. */
+export interface Asking {
+  readonly variables?: Record<string, unknown>;
+  readonly role?: string;
+  readonly session?: Record<string, string>;
+  readonly freshness?: Partial<FreshnessRequest>;
+  readonly signal?: AbortSignal;
+}
+
+/** An answer with its text as it would be sent. */
+export interface LaneAnswer {
+  readonly text: string;
+  readonly targets: readonly TargetReport[];
+}
+
+/** The read lane over test databases, without HTTP and without a replicator: tests fill and age the caches themselves. */
+export class TestLane {
+  readonly lane: ReadLane;
+  readonly probes: ProbeBoard;
+  readonly catalog: Catalog;
+  readonly #databases: Readonly<Record<string, TestDatabase>>;
+  readonly #operations: Operations<CompiledPlan>;
+
+  private constructor(
+    databases: Readonly<Record<string, TestDatabase>>,
+    catalog: Catalog,
+    settings: Partial<ReadSettings>,
+    urls: ReadonlyMap<string, string>,
+  ) {
+    this.#databases = databases;
+    this.catalog = catalog;
+    this.probes = new ProbeBoard();
+    const log = { warn: () => undefined };
+    this.lane = new ReadLane({ watch: { current: () => ({ urls }) }, probes: this.probes, settings, log });
+    this.#operations = new Operations({
+      documents: { maxDocuments: 100, maxKeptCharacters: 1_000_000, maxTokens: 10_000 },
+      maxPlans: 1000,
+      limits: DEFAULT_PLAN_LIMITS,
+      compile: (plan) => this.lane.compile(plan),
+    });
+  }
+
+  static async open(
+    databases: Readonly<Record<string, TestDatabase>>,
+    tables: Readonly<Record<string, readonly unknown[]>>,
+    settings: Partial<ReadSettings> = {},
+  ): Promise<TestLane> {
+    const sources = Object.entries(tables).map(([name, list]) => ({
+      name,
+      kind: 'postgres',
+      configuration: { connection_info: { database_url: databases[name]?.url ?? '' } },
+      tables: list,
+    }));
+    const urls = new Map(Object.keys(tables).map((name) => [name, databases[name]?.url ?? '']));
+    const found = await Promise.all([...urls].map(async ([name, url]) => [name, await introspect(url)] as const));
+    const catalog = resolve(parseMetadata({ version: 3, sources }), new Map(found), { resourceVersion: 1, generation: 1 });
+    if (catalog.inconsistent.length > 0) throw new Error(JSON.stringify(catalog.inconsistent));
+    return new TestLane(databases, catalog, settings, urls);
+  }
+
+  async query(text: string, asking: Asking = {}): Promise<LaneAnswer> {
+    const { plan, compiled, variables } = this.#prepare(text, asking);
+    const answer = await this.lane.run({
+      plan: compiled,
+      values: bindParams(plan, variables, new Map(Object.entries(asking.session ?? {}))),
+      introspection: [],
+      ...this.#rest(asking),
+    });
+    return { text: answer.data.toString('utf8'), targets: answer.targets };
+  }
+
+  explain(text: string, asking: Asking = {}): Promise<readonly ExplainedRoot[]> {
+    const { plan, compiled, variables } = this.#prepare(text, asking);
+    const values = bindParams(plan, variables, new Map(Object.entries(asking.session ?? {})));
+    return this.lane.explain({ plan: compiled, values, ...this.#rest(asking) });
+  }
+
+  /** Copies every table that the catalog wants cached, as one transaction of the feed would leave it. */
+  async fillCaches(): Promise<void> {
+    for (const desired of this.catalog.desired) await this.#fill(desired);
+    for (const key of new Set(this.catalog.desired.map(({ source, target }) => `${source} ${target}`))) {
+      const [source = '', target = ''] = key.split(' ');
+      await this.setWatermark(source, target, '0/1');
+    }
+  }
+
+  /** Writes a watermark as the replicator would: fresh as of `ageMs` before now. */
+  async setWatermark(source: string, target: string, position: string | null, ageMs = 0): Promise<void> {
+    await this.#database(source).query(
+      `insert into nearjoin.watermark select $1, coalesce(max(seq), 0) + 1, $2::pg_lsn,
+         (extract(epoch from clock_timestamp()) * 1000000)::bigint - $3::bigint * 1000
+       from nearjoin.watermark where target = $1`,
+      [target, position, ageMs],
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.lane.close();
+  }
+
+  #rest(asking: Asking): { freshness: FreshnessRequest; signal: AbortSignal } {
+    const open = { noCache: false, maxStalenessMs: null, fallback: null, tokens: new Map<string, never>() };
+    return { freshness: { ...open, ...asking.freshness }, signal: asking.signal ?? new AbortController().signal };
+  }
+
+  #prepare(text: string, asking: Asking) {
+    const { variables = {}, role = 'admin' } = asking;
+    return this.#operations.prepare({ query: text, operationName: null, variables, role, catalog: this.catalog });
+  }
+
+  #database(name: string): TestDatabase {
+    const found = this.#databases[name];
+    if (found === undefined) throw new Error(`no database ${name}`);
+    return found;
+  }
+
+  async #fill({ source, target, table }: Desired): Promise<void> {
+    const client = new pg.Client({ connectionString: this.#database(source).url });
+    await client.connect();
+    try {
+      await migrate(client);
+      const known = await knownTypes(client);
+      const columns = table.columns.map((column) => ({ name: column.name, type: cacheType(column.type, known) }));
+      const relation = `${target}__${table.ref.name}`.slice(0, 60);
+      const quote = pg.escapeIdentifier;
+      const list = columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
+      await client.query(`drop table if exists nearjoin.${quote(relation)}`);
+      await client.query(`create table nearjoin.${quote(relation)} (${list})`);
+      const values = columns.map(({ name }) => `${quote(name)}::text as ${quote(name)}`).join(', ');
+      const { rows } = await this.#database(target).query(`select ${values} from ${quote(table.ref.schema)}.${quote(table.ref.name)}`);
+      const casts = columns.map(({ name, type }) => `(r->>'${name}')::${type}`).join(', ');
+      await client.query(`insert into nearjoin.${quote(relation)} select ${casts} from json_array_elements($1::json) r`, [JSON.stringify(rows)]);
+      await this.#register(client, { target, table: table.ref, relation, columns });
+    } finally {
+      await client.end();
+    }
+  }
+
+  async #register(client: pg.Client, cache: { target: string; table: { schema: string; name: string }; relation: string; columns: unknown }): Promise<void> {
+    await client.query(`insert into nearjoin.feed (target, state) values ($1, 'streaming') on conflict do nothing`, [cache.target]);
+    await client.query(
+      `insert into nearjoin.cache_table (target, schema_name, table_name, relation, columns, key_columns, state, generation)
+       values ($1, $2, $3, $4, $5, '[]', 'ready', 1) on conflict do nothing`,
+      [cache.target, cache.table.schema, cache.table.name, cache.relation, JSON.stringify(cache.columns)],
+    );
+  }
+}
