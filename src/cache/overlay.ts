@@ -9,11 +9,6 @@ import { equalities, without, write } from './write-rows.ts';
 export interface Overlay {
   readonly shape: CacheShape;
   readonly relation: string;
-  /**
-   * Whether the snapshot's position is known, so that every change written here is newer than the copy: values a key
-   * change did not send are then in the copy under the old key, otherwise under the new one.
-   */
-  readonly newerThanCopy: boolean;
 }
 
 /** Writes to the overlay of a table that is being copied: the net change of each key. */
@@ -40,13 +35,23 @@ export function overlayWriter(overlay: Overlay): RowWriter {
           missing = array(select m from unnest(o.missing) m where m = any (excluded.missing))`;
       return write(text, columnArrays(rows, present));
     },
-    rekey: (before, after) => rekey(overlay, before, after),
+    rekey: (before, after, newer) => [
+      ...rekey(overlay, { before, after, newer }),
+      overlayWriter(overlay).partial([after], missingPositions(after)),
+    ],
     clear: () => write(`delete from ${table}`, []),
   };
 }
 
-function rekey(overlay: Overlay, before: CellRow, after: CellRow): readonly WriteStatement[] {
-  const { shape, newerThanCopy } = overlay;
+interface KeyChange {
+  readonly before: CellRow;
+  readonly after: CellRow;
+  readonly newer: boolean;
+}
+
+/** The row as it is under the old key, room under the new one, the move, and the mark that the old key is gone. */
+function rekey(overlay: Overlay, { before, after, newer }: KeyChange): readonly WriteStatement[] {
+  const { shape } = overlay;
   const table = inCache(overlay.relation);
   const all = shape.columns.map((_, index) => index);
   const keys = keyPositions(shape);
@@ -57,7 +62,7 @@ function rekey(overlay: Overlay, before: CellRow, after: CellRow): readonly Writ
   const names = keys.map((at) => `c${at + 1}`);
   const origin = `, origin = coalesce(origin, ${textArray(keys.length * 2 + 1)})`;
   const moves = names.map((name, index) => `${name} = ${one[index]}`).join(', ');
-  const moved = `update ${table} set ${moves}${newerThanCopy ? origin : ''}
+  const moved = `update ${table} set ${moves}${newer ? origin : ''}
     where ${equalities(names, two)}`;
   return [
     write(
@@ -66,9 +71,8 @@ function rekey(overlay: Overlay, before: CellRow, after: CellRow): readonly Writ
       old,
     ),
     write(`delete from ${table} where ${equalities(names, one)}`, fresh),
-    write(moved, [...fresh, ...old, ...(newerThanCopy ? [arrayLiteral(old)] : [])], 1),
+    write(moved, [...fresh, ...old, ...(newer ? [arrayLiteral(old)] : [])], 1),
     write(`insert into ${table} (${columns(keys)}, deleted) values (${one.join(', ')}, true)`, old),
-    overlayWriter(overlay).partial([after], missingPositions(after)),
   ];
 }
 

@@ -1,0 +1,117 @@
+import { UNCHANGED, type Cell, type StreamItem } from '../core/change.ts';
+import { maxLsn, type Lsn } from '../core/lsn.ts';
+
+/** How much is joined into one write. */
+export interface BatchLimits {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** A run of items to write together. */
+export interface Batch {
+  readonly items: readonly StreamItem[];
+  /** Everything up to here is in this batch or the ones before; null when nothing was finished in it. */
+  readonly position: Lsn | null;
+  /** The last transaction goes on in the next batch: nothing may be committed yet. */
+  readonly open: boolean;
+}
+
+/** What was read from the stream and not yet written: whole transactions, and the beginning of one more. */
+export class ChangeBuffer {
+  readonly #limits: BatchLimits;
+  #whole: StreamItem[] = [];
+  #part: StreamItem[] = [];
+  #rows = 0;
+  #bytes = 0;
+  #partRows = 0;
+  #partBytes = 0;
+  #position: Lsn | null = null;
+  /** The beginning of the current transaction was taken already. */
+  #isOpen = false;
+
+  constructor(limits: BatchLimits) {
+    this.#limits = limits;
+  }
+
+  push(items: readonly StreamItem[]): void {
+    for (const item of items) {
+      if (item.kind === 'commit') this.#commit(item);
+      else if (item.kind !== 'progress') this.#add(item);
+      // While a transaction is half written no position may be told: it would commit the half.
+      else if (!this.#isOpen) this.#reach(item.position);
+    }
+  }
+
+  /** There is something to write, or a new position to tell of. */
+  get isReady(): boolean {
+    return this.#position !== null || this.#exceeds(this.#partRows, this.#partBytes);
+  }
+
+  /** Reading should wait until something was taken. */
+  get isFull(): boolean {
+    return this.#exceeds(this.#rows, this.#bytes);
+  }
+
+  /** Takes whole transactions if there are any, else a large beginning of one. */
+  take(): Batch {
+    const position = this.#position;
+    const open = position === null;
+    const items = open ? this.#part : this.#whole;
+    if (open) {
+      this.#isOpen = true;
+      this.#part = [];
+      this.#partRows = 0;
+      this.#partBytes = 0;
+    }
+    this.#whole = [];
+    this.#rows = this.#partRows;
+    this.#bytes = this.#partBytes;
+    this.#position = null;
+    return { items, position, open };
+  }
+
+  #add(item: StreamItem): void {
+    const bytes = sizeOf(item);
+    this.#part.push(item);
+    this.#partRows += 1;
+    this.#partBytes += bytes;
+    this.#rows += 1;
+    this.#bytes += bytes;
+  }
+
+  #commit(item: StreamItem & { readonly kind: 'commit' }): void {
+    for (const part of this.#part) this.#whole.push(part);
+    this.#whole.push(item);
+    this.#part = [];
+    this.#partRows = 0;
+    this.#partBytes = 0;
+    this.#isOpen = false;
+    this.#reach(item.end);
+  }
+
+  #reach(position: Lsn): void {
+    this.#position = maxLsn(position, this.#position ?? position);
+  }
+
+  #exceeds(rows: number, bytes: number): boolean {
+    return rows >= this.#limits.rows || bytes >= this.#limits.bytes;
+  }
+}
+
+function sizeOf(item: StreamItem): number {
+  switch (item.kind) {
+    case 'insert':
+    case 'update':
+      return cellBytes(item.after);
+    case 'delete':
+      return cellBytes(item.before);
+    default:
+      return 16;
+  }
+}
+
+function cellBytes(cells: readonly Cell[]): number {
+  let bytes = 64;
+  for (const cell of cells) if (cell !== null && cell !== UNCHANGED) bytes += cell.length;
+  return bytes;
+}

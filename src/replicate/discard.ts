@@ -1,0 +1,92 @@
+import { dropTableSql, ORPHANS_SQL } from '../cache/ddl.ts';
+import { relationName } from '../cache/names.ts';
+import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
+import { deleteStoredTable, saveStoredTable, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import type { Clock } from '../core/clock.ts';
+import type { SourceName, TableRef } from '../core/names.ts';
+import type { Sinks } from './sink.ts';
+
+/** Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. */
+export type Exclusively = <T>(work: (client: Queryable) => Promise<T>) => Promise<T>;
+
+/** What becomes of a table whose copy goes. */
+export type Afterwards =
+  | { readonly kind: 'forgotten' }
+  | { readonly kind: 'pending'; readonly reason: string | null }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+const LOCK_NOT_AVAILABLE = '55P03';
+const LOCK_WAIT_MS = 500;
+
+/** A copy that goes. */
+export interface Discarded {
+  readonly stored: StoredTable;
+  readonly afterwards: Afterwards;
+}
+
+/** Where copies are dropped. */
+export interface DiscardContext {
+  readonly exclusively: Exclusively;
+  readonly sinks: Sinks;
+  readonly clock: Clock;
+}
+
+/** Drops copies and says what becomes of each, in one transaction; tries again while readers hold them. */
+export async function discard(
+  tables: readonly Discarded[],
+  { exclusively, sinks, clock }: DiscardContext,
+  signal: AbortSignal,
+): Promise<void> {
+  while (tables.length > 0 && !signal.aborted) {
+    try {
+      return await exclusively(async (client) => {
+        await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
+        for (const { stored, afterwards } of tables) await discardOne(client, stored, afterwards);
+        for (const { stored } of tables) sinks.remove(stored.table);
+      });
+    } catch (error) {
+      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+      await clock.delay(LOCK_WAIT_MS / 5, signal);
+    }
+  }
+}
+
+async function discardOne(client: Queryable, stored: StoredTable, afterwards: Afterwards): Promise<void> {
+  await client.query(dropTableSql(stored.relation));
+  if (stored.overlay !== null) await client.query(dropTableSql(stored.overlay));
+  if (afterwards.kind === 'forgotten') return deleteStoredTable(client, stored.target, stored.table);
+  const { kind: state, reason } = afterwards;
+  await updateStoredTable(client, stored, { state, reason, overlay: null, copied_at: null, resync: false });
+}
+
+/** Notes a table that cannot be cached and never was. */
+export async function saveRefused(client: Queryable, target: SourceName, table: TableRef, reason: string): Promise<void> {
+  const generation = await nextGeneration(client);
+  const relation = relationName(target, table, generation);
+  const empty = { target, table, relation, columns: [], key: [], overlay: null, rowsEstimated: null, generation };
+  await saveStoredTable(client, empty, { kind: 'failed', reason });
+}
+
+/** A number no copy ever had. */
+export async function nextGeneration(client: Queryable): Promise<number> {
+  const { generation } = await rowOf<{ generation: number }>(
+    client,
+    `select nextval('nearjoin.generation')::int as generation`,
+  );
+  return generation;
+}
+
+/** Drops tables of ours that nothing refers to; one that somebody still reads is left for the next time. */
+export async function dropOrphans(exclusively: Exclusively): Promise<void> {
+  const orphans = await exclusively((client) => rowsOf<{ relation: string }>(client, ORPHANS_SQL));
+  for (const { relation } of orphans) {
+    try {
+      await exclusively(async (client) => {
+        await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
+        await client.query(dropTableSql(relation));
+      });
+    } catch (error) {
+      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import { ConnectorError } from '../../connectors/connector.ts';
+import type { FeedState } from '../cache/cache-table.ts';
+import { type FeedWishes, finishResync, saveFeedState } from '../cache/feed-row.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { LeaseLost } from './applier.ts';
+import { Backoff } from './backoff.ts';
+import { runFeed } from './feed-run.ts';
+import type { FeedScene } from './feed-scene.ts';
+import { giveUp } from './feed-start.ts';
+import { keepHouse, RetainedTooMuch } from './housekeeping.ts';
+import { Notifier } from './notifier.ts';
+import { TableBroken } from './sink.ts';
+import { untilFirstFailure } from './together.ts';
+import { say } from './say.ts';
+
+/** What to do about a failure, and what to say of it meanwhile. */
+interface Remedy {
+  readonly state: FeedState;
+  readonly pauseMs: number;
+}
+
+/** Leads one feed for as long as the lease holds: runs it, rests after failures, does what administrators ask for. */
+export class FeedLeader {
+  readonly #scene: FeedScene;
+  readonly #backoff: Backoff;
+  readonly #wished = new Notifier();
+  #wishes: FeedWishes | null = null;
+  #phase = new AbortController();
+  #trouble: Error | null = null;
+
+  constructor(scene: FeedScene) {
+    this.#scene = scene;
+    const { limits, random } = scene.options;
+    this.#backoff = new Backoff(limits.retryMs.first, limits.retryMs.longest, random);
+  }
+
+  /** Ends when the signal aborts or nothing is wanted of the feed any more; throws when the lease or the source is lost. */
+  async lead(signal: AbortSignal): Promise<void> {
+    const { options, lease, connector, control, counters } = this.#scene;
+    const done = new AbortController();
+    await untilFirstFailure(AbortSignal.any([signal, done.signal]), [
+      (stop) =>
+        keepHouse(
+          {
+            client: control,
+            lease,
+            connector,
+            clock: options.clock,
+            maxRetainedWalBytes: options.limits.maxRetainedWalBytes,
+            counters: () => counters,
+            onWishes: (wishes) => this.#hear(wishes),
+            onSlotTrouble: (error) => this.#interrupt(error),
+            onTick: async () => this.#scene.tick?.(),
+          },
+          stop,
+        ),
+      async (stop) => {
+        await this.#phases(stop);
+        done.abort();
+      },
+    ]);
+  }
+
+  /** Looks again at what is wanted, at once. */
+  reconsider(): void {
+    this.#scene.reconsider.notify();
+    this.#wished.notify();
+  }
+
+  async #phases(signal: AbortSignal): Promise<void> {
+    while (this.#wishes === null && !signal.aborted) await this.#wished.wait(signal);
+    while (!signal.aborted && !this.#isUnwanted()) {
+      this.#phase = new AbortController();
+      this.#trouble = null;
+      const stop = AbortSignal.any([signal, this.#phase.signal]);
+      try {
+        await this.#resyncIfAsked();
+        if (this.#wishes?.paused === true) await this.#pause(stop);
+        else await runFeed(this.#scene, stop);
+        if (this.#trouble !== null) throw this.#trouble;
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#remedy(this.#trouble ?? error, signal);
+      }
+    }
+  }
+
+  #isUnwanted(): boolean {
+    const desire = this.#scene.desire();
+    return desire.kind === 'tables' && desire.tables.length === 0;
+  }
+
+  /** Ends the phase under way; the next one begins with what is known then. */
+  #interrupt(trouble: Error | null): void {
+    this.#trouble ??= trouble;
+    this.#phase.abort();
+  }
+
+  #hear(wishes: FeedWishes): void {
+    const before = this.#wishes;
+    this.#wishes = wishes;
+    if (before === null) return this.#wished.notify();
+    if (wishes.tables.length > 0) {
+      this.#scene.failures.forget();
+      this.#scene.reconsider.notify();
+    }
+    const isAnother = before.paused !== wishes.paused || (wishes.resync !== null && wishes.resync !== before.resync);
+    if (!isAnother && !this.#isUnwanted()) return;
+    this.#wished.notify();
+    this.#interrupt(null);
+  }
+
+  async #pause(stop: AbortSignal): Promise<void> {
+    const { control, lease } = this.#scene;
+    await saveFeedState(control, lease, { state: 'paused', reason: 'paused by an administrator' });
+    if (stop.aborted) return;
+    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()));
+  }
+
+  async #resyncIfAsked(): Promise<void> {
+    const request = this.#wishes?.resync ?? null;
+    if (request === null || this.#wishes === null) return;
+    await giveUp(this.#scene);
+    await finishResync(this.#scene.control, this.#scene.lease, request);
+    this.#scene.failures.forget();
+    this.#wishes = { ...this.#wishes, resync: null };
+  }
+
+  async #remedy(error: unknown, signal: AbortSignal): Promise<void> {
+    const { options, control, lease } = this.#scene;
+    if (error instanceof LeaseLost) throw error;
+    if (this.#scene.streamed) this.#backoff.succeeded();
+    this.#scene.streamed = false;
+    const { state, pauseMs } = await this.#choose(error);
+    const said = say(error);
+    options.log.warn({ target: lease.target, error: said, state, pauseMs: Math.round(pauseMs) }, 'feed interrupted');
+    await saveFeedState(control, lease, { state, reason: said, lastError: said });
+    const due = new AbortController();
+    const either = AbortSignal.any([signal, due.signal]);
+    await Promise.race([options.clock.delay(pauseMs, either), this.#wished.wait(either)]);
+    due.abort();
+  }
+
+  async #choose(error: unknown): Promise<Remedy> {
+    const { options, connector, failures } = this.#scene;
+    if (error instanceof TableBroken) {
+      failures.broke(error.table, error.message);
+      await options.refreshCatalog();
+      return { state: 'retrying', pauseMs: 0 };
+    }
+    if (error instanceof RetainedTooMuch) {
+      await giveUp(this.#scene);
+      await connector.drop();
+      return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
+    }
+    if (error instanceof ConnectorError && error.failure === 'slot-lost') {
+      await giveUp(this.#scene);
+      return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
+    }
+    if (error instanceof ConnectorError && error.failure === 'unfit') {
+      return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
+    }
+    const isOurs = error instanceof NearjoinError;
+    return { state: isOurs ? 'failed' : 'retrying', pauseMs: isOurs ? options.limits.unfitRetryMs : this.#backoff.nextMs() };
+  }
+}

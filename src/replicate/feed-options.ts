@@ -1,0 +1,52 @@
+import type { Connector } from '../../connectors/connector.ts';
+import type { Clock } from '../core/clock.ts';
+import type { SourceName } from '../core/names.ts';
+import type { Probe } from '../core/watermark.ts';
+import type { BatchLimits } from './buffer.ts';
+import type { Log } from './log.ts';
+import type { StepHook } from './steps.ts';
+
+/** Numbers an operator or a test may set. */
+export interface FeedLimits {
+  readonly probeIntervalMs: number;
+  readonly maxRetainedWalBytes: number;
+  readonly batch: BatchLimits;
+  readonly parallelCopies: number;
+  /** How often the target's tables are looked at again without any other reason. */
+  readonly schemaPollMs: number;
+  /** The first and the longest pause after a failure. */
+  readonly retryMs: { readonly first: number; readonly longest: number };
+  /** The pause after a failure that only somebody's change can cure. */
+  readonly unfitRetryMs: number;
+  /** A leader silent for so long is replaced. */
+  readonly leaderStaleMs: number;
+}
+
+/** Numbers for production. */
+export const DEFAULT_LIMITS: FeedLimits = {
+  probeIntervalMs: 100,
+  maxRetainedWalBytes: 4096 * 1024 * 1024,
+  batch: { rows: 5_000, bytes: 8 * 1024 * 1024 },
+  parallelCopies: 2,
+  schemaPollMs: 10_000,
+  retryMs: { first: 100, longest: 10_000 },
+  unfitRetryMs: 30_000,
+  leaderStaleMs: 4_000,
+};
+
+/** All that one feed is given. */
+export interface FeedOptions {
+  readonly source: SourceName;
+  readonly target: SourceName;
+  readonly sourceUrl: string;
+  /** Null when the target's address is not known any more: its slot cannot be dropped then. `name` is slot and publication. */
+  readonly connect: ((name: string) => Connector) | null;
+  readonly limits: FeedLimits;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly onProbe: (probe: Probe) => void;
+  /** Reads the databases' catalogs again: a table was not what the catalog says. */
+  readonly refreshCatalog: () => Promise<void>;
+  readonly onStep?: StepHook | undefined;
+}

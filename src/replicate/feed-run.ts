@@ -1,0 +1,161 @@
+import type { ChangeStream } from '../../connectors/connector.ts';
+import { knownTypes } from '../cache/column-type.ts';
+import { loadFeed, saveFeedState } from '../cache/feed-row.ts';
+import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
+import { Applier } from './applier.ts';
+import { Copier } from './copy.ts';
+import { dropOrphans } from './discard.ts';
+import { DurablePosition } from './durable.ts';
+import type { FeedScene, StartingPoint } from './feed-scene.ts';
+import { findStart } from './feed-start.ts';
+import { FeedTables, lookAtTables } from './feed-tables.ts';
+import { applicationName } from './lease.ts';
+import { Progress } from './progress.ts';
+import { Pump } from './pump.ts';
+import { runProbes } from './probes.ts';
+import type { ReconcilerOptions, Remaining } from './reconciler.ts';
+import { relationMismatch } from './relation-check.ts';
+import { Session } from './session.ts';
+import { cacheSink, overlaySink, Sinks } from './sink.ts';
+import { untilFirstFailure } from './together.ts';
+
+const APPLY_SETTINGS = {
+  // Safe because the target is told a position only when it is durable here, and rows and position commit together.
+  synchronous_commit: 'off',
+  // Arrays have no statistics: whatever the planner guesses, every row is looked up by key.
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  plan_cache_mode: 'force_generic_plan',
+  idle_in_transaction_session_timeout: '60000',
+};
+
+const SETTLED_AFTER_MS = 5_000;
+
+/** Connects a feed and keeps it streaming until the signal aborts; throws the first failure of anything in it. */
+export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<void> {
+  const { options, leader } = scene;
+  const session = await Session.open({
+    url: options.sourceUrl,
+    applicationName: applicationName(leader),
+    pipeline: true,
+    settings: APPLY_SETTINGS,
+  });
+  try {
+    await new FeedRun(scene, session).run(signal);
+  } finally {
+    scene.tick = null;
+    await session.close();
+  }
+}
+
+interface Parts {
+  readonly applier: Applier;
+  readonly stream: ChangeStream;
+  readonly progress: Progress;
+  readonly pump: Pump;
+  readonly copier: Copier;
+  readonly order: ReconcilerOptions;
+}
+
+class FeedRun {
+  readonly #scene: FeedScene;
+  readonly #session: Session;
+  readonly #sinks = new Sinks(relationMismatch);
+
+  constructor(scene: FeedScene, session: Session) {
+    this.#scene = scene;
+    this.#session = session;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { options, lease, connector, control } = this.#scene;
+    const stored = await loadFeed(control, lease.target);
+    const { client } = this.#session;
+    const applier = new Applier({ client, lease, seq: stored.watermark?.seq ?? 0n, onStep: options.onStep });
+    const start = await findStart(this.#scene, { stored, applier, sinks: this.#sinks }, signal);
+    const known = await knownTypes(control);
+    const order = { connector, lease, known, sinks: this.#sinks, clock: options.clock, cancel: () => Promise.resolve() };
+    const exclusively = applier.exclusively.bind(applier);
+    // Before the first change: what was broken or is not published must not be taken for fresh.
+    const remaining = await lookAtTables(this.#scene, { order, exclusively, underWay: new Set() }, signal);
+    await dropOrphans(exclusively);
+    await this.#bindTables();
+    signal.throwIfAborted();
+    const stream = await connector.open(start.after, signal);
+    await this.#stream(this.#assemble({ applier, stream, start, order }), remaining, signal);
+  }
+
+  #assemble({ applier, stream, start, order }: Pick<Parts, 'applier' | 'stream' | 'order'> & { start: StartingPoint }): Parts {
+    const { options, lease, leader, connector, counters } = this.#scene;
+    const { limits, clock, sourceUrl, onStep } = options;
+    const progress = new Progress(start.after, start.freshAsOf);
+    const onApplied = (folded: { readonly transactions: number; readonly changes: number }): void => {
+      counters.transactionsApplied += folded.transactions;
+      counters.changesApplied += folded.changes;
+    };
+    const pump = new Pump({ stream, applier, sinks: this.#sinks, progress, limits: limits.batch, clock, onApplied });
+    const copier = new Copier({
+      sourceUrl,
+      leader,
+      lease,
+      connector,
+      exclusively: pump.exclusively.bind(pump),
+      sinks: this.#sinks,
+      progress,
+      clock,
+      parallel: limits.parallelCopies,
+      onStep,
+    });
+    return { applier, stream, progress, pump, copier, order: { ...order, cancel: (table) => copier.cancel(table) } };
+  }
+
+  async #stream(parts: Parts, remaining: Remaining, signal: AbortSignal): Promise<void> {
+    const { options, lease, connector, control } = this.#scene;
+    const { stream, progress, pump } = parts;
+    await saveFeedState(control, lease, { state: 'streaming', reason: null });
+    options.log.info({ target: lease.target }, 'streaming');
+    const tables = new FeedTables(this.#scene, parts);
+    const durable = new DurablePosition();
+    this.#scene.tick = async () => {
+      const position = await durable.look(control, progress.stored);
+      if (position !== null) stream.acknowledge(position);
+      await options.onStep?.('apply:acknowledged');
+      await tables.tellRowsCopied();
+    };
+    await untilFirstFailure(signal, [
+      (stop) => pump.read(stop),
+      (stop) => pump.write(stop),
+      (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
+      (stop) => tables.run(remaining, stop),
+      async (stop) => {
+        await options.clock.delay(SETTLED_AFTER_MS, stop);
+        this.#scene.streamed ||= !stop.aborted;
+      },
+    ]);
+  }
+
+  #probing({ pump }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'intervalMs' | 'onProbe'> {
+    const { options } = this.#scene;
+    return {
+      clock: options.clock,
+      intervalMs: options.limits.probeIntervalMs,
+      onProbe: (probe) => {
+        pump.probed();
+        options.onProbe(probe);
+      },
+    };
+  }
+
+  async #bindTables(): Promise<void> {
+    const { control, lease } = this.#scene;
+    for (const stored of await loadStoredTables(control, lease.target)) this.#bind(stored);
+  }
+
+  #bind(stored: StoredTable): void {
+    if (stored.state.kind === 'ready') this.#sinks.set(cacheSink(stored));
+    const { overlay, copiedAt } = stored;
+    if (stored.state.kind === 'catching-up' && overlay !== null) {
+      this.#sinks.set(overlaySink({ ...stored, overlay }), copiedAt);
+    }
+  }
+}

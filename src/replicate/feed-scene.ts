@@ -1,0 +1,39 @@
+import type { Connector } from '../../connectors/connector.ts';
+import type { FeedLease } from '../cache/feed-row.ts';
+import type { Queryable } from '../cache/queryable.ts';
+import type { Lsn } from '../core/lsn.ts';
+import type { FeedOptions } from './feed-options.ts';
+import type { Notifier } from './notifier.ts';
+import type { TableFailures } from './table-failures.ts';
+import type { Desire } from './wanted.ts';
+
+/** Numbers shown in the status. */
+export interface Counters {
+  transactionsApplied: number;
+  changesApplied: number;
+}
+
+/** What the runs of one feed under one leader share. */
+export interface FeedScene {
+  readonly options: FeedOptions;
+  readonly lease: FeedLease;
+  readonly leader: string;
+  readonly connector: Connector;
+  /** A session beside the stream's: it holds the lease. */
+  readonly control: Queryable;
+  readonly desire: () => Desire;
+  /** Somebody should look again at what is wanted and what is there. */
+  readonly reconsider: Notifier;
+  readonly failures: TableFailures;
+  readonly counters: Counters;
+  /** What the run that is streaming wants done a few times a second; null in between. */
+  tick: (() => Promise<void>) | null;
+  /** When the last run had been streaming for a while, its failure is the first of a new series. */
+  streamed: boolean;
+}
+
+/** A feed's position when a run starts. */
+export interface StartingPoint {
+  readonly after: Lsn;
+  readonly freshAsOf: number | null;
+}

@@ -1,0 +1,66 @@
+import { loadFeed, saveFeedState, saveIdentity, type StoredFeed } from '../cache/feed-row.ts';
+import { loadStoredTables } from '../cache/stored-table.ts';
+import type { TargetIdentity } from '../../connectors/connector.ts';
+import type { Applier } from './applier.ts';
+import { discard } from './discard.ts';
+import type { FeedScene, StartingPoint } from './feed-scene.ts';
+import type { Sinks } from './sink.ts';
+import { decideStart } from './start-decision.ts';
+
+/** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
+export async function findStart(
+  scene: FeedScene,
+  { stored, applier, sinks }: { readonly stored: StoredFeed; readonly applier: Applier; readonly sinks: Sinks },
+  signal: AbortSignal,
+): Promise<StartingPoint> {
+  const { connector, options, lease } = scene;
+  const identity = await connector.identify();
+  const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
+  const decision = decideStart({ stored, identity, slot, written });
+  if (decision.kind === 'resume') return { after: decision.after, freshAsOf: stored.watermark?.freshAsOf ?? null };
+  options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
+  return rebuild(scene, { identity, applier, sinks, reason: decision.reason }, signal);
+}
+
+interface Rebuild {
+  readonly identity: TargetIdentity;
+  readonly applier: Applier;
+  readonly sinks: Sinks;
+  readonly reason: string;
+}
+
+/** From the first statement on no reader uses the cache; a crash anywhere leads back here. */
+async function rebuild(
+  { connector, options, lease, control }: FeedScene,
+  { identity, applier, sinks, reason }: Rebuild,
+  signal: AbortSignal,
+): Promise<StartingPoint> {
+  const { clock, onStep } = options;
+  await applier.mark({ position: null, freshAsOf: null });
+  await onStep?.('rebuild:invalidated');
+  const exclusively = applier.exclusively.bind(applier);
+  const stored = await loadStoredTables(control, lease.target);
+  const gone = stored.map((each) => ({ stored: each, afterwards: { kind: 'pending', reason } as const }));
+  await discard(gone, { exclusively, sinks, clock }, signal);
+  signal.throwIfAborted();
+  await onStep?.('rebuild:dropped');
+  const waits = 'waiting for transactions that run on the target to end';
+  await saveFeedState(control, lease, { state: 'starting', reason: waits });
+  const after = await connector.createSlot(signal);
+  await onStep?.('rebuild:slot-created');
+  await saveIdentity(control, lease, identity, connector.slot);
+  await applier.mark({ position: after, freshAsOf: null });
+  await onStep?.('rebuild:started');
+  return { after, freshAsOf: null };
+}
+
+/** Makes readers stop using the cache at once: it cannot be brought up to date any more. */
+export async function giveUp(scene: FeedScene): Promise<void> {
+  const { control, lease } = scene;
+  const { watermark } = await loadFeed(control, lease.target);
+  await control.query(
+    `insert into nearjoin.watermark (target, seq, position, fresh_as_of)
+     select $1, $3, null, null from nearjoin.feed where target = $1 and epoch = $2`,
+    [lease.target, lease.epoch, (watermark?.seq ?? 0n) + 1n],
+  );
+}

@@ -1,0 +1,116 @@
+import { updateStoredTable } from '../cache/stored-table.ts';
+import type { Copier, FailedCopy } from './copy.ts';
+import type { Exclusively } from './discard.ts';
+import type { FeedScene } from './feed-scene.ts';
+import { buildIndex } from './index-build.ts';
+import type { Pump } from './pump.ts';
+import { bringToOrder, type ReconcilerOptions, type Remaining } from './reconciler.ts';
+import { say } from './say.ts';
+
+/** How the tables can be reached in the present moment of a run. */
+export interface Look {
+  readonly order: ReconcilerOptions;
+  readonly exclusively: Exclusively;
+  readonly underWay: ReadonlySet<string>;
+}
+
+/** Brings the feed's tables to order as far as that goes without a stream; says what remains. */
+export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSignal): Promise<Remaining> {
+  const { failures, desire } = scene;
+  const situation = {
+    desire: desire(),
+    underWay: look.underWay,
+    broken: failures.broken(),
+    resting: failures.resting(),
+  };
+  const remaining = await bringToOrder(look.order, situation, look.exclusively, signal);
+  failures.discarded();
+  return remaining;
+}
+
+/** Keeps a streaming feed's tables as they are wanted: copies, indexes, drops. */
+export class FeedTables {
+  readonly #scene: FeedScene;
+  readonly #pump: Pump;
+  readonly #copier: Copier;
+  readonly #order: ReconcilerOptions;
+  readonly #running = new Set<Promise<void>>();
+  readonly #indexing = new Set<string>();
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(
+    scene: FeedScene,
+    { pump, copier, order }: { readonly pump: Pump; readonly copier: Copier; readonly order: ReconcilerOptions },
+  ) {
+    this.#scene = scene;
+    this.#pump = pump;
+    this.#copier = copier;
+    this.#order = order;
+  }
+
+  /** Starts what remains, then looks again whenever there is a reason to; long work goes on beside it. */
+  async run(first: Remaining, stop: AbortSignal): Promise<void> {
+    let remaining = first;
+    while (!stop.aborted) {
+      this.#start(remaining, stop);
+      await this.#reason(stop);
+      if (this.#failure !== null) throw this.#failure.error;
+      if (stop.aborted) break;
+      const exclusively = this.#pump.exclusively.bind(this.#pump);
+      const look = { order: this.#order, exclusively, underWay: this.#copier.underWay() };
+      remaining = await lookAtTables(this.#scene, look, stop);
+    }
+    await Promise.all(this.#running);
+  }
+
+  /** Writes down how far the copies are. */
+  async tellRowsCopied(): Promise<void> {
+    const { control, lease } = this.#scene;
+    for (const { table, rows } of this.#copier.rowsCopied()) {
+      await updateStoredTable(control, { target: lease.target, table }, { rows_copied: rows });
+    }
+  }
+
+  #start({ copies, merges, indexes }: Remaining, stop: AbortSignal): void {
+    if (copies.length > 0) this.#beside(this.#copier.copy(copies, stop));
+    for (const stored of merges) this.#beside(this.#copier.merge(stored, stop));
+    for (const { stored, columns } of indexes) {
+      const key = JSON.stringify([stored.relation, columns]);
+      if (this.#indexing.has(key)) continue;
+      this.#indexing.add(key);
+      this.#beside(buildIndex(this.#scene, { relation: stored.relation, columns }).then(() => []));
+    }
+  }
+
+  #beside(work: Promise<readonly FailedCopy[]>): void {
+    const done = work
+      .then(
+        (failed) => this.#note(failed),
+        (error: unknown) => {
+          this.#failure ??= { error };
+        },
+      )
+      .finally(() => {
+        this.#running.delete(done);
+        this.#scene.reconsider.notify();
+      });
+    this.#running.add(done);
+  }
+
+  async #reason(stop: AbortSignal): Promise<void> {
+    const { options, failures, reconsider } = this.#scene;
+    const waited = new AbortController();
+    const either = AbortSignal.any([stop, waited.signal]);
+    const restMs = Math.min(options.limits.schemaPollMs, failures.nextMs() ?? Number.POSITIVE_INFINITY);
+    await Promise.race([reconsider.wait(either), options.clock.delay(restMs, either)]);
+    waited.abort();
+  }
+
+  #note(failed: readonly FailedCopy[]): void {
+    const { failures, options, lease } = this.#scene;
+    for (const { table, error } of failed) {
+      options.log.warn({ target: lease.target, table, error: say(error) }, 'a copy failed');
+      failures.copyFailed(table, `copying failed: ${say(error)}`);
+    }
+  }
+}

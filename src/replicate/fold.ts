@@ -1,0 +1,94 @@
+import { type Cell, UNCHANGED, type Change, type Relation, type StreamItem } from '../core/change.ts';
+import type { Lsn } from '../core/lsn.ts';
+import { TableNet } from './net.ts';
+import type { Sink, Sinks } from './sink.ts';
+
+/** The net effect of a run of stream items. */
+export interface FoldedBatch {
+  readonly tables: readonly { readonly sink: Sink; readonly net: TableNet }[];
+  readonly transactions: number;
+  readonly changes: number;
+}
+
+/** Folds changes into the last write per key. Throws TableBroken when a table is no longer what was copied. */
+export function fold(items: readonly StreamItem[], sinks: Sinks): FoldedBatch {
+  const nets = new Map<Sink, TableNet>();
+  let transactions = 0;
+  let changes = 0;
+  let start = 0;
+  const take = (end: Lsn | null, upTo: number): void => {
+    for (let at = start; at < upTo; at += 1) {
+      const item = items[at];
+      if (item === undefined || item.kind === 'begin' || item.kind === 'progress' || item.kind === 'commit') continue;
+      if (foldChange(item, { sinks, nets, end })) changes += 1;
+    }
+    start = upTo + 1;
+  };
+  items.forEach((item, at) => {
+    if (item.kind !== 'commit') return;
+    take(item.end, at);
+    transactions += 1;
+  });
+  take(null, items.length);
+  return { tables: [...nets].map(([sink, net]) => ({ sink, net })), transactions, changes };
+}
+
+interface Folding {
+  readonly sinks: Sinks;
+  readonly nets: Map<Sink, TableNet>;
+  /** The end of the transaction; null when it is not known yet. */
+  readonly end: Lsn | null;
+}
+
+function foldChange(change: Change, folding: Folding): boolean {
+  switch (change.kind) {
+    case 'truncate':
+      return change.relations.map((relation) => foldTruncate(relation, folding)).includes(true);
+    case 'insert':
+      return keeping(change.relation, folding, (net, places) => net.insert(pick(change.after, places)));
+    case 'delete':
+      return keeping(change.relation, folding, (net, places) => net.remove(pick(change.before, places)));
+    case 'update':
+      return keeping(change.relation, folding, (net, places, sink) => {
+        const { before, relation } = change;
+        const old = before === null ? null : pick(before, places);
+        const sent = pick(change.after, places);
+        // With full identity a value that was not sent is in the old row.
+        const after = relation.replicaIdentity === 'f' && old !== null ? sent.map((cell, at) => orElse(cell, old[at])) : sent;
+        const moves = old !== null && after.includes(UNCHANGED) && sink.keys.some((at) => differs(after[at], old[at]));
+        net.update(old, after, moves && folding.sinks.isNewer(sink, folding.end));
+      });
+  }
+}
+
+function foldTruncate(relation: Relation, folding: Folding): boolean {
+  return keeping(relation, folding, (net, _places, sink) => net.clear(folding.sinks.isNewer(sink, folding.end)));
+}
+
+function keeping(
+  relation: Relation,
+  { sinks, nets }: Folding,
+  use: (net: TableNet, places: readonly number[], sink: Sink) => void,
+): boolean {
+  const bound = sinks.bind(relation);
+  if (bound === null) return false;
+  let net = nets.get(bound.sink);
+  if (net === undefined) {
+    net = new TableNet(bound.sink.keys);
+    nets.set(bound.sink, net);
+  }
+  use(net, bound.places, bound.sink);
+  return true;
+}
+
+function pick(cells: readonly Cell[], places: readonly number[]): readonly Cell[] {
+  return places.map((place) => cells[place] ?? null);
+}
+
+function orElse(cell: Cell, other: Cell | undefined): Cell {
+  return cell === UNCHANGED ? (other ?? null) : cell;
+}
+
+function differs(after: Cell | undefined, before: Cell | undefined): boolean {
+  return after !== UNCHANGED && after !== before;
+}

@@ -1,0 +1,92 @@
+import type { Connector } from '../../connectors/connector.ts';
+import { ConnectorError } from '../../connectors/connector.ts';
+import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../cache/feed-row.ts';
+import type { Queryable } from '../cache/queryable.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Lsn } from '../core/lsn.ts';
+import { LeaseLost } from './applier.ts';
+
+/** What happens beside the stream for as long as a feed is led, streaming or not. */
+export interface HousekeepingOptions {
+  readonly client: Queryable;
+  readonly lease: FeedLease;
+  readonly connector: Connector;
+  readonly clock: Clock;
+  readonly maxRetainedWalBytes: number;
+  readonly counters: () => { readonly transactionsApplied: number; readonly changesApplied: number };
+  readonly onWishes: (wishes: FeedWishes) => void;
+  /** The slot holds back more than it may, or is gone. */
+  readonly onSlotTrouble: (error: Error) => void;
+  /** Called every tick, for things that want to be done a few times a second. */
+  readonly onTick: () => Promise<void>;
+}
+
+/** The slot was holding back more of the target's log than it may. */
+export class RetainedTooMuch extends Error {
+  constructor(bytes: number, limit: number) {
+    super(`the slot held ${megabytes(bytes)} MB of the target's log, more than the ${megabytes(limit)} MB allowed`);
+    this.name = 'RetainedTooMuch';
+  }
+}
+
+const TICK_MS = 200;
+const SAMPLE_MS = 1_000;
+
+interface Sample {
+  targetPosition: Lsn | null;
+  retainedWalBytes: number | null;
+}
+
+/** Reads wishes, renews the lease and samples the target until the signal aborts; throws when the lease is lost. */
+export async function keepHouse(options: HousekeepingOptions, signal: AbortSignal): Promise<void> {
+  const sample: Sample = { targetPosition: null, retainedWalBytes: null };
+  const sampling = sampleTarget(options, sample, signal);
+  try {
+    await renewAndListen(options, sample, signal);
+  } finally {
+    await sampling;
+  }
+}
+
+async function renewAndListen(options: HousekeepingOptions, sample: Sample, signal: AbortSignal): Promise<void> {
+  const { client, lease, clock, counters, onWishes, onTick } = options;
+  let renewedMs = Number.NEGATIVE_INFINITY;
+  while (!signal.aborted) {
+    const wishes = await loadWishes(client, lease);
+    if (wishes === null) throw new LeaseLost();
+    onWishes(wishes);
+    if (clock.monotonicMs() - renewedMs >= SAMPLE_MS) {
+      renewedMs = clock.monotonicMs();
+      if (!(await renewLease(client, lease, { ...sample, ...counters() }))) throw new LeaseLost();
+    }
+    await onTick();
+    await clock.delay(TICK_MS, signal);
+  }
+}
+
+/** Apart from the rest: a target that does not answer must not keep the lease from being renewed. */
+async function sampleTarget(options: HousekeepingOptions, sample: Sample, signal: AbortSignal): Promise<void> {
+  const { connector, clock, maxRetainedWalBytes, onSlotTrouble } = options;
+  while (!signal.aborted) {
+    try {
+      const health = await connector.slotHealth();
+      sample.targetPosition = await connector.position();
+      sample.retainedWalBytes = health.kind === 'usable' ? health.retainedWalBytes : null;
+      if (health.kind === 'usable' && health.retainedWalBytes > maxRetainedWalBytes) {
+        onSlotTrouble(new RetainedTooMuch(health.retainedWalBytes, maxRetainedWalBytes));
+      } else if (health.kind === 'lost') {
+        onSlotTrouble(new ConnectorError('slot-lost', health.reason));
+      } else if (health.kind === 'missing') {
+        onSlotTrouble(new ConnectorError('slot-lost', 'the replication slot is gone'));
+      }
+    } catch (error) {
+      if (!(error instanceof ConnectorError)) throw error;
+      sample.retainedWalBytes = null; // unknown while the target does not answer; the stream's own failure says why
+    }
+    await clock.delay(SAMPLE_MS, signal);
+  }
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1_048_576);
+}

@@ -1,0 +1,32 @@
+import { createIndexSql } from '../cache/ddl.ts';
+import { inCache } from '../cache/names.ts';
+import { rowsOf } from '../cache/queryable.ts';
+import type { FeedScene } from './feed-scene.ts';
+import { applicationName } from './lease.ts';
+import { Session } from './session.ts';
+import { say } from './say.ts';
+
+/** Adds an index to a table that is in use, without stopping its writes; a failure is told and tried with the next run. */
+export async function buildIndex(
+  { options, leader, lease }: FeedScene,
+  { relation, columns }: { readonly relation: string; readonly columns: readonly string[] },
+): Promise<void> {
+  const session = await Session.open({ url: options.sourceUrl, applicationName: applicationName(leader) });
+  try {
+    await dropUnfinished(session, relation);
+    await session.client.query(createIndexSql(relation, columns).replace('create index', 'create index concurrently'));
+  } catch (error) {
+    options.log.warn({ target: lease.target, relation, error: say(error) }, 'an index could not be built');
+  } finally {
+    await session.close();
+  }
+}
+
+async function dropUnfinished({ client }: Session, relation: string): Promise<void> {
+  const unfinished = await rowsOf<{ name: string }>(
+    client,
+    `select indexrelid::regclass::text as name from pg_index where indrelid = $1::regclass and not indisvalid`,
+    [inCache(relation)],
+  );
+  for (const { name } of unfinished) await client.query(`drop index concurrently ${name}`);
+}

@@ -1,0 +1,61 @@
+import type { ChangeStream, Connector } from '../../connectors/connector.ts';
+import { CLOCK_SQL } from '../cache/feed-row.ts';
+import { type Queryable, rowOf } from '../cache/queryable.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Probe } from '../core/watermark.ts';
+import type { Progress } from './progress.ts';
+
+/** What proving freshness needs. */
+export interface ProbeOptions {
+  /** A session on the source. */
+  readonly client: Queryable;
+  readonly connector: Connector;
+  readonly stream: ChangeStream;
+  readonly progress: Progress;
+  readonly clock: Clock;
+  readonly intervalMs: number;
+  /** A finished probe: whoever has applied its position is fresh as of its time. */
+  readonly onProbe: (probe: Probe) => void;
+}
+
+const ASK_AGAIN_MS = 25;
+const ASKS_BEFORE_FLUSH = 3;
+
+/**
+ * Proves freshness again and again on the source's clock: the target's newest position is asked for after the time was
+ * read, so once that position is applied the cache holds all that was committed before that time.
+ */
+export async function runProbes(options: ProbeOptions, signal: AbortSignal): Promise<void> {
+  const { clock, intervalMs, progress, onProbe } = options;
+  while (!signal.aborted) {
+    const startedMs = clock.monotonicMs();
+    const probe = await ask(options);
+    await answered(options, probe, signal);
+    if (signal.aborted) return;
+    progress.finish(probe);
+    // Nothing between the stored position and the probe's concerned the cache: it is as good there.
+    const position = probe.position < progress.stored ? probe.position : progress.stored;
+    onProbe({ freshAsOf: probe.freshAsOf, position });
+    await clock.delay(Math.max(0, intervalMs - (clock.monotonicMs() - startedMs)), signal);
+  }
+}
+
+async function ask({ client, connector, progress }: ProbeOptions): Promise<Probe> {
+  const { now } = await rowOf<{ now: string }>(client, CLOCK_SQL);
+  const probe = { freshAsOf: Number(now), position: await connector.position() };
+  progress.ask(probe);
+  return probe;
+}
+
+async function answered({ connector, stream, progress, clock }: ProbeOptions, probe: Probe, signal: AbortSignal): Promise<void> {
+  for (let asks = 1; progress.applied < probe.position && !signal.aborted; asks += 1) {
+    stream.requestProgress();
+    const waiting = new AbortController();
+    const either = AbortSignal.any([signal, waiting.signal]);
+    const pauseMs = asks <= ASKS_BEFORE_FLUSH ? ASK_AGAIN_MS : ASK_AGAIN_MS * 4;
+    await Promise.race([progress.reached(probe.position, either), clock.delay(pauseMs, either)]);
+    waiting.abort();
+    // The target's newest page may wait for somebody to commit: an open transaction's tail is written but not flushed.
+    if (asks === ASKS_BEFORE_FLUSH && progress.applied < probe.position) await connector.forceFlush();
+  }
+}

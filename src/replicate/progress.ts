@@ -1,0 +1,73 @@
+import { maxLsn, type Lsn } from '../core/lsn.ts';
+import type { Probe, SourceTime } from '../core/watermark.ts';
+
+interface Waiter {
+  readonly position: Lsn;
+  readonly resolve: () => void;
+}
+
+/** How far one run of a feed is: applied, stored, and proved fresh. */
+export class Progress {
+  #applied: Lsn;
+  #stored: Lsn;
+  #freshAsOf: SourceTime | null;
+  #asked: Probe | null = null;
+  readonly #waiters = new Set<Waiter>();
+
+  constructor(position: Lsn, freshAsOf: SourceTime | null) {
+    this.#applied = position;
+    this.#stored = position;
+    this.#freshAsOf = freshAsOf;
+  }
+
+  /** Everything the target committed up to here is in the cache: nothing after `stored` concerned it. */
+  get applied(): Lsn {
+    return this.#applied;
+  }
+
+  /** The position of the newest watermark row. */
+  get stored(): Lsn {
+    return this.#stored;
+  }
+
+  /** The time the cache is proved fresh as of, once everything up to the position is applied. */
+  freshAsOfAt(position: Lsn): SourceTime | null {
+    return this.#asked !== null && position >= this.#asked.position ? this.#asked.freshAsOf : this.#freshAsOf;
+  }
+
+  /** A probe is on its way: it is finished when its position is applied. */
+  ask(probe: Probe): void {
+    this.#asked = probe;
+  }
+
+  /** The probe's position is applied. */
+  finish(probe: Probe): void {
+    this.#freshAsOf = probe.freshAsOf;
+    this.#asked = null;
+  }
+
+  advance(position: Lsn): void {
+    this.#applied = maxLsn(this.#applied, position);
+    for (const waiter of this.#waiters) if (waiter.position <= this.#applied) waiter.resolve();
+  }
+
+  markStored(position: Lsn): void {
+    this.#stored = maxLsn(this.#stored, position);
+    this.advance(position);
+  }
+
+  /** Resolves when the position is applied, or when the signal aborts. */
+  reached(position: Lsn, signal: AbortSignal): Promise<void> {
+    if (position <= this.#applied || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiters.delete(waiter);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const waiter: Waiter = { position, resolve: done };
+      this.#waiters.add(waiter);
+      signal.addEventListener('abort', done);
+    });
+  }
+}

@@ -1,0 +1,32 @@
+import type { StoredTable } from '../cache/stored-table.ts';
+import type { Relation } from '../core/change.ts';
+
+// Types below this were made by initdb and have the same numbers everywhere.
+const FIRST_USER_OID = 16_384;
+
+/** Why the stream's table is no longer the one that was copied; null when it is. Columns the cache does not hold do not matter. */
+export function relationMismatch(stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers'>, relation: Relation): string | null {
+  const found = new Map(relation.columns.map((column) => [column.name, column]));
+  for (const [index, column] of stored.columns.entries()) {
+    const now = found.get(column.name);
+    if (now === undefined) return `column "${column.name}" is gone or renamed on the target`;
+    if (now.typeOid !== column.oid) return `column "${column.name}" has another type on the target`;
+    const comparable = column.oid < FIRST_USER_OID && column.type !== 'text';
+    if (comparable && now.typeModifier !== (stored.modifiers[index] ?? -1)) {
+      return `column "${column.name}" has another length or precision on the target`;
+    }
+  }
+  return keyMismatch(stored.key, relation);
+}
+
+function keyMismatch(key: readonly string[], relation: Relation): string | null {
+  if (relation.replicaIdentity === 'n') return 'the table has no replica identity any more';
+  const now = relation.columns.filter((column) => column.isKey).map((column) => column.name);
+  // With full identity every column is part of it, the key among them.
+  const same = relation.replicaIdentity === 'f' ? key.every((name) => now.includes(name)) : sameNames(key, now);
+  return same ? null : 'the table has another replica identity on the target';
+}
+
+function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name));
+}

@@ -1,0 +1,29 @@
+/** The named steps of applying one batch, in order; a crash between any two must lose nothing and double nothing. */
+export const APPLY_STEPS = [
+  'apply:begun',
+  'apply:rows-written',
+  'apply:chunk-written',
+  'apply:watermark-written',
+  'apply:committed',
+  'apply:acknowledged',
+] as const;
+
+/** The named steps of copying tables, in order. */
+export const COPY_STEPS = [
+  'copy:overlay-created',
+  'copy:snapshot-taken',
+  'copy:rows-copied',
+  'copy:indexes-built',
+  'copy:caught-up',
+  'copy:merged-uncommitted',
+  'copy:ready',
+] as const;
+
+/** The named steps of building a feed anew, in order. */
+export const REBUILD_STEPS = ['rebuild:invalidated', 'rebuild:dropped', 'rebuild:slot-created', 'rebuild:started'] as const;
+
+/** Any of them. */
+export type Step = (typeof APPLY_STEPS)[number] | (typeof COPY_STEPS)[number] | (typeof REBUILD_STEPS)[number];
+
+/** Called when a step is reached; tests end the process there. Without it, statements go out without waiting for answers. */
+export type StepHook = (step: Step) => Promise<void> | void;

@@ -1,0 +1,176 @@
+import type { Connector } from '../../connectors/connector.ts';
+import { storedTargets } from '../cache/feed-row.ts';
+import type { Catalog, Desired } from '../catalog/catalog.ts';
+import type { Clock } from '../core/clock.ts';
+import type { SourceName } from '../core/names.ts';
+import type { Probe } from '../core/watermark.ts';
+import { FeedRunner } from './feed-runner.ts';
+import type { FeedLimits } from './feed-options.ts';
+import type { Log } from './log.ts';
+import { Session } from './session.ts';
+import type { StepHook } from './steps.ts';
+import type { Desire } from './wanted.ts';
+import { say } from './say.ts';
+
+/** What a supervisor reads of a catalog. */
+export interface SupervisedSnapshot {
+  readonly catalog: Pick<Catalog, 'sources' | 'desired'>;
+  readonly urls: ReadonlyMap<SourceName, string>;
+}
+
+/** Where catalogs come from. */
+export interface CatalogFeed {
+  changes(signal: AbortSignal): AsyncIterable<SupervisedSnapshot>;
+  refresh(): Promise<void>;
+}
+
+/** What a supervisor needs from outside. */
+export interface SupervisorOptions {
+  readonly catalogs: CatalogFeed;
+  /** Makes a connector; `name` is what slot and publication are to be called. */
+  readonly connect: (url: string, name: string) => Connector;
+  readonly limits: FeedLimits;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly onProbe: (source: SourceName, target: SourceName, probe: Probe) => void;
+  readonly onStep?: StepHook | undefined;
+}
+
+interface Running {
+  readonly source: SourceName;
+  readonly target: SourceName;
+  readonly sourceUrl: string;
+  readonly targetUrl: string | null;
+  readonly runner: FeedRunner;
+}
+
+/** Runs a feed for every pair of source and target the catalog wants one for, and ends those it no longer wants. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #stopping = new AbortController();
+  readonly #running = new Map<string, Running>();
+  /** Addresses of databases that left the metadata: their slots must still be dropped. */
+  readonly #lastUrls = new Map<SourceName, string>();
+  readonly #searched = new Map<SourceName, string>();
+  #done: Promise<void> | null = null;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#done ??= this.#follow(this.#stopping.signal);
+  }
+
+  /** Ends every feed here; other processes may lead them then. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+    await Promise.all([...this.#running.values()].map(({ runner }) => runner.stop()));
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    for await (const snapshot of this.#options.catalogs.changes(signal)) {
+      if (signal.aborted) return;
+      for (const [name, url] of snapshot.urls) this.#lastUrls.set(name, url);
+      await this.#adapt(snapshot);
+      await this.#findLeftovers(snapshot);
+    }
+  }
+
+  async #adapt(snapshot: SupervisedSnapshot): Promise<void> {
+    const wanted = new Map<string, readonly Desired[]>();
+    for (const each of snapshot.catalog.desired) {
+      const key = keyOf(each.source, each.target);
+      wanted.set(key, [...(wanted.get(key) ?? []), each]);
+    }
+    for (const [key, running] of this.#running) {
+      if (this.#isMoved(running)) await this.#end(key, running);
+      else running.runner.wish(desireOf(snapshot, running, wanted.get(key)));
+    }
+    for (const [key, tables] of wanted) {
+      const [first] = tables;
+      if (first !== undefined && !this.#running.has(key)) this.#begin(first, { kind: 'tables', tables });
+    }
+  }
+
+  /** Feeds that an earlier process left in a source database and nobody wants any more are ended too. */
+  async #findLeftovers(snapshot: SupervisedSnapshot): Promise<void> {
+    for (const [source, url] of snapshot.urls) {
+      const state = snapshot.catalog.sources.get(source);
+      if (state === undefined || state.unavailable !== null || this.#searched.get(source) === url) continue;
+      try {
+        for (const target of await targetsIn(url)) {
+          const pair = { source, target };
+          if (!this.#running.has(keyOf(source, target))) this.#begin(pair, desireOf(snapshot, pair, undefined));
+        }
+        this.#searched.set(source, url);
+      } catch (error) {
+        this.#options.log.warn({ source, error: say(error) }, 'a source could not be searched for old feeds');
+      }
+    }
+  }
+
+  #begin({ source, target }: { readonly source: SourceName; readonly target: SourceName }, desire: Desire): void {
+    const { limits, clock, random, log, onStep, catalogs, connect, onProbe } = this.#options;
+    const sourceUrl = this.#lastUrls.get(source);
+    if (sourceUrl === undefined) return;
+    const targetUrl = this.#lastUrls.get(target) ?? null;
+    const runner = new FeedRunner(
+      {
+        source,
+        target,
+        sourceUrl,
+        connect: targetUrl === null ? null : (name) => connect(targetUrl, name),
+        limits,
+        clock,
+        random,
+        log,
+        onProbe: (probe) => onProbe(source, target, probe),
+        refreshCatalog: () => catalogs.refresh(),
+        onStep,
+      },
+      desire,
+    );
+    const key = keyOf(source, target);
+    const running = { source, target, sourceUrl, targetUrl, runner };
+    this.#running.set(key, running);
+    void runner.start().finally(() => {
+      if (this.#running.get(key) === running) this.#running.delete(key);
+    });
+  }
+
+  #isMoved({ source, target, sourceUrl, targetUrl }: Running): boolean {
+    return this.#lastUrls.get(source) !== sourceUrl || (this.#lastUrls.get(target) ?? null) !== targetUrl;
+  }
+
+  async #end(key: string, { runner }: Running): Promise<void> {
+    await runner.stop();
+    this.#running.delete(key);
+  }
+}
+
+/** A database that cannot be read says nothing about what is wanted of it: its feeds stay as they are. */
+function desireOf(
+  { catalog }: SupervisedSnapshot,
+  { source, target }: { readonly source: SourceName; readonly target: SourceName },
+  tables: readonly Desired[] | undefined,
+): Desire {
+  if (tables !== undefined) return { kind: 'tables', tables };
+  const isUnread = [source, target].some((name) => (catalog.sources.get(name)?.unavailable ?? null) !== null);
+  return isUnread ? { kind: 'unknown' } : { kind: 'tables', tables: [] };
+}
+
+async function targetsIn(url: string): Promise<readonly SourceName[]> {
+  const session = await Session.open({ url, applicationName: 'nearjoin supervisor', answerWithinMs: 10_000 });
+  try {
+    return await storedTargets(session.client);
+  } finally {
+    await session.close();
+  }
+}
+
+function keyOf(source: SourceName, target: SourceName): string {
+  return JSON.stringify([source, target]);
+}

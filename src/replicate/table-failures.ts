@@ -1,0 +1,83 @@
+import type { Clock } from '../core/clock.ts';
+import { type TableRef, tableKey } from '../core/names.ts';
+import { Backoff } from './backoff.ts';
+
+interface Failure {
+  readonly backoff: Backoff;
+  reason: string;
+  /** Until then the table is left alone; copied again at once when that has passed. */
+  untilMs: number;
+  /** The stream can no longer be applied to the copy there is. */
+  broken: boolean;
+}
+
+const FIRST_REST_MS = 2_000;
+const LONGEST_REST_MS = 300_000;
+
+/** Which tables of a feed failed, so that one that fails again and again rests longer and longer. */
+export class TableFailures {
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #failures = new Map<string, Failure>();
+
+  constructor(clock: Clock, random: () => number) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** The stream cannot be applied to the table's copy; it is copied again, at once the first time. */
+  broke(table: TableRef, reason: string): void {
+    const failure = this.#failureOf(table, reason);
+    failure.broken = true;
+    const pauseMs = failure.backoff.nextMs();
+    failure.untilMs = failure.backoff.failures === 1 ? 0 : this.#clock.monotonicMs() + pauseMs;
+  }
+
+  /** A copy of the table failed. */
+  copyFailed(table: TableRef, reason: string): void {
+    const failure = this.#failureOf(table, reason);
+    failure.untilMs = this.#clock.monotonicMs() + failure.backoff.nextMs();
+  }
+
+  /** The broken copies are gone. */
+  discarded(): void {
+    for (const failure of this.#failures.values()) failure.broken = false;
+  }
+
+  /** An administrator wants everything tried now. */
+  forget(): void {
+    this.#failures.clear();
+  }
+
+  /** Tables whose copy cannot be used, and why. */
+  broken(): ReadonlyMap<string, string> {
+    return this.#reasons((failure) => failure.broken);
+  }
+
+  /** Tables to leave alone for now, and why. */
+  resting(): ReadonlyMap<string, string> {
+    const now = this.#clock.monotonicMs();
+    return this.#reasons((failure) => failure.untilMs > now);
+  }
+
+  /** Milliseconds until the first table may be tried again; null when none rests. */
+  nextMs(): number | null {
+    const now = this.#clock.monotonicMs();
+    const untils = [...this.#failures.values()].map(({ untilMs }) => untilMs - now).filter((ms) => ms > 0);
+    return untils.length === 0 ? null : Math.min(...untils);
+  }
+
+  #failureOf(table: TableRef, reason: string): Failure {
+    const key = tableKey(table);
+    const known = this.#failures.get(key);
+    const backoff = known?.backoff ?? new Backoff(FIRST_REST_MS, LONGEST_REST_MS, this.#random);
+    const failure = { backoff, reason, untilMs: known?.untilMs ?? 0, broken: known?.broken ?? false };
+    this.#failures.set(key, failure);
+    return failure;
+  }
+
+  #reasons(which: (failure: Failure) => boolean): ReadonlyMap<string, string> {
+    const found = [...this.#failures].filter(([, failure]) => which(failure));
+    return new Map(found.map(([key, { reason }]) => [key, reason]));
+  }
+}

@@ -1,0 +1,21 @@
+/** Runs all works until the signal aborts or one fails or ends; then stops the others, waits for them, and throws the first failure. */
+export async function untilFirstFailure(
+  signal: AbortSignal,
+  works: readonly ((stop: AbortSignal) => Promise<void>)[],
+): Promise<void> {
+  const stopping = new AbortController();
+  const stop = AbortSignal.any([signal, stopping.signal]);
+  let first: { readonly error: unknown } | undefined;
+  await Promise.all(
+    works.map(async (work) => {
+      try {
+        await work(stop);
+      } catch (error) {
+        // What fails after the stop fails because of it.
+        if (!stop.aborted) first ??= { error };
+        stopping.abort();
+      }
+    }),
+  );
+  if (first !== undefined) throw first.error;
+}

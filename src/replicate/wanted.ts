@@ -1,0 +1,70 @@
+import type { Connector, Publishable } from '../../connectors/connector.ts';
+import { cacheType, type KnownTypes } from '../cache/column-type.ts';
+import type { StoredColumn, StoredTable } from '../cache/stored-table.ts';
+import type { Desired } from '../catalog/catalog.ts';
+import { type TableRef, tableKey } from '../core/names.ts';
+
+/** What the catalog wants of one feed; `unknown` while the target's tables cannot be read: then nothing changes. */
+export type Desire = { readonly kind: 'tables'; readonly tables: readonly Desired[] } | { readonly kind: 'unknown' };
+
+/** A table to be cached, as it is on the target now, or why it cannot be. */
+export type Wanted =
+  | {
+      readonly kind: 'cacheable';
+      readonly table: TableRef;
+      readonly columns: readonly StoredColumn[];
+      readonly key: readonly string[];
+      readonly lookups: readonly (readonly string[])[];
+      readonly rowsEstimated: number;
+    }
+  | { readonly kind: 'refused'; readonly table: TableRef; readonly reason: string };
+
+/** Asks the target about the tables the catalog wants, or about those there are while the catalog does not know. */
+export async function findWanted(
+  connector: Connector,
+  desire: Desire,
+  stored: readonly StoredTable[],
+  known: KnownTypes,
+): Promise<readonly Wanted[]> {
+  const tables = desire.kind === 'tables' ? desire.tables.map(({ table }) => table.ref) : stored.map(({ table }) => table);
+  const checked = tables.length === 0 ? [] : await connector.check(tables);
+  const found = new Map(checked.map((each) => [tableKey(each.table), each]));
+  if (desire.kind === 'tables') {
+    return desire.tables.map((each) => wantedOf(each, found.get(tableKey(each.table.ref)), known));
+  }
+  return stored.map((each) => unchanged(each, found.get(tableKey(each.table))));
+}
+
+function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined, known: KnownTypes): Wanted {
+  if (checked === undefined || checked.kind === 'no') return refused(table.ref, checked);
+  const streamed = new Set(checked.columns);
+  const columns = table.columns
+    .filter(({ name }) => streamed.has(name))
+    .map(({ name, type }) => ({ name, type: cacheType(type, known), oid: type.oid }));
+  const unknown = checked.key.find((name) => !columns.some((column) => column.name === name));
+  if (unknown !== undefined) {
+    return { kind: 'refused', table: table.ref, reason: `its key column "${unknown}" is not in the catalog yet` };
+  }
+  const { key, rowsEstimated } = checked;
+  return { kind: 'cacheable', table: table.ref, columns, key, lookups, rowsEstimated };
+}
+
+function unchanged(stored: StoredTable, checked: Publishable | undefined): Wanted {
+  if (checked === undefined || checked.kind === 'no') return refused(stored.table, checked);
+  const gone = stored.columns.find(({ name }) => !checked.columns.includes(name));
+  if (gone !== undefined) return { kind: 'refused', table: stored.table, reason: `its column "${gone.name}" is gone` };
+  return {
+    kind: 'cacheable',
+    table: stored.table,
+    columns: stored.columns,
+    key: checked.key,
+    lookups: [],
+    rowsEstimated: checked.rowsEstimated,
+  };
+}
+
+function refused(table: TableRef, checked: (Publishable & { readonly kind: 'no' }) | undefined): Wanted {
+  if (checked === undefined) return { kind: 'refused', table, reason: 'the target does not know it' };
+  const fix = checked.fix === null ? '' : `; to allow it run: ${checked.fix}`;
+  return { kind: 'refused', table, reason: checked.reason + fix };
+}

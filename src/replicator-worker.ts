@@ -1,0 +1,102 @@
+import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { postgresConnector } from '../connectors/postgres/connector.ts';
+import { openCatalogWatch } from './catalog/watch.ts';
+import { systemClock } from './core/clock.ts';
+import { must } from './core/assert.ts';
+import { messageOf } from './core/errors.ts';
+import type { SourceName } from './core/names.ts';
+import type { Probe } from './core/watermark.ts';
+import { openMetadataStore } from './metadata/store.ts';
+import { createLog, type Log } from './ops/log.ts';
+import { DEFAULT_LIMITS } from './replicate/feed-options.ts';
+import { Supervisor } from './replicate/supervisor.ts';
+
+/** What the replicator role is started with; plain values, so that they can be given to a worker thread. */
+export interface ReplicatorSettings {
+  readonly metadataDatabaseUrl: string;
+  /** Where `from_env` addresses are looked up. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly maxRetainedWalMb: number;
+  readonly probeIntervalMs?: number;
+}
+
+/** A running replicator. */
+export interface Replicator {
+  stop(): Promise<void>;
+}
+
+/** What a worker thread tells the thread that started it. */
+export type WorkerMessage =
+  | { readonly kind: 'probe'; readonly source: SourceName; readonly target: SourceName; readonly probe: Probe }
+  | { readonly kind: 'started' }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** What it can be told. */
+export type WorkerRequest = { readonly kind: 'stop' };
+
+interface WorkerStart {
+  readonly role: 'nearjoin replicator';
+  readonly settings: ReplicatorSettings;
+  readonly logLevel: Parameters<typeof createLog>[0];
+}
+
+/** What `new Worker(…, { workerData })` must be given so that this file runs the replicator in that thread. */
+export function workerStart(settings: ReplicatorSettings, logLevel: WorkerStart['logLevel']): WorkerStart {
+  return { role: 'nearjoin replicator', settings, logLevel };
+}
+
+/** Runs every feed the metadata wants, in this thread, until stopped; fails when the metadata database cannot be used. */
+export async function startReplicator(
+  settings: ReplicatorSettings,
+  { log, onProbe }: { readonly log: Log; readonly onProbe: (source: SourceName, target: SourceName, probe: Probe) => void },
+): Promise<Replicator> {
+  const store = await openMetadataStore({ url: settings.metadataDatabaseUrl, log });
+  const watch = await openCatalogWatch({ store, log, env: settings.env });
+  const limits = {
+    ...DEFAULT_LIMITS,
+    maxRetainedWalBytes: settings.maxRetainedWalMb * 1_048_576,
+    probeIntervalMs: settings.probeIntervalMs ?? DEFAULT_LIMITS.probeIntervalMs,
+  };
+  const supervisor = new Supervisor({
+    catalogs: watch,
+    connect: (url, name) => postgresConnector({ url, name, log }),
+    limits,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    onProbe,
+  });
+  supervisor.start();
+  return {
+    stop: async () => {
+      await supervisor.stop();
+      await watch.close();
+      await store.close();
+    },
+  };
+}
+
+async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort): Promise<void> {
+  const tell = (message: WorkerMessage): void => port.postMessage(message);
+  const log = createLog(logLevel);
+  try {
+    const replicator = await startReplicator(settings, {
+      log,
+      onProbe: (source, target, probe) => tell({ kind: 'probe', source, target, probe }),
+    });
+    port.once('message', () => {
+      void replicator.stop().then(() => port.close());
+    });
+    tell({ kind: 'started' });
+  } catch (error) {
+    tell({ kind: 'failed', message: messageOf(error) });
+    port.close();
+  }
+}
+
+const given: unknown = workerData;
+if (!isMainThread && isWorkerStart(given)) void runWorker(given, must(parentPort, 'the port to the main thread'));
+
+function isWorkerStart(data: unknown): data is WorkerStart {
+  return typeof data === 'object' && data !== null && 'role' in data && data.role === 'nearjoin replicator';
+}
