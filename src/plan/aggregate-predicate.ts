@@ -31,9 +31,7 @@ interface Member {
 }
 
 /** The aggregate predicates a role may use on a relationship's target. */
-export function aggregatePredicateFunctions(
-  target: VisibleTable,
-): readonly ('count' | 'bool_and' | 'bool_or')[] {
+function aggregatePredicateFunctions(target: VisibleTable): readonly ('count' | 'bool_and' | 'bool_or')[] {
   return booleansOf(target).length === 0 ? ['count'] : ['count', 'bool_and', 'bool_or'];
 }
 

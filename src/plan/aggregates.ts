@@ -3,7 +3,7 @@ import { baseType } from './operators.ts';
 import type { AggregateFunction } from './plan.ts';
 
 /** Functions over numbers. */
-export const NUMERIC_FUNCTIONS: readonly AggregateFunction[] = [
+const NUMERIC_FUNCTIONS: readonly AggregateFunction[] = [
   'sum',
   'avg',
   'stddev',
@@ -15,7 +15,7 @@ export const NUMERIC_FUNCTIONS: readonly AggregateFunction[] = [
 ];
 
 /** Functions over everything that has an order. */
-export const ORDERED_FUNCTIONS: readonly AggregateFunction[] = ['max', 'min'];
+const ORDERED_FUNCTIONS: readonly AggregateFunction[] = ['max', 'min'];
 
 /** Every aggregate function of a column's values. */
 export const AGGREGATE_FUNCTIONS: readonly AggregateFunction[] = [...NUMERIC_FUNCTIONS, ...ORDERED_FUNCTIONS];
@@ -46,7 +46,7 @@ const ORDERED: ReadonlySet<string> = new Set([
 const MONEY_FUNCTIONS: ReadonlySet<AggregateFunction> = new Set(['sum']);
 
 /** Whether a function can be applied to a column's values. */
-export function appliesTo(name: AggregateFunction, column: Column): boolean {
+function appliesTo(name: AggregateFunction, column: Column): boolean {
   return supports(name, baseType(column.type)) && column.enumTable === null;
 }
 

@@ -48,7 +48,16 @@ export function planQuery(input: PlanInput): QueryPlan {
   const fragments = checkedFragments(document, operation, budget);
   const scope = new VariableScope(input.prepared ?? prepareVariables(document, operation), variables);
   const [params, places] = [new Params(), new Places()];
-  const planning: Planning = { catalog, role, fragments, variables: scope, params, places, budget };
+  const planning: Planning = {
+    catalog,
+    role,
+    fragments,
+    variables: scope,
+    params,
+    places,
+    budget,
+    guards: new Map(),
+  };
   const roots = planRoots(planning, operation);
   const remotes = places.close();
   return { roots, params: params.list(), sessionVariables: params.sessionVariables(), remotes };

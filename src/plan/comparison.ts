@@ -50,7 +50,7 @@ export function planComparisons(
 }
 
 /** The name of a column's comparison type in messages. */
-export function comparisonType(column: Column, enumeration: Enumeration | null): string {
+function comparisonType(column: Column, enumeration: Enumeration | null): string {
   return enumeration === null ? comparisonTypeName(column.type) : `${enumeration.name}_comparison_exp`;
 }
 

@@ -85,7 +85,7 @@ export function mismatch(path: string, expected: string, type: string, value: un
 }
 
 /** A plain value as JSON text; numbers keep their digits. */
-export function encodeJson(value: unknown, path: string, depth = 0): string {
+function encodeJson(value: unknown, path: string, depth = 0): string {
   if (depth > DEEPEST) throw unparsable(path, `a value nested deeper than ${DEEPEST} levels`);
   if (value instanceof NumberText) return value.text;
   if (value instanceof EnumText) return JSON.stringify(value.name);

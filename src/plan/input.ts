@@ -107,11 +107,6 @@ export function describe(value: unknown): string {
   }
 }
 
-/** What an input is, in the words of Hasura's messages. */
-export function describeInput(input: Input): string {
-  return describe(input.kind === 'literal' ? shallow(input.node) : input.value);
-}
-
 /** Whether a plain value is an object with members. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return (
@@ -146,13 +141,6 @@ export function membersOf(input: Input): readonly (readonly [string, Input])[] |
   ]);
 }
 
-/** The name of an enum input (a literal name, or a string inside a variable), or null when it is none. */
-export function enumNameOf(input: Input): string | null {
-  if (input.kind === 'literal') return input.node.kind === Kind.ENUM ? input.node.value : null;
-  if (input.value instanceof EnumText) return input.value.name;
-  return typeof input.value === 'string' ? input.value : null;
-}
-
 /** The input as a plain value. */
 export function valueOf(input: Input): unknown {
   return input.kind === 'literal' ? plainValue(input.node) : input.value;
@@ -163,9 +151,4 @@ export function emptyObject(entries: readonly (readonly [string, unknown])[]): R
   const object: Record<string, unknown> = Object.create(null);
   for (const [name, value] of entries) object[name] = value;
   return object;
-}
-
-function shallow(node: ValueNode): unknown {
-  if (node.kind === Kind.LIST) return [];
-  return node.kind === Kind.OBJECT ? {} : plainValue(node);
 }

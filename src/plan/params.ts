@@ -1,4 +1,4 @@
-import type { Column, ColumnType } from '../catalog/catalog.ts';
+import type { ColumnType } from '../catalog/catalog.ts';
 import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './encode.ts';
 import { hasVariable, type Input, plainValue } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
@@ -89,11 +89,6 @@ export class Params {
     this.#params.push(param);
     return { kind: 'param', index: this.#params.length - 1 };
   }
-}
-
-/** A column's values as a parameter's type. */
-export function valueTypeOf(column: Column, enumeration: Enumeration | null, list: boolean): ValueType {
-  return { type: column.type, list, enumeration };
 }
 
 /** A plain value in Postgres' text form. */

@@ -11,11 +11,16 @@ export function permittedRows(planning: Planning, { view, place }: Rows): Predic
   return anyOf(planning, { view, place }, view.permissions);
 }
 
-/** Null, or what must hold for a cell to be shown: only roles made of several hide single cells. */
+/**
+ * Null, or what must hold for a cell to be shown: only roles made of several hide single cells. The same cell has one
+ * guard with one set of parameters, so that expressions over it are equal where Postgres wants them to be.
+ */
 export function cellGuard(planning: Planning, rows: Rows, column: Column): Predicate | null {
   const showing = showingPermissions(rows.view, column);
   if (showing === null) return null;
-  const guard = anyOf(planning, rows, showing);
+  const key = `${rows.place.id}/${column.name}`;
+  const guard = planning.guards.get(key) ?? anyOf(planning, rows, showing);
+  planning.guards.set(key, guard);
   return guard.kind === 'true' ? null : guard;
 }
 

@@ -4,6 +4,7 @@ import type { RoleName } from '../core/names.ts';
 import type { Budget } from './budget.ts';
 import type { Params } from './params.ts';
 import type { Place, Places } from './places.ts';
+import type { Predicate } from './plan.ts';
 import type { VariableScope } from './variables.ts';
 import type { VisibleTable } from './visible.ts';
 
@@ -16,6 +17,8 @@ export interface Planning {
   readonly params: Params;
   readonly places: Places;
   readonly budget: Budget;
+  /** Conditions on hidden cells by place and column. */
+  readonly guards: Map<string, Predicate>;
 }
 
 /** A table at a place, as the role sees it. */

@@ -60,6 +60,7 @@ function rowsOf(request: FetchRequest): RowsOf {
     where: request.where,
     orderBy: request.perKey?.orderBy ?? [],
     distinctOn: [],
+    distinctOnlyIf: [],
     limit: request.perKey?.limit ?? null,
     offset: null,
   };

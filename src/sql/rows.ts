@@ -2,9 +2,16 @@ import type { Column } from '../catalog/catalog.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan/plan.ts';
 import { fromLeaf } from './leaf.ts';
 import { orderTerms } from './order.ts';
-import { conjuncts, joinSql, operandSql, predicateSql } from './predicate.ts';
+import { conjuncts, joinSql, operandSql, predicateSql, visibleValue } from './predicate.ts';
 import { type Build, directScope, type RowScope, type Rows, withRow } from './scope.ts';
-import { type FromList, isFollowedElsewhere, type JoinSite, joinKey, normalForms, type SharedJoin } from './sharing.ts';
+import {
+  type FromList,
+  isFollowedElsewhere,
+  type JoinSite,
+  joinKey,
+  normalForms,
+  type SharedJoin,
+} from './sharing.ts';
 import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
 import { touchesRemote } from './touches.ts';
 
@@ -24,7 +31,10 @@ export interface OpenRows {
 export type Link = ((right: RowScope) => Sql) | null;
 
 /** What of a select decides its rows. */
-export type RowsOf = Pick<Select, 'from' | 'fields' | 'where' | 'orderBy' | 'distinctOn' | 'limit' | 'offset'>;
+export type RowsOf = Pick<
+  Select,
+  'from' | 'fields' | 'where' | 'orderBy' | 'distinctOn' | 'distinctOnlyIf' | 'limit' | 'offset'
+>;
 
 /** Builds joins, filter and order of a select. */
 export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build): OpenRows {
@@ -36,12 +46,13 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
   const conditions = link === null ? [] : [link(row)];
   if (!row.filtered) {
     for (const part of conjuncts(select.where)) {
-      if (!joinInstead(part, { select, row, rows, build, from })) conditions.push(predicateSql(part, row, rows, build));
+      if (!joinInstead(part, { select, row, rows, build, from }))
+        conditions.push(predicateSql(part, row, rows, build));
     }
   }
   const order = rowOrder(select, build).flatMap((item) => orderTerms(item, { row, rows, build, from }));
   const tail = closing(select, order, build);
-  const head = distinctHead(select.distinctOn, row);
+  const head = distinctHead(select, { row, rows, build });
   const where = conditions.length === 0 ? syntax('') : sql` where ${allOf(conditions)}`;
   return {
     row,
@@ -66,7 +77,12 @@ function joinInstead(part: Predicate, site: JoinSite & { readonly select: RowsOf
   const on = [joinSql(part.join.on, row, scope)];
   if (!scope.filtered && part.where.kind !== 'true') on.push(predicateSql(part.where, scope, rows, build));
   from.items.push(sql`join ${fromLeaf(part.to, leaf, alias)} on ${allOf(on)}`);
-  from.shared.push({ key, scope, optional: false, conditions: normalForms(part.where, part.to, build.params) });
+  from.shared.push({
+    key,
+    scope,
+    optional: false,
+    conditions: normalForms(part.where, part.to, build.params),
+  });
   return true;
 }
 
@@ -76,13 +92,16 @@ function joinInstead(part: Predicate, site: JoinSite & { readonly select: RowsOf
  */
 export function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
   const items = [...select.orderBy];
-  const add = (columns: readonly Column[]): void => {
-    for (const column of columns) {
-      if (!items.some((item) => isColumnOrder(item, column))) items.push(byColumn(column));
-    }
+  const add = (column: Column, onlyIf: Predicate | null): void => {
+    if (!items.some((item) => isColumnOrder(item, column))) items.push(byValue(column, onlyIf));
   };
-  if (select.distinctOn.length > select.orderBy.length) add(select.distinctOn);
-  if (build.isRemote(select.from) || touchesRemote(select, build.isRemote)) add(select.from.key);
+  if (select.distinctOn.length > select.orderBy.length) {
+    for (const [index, column] of select.distinctOn.entries())
+      add(column, select.distinctOnlyIf[index] ?? null);
+  }
+  if (build.isRemote(select.from) || touchesRemote(select, build.isRemote)) {
+    for (const column of select.from.key) add(column, null);
+  }
   return items;
 }
 
@@ -92,12 +111,22 @@ function isColumnOrder(item: OrderItem, column: Column): boolean {
 
 /** Ascending by one column of the row itself. */
 export function byColumn(column: Column): OrderItem {
-  return { path: [], by: { kind: 'column', column, onlyIf: null }, direction: 'asc', nulls: 'last' };
+  return byValue(column, null);
 }
 
-function distinctHead(columns: readonly Column[], row: RowScope): Sql {
-  if (columns.length === 0) return syntax('');
-  return sql`distinct on (${separated(columns.map((column) => row.read(column)), ', ')}) `;
+function byValue(column: Column, onlyIf: Predicate | null): OrderItem {
+  return { path: [], by: { kind: 'column', column, onlyIf }, direction: 'asc', nulls: 'last' };
+}
+
+function distinctHead(
+  { distinctOn, distinctOnlyIf }: RowsOf,
+  { row, rows, build }: { readonly row: RowScope; readonly rows: Rows; readonly build: Build },
+): Sql {
+  if (distinctOn.length === 0) return syntax('');
+  const values = distinctOn.map((column, index) =>
+    visibleValue({ column, onlyIf: distinctOnlyIf[index] ?? null }, row, rows, build),
+  );
+  return sql`distinct on (${separated(values, ', ')}) `;
 }
 
 function closing(select: RowsOf, order: readonly Sql[], build: Build): Sql {

@@ -231,7 +231,7 @@ export class LiveRun {
 }
 
 function bare(from: PlanTable, where: Predicate): RowsOf {
-  return { from, fields: [], where, orderBy: [], distinctOn: [], limit: null, offset: null };
+  return { from, fields: [], where, orderBy: [], distinctOn: [], distinctOnlyIf: [], limit: null, offset: null };
 }
 
 function leafLevel(place: PlanTable): ChainLevel {

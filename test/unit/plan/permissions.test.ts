@@ -74,22 +74,20 @@ test('an inherited role sees the union of rows and columns, and null in cells on
     }),
   ).toMatchInlineSnapshot(`
     "employee = list of default.employee#0(id, name, salary, remarks, manager_id) key id
-      where ((id eq $6 or manager_id eq $7 null-safe) and (id eq $1) is true and salary gt $0 and not ((not (id eq $3) is true or salary lt $2) and (not (manager_id eq $4 null-safe) is true or remarks is null)))
-      order by salary only if id eq $5 asc
+      where ((id eq $4 or manager_id eq $5 null-safe) and (id eq $1) is true and salary gt $0 and not ((not (id eq $1) is true or salary lt $2) and (not (manager_id eq $3 null-safe) is true or remarks is null)))
+      order by salary only if id eq $1 asc
       limit 5
-      id: id only if id eq $8
+      id: id only if id eq $6
       name: name
       manager: object of default.manager#1(id, name) key id over manager on manager_id = id unique
         name: name
     $0 integer = "1"
     $1 integer from session x-hasura-user-id
     $2 integer = "9"
-    $3 integer from session x-hasura-user-id
-    $4 integer from session x-hasura-manager-id
-    $5 integer from session x-hasura-user-id
+    $3 integer from session x-hasura-manager-id
+    $4 integer from session x-hasura-user-id
+    $5 integer from session x-hasura-manager-id
     $6 integer from session x-hasura-user-id
-    $7 integer from session x-hasura-manager-id
-    $8 integer from session x-hasura-user-id
     session x-hasura-manager-id, x-hasura-user-id
     "
   `);
@@ -110,14 +108,13 @@ test('an inherited role aggregates over cells as it sees them, with the largest 
       nodes limit 5
       aggregate: values
         count: count(remarks only if manager_id eq $3 null-safe)
-        max: max(salary: salary only if id eq $4)
+        max: max(salary: salary only if id eq $2)
       nodes: nodes
         name: name
     $0 integer from session x-hasura-user-id
     $1 integer from session x-hasura-manager-id
     $2 integer from session x-hasura-user-id
     $3 integer from session x-hasura-manager-id
-    $4 integer from session x-hasura-user-id
     session x-hasura-manager-id, x-hasura-user-id
     "
   `);
