@@ -30,7 +30,8 @@ const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
 
 /** A connector that follows a Postgres database through logical replication; connects only when it is used. */
 export function postgresConnector(options: PostgresConnectorOptions): Connector {
-  if (!SLOT_NAME.test(options.name)) throw new TypeError(`not a name for a replication slot: ${options.name}`);
+  if (!SLOT_NAME.test(options.name))
+    throw new TypeError(`not a name for a replication slot: ${options.name}`);
   return new PostgresConnector({ ...options, timings: { ...DEFAULT_TIMINGS, ...options.timings } });
 }
 

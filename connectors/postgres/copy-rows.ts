@@ -42,7 +42,8 @@ function watchSilence(job: CopyJob, copying: Readable, rows: PassThrough): NodeJ
     const isAlive = await isWorking(job).catch(() => false);
     isAsking = false;
     if (isAlive) silentMs = 0;
-    else if (silentMs >= silenceMs) rows.destroy(new ConnectorError('retry', 'the copy of a table went silent'));
+    else if (silentMs >= silenceMs)
+      rows.destroy(new ConnectorError('retry', 'the copy of a table went silent'));
   };
   return setInterval(() => {
     // A reader that does not take what is there is slow, which is no fault of the connection.

@@ -43,7 +43,9 @@ const PHRASES: Readonly<Record<Doing, string>> = {
 /** The five-character SQLSTATE of a server's error, or null for anything else. */
 export function sqlStateOf(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error)) return null;
-  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error ? error.code : null;
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error
+    ? error.code
+    : null;
 }
 
 function failureOfCode(code: string, doing: Doing): ConnectorFailure {

@@ -68,7 +68,10 @@ export class FrameReader {
 function frameBytes(buffer: Buffer, at: number): number {
   const length = buffer.readUInt32BE(at + 1);
   if (length < 4 || length > MAX_FRAME_BYTES) {
-    throw new ConnectorError('retry', 'the connection to the target carries something else than the Postgres protocol');
+    throw new ConnectorError(
+      'retry',
+      'the connection to the target carries something else than the Postgres protocol',
+    );
   }
   return length + 1;
 }

@@ -34,7 +34,8 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
 }
 
 function faultOf(server: Server): string | null {
-  if (server.version < OLDEST_VERSION) return `Postgres ${server.version_text} is too old: 13 is the oldest we can follow`;
+  if (server.version < OLDEST_VERSION)
+    return `Postgres ${server.version_text} is too old: 13 is the oldest we can follow`;
   if (server.is_standby) return 'the target is a standby: connect to its primary';
   if (server.wal_level !== 'logical') {
     return (
@@ -55,7 +56,9 @@ async function readIdentity(target: Target): Promise<TargetIdentity> {
     throw withReplicationHint(error);
   });
   try {
-    const result = await own.client.query<{ systemid: string; timeline: number; dbname: string }>('IDENTIFY_SYSTEM');
+    const result = await own.client.query<{ systemid: string; timeline: number; dbname: string }>(
+      'IDENTIFY_SYSTEM',
+    );
     const [row] = result.rows;
     if (row === undefined) throw new ConnectorError('retry', 'the target did not identify itself');
     return { systemId: row.systemid, timeline: Number(row.timeline), database: row.dbname };

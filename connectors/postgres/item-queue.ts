@@ -1,7 +1,10 @@
 import type { StreamItem } from '../../src/core/change.ts';
 
 type Batch = readonly StreamItem[];
-type Outcome = { readonly kind: 'open' } | { readonly kind: 'ended' } | { readonly kind: 'failed'; readonly error: unknown };
+type Outcome =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'failed'; readonly error: unknown };
 
 /** What the queue tells the stream that fills it. */
 export interface QueueEvents {

@@ -51,7 +51,10 @@ export async function publishTables(
   const found = await readPublication(admin, target.name);
   if (!found.exists && found.has_slot) {
     // Changes written while there was none are not in the slot's stream, and nothing else tells of that.
-    throw new ConnectorError('slot-lost', 'the publication was dropped on the target: what it missed is unknown');
+    throw new ConnectorError(
+      'slot-lost',
+      'the publication was dropped on the target: what it missed is unknown',
+    );
   }
   const { statements, added } = planChanges(target.name, found, tables);
   if (statements.length > 0) {

@@ -54,7 +54,8 @@ const KIND_NAMES: Readonly<Record<string, string>> = {
 
 function refuseKind(facts: TableFacts): Refusal | null {
   const kind = KIND_NAMES[facts.kind];
-  if (kind !== undefined) return { reason: `it is ${kind}: the target keeps no log of its changes`, fix: null };
+  if (kind !== undefined)
+    return { reason: `it is ${kind}: the target keeps no log of its changes`, fix: null };
   if (facts.is_system) return { reason: 'it is a system table', fix: null };
   if (facts.persistence === 't') return { reason: 'it is a temporary table', fix: null };
   if (facts.persistence === 'u') {
@@ -93,7 +94,9 @@ function refuseUnkeyed(facts: TableFacts): Refusal | null {
   if (first === undefined) return null;
   return {
     reason: `the replica identity of its partition ${printTable(first)} is not the key (${facts.key.join(', ')})`,
-    fix: strays.map((partition) => `alter table ${quoted(partition)} replica identity ${wayOf(partition)};`).join('\n'),
+    fix: strays
+      .map((partition) => `alter table ${quoted(partition)} replica identity ${wayOf(partition)};`)
+      .join('\n'),
   };
 }
 
@@ -111,7 +114,8 @@ function unkeyedReason(facts: TableFacts): string {
 function keyFix(facts: IdentityFacts, columns: readonly ColumnFacts[]): string | null {
   const table = `alter table ${quoted(facts)}`;
   if (facts.has_usable_primary_key) return `${table} replica identity default;`;
-  if (facts.candidate !== null) return `${table} replica identity using index ${escapeIdentifier(facts.candidate)};`;
+  if (facts.candidate !== null)
+    return `${table} replica identity using index ${escapeIdentifier(facts.candidate)};`;
   if (facts.has_primary_key) return null;
   if (columns.some((column) => column.name === 'id')) return `${table} add primary key (id);`;
   return `${table} add column id bigint generated always as identity primary key;`;
@@ -132,7 +136,10 @@ function refuseGeneratedKey(facts: TableFacts, to: PublishingTo): Refusal | null
   const key = facts.key ?? [];
   const missing = facts.columns.find((column) => key.includes(column.name) && !isSent(column, to));
   if (missing === undefined) return null;
-  return { reason: `its key column ${missing.name} is generated and not in the stream of changes`, fix: null };
+  return {
+    reason: `its key column ${missing.name} is generated and not in the stream of changes`,
+    fix: null,
+  };
 }
 
 /** Since Postgres 18 such a table refuses its users' updates once it is published. */
@@ -141,7 +148,8 @@ function refuseVirtualInFull(facts: TableFacts, to: PublishingTo): Refusal | nul
   if (!isFull || to.version < GENERATED_SINCE) return null;
   if (!facts.columns.some((column) => column.generated === 'v')) return null;
   return {
-    reason: 'its replica identity is full and it has a virtual generated column: its updates and deletes would fail',
+    reason:
+      'its replica identity is full and it has a virtual generated column: its updates and deletes would fail',
     fix: facts.has_usable_primary_key ? `alter table ${quoted(facts)} replica identity default;` : null,
   };
 }

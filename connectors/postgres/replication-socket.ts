@@ -69,7 +69,9 @@ export class ReplicationSocket {
         this.#started = resolve;
         this.#rejectStart = reject;
         const plugin = this.#plugin(target);
-        this.#service.subscribe(plugin, target.name, formatLsn(after)).catch((error: unknown) => this.#fail(error));
+        this.#service
+          .subscribe(plugin, target.name, formatLsn(after))
+          .catch((error: unknown) => this.#fail(error));
       });
     } finally {
       clearTimeout(limit);
@@ -118,7 +120,10 @@ export class ReplicationSocket {
     else if (tag === COPY_BOTH) this.#started?.();
     else if (tag === ERROR) throw serverError(buffer, start, end);
     else if (tag === COPY_DONE || tag === COMMAND_COMPLETE) {
-      throw new ConnectorError('retry', 'the target ended the stream: it is shutting down, or ended our session');
+      throw new ConnectorError(
+        'retry',
+        'the target ended the stream: it is shutting down, or ended our session',
+      );
     }
     // Notices, settings and the like say nothing about the data.
   }

@@ -118,9 +118,10 @@ export async function dropSlot(admin: AdminPool, name: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     await freeSlot(admin, name);
     try {
-      await admin.rows('select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1', [
-        name,
-      ]);
+      await admin.rows(
+        'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1',
+        [name],
+      );
       return;
     } catch (error) {
       const code = error instanceof ConnectorError ? sqlStateOf(error.cause) : null;

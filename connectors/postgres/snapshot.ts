@@ -51,7 +51,10 @@ class ExportedSnapshot implements Snapshot {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
 
-  constructor(from: { target: Target; admin: AdminPool; exporter: OwnClient; exported: Exported }, signal: AbortSignal) {
+  constructor(
+    from: { target: Target; admin: AdminPool; exporter: OwnClient; exported: Exported },
+    signal: AbortSignal,
+  ) {
     this.at = from.exported.at;
     this.#target = from.target;
     this.#admin = from.admin;
@@ -66,7 +69,13 @@ class ExportedSnapshot implements Snapshot {
       await own.client.query('begin transaction isolation level repeatable read read only');
       await own.client.query(`set transaction snapshot '${this.#name}'`);
       const query = `copy (select ${columns.map(escapeIdentifier).join(', ')} from ${quoted(table)}) to stdout`;
-      return copyRows({ own, pid: await backendPid(own), query, admin: this.#admin, timings: this.#target.timings });
+      return copyRows({
+        own,
+        pid: await backendPid(own),
+        query,
+        admin: this.#admin,
+        timings: this.#target.timings,
+      });
     } catch (error) {
       own.destroy();
       throw toConnectorError(error, 'snapshot');

@@ -6,6 +6,7 @@ import { PgoutputDecoder } from './decode.ts';
 import { sqlStateOf } from './failure.ts';
 import { ItemQueue } from './item-queue.ts';
 import { hasPublication } from './publication.ts';
+import { ReadPacer } from './read-pacer.ts';
 import { ReplicationSocket } from './replication-socket.ts';
 import type { Target } from './settings.ts';
 import { freeSlot, readSlotHealth } from './slot.ts';
@@ -18,6 +19,7 @@ const WAL_HEADER_BYTES = 25;
 const QUEUE_BYTES = 1 << 20;
 /** Acknowledgements closer together than this share a message. */
 const ACKNOWLEDGE_MS = 10;
+const NAP_MS = 1;
 const START_ATTEMPTS = 3;
 
 /** Streams everything whose commit ends after the position; throws a ConnectorError when the slot cannot do that. */
@@ -43,17 +45,24 @@ export async function openStream(
 /** Makes sure that the slot still holds everything after the position, and that nobody holds the slot. */
 async function checkSlot(target: Target, admin: AdminPool, after: Lsn): Promise<Lsn> {
   const slot = await readSlotHealth(admin, target.name);
-  if (slot.kind === 'missing') throw new ConnectorError('slot-lost', `the slot ${target.name} does not exist`);
+  if (slot.kind === 'missing')
+    throw new ConnectorError('slot-lost', `the slot ${target.name} does not exist`);
   if (slot.kind === 'lost') throw new ConnectorError('slot-lost', slot.reason);
   if (!(await hasPublication(admin, target.name))) {
-    throw new ConnectorError('slot-lost', 'the publication was dropped on the target: what it missed is unknown');
+    throw new ConnectorError(
+      'slot-lost',
+      'the publication was dropped on the target: what it missed is unknown',
+    );
   }
   if (after !== ZERO_LSN && slot.confirmed > after) {
     const range = `${formatLsn(after)} and ${formatLsn(slot.confirmed)}`;
     throw new ConnectorError('slot-lost', `the slot no longer holds what was written between ${range}`);
   }
   if (slot.activePid !== null) {
-    target.log.warn({ slot: target.name, pid: slot.activePid }, 'ending the walsender that still holds our slot');
+    target.log.warn(
+      { slot: target.name, pid: slot.activePid },
+      'ending the walsender that still holds our slot',
+    );
     await freeSlot(admin, target.name);
   }
   return maxLsn(after, slot.confirmed);
@@ -66,11 +75,13 @@ class PostgresStream implements ChangeStream {
   readonly #signal: AbortSignal;
   readonly #socket: ReplicationSocket;
   readonly #decoder = new PgoutputDecoder();
+  readonly #pacer = new ReadPacer();
   readonly #stop = (): void => this.#close();
   #read: StreamItem[] = [];
   #passed: Lsn;
   #acknowledged: Lsn;
   #isPaused = false;
+  #napping: NodeJS.Timeout | null = null;
   #silentTicks = 0;
   #ticker: NodeJS.Timeout | null = null;
   #acknowledging: NodeJS.Timeout | null = null;
@@ -116,28 +127,43 @@ class PostgresStream implements ChangeStream {
   #keepalive(buffer: Buffer, start: number): void {
     if (buffer[start + 17] === 1) this.#sendStatus(false);
     const sent = lsnFromBits(buffer.readBigUInt64BE(start + 1));
-    const whole = this.#decoder.inTransaction ? this.#decoder.lastCommit : maxLsn(sent, this.#decoder.lastCommit);
+    const whole = this.#decoder.inTransaction
+      ? this.#decoder.lastCommit
+      : maxLsn(sent, this.#decoder.lastCommit);
     this.#passed = maxLsn(this.#passed, whole);
     this.#read.push({ kind: 'progress', position: this.#passed });
   }
 
   #endOfRead(bytes: number): void {
     this.#silentTicks = 0;
-    if (this.#read.length === 0) return;
-    const items = this.#read;
-    this.#read = [];
-    this.items.put(items, bytes);
-    if (this.items.bytes >= QUEUE_BYTES && !this.#isPaused) {
-      this.#isPaused = true;
-      this.#socket.pause();
+    if (this.#read.length > 0) {
+      this.items.put(this.#read, bytes);
+      this.#read = [];
     }
+    if (this.items.bytes >= QUEUE_BYTES) this.#pause();
+    else if (this.#pacer.shouldNap(bytes, performance.now())) this.#nap();
+  }
+
+  /** The reader is behind: let the target wait. */
+  #pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  /** Lets messages gather, so that one read takes many. */
+  #nap(): void {
+    this.#socket.pause();
+    this.#napping ??= setTimeout(() => {
+      this.#napping = null;
+      if (!this.#isPaused) this.#socket.resume();
+    }, NAP_MS);
   }
 
   #resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#silentTicks = 0;
-    this.#socket.resume();
+    if (this.#napping === null) this.#socket.resume();
   }
 
   /** Says how far we are; after a while without a byte asks for one, and after a longer while gives up. */
@@ -183,6 +209,7 @@ class PostgresStream implements ChangeStream {
     this.#signal.removeEventListener('abort', this.#stop);
     if (this.#ticker !== null) clearInterval(this.#ticker);
     if (this.#acknowledging !== null) clearTimeout(this.#acknowledging);
+    if (this.#napping !== null) clearTimeout(this.#napping);
     this.#ticker = null;
     this.#acknowledging = null;
   }

@@ -8,7 +8,11 @@ describe.each(SERVERS)('what the stream of %s says about a change', (which) => {
   const on = test.skipIf(!hasTestServer(which));
 
   on('inserts, updates and deletes arrive in order with their text, null apart from empty', async () => {
-    await using feed = await startFeed(which, ['create table t (id int primary key, a text, b text)'], [table('t')]);
+    await using feed = await startFeed(
+      which,
+      ['create table t (id int primary key, a text, b text)'],
+      [table('t')],
+    );
     await feed.database.query(`insert into t values (1, null, ''), (2, 'é€😀', 'x')`);
     await feed.database.query(`update t set b = null where id = 2`);
     await feed.database.query(`delete from t where id = 1`);
@@ -40,36 +44,39 @@ describe.each(SERVERS)('what the stream of %s says about a change', (which) => {
     ]);
   });
 
-  on('a large value an update left alone is unchanged, and comes from the old row when that is sent whole', async () => {
-    await using feed = await startFeed(
-      which,
-      [
-        'create table t (id int primary key, big text, n int)',
-        'create table f (id int primary key, big text, n int)',
-        'alter table t alter big set storage external',
-        'alter table f alter big set storage external',
-        'alter table f replica identity full',
-        `insert into t values (1, repeat('x', 10000), 0), (2, null, 0)`,
-        `insert into f values (1, repeat('y', 10000), 0)`,
-      ],
-      [table('t'), table('f')],
-    );
-    await feed.database.query('update t set n = 1');
-    await feed.database.query('update f set n = 1');
-    await feed.database.query('update t set id = 7 where id = 1');
-    expect(await changesUntilNow(feed)).toEqual([
-      'begin',
-      `update t ('1', UNCHANGED, '1')`,
-      `update t ('2', null, '1')`,
-      'commit',
-      'begin',
-      `update f ('1', 'yyyyyyyyyy…10000', '0') -> ('1', 'yyyyyyyyyy…10000', '1')`,
-      'commit',
-      'begin',
-      `update t ('1', null, null) -> ('7', UNCHANGED, '1')`,
-      'commit',
-    ]);
-  });
+  on(
+    'a large value an update left alone is unchanged, and comes from the old row when that is sent whole',
+    async () => {
+      await using feed = await startFeed(
+        which,
+        [
+          'create table t (id int primary key, big text, n int)',
+          'create table f (id int primary key, big text, n int)',
+          'alter table t alter big set storage external',
+          'alter table f alter big set storage external',
+          'alter table f replica identity full',
+          `insert into t values (1, repeat('x', 10000), 0), (2, null, 0)`,
+          `insert into f values (1, repeat('y', 10000), 0)`,
+        ],
+        [table('t'), table('f')],
+      );
+      await feed.database.query('update t set n = 1');
+      await feed.database.query('update f set n = 1');
+      await feed.database.query('update t set id = 7 where id = 1');
+      expect(await changesUntilNow(feed)).toEqual([
+        'begin',
+        `update t ('1', UNCHANGED, '1')`,
+        `update t ('2', null, '1')`,
+        'commit',
+        'begin',
+        `update f ('1', 'yyyyyyyyyy…10000', '0') -> ('1', 'yyyyyyyyyy…10000', '1')`,
+        'commit',
+        'begin',
+        `update t ('1', null, null) -> ('7', UNCHANGED, '1')`,
+        'commit',
+      ]);
+    },
+  );
 
   on('a truncate names all its tables, in place among the other changes', async () => {
     await using feed = await startFeed(

@@ -123,7 +123,10 @@ describe.each(SERVERS)('publishing on %s', (which) => {
       await database.query('alter table "public"."m2" replica identity default');
       const [accepted, partition] = await connector.check([table('m'), table('m1')]);
       expect(accepted?.kind).toBe('yes');
-      expect(partition).toMatchObject({ kind: 'no', reason: 'it is a partition of m, which is followed as a whole' });
+      expect(partition).toMatchObject({
+        kind: 'no',
+        reason: 'it is a partition of m, which is followed as a whole',
+      });
       await connector.publish([table('m')]);
       await database.query('insert into m values (1, 1), (11, 1)');
       await database.query('update m set v = 2');
@@ -192,7 +195,9 @@ describe.each(SERVERS)('publishing on %s', (which) => {
         log: silentLog,
         timings: { lockMs: 100 },
       });
-      const holding = database.query('do $$ begin lock table t; perform pg_sleep(20); end $$').catch(() => undefined);
+      const holding = database
+        .query('do $$ begin lock table t; perform pg_sleep(20); end $$')
+        .catch(() => undefined);
       const error = await failure(untilLocked(database).then(() => quick.publish([table('t')])));
       expect([error.failure, error.message]).toEqual(['retry', expect.stringContaining('lock timeout')]);
       await database.query(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'do %'
@@ -223,14 +228,19 @@ describe.each(SERVERS)('publishing on %s', (which) => {
         `row level security hides rows of it from role ${role}, but the stream of changes holds all`,
       ]);
       const refused = await failure(connector.publish([table('t')]));
-      expect([refused.failure, refused.message]).toEqual(['unfit', expect.stringContaining('permission denied')]);
+      expect([refused.failure, refused.message]).toEqual([
+        'unfit',
+        expect.stringContaining('permission denied'),
+      ]);
       const noReplication = await failure(connector.identify());
       expect([noReplication.failure, noReplication.message]).toEqual([
         'unfit',
         expect.stringContaining('needs the attribute REPLICATION'),
       ]);
       // An administrator may publish for a role that owns nothing.
-      await database.query(`create publication ${connector.slot} for table t with (publish_via_partition_root)`);
+      await database.query(
+        `create publication ${connector.slot} for table t with (publish_via_partition_root)`,
+      );
       expect((await connector.check([table('t')]))[0]?.kind).toBe('yes');
       await connector.close();
       await owner.publish([]);
@@ -242,8 +252,14 @@ describe.each(SERVERS)('publishing on %s', (which) => {
 
 test('identity names the system, the timeline and the database', async () => {
   await withConnector('target', [], async (connector, database) => {
-    const { rows } = await database.query<{ id: string }>('select system_identifier::text as id from pg_control_system()');
-    expect(await connector.identify()).toEqual({ systemId: rows[0]?.id, timeline: 1, database: database.name });
+    const { rows } = await database.query<{ id: string }>(
+      'select system_identifier::text as id from pg_control_system()',
+    );
+    expect(await connector.identify()).toEqual({
+      systemId: rows[0]?.id,
+      timeline: 1,
+      database: database.name,
+    });
   });
 });
 
@@ -305,7 +321,9 @@ function fixOf(judged: Publishable): string | null {
 
 async function untilLocked(database: TestDatabase): Promise<void> {
   for (;;) {
-    const found = await database.query(`select from pg_locks where mode = 'AccessExclusiveLock' and relation = 't'::regclass`);
+    const found = await database.query(
+      `select from pg_locks where mode = 'AccessExclusiveLock' and relation = 't'::regclass`,
+    );
     if (found.rowCount === 1) return;
   }
 }

@@ -23,7 +23,9 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     let isWriting = true;
     const writers = Array.from({ length: WRITERS - 1 }, async () => {
       while (isWriting) {
-        await feed.database.query('with n as (insert into a default values returning id) insert into b select id from n');
+        await feed.database.query(
+          'with n as (insert into a default values returning id) insert into b select id from n',
+        );
       }
     });
     const copies: { at: Lsn; a: Set<string>; b: Set<string> }[] = [];
@@ -69,7 +71,9 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     expect(await text(finished)).toBe('');
     await snapshot.close();
     await poll('only our slot to be left', async () => {
-      const slots = await feed.database.query('select from pg_replication_slots where database = current_database()');
+      const slots = await feed.database.query(
+        'select from pg_replication_slots where database = current_database()',
+      );
       const copies = await feed.database.query(
         `select from pg_stat_activity where datname = current_database() and query ~ '^copy'`,
       );
@@ -124,7 +128,10 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
 });
 
 describe('a copy that cannot be finished', () => {
-  const set = ['create table t (id int primary key, v text)', `insert into t select n, repeat('x', 500) from generate_series(1, 100000) n`];
+  const set = [
+    'create table t (id int primary key, v text)',
+    `insert into t select n, repeat('x', 500) from generate_series(1, 100000) n`,
+  ];
 
   test('fails with a classed error when its session is ended', async () => {
     await using feed = await startFeed('target', set, [table('t')]);

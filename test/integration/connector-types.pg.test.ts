@@ -95,43 +95,46 @@ const SET_UP = [
 describe.each(SERVERS)('the text of a value from %s', (which) => {
   const on = test.skipIf(!hasTestServer(which));
 
-  on('is exactly what its output function prints, in the stream and in the copy, for every type', async () => {
-    const columns = VALUES.map(([type], index) => `c${index} ${type}`);
-    await using feed = await startFeed(
-      which,
-      [...SET_UP, `create table t (id int primary key, ${columns.join(', ')})`],
-      [table('t')],
-    );
-    // Whatever the database prefers, the text must not follow it.
-    const { name } = feed.database;
-    await feed.database.query(`alter database ${name} set datestyle to 'SQL, DMY'`);
-    await feed.database.query(`alter database ${name} set timezone to 'Asia/Kolkata'`);
-    await feed.database.query(`alter database ${name} set intervalstyle to 'iso_8601'`);
-    await feed.database.query(`alter database ${name} set bytea_output to 'escape'`);
-    await feed.database.query(`alter database ${name} set extra_float_digits to -5`);
-    const rows = Math.max(...VALUES.map(([, literals]) => literals.length));
-    for (let row = 0; row < rows; row += 1) {
-      const cells = VALUES.map(([, literals]) => literals[row] ?? null);
-      const marks = cells.map((_, index) => `$${index + 2}`);
-      await feed.database.query(`insert into t values ($1, ${marks.join(', ')})`, [row, ...cells]);
-    }
-    const names = VALUES.map((_, index) => `c${index}`);
-    const expected = await textOf(feed.database.query, names);
+  on(
+    'is exactly what its output function prints, in the stream and in the copy, for every type',
+    async () => {
+      const columns = VALUES.map(([type], index) => `c${index} ${type}`);
+      await using feed = await startFeed(
+        which,
+        [...SET_UP, `create table t (id int primary key, ${columns.join(', ')})`],
+        [table('t')],
+      );
+      // Whatever the database prefers, the text must not follow it.
+      const { name } = feed.database;
+      await feed.database.query(`alter database ${name} set datestyle to 'SQL, DMY'`);
+      await feed.database.query(`alter database ${name} set timezone to 'Asia/Kolkata'`);
+      await feed.database.query(`alter database ${name} set intervalstyle to 'iso_8601'`);
+      await feed.database.query(`alter database ${name} set bytea_output to 'escape'`);
+      await feed.database.query(`alter database ${name} set extra_float_digits to -5`);
+      const rows = Math.max(...VALUES.map(([, literals]) => literals.length));
+      for (let row = 0; row < rows; row += 1) {
+        const cells = VALUES.map(([, literals]) => literals[row] ?? null);
+        const marks = cells.map((_, index) => `$${index + 2}`);
+        await feed.database.query(`insert into t values ($1, ${marks.join(', ')})`, [row, ...cells]);
+      }
+      const names = VALUES.map((_, index) => `c${index}`);
+      const expected = await textOf((sql) => feed.database.query(sql), names);
 
-    const stop = new AbortController();
-    const stream = await feed.connector.open(feed.start, stop.signal);
-    const items = await itemsUntilNow(feed, stream);
-    const streamed = items.flatMap((item) => (item.kind === 'insert' ? [item.after.slice(1)] : []));
-    const snapshot = await feed.connector.snapshot(stop.signal);
-    const copied = parseCopy(await text(await snapshot.copy(table('t'), names)));
-    await snapshot.close();
-    stop.abort();
+      const stop = new AbortController();
+      const stream = await feed.connector.open(feed.start, stop.signal);
+      const items = await itemsUntilNow(feed, stream);
+      const streamed = items.flatMap((item) => (item.kind === 'insert' ? [item.after.slice(1)] : []));
+      const snapshot = await feed.connector.snapshot(stop.signal);
+      const copied = parseCopy(await text(await snapshot.copy(table('t'), names)));
+      await snapshot.close();
+      stop.abort();
 
-    const byType = (cells: readonly Cell[][]): string[] =>
-      VALUES.map(([type], index) => `${type}: ${JSON.stringify(cells.map((row) => row[index]))}`);
-    expect(byType(streamed)).toEqual(byType(expected));
-    expect(byType(copied)).toEqual(byType(expected));
-  });
+      const byType = (cells: readonly Cell[][]): string[] =>
+        VALUES.map(([type], index) => `${type}: ${JSON.stringify(cells.map((row) => row[index]))}`);
+      expect(byType(streamed)).toEqual(byType(expected));
+      expect(byType(copied)).toEqual(byType(expected));
+    },
+  );
 });
 
 type Query = (sql: string) => Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
@@ -141,11 +144,18 @@ type Query = (sql: string) => Promise<{ readonly rows: readonly Record<string, u
  * same: it says `true` for a boolean, adds the mask of an address and takes the blanks of a char(n) away.
  */
 async function textOf(query: Query, names: readonly string[]): Promise<(string | null)[][]> {
-  const cells = names.map((name) => `case when (t.${name} is null) is false or t.${name}::text is not null then format('%s', t.${name}) end`).join(', ');
+  const cells = names
+    .map(
+      (name) =>
+        `case when (t.${name} is null) is false or t.${name}::text is not null then format('%s', t.${name}) end`,
+    )
+    .join(', ');
   const settings =
     `set local datestyle = 'ISO'; set local timezone = 'UTC'; set local intervalstyle = 'postgres'; ` +
     `set local bytea_output = 'hex'; set local extra_float_digits = 3`;
-  const answer: unknown = await query(`begin; ${settings}; select array[${cells}] as row from t order by id; commit`);
+  const answer: unknown = await query(
+    `begin; ${settings}; select array[${cells}] as row from t order by id; commit`,
+  );
   if (!Array.isArray(answer)) throw new Error('one statement only');
   const selected = answer.find((each: { command: string }) => each.command === 'SELECT');
   return selected.rows.map((each: { row: (string | null)[] }) => each.row);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
+import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
-import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { type Cell, type Change, type StreamItem, UNCHANGED } from '../../src/core/change.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
@@ -98,7 +98,8 @@ export function printItem(item: StreamItem): string {
 }
 
 function printChange(change: Change): string {
-  if (change.kind === 'truncate') return `truncate ${change.relations.map((each) => printTable(each.table)).join(', ')}`;
+  if (change.kind === 'truncate')
+    return `truncate ${change.relations.map((each) => printTable(each.table)).join(', ')}`;
   const name = printTable(change.relation.table);
   switch (change.kind) {
     case 'insert':
@@ -127,7 +128,9 @@ export async function fillLog(url: string): Promise<void> {
   const client = new Client({ connectionString: url });
   await client.connect();
   for (let segment = 0; segment < 4; segment += 1) {
-    await client.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000)), pg_switch_wal()`);
+    await client.query(
+      `select pg_logical_emit_message(false, 'test', repeat('x', 1000000)), pg_switch_wal()`,
+    );
   }
   await client.query('checkpoint');
   await client.end();

@@ -56,11 +56,25 @@ export class MessageBytes {
 }
 
 /** A relation message; a name with a star is a key column. */
-export function relationMessage(oid: number, table: string, columns: readonly string[], identity = 'd'): Buffer {
-  const message = new MessageBytes('R').int32(oid).name('public').name(table).tag(identity).int16(columns.length);
+export function relationMessage(
+  oid: number,
+  table: string,
+  columns: readonly string[],
+  identity = 'd',
+): Buffer {
+  const message = new MessageBytes('R')
+    .int32(oid)
+    .name('public')
+    .name(table)
+    .tag(identity)
+    .int16(columns.length);
   for (const column of columns) {
     const isKey = column.startsWith('*');
-    message.int8(isKey ? 1 : 0).name(isKey ? column.slice(1) : column).int32(25).int32(-1);
+    message
+      .int8(isKey ? 1 : 0)
+      .name(isKey ? column.slice(1) : column)
+      .int32(25)
+      .int32(-1);
   }
   return message.build();
 }

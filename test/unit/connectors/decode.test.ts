@@ -29,7 +29,12 @@ describe('the decoder', () => {
   test('reads a whole transaction', () => {
     const decoder = new PgoutputDecoder();
     const begin = new MessageBytes('B').int64(9n).int64(0n).int32(-2).build();
-    const commit = new MessageBytes('C').int8(0).int64(0x1_0000_0001n).int64(0xffff_ffff_0000_0002n).int64(0n).build();
+    const commit = new MessageBytes('C')
+      .int8(0)
+      .int64(0x1_0000_0001n)
+      .int64(0xffff_ffff_0000_0002n)
+      .int64(0n)
+      .build();
     const items = decodeAll(decoder, begin, T, insert('1', null, ''));
     expect(decoder.inTransaction).toBe(true);
     items.push(...decodeAll(decoder, commit));
@@ -100,7 +105,9 @@ describe('the decoder', () => {
     expect(decodeAll(new PgoutputDecoder(), message, truncate)).toEqual([
       {
         kind: 'truncate',
-        relations: [{ oid: 9, table: { schema: 'pg_catalog', name: 'x' }, replicaIdentity: 'f', columns: [] }],
+        relations: [
+          { oid: 9, table: { schema: 'pg_catalog', name: 'x' }, replicaIdentity: 'f', columns: [] },
+        ],
       },
     ]);
   });

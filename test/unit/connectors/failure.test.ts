@@ -42,7 +42,10 @@ describe('the class of a failure', () => {
   });
 
   test('a malformed connection string is told without the string', () => {
-    const cause = Object.assign(new TypeError('Invalid URL'), { code: 'ERR_INVALID_URL', input: 'postgres://u:hush' });
+    const cause = Object.assign(new TypeError('Invalid URL'), {
+      code: 'ERR_INVALID_URL',
+      input: 'postgres://u:hush',
+    });
     const error = toConnectorError(cause, 'connect');
     expect([error.failure, error.cause]).toEqual(['unfit', undefined]);
     expect(error.message).not.toContain('hush');

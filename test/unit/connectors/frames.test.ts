@@ -28,7 +28,9 @@ test('messages come out whole however the socket cuts them', () => {
       fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 10 }),
       (messages, sizes) => {
         const bytes = Buffer.concat(messages.map(([tag, body]) => frame(tag, Buffer.from(body))));
-        expect(readIn(bytes, sizes)).toEqual(messages.map(([tag, body]) => tag + Buffer.from(body).toString('hex')));
+        expect(readIn(bytes, sizes)).toEqual(
+          messages.map(([tag, body]) => tag + Buffer.from(body).toString('hex')),
+        );
       },
     ),
   );
@@ -43,6 +45,10 @@ test('a whole message is read in place, without a copy', () => {
 
 test('bytes of another protocol are an error', () => {
   const reader = new FrameReader(() => undefined);
-  expect(() => reader.push(Buffer.from('HTTP/1.1 400 Bad Request'))).toThrow('something else than the Postgres protocol');
-  expect(() => new FrameReader(() => undefined).push(Buffer.from([0x64, 0, 0, 0, 1]))).toThrow('something else');
+  expect(() => reader.push(Buffer.from('HTTP/1.1 400 Bad Request'))).toThrow(
+    'something else than the Postgres protocol',
+  );
+  expect(() => new FrameReader(() => undefined).push(Buffer.from([0x64, 0, 0, 0, 1]))).toThrow(
+    'something else',
+  );
 });
