@@ -24,6 +24,8 @@ const STRENGTH: Readonly<Record<Follow, number>> = { none: 0, object: 1, all: 2 
 /**
  * For every source: the remote tables its own tables lead to, and those that lead on from there as far as `follow`
  * says. A table of the source itself is never copied, also when the way back to it goes through another database.
+ * A table that cannot be copied is wanted all the same: its feed finds out by itself when that changes, and its
+ * status says why not; the warning says it where metadata is looked at.
  */
 export function planCaches(
   sources: ReadonlyMap<SourceName, Source>,
@@ -34,22 +36,28 @@ export function planCaches(
   for (const source of sources.values()) {
     for (const copy of new Closure(source, sources).copies()) {
       const obstacle = obstacleOf(source.name, copy, introspections);
-      if (obstacle === null) desired.push({ source: source.name, ...copy });
-      else warnings.push(warningOf(source.name, copy, obstacle));
+      const { target, table, lookups } = copy;
+      desired.push({ source: source.name, target, table, lookups });
+      if (obstacle !== null) warnings.push(warningOf(source.name, copy, obstacle));
     }
   }
   return { desired, warnings };
 }
 
-type Copy = Omit<Desired, 'source'>;
+type Copy = Omit<Desired, 'source'> & { readonly mapping: string | null };
+
+interface Reached {
+  readonly table: Table;
+  readonly follow: Follow;
+  readonly lookups: Map<string, readonly string[]>;
+  /** Why it cannot be looked up by a mapping that leads to it. */
+  readonly mapping: string | null;
+}
 
 class Closure {
   readonly #source: Source;
   readonly #sources: ReadonlyMap<SourceName, Source>;
-  readonly #reached = new Map<
-    string,
-    { table: Table; follow: Follow; lookups: Map<string, readonly string[]> }
-  >();
+  readonly #reached = new Map<string, Reached>();
 
   constructor(source: Source, sources: ReadonlyMap<SourceName, Source>) {
     this.#source = source;
@@ -66,11 +74,9 @@ class Closure {
     }
     for (let step = pending.pop(); step !== undefined; step = pending.pop())
       pending.push(...this.#visit(step));
-    return [...this.#reached.values()].map(({ table, lookups }) => ({
-      target: table.source,
-      table,
-      lookups: [...lookups.values()],
-    }));
+    return [...this.#reached.values()].map(({ table, lookups, mapping }) => {
+      return { target: table.source, table, lookups: [...lookups.values()], mapping };
+    });
   }
 
   #enter(relationship: Relationship, follow: Follow): readonly Step[] {
@@ -86,13 +92,16 @@ class Closure {
     if (table === undefined) return [];
     const known = this.#reached.get(key);
     const lookups = known?.lookups ?? new Map<string, readonly string[]>();
-    addLookup(lookups, step.lookup);
-    if (known !== undefined && STRENGTH[known.follow] >= STRENGTH[step.follow]) return [];
-    this.#reached.set(key, { table, follow: step.follow, lookups });
+    addLookup(lookups, table, step.lookup);
+    const mapping = known?.mapping ?? mappingObstacle(table, step.lookup);
+    const isWeaker = known !== undefined && STRENGTH[known.follow] >= STRENGTH[step.follow];
+    this.#reached.set(key, { table, follow: isWeaker ? known.follow : step.follow, lookups, mapping });
+    if (isWeaker) return [];
     return [...table.relationships.values()]
       .filter((relationship) => follows(step.follow, relationship))
       .flatMap((relationship) => {
-        addLeftLookup(lookups, relationship);
+        const left = relationship.on.map((pair) => pair.left.name);
+        addLookup(lookups, table, left);
         return this.#enter(relationship, relationship.remote?.follow ?? step.follow);
       });
   }
@@ -103,15 +112,8 @@ function follows(follow: Follow, { kind, remote }: Relationship): boolean {
 }
 
 /** A generated column is not replicated: nothing could be looked up by it. */
-function addLeftLookup(lookups: Map<string, readonly string[]>, { on }: Relationship): void {
-  if (on.some((pair) => pair.left.generated)) return;
-  addLookup(
-    lookups,
-    on.map((pair) => pair.left.name),
-  );
-}
-
-function addLookup(lookups: Map<string, readonly string[]>, columns: readonly string[]): void {
+function addLookup(lookups: Map<string, readonly string[]>, table: Table, columns: readonly string[]): void {
+  if (mappingObstacle(table, columns) !== null) return;
   const sorted = [...new Set(columns)].sort();
   lookups.set(JSON.stringify(sorted), lookups.get(JSON.stringify(sorted)) ?? [...new Set(columns)]);
 }
@@ -120,10 +122,7 @@ function obstacleOf(source: SourceName, copy: Copy, introspections: Introspectio
   const here = must(introspections.get(source), 'introspection of the source');
   const there = must(introspections.get(copy.target), 'introspection of the target');
   if (!isAvailable(here) || !isAvailable(there)) return 'the database is unavailable';
-  const mapped = copy.lookups
-    .map((columns) => mappingObstacle(copy.table, columns))
-    .find((text) => text !== null);
-  return feedObstacle(here, there) ?? tableObstacle(copy.table, there) ?? mapped ?? null;
+  return feedObstacle(here, there) ?? tableObstacle(copy.table, there) ?? copy.mapping;
 }
 
 function warningOf(source: SourceName, copy: Copy, obstacle: string): CacheWarning {
