@@ -19,11 +19,11 @@ const VERSIONS: readonly string[] = [
    create table nearjoin.installation (id uuid not null, schema_version int not null);
    create sequence nearjoin.generation as int;
    -- in the same round trip as the writes it guards: a replaced leader's transaction ends here
-   create function nearjoin.fence(feed text, lease bigint) returns void language plpgsql as $fence$
+   create function nearjoin.fence(text, bigint) returns void language plpgsql as $fence$
    begin
-     perform from nearjoin.feed where target = feed and epoch = lease for key share;
+     perform from nearjoin.feed where target = $1 and epoch = $2 for key share;
      if not found then
-       raise exception 'the lease on feed % is lost', feed using errcode = 'NJ001';
+       raise exception 'the lease on feed % is lost', $1 using errcode = 'NJ001';
      end if;
    end $fence$;
    create table nearjoin.feed (

@@ -49,7 +49,7 @@ export class FeedLeader {
             maxRetainedWalBytes: options.limits.maxRetainedWalBytes,
             counters: () => counters,
             onWishes: (wishes) => this.#hear(wishes),
-            onSlotTrouble: (error) => this.#interrupt(error),
+            onSlotTrouble: (error) => this.#hearOfSlot(error),
             onTick: async () => this.#scene.tick?.(),
           },
           stop,
@@ -108,6 +108,11 @@ export class FeedLeader {
     if (!isAnother && !this.#isUnwanted()) return;
     this.#wished.notify();
     this.#interrupt(null);
+  }
+
+  /** While no stream is open, a slot may be missing because it is about to be made; one that holds too much never may. */
+  #hearOfSlot(error: Error): void {
+    if (this.#scene.tick !== null || error instanceof RetainedTooMuch) this.#interrupt(error);
   }
 
   async #pause(stop: AbortSignal): Promise<void> {

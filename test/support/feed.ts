@@ -1,0 +1,211 @@
+import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import type { CacheTable, FeedStatus } from '../../src/cache/cache-table.ts';
+import { readCacheStatus } from '../../src/cache/status.ts';
+import type { Desired, Table } from '../../src/catalog/catalog.ts';
+import { introspect } from '../../src/catalog/introspect.ts';
+import { resolve } from '../../src/catalog/resolve.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { tableKey } from '../../src/core/names.ts';
+import type { Probe } from '../../src/core/watermark.ts';
+import { parseMetadata } from '../../src/metadata/parse.ts';
+import { DEFAULT_LIMITS, type FeedLimits } from '../../src/replicate/feed-options.ts';
+import type { Log } from '../../src/replicate/log.ts';
+import type { StepHook } from '../../src/replicate/steps.ts';
+import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
+import { poll } from './poll.ts';
+import { createDatabase, type TestDatabase, type Which } from './postgres.ts';
+
+/** The tables to cache, each with the columns it is looked up by. */
+export type Tracked = Readonly<Record<string, readonly (readonly string[])[]>>;
+
+/** How a rig's supervisor differs from the usual one. */
+export interface SupervisorSettings {
+  readonly limits?: Partial<FeedLimits>;
+  readonly onStep?: StepHook;
+  /** In place of the target's own address, for example a proxy's. */
+  readonly targetUrl?: string;
+  readonly sourceUrl?: string;
+}
+
+/** Limits that make tests quick. */
+export const QUICK: FeedLimits = {
+  ...DEFAULT_LIMITS,
+  probeIntervalMs: 50,
+  schemaPollMs: 1_000,
+  retryMs: { first: 20, longest: 500 },
+  unfitRetryMs: 500,
+};
+
+/** Two databases, and supervisors that keep a copy of the one's tables in the other. */
+export class FeedRig {
+  readonly source: TestDatabase;
+  readonly target: TestDatabase;
+  readonly log: string[] = [];
+  readonly probes: Probe[] = [];
+  #tracked: Tracked;
+  #desired: readonly Desired[] = [];
+  #unavailable = false;
+  readonly #changed = new Set<() => void>();
+  readonly #supervisors: Supervisor[] = [];
+
+  private constructor(source: TestDatabase, target: TestDatabase, tracked: Tracked) {
+    this.source = source;
+    this.target = target;
+    this.#tracked = tracked;
+  }
+
+  /** `statements` run on the target before anything else. */
+  static async open(statements: readonly string[], tracked: Tracked, which: Which = 'target'): Promise<FeedRig> {
+    const [source, target] = await Promise.all([createDatabase('source'), createDatabase(which, statements)]);
+    const rig = new FeedRig(source, target, tracked);
+    await rig.refresh();
+    return rig;
+  }
+
+  /** Starts another supervisor, as another process would. */
+  start(settings: SupervisorSettings = {}): Supervisor {
+    const rig = this;
+    const supervisor = new Supervisor({
+      catalogs: { changes: (signal) => rig.#snapshots(settings, signal), refresh: () => rig.refresh() },
+      connect: (url, name) => postgresConnector({ url, name, log: rig.#logger() }),
+      limits: { ...QUICK, ...settings.limits },
+      clock: systemClock,
+      random: () => 0.5,
+      log: rig.#logger(),
+      onProbe: (_source, _target, probe) => rig.probes.push(probe),
+      onStep: settings.onStep,
+    });
+    this.#supervisors.push(supervisor);
+    supervisor.start();
+    return supervisor;
+  }
+
+  get desired(): readonly Desired[] {
+    return this.#desired;
+  }
+
+  /** Other tables are wanted from now on. */
+  async track(tracked: Tracked): Promise<void> {
+    this.#tracked = tracked;
+    await this.refresh();
+  }
+
+  /** Reads the target's catalog again. */
+  async refresh(): Promise<void> {
+    const tables = Object.keys(this.#tracked).map((name) => ({ table: { schema: 'public', name } }));
+    const configuration = { connection_info: { database_url: this.target.url } };
+    const metadata = parseMetadata({ version: 3, sources: [{ name: 'pg2', kind: 'postgres', tables, configuration }] });
+    const found = await introspect(this.target.url);
+    const catalog = resolve(metadata, new Map([['pg2', found]]), { resourceVersion: 1, generation: 1 });
+    const known = catalog.sources.get('pg2')?.tables ?? new Map<string, Table>();
+    this.#desired = Object.entries(this.#tracked).flatMap(([name, lookups]) => {
+      const table = known.get(tableKey({ schema: 'public', name }));
+      return table === undefined ? [] : [{ source: 'pg1', target: 'pg2', table, lookups }];
+    });
+    for (const wake of this.#changed) wake();
+  }
+
+  /** The catalog says that the target cannot be read. */
+  setUnavailable(unavailable: boolean): void {
+    this.#unavailable = unavailable;
+    for (const wake of this.#changed) wake();
+  }
+
+  async status(): Promise<FeedStatus | undefined> {
+    return (await readCacheStatus({ query: (text) => this.source.query(text) })).feeds.get('pg2');
+  }
+
+  async tableStatus(name: string): Promise<CacheTable | undefined> {
+    return (await this.status())?.tables.find(({ table }) => table.name === name);
+  }
+
+  /** Waits until every wanted table is ready. */
+  async ready(): Promise<void> {
+    const names = this.#desired.map(({ table }) => table.ref.name);
+    await this.until(`${names.join()} to be ready`, async () => {
+      const tables = (await this.status())?.tables ?? [];
+      const ready = tables.filter(({ state }) => state.kind === 'ready').map(({ table }) => table.name);
+      return names.every((name) => ready.includes(name));
+    });
+  }
+
+  /** Waits until everything committed on the target before is in the cache. */
+  async caughtUp(): Promise<void> {
+    const { rows } = await this.target.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+    await this.until('the watermark to pass what is committed', async () => {
+      const newest = await this.source.query<{ passed: boolean | null }>(
+        'select position >= $1::pg_lsn as passed from nearjoin.watermark order by seq desc limit 1',
+        [rows[0]?.lsn],
+      );
+      return newest.rows[0]?.passed === true;
+    });
+  }
+
+  /** Fails with what was logged when it takes too long. */
+  async until(what: string, isSo: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
+    try {
+      await poll(what, isSo, withinMs);
+    } catch (error) {
+      const status = JSON.stringify(await this.status(), (_, value: unknown) =>
+        typeof value === 'bigint' ? String(value) : value,
+      );
+      throw new Error(`${String(error)}\n${this.log.slice(-30).join('\n')}\n${status}`);
+    }
+  }
+
+  /** The rows of a table on the target, and of its copy: text of every column, in the key's order. */
+  async contents(name: string): Promise<{ readonly target: readonly string[]; readonly cache: readonly string[] }> {
+    const cached = await this.tableStatus(name);
+    if (cached?.state.kind !== 'ready') throw new Error(`${name} is not ready`);
+    const columns = cached.columns.map((column) => `"${column.name}"`).join(', ');
+    const read = async (database: TestDatabase, from: string): Promise<readonly string[]> => {
+      const { rows } = await database.query<{ row: string }>(
+        `select row_to_json(t)::text as row from (select ${columns} from ${from}) t order by row_to_json(t)::text collate "C"`,
+      );
+      return rows.map(({ row }) => row);
+    };
+    const [target, cache] = await Promise.all([
+      read(this.target, `"${name}"`),
+      read(this.source, `nearjoin."${cached.relation}"`),
+    ]);
+    return { target, cache };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#supervisors.map((each) => each.stop()));
+    await Promise.all([this.source.drop(), this.target.drop()]);
+  }
+
+  async *#snapshots(settings: SupervisorSettings, signal: AbortSignal): AsyncGenerator<SupervisedSnapshot> {
+    while (!signal.aborted) {
+      const changed = new Promise<void>((resolve) => {
+        this.#changed.add(resolve);
+        signal.addEventListener('abort', () => resolve());
+      });
+      yield this.#snapshot(settings);
+      await changed;
+    }
+  }
+
+  #snapshot({ targetUrl, sourceUrl }: SupervisorSettings): SupervisedSnapshot {
+    const none = { namespace: null, namespaceType: null, tables: new Map<string, Table>() };
+    const sources = new Map([
+      ['pg1', { name: 'pg1', unavailable: null, ...none }],
+      ['pg2', { name: 'pg2', unavailable: this.#unavailable ? 'down' : null, ...none }],
+    ]);
+    const urls = new Map([
+      ['pg1', sourceUrl ?? this.source.url],
+      ['pg2', targetUrl ?? this.target.url],
+    ]);
+    return { catalog: { sources, desired: this.#unavailable ? [] : this.#desired }, urls };
+  }
+
+  #logger(): Log {
+    const write =
+      (level: string) =>
+      (fields: object, text: string): void => {
+        this.log.push(`${level} ${text} ${JSON.stringify(fields)}`);
+      };
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  }
+}
