@@ -45,8 +45,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     case '--help':
       return tell(USAGE.trimEnd());
     case undefined:
-      return complain(`which command?\n\n${USAGE.trimEnd()}`);
+      return complain(`needs a command\n\n${USAGE.trimEnd()}`);
     default:
-      return complain(`unknown command "${command}"; nearjoin --help lists them`);
+      return complain(`has no command "${command}"; nearjoin --help lists them`);
   }
 }

@@ -36,10 +36,19 @@ export function printFeeds(feeds: readonly StatusFeed[]): string {
     bytes(feed.retained_wal_bytes),
     String(feed.changes_applied),
   ]);
-  const widths = HEADINGS.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = HEADINGS.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
-  const blocks = feeds.map((feed, index) => [line(rows[index] ?? []), ...notes(feed), ...feed.tables.map(printTable)]);
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  const blocks = feeds.map((feed, index) => [
+    line(rows[index] ?? []),
+    ...notes(feed),
+    ...feed.tables.map(printTable),
+  ]);
   return [line(HEADINGS), ...blocks.flat()].join('\n');
 }
 

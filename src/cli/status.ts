@@ -71,15 +71,17 @@ export function statusOptions(argv: readonly string[], env: NodeJS.ProcessEnv): 
     },
   });
   if (values.help === true) return 'help';
-  const endpoint = values.endpoint ?? env['NEARJOIN_ENDPOINT'] ?? env['HASURA_GRAPHQL_ENDPOINT'] ?? 'http://127.0.0.1:8080';
-  if (!/^https?:$/.test(URL.canParse(endpoint) ? new URL(endpoint).protocol : '')) {
-    throw new NearjoinError('start-failed', '--endpoint: expected an http or https URL');
-  }
   return {
-    endpoint: endpoint.replace(/\/+$/, ''),
-    secret: values['admin-secret'] ?? env['NEARJOIN_ADMIN_SECRET'] ?? env['HASURA_GRAPHQL_ADMIN_SECRET'] ?? null,
+    endpoint: endpointOf(values.endpoint ?? env['NEARJOIN_ENDPOINT'] ?? env['HASURA_GRAPHQL_ENDPOINT']),
+    secret:
+      values['admin-secret'] ?? env['NEARJOIN_ADMIN_SECRET'] ?? env['HASURA_GRAPHQL_ADMIN_SECRET'] ?? null,
     watch: values.watch ?? false,
   };
+}
+
+function endpointOf(text = 'http://127.0.0.1:8080'): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text.replace(/\/+$/, '');
+  throw new NearjoinError('start-failed', '--endpoint: expected an http or https URL');
 }
 
 /** A server that is away for a moment does not end the watch. */
@@ -99,7 +101,11 @@ async function watch(options: StatusOptions, clock: Clock): Promise<number> {
 async function readFeeds(options: StatusOptions): Promise<readonly StatusFeed[]> {
   const response = await ask(options);
   const text = await response.text();
-  if (!response.ok) throw new NearjoinError('unexpected', `${options.endpoint} answered ${response.status}: ${text.slice(0, 500)}`);
+  if (!response.ok)
+    throw new NearjoinError(
+      'unexpected',
+      `${options.endpoint} answered ${response.status}: ${text.slice(0, 500)}`,
+    );
   const parsed = answer.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data.feeds;
   throw new NearjoinError('unexpected', `${options.endpoint} does not answer as nearjoin does`);

@@ -11,7 +11,8 @@ export function settingsOf(env: NodeJS.ProcessEnv): Config {
   for (const [member, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
     read[member] = valueOf(env, setting, problems);
   }
-  if (problems.length > 0) throw new NearjoinError('start-failed', `bad configuration: ${problems.join('; ')}`);
+  if (problems.length > 0)
+    throw new NearjoinError('start-failed', `bad configuration: ${problems.join('; ')}`);
   return Object.freeze(read) as Config;
 }
 

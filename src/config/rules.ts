@@ -4,7 +4,8 @@ import type { Config } from './settings.ts';
 /** Refuses settings that are right one by one but not together. */
 export function refuseContradictions(config: Config): void {
   const problems = [...authProblems(config), ...exposureProblems(config), ...roleProblems(config)];
-  if (problems.length > 0) throw new NearjoinError('start-failed', `bad configuration: ${problems.join('; ')}`);
+  if (problems.length > 0)
+    throw new NearjoinError('start-failed', `bad configuration: ${problems.join('; ')}`);
 }
 
 /** Every secret that makes a request an administrator's. */
@@ -13,21 +14,18 @@ export function adminSecretsOf(config: Config): readonly string[] {
 }
 
 function authProblems(config: Config): string[] {
-  const problems: string[] = [];
   const secured = adminSecretsOf(config).length > 0;
   const jwt = config.jwtSecret !== null || config.jwtSecrets.length > 0;
-  if (jwt && !secured) problems.push('NEARJOIN_JWT_SECRET needs NEARJOIN_ADMIN_SECRET to be set');
-  if (config.authHook !== null && !secured) problems.push('NEARJOIN_AUTH_HOOK needs NEARJOIN_ADMIN_SECRET to be set');
-  if (config.authHook !== null && jwt) {
-    problems.push('NEARJOIN_AUTH_HOOK and NEARJOIN_JWT_SECRET cannot both be set');
-  }
-  if (config.unauthorizedRole !== null && config.authHook !== null) {
-    problems.push('NEARJOIN_UNAUTHORIZED_ROLE cannot be used with NEARJOIN_AUTH_HOOK');
-  }
-  if (config.unauthorizedRole !== null && !secured) {
-    problems.push('NEARJOIN_UNAUTHORIZED_ROLE needs NEARJOIN_ADMIN_SECRET to be set');
-  }
-  return problems;
+  const hook = config.authHook !== null;
+  const unauthorized = config.unauthorizedRole !== null;
+  const rules: readonly (readonly [boolean, string])[] = [
+    [jwt && !secured, 'NEARJOIN_JWT_SECRET needs NEARJOIN_ADMIN_SECRET to be set'],
+    [hook && !secured, 'NEARJOIN_AUTH_HOOK needs NEARJOIN_ADMIN_SECRET to be set'],
+    [hook && jwt, 'NEARJOIN_AUTH_HOOK and NEARJOIN_JWT_SECRET cannot both be set'],
+    [hook && unauthorized, 'NEARJOIN_UNAUTHORIZED_ROLE cannot be used with NEARJOIN_AUTH_HOOK'],
+    [unauthorized && !secured, 'NEARJOIN_UNAUTHORIZED_ROLE needs NEARJOIN_ADMIN_SECRET to be set'],
+  ];
+  return rules.flatMap(([broken, problem]) => (broken ? [problem] : []));
 }
 
 function exposureProblems(config: Config): string[] {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { type JwtConfig, jwtSecret, jwtSecrets } from '../http/jwt-config.ts';
 import {
   bool,
+  type CorsPolicy,
   choice,
   corsDomains,
   httpUrl,
@@ -11,7 +12,6 @@ import {
   secretList,
   text,
   whole,
-  type CorsPolicy,
 } from './values.ts';
 
 /** What one process may do. */
@@ -26,7 +26,12 @@ export interface Setting<T> {
   readonly initial: T;
 }
 
-function setting<T>(name: string, schema: z.ZodType<T, string>, initial: T, hasura: string | null = null): Setting<T> {
+function setting<T>(
+  name: string,
+  schema: z.ZodType<T, string>,
+  initial: T,
+  hasura: string | null = null,
+): Setting<T> {
   return { name, schema, initial, hasura };
 }
 
@@ -38,7 +43,12 @@ const anyOrigin: CorsPolicy = { kind: 'any' };
 
 /** Every variable that is read, by the member of `Config` it fills. */
 export const SETTINGS = {
-  metadataDatabaseUrl: setting<string | null>('METADATA_DATABASE_URL', postgresUrl, null, 'METADATA_DATABASE_URL'),
+  metadataDatabaseUrl: setting<string | null>(
+    'METADATA_DATABASE_URL',
+    postgresUrl,
+    null,
+    'METADATA_DATABASE_URL',
+  ),
   host: setting<string>('HOST', text, '127.0.0.1', 'SERVER_HOST'),
   port: setting<number>('PORT', whole(0, 65_535), 8080, 'SERVER_PORT'),
   adminSecret: setting<string | null>('ADMIN_SECRET', text, null, 'ADMIN_SECRET'),
@@ -46,8 +56,18 @@ export const SETTINGS = {
   jwtSecret: setting<JwtConfig | null>('JWT_SECRET', jwtSecret, null, 'JWT_SECRET'),
   jwtSecrets: setting<readonly JwtConfig[]>('JWT_SECRETS', jwtSecrets, noJwt, 'JWT_SECRETS'),
   authHook: setting<string | null>('AUTH_HOOK', httpUrl, null, 'AUTH_HOOK'),
-  authHookMode: setting<'GET' | 'POST'>('AUTH_HOOK_MODE', choice(['GET', 'POST'] as const), 'GET', 'AUTH_HOOK_MODE'),
-  authHookSendRequestBody: setting<boolean>('AUTH_HOOK_SEND_REQUEST_BODY', bool, true, 'AUTH_HOOK_SEND_REQUEST_BODY'),
+  authHookMode: setting<'GET' | 'POST'>(
+    'AUTH_HOOK_MODE',
+    choice(['GET', 'POST'] as const),
+    'GET',
+    'AUTH_HOOK_MODE',
+  ),
+  authHookSendRequestBody: setting<boolean>(
+    'AUTH_HOOK_SEND_REQUEST_BODY',
+    bool,
+    true,
+    'AUTH_HOOK_SEND_REQUEST_BODY',
+  ),
   authHookTimeoutMs: setting<number>('AUTH_HOOK_TIMEOUT_MS', whole(1, 600_000), 10 * seconds),
   unauthorizedRole: setting<string | null>('UNAUTHORIZED_ROLE', text, null, 'UNAUTHORIZED_ROLE'),
   metadataDir: setting<string | null>('METADATA_DIR', text, null),

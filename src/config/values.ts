@@ -72,15 +72,20 @@ export const postgresUrl: z.ZodType<string, string> = z
   .refine((value) => /^postgres(ql)?:$/.test(protocolOf(value)), 'expected a postgres:// URL');
 
 /** `*`, or `https://*.example.com, http://localhost:3000`; empty for none. */
-export const corsDomains: z.ZodType<CorsPolicy, string> = z.string().transform((value, context): CorsPolicy => {
-  if (value.trim() === '*') return { kind: 'any' };
-  if (value.trim() === 'none') return { kind: 'none' };
-  const origins = value.split(',').map((part) => originOf(part.trim()));
-  const known = origins.filter((origin) => origin !== null);
-  if (known.length === origins.length) return { kind: 'listed', origins: known };
-  context.addIssue({ code: 'custom', message: 'expected *, none, or origins like https://*.example.com:8443' });
-  return z.NEVER;
-});
+export const corsDomains: z.ZodType<CorsPolicy, string> = z
+  .string()
+  .transform((value, context): CorsPolicy => {
+    if (value.trim() === '*') return { kind: 'any' };
+    if (value.trim() === 'none') return { kind: 'none' };
+    const origins = value.split(',').map((part) => originOf(part.trim()));
+    const known = origins.filter((origin) => origin !== null);
+    if (known.length === origins.length) return { kind: 'listed', origins: known };
+    context.addIssue({
+      code: 'custom',
+      message: 'expected *, none, or origins like https://*.example.com:8443',
+    });
+    return z.NEVER;
+  });
 
 /** Parses JSON; undefined when the text is none. */
 export function parseJson(value: string): unknown {

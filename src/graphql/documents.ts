@@ -45,7 +45,10 @@ export class DocumentCache {
 }
 
 /** Picks the operation to run, by Hasura's rules. */
-export function operationOf({ operations }: ParsedDocument, operationName: string | null): OperationDefinitionNode {
+export function operationOf(
+  { operations }: ParsedDocument,
+  operationName: string | null,
+): OperationDefinitionNode {
   if (operationName !== null) {
     const named = operations.find((operation) => operation.name?.value === operationName);
     if (named !== undefined) return named;
@@ -55,7 +58,9 @@ export function operationOf({ operations }: ParsedDocument, operationName: strin
   }
   const [only, ...others] = operations;
   if (only !== undefined && others.length === 0) return only;
-  throw invalid('exactly one operation has to be present in the document when operationName is not specified');
+  throw invalid(
+    'exactly one operation has to be present in the document when operationName is not specified',
+  );
 }
 
 function parseText(text: string, maxTokens: number): DocumentNode {
@@ -64,7 +69,11 @@ function parseText(text: string, maxTokens: number): DocumentNode {
     if (document.definitions.every(isExecutable)) return document;
   } catch (error) {
     if (isTooLarge(error)) {
-      throw new NearjoinError('query-too-complex', 'query is too complex: too many tokens, or nested too deep', { path: '$.query' });
+      throw new NearjoinError(
+        'query-too-complex',
+        'query is too complex: too many tokens, or nested too deep',
+        { path: '$.query' },
+      );
     }
   }
   throw new NearjoinError('validation-failed', 'not a valid graphql query', { path: '$.query' });

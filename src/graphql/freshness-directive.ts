@@ -21,7 +21,10 @@ export function freshnessNode(operation: OperationDefinitionNode): DirectiveNode
 }
 
 /** Reads `@freshness(max_staleness_ms: Int, fallback: live|wait|stale|error, token: String)`. */
-export function readFreshness(node: DirectiveNode, variables: ReadonlyMap<string, unknown>): FreshnessDirective {
+export function readFreshness(
+  node: DirectiveNode,
+  variables: ReadonlyMap<string, unknown>,
+): FreshnessDirective {
   let maxStalenessMs: number | null = null;
   let fallback: Fallback | null = null;
   let token: string | null = null;

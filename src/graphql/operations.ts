@@ -4,10 +4,15 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
 import type { PlanLimits } from '../plan/budget.ts';
+import { type PlanInput, planQuery } from '../plan/build.ts';
 import type { QueryPlan } from '../plan/plan.ts';
-import { planQuery } from '../plan/plan-query.ts';
 import { variableShape } from '../plan/shape.ts';
-import { coerceVariables, type PreparedVariables, prepareVariables, type Variables } from '../plan/variables.ts';
+import {
+  coerceVariables,
+  type PreparedVariables,
+  prepareVariables,
+  type Variables,
+} from '../plan/variables.ts';
 import { DocumentCache, type DocumentLimits, operationOf } from './documents.ts';
 import { type FreshnessDirective, freshnessNode, readFreshness } from './freshness-directive.ts';
 
@@ -83,7 +88,16 @@ export class Operations<Compiled> {
     const { catalog, role } = request;
     const shape = variableShape(facts.planned, variables);
     const key = `${parsed.id}/${parsed.operations.indexOf(operation)}/${catalog.generation}/${role}\0${shape}`;
-    const planned = this.#plans.get(key) ?? this.#plan(key, { ...request, document: parsed.document, operation, variables });
+    const planned =
+      this.#plans.get(key) ??
+      this.#plan(key, {
+        catalog,
+        role,
+        document: parsed.document,
+        operation,
+        variables,
+        prepared: facts.variables,
+      });
     const node = freshnessNode(operation);
     const freshness = node === null ? null : readFreshness(node, variables);
     return { document: parsed.document, operation, variables, ...planned, freshness };
@@ -93,16 +107,19 @@ export class Operations<Compiled> {
     const known = this.#facts.get(operation);
     if (known !== undefined) return known;
     const variables = prepareVariables(document, operation);
-    const bare = { ...operation, directives: operation.directives?.filter(({ name }) => name.value !== 'freshness') ?? [] };
-    const facts = { variables, planned: freshnessNode(operation) === null ? variables : prepareVariables(document, bare) };
+    const bare = {
+      ...operation,
+      directives: operation.directives?.filter(({ name }) => name.value !== 'freshness') ?? [],
+    };
+    const facts = {
+      variables,
+      planned: freshnessNode(operation) === null ? variables : prepareVariables(document, bare),
+    };
     this.#facts.set(operation, facts);
     return facts;
   }
 
-  #plan(
-    key: string,
-    input: { catalog: Catalog; role: RoleName; document: DocumentNode; operation: OperationDefinitionNode; variables: Variables },
-  ): Planned<Compiled> {
+  #plan(key: string, input: PlanInput): Planned<Compiled> {
     const plan = planQuery({ ...input, limits: this.#options.limits });
     const planned = { plan, compiled: this.#options.compile(plan) };
     this.#plans.set(key, planned);

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { RefusedError } from './error-reply.ts';
-import { headerOf, isSessionVariable, ROLE_HEADER } from './session-variables.ts';
 import { type Session, sessionOf } from './session.ts';
+import { headerOf, isSessionVariable, ROLE_HEADER } from './session-variables.ts';
 
 export interface AuthHookOptions {
   readonly url: string;
@@ -14,9 +14,25 @@ export interface AuthHookOptions {
 
 /** Headers that describe the connection or the browser, not the caller; a GET hook does not get them. */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
-  'accept', 'accept-datetime', 'accept-encoding', 'accept-language', 'cache-control', 'connection', 'content-length',
-  'content-md5', 'content-type', 'dnt', 'host', 'keep-alive', 'origin', 'proxy-authorization', 'referer', 'te',
-  'transfer-encoding', 'upgrade', 'user-agent',
+  'accept',
+  'accept-datetime',
+  'accept-encoding',
+  'accept-language',
+  'cache-control',
+  'connection',
+  'content-length',
+  'content-md5',
+  'content-type',
+  'dnt',
+  'host',
+  'keep-alive',
+  'origin',
+  'proxy-authorization',
+  'referer',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'user-agent',
 ]);
 const REMEMBERED_ANSWERS = 10_000;
 const ANSWER_LIMIT_BYTES = 1024 * 1024;
@@ -33,7 +49,10 @@ export class AuthHook {
   async session(headers: IncomingHttpHeaders, request: () => unknown): Promise<Session> {
     const { mode, sendRequestBody } = this.#options;
     const forwarded = forwardedHeaders(headers, mode);
-    const body = mode === 'POST' ? JSON.stringify({ headers: forwarded, request: sendRequestBody ? request() : null }) : null;
+    const body =
+      mode === 'POST'
+        ? JSON.stringify({ headers: forwarded, request: sendRequestBody ? request() : null })
+        : null;
     const key = body ?? JSON.stringify(forwarded);
     return this.#answers.get(key) ?? this.#ask(key, forwarded, body);
   }
@@ -42,21 +61,29 @@ export class AuthHook {
     const response = await this.#fetch(forwarded, body);
     const { variables, caching } = readAnswer(response.text);
     const role = variables.get(ROLE_HEADER);
-    if (role === undefined) throw new RefusedError(500, 'unexpected', 'missing x-hasura-role key in webhook response');
+    if (role === undefined)
+      throw new RefusedError(500, 'unexpected', 'missing x-hasura-role key in webhook response');
     const leftMs = lifetimeMs(caching, response.headers, this.#options.nowMs());
     const session = sessionOf(role, variables, leftMs === null ? null : this.#options.nowMs() + leftMs);
     if (leftMs !== null && leftMs >= 1) this.#answers.set(key, session, { ttl: leftMs });
     return session;
   }
 
-  async #fetch(forwarded: Record<string, string>, body: string | null): Promise<{ text: string; headers: Headers }> {
+  async #fetch(
+    forwarded: Record<string, string>,
+    body: string | null,
+  ): Promise<{ text: string; headers: Headers }> {
     const { url, timeoutMs } = this.#options;
     const init: RequestInit =
       body === null
         ? { method: 'GET', headers: forwarded }
         : { method: 'POST', headers: { 'content-type': 'application/json' }, body };
     try {
-      const response = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
+      const response = await fetch(url, {
+        ...init,
+        redirect: 'error',
+        signal: AbortSignal.timeout(timeoutMs),
+      });
       const text = await response.text();
       if (response.status === 401) {
         throw new RefusedError(401, 'access-denied', 'Authentication hook unauthorized this request');

@@ -1,17 +1,24 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AllowedOrigin, CorsPolicy } from '../config/values.ts';
+import { RefusedError } from './error-reply.ts';
 
 const EXPOSED = 'Cache-Status, X-Nearjoin-Token, X-Request-Id';
 const PREFLIGHT_SECONDS = '1728000';
 
-/** Answers preflights and marks answers as readable for the origins the policy allows; all others get no header at all. */
+/**
+ * Answers preflights and marks answers as readable for the origins the policy allows. Other pages cannot read, and
+ * their posts are refused before they do anything: a browser sends some of them without asking first.
+ */
 export function registerCors(app: FastifyInstance, policy: CorsPolicy): void {
-  if (policy.kind === 'none') return;
   app.addHook('onRequest', async (request, reply) => {
     const { origin } = request.headers;
     if (origin === undefined) return undefined;
     if (policy.kind === 'listed') reply.header('vary', 'Origin');
-    if (!allows(policy, origin)) return undefined;
+    if (!allows(policy, origin)) {
+      if (request.method === 'POST' && !isSameOrigin(request, origin))
+        throw new RefusedError(403, 'access-denied', 'origin not allowed');
+      return undefined;
+    }
     reply.header('access-control-allow-origin', origin);
     reply.header('access-control-allow-credentials', 'true');
     reply.header('access-control-expose-headers', EXPOSED);
@@ -33,6 +40,10 @@ function matches(allowed: AllowedOrigin, scheme: string, host: string, port: str
   if (!allowed.wildcard) return allowed.host === host;
   const ending = `.${allowed.host}`;
   return host.endsWith(ending) && !host.slice(0, -ending.length).includes('.') && host.length > ending.length;
+}
+
+function isSameOrigin(request: FastifyRequest, origin: string): boolean {
+  return URL.canParse(origin) && new URL(origin).host === request.headers.host;
 }
 
 function isPreflight(request: FastifyRequest): boolean {

@@ -1,4 +1,4 @@
-import { formatLsn, maxLsn, type Lsn } from '../core/lsn.ts';
+import { formatLsn, type Lsn, maxLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
 import type { TargetReport } from '../read/freshness.ts';
 
@@ -12,13 +12,18 @@ export function cacheStatus(reports: readonly TargetReport[]): string | null {
 }
 
 /** The `X-Nearjoin-Token` header: positions the answer contains, with those the client already asked for; null when empty. */
-export function answerToken(reports: readonly TargetReport[], asked: ReadonlyMap<SourceName, Lsn>): string | null {
+export function answerToken(
+  reports: readonly TargetReport[],
+  asked: ReadonlyMap<SourceName, Lsn>,
+): string | null {
   const positions = new Map<SourceName, Lsn>(asked);
   for (const { target, position } of reports) {
     if (position !== null) positions.set(target, maxLsn(position, positions.get(target) ?? position));
   }
   if (positions.size === 0) return null;
-  return [...positions].map(([target, position]) => `${encodedName(target)}:${formatLsn(position)}`).join(',');
+  return [...positions]
+    .map(([target, position]) => `${encodedName(target)}:${formatLsn(position)}`)
+    .join(',');
 }
 
 /** What `extensions.nearjoin` says: per target, its route and why. */
@@ -74,5 +79,7 @@ function encodedName(target: SourceName): string {
 }
 
 function percentEncoded(text: string): string {
-  return [...Buffer.from(text)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+  return [...Buffer.from(text)]
+    .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+    .join('');
 }

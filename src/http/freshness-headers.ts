@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Fallback } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { isLsnText, maxLsn, type Lsn, parseLsn } from '../core/lsn.ts';
+import { isLsnText, type Lsn, maxLsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
 import type { FreshnessDirective } from '../graphql/freshness-directive.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
@@ -11,7 +11,12 @@ const FALLBACKS: readonly Fallback[] = ['live', 'wait', 'stale', 'error'];
 const MAX_MS = 2_147_483_647;
 
 /** Nothing asked for: the relationships' and the server's defaults hold. */
-export const NO_WISH: FreshnessRequest = { noCache: false, maxStalenessMs: null, fallback: null, tokens: new Map() };
+export const NO_WISH: FreshnessRequest = {
+  noCache: false,
+  maxStalenessMs: null,
+  fallback: null,
+  tokens: new Map(),
+};
 
 /** Reads the freshness a request's headers ask for; a malformed one of our own headers is an `invalid-headers` error. */
 export function freshnessOf(headers: IncomingHttpHeaders): FreshnessRequest {
@@ -19,7 +24,8 @@ export function freshnessOf(headers: IncomingHttpHeaders): FreshnessRequest {
   const staleness = headerOf(headers, 'x-nearjoin-max-staleness');
   const fallback = headerOf(headers, 'x-nearjoin-fallback');
   const token = headerOf(headers, 'x-nearjoin-token');
-  if (control === undefined && staleness === undefined && fallback === undefined && token === undefined) return NO_WISH;
+  if (control === undefined && staleness === undefined && fallback === undefined && token === undefined)
+    return NO_WISH;
   const { noCache, maxAgeMs } = readCacheControl(control ?? '');
   return {
     noCache,
@@ -30,7 +36,10 @@ export function freshnessOf(headers: IncomingHttpHeaders): FreshnessRequest {
 }
 
 /** The directive's members win over the headers'; a bound in the directive also overrules `no-cache`. */
-export function withDirective(asked: FreshnessRequest, directive: FreshnessDirective | null): FreshnessRequest {
+export function withDirective(
+  asked: FreshnessRequest,
+  directive: FreshnessDirective | null,
+): FreshnessRequest {
   if (directive === null) return asked;
   return {
     noCache: directive.maxStalenessMs === null && asked.noCache,
@@ -41,14 +50,18 @@ export function withDirective(asked: FreshnessRequest, directive: FreshnessDirec
 }
 
 /** The two Cache-Control directives that concern us; others are somebody else's, as RFC 9111 wants. */
-export function readCacheControl(header: string): { readonly noCache: boolean; readonly maxAgeMs: number | null } {
+export function readCacheControl(header: string): {
+  readonly noCache: boolean;
+  readonly maxAgeMs: number | null;
+} {
   let noCache = false;
   let maxAgeMs: number | null = null;
   for (const part of header.split(',')) {
     const [name = '', value = ''] = part.split('=', 2).map((text) => text.trim());
     if (name.toLowerCase() === 'no-cache') noCache = true;
     const seconds = /^"?(\d+)"?$/.exec(value)?.[1];
-    if (name.toLowerCase() === 'max-age' && seconds !== undefined) maxAgeMs = Math.min(Number(seconds) * 1000, MAX_MS);
+    if (name.toLowerCase() === 'max-age' && seconds !== undefined)
+      maxAgeMs = Math.min(Number(seconds) * 1000, MAX_MS);
   }
   return { noCache, maxAgeMs };
 }
@@ -61,7 +74,8 @@ export function readTokens(text: string, where: string): ReadonlyMap<SourceName,
     const colon = part.lastIndexOf(':');
     const name = decodedName(part.slice(0, colon).trim());
     const lsn = part.slice(colon + 1).trim();
-    if (colon < 1 || name === null || !isLsnText(lsn)) throw badHeader(where, 'expected source:lsn pairs like pg2:0/16B3748');
+    if (colon < 1 || name === null || !isLsnText(lsn))
+      throw badHeader(where, 'expected source:lsn pairs like pg2:0/16B3748');
     const position = parseLsn(lsn);
     tokens.set(name, maxLsn(position, tokens.get(name) ?? position));
   }

@@ -37,14 +37,20 @@ export function sendSingle(reply: FastifyReply, result: OperationResult, framing
 }
 
 /** Sends a batch's answers as one list. */
-export function sendBatch(reply: FastifyReply, results: readonly OperationResult[], framing: Framing): FastifyReply {
+export function sendBatch(
+  reply: FastifyReply,
+  results: readonly OperationResult[],
+  framing: Framing,
+): FastifyReply {
   const targets = results.flatMap((result) => (result.kind === 'data' ? result.targets : []));
   setFreshnessHeaders(reply, targets, framing.tokens);
   const parts = results.flatMap((result, index) => [
     Buffer.from(index === 0 ? '[' : ','),
     ...bodyOf(result, framing.format),
   ]);
-  return typed(reply, framing.format).send(Buffer.concat([...parts, Buffer.from(results.length === 0 ? '[]' : ']')]));
+  return typed(reply, framing.format).send(
+    Buffer.concat([...parts, Buffer.from(results.length === 0 ? '[]' : ']')]),
+  );
 }
 
 /** Sends an error that concerns the whole request. */

@@ -18,7 +18,10 @@ export function readGraphqlBody(text: string, batchLimit: number): GraphqlBody {
   const value = parseJsonBody(text);
   if (!Array.isArray(value)) return { kind: 'single', request: requestOf(value, '$') };
   if (value.length > batchLimit) {
-    throw new NearjoinError('bad-request', `a batch may hold at most ${batchLimit} requests, this one has ${value.length}`);
+    throw new NearjoinError(
+      'bad-request',
+      `a batch may hold at most ${batchLimit} requests, this one has ${value.length}`,
+    );
   }
   return { kind: 'batch', requests: value.map((item, index) => requestOf(item, `$[${index}]`)) };
 }
@@ -28,29 +31,48 @@ export function parseJsonBody(text: string): unknown {
   try {
     return parseJsonExactly(text);
   } catch (error) {
-    throw new NearjoinError('invalid-json', 'Error in $: Failed reading: not a valid json value', { cause: error });
+    throw new NearjoinError('invalid-json', 'Error in $: Failed reading: not a valid json value', {
+      cause: error,
+    });
   }
 }
 
 /** Reads one request object. */
 export function requestOf(value: unknown, path: string): GraphqlRequest {
-  if (!isRecord(value)) throw parseFailed(path, `expected an object for a GraphQL request, but found ${kindOf(value)}`);
+  if (!isRecord(value))
+    throw parseFailed(path, `expected an object for a GraphQL request, but found ${kindOf(value)}`);
   const { query, operationName = null, variables = null, extensions = null } = value;
-  if (query === undefined) throw parseFailed(path, 'key "query" not found');
-  if (typeof query !== 'string') throw parseFailed(`${path}.query`, `expected a string, but found ${kindOf(query)}`);
-  if (operationName !== null && typeof operationName !== 'string') {
-    throw parseFailed(`${path}.operationName`, `expected a string, but found ${kindOf(operationName)}`);
-  }
-  if (variables !== null && !isRecord(variables)) {
-    throw parseFailed(`${path}.variables`, `expected an object, but found ${kindOf(variables)}`);
-  }
   refusePersisted(extensions, path);
-  return { query, operationName: operationName === '' ? null : operationName, variables: variables ?? {} };
+  return {
+    query: queryOf(query, path),
+    operationName: operationNameOf(operationName, path),
+    variables: variablesOf(variables, path),
+  };
+}
+
+function queryOf(value: unknown, path: string): string {
+  if (typeof value === 'string') return value;
+  if (value === undefined) throw parseFailed(path, 'key "query" not found');
+  throw parseFailed(`${path}.query`, `expected a string, but found ${kindOf(value)}`);
+}
+
+/** Some clients send an empty name when they mean none. */
+function operationNameOf(value: unknown, path: string): string | null {
+  if (value === null || value === '') return null;
+  if (typeof value === 'string') return value;
+  throw parseFailed(`${path}.operationName`, `expected a string, but found ${kindOf(value)}`);
+}
+
+function variablesOf(value: unknown, path: string): Readonly<Record<string, unknown>> {
+  if (value === null) return {};
+  if (isRecord(value)) return value;
+  throw parseFailed(`${path}.variables`, `expected an object, but found ${kindOf(value)}`);
 }
 
 function refusePersisted(extensions: unknown, path: string): void {
   if (extensions === null) return;
-  if (!isRecord(extensions)) throw parseFailed(`${path}.extensions`, `expected an object, but found ${kindOf(extensions)}`);
+  if (!isRecord(extensions))
+    throw parseFailed(`${path}.extensions`, `expected an object, but found ${kindOf(extensions)}`);
   if ('persistedQuery' in extensions) {
     throw new NearjoinError('not-supported', 'Automatic Persisted Queries is not enabled');
   }

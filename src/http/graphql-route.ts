@@ -5,18 +5,17 @@ import { watchRequest } from './abort.ts';
 import type { Authenticator } from './authenticator.ts';
 import { publicError } from './error-reply.ts';
 import { freshnessOf } from './freshness-headers.ts';
-import { type GraphqlBody, readGraphqlBody } from './graphql-request.ts';
 import { type AnswerFormat, sendBatch, sendError, sendSingle } from './graphql-reply.ts';
+import { readGraphqlBody } from './graphql-request.ts';
 import type { OperationRunner, RunContext } from './run-operation.ts';
-import { answerError, serverError, type ServerOptions } from './server.ts';
-import type { Session } from './session.ts';
+import { answerError, type ServerOptions, serverError } from './server.ts';
 
 /** The path of Hasura's GraphQL endpoint. */
 export const GRAPHQL_PATH = '/v1/graphql';
 
 export interface GraphqlRoute {
   readonly authenticator: Authenticator;
-  readonly runner: OperationRunner;
+  readonly runner: Pick<OperationRunner, 'run'>;
   readonly server: ServerOptions;
   readonly batchLimit: number;
 }
@@ -45,22 +44,20 @@ export async function registerGraphqlRoute(app: FastifyInstance, route: GraphqlR
   });
 }
 
-async function answerGraphql(route: GraphqlRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function answerGraphql(
+  route: GraphqlRoute,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   if (request.method !== 'POST') {
     const refusal = new NearjoinError('not-found', 'resource does not exist');
     return answerError(route.server, refusal, request, reply);
   }
-  const format = formatOf(request);
   const life = watchRequest(reply, route.server.requestTimeoutMs);
-  let session: Session | null = null;
   try {
-    const text = bodyText(request.body);
-    session = await route.authenticator.authenticate(request.headers, () => looseJson(text));
-    if (request.notes !== null) request.notes.session = session;
-    const asked = { session, freshness: freshnessOf(request.headers), signal: life.signal, notes: request.notes };
-    return await run(route, readGraphqlBody(text, route.batchLimit), asked, { ...format, showsInternal: route.server.showsInternal(session) }, reply);
+    return await run(route, request, reply, life.signal);
   } catch (error) {
-    return sendError(reply, publicError(error), { ...format, showsInternal: route.server.showsInternal(session) });
+    return sendError(reply, foreseen(route, error, request), formatOf(route, request));
   } finally {
     life.end();
   }
@@ -68,19 +65,36 @@ async function answerGraphql(route: GraphqlRoute, request: FastifyRequest, reply
 
 async function run(
   route: GraphqlRoute,
-  body: GraphqlBody,
-  asked: RunContext,
-  format: AnswerFormat,
+  request: FastifyRequest,
   reply: FastifyReply,
+  signal: AbortSignal,
 ): Promise<FastifyReply> {
-  const { tokens } = asked.freshness;
-  if (body.kind === 'single') return sendSingle(reply, await route.runner.run(body.request, asked), { format, tokens });
-  const results = await inTurn(body.requests, BATCH_WIDTH, (request) => route.runner.run(request, asked));
-  return sendBatch(reply, results, { format, tokens });
+  const text = bodyText(request.body);
+  const session = await route.authenticator.authenticate(request.headers, () => looseJson(text));
+  if (request.notes !== null) request.notes.session = session;
+  const freshness = freshnessOf(request.headers);
+  const body = readGraphqlBody(text, route.batchLimit);
+  const asked: RunContext = { session, freshness, signal, notes: request.notes };
+  const framing = { format: formatOf(route, request), tokens: freshness.tokens };
+  if (body.kind === 'single') return sendSingle(reply, await route.runner.run(body.request, asked), framing);
+  const results = await inTurn(body.requests, BATCH_WIDTH, (one) => route.runner.run(one, asked));
+  return sendBatch(reply, results, framing);
+}
+
+/** What is thrown, fit for outsiders; the rest of it is in the log under the request's id. */
+function foreseen(route: GraphqlRoute, error: unknown, request: FastifyRequest): NearjoinError {
+  const known = publicError(error);
+  if (known.code === 'unexpected')
+    route.server.log.error({ err: error, request_id: request.id }, 'request failed');
+  return known;
 }
 
 /** Maps in order with at most `width` at work. */
-async function inTurn<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<readonly R[]> {
+async function inTurn<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<readonly R[]> {
   const results: R[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
@@ -95,19 +109,22 @@ async function inTurn<T, R>(items: readonly T[], width: number, work: (item: T) 
   return results;
 }
 
-function answerGraphqlError(route: GraphqlRoute, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function answerGraphqlError(
+  route: GraphqlRoute,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   const refusal = serverError(error);
   if (refusal !== null) return answerError(route.server, refusal, request, reply);
-  return sendError(reply, publicError(error), {
-    ...formatOf(request),
-    showsInternal: route.server.showsInternal(request.notes?.session ?? null),
-  });
+  return sendError(reply, foreseen(route, error, request), formatOf(route, request));
 }
 
-function formatOf(request: FastifyRequest): Omit<AnswerFormat, 'showsInternal'> {
+function formatOf(route: GraphqlRoute, request: FastifyRequest): AnswerFormat {
   return {
     overHttp: (request.headers.accept ?? '').includes('application/graphql-response+json'),
     withExtensions: /^(true|1|yes)$/i.test(headerText(request.headers['x-nearjoin-extensions'])),
+    showsInternal: route.server.showsInternal(request.notes?.session ?? null),
   };
 }
 

@@ -21,7 +21,10 @@ export interface InfoRoutes {
 }
 
 /** Registers `/healthz`, `/v1/version`, `/v1alpha1/config`, and the refusals of Hasura's endpoints we do not have. */
-export function registerInfoRoutes(app: FastifyInstance, { authenticator, settings, health }: InfoRoutes): void {
+export function registerInfoRoutes(
+  app: FastifyInstance,
+  { authenticator, settings, health }: InfoRoutes,
+): void {
   app.get('/v1/version', () => ({
     version: settings.hasuraVersion,
     server_type: 'nearjoin',
@@ -41,7 +44,10 @@ export function registerInfoRoutes(app: FastifyInstance, { authenticator, settin
   for (const path of ['/v2/query', '/v1alpha1/pg_dump', '/v1beta1/relay']) {
     app.post(path, async (request) => {
       await requireAdmin(authenticator, request);
-      throw new NearjoinError('not-supported', `${path} is not supported: nearjoin runs no SQL for its callers`);
+      throw new NearjoinError(
+        'not-supported',
+        `${path} is not supported: nearjoin runs no SQL for its callers`,
+      );
     });
   }
 }

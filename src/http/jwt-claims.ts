@@ -20,7 +20,8 @@ export function claimsOf(payload: JWTPayload, config: JwtConfig): HasuraClaims {
   const claims = lowerCased(rawClaims(payload, config));
   const defaultRole = required(claims, DEFAULT);
   const allowedRoles = required(claims, ALLOWED);
-  if (!isTextList(allowedRoles)) throw invalid(mismatch(ALLOWED, 'should be a list of roles', 'Array', allowedRoles));
+  if (!isTextList(allowedRoles))
+    throw invalid(mismatch(ALLOWED, 'should be a list of roles', 'Array', allowedRoles));
   if (typeof defaultRole !== 'string') {
     throw invalid(mismatch(DEFAULT, 'should be a single role name', 'String', defaultRole));
   }
@@ -44,14 +45,19 @@ function rawClaims(payload: JWTPayload, config: JwtConfig): Record<string, unkno
   }
   if (typeof found !== 'string') throw invalid('expecting a string when claims_format is stringified_json');
   const parsed = parsedObject(found);
-  if (parsed === null) throw invalid('expecting stringified json in the claims when claims_format is stringified_json');
+  if (parsed === null)
+    throw invalid('expecting stringified json in the claims when claims_format is stringified_json');
   return parsed;
 }
 
-function mappedClaims(payload: JWTPayload, sources: ReadonlyMap<string, ClaimSource>): Record<string, unknown> {
+function mappedClaims(
+  payload: JWTPayload,
+  sources: ReadonlyMap<string, ClaimSource>,
+): Record<string, unknown> {
   const claims: Record<string, unknown> = {};
   for (const [name, source] of sources) {
-    const value = source.kind === 'literal' ? source.value : (atJsonPath(payload, source.path) ?? source.initial);
+    const value =
+      source.kind === 'literal' ? source.value : (atJsonPath(payload, source.path) ?? source.initial);
     const role = name === ALLOWED || name === DEFAULT;
     if (value === undefined && !role) throw invalid(`JWT claim from claims_map, ${name} not found`);
     if (value !== undefined) claims[name] = value;

@@ -36,7 +36,18 @@ export interface JwtConfig {
 }
 
 const DEFAULT_NAMESPACE = 'https://hasura.io/jwt/claims';
-const TYPES = ['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'Ed25519'] as const;
+const TYPES = [
+  'HS256',
+  'HS384',
+  'HS512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'Ed25519',
+] as const;
 
 const mapped = z.union([
   z.strictObject({ path: z.string(), default: z.unknown().optional() }),
@@ -47,7 +58,10 @@ const mapped = z.union([
 const shape = z.strictObject({
   type: z.enum(TYPES).optional(),
   key: z.string().min(1).optional(),
-  jwk_url: z.string().regex(/^https?:\/\//).optional(),
+  jwk_url: z
+    .string()
+    .regex(/^https?:\/\//)
+    .optional(),
   claims_namespace: z.string().optional(),
   claims_namespace_path: z.string().optional(),
   claims_format: z.enum(['json', 'stringified_json']).optional(),
@@ -74,7 +88,8 @@ export const jwtSecret: z.ZodType<JwtConfig, string> = z
 export const jwtSecrets: z.ZodType<readonly JwtConfig[], string> = z.string().transform((text, context) =>
   reading(context, () => {
     const values = parsed(text);
-    if (!Array.isArray(values) || values.length === 0) throw new TypeError('expected a JSON list of JWT secrets');
+    if (!Array.isArray(values) || values.length === 0)
+      throw new TypeError('expected a JSON list of JWT secrets');
     return values.map(configOf);
   }),
 );
@@ -121,7 +136,8 @@ function keyOf(secret: Shape): JwtKey {
   if (url !== undefined) return { kind: 'url', url };
   if (key === undefined) throw new TypeError('one of key and jwk_url must be present');
   if (type === undefined) throw new TypeError('type must be present with key');
-  if (type.startsWith('HS')) return { kind: 'fixed', algorithms: [type], key: sharedKey(key, Number(type.slice(2))) };
+  if (type.startsWith('HS'))
+    return { kind: 'fixed', algorithms: [type], key: sharedKey(key, Number(type.slice(2))) };
   const algorithms = type === 'Ed25519' ? ['EdDSA', 'Ed25519'] : [type];
   return { kind: 'fixed', algorithms, key: publicKey(key, type) };
 }

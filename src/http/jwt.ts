@@ -4,12 +4,22 @@ import { LRUCache } from 'lru-cache';
 import { RefusedError } from './error-reply.ts';
 import { claimsOf, type HasuraClaims } from './jwt-claims.ts';
 import type { JwtConfig, TokenPlace } from './jwt-config.ts';
-import { headerOf, ROLE_HEADER } from './session-variables.ts';
 import { type Session, sessionOf } from './session.ts';
+import { headerOf, ROLE_HEADER } from './session-variables.ts';
 
 /** Signature algorithms a published key set may use; shared secrets never come from a URL. */
 const PUBLISHED_ALGORITHMS = [
-  'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
 ];
 const KEY_SET_TIMEOUT_MS = 5000;
 const KEY_SET_MAX_AGE_MS = 10 * 60_000;
@@ -75,7 +85,8 @@ export class JwtVerifier {
     const known = issuer.verified.get(token);
     if (known !== undefined) return known;
     const payload = await issuer.verify(token);
-    const expiresAtMs = payload.exp === undefined ? null : (payload.exp + issuer.config.allowedSkewSeconds) * 1000;
+    const expiresAtMs =
+      payload.exp === undefined ? null : (payload.exp + issuer.config.allowedSkewSeconds) * 1000;
     const verified = { claims: claimsOf(payload, issuer.config), expiresAtMs };
     const leftMs = expiresAtMs === null ? BELIEVED_MS : Math.min(BELIEVED_MS, expiresAtMs - this.#nowMs());
     if (leftMs >= 1) issuer.verified.set(token, verified, { ttl: leftMs });
@@ -101,7 +112,10 @@ function verifierOf(config: JwtConfig, nowMs: () => number): Issuer['verify'] {
   };
   const published: JWTVerifyGetKey | null =
     key.kind === 'url'
-      ? createRemoteJWKSet(new URL(key.url), { timeoutDuration: KEY_SET_TIMEOUT_MS, cacheMaxAge: KEY_SET_MAX_AGE_MS })
+      ? createRemoteJWKSet(new URL(key.url), {
+          timeoutDuration: KEY_SET_TIMEOUT_MS,
+          cacheMaxAge: KEY_SET_MAX_AGE_MS,
+        })
       : null;
   return async (token) => {
     const dated = { ...options, currentDate: new Date(nowMs()) };
@@ -145,7 +159,8 @@ function refusalOf(error: unknown): RefusedError {
 function reasonOf(error: errors.JOSEError): string {
   if (error instanceof errors.JWTExpired) return 'JWTExpired';
   if (error instanceof errors.JWTClaimValidationFailed) return claimReason(error.claim);
-  if (error instanceof errors.JWTInvalid || error instanceof errors.JWSInvalid) return 'JWSError malformed token';
+  if (error instanceof errors.JWTInvalid || error instanceof errors.JWSInvalid)
+    return 'JWSError malformed token';
   return 'JWSError JWSInvalidSignature';
 }
 

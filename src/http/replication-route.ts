@@ -19,7 +19,10 @@ export interface ReplicationRoutes {
 const ACTIONS = ['pause', 'resume', 'resync', 'verify'] as const;
 type Action = (typeof ACTIONS)[number];
 
-const table = z.union([z.string().min(1), z.strictObject({ schema: z.string().min(1).default('public'), name: z.string().min(1) })]);
+const table = z.union([
+  z.string().min(1),
+  z.strictObject({ schema: z.string().min(1).default('public'), name: z.string().min(1) }),
+]);
 const resyncBody = z.strictObject({ tables: z.array(table).min(1).optional() });
 
 /** Registers `GET /v1/replication` and the requests to feeds below it; all for administrators. */
@@ -33,7 +36,11 @@ export function registerReplicationRoutes(app: FastifyInstance, routes: Replicat
       `/v1/replication/:target/${action}`,
       async (request) => {
         await requireAdmin(routes.authenticator, request);
-        await act(routes, action, { target: request.params.target, source: request.query.source, tables: tablesOf(request) });
+        await act(routes, action, {
+          target: request.params.target,
+          source: request.query.source,
+          tables: tablesOf(request),
+        });
         return { message: 'success' };
       },
     );
@@ -48,10 +55,14 @@ interface FeedRequest {
 
 /** A target may feed several sources: the request goes to all of them, or to the one named. */
 async function act(routes: ReplicationRoutes, action: Action, asked: FeedRequest): Promise<void> {
-  const sources = routes.view.sources().filter((source) => asked.source === undefined || asked.source === source);
-  if (asked.source !== undefined && sources.length === 0) throw notFound(`source with name "${asked.source}" does not exist`);
+  const sources = routes.view
+    .sources()
+    .filter((source) => asked.source === undefined || asked.source === source);
+  if (asked.source !== undefined && sources.length === 0)
+    throw notFound(`source with name "${asked.source}" does not exist`);
   const holders = await holdersOf(routes, sources, asked.target);
-  if (action === 'verify') throw new NearjoinError('not-supported', 'verify is not available in this version');
+  if (action === 'verify')
+    throw new NearjoinError('not-supported', 'verify is not available in this version');
   const done = await Promise.all(holders.map((source) => ask(routes.client(source), action, asked)));
   if (!done.includes(true)) throw notFound(`target "${asked.target}" has no such table in its cache`);
 }
@@ -63,12 +74,18 @@ async function holdersOf(
   target: SourceName,
 ): Promise<readonly SourceName[]> {
   const feeds = await reportFeeds(routes.view);
-  const holders = sources.filter((source) => feeds.some((feed) => feed.source === source && feed.target === target));
+  const holders = sources.filter((source) =>
+    feeds.some((feed) => feed.source === source && feed.target === target),
+  );
   if (holders.length === 0) throw notFound(`no feed from target "${target}" exists`);
   return holders;
 }
 
-async function ask(client: StatusClient, action: Exclude<Action, 'verify'>, asked: FeedRequest): Promise<boolean> {
+async function ask(
+  client: StatusClient,
+  action: Exclude<Action, 'verify'>,
+  asked: FeedRequest,
+): Promise<boolean> {
   try {
     switch (action) {
       case 'pause':
@@ -79,17 +96,24 @@ async function ask(client: StatusClient, action: Exclude<Action, 'verify'>, aske
         return await requestResync(client, asked.target, asked.tables);
     }
   } catch (error) {
-    throw new NearjoinError('source-unavailable', `the source database did not take the request: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new NearjoinError(
+      'source-unavailable',
+      `the source database did not take the request: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
 function tablesOf(request: FastifyRequest): readonly TableRef[] | undefined {
   if (typeof request.body !== 'string' || request.body.trim() === '') return undefined;
   const parsed = resyncBody.safeParse(parseJsonBody(request.body));
-  if (!parsed.success) throw new NearjoinError('parse-failed', 'expected {"tables": [{"schema": "…", "name": "…"}]}');
-  return parsed.data.tables?.map((item) => (typeof item === 'string' ? { schema: 'public', name: item } : item));
+  if (!parsed.success)
+    throw new NearjoinError('parse-failed', 'expected {"tables": [{"schema": "…", "name": "…"}]}');
+  return parsed.data.tables?.map((item) =>
+    typeof item === 'string' ? { schema: 'public', name: item } : item,
+  );
 }
 
 function notFound(message: string): NearjoinError {

@@ -1,15 +1,22 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../ops/log.ts';
+import type { RequestNotes } from './request-notes.ts';
 
-/** Paths that machines ask every few seconds: logged only when debugging. */
-const QUIET: ReadonlySet<string> = new Set(['/healthz', '/hasura/healthz', '/metrics', '/v1/metrics', '/v1/version']);
+/** Paths that machines and watching people ask every few seconds: logged only when debugging. */
+const QUIET: ReadonlySet<string> = new Set([
+  '/healthz',
+  '/hasura/healthz',
+  '/metrics',
+  '/v1/metrics',
+  '/v1/version',
+  '/v1/replication',
+]);
 
 /** One line for one request, as Hasura's `http-log`: who, what, how long; no query text, no value, no header. */
 export function logRequest(log: Log, request: FastifyRequest, reply: FastifyReply): void {
   const path = request.url.split('?', 1)[0] ?? '';
   const level = QUIET.has(path) && reply.statusCode < 500 ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
-  const operations = request.notes?.operations ?? [];
   log[level](
     {
       type: 'http-log',
@@ -20,9 +27,16 @@ export function logRequest(log: Log, request: FastifyRequest, reply: FastifyRepl
       ms: Math.round(reply.elapsedTime * 1000) / 1000,
       ip: request.ip,
       bytes: Number(reply.getHeader('content-length') ?? 0),
-      ...(request.notes?.session ? { role: request.notes.session.role } : {}),
-      ...(operations.length > 0 ? { operations } : {}),
+      ...notesOf(request.notes),
     },
     'request',
   );
+}
+
+function notesOf(notes: RequestNotes | null): object {
+  const { session = null, operations = [] } = notes ?? {};
+  return {
+    ...(session === null ? {} : { role: session.role }),
+    ...(operations.length === 0 ? {} : { operations }),
+  };
 }

@@ -1,11 +1,14 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Snapshot } from '../catalog/watch.ts';
 import type { Clock } from '../core/clock.ts';
-import type { JsonText } from '../core/json-text.ts';
+import { type JsonText, jsonText } from '../core/json-text.ts';
+import type { SourceName } from '../core/names.ts';
+import { executeIntrospection, type SchemaCache } from '../graphql/introspection.ts';
 import type { Operations, PreparedOperation } from '../graphql/operations.ts';
-import type { Metrics } from '../ops/metrics.ts';
 import type { Log } from '../ops/log.ts';
+import type { Metrics } from '../ops/metrics.ts';
 import { bindParams } from '../plan/bind.ts';
+import type { LeafChoice } from '../read/choose-leaves.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import type { ReadLane } from '../read/read-lane.ts';
@@ -13,7 +16,6 @@ import { publicError } from './error-reply.ts';
 import { withDirective } from './freshness-headers.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
-import type { IntrospectionAnswers } from './introspection-answers.ts';
 import type { RequestNotes } from './request-notes.ts';
 import type { Session } from './session.ts';
 
@@ -29,10 +31,24 @@ export interface OperationRunnerOptions {
   readonly catalog: () => Snapshot;
   readonly operations: Operations<CompiledPlan>;
   readonly lane: ReadLane;
-  readonly introspection: IntrospectionAnswers;
+  readonly schemas: SchemaCache;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** One root field of `POST /v1/graphql/explain`: Hasura's members, and where each target's rows would come from. */
+export interface ExplainedField {
+  readonly field: string;
+  readonly sql: string | null;
+  readonly plan: readonly string[] | null;
+  readonly targets: readonly ExplainedTarget[];
+}
+
+interface ExplainedTarget {
+  readonly target: SourceName;
+  readonly route: 'cache' | 'live';
+  readonly reason: string;
 }
 
 /** Runs GraphQL operations: prepared from the cache, answered by the read lane, counted and noted for the log. */
@@ -54,7 +70,10 @@ export class OperationRunner {
       name: request.operationName,
       ms: Math.round(elapsedMs * 1000) / 1000,
       code: result.kind === 'error' ? result.error.code : null,
-      routes: result.kind === 'data' ? result.targets.map(({ target, route, detail }) => `${target}:${route}:${detail}`) : [],
+      routes:
+        result.kind === 'data'
+          ? result.targets.map(({ target, route, detail }) => `${target}:${route}:${detail}`)
+          : [],
     });
     return result;
   }
@@ -63,7 +82,7 @@ export class OperationRunner {
     try {
       // One snapshot for the whole operation: it sees one version of the metadata.
       const { catalog } = this.#options.catalog();
-      const prepared = this.prepare(request, context.session, catalog);
+      const prepared = this.#prepare(request, context.session, catalog);
       const { data, targets } = await this.#options.lane.run({
         plan: prepared.compiled,
         values: bindParams(prepared.plan, prepared.variables, context.session.variables),
@@ -80,14 +99,36 @@ export class OperationRunner {
     }
   }
 
+  /** How one request would be answered now; throws where running it would answer an error. */
+  async explain(request: GraphqlRequest, context: RunContext): Promise<readonly ExplainedField[]> {
+    const { catalog } = this.#options.catalog();
+    const prepared = this.#prepare(request, context.session, catalog);
+    const roots = await this.#options.lane.explain({
+      plan: prepared.compiled,
+      values: bindParams(prepared.plan, prepared.variables, context.session.variables),
+      freshness: withDirective(context.freshness, prepared.freshness),
+      signal: context.signal,
+    });
+    return roots.map(({ targets, ...root }) => ({ ...root, targets: targets.map(explainedTarget) }));
+  }
+
   /** Parses, checks and plans one request for the session's role. */
-  prepare(request: GraphqlRequest, session: Session, catalog: Catalog): PreparedOperation<CompiledPlan> {
+  #prepare(request: GraphqlRequest, session: Session, catalog: Catalog): PreparedOperation<CompiledPlan> {
     return this.#options.operations.prepare({ ...request, role: session.role, catalog });
   }
 
-  #introspect(prepared: PreparedOperation<CompiledPlan>, session: Session, catalog: Catalog): readonly JsonText[] {
-    if (!prepared.plan.roots.some((root) => root.kind === 'introspection')) return [];
-    return this.#options.introspection.answer(catalog, session.role, prepared);
+  #introspect(
+    prepared: PreparedOperation<CompiledPlan>,
+    session: Session,
+    catalog: Catalog,
+  ): readonly JsonText[] {
+    const roots = prepared.plan.roots.filter((root) => root.kind === 'introspection');
+    if (roots.length === 0) return [];
+    const { document, operation } = prepared;
+    const variables = Object.fromEntries(prepared.variables);
+    const schema = this.#options.schemas.schema(catalog, session.role);
+    const answers = executeIntrospection(schema, { document, operation, variables });
+    return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
   }
 
   #count(result: OperationResult, elapsedMs: number): void {
@@ -96,4 +137,8 @@ export class OperationRunner {
     if (result.kind === 'error') return;
     for (const { target, route, detail } of result.targets) metrics.route(target, route, detail);
   }
+}
+
+function explainedTarget({ target, choice }: { target: SourceName; choice: LeafChoice }): ExplainedTarget {
+  return { target, route: choice.route, reason: choice.route === 'cache' ? 'cached' : choice.detail };
 }

@@ -37,7 +37,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
   });
   registerCors(app, options.cors);
-  app.setNotFoundHandler((_request, reply) => sendError(reply, new NearjoinError('not-found', 'resource does not exist'), false));
+  app.setNotFoundHandler((_request, reply) =>
+    sendError(reply, new NearjoinError('not-found', 'resource does not exist'), false),
+  );
   app.setErrorHandler((error, request, reply) => answerError(options, error, request, reply));
   app.addHook('onResponse', async (request, reply) => logRequest(options.log, request, reply));
   return app;
@@ -51,7 +53,8 @@ export function answerError(
   reply: FastifyReply,
 ): FastifyReply {
   const known = serverError(error) ?? publicError(error);
-  if (known.code === 'unexpected') options.log.error({ err: error, request_id: request.id }, 'request failed');
+  if (known.code === 'unexpected')
+    options.log.error({ err: error, request_id: request.id }, 'request failed');
   return sendError(reply, known, options.showsInternal(request.notes?.session ?? null));
 }
 
@@ -64,7 +67,8 @@ function sendError(reply: FastifyReply, error: NearjoinError, withInternal: bool
 
 /** Fastify's own refusals (body too large, malformed URL …) with the status it gives them. */
 export function serverError(error: unknown): NearjoinError | null {
-  if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number') return null;
+  if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number')
+    return null;
   if (error.statusCode < 400 || error.statusCode >= 500) return null;
   return new RefusedError(error.statusCode, 'bad-request', messageOf(error), { cause: error });
 }

@@ -7,7 +7,10 @@ export const ROLE_HEADER = 'x-hasura-role';
 export const SECRET_HEADERS = ['x-hasura-admin-secret', 'x-hasura-access-key'] as const;
 
 const PREFIX = 'x-hasura-';
-const NOT_VARIABLES: ReadonlySet<string> = new Set([...SECRET_HEADERS, 'x-hasura-use-backend-only-permissions']);
+const NOT_VARIABLES: ReadonlySet<string> = new Set([
+  ...SECRET_HEADERS,
+  'x-hasura-use-backend-only-permissions',
+]);
 
 /** One header's value; repeated ones are joined as HTTP says. */
 export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {

@@ -4,9 +4,29 @@ import { type DestinationStream, type LevelWithSilent, type Logger, pino } from 
 export type Log = Logger;
 
 const SECRET_KEYS = [
-  'password', 'secret', 'token', 'authorization', 'cookie', 'adminSecret', 'database_url', 'databaseUrl', 'connectionString',
+  'password',
+  'secret',
+  'token',
+  'authorization',
+  'cookie',
+  'adminSecret',
+  'database_url',
+  'databaseUrl',
+  'connectionString',
 ];
 const REDACTED = SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]);
+
+/** Writes a line another thread's logger has made to where this logger writes. */
+export function writeLine(log: Log, line: string): void {
+  const stream: unknown = Reflect.get(log, pino.symbols.streamSym);
+  if (isWritable(stream)) stream.write(line);
+}
+
+function isWritable(stream: unknown): stream is DestinationStream {
+  return (
+    typeof stream === 'object' && stream !== null && 'write' in stream && typeof stream.write === 'function'
+  );
+}
 
 /** Where a Postgres URL begins, up to what surely is no longer part of it. */
 const POSTGRES_URL = /\bpostgres(?:ql)?:\/\/[^\s"'`<>]*/gi;
@@ -39,7 +59,8 @@ export function createLog(level: LevelWithSilent, destination?: DestinationStrea
 
 function scrubbed(fields: Record<string, unknown>): Record<string, unknown> {
   const clean: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(fields)) clean[name] = typeof value === 'string' ? scrub(value) : value;
+  for (const [name, value] of Object.entries(fields))
+    clean[name] = typeof value === 'string' ? scrub(value) : value;
   return clean;
 }
 
@@ -48,5 +69,11 @@ function errorFields(error: unknown): unknown {
   if (!(error instanceof Error)) return typeof error === 'string' ? scrub(error) : error;
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
   const cause = error.cause === undefined ? {} : { cause: errorFields(error.cause) };
-  return { type: error.name, message: scrub(error.message), ...code, stack: scrub(error.stack ?? ''), ...cause };
+  return {
+    type: error.name,
+    message: scrub(error.message),
+    ...code,
+    stack: scrub(error.stack ?? ''),
+    ...cause,
+  };
 }

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { SourceName } from '../core/names.ts';
 import type { FeedReport } from './replication.ts';
 
@@ -91,8 +91,10 @@ class FeedGauges {
       read,
     });
     this.#numbers = [
-      gauge('staleness_seconds', 'Age of the cache on the source database clock; absent while unknown', (feed) =>
-        feed.staleness_ms === null ? null : feed.staleness_ms / 1000,
+      gauge(
+        'staleness_seconds',
+        'Age of the cache on the source database clock; absent while unknown',
+        (feed) => (feed.staleness_ms === null ? null : feed.staleness_ms / 1000),
       ),
       gauge('lag_bytes', 'WAL written on the target and not applied yet', (feed) => feed.lag_bytes),
       gauge('retained_wal_bytes', 'WAL our slot holds on the target', (feed) => feed.retained_wal_bytes),
@@ -102,12 +104,26 @@ class FeedGauges {
       read,
     });
     this.#totals = [
-      total('transactions_applied', 'Target transactions applied to the cache', (feed) => feed.transactions_applied),
+      total(
+        'transactions_applied',
+        'Target transactions applied to the cache',
+        (feed) => feed.transactions_applied,
+      ),
       total('changes_applied', 'Row changes applied to the cache', (feed) => feed.changes_applied),
     ];
     const labelNames = [...FEED_LABELS, 'state'] as const;
-    this.#states = new Gauge({ name: 'nearjoin_feed_state', help: 'State of the feed', labelNames, registers });
-    this.#tables = new Gauge({ name: 'nearjoin_feed_tables', help: 'Cache tables by state', labelNames, registers });
+    this.#states = new Gauge({
+      name: 'nearjoin_feed_state',
+      help: 'State of the feed',
+      labelNames,
+      registers,
+    });
+    this.#tables = new Gauge({
+      name: 'nearjoin_feed_tables',
+      help: 'Cache tables by state',
+      labelNames,
+      registers,
+    });
   }
 
   set(feeds: readonly FeedReport[]): void {

@@ -76,11 +76,18 @@ function feedsOf(
   const missing = targets.filter((target) => !status.feeds.has(target));
   return [
     ...[...status.feeds.values()].map((feed) => feedReport(source, feed, status.now, view)),
-    ...missing.map((target) => absentFeed(source, target, 'starting', 'no replicator has set up this feed yet')),
+    ...missing.map((target) =>
+      absentFeed(source, target, 'starting', 'no replicator has set up this feed yet'),
+    ),
   ];
 }
 
-function feedReport(source: SourceName, feed: FeedStatus, now: SourceTime, view: ReplicationView): FeedReport {
+function feedReport(
+  source: SourceName,
+  feed: FeedStatus,
+  now: SourceTime,
+  view: ReplicationView,
+): FeedReport {
   const { position, targetPosition } = feed;
   const newer = position === null ? null : view.newerFreshness(source, feed.target, position);
   const freshAsOf = feed.freshAsOf === null ? null : Math.max(feed.freshAsOf, newer ?? feed.freshAsOf);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { readConfig } from '../../../src/config.ts';
 import { adminSecretsOf } from '../../../src/config/rules.ts';
+import { readConfig } from '../../../src/config.ts';
 
 const HS_SECRET = JSON.stringify({ type: 'HS256', key: 'a-secret-of-more-than-thirty-two-bytes' });
 
@@ -40,7 +40,10 @@ describe('readConfig', () => {
   });
 
   test('an empty value counts as not set', () => {
-    expect(readConfig({ NEARJOIN_ADMIN_SECRET: '', NEARJOIN_PORT: '' })).toMatchObject({ adminSecret: null, port: 8080 });
+    expect(readConfig({ NEARJOIN_ADMIN_SECRET: '', NEARJOIN_PORT: '' })).toMatchObject({
+      adminSecret: null,
+      port: 8080,
+    });
   });
 
   test('an unknown name is refused and the near one suggested', () => {
@@ -85,10 +88,13 @@ describe('readConfig', () => {
     expect(message).not.toContain('hunter2');
   });
 
-  test.each(['0.0.0.0', '::', '192.168.1.5', 'db.example.com'])('host %s without an admin secret is refused', (host) => {
-    expect(() => readConfig({ NEARJOIN_HOST: host })).toThrow('NEARJOIN_ADMIN_SECRET must be set');
-    expect(readConfig({ NEARJOIN_HOST: host, NEARJOIN_ADMIN_SECRET: 's' }).host).toBe(host);
-  });
+  test.each(['0.0.0.0', '::', '192.168.1.5', 'db.example.com'])(
+    'host %s without an admin secret is refused',
+    (host) => {
+      expect(() => readConfig({ NEARJOIN_HOST: host })).toThrow('NEARJOIN_ADMIN_SECRET must be set');
+      expect(readConfig({ NEARJOIN_HOST: host, NEARJOIN_ADMIN_SECRET: 's' }).host).toBe(host);
+    },
+  );
 
   test.each(['localhost', '127.0.0.1', '127.1.2.3', '::1'])('loopback host %s needs no secret', (host) => {
     expect(readConfig({ NEARJOIN_HOST: host }).host).toBe(host);
@@ -107,13 +113,15 @@ describe('readConfig', () => {
   });
 
   test('listed CORS origins are read with their wildcard and port', () => {
-    expect(readConfig({ NEARJOIN_CORS_DOMAIN: 'https://*.Example.com:8443, http://localhost' }).cors).toEqual({
-      kind: 'listed',
-      origins: [
-        { scheme: 'https', host: 'example.com', wildcard: true, port: '8443' },
-        { scheme: 'http', host: 'localhost', wildcard: false, port: '' },
-      ],
-    });
+    expect(readConfig({ NEARJOIN_CORS_DOMAIN: 'https://*.Example.com:8443, http://localhost' }).cors).toEqual(
+      {
+        kind: 'listed',
+        origins: [
+          { scheme: 'https', host: 'example.com', wildcard: true, port: '8443' },
+          { scheme: 'http', host: 'localhost', wildcard: false, port: '' },
+        ],
+      },
+    );
   });
 });
 

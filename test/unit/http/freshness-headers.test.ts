@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatLsn, lsnFromBits } from '../../../src/core/lsn.ts';
 import { answerToken, cacheStatus, nearjoinExtension } from '../../../src/http/freshness-answer.ts';
-import { freshnessOf, readCacheControl, readTokens, withDirective } from '../../../src/http/freshness-headers.ts';
+import {
+  freshnessOf,
+  readCacheControl,
+  readTokens,
+  withDirective,
+} from '../../../src/http/freshness-headers.ts';
 import type { TargetReport } from '../../../src/read/freshness.ts';
 
 const lsn = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }).map(lsnFromBits);
@@ -59,7 +64,9 @@ describe('request headers', () => {
     ['x-nearjoin-token', ':0/1'],
     ['x-nearjoin-token', '%zz:0/1'],
   ])('%s: %s is an invalid-headers error', (name, value) => {
-    expect(() => freshnessOf({ [name]: value })).toThrow(expect.objectContaining({ code: 'invalid-headers' }));
+    expect(() => freshnessOf({ [name]: value })).toThrow(
+      expect.objectContaining({ code: 'invalid-headers' }),
+    );
   });
 
   test('reading tokens never throws anything but a coded error', () => {
@@ -84,7 +91,11 @@ describe('request headers', () => {
   });
 
   test('the directive wins member by member, and its bound overrules no-cache', () => {
-    const asked = freshnessOf({ 'cache-control': 'no-cache', 'x-nearjoin-fallback': 'stale', 'x-nearjoin-token': 'pg2:0/1' });
+    const asked = freshnessOf({
+      'cache-control': 'no-cache',
+      'x-nearjoin-fallback': 'stale',
+      'x-nearjoin-token': 'pg2:0/1',
+    });
     expect(withDirective(asked, { maxStalenessMs: 50, fallback: null, token: null })).toEqual({
       noCache: false,
       maxStalenessMs: 50,
@@ -130,7 +141,9 @@ describe('answer headers', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), lsn, (target, position) => {
         const status = cacheStatus([report({ target, position })]) ?? '';
-        expect(status).toMatch(/^(?:"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[A-Za-z*][A-Za-z0-9:/!#$%&'*+\-.^_`|~]*);hit;detail="[^"]*"$/);
+        expect(status).toMatch(
+          /^(?:"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[A-Za-z*][A-Za-z0-9:/!#$%&'*+\-.^_`|~]*);hit;detail="[^"]*"$/,
+        );
         const token = answerToken([report({ target, position })], new Map()) ?? '';
         expect(token).toMatch(/^[\x21-\x7e]*$/);
         expect(readTokens(token, 'X-Nearjoin-Token')).toEqual(new Map([[target, position]]));
@@ -147,13 +160,25 @@ describe('answer headers', () => {
     );
   });
 
-  test('a live answer without a position still passes the client\'s tokens on', () => {
+  test("a live answer without a position still passes the client's tokens on", () => {
     const asked = readTokens('pg3:0/5', 'X-Nearjoin-Token');
     expect(answerToken([report({ route: 'live', position: null })], asked)).toBe('pg3:0/5');
   });
 
   test('the extension tells route, reason, staleness and position per target', () => {
-    expect(nearjoinExtension([report({}), report({ target: 'pg3', route: 'live', reason: 'stale', detail: 'lagging', stalenessMs: 0, position: null })])).toEqual({
+    expect(
+      nearjoinExtension([
+        report({}),
+        report({
+          target: 'pg3',
+          route: 'live',
+          reason: 'stale',
+          detail: 'lagging',
+          stalenessMs: 0,
+          position: null,
+        }),
+      ]),
+    ).toEqual({
       pg2: { route: 'cache', reason: 'fresh', staleness_ms: 12, lsn: '0/16B3748' },
       pg3: { route: 'live', reason: 'lagging', staleness_ms: 0, lsn: null },
     });

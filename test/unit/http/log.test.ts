@@ -13,11 +13,28 @@ test('secrets never reach a line, wherever they stand', () => {
   const log = createLog('trace', sink);
   const url = 'postgres://me:hunter2@db.example.com:5432/x?sslmode=require';
   log.info({ reason: `connect to ${url} failed` }, `cannot reach ${url}`);
-  log.warn({ password: 'hunter2', nested: { password: 'hunter2', token: 'hunter2' }, headers: { authorization: 'hunter2' } }, 'x');
-  log.error({ err: Object.assign(new Error(`password='hunter2' host=x ${url}`, { cause: new Error(url) }), { detail: 'hunter2' }) }, 'y');
+  log.warn(
+    {
+      password: 'hunter2',
+      nested: { password: 'hunter2', token: 'hunter2' },
+      headers: { authorization: 'hunter2' },
+    },
+    'x',
+  );
+  log.error(
+    {
+      err: Object.assign(new Error(`password='hunter2' host=x ${url}`, { cause: new Error(url) }), {
+        detail: 'hunter2',
+      }),
+    },
+    'y',
+  );
   expect(lines).toHaveLength(3);
   expect(lines.join('')).not.toContain('hunter2');
-  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'info', msg: 'cannot reach postgres://[redacted]' });
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+    level: 'info',
+    msg: 'cannot reach postgres://[redacted]',
+  });
 });
 
 test('a text without secrets is left alone', () => {

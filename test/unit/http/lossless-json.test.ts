@@ -15,16 +15,20 @@ test('long numbers keep every digit, short ones are plain numbers', () => {
 });
 
 test('digits inside strings and keys stay text, whatever is escaped around them', () => {
-  const value = { '12345678901234567890': ['12345678901234567890', '\\"12345678901234567890\\', '"', '\u0007'] };
+  const value = {
+    '12345678901234567890': ['12345678901234567890', '\\"12345678901234567890\\', '"', '\u0007'],
+  };
   expect(parseJsonExactly(JSON.stringify(value))).toEqual(value);
 });
 
-test.each(['{"a":0123456789012345678}', '{"a":1234567890123456789x}', '[12345678901234567890', '{"a":--12345678901234567}'])(
-  'malformed JSON stays malformed: %s',
-  (text) => {
-    expect(() => parseJsonExactly(text)).toThrow(SyntaxError);
-  },
-);
+test.each([
+  '{"a":0123456789012345678}',
+  '{"a":1234567890123456789x}',
+  '[12345678901234567890',
+  '{"a":--12345678901234567}',
+])('malformed JSON stays malformed: %s', (text) => {
+  expect(() => parseJsonExactly(text)).toThrow(SyntaxError);
+});
 
 test('every JSON value reads as the native parser reads it, but for the exactness of numbers', () => {
   fc.assert(
@@ -39,5 +43,9 @@ function plain(value: unknown): unknown {
   if (value instanceof NumberText) return Number(value.text);
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  return JSON.parse(JSON.stringify(value, (_key, member: unknown) => (member instanceof NumberText ? Number(member.text) : member)));
+  return JSON.parse(
+    JSON.stringify(value, (_key, member: unknown) =>
+      member instanceof NumberText ? Number(member.text) : member,
+    ),
+  );
 }

@@ -1,0 +1,65 @@
+import type { FastifyInstance } from 'fastify';
+import type { StatusClient } from '../cache/status.ts';
+import type { SourceName } from '../core/names.ts';
+import type { CatalogPort } from '../metadata/run/port.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+import type { Health } from '../ops/health.ts';
+import type { Metrics } from '../ops/metrics.ts';
+import type { ReplicationView } from '../ops/replication.ts';
+import type { Authenticator } from './authenticator.ts';
+import { registerExplainRoute } from './explain-route.ts';
+import { registerGraphqlRoute } from './graphql-route.ts';
+import { type PublicSettings, registerInfoRoutes } from './info-routes.ts';
+import { registerMetadataScope } from './metadata-scope.ts';
+import { registerMetricsRoutes } from './metrics-route.ts';
+import { registerReplicationRoutes } from './replication-route.ts';
+import type { OperationRunner } from './run-operation.ts';
+import { createServer, type ServerOptions } from './server.ts';
+
+/** Everything the routes work with. */
+export interface ApiParts {
+  readonly server: ServerOptions;
+  readonly authenticator: Authenticator;
+  readonly settings: PublicSettings;
+  readonly store: MetadataStore;
+  readonly catalogWatch: CatalogPort;
+  readonly runner: OperationRunner;
+  readonly batchLimit: number;
+  readonly metrics: Metrics;
+  readonly metricsSecret: string | null;
+  readonly view: ReplicationView;
+  readonly statusClient: (source: SourceName) => StatusClient;
+  readonly health: () => Promise<Health>;
+}
+
+/** The whole HTTP API, not listening yet. */
+export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
+  const { authenticator, settings, health, metrics, view } = parts;
+  const app = createServer(parts.server);
+  await registerGraphqlRoute(app, { ...parts, server: parts.server });
+  registerExplainRoute(app, {
+    authenticator,
+    runner: parts.runner,
+    requestTimeoutMs: parts.server.requestTimeoutMs,
+  });
+  await registerMetadataScope(app, parts);
+  registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });
+  registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
+  registerInfoRoutes(app, { authenticator, settings, health });
+  return app;
+}
+
+/** The routes of a process that only replicates: health, version, status and metrics. */
+export async function createReplicatorApi(
+  parts: Pick<
+    ApiParts,
+    'server' | 'authenticator' | 'settings' | 'metrics' | 'metricsSecret' | 'view' | 'statusClient' | 'health'
+  >,
+): Promise<FastifyInstance> {
+  const { authenticator, settings, health, metrics, view } = parts;
+  const app = createServer(parts.server);
+  registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });
+  registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
+  registerInfoRoutes(app, { authenticator, settings, health });
+  return app;
+}

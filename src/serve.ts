@@ -1,0 +1,39 @@
+import type { Config } from './config.ts';
+import { NearjoinError } from './core/errors.ts';
+import { ProbeBoard } from './core/probe-board.ts';
+import type { Log } from './ops/log.ts';
+import { listen } from './serve/api-process.ts';
+import { Closing } from './serve/closing.ts';
+import { openControl } from './serve/control.ts';
+import { startReplicator } from './serve/replicator.ts';
+
+/** A server that answers at `url` until it is stopped. */
+export interface RunningServer {
+  readonly url: string;
+  /** Lets requests under way end, then closes everything; takes a bounded time. */
+  readonly stop: () => Promise<void>;
+}
+
+/**
+ * Starts every role of the configuration in this process. Throws `start-failed` when the metadata database or the port
+ * cannot be had; a source or target that is down only shows in the status.
+ */
+export async function startServer(config: Config, log: Log): Promise<RunningServer> {
+  const { metadataDatabaseUrl } = config;
+  if (metadataDatabaseUrl === null)
+    throw new NearjoinError('start-failed', 'NEARJOIN_METADATA_DATABASE_URL must be set');
+  const closing = new Closing(log, config.shutdownTimeoutMs);
+  try {
+    const control = await openControl({ ...config, metadataDatabaseUrl }, log, closing);
+    const probes = new ProbeBoard();
+    if (config.roles.includes('replicator')) {
+      await startReplicator({ config, metadataDatabaseUrl, probes, log, closing });
+    }
+    const url = await listen({ config, control, probes, log, closing });
+    log.info({ url, roles: config.roles }, 'ready');
+    return { url, stop: () => closing.closeAll() };
+  } catch (error) {
+    await closing.closeAll();
+    throw error;
+  }
+}

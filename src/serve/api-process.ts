@@ -1,0 +1,163 @@
+import type { FastifyInstance } from 'fastify';
+import { StatusPools } from '../cache/status-pools.ts';
+import { adminSecretsOf } from '../config/rules.ts';
+import type { Config } from '../config.ts';
+import { systemClock } from '../core/clock.ts';
+import type { ProbeBoard } from '../core/probe-board.ts';
+import { SchemaCache } from '../graphql/introspection.ts';
+import { Operations } from '../graphql/operations.ts';
+import { type ApiParts, createApi, createReplicatorApi } from '../http/api.ts';
+import { AuthHook } from '../http/auth-hook.ts';
+import { Authenticator } from '../http/authenticator.ts';
+import { JwtVerifier } from '../http/jwt.ts';
+import { OperationRunner } from '../http/run-operation.ts';
+import { checkHealth } from '../ops/health.ts';
+import type { Log } from '../ops/log.ts';
+import { Metrics } from '../ops/metrics.ts';
+import { DEFAULT_PLAN_LIMITS } from '../plan/budget.ts';
+import { ReadLane } from '../read/read-lane.ts';
+import { HASURA_VERSION, nearjoinVersion } from '../version.ts';
+import type { Closing } from './closing.ts';
+import type { Control } from './control.ts';
+import { cannotStart } from './errors.ts';
+import { readSettings } from './read-settings.ts';
+import { wantedFeeds } from './wanted-feeds.ts';
+
+/** What the HTTP side of a process is built from. */
+export interface ApiInput {
+  readonly config: Config;
+  readonly control: Control;
+  readonly probes: ProbeBoard;
+  readonly log: Log;
+  readonly closing: Closing;
+}
+
+const HEALTH_TIMEOUT_MS = 5000;
+const DOCUMENTS = { maxDocuments: 5000, maxKeptCharacters: 20_000_000, maxTokens: 100_000 };
+const MAX_PLANS = 5000;
+
+/** Builds the routes of the process' roles and listens; the answer is the URL. */
+export async function listen(input: ApiInput): Promise<string> {
+  const { config, closing } = input;
+  const metrics = new Metrics();
+  const common = commonParts(input, metrics);
+  const app = config.roles.includes('api')
+    ? await createApi({ ...common, ...apiParts(input, metrics) })
+    : await createReplicatorApi(common);
+  closing.add('http', () => closeServer(app, config.shutdownTimeoutMs));
+  try {
+    await app.listen({ host: config.host, port: config.port });
+  } catch (error) {
+    throw cannotStart(`cannot listen on ${config.host}:${config.port} (NEARJOIN_HOST, NEARJOIN_PORT)`, error);
+  }
+  return urlOf(app, config.host);
+}
+
+type CommonParts = Parameters<typeof createReplicatorApi>[0];
+
+function commonParts({ config, control, probes, log, closing }: ApiInput, metrics: Metrics): CommonParts {
+  const { store, watch } = control;
+  const pools = new StatusPools(
+    () => watch.current().urls,
+    (source, error) => log.debug({ source, err: error }, 'status connection lost'),
+  );
+  closing.add('status connections', () => pools.close());
+  return {
+    server: {
+      log,
+      cors: config.cors,
+      bodyLimitBytes: config.bodyLimitBytes,
+      requestTimeoutMs: config.requestTimeoutMs,
+      showsInternal: (session) => config.devMode || (config.adminInternalErrors && session?.isAdmin === true),
+    },
+    authenticator: authenticatorOf(config),
+    settings: publicSettings(config),
+    metrics,
+    metricsSecret: config.metricsSecret,
+    view: {
+      sources: () => pools.sources,
+      status: (source) => pools.status(source),
+      wanted: () => wantedFeeds(watch.current()),
+      newerFreshness: (source, target, upTo) => probes.latest(source, target, upTo),
+    },
+    statusClient: (source) => pools.client(source),
+    health: () =>
+      checkHealth({
+        askMetadata: () => store.catalogState(),
+        inconsistentObjects: () => watch.current().catalog.inconsistent.length,
+        timeoutMs: HEALTH_TIMEOUT_MS,
+      }),
+  };
+}
+
+function apiParts(
+  { config, control, probes, log, closing }: ApiInput,
+  metrics: Metrics,
+): Pick<ApiParts, 'store' | 'catalogWatch' | 'runner' | 'batchLimit'> {
+  const { store, watch } = control;
+  const lane = new ReadLane({ watch, probes, settings: readSettings(config), log });
+  closing.add('read lane', () => lane.close());
+  const operations = new Operations({
+    documents: DOCUMENTS,
+    maxPlans: MAX_PLANS,
+    limits: { ...DEFAULT_PLAN_LIMITS, maxDepth: config.depthLimit, maxNodes: config.complexityLimit },
+    compile: (plan) => lane.compile(plan),
+  });
+  const runner = new OperationRunner({
+    catalog: () => watch.current(),
+    operations,
+    lane,
+    schemas: new SchemaCache(),
+    metrics,
+    clock: systemClock,
+    log,
+  });
+  return { store, catalogWatch: watch, runner, batchLimit: config.batchLimit };
+}
+
+function authenticatorOf(config: Config): Authenticator {
+  const nowMs = (): number => Date.now(); // tokens and Expires headers speak of wall-clock time
+  const secrets = [...(config.jwtSecret === null ? [] : [config.jwtSecret]), ...config.jwtSecrets];
+  return new Authenticator({
+    adminSecrets: adminSecretsOf(config),
+    unauthorizedRole: config.unauthorizedRole,
+    jwt: secrets.length === 0 ? null : new JwtVerifier(secrets, nowMs),
+    hook:
+      config.authHook === null
+        ? null
+        : new AuthHook({
+            url: config.authHook,
+            mode: config.authHookMode,
+            sendRequestBody: config.authHookSendRequestBody,
+            timeoutMs: config.authHookTimeoutMs,
+            nowMs,
+          }),
+  });
+}
+
+function publicSettings(config: Config): ApiParts['settings'] {
+  return {
+    hasuraVersion: HASURA_VERSION,
+    nearjoinVersion: nearjoinVersion(),
+    adminSecretSet: adminSecretsOf(config).length > 0,
+    authHookSet: config.authHook !== null,
+    jwtSet: config.jwtSecret !== null || config.jwtSecrets.length > 0,
+    consoleEnabled: config.enableConsole,
+  };
+}
+
+/** New connections are refused at once; requests under way get the time, then their connections are cut. */
+async function closeServer(app: FastifyInstance, timeoutMs: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), Math.max(0, timeoutMs - 500));
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function urlOf(app: FastifyInstance, host: string): string {
+  const address = app.server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+}

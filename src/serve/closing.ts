@@ -1,0 +1,45 @@
+import { messageOf } from '../core/errors.ts';
+import type { Log } from '../ops/log.ts';
+
+interface Opened {
+  readonly what: string;
+  readonly close: () => Promise<void>;
+}
+
+/** What a process has opened, closed in reverse order; each gets a bounded time, and one failure stops no other. */
+export class Closing {
+  readonly #log: Log;
+  readonly #timeoutMs: number;
+  #opened: Opened[] = [];
+
+  constructor(log: Log, timeoutMs: number) {
+    this.#log = log;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Remembers how to close something that has just been opened. */
+  add(what: string, close: () => Promise<void>): void {
+    this.#opened.push({ what, close });
+  }
+
+  /** Closes everything; a second call finds nothing left. */
+  async closeAll(): Promise<void> {
+    const opened = this.#opened.reverse();
+    this.#opened = [];
+    for (const { what, close } of opened) await this.#closeOne(what, close);
+  }
+
+  async #closeOne(what: string, close: () => Promise<void>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), this.#timeoutMs);
+    });
+    try {
+      if ((await Promise.race([close(), late])) === 'late') this.#log.warn({ what }, 'not closed in time');
+    } catch (error) {
+      this.#log.warn({ what, reason: messageOf(error) }, 'not closed cleanly');
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

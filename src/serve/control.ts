@@ -1,0 +1,46 @@
+import { type CatalogWatch, openCatalogWatch } from '../catalog/watch.ts';
+import type { Config } from '../config.ts';
+import { readDirectory } from '../metadata/directory.ts';
+import { applyMetadata } from '../metadata/run.ts';
+import { type MetadataStore, openMetadataStore } from '../metadata/store.ts';
+import type { Log } from '../ops/log.ts';
+import type { Closing } from './closing.ts';
+import { cannotStart } from './errors.ts';
+
+/** What metadata says and what of it holds, kept up to date. */
+export interface Control {
+  readonly store: MetadataStore;
+  readonly watch: CatalogWatch;
+}
+
+/** Opens the metadata database and the catalog, and applies the configured metadata directory. */
+export async function openControl(
+  config: Pick<Config, 'metadataDir'> & { readonly metadataDatabaseUrl: string },
+  log: Log,
+  closing: Closing,
+): Promise<Control> {
+  const store = await openStore(config.metadataDatabaseUrl, log);
+  closing.add('metadata store', () => store.close());
+  const watch = await openCatalogWatch({ store, log, env: process.env });
+  closing.add('catalog', () => watch.close());
+  if (config.metadataDir !== null) await applyDirectory(config.metadataDir, { store, watch }, log);
+  return { store, watch };
+}
+
+async function openStore(url: string, log: Log): Promise<MetadataStore> {
+  try {
+    return await openMetadataStore({ url, log });
+  } catch (error) {
+    throw cannotStart('the metadata database (NEARJOIN_METADATA_DATABASE_URL) cannot be used', error);
+  }
+}
+
+async function applyDirectory(directory: string, { store, watch }: Control, log: Log): Promise<void> {
+  try {
+    const inconsistent = await applyMetadata(await readDirectory(directory), { store, catalogWatch: watch });
+    for (const { name, reason } of inconsistent) log.warn({ name, reason }, 'inconsistent metadata');
+    log.info({ directory, inconsistent: inconsistent.length }, 'metadata directory applied');
+  } catch (error) {
+    throw cannotStart(`the metadata directory ${directory} (NEARJOIN_METADATA_DIR) cannot be applied`, error);
+  }
+}

@@ -1,0 +1,133 @@
+import { once } from 'node:events';
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Config } from '../config.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import type { ProbeBoard } from '../core/probe-board.ts';
+import { type Log, writeLine } from '../ops/log.ts';
+import {
+  type ReplicatorSettings,
+  startReplicator as startInThisThread,
+  type WorkerMessage,
+  type WorkerRequest,
+  workerStart,
+} from '../replicator-worker.ts';
+import type { Closing } from './closing.ts';
+import { cannotStart } from './errors.ts';
+
+/** What the replicator role is started with. */
+export interface ReplicatorInput {
+  readonly config: Config;
+  readonly metadataDatabaseUrl: string;
+  readonly probes: ProbeBoard;
+  readonly log: Log;
+  readonly closing: Closing;
+}
+
+const RESTART_MS = 1000;
+
+/**
+ * Runs the feeds: in a thread of their own beside an API, so that applying a large transaction never delays an answer;
+ * in this thread when nothing else runs in the process.
+ */
+export async function startReplicator(input: ReplicatorInput): Promise<void> {
+  const { config, metadataDatabaseUrl, probes, log, closing } = input;
+  const settings: ReplicatorSettings = {
+    metadataDatabaseUrl,
+    env: { ...process.env },
+    maxRetainedWalMb: config.maxRetainedWalMb,
+    probeIntervalMs: config.probeIntervalMs,
+  };
+  if (config.roles.includes('api') && isBuilt()) {
+    const thread = new ReplicatorThread(settings, { log, probes, clock: systemClock });
+    thread.start();
+    closing.add('replicator', () => thread.stop());
+    return;
+  }
+  try {
+    const replicator = await startInThisThread(settings, {
+      log,
+      onProbe: (source, target, probe) => probes.put(source, target, probe),
+    });
+    closing.add('replicator', () => replicator.stop());
+  } catch (error) {
+    throw cannotStart('the replicator cannot start', error);
+  }
+}
+
+/** A thread loads built files only: from sources, as in tests, everything runs in one thread. */
+function isBuilt(): boolean {
+  return extname(import.meta.url) === '.js';
+}
+
+interface ThreadParts {
+  readonly log: Log;
+  readonly probes: ProbeBoard;
+  readonly clock: Clock;
+}
+
+/** The replicator's thread, started again when it ends by itself. */
+class ReplicatorThread {
+  readonly #settings: ReplicatorSettings;
+  readonly #parts: ThreadParts;
+  readonly #stopping = new AbortController();
+  #worker: Worker | null = null;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(settings: ReplicatorSettings, parts: ThreadParts) {
+    this.#settings = settings;
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#loop = this.#keepRunning(this.#stopping.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const request: WorkerRequest = { kind: 'stop' };
+    this.#worker?.postMessage(request);
+    await this.#loop;
+  }
+
+  async #keepRunning(signal: AbortSignal): Promise<void> {
+    const { log, clock } = this.#parts;
+    while (!signal.aborted) {
+      const worker = this.#open();
+      this.#worker = worker;
+      const [code] = await once(worker, 'exit');
+      this.#worker = null;
+      if (signal.aborted) return;
+      log.error({ code, restart_ms: RESTART_MS }, 'replicator thread ended');
+      await clock.delay(RESTART_MS, signal);
+    }
+  }
+
+  #open(): Worker {
+    const { log } = this.#parts;
+    const file = new URL(`../replicator-worker${extname(import.meta.url)}`, import.meta.url);
+    const worker = new Worker(file, { workerData: workerStart(this.#settings, levelOf(log)) });
+    worker.on('error', (error) => log.error({ err: error }, 'replicator thread failed'));
+    worker.on('message', (message: WorkerMessage) => this.#hear(message));
+    return worker;
+  }
+
+  #hear(message: WorkerMessage): void {
+    const { log, probes } = this.#parts;
+    switch (message.kind) {
+      case 'probe':
+        return probes.put(message.source, message.target, message.probe);
+      case 'log':
+        return writeLine(log, message.line);
+      case 'failed':
+        return log.error({ reason: message.message }, 'replicator cannot start');
+      case 'started':
+        return log.debug('replicator started');
+    }
+  }
+}
+
+function levelOf(log: Log): Parameters<typeof workerStart>[1] {
+  const levels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+  return levels.find((level) => level === log.level) ?? 'info';
+}

@@ -1,0 +1,312 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { createLog } from '../../src/ops/log.ts';
+import { type RunningServer, startServer } from '../../src/serve.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const SECRET = 'admin-secret';
+
+let pg1: TestDatabase;
+let pg2: TestDatabase;
+let meta: TestDatabase;
+let server: RunningServer;
+
+beforeAll(async () => {
+  [pg1, pg2, meta] = await Promise.all([
+    createDatabase('source', [
+      'create table orders (id int primary key, user_id int, total numeric not null)',
+      'insert into orders values (1, 10, 5.50), (2, 20, 1e20), (3, null, 0)',
+    ]),
+    createDatabase('target', [
+      'create table users (id int primary key, name text not null, email text)',
+      `insert into users values (10, 'Ada', 'ada@example.com'), (20, 'Bob', null)`,
+    ]),
+    createDatabase('source', []),
+  ]);
+  // Only the API: nothing is cached, every remote row comes live.
+  const env = {
+    NEARJOIN_METADATA_DATABASE_URL: meta.url,
+    NEARJOIN_PORT: '0',
+    NEARJOIN_ADMIN_SECRET: SECRET,
+    NEARJOIN_UNAUTHORIZED_ROLE: 'anonymous',
+    NEARJOIN_METRICS_SECRET: 'metrics-secret',
+    NEARJOIN_ROLES: 'api',
+  };
+  server = await startServer(readConfig(env), createLog('silent'));
+  for (const [name, database] of Object.entries({ pg1, pg2 })) {
+    const configuration = { connection_info: { database_url: database.url } };
+    await expectSuccess('pg_add_source', { name, configuration });
+  }
+  await expectSuccess('pg_track_table', { source: 'pg1', table: 'orders' });
+  await expectSuccess('pg_track_table', { source: 'pg2', table: 'users' });
+  await expectSuccess('pg_create_remote_relationship', {
+    source: 'pg1',
+    table: 'orders',
+    name: 'user',
+    definition: {
+      to_source: {
+        relationship_type: 'object',
+        source: 'pg2',
+        table: 'users',
+        field_mapping: { user_id: 'id' },
+      },
+    },
+  });
+  const permission = { filter: {}, columns: ['id', 'name'] };
+  await expectSuccess('pg_create_select_permission', {
+    source: 'pg2',
+    table: 'users',
+    role: 'clerk',
+    permission,
+  });
+  await expectSuccess('pg_create_select_permission', {
+    source: 'pg1',
+    table: 'orders',
+    role: 'clerk',
+    permission: { filter: { user_id: { _eq: 'X-Hasura-User-Id' } }, columns: ['id'] },
+  });
+});
+
+afterAll(async () => {
+  await server?.stop();
+  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+async function send(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  const response = await fetch(server.url + path, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers,
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+const admin = { 'x-hasura-admin-secret': SECRET };
+
+async function graphql(
+  query: string,
+  headers: Record<string, string> = admin,
+  rest: object = {},
+): Promise<string> {
+  return (await send('/v1/graphql', { query, ...rest }, headers)).text;
+}
+
+async function expectSuccess(type: string, args: unknown): Promise<void> {
+  const answer = await send('/v1/metadata', { type, args }, admin);
+  expect(answer.text).toContain('"message":"success"');
+}
+
+describe('queries', () => {
+  test('a query over both databases is answered with the bytes of Postgres', async () => {
+    expect(await graphql('{ orders(order_by: {id: asc}) { id total user { name } } }')).toBe(
+      '{"data":{"orders":[{"id":1,"total":5.50,"user":{"name":"Ada"}},{"id":2,"total":100000000000000000000,"user":{"name":"Bob"}},{"id":3,"total":0,"user":null}]}}',
+    );
+  });
+
+  test('the route is reported in the headers', async () => {
+    const answer = await send('/v1/graphql', { query: '{ orders { user { id } } }' }, admin);
+    expect(answer.headers.get('cache-status')).toBe('nearjoin-pg2;fwd=miss');
+    expect(answer.headers.get('x-nearjoin-token')).toMatch(/^pg2:[0-9A-F]+\/[0-9A-F]+$/);
+  });
+
+  test('nothing remote, nothing reported', async () => {
+    const answer = await send('/v1/graphql', { query: '{ orders(limit: 1) { id } }' }, admin);
+    expect(answer.headers.get('cache-status')).toBeNull();
+  });
+
+  test('variables, operation names and introspection work together', async () => {
+    const query =
+      'query A ($id: Int!) { orders_by_pk(id: $id) { id } __type(name: "orders") { name } } query B { __typename }';
+    expect(JSON.parse(await graphql(query, admin, { operationName: 'A', variables: { id: 2 } }))).toEqual({
+      data: { orders_by_pk: { id: 2 }, __type: { name: 'orders' } },
+    });
+    expect(await graphql(query, admin, { operationName: 'B' })).toBe('{"data":{"__typename":"query_root"}}');
+  });
+
+  test('a role sees only its own, whatever database it is in', async () => {
+    const clerk = { ...admin, 'x-hasura-role': 'clerk', 'X-Hasura-User-Id': '20' };
+    expect(await graphql('{ orders { id user { id name } } }', clerk)).toBe(
+      '{"data":{"orders":[{"id":2,"user":{"id":20,"name":"Bob"}}]}}',
+    );
+    expect(JSON.parse(await graphql('{ orders { user { email } } }', clerk)).errors[0]).toEqual({
+      message: "field 'email' not found in type: 'users'",
+      extensions: {
+        path: '$.selectionSet.orders.selectionSet.user.selectionSet.email',
+        code: 'validation-failed',
+      },
+    });
+    expect(
+      JSON.parse(await graphql('{ orders { id } }', { ...admin, 'x-hasura-role': 'clerk' })).errors[0],
+    ).toEqual({
+      message: 'missing session variables: "x-hasura-user-id"',
+      extensions: { path: '$', code: 'not-found' },
+    });
+  });
+
+  test('without the secret there is only the unauthorized role', async () => {
+    expect(JSON.parse(await graphql('{ __schema { queryType { fields { name } } } }', {})).data).toEqual({
+      __schema: { queryType: { fields: [{ name: 'no_queries_available' }] } },
+    });
+  });
+
+  test('with fallback error a cold cache is an error, by header and by directive', async () => {
+    for (const [query, headers] of [
+      [
+        '{ orders { user { id } } }',
+        { ...admin, 'x-nearjoin-fallback': 'error', 'x-nearjoin-token': 'pg2:FFFFFFFF/0' },
+      ],
+      ['query @freshness(token: "pg2:FFFFFFFF/0", fallback: error) { orders { user { id } } }', admin],
+    ] as const) {
+      const { errors } = JSON.parse(await graphql(query, headers));
+      expect(errors[0].extensions.code).toMatch(/^(not-fresh|position-unknown)$/);
+    }
+  });
+
+  test('explain gives SQL, plan and the route of each target', async () => {
+    const answer = await send(
+      '/v1/graphql/explain',
+      { query: { query: '{ orders { user { name } } }' } },
+      admin,
+    );
+    expect(JSON.parse(answer.text)).toEqual([
+      {
+        field: 'orders',
+        sql: expect.stringContaining('select'),
+        plan: expect.arrayContaining([expect.stringMatching(/Seq Scan|Index/)]),
+        targets: [{ target: 'pg2', route: 'live', reason: expect.any(String) }],
+      },
+    ]);
+    const clerk = {
+      query: { query: '{ orders { total } }' },
+      user: { 'x-hasura-role': 'clerk', 'x-hasura-user-id': '1' },
+    };
+    expect(JSON.parse((await send('/v1/graphql/explain', clerk, admin)).text)).toMatchObject({
+      code: 'validation-failed',
+    });
+    expect((await send('/v1/graphql/explain', clerk)).status).toBe(400);
+  });
+});
+
+describe('administration', () => {
+  const refused = { path: '$.args', error: 'restricted access : admin only', code: 'access-denied' };
+
+  test.each([
+    ['GET', '/v1/replication'],
+    ['GET', '/metrics'],
+    ['GET', '/v1alpha1/config'],
+    ['POST', '/v1/replication/pg2/pause'],
+    ['POST', '/v1/graphql/explain'],
+    ['POST', '/v2/query'],
+  ])('%s %s is for administrators', async (method, path) => {
+    const answer = await send(path, method === 'POST' ? {} : undefined);
+    expect({ status: answer.status, body: JSON.parse(answer.text) }).toEqual({ status: 400, body: refused });
+  });
+
+  test('metadata is for administrators, and a wrong secret is told so', async () => {
+    const body = { type: 'export_metadata', args: {} };
+    expect(JSON.parse((await send('/v1/metadata', body)).text)).toEqual(refused);
+    const wrong = await send('/v1/metadata', body, { 'x-hasura-admin-secret': 'nope' });
+    expect({ status: wrong.status, body: JSON.parse(wrong.text) }).toEqual({
+      status: 401,
+      body: {
+        path: '$',
+        error: 'invalid "x-hasura-admin-secret"/"x-hasura-access-key"',
+        code: 'access-denied',
+      },
+    });
+  });
+
+  test('what the stock command line asks first is answered as it expects', async () => {
+    expect(JSON.parse((await send('/v1/version')).text)).toMatchObject({
+      version: 'v2.48.0',
+      server_type: 'nearjoin',
+    });
+    expect(JSON.parse((await send('/v1alpha1/config', undefined, admin)).text)).toMatchObject({
+      is_admin_secret_set: true,
+      is_jwt_set: false,
+    });
+    const exported = await send('/v1/query', { type: 'export_metadata', args: {} }, admin);
+    expect(JSON.parse(exported.text).version).toBe(3);
+    expect(
+      JSON.parse((await send('/v1/metadata', { type: 'get_catalog_state', args: {} }, admin)).text).id,
+    ).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test('malformed JSON is refused with a code everywhere', async () => {
+    for (const path of ['/v1/metadata', '/v1/query', '/v1/graphql/explain']) {
+      const answer = await send(path, '{"type":', admin);
+      expect({ status: answer.status, code: JSON.parse(answer.text).code }).toEqual({
+        status: 400,
+        code: 'invalid-json',
+      });
+    }
+  });
+
+  test('the feeds that metadata asks for are listed before any replicator has run', async () => {
+    const { feeds } = JSON.parse((await send('/v1/replication', undefined, admin)).text);
+    expect(feeds).toEqual([
+      {
+        target: 'pg2',
+        source: 'pg1',
+        connector: 'postgres',
+        state: 'starting',
+        reason: 'no replicator has set up this feed yet',
+        slot: null,
+        position: null,
+        target_position: null,
+        staleness_ms: null,
+        lag_bytes: null,
+        retained_wal_bytes: null,
+        transactions_applied: 0,
+        changes_applied: 0,
+        tables: [],
+        last_error: null,
+      },
+    ]);
+  });
+
+  test('requests to feeds that do not exist are not found', async () => {
+    for (const path of [
+      '/v1/replication/pg9/pause',
+      '/v1/replication/pg2/resume?source=pg7',
+      '/v1/replication/pg9/verify',
+    ]) {
+      const answer = await send(path, '', admin);
+      expect({ status: answer.status, code: JSON.parse(answer.text).code }).toEqual({
+        status: 404,
+        code: 'not-found',
+      });
+    }
+  });
+
+  test('metrics count operations and routes, and open with their own secret too', async () => {
+    await graphql('{ orders { user { id } } }');
+    const answer = await send('/metrics', undefined, { authorization: 'Bearer metrics-secret' });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toContain('text/plain');
+    expect(answer.text).toMatch(
+      /hasura_graphql_requests_total\{operation_type="query",response_status="success"\} \d+/,
+    );
+    expect(answer.text).toMatch(/nearjoin_route_total\{target="pg2",route="live",reason="[a-z-]+"\} \d+/);
+    expect(answer.text).toContain('nearjoin_feed_state{source="pg1",target="pg2",state="starting"} 1');
+    expect((await send('/metrics', undefined, { authorization: 'Bearer wrong' })).status).toBe(400);
+  });
+
+  test('health says OK', async () => {
+    expect(await send('/healthz')).toMatchObject({ status: 200, text: 'OK' });
+    expect(await send('/hasura/healthz?strict=true')).toMatchObject({ status: 200, text: 'OK' });
+  });
+
+  test('what does not exist is not found in the shape of Hasura', async () => {
+    expect(await send('/v1beta1/nothing')).toMatchObject({
+      status: 404,
+      text: '{"path":"$","error":"resource does not exist","code":"not-found"}',
+    });
+  });
+});

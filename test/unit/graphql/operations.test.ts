@@ -1,0 +1,169 @@
+import { parse } from 'graphql';
+import { describe, expect, test } from 'vitest';
+import type { Catalog } from '../../../src/catalog/catalog.ts';
+import { freshnessNode, readFreshness } from '../../../src/graphql/freshness-directive.ts';
+import { Operations } from '../../../src/graphql/operations.ts';
+import { DEFAULT_PLAN_LIMITS } from '../../../src/plan/budget.ts';
+
+const EMPTY: Catalog = {
+  resourceVersion: 1,
+  generation: 1,
+  sources: new Map(),
+  roles: new Set(),
+  inheritedRoles: new Map(),
+  introspectionDisabledFor: new Set(),
+  inconsistent: [],
+  warnings: [],
+  desired: [],
+};
+
+function cache(): { operations: Operations<number>; compiled: () => number } {
+  let compiled = 0;
+  const operations = new Operations<number>({
+    documents: { maxDocuments: 10, maxKeptCharacters: 100_000, maxTokens: 500 },
+    maxPlans: 10,
+    limits: DEFAULT_PLAN_LIMITS,
+    compile: () => {
+      compiled += 1;
+      return compiled;
+    },
+  });
+  return { operations, compiled: () => compiled };
+}
+
+function prepare(operations: Operations<number>, query: string, over: object = {}): unknown {
+  return operations.prepare({
+    query,
+    operationName: null,
+    variables: {},
+    role: 'admin',
+    catalog: EMPTY,
+    ...over,
+  }).compiled;
+}
+
+describe('the operation cache', () => {
+  test('an operation is planned once per role, catalog and variable shape', () => {
+    const { operations, compiled } = cache();
+    const query = 'query ($on: Boolean!) { __typename @include(if: $on) }';
+    const on = { variables: { on: true } };
+    prepare(operations, query, on);
+    prepare(operations, query, on);
+    expect(compiled()).toBe(1);
+    prepare(operations, query, { variables: { on: false } });
+    prepare(operations, query, { ...on, role: 'user' });
+    prepare(operations, query, { ...on, catalog: { ...EMPTY, generation: 2 } });
+    expect(compiled()).toBe(4);
+  });
+
+  test('operations of one document have plans of their own', () => {
+    const { operations, compiled } = cache();
+    const query = 'query A { __typename } query B { b: __typename }';
+    expect(prepare(operations, query, { operationName: 'A' })).not.toBe(
+      prepare(operations, query, { operationName: 'B' }),
+    );
+    expect(compiled()).toBe(2);
+  });
+
+  test('a changing token in @freshness plans nothing anew', () => {
+    const { operations, compiled } = cache();
+    const query = 'query ($t: String) @freshness(token: $t, fallback: wait) { __typename }';
+    for (const t of ['pg2:0/1', 'pg2:0/2']) {
+      const prepared = operations.prepare({
+        query,
+        operationName: null,
+        variables: { t },
+        role: 'admin',
+        catalog: EMPTY,
+      });
+      expect(prepared.freshness).toEqual({ maxStalenessMs: null, fallback: 'wait', token: t });
+    }
+    expect(compiled()).toBe(1);
+  });
+
+  test.each([
+    ['{ a', null, 'not a valid graphql query', '$.query'],
+    ['', null, 'not a valid graphql query', '$.query'],
+    ['type A { a: Int }', null, 'not a valid graphql query', '$.query'],
+    [
+      'fragment F on query_root { __typename }',
+      null,
+      'exactly one operation has to be present in the document when operationName is not specified',
+      '$',
+    ],
+    [
+      'query A { __typename } query B { __typename }',
+      null,
+      'exactly one operation has to be present in the document when operationName is not specified',
+      '$',
+    ],
+    ['query A { __typename }', 'B', 'no such operation found in the document: "B"', '$'],
+    [
+      '{ __typename }',
+      'B',
+      'operationName cannot be used when an anonymous operation exists in the document',
+      '$',
+    ],
+    ['mutation { a }', null, 'no mutations exist', '$'],
+  ])('%j with operation %j is refused', (query, operationName, message, path) => {
+    expect(() => prepare(cache().operations, query, { operationName })).toThrow(
+      expect.objectContaining({ code: 'validation-failed', message, path }),
+    );
+  });
+
+  test('a subscription over plain HTTP is refused', () => {
+    expect(() => prepare(cache().operations, 'subscription { a }')).toThrow(
+      expect.objectContaining({ code: 'unexpected-payload' }),
+    );
+  });
+
+  test.each([
+    ['too many tokens', `{ ${'a '.repeat(1000)} }`],
+    ['lists without end', `{ a(b: ${'['.repeat(400)}) }`],
+  ])('%s cost nothing but an error', (_, query) => {
+    expect(() => prepare(cache().operations, query)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^(query-too-complex|validation-failed)$/) }),
+    );
+  });
+});
+
+describe('@freshness', () => {
+  function read(text: string, variables = new Map<string, unknown>()): unknown {
+    const [definition] = parse(text).definitions;
+    if (definition?.kind !== 'OperationDefinition') throw new Error('no operation');
+    const node = freshnessNode(definition);
+    return node === null ? null : readFreshness(node, variables);
+  }
+
+  test('arguments may be literals or variables', () => {
+    expect(read('{ a }')).toBeNull();
+    expect(read('query @freshness(max_staleness_ms: 5, fallback: stale, token: "pg2:0/1") { a }')).toEqual({
+      maxStalenessMs: 5,
+      fallback: 'stale',
+      token: 'pg2:0/1',
+    });
+    expect(
+      read(
+        'query ($a: Int, $b: String) @freshness(max_staleness_ms: $a, fallback: $b) { a }',
+        new Map([['a', 7]]),
+      ),
+    ).toEqual({
+      maxStalenessMs: 7,
+      fallback: null,
+      token: null,
+    });
+  });
+
+  test.each([
+    ['max_staleness_ms: -1', "expected a non-negative 32-bit integer for type 'Int'"],
+    ['max_staleness_ms: "5"', "expected a non-negative 32-bit integer for type 'Int'"],
+    [
+      'fallback: never',
+      "expected one of the values ['live', 'wait', 'stale', 'error'] for type 'freshness_fallback'",
+    ],
+    ['token: 5', "expected a string for type 'String'"],
+    ['bound: 5', "'freshness' has no argument named 'bound'"],
+  ])('%s is refused', (argument, message) => {
+    expect(() => read(`query @freshness(${argument}) { a }`)).toThrow(message);
+  });
+});
