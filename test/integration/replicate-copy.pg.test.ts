@@ -1,0 +1,209 @@
+import pg from 'pg';
+import { afterEach, expect, test } from 'vitest';
+import { FeedRig } from '../support/feed.ts';
+
+// Copies made while the target is written to: C (the snapshot) + O (what came meanwhile) must be the target, exactly.
+
+let rig: FeedRig | undefined;
+
+afterEach(async () => {
+  await rig?.close();
+  rig = undefined;
+});
+
+const BIG = 'create table doc (id int primary key, n int not null, body text, note text)';
+const EXTERNAL = 'alter table doc alter column body set storage external';
+const FILL = `insert into doc select i, 0, repeat('b', 2500) || i, 'note ' || i from generate_series(1, 3000) i`;
+
+/** Writes without pause until told to stop; small and large, every kind of change, each writer in its own keys. */
+class Writer {
+  readonly #client: pg.Client;
+  #over = false;
+  readonly #done: Promise<void>;
+  transactions = 0;
+
+  constructor(url: string, statements: (round: number) => readonly string[]) {
+    this.#client = new pg.Client({ connectionString: url });
+    this.#done = this.#run(statements);
+  }
+
+  async stop(): Promise<void> {
+    this.#over = true;
+    await this.#done;
+  }
+
+  async #run(statements: (round: number) => readonly string[]): Promise<void> {
+    await this.#client.connect();
+    for (let round = 1; !this.#over; round += 1) {
+      await this.#client.query('begin');
+      for (const statement of statements(round)) await this.#client.query(statement);
+      await this.#client.query('commit');
+      this.transactions += 1;
+    }
+    await this.#client.end();
+  }
+}
+
+function updates(round: number): readonly string[] {
+  const at = (round * 37) % 1000;
+  return [
+    `update doc set n = n + 1 where id between ${at} and ${at + 10}`,
+    `update doc set body = repeat('c', 2500) || ${round} where id = ${at + 3}`,
+    `delete from doc where id = ${at + 5}`,
+    `insert into doc values (${at + 5}, ${round}, null, 'back') on conflict do nothing`,
+  ];
+}
+
+function keyChanges(round: number): readonly string[] {
+  const at = 1001 + ((round * 13) % 900);
+  return [
+    `update doc set id = id + 100000 where id = ${at}`,
+    `update doc set id = id - 100000, n = ${round} where id = ${100000 + 1001 + (((round - 5) * 13) % 900)}`,
+    `update doc set note = null where id = ${at + 1}`,
+  ];
+}
+
+function growth(round: number): readonly string[] {
+  return [`insert into doc select ${200000 + round} * 10 + g, g, repeat('d', 2300), 'grown' from generate_series(0, 4) g`];
+}
+
+test('many writers during the copy, again and again: the copy is the target', { timeout: 90_000 }, async () => {
+  rig = await FeedRig.open([BIG, EXTERNAL, FILL, 'create table other (id int primary key)'], { other: [] });
+  const { url } = rig.target;
+  rig.start({ limits: { batch: { rows: 200, bytes: 1 << 20 } } });
+  await rig.ready();
+  const writers = [new Writer(url, updates), new Writer(url, keyChanges), new Writer(url, growth)];
+  try {
+    for (let round = 0; round < 4; round += 1) {
+      await rig.track({ other: [], doc: [['note']] });
+      await rig.ready();
+      if (round === 3) break;
+      await rig.track({ other: [] });
+      await rig.until('the copy to be gone', async () => (await rig?.tableStatus('doc')) === undefined);
+    }
+  } finally {
+    await Promise.all(writers.map((writer) => writer.stop()));
+  }
+  await rig.caughtUp();
+  const { target, cache } = await rig.contents('doc');
+  expect(target.length).toBeGreaterThan(3000);
+  expect(cache).toEqual(target);
+});
+
+/** Does things to the target when a named step of the copy is reached. */
+async function copyWith(statements: readonly string[], during: Readonly<Record<string, readonly string[]>>): Promise<FeedRig> {
+  const made = await FeedRig.open(statements, { doc: [] });
+  rig = made;
+  const done = new Set<string>();
+  made.start({
+    onStep: async (step) => {
+      const work = during[step];
+      if (work === undefined || done.has(step)) return;
+      done.add(step);
+      for (const statement of work) await made.target.query(statement);
+    },
+  });
+  await made.ready();
+  expect([...done]).toEqual(Object.keys(during));
+  await made.caughtUp();
+  const { target, cache } = await made.contents('doc');
+  expect(cache).toEqual(target);
+  return made;
+}
+
+const SMALL = `insert into doc select i, 0, repeat('b', 2500) || i, 'note ' || i from generate_series(1, 20) i`;
+
+test('key changes of rows with values not sent, before and after the snapshot', async () => {
+  await copyWith([BIG, EXTERNAL, SMALL], {
+    'copy:overlay-created': [
+      'update doc set id = 101 where id = 1',
+      'update doc set n = 7 where id = 101',
+      'update doc set id = 102 where id = 2',
+      'update doc set id = 2 where id = 102',
+    ],
+    'copy:snapshot-taken': [
+      'update doc set id = 201 where id = 101',
+      'update doc set id = 103 where id = 3',
+      'update doc set id = 203 where id = 103',
+      'update doc set n = 8 where id = 203',
+      'update doc set id = 104 where id = 4',
+      'update doc set id = 4 where id = 104',
+      'update doc set id = 105 where id = 5',
+      'delete from doc where id = 105',
+      'update doc set id = 105 where id = 6',
+    ],
+    'copy:rows-copied': ['update doc set id = 301 where id = 201', 'update doc set id = 302 where id = 2'],
+  });
+});
+
+test('a truncate before the snapshot, and rows after it', async () => {
+  const { target } = await (
+    await copyWith([BIG, EXTERNAL, SMALL], {
+      'copy:overlay-created': ['truncate doc', `insert into doc values (1, 1, repeat('t', 3000), 'new')`],
+      'copy:snapshot-taken': ['update doc set n = 2', `insert into doc values (2, 1, null, 'newer')`],
+    })
+  ).contents('doc');
+  expect(target).toHaveLength(2);
+});
+
+test('a truncate after the snapshot takes the rows being copied with it', async () => {
+  const { target } = await (
+    await copyWith([BIG, EXTERNAL, SMALL], {
+      'copy:snapshot-taken': ['update doc set n = 9', 'truncate doc', `insert into doc values (7, 1, null, 'after')`],
+      'copy:rows-copied': ['update doc set n = n + 1'],
+    })
+  ).contents('doc');
+  expect(target).toHaveLength(1);
+});
+
+test('deletes, and rows that come back, during the copy', async () => {
+  await copyWith([BIG, EXTERNAL, SMALL], {
+    'copy:overlay-created': ['delete from doc where id = 1', `insert into doc values (1, 5, null, 'back')`],
+    'copy:snapshot-taken': ['delete from doc where id between 2 and 6', `insert into doc values (3, 5, null, 'back')`],
+    'copy:rows-copied': ['delete from doc where id = 3', `update doc set note = 'x' where id = 10`],
+    'copy:caught-up': [`insert into doc values (2, 6, null, 'late')`],
+  });
+});
+
+test('a transaction larger than a batch that truncates during the copy makes a new copy', async () => {
+  const made = await FeedRig.open([BIG, SMALL], { doc: [] });
+  rig = made;
+  let done = false;
+  made.start({
+    limits: { batch: { rows: 100, bytes: 1 << 20 } },
+    onStep: async (step) => {
+      if (step !== 'copy:snapshot-taken' || done) return;
+      done = true;
+      await made.target.query(
+        `do $$ begin insert into doc select i + 1000, 1 from generate_series(1, 500) i; truncate doc;
+         insert into doc select i, 2 from generate_series(1, 400) i; end $$`,
+      );
+    },
+  });
+  await made.until('the new rows', async () => {
+    const doc = await made.tableStatus('doc');
+    return doc?.state.kind === 'ready' && (await made.contents('doc')).cache.length === 400;
+  });
+  await made.caughtUp();
+  const { target, cache } = await made.contents('doc');
+  expect(cache).toEqual(target);
+});
+
+test('a copy that fails is told, left alone for a while, and made again', async () => {
+  const made = await FeedRig.open([BIG, SMALL, 'create table fine (id int primary key)'], { doc: [['body']], fine: [] });
+  rig = made;
+  // A lookup over values no index entry can hold.
+  await made.target.query(
+    `update doc set body = (select string_agg(md5(g::text), '') from generate_series(1, 400) g) where id = 1`,
+  );
+  made.start();
+  await made.until('the failure', async () => (await made.tableStatus('doc'))?.state.kind === 'failed');
+  await made.until('the other', async () => (await made.tableStatus('fine'))?.state.kind === 'ready');
+  const state = (await made.tableStatus('doc'))?.state;
+  expect(state?.kind === 'failed' ? state.reason : '').toContain('copying failed');
+  await made.target.query(`update doc set body = 'short' where id = 1`);
+  await made.ready();
+  await made.caughtUp();
+  const { target, cache } = await made.contents('doc');
+  expect(cache).toEqual(target);
+});
