@@ -38,7 +38,9 @@ function tableFault(held: CacheTable | undefined, columns: readonly string[]): R
   if (held === undefined) return 'not-cached';
   if (held.state.kind === 'failed') return 'failed';
   if (held.state.kind !== 'ready') return 'copying';
-  return columns.every((name) => held.columns.some((column) => column.name === name)) ? null : 'column-not-cached';
+  return columns.every((name) => held.columns.some((column) => column.name === name))
+    ? null
+    : 'column-not-cached';
 }
 
 /** Slack for the age of what we know ourselves: within it the cache is tried, and its own snapshot has the last word. */
@@ -54,11 +56,17 @@ export function chooseLeaf(
   if (policy.noCache) return { route: 'live', reason: 'request', detail: 'asked-for', unmet: false };
   if (policy.cacheOff) return { route: 'live', reason: 'bypass', detail: 'cache-off', unmet: false };
   if (fit.kind === 'unusable') {
-    const never = fit.detail === 'not-cached' || fit.detail === 'column-not-cached' || fit.detail === 'failed';
+    const never =
+      fit.detail === 'not-cached' || fit.detail === 'column-not-cached' || fit.detail === 'failed';
     return { route: 'live', reason: 'miss', detail: fit.detail, unmet: !never };
   }
   if (policy.fallback === 'live' && isHopeless(policy, feed, now)) {
-    return { route: 'live', reason: 'stale', detail: feed?.state === 'paused' ? 'paused' : 'lagging', unmet: true };
+    return {
+      route: 'live',
+      reason: 'stale',
+      detail: feed?.state === 'paused' ? 'paused' : 'lagging',
+      unmet: true,
+    };
   }
   return { route: 'cache', tables: fit.tables };
 }

@@ -77,7 +77,11 @@ export interface CompiledPlan {
 export function compilePlan(plan: QueryPlan, stringifyNumbers: boolean): CompiledPlan {
   const sources = [...new Set(plan.roots.flatMap((root) => sourceOf(root) ?? []))];
   const [only] = sources;
-  if (sources.length === 1 && only !== undefined && !plan.roots.some((root) => root.kind === 'introspection')) {
+  if (
+    sources.length === 1 &&
+    only !== undefined &&
+    !plan.roots.some((root) => root.kind === 'introspection')
+  ) {
     const group = new SourceGroup(plan, only, plan.roots, { result: 'object', stringifyNumbers });
     return { plan, groups: [group], pieces: null };
   }
@@ -126,7 +130,10 @@ export function assemble(
   if (compiled.pieces === null) return cells[0]?.[0] ?? Buffer.from('null');
   const parts: Buffer[] = [];
   compiled.pieces.forEach((piece, i) => {
-    parts.push(Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(piece.key)}:`), pieceJson(piece, cells, introspection));
+    parts.push(
+      Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(piece.key)}:`),
+      pieceJson(piece, cells, introspection),
+    );
   });
   parts.push(Buffer.from(compiled.pieces.length === 0 ? '{}' : '}'));
   return Buffer.concat(parts);

@@ -1,5 +1,5 @@
-import type { SourceName } from '../core/names.ts';
 import { NearjoinError } from '../core/errors.ts';
+import type { SourceName } from '../core/names.ts';
 import { ConnectionLost, PostgresError, RowTooLarge } from './wire/failure.ts';
 
 /** Which side of a relationship failed. */
@@ -9,7 +9,9 @@ export type Side = 'source' | 'target';
 export function readError(error: unknown, database: SourceName, side: Side): unknown {
   if (error instanceof NearjoinError) return error;
   if (error instanceof ConnectionLost) {
-    return new NearjoinError(`${side}-unavailable`, `database "${database}" does not answer`, { cause: error });
+    return new NearjoinError(`${side}-unavailable`, `database "${database}" does not answer`, {
+      cause: error,
+    });
   }
   if (error instanceof RowTooLarge) {
     const message = `the answer of database "${database}" is longer than ${error.limit} bytes; ask for fewer rows or columns`;
@@ -26,12 +28,19 @@ function fromPostgres(error: PostgresError, database: SourceName): NearjoinError
   if (error.state === INVALID_ESCAPE_SEQUENCE) {
     return new NearjoinError('bad-request', error.message, { cause: error, internal });
   }
-  if (error.state.startsWith('22')) return new NearjoinError('data-exception', error.message, { cause: error, internal });
+  if (error.state.startsWith('22'))
+    return new NearjoinError('data-exception', error.message, { cause: error, internal });
   if (error.state === '57014') {
-    return new NearjoinError('timed-out', `database "${database}" took too long to answer`, { cause: error, internal });
+    return new NearjoinError('timed-out', `database "${database}" took too long to answer`, {
+      cause: error,
+      internal,
+    });
   }
   if (error.state.startsWith('57P') || error.state.startsWith('08') || error.state.startsWith('53')) {
-    return new NearjoinError('source-unavailable', `database "${database}" cannot answer now`, { cause: error, internal });
+    return new NearjoinError('source-unavailable', `database "${database}" cannot answer now`, {
+      cause: error,
+      internal,
+    });
   }
   return new NearjoinError('unexpected', 'database query error', { cause: error, internal });
 }

@@ -5,9 +5,9 @@ import type { LeafChoice } from './choose-leaves.ts';
 import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
+import { explainedLeaves } from './explained-leaves.ts';
 import type { FreshnessRequest } from './freshness.ts';
 import type { GroupReader } from './group-reader.ts';
-import { explainedLeaves } from './explained-leaves.ts';
 import type { ReadSettings } from './settings.ts';
 
 /** How one root field would be answered. */
@@ -62,12 +62,19 @@ async function explainRoot(
     stringifyNumbers,
     watermarks: targets.flatMap(({ target, choice }) => (choice.route === 'cache' ? [target] : [])),
   });
-  const bound = statement.parameters.map((slot) => (slot.kind === 'plan' ? (values[slot.index] ?? null) : '{}'));
+  const bound = statement.parameters.map((slot) =>
+    slot.kind === 'plan' ? (values[slot.index] ?? null) : '{}',
+  );
   try {
     const rows = await parts.databases
       .source(source)
       .run(`explain (format text) ${statement.text}`, bound, { signal, prepared: false });
-    return { field: root.key, sql: statement.text, plan: rows.map((row) => row[0]?.toString('utf8') ?? ''), targets };
+    return {
+      field: root.key,
+      sql: statement.text,
+      plan: rows.map((row) => row[0]?.toString('utf8') ?? ''),
+      targets,
+    };
   } catch (error) {
     throw readError(error, source, 'source');
   }

@@ -11,9 +11,17 @@ export function explainedLeaves(
   return (table) => {
     if (table.source === source) return { kind: 'table' };
     const choice = targets.find(({ target }) => target === table.source)?.choice;
-    const cache = choice?.route === 'cache' ? choice.tables.find((held) => sameTable(held.table, table.ref)) : undefined;
+    const cache =
+      choice?.route === 'cache' ? choice.tables.find((held) => sameTable(held.table, table.ref)) : undefined;
     if (cache !== undefined) return { kind: 'cache', relation: cache.relation, columns: cache.columns };
-    const columns = [...table.columns, ...table.key.filter((key) => !table.columns.some(({ name }) => name === key.name))];
-    return { kind: 'inline', columns: columns.map((column) => ({ name: column.name, type: heldType(column) })), filtered: false };
+    const columns = [
+      ...table.columns,
+      ...table.key.filter((key) => !table.columns.some(({ name }) => name === key.name)),
+    ];
+    return {
+      kind: 'inline',
+      columns: columns.map((column) => ({ name: column.name, type: heldType(column) })),
+      filtered: false,
+    };
   };
 }

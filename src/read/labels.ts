@@ -1,6 +1,6 @@
 import { type Lsn, parseLsn } from '../core/lsn.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
 import type { SourceName } from '../core/names.ts';
+import type { ProbeBoard } from '../core/probe-board.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { Policy, RouteDetail } from './freshness.ts';
 

@@ -64,14 +64,23 @@ export class ReadLane {
   /** Answers one operation; source databases are asked at the same time. */
   async run(request: ReadRequest): Promise<ReadAnswer> {
     const { plan, values, freshness, signal, introspection } = request;
-    const answers = await Promise.all(plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })));
+    const answers = await Promise.all(
+      plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })),
+    );
     const cells = answers.map((answer) => answer.cells);
-    return { data: assemble(plan, cells, introspection), targets: answers.flatMap((answer) => answer.targets) };
+    return {
+      data: assemble(plan, cells, introspection),
+      targets: answers.flatMap((answer) => answer.targets),
+    };
   }
 
   /** Says how an operation would be answered now: SQL, Postgres' plan, and each target's route. */
   explain(request: Omit<ReadRequest, 'introspection'>): Promise<readonly ExplainedRoot[]> {
-    return explainPlan(request, { reader: this.#reader, databases: this.#databases, settings: this.#settings });
+    return explainPlan(request, {
+      reader: this.#reader,
+      databases: this.#databases,
+      settings: this.#settings,
+    });
   }
 
   /** Ends every session; operations still running fail. */

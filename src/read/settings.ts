@@ -20,6 +20,10 @@ export interface ReadSettings {
   readonly liveKeyLimit: number;
   /** Most rows fetched live for one place. */
   readonly liveRowLimit: number;
+  /** Fetched rows of one place that stay parameters; more go to a temporary table with an index. */
+  readonly liveInlineRows: number;
+  /** Parent rows looked at to find out cheaply whether their keys are few. */
+  readonly liveProbeRows: number;
   /** How long `wait` waits for the cache. */
   readonly waitMs: number;
   /** How often the state of the caches is read. */
@@ -39,6 +43,8 @@ export const DEFAULT_READ_SETTINGS: ReadSettings = {
   preparedStatements: 250,
   liveKeyLimit: 10_000,
   liveRowLimit: 100_000,
+  liveInlineRows: 150,
+  liveProbeRows: 1000,
   waitMs: 5000,
   pollMs: 250,
 };

@@ -1,4 +1,11 @@
 import { type Clock, systemClock } from '../core/clock.ts';
+import type { SourceName } from '../core/names.ts';
+import type { ProbeBoard } from '../core/probe-board.ts';
+import type { SourceTime } from '../core/watermark.ts';
+import type { Databases } from './databases.ts';
+import type { Policy } from './freshness.ts';
+import { faultOf, improved, parseLabel } from './labels.ts';
+import type { ReadSettings } from './settings.ts';
 
 const STEP_MS = 10;
 
@@ -16,4 +23,27 @@ export async function waitFor(
     if (clock.monotonicMs() >= end) return false;
     await clock.delay(STEP_MS, signal);
   }
+}
+
+const WATERMARK = `select coalesce(w.position::text, '-') || ' ' || coalesce(w.fresh_as_of::text, '-')
+  from nearjoin.watermark w where w.target = $1::text order by w.seq desc limit 1`;
+
+/** Waits until a cache is as fresh as asked for, counted from when the request arrived; false when time is up. */
+export function untilFresh(
+  parts: { readonly databases: Databases; readonly probes: ProbeBoard; readonly settings: ReadSettings },
+  wanted: {
+    readonly source: SourceName;
+    readonly target: SourceName;
+    readonly policy: Policy;
+    readonly arrival: SourceTime;
+    readonly signal: AbortSignal;
+  },
+): Promise<boolean> {
+  const { source, target, policy, arrival, signal } = wanted;
+  const pool = parts.databases.source(source);
+  return waitFor(parts.settings.waitMs, signal, async () => {
+    const rows = await pool.run(WATERMARK, [target], { signal, prepared: true });
+    const label = improved(parseLabel(rows[0]?.[0]), parts.probes, source, target);
+    return faultOf(label, policy, arrival) === null;
+  });
 }

@@ -2,8 +2,8 @@ import type { ColumnType } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
 import type { Aggregate, AggregateField, AggregateFunction, AggregateValue, Field } from '../plan/plan.ts';
 import { orNull, valueJson } from './encode.ts';
-import { baseType } from './leaf.ts';
 import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
+import { baseType } from './leaf.ts';
 import { countSql, visibleValue } from './predicate.ts';
 import { type Link, openRows } from './rows.ts';
 import { type Build, Exposure, type Rows } from './scope.ts';
@@ -16,16 +16,24 @@ export interface AggregateBuild {
 }
 
 /** `{ aggregate {…} nodes {…} }` over one set of rows, in one pass. */
-export function aggregateJson(aggregate: Aggregate, link: Link, rows: Rows, { build, nodeJson }: AggregateBuild): Sql {
+export function aggregateJson(
+  aggregate: Aggregate,
+  link: Link,
+  rows: Rows,
+  { build, nodeJson }: AggregateBuild,
+): Sql {
   const opened = openRows(aggregate.rows, link, rows, build);
   const alias = build.alias();
   const exposure = new Exposure(alias);
   const site = liftedSite(opened, exposure, rows, build);
   const cut = nodesCut(aggregate, alias);
   const node = (fields: readonly Field[]): Sql => joinedList(nodeJson(fields, site), cut ?? syntax(''));
-  const json = membersJson(aggregate.fields.map((field) => ({ key: field.key, value: fieldJson(field, site, node) })));
+  const json = membersJson(
+    aggregate.fields.map((field) => ({ key: field.key, value: fieldJson(field, site, node) })),
+  );
   const inner = opened.select(exposure.list());
-  const from = cut === null ? sql`(${inner})` : sql`(select r.*, row_number() over () as n from (${inner}) r)`;
+  const from =
+    cut === null ? sql`(${inner})` : sql`(select r.*, row_number() over () as n from (${inner}) r)`;
   return sql`(select ${json} from ${from} ${syntax(alias)})`;
 }
 
@@ -61,7 +69,12 @@ function valueOf(value: AggregateValue, site: ShapeSite): Sql {
           value:
             member.kind === 'constant'
               ? constant(member.json)
-              : functionJson(value.function, visibleValue(member, site.row, site.rows, site.build), member.column.type, site.build),
+              : functionJson(
+                  value.function,
+                  visibleValue(member, site.row, site.rows, site.build),
+                  member.column.type,
+                  site.build,
+                ),
         })),
       );
     default:
@@ -84,6 +97,7 @@ function functionJson(name: AggregateFunction, value: Sql, type: ColumnType, bui
 }
 
 function sumJson(call: Sql, type: ColumnType, build: Build): Sql {
-  const wide = build.stringifyNumbers && !['int2', 'float4', 'interval', 'money'].includes(baseType(type).name);
+  const wide =
+    build.stringifyNumbers && !['int2', 'float4', 'interval', 'money'].includes(baseType(type).name);
   return wide ? sql`to_json(${call}::text)::text` : sql`to_json(${call})::text`;
 }

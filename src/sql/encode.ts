@@ -6,7 +6,8 @@ import { constant, type Sql, sql, syntax } from './sql.ts';
 /** A column as JSON text, never null: exactly what `to_json` gives, by a cheaper way where there is one. */
 export function columnJson(row: RowScope, column: Column, build: Build): Sql {
   const value = row.read(column);
-  const encoded = row.heldAs(column) === 'text' ? sql`to_json(${value})::text` : valueJson(value, column.type, build);
+  const encoded =
+    row.heldAs(column) === 'text' ? sql`to_json(${value})::text` : valueJson(value, column.type, build);
   return column.notNull ? encoded : orNull(encoded);
 }
 
@@ -34,7 +35,16 @@ export function valueJson(value: Sql, type: ColumnType, build: Build): Sql {
 /** Their text is JSON as it stands. */
 const PLAIN: ReadonlySet<string> = new Set(['int2', 'int4', 'int8', 'bool', 'json', 'jsonb']);
 /** Their text needs quotes and never an escape. */
-const QUOTED: ReadonlySet<string> = new Set(['uuid', 'time', 'timetz', 'inet', 'cidr', 'macaddr', 'macaddr8', 'oid']);
+const QUOTED: ReadonlySet<string> = new Set([
+  'uuid',
+  'time',
+  'timetz',
+  'inet',
+  'cidr',
+  'macaddr',
+  'macaddr8',
+  'oid',
+]);
 /** Written as strings when asked for, since JavaScript would round them. */
 const BIG_NUMBERS: ReadonlySet<string> = new Set(['int8', 'numeric', 'float8']);
 

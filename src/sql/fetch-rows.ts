@@ -1,6 +1,6 @@
 import type { JoinPair } from '../catalog/catalog.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
-import { baseType, bareType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
+import { bareType, baseType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
 import { type Build, type RowScope, startBuild } from './scope.ts';
@@ -33,7 +33,9 @@ export function fetchStatement(request: FetchRequest): Statement {
   });
   const rows = request.on === null ? byFilter(request, build) : byKeys(request, request.on, build);
   const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);
-  return printStatement(sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f`);
+  return printStatement(
+    sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f`,
+  );
 }
 
 function byFilter(request: FetchRequest, build: Build): Sql {
@@ -93,4 +95,3 @@ const INTEGERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8']);
 function keyType({ left, right }: JoinPair): Sql {
   return INTEGERS.has(baseType(left.type).name) ? bareType(left.type) : bareType(right.type);
 }
-

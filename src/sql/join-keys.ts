@@ -49,12 +49,16 @@ export function keysStatement(request: KeysRequest): Statement {
   const present = allOf(names.map((name) => sql`${name} is not null`));
   const arrays = names.map((name, i) => sql`array_agg(${name}${travelCast(request.columns[i])})::text`);
   const all = separated(names, ', ');
-  return printStatement(sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${cut}) select count(*)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c group by chunk`);
+  return printStatement(
+    sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${cut}) select count(*)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c group by chunk`,
+  );
 }
 
 /** Values of a type that only this database knows travel as text. */
 function travelCast(column: Column | undefined): Sql {
-  return column !== undefined && baseType(column.type).schema !== 'pg_catalog' ? syntax('::text') : syntax('');
+  return column !== undefined && baseType(column.type).schema !== 'pg_catalog'
+    ? syntax('::text')
+    : syntax('');
 }
 
 interface ChainSite {
@@ -68,7 +72,8 @@ function chainSql(request: KeysRequest, at: number, site: ChainSite): { from: Sq
   if (level === undefined) throw new Error('bug: a chain without levels');
   const { left, rows, build } = site;
   const { join } = level;
-  const link = join === null || left === null ? null : (right: RowScope): Sql => joinSql(join.on, left, right);
+  const link =
+    join === null || left === null ? null : (right: RowScope): Sql => joinSql(join.on, left, right);
   const opened = openRows(level.rows, link, rows, build);
   const alias = build.alias();
   const exposure = new Exposure(alias);

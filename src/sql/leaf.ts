@@ -18,7 +18,12 @@ export type Leaf =
   /** Fetched rows, one array parameter per column. `filtered`: they satisfy the place's own filter already. */
   | { readonly kind: 'inline'; readonly columns: readonly LeafColumn[]; readonly filtered: boolean }
   /** Fetched rows in a session's temporary table. */
-  | { readonly kind: 'temp'; readonly relation: string; readonly columns: readonly LeafColumn[]; readonly filtered: boolean };
+  | {
+      readonly kind: 'temp';
+      readonly relation: string;
+      readonly columns: readonly LeafColumn[];
+      readonly filtered: boolean;
+    };
 
 /** Chooses the leaf of each place of a plan. */
 export type Leaves = (table: PlanTable) => Leaf;
@@ -95,9 +100,11 @@ function portable(type: ColumnType): string {
     const element = portable(type.element);
     return element === type.element.sql ? type.sql : `${element}[]`;
   }
-  const known = type.schema === 'pg_catalog' && (type.kind === 'base' || type.kind === 'range' || type.kind === 'array');
+  const known = type.schema === 'pg_catalog' && PORTABLE_KINDS.has(type.kind);
   return known && !NAMES_OBJECTS.test(type.name) ? type.sql : 'text';
 }
+
+const PORTABLE_KINDS: ReadonlySet<ColumnType['kind']> = new Set(['base', 'range', 'array']);
 
 /** Their text names objects of the target database, which the source would not find. */
 const NAMES_OBJECTS = /^(reg[a-z]+|aclitem)$/;
@@ -111,9 +118,20 @@ export function baseType(type: ColumnType): ColumnType {
 export function bareType(type: ColumnType): Sql {
   const base = baseType(type);
   if (base.schema !== 'pg_catalog') return sql`${identifier(base.schema)}.${identifier(base.name)}`;
-  return PLAIN_TYPE.test(base.name) && !SPECIAL_TYPES.has(base.name) ? syntax(base.name) : identifier(base.name);
+  return PLAIN_TYPE.test(base.name) && !SPECIAL_TYPES.has(base.name)
+    ? syntax(base.name)
+    : identifier(base.name);
 }
 
 const PLAIN_TYPE = /^_?[a-z][a-z0-9]*$/;
 /** Unquoted these words mean `bit(1)`, `char(1)`; quoted they mean the type itself. */
-const SPECIAL_TYPES: ReadonlySet<string> = new Set(['bit', 'char', 'name', 'path', 'point', 'time', 'timestamp', 'interval']);
+const SPECIAL_TYPES: ReadonlySet<string> = new Set([
+  'bit',
+  'char',
+  'name',
+  'path',
+  'point',
+  'time',
+  'timestamp',
+  'interval',
+]);

@@ -48,7 +48,11 @@ function overRelated(
   return sql`(select ${value(scope)} from ${from} where ${on})`;
 }
 
-function openStep(row: RowScope, step: OrderStep, { rows, build }: JoinSite): { from: Sql; scope: RowScope; on: Sql } {
+function openStep(
+  row: RowScope,
+  step: OrderStep,
+  { rows, build }: JoinSite,
+): { from: Sql; scope: RowScope; on: Sql } {
   const alias = build.alias();
   const leaf = build.leaves(step.to);
   const scope = directScope(step.to, leaf, alias);
@@ -82,6 +86,7 @@ function followFirst(left: RowScope, step: OrderStep, site: JoinSite): RowScope 
   site.from.items.push(sql`left join lateral (${first}) ${syntax(lifted)} on true`);
   return {
     ...scope,
-    read: (column) => syntax(`${lifted}.c${columns.findIndex((candidate) => candidate.name === column.name)}`),
+    read: (column) =>
+      syntax(`${lifted}.c${columns.findIndex((candidate) => candidate.name === column.name)}`),
   };
 }

@@ -60,7 +60,11 @@ function isText(row: RowScope, column: Column): boolean {
 }
 
 /** A value of the request, cast so that Postgres knows its type: `held` is what the column is held as. */
-export function operandSql(operand: Operand, build: Build, held: { column: Column; as: string } | null = null): Sql {
+export function operandSql(
+  operand: Operand,
+  build: Build,
+  held: { column: Column; as: string } | null = null,
+): Sql {
   const param = must(build.params[operand.index], `parameter ${operand.index}`);
   const value = parameter({ kind: 'plan', index: operand.index });
   if (held !== null && sameType(param.type, held.column.type)) {
@@ -121,7 +125,12 @@ function compareColumns(predicate: CompareColumns, row: RowScope, rows: Rows): S
   return operatorSql(predicate.operator, sql`${left}${cast}`, sql`${right}${cast}`);
 }
 
-function exists(predicate: { join: Join; to: PlanTable; where: Predicate }, row: RowScope, rows: Rows, build: Build): Sql {
+function exists(
+  predicate: { join: Join; to: PlanTable; where: Predicate },
+  row: RowScope,
+  rows: Rows,
+  build: Build,
+): Sql {
   const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
   return existsIn(predicate.to, predicate.where, withRow(rows, row), { build, link });
 }

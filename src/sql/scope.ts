@@ -77,7 +77,7 @@ export class Exposure {
     return {
       table: inner.table,
       filtered: inner.filtered,
-      heldAs: inner.heldAs,
+      heldAs: (column) => inner.heldAs(column),
       read: (column) => this.expose(JSON.stringify([inner.table.id, column.name]), inner.read(column)),
     };
   }

@@ -81,7 +81,11 @@ function objectField(field: ObjectField, site: ShapeSite): Sql {
   const { row, rows, build } = site;
   const { join, select } = field;
   if (join.unique) {
-    const shared = findShared(site.shared, joinKey(row.table, join), normalForms(select.where, select.from, build.params));
+    const shared = findShared(
+      site.shared,
+      joinKey(row.table, join),
+      normalForms(select.where, select.from, build.params),
+    );
     if (shared !== undefined) return sharedObject(field, shared, site);
     return oneJson({ ...select, orderBy: [], limit: null }, linkTo(join, row), withRow(rows, row), build);
   }
@@ -103,7 +107,8 @@ function sharedObject(field: ObjectField, shared: SharedJoin, site: ShapeSite): 
 function renamed(all: readonly SharedJoin[], through: SharedJoin, field: ObjectField): readonly SharedJoin[] {
   return all.map((join) => {
     const [left, name] = JSON.parse(join.key) as [number, string];
-    return left === through.scope.table.id ? { ...join, key: JSON.stringify([field.select.from.id, name]) } : join;
+    return left === through.scope.table.id
+      ? { ...join, key: JSON.stringify([field.select.from.id, name]) }
+      : join;
   });
 }
-

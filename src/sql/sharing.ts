@@ -34,7 +34,11 @@ export function joinKey(left: PlanTable, join: Join): string {
 }
 
 /** Finds a join whose row is the one that the same relationship under this filter would give. */
-export function findShared(shared: readonly SharedJoin[], key: string, wanted: ReadonlySet<string>): SharedJoin | undefined {
+export function findShared(
+  shared: readonly SharedJoin[],
+  key: string,
+  wanted: ReadonlySet<string>,
+): SharedJoin | undefined {
   return shared.find(
     (join) =>
       join.key === key &&
@@ -45,7 +49,10 @@ export function findShared(shared: readonly SharedJoin[], key: string, wanted: R
 
 /** Whether a selection or an ordering follows the same relationship, so that a filter's join can serve it too. */
 export function isFollowedElsewhere(join: Join, select: Pick<Select, 'fields' | 'orderBy'>): boolean {
-  return select.fields.some((field) => followsObject(field, join)) || select.orderBy.some((item) => startsWith(item, join));
+  return (
+    select.fields.some((field) => followsObject(field, join)) ||
+    select.orderBy.some((item) => startsWith(item, join))
+  );
 }
 
 function followsObject(field: Field, join: Join): boolean {
@@ -57,7 +64,11 @@ function startsWith(item: OrderItem, join: Join): boolean {
 }
 
 /** The conditions of a filter in a form that is equal for equal filters at different places. */
-export function normalForms(where: Predicate, place: PlanTable, params: readonly Param[]): ReadonlySet<string> {
+export function normalForms(
+  where: Predicate,
+  place: PlanTable,
+  params: readonly Param[],
+): ReadonlySet<string> {
   return new Set(conjuncts(where).map((part) => normalForm(part, place, params)));
 }
 
@@ -82,7 +93,13 @@ function tableName(value: unknown): unknown {
 }
 
 function isOperand(value: unknown): value is { kind: 'param'; index: number } {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'param' && 'index' in value;
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'kind' in value &&
+    value.kind === 'param' &&
+    'index' in value
+  );
 }
 
 function describeParam(param: Param | undefined): unknown {

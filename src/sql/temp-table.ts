@@ -15,7 +15,9 @@ export interface TempTable {
 /** Creates table and index. */
 export function createTempTable({ name, columns, lookup }: TempTable): readonly Statement[] {
   const list = columns.map((column) => sql`${identifier(column.name)} ${syntax(column.type)}`);
-  const table = printStatement(sql`create temporary table ${identifier(name)} (${separated(list, ', ')}) on commit delete rows`);
+  const table = printStatement(
+    sql`create temporary table ${identifier(name)} (${separated(list, ', ')}) on commit delete rows`,
+  );
   if (lookup.length === 0) return [table];
   const keys = separated(lookup.map(identifier), ', ');
   return [table, printStatement(sql`create index on pg_temp.${identifier(name)} (${keys})`)];
@@ -32,5 +34,7 @@ export function fillTempTable({ name, columns }: TempTable, place: number): Stat
     const cast = isArrayType(column.type) ? sql`::${syntax(column.type)}` : syntax('');
     return sql`r.${syntax(`c${i}`)}${cast}`;
   });
-  return printStatement(sql`insert into pg_temp.${identifier(name)} select ${separated(list, ', ')} from unnest(${separated(arrays, ', ')}) as r(${separated(names, ', ')})`);
+  return printStatement(
+    sql`insert into pg_temp.${identifier(name)} select ${separated(list, ', ')} from unnest(${separated(arrays, ', ')}) as r(${separated(names, ', ')})`,
+  );
 }

@@ -1,8 +1,8 @@
 import { unreachable } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Param, RootField } from '../plan/plan.ts';
-import type { Leaves } from './leaf.ts';
 import { membersJson } from './json-parts.ts';
+import type { Leaves } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
 import { aggregatedJson, listJson, oneJson } from './shape.ts';

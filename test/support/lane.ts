@@ -70,8 +70,13 @@ export class TestLane {
       tables: list,
     }));
     const urls = new Map(Object.keys(tables).map((name) => [name, databases[name]?.url ?? '']));
-    const found = await Promise.all([...urls].map(async ([name, url]) => [name, await introspect(url)] as const));
-    const catalog = resolve(parseMetadata({ version: 3, sources }), new Map(found), { resourceVersion: 1, generation: 1 });
+    const found = await Promise.all(
+      [...urls].map(async ([name, url]) => [name, await introspect(url)] as const),
+    );
+    const catalog = resolve(parseMetadata({ version: 3, sources }), new Map(found), {
+      resourceVersion: 1,
+      generation: 1,
+    });
     if (catalog.inconsistent.length > 0) throw new Error(JSON.stringify(catalog.inconsistent));
     return new TestLane(databases, catalog, settings, urls);
   }
@@ -118,12 +123,21 @@ export class TestLane {
 
   #rest(asking: Asking): { freshness: FreshnessRequest; signal: AbortSignal } {
     const open = { noCache: false, maxStalenessMs: null, fallback: null, tokens: new Map<string, never>() };
-    return { freshness: { ...open, ...asking.freshness }, signal: asking.signal ?? new AbortController().signal };
+    return {
+      freshness: { ...open, ...asking.freshness },
+      signal: asking.signal ?? new AbortController().signal,
+    };
   }
 
   #prepare(text: string, asking: Asking) {
     const { variables = {}, role = 'admin' } = asking;
-    return this.#operations.prepare({ query: text, operationName: null, variables, role, catalog: this.catalog });
+    return this.#operations.prepare({
+      query: text,
+      operationName: null,
+      variables,
+      role,
+      catalog: this.catalog,
+    });
   }
 
   #database(name: string): TestDatabase {
@@ -138,24 +152,38 @@ export class TestLane {
     try {
       await migrate(client);
       const known = await knownTypes(client);
-      const columns = table.columns.map((column) => ({ name: column.name, type: cacheType(column.type, known) }));
+      const columns = table.columns.map((column) => ({
+        name: column.name,
+        type: cacheType(column.type, known),
+      }));
       const relation = `${target}__${table.ref.name}`.slice(0, 60);
       const quote = pg.escapeIdentifier;
       const list = columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
       await client.query(`drop table if exists nearjoin.${quote(relation)}`);
       await client.query(`create table nearjoin.${quote(relation)} (${list})`);
       const values = columns.map(({ name }) => `${quote(name)}::text as ${quote(name)}`).join(', ');
-      const { rows } = await this.#database(target).query(`select ${values} from ${quote(table.ref.schema)}.${quote(table.ref.name)}`);
+      const { rows } = await this.#database(target).query(
+        `select ${values} from ${quote(table.ref.schema)}.${quote(table.ref.name)}`,
+      );
       const casts = columns.map(({ name, type }) => `(r->>'${name}')::${type}`).join(', ');
-      await client.query(`insert into nearjoin.${quote(relation)} select ${casts} from json_array_elements($1::json) r`, [JSON.stringify(rows)]);
+      await client.query(
+        `insert into nearjoin.${quote(relation)} select ${casts} from json_array_elements($1::json) r`,
+        [JSON.stringify(rows)],
+      );
       await this.#register(client, { target, table: table.ref, relation, columns });
     } finally {
       await client.end();
     }
   }
 
-  async #register(client: pg.Client, cache: { target: string; table: { schema: string; name: string }; relation: string; columns: unknown }): Promise<void> {
-    await client.query(`insert into nearjoin.feed (target, state) values ($1, 'streaming') on conflict do nothing`, [cache.target]);
+  async #register(
+    client: pg.Client,
+    cache: { target: string; table: { schema: string; name: string }; relation: string; columns: unknown },
+  ): Promise<void> {
+    await client.query(
+      `insert into nearjoin.feed (target, state) values ($1, 'streaming') on conflict do nothing`,
+      [cache.target],
+    );
     await client.query(
       `insert into nearjoin.cache_table (target, schema_name, table_name, relation, columns, key_columns, state, generation)
        values ($1, $2, $3, $4, $5, '[]', 'ready', 1) on conflict do nothing`,

@@ -11,7 +11,9 @@ export interface FetchedRows {
 
 /** Joins array literals of one column. */
 export function joinArrays(literals: readonly (string | null)[]): string {
-  const inner = literals.flatMap((literal) => (literal === null || literal === '{}' ? [] : [literal.slice(1, -1)]));
+  const inner = literals.flatMap((literal) =>
+    literal === null || literal === '{}' ? [] : [literal.slice(1, -1)],
+  );
   return `{${inner.join(',')}}`;
 }
 

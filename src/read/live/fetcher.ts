@@ -42,8 +42,6 @@ export interface FetcherParts {
 
 /** Keys looked up at once. */
 const CHUNK = 1000;
-/** A probe of this many parent rows costs next to nothing and settles most answers. */
-const PROBE_ROWS = 1000;
 
 /** Asks the source for keys and targets for rows, within the limits. */
 export class Fetcher {
@@ -54,13 +52,18 @@ export class Fetcher {
   }
 
   /** Keys of a chain's rows. With `probe` null means: too many rows to say cheaply. */
-  async keys(join: Join, place: PlanTable, chain: readonly ChainLevel[], probe: boolean): Promise<Keys | null> {
+  async keys(
+    join: Join,
+    place: PlanTable,
+    chain: readonly ChainLevel[],
+    probe: boolean,
+  ): Promise<Keys | null> {
     const { settings, store, sessions, values } = this.#parts;
     const limit = settings.liveKeyLimit;
     const statement = this.#keysStatement(join, place, chain, probe);
     const rows = await sessions.source(statement.text, store.bind(statement, values));
     const count = rows.reduce((sum, row) => sum + numberIn(row[0]), 0);
-    if (probe && numberIn(rows[0]?.[1]) > PROBE_ROWS) return null;
+    if (probe && numberIn(rows[0]?.[1]) > settings.liveProbeRows) return null;
     if (count > limit) throw this.#tooMany(place, `more than ${limit} different keys`);
     return { chunks: rows.map((row) => row.slice(2).map(textOf)), count };
   }
@@ -117,7 +120,7 @@ export class Fetcher {
         chain,
         columns,
         limit: settings.liveKeyLimit,
-        rowLimit: probe ? PROBE_ROWS + 1 : null,
+        rowLimit: probe ? settings.liveProbeRows + 1 : null,
         chunk: CHUNK,
         params: group.plan.params,
         leaves,

@@ -6,9 +6,6 @@ import { createTempTable, fillTempTable, type TempTable } from '../../sql/temp-t
 import type { WireConnection } from '../wire/connection.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 
-/** Past this many rows an index is worth more than the temporary table costs. */
-const INLINE_ROWS = 150;
-
 /** Temporary tables a session has already, so that they are made once and emptied by every commit. */
 export class TempTables {
   readonly #made = new WeakMap<WireConnection, Set<string>>();
@@ -21,38 +18,48 @@ export class TempTables {
     names.add(name);
     return true;
   }
+
+  /** The transaction that made them did not commit. */
+  disclaim(connection: WireConnection, names: readonly string[]): void {
+    for (const name of names) this.#made.get(connection)?.delete(name);
+  }
 }
 
-/** Runs a statement on the source's session. */
-export type RunOnSource = (text: string, values: readonly (string | null)[]) => Promise<unknown>;
+/** Where a store keeps what is too much for parameters. */
+export interface StoreParts {
+  readonly temps: TempTables;
+  readonly connection: WireConnection;
+  /** Runs a statement on that session. */
+  readonly run: (text: string, values: readonly (string | null)[]) => Promise<unknown>;
+  /** Past this many rows an index is worth more than the temporary table costs. */
+  readonly inlineRows: number;
+}
 
 /** The fetched rows of one live answer, and the leaves that read them. */
 export class LeafStore {
-  readonly #temps: TempTables;
-  readonly #connection: WireConnection;
-  readonly #run: RunOnSource;
+  readonly #parts: StoreParts;
   readonly #rows = new Map<number, FetchedRows>();
   readonly #leaves = new Map<number, Leaf>();
   readonly #uses = new Map<string, number>();
   readonly #filling: Promise<unknown>[] = [];
+  readonly #made: string[] = [];
 
-  constructor(temps: TempTables, connection: WireConnection, run: RunOnSource) {
-    this.#temps = temps;
-    this.#connection = connection;
-    this.#run = run;
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
   }
 
   /** Takes the rows of a place. Filling a table is sent ahead and not waited for. */
   put(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): void {
     this.#rows.set(place.id, rows);
     const { columns, filtered } = rows;
-    if (rows.count <= INLINE_ROWS) {
+    if (rows.count <= this.#parts.inlineRows) {
       this.#leaves.set(place.id, { kind: 'inline', columns, filtered });
       return;
     }
     const table = this.#tempTable(rows, lookup);
     this.#leaves.set(place.id, { kind: 'temp', relation: table.name, columns, filtered });
-    if (this.#temps.claim(this.#connection, table.name)) {
+    if (this.#parts.temps.claim(this.#parts.connection, table.name)) {
+      this.#made.push(table.name);
       for (const statement of createTempTable(table)) this.#send(statement.text, []);
     }
     const fill = fillTempTable(table, place.id);
@@ -80,7 +87,8 @@ export class LeafStore {
   get key(): string {
     const one = ([id, leaf]: [number, Leaf]): string => {
       if (leaf.kind !== 'inline' && leaf.kind !== 'temp') return '';
-      const from = leaf.kind === 'temp' ? leaf.relation : leaf.columns.map(({ name, type }) => `${name} ${type}`).join();
+      const from =
+        leaf.kind === 'temp' ? leaf.relation : leaf.columns.map(({ name, type }) => `${name} ${type}`).join();
       return `${id}${leaf.filtered ? 'f' : ''}:${from}`;
     };
     return [...this.#leaves].map(one).join('\n');
@@ -95,19 +103,27 @@ export class LeafStore {
     });
   }
 
+  /** The transaction fails, and the tables made in it are gone. */
+  failed(): void {
+    this.#parts.temps.disclaim(this.#parts.connection, this.#made);
+  }
+
   /** Throws what went wrong with filling tables. */
   async settled(): Promise<void> {
     await Promise.all(this.#filling);
   }
 
   #send(text: string, values: readonly (string | null)[]): void {
-    const sent = this.#run(text, values);
+    const sent = this.#parts.run(text, values);
     sent.catch(() => undefined);
     this.#filling.push(sent);
   }
 
   #tempTable({ columns }: FetchedRows, lookup: readonly string[]): TempTable {
-    const shape = createHash('sha256').update(JSON.stringify([columns, lookup])).digest('hex').slice(0, 16);
+    const shape = createHash('sha256')
+      .update(JSON.stringify([columns, lookup]))
+      .digest('hex')
+      .slice(0, 16);
     const use = (this.#uses.get(shape) ?? 0) + 1;
     this.#uses.set(shape, use);
     return { name: `nearjoin_${shape}_${use}`, columns, lookup };

@@ -45,23 +45,37 @@ export class LiveReader {
     this.#settings = settings;
   }
 
-  async read(request: LiveRequest): Promise<{ readonly row: WireRow; readonly positions: ReadonlyMap<SourceName, Lsn> }> {
+  async read(
+    request: LiveRequest,
+  ): Promise<{ readonly row: WireRow; readonly positions: ReadonlyMap<SourceName, Lsn> }> {
     const sessions = await LiveSessions.open(this.#databases, request.group.source, request.signal);
+    const store = this.#store(sessions);
+    let succeeded = false;
     try {
       for (const target of request.live) sessions.prepareTarget(target);
-      const row = await this.#answer(request, sessions);
+      const row = await this.#answer(request, sessions, store);
+      succeeded = true;
       return { row, positions: sessions.positions };
     } finally {
-      sessions.close();
+      if (!succeeded) store.failed();
+      sessions.close(succeeded);
     }
   }
 
-  async #answer(request: LiveRequest, sessions: LiveSessions): Promise<WireRow> {
+  #store(sessions: LiveSessions): LeafStore {
+    return new LeafStore({
+      temps: this.#temps,
+      connection: sessions.sourceConnection,
+      run: (text, values) => sessions.source(text, values),
+      inlineRows: this.#settings.liveInlineRows,
+    });
+  }
+
+  async #answer(request: LiveRequest, sessions: LiveSessions, store: LeafStore): Promise<WireRow> {
     const { group, values } = request;
-    const run = (text: string, bound: readonly (string | null)[]): Promise<readonly WireRow[]> => sessions.source(text, bound);
-    const store = new LeafStore(this.#temps, sessions.sourceConnection, run);
     const isLive = (place: PlanTable): boolean => request.live.has(place.source);
-    const leaves: Leaves = (place) => (isLive(place) ? must(store.leaf(place), `rows of place ${place.id}`) : request.cachedLeaves(place));
+    const leaves: Leaves = (place) =>
+      isLive(place) ? must(store.leaf(place), `rows of place ${place.id}`) : request.cachedLeaves(place);
     const fetcher = new Fetcher({
       group,
       values,
@@ -75,7 +89,10 @@ export class LiveReader {
     const live = new LiveRun({ isLive, fetcher, store, params: group.plan.params });
     for (const root of group.roots) await live.root(root);
     const statement = group.statement(`${request.cacheKey}\n${store.key}`, leaves, request.watermarks);
-    const [, rows] = await Promise.all([store.settled(), run(statement.text, store.bind(statement, values))]);
+    const [, rows] = await Promise.all([
+      store.settled(),
+      sessions.source(statement.text, store.bind(statement, values)),
+    ]);
     return must(rows[0], 'row of a root statement');
   }
 
@@ -100,6 +117,16 @@ function columnsOf(place: PlanTable, { group, heldTypes }: LiveRequest): readonl
   const held = heldTypes(place);
   return names.map((name) => {
     const type = held?.find((column) => column.name === name)?.type;
-    return { name, type: type ?? heldType(must(own.find((column) => column.name === name), `column ${name}`)) };
+    return {
+      name,
+      type:
+        type ??
+        heldType(
+          must(
+            own.find((column) => column.name === name),
+            `column ${name}`,
+          ),
+        ),
+    };
   });
 }

@@ -1,13 +1,32 @@
-import type { AggregateField, Field, Join, OrderItem, OrderStep, Param, PlanTable, Predicate, RootField, Select } from '../../plan/plan.ts';
+import type {
+  AggregateField,
+  Field,
+  Join,
+  OrderItem,
+  OrderStep,
+  Param,
+  PlanTable,
+  Predicate,
+  RootField,
+  Select,
+} from '../../plan/plan.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import { conjuncts } from '../../sql/predicate.ts';
 import { byColumn, type RowsOf } from '../../sql/rows.ts';
 import { normalForms } from '../../sql/sharing.ts';
 import { placesIn } from '../../sql/touches.ts';
-import type { Fetcher, Lookup } from './fetcher.ts';
 import type { FetchedRows } from './fetched-rows.ts';
+import type { Fetcher, Lookup } from './fetcher.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { conditionsOfAggregate, decidableAt, isDecidableAt, ordersAlike, placesBelow, placesOfField, relaxed } from './scope-of-work.ts';
+import {
+  conditionsOfAggregate,
+  decidableAt,
+  isDecidableAt,
+  ordersAlike,
+  placesBelow,
+  placesOfField,
+  relaxed,
+} from './scope-of-work.ts';
 
 /** Where the rows are whose remote rows come next: levels from a root field or from fetched rows down to them. */
 interface Above {
@@ -138,7 +157,8 @@ export class LiveRun {
   }
 
   async #below(where: Predicate, place: PlanTable, above: Above): Promise<void> {
-    for (const part of conjuncts(where)) await this.#predicate(part, this.#candidates({ from: place, where }, above));
+    for (const part of conjuncts(where))
+      await this.#predicate(part, this.#candidates({ from: place, where }, above));
   }
 
   /** By the keys of few parents, else by the filter where it says enough, else by the keys of many parents. */
@@ -158,7 +178,9 @@ export class LiveRun {
     for (const [at, step] of item.path.entries()) {
       const met = at === 0 ? this.#meet(step.join, step.to, step.where, found) : false;
       if (!met) await this.#step(step, chain);
-      chain = this.#isLive(step.to) ? [leafLevel(step.to)] : [...chain, { rows: bare(step.to, step.where), join: step.join }];
+      chain = this.#isLive(step.to)
+        ? [leafLevel(step.to)]
+        : [...chain, { rows: bare(step.to, step.where), join: step.join }];
     }
     if (item.by.kind !== 'count' && item.by.onlyIf !== null) await this.#predicate(item.by.onlyIf, chain);
   }
@@ -170,7 +192,11 @@ export class LiveRun {
     const lookup: Lookup = { place: to, where: decidableAt(where, to.source, to), filtered, perKey: null };
     const keys = await this.#fetcher.keys(join, to, chain, false);
     if (keys === null) throw this.#fetcher.unbounded(to);
-    this.#store.put(to, await this.#fetcher.byKeys(lookup, join.on, keys), join.on.map((pair) => pair.right.name));
+    this.#store.put(
+      to,
+      await this.#fetcher.byKeys(lookup, join.on, keys),
+      join.on.map((pair) => pair.right.name),
+    );
     if (!filtered) await this.#below(where, to, TOP);
   }
 
@@ -181,7 +207,8 @@ export class LiveRun {
         if (field.onlyIf !== null) await this.#predicate(field.onlyIf, chain);
         return;
       case 'object':
-        if (this.#meet(field.join, field.select.from, field.select.where, found)) return this.#select(field.select, TOP);
+        if (this.#meet(field.join, field.select.from, field.select.where, found))
+          return this.#select(field.select, TOP);
         return this.#select(field.select, await this.#fetched(field, field.select, chain));
       case 'array':
         return this.#select(field.select, await this.#fetched(field, field.select, chain));
@@ -195,7 +222,11 @@ export class LiveRun {
   }
 
   /** Fetches the rows of a selected relationship by the keys of exactly the rows that show it. */
-  async #fetched(field: Exclude<Field, { kind: 'column' | 'constant' }>, select: Select, chain: readonly ChainLevel[]): Promise<Above> {
+  async #fetched(
+    field: Exclude<Field, { kind: 'column' | 'constant' }>,
+    select: Select,
+    chain: readonly ChainLevel[],
+  ): Promise<Above> {
     const { join } = field;
     const place = select.from;
     if (!this.#isLive(place)) return { chain, join };
@@ -204,7 +235,11 @@ export class LiveRun {
     const lookup: Lookup = { place, where: decidableAt(select.where, place.source, place), filtered, perKey };
     const keys = await this.#fetcher.keys(join, place, chain, false);
     if (keys === null) throw this.#fetcher.unbounded(place);
-    this.#store.put(place, await this.#fetcher.byKeys(lookup, join.on, keys), join.on.map((pair) => pair.right.name));
+    this.#store.put(
+      place,
+      await this.#fetcher.byKeys(lookup, join.on, keys),
+      join.on.map((pair) => pair.right.name),
+    );
     return TOP;
   }
 
@@ -222,7 +257,9 @@ export class LiveRun {
     if (!this.#isLive(place)) return false;
     const wanted = normalForms(where, place, this.#params);
     const same = found.find(
-      (candidate) => candidate.join.name === join.name && [...wanted].every((condition) => candidate.conditions.has(condition)),
+      (candidate) =>
+        candidate.join.name === join.name &&
+        [...wanted].every((condition) => candidate.conditions.has(condition)),
     );
     if (same === undefined) return false;
     this.#store.share(place, same.place);
@@ -231,7 +268,16 @@ export class LiveRun {
 }
 
 function bare(from: PlanTable, where: Predicate): RowsOf {
-  return { from, fields: [], where, orderBy: [], distinctOn: [], distinctOnlyIf: [], limit: null, offset: null };
+  return {
+    from,
+    fields: [],
+    where,
+    orderBy: [],
+    distinctOn: [],
+    distinctOnlyIf: [],
+    limit: null,
+    offset: null,
+  };
 }
 
 function leafLevel(place: PlanTable): ChainLevel {

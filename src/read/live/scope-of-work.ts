@@ -33,7 +33,9 @@ export function placesOfField(field: Field): readonly PlanTable[] {
 
 /** Every place that a field of an aggregate reads. */
 export function placesOfAggregateField(field: AggregateField): readonly PlanTable[] {
-  return field.kind === 'nodes' ? field.fields.flatMap(placesOfField) : conditionsOfAggregate(field).flatMap(placesIn);
+  return field.kind === 'nodes'
+    ? field.fields.flatMap(placesOfField)
+    : conditionsOfAggregate(field).flatMap(placesIn);
 }
 
 /** The rules under which an aggregate's columns are visible. */
@@ -42,7 +44,9 @@ export function conditionsOfAggregate(field: AggregateField): readonly Predicate
   return field.values.flatMap((value) => {
     if (value.kind === 'count') return value.onlyIf.filter((rule) => rule !== null);
     if (value.kind === 'constant') return [];
-    return value.of.flatMap((member) => (member.kind === 'column' && member.onlyIf !== null ? [member.onlyIf] : []));
+    return value.of.flatMap((member) =>
+      member.kind === 'column' && member.onlyIf !== null ? [member.onlyIf] : [],
+    );
   });
 }
 
@@ -67,7 +71,11 @@ export function isDecidableAt(where: Predicate, at: SourceName, row: PlanTable):
 }
 
 /** Drops what cannot be decided yet from a filter: what is left lets at least the wanted rows through. */
-export function relaxed(where: Predicate, known: (place: PlanTable) => boolean, rows: ReadonlySet<number>): Predicate {
+export function relaxed(
+  where: Predicate,
+  known: (place: PlanTable) => boolean,
+  rows: ReadonlySet<number>,
+): Predicate {
   const parts = conjuncts(where).filter((part) => {
     const inside = placesIn(part);
     const ids = new Set([...rows, ...inside.map((place) => place.id)]);
@@ -102,7 +110,8 @@ const RANGES: ReadonlySet<string> = new Set(['gt', 'lt', 'gte', 'lte']);
 
 /** Text is ordered by each database's own collation, and a type that the source lacks is compared as text there. */
 function decidesAlike(leaf: Predicate, known: ReadonlySet<number>): boolean {
-  if (leaf.kind === 'compare-columns') return known.has(leaf.other.table) && !(RANGES.has(leaf.operator) && isText(leaf.column));
+  if (leaf.kind === 'compare-columns')
+    return known.has(leaf.other.table) && !(RANGES.has(leaf.operator) && isText(leaf.column));
   if (leaf.kind !== 'compare') return true;
   return !(RANGES.has(leaf.operator) && (leaf.cast || isText(leaf.column)));
 }
@@ -115,5 +124,11 @@ export function isText(column: Column): boolean {
 
 /** Whether a target may cut the rows of each key by itself: it then orders them as the source would. */
 export function ordersAlike(orderBy: readonly OrderItem[]): boolean {
-  return orderBy.every((item) => item.path.length === 0 && item.by.kind === 'column' && item.by.onlyIf === null && !isText(item.by.column));
+  return orderBy.every(
+    (item) =>
+      item.path.length === 0 &&
+      item.by.kind === 'column' &&
+      item.by.onlyIf === null &&
+      !isText(item.by.column),
+  );
 }

@@ -70,7 +70,11 @@ export class LiveSessions {
   }
 
   /** Runs a statement in a target's snapshot. */
-  async target(target: SourceName, text: string, values: readonly (string | null)[]): Promise<readonly WireRow[]> {
+  async target(
+    target: SourceName,
+    text: string,
+    values: readonly (string | null)[],
+  ): Promise<readonly WireRow[]> {
     try {
       const session = await this.#target(target);
       const rows = session.lease.connection.run(text, values, { signal: this.#signal, prepared: true });
@@ -80,16 +84,17 @@ export class LiveSessions {
     } catch (error) {
       this.#signal.throwIfAborted();
       const known = readError(error, target, 'target');
-      if (known instanceof NearjoinError && known.code === 'target-unavailable') throw new TargetUnavailable(target, known);
+      if (known instanceof NearjoinError && known.code === 'target-unavailable')
+        throw new TargetUnavailable(target, known);
       throw known;
     }
   }
 
-  /** Ends every transaction and gives the sessions back; nobody has to wait for it. */
-  close(): void {
-    endTransaction(this.#source);
+  /** Ends every transaction and gives the sessions back; nobody has to wait for it. Temporary tables stay on success. */
+  close(succeeded: boolean): void {
+    endTransaction(this.#source, succeeded ? 'commit' : 'rollback');
     for (const opening of this.#targets.values()) {
-      opening.then((session) => endTransaction(session.lease)).catch(() => undefined);
+      opening.then((session) => endTransaction(session.lease, 'rollback')).catch(() => undefined);
     }
   }
 
@@ -106,16 +111,20 @@ export class LiveSessions {
     const run = (text: string): Promise<readonly WireRow[]> =>
       lease.connection.run(text, [], { signal: this.#signal, prepared: true });
     run(`${BEGIN} read only`).catch(() => undefined);
-    const position = run(POSITION).then((rows) => parseLsn(must(rows[0]?.[0], 'position of a target').toString('latin1')));
+    const position = run(POSITION).then((rows) =>
+      parseLsn(must(rows[0]?.[0], 'position of a target').toString('latin1')),
+    );
     position.catch(() => undefined);
     return { lease, position };
   }
 }
 
 /** A session whose transaction cannot be ended is dropped by the pool. */
-function endTransaction(lease: Lease): void {
+function endTransaction(lease: Lease, how: 'commit' | 'rollback'): void {
   const { connection } = lease;
-  const ended = connection.load > 0 ? Promise.resolve() : connection.run('rollback', [], { signal: null, prepared: true });
+  // Requests still running are those of an answer nobody waits for any more.
+  const ended =
+    connection.load > 0 ? Promise.resolve() : connection.run(how, [], { signal: null, prepared: true });
   ended.then(
     () => lease.release(),
     () => lease.release(),

@@ -2,9 +2,9 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { must } from '../../core/assert.ts';
+import { WireConnection } from './connection.ts';
 import { ConnectionLost } from './failure.ts';
 import { encodeCancel } from './messages.ts';
-import { WireConnection } from './connection.ts';
 
 /** How connections to one database are made. */
 export interface ConnectOptions {

@@ -43,6 +43,7 @@ export class RowTooLarge extends Error {
 export function isWorthRepeating(error: unknown): boolean {
   if (error instanceof ConnectionLost) return true;
   if (!(error instanceof PostgresError)) return false;
-  if (error.state === '26000' || (error.state === '0A000' && error.routine === 'RevalidateCachedQuery')) return true;
+  if (error.state === '26000' || (error.state === '0A000' && error.routine === 'RevalidateCachedQuery'))
+    return true;
   return error.state === '57014' && error.bystander;
 }

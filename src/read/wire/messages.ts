@@ -22,7 +22,12 @@ export function encodeExecution({ name, parse, close, values }: Execution): Buff
   const closeLength = close.reduce((sum, old) => sum + 7 + Buffer.byteLength(old), 0);
   const total = closeLength + (parse === null ? 0 : 1 + parseLength) + 1 + bind + EXECUTE_SYNC.length;
   const out = new Output(total);
-  for (const old of close) out.byte(0x43).int32(6 + Buffer.byteLength(old)).byte(0x53).text(old);
+  for (const old of close)
+    out
+      .byte(0x43)
+      .int32(6 + Buffer.byteLength(old))
+      .byte(0x53)
+      .text(old);
   if (parse !== null) out.byte(0x50).int32(parseLength).text(name).text(parse).int16(0);
   out.byte(0x42).int32(bind).text('').text(name).int16(0).int16(values.length);
   values.forEach((value, i) => {
@@ -87,7 +92,8 @@ class Output {
   }
 
   finish(): Buffer {
-    if (this.#at !== this.#buffer.length) throw new Error(`bug: message of ${this.#at} bytes announced otherwise`);
+    if (this.#at !== this.#buffer.length)
+      throw new Error(`bug: message of ${this.#at} bytes announced otherwise`);
     return this.#buffer;
   }
 }

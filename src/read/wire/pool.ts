@@ -41,7 +41,11 @@ export class WirePool {
   }
 
   /** Runs a statement that only reads; it is repeated once when the session broke or its prepared statement went stale. */
-  async run(text: string, values: readonly (string | null)[], options: RunOptions): Promise<readonly WireRow[]> {
+  async run(
+    text: string,
+    values: readonly (string | null)[],
+    options: RunOptions,
+  ): Promise<readonly WireRow[]> {
     try {
       const ready = this.#leastBusy();
       return await (ready ?? (await this.#grow())).run(text, values, options);

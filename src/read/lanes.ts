@@ -1,0 +1,85 @@
+import { must } from '../core/assert.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { type SourceName, sameTable } from '../core/names.ts';
+import { type SourceTime, stalenessMs } from '../core/watermark.ts';
+import type { PlanTable, RemoteUse } from '../plan/plan.ts';
+import type { Leaf } from '../sql/leaf.ts';
+import type { LeafChoice } from './choose-leaves.ts';
+import type { Policy, RouteDetail, TargetReport } from './freshness.ts';
+import type { Label } from './labels.ts';
+
+/** One feed of the request, with what has been decided about it so far. */
+export interface Lane {
+  readonly use: RemoteUse;
+  readonly policy: Policy;
+  /** Live whatever the cache says: it was tried and is not fresh enough. */
+  forced: { readonly detail: RouteDetail } | null;
+  /** The cache's rows are taken whatever their age. */
+  anyAge: boolean;
+  choice: LeafChoice;
+}
+
+/** Names the caches of a request: equal names are the same statement. */
+export function leafKey(lanes: readonly Lane[]): string {
+  return lanes
+    .map(({ choice }) =>
+      choice.route === 'cache' ? choice.tables.map((table) => table.relation).join(' ') : '',
+    )
+    .join('\n');
+}
+
+/** Leaves over the cache tables that were chosen. */
+export function cacheLeaves(lanes: readonly Lane[], source: SourceName): (table: PlanTable) => Leaf {
+  const held = lanes.flatMap(({ choice }) => (choice.route === 'cache' ? choice.tables : []));
+  return (table) => {
+    if (table.source === source) return { kind: 'table' };
+    const found = held.find((cache) => cache.target === table.source && sameTable(cache.table, table.ref));
+    const { relation, columns } = must(found, `cache of ${table.ref.name}`);
+    return { kind: 'cache', relation, columns };
+  };
+}
+
+/** With `stale` any rows that the cache may show at all are an answer; a token is a promise that `stale` does not undo. */
+export function mayServe(fault: RouteDetail, policy: Policy): boolean {
+  return policy.fallback === 'stale' && fault === 'lagging';
+}
+
+/** What is said of rows from a cache. */
+export function cacheReport(
+  lane: Lane,
+  source: SourceName,
+  { label, now, fault }: { label: Label; now: SourceTime; fault: RouteDetail | null },
+): TargetReport {
+  return {
+    source,
+    target: lane.use.target,
+    route: 'cache',
+    reason: 'hit',
+    detail: fault === null && !lane.anyAge ? 'fresh' : 'stale-allowed',
+    stalenessMs: label.freshAsOf === null ? null : stalenessMs(now, label.freshAsOf),
+    position: label.position,
+  };
+}
+
+/** What is said of rows fetched live. */
+export function liveReport(lane: Lane, source: SourceName, position: Label['position']): TargetReport {
+  const { choice } = lane;
+  const why =
+    choice.route === 'live' ? choice : { reason: 'miss' as const, detail: 'status-unknown' as const };
+  const { reason, detail } = why;
+  return { source, target: lane.use.target, route: 'live', reason, detail, stalenessMs: 0, position };
+}
+
+const WHY: Partial<Record<RouteDetail, string>> = {
+  lagging: 'its cache is older than asked for',
+  paused: 'its feed is paused',
+  'token-ahead': 'its cache does not contain the position asked for yet',
+  copying: 'its cache is still being copied',
+  'slot-lost': 'its cache must be rebuilt',
+  'status-unknown': 'the state of its cache is not known',
+};
+
+/** The error of a request that insists on freshness. */
+export function notFresh(target: SourceName, detail: RouteDetail): NearjoinError {
+  return new NearjoinError('not-fresh', `"${target}" is not fresh enough: ${WHY[detail] ?? detail}`);
+}
