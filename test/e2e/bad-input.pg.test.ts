@@ -136,8 +136,8 @@ describe('registration', () => {
   test('a target without logical decoding is answered live, and the status says why', async () => {
     const client = await plainDatabase();
     await addSource('plain', client);
-    await nearjoin.metadata('pg_track_table', { source: 'plain', table: 'users' });
-    const made = await nearjoin.metadata('pg_create_remote_relationship', remote('other', 'plain', 'users', { user_id: 'id' }));
+    await nearjoin.metadata('pg_track_table', { source: 'plain', table: 'members' });
+    const made = await nearjoin.metadata('pg_create_remote_relationship', remote('other', 'plain', 'members', { user_id: 'id' }));
     expect(made.body).toEqual({ message: 'success' });
     const failed = await eventually(async () => {
       const found = await feed('plain');
@@ -154,7 +154,7 @@ async function plainDatabase(): Promise<string> {
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query(`create table users (id int primary key, name text); insert into users values (10, 'plain Ada')`);
+  await client.query(`create table members (id int primary key, name text); insert into members values (10, 'plain Ada')`);
   await client.end();
   return url;
 }

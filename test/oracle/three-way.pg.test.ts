@@ -29,6 +29,7 @@ beforeAll(async () => {
   const replaced = await nearjoin.metadata('replace_metadata', metadataOf(databases));
   expect(replaced.body).toMatchObject({ is_consistent: true });
   await nearjoin.untilReady();
+  await nearjoin.untilHit('{ orders { items { id } user { country { id } reviews { id } } store { label } reviews { id } } users { orders { items { id } } } }');
 });
 
 afterAll(async () => {

@@ -33,6 +33,8 @@ export interface Nearjoin {
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<HttpAnswer>;
   /** Waits until every cached table of every feed is ready. */
   untilReady(): Promise<void>;
+  /** Asks until the answer comes from caches alone: an API node hears of a ready table a moment after it is. */
+  untilHit(query: string): Promise<HttpAnswer>;
   stop(): Promise<void>;
   kill(): Promise<void>;
 }
@@ -74,7 +76,7 @@ export async function eventually<T>(check: () => Promise<T | undefined>, timeMs 
       last = error;
     }
     if (performance.now() > end) throw new Error('state not reached in time', { cause: last });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
@@ -118,9 +120,21 @@ class RunningNearjoin implements Nearjoin {
       const { body } = await this.get('/v1/replication');
       const tables = body.feeds.flatMap((feed: { tables: { state: string }[] }) => feed.tables);
       const done = tables.length > 0 && tables.every((table: { state: string }) => table.state === 'ready');
-      if (!done) throw new Error(`not ready: ${JSON.stringify(body)}\n${this.log.slice(-20).join('\n')}`);
+      if (!done) throw new Error(`not ready: ${JSON.stringify(body)}\n${this.#recentLog()}`);
       return done;
     });
+  }
+
+  untilHit(query: string): Promise<HttpAnswer> {
+    return eventually(async () => {
+      const answer = await this.graphql(query);
+      const status = answer.headers.get('cache-status') ?? '';
+      return status.includes(';hit') && !status.includes('fwd=') ? answer : undefined;
+    });
+  }
+
+  #recentLog(): string {
+    return this.log.filter((line) => !line.includes('"type":"http-log"')).slice(-20).join('\n');
   }
 
   async stop(): Promise<void> {
