@@ -28,6 +28,8 @@ export interface Replicator {
 /** What a worker thread tells the thread that started it. */
 export type WorkerMessage =
   | { readonly kind: 'probe'; readonly source: SourceName; readonly target: SourceName; readonly probe: Probe }
+  /** A line of the log, complete: one thread alone writes to the process' output. */
+  | { readonly kind: 'log'; readonly line: string }
   | { readonly kind: 'started' }
   | { readonly kind: 'failed'; readonly message: string };
 
@@ -78,7 +80,7 @@ export async function startReplicator(
 
 async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort): Promise<void> {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
-  const log = createLog(logLevel);
+  const log = createLog(logLevel, { write: (line) => tell({ kind: 'log', line }) });
   try {
     const replicator = await startReplicator(settings, {
       log,
