@@ -41,6 +41,7 @@ const may = {
     'src/ops',
     'src/http',
     'src/config',
+    'src/version',
   ],
   'src/demo': ['src/core', 'src/embedded', 'src/ops', 'src/config', 'src/serve'],
   // Dispatches commands; its clients talk to a running server over HTTP and read and write metadata directories.

@@ -114,6 +114,7 @@ function demoConfig(databases: DemoDatabases, port: number): Config {
     NEARJOIN_METADATA_DATABASE_URL: databases.metadata,
     NEARJOIN_METADATA_DIR: join(projectDirectory(), 'metadata'),
     NEARJOIN_PORT: String(port),
+    NEARJOIN_LOG_LEVEL: 'warn', // the screen is for people; what needs attention still shows
   });
 }
 
