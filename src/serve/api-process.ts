@@ -33,6 +33,7 @@ export interface ApiInput {
 }
 
 const HEALTH_TIMEOUT_MS = 5000;
+const SWEEP_MS = 50;
 const DOCUMENTS = { maxDocuments: 5000, maxKeptCharacters: 20_000_000, maxTokens: 100_000 };
 const MAX_PLANS = 5000;
 
@@ -149,10 +150,13 @@ function publicSettings(config: Config): ApiParts['settings'] {
 /** New connections are refused at once; requests under way get the time, then their connections are cut. */
 async function closeServer(app: FastifyInstance, timeoutMs: number): Promise<void> {
   const timer = setTimeout(() => app.server.closeAllConnections(), Math.max(0, timeoutMs - 500));
+  // A connection whose last request ends after the close began would be kept alive for its client's next one.
+  const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
   try {
     await app.close();
   } finally {
     clearTimeout(timer);
+    clearInterval(sweep);
   }
 }
 

@@ -1,0 +1,173 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+const SECRET = 'hunter2-admin';
+
+let pg1: TestDatabase;
+let pg2: TestDatabase;
+let meta: TestDatabase;
+
+beforeAll(async () => {
+  [pg1, pg2, meta] = await Promise.all([
+    createDatabase('source', [
+      'create table orders (id int primary key, user_id int)',
+      'insert into orders values (1, 10)',
+      'create view slow as select id, pg_sleep(1)::text as slept from orders',
+    ]),
+    createDatabase('target', ['create table users (id int primary key)', 'insert into users values (10)']),
+    createDatabase('source', []),
+  ]);
+});
+
+afterAll(async () => {
+  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env } });
+  const text = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (text.stderr += chunk.toString()));
+  const [code] = await once(child, 'close');
+  return { code, ...text };
+}
+
+async function serving(over: Record<string, string> = {}): Promise<Nearjoin> {
+  return startNearjoin({ NEARJOIN_METADATA_DATABASE_URL: meta.url, NEARJOIN_ADMIN_SECRET: SECRET, ...over });
+}
+
+const admin = { 'x-hasura-admin-secret': SECRET };
+
+async function register(nearjoin: Nearjoin): Promise<void> {
+  const commands = [
+    ...Object.entries({ pg1, pg2 }).map(([name, { url }]) => ({
+      type: 'pg_add_source',
+      args: { name, configuration: { connection_info: { database_url: url } } },
+    })),
+    ...['orders', 'slow'].map((table) => ({ type: 'pg_track_table', args: { source: 'pg1', table } })),
+    { type: 'pg_track_table', args: { source: 'pg2', table: 'users' } },
+    {
+      type: 'pg_create_remote_relationship',
+      args: {
+        source: 'pg1',
+        table: 'orders',
+        name: 'user',
+        definition: {
+          to_source: { relationship_type: 'object', source: 'pg2', table: 'users', field_mapping: { user_id: 'id' } },
+        },
+      },
+    },
+  ];
+  const answer = await nearjoin.post('/v1/metadata', { type: 'bulk', args: commands }, admin);
+  expect(answer.status).toBe(200);
+}
+
+describe('a configuration that cannot work ends the start with one readable line and code 1', () => {
+  test.each([
+    [{}, 'nearjoin serve: NEARJOIN_METADATA_DATABASE_URL must be set\n'],
+    [{ NEARJOIN_PORT: 'x' }, 'nearjoin serve: bad configuration: NEARJOIN_PORT: expected a whole number from 0 to 65535\n'],
+    [
+      { NEARJOIN_METADATA_DATABASE_URL: 'postgres://me:hunter2@127.0.0.1:1/x' },
+      /^nearjoin serve: the metadata database \(NEARJOIN_METADATA_DATABASE_URL\) cannot be used: .*ECONNREFUSED 127\.0\.0\.1:1\n$/,
+    ],
+  ])('%j', async (env, message) => {
+    const ended = await run(['serve'], env);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(message);
+    expect(ended.stderr + ended.stdout).not.toContain('hunter2');
+  });
+
+  test('a metadata directory that is not there', async () => {
+    const env = { NEARJOIN_METADATA_DATABASE_URL: meta.url, NEARJOIN_METADATA_DIR: '/nowhere', NEARJOIN_PORT: '0' };
+    const ended = await run(['serve'], env);
+    expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('NEARJOIN_METADATA_DIR') });
+  });
+
+  test.each([[[]], [['nope']], [['serve', '--bogus']], [['verify']], [['status', '--endpoint', 'nowhere']]])(
+    'the arguments %j end with code 1 and a hint',
+    async (args) => {
+      const ended = await run(args);
+      expect(ended.code).toBe(1);
+      expect(ended.stderr).toMatch(/^nearjoin /);
+    },
+  );
+});
+
+test('a port that is taken is said', async () => {
+  const first = await serving();
+  const ended = await run(['serve'], {
+    NEARJOIN_METADATA_DATABASE_URL: meta.url,
+    NEARJOIN_PORT: new URL(first.url).port,
+  });
+  expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/cannot listen on 127\.0\.0\.1:\d+ .*EADDRINUSE/) });
+  await first.stop();
+});
+
+test('SIGTERM lets the request under way end, refuses new ones, and exits 0 without a secret in the log', async () => {
+  const nearjoin = await serving();
+  await register(nearjoin);
+  const answer = nearjoin.graphql('{ slow { id } }', { headers: admin });
+  const under = nearjoin.graphql('{ slow { slept } }', { headers: admin });
+  await answer;
+  const ended = once(nearjoin.child, 'exit');
+  nearjoin.child.kill('SIGTERM');
+  expect((await under).text).toBe('{"data":{"slow":[{"slept":""}]}}');
+  const answeredMs = performance.now();
+  expect(await ended).toEqual([0, null]);
+  expect(performance.now() - answeredMs).toBeLessThan(5000);
+  expect(nearjoin.log.at(-1)).toContain('"msg":"stopped"');
+  await expect(fetch(`${nearjoin.url}/v1/version`)).rejects.toThrow();
+  expect(nearjoin.log.join('\n')).not.toContain(SECRET);
+});
+
+test('API and replicator may be two processes, and both answer for the feeds', async () => {
+  const replicator = await serving({ NEARJOIN_ROLES: 'replicator' });
+  const api = await serving({ NEARJOIN_ROLES: 'api' });
+  try {
+    await register(api).catch(() => undefined); // an earlier test may have done it
+    const hit = await eventually(async () => {
+      const answer = await api.graphql('{ orders { user { id } } }', { headers: admin });
+      return answer.headers.get('cache-status')?.includes(';hit') === true ? answer : undefined;
+    });
+    expect(hit.text).toBe('{"data":{"orders":[{"user":{"id":10}}]}}');
+    const status = await run(['status', '--endpoint', replicator.url, '--admin-secret', SECRET]);
+    expect(status.code).toBe(0);
+    expect(status.stdout).toMatch(/^FEED +STATE +STALENESS.*\npg2 -> pg1 +streaming +\d+ ms.*\n {2}public\.users {2}ready\n$/);
+    expect((await replicator.post('/v1/graphql', { query: '{ orders { id } }' }, admin)).status).toBe(404);
+    const refused = await run(['status', '--endpoint', replicator.url]);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('access-denied') });
+  } finally {
+    await Promise.all([api.stop(), replicator.stop()]);
+  }
+});
+
+test('a feed is paused and goes on when asked', async () => {
+  const nearjoin = await serving();
+  try {
+    const stateIs = async (state: string): Promise<true | undefined> => {
+      const response = await fetch(`${nearjoin.url}/v1/replication`, { headers: admin });
+      const { feeds } = JSON.parse(await response.text());
+      return feeds[0].state === state ? true : undefined;
+    };
+    await eventually(() => stateIs('streaming'));
+    expect((await nearjoin.post('/v1/replication/pg2/pause', {}, admin)).text).toBe('{"message":"success"}');
+    await eventually(() => stateIs('paused'));
+    expect((await nearjoin.post('/v1/replication/pg2/resume?source=pg1', {}, admin)).text).toBe('{"message":"success"}');
+    await eventually(() => stateIs('streaming'));
+    expect((await nearjoin.post('/v1/replication/pg2/resync', { tables: ['users'] }, admin)).text).toBe('{"message":"success"}');
+    expect((await nearjoin.post('/v1/replication/pg2/resync', { tables: ['nope'] }, admin)).status).toBe(404);
+  } finally {
+    await nearjoin.stop();
+  }
+});
