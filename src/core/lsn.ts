@@ -6,6 +6,9 @@ export type Lsn = bigint & { readonly [lsnTag]: true };
 /** The position before everything. */
 export const ZERO_LSN: Lsn = 0n as Lsn;
 
+/** The position after everything. */
+export const LAST_LSN: Lsn = 0xffff_ffff_ffff_ffffn as Lsn;
+
 const LSN_TEXT = /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/;
 
 /** Reads Postgres' text form, padded or not (`0/16B3748`, `00000000/016B3748`); throws a TypeError on anything else. */

@@ -1,7 +1,7 @@
-import type { CacheTable } from '../cache/cache-table.ts';
+import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
 import { must } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
-import type { Lsn } from '../core/lsn.ts';
+import { LAST_LSN, type Lsn } from '../core/lsn.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
 import type { SourceTime } from '../core/watermark.ts';
@@ -25,7 +25,7 @@ import { type Reading, readingOf } from './reading.ts';
 import type { ReadSettings } from './settings.ts';
 import type { StatusBoard } from './status-board.ts';
 import { untilFresh, waitFor } from './wait.ts';
-import { ConnectionLost, PostgresError } from './wire/failure.ts';
+import { isConnectionLost, isUndefinedTable } from './wire/failure.ts';
 
 /** One request, as far as one source database is concerned. */
 export interface GroupRequest {
@@ -126,7 +126,15 @@ export class GroupReader {
     const feed = known.status.feeds.get(lane.use.target);
     const fit = this.#fits.fit(group, lane.use, feed);
     const policy: Policy = lane.anyAge ? { ...lane.policy, noCache: false, fallback: 'stale' } : lane.policy;
-    lane.choice = chooseLeaf(fit, policy, feed ?? null, known.now);
+    lane.choice = chooseLeaf(fit, policy, this.#hopeFor(group.source, feed), known.now);
+  }
+
+  /** How fresh the feed may be by now: any finished probe may have been applied since the status was read. */
+  #hopeFor(source: SourceName, feed: FeedStatus | undefined): Pick<FeedStatus, 'state' | 'freshAsOf'> | null {
+    if (feed === undefined) return null;
+    const proved = this.#parts.probes.latest(source, feed.target, LAST_LSN);
+    const freshAsOf = proved === null ? feed.freshAsOf : Math.max(proved, feed.freshAsOf ?? proved);
+    return { state: feed.state, freshAsOf };
   }
 
   async #attempt(
@@ -139,7 +147,7 @@ export class GroupReader {
     try {
       return live.length === 0 ? await this.#cached(request, lanes) : await this.#mixed(request, lanes);
     } catch (error) {
-      if (isGone(error) && this.#cacheWasReplaced(lanes)) {
+      if (isUndefinedTable(error) && this.#cacheWasReplaced(lanes)) {
         await this.#parts.board.refresh(group.source);
         return 'again';
       }
@@ -154,7 +162,7 @@ export class GroupReader {
     mayRepeat: boolean,
   ): 'again' | 'lost' {
     // A session that broke while it lay idle says nothing of the database.
-    if (mayRepeat && isLost(error) && !signal.aborted) return 'lost';
+    if (mayRepeat && isConnectionLost(error) && !signal.aborted) return 'lost';
     if (error instanceof TargetUnavailable && this.#takeStale(lanes, error.target)) return 'again';
     throw readError(error, group.source, 'source');
   }
@@ -299,13 +307,4 @@ export class GroupReader {
     });
     if (!met && lane.choice.route === 'live') throw notFresh(lane.use.target, lane.choice.detail);
   }
-}
-
-/** The relation is not there: SQLSTATE 42P01. */
-function isGone(error: unknown): boolean {
-  return error instanceof PostgresError && error.state === '42P01';
-}
-
-function isLost(error: unknown): boolean {
-  return error instanceof ConnectionLost || (error instanceof Error && isLost(error.cause));
 }

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import type { JsonText } from '../core/json-text.ts';
+import type { SourceName } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
 import type { QueryPlan } from '../plan/plan.ts';
 import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
@@ -81,6 +82,11 @@ export class ReadLane {
       databases: this.#databases,
       settings: this.#settings,
     });
+  }
+
+  /** Reads the state of one source's caches again now: somebody was just told a newer one than reads go by. */
+  refresh(source: SourceName): Promise<void> {
+    return this.#board.refresh(source);
   }
 
   /** Ends every session; operations still running fail. */

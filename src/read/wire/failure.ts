@@ -47,3 +47,13 @@ export function isWorthRepeating(error: unknown): boolean {
     return true;
   return error.state === '57014' && error.bystander;
 }
+
+/** The relation is not there. */
+export function isUndefinedTable(error: unknown): boolean {
+  return error instanceof PostgresError && error.state === '42P01';
+}
+
+/** Whether a lost connection is behind an error. */
+export function isConnectionLost(error: unknown): boolean {
+  return error instanceof ConnectionLost || (error instanceof Error && isConnectionLost(error.cause));
+}

@@ -129,7 +129,7 @@ export class WirePool {
       if (!this.#closed) return connection;
       await connection.close();
     } catch (error) {
-      this.#lastFailure = error;
+      this.#lastFailure = error instanceof ConnectionLost ? error.cause : error;
       this.#failures += 1;
       this.#retryAtMs = this.#clock.monotonicMs() + (BACK_OFF_MS[this.#failures - 1] ?? 1000);
       throw error;

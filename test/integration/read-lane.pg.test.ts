@@ -1,0 +1,229 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Lsn } from '../../src/core/lsn.ts';
+import { TestLane } from '../support/lane.ts';
+import { poll } from '../support/poll.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+let pg1: TestDatabase;
+let pg2: TestDatabase;
+let lane: TestLane;
+
+const USER = {
+  name: 'user',
+  definition: {
+    to_source: {
+      relationship_type: 'object',
+      source: 'pg2',
+      table: 'user',
+      field_mapping: { user_id: 'id' },
+      nearjoin: { on_target_down: 'stale' },
+    },
+  },
+};
+const TABLES = { pg1: [{ table: 'order', remote_relationships: [USER] }], pg2: [{ table: 'user' }] };
+const QUERY = '{ order(order_by: {id: asc}) { id user { name } } }';
+const ANSWER = '{"order":[{"id":1,"user":{"name":"Ada"}},{"id":2,"user":null},{"id":3,"user":null}]}';
+
+beforeAll(async () => {
+  [pg1, pg2] = await Promise.all([
+    createDatabase('source', [
+      'create table "order" (id int primary key, user_id int)',
+      'insert into "order" values (1, 10), (2, null), (3, 99)',
+    ]),
+    createDatabase('target', [
+      'create table "user" (id bigint primary key, name text not null)',
+      `insert into "user" values (10, 'Ada')`,
+    ]),
+  ]);
+  lane = await TestLane.open({ pg1, pg2 }, TABLES, { waitMs: 400, pollMs: 20 });
+});
+
+beforeEach(async () => {
+  await pg1.query('drop schema if exists nearjoin cascade');
+  await lane.fillCaches();
+  await untilSeen('0/1');
+});
+
+afterAll(async () => {
+  await lane?.close();
+  await Promise.all([pg1?.drop(), pg2?.drop()]);
+});
+
+/** The lane polls: what a test writes counts when the lane has read it. */
+async function untilSeen(position: string): Promise<void> {
+  await poll('the lane to read the status', async () => {
+    const [report] = (await lane.query(QUERY, { freshness: { fallback: 'stale' } })).targets;
+    return report?.route === 'cache' && report.position === BigInt(position.replace('0/', '0x'));
+  });
+}
+
+async function route(freshness: Parameters<TestLane['query']>[1] = {}): Promise<string> {
+  const { text, targets } = await lane.query(QUERY, freshness);
+  expect(text).toBe(ANSWER);
+  return targets
+    .map(({ target, route: way, reason, detail }) => `${target} ${way} ${reason} ${detail}`)
+    .join();
+}
+
+test('a fresh cache answers, labelled with position and age of its own snapshot', async () => {
+  await lane.setWatermark('pg1', 'pg2', '0/ABC', 100);
+  const { text, targets } = await lane.query(QUERY);
+  expect(text).toBe(ANSWER);
+  expect(targets).toEqual([expect.objectContaining({ route: 'cache', reason: 'hit', position: 0xabcn })]);
+  expect(targets[0]?.stalenessMs).toBeGreaterThanOrEqual(100);
+});
+
+test('a cache older than the bound is passed over, also before the lane has noticed', async () => {
+  await lane.setWatermark('pg1', 'pg2', '0/2', 5000);
+  expect(await route()).toBe('pg2 live stale lagging');
+  expect(await route({ freshness: { maxStalenessMs: 60_000 } })).toBe('pg2 cache hit fresh');
+  expect(await route({ freshness: { maxStalenessMs: 0 } })).toBe('pg2 live stale lagging');
+});
+
+test('a probe in memory proves a cache fresh whose row is old', async () => {
+  await lane.setWatermark('pg1', 'pg2', '0/20', 5000);
+  await untilSeen('0/20');
+  const { rows } = await pg1.query<{ now: string }>(
+    'select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now',
+  );
+  const now = Number(rows[0]?.now);
+  lane.probes.put('pg1', 'pg2', { freshAsOf: now, position: 0x21n as Lsn });
+  expect(await route()).toBe('pg2 live stale lagging');
+  lane.probes.put('pg1', 'pg2', { freshAsOf: now, position: 0x20n as Lsn });
+  expect(await route({ freshness: { maxStalenessMs: 4000 } })).toBe('pg2 cache hit fresh');
+  lane.probes.clear('pg1', 'pg2');
+});
+
+test('fallback stale takes the cache and says its true age, error refuses, live fetches', async () => {
+  await lane.setWatermark('pg1', 'pg2', '0/2', 30_000);
+  expect(await route({ freshness: { fallback: 'stale' } })).toBe('pg2 cache hit stale-allowed');
+  await expect(lane.query(QUERY, { freshness: { fallback: 'error' } })).rejects.toMatchObject({
+    code: 'not-fresh',
+  });
+  expect(await route({ freshness: { fallback: 'live' } })).toBe('pg2 live stale lagging');
+});
+
+test('fallback wait answers once the cache has caught up with the moment of the request', async () => {
+  await lane.setWatermark('pg1', 'pg2', '0/2', 30_000);
+  const waiting = route({ freshness: { fallback: 'wait', maxStalenessMs: 0 } });
+  const overtaken = poll('a watermark after the request', async () => {
+    await lane.setWatermark('pg1', 'pg2', '0/3', -1000);
+    return true;
+  });
+  expect(await waiting).toBe('pg2 cache hit fresh');
+  await overtaken;
+});
+
+test('fallback wait gives up after its time', async () => {
+  await lane.setWatermark('pg1', 'pg2', '0/2', 30_000);
+  await expect(lane.query(QUERY, { freshness: { fallback: 'wait' } })).rejects.toMatchObject({
+    code: 'not-fresh',
+  });
+});
+
+test('a token ahead of the cache sends the query to the target; one beyond the target is refused', async () => {
+  const { rows } = await pg2.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  const [high = '0', low = '0'] = rows[0]?.lsn.split('/') ?? [];
+  const now = ((BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`)) as Lsn;
+  expect(await route({ freshness: { tokens: new Map([['pg2', now]]) } })).toBe('pg2 live stale token-ahead');
+  const ahead = (now + 0x100000000n) as Lsn;
+  const refused = lane.query(QUERY, { freshness: { tokens: new Map([['pg2', ahead]]) } });
+  await expect(refused).rejects.toMatchObject({ code: 'position-unknown' });
+});
+
+test('no-cache is answered live, with the position of the snapshot', async () => {
+  const { targets } = await lane.query(QUERY, { freshness: { noCache: true } });
+  expect(targets).toEqual([expect.objectContaining({ route: 'live', reason: 'request', stalenessMs: 0 })]);
+  expect(targets[0]?.position).toBeGreaterThan(0n);
+});
+
+test('a watermark without position stops cache answers at once, also stale ones', async () => {
+  await lane.setWatermark('pg1', 'pg2', null);
+  expect(await route({ freshness: { fallback: 'stale' } })).toBe('pg2 live miss slot-lost');
+});
+
+test('a cache table that is replaced between two readings of the status costs one live answer, no error', async () => {
+  await pg1.query('alter table nearjoin.pg2__user rename to pg2__user_g2');
+  expect(await route()).toContain('pg2 live');
+});
+
+test('a table still being copied is answered live, or waited for', async () => {
+  await pg1.query(`update nearjoin.cache_table set state = 'copying'`);
+  await poll('the lane to notice', async () => (await route()) === 'pg2 live miss copying');
+  await expect(lane.query(QUERY, { freshness: { fallback: 'error' } })).rejects.toMatchObject({
+    code: 'not-fresh',
+  });
+  const waiting = route({ freshness: { fallback: 'wait' } });
+  await pg1.query(`update nearjoin.cache_table set state = 'ready'`);
+  expect(await waiting).toBe('pg2 cache hit fresh');
+});
+
+test('a source without any cache is answered live', async () => {
+  await pg1.query('drop schema nearjoin cascade');
+  await poll('the lane to notice', async () => (await route()) === 'pg2 live miss not-cached');
+});
+
+test('many keys go to temporary tables that serve again and again', async () => {
+  const small = await TestLane.open({ pg1, pg2 }, TABLES, { liveInlineRows: 0, livePoolSize: 1 });
+  try {
+    for (let i = 0; i < 5; i += 1) {
+      const { text } = await small.query(QUERY, { freshness: { noCache: true } });
+      expect(text).toBe(ANSWER);
+    }
+  } finally {
+    await small.close();
+  }
+});
+
+test('more keys than the limit is an error that names the table', async () => {
+  const small = await TestLane.open({ pg1, pg2 }, TABLES, { liveKeyLimit: 1 });
+  try {
+    const refused = small.query(QUERY, { freshness: { noCache: true } });
+    await expect(refused).rejects.toMatchObject({
+      code: 'live-limit-exceeded',
+      message: expect.stringContaining('"user" of "pg2"'),
+    });
+  } finally {
+    await small.close();
+  }
+});
+
+test('an aborted request fails with its reason', async () => {
+  const abort = new AbortController();
+  abort.abort(new Error('client gone'));
+  await expect(lane.query(QUERY, { signal: abort.signal })).rejects.toMatchObject({ message: 'client gone' });
+});
+
+test('a target that is down is served from the cache where the relationship allows it', async () => {
+  const away = await createDatabase('target', [
+    'create table "user" (id bigint primary key, name text not null)',
+  ]);
+  const other = await TestLane.open({ pg1, pg2: away }, TABLES, { pollMs: 20 });
+  try {
+    await away.drop();
+    await lane.setWatermark('pg1', 'pg2', '0/2', 60_000);
+    const { text, targets } = await other.query(QUERY);
+    expect(text).toBe(ANSWER);
+    expect(targets).toEqual([expect.objectContaining({ route: 'cache', detail: 'stale-allowed' })]);
+    await lane.setWatermark('pg1', 'pg2', null);
+    await expect(other.query(QUERY)).rejects.toMatchObject({ code: 'target-unavailable' });
+  } finally {
+    await other.close();
+  }
+});
+
+test('explain shows statement, plan and route without running the query', async () => {
+  const [root] = await lane.explain(QUERY);
+  expect(root?.field).toBe('order');
+  expect(root?.sql).toContain('nearjoin."pg2__user"');
+  expect(root?.plan?.join('\n')).toContain('Scan');
+  expect(root?.targets).toEqual([{ target: 'pg2', choice: expect.objectContaining({ route: 'cache' }) }]);
+});
+
+test('errors of the database keep their message only where it is about the request', async () => {
+  const bad = (text: string): Promise<unknown> => lane.query(text);
+  await expect(bad('{ order(offset: -1) { id } }')).rejects.toMatchObject({
+    code: 'data-exception',
+    message: 'OFFSET must not be negative',
+  });
+});

@@ -1,0 +1,226 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { ConnectionLost, PostgresError, RowTooLarge } from '../../src/read/wire/failure.ts';
+import { type PoolOptions, WirePool } from '../../src/read/wire/pool.ts';
+import { poll } from '../support/poll.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+let database: TestDatabase;
+const pools: WirePool[] = [];
+
+beforeAll(async () => {
+  database = await createDatabase('source', [
+    'create table t (id int primary key, name text)',
+    `insert into t values (1, 'Ä')`,
+  ]);
+});
+
+beforeEach(async () => {
+  await Promise.all(pools.splice(0).map((pool) => pool.close()));
+});
+
+afterAll(async () => {
+  await Promise.all(pools.map((pool) => pool.close()));
+  await database.drop();
+});
+
+function open(options: Partial<PoolOptions> = {}): WirePool {
+  const pool = new WirePool({
+    url: database.url,
+    size: 1,
+    leases: 1,
+    leaseTimeoutMs: 500,
+    connectTimeoutMs: 5000,
+    statementTimeoutMs: 20_000,
+    rowLimit: 50_000_000,
+    statementLimit: 3,
+    ...options,
+  });
+  pools.push(pool);
+  return pool;
+}
+
+const PLAIN = { signal: null, prepared: true };
+
+async function ask(
+  pool: WirePool,
+  text: string,
+  values: (string | null)[] = [],
+  signal: AbortSignal | null = null,
+): Promise<string | null> {
+  const rows = await pool.run(text, values, { signal, prepared: true });
+  return rows[0]?.[0]?.toString('utf8') ?? null;
+}
+
+async function failure(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => new Error('no failure'),
+    (error: unknown) => error,
+  );
+}
+
+test('cells come back undecoded, null as null, values go out as text', async () => {
+  const pool = open();
+  const rows = await pool.run(
+    'select name, null, $1::int8 + 1, $2::text from t',
+    ['9007199254740993', null],
+    PLAIN,
+  );
+  expect(rows.map((row) => row.map((cell) => cell?.toString('utf8') ?? null))).toEqual([
+    ['Ä', null, '9007199254740994', null],
+  ]);
+});
+
+test('requests sent at once on one session are answered each with its own answer, errors included', async () => {
+  const pool = open();
+  await ask(pool, 'select 1');
+  const answers = await Promise.all(
+    Array.from({ length: 300 }, (_, i) =>
+      i % 7 === 3
+        ? failure(ask(pool, 'select 1 / $1::int', ['0']))
+        : ask(pool, 'select $1::text', [String(i)]),
+    ),
+  );
+  answers.forEach((answer, i) => {
+    if (i % 7 === 3) expect(answer).toMatchObject({ state: '22012' });
+    else expect(answer).toBe(String(i));
+  });
+});
+
+test('a statement that cannot be parsed fails every request that shares it, and a later good one works', async () => {
+  const pool = open();
+  const both = await Promise.all([
+    failure(ask(pool, 'select nothing_like_it')),
+    failure(ask(pool, 'select nothing_like_it')),
+  ]);
+  expect(both).toEqual([
+    expect.objectContaining({ state: '42703' }),
+    expect.objectContaining({ state: '42703' }),
+  ]);
+  expect(await ask(pool, 'select 2')).toBe('2');
+});
+
+test('no more statements stay prepared than allowed, and evicted ones work again', async () => {
+  const pool = open();
+  for (let i = 0; i < 8; i += 1) expect(await ask(pool, `select ${i}`)).toBe(String(i));
+  expect(Number(await ask(pool, 'select count(*) from pg_prepared_statements'))).toBeLessThanOrEqual(3);
+  expect(await ask(pool, 'select 0')).toBe('0');
+});
+
+test('an answer of ten megabytes arrives whole', async () => {
+  const pool = open();
+  const text = await ask(pool, `select string_agg(md5(g::text), '') from generate_series(1, 320000) g`);
+  expect(text?.length).toBe(10_240_000);
+});
+
+test('a row over the limit is refused while the session goes on', async () => {
+  const pool = open({ rowLimit: 100_000 });
+  const before = await ask(pool, 'select pg_backend_pid()');
+  const [refused, next] = await Promise.all([
+    failure(ask(pool, `select repeat('x', 5000000)`)),
+    ask(pool, 'select 7'),
+  ]);
+  expect(refused).toBeInstanceOf(RowTooLarge);
+  expect(next).toBe('7');
+  expect(await ask(pool, 'select pg_backend_pid()')).toBe(before);
+});
+
+test('an aborted request ends on the server and the requests behind it are answered', async () => {
+  const pool = open();
+  await ask(pool, 'select 1');
+  const abort = new AbortController();
+  const slow = failure(ask(pool, 'select pg_sleep(30)::text', [], abort.signal));
+  const behind = Array.from({ length: 5 }, (_, i) => ask(pool, 'select $1::text', [String(i)]));
+  await poll('the statement to run', async () => (await running()) === 1);
+  abort.abort(new Error('client gone'));
+  expect(await slow).toMatchObject({ message: 'client gone' });
+  expect(await Promise.all(behind)).toEqual(['0', '1', '2', '3', '4']);
+  expect(await running()).toBe(0);
+});
+
+async function running(): Promise<number> {
+  const { rows } = await database.query<{ n: number }>(
+    `select count(*)::int as n from pg_stat_activity where state = 'active' and query like 'select pg_sleep%' and datname = current_database()`,
+  );
+  return rows[0]?.n ?? 0;
+}
+
+test('a request aborted before its turn never delays the others', async () => {
+  const pool = open();
+  await ask(pool, 'select 1');
+  const abort = new AbortController();
+  const first = ask(pool, 'select $1::text', ['first']);
+  const slow = failure(ask(pool, 'select pg_sleep(30)::text', [], abort.signal));
+  const last = ask(pool, 'select $1::text', ['last']);
+  abort.abort(new Error('gone'));
+  expect([await first, await slow, await last]).toEqual([
+    'first',
+    expect.objectContaining({ message: 'gone' }),
+    'last',
+  ]);
+});
+
+test('a statement over its time-out fails with the reason', async () => {
+  const pool = open({ statementTimeoutMs: 50 });
+  expect(await failure(ask(pool, 'select pg_sleep(5)::text'))).toMatchObject({
+    state: '57014',
+    bystander: false,
+  });
+});
+
+test('a session killed while it lay idle is replaced unnoticed', async () => {
+  const pool = open();
+  const pid = await ask(pool, 'select pg_backend_pid()');
+  await database.query('select pg_terminate_backend($1)', [Number(pid)]);
+  expect(await ask(pool, 'select 5')).toBe('5');
+});
+
+test('requests on a session killed in mid-query are repeated once on another', async () => {
+  const pool = open();
+  await ask(pool, 'select 1');
+  const slow = ask(pool, `select pg_sleep(1)::text || pg_backend_pid()`);
+  await poll('the statement to run', async () => (await running()) === 1);
+  await database.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'`,
+  );
+  expect(await slow).toMatch(/^\d+$/);
+});
+
+test('a lease keeps a transaction to itself, and a broken one is not handed on', async () => {
+  const pool = open();
+  const lease = await pool.lease(null);
+  const pid = async (): Promise<string> => {
+    const rows = await lease.connection.run('select pg_backend_pid()', [], PLAIN);
+    return rows[0]?.[0]?.toString() ?? '';
+  };
+  await lease.connection.run('begin', [], PLAIN);
+  const first = await pid();
+  const waiting = pool.lease(null);
+  lease.release();
+  const second = await waiting;
+  const rows = await second.connection.run('select pg_backend_pid()', [], PLAIN);
+  expect(rows[0]?.[0]?.toString()).not.toBe(first);
+  expect(await failure(pool.lease(null))).toBeInstanceOf(ConnectionLost);
+  second.release();
+});
+
+test('a database that refuses says so at once and again', async () => {
+  const pool = open({ url: database.url.replace(/\/[^/]*$/, '/no_such_database') });
+  expect(await failure(ask(pool, 'select 1'))).toBeInstanceOf(ConnectionLost);
+  expect(await failure(ask(pool, 'select 1'))).toMatchObject({ cause: { code: '3D000' } });
+});
+
+test('a prepared statement whose result changed its type is prepared again', async () => {
+  const pool = open();
+  await database.query('create table changing as select 1 as a');
+  expect(await ask(pool, 'select * from changing')).toBe('1');
+  await database.query(`alter table changing alter a type text using 'now text'`);
+  expect(await ask(pool, 'select * from changing')).toBe('now text');
+});
+
+test('every session writes values the same way', async () => {
+  const pool = open();
+  const settings = `select string_agg(current_setting(n), ' ' order by n) from unnest(array['TimeZone', 'DateStyle',
+    'IntervalStyle', 'bytea_output', 'jit', 'plan_cache_mode']) n`;
+  expect(await ask(pool, settings)).toContain('force_generic_plan');
+  expect(await failure(ask(pool, 'select 1/0'))).toBeInstanceOf(PostgresError);
+});
