@@ -41,10 +41,12 @@ const MAX_PLANS = 5000;
 export async function listen(input: ApiInput): Promise<string> {
   const { config, closing } = input;
   const metrics = new Metrics();
-  const common = commonParts(input, metrics);
-  const app = config.roles.includes('api')
-    ? await createApi({ ...common, ...apiParts(input, metrics) })
-    : await createReplicatorApi(common);
+  const lane = config.roles.includes('api') ? openLane(input) : null;
+  const common = commonParts(input, metrics, lane);
+  const app =
+    lane === null
+      ? await createReplicatorApi(common)
+      : await createApi({ ...common, ...apiParts(input, metrics, lane) });
   closing.add('http', () => closeServer(app, config.shutdownTimeoutMs));
   try {
     await app.listen({ host: config.host, port: config.port });
@@ -56,7 +58,17 @@ export async function listen(input: ApiInput): Promise<string> {
 
 type CommonParts = Parameters<typeof createReplicatorApi>[0];
 
-function commonParts({ config, control, probes, log, closing }: ApiInput, metrics: Metrics): CommonParts {
+function openLane({ config, control, probes, log, closing }: ApiInput): ReadLane {
+  const lane = new ReadLane({ watch: control.watch, probes, settings: readSettings(config), log });
+  closing.add('read lane', () => lane.close());
+  return lane;
+}
+
+function commonParts(
+  { config, control, probes, log, closing }: ApiInput,
+  metrics: Metrics,
+  lane: ReadLane | null,
+): CommonParts {
   const { store, watch } = control;
   const pools = new StatusPools(
     () => watch.current().urls,
@@ -77,7 +89,12 @@ function commonParts({ config, control, probes, log, closing }: ApiInput, metric
     metricsSecret: config.metricsSecret,
     view: {
       sources: () => pools.sources,
-      status: (source) => pools.status(source),
+      status: async (source) => {
+        const status = await pools.status(source);
+        // What is reported as ready is read from by the very next query.
+        await lane?.refresh(source);
+        return status;
+      },
       wanted: () => wantedFeeds(watch.current()),
       newerFreshness: (source, target, upTo) => probes.latest(source, target, upTo),
     },
@@ -92,12 +109,11 @@ function commonParts({ config, control, probes, log, closing }: ApiInput, metric
 }
 
 function apiParts(
-  { config, control, probes, log, closing }: ApiInput,
+  { config, control, log }: ApiInput,
   metrics: Metrics,
+  lane: ReadLane,
 ): Pick<ApiParts, 'store' | 'catalogWatch' | 'runner' | 'batchLimit'> {
   const { store, watch } = control;
-  const lane = new ReadLane({ watch, probes, settings: readSettings(config), log });
-  closing.add('read lane', () => lane.close());
   const operations = new Operations({
     documents: DOCUMENTS,
     maxPlans: MAX_PLANS,
