@@ -35,7 +35,9 @@ interface Ended {
 }
 
 async function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env } });
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+  });
   const text = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (text.stderr += chunk.toString()));
@@ -64,7 +66,12 @@ async function register(nearjoin: Nearjoin): Promise<void> {
         table: 'orders',
         name: 'user',
         definition: {
-          to_source: { relationship_type: 'object', source: 'pg2', table: 'users', field_mapping: { user_id: 'id' } },
+          to_source: {
+            relationship_type: 'object',
+            source: 'pg2',
+            table: 'users',
+            field_mapping: { user_id: 'id' },
+          },
         },
       },
     },
@@ -76,7 +83,10 @@ async function register(nearjoin: Nearjoin): Promise<void> {
 describe('a configuration that cannot work ends the start with one readable line and code 1', () => {
   test.each([
     [{}, 'nearjoin serve: NEARJOIN_METADATA_DATABASE_URL must be set\n'],
-    [{ NEARJOIN_PORT: 'x' }, 'nearjoin serve: bad configuration: NEARJOIN_PORT: expected a whole number from 0 to 65535\n'],
+    [
+      { NEARJOIN_PORT: 'x' },
+      'nearjoin serve: bad configuration: NEARJOIN_PORT: expected a whole number from 0 to 65535\n',
+    ],
     [
       { NEARJOIN_METADATA_DATABASE_URL: 'postgres://me:hunter2@127.0.0.1:1/x' },
       /^nearjoin serve: the metadata database \(NEARJOIN_METADATA_DATABASE_URL\) cannot be used: .*ECONNREFUSED 127\.0\.0\.1:1\n$/,
@@ -89,7 +99,11 @@ describe('a configuration that cannot work ends the start with one readable line
   });
 
   test('a metadata directory that is not there', async () => {
-    const env = { NEARJOIN_METADATA_DATABASE_URL: meta.url, NEARJOIN_METADATA_DIR: '/nowhere', NEARJOIN_PORT: '0' };
+    const env = {
+      NEARJOIN_METADATA_DATABASE_URL: meta.url,
+      NEARJOIN_METADATA_DIR: '/nowhere',
+      NEARJOIN_PORT: '0',
+    };
     const ended = await run(['serve'], env);
     expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('NEARJOIN_METADATA_DIR') });
   });
@@ -110,7 +124,10 @@ test('a port that is taken is said', async () => {
     NEARJOIN_METADATA_DATABASE_URL: meta.url,
     NEARJOIN_PORT: new URL(first.url).port,
   });
-  expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/cannot listen on 127\.0\.0\.1:\d+ .*EADDRINUSE/) });
+  expect(ended).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/cannot listen on 127\.0\.0\.1:\d+ .*EADDRINUSE/),
+  });
   await first.stop();
 });
 
@@ -143,7 +160,9 @@ test('API and replicator may be two processes, and both answer for the feeds', a
     expect(hit.text).toBe('{"data":{"orders":[{"user":{"id":10}}]}}');
     const status = await run(['status', '--endpoint', replicator.url, '--admin-secret', SECRET]);
     expect(status.code).toBe(0);
-    expect(status.stdout).toMatch(/^FEED +STATE +STALENESS.*\npg2 -> pg1 +streaming +\d+ ms.*\n {2}public\.users {2}ready\n$/);
+    expect(status.stdout).toMatch(
+      /^FEED +STATE +STALENESS.*\npg2 -> pg1 +streaming +\d+ ms.*\n {2}public\.users {2}ready\n$/,
+    );
     expect((await replicator.post('/v1/graphql', { query: '{ orders { id } }' }, admin)).status).toBe(404);
     const refused = await run(['status', '--endpoint', replicator.url]);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('access-denied') });
@@ -163,9 +182,13 @@ test('a feed is paused and goes on when asked', async () => {
     await eventually(() => stateIs('streaming'));
     expect((await nearjoin.post('/v1/replication/pg2/pause', {}, admin)).text).toBe('{"message":"success"}');
     await eventually(() => stateIs('paused'));
-    expect((await nearjoin.post('/v1/replication/pg2/resume?source=pg1', {}, admin)).text).toBe('{"message":"success"}');
+    expect((await nearjoin.post('/v1/replication/pg2/resume?source=pg1', {}, admin)).text).toBe(
+      '{"message":"success"}',
+    );
     await eventually(() => stateIs('streaming'));
-    expect((await nearjoin.post('/v1/replication/pg2/resync', { tables: ['users'] }, admin)).text).toBe('{"message":"success"}');
+    expect((await nearjoin.post('/v1/replication/pg2/resync', { tables: ['users'] }, admin)).text).toBe(
+      '{"message":"success"}',
+    );
     expect((await nearjoin.post('/v1/replication/pg2/resync', { tables: ['nope'] }, admin)).status).toBe(404);
   } finally {
     await nearjoin.stop();

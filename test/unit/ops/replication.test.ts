@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest';
+import type { CacheStatus, FeedStatus } from '../../../src/cache/cache-table.ts';
+import { printFeeds, progressBar } from '../../../src/cli/status-table.ts';
+import { parseLsn } from '../../../src/core/lsn.ts';
+import { Metrics } from '../../../src/ops/metrics.ts';
+import { type ReplicationView, reportFeeds } from '../../../src/ops/replication.ts';
+
+const NOW = 1_000_000_000;
+
+function feed(over: Partial<FeedStatus> = {}): FeedStatus {
+  return {
+    target: 'pg2',
+    connector: 'postgres',
+    state: 'streaming',
+    reason: null,
+    slot: 'nearjoin_x',
+    lastError: null,
+    position: parseLsn('0/100'),
+    freshAsOf: NOW - 50_000,
+    targetPosition: parseLsn('0/180'),
+    retainedWalBytes: 8192,
+    transactionsApplied: 31,
+    changesApplied: 120,
+    tables: [
+      {
+        target: 'pg2',
+        table: { schema: 'public', name: 'users' },
+        relation: 'pg2__public__users__g1',
+        columns: [],
+        state: { kind: 'copying' },
+        rowsCopied: 50,
+        rowsEstimated: 200,
+      },
+    ],
+    ...over,
+  };
+}
+
+function view(
+  statuses: Record<string, CacheStatus | Error>,
+  over: Partial<ReplicationView> = {},
+): ReplicationView {
+  return {
+    sources: () => Object.keys(statuses),
+    status: async (source) => {
+      const status = statuses[source];
+      if (status === undefined || status instanceof Error) throw status ?? new Error('unknown');
+      return status;
+    },
+    wanted: () => [{ source: 'pg1', target: 'pg2' }],
+    newerFreshness: () => null,
+    ...over,
+  };
+}
+
+const status = (...feeds: FeedStatus[]): CacheStatus => ({
+  now: NOW,
+  feeds: new Map(feeds.map((one) => [one.target, one])),
+});
+
+test('a feed is printed as the contract says', async () => {
+  expect(await reportFeeds(view({ pg1: status(feed()) }))).toEqual([
+    {
+      target: 'pg2',
+      source: 'pg1',
+      connector: 'postgres',
+      state: 'streaming',
+      reason: null,
+      slot: 'nearjoin_x',
+      position: '0/100',
+      target_position: '0/180',
+      staleness_ms: 50,
+      lag_bytes: 128,
+      retained_wal_bytes: 8192,
+      transactions_applied: 31,
+      changes_applied: 120,
+      tables: [{ schema: 'public', name: 'users', state: 'copying', rows_copied: 50, rows_estimated: 200 }],
+      last_error: null,
+    },
+  ]);
+});
+
+test('a newer probe makes the cache younger, never older', async () => {
+  const younger = await reportFeeds(view({ pg1: status(feed()) }, { newerFreshness: () => NOW - 7000 }));
+  const older = await reportFeeds(view({ pg1: status(feed()) }, { newerFreshness: () => NOW - 90_000 }));
+  expect([younger[0]?.staleness_ms, older[0]?.staleness_ms]).toEqual([7, 50]);
+});
+
+test('an unknown position means an unknown staleness, not zero', async () => {
+  const [report] = await reportFeeds(view({ pg1: status(feed({ position: null, freshAsOf: null })) }));
+  expect(report).toMatchObject({ position: null, staleness_ms: null, lag_bytes: null });
+});
+
+test('a source that does not answer is reported by its feeds and hides no other', async () => {
+  const reports = await reportFeeds(
+    view(
+      { pg1: new Error('connect ECONNREFUSED'), pg3: status(feed()) },
+      { wanted: () => [{ source: 'pg1', target: 'pg2' }] },
+    ),
+  );
+  expect(
+    reports.map(({ source, state, reason, staleness_ms }) => ({ source, state, reason, staleness_ms })),
+  ).toEqual([
+    {
+      source: 'pg1',
+      state: 'retrying',
+      reason: 'source "pg1" does not answer: connect ECONNREFUSED',
+      staleness_ms: null,
+    },
+    { source: 'pg3', state: 'streaming', reason: null, staleness_ms: 50 },
+  ]);
+});
+
+test('metrics follow the feeds, and forget those that are gone', async () => {
+  const metrics = new Metrics();
+  const first = await metrics.print(await reportFeeds(view({ pg1: status(feed()) })));
+  expect(first).toContain('nearjoin_feed_staleness_seconds{source="pg1",target="pg2"} 0.05');
+  expect(first).toContain('nearjoin_feed_lag_bytes{source="pg1",target="pg2"} 128');
+  expect(first).toContain('nearjoin_feed_retained_wal_bytes{source="pg1",target="pg2"} 8192');
+  expect(first).toContain('nearjoin_feed_changes_applied_total{source="pg1",target="pg2"} 120');
+  expect(first).toContain('nearjoin_feed_tables{source="pg1",target="pg2",state="copying"} 1');
+  const second = await metrics.print([]);
+  expect(second).not.toContain('target="pg2"');
+});
+
+test('the status table aligns its columns and draws the copies under way', async () => {
+  const reports = await reportFeeds(view({ pg1: status(feed({ lastError: 'connection lost' })) }));
+  expect(printFeeds(reports)).toBe(
+    [
+      'FEED        STATE      STALENESS  LAG    WAL HELD  CHANGES',
+      'pg2 -> pg1  streaming  50 ms      128 B  8.0 kB    120',
+      '  last error: connection lost',
+      '  public.users  copying [######------------------]  25 %  50 of about 200 rows',
+    ].join('\n'),
+  );
+  expect(progressBar(300, 200)).toBe('[#######################-]  99 %  300 of about 200 rows');
+});
