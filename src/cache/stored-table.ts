@@ -29,7 +29,7 @@ export interface StoredTable {
   readonly resync: boolean;
   /** Whether the physical table is there. */
   readonly exists: boolean;
-  /** The physical columns' type modifiers, aligned with `columns`; -1 is none. */
+  /** The columns' type modifiers here (the overlay's before the table is there), aligned with `columns`; -1 is none. */
   readonly modifiers: readonly number[];
   /** Column lists of the physical table's valid indexes. */
   readonly indexes: readonly (readonly string[])[];
@@ -40,12 +40,15 @@ const STORED = `
     t.overlay, t.rows_estimated::float8 as rows_estimated, t.generation, t.resync, c.oid is not null as exists,
     coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as modifiers,
+    coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
+      where a.attrelid = o.oid and a.attnum > 0), '{}') as overlay_modifiers,
     coalesce((select json_agg((select json_agg(a.attname order by k.place)
         from unnest(i.indkey) with ordinality k (attnum, place)
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum))
       from pg_index i where i.indrelid = c.oid and i.indisvalid), '[]') as indexes
   from nearjoin.cache_table t
   left join pg_class c on c.relname = t.relation and c.relnamespace = 'nearjoin'::regnamespace
+  left join pg_class o on o.relname = t.overlay and o.relnamespace = 'nearjoin'::regnamespace
   where t.target = $1
   order by t.schema_name, t.table_name`;
 
@@ -64,6 +67,7 @@ interface StoredRow {
   readonly resync: boolean;
   readonly exists: boolean;
   readonly modifiers: Readonly<Record<string, number>>;
+  readonly overlay_modifiers: Readonly<Record<string, number>>;
   readonly indexes: readonly (readonly string[] | null)[];
 }
 
@@ -83,7 +87,7 @@ export async function loadStoredTables(client: Queryable, target: SourceName): P
     generation: row.generation,
     resync: row.resync,
     exists: row.exists,
-    modifiers: row.columns.map((column) => row.modifiers[column.name] ?? -1),
+    modifiers: row.columns.map(({ name }, at) => row.modifiers[name] ?? row.overlay_modifiers[`c${at + 1}`] ?? -1),
     indexes: row.indexes.flatMap((columns) => (columns === null ? [] : [columns])),
   }));
 }

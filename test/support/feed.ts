@@ -1,4 +1,5 @@
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import type { Timings } from '../../connectors/postgres/settings.ts';
 import type { CacheTable, FeedStatus } from '../../src/cache/cache-table.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
 import type { Desired, Table } from '../../src/catalog/catalog.ts';
@@ -25,6 +26,7 @@ export interface SupervisorSettings {
   /** In place of the target's own address, for example a proxy's. */
   readonly targetUrl?: string;
   readonly sourceUrl?: string;
+  readonly timings?: Partial<Timings>;
 }
 
 /** Limits that make tests quick. */
@@ -67,7 +69,7 @@ export class FeedRig {
     const rig = this;
     const supervisor = new Supervisor({
       catalogs: { changes: (signal) => rig.#snapshots(settings, signal), refresh: () => rig.refresh() },
-      connect: (url, name) => postgresConnector({ url, name, log: rig.#logger() }),
+      connect: (url, name) => postgresConnector({ url, name, log: rig.#logger(), timings: settings.timings ?? {} }),
       limits: { ...QUICK, ...settings.limits },
       clock: systemClock,
       random: () => 0.5,

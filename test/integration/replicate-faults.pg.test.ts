@@ -1,0 +1,274 @@
+import pg from 'pg';
+import { afterEach, expect, test } from 'vitest';
+import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
+import { readCacheStatus } from '../../src/cache/status.ts';
+import { FeedRig } from '../support/feed.ts';
+import { startProxy } from '../support/proxy.ts';
+
+let rig: FeedRig;
+
+afterEach(() => rig?.close());
+
+const ITEM = 'create table item (id int primary key, n int, name varchar(20))';
+const ROWS = `insert into item select g, g, 'name ' || g from generate_series(1, 100) g`;
+
+async function open(more: readonly string[] = [], tracked: Record<string, string[][]> = { item: [] }): Promise<FeedRig> {
+  rig = await FeedRig.open([ITEM, ROWS, ...more], tracked);
+  return rig;
+}
+
+async function same(name = 'item'): Promise<number> {
+  await rig.ready();
+  await rig.caughtUp();
+  await rig.until(`${name} to be the same`, async () => {
+    const { target, cache } = await rig.contents(name);
+    return JSON.stringify(target) === JSON.stringify(cache);
+  });
+  return (await rig.contents(name)).cache.length;
+}
+
+async function slots(): Promise<readonly { slot_name: string; active_pid: number | null }[]> {
+  const { rows } = await rig.target.query<{ slot_name: string; active_pid: number | null }>(
+    `select slot_name, active_pid from pg_replication_slots where database = current_database() and not temporary`,
+  );
+  return rows;
+}
+
+async function relation(name = 'item'): Promise<string> {
+  return (await rig.tableStatus(name))?.relation ?? '';
+}
+
+async function position(): Promise<bigint> {
+  return (await rig.status())?.position ?? 0n;
+}
+
+test('changes made while nobody reads are there after a restart, without another copy', async () => {
+  await open();
+  const first = rig.start();
+  await rig.ready();
+  await rig.caughtUp();
+  const before = await relation();
+  await first.stop();
+  await rig.target.query('update item set n = -n where id <= 50');
+  await rig.target.query('delete from item where id > 90');
+  rig.start();
+  expect(await same()).toBe(90);
+  expect(await relation()).toBe(before);
+});
+
+test('one of two supervisors leads; the other takes over', async () => {
+  await open();
+  const first = rig.start();
+  await rig.ready();
+  const leaders = async (): Promise<{ leader: string; epoch: string }> => {
+    const { rows } = await rig.source.query<{ leader: string; epoch: string }>('select leader, epoch from nearjoin.feed');
+    return rows[0] ?? { leader: '', epoch: '' };
+  };
+  const before = await leaders();
+  rig.start();
+  await rig.target.query('delete from item where id = 1');
+  await rig.caughtUp();
+  expect(await leaders()).toEqual(before);
+  await first.stop();
+  await rig.target.query('delete from item where id = 2');
+  expect(await same()).toBe(98);
+  expect(Number((await leaders()).epoch)).toBe(Number(before.epoch) + 1);
+});
+
+test('a leader that hangs is replaced, and can write nothing afterwards', { timeout: 30_000 }, async () => {
+  await open();
+  let hang: (() => void) | null = null;
+  let isHung = false;
+  const hung = new Promise<void>((resolve) => {
+    hang = resolve;
+  });
+  let armed = false;
+  rig.start({
+    onStep: async (step) => {
+      if (step !== 'apply:rows-written' || !armed) return;
+      isHung = true;
+      await hung;
+    },
+  });
+  await rig.ready();
+  await rig.caughtUp();
+  armed = true;
+  await rig.target.query('update item set n = n + 1000 where id = 1');
+  await rig.until('the leader to hang in its transaction', () => Promise.resolve(isHung));
+  // Its other session still renews the lease, so it is not replaced: silence it as a stopped process would be.
+  await rig.source.query(`update nearjoin.feed set epoch = epoch + 0, updated_at = clock_timestamp() - interval '1 hour'`);
+  const { rows } = await rig.source.query<{ pid: number }>('select leader_pid as pid from nearjoin.feed');
+  rig.start();
+  await rig.source.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
+  await same();
+  armed = false;
+  (hang as (() => void) | null)?.();
+  await rig.target.query('update item set n = n + 1000 where id = 1');
+  expect(await same()).toBe(100);
+  const { cache } = await rig.contents('item');
+  expect(cache.find((row) => row.startsWith('{"id":1,'))).toContain('"n":2001');
+});
+
+test('the watermark moves on an idle target, and the slot is told', async () => {
+  await open();
+  rig.start();
+  await rig.ready();
+  const fresh = async (): Promise<number> => (await rig.status())?.freshAsOf ?? 0;
+  const before = await fresh();
+  await rig.until('the watermark to move', async () => (await fresh()) > before);
+  const { now, feeds } = await readCacheStatus({ query: (text) => rig.source.query(text) });
+  expect(now - (feeds.get('pg2')?.freshAsOf ?? 0)).toBeLessThan(2_000_000);
+  await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 100000))`);
+  const { rows } = await rig.target.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  await rig.until('the slot to move', async () => {
+    const moved = await rig.target.query<{ moved: boolean }>(
+      'select confirmed_flush_lsn >= $1::pg_lsn as moved from pg_replication_slots where database = current_database()',
+      [rows[0]?.lsn],
+    );
+    return moved.rows[0]?.moved === true;
+  });
+});
+
+test('probes are told in memory, with positions the cache has', async () => {
+  await open();
+  rig.start();
+  await rig.ready();
+  const seen = rig.probes.length;
+  await rig.until('probes', () => Promise.resolve(rig.probes.length > seen + 5));
+  const stored = await position();
+  const early = rig.probes.slice(0, seen + 5);
+  expect(early.every((probe) => probe.position <= stored)).toBe(true);
+});
+
+test('the watermark moves on writes to other tables and inside a huge open transaction', async () => {
+  await open(['create table noise (id int, body text)']);
+  rig.start();
+  await rig.ready();
+  const client = new pg.Client({ connectionString: rig.target.url });
+  await client.connect();
+  await client.query('begin');
+  await client.query(`insert into noise select g, repeat('x', 500) from generate_series(1, 30000) g`);
+  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  await rig.until('the watermark to pass the open transaction', async () => {
+    const passed = await rig.source.query<{ passed: boolean }>(
+      'select position >= $1::pg_lsn as passed from nearjoin.watermark order by seq desc limit 1',
+      [rows[0]?.lsn],
+    );
+    return passed.rows[0]?.passed === true;
+  });
+  await client.query('rollback');
+  await client.end();
+});
+
+test('a black-holed connection lets the cache grow old; it recovers', { timeout: 60_000 }, async () => {
+  await open();
+  await using proxy = await startProxy(rig.target.server);
+  rig.start({
+    targetUrl: proxy.through(rig.target.url),
+    timings: { connectMs: 1_000, statementMs: 1_500, tickMs: 200, silenceMs: 1_500, walSenderTimeoutMs: 2_000 },
+  });
+  await rig.ready();
+  proxy.setMode('black-hole');
+  await rig.target.query('delete from item where id = 1');
+  await rig.until('the failure to be told', async () => (await rig.status())?.state === 'retrying', 30_000);
+  const before = (await rig.status())?.freshAsOf;
+  const again = (await rig.status())?.freshAsOf;
+  expect(again).toBe(before);
+  expect((await rig.contents('item')).cache).toHaveLength(100);
+  proxy.setMode('forward');
+  expect(await same()).toBe(99);
+});
+
+test('a walsender that is ended is followed by another', async () => {
+  await open();
+  rig.start();
+  await rig.ready();
+  const [slot] = await slots();
+  await rig.target.query('select pg_terminate_backend($1)', [slot?.active_pid]);
+  await rig.target.query('delete from item where id = 1');
+  expect(await same()).toBe(99);
+});
+
+test('a dropped slot makes the cache unusable at once, then it is built anew', async () => {
+  await open();
+  const first = rig.start();
+  await rig.ready();
+  await first.stop();
+  const before = await relation();
+  const [slot] = await slots();
+  await rig.target.query('select pg_drop_replication_slot($1)', [slot?.slot_name]);
+  await rig.target.query('delete from item where id = 1');
+  const seen: unknown[] = [];
+  rig.start({
+    onStep: async (step) => {
+      if (step === 'rebuild:invalidated') seen.push((await rig.status())?.position);
+      if (step === 'rebuild:dropped') seen.push((await rig.status())?.tables.map((each) => each.state.kind));
+    },
+  });
+  await rig.until('another copy', async () => (await relation()) !== before);
+  expect(await same()).toBe(99);
+  expect(seen).toEqual([null, ['pending']]);
+});
+
+test('a cache of another history is built anew', async () => {
+  await open();
+  const first = rig.start();
+  await rig.ready();
+  await first.stop();
+  const before = await relation();
+  await rig.source.query('update nearjoin.feed set timeline = timeline + 1');
+  rig.start();
+  await rig.until('another copy', async () => (await relation()) !== before);
+  expect(await same()).toBe(100);
+});
+
+test('too much retained log: the slot is dropped while paused, and the cache built anew on resume', async () => {
+  await open();
+  rig.start({ limits: { maxRetainedWalBytes: 4 * 1024 * 1024 } });
+  await rig.ready();
+  expect(await requestPause(rig.source, 'pg2')).toBe(true);
+  await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
+  expect(await slots()).toHaveLength(1);
+  for (let n = 0; n < 8; n += 1) {
+    await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000))`);
+  }
+  await rig.until('the slot to be dropped', async () => (await slots()).length === 0);
+  expect((await rig.status())?.position).toBeNull();
+  await rig.until('the pause to go on', async () => (await rig.status())?.state === 'paused');
+  expect((await rig.status())?.lastError).toContain('more than the 4 MB allowed');
+  await rig.target.query('delete from item where id = 1');
+  expect(await requestResume(rig.source, 'pg2')).toBe(true);
+  await rig.until('streaming', async () => (await rig.status())?.state === 'streaming');
+  await rig.ready();
+  expect(await same()).toBe(99);
+});
+
+test('pause keeps the slot and the rows; resume goes on', async () => {
+  await open();
+  rig.start();
+  await rig.ready();
+  const before = await relation();
+  await requestPause(rig.source, 'pg2');
+  await rig.until('the pause', async () => (await rig.status())?.state === 'paused', 1_000);
+  await rig.target.query('delete from item where id = 1');
+  expect((await rig.contents('item')).cache).toHaveLength(100);
+  await requestResume(rig.source, 'pg2');
+  expect(await same()).toBe(99);
+  expect(await relation()).toBe(before);
+});
+
+test('resync of one table copies that one; resync of all builds everything anew', async () => {
+  await open(['create table other (id int primary key)'], { item: [], other: [] });
+  rig.start();
+  await rig.ready();
+  const [item, other] = [await relation(), await relation('other')];
+  expect(await requestResync(rig.source, 'pg2', [{ schema: 'public', name: 'item' }])).toBe(true);
+  await rig.until('another copy', async () => (await relation()) !== item);
+  await rig.ready();
+  expect(await relation('other')).toBe(other);
+  expect(await requestResync(rig.source, 'pg2')).toBe(true);
+  await rig.until('other copies', async () => (await relation('other')) !== other);
+  await rig.ready();
+  expect(await same()).toBe(100);
+  expect(await requestResync(rig.source, 'nobody')).toBe(false);
+});

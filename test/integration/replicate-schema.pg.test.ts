@@ -1,0 +1,206 @@
+import { afterEach, expect, test } from 'vitest';
+import type { CacheTable } from '../../src/cache/cache-table.ts';
+import { FeedRig } from '../support/feed.ts';
+
+// What somebody does to the target's tables, or to ours, ends in the right copy or in a reason that can be read.
+
+let rig: FeedRig;
+
+afterEach(() => rig?.close());
+
+const ITEM = 'create table item (id int primary key, n numeric(6,1), name varchar(20))';
+const ROWS = `insert into item select g, g, 'name ' || g from generate_series(1, 20) g`;
+const OTHER = 'create table other (id int primary key)';
+
+async function open(more: readonly string[] = [], tracked: Record<string, string[][]> = { item: [], other: [] }): Promise<void> {
+  rig = await FeedRig.open([ITEM, ROWS, OTHER, ...more], tracked);
+  rig.start();
+}
+
+async function item(): Promise<CacheTable> {
+  const found = await rig.tableStatus('item');
+  if (found === undefined) throw new Error('no status of item');
+  return found;
+}
+
+async function replaced(before: CacheTable): Promise<CacheTable> {
+  await rig.until('another copy', async () => {
+    const now = await item();
+    return now.relation !== before.relation && now.state.kind === 'ready';
+  });
+  await rig.caughtUp();
+  const { target, cache } = await rig.contents('item');
+  expect(cache).toEqual(target);
+  return item();
+}
+
+async function reason(name: string): Promise<string> {
+  const state = (await rig.tableStatus(name))?.state;
+  return state?.kind === 'failed' ? state.reason : '';
+}
+
+test.each([
+  ['a column dropped', 'alter table item drop column n'],
+  ['a column renamed', 'alter table item rename column n to m'],
+  ['a column of another type', 'alter table item alter column n type float8'],
+  ['a column of another precision', 'alter table item alter column n type numeric(6,2)'],
+  ['another key', 'alter table item drop constraint item_pkey, add primary key (id, name)'],
+])('%s is noticed with the next change, and copied again; the other table stays', async (_name, statement) => {
+  await open();
+  await rig.ready();
+  const before = await item();
+  const other = (await rig.tableStatus('other'))?.relation;
+  await rig.target.query(statement);
+  await rig.target.query(`insert into item (id, name) values (100, 'after')`);
+  await replaced(before);
+  expect((await rig.tableStatus('other'))?.relation).toBe(other);
+});
+
+test('a column added is copied when the catalog knows it', async () => {
+  await open();
+  await rig.ready();
+  const before = await item();
+  await rig.target.query(`alter table item add column extra text default 'filled'`);
+  await rig.refresh();
+  const now = await replaced(before);
+  expect(now.columns.map((column) => column.name)).toContain('extra');
+});
+
+test('a table without a key is refused with its reason, the others are not; it comes when it has one', async () => {
+  await open(['create table keyless (id int)'], { item: [], keyless: [] });
+  await rig.until('the reason', async () => (await reason('keyless')) !== '');
+  await rig.until('the other', async () => (await rig.tableStatus('item'))?.state.kind === 'ready');
+  await rig.target.query('insert into keyless values (1)');
+  await rig.target.query('update keyless set id = 2');
+  await rig.target.query('alter table keyless add primary key (id)');
+  await rig.refresh();
+  await rig.ready();
+  await rig.caughtUp();
+  expect((await rig.contents('keyless')).cache).toEqual(['{"id":2}']);
+});
+
+test('a table that loses its key is let go, so that writes to it do not fail', async () => {
+  await open();
+  await rig.ready();
+  await rig.target.query('alter table item drop constraint item_pkey');
+  await rig.until('the reason', async () => (await reason('item')) !== '');
+  await rig.target.query('update item set n = n + 1');
+});
+
+test('a table nobody wants any more goes; with the last the feed, its slot and publication', async () => {
+  await open();
+  await rig.ready();
+  const { relation } = await item();
+  await rig.track({ other: [] });
+  await rig.until('the table to go', async () => (await rig.tableStatus('item')) === undefined);
+  const { rows } = await rig.source.query<{ there: boolean }>('select to_regclass($1) is not null as there', [
+    `nearjoin."${relation}"`,
+  ]);
+  expect(rows).toEqual([{ there: false }]);
+  await rig.track({});
+  await rig.until('the feed to go', async () => (await rig.status()) === undefined);
+  const left = await rig.target.query(
+    `select slot_name::text as name from pg_replication_slots where database = current_database()
+     union all select pubname from pg_publication`,
+  );
+  expect(left.rows).toEqual([]);
+});
+
+test('nothing changes while the target cannot be read', async () => {
+  await open();
+  await rig.ready();
+  const before = await item();
+  rig.setUnavailable(true);
+  await rig.target.query('delete from item where id = 1');
+  await rig.caughtUp();
+  expect((await item()).relation).toBe(before.relation);
+  rig.setUnavailable(false);
+  await rig.target.query('delete from item where id = 2');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(18);
+});
+
+test('a cache table dropped by hand is made again', async () => {
+  await open();
+  await rig.ready();
+  const before = await item();
+  await rig.source.query(`drop table nearjoin."${before.relation}"`);
+  await rig.target.query('delete from item where id = 1');
+  await replaced(before);
+});
+
+test('the whole schema dropped by hand is made again, with the same slot', async () => {
+  await open();
+  await rig.ready();
+  await rig.source.query('drop schema nearjoin cascade');
+  await rig.until('the tables', async () => (await rig.tableStatus('item'))?.state.kind === 'ready');
+  await rig.target.query('delete from item where id = 1');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(19);
+  const { rows } = await rig.target.query(
+    'select slot_name from pg_replication_slots where database = current_database() and not temporary',
+  );
+  expect(rows).toHaveLength(1);
+});
+
+test('a table taken out of the publication by hand is copied again', async () => {
+  await open();
+  await rig.ready();
+  const before = await item();
+  const { rows } = await rig.target.query<{ name: string }>('select quote_ident(pubname) as name from pg_publication');
+  await rig.target.query(`alter publication ${rows[0]?.name} drop table item`);
+  await rig.target.query('delete from item where id = 1');
+  await replaced(before);
+});
+
+test('a lookup added later gets its index without another copy', async () => {
+  await open();
+  await rig.ready();
+  const before = await item();
+  await rig.track({ item: [['name']], other: [] });
+  await rig.until('the index', async () => {
+    const { rows } = await rig.source.query(
+      `select from pg_indexes where schemaname = 'nearjoin' and tablename = $1 and indexdef like '%(name)'`,
+      [before.relation],
+    );
+    return rows.length === 1;
+  });
+  expect((await item()).relation).toBe(before.relation);
+});
+
+test('types the source does not have are kept as text, the others as they are', async () => {
+  await open(
+    [
+      `create type mood as enum ('sad', 'glad')`,
+      'create domain short as varchar(5)',
+      'create type spot as (x int, y int)',
+      `create table typed (id int primary key, m mood, ms mood[], s short, ss short[], c spot, a int[], aa text[][],
+         n numeric(5,2)[], j jsonb, r int4range, t timestamptz(3), b bytea, x box, bx box[], v bit(3), g regclass,
+         ch "char", bp char(4), i interval, f float8, u uuid, ip inet, tv tsvector, iv int2vector)`,
+      `insert into typed values (1, 'glad', '{sad,glad}', 'ab', '{ab,NULL}', '(1,2)', '{1,NULL}', '{{a,"b,c"},{"\\"",""}}',
+         '{1.5,2}', '{"a": [1, 2.50]}', '[1,5)', '2024-01-02 03:04:05.678+00', '\\x00ff', '((1,2),(3,4))',
+         '{((1,2),(3,4));((5,6),(7,8))}', '101', 'pg_class', 'x', 'ab', '1 mon 2 days', 'NaN',
+         '00000000-0000-0000-0000-000000000001', '10.0.0.1/8', 'a:1 b:2', '1 2')`,
+    ],
+    { typed: [] },
+  );
+  await rig.ready();
+  await rig.target.query(`insert into typed select 2, m, ms, s, ss, c, a, aa, n, j, r, 'infinity', b, x, bx, v, g, ch, bp, i, '-Infinity', u, ip, tv, iv from typed`);
+  await rig.target.query(`insert into typed (id) values (3)`);
+  await rig.caughtUp();
+  const { columns, relation } = (await rig.tableStatus('typed')) ?? { columns: [], relation: '' };
+  const types = Object.fromEntries(columns.map((column) => [column.name, column.type]));
+  expect(types).toMatchObject({
+    m: 'text',
+    ms: 'text[]',
+    s: 'character varying(5)',
+    c: 'text',
+    n: 'numeric(5,2)[]',
+    g: 'text',
+    t: 'timestamp(3) with time zone',
+  });
+  const list = columns.map(({ name }) => `"${name}"::text`).join(', ');
+  const there = await rig.target.query(`select ${list} from typed order by id`);
+  const here = await rig.source.query(`select ${list} from nearjoin."${relation}" order by id`);
+  expect(here.rows).toEqual(there.rows);
+});
