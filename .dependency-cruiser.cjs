@@ -37,6 +37,7 @@ const may = {
     'src/sql',
     'src/read',
     'src/replicate',
+    'src/replicator-worker.ts',
     'src/graphql',
     'src/ops',
     'src/http',

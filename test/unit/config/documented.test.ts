@@ -24,5 +24,5 @@ test('every setting is in docs/configuration.md with its names and default, and 
 function shown(initial: unknown): string | null {
   if (initial === null || (Array.isArray(initial) && initial.length === 0)) return null;
   if (Array.isArray(initial)) return initial.join(',');
-  return typeof initial === 'object' ? '*' : String(initial);
+  return typeof initial === 'object' ? '*' : `${initial as string | number | boolean}`;
 }
