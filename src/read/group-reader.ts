@@ -1,16 +1,15 @@
-import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
+import type { CacheTable } from '../cache/cache-table.ts';
 import { must } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { LAST_LSN, type Lsn } from '../core/lsn.ts';
+import type { Lsn } from '../core/lsn.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { PlanTable, RemoteUse } from '../plan/plan.ts';
-import { chooseLeaf, type LeafChoice } from './choose-leaves.ts';
+import type { LeafChoice } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
-import { FitMemo } from './fit-memo.ts';
 import {
   type FreshnessRequest,
   type Policy,
@@ -20,6 +19,7 @@ import {
 } from './freshness.ts';
 import { faultOf, improved } from './labels.ts';
 import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
+import { LeafChooser } from './leaf-chooser.ts';
 import { LiveReader, TargetUnavailable } from './live/live-reader.ts';
 import { type Reading, readingOf } from './reading.ts';
 import type { ReadSettings } from './settings.ts';
@@ -53,10 +53,11 @@ export interface ReaderParts {
 export class GroupReader {
   readonly #parts: ReaderParts;
   readonly #live: LiveReader;
-  readonly #fits = new FitMemo();
+  readonly #chooser: LeafChooser;
 
   constructor(parts: ReaderParts) {
     this.#parts = parts;
+    this.#chooser = new LeafChooser(parts.board, parts.probes);
     this.#live = new LiveReader(parts.databases, parts.settings);
   }
 
@@ -87,7 +88,7 @@ export class GroupReader {
   ): Promise<readonly { readonly target: SourceName; readonly choice: LeafChoice }[]> {
     const lanes = request.group.remotes.map((use) => this.#lane(use, request));
     await this.#parts.board.known(request.group.source);
-    for (const lane of lanes) this.#chooseOne(lane, request.group);
+    for (const lane of lanes) this.#chooser.choose(lane, request.group);
     return lanes.map(({ use, choice }) => ({ target: use.target, choice }));
   }
 
@@ -101,7 +102,7 @@ export class GroupReader {
     const { group } = request;
     if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
     for (const lane of lanes) {
-      this.#chooseOne(lane, group);
+      this.#chooser.choose(lane, group);
       const { choice, policy } = lane;
       if (choice.route === 'cache' || !choice.unmet || lane.forced !== null) continue;
       if (policy.fallback === 'error') throw notFresh(lane.use.target, choice.detail);
@@ -110,31 +111,6 @@ export class GroupReader {
       return 'again';
     }
     return 'chosen';
-  }
-
-  #chooseOne(lane: Lane, group: SourceGroup): void {
-    const known = this.#parts.board.peek(group.source);
-    if (lane.forced !== null) {
-      const reason = lane.forced.detail === 'slot-lost' ? 'miss' : 'stale';
-      lane.choice = { route: 'live', reason, detail: lane.forced.detail, unmet: true };
-      return;
-    }
-    if (known === null) {
-      lane.choice = { route: 'live', reason: 'miss', detail: 'status-unknown', unmet: true };
-      return;
-    }
-    const feed = known.status.feeds.get(lane.use.target);
-    const fit = this.#fits.fit(group, lane.use, feed);
-    const policy: Policy = lane.anyAge ? { ...lane.policy, noCache: false, fallback: 'stale' } : lane.policy;
-    lane.choice = chooseLeaf(fit, policy, this.#hopeFor(group.source, feed), known.now);
-  }
-
-  /** How fresh the feed may be by now: any finished probe may have been applied since the status was read. */
-  #hopeFor(source: SourceName, feed: FeedStatus | undefined): Pick<FeedStatus, 'state' | 'freshAsOf'> | null {
-    if (feed === undefined) return null;
-    const proved = this.#parts.probes.latest(source, feed.target, LAST_LSN);
-    const freshAsOf = proved === null ? feed.freshAsOf : Math.max(proved, feed.freshAsOf ?? proved);
-    return { state: feed.state, freshAsOf };
   }
 
   async #attempt(
@@ -302,7 +278,7 @@ export class GroupReader {
     const { source } = request.group;
     const met = await waitFor(settings.waitMs, request.signal, async () => {
       await board.refresh(source);
-      this.#chooseOne(lane, request.group);
+      this.#chooser.choose(lane, request.group);
       return lane.choice.route === 'cache';
     });
     if (!met && lane.choice.route === 'live') throw notFresh(lane.use.target, lane.choice.detail);

@@ -1,0 +1,48 @@
+import type { FeedStatus } from '../cache/cache-table.ts';
+import { LAST_LSN } from '../core/lsn.ts';
+import type { SourceName } from '../core/names.ts';
+import type { ProbeBoard } from '../core/probe-board.ts';
+import { chooseLeaf } from './choose-leaves.ts';
+import type { SourceGroup } from './compiled-plan.ts';
+import { FitMemo } from './fit-memo.ts';
+import type { Policy } from './freshness.ts';
+import type { Lane } from './lanes.ts';
+import type { StatusBoard } from './status-board.ts';
+
+/** Chooses the leaves of a request from the last reading of the status, what has been tried, and the probes. */
+export class LeafChooser {
+  readonly #board: StatusBoard;
+  readonly #probes: ProbeBoard;
+  readonly #fits = new FitMemo();
+
+  constructor(board: StatusBoard, probes: ProbeBoard) {
+    this.#board = board;
+    this.#probes = probes;
+  }
+
+  /** Sets the lane's choice by what is known right now. */
+  choose(lane: Lane, group: SourceGroup): void {
+    const known = this.#board.peek(group.source);
+    if (lane.forced !== null) {
+      const reason = lane.forced.detail === 'slot-lost' ? 'miss' : 'stale';
+      lane.choice = { route: 'live', reason, detail: lane.forced.detail, unmet: true };
+      return;
+    }
+    if (known === null) {
+      lane.choice = { route: 'live', reason: 'miss', detail: 'status-unknown', unmet: true };
+      return;
+    }
+    const feed = known.status.feeds.get(lane.use.target);
+    const fit = this.#fits.fit(group, lane.use, feed);
+    const policy: Policy = lane.anyAge ? { ...lane.policy, noCache: false, fallback: 'stale' } : lane.policy;
+    lane.choice = chooseLeaf(fit, policy, this.#hopeFor(group.source, feed), known.now);
+  }
+
+  /** How fresh the feed may be by now: any finished probe may have been applied since the status was read. */
+  #hopeFor(source: SourceName, feed: FeedStatus | undefined): Pick<FeedStatus, 'state' | 'freshAsOf'> | null {
+    if (feed === undefined) return null;
+    const proved = this.#probes.latest(source, feed.target, LAST_LSN);
+    const freshAsOf = proved === null ? feed.freshAsOf : Math.max(proved, feed.freshAsOf ?? proved);
+    return { state: feed.state, freshAsOf };
+  }
+}
