@@ -1,0 +1,45 @@
+// A replicator in a process of its own that kills itself when a named step is reached. Built code: Node runs no TypeScript.
+import process from 'node:process';
+
+const dist = process.env.NEARJOIN_TEST_DIST ?? new URL('../../dist/', import.meta.url).href;
+const load = (path) => import(new URL(path, dist).href);
+const { postgresConnector } = await load('connectors/postgres/connector.js');
+const { Supervisor } = await load('src/replicate/supervisor.js');
+const { DEFAULT_LIMITS } = await load('src/replicate/feed-options.js');
+const { systemClock } = await load('src/core/clock.js');
+
+const { sourceUrl, targetUrl, desired, stopAt, skip } = JSON.parse(process.argv[2]);
+let left = skip;
+
+const source = (name) => ({ name, namespace: null, namespaceType: null, tables: new Map(), unavailable: null });
+const snapshot = {
+  catalog: { sources: new Map([['pg1', source('pg1')], ['pg2', source('pg2')]]), desired },
+  urls: new Map([['pg1', sourceUrl], ['pg2', targetUrl]]),
+};
+const log = { debug() {}, info() {}, warn: (fields, text) => console.error(text, JSON.stringify(fields)), error() {} };
+
+new Supervisor({
+  catalogs: {
+    async *changes() {
+      yield snapshot;
+      await new Promise(() => {});
+    },
+    async refresh() {},
+  },
+  connect: (url, name) => postgresConnector({ url, name, log }),
+  limits: {
+    ...DEFAULT_LIMITS,
+    probeIntervalMs: 20,
+    batch: { rows: 40, bytes: 1 << 20 },
+    retryMs: { first: 20, longest: 200 },
+  },
+  clock: systemClock,
+  random: Math.random,
+  log,
+  onProbe: () => {},
+  onStep: (step) => {
+    if (step !== stopAt) return;
+    left -= 1;
+    if (left < 0) process.kill(process.pid, 'SIGKILL');
+  },
+}).start();

@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { APPLY_STEPS, COPY_STEPS, REBUILD_STEPS, type Step } from '../../src/replicate/steps.ts';
+import { FeedRig } from '../support/feed.ts';
+import { poll } from '../support/poll.ts';
+
+// The replicator is killed at each named step, some steps twice, and started again; the target is written to all the
+// while. In the end the cache is the target, its position never went back, and no change was applied twice.
+
+const REPLICATOR = fileURLToPath(new URL('replicator.mjs', import.meta.url));
+
+let rig: FeedRig;
+let audit: Audit;
+
+beforeAll(async () => {
+  rig = await FeedRig.open(
+    [
+      'create table counter (id int primary key, n int not null, body text)',
+      'alter table counter alter column body set storage external',
+      `insert into counter select g, 0, repeat('x', 2500) from generate_series(1, 60) g`,
+      'create table event (id int primary key generated always as identity, note text)',
+    ],
+    { counter: [['n']], event: [] },
+  );
+});
+
+afterAll(() => rig?.close());
+
+/** What the watermarks said, in the order they were stored; a position below an earlier one is a lie to a reader. */
+class Audit {
+  #highest = 0n;
+
+  async look(): Promise<void> {
+    const position = (await rig.status())?.position ?? null;
+    if (position === null) return;
+    expect(position >= this.#highest, 'the position went back').toBe(true);
+    this.#highest = position;
+  }
+}
+
+beforeEach(() => {
+  audit = new Audit();
+});
+
+async function write(round: number): Promise<void> {
+  const from = (round * 7) % 50;
+  await rig.target.query(
+    `do $$ begin
+       update counter set n = n + 1 where id between ${from} and ${from + 9};
+       insert into event (note) select 'round ${round}' from generate_series(1, ${round % 4 === 0 ? 150 : 2});
+       update counter set id = id + 1000 where id = ${from + 1};
+       update counter set id = id - 1000 where id = ${1000 + from + 1};
+       delete from event where id in (select min(id) from event);
+     end $$`,
+  );
+}
+
+function run(stopAt: Step | null, skip: number): ChildProcess {
+  const desired = rig.desired.map(({ source, target, lookups, table }) => {
+    return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
+  });
+  const settings = { sourceUrl: rig.source.url, targetUrl: rig.target.url, desired, stopAt, skip };
+  return spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+/** Writes until the child has killed itself. */
+async function writeUntilDead(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit');
+  let errors = '';
+  child.stderr?.on('data', (chunk) => {
+    errors += String(chunk);
+  });
+  let round = 0;
+  await poll(
+    'the replicator to reach its end',
+    async () => {
+      round += 1;
+      await write(round);
+      await audit.look();
+      return child.exitCode !== null || child.signalCode !== null;
+    },
+    20_000,
+  ).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw new Error(`${String(error)}\n${errors}`);
+  });
+  const [code, signal] = (await exited) as [number | null, string | null];
+  expect({ code, signal }, errors).toEqual({ code: null, signal: 'SIGKILL' });
+}
+
+async function settle(): Promise<void> {
+  const child = run(null, 0);
+  const exited = once(child, 'exit');
+  try {
+    await rig.until('the tables', async () => {
+      await audit.look();
+      return (await rig.status())?.state === 'streaming';
+    });
+    await rig.ready();
+    await rig.caughtUp();
+    await audit.look();
+    for (const name of ['counter', 'event']) {
+      const { target, cache } = await rig.contents(name);
+      expect(cache).toEqual(target);
+    }
+  } finally {
+    child.kill('SIGKILL');
+    await exited;
+  }
+}
+
+/** From nothing: also the slot and the tables are new. */
+async function startOver(): Promise<void> {
+  await rig.source.query('update nearjoin.feed set timeline = timeline + 1').catch((error: unknown) => {
+    if (!(error instanceof Error && 'code' in error && error.code === '42P01')) throw error;
+  });
+  audit = new Audit();
+}
+
+test.each([...REBUILD_STEPS, ...COPY_STEPS])('killed at %s while everything is copied', async (step) => {
+  await startOver();
+  await writeUntilDead(run(step, 0));
+  await settle();
+});
+
+test.each([...APPLY_STEPS])('killed at %s while changes are applied, at once and later', async (step) => {
+  await writeUntilDead(run(step, 0));
+  await writeUntilDead(run(step, 3));
+  await settle();
+});
