@@ -10,13 +10,7 @@ import type { LeafChoice } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
-import {
-  type FreshnessRequest,
-  type Policy,
-  policyFor,
-  type RouteDetail,
-  type TargetReport,
-} from './freshness.ts';
+import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport } from './freshness.ts';
 import { faultOf, improved } from './labels.ts';
 import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
 import { LeafChooser } from './leaf-chooser.ts';

@@ -87,14 +87,14 @@ function selectionOf(table: TableName, depth: number): fc.Arbitrary<Selection> {
   const related: Record<string, fc.Arbitrary<Selection | null>> = {};
   if (depth > 0) {
     for (const [name, to] of Object.entries(model.relationships)) {
-      related[name] = fc.option(selectionOf(to.to, depth - 1), { freq: 1 });
+      related[name] = fc.option(selectionOf(to.to, depth - 1), { freq: 2 });
     }
   }
   return fc.record({
     table: fc.constant(table),
     columns: fc.subarray(Object.keys(model.columns), { minLength: 1 }),
     related: fc.record(related).map(withoutNulls),
-    where: fc.option(condition(table, depth), { freq: 1 }),
+    where: fc.option(condition(table, depth), { freq: 2 }),
     orderBy: orderings(table),
     limit: fc.option(fc.integer({ min: 0, max: 5 })),
     offset: fc.option(fc.integer({ min: 0, max: 3 })),

@@ -106,7 +106,9 @@ export class LiveRun {
     }
     const found = this.#foundBy(select);
     for (const item of select.orderBy) await this.#order(item, this.#candidates(select, above), found);
-    return [...above.chain, { rows: { ...select, fields: [] }, join: above.join }];
+    // Fetched rows are those of all parents together: a limit that holds for each of them is not one for all.
+    const rows = this.#isLive(select.from) ? bare(select.from, select.where) : { ...select, fields: [] };
+    return [...above.chain, { rows, join: above.join }];
   }
 
   /** The rows that could still be wanted, as far as the filter can be decided by now. */
