@@ -24,7 +24,11 @@ export async function requestResync(
   const text = `update nearjoin.cache_table t set resync = true
     from unnest($2::text[], $3::text[]) as asked (schema_name, table_name)
     where t.target = $1 and t.schema_name = asked.schema_name and t.table_name = asked.table_name`;
-  return changed(client, text, [target, tables.map((table) => table.schema), tables.map((table) => table.name)]);
+  return changed(client, text, [
+    target,
+    tables.map((table) => table.schema),
+    tables.map((table) => table.name),
+  ]);
 }
 
 async function changed(client: StatusClient, text: string, values: unknown[]): Promise<boolean> {

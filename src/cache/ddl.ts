@@ -17,7 +17,10 @@ export function createTableSql({ relation, columns }: CacheShape): string {
 /** The statements that follow a copy: the key, one index for every lookup the key does not serve. */
 export function indexSql(shape: CacheShape, lookups: readonly (readonly string[])[]): readonly string[] {
   const key = `alter table ${inCache(shape.relation)} add primary key (${identifiers(shape.key)})`;
-  return [key, ...missingLookups(shape, lookups, [shape.key]).map((columns) => createIndexSql(shape.relation, columns))];
+  return [
+    key,
+    ...missingLookups(shape, lookups, [shape.key]).map((columns) => createIndexSql(shape.relation, columns)),
+  ];
 }
 
 /** One index for a lookup. */

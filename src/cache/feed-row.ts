@@ -1,4 +1,4 @@
-import { formatLsn, isLsnText, parseLsn, type Lsn } from '../core/lsn.ts';
+import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { FeedState } from './cache-table.ts';
@@ -162,7 +162,11 @@ export async function renewLease(
 
 /** Reads the administrators' wishes; null when the lease is lost. */
 export async function loadWishes(client: Queryable, lease: FeedLease): Promise<FeedWishes | null> {
-  const [row] = await rowsOf<{ paused: boolean; resync: string | null; tables: { schema: string; name: string }[] }>(
+  const [row] = await rowsOf<{
+    paused: boolean;
+    resync: string | null;
+    tables: { schema: string; name: string }[];
+  }>(
     client,
     `select f.paused, case when f.resync_requested > f.resync_done then f.resync_requested::text end as resync,
        coalesce((select json_agg(json_build_object('schema', t.schema_name, 'name', t.table_name))
@@ -185,7 +189,10 @@ export async function finishResync(client: Queryable, lease: FeedLease, request:
 
 /** The targets a source database has feeds of; none when schema `nearjoin` is not there. */
 export async function storedTargets(client: Queryable): Promise<readonly SourceName[]> {
-  const { exists } = await rowOf<{ exists: boolean }>(client, `select to_regclass('nearjoin.feed') is not null as exists`);
+  const { exists } = await rowOf<{ exists: boolean }>(
+    client,
+    `select to_regclass('nearjoin.feed') is not null as exists`,
+  );
   if (!exists) return [];
   const rows = await rowsOf<{ target: string }>(client, 'select target from nearjoin.feed order by target');
   return rows.map((row) => row.target);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { NearjoinError } from '../core/errors.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from './queryable.ts';
 
@@ -75,10 +76,7 @@ const VERSIONS: readonly string[] = [
      resync boolean not null default false,
      primary key (target, schema_name, table_name)
    ) with (fillfactor = 50);
-   -- The same database gives the same id, also after somebody dropped this schema: the slot it left behind is found again.
-   insert into nearjoin.installation
-     select md5('nearjoin ' || system_identifier || ' ' || (select oid from pg_database where datname = current_database()))::uuid, 0
-     from pg_control_system()`,
+   insert into nearjoin.installation values (current_setting('nearjoin.new_id')::uuid, 0)`,
 ];
 
 /** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */
@@ -108,8 +106,10 @@ async function installed(client: Queryable): Promise<{ id: string; version: numb
 }
 
 async function upgrade(client: Queryable): Promise<Installation> {
+  const newId = await chooseId(client);
   await client.query('begin');
   try {
+    await client.query(`select set_config('nearjoin.new_id', $1, true)`, [newId]);
     await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     const { exists } = await rowOf<{ exists: boolean }>(
       client,
@@ -129,6 +129,21 @@ async function upgrade(client: Queryable): Promise<Installation> {
   }
 }
 
+/** The same database gives the same id, also after somebody dropped our schema: the slot it left behind is found again. */
+async function chooseId(client: Queryable): Promise<string> {
+  try {
+    const { id } = await rowOf<Installation>(
+      client,
+      `select md5(concat_ws(' ', 'nearjoin', system_identifier, d.oid))::uuid::text as id
+       from pg_control_system(), pg_database d where d.datname = current_database()`,
+    );
+    return id;
+  } catch (error) {
+    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    return randomUUID();
+  }
+}
+
 function tooNew(version: number): NearjoinError {
   return new NearjoinError(
     'invalid-configuration',
@@ -142,7 +157,13 @@ async function notAllowed(client: Queryable, cause: unknown): Promise<NearjoinEr
     `select quote_ident(current_user) as role, quote_ident(current_database()) as database,
        to_regnamespace('nearjoin') is not null as exists`,
   );
-  const fix = exists ? `alter schema nearjoin owner to ${role}` : `grant create on database ${database} to ${role}`;
+  const fix = exists
+    ? `alter schema nearjoin owner to ${role}`
+    : `grant create on database ${database} to ${role}`;
   const what = exists ? 'may not use schema "nearjoin"' : 'may not create schema "nearjoin"';
-  return new NearjoinError('invalid-configuration', `role ${role} ${what} in database ${database}; run: ${fix}`, { cause });
+  return new NearjoinError(
+    'invalid-configuration',
+    `role ${role} ${what} in database ${database}; run: ${fix}`,
+    { cause },
+  );
 }

@@ -1,8 +1,16 @@
 import { arrayLiteral } from './array-literal.ts';
 import type { CacheShape } from './ddl.ts';
 import { inCache, quoteIdentifier } from './names.ts';
-import { columnArrays, keyPositions, missingPositions, picked, rowsFrom, sent, valueAs } from './row-source.ts';
 import type { CellRow, RowWriter, WriteStatement } from './row-source.ts';
+import {
+  columnArrays,
+  keyPositions,
+  missingPositions,
+  picked,
+  rowsFrom,
+  sent,
+  valueAs,
+} from './row-source.ts';
 import { equalities, without, write } from './write-rows.ts';
 
 /** The overlay of one generation: what it stands in for, and where it is. */
@@ -77,7 +85,10 @@ function rekey(overlay: Overlay, { before, after, newer }: KeyChange): readonly 
 }
 
 /** The statements that bring a finished copy to the state of the watermark. */
-export function mergeSql({ shape, relation }: Pick<Overlay, 'shape' | 'relation'>, truncated: boolean): readonly string[] {
+export function mergeSql(
+  { shape, relation }: Pick<Overlay, 'shape' | 'relation'>,
+  truncated: boolean,
+): readonly string[] {
   const main = inCache(shape.relation);
   const overlay = inCache(relation);
   const keys = keyPositions(shape);
@@ -88,7 +99,9 @@ export function mergeSql({ shape, relation }: Pick<Overlay, 'shape' | 'relation'
   const there = keys.map((at) => `m.${name(at)}`);
   const fill = all
     .filter((at) => !keys.includes(at))
-    .map((at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then m.${name(at)} else o.c${at + 1} end`);
+    .map(
+      (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then m.${name(at)} else o.c${at + 1} end`,
+    );
   const filled = (join: string): string =>
     `update ${overlay} o set missing = '{}'${fill.map((set) => `, ${set}`).join('')} from ${main} m
      where not o.deleted and o.missing <> '{}' and ${join}`;

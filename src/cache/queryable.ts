@@ -9,13 +9,21 @@ interface PgLike {
 }
 
 /** Runs one statement and returns its rows as the type the statement was written for. */
-export async function rowsOf<Row>(client: PgLike | Queryable, text: string, values: readonly unknown[] = []): Promise<Row[]> {
+export async function rowsOf<Row>(
+  client: PgLike | Queryable,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
   const { rows } = await client.query(text, [...values]);
   return rows as Row[];
 }
 
 /** Runs one statement that must give exactly one row. */
-export async function rowOf<Row>(client: PgLike | Queryable, text: string, values: readonly unknown[] = []): Promise<Row> {
+export async function rowOf<Row>(
+  client: PgLike | Queryable,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row> {
   const [row] = await rowsOf<Row>(client, text, values);
   if (row === undefined) throw new Error('bug: a statement that always gives a row gave none');
   return row;

@@ -1,4 +1,4 @@
-import { UNCHANGED, type Cell } from '../core/change.ts';
+import { type Cell, UNCHANGED } from '../core/change.ts';
 import { arrayLiteral } from './array-literal.ts';
 import type { CacheShape } from './ddl.ts';
 
@@ -48,7 +48,9 @@ export function sent(cell: Cell | undefined): string | null {
 
 /** `unnest(…) as u (c1, c3 …)` over one array parameter for each of the columns at `positions`. */
 export function rowsFrom({ columns }: CacheShape, positions: readonly number[]): string {
-  const arrays = positions.map((at, index) => `$${index + 1}::${parameterType(columns[at]?.type ?? 'text')}[]`);
+  const arrays = positions.map(
+    (at, index) => `$${index + 1}::${parameterType(columns[at]?.type ?? 'text')}[]`,
+  );
   return `unnest(${arrays.join(', ')}) as u (${positions.map((at) => `c${at + 1}`).join(', ')})`;
 }
 

@@ -1,5 +1,5 @@
+import { isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
-import { isLsnText, parseLsn, type Lsn } from '../core/lsn.ts';
 import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
 import { rowOf, sqlStateOf } from './queryable.ts';
 

@@ -1,4 +1,4 @@
-import { isLsnText, parseLsn, type Lsn } from '../core/lsn.ts';
+import { isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { TableState } from './cache-table.ts';
 import { type Queryable, rowsOf } from './queryable.ts';
@@ -72,7 +72,10 @@ interface StoredRow {
 }
 
 /** Reads every table a feed has in the source database, with what is physically there. */
-export async function loadStoredTables(client: Queryable, target: SourceName): Promise<readonly StoredTable[]> {
+export async function loadStoredTables(
+  client: Queryable,
+  target: SourceName,
+): Promise<readonly StoredTable[]> {
   const rows = await rowsOf<StoredRow>(client, STORED, [target]);
   return rows.map((row) => ({
     target,
@@ -87,7 +90,9 @@ export async function loadStoredTables(client: Queryable, target: SourceName): P
     generation: row.generation,
     resync: row.resync,
     exists: row.exists,
-    modifiers: row.columns.map(({ name }, at) => row.modifiers[name] ?? row.overlay_modifiers[`c${at + 1}`] ?? -1),
+    modifiers: row.columns.map(
+      ({ name }, at) => row.modifiers[name] ?? row.overlay_modifiers[`c${at + 1}`] ?? -1,
+    ),
     indexes: row.indexes.flatMap((columns) => (columns === null ? [] : [columns])),
   }));
 }
@@ -95,7 +100,10 @@ export async function loadStoredTables(client: Queryable, target: SourceName): P
 /** Writes the row that describes a table's newest generation. */
 export async function saveStoredTable(
   client: Queryable,
-  table: Pick<StoredTable, 'target' | 'table' | 'relation' | 'columns' | 'key' | 'overlay' | 'rowsEstimated' | 'generation'>,
+  table: Pick<
+    StoredTable,
+    'target' | 'table' | 'relation' | 'columns' | 'key' | 'overlay' | 'rowsEstimated' | 'generation'
+  >,
   state: TableState,
 ): Promise<void> {
   await client.query(
@@ -136,7 +144,11 @@ export async function updateStoredTable(
 }
 
 /** Forgets a table that is no longer wanted. */
-export async function deleteStoredTable(client: Queryable, target: SourceName, table: TableRef): Promise<void> {
+export async function deleteStoredTable(
+  client: Queryable,
+  target: SourceName,
+  table: TableRef,
+): Promise<void> {
   await client.query(
     'delete from nearjoin.cache_table where target = $1 and schema_name = $2 and table_name = $3',
     [target, table.schema, table.name],

@@ -1,7 +1,15 @@
 import type { CacheShape } from './ddl.ts';
 import { inCache, quoteIdentifier } from './names.ts';
-import { columnArrays, keyPositions, missingPositions, picked, rowsFrom, sent, valueAs } from './row-source.ts';
 import type { CellRow, RowWriter, WriteStatement } from './row-source.ts';
+import {
+  columnArrays,
+  keyPositions,
+  missingPositions,
+  picked,
+  rowsFrom,
+  sent,
+  valueAs,
+} from './row-source.ts';
 
 /** Writes to a cache table that readers see. */
 export function cacheWriter(shape: CacheShape): RowWriter {
@@ -10,7 +18,10 @@ export function cacheWriter(shape: CacheShape): RowWriter {
   const all = names.map((_, index) => index);
   const keys = keyPositions(shape);
   const named = (positions: readonly number[]): string => positions.map((at) => names[at]).join(', ');
-  const sameKey = equalities(keys.map((at) => `t.${names[at]}`), picked(shape, keys));
+  const sameKey = equalities(
+    keys.map((at) => `t.${names[at]}`),
+    picked(shape, keys),
+  );
   const upsert = `insert into ${table} (${named(all)})
     select ${picked(shape, all).join(', ')}
     from ${rowsFrom(shape, all)}
@@ -33,16 +44,26 @@ export function cacheWriter(shape: CacheShape): RowWriter {
 
 function rekey(shape: CacheShape, before: CellRow, after: CellRow): WriteStatement {
   const keys = keyPositions(shape);
-  const present = without(shape.columns.map((_, index) => index), missingPositions(after));
+  const present = without(
+    shape.columns.map((_, index) => index),
+    missingPositions(after),
+  );
   const name = (at: number): string => quoteIdentifier(shape.columns[at]?.name ?? '');
   const sets = present.map((at, index) => `${name(at)} = ${valueAs(shape, at, index + 1)}`).join(', ');
-  const where = equalities(keys.map(name), keys.map((at, index) => valueAs(shape, at, present.length + index + 1)));
+  const where = equalities(
+    keys.map(name),
+    keys.map((at, index) => valueAs(shape, at, present.length + index + 1)),
+  );
   const values = [...present.map((at) => sent(after[at])), ...keys.map((at) => sent(before[at]))];
   return write(`update ${inCache(shape.relation)} set ${sets} where ${where}`, values, 1);
 }
 
 /** One statement, with the number of rows it must touch where that is known. */
-export function write(text: string, values: readonly (string | null)[], expected: number | null = null): WriteStatement {
+export function write(
+  text: string,
+  values: readonly (string | null)[],
+  expected: number | null = null,
+): WriteStatement {
   return { text, values, expected };
 }
 

@@ -1,6 +1,6 @@
 import { FENCE_SQL, type FeedLease, LEASE_LOST, PRUNE_SQL, WATERMARK_SQL } from '../cache/feed-row.ts';
 import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
-import { missingPositions, type CellRow, type WriteStatement } from '../cache/row-source.ts';
+import { type CellRow, missingPositions, type WriteStatement } from '../cache/row-source.ts';
 import { write } from '../cache/write-rows.ts';
 import { UNCHANGED } from '../core/change.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';

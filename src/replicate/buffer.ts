@@ -1,5 +1,5 @@
-import { UNCHANGED, type Cell, type StreamItem } from '../core/change.ts';
-import { maxLsn, type Lsn } from '../core/lsn.ts';
+import { type Cell, type StreamItem, UNCHANGED } from '../core/change.ts';
+import { type Lsn, maxLsn } from '../core/lsn.ts';
 
 /** How much is joined into one write. */
 export interface BatchLimits {

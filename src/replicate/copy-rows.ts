@@ -47,12 +47,17 @@ export async function copyRows(copy: RowCopy, context: CopyContext): Promise<num
 }
 
 /** Rows pass as they are: the text of one server is the input of the other. */
-async function stream({ table, shape, onRows }: RowCopy, { client, snapshot, signal }: CopyContext): Promise<number> {
+async function stream(
+  { table, shape, onRows }: RowCopy,
+  { client, snapshot, signal }: CopyContext,
+): Promise<number> {
   const names = shape.columns.map(({ name }) => name);
   const counter = new RowCounter(onRows);
   const rows = await snapshot.copy(table, names);
   // Nobody reads the table before it is ready, so its rows may be frozen from the start: no second write for them later.
-  const into = client.query(copyFrom(`copy ${inCache(shape.relation)} (${identifiers(names)}) from stdin (freeze)`));
+  const into = client.query(
+    copyFrom(`copy ${inCache(shape.relation)} (${identifiers(names)}) from stdin (freeze)`),
+  );
   await pipeline(rows, counter, into, { signal });
   return counter.rows;
 }

@@ -1,19 +1,24 @@
-import type { Connector, Snapshot } from '../../connectors/connector.ts';
+import { type Connector, ConnectorError, type Snapshot } from '../../connectors/connector.ts';
 import { createOverlaySql, dropTableSql } from '../cache/ddl.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import { overlayName, relationName } from '../cache/names.ts';
 import { mergeSql, unfilledSql } from '../cache/overlay.ts';
 import { type Queryable, rowOf } from '../cache/queryable.ts';
-import { loadStoredTables, saveStoredTable, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import {
+  loadStoredTables,
+  type StoredTable,
+  saveStoredTable,
+  updateStoredTable,
+} from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { sameTable, type TableRef, tableKey } from '../core/names.ts';
 import { copyRows } from './copy-rows.ts';
 import { type Exclusively, nextGeneration } from './discard.ts';
+import { applicationName } from './lease.ts';
 import type { Progress } from './progress.ts';
 import type { Cacheable } from './reconcile.ts';
-import { applicationName } from './lease.ts';
 import { Session } from './session.ts';
 import { cacheSink, overlaySink, type Sinks } from './sink.ts';
 import type { StepHook } from './steps.ts';
@@ -81,25 +86,37 @@ export class Copier {
     await found?.filling;
   }
 
-  /** Copies the tables from one snapshot, each ready on its own; returns those that failed. Rejects when none could begin. */
+  /** Copies the tables from one snapshot, each ready on its own; returns those that failed. */
   async copy(tables: readonly Cacheable[], signal: AbortSignal): Promise<readonly FailedCopy[]> {
     const jobs = tables.map((wanted) => this.#register(wanted.table));
     try {
       // The overlays come first: whatever is not in the snapshot will have gone through them.
       const begun = await this.#begin(tables, jobs);
       await this.#options.onStep?.('copy:overlay-created');
-      const snapshot = await this.#snapshot(begun, signal);
-      await this.#options.onStep?.('copy:snapshot-taken');
-      try {
-        return await this.#each(begun, signal, async (one, stop) => {
-          await this.#fill(one, { snapshot, signal: stop });
-          await this.#merge({ ...one.stored, copiedAt: snapshot.at }, stop);
-        });
-      } finally {
-        await snapshot.close();
-      }
+      return await this.#copyBegun(begun, signal);
+    } catch (error) {
+      if (signal.aborted) return [];
+      // No snapshot, or a table of a shape we cannot make: the stream is not to blame and goes on.
+      if (error instanceof ConnectorError || tables.length === 1)
+        return tables.map(({ table }) => ({ table, error }));
     } finally {
       for (const job of jobs) this.#unregister(job);
+    }
+    // Nothing was made: each for itself, so that one table's shape does not keep the others waiting.
+    const alone = await Promise.all(tables.map((wanted) => this.copy([wanted], signal)));
+    return alone.flat();
+  }
+
+  async #copyBegun(begun: readonly Begun[], signal: AbortSignal): Promise<readonly FailedCopy[]> {
+    const snapshot = await this.#snapshot(begun, signal);
+    try {
+      await this.#options.onStep?.('copy:snapshot-taken');
+      return await this.#each(begun, signal, async (one, stop) => {
+        await this.#fill(one, { snapshot, signal: stop });
+        await this.#merge({ ...one.stored, copiedAt: snapshot.at }, stop);
+      });
+    } finally {
+      await snapshot.close();
     }
   }
 
@@ -107,7 +124,9 @@ export class Copier {
   async merge(stored: StoredTable, signal: AbortSignal): Promise<readonly FailedCopy[]> {
     const job = this.#register(stored.table);
     try {
-      return await this.#each([{ stored, job, lookups: [] }], signal, (one, stop) => this.#merge(one.stored, stop));
+      return await this.#each([{ stored, job, lookups: [] }], signal, (one, stop) =>
+        this.#merge(one.stored, stop),
+      );
     } finally {
       this.#unregister(job);
     }
@@ -161,7 +180,8 @@ export class Copier {
       const fits = await exclusively(async (client) => {
         const wanted = begun.filter(({ job }) => !job.stop.signal.aborted);
         const ok = wanted.map(({ stored }) => sinks.setCopiedAt(stored.table, snapshot.at));
-        for (const { stored } of wanted) await updateStoredTable(client, stored, { copied_at: formatLsn(snapshot.at) });
+        for (const { stored } of wanted)
+          await updateStoredTable(client, stored, { copied_at: formatLsn(snapshot.at) });
         return !ok.includes(false);
       });
       if (fits) return snapshot;
@@ -194,7 +214,8 @@ export class Copier {
   }
 
   async #inTurn(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    while (this.#running >= this.#options.parallel) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#running >= this.#options.parallel)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running += 1;
     try {
       signal.throwIfAborted();
@@ -220,7 +241,9 @@ export class Copier {
       const { table, relation, columns, key } = stored;
       const copy = { table, shape: { relation, columns, key }, lookups, onRows };
       const rows = await copyRows(copy, { client: session.client, lease, snapshot, onStep, signal });
-      await exclusively((client) => updateStoredTable(client, stored, { state: 'catching-up', rows_copied: rows }));
+      await exclusively((client) =>
+        updateStoredTable(client, stored, { state: 'catching-up', rows_copied: rows }),
+      );
     } finally {
       signal.removeEventListener('abort', stop);
       await session.close();
@@ -234,7 +257,16 @@ async function createOverlay(client: Queryable, { target }: FeedLease, wanted: C
   const overlay = overlayName(target, wanted.table, generation);
   const { table, columns, key, rowsEstimated } = wanted;
   await client.query(createOverlaySql(overlay, { relation, columns, key }));
-  const stored = { target, table, relation, columns, key, overlay, rowsEstimated: Math.round(rowsEstimated), generation };
+  const stored = {
+    target,
+    table,
+    relation,
+    columns,
+    key,
+    overlay,
+    rowsEstimated: Math.round(rowsEstimated),
+    generation,
+  };
   await saveStoredTable(client, stored, { kind: 'copying' });
 }
 

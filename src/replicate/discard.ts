@@ -1,7 +1,12 @@
 import { dropTableSql, ORPHANS_SQL } from '../cache/ddl.ts';
 import { relationName } from '../cache/names.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
-import { deleteStoredTable, saveStoredTable, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import {
+  deleteStoredTable,
+  type StoredTable,
+  saveStoredTable,
+  updateStoredTable,
+} from '../cache/stored-table.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { Sinks } from './sink.ts';
@@ -29,25 +34,40 @@ export interface DiscardContext {
   readonly exclusively: Exclusively;
   readonly sinks: Sinks;
   readonly clock: Clock;
+  /** Done first, while the watermark stands still: taking the tables out of the stream, for example. */
+  readonly before?: () => Promise<unknown>;
 }
 
-/** Drops copies and says what becomes of each, in one transaction; tries again while readers hold them. */
+/**
+ * Drops copies and says what becomes of each, in one transaction. While readers hold them the stream waits: a
+ * watermark must not move past changes that a copy still in sight does not get.
+ */
 export async function discard(
   tables: readonly Discarded[],
-  { exclusively, sinks, clock }: DiscardContext,
+  { exclusively, sinks, clock, before }: DiscardContext,
   signal: AbortSignal,
 ): Promise<void> {
-  while (tables.length > 0 && !signal.aborted) {
-    try {
-      return await exclusively(async (client) => {
-        await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
-        for (const { stored, afterwards } of tables) await discardOne(client, stored, afterwards);
-        for (const { stored } of tables) sinks.remove(stored.table);
-      });
-    } catch (error) {
-      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+  if (tables.length === 0) return;
+  await exclusively(async (client) => {
+    await before?.();
+    await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
+    while (!(await triedDropping(client, tables))) {
+      signal.throwIfAborted();
       await clock.delay(LOCK_WAIT_MS / 5, signal);
     }
+    for (const { stored } of tables) sinks.remove(stored.table);
+  });
+}
+
+async function triedDropping(client: Queryable, tables: readonly Discarded[]): Promise<boolean> {
+  await client.query('savepoint dropping');
+  try {
+    for (const { stored, afterwards } of tables) await discardOne(client, stored, afterwards);
+    return true;
+  } catch (error) {
+    if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    await client.query('rollback to savepoint dropping');
+    return false;
   }
 }
 
@@ -60,10 +80,24 @@ async function discardOne(client: Queryable, stored: StoredTable, afterwards: Af
 }
 
 /** Notes a table that cannot be cached and never was. */
-export async function saveRefused(client: Queryable, target: SourceName, table: TableRef, reason: string): Promise<void> {
+export async function saveRefused(
+  client: Queryable,
+  target: SourceName,
+  table: TableRef,
+  reason: string,
+): Promise<void> {
   const generation = await nextGeneration(client);
   const relation = relationName(target, table, generation);
-  const empty = { target, table, relation, columns: [], key: [], overlay: null, rowsEstimated: null, generation };
+  const empty = {
+    target,
+    table,
+    relation,
+    columns: [],
+    key: [],
+    overlay: null,
+    rowsEstimated: null,
+    generation,
+  };
   await saveStoredTable(client, empty, { kind: 'failed', reason });
 }
 

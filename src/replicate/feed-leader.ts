@@ -9,9 +9,9 @@ import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
 import { keepHouse, RetainedTooMuch } from './housekeeping.ts';
 import { Notifier } from './notifier.ts';
+import { say } from './say.ts';
 import { TableBroken } from './sink.ts';
 import { untilFirstFailure } from './together.ts';
-import { say } from './say.ts';
 
 /** What to do about a failure, and what to say of it meanwhile. */
 interface Remedy {
@@ -73,16 +73,22 @@ export class FeedLeader {
       this.#phase = new AbortController();
       this.#trouble = null;
       const stop = AbortSignal.any([signal, this.#phase.signal]);
-      try {
-        await this.#resyncIfAsked();
-        if (this.#wishes?.paused === true) await this.#pause(stop);
-        else await runFeed(this.#scene, stop);
-        if (this.#trouble !== null) throw this.#trouble;
-      } catch (error) {
-        if (signal.aborted) return;
-        await this.#remedy(this.#trouble ?? error, signal);
-      }
+      const failure = await this.#nextPhase(stop);
+      if (failure !== null && !signal.aborted) await this.#remedy(failure.error, signal);
     }
+  }
+
+  /** One stretch of streaming or pausing; null when it ended because another is wanted. */
+  async #nextPhase(stop: AbortSignal): Promise<{ readonly error: unknown } | null> {
+    try {
+      await this.#resyncIfAsked();
+      if (this.#wishes?.paused === true) await this.#pause(stop);
+      else await runFeed(this.#scene, stop);
+    } catch (error) {
+      // What fails after the phase was ended fails because of that.
+      if (!stop.aborted) return { error };
+    }
+    return this.#trouble === null ? null : { error: this.#trouble };
   }
 
   #isUnwanted(): boolean {
@@ -104,7 +110,8 @@ export class FeedLeader {
       this.#scene.failures.forget();
       this.#scene.reconsider.notify();
     }
-    const isAnother = before.paused !== wishes.paused || (wishes.resync !== null && wishes.resync !== before.resync);
+    const isAnother =
+      before.paused !== wishes.paused || (wishes.resync !== null && wishes.resync !== before.resync);
     if (!isAnother && !this.#isUnwanted()) return;
     this.#wished.notify();
     this.#interrupt(null);
@@ -138,7 +145,10 @@ export class FeedLeader {
     this.#scene.streamed = false;
     const { state, pauseMs } = await this.#choose(error);
     const said = say(error);
-    options.log.warn({ target: lease.target, error: said, state, pauseMs: Math.round(pauseMs) }, 'feed interrupted');
+    options.log.warn(
+      { target: lease.target, error: said, state, pauseMs: Math.round(pauseMs) },
+      'feed interrupted',
+    );
     await saveFeedState(control, lease, { state, reason: said, lastError: said });
     const due = new AbortController();
     const either = AbortSignal.any([signal, due.signal]);
@@ -166,6 +176,9 @@ export class FeedLeader {
       return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
     }
     const isOurs = error instanceof NearjoinError;
-    return { state: isOurs ? 'failed' : 'retrying', pauseMs: isOurs ? options.limits.unfitRetryMs : this.#backoff.nextMs() };
+    return {
+      state: isOurs ? 'failed' : 'retrying',
+      pauseMs: isOurs ? options.limits.unfitRetryMs : this.#backoff.nextMs(),
+    };
   }
 }

@@ -10,9 +10,9 @@ import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import { findStart } from './feed-start.ts';
 import { FeedTables, lookAtTables } from './feed-tables.ts';
 import { applicationName } from './lease.ts';
+import { runProbes } from './probes.ts';
 import { Progress } from './progress.ts';
 import { Pump } from './pump.ts';
-import { runProbes } from './probes.ts';
 import type { ReconcilerOptions, Remaining } from './reconciler.ts';
 import { relationMismatch } from './relation-check.ts';
 import { Session } from './session.ts';
@@ -74,7 +74,14 @@ class FeedRun {
     const applier = new Applier({ client, lease, seq: stored.watermark?.seq ?? 0n, onStep: options.onStep });
     const start = await findStart(this.#scene, { stored, applier, sinks: this.#sinks }, signal);
     const known = await knownTypes(control);
-    const order = { connector, lease, known, sinks: this.#sinks, clock: options.clock, cancel: () => Promise.resolve() };
+    const order = {
+      connector,
+      lease,
+      known,
+      sinks: this.#sinks,
+      clock: options.clock,
+      cancel: () => Promise.resolve(),
+    };
     const exclusively = applier.exclusively.bind(applier);
     // Before the first change: what was broken or is not published must not be taken for fresh.
     const remaining = await lookAtTables(this.#scene, { order, exclusively, underWay: new Set() }, signal);
@@ -85,7 +92,12 @@ class FeedRun {
     await this.#stream(this.#assemble({ applier, stream, start, order }), remaining, signal);
   }
 
-  #assemble({ applier, stream, start, order }: Pick<Parts, 'applier' | 'stream' | 'order'> & { start: StartingPoint }): Parts {
+  #assemble({
+    applier,
+    stream,
+    start,
+    order,
+  }: Pick<Parts, 'applier' | 'stream' | 'order'> & { start: StartingPoint }): Parts {
     const { options, lease, leader, connector, counters } = this.#scene;
     const { limits, clock, sourceUrl, onStep } = options;
     const progress = new Progress(start.after, start.freshAsOf);
@@ -93,7 +105,15 @@ class FeedRun {
       counters.transactionsApplied += folded.transactions;
       counters.changesApplied += folded.changes;
     };
-    const pump = new Pump({ stream, applier, sinks: this.#sinks, progress, limits: limits.batch, clock, onApplied });
+    const pump = new Pump({
+      stream,
+      applier,
+      sinks: this.#sinks,
+      progress,
+      limits: limits.batch,
+      clock,
+      onApplied,
+    });
     const copier = new Copier({
       sourceUrl,
       leader,
@@ -106,7 +126,14 @@ class FeedRun {
       parallel: limits.parallelCopies,
       onStep,
     });
-    return { applier, stream, progress, pump, copier, order: { ...order, cancel: (table) => copier.cancel(table) } };
+    return {
+      applier,
+      stream,
+      progress,
+      pump,
+      copier,
+      order: { ...order, cancel: (table) => copier.cancel(table) },
+    };
   }
 
   async #stream(parts: Parts, remaining: Remaining, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { ConnectorError, type Connector } from '../../connectors/connector.ts';
+import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import { dropTableSql } from '../cache/ddl.ts';
-import { deleteFeed, ensureFeed, loadFeed, type FeedLease } from '../cache/feed-row.ts';
+import { deleteFeed, ensureFeed, type FeedLease, loadFeed } from '../cache/feed-row.ts';
 import { migrate } from '../cache/migrate.ts';
 import { loadStoredTables } from '../cache/stored-table.ts';
 import { LeaseLost } from './applier.ts';
@@ -11,11 +11,11 @@ import type { FeedOptions } from './feed-options.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Notifier } from './notifier.ts';
+import { say } from './say.ts';
 import { Session } from './session.ts';
 import { slotName } from './slot-name.ts';
 import { TableFailures } from './table-failures.ts';
 import type { Desire } from './wanted.ts';
-import { say } from './say.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
 const DROP_ATTEMPTS = 3;
@@ -75,6 +75,8 @@ export class FeedRunner {
     const session = await Session.open({
       url: sourceUrl,
       applicationName: applicationName(leader),
+      // The lease, probes and the status share it; none of them needs a transaction.
+      pipeline: true,
       settings: { lock_timeout: '500' },
       answerWithinMs: ANSWER_WITHIN_MS,
     });
@@ -84,7 +86,12 @@ export class FeedRunner {
     try {
       const { id } = await migrate(session.client);
       await ensureFeed(session.client, target, 'postgres');
-      const lease = await acquireLease(session.client, { target, leader, staleAfterMs: limits.leaderStaleMs }, clock, stop);
+      const lease = await acquireLease(
+        session.client,
+        { target, leader, staleAfterMs: limits.leaderStaleMs },
+        clock,
+        stop,
+      );
       if (lease === null) return false;
       const gone = await this.#lead(session, { lease, leader, name: slotName(id, target) }, stop);
       if (lost.signal.aborted) throw new Error('the connection to the source database was lost');
@@ -152,7 +159,10 @@ export class FeedRunner {
       } catch (error) {
         if (!(error instanceof ConnectorError)) throw error;
         if (attempt < DROP_ATTEMPTS) continue;
-        log.warn({ source, target, slot: connector.slot, error: say(error) }, 'the slot must be dropped by hand');
+        log.warn(
+          { source, target, slot: connector.slot, error: say(error) },
+          'the slot must be dropped by hand',
+        );
         break;
       }
     }

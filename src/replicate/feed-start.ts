@@ -1,6 +1,6 @@
-import { loadFeed, saveFeedState, saveIdentity, type StoredFeed } from '../cache/feed-row.ts';
-import { loadStoredTables } from '../cache/stored-table.ts';
 import type { TargetIdentity } from '../../connectors/connector.ts';
+import { loadFeed, type StoredFeed, saveFeedState, saveIdentity } from '../cache/feed-row.ts';
+import { loadStoredTables } from '../cache/stored-table.ts';
 import type { Applier } from './applier.ts';
 import { discard } from './discard.ts';
 import type { FeedScene, StartingPoint } from './feed-scene.ts';
@@ -10,14 +10,19 @@ import { decideStart } from './start-decision.ts';
 /** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
 export async function findStart(
   scene: FeedScene,
-  { stored, applier, sinks }: { readonly stored: StoredFeed; readonly applier: Applier; readonly sinks: Sinks },
+  {
+    stored,
+    applier,
+    sinks,
+  }: { readonly stored: StoredFeed; readonly applier: Applier; readonly sinks: Sinks },
   signal: AbortSignal,
 ): Promise<StartingPoint> {
   const { connector, options, lease } = scene;
   const identity = await connector.identify();
   const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
   const decision = decideStart({ stored, identity, slot, written });
-  if (decision.kind === 'resume') return { after: decision.after, freshAsOf: stored.watermark?.freshAsOf ?? null };
+  if (decision.kind === 'resume')
+    return { after: decision.after, freshAsOf: stored.watermark?.freshAsOf ?? null };
   options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
   return rebuild(scene, { identity, applier, sinks, reason: decision.reason }, signal);
 }

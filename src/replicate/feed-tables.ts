@@ -40,7 +40,11 @@ export class FeedTables {
 
   constructor(
     scene: FeedScene,
-    { pump, copier, order }: { readonly pump: Pump; readonly copier: Copier; readonly order: ReconcilerOptions },
+    {
+      pump,
+      copier,
+      order,
+    }: { readonly pump: Pump; readonly copier: Copier; readonly order: ReconcilerOptions },
   ) {
     this.#scene = scene;
     this.#pump = pump;

@@ -1,4 +1,4 @@
-import { type Cell, UNCHANGED, type Change, type Relation, type StreamItem } from '../core/change.ts';
+import { type Cell, type Change, type Relation, type StreamItem, UNCHANGED } from '../core/change.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { TableNet } from './net.ts';
 import type { Sink, Sinks } from './sink.ts';
@@ -19,7 +19,8 @@ export function fold(items: readonly StreamItem[], sinks: Sinks): FoldedBatch {
   const take = (end: Lsn | null, upTo: number): void => {
     for (let at = start; at < upTo; at += 1) {
       const item = items[at];
-      if (item === undefined || item.kind === 'begin' || item.kind === 'progress' || item.kind === 'commit') continue;
+      if (item === undefined || item.kind === 'begin' || item.kind === 'progress' || item.kind === 'commit')
+        continue;
       if (foldChange(item, { sinks, nets, end })) changes += 1;
     }
     start = upTo + 1;
@@ -54,15 +55,21 @@ function foldChange(change: Change, folding: Folding): boolean {
         const old = before === null ? null : pick(before, places);
         const sent = pick(change.after, places);
         // With full identity a value that was not sent is in the old row.
-        const after = relation.replicaIdentity === 'f' && old !== null ? sent.map((cell, at) => orElse(cell, old[at])) : sent;
-        const moves = old !== null && after.includes(UNCHANGED) && sink.keys.some((at) => differs(after[at], old[at]));
+        const after =
+          relation.replicaIdentity === 'f' && old !== null
+            ? sent.map((cell, at) => orElse(cell, old[at]))
+            : sent;
+        const moves =
+          old !== null && after.includes(UNCHANGED) && sink.keys.some((at) => differs(after[at], old[at]));
         net.update(old, after, moves && folding.sinks.isNewer(sink, folding.end));
       });
   }
 }
 
 function foldTruncate(relation: Relation, folding: Folding): boolean {
-  return keeping(relation, folding, (net, _places, sink) => net.clear(folding.sinks.isNewer(sink, folding.end)));
+  return keeping(relation, folding, (net, _places, sink) =>
+    net.clear(folding.sinks.isNewer(sink, folding.end)),
+  );
 }
 
 function keeping(

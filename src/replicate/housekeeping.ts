@@ -24,7 +24,9 @@ export interface HousekeepingOptions {
 /** The slot was holding back more of the target's log than it may. */
 export class RetainedTooMuch extends Error {
   constructor(bytes: number, limit: number) {
-    super(`the slot held ${megabytes(bytes)} MB of the target's log, more than the ${megabytes(limit)} MB allowed`);
+    super(
+      `the slot held ${megabytes(bytes)} MB of the target's log, more than the ${megabytes(limit)} MB allowed`,
+    );
     this.name = 'RetainedTooMuch';
   }
 }
@@ -48,7 +50,11 @@ export async function keepHouse(options: HousekeepingOptions, signal: AbortSigna
   }
 }
 
-async function renewAndListen(options: HousekeepingOptions, sample: Sample, signal: AbortSignal): Promise<void> {
+async function renewAndListen(
+  options: HousekeepingOptions,
+  sample: Sample,
+  signal: AbortSignal,
+): Promise<void> {
   const { client, lease, clock, counters, onWishes, onTick } = options;
   let renewedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
@@ -65,7 +71,11 @@ async function renewAndListen(options: HousekeepingOptions, sample: Sample, sign
 }
 
 /** Apart from the rest: a target that does not answer must not keep the lease from being renewed. */
-async function sampleTarget(options: HousekeepingOptions, sample: Sample, signal: AbortSignal): Promise<void> {
+async function sampleTarget(
+  options: HousekeepingOptions,
+  sample: Sample,
+  signal: AbortSignal,
+): Promise<void> {
   const { connector, clock, maxRetainedWalBytes, onSlotTrouble } = options;
   while (!signal.aborted) {
     try {

@@ -3,8 +3,8 @@ import { inCache } from '../cache/names.ts';
 import { rowsOf } from '../cache/queryable.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { applicationName } from './lease.ts';
-import { Session } from './session.ts';
 import { say } from './say.ts';
+import { Session } from './session.ts';
 
 /** Adds an index to a table that is in use, without stopping its writes; a failure is told and tried with the next run. */
 export async function buildIndex(
@@ -14,7 +14,9 @@ export async function buildIndex(
   const session = await Session.open({ url: options.sourceUrl, applicationName: applicationName(leader) });
   try {
     await dropUnfinished(session, relation);
-    await session.client.query(createIndexSql(relation, columns).replace('create index', 'create index concurrently'));
+    await session.client.query(
+      createIndexSql(relation, columns).replace('create index', 'create index concurrently'),
+    );
   } catch (error) {
     options.log.warn({ target: lease.target, relation, error: say(error) }, 'an index could not be built');
   } finally {

@@ -1,5 +1,5 @@
 import type { CellRow } from '../cache/row-source.ts';
-import { UNCHANGED, type Cell } from '../core/change.ts';
+import { type Cell, UNCHANGED } from '../core/change.ts';
 
 /** What to do to one table, in order; within `rows` no key appears twice, and removals come first. */
 export type NetStep =
@@ -69,7 +69,11 @@ export class TableNet {
 
   #close(): void {
     if (this.#removes.size === 0 && this.#writes.size === 0) return;
-    this.#steps.push({ kind: 'rows', removes: [...this.#removes.values()], writes: [...this.#writes.values()] });
+    this.#steps.push({
+      kind: 'rows',
+      removes: [...this.#removes.values()],
+      writes: [...this.#writes.values()],
+    });
     this.#removes = new Map();
     this.#writes = new Map();
   }
@@ -84,7 +88,9 @@ export class TableNet {
   /** A long key that did not change is not sent in the new row, but is in the old one. */
   #withKeyFrom(before: CellRow, after: CellRow): CellRow {
     if (!this.#keys.some((at) => after[at] === UNCHANGED)) return after;
-    return after.map((cell, at) => (cell === UNCHANGED && this.#keys.includes(at) ? (before[at] ?? null) : cell));
+    return after.map((cell, at) =>
+      cell === UNCHANGED && this.#keys.includes(at) ? (before[at] ?? null) : cell,
+    );
   }
 }
 

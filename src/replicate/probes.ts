@@ -47,7 +47,11 @@ async function ask({ client, connector, progress }: ProbeOptions): Promise<Probe
   return probe;
 }
 
-async function answered({ connector, stream, progress, clock }: ProbeOptions, probe: Probe, signal: AbortSignal): Promise<void> {
+async function answered(
+  { connector, stream, progress, clock }: ProbeOptions,
+  probe: Probe,
+  signal: AbortSignal,
+): Promise<void> {
   for (let asks = 1; progress.applied < probe.position && !signal.aborted; asks += 1) {
     stream.requestProgress();
     const waiting = new AbortController();

@@ -1,4 +1,4 @@
-import { maxLsn, type Lsn } from '../core/lsn.ts';
+import { type Lsn, maxLsn } from '../core/lsn.ts';
 import type { Probe, SourceTime } from '../core/watermark.ts';
 
 interface Waiter {

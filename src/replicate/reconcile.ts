@@ -13,7 +13,12 @@ export type FeedAction =
   /** The copy goes; another is made. */
   | { readonly kind: 'discard'; readonly stored: StoredTable; readonly reason: string | null }
   /** The table cannot be cached for now; a copy of it goes. */
-  | { readonly kind: 'refuse'; readonly table: TableRef; readonly stored: StoredTable | null; readonly reason: string }
+  | {
+      readonly kind: 'refuse';
+      readonly table: TableRef;
+      readonly stored: StoredTable | null;
+      readonly reason: string;
+    }
   /** Make a copy. */
   | { readonly kind: 'copy'; readonly wanted: Cacheable }
   /** A finished copy waits for the changes made meanwhile. */
@@ -57,9 +62,14 @@ export function reconcile(
   return { actions, publish };
 }
 
-function actionsFor(wanted: Wanted, stored: StoredTable | null, facts: ReconcileFacts): readonly FeedAction[] {
+function actionsFor(
+  wanted: Wanted,
+  stored: StoredTable | null,
+  facts: ReconcileFacts,
+): readonly FeedAction[] {
   const key = tableKey(wanted.table);
-  if (wanted.kind === 'refused') return [{ kind: 'refuse', table: wanted.table, stored, reason: wanted.reason }];
+  if (wanted.kind === 'refused')
+    return [{ kind: 'refuse', table: wanted.table, stored, reason: wanted.reason }];
   const resting = facts.resting.get(key);
   if (resting !== undefined) return [{ kind: 'refuse', table: wanted.table, stored, reason: resting }];
   const copy: FeedAction = { kind: 'copy', wanted };
@@ -87,7 +97,9 @@ function canMerge(stored: StoredTable): boolean {
 
 function sameColumns(wanted: Cacheable, stored: StoredTable): boolean {
   const now = new Map(wanted.columns.map((column) => [column.name, column]));
-  const same = stored.columns.every(({ name, type, oid }) => now.get(name)?.type === type && now.get(name)?.oid === oid);
+  const same = stored.columns.every(
+    ({ name, type, oid }) => now.get(name)?.type === type && now.get(name)?.oid === oid,
+  );
   return same && now.size === stored.columns.length;
 }
 
@@ -96,5 +108,9 @@ function sameSet(a: readonly string[], b: readonly string[]): boolean {
 }
 
 function indexes(wanted: Cacheable, stored: StoredTable): readonly FeedAction[] {
-  return missingLookups(stored, wanted.lookups, stored.indexes).map((columns) => ({ kind: 'index', stored, columns }));
+  return missingLookups(stored, wanted.lookups, stored.indexes).map((columns) => ({
+    kind: 'index',
+    stored,
+    columns,
+  }));
 }

@@ -4,7 +4,7 @@ import type { FeedLease } from '../cache/feed-row.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
-import { type Discarded, type Exclusively, discard, saveRefused } from './discard.ts';
+import { type Discarded, discard, type Exclusively, saveRefused } from './discard.ts';
 import { type Cacheable, type FeedAction, type FeedPlan, reconcile } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
 import { type Desire, findWanted } from './wanted.ts';
@@ -45,41 +45,59 @@ export async function bringToOrder(
   const { connector, lease, known } = options;
   const load = (): Promise<readonly StoredTable[]> =>
     exclusively((client) => loadStoredTables(client, lease.target));
-  let stored = await load();
+  const stored = await load();
   const wanted = await findWanted(connector, situation.desire, stored, known);
-  let plan = reconcile(wanted, stored, situation);
-  await dropCopies(options, plan, exclusively, signal);
-  const added = new Set((await connector.publish(plan.publish)).map(tableKey));
+  const plan = reconcile(wanted, stored, situation);
+  const added = new Set((await carryOut(options, plan, exclusively, signal)).map(tableKey));
   const missed = stored.filter((each) => added.has(tableKey(each.table)) && isKept(each, plan));
-  if (missed.length > 0) {
-    // Somebody changed the publication: what was written to these tables since then never came.
-    const broken = missed.map((each) => [tableKey(each.table), 'the target had stopped publishing it'] as const);
-    stored = await load();
-    plan = reconcile(wanted, stored, { ...situation, broken: new Map(broken) });
-    await dropCopies(options, plan, exclusively, signal);
-  }
-  return remainingOf(plan);
+  if (missed.length === 0) return remainingOf(plan);
+  // Somebody changed the publication: what was written to these tables since then never came.
+  const why = 'the target had stopped publishing it';
+  const broken = new Map(missed.map((each) => [tableKey(each.table), why]));
+  const again = reconcile(wanted, await load(), { ...situation, broken });
+  await carryOut(options, again, exclusively, signal);
+  return remainingOf(again);
 }
 
-async function dropCopies(
-  { lease, sinks, clock, cancel }: ReconcilerOptions,
-  { actions }: FeedPlan,
+/** Has the target publish what the plan says and drops what must go; returns the tables that were not published before. */
+async function carryOut(
+  { connector, lease, sinks, clock, cancel }: ReconcilerOptions,
+  plan: FeedPlan,
   exclusively: Exclusively,
   signal: AbortSignal,
-): Promise<void> {
-  const gone: Discarded[] = [];
-  for (const action of actions) {
-    if (action.kind === 'forget') gone.push({ stored: action.stored, afterwards: { kind: 'forgotten' } });
-    if (action.kind === 'discard') {
-      gone.push({ stored: action.stored, afterwards: { kind: 'pending', reason: action.reason } });
-    }
-    if (action.kind !== 'refuse') continue;
-    const { stored, table, reason } = action;
-    if (stored === null) await exclusively((client) => saveRefused(client, lease.target, table, reason));
-    else if (!isSaid(stored, reason)) gone.push({ stored, afterwards: { kind: 'failed', reason } });
+): Promise<readonly TableRef[]> {
+  for (const action of plan.actions) {
+    if (action.kind !== 'refuse' || action.stored !== null) continue;
+    await exclusively((client) => saveRefused(client, lease.target, action.table, action.reason));
   }
+  const gone = discardedBy(plan);
+  if (gone.length === 0) return connector.publish(plan.publish);
   for (const { stored } of gone) await cancel(stored.table);
-  await discard(gone, { exclusively, sinks, clock }, signal);
+  let added: readonly TableRef[] = [];
+  // A published table without a key makes its owner's updates fail: it is let go before anything that may have to wait.
+  const before = async (): Promise<void> => {
+    added = await connector.publish(plan.publish);
+  };
+  await discard(gone, { exclusively, sinks, clock, before }, signal);
+  return added;
+}
+
+function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
+  return actions.flatMap((action): readonly Discarded[] => {
+    switch (action.kind) {
+      case 'forget':
+        return [{ stored: action.stored, afterwards: { kind: 'forgotten' } }];
+      case 'discard':
+        return [{ stored: action.stored, afterwards: { kind: 'pending', reason: action.reason } }];
+      case 'refuse': {
+        const { stored, reason } = action;
+        if (stored === null || isSaid(stored, reason)) return [];
+        return [{ stored, afterwards: { kind: 'failed', reason } }];
+      }
+      default:
+        return [];
+    }
+  });
 }
 
 function isSaid(stored: StoredTable, reason: string): boolean {
@@ -89,7 +107,9 @@ function isSaid(stored: StoredTable, reason: string): boolean {
 /** Whether the plan leaves a copy in place that depends on the stream having been complete. */
 function isKept(stored: StoredTable, { actions }: FeedPlan): boolean {
   if (stored.state.kind === 'pending' || stored.state.kind === 'failed') return false;
-  return !actions.some((action) => 'stored' in action && action.stored === stored && action.kind === 'discard');
+  return !actions.some(
+    (action) => 'stored' in action && action.stored === stored && action.kind === 'discard',
+  );
 }
 
 function remainingOf({ actions }: FeedPlan): Remaining {

@@ -5,7 +5,10 @@ import type { Relation } from '../core/change.ts';
 const FIRST_USER_OID = 16_384;
 
 /** Why the stream's table is no longer the one that was copied; null when it is. Columns the cache does not hold do not matter. */
-export function relationMismatch(stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers'>, relation: Relation): string | null {
+export function relationMismatch(
+  stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers'>,
+  relation: Relation,
+): string | null {
   const found = new Map(relation.columns.map((column) => [column.name, column]));
   for (const [index, column] of stored.columns.entries()) {
     const now = found.get(column.name);
@@ -23,7 +26,8 @@ function keyMismatch(key: readonly string[], relation: Relation): string | null 
   if (relation.replicaIdentity === 'n') return 'the table has no replica identity any more';
   const now = relation.columns.filter((column) => column.isKey).map((column) => column.name);
   // With full identity every column is part of it, the key among them.
-  const same = relation.replicaIdentity === 'f' ? key.every((name) => now.includes(name)) : sameNames(key, now);
+  const same =
+    relation.replicaIdentity === 'f' ? key.every((name) => now.includes(name)) : sameNames(key, now);
   return same ? null : 'the table has another replica identity on the target';
 }
 

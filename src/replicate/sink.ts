@@ -4,7 +4,7 @@ import { keyPositions, type RowWriter } from '../cache/row-source.ts';
 import type { StoredTable } from '../cache/stored-table.ts';
 import { cacheWriter } from '../cache/write-rows.ts';
 import type { Relation } from '../core/change.ts';
-import { maxLsn, type Lsn } from '../core/lsn.ts';
+import { type Lsn, maxLsn } from '../core/lsn.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 
 /** Where one table's changes go: to the cache table itself, or to the overlay while it is copied. */
@@ -20,7 +20,14 @@ export interface Sink {
 /** The sink of a table that is ready. */
 export function cacheSink(stored: StoredTable): Sink {
   const shape = shapeOf(stored);
-  return { table: stored.table, stored, shape, keys: keyPositions(shape), writer: cacheWriter(shape), place: 'cache' };
+  return {
+    table: stored.table,
+    stored,
+    shape,
+    keys: keyPositions(shape),
+    writer: cacheWriter(shape),
+    place: 'cache',
+  };
 }
 
 /** The sink of a table whose copy is under way. */

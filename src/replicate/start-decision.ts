@@ -24,20 +24,26 @@ export function decideStart({ stored, identity, slot, written }: StartFacts): St
   const forked = forkReason(stored.identity, identity);
   if (forked !== null) return rebuild(forked);
   if (position > written) {
-    return rebuild(`the target is at ${formatLsn(written)}, before the cache's position ${formatLsn(position)}`);
+    return rebuild(
+      `the target is at ${formatLsn(written)}, before the cache's position ${formatLsn(position)}`,
+    );
   }
-  if (slot.kind === 'missing') return rebuild('the replication slot is gone');
-  if (slot.kind === 'lost') return rebuild(`the replication slot is lost: ${slot.reason}`);
-  if (slot.confirmed > position) {
-    return rebuild(`the replication slot is at ${formatLsn(slot.confirmed)}, past the cache's position ${formatLsn(position)}`);
-  }
-  return { kind: 'resume', after: position };
+  const gap = gapReason(slot, position);
+  return gap === null ? { kind: 'resume', after: position } : rebuild(gap);
+}
+
+function gapReason(slot: SlotHealth, position: Lsn): string | null {
+  if (slot.kind === 'missing') return 'the replication slot is gone';
+  if (slot.kind === 'lost') return `the replication slot is lost: ${slot.reason}`;
+  if (slot.confirmed <= position) return null;
+  return `the replication slot is at ${formatLsn(slot.confirmed)}, past the cache's position ${formatLsn(position)}`;
 }
 
 function forkReason(before: TargetIdentity, now: TargetIdentity): string | null {
   if (before.systemId !== now.systemId) return 'the target is another server';
   if (before.database !== now.database) return 'the target is another database';
-  if (before.timeline !== now.timeline) return `the target's timeline went from ${before.timeline} to ${now.timeline}`;
+  if (before.timeline !== now.timeline)
+    return `the target's timeline went from ${before.timeline} to ${now.timeline}`;
   return null;
 }
 

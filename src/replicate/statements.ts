@@ -88,7 +88,12 @@ function failureOf({ sink }: Outgoing, reason: unknown): unknown {
 }
 
 function checkAnswer({ sink, expected, isCommit }: Outgoing, answer: Answer): void {
-  if (isCommit === true && answer.command !== 'COMMIT') throw new Error('the source rolled the transaction back');
-  if (sink === undefined || expected === undefined || expected === null || answer.rowCount === expected) return;
-  throw new TableBroken(sink.table, `an update met ${answer.rowCount} rows of the copy instead of ${expected}`);
+  if (isCommit === true && answer.command !== 'COMMIT')
+    throw new Error('the source rolled the transaction back');
+  if (sink === undefined || expected === undefined || expected === null || answer.rowCount === expected)
+    return;
+  throw new TableBroken(
+    sink.table,
+    `an update met ${answer.rowCount} rows of the copy instead of ${expected}`,
+  );
 }

@@ -20,10 +20,18 @@ export const COPY_STEPS = [
 ] as const;
 
 /** The named steps of building a feed anew, in order. */
-export const REBUILD_STEPS = ['rebuild:invalidated', 'rebuild:dropped', 'rebuild:slot-created', 'rebuild:started'] as const;
+export const REBUILD_STEPS = [
+  'rebuild:invalidated',
+  'rebuild:dropped',
+  'rebuild:slot-created',
+  'rebuild:started',
+] as const;
 
 /** Any of them. */
-export type Step = (typeof APPLY_STEPS)[number] | (typeof COPY_STEPS)[number] | (typeof REBUILD_STEPS)[number];
+export type Step =
+  | (typeof APPLY_STEPS)[number]
+  | (typeof COPY_STEPS)[number]
+  | (typeof REBUILD_STEPS)[number];
 
 /** Called when a step is reached; tests end the process there. Without it, statements go out without waiting for answers. */
 export type StepHook = (step: Step) => Promise<void> | void;

@@ -4,13 +4,13 @@ import type { Catalog, Desired } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
-import { FeedRunner } from './feed-runner.ts';
 import type { FeedLimits } from './feed-options.ts';
+import { FeedRunner } from './feed-runner.ts';
 import type { Log } from './log.ts';
+import { say } from './say.ts';
 import { Session } from './session.ts';
 import type { StepHook } from './steps.ts';
 import type { Desire } from './wanted.ts';
-import { say } from './say.ts';
 
 /** What a supervisor reads of a catalog. */
 export interface SupervisedSnapshot {
@@ -53,6 +53,7 @@ export class Supervisor {
   /** Addresses of databases that left the metadata: their slots must still be dropped. */
   readonly #lastUrls = new Map<SourceName, string>();
   readonly #searched = new Map<SourceName, string>();
+  #latest: SupervisedSnapshot | null = null;
   #done: Promise<void> | null = null;
 
   constructor(options: SupervisorOptions) {
@@ -74,6 +75,7 @@ export class Supervisor {
     for await (const snapshot of this.#options.catalogs.changes(signal)) {
       if (signal.aborted) return;
       for (const [name, url] of snapshot.urls) this.#lastUrls.set(name, url);
+      this.#latest = snapshot;
       await this.#adapt(snapshot);
       await this.#findLeftovers(snapshot);
     }
@@ -103,7 +105,8 @@ export class Supervisor {
       try {
         for (const target of await targetsIn(url)) {
           const pair = { source, target };
-          if (!this.#running.has(keyOf(source, target))) this.#begin(pair, desireOf(snapshot, pair, undefined));
+          if (!this.#running.has(keyOf(source, target)))
+            this.#begin(pair, desireOf(snapshot, pair, undefined));
         }
         this.#searched.set(source, url);
       } catch (error) {
@@ -112,7 +115,10 @@ export class Supervisor {
     }
   }
 
-  #begin({ source, target }: { readonly source: SourceName; readonly target: SourceName }, desire: Desire): void {
+  #begin(
+    { source, target }: { readonly source: SourceName; readonly target: SourceName },
+    desire: Desire,
+  ): void {
     const { limits, clock, random, log, onStep, catalogs, connect, onProbe } = this.#options;
     const sourceUrl = this.#lastUrls.get(source);
     if (sourceUrl === undefined) return;
@@ -136,9 +142,14 @@ export class Supervisor {
     const key = keyOf(source, target);
     const running = { source, target, sourceUrl, targetUrl, runner };
     this.#running.set(key, running);
-    void runner.start().finally(() => {
-      if (this.#running.get(key) === running) this.#running.delete(key);
-    });
+    void runner.start().then(() => this.#ended(key, running));
+  }
+
+  /** A feed that was dropped may be wanted again by now. */
+  async #ended(key: string, running: Running): Promise<void> {
+    if (this.#running.get(key) !== running) return;
+    this.#running.delete(key);
+    if (this.#latest !== null && !this.#stopping.signal.aborted) await this.#adapt(this.#latest);
   }
 
   #isMoved({ source, target, sourceUrl, targetUrl }: Running): boolean {

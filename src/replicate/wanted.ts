@@ -5,7 +5,9 @@ import type { Desired } from '../catalog/catalog.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 
 /** What the catalog wants of one feed; `unknown` while the target's tables cannot be read: then nothing changes. */
-export type Desire = { readonly kind: 'tables'; readonly tables: readonly Desired[] } | { readonly kind: 'unknown' };
+export type Desire =
+  | { readonly kind: 'tables'; readonly tables: readonly Desired[] }
+  | { readonly kind: 'unknown' };
 
 /** A table to be cached, as it is on the target now, or why it cannot be. */
 export type Wanted =
@@ -26,7 +28,8 @@ export async function findWanted(
   stored: readonly StoredTable[],
   known: KnownTypes,
 ): Promise<readonly Wanted[]> {
-  const tables = desire.kind === 'tables' ? desire.tables.map(({ table }) => table.ref) : stored.map(({ table }) => table);
+  const tables =
+    desire.kind === 'tables' ? desire.tables.map(({ table }) => table.ref) : stored.map(({ table }) => table);
   const checked = tables.length === 0 ? [] : await connector.check(tables);
   const found = new Map(checked.map((each) => [tableKey(each.table), each]));
   if (desire.kind === 'tables') {
@@ -43,7 +46,11 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
     .map(({ name, type }) => ({ name, type: cacheType(type, known), oid: type.oid }));
   const unknown = checked.key.find((name) => !columns.some((column) => column.name === name));
   if (unknown !== undefined) {
-    return { kind: 'refused', table: table.ref, reason: `its key column "${unknown}" is not in the catalog yet` };
+    return {
+      kind: 'refused',
+      table: table.ref,
+      reason: `its key column "${unknown}" is not in the catalog yet`,
+    };
   }
   const { key, rowsEstimated } = checked;
   return { kind: 'cacheable', table: table.ref, columns, key, lookups, rowsEstimated };
@@ -52,7 +59,8 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
 function unchanged(stored: StoredTable, checked: Publishable | undefined): Wanted {
   if (checked === undefined || checked.kind === 'no') return refused(stored.table, checked);
   const gone = stored.columns.find(({ name }) => !checked.columns.includes(name));
-  if (gone !== undefined) return { kind: 'refused', table: stored.table, reason: `its column "${gone.name}" is gone` };
+  if (gone !== undefined)
+    return { kind: 'refused', table: stored.table, reason: `its column "${gone.name}" is gone` };
   return {
     kind: 'cacheable',
     table: stored.table,

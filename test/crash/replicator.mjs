@@ -11,12 +11,31 @@ const { systemClock } = await load('src/core/clock.js');
 const { sourceUrl, targetUrl, desired, stopAt, skip } = JSON.parse(process.argv[2]);
 let left = skip;
 
-const source = (name) => ({ name, namespace: null, namespaceType: null, tables: new Map(), unavailable: null });
+const source = (name) => ({
+  name,
+  namespace: null,
+  namespaceType: null,
+  tables: new Map(),
+  unavailable: null,
+});
 const snapshot = {
-  catalog: { sources: new Map([['pg1', source('pg1')], ['pg2', source('pg2')]]), desired },
-  urls: new Map([['pg1', sourceUrl], ['pg2', targetUrl]]),
+  catalog: {
+    sources: new Map([
+      ['pg1', source('pg1')],
+      ['pg2', source('pg2')],
+    ]),
+    desired,
+  },
+  urls: new Map([
+    ['pg1', sourceUrl],
+    ['pg2', targetUrl],
+  ]),
 };
-const log = { debug() {}, info() {}, warn: (fields, text) => console.error(text, JSON.stringify(fields)), error() {} };
+function warn(fields, text) {
+  process.stderr.write(`${text} ${JSON.stringify(fields)}\n`);
+}
+
+const log = { debug() {}, info() {}, warn, error() {} };
 
 new Supervisor({
   catalogs: {

@@ -62,7 +62,9 @@ function run(stopAt: Step | null, skip: number): ChildProcess {
     return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
   });
   const settings = { sourceUrl: rig.source.url, targetUrl: rig.target.url, desired, stopAt, skip };
-  return spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], { stdio: ['ignore', 'ignore', 'pipe'] });
+  return spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
 }
 
 /** Writes until the child has killed itself. */

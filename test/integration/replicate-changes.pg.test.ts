@@ -114,7 +114,9 @@ test('a transaction larger than a batch is whole or not there', async () => {
   let over = false;
   const watching = (async () => {
     while (!over) {
-      const { rows } = await rig.source.query<{ n: number }>(`select count(*)::int as n from nearjoin."${relation}" where x > 1000`);
+      const { rows } = await rig.source.query<{ n: number }>(
+        `select count(*)::int as n from nearjoin."${relation}" where x > 1000`,
+      );
       seen.add(rows[0]?.n ?? -1);
     }
   })();

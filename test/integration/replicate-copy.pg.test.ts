@@ -64,10 +64,14 @@ function keyChanges(round: number): readonly string[] {
 }
 
 function growth(round: number): readonly string[] {
-  return [`insert into doc select ${200000 + round} * 10 + g, g, repeat('d', 2300), 'grown' from generate_series(0, 4) g`];
+  return [
+    `insert into doc select ${200000 + round} * 10 + g, g, repeat('d', 2300), 'grown' from generate_series(0, 4) g`,
+  ];
 }
 
-test('many writers during the copy, again and again: the copy is the target', { timeout: 90_000 }, async () => {
+test('many writers during the copy, again and again: the copy is the target', {
+  timeout: 90_000,
+}, async () => {
   rig = await FeedRig.open([BIG, EXTERNAL, FILL, 'create table other (id int primary key)'], { other: [] });
   const { url } = rig.target;
   rig.start({ limits: { batch: { rows: 200, bytes: 1 << 20 } } });
@@ -91,7 +95,10 @@ test('many writers during the copy, again and again: the copy is the target', { 
 });
 
 /** Does things to the target when a named step of the copy is reached. */
-async function copyWith(statements: readonly string[], during: Readonly<Record<string, readonly string[]>>): Promise<FeedRig> {
+async function copyWith(
+  statements: readonly string[],
+  during: Readonly<Record<string, readonly string[]>>,
+): Promise<FeedRig> {
   const made = await FeedRig.open(statements, { doc: [] });
   rig = made;
   const done = new Set<string>();
@@ -149,7 +156,11 @@ test('a truncate before the snapshot, and rows after it', async () => {
 test('a truncate after the snapshot takes the rows being copied with it', async () => {
   const { target } = await (
     await copyWith([BIG, EXTERNAL, SMALL], {
-      'copy:snapshot-taken': ['update doc set n = 9', 'truncate doc', `insert into doc values (7, 1, null, 'after')`],
+      'copy:snapshot-taken': [
+        'update doc set n = 9',
+        'truncate doc',
+        `insert into doc values (7, 1, null, 'after')`,
+      ],
       'copy:rows-copied': ['update doc set n = n + 1'],
     })
   ).contents('doc');
@@ -159,7 +170,10 @@ test('a truncate after the snapshot takes the rows being copied with it', async 
 test('deletes, and rows that come back, during the copy', async () => {
   await copyWith([BIG, EXTERNAL, SMALL], {
     'copy:overlay-created': ['delete from doc where id = 1', `insert into doc values (1, 5, null, 'back')`],
-    'copy:snapshot-taken': ['delete from doc where id between 2 and 6', `insert into doc values (3, 5, null, 'back')`],
+    'copy:snapshot-taken': [
+      'delete from doc where id between 2 and 6',
+      `insert into doc values (3, 5, null, 'back')`,
+    ],
     'copy:rows-copied': ['delete from doc where id = 3', `update doc set note = 'x' where id = 10`],
     'copy:caught-up': [`insert into doc values (2, 6, null, 'late')`],
   });
@@ -190,7 +204,10 @@ test('a transaction larger than a batch that truncates during the copy makes a n
 });
 
 test('a copy that fails is told, left alone for a while, and made again', async () => {
-  const made = await FeedRig.open([BIG, SMALL, 'create table fine (id int primary key)'], { doc: [['body']], fine: [] });
+  const made = await FeedRig.open([BIG, SMALL, 'create table fine (id int primary key)'], {
+    doc: [['body']],
+    fine: [],
+  });
   rig = made;
   // A lookup over values no index entry can hold.
   await made.target.query(

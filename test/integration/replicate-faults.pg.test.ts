@@ -12,7 +12,10 @@ afterEach(() => rig?.close());
 const ITEM = 'create table item (id int primary key, n int, name varchar(20))';
 const ROWS = `insert into item select g, g, 'name ' || g from generate_series(1, 100) g`;
 
-async function open(more: readonly string[] = [], tracked: Record<string, string[][]> = { item: [] }): Promise<FeedRig> {
+async function open(
+  more: readonly string[] = [],
+  tracked: Record<string, string[][]> = { item: [] },
+): Promise<FeedRig> {
   rig = await FeedRig.open([ITEM, ROWS, ...more], tracked);
   return rig;
 }
@@ -61,7 +64,9 @@ test('one of two supervisors leads; the other takes over', async () => {
   const first = rig.start();
   await rig.ready();
   const leaders = async (): Promise<{ leader: string; epoch: string }> => {
-    const { rows } = await rig.source.query<{ leader: string; epoch: string }>('select leader, epoch from nearjoin.feed');
+    const { rows } = await rig.source.query<{ leader: string; epoch: string }>(
+      'select leader, epoch from nearjoin.feed',
+    );
     return rows[0] ?? { leader: '', epoch: '' };
   };
   const before = await leaders();
@@ -96,7 +101,9 @@ test('a leader that hangs is replaced, and can write nothing afterwards', { time
   await rig.target.query('update item set n = n + 1000 where id = 1');
   await rig.until('the leader to hang in its transaction', () => Promise.resolve(isHung));
   // Its other session still renews the lease, so it is not replaced: silence it as a stopped process would be.
-  await rig.source.query(`update nearjoin.feed set epoch = epoch + 0, updated_at = clock_timestamp() - interval '1 hour'`);
+  await rig.source.query(
+    `update nearjoin.feed set epoch = epoch + 0, updated_at = clock_timestamp() - interval '1 hour'`,
+  );
   const { rows } = await rig.source.query<{ pid: number }>('select leader_pid as pid from nearjoin.feed');
   rig.start();
   await rig.source.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
@@ -165,7 +172,13 @@ test('a black-holed connection lets the cache grow old; it recovers', { timeout:
   await using proxy = await startProxy(rig.target.server);
   rig.start({
     targetUrl: proxy.through(rig.target.url),
-    timings: { connectMs: 1_000, statementMs: 1_500, tickMs: 200, silenceMs: 1_500, walSenderTimeoutMs: 2_000 },
+    timings: {
+      connectMs: 1_000,
+      statementMs: 1_500,
+      tickMs: 200,
+      silenceMs: 1_500,
+      walSenderTimeoutMs: 2_000,
+    },
   });
   await rig.ready();
   proxy.setMode('black-hole');

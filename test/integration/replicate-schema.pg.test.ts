@@ -12,7 +12,10 @@ const ITEM = 'create table item (id int primary key, n numeric(6,1), name varcha
 const ROWS = `insert into item select g, g, 'name ' || g from generate_series(1, 20) g`;
 const OTHER = 'create table other (id int primary key)';
 
-async function open(more: readonly string[] = [], tracked: Record<string, string[][]> = { item: [], other: [] }): Promise<void> {
+async function open(
+  more: readonly string[] = [],
+  tracked: Record<string, string[][]> = { item: [], other: [] },
+): Promise<void> {
   rig = await FeedRig.open([ITEM, ROWS, OTHER, ...more], tracked);
   rig.start();
 }
@@ -45,16 +48,19 @@ test.each([
   ['a column of another type', 'alter table item alter column n type float8'],
   ['a column of another precision', 'alter table item alter column n type numeric(6,2)'],
   ['another key', 'alter table item drop constraint item_pkey, add primary key (id, name)'],
-])('%s is noticed with the next change, and copied again; the other table stays', async (_name, statement) => {
-  await open();
-  await rig.ready();
-  const before = await item();
-  const other = (await rig.tableStatus('other'))?.relation;
-  await rig.target.query(statement);
-  await rig.target.query(`insert into item (id, name) values (100, 'after')`);
-  await replaced(before);
-  expect((await rig.tableStatus('other'))?.relation).toBe(other);
-});
+])(
+  '%s is noticed with the next change, and copied again; the other table stays',
+  async (_name, statement) => {
+    await open();
+    await rig.ready();
+    const before = await item();
+    const other = (await rig.tableStatus('other'))?.relation;
+    await rig.target.query(statement);
+    await rig.target.query(`insert into item (id, name) values (100, 'after')`);
+    await replaced(before);
+    expect((await rig.tableStatus('other'))?.relation).toBe(other);
+  },
+);
 
 test('a column added is copied when the catalog knows it', async () => {
   await open();
@@ -147,7 +153,9 @@ test('a table taken out of the publication by hand is copied again', async () =>
   await open();
   await rig.ready();
   const before = await item();
-  const { rows } = await rig.target.query<{ name: string }>('select quote_ident(pubname) as name from pg_publication');
+  const { rows } = await rig.target.query<{ name: string }>(
+    'select quote_ident(pubname) as name from pg_publication',
+  );
   await rig.target.query(`alter publication ${rows[0]?.name} drop table item`);
   await rig.target.query('delete from item where id = 1');
   await replaced(before);
@@ -185,7 +193,9 @@ test('types the source does not have are kept as text, the others as they are', 
     { typed: [] },
   );
   await rig.ready();
-  await rig.target.query(`insert into typed select 2, m, ms, s, ss, c, a, aa, n, j, r, 'infinity', b, x, bx, v, g, ch, bp, i, '-Infinity', u, ip, tv, iv from typed`);
+  await rig.target.query(
+    `insert into typed select 2, m, ms, s, ss, c, a, aa, n, j, r, 'infinity', b, x, bx, v, g, ch, bp, i, '-Infinity', u, ip, tv, iv from typed`,
+  );
   await rig.target.query(`insert into typed (id) values (3)`);
   await rig.caughtUp();
   const { columns, relation } = (await rig.tableStatus('typed')) ?? { columns: [], relation: '' };

@@ -57,7 +57,11 @@ export class FeedRig {
   }
 
   /** `statements` run on the target before anything else. */
-  static async open(statements: readonly string[], tracked: Tracked, which: Which = 'target'): Promise<FeedRig> {
+  static async open(
+    statements: readonly string[],
+    tracked: Tracked,
+    which: Which = 'target',
+  ): Promise<FeedRig> {
     const [source, target] = await Promise.all([createDatabase('source'), createDatabase(which, statements)]);
     const rig = new FeedRig(source, target, tracked);
     await rig.refresh();
@@ -66,15 +70,15 @@ export class FeedRig {
 
   /** Starts another supervisor, as another process would. */
   start(settings: SupervisorSettings = {}): Supervisor {
-    const rig = this;
     const supervisor = new Supervisor({
-      catalogs: { changes: (signal) => rig.#snapshots(settings, signal), refresh: () => rig.refresh() },
-      connect: (url, name) => postgresConnector({ url, name, log: rig.#logger(), timings: settings.timings ?? {} }),
+      catalogs: { changes: (signal) => this.#snapshots(settings, signal), refresh: () => this.refresh() },
+      connect: (url, name) =>
+        postgresConnector({ url, name, log: this.#logger(), timings: settings.timings ?? {} }),
       limits: { ...QUICK, ...settings.limits },
       clock: systemClock,
       random: () => 0.5,
-      log: rig.#logger(),
-      onProbe: (_source, _target, probe) => rig.probes.push(probe),
+      log: this.#logger(),
+      onProbe: (_source, _target, probe) => this.probes.push(probe),
       onStep: settings.onStep,
     });
     this.#supervisors.push(supervisor);
@@ -96,7 +100,10 @@ export class FeedRig {
   async refresh(): Promise<void> {
     const tables = Object.keys(this.#tracked).map((name) => ({ table: { schema: 'public', name } }));
     const configuration = { connection_info: { database_url: this.target.url } };
-    const metadata = parseMetadata({ version: 3, sources: [{ name: 'pg2', kind: 'postgres', tables, configuration }] });
+    const metadata = parseMetadata({
+      version: 3,
+      sources: [{ name: 'pg2', kind: 'postgres', tables, configuration }],
+    });
     const found = await introspect(this.target.url);
     const catalog = resolve(metadata, new Map([['pg2', found]]), { resourceVersion: 1, generation: 1 });
     const known = catalog.sources.get('pg2')?.tables ?? new Map<string, Table>();
@@ -133,7 +140,9 @@ export class FeedRig {
 
   /** Waits until everything committed on the target before is in the cache. */
   async caughtUp(): Promise<void> {
-    const { rows } = await this.target.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+    const { rows } = await this.target.query<{ lsn: string }>(
+      'select pg_current_wal_insert_lsn()::text as lsn',
+    );
     await this.until('the watermark to pass what is committed', async () => {
       const newest = await this.source.query<{ passed: boolean | null }>(
         'select position >= $1::pg_lsn as passed from nearjoin.watermark order by seq desc limit 1',
@@ -156,7 +165,9 @@ export class FeedRig {
   }
 
   /** The rows of a table on the target, and of its copy: text of every column, in the key's order. */
-  async contents(name: string): Promise<{ readonly target: readonly string[]; readonly cache: readonly string[] }> {
+  async contents(
+    name: string,
+  ): Promise<{ readonly target: readonly string[]; readonly cache: readonly string[] }> {
     const cached = await this.tableStatus(name);
     if (cached?.state.kind !== 'ready') throw new Error(`${name} is not ready`);
     const columns = cached.columns.map((column) => `"${column.name}"`).join(', ');

@@ -1,0 +1,109 @@
+import pg from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ensureFeed } from '../../src/cache/feed-row.ts';
+import { migrate } from '../../src/cache/migrate.ts';
+import { readCacheStatus } from '../../src/cache/status.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import type { Lsn } from '../../src/core/lsn.ts';
+import { Applier, LeaseLost } from '../../src/replicate/applier.ts';
+import { acquireLease, releaseLease } from '../../src/replicate/lease.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+let source: TestDatabase;
+const clients: pg.Client[] = [];
+
+beforeEach(async () => {
+  source = await createDatabase('source');
+});
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.end()));
+  await source.drop();
+});
+
+async function connect(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: source.url, pipeline: true } as pg.ClientConfig);
+  clients.push(client);
+  await client.connect();
+  return client;
+}
+
+const candidate = (leader: string) => ({ target: 'pg2', leader, staleAfterMs: 60_000 });
+const never = new AbortController().signal;
+
+async function position(): Promise<bigint | null | undefined> {
+  return (await readCacheStatus(source)).feeds.get('pg2')?.position;
+}
+
+test('an old leader can write nothing once another leads', async () => {
+  const [first, second] = [await connect(), await connect()];
+  await migrate(first);
+  await ensureFeed(first, 'pg2', 'postgres');
+  const old = await acquireLease(first, candidate('one'), systemClock, never);
+  if (old === null) throw new Error('no lease');
+  const applier = new Applier({ client: await connect(), lease: old, seq: 0n });
+  await applier.mark({ position: 100n as Lsn, freshAsOf: 1 });
+  expect(await position()).toBe(100n);
+  await releaseLease(first, 'pg2');
+  await acquireLease(second, candidate('two'), systemClock, never);
+  await expect(applier.mark({ position: 200n as Lsn, freshAsOf: 2 })).rejects.toBeInstanceOf(LeaseLost);
+  expect(await position()).toBe(100n);
+});
+
+test('a transaction begun under the old lease commits before another leads, or not at all', async () => {
+  const [first, second, writing] = [await connect(), await connect(), await connect()];
+  await migrate(first);
+  await ensureFeed(first, 'pg2', 'postgres');
+  const old = await acquireLease(first, candidate('one'), systemClock, never);
+  if (old === null) throw new Error('no lease');
+  const applier = new Applier({ client: writing, lease: old, seq: 0n });
+  await applier.apply({ tables: [], transactions: 0, changes: 0 }, null);
+  await releaseLease(first, 'pg2');
+  let isTaken = false;
+  const taking = acquireLease(second, candidate('two'), systemClock, never).then(() => {
+    isTaken = true;
+  });
+  await second.query('select 1').catch(() => undefined);
+  await applier.apply({ tables: [], transactions: 1, changes: 0 }, { position: 300n as Lsn, freshAsOf: 3 });
+  await taking;
+  expect(isTaken).toBe(true);
+  expect(await position()).toBe(300n);
+});
+
+test('status and wishes may be written while a batch is', async () => {
+  const [first, writing] = [await connect(), await connect()];
+  await migrate(first);
+  await ensureFeed(first, 'pg2', 'postgres');
+  const lease = await acquireLease(first, candidate('one'), systemClock, never);
+  if (lease === null) throw new Error('no lease');
+  const applier = new Applier({ client: writing, lease, seq: 0n });
+  await applier.apply({ tables: [], transactions: 0, changes: 0 }, null);
+  await source.query(
+    `set lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,
+  );
+  await applier.apply({ tables: [], transactions: 1, changes: 0 }, { position: 1n as Lsn, freshAsOf: null });
+});
+
+test('two nodes may set up the schema at once', async () => {
+  const all = await Promise.all(Array.from({ length: 6 }, () => connect()));
+  const ids = await Promise.all(all.map((client) => migrate(client)));
+  expect(new Set(ids.map(({ id }) => id)).size).toBe(1);
+});
+
+test('a role that may not create the schema is told what to run', async () => {
+  const role = `${source.name}_role`;
+  await source.query(`create role ${role} login`);
+  const client = await connect();
+  await client.query(`set role ${role}`);
+  await expect(migrate(client)).rejects.toThrow(
+    `role ${role} may not create schema "nearjoin" in database ${source.name}; run: grant create on database ${source.name} to ${role}`,
+  );
+  await client.query('reset role');
+  await client.query(`drop role ${role}`);
+});
+
+test('a database without the schema has no feeds', async () => {
+  const { feeds, now } = await readCacheStatus(source);
+  expect(feeds.size).toBe(0);
+  expect(now).toBeGreaterThan(1_600_000_000_000_000);
+});

@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { arrayLiteral } from '../../../src/cache/array-literal.ts';
+import { missingLookups } from '../../../src/cache/ddl.ts';
+import { overlayName, quoteIdentifier, relationName } from '../../../src/cache/names.ts';
+
+const users = { schema: 'public', name: 'users' };
+
+test('a physical name says target, table and generation', () => {
+  expect(relationName('pg2', users, 7)).toBe('pg2__public__users__g7');
+  expect(overlayName('pg2', users, 7)).toBe('pg2__public__users__o7');
+});
+
+test('long names fit into 63 bytes, stay different, and are not cut inside a character', () => {
+  const long = (ending: string): string =>
+    relationName('ziel', { schema: 'öffentlich'.repeat(4), name: `ü${ending}`.repeat(9) }, 12);
+  expect(Buffer.byteLength(long('a'))).toBeLessThanOrEqual(63);
+  expect(long('a')).not.toBe(long('b'));
+  expect(long('a')).toMatch(/__g12$/);
+  expect(long('a')).not.toContain('�');
+});
+
+test('identifiers are quoted whatever they hold', () => {
+  expect(quoteIdentifier('we"ird')).toBe('"we""ird"');
+});
+
+test('array literals keep every text apart', () => {
+  expect(arrayLiteral(['a', null, 'NULL', '', 'q"b\\', '{,}'])).toBe(
+    '{"a",NULL,"NULL","","q\\"b\\\\","{,}"}',
+  );
+});
+
+test('a lookup needs an index unless one begins with its columns', () => {
+  const shape = { columns: ['a', 'b', 'c'].map((name) => ({ name, type: 'text', oid: 25 })) };
+  expect(missingLookups(shape, [['a'], ['b', 'a'], ['b'], ['b'], ['gone'], []], [['a', 'b']])).toEqual([
+    ['b'],
+  ]);
+});

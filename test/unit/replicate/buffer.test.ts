@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import type { Relation, StreamItem } from '../../../src/core/change.ts';
+import type { Lsn } from '../../../src/core/lsn.ts';
+import { ChangeBuffer } from '../../../src/replicate/buffer.ts';
+
+const relation: Relation = {
+  oid: 1,
+  table: { schema: 'public', name: 't' },
+  replicaIdentity: 'd',
+  columns: [],
+};
+const begin: StreamItem = { kind: 'begin', xid: 1 };
+const change: StreamItem = { kind: 'insert', relation, after: ['x'] };
+const lsn = (position: number): Lsn => BigInt(position) as Lsn;
+const commit = (end: number): StreamItem => ({ kind: 'commit', end: lsn(end) });
+const progress = (position: number): StreamItem => ({ kind: 'progress', position: lsn(position) });
+const kinds = (items: readonly StreamItem[]): string => items.map((item) => item.kind).join(' ');
+
+function buffer(): ChangeBuffer {
+  return new ChangeBuffer({ rows: 4, bytes: 10_000 });
+}
+
+test('whole transactions are taken together, an unfinished one waits', () => {
+  const made = buffer();
+  made.push([begin, change, commit(10), begin, commit(20), begin, change]);
+  const batch = made.take();
+  expect({ ...batch, items: kinds(batch.items) }).toEqual({
+    items: 'begin insert commit begin commit',
+    position: 20n,
+    open: false,
+  });
+  expect(made.isReady).toBe(false);
+  made.push([commit(30)]);
+  expect(kinds(made.take().items)).toBe('begin insert commit');
+});
+
+test('progress alone is a position without changes', () => {
+  const made = buffer();
+  made.push([progress(5)]);
+  expect(made.take()).toEqual({ items: [], position: 5n, open: false });
+});
+
+test('a large transaction is taken in parts, and no position is told before its end', () => {
+  const made = buffer();
+  made.push([begin, change, change, change]);
+  expect(made.isReady).toBe(true);
+  expect(made.take()).toMatchObject({ position: null, open: true });
+  made.push([progress(99), change]);
+  expect(made.isReady).toBe(false);
+  made.push([change, commit(120), progress(130)]);
+  const last = made.take();
+  expect({ ...last, items: kinds(last.items) }).toEqual({
+    items: 'insert insert commit',
+    position: 130n,
+    open: false,
+  });
+});
+
+test('a position seen before a large transaction began to be taken is told first', () => {
+  const made = buffer();
+  made.push([progress(5), begin, change, change, change, change]);
+  expect(made.take()).toMatchObject({ position: 5n, open: false });
+  expect(made.take()).toMatchObject({ position: null, open: true });
+});
+
+test('reading stops when enough waits', () => {
+  const made = buffer();
+  made.push([begin, change, commit(1), begin, change]);
+  expect(made.isFull).toBe(true);
+  made.take();
+  expect(made.isFull).toBe(false);
+});

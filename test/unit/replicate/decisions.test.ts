@@ -1,0 +1,132 @@
+import { expect, test } from 'vitest';
+import type { SlotHealth } from '../../../connectors/connector.ts';
+import type { StoredTable } from '../../../src/cache/stored-table.ts';
+import type { Lsn } from '../../../src/core/lsn.ts';
+import { Backoff } from '../../../src/replicate/backoff.ts';
+import { type FeedAction, reconcile } from '../../../src/replicate/reconcile.ts';
+import { slotName } from '../../../src/replicate/slot-name.ts';
+import { decideStart, type StartFacts } from '../../../src/replicate/start-decision.ts';
+import type { Wanted } from '../../../src/replicate/wanted.ts';
+
+const lsn = (position: number): Lsn => BigInt(position) as Lsn;
+const identity = { systemId: '7', timeline: 1, database: 'd' };
+const usable = (confirmed: number): SlotHealth => {
+  return { kind: 'usable', confirmed: lsn(confirmed), retainedWalBytes: 0, activePid: null };
+};
+const facts: StartFacts = {
+  stored: {
+    identity,
+    watermark: { seq: 1n, position: lsn(100), freshAsOf: 1 },
+    transactionsApplied: 0,
+    changesApplied: 0,
+  },
+  identity,
+  slot: usable(100),
+  written: lsn(200),
+};
+
+test('a feed goes on from the position it stored', () => {
+  expect(decideStart(facts)).toEqual({ kind: 'resume', after: 100n });
+});
+
+test.each<[string, Partial<StartFacts>]>([
+  ['never copied', { stored: { ...facts.stored, watermark: null } }],
+  ['given up', { stored: { ...facts.stored, watermark: { seq: 2n, position: null, freshAsOf: null } } }],
+  ['another server', { identity: { ...identity, systemId: '8' } }],
+  ['another timeline', { identity: { ...identity, timeline: 2 } }],
+  ['another database', { identity: { ...identity, database: 'e' } }],
+  ['a target behind the cache', { written: lsn(99) }],
+  ['no slot', { slot: { kind: 'missing' } }],
+  ['a lost slot', { slot: { kind: 'lost', reason: 'wal_removed' } }],
+  ['a slot past the stored position', { slot: usable(101) }],
+])('%s means building anew', (_name, change) => {
+  expect(decideStart({ ...facts, ...change }).kind).toBe('rebuild');
+});
+
+const ref = { schema: 'public', name: 't' };
+const columns = [{ name: 'id', type: 'integer', oid: 23 }];
+const wanted: Wanted = {
+  kind: 'cacheable',
+  table: ref,
+  columns,
+  key: ['id'],
+  lookups: [['id']],
+  rowsEstimated: 1,
+};
+const stored: StoredTable = {
+  target: 'pg2',
+  table: ref,
+  relation: 'r',
+  columns,
+  key: ['id'],
+  state: { kind: 'ready' },
+  copiedAt: lsn(1),
+  overlay: null,
+  rowsEstimated: 1,
+  generation: 1,
+  resync: false,
+  exists: true,
+  modifiers: [-1],
+  indexes: [['id']],
+};
+const calm = {
+  underWay: new Set<string>(),
+  broken: new Map<string, string>(),
+  resting: new Map<string, string>(),
+};
+const key = JSON.stringify(['public', 't']);
+const kinds = (actions: readonly FeedAction[]): readonly string[] => actions.map((action) => action.kind);
+
+test.each<[string, Wanted[], Partial<StoredTable> | null, object, string[]]>([
+  ['a table not there is copied', [wanted], null, {}, ['copy']],
+  ['a ready table stays', [wanted], {}, {}, []],
+  ['a ready table without an index gets it', [wanted], { indexes: [] }, {}, ['index']],
+  ['a table not wanted goes', [], {}, {}, ['forget']],
+  ['a refused table is let go', [{ kind: 'refused', table: ref, reason: 'no key' }], {}, {}, ['refuse']],
+  [
+    'a copy interrupted while it was filled is made again',
+    [wanted],
+    { state: { kind: 'copying' } },
+    {},
+    ['discard', 'copy'],
+  ],
+  [
+    'a copy under way is left alone',
+    [wanted],
+    { state: { kind: 'copying' } },
+    { underWay: new Set([key]) },
+    [],
+  ],
+  ['a filled copy is merged', [wanted], { state: { kind: 'catching-up' }, overlay: 'o' }, {}, ['merge']],
+  ['a resync asked for makes another', [wanted], { resync: true }, {}, ['discard', 'copy']],
+  ['a broken table is copied again', [wanted], {}, { broken: new Map([[key, 'why']]) }, ['discard', 'copy']],
+  ['a table that failed lately rests', [wanted], {}, { resting: new Map([[key, 'why']]) }, ['refuse']],
+  [
+    'another type makes another copy',
+    [wanted],
+    { columns: [{ name: 'id', type: 'bigint', oid: 20 }] },
+    {},
+    ['discard', 'copy'],
+  ],
+  ['another key makes another copy', [wanted], { key: [] }, {}, ['discard', 'copy']],
+  ['a table dropped by hand is made again', [wanted], { exists: false }, {}, ['discard', 'copy']],
+])('%s', (...[, want, there, more, expected]) => {
+  const plan = reconcile(want, there === null ? [] : [{ ...stored, ...there }], { ...calm, ...more });
+  expect(kinds(plan.actions)).toEqual(expected);
+  expect(plan.publish).toEqual(expected.includes('refuse') || want.length === 0 ? [] : [ref]);
+});
+
+test('pauses double up to the longest, with at least half of it, and start again after success', () => {
+  const backoff = new Backoff(100, 1_000, () => 0);
+  expect([1, 2, 3, 4, 5, 6].map(() => backoff.nextMs())).toEqual([50, 100, 200, 400, 500, 500]);
+  backoff.succeeded();
+  expect(backoff.nextMs()).toBe(50);
+});
+
+test('slot names hold only what slots may, and differ where targets differ', () => {
+  const id = 'ABCDEF01-2345-6789-0000-000000000000'.toLowerCase();
+  expect(slotName(id, 'pg2')).toBe('nearjoin_abcdef01_pg2');
+  expect(slotName(id, 'Pg-2')).toMatch(/^nearjoin_abcdef01_pg_2_[0-9a-f]{8}$/);
+  expect(slotName(id, 'Pg-2')).not.toBe(slotName(id, 'pg_2'));
+  expect(slotName(id, 'x'.repeat(200))).toHaveLength(63);
+});
