@@ -1,7 +1,7 @@
 import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/cache-table.ts';
 import { messageOf } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
-import type { SourceName } from '../core/names.ts';
+import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
 
 /** One table of a feed, as `GET /v1/replication` prints it. */
@@ -34,10 +34,11 @@ export interface FeedReport {
   readonly last_error: string | null;
 }
 
-/** A feed that metadata asks for. */
+/** A feed that metadata asks for, with the tables it should hold as far as they are known. */
 export interface WantedFeed {
   readonly source: SourceName;
   readonly target: SourceName;
+  readonly tables: readonly TableRef[];
 }
 
 /** What a report is made from. */
@@ -55,12 +56,12 @@ export async function reportFeeds(view: ReplicationView): Promise<readonly FeedR
   const wanted = view.wanted();
   const lists = await Promise.all(
     view.sources().map(async (source) => {
-      const targets = wanted.filter((feed) => feed.source === source).map((feed) => feed.target);
+      const feeds = wanted.filter((feed) => feed.source === source);
       try {
-        return feedsOf(source, targets, await view.status(source), view);
+        return feedsOf(source, feeds, await view.status(source), view);
       } catch (error) {
         const reason = `source "${source}" does not answer: ${messageOf(error)}`;
-        return targets.map((target) => absentFeed(source, target, 'retrying', reason));
+        return feeds.map((feed) => absentFeed(feed, 'retrying', reason));
       }
     }),
   );
@@ -69,17 +70,30 @@ export async function reportFeeds(view: ReplicationView): Promise<readonly FeedR
 
 function feedsOf(
   source: SourceName,
-  targets: readonly SourceName[],
+  wanted: readonly WantedFeed[],
   status: CacheStatus,
   view: ReplicationView,
 ): readonly FeedReport[] {
-  const missing = targets.filter((target) => !status.feeds.has(target));
+  const missing = wanted.filter(({ target }) => !status.feeds.has(target));
+  const present = [...status.feeds.values()].map((feed) => {
+    const report = feedReport(source, feed, status.now, view);
+    const tables = wanted.find(({ target }) => target === feed.target)?.tables ?? [];
+    return { ...report, tables: [...report.tables, ...notYetKnown(tables, feed.tables)] };
+  });
   return [
-    ...[...status.feeds.values()].map((feed) => feedReport(source, feed, status.now, view)),
-    ...missing.map((target) =>
-      absentFeed(source, target, 'starting', 'no replicator has set up this feed yet'),
-    ),
+    ...present,
+    ...missing.map((feed) => absentFeed(feed, 'starting', 'no replicator has set up this feed yet')),
   ];
+}
+
+/** Tables that metadata asks for and the replicator has not heard of: a moment after a registration, or while none runs. */
+function notYetKnown(wanted: readonly TableRef[], known: readonly CacheTable[]): readonly TableReport[] {
+  const names = new Set(known.map(({ table }) => tableKey(table)));
+  return wanted.filter((table) => !names.has(tableKey(table))).map(pendingTable);
+}
+
+function pendingTable({ schema, name }: TableRef): TableReport {
+  return { schema, name, state: 'pending', rows_copied: 0, rows_estimated: null };
 }
 
 function feedReport(
@@ -121,7 +135,7 @@ function tableReport({ table, state, rowsCopied, rowsEstimated }: CacheTable): T
   };
 }
 
-function absentFeed(source: SourceName, target: SourceName, state: FeedState, reason: string): FeedReport {
+function absentFeed({ source, target, tables }: WantedFeed, state: FeedState, reason: string): FeedReport {
   return {
     target,
     source,
@@ -136,7 +150,7 @@ function absentFeed(source: SourceName, target: SourceName, state: FeedState, re
     retained_wal_bytes: null,
     transactions_applied: 0,
     changes_applied: 0,
-    tables: [],
+    tables: tables.map(pendingTable),
     last_error: null,
   };
 }

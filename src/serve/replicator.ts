@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Config } from '../config.ts';
@@ -95,7 +94,7 @@ class ReplicatorThread {
     while (!signal.aborted) {
       const worker = this.#open();
       this.#worker = worker;
-      const [code] = await once(worker, 'exit');
+      const code = await exitOf(worker);
       this.#worker = null;
       if (signal.aborted) return;
       log.error({ code, restart_ms: RESTART_MS }, 'replicator thread ended');
@@ -125,6 +124,11 @@ class ReplicatorThread {
         return log.debug('replicator started');
     }
   }
+}
+
+/** Resolves when the thread is gone; not `events.once`, which rejects when an `error` event comes before. */
+function exitOf(worker: Worker): Promise<number> {
+  return new Promise((resolve) => worker.once('exit', resolve));
 }
 
 function levelOf(log: Log): Parameters<typeof workerStart>[1] {

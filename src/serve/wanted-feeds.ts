@@ -1,4 +1,5 @@
 import type { Snapshot } from '../catalog/watch.ts';
+import type { TableRef } from '../core/names.ts';
 import type { WantedFeed } from '../ops/replication.ts';
 
 /** The feeds metadata asks for, also those of databases that do not answer and so are missing from the catalog. */
@@ -6,17 +7,20 @@ export function wantedFeeds({
   catalog,
   metadata,
 }: Pick<Snapshot, 'catalog' | 'metadata'>): readonly WantedFeed[] {
-  const feeds = new Map<string, WantedFeed>();
-  const add = (source: string, target: string): void => {
-    feeds.set(JSON.stringify([source, target]), { source, target });
+  const feeds = new Map<string, WantedFeed & { readonly tables: TableRef[] }>();
+  const add = (source: string, target: string, tables: readonly TableRef[]): void => {
+    const key = JSON.stringify([source, target]);
+    const feed = feeds.get(key) ?? { source, target, tables: [] };
+    feed.tables.push(...tables);
+    feeds.set(key, feed);
   };
-  for (const { source, target } of catalog.desired) add(source, target);
+  for (const { source, target, table } of catalog.desired) add(source, target, [table.ref]);
   const names = new Set(metadata.sources.map(({ name }) => name));
   for (const { name, tables } of metadata.sources) {
     for (const { definition } of tables.flatMap((table) => table.remote_relationships ?? [])) {
       const to = definition.to_source;
       if (to === undefined || to.source === name || to.nearjoin?.cache === false) continue;
-      if (names.has(to.source)) add(name, to.source);
+      if (names.has(to.source)) add(name, to.source, []);
     }
   }
   return [...feeds.values()];

@@ -1,7 +1,7 @@
 import type { ColumnType } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
 import type { Aggregate, AggregateField, AggregateFunction, AggregateValue, Field } from '../plan/plan.ts';
-import { orNull, valueJson } from './encode.ts';
+import { isBigNumber, orNull, valueJson } from './encode.ts';
 import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
 import { baseType } from './leaf.ts';
 import { countSql, visibleValue } from './predicate.ts';
@@ -88,7 +88,7 @@ function countedColumns(value: Extract<AggregateValue, { kind: 'count' }>, site:
   );
 }
 
-/** Only sums and extremes may need their digits kept as a string; means and variances are floats to a client. */
+/** Sums and extremes are written as their column is; means and variances are floats to a client. */
 function functionJson(name: AggregateFunction, value: Sql, type: ColumnType, build: Build): Sql {
   const call = sql`${syntax(name)}(${value})`;
   if (name === 'min' || name === 'max') return orNull(valueJson(call, type, build));
@@ -97,7 +97,7 @@ function functionJson(name: AggregateFunction, value: Sql, type: ColumnType, bui
 }
 
 function sumJson(call: Sql, type: ColumnType, build: Build): Sql {
-  const wide =
-    build.stringifyNumbers && !['int2', 'float4', 'interval', 'money'].includes(baseType(type).name);
-  return wide ? sql`to_json(${call}::text)::text` : sql`to_json(${call})::text`;
+  return build.stringifyNumbers && isBigNumber(baseType(type))
+    ? sql`to_json(${call}::text)::text`
+    : sql`to_json(${call})::text`;
 }

@@ -26,27 +26,31 @@ export function valueJson(value: Sql, type: ColumnType, build: Build): Sql {
   const base = baseType(type);
   if (base.kind === 'array') return arrayJson(value, base, build);
   if (base.schema !== 'pg_catalog') return sql`to_json(${value})::text`;
-  if (build.stringifyNumbers && BIG_NUMBERS.has(base.name)) return quoted(value);
+  if (build.stringifyNumbers && isBigNumber(base)) return quoted(value);
   if (PLAIN.has(base.name)) return sql`${value}::text`;
   if (QUOTED.has(base.name)) return quoted(value);
+  if (FRACTIONS.has(base.name)) return fractionJson(value);
   return sql`to_json(${value})::text`;
 }
 
 /** Their text is JSON as it stands. */
 const PLAIN: ReadonlySet<string> = new Set(['int2', 'int4', 'int8', 'bool', 'json', 'jsonb']);
 /** Their text needs quotes and never an escape. */
-const QUOTED: ReadonlySet<string> = new Set([
-  'uuid',
-  'time',
-  'timetz',
-  'inet',
-  'cidr',
-  'macaddr',
-  'macaddr8',
-  'oid',
-]);
+const QUOTED: ReadonlySet<string> = new Set(['uuid', 'time', 'timetz', 'cidr', 'macaddr', 'macaddr8', 'oid']);
 /** Written as strings when asked for, since JavaScript would round them. */
 const BIG_NUMBERS: ReadonlySet<string> = new Set(['int8', 'numeric', 'float8']);
+
+/** Whether values of the type become strings when numbers are asked for as such. */
+export function isBigNumber(type: ColumnType): boolean {
+  return type.schema === 'pg_catalog' && BIG_NUMBERS.has(type.name);
+}
+
+const FRACTIONS: ReadonlySet<string> = new Set(['numeric', 'float4', 'float8']);
+
+/** `to_json` quotes NaN and infinities, of which no difference to themselves is zero; the rest is plain, and faster so. */
+function fractionJson(value: Sql): Sql {
+  return sql`(case when ${value} - ${value} = 0 then ${value}::text else to_json(${value})::text end)`;
+}
 
 function quoted(value: Sql): Sql {
   return sql`(${constant('"')} || ${value}::text || ${constant('"')})`;
@@ -54,8 +58,9 @@ function quoted(value: Sql): Sql {
 
 function arrayJson(value: Sql, type: ColumnType, build: Build): Sql {
   const element = type.element === null ? null : baseType(type.element);
-  const big = element !== null && element.schema === 'pg_catalog' && BIG_NUMBERS.has(element.name);
-  return build.stringifyNumbers && big ? sql`to_json(${value}::text[])::text` : sql`to_json(${value})::text`;
+  return build.stringifyNumbers && element !== null && isBigNumber(element)
+    ? sql`to_json(${value}::text[])::text`
+    : sql`to_json(${value})::text`;
 }
 
 /** The type a parameter is bound as: without modifier, domains as their base. */

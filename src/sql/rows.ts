@@ -75,7 +75,8 @@ function joinInstead(part: Predicate, site: JoinSite & { readonly select: RowsOf
   const leaf = build.leaves(part.to);
   const scope = directScope(part.to, leaf, alias);
   const on = [joinSql(part.join.on, row, scope)];
-  if (!scope.filtered && part.where.kind !== 'true') on.push(predicateSql(part.where, scope, rows, build));
+  if (!scope.filtered && part.where.kind !== 'true')
+    on.push(predicateSql(part.where, scope, withRow(rows, scope), build));
   from.items.push(sql`join ${fromLeaf(part.to, leaf, alias)} on ${allOf(on)}`);
   from.shared.push({
     key,

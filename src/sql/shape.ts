@@ -27,7 +27,8 @@ export function aggregatedJson(aggregate: Aggregate, link: Link, rows: Rows, bui
 
 /** The one row of a select, or `null`. The select's rows are at most one, or its first counts. */
 export function oneJson(select: Select, link: Link, rows: Rows, build: Build): Sql {
-  const opened = openRows(select, link, rows, build);
+  // One row needs no order to be the same by every route.
+  const opened = openRows({ ...select, from: { ...select.from, key: [] } }, link, rows, build);
   const site = { row: opened.row, rows: opened.rows, shared: opened.shared, build };
   return orNull(sql`(${opened.select(objectJson(select.fields, site))})`);
 }

@@ -23,6 +23,7 @@ export interface CaseStep {
   readonly request: unknown;
   readonly status: number;
   readonly response: unknown;
+  readonly response_alternatives?: readonly unknown[];
   readonly match?: string;
   readonly sql?: string;
 }
@@ -30,6 +31,7 @@ export interface CaseStep {
 /** A named case of a group. */
 export interface Case {
   readonly name: string;
+  readonly env: Readonly<Record<string, string>>;
   readonly steps: readonly CaseStep[];
 }
 
@@ -55,7 +57,8 @@ export function casesOf(group: string): readonly Case[] {
   return files.toSorted().map((file) => {
     const content = parse(readFileSync(join(ROOT, group, file), 'utf8')) as CaseStep & {
       steps?: readonly CaseStep[];
+      env?: Readonly<Record<string, string>>;
     };
-    return { name: file.replace(/\.yaml$/, ''), steps: content.steps ?? [content] };
+    return { name: file.replace(/\.yaml$/, ''), env: content.env ?? {}, steps: content.steps ?? [content] };
   });
 }

@@ -106,13 +106,12 @@ class RunningNearjoin implements Nearjoin {
 
   async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<HttpAnswer> {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    return answerOf(
-      await fetch(this.url + path, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: text,
-      }),
-    );
+    const request = { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: text };
+    try {
+      return await answerOf(await fetch(this.url + path, request));
+    } catch (error) {
+      throw new Error(`${path} is not answered (exit ${this.child.exitCode}):\n${this.#recentLog()}`, { cause: error });
+    }
   }
 
   async untilReady(): Promise<void> {

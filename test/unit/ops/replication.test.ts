@@ -47,7 +47,7 @@ function view(
       if (status === undefined || status instanceof Error) throw status ?? new Error('unknown');
       return status;
     },
-    wanted: () => [{ source: 'pg1', target: 'pg2' }],
+    wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }],
     newerFreshness: () => null,
     ...over,
   };
@@ -91,11 +91,22 @@ test('an unknown position means an unknown staleness, not zero', async () => {
   expect(report).toMatchObject({ position: null, staleness_ms: null, lag_bytes: null });
 });
 
+test('a table that metadata asks for is pending until the replicator knows it', async () => {
+  const tables = ['users', 'countries'].map((name) => ({ schema: 'public', name }));
+  const [report] = await reportFeeds(
+    view({ pg1: status(feed()) }, { wanted: () => [{ source: 'pg1', target: 'pg2', tables }] }),
+  );
+  expect(report?.tables.map(({ name, state }) => [name, state])).toEqual([
+    ['users', 'copying'],
+    ['countries', 'pending'],
+  ]);
+});
+
 test('a source that does not answer is reported by its feeds and hides no other', async () => {
   const reports = await reportFeeds(
     view(
       { pg1: new Error('connect ECONNREFUSED'), pg3: status(feed()) },
-      { wanted: () => [{ source: 'pg1', target: 'pg2' }] },
+      { wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }] },
     ),
   );
   expect(

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { casesOf, type CaseStep, groups, HAS_CASES, type Setup, setupOf } from '../hasura/cases.ts';
+import { expectAnswer } from '../hasura/match.ts';
+import { dealOut } from './deal.ts';
+import { openStage, type Stage } from './stage.ts';
+
+// The same data answers when a group's tables live in two databases, from the cache and live.
+
+const LEFT_OUT = /^(enums|custom_table_name|api_custom_field_names|naming_.*|introspection_.*|metadata_.*|remote_.*)$/;
+const STRINGIFY = 'HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES';
+const CACHED = { 'x-nearjoin-max-staleness': '600000', 'x-nearjoin-fallback': 'error' };
+const LIVE = { 'cache-control': 'no-cache' };
+
+let stages: Record<string, Stage>;
+
+beforeAll(async () => {
+  if (!HAS_CASES) return;
+  const [strings, numbers] = await Promise.all([openStage({ [STRINGIFY]: 'true' }), openStage({ [STRINGIFY]: 'false' })]);
+  stages = { true: strings, false: numbers };
+});
+
+afterAll(async () => {
+  await Promise.all(Object.values(stages ?? {}).map((stage) => stage.close()));
+});
+
+test.skipIf(HAS_CASES)('the shared conformance cases are not beside this project: nothing to deal out', () => {
+  expect(groups()).toEqual([]);
+});
+
+function stageOf(setup: Setup): Stage {
+  const stage = stages[setup.env[STRINGIFY] ?? 'false'];
+  if (stage === undefined) throw new Error('no such stage');
+  return stage;
+}
+
+function hasData({ path, response }: CaseStep): boolean {
+  return path === '/v1/graphql' && [response].flat().every((one) => (one as { data?: unknown } | null)?.data !== undefined);
+}
+
+const dealtGroups = groups().filter((group) => !LEFT_OUT.test(group) && setupOf(group).sql !== undefined);
+
+describe.each(dealtGroups)('%s', (group) => {
+  const setup = setupOf(group);
+  const cases = casesOf(group).filter(({ steps }) => steps.every((step) => hasData(step) && step.sql === undefined));
+
+  beforeAll(async () => {
+    const stage = stageOf(setup);
+    const sql = setup.sql ?? [];
+    await stage.set({ default: sql, other: sql }, ['default', 'other'], (database) => dealOut(setup.metadata, database));
+    await stage.settled();
+  });
+
+  for (const [route, headers] of [['from the cache', CACHED], ['live', LIVE]] as const) {
+    test.each(cases)(`$name ${route}`, async ({ steps }) => {
+      const stage = stageOf(setup);
+      for (const step of steps) {
+        const answer = await stage.ask(step, headers);
+        expectAnswer(step, answer.status, answer.body);
+      }
+    });
+  }
+});
