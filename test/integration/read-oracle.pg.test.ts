@@ -102,14 +102,5 @@ test('cached, live and plain SQL in one database agree', { timeout: BUDGET_MS + 
     markInterruptAsFailure: false,
     ...seeded,
   });
-  console.log(
-    'runs',
-    runs,
-    (
-      await databases.all.query(
-        'select (select count(*) from orders) o, (select count(*) from users) u, (select count(*) from reviews) r',
-      )
-    ).rows,
-  );
   expect(runs).toBeGreaterThan(10);
 });

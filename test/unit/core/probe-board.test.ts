@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import type { Lsn } from '../../../src/core/lsn.ts';
+import { ProbeBoard } from '../../../src/core/probe-board.ts';
+
+const lsn = (n: number): Lsn => BigInt(n) as Lsn;
+
+test('only a probe whose position is applied proves anything, and of those the newest counts', () => {
+  const board = new ProbeBoard();
+  board.put('a', 'b', { freshAsOf: 100, position: lsn(10) });
+  board.put('a', 'b', { freshAsOf: 200, position: lsn(10) });
+  board.put('a', 'b', { freshAsOf: 300, position: lsn(20) });
+  expect([lsn(9), lsn(10), lsn(19), lsn(20)].map((at) => board.latest('a', 'b', at))).toEqual([
+    null,
+    200,
+    200,
+    300,
+  ]);
+  expect(board.latest('b', 'a', lsn(99))).toBeNull();
+  board.clear('a', 'b');
+  expect(board.latest('a', 'b', lsn(99))).toBeNull();
+});

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { printStatement } from '../../../src/sql/print.ts';
+import { concatenated, constant, identifier, parameter, sql, syntax } from '../../../src/sql/sql.ts';
+
+test('names and constants of users are quoted, whatever they hold', () => {
+  const name = identifier(`a"b'c\\`);
+  const value = constant(`it's "x" \\ $1`);
+  expect(printStatement(sql`select ${value} as ${name}`).text).toBe(
+    `select  E'it''s "x" \\\\ $1' as "a""b'c\\"`,
+  );
+});
+
+test('a name with a zero byte never reaches a statement', () => {
+  expect(() => printStatement(identifier('a\0b'))).toThrow('zero byte');
+});
+
+test('one value used twice is one parameter', () => {
+  const [id, rows] = [
+    parameter({ kind: 'plan', index: 3 }),
+    parameter({ kind: 'fetched', table: 1, column: 0 }),
+  ];
+  expect(printStatement(sql`${id} ${rows} ${id}`)).toEqual({
+    text: '$1 $2 $1',
+    parameters: [
+      { kind: 'plan', index: 3 },
+      { kind: 'fetched', table: 1, column: 0 },
+    ],
+  });
+});
+
+test('neighbouring constants are written as one', () => {
+  const text = concatenated([constant('{'), constant('"a":'), syntax('t1.a'), constant('}'), constant(']')]);
+  expect(printStatement(text).text).toBe(`'{"a":' || t1.a || '}]'`);
+});
