@@ -145,11 +145,11 @@ async function tryLaunch(launch: Launch, port: number): Promise<Outcome> {
     ['-D', launch.cluster.data, ...settings(launch.options, port)],
     { ...spawnOptions(launch), stdio: ['ignore', log.fd, log.fd] },
   );
-  await log.close();
-  const ended = once(child, 'exit').then(() => undefined);
+  const ended = once(child, 'exit').then(() => undefined); // before anything is awaited: it may exit at once
   ended.catch(() => undefined); // an executable that cannot run: seen below as a missing pid
+  if (child.pid !== undefined) launch.guard.watch(child.pid);
+  await log.close();
   if (child.pid === undefined) return { kind: 'failed', log: 'the executable could not be started' };
-  launch.guard.watch(child.pid);
   void ended.then(() => child.pid !== undefined && launch.guard.forget(child.pid));
   const started: Started = { child, pid: child.pid, port, ended };
   if (await becomesReady(started, launch)) return { kind: 'ready', started };

@@ -48,11 +48,16 @@ async function startOwner(options: PostgresOptions): Promise<{ owner: ChildProce
     console.log(server.pid);
     setInterval(() => {}, 1000);`;
   const owner = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: process.env,
   });
-  const [line] = await once(createInterface({ input: owner.stdout }), 'line');
-  return { owner, pid: Number(line) };
+  const complaints: string[] = [];
+  owner.stderr.setEncoding('utf8').on('data', (text: string) => complaints.push(text));
+  const pid = await new Promise<number>((resolve, reject) => {
+    createInterface({ input: owner.stdout }).once('line', (line) => resolve(Number(line)));
+    owner.once('close', (code) => reject(new Error(`the owner ended with ${code}: ${complaints.join('')}`)));
+  });
+  return { owner, pid };
 }
 
 test('a server offers logical replication, whatever PG settings the shell has', async () => {
