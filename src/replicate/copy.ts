@@ -12,7 +12,7 @@ import {
 } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
-import { formatLsn } from '../core/lsn.ts';
+import { formatLsn, maxLsn } from '../core/lsn.ts';
 import { sameTable, type TableRef, tableKey } from '../core/names.ts';
 import { copyRows } from './copy-rows.ts';
 import { type Exclusively, nextGeneration } from './discard.ts';
@@ -143,8 +143,11 @@ export class Copier {
   }
 
   async #merge(stored: StoredTable, signal: AbortSignal): Promise<void> {
-    const { exclusively, progress, sinks, onStep } = this.#options;
-    await progress.reached(must(stored.copiedAt, 'the position of a copy'), signal);
+    const { connector, exclusively, progress, sinks, onStep } = this.#options;
+    // Truncating is not seen by snapshots: what was truncated before it was read is missing from the copy already, so the
+    // copy may stand for no position before the end of the reading.
+    const until = maxLsn(must(stored.copiedAt, 'the position of a copy'), await connector.position());
+    await progress.reached(until, signal);
     signal.throwIfAborted();
     await onStep?.('copy:caught-up');
     await exclusively(async (client) => {

@@ -127,6 +127,10 @@ test('a transaction larger than a batch is whole or not there', async () => {
   expect([...seen].filter((n) => n !== 0 && n !== 30_000)).toEqual([]);
 });
 
+test('none of this took a second copy or another connection', () => {
+  expect(rig.log.filter((line) => line.startsWith('warn'))).toEqual([]);
+});
+
 test('indexes serve the lookups, the key serves its own', async () => {
   const { relation } = (await rig.tableStatus('item')) ?? { relation: '' };
   const { rows } = await rig.source.query<{ def: string }>(

@@ -112,6 +112,8 @@ async function copyWith(
   });
   await made.ready();
   expect([...done]).toEqual(Object.keys(during));
+  // A copy that fails is made again, which would hide what failed.
+  expect(made.log.filter((line) => line.startsWith('warn'))).toEqual([]);
   await made.caughtUp();
   const { target, cache } = await made.contents('doc');
   expect(cache).toEqual(target);
@@ -156,15 +158,25 @@ test('a truncate before the snapshot, and rows after it', async () => {
 test('a truncate after the snapshot takes the rows being copied with it', async () => {
   const { target } = await (
     await copyWith([BIG, EXTERNAL, SMALL], {
-      'copy:snapshot-taken': [
-        'update doc set n = 9',
+      'copy:snapshot-taken': ['update doc set n = 9'],
+      'copy:rows-copied': [
         'truncate doc',
         `insert into doc values (7, 1, null, 'after')`,
+        'update doc set n = n + 1',
       ],
-      'copy:rows-copied': ['update doc set n = n + 1'],
     })
   ).contents('doc');
   expect(target).toHaveLength(1);
+});
+
+test('a truncate between the snapshot and its reading', async () => {
+  await copyWith([BIG, EXTERNAL, SMALL], {
+    'copy:snapshot-taken': [
+      'update doc set n = 9',
+      'truncate doc',
+      `insert into doc values (8, 1, null, 'after')`,
+    ],
+  });
 });
 
 test('deletes, and rows that come back, during the copy', async () => {
