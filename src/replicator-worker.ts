@@ -1,8 +1,8 @@
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { postgresConnector } from '../connectors/postgres/connector.ts';
 import { openCatalogWatch } from './catalog/watch.ts';
-import { systemClock } from './core/clock.ts';
 import { must } from './core/assert.ts';
+import { systemClock } from './core/clock.ts';
 import { messageOf } from './core/errors.ts';
 import type { SourceName } from './core/names.ts';
 import type { Probe } from './core/watermark.ts';
@@ -27,7 +27,12 @@ export interface Replicator {
 
 /** What a worker thread tells the thread that started it. */
 export type WorkerMessage =
-  | { readonly kind: 'probe'; readonly source: SourceName; readonly target: SourceName; readonly probe: Probe }
+  | {
+      readonly kind: 'probe';
+      readonly source: SourceName;
+      readonly target: SourceName;
+      readonly probe: Probe;
+    }
   /** A line of the log, complete: one thread alone writes to the process' output. */
   | { readonly kind: 'log'; readonly line: string }
   | { readonly kind: 'started' }
@@ -50,7 +55,10 @@ export function workerStart(settings: ReplicatorSettings, logLevel: WorkerStart[
 /** Runs every feed the metadata wants, in this thread, until stopped; fails when the metadata database cannot be used. */
 export async function startReplicator(
   settings: ReplicatorSettings,
-  { log, onProbe }: { readonly log: Log; readonly onProbe: (source: SourceName, target: SourceName, probe: Probe) => void },
+  {
+    log,
+    onProbe,
+  }: { readonly log: Log; readonly onProbe: (source: SourceName, target: SourceName, probe: Probe) => void },
 ): Promise<Replicator> {
   const store = await openMetadataStore({ url: settings.metadataDatabaseUrl, log });
   const watch = await openCatalogWatch({ store, log, env: settings.env });
@@ -97,7 +105,8 @@ async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort)
 }
 
 const given: unknown = workerData;
-if (!isMainThread && isWorkerStart(given)) void runWorker(given, must(parentPort, 'the port to the main thread'));
+if (!isMainThread && isWorkerStart(given))
+  void runWorker(given, must(parentPort, 'the port to the main thread'));
 
 function isWorkerStart(data: unknown): data is WorkerStart {
   return typeof data === 'object' && data !== null && 'role' in data && data.role === 'nearjoin replicator';
