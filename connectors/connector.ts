@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { StreamItem } from '../src/core/change.ts';
+import type { IndexColumn } from '../src/core/index-column.ts';
 import type { Lsn } from '../src/core/lsn.ts';
 import type { TableRef } from '../src/core/names.ts';
 
@@ -20,6 +21,8 @@ export type Publishable =
       /** Columns the stream carries (stored generated ones are missing before Postgres 18). */
       readonly columns: readonly string[];
       readonly rowsEstimated: number;
+      /** Its ordinary b-tree indexes over plain columns: what is read fast there should be read fast in a copy. */
+      readonly indexes: readonly (readonly IndexColumn[])[];
     }
   | {
       readonly kind: 'no';

@@ -32,7 +32,7 @@ export function judge(table: TableRef, facts: TableFacts | null, to: PublishingT
     if (refusal !== null) return { kind: 'no', table, ...refusal };
   }
   const columns = facts.columns.filter((column) => isSent(column, to)).map((column) => column.name);
-  return { kind: 'yes', table, key: facts.key ?? [], columns, rowsEstimated: 0 };
+  return { kind: 'yes', table, key: facts.key ?? [], columns, rowsEstimated: 0, indexes: facts.indexes };
 }
 
 /** Order matters: the first refusal is the one that tells most. */

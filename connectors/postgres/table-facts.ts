@@ -1,3 +1,4 @@
+import type { IndexColumn } from '../../src/core/index-column.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import type { AdminPool } from './client.ts';
 
@@ -36,6 +37,7 @@ export interface TableFacts extends IdentityFacts {
   readonly is_filtered_by_policy: boolean;
   readonly is_published: boolean;
   readonly columns: readonly ColumnFacts[];
+  readonly indexes: readonly (readonly IndexColumn[])[];
   /** Leaf partitions. */
   readonly partitions: readonly IdentityFacts[];
 }
@@ -148,6 +150,19 @@ const FACTS = `
         order by a.attnum), '[]')
       from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    ),
+    'indexes', (
+      select coalesce(jsonb_agg(k.columns order by i.indexrelid), '[]')
+      from pg_index i
+      join pg_class ic on ic.oid = i.indexrelid
+      join pg_am m on m.oid = ic.relam and m.amname = 'btree'
+      cross join lateral (
+        select jsonb_agg(jsonb_build_object('name', a.attname, 'descending', i.indoption[p.n] & 1 = 1,
+          'nullsFirst', i.indoption[p.n] & 2 = 2) order by p.n) as columns
+        from generate_series(0, i.indnkeyatts - 1) as p(n)
+        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[p.n] and a.attnum > 0
+      ) k
+      where i.indrelid = c.oid and i.indisvalid and i.indpred is null and i.indexprs is null
     ),
     'partitions', (
       select coalesce(jsonb_agg(lf.facts order by lf.facts ->> 'schema', lf.facts ->> 'name'), '[]')

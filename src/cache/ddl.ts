@@ -1,3 +1,4 @@
+import type { IndexColumn } from '../core/index-column.ts';
 import { inCache, quoteIdentifier } from './names.ts';
 import type { StoredColumn } from './stored-table.ts';
 
@@ -14,22 +15,58 @@ export function createTableSql({ relation, columns }: CacheShape): string {
   return `create table ${inCache(relation)} (${list}) with (fillfactor = 90)`;
 }
 
-/** The statements that follow a copy: the key, one index for every lookup the key does not serve. */
-export function indexSql(shape: CacheShape, lookups: readonly (readonly string[])[]): readonly string[] {
+/** What reads of a cache table want to be fast. */
+export interface IndexWishes {
+  /** Sets of columns that rows are looked up by. */
+  readonly lookups: readonly (readonly string[])[];
+  /** The indexes of the table on its target. */
+  readonly mirrored: readonly (readonly IndexColumn[])[];
+}
+
+/** The statements that follow a copy: the key, and every index that is wished for and not served by another. */
+export function indexSql(shape: CacheShape, wishes: IndexWishes): readonly string[] {
   const key = `alter table ${inCache(shape.relation)} add primary key (${identifiers(shape.key)})`;
   return [
     key,
-    ...missingLookups(shape, lookups, [shape.key]).map((columns) => createIndexSql(shape.relation, columns)),
+    ...missingIndexes(shape, wishes, [shape.key]).map((columns) => createIndexSql(shape.relation, columns)),
   ];
 }
 
-/** One index for a lookup. */
-export function createIndexSql(relation: string, columns: readonly string[]): string {
-  return `create index on ${inCache(relation)} (${identifiers(columns)})`;
+/** Makes one index. */
+export function createIndexSql(relation: string, columns: readonly IndexColumn[]): string {
+  const list = columns.map(({ name, descending, nullsFirst }) => {
+    return `${quoteIdentifier(name)}${descending ? ' desc' : ''} nulls ${nullsFirst ? 'first' : 'last'}`;
+  });
+  return `create index on ${inCache(relation)} (${list.join(', ')})`;
+}
+
+/** The indexes that are wished for and not there. */
+export function missingIndexes(
+  shape: Pick<CacheShape, 'columns'>,
+  { lookups, mirrored }: IndexWishes,
+  existing: readonly (readonly string[])[],
+): readonly (readonly IndexColumn[])[] {
+  const held = new Set(shape.columns.map((column) => column.name));
+  const names = (index: readonly IndexColumn[]): readonly string[] => index.map(({ name }) => name);
+  const copies = mirrored.filter((index) => {
+    return (
+      index.every(({ name }) => held.has(name)) && !existing.some((one) => beginsWith(one, names(index)))
+    );
+  });
+  const served = [...existing, ...copies.map(names)];
+  return [...copies, ...missingLookups(shape, lookups, served).map((lookup) => lookup.map(ascending))];
+}
+
+function beginsWith(index: readonly string[], columns: readonly string[]): boolean {
+  return columns.every((column, place) => index[place] === column);
+}
+
+function ascending(name: string): IndexColumn {
+  return { name, descending: false, nullsFirst: false };
 }
 
 /** The lookups that no index serves: one serves when it begins with the lookup's columns, in any order. */
-export function missingLookups(
+function missingLookups(
   shape: Pick<CacheShape, 'columns'>,
   lookups: readonly (readonly string[])[],
   indexes: readonly (readonly string[])[],

@@ -6,14 +6,6 @@ import type { Lsn } from './lsn.ts';
  */
 export type SourceTime = number;
 
-/** How far a feed is applied, read in one snapshot with the rows it labels. */
-export interface Watermark {
-  /** Every transaction of the target whose commit ends at or before this is in the cache, whole. */
-  readonly position: Lsn;
-  /** The cache holds everything the target had committed before this time. */
-  readonly freshAsOf: SourceTime;
-}
-
 /** A finished freshness probe: once a cache has applied `position`, it is fresh as of `freshAsOf`. */
 export interface Probe {
   readonly freshAsOf: SourceTime;

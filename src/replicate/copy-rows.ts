@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Snapshot } from '../../connectors/connector.ts';
-import { type CacheShape, createTableSql, identifiers, indexSql } from '../cache/ddl.ts';
+import { type CacheShape, createTableSql, type IndexWishes, identifiers, indexSql } from '../cache/ddl.ts';
 import { FENCE_SQL, type FeedLease } from '../cache/feed-row.ts';
 import { inCache } from '../cache/names.ts';
 import type { TableRef } from '../core/names.ts';
@@ -13,7 +13,7 @@ import type { StepHook } from './steps.ts';
 export interface RowCopy {
   readonly table: TableRef;
   readonly shape: CacheShape;
-  readonly lookups: readonly (readonly string[])[];
+  readonly indexes: IndexWishes;
   /** Told of every piece that went through. */
   readonly onRows: (rows: number) => void;
 }
@@ -38,7 +38,7 @@ export async function copyRows(copy: RowCopy, context: CopyContext): Promise<num
   await client.query(createTableSql(copy.shape));
   const rows = await stream(copy, context);
   await onStep?.('copy:rows-copied');
-  for (const statement of indexSql(copy.shape, copy.lookups)) await client.query(statement);
+  for (const statement of indexSql(copy.shape, copy.indexes)) await client.query(statement);
   const { command } = await client.query('commit');
   if (command !== 'COMMIT') throw new Error('the source rolled the copy back');
   await onStep?.('copy:indexes-built');

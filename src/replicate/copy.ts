@@ -1,5 +1,5 @@
 import { type Connector, ConnectorError, type Snapshot } from '../../connectors/connector.ts';
-import { createOverlaySql, dropTableSql } from '../cache/ddl.ts';
+import { createOverlaySql, dropTableSql, type IndexWishes } from '../cache/ddl.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import { overlayName, relationName } from '../cache/names.ts';
 import { mergeSql, unfilledSql } from '../cache/overlay.ts';
@@ -54,7 +54,7 @@ interface UnderWay {
 interface Begun {
   readonly stored: StoredTable;
   readonly job: UnderWay;
-  readonly lookups: readonly (readonly string[])[];
+  readonly indexes: IndexWishes;
 }
 
 /** Makes copies of target tables while the stream of changes goes on. */
@@ -124,8 +124,10 @@ export class Copier {
   async merge(stored: StoredTable, signal: AbortSignal): Promise<readonly FailedCopy[]> {
     const job = this.#register(stored.table);
     try {
-      return await this.#each([{ stored, job, lookups: [] }], signal, (one, stop) =>
-        this.#merge(one.stored, stop),
+      return await this.#each(
+        [{ stored, job, indexes: { lookups: [], mirrored: [] } }],
+        signal,
+        (one, stop) => this.#merge(one.stored, stop),
       );
     } finally {
       this.#unregister(job);
@@ -170,7 +172,7 @@ export class Copier {
           'the row of a copy',
         );
         sinks.set(overlaySink({ ...found, overlay: must(found.overlay, 'an overlay') }));
-        return { stored: found, job: must(jobs[index], 'a job'), lookups: wanted.lookups };
+        return { stored: found, job: must(jobs[index], 'a job'), indexes: wanted.indexes };
       });
     });
   }
@@ -230,7 +232,7 @@ export class Copier {
   }
 
   async #fill(
-    { stored, job, lookups }: Begun,
+    { stored, job, indexes }: Begun,
     { snapshot, signal }: { readonly snapshot: Snapshot; readonly signal: AbortSignal },
   ): Promise<void> {
     const { sourceUrl, leader, lease, onStep, exclusively } = this.#options;
@@ -242,7 +244,7 @@ export class Copier {
         job.rows += rows;
       };
       const { table, relation, columns, key } = stored;
-      const copy = { table, shape: { relation, columns, key }, lookups, onRows };
+      const copy = { table, shape: { relation, columns, key }, indexes, onRows };
       const rows = await copyRows(copy, { client: session.client, lease, snapshot, onStep, signal });
       await exclusively((client) =>
         updateStoredTable(client, stored, { state: 'catching-up', rows_copied: rows }),

@@ -1,6 +1,7 @@
 import { createIndexSql } from '../cache/ddl.ts';
 import { inCache } from '../cache/names.ts';
 import { rowsOf } from '../cache/queryable.ts';
+import type { IndexColumn } from '../core/index-column.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { applicationName } from './lease.ts';
 import { say } from './say.ts';
@@ -9,7 +10,7 @@ import { Session } from './session.ts';
 /** Adds an index to a table that is in use, without stopping its writes; a failure is told and tried with the next run. */
 export async function buildIndex(
   { options, leader, lease }: FeedScene,
-  { relation, columns }: { readonly relation: string; readonly columns: readonly string[] },
+  { relation, columns }: { readonly relation: string; readonly columns: readonly IndexColumn[] },
 ): Promise<void> {
   const session = await Session.open({ url: options.sourceUrl, applicationName: applicationName(leader) });
   try {

@@ -1,5 +1,6 @@
-import { missingLookups } from '../cache/ddl.ts';
+import { missingIndexes } from '../cache/ddl.ts';
 import type { StoredTable } from '../cache/stored-table.ts';
+import type { IndexColumn } from '../core/index-column.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import type { Wanted } from './wanted.ts';
 
@@ -23,8 +24,8 @@ export type FeedAction =
   | { readonly kind: 'copy'; readonly wanted: Cacheable }
   /** A finished copy waits for the changes made meanwhile. */
   | { readonly kind: 'merge'; readonly stored: StoredTable }
-  /** A lookup of a ready table has no index. */
-  | { readonly kind: 'index'; readonly stored: StoredTable; readonly columns: readonly string[] };
+  /** A ready table lacks an index. */
+  | { readonly kind: 'index'; readonly stored: StoredTable; readonly columns: readonly IndexColumn[] };
 
 /** All that is known besides what is wanted and what is there, by table key. */
 export interface ReconcileFacts {
@@ -108,7 +109,7 @@ function sameSet(a: readonly string[], b: readonly string[]): boolean {
 }
 
 function indexes(wanted: Cacheable, stored: StoredTable): readonly FeedAction[] {
-  return missingLookups(stored, wanted.lookups, stored.indexes).map((columns) => ({
+  return missingIndexes(stored, wanted.indexes, stored.indexes).map((columns) => ({
     kind: 'index',
     stored,
     columns,

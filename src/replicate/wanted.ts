@@ -1,5 +1,6 @@
 import type { Connector, Publishable } from '../../connectors/connector.ts';
 import { cacheType, type KnownTypes } from '../cache/column-type.ts';
+import type { IndexWishes } from '../cache/ddl.ts';
 import type { StoredColumn, StoredTable } from '../cache/stored-table.ts';
 import type { Desired } from '../catalog/catalog.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
@@ -16,7 +17,7 @@ export type Wanted =
       readonly table: TableRef;
       readonly columns: readonly StoredColumn[];
       readonly key: readonly string[];
-      readonly lookups: readonly (readonly string[])[];
+      readonly indexes: IndexWishes;
       readonly rowsEstimated: number;
     }
   | { readonly kind: 'refused'; readonly table: TableRef; readonly reason: string };
@@ -53,7 +54,8 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
     };
   }
   const { key, rowsEstimated } = checked;
-  return { kind: 'cacheable', table: table.ref, columns, key, lookups, rowsEstimated };
+  const indexes = { lookups, mirrored: checked.indexes };
+  return { kind: 'cacheable', table: table.ref, columns, key, indexes, rowsEstimated };
 }
 
 function unchanged(stored: StoredTable, checked: Publishable | undefined): Wanted {
@@ -66,7 +68,7 @@ function unchanged(stored: StoredTable, checked: Publishable | undefined): Wante
     table: stored.table,
     columns: stored.columns,
     key: checked.key,
-    lookups: [],
+    indexes: { lookups: [], mirrored: checked.indexes },
     rowsEstimated: checked.rowsEstimated,
   };
 }

@@ -27,17 +27,32 @@ const order = ({ user_id: _, ...rest }: Row, user: unknown): unknown => ({ ...re
 
 const answers: Record<string, (variables: Row) => Promise<unknown>> = {
   W1: async ({ id }) => {
-    const found = await rows(source, 'w1', 'select id, status, total::float8 as total, user_id from orders where id = $1', [id]);
+    const found = await rows(
+      source,
+      'w1',
+      'select id, status, total::float8 as total, user_id from orders where id = $1',
+      [id],
+    );
     return { orders_by_pk: (await withUsers(found, order))[0] ?? null };
   },
   W2: async ({ status, offset }) => ({
     orders: await withUsers(
-      await rows(source, 'w2', 'select id, status, total::float8 as total, user_id from orders where status = $1 order by id limit 50 offset $2', [status, offset]),
+      await rows(
+        source,
+        'w2',
+        'select id, status, total::float8 as total, user_id from orders where status = $1 order by id limit 50 offset $2',
+        [status, offset],
+      ),
       order,
     ),
   }),
   W3: async ({ id }) => {
-    const products = await rows(source, 'w3', 'select id, name from products where id > $1 order by id limit 20', [id]);
+    const products = await rows(
+      source,
+      'w3',
+      'select id, name from products where id > $1 order by id limit 20',
+      [id],
+    );
     const found = await rows(
       target,
       'w3r',
@@ -46,20 +61,38 @@ const answers: Record<string, (variables: Row) => Promise<unknown>> = {
       [products.map((product) => product['id'])],
     );
     const byParent = new Map<unknown, Row[]>();
-    for (const row of found) byParent.set(row["parent"], [...(byParent.get(row["parent"]) ?? []), row]);
-    return { products: products.map((product) => ({ ...product, reviews: (byParent.get(product['id']) ?? []).map(({ parent: _, ...rest }) => rest) })) };
+    for (const row of found) byParent.set(row['parent'], [...(byParent.get(row['parent']) ?? []), row]);
+    return {
+      products: products.map((product) => ({
+        ...product,
+        reviews: (byParent.get(product['id']) ?? []).map(({ parent: _, ...rest }) => rest),
+      })),
+    };
   },
   W4: async ({ id }) => ({
     orders: await withUsers(
-      await rows(source, 'w4', 'select id, status, total::float8 as total, note, created_at, user_id from orders where id > $1 order by id limit 2000', [id]),
+      await rows(
+        source,
+        'w4',
+        'select id, status, total::float8 as total, note, created_at, user_id from orders where id > $1 order by id limit 2000',
+        [id],
+      ),
       order,
     ),
   }),
   W5: async ({ country }) => {
     const users = await rows(target, 'w5', 'select id, name from users where country = $1', [country]);
     const byId = new Map(users.map((user) => [user['id'], user]));
-    const found = await rows(source, 'w5o', 'select id, total::float8 as total, user_id from orders where user_id = any($1::int[])', [[...byId.keys()]]);
-    const joined = found.map((row) => order(row, byId.get(row['user_id']))) as { id: number; user: { name: string } }[];
+    const found = await rows(
+      source,
+      'w5o',
+      'select id, total::float8 as total, user_id from orders where user_id = any($1::int[])',
+      [[...byId.keys()]],
+    );
+    const joined = found.map((row) => order(row, byId.get(row['user_id']))) as {
+      id: number;
+      user: { name: string };
+    }[];
     joined.sort((a, b) => (a.user.name < b.user.name ? -1 : a.user.name > b.user.name ? 1 : a.id - b.id));
     return { orders: joined.slice(0, 20) };
   },
@@ -68,11 +101,20 @@ const answers: Record<string, (variables: Row) => Promise<unknown>> = {
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.on('end', async () => {
-    const { query, variables } = JSON.parse(Buffer.concat(chunks).toString()) as { query: string; variables: Row };
+  const answer = async (): Promise<void> => {
+    const { query, variables } = JSON.parse(Buffer.concat(chunks).toString()) as {
+      query: string;
+      variables: Row;
+    };
     const body = JSON.stringify({ data: await answers[query.slice(6, 8)]?.(variables) });
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    });
     response.end(body);
+  };
+  request.on('end', () => {
+    answer().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
   });
 });
 

@@ -15,7 +15,7 @@ const statements = new Map(
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.on('end', async () => {
+  const answer = async (): Promise<void> => {
     const { query, variables } = JSON.parse(Buffer.concat(chunks).toString()) as {
       query: string;
       variables: Record<string, unknown>;
@@ -23,10 +23,21 @@ const server = createServer((request, response) => {
     const found = statements.get(query.slice(6, 8));
     if (found === undefined) throw new Error(`no workload for ${query}`);
     const { workload, text } = found;
-    const { rows } = await pool.query({ name: workload.name, text, values: workload.parameters(variables), rowMode: 'array' });
+    const { rows } = await pool.query({
+      name: workload.name,
+      text,
+      values: workload.parameters(variables),
+      rowMode: 'array',
+    });
     const body = String(rows[0]?.[0]);
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    });
     response.end(body);
+  };
+  request.on('end', () => {
+    answer().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
   });
 });
 

@@ -8,16 +8,23 @@ export interface LoadResult {
 }
 
 /** Keeps `connections` busy with one request each for the time; a lean client over raw sockets, so that the server is measured. */
-export async function load(port: number, bodies: readonly string[], options: { connections: number; seconds: number }): Promise<LoadResult> {
+export async function load(
+  port: number,
+  bodies: readonly string[],
+  options: { connections: number; seconds: number },
+): Promise<LoadResult> {
   const latencies: number[] = [];
   const end = performance.now() + options.seconds * 1000;
   const started = performance.now();
   await Promise.all(
-    Array.from({ length: options.connections }, (_, worker) => new Connection(port, bodies, worker, latencies).run(end)),
+    Array.from({ length: options.connections }, (_, worker) =>
+      new Connection(port, bodies, worker, latencies).run(end),
+    ),
   );
   const seconds = (performance.now() - started) / 1000;
   latencies.sort((a, b) => a - b);
-  const at = (share: number): number => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
+  const at = (share: number): number =>
+    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
   return { requestsPerSecond: latencies.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 

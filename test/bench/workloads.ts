@@ -18,7 +18,8 @@ function scatter(n: number, below: number): number {
   return Math.abs(Math.imul(n + 1, 2_654_435_761 | 0)) % below;
 }
 
-const user = (alias: string): string => `'{"id":' || ${alias}.id || ',"name":' || to_json(${alias}.name)::text || '}'`;
+const user = (alias: string): string =>
+  `'{"id":' || ${alias}.id || ',"name":' || to_json(${alias}.name)::text || '}'`;
 
 export const WORKLOADS: readonly Workload[] = [
   {
@@ -26,7 +27,9 @@ export const WORKLOADS: readonly Workload[] = [
     about: 'one order by key with its user',
     query: 'query W1($id: Int!) { orders_by_pk(id: $id) { id status total user { id name } } }',
     variables: (n) => ({ id: 1 + scatter(n, 500_000) }),
-    sql: (users) => `select '{"data":{"orders_by_pk":' || coalesce((select '{"id":' || o.id || ',"status":' || to_json(o.status)::text
+    sql: (
+      users,
+    ) => `select '{"data":{"orders_by_pk":' || coalesce((select '{"id":' || o.id || ',"status":' || to_json(o.status)::text
       || ',"total":' || o.total || ',"user":' || coalesce((select ${user('u')} from ${users} u where u.id = o.user_id), 'null') || '}'
       from orders o where o.id = $1::int), 'null') || '}}'`,
     parameters: ({ id }) => [id],
@@ -37,7 +40,9 @@ export const WORKLOADS: readonly Workload[] = [
     query: `query W2($status: String!, $offset: Int!) {
       orders(where: {status: {_eq: $status}}, order_by: {id: asc}, limit: 50, offset: $offset) { id status total user { id name } } }`,
     variables: (n) => ({ status: ['open', 'paid', 'sent', 'done'][n % 4], offset: scatter(n, 1000) }),
-    sql: (users) => `select '{"data":{"orders":' || coalesce('[' || string_agg('{"id":' || o.id || ',"status":' || to_json(o.status)::text
+    sql: (
+      users,
+    ) => `select '{"data":{"orders":' || coalesce('[' || string_agg('{"id":' || o.id || ',"status":' || to_json(o.status)::text
       || ',"total":' || o.total || ',"user":' || coalesce((select ${user('u')} from ${users} u where u.id = o.user_id), 'null') || '}', ',') || ']', '[]') || '}}'
       from (select id, status, total, user_id from orders where status = $1::text order by id limit 50 offset $2::int) o`,
     parameters: ({ status, offset }) => [status, offset],
@@ -48,7 +53,10 @@ export const WORKLOADS: readonly Workload[] = [
     query: `query W3($id: Int!) { products(where: {id: {_gt: $id}}, order_by: {id: asc}, limit: 20) {
       id name reviews(order_by: [{created_at: desc}, {id: asc}], limit: 5) { id stars body user { id name } } } }`,
     variables: (n) => ({ id: scatter(n, 49_000) }),
-    sql: (users, reviews) => `select '{"data":{"products":' || coalesce('[' || string_agg('{"id":' || p.id || ',"name":' || to_json(p.name)::text || ',"reviews":' ||
+    sql: (
+      users,
+      reviews,
+    ) => `select '{"data":{"products":' || coalesce('[' || string_agg('{"id":' || p.id || ',"name":' || to_json(p.name)::text || ',"reviews":' ||
       (select coalesce('[' || string_agg('{"id":' || r.id || ',"stars":' || r.stars || ',"body":' || to_json(r.body)::text || ',"user":'
         || coalesce((select ${user('u')} from ${users} u where u.id = r.user_id), 'null') || '}', ',') || ']', '[]')
        from (select id, stars, body, user_id from ${reviews} where product_id = p.id order by created_at desc, id limit 5) r) || '}', ',') || ']', '[]') || '}}'
@@ -61,7 +69,9 @@ export const WORKLOADS: readonly Workload[] = [
     query: `query W4($id: Int!) { orders(where: {id: {_gt: $id}}, order_by: {id: asc}, limit: 2000) {
       id status total note created_at user { id name } } }`,
     variables: (n) => ({ id: scatter(n, 490_000) }),
-    sql: (users) => `select '{"data":{"orders":' || coalesce('[' || string_agg('{"id":' || o.id || ',"status":' || to_json(o.status)::text
+    sql: (
+      users,
+    ) => `select '{"data":{"orders":' || coalesce('[' || string_agg('{"id":' || o.id || ',"status":' || to_json(o.status)::text
       || ',"total":' || o.total || ',"note":' || to_json(o.note)::text || ',"created_at":' || to_json(o.created_at)::text || ',"user":'
       || coalesce((select ${user('u')} from ${users} u where u.id = o.user_id), 'null') || '}', ',') || ']', '[]') || '}}'
       from (select id, status, total, note, created_at, user_id from orders where id > $1::int order by id limit 2000) o`,
@@ -73,7 +83,9 @@ export const WORKLOADS: readonly Workload[] = [
     query: `query W5($country: String!) { orders(where: {user: {country: {_eq: $country}}}, order_by: [{user: {name: asc}}, {id: asc}], limit: 20) {
       id total user { id name } } }`,
     variables: (n) => ({ country: `c${n % COUNTRIES}` }),
-    sql: (users) => `select '{"data":{"orders":' || coalesce('[' || string_agg('{"id":' || o.id || ',"total":' || o.total || ',"user":'
+    sql: (
+      users,
+    ) => `select '{"data":{"orders":' || coalesce('[' || string_agg('{"id":' || o.id || ',"total":' || o.total || ',"user":'
       || '{"id":' || o.uid || ',"name":' || to_json(o.name)::text || '}}', ',') || ']', '[]') || '}}'
       from (select o.id, o.total, u.id as uid, u.name from ${users} u join orders o on o.user_id = u.id where u.country = $1::text
         order by u.name, o.id limit 20) o`,
@@ -82,7 +94,10 @@ export const WORKLOADS: readonly Workload[] = [
 ];
 
 /** Tables and rows of the workloads; `scale` 1 is the full size. */
-export function dataSql(scale: number): { readonly source: readonly string[]; readonly target: readonly string[] } {
+export function dataSql(scale: number): {
+  readonly source: readonly string[];
+  readonly target: readonly string[];
+} {
   const rows = (n: number): number => Math.max(100, Math.round(n * scale));
   return {
     source: [

@@ -71,7 +71,9 @@ describe('requests', () => {
     ['a body that is no object', '"hello"', 'bad-request'],
   ])('%s is refused with a coded error', async (_, body) => {
     const answer = await nearjoin.post('/v1/graphql', body);
-    expect(answer.body.errors[0].extensions.code).toMatch(/^(invalid-json|bad-request|parse-failed|validation-failed)$/);
+    expect(answer.body.errors[0].extensions.code).toMatch(
+      /^(invalid-json|bad-request|parse-failed|validation-failed)$/,
+    );
     expect(answer.body.data).toBeUndefined();
   });
 
@@ -79,7 +81,14 @@ describe('requests', () => {
     const answer = await nearjoin.graphql('{ orders { ');
     expect({ status: answer.status, body: answer.body }).toEqual({
       status: 200,
-      body: { errors: [{ message: 'not a valid graphql query', extensions: { path: '$.query', code: 'validation-failed' } }] },
+      body: {
+        errors: [
+          {
+            message: 'not a valid graphql query',
+            extensions: { path: '$.query', code: 'validation-failed' },
+          },
+        ],
+      },
     });
   });
 
@@ -99,7 +108,10 @@ describe('requests', () => {
 describe('registration', () => {
   test('a mapping of types that cannot be compared names both and saves nothing', async () => {
     const before = await nearjoin.metadata('export_metadata', {});
-    const answer = await nearjoin.metadata('pg_create_remote_relationship', remote('bad', 'pg2', 'users', { code: 'id' }));
+    const answer = await nearjoin.metadata(
+      'pg_create_remote_relationship',
+      remote('bad', 'pg2', 'users', { code: 'id' }),
+    );
     expect(answer.status).toBe(400);
     expect(answer.body.code).toBe('invalid-configuration');
     expect(answer.text).toMatch(/text/);
@@ -122,9 +134,14 @@ describe('registration', () => {
   });
 
   test('a target table without a key is answered live, and the status says why', async () => {
-    const made = await nearjoin.metadata('pg_create_remote_relationship', remote('log', 'pg2', 'logs', { log_id: 'id' }));
+    const made = await nearjoin.metadata(
+      'pg_create_remote_relationship',
+      remote('log', 'pg2', 'logs', { log_id: 'id' }),
+    );
     expect(made.body).toEqual({ message: 'success' });
-    const table = await eventually(async () => (await feed('pg2'))?.tables.find((one) => one.name === 'logs' && one.state === 'failed'));
+    const table = await eventually(async () =>
+      (await feed('pg2'))?.tables.find((one) => one.name === 'logs' && one.state === 'failed'),
+    );
     expect(JSON.stringify(table)).toMatch(/key|identity/);
     const answer = await nearjoin.graphql('{ orders { id log { line } } }');
     expect(answer.body).toEqual({ data: { orders: [{ id: 1, log: { line: 'a line' } }] } });
@@ -137,7 +154,10 @@ describe('registration', () => {
     const client = await plainDatabase();
     await addSource('plain', client);
     await nearjoin.metadata('pg_track_table', { source: 'plain', table: 'members' });
-    const made = await nearjoin.metadata('pg_create_remote_relationship', remote('other', 'plain', 'members', { user_id: 'id' }));
+    const made = await nearjoin.metadata(
+      'pg_create_remote_relationship',
+      remote('other', 'plain', 'members', { user_id: 'id' }),
+    );
     expect(made.body).toEqual({ message: 'success' });
     const failed = await eventually(async () => {
       const found = await feed('plain');
@@ -154,7 +174,9 @@ async function plainDatabase(): Promise<string> {
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query(`create table members (id int primary key, name text); insert into members values (10, 'plain Ada')`);
+  await client.query(
+    `create table members (id int primary key, name text); insert into members values (10, 'plain Ada')`,
+  );
   await client.end();
   return url;
 }
@@ -166,13 +188,28 @@ test('a source that is down does not stop the others, at registration, at start 
   });
   await nearjoin.stop();
   const second = await createDatabase('source', ['create table kept (id int primary key)']);
-  const metadata = { version: 3, sources: [
-    { name: 'down', kind: 'postgres', tables: [{ table: 'gone' }], configuration: { connection_info: { database_url: 'postgres://nobody@127.0.0.1:1/none' } } },
-    { name: 'up', kind: 'postgres', tables: [{ table: 'kept' }], configuration: { connection_info: { database_url: second.url } } },
-  ] };
+  const metadata = {
+    version: 3,
+    sources: [
+      {
+        name: 'down',
+        kind: 'postgres',
+        tables: [{ table: 'gone' }],
+        configuration: { connection_info: { database_url: 'postgres://nobody@127.0.0.1:1/none' } },
+      },
+      {
+        name: 'up',
+        kind: 'postgres',
+        tables: [{ table: 'kept' }],
+        configuration: { connection_info: { database_url: second.url } },
+      },
+    ],
+  };
   nearjoin = await startNearjoin({ NEARJOIN_METADATA_DATABASE_URL: meta.url });
   const replaced = await nearjoin.post('/v1/metadata', {
-    type: 'replace_metadata', version: 2, args: { allow_inconsistent_metadata: true, metadata },
+    type: 'replace_metadata',
+    version: 2,
+    args: { allow_inconsistent_metadata: true, metadata },
   });
   expect(replaced.body.is_consistent).toBe(false);
   await nearjoin.stop();

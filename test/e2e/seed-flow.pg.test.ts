@@ -49,7 +49,10 @@ beforeAll(async () => {
   await nearjoin.metadata('pg_track_table', { source: 'pg1', table: { schema: 'public', name: 'order' } });
   await nearjoin.metadata('pg_track_table', { source: 'pg2', table: 'user' });
   const registered = await nearjoin.post('/v1/metadata', REGISTER, { 'X-Hasura-Role': 'admin' });
-  expect({ status: registered.status, body: registered.body }).toEqual({ status: 200, body: { message: 'success' } });
+  expect({ status: registered.status, body: registered.body }).toEqual({
+    status: 200,
+    body: { message: 'success' },
+  });
 });
 
 afterAll(async () => {
@@ -77,7 +80,9 @@ test('the relationship answers at once after it is registered, and from the cach
   const first = await nearjoin.graphql(QUERY);
   expect(first.body).toEqual(EXPECTED);
   const cached = await nearjoin.untilHit(QUERY);
-  expect(cached.headers.get('cache-status')).toMatch(/^nearjoin-pg2;hit;detail="staleness_ms=\d+ lsn=[0-9A-F]+\/[0-9A-F]+"$/);
+  expect(cached.headers.get('cache-status')).toMatch(
+    /^nearjoin-pg2;hit;detail="staleness_ms=\d+ lsn=[0-9A-F]+\/[0-9A-F]+"$/,
+  );
   expect(cached.headers.get('x-nearjoin-token')).toMatch(/^pg2:[0-9A-F]+\/[0-9A-F]+$/);
   expect(cached.text).toBe(first.text);
 });
@@ -91,7 +96,8 @@ test('the live route gives the same bytes as the cache', async () => {
 
 test('parents can be filtered and ordered by the remote row, cached and live', async () => {
   await nearjoin.untilReady();
-  const query = '{ order(where: {user: {name: {_in: ["Ada", "Bob"]}}}, order_by: {user: {name: desc}}) { id } }';
+  const query =
+    '{ order(where: {user: {name: {_in: ["Ada", "Bob"]}}}, order_by: {user: {name: desc}}) { id } }';
   const cached = await nearjoin.untilHit(query);
   expect(cached.body).toEqual({ data: { order: [{ id: 2 }, { id: 1 }] } });
   const live = await nearjoin.graphql(query, { headers: { 'cache-control': 'no-cache' } });
@@ -122,7 +128,7 @@ test('changes made while nearjoin is down are in the cache after it is back', as
   const { rows } = await pg2.query('select pg_current_wal_insert_lsn()::text as lsn');
   nearjoin = await startNearjoin(serveEnv());
   const answer = await nearjoin.graphql('{ order(order_by: {id: asc}) { user { name } } }', {
-    headers: { 'x-nearjoin-fallback': 'wait', 'x-nearjoin-token': `pg2:${rows[0]?.['lsn']}` },
+    headers: { 'x-nearjoin-fallback': 'wait', 'x-nearjoin-token': `pg2:${String(rows[0]?.['lsn'])}` },
   });
   expect(answer.headers.get('cache-status')).toContain('nearjoin-pg2;hit');
   expect(answer.body.data.order).toEqual([

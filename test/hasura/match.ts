@@ -50,7 +50,9 @@ function cutTo(wanted: unknown, found: unknown): unknown {
     return wanted.map((element, index) => cutTo(element, byName(element, found) ?? found[index]));
   }
   if (typeof wanted === 'object' && wanted !== null && typeof found === 'object' && found !== null) {
-    return Object.fromEntries(Object.entries(wanted).map(([key, inner]) => [key, cutTo(inner, (found as Body)[key])]));
+    return Object.fromEntries(
+      Object.entries(wanted).map(([key, inner]) => [key, cutTo(inner, (found as Body)[key])]),
+    );
   }
   return found;
 }
@@ -63,5 +65,8 @@ function byName(element: unknown, found: readonly unknown[]): unknown {
 function sorted(body: unknown, key: string): unknown {
   const list = (body as Body)[key];
   if (!Array.isArray(list)) return body;
-  return { ...(body as Body), [key]: list.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))) };
+  return {
+    ...(body as Body),
+    [key]: list.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))),
+  };
 }

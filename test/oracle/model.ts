@@ -23,7 +23,14 @@ export const MODEL: Readonly<Record<TableName, TableModel>> = {
   orders: {
     database: 'pg1',
     ddl: 'create table orders (id int primary key, user_id bigint, store_region text, store_no int, status text not null, amount numeric(12,2), placed timestamptz)',
-    columns: { id: 'int', user_id: 'int', store_no: 'int', status: 'text', amount: 'numeric', placed: 'timestamptz' },
+    columns: {
+      id: 'int',
+      user_id: 'int',
+      store_no: 'int',
+      status: 'text',
+      amount: 'numeric',
+      placed: 'timestamptz',
+    },
     relationships: {
       items: array('items', { id: 'order_id' }),
       user: object('users', { user_id: 'id' }),

@@ -65,7 +65,10 @@ function objectSql(selection: Selection, alias: string): string {
   return `json_build_object(${members.join(', ')})`;
 }
 
-function relationship(table: TableName, name: string): { kind: string; to: TableName; on: Readonly<Record<string, string>> } {
+function relationship(
+  table: TableName,
+  name: string,
+): { kind: string; to: TableName; on: Readonly<Record<string, string>> } {
   const found = MODEL[table].relationships[name];
   if (found === undefined) throw new Error(`no relationship ${name}`);
   return found;
@@ -87,7 +90,14 @@ function orderingSql({ path, column, direction }: Ordering, table: TableName, al
 }
 
 const SQL_OPERATORS: Readonly<Record<string, string>> = {
-  _eq: '=', _neq: '<>', _gt: '>', _lt: '<', _gte: '>=', _lte: '<=', _like: 'like', _nilike: 'not ilike',
+  _eq: '=',
+  _neq: '<>',
+  _gt: '>',
+  _lt: '<',
+  _gte: '>=',
+  _lte: '<=',
+  _like: 'like',
+  _nilike: 'not ilike',
 };
 
 function conditionSql(condition: Condition, table: TableName, alias: string): string {

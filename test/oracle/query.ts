@@ -24,7 +24,14 @@ export interface Ordering {
   readonly direction: (typeof DIRECTIONS)[number];
 }
 
-export const DIRECTIONS = ['asc', 'desc', 'asc_nulls_first', 'asc_nulls_last', 'desc_nulls_first', 'desc_nulls_last'] as const;
+export const DIRECTIONS = [
+  'asc',
+  'desc',
+  'asc_nulls_first',
+  'asc_nulls_last',
+  'desc_nulls_first',
+  'desc_nulls_last',
+] as const;
 
 const VALUES: Readonly<Record<Kind, fc.Arbitrary<unknown>>> = {
   int: fc.integer({ min: -2, max: 12 }),
@@ -48,7 +55,11 @@ function compare(column: string, kind: Kind): fc.Arbitrary<Condition> {
     one('_nin', fc.array(value, { maxLength: 3 })),
     one('_is_null', fc.boolean()),
   ];
-  if (kind === 'text') options.push(one('_like', fc.constantFrom('a%', '%b', '_', '%')), one('_nilike', fc.constantFrom('A%', '%X%')));
+  if (kind === 'text')
+    options.push(
+      one('_like', fc.constantFrom('a%', '%b', '_', '%')),
+      one('_nilike', fc.constantFrom('A%', '%X%')),
+    );
   return fc.oneof(...options);
 }
 
@@ -72,11 +83,19 @@ function condition(table: TableName, depth: number): fc.Arbitrary<Condition> {
 function orderings(table: TableName): fc.Arbitrary<readonly Ordering[]> {
   const model = MODEL[table];
   const direction = fc.constantFrom(...DIRECTIONS);
-  const own = fc.record({ path: fc.constant([]), column: fc.constantFrom(...Object.keys(model.columns)), direction });
+  const own = fc.record({
+    path: fc.constant([]),
+    column: fc.constantFrom(...Object.keys(model.columns)),
+    direction,
+  });
   const paths = Object.entries(model.relationships)
     .filter(([, to]) => to.kind === 'object')
     .map(([name, to]) =>
-      fc.record({ path: fc.constant([name]), column: fc.constantFrom(...Object.keys(MODEL[to.to].columns)), direction }),
+      fc.record({
+        path: fc.constant([name]),
+        column: fc.constantFrom(...Object.keys(MODEL[to.to].columns)),
+        direction,
+      }),
     );
   const last = keyOf(table).map((column): Ordering => ({ path: [], column, direction: 'asc' }));
   return fc.array(fc.oneof(own, ...paths), { maxLength: 2 }).map((first) => [...first, ...last]);
@@ -108,4 +127,6 @@ function withoutNulls(related: Record<string, Selection | null>): Record<string,
 }
 
 /** Any query over any table of the model, two relationships deep. */
-export const selection: fc.Arbitrary<Selection> = fc.constantFrom(...TABLES).chain((table) => selectionOf(table, 2));
+export const selection: fc.Arbitrary<Selection> = fc
+  .constantFrom(...TABLES)
+  .chain((table) => selectionOf(table, 2));

@@ -16,20 +16,27 @@ let databases: Record<'pg1' | 'pg2' | 'all' | 'meta', TestDatabase>;
 let nearjoin: Nearjoin;
 
 beforeAll(async () => {
-  const ddl = (where: 'pg1' | 'pg2') => TABLES.filter((table) => MODEL[table].database === where).map((table) => MODEL[table].ddl);
+  const ddl = (where: 'pg1' | 'pg2') =>
+    TABLES.filter((table) => MODEL[table].database === where).map((table) => MODEL[table].ddl);
   const [pg1, pg2, all, meta] = await Promise.all([
     createDatabase('source', ddl('pg1')),
     createDatabase('target', ddl('pg2')),
-    createDatabase('source', TABLES.map((table) => MODEL[table].ddl)),
+    createDatabase(
+      'source',
+      TABLES.map((table) => MODEL[table].ddl),
+    ),
     createDatabase('source', []),
   ]);
   databases = { pg1, pg2, all, meta };
-  for (const one of fc.sample(write, { numRuns: 60, ...(SEED === undefined ? {} : { seed: SEED }) })) await apply(one);
+  for (const one of fc.sample(write, { numRuns: 60, ...(SEED === undefined ? {} : { seed: SEED }) }))
+    await apply(one);
   nearjoin = await startNearjoin({ NEARJOIN_METADATA_DATABASE_URL: meta.url });
   const replaced = await nearjoin.metadata('replace_metadata', metadataOf(databases));
   expect(replaced.body).toMatchObject({ is_consistent: true });
   await nearjoin.untilReady();
-  await nearjoin.untilHit('{ orders { items { id } user { country { id } reviews { id } } store { label } reviews { id } } users { orders { items { id } } } }');
+  await nearjoin.untilHit(
+    '{ orders { items { id } user { country { id } reviews { id } } store { label } reviews { id } } users { orders { items { id } } } }',
+  );
 });
 
 afterAll(async () => {
@@ -53,10 +60,19 @@ function tableMetadata(table: (typeof TABLES)[number]): unknown {
   for (const [name, to] of Object.entries(MODEL[table].relationships)) {
     const target = { schema: 'public', name: to.to };
     if (crosses(table, to)) {
-      const to_source = { relationship_type: to.kind, source: MODEL[to.to].database, table: target, field_mapping: to.on, nearjoin: { follow: 'all' } };
+      const to_source = {
+        relationship_type: to.kind,
+        source: MODEL[to.to].database,
+        table: target,
+        field_mapping: to.on,
+        nearjoin: { follow: 'all' },
+      };
       remote.push({ name, definition: { to_source } });
     } else {
-      local[to.kind].push({ name, using: { manual_configuration: { remote_table: target, column_mapping: to.on } } });
+      local[to.kind].push({
+        name,
+        using: { manual_configuration: { remote_table: target, column_mapping: to.on } },
+      });
     }
   }
   return {
@@ -76,7 +92,7 @@ async function apply({ database, statements }: Write): Promise<void> {
 async function tokens(): Promise<string> {
   const position = async (name: 'pg1' | 'pg2'): Promise<string> => {
     const { rows } = await databases[name].query('select pg_current_wal_insert_lsn()::text as lsn');
-    return `${name}:${rows[0]?.['lsn']}`;
+    return `${name}:${String(rows[0]?.['lsn'])}`;
   };
   return (await Promise.all([position('pg1'), position('pg2')])).join(',');
 }
@@ -86,7 +102,9 @@ test('cached, live and plain SQL in one database agree', { timeout: BUDGET_MS + 
     for (const one of writes) await apply(one);
     const query = toGraphql(asked);
     const token = await tokens();
-    const cached = await nearjoin.graphql(query, { headers: { 'x-nearjoin-token': token, 'x-nearjoin-fallback': 'wait' } });
+    const cached = await nearjoin.graphql(query, {
+      headers: { 'x-nearjoin-token': token, 'x-nearjoin-fallback': 'wait' },
+    });
     const live = await nearjoin.graphql(query, { headers: { 'cache-control': 'no-cache' } });
     expect(cached.headers.get('cache-status') ?? '').not.toContain('fwd=');
     expect(live.headers.get('cache-status') ?? '').not.toContain('hit');

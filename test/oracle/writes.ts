@@ -14,14 +14,22 @@ const region = fc.constantFrom('eu', 'us', "o'x");
 
 const VALUES: Readonly<Record<TableName, Readonly<Record<string, fc.Arbitrary<unknown>>>>> = {
   orders: {
-    id: ID, user_id: maybeInt, store_region: fc.option(region), store_no: maybeInt, status: fc.constantFrom('open', 'done', ''),
+    id: ID,
+    user_id: maybeInt,
+    store_region: fc.option(region),
+    store_no: maybeInt,
+    status: fc.constantFrom('open', 'done', ''),
     amount: fc.option(fc.constantFrom('0', '1.10', '-3.50', '99999999.99')),
     placed: fc.option(fc.constantFrom('2024-01-01 00:00+00', '2024-06-01 12:00:00.123456+02', 'infinity')),
   },
   items: { id: ID, order_id: maybeInt, product: text, qty: maybeInt },
   users: {
-    id: ID, name: text, country_id: maybeInt, score: fc.option(fc.constantFrom('0', '0.1', '-1.5', '1e20', 'NaN', 'Infinity')),
-    active: fc.option(fc.boolean()), born: fc.option(fc.constantFrom('2000-01-01', '1999-12-31', '0044-03-15 BC')),
+    id: ID,
+    name: text,
+    country_id: maybeInt,
+    score: fc.option(fc.constantFrom('0', '0.1', '-1.5', '1e20', 'NaN', 'Infinity')),
+    active: fc.option(fc.boolean()),
+    born: fc.option(fc.constantFrom('2000-01-01', '1999-12-31', '0044-03-15 BC')),
   },
   countries: { id: ID, code: fc.constantFrom('de', 'us', '') },
   reviews: { id: ID, user_id: maybeInt, order_id: maybeInt, stars: maybeInt, body: text },
@@ -30,24 +38,27 @@ const VALUES: Readonly<Record<TableName, Readonly<Record<string, fc.Arbitrary<un
 
 function literal(value: unknown): string {
   if (value === null || value === undefined) return 'null';
-  return `'${String(value).replaceAll("'", "''")}'`;
+  return `'${String(value as string | number | boolean).replaceAll("'", "''")}'`;
 }
 
 function statement(table: TableName): fc.Arbitrary<string> {
   const values = VALUES[table];
   const key = table === 'stores' ? ['region', 'no'] : ['id'];
-  return fc.tuple(fc.record(values), fc.record(values), fc.integer({ min: 0, max: 19 })).map(([row, other, dice]) => {
-    const columns = Object.keys(row);
-    const at = key.map((column) => `${column} = ${literal(other[column])}`).join(' and ');
-    const rest = columns.filter((column) => !key.includes(column));
-    const set = rest.map((column) => `${column} = excluded.${column}`).join(', ');
-    if (dice === 0) return `truncate ${table}`;
-    if (dice < 4) return `delete from ${table} where ${at}`;
-    const taken = `exists (select from ${table} o where ${key.map((column) => `o.${column} = ${literal(row[column])}`).join(' and ')})`;
-    if (dice < 8) return `update ${table} set ${columns.map((column) => `${column} = ${literal(row[column])}`).join(', ')} where ${at} and not ${taken}`;
-    if (dice < 11) return `update ${table} set ${rest[0]} = ${literal(row[rest[0] ?? ''])} where ${at}`;
-    return `insert into ${table} (${columns.join(', ')}) values (${columns.map((column) => literal(row[column])).join(', ')}) on conflict (${key.join(', ')}) do update set ${set}`;
-  });
+  return fc
+    .tuple(fc.record(values), fc.record(values), fc.integer({ min: 0, max: 19 }))
+    .map(([row, other, dice]) => {
+      const columns = Object.keys(row);
+      const at = key.map((column) => `${column} = ${literal(other[column])}`).join(' and ');
+      const rest = columns.filter((column) => !key.includes(column));
+      const set = rest.map((column) => `${column} = excluded.${column}`).join(', ');
+      if (dice === 0) return `truncate ${table}`;
+      if (dice < 4) return `delete from ${table} where ${at}`;
+      const taken = `exists (select from ${table} o where ${key.map((column) => `o.${column} = ${literal(row[column])}`).join(' and ')})`;
+      if (dice < 8)
+        return `update ${table} set ${columns.map((column) => `${column} = ${literal(row[column])}`).join(', ')} where ${at} and not ${taken}`;
+      if (dice < 11) return `update ${table} set ${rest[0]} = ${literal(row[rest[0] ?? ''])} where ${at}`;
+      return `insert into ${table} (${columns.join(', ')}) values (${columns.map((column) => literal(row[column])).join(', ')}) on conflict (${key.join(', ')}) do update set ${set}`;
+    });
 }
 
 function inDatabase(database: 'pg1' | 'pg2'): fc.Arbitrary<Write> {

@@ -11,7 +11,7 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers freely
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
   readonly body: any;
 }
 
@@ -106,11 +106,17 @@ class RunningNearjoin implements Nearjoin {
 
   async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<HttpAnswer> {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    const request = { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: text };
+    const request = {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: text,
+    };
     try {
       return await answerOf(await fetch(this.url + path, request));
     } catch (error) {
-      throw new Error(`${path} is not answered (exit ${this.child.exitCode}):\n${this.#recentLog()}`, { cause: error });
+      throw new Error(`${path} is not answered (exit ${this.child.exitCode}):\n${this.#recentLog()}`, {
+        cause: error,
+      });
     }
   }
 
@@ -133,7 +139,10 @@ class RunningNearjoin implements Nearjoin {
   }
 
   #recentLog(): string {
-    return this.log.filter((line) => !line.includes('"type":"http-log"')).slice(-20).join('\n');
+    return this.log
+      .filter((line) => !line.includes('"type":"http-log"'))
+      .slice(-20)
+      .join('\n');
   }
 
   async stop(): Promise<void> {

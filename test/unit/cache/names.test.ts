@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { arrayLiteral } from '../../../src/cache/array-literal.ts';
-import { missingLookups } from '../../../src/cache/ddl.ts';
+import { createIndexSql, missingIndexes } from '../../../src/cache/ddl.ts';
 import { overlayName, quoteIdentifier, relationName } from '../../../src/cache/names.ts';
 
 const users = { schema: 'public', name: 'users' };
@@ -31,7 +31,17 @@ test('array literals keep every text apart', () => {
 
 test('a lookup needs an index unless one begins with its columns', () => {
   const shape = { columns: ['a', 'b', 'c'].map((name) => ({ name, type: 'text', oid: 25 })) };
-  expect(missingLookups(shape, [['a'], ['b', 'a'], ['b'], ['b'], ['gone'], []], [['a', 'b']])).toEqual([
-    ['b'],
+  const lookups = [['a'], ['b', 'a'], ['b'], ['b'], ['gone'], []];
+  const missing = missingIndexes(shape, { lookups, mirrored: [] }, [['a', 'b']]);
+  expect(missing.map((index) => index.map(({ name }) => name))).toEqual([['b']]);
+});
+
+test("the target's own indexes are made again, with their order, unless one begins with their columns", () => {
+  const shape = { columns: ['a', 'b', 'c'].map((name) => ({ name, type: 'text', oid: 25 })) };
+  const column = (name: string, descending = false) => ({ name, descending, nullsFirst: descending });
+  const mirrored = [[column('a')], [column('b'), column('c', true)], [column('gone')]];
+  const missing = missingIndexes(shape, { lookups: [['b']], mirrored }, [['a']]);
+  expect(missing.map((index) => createIndexSql('t', index))).toEqual([
+    'create index on nearjoin."t" ("b" nulls last, "c" desc nulls first)',
   ]);
 });

@@ -50,7 +50,7 @@ const wanted: Wanted = {
   table: ref,
   columns,
   key: ['id'],
-  lookups: [['id']],
+  indexes: { lookups: [['id']], mirrored: [] },
   rowsEstimated: 1,
 };
 const stored: StoredTable = {
