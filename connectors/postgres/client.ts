@@ -24,7 +24,12 @@ export class AdminPool {
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     });
     // An idle connection that breaks is replaced by the next use, which reports what is still wrong then.
-    this.#pool.on('connect', (client) => this.#clients.add(client));
+    this.#pool.on('connect', (client) => {
+      this.#clients.add(client);
+      // The pool listens to idle clients only. One in use may be ended by the target, or by close(): its statement
+      // fails then, and without a listener the process would end too.
+      client.on('error', () => undefined);
+    });
     this.#pool.on('remove', (client) => this.#clients.delete(client));
     this.#pool.on('error', (error) => target.log.info({ err: error }, 'idle connection to the target lost'));
   }

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Client, DatabaseError } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
 import { ConnectorError } from '../connector.ts';
@@ -55,6 +55,7 @@ export class ReplicationSocket {
       { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: false } },
     );
     this.#service.on('error', (error) => this.#fail(error));
+    this.#tcp.on('connect', () => this.#listenEarly());
   }
 
   /** Resolves when the target has begun to stream; rejects with a ConnectorError. */
@@ -80,6 +81,15 @@ export class ReplicationSocket {
     }
   }
 
+  /**
+   * The library listens to its client only after the login was answered; an error in the same packet as that answer
+   * would find nobody.
+   */
+  #listenEarly(): void {
+    const client: unknown = Reflect.get(this.#service, '_client');
+    if (client instanceof Client) client.on('error', (error) => this.#fail(error));
+  }
+
   #plugin(target: Target) {
     return {
       name: 'pgoutput',
@@ -88,6 +98,8 @@ export class ReplicationSocket {
       start: async (client: Client, slot: string, after: string): Promise<void> => {
         const timeout = { wal_sender_timeout: String(target.timings.walSenderTimeoutMs) };
         await client.query(sessionSettings(timeout));
+        // Stopped while the library was connecting: it would have gone on.
+        if (this.#isOver) return this.#destroy();
         this.#takeOver(client);
         const publication = `"${target.name}"`;
         client.connection.query(
