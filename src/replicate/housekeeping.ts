@@ -5,6 +5,7 @@ import type { Queryable } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { LeaseLost } from './applier.ts';
+import { untilFirstFailure } from './together.ts';
 
 /** What happens beside the stream for as long as a feed is led, streaming or not. */
 export interface HousekeepingOptions {
@@ -42,12 +43,10 @@ interface Sample {
 /** Reads wishes, renews the lease and samples the target until the signal aborts; throws when the lease is lost. */
 export async function keepHouse(options: HousekeepingOptions, signal: AbortSignal): Promise<void> {
   const sample: Sample = { targetPosition: null, retainedWalBytes: null };
-  const sampling = sampleTarget(options, sample, signal);
-  try {
-    await renewAndListen(options, sample, signal);
-  } finally {
-    await sampling;
-  }
+  await untilFirstFailure(signal, [
+    (stop) => sampleTarget(options, sample, stop),
+    (stop) => renewAndListen(options, sample, stop),
+  ]);
 }
 
 async function renewAndListen(
