@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { escapeIdentifier } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
-import type { TableRef } from '../../src/core/names.ts';
-import type { Snapshot } from '../connector.ts';
+import { printTable, type TableRef } from '../../src/core/names.ts';
+import { ConnectorError, type Snapshot } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { copyRows } from './copy-rows.ts';
 import { toConnectorError } from './failure.ts';
@@ -68,6 +68,9 @@ class ExportedSnapshot implements Snapshot {
     try {
       await own.client.query('begin transaction isolation level repeatable read read only');
       await own.client.query(`set transaction snapshot '${this.#name}'`);
+      // Held to the end of the transaction: what is not rewritten by now will not be while its rows are read.
+      await own.client.query(`lock table ${quoted(table)} in access share mode`);
+      await refuseRewritten(own, table);
       const query = `copy (select ${columns.map(escapeIdentifier).join(', ')} from ${quoted(table)}) to stdout`;
       return copyRows({
         own,
@@ -86,5 +89,38 @@ class ExportedSnapshot implements Snapshot {
     this.#stop.abort();
     this.#exporter.destroy();
     return Promise.resolve();
+  }
+}
+
+/**
+ * The files of the table and its partitions as the snapshot knows them, and as they are: pg_class is read through the
+ * snapshot, pg_relation_filenode and pg_partition_tree are not. A column of pg_inherits is missing in Postgres 13.
+ */
+const REWRITTEN_SQL = `
+  with recursive root as (select $1::regclass::oid as oid), tree as (
+    select oid from root
+    union all
+    select i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid
+    where not coalesce((to_jsonb(i) ->> 'inhdetachpending')::boolean, false)
+  ), seen as (
+    select c.oid, c.relfilenode as file from tree join pg_class c on c.oid = tree.oid
+  ), present as (
+    select each.oid, coalesce(pg_relation_filenode(each.oid), 0) as file
+    from (select oid from root union select relid from root, pg_partition_tree(root.oid)) as each
+  )
+  select exists (
+    select from seen full join present on present.oid = seen.oid
+    where seen.file is distinct from present.file
+  ) as rewritten`;
+
+/**
+ * TRUNCATE and rewriting ALTERs are not seen by older snapshots: the rows of a table rewritten since the export look
+ * gone, and the copy would be missing them.
+ */
+async function refuseRewritten(own: OwnClient, table: TableRef): Promise<void> {
+  const result = await own.client.query<{ rewritten: boolean }>(REWRITTEN_SQL, [quoted(table)]);
+  if (must(result.rows[0], 'an answer').rewritten) {
+    const what = `${printTable(table)} was truncated or rewritten after the snapshot was taken`;
+    throw new ConnectorError('retry', `the copy of a table broke: ${what}`);
   }
 }

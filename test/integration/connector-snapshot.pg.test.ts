@@ -9,6 +9,14 @@ import { startProxy } from '../support/proxy.ts';
 
 const SERVERS: readonly Which[] = ['target', 'target15'];
 const COPIES = 6;
+const REWRITES: readonly (readonly [what: string, statement: string])[] = [
+  ['a truncate', 'truncate t'],
+  ['a change of type', 'alter table t alter column v type bigint'],
+  ['a volatile default', 'alter table t add column r float8 default random()'],
+  ['a truncate of one partition', 'truncate m1'],
+  ['a change of type of all partitions', 'alter table m alter column v type bigint'],
+  ['a partition that goes', 'alter table m detach partition m2'],
+];
 const WRITERS = 4;
 
 describe.each(SERVERS)('a snapshot of %s', (which) => {
@@ -95,6 +103,36 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     const snapshot = await feed.connector.snapshot(new AbortController().signal);
     expect(await text(await snapshot.copy(table('m'), ['v', 'k']))).toBe('a\t1\n\\N\t11\n');
     await snapshot.close();
+  });
+
+  on.each(REWRITES)('does not take a table for empty after %s', async (_what, statement) => {
+    await using feed = await startFeed(
+      which,
+      [
+        'create table t (id int primary key, v int)',
+        'insert into t values (1, 1)',
+        'create table m (k int primary key, v int) partition by range (k)',
+        'create table m1 partition of m for values from (0) to (10)',
+        'create table m2 partition of m for values from (10) to (20)',
+        'insert into m values (1, 1), (11, 1)',
+        'create table other (id int primary key)',
+        'insert into other values (7)',
+      ],
+      [table('t'), table('m'), table('other')],
+    );
+    const snapshot = await feed.connector.snapshot(new AbortController().signal);
+    await feed.database.query(statement);
+    const changed = table(/ m[12]?\b/.test(statement) ? 'm' : 't');
+    const error = await snapshot.copy(changed, ['v']).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ failure: 'retry', message: expect.stringContaining('rewritten') });
+    expect(await text(await snapshot.copy(table('other'), ['id']))).toBe('7\n');
+    await snapshot.close();
+    const again = await feed.connector.snapshot(new AbortController().signal);
+    const { rows } = await feed.database.query<{ n: number }>(
+      `select count(*)::int as n from ${changed.name}`,
+    );
+    expect((await text(await again.copy(changed, ['v']))).split('\n')).toHaveLength((rows[0]?.n ?? 0) + 1);
+    await again.close();
   });
 
   on('waits for running transactions, and an abort ends the wait on the server too', async () => {
