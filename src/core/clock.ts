@@ -1,9 +1,11 @@
+import type { StopSignal } from './stop-signal.ts';
+
 /** Time of this process: for time-outs, back-off and durations, never for freshness. */
 export interface Clock {
   /** Milliseconds that only grow. */
   monotonicMs(): number;
   /** Resolves after the delay, or early when the signal aborts. */
-  delay(ms: number, signal?: AbortSignal): Promise<void>;
+  delay(ms: number, signal?: StopSignal): Promise<void>;
 }
 
 /** The machine's clock. */

@@ -9,32 +9,32 @@ const KEPT = 64;
  * fresher than the watermark row beside its rows tells, without writing that row for every probe.
  */
 export class ProbeBoard {
-  readonly #probes = new Map<string, Probe[]>();
+  readonly #probes = new Map<SourceName, Map<SourceName, Probe[]>>();
 
   /** Remembers a probe of the feed from `target` into `source`. */
   put(source: SourceName, target: SourceName, probe: Probe): void {
-    const key = keyOf(source, target);
-    const list = this.#probes.get(key) ?? [];
+    const feeds = this.#probes.get(source) ?? new Map<SourceName, Probe[]>();
+    this.#probes.set(source, feeds);
+    const list = feeds.get(target) ?? [];
+    feeds.set(target, list);
     list.push(probe);
     if (list.length > KEPT) list.shift();
-    this.#probes.set(key, list);
   }
 
   /** The time up to which a cache that has applied `upTo` is fresh; null when no probe tells. */
   latest(source: SourceName, target: SourceName, upTo: Lsn): SourceTime | null {
-    const list = this.#probes.get(keyOf(source, target)) ?? [];
-    return list.reduce<SourceTime | null>((best, probe) => {
-      if (probe.position > upTo) return best;
-      return best === null || probe.freshAsOf > best ? probe.freshAsOf : best;
-    }, null);
+    const list = this.#probes.get(source)?.get(target);
+    if (list === undefined) return null;
+    // Time and position of probes only grow, so the newest one that is covered is the best; mostly it is the last.
+    for (let at = list.length - 1; at >= 0; at -= 1) {
+      const probe = list[at];
+      if (probe !== undefined && probe.position <= upTo) return probe.freshAsOf;
+    }
+    return null;
   }
 
   /** Forgets a feed: its target's history has forked, so old positions mean nothing. */
   clear(source: SourceName, target: SourceName): void {
-    this.#probes.delete(keyOf(source, target));
+    this.#probes.get(source)?.delete(target);
   }
-}
-
-function keyOf(source: SourceName, target: SourceName): string {
-  return JSON.stringify([source, target]);
 }

@@ -1,25 +1,26 @@
 import type { FastifyReply } from 'fastify';
 import { NearjoinError } from '../core/errors.ts';
+import { Stop, type StopSignal } from '../core/stop-signal.ts';
 
 /** A signal for the work of one request, and the end of watching for it. */
 export interface RequestLife {
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly end: () => void;
 }
 
 /** Aborts when the client goes away before the answer, or when the time is up. */
 export function watchRequest(reply: FastifyReply, timeoutMs: number): RequestLife {
-  const controller = new AbortController();
+  const stop = new Stop();
   const { raw } = reply;
   const gone = (): void => {
-    if (!raw.writableFinished) controller.abort(new NearjoinError('timed-out', 'the client went away'));
+    if (!raw.writableFinished) stop.abort(new NearjoinError('timed-out', 'the client went away'));
   };
   const timer = setTimeout(() => {
-    controller.abort(new NearjoinError('timed-out', `the request took longer than ${timeoutMs} ms`));
+    stop.abort(new NearjoinError('timed-out', `the request took longer than ${timeoutMs} ms`));
   }, timeoutMs);
   raw.once('close', gone);
   return {
-    signal: controller.signal,
+    signal: stop,
     end: () => {
       clearTimeout(timer);
       raw.removeListener('close', gone);

@@ -10,19 +10,20 @@ const PREFLIGHT_SECONDS = '1728000';
  * their posts are refused before they do anything: a browser sends some of them without asking first.
  */
 export function registerCors(app: FastifyInstance, policy: CorsPolicy): void {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { origin } = request.headers;
-    if (origin === undefined) return undefined;
+    if (origin === undefined) return done();
     if (policy.kind === 'listed') reply.header('vary', 'Origin');
     if (!allows(policy, origin)) {
       if (request.method === 'POST' && !isSameOrigin(request, origin))
-        throw new RefusedError(403, 'access-denied', 'origin not allowed');
-      return undefined;
+        return done(new RefusedError(403, 'access-denied', 'origin not allowed'));
+      return done();
     }
     reply.header('access-control-allow-origin', origin);
     reply.header('access-control-allow-credentials', 'true');
     reply.header('access-control-expose-headers', EXPOSED);
-    return isPreflight(request) ? preflight(request, reply) : undefined;
+    if (!isPreflight(request)) return done();
+    preflight(request, reply);
   });
 }
 

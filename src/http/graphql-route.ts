@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mercurius } from 'mercurius';
 import { NearjoinError } from '../core/errors.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
 import { watchRequest } from './abort.ts';
 import type { Authenticator } from './authenticator.ts';
 import { publicError } from './error-reply.ts';
@@ -67,7 +68,7 @@ async function run(
   route: GraphqlRoute,
   request: FastifyRequest,
   reply: FastifyReply,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<FastifyReply> {
   const text = bodyText(request.body);
   const session = await route.authenticator.authenticate(request.headers, () => looseJson(text));

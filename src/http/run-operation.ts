@@ -3,6 +3,7 @@ import type { Snapshot } from '../catalog/watch.ts';
 import type { Clock } from '../core/clock.ts';
 import { type JsonText, jsonText } from '../core/json-text.ts';
 import type { SourceName } from '../core/names.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
 import { executeIntrospection, type SchemaCache } from '../graphql/introspection.ts';
 import type { Operations, PreparedOperation } from '../graphql/operations.ts';
 import type { Log } from '../ops/log.ts';
@@ -23,7 +24,7 @@ import type { Session } from './session.ts';
 export interface RunContext {
   readonly session: Session;
   readonly freshness: FreshnessRequest;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly notes: RequestNotes | null;
 }
 

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { CorsPolicy } from '../config/values.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
@@ -24,7 +24,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     // Time to receive a whole request; the work on it is bounded by watchRequest.
     requestTimeout: options.requestTimeoutMs,
     forceCloseConnections: 'idle',
-    genReqId: (request) => requestId(request.headers['x-request-id']),
+    genReqId: requestIds(),
     routerOptions: { maxParamLength: 500 },
     logger: false,
   });
@@ -32,16 +32,21 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
   app.decorateRequest('notes', null);
-  app.addHook('onRequest', async (request, reply) => {
+  // Hooks with callbacks: an async one costs every request a promise.
+  app.addHook('onRequest', (request, reply, done) => {
     request.notes = { session: null, operations: [] };
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    done();
   });
   registerCors(app, options.cors);
   app.setNotFoundHandler((_request, reply) =>
     sendError(reply, new NearjoinError('not-found', 'resource does not exist'), false),
   );
   app.setErrorHandler((error, request, reply) => answerError(options, error, request, reply));
-  app.addHook('onResponse', async (request, reply) => logRequest(options.log, request, reply));
+  app.addHook('onResponse', (request, reply, done) => {
+    logRequest(options.log, request, reply);
+    done();
+  });
   return app;
 }
 
@@ -73,7 +78,14 @@ export function serverError(error: unknown): NearjoinError | null {
   return new RefusedError(error.statusCode, 'bad-request', messageOf(error), { cause: error });
 }
 
-/** A caller's own id is kept when it is harmless in a header and a log. */
-function requestId(given: string | string[] | undefined): string {
-  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+/** A caller's own id is kept when it is harmless in a header and a log; else a random start and a count, unique and cheap. */
+function requestIds(): (request: Pick<FastifyRequest, 'headers'>) => string {
+  const start = randomBytes(9).toString('hex');
+  let count = 0;
+  return ({ headers }) => {
+    const given = headers['x-request-id'];
+    if (typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given)) return given;
+    count += 1;
+    return `${start}-${count.toString(36)}`;
+  };
 }

@@ -1,4 +1,5 @@
 import type { SourceName } from '../core/names.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
 import { toStatement } from '../sql/to-statement.ts';
 import type { LeafChoice } from './choose-leaves.ts';
@@ -23,7 +24,7 @@ interface ExplainRequest {
   readonly plan: CompiledPlan;
   readonly values: readonly (string | null)[];
   readonly freshness: FreshnessRequest;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 }
 
 interface ExplainParts {

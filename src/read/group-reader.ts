@@ -4,6 +4,7 @@ import { NearjoinError } from '../core/errors.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { PlanTable, RemoteUse } from '../plan/plan.ts';
 import type { LeafChoice } from './choose-leaves.ts';
@@ -26,13 +27,20 @@ export interface GroupRequest {
   readonly group: SourceGroup;
   readonly values: readonly (string | null)[];
   readonly freshness: FreshnessRequest;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 }
 
 /** What one source database answered. */
 export interface GroupAnswer {
   readonly cells: readonly (Buffer | null)[];
   readonly targets: readonly TargetReport[];
+}
+
+/** Rows that must not be the answer, and what keeps them from it. */
+interface Unmet {
+  readonly lane: Lane;
+  readonly fault: RouteDetail;
+  readonly now: SourceTime;
 }
 
 /** Everything a reader works with. */
@@ -65,14 +73,19 @@ export class GroupReader {
     let arrival: SourceTime | null = null;
     let repeats = 1;
     for (;;) {
-      const known = await this.#choose(lanes, request);
-      if (known === 'again') continue;
+      if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
+      const waiting = this.#choose(lanes, group);
+      if (waiting !== null) {
+        await this.#waitUntilUsable(waiting, request);
+        continue;
+      }
       const reading = await this.#attempt(request, lanes, repeats > 0);
       if (reading === 'lost') repeats -= 1;
       if (reading === 'again' || reading === 'lost') continue;
       arrival ??= reading.now;
-      const done = await this.#judge(request, lanes, { reading, arrival });
-      if (done !== null) return done;
+      const done = this.#judge(request, lanes, { reading, arrival });
+      if ('cells' in done) return done;
+      await this.#fallBack(done.lane, done.fault, { request, arrival: arrival ?? done.now });
     }
   }
 
@@ -92,19 +105,16 @@ export class GroupReader {
     return { use, policy, forced: null, anyAge: false, choice };
   }
 
-  async #choose(lanes: readonly Lane[], request: GroupRequest): Promise<'again' | 'chosen'> {
-    const { group } = request;
-    if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
+  /** Chooses every leaf; the lane whose cache must be waited for first, if there is one. */
+  #choose(lanes: readonly Lane[], group: SourceGroup): Lane | null {
     for (const lane of lanes) {
       this.#chooser.choose(lane, group);
       const { choice, policy } = lane;
       if (choice.route === 'cache' || !choice.unmet || lane.forced !== null) continue;
       if (policy.fallback === 'error') throw notFresh(lane.use.target, choice.detail);
-      if (policy.fallback !== 'wait') continue;
-      await this.#waitUntilUsable(lane, request);
-      return 'again';
+      if (policy.fallback === 'wait') return lane;
     }
-    return 'chosen';
+    return null;
   }
 
   async #attempt(
@@ -194,11 +204,12 @@ export class GroupReader {
       feeds?.get(table.source)?.tables.find((held) => sameTable(held.table, table.ref))?.columns ?? null;
   }
 
-  async #judge(
+  /** The answer, or the first lane whose rows are not what was asked for. */
+  #judge(
     request: GroupRequest,
     lanes: readonly Lane[],
     { reading, arrival }: { reading: Reading; arrival: SourceTime | null },
-  ): Promise<GroupAnswer | null> {
+  ): GroupAnswer | Unmet {
     const { source } = request.group;
     const reports: TargetReport[] = [];
     for (const lane of lanes) {
@@ -208,10 +219,7 @@ export class GroupReader {
         continue;
       }
       const { report, fault, now } = this.#verdict(lane, { reading, arrival, source });
-      if (report === null) {
-        await this.#fallBack(lane, fault, { request, arrival: arrival ?? now });
-        return null;
-      }
+      if (report === null) return { lane, fault, now };
       reports.push(report);
     }
     return { cells: reading.cells, targets: reports };

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import type { JsonText } from '../core/json-text.ts';
 import type { SourceName } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
 import type { QueryPlan } from '../plan/plan.ts';
 import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
 import { Databases, type UrlBook } from './databases.ts';
@@ -28,7 +29,7 @@ export interface ReadRequest {
   /** Answers of introspection fields, by their index in the plan. */
   readonly introspection: readonly JsonText[];
   readonly freshness: FreshnessRequest;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 }
 
 /** The answer's bytes, as Postgres made them. */
@@ -65,9 +66,13 @@ export class ReadLane {
   /** Answers one operation; source databases are asked at the same time. */
   async run(request: ReadRequest): Promise<ReadAnswer> {
     const { plan, values, freshness, signal, introspection } = request;
-    const answers = await Promise.all(
-      plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })),
-    );
+    const [only] = plan.groups;
+    const answers =
+      only !== undefined && plan.groups.length === 1
+        ? [await this.#reader.read({ group: only, values, freshness, signal })]
+        : await Promise.all(
+            plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })),
+          );
     const cells = answers.map((answer) => answer.cells);
     return {
       data: assemble(plan, cells, introspection),

@@ -23,7 +23,9 @@ export function readingOf(
   return {
     cells: row.slice(0, jsonCells),
     now:
-      targets.length === 0 || clock === null || clock === undefined ? null : Number(clock.toString('latin1')),
+      targets.length === 0 || clock === null || clock === undefined
+        ? null
+        : Math.round(Number(clock.toString('latin1')) * 1_000_000),
     labels,
     positions: new Map(),
   };

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
@@ -12,7 +13,7 @@ const STEP_MS = 10;
 /** Asks again and again until the answer is yes (true) or the time is over (false); an abort ends it with its reason. */
 export async function waitFor(
   timeMs: number,
-  signal: AbortSignal,
+  signal: StopSignal,
   isMet: () => Promise<boolean>,
   clock: Clock = systemClock,
 ): Promise<boolean> {
@@ -36,7 +37,7 @@ export function untilFresh(
     readonly target: SourceName;
     readonly policy: Policy;
     readonly arrival: SourceTime;
-    readonly signal: AbortSignal;
+    readonly signal: StopSignal;
   },
 ): Promise<boolean> {
   const { source, target, policy, arrival, signal } = wanted;

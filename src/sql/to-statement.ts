@@ -25,7 +25,7 @@ export interface StatementRequest {
 
 /**
  * Builds the statement that answers root fields. Its one row holds the JSON; then, when watermarks are asked for, the
- * source's clock in microseconds and for each feed `<position> <fresh_as_of>`, all of one snapshot.
+ * source's clock in seconds and for each feed `<position> <fresh_as_of>`, all of one snapshot.
  */
 export function toStatement(request: StatementRequest): Statement {
   const build = startBuild({
@@ -40,7 +40,8 @@ export function toStatement(request: StatementRequest): Statement {
   return printStatement(sql`select ${separated([...results, ...labels], ', ')}`);
 }
 
-const clockSql: Sql = sql`(extract(epoch from statement_timestamp()) * 1000000)::int8::text`;
+/** Seconds, exact to the microsecond; read after the snapshot was taken, so that no answer looks younger than it is. */
+const clockSql: Sql = sql`date_part('epoch', clock_timestamp())::text`;
 
 function watermarkSql(target: SourceName): Sql {
   const missing = constant('-');

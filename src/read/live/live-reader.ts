@@ -1,6 +1,7 @@
 import { must } from '../../core/assert.ts';
 import type { Lsn } from '../../core/lsn.ts';
 import { type SourceName, sameTable } from '../../core/names.ts';
+import type { StopSignal } from '../../core/stop-signal.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { heldType, type LeafColumn, type Leaves } from '../../sql/leaf.ts';
 import type { Statement } from '../../sql/statement.ts';
@@ -19,7 +20,7 @@ export { TargetUnavailable } from './sessions.ts';
 export interface LiveRequest {
   readonly group: SourceGroup;
   readonly values: readonly (string | null)[];
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly live: ReadonlySet<SourceName>;
   /** Leaves of all other targets, and a name for the set. */
   readonly cachedLeaves: Leaves;

@@ -2,6 +2,7 @@ import { must } from '../../core/assert.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import type { SourceName } from '../../core/names.ts';
+import type { StopSignal } from '../../core/stop-signal.ts';
 import type { Databases } from '../databases.ts';
 import { readError } from '../error-mapping.ts';
 import type { WireConnection, WireRow } from '../wire/connection.ts';
@@ -30,18 +31,18 @@ interface TargetSession {
 /** The sessions of one live answer: one snapshot of the source, one of each target. */
 export class LiveSessions {
   readonly #databases: Databases;
-  readonly #signal: AbortSignal;
+  readonly #signal: StopSignal;
   readonly #source: Lease;
   readonly #targets = new Map<SourceName, Promise<TargetSession>>();
   readonly #positions = new Map<SourceName, Lsn>();
 
-  private constructor(databases: Databases, source: Lease, signal: AbortSignal) {
+  private constructor(databases: Databases, source: Lease, signal: StopSignal) {
     this.#databases = databases;
     this.#source = source;
     this.#signal = signal;
   }
 
-  static async open(databases: Databases, source: SourceName, signal: AbortSignal): Promise<LiveSessions> {
+  static async open(databases: Databases, source: SourceName, signal: StopSignal): Promise<LiveSessions> {
     const lease = await databases.source(source).lease(signal);
     const sessions = new LiveSessions(databases, lease, signal);
     // Not waited for: whatever follows on the session fails if this does.
@@ -92,9 +93,9 @@ export class LiveSessions {
 
   /** Ends every transaction and gives the sessions back; nobody has to wait for it. Temporary tables stay on success. */
   close(succeeded: boolean): void {
-    endTransaction(this.#source, succeeded ? 'commit' : 'rollback');
+    endTransaction(this.#source, succeeded ? 'commit' : 'rollback', succeeded);
     for (const opening of this.#targets.values()) {
-      opening.then((session) => endTransaction(session.lease, 'rollback')).catch(() => undefined);
+      opening.then((session) => endTransaction(session.lease, 'rollback', succeeded)).catch(() => undefined);
     }
   }
 
@@ -120,11 +121,12 @@ export class LiveSessions {
 }
 
 /** A session whose transaction cannot be ended is dropped by the pool. */
-function endTransaction(lease: Lease, how: 'commit' | 'rollback'): void {
+function endTransaction(lease: Lease, how: 'commit' | 'rollback', succeeded: boolean): void {
   const { connection } = lease;
-  // Requests still running are those of an answer nobody waits for any more.
-  const ended =
-    connection.load > 0 ? Promise.resolve() : connection.run(how, [], { signal: null, prepared: true });
+  // After a failure what still runs may run for long, for an answer nobody waits for. After a success it is at most
+  // the set-up of a session that was not needed: a new connection would cost far more than its end.
+  const isAbandoned = !succeeded && connection.load > 0;
+  const ended = isAbandoned ? Promise.resolve() : connection.run(how, [], { signal: null, prepared: true });
   ended.then(
     () => lease.release(),
     () => lease.release(),

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { StopSignal } from '../../core/stop-signal.ts';
 import { ConnectionLost, PostgresError, RowTooLarge } from './failure.ts';
 import { errorFields, Incoming, rowCells } from './incoming.ts';
 import { encodeExecution, TERMINATE } from './messages.ts';
@@ -18,7 +19,7 @@ export interface WireOptions {
 
 /** How one statement is run. */
 export interface RunOptions {
-  readonly signal: AbortSignal | null;
+  readonly signal: StopSignal | null;
   /** Kept prepared under a name. Control statements and statements that are never repeated are not worth it. */
   readonly prepared: boolean;
 }
@@ -35,6 +36,8 @@ interface Pending {
   parsing: boolean;
   readonly resolve: (rows: readonly WireRow[]) => void;
   readonly reject: (error: Error) => void;
+  readonly signal: StopSignal | null;
+  onAbort: (() => void) | null;
 }
 
 /**
@@ -87,8 +90,7 @@ export class WireConnection {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
     return new Promise((resolve, reject) => {
-      const entry = this.#entry(text, resolve, reject);
-      if (signal !== null) this.#abortable(entry, signal);
+      const entry = this.#entry(text, signal, { resolve, reject });
       this.#pending.push(entry);
       this.#send(entry, values, options.prepared);
     });
@@ -109,8 +111,8 @@ export class WireConnection {
     this.#lose(new Error('dropped by us'));
   }
 
-  #entry(text: string, resolve: Pending['resolve'], reject: Pending['reject']): Pending {
-    return {
+  #entry(text: string, signal: StopSignal | null, outcome: Pick<Pending, 'resolve' | 'reject'>): Pending {
+    const entry: Pending = {
       text,
       rows: [],
       error: null,
@@ -118,32 +120,22 @@ export class WireConnection {
       cancelsBefore: this.#cancels,
       cancelled: false,
       parsing: false,
-      resolve,
-      reject,
+      resolve: outcome.resolve,
+      reject: outcome.reject,
+      signal,
+      onAbort: null,
     };
-  }
-
-  #abortable(entry: Pending, signal: AbortSignal): void {
-    const onAbort = (): void => this.#abandon(entry, abortError(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    const { resolve, reject } = entry;
-    const release = (): void => signal.removeEventListener('abort', onAbort);
-    Object.assign(entry, {
-      resolve: (rows: readonly WireRow[]) => {
-        release();
-        resolve(rows);
-      },
-      reject: (error: Error) => {
-        release();
-        reject(error);
-      },
-    });
+    if (signal !== null) {
+      entry.onAbort = () => this.#abandon(entry, abortError(signal));
+      signal.addEventListener('abort', entry.onAbort, { once: true });
+    }
+    return entry;
   }
 
   /** The caller no longer waits. The server is asked to stop once it is this request's turn. */
   #abandon(entry: Pending, error: Error): void {
     if (entry.settled) return;
-    entry.settled = true;
+    settle(entry);
     entry.cancelled = true;
     entry.reject(error);
     if (this.#pending[0] === entry) this.#cancelRunning();
@@ -187,12 +179,12 @@ export class WireConnection {
     this.#toClose.push(name);
   }
 
-  /** Requests of one turn of the event loop leave in one packet. */
+  /** What one turn of the event loop asks for leaves in one packet: a write costs more than waiting for the turn's end. */
   #cork(): void {
     if (this.#corked) return;
     this.#corked = true;
     this.#socket.cork();
-    process.nextTick(() => {
+    setImmediate(() => {
       this.#corked = false;
       this.#socket.uncork();
     });
@@ -234,7 +226,7 @@ export class WireConnection {
   #finished(): void {
     const done = this.#pending.shift();
     if (done !== undefined && !done.settled) {
-      done.settled = true;
+      settle(done);
       if (done.error === null) done.resolve(done.rows);
       else done.reject(done.error);
     }
@@ -251,10 +243,17 @@ export class WireConnection {
     this.#lost = new ConnectionLost('the connection to the database was lost', cause);
     for (const entry of this.#pending.splice(0)) {
       if (entry.settled) continue;
-      entry.settled = true;
+      settle(entry);
       entry.reject(this.#lost);
     }
   }
+}
+
+/** From here on the request has its outcome, and nobody's change of mind matters. */
+function settle(entry: Pending): void {
+  entry.settled = true;
+  if (entry.signal !== null && entry.onAbort !== null)
+    entry.signal.removeEventListener('abort', entry.onAbort);
 }
 
 /** The prepared statement is gone, or its result is of other types than before. */
@@ -262,6 +261,6 @@ function isStale(error: PostgresError): boolean {
   return error.state === '26000' || error.state === '0A000';
 }
 
-function abortError(signal: AbortSignal): Error {
+function abortError(signal: StopSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('aborted');
 }

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../../core/clock.ts';
+import type { StopSignal } from '../../core/stop-signal.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
 import { ConnectionLost, isWorthRepeating } from './failure.ts';
@@ -57,7 +58,7 @@ export class WirePool {
   }
 
   /** Takes a session for a transaction, waiting for one when all are taken. */
-  async lease(signal: AbortSignal | null): Promise<Lease> {
+  async lease(signal: StopSignal | null): Promise<Lease> {
     this.#assertOpen();
     const free = this.#takeFree();
     if (free !== null) return this.#leaseOf(free);
@@ -171,7 +172,7 @@ export class WirePool {
     next?.(null);
   }
 
-  #wait(signal: AbortSignal | null): Promise<WireConnection | null> {
+  #wait(signal: StopSignal | null): Promise<WireConnection | null> {
     return new Promise((resolve, reject) => {
       const give = (connection: WireConnection | null): void => {
         clearTimeout(timer);

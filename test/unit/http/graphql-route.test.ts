@@ -260,7 +260,7 @@ describe('the life of a request', () => {
     const [started, aborted] = [once(life, 'started'), once(life, 'aborted')];
     const app = await serverWith(async (_request, { signal }) => {
       life.emit('started');
-      await once(signal, 'abort');
+      await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
       life.emit('aborted', signal.reason);
       throw signal.reason;
     });
@@ -277,7 +277,7 @@ describe('the life of a request', () => {
   test('work is aborted when the time is up', async () => {
     const app = await serverWith(
       async (_request, { signal }) => {
-        await once(signal, 'abort');
+        await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
         throw signal.reason;
       },
       { requestTimeoutMs: 20 },
