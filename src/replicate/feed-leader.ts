@@ -141,14 +141,18 @@ export class FeedLeader {
   async #remedy(error: unknown, signal: AbortSignal): Promise<void> {
     const { options, control, lease } = this.#scene;
     if (error instanceof LeaseLost) throw error;
-    if (this.#scene.streamed) this.#backoff.succeeded();
+    if (this.#scene.streamed) {
+      this.#backoff.succeeded();
+      this.#scene.repeats.forget();
+    }
     this.#scene.streamed = false;
     const { state, pauseMs } = await this.#choose(error);
     const said = say(error);
-    options.log.warn(
-      { target: lease.target, error: said, state, pauseMs: Math.round(pauseMs) },
-      'feed interrupted',
-    );
+    const repeated = this.#scene.repeats.heard(said);
+    if (repeated !== null) {
+      const fields = { target: lease.target, error: said, state, pauseMs: Math.round(pauseMs), repeated };
+      options.log.warn(fields, 'feed interrupted');
+    }
     await saveFeedState(control, lease, { state, reason: said, lastError: said });
     const due = new AbortController();
     const either = AbortSignal.any([signal, due.signal]);

@@ -18,6 +18,10 @@ export interface FeedLimits {
   readonly retryMs: { readonly first: number; readonly longest: number };
   /** The pause after a failure that only somebody's change can cure. */
   readonly unfitRetryMs: number;
+  /** The longest pause while the source's database does not exist, or while an unwanted feed cannot be removed. */
+  readonly goneRetryMs: number;
+  /** Removing an unwanted feed is tried for so long. */
+  readonly giveUpAfterMs: number;
   /** A leader silent for so long is replaced. */
   readonly leaderStaleMs: number;
 }
@@ -31,6 +35,8 @@ export const DEFAULT_LIMITS: FeedLimits = {
   schemaPollMs: 10_000,
   retryMs: { first: 100, longest: 10_000 },
   unfitRetryMs: 30_000,
+  goneRetryMs: 60_000,
+  giveUpAfterMs: 3_600_000,
   leaderStaleMs: 4_000,
 };
 
@@ -39,6 +45,8 @@ export interface FeedOptions {
   readonly source: SourceName;
   readonly target: SourceName;
   readonly sourceUrl: string;
+  /** For log lines only. */
+  readonly targetUrl: string | null;
   /** Null when the target's address is not known any more: its slot cannot be dropped then. `name` is slot and publication. */
   readonly connect: ((name: string) => Connector) | null;
   readonly limits: FeedLimits;
@@ -46,6 +54,8 @@ export interface FeedOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly onProbe: (probe: Probe) => void;
+  /** The names of slot and publication are known now. */
+  readonly onNamed: () => void;
   /** Reads the databases' catalogs again: a table was not what the catalog says. */
   readonly refreshCatalog: () => Promise<void>;
   readonly onStep?: StepHook | undefined;

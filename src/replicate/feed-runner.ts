@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import { dropTableSql } from '../cache/ddl.ts';
-import { deleteFeed, ensureFeed, type FeedLease, loadFeed } from '../cache/feed-row.ts';
+import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { migrate } from '../cache/migrate.ts';
+import type { Queryable } from '../cache/queryable.ts';
 import { loadStoredTables } from '../cache/stored-table.ts';
 import { LeaseLost } from './applier.ts';
 import { Backoff } from './backoff.ts';
 import { FeedLeader } from './feed-leader.ts';
 import type { FeedOptions } from './feed-options.ts';
+import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Notifier } from './notifier.ts';
+import { Repeats } from './repeats.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
 import { slotName } from './slot-name.ts';
@@ -18,20 +21,31 @@ import { TableFailures } from './table-failures.ts';
 import type { Desire } from './wanted.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
-const DROP_ATTEMPTS = 3;
 
 /** Runs one feed: waits for the lead, leads, starts again after whatever happens; ends when nothing is wanted of it. */
 export class FeedRunner {
   readonly #options: FeedOptions;
   readonly #stopping = new AbortController();
   readonly #reconsider = new Notifier();
+  readonly #wished = new Notifier();
+  readonly #repeats: Repeats;
   #desire: Desire;
   #leader: FeedLeader | null = null;
+  #removal: FeedRemoval | null = null;
+  #slot: string | null = null;
+  /** The last connection to the source held for a while: what failed then is the first failure of a new series. */
+  #wasThere = false;
   #done: Promise<void> | null = null;
 
   constructor(options: FeedOptions, desire: Desire) {
     this.#options = options;
     this.#desire = desire;
+    this.#repeats = new Repeats(options.clock);
+  }
+
+  /** What slot and publication are called; null until the source was reached. */
+  get slot(): string | null {
+    return this.#slot;
   }
 
   /** Begins; resolves when the feed is dropped because nothing is wanted of it, or was stopped. */
@@ -42,8 +56,11 @@ export class FeedRunner {
 
   /** What the catalog wants has changed. */
   wish(desire: Desire): void {
+    const before = { kind: this.#desire.kind, isUnwanted: this.#isUnwanted() };
     this.#desire = desire;
     this.#leader?.reconsider();
+    if (!this.#isUnwanted()) this.#removal = null;
+    if (before.kind !== desire.kind || before.isUnwanted !== this.#isUnwanted()) this.#wished.notify();
   }
 
   /** Ends the feed here and gives the lead to whoever waits for it. */
@@ -53,19 +70,46 @@ export class FeedRunner {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { limits, random, clock, log, target } = this.#options;
-    const backoff = new Backoff(limits.retryMs.first, limits.retryMs.longest, random);
+    const { limits, random } = this.#options;
+    const quick = new Backoff(limits.retryMs.first, limits.retryMs.longest, random);
+    const slow = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
     while (!signal.aborted) {
-      const startedMs = clock.monotonicMs();
+      let backoff = quick;
       try {
         if (await this.#compete(signal)) return;
       } catch (error) {
-        if (signal.aborted) return;
-        log.warn({ target, source: this.#options.source, error: say(error) }, 'feed left its source');
+        if (signal.aborted || (await this.#failed(error))) return;
+        if (this.#isUnwanted() || isDatabaseGone(error)) backoff = slow;
       }
-      if (clock.monotonicMs() - startedMs > limits.retryMs.longest) backoff.succeeded();
-      await clock.delay(backoff.nextMs(), signal);
+      if (this.#wasThere) for (const each of [quick, slow]) each.succeeded();
+      this.#wasThere = false;
+      await this.#rest(backoff.nextMs(), signal);
     }
+  }
+
+  /** True when the feed is given up. */
+  async #failed(error: unknown): Promise<boolean> {
+    const { log, source, target } = this.#options;
+    if (this.#wasThere) this.#repeats.forget();
+    const said = say(error);
+    const repeated = this.#repeats.heard(said);
+    if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
+    // A connector's failure is the target's: the source was there, and will be asked again.
+    if (!this.#isUnwanted() || error instanceof ConnectorError) return false;
+    return await this.#removing().withoutSource(this.#slot, error);
+  }
+
+  /** Ends early when what is wanted changes. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    const due = new AbortController();
+    const either = AbortSignal.any([signal, due.signal]);
+    await Promise.race([this.#options.clock.delay(ms, either), this.#wished.wait(either)]);
+    due.abort();
+  }
+
+  #removing(): FeedRemoval {
+    this.#removal ??= new FeedRemoval(this.#options);
+    return this.#removal;
   }
 
   /** True when the feed is dropped for good. */
@@ -80,11 +124,17 @@ export class FeedRunner {
       settings: { lock_timeout: '500' },
       answerWithinMs: ANSWER_WITHIN_MS,
     });
+    const begunMs = clock.monotonicMs();
     const lost = new AbortController();
     void session.lost.then(() => lost.abort());
     const stop = AbortSignal.any([signal, lost.signal]);
     try {
       const { id } = await migrate(session.client);
+      const name = slotName(id, target);
+      if (this.#slot === null) {
+        this.#slot = name;
+        this.#options.onNamed();
+      }
       await ensureFeed(session.client, target, 'postgres');
       const lease = await acquireLease(
         session.client,
@@ -93,11 +143,12 @@ export class FeedRunner {
         stop,
       );
       if (lease === null) return false;
-      const gone = await this.#lead(session, { lease, leader, name: slotName(id, target) }, stop);
+      const gone = await this.#lead(session, { lease, leader, name }, stop);
       if (lost.signal.aborted) throw new Error('the connection to the source database was lost');
       await releaseLease(session.client, target);
       return gone;
     } finally {
+      this.#wasThere = clock.monotonicMs() - begunMs > limits.retryMs.longest;
       await session.close();
     }
   }
@@ -112,7 +163,7 @@ export class FeedRunner {
     const control = session.client;
     if (connect === null) {
       log.warn({ source, target, slot: name }, 'the address of the target is gone: drop the slot by hand');
-      if (this.#isUnwanted()) await dropFeed(session, lease);
+      if (this.#isUnwanted()) await dropFeed(session.client, lease);
       return this.#isUnwanted();
     }
     const connector = connect(name);
@@ -127,6 +178,7 @@ export class FeedRunner {
         desire: () => this.#desire,
         reconsider: this.#reconsider,
         failures: new TableFailures(clock, random),
+        repeats: this.#repeats,
         counters: { transactionsApplied, changesApplied },
         tick: null,
         streamed: false,
@@ -150,32 +202,31 @@ export class FeedRunner {
     return this.#desire.kind === 'tables' && this.#desire.tables.length === 0;
   }
 
-  async #dropAll(session: Session, lease: FeedLease, connector: Connector): Promise<void> {
+  /** The feed's row goes last: with it goes what is known of the slot. */
+  async #dropAll({ client }: Session, lease: FeedLease, connector: Connector): Promise<void> {
     const { log, target, source } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await connector.drop();
-        break;
-      } catch (error) {
-        if (!(error instanceof ConnectorError)) throw error;
-        if (attempt < DROP_ATTEMPTS) continue;
-        log.warn(
-          { source, target, slot: connector.slot, error: say(error) },
-          'the slot must be dropped by hand',
-        );
-        break;
-      }
+    await dropCopies(client, lease);
+    try {
+      await this.#removing().freeTarget(connector);
+    } catch (error) {
+      const reason = `waiting to drop its slot and publication: ${say(error)}`;
+      await saveFeedState(client, lease, { state: 'retrying', reason, lastError: say(error) });
+      throw error;
     }
-    await dropFeed(session, lease);
+    await deleteFeed(client, lease);
     log.info({ source, target }, 'feed dropped');
   }
 }
 
-async function dropFeed({ client }: Session, lease: FeedLease): Promise<void> {
+async function dropFeed(client: Queryable, lease: FeedLease): Promise<void> {
+  await dropCopies(client, lease);
+  await deleteFeed(client, lease);
+}
+
+async function dropCopies(client: Queryable, lease: FeedLease): Promise<void> {
   for (const { relation, overlay } of await loadStoredTables(client, lease.target)) {
     await client.query(dropTableSql(relation));
     if (overlay !== null) await client.query(dropTableSql(overlay));
   }
   await client.query('delete from nearjoin.cache_table where target = $1', [lease.target]);
-  await deleteFeed(client, lease);
 }

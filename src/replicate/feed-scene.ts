@@ -4,6 +4,7 @@ import type { Queryable } from '../cache/queryable.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { FeedOptions } from './feed-options.ts';
 import type { Notifier } from './notifier.ts';
+import type { Repeats } from './repeats.ts';
 import type { TableFailures } from './table-failures.ts';
 import type { Desire } from './wanted.ts';
 
@@ -25,6 +26,7 @@ export interface FeedScene {
   /** Somebody should look again at what is wanted and what is there. */
   readonly reconsider: Notifier;
   readonly failures: TableFailures;
+  readonly repeats: Repeats;
   readonly counters: Counters;
   /** What the run that is streaming wants done a few times a second; null in between. */
   tick: (() => Promise<void>) | null;

@@ -37,11 +37,17 @@ export interface SupervisorOptions {
   readonly onStep?: StepHook | undefined;
 }
 
-interface Running {
+interface Pair {
   readonly source: SourceName;
   readonly target: SourceName;
+}
+
+interface Addressed extends Pair {
   readonly sourceUrl: string;
   readonly targetUrl: string | null;
+}
+
+interface Running extends Addressed {
   readonly runner: FeedRunner;
 }
 
@@ -53,6 +59,10 @@ export class Supervisor {
   /** Addresses of databases that left the metadata: their slots must still be dropped. */
   readonly #lastUrls = new Map<SourceName, string>();
   readonly #searched = new Map<SourceName, string>();
+  /** Feeds whose source has another address now: they may be the same databases under it. */
+  readonly #retired = new Set<Running>();
+  /** Feeds of databases that a source's name no longer stands for: only there to be removed. */
+  readonly #leaving = new Set<Running>();
   #latest: SupervisedSnapshot | null = null;
   #done: Promise<void> | null = null;
 
@@ -68,7 +78,8 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;
-    await Promise.all([...this.#running.values()].map(({ runner }) => runner.stop()));
+    const all = [...this.#running.values(), ...this.#leaving];
+    await Promise.all(all.map(({ runner }) => runner.stop()));
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -78,6 +89,7 @@ export class Supervisor {
       this.#latest = snapshot;
       await this.#adapt(snapshot);
       await this.#findLeftovers(snapshot);
+      this.#dismissRetired();
     }
   }
 
@@ -88,17 +100,19 @@ export class Supervisor {
       wanted.set(key, [...(wanted.get(key) ?? []), each]);
     }
     for (const [key, running] of this.#running) {
-      if (this.#isMoved(running)) await this.#end(key, running);
+      if (this.#isMoved(running)) await this.#retire(key, running);
       else running.runner.wish(desireOf(snapshot, running, wanted.get(key)));
     }
     for (const [key, tables] of wanted) {
       const [first] = tables;
+      if (first !== undefined) await this.#stopLeaving(first);
       if (first !== undefined && !this.#running.has(key)) this.#begin(first, { kind: 'tables', tables });
     }
   }
 
   /** Feeds that an earlier process left in a source database and nobody wants any more are ended too. */
   async #findLeftovers(snapshot: SupervisedSnapshot): Promise<void> {
+    for (const source of this.#searched.keys()) if (!snapshot.urls.has(source)) this.#searched.delete(source);
     for (const [source, url] of snapshot.urls) {
       const state = snapshot.catalog.sources.get(source);
       if (state === undefined || state.unavailable !== null || this.#searched.get(source) === url) continue;
@@ -115,34 +129,37 @@ export class Supervisor {
     }
   }
 
-  #begin(
-    { source, target }: { readonly source: SourceName; readonly target: SourceName },
-    desire: Desire,
-  ): void {
-    const { limits, clock, random, log, onStep, catalogs, connect, onProbe } = this.#options;
+  #begin({ source, target }: Pair, desire: Desire): void {
     const sourceUrl = this.#lastUrls.get(source);
     if (sourceUrl === undefined) return;
     const targetUrl = this.#lastUrls.get(target) ?? null;
-    const runner = new FeedRunner(
+    const runner = this.#runner({ source, target, sourceUrl, targetUrl }, desire);
+    const key = keyOf(source, target);
+    const running = { source, target, sourceUrl, targetUrl, runner };
+    this.#running.set(key, running);
+    void runner.start().then(() => this.#ended(key, running));
+  }
+
+  #runner({ source, target, sourceUrl, targetUrl }: Addressed, desire: Desire): FeedRunner {
+    const { limits, clock, random, log, onStep, catalogs, connect, onProbe } = this.#options;
+    return new FeedRunner(
       {
         source,
         target,
         sourceUrl,
+        targetUrl,
         connect: targetUrl === null ? null : (name) => connect(targetUrl, name),
         limits,
         clock,
         random,
         log,
         onProbe: (probe) => onProbe(source, target, probe),
+        onNamed: () => this.#dismissRetired(),
         refreshCatalog: () => catalogs.refresh(),
         onStep,
       },
       desire,
     );
-    const key = keyOf(source, target);
-    const running = { source, target, sourceUrl, targetUrl, runner };
-    this.#running.set(key, running);
-    void runner.start().then(() => this.#ended(key, running));
   }
 
   /** A feed that was dropped may be wanted again by now. */
@@ -156,19 +173,55 @@ export class Supervisor {
     return this.#lastUrls.get(source) !== sourceUrl || (this.#lastUrls.get(target) ?? null) !== targetUrl;
   }
 
-  async #end(key: string, { runner }: Running): Promise<void> {
-    await runner.stop();
+  async #retire(key: string, running: Running): Promise<void> {
+    await running.runner.stop();
     this.#running.delete(key);
+    const hasOtherSource = this.#lastUrls.get(running.source) !== running.sourceUrl;
+    if (hasOtherSource && running.runner.slot !== null) this.#retired.add(running);
+  }
+
+  /** As soon as it is known what the new address leads to: a feed of another database is removed from the old one. */
+  #dismissRetired(): void {
+    if (this.#stopping.signal.aborted) return;
+    for (const old of this.#retired) {
+      const { source, target } = old;
+      const successor = this.#running.get(keyOf(source, target));
+      const isKnown =
+        successor === undefined
+          ? this.#searched.get(source) === this.#lastUrls.get(source)
+          : successor.runner.slot !== null;
+      if (!isKnown) continue;
+      this.#retired.delete(old);
+      if (successor?.runner.slot !== old.runner.slot) this.#leave(old);
+    }
+  }
+
+  #leave({ source, target, sourceUrl, targetUrl }: Addressed): void {
+    const runner = this.#runner({ source, target, sourceUrl, targetUrl }, { kind: 'tables', tables: [] });
+    const leaving = { source, target, sourceUrl, targetUrl, runner };
+    this.#leaving.add(leaving);
+    void runner.start().then(() => this.#leaving.delete(leaving));
+  }
+
+  /** The name stands for a database again that was being left. */
+  async #stopLeaving({ source, target }: Pair): Promise<void> {
+    for (const leaving of this.#leaving) {
+      const isSame = leaving.source === source && leaving.target === target;
+      if (!isSame || leaving.sourceUrl !== this.#lastUrls.get(source)) continue;
+      await leaving.runner.stop();
+      this.#leaving.delete(leaving);
+    }
   }
 }
 
 /** A database that cannot be read says nothing about what is wanted of it: its feeds stay as they are. */
 function desireOf(
   { catalog }: SupervisedSnapshot,
-  { source, target }: { readonly source: SourceName; readonly target: SourceName },
+  { source, target }: Pair,
   tables: readonly Desired[] | undefined,
 ): Desire {
   if (tables !== undefined) return { kind: 'tables', tables };
+  if (!catalog.sources.has(source) || !catalog.sources.has(target)) return { kind: 'tables', tables: [] };
   const isUnread = [source, target].some((name) => (catalog.sources.get(name)?.unavailable ?? null) !== null);
   return isUnread ? { kind: 'unknown' } : { kind: 'tables', tables: [] };
 }

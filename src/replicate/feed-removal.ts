@@ -1,0 +1,87 @@
+import { type Connector, ConnectorError } from '../../connectors/connector.ts';
+import { sqlStateOf } from '../cache/queryable.ts';
+import type { FeedOptions } from './feed-options.ts';
+import { say } from './say.ts';
+
+const NO_SUCH_DATABASE = '3D000';
+
+/** A feed that nobody wants any more: frees its target even when the source cannot be reached, and knows when to give up. */
+export class FeedRemoval {
+  readonly #options: FeedOptions;
+  readonly #sinceMs: number;
+  #isTargetFree = false;
+
+  constructor(options: FeedOptions) {
+    this.#options = options;
+    this.#sinceMs = options.clock.monotonicMs();
+  }
+
+  /** Drops slot and publication, or gives them up; throws while another try makes sense. */
+  async freeTarget(connector: Connector): Promise<void> {
+    if (this.#isTargetFree) return;
+    try {
+      await connector.drop();
+    } catch (error) {
+      if (!(error instanceof ConnectorError)) throw error;
+      if (isDatabaseGone(error)) {
+        this.#say(connector.slot, error, 'the target database does not exist: slot and publication are gone');
+      } else if (this.#isTooLate()) {
+        this.#say(connector.slot, error, 'gave up on a target: drop slot and publication there by hand');
+      } else throw error;
+    }
+    this.#isTargetFree = true;
+  }
+
+  /**
+   * Does what can be done while the source cannot be used: a slot left behind would hold back the target's log.
+   * True when nothing is left to try. The name is null when this process never reached the source.
+   */
+  async withoutSource(name: string | null, failure: unknown): Promise<boolean> {
+    const { connect } = this.#options;
+    const isFree = name === null || connect === null || (await this.#triedFreeing(connect(name)));
+    if (isFree && isDatabaseGone(failure)) {
+      const text = this.#isTargetFree
+        ? 'feed dropped on its target only: its source database does not exist'
+        : 'gave up a feed: its source database does not exist; drop slot and publication by hand, if there are any';
+      this.#say(name, failure, text);
+      return true;
+    }
+    if (!this.#isTooLate()) return false;
+    this.#say(name, failure, 'gave up removing a feed: drop what is left of it by hand');
+    return true;
+  }
+
+  async #triedFreeing(connector: Connector): Promise<boolean> {
+    try {
+      await this.freeTarget(connector);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ConnectorError)) throw error;
+      return false; // its time will come with the source's next try, or be over
+    } finally {
+      await connector.close();
+    }
+  }
+
+  #isTooLate(): boolean {
+    const { clock, limits } = this.#options;
+    return clock.monotonicMs() - this.#sinceMs >= limits.giveUpAfterMs;
+  }
+
+  #say(name: string | null, error: unknown, text: string): void {
+    const { log, source, target, sourceUrl, targetUrl } = this.#options;
+    const databases = { sourceDatabase: databaseOf(sourceUrl), targetDatabase: databaseOf(targetUrl) };
+    log.warn({ source, target, slot: name, publication: name, ...databases, error: say(error) }, text);
+  }
+}
+
+/** Whether a server answered that the database of the connection string does not exist. */
+export function isDatabaseGone(error: unknown): boolean {
+  return sqlStateOf(error instanceof ConnectorError ? error.cause : error) === NO_SUCH_DATABASE;
+}
+
+/** The name alone: the rest of a connection string is nobody's business. */
+function databaseOf(url: string | null): string | null {
+  if (url === null || !URL.canParse(url)) return null;
+  return new URL(url).pathname.slice(1) || null;
+}

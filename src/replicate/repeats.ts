@@ -1,0 +1,46 @@
+import type { Clock } from '../core/clock.ts';
+
+interface Said {
+  gapMs: number;
+  dueMs: number;
+  leftOut: number;
+}
+
+const FIRST_GAP_MS = 60_000;
+const LONGEST_GAP_MS = 3_600_000;
+const MOST_TEXTS = 32;
+
+/** Decides when a failure that comes again and again is said again: after a minute, then at doubling distances. */
+export class Repeats {
+  readonly #clock: Clock;
+  readonly #said = new Map<string, Said>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** How often the text was left out since it was said last, when it is to be said now; else null. */
+  heard(text: string): number | null {
+    const now = this.#clock.monotonicMs();
+    const said = this.#said.get(text);
+    if (said === undefined) {
+      if (this.#said.size >= MOST_TEXTS) this.#said.clear();
+      this.#said.set(text, { gapMs: FIRST_GAP_MS, dueMs: now + FIRST_GAP_MS, leftOut: 0 });
+      return 0;
+    }
+    if (now < said.dueMs) {
+      said.leftOut += 1;
+      return null;
+    }
+    const { leftOut } = said;
+    said.gapMs = Math.min(said.gapMs * 2, LONGEST_GAP_MS);
+    said.dueMs = now + said.gapMs;
+    said.leftOut = 0;
+    return leftOut;
+  }
+
+  /** What failed works again: the next failure is the first of a new series. */
+  forget(): void {
+    this.#said.clear();
+  }
+}
