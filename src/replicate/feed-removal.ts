@@ -4,12 +4,13 @@ import type { FeedOptions } from './feed-options.ts';
 import { say } from './say.ts';
 
 const NO_SUCH_DATABASE = '3D000';
+const NOT_ALLOWED = '42501';
 
 /** A feed that nobody wants any more: frees its target even when the source cannot be reached, and knows when to give up. */
 export class FeedRemoval {
   readonly #options: FeedOptions;
   readonly #sinceMs: number;
-  #isTargetFree = false;
+  #held: 'held' | 'free' | 'given up' = 'held';
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -18,18 +19,20 @@ export class FeedRemoval {
 
   /** Drops slot and publication, or gives them up; throws while another try makes sense. */
   async freeTarget(connector: Connector): Promise<void> {
-    if (this.#isTargetFree) return;
+    if (this.#held !== 'held') return;
     try {
       await connector.drop();
+      this.#held = 'free';
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
-      if (isDatabaseGone(error)) {
-        this.#say(connector.slot, error, 'the target database does not exist: slot and publication are gone');
-      } else if (this.#isTooLate()) {
-        this.#say(connector.slot, error, 'gave up on a target: drop slot and publication there by hand');
-      } else throw error;
+      const isGone = isDatabaseGone(error);
+      if (!isGone && !isForbidden(error) && !this.#isTooLate()) throw error;
+      this.#held = isGone ? 'free' : 'given up';
+      const text = isGone
+        ? 'the target database does not exist: slot and publication are gone'
+        : 'gave up on a target: drop slot and publication there by hand';
+      this.#say(connector.slot, error, text);
     }
-    this.#isTargetFree = true;
   }
 
   /**
@@ -40,9 +43,10 @@ export class FeedRemoval {
     const { connect } = this.#options;
     const isFree = name === null || connect === null || (await this.#triedFreeing(connect(name)));
     if (isFree && isDatabaseGone(failure)) {
-      const text = this.#isTargetFree
-        ? 'feed dropped on its target only: its source database does not exist'
-        : 'gave up a feed: its source database does not exist; drop slot and publication by hand, if there are any';
+      const text =
+        this.#held === 'free'
+          ? 'feed dropped on its target only: its source database does not exist'
+          : 'gave up a feed: its source database does not exist; drop slot and publication by hand, if there are any';
       this.#say(name, failure, text);
       return true;
     }
@@ -77,7 +81,16 @@ export class FeedRemoval {
 
 /** Whether a server answered that the database of the connection string does not exist. */
 export function isDatabaseGone(error: unknown): boolean {
-  return sqlStateOf(error instanceof ConnectorError ? error.cause : error) === NO_SUCH_DATABASE;
+  return stateOf(error) === NO_SUCH_DATABASE;
+}
+
+/** Such as a publication that an administrator made: time does not change that. */
+function isForbidden(error: unknown): boolean {
+  return stateOf(error) === NOT_ALLOWED;
+}
+
+function stateOf(error: unknown): string | undefined {
+  return sqlStateOf(error instanceof ConnectorError ? error.cause : error);
 }
 
 /** The name alone: the rest of a connection string is nobody's business. */
