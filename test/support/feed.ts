@@ -38,6 +38,11 @@ export const QUICK: FeedLimits = {
   unfitRetryMs: 500,
 };
 
+async function prepared(database: TestDatabase, statements: readonly string[]): Promise<TestDatabase> {
+  for (const statement of statements) await database.query(statement);
+  return database;
+}
+
 /** Two databases, and supervisors that keep a copy of the one's tables in the other. */
 export class FeedRig {
   readonly source: TestDatabase;
@@ -60,9 +65,12 @@ export class FeedRig {
   static async open(
     statements: readonly string[],
     tracked: Tracked,
-    which: Which = 'target',
+    which: Which | TestDatabase = 'target',
   ): Promise<FeedRig> {
-    const [source, target] = await Promise.all([createDatabase('source'), createDatabase(which, statements)]);
+    const [source, target] = await Promise.all([
+      createDatabase('source'),
+      typeof which === 'string' ? createDatabase(which, statements) : prepared(which, statements),
+    ]);
     const rig = new FeedRig(source, target, tracked);
     await rig.refresh();
     return rig;
