@@ -52,27 +52,28 @@ export interface Policy {
   readonly noCache: boolean;
   /** A relationship says never to cache. */
   readonly cacheOff: boolean;
-  /** Serve what the cache has when the target is down. */
+  /** Serve what the cache has when the target is down: never to a request that insists on live rows. */
   readonly staleWhenDown: boolean;
 }
 
 const STRICTEST: readonly Fallback[] = ['error', 'wait', 'live', 'stale'];
 
-/** Merges request, relationships and server defaults: the request wins, among relationships the strictest. */
+/** Merges request, relationships and server defaults: the request wins, then the strictest of the relationships, each with its own or the server's. */
 export function policyFor(
   target: SourceName,
   request: FreshnessRequest,
   options: readonly RemoteOptions[],
   defaults: { readonly maxStalenessMs: number; readonly fallback: Fallback },
 ): Policy {
-  const bounds = options.flatMap((option) => (option.maxStalenessMs === null ? [] : [option.maxStalenessMs]));
-  const asked = new Set(options.map((option) => option.fallback));
+  const bounds = options.map((option) => option.maxStalenessMs ?? defaults.maxStalenessMs);
+  const asked = new Set(options.map((option) => option.fallback ?? defaults.fallback));
   return {
     boundMs: request.maxStalenessMs ?? (bounds.length === 0 ? defaults.maxStalenessMs : Math.min(...bounds)),
     fallback: request.fallback ?? STRICTEST.find((fallback) => asked.has(fallback)) ?? defaults.fallback,
     token: request.tokens.get(target) ?? null,
     noCache: request.noCache,
     cacheOff: options.some((option) => !option.cache),
-    staleWhenDown: options.length > 0 && options.every((option) => option.onTargetDown === 'stale'),
+    staleWhenDown:
+      !request.noCache && options.length > 0 && options.every((option) => option.onTargetDown === 'stale'),
   };
 }

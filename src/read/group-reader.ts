@@ -234,8 +234,8 @@ export class GroupReader {
     const label = improved(must(reading.labels.get(target), 'label'), this.#parts.probes, source, target);
     const now = must(reading.now, 'clock of the source');
     const at = lane.policy.fallback === 'wait' ? (arrival ?? now) : now;
-    const fault = lane.anyAge && label.position !== null ? null : faultOf(label, lane.policy, at);
-    const serves = fault === null || mayServe(fault, lane.policy);
+    const fault = faultOf(label, lane.policy, at);
+    const serves = fault === null || mayServe(fault, lane);
     return {
       report: serves ? cacheReport(lane, source, { label, now, fault }) : null,
       fault: fault ?? 'fresh',

@@ -39,9 +39,9 @@ export function cacheLeaves(lanes: readonly Lane[], source: SourceName): (table:
   };
 }
 
-/** With `stale` any rows that the cache may show at all are an answer; a token is a promise that `stale` does not undo. */
-export function mayServe(fault: RouteDetail, policy: Policy): boolean {
-  return policy.fallback === 'stale' && fault === 'lagging';
+/** Rows of any age are an answer with `stale`, and when the target is down and that is allowed; a token is a promise that neither undoes. */
+export function mayServe(fault: RouteDetail, { policy, anyAge }: Pick<Lane, 'policy' | 'anyAge'>): boolean {
+  return fault === 'lagging' && (anyAge || policy.fallback === 'stale');
 }
 
 /** What is said of rows from a cache. */

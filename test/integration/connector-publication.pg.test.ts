@@ -138,8 +138,12 @@ describe.each(SERVERS)('publishing on %s', (which) => {
     const statements = [
       'create table t (b int, a int, v text, g int generated always as (a * 2) stored, primary key (a, b))',
       'insert into t (a, b) select n, n from generate_series(1, 1000) n',
+      'create index on t (a desc, v)',
+      'create index on t (lower(v))',
+      'create index on t (v) where a > 0',
       'analyze t',
     ];
+    const column = (name: string, descending = false) => ({ name, descending, nullsFirst: descending });
     await withConnector(which, statements, async (connector, database) => {
       const generated = database.server.version >= 18 ? ['g'] : [];
       expect(await connector.check([table('t')])).toEqual([
@@ -149,6 +153,10 @@ describe.each(SERVERS)('publishing on %s', (which) => {
           key: ['a', 'b'],
           columns: ['b', 'a', 'v', ...generated],
           rowsEstimated: 1000,
+          indexes: [
+            [column('a'), column('b')],
+            [column('a', true), column('v')],
+          ],
         },
       ]);
     });

@@ -142,7 +142,9 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
         `select from pg_stat_activity where datname = current_database() and backend_type = 'walsender'`,
       );
     // Four statements at once would share sessions: this one keeps its own open transaction.
-    const blocker = feed.database.query(`do $$ begin insert into t values (1); perform pg_sleep(3); end $$`);
+    const blocker = feed.database
+      .query(`do $$ begin insert into t values (1); perform pg_sleep(3); end $$`)
+      .catch(() => undefined); // ended below
     await poll('the other transaction to run', async () => {
       const found = await feed.database.query(
         `select from pg_stat_activity where datname = current_database() and backend_xid is not null`,
@@ -161,7 +163,7 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
       `select pg_terminate_backend(pid) from pg_stat_activity
        where datname = current_database() and query like 'do %' and pid <> pg_backend_pid()`,
     );
-    await blocker.catch(() => undefined);
+    await blocker;
   });
 });
 

@@ -265,7 +265,7 @@ describe('administration', () => {
         retained_wal_bytes: null,
         transactions_applied: 0,
         changes_applied: 0,
-        tables: [],
+        tables: [{ schema: 'public', name: 'users', state: 'pending', rows_copied: 0, rows_estimated: null }],
         last_error: null,
       },
     ]);

@@ -205,6 +205,11 @@ test('a target that is down is served from the cache where the relationship allo
     const { text, targets } = await other.query(QUERY);
     expect(text).toBe(ANSWER);
     expect(targets).toEqual([expect.objectContaining({ route: 'cache', detail: 'stale-allowed' })]);
+    // Neither a position asked for nor live rows asked for are what an old cache can give.
+    const ahead = { tokens: new Map([['pg2', 3n as Lsn]]) };
+    for (const freshness of [ahead, { noCache: true }]) {
+      await expect(other.query(QUERY, { freshness })).rejects.toMatchObject({ code: 'target-unavailable' });
+    }
     await lane.setWatermark('pg1', 'pg2', null);
     await expect(other.query(QUERY)).rejects.toMatchObject({ code: 'target-unavailable' });
   } finally {

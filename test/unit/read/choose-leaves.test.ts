@@ -114,6 +114,12 @@ test('the request wins over relationships, the strictest relationship over the s
     fallback: 'wait',
     staleWhenDown: false,
   });
+  const lax = { ...options, maxStalenessMs: 60_000, fallback: 'stale' as const };
+  expect(policyFor('pg2', request, [options, lax], defaults)).toMatchObject({
+    boundMs: 1000,
+    fallback: 'live',
+  });
+  expect(policyFor('pg2', { ...request, noCache: true }, [options], defaults).staleWhenDown).toBe(false);
   const asked = { ...request, maxStalenessMs: 5000, fallback: 'error' as const };
   expect(policyFor('pg2', asked, two, defaults)).toMatchObject({ boundMs: 5000, fallback: 'error' });
 });
