@@ -65,15 +65,18 @@ export class GroupReader {
 
   async read(request: GroupRequest): Promise<GroupAnswer> {
     const { group } = request;
-    if (group.remotes.length === 0) {
-      const reading = await this.#cached(request, []);
-      return { cells: reading.cells, targets: [] };
-    }
+    if (group.remotes.length === 0) return { cells: (await this.#cached(request, [])).cells, targets: [] };
+    if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
+    return this.#untilServed(request);
+  }
+
+  /** Tries leaf after leaf until what was read is what was asked for. */
+  async #untilServed(request: GroupRequest): Promise<GroupAnswer> {
+    const { group } = request;
     const lanes = group.remotes.map((use) => this.#lane(use, request));
     let arrival: SourceTime | null = null;
     let repeats = 1;
     for (;;) {
-      if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
       const waiting = this.#choose(lanes, group);
       if (waiting !== null) {
         await this.#waitUntilUsable(waiting, request);

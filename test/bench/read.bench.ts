@@ -52,7 +52,7 @@ async function run(
   ]);
   const nearjoin = await startNearjoin(source, target, children);
   const relation = await cacheRelations(source.url('postgres'));
-  await execute(source.url('postgres'), ['vacuum analyze']);
+  await execute(source.url('postgres'), [`vacuum analyze ${relation('users')}, ${relation('reviews')}`]);
   const limitEnv = {
     DATABASE_URL: source.url('postgres'),
     USERS: relation('users'),
