@@ -1,3 +1,4 @@
+import { TEXT_FORM } from '../../src/core/text-form.ts';
 /** Where the connector writes what an operator may want to know; any structured logger fits. */
 export interface ConnectorLog {
   info(fields: object, message: string): void;
@@ -50,12 +51,7 @@ export const APPLICATION_NAME = 'nearjoin';
  * the target from ending a long copy.
  */
 const SESSION_SETTINGS: readonly (readonly [name: string, value: string])[] = [
-  ['TimeZone', 'UTC'],
-  ['DateStyle', 'ISO, MDY'],
-  ['IntervalStyle', 'postgres'],
-  ['extra_float_digits', '3'],
-  ['bytea_output', 'hex'],
-  ['lc_monetary', 'C'],
+  ...TEXT_FORM,
   ['jit', 'off'],
   // A copy must fail rather than silently leave out rows a policy hides.
   ['row_security', 'off'],

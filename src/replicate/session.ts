@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { TEXT_FORM } from '../core/text-form.ts';
 
 /** How one connection to a source database is set up. */
 export interface SessionOptions {
@@ -12,14 +13,8 @@ export interface SessionOptions {
   readonly answerWithinMs?: number;
 }
 
-// Values travel as text between servers: both must print and read them the same way.
-const SAME_TEXT = {
-  TimeZone: 'UTC',
-  DateStyle: 'ISO, MDY',
-  IntervalStyle: 'postgres',
-  extra_float_digits: '3',
-  bytea_output: 'hex',
-  lc_monetary: 'C',
+const SETTINGS = {
+  ...Object.fromEntries(TEXT_FORM),
   jit: 'off',
   // a host that vanished must not hold locks for hours
   tcp_keepalives_idle: '5',
@@ -41,7 +36,7 @@ export class Session {
   }
 
   static async open(options: SessionOptions): Promise<Session> {
-    const settings = { ...SAME_TEXT, ...options.settings };
+    const settings = { ...SETTINGS, ...options.settings };
     const config = {
       connectionString: options.url,
       application_name: options.applicationName,

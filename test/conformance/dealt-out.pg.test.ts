@@ -2,37 +2,31 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { casesOf, type CaseStep, groups, HAS_CASES, type Setup, setupOf } from '../hasura/cases.ts';
 import { expectAnswer } from '../hasura/match.ts';
 import { dealOut } from './deal.ts';
-import { openStage, type Stage } from './stage.ts';
+import { type Stage, Stages } from './stage.ts';
 
 // The same data answers when a group's tables live in two databases, from the cache and live.
 
 const LEFT_OUT = /^(enums|custom_table_name|api_custom_field_names|naming_.*|introspection_.*|metadata_.*|remote_.*)$/;
 /** `_exists` names a table of the rule's own source, so these rules cannot be dealt out as they stand. */
 const EXISTS_ACROSS: ReadonlySet<string> = new Set(['api_permission_root_reference', 'boolexp_basic']);
-const STRINGIFY = 'HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES';
 const CACHED = { 'x-nearjoin-max-staleness': '600000', 'x-nearjoin-fallback': 'error' };
 const LIVE = { 'cache-control': 'no-cache' };
 
-let stages: Record<string, Stage>;
+let stages: Stages | undefined;
 
 beforeAll(async () => {
-  if (!HAS_CASES) return;
-  const [strings, numbers] = await Promise.all([openStage({ [STRINGIFY]: 'true' }), openStage({ [STRINGIFY]: 'false' })]);
-  stages = { true: strings, false: numbers };
+  if (HAS_CASES) stages = await Stages.open();
 });
 
-afterAll(async () => {
-  await Promise.all(Object.values(stages ?? {}).map((stage) => stage.close()));
-});
+afterAll(() => stages?.close());
 
 test.skipIf(HAS_CASES)('the shared conformance cases are not beside this project: nothing to deal out', () => {
   expect(groups()).toEqual([]);
 });
 
 function stageOf(setup: Setup): Stage {
-  const stage = stages[setup.env[STRINGIFY] ?? 'false'];
-  if (stage === undefined) throw new Error('no such stage');
-  return stage;
+  if (stages === undefined) throw new Error('no stages');
+  return stages.for(setup.env);
 }
 
 function hasData({ path, response }: CaseStep): boolean {

@@ -1,32 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Case, casesOf, groups, HAS_CASES, type Setup, setupOf } from '../hasura/cases.ts';
 import { expectAnswer } from '../hasura/match.ts';
-import { openStage, type Stage } from './stage.ts';
+import { type Stage, Stages } from './stage.ts';
 import { DEVIATIONS } from './deviations.ts';
 
 // Every shared case with its tables where the case has them: one database, or the databases it names.
 
-const STRINGIFY = 'HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES';
-let stages: Record<string, Stage>;
+let stages: Stages | undefined;
 
 beforeAll(async () => {
-  if (!HAS_CASES) return;
-  const [strings, numbers] = await Promise.all([openStage({ [STRINGIFY]: 'true' }), openStage({ [STRINGIFY]: 'false' })]);
-  stages = { true: strings, false: numbers };
+  if (HAS_CASES) stages = await Stages.open();
 });
 
-afterAll(async () => {
-  await Promise.all(Object.values(stages ?? {}).map((stage) => stage.close()));
-});
+afterAll(() => stages?.close());
 
 test.skipIf(HAS_CASES)('the shared conformance cases are not beside this project: nothing to compare with', () => {
   expect(groups()).toEqual([]);
 });
 
 function stageOf(setup: Setup, one: Case): Stage {
-  const stage = stages[{ ...setup.env, ...one.env }[STRINGIFY] ?? 'false'];
-  if (stage === undefined) throw new Error('no such stage');
-  return stage;
+  if (stages === undefined) throw new Error('no stages');
+  return stages.for({ ...setup.env, ...one.env });
 }
 
 /** The group that is set up on a stage, while nothing has changed it. */

@@ -17,8 +17,36 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+const STRINGIFY = 'HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES';
+
+/** Two servers that differ in the one setting that cases assume. */
+export class Stages {
+  readonly #byStringify: Readonly<Record<string, Stage>>;
+
+  private constructor(byStringify: Readonly<Record<string, Stage>>) {
+    this.#byStringify = byStringify;
+  }
+
+  static async open(): Promise<Stages> {
+    const [strings, numbers] = await Promise.all(['true', 'false'].map((value) => openStage({ [STRINGIFY]: value })));
+    if (strings === undefined || numbers === undefined) throw new Error('no stage');
+    return new Stages({ true: strings, false: numbers });
+  }
+
+  /** The server for a set-up's settings. */
+  for(env: Readonly<Record<string, string>>): Stage {
+    const stage = this.#byStringify[env[STRINGIFY] ?? 'false'];
+    if (stage === undefined) throw new Error('no such stage');
+    return stage;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Object.values(this.#byStringify).map((stage) => stage.close()));
+  }
+}
+
 /** Starts a server with an empty metadata database of its own. */
-export async function openStage(env: Record<string, string>): Promise<Stage> {
+async function openStage(env: Record<string, string>): Promise<Stage> {
   const meta = await createDatabase('source');
   const nearjoin = await startNearjoin({ NEARJOIN_METADATA_DATABASE_URL: meta.url, ...env });
   let databases: Record<string, TestDatabase> = {};

@@ -58,6 +58,19 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
+test('values are read and printed the same way, whatever the database says of dates, zones and money', async () => {
+  await database.query(
+    `do $$ begin
+      execute format('alter database %I set DateStyle = ''SQL, DMY''', current_database());
+      execute format('alter database %I set TimeZone = ''Asia/Tokyo''', current_database());
+      execute format('alter database %I set lc_monetary = ''POSIX''', current_database());
+    end $$`,
+  );
+  const settings = `select current_setting('DateStyle') || '; ' || current_setting('TimeZone') || '; ' || current_setting('lc_monetary')`;
+  expect(await ask(open(), settings)).toBe('ISO, MDY; UTC; C');
+  expect(await ask(open(), `select ('02/03/2024'::date)::text`)).toBe('2024-02-03');
+});
+
 test('cells come back undecoded, null as null, values go out as text', async () => {
   const pool = open();
   const rows = await pool.run(

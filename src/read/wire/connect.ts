@@ -2,6 +2,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { must } from '../../core/assert.ts';
+import { TEXT_FORM } from '../../core/text-form.ts';
 import { WireConnection } from './connection.ts';
 import { ConnectionLost } from './failure.ts';
 import { encodeCancel } from './messages.ts';
@@ -29,11 +30,7 @@ interface LoggedIn {
  * makes Postgres plan every single execution again.
  */
 const SETTINGS: readonly (readonly [string, string])[] = [
-  ['TimeZone', 'UTC'],
-  ['DateStyle', 'ISO'],
-  ['IntervalStyle', 'postgres'],
-  ['extra_float_digits', '3'],
-  ['bytea_output', 'hex'],
+  ...TEXT_FORM,
   ['client_encoding', 'UTF8'],
   ['jit', 'off'],
   ['plan_cache_mode', 'force_generic_plan'],
