@@ -1,21 +1,20 @@
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
-import { planBoolean, planScalarComparisons, type ScalarComparison } from './comparison.ts';
-import { mismatch } from './encode.ts';
+import { planBoolean, planScalarComparisons } from './comparison.ts';
+import { type Enumeration, mismatch } from './encode.ts';
 import { planEnum, planEnums } from './enum-input.ts';
 import { selectColumns } from './enumeration.ts';
 import { type Input, membersOf, valueOf } from './input.ts';
-import { baseType } from './operators.ts';
 import { cellGuard, permittedRows } from './permit.ts';
-import type { Place } from './places.ts';
-import type { Join, Predicate } from './plan.ts';
+import type { Predicate, ScalarComparison } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
-import { and, not, TRUE } from './predicates.ts';
+import { argumentColumns, PAIR, type PredicateFunction, predicateFunctions } from './predicate-functions.ts';
+import { and, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
-import { BOOLEAN, INTEGER } from './types.ts';
-import { type VisibleRelationship, type VisibleTable, visibleRelationship } from './visible.ts';
+import { type VisibleRelationship, visibleRelationship } from './visible.ts';
 
 const SUFFIX = '_aggregate';
+const MEMBERS: readonly string[] = ['arguments', 'distinct', 'filter', 'predicate'];
 
 /** How a condition inside the predicate's `filter` is planned. */
 export type PlanFilter = (planning: Planning, rows: Rows, input: Input, at: FilterAt) => Predicate;
@@ -28,11 +27,6 @@ interface Member {
   readonly name: string;
   readonly input: Input;
   readonly at: Position;
-}
-
-/** The aggregate predicates a role may use on a relationship's target. */
-function aggregatePredicateFunctions(target: VisibleTable): readonly ('count' | 'bool_and' | 'bool_or')[] {
-  return booleansOf(target).length === 0 ? ['count'] : ['count', 'bool_and', 'bool_or'];
 }
 
 /** `<relationship>_aggregate: {count: {…}}`; null when there is no such relationship for the role. */
@@ -48,16 +42,25 @@ export function planAggregatePredicate(
   const input = planning.variables.open(given, type, at.path);
   const members = membersOf(input);
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
-  const functions = aggregatePredicateFunctions(related.target);
-  for (const [member] of members) {
-    if (!functions.some((known) => known === member)) throw notFound(at.path, member, type);
-  }
-  const [first] = members;
-  if (first === undefined || members.length > 1)
+  const functions = predicateFunctions(related.target.columns);
+  const called = members.map(([member, argument]) => {
+    const found = functions.find((known) => known.name === member);
+    if (found === undefined) throw notFound(at.path, member, type);
+    return { called: found, argument };
+  });
+  const [first] = called;
+  if (first === undefined || called.length > 1)
     throw invalid(at.path, 'exactly one predicate should be specified');
-  const [member, argument] = first;
-  const here = { name: member, input: argument, at: inside(planning, at, member) };
-  return planFunction({ planning, rows, related, planFilter, type: `${type}_${member}` }, here);
+  const here = inside(planning, at, first.called.name);
+  const context = {
+    planning,
+    rows,
+    related,
+    planFilter,
+    called: first.called,
+    type: related.target.table.derivedType(`_aggregate_bool_exp_${first.called.name}`),
+  };
+  return planFunction(context, first.argument, here);
 }
 
 interface Context {
@@ -65,66 +68,67 @@ interface Context {
   readonly rows: Rows;
   readonly related: VisibleRelationship;
   readonly planFilter: PlanFilter;
+  readonly called: PredicateFunction;
   readonly type: string;
 }
 
-function planFunction(context: Context, { name, input, at }: Member): Predicate {
-  const { planning, type } = context;
+function planFunction(context: Context, input: Input, at: Position): Predicate {
+  const { planning, called, type } = context;
   const opened = planning.variables.open(input, type, at.path);
   const members = membersOf(opened);
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(opened));
   for (const [member] of members) {
-    if (!['arguments', 'distinct', 'filter', 'predicate'].includes(member))
-      throw notFound(at.path, member, type);
+    if (!MEMBERS.includes(member)) throw notFound(at.path, member, type);
   }
   const given = new Map(members);
   const predicate = given.get('predicate');
   if (predicate === undefined) throw invalid(`${at.path}.predicate`, "missing required field 'predicate'");
-  const columns = planColumns(context, name, given.get('arguments'), at);
-  const distinct = given.get('distinct');
-  const unique = distinct !== undefined && planBoolean(planning, distinct, inside(planning, at, 'distinct'));
-  const comparisons = planScalarComparisons(
-    planning,
-    name === 'count' ? INTEGER : BOOLEAN,
-    predicate,
-    inside(planning, at, 'predicate'),
-  );
+  const columns = planArguments(context, given.get('arguments'), inside(planning, at, 'arguments'));
+  const unique = given.get('distinct');
+  const distinct = unique !== undefined && planBoolean(planning, unique, inside(planning, at, 'distinct'));
   const filter = given.get('filter');
+  const compared = inside(planning, at, 'predicate');
+  const tests = planScalarComparisons(planning, called.answers, predicate, compared);
   return and(
-    comparisons.map((comparison) =>
-      planOne(context, { name, columns, comparison, distinct: unique && columns.length > 0, filter, at }),
+    tests.map((test) =>
+      planOne(context, { columns, test, distinct: distinct && columns.length > 0, filter, at }),
     ),
   );
 }
 
 interface One {
-  readonly name: string;
   readonly columns: readonly Column[];
-  readonly comparison: ScalarComparison;
+  readonly test: ScalarComparison;
   readonly distinct: boolean;
   readonly filter: Input | undefined;
   readonly at: Position;
 }
 
-/** Each comparison has rows of its own, so that a plan never meets the same place twice. */
-function planOne(context: Context, { name, columns, comparison, distinct, filter, at }: One): Predicate {
-  const { planning, rows, related } = context;
+/**
+ * Each comparison has rows of its own, so that a plan never meets the same place twice. Every one of these functions
+ * passes over rows in which an argument is null, so rows with a hidden argument are left out by the condition.
+ */
+function planOne(context: Context, { columns, test, distinct, filter, at }: One): Predicate {
+  const { planning, rows, related, called } = context;
   const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
   const target = { view: related.target, place: to };
   const filtered =
     filter === undefined ? TRUE : planFiltered(context, target, filter, inside(planning, at, 'filter'));
-  const where = and([permittedRows(planning, target), filtered]);
-  const onlyIf = columns.map((column) => cellGuard(planning, target, to.read(column)));
-  const called = functionNamed(name);
-  if (comparison.kind === 'is-null') {
-    return nullness(
-      { join, to, where },
-      { columns, onlyIf, isCount: called === 'count', negated: comparison.negated },
-    );
-  }
-  const { operator, value } = comparison;
-  const shared = { join, to: to.planTable, where, columns, onlyIf, distinct, operator, value };
-  return { kind: 'exists-aggregate', function: called, ...shared };
+  const shown = columns.map((column): Predicate => {
+    const guard = cellGuard(planning, target, to.read(column));
+    return guard === null ? TRUE : { kind: 'is-true', of: guard };
+  });
+  const where = and([permittedRows(planning, target), filtered, ...shown]);
+  return {
+    kind: 'exists-aggregate',
+    function: called.name,
+    join,
+    to: to.planTable,
+    where,
+    columns,
+    distinct,
+    test,
+  };
 }
 
 function planFiltered(
@@ -137,67 +141,53 @@ function planFiltered(
   return planFilter(planning, target, opened, { ...at, negated: false });
 }
 
-interface Related {
-  readonly join: Join;
-  readonly to: Place;
-  readonly where: Predicate;
-}
-
-interface Nullness {
-  readonly columns: readonly Column[];
-  readonly onlyIf: readonly (Predicate | null)[];
-  readonly isCount: boolean;
-  readonly negated: boolean;
-}
-
-/** A count is never null; `bool_and` and `bool_or` are when no row has a value. */
-function nullness({ join, to, where }: Related, { columns, onlyIf, isCount, negated }: Nullness): Predicate {
-  if (isCount) return negated ? TRUE : not(TRUE);
-  const column = must(columns[0], 'column');
-  const present: Predicate = { kind: 'is-null', column, negated: true };
-  const found: Predicate = {
-    kind: 'exists',
-    join,
-    to: to.planTable,
-    where: and([where, onlyIf[0] ?? TRUE, present]),
-  };
-  return negated ? found : not(found);
-}
-
-function planColumns(
-  context: Context,
-  name: string,
-  given: Input | undefined,
-  at: Position,
-): readonly Column[] {
-  const { planning, related, type } = context;
-  const here = { path: `${at.path}.arguments`, depth: at.depth + 1 };
+function planArguments(context: Context, given: Input | undefined, at: Position): readonly Column[] {
+  const { planning, related, called } = context;
   const named = (field: string): Column => must(related.target.columnByField.get(field), 'column');
-  if (name === 'count') {
-    const fields =
-      given === undefined ? null : planEnums(planning, given, selectColumns(related.target), here);
+  if (called.takes === 'columns') {
+    const fields = given === undefined ? null : planEnums(planning, given, selectColumns(related.target), at);
     return (fields ?? []).map(named);
   }
-  const values = booleansOf(related.target).map(({ field }) => field);
-  const enumeration = {
-    name: `${related.target.table.derivedType('_select_column')}_${type}_arguments_columns`,
-    values,
-  };
-  const field = given === undefined ? null : planEnum(planning, given, enumeration, here);
-  if (field === null) throw invalid(here.path, "missing required field 'arguments'");
-  return [named(field)];
+  if (given === undefined) throw invalid(at.path, "missing required field 'arguments'");
+  if (called.takes === 'pair') return planPair(context, given, at).map(named);
+  return [named(planRequired(context, given, at))];
+}
+
+function planPair(context: Context, given: Input, at: Position): readonly string[] {
+  const { planning, type } = context;
+  const input = planning.variables.open(given, `${type}_arguments`, at.path);
+  const members = membersOf(input);
+  if (members === null) throw mismatch(at.path, 'an object', `${type}_arguments`, valueOf(input));
+  const unknown = members.find(([name]) => !PAIR.includes(name));
+  if (unknown !== undefined) throw notFound(at.path, unknown[0], `${type}_arguments`);
+  const found = new Map(members);
+  return PAIR.map((name) => {
+    const member = found.get(name);
+    const here = inside(planning, at, name);
+    if (member === undefined) throw invalid(here.path, `missing required field '${name}'`);
+    return planRequired(context, member, here);
+  });
+}
+
+/** One column that must be named. */
+function planRequired(context: Context, given: Input, at: Position): string {
+  const enumeration = argumentsEnum(context);
+  const field = planEnum(context.planning, given, enumeration, at);
+  if (field !== null) return field;
+  throw invalid(at.path, `unexpected null value for type '${enumeration.name}'`);
+}
+
+function argumentsEnum({ related, called }: Context): Enumeration {
+  const { table, columnByField } = related.target;
+  const columns = argumentColumns(called, [...columnByField.values()]);
+  const name = table.derivedType(
+    `_select_column_${table.typeName}_aggregate_bool_exp_${called.name}_arguments_columns`,
+  );
+  return { name, values: columns.map(({ field }) => field) };
 }
 
 function aggregated(planning: Planning, rows: Rows, name: string): VisibleRelationship | null {
   if (!name.endsWith(SUFFIX)) return null;
   const related = visibleRelationship(planning.catalog, rows.view, name.slice(0, -SUFFIX.length));
   return related?.relationship.kind === 'array' && related.target.mayAggregate ? related : null;
-}
-
-function booleansOf(target: VisibleTable): readonly Column[] {
-  return target.columns.filter(({ type }) => baseType(type).name === 'bool');
-}
-
-function functionNamed(name: string): 'count' | 'bool_and' | 'bool_or' {
-  return name === 'bool_and' || name === 'bool_or' ? name : 'count';
 }

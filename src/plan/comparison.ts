@@ -14,7 +14,7 @@ import {
 } from './operators.ts';
 import type { ValueType } from './params.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
-import type { Operand, Operator, Predicate } from './plan.ts';
+import type { Operand, Operator, Predicate, ScalarComparison } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and } from './predicates.ts';
 import { notFound } from './problem.ts';
@@ -114,11 +114,6 @@ function planTextComparisons(planning: Planning, column: Column, given: Input, a
     }),
   );
 }
-
-/** A comparison of a computed value: part of an aggregate predicate. */
-export type ScalarComparison =
-  | { readonly kind: 'is-null'; readonly negated: boolean }
-  | { readonly kind: 'compare'; readonly operator: Operator; readonly value: Operand };
 
 /** The comparisons of a computed value of a type. */
 export function planScalarComparisons(

@@ -43,13 +43,13 @@ function printCompare({
 }
 
 function printExistsAggregate(predicate: Predicate & { readonly kind: 'exists-aggregate' }): string {
-  const { join, to, where, columns, onlyIf, distinct, operator, value } = predicate;
-  const read = columns.map(({ name }, index) => {
-    const guard = onlyIf[index] ?? null;
-    return guard === null ? name : `${name} only if ${printPredicate(guard)}`;
-  });
-  const call = `${predicate.function}(${distinct ? 'distinct ' : ''}${read.join(', ') || '*'})`;
-  return `${call} ${operator} $${value.index} over (${join.name} ${printTo(to)} where ${printPredicate(where)})`;
+  const { join, to, where, columns, distinct, test } = predicate;
+  const call = `${predicate.function}(${distinct ? 'distinct ' : ''}${columns.map(({ name }) => name).join(', ') || '*'})`;
+  const compared =
+    test.kind === 'is-null'
+      ? `is ${test.negated ? 'not ' : ''}null`
+      : `${test.operator} $${test.value.index}`;
+  return `${call} ${compared} over (${join.name} ${printTo(to)} where ${printPredicate(where)})`;
 }
 
 function printTo({ id, source, ref, columns }: PlanTable): string {

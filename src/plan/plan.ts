@@ -1,4 +1,5 @@
 import type { Column, ColumnType, JoinPair, RemoteOptions } from '../catalog/catalog.ts';
+import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 
 /**
@@ -191,20 +192,22 @@ export type Predicate =
   | { readonly kind: 'exists'; readonly join: Join; readonly to: PlanTable; readonly where: Predicate }
   /** Some row of the table satisfies `where`, correlated only through compare-columns. */
   | { readonly kind: 'exists-table'; readonly to: PlanTable; readonly where: Predicate }
-  /** An aggregate over related rows compared with a value. */
+  /** An aggregate over related rows compared with a value; every cell of `columns` may be seen in rows that `where` lets through. */
   | {
       readonly kind: 'exists-aggregate';
       readonly join: Join;
       readonly to: PlanTable;
       readonly where: Predicate;
-      readonly function: 'count' | 'bool_and' | 'bool_or';
+      readonly function: PredicateFunctionName;
       readonly columns: readonly Column[];
-      /** Aligned with `columns`. */
-      readonly onlyIf: readonly (Predicate | null)[];
       readonly distinct: boolean;
-      readonly operator: Operator;
-      readonly value: Operand;
+      readonly test: ScalarComparison;
     };
+
+/** A comparison of a computed value. */
+export type ScalarComparison =
+  | { readonly kind: 'is-null'; readonly negated: boolean }
+  | { readonly kind: 'compare'; readonly operator: Operator; readonly value: Operand };
 
 /** Hasura's operators without the leading underscore. `eq`…`lte` of column comparisons (`_ceq`) are the same ones. */
 export type Operator =

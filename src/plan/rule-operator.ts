@@ -3,8 +3,8 @@ import type { Json } from '../core/json-text.ts';
 import { arrayText, encodeScalar } from './encode.ts';
 import { isRecord } from './input.ts';
 import { operandType, operatorNamed } from './operand-type.ts';
-import { baseType } from './operators.ts';
-import type { Operand, Operator, Predicate } from './plan.ts';
+import { baseType, operatorsOf } from './operators.ts';
+import type { Operand, Operator, Predicate, ScalarComparison } from './plan.ts';
 import { and, FALSE, TRUE } from './predicates.ts';
 import { brokenRule, type RuleContext } from './rule-context.ts';
 import { TEXT } from './types.ts';
@@ -34,6 +34,22 @@ export function planRuleOperator(context: RuleContext, column: Column, key: stri
   const operator = operatorNamed(name);
   if (operator === null) throw brokenRule(table, `unknown operator "${key}"`);
   return compare(context, column, operator, value);
+}
+
+/** One comparison of a computed value in a permission rule. */
+export function planRuleScalar(
+  context: RuleContext,
+  type: ColumnType,
+  key: string,
+  value: Json,
+): ScalarComparison {
+  const name = OTHER_SPELLINGS.get(key.slice(1)) ?? key.slice(1);
+  if (name === 'is_null' && typeof value === 'boolean') return { kind: 'is-null', negated: !value };
+  const operator = operatorNamed(name);
+  if (operator === null || value === null || !operatorsOf(type).includes(operator))
+    throw brokenRule(context.place.table, `"${key}" does not compare an aggregate`);
+  const list = operator === 'in' || operator === 'nin';
+  return { kind: 'compare', operator, value: operand(context, { type, list }, value) };
 }
 
 function compare(context: RuleContext, column: Column, operator: Operator, value: Json): Predicate {

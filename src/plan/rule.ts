@@ -1,11 +1,14 @@
-import type { Column, Relationship, Table } from '../catalog/catalog.ts';
+import type { Column, JoinPair, Relationship, Table } from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
+import { readExists } from '../catalog/exists-rule.ts';
+import { mappingProblem } from '../catalog/resolve/mapping.ts';
 import type { Json, JsonObject } from '../core/json-text.ts';
-import type { TableRef } from '../core/names.ts';
+import { printTable, type SourceName, type TableRef } from '../core/names.ts';
 import type { Place } from './places.ts';
 import type { Predicate } from './plan.ts';
 import type { Planning } from './planning.ts';
-import { and, FALSE, not, or } from './predicates.ts';
+import { and, not, or } from './predicates.ts';
+import { planRuleAggregate } from './rule-aggregate.ts';
 import { brokenRule, type RuleContext } from './rule-context.ts';
 import { planRuleOperator } from './rule-operator.ts';
 
@@ -42,8 +45,10 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
   const column = table.columnByName.get(key) ?? table.columnByField.get(key);
   if (column !== undefined) return planColumn(context, column, value);
   const relationship = table.relationships.get(key);
-  if (relationship === undefined) throw brokenRule(table, `"${key}" is neither a column nor a relationship`);
-  return planRelationship(context, relationship, value);
+  if (relationship !== undefined) return planRelationship(context, relationship, value);
+  const many = table.relationships.get(key.replace(/_aggregate$/, ''));
+  if (many?.kind === 'array') return planAggregate(context, many, value);
+  throw brokenRule(table, `"${key}" is neither a column nor a relationship`);
 }
 
 function planColumn(context: RuleContext, column: Column, value: Json): Predicate {
@@ -54,34 +59,50 @@ function planColumn(context: RuleContext, column: Column, value: Json): Predicat
 }
 
 function planRelationship(context: RuleContext, relationship: Relationship, value: Json): Predicate {
-  const { planning, place } = context;
-  const target = findTable(planning.catalog, relationship.source, relationship.table);
-  // A rule that cannot be evaluated lets nothing through: its source is down or its table is gone.
-  if (target === undefined) return FALSE;
-  const { join, to } = planning.places.follow(place, relationship, target);
+  const target = tableAt(context, relationship.source, relationship.table);
+  const { join, to } = context.planning.places.follow(context.place, relationship, target);
   return { kind: 'exists', join, to: to.planTable, where: planObject({ ...context, place: to }, value) };
+}
+
+function planAggregate(context: RuleContext, relationship: Relationship, value: Json): Predicate {
+  const target = tableAt(context, relationship.source, relationship.table);
+  const planFilter = (place: Place, filter: Json): Predicate => planObject({ ...context, place }, filter);
+  return planRuleAggregate(context, { relationship, target, value, planFilter });
 }
 
 function planExists(context: RuleContext, value: Json): Predicate {
   const { planning, place } = context;
-  if (!isObject(value)) throw brokenRule(place.table, '_exists takes an object');
-  const target = findTable(
-    planning.catalog,
-    place.table.source,
-    tableOf(place.table, value['_table'] ?? value['$table']),
-  );
-  if (target === undefined) return FALSE;
-  const to = planning.places.open(target, place.scope);
-  const where = planObject({ ...context, place: to }, value['_where'] ?? value['$where'] ?? {});
-  return { kind: 'exists-table', to: to.planTable, where };
+  const exists = readExists(value, place.table.source);
+  if (exists === null) throw brokenRule(place.table, '_exists needs a _table');
+  const to = planning.places.open(tableAt(context, exists.source, exists.table), place.scope);
+  const where = planObject({ ...context, place: to }, exists.where as Json);
+  return correlated(context, to, where) ?? { kind: 'exists-table', to: to.planTable, where };
 }
 
-function tableOf(table: Table, value: Json | undefined): TableRef {
-  if (typeof value === 'string') return { schema: 'public', name: value };
-  if (isObject(value) && typeof value['name'] === 'string') {
-    return { schema: typeof value['schema'] === 'string' ? value['schema'] : 'public', name: value['name'] };
-  }
-  throw brokenRule(table, '_exists needs a _table');
+/** An `_exists` that compares columns with the row at hand is a join, so rows are looked up by key. */
+function correlated({ place, root }: RuleContext, to: Place, where: Predicate): Predicate | null {
+  if (place !== root) return null;
+  const parts = where.kind === 'and' ? where.of : [where];
+  const on: JoinPair[] = [];
+  const others = parts.filter((part) => {
+    if (part.kind !== 'compare-columns' || part.operator !== 'eq' || part.other.table !== root.id)
+      return true;
+    const pair = { left: part.other.column, right: part.column };
+    if (mappingProblem(pair.left, pair.right) !== null) return true;
+    on.push(pair);
+    return false;
+  });
+  if (on.length === 0) return null;
+  // No relationship can have this name, so nothing takes the one for the other.
+  const join = { name: `exists ${printTable(to.table.ref)}`, on, unique: false };
+  return { kind: 'exists', join, to: to.planTable, where: and(others) };
+}
+
+/** The catalog has left out every permission that names what is not there. */
+function tableAt({ planning, place }: RuleContext, source: SourceName, ref: TableRef): Table {
+  const found = findTable(planning.catalog, source, ref);
+  if (found === undefined) throw brokenRule(place.table, `table "${printTable(ref)}" is gone`);
+  return found;
 }
 
 /** Anything but an object of operators is shorthand for equality. */

@@ -36,6 +36,15 @@ export const BOOLEAN: ColumnType = builtIn({
   scalar: 'Boolean',
 });
 
+/** `double precision`. */
+export const DOUBLE: ColumnType = builtIn({
+  oid: 701,
+  name: 'float8',
+  sql: 'double precision',
+  category: 'N',
+  scalar: 'float8',
+});
+
 /** A type that lives beside another of the same extension: `lquery` beside `ltree`. */
 export function siblingType(type: ColumnType, name: string): ColumnType {
   const dot = type.sql.lastIndexOf('.');

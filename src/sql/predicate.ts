@@ -166,12 +166,15 @@ function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: Rows, 
   const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
   const found = related(predicate.to, predicate.where, withRow(rows, row), { build, link });
   const columns = predicate.columns.map((column) => found.right.read(column));
+  const mark = syntax(predicate.distinct ? 'distinct ' : '');
   const value =
     predicate.function === 'count'
       ? countSql(columns, predicate.distinct)
-      : sql`${syntax(predicate.function)}(${must(columns[0], 'column of a boolean aggregate')})`;
-  const counted = sql`(select ${value} from ${found.from} where ${allOf(found.conditions)})`;
-  return operatorSql(predicate.operator, counted, operandSql(predicate.value, build));
+      : sql`${syntax(predicate.function)}(${mark}${separated(columns, ', ')})`;
+  const aggregated = sql`(select ${value} from ${found.from} where ${allOf(found.conditions)})`;
+  const { test } = predicate;
+  if (test.kind === 'is-null') return sql`${aggregated} is ${syntax(test.negated ? 'not null' : 'null')}`;
+  return operatorSql(test.operator, aggregated, operandSql(test.value, build));
 }
 
 /** `count` over rows, over one column, or over rows in which every one of several columns has a value. */

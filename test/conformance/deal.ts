@@ -33,6 +33,9 @@ function dealt(call: Call, owner: (table: Table) => string, keys: readonly Forei
   if (args['table'] === undefined) return call;
   const table = tableOf(args['table']);
   const source = owner(table);
+  if (type === 'pg_create_select_permission') {
+    return { type, args: { ...args, source, permission: withSources(args['permission'], owner) } };
+  }
   const kind = /^pg_create_(object|array)_relationship$/.exec(type)?.[1];
   if (kind === undefined) return { type, args: { ...args, source } };
   const { to, columns } = joinOf(table, args['using'] as Args, keys);
@@ -45,6 +48,19 @@ function dealt(call: Call, owner: (table: Table) => string, keys: readonly Forei
     nearjoin: { follow: 'all' },
   };
   return { type: 'pg_create_remote_relationship', args: { source, table, name: args['name'], definition: { to_source } } };
+}
+
+/** An `_exists` names its table together with the source that the table went to. */
+function withSources(rule: unknown, owner: (table: Table) => string): unknown {
+  if (Array.isArray(rule)) return rule.map((part) => withSources(part, owner));
+  if (typeof rule !== 'object' || rule === null) return rule;
+  return Object.fromEntries(
+    Object.entries(rule).map(([key, value]) => {
+      if (key !== '_table') return [key, withSources(value, owner)];
+      const table = tableOf(value);
+      return [key, { source: owner(table), ...table }];
+    }),
+  );
 }
 
 function joinOf(table: Table, using: Args, keys: readonly ForeignKey[]): { to: Table; columns: Columns } {

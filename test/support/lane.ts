@@ -25,6 +25,13 @@ export interface Asking {
   readonly signal?: AbortSignal;
 }
 
+/** Parts of the metadata beside the tables. */
+export interface MoreMetadata {
+  readonly inherited_roles?: readonly object[];
+  /** By source. */
+  readonly customization?: Readonly<Record<string, object>>;
+}
+
 /** An answer with its text as it would be sent. */
 export interface LaneAnswer {
   readonly text: string;
@@ -62,18 +69,21 @@ export class TestLane {
     databases: Readonly<Record<string, TestDatabase>>,
     tables: Readonly<Record<string, readonly unknown[]>>,
     settings: Partial<ReadSettings> = {},
+    more: MoreMetadata = {},
   ): Promise<TestLane> {
+    const { inherited_roles, customization = {} } = more;
     const sources = Object.entries(tables).map(([name, list]) => ({
       name,
       kind: 'postgres',
       configuration: { connection_info: { database_url: databases[name]?.url ?? '' } },
       tables: list,
+      customization: customization[name],
     }));
     const urls = new Map(Object.keys(tables).map((name) => [name, databases[name]?.url ?? '']));
     const found = await Promise.all(
       [...urls].map(async ([name, url]) => [name, await introspect(url)] as const),
     );
-    const catalog = resolve(parseMetadata({ version: 3, sources }), new Map(found), {
+    const catalog = resolve(parseMetadata({ version: 3, sources, inherited_roles }), new Map(found), {
       resourceVersion: 1,
       generation: 1,
     });

@@ -3,6 +3,8 @@ import { printTable, type SourceName, type TableRef, tableKey } from '../../core
 import type { CacheWarning, Desired, Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
 import { type Introspection, isAvailable, type Unavailable } from '../introspection.ts';
 import { feedObstacle, mappingObstacle, tableObstacle } from './cacheable.ts';
+import type { FindTable } from './permissions.ts';
+import { tablesOfRule } from './rule-tables.ts';
 
 /** What each database should hold of the others, and what it cannot. */
 export interface CachePlan {
@@ -22,8 +24,8 @@ type Step = {
 const STRENGTH: Readonly<Record<Follow, number>> = { none: 0, object: 1, all: 2 };
 
 /**
- * For every source: the remote tables its own tables lead to, and those that lead on from there as far as `follow`
- * says. A table of the source itself is never copied, also when the way back to it goes through another database.
+ * For every source: the remote tables its own tables lead to, those that lead on from there as far as `follow`
+ * says, and all that the row rules of any of these tables read. A table of the source itself is never copied, also when the way back to it goes through another database.
  * A table that cannot be copied is wanted all the same: its feed finds out by itself when that changes, and its
  * status says why not; the warning says it where metadata is looked at.
  */
@@ -71,6 +73,7 @@ class Closure {
         if (relationship.remote?.cache === true)
           pending.push(...this.#enter(relationship, relationship.remote.follow));
       }
+      pending.push(...this.#ruled(table));
     }
     for (let step = pending.pop(); step !== undefined; step = pending.pop())
       pending.push(...this.#visit(step));
@@ -85,10 +88,24 @@ class Closure {
     return [{ source: relationship.source, table: relationship.table, follow, lookup }];
   }
 
+  /** What the rules of a table's permissions read: without it every query of such a role would go live. */
+  #ruled(table: Table): readonly Step[] {
+    const find: FindTable = (source, ref) => this.#tableAt(source, ref);
+    return [...table.permissions.values()].flatMap(({ filter }) =>
+      [...tablesOfRule(filter, table, find)]
+        .filter(({ source }) => source !== this.#source.name)
+        .map(({ source, table: ref, lookup }) => ({ source, table: ref, follow: 'none' as const, lookup })),
+    );
+  }
+
+  #tableAt(source: SourceName, ref: TableRef): Table | undefined {
+    return this.#sources.get(source)?.tables.get(tableKey(ref));
+  }
+
   /** A table reached again with a stronger `follow` is walked again. */
   #visit(step: Step): readonly Step[] {
     const key = JSON.stringify([step.source, tableKey(step.table)]);
-    const table = this.#sources.get(step.source)?.tables.get(tableKey(step.table));
+    const table = this.#tableAt(step.source, step.table);
     if (table === undefined) return [];
     const known = this.#reached.get(key);
     const lookups = known?.lookups ?? new Map<string, readonly string[]>();
@@ -97,12 +114,18 @@ class Closure {
     const isWeaker = known !== undefined && STRENGTH[known.follow] >= STRENGTH[step.follow];
     this.#reached.set(key, { table, follow: isWeaker ? known.follow : step.follow, lookups, mapping });
     if (isWeaker) return [];
+    const followed = this.#followed(table, step.follow, lookups);
+    return known === undefined ? [...followed, ...this.#ruled(table)] : followed;
+  }
+
+  /** Relationships that are cached with a reached table. */
+  #followed(table: Table, follow: Follow, lookups: Reached['lookups']): readonly Step[] {
     return [...table.relationships.values()]
-      .filter((relationship) => follows(step.follow, relationship))
+      .filter((relationship) => follows(follow, relationship))
       .flatMap((relationship) => {
         const left = relationship.on.map((pair) => pair.left.name);
         addLookup(lookups, table, left);
-        return this.#enter(relationship, relationship.remote?.follow ?? step.follow);
+        return this.#enter(relationship, relationship.remote?.follow ?? follow);
       });
   }
 }
@@ -113,7 +136,7 @@ function follows(follow: Follow, { kind, remote }: Relationship): boolean {
 
 /** A generated column is not replicated: nothing could be looked up by it. */
 function addLookup(lookups: Map<string, readonly string[]>, table: Table, columns: readonly string[]): void {
-  if (mappingObstacle(table, columns) !== null) return;
+  if (columns.length === 0 || mappingObstacle(table, columns) !== null) return;
   const sorted = [...new Set(columns)].sort();
   lookups.set(JSON.stringify(sorted), lookups.get(JSON.stringify(sorted)) ?? [...new Set(columns)]);
 }

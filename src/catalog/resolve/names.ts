@@ -1,6 +1,7 @@
 import type { TableRef } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration } from '../../metadata/model.ts';
 import type { RootName, Table } from '../catalog.ts';
+import { PREDICATE_NAMES } from '../predicate-names.ts';
 
 /** Whether GraphQL accepts the name and keeps it for itself not. */
 export function isGraphqlName(name: string): boolean {
@@ -96,9 +97,8 @@ const TYPE_ENDINGS: readonly string[] = [
   '_aggregate_fields',
   '_aggregate_order_by',
   '_aggregate_bool_exp',
-  '_aggregate_bool_exp_count',
-  '_aggregate_bool_exp_bool_and',
-  '_aggregate_bool_exp_bool_or',
+  ...PREDICATE_NAMES.map((name) => `_aggregate_bool_exp_${name}`),
+  ...['corr', 'covar_samp'].map((name) => `_aggregate_bool_exp_${name}_arguments`),
   '_bool_exp',
   '_order_by',
   '_select_column',

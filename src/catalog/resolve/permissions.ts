@@ -1,7 +1,9 @@
 import type { JsonObject } from '../../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
-import { qualifiedTable, type SelectPermissionEntry } from '../../metadata/model.ts';
+import type { SelectPermissionEntry } from '../../metadata/model.ts';
 import type { SelectPermission, Table } from '../catalog.ts';
+import { readExists } from '../exists-rule.ts';
+import { PREDICATE_NAMES } from '../predicate-names.ts';
 import { Unresolvable } from './problems.ts';
 
 /** Finds a table with its relationships resolved. */
@@ -49,30 +51,41 @@ function checkMember(key: string, value: unknown, scope: Scope): void {
   if (scope.table.columnByName.has(key)) return checkOperators(value, scope);
   const right = related(key, scope);
   if (right !== null) return checkRule(value, { ...scope, table: right });
-  const aggregated = key.endsWith('_aggregate') ? related(key.slice(0, -'_aggregate'.length), scope) : null;
+  const many = scope.table.relationships.get(key.replace(/_aggregate$/, ''));
+  const aggregated = many?.kind === 'array' ? related(many.name, scope) : null;
   if (aggregated === null) throw new Unresolvable(`"${key}" does not exist`);
-  for (const [, predicate] of members(value, `"${key}"`))
+  const predicates = members(value, `"${key}"`);
+  if (predicates.length !== 1) throw new Unresolvable(`"${key}" takes exactly one predicate`);
+  for (const [name, predicate] of predicates) {
+    if (!PREDICATE_NAMES.some((known) => known === name))
+      throw new Unresolvable(`"${name}" is not an aggregate that can be compared`);
     checkAggregate(predicate, { ...scope, table: aggregated });
+  }
 }
 
 function checkAggregate(predicate: unknown, scope: Scope): void {
   for (const [key, value] of members(predicate, 'an aggregate predicate')) {
     if (key === 'filter') checkRule(value, scope);
-    else if (key === 'arguments') for (const name of listOf(value)) columnOf(scope.table, String(name));
+    else if (key === 'arguments') for (const name of argumentsOf(value)) columnOf(scope.table, String(name));
     else if (key === 'predicate') checkOperators(value, scope);
     else if (key !== 'distinct') throw new Unresolvable(`"${key}" is not part of an aggregate predicate`);
   }
 }
 
+/** One column, several, or a pair as `{X, Y}`. */
+function argumentsOf(value: unknown): readonly unknown[] {
+  return typeof value === 'object' && value !== null ? Object.values(value) : [value];
+}
+
 function checkExists(value: unknown, scope: Scope): void {
-  const parts = new Map(members(value, '"_exists"'));
-  const ref = qualifiedTable.safeParse(parts.get('_table') ?? parts.get('$table'));
-  if (!ref.success) throw new Unresolvable('"_exists" needs a "_table" and a "_where"');
-  const table = scope.find(scope.table.source, ref.data);
+  const exists = readExists(value, scope.table.source);
+  if (exists === null) throw new Unresolvable('"_exists" needs a "_table" and a "_where"');
+  const { source, table: ref, where } = exists;
+  const table = scope.find(source, ref);
   if (table === undefined) {
-    throw new Unresolvable(`table "${printTable(ref.data)}" does not exist in source: ${scope.table.source}`);
+    throw new Unresolvable(`table "${printTable(ref)}" does not exist in source: ${source}`);
   }
-  checkRule(parts.get('_where') ?? parts.get('$where') ?? {}, { ...scope, table });
+  checkRule(where, { ...scope, table });
 }
 
 const COLUMN_OPERATORS: ReadonlySet<string> = new Set([

@@ -15,7 +15,7 @@ import {
   operatorsOfColumn,
 } from '../../plan/operators.ts';
 import type { Operator } from '../../plan/plan.ts';
-import { BOOLEAN, INTEGER, TEXT } from '../../plan/types.ts';
+import { TEXT } from '../../plan/types.ts';
 import { listOf, sorted, type TypeRegistry } from './named.ts';
 import type { ValueTypes } from './values.ts';
 
@@ -68,16 +68,6 @@ export class ComparisonTypes {
     const name = comparisonTypeName(type);
     const about = type.kind === 'array' ? `${type.scalar}_array` : type.scalar;
     return this.#make(name, about, () => [...this.#fields(type, operatorsOf(type)), ...this.#cast(type)]);
-  }
-
-  /** What `count` is compared with. */
-  integer(): GraphQLInputObjectType {
-    return this.ofType(INTEGER);
-  }
-
-  /** What `bool_and` and `bool_or` are compared with. */
-  boolean(): GraphQLInputObjectType {
-    return this.ofType(BOOLEAN);
   }
 
   #make(name: string, about: string, fields: () => readonly Member[]): GraphQLInputObjectType {

@@ -8,7 +8,12 @@ import {
 import type { Catalog, Column } from '../../catalog/catalog.ts';
 import { printTable } from '../../core/names.ts';
 import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregates.ts';
-import { baseType } from '../../plan/operators.ts';
+import {
+  argumentColumns,
+  PAIR,
+  type PredicateFunction,
+  predicateFunctions,
+} from '../../plan/predicate-functions.ts';
 import { type VisibleRelationship, type VisibleTable, visibleRelationships } from '../../plan/visible.ts';
 import type { ComparisonTypes } from './comparisons.ts';
 import { listOf, required, sorted, type TypeRegistry } from './named.ts';
@@ -72,43 +77,45 @@ export class InputTypes {
   }
 
   #aggregateCondition(view: VisibleTable): GraphQLInputObjectType {
-    const { table } = view;
-    return this.#kit.registry.once(table.derivedType('_aggregate_bool_exp'), (name) => {
-      const columns = this.#kit.values.selectColumns(view);
-      const count = this.#predicate(view, 'count', columns === null ? null : listOf(columns));
-      const members: Member[] = [['count', { type: count }]];
-      const booleans = fieldsOf(view).filter(isBoolean);
-      for (const called of booleans.length === 0 ? [] : ['bool_and', 'bool_or']) {
-        const choice = `${table.typeName}_aggregate_bool_exp_${called}_arguments_columns`;
-        const description = `select "${choice}" columns of table "${printTable(table.ref)}"`;
-        const type = this.#kit.values.columnEnum(
-          table.derivedType(`_select_column_${choice}`),
-          booleans,
-          description,
-        );
-        members.push([
-          called,
-          { type: this.#predicate(view, called, type === null ? null : required(type)) },
-        ]);
-      }
+    return this.#kit.registry.once(view.table.derivedType('_aggregate_bool_exp'), (name) => {
+      const members = predicateFunctions(fieldsOf(view)).map(
+        (called): Member => [called.name, { type: this.#predicate(view, called) }],
+      );
       return new GraphQLInputObjectType({ name, fields: () => sorted(members) });
     });
   }
 
-  #predicate(view: VisibleTable, called: string, columns: GraphQLInputType | null): GraphQLInputObjectType {
+  #predicate(view: VisibleTable, called: PredicateFunction): GraphQLInputObjectType {
     const { comparisons, registry } = this.#kit;
-    const compared = called === 'count' ? comparisons.integer() : comparisons.boolean();
-    return registry.once(view.table.derivedType(`_aggregate_bool_exp_${called}`), (name) => {
+    return registry.once(view.table.derivedType(`_aggregate_bool_exp_${called.name}`), (name) => {
       const fields = (): Record<string, GraphQLInputFieldConfig> => {
+        const columns = this.#predicateArguments(view, called);
         const members: Member[] = [
           ['distinct', { type: GraphQLBoolean }],
           ['filter', { type: this.condition(view) }],
-          ['predicate', { type: required(compared) }],
+          ['predicate', { type: required(comparisons.ofType(called.answers)) }],
         ];
         return sorted(columns === null ? members : [...members, ['arguments', { type: columns }]]);
       };
       return new GraphQLInputObjectType({ name, fields });
     });
+  }
+
+  #predicateArguments(view: VisibleTable, called: PredicateFunction): GraphQLInputType | null {
+    const { table } = view;
+    if (called.takes === 'columns') {
+      const columns = this.#kit.values.selectColumns(view);
+      return columns === null ? null : listOf(columns);
+    }
+    const choice = `${table.typeName}_aggregate_bool_exp_${called.name}_arguments_columns`;
+    const description = `select "${choice}" columns of table "${printTable(table.ref)}"`;
+    const name = table.derivedType(`_select_column_${choice}`);
+    const columns = this.#kit.values.columnEnum(name, argumentColumns(called, fieldsOf(view)), description);
+    if (columns === null) return null;
+    if (called.takes === 'column') return required(columns);
+    const pair = table.derivedType(`_aggregate_bool_exp_${called.name}_arguments`);
+    const fields = sorted(PAIR.map((member): Member => [member, { type: required(columns) }]));
+    return required(this.#kit.registry.once(pair, () => new GraphQLInputObjectType({ name: pair, fields })));
   }
 
   #orderings(view: VisibleTable): readonly Member[] {
@@ -167,8 +174,4 @@ export class InputTypes {
       return new GraphQLInputObjectType({ name, description, fields: () => sorted(members) });
     });
   }
-}
-
-function isBoolean(column: Column): boolean {
-  return baseType(column.type).name === 'bool';
 }

@@ -82,6 +82,7 @@ function renameKeys(rule: Record<string, unknown>, from: string, to: string): Re
   return Object.fromEntries(
     Object.entries(rule).map(([key, value]) => {
       if (key === from) return [to, value];
+      if (key === `${from}_aggregate`) return [`${to}_aggregate`, value];
       return [key, CONNECTIVES.has(key) ? renameInside(value, from, to) : value];
     }),
   );

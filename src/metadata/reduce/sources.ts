@@ -50,7 +50,7 @@ export function dropSource(metadata: Metadata, args: CommandOf<'pg_drop_source'>
   return removeObject(metadata, { kind: 'source', source: args.name });
 }
 
-/** Gives a database another name, also where relationships point to it. */
+/** Gives a database another name, also where relationships and row rules point to it. */
 export function renameSource(metadata: Metadata, args: CommandOf<'rename_source'>['args']): Metadata {
   requireSource(metadata, args.name);
   if (args.new_name !== args.name && metadata.sources.some((source) => source.name === args.new_name)) {
@@ -64,14 +64,40 @@ export function renameSource(metadata: Metadata, args: CommandOf<'rename_source'
   return { ...metadata, sources };
 }
 
-function repoint(table: TableMetadata, args: CommandOf<'rename_source'>['args']): TableMetadata {
-  if (table.remote_relationships === undefined) return table;
-  const remote = table.remote_relationships.map((entry) => {
+type Renaming = CommandOf<'rename_source'>['args'];
+
+function repoint(table: TableMetadata, args: Renaming): TableMetadata {
+  const remote = table.remote_relationships?.map((entry) => {
     const target = entry.definition.to_source;
     if (target?.source !== args.name) return entry;
     return { ...entry, definition: { ...entry.definition, to_source: { ...target, source: args.new_name } } };
   });
-  return { ...table, remote_relationships: remote };
+  const permissions = table.select_permissions?.map((entry) => {
+    const filter = repointRule(entry.permission.filter, args) as typeof entry.permission.filter;
+    return { ...entry, permission: { ...entry.permission, filter } };
+  });
+  return {
+    ...table,
+    ...(remote === undefined ? {} : { remote_relationships: remote }),
+    ...(permissions === undefined ? {} : { select_permissions: permissions }),
+  };
+}
+
+/** Only the table of an `_exists` names a source. */
+function repointRule(rule: unknown, args: Renaming): unknown {
+  if (Array.isArray(rule)) return rule.map((part) => repointRule(part, args));
+  if (typeof rule !== 'object' || rule === null) return rule;
+  return Object.fromEntries(
+    Object.entries(rule).map(([key, value]) => {
+      const isTable = key === '_table' || key === '$table';
+      return [key, isTable ? repointTable(value, args) : repointRule(value, args)];
+    }),
+  );
+}
+
+function repointTable(table: unknown, args: Renaming): unknown {
+  const names = typeof table === 'object' && table !== null && 'source' in table;
+  return names && table.source === args.name ? { ...table, source: args.new_name } : table;
 }
 
 /** Forgets everything but how to reach the default database, as Hasura does. */

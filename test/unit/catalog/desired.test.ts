@@ -87,6 +87,78 @@ describe('what is cached', () => {
     expect(wanted(catalog({ nearjoin: { cache: false } }))).toEqual([]);
   });
 
+  test('what row rules read, however far `follow` goes', () => {
+    const rule = (filter: object): object => ({ role: 'user', permission: { columns: '*', filter } });
+    const users = (permission: object): readonly string[] =>
+      wanted(
+        catalogOf(
+          [
+            source('pg1', [
+              {
+                table: 'order',
+                remote_relationships: [
+                  remote('user', {
+                    source: 'pg2',
+                    table: 'user',
+                    mapping: { user_id: 'id' },
+                    nearjoin: { follow: 'none' },
+                  }),
+                ],
+                select_permissions: [
+                  rule({
+                    $not: {
+                      _exists: {
+                        _table: { source: 'pg3', name: 'vip' },
+                        _where: { _and: [{ id: { _ceq: ['$', 'user_id'] } }] },
+                      },
+                    },
+                  }),
+                ],
+              },
+            ]),
+            source('pg2', [
+              {
+                table: 'user',
+                array_relationships: [
+                  {
+                    name: 'posts',
+                    using: { foreign_key_constraint_on: { table: 'post', column: 'user_id' } },
+                  },
+                ],
+                remote_relationships: [
+                  remote('never', {
+                    source: 'pg3',
+                    table: 'vip',
+                    mapping: { vip_id: 'id' },
+                    nearjoin: { cache: false },
+                  }),
+                ],
+                select_permissions: [permission],
+              },
+              { table: 'city' },
+              { table: 'post' },
+            ]),
+            source('pg3', [{ table: 'vip' }]),
+          ],
+          { pg1: database([order]), pg2: database([user, city, post]), pg3: database([vip]) },
+        ),
+      );
+    expect(users(rule({ never: {} }))).toEqual(['pg2.user(id)', 'pg3.vip(id)']);
+    expect(users(rule({ _or: [{ posts: { id: 1 } }, { _exists: { _table: 'city' } }] }))).toEqual([
+      'pg2.city()',
+      'pg2.post(user_id)',
+      'pg2.user(id)',
+      'pg3.vip(id)',
+    ]);
+    const counted = { count: { predicate: { _gt: 0 }, filter: { _exists: { _table: 'city' } } } };
+    expect(users(rule({ posts_aggregate: counted }))).toEqual([
+      'pg2.city()',
+      'pg2.post(user_id)',
+      'pg2.user(id)',
+      'pg3.vip(id)',
+    ]);
+  });
+
   test('a relationship to the own source is local', () => {
     const parent = remote('parent', { source: 'pg1', table: 'order', mapping: { id: 'id' } });
     const own = catalogOf([source('pg1', [{ table: 'order', remote_relationships: [parent] }])], {

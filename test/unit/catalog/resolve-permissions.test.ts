@@ -57,6 +57,10 @@ describe('select permissions', () => {
     ['a remote relationship', { user: { name: { _eq: 'x-hasura-name' } } }],
     ['column with column', { id: { _ceq: 'author_id' } }],
     ['column with the root table’s', { author: { id: { _ceq: ['$', 'author_id'] } } }],
+    [
+      'exists in another source',
+      { _exists: { _table: { source: 'pg2', name: 'users' }, _where: { id: 1 } } },
+    ],
     ['exists', { _exists: { _table: 'author', _where: { id: { _eq: 1 } } } }],
     [
       'an aggregate',
@@ -81,6 +85,21 @@ describe('select permissions', () => {
       'an untracked table',
       { _exists: { _table: 'gone', _where: {} } },
       'table "gone" does not exist in source: pg1',
+    ],
+    [
+      'an unknown source',
+      { _exists: { _table: { source: 'pg9', name: 'users' }, _where: {} } },
+      'table "users" does not exist in source: pg9',
+    ],
+    [
+      'an aggregate that nobody knows',
+      { author: { articles_aggregate: { median: { predicate: { _gt: 1 } } } } },
+      '"median" is not an aggregate that can be compared',
+    ],
+    [
+      'two aggregates at once',
+      { author: { articles_aggregate: { count: { predicate: {} }, max: { predicate: {} } } } },
+      '"articles_aggregate" takes exactly one predicate',
     ],
     ['exists without a table', { _exists: { _where: {} } }, '"_exists" needs'],
     ['a rule that is no object', { _not: 3 }, 'a row rule must be an object'],

@@ -192,8 +192,30 @@ test('renaming a source renames it where relationships point to it', () => {
   expect(relationship?.definition.to_source?.source).toBe('users');
 });
 
+test('renaming a source renames it where row rules look into it', () => {
+  const exists = (source: string): object => ({
+    $or: [{ _not: { _exists: { _table: { source, name: 'user' }, _where: { name: source } } } }],
+  });
+  const permission = {
+    source: 'pg1',
+    table: 'order',
+    role: 'r',
+    permission: { columns: '*', filter: exists('pg2') },
+  };
+  const metadata = after([
+    ...SEED,
+    ['pg_create_select_permission', permission],
+    ['rename_source', { name: 'pg2', new_name: 'users' }],
+  ]);
+  const filter = metadata.sources[0]?.tables[0]?.select_permissions?.[0]?.permission.filter;
+  const text = JSON.stringify(exists('pg2')).replace('"source":"pg2"', '"source":"users"');
+  expect(JSON.stringify(filter)).toBe(text);
+});
+
 test('renaming a relationship renames it in the row rules of its table', () => {
-  const rule = { _and: [{ lines: { sku: { _eq: 'x' } } }, { _not: { lines: {} } }] };
+  const rule = (name: string): object => ({
+    _and: [{ [name]: { sku: { _eq: 'x' } } }, { _not: { [`${name}_aggregate`]: { count: {} } } }],
+  });
   const metadata = after([
     ...SEED,
     [
@@ -207,15 +229,13 @@ test('renaming a relationship renames it in the row rules of its table', () => {
     ],
     [
       'pg_create_select_permission',
-      { source: 'pg1', table: 'order', role: 'r', permission: { columns: '*', filter: rule } },
+      { source: 'pg1', table: 'order', role: 'r', permission: { columns: '*', filter: rule('lines') } },
     ],
     ['pg_rename_relationship', { source: 'pg1', table: 'order', name: 'lines', new_name: 'items' }],
   ]);
   const [table] = metadata.sources[0]?.tables ?? [];
   expect(table?.array_relationships?.[0]?.name).toBe('items');
-  expect(table?.select_permissions?.[0]?.permission.filter).toEqual({
-    _and: [{ items: { sku: { _eq: 'x' } } }, { _not: { items: {} } }],
-  });
+  expect(table?.select_permissions?.[0]?.permission.filter).toEqual(rule('items'));
 });
 
 test('an update of a source keeps what it does not mention', () => {

@@ -124,7 +124,7 @@ test('rules know session variables, other spellings, other columns, and other ta
   const asked = { catalog: STAFF, role: 'reader', query: '{ note { id } }' };
   expect(printed(asked)).toMatchInlineSnapshot(`
     "note = list of default.note#0(id, owner, data, tags, size)
-      where (owner eq $0 null-safe or owner in $1 or data has_keys_any $2 or data::text like $3 or (size gt #0.id and not tags contains $4) or exists-table(default.manager#1(id, name) where (id eq #0.id and name is not null)))
+      where (owner eq $0 null-safe or owner in $1 or data has_keys_any $2 or data::text like $3 or (size gt #0.id and not tags contains $4) or exists(exists manager default.manager#1(id, name) where name is not null))
       id: id
     $0 text from session x-hasura-user
     $1 text[] from session list

@@ -1,0 +1,32 @@
+import type { SourceName, TableRef } from '../core/names.ts';
+
+/** What an `_exists` of a row rule says: some row of this table satisfies the condition. */
+export interface ExistsRule {
+  readonly source: SourceName;
+  readonly table: TableRef;
+  readonly where: unknown;
+}
+
+/**
+ * Reads an `_exists`. Its `_table` is named as in Hasura, within the rule's own source, or with a `source` beside schema
+ * and name. Null when it names no table.
+ */
+export function readExists(value: unknown, home: SourceName): ExistsRule | null {
+  if (!isObject(value)) return null;
+  const named = readTable(value['_table'] ?? value['$table']);
+  if (named === null) return null;
+  const { source, table } = named;
+  return { source: source ?? home, table, where: value['_where'] ?? value['$where'] ?? {} };
+}
+
+function readTable(value: unknown): { readonly source: SourceName | null; readonly table: TableRef } | null {
+  if (typeof value === 'string') return { source: null, table: { schema: 'public', name: value } };
+  if (!isObject(value)) return null;
+  const { source = null, schema = 'public', name } = value;
+  if (source !== null && typeof source !== 'string') return null;
+  return typeof schema === 'string' && typeof name === 'string' ? { source, table: { schema, name } } : null;
+}
+
+function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

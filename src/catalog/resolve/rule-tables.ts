@@ -1,0 +1,69 @@
+import type { SourceName, TableRef } from '../../core/names.ts';
+import type { Table } from '../catalog.ts';
+import { readExists } from '../exists-rule.ts';
+import type { FindTable } from './permissions.ts';
+
+/** A table that a row rule reads. */
+export interface RuleTable {
+  readonly source: SourceName;
+  readonly table: TableRef;
+  /** Columns its rows are looked up by; none when the rule looks at them all. */
+  readonly lookup: readonly string[];
+}
+
+/** Every table that a checked row rule of `table` reads; what lies behind a relationship that is never cached is left out. */
+export function* tablesOfRule(rule: unknown, table: Table, find: FindTable): Generator<RuleTable> {
+  for (const [key, value] of members(rule)) {
+    const name = key.replace(/^\$/, '_');
+    if (name === '_and' || name === '_or' || name === '_not') {
+      for (const part of listOf(value)) yield* tablesOfRule(part, table, find);
+    } else if (name === '_exists') {
+      yield* tablesOfExists(value, table, find);
+    } else {
+      yield* tablesBehind(key, value, table, find);
+    }
+  }
+}
+
+function* tablesOfExists(value: unknown, from: Table, find: FindTable): Generator<RuleTable> {
+  const exists = readExists(value, from.source);
+  if (exists === null) return;
+  const { source, table, where } = exists;
+  yield { source, table, lookup: correlated(where) };
+  const right = find(source, table);
+  if (right !== undefined) yield* tablesOfRule(where, right, find);
+}
+
+function* tablesBehind(key: string, value: unknown, from: Table, find: FindTable): Generator<RuleTable> {
+  const single = from.relationships.get(key);
+  const via = single ?? from.relationships.get(key.replace(/_aggregate$/, ''));
+  if (via === undefined || via.remote?.cache === false) return;
+  yield { source: via.source, table: via.table, lookup: via.on.map((pair) => pair.right.name) };
+  const right = find(via.source, via.table);
+  if (right === undefined) return;
+  if (single !== undefined) return yield* tablesOfRule(value, right, find);
+  for (const [, predicate] of members(value)) {
+    const filter = members(predicate).find(([name]) => name === 'filter');
+    if (filter !== undefined) yield* tablesOfRule(filter[1], right, find);
+  }
+}
+
+/** Columns that must equal one of the row the rule belongs to. */
+function correlated(where: unknown): readonly string[] {
+  return members(where).flatMap(([key, value]) => {
+    if (key === '_and' || key === '$and') return listOf(value).flatMap(correlated);
+    return members(value).some(([name, other]) => /^[_$]ceq$/.test(name) && isOfRoot(other)) ? [key] : [];
+  });
+}
+
+function isOfRoot(other: unknown): boolean {
+  return Array.isArray(other) && other[0] === '$';
+}
+
+function members(value: unknown): readonly (readonly [string, unknown])[] {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [value];
+}

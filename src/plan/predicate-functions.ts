@@ -1,0 +1,41 @@
+import type { Column, ColumnType } from '../catalog/catalog.ts';
+import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
+import { baseType } from './operators.ts';
+import { BOOLEAN, DOUBLE, INTEGER } from './types.ts';
+
+/** What one of them takes and gives. */
+export interface PredicateFunction {
+  readonly name: PredicateFunctionName;
+  /** `columns`: any number, none included; `column`: exactly one; `pair`: one as `Y`, one as `X`. */
+  readonly takes: 'columns' | 'column' | 'pair';
+  /** The Postgres type its columns must have; null means any. */
+  readonly over: string | null;
+  readonly answers: ColumnType;
+}
+
+/** The names of a pair's members, in the order Postgres takes them. */
+export const PAIR: readonly string[] = ['Y', 'X'];
+
+/** Hasura's list: the numeric ones are for `double precision` only. */
+export const PREDICATE_FUNCTIONS: readonly PredicateFunction[] = [
+  { name: 'count', takes: 'columns', over: null, answers: INTEGER },
+  ...(['bool_and', 'bool_or'] as const).map((name): PredicateFunction => {
+    return { name, takes: 'column', over: 'bool', answers: BOOLEAN };
+  }),
+  ...(['avg', 'max', 'min', 'stddev_samp', 'sum', 'var_samp'] as const).map((name): PredicateFunction => {
+    return { name, takes: 'column', over: 'float8', answers: DOUBLE };
+  }),
+  ...(['corr', 'covar_samp'] as const).map((name): PredicateFunction => {
+    return { name, takes: 'pair', over: 'float8', answers: DOUBLE };
+  }),
+];
+
+/** The columns a function can be applied to. */
+export function argumentColumns({ over }: PredicateFunction, columns: readonly Column[]): readonly Column[] {
+  return over === null ? columns : columns.filter(({ type }) => baseType(type).name === over);
+}
+
+/** The functions that these columns allow. */
+export function predicateFunctions(columns: readonly Column[]): readonly PredicateFunction[] {
+  return PREDICATE_FUNCTIONS.filter((one) => one.over === null || argumentColumns(one, columns).length > 0);
+}

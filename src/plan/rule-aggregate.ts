@@ -1,0 +1,77 @@
+import type { Column, Relationship, Table } from '../catalog/catalog.ts';
+import type { Json, JsonObject } from '../core/json-text.ts';
+import type { Place } from './places.ts';
+import type { Predicate } from './plan.ts';
+import { argumentColumns, PAIR, PREDICATE_FUNCTIONS, type PredicateFunction } from './predicate-functions.ts';
+import { and, TRUE } from './predicates.ts';
+import { brokenRule, type RuleContext } from './rule-context.ts';
+import { planRuleScalar } from './rule-operator.ts';
+
+/** An aggregate of related rows in a row rule, and how the condition of its `filter` is planned. */
+export interface RuleAggregate {
+  readonly relationship: Relationship;
+  readonly target: Table;
+  readonly value: Json;
+  readonly planFilter: (to: Place, filter: Json) => Predicate;
+}
+
+/** `<relationship>_aggregate: {count: {…}}` in a row rule; columns go by their Postgres names there. */
+export function planRuleAggregate(context: RuleContext, aggregate: RuleAggregate): Predicate {
+  const { table } = context.place;
+  const [first, ...others] = Object.entries(objectOf(aggregate.value, table));
+  const called = PREDICATE_FUNCTIONS.find(({ name }) => name === first?.[0]);
+  if (first === undefined || called === undefined || others.length > 0)
+    throw brokenRule(table, 'exactly one aggregate must be compared');
+  const { predicate, arguments: args, distinct, filter } = objectOf(first[1], table);
+  const columns = columnsOf(called, aggregate.target, args);
+  return and(
+    Object.entries(objectOf(predicate, table)).map(([key, value]): Predicate => {
+      const test = planRuleScalar(context, called.answers, key, value);
+      const { join, to } = context.planning.places.follow(
+        context.place,
+        aggregate.relationship,
+        aggregate.target,
+      );
+      for (const column of columns) to.read(column);
+      const where = filter === undefined ? TRUE : aggregate.planFilter(to, filter);
+      const unique = distinct === true && columns.length > 0;
+      return {
+        kind: 'exists-aggregate',
+        function: called.name,
+        join,
+        to: to.planTable,
+        where,
+        columns,
+        distinct: unique,
+        test,
+      };
+    }),
+  );
+}
+
+function columnsOf(called: PredicateFunction, target: Table, args: Json | undefined): readonly Column[] {
+  const columns = namesOf(called, target, args).map((name) => {
+    const column = typeof name === 'string' ? target.columnByName.get(name) : undefined;
+    if (column === undefined) throw brokenRule(target, 'an aggregate names no column');
+    return column;
+  });
+  const wanted = { columns: columns.length, column: 1, pair: 2 }[called.takes];
+  if (columns.length === wanted && argumentColumns(called, columns).length === wanted) return columns;
+  throw brokenRule(target, `the arguments do not fit ${called.name}`);
+}
+
+function namesOf(called: PredicateFunction, target: Table, args: Json | undefined): readonly Json[] {
+  if (args === undefined) return [];
+  if (called.takes !== 'pair') return Array.isArray(args) ? args : [args];
+  const pair = objectOf(args, target);
+  return PAIR.map((name) => pair[name] ?? null);
+}
+
+function objectOf(value: Json | undefined, table: Table): JsonObject {
+  if (isJsonObject(value)) return value;
+  throw brokenRule(table, 'an aggregate must be an object');
+}
+
+function isJsonObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
