@@ -1,6 +1,7 @@
 import type { JoinPair } from '../catalog/catalog.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
-import { bareType, baseType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
+import { isComparedAsText, keyType } from './key-type.ts';
+import { baseType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
 import { type Build, type RowScope, startBuild } from './scope.ts';
@@ -46,13 +47,22 @@ function byFilter(request: FetchRequest, build: Build): Sql {
 /** Distinct keys meet each row at most once, unless the rows of a key are cut: then each key is its own look-up. */
 function byKeys(request: FetchRequest, on: readonly JoinPair[], build: Build): Sql {
   const names = on.map((_, i) => syntax(`k${i}`));
-  const arrays = on.map((pair, i) => sql`${parameter({ kind: 'keys', column: i })}::${keyType(pair)}[]`);
+  const arrays = on.map(
+    (pair, i) => sql`${parameter({ kind: 'keys', column: i })}::${keyType(pair, request.columns)}[]`,
+  );
   const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;
   const link = (row: RowScope): Sql =>
-    allOf(on.map((pair, i) => sql`${row.read(pair.right)} = k.${syntax(`k${i}`)}`));
+    allOf(on.map((pair, i) => sql`${rightKey(pair, row, request.columns)} = k.${syntax(`k${i}`)}`));
   const opened = openRows(rowsOf(request), link, new Map(), build);
   const values = request.columns.map((_, i) => sql`l.${syntax(`v${i}`)}`);
   return sql`select ${separated(values, ', ')} from ${keys} cross join lateral (${opened.select(valueList(request, opened.row))}) l`;
+}
+
+/** Text types compare with a text by themselves and keep their indexes; others must be made one. */
+function rightKey(pair: JoinPair, row: RowScope, columns: readonly LeafColumn[]): Sql {
+  const value = row.read(pair.right);
+  const isText = baseType(pair.right.type).category === 'S';
+  return isComparedAsText(pair, columns) && !isText ? sql`${value}::text` : value;
 }
 
 function rowsOf(request: FetchRequest): RowsOf {
@@ -87,11 +97,4 @@ function otherColumn(row: RowScope, table: PlanTable, name: string): Sql {
   const any = table.columns[0] ?? table.key[0];
   if (any === undefined) return identifier(name);
   return row.read({ ...any, name });
-}
-
-const INTEGERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8']);
-
-/** A key is read as what it is on the left where the right might be too narrow for it, else as the right's type. */
-function keyType({ left, right }: JoinPair): Sql {
-  return INTEGERS.has(baseType(left.type).name) ? bareType(left.type) : bareType(right.type);
 }

@@ -1,7 +1,8 @@
-import type { Column } from '../catalog/catalog.ts';
+import type { Column, JoinPair } from '../catalog/catalog.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Join, Param } from '../plan/plan.ts';
-import { baseType, type Leaves } from './leaf.ts';
+import { isComparedAsText } from './key-type.ts';
+import { baseType, type LeafColumn, type Leaves } from './leaf.ts';
 import { joinSql } from './predicate.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
@@ -20,8 +21,10 @@ export interface ChainLevel {
 export interface KeysRequest {
   readonly source: SourceName;
   readonly chain: readonly ChainLevel[];
-  /** Columns of the last level. */
-  readonly columns: readonly Column[];
+  /** The left columns are those of the last level. */
+  readonly on: readonly JoinPair[];
+  /** The right's table as the source holds it. */
+  readonly held: readonly LeafColumn[];
   /** Most different keys wanted; one more is returned to show that there are more. */
   readonly limit: number;
   /** Look at no more rows than this: a cheap probe, whose first cell says whether that was enough. */
@@ -42,12 +45,12 @@ export function keysStatement(request: KeysRequest): Statement {
     stringifyNumbers: false,
     isRemote: (table) => table.source !== request.source,
   });
-  const names = request.columns.map((_, i) => syntax(`k${i}`));
+  const names = request.on.map((_, i) => syntax(`k${i}`));
   const found = chainSql(request, 0, { left: null, rows: new Map(), build });
   const list = found.keys.map((key, i) => sql`${key} as ${syntax(`k${i}`)}`);
   const cut = request.rowLimit === null ? syntax('') : syntax(` limit ${Math.trunc(request.rowLimit)}`);
   const present = allOf(names.map((name) => sql`${name} is not null`));
-  const arrays = names.map((name, i) => sql`array_agg(${name}${travelCast(request.columns[i])})::text`);
+  const arrays = names.map((name, i) => sql`array_agg(${name}${travelCast(request.on[i]?.left)})::text`);
   const all = separated(names, ', ');
   return printStatement(
     sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${cut}) select count(*)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c group by chunk`,
@@ -79,7 +82,9 @@ function chainSql(request: KeysRequest, at: number, site: ChainSite): { from: Sq
   const exposure = new Exposure(alias);
   const row = exposure.lift(opened.row);
   if (at === request.chain.length - 1) {
-    const keys = request.columns.map((column) => row.read(column));
+    const keys = request.on.map((pair) =>
+      isComparedAsText(pair, request.held) ? sql`${row.read(pair.left)}::text` : row.read(pair.left),
+    );
     return { from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}`, keys };
   }
   const below = chainSql(request, at + 1, { left: row, rows: withRow(rows, row), build });

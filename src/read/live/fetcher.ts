@@ -1,4 +1,4 @@
-import type { Column, JoinPair } from '../../catalog/catalog.ts';
+import type { JoinPair } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { printTable } from '../../core/names.ts';
 import type { Join, OrderItem, PlanTable, Predicate } from '../../plan/plan.ts';
@@ -111,14 +111,14 @@ export class Fetcher {
   }
 
   #keysStatement(join: Join, place: PlanTable, chain: readonly ChainLevel[], probe: boolean): Statement {
-    const { group, settings, leaves, store } = this.#parts;
-    const columns: readonly Column[] = join.on.map((pair) => pair.left);
+    const { group, settings, leaves, store, columnsOf } = this.#parts;
     const key = `keys ${place.id} ${probe} ${chain.map(describe).join(' ')}\n${store.key}`;
     return this.#parts.statement(key, () =>
       keysStatement({
         source: group.source,
         chain,
-        columns,
+        on: join.on,
+        held: columnsOf(place),
         limit: settings.liveKeyLimit,
         rowLimit: probe ? settings.liveProbeRows + 1 : null,
         chunk: CHUNK,
