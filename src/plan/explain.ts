@@ -170,7 +170,9 @@ function printParam({ from, type, list, form }: Param): string {
 }
 
 function printRemote({ source, target, tables, options }: RemoteUse): Lines {
-  const read = tables.map(({ table, columns }) => `${printTable(table)}(${columns.join(', ')})`);
+  const read = tables.map(
+    ({ table, columns }) => `${printTable(table)}(${columns.map(({ name }) => name).join(', ')})`,
+  );
   const asked = options.map(
     ({ cache, maxStalenessMs, fallback, onTargetDown }) =>
       `[cache ${cache}, staleness ${maxStalenessMs}, fallback ${fallback}, down ${onTargetDown}]`,

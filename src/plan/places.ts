@@ -102,7 +102,7 @@ interface UseInMaking {
 function finished({ source, target, tables, options }: UseInMaking): RemoteUse {
   const listed = [...tables.values()].map(({ table, columns }) => ({
     table: table.ref,
-    columns: table.columns.map(({ name }) => name).filter((name) => columns.has(name)),
+    columns: table.columns.filter(({ name }) => columns.has(name)),
   }));
   return { source, target, tables: listed, options: [...options] };
 }

@@ -22,7 +22,7 @@ export interface RemoteUse {
   readonly source: SourceName;
   readonly target: SourceName;
   /** Target tables, with the columns the plan touches. */
-  readonly tables: readonly { readonly table: TableRef; readonly columns: readonly string[] }[];
+  readonly tables: readonly { readonly table: TableRef; readonly columns: readonly Column[] }[];
   readonly options: readonly RemoteOptions[];
 }
 

@@ -1,4 +1,5 @@
 import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
+import type { Column } from '../catalog/catalog.ts';
 import { sameTable } from '../core/names.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { RemoteUse } from '../plan/plan.ts';
@@ -34,11 +35,11 @@ export function cacheFit(use: RemoteUse, feed: FeedStatus | undefined): CacheFit
   return { kind: 'usable', tables };
 }
 
-function tableFault(held: CacheTable | undefined, columns: readonly string[]): RouteDetail | null {
+function tableFault(held: CacheTable | undefined, columns: readonly Column[]): RouteDetail | null {
   if (held === undefined) return 'not-cached';
   if (held.state.kind === 'failed') return 'failed';
   if (held.state.kind !== 'ready') return 'copying';
-  return columns.every((name) => held.columns.some((column) => column.name === name))
+  return columns.every(({ name }) => held.columns.some((column) => column.name === name))
     ? null
     : 'column-not-cached';
 }

@@ -113,21 +113,10 @@ export class LiveReader {
 function columnsOf(place: PlanTable, { group, heldTypes }: LiveRequest): readonly LeafColumn[] {
   const use = group.remotes.find((remote) => remote.target === place.source);
   const wanted = use?.tables.find(({ table }) => sameTable(table, place.ref))?.columns ?? [];
-  const own = [...place.columns, ...place.key];
-  const names = [...new Set([...wanted, ...own.map((column) => column.name)])];
+  const columns = new Map([...wanted, ...place.columns, ...place.key].map((column) => [column.name, column]));
   const held = heldTypes(place);
-  return names.map((name) => {
-    const type = held?.find((column) => column.name === name)?.type;
-    return {
-      name,
-      type:
-        type ??
-        heldType(
-          must(
-            own.find((column) => column.name === name),
-            `column ${name}`,
-          ),
-        ),
-    };
-  });
+  return [...columns.values()].map((column) => ({
+    name: column.name,
+    type: held?.find(({ name }) => name === column.name)?.type ?? heldType(column),
+  }));
 }

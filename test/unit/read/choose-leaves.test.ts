@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { CacheTable, FeedStatus } from '../../../src/cache/cache-table.ts';
+import type { Column } from '../../../src/catalog/catalog.ts';
 import type { Lsn } from '../../../src/core/lsn.ts';
 import type { RemoteUse } from '../../../src/plan/plan.ts';
 import { type CacheFit, cacheFit, chooseLeaf } from '../../../src/read/choose-leaves.ts';
 import { type Policy, policyFor } from '../../../src/read/freshness.ts';
+import { typeOf } from '../../support/catalog.ts';
 
 const TABLE: CacheTable = {
   target: 'pg2',
@@ -29,10 +31,19 @@ const FEED: FeedStatus = {
   changesApplied: 0,
   tables: [TABLE],
 };
+const ID: Column = {
+  name: 'id',
+  field: 'id',
+  type: typeOf('integer'),
+  notNull: true,
+  generated: false,
+  description: null,
+  enumTable: null,
+};
 const USE: RemoteUse = {
   source: 'pg1',
   target: 'pg2',
-  tables: [{ table: TABLE.table, columns: ['id'] }],
+  tables: [{ table: TABLE.table, columns: [ID] }],
   options: [],
 };
 
