@@ -67,10 +67,12 @@ export function operandSql(
 ): Sql {
   const param = must(build.params[operand.index], `parameter ${operand.index}`);
   const value = parameter({ kind: 'plan', index: operand.index });
-  if (held !== null && sameType(param.type, held.column.type)) {
-    return sql`${value}::${syntax(param.list ? `${held.as}[]` : held.as)}`;
-  }
-  return sql`${value}::${parameterType(param.type, param.list)}`;
+  const as = held !== null && sameType(param.type, held.column.type) ? syntax(held.as) : null;
+  if (!param.list) return sql`${value}::${as ?? parameterType(param.type, false)}`;
+  // Arrays of different lengths make no array: they are bound as texts.
+  if (baseType(param.type).kind === 'array')
+    return sql`select v::${as ?? parameterType(param.type, false)} from unnest(${value}::text[]) v`;
+  return sql`${value}::${as === null ? parameterType(param.type, true) : sql`${as}[]`}`;
 }
 
 /** A column's value where the role may see it, else null. */
