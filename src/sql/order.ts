@@ -6,8 +6,9 @@ import { directScope, type RowScope } from './scope.ts';
 import { findShared, type JoinSite, joinKey, normalForms } from './sharing.ts';
 import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
 
-/** The ORDER BY term of one item; the to-one tables on its path are joined to the rows. */
-export function orderTerms(item: OrderItem, site: JoinSite): readonly Sql[] {
+/** The ORDER BY term of one item, by its value if that is known; the to-one tables on its path are joined to the rows. */
+export function orderTerms(item: OrderItem, site: JoinSite, known: Sql | null): readonly Sql[] {
+  if (known !== null) return [sql`${known}${direction(item)}`];
   const steps = item.by.kind === 'column' ? item.path : item.path.slice(0, -1);
   const row = steps.reduce((left, step) => follow(left, step, site), site.row);
   return [sql`${termValue(item, row, site)}${direction(item)}`];

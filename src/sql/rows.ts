@@ -50,9 +50,19 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
         conditions.push(predicateSql(part, row, rows, build));
     }
   }
-  const order = rowOrder(select, build).flatMap((item) => orderTerms(item, { row, rows, build, from }));
+  const distinct = distinctValues(select, { row, rows, build });
+  const order = rowOrder(select, build).flatMap((item) => {
+    const known = distinct.find(({ column, onlyIf }) => isColumnOrder(item, column, onlyIf));
+    return orderTerms(item, { row, rows, build, from }, known?.value ?? null);
+  });
   const tail = closing(select, order, build);
-  const head = distinctHead(select, { row, rows, build });
+  const head =
+    distinct.length === 0
+      ? syntax('')
+      : sql`distinct on (${separated(
+          distinct.map(({ value }) => value),
+          ', ',
+        )}) `;
   const where = conditions.length === 0 ? syntax('') : sql` where ${allOf(conditions)}`;
   return {
     row,
@@ -94,7 +104,7 @@ function joinInstead(part: Predicate, site: JoinSite & { readonly select: RowsOf
 export function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
   const items = [...select.orderBy];
   const add = (column: Column, onlyIf: Predicate | null): void => {
-    if (!items.some((item) => isColumnOrder(item, column))) items.push(byValue(column, onlyIf));
+    if (!items.some((item) => isColumnOrder(item, column, onlyIf))) items.push(byValue(column, onlyIf));
   };
   if (select.distinctOn.length > select.orderBy.length) {
     for (const [index, column] of select.distinctOn.entries())
@@ -106,8 +116,9 @@ export function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
   return items;
 }
 
-function isColumnOrder(item: OrderItem, column: Column): boolean {
-  return item.path.length === 0 && item.by.kind === 'column' && item.by.column.name === column.name;
+/** A cell that reads as null in some rows orders them by less than the column does. */
+function isColumnOrder({ path, by }: OrderItem, column: Column, onlyIf: Predicate | null): boolean {
+  return path.length === 0 && by.kind === 'column' && by.column.name === column.name && by.onlyIf === onlyIf;
 }
 
 /** Ascending by one column of the row itself. */
@@ -119,15 +130,15 @@ function byValue(column: Column, onlyIf: Predicate | null): OrderItem {
   return { path: [], by: { kind: 'column', column, onlyIf }, direction: 'asc', nulls: 'last' };
 }
 
-function distinctHead(
+/** Built once: Postgres wants the very same expressions in the ordering. */
+function distinctValues(
   { distinctOn, distinctOnlyIf }: RowsOf,
   { row, rows, build }: { readonly row: RowScope; readonly rows: Rows; readonly build: Build },
-): Sql {
-  if (distinctOn.length === 0) return syntax('');
-  const values = distinctOn.map((column, index) =>
-    visibleValue({ column, onlyIf: distinctOnlyIf[index] ?? null }, row, rows, build),
-  );
-  return sql`distinct on (${separated(values, ', ')}) `;
+): readonly { readonly column: Column; readonly onlyIf: Predicate | null; readonly value: Sql }[] {
+  return distinctOn.map((column, index) => {
+    const what = { column, onlyIf: distinctOnlyIf[index] ?? null };
+    return { ...what, value: visibleValue(what, row, rows, build) };
+  });
 }
 
 function closing(select: RowsOf, order: readonly Sql[], build: Build): Sql {

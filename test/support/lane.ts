@@ -110,7 +110,7 @@ export class TestLane {
 
   /** Copies every table that the catalog wants cached, as one transaction of the feed would leave it. */
   async fillCaches(): Promise<void> {
-    for (const desired of this.catalog.desired) await this.#fill(desired);
+    for (const [index, desired] of this.catalog.desired.entries()) await this.#fill(desired, index);
     for (const key of new Set(this.catalog.desired.map(({ source, target }) => `${source} ${target}`))) {
       const [source = '', target = ''] = key.split(' ');
       await this.setWatermark(source, target, '0/1');
@@ -156,7 +156,7 @@ export class TestLane {
     return found;
   }
 
-  async #fill({ source, target, table }: Desired): Promise<void> {
+  async #fill({ source, target, table }: Desired, index: number): Promise<void> {
     const client = new pg.Client({ connectionString: this.#database(source).url });
     await client.connect();
     try {
@@ -166,7 +166,7 @@ export class TestLane {
         name: column.name,
         type: cacheType(column.type, known),
       }));
-      const relation = `${target}__${table.ref.name}`.slice(0, 60);
+      const relation = `${target}__${index}__${table.ref.name}`.slice(0, 40);
       const quote = pg.escapeIdentifier;
       const list = columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
       await client.query(`drop table if exists nearjoin.${quote(relation)}`);
@@ -175,7 +175,7 @@ export class TestLane {
       const { rows } = await this.#database(target).query(
         `select ${values} from ${quote(table.ref.schema)}.${quote(table.ref.name)}`,
       );
-      const casts = columns.map(({ name, type }) => `(r->>'${name}')::${type}`).join(', ');
+      const casts = columns.map(({ name, type }) => `(r->>${pg.escapeLiteral(name)})::${type}`).join(', ');
       await client.query(
         `insert into nearjoin.${quote(relation)} select ${casts} from json_array_elements($1::json) r`,
         [JSON.stringify(rows)],

@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestLane } from '../support/lane.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+// Cases in which two routes once gave different answers, each as small as it can be.
+
+let databases: Record<'pg1' | 'pg2', TestDatabase>;
+let lane: TestLane;
+
+beforeAll(async () => {
+  const [pg1, pg2] = await Promise.all([
+    createDatabase('source', [
+      'create extension citext',
+      'create table a (id int primary key, c char(4), ci citext, t text, n int, tags int[], many int default 1)',
+      `insert into a values (1, '', 'x', 'X', null, '{1,2}'), (2, 'k', 'X', 'x', 5, '{}'), (3, null, 'y', 'k  ', 5, null)`,
+    ]),
+    createDatabase('target', [
+      'create extension citext',
+      'create table b (id int primary key, c citext, t text, n int, ch char(4), one int default 1)',
+      `insert into b values (1, '', 'x', 1, 'x'), (2, 'k', 'X', 2, 'X'), (3, 'X', '', 3, 'k')`,
+    ]),
+  ]);
+  databases = { pg1, pg2 };
+  lane = await TestLane.open(
+    databases,
+    { pg1: [A], pg2: [{ table: 'b', select_permissions: [permission('one', ['id', 'n'], {})] }] },
+    {},
+    { inherited_roles: [{ role_name: 'both', role_set: ['one', 'two'] }] },
+  );
+  await lane.fillCaches();
+});
+
+afterAll(async () => {
+  await lane?.close();
+  await Promise.all(Object.values(databases ?? {}).map((database) => database.drop()));
+});
+
+function remote(
+  name: string,
+  kind: 'object' | 'array',
+  mapping: Record<string, string>,
+  nearjoin = {},
+): unknown {
+  const to_source = { relationship_type: kind, source: 'pg2', table: 'b', field_mapping: mapping, nearjoin };
+  return { name, definition: { to_source } };
+}
+
+function permission(role: string, columns: readonly string[], filter: object): unknown {
+  return { role, permission: { columns, filter, limit: null, allow_aggregations: true } };
+}
+
+const A = {
+  table: 'a',
+  remote_relationships: [
+    remote('by_char', 'array', { c: 'c' }),
+    remote('by_citext', 'array', { ci: 't' }),
+    remote('by_text', 'array', { t: 'c' }),
+    remote('by_padded', 'array', { t: 'ch' }),
+    remote('all_b', 'array', { many: 'one' }),
+  ],
+  select_permissions: [
+    permission('one', ['id', 'c', 't', 'ci'], {}),
+    permission('two', ['n'], { all_b: { n: { _eq: 1 } } }),
+  ],
+};
+
+async function everyRoute(query: string, role = 'admin'): Promise<unknown> {
+  const cached = await lane.query(query, { role, freshness: { fallback: 'stale' } });
+  const live = await lane.query(query, { role, freshness: { noCache: true } });
+  expect(cached.targets.every(({ route }) => route === 'cache')).toBe(true);
+  expect(live.text).toBe(cached.text);
+  return JSON.parse(cached.text);
+}
+
+const ids = (rows: readonly number[][]): unknown => rows.map((list) => ({ b: list.map((id) => ({ id })) }));
+
+test.each([
+  ['by_char', [[1], [2], []]],
+  ['by_citext', [[1], [2], []]],
+  ['by_text', [[3], [], []]],
+  ['by_padded', [[2], [1], []]],
+] as const)(
+  'keys of different text types meet live exactly what they meet in one statement: %s',
+  async (name, found) => {
+    const answer = await everyRoute(`{ a(order_by: {id: asc}) { b: ${name} { id } } }`);
+    expect(answer).toEqual({ a: ids(found as unknown as number[][]) });
+  },
+);
+
+test('an array column is compared with a list of arrays of different lengths', async () => {
+  const query =
+    '{ some: a(where: {tags: {_in: [[], [1, 2]]}}) { id } none: a(where: {tags: {_nin: [[1, 2], [7]]}}) { id } }';
+  expect(await everyRoute(query)).toEqual({ some: [{ id: 1 }, { id: 2 }], none: [{ id: 2 }] });
+});
+
+test('a role of several orders by a cell it sees in some rows only, and then by the key itself', async () => {
+  const query = '{ a(order_by: [{n: asc_nulls_first}], distinct_on: n) { n id } }';
+  expect(await everyRoute(query, 'both')).toEqual({
+    a: [
+      { n: null, id: 1 },
+      { n: 5, id: 2 },
+    ],
+  });
+});
+
+test('a table without a cache is read at two places of a query by different columns', async () => {
+  const uncached = await TestLane.open(databases, { pg1: [A], pg2: [{ table: 'b' }] });
+  try {
+    const query =
+      '{ a(where: {by_char: {n: {_eq: 1}}}, order_by: {id: asc}) { by_char { id } by_text { ch } } }';
+    const answer = await uncached.query(query, { freshness: { noCache: true } });
+    expect(JSON.parse(answer.text)).toEqual({ a: [{ by_char: [{ id: 1 }], by_text: [{ ch: 'k   ' }] }] });
+  } finally {
+    await uncached.close();
+  }
+});
