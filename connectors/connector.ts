@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { StreamItem } from '../src/core/change.ts';
+import type { ComparedRows } from '../src/core/compared-rows.ts';
 import type { IndexColumn } from '../src/core/index-column.ts';
 import type { Lsn } from '../src/core/lsn.ts';
 import type { TableRef } from '../src/core/names.ts';
@@ -48,7 +49,22 @@ export interface Snapshot {
   readonly at: Lsn;
   /** The table's rows in COPY text format, the named columns in the given order. Several may be open at once. */
   copy(table: TableRef, columns: readonly string[]): Promise<Readable>;
+  /** Reads single rows as they are in the snapshot; throws when a table was truncated or rewritten since. */
+  compare(): Promise<Comparison>;
   close(): Promise<void>;
+}
+
+/** A table whose rows are to be compared with a copy's; `isBytes` is for columns of type bytea. */
+export interface WantedRows {
+  readonly table: TableRef;
+  readonly columns: readonly { readonly name: string; readonly isBytes: boolean }[];
+  readonly key: readonly string[];
+}
+
+/** A connection that reads rows of the target for comparison; its failures are ConnectorErrors. */
+export interface Comparison {
+  rows(wanted: WantedRows): Promise<ComparedRows>;
+  close(): void;
 }
 
 /** An open stream of changes. Reading it is what pulls: nothing is buffered beyond a few socket reads. */
@@ -90,6 +106,8 @@ export interface Connector {
   forceFlush(): Promise<void>;
   open(after: Lsn, signal: AbortSignal): Promise<ChangeStream>;
   snapshot(signal: AbortSignal): Promise<Snapshot>;
+  /** Reads rows as they are at the moment of each statement. */
+  compare(signal: AbortSignal): Promise<Comparison>;
   /** The name of our slot, for status texts. */
   readonly slot: string;
   close(): Promise<void>;

@@ -8,7 +8,7 @@ import type { SourceName } from './core/names.ts';
 import type { Probe } from './core/watermark.ts';
 import { openMetadataStore } from './metadata/store.ts';
 import { createLog, type Log } from './ops/log.ts';
-import { DEFAULT_LIMITS } from './replicate/feed-options.ts';
+import { type BackgroundVerification, DEFAULT_LIMITS } from './replicate/feed-options.ts';
 import { Supervisor } from './replicate/supervisor.ts';
 
 /** What the replicator role is started with; plain values, so that they can be given to a worker thread. */
@@ -18,6 +18,7 @@ export interface ReplicatorSettings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly maxRetainedWalMb: number;
   readonly probeIntervalMs?: number;
+  readonly verify?: BackgroundVerification | null;
 }
 
 /** A running replicator. */
@@ -66,6 +67,7 @@ export async function startReplicator(
     ...DEFAULT_LIMITS,
     maxRetainedWalBytes: settings.maxRetainedWalMb * 1_048_576,
     probeIntervalMs: settings.probeIntervalMs ?? DEFAULT_LIMITS.probeIntervalMs,
+    verify: settings.verify ?? DEFAULT_LIMITS.verify,
   };
   const supervisor = new Supervisor({
     catalogs: watch,

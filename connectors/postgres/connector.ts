@@ -2,6 +2,7 @@ import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import {
   type ChangeStream,
+  type Comparison,
   type Connector,
   ConnectorError,
   type Publishable,
@@ -10,6 +11,7 @@ import {
   type TargetIdentity,
 } from '../connector.ts';
 import { AdminPool, orAborted } from './client.ts';
+import { openComparison } from './comparison.ts';
 import { identify } from './identify.ts';
 import { checkTables, dropPublication, ensurePublication, publishTables } from './publication.ts';
 import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
@@ -96,6 +98,10 @@ class PostgresConnector implements Connector {
 
   snapshot(signal: AbortSignal): Promise<Snapshot> {
     return this.#while(signal, (until) => openSnapshot(this.#target, this.#admin, until));
+  }
+
+  compare(signal: AbortSignal): Promise<Comparison> {
+    return this.#while(signal, (until) => openComparison(this.#target, until));
   }
 
   async close(): Promise<void> {

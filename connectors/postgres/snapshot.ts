@@ -4,8 +4,9 @@ import { escapeIdentifier } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
-import { ConnectorError, type Snapshot } from '../connector.ts';
+import { type Comparison, ConnectorError, type Snapshot } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
+import { comparisonOver } from './comparison.ts';
 import { copyRows } from './copy-rows.ts';
 import { toConnectorError } from './failure.ts';
 import { quoted } from './publishable.ts';
@@ -64,13 +65,9 @@ class ExportedSnapshot implements Snapshot {
   }
 
   async copy(table: TableRef, columns: readonly string[]): Promise<Readable> {
-    const own = await OwnClient.open(this.#target, this.#signal);
+    const own = await this.#within();
     try {
-      await own.client.query('begin transaction isolation level repeatable read read only');
-      await own.client.query(`set transaction snapshot '${this.#name}'`);
-      // Held to the end of the transaction: what is not rewritten by now will not be while its rows are read.
-      await own.client.query(`lock table ${quoted(table)} in access share mode`);
-      await refuseRewritten(own, table);
+      await hold(own, table);
       const query = `copy (select ${columns.map(escapeIdentifier).join(', ')} from ${quoted(table)}) to stdout`;
       return copyRows({
         own,
@@ -85,10 +82,38 @@ class ExportedSnapshot implements Snapshot {
     }
   }
 
+  async compare(): Promise<Comparison> {
+    const own = await this.#within();
+    return await comparisonOver(own, 'snapshot', (table) => hold(own, table));
+  }
+
   close(): Promise<void> {
     this.#stop.abort();
     this.#exporter.destroy();
     return Promise.resolve();
+  }
+
+  /** A connection that sees what the snapshot sees. */
+  async #within(): Promise<OwnClient> {
+    const own = await OwnClient.open(this.#target, this.#signal);
+    try {
+      await own.client.query('begin transaction isolation level repeatable read read only');
+      await own.client.query(`set transaction snapshot '${this.#name}'`);
+      return own;
+    } catch (error) {
+      own.destroy();
+      throw toConnectorError(error, 'snapshot');
+    }
+  }
+}
+
+/** Held to the end of the transaction: what is not rewritten by now will not be while its rows are read. */
+async function hold(own: OwnClient, table: TableRef): Promise<void> {
+  try {
+    await own.client.query(`lock table ${quoted(table)} in access share mode`);
+    await refuseRewritten(own, table);
+  } catch (error) {
+    throw toConnectorError(error, 'snapshot');
   }
 }
 

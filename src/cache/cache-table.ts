@@ -40,6 +40,9 @@ export interface FeedStatus {
   readonly retainedWalBytes: number | null;
   readonly transactionsApplied: number;
   readonly changesApplied: number;
+  /** When every table was last compared with the target, in seconds since 1970, and how many rows still differed then. */
+  readonly verifiedAt: number | null;
+  readonly rowsDiffering: number | null;
   readonly tables: readonly CacheTable[];
 }
 

@@ -77,6 +77,20 @@ const VERSIONS: readonly string[] = [
      primary key (target, schema_name, table_name)
    ) with (fillfactor = 50);
    insert into nearjoin.installation values (current_setting('nearjoin.new_id')::uuid, 0)`,
+  `create table nearjoin.verification (
+     id bigint generated always as identity primary key,
+     target text not null,
+     tables jsonb,
+     repair boolean not null,
+     rows_per_second int,
+     state text not null default 'asked',
+     reason text,
+     report jsonb not null default '[]',
+     asked_at timestamptz not null default clock_timestamp(),
+     finished_at timestamptz
+   );
+   create index on nearjoin.verification (target, id);
+   alter table nearjoin.feed add verified_at timestamptz, add rows_differing bigint`,
 ];
 
 /** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */

@@ -18,6 +18,7 @@ const STATUS = `
       'lastError', f.last_error, 'position', w.position, 'freshAsOf', w.fresh_as_of,
       'targetPosition', f.target_position, 'retainedWalBytes', f.retained_wal_bytes,
       'transactionsApplied', f.transactions_applied, 'changesApplied', f.changes_applied,
+      'verifiedAt', extract(epoch from f.verified_at), 'rowsDiffering', f.rows_differing,
       'tables', coalesce((
         select json_agg(json_build_object(
           'schema', t.schema_name, 'name', t.table_name, 'relation', t.relation, 'columns', t.columns,
@@ -55,6 +56,8 @@ interface FeedRow {
   readonly retainedWalBytes: number | null;
   readonly transactionsApplied: number;
   readonly changesApplied: number;
+  readonly verifiedAt: number | null;
+  readonly rowsDiffering: number | null;
   readonly tables: readonly TableRow[];
 }
 

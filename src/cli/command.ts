@@ -8,7 +8,7 @@ Commands:
   demo       boot two Postgres servers and serve a demo over them
   metadata   apply, export, diff, reload or check metadata of a running server
   status     show the feeds of a running server; --watch keeps showing them
-  verify     compare caches with their targets
+  verify     compare caches with their targets; --repair makes rows that differ right
 
 Options:
   -h, --help     show this help, or a command's with the command before it
@@ -35,8 +35,10 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       const { runStatus } = await import('./status.ts');
       return runStatus(rest);
     }
-    case 'verify':
-      return complain('verify: not available in this version');
+    case 'verify': {
+      const { runVerify } = await import('./verify.ts');
+      return runVerify(rest);
+    }
     case '-v':
     case '--version':
       return tell(`nearjoin ${nearjoinVersion()}`);

@@ -36,20 +36,24 @@ export function printFeeds(feeds: readonly StatusFeed[]): string {
     bytes(feed.retained_wal_bytes),
     String(feed.changes_applied),
   ]);
-  const widths = HEADINGS.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd();
+  const line = aligned([HEADINGS, ...rows]);
   const blocks = feeds.map((feed, index) => [
     line(rows[index] ?? []),
     ...notes(feed),
     ...feed.tables.map(printTable),
   ]);
   return [line(HEADINGS), ...blocks.flat()].join('\n');
+}
+
+/** Prints rows so that their columns stand below each other; what it gives prints one of them. */
+export function aligned(rows: readonly (readonly string[])[]): (cells: readonly string[]) => string {
+  const widthOf = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
+  const widths = (rows[0] ?? []).map((_, column) => widthOf(column));
+  return (cells) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
 }
 
 /** `[#########---------------]  37 %  75,000 of 200,000` */
@@ -101,6 +105,7 @@ function bytes(value: number | null): string {
   return `${unit === 0 ? size : size.toFixed(1)} ${units[unit] ?? 'B'}`;
 }
 
-function count(value: number): string {
+/** A number for people to read. */
+export function count(value: number): string {
   return value.toLocaleString('en-US');
 }

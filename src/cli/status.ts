@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { NearjoinError } from '../core/errors.ts';
+import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { printFeeds, type StatusFeed } from './status-table.ts';
 import { complain, explainError, tell } from './terminal.ts';
 
@@ -10,11 +10,9 @@ const USAGE = `Usage: nearjoin status [--watch] [--endpoint URL] [--admin-secret
 Shows every feed of a running server: its state, how old its cache is, the WAL it holds, and how far copies are.
 
   --watch           show it again every second until Ctrl-C
-  --endpoint URL    the server (default: NEARJOIN_ENDPOINT, HASURA_GRAPHQL_ENDPOINT, or http://127.0.0.1:8080)
-  --admin-secret S  its admin secret (default: NEARJOIN_ADMIN_SECRET or HASURA_GRAPHQL_ADMIN_SECRET)`;
+${SERVER_USAGE}`;
 
 const WATCH_INTERVAL_MS = 1000;
-const ANSWER_TIMEOUT_MS = 15_000;
 
 const answer = z.object({
   feeds: z.array(
@@ -43,8 +41,7 @@ const answer = z.object({
 });
 
 interface StatusOptions {
-  readonly endpoint: string;
-  readonly secret: string | null;
+  readonly server: Server;
   readonly watch: boolean;
 }
 
@@ -60,28 +57,20 @@ export async function runStatus(argv: readonly string[], clock: Clock = systemCl
 }
 
 /** Reads the arguments after `status`, with the environment for what they leave out. */
-export function statusOptions(argv: readonly string[], env: NodeJS.ProcessEnv): StatusOptions | 'help' {
+function statusOptions(argv: readonly string[], env: NodeJS.ProcessEnv): StatusOptions | 'help' {
   const { values } = parseArgs({
     args: [...argv],
     options: {
       watch: { type: 'boolean', short: 'w' },
-      endpoint: { type: 'string' },
-      'admin-secret': { type: 'string' },
+      ...SERVER_OPTIONS,
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help === true) return 'help';
   return {
-    endpoint: endpointOf(values.endpoint ?? env['NEARJOIN_ENDPOINT'] ?? env['HASURA_GRAPHQL_ENDPOINT']),
-    secret:
-      values['admin-secret'] ?? env['NEARJOIN_ADMIN_SECRET'] ?? env['HASURA_GRAPHQL_ADMIN_SECRET'] ?? null,
+    server: serverOf(values, env),
     watch: values.watch ?? false,
   };
-}
-
-function endpointOf(text = 'http://127.0.0.1:8080'): string {
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text.replace(/\/+$/, '');
-  throw new NearjoinError('start-failed', '--endpoint: expected an http or https URL');
 }
 
 /** A server that is away for a moment does not end the watch. */
@@ -98,35 +87,8 @@ async function watch(options: StatusOptions, clock: Clock): Promise<number> {
   return 0;
 }
 
-async function readFeeds(options: StatusOptions): Promise<readonly StatusFeed[]> {
-  const response = await ask(options);
-  const text = await response.text();
-  if (!response.ok)
-    throw new NearjoinError(
-      'unexpected',
-      `${options.endpoint} answered ${response.status}: ${text.slice(0, 500)}`,
-    );
-  const parsed = answer.safeParse(jsonOf(text));
+async function readFeeds({ server }: StatusOptions): Promise<readonly StatusFeed[]> {
+  const parsed = answer.safeParse(await askServer(server, '/v1/replication'));
   if (parsed.success) return parsed.data.feeds;
-  throw new NearjoinError('unexpected', `${options.endpoint} does not answer as nearjoin does`);
-}
-
-async function ask({ endpoint, secret }: StatusOptions): Promise<Response> {
-  try {
-    return await fetch(`${endpoint}/v1/replication`, {
-      headers: secret === null ? {} : { 'x-hasura-admin-secret': secret },
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-    });
-  } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new NearjoinError('unexpected', `${endpoint} does not answer`, { cause });
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+  throw notNearjoin(server);
 }

@@ -15,6 +15,7 @@ import { registerMetricsRoutes } from './metrics-route.ts';
 import { registerReplicationRoutes } from './replication-route.ts';
 import type { OperationRunner } from './run-operation.ts';
 import { createServer, type ServerOptions } from './server.ts';
+import { registerVerificationRoutes } from './verification-route.ts';
 
 /** Everything the routes work with. */
 export interface ApiParts {
@@ -44,6 +45,7 @@ export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
   });
   await registerMetadataScope(app, parts);
   registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });
+  registerVerificationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
   registerInfoRoutes(app, { authenticator, settings, health });
   return app;
@@ -59,6 +61,7 @@ export async function createReplicatorApi(
   const { authenticator, settings, health, metrics, view } = parts;
   const app = createServer(parts.server);
   registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });
+  registerVerificationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
   registerInfoRoutes(app, { authenticator, settings, health });
   return app;

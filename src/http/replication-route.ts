@@ -16,14 +16,15 @@ export interface ReplicationRoutes {
   readonly client: (source: SourceName) => StatusClient;
 }
 
-const ACTIONS = ['pause', 'resume', 'resync', 'verify'] as const;
+const ACTIONS = ['pause', 'resume', 'resync'] as const;
 type Action = (typeof ACTIONS)[number];
 
-const table = z.union([
+/** A table in a body: its name in schema public, or schema and name. */
+export const tableBody = z.union([
   z.string().min(1),
   z.strictObject({ schema: z.string().min(1).default('public'), name: z.string().min(1) }),
 ]);
-const resyncBody = z.strictObject({ tables: z.array(table).min(1).optional() });
+const resyncBody = z.strictObject({ tables: z.array(tableBody).min(1).optional() });
 
 /** Registers `GET /v1/replication` and the requests to feeds below it; all for administrators. */
 export function registerReplicationRoutes(app: FastifyInstance, routes: ReplicationRoutes): void {
@@ -53,26 +54,22 @@ interface FeedRequest {
   readonly tables: readonly TableRef[] | undefined;
 }
 
-/** A target may feed several sources: the request goes to all of them, or to the one named. */
 async function act(routes: ReplicationRoutes, action: Action, asked: FeedRequest): Promise<void> {
-  const sources = routes.view
-    .sources()
-    .filter((source) => asked.source === undefined || asked.source === source);
-  if (asked.source !== undefined && sources.length === 0)
-    throw notFound(`source with name "${asked.source}" does not exist`);
-  const holders = await holdersOf(routes, sources, asked.target);
-  if (action === 'verify')
-    throw new NearjoinError('not-supported', 'verify is not available in this version');
+  const holders = await holdersOf(routes, asked);
   const done = await Promise.all(holders.map((source) => ask(routes.client(source), action, asked)));
   if (!done.includes(true)) throw notFound(`target "${asked.target}" has no such table in its cache`);
 }
 
-/** Sources with a feed from the target; an unreachable source counts when metadata says it should have one. */
-async function holdersOf(
-  routes: ReplicationRoutes,
-  sources: readonly SourceName[],
-  target: SourceName,
+/**
+ * A target may feed several sources: a request goes to all of them, or to the one named. An unreachable source counts
+ * when metadata says it should have a feed.
+ */
+export async function holdersOf(
+  routes: Pick<ReplicationRoutes, 'view'>,
+  { source: only, target }: Pick<FeedRequest, 'source' | 'target'>,
 ): Promise<readonly SourceName[]> {
+  const sources = routes.view.sources().filter((source) => only === undefined || only === source);
+  if (only !== undefined && sources.length === 0) throw notFound(`source with name "${only}" does not exist`);
   const feeds = await reportFeeds(routes.view);
   const holders = sources.filter((source) =>
     feeds.some((feed) => feed.source === source && feed.target === target),
@@ -81,11 +78,7 @@ async function holdersOf(
   return holders;
 }
 
-async function ask(
-  client: StatusClient,
-  action: Exclude<Action, 'verify'>,
-  asked: FeedRequest,
-): Promise<boolean> {
+async function ask(client: StatusClient, action: Action, asked: FeedRequest): Promise<boolean> {
   try {
     switch (action) {
       case 'pause':
@@ -96,14 +89,14 @@ async function ask(
         return await requestResync(client, asked.target, asked.tables);
     }
   } catch (error) {
-    throw new NearjoinError(
-      'source-unavailable',
-      `the source database did not take the request: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
-    );
+    throw notTaken(error);
   }
+}
+
+/** The source database did not answer a request that is a row in it. */
+export function notTaken(error: unknown): NearjoinError {
+  const message = `the source database did not take the request: ${messageOf(error)}`;
+  return new NearjoinError('source-unavailable', message, { cause: error });
 }
 
 function tablesOf(request: FastifyRequest): readonly TableRef[] | undefined {
@@ -111,11 +104,15 @@ function tablesOf(request: FastifyRequest): readonly TableRef[] | undefined {
   const parsed = resyncBody.safeParse(parseJsonBody(request.body));
   if (!parsed.success)
     throw new NearjoinError('parse-failed', 'expected {"tables": [{"schema": "…", "name": "…"}]}');
-  return parsed.data.tables?.map((item) =>
-    typeof item === 'string' ? { schema: 'public', name: item } : item,
-  );
+  return parsed.data.tables?.map(tableOf);
 }
 
-function notFound(message: string): NearjoinError {
+/** The table a body means. */
+export function tableOf(item: z.infer<typeof tableBody>): TableRef {
+  return typeof item === 'string' ? { schema: 'public', name: item } : item;
+}
+
+/** Nothing of that name is there. */
+export function notFound(message: string): NearjoinError {
   return new NearjoinError('not-found', message);
 }

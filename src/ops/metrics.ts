@@ -109,6 +109,12 @@ class FeedGauges {
       ),
       gauge('lag_bytes', 'WAL written on the target and not applied yet', (feed) => feed.lag_bytes),
       gauge('retained_wal_bytes', 'WAL our slot holds on the target', (feed) => feed.retained_wal_bytes),
+      gauge(
+        'verified_timestamp_seconds',
+        'When the whole cache was last compared with the target; absent before the first time',
+        (feed) => feed.verified_at,
+      ),
+      gauge('rows_differing', 'Rows that differed then and were not repaired', (feed) => feed.rows_differing),
     ];
     const total = (name: string, help: string, read: (feed: FeedReport) => number) => ({
       counter: new Counter({ name: `nearjoin_feed_${name}_total`, help, labelNames: FEED_LABELS, registers }),

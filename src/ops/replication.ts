@@ -30,6 +30,9 @@ export interface FeedReport {
   readonly retained_wal_bytes: number | null;
   readonly transactions_applied: number;
   readonly changes_applied: number;
+  /** Seconds since 1970, and rows that differed then; null before the first comparison of all tables. */
+  readonly verified_at: number | null;
+  readonly rows_differing: number | null;
   readonly tables: readonly TableReport[];
   readonly last_error: string | null;
 }
@@ -119,6 +122,8 @@ function feedReport(
     retained_wal_bytes: feed.retainedWalBytes,
     transactions_applied: feed.transactionsApplied,
     changes_applied: feed.changesApplied,
+    verified_at: feed.verifiedAt,
+    rows_differing: feed.rowsDiffering,
     tables: feed.tables.map(tableReport),
     last_error: feed.lastError,
   };
@@ -150,6 +155,8 @@ function absentFeed({ source, target, tables }: WantedFeed, state: FeedState, re
     retained_wal_bytes: null,
     transactions_applied: 0,
     changes_applied: 0,
+    verified_at: null,
+    rows_differing: null,
     tables: tables.map(pendingTable),
     last_error: null,
   };

@@ -24,6 +24,16 @@ export interface FeedLimits {
   readonly giveUpAfterMs: number;
   /** A leader silent for so long is replaced. */
   readonly leaderStaleMs: number;
+  /** Compares the cache with the target now and then; null never does so unasked. */
+  readonly verify: BackgroundVerification | null;
+}
+
+/** How the cache is compared with the target unasked. */
+export interface BackgroundVerification {
+  /** From the end of one comparison to the beginning of the next. */
+  readonly everyMs: number;
+  readonly rowsPerSecond: number;
+  readonly repair: boolean;
 }
 
 /** Numbers for production. */
@@ -38,6 +48,7 @@ export const DEFAULT_LIMITS: FeedLimits = {
   goneRetryMs: 60_000,
   giveUpAfterMs: 3_600_000,
   leaderStaleMs: 4_000,
+  verify: null,
 };
 
 /** All that one feed is given. */

@@ -10,7 +10,7 @@ import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import { findStart } from './feed-start.ts';
 import { FeedTables, lookAtTables } from './feed-tables.ts';
 import { applicationName } from './lease.ts';
-import { runProbes } from './probes.ts';
+import { runProbes, untilApplied } from './probes.ts';
 import { Progress } from './progress.ts';
 import { Pump } from './pump.ts';
 import type { ReconcilerOptions, Remaining } from './reconciler.ts';
@@ -18,6 +18,7 @@ import { relationMismatch } from './relation-check.ts';
 import { Session } from './session.ts';
 import { cacheSink, overlaySink, Sinks } from './sink.ts';
 import { untilFirstFailure } from './together.ts';
+import { Verifier } from './verify/verifier.ts';
 
 const APPLY_SETTINGS = {
   // Safe because the target is told a position only when it is durable here, and rows and position commit together.
@@ -154,11 +155,29 @@ class FeedRun {
       (stop) => pump.write(stop),
       (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
       (stop) => tables.run(remaining, stop),
+      (stop) => this.#verifier(parts).run(stop),
       async (stop) => {
         await options.clock.delay(SETTLED_AFTER_MS, stop);
         this.#scene.streamed ||= !stop.aborted;
       },
     ]);
+  }
+
+  #verifier({ stream, progress, pump }: Parts): Verifier {
+    const { options, connector, lease, leader, control } = this.#scene;
+    const { clock, sourceUrl, log, limits } = options;
+    return new Verifier({
+      connector,
+      lease,
+      leader,
+      control,
+      clock,
+      sourceUrl,
+      log,
+      background: limits.verify,
+      exclusively: pump.exclusively.bind(pump),
+      applied: (position, signal) => untilApplied({ connector, stream, progress, clock }, position, signal),
+    });
   }
 
   #probing({ pump }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'intervalMs' | 'onProbe'> {

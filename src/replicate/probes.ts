@@ -2,6 +2,7 @@ import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { CLOCK_SQL } from '../cache/feed-row.ts';
 import { type Queryable, rowOf } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Lsn } from '../core/lsn.ts';
 import type { Probe } from '../core/watermark.ts';
 import type { Progress } from './progress.ts';
 
@@ -30,7 +31,7 @@ export async function runProbes(options: ProbeOptions, signal: AbortSignal): Pro
   while (!signal.aborted) {
     const startedMs = clock.monotonicMs();
     const probe = await ask(options);
-    await answered(options, probe, signal);
+    await untilApplied(options, probe.position, signal);
     if (signal.aborted) return;
     progress.finish(probe);
     // Nothing between the stored position and the probe's concerned the cache: it is as good there.
@@ -47,19 +48,20 @@ async function ask({ client, connector, progress }: ProbeOptions): Promise<Probe
   return probe;
 }
 
-async function answered(
-  { connector, stream, progress, clock }: ProbeOptions,
-  probe: Probe,
+/** Asks the target how far it has sent until the position is applied, or the signal aborts. */
+export async function untilApplied(
+  { connector, stream, progress, clock }: Pick<ProbeOptions, 'connector' | 'stream' | 'progress' | 'clock'>,
+  position: Lsn,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let asks = 1; progress.applied < probe.position && !signal.aborted; asks += 1) {
+  for (let asks = 1; progress.applied < position && !signal.aborted; asks += 1) {
     stream.requestProgress();
     const waiting = new AbortController();
     const either = AbortSignal.any([signal, waiting.signal]);
     const pauseMs = asks <= ASKS_BEFORE_FLUSH ? ASK_AGAIN_MS : ASK_AGAIN_MS * 4;
-    await Promise.race([progress.reached(probe.position, either), clock.delay(pauseMs, either)]);
+    await Promise.race([progress.reached(position, either), clock.delay(pauseMs, either)]);
     waiting.abort();
     // The target's newest page may wait for somebody to commit: an open transaction's tail is written but not flushed.
-    if (asks === ASKS_BEFORE_FLUSH && progress.applied < probe.position) await connector.forceFlush();
+    if (asks === ASKS_BEFORE_FLUSH && progress.applied < position) await connector.forceFlush();
   }
 }

@@ -36,6 +36,7 @@ export async function startReplicator(input: ReplicatorInput): Promise<void> {
     env: { ...process.env },
     maxRetainedWalMb: config.maxRetainedWalMb,
     probeIntervalMs: config.probeIntervalMs,
+    verify: backgroundVerification(config),
   };
   if (config.roles.includes('api') && isBuilt()) {
     const thread = new ReplicatorThread(settings, { log, probes, clock: systemClock });
@@ -52,6 +53,15 @@ export async function startReplicator(input: ReplicatorInput): Promise<void> {
   } catch (error) {
     throw cannotStart('the replicator cannot start', error);
   }
+}
+
+function backgroundVerification(config: Config): NonNullable<ReplicatorSettings['verify']> | null {
+  if (config.verifyIntervalMs === 0) return null;
+  return {
+    everyMs: config.verifyIntervalMs,
+    rowsPerSecond: config.verifyRowsPerSecond,
+    repair: config.verifyRepair,
+  };
 }
 
 /** A thread loads built files only: from sources, as in tests, everything runs in one thread. */

@@ -265,6 +265,8 @@ describe('administration', () => {
         retained_wal_bytes: null,
         transactions_applied: 0,
         changes_applied: 0,
+        verified_at: null,
+        rows_differing: null,
         tables: [{ schema: 'public', name: 'users', state: 'pending', rows_copied: 0, rows_estimated: null }],
         last_error: null,
       },

@@ -108,14 +108,17 @@ describe('a configuration that cannot work ends the start with one readable line
     expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('NEARJOIN_METADATA_DIR') });
   });
 
-  test.each([[[]], [['nope']], [['serve', '--bogus']], [['verify']], [['status', '--endpoint', 'nowhere']]])(
-    'the arguments %j end with code 1 and a hint',
-    async (args) => {
-      const ended = await run(args);
-      expect(ended.code).toBe(1);
-      expect(ended.stderr).toMatch(/^nearjoin /);
-    },
-  );
+  test.each([
+    [[]],
+    [['nope']],
+    [['serve', '--bogus']],
+    [['verify', 'a', 'b']],
+    [['status', '--endpoint', 'nowhere']],
+  ])('the arguments %j end with code 1 and a hint', async (args) => {
+    const ended = await run(args);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(/^nearjoin /);
+  });
 });
 
 test('a port that is taken is said', async () => {

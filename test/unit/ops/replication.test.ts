@@ -20,6 +20,8 @@ function feed(over: Partial<FeedStatus> = {}): FeedStatus {
     targetPosition: parseLsn('0/180'),
     retainedWalBytes: 8192,
     transactionsApplied: 31,
+    verifiedAt: null,
+    rowsDiffering: null,
     changesApplied: 120,
     tables: [
       {
@@ -74,6 +76,8 @@ test('a feed is printed as the contract says', async () => {
       retained_wal_bytes: 8192,
       transactions_applied: 31,
       changes_applied: 120,
+      verified_at: null,
+      rows_differing: null,
       tables: [{ schema: 'public', name: 'users', state: 'copying', rows_copied: 50, rows_estimated: 200 }],
       last_error: null,
     },

@@ -28,6 +28,8 @@ const FEED: FeedStatus = {
   targetPosition: null,
   retainedWalBytes: null,
   transactionsApplied: 0,
+  verifiedAt: null,
+  rowsDiffering: null,
   changesApplied: 0,
   tables: [TABLE],
 };

@@ -1,0 +1,93 @@
+import { aligned, count, progressBar } from './status-table.ts';
+
+/** What `nearjoin verify` shows of one table. */
+export interface VerifiedTable {
+  readonly schema: string;
+  readonly name: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly rows_compared: number;
+  readonly rows_estimated: number | null;
+  readonly insert: number;
+  readonly update: number;
+  readonly delete: number;
+  readonly repaired: number;
+  readonly unsettled: number;
+  readonly keys: Readonly<Record<'insert' | 'update' | 'delete', readonly (readonly string[])[]>>;
+}
+
+/** What it shows of one comparison. */
+export interface ShownVerification {
+  readonly id: string;
+  readonly source: string;
+  readonly target: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly repair: boolean;
+  readonly tables: readonly VerifiedTable[];
+}
+
+const HEADINGS = ['TABLE', 'STATE', 'ROWS', 'MISSING', 'CHANGED', 'EXTRA', 'REPAIRED', 'UNSETTLED'] as const;
+const KINDS = [
+  ['missing', 'insert'],
+  ['changed', 'update'],
+  ['extra', 'delete'],
+] as const;
+
+/** Finished comparisons as an aligned table, with the keys of rows that differ below each table. */
+export function printVerifications(verifications: readonly ShownVerification[]): string {
+  const rows = verifications.flatMap(rowsOf);
+  const line = aligned([HEADINGS, ...rows.map(({ cells }) => cells)]);
+  const blocks = verifications.flatMap(({ target, source, reason }) =>
+    reason === null ? [] : [`${target} -> ${source} could not be compared: ${reason}`],
+  );
+  return [line(HEADINGS), ...rows.flatMap(({ cells, notes }) => [line(cells), ...notes]), ...blocks].join(
+    '\n',
+  );
+}
+
+/** How far a comparison is, on one line. */
+export function printProgress({ target, source, state, tables }: ShownVerification): string {
+  if (state === 'asked') return `${target} -> ${source}  waiting for the feed to stream`;
+  const now = tables.find((table) => table.state === 'comparing');
+  if (now === undefined) return `${target} -> ${source}  comparing`;
+  return `${target} -> ${source}  ${now.schema}.${now.name}  ${progressBar(now.rows_compared, now.rows_estimated)}`;
+}
+
+/** Whether the cache is not known to be right: rows differ still, or something could not be compared. */
+export function isWrong({ state, tables }: ShownVerification): boolean {
+  return state !== 'done' || tables.some((table) => table.state === 'failed' || remaining(table) > 0);
+}
+
+function rowsOf({
+  target,
+  source,
+  tables,
+}: ShownVerification): readonly { readonly cells: readonly string[]; readonly notes: readonly string[] }[] {
+  return tables.map((table) => ({
+    cells: [
+      `${target}.${table.schema}.${table.name} -> ${source}`,
+      stateOf(table),
+      count(table.rows_compared),
+      ...[table.insert, table.update, table.delete, table.repaired, table.unsettled].map(count),
+    ],
+    notes: [
+      ...(table.reason === null ? [] : [`  why: ${table.reason}`]),
+      ...KINDS.flatMap(([word, kind]) => {
+        const keys = table.keys[kind].map((key) => JSON.stringify(key));
+        const more = table[kind] > keys.length ? ` and ${count(table[kind] - keys.length)} more` : '';
+        return keys.length === 0 ? [] : [`  ${word}: ${keys.join(' ')}${more}`];
+      }),
+    ],
+  }));
+}
+
+function stateOf(table: VerifiedTable): string {
+  if (table.state !== 'compared') return table.state;
+  if (remaining(table) > 0) return 'differs';
+  return table.repaired > 0 ? 'repaired' : 'equal';
+}
+
+function remaining(table: VerifiedTable): number {
+  return table.insert + table.update + table.delete - table.repaired;
+}

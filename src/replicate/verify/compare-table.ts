@@ -1,0 +1,153 @@
+import { type KeyRange, keyText, type RowKey, type RowMark } from '../../core/compared-rows.ts';
+import { isSameOrder, type Sides, untilCaughtUp, type VerifyScene } from './sides.ts';
+
+/** How much is read at once. */
+export interface Pace {
+  readonly pageRows: number;
+  /** Pages of the target read before waiting for the cache to have caught up with them. */
+  readonly pagesAtOnce: number;
+  /** Null: as fast as it goes. */
+  readonly rowsPerSecond: number | null;
+}
+
+/** The pace of a comparison an administrator waits for. */
+export const USUAL_PACE: Pace = { pageRows: 10_000, pagesAtOnce: 8, rowsPerSecond: null };
+
+/** What a pass over a table calls back. */
+export interface PassOptions {
+  readonly pace: Pace;
+  /** So many more rows were looked at. */
+  readonly onRows: (rows: number) => Promise<void>;
+  /** Keys whose rows differed: perhaps only because they were changing. False ends the pass. */
+  readonly onSuspects: (keys: readonly RowKey[]) => Promise<boolean>;
+}
+
+const WHOLE: KeyRange = { after: null, upTo: null };
+
+/** Reads both sides once, in pieces; every row that may differ is told as a suspect. */
+export async function comparePieces(
+  scene: VerifyScene,
+  sides: Sides,
+  options: PassOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const pass = new Pass(scene, sides, options, signal);
+  if (isSameOrder(sides.stored)) await pass.byRanges();
+  else await pass.byKeys();
+}
+
+interface Piece extends KeyRange {
+  readonly rows: number;
+  readonly digest: string;
+}
+
+class Pass {
+  readonly #scene: VerifyScene;
+  readonly #sides: Sides;
+  readonly #options: PassOptions;
+  readonly #signal: AbortSignal;
+
+  constructor(scene: VerifyScene, sides: Sides, options: PassOptions, signal: AbortSignal) {
+    this.#scene = scene;
+    this.#sides = sides;
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Ranges are cut where the target's pages end; only checksums travel where nothing differs. */
+  async byRanges(): Promise<void> {
+    const { pace, onSuspects, onRows } = this.#options;
+    let after: RowKey | null = null;
+    for (let isLast = false; !isLast; ) {
+      const startedMs = this.#scene.clock.monotonicMs();
+      const pieces: Piece[] = await this.#readPieces(after);
+      await untilCaughtUp(this.#scene, this.#signal);
+      for (const piece of pieces) {
+        const here = await this.#sides.cache.digest(piece, pace.pageRows + 1);
+        if (here.rows === piece.rows && here.digest === piece.digest) continue;
+        if (!(await onSuspects(await this.#differing(piece)))) return;
+      }
+      const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
+      await onRows(rows);
+      after = pieces.at(-1)?.upTo ?? null;
+      isLast = after === null;
+      await this.#rest(rows, startedMs);
+    }
+  }
+
+  /** The last piece is open at its end, for rows of the copy past the target's last. */
+  async #readPieces(from: RowKey | null): Promise<Piece[]> {
+    const { pageRows, pagesAtOnce } = this.#options.pace;
+    const pieces: Piece[] = [];
+    let after = from;
+    while (pieces.length < pagesAtOnce) {
+      const { rows, digest, last } = await this.#sides.target.digest({ after, upTo: null }, pageRows);
+      const upTo = rows < pageRows ? null : last;
+      pieces.push({ after, upTo, rows, digest });
+      if (upTo === null) break;
+      after = upTo;
+    }
+    return pieces;
+  }
+
+  async #differing(range: KeyRange): Promise<readonly RowKey[]> {
+    const limit = this.#options.pace.pageRows * 2;
+    const there = await this.#sides.target.marks(range, limit);
+    await untilCaughtUp(this.#scene, this.#signal);
+    return differingKeys(there, await this.#sides.cache.marks(range, limit));
+  }
+
+  /** Where the sides sort differently one side's keys are looked up on the other, then the other way round. */
+  async byKeys(): Promise<void> {
+    const { target, cache } = this.#sides;
+    const { onSuspects } = this.#options;
+    const wentOn = await this.#pages(target, true, async (there) => {
+      await untilCaughtUp(this.#scene, this.#signal);
+      return onSuspects(differingKeys(there, await cache.find(there.map(({ key }) => key))));
+    });
+    if (!wentOn) return;
+    await this.#pages(cache, false, async (here) => {
+      const found = new Set((await target.find(here.map(({ key }) => key))).map(({ key }) => keyText(key)));
+      return onSuspects(here.map(({ key }) => key).filter((key) => !found.has(keyText(key))));
+    });
+  }
+
+  async #pages(
+    side: Sides['target'],
+    counts: boolean,
+    look: (page: readonly RowMark[]) => Promise<boolean>,
+  ): Promise<boolean> {
+    const { pace, onRows } = this.#options;
+    for (let range = WHOLE; ; ) {
+      const startedMs = this.#scene.clock.monotonicMs();
+      const page = await side.marks(range, pace.pageRows);
+      if (!(await look(page))) return false;
+      if (counts) await onRows(page.length);
+      const last = page.at(-1);
+      if (last === undefined || page.length < pace.pageRows) return true;
+      range = { after: last.key, upTo: null };
+      await this.#rest(page.length, startedMs);
+    }
+  }
+
+  async #rest(rows: number, startedMs: number): Promise<void> {
+    const { rowsPerSecond } = this.#options.pace;
+    this.#signal.throwIfAborted();
+    if (rowsPerSecond === null) return;
+    const spentMs = this.#scene.clock.monotonicMs() - startedMs;
+    await this.#scene.clock.delay(Math.max(0, (rows * 1000) / rowsPerSecond - spentMs), this.#signal);
+    this.#signal.throwIfAborted();
+  }
+}
+
+/** Keys that are on one side only, or whose rows differ. */
+export function differingKeys(there: readonly RowMark[], here: readonly RowMark[]): readonly RowKey[] {
+  const unseen = new Map(here.map((mark) => [keyText(mark.key), mark]));
+  const keys: RowKey[] = [];
+  for (const { key, digest } of there) {
+    const text = keyText(key);
+    if (unseen.get(text)?.digest !== digest) keys.push(key);
+    unseen.delete(text);
+  }
+  return [...keys, ...[...unseen.values()].map(({ key }) => key)];
+}
