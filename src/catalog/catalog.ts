@@ -61,6 +61,8 @@ export interface Relationship {
   readonly on: readonly JoinPair[];
   /** At most one right row can match: the mapped right columns contain a unique key. */
   readonly unique: boolean;
+  /** An index of the right table finds rows by the mapped columns. */
+  readonly indexed: boolean;
   /** Every left row has a match by a foreign key with not-null columns. */
   readonly total: boolean;
   readonly description: string | null;
@@ -106,6 +108,8 @@ export interface Table {
   readonly primaryKey: readonly Column[];
   /** Sets of column names that are unique, primary key included. */
   readonly uniqueKeys: readonly (readonly string[])[];
+  /** Columns of every index that finds rows by plain values, in the index's order. */
+  readonly indexes: readonly (readonly string[])[];
   readonly relationships: ReadonlyMap<string, Relationship>;
   readonly permissions: ReadonlyMap<RoleName, SelectPermission>;
   /** Values, when metadata says this table is an enum. */

@@ -43,18 +43,20 @@ select coalesce(json_agg(json_build_array(
   join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = a.attnum`;
 
-/** One array per key: table oid, primary, replica identity, column names. */
-export const KEYS_SQL = `
+/** One array per index that can find rows by the values of plain columns: table oid, unique, primary, replica identity, column names. */
+export const INDEXES_SQL = `
 with relations as materialized (${RELATIONS})
 select coalesce(json_agg(json_build_array(
-         i.indrelid::int8, i.indisprimary, i.indisreplident,
+         i.indrelid::int8, i.indisunique, i.indisprimary, i.indisreplident,
          (select json_agg(a.attname order by k.place)
             from unnest(i.indkey::int2[]) with ordinality as k(number, place)
             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
            where k.place <= i.indnkeyatts)) order by i.indrelid, not i.indisprimary, i.indexrelid), '[]') as answer
   from relations c
   join pg_index i on i.indrelid = c.oid
- where i.indisunique and i.indisvalid and i.indislive and i.indpred is null and i.indexprs is null`;
+  join pg_class ic on ic.oid = i.indexrelid
+  join pg_am m on m.oid = ic.relam and m.amname in ('btree', 'hash')
+ where i.indisvalid and i.indislive and i.indpred is null and i.indexprs is null`;
 
 /**
  * One array per foreign key: table oid, name, columns, schema, name and columns of the other side, validated.

@@ -7,7 +7,7 @@ import {
   COLUMNS_SQL,
   FINGERPRINT_SQL,
   FOREIGN_KEYS_SQL,
-  KEYS_SQL,
+  INDEXES_SQL,
   SERVER_SQL,
   TABLES_SQL,
   TYPES_SQL,
@@ -42,7 +42,13 @@ type TableRow = readonly [
   owned: boolean,
 ];
 type ColumnRow = readonly [number, string, number, string, boolean, boolean, boolean, string | null];
-type KeyRow = readonly [table: number, primary: boolean, identity: boolean, columns: readonly string[]];
+type IndexRow = readonly [
+  table: number,
+  unique: boolean,
+  primary: boolean,
+  identity: boolean,
+  columns: readonly string[],
+];
 type ForeignKeyRow = readonly [number, string, readonly string[], string, string, readonly string[], boolean];
 
 const KINDS: Readonly<Record<string, FoundTable['kind']>> = {
@@ -61,11 +67,11 @@ const MOST_ENUM_VALUES = 10_000;
 /** Reads everything the catalog needs to know of a database, in one snapshot; throws when it does not answer in time. */
 export async function introspect(url: string, options: IntrospectOptions = {}): Promise<Introspection> {
   return await withClient(url, options, async (client) => {
-    const [server, tables, columns, keys, foreignKeys, types, fingerprint] = await answers(client, [
+    const [server, tables, columns, indexes, foreignKeys, types, fingerprint] = await answers(client, [
       SERVER_SQL,
       TABLES_SQL,
       COLUMNS_SQL,
-      KEYS_SQL,
+      INDEXES_SQL,
       FOREIGN_KEYS_SQL,
       TYPES_SQL,
       FINGERPRINT_SQL,
@@ -73,7 +79,7 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
     const found = assemble({
       tables: tables as readonly TableRow[],
       columns: columns as readonly ColumnRow[],
-      keys: keys as readonly KeyRow[],
+      indexes: indexes as readonly IndexRow[],
       foreignKeys: foreignKeys as readonly ForeignKeyRow[],
       types: new TypeBook(types as readonly TypeRow[]),
     });
@@ -135,7 +141,7 @@ async function withClient<T>(
 interface Rows {
   readonly tables: readonly TableRow[];
   readonly columns: readonly ColumnRow[];
-  readonly keys: readonly KeyRow[];
+  readonly indexes: readonly IndexRow[];
   readonly foreignKeys: readonly ForeignKeyRow[];
   readonly types: TypeBook;
 }
@@ -146,7 +152,13 @@ function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
     (row) => row[0],
     (row) => columnOf(row, rows.types),
   );
-  const keys = grouped(rows.keys, (row) => row[0], keyOf);
+  const isUnique = (row: IndexRow): boolean => row[1];
+  const keys = grouped(rows.indexes.filter(isUnique), (row) => row[0], keyOf);
+  const indexes = grouped(
+    rows.indexes,
+    (row) => row[0],
+    (row) => row[4],
+  );
   const foreignKeys = grouped(rows.foreignKeys, (row) => row[0], foreignKeyOf);
   const tables = new Map<string, FoundTable>();
   for (const [
@@ -167,6 +179,7 @@ function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
       comment,
       columns: columns.get(oid) ?? [],
       keys: keys.get(oid) ?? [],
+      indexes: indexes.get(oid) ?? [],
       foreignKeys: foreignKeys.get(oid) ?? [],
       replicaIdentity,
       logged: persistence === 'p',
@@ -199,7 +212,7 @@ function columnOf(
   return { name, type: types.type(typeOid, typeSql), notNull, generated, identity, comment };
 }
 
-function keyOf([, primary, replicaIdentity, columns]: KeyRow): FoundKey {
+function keyOf([, , primary, replicaIdentity, columns]: IndexRow): FoundKey {
   return { columns, primary, replicaIdentity };
 }
 

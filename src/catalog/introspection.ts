@@ -38,6 +38,8 @@ export interface FoundTable {
   readonly comment: string | null;
   readonly columns: readonly FoundColumn[];
   readonly keys: readonly FoundKey[];
+  /** Columns of every index that finds rows by plain values, keys among them. */
+  readonly indexes: readonly (readonly string[])[];
   readonly foreignKeys: readonly FoundForeignKey[];
   /** pg_class.relreplident: default, nothing, full or index. */
   readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';

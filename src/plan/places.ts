@@ -58,7 +58,8 @@ export class Places {
       from.read(pair.left);
       to.read(pair.right);
     }
-    return { join: { name: relationship.name, on: relationship.on, unique: relationship.unique }, to };
+    const { name, on, unique, indexed } = relationship;
+    return { join: { name, on, unique, indexed }, to };
   }
 
   /** Puts every place's columns into the table's order; nothing may be read afterwards. */

@@ -69,6 +69,8 @@ export interface Join {
   readonly on: readonly JoinPair[];
   /** At most one right row matches. */
   readonly unique: boolean;
+  /** An index of the right table finds rows by the right columns, where the table itself is. */
+  readonly indexed: boolean;
 }
 
 /**

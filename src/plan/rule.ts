@@ -94,7 +94,7 @@ function correlated({ place, root }: RuleContext, to: Place, where: Predicate): 
   });
   if (on.length === 0) return null;
   // No relationship can have this name, so nothing takes the one for the other.
-  const join = { name: `exists ${printTable(to.table.ref)}`, on, unique: false };
+  const join = { name: `exists ${printTable(to.table.ref)}`, on, unique: false, indexed: false };
   return { kind: 'exists', join, to: to.planTable, where: and(others) };
 }
 

@@ -1,6 +1,7 @@
 import type { SourceName } from '../core/names.ts';
 import type { QueryPlan, RemoteUse, RootField } from '../plan/plan.ts';
 import type { Leaves } from '../sql/leaf.ts';
+import { NO_GAPS } from '../sql/scope.ts';
 import type { Statement } from '../sql/statement.ts';
 import { toStatement } from '../sql/to-statement.ts';
 
@@ -40,8 +41,13 @@ export class SourceGroup {
     return this.#stringifyNumbers;
   }
 
-  /** The statement for a set of leaves; `key` names the set. */
-  statement(key: string, leaves: Leaves, watermarks: readonly SourceName[]): Statement {
+  /** The statement for a set of leaves and gaps; `key` names the set. */
+  statement(
+    key: string,
+    leaves: Leaves,
+    watermarks: readonly SourceName[],
+    gaps: ReadonlySet<number> = NO_GAPS,
+  ): Statement {
     const known = this.#statements.get(key);
     if (known !== undefined) return known;
     const made = toStatement({
@@ -50,6 +56,7 @@ export class SourceGroup {
       result: this.#result,
       params: this.plan.params,
       leaves,
+      gaps,
       stringifyNumbers: this.#stringifyNumbers,
       watermarks,
     });

@@ -57,7 +57,11 @@ export class Databases {
     }
     if (url === undefined) throw new NearjoinError(code, `database "${name}" is not available`);
     const options = poolOptions(url, this.#settings);
-    const entry = { url, pool: new WirePool(options), asTarget: new WirePool({ ...options, size: 1 }) };
+    const entry = {
+      url,
+      pool: new WirePool(options),
+      asTarget: new WirePool({ ...options, size: this.#settings.livePoolSize }),
+    };
     this.#entries.set(name, entry);
     return entry;
   }

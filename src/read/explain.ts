@@ -1,6 +1,7 @@
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
+import { NO_GAPS } from '../sql/scope.ts';
 import { toStatement } from '../sql/to-statement.ts';
 import type { LeafChoice } from './choose-leaves.ts';
 import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
@@ -60,6 +61,7 @@ async function explainRoot(
     result: 'object',
     params: plan.params,
     leaves,
+    gaps: NO_GAPS,
     stringifyNumbers,
     watermarks: targets.flatMap(({ target, choice }) => (choice.route === 'cache' ? [target] : [])),
   });

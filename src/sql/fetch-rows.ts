@@ -4,7 +4,7 @@ import { isComparedAsText, keyType } from './key-type.ts';
 import { baseType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
-import { type Build, type RowScope, startBuild } from './scope.ts';
+import { type Build, NO_GAPS, type RowScope, startBuild } from './scope.ts';
 import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
 import type { Statement } from './statement.ts';
 
@@ -31,6 +31,7 @@ export function fetchStatement(request: FetchRequest): Statement {
     params: request.params,
     stringifyNumbers: false,
     isRemote: (table) => table.source !== request.table.source,
+    gaps: NO_GAPS,
   });
   const rows = request.on === null ? byFilter(request, build) : byKeys(request, request.on, build);
   const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);

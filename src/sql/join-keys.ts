@@ -6,7 +6,7 @@ import { baseType, type LeafColumn, type Leaves } from './leaf.ts';
 import { joinSql } from './predicate.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
-import { type Build, Exposure, type RowScope, type Rows, startBuild, withRow } from './scope.ts';
+import { type Build, Exposure, NO_GAPS, type RowScope, type Rows, startBuild, withRow } from './scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
 import type { Statement } from './statement.ts';
 
@@ -44,6 +44,7 @@ export function keysStatement(request: KeysRequest): Statement {
     params: request.params,
     stringifyNumbers: false,
     isRemote: (table) => table.source !== request.source,
+    gaps: NO_GAPS,
   });
   const names = request.on.map((_, i) => syntax(`k${i}`));
   const found = chainSql(request, 0, { left: null, rows: new Map(), build });

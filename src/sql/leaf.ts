@@ -90,7 +90,7 @@ function isBuiltIn(type: ColumnType, held: string): boolean {
 }
 
 /** What a remote column is held as where no cache says so: its own type if every Postgres has it, else text. */
-export function heldType(column: Column): string {
+export function heldType(column: Pick<Column, 'type'>): string {
   return portable(column.type);
 }
 

@@ -24,9 +24,14 @@ export interface Build {
   readonly stringifyNumbers: boolean;
   /** Whether a place lies outside the database the statement runs in. */
   readonly isRemote: (table: PlanTable) => boolean;
+  /** Places whose rows another database writes: what shows them is left open. */
+  readonly gaps: ReadonlySet<number>;
   /** Aliases are short and never hold a user's text, which Postgres would cut at 63 bytes. */
   readonly alias: () => string;
 }
+
+/** A statement that writes everything itself. */
+export const NO_GAPS: ReadonlySet<number> = new Set();
 
 /** Starts a statement. */
 export function startBuild(what: Omit<Build, 'alias'>): Build {

@@ -2,6 +2,7 @@ import { unreachable } from '../core/assert.ts';
 import type { Aggregate, Field, Join, Select } from '../plan/plan.ts';
 import { aggregateJson } from './aggregate.ts';
 import { columnJson, jsonPathJson, orNull } from './encode.ts';
+import { gapJson, placeOf, type RelatedField } from './gap.ts';
 import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
 import { joinSql, operandSql, predicateSql } from './predicate.ts';
 import { byColumn, type Link, openRows } from './rows.ts';
@@ -42,8 +43,10 @@ function overRows(select: Select, link: Link, rows: Rows, build: Build): { row: 
   return { row, from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}` };
 }
 
-function fieldJson(field: Field, site: ShapeSite): Sql {
+/** One member of a row's object, as JSON text. */
+export function fieldJson(field: Field, site: ShapeSite): Sql {
   const { row, rows, build } = site;
+  if (isRelated(field) && build.gaps.has(placeOf(field).id)) return gapJson(field, row);
   switch (field.kind) {
     case 'constant':
       return constant(field.json);
@@ -58,6 +61,10 @@ function fieldJson(field: Field, site: ShapeSite): Sql {
     default:
       return unreachable(field);
   }
+}
+
+function isRelated(field: Field): field is RelatedField {
+  return field.kind !== 'column' && field.kind !== 'constant';
 }
 
 function linkTo(join: Join, left: RowScope): Link {

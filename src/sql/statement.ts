@@ -11,4 +11,6 @@ export type StatementParameter =
   /** Fetched rows of one place of the plan (`PlanTable.id`): one array per column, in Postgres text form. */
   | { readonly kind: 'fetched'; readonly table: number; readonly column: number }
   /** Keys to fetch rows by: one array per key column, in Postgres text form. */
-  | { readonly kind: 'keys'; readonly column: number };
+  | { readonly kind: 'keys'; readonly column: number }
+  /** Keys of the rows that fill a gap: one array per key column, in Postgres text form. */
+  | { readonly kind: 'gap'; readonly place: number; readonly column: number };

@@ -18,6 +18,8 @@ export interface StatementRequest {
   readonly result: 'object' | 'columns';
   readonly params: readonly Param[];
   readonly leaves: Leaves;
+  /** Places whose rows another database writes. */
+  readonly gaps: ReadonlySet<number>;
   readonly stringifyNumbers: boolean;
   /** Feeds whose watermark the rows must be labelled with. */
   readonly watermarks: readonly SourceName[];
@@ -33,6 +35,7 @@ export function toStatement(request: StatementRequest): Statement {
     params: request.params,
     stringifyNumbers: request.stringifyNumbers,
     isRemote: (table) => table.source !== request.source,
+    gaps: request.gaps,
   });
   const values = request.roots.map((root) => ({ key: root.key, value: rootJson(root, build) }));
   const results = request.result === 'object' ? [membersJson(values)] : values.map(({ value }) => value);

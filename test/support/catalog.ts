@@ -33,6 +33,8 @@ export interface RelationshipSpec {
   readonly table: string;
   readonly on: Readonly<Record<string, string>>;
   readonly source?: string;
+  /** Found by an index, unless said otherwise. */
+  readonly indexed?: boolean;
   readonly options?: Partial<RemoteOptions>;
 }
 
@@ -180,6 +182,7 @@ function tableOf({ source, name, spec, columns }: TableMaking): Table {
     columnByName: new Map(own.map((column) => [column.name, column])),
     primaryKey: own.filter((column) => (spec.primaryKey ?? []).includes(column.name)),
     uniqueKeys: [...(spec.primaryKey === undefined ? [] : [spec.primaryKey]), ...(spec.uniqueKeys ?? [])],
+    indexes: [],
     relationships: new Map(
       Object.entries(spec.relationships ?? {}).map(([key, relationship]) => [
         key,
@@ -210,6 +213,7 @@ function relationshipOf(making: TableMaking, name: string, spec: RelationshipSpe
       right: columnNamed(right, to),
     })),
     unique: spec.kind === 'object',
+    indexed: spec.indexed ?? true,
     total: false,
     description: null,
     remote: spec.source === undefined ? null : { ...DEFAULT_OPTIONS, ...spec.options },

@@ -27,6 +27,7 @@ export function resolveLocal(
     table: right.ref,
     on,
     unique: coversKey(right, on),
+    indexed: isIndexed(right, on),
     total,
     description: describe(entry.comment, fallback),
     remote: null,
@@ -123,6 +124,14 @@ function columnOf(table: Table, name: string): Column {
 export function coversKey(right: Table, on: readonly JoinPair[]): boolean {
   const mapped = new Set(on.map((pair) => pair.right.name));
   return right.uniqueKeys.some((key) => key.every((column) => mapped.has(column)));
+}
+
+/** Whether an index finds the right rows: it begins with the mapped columns, in any order. */
+export function isIndexed(right: Table, on: readonly JoinPair[]): boolean {
+  const mapped = new Set(on.map((pair) => pair.right.name));
+  const serves = (index: readonly string[]): boolean =>
+    index.length >= mapped.size && index.slice(0, mapped.size).every((column) => mapped.has(column));
+  return coversKey(right, on) || right.indexes.some(serves);
 }
 
 function zip(left: readonly string[], right: readonly string[]): readonly (readonly [string, string])[] {

@@ -1,7 +1,7 @@
 import { printTable, type SourceName, tableKey } from '../../core/names.ts';
 import type { CacheOptions, RemoteRelationshipMetadata } from '../../metadata/model.ts';
 import type { Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
-import { coversKey, pairs } from './local-relationships.ts';
+import { coversKey, isIndexed, pairs } from './local-relationships.ts';
 import { mappingProblem } from './mapping.ts';
 import { Unresolvable } from './problems.ts';
 
@@ -43,6 +43,7 @@ export function resolveRemote(
     table: right.ref,
     on,
     unique: coversKey(right, on),
+    indexed: isIndexed(right, on),
     total: false,
     description: null,
     remote: optionsOf(to.nearjoin),

@@ -60,6 +60,7 @@ function resolveTable(
       must(columnByName.get(name), 'column of a primary key'),
     ),
     uniqueKeys: real.keys.map((key) => key.columns),
+    indexes: real.indexes,
     relationships: new Map(),
     permissions: new Map(),
     enumValues: tracked.is_enum === true ? enumValuesOf(real, found) : null,

@@ -1,7 +1,6 @@
 import type { JoinPair } from '../../catalog/catalog.ts';
-import { NearjoinError } from '../../core/errors.ts';
-import { printTable } from '../../core/names.ts';
-import type { Join, OrderItem, PlanTable, Predicate } from '../../plan/plan.ts';
+import type { NearjoinError } from '../../core/errors.ts';
+import type { Join, PlanTable } from '../../plan/plan.ts';
 import { fetchStatement } from '../../sql/fetch-rows.ts';
 import { type ChainLevel, keysStatement } from '../../sql/join-keys.ts';
 import type { LeafColumn, Leaves } from '../../sql/leaf.ts';
@@ -10,21 +9,14 @@ import type { SourceGroup } from '../compiled-plan.ts';
 import type { ReadSettings } from '../settings.ts';
 import { type FetchedRows, joinArrays, noRows } from './fetched-rows.ts';
 import type { LeafStore } from './leaf-store.ts';
+import { beyondLimit } from './limits.ts';
+import type { KeyedLookup, Lookup } from './lookup.ts';
 import type { LiveSessions } from './sessions.ts';
 
 /** Different keys to look rows up by: one array literal per key column and chunk. */
 export interface Keys {
   readonly chunks: readonly (readonly string[])[];
   readonly count: number;
-}
-
-/** How rows of one place are fetched. */
-export interface Lookup {
-  readonly place: PlanTable;
-  readonly where: Predicate;
-  /** `where` is all of the place's filter. */
-  readonly filtered: boolean;
-  readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
 }
 
 /** What a fetcher works with. */
@@ -53,8 +45,7 @@ export class Fetcher {
 
   /** Keys of a chain's rows. With `probe` null means: too many rows to say cheaply. */
   async keys(
-    join: Join,
-    place: PlanTable,
+    { join, place }: KeyedLookup,
     chain: readonly ChainLevel[],
     probe: boolean,
   ): Promise<Keys | null> {
@@ -64,18 +55,19 @@ export class Fetcher {
     const rows = await sessions.source(statement.text, store.bind(statement, values));
     const count = rows.reduce((sum, row) => sum + numberIn(row[0]), 0);
     if (probe && numberIn(rows[0]?.[1]) > settings.liveProbeRows) return null;
-    if (count > limit) throw this.#tooMany(place, `more than ${limit} different keys`);
+    if (count > limit) throw beyondLimit(place, join, `more than ${limit} different keys`);
     return { chunks: rows.map((row) => row.slice(2).map(textOf)), count };
   }
 
   /** Rows with these keys. */
-  async byKeys(lookup: Lookup, on: readonly JoinPair[], keys: Keys): Promise<FetchedRows> {
+  async byKeys(lookup: KeyedLookup, keys: Keys): Promise<FetchedRows> {
     const columns = this.#parts.columnsOf(lookup.place);
     if (keys.count === 0) return noRows(columns, lookup.filtered);
-    const statement = this.#fetchStatement(lookup, on);
+    const statement = this.#fetchStatement(lookup, lookup.join.on);
     const parts = await Promise.all(keys.chunks.map((chunk) => this.#fetch(lookup.place, statement, chunk)));
     const count = parts.reduce((sum, part) => sum + part.count, 0);
-    if (count > this.#parts.settings.liveRowLimit) throw this.#tooManyRows(lookup.place);
+    const limit = this.#parts.settings.liveRowLimit;
+    if (count > limit) throw beyondLimit(lookup.place, lookup.join, `more than ${limit} rows`);
     const arrays = columns.map((_, i) => joinArrays(parts.map((part) => part.arrays[i] ?? null)));
     return { columns, count, arrays, filtered: lookup.filtered };
   }
@@ -91,8 +83,9 @@ export class Fetcher {
   }
 
   /** The error of a place whose rows can be bounded neither by keys nor by its filter. */
-  unbounded(place: PlanTable): NearjoinError {
-    return this.#tooMany(place, `more than ${this.#parts.settings.liveKeyLimit} rows or different keys`);
+  unbounded({ place, join }: Lookup): NearjoinError {
+    const limit = this.#parts.settings.liveKeyLimit;
+    return beyondLimit(place, join, `more than ${limit} rows or different keys`);
   }
 
   async #fetch(
@@ -144,18 +137,6 @@ export class Fetcher {
         params: group.plan.params,
       }),
     );
-  }
-
-  #tooMany(place: PlanTable, what: string): NearjoinError {
-    const table = `"${printTable(place.ref)}" of "${place.source}"`;
-    return new NearjoinError(
-      'live-limit-exceeded',
-      `a live answer would need ${what} of ${table}: filter or limit the rows, or allow the cache to answer`,
-    );
-  }
-
-  #tooManyRows(place: PlanTable): NearjoinError {
-    return this.#tooMany(place, `more than ${this.#parts.settings.liveRowLimit} rows`);
   }
 }
 

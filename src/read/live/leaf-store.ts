@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PlanTable } from '../../plan/plan.ts';
+import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Leaf } from '../../sql/leaf.ts';
 import type { Statement } from '../../sql/statement.ts';
 import { createTempTable, fillTempTable, type TempTable } from '../../sql/temp-table.ts';
@@ -41,6 +42,7 @@ export class LeafStore {
   readonly #rows = new Map<number, FetchedRows>();
   readonly #leaves = new Map<number, Leaf>();
   readonly #uses = new Map<string, number>();
+  readonly #gaps: Gap[] = [];
   readonly #filling: Promise<unknown>[] = [];
   readonly #made: string[] = [];
 
@@ -75,6 +77,16 @@ export class LeafStore {
     this.#leaves.set(place.id, leaf);
   }
 
+  /** Leaves a field open: its target writes it. */
+  leaveOpen(gap: Gap): void {
+    this.#gaps.push(gap);
+  }
+
+  /** What was left open. */
+  get gaps(): readonly Gap[] {
+    return this.#gaps;
+  }
+
   has(place: PlanTable): boolean {
     return this.#rows.has(place.id);
   }
@@ -83,7 +95,7 @@ export class LeafStore {
     return this.#leaves.get(place.id);
   }
 
-  /** Names the leaves, for looking up statements made for the same ones. */
+  /** Names leaves and gaps, for looking up statements made for the same ones. */
   get key(): string {
     const one = ([id, leaf]: [number, Leaf]): string => {
       if (leaf.kind !== 'inline' && leaf.kind !== 'temp') return '';
@@ -91,7 +103,8 @@ export class LeafStore {
         leaf.kind === 'temp' ? leaf.relation : leaf.columns.map(({ name, type }) => `${name} ${type}`).join();
       return `${id}${leaf.filtered ? 'f' : ''}:${from}`;
     };
-    return [...this.#leaves].map(one).join('\n');
+    const gaps = this.#gaps.map(({ field }) => placeOf(field).id);
+    return [...[...this.#leaves].map(one), `open ${gaps.join(' ')}`].join('\n');
   }
 
   /** Values of a statement: the request's own, and fetched rows. */

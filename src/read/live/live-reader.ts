@@ -3,6 +3,7 @@ import type { Lsn } from '../../core/lsn.ts';
 import { type SourceName, sameTable } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
 import type { PlanTable } from '../../plan/plan.ts';
+import { type Gap, placeOf } from '../../sql/gap.ts';
 import { heldType, type LeafColumn, type Leaves } from '../../sql/leaf.ts';
 import type { Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
@@ -10,9 +11,11 @@ import type { Databases } from '../databases.ts';
 import type { ReadSettings } from '../settings.ts';
 import type { WireRow } from '../wire/connection.ts';
 import { Fetcher } from './fetcher.ts';
+import { type FillerParts, fillGaps } from './gap-filler.ts';
+import { gapsOf } from './handed-over.ts';
 import { LeafStore, TempTables } from './leaf-store.ts';
 import { LiveRun } from './live-run.ts';
-import { LiveSessions } from './sessions.ts';
+import { LiveSessions, positionIn, targetError } from './sessions.ts';
 
 export { TargetUnavailable } from './sessions.ts';
 
@@ -31,7 +34,22 @@ export interface LiveRequest {
   readonly heldTypes: (table: PlanTable) => readonly LeafColumn[] | null;
 }
 
-/** Statements kept per plan: keys, fetches and the final ones. */
+/** An answer's row and the positions of the targets that were read for it. */
+export interface LiveAnswer {
+  readonly row: WireRow;
+  readonly positions: ReadonlyMap<SourceName, Lsn>;
+}
+
+/** What is worked out once for a plan. */
+interface Kept {
+  readonly statements: Map<string, Statement>;
+  /** By the set of live targets. */
+  readonly gaps: Map<string, readonly Gap[] | null>;
+}
+
+const ROOT_ROW = 'row of a root statement';
+
+/** Statements kept per plan: keys, fetches and fillings. */
 const KEPT_STATEMENTS = 64;
 
 /** Reads with rows fetched from targets: the cached route's own statement over fetched leaves. */
@@ -39,16 +57,60 @@ export class LiveReader {
   readonly #databases: Databases;
   readonly #settings: ReadSettings;
   readonly #temps = new TempTables();
-  readonly #statements = new WeakMap<SourceGroup, Map<string, Statement>>();
+  readonly #groups = new WeakMap<SourceGroup, Kept>();
 
   constructor(databases: Databases, settings: ReadSettings) {
     this.#databases = databases;
     this.#settings = settings;
   }
 
-  async read(
-    request: LiveRequest,
-  ): Promise<{ readonly row: WireRow; readonly positions: ReadonlyMap<SourceName, Lsn> }> {
+  /** Where targets have only to fill gaps, one statement of the source and one of each target are the whole answer. */
+  async read(request: LiveRequest): Promise<LiveAnswer> {
+    const gaps = this.#gaps(request);
+    return gaps === null ? this.#inTransactions(request) : this.#inStatements(request, gaps);
+  }
+
+  #gaps({ group, live }: LiveRequest): readonly Gap[] | null {
+    const kept = this.#kept(group);
+    const key = [...live].sort().join('\n');
+    const known = kept.gaps.get(key);
+    if (known !== undefined) return known;
+    const gaps = gapsOf(group.roots, (place) => live.has(place.source));
+    kept.gaps.set(key, gaps);
+    return gaps;
+  }
+
+  async #inStatements(request: LiveRequest, gaps: readonly Gap[]): Promise<LiveAnswer> {
+    const { group, values, signal } = request;
+    const statement = this.#final(request, gaps, { key: openKey(gaps), leaves: request.cachedLeaves });
+    const [row] = await this.#databases
+      .source(group.source)
+      .run(statement.text, boundTo(statement, values), { signal, prepared: true });
+    const positions = new Map<SourceName, Lsn>();
+    const ask: FillerParts['ask'] = async (target, text, bound) => {
+      const answer = await this.#askOnce(target, text, bound, signal);
+      positions.set(target, positionIn(answer[0]));
+      return answer;
+    };
+    return { row: await this.#filled(must(row, ROOT_ROW), gaps, { request, ask }), positions };
+  }
+
+  async #askOnce(
+    target: SourceName,
+    text: string,
+    values: readonly (string | null)[],
+    signal: StopSignal,
+  ): Promise<WireRow> {
+    try {
+      const [row] = await this.#databases.target(target).run(text, values, { signal, prepared: true });
+      return must(row, 'row of a target');
+    } catch (error) {
+      signal.throwIfAborted();
+      throw targetError(error, target);
+    }
+  }
+
+  async #inTransactions(request: LiveRequest): Promise<LiveAnswer> {
     const sessions = await LiveSessions.open(this.#databases, request.group.source, request.signal);
     const store = this.#store(sessions);
     let succeeded = false;
@@ -89,24 +151,60 @@ export class LiveReader {
     });
     const live = new LiveRun({ isLive, fetcher, store, params: group.plan.params });
     for (const root of group.roots) await live.root(root);
-    const statement = group.statement(`${request.cacheKey}\n${store.key}`, leaves, request.watermarks);
+    const statement = this.#final(request, store.gaps, { key: store.key, leaves });
     const [, rows] = await Promise.all([
       store.settled(),
       sessions.source(statement.text, store.bind(statement, values)),
     ]);
-    return must(rows[0], 'row of a root statement');
+    const ask: FillerParts['ask'] = async (target, text, bound) =>
+      must((await sessions.target(target, text, bound))[0], 'row of a target');
+    return this.#filled(must(rows[0], ROOT_ROW), store.gaps, { request, ask });
+  }
+
+  #final(
+    { group, cacheKey, watermarks }: LiveRequest,
+    gaps: readonly Gap[],
+    { key, leaves }: { readonly key: string; readonly leaves: Leaves },
+  ): Statement {
+    const open = new Set(gaps.map(({ field }) => placeOf(field).id));
+    return group.statement(`${cacheKey}\n${key}`, leaves, watermarks, open);
+  }
+
+  #filled(
+    row: WireRow,
+    gaps: readonly Gap[],
+    { request, ask }: { readonly request: LiveRequest; readonly ask: FillerParts['ask'] },
+  ): Promise<WireRow> {
+    const { group, values } = request;
+    const statement: FillerParts['statement'] = (key, make) => this.#statement(group, key, make);
+    return fillGaps(row, gaps, { group, values, settings: this.#settings, statement, ask });
   }
 
   #statement(group: SourceGroup, key: string, make: () => Statement): Statement {
-    const kept = this.#statements.get(group) ?? new Map<string, Statement>();
-    this.#statements.set(group, kept);
-    const known = kept.get(key);
+    const { statements } = this.#kept(group);
+    const known = statements.get(key);
     if (known !== undefined) return known;
-    if (kept.size >= KEPT_STATEMENTS) kept.clear();
+    if (statements.size >= KEPT_STATEMENTS) statements.clear();
     const made = make();
-    kept.set(key, made);
+    statements.set(key, made);
     return made;
   }
+
+  #kept(group: SourceGroup): Kept {
+    const known = this.#groups.get(group);
+    if (known !== undefined) return known;
+    const kept: Kept = { statements: new Map(), gaps: new Map() };
+    this.#groups.set(group, kept);
+    return kept;
+  }
+}
+
+function openKey(gaps: readonly Gap[]): string {
+  return `open ${gaps.map(({ field }) => placeOf(field).id).join(' ')}`;
+}
+
+function boundTo({ parameters }: Statement, values: readonly (string | null)[]): readonly (string | null)[] {
+  return parameters.map((slot) => (slot.kind === 'plan' ? (values[slot.index] ?? null) : null));
 }
 
 /** What to fetch of a table: what the plan reads of it anywhere and its key, typed as its cache is. */

@@ -10,19 +10,21 @@ import type {
   RootField,
   Select,
 } from '../../plan/plan.ts';
+import { placeOf, type RelatedField } from '../../sql/gap.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import { conjuncts } from '../../sql/predicate.ts';
-import { byColumn, type RowsOf } from '../../sql/rows.ts';
+import type { RowsOf } from '../../sql/rows.ts';
 import { normalForms } from '../../sql/sharing.ts';
 import { placesIn } from '../../sql/touches.ts';
 import type { FetchedRows } from './fetched-rows.ts';
-import type { Fetcher, Lookup } from './fetcher.ts';
+import type { Fetcher } from './fetcher.ts';
+import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
+import { cutPerKey, isKeyed, type KeyedLookup, type Lookup, rightNames } from './lookup.ts';
 import {
   conditionsOfAggregate,
   decidableAt,
   isDecidableAt,
-  ordersAlike,
   placesBelow,
   placesOfField,
   relaxed,
@@ -40,6 +42,13 @@ interface Found {
   readonly join: Join;
   readonly place: PlanTable;
   readonly conditions: ReadonlySet<string>;
+}
+
+/** Rows whose fields are shown. */
+interface Shown {
+  readonly place: PlanTable;
+  readonly chain: readonly ChainLevel[];
+  readonly found: readonly Found[];
 }
 
 const TOP: Above = { chain: [], join: null };
@@ -87,14 +96,16 @@ export class LiveRun {
   async #select(select: Select, above: Above): Promise<void> {
     if (!placesBelow(select).some(this.#isLive)) return;
     const chain = await this.#rows(select, above);
-    const found = this.#foundBy(select);
-    for (const field of select.fields) await this.#field(field, chain, found);
+    const rows = { place: select.from, chain, found: this.#foundBy(select) };
+    for (const field of select.fields) await this.#field(field, rows);
   }
 
   async #aggregate(rows: Select, fields: readonly AggregateField[], above: Above): Promise<void> {
     const chain = await this.#rows(rows, above);
     for (const field of fields) {
-      if (field.kind === 'nodes') for (const node of field.fields) await this.#field(node, chain, []);
+      if (field.kind === 'nodes') {
+        for (const node of field.fields) await this.#field(node, { place: rows.from, chain, found: [] });
+      }
       for (const rule of conditionsOfAggregate(field)) await this.#predicate(rule, chain);
     }
   }
@@ -106,6 +117,9 @@ export class LiveRun {
     }
     const found = this.#foundBy(select);
     for (const item of select.orderBy) await this.#order(item, this.#candidates(select, above), found);
+    for (const rule of select.distinctOnlyIf) {
+      if (rule !== null) await this.#predicate(rule, this.#candidates(select, above));
+    }
     // Fetched rows are those of all parents together: a limit that holds for each of them is not one for all.
     const rows = this.#isLive(select.from) ? bare(select.from, select.where) : { ...select, fields: [] };
     return [...above.chain, { rows, join: above.join }];
@@ -152,9 +166,15 @@ export class LiveRun {
       return this.#below(where, to, { chain, join });
     }
     const filtered = isDecidableAt(where, to.source, to);
-    const lookup: Lookup = { place: to, where: decidableAt(where, to.source, to), filtered, perKey: null };
-    const rows = await this.#bounded(lookup, join, chain);
-    this.#store.put(to, rows, join?.on.map((pair) => pair.right.name) ?? []);
+    const lookup: Lookup = {
+      place: to,
+      join,
+      where: decidableAt(where, to.source, to),
+      filtered,
+      perKey: null,
+    };
+    const rows = await this.#bounded(lookup, chain);
+    this.#store.put(to, rows, join === null ? [] : rightNames(join));
     if (!filtered) await this.#below(where, to, TOP);
   }
 
@@ -164,15 +184,23 @@ export class LiveRun {
   }
 
   /** By the keys of few parents, else by the filter where it says enough, else by the keys of many parents. */
-  async #bounded(lookup: Lookup, join: Join | null, chain: readonly ChainLevel[]): Promise<FetchedRows> {
-    const probed = join === null ? null : await this.#fetcher.keys(join, lookup.place, chain, true);
-    if (join !== null && probed !== null) return this.#fetcher.byKeys(lookup, join.on, probed);
-    const saysSomething = join === null || conjuncts(lookup.where).length > 0;
+  async #bounded(lookup: Lookup, chain: readonly ChainLevel[]): Promise<FetchedRows> {
+    if (!isKeyed(lookup)) {
+      const all = await this.#fetcher.byFilter(lookup);
+      if (all === null) throw this.#fetcher.unbounded(lookup);
+      return all;
+    }
+    const probed = await this.#fetcher.keys(lookup, chain, true);
+    if (probed !== null) return this.#fetcher.byKeys(lookup, probed);
+    const saysSomething = conjuncts(lookup.where).length > 0;
     const found = saysSomething ? await this.#fetcher.byFilter(lookup) : null;
-    if (found !== null) return found;
-    const keys = join === null ? null : await this.#fetcher.keys(join, lookup.place, chain, false);
-    if (join === null || keys === null) throw this.#fetcher.unbounded(lookup.place);
-    return this.#fetcher.byKeys(lookup, join.on, keys);
+    return found ?? this.#byKeys(lookup, chain);
+  }
+
+  async #byKeys(lookup: KeyedLookup, chain: readonly ChainLevel[]): Promise<FetchedRows> {
+    const keys = await this.#fetcher.keys(lookup, chain, false);
+    if (keys === null) throw this.#fetcher.unbounded(lookup);
+    return this.#fetcher.byKeys(lookup, keys);
   }
 
   async #order(item: OrderItem, candidates: readonly ChainLevel[], found: readonly Found[]): Promise<void> {
@@ -191,57 +219,39 @@ export class LiveRun {
     const { to, where, join } = step;
     if (!this.#isLive(to)) return this.#below(where, to, { chain, join });
     const filtered = isDecidableAt(where, to.source, to);
-    const lookup: Lookup = { place: to, where: decidableAt(where, to.source, to), filtered, perKey: null };
-    const keys = await this.#fetcher.keys(join, to, chain, false);
-    if (keys === null) throw this.#fetcher.unbounded(to);
-    this.#store.put(
-      to,
-      await this.#fetcher.byKeys(lookup, join.on, keys),
-      join.on.map((pair) => pair.right.name),
-    );
+    const decidable = decidableAt(where, to.source, to);
+    const lookup: KeyedLookup = { place: to, join, where: decidable, filtered, perKey: null };
+    this.#store.put(to, await this.#byKeys(lookup, chain), rightNames(join));
     if (!filtered) await this.#below(where, to, TOP);
   }
 
-  async #field(field: Field, chain: readonly ChainLevel[], found: readonly Found[]): Promise<void> {
-    if (!placesOfField(field).some(this.#isLive)) return;
-    switch (field.kind) {
-      case 'column':
-        if (field.onlyIf !== null) await this.#predicate(field.onlyIf, chain);
-        return;
-      case 'object':
-        if (this.#meet(field.join, field.select.from, field.select.where, found))
-          return this.#select(field.select, TOP);
-        return this.#select(field.select, await this.#fetched(field, field.select, chain));
-      case 'array':
-        return this.#select(field.select, await this.#fetched(field, field.select, chain));
-      case 'aggregate': {
-        const { rows, fields } = field.aggregate;
-        return this.#aggregate(rows, fields, await this.#fetched(field, rows, chain));
-      }
-      default:
-        return;
+  async #field(field: Field, { place, chain, found }: Shown): Promise<void> {
+    if (field.kind === 'constant' || !placesOfField(field).some(this.#isLive)) return;
+    if (field.kind === 'column') {
+      if (field.onlyIf !== null) await this.#predicate(field.onlyIf, chain);
+      return;
     }
+    if (field.kind === 'object' && this.#meet(field.join, field.select.from, field.select.where, found))
+      return this.#select(field.select, TOP);
+    const to = placeOf(field);
+    if (this.#isLive(to) && isHandedOver(field, to.source))
+      return this.#store.leaveOpen({ field, left: place });
+    if (field.kind !== 'aggregate')
+      return this.#select(field.select, await this.#fetched(field, field.select, chain));
+    const { rows, fields } = field.aggregate;
+    return this.#aggregate(rows, fields, await this.#fetched(field, rows, chain));
   }
 
   /** Fetches the rows of a selected relationship by the keys of exactly the rows that show it. */
-  async #fetched(
-    field: Exclude<Field, { kind: 'column' | 'constant' }>,
-    select: Select,
-    chain: readonly ChainLevel[],
-  ): Promise<Above> {
+  async #fetched(field: RelatedField, select: Select, chain: readonly ChainLevel[]): Promise<Above> {
     const { join } = field;
     const place = select.from;
     if (!this.#isLive(place)) return { chain, join };
     const filtered = isDecidableAt(select.where, place.source, place);
     const perKey = filtered ? cutPerKey(field, select) : null;
-    const lookup: Lookup = { place, where: decidableAt(select.where, place.source, place), filtered, perKey };
-    const keys = await this.#fetcher.keys(join, place, chain, false);
-    if (keys === null) throw this.#fetcher.unbounded(place);
-    this.#store.put(
-      place,
-      await this.#fetcher.byKeys(lookup, join.on, keys),
-      join.on.map((pair) => pair.right.name),
-    );
+    const where = decidableAt(select.where, place.source, place);
+    const lookup: KeyedLookup = { place, join, where, filtered, perKey };
+    this.#store.put(place, await this.#byKeys(lookup, chain), rightNames(join));
     return TOP;
   }
 
@@ -284,12 +294,4 @@ function bare(from: PlanTable, where: Predicate): RowsOf {
 
 function leafLevel(place: PlanTable): ChainLevel {
   return { rows: bare(place, { kind: 'true' }), join: null };
-}
-
-/** The first rows of each key, where the target orders rows as the source does. */
-function cutPerKey(field: Field, select: Select): Lookup['perKey'] {
-  const orderBy = [...select.orderBy, ...select.from.key.map(byColumn)];
-  if (field.kind === 'object') return null;
-  if (select.limit === null || select.offset !== null || select.distinctOn.length > 0) return null;
-  return ordersAlike(orderBy) ? { orderBy, limit: select.limit } : null;
 }

@@ -6,11 +6,18 @@ import { conjuncts } from '../../sql/predicate.ts';
 import { placesIn } from '../../sql/touches.ts';
 
 /** Every place that a select reads below its own table. */
-export function placesBelow(select: Pick<Select, 'where' | 'orderBy' | 'fields'>): readonly PlanTable[] {
+export function placesBelow(select: Select): readonly PlanTable[] {
+  return [...placesOfRows(select), ...select.fields.flatMap(placesOfField)];
+}
+
+/** Every place that decides which rows a select has, and their order. */
+export function placesOfRows(
+  select: Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>,
+): readonly PlanTable[] {
   return [
     ...placesIn(select.where),
     ...select.orderBy.flatMap(placesOnPath),
-    ...select.fields.flatMap(placesOfField),
+    ...select.distinctOnlyIf.flatMap((rule) => (rule === null ? [] : placesIn(rule))),
   ];
 }
 

@@ -3,6 +3,9 @@ import { NearjoinError } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
+import { positionSql } from '../../sql/position.ts';
+import { printStatement } from '../../sql/print.ts';
+import { sql } from '../../sql/sql.ts';
 import type { Databases } from '../databases.ts';
 import { readError } from '../error-mapping.ts';
 import type { WireConnection, WireRow } from '../wire/connection.ts';
@@ -19,9 +22,16 @@ export class TargetUnavailable extends NearjoinError {
   }
 }
 
+/** What a target reports, as an error for clients; one that does not answer is told apart. */
+export function targetError(error: unknown, target: SourceName): unknown {
+  const known = readError(error, target, 'target');
+  return known instanceof NearjoinError && known.code === 'target-unavailable'
+    ? new TargetUnavailable(target, known)
+    : known;
+}
+
 const BEGIN = 'begin isolation level repeatable read';
-/** Taken after the snapshot: whoever reads at this position later sees at least what this answer shows. */
-const POSITION = `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text`;
+const POSITION = printStatement(sql`select ${positionSql}`).text;
 
 interface TargetSession {
   readonly lease: Lease;
@@ -84,10 +94,7 @@ export class LiveSessions {
       return found;
     } catch (error) {
       this.#signal.throwIfAborted();
-      const known = readError(error, target, 'target');
-      if (known instanceof NearjoinError && known.code === 'target-unavailable')
-        throw new TargetUnavailable(target, known);
-      throw known;
+      throw targetError(error, target);
     }
   }
 
@@ -112,12 +119,15 @@ export class LiveSessions {
     const run = (text: string): Promise<readonly WireRow[]> =>
       lease.connection.run(text, [], { signal: this.#signal, prepared: true });
     run(`${BEGIN} read only`).catch(() => undefined);
-    const position = run(POSITION).then((rows) =>
-      parseLsn(must(rows[0]?.[0], 'position of a target').toString('latin1')),
-    );
+    const position = run(POSITION).then((rows) => positionIn(rows[0]?.[0]));
     position.catch(() => undefined);
     return { lease, position };
   }
+}
+
+/** The position that a target's statement printed. */
+export function positionIn(cell: Buffer | null | undefined): Lsn {
+  return parseLsn(must(cell, 'position of a target').toString('latin1'));
 }
 
 /** A session whose transaction cannot be ended is dropped by the pool. */

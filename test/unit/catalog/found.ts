@@ -81,6 +81,7 @@ export function table(name: string, columns: readonly string[], more: Partial<Fo
     comment: null,
     columns: found,
     keys,
+    indexes: keys.map((key) => key.columns),
     foreignKeys,
     replicaIdentity: 'd',
     logged: true,

@@ -1,0 +1,190 @@
+import type { Column, ColumnType } from '../../catalog/catalog.ts';
+import type { SourceName } from '../../core/names.ts';
+import type {
+  Aggregate,
+  AggregateField,
+  AggregateValue,
+  Field,
+  Join,
+  PlanTable,
+  Predicate,
+  RootField,
+  Select,
+} from '../../plan/plan.ts';
+import { type Gap, placeOf, type RelatedField } from '../../sql/gap.ts';
+import { baseType, heldType } from '../../sql/leaf.ts';
+import { byColumn } from '../../sql/rows.ts';
+import { placesIn } from '../../sql/touches.ts';
+import {
+  conditionsOfAggregate,
+  isDecidableAt,
+  isText,
+  ordersAlike,
+  placesOfField,
+  placesOfRows,
+} from './scope-of-work.ts';
+
+/**
+ * Whether the target can write a related field's text by itself, byte for byte as the source would over the target's
+ * rows: everything below is there, and no value is compared, ordered or printed differently in the two databases.
+ */
+export function isHandedOver(field: RelatedField, target: SourceName): boolean {
+  return placesOfField(field).every((place) => place.source === target) && isAlikeField(field, target);
+}
+
+function isAlikeField(field: Field, at: SourceName): boolean {
+  switch (field.kind) {
+    case 'constant':
+      return true;
+    case 'object':
+      return joinsAlike(field.join) && isAlikeSelect(field.select, at, !field.join.unique);
+    case 'array':
+      return joinsAlike(field.join) && isAlikeSelect(field.select, at, true);
+    case 'aggregate':
+      return joinsAlike(field.join) && isAlikeAggregate(field.aggregate, at);
+    default:
+      throw new Error('bug: a column without its table');
+  }
+}
+
+function isAlikeMember(field: Field, at: SourceName, row: PlanTable): boolean {
+  if (field.kind !== 'column') return isAlikeField(field, at);
+  return printsAlike(field.column.type) && isVisibleAlike(field.onlyIf, at, row);
+}
+
+function isAlikeSelect(select: Select, at: SourceName, isOrdered: boolean): boolean {
+  return (
+    (!isOrdered || isOrderedAlike(select)) &&
+    isDecidableAt(select.where, at, select.from) &&
+    select.fields.every((field) => isAlikeMember(field, at, select.from))
+  );
+}
+
+/** Lists of remote rows end their order with the key, and the first row of several is the one with the least key. */
+function isOrderedAlike({ orderBy, distinctOn, distinctOnlyIf, from }: Select): boolean {
+  return (
+    distinctOnlyIf.every((rule) => rule === null) &&
+    ordersAlike([...orderBy, ...distinctOn.map(byColumn), ...from.key.map(byColumn)])
+  );
+}
+
+function isAlikeAggregate({ rows, fields }: Aggregate, at: SourceName): boolean {
+  return isAlikeSelect(rows, at, true) && fields.every((field) => isAlikeAggregated(field, at, rows.from));
+}
+
+function isAlikeAggregated(field: AggregateField, at: SourceName, row: PlanTable): boolean {
+  switch (field.kind) {
+    case 'constant':
+      return true;
+    case 'nodes':
+      return field.fields.every((node) => isAlikeMember(node, at, row));
+    case 'values':
+      return field.values.every((value) => isAlikeValue(value, at, row));
+  }
+}
+
+function isAlikeValue(value: AggregateValue, at: SourceName, row: PlanTable): boolean {
+  if (value.kind === 'constant') return true;
+  if (value.kind === 'count') return value.onlyIf.every((rule) => isVisibleAlike(rule, at, row));
+  return value.of.every(
+    (member) =>
+      member.kind === 'constant' || (!isText(member.column) && isVisibleAlike(member.onlyIf, at, row)),
+  );
+}
+
+function isVisibleAlike(rule: Predicate | null, at: SourceName, row: PlanTable): boolean {
+  return rule === null || isDecidableAt(rule, at, row);
+}
+
+/** The join is one of plain values that are equal everywhere or nowhere, and an index finds its rows key by key. */
+function joinsAlike({ on, indexed }: Join): boolean {
+  return indexed && on.every(({ left, right }) => comparesAlike(left, right));
+}
+
+const FAMILIES: Readonly<Record<string, string>> = {
+  int2: 'whole',
+  int4: 'whole',
+  int8: 'whole',
+  text: 'text',
+  varchar: 'text',
+  bool: 'bool',
+  uuid: 'uuid',
+  date: 'date',
+  timestamp: 'timestamp',
+  timestamptz: 'timestamptz',
+  numeric: 'numeric',
+};
+
+function comparesAlike(left: Column, right: Column): boolean {
+  const [one, other] = [baseType(left.type), baseType(right.type)];
+  if (one.schema !== 'pg_catalog' || other.schema !== 'pg_catalog') return false;
+  const family = FAMILIES[one.name];
+  return family !== undefined && family === FAMILIES[other.name];
+}
+
+/** The source holds values of the type as that very type, or prints its labels the same way. */
+function printsAlike(type: ColumnType): boolean {
+  if (type.kind === 'domain') return type.element !== null && printsAlike(type.element);
+  if (type.kind === 'array') return type.element?.kind === 'base' && printsAlike(type.element);
+  return type.kind === 'enum' || heldType({ type }) === type.sql;
+}
+
+/**
+ * The gaps of an answer that needs nothing of its live targets but to fill them; null when rows must be fetched first,
+ * because a filter, an order or a text of the source depends on them.
+ */
+export function gapsOf(
+  roots: readonly RootField[],
+  isLive: (place: PlanTable) => boolean,
+): readonly Gap[] | null {
+  const gaps: Gap[] = [];
+  return roots.every((root) => isOpenRoot(root, { isLive, gaps })) ? gaps : null;
+}
+
+interface Search {
+  readonly isLive: (place: PlanTable) => boolean;
+  readonly gaps: Gap[];
+}
+
+function isOpenRoot(root: RootField, search: Search): boolean {
+  switch (root.kind) {
+    case 'list':
+    case 'one':
+      return isOpenSelect(root.select, search);
+    case 'aggregate':
+      return isOpenAggregate(root.aggregate, search);
+    case 'object':
+      return root.fields.every((field) => isOpenRoot(field, search));
+    default:
+      return true;
+  }
+}
+
+function isOpenSelect(select: Select, search: Search): boolean {
+  return (
+    !placesOfRows(select).some(search.isLive) &&
+    select.fields.every((field) => isOpenField(field, select.from, search))
+  );
+}
+
+function isOpenAggregate({ rows, fields }: Aggregate, search: Search): boolean {
+  return isOpenSelect(rows, search) && fields.every((field) => isOpenAggregated(field, rows.from, search));
+}
+
+function isOpenAggregated(field: AggregateField, row: PlanTable, search: Search): boolean {
+  if (field.kind === 'nodes') return field.fields.every((node) => isOpenField(node, row, search));
+  return !conditionsOfAggregate(field).flatMap(placesIn).some(search.isLive);
+}
+
+function isOpenField(field: Field, left: PlanTable, search: Search): boolean {
+  if (field.kind === 'constant') return true;
+  if (field.kind === 'column') return !placesOfField(field).some(search.isLive);
+  const place = placeOf(field);
+  if (search.isLive(place)) {
+    search.gaps.push({ field, left });
+    return isHandedOver(field, place.source);
+  }
+  return field.kind === 'aggregate'
+    ? isOpenAggregate(field.aggregate, search)
+    : isOpenSelect(field.select, search);
+}
