@@ -4,12 +4,15 @@ import type { ComparedRows } from '../src/core/compared-rows.ts';
 import type { IndexColumn } from '../src/core/index-column.ts';
 import type { Lsn } from '../src/core/lsn.ts';
 import type { TableRef } from '../src/core/names.ts';
+import type { TableShape } from '../src/core/table-shape.ts';
 
 /** Which history a position belongs to: positions of different identities cannot be compared. */
 export interface TargetIdentity {
   readonly systemId: string;
   readonly timeline: number;
   readonly database: string;
+  /** The timelines this one came from; a position up to `until` on one of them is a position on this one too. */
+  readonly ancestors: readonly { readonly timeline: number; readonly until: Lsn }[];
 }
 
 /** Whether one table can feed a cache without harm to its owner. */
@@ -22,6 +25,7 @@ export type Publishable =
       /** Columns the stream carries (stored generated ones are missing before Postgres 18). */
       readonly columns: readonly string[];
       readonly rowsEstimated: number;
+      readonly shape: TableShape;
       /** Its ordinary b-tree indexes over plain columns: what is read fast there should be read fast in a copy. */
       readonly indexes: readonly (readonly IndexColumn[])[];
     }
@@ -37,12 +41,30 @@ export type Publishable =
 export type SlotHealth =
   | { readonly kind: 'missing' }
   | { readonly kind: 'lost'; readonly reason: string }
+  /** It is being made, which waits for the target's running transactions; it holds back the log already. */
+  | { readonly kind: 'unfinished'; readonly retainedWalBytes: number }
   | {
       readonly kind: 'usable';
       readonly confirmed: Lsn;
       readonly retainedWalBytes: number;
       readonly activePid: number | null;
+      /** A standby kept it in step with the primary's slot, so it holds good after the standby's promotion. */
+      readonly isSynced: boolean;
     };
+
+/** The newest position of a target, and whether nothing about its tables has changed that changes do not tell of. */
+export interface Observation {
+  readonly position: Lsn;
+  /** Everything about the tables last checked is as it was then. */
+  readonly isAsChecked: boolean;
+}
+
+/** What was published, and what could not be and why. */
+export interface Published {
+  /** Tables that were not published before: changes made to them before are not in the stream. */
+  readonly added: readonly TableRef[];
+  readonly refused: readonly { readonly table: TableRef; readonly reason: string }[];
+}
 
 /** A consistent read of target tables, exact at one position: a row is in it exactly when its commit's end <= `at`. */
 export interface Snapshot {
@@ -85,13 +107,17 @@ export interface Connector {
   readonly kind: 'postgres' | 'kafka';
   /** Identity and fitness of the target; throws a ConnectorError that says what an administrator must change. */
   identify(): Promise<TargetIdentity>;
-  /** Checks tables one by one, without changing anything. */
+  /** Checks tables one by one, without changing anything; `observe` watches these from now on. */
   check(tables: readonly TableRef[]): Promise<readonly Publishable[]>;
+  /** Cheap enough to be asked many times a second. */
+  observe(): Promise<Observation>;
   /**
-   * Makes the publication hold exactly these tables; waits for no lock longer than a few seconds. Returns those it
-   * had to add: changes made to them before are not in the stream. Cheap to repeat when nothing differs.
+   * Makes the publication hold exactly these tables; waits for no lock longer than a few seconds, and publishes none
+   * that would make its owner's writes fail. Cheap to repeat when nothing differs.
    */
-  publish(tables: readonly TableRef[]): Promise<readonly TableRef[]>;
+  publish(tables: readonly TableRef[]): Promise<Published>;
+  /** Takes tables out of the publication that make their owners' writes fail by now; says which. Cheap to repeat. */
+  protect(): Promise<readonly TableRef[]>;
   /**
    * Creates our slot and returns the position it starts at; drops one of the same name first. Waits for transactions
    * running on the target to end, however long they take; the signal ends the wait.

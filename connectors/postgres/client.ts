@@ -1,71 +1,111 @@
-import { Client, Pool, type QueryResultRow } from 'pg';
+import { Client, Pool, type PoolClient } from 'pg';
 import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
-import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
+import { APPLICATION_NAME, limitSettings, sessionSettings, type Target } from './settings.ts';
 
 /** After this many idle milliseconds the kernel starts asking whether the other side is still there. */
 export const KEEP_ALIVE_MS = 5_000;
 
+/** Runs one statement; a name makes it a prepared one, for statements that are run again and again. */
+export type Query = <T extends object>(
+  sql: string,
+  values?: readonly unknown[],
+  name?: string,
+) => Promise<readonly T[]>;
+
 /** Ordinary connections to a target, for short statements only. */
 export class AdminPool {
-  readonly #pool: Pool;
+  readonly #target: Target;
   readonly #clients = new Set<object>();
+  #pool: Pool;
 
   constructor(target: Target) {
-    this.#pool = new Pool({
-      connectionString: target.url,
+    this.#target = target;
+    this.#pool = this.#open();
+  }
+
+  #open(): Pool {
+    const { url, timings, log } = this.#target;
+    const pool = new Pool({
+      connectionString: url,
       application_name: APPLICATION_NAME,
       max: 3,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,
-      connectionTimeoutMillis: target.timings.connectMs,
-      query_timeout: target.timings.statementMs,
+      connectionTimeoutMillis: timings.connectMs,
+      query_timeout: timings.statementMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+      verify: (client, done) => void this.#greet(client).then(() => done(), done),
     });
     // An idle connection that breaks is replaced by the next use, which reports what is still wrong then.
-    this.#pool.on('connect', (client) => {
+    pool.on('connect', (client) => {
       this.#clients.add(client);
       // The pool listens to idle clients only. One in use may be ended by the target, or by close(): its statement
       // fails then, and without a listener the process would end too.
       client.on('error', () => undefined);
     });
-    this.#pool.on('remove', (client) => this.#clients.delete(client));
-    this.#pool.on('error', (error) => target.log.info({ err: error }, 'idle connection to the target lost'));
+    pool.on('remove', (client) => this.#clients.delete(client));
+    pool.on('error', (error) => log.info({ err: error }, 'idle connection to the target lost'));
+    return pool;
+  }
+
+  /** Limits that hold on the server too: a client that gives up does not end what it waits for. */
+  async #greet(client: PoolClient): Promise<void> {
+    const { timings, history } = this.#target;
+    const limits = { statement_timeout: timings.statementMs, lock_timeout: timings.lockMs };
+    await client.query(limitSettings(limits));
+    await history.check(client);
   }
 
   /** The rows of one statement; throws a ConnectorError. */
-  async rows<T extends QueryResultRow>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
+  async rows<T extends object>(sql: string, values: readonly unknown[] = [], name?: string): Promise<T[]> {
     try {
-      const result = await this.#pool.query<T>(sql, [...values]);
-      return result.rows;
+      return await rowsOf<T>(this.#pool, { sql, values, name });
     } catch (error) {
       throw toConnectorError(error, 'administer');
     }
   }
 
-  /** The only row of a statement that always has one. */
-  async row<T extends QueryResultRow>(sql: string, values: readonly unknown[] = []): Promise<T> {
-    const [row] = await this.rows<T>(sql, values);
-    if (row === undefined) throw new ConnectorError('retry', 'the target answered without a row');
-    return row;
+  /** Statements that all see the same moment; throws a ConnectorError. */
+  snapshot<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    return this.#within('begin transaction isolation level repeatable read read only', work);
   }
 
-  /** Runs the statements in one transaction. */
-  async transaction(statements: readonly string[]): Promise<void> {
+  /** Runs the work in one transaction, rolled back when it throws; throws a ConnectorError. */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    return this.#within('begin', work);
+  }
+
+  async #within<T>(begin: string, work: (query: Query) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw toConnectorError(error, 'connect');
     });
     try {
-      await client.query('begin');
-      for (const statement of statements) await client.query(statement);
+      await client.query(begin);
+      const result = await work((sql, values = [], name) => rowsOf(client, { sql, values, name }));
       await client.query('commit');
       client.release();
+      return result;
     } catch (error) {
       // A connection thrown away takes its transaction with it.
       client.release(true);
       throw toConnectorError(error, 'administer');
     }
+  }
+
+  /** Leaves all connections behind: what is asked from now on is asked over new ones. */
+  renew(): void {
+    const old = this.#pool;
+    this.#pool = this.#open();
+    old.end().catch((error: unknown) => this.#target.log.info({ err: error }, 'connections not closed'));
+  }
+
+  /** The only row of a statement that always has one. */
+  async row<T extends object>(sql: string, values: readonly unknown[] = []): Promise<T> {
+    const [row] = await this.rows<T>(sql, values);
+    if (row === undefined) throw new ConnectorError('retry', 'the target answered without a row');
+    return row;
   }
 
   /** Cuts every connection, also one whose statement is never answered. */
@@ -89,8 +129,15 @@ export class OwnClient {
     signal.addEventListener('abort', this.#cut);
   }
 
-  /** Connects; `replication` makes it a walsender, which takes replication commands too. */
-  static async open(target: Target, signal: AbortSignal, replication = false): Promise<OwnClient> {
+  /**
+   * Connects; `replication` makes it a walsender, which takes replication commands too. It must lead to the server that
+   * was identified, unless it is there to identify one.
+   */
+  static async open(
+    target: Target,
+    signal: AbortSignal,
+    { replication = false, identifies = false } = {},
+  ): Promise<OwnClient> {
     if (signal.aborted) throw new ConnectorError('retry', 'stopped before the connection was made');
     const config = {
       connectionString: target.url,
@@ -105,6 +152,7 @@ export class OwnClient {
     try {
       await own.client.connect();
       await own.client.query(sessionSettings({ lock_timeout: String(target.timings.lockMs) }));
+      if (!identifies) await target.history.check(own.client);
       return own;
     } catch (error) {
       own.destroy();
@@ -125,6 +173,24 @@ export class OwnClient {
     this.#signal.removeEventListener('abort', this.#cut);
     this.client.connection.stream.destroy();
   }
+}
+
+interface Statement {
+  readonly sql: string;
+  readonly values: readonly unknown[];
+  readonly name: string | undefined;
+}
+
+async function rowsOf<T extends object>(
+  client: Pool | PoolClient,
+  { sql, values, name }: Statement,
+): Promise<T[]> {
+  const result = await client.query<T>({
+    text: sql,
+    values: [...values],
+    ...(name === undefined ? {} : { name }),
+  });
+  return result.rows;
 }
 
 /** The work's outcome, or a ConnectorError as soon as the signal aborts; work that goes on must see to itself. */

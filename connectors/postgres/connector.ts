@@ -5,19 +5,24 @@ import {
   type Comparison,
   type Connector,
   ConnectorError,
+  type Observation,
   type Publishable,
+  type Published,
   type SlotHealth,
   type Snapshot,
   type TargetIdentity,
 } from '../connector.ts';
-import { AdminPool, orAborted } from './client.ts';
+import { AdminPool, orAborted, type Query } from './client.ts';
 import { openComparison } from './comparison.ts';
+import { protectTables } from './harm.ts';
+import { History } from './history.ts';
 import { identify } from './identify.ts';
 import { checkTables, dropPublication, ensurePublication, publishTables } from './publication.ts';
 import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
 import { createSlot, dropSlot, readSlotHealth } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
 import { openStream } from './stream.ts';
+import { type Followed, NOTHING, readMark } from './table-shape.ts';
 
 /** Where a target is and what to call our things there. */
 export interface PostgresConnectorOptions {
@@ -34,7 +39,8 @@ const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
 export function postgresConnector(options: PostgresConnectorOptions): Connector {
   if (!SLOT_NAME.test(options.name))
     throw new TypeError(`not a name for a replication slot: ${options.name}`);
-  return new PostgresConnector({ ...options, timings: { ...DEFAULT_TIMINGS, ...options.timings } });
+  const timings = { ...DEFAULT_TIMINGS, ...options.timings };
+  return new PostgresConnector({ ...options, timings, history: new History() });
 }
 
 class PostgresConnector implements Connector {
@@ -42,6 +48,8 @@ class PostgresConnector implements Connector {
   readonly #target: Target;
   readonly #admin: AdminPool;
   readonly #closing = new AbortController();
+  /** What `check` saw last; nothing is as checked before. */
+  #checked: { readonly followed: Followed; readonly mark: string | null } = { followed: NOTHING, mark: null };
 
   constructor(target: Target) {
     this.#target = target;
@@ -56,12 +64,25 @@ class PostgresConnector implements Connector {
     return identify(this.#target, this.#admin);
   }
 
-  check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
-    return checkTables(this.#target, this.#admin, tables);
+  async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
+    const { judged, followed, mark } = await checkTables(this.#target, this.#admin, tables);
+    this.#checked = { followed, mark };
+    return judged;
   }
 
-  publish(tables: readonly TableRef[]): Promise<readonly TableRef[]> {
+  async observe(): Promise<Observation> {
+    const { followed, mark } = this.#checked;
+    const query: Query = (sql, values, name) => this.#admin.rows(sql, values, name);
+    const now = await readMark(query, this.slot, followed);
+    return { position: parseLsn(now.position), isAsChecked: now.mark === mark };
+  }
+
+  publish(tables: readonly TableRef[]): Promise<Published> {
     return publishTables(this.#target, this.#admin, tables);
+  }
+
+  protect(): Promise<readonly TableRef[]> {
+    return protectTables(this.#target, this.#admin);
   }
 
   createSlot(signal?: AbortSignal): Promise<Lsn> {

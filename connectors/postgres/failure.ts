@@ -48,6 +48,25 @@ export function sqlStateOf(error: unknown): string | null {
     : null;
 }
 
+/** Somebody holds a lock longer than we wait. */
+export function isLocked(error: unknown): boolean {
+  return causeState(error) === '55P03';
+}
+
+/** The table is gone, or its schema. */
+export function isUndefined(error: unknown): boolean {
+  return ['42P01', '3F000'].includes(causeState(error) ?? '');
+}
+
+/** What should be made is there. */
+export function isThereAlready(error: unknown): boolean {
+  return causeState(error) === '42710';
+}
+
+function causeState(error: unknown): string | null {
+  return sqlStateOf(error instanceof ConnectorError ? error.cause : error);
+}
+
 function failureOfCode(code: string, doing: Doing): ConnectorFailure {
   if (doing === 'stream' && SLOT_LOST_CODES.has(code)) return 'slot-lost';
   return UNFIT_CODES.has(code) ? 'unfit' : 'retry';

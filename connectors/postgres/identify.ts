@@ -1,6 +1,7 @@
 import { ConnectorError, type TargetIdentity } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';
+import { parseAncestors } from './history.ts';
 import type { Target } from './settings.ts';
 
 /** The first version whose publications can name the root of a partitioned table. */
@@ -15,8 +16,12 @@ interface Server {
   readonly has_slot: boolean;
 }
 
-/** Which history the target writes; throws when it cannot feed a cache, saying what must change. */
+/**
+ * Which history the target writes; throws when it cannot feed a cache, saying what must change. All connections made
+ * from now on must lead to the same one.
+ */
 export async function identify(target: Target, admin: AdminPool): Promise<TargetIdentity> {
+  target.history.expect(null);
   const server = await admin.row<Server>(
     `select
        current_setting('server_version_num')::int as version,
@@ -30,7 +35,10 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
   );
   const fault = faultOf(server);
   if (fault !== null) throw new ConnectorError('unfit', fault);
-  return await readIdentity(target);
+  const identity = await readIdentity(target);
+  target.history.expect(identity);
+  admin.renew(); // older connections may lead anywhere
+  return identity;
 }
 
 function faultOf(server: Server): string | null {
@@ -52,7 +60,8 @@ function faultOf(server: Server): string | null {
 /** Also proves that the role may replicate and that a walsender is free. */
 async function readIdentity(target: Target): Promise<TargetIdentity> {
   const limit = AbortSignal.timeout(target.timings.statementMs);
-  const own = await OwnClient.open(target, limit, true).catch((error: unknown) => {
+  const options = { replication: true, identifies: true };
+  const own = await OwnClient.open(target, limit, options).catch((error: unknown) => {
     throw withReplicationHint(error);
   });
   try {
@@ -61,12 +70,20 @@ async function readIdentity(target: Target): Promise<TargetIdentity> {
     );
     const [row] = result.rows;
     if (row === undefined) throw new ConnectorError('retry', 'the target did not identify itself');
-    return { systemId: row.systemid, timeline: Number(row.timeline), database: row.dbname };
+    const timeline = Number(row.timeline);
+    const ancestors = await readAncestors(own, timeline);
+    return { systemId: row.systemid, timeline, database: row.dbname, ancestors };
   } catch (error) {
     throw toConnectorError(error, 'administer');
   } finally {
     own.destroy();
   }
+}
+
+async function readAncestors(own: OwnClient, timeline: number): Promise<TargetIdentity['ancestors']> {
+  if (timeline === 1) return [];
+  const result = await own.client.query<{ content: Buffer | string }>(`TIMELINE_HISTORY ${timeline}`);
+  return parseAncestors(String(result.rows[0]?.content ?? ''));
 }
 
 function withReplicationHint(error: unknown): unknown {

@@ -1,10 +1,14 @@
 import { escapeIdentifier } from 'pg';
+import { must } from '../../src/core/assert.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
-import { ConnectorError, type Publishable } from '../connector.ts';
-import type { AdminPool } from './client.ts';
+import { ConnectorError, type Publishable, type Published } from '../connector.ts';
+import type { AdminPool, Query } from './client.ts';
+import { isLocked, isThereAlready, isUndefined } from './failure.ts';
+import { Harmful, harmedTables } from './harm.ts';
 import { judge, quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
 import { readTableFacts } from './table-facts.ts';
+import { type Followed, readMark, readShapes } from './table-shape.ts';
 
 /** The first version that can publish generated columns. */
 const GENERATED_SINCE = 180_000;
@@ -13,10 +17,19 @@ interface Publication {
   readonly version: number;
   readonly exists: boolean;
   readonly is_for_all: boolean | null;
+  /** We may change it. */
+  readonly is_ours: boolean | null;
   readonly has_our_options: boolean | null;
   readonly has_slot: boolean;
   /** `isPlain`: no row filter, no column list. */
   readonly tables: readonly (TableRef & { readonly isPlain: boolean })[];
+}
+
+/** Tables as they were judged, and what to watch for that judgement to change. */
+export interface Checked {
+  readonly judged: readonly Publishable[];
+  readonly followed: Followed;
+  readonly mark: string;
 }
 
 /** Judges each table by the rules in publishable.ts and estimates the rows of those that pass. */
@@ -24,31 +37,44 @@ export async function checkTables(
   target: Target,
   admin: AdminPool,
   tables: readonly TableRef[],
-): Promise<readonly Publishable[]> {
-  const publication = await readPublication(admin, target.name);
-  const facts = await readTableFacts(admin, target.name, tables);
-  const { exists, version } = publication;
-  const to = { publication: target.name, exists, version, together: tables };
-  const judged = tables.map((table, index) => judge(table, facts[index] ?? null, to));
-  return await Promise.all(judged.map((each) => withEstimate(admin, each)));
+): Promise<Checked> {
+  const checked = await admin.snapshot(async (query) => {
+    const publication = await readPublication(query, target.name);
+    const facts = await readTableFacts(query, target.name, tables);
+    const { shapes, followed } = await readShapes(query, target.name, tables);
+    const { mark } = await readMark(query, target.name, followed);
+    const { exists, version } = publication;
+    const to = { publication: target.name, exists, version, together: tables };
+    const judged = tables.map((table, index) =>
+      judge(table, { facts: facts[index] ?? null, shape: shapes[index] ?? null }, to),
+    );
+    return { judged, followed, mark };
+  });
+  return { ...checked, judged: await Promise.all(checked.judged.map((each) => withEstimate(admin, each))) };
 }
 
 /** The planner's estimate is right for tables never analyzed and for partitioned ones too. */
 async function withEstimate(admin: AdminPool, judged: Publishable): Promise<Publishable> {
   if (judged.kind === 'no') return judged;
-  const row = await admin.row<{ 'QUERY PLAN': readonly { Plan: { 'Plan Rows': number } }[] }>(
-    `explain (format json) select from ${quoted(judged.table)}`,
-  );
-  return { ...judged, rowsEstimated: row['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0 };
+  try {
+    const row = await admin.row<{ 'QUERY PLAN': readonly { Plan: { 'Plan Rows': number } }[] }>(
+      `explain (format json) select from ${quoted(judged.table)}`,
+    );
+    return { ...judged, rowsEstimated: row['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0 };
+  } catch (error) {
+    // Somebody rewrites it, or has dropped it by now: only a number to show is missing.
+    if (!isLocked(error) && !isUndefined(error)) throw error;
+    return judged;
+  }
 }
 
-/** Makes the publication hold exactly these tables, changing only what differs; returns the tables that were missing. */
+/** Makes the publication hold exactly these tables, changing only what differs. */
 export async function publishTables(
   target: Target,
   admin: AdminPool,
   tables: readonly TableRef[],
-): Promise<readonly TableRef[]> {
-  const found = await readPublication(admin, target.name);
+): Promise<Published> {
+  const found = await admin.snapshot((query) => readPublication(query, target.name));
   if (!found.exists && found.has_slot) {
     // Changes written while there was none are not in the slot's stream, and nothing else tells of that.
     throw new ConnectorError(
@@ -56,18 +82,86 @@ export async function publishTables(
       'the publication was dropped on the target: what it missed is unknown',
     );
   }
-  const { statements, added } = planChanges(target.name, found, tables);
-  if (statements.length > 0) {
-    await admin.transaction([`set local lock_timeout = ${target.timings.lockMs}`, ...statements]);
-    target.log.info({ publication: target.name, added: added.length }, 'publication changed');
+  if (found.is_ours === false) return publishedByOthers(target.name, found, tables);
+  const changes = planChanges(target.name, found, tables);
+  const { before, drops, adds } = changes;
+  if (before.length + drops.length + adds.length === 0) return { added: [], refused: [] };
+  const published = await changePublication(target, admin, changes);
+  target.log.info({ publication: target.name, added: published.added.length }, 'publication changed');
+  return published;
+}
+
+/** All at once; table by table when one of them is in somebody's hands. */
+async function changePublication(target: Target, admin: AdminPool, changes: Changes): Promise<Published> {
+  const { before, drops, adds } = changes;
+  try {
+    await changeAtOnce(target, admin, changes);
+    return { added: adds.map(({ table }) => table), refused: [] };
+  } catch (error) {
+    if (!isLocked(error) && !(error instanceof Harmful)) throw error;
   }
-  return added;
+  // Options and drops go together: an option set while a table without a key is still in would harm its owner.
+  if (before.length > 0) await changeAtOnce(target, admin, { before, drops, adds: [] });
+  else for (const drop of drops) await triedAlone(target, admin, { before, drops: [drop], adds: [] });
+  const added: TableRef[] = [];
+  const refused: Published['refused'][number][] = [];
+  for (const add of adds) {
+    const reason = await triedAlone(target, admin, { before: [], drops: [], adds: [add] });
+    if (reason === null) added.push(add.table);
+    else refused.push({ table: add.table, reason });
+  }
+  return { added, refused };
+}
+
+async function changeAtOnce(target: Target, admin: AdminPool, changes: Changes): Promise<void> {
+  await admin.transaction(async (query) => {
+    await query(`set local lock_timeout = ${target.timings.lockMs}`);
+    for (const sql of changes.before) await query(sql);
+    for (const { sql } of [...changes.drops, ...changes.adds]) await query(sql);
+    // The locks just taken keep everybody from dropping a key until this is committed.
+    const harmed = await harmedTables(query, target.name);
+    if (harmed.length > 0) throw new Harmful(harmed);
+  });
+}
+
+/** Why it cannot be done for now; null when it is done. */
+async function triedAlone(target: Target, admin: AdminPool, changes: Changes): Promise<string | null> {
+  try {
+    await changeAtOnce(target, admin, changes);
+    return null;
+  } catch (error) {
+    if (error instanceof Harmful) return error.message;
+    if (!isLocked(error) && !isThereAlready(error)) throw error;
+    return 'another session of the target has it locked, with an index build, a vacuum or a change of it';
+  }
+}
+
+/** An administrator made it: what is wrong with it can only be told. */
+function publishedByOthers(name: string, found: Publication, tables: readonly TableRef[]): Published {
+  const publication = escapeIdentifier(name);
+  if (found.has_our_options !== true) {
+    const fix = `alter publication ${publication} set (${optionsOf(found.version)})`;
+    throw new ConnectorError('unfit', `the publication leaves changes out; run: ${fix}`);
+  }
+  if (found.is_for_all === true) return { added: [], refused: [] };
+  const there = new Map(found.tables.map((table) => [tableKeyOf(table), table]));
+  const refused = tables.flatMap((table) => {
+    const entry = there.get(tableKey(table));
+    if (entry?.isPlain === true) return [];
+    const what = entry === undefined ? 'is not in the publication' : 'is filtered in the publication';
+    const drop = entry === undefined ? '' : `alter publication ${publication} drop table ${quoted(table)}; `;
+    const fix = `${drop}alter publication ${publication} add table ${quoted(table)};`;
+    return [{ table, reason: `it ${what}, which another role owns; run: ${fix}` }];
+  });
+  return { added: [], refused };
 }
 
 /** An empty publication when there is none: the slot must be younger than the publication it will be read with. */
 export async function ensurePublication(target: Target, admin: AdminPool): Promise<void> {
-  const found = await readPublication(admin, target.name);
-  if (!found.exists) await admin.transaction([createStatement(target.name, found.version, [])]);
+  await admin.transaction(async (query) => {
+    const found = await readPublication(query, target.name);
+    if (!found.exists) await query(createStatement(target.name, found.version));
+  });
 }
 
 /** Whether our publication is there. */
@@ -78,18 +172,19 @@ export async function hasPublication(admin: AdminPool, name: string): Promise<bo
 
 /** Drops our publication; harmless when there is none. */
 export async function dropPublication(target: Target, admin: AdminPool): Promise<void> {
-  await admin.transaction([
-    `set local lock_timeout = ${target.timings.lockMs}`,
-    `drop publication if exists ${escapeIdentifier(target.name)}`,
-  ]);
+  await admin.transaction(async (query) => {
+    await query(`set local lock_timeout = ${target.timings.lockMs}`);
+    await query(`drop publication if exists ${escapeIdentifier(target.name)}`);
+  });
 }
 
-async function readPublication(admin: AdminPool, name: string): Promise<Publication> {
-  return await admin.row<Publication & Record<string, unknown>>(
+async function readPublication(query: Query, name: string): Promise<Publication> {
+  const rows = await query<Publication>(
     `select
        current_setting('server_version_num')::int as version,
        p.oid is not null as exists,
        p.puballtables as is_for_all,
+       pg_has_role(p.pubowner, 'usage') as is_ours,
        p.pubviaroot and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate
          and coalesce(to_jsonb(p) ->> 'pubgencols', 's') in ('s', 'true') as has_our_options,
        exists (select from pg_replication_slots where slot_name = $1) as has_slot,
@@ -108,35 +203,45 @@ async function readPublication(admin: AdminPool, name: string): Promise<Publicat
      left join pg_publication p on p.pubname = $1`,
     [name],
   );
+  return must(rows[0], 'the state of the publication');
+}
+
+interface Change {
+  readonly table: TableRef;
+  readonly sql: string;
 }
 
 interface Changes {
-  readonly statements: readonly string[];
-  readonly added: readonly TableRef[];
+  /** What concerns the publication as a whole. */
+  readonly before: readonly string[];
+  readonly drops: readonly Change[];
+  readonly adds: readonly Change[];
 }
 
 function planChanges(name: string, found: Publication, wanted: readonly TableRef[]): Changes {
-  if (!found.exists) return { statements: [createStatement(name, found.version, wanted)], added: wanted };
   const alter = `alter publication ${escapeIdentifier(name)}`;
-  const statements = found.has_our_options === true ? [] : [`${alter} set (${optionsOf(found.version)})`];
+  const changes = (verb: 'add' | 'drop', tables: readonly TableRef[]): readonly Change[] =>
+    tables.map(({ schema, name: table }) => {
+      const ref = { schema, name: table };
+      return { table: ref, sql: `${alter} ${verb} table ${quoted(ref)}` };
+    });
+  const options = found.has_our_options === true ? [] : [`${alter} set (${optionsOf(found.version)})`];
+  const before = found.exists ? options : [createStatement(name, found.version)];
   // Made by an administrator for all tables: nothing to add, and what is too much is ignored on arrival.
-  if (found.is_for_all === true) return { statements, added: [] };
+  if (found.is_for_all === true) return { before, drops: [], adds: [] };
   const wantedKeys = new Set(wanted.map(tableKey));
   const goodKeys = new Set(found.tables.filter((table) => table.isPlain).map(tableKeyOf));
   const dropped = found.tables.filter((table) => !table.isPlain || !wantedKeys.has(tableKeyOf(table)));
   const added = wanted.filter((table) => !goodKeys.has(tableKey(table)));
-  if (dropped.length > 0) statements.push(`${alter} drop table ${dropped.map(quoted).join(', ')}`);
-  if (added.length > 0) statements.push(`${alter} add table ${added.map(quoted).join(', ')}`);
-  return { statements, added };
+  return { before, drops: changes('drop', dropped), adds: changes('add', added) };
 }
 
 function tableKeyOf(table: TableRef): string {
   return tableKey({ schema: table.schema, name: table.name });
 }
 
-function createStatement(name: string, version: number, tables: readonly TableRef[]): string {
-  const list = tables.length === 0 ? '' : ` for table ${tables.map(quoted).join(', ')}`;
-  return `create publication ${escapeIdentifier(name)}${list} with (${optionsOf(version)})`;
+function createStatement(name: string, version: number): string {
+  return `create publication ${escapeIdentifier(name)} with (${optionsOf(version)})`;
 }
 
 function optionsOf(version: number): string {

@@ -1,5 +1,7 @@
 import { escapeIdentifier } from 'pg';
+import { must } from '../../src/core/assert.ts';
 import { printTable, sameTable, type TableRef } from '../../src/core/names.ts';
+import type { TableShape } from '../../src/core/table-shape.ts';
 import type { Publishable } from '../connector.ts';
 import type { ColumnFacts, IdentityFacts, TableFacts } from './table-facts.ts';
 
@@ -24,15 +26,30 @@ type Rule = (facts: TableFacts, to: PublishingTo) => Refusal | null;
 /** Since then stored generated columns can be published. */
 const GENERATED_SINCE = 180_000;
 
+/** What the target's catalog says of one table; null when it does not exist. */
+export interface Found {
+  readonly facts: TableFacts | null;
+  readonly shape: TableShape | null;
+}
+
 /** Whether a table can be published without harm to its owner's writes, and with rows we can name; pure. */
-export function judge(table: TableRef, facts: TableFacts | null, to: PublishingTo): Publishable {
+export function judge(table: TableRef, { facts, shape }: Found, to: PublishingTo): Publishable {
   if (facts === null) return { kind: 'no', table, reason: 'it does not exist', fix: null };
   for (const rule of RULES) {
     const refusal = rule(facts, to);
     if (refusal !== null) return { kind: 'no', table, ...refusal };
   }
   const columns = facts.columns.filter((column) => isSent(column, to)).map((column) => column.name);
-  return { kind: 'yes', table, key: facts.key ?? [], columns, rowsEstimated: 0, indexes: facts.indexes };
+  const { key, indexes } = facts;
+  return {
+    kind: 'yes',
+    table,
+    key: key ?? [],
+    columns,
+    rowsEstimated: 0,
+    shape: must(shape, 'the shape of a table'),
+    indexes,
+  };
 }
 
 /** Order matters: the first refusal is the one that tells most. */

@@ -98,6 +98,7 @@ export class ReplicationSocket {
       start: async (client: Client, slot: string, after: string): Promise<void> => {
         const timeout = { wal_sender_timeout: String(target.timings.walSenderTimeoutMs) };
         await client.query(sessionSettings(timeout));
+        await target.history.check(client);
         // Stopped while the library was connecting: it would have gone on.
         if (this.#isOver) return this.#destroy();
         this.#takeOver(client);

@@ -1,4 +1,6 @@
 import { TEXT_FORM } from '../../src/core/text-form.ts';
+import type { History } from './history.ts';
+
 /** Where the connector writes what an operator may want to know; any structured logger fits. */
 export interface ConnectorLog {
   info(fields: object, message: string): void;
@@ -41,6 +43,8 @@ export interface Target {
   readonly name: string;
   readonly log: ConnectorLog;
   readonly timings: Timings;
+  /** What all connections must lead to. */
+  readonly history: History;
 }
 
 /** Shown in the target's pg_stat_activity. */
@@ -60,6 +64,16 @@ const SESSION_SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['idle_session_timeout', '0'],
   ['transaction_timeout', '0'],
 ];
+
+/** One statement that limits how long the statements of a session may run and wait. */
+export function limitSettings(
+  limits: Readonly<Record<'statement_timeout' | 'lock_timeout', number>>,
+): string {
+  const calls = Object.entries(limits).map(
+    ([name, ms]) => `pg_catalog.set_config('${name}', '${ms}', false)`,
+  );
+  return `select ${calls.join(', ')}`;
+}
 
 /** One statement that applies our settings, leaving out those this version of the server does not have. */
 export function sessionSettings(more: Readonly<Record<string, string>>): string {

@@ -18,6 +18,7 @@ interface SlotRow {
   readonly confirmed: string | null;
   readonly retained: string | null;
   readonly active_pid: number | null;
+  readonly is_synced: boolean;
 }
 
 /** How our slot stands on the target. */
@@ -33,7 +34,8 @@ export async function readSlotHealth(admin: AdminPool, name: string): Promise<Sl
        case when not pg_is_in_recovery()
          then pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)::text
        end as retained,
-       s.active_pid
+       s.active_pid,
+       coalesce((to_jsonb(s) ->> 'synced')::boolean, false) as is_synced
      from pg_replication_slots s
      where s.slot_name = $1`,
     [name],
@@ -42,18 +44,21 @@ export async function readSlotHealth(admin: AdminPool, name: string): Promise<Sl
 }
 
 function healthOf(slot: SlotRow): SlotHealth {
-  if (slot.plugin !== 'pgoutput' || !slot.here || slot.confirmed === null) {
+  if (slot.plugin !== 'pgoutput' || !slot.here) {
     return { kind: 'lost', reason: 'the slot of this name is not ours: another database or plugin uses it' };
   }
   if (slot.wal_status === 'lost' || slot.conflicting === 'true') {
     const why = slot.invalidation_reason ?? 'wal_removed';
     return { kind: 'lost', reason: `the target invalidated the slot (${why})` };
   }
+  const retainedWalBytes = Number(slot.retained ?? 0);
+  if (slot.confirmed === null) return { kind: 'unfinished', retainedWalBytes };
   return {
     kind: 'usable',
     confirmed: parseLsn(slot.confirmed),
-    retainedWalBytes: Number(slot.retained ?? 0),
+    retainedWalBytes,
     activePid: slot.active_pid,
+    isSynced: slot.is_synced,
   };
 }
 

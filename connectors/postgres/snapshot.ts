@@ -18,7 +18,7 @@ import { backendPid, cutOnFailure } from './slot.ts';
  * not yet visible, so a position read beside an ordinary snapshot would say too much or too little.
  */
 export async function openSnapshot(target: Target, admin: AdminPool, signal: AbortSignal): Promise<Snapshot> {
-  const exporter = await OwnClient.open(target, signal, true);
+  const exporter = await OwnClient.open(target, signal, { replication: true });
   try {
     const exported = await cutOnFailure(target, admin, exporter, () => exportSnapshot(exporter, target.name));
     return new ExportedSnapshot({ target, admin, exporter, exported }, signal);

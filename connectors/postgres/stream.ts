@@ -45,7 +45,7 @@ export async function openStream(
 /** Makes sure that the slot still holds everything after the position, and that nobody holds the slot. */
 async function checkSlot(target: Target, admin: AdminPool, after: Lsn): Promise<Lsn> {
   const slot = await readSlotHealth(admin, target.name);
-  if (slot.kind === 'missing')
+  if (slot.kind === 'missing' || slot.kind === 'unfinished')
     throw new ConnectorError('slot-lost', `the slot ${target.name} does not exist`);
   if (slot.kind === 'lost') throw new ConnectorError('slot-lost', slot.reason);
   if (!(await hasPublication(admin, target.name))) {

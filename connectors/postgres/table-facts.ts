@@ -1,6 +1,6 @@
 import type { IndexColumn } from '../../src/core/index-column.ts';
 import type { TableRef } from '../../src/core/names.ts';
-import type { AdminPool } from './client.ts';
+import type { Query } from './client.ts';
 
 /** One column of a table on the target. */
 export interface ColumnFacts {
@@ -44,11 +44,12 @@ export interface TableFacts extends IdentityFacts {
 
 /** Facts in the order of the tables; null for one that does not exist. */
 export async function readTableFacts(
-  admin: AdminPool,
+  query: Query,
   publication: string,
   tables: readonly TableRef[],
 ): Promise<readonly (TableFacts | null)[]> {
-  const rows = await admin.rows<{ facts: TableFacts | null }>(FACTS, [
+  if (tables.length === 0) return [];
+  const rows = await query<{ facts: TableFacts | null }>(FACTS, [
     tables.map((table) => table.schema),
     tables.map((table) => table.name),
     publication,
@@ -57,19 +58,21 @@ export async function readTableFacts(
 }
 
 const FACTS = `
-  with wanted as (
+  with recursive wanted as (
     select w.n, c.oid
     from unnest($1::text[], $2::text[]) with ordinality as w(schema, name, n)
     left join pg_namespace s on s.nspname = w.schema
     left join pg_class c on c.relnamespace = s.oid and c.relname = w.name
       and c.relkind in ('r', 'p', 'v', 'm', 'f')
   ),
+  -- not pg_partition_tree, which waits for locks on the partitions
+  tree (parent, oid) as (
+    select w.oid, w.oid from wanted w join pg_class c on c.oid = w.oid and c.relkind = 'p'
+    union all
+    select t.parent, i.inhrelid from tree t join pg_inherits i on i.inhparent = t.oid
+  ),
   leaf as (
-    select w.oid as parent, t.relid::oid as oid
-    from wanted w
-    join pg_class c on c.oid = w.oid and c.relkind = 'p'
-    cross join lateral pg_partition_tree(w.oid) t
-    where t.isleaf and t.relid::oid <> w.oid
+    select t.parent, t.oid from tree t join pg_class c on c.oid = t.oid and c.relkind <> 'p'
   ),
   involved as (select oid from wanted where oid is not null union select oid from leaf),
   usable as (

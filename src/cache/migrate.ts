@@ -91,6 +91,8 @@ const VERSIONS: readonly string[] = [
    );
    create index on nearjoin.verification (target, id);
    alter table nearjoin.feed add verified_at timestamptz, add rows_differing bigint`,
+  `alter table nearjoin.cache_table add column shape jsonb;
+   alter table nearjoin.feed add column last_error_at timestamptz`,
 ];
 
 /** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */

@@ -1,5 +1,6 @@
 import { isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
+import type { TableShape } from '../core/table-shape.ts';
 import type { TableState } from './cache-table.ts';
 import { type Queryable, rowsOf } from './queryable.ts';
 import { tableState } from './status.ts';
@@ -24,6 +25,8 @@ export interface StoredTable {
   readonly copiedAt: Lsn | null;
   readonly overlay: string | null;
   readonly rowsEstimated: number | null;
+  /** What the table was on the target when its copy was begun; null when there is none. */
+  readonly shape: TableShape | null;
   readonly generation: number;
   /** A fresh copy was asked for. */
   readonly resync: boolean;
@@ -37,7 +40,7 @@ export interface StoredTable {
 
 const STORED = `
   select t.schema_name, t.table_name, t.relation, t.columns, t.key_columns, t.state, t.reason, t.copied_at,
-    t.overlay, t.rows_estimated::float8 as rows_estimated, t.generation, t.resync, c.oid is not null as exists,
+    t.overlay, t.rows_estimated::float8 as rows_estimated, t.shape, t.generation, t.resync, c.oid is not null as exists,
     coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as modifiers,
     coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
@@ -63,6 +66,7 @@ interface StoredRow {
   readonly copied_at: string | null;
   readonly overlay: string | null;
   readonly rows_estimated: number | null;
+  readonly shape: TableShape | null;
   readonly generation: number;
   readonly resync: boolean;
   readonly exists: boolean;
@@ -87,6 +91,7 @@ export async function loadStoredTables(
     copiedAt: row.copied_at !== null && isLsnText(row.copied_at) ? parseLsn(row.copied_at) : null,
     overlay: row.overlay,
     rowsEstimated: row.rows_estimated,
+    shape: row.shape,
     generation: row.generation,
     resync: row.resync,
     exists: row.exists,
@@ -102,18 +107,18 @@ export async function saveStoredTable(
   client: Queryable,
   table: Pick<
     StoredTable,
-    'target' | 'table' | 'relation' | 'columns' | 'key' | 'overlay' | 'rowsEstimated' | 'generation'
+    'target' | 'table' | 'relation' | 'columns' | 'key' | 'overlay' | 'rowsEstimated' | 'shape' | 'generation'
   >,
   state: TableState,
 ): Promise<void> {
   await client.query(
     `insert into nearjoin.cache_table as t (target, schema_name, table_name, relation, columns, key_columns, overlay,
-       rows_estimated, generation, state, reason)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+       rows_estimated, generation, state, reason, shape)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      on conflict (target, schema_name, table_name) do update set relation = excluded.relation,
        columns = excluded.columns, key_columns = excluded.key_columns, overlay = excluded.overlay,
        rows_estimated = excluded.rows_estimated, generation = excluded.generation, state = excluded.state,
-       reason = excluded.reason, copied_at = null, overlay_truncated = false, rows_copied = 0, resync = false`,
+       reason = excluded.reason, shape = excluded.shape, copied_at = null, overlay_truncated = false, rows_copied = 0, resync = false`,
     [
       table.target,
       table.table.schema,
@@ -126,6 +131,7 @@ export async function saveStoredTable(
       table.generation,
       state.kind,
       state.kind === 'failed' ? state.reason : null,
+      table.shape === null ? null : JSON.stringify(table.shape),
     ],
   );
 }
@@ -140,6 +146,33 @@ export async function updateStoredTable(
   await client.query(
     `update nearjoin.cache_table set ${sets.join(', ')} where target = $1 and schema_name = $2 and table_name = $3`,
     [target, table.schema, table.name, ...Object.values(fields)],
+  );
+}
+
+/** Says how far copies are. A row that somebody is changing just now is left for the next time: this is not worth waiting. */
+export async function saveRowsCopied(
+  client: Queryable,
+  target: SourceName,
+  copied: readonly { readonly table: TableRef; readonly rows: number }[],
+): Promise<void> {
+  await client.query(
+    `with free as (
+       select t.schema_name, t.table_name, c.rows
+       from nearjoin.cache_table t
+       join unnest($2::text[], $3::text[], $4::bigint[]) as c (schema_name, table_name, rows)
+         using (schema_name, table_name)
+       where t.target = $1
+       for no key update of t skip locked
+     )
+     update nearjoin.cache_table t set rows_copied = free.rows
+     from free
+     where t.target = $1 and t.schema_name = free.schema_name and t.table_name = free.table_name`,
+    [
+      target,
+      copied.map(({ table }) => table.schema),
+      copied.map(({ table }) => table.name),
+      copied.map(({ rows }) => rows),
+    ],
   );
 }
 

@@ -260,7 +260,7 @@ async function createOverlay(client: Queryable, { target }: FeedLease, wanted: C
   const generation = await nextGeneration(client);
   const relation = relationName(target, wanted.table, generation);
   const overlay = overlayName(target, wanted.table, generation);
-  const { table, columns, key, rowsEstimated } = wanted;
+  const { table, columns, key, rowsEstimated, shape } = wanted;
   await client.query(createOverlaySql(overlay, { relation, columns, key }));
   const stored = {
     target,
@@ -270,6 +270,7 @@ async function createOverlay(client: Queryable, { target }: FeedLease, wanted: C
     key,
     overlay,
     rowsEstimated: Math.round(rowsEstimated),
+    shape,
     generation,
   };
   await saveStoredTable(client, stored, { kind: 'copying' });

@@ -96,6 +96,7 @@ export async function saveRefused(
     key: [],
     overlay: null,
     rowsEstimated: null,
+    shape: null,
     generation,
   };
   await saveStoredTable(client, empty, { kind: 'failed', reason });

@@ -2,6 +2,7 @@ import type { ChangeStream } from '../../connectors/connector.ts';
 import { knownTypes } from '../cache/column-type.ts';
 import { loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
+import type { Lsn } from '../core/lsn.ts';
 import { Applier } from './applier.ts';
 import { Copier } from './copy.ts';
 import { dropOrphans } from './discard.ts';
@@ -180,9 +181,12 @@ class FeedRun {
     });
   }
 
-  #probing({ pump }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'intervalMs' | 'onProbe'> {
+  #probing({
+    pump,
+  }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'intervalMs' | 'observe' | 'onProbe'> {
     const { options } = this.#scene;
     return {
+      observe: () => this.#observe(),
       clock: options.clock,
       intervalMs: options.limits.probeIntervalMs,
       onProbe: (probe) => {
@@ -190,6 +194,14 @@ class FeedRun {
         options.onProbe(probe);
       },
     };
+  }
+
+  async #observe(): Promise<Lsn | null> {
+    const { position, isAsChecked } = await this.#scene.connector.observe();
+    if (isAsChecked) return this.#scene.inOrder ? position : null;
+    this.#scene.inOrder = false;
+    this.#scene.reconsider.notify();
+    return null;
   }
 
   async #bindTables(): Promise<void> {

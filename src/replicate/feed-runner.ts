@@ -181,6 +181,7 @@ export class FeedRunner {
         repeats: this.#repeats,
         counters: { transactionsApplied, changesApplied },
         tick: null,
+        inOrder: false,
         streamed: false,
       };
       this.#leader = new FeedLeader(scene);

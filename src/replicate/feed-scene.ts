@@ -30,6 +30,8 @@ export interface FeedScene {
   readonly counters: Counters;
   /** What the run that is streaming wants done a few times a second; null in between. */
   tick: (() => Promise<void>) | null;
+  /** The feed's tables were looked at since the target last showed that something about them has changed. */
+  inOrder: boolean;
   /** When the last run had been streaming for a while, its failure is the first of a new series. */
   streamed: boolean;
 }

@@ -17,12 +17,17 @@ export async function findStart(
   }: { readonly stored: StoredFeed; readonly applier: Applier; readonly sinks: Sinks },
   signal: AbortSignal,
 ): Promise<StartingPoint> {
-  const { connector, options, lease } = scene;
+  const { connector, options, lease, control } = scene;
   const identity = await connector.identify();
   const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
   const decision = decideStart({ stored, identity, slot, written });
-  if (decision.kind === 'resume')
+  if (decision.kind === 'resume') {
+    if (stored.identity?.timeline !== identity.timeline) {
+      options.log.info({ target: lease.target, timeline: identity.timeline }, 'going on after a failover');
+      await saveIdentity(control, lease, identity, connector.slot);
+    }
     return { after: decision.after, freshAsOf: stored.watermark?.freshAsOf ?? null };
+  }
   options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
   return rebuild(scene, { identity, applier, sinks, reason: decision.reason }, signal);
 }

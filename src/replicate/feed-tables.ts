@@ -1,4 +1,4 @@
-import { updateStoredTable } from '../cache/stored-table.ts';
+import { saveRowsCopied } from '../cache/stored-table.ts';
 import type { Copier, FailedCopy } from './copy.ts';
 import type { Exclusively } from './discard.ts';
 import type { FeedScene } from './feed-scene.ts';
@@ -17,6 +17,7 @@ export interface Look {
 /** Brings the feed's tables to order as far as that goes without a stream; says what remains. */
 export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSignal): Promise<Remaining> {
   const { failures, desire } = scene;
+  scene.inOrder = false;
   const situation = {
     desire: desire(),
     underWay: look.underWay,
@@ -25,6 +26,7 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
   };
   const remaining = await bringToOrder(look.order, situation, look.exclusively, signal);
   failures.discarded();
+  scene.inOrder = true;
   return remaining;
 }
 
@@ -70,9 +72,8 @@ export class FeedTables {
   /** Writes down how far the copies are. */
   async tellRowsCopied(): Promise<void> {
     const { control, lease } = this.#scene;
-    for (const { table, rows } of this.#copier.rowsCopied()) {
-      await updateStoredTable(control, { target: lease.target, table }, { rows_copied: rows });
-    }
+    const copied = this.#copier.rowsCopied();
+    if (copied.length > 0) await saveRowsCopied(control, lease.target, copied);
   }
 
   #start({ copies, merges, indexes }: Remaining, stop: AbortSignal): void {

@@ -78,11 +78,13 @@ async function sampleTarget(
   const { connector, clock, maxRetainedWalBytes, onSlotTrouble } = options;
   while (!signal.aborted) {
     try {
+      await connector.protect();
       const health = await connector.slotHealth();
       sample.targetPosition = await connector.position();
-      sample.retainedWalBytes = health.kind === 'usable' ? health.retainedWalBytes : null;
-      if (health.kind === 'usable' && health.retainedWalBytes > maxRetainedWalBytes) {
-        onSlotTrouble(new RetainedTooMuch(health.retainedWalBytes, maxRetainedWalBytes));
+      const retained = 'retainedWalBytes' in health ? health.retainedWalBytes : null;
+      sample.retainedWalBytes = retained;
+      if (retained !== null && retained > maxRetainedWalBytes) {
+        onSlotTrouble(new RetainedTooMuch(retained, maxRetainedWalBytes));
       } else if (health.kind === 'lost') {
         onSlotTrouble(new ConnectorError('slot-lost', health.reason));
       } else if (health.kind === 'missing') {

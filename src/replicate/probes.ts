@@ -15,6 +15,11 @@ export interface ProbeOptions {
   readonly progress: Progress;
   readonly clock: Clock;
   readonly intervalMs: number;
+  /**
+   * Where the target is, or null while the tables must be looked at first: rows may have come, gone or changed there
+   * without a word in the stream, so nothing may be called fresh.
+   */
+  readonly observe: () => Promise<Lsn | null>;
   /** A finished probe: whoever has applied its position is fresh as of its time. */
   readonly onProbe: (probe: Probe) => void;
 }
@@ -31,19 +36,23 @@ export async function runProbes(options: ProbeOptions, signal: AbortSignal): Pro
   while (!signal.aborted) {
     const startedMs = clock.monotonicMs();
     const probe = await ask(options);
-    await untilApplied(options, probe.position, signal);
-    if (signal.aborted) return;
-    progress.finish(probe);
-    // Nothing between the stored position and the probe's concerned the cache: it is as good there.
-    const position = probe.position < progress.stored ? probe.position : progress.stored;
-    onProbe({ freshAsOf: probe.freshAsOf, position });
+    if (probe !== null) {
+      await untilApplied(options, probe.position, signal);
+      if (signal.aborted) return;
+      progress.finish(probe);
+      // Nothing between the stored position and the probe's concerned the cache: it is as good there.
+      const position = probe.position < progress.stored ? probe.position : progress.stored;
+      onProbe({ freshAsOf: probe.freshAsOf, position });
+    }
     await clock.delay(Math.max(0, intervalMs - (clock.monotonicMs() - startedMs)), signal);
   }
 }
 
-async function ask({ client, connector, progress }: ProbeOptions): Promise<Probe> {
+async function ask({ client, observe, progress }: ProbeOptions): Promise<Probe | null> {
   const { now } = await rowOf<{ now: string }>(client, CLOCK_SQL);
-  const probe = { freshAsOf: Number(now), position: await connector.position() };
+  const position = await observe();
+  if (position === null) return null;
+  const probe = { freshAsOf: Number(now), position };
   progress.ask(probe);
   return probe;
 }

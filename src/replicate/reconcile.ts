@@ -2,6 +2,8 @@ import { missingIndexes } from '../cache/ddl.ts';
 import type { StoredTable } from '../cache/stored-table.ts';
 import type { IndexColumn } from '../core/index-column.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
+import type { TableShape } from '../core/table-shape.ts';
+import { sameShape, shapeMismatch } from './shape-check.ts';
 import type { Wanted } from './wanted.ts';
 
 /** A table that can be copied. */
@@ -24,6 +26,8 @@ export type FeedAction =
   | { readonly kind: 'copy'; readonly wanted: Cacheable }
   /** A finished copy waits for the changes made meanwhile. */
   | { readonly kind: 'merge'; readonly stored: StoredTable }
+  /** The table is another in ways that do not concern its copy. */
+  | { readonly kind: 'note-shape'; readonly stored: StoredTable; readonly shape: TableShape }
   /** A ready table lacks an index. */
   | { readonly kind: 'index'; readonly stored: StoredTable; readonly columns: readonly IndexColumn[] };
 
@@ -77,9 +81,10 @@ function actionsFor(
   if (stored === null) return [copy];
   const wrong = whatIsWrong(wanted, stored, facts.broken.get(key));
   if (wrong !== null) return [{ kind: 'discard', stored, reason: wrong }, copy];
-  if (facts.underWay.has(key)) return [];
-  if (stored.state.kind === 'ready') return indexes(wanted, stored);
-  if (stored.state.kind === 'catching-up' && canMerge(stored)) return [{ kind: 'merge', stored }];
+  const noted = notedShape(wanted, stored);
+  if (facts.underWay.has(key)) return noted;
+  if (stored.state.kind === 'ready') return [...noted, ...indexes(wanted, stored)];
+  if (stored.state.kind === 'catching-up' && canMerge(stored)) return [...noted, { kind: 'merge', stored }];
   return [{ kind: 'discard', stored, reason: null }, copy];
 }
 
@@ -88,8 +93,18 @@ function whatIsWrong(wanted: Cacheable, stored: StoredTable, broken: string | un
   if (stored.resync) return 'a fresh copy was asked for';
   if (!sameColumns(wanted, stored)) return 'its columns changed on the target';
   if (!sameSet(wanted.key, stored.key)) return 'its key changed on the target';
-  if (stored.state.kind === 'ready' && !stored.exists) return 'the cache table was dropped';
-  return null;
+  if (stored.state.kind === 'ready' && !stored.exists) return 'the cache table was dropped or altered';
+  // Nothing was copied yet.
+  if (stored.state.kind === 'pending' || stored.state.kind === 'failed') return null;
+  return shapeMismatch(
+    stored.shape,
+    wanted.shape,
+    stored.columns.map(({ name }) => name),
+  );
+}
+
+function notedShape(wanted: Cacheable, stored: StoredTable): readonly FeedAction[] {
+  return sameShape(stored.shape, wanted.shape) ? [] : [{ kind: 'note-shape', stored, shape: wanted.shape }];
 }
 
 function canMerge(stored: StoredTable): boolean {

@@ -1,7 +1,7 @@
-import type { Connector } from '../../connectors/connector.ts';
+import type { Connector, Published } from '../../connectors/connector.ts';
 import type { KnownTypes } from '../cache/column-type.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
-import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
+import { loadStoredTables, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { type Discarded, discard, type Exclusively, saveRefused } from './discard.ts';
@@ -46,40 +46,51 @@ export async function bringToOrder(
   const load = (): Promise<readonly StoredTable[]> =>
     exclusively((client) => loadStoredTables(client, lease.target));
   const stored = await load();
-  const wanted = await findWanted(connector, situation.desire, stored, known);
-  const plan = reconcile(wanted, stored, situation);
-  const added = new Set((await carryOut(options, plan, exclusively, signal)).map(tableKey));
-  const missed = stored.filter((each) => added.has(tableKey(each.table)) && isKept(each, plan));
-  if (missed.length === 0) return remainingOf(plan);
-  // Somebody changed the publication: what was written to these tables since then never came.
-  const why = 'the target had stopped publishing it';
-  const broken = new Map(missed.map((each) => [tableKey(each.table), why]));
-  const again = reconcile(wanted, await load(), { ...situation, broken });
+  const plan = reconcile(await findWanted(connector, situation.desire, stored, known), stored, situation);
+  const { added, refused } = await carryOut(options, plan, exclusively, signal);
+  if (added.length + refused.length === 0) return remainingOf(plan);
+  // What was added is another to the stream from here on, so that a copy from before does not fit it any more.
+  const now = await load();
+  const wanted = await findWanted(connector, situation.desire, now, known);
+  const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
+  const again = reconcile(wanted, now, { ...situation, resting, broken: new Map() });
   await carryOut(options, again, exclusively, signal);
   return remainingOf(again);
 }
 
-/** Has the target publish what the plan says and drops what must go; returns the tables that were not published before. */
+function toEntry({ table, reason }: Published['refused'][number]): readonly [string, string] {
+  return [tableKey(table), reason];
+}
+
+/** Has the target publish what the plan says, drops what must go, notes what is new. */
 async function carryOut(
   { connector, lease, sinks, clock, cancel }: ReconcilerOptions,
   plan: FeedPlan,
   exclusively: Exclusively,
   signal: AbortSignal,
-): Promise<readonly TableRef[]> {
-  for (const action of plan.actions) {
-    if (action.kind !== 'refuse' || action.stored !== null) continue;
-    await exclusively((client) => saveRefused(client, lease.target, action.table, action.reason));
-  }
+): Promise<Published> {
+  await note(plan, lease, exclusively);
   const gone = discardedBy(plan);
   if (gone.length === 0) return connector.publish(plan.publish);
   for (const { stored } of gone) await cancel(stored.table);
-  let added: readonly TableRef[] = [];
+  let published: Published = { added: [], refused: [] };
   // A published table without a key makes its owner's updates fail: it is let go before anything that may have to wait.
   const before = async (): Promise<void> => {
-    added = await connector.publish(plan.publish);
+    published = await connector.publish(plan.publish);
   };
   await discard(gone, { exclusively, sinks, clock, before }, signal);
-  return added;
+  return published;
+}
+
+async function note({ actions }: FeedPlan, lease: FeedLease, exclusively: Exclusively): Promise<void> {
+  for (const action of actions) {
+    if (action.kind === 'refuse' && action.stored === null)
+      await exclusively((client) => saveRefused(client, lease.target, action.table, action.reason));
+    if (action.kind === 'note-shape')
+      await exclusively((client) =>
+        updateStoredTable(client, action.stored, { shape: JSON.stringify(action.shape) }),
+      );
+  }
 }
 
 function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
@@ -102,14 +113,6 @@ function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
 
 function isSaid(stored: StoredTable, reason: string): boolean {
   return stored.state.kind === 'failed' && stored.state.reason === reason && !stored.exists && !stored.resync;
-}
-
-/** Whether the plan leaves a copy in place that depends on the stream having been complete. */
-function isKept(stored: StoredTable, { actions }: FeedPlan): boolean {
-  if (stored.state.kind === 'pending' || stored.state.kind === 'failed') return false;
-  return !actions.some(
-    (action) => 'stored' in action && action.stored === stored && action.kind === 'discard',
-  );
 }
 
 function remainingOf({ actions }: FeedPlan): Remaining {

@@ -1,5 +1,5 @@
 import type { SlotHealth, TargetIdentity } from '../../connectors/connector.ts';
-import type { StoredFeed } from '../cache/feed-row.ts';
+import type { StoredFeed, StoredIdentity } from '../cache/feed-row.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 
 /** Whether the cache goes on from where it stands, or is built anew. */
@@ -21,7 +21,7 @@ export function decideStart({ stored, identity, slot, written }: StartFacts): St
   const position = stored.watermark?.position ?? null;
   if (stored.identity === null || stored.watermark === null) return rebuild('first copy');
   if (position === null) return rebuild('the cache was given up');
-  const forked = forkReason(stored.identity, identity);
+  const forked = forkReason(stored.identity, { identity, slot, position });
   if (forked !== null) return rebuild(forked);
   if (position > written) {
     return rebuild(
@@ -33,17 +33,36 @@ export function decideStart({ stored, identity, slot, written }: StartFacts): St
 }
 
 function gapReason(slot: SlotHealth, position: Lsn): string | null {
-  if (slot.kind === 'missing') return 'the replication slot is gone';
+  if (slot.kind === 'missing' || slot.kind === 'unfinished') return 'the replication slot is gone';
   if (slot.kind === 'lost') return `the replication slot is lost: ${slot.reason}`;
   if (slot.confirmed <= position) return null;
   return `the replication slot is at ${formatLsn(slot.confirmed)}, past the cache's position ${formatLsn(position)}`;
 }
 
-function forkReason(before: TargetIdentity, now: TargetIdentity): string | null {
-  if (before.systemId !== now.systemId) return 'the target is another server';
-  if (before.database !== now.database) return 'the target is another database';
-  if (before.timeline !== now.timeline)
-    return `the target's timeline went from ${before.timeline} to ${now.timeline}`;
+function forkReason(
+  before: StoredIdentity,
+  now: { readonly identity: TargetIdentity; readonly slot: SlotHealth; readonly position: Lsn },
+): string | null {
+  const { systemId, database, timeline } = now.identity;
+  if (before.systemId !== systemId) return 'the target is another server';
+  if (before.database !== database) return 'the target is another database';
+  return before.timeline === timeline ? null : failoverReason(before.timeline, now);
+}
+
+/** After a failover the cache is still right when the new timeline left the old one past its position, and the slot came along. */
+function failoverReason(
+  before: number,
+  { identity, slot, position }: { identity: TargetIdentity; slot: SlotHealth; position: Lsn },
+): string | null {
+  const went = `the target was failed over, from timeline ${before} to ${identity.timeline}`;
+  const ancestor = identity.ancestors.find(({ timeline }) => timeline === before);
+  if (ancestor === undefined) return `${went}, which does not come from it`;
+  if (position > ancestor.until) {
+    const [fork, at] = [formatLsn(ancestor.until), formatLsn(position)];
+    return `${went}, which began at ${fork}, before the cache's position ${at}`;
+  }
+  // Only a slot that the standby itself kept in step is known to have kept what decoding needs.
+  if (slot.kind !== 'usable' || !slot.isSynced) return `${went}, without the replication slot`;
   return null;
 }
 

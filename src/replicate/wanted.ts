@@ -4,6 +4,7 @@ import type { IndexWishes } from '../cache/ddl.ts';
 import type { StoredColumn, StoredTable } from '../cache/stored-table.ts';
 import type { Desired } from '../catalog/catalog.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
+import type { TableShape } from '../core/table-shape.ts';
 
 /** What the catalog wants of one feed; `unknown` while the target's tables cannot be read: then nothing changes. */
 export type Desire =
@@ -19,6 +20,7 @@ export type Wanted =
       readonly key: readonly string[];
       readonly indexes: IndexWishes;
       readonly rowsEstimated: number;
+      readonly shape: TableShape;
     }
   | { readonly kind: 'refused'; readonly table: TableRef; readonly reason: string };
 
@@ -31,7 +33,7 @@ export async function findWanted(
 ): Promise<readonly Wanted[]> {
   const tables =
     desire.kind === 'tables' ? desire.tables.map(({ table }) => table.ref) : stored.map(({ table }) => table);
-  const checked = tables.length === 0 ? [] : await connector.check(tables);
+  const checked = await connector.check(tables);
   const found = new Map(checked.map((each) => [tableKey(each.table), each]));
   if (desire.kind === 'tables') {
     return desire.tables.map((each) => wantedOf(each, found.get(tableKey(each.table.ref)), known));
@@ -53,9 +55,9 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
       reason: `its key column "${unknown}" is not in the catalog yet`,
     };
   }
-  const { key, rowsEstimated } = checked;
+  const { key, rowsEstimated, shape } = checked;
   const indexes = { lookups, mirrored: checked.indexes };
-  return { kind: 'cacheable', table: table.ref, columns, key, indexes, rowsEstimated };
+  return { kind: 'cacheable', table: table.ref, columns, key, indexes, rowsEstimated, shape };
 }
 
 function unchanged(stored: StoredTable, checked: Publishable | undefined): Wanted {
@@ -70,6 +72,7 @@ function unchanged(stored: StoredTable, checked: Publishable | undefined): Wante
     key: checked.key,
     indexes: { lookups: [], mirrored: checked.indexes },
     rowsEstimated: checked.rowsEstimated,
+    shape: checked.shape,
   };
 }
 

@@ -1,6 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { type Connector, ConnectorError, type Publishable } from '../../connectors/connector.ts';
+import {
+  type Connector,
+  ConnectorError,
+  type Publishable,
+  type Published,
+} from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { startPostgres } from '../../src/embedded/server.ts';
 import { changesUntilNow, fillLog, freshName, silentLog, startFeed, table } from '../support/connector.ts';
@@ -153,6 +158,7 @@ describe.each(SERVERS)('publishing on %s', (which) => {
           key: ['a', 'b'],
           columns: ['b', 'a', 'v', ...generated],
           rowsEstimated: 1000,
+          shape: expect.objectContaining({ isPartitioned: false, publication: null }),
           indexes: [
             [column('a'), column('b')],
             [column('a', true), column('v')],
@@ -174,18 +180,18 @@ describe.each(SERVERS)('publishing on %s', (which) => {
   on('publish changes only what differs, and says what it had to add', async () => {
     const statements = ['a', 'b', 'c'].map((name) => `create table ${name} (id int primary key, v int)`);
     await withConnector(which, statements, async (connector, database) => {
-      expect(await connector.publish([])).toEqual([]);
-      expect(await connector.publish([table('a'), table('b')])).toEqual([table('a'), table('b')]);
+      expect(await connector.publish([])).toEqual(added());
+      expect(await connector.publish([table('a'), table('b')])).toEqual(added('a', 'b'));
       const xmin = 'select xmin::text from pg_publication_rel order by oid limit 1';
       const before = await database.query(xmin);
-      expect(await connector.publish([table('a'), table('b')])).toEqual([]);
-      expect(await connector.publish([table('a'), table('c')])).toEqual([table('c')]);
+      expect(await connector.publish([table('a'), table('b')])).toEqual(added());
+      expect(await connector.publish([table('a'), table('c')])).toEqual(added('c'));
       expect((await database.query(xmin)).rows).toEqual(before.rows);
       expect(await published(database)).toEqual(['a', 'c']);
       // Somebody narrowed it by hand.
       await database.query(`alter publication ${connector.slot} set (publish = 'insert')`);
       await database.query(`alter publication ${connector.slot} set table a where (v > 1), c`);
-      expect(await connector.publish([table('a'), table('c')])).toEqual([table('a')]);
+      expect(await connector.publish([table('a'), table('c')])).toEqual(added('a'));
       const filters = await database.query('select from pg_publication_rel where prqual is not null');
       const options = await database.query('select from pg_publication where pubupdate and pubviaroot');
       expect([filters.rowCount, options.rowCount]).toEqual([0, 1]);
@@ -196,7 +202,8 @@ describe.each(SERVERS)('publishing on %s', (which) => {
   });
 
   on('publishing waits for no lock for long', async () => {
-    await withConnector(which, ['create table t (id int primary key)'], async (connector, database) => {
+    const statements = ['t', 'u'].map((name) => `create table ${name} (id int primary key)`);
+    await withConnector(which, statements, async (connector, database) => {
       const quick = postgresConnector({
         url: database.url,
         name: connector.slot,
@@ -206,8 +213,11 @@ describe.each(SERVERS)('publishing on %s', (which) => {
       const holding = database
         .query('do $$ begin lock table t; perform pg_sleep(20); end $$')
         .catch(() => undefined);
-      const error = await failure(untilLocked(database).then(() => quick.publish([table('t')])));
-      expect([error.failure, error.message]).toEqual(['retry', expect.stringContaining('lock timeout')]);
+      const published = await untilLocked(database).then(() => quick.publish([table('t'), table('u')]));
+      expect(published).toEqual({
+        added: [table('u')],
+        refused: [{ table: table('t'), reason: expect.stringContaining('has it locked') }],
+      });
       await database.query(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'do %'
         and datname = current_database() and pid <> pg_backend_pid()`);
       await holding;
@@ -267,6 +277,7 @@ test('identity names the system, the timeline and the database', async () => {
       systemId: rows[0]?.id,
       timeline: 1,
       database: database.name,
+      ancestors: [],
     });
   });
 });
@@ -322,6 +333,10 @@ test('a slot the target gave up is lost, whether it streams or not', async () =>
     await server.stop();
   }
 });
+
+function added(...names: readonly string[]): Published {
+  return { added: names.map(table), refused: [] };
+}
 
 function fixOf(judged: Publishable): string | null {
   return judged.kind === 'no' ? judged.fix : null;

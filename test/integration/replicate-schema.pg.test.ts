@@ -1,5 +1,7 @@
+import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import type { CacheTable } from '../../src/cache/cache-table.ts';
+import { requestPause } from '../../src/cache/control.ts';
 import { FeedRig } from '../support/feed.ts';
 
 // What somebody does to the target's tables, or to ours, ends in the right copy or in a reason that can be read.
@@ -85,12 +87,62 @@ test('a table without a key is refused with its reason, the others are not; it c
   expect((await rig.contents('keyless')).cache).toEqual(['{"id":2}']);
 });
 
-test('a table that loses its key is let go, so that writes to it do not fail', async () => {
+/** Milliseconds for which the owner's own update fails after the table lost its key. */
+async function failingMs(): Promise<number> {
+  await rig.target.query('alter table item drop constraint item_pkey');
+  const begun = performance.now();
+  await rig.until('the owner to be able to write', async () => {
+    const failed = await rig.target.query('update item set n = n + 1').catch((error: unknown) => error);
+    if (failed instanceof Error) expect(failed.message).toContain('replica identity');
+    return !(failed instanceof Error);
+  });
+  return performance.now() - begun;
+}
+
+test('a table that loses its key is let go at once, so that writes to it do not fail', async () => {
   await open();
   await rig.ready();
+  expect(await failingMs()).toBeLessThan(1_500);
+  await rig.until('the reason', async () => (await reason('item')).includes('no primary key'));
+  await rig.target.query('alter table item add primary key (id)');
+  await rig.ready();
+  await rig.caughtUp();
+  const { target, cache } = await rig.contents('item');
+  expect(cache).toEqual(target);
+});
+
+test('a table that loses its key while the feed is paused is let go too', async () => {
+  await open();
+  await rig.ready();
+  await requestPause(rig.source, 'pg2');
+  await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
+  expect(await failingMs()).toBeLessThan(3_000);
+});
+
+test('a table that lost its key and is locked harms nobody either: updates are told of no more', async () => {
+  await open();
+  await rig.ready();
+  const before = (await rig.tableStatus('other'))?.relation;
+  const holder = new pg.Client({ connectionString: rig.target.url });
+  await holder.connect();
   await rig.target.query('alter table item drop constraint item_pkey');
-  await rig.until('the reason', async () => (await reason('item')) !== '');
-  await rig.target.query('update item set n = n + 1');
+  await holder.query('begin; lock table item in share update exclusive mode');
+  const failing = rig.target.query('update item set n = n + 1').catch(() => null);
+  await rig.until('the owner to be able to write', async () => {
+    const done = await rig.target.query('update item set n = n + 1').catch(() => null);
+    return done !== null;
+  });
+  await failing;
+  await rig.target.query('insert into other values (1), (2)');
+  await rig.target.query('delete from other where id = 1');
+  await holder.query('commit');
+  await holder.end();
+  await rig.until('another copy', async () => {
+    const other = await rig.tableStatus('other');
+    return other?.relation !== before && other?.state.kind === 'ready';
+  });
+  await rig.caughtUp();
+  expect((await rig.contents('other')).cache).toEqual(['{"id":2}']);
 });
 
 test('a table nobody wants any more goes; with the last the feed, its slot and publication', async () => {

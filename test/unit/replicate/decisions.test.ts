@@ -2,16 +2,24 @@ import { expect, test } from 'vitest';
 import type { SlotHealth } from '../../../connectors/connector.ts';
 import type { StoredTable } from '../../../src/cache/stored-table.ts';
 import type { Lsn } from '../../../src/core/lsn.ts';
+import type { TableShape } from '../../../src/core/table-shape.ts';
 import { Backoff } from '../../../src/replicate/backoff.ts';
 import { type FeedAction, reconcile } from '../../../src/replicate/reconcile.ts';
 import { slotName } from '../../../src/replicate/slot-name.ts';
-import { decideStart, type StartFacts } from '../../../src/replicate/start-decision.ts';
+import { decideStart, type StartDecision, type StartFacts } from '../../../src/replicate/start-decision.ts';
 import type { Wanted } from '../../../src/replicate/wanted.ts';
 
 const lsn = (position: number): Lsn => BigInt(position) as Lsn;
-const identity = { systemId: '7', timeline: 1, database: 'd' };
+const identity = { systemId: '7', timeline: 1, database: 'd', ancestors: [] };
 const usable = (confirmed: number): SlotHealth => {
-  return { kind: 'usable', confirmed: lsn(confirmed), retainedWalBytes: 0, activePid: null };
+  return { kind: 'usable', confirmed: lsn(confirmed), retainedWalBytes: 0, activePid: null, isSynced: false };
+};
+const synced: SlotHealth & { kind: 'usable' } = {
+  kind: 'usable',
+  confirmed: lsn(100),
+  retainedWalBytes: 0,
+  activePid: null,
+  isSynced: true,
 };
 const facts: StartFacts = {
   stored: {
@@ -43,8 +51,38 @@ test.each<[string, Partial<StartFacts>]>([
   expect(decideStart({ ...facts, ...change }).kind).toBe('rebuild');
 });
 
+const promoted = { ...identity, timeline: 3, ancestors: [{ timeline: 1, until: lsn(100) }] };
+
+test.each<[string, Partial<StartFacts>, StartDecision['kind']]>([
+  ['past the cache with its slot: the cache goes on', {}, 'resume'],
+  ['past the cache without its slot', { slot: usable(100) }, 'rebuild'],
+  [
+    'before the cache',
+    { identity: { ...promoted, ancestors: [{ timeline: 1, until: lsn(99) }] } },
+    'rebuild',
+  ],
+  [
+    'of other descent',
+    { identity: { ...promoted, ancestors: [{ timeline: 2, until: lsn(500) }] } },
+    'rebuild',
+  ],
+  ['with a slot past the cache', { slot: { ...synced, confirmed: lsn(101) } }, 'rebuild'],
+])('a timeline that began %s', (_name, change, kind) => {
+  expect(decideStart({ ...facts, identity: promoted, slot: synced, ...change }).kind).toBe(kind);
+});
+
 const ref = { schema: 'public', name: 't' };
 const columns = [{ name: 'id', type: 'integer', oid: 23 }];
+const shape: TableShape = {
+  publication: '1',
+  relation: 2,
+  columns: { id: 1 },
+  written: '3',
+  isPartitioned: false,
+  files: { 2: 4 },
+  labels: {},
+  composites: {},
+};
 const wanted: Wanted = {
   kind: 'cacheable',
   table: ref,
@@ -52,6 +90,7 @@ const wanted: Wanted = {
   key: ['id'],
   indexes: { lookups: [['id']], mirrored: [] },
   rowsEstimated: 1,
+  shape,
 };
 const stored: StoredTable = {
   target: 'pg2',
@@ -63,6 +102,7 @@ const stored: StoredTable = {
   copiedAt: lsn(1),
   overlay: null,
   rowsEstimated: 1,
+  shape,
   generation: 1,
   resync: false,
   exists: true,
@@ -108,6 +148,14 @@ test.each<[string, Wanted[], Partial<StoredTable> | null, object, string[]]>([
     {},
     ['discard', 'copy'],
   ],
+  [
+    'another table of the name makes another copy',
+    [wanted],
+    { shape: { ...shape, relation: 9 } },
+    {},
+    ['discard', 'copy'],
+  ],
+  ['a table packed anew is noted', [wanted], { shape: { ...shape, files: { 2: 9 } } }, {}, ['note-shape']],
   ['another key makes another copy', [wanted], { key: [] }, {}, ['discard', 'copy']],
   ['a table dropped by hand is made again', [wanted], { exists: false }, {}, ['discard', 'copy']],
 ])('%s', (...[, want, there, more, expected]) => {

@@ -1,0 +1,147 @@
+import type { TableRef } from '../../src/core/names.ts';
+import type { TableShape } from '../../src/core/table-shape.ts';
+import type { Query } from './client.ts';
+
+/** What the catalog rows to look at again belong to. */
+export interface Followed {
+  /** Tables, their partitions, and composite types. */
+  readonly relations: readonly number[];
+  readonly enums: readonly number[];
+}
+
+/** Nothing is followed. */
+export const NOTHING: Followed = { relations: [], enums: [] };
+
+interface ShapeRow {
+  readonly shape: TableShape | null;
+  readonly relations: readonly number[] | null;
+  readonly enums: readonly number[] | null;
+}
+
+/** The shapes in the order of the tables, null for one that does not exist; and what to watch for them to change. */
+export async function readShapes(
+  query: Query,
+  publication: string,
+  tables: readonly TableRef[],
+): Promise<{ readonly shapes: readonly (TableShape | null)[]; readonly followed: Followed }> {
+  if (tables.length === 0) return { shapes: [], followed: NOTHING };
+  const rows = await query<ShapeRow>(SHAPES, [
+    publication,
+    tables.map((table) => table.schema),
+    tables.map((table) => table.name),
+  ]);
+  const all = (pick: (row: ShapeRow) => readonly number[] | null): readonly number[] => [
+    ...new Set(rows.flatMap((row) => pick(row) ?? [])),
+  ];
+  return {
+    shapes: rows.map((row) => row.shape),
+    followed: { relations: all((row) => row.relations), enums: all((row) => row.enums) },
+  };
+}
+
+/** A partition that is being detached concurrently is out already; Postgres 13 knows no such state. */
+const SHAPES = `
+  with recursive wanted as (
+    select w.n, c.oid
+    from unnest($2::text[], $3::text[]) with ordinality as w(schema, name, n)
+    left join pg_namespace s on s.nspname = w.schema
+    left join pg_class c on c.relnamespace = s.oid and c.relname = w.name and c.relkind in ('r', 'p')
+  ), tree (root, oid) as (
+    select oid, oid from wanted where oid is not null
+    union all
+    select tree.root, i.inhrelid
+    from tree
+    join pg_inherits i on i.inhparent = tree.oid
+    where not coalesce((to_jsonb(i) ->> 'inhdetachpending')::boolean, false)
+  ), used (root, type) as (
+    select distinct tree.root, a.atttypid
+    from tree
+    join pg_attribute a on a.attrelid = tree.root and a.attnum > 0 and not a.attisdropped
+    where a.atttypid >= 16384
+    union
+    select used.root, part.type
+    from used
+    join pg_type t on t.oid = used.type
+    cross join lateral (
+      select t.typelem union all select t.typbasetype
+      union all select r.rngsubtype from pg_range r where r.rngtypid = t.oid
+      union all select a.atttypid from pg_attribute a
+        where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+    ) part (type)
+    where part.type >= 16384
+  ), composite as (
+    select used.root, t.typrelid as oid from used join pg_type t on t.oid = used.type where t.typrelid <> 0
+  )
+  select
+    case when c.oid is not null then jsonb_build_object(
+      'publication', (
+        select concat_ws(' ', p.oid, p.xmin, r.oid)
+        from pg_publication p
+        left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+        where p.pubname = $1 and (p.puballtables or r.oid is not null)
+      ),
+      'relation', c.oid::bigint,
+      'columns', (
+        select coalesce(jsonb_object_agg(a.attname, a.attnum), '{}')
+        from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      ),
+      'written', (
+        select sum(a.xmin::text::bigint)::text
+        from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      ),
+      'isPartitioned', c.relkind = 'p',
+      'files', (
+        select coalesce(jsonb_object_agg(f.oid::text, f.relfilenode::bigint), '{}')
+        from tree join pg_class f on f.oid = tree.oid and f.relkind <> 'p' where tree.root = c.oid
+      ),
+      'labels', (
+        select coalesce(jsonb_object_agg(e.oid::text, e.enumlabel), '{}')
+        from used join pg_enum e on e.enumtypid = used.type where used.root = c.oid
+      ),
+      'composites', (
+        select coalesce(jsonb_object_agg(k.oid::text, (
+          select string_agg(concat(a.attnum, ' ', a.atttypid), ',' order by a.attnum)
+          from pg_attribute a where a.attrelid = k.oid and a.attnum > 0 and not a.attisdropped
+        )), '{}')
+        from composite k where k.root = c.oid
+      )
+    ) end as shape,
+    (select array_agg(distinct l.oid::bigint) from (
+      select tree.oid from tree where tree.root = c.oid
+      union all select k.oid from composite k where k.root = c.oid
+    ) l)::float8[] as relations,
+    (select array_agg(distinct used.type::bigint) from used where used.root = c.oid)::float8[] as enums
+  from wanted w
+  left join pg_class c on c.oid = w.oid
+  order by w.n`;
+
+/**
+ * The newest position, and a text that changes whenever anything does that a shape or the judgement of a table is made
+ * of. Catalog rows are never changed in place but for statistics, so their number and the sum of the transactions that
+ * wrote them tell.
+ */
+export async function readMark(
+  query: Query,
+  publication: string,
+  { relations, enums }: Followed,
+): Promise<{ readonly position: string; readonly mark: string }> {
+  const [row] = await query<{ position: string; mark: string }>(
+    MARK,
+    [publication, relations, enums],
+    'nearjoin_mark',
+  );
+  return row ?? { position: '0/0', mark: '' };
+}
+
+const MARK = `
+  select pg_current_wal_insert_lsn()::text as position, concat_ws(' ',
+    (select concat(oid, ':', xmin) from pg_publication where pubname = $1),
+    (select concat(count(*), ':', sum(r.xmin::text::bigint)) from pg_publication p
+      join pg_publication_rel r on r.prpubid = p.oid where p.pubname = $1),
+    (select concat(count(*), ':', sum(c.xmin::text::bigint)) from pg_class c where c.oid = any($2::oid[])),
+    (select concat(count(*), ':', sum(a.xmin::text::bigint)) from pg_attribute a
+      where a.attrelid = any($2::oid[]) and a.attnum > 0),
+    (select concat(count(*), ':', sum(i.xmin::text::bigint)) from pg_index i where i.indrelid = any($2::oid[])),
+    (select concat(count(*), ':', sum(h.xmin::text::bigint)) from pg_inherits h where h.inhparent = any($2::oid[])),
+    (select concat(count(*), ':', sum(e.xmin::text::bigint)) from pg_enum e where e.enumtypid = any($3::oid[]))
+  ) as mark`;

@@ -1,0 +1,51 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { TableShape } from '../core/table-shape.ts';
+
+/**
+ * Why a copy made when the table had the one shape does not stand for the table of the other; null when it does.
+ * `columns` are those the copy holds: what becomes of others does not matter.
+ */
+export function shapeMismatch(
+  then: TableShape | null,
+  now: TableShape,
+  columns: readonly string[],
+): string | null {
+  if (then === null) return 'it is not known what it was when it was copied';
+  if (then.publication !== now.publication) return 'the target had stopped publishing it';
+  if (then.relation !== now.relation) return 'another table has its name on the target';
+  const moved = columns.find((name) => then.columns[name] !== now.columns[name]);
+  if (moved !== undefined) return `column "${moved}" was renamed or made again on the target`;
+  if (!holds(now.labels, then.labels)) return 'labels of an enum were renamed on the target';
+  if (!holds(now.composites, then.composites)) return 'a composite type was changed on the target';
+  return now.isPartitioned ? partitionMismatch(then, now) : rewriteMismatch(then, now);
+}
+
+/** A partition that was truncated or rewritten by itself is not told of either. */
+function partitionMismatch(then: TableShape, now: TableShape): string | null {
+  if (!sameKeys(then.files, now.files)) return 'partitions were attached or detached on the target';
+  return holds(now.files, then.files) ? null : 'a partition was truncated or rewritten on the target';
+}
+
+/**
+ * A new file alone means a truncate, which is told of, or the same rows packed anew; a new definition of a column alone
+ * leaves its rows alone. A rewrite that changes values is both at once.
+ */
+function rewriteMismatch(then: TableShape, now: TableShape): string | null {
+  return then.written !== now.written && !holds(now.files, then.files)
+    ? 'it was rewritten on the target'
+    : null;
+}
+
+function holds<T>(now: Readonly<Record<string, T>>, then: Readonly<Record<string, T>>): boolean {
+  return Object.entries(then).every(([key, value]) => now[key] === value);
+}
+
+function sameKeys(a: object, b: object): boolean {
+  const [left, right] = [Object.keys(a), Object.keys(b)];
+  return left.length === right.length && left.every((key) => key in b);
+}
+
+/** Whether nothing at all differs, so that there is nothing to note. */
+export function sameShape(a: TableShape | null, b: TableShape): boolean {
+  return isDeepStrictEqual(a, b);
+}

@@ -1,0 +1,82 @@
+import { afterEach, expect, test } from 'vitest';
+import { FeedRig } from '../support/feed.ts';
+import { once, type Pair, startPair, untilReplayed } from '../support/standby.ts';
+
+// A target whose primary dies and whose standby is promoted: another timeline of the same history, or a fork of it.
+
+let rig: FeedRig | undefined;
+let pair: Pair | undefined;
+
+afterEach(async () => {
+  await rig?.close();
+  await pair?.[Symbol.asyncDispose]();
+});
+
+const SET_UP = ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'];
+
+async function open(settings: Readonly<Record<string, string>>): Promise<{ rig: FeedRig; pair: Pair }> {
+  pair = await startPair(settings);
+  rig = await FeedRig.open(SET_UP, { item: [] }, pair.database);
+  rig.start();
+  await rig.ready();
+  await rig.caughtUp();
+  return { rig, pair };
+}
+
+async function timeline(feed: FeedRig): Promise<unknown> {
+  return (await feed.source.query('select timeline from nearjoin.feed')).rows[0]?.['timeline'];
+}
+
+test('a standby that kept the slot and all the cache has: the cache goes on', {
+  timeout: 90_000,
+}, async () => {
+  const { rig: feed, pair: servers } = await open({ synchronized_standby_slots: 'standby' });
+  const before = (await feed.tableStatus('item'))?.relation;
+  await feed.until(
+    'the standby to keep the slot',
+    async () => {
+      const kept = `select from pg_replication_slots where slot_type = 'logical' and synced and not temporary`;
+      return (await once(servers.standby.url('postgres'), kept)).length === 1;
+    },
+    40_000,
+  );
+  await feed.target.query('delete from item where id <= 10');
+  await feed.caughtUp();
+  await untilReplayed(servers);
+  await servers.failOver();
+  await once(servers.standby.url('postgres'), 'insert into item values (1000)');
+  await feed.until('streaming', async () => (await timeline(feed)) === 2, 30_000);
+  await feed.caughtUp();
+  const { target, cache } = await feed.contents('item');
+  expect(cache).toEqual(target);
+  expect(cache).toHaveLength(91);
+  expect((await feed.tableStatus('item'))?.relation).toBe(before);
+});
+
+test('a standby that was behind the cache: what it lost is served no more', { timeout: 90_000 }, async () => {
+  const { rig: feed, pair: servers } = await open({});
+  const before = (await feed.tableStatus('item'))?.relation;
+  await untilReplayed(servers);
+  servers.cutOff();
+  await feed.target.query('insert into item values (500)');
+  await feed.caughtUp();
+  expect((await feed.contents('item')).cache).toHaveLength(101);
+  await servers.failOver();
+  // As much as was lost, and more: the new history goes past the cache's position before anybody looks.
+  await once(servers.standby.url('postgres'), 'insert into item select generate_series(2001, 3000)');
+  await feed.until(
+    'another copy',
+    async () => {
+      const now = await feed.tableStatus('item');
+      return now?.relation !== before && now?.state.kind === 'ready';
+    },
+    30_000,
+  );
+  await feed.caughtUp();
+  const { target, cache } = await feed.contents('item');
+  expect(cache).toEqual(target);
+  expect(cache).toHaveLength(1100);
+  expect(
+    feed.log.filter((line) => line.includes('failed over, from timeline 1 to 2, which began at')),
+  ).toHaveLength(1);
+});

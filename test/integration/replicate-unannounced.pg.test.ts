@@ -1,0 +1,229 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FeedRig } from '../support/feed.ts';
+import type { TestDatabase } from '../support/postgres.ts';
+
+// Changes of the target's tables that no event of the stream tells of. The copy must not be called fresh past them.
+
+let rig: FeedRig;
+
+const plain = (name: string): readonly string[] => [
+  `create table ${name} (id int primary key, n int, m int)`,
+  `insert into ${name} select g, g, -g from generate_series(1, 20) g`,
+];
+const parted = (name: string): readonly string[] => [
+  `create table ${name} (id int primary key, n int) partition by range (id)`,
+  `create table ${name}_a partition of ${name} for values from (0) to (100)`,
+  `create table ${name}_b partition of ${name} for values from (100) to (200)`,
+  `insert into ${name} select g, g from generate_series(1, 199) g`,
+];
+
+type Case = readonly [what: string, table: string, setUp: readonly string[], change: readonly string[]];
+
+const CASES: readonly Case[] = [
+  [
+    'a partition attached with rows',
+    'attached',
+    [
+      ...parted('attached'),
+      'create table late (id int primary key, n int)',
+      'insert into late values (250, 1)',
+    ],
+    ['alter table attached attach partition late for values from (200) to (300)'],
+  ],
+  [
+    'a partition made with rows in one transaction',
+    'made',
+    parted('made'),
+    [
+      `begin; create table fresh partition of made for values from (200) to (300);
+       insert into fresh values (201, 1); commit`,
+    ],
+  ],
+  [
+    'a partition detached',
+    'detached',
+    parted('detached'),
+    ['alter table detached detach partition detached_b'],
+  ],
+  [
+    'a partition detached concurrently',
+    'slowly',
+    parted('slowly'),
+    ['alter table slowly detach partition slowly_b concurrently'],
+  ],
+  ['a partition truncated', 'emptied', parted('emptied'), ['truncate emptied_a']],
+  ['a partition dropped', 'lost', parted('lost'), ['drop table lost_b']],
+  [
+    'a rewrite to the same type',
+    'rewritten',
+    plain('rewritten'),
+    ['alter table rewritten alter column n type int using n * 10'],
+  ],
+  [
+    'a column made again',
+    'again',
+    plain('again'),
+    ['alter table again drop column n, add column n int default 7'],
+  ],
+  [
+    'two columns that change their names',
+    'swapped',
+    plain('swapped'),
+    [
+      'begin; alter table swapped rename n to x; alter table swapped rename m to n; alter table swapped rename x to m; commit',
+    ],
+  ],
+  [
+    'a table made again',
+    'reborn',
+    plain('reborn'),
+    [
+      `begin; drop table reborn; create table reborn (id int primary key, n int, m int); insert into reborn values (1, 2, 3); commit`,
+    ],
+  ],
+  [
+    'a table that takes the name of another',
+    'heir',
+    [
+      ...plain('heir'),
+      'create table other (id int primary key, n int, m int)',
+      'insert into other values (5, 5, 5)',
+    ],
+    ['begin; alter table heir rename to old; alter table other rename to heir; commit'],
+  ],
+  [
+    'a label renamed',
+    'moody',
+    [
+      `create type mood as enum ('sad', 'glad')`,
+      'create table moody (id int primary key, m mood[])',
+      `insert into moody values (1, '{sad}')`,
+    ],
+    [`alter type mood rename value 'sad' to 'blue'`],
+  ],
+  [
+    'a composite type with another attribute',
+    'spotted',
+    [
+      'create type spot as (x int)',
+      'create table spotted (id int primary key, s spot)',
+      `insert into spotted values (1, '(1)')`,
+    ],
+    ['alter type spot add attribute y int'],
+  ],
+  [
+    'a table taken out of the publication and put back',
+    'missed',
+    plain('missed'),
+    [
+      'alter publication PUBLICATION drop table missed',
+      'delete from missed where id = 1',
+      'alter publication PUBLICATION add table missed',
+    ],
+  ],
+];
+
+beforeAll(async () => {
+  const setUp = [...CASES.flatMap(([, , statements]) => statements), ...plain('calm'), ...plain('packed')];
+  const names = [...CASES.map(([, name]) => name), 'calm', 'packed'];
+  rig = await FeedRig.open(setUp, Object.fromEntries(names.map((name) => [name, []])));
+  rig.start({ limits: { schemaPollMs: 60_000 } });
+  await rig.ready();
+});
+
+afterAll(() => rig?.close());
+
+interface Seen {
+  readonly relation: string;
+  readonly state: string;
+  readonly fresh: boolean;
+}
+
+/** One snapshot of what a reader would see: which copy, and whether it is called fresh as of the given time. */
+async function look(table: string, since: string): Promise<Seen> {
+  const { rows } = await rig.source.query<Seen>(
+    `select t.relation, t.state, coalesce((
+       select w.position is not null and w.fresh_as_of > $2::bigint
+       from nearjoin.watermark w where w.target = t.target order by w.seq desc limit 1), false) as fresh
+     from nearjoin.cache_table t where t.table_name = $1`,
+    [table, since],
+  );
+  const [seen] = rows;
+  if (seen === undefined) throw new Error(`${table} is not cached`);
+  return seen;
+}
+
+async function now(): Promise<string> {
+  const { rows } = await rig.source.query<{ now: string }>(
+    'select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now',
+  );
+  return rows[0]?.now ?? '0';
+}
+
+async function texts(database: TestDatabase, select: string): Promise<readonly string[]> {
+  const { rows } = await database.query<{ row: string }>(`${select} order by 1`);
+  return rows.map(({ row }) => row);
+}
+
+async function publication(): Promise<string> {
+  const { rows } = await rig.target.query<{ name: string }>('select pubname as name from pg_publication');
+  return rows[0]?.name ?? '';
+}
+
+test.each(CASES)(
+  '%s: the old copy is never called fresh past it, and another is made',
+  async (...[, table, , change]) => {
+    const before = (await rig.tableStatus(table))?.relation;
+    const calm = (await rig.tableStatus('calm'))?.relation;
+    const name = await publication();
+    for (const statement of change) await rig.target.query(statement.replace('PUBLICATION', name));
+    const since = await now();
+    await rig.until('another copy', async () => {
+      const seen = await look(table, since);
+      if (seen.relation !== before) return seen.state === 'ready' && seen.fresh;
+      expect(seen.state === 'ready' && seen.fresh, 'the old copy is called fresh').toBe(false);
+      return false;
+    });
+    const cached = await rig.tableStatus(table);
+    const columns = cached?.columns.map(({ name }) => `${name}::text`).join() ?? '';
+    const copy = await texts(
+      rig.source,
+      `select row(${columns})::text as row from nearjoin."${cached?.relation}"`,
+    );
+    expect(copy).toEqual(await texts(rig.target, `select row(${columns})::text as row from ${table}`));
+    expect((await rig.tableStatus('calm'))?.relation).toBe(calm);
+  },
+);
+
+test('the same rows packed anew are not copied again, and a truncate is told of', async () => {
+  const before = await rig.tableStatus('packed');
+  for (const statement of [
+    'vacuum full packed',
+    'cluster packed using packed_pkey',
+    'alter table packed alter n set statistics 50',
+  ]) {
+    await rig.target.query(statement);
+    const since = await now();
+    await rig.until('freshness', async () => (await look('packed', since)).fresh);
+  }
+  await rig.target.query('truncate packed');
+  await rig.target.query('insert into packed values (1, 1, 1)');
+  await rig.caughtUp();
+  expect((await rig.contents('packed')).cache).toEqual(['{"id":1,"n":1,"m":1}']);
+  expect((await rig.tableStatus('packed'))?.relation).toBe(before?.relation);
+});
+
+test('a publication narrowed for a while has missed changes of every table', async () => {
+  const before = (await rig.tableStatus('calm'))?.relation;
+  const name = await publication();
+  await rig.target.query(`alter publication ${name} set (publish = 'insert')`);
+  await rig.target.query('delete from calm where id = 1');
+  await rig.target.query(
+    `alter publication ${name} set (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
+  );
+  await rig.until('another copy', async () => (await rig.tableStatus('calm'))?.relation !== before);
+  await rig.ready();
+  await rig.caughtUp();
+  const { target, cache } = await rig.contents('calm');
+  expect(cache).toEqual(target);
+});

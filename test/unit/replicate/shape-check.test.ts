@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import type { TableShape } from '../../../src/core/table-shape.ts';
+import { sameShape, shapeMismatch } from '../../../src/replicate/shape-check.ts';
+
+const plain: TableShape = {
+  publication: '7 100 8',
+  relation: 1,
+  columns: { id: 1, n: 2, other: 3 },
+  written: '300',
+  isPartitioned: false,
+  files: { 1: 10 },
+  labels: { 5: 'sad', 6: 'glad' },
+  composites: { 9: '1 23,2 25' },
+};
+const parted: TableShape = { ...plain, isPartitioned: true, files: { 2: 20, 3: 30 } };
+
+test.each<[string, TableShape, Partial<TableShape>, boolean]>([
+  ['nothing', plain, {}, true],
+  ['a column nobody copied made again', plain, { columns: { id: 1, n: 2, other: 4 } }, true],
+  ['a column added', plain, { columns: { ...plain.columns, more: 4 }, written: '400' }, true],
+  ['the file alone', plain, { files: { 1: 11 } }, true],
+  ['a column definition alone', plain, { written: '301' }, true],
+  ['a label added', plain, { labels: { ...plain.labels, 7: 'so-so' } }, true],
+  ['file and column definition', plain, { files: { 1: 11 }, written: '301' }, false],
+  ['the publication', plain, { publication: '7 101 8' }, false],
+  ['the relation', plain, { relation: 2 }, false],
+  ['a column made again', plain, { columns: { id: 1, n: 4 } }, false],
+  ['two columns that changed their names', plain, { columns: { id: 2, n: 1 } }, false],
+  ['a label', plain, { labels: { 5: 'blue', 6: 'glad' } }, false],
+  ['a composite type', plain, { composites: { 9: '1 23' } }, false],
+  ['a partition more', parted, { files: { 2: 20, 3: 30, 4: 40 } }, false],
+  ['a partition less', parted, { files: { 2: 20 } }, false],
+  ["a partition's file", parted, { files: { 2: 20, 3: 31 } }, false],
+])('a copy and what changed: %s', (_name, then, change, fits) => {
+  const now = { ...then, ...change };
+  expect(shapeMismatch(then, now, ['id', 'n']) === null).toBe(fits);
+  expect(sameShape(then, now)).toBe(Object.keys(change).length === 0);
+});
+
+test('a copy of which nothing is known fits nothing', () => {
+  expect(shapeMismatch(null, plain, ['id'])).not.toBeNull();
+});
+
+test('the order of keys is no difference', () => {
+  const { relation, ...rest } = plain;
+  expect(sameShape(plain, { relation, ...rest, labels: { 6: 'glad', 5: 'sad' } })).toBe(true);
+});
