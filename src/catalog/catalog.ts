@@ -1,5 +1,6 @@
 import type { JsonObject } from '../core/json-text.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
+import type { Spelling } from './spelling.ts';
 
 /** How a value of a type is written into JSON and compared; what a planner must know of a Postgres type. */
 export interface ColumnType {
@@ -30,6 +31,8 @@ export interface Column {
   readonly description: string | null;
   /** Foreign key into an enum table: the name of that table's GraphQL enum. */
   readonly enumTable: TableRef | null;
+  /** Its values are shown in upper case. */
+  readonly upperCased: boolean;
 }
 
 /** One pair of a relationship's condition: `left = right`. */
@@ -91,6 +94,7 @@ export interface Table {
   readonly source: SourceName;
   readonly ref: TableRef;
   readonly kind: 'table' | 'view' | 'materialized-view' | 'foreign-table' | 'partitioned-table';
+  readonly spelling: Spelling;
   /** Type name in GraphQL, source customization applied: `user`, `tpref_user_tsuff`. */
   readonly typeName: string;
   /** `typeName` with the given ending inside the source's prefix and suffix: `tpref_user_bool_exp_tsuff`. */
@@ -112,7 +116,7 @@ export interface Table {
   readonly indexes: readonly (readonly string[])[];
   readonly relationships: ReadonlyMap<string, Relationship>;
   readonly permissions: ReadonlyMap<RoleName, SelectPermission>;
-  /** Values, when metadata says this table is an enum. */
+  /** Values as the database has them, when metadata says this table is an enum. */
   readonly enumValues: readonly { readonly value: string; readonly description: string | null }[] | null;
 }
 

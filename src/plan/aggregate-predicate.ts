@@ -11,9 +11,8 @@ import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { argumentColumns, PAIR, type PredicateFunction, predicateFunctions } from './predicate-functions.ts';
 import { and, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
-import { type VisibleRelationship, visibleRelationship } from './visible.ts';
+import { type VisibleRelationship, visibleAggregate } from './visible.ts';
 
-const SUFFIX = '_aggregate';
 const MEMBERS: readonly string[] = ['arguments', 'distinct', 'filter', 'predicate'];
 
 /** How a condition inside the predicate's `filter` is planned. */
@@ -88,7 +87,8 @@ function planFunction(context: Context, input: Input, at: Position): Predicate {
   const distinct = unique !== undefined && planBoolean(planning, unique, inside(planning, at, 'distinct'));
   const filter = given.get('filter');
   const compared = inside(planning, at, 'predicate');
-  const tests = planScalarComparisons(planning, called.answers, predicate, compared);
+  const computed = { type: called.answers, spelling: context.related.target.table.spelling };
+  const tests = planScalarComparisons(planning, computed, predicate, compared);
   return and(
     tests.map((test) =>
       planOne(context, { columns, test, distinct: distinct && columns.length > 0, filter, at }),
@@ -187,7 +187,6 @@ function argumentsEnum({ related, called }: Context): Enumeration {
 }
 
 function aggregated(planning: Planning, rows: Rows, name: string): VisibleRelationship | null {
-  if (!name.endsWith(SUFFIX)) return null;
-  const related = visibleRelationship(planning.catalog, rows.view, name.slice(0, -SUFFIX.length));
-  return related?.relationship.kind === 'array' && related.target.mayAggregate ? related : null;
+  const related = visibleAggregate(planning.catalog, rows.view, name);
+  return related?.target.mayAggregate === true ? related : null;
 }

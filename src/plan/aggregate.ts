@@ -1,7 +1,7 @@
 import type { SelectionSetNode } from 'graphql';
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
-import { AGGREGATE_FUNCTIONS, columnsFor } from './aggregates.ts';
+import { aggregateFunction, columnsFor } from './aggregates.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { planBoolean } from './comparison.ts';
 import { planEnums } from './enum-input.ts';
@@ -51,7 +51,7 @@ function planValues(planning: Planning, rows: Rows, field: CollectedField): read
   return collectFields(planning, field.sets, type, field.at).map((part): AggregateValue => {
     if (part.name === '__typename') return typename(part, type);
     if (part.name === 'count') return planCount(planning, rows, part);
-    const called = AGGREGATE_FUNCTIONS.find((known) => known === part.name);
+    const called = aggregateFunction(rows.view.table, part.name);
     const columns = called === undefined ? [] : columnsFor(called, rows.view.columns);
     if (called === undefined || columns.length === 0) throw unknownField(part, type);
     return planFunction(planning, rows, part, { called, columns });

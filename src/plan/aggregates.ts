@@ -1,4 +1,4 @@
-import type { Column, ColumnType } from '../catalog/catalog.ts';
+import type { Column, ColumnType, Table } from '../catalog/catalog.ts';
 import { baseType } from './operators.ts';
 import type { AggregateFunction } from './plan.ts';
 
@@ -19,6 +19,11 @@ const ORDERED_FUNCTIONS: readonly AggregateFunction[] = ['max', 'min'];
 
 /** Every aggregate function of a column's values. */
 export const AGGREGATE_FUNCTIONS: readonly AggregateFunction[] = [...NUMERIC_FUNCTIONS, ...ORDERED_FUNCTIONS];
+
+/** The function that a table's source spells so. */
+export function aggregateFunction({ spelling }: Table, name: string): AggregateFunction | undefined {
+  return AGGREGATE_FUNCTIONS.find((known) => spelling.field(known) === name);
+}
 
 const NUMBERS: ReadonlySet<string> = new Set([
   'int2',

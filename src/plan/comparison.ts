@@ -1,9 +1,10 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { type Enumeration, mismatch } from './encode.ts';
+import type { Spelling } from '../catalog/spelling.ts';
+import { mismatch } from './encode.ts';
 import { enumerationOf } from './enumeration.ts';
 import { type Input, membersOf, valueOf } from './input.ts';
 import type { LocationType } from './location.ts';
-import { operandType, operatorNamed } from './operand-type.ts';
+import { operandType, operatorWhere } from './operand-type.ts';
 import {
   castTypeName,
   comparisonTypeName,
@@ -34,7 +35,10 @@ export function planComparisons(
 ): Predicate {
   const { column, place } = target;
   const enumeration = enumerationOf(planning.catalog, place.table, column);
-  const type = comparisonType(column, enumeration);
+  const { spelling } = place.table;
+  const type = spelling.type(
+    enumeration === null ? comparisonTypeName(column.type) : `${enumeration.name}_comparison_exp`,
+  );
   const input = planning.variables.open(given, type, at.path);
   const members = membersOf(input);
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
@@ -47,11 +51,6 @@ export function planComparisons(
     return guardedCondition(guard, condition, at.negated);
   });
   return and(comparisons);
-}
-
-/** The name of a column's comparison type in messages. */
-function comparisonType(column: Column, enumeration: Enumeration | null): string {
-  return enumeration === null ? comparisonTypeName(column.type) : `${enumeration.name}_comparison_exp`;
 }
 
 /** A boolean member (`_is_null`, `distinct`): part of the plan, never a parameter. */
@@ -73,41 +72,45 @@ function planComparison(
   { name, member, at }: Member,
 ): Predicate | null {
   const { column, place } = target;
-  if (name === '_is_null') return { kind: 'is-null', column, negated: !planBoolean(planning, member, at) };
+  const { spelling } = place.table;
+  if (name === spelling.field('_is_null'))
+    return { kind: 'is-null', column, negated: !planBoolean(planning, member, at) };
   const enumeration = enumerationOf(planning.catalog, place.table, column);
   if (name === '_cast' && enumeration === null && hasTextCast(column.type))
-    return planCast(planning, column, member, at);
-  const operator = operatorOf(name);
+    return planCast(planning, target, member, at);
+  const operator = operatorOf(name, spelling);
   if (operator === null || !operatorsOfColumn(column).includes(operator)) return null;
   const value = { ...operandType(operator, column), enumeration };
   return compare(column, operator, planOperand(planning, member, value, at));
 }
 
 /** `{String: {_like: …}}`: the column's text form is compared. */
-function planCast(planning: Planning, column: Column, given: Input, at: Position): Predicate {
-  const type = castTypeName(column.type);
+function planCast(planning: Planning, target: ColumnAt, given: Input, at: Position): Predicate {
+  const type = target.place.table.spelling.type(castTypeName(target.column.type));
   const input = planning.variables.open(given, type, at.path);
   const members = membersOf(input);
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
   return and(
     members.map(([name, member]) => {
       if (name !== 'String') throw notFound(at.path, name, type);
-      return planTextComparisons(planning, column, member, inside(planning, at, name));
+      return planTextComparisons(planning, target, member, inside(planning, at, name));
     }),
   );
 }
 
-function planTextComparisons(planning: Planning, column: Column, given: Input, at: Position): Predicate {
-  const type = comparisonTypeName(TEXT);
+function planTextComparisons(planning: Planning, target: ColumnAt, given: Input, at: Position): Predicate {
+  const { column } = target;
+  const { spelling } = target.place.table;
+  const type = spelling.type(comparisonTypeName(TEXT));
   const input = planning.variables.open(given, type, at.path);
   const members = membersOf(input);
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
   return and(
     members.map(([name, member]) => {
       const here = inside(planning, at, name);
-      if (name === '_is_null')
+      if (name === spelling.field('_is_null'))
         return { kind: 'is-null', column, negated: !planBoolean(planning, member, here) };
-      const operator = operatorOf(name);
+      const operator = operatorOf(name, spelling);
       if (operator === null || !TEXT_CAST_OPERATORS.includes(operator)) throw notFound(at.path, name, type);
       const value = { type: TEXT, list: operator === 'in' || operator === 'nin', enumeration: null };
       return { ...compare(column, operator, planOperand(planning, member, value, here)), cast: true };
@@ -115,21 +118,28 @@ function planTextComparisons(planning: Planning, column: Column, given: Input, a
   );
 }
 
-/** The comparisons of a computed value of a type. */
+/** A value computed from a table's rows, that a condition compares. */
+export interface ComputedValue {
+  readonly type: ColumnType;
+  readonly spelling: Spelling;
+}
+
+/** The comparisons of a computed value. */
 export function planScalarComparisons(
   planning: Planning,
-  type: ColumnType,
+  { type, spelling }: ComputedValue,
   given: Input,
   at: Position,
 ): readonly ScalarComparison[] {
-  const name = comparisonTypeName(type);
+  const name = spelling.type(comparisonTypeName(type));
   const input = planning.variables.open(given, `${name}!`, at.path);
   const members = membersOf(input);
   if (members === null) throw mismatch(at.path, 'an object', name, valueOf(input));
   return members.map(([member, value]) => {
     const here = inside(planning, at, member);
-    if (member === '_is_null') return { kind: 'is-null', negated: !planBoolean(planning, value, here) };
-    const operator = operatorOf(member);
+    if (member === spelling.field('_is_null'))
+      return { kind: 'is-null', negated: !planBoolean(planning, value, here) };
+    const operator = operatorOf(member, spelling);
     if (operator === null || !operatorsOf(type).includes(operator)) throw notFound(at.path, member, name);
     const list = operator === 'in' || operator === 'nin';
     return {
@@ -183,6 +193,6 @@ function scalarOf({ type, enumeration }: ValueType): string {
   return enumeration?.name ?? type.scalar;
 }
 
-function operatorOf(name: string): Operator | null {
-  return name.startsWith('_') ? operatorNamed(name.slice(1)) : null;
+function operatorOf(name: string, spelling: Spelling): Operator | null {
+  return operatorWhere((operator) => spelling.field(`_${operator}`) === name);
 }

@@ -8,6 +8,8 @@ import { invalid, quotedList, unparsable } from './problem.ts';
 export interface Enumeration {
   readonly name: string;
   readonly values: readonly string[];
+  /** What the database has instead of each value; left out where that is the value itself. */
+  readonly stored?: ReadonlyMap<string, string>;
 }
 
 const INTEGER_TEXT = /^-?\d+$/;
@@ -56,7 +58,7 @@ export function encodeEnum(enumeration: Enumeration, value: unknown, path: strin
     throw invalid(path, `unexpected null value for type '${enumeration.name}'`);
   }
   if (!(value instanceof EnumText)) throw mismatch(path, 'an enum value', enumeration.name, value);
-  if (enumeration.values.includes(value.name)) return value.name;
+  if (enumeration.values.includes(value.name)) return enumeration.stored?.get(value.name) ?? value.name;
   throw unknownEnumValue(enumeration, value.name, path);
 }
 

@@ -1,5 +1,6 @@
 import type { Catalog, Column, Table } from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
+import type { Spelling } from '../catalog/spelling.ts';
 import type { Enumeration } from './encode.ts';
 import type { VisibleTable } from './visible.ts';
 
@@ -8,7 +9,8 @@ export function enumerationOf(catalog: Catalog, table: Table, column: Column): E
   if (column.enumTable === null) return null;
   const target = findTable(catalog, table.source, column.enumTable);
   if (target === undefined || target.enumValues === null) return null;
-  return { name: target.derivedType('_enum'), values: target.enumValues.map(({ value }) => value) };
+  const stored = new Map(target.enumValues.map(({ value }) => [target.spelling.enumValue(value), value]));
+  return { name: target.derivedType('_enum'), values: [...stored.keys()], stored };
 }
 
 /** The columns a role may name in `distinct_on` and `count(columns:)`: the key first, then by name. */
@@ -20,8 +22,16 @@ export function selectColumns(view: VisibleTable): Enumeration {
   return { name: view.table.derivedType('_select_column'), values };
 }
 
-/** The directions of an ordering. */
-export const ORDER_BY: Enumeration = {
-  name: 'order_by',
-  values: ['asc', 'asc_nulls_first', 'asc_nulls_last', 'desc', 'desc_nulls_first', 'desc_nulls_last'],
-};
+const DIRECTIONS = [
+  'asc',
+  'asc_nulls_first',
+  'asc_nulls_last',
+  'desc',
+  'desc_nulls_first',
+  'desc_nulls_last',
+];
+
+/** The directions of an ordering as a source spells them. */
+export function orderings({ enumValue }: Spelling): Enumeration {
+  return { name: 'order_by', values: DIRECTIONS.map(enumValue) };
+}

@@ -5,7 +5,7 @@ import type { ValueType } from './params.ts';
 import type { Operator } from './plan.ts';
 import { siblingType, TEXT } from './types.ts';
 
-const ALL: ReadonlySet<string> = new Set<Operator>([
+const ALL: ReadonlySet<Operator> = new Set([
   ...TEXT_CAST_OPERATORS,
   'contains',
   'contained_in',
@@ -17,7 +17,12 @@ const ALL: ReadonlySet<string> = new Set<Operator>([
 
 /** The operator of that name without its underscore, or null. */
 export function operatorNamed(name: string): Operator | null {
-  return isOperator(name) ? name : null;
+  return operatorWhere((operator) => operator === name);
+}
+
+/** The operator that is spelled as wanted, or null. */
+export function operatorWhere(isWanted: (operator: Operator) => boolean): Operator | null {
+  return [...ALL].find(isWanted) ?? null;
 }
 
 /** What an operator of a column is compared with. */
@@ -41,8 +46,4 @@ export function operandType(operator: Operator, { type }: Column): Omit<ValueTyp
     default:
       return unreachable(shape);
   }
-}
-
-function isOperator(name: string): name is Operator {
-  return ALL.has(name);
 }

@@ -1,16 +1,14 @@
 import type { Column } from '../catalog/catalog.ts';
-import { AGGREGATE_FUNCTIONS, columnsFor } from './aggregates.ts';
+import { aggregateFunction, columnsFor } from './aggregates.ts';
 import { mismatch } from './encode.ts';
 import { planEnum } from './enum-input.ts';
-import { ORDER_BY } from './enumeration.ts';
+import { orderings } from './enumeration.ts';
 import { elementsOf, type Input, isNull, membersOf, valueOf } from './input.ts';
 import { cellGuard, permittedRows } from './permit.ts';
 import type { AggregateFunction, OrderItem, OrderStep } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { notFound } from './problem.ts';
-import { type VisibleRelationship, visibleRelationship } from './visible.ts';
-
-const SUFFIX = '_aggregate';
+import { type VisibleRelationship, visibleAggregate, visibleRelationship } from './visible.ts';
 
 /** An `order_by` argument: absent and null order nothing, here and anywhere inside. */
 export function planOrderBy(
@@ -58,7 +56,7 @@ function planColumn(
 ): readonly OrderItem[] | null {
   const column = ordered.view.columnByField.get(name);
   if (column === undefined) return null;
-  const direction = planDirection(planning, input, at);
+  const direction = planDirection(planning, ordered, input, at);
   if (direction === null) return [];
   ordered.place.read(column);
   return [
@@ -76,11 +74,8 @@ function planRelated(
   { name, input: given, at }: Member,
 ): readonly OrderItem[] | null {
   const single = visibleRelationship(planning.catalog, ordered.view, name);
-  const many = name.endsWith(SUFFIX)
-    ? visibleRelationship(planning.catalog, ordered.view, name.slice(0, -SUFFIX.length))
-    : null;
   const isSingle = single?.relationship.kind === 'object';
-  const related = isSingle ? single : many?.relationship.kind === 'array' ? many : null;
+  const related = isSingle ? single : visibleAggregate(planning.catalog, ordered.view, name);
   if (related === null) return null;
   const type = related.target.table.derivedType(isSingle ? '_order_by' : '_aggregate_order_by');
   const input = planning.variables.open(given, type, at.path);
@@ -110,10 +105,10 @@ function planAggregates(
   return membersIn(input, type, at).flatMap(([name, member]): readonly OrderItem[] => {
     const here = inside(planning, at, name);
     if (name === 'count') {
-      const direction = planDirection(planning, member, here);
+      const direction = planDirection(planning, ordered, member, here);
       return direction === null ? [] : [{ path, by: { kind: 'count' }, ...direction }];
     }
-    const called = AGGREGATE_FUNCTIONS.find((known) => known === name);
+    const called = aggregateFunction(view.table, name);
     const columns = called === undefined ? [] : columnsFor(called, view.columns);
     if (called === undefined || columns.length === 0) throw notFound(at.path, name, type);
     return planFunction(planning, ordered, { called, columns, input: member, at: here });
@@ -139,7 +134,7 @@ function planFunction(
     const here = inside(planning, at, name);
     const column = columns.find(({ field }) => field === name);
     if (column === undefined) throw notFound(at.path, name, type);
-    const direction = planDirection(planning, member, here);
+    const direction = planDirection(planning, ordered, member, here);
     if (direction === null) return [];
     ordered.place.read(column);
     const onlyIf = cellGuard(planning, ordered, column);
@@ -149,11 +144,13 @@ function planFunction(
 
 function planDirection(
   planning: Planning,
+  { view }: Rows,
   input: Input,
   at: Position,
 ): Pick<OrderItem, 'direction' | 'nulls'> | null {
-  const name = planEnum(planning, input, ORDER_BY, at);
-  if (name === null) return null;
+  const spelled = planEnum(planning, input, orderings(view.table.spelling), at);
+  if (spelled === null) return null;
+  const name = spelled.toLowerCase();
   const direction = name.startsWith('asc') ? 'asc' : 'desc';
   // As in Postgres, nulls count as larger than everything unless said otherwise.
   const usual = direction === 'asc' ? 'last' : 'first';

@@ -269,7 +269,12 @@ export interface Param {
   /** How the value is read: by its type, as an `offset`, or as a path into JSON (a list of texts then). */
   readonly form: 'typed' | 'offset' | 'json-path';
   /** A reference into an enum table: the values that are allowed. */
-  readonly enumeration: { readonly name: string; readonly values: readonly string[] } | null;
+  readonly enumeration: {
+    readonly name: string;
+    readonly values: readonly string[];
+    /** What the database has instead of each value; left out where that is the value itself. */
+    readonly stored?: ReadonlyMap<string, string>;
+  } | null;
   /** Where the value stands in the request, for error paths. */
   readonly path: string;
 }

@@ -14,21 +14,22 @@ import { invalid } from './problem.ts';
 import { BIGINT } from './types.ts';
 import { planWhere } from './where.ts';
 
-const ARGUMENTS = ['where', 'order_by', 'limit', 'offset', 'distinct_on'];
+const ARGUMENTS = ['where', 'order_by', 'limit', 'offset', 'distinct_on'] as const;
 const LARGEST_LIMIT = 2147483647n;
 
 /** The rows a field with list arguments selects, permission included; what it shows of them comes later. */
 export function planRows(planning: Planning, rows: Rows, field: CollectedField): Omit<Select, 'fields'> {
-  checkArguments(field, ARGUMENTS);
-  const argument = (name: string): Input | null => {
-    const node = field.arguments.get(name);
+  const { table } = rows.view;
+  const spelled = table.spelling.field;
+  checkArguments(field, ARGUMENTS.map(spelled));
+  const argument = (name: (typeof ARGUMENTS)[number]): Input | null => {
+    const node = field.arguments.get(spelled(name));
     return node === undefined ? null : literal(node);
   };
-  const at = (name: string): Position => ({
-    path: `${field.at.path}.args.${name}`,
+  const at = (name: (typeof ARGUMENTS)[number]): Position => ({
+    path: `${field.at.path}.args.${spelled(name)}`,
     depth: field.at.depth + 1,
   });
-  const { table } = rows.view;
   const where = argument('where');
   const opened =
     where === null ? null : planning.variables.open(where, table.derivedType('_bool_exp'), at('where').path);

@@ -9,9 +9,7 @@ import type { Aggregate, Field, Operand, Select } from './plan.ts';
 import type { Planning, Position, Rows } from './planning.ts';
 import { permittedSelect, planRows, smallerLimit } from './rows.ts';
 import { TEXT } from './types.ts';
-import { type VisibleRelationship, visibleRelationship } from './visible.ts';
-
-const SUFFIX = '_aggregate';
+import { type VisibleRelationship, visibleAggregate, visibleRelationship } from './visible.ts';
 
 /** A list field of a table with its arguments, its limit cut by the permission's. */
 export function planList(planning: Planning, rows: Rows, field: CollectedField): Select {
@@ -79,9 +77,8 @@ function planRelated(planning: Planning, rows: Rows, field: CollectedField): Fie
       ? planObject(planning, rows, field, related)
       : planArray(planning, rows, field, related);
   }
-  if (!field.name.endsWith(SUFFIX)) return null;
-  const many = visibleRelationship(planning.catalog, rows.view, field.name.slice(0, -SUFFIX.length));
-  if (many === null || many.relationship.kind !== 'array' || !many.target.mayAggregate) return null;
+  const many = visibleAggregate(planning.catalog, rows.view, field.name);
+  if (many === null || !many.target.mayAggregate) return null;
   const { join, to } = planning.places.follow(rows.place, many.relationship, many.target.table);
   const aggregate = planAggregateField(planning, { view: many.target, place: to }, field);
   return { kind: 'aggregate', key: field.key, join, aggregate };

@@ -20,7 +20,9 @@ const STRENGTH: Record<VariableUse, number> = { value: 0, condition: 1, whole: 2
 const PLANNED_ARGUMENTS: ReadonlySet<string> = new Set([
   'limit',
   'order_by',
+  'orderBy',
   'distinct_on',
+  'distinctOn',
   'columns',
   'distinct',
 ]);

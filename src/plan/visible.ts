@@ -81,6 +81,24 @@ export function visibleRelationship(
   return target === null ? null : { relationship, target };
 }
 
+/** The array relationship whose aggregate field has this name, if the role may follow it. */
+export function visibleAggregate(
+  catalog: Catalog,
+  from: VisibleTable,
+  field: string,
+): VisibleRelationship | null {
+  for (const relationship of from.table.relationships.values()) {
+    if (relationship.kind === 'array' && aggregateField(from, relationship) === field)
+      return visibleRelationship(catalog, from, relationship.name);
+  }
+  return null;
+}
+
+/** The field that aggregates an array relationship's rows. */
+export function aggregateField({ table }: VisibleTable, { name }: Relationship): string {
+  return table.spelling.field(`${name}_aggregate`);
+}
+
 /** The root fields through which the role reaches a table. */
 export function rootFieldsOf(target: VisibleTable): readonly VisibleRootField[] {
   const { root, primaryKey } = target.table;

@@ -5,7 +5,9 @@ import { constant, type Sql, sql, syntax } from './sql.ts';
 
 /** A column as JSON text, never null: exactly what `to_json` gives, by a cheaper way where there is one. */
 export function columnJson(row: RowScope, column: Column, build: Build): Sql {
-  const value = row.read(column);
+  const read = row.read(column);
+  // Enum values are ASCII; some collations have a dotted capital I.
+  const value = column.upperCased ? sql`upper(${read} collate "C")` : read;
   const encoded =
     row.heldAs(column) === 'text' ? sql`to_json(${value})::text` : valueJson(value, column.type, build);
   return column.notNull ? encoded : orNull(encoded);

@@ -8,6 +8,7 @@ import type {
   Source,
   Table,
 } from '../../src/catalog/catalog.ts';
+import { HASURA_DEFAULT } from '../../src/catalog/spelling.ts';
 import type { JsonObject } from '../../src/core/json-text.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 
@@ -158,6 +159,7 @@ function columnOf(table: TableSpec, name: string, type: string): Column {
     generated: false,
     description: null,
     enumTable: enumTable === undefined ? null : { schema: 'public', name: enumTable },
+    upperCased: false,
   };
 }
 
@@ -173,6 +175,7 @@ function tableOf({ source, name, spec, columns }: TableMaking): Table {
     source,
     ref: { schema, name },
     kind: 'table',
+    spelling: HASURA_DEFAULT,
     typeName,
     derivedType: (ending) => `${typeName}${ending}`,
     description: null,

@@ -4,8 +4,10 @@ import { migrate } from '../../src/cache/migrate.ts';
 import type { Catalog, Desired } from '../../src/catalog/catalog.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
+import type { TableRef } from '../../src/core/names.ts';
 import { ProbeBoard } from '../../src/core/probe-board.ts';
 import { Operations } from '../../src/graphql/operations.ts';
+import { qualifiedTable } from '../../src/metadata/model.ts';
 import { parseMetadata } from '../../src/metadata/parse.ts';
 import { bindParams } from '../../src/plan/bind.ts';
 import { DEFAULT_PLAN_LIMITS } from '../../src/plan/budget.ts';
@@ -81,7 +83,9 @@ export class TestLane {
     }));
     const urls = new Map(Object.keys(tables).map((name) => [name, databases[name]?.url ?? '']));
     const found = await Promise.all(
-      [...urls].map(async ([name, url]) => [name, await introspect(url)] as const),
+      [...urls].map(async ([name, url]) => {
+        return [name, await introspect(url, { enumTables: enumsIn(tables[name] ?? []) })] as const;
+      }),
     );
     const catalog = resolve(parseMetadata({ version: 3, sources, inherited_roles }), new Map(found), {
       resourceVersion: 1,
@@ -200,4 +204,9 @@ export class TestLane {
       [cache.target, cache.table.schema, cache.table.name, cache.relation, JSON.stringify(cache.columns)],
     );
   }
+}
+
+function enumsIn(tables: readonly unknown[]): readonly TableRef[] {
+  const named = tables as readonly { table: unknown; is_enum?: boolean }[];
+  return named.filter(({ is_enum }) => is_enum === true).map(({ table }) => qualifiedTable.parse(table));
 }

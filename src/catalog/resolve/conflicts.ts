@@ -106,10 +106,11 @@ function rootFields(table: Table): readonly string[] {
 function scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {
   const names = new Set<string>();
   for (const { tables } of sources) {
-    for (const table of tables.values()) {
-      for (const { type } of table.columns) {
-        for (const ending of ['', '_comparison_exp', '_array_comparison_exp', '_cast_exp'])
-          names.add(type.scalar + ending);
+    for (const { columns, spelling } of tables.values()) {
+      for (const { type } of columns) {
+        names.add(type.scalar);
+        for (const ending of ['_comparison_exp', '_array_comparison_exp', '_cast_exp'])
+          names.add(spelling.type(type.scalar + ending));
       }
     }
   }

@@ -1,14 +1,19 @@
 import { printTable, tableKey } from '../../core/names.ts';
 import type { EnumValue, FoundColumn, FoundTable, Introspection } from '../introspection.ts';
+import type { Spelling } from '../spelling.ts';
 import { isGraphqlName } from './names.ts';
 import { Unresolvable } from './problems.ts';
 
 /** The values of a table that metadata declares an enum; refuses tables that cannot be one, with every reason. */
-export function enumValuesOf(table: FoundTable, found: Introspection): readonly EnumValue[] {
+export function enumValuesOf(
+  table: FoundTable,
+  found: Introspection,
+  spelling: Spelling,
+): readonly EnumValue[] {
   const values = found.enumValues.get(tableKey(table.ref)) ?? [];
   const reasons = shapeProblems(table);
   if ('error' in values) reasons.push(`its rows cannot be read: ${values.error}`);
-  else if (reasons.length === 0) reasons.push(...valueProblems(values));
+  else if (reasons.length === 0) reasons.push(...valueProblems(values, spelling));
   if (reasons.length > 0 || 'error' in values) throw new Unresolvable(refusal(table, reasons));
   return values;
 }
@@ -45,18 +50,29 @@ function notText(column: FoundColumn, role: string): readonly string[] {
   return [`the table’s ${role} ("${column.name}") must have type "text", not type "${column.type.sql}"`];
 }
 
-function valueProblems(values: readonly EnumValue[]): readonly string[] {
+function valueProblems(values: readonly EnumValue[], spelling: Spelling): readonly string[] {
   if (values.length === 0) return ['the table must have at least one row'];
   const bad = values.filter(
     ({ value }) => !isGraphqlName(value) || ['true', 'false', 'null'].includes(value),
   );
-  if (bad.length === 0) return [];
+  if (bad.length === 0) return sameSpelling(values, spelling);
   const names = bad.map(({ value }) => JSON.stringify(value)).join(', ');
   return [
     bad.length === 1
       ? `the value ${names} is not a valid GraphQL enum value name`
       : `the values ${names} are not valid GraphQL enum value names`,
   ];
+}
+
+/** Values that differ in the database may be spelled alike in GraphQL. */
+function sameSpelling(values: readonly EnumValue[], spelling: Spelling): readonly string[] {
+  const known = new Map<string, string>();
+  return values.flatMap(({ value }) => {
+    const spelled = spelling.enumValue(value);
+    const other = known.get(spelled);
+    known.set(spelled, value);
+    return other === undefined ? [] : [`the values "${other}" and "${value}" are both spelled ${spelled}`];
+  });
 }
 
 function sorted(names: readonly string[]): string {

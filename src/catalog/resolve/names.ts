@@ -2,6 +2,7 @@ import type { TableRef } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration } from '../../metadata/model.ts';
 import type { RootName, Table } from '../catalog.ts';
 import { PREDICATE_NAMES } from '../predicate-names.ts';
+import { type BaseName, GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../spelling.ts';
 
 /** Whether GraphQL accepts the name and keeps it for itself not. */
 export function isGraphqlName(name: string): boolean {
@@ -10,6 +11,7 @@ export function isGraphqlName(name: string): boolean {
 
 /** How a source changes the names of its root fields and types. */
 export interface SourceNames {
+  readonly spelling: Spelling;
   readonly namespace: string | null;
   readonly namespaceType: string | null;
   readonly rootField: (name: string) => string;
@@ -18,22 +20,23 @@ export interface SourceNames {
 
 /** The names' wrapping that the source's customization asks for. */
 export function sourceNames(source: SourceMetadata): SourceNames {
-  const { root_fields: root, type_names: types } = source.customization ?? {};
-  const type = (name: string): string => `${types?.prefix ?? ''}${name}${types?.suffix ?? ''}`;
+  const { root_fields: root, type_names: types, naming_convention: convention } = source.customization ?? {};
+  const spelling = convention === 'graphql-default' ? GRAPHQL_DEFAULT : HASURA_DEFAULT;
+  const type = (name: string): string => spelling.wrap(types?.prefix ?? '', name, types?.suffix ?? '');
   const namespace = root?.namespace ?? null;
   return {
+    spelling,
     namespace,
     namespaceType: namespace === null ? null : type(`${namespace}_query`),
-    rootField: (name) => `${root?.prefix ?? ''}${name}${root?.suffix ?? ''}`,
+    rootField: (name) => spelling.wrap(root?.prefix ?? '', name, root?.suffix ?? ''),
     type,
   };
 }
 
 /** The name a table's root fields and types are made from. */
-export function baseName(table: TableRef, configuration: TableConfiguration | undefined): string {
+export function baseName(table: TableRef, configuration: TableConfiguration | undefined): BaseName {
   const custom = configuration?.custom_name ?? null;
-  if (custom !== null) return custom;
-  return table.schema === 'public' ? table.name : `${table.schema}_${table.name}`;
+  return custom === null ? { kind: 'own', ...table } : { kind: 'custom', name: custom };
 }
 
 /** A text of the metadata that may replace a default: absent keeps the default, empty removes it. */
@@ -55,25 +58,23 @@ type RootOverride =
 
 /** The three root fields of a table. `printed` is the table's name for people. */
 export function rootNames(
-  base: string,
+  table: BaseName,
   printed: string,
   configuration: TableConfiguration | undefined,
-  names: SourceNames,
+  { spelling, rootField }: SourceNames,
 ): Table['root'] {
   const { select, select_by_pk: byPk, select_aggregate: aggregate } = configuration?.custom_root_fields ?? {};
-  const root = (override: RootOverride, name: string, text: string): RootName => {
+  const base = spelling.rootBase(table);
+  const root = (override: RootOverride, ending: string, text: string): RootName => {
     const changed = typeof override === 'string' ? { name: override } : override;
-    return { name: names.rootField(changed?.name ?? name), description: describe(changed?.comment, text) };
+    const name = changed?.name ?? `${base}${ending === '' ? '' : spelling.rootEnding(ending)}`;
+    return { name: rootField(name), description: describe(changed?.comment, text) };
   };
   const data = `fetch data from the table: "${printed}"`;
   return {
-    select: root(select, base, data),
-    selectByPk: root(byPk, `${base}_by_pk`, `${data} using primary key columns`),
-    selectAggregate: root(
-      aggregate,
-      `${base}_aggregate`,
-      `fetch aggregated fields from the table: "${printed}"`,
-    ),
+    select: root(select, '', data),
+    selectByPk: root(byPk, '_by_pk', `${data} using primary key columns`),
+    selectAggregate: root(aggregate, '_aggregate', `fetch aggregated fields from the table: "${printed}"`),
   };
 }
 

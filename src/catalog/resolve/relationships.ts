@@ -39,7 +39,7 @@ function relationshipsOf(
     [...table.columnByField].map(([field, column]) => [field, `postgres column "${column.name}"`]),
   );
   const add = (subject: Subject, resolve: () => Relationship): void => {
-    const relationship = attempt(subject, problems, () => unclashing(resolve(), taken));
+    const relationship = attempt(subject, problems, () => unclashing(resolve(), table, taken));
     if (relationship !== null) found.set(relationship.name, relationship);
   };
   const place = { source: table.source, table: table.ref };
@@ -58,10 +58,14 @@ function relationshipsOf(
 }
 
 /** Claims the relationship's fields; an array one brings `<name>_aggregate` too. */
-function unclashing(relationship: Relationship, taken: Map<string, string>): Relationship {
+function unclashing(
+  relationship: Relationship,
+  { spelling }: Table,
+  taken: Map<string, string>,
+): Relationship {
   const { name, kind } = relationship;
   if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
-  const fields = kind === 'array' ? [name, `${name}_aggregate`] : [name];
+  const fields = kind === 'array' ? [name, spelling.field(`${name}_aggregate`)] : [name];
   for (const field of fields) {
     const owner = taken.get(field);
     if (owner === undefined) continue;

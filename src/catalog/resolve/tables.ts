@@ -3,6 +3,7 @@ import { printTable, sameTable, tableKey } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration, TableMetadata } from '../../metadata/model.ts';
 import type { Column, InconsistentObject, Table } from '../catalog.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';
+import type { Spelling } from '../spelling.ts';
 import { enumValuesOf } from './enums.ts';
 import { baseName, describe, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
@@ -34,19 +35,21 @@ function resolveTable(
   const real = found.tables.get(tableKey(ref));
   if (real === undefined) throw new Unresolvable(`no such table/view exists in source: "${printed}"`);
   const base = baseName(ref, configuration);
-  const derivedType = (ending: string): string => names.type(`${base}${ending}`);
-  if (!isGraphqlName(base)) {
+  const { spelling } = names;
+  const derivedType = (ending: string): string => names.type(spelling.derivedType(base, ending));
+  if (!isGraphqlName(spelling.rootBase(base))) {
     throw new Unresolvable(
       `cannot include "${printed}" in the GraphQL schema because it is not a valid GraphQL identifier: give it a custom_name`,
     );
   }
-  const columns = resolveColumns(real, configuration);
+  const columns = resolveColumns(real, configuration, spelling);
   const columnByName = new Map(columns.map((column) => [column.name, column]));
   return {
     source,
     ref: real.ref,
     kind: real.kind,
-    typeName: derivedType(''),
+    spelling,
+    typeName: names.type(spelling.typeBase(base)),
     derivedType,
     description: describe(
       configuration?.comment,
@@ -63,21 +66,29 @@ function resolveTable(
     indexes: real.indexes,
     relationships: new Map(),
     permissions: new Map(),
-    enumValues: tracked.is_enum === true ? enumValuesOf(real, found) : null,
+    enumValues: tracked.is_enum === true ? enumValuesOf(real, found, spelling) : null,
   };
 }
 
-function resolveColumns(real: FoundTable, configuration: TableConfiguration | undefined): readonly Column[] {
+function resolveColumns(
+  real: FoundTable,
+  configuration: TableConfiguration | undefined,
+  spelling: Spelling,
+): readonly Column[] {
   return real.columns.map((column) => {
     const config = own(configuration?.column_config, column.name);
     return {
       name: column.name,
-      field: config?.custom_name ?? own(configuration?.custom_column_names, column.name) ?? column.name,
+      field:
+        config?.custom_name ??
+        own(configuration?.custom_column_names, column.name) ??
+        spelling.field(column.name),
       type: column.type,
       notNull: column.notNull,
       generated: column.generated,
       description: describe(config?.comment, column.comment),
       enumTable: null,
+      upperCased: false,
     };
   });
 }
@@ -122,10 +133,15 @@ function withEnumColumns(tables: Map<string, Table>, found: Introspection): Map<
       key,
       withColumns(table, (column) => {
         const target = enumOf(table, column);
-        return target === undefined ? column : { ...column, enumTable: target.ref };
+        return target === undefined ? column : enumColumn(column, target);
       }),
     ]),
   );
+}
+
+/** The database holds its values in whatever case; the source's naming convention may show them in upper case. */
+function enumColumn(column: Column, { ref, spelling }: Table): Column {
+  return { ...column, enumTable: ref, upperCased: spelling.enumValue('a') === 'A' };
 }
 
 function withColumns(table: Table, change: (column: Column) => Column): Table {

@@ -6,6 +6,7 @@ import {
   GraphQLString,
 } from 'graphql';
 import type { Column, ColumnType, Table } from '../../catalog/catalog.ts';
+import type { Spelling } from '../../catalog/spelling.ts';
 import {
   castTypeName,
   comparisonTypeName,
@@ -54,9 +55,10 @@ export class ComparisonTypes {
 
   ofColumn(table: Table, column: Column): GraphQLInputObjectType {
     const enumeration = this.#values.enumOf(table, column);
-    if (enumeration === null) return this.ofType(column.type);
-    const name = `${enumeration.name}_comparison_exp`;
-    return this.#make(name, enumeration.name, () => {
+    const { spelling } = table;
+    if (enumeration === null) return this.ofType(column.type, spelling);
+    const naming = { name: `${enumeration.name}_comparison_exp`, about: enumeration.name, spelling };
+    return this.#make(naming, () => {
       return operatorsOfColumn(column).map((operator) => {
         const isList = operandShape(operator) === 'list';
         return [`_${operator}`, { type: isList ? listOf(enumeration) : enumeration }];
@@ -64,17 +66,20 @@ export class ComparisonTypes {
     });
   }
 
-  ofType(type: ColumnType): GraphQLInputObjectType {
-    const name = comparisonTypeName(type);
+  ofType(type: ColumnType, spelling: Spelling): GraphQLInputObjectType {
     const about = type.kind === 'array' ? `${type.scalar}_array` : type.scalar;
-    return this.#make(name, about, () => [...this.#fields(type, operatorsOf(type)), ...this.#cast(type)]);
+    return this.#make({ name: comparisonTypeName(type), about, spelling }, () => {
+      return [...this.#fields(type, operatorsOf(type)), ...this.#cast(type, spelling)];
+    });
   }
 
-  #make(name: string, about: string, fields: () => readonly Member[]): GraphQLInputObjectType {
+  #make({ name: plain, about, spelling }: Naming, members: () => readonly Member[]): GraphQLInputObjectType {
     const description = `Boolean expression to compare columns of type "${about}". All fields are combined with logical 'AND'.`;
-    return this.#registry.once(name, () => {
+    return this.#registry.once(spelling.type(plain), (name) => {
       const isNull: Member = ['_is_null', { type: GraphQLBoolean }];
-      return new GraphQLInputObjectType({ name, description, fields: () => sorted([...fields(), isNull]) });
+      const fields = (): Record<string, GraphQLInputFieldConfig> =>
+        sorted([...members(), isNull].map(([member, config]) => [spelling.field(member), config]));
+      return new GraphQLInputObjectType({ name, description, fields });
     });
   }
 
@@ -106,11 +111,11 @@ export class ComparisonTypes {
     }
   }
 
-  #cast(type: ColumnType): readonly Member[] {
+  #cast(type: ColumnType, spelling: Spelling): readonly Member[] {
     if (!hasTextCast(type)) return [];
-    const cast = this.#registry.once(castTypeName(type), (name) => {
+    const cast = this.#registry.once(spelling.type(castTypeName(type)), (name) => {
       const fields = (): Record<string, GraphQLInputFieldConfig> =>
-        sorted([['String', { type: this.ofType(TEXT) }]]);
+        sorted([['String', { type: this.ofType(TEXT, spelling) }]]);
       return new GraphQLInputObjectType({ name, fields });
     });
     return [['_cast', { type: cast }]];
@@ -118,6 +123,13 @@ export class ComparisonTypes {
 }
 
 type Member = readonly [string, GraphQLInputFieldConfig];
+
+/** What a comparison type is called before it is spelled, and of what its description speaks. */
+interface Naming {
+  readonly name: string;
+  readonly about: string;
+  readonly spelling: Spelling;
+}
 
 function containment(operator: Operator, type: ColumnType): string | null {
   if (operator !== 'contains' && operator !== 'contained_in') return null;

@@ -14,7 +14,12 @@ import {
   type PredicateFunction,
   predicateFunctions,
 } from '../../plan/predicate-functions.ts';
-import { type VisibleRelationship, type VisibleTable, visibleRelationships } from '../../plan/visible.ts';
+import {
+  aggregateField,
+  type VisibleRelationship,
+  type VisibleTable,
+  visibleRelationships,
+} from '../../plan/visible.ts';
 import type { ComparisonTypes } from './comparisons.ts';
 import { listOf, required, sorted, type TypeRegistry } from './named.ts';
 import { fieldsOf, type ValueTypes } from './values.ts';
@@ -71,7 +76,7 @@ export class InputTypes {
     for (const { relationship, target } of visibleRelationships(this.#kit.catalog, view)) {
       members.push([relationship.name, { type: this.condition(target) }]);
       if (relationship.kind !== 'array' || !target.mayAggregate) continue;
-      members.push([`${relationship.name}_aggregate`, { type: this.#aggregateCondition(target) }]);
+      members.push([aggregateField(view, relationship), { type: this.#aggregateCondition(target) }]);
     }
     return members;
   }
@@ -93,7 +98,7 @@ export class InputTypes {
         const members: Member[] = [
           ['distinct', { type: GraphQLBoolean }],
           ['filter', { type: this.condition(view) }],
-          ['predicate', { type: required(comparisons.ofType(called.answers)) }],
+          ['predicate', { type: required(comparisons.ofType(called.answers, view.table.spelling)) }],
         ];
         return sorted(columns === null ? members : [...members, ['arguments', { type: columns }]]);
       };
@@ -125,7 +130,7 @@ export class InputTypes {
       const { name } = step.relationship;
       if (step.relationship.kind === 'array') {
         return step.target.mayAggregate
-          ? [[`${name}_aggregate`, { type: this.#aggregateOrdering(step.target) }]]
+          ? [[aggregateField(view, step.relationship), { type: this.#aggregateOrdering(step.target) }]]
           : [];
       }
       const type = this.ordering(step.target);
@@ -152,7 +157,10 @@ export class InputTypes {
       for (const called of AGGREGATE_FUNCTIONS) {
         const columns = columnsFor(called, fieldsOf(view));
         if (columns.length > 0)
-          members.push([called, { type: this.#functionOrdering(view, called, columns, direction) }]);
+          members.push([
+            table.spelling.field(called),
+            { type: this.#functionOrdering(view, called, columns, direction) },
+          ]);
       }
       const description = `order by aggregate values of table "${printTable(table.ref)}"`;
       return new GraphQLInputObjectType({ name, description, fields: () => sorted(members) });

@@ -13,6 +13,7 @@ import { AGGREGATE_FUNCTIONS, columnsFor, resultScalar } from '../../plan/aggreg
 import { baseType } from '../../plan/operators.ts';
 import type { AggregateFunction } from '../../plan/plan.ts';
 import {
+  aggregateField,
   showingPermissions,
   type VisibleRelationship,
   type VisibleRootField,
@@ -68,7 +69,9 @@ export class TableTypes {
 
   #rowFields(view: VisibleTable): readonly Field[] {
     const columns = fieldsOf(view).map((column): Field => [column.field, this.#column(view, column)]);
-    const related = visibleRelationships(this.#kit.catalog, view).flatMap((step) => this.#relationship(step));
+    const related = visibleRelationships(this.#kit.catalog, view).flatMap((step) =>
+      this.#relationship(view, step),
+    );
     return [...columns, ...related];
   }
 
@@ -85,7 +88,7 @@ export class TableTypes {
       : config;
   }
 
-  #relationship({ relationship, target }: VisibleRelationship): readonly Field[] {
+  #relationship(view: VisibleTable, { relationship, target }: VisibleRelationship): readonly Field[] {
     const { name, kind, total, description } = relationship;
     const fields: Field[] = [];
     if (kind === 'object') {
@@ -98,7 +101,10 @@ export class TableTypes {
       fields.push([name, { type: required(listOf(this.#row(target))), args, description }]);
     if (target.mayAggregate) {
       const type = required(this.#aggregate(target));
-      fields.push([`${name}_aggregate`, { type, args, description: 'An aggregate relationship' }]);
+      fields.push([
+        aggregateField(view, relationship),
+        { type, args, description: 'An aggregate relationship' },
+      ]);
     }
     return fields;
   }
@@ -106,11 +112,12 @@ export class TableTypes {
   #arguments(view: VisibleTable): GraphQLFieldConfigArgumentMap {
     const columns = this.#kit.values.selectColumns(view);
     const ordering = this.#inputs.ordering(view);
+    const { field } = view.table.spelling;
     const distinct = columns && {
-      distinct_on: { type: listOf(columns), description: 'distinct select on columns' },
+      [field('distinct_on')]: { type: listOf(columns), description: 'distinct select on columns' },
     };
     const order = ordering && {
-      order_by: { type: listOf(ordering), description: 'sort the rows by one or more columns' },
+      [field('order_by')]: { type: listOf(ordering), description: 'sort the rows by one or more columns' },
     };
     return {
       ...distinct,
@@ -156,7 +163,8 @@ export class TableTypes {
       const fields: Field[] = [['count', { type: required(GraphQLInt), args }]];
       for (const called of AGGREGATE_FUNCTIONS) {
         const over = columnsFor(called, fieldsOf(view));
-        if (over.length > 0) fields.push([called, { type: this.#functionFields(view, called, over) }]);
+        if (over.length > 0)
+          fields.push([table.spelling.field(called), { type: this.#functionFields(view, called, over) }]);
       }
       return new GraphQLObjectType({
         name,

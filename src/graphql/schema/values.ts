@@ -36,7 +36,10 @@ export class ValueTypes {
     if (column.enumTable === null) return null;
     const target = findTable(this.#catalog, table.source, column.enumTable);
     if (target === undefined || target.enumValues === null) return null;
-    const values = target.enumValues.map(({ value, description }) => ({ name: value, description }));
+    const values = target.enumValues.map(({ value, description }) => ({
+      name: target.spelling.enumValue(value),
+      description,
+    }));
     return this.#registry.enumeration(target.derivedType('_enum'), values, null);
   }
 
@@ -53,9 +56,15 @@ export class ValueTypes {
     return this.#registry.enumeration(name, values, description);
   }
 
+  /** One type for all sources: where they are spelled differently, it has the values of both. */
   ordering(): GraphQLEnumType {
-    const values = ORDERINGS.map(([name, description]) => ({ name, description }));
-    return this.#registry.enumeration('order_by', values, 'column ordering options');
+    return this.#registry.once('order_by', (name) => {
+      const tables = [...this.#catalog.sources.values()].flatMap((source) => [...source.tables.values()]);
+      const values = [...new Set(tables.map(({ spelling }) => spelling))].flatMap((spelling) =>
+        ORDERINGS.map(([value, description]) => ({ name: spelling.enumValue(value), description })),
+      );
+      return this.#registry.enumeration(name, values, 'column ordering options');
+    });
   }
 
   #plain({ type }: Column): ValueType {

@@ -214,6 +214,7 @@ describe('mappingProblem', () => {
     generated: false,
     description: null,
     enumTable: null,
+    upperCased: false,
   });
   const fits = (left: string, right: string): boolean => mappingProblem(column(left), column(right)) === null;
 

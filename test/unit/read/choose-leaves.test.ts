@@ -41,6 +41,7 @@ const ID: Column = {
   generated: false,
   description: null,
   enumTable: null,
+  upperCased: false,
 };
 const USE: RemoteUse = {
   source: 'pg1',
