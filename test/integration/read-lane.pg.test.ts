@@ -143,7 +143,7 @@ test('a watermark without position stops cache answers at once, also stale ones'
 });
 
 test('a cache table that is replaced between two readings of the status costs one live answer, no error', async () => {
-  await pg1.query('alter table nearjoin.pg2__user rename to pg2__user_g2');
+  await pg1.query('alter table nearjoin.pg2__0__user rename to pg2__0__user_g2');
   expect(await route()).toContain('pg2 live');
 });
 
@@ -220,7 +220,7 @@ test('a target that is down is served from the cache where the relationship allo
 test('explain shows statement, plan and route without running the query', async () => {
   const [root] = await lane.explain(QUERY);
   expect(root?.field).toBe('order');
-  expect(root?.sql).toContain('nearjoin."pg2__user"');
+  expect(root?.sql).toContain('nearjoin."pg2__0__user"');
   expect(root?.plan?.join('\n')).toContain('Scan');
   expect(root?.targets).toEqual([{ target: 'pg2', choice: expect.objectContaining({ route: 'cache' }) }]);
 });

@@ -43,7 +43,7 @@ export class Fetcher {
     this.#parts = parts;
   }
 
-  /** Keys of a chain's rows. With `probe` null means: too many rows to say cheaply. */
+  /** Keys of a chain's rows; null when they are more than the limit, or with `probe` when there are too many rows to say cheaply. */
   async keys(
     { join, place }: KeyedLookup,
     chain: readonly ChainLevel[],
@@ -55,7 +55,7 @@ export class Fetcher {
     const rows = await sessions.source(statement.text, store.bind(statement, values));
     const count = rows.reduce((sum, row) => sum + numberIn(row[0]), 0);
     if (probe && numberIn(rows[0]?.[1]) > settings.liveProbeRows) return null;
-    if (count > limit) throw beyondLimit(place, join, `more than ${limit} different keys`);
+    if (count > limit) return null;
     return { chunks: rows.map((row) => row.slice(2).map(textOf)), count };
   }
 
@@ -70,6 +70,13 @@ export class Fetcher {
     if (count > limit) throw beyondLimit(lookup.place, lookup.join, `more than ${limit} rows`);
     const arrays = columns.map((_, i) => joinArrays(parts.map((part) => part.arrays[i] ?? null)));
     return { columns, count, arrays, filtered: lookup.filtered };
+  }
+
+  /** Rows with the keys of a chain's rows, which must be within the limit. */
+  async byKeysOf(lookup: KeyedLookup, chain: readonly ChainLevel[]): Promise<FetchedRows> {
+    const keys = await this.keys(lookup, chain, false);
+    if (keys === null) throw this.unbounded(lookup);
+    return this.byKeys(lookup, keys);
   }
 
   /** All rows that satisfy the lookup's filter; null when they are more than the limit. */
@@ -126,16 +133,18 @@ export class Fetcher {
     const { place } = lookup;
     const columns = columnsOf(place);
     const types = columns.map(({ name, type }) => `${name} ${type}`).join();
-    return this.#parts.statement(`fetch ${place.id} ${on === null} ${types}`, () =>
-      fetchStatement({
-        table: place,
-        columns,
-        on,
-        where: lookup.where,
-        perKey: lookup.perKey,
-        limit: on === null ? settings.liveKeyLimit : settings.liveRowLimit,
-        params: group.plan.params,
-      }),
+    return this.#parts.statement(
+      `fetch ${place.id} ${on?.map(({ right }) => right.name).join()} ${types}`,
+      () =>
+        fetchStatement({
+          table: place,
+          columns,
+          on,
+          where: lookup.where,
+          perKey: lookup.perKey,
+          limit: on === null ? settings.liveKeyLimit : settings.liveRowLimit,
+          params: group.plan.params,
+        }),
     );
   }
 }

@@ -13,29 +13,20 @@ import type {
 import { placeOf, type RelatedField } from '../../sql/gap.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import { conjuncts } from '../../sql/predicate.ts';
-import type { RowsOf } from '../../sql/rows.ts';
 import { normalForms } from '../../sql/sharing.ts';
-import { placesIn } from '../../sql/touches.ts';
-import type { FetchedRows } from './fetched-rows.ts';
+import { type Above, bare, leafLevel, TOP } from './chain.ts';
 import type { Fetcher } from './fetcher.ts';
+import { FilterRun } from './filter-run.ts';
 import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { cutPerKey, isKeyed, type KeyedLookup, type Lookup, rightNames } from './lookup.ts';
+import { cutPerKey, type KeyedLookup, rightNames } from './lookup.ts';
 import {
   conditionsOfAggregate,
   decidableAt,
   isDecidableAt,
   placesBelow,
   placesOfField,
-  relaxed,
 } from './scope-of-work.ts';
-
-/** Where the rows are whose remote rows come next: levels from a root field or from fetched rows down to them. */
-interface Above {
-  readonly chain: readonly ChainLevel[];
-  /** How the next level hangs on the last. */
-  readonly join: Join | null;
-}
 
 /** Rows found by a filter that an ordering and the selection meet again. */
 interface Found {
@@ -51,8 +42,6 @@ interface Shown {
   readonly found: readonly Found[];
 }
 
-const TOP: Above = { chain: [], join: null };
-
 /**
  * Fetches what the final statement will look at, place by place: what a filter needs before what an ordering needs before
  * what the selection needs, parents before children. Fetched rows may be more than needed, never fewer, so the statement
@@ -63,6 +52,7 @@ export class LiveRun {
   readonly #fetcher: Fetcher;
   readonly #store: LeafStore;
   readonly #params: readonly Param[];
+  readonly #filters: FilterRun;
 
   constructor(parts: {
     readonly isLive: (place: PlanTable) => boolean;
@@ -74,6 +64,7 @@ export class LiveRun {
     this.#fetcher = parts.fetcher;
     this.#store = parts.store;
     this.#params = parts.params;
+    this.#filters = new FilterRun(parts);
   }
 
   /** Fetches everything below a root field. */
@@ -106,101 +97,22 @@ export class LiveRun {
       if (field.kind === 'nodes') {
         for (const node of field.fields) await this.#field(node, { place: rows.from, chain, found: [] });
       }
-      for (const rule of conditionsOfAggregate(field)) await this.#predicate(rule, chain);
+      for (const rule of conditionsOfAggregate(field)) await this.#filters.decide(rule, chain);
     }
   }
 
   /** Fetches what decides the select's rows, and returns the way down to exactly these rows. */
   async #rows(select: Select, above: Above): Promise<readonly ChainLevel[]> {
-    for (const part of conjuncts(select.where)) {
-      await this.#predicate(part, this.#candidates(select, above));
-    }
+    await this.#filters.decideAll(select, above);
     const found = this.#foundBy(select);
-    for (const item of select.orderBy) await this.#order(item, this.#candidates(select, above), found);
+    for (const item of select.orderBy)
+      await this.#order(item, this.#filters.candidates(select, above), found);
     for (const rule of select.distinctOnlyIf) {
-      if (rule !== null) await this.#predicate(rule, this.#candidates(select, above));
+      if (rule !== null) await this.#filters.decide(rule, this.#filters.candidates(select, above));
     }
     // Fetched rows are those of all parents together: a limit that holds for each of them is not one for all.
     const rows = this.#isLive(select.from) ? bare(select.from, select.where) : { ...select, fields: [] };
     return [...above.chain, { rows, join: above.join }];
-  }
-
-  /** The rows that could still be wanted, as far as the filter can be decided by now. */
-  #candidates(select: Pick<RowsOf, 'from' | 'where'>, above: Above): readonly ChainLevel[] {
-    const outer = new Set(above.chain.map((level) => level.rows.from.id));
-    outer.add(select.from.id);
-    const where = relaxed(select.where, (place) => this.#isKnown(place), outer);
-    return [...above.chain, { rows: bare(select.from, where), join: above.join }];
-  }
-
-  #isKnown(place: PlanTable): boolean {
-    return !this.#isLive(place) || this.#store.has(place);
-  }
-
-  async #predicate(predicate: Predicate, chain: readonly ChainLevel[]): Promise<void> {
-    switch (predicate.kind) {
-      case 'and':
-      case 'or':
-        for (const part of predicate.of) await this.#predicate(part, chain);
-        return;
-      case 'not':
-      case 'is-true':
-        return this.#predicate(predicate.of, chain);
-      case 'exists':
-      case 'exists-aggregate':
-        return this.#related(predicate, predicate.join, chain);
-      case 'exists-table':
-        return this.#related(predicate, null, []);
-      default:
-        return;
-    }
-  }
-
-  async #related(
-    { to, where }: { readonly to: PlanTable; readonly where: Predicate },
-    join: Join | null,
-    chain: readonly ChainLevel[],
-  ): Promise<void> {
-    if (!this.#isLive(to)) {
-      if (!placesIn(where).some(this.#isLive)) return;
-      return this.#below(where, to, { chain, join });
-    }
-    const filtered = isDecidableAt(where, to.source, to);
-    const lookup: Lookup = {
-      place: to,
-      join,
-      where: decidableAt(where, to.source, to),
-      filtered,
-      perKey: null,
-    };
-    const rows = await this.#bounded(lookup, chain);
-    this.#store.put(to, rows, join === null ? [] : rightNames(join));
-    if (!filtered) await this.#below(where, to, TOP);
-  }
-
-  async #below(where: Predicate, place: PlanTable, above: Above): Promise<void> {
-    for (const part of conjuncts(where))
-      await this.#predicate(part, this.#candidates({ from: place, where }, above));
-  }
-
-  /** By the keys of few parents, else by the filter where it says enough, else by the keys of many parents. */
-  async #bounded(lookup: Lookup, chain: readonly ChainLevel[]): Promise<FetchedRows> {
-    if (!isKeyed(lookup)) {
-      const all = await this.#fetcher.byFilter(lookup);
-      if (all === null) throw this.#fetcher.unbounded(lookup);
-      return all;
-    }
-    const probed = await this.#fetcher.keys(lookup, chain, true);
-    if (probed !== null) return this.#fetcher.byKeys(lookup, probed);
-    const saysSomething = conjuncts(lookup.where).length > 0;
-    const found = saysSomething ? await this.#fetcher.byFilter(lookup) : null;
-    return found ?? this.#byKeys(lookup, chain);
-  }
-
-  async #byKeys(lookup: KeyedLookup, chain: readonly ChainLevel[]): Promise<FetchedRows> {
-    const keys = await this.#fetcher.keys(lookup, chain, false);
-    if (keys === null) throw this.#fetcher.unbounded(lookup);
-    return this.#fetcher.byKeys(lookup, keys);
   }
 
   async #order(item: OrderItem, candidates: readonly ChainLevel[], found: readonly Found[]): Promise<void> {
@@ -212,23 +124,24 @@ export class LiveRun {
         ? [leafLevel(step.to)]
         : [...chain, { rows: bare(step.to, step.where), join: step.join }];
     }
-    if (item.by.kind !== 'count' && item.by.onlyIf !== null) await this.#predicate(item.by.onlyIf, chain);
+    if (item.by.kind !== 'count' && item.by.onlyIf !== null)
+      await this.#filters.decide(item.by.onlyIf, chain);
   }
 
   async #step(step: OrderStep, chain: readonly ChainLevel[]): Promise<void> {
     const { to, where, join } = step;
-    if (!this.#isLive(to)) return this.#below(where, to, { chain, join });
+    if (!this.#isLive(to)) return this.#filters.decideAll({ from: to, where }, { chain, join });
     const filtered = isDecidableAt(where, to.source, to);
     const decidable = decidableAt(where, to.source, to);
     const lookup: KeyedLookup = { place: to, join, where: decidable, filtered, perKey: null };
-    this.#store.put(to, await this.#byKeys(lookup, chain), rightNames(join));
-    if (!filtered) await this.#below(where, to, TOP);
+    this.#store.put(to, await this.#fetcher.byKeysOf(lookup, chain), rightNames(join));
+    if (!filtered) await this.#filters.decideAll({ from: to, where }, TOP);
   }
 
   async #field(field: Field, { place, chain, found }: Shown): Promise<void> {
     if (field.kind === 'constant' || !placesOfField(field).some(this.#isLive)) return;
     if (field.kind === 'column') {
-      if (field.onlyIf !== null) await this.#predicate(field.onlyIf, chain);
+      if (field.onlyIf !== null) await this.#filters.decide(field.onlyIf, chain);
       return;
     }
     if (field.kind === 'object' && this.#meet(field.join, field.select.from, field.select.where, found))
@@ -251,7 +164,7 @@ export class LiveRun {
     const perKey = filtered ? cutPerKey(field, select) : null;
     const where = decidableAt(select.where, place.source, place);
     const lookup: KeyedLookup = { place, join, where, filtered, perKey };
-    this.#store.put(place, await this.#byKeys(lookup, chain), rightNames(join));
+    this.#store.put(place, await this.#fetcher.byKeysOf(lookup, chain), rightNames(join));
     return TOP;
   }
 
@@ -277,21 +190,4 @@ export class LiveRun {
     this.#store.share(place, same.place);
     return true;
   }
-}
-
-function bare(from: PlanTable, where: Predicate): RowsOf {
-  return {
-    from,
-    fields: [],
-    where,
-    orderBy: [],
-    distinctOn: [],
-    distinctOnlyIf: [],
-    limit: null,
-    offset: null,
-  };
-}
-
-function leafLevel(place: PlanTable): ChainLevel {
-  return { rows: bare(place, { kind: 'true' }), join: null };
 }

@@ -33,3 +33,9 @@ export function cutPerKey(field: Field, select: Select): Lookup['perKey'] {
   if (select.limit === null || select.offset !== null || select.distinctOn.length > 0) return null;
   return ordersAlike(orderBy) ? { orderBy, limit: select.limit } : null;
 }
+
+/** The same join walked the other way. */
+export function reversed({ name, on }: Join): Join {
+  const back = on.map(({ left, right }) => ({ left: right, right: left }));
+  return { name, on: back, unique: false, indexed: false };
+}

@@ -1,0 +1,178 @@
+import { NearjoinError } from '../../core/errors.ts';
+import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
+import type { ChainLevel } from '../../sql/join-keys.ts';
+import { conjuncts } from '../../sql/predicate.ts';
+import type { RowsOf } from '../../sql/rows.ts';
+import { placesIn } from '../../sql/touches.ts';
+import { type Above, bare, leafLevel, TOP } from './chain.ts';
+import type { FetchedRows } from './fetched-rows.ts';
+import type { Fetcher } from './fetcher.ts';
+import type { LeafStore } from './leaf-store.ts';
+import { isKeyed, type Lookup, reversed, rightNames } from './lookup.ts';
+import { decidableAt, isDecidableAt, relaxed } from './scope-of-work.ts';
+
+type Exists = Extract<Predicate, { kind: 'exists' }>;
+type Filtered = Pick<RowsOf, 'from' | 'where'>;
+
+/**
+ * Fetches what filters look at. The rows of a place are bounded by the keys of few parents, by what its own filter lets
+ * through, by what the filter demands further down, or by the keys of many parents: the first that stays within the limit.
+ */
+export class FilterRun {
+  readonly #isLive: (place: PlanTable) => boolean;
+  readonly #fetcher: Fetcher;
+  readonly #store: LeafStore;
+
+  constructor(parts: {
+    readonly isLive: (place: PlanTable) => boolean;
+    readonly fetcher: Fetcher;
+    readonly store: LeafStore;
+  }) {
+    this.#isLive = parts.isLive;
+    this.#fetcher = parts.fetcher;
+    this.#store = parts.store;
+  }
+
+  /**
+   * Fetches what a filter's conditions look at. Every one that is decided leaves fewer rows to the others: what goes
+   * beyond the limit is tried again after them.
+   */
+  async decideAll(filtered: Filtered, above: Above): Promise<void> {
+    let parts = conjuncts(filtered.where);
+    for (;;) {
+      const beyond: { readonly part: Predicate; readonly error: NearjoinError }[] = [];
+      for (const part of parts) {
+        const error = await limitError(this.decide(part, this.candidates(filtered, above)));
+        if (error !== null) beyond.push({ part, error });
+      }
+      const [first] = beyond;
+      if (first === undefined) return;
+      if (beyond.length === parts.length) throw first.error;
+      parts = beyond.map(({ part }) => part);
+    }
+  }
+
+  /** The rows that could still be wanted, as far as the filter can be decided by now. */
+  candidates({ from, where }: Filtered, above: Above): readonly ChainLevel[] {
+    const outer = new Set(above.chain.map((level) => level.rows.from.id));
+    outer.add(from.id);
+    const decided = relaxed(where, (place) => this.#isKnown(place), outer);
+    return [...above.chain, { rows: bare(from, decided), join: above.join }];
+  }
+
+  /** Fetches what one condition on the last rows of a chain looks at. */
+  async decide(predicate: Predicate, chain: readonly ChainLevel[]): Promise<void> {
+    switch (predicate.kind) {
+      case 'and':
+      case 'or':
+        for (const part of predicate.of) await this.decide(part, chain);
+        return;
+      case 'not':
+      case 'is-true':
+        return this.decide(predicate.of, chain);
+      case 'exists':
+      case 'exists-aggregate':
+        return this.#related(predicate, predicate.join, chain);
+      case 'exists-table':
+        return this.#related(predicate, null, []);
+      default:
+        return;
+    }
+  }
+
+  #isKnown(place: PlanTable): boolean {
+    return !this.#isLive(place) || this.#store.has(place);
+  }
+
+  async #related(
+    { to, where }: Pick<Exists, 'to' | 'where'>,
+    join: Join | null,
+    chain: readonly ChainLevel[],
+  ): Promise<void> {
+    if (!this.#isLive(to)) {
+      if (placesIn(where).some(this.#isLive)) await this.decideAll({ from: to, where }, { chain, join });
+      return;
+    }
+    const lookup = lookupOf(to, where, join);
+    if (this.#store.has(to)) return this.#belowFetched(lookup, where);
+    const rows = await this.#bounded(lookup, where, chain);
+    if (rows === null) throw this.#fetcher.unbounded(lookup);
+    await this.#take(lookup, where, rows);
+  }
+
+  async #take(lookup: Lookup, where: Predicate, rows: FetchedRows): Promise<void> {
+    const { place, join } = lookup;
+    this.#store.put(place, rows, join === null ? [] : rightNames(join));
+    await this.#belowFetched(lookup, where);
+  }
+
+  async #belowFetched({ place, filtered }: Lookup, where: Predicate): Promise<void> {
+    if (!filtered) await this.decideAll({ from: place, where }, TOP);
+  }
+
+  async #bounded(
+    lookup: Lookup,
+    where: Predicate,
+    chain: readonly ChainLevel[],
+  ): Promise<FetchedRows | null> {
+    if (!isKeyed(lookup)) return (await this.#fetcher.byFilter(lookup)) ?? this.#fromBelow(lookup, where);
+    const few = await this.#fetcher.keys(lookup, chain, true);
+    if (few !== null) return this.#fetcher.byKeys(lookup, few);
+    const found = await this.#byOwnMeans(lookup, where);
+    if (found !== null) return found;
+    const many = await this.#fetcher.keys(lookup, chain, false);
+    return many === null ? null : this.#fetcher.byKeys(lookup, many);
+  }
+
+  /** Rows that a filter bounds, whatever parents they have; null when it lets too many through. */
+  async #byOwnMeans(lookup: Lookup, where: Predicate): Promise<FetchedRows | null> {
+    const saysSomething = conjuncts(lookup.where).length > 0;
+    const found = saysSomething ? await this.#fetcher.byFilter(lookup) : null;
+    return found ?? this.#fromBelow(lookup, where);
+  }
+
+  /** A filter that leads on into another database is answered there first, and its rows' keys say which rows can satisfy it. */
+  async #fromBelow(lookup: Lookup, where: Predicate): Promise<FetchedRows | null> {
+    for (const part of conjuncts(where)) {
+      if (part.kind !== 'exists' || isDecidableAt(part, lookup.place.source, lookup.place)) continue;
+      const below = await this.#known(part);
+      if (below === null) continue;
+      const byBelow = { ...lookup, join: reversed(part.join) };
+      const keys = await this.#fetcher.keys(byBelow, below, false);
+      if (keys !== null) return this.#fetcher.byKeys(byBelow, keys);
+    }
+    return null;
+  }
+
+  /** The way to the rows that satisfy a condition by themselves; null when there is none within the limit. */
+  async #known({ to, where, join }: Exists): Promise<readonly ChainLevel[] | null> {
+    if (!this.#isLive(to)) {
+      const isOpen = conjuncts(where).length === 0;
+      const error = isOpen ? null : await limitError(this.decideAll({ from: to, where }, TOP));
+      return isOpen || error !== null ? null : this.candidates({ from: to, where }, TOP);
+    }
+    const lookup = lookupOf(to, where, join);
+    if (!this.#store.has(to)) {
+      const rows = await this.#byOwnMeans(lookup, where);
+      if (rows === null) return null;
+      await this.#take(lookup, where, rows);
+    }
+    return [leafLevel(to)];
+  }
+}
+
+function lookupOf(place: PlanTable, where: Predicate, join: Join | null): Lookup {
+  const filtered = isDecidableAt(where, place.source, place);
+  return { place, join, where: decidableAt(where, place.source, place), filtered, perKey: null };
+}
+
+/** What went beyond the limit; any other failure goes on. */
+async function limitError(work: Promise<void>): Promise<NearjoinError | null> {
+  try {
+    await work;
+    return null;
+  } catch (error) {
+    if (error instanceof NearjoinError && error.code === 'live-limit-exceeded') return error;
+    throw error;
+  }
+}

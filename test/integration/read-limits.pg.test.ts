@@ -1,0 +1,156 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestLane } from '../support/lane.ts';
+import { poll } from '../support/poll.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+// Live answers whose filters lead through other databases, with far more parents than keys are allowed.
+
+const KEYS = 8;
+
+const to = (name: string, source: string, table: string, field_mapping: Record<string, string>): unknown => ({
+  name,
+  definition: {
+    to_source: { relationship_type: 'object', source, table, field_mapping, nearjoin: { follow: 'all' } },
+  },
+});
+const list = (
+  name: string,
+  source: string,
+  table: string,
+  field_mapping: Record<string, string>,
+): unknown => ({
+  name,
+  definition: {
+    to_source: { relationship_type: 'array', source, table, field_mapping, nearjoin: { follow: 'all' } },
+  },
+});
+const TABLES = {
+  pg1: [
+    {
+      table: 'sale',
+      remote_relationships: [
+        to('buyer', 'pg2', 'person', { person_id: 'id' }),
+        to('shop', 'pg3', 'shop', { shop_id: 'id' }),
+      ],
+    },
+  ],
+  pg2: [
+    {
+      table: 'person',
+      object_relationships: [
+        {
+          name: 'club',
+          using: { manual_configuration: { remote_table: 'club', column_mapping: { club_id: 'id' } } },
+        },
+      ],
+      remote_relationships: [
+        to('town', 'pg3', 'town', { town_id: 'id' }),
+        list('sales', 'pg1', 'sale', { id: 'person_id' }),
+      ],
+    },
+    { table: 'club', remote_relationships: [to('town', 'pg3', 'town', { town_id: 'id' })] },
+  ],
+  pg3: [{ table: 'town' }, { table: 'shop' }],
+};
+
+let databases: readonly TestDatabase[] = [];
+let lane: TestLane;
+let cramped: TestLane;
+
+beforeAll(async () => {
+  databases = await Promise.all([
+    createDatabase('source', [
+      'create table sale (id int primary key, person_id int, shop_id int, total int not null)',
+      'insert into sale select i, nullif(i % 41, 0), nullif(i % 31, 0), i from generate_series(1, 200) i',
+    ]),
+    createDatabase('target', [
+      'create table club (id int primary key, town_id int)',
+      'insert into club select i, i % 21 from generate_series(1, 20) i',
+      'create table person (id int primary key, town_id int, club_id int, active boolean not null)',
+      'insert into person select i, nullif(i % 21, 0), i % 20, i % 2 = 0 from generate_series(1, 40) i',
+    ]),
+    createDatabase('source', [
+      'create table town (id int primary key, name text not null)',
+      `insert into town select i, 'town ' || i from generate_series(1, 20) i`,
+      'create table shop (id int primary key, name text not null)',
+      `insert into shop select i, 'shop ' || i from generate_series(1, 30) i`,
+    ]),
+  ]);
+  const [pg1, pg2, pg3] = databases as [TestDatabase, TestDatabase, TestDatabase];
+  lane = await TestLane.open({ pg1, pg2, pg3 }, TABLES);
+  await lane.fillCaches();
+  cramped = await TestLane.open({ pg1, pg2, pg3 }, TABLES, { liveKeyLimit: KEYS, liveProbeRows: 4 });
+});
+
+afterAll(async () => {
+  await Promise.all([lane?.close(), cramped?.close()]);
+  await Promise.all(databases.map((database) => database.drop()));
+});
+
+const LIVE = { freshness: { noCache: true } };
+const ask = (where: string): string => `{ sale(where: ${where}, order_by: {id: asc}) { id } }`;
+
+test.each([
+  ['through two databases in a row', '{buyer: {town: {name: {_eq: "town 3"}}}}'],
+  ['through two tables of one database to another', '{buyer: {club: {town: {name: {_eq: "town 3"}}}}}'],
+  ['out and back again', '{buyer: {sales: {total: {_eq: 77}}}}'],
+  [
+    'through two databases, of which only the second says little enough',
+    '{buyer: {active: {_eq: true}}, shop: {name: {_eq: "shop 5"}}}',
+  ],
+  [
+    'the same the other way round',
+    '{_and: [{shop: {name: {_eq: "shop 5"}}}, {buyer: {active: {_eq: true}}}]}',
+  ],
+  [
+    'where neither is enough but both together with a third',
+    '{buyer: {active: {_eq: true}, town: {name: {_eq: "town 4"}}}, shop: {name: {_neq: "shop 4"}}}',
+  ],
+  ['on either side', '{_or: [{buyer: {town: {name: {_eq: "town 3"}}}}, {shop: {name: {_eq: "shop 9"}}}]}'],
+  ['to what must not be', '{_not: {buyer: {town: {name: {_eq: "town 3"}}}}}'],
+])('a filter %s is answered within the limit', async (_, where) => {
+  const cached = await lane.query(ask(where), { freshness: { fallback: 'stale' } });
+  const live = await cramped.query(ask(where), LIVE);
+  expect(live.text).toBe(cached.text);
+  expect(JSON.parse(live.text).sale.length).toBeGreaterThan(0);
+});
+
+test.each([
+  ['{buyer: {active: {_eq: true}}}', '"person" of "pg2" for relationship "buyer"'],
+  ['{shop: {}, buyer: {active: {_eq: false}}}', '"shop" of "pg3" for relationship "shop"'],
+  ['{buyer: {town: {name: {_neq: "town 3"}}}}', '"person" of "pg2" for relationship "buyer"'],
+])('a filter that nothing bounds is refused, never cut: %s', async (where, what) => {
+  await expect(cramped.query(ask(where), LIVE)).rejects.toMatchObject({
+    code: 'live-limit-exceeded',
+    message: `a live answer would need more than ${KEYS} rows or different keys in ${what}: filter or limit the rows, or allow the cache to answer`,
+  });
+});
+
+test('an aborted live answer is cancelled on the target', async () => {
+  const [, pg2] = databases as [TestDatabase, TestDatabase];
+  const waiting = async (): Promise<boolean> => {
+    const { rows } = await pg2.query(
+      `select from pg_stat_activity where datname = current_database() and application_name = 'nearjoin' and wait_event_type = 'Lock'`,
+    );
+    return rows.length > 0;
+  };
+  const holder = new pg.Client({ connectionString: pg2.url });
+  await holder.connect();
+  try {
+    await holder.query('begin');
+    await holder.query('lock table person in access exclusive mode');
+    const abort = new AbortController();
+    const asked = cramped.query(ask('{buyer: {town: {name: {_eq: "town 3"}}}}'), {
+      ...LIVE,
+      signal: abort.signal,
+    });
+    await poll('the live answer to wait for the table', waiting);
+    abort.abort(new Error('client gone'));
+    await expect(asked).rejects.toMatchObject({ message: 'client gone' });
+    await poll('nothing to wait for it any more', async () => !(await waiting()));
+  } finally {
+    await holder.end();
+  }
+  await expect(cramped.query(ask('{shop: {name: {_eq: "shop 5"}}}'), LIVE)).resolves.toBeDefined();
+});
