@@ -30,7 +30,7 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, bu
     case 'exists':
       return exists(predicate, row, rows, build);
     case 'exists-table':
-      return existsIn(predicate.to, predicate.where, rows, { build, link: null });
+      return existsIn(predicate.to, predicate.where, withRow(rows, row), { build, link: null });
     case 'exists-aggregate':
       return existsAggregate(predicate, row, rows, build);
     default:

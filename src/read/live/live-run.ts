@@ -118,7 +118,9 @@ export class LiveRun {
   async #order(item: OrderItem, candidates: readonly ChainLevel[], found: readonly Found[]): Promise<void> {
     let chain = candidates;
     for (const [at, step] of item.path.entries()) {
-      const met = at === 0 ? this.#meet(step.join, step.to, step.where, found) : false;
+      // An aggregate looks at its rows through their own filter, even where a filter of the same rows has joined them.
+      const isJoined = item.by.kind === 'column' || at < item.path.length - 1;
+      const met = at === 0 && isJoined && this.#meet(step.join, step.to, step.where, found);
       if (!met) await this.#step(step, chain);
       chain = this.#isLive(step.to)
         ? [leafLevel(step.to)]
