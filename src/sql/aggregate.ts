@@ -26,21 +26,32 @@ export function aggregateJson(
   const alias = build.alias();
   const exposure = new Exposure(alias);
   const site = liftedSite(opened, exposure, rows, build);
-  const cut = nodesCut(aggregate, alias);
-  const node = (fields: readonly Field[]): Sql => joinedList(nodeJson(fields, site), cut ?? syntax(''));
+  const tail = nodesTail(aggregate, alias);
+  const node = (fields: readonly Field[]): Sql => joinedList(nodeJson(fields, site), tail ?? undefined);
   const json = membersJson(
     aggregate.fields.map((field) => ({ key: field.key, value: fieldJson(field, site, node) })),
   );
   const inner = opened.select(exposure.list());
   const from =
-    cut === null ? sql`(${inner})` : sql`(select r.*, row_number() over () as n from (${inner}) r)`;
+    tail === null ? sql`(${inner})` : sql`(select r.*, row_number() over () as n from (${inner}) r)`;
   return sql`(select ${json} from ${from} ${syntax(alias)})`;
 }
 
-/** The permission's limit cuts the nodes and leaves the aggregates alone. */
-function nodesCut(aggregate: Aggregate, alias: string): Sql | null {
-  if (aggregate.nodesLimit === null || !aggregate.fields.some((field) => field.kind === 'nodes')) return null;
-  return syntax(` filter (where ${alias}.n <= ${Math.trunc(aggregate.nodesLimit)})`);
+/**
+ * The permission's limit cuts the nodes and leaves the aggregates alone. Beside a distinct count Postgres may sort the rows
+ * by what is counted, so that the nodes must ask for their order; null where neither is so and rows need no number.
+ */
+function nodesTail({ fields, nodesLimit }: Aggregate, alias: string): { filter: Sql; order: Sql } | null {
+  const sorts = fields.some((field) => field.kind === 'values' && field.values.some(isDistinct));
+  if (!fields.some((field) => field.kind === 'nodes') || (nodesLimit === null && !sorts)) return null;
+  return {
+    filter: syntax(nodesLimit === null ? '' : ` filter (where ${alias}.n <= ${Math.trunc(nodesLimit)})`),
+    order: syntax(sorts ? ` order by ${alias}.n` : ''),
+  };
+}
+
+function isDistinct(value: AggregateValue): boolean {
+  return value.kind === 'count' && value.distinct;
 }
 
 function fieldJson(field: AggregateField, site: ShapeSite, node: (fields: readonly Field[]) => Sql): Sql {

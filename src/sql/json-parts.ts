@@ -20,9 +20,18 @@ export function membersJson(members: readonly { readonly key: string; readonly v
   return concatenated(parts);
 }
 
-/** JSON texts of rows as one list, in the order the rows arrive: nothing above may sort them again. */
-export function joinedList(row: Sql, filter: Sql = syntax('')): Sql {
-  return sql`coalesce(${constant('[')} || string_agg(${row}, ${constant(',')})${filter} || ${constant(']')}, ${constant('[]')})`;
+/** How the rows of a list are cut, and sorted where what stands beside the list may sort them otherwise. */
+interface ListTail {
+  readonly filter: Sql;
+  readonly order: Sql;
+}
+
+/** JSON texts of rows as one list, by default in the order the rows arrive: nothing above may sort them again. */
+export function joinedList(
+  row: Sql,
+  { filter, order }: ListTail = { filter: syntax(''), order: syntax('') },
+): Sql {
+  return sql`coalesce(${constant('[')} || string_agg(${row}, ${constant(',')}${order})${filter} || ${constant(']')}, ${constant('[]')})`;
 }
 
 /** The rows of an opened select as they are read above it. */
