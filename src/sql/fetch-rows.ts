@@ -1,7 +1,7 @@
 import type { JoinPair } from '../catalog/catalog.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
-import { isComparedAsText, keyType } from './key-type.ts';
-import { baseType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
+import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
+import { bareType, baseType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
 import { type Build, NO_GAPS, type RowScope, startBuild } from './scope.ts';
@@ -53,7 +53,13 @@ function byKeys(request: FetchRequest, on: readonly JoinPair[], build: Build): S
   );
   const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;
   const link = (row: RowScope): Sql =>
-    allOf(on.map((pair, i) => sql`${rightKey(pair, row, request.columns)} = k.${syntax(`k${i}`)}`));
+    allOf(
+      on.map((pair, i) => {
+        const isArray = isSentAsText(pair) && !isComparedAsText(pair, request.columns);
+        const key = sql`k.${syntax(`k${i}`)}${isArray ? sql`::${bareType(pair.right.type)}` : syntax('')}`;
+        return sql`${rightKey(pair, row, request.columns)} = ${key}`;
+      }),
+    );
   const opened = openRows(rowsOf(request), link, new Map(), build);
   const values = request.columns.map((_, i) => sql`l.${syntax(`v${i}`)}`);
   return sql`select ${separated(values, ', ')} from ${keys} cross join lateral (${opened.select(valueList(request, opened.row))}) l`;

@@ -58,11 +58,11 @@ export function keysStatement(request: KeysRequest): Statement {
   );
 }
 
-/** Values of a type that only this database knows travel as text. */
+/** Values of a type that only this database knows travel as text, and so do arrays. */
 function travelCast(column: Column | undefined): Sql {
-  return column !== undefined && baseType(column.type).schema !== 'pg_catalog'
-    ? syntax('::text')
-    : syntax('');
+  if (column === undefined) return syntax('');
+  const { schema, kind } = baseType(column.type);
+  return schema !== 'pg_catalog' || kind === 'array' ? syntax('::text') : syntax('');
 }
 
 interface ChainSite {

@@ -14,9 +14,14 @@ export function isComparedAsText({ left, right }: JoinPair, columns: readonly Le
   return isHeldAsText || (from.name !== to.name && !(isInteger(from) && isInteger(to)));
 }
 
+/** Whether keys come as texts though they are compared as what they are: arrays cannot be elements of an array. */
+export function isSentAsText({ right }: JoinPair): boolean {
+  return baseType(right.type).kind === 'array';
+}
+
 /** The type keys are read as: the left's among integers, of which the right might be too narrow. */
 export function keyType(pair: JoinPair, columns: readonly LeafColumn[]): Sql {
-  if (isComparedAsText(pair, columns)) return syntax('text');
+  if (isComparedAsText(pair, columns) || isSentAsText(pair)) return syntax('text');
   return bareType(isInteger(baseType(pair.left.type)) ? pair.left.type : pair.right.type);
 }
 

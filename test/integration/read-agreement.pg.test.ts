@@ -4,6 +4,12 @@ import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 // Cases in which two routes once gave different answers, each as small as it can be.
 
+/** Lets everything through, but not before another row is read. */
+const SOME_ROW = { _or: [{ n: { _eq: 0 } }, { _exists: { _table: 'b', _where: { n: { _eq: 2 } } } }] };
+
+/** Compares each row with others of its table. */
+const NOT_THE_LAST = { _exists: { _table: 'b', _where: { n: { _cgt: ['$', 'n'] } } } };
+
 let databases: Record<'pg1' | 'pg2', TestDatabase>;
 let lane: TestLane;
 
@@ -16,14 +22,26 @@ beforeAll(async () => {
     ]),
     createDatabase('target', [
       'create extension citext',
-      'create table b (id int primary key, c citext, t text, n int, ch char(4), one int default 1)',
-      `insert into b values (1, '', 'x', 1, 'x'), (2, 'k', 'X', 2, 'X'), (3, 'X', '', 3, 'k')`,
+      'create table b (id int primary key, c citext, t text, n int, ch char(4), one int default 1, tags int[])',
+      `insert into b values (1, '', 'x', 1, 'x', 1, '{1,2}'), (2, 'k', 'X', 2, 'X', 1, '{}'), (3, 'X', '', 3, 'k', 1, null)`,
     ]),
   ]);
   databases = { pg1, pg2 };
   lane = await TestLane.open(
     databases,
-    { pg1: [A], pg2: [{ table: 'b', select_permissions: [permission('one', ['id', 'n'], {})] }] },
+    {
+      pg1: [A],
+      pg2: [
+        {
+          table: 'b',
+          select_permissions: [
+            permission('one', ['id', 'n'], {}),
+            permission('three', ['id', 'n'], SOME_ROW),
+            permission('four', ['id', 'n'], NOT_THE_LAST),
+          ],
+        },
+      ],
+    },
     {},
     { inherited_roles: [{ role_name: 'both', role_set: ['one', 'two'] }] },
   );
@@ -56,9 +74,13 @@ const A = {
     remote('by_citext', 'array', { ci: 't' }),
     remote('by_text', 'array', { t: 'c' }),
     remote('by_padded', 'array', { t: 'ch' }),
+    remote('by_array', 'array', { tags: 'tags' }),
+    remote('by_id', 'array', { id: 'id' }),
     remote('all_b', 'array', { many: 'one' }),
   ],
   select_permissions: [
+    permission('three', ['id'], {}),
+    permission('four', ['id'], {}),
     permission('one', ['id', 'c', 't', 'ci'], {}),
     permission('two', ['n'], { all_b: { n: { _eq: 1 } } }),
   ],
@@ -79,8 +101,9 @@ test.each([
   ['by_citext', [[1], [2], []]],
   ['by_text', [[3], [], []]],
   ['by_padded', [[2], [1], []]],
+  ['by_array', [[1], [2], []]],
 ] as const)(
-  'keys of different text types meet live exactly what they meet in one statement: %s',
+  'keys of all types meet live exactly what they meet in one statement: %s',
   async (name, found) => {
     const answer = await everyRoute(`{ a(order_by: {id: asc}) { b: ${name} { id } } }`);
     expect(answer).toEqual({ a: ids(found as unknown as number[][]) });
@@ -113,4 +136,22 @@ test('a table without a cache is read at two places of a query by different colu
   } finally {
     await uncached.close();
   }
+});
+
+test('nodes beside a distinct count keep their order', async () => {
+  const query =
+    '{ a_aggregate(order_by: {id: asc}) { aggregate { count(columns: t, distinct: true) } nodes { id } } }';
+  expect(await everyRoute(query)).toEqual({
+    a_aggregate: { aggregate: { count: 3 }, nodes: [{ id: 1 }, { id: 2 }, { id: 3 }] },
+  });
+});
+
+test('an aggregate over rows that a filter has found already is read through its own rule', async () => {
+  const query = '{ a(where: {by_id: {n: {_gt: 1}}}, order_by: {by_id_aggregate: {max: {n: desc}}}) { id } }';
+  expect(await everyRoute(query, 'three')).toEqual({ a: [{ id: 3 }, { id: 2 }] });
+});
+
+test('a rule that compares a row with others holds where the row is met by a filter or an ordering', async () => {
+  const query = `{ a(where: {by_id: {}}, order_by: {by_id_aggregate: {max: {n: desc_nulls_last}}}) { id } }`;
+  expect(await everyRoute(query, 'four')).toEqual({ a: [{ id: 2 }, { id: 1 }] });
 });
