@@ -5,6 +5,7 @@ import { must } from '../../core/assert.ts';
 import { TEXT_FORM } from '../../core/text-form.ts';
 import { WireConnection } from './connection.ts';
 import { ConnectionLost } from './failure.ts';
+import { FrugalSocket } from './frugal-socket.ts';
 import { encodeCancel } from './messages.ts';
 
 /** How connections to one database are made. */
@@ -43,6 +44,7 @@ export async function connectWire(options: ConnectOptions): Promise<WireConnecti
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
     application_name: 'nearjoin',
+    stream: plainSocket,
   });
   client.on('error', () => undefined);
   try {
@@ -53,6 +55,11 @@ export async function connectWire(options: ConnectOptions): Promise<WireConnecti
     throw new ConnectionLost('no connection to the database', cause);
   }
   return takeOver(client as unknown as LoggedIn, options);
+}
+
+/** TLS reads from the socket by itself, into buffers of its own. */
+function plainSocket(connection?: { readonly ssl?: unknown }): net.Socket {
+  return connection?.ssl ? new net.Socket() : new FrugalSocket();
 }
 
 function settingsQuery(statementTimeoutMs: number): string {

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { StopSignal } from '../../core/stop-signal.ts';
 import { ConnectionLost, PostgresError, RowTooLarge } from './failure.ts';
+import { receive } from './frugal-socket.ts';
 import { errorFields, Incoming, rowCells } from './incoming.ts';
 import { encodeExecution, TERMINATE } from './messages.ts';
 
@@ -53,7 +54,8 @@ export class WireConnection {
   #toClose: string[] = [];
   #named = 0;
   #cancels = 0;
-  #corked = false;
+  /** Messages of this turn of the event loop; empty when nothing waits to be sent. */
+  #outgoing: Buffer[] = [];
   #lost: ConnectionLost | null = null;
   #transaction = 'I';
 
@@ -61,10 +63,14 @@ export class WireConnection {
     this.#socket = socket;
     this.#options = options;
     const incoming = new Incoming(
-      { message: (type, body) => this.#message(type, body), oversized: (bytes) => this.#oversized(bytes) },
+      {
+        row: (body) => this.#row(body),
+        message: (type, bytes, start, end) => this.#message(type, bytes, start, end),
+        oversized: (bytes) => this.#oversized(bytes),
+      },
       options.rowLimit,
     );
-    socket.on('data', (chunk: Buffer) => incoming.push(chunk));
+    receive(socket, (bytes, length) => incoming.push(bytes, length));
     socket.on('error', (error) => this.#lose(error));
     socket.on('close', () => this.#lose(undefined));
     socket.on('end', () => this.#lose(undefined));
@@ -155,8 +161,7 @@ export class WireConnection {
     entry.parsing = known === undefined;
     const close = this.#toClose;
     this.#toClose = [];
-    this.#cork();
-    this.#socket.write(encodeExecution({ name, parse: known === undefined ? text : null, close, values }));
+    this.#write(encodeExecution({ name, parse: known === undefined ? text : null, close, values }));
   }
 
   #newName(): string {
@@ -180,29 +185,31 @@ export class WireConnection {
   }
 
   /** What one turn of the event loop asks for leaves in one packet: a write costs more than waiting for the turn's end. */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#socket.cork();
-    setImmediate(() => {
-      this.#corked = false;
-      this.#socket.uncork();
-    });
+  #write(message: Buffer): void {
+    this.#outgoing.push(message);
+    if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
   }
 
-  #message(type: number, body: Buffer): void {
+  #flush(): void {
+    const messages = this.#outgoing;
+    this.#outgoing = [];
+    if (this.#lost === null) this.#socket.write(Buffer.concat(messages));
+  }
+
+  #row(body: Buffer): void {
     const current = this.#pending[0];
+    if (current !== undefined && !current.settled) current.rows.push(rowCells(body));
+  }
+
+  #message(type: number, bytes: Buffer, start: number, end: number): void {
     switch (type) {
       case 0x31: // ParseComplete
-        if (current !== undefined) current.parsing = false;
-        return;
-      case 0x44: // DataRow
-        if (current !== undefined && !current.settled) current.rows.push(rowCells(body));
+        if (this.#pending[0] !== undefined) this.#pending[0].parsing = false;
         return;
       case 0x45: // ErrorResponse
-        return this.#failed(current, body);
+        return this.#failed(this.#pending[0], bytes.subarray(start, end));
       case 0x5a: // ReadyForQuery
-        this.#transaction = String.fromCharCode(body[0] ?? 0x49);
+        this.#transaction = String.fromCharCode(bytes[start] ?? 0x49);
         return this.#finished();
       default:
         return; // completions, notices, parameter changes: nothing to do

@@ -1,6 +1,9 @@
-/** Receives whole messages of the server. `body` may share memory with a socket read: it is never written again. */
+/** Receives whole messages of the server. */
 export interface MessageSink {
-  message(type: number, body: Buffer): void;
+  /** A data row; its bytes are the receiver's to keep. */
+  row(body: Buffer): void;
+  /** Any other message, from `start` to `end`: the bytes are gone after the call. */
+  message(type: number, bytes: Buffer, start: number, end: number): void;
   /** A data row longer than the limit: its bytes are dropped as they arrive. */
   oversized(bytes: number): void;
 }
@@ -8,13 +11,14 @@ export interface MessageSink {
 const HEADER = 5;
 const DATA_ROW = 0x44;
 
-/** Cuts a byte stream into messages: one copy for a message that spans several reads, none for others. */
+/** Cuts a byte stream into messages: one copy for a row or a message that spans several reads, none for others. */
 export class Incoming {
   readonly #sink: MessageSink;
   readonly #rowLimit: number;
   readonly #header = Buffer.alloc(HEADER);
   #headerBytes = 0;
   #type = 0;
+  #length = 0;
   #body: Buffer | null = null;
   #filled = 0;
   #skip = 0;
@@ -24,51 +28,70 @@ export class Incoming {
     this.#rowLimit = rowLimit;
   }
 
-  push(chunk: Buffer): void {
+  /** Takes the first `length` bytes of what a read brought, and holds on to none of them. */
+  push(chunk: Buffer, length: number = chunk.length): void {
     let at = 0;
-    while (at < chunk.length) {
-      if (this.#skip > 0) at = this.#skipSome(chunk, at);
-      else if (this.#body !== null) at = this.#fill(chunk, at, this.#body);
-      else at = this.#open(chunk, at);
-    }
+    while (at < length) at = this.#step(chunk, at, length);
   }
 
-  #skipSome(chunk: Buffer, at: number): number {
-    const step = Math.min(this.#skip, chunk.length - at);
+  #step(chunk: Buffer, at: number, end: number): number {
+    if (this.#skip > 0) return this.#skipSome(at, end);
+    if (this.#body !== null) return this.#fill(this.#body, chunk, at, end);
+    if (this.#headerBytes > 0 || end - at < HEADER) return this.#gatherHeader(chunk, at, end);
+    this.#readHeader(chunk, at);
+    return this.#open(chunk, at + HEADER, end);
+  }
+
+  #skipSome(at: number, end: number): number {
+    const step = Math.min(this.#skip, end - at);
     this.#skip -= step;
     return at + step;
   }
 
-  #fill(chunk: Buffer, at: number, body: Buffer): number {
-    const copied = chunk.copy(body, this.#filled, at);
+  #fill(body: Buffer, chunk: Buffer, at: number, end: number): number {
+    const copied = chunk.copy(body, this.#filled, at, end);
     this.#filled += copied;
     if (this.#filled === body.length) {
       this.#body = null;
-      this.#sink.message(this.#type, body);
+      if (this.#type === DATA_ROW) this.#sink.row(body);
+      else this.#sink.message(this.#type, body, 0, body.length);
     }
     return at + copied;
   }
 
-  #open(chunk: Buffer, at: number): number {
-    const copied = chunk.copy(this.#header, this.#headerBytes, at, at + HEADER - this.#headerBytes);
+  #gatherHeader(chunk: Buffer, at: number, end: number): number {
+    const copied = chunk.copy(
+      this.#header,
+      this.#headerBytes,
+      at,
+      Math.min(end, at + HEADER - this.#headerBytes),
+    );
     this.#headerBytes += copied;
-    const next = at + copied;
-    if (this.#headerBytes < HEADER) return next;
+    if (this.#headerBytes < HEADER) return end;
     this.#headerBytes = 0;
-    this.#type = this.#header.readUInt8(0);
-    const length = this.#header.readInt32BE(1) - 4;
-    if (this.#type === DATA_ROW && length > this.#rowLimit) {
-      this.#skip = length;
-      this.#sink.oversized(length);
+    this.#readHeader(this.#header, 0);
+    return this.#open(chunk, at + copied, end);
+  }
+
+  #readHeader(bytes: Buffer, at: number): void {
+    this.#type = bytes.readUInt8(at);
+    this.#length = bytes.readInt32BE(at + 1) - 4;
+  }
+
+  #open(chunk: Buffer, at: number, end: number): number {
+    if (this.#type === DATA_ROW && this.#length > this.#rowLimit) {
+      this.#skip = this.#length;
+      this.#sink.oversized(this.#length);
+      return at;
+    }
+    const next = at + this.#length;
+    if (next <= end && this.#type !== DATA_ROW) {
+      this.#sink.message(this.#type, chunk, at, next);
       return next;
     }
-    if (next + length <= chunk.length) {
-      this.#sink.message(this.#type, chunk.subarray(next, next + length));
-      return next + length;
-    }
-    this.#body = Buffer.allocUnsafe(length);
+    this.#body = Buffer.allocUnsafe(this.#length);
     this.#filled = 0;
-    return next;
+    return at;
   }
 }
 
