@@ -18,12 +18,7 @@ export function watchRequest(reply: FastifyReply, timeoutMs: number): RequestLif
   const timer = setTimeout(() => {
     stop.abort(new NearjoinError('timed-out', `the request took longer than ${timeoutMs} ms`));
   }, timeoutMs);
-  raw.once('close', gone);
-  return {
-    signal: stop,
-    end: () => {
-      clearTimeout(timer);
-      raw.removeListener('close', gone);
-    },
-  };
+  // Not taken off again: it does nothing once the answer is out.
+  raw.on('close', gone);
+  return { signal: stop, end: () => clearTimeout(timer) };
 }

@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mercurius } from 'mercurius';
 import { NearjoinError } from '../core/errors.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
 import { watchRequest } from './abort.ts';
 import type { Authenticator } from './authenticator.ts';
 import { publicError } from './error-reply.ts';
@@ -29,6 +28,10 @@ const BATCH_WIDTH = 4;
  * ever parsed again (docs/adr/0003). Its own execution can never be reached.
  */
 export async function registerGraphqlRoute(app: FastifyInstance, route: GraphqlRoute): Promise<void> {
+  app.addHook('onRoute', (options) => {
+    // Mercurius' guard against forged requests is off, yet costs each request a promise; CORS has refused them before.
+    if (options.url === GRAPHQL_PATH) delete options.onRequest;
+  });
   await app.register(mercurius, {
     schema: 'type Query { _: Boolean }',
     path: GRAPHQL_PATH,
@@ -56,30 +59,23 @@ async function answerGraphql(
   }
   const life = watchRequest(reply, route.server.requestTimeoutMs);
   try {
-    return await run(route, request, reply, life.signal);
+    const text = bodyText(request.body);
+    const known = route.authenticator.authenticate(request.headers, () => looseJson(text));
+    const session = known instanceof Promise ? await known : known;
+    if (request.notes !== null) request.notes.session = session;
+    const freshness = freshnessOf(request.headers);
+    const body = readGraphqlBody(text, route.batchLimit);
+    const asked: RunContext = { session, freshness, signal: life.signal, notes: request.notes };
+    const framing = { format: formatOf(route, request), tokens: freshness.tokens };
+    if (body.kind === 'single')
+      return sendSingle(reply, await route.runner.run(body.request, asked), framing);
+    const results = await inTurn(body.requests, BATCH_WIDTH, (one) => route.runner.run(one, asked));
+    return sendBatch(reply, results, framing);
   } catch (error) {
     return sendError(reply, foreseen(route, error, request), formatOf(route, request));
   } finally {
     life.end();
   }
-}
-
-async function run(
-  route: GraphqlRoute,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  signal: StopSignal,
-): Promise<FastifyReply> {
-  const text = bodyText(request.body);
-  const session = await route.authenticator.authenticate(request.headers, () => looseJson(text));
-  if (request.notes !== null) request.notes.session = session;
-  const freshness = freshnessOf(request.headers);
-  const body = readGraphqlBody(text, route.batchLimit);
-  const asked: RunContext = { session, freshness, signal, notes: request.notes };
-  const framing = { format: formatOf(route, request), tokens: freshness.tokens };
-  if (body.kind === 'single') return sendSingle(reply, await route.runner.run(body.request, asked), framing);
-  const results = await inTurn(body.requests, BATCH_WIDTH, (one) => route.runner.run(one, asked));
-  return sendBatch(reply, results, framing);
 }
 
 /** What is thrown, fit for outsiders; the rest of it is in the log under the request's id. */

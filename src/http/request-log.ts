@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../ops/log.ts';
-import type { RequestNotes } from './request-notes.ts';
+import type { OperationNote, RequestNotes } from './request-notes.ts';
 
 /** Paths that machines and watching people ask every few seconds: logged only when debugging. */
 const QUIET: ReadonlySet<string> = new Set([
@@ -25,7 +25,7 @@ export function logRequest(log: Log, request: FastifyRequest, reply: FastifyRepl
       method: request.method,
       path: path.slice(0, 200),
       status: reply.statusCode,
-      ms: Math.round(reply.elapsedTime * 1000) / 1000,
+      ms: toMicros(reply.elapsedTime),
       ip: request.ip,
       bytes: Number(reply.getHeader('content-length') ?? 0),
       ...notesOf(request.notes),
@@ -38,6 +38,18 @@ function notesOf(notes: RequestNotes | null): object {
   const { session = null, operations = [] } = notes ?? {};
   return {
     ...(session === null ? {} : { role: session.role }),
-    ...(operations.length === 0 ? {} : { operations }),
+    ...(operations.length === 0 ? {} : { operations: operations.map(operationFields) }),
   };
+}
+
+/** Nothing a user wrote but the operation's name. */
+function operationFields({ name, elapsedMs, result }: OperationNote): object {
+  const ms = toMicros(elapsedMs);
+  if (result.kind === 'error') return { name, ms, code: result.error.code, routes: [] };
+  const routes = result.targets.map(({ target, route, detail }) => `${target}:${route}:${detail}`);
+  return { name, ms, code: null, routes };
+}
+
+function toMicros(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }

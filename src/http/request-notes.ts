@@ -1,11 +1,11 @@
+import type { OperationResult } from './graphql-reply.ts';
 import type { Session } from './session.ts';
 
-/** What is said of one operation in the request log: nothing a user wrote but the operation's name. */
+/** What the request log needs of one operation. */
 export interface OperationNote {
   readonly name: string | null;
-  readonly ms: number;
-  readonly code: string | null;
-  readonly routes: readonly string[];
+  readonly elapsedMs: number;
+  readonly result: OperationResult;
 }
 
 /** What a request's handlers leave for the log line at its end. */

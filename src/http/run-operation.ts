@@ -12,7 +12,7 @@ import { bindParams } from '../plan/bind.ts';
 import type { LeafChoice } from '../read/choose-leaves.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
-import type { ReadLane } from '../read/read-lane.ts';
+import type { ReadLane, ReadRequest } from '../read/read-lane.ts';
 import { publicError } from './error-reply.ts';
 import { withDirective } from './freshness-headers.ts';
 import type { OperationResult } from './graphql-reply.ts';
@@ -64,40 +64,37 @@ export class OperationRunner {
   async run(request: GraphqlRequest, context: RunContext): Promise<OperationResult> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    const result = await this.#attempt(request, context);
+    let result: OperationResult;
+    try {
+      const { body, targets } = await this.#options.lane.run(this.#readRequest(request, context));
+      result = { kind: 'data', body, targets };
+    } catch (error) {
+      result = this.#failed(error);
+    }
     const elapsedMs = clock.monotonicMs() - startedMs;
     this.#count(result, elapsedMs);
-    context.notes?.operations.push({
-      name: request.operationName,
-      ms: Math.round(elapsedMs * 1000) / 1000,
-      code: result.kind === 'error' ? result.error.code : null,
-      routes:
-        result.kind === 'data'
-          ? result.targets.map(({ target, route, detail }) => `${target}:${route}:${detail}`)
-          : [],
-    });
+    context.notes?.operations.push({ name: request.operationName, elapsedMs, result });
     return result;
   }
 
-  async #attempt(request: GraphqlRequest, context: RunContext): Promise<OperationResult> {
-    try {
-      // One snapshot for the whole operation: it sees one version of the metadata.
-      const { catalog } = this.#options.catalog();
-      const prepared = this.#prepare(request, context.session, catalog);
-      const { data, targets } = await this.#options.lane.run({
-        plan: prepared.compiled,
-        values: bindParams(prepared.plan, prepared.variables, context.session.variables),
-        introspection: this.#introspect(prepared, context.session, catalog),
-        freshness: withDirective(context.freshness, prepared.freshness),
-        signal: context.signal,
-      });
-      return { kind: 'data', data, targets };
-    } catch (error) {
-      const known = publicError(error);
-      // The cause of anything unforeseen is for the log alone.
-      if (known.code === 'unexpected') this.#options.log.error({ err: error }, 'operation failed');
-      return { kind: 'error', error: known };
-    }
+  #readRequest(request: GraphqlRequest, context: RunContext): ReadRequest {
+    // One snapshot for the whole operation: it sees one version of the metadata.
+    const { catalog } = this.#options.catalog();
+    const prepared = this.#prepare(request, context.session, catalog);
+    return {
+      plan: prepared.compiled,
+      values: bindParams(prepared.plan, prepared.variables, context.session.variables),
+      introspection: this.#introspect(prepared, context.session, catalog),
+      freshness: withDirective(context.freshness, prepared.freshness),
+      signal: context.signal,
+    };
+  }
+
+  #failed(error: unknown): OperationResult {
+    const known = publicError(error);
+    // The cause of anything unforeseen is for the log alone.
+    if (known.code === 'unexpected') this.#options.log.error({ err: error }, 'operation failed');
+    return { kind: 'error', error: known };
   }
 
   /** How one request would be answered now; throws where running it would answer an error. */

@@ -16,26 +16,49 @@ export interface OperationOutcome {
   readonly seconds: number;
 }
 
-type RouteLabels = Readonly<Record<'target' | 'route' | 'reason', string>>;
+/** A counter kept here and handed over at a scrape: the library's own look-up by labels costs more than the rest of the counting. */
+class Tally<Label extends string> {
+  readonly #counts = new Map<string, { readonly labels: Record<Label, string>; count: number }>();
+
+  constructor(registry: Registry, name: string, help: string, labelNames: readonly Label[]) {
+    const counts = this.#counts;
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { labels, count } of counts.values()) this.inc(labels, count);
+      },
+    });
+  }
+
+  /** Counts one under `key`, which stands for the labels. */
+  add(key: string, labels: () => Record<Label, string>): void {
+    const known = this.#counts.get(key);
+    if (known !== undefined) known.count += 1;
+    else this.#counts.set(key, { labels: labels(), count: 1 });
+  }
+}
 
 /** Every metric's name, labels and help text; names of Hasura's where the meaning is the same. */
 export class Metrics {
   readonly #registry: Registry = new Registry();
   readonly #feeds: FeedGauges;
-  readonly #requests: Counter<'operation_type' | 'response_status'>;
+  readonly #requests: Tally<'operation_type' | 'response_status'>;
   readonly #execution: Histogram<'operation_type'>;
-  /** Counted here and handed over at a scrape: the library's own look-up by labels costs more than the rest of the counting. */
-  readonly #taken = new Map<string, { readonly labels: RouteLabels; count: number }>();
+  readonly #taken: Tally<'target' | 'route' | 'reason'>;
 
   constructor() {
     const registers = [this.#registry];
     this.#feeds = new FeedGauges(this.#registry);
-    this.#requests = new Counter({
-      name: 'hasura_graphql_requests_total',
-      help: 'GraphQL operations answered',
-      labelNames: ['operation_type', 'response_status'],
-      registers,
-    });
+    this.#requests = new Tally(
+      this.#registry,
+      'hasura_graphql_requests_total',
+      'GraphQL operations answered',
+      ['operation_type', 'response_status'],
+    );
     this.#execution = new Histogram({
       name: 'hasura_graphql_execution_time_seconds',
       help: 'Time from reading a GraphQL operation to its answer',
@@ -43,17 +66,12 @@ export class Metrics {
       buckets: SECONDS_BUCKETS,
       registers,
     });
-    const taken = this.#taken;
-    new Counter({
-      name: 'nearjoin_route_total',
-      help: 'Remote reads by target, route and the reason for it',
-      labelNames: ['target', 'route', 'reason'],
-      registers,
-      collect() {
-        this.reset();
-        for (const { labels, count } of taken.values()) this.inc(labels, count);
-      },
-    });
+    this.#taken = new Tally(
+      this.#registry,
+      'nearjoin_route_total',
+      'Remote reads by target, route and the reason for it',
+      ['target', 'route', 'reason'],
+    );
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -63,16 +81,17 @@ export class Metrics {
 
   /** Counts one finished operation. */
   operation({ operationType, failed, seconds }: OperationOutcome): void {
-    this.#requests.inc({ operation_type: operationType, response_status: failed ? 'failed' : 'success' });
+    const response_status = failed ? 'failed' : 'success';
+    this.#requests.add(`${operationType}/${response_status}`, () => ({
+      operation_type: operationType,
+      response_status,
+    }));
     this.#execution.observe({ operation_type: operationType }, seconds);
   }
 
   /** Counts the route one target took in one operation. */
   route(target: SourceName, route: 'cache' | 'live', reason: string): void {
-    const key = `${route}/${reason}/${target}`;
-    const known = this.#taken.get(key);
-    if (known !== undefined) known.count += 1;
-    else this.#taken.set(key, { labels: { target, route, reason }, count: 1 });
+    this.#taken.add(`${route}/${reason}/${target}`, () => ({ target, route, reason }));
   }
 
   /** The Prometheus text, with the feeds as they are now. */

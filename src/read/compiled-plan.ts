@@ -1,3 +1,4 @@
+import { must } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
 import type { QueryPlan, RemoteUse, RootField } from '../plan/plan.ts';
 import type { Leaves } from '../sql/leaf.ts';
@@ -14,7 +15,7 @@ export class SourceGroup {
   readonly roots: readonly RootField[];
   readonly remotes: readonly RemoteUse[];
   readonly plan: QueryPlan;
-  readonly #result: 'object' | 'columns';
+  readonly #result: 'answer' | 'columns';
   readonly #stringifyNumbers: boolean;
   readonly #statements = new Map<string, Statement>();
 
@@ -22,7 +23,7 @@ export class SourceGroup {
     plan: QueryPlan,
     source: SourceName,
     roots: readonly RootField[],
-    how: { readonly result: 'object' | 'columns'; readonly stringifyNumbers: boolean },
+    how: { readonly result: 'answer' | 'columns'; readonly stringifyNumbers: boolean },
   ) {
     this.plan = plan;
     this.source = source;
@@ -34,7 +35,7 @@ export class SourceGroup {
 
   /** Cells that hold JSON, before clock and watermarks. */
   get jsonCells(): number {
-    return this.#result === 'object' ? 1 : this.roots.length;
+    return this.#result === 'answer' ? 1 : this.roots.length;
   }
 
   get stringifyNumbers(): boolean {
@@ -66,7 +67,7 @@ export class SourceGroup {
   }
 }
 
-/** One piece of the answer's object, in the order of the request. */
+/** One piece of the answer's data, in the order of the request. */
 export type Piece =
   | { readonly kind: 'cell'; readonly key: string; readonly group: number; readonly cell: number }
   | { readonly kind: 'constant'; readonly key: string; readonly json: string }
@@ -76,7 +77,7 @@ export type Piece =
 export interface CompiledPlan {
   readonly plan: QueryPlan;
   readonly groups: readonly SourceGroup[];
-  /** Null when the only group's one cell is the whole object. */
+  /** Null when the only group's one cell is the whole answer. */
   readonly pieces: readonly Piece[] | null;
 }
 
@@ -89,7 +90,7 @@ export function compilePlan(plan: QueryPlan, stringifyNumbers: boolean): Compile
     only !== undefined &&
     !plan.roots.some((root) => root.kind === 'introspection')
   ) {
-    const group = new SourceGroup(plan, only, plan.roots, { result: 'object', stringifyNumbers });
+    const group = new SourceGroup(plan, only, plan.roots, { result: 'answer', stringifyNumbers });
     return { plan, groups: [group], pieces: null };
   }
   const groups = sources.map((source) => {
@@ -128,21 +129,21 @@ function constantJson(root: RootField): string {
   return `{${root.fields.map((field) => `${JSON.stringify(field.key)}:${constantJson(field)}`).join(',')}}`;
 }
 
-/** Puts the answer's object together from the cells of every group; the whole object of one group is not copied. */
+/** Puts the answer together from the cells of every group; the whole answer of one group is not copied. */
 export function assemble(
   compiled: CompiledPlan,
   cells: readonly (readonly (Buffer | null)[])[],
   introspection: readonly string[],
 ): Buffer {
-  if (compiled.pieces === null) return cells[0]?.[0] ?? Buffer.from('null');
-  const parts: Buffer[] = [];
+  if (compiled.pieces === null) return must(cells[0]?.[0], 'answer of the only database');
+  const parts: Buffer[] = [Buffer.from('{"data":{')];
   compiled.pieces.forEach((piece, i) => {
     parts.push(
-      Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(piece.key)}:`),
+      Buffer.from(`${i === 0 ? '' : ','}${JSON.stringify(piece.key)}:`),
       pieceJson(piece, cells, introspection),
     );
   });
-  parts.push(Buffer.from(compiled.pieces.length === 0 ? '{}' : '}'));
+  parts.push(Buffer.from('}}'));
   return Buffer.concat(parts);
 }
 

@@ -51,14 +51,14 @@ async function explainRoot(
     return { field: root.key, sql: null, plan: null, targets: [] };
   }
   const { source, stringifyNumbers } = owner;
-  const group = new SourceGroup(plan, source, [root], { result: 'object', stringifyNumbers });
+  const group = new SourceGroup(plan, source, [root], { result: 'answer', stringifyNumbers });
   const { values, freshness, signal } = request;
   const targets = await parts.reader.foresee({ group, values, freshness, signal });
   const leaves = explainedLeaves(targets, source);
   const statement = toStatement({
     source,
     roots: [root],
-    result: 'object',
+    result: 'answer',
     params: plan.params,
     leaves,
     gaps: NO_GAPS,

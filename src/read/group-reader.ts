@@ -63,16 +63,24 @@ export class GroupReader {
     this.#live = new LiveReader(parts.databases, parts.settings);
   }
 
-  async read(request: GroupRequest): Promise<GroupAnswer> {
-    const { group } = request;
-    if (group.remotes.length === 0) return { cells: (await this.#cached(request, [])).cells, targets: [] };
-    if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
-    return this.#untilServed(request);
+  read(request: GroupRequest): Promise<GroupAnswer> {
+    return request.group.remotes.length === 0 ? this.#own(request) : this.#untilServed(request);
+  }
+
+  /** Root fields that read nothing but their own database. */
+  async #own(request: GroupRequest): Promise<GroupAnswer> {
+    try {
+      const { cells } = await this.#cached(request, []);
+      return { cells, targets: [] };
+    } catch (error) {
+      throw readError(error, request.group.source, 'source');
+    }
   }
 
   /** Tries leaf after leaf until what was read is what was asked for. */
   async #untilServed(request: GroupRequest): Promise<GroupAnswer> {
     const { group } = request;
+    if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
     const lanes = group.remotes.map((use) => this.#lane(use, request));
     let arrival: SourceTime | null = null;
     let repeats = 1;
@@ -82,9 +90,14 @@ export class GroupReader {
         await this.#waitUntilUsable(waiting, request);
         continue;
       }
-      const reading = await this.#attempt(request, lanes, repeats > 0);
-      if (reading === 'lost') repeats -= 1;
-      if (reading === 'again' || reading === 'lost') continue;
+      let reading: Reading;
+      try {
+        reading = await (isLive(lanes) ? this.#mixed(request, lanes) : this.#cached(request, lanes));
+      } catch (error) {
+        if ((await this.#afterFailure(error, request, { lanes, mayRepeat: repeats > 0 })) === 'lost')
+          repeats -= 1;
+        continue;
+      }
       arrival ??= reading.now;
       const done = this.#judge(request, lanes, { reading, arrival });
       if ('cells' in done) return done;
@@ -120,30 +133,16 @@ export class GroupReader {
     return null;
   }
 
-  async #attempt(
-    request: GroupRequest,
-    lanes: readonly Lane[],
-    mayRepeat: boolean,
-  ): Promise<Reading | 'again' | 'lost'> {
-    const { group } = request;
-    const live = lanes.filter((lane) => lane.choice.route === 'live');
-    try {
-      return live.length === 0 ? await this.#cached(request, lanes) : await this.#mixed(request, lanes);
-    } catch (error) {
-      if (isUndefinedTable(error) && this.#cacheWasReplaced(lanes)) {
-        await this.#parts.board.refresh(group.source);
-        return 'again';
-      }
-      return this.#afterFailure(error, request, lanes, mayRepeat);
-    }
-  }
-
-  #afterFailure(
+  /** Prepares for another attempt where one may do better; else throws what clients are told. */
+  async #afterFailure(
     error: unknown,
     { group, signal }: GroupRequest,
-    lanes: readonly Lane[],
-    mayRepeat: boolean,
-  ): 'again' | 'lost' {
+    { lanes, mayRepeat }: { readonly lanes: readonly Lane[]; readonly mayRepeat: boolean },
+  ): Promise<'again' | 'lost'> {
+    if (isUndefinedTable(error) && this.#cacheWasReplaced(lanes)) {
+      await this.#parts.board.refresh(group.source);
+      return 'again';
+    }
     // A session that broke while it lay idle says nothing of the database.
     if (mayRepeat && isConnectionLost(error) && !signal.aborted) return 'lost';
     if (error instanceof TargetUnavailable && this.#takeStale(lanes, error.target)) return 'again';
@@ -172,14 +171,10 @@ export class GroupReader {
     const bound = statement.parameters.map((slot) =>
       slot.kind === 'plan' ? (values[slot.index] ?? null) : null,
     );
-    try {
-      const rows = await this.#parts.databases
-        .source(group.source)
-        .run(statement.text, bound, { signal, prepared: true });
-      return readingOf(must(rows[0], 'row of a root statement'), group.jsonCells, targets);
-    } catch (error) {
-      throw lanes.length > 0 ? error : readError(error, group.source, 'source');
-    }
+    const rows = await this.#parts.databases
+      .source(group.source)
+      .run(statement.text, bound, { signal, prepared: true });
+    return readingOf(must(rows[0], 'row of a root statement'), group.jsonCells, targets);
   }
 
   async #mixed(request: GroupRequest, lanes: readonly Lane[]): Promise<Reading> {
@@ -288,4 +283,8 @@ export class GroupReader {
     });
     if (!met && lane.choice.route === 'live') throw notFresh(lane.use.target, lane.choice.detail);
   }
+}
+
+function isLive(lanes: readonly Lane[]): boolean {
+  return lanes.some((lane) => lane.choice.route === 'live');
 }

@@ -30,9 +30,9 @@ export function leafKey(lanes: readonly Lane[]): string {
 
 /** Leaves over the cache tables that were chosen. */
 export function cacheLeaves(lanes: readonly Lane[], source: SourceName): (table: PlanTable) => Leaf {
-  const held = lanes.flatMap(({ choice }) => (choice.route === 'cache' ? choice.tables : []));
   return (table) => {
     if (table.source === source) return { kind: 'table' };
+    const held = lanes.flatMap(({ choice }) => (choice.route === 'cache' ? choice.tables : []));
     const found = held.find((cache) => cache.target === table.source && sameTable(cache.table, table.ref));
     const { relation, columns } = must(found, `cache of ${table.ref.name}`);
     return { kind: 'cache', relation, columns };

@@ -34,8 +34,8 @@ export interface ReadRequest {
 
 /** The answer's bytes, as Postgres made them. */
 export interface ReadAnswer {
-  /** The JSON object that belongs after `"data":`. */
-  readonly data: Buffer;
+  /** `{"data":…}`. */
+  readonly body: Buffer;
   readonly targets: readonly TargetReport[];
 }
 
@@ -66,16 +66,17 @@ export class ReadLane {
   /** Answers one operation; source databases are asked at the same time. */
   async run(request: ReadRequest): Promise<ReadAnswer> {
     const { plan, values, freshness, signal, introspection } = request;
-    const [only] = plan.groups;
-    const answers =
-      only !== undefined && plan.groups.length === 1
-        ? [await this.#reader.read({ group: only, values, freshness, signal })]
-        : await Promise.all(
-            plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })),
-          );
+    const [only, ...others] = plan.groups;
+    if (only !== undefined && others.length === 0) {
+      const { cells, targets } = await this.#reader.read({ group: only, values, freshness, signal });
+      return { body: assemble(plan, [cells], introspection), targets };
+    }
+    const answers = await Promise.all(
+      plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })),
+    );
     const cells = answers.map((answer) => answer.cells);
     return {
-      data: assemble(plan, cells, introspection),
+      body: assemble(plan, cells, introspection),
       targets: answers.flatMap((answer) => answer.targets),
     };
   }

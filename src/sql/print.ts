@@ -32,6 +32,12 @@ export function printStatement(root: Sql): Statement {
       case 'sequence':
         node.parts.forEach(print);
         return;
+      case 'concatenation':
+        node.parts.forEach((part, i) => {
+          if (i > 0) out.push(' || ');
+          print(part);
+        });
+        return;
       default:
         return unreachable(node);
     }

@@ -6,7 +6,8 @@ export type Sql =
   | { readonly kind: 'identifier'; readonly name: string }
   | { readonly kind: 'constant'; readonly value: string }
   | { readonly kind: 'parameter'; readonly parameter: StatementParameter }
-  | { readonly kind: 'sequence'; readonly parts: readonly Sql[] };
+  | { readonly kind: 'sequence'; readonly parts: readonly Sql[] }
+  | { readonly kind: 'concatenation'; readonly parts: readonly Sql[] };
 
 /** Builds SQL from a template: the fixed parts are syntax, every hole takes SQL and nothing else. */
 export function sql(strings: TemplateStringsArray, ...holes: readonly Sql[]): Sql {
@@ -54,10 +55,10 @@ export function allOf(conditions: readonly Sql[]): Sql {
   return conditions.length === 0 ? syntax('true') : separated(conditions, ' and ');
 }
 
-/** Text concatenation; neighbouring constants become one. */
+/** Text concatenation; one inside another becomes one, and so do neighbouring constants: each step copies all before it. */
 export function concatenated(parts: readonly Sql[]): Sql {
   const merged: Sql[] = [];
-  for (const part of parts) {
+  for (const part of parts.flatMap((part) => (part.kind === 'concatenation' ? part.parts : [part]))) {
     const last = merged.at(-1);
     if (part.kind === 'constant' && last?.kind === 'constant') {
       merged[merged.length - 1] = constant(last.value + part.value);
@@ -65,5 +66,6 @@ export function concatenated(parts: readonly Sql[]): Sql {
       merged.push(part);
     }
   }
-  return merged.length === 0 ? constant('') : separated(merged, ' || ');
+  const [only = constant(''), ...others] = merged;
+  return others.length === 0 ? only : { kind: 'concatenation', parts: merged };
 }

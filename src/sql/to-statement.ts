@@ -14,8 +14,8 @@ export interface StatementRequest {
   readonly source: SourceName;
   /** Root fields of this source; constants among them are written along. */
   readonly roots: readonly RootField[];
-  /** One JSON object of all roots in the first column, or one column with the JSON of each root. */
-  readonly result: 'object' | 'columns';
+  /** The whole answer, `{"data":…}`, in the first column, or one column with the JSON of each root. */
+  readonly result: 'answer' | 'columns';
   readonly params: readonly Param[];
   readonly leaves: Leaves;
   /** Places whose rows another database writes. */
@@ -38,7 +38,10 @@ export function toStatement(request: StatementRequest): Statement {
     gaps: request.gaps,
   });
   const values = request.roots.map((root) => ({ key: root.key, value: rootJson(root, build) }));
-  const results = request.result === 'object' ? [membersJson(values)] : values.map(({ value }) => value);
+  const results =
+    request.result === 'answer'
+      ? [membersJson([{ key: 'data', value: membersJson(values) }])]
+      : values.map(({ value }) => value);
   const labels = request.watermarks.length === 0 ? [] : [clockSql, ...request.watermarks.map(watermarkSql)];
   return printStatement(sql`select ${separated([...results, ...labels], ', ')}`);
 }

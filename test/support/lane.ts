@@ -103,7 +103,8 @@ export class TestLane {
       introspection: [],
       ...this.#rest(asking),
     });
-    return { text: answer.data.toString('utf8'), targets: answer.targets };
+    const body = answer.body.toString('utf8');
+    return { text: body.slice('{"data":'.length, -1), targets: answer.targets };
   }
 
   explain(text: string, asking: Asking = {}): Promise<readonly ExplainedRoot[]> {

@@ -57,7 +57,7 @@ async function serverWith(
 
 const echo: Run = async ({ query }) => ({
   kind: 'data',
-  data: Buffer.from(JSON.stringify({ query })),
+  body: Buffer.from(JSON.stringify({ data: { query } })),
   targets: [],
 });
 
@@ -80,12 +80,16 @@ function errorOf(code: string, message: string, path = '$'): unknown {
 }
 
 describe('answers', () => {
-  test('data goes out byte for byte', async () => {
-    const bytes = Buffer.from('{"a" :\t[1.00,12345678901234567890, "\\u00e9é"] }');
-    const app = await serverWith(async () => ({ kind: 'data', data: bytes, targets: [] }));
+  test.each([1, 10_000])('an answer goes out byte for byte, %d times as long', async (times) => {
+    const value = '[1.00,12345678901234567890, "\\u00e9é💡"],'.repeat(times);
+    const body = Buffer.from(`{"data":{"a" :\t[${value}0] }}`);
+    const app = await serverWith(async () => ({ kind: 'data', body, targets: [] }));
     const answer = await post(app, { query: '{ a }' });
-    expect(answer.rawPayload).toEqual(Buffer.concat([Buffer.from('{"data":'), bytes, Buffer.from('}')]));
-    expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(answer.rawPayload).toEqual(body);
+    expect(answer.headers).toMatchObject({
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': String(body.length),
+    });
   });
 
   test('a batch is answered in order, each operation for itself', async () => {
@@ -115,7 +119,7 @@ describe('answers', () => {
         position: lsnFromBits(255n),
       } as const,
     ];
-    const app = await serverWith(async () => ({ kind: 'data', data: Buffer.from('{}'), targets }));
+    const app = await serverWith(async () => ({ kind: 'data', body: Buffer.from('{"data":{}}'), targets }));
     const answer = await post(app, { query: '{ a }' }, { 'x-nearjoin-extensions': 'true' });
     expect(answer.headers).toMatchObject({
       'cache-status': 'nearjoin-pg2;hit;detail="staleness_ms=5 lsn=0/FF"',
@@ -183,7 +187,7 @@ describe('requests', () => {
     let seen: unknown;
     const app = await serverWith(async (request) => {
       seen = request.variables;
-      return { kind: 'data', data: Buffer.from('{}'), targets: [] };
+      return { kind: 'data', body: Buffer.from('{"data":{}}'), targets: [] };
     });
     await post(app, '{"query":"query ($id: bigint) { a }","variables":{"id":9007199254740993}}');
     expect(seen).toEqual({ id: new NumberText('9007199254740993') });
