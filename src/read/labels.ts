@@ -10,12 +10,11 @@ export interface Label {
   readonly freshAsOf: SourceTime | null;
 }
 
-/** Reads `<position> <fresh_as_of>` as the statement prints it; nothing at all means no watermark yet. */
-export function parseLabel(cell: Buffer | null | undefined): Label {
-  const [position, freshAsOf] = cell?.toString('latin1').split(' ') ?? [];
+/** Reads what a statement prints of a watermark; `-` where it knows nothing. */
+export function labelOf(position: string = '-', freshAsOf: string = '-'): Label {
   return {
-    position: position === undefined || position === '-' ? null : parseLsn(position),
-    freshAsOf: freshAsOf === undefined || freshAsOf === '-' ? null : Number(freshAsOf),
+    position: position === '-' ? null : parseLsn(position),
+    freshAsOf: freshAsOf === '-' ? null : Number(freshAsOf),
   };
 }
 

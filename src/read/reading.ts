@@ -1,7 +1,8 @@
+import { must } from '../core/assert.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
 import type { SourceTime } from '../core/watermark.ts';
-import { type Label, parseLabel } from './labels.ts';
+import { type Label, labelOf } from './labels.ts';
 
 /** The row of a root statement, taken apart. */
 export interface Reading {
@@ -12,21 +13,17 @@ export interface Reading {
   readonly positions: ReadonlyMap<SourceName, Lsn | null>;
 }
 
-/** Takes apart JSON cells, the source's clock, and one label per feed. */
+/** Takes apart JSON cells, and where there are feeds the text of the source's clock and one label per feed. */
 export function readingOf(
   row: readonly (Buffer | null)[],
   jsonCells: number,
   targets: readonly SourceName[],
 ): Reading {
-  const labels = new Map(targets.map((target, i) => [target, parseLabel(row[jsonCells + 1 + i])]));
-  const clock = row[jsonCells];
-  return {
-    cells: row.slice(0, jsonCells),
-    now:
-      targets.length === 0 || clock === null || clock === undefined
-        ? null
-        : Math.round(Number(clock.toString('latin1')) * 1_000_000),
-    labels,
-    positions: new Map(),
-  };
+  const cells = row.slice(0, jsonCells);
+  const labels = new Map<SourceName, Label>();
+  const positions = new Map<SourceName, Lsn | null>();
+  if (targets.length === 0) return { cells, now: null, labels, positions };
+  const [clock, ...words] = must(row[jsonCells], 'labels of a root statement').toString('latin1').split(' ');
+  targets.forEach((target, i) => void labels.set(target, labelOf(words[2 * i], words[2 * i + 1])));
+  return { cells, now: Math.round(Number(clock) * 1_000_000), labels, positions };
 }

@@ -5,7 +5,7 @@ import type { StopSignal } from '../core/stop-signal.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
-import { faultOf, improved, parseLabel } from './labels.ts';
+import { faultOf, improved, labelOf } from './labels.ts';
 import type { ReadSettings } from './settings.ts';
 
 const STEP_MS = 10;
@@ -26,7 +26,7 @@ export async function waitFor(
   }
 }
 
-const WATERMARK = `select coalesce(w.position::text, '-') || ' ' || coalesce(w.fresh_as_of::text, '-')
+const WATERMARK = `select coalesce(w.position::text, '-'), coalesce(w.fresh_as_of::text, '-')
   from nearjoin.watermark w where w.target = $1::text order by w.seq desc limit 1`;
 
 /** Waits until a cache is as fresh as asked for, counted from when the request arrived; false when time is up. */
@@ -44,7 +44,9 @@ export function untilFresh(
   const pool = parts.databases.source(source);
   return waitFor(parts.settings.waitMs, signal, async () => {
     const rows = await pool.run(WATERMARK, [target], { signal, prepared: true });
-    const label = improved(parseLabel(rows[0]?.[0]), parts.probes, source, target);
-    return faultOf(label, policy, arrival) === null;
+    const [position, freshAsOf] = rows[0] ?? [];
+    const label = labelOf(position?.toString('latin1'), freshAsOf?.toString('latin1'));
+    const best = improved(label, parts.probes, source, target);
+    return faultOf(best, policy, arrival) === null;
   });
 }

@@ -6,7 +6,7 @@ import type { Leaves } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
 import { aggregatedJson, listJson, oneJson } from './shape.ts';
-import { constant, type Sql, separated, sql } from './sql.ts';
+import { concatenated, constant, type Sql, separated, sql } from './sql.ts';
 import type { Statement } from './statement.ts';
 
 /** One statement over the tables of one source database. */
@@ -26,8 +26,8 @@ export interface StatementRequest {
 }
 
 /**
- * Builds the statement that answers root fields. Its one row holds the JSON; then, when watermarks are asked for, the
- * source's clock in seconds and for each feed `<position> <fresh_as_of>`, all of one snapshot.
+ * Builds the statement that answers root fields. Its one row holds the JSON; then, when watermarks are asked for, one
+ * text of the source's clock in seconds and ` <position> <fresh_as_of>` for each feed, all of one snapshot.
  */
 export function toStatement(request: StatementRequest): Statement {
   const build = startBuild({
@@ -42,16 +42,25 @@ export function toStatement(request: StatementRequest): Statement {
     request.result === 'answer'
       ? [membersJson([{ key: 'data', value: membersJson(values) }])]
       : values.map(({ value }) => value);
-  const labels = request.watermarks.length === 0 ? [] : [clockSql, ...request.watermarks.map(watermarkSql)];
-  return printStatement(sql`select ${separated([...results, ...labels], ', ')}`);
+  const label = request.watermarks.length === 0 ? [] : [labelSql(request.watermarks)];
+  return printStatement(sql`select ${separated([...results, ...label], ', ')}`);
 }
 
 /** Seconds, exact to the microsecond; read after the snapshot was taken, so that no answer looks younger than it is. */
 const clockSql: Sql = sql`date_part('epoch', clock_timestamp())::text`;
 
+function labelSql(watermarks: readonly SourceName[]): Sql {
+  return concatenated([clockSql, ...watermarks.flatMap((target) => [constant(' '), watermarkSql(target)])]);
+}
+
+/**
+ * Asks for a range, whose first row is the newest of the target if it has one: the planner, which knows nothing of how
+ * many rows have which target, takes one target's to be so few that it reads and sorts the whole table, dead rows included.
+ */
 function watermarkSql(target: SourceName): Sql {
-  const missing = constant('-');
-  return sql`(select coalesce(w.position::text, ${missing}) || ' ' || coalesce(w.fresh_as_of::text, ${missing}) from nearjoin.watermark w where w.target = ${constant(target)} order by w.seq desc limit 1)`;
+  const name = constant(target);
+  const label = sql`coalesce(w.position::text, '-') || ' ' || coalesce(w.fresh_as_of::text, '-')`;
+  return sql`coalesce((select case when w.target = ${name} then ${label} end from nearjoin.watermark w where w.target <= ${name} order by w.target desc, w.seq desc limit 1), '- -')`;
 }
 
 function rootJson(root: RootField, build: Build): Sql {

@@ -142,6 +142,23 @@ test('a watermark without position stops cache answers at once, also stale ones'
   expect(await route({ freshness: { fallback: 'stale' } })).toBe('pg2 live miss slot-lost');
 });
 
+test('the watermark of another target says nothing of a cache', async () => {
+  await lane.setWatermark('pg1', 'pg1', '0/FFF');
+  await pg1.query(`delete from nearjoin.watermark where target = 'pg2'`);
+  expect(await route()).toBe('pg2 live miss slot-lost');
+});
+
+test('the newest watermark is found by its index, however many dead ones wait to be vacuumed', async () => {
+  await pg1.query(
+    `insert into nearjoin.watermark select 'pg2', 1 + n, '0/1', 1 from generate_series(1, 600) n`,
+  );
+  await pg1.query('delete from nearjoin.watermark where seq < 540');
+  await pg1.query('vacuum nearjoin.watermark');
+  const [root] = await lane.explain(QUERY);
+  const nodes = root?.plan?.filter((line) => line.includes(' on watermark'));
+  expect(nodes).toEqual([expect.stringMatching(/Index Scan Backward using watermark_pkey/)]);
+});
+
 test('a cache table that is replaced between two readings of the status costs one live answer, no error', async () => {
   await pg1.query('alter table nearjoin.pg2__0__user rename to pg2__0__user_g2');
   expect(await route()).toContain('pg2 live');
