@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { faultOf, sessionFault } from './check.ts';
+import { chooseFault } from './faults.ts';
+import { type Answered, Reader } from './readers.ts';
+import { pause } from './target.ts';
+import { World } from './world.ts';
+
+// While a target is written to and everything around it breaks, whatever nodes answer is held against the target's own
+// log: the state at the position the answer names, its age, the bound and the token that were asked for.
+
+const BUDGET_MS = Number(process.env['NEARJOIN_HISTORY_SECONDS'] ?? 20) * 1000;
+const SEED = Number(process.env['NEARJOIN_SEED'] ?? Math.floor(Math.random() * 1e9));
+const WRITERS = 3;
+const READERS = 6;
+
+let world: World;
+
+beforeAll(async () => {
+  world = await World.open();
+}, 120_000);
+
+afterAll(() => world?.close());
+
+/** Mulberry32: small, and the same for the same seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** Holds answers against the log as far as that is read, so that a long run does not have to keep them. */
+class Checker {
+  readonly #readers: readonly Reader[];
+  /** Of each reader: its answers without their text. */
+  readonly #done: Answered[][];
+  readonly #happened: readonly string[];
+  readonly faults: string[] = [];
+  readonly seen: Record<string, number> = {};
+
+  constructor(readers: readonly Reader[], happened: readonly string[]) {
+    this.#readers = readers;
+    this.#done = readers.map(() => []);
+    this.#happened = happened;
+  }
+
+  check(upTo: bigint): void {
+    for (const [at, reader] of this.#readers.entries()) {
+      const ready = reader.answers.findIndex(({ position }) => position !== null && position > upTo);
+      const answers = reader.answers.splice(0, ready === -1 ? reader.answers.length : ready);
+      for (const answer of answers) {
+        this.#look(answer);
+        this.#done[at]?.push({ ...answer, text: answer.text.slice(0, 200) });
+      }
+    }
+  }
+
+  /** Readers with a token of their own never go back. */
+  checkSessions(): void {
+    for (const [at, answers] of this.#done.entries()) {
+      const fault = this.#readers[at]?.style === 'session' ? sessionFault(answers, world.target.model) : null;
+      if (fault !== null) this.faults.push(fault);
+    }
+  }
+
+  #look(answer: Answered): void {
+    const kind = answer.route === 'error' ? `error ${answer.code}` : answer.route;
+    this.seen[kind] = (this.seen[kind] ?? 0) + 1;
+    const fault = faultOf(answer, world.target);
+    if (fault === null || this.faults.length >= 5) return;
+    const { text: _, ...rest } = answer;
+    const asked = JSON.stringify(rest, (_key, value: unknown) =>
+      typeof value === 'bigint' ? value.toString(16) : value,
+    );
+    this.faults.push(`${fault}\n  ${asked}\n  before it: ${this.#happened.slice(-4).join(', ')}`);
+  }
+}
+
+test('every answer is the state of the target at the position it names, whatever breaks', {
+  timeout: BUDGET_MS + 180_000,
+}, async () => {
+  const random = randomFrom(SEED);
+  const happened: string[] = [];
+  const stop = new AbortController();
+  const readers = Array.from(
+    { length: READERS },
+    (_, at) => new Reader(at, () => [world.api, world.both], world.target, randomFrom(SEED + 1 + at)),
+  );
+  const checker = new Checker(readers, happened);
+  world.target.startWriting(randomFrom(SEED + 100), WRITERS);
+  const reading = readers.map((reader) => reader.run(stop.signal));
+  const begunMs = performance.now();
+  const breaking = (async () => {
+    while (performance.now() - begunMs < BUDGET_MS) {
+      await pause(800 + random() * 2_200);
+      const fault = chooseFault(random);
+      happened.push(`${Math.round(performance.now() - begunMs)} ms: ${fault.name}`);
+      await fault.happen(world, random);
+    }
+  })();
+  const checking = (async () => {
+    while (!stop.signal.aborted) {
+      await pause(1_000);
+      checker.check(await world.target.readLog().catch(() => 0n));
+    }
+  })();
+  const told = () => `NEARJOIN_SEED=${SEED}\n${happened.join('\n')}\n${JSON.stringify(checker.seen)}`;
+  try {
+    await breaking;
+    await world.settled();
+    await pause(300);
+  } finally {
+    stop.abort();
+    await Promise.all([...reading, checking]);
+    await world.target.stopWriting();
+  }
+  await world.target.flood();
+  checker.check(await world.target.readLog());
+  checker.checkSessions();
+  expect(checker.faults, told()).toEqual([]);
+  expect(checker.seen['cache'] ?? 0, told()).toBeGreaterThan(20);
+  expect(checker.seen['live'] ?? 0, told()).toBeGreaterThan(5);
+  await expectConverged();
+  process.stderr.write(`history: ${told()}\n`);
+});
+
+/** When writes stop, the cache is the target, and the product's own comparison says so. */
+async function expectConverged(): Promise<void> {
+  const { model } = world.target;
+  const lsn = model.endOf(model.last);
+  const token = `pg2:${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`;
+  const answer = await world.api.graphql(world.query, {
+    headers: {
+      'x-nearjoin-token': token,
+      'x-nearjoin-fallback': 'wait',
+      'x-nearjoin-max-staleness': '60000',
+    },
+  });
+  expect(answer.text).toBe(model.answer(model.last));
+  const verified = await world.verify();
+  for (const table of verified)
+    expect(table).toMatchObject({ state: 'compared', insert: 0, update: 0, delete: 0, unsettled: 0 });
+}
