@@ -4,6 +4,7 @@ import type { ComparedRows } from '../src/core/compared-rows.ts';
 import type { IndexColumn } from '../src/core/index-column.ts';
 import type { Lsn } from '../src/core/lsn.ts';
 import type { TableRef } from '../src/core/names.ts';
+import type { PieceCursor } from '../src/core/piece-cursor.ts';
 import type { TableShape } from '../src/core/table-shape.ts';
 
 /** Which history a position belongs to: positions of different identities cannot be compared. */
@@ -25,6 +26,8 @@ export type Publishable =
       /** Columns the stream carries (stored generated ones are missing before Postgres 18). */
       readonly columns: readonly string[];
       readonly rowsEstimated: number;
+      /** Its size with large values; null when its rows cannot be read piece by piece. */
+      readonly bytes: number | null;
       readonly shape: TableShape;
       /** Its ordinary b-tree indexes over plain columns: what is read fast there should be read fast in a copy. */
       readonly indexes: readonly (readonly IndexColumn[])[];
@@ -66,11 +69,39 @@ export interface Published {
   readonly refused: readonly { readonly table: TableRef; readonly reason: string }[];
 }
 
-/** A consistent read of target tables, exact at one position: a row is in it exactly when its commit's end <= `at`. */
+/** What is read of a table: the named columns in the given order. */
+export interface TableColumns {
+  readonly table: TableRef;
+  readonly columns: readonly string[];
+}
+
+/** A piece of a table, and where the next one begins. */
+export interface Piece {
+  readonly rows: Readable;
+  readonly cursor: PieceCursor;
+}
+
+/**
+ * A consistent read of target tables, exact at one position: a row is in it exactly when its commit's end <= `at`.
+ * Several reads may be open at once.
+ */
 export interface Snapshot {
   readonly at: Lsn;
-  /** The table's rows in COPY text format, the named columns in the given order. Several may be open at once. */
-  copy(table: TableRef, columns: readonly string[]): Promise<Readable>;
+  /** The table's rows in COPY text format. */
+  copy(from: TableColumns): Promise<Readable>;
+  /**
+   * The next piece, of about so many bytes; without a cursor the first. A row that nobody changes between the first
+   * piece and the last is in exactly one of them, whatever snapshots they were read from; one that is changed may be in
+   * several or in none. Null when the table was rewritten since the first piece, or since the snapshot was taken: then
+   * that does not hold.
+   */
+  piece(from: TableColumns, cursor: PieceCursor | null, bytes: number): Promise<Piece | null>;
+  /** The rows that have one of the keys; values are text, in the order of the columns. */
+  rows(
+    from: TableColumns,
+    key: readonly string[],
+    keys: readonly (readonly string[])[],
+  ): Promise<readonly (readonly (string | null)[])[]>;
   /** Reads single rows as they are in the snapshot; throws when a table was truncated or rewritten since. */
   compare(): Promise<Comparison>;
   close(): Promise<void>;

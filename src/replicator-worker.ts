@@ -19,6 +19,8 @@ export interface ReplicatorSettings {
   readonly maxRetainedWalMb: number;
   readonly probeIntervalMs?: number;
   readonly verify?: BackgroundVerification | null;
+  /** Null or left out is as fast as it goes. */
+  readonly copyMaxMbPerS?: number | null;
 }
 
 /** A running replicator. */
@@ -68,6 +70,7 @@ export async function startReplicator(
     maxRetainedWalBytes: settings.maxRetainedWalMb * 1_048_576,
     probeIntervalMs: settings.probeIntervalMs ?? DEFAULT_LIMITS.probeIntervalMs,
     verify: settings.verify ?? DEFAULT_LIMITS.verify,
+    copy: { ...DEFAULT_LIMITS.copy, bytesPerS: bytesPerS(settings.copyMaxMbPerS ?? null) },
   };
   const supervisor = new Supervisor({
     catalogs: watch,
@@ -86,6 +89,10 @@ export async function startReplicator(
       await store.close();
     },
   };
+}
+
+function bytesPerS(megabytes: number | null): number | null {
+  return megabytes === null ? null : megabytes * 1_048_576;
 }
 
 async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort): Promise<void> {

@@ -53,6 +53,14 @@ export async function checkTables(
   return { ...checked, judged: await Promise.all(checked.judged.map((each) => withEstimate(admin, each))) };
 }
 
+/** Sizes of a table with its partitions. Only the ordinary way of storing rows knows pages. */
+const SIZE_SQL = `
+  select case when bool_and(m.amname = 'heap') then sum(pg_table_size(c.oid)) end::float8 as bytes
+  from (select $1::regclass::oid as oid union select relid from pg_partition_tree($1::regclass)) as part
+  join pg_class c on c.oid = part.oid
+  join pg_am m on m.oid = c.relam
+  where c.relkind = 'r'`;
+
 /** The planner's estimate is right for tables never analyzed and for partitioned ones too. */
 async function withEstimate(admin: AdminPool, judged: Publishable): Promise<Publishable> {
   if (judged.kind === 'no') return judged;
@@ -60,9 +68,10 @@ async function withEstimate(admin: AdminPool, judged: Publishable): Promise<Publ
     const row = await admin.row<{ 'QUERY PLAN': readonly { Plan: { 'Plan Rows': number } }[] }>(
       `explain (format json) select from ${quoted(judged.table)}`,
     );
-    return { ...judged, rowsEstimated: row['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0 };
+    const { bytes } = await admin.row<{ bytes: number | null }>(SIZE_SQL, [quoted(judged.table)]);
+    return { ...judged, rowsEstimated: row['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0, bytes };
   } catch (error) {
-    // Somebody rewrites it, or has dropped it by now: only a number to show is missing.
+    // Somebody rewrites it, or has dropped it by now: only numbers are missing.
     if (!isLocked(error) && !isUndefined(error)) throw error;
     return judged;
   }

@@ -47,6 +47,7 @@ export function judge(table: TableRef, { facts, shape }: Found, to: PublishingTo
     key: key ?? [],
     columns,
     rowsEstimated: 0,
+    bytes: null,
     shape: must(shape, 'the shape of a table'),
     indexes,
   };

@@ -1,17 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { escapeIdentifier } from 'pg';
+import type { CustomTypesConfig, QueryResultRow } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
-import { type Comparison, ConnectorError, type Snapshot } from '../connector.ts';
+import type { PieceCursor } from '../../src/core/piece-cursor.ts';
+import {
+  type Comparison,
+  ConnectorError,
+  type Piece,
+  type Snapshot,
+  type TableColumns,
+} from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { comparisonOver } from './comparison.ts';
 import { copyRows } from './copy-rows.ts';
 import { toConnectorError } from './failure.ts';
+import { EXTENT_SQL, type Extent, keyedQuery, nextPages, pieceQuery, tableQuery } from './pieces.ts';
 import { quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
 import { backendPid, cutOnFailure } from './slot.ts';
+
+/** One statement asks for so many rows by their key. */
+const KEYS_AT_ONCE = 200;
+
+/** Values as the server prints them. */
+const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: string) => value };
 
 /**
  * Exports a snapshot through a temporary slot. Only that makes the position exact: a commit can be in the log and
@@ -64,27 +78,70 @@ class ExportedSnapshot implements Snapshot {
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
   }
 
-  async copy(table: TableRef, columns: readonly string[]): Promise<Readable> {
+  copy(from: TableColumns): Promise<Readable> {
+    return this.#reading(from.table, async (own, isRewritten) => {
+      if (isRewritten) throw rewritten(from.table);
+      return await this.#copied(own, tableQuery(from));
+    });
+  }
+
+  piece(from: TableColumns, cursor: PieceCursor | null, bytes: number): Promise<Piece | null> {
+    return this.#reading(from.table, async (own, isRewritten) => {
+      const result = await own.client.query<Extent & QueryResultRow>(EXTENT_SQL, [quoted(from.table)]);
+      const extent = must(result.rows[0], 'the extent of a table');
+      const pages = isRewritten ? null : nextPages(extent, cursor, bytes);
+      if (pages === null) {
+        own.destroy();
+        return null;
+      }
+      const rows = await this.#copied(own, pieceQuery(from, pages));
+      return { rows, cursor: { files: extent.files, next: pages.to, end: pages.end } };
+    });
+  }
+
+  rows(
+    from: TableColumns,
+    key: readonly string[],
+    keys: readonly (readonly string[])[],
+  ): Promise<readonly (readonly (string | null)[])[]> {
+    return this.#reading(from.table, async (own, isRewritten) => {
+      if (isRewritten) throw rewritten(from.table);
+      const found: (string | null)[][] = [];
+      for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) {
+        const { text, values } = keyedQuery(from, key, keys.slice(at, at + KEYS_AT_ONCE));
+        const query = { text, values: [...values], rowMode: 'array', types: AS_TEXT } as const;
+        found.push(...(await own.client.query<(string | null)[]>(query)).rows);
+      }
+      own.destroy();
+      return found;
+    });
+  }
+
+  async compare(): Promise<Comparison> {
+    const own = await this.#within();
+    return await comparisonOver(own, 'snapshot', (table) => hold(own, table));
+  }
+
+  /** A session of its own in which the table stands still; the work ends it when it succeeds. */
+  async #reading<T>(table: TableRef, work: (own: OwnClient, isRewritten: boolean) => Promise<T>): Promise<T> {
     const own = await this.#within();
     try {
-      await hold(own, table);
-      const query = `copy (select ${columns.map(escapeIdentifier).join(', ')} from ${quoted(table)}) to stdout`;
-      return copyRows({
-        own,
-        pid: await backendPid(own),
-        query,
-        admin: this.#admin,
-        timings: this.#target.timings,
-      });
+      return await work(own, await lock(own, table));
     } catch (error) {
       own.destroy();
       throw toConnectorError(error, 'snapshot');
     }
   }
 
-  async compare(): Promise<Comparison> {
-    const own = await this.#within();
-    return await comparisonOver(own, 'snapshot', (table) => hold(own, table));
+  async #copied(own: OwnClient, query: string): Promise<Readable> {
+    const pid = await backendPid(own);
+    return copyRows({
+      own,
+      pid,
+      query: `copy (${query}) to stdout`,
+      admin: this.#admin,
+      timings: this.#target.timings,
+    });
   }
 
   close(): Promise<void> {
@@ -107,14 +164,19 @@ class ExportedSnapshot implements Snapshot {
   }
 }
 
-/** Held to the end of the transaction: what is not rewritten by now will not be while its rows are read. */
+/** Locks the table and refuses one the snapshot no longer shows as it was. */
 async function hold(own: OwnClient, table: TableRef): Promise<void> {
   try {
-    await own.client.query(`lock table ${quoted(table)} in access share mode`);
-    await refuseRewritten(own, table);
+    if (await lock(own, table)) throw rewritten(table);
   } catch (error) {
     throw toConnectorError(error, 'snapshot');
   }
+}
+
+/** Held to the end of the transaction: what is not rewritten by now will not be while its rows are read. */
+async function lock(own: OwnClient, table: TableRef): Promise<boolean> {
+  await own.client.query(`lock table ${quoted(table)} in access share mode`);
+  return await isRewritten(own, table);
 }
 
 /**
@@ -142,10 +204,12 @@ const REWRITTEN_SQL = `
  * TRUNCATE and rewriting ALTERs are not seen by older snapshots: the rows of a table rewritten since the export look
  * gone, and the copy would be missing them.
  */
-async function refuseRewritten(own: OwnClient, table: TableRef): Promise<void> {
+async function isRewritten(own: OwnClient, table: TableRef): Promise<boolean> {
   const result = await own.client.query<{ rewritten: boolean }>(REWRITTEN_SQL, [quoted(table)]);
-  if (must(result.rows[0], 'an answer').rewritten) {
-    const what = `${printTable(table)} was truncated or rewritten after the snapshot was taken`;
-    throw new ConnectorError('retry', `the copy of a table broke: ${what}`);
-  }
+  return must(result.rows[0], 'an answer').rewritten;
+}
+
+function rewritten(table: TableRef): ConnectorError {
+  const what = `${printTable(table)} was truncated or rewritten after the snapshot was taken`;
+  return new ConnectorError('retry', `the copy of a table broke: ${what}`);
 }

@@ -23,12 +23,19 @@ export interface IndexWishes {
   readonly mirrored: readonly (readonly IndexColumn[])[];
 }
 
-/** The statements that follow a copy: the key, and every index that is wished for and not served by another. */
-export function indexSql(shape: CacheShape, wishes: IndexWishes): readonly string[] {
+/** The statements that follow a copy: the key, and every index that is wished for and neither there nor served by another. */
+export function indexSql(
+  shape: CacheShape,
+  wishes: IndexWishes,
+  existing: readonly (readonly string[])[] = [],
+): readonly string[] {
   const key = `alter table ${inCache(shape.relation)} add primary key (${identifiers(shape.key)})`;
+  // The key is made first, so when there is any index it is there.
   return [
-    key,
-    ...missingIndexes(shape, wishes, [shape.key]).map((columns) => createIndexSql(shape.relation, columns)),
+    ...(existing.length === 0 ? [key] : []),
+    ...missingIndexes(shape, wishes, [shape.key, ...existing]).map((columns) =>
+      createIndexSql(shape.relation, columns),
+    ),
   ];
 }
 
@@ -87,13 +94,15 @@ function serves(index: readonly string[], lookup: readonly string[]): boolean {
 
 /**
  * Makes the table that gathers the net changes during a copy: columns c1, c2 … for the cached ones, `missing` lists
- * those the target did not send, `origin` is the key under which the copy holds their values.
+ * those the target did not send. A row is `astray` when the copy may hold another row under its key, and was `asked` for
+ * when the target was to say what is missing and the row has had its key since.
  */
 export function createOverlaySql(overlay: string, { columns, key }: CacheShape): string {
   const list = columns.map(({ type }, index) => `c${index + 1} ${type}`).join(', ');
   const keys = columns.flatMap(({ name }, index) => (key.includes(name) ? [`c${index + 1}`] : []));
   return `create table ${inCache(overlay)} (${list}, deleted boolean not null default false,
-    missing int[] not null default '{}', origin text[], primary key (${keys.join(', ')})) with (fillfactor = 90)`;
+    missing int[] not null default '{}', astray boolean not null default false,
+    asked boolean not null default false, primary key (${keys.join(', ')})) with (fillfactor = 90)`;
 }
 
 /** Drops a relation of ours if it is there. */

@@ -93,6 +93,9 @@ const VERSIONS: readonly string[] = [
    alter table nearjoin.feed add verified_at timestamptz, add rows_differing bigint`,
   `alter table nearjoin.cache_table add column shape jsonb;
    alter table nearjoin.feed add column last_error_at timestamptz`,
+  // Overlays made before lack columns: what was being copied is copied again.
+  `alter table nearjoin.cache_table add column piece_cursor jsonb;
+   update nearjoin.cache_table set state = 'pending' where state in ('copying', 'catching-up')`,
 ];
 
 /** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */

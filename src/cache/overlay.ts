@@ -1,4 +1,3 @@
-import { arrayLiteral } from './array-literal.ts';
 import type { CacheShape } from './ddl.ts';
 import { inCache, quoteIdentifier } from './names.ts';
 import type { CellRow, RowWriter, WriteStatement } from './row-source.ts';
@@ -17,6 +16,11 @@ import { equalities, without, write } from './write-rows.ts';
 export interface Overlay {
   readonly shape: CacheShape;
   readonly relation: string;
+  /**
+   * The copy is read and indexed, and the watermark has passed its snapshots: a row of which the overlay knows nothing is
+   * in the copy as it is on the target.
+   */
+  readonly isSettled: boolean;
 }
 
 /** Writes to the overlay of a table that is being copied: the net change of each key. */
@@ -28,10 +32,10 @@ export function overlayWriter(overlay: Overlay): RowWriter {
   const conflict = `on conflict (${columns(keys)}) do update set`;
   const upsert = `insert into ${table} (${columns(all)})
     select ${picked(shape, all).join(', ')} from ${rowsFrom(shape, all)}
-    ${conflict} ${excluded(all)}, deleted = false, missing = '{}', origin = null`;
+    ${conflict} ${excluded(all)}, deleted = false, missing = '{}', astray = false`;
   const remove = `insert into ${table} (${columns(keys)}, deleted)
     select ${picked(shape, keys).join(', ')}, true from ${rowsFrom(shape, keys)}
-    ${conflict} ${excluded(keys)}, deleted = true, missing = '{}', origin = null`;
+    ${conflict} ${excluded(keys)}, deleted = true, missing = '{}', astray = false`;
   return {
     upsert: (rows) => write(upsert, columnArrays(rows, all)),
     remove: (rows) => write(remove, columnArrays(rows, keys)),
@@ -43,82 +47,147 @@ export function overlayWriter(overlay: Overlay): RowWriter {
           missing = array(select m from unnest(o.missing) m where m = any (excluded.missing))`;
       return write(text, columnArrays(rows, present));
     },
-    rekey: (before, after, newer) => [
-      ...rekey(overlay, { before, after, newer }),
+    rekey: (before, after) => [
+      ...rekey(overlay, before, after),
       overlayWriter(overlay).partial([after], missingPositions(after)),
     ],
     clear: () => write(`delete from ${table}`, []),
   };
 }
 
-interface KeyChange {
-  readonly before: CellRow;
-  readonly after: CellRow;
-  readonly newer: boolean;
-}
-
-/** The row as it is under the old key, room under the new one, the move, and the mark that the old key is gone. */
-function rekey(overlay: Overlay, { before, after, newer }: KeyChange): readonly WriteStatement[] {
+/**
+ * The row as it is under the old key, room under the new one, the move, and the mark that the old key is gone. What was
+ * not sent is taken from the copy when that is settled. Before, which row the copy holds under either key depends on when
+ * it was read, so it will have to be asked for.
+ */
+function rekey(overlay: Overlay, before: CellRow, after: CellRow): readonly WriteStatement[] {
   const { shape } = overlay;
   const table = inCache(overlay.relation);
   const all = shape.columns.map((_, index) => index);
   const keys = keyPositions(shape);
+  const others = without(all, keys);
   const old = keys.map((at) => sent(before[at]));
   const fresh = keys.map((at) => sent(after[at]));
   const one = keys.map((at, index) => valueAs(shape, at, index + 1));
   const two = keys.map((at, index) => valueAs(shape, at, keys.length + index + 1));
   const names = keys.map((at) => `c${at + 1}`);
-  const origin = `, origin = coalesce(origin, ${textArray(keys.length * 2 + 1)})`;
   const moves = names.map((name, index) => `${name} = ${one[index]}`).join(', ');
-  const moved = `update ${table} set ${moves}${newer ? origin : ''}
-    where ${equalities(names, two)}`;
+  const moved = `update ${table} set ${moves}, astray = true, asked = false where ${equalities(names, two)}`;
+  const unknown = `insert into ${table} (${columns(keys)}, missing) values (${one.join(', ')}, ${numbers(others)})
+    on conflict (${columns(keys)}) do nothing`;
+  const known = overlay.isSettled ? fromCopy(overlay, one) : [unknown];
   return [
-    write(
-      `insert into ${table} (${columns(keys)}, missing) values (${one.join(', ')}, ${numbers(without(all, keys))})
-       on conflict (${columns(keys)}) do nothing`,
-      old,
-    ),
+    ...known.map((text) => write(text, old)),
     write(`delete from ${table} where ${equalities(names, one)}`, fresh),
-    write(moved, [...fresh, ...old, ...(newer ? [arrayLiteral(old)] : [])], 1),
+    write(moved, [...fresh, ...old], 1),
     write(`insert into ${table} (${columns(keys)}, deleted) values (${one.join(', ')}, true)`, old),
   ];
 }
 
-/** The statements that bring a finished copy to the state of the watermark. */
-export function mergeSql(
-  { shape, relation }: Pick<Overlay, 'shape' | 'relation'>,
-  truncated: boolean,
-): readonly string[] {
+/** Takes over from the copy what it has of the row with a key. */
+function fromCopy({ shape, relation }: Overlay, key: readonly string[]): readonly string[] {
   const main = inCache(shape.relation);
-  const overlay = inCache(relation);
   const keys = keyPositions(shape);
   const all = shape.columns.map((_, index) => index);
-  const name = (at: number): string => quoteIdentifier(shape.columns[at]?.name ?? '');
-  const here = keys.map((at) => `o.c${at + 1}`);
-  const before = keys.map((at, index) => `o.origin[${index + 1}]::${shape.columns[at]?.type}`);
-  const there = keys.map((at) => `m.${name(at)}`);
-  const fill = all
-    .filter((at) => !keys.includes(at))
-    .map(
-      (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then m.${name(at)} else o.c${at + 1} end`,
-    );
-  const filled = (join: string): string =>
-    `update ${overlay} o set missing = '{}'${fill.map((set) => `, ${set}`).join('')} from ${main} m
-     where not o.deleted and o.missing <> '{}' and ${join}`;
+  const name = (at: number): string => `m.${quoteIdentifier(shape.columns[at]?.name ?? '')}`;
+  const isRow = equalities(keys.map(name), key);
+  const same = equalities(
+    keys.map(name),
+    keys.map((at) => `o.c${at + 1}`),
+  );
+  const fill = without(all, keys).map(
+    (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then ${name(at)} else o.c${at + 1} end`,
+  );
   return [
-    ...(truncated ? [`truncate ${main}`] : []),
-    filled(`o.origin is not null and ${equalities(there, before)}`),
-    filled(`o.origin is null and ${equalities(there, here)}`),
-    `delete from ${main} m using ${overlay} o where o.deleted and ${equalities(there, here)}`,
-    `insert into ${main} (${all.map(name).join(', ')}) select ${columns(all)} from ${overlay} o
-     where not o.deleted and o.missing = '{}'
-     on conflict (${keys.map(name).join(', ')}) do update set ${all.map((at) => `${name(at)} = excluded.${name(at)}`).join(', ')}`,
+    `insert into ${inCache(relation)} (${columns(all)}) select ${all.map(name).join(', ')} from ${main} m where ${isRow}
+     on conflict (${columns(keys)}) do nothing`,
+    `update ${inCache(relation)} o set ${[...fill, `missing = '{}'`].join(', ')} from ${main} m
+     where ${isRow} and ${same} and not o.deleted and not o.astray and o.missing <> '{}'`,
   ];
 }
 
-/** Counts rows whose missing values the copy did not have: must be none after the merge. */
-export function unfilledSql(relation: string): string {
-  return `select count(*)::int as count from ${inCache(relation)} where not deleted and missing <> '{}'`;
+/** A part of an overlay: rows in its pages from `from` on and before `to`. */
+export interface OverlayPages {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Moves what the overlay holds into the copy, in one statement: the rows of the given pages, or all. Rows whose values
+ * neither the stream nor the copy has stay behind. Afterwards copy and overlay together say what they said before.
+ */
+export function mergeSql({ shape, relation }: Overlay, pages: OverlayPages | null): string {
+  const main = inCache(shape.relation);
+  const keys = keyPositions(shape);
+  const all = shape.columns.map((_, index) => index);
+  const others = without(all, keys);
+  const name = (at: number): string => quoteIdentifier(shape.columns[at]?.name ?? '');
+  const same = equalities(
+    keys.map((at) => `m.${name(at)}`),
+    keys.map((at) => `o.c${at + 1}`),
+  );
+  const within =
+    pages === null ? '' : `o.ctid >= '(${pages.from},0)'::tid and o.ctid < '(${pages.to},0)'::tid and`;
+  const kept = others.map(
+    (at) => `${name(at)} = case when ${at + 1} = any (o.missing) then m.${name(at)} else o.c${at + 1} end`,
+  );
+  const filled = `, filled as (
+      update ${main} m set ${kept.join(', ')} from taken o where not o.deleted and o.missing <> '{}' and ${same})`;
+  return `with taken as (
+      delete from ${inCache(relation)} o where ${within} (o.deleted or o.missing = '{}'
+        or (not o.astray and exists (select from ${main} m where ${same})))
+      returning *),
+    gone as (delete from ${main} m using taken o where o.deleted and ${same})${kept.length === 0 ? '' : filled}
+    insert into ${main} (${all.map(name).join(', ')}) select ${columns(all)} from taken o
+    where not o.deleted and o.missing = '{}'
+    on conflict (${keys.map(name).join(', ')}) do update set ${all.map((at) => `${name(at)} = excluded.${name(at)}`).join(', ')}`;
+}
+
+/** Marks rows whose values must be asked for, and gives their keys as text: `[[k1, k2 …], …]`. Parameter: how many. */
+export function askSql({ shape, relation }: Overlay): string {
+  const keys = keyPositions(shape).map((at) => `o.c${at + 1}`);
+  const chosen = `select ctid from ${inCache(relation)} where not deleted and missing <> '{}' limit $1`;
+  return `with marked as (
+      update ${inCache(relation)} o set asked = true where o.ctid = any (array(${chosen}))
+      returning json_build_array(${keys.map((key) => `${key}::text`).join(', ')}) as key)
+    select coalesce(json_agg(key), '[]') as keys from marked`;
+}
+
+/**
+ * Gives rows that were asked for the values they lack. One that got its key from another since the question is left
+ * alone: the answer may be about the row that had the key before.
+ */
+export function answer({ shape, relation }: Overlay, rows: readonly CellRow[]): WriteStatement {
+  const all = shape.columns.map((_, index) => index);
+  const keys = keyPositions(shape);
+  const values = picked(shape, all);
+  const same = equalities(
+    keys.map((at) => `o.c${at + 1}`),
+    keys.map((at) => values[at]),
+  );
+  const sets = without(all, keys).map(
+    (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then ${values[at]} else o.c${at + 1} end`,
+  );
+  const text = `update ${inCache(relation)} o set ${[...sets, `missing = '{}'`].join(', ')}
+    from ${rowsFrom(shape, all)} where o.asked and not o.deleted and o.missing <> '{}' and ${same}`;
+  return write(text, columnArrays(rows, all));
+}
+
+/**
+ * Takes out of a copy, made piece by piece, all but one of the rows that have the same key: versions of one row that
+ * moved while the pieces were read. Each of them changed meanwhile, so the overlay has its key.
+ */
+export function dedupeSql({ shape, relation }: Overlay): string {
+  const main = inCache(shape.relation);
+  const keys = keyPositions(shape).map((at) => `m.${quoteIdentifier(shape.columns[at]?.name ?? '')}`);
+  const same = equalities(
+    keys,
+    keyPositions(shape).map((at) => `o.c${at + 1}`),
+  );
+  return `delete from ${main} m using (
+      select m.ctid as at, row_number() over (partition by ${keys.join(', ')}) as version
+      from ${main} m join ${inCache(relation)} o on ${same}
+    ) each where each.version > 1 and m.ctid = each.at`;
 }
 
 function columns(positions: readonly number[]): string {
@@ -131,8 +200,4 @@ function excluded(positions: readonly number[]): string {
 
 function numbers(positions: readonly number[]): string {
   return `'{${positions.map((at) => at + 1).join(',')}}'::int[]`;
-}
-
-function textArray(parameter: number): string {
-  return `$${parameter}::text[]`;
 }

@@ -21,11 +21,8 @@ export interface RowWriter {
   remove(rows: readonly CellRow[]): WriteStatement;
   /** Rows of which the columns at `missing` were not sent. */
   partial(rows: readonly CellRow[], missing: readonly number[]): WriteStatement;
-  /**
-   * One row whose key changes while some columns were not sent. `newer` says that the change came after the snapshot
-   * of a copy under way: the values not sent are then in the copy under the old key, otherwise under the new one.
-   */
-  rekey(before: CellRow, after: CellRow, newer: boolean): readonly WriteStatement[];
+  /** One row whose key changes while some columns were not sent. */
+  rekey(before: CellRow, after: CellRow): readonly WriteStatement[];
   /** All rows go. */
   clear(): WriteStatement;
 }

@@ -1,8 +1,9 @@
-import { isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
+import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
+import type { CountedCursor } from '../core/piece-cursor.ts';
 import type { TableShape } from '../core/table-shape.ts';
 import type { TableState } from './cache-table.ts';
-import { type Queryable, rowsOf } from './queryable.ts';
+import { type Queryable, rowOf, rowsOf } from './queryable.ts';
 import { tableState } from './status.ts';
 
 /** One cached column: its name on the target, its type here, and what it was on the target when copied. */
@@ -21,8 +22,10 @@ export interface StoredTable {
   readonly columns: readonly StoredColumn[];
   readonly key: readonly string[];
   readonly state: TableState;
-  /** The position the copy is exact at; null before it is known. */
+  /** The position of the newest snapshot the copy was read from; null before anything was. */
   readonly copiedAt: Lsn | null;
+  /** How far a copy made piece by piece is; null before its first piece. */
+  readonly cursor: CountedCursor | null;
   readonly overlay: string | null;
   readonly rowsEstimated: number | null;
   /** What the table was on the target when its copy was begun; null when there is none. */
@@ -40,7 +43,7 @@ export interface StoredTable {
 
 const STORED = `
   select t.schema_name, t.table_name, t.relation, t.columns, t.key_columns, t.state, t.reason, t.copied_at,
-    t.overlay, t.rows_estimated::float8 as rows_estimated, t.shape, t.generation, t.resync, c.oid is not null as exists,
+    t.piece_cursor, t.overlay, t.rows_estimated::float8 as rows_estimated, t.shape, t.generation, t.resync, c.oid is not null as exists,
     coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as modifiers,
     coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
@@ -64,6 +67,7 @@ interface StoredRow {
   readonly state: string;
   readonly reason: string | null;
   readonly copied_at: string | null;
+  readonly piece_cursor: CountedCursor | null;
   readonly overlay: string | null;
   readonly rows_estimated: number | null;
   readonly shape: TableShape | null;
@@ -89,6 +93,7 @@ export async function loadStoredTables(
     key: row.key_columns,
     state: tableState(row.state, row.reason),
     copiedAt: row.copied_at !== null && isLsnText(row.copied_at) ? parseLsn(row.copied_at) : null,
+    cursor: row.piece_cursor,
     overlay: row.overlay,
     rowsEstimated: row.rows_estimated,
     shape: row.shape,
@@ -118,7 +123,8 @@ export async function saveStoredTable(
      on conflict (target, schema_name, table_name) do update set relation = excluded.relation,
        columns = excluded.columns, key_columns = excluded.key_columns, overlay = excluded.overlay,
        rows_estimated = excluded.rows_estimated, generation = excluded.generation, state = excluded.state,
-       reason = excluded.reason, shape = excluded.shape, copied_at = null, overlay_truncated = false, rows_copied = 0, resync = false`,
+       reason = excluded.reason, shape = excluded.shape, copied_at = null, overlay_truncated = false, rows_copied = 0, resync = false,
+       piece_cursor = null`,
     [
       table.target,
       table.table.schema,
@@ -147,6 +153,34 @@ export async function updateStoredTable(
     `update nearjoin.cache_table set ${sets.join(', ')} where target = $1 and schema_name = $2 and table_name = $3`,
     [target, table.schema, table.name, ...Object.values(fields)],
   );
+}
+
+/** Adds a piece to what was copied of a table; says whether the target's table was truncated since the copy began. */
+export function savePiece(
+  client: Queryable,
+  { target, table }: Pick<StoredTable, 'target' | 'table'>,
+  { cursor, at }: { readonly cursor: CountedCursor; readonly at: Lsn },
+): Promise<{ readonly truncated: boolean }> {
+  return rowOf(
+    client,
+    `update nearjoin.cache_table set piece_cursor = $4, rows_copied = $5, copied_at = $6
+     where target = $1 and schema_name = $2 and table_name = $3 returning overlay_truncated as truncated`,
+    [target, table.schema, table.name, JSON.stringify(cursor), cursor.rows, formatLsn(at)],
+  );
+}
+
+/** Whether the target's table was truncated while it was copied: then the overlay alone is the table. */
+export async function isTruncated(
+  client: Queryable,
+  { target, table }: Pick<StoredTable, 'target' | 'table'>,
+): Promise<boolean> {
+  const { truncated } = await rowOf<{ truncated: boolean }>(
+    client,
+    `select overlay_truncated as truncated from nearjoin.cache_table
+     where target = $1 and schema_name = $2 and table_name = $3`,
+    [target, table.schema, table.name],
+  );
+  return truncated;
 }
 
 /** Says how far copies are. A row that somebody is changing just now is left for the next time: this is not worth waiting. */

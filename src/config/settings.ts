@@ -83,6 +83,7 @@ export const SETTINGS = {
   verifyIntervalMs: setting<number>('VERIFY_INTERVAL_MS', whole(0, 2_147_483_647), 0),
   verifyRowsPerSecond: setting<number>('VERIFY_ROWS_PER_SECOND', whole(1, 10_000_000), 5000),
   verifyRepair: setting<boolean>('VERIFY_REPAIR', bool, false),
+  copyMaxMbPerS: setting<number | null>('COPY_MAX_MB_PER_S', whole(1, 1_000_000), null),
   kafkaBrokers: setting<readonly string[]>('KAFKA_BROKERS', list(text), noNames),
   cors: setting<CorsPolicy>('CORS_DOMAIN', corsDomains, anyOrigin, 'CORS_DOMAIN'),
   devMode: setting<boolean>('DEV_MODE', bool, false, 'DEV_MODE'),

@@ -125,11 +125,11 @@ export class Applier {
     switch (step.kind) {
       case 'clear':
         send(sink.writer.clear());
-        // The copy under way may still bring the rows that are gone.
-        if (sink.place === 'overlay' && step.newer) send(markTruncated(sink));
+        // Whatever the copy under way has read or may still read: all there is now comes with the changes that follow.
+        if (sink.place === 'overlay') send(markTruncated(sink));
         return;
       case 'rekey':
-        for (const statement of sink.writer.rekey(step.before, step.after, step.newer)) send(statement);
+        for (const statement of sink.writer.rekey(step.before, step.after)) send(statement);
         return;
       case 'rows':
         if (step.removes.length > 0) send(sink.writer.remove(step.removes));

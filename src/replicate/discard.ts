@@ -3,12 +3,14 @@ import { relationName } from '../cache/names.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
 import {
   deleteStoredTable,
+  loadStoredTables,
   type StoredTable,
   saveStoredTable,
   updateStoredTable,
 } from '../cache/stored-table.ts';
 import type { Clock } from '../core/clock.ts';
-import type { SourceName, TableRef } from '../core/names.ts';
+import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
+import type { Cacheable } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
 
 /** Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. */
@@ -100,6 +102,32 @@ export async function saveRefused(
     generation,
   };
   await saveStoredTable(client, empty, { kind: 'failed', reason });
+}
+
+/** Notes tables whose copy waits for its turn; one that has a row keeps it. */
+export async function savePending(
+  client: Queryable,
+  target: SourceName,
+  tables: readonly Cacheable[],
+): Promise<void> {
+  const stored = new Set((await loadStoredTables(client, target)).map(({ table }) => tableKey(table)));
+  for (const { table, columns, key, rowsEstimated, shape } of tables) {
+    if (stored.has(tableKey(table))) continue;
+    const generation = await nextGeneration(client);
+    const relation = relationName(target, table, generation);
+    const pending = {
+      target,
+      table,
+      relation,
+      columns,
+      key,
+      overlay: null,
+      rowsEstimated,
+      shape,
+      generation,
+    };
+    await saveStoredTable(client, pending, { kind: 'pending' });
+  }
 }
 
 /** A number no copy ever had. */

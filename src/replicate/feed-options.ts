@@ -4,7 +4,21 @@ import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
 import type { BatchLimits } from './buffer.ts';
 import type { Log } from './log.ts';
+import type { Pace } from './pace.ts';
 import type { StepHook } from './steps.ts';
+
+/** What a copy may take. */
+export interface CopyLimits {
+  /** A table up to this size is copied in one go; a larger one piece by piece. */
+  readonly wholeBytes: number;
+  readonly pieceBytes: number;
+  /** A snapshot is replaced after so long: while it is open the target cannot clean up what it still shows. */
+  readonly snapshotMs: number;
+  /** The stream waits while so many pages of what came during a copy are merged. */
+  readonly mergePages: number;
+  /** Read of one target by all copies together; null is as fast as it goes. */
+  readonly bytesPerS: number | null;
+}
 
 /** Numbers an operator or a test may set. */
 export interface FeedLimits {
@@ -12,6 +26,7 @@ export interface FeedLimits {
   readonly maxRetainedWalBytes: number;
   readonly batch: BatchLimits;
   readonly parallelCopies: number;
+  readonly copy: CopyLimits;
   /** How often the target's tables are looked at again without any other reason. */
   readonly schemaPollMs: number;
   /** The first and the longest pause after a failure. */
@@ -42,6 +57,7 @@ export const DEFAULT_LIMITS: FeedLimits = {
   maxRetainedWalBytes: 4096 * 1024 * 1024,
   batch: { rows: 5_000, bytes: 8 * 1024 * 1024 },
   parallelCopies: 2,
+  copy: { wholeBytes: 1 << 30, pieceBytes: 128 << 20, snapshotMs: 60_000, mergePages: 64, bytesPerS: null },
   schemaPollMs: 10_000,
   retryMs: { first: 100, longest: 10_000 },
   unfitRetryMs: 30_000,
@@ -62,6 +78,8 @@ export interface FeedOptions {
   readonly connect: ((name: string) => Connector) | null;
   readonly limits: FeedLimits;
   readonly clock: Clock;
+  /** Shared by all that is copied from this target; null when reading is not slowed down. */
+  readonly pace: Pace | null;
   readonly random: () => number;
   readonly log: Log;
   readonly onProbe: (probe: Probe) => void;

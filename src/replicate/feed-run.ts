@@ -126,6 +126,8 @@ class FeedRun {
       progress,
       clock,
       parallel: limits.parallelCopies,
+      limits: limits.copy,
+      pace: options.pace,
       onStep,
     });
     return {
@@ -211,9 +213,8 @@ class FeedRun {
 
   #bind(stored: StoredTable): void {
     if (stored.state.kind === 'ready') this.#sinks.set(cacheSink(stored));
-    const { overlay, copiedAt } = stored;
-    if (stored.state.kind === 'catching-up' && overlay !== null) {
-      this.#sinks.set(overlaySink({ ...stored, overlay }), copiedAt);
-    }
+    const { overlay, state } = stored;
+    const isUnfinished = state.kind === 'catching-up' || state.kind === 'copying';
+    if (isUnfinished && overlay !== null) this.#sinks.set(overlaySink({ ...stored, overlay }, false));
   }
 }

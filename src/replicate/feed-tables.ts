@@ -20,7 +20,7 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
   scene.inOrder = false;
   const situation = {
     desire: desire(),
-    underWay: look.underWay,
+    underWay: new Set([...look.underWay, ...failures.interrupted()]),
     broken: failures.broken(),
     resting: failures.resting(),
   };
@@ -76,8 +76,9 @@ export class FeedTables {
     if (copied.length > 0) await saveRowsCopied(control, lease.target, copied);
   }
 
-  #start({ copies, merges, indexes }: Remaining, stop: AbortSignal): void {
+  #start({ copies, resumes, merges, indexes }: Remaining, stop: AbortSignal): void {
     if (copies.length > 0) this.#beside(this.#copier.copy(copies, stop));
+    for (const each of resumes) this.#beside(this.#copier.resume(each, stop));
     for (const stored of merges) this.#beside(this.#copier.merge(stored, stop));
     for (const { stored, columns } of indexes) {
       const key = JSON.stringify([stored.relation, columns]);
@@ -113,9 +114,10 @@ export class FeedTables {
 
   #note(failed: readonly FailedCopy[]): void {
     const { failures, options, lease } = this.#scene;
-    for (const { table, error } of failed) {
-      options.log.warn({ target: lease.target, table, error: say(error) }, 'a copy failed');
-      failures.copyFailed(table, `copying failed: ${say(error)}`);
+    for (const { table, error, resumable } of failed) {
+      options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
+      if (resumable) failures.copyInterrupted(table, say(error));
+      else failures.copyFailed(table, `copying failed: ${say(error)}`);
     }
   }
 }

@@ -1,5 +1,4 @@
 import { type Cell, type Change, type Relation, type StreamItem, UNCHANGED } from '../core/change.ts';
-import type { Lsn } from '../core/lsn.ts';
 import { TableNet } from './net.ts';
 import type { Sink, Sinks } from './sink.ts';
 
@@ -15,30 +14,17 @@ export function fold(items: readonly StreamItem[], sinks: Sinks): FoldedBatch {
   const nets = new Map<Sink, TableNet>();
   let transactions = 0;
   let changes = 0;
-  let start = 0;
-  const take = (end: Lsn | null, upTo: number): void => {
-    for (let at = start; at < upTo; at += 1) {
-      const item = items[at];
-      if (item === undefined || item.kind === 'begin' || item.kind === 'progress' || item.kind === 'commit')
-        continue;
-      if (foldChange(item, { sinks, nets, end })) changes += 1;
-    }
-    start = upTo + 1;
-  };
-  items.forEach((item, at) => {
-    if (item.kind !== 'commit') return;
-    take(item.end, at);
-    transactions += 1;
-  });
-  take(null, items.length);
+  for (const item of items) {
+    if (item.kind === 'commit') transactions += 1;
+    else if (item.kind !== 'begin' && item.kind !== 'progress' && foldChange(item, { sinks, nets }))
+      changes += 1;
+  }
   return { tables: [...nets].map(([sink, net]) => ({ sink, net })), transactions, changes };
 }
 
 interface Folding {
   readonly sinks: Sinks;
   readonly nets: Map<Sink, TableNet>;
-  /** The end of the transaction; null when it is not known yet. */
-  readonly end: Lsn | null;
 }
 
 function foldChange(change: Change, folding: Folding): boolean {
@@ -50,7 +36,7 @@ function foldChange(change: Change, folding: Folding): boolean {
     case 'delete':
       return keeping(change.relation, folding, (net, places) => net.remove(pick(change.before, places)));
     case 'update':
-      return keeping(change.relation, folding, (net, places, sink) => {
+      return keeping(change.relation, folding, (net, places) => {
         const { before, relation } = change;
         const old = before === null ? null : pick(before, places);
         const sent = pick(change.after, places);
@@ -59,23 +45,19 @@ function foldChange(change: Change, folding: Folding): boolean {
           relation.replicaIdentity === 'f' && old !== null
             ? sent.map((cell, at) => orElse(cell, old[at]))
             : sent;
-        const moves =
-          old !== null && after.includes(UNCHANGED) && sink.keys.some((at) => differs(after[at], old[at]));
-        net.update(old, after, moves && folding.sinks.isNewer(sink, folding.end));
+        net.update(old, after);
       });
   }
 }
 
 function foldTruncate(relation: Relation, folding: Folding): boolean {
-  return keeping(relation, folding, (net, _places, sink) =>
-    net.clear(folding.sinks.isNewer(sink, folding.end)),
-  );
+  return keeping(relation, folding, (net) => net.clear());
 }
 
 function keeping(
   relation: Relation,
   { sinks, nets }: Folding,
-  use: (net: TableNet, places: readonly number[], sink: Sink) => void,
+  use: (net: TableNet, places: readonly number[]) => void,
 ): boolean {
   const bound = sinks.bind(relation);
   if (bound === null) return false;
@@ -84,7 +66,7 @@ function keeping(
     net = new TableNet(bound.sink.keys);
     nets.set(bound.sink, net);
   }
-  use(net, bound.places, bound.sink);
+  use(net, bound.places);
   return true;
 }
 
@@ -94,8 +76,4 @@ function pick(cells: readonly Cell[], places: readonly number[]): readonly Cell[
 
 function orElse(cell: Cell, other: Cell | undefined): Cell {
   return cell === UNCHANGED ? (other ?? null) : cell;
-}
-
-function differs(after: Cell | undefined, before: Cell | undefined): boolean {
-  return after !== UNCHANGED && after !== before;
 }

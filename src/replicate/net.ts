@@ -4,8 +4,8 @@ import { type Cell, UNCHANGED } from '../core/change.ts';
 /** What to do to one table, in order; within `rows` no key appears twice, and removals come first. */
 export type NetStep =
   | { readonly kind: 'rows'; readonly removes: readonly CellRow[]; readonly writes: readonly CellRow[] }
-  | { readonly kind: 'rekey'; readonly before: CellRow; readonly after: CellRow; readonly newer: boolean }
-  | { readonly kind: 'clear'; readonly newer: boolean };
+  | { readonly kind: 'rekey'; readonly before: CellRow; readonly after: CellRow }
+  | { readonly kind: 'clear' };
 
 /** The net effect of many changes to one table: the last write of each key, key changes that need the old row apart. */
 export class TableNet {
@@ -27,8 +27,8 @@ export class TableNet {
     this.#drop(this.#keyOf(before), before);
   }
 
-  /** `before` is null when the key stayed; `newer` is used only when the key changed and cells were not sent. */
-  update(before: CellRow | null, sent: CellRow, newer: boolean): void {
+  /** `before` is null when the key stayed. */
+  update(before: CellRow | null, sent: CellRow): void {
     const after = before === null ? sent : this.#withKeyFrom(before, sent);
     const key = this.#keyOf(after);
     const oldKey = before === null ? key : this.#keyOf(before);
@@ -39,16 +39,15 @@ export class TableNet {
       return this.#put(key, known);
     }
     this.#close();
-    this.#steps.push({ kind: 'rekey', before, after, newer });
+    this.#steps.push({ kind: 'rekey', before, after });
   }
 
-  clear(newer: boolean): void {
-    // Nothing that came before matters any more, except an earlier clear that was newer than the copy.
-    const wasNewer = this.#steps.some((step) => step.kind === 'clear' && step.newer);
+  /** Nothing that came before matters any more. */
+  clear(): void {
     this.#steps.length = 0;
     this.#removes.clear();
     this.#writes.clear();
-    this.#steps.push({ kind: 'clear', newer: newer || wasNewer });
+    this.#steps.push({ kind: 'clear' });
   }
 
   /** Everything so far, in order. */

@@ -24,6 +24,8 @@ export type FeedAction =
     }
   /** Make a copy. */
   | { readonly kind: 'copy'; readonly wanted: Cacheable }
+  /** The copy of a large table, begun by an earlier try, goes on. */
+  | { readonly kind: 'resume'; readonly stored: StoredTable; readonly wanted: Cacheable }
   /** A finished copy waits for the changes made meanwhile. */
   | { readonly kind: 'merge'; readonly stored: StoredTable }
   /** The table is another in ways that do not concern its copy. */
@@ -33,7 +35,7 @@ export type FeedAction =
 
 /** All that is known besides what is wanted and what is there, by table key. */
 export interface ReconcileFacts {
-  /** Tables whose copy is under way in this process. */
+  /** Tables whose copy is under way in this process, or was interrupted lately and is not to go on yet. */
   readonly underWay: ReadonlySet<string>;
   /** Tables the stream can no longer be applied to, and why. */
   readonly broken: ReadonlyMap<string, string>;
@@ -85,6 +87,7 @@ function actionsFor(
   if (facts.underWay.has(key)) return noted;
   if (stored.state.kind === 'ready') return [...noted, ...indexes(wanted, stored)];
   if (stored.state.kind === 'catching-up' && canMerge(stored)) return [...noted, { kind: 'merge', stored }];
+  if (canResume(stored)) return [...noted, { kind: 'resume', stored, wanted }];
   return [{ kind: 'discard', stored, reason: null }, copy];
 }
 
@@ -109,6 +112,11 @@ function notedShape(wanted: Cacheable, stored: StoredTable): readonly FeedAction
 
 function canMerge(stored: StoredTable): boolean {
   return stored.exists && stored.overlay !== null && stored.copiedAt !== null;
+}
+
+/** A table that is copied in one go is not there before that is finished. */
+function canResume(stored: StoredTable): boolean {
+  return stored.state.kind === 'copying' && stored.exists && stored.overlay !== null;
 }
 
 function sameColumns(wanted: Cacheable, stored: StoredTable): boolean {

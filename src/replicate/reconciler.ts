@@ -23,6 +23,7 @@ export interface ReconcilerOptions {
 /** What remains to be done with the stream running. */
 export interface Remaining {
   readonly copies: readonly Cacheable[];
+  readonly resumes: readonly (FeedAction & { readonly kind: 'resume' })[];
   readonly merges: readonly StoredTable[];
   readonly indexes: readonly (FeedAction & { readonly kind: 'index' })[];
 }
@@ -118,6 +119,7 @@ function isSaid(stored: StoredTable, reason: string): boolean {
 function remainingOf({ actions }: FeedPlan): Remaining {
   return {
     copies: actions.flatMap((action) => (action.kind === 'copy' ? [action.wanted] : [])),
+    resumes: actions.flatMap((action) => (action.kind === 'resume' ? [action] : [])),
     merges: actions.flatMap((action) => (action.kind === 'merge' ? [action.stored] : [])),
     indexes: actions.flatMap((action) => (action.kind === 'index' ? [action] : [])),
   };

@@ -4,7 +4,6 @@ import { keyPositions, type RowWriter } from '../cache/row-source.ts';
 import type { StoredTable } from '../cache/stored-table.ts';
 import { cacheWriter } from '../cache/write-rows.ts';
 import type { Relation } from '../core/change.ts';
-import { type Lsn, maxLsn } from '../core/lsn.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 
 /** Where one table's changes go: to the cache table itself, or to the overlay while it is copied. */
@@ -30,10 +29,10 @@ export function cacheSink(stored: StoredTable): Sink {
   };
 }
 
-/** The sink of a table whose copy is under way. */
-export function overlaySink(stored: StoredTable & { readonly overlay: string }): Sink {
+/** The sink of a table whose copy is under way, settled when only changes made meanwhile are still to be merged. */
+export function overlaySink(stored: StoredTable & { readonly overlay: string }, isSettled: boolean): Sink {
   const shape = shapeOf(stored);
-  const writer = overlayWriter({ shape, relation: stored.overlay });
+  const writer = overlayWriter({ shape, relation: stored.overlay, isSettled });
   return { table: stored.table, stored, shape, keys: keyPositions(shape), writer, place: 'overlay' };
 }
 
@@ -62,41 +61,24 @@ interface Bound {
 export class Sinks {
   readonly #sinks = new Map<string, Sink>();
   #bound = new WeakMap<Relation, Bound | 'ignored'>();
-  /** Snapshots' positions of tables being copied; absent before the snapshot is taken. */
-  readonly #copiedAt = new Map<string, Lsn>();
-  /** Changes of which only a snapshot at or past this position makes sense. */
-  readonly #needsSnapshotAt = new Map<string, Lsn>();
   readonly #check: (stored: StoredTable, relation: Relation) => string | null;
 
   constructor(check: (stored: StoredTable, relation: Relation) => string | null) {
     this.#check = check;
   }
 
-  set(sink: Sink, copiedAt: Lsn | null = null): void {
-    const key = tableKey(sink.table);
+  set(sink: Sink): void {
     this.remove(sink.table);
-    this.#sinks.set(key, sink);
-    if (copiedAt !== null) this.#copiedAt.set(key, copiedAt);
+    this.#sinks.set(tableKey(sink.table), sink);
   }
 
   remove(table: TableRef): void {
-    const key = tableKey(table);
     this.#bound = new WeakMap();
-    this.#sinks.delete(key);
-    this.#copiedAt.delete(key);
-    this.#needsSnapshotAt.delete(key);
+    this.#sinks.delete(tableKey(table));
   }
 
   get(table: TableRef): Sink | undefined {
     return this.#sinks.get(tableKey(table));
-  }
-
-  /** Fixes where the copy of a table stands; false when the snapshot is too old for what came meanwhile. */
-  setCopiedAt(table: TableRef, at: Lsn): boolean {
-    const key = tableKey(table);
-    if (at < (this.#needsSnapshotAt.get(key) ?? at)) return false;
-    this.#copiedAt.set(key, at);
-    return true;
   }
 
   /** The sink of a relation with its columns' places; null when nothing is kept of it. */
@@ -113,20 +95,6 @@ export class Sinks {
     const bound = { sink, places: placesIn(relation, sink) };
     this.#bound.set(relation, bound);
     return bound;
-  }
-
-  /**
-   * Whether a change that depends on the copy (a truncate, a key change with values not sent) is newer than the copy.
-   * `end` is null inside a transaction whose end is not here yet: a table being copied cannot know then.
-   */
-  isNewer(sink: Sink, end: Lsn | null): boolean {
-    if (sink.place === 'cache') return true;
-    if (end === null) throw new TableBroken(sink.table, 'it was changed too much while it was copied');
-    const key = tableKey(sink.table);
-    const at = this.#copiedAt.get(key);
-    if (at !== undefined) return end > at;
-    this.#needsSnapshotAt.set(key, maxLsn(end, this.#needsSnapshotAt.get(key) ?? end));
-    return false;
   }
 }
 

@@ -19,6 +19,20 @@ export const COPY_STEPS = [
   'copy:ready',
 ] as const;
 
+/** The named steps of copying a large table, beside those of any copy. */
+export const PIECE_STEPS = [
+  'pieces:begun',
+  'pieces:read-uncommitted',
+  'pieces:read',
+  'pieces:all-read',
+  'pieces:deduplicated',
+  'pieces:index-built',
+  'pieces:drained',
+] as const;
+
+/** The named steps of asking the target for values that neither its stream nor the copy had. */
+export const ASK_STEPS = ['ask:marked', 'ask:answered'] as const;
+
 /** The named steps of building a feed anew, in order. */
 export const REBUILD_STEPS = [
   'rebuild:invalidated',
@@ -31,6 +45,8 @@ export const REBUILD_STEPS = [
 export type Step =
   | (typeof APPLY_STEPS)[number]
   | (typeof COPY_STEPS)[number]
+  | (typeof PIECE_STEPS)[number]
+  | (typeof ASK_STEPS)[number]
   | (typeof REBUILD_STEPS)[number];
 
 /** Called when a step is reached; tests end the process there. Without it, statements go out without waiting for answers. */

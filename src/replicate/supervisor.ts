@@ -7,6 +7,7 @@ import type { Probe } from '../core/watermark.ts';
 import type { FeedLimits } from './feed-options.ts';
 import { FeedRunner } from './feed-runner.ts';
 import type { Log } from './log.ts';
+import { Pace } from './pace.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
 import type { StepHook } from './steps.ts';
@@ -58,6 +59,7 @@ export class Supervisor {
   readonly #running = new Map<string, Running>();
   /** Addresses of databases that left the metadata: their slots must still be dropped. */
   readonly #lastUrls = new Map<SourceName, string>();
+  readonly #paces = new Map<SourceName, Pace>();
   readonly #searched = new Map<SourceName, string>();
   /** Feeds whose source has another address now: they may be the same databases under it. */
   readonly #retired = new Set<Running>();
@@ -153,6 +155,7 @@ export class Supervisor {
         clock,
         random,
         log,
+        pace: this.#paceOf(target),
         onProbe: (probe) => onProbe(source, target, probe),
         onNamed: () => this.#dismissRetired(),
         refreshCatalog: () => catalogs.refresh(),
@@ -160,6 +163,15 @@ export class Supervisor {
       },
       desire,
     );
+  }
+
+  /** However many sources copy from a target at once, they share what may be read of it. */
+  #paceOf(target: SourceName): Pace | null {
+    const { limits, clock } = this.#options;
+    if (limits.copy.bytesPerS === null) return null;
+    const pace = this.#paces.get(target) ?? new Pace(limits.copy.bytesPerS, clock);
+    this.#paces.set(target, pace);
+    return pace;
   }
 
   /** A feed that was dropped may be wanted again by now. */

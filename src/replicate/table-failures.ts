@@ -9,6 +9,8 @@ interface Failure {
   untilMs: number;
   /** The stream can no longer be applied to the copy there is. */
   broken: boolean;
+  /** Only its copy was interrupted: what there is of it stays. */
+  interrupted: boolean;
 }
 
 const FIRST_REST_MS = 2_000;
@@ -29,6 +31,7 @@ export class TableFailures {
   broke(table: TableRef, reason: string): void {
     const failure = this.#failureOf(table, reason);
     failure.broken = true;
+    failure.interrupted = false;
     const pauseMs = failure.backoff.nextMs();
     failure.untilMs = failure.backoff.failures === 1 ? 0 : this.#clock.monotonicMs() + pauseMs;
   }
@@ -36,6 +39,14 @@ export class TableFailures {
   /** A copy of the table failed. */
   copyFailed(table: TableRef, reason: string): void {
     const failure = this.#failureOf(table, reason);
+    failure.interrupted = false;
+    failure.untilMs = this.#clock.monotonicMs() + failure.backoff.nextMs();
+  }
+
+  /** A copy was interrupted and will go on where it is. */
+  copyInterrupted(table: TableRef, reason: string): void {
+    const failure = this.#failureOf(table, reason);
+    failure.interrupted = true;
     failure.untilMs = this.#clock.monotonicMs() + failure.backoff.nextMs();
   }
 
@@ -57,7 +68,13 @@ export class TableFailures {
   /** Tables to leave alone for now, and why. */
   resting(): ReadonlyMap<string, string> {
     const now = this.#clock.monotonicMs();
-    return this.#reasons((failure) => failure.untilMs > now);
+    return this.#reasons((failure) => failure.untilMs > now && !failure.interrupted);
+  }
+
+  /** Tables whose interrupted copy is not to go on yet. */
+  interrupted(): ReadonlySet<string> {
+    const now = this.#clock.monotonicMs();
+    return new Set(this.#reasons((failure) => failure.untilMs > now && failure.interrupted).keys());
   }
 
   /** Milliseconds until the first table may be tried again; null when none rests. */
@@ -71,7 +88,13 @@ export class TableFailures {
     const key = tableKey(table);
     const known = this.#failures.get(key);
     const backoff = known?.backoff ?? new Backoff(FIRST_REST_MS, LONGEST_REST_MS, this.#random);
-    const failure = { backoff, reason, untilMs: known?.untilMs ?? 0, broken: known?.broken ?? false };
+    const failure = {
+      backoff,
+      reason,
+      untilMs: known?.untilMs ?? 0,
+      broken: known?.broken ?? false,
+      interrupted: known?.interrupted ?? false,
+    };
     this.#failures.set(key, failure);
     return failure;
   }

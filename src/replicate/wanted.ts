@@ -21,6 +21,7 @@ export type Wanted =
       readonly indexes: IndexWishes;
       readonly rowsEstimated: number;
       readonly shape: TableShape;
+      readonly bytes: number | null;
     }
   | { readonly kind: 'refused'; readonly table: TableRef; readonly reason: string };
 
@@ -55,9 +56,9 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
       reason: `its key column "${unknown}" is not in the catalog yet`,
     };
   }
-  const { key, rowsEstimated, shape } = checked;
+  const { key, rowsEstimated, bytes, shape } = checked;
   const indexes = { lookups, mirrored: checked.indexes };
-  return { kind: 'cacheable', table: table.ref, columns, key, indexes, rowsEstimated, shape };
+  return { kind: 'cacheable', table: table.ref, columns, key, indexes, rowsEstimated, bytes, shape };
 }
 
 function unchanged(stored: StoredTable, checked: Publishable | undefined): Wanted {
@@ -73,6 +74,7 @@ function unchanged(stored: StoredTable, checked: Publishable | undefined): Wante
     indexes: { lookups: [], mirrored: checked.indexes },
     rowsEstimated: checked.rowsEstimated,
     shape: checked.shape,
+    bytes: checked.bytes,
   };
 }
 

@@ -37,6 +37,7 @@ export async function startReplicator(input: ReplicatorInput): Promise<void> {
     maxRetainedWalMb: config.maxRetainedWalMb,
     probeIntervalMs: config.probeIntervalMs,
     verify: backgroundVerification(config),
+    copyMaxMbPerS: config.copyMaxMbPerS,
   };
   if (config.roles.includes('api') && isBuilt()) {
     const thread = new ReplicatorThread(settings, { log, probes, clock: systemClock });

@@ -8,7 +8,7 @@ const { Supervisor } = await load('src/replicate/supervisor.js');
 const { DEFAULT_LIMITS } = await load('src/replicate/feed-options.js');
 const { systemClock } = await load('src/core/clock.js');
 
-const { sourceUrl, targetUrl, desired, stopAt, skip } = JSON.parse(process.argv[2]);
+const { sourceUrl, targetUrl, desired, stopAt, skip, copy } = JSON.parse(process.argv[2]);
 let left = skip;
 
 const source = (name) => ({
@@ -50,6 +50,7 @@ new Supervisor({
     ...DEFAULT_LIMITS,
     probeIntervalMs: 20,
     batch: { rows: 40, bytes: 1 << 20 },
+    copy: { ...DEFAULT_LIMITS.copy, ...copy },
     retryMs: { first: 20, longest: 200 },
   },
   clock: systemClock,

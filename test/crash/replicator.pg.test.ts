@@ -2,7 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { APPLY_STEPS, COPY_STEPS, REBUILD_STEPS, type Step } from '../../src/replicate/steps.ts';
+import {
+  APPLY_STEPS,
+  ASK_STEPS,
+  COPY_STEPS,
+  PIECE_STEPS,
+  REBUILD_STEPS,
+  type Step,
+} from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
 
@@ -57,11 +64,14 @@ async function write(round: number): Promise<void> {
   );
 }
 
-function run(stopAt: Step | null, skip: number): ChildProcess {
+/** Every table is large, and a piece is a page. */
+const PIECES = { wholeBytes: 0, pieceBytes: 1, snapshotMs: 0, mergePages: 1 };
+
+function run(stopAt: Step | null, skip: number, copy: object = {}): ChildProcess {
   const desired = rig.desired.map(({ source, target, lookups, table }) => {
     return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
   });
-  const settings = { sourceUrl: rig.source.url, targetUrl: rig.target.url, desired, stopAt, skip };
+  const settings = { sourceUrl: rig.source.url, targetUrl: rig.target.url, desired, stopAt, skip, copy };
   return spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -92,8 +102,8 @@ async function writeUntilDead(child: ChildProcess): Promise<void> {
   expect({ code, signal }, errors).toEqual({ code: null, signal: 'SIGKILL' });
 }
 
-async function settle(): Promise<void> {
-  const child = run(null, 0);
+async function settle(copy: object = {}): Promise<void> {
+  const child = run(null, 0, copy);
   const exited = once(child, 'exit');
   try {
     await rig.until('the tables', async () => {
@@ -132,3 +142,30 @@ test.each([...APPLY_STEPS])('killed at %s while changes are applied, at once and
   await writeUntilDead(run(step, 3));
   await settle();
 });
+
+async function relations(): Promise<readonly string[]> {
+  const { rows } = await rig.source.query<{ relation: string }>(
+    `select relation from nearjoin.cache_table where relation in (select relname from pg_class) order by relation`,
+  );
+  return rows.map(({ relation }) => relation);
+}
+
+test.each([
+  ...PIECE_STEPS.map((step) => [step, 0] as const),
+  ['pieces:read-uncommitted', 4],
+  ['pieces:read', 5],
+  ['pieces:index-built', 1],
+  ...ASK_STEPS.map((step) => [step, 0] as const),
+] as const)(
+  'killed at %s, after %d times, while large tables are copied piece by piece: what was read stays',
+  async (step, skip) => {
+    await startOver();
+    await rig.target.query('truncate event');
+    await rig.target.query(`insert into event (note) select 'row ' || g from generate_series(1, 1500) g`);
+    await writeUntilDead(run(step, skip, PIECES));
+    const begun = await relations();
+    expect(begun.length).toBeGreaterThan(0);
+    await settle(PIECES);
+    expect(await relations()).toEqual(expect.arrayContaining([...begun]));
+  },
+);

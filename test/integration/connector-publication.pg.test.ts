@@ -159,6 +159,7 @@ describe.each(SERVERS)('publishing on %s', (which) => {
           columns: ['b', 'a', 'v', ...generated],
           rowsEstimated: 1000,
           shape: expect.objectContaining({ isPartitioned: false, publication: null }),
+          bytes: expect.any(Number) as number,
           indexes: [
             [column('a'), column('b')],
             [column('a', true), column('v')],

@@ -1,7 +1,8 @@
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { ConnectorError } from '../../connectors/connector.ts';
+import { ConnectorError, type Piece, type Snapshot } from '../../connectors/connector.ts';
 import type { Lsn } from '../../src/core/lsn.ts';
+import type { PieceCursor } from '../../src/core/piece-cursor.ts';
 import { itemsUntilNow, startFeed, table } from '../support/connector.ts';
 import { poll } from '../support/poll.ts';
 import { hasTestServer, testServer, type Which } from '../support/postgres.ts';
@@ -40,8 +41,8 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     for (let index = 0; index < COPIES; index += 1) {
       const snapshot = await feed.connector.snapshot(new AbortController().signal);
       const [a, b] = await Promise.all([
-        snapshot.copy(table('a'), ['id']).then(text),
-        snapshot.copy(table('b'), ['id']).then(text),
+        snapshot.copy({ table: table('a'), columns: ['id'] }).then(text),
+        snapshot.copy({ table: table('b'), columns: ['id'] }).then(text),
       ]);
       await snapshot.close();
       copies.push({ at: snapshot.at, a: idsOf(a), b: idsOf(b) });
@@ -73,9 +74,9 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
   on('leaves no temporary slot and no session behind', async () => {
     await using feed = await startFeed(which, ['create table t (id int primary key)'], [table('t')]);
     const snapshot = await feed.connector.snapshot(new AbortController().signal);
-    const rows = await snapshot.copy(table('t'), ['id']);
+    const rows = await snapshot.copy({ table: table('t'), columns: ['id'] });
     rows.destroy();
-    const finished = await snapshot.copy(table('t'), ['id']);
+    const finished = await snapshot.copy({ table: table('t'), columns: ['id'] });
     expect(await text(finished)).toBe('');
     await snapshot.close();
     await poll('only our slot to be left', async () => {
@@ -101,8 +102,95 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
       [table('m')],
     );
     const snapshot = await feed.connector.snapshot(new AbortController().signal);
-    expect(await text(await snapshot.copy(table('m'), ['v', 'k']))).toBe('a\t1\n\\N\t11\n');
+    expect(await text(await snapshot.copy({ table: table('m'), columns: ['v', 'k'] }))).toBe(
+      'a\t1\n\\N\t11\n',
+    );
     await snapshot.close();
+  });
+
+  on('reads a table piece by piece, each row once, from snapshots of different times', async () => {
+    await using feed = await startFeed(
+      which,
+      [
+        'create table m (k int primary key, v text) partition by range (k)',
+        'create table m1 partition of m for values from (0) to (100)',
+        'create table m2 partition of m for values from (100) to (1000)',
+        `insert into m select i, rpad('v', 700) from generate_series(0, 399) i`,
+      ],
+      [table('m')],
+    );
+    const from = { table: table('m'), columns: ['k'] };
+    const read: string[] = [];
+    let cursor: PieceCursor | null = null;
+    let pieces = 0;
+    do {
+      const snapshot: Snapshot = await feed.connector.snapshot(new AbortController().signal);
+      const piece: Piece | null = await snapshot.piece(from, cursor, 4 * 8192);
+      if (piece === null) throw new Error('not rewritten');
+      read.push(...idsOf(await text(piece.rows)));
+      await snapshot.close();
+      await feed.database.query(
+        `insert into m select 400 + ${pieces} * 9 + i, 'later' from generate_series(0, 8) i`,
+      );
+      ({ cursor } = piece);
+      pieces += 1;
+    } while (cursor.next < cursor.end);
+    expect(pieces).toBeGreaterThan(5);
+    const old = read.map(Number).filter((k) => k < 400);
+    expect(old.sort((a, b) => a - b)).toEqual(Array.from({ length: 400 }, (_, k) => k));
+    expect(new Set(read).size).toBe(read.length);
+  });
+
+  on.each(REWRITES)('has no further piece of a table after %s', async (_what, statement) => {
+    await using feed = await startFeed(
+      which,
+      [
+        'create table t (id int primary key, v int)',
+        'insert into t select i, 1 from generate_series(1, 2000) i',
+        'create table m (k int primary key, v int) partition by range (k)',
+        'create table m1 partition of m for values from (0) to (10)',
+        'create table m2 partition of m for values from (10) to (20000)',
+        'insert into m select i, 1 from generate_series(1, 2000) i',
+      ],
+      [table('t'), table('m')],
+    );
+    const from = { table: table(/ m[12]?\b/.test(statement) ? 'm' : 't'), columns: ['v'] };
+    const snapshot = await feed.connector.snapshot(new AbortController().signal);
+    const first = await snapshot.piece(from, null, 1);
+    if (first === null) throw new Error('not rewritten');
+    await text(first.rows);
+    await feed.database.query(statement);
+    expect(await snapshot.piece(from, first.cursor, 1)).toBeNull();
+    await snapshot.close();
+    const later = await feed.connector.snapshot(new AbortController().signal);
+    expect(await later.piece(from, first.cursor, 1)).toBeNull();
+    await later.close();
+  });
+
+  on('finds rows by their keys, of any type', async () => {
+    await using feed = await startFeed(
+      which,
+      [
+        `create type mood as enum ('good', 'bad')`,
+        'create table t (a mood, b numeric, v text[], primary key (b, a))',
+        `insert into t values ('good', 1.50, '{x,null}'), ('bad', 2, null), ('bad', 3, '{}')`,
+      ],
+      [table('t')],
+    );
+    const snapshot = await feed.connector.snapshot(new AbortController().signal);
+    const keys = [
+      ['good', '1.5'],
+      ['bad', '3'],
+      ['good', '3'],
+    ];
+    const rows = await snapshot.rows({ table: table('t'), columns: ['a', 'b', 'v'] }, ['a', 'b'], keys);
+    await snapshot.close();
+    expect(new Map(rows.map((row) => [row[1], row]))).toEqual(
+      new Map([
+        ['3', ['bad', '3', '{}']],
+        ['1.50', ['good', '1.50', '{x,NULL}']],
+      ]),
+    );
   });
 
   on.each(REWRITES)('does not take a table for empty after %s', async (_what, statement) => {
@@ -123,15 +211,17 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     const snapshot = await feed.connector.snapshot(new AbortController().signal);
     await feed.database.query(statement);
     const changed = table(/ m[12]?\b/.test(statement) ? 'm' : 't');
-    const error = await snapshot.copy(changed, ['v']).catch((reason: unknown) => reason);
+    const error = await snapshot.copy({ table: changed, columns: ['v'] }).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ failure: 'retry', message: expect.stringContaining('rewritten') });
-    expect(await text(await snapshot.copy(table('other'), ['id']))).toBe('7\n');
+    expect(await text(await snapshot.copy({ table: table('other'), columns: ['id'] }))).toBe('7\n');
     await snapshot.close();
     const again = await feed.connector.snapshot(new AbortController().signal);
     const { rows } = await feed.database.query<{ n: number }>(
       `select count(*)::int as n from ${changed.name}`,
     );
-    expect((await text(await again.copy(changed, ['v']))).split('\n')).toHaveLength((rows[0]?.n ?? 0) + 1);
+    expect((await text(await again.copy({ table: changed, columns: ['v'] }))).split('\n')).toHaveLength(
+      (rows[0]?.n ?? 0) + 1,
+    );
     await again.close();
   });
 
@@ -176,7 +266,7 @@ describe('a copy that cannot be finished', () => {
   test('fails with a classed error when its session is ended', async () => {
     await using feed = await startFeed('target', set, [table('t')]);
     const snapshot = await feed.connector.snapshot(new AbortController().signal);
-    const rows = await snapshot.copy(table('t'), ['id', 'v']);
+    const rows = await snapshot.copy({ table: table('t'), columns: ['id', 'v'] });
     await new Promise((resolve) => rows.once('readable', resolve));
     await feed.database.query(
       `select pg_terminate_backend(pid) from pg_stat_activity
@@ -193,7 +283,7 @@ describe('a copy that cannot be finished', () => {
     const timings = { tickMs: 100, silenceMs: 500, statementMs: 1_000, connectMs: 1_000 };
     const connector = feed.again({ url: proxy.through(feed.database.url), timings });
     const snapshot = await connector.snapshot(new AbortController().signal);
-    const rows = await snapshot.copy(table('t'), ['id', 'v']);
+    const rows = await snapshot.copy({ table: table('t'), columns: ['id', 'v'] });
     await new Promise((resolve) => rows.once('readable', resolve));
     proxy.setMode('black-hole');
     const error = await text(rows).catch((reason: unknown) => reason);
@@ -205,7 +295,7 @@ describe('a copy that cannot be finished', () => {
     await using feed = await startFeed('target', set, [table('t')]);
     const snapshot = await feed.connector.snapshot(new AbortController().signal);
     const error = await snapshot
-      .copy(table('t'), ['id', 'gone'])
+      .copy({ table: table('t'), columns: ['id', 'gone'] })
       .then(text)
       .catch((reason: unknown) => reason);
     expect(String(error)).toContain('column "gone" does not exist');

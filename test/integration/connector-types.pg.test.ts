@@ -125,7 +125,7 @@ describe.each(SERVERS)('the text of a value from %s', (which) => {
       const items = await itemsUntilNow(feed, stream);
       const streamed = items.flatMap((item) => (item.kind === 'insert' ? [item.after.slice(1)] : []));
       const snapshot = await feed.connector.snapshot(stop.signal);
-      const copied = parseCopy(await text(await snapshot.copy(table('t'), names)));
+      const copied = parseCopy(await text(await snapshot.copy({ table: table('t'), columns: names })));
       await snapshot.close();
       stop.abort();
 

@@ -1,6 +1,6 @@
-import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { FeedRig } from '../support/feed.ts';
+import { Writer } from '../support/writer.ts';
 
 // Copies made while the target is written to: C (the snapshot) + O (what came meanwhile) must be the target, exactly.
 
@@ -14,35 +14,6 @@ afterEach(async () => {
 const BIG = 'create table doc (id int primary key, n int not null, body text, note text)';
 const EXTERNAL = 'alter table doc alter column body set storage external';
 const FILL = `insert into doc select i, 0, repeat('b', 2500) || i, 'note ' || i from generate_series(1, 3000) i`;
-
-/** Writes without pause until told to stop; small and large, every kind of change, each writer in its own keys. */
-class Writer {
-  readonly #client: pg.Client;
-  #over = false;
-  readonly #done: Promise<void>;
-  transactions = 0;
-
-  constructor(url: string, statements: (round: number) => readonly string[]) {
-    this.#client = new pg.Client({ connectionString: url });
-    this.#done = this.#run(statements);
-  }
-
-  async stop(): Promise<void> {
-    this.#over = true;
-    await this.#done;
-  }
-
-  async #run(statements: (round: number) => readonly string[]): Promise<void> {
-    await this.#client.connect();
-    for (let round = 1; !this.#over; round += 1) {
-      await this.#client.query('begin');
-      for (const statement of statements(round)) await this.#client.query(statement);
-      await this.#client.query('commit');
-      this.transactions += 1;
-    }
-    await this.#client.end();
-  }
-}
 
 function updates(round: number): readonly string[] {
   const at = (round * 37) % 1000;

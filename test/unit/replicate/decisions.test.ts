@@ -91,6 +91,7 @@ const wanted: Wanted = {
   indexes: { lookups: [['id']], mirrored: [] },
   rowsEstimated: 1,
   shape,
+  bytes: 8192,
 };
 const stored: StoredTable = {
   target: 'pg2',
@@ -100,6 +101,7 @@ const stored: StoredTable = {
   key: ['id'],
   state: { kind: 'ready' },
   copiedAt: lsn(1),
+  cursor: null,
   overlay: null,
   rowsEstimated: 1,
   shape,
@@ -138,6 +140,27 @@ test.each<[string, Wanted[], Partial<StoredTable> | null, object, string[]]>([
     [],
   ],
   ['a filled copy is merged', [wanted], { state: { kind: 'catching-up' }, overlay: 'o' }, {}, ['merge']],
+  [
+    'a large copy begun before goes on',
+    [wanted],
+    { state: { kind: 'copying' }, overlay: 'o' },
+    {},
+    ['resume'],
+  ],
+  [
+    'a large copy that was interrupted lately waits',
+    [wanted],
+    { state: { kind: 'copying' }, overlay: 'o' },
+    { underWay: new Set([key]) },
+    [],
+  ],
+  [
+    'a small copy begun before is made again',
+    [wanted],
+    { state: { kind: 'copying' }, overlay: 'o', exists: false },
+    {},
+    ['discard', 'copy'],
+  ],
   ['a resync asked for makes another', [wanted], { resync: true }, {}, ['discard', 'copy']],
   ['a broken table is copied again', [wanted], {}, { broken: new Map([[key, 'why']]) }, ['discard', 'copy']],
   ['a table that failed lately rests', [wanted], {}, { resting: new Map([[key, 'why']]) }, ['refuse']],

@@ -32,6 +32,7 @@ function removal(answer: ConnectorError | null): {
     connect: () => connector as Connector,
     limits: DEFAULT_LIMITS,
     clock: { ...systemClock, monotonicMs: () => now },
+    pace: null,
     random: () => 0.5,
     log: { debug: say, info: say, warn: say, error: say },
     onProbe: () => undefined,

@@ -1,0 +1,148 @@
+import { dropTableSql } from '../cache/ddl.ts';
+import { inCache } from '../cache/names.ts';
+import { answer, askSql, mergeSql, type Overlay, type OverlayPages } from '../cache/overlay.ts';
+import { type Queryable, rowOf } from '../cache/queryable.ts';
+import { keyPositions } from '../cache/row-source.ts';
+import { isTruncated, loadStoredTables, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import { must } from '../core/assert.ts';
+import { type Lsn, maxLsn } from '../core/lsn.ts';
+import { sameTable } from '../core/names.ts';
+import { CopySpoilt, type CopyWork, withSnapshot } from './copy-work.ts';
+import { cacheSink, overlaySink } from './sink.ts';
+
+/** What came meanwhile is merged in further rounds, until it is little; a table that changes faster than that is finished in one go. */
+const MOST_ROUNDS = 5;
+const FEW_ROWS = 10_000;
+const KEYS_A_ROUND = 10_000;
+
+/** Brings a filled copy to the state of the watermark and makes it ready. */
+export async function mergeCopy(stored: StoredTable, work: CopyWork): Promise<void> {
+  const { connector, progress, exclusively, sinks, stop, onStep } = work;
+  // Truncating is not seen by snapshots: what was truncated before it was read is missing from the copy already, so the
+  // copy may stand for no position before the end of the reading.
+  const until = maxLsn(must(stored.copiedAt, 'the position of a copy'), await connector.position());
+  await progress.reached(until, stop);
+  stop.throwIfAborted();
+  await onStep?.('copy:caught-up');
+  const relation = must(stored.overlay, 'an overlay');
+  const overlay = { shape: stored, relation, isSettled: true };
+  await exclusively(() => {
+    stop.throwIfAborted();
+    sinks.set(overlaySink({ ...stored, overlay: relation }, true));
+    return Promise.resolve();
+  });
+  await drain(stored, overlay, work);
+  for (;;) {
+    const question = await finish(stored, overlay, work);
+    if (question === null) break;
+    await ask(overlay, question, stored, work);
+  }
+  await onStep?.('copy:ready');
+}
+
+/** Merges a large overlay a part at a time, so that the stream never has to wait for long. */
+async function drain(stored: StoredTable, overlay: Overlay, work: CopyWork): Promise<void> {
+  const { exclusively, stop, onStep } = work;
+  const step = work.limits.mergePages;
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const { pages } = await exclusively((client) => pagesOf(client, overlay.relation));
+    if (pages <= step) return;
+    for (let from = 0; from < pages; from += step) {
+      stop.throwIfAborted();
+      await exclusively((client) => merge(client, stored, overlay, { from, to: from + step }));
+    }
+    await onStep?.('pieces:drained');
+    const { rows } = await exclusively((client) => rowsIn(client, overlay.relation));
+    if (rows <= FEW_ROWS) return;
+  }
+}
+
+function pagesOf(client: Queryable, relation: string): Promise<{ pages: number }> {
+  const size = `pg_relation_size($1::regclass) / current_setting('block_size')::int`;
+  return rowOf(client, `select (${size})::int as pages`, [inCache(relation)]);
+}
+
+function rowsIn(client: Queryable, relation: string): Promise<{ rows: number }> {
+  return rowOf(client, `select count(*)::int as rows from ${inCache(relation)}`);
+}
+
+async function merge(
+  client: Queryable,
+  stored: StoredTable,
+  overlay: Overlay,
+  pages: OverlayPages | null,
+): Promise<void> {
+  if (await isTruncated(client, stored)) {
+    await client.query(`truncate ${inCache(stored.relation)}`);
+    await updateStoredTable(client, stored, { overlay_truncated: false });
+  }
+  await client.query(mergeSql(overlay, pages));
+}
+
+/** Keys of rows with values that neither the stream nor the copy has, and the position at which they were found. */
+interface Question {
+  readonly keys: readonly (readonly string[])[];
+  readonly at: Lsn;
+}
+
+/** Merges all that is left and makes the table ready, unless the target must be asked first. */
+async function finish(stored: StoredTable, overlay: Overlay, work: CopyWork): Promise<Question | null> {
+  const { exclusively, progress, sinks, stop, onStep } = work;
+  return exclusively(async (client) => {
+    stop.throwIfAborted();
+    await merge(client, stored, overlay, null);
+    await client.query(`update ${inCache(overlay.relation)} set asked = false where asked`);
+    const { keys } = await rowOf<Pick<Question, 'keys'>>(client, askSql(overlay), [KEYS_A_ROUND]);
+    if (keys.length > 0) return { keys, at: progress.applied };
+    await client.query(dropTableSql(overlay.relation));
+    await updateStoredTable(client, stored, {
+      state: 'ready',
+      reason: null,
+      overlay: null,
+      piece_cursor: null,
+    });
+    const now = await loadStoredTables(client, stored.target);
+    const ready = must(
+      now.find((each) => sameTable(each.table, stored.table)),
+      'the table that was copied',
+    );
+    await onStep?.('copy:merged-uncommitted');
+    sinks.set(cacheSink(ready));
+    return null;
+  });
+}
+
+/**
+ * Asks the target for whole rows. A value that was not sent is the same in every snapshot from the beginning of the
+ * overlay on, as long as the row has the key it is asked by: what was rekeyed since is left for another round.
+ */
+async function ask(
+  overlay: Overlay,
+  { keys, at }: Question,
+  stored: StoredTable,
+  work: CopyWork,
+): Promise<void> {
+  const { progress, exclusively, stop, onStep } = work;
+  await onStep?.('ask:marked');
+  const names = stored.columns.map(({ name }) => name);
+  const key = keyPositions(stored).map((position) => must(names[position], 'a key column'));
+  const found = await withSnapshot(work, at, async (snapshot) => {
+    const rows = await snapshot.rows({ table: stored.table, columns: names }, key, keys);
+    return { rows, at: snapshot.at };
+  });
+  await progress.reached(found.at, stop);
+  await exclusively(async (client) => {
+    stop.throwIfAborted();
+    if (found.rows.length > 0) {
+      const { text, values } = answer(overlay, found.rows);
+      await client.query(text, values);
+    }
+    const unanswered = `asked and not deleted and missing <> '{}'`;
+    const { count } = await rowOf<{ count: number }>(
+      client,
+      `select count(*)::int as count from ${inCache(overlay.relation)} where ${unanswered}`,
+    );
+    if (count > 0) throw new CopySpoilt(`${count} changed rows were neither in the copy nor on the target`);
+  });
+  await onStep?.('ask:answered');
+}

@@ -1,0 +1,37 @@
+import type { Snapshot } from '../../connectors/connector.ts';
+import { createTableSql, type IndexWishes, identifiers, indexSql } from '../cache/ddl.ts';
+import { FENCE_SQL } from '../cache/feed-row.ts';
+import { inCache } from '../cache/names.ts';
+import { type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import { formatLsn } from '../core/lsn.ts';
+import { writeRows } from './copy-rows.ts';
+import { type CopyWork, commit, onSession } from './copy-work.ts';
+
+/** Fills a new cache table from the snapshot and builds its indexes, in one transaction; gives the table as it is then. */
+export async function copyWhole(
+  stored: StoredTable,
+  indexes: IndexWishes,
+  snapshot: Snapshot,
+  work: CopyWork,
+): Promise<StoredTable> {
+  const { lease, onStep } = work;
+  const relation = inCache(stored.relation);
+  const from = { table: stored.table, columns: stored.columns.map(({ name }) => name) };
+  return onSession(work, async ({ client }) => {
+    await client.query('begin');
+    await client.query(FENCE_SQL, [lease.target, lease.epoch]);
+    await client.query(createTableSql(stored));
+    // Nobody reads the table before it is ready, so its rows may be frozen from the start: no second write for them later.
+    const into = `copy ${relation} (${identifiers(from.columns)}) from stdin (freeze)`;
+    const rows = await writeRows(await snapshot.copy(from), into, client, work);
+    await onStep?.('copy:rows-copied');
+    for (const statement of indexSql(stored, indexes)) await client.query(statement);
+    const copiedAt = formatLsn(snapshot.at);
+    const said = { state: 'catching-up', rows_copied: rows, copied_at: copiedAt };
+    await updateStoredTable(client, stored, said);
+    await commit(client);
+    await onStep?.('copy:indexes-built');
+    await client.query(`analyze ${relation}`);
+    return { ...stored, copiedAt: snapshot.at };
+  });
+}

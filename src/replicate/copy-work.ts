@@ -1,0 +1,102 @@
+import type { Connector, Snapshot } from '../../connectors/connector.ts';
+import type { FeedLease } from '../cache/feed-row.ts';
+import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Lsn } from '../core/lsn.ts';
+import type { Exclusively } from './discard.ts';
+import type { CopyLimits } from './feed-options.ts';
+import { applicationName } from './lease.ts';
+import type { Pace } from './pace.ts';
+import type { Progress } from './progress.ts';
+import { Session } from './session.ts';
+import type { Sinks } from './sink.ts';
+import type { Snapshots } from './snapshots.ts';
+import type { StepHook } from './steps.ts';
+import type { Turns } from './turns.ts';
+
+/** What copies of one run of a feed share. */
+export interface CopierOptions {
+  readonly sourceUrl: string;
+  readonly leader: string;
+  readonly lease: FeedLease;
+  readonly connector: Connector;
+  readonly exclusively: Exclusively;
+  readonly sinks: Sinks;
+  readonly progress: Progress;
+  readonly clock: Clock;
+  /** So many tables are read at once. */
+  readonly parallel: number;
+  readonly limits: CopyLimits;
+  readonly pace: Pace | null;
+  readonly onStep?: StepHook | undefined;
+}
+
+/** All that the work on one table's copy needs. */
+export interface CopyWork extends CopierOptions {
+  readonly snapshots: Snapshots;
+  /** Turns to read from the target. */
+  readonly reading: Turns;
+  /** Turns to build the indexes of a large table. */
+  readonly building: Turns;
+  /** Ends with the feed's run. */
+  readonly run: AbortSignal;
+  /** Ends with the run, or when this copy is not wanted any more. */
+  readonly stop: AbortSignal;
+  /** Told of rows that went through. */
+  readonly onRows: (rows: number) => void;
+  /** From here on a later try can go on where this one ends. */
+  readonly onKept: () => void;
+}
+
+/** What was copied so far is of no use: the copy must begin again. */
+export class CopySpoilt extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'CopySpoilt';
+  }
+}
+
+/**
+ * Whether a copy that is made piece by piece can go on after this failure. Not when the source refuses what was to be
+ * written, or has no room for it: then what there is must go.
+ */
+export function isResumable(error: unknown): boolean {
+  return !(error instanceof CopySpoilt) && !/^(22|23|42|53|54)/.test(sqlStateOf(error) ?? '');
+}
+
+/** Runs work on a session of its own to the source, which the signal cuts. */
+export async function onSession<T>(
+  { sourceUrl, leader, stop }: Pick<CopyWork, 'sourceUrl' | 'leader' | 'stop'>,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await Session.open({ url: sourceUrl, applicationName: applicationName(leader) });
+  const cut = (): void => void session.close();
+  stop.addEventListener('abort', cut);
+  try {
+    stop.throwIfAborted();
+    return await work(session);
+  } finally {
+    stop.removeEventListener('abort', cut);
+    await session.close();
+  }
+}
+
+/** Holds a snapshot that shows everything up to the position, for the time of the work. */
+export async function withSnapshot<T>(
+  { snapshots, run, stop }: CopyWork,
+  since: Lsn,
+  work: (snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
+  const held = await snapshots.hold(since, run, stop);
+  try {
+    return await work(held.snapshot);
+  } finally {
+    await held.release();
+  }
+}
+
+/** Throws unless the statement that should have committed did. */
+export async function commit(client: Queryable): Promise<void> {
+  const { command } = (await client.query('commit')) as { command?: string };
+  if (command !== 'COMMIT') throw new Error('the source rolled the copy back');
+}

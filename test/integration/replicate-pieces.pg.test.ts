@@ -1,0 +1,253 @@
+import { randomInt } from 'node:crypto';
+import { afterEach, expect, test } from 'vitest';
+import type { CopyLimits } from '../../src/replicate/feed-options.ts';
+import type { Step } from '../../src/replicate/steps.ts';
+import { CHANGING_TABLES, changeTable, digest, makeTables } from '../support/changing-tables.ts';
+import { FeedRig } from '../support/feed.ts';
+import { Writer } from '../support/writer.ts';
+
+// Large tables are copied piece by piece, each piece from a snapshot of its own. Here every table is large and a piece is
+// a page. Whatever is written meanwhile, the copy is the target: in the end, and at every watermark.
+
+const BUDGET_MS = Number(process.env['NEARJOIN_PIECES_SECONDS'] ?? 5) * 1000;
+const SEED = Number(process.env['NEARJOIN_SEED'] ?? randomInt(2 ** 31));
+
+const TINY: CopyLimits = { wholeBytes: 0, pieceBytes: 1, snapshotMs: 0, mergePages: 1, bytesPerS: null };
+const LIMITS = { copy: TINY, batch: { rows: 50, bytes: 1 << 20 } };
+
+let rig: FeedRig | undefined;
+
+afterEach(async () => {
+  await rig?.close();
+  rig = undefined;
+});
+
+function random(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+/** Compares each table of the cache with what the journal beside it, of the same watermark, says of it. */
+async function expectJournalled(made: FeedRig): Promise<void> {
+  const journal = (await made.tableStatus('journal'))?.relation;
+  for (const name of CHANGING_TABLES) {
+    const cached = await made.tableStatus(name);
+    if (cached?.state.kind !== 'ready') throw new Error(`${name} is not ready`);
+    const { rows } = await made.source.query(
+      `select ${digest(`nearjoin."${cached.relation}"`)} as is,
+         (select digest from nearjoin."${journal}" where name = '${name}' order by round desc limit 1) as said`,
+    );
+    expect(rows[0]?.['is'], `${name}, seed ${SEED}`).toBe(rows[0]?.['said']);
+  }
+}
+
+test(`every kind of change during the copy of every kind of table (seed ${SEED})`, {
+  timeout: 90_000,
+}, async () => {
+  const made = await FeedRig.open(makeTables(150), { journal: [] });
+  rig = made;
+  const reached = new Set<Step>();
+  made.start({ limits: LIMITS, onStep: (step) => void reached.add(step) });
+  await made.ready();
+  const pick = random(SEED);
+  const writers = CHANGING_TABLES.map((name) => {
+    return new Writer(made.target.url, (round) => changeTable(name, round, pick));
+  });
+  const all = Object.fromEntries(['journal', ...CHANGING_TABLES].map((name) => [name, []]));
+  const began = performance.now();
+  try {
+    do {
+      await made.track(all);
+      await made.ready();
+      for (let look = 0; look < 5; look += 1) await expectJournalled(made);
+      if (performance.now() - began > BUDGET_MS) break;
+      await made.track({ journal: [] });
+      await made.until('the copies to be gone', async () => (await made.status())?.tables.length === 1);
+    } while (performance.now() - began < BUDGET_MS);
+  } finally {
+    await Promise.all(writers.map((writer) => writer.stop()));
+  }
+  await made.track(all);
+  await made.ready();
+  await made.caughtUp();
+  await expectJournalled(made);
+  for (const name of CHANGING_TABLES) {
+    const { target, cache } = await made.contents(name);
+    expect(cache, `${name}, seed ${SEED}`).toEqual(target);
+  }
+  expect([...reached]).toEqual(
+    expect.arrayContaining(['pieces:deduplicated', 'pieces:drained', 'ask:answered']),
+  );
+  expect(made.log.filter((line) => line.startsWith('warn') && !line.includes('rewritten'))).toEqual([]);
+});
+
+const PLAIN = [
+  'create table doc (id int primary key, note text)',
+  `insert into doc select i, rpad('n' || i, 500) from generate_series(1, 200) i`,
+  'create table small (id int primary key)',
+  'insert into small values (1)',
+];
+
+interface Stored {
+  readonly relation: string;
+  readonly state: string;
+  readonly rows_copied: number;
+  readonly piece_cursor: { readonly next: number; readonly end: number; readonly rows: number } | null;
+}
+
+async function stored(made: FeedRig): Promise<Stored> {
+  const { rows } = await made.source.query<Stored & Record<string, unknown>>(
+    `select relation, state, rows_copied::int, piece_cursor from nearjoin.cache_table where table_name = 'doc'`,
+  );
+  if (rows[0] === undefined) throw new Error('doc is not known');
+  return rows[0];
+}
+
+/** Counts pieces; the work stands still after so many, until let go. */
+class PieceCount {
+  read = 0;
+  readonly #stopAfter: number;
+  #letGo: () => void = () => undefined;
+  readonly #held = new Promise<void>((resolve) => {
+    this.#letGo = resolve;
+  });
+
+  constructor(stopAfter = Number.POSITIVE_INFINITY) {
+    this.#stopAfter = stopAfter;
+  }
+
+  readonly onStep = async (step: Step): Promise<void> => {
+    if (step !== 'pieces:read') return;
+    this.read += 1;
+    if (this.read === this.#stopAfter) await this.#held;
+  };
+
+  letGo(): void {
+    this.#letGo();
+  }
+}
+
+async function expectCopied(made: FeedRig): Promise<void> {
+  await made.caughtUp();
+  const { target, cache } = await made.contents('doc');
+  expect(cache).toEqual(target);
+}
+
+test('a replicator that stops between two pieces goes on with the third', async () => {
+  const made = await FeedRig.open(PLAIN, { doc: [['note']] });
+  rig = made;
+  const first = new PieceCount(2);
+  const supervisor = made.start({ limits: LIMITS, onStep: first.onStep });
+  await made.until('two pieces', async () => first.read === 2);
+  const stopped = supervisor.stop();
+  first.letGo();
+  await stopped;
+  await made.target.query(`update doc set note = 'while nobody looked' where id % 7 = 0`);
+  const before = await stored(made);
+  expect(before).toMatchObject({ state: 'copying', piece_cursor: { next: 2 } });
+  expect(before.rows_copied).toBe(before.piece_cursor?.rows);
+  const second = new PieceCount();
+  made.start({ limits: LIMITS, onStep: second.onStep });
+  await made.ready();
+  await expectCopied(made);
+  expect(second.read).toBe((before.piece_cursor?.end ?? 0) - 2);
+  expect((await stored(made)).relation).toBe(before.relation);
+});
+
+test('a target that ends every session between two pieces has none read twice', async () => {
+  const made = await FeedRig.open(PLAIN, { doc: [] });
+  rig = made;
+  const count = new PieceCount(3);
+  const slow = { ...LIMITS, copy: { ...TINY, snapshotMs: 60_000 } };
+  made.start({ limits: slow, onStep: count.onStep });
+  await made.until('three pieces', async () => count.read === 3);
+  const { relation, piece_cursor: cursor } = await stored(made);
+  await made.target.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and application_name = 'nearjoin'`,
+  );
+  count.letGo();
+  await made.ready();
+  await expectCopied(made);
+  expect(count.read).toBe(cursor?.end);
+  expect((await stored(made)).relation).toBe(relation);
+});
+
+test('a small table does not wait for a large one', async () => {
+  const made = await FeedRig.open(PLAIN, { doc: [] });
+  rig = made;
+  const count = new PieceCount(2);
+  const limits = { ...LIMITS, copy: { ...TINY, wholeBytes: 20_000 }, parallelCopies: 1 };
+  made.start({ limits, onStep: count.onStep });
+  await made.until('two pieces', async () => count.read === 2);
+  await made.track({ doc: [], small: [] });
+  await made.until(
+    'the other to wait',
+    async () => (await made.tableStatus('small'))?.state.kind === 'pending',
+  );
+  count.letGo();
+  await made.until('the other', async () => (await made.tableStatus('small'))?.state.kind === 'ready');
+  const { piece_cursor: cursor, state } = await stored(made);
+  expect(state === 'copying' && cursor !== null && cursor.next < cursor.end, JSON.stringify(cursor)).toBe(
+    true,
+  );
+  await made.ready();
+  await expectCopied(made);
+});
+
+test('a table rewritten between two pieces is copied again from the beginning', async () => {
+  const made = await FeedRig.open(PLAIN, { doc: [] });
+  rig = made;
+  const count = new PieceCount(2);
+  made.start({ limits: LIMITS, onStep: count.onStep });
+  await made.until('two pieces', async () => count.read === 2);
+  const { relation } = await stored(made);
+  await made.target.query('vacuum full doc');
+  count.letGo();
+  await made.until('another copy', async () => (await stored(made)).relation !== relation);
+  await made.ready();
+  await expectCopied(made);
+});
+
+test('a source without room fails the table, says so, and is tried again; the others stream on', async () => {
+  const made = await FeedRig.open(PLAIN, { small: [] });
+  rig = made;
+  await made.source.query(
+    `create function full() returns event_trigger language plpgsql as
+     $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`,
+  );
+  made.start({ limits: LIMITS });
+  await made.ready();
+  await made.source.query(
+    `create event trigger no_room on ddl_command_start when tag in ('ALTER TABLE') execute function full()`,
+  );
+  await made.track({ doc: [], small: [] });
+  await made.until('the failure', async () => (await made.tableStatus('doc'))?.state.kind === 'failed');
+  expect((await made.tableStatus('doc'))?.state).toEqual({
+    kind: 'failed',
+    reason: 'copying failed: no space left on device',
+  });
+  await made.target.query('insert into small values (2)');
+  await made.caughtUp();
+  expect((await made.contents('small')).cache).toHaveLength(2);
+  await made.source.query('drop event trigger no_room');
+  await made.ready();
+  await expectCopied(made);
+});
+
+test('copies read no faster than they may', async () => {
+  const made = await FeedRig.open(PLAIN, { doc: [] });
+  rig = made;
+  const bytesPerS = 200_000;
+  const began = performance.now();
+  made.start({
+    limits: { ...LIMITS, copy: { ...TINY, wholeBytes: 1 << 30, snapshotMs: 60_000, bytesPerS } },
+  });
+  await made.ready();
+  await expectCopied(made);
+  // 200 rows of more than 500 bytes; the last piece of what is read is not waited for.
+  expect(performance.now() - began).toBeGreaterThan(((100_000 - 65_536) / bytesPerS) * 1000);
+});
