@@ -17,6 +17,8 @@ export interface ColumnType {
   readonly element: ColumnType | null;
   /** The GraphQL scalar's name in Hasura's scheme: `Int`, `String`, `timestamptz` … (an array's is its element's). */
   readonly scalar: string;
+  /** The labels of an enum in the order its values sort by; left out for all other types. */
+  readonly labels?: readonly string[];
 }
 
 /** A column of a tracked table. */

@@ -12,6 +12,7 @@ export type TypeRow = readonly [
   base: number,
   sql: string,
   baseSql: string | null,
+  labels: readonly string[] | null,
 ];
 
 const KINDS: Readonly<Record<string, ColumnType['kind']>> = {
@@ -55,7 +56,7 @@ export class TypeBook {
   }
 
   #build(row: TypeRow, sqlText: string): ColumnType {
-    const [oid, name, schema, kind, category, elementOid, baseOid, , baseSql] = row;
+    const [oid, name, schema, kind, category, elementOid, baseOid, , baseSql, labels] = row;
     const element =
       this.#part(elementOid, sqlText.replace(/\[\]$/, '')) ?? this.#part(baseOid, baseSql ?? '');
     return {
@@ -67,6 +68,7 @@ export class TypeBook {
       category,
       element,
       scalar: element === null ? scalarName(name) : element.scalar,
+      ...(labels === null ? {} : { labels }),
     };
   }
 

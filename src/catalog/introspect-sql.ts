@@ -78,7 +78,7 @@ select coalesce(json_agg(json_build_array(
   join pg_namespace n on n.oid = t.relnamespace
  where not exists (select from pg_constraint p where p.oid = f.conparentid and p.conrelid = f.conrelid)`;
 
-/** One array per type in use, elements and base types included: oid, name, schema, kind, category, element, base, SQL. */
+/** One array per type in use, elements and base types included: oid, name, schema, kind, category, element, base, SQL, labels. */
 export const TYPES_SQL = `
 with recursive relations as materialized (${RELATIONS}),
 used(oid) as (
@@ -91,7 +91,8 @@ used(oid) as (
 select coalesce(json_agg(json_build_array(
          t.oid::int8, t.typname, n.nspname, t.typtype, t.typcategory,
          case when e.typarray = t.oid then e.oid::int8 else 0 end, t.typbasetype::int8,
-         format_type(t.oid, null), format_type(t.typbasetype, t.typtypmod))), '[]') as answer
+         format_type(t.oid, null), format_type(t.typbasetype, t.typtypmod),
+         (select json_agg(l.enumlabel order by l.enumsortorder) from pg_enum l where l.enumtypid = t.oid))), '[]') as answer
   from used
   join pg_type t on t.oid = used.oid
   left join pg_type e on e.oid = t.typelem
@@ -101,7 +102,7 @@ const hashed = (what: string): string =>
   `select count(*)::text || ':' || coalesce(sum(hashtextextended(${what}, 0)::numeric), 0)::text`;
 
 /**
- * A short text that changes with any table, column, key, comment or right: row identities of the catalog, whose
+ * A short text that changes with any table, column, key, enum, comment or right: row identities of the catalog, whose
  * `xmin` moves with every change of definition but not with vacuum or analyze.
  */
 export const FINGERPRINT_SQL = `
@@ -114,4 +115,5 @@ select to_json(md5(concat_ws(' ',
   (${hashed("f.oid::text || ' ' || f.xmin::text")} from relations c join pg_constraint f on f.conrelid = c.oid),
   (${hashed("d.objoid::text || ' ' || d.objsubid::text || ' ' || d.xmin::text")}
      from relations c join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass),
+  (${hashed("l.oid::text || ' ' || l.xmin::text")} from pg_enum l),
   (select (${FACTS})::text from pg_roles r where r.rolname = current_user)))) as answer`;

@@ -1,4 +1,5 @@
 import type { ColumnType } from '../catalog/catalog.ts';
+import { NearjoinError } from '../core/errors.ts';
 import { tooComplex } from './budget.ts';
 import { describe, EnumText, isRecord, NumberText } from './input.ts';
 import { baseType } from './operators.ts';
@@ -27,7 +28,9 @@ export function encodeScalar(type: ColumnType, value: unknown, path: string): st
   if (value === null || value === undefined) {
     throw invalid(path, `unexpected null value for type '${type.scalar}'`);
   }
-  switch (baseType(type).name) {
+  const { name, labels } = baseType(type);
+  if (labels !== undefined) return encodeLabel(type, labels, value, path);
+  switch (name) {
     case 'int4':
       return encodeInt(value, path);
     case 'int2':
@@ -45,6 +48,14 @@ export function encodeScalar(type: ColumnType, value: unknown, path: string): st
     default:
       return encodeText(type, value, path);
   }
+}
+
+/** A copied enum value is a text, which would take any other: the complaint is Postgres' own. */
+function encodeLabel(type: ColumnType, labels: readonly string[], value: unknown, path: string): string {
+  const text = encodeText(type, value, path);
+  if (labels.includes(text)) return text;
+  const { name } = baseType(type);
+  throw new NearjoinError('data-exception', `invalid input value for enum ${name}: ${JSON.stringify(text)}`);
 }
 
 /** Several values as a Postgres array literal, arrays among them as texts; one value stands for a list of one. */

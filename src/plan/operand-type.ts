@@ -1,19 +1,11 @@
 import type { Column } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
-import { LTREE_OPERATORS, operandShape, TEXT_CAST_OPERATORS } from './operators.ts';
+import { JSONB_OPERATORS, LTREE_OPERATORS, operandShape, TEXT_CAST_OPERATORS } from './operators.ts';
 import type { ValueType } from './params.ts';
 import type { Operator } from './plan.ts';
-import { siblingType, TEXT } from './types.ts';
+import { JSONPATH, siblingType, TEXT } from './types.ts';
 
-const ALL: ReadonlySet<Operator> = new Set([
-  ...TEXT_CAST_OPERATORS,
-  'contains',
-  'contained_in',
-  'has_key',
-  'has_keys_any',
-  'has_keys_all',
-  ...LTREE_OPERATORS,
-]);
+const ALL: ReadonlySet<Operator> = new Set([...TEXT_CAST_OPERATORS, ...JSONB_OPERATORS, ...LTREE_OPERATORS]);
 
 /** The operator of that name without its underscore, or null. */
 export function operatorNamed(name: string): Operator | null {
@@ -43,6 +35,8 @@ export function operandType(operator: Operator, { type }: Column): Omit<ValueTyp
       return { type: siblingType(type, 'lquery'), list: true };
     case 'ltxtquery':
       return { type: siblingType(type, 'ltxtquery'), list: false };
+    case 'jsonpath':
+      return { type: JSONPATH, list: false };
     default:
       return unreachable(shape);
   }

@@ -11,7 +11,8 @@ export type OperandShape =
   | 'text-list'
   | 'lquery'
   | 'lquery-list'
-  | 'ltxtquery';
+  | 'ltxtquery'
+  | 'jsonpath';
 
 const COMPARISONS: readonly Operator[] = ['eq', 'neq', 'gt', 'gte', 'lt', 'lte', 'in', 'nin'];
 const ENUM_COMPARISONS: readonly Operator[] = ['eq', 'neq', 'in', 'nin'];
@@ -27,7 +28,16 @@ const TEXT: readonly Operator[] = [
   'iregex',
   'niregex',
 ];
-const JSONB: readonly Operator[] = ['contains', 'contained_in', 'has_key', 'has_keys_any', 'has_keys_all'];
+/** The operators of `jsonb` columns. */
+export const JSONB_OPERATORS: readonly Operator[] = [
+  'contains',
+  'contained_in',
+  'has_key',
+  'has_keys_any',
+  'has_keys_all',
+  'jsonb_path_exists',
+  'jsonb_path_match',
+];
 const ARRAY: readonly Operator[] = ['contains', 'contained_in'];
 /** The operators of `ltree` columns. */
 export const LTREE_OPERATORS: readonly Operator[] = [
@@ -62,6 +72,8 @@ const SHAPES: Partial<Record<Operator, OperandShape>> = {
   matches: 'lquery',
   matches_any: 'lquery-list',
   matches_fulltext: 'ltxtquery',
+  jsonb_path_exists: 'jsonpath',
+  jsonb_path_match: 'jsonpath',
 };
 
 /** The operators of a column type in GraphQL (`_eq` …), `_is_null` and `_cast` aside. */
@@ -69,7 +81,7 @@ export function operatorsOf(type: ColumnType): readonly Operator[] {
   if (type.kind === 'array') return [...COMPARISONS, ...ARRAY];
   const name = baseType(type).name;
   if (TEXT_TYPES.has(name)) return [...COMPARISONS, ...TEXT];
-  if (name === 'jsonb') return [...COMPARISONS, ...JSONB];
+  if (name === 'jsonb') return [...COMPARISONS, ...JSONB_OPERATORS];
   if (name === 'ltree') return [...COMPARISONS, ...LTREE_OPERATORS];
   return COMPARISONS;
 }

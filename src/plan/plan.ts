@@ -236,6 +236,8 @@ export type Operator =
   | 'has_key'
   | 'has_keys_any'
   | 'has_keys_all'
+  | 'jsonb_path_exists'
+  | 'jsonb_path_match'
   | 'ancestor'
   | 'ancestor_any'
   | 'descendant'

@@ -45,6 +45,15 @@ export const DOUBLE: ColumnType = builtIn({
   scalar: 'float8',
 });
 
+/** `jsonpath`, which requests write as a string. */
+export const JSONPATH: ColumnType = builtIn({
+  oid: 4072,
+  name: 'jsonpath',
+  sql: 'jsonpath',
+  category: 'U',
+  scalar: 'String',
+});
+
 /** A type that lives beside another of the same extension: `lquery` beside `ltree`. */
 export function siblingType(type: ColumnType, name: string): ColumnType {
   const dot = type.sql.lastIndexOf('.');

@@ -1,7 +1,15 @@
-import type { ColumnType } from '../catalog/catalog.ts';
+import type { Column, ColumnType } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
-import type { Aggregate, AggregateField, AggregateFunction, AggregateValue, Field } from '../plan/plan.ts';
+import type {
+  Aggregate,
+  AggregateField,
+  AggregateFunction,
+  AggregateValue,
+  Field,
+  Predicate,
+} from '../plan/plan.ts';
 import { isBigNumber, orNull, valueJson } from './encode.ts';
+import { extreme } from './enum-order.ts';
 import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
 import { baseType } from './leaf.ts';
 import { countSql, visibleValue } from './predicate.ts';
@@ -78,14 +86,7 @@ function valueOf(value: AggregateValue, site: ShapeSite): Sql {
         value.of.map((member) => ({
           key: member.key,
           value:
-            member.kind === 'constant'
-              ? constant(member.json)
-              : functionJson(
-                  value.function,
-                  visibleValue(member, site.row, site.rows, site.build),
-                  member.column.type,
-                  site.build,
-                ),
+            member.kind === 'constant' ? constant(member.json) : functionJson(value.function, member, site),
         })),
       );
     default:
@@ -99,12 +100,21 @@ function countedColumns(value: Extract<AggregateValue, { kind: 'count' }>, site:
   );
 }
 
+type FunctionMember = { readonly column: Column; readonly onlyIf: Predicate | null };
+
 /** Sums and extremes are written as their column is; means and variances are floats to a client. */
-function functionJson(name: AggregateFunction, value: Sql, type: ColumnType, build: Build): Sql {
+function functionJson(name: AggregateFunction, member: FunctionMember, site: ShapeSite): Sql {
+  const { row, rows, build } = site;
+  const { type } = member.column;
+  const value = visibleValue(member, row, rows, build);
+  if (name === 'min' || name === 'max') return orNull(extremeJson(name, value, member.column, site));
   const call = sql`${syntax(name)}(${value})`;
-  if (name === 'min' || name === 'max') return orNull(valueJson(call, type, build));
   if (name === 'sum' && baseType(type).schema === 'pg_catalog') return orNull(sumJson(call, type, build));
   return orNull(sql`to_json(${call})::text`);
+}
+
+function extremeJson(name: 'min' | 'max', value: Sql, column: Column, { row, build }: ShapeSite): Sql {
+  return valueJson(extreme(name, value, column, row), column.type, build);
 }
 
 function sumJson(call: Sql, type: ColumnType, build: Build): Sql {

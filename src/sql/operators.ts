@@ -31,6 +31,8 @@ export const SQL_OPERATORS: Readonly<Record<Operator, SqlOperator>> = {
   has_key: { symbol: '?', shape: 'binary' },
   has_keys_any: { symbol: '?|', shape: 'binary' },
   has_keys_all: { symbol: '?&', shape: 'binary' },
+  jsonb_path_exists: { symbol: '@?', shape: 'binary' },
+  jsonb_path_match: { symbol: '@@', shape: 'binary' },
   ancestor: { symbol: '@>', shape: 'binary' },
   ancestor_any: { symbol: '@>', shape: 'any' },
   descendant: { symbol: '<@', shape: 'binary' },

@@ -1,5 +1,6 @@
 import { unreachable } from '../core/assert.ts';
 import type { OrderItem, OrderStep } from '../plan/plan.ts';
+import { sortValue } from './enum-order.ts';
 import { fromLeaf } from './leaf.ts';
 import { joinSql, predicateSql, visibleValue } from './predicate.ts';
 import { directScope, type RowScope } from './scope.ts';
@@ -25,12 +26,13 @@ function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
   const last = item.path.at(-1);
   switch (item.by.kind) {
     case 'column':
-      return visibleValue(item.by, row, site.rows, site.build);
+      return sortValue(visibleValue(item.by, row, site.rows, site.build), item.by.column, row);
     case 'count':
       return overRelated(() => syntax('count(*)'), last, { row, site });
     case 'function': {
       const { by } = item;
-      const value = (right: RowScope): Sql => visibleValue(by, right, site.rows, site.build);
+      const value = (right: RowScope): Sql =>
+        sortValue(visibleValue(by, right, site.rows, site.build), by.column, right);
       return overRelated((right) => sql`${syntax(by.function)}(${value(right)})`, last, { row, site });
     }
     default:

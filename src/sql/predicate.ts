@@ -1,7 +1,10 @@
 import type { Column, ColumnType, JoinPair } from '../catalog/catalog.ts';
 import { must, unreachable } from '../core/assert.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { printTable } from '../core/names.ts';
 import type { Join, Operand, Operator, PlanTable, Predicate } from '../plan/plan.ts';
 import { parameterType } from './encode.ts';
+import { sortValue } from './enum-order.ts';
 import { baseType, fromLeaf } from './leaf.ts';
 import { SQL_OPERATORS } from './operators.ts';
 import { type Build, directScope, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
@@ -107,7 +110,24 @@ function compare(predicate: Compare, row: RowScope, build: Build): Sql {
   if (predicate.nullSafe && predicate.operator === 'neq' && !predicate.column.notNull) {
     return sql`${left} is distinct from ${right}`;
   }
-  return operatorSql(predicate.operator, left, right);
+  if (as === 'text') refuseUnlessText(predicate, row);
+  if (!RANGES.has(predicate.operator) || predicate.cast) return operatorSql(predicate.operator, left, right);
+  const sorted = (value: Sql): Sql => sortValue(value, predicate.column, row);
+  return operatorSql(predicate.operator, sorted(left), sorted(right));
+}
+
+const RANGES: ReadonlySet<Operator> = new Set(['gt', 'lt', 'gte', 'lte']);
+const EQUALITIES: ReadonlySet<Operator> = new Set(['eq', 'neq', 'in', 'nin']);
+
+/** A value of an extension's type that is held as text is only known to be equal to itself; to citext not even that. */
+function refuseUnlessText({ column, operator, cast }: Compare, { table }: RowScope): void {
+  const { kind, schema, name } = baseType(column.type);
+  if (cast || kind !== 'base' || schema === 'pg_catalog') return;
+  if (EQUALITIES.has(operator) && name !== 'citext') return;
+  throw new NearjoinError(
+    'not-supported',
+    `column "${column.name}" of table "${printTable(table.ref)}" can be compared only where its type is known: create the extension of "${name}" in the source database too`,
+  );
 }
 
 function operatorSql(operator: Operator, left: Sql, right: Sql): Sql {
@@ -124,7 +144,13 @@ function compareColumns(predicate: CompareColumns, row: RowScope, rows: Rows): S
   const asText = isText(row, predicate.column) !== isText(other, column);
   const [left, right] = [row.read(predicate.column), other.read(column)];
   const cast = asText ? syntax('::text') : syntax('');
-  return operatorSql(predicate.operator, sql`${left}${cast}`, sql`${right}${cast}`);
+  // One of the two may be an enum of its own database; the labels are those of either.
+  const held = isText(row, predicate.column) ? row : { ...row, heldAs: () => (asText ? 'text' : null) };
+  const sorted = (value: Sql): Sql =>
+    RANGES.has(predicate.operator)
+      ? sortValue(sql`${value}${cast}`, predicate.column, held)
+      : sql`${value}${cast}`;
+  return operatorSql(predicate.operator, sorted(left), sorted(right));
 }
 
 function exists(

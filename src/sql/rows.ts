@@ -1,5 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan/plan.ts';
+import { sortValue } from './enum-order.ts';
 import { fromLeaf } from './leaf.ts';
 import { orderTerms } from './order.ts';
 import { conjuncts, joinSql, operandSql, predicateSql, visibleValue } from './predicate.ts';
@@ -137,7 +138,7 @@ function distinctValues(
 ): readonly { readonly column: Column; readonly onlyIf: Predicate | null; readonly value: Sql }[] {
   return distinctOn.map((column, index) => {
     const what = { column, onlyIf: distinctOnlyIf[index] ?? null };
-    return { ...what, value: visibleValue(what, row, rows, build) };
+    return { ...what, value: sortValue(visibleValue(what, row, rows, build), column, row) };
   });
 }
 

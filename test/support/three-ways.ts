@@ -12,6 +12,8 @@ export interface WorldRelationship {
 /** A table of the world: where it goes, and what metadata says of it. */
 export interface WorldTable {
   readonly database: 'pg1' | 'pg2';
+  /** Its name in the metadata, where it is not a bare name in schema public. */
+  readonly ref?: object;
   readonly relationships?: Readonly<Record<string, WorldRelationship>>;
   /** By role; `_exists` names tables without a source. */
   readonly permissions?: Readonly<Record<string, object>>;
@@ -83,20 +85,24 @@ function metadataOf(name: string, tables: World['tables'], isDealt: boolean): un
       const to_source = {
         relationship_type: kind,
         source,
-        table: to,
+        table: refOf(to, tables),
         field_mapping: on,
         nearjoin: { follow: 'all' },
       };
       remote.push({ name: field, definition: { to_source } });
     } else {
-      const using = { manual_configuration: { remote_table: to, column_mapping: on } };
+      const using = { manual_configuration: { remote_table: refOf(to, tables), column_mapping: on } };
       lists[`${kind}_relationships`].push({ name: field, using });
     }
   }
   const select_permissions = Object.entries(permissions).map(([role, permission]) => {
     return { role, permission: isDealt ? withSources(permission, tables) : permission };
   });
-  return { table: name, ...lists, remote_relationships: remote, select_permissions, ...more };
+  return { table: refOf(name, tables), ...lists, remote_relationships: remote, select_permissions, ...more };
+}
+
+function refOf(name: string, tables: World['tables']): unknown {
+  return tables[name]?.ref ?? name;
 }
 
 /** `_exists` names a table together with the database it went to. */

@@ -101,7 +101,7 @@ const OPERATORS: ReadonlySet<string> = new Set(
   [
     'eq ne neq gt lt gte lte in nin is_null cast',
     'like nlike ilike nilike similar nsimilar regex nregex iregex niregex',
-    'contains contained_in has_key has_keys_any has_keys_all',
+    'contains contained_in has_key has_keys_any has_keys_all jsonb_path_exists jsonb_path_match',
     'ancestor ancestor_any descendant descendant_any matches matches_any matches_fulltext',
   ].flatMap((line) => line.split(' ').map((name) => `_${name}`)),
 );

@@ -34,6 +34,8 @@ const DESCRIPTIONS: Partial<Record<Operator, string>> = {
   has_key: 'does the string exist as a top-level key in the column',
   has_keys_any: 'do any of these strings exist as top-level keys in the column',
   has_keys_all: 'do all of these strings exist as top-level keys in the column',
+  jsonb_path_exists: 'does the jsonpath return any item for the specified JSON value',
+  jsonb_path_match: 'does the jsonpath predicate check return true for the specified JSON value',
   ancestor: 'is the left argument an ancestor of right (or equal)?',
   ancestor_any: 'does array contain an ancestor of `ltree`?',
   descendant: 'is the left argument a descendant of right (or equal)?',
@@ -99,6 +101,7 @@ export class ComparisonTypes {
       case 'list':
         return listOf(same);
       case 'text':
+      case 'jsonpath':
         return GraphQLString;
       case 'text-list':
         return listOf(GraphQLString);
