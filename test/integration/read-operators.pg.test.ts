@@ -7,13 +7,13 @@ import { ThreeWays, type World } from '../support/three-ways.ts';
 // condition finds, by every route.
 
 const COLUMNS =
-  'id int primary key, t text, vc varchar(9), ch char(4), ci citext, n int, big bigint, num numeric, f float8, flag boolean, d date, ts timestamptz, span interval, u uuid, jb jsonb, j json, tags text[], nums int[], path ltree, mood mood, by bytea, ip inet, cash money, rng int4range, tm time';
+  'id int primary key, t text, vc varchar(9), ch char(4), ci citext, n int, big bigint, num numeric, f float8, flag boolean, d date, ts timestamptz, span interval, u uuid, jb jsonb, j json, tags text[], nums int[], path ltree, mood mood, by bytea, ip inet, cash money, rng int4range, tm time, moods mood[]';
 const ROWS = `
-  (1, 'alpha', 'one', 'ab', 'Hello', 1, 10, 1.5, 0.5, true, '2024-01-01', '2024-01-01T00:00:00Z', '1 day', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"a": 1, "b": [1, 2]}', '{"a": 1}', '{x,y}', '{1,2}', 'top.science', 'sad', '\\x00', '10.0.0.1', 1.5, '[1,5)', '10:00'),
-  (2, 'Alpha', 'two', 'cd', 'hELLO', 2, 20, 2.5, 1.5, false, '2024-02-29', '2024-06-01T12:00:00Z', '2 hours', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12', '{"b": {"c": "d"}}', '[1]', '{y}', '{3}', 'top.science.physics', 'ok', '\\xff', '10.0.0.2', 2.5, '[3,9)', '11:30'),
-  (3, 'be%ta', null, 'ab', 'world', 3, 30, -1, 2.5, null, '2025-01-01', '2025-01-01T00:00:00Z', '1 month', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a13', '[1, "a"]', 'null', '{}', '{}', 'top.hobby', 'happy', '\\x01', '192.168.0.1', -3, 'empty', '00:00'),
-  (4, '', 'four', '', '', 4, 40, 0, 'NaN', true, 'infinity', 'infinity', '0', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a14', '"text"', '"x"', '{x}', '{1,2,3}', 'top', 'ok', '', '::1', 0, '[,3)', '23:59:59.5'),
-  (5, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)`;
+  (1, 'alpha', 'one', 'ab', 'Hello', 1, 10, 1.5, 0.5, true, '2024-01-01', '2024-01-01T00:00:00Z', '1 day', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"a": 1, "b": [1, 2]}', '{"a": 1}', '{x,y}', '{1,2}', 'top.science', 'sad', '\\x00', '10.0.0.1', 1.5, '[1,5)', '10:00', '{sad,happy}'),
+  (2, 'Alpha', 'two', 'cd', 'hELLO', 2, 20, 2.5, 1.5, false, '2024-02-29', '2024-06-01T12:00:00Z', '2 hours', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12', '{"b": {"c": "d"}}', '[1]', '{y}', '{3}', 'top.science.physics', 'ok', '\\xff', '10.0.0.2', 2.5, '[3,9)', '11:30', '{ok}'),
+  (3, 'be%ta', null, 'ab', 'world', 3, 30, -1, 2.5, null, '2025-01-01', '2025-01-01T00:00:00Z', '1 month', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a13', '[1, "a"]', 'null', '{}', '{}', 'top.hobby', 'happy', '\\x01', '192.168.0.1', -3, 'empty', '00:00', '{}'),
+  (4, '', 'four', '', '', 4, 40, 0, 'NaN', true, 'infinity', 'infinity', '0', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a14', '"text"', '"x"', '{x}', '{1,2,3}', 'top', 'ok', '', '::1', 0, '[,3)', '23:59:59.5', '{ok,NULL}'),
+  (5, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)`;
 
 const CASES: readonly (readonly [condition: string, sql: string])[] = [
   ['{t: {_eq: "alpha"}}', "t = 'alpha'"],
@@ -80,6 +80,8 @@ const CASES: readonly (readonly [condition: string, sql: string])[] = [
   ['{mood: {_gt: "sad"}}', "mood > 'sad'"],
   ['{mood: {_lte: "ok"}}', "mood <= 'ok'"],
   ['{mood: {_cast: {String: {_gt: "ok"}}}}', "mood::text > 'ok'"],
+  ['{moods: {_contains: ["happy"]}}', "moods @> '{happy}'"],
+  ['{moods: {_eq: ["ok"]}}', "moods = '{ok}'"],
   ['{by: {_eq: "\\\\xff"}}', "by = '\\xff'"],
   ['{ip: {_lt: "11.0.0.0"}}', "ip < '11.0.0.0'"],
   ['{cash: {_gt: "$1.00"}}', "cash > '1'::money"],

@@ -218,3 +218,15 @@ test('a compared aggregate passes over the cells that the role may not see', asy
     ]
   `);
 });
+
+test('cells that the role may not see are null, in what is shown, found, ordered and counted', async () => {
+  const query = `{
+    shop(order_by: {id: asc}) { id sales(order_by: [{amount: asc_nulls_first}, {id: asc}]) { id paid amount } }
+    found: shop(where: {sales: {amount: {_gt: 9}}}, order_by: [{sales_aggregate: {max: {amount: desc}}}, {id: asc}]) { id }
+    not: shop(where: {sales: {_not: {secret: {_eq: true}}}}, order_by: {id: asc}) { id sales(distinct_on: secret, order_by: [{secret: asc}, {id: asc}]) { secret } }
+    shop_aggregate { nodes { id sales_aggregate { aggregate { count(columns: secret) min { amount } } } } }
+  }`;
+  const { shop } = await ways.agree(query, as('both'));
+  const sales = (shop as { sales: { id: number; amount: number | null }[] }[]).flatMap((one) => one.sales);
+  for (const { id, amount } of sales) expect(amount === null).toBe(id % 2 === 1);
+});

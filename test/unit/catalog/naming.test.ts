@@ -1,3 +1,4 @@
+import { buildClientSchema, introspectionFromSchema } from 'graphql';
 import { expect, test } from 'vitest';
 import { GRAPHQL_DEFAULT, HASURA_DEFAULT } from '../../../src/catalog/spelling.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
@@ -120,6 +121,7 @@ test('two sources may be spelled differently: directions have the values of both
       asc_nulls_first: expect.anything(),
     }),
   });
+  expect(buildClientSchema(introspectionFromSchema(schema)).getType('AuthorLocalBoolExp')).toBeDefined();
   const fields = schema.getQueryType()?.getFields() ?? {};
   expect(Object.keys(fields)).toEqual([
     'authorLocal',
