@@ -9,6 +9,47 @@ interface Case extends Asked {
   readonly code?: string;
 }
 
+const PAIR_OF_TABLES = catalogOf({
+  pg1: {
+    tables: {
+      a: {
+        columns: { id: 'integer!' },
+        primaryKey: ['id'],
+        relationships: { bs: { kind: 'array', table: 'b', on: { id: 'n' } } },
+      },
+      b: { columns: { n: 'integer', f: 'double precision' } },
+    },
+  },
+});
+const PREDICATES: readonly (readonly [name: string, predicate: string, path: string, message: string])[] = [
+  ['no column', 'avg: {predicate: {_gt: 1}}', '.avg.arguments', "missing required field 'arguments'"],
+  [
+    'one of two columns',
+    'corr: {arguments: {X: f}, predicate: {_gt: 1}}',
+    '.corr.arguments.Y',
+    "missing required field 'Y'",
+  ],
+  [
+    'a third column',
+    'corr: {arguments: {X: f, Y: f, Z: f}, predicate: {_gt: 1}}',
+    '.corr.arguments.Z',
+    "field 'Z' not found in type: 'b_aggregate_bool_exp_corr_arguments'",
+  ],
+  [
+    'a column of another type',
+    'sum: {arguments: n, predicate: {_gt: 1}}',
+    '.sum.arguments',
+    "expected one of the values ['f'] for type 'b_select_column_b_aggregate_bool_exp_sum_arguments_columns', but found 'n'",
+  ],
+  [
+    'a function without columns',
+    'bool_or: {arguments: n, predicate: {_eq: true}}',
+    '.bool_or',
+    "field 'bool_or' not found in type: 'b_aggregate_bool_exp'",
+  ],
+  ['no comparison', 'count: {}', '.count.predicate', "missing required field 'predicate'"],
+];
+
 const FIELDS: readonly Case[] = [
   {
     name: 'an unknown root field',
@@ -227,6 +268,13 @@ const VALUES: readonly Case[] = [
     path: '$.selectionSet.order.args.where.items_aggregate',
     message: 'exactly one predicate should be specified',
   },
+  ...PREDICATES.map(([name, predicate, path, message]) => ({
+    name: `${name} in an aggregate predicate`,
+    catalog: PAIR_OF_TABLES,
+    query: `{ a(where: {bs_aggregate: {${predicate}}}) { id } }`,
+    path: `$.selectionSet.a.args.where.bs_aggregate${path}`,
+    message,
+  })),
   {
     name: 'a hidden column in an aggregate predicate',
     catalog: catalogOf({
