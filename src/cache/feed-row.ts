@@ -127,6 +127,7 @@ export async function saveFeedState(
 ): Promise<void> {
   await client.query(
     `update nearjoin.feed set state = $3, reason = $4, last_error = coalesce($5, last_error),
+       last_error_at = case when $5 is null then last_error_at else clock_timestamp() end,
        updated_at = clock_timestamp()
      where target = $1 and epoch = $2`,
     [lease.target, lease.epoch, said.state, said.reason, said.lastError ?? null],

@@ -16,8 +16,7 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Steps to bring the schema from version n to n + 1; old entries are never edited. */
 const VERSIONS: readonly string[] = [
-  `create schema if not exists nearjoin;
-   create table nearjoin.installation (id uuid not null, schema_version int not null);
+  `create table nearjoin.installation (id uuid not null, schema_version int not null);
    create sequence nearjoin.generation as int;
    -- in the same round trip as the writes it guards: a replaced leader's transaction ends here
    create function nearjoin.fence(text, bigint) returns void language plpgsql as $fence$
@@ -130,11 +129,14 @@ async function upgrade(client: Queryable): Promise<Installation> {
   try {
     await client.query(`select set_config('nearjoin.new_id', $1, true)`, [newId]);
     await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-    const { exists } = await rowOf<{ exists: boolean }>(
+    const there = await rowOf<{ schema: boolean; installation: boolean }>(
       client,
-      `select to_regclass('nearjoin.installation') is not null as exists`,
+      `select to_regnamespace('nearjoin') is not null as schema,
+         to_regclass('nearjoin.installation') is not null as installation`,
     );
-    const found = exists ? await installed(client) : null;
+    // Not "if not exists": that asks for the right to make schemas even where an administrator has made this one.
+    if (!there.schema) await client.query('create schema nearjoin');
+    const found = there.installation ? await installed(client) : null;
     const version = found?.version ?? 0;
     if (version > VERSIONS.length) throw tooNew(version);
     for (const statements of VERSIONS.slice(version)) await client.query(statements);
@@ -177,7 +179,7 @@ async function notAllowed(client: Queryable, cause: unknown): Promise<NearjoinEr
        to_regnamespace('nearjoin') is not null as exists`,
   );
   const fix = exists
-    ? `alter schema nearjoin owner to ${role}`
+    ? `grant usage, create on schema nearjoin to ${role}`
     : `grant create on database ${database} to ${role}`;
   const what = exists ? 'may not use schema "nearjoin"' : 'may not create schema "nearjoin"';
   return new NearjoinError(

@@ -10,12 +10,14 @@ export interface StatusClient {
 
 const NOW = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
 
+const ERROR_TIME = `to_char(f.last_error_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
+
 // One statement is one snapshot: the tables' states belong to the very watermark beside them.
 const STATUS = `
   select ${NOW}::text as now, coalesce((
     select json_agg(json_build_object(
       'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason, 'slot', f.slot,
-      'lastError', f.last_error, 'position', w.position, 'freshAsOf', w.fresh_as_of,
+      'lastError', nullif(concat_ws(' ', ${ERROR_TIME}, f.last_error), ''), 'position', w.position, 'freshAsOf', w.fresh_as_of,
       'targetPosition', f.target_position, 'retainedWalBytes', f.retained_wal_bytes,
       'transactionsApplied', f.transactions_applied, 'changesApplied', f.changes_applied,
       'verifiedAt', extract(epoch from f.verified_at), 'rowsDiffering', f.rows_differing,

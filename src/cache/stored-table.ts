@@ -33,7 +33,7 @@ export interface StoredTable {
   readonly generation: number;
   /** A fresh copy was asked for. */
   readonly resync: boolean;
-  /** Whether the physical table is there. */
+  /** Whether the physical table is there with all its columns. */
   readonly exists: boolean;
   /** The columns' type modifiers here (the overlay's before the table is there), aligned with `columns`; -1 is none. */
   readonly modifiers: readonly number[];
@@ -43,7 +43,11 @@ export interface StoredTable {
 
 const STORED = `
   select t.schema_name, t.table_name, t.relation, t.columns, t.key_columns, t.state, t.reason, t.copied_at,
-    t.piece_cursor, t.overlay, t.rows_estimated::float8 as rows_estimated, t.shape, t.generation, t.resync, c.oid is not null as exists,
+    t.piece_cursor, t.overlay, t.rows_estimated::float8 as rows_estimated, t.shape, t.generation, t.resync,
+    (select count(*) from pg_attribute a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        and a.attname in (select k ->> 'name' from jsonb_array_elements(t.columns) k)
+    ) = jsonb_array_length(t.columns) and c.oid is not null as exists,
     coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as modifiers,
     coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
@@ -105,6 +109,12 @@ export async function loadStoredTables(
     ),
     indexes: row.indexes.flatMap((columns) => (columns === null ? [] : [columns])),
   }));
+}
+
+/** Whether a table that readers use is gone or lacks a column: somebody dropped it by hand. */
+export async function isDamaged(client: Queryable, target: SourceName): Promise<boolean> {
+  const stored = await loadStoredTables(client, target);
+  return stored.some(({ state, exists }) => state.kind === 'ready' && !exists);
 }
 
 /** Writes the row that describes a table's newest generation. */

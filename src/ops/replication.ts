@@ -2,7 +2,7 @@ import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/ca
 import { messageOf } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
-import { type SourceTime, stalenessMs } from '../core/watermark.ts';
+import { isCredible, type SourceTime, stalenessMs } from '../core/watermark.ts';
 
 /** One table of a feed, as `GET /v1/replication` prints it. */
 export interface TableReport {
@@ -117,7 +117,7 @@ function feedReport(
     slot: feed.slot,
     position: position === null ? null : formatLsn(position),
     target_position: targetPosition === null ? null : formatLsn(targetPosition),
-    staleness_ms: freshAsOf === null ? null : stalenessMs(now, freshAsOf),
+    staleness_ms: freshAsOf === null || !isCredible(freshAsOf, now) ? null : stalenessMs(now, freshAsOf),
     lag_bytes: position === null || targetPosition === null ? null : Number(behind(position, targetPosition)),
     retained_wal_bytes: feed.retainedWalBytes,
     transactions_applied: feed.transactionsApplied,

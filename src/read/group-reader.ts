@@ -20,7 +20,7 @@ import { type Reading, readingOf } from './reading.ts';
 import type { ReadSettings } from './settings.ts';
 import type { StatusBoard } from './status-board.ts';
 import { untilFresh, waitFor } from './wait.ts';
-import { isConnectionLost, isUndefinedTable } from './wire/failure.ts';
+import { isConnectionLost, isUndefined } from './wire/failure.ts';
 
 /** One request, as far as one source database is concerned. */
 export interface GroupRequest {
@@ -139,7 +139,7 @@ export class GroupReader {
     { group, signal }: GroupRequest,
     { lanes, mayRepeat }: { readonly lanes: readonly Lane[]; readonly mayRepeat: boolean },
   ): Promise<'again' | 'lost'> {
-    if (isUndefinedTable(error) && this.#cacheWasReplaced(lanes)) {
+    if (isUndefined(error) && this.#cacheWasReplaced(lanes)) {
       await this.#parts.board.refresh(group.source);
       return 'again';
     }
@@ -229,8 +229,9 @@ export class GroupReader {
     { reading, arrival, source }: { reading: Reading; arrival: SourceTime | null; source: SourceName },
   ): { readonly report: TargetReport | null; readonly fault: RouteDetail; readonly now: SourceTime } {
     const { target } = lane.use;
-    const label = improved(must(reading.labels.get(target), 'label'), this.#parts.probes, source, target);
     const now = must(reading.now, 'clock of the source');
+    const proving = (upTo: Lsn): SourceTime | null => this.#parts.probes.latest(source, target, upTo);
+    const label = improved(must(reading.labels.get(target), 'label'), proving, now);
     const at = lane.policy.fallback === 'wait' ? (arrival ?? now) : now;
     const fault = faultOf(label, lane.policy, at);
     const serves = fault === null || mayServe(fault, lane);

@@ -1,7 +1,5 @@
 import { type Lsn, parseLsn } from '../core/lsn.ts';
-import type { SourceName } from '../core/names.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
-import { type SourceTime, stalenessMs } from '../core/watermark.ts';
+import { isCredible, type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { Policy, RouteDetail } from './freshness.ts';
 
 /** The watermark that a snapshot showed beside the rows. Without a position the rows must not be used. */
@@ -18,12 +16,19 @@ export function labelOf(position: string = '-', freshAsOf: string = '-'): Label 
   };
 }
 
-/** The label, made younger by a finished probe where one proves it. */
-export function improved(label: Label, probes: ProbeBoard, source: SourceName, target: SourceName): Label {
-  if (label.position === null) return label;
-  const proved = probes.latest(source, target, label.position);
-  if (proved === null || (label.freshAsOf !== null && label.freshAsOf >= proved)) return label;
-  return { position: label.position, freshAsOf: proved };
+/** The label with the newest credible time: its own, or the one a finished probe proves for its position. */
+export function improved(
+  { position, freshAsOf }: Label,
+  proving: (upTo: Lsn) => SourceTime | null,
+  now: SourceTime,
+): Label {
+  if (position === null) return { position, freshAsOf };
+  const times = [freshAsOf, proving(position)].filter((time) => time !== null && isCredible(time, now));
+  return { position, freshAsOf: times.reduce(later, null) };
+}
+
+function later(a: SourceTime | null, b: SourceTime | null): SourceTime | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b);
 }
 
 /** What keeps labelled rows from being the answer; null when nothing does. `at` is the time that the bound counts from. */

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../core/clock.ts';
+import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
@@ -26,7 +27,8 @@ export async function waitFor(
   }
 }
 
-const WATERMARK = `select coalesce(w.position::text, '-'), coalesce(w.fresh_as_of::text, '-')
+const WATERMARK = `select coalesce(w.position::text, '-'), coalesce(w.fresh_as_of::text, '-'),
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint::text
   from nearjoin.watermark w where w.target = $1::text order by w.seq desc limit 1`;
 
 /** Waits until a cache is as fresh as asked for, counted from when the request arrived; false when time is up. */
@@ -44,9 +46,9 @@ export function untilFresh(
   const pool = parts.databases.source(source);
   return waitFor(parts.settings.waitMs, signal, async () => {
     const rows = await pool.run(WATERMARK, [target], { signal, prepared: true });
-    const [position, freshAsOf] = rows[0] ?? [];
+    const [position, freshAsOf, now] = rows[0] ?? [];
     const label = labelOf(position?.toString('latin1'), freshAsOf?.toString('latin1'));
-    const best = improved(label, parts.probes, source, target);
-    return faultOf(best, policy, arrival) === null;
+    const proving = (upTo: Lsn): SourceTime | null => parts.probes.latest(source, target, upTo);
+    return faultOf(improved(label, proving, Number(now)), policy, arrival) === null;
   });
 }

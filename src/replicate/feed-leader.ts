@@ -50,6 +50,7 @@ export class FeedLeader {
             counters: () => counters,
             onWishes: (wishes) => this.#hear(wishes),
             onSlotTrouble: (error) => this.#hearOfSlot(error),
+            onDamage: () => this.#scene.reconsider.notify(),
             onTick: async () => this.#scene.tick?.(),
           },
           stop,

@@ -6,6 +6,7 @@ import { migrate } from '../cache/migrate.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { loadStoredTables } from '../cache/stored-table.ts';
 import { LeaseLost } from './applier.ts';
+import { AwayWatch } from './away-watch.ts';
 import { Backoff } from './backoff.ts';
 import { FeedLeader } from './feed-leader.ts';
 import type { FeedOptions } from './feed-options.ts';
@@ -33,6 +34,7 @@ export class FeedRunner {
   #leader: FeedLeader | null = null;
   #removal: FeedRemoval | null = null;
   #slot: string | null = null;
+  #away: AwayWatch | null = null;
   /** The last connection to the source held for a while: what failed then is the first failure of a new series. */
   #wasThere = false;
   #done: Promise<void> | null = null;
@@ -76,15 +78,30 @@ export class FeedRunner {
     while (!signal.aborted) {
       let backoff = quick;
       try {
-        if (await this.#compete(signal)) return;
+        if (await this.#compete(signal)) break;
       } catch (error) {
-        if (signal.aborted || (await this.#failed(error))) return;
+        if (signal.aborted || (await this.#failed(error))) break;
+        this.#watchTarget();
         if (this.#isUnwanted() || isDatabaseGone(error)) backoff = slow;
       }
       if (this.#wasThere) for (const each of [quick, slow]) each.succeeded();
       this.#wasThere = false;
       await this.#rest(backoff.nextMs(), signal);
     }
+    await this.#back();
+  }
+
+  /** Until the source is there again. */
+  #watchTarget(): void {
+    const { connect } = this.#options;
+    if (this.#away !== null || this.#slot === null || connect === null || this.#isUnwanted()) return;
+    this.#away = new AwayWatch(this.#options, connect(this.#slot));
+  }
+
+  async #back(): Promise<void> {
+    const away = this.#away;
+    this.#away = null;
+    await away?.stop();
   }
 
   /** True when the feed is given up. */
@@ -130,6 +147,7 @@ export class FeedRunner {
     const stop = AbortSignal.any([signal, lost.signal]);
     try {
       const { id } = await migrate(session.client);
+      await this.#back();
       const name = slotName(id, target);
       if (this.#slot === null) {
         this.#slot = name;

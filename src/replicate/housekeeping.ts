@@ -2,6 +2,7 @@ import type { Connector } from '../../connectors/connector.ts';
 import { ConnectorError } from '../../connectors/connector.ts';
 import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../cache/feed-row.ts';
 import type { Queryable } from '../cache/queryable.ts';
+import { isDamaged } from '../cache/stored-table.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { LeaseLost } from './applier.ts';
@@ -18,6 +19,8 @@ export interface HousekeepingOptions {
   readonly onWishes: (wishes: FeedWishes) => void;
   /** The slot holds back more than it may, or is gone. */
   readonly onSlotTrouble: (error: Error) => void;
+  /** Something of the cache is gone from the source. */
+  readonly onDamage: () => void;
   /** Called every tick, for things that want to be done a few times a second. */
   readonly onTick: () => Promise<void>;
 }
@@ -54,7 +57,7 @@ async function renewAndListen(
   sample: Sample,
   signal: AbortSignal,
 ): Promise<void> {
-  const { client, lease, clock, counters, onWishes, onTick } = options;
+  const { client, lease, clock, counters, onWishes, onDamage, onTick } = options;
   let renewedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     const wishes = await loadWishes(client, lease);
@@ -63,6 +66,7 @@ async function renewAndListen(
     if (clock.monotonicMs() - renewedMs >= SAMPLE_MS) {
       renewedMs = clock.monotonicMs();
       if (!(await renewLease(client, lease, { ...sample, ...counters() }))) throw new LeaseLost();
+      if (await isDamaged(client, lease.target)) onDamage();
     }
     await onTick();
     await clock.delay(TICK_MS, signal);

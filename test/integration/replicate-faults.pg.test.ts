@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
+import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
 import { FeedRig } from '../support/feed.ts';
 import { startProxy } from '../support/proxy.ts';
 
@@ -247,13 +248,107 @@ test('too much retained log: the slot is dropped while paused, and the cache bui
   }
   await rig.until('the slot to be dropped', async () => (await slots()).length === 0);
   expect((await rig.status())?.position).toBeNull();
+  const said = /^\d{4}-\d\d-\d\dT.*Z .*more than the 4 MB allowed/;
+  await rig.until('the reason', async () => said.test((await rig.status())?.lastError ?? ''));
   await rig.until('the pause to go on', async () => (await rig.status())?.state === 'paused');
-  expect((await rig.status())?.lastError).toContain('more than the 4 MB allowed');
   await rig.target.query('delete from item where id = 1');
   expect(await requestResume(rig.source, 'pg2')).toBe(true);
   await rig.until('streaming', async () => (await rig.status())?.state === 'streaming');
   await rig.ready();
   expect(await same()).toBe(99);
+});
+
+test('too much retained log while the source is away: the slot goes, and the cache is built anew afterwards', async () => {
+  await open();
+  await using proxy = await startProxy(rig.source.server);
+  rig.start({
+    limits: { maxRetainedWalBytes: 4 * 1024 * 1024 },
+    sourceUrl: proxy.through(rig.source.url),
+  });
+  await rig.ready();
+  const before = await relation();
+  proxy.setMode('refuse');
+  proxy.reset();
+  for (let n = 0; n < 8; n += 1) {
+    await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000))`);
+  }
+  await rig.until('the slot to be dropped', async () => (await slots()).length === 0);
+  await rig.target.query('delete from item where id = 1');
+  proxy.setMode('forward');
+  await rig.until('another copy', async () => (await relation()) !== before);
+  expect(await same()).toBe(99);
+});
+
+test('a source restored from a backup is behind its slot: its cache is built anew', {
+  timeout: 40_000,
+}, async () => {
+  await open();
+  const first = rig.start();
+  await rig.ready();
+  await rig.caughtUp();
+  await first.stop();
+  const backup = `${rig.source.name}_backup`;
+  const admin = new pg.Client({ connectionString: rig.source.server.url('postgres') });
+  await admin.connect();
+  await admin.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [
+    rig.source.name,
+  ]);
+  await admin.query(`create database ${backup} template ${rig.source.name} strategy file_copy`);
+  const second = rig.start();
+  await rig.target.query('delete from item where id <= 50');
+  expect(await same()).toBe(50);
+  const acknowledged = await position();
+  await rig.until('the slot to be told', async () => {
+    const { rows } = await rig.target.query<{ told: boolean }>(
+      `select confirmed_flush_lsn >= $1::pg_lsn as told from pg_replication_slots where database = current_database()`,
+      [formatLsn(acknowledged as Lsn)],
+    );
+    return rows[0]?.told === true;
+  });
+  await second.stop();
+  const restored = new URL(rig.source.url);
+  restored.pathname = `/${backup}`;
+  const third = rig.start({ sourceUrl: restored.href });
+  const inBackup = new pg.Client({ connectionString: restored.href });
+  await inBackup.connect();
+  await rig.until('the gap to be found', () =>
+    Promise.resolve(rig.log.some((line) => line.includes("past the cache's position"))),
+  );
+  await rig.until('the copy', async () => {
+    const { rows } = await inBackup.query<{ relation: string; state: string }>(
+      'select relation, state from nearjoin.cache_table',
+    );
+    if (rows[0]?.state !== 'ready') return false;
+    return (await inBackup.query(`select from nearjoin."${rows[0].relation}"`)).rowCount === 50;
+  });
+  await third.stop();
+  await inBackup.end();
+  await admin.query(`drop database ${backup} with (force)`);
+  await admin.end();
+});
+
+test('a leader whose connection went dead without a word is replaced, and writes nothing when it wakes', {
+  timeout: 40_000,
+}, async () => {
+  await open();
+  await using proxy = await startProxy(rig.source.server);
+  rig.start({ sourceUrl: proxy.through(rig.source.url) });
+  await rig.ready();
+  const epoch = async (): Promise<number> =>
+    Number((await rig.source.query('select epoch from nearjoin.feed')).rows[0]?.['epoch']);
+  const before = await epoch();
+  rig.start();
+  proxy.setMode('black-hole');
+  const begunMs = performance.now();
+  await rig.until('another leader', async () => (await epoch()) > before);
+  expect(performance.now() - begunMs).toBeLessThan(7_000);
+  await rig.target.query('delete from item where id = 1');
+  expect(await same()).toBe(99);
+  const after = await epoch();
+  proxy.setMode('forward');
+  await rig.target.query('delete from item where id = 2');
+  expect(await same()).toBe(98);
+  expect(await epoch()).toBe(after);
 });
 
 test('pause keeps the slot and the rows; resume goes on', async () => {

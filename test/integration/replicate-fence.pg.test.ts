@@ -102,6 +102,22 @@ test('a role that may not create the schema is told what to run', async () => {
   await client.query(`drop role ${role}`);
 });
 
+test('a schema that an administrator made beforehand is enough', async () => {
+  const role = `${source.name}_role`;
+  await source.query(`create role ${role} login`);
+  await source.query(`create schema nearjoin`);
+  await source.query(`grant usage on schema nearjoin to ${role}`);
+  const client = await connect();
+  await client.query(`set role ${role}`);
+  const fix = `grant usage, create on schema nearjoin to ${role}`;
+  await expect(migrate(client)).rejects.toThrow(`run: ${fix}`);
+  await source.query(fix);
+  expect((await migrate(client)).id).not.toBe('');
+  await client.query('reset role');
+  await client.query(`drop owned by ${role}`);
+  await client.query(`drop role ${role}`);
+});
+
 test('a database without the schema has no feeds', async () => {
   const { feeds, now } = await readCacheStatus(source);
   expect(feeds.size).toBe(0);

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import type { CacheTable } from '../../src/cache/cache-table.ts';
 import { requestPause } from '../../src/cache/control.ts';
+import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig } from '../support/feed.ts';
 
 // What somebody does to the target's tables, or to ours, ends in the right copy or in a reason that can be read.
@@ -17,9 +18,10 @@ const OTHER = 'create table other (id int primary key)';
 async function open(
   more: readonly string[] = [],
   tracked: Record<string, string[][]> = { item: [], other: [] },
+  limits: Partial<FeedLimits> = {},
 ): Promise<void> {
   rig = await FeedRig.open([ITEM, ROWS, OTHER, ...more], tracked);
-  rig.start();
+  rig.start({ limits });
 }
 
 async function item(): Promise<CacheTable> {
@@ -178,12 +180,21 @@ test('nothing changes while the target cannot be read', async () => {
   expect((await rig.contents('item')).cache).toHaveLength(18);
 });
 
-test('a cache table dropped by hand is made again', async () => {
-  await open();
+test.each([
+  ['a cache table dropped by hand', (relation: string) => `drop table nearjoin."${relation}"`],
+  [
+    'a column of a cache table dropped by hand',
+    (relation: string) => `alter table nearjoin."${relation}" drop column n`,
+  ],
+  [
+    'a column of a cache table renamed by hand',
+    (relation: string) => `alter table nearjoin."${relation}" rename n to m`,
+  ],
+])('%s is made again, though nothing is written', async (_name, damage) => {
+  await open([], { item: [], other: [] }, { schemaPollMs: 60_000 });
   await rig.ready();
   const before = await item();
-  await rig.source.query(`drop table nearjoin."${before.relation}"`);
-  await rig.target.query('delete from item where id = 1');
+  await rig.source.query(damage(before.relation));
   await replaced(before);
 });
 

@@ -192,8 +192,13 @@ export class FeedRig {
     return { target, cache };
   }
 
-  async close(): Promise<void> {
+  /** Ends every supervisor; the databases stay. */
+  async stop(): Promise<void> {
     await Promise.all(this.#supervisors.map((each) => each.stop()));
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
     await Promise.all([this.source.drop(), this.target.drop()]);
   }
 

@@ -48,9 +48,9 @@ export function isWorthRepeating(error: unknown): boolean {
   return error.state === '57014' && error.bystander;
 }
 
-/** The relation is not there. */
-export function isUndefinedTable(error: unknown): boolean {
-  return error instanceof PostgresError && error.state === '42P01';
+/** A relation, a schema or a column of one is not there. */
+export function isUndefined(error: unknown): boolean {
+  return error instanceof PostgresError && ['42P01', '3F000', '42703'].includes(error.state);
 }
 
 /** Whether a lost connection is behind an error. */

@@ -1,0 +1,50 @@
+import { type Connector, ConnectorError } from '../../connectors/connector.ts';
+import type { FeedOptions } from './feed-options.ts';
+import { RetainedTooMuch } from './housekeeping.ts';
+
+const LOOK_MS = 1_000;
+
+/**
+ * Watches the target of a feed while its source cannot be reached: nothing is read from the slot then, yet it must not
+ * hold back more of the target's log than allowed, and no published table may make its owner's writes fail.
+ */
+export class AwayWatch {
+  readonly #options: FeedOptions;
+  readonly #stopping = new AbortController();
+  readonly #done: Promise<void>;
+
+  constructor(options: FeedOptions, connector: Connector) {
+    this.#options = options;
+    this.#done = this.#watch(connector).finally(() => connector.close());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+  }
+
+  async #watch(connector: Connector): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#look(connector);
+      } catch (error) {
+        if (!(error instanceof ConnectorError)) throw error;
+        // A target that is away too is looked at again when it is back.
+      }
+      await clock.delay(LOOK_MS, signal);
+    }
+  }
+
+  async #look(connector: Connector): Promise<void> {
+    const { limits, log, source, target } = this.#options;
+    await connector.protect();
+    const health = await connector.slotHealth();
+    if (!('retainedWalBytes' in health) || health.retainedWalBytes <= limits.maxRetainedWalBytes) return;
+    // The lost slot is found when the source is back; the cache is given up and made anew then.
+    await connector.drop();
+    const why = new RetainedTooMuch(health.retainedWalBytes, limits.maxRetainedWalBytes).message;
+    log.warn({ source, target, slot: connector.slot, why }, 'slot dropped while the source is away');
+  }
+}

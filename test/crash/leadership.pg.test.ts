@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, test } from 'vitest';
+import { FeedRig } from '../support/feed.ts';
+
+// Two replicators in processes of their own: the leader is killed, or stopped and woken again.
+
+const REPLICATOR = fileURLToPath(new URL('replicator.mjs', import.meta.url));
+
+let rig: FeedRig;
+const children: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await exited;
+  }
+  await rig?.close();
+});
+
+function run(): ChildProcess {
+  const desired = rig.desired.map(({ source, target, lookups, table }) => {
+    return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
+  });
+  const settings = { sourceUrl: rig.source.url, targetUrl: rig.target.url, desired, stopAt: null, skip: 0 };
+  const child = spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], { stdio: 'ignore' });
+  children.push(child);
+  return child;
+}
+
+async function epoch(): Promise<number> {
+  return Number((await rig.source.query('select epoch from nearjoin.feed')).rows[0]?.['epoch']);
+}
+
+/** A leader and a second in waiting. */
+async function open(): Promise<{ leader: ChildProcess; relation: string }> {
+  rig = await FeedRig.open(
+    [
+      'create table item (id int primary key, n int)',
+      'insert into item select g, g from generate_series(1, 50) g',
+    ],
+    { item: [] },
+  );
+  const leader = run();
+  await rig.until('the leader', async () => (await rig.status()) !== undefined);
+  await rig.ready();
+  await rig.caughtUp();
+  run();
+  await rig.until('the second to wait', async () => {
+    const waiting = await rig.source.query(
+      `select from pg_stat_activity where datname = current_database() and query like '%pg_try_advisory_lock%'`,
+    );
+    return (waiting.rowCount ?? 0) > 0;
+  });
+  return { leader, relation: (await rig.tableStatus('item'))?.relation ?? '' };
+}
+
+/** Milliseconds until what is written now is in the cache. */
+async function served(id: number): Promise<number> {
+  const begunMs = performance.now();
+  await rig.target.query('delete from item where id = $1', [id]);
+  await rig.caughtUp();
+  return performance.now() - begunMs;
+}
+
+test('a leader that is killed is followed within five seconds, without another copy', async () => {
+  const { leader, relation } = await open();
+  leader.kill('SIGKILL');
+  expect(await served(1)).toBeLessThan(5_000);
+  expect((await rig.tableStatus('item'))?.relation).toBe(relation);
+  const { target, cache } = await rig.contents('item');
+  expect(cache).toEqual(target);
+});
+
+test('a leader that is stopped is replaced, and writes nothing when it goes on', {
+  timeout: 40_000,
+}, async () => {
+  const { leader, relation } = await open();
+  const before = await epoch();
+  leader.kill('SIGSTOP');
+  expect(await served(1)).toBeLessThan(8_000);
+  const after = await epoch();
+  expect(after).toBe(before + 1);
+  leader.kill('SIGCONT');
+  for (let id = 2; id <= 20; id += 1) await served(id);
+  expect(await epoch()).toBe(after);
+  expect((await rig.tableStatus('item'))?.relation).toBe(relation);
+  const { target, cache } = await rig.contents('item');
+  expect(cache).toEqual(target);
+  expect(cache).toHaveLength(30);
+});

@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { afterEach, expect, test } from 'vitest';
+import { FeedRig } from '../support/feed.ts';
+import { createDatabase } from '../support/postgres.ts';
+
+// Everything runs as the least roles that docs/operations.md names: one on the source, one on the target.
+
+let rig: FeedRig | undefined;
+const roles: string[] = [];
+
+afterEach(async () => {
+  const [source, target] = [rig?.source, rig?.target];
+  await rig?.stop();
+  for (const role of roles.splice(0)) {
+    for (const database of [source, target]) {
+      await database?.query(`drop owned by ${role}`).catch(() => undefined); // it is a role of the other server
+      await database?.query(`drop role if exists ${role}`);
+    }
+  }
+  await rig?.close();
+});
+
+const PASSWORD = 'not-a-secret';
+const SET_UP = [
+  'create table item (id int primary key, n int)',
+  'insert into item select g, g from generate_series(1, 50) g',
+  'create table other (id int primary key)',
+];
+
+function as(role: string, url: string): string {
+  const changed = new URL(url);
+  [changed.username, changed.password] = [role, PASSWORD];
+  return changed.href;
+}
+
+async function open(
+  statements: (names: {
+    readonly owner: string;
+    readonly feed: string;
+    readonly database: string;
+  }) => readonly string[],
+): Promise<{ rig: FeedRig; sourceUrl: string; targetUrl: string; feed: string }> {
+  const [owner, feed, cache] = ['owner', 'feed', 'cache'].map((kind) => {
+    return `${kind}_${randomBytes(4).toString('hex')}`;
+  }) as [string, string, string];
+  roles.push(feed, cache, owner);
+  const target = await createDatabase('target');
+  await target.query(`create role ${owner}`);
+  await target.query(`grant create on schema public to ${owner}`);
+  for (const statement of SET_UP) await target.query(`set role ${owner}; ${statement}; reset role`);
+  await target.query(`create role ${feed} login replication password '${PASSWORD}'`);
+  for (const statement of statements({ owner, feed, database: target.name })) await target.query(statement);
+  rig = await FeedRig.open([], { item: [['n']], other: [] }, target);
+  await rig.source.query(`create role ${cache} login password '${PASSWORD}'`);
+  await rig.source.query(`grant create on database ${rig.source.name} to ${cache}`);
+  return { rig, sourceUrl: as(cache, rig.source.url), targetUrl: as(feed, target.url), feed };
+}
+
+/** Copies, follows, survives a lost slot, and lets go, with no right more. */
+async function works(feed: FeedRig, urls: { sourceUrl: string; targetUrl: string }): Promise<void> {
+  const first = feed.start(urls);
+  await feed.ready();
+  await feed.target.query('delete from item where id = 1');
+  await feed.caughtUp();
+  expect((await feed.contents('item')).cache).toHaveLength(49);
+  const before = (await feed.tableStatus('item'))?.relation;
+  await first.stop();
+  await feed.target.query(
+    'select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()',
+  );
+  feed.start(urls);
+  await feed.until('another copy', async () => {
+    const now = await feed.tableStatus('item');
+    return now?.relation !== before && now?.state.kind === 'ready';
+  });
+  await feed.target.query('update item set n = -n');
+  await feed.caughtUp();
+  const { target, cache } = await feed.contents('item');
+  expect(cache).toEqual(target);
+  await feed.track({});
+  await feed.until('the feed to go', async () => (await feed.status()) === undefined);
+}
+
+test('a role that is a member of the tables’ owner, and owns the publication', async () => {
+  const { rig: feed, ...urls } = await open((names) => [
+    `grant create on database ${names.database} to ${names.feed}`,
+    `grant ${names.owner} to ${names.feed}`,
+  ]);
+  await works(feed, urls);
+  const { rows } = await feed.target.query('select from pg_publication');
+  expect(rows).toHaveLength(0);
+});
+
+test('a role that may only read, and a publication that an administrator owns', async () => {
+  const {
+    rig: feed,
+    feed: role,
+    ...urls
+  } = await open(({ feed: name }) => [`grant select on item, other to ${name}`]);
+  const waiting = feed.start(urls);
+  await feed.until(
+    'the reason',
+    async () => (await feed.status())?.reason?.includes('permission denied') ?? false,
+  );
+  await waiting.stop();
+  const { rows } = await feed.source.query<{ slot: string }>(
+    `select 'nearjoin_' || left(replace(id::text, '-', ''), 8) || '_pg2' as slot from nearjoin.installation`,
+  );
+  const name = rows[0]?.slot ?? '';
+  const options = `publish_via_partition_root = true${feed.target.server.version >= 18 ? ', publish_generated_columns = stored' : ''}`;
+  await feed.target.query(`create publication ${name} for table item with (${options})`);
+  const partly = feed.start(urls);
+  const other = async (): Promise<string> => {
+    const state = (await feed.tableStatus('other'))?.state;
+    return state?.kind === 'failed' ? state.reason : '';
+  };
+  await feed.until('the reason of the other', async () => (await other()) !== '');
+  expect(await other()).toContain(`alter publication "${name}" add table "public"."other"`);
+  await feed.until('the table', async () => (await feed.tableStatus('item'))?.state.kind === 'ready');
+  await partly.stop();
+  await feed.target.query(`alter publication ${name} add table other`);
+  await works(feed, urls);
+  const writing = new pg.Client({ connectionString: urls.targetUrl });
+  await writing.connect();
+  await expect(writing.query('delete from item')).rejects.toThrow('permission denied');
+  await writing.end();
+  await feed.target.query(`drop publication ${name}`);
+});
