@@ -17,6 +17,7 @@ export interface ReplicatorSettings {
   /** Where `from_env` addresses are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly maxRetainedWalMb: number;
+  readonly removalDelayMs: number;
   readonly probeIntervalMs?: number;
   readonly verify?: BackgroundVerification | null;
   /** Null or left out is as fast as it goes. */
@@ -68,6 +69,7 @@ export async function startReplicator(
   const limits = {
     ...DEFAULT_LIMITS,
     maxRetainedWalBytes: settings.maxRetainedWalMb * 1_048_576,
+    removalDelayMs: settings.removalDelayMs,
     probeIntervalMs: settings.probeIntervalMs ?? DEFAULT_LIMITS.probeIntervalMs,
     verify: settings.verify ?? DEFAULT_LIMITS.verify,
     copy: { ...DEFAULT_LIMITS.copy, bytesPerS: bytesPerS(settings.copyMaxMbPerS ?? null) },

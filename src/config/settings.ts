@@ -80,6 +80,7 @@ export const SETTINGS = {
   ),
   waitTimeoutMs: setting<number>('WAIT_TIMEOUT_MS', whole(1, 600_000), 5 * seconds),
   maxRetainedWalMb: setting<number>('MAX_RETAINED_WAL_MB', whole(1, 1_000_000_000), 4096),
+  removalDelayMs: setting<number>('REMOVAL_DELAY_MS', whole(0, 2_147_483_647), 10 * seconds),
   verifyIntervalMs: setting<number>('VERIFY_INTERVAL_MS', whole(0, 2_147_483_647), 0),
   verifyRowsPerSecond: setting<number>('VERIFY_ROWS_PER_SECOND', whole(1, 10_000_000), 5000),
   verifyRepair: setting<boolean>('VERIFY_REPAIR', bool, false),

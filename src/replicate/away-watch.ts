@@ -15,12 +15,20 @@ export class AwayWatch {
 
   constructor(options: FeedOptions, connector: Connector) {
     this.#options = options;
-    this.#done = this.#watch(connector).finally(() => connector.close());
+    this.#done = this.#run(connector);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;
+  }
+
+  async #run(connector: Connector): Promise<void> {
+    try {
+      await this.#watch(connector);
+    } finally {
+      await connector.close();
+    }
   }
 
   async #watch(connector: Connector): Promise<void> {

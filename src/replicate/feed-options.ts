@@ -35,6 +35,8 @@ export interface FeedLimits {
   readonly unfitRetryMs: number;
   /** The longest pause while the source's database does not exist, or while an unwanted feed cannot be removed. */
   readonly goneRetryMs: number;
+  /** What is wanted no more is kept for so long, in case that was a slip. */
+  readonly removalDelayMs: number;
   /** Removing an unwanted feed is tried for so long. */
   readonly giveUpAfterMs: number;
   /** A leader silent for so long is replaced. */
@@ -62,6 +64,7 @@ export const DEFAULT_LIMITS: FeedLimits = {
   retryMs: { first: 100, longest: 10_000 },
   unfitRetryMs: 30_000,
   goneRetryMs: 60_000,
+  removalDelayMs: 10_000,
   giveUpAfterMs: 3_600_000,
   leaderStaleMs: 4_000,
   verify: null,

@@ -13,6 +13,7 @@ import type { FeedOptions } from './feed-options.ts';
 import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
+import { Linger } from './linger.ts';
 import { Notifier } from './notifier.ts';
 import { Repeats } from './repeats.ts';
 import { say } from './say.ts';
@@ -30,10 +31,12 @@ export class FeedRunner {
   readonly #reconsider = new Notifier();
   readonly #wished = new Notifier();
   readonly #repeats: Repeats;
+  readonly #linger: Linger;
   #desire: Desire;
   #leader: FeedLeader | null = null;
   #removal: FeedRemoval | null = null;
   #slot: string | null = null;
+  #lingering = new AbortController();
   #away: AwayWatch | null = null;
   /** The last connection to the source held for a while: what failed then is the first failure of a new series. */
   #wasThere = false;
@@ -41,7 +44,8 @@ export class FeedRunner {
 
   constructor(options: FeedOptions, desire: Desire) {
     this.#options = options;
-    this.#desire = desire;
+    this.#linger = new Linger(options.limits.removalDelayMs, options.clock);
+    this.#desire = this.#linger.soften(desire);
     this.#repeats = new Repeats(options.clock);
   }
 
@@ -57,12 +61,37 @@ export class FeedRunner {
   }
 
   /** What the catalog wants has changed. */
-  wish(desire: Desire): void {
+  wish(asked: Desire): void {
     const before = { kind: this.#desire.kind, isUnwanted: this.#isUnwanted() };
+    const desire = this.#linger.soften(asked);
     this.#desire = desire;
+    this.#wishAgain(asked);
     this.#leader?.reconsider();
     if (!this.#isUnwanted()) this.#removal = null;
     if (before.kind !== desire.kind || before.isUnwanted !== this.#isUnwanted()) this.#wished.notify();
+  }
+
+  /** One of its databases is not in the metadata any more. */
+  abandon(): void {
+    this.#linger.forget();
+    this.wish({ kind: 'tables', tables: [] });
+  }
+
+  /** When the time of a table that lingers is over. */
+  #wishAgain(asked: Desire): void {
+    const { clock, log, source, target } = this.#options;
+    this.#lingering.abort();
+    this.#lingering = new AbortController();
+    const ms = this.#linger.nextMs();
+    if (ms === null) return;
+    log.info(
+      { source, target, ms: Math.round(ms) },
+      'a table is wanted no more: its copy is kept for a while',
+    );
+    const signal = AbortSignal.any([this.#lingering.signal, this.#stopping.signal]);
+    void clock.delay(ms, signal).then(() => {
+      if (!signal.aborted) this.wish(asked);
+    });
   }
 
   /** Ends the feed here and gives the lead to whoever waits for it. */

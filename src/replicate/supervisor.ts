@@ -103,7 +103,8 @@ export class Supervisor {
     }
     for (const [key, running] of this.#running) {
       if (this.#isMoved(running)) await this.#retire(key, running);
-      else running.runner.wish(desireOf(snapshot, running, wanted.get(key)));
+      else if (isListed(snapshot, running)) running.runner.wish(desireOf(snapshot, running, wanted.get(key)));
+      else running.runner.abandon();
     }
     for (const [key, tables] of wanted) {
       const [first] = tables;
@@ -226,15 +227,18 @@ export class Supervisor {
   }
 }
 
+function isListed({ catalog }: SupervisedSnapshot, { source, target }: Pair): boolean {
+  return catalog.sources.has(source) && catalog.sources.has(target);
+}
+
 /** A database that cannot be read says nothing about what is wanted of it: its feeds stay as they are. */
-function desireOf(
-  { catalog }: SupervisedSnapshot,
-  { source, target }: Pair,
-  tables: readonly Desired[] | undefined,
-): Desire {
+function desireOf(snapshot: SupervisedSnapshot, pair: Pair, tables: readonly Desired[] | undefined): Desire {
   if (tables !== undefined) return { kind: 'tables', tables };
-  if (!catalog.sources.has(source) || !catalog.sources.has(target)) return { kind: 'tables', tables: [] };
-  const isUnread = [source, target].some((name) => (catalog.sources.get(name)?.unavailable ?? null) !== null);
+  if (!isListed(snapshot, pair)) return { kind: 'tables', tables: [] };
+  const { sources } = snapshot.catalog;
+  const isUnread = [pair.source, pair.target].some(
+    (name) => (sources.get(name)?.unavailable ?? null) !== null,
+  );
   return isUnread ? { kind: 'unknown' } : { kind: 'tables', tables: [] };
 }
 

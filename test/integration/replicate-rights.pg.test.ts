@@ -40,7 +40,7 @@ async function open(
     readonly feed: string;
     readonly database: string;
   }) => readonly string[],
-): Promise<{ rig: FeedRig; sourceUrl: string; targetUrl: string; feed: string }> {
+): Promise<{ rig: FeedRig; sourceUrl: string; targetUrl: string }> {
   const [owner, feed, cache] = ['owner', 'feed', 'cache'].map((kind) => {
     return `${kind}_${randomBytes(4).toString('hex')}`;
   }) as [string, string, string];
@@ -54,7 +54,7 @@ async function open(
   rig = await FeedRig.open([], { item: [['n']], other: [] }, target);
   await rig.source.query(`create role ${cache} login password '${PASSWORD}'`);
   await rig.source.query(`grant create on database ${rig.source.name} to ${cache}`);
-  return { rig, sourceUrl: as(cache, rig.source.url), targetUrl: as(feed, target.url), feed };
+  return { rig, sourceUrl: as(cache, rig.source.url), targetUrl: as(feed, target.url) };
 }
 
 /** Copies, follows, survives a lost slot, and lets go, with no right more. */
@@ -93,11 +93,7 @@ test('a role that is a member of the tables’ owner, and owns the publication',
 });
 
 test('a role that may only read, and a publication that an administrator owns', async () => {
-  const {
-    rig: feed,
-    feed: role,
-    ...urls
-  } = await open(({ feed: name }) => [`grant select on item, other to ${name}`]);
+  const { rig: feed, ...urls } = await open(({ feed: name }) => [`grant select on item, other to ${name}`]);
   const waiting = feed.start(urls);
   await feed.until(
     'the reason',

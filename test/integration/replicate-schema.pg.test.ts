@@ -166,6 +166,24 @@ test('a table nobody wants any more goes; with the last the feed, its slot and p
   expect(left.rows).toEqual([]);
 });
 
+test('what is wanted no more is kept up for a while: when it is wanted again in time, nothing was lost', async () => {
+  await open([], { item: [], other: [] }, { removalDelayMs: 1_500 });
+  await rig.ready();
+  const before = await item();
+  await rig.track({ other: [] });
+  await rig.target.query('delete from item where id = 1');
+  await rig.caughtUp();
+  await rig.track({});
+  await rig.track({ item: [], other: [] });
+  await rig.target.query('delete from item where id = 2');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(18);
+  expect((await item()).relation).toBe(before.relation);
+  await rig.track({ other: [] });
+  await rig.until('the table to go', async () => (await rig.tableStatus('item')) === undefined);
+  expect((await rig.tableStatus('other'))?.state.kind).toBe('ready');
+});
+
 test('nothing changes while the target cannot be read', async () => {
   await open();
   await rig.ready();

@@ -36,6 +36,7 @@ export const QUICK: FeedLimits = {
   schemaPollMs: 1_000,
   retryMs: { first: 20, longest: 500 },
   unfitRetryMs: 500,
+  removalDelayMs: 0,
 };
 
 async function prepared(database: TestDatabase, statements: readonly string[]): Promise<TestDatabase> {

@@ -14,6 +14,7 @@ describe('readConfig', () => {
       maxStalenessMs: 1000,
       fallback: 'live',
       maxRetainedWalMb: 4096,
+      removalDelayMs: 10_000,
       cors: { kind: 'any' },
       devMode: false,
       logLevel: 'info',

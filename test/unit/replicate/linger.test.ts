@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import type { Desired } from '../../../src/catalog/catalog.ts';
+import { Linger } from '../../../src/replicate/linger.ts';
+import type { Desire } from '../../../src/replicate/wanted.ts';
+
+let now = 0;
+const clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
+const table = (name: string): Desired =>
+  ({
+    source: 'pg1',
+    target: 'pg2',
+    table: { ref: { schema: 'public', name } },
+    lookups: [],
+  }) as unknown as Desired;
+const tables = (...names: readonly string[]): Desire => ({ kind: 'tables', tables: names.map(table) });
+
+test('a table is wanted a while longer, and no time is left over when it comes back', () => {
+  now = 0;
+  const linger = new Linger(100, clock);
+  expect(linger.soften(tables('a', 'b'))).toEqual(tables('a', 'b'));
+  expect(linger.nextMs()).toBeNull();
+  expect(linger.soften(tables('a'))).toEqual(tables('a', 'b'));
+  now = 60;
+  expect(linger.nextMs()).toBe(40);
+  expect(linger.soften({ kind: 'unknown' })).toEqual({ kind: 'unknown' });
+  expect(linger.soften(tables('a', 'b'))).toEqual(tables('a', 'b'));
+  expect(linger.nextMs()).toBeNull();
+  expect(linger.soften(tables('a'))).toEqual(tables('a', 'b'));
+  now = 160;
+  expect(linger.soften(tables('a'))).toEqual(tables('a'));
+});
+
+test('what is meant takes effect at once', () => {
+  now = 0;
+  const linger = new Linger(100, clock);
+  linger.soften(tables('a'));
+  linger.forget();
+  expect(linger.soften(tables())).toEqual(tables());
+  expect(new Linger(0, clock).soften(tables())).toEqual(tables());
+});
