@@ -101,14 +101,11 @@ test('requests sent at once on one session are answered each with its own answer
 
 test('a statement that cannot be parsed fails every request that shares it, and a later good one works', async () => {
   const pool = open();
-  const both = await Promise.all([
-    failure(ask(pool, 'select nothing_like_it')),
-    failure(ask(pool, 'select nothing_like_it')),
-  ]);
-  expect(both).toEqual([
-    expect.objectContaining({ state: '42703' }),
-    expect.objectContaining({ state: '42703' }),
-  ]);
+  await ask(pool, 'select 1');
+  const all = await Promise.all(
+    Array.from({ length: 5 }, () => failure(ask(pool, 'select nothing_like_it'))),
+  );
+  expect(all).toEqual(all.map(() => expect.objectContaining({ state: '42703' })));
   expect(await ask(pool, 'select 2')).toBe('2');
 });
 

@@ -27,6 +27,8 @@ export interface RunOptions {
 
 interface Pending {
   readonly text: string;
+  /** Of its prepared statement; empty for none. */
+  name: string;
   readonly rows: WireRow[];
   error: Error | null;
   settled: boolean;
@@ -35,6 +37,8 @@ interface Pending {
   cancelled: boolean;
   /** Its Parse is on the way and not confirmed. */
   parsing: boolean;
+  /** Why the statement it shares with an earlier request could not be prepared. */
+  parseError: PostgresError | null;
   readonly resolve: (rows: readonly WireRow[]) => void;
   readonly reject: (error: Error) => void;
   readonly signal: StopSignal | null;
@@ -120,12 +124,14 @@ export class WireConnection {
   #entry(text: string, signal: StopSignal | null, outcome: Pick<Pending, 'resolve' | 'reject'>): Pending {
     const entry: Pending = {
       text,
+      name: '',
       rows: [],
       error: null,
       settled: false,
       cancelsBefore: this.#cancels,
       cancelled: false,
       parsing: false,
+      parseError: null,
       resolve: outcome.resolve,
       reject: outcome.reject,
       signal,
@@ -158,6 +164,7 @@ export class WireConnection {
     const known = prepared ? this.#prepared.get(text) : undefined;
     const name = prepared ? (known ?? this.#newName()) : '';
     if (prepared) this.#remember(text, name);
+    entry.name = name;
     entry.parsing = known === undefined;
     const close = this.#toClose;
     this.#toClose = [];
@@ -220,8 +227,17 @@ export class WireConnection {
     const bystander = current !== undefined && !current.cancelled && this.#cancels > current.cancelsBefore;
     const error = new PostgresError(errorFields(body), bystander);
     if (current === undefined) return this.#lose(error);
-    current.error ??= error;
-    if (current.parsing || isStale(error)) this.#forget(current.text);
+    current.error ??= current.parseError ?? error;
+    if (current.parsing || isStale(error)) this.#unprepare(current, error);
+  }
+
+  #unprepare(current: Pending, error: PostgresError): void {
+    const { text, name, parsing } = current;
+    // Another request may have prepared the text again under another name by now.
+    if (this.#prepared.get(text) === name) this.#forget(text);
+    if (!parsing || name === '' || error.state === QUERY_CANCELED) return;
+    // Requests sent before the failure was known would only report that the statement is not there.
+    for (const other of this.#pending) if (other.name === name) other.parseError = error;
   }
 
   #oversized(bytes: number): void {
@@ -255,6 +271,8 @@ export class WireConnection {
     }
   }
 }
+
+const QUERY_CANCELED = '57014';
 
 /** From here on the request has its outcome, and nobody's change of mind matters. */
 function settle(entry: Pending): void {
