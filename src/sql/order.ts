@@ -25,8 +25,11 @@ function direction(item: OrderItem): Sql {
 function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
   const last = item.path.at(-1);
   switch (item.by.kind) {
-    case 'column':
-      return sortValue(visibleValue(item.by, row, site.rows, site.build), item.by.column, row);
+    case 'column': {
+      // A filter may have joined the row under another place than the one that the ordering's rules speak of.
+      const own = last === undefined ? row : { ...row, table: last.to };
+      return sortValue(visibleValue(item.by, own, site.rows, site.build), item.by.column, row);
+    }
     case 'count':
       return overRelated(() => syntax('count(*)'), last, { row, site });
     case 'function': {

@@ -10,6 +10,13 @@ const SOME_ROW = { _or: [{ n: { _eq: 0 } }, { _exists: { _table: 'b', _where: { 
 /** Compares each row with others of its table. */
 const NOT_THE_LAST = { _exists: { _table: 'b', _where: { n: { _cgt: ['$', 'n'] } } } };
 
+const INHERITED = {
+  inherited_roles: [
+    { role_name: 'both', role_set: ['one', 'two'] },
+    { role_name: 'five_or_six', role_set: ['five', 'six'] },
+  ],
+};
+
 let databases: Record<'pg1' | 'pg2', TestDatabase>;
 let lane: TestLane;
 
@@ -37,13 +44,15 @@ beforeAll(async () => {
           select_permissions: [
             permission('one', ['id', 'n'], {}),
             permission('three', ['id', 'n'], SOME_ROW),
+            permission('five', ['id'], {}),
+            permission('six', ['id', 'n'], NOT_THE_LAST),
             permission('four', ['id', 'n'], NOT_THE_LAST),
           ],
         },
       ],
     },
     {},
-    { inherited_roles: [{ role_name: 'both', role_set: ['one', 'two'] }] },
+    INHERITED,
   );
   await lane.fillCaches();
 });
@@ -76,11 +85,13 @@ const A = {
     remote('by_padded', 'array', { t: 'ch' }),
     remote('by_array', 'array', { tags: 'tags' }),
     remote('by_id', 'array', { id: 'id' }),
+    remote('one_by_id', 'object', { id: 'id' }),
     remote('all_b', 'array', { many: 'one' }),
   ],
   select_permissions: [
     permission('three', ['id'], {}),
     permission('four', ['id'], {}),
+    permission('five', ['id'], {}),
     permission('one', ['id', 'c', 't', 'ci'], {}),
     permission('two', ['n'], { all_b: { n: { _eq: 1 } } }),
   ],
@@ -154,4 +165,9 @@ test('an aggregate over rows that a filter has found already is read through its
 test('a rule that compares a row with others holds where the row is met by a filter or an ordering', async () => {
   const query = `{ a(where: {by_id: {}}, order_by: {by_id_aggregate: {max: {n: desc_nulls_last}}}) { id } }`;
   expect(await everyRoute(query, 'four')).toEqual({ a: [{ id: 2 }, { id: 1 }] });
+});
+
+test('a cell that only some rows show orders by the row that a filter has joined', async () => {
+  const query = `{ a(where: {one_by_id: {}}, order_by: [{one_by_id: {n: desc_nulls_first}}]) { id } }`;
+  expect(await everyRoute(query, 'five_or_six')).toEqual({ a: [{ id: 3 }, { id: 2 }, { id: 1 }] });
 });
