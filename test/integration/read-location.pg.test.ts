@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { crosses, MODEL, TABLES, type TableName } from '../oracle/model.ts';
-import { write } from '../oracle/writes.ts';
 import { type Asking, TestLane } from '../support/lane.ts';
+import { crosses, MODEL, TABLES, type TableName } from '../support/orders-model.ts';
+import { write } from '../support/orders-writes.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 // Where tables are must not matter: the same operations over one database and over two, cached and live.

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { MODEL, TABLES, type TableName } from './model.ts';
+import { MODEL, TABLES, type TableName } from './orders-model.ts';
 
 /** One transaction of one database, replayed on the database that holds everything. */
 export interface Write {

@@ -1,0 +1,178 @@
+import { takesList } from './generate-condition.ts';
+import { isList } from './graphql-of.ts';
+import { TYPE_DDL, typeOf, type Value } from './value-types.ts';
+import {
+  type ColumnModel,
+  type Condition,
+  columnNamed,
+  type Row,
+  relationshipNamed,
+  type TableModel,
+  tableNamed,
+  type World,
+} from './world.ts';
+
+/** The statements that make a database with some of a world's tables and rows; `isWhole` when it needs every type. */
+export function ddlOf(world: World, tables: readonly TableModel[], isWhole: boolean): readonly string[] {
+  const usesOwn = tables.some((table) => table.columns.some(({ type }) => typeOf(type).own));
+  return [
+    ...(isWhole || world.sharedTypes || usesOwn ? TYPE_DDL : []),
+    `create schema "Other Schema"`,
+    ...tables.flatMap((table) => [
+      createTable(table),
+      ...(table.rows.length === 0 ? [] : [insertRows(table, table.rows)]),
+    ]),
+  ];
+}
+
+function createTable(table: TableModel): string {
+  const columns = table.columns.map(
+    ({ name, type, notNull }) => `${quoted(name)} ${typeOf(type).sql}${notNull ? ' not null' : ''}`,
+  );
+  return `create table ${relation(table)} (${columns.join(', ')}, primary key (${table.key.map(quoted).join(', ')}))`;
+}
+
+/** Rows whose key is taken are left out. */
+export function insertRows(table: TableModel, rows: readonly Row[]): string {
+  const values = rows.map((row) => `(${row.map((cell) => text(cell)).join(', ')})`);
+  return `insert into ${relation(table)} (${table.columns.map(({ name }) => quoted(name)).join(', ')}) values ${values.join(', ')} on conflict do nothing`;
+}
+
+export function relation({ schema, name }: Pick<TableModel, 'schema' | 'name'>): string {
+  return `${quoted(schema)}.${quoted(name)}`;
+}
+
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A text literal, or null. */
+export function text(value: string | null | undefined): string {
+  return value === null || value === undefined ? 'null' : `'${value.replaceAll("'", "''")}'`;
+}
+
+/** Operators that are not spelled like their names. */
+const SPELLED: Readonly<Record<string, string>> = {
+  _eq: '=',
+  _neq: '<>',
+  _gt: '>',
+  _lt: '<',
+  _gte: '>=',
+  _lte: '<=',
+  _ceq: '=',
+  _cne: '<>',
+  _cgt: '>',
+  _clt: '<',
+  _cgte: '>=',
+  _clte: '<=',
+  _like: 'like',
+  _nlike: 'not like',
+  _ilike: 'ilike',
+  _nilike: 'not ilike',
+  _similar: 'similar to',
+  _nsimilar: 'not similar to',
+  _regex: '~',
+  _nregex: '!~',
+  _iregex: '~*',
+  _niregex: '!~*',
+  _contains: '@>',
+  _contained_in: '<@',
+  _has_key: '?',
+  _has_keys_any: '?|',
+  _has_keys_all: '?&',
+};
+
+/** The column compared with a value, both as they are typed. */
+export function comparison(
+  value: string,
+  column: ColumnModel,
+  given: { operator: string; value: Value | readonly Value[]; cast: boolean },
+): string {
+  const { bare } = typeOf(column.type);
+  const { operator } = given;
+  const left = given.cast ? `${value}::text` : value;
+  const type = given.cast || /like|similar|regex|has_key/.test(operator) ? 'text' : bare;
+  if (!isList(given.value)) return `(${left} ${spelled(operator)} ${text(given.value.text)}::${type})`;
+  const list = given.value.map((one) => `${text(one.text)}::${type}`);
+  if (operator === '_in') return list.length === 0 ? 'false' : `(${left} in (${list.join(', ')}))`;
+  if (operator === '_nin') return list.length === 0 ? 'true' : `(${left} not in (${list.join(', ')}))`;
+  return `(${left} ${spelled(operator)} array[${list.join(', ')}]::text[])`;
+}
+
+function spelled(operator: string): string {
+  return SPELLED[operator] ?? operator;
+}
+
+/** A permission rule over the tables themselves, whose rows other rules do not narrow. */
+export function ruleSql(
+  world: World,
+  rule: Condition,
+  at: { table: TableModel; alias: string; root: string; rootTable: TableModel },
+): string {
+  const { table, alias } = at;
+  const cell = (name: string): string => `${alias}.${quoted(name)}`;
+  const inner = (of: Condition): string => ruleSql(world, of, at);
+  switch (rule.kind) {
+    case 'true':
+      return 'true';
+    case 'compare':
+      return ruleComparison(world, table, cell(rule.column), rule);
+    case 'null':
+      return `(${cell(rule.column)} is ${rule.isNull ? '' : 'not '}null)`;
+    case 'and':
+      return `(${['true', ...rule.of.map(inner)].join(' and ')})`;
+    case 'or':
+      return `(${['false', ...rule.of.map(inner)].join(' or ')})`;
+    case 'not':
+      return `(not ${inner(rule.of)})`;
+    case 'columns': {
+      const other = `${rule.root ? at.root : alias}.${quoted(rule.other)}`;
+      return `(${cell(rule.column)} ${spelled(rule.operator)} ${other})`;
+    }
+    case 'exists': {
+      const to = tableNamed(world, rule.table);
+      const next = `${alias}_`;
+      return `exists (select from ${relation(to)} ${next} where ${ruleSql(world, rule.of, { ...at, table: to, alias: next })})`;
+    }
+    case 'related': {
+      const relationship = relationshipNamed(table, rule.relationship);
+      const to = tableNamed(world, relationship.to);
+      const next = `${alias}_`;
+      const on = relationship.on.map(([left, right]) => `${cell(left)} = ${next}.${quoted(right)}`);
+      return `exists (select from ${relation(to)} ${next} where ${[...on, ruleSql(world, rule.of, { ...at, table: to, alias: next })].join(' and ')})`;
+    }
+    default:
+      throw new Error(`a rule has no ${rule.kind}`);
+  }
+}
+
+type Compare = Extract<Condition, { kind: 'compare' }>;
+
+/** Rules take nulls for values like any other. */
+function ruleComparison(world: World, table: TableModel, cell: string, rule: Compare): string {
+  const column = columnNamed(table, rule.column);
+  const variable = sessionOf(world, table, rule);
+  if (variable !== null && takesList(rule.operator)) {
+    const type = rule.operator.startsWith('_has') ? 'text' : typeOf(column.type).bare;
+    const values = `${text(variable.value)}::${type}[]`;
+    if (rule.operator === '_in') return `(${cell} = any (${values}))`;
+    return rule.operator === '_nin'
+      ? `(${cell} <> all (${values}))`
+      : `(${cell} ${spelled(rule.operator)} ${values})`;
+  }
+  const given = variable === null ? rule : { ...rule, value: { text: variable.value, json: variable.value } };
+  const plain = comparison(cell, column, given);
+  return rule.operator === '_neq' && !rule.cast && !column.notNull ? `(${cell} is null or ${plain})` : plain;
+}
+
+/** The session variable a rule's comparison takes its value from, when it does. */
+export function sessionOf(
+  world: World,
+  table: TableModel,
+  rule: Compare,
+): { readonly name: string; readonly value: string } | null {
+  if (!rule.variable || rule.cast) return null;
+  const name = `x-hasura-${columnNamed(table, rule.column).type}${takesList(rule.operator) ? '-list' : ''}`;
+  const value = world.session[name];
+  return value === undefined ? null : { name, value };
+}

@@ -1,0 +1,175 @@
+import type { Random } from './random.ts';
+import { KEY_VALUES, PATTERN_VALUES, typeOf, type Value } from './value-types.ts';
+import {
+  type ColumnModel,
+  type Condition,
+  type TableModel,
+  viewOf,
+  visibleRelationships,
+  type World,
+} from './world.ts';
+
+/** For whom a condition is made: a rule may say more than a request, and sees everything. */
+export interface Scene {
+  readonly random: Random;
+  readonly world: World;
+  readonly role: string;
+  readonly isRule: boolean;
+  /** The table a rule belongs to. */
+  readonly root?: TableModel;
+}
+
+/** A condition on a table's rows, relationships at most `depth` deep. */
+export function condition(scene: Scene, table: TableModel, depth: number): Condition {
+  const here = scene.root === undefined ? { ...scene, root: table } : scene;
+  const columns = viewOf(table, scene.role)?.columns ?? [];
+  const onOne = (): Condition => onColumn(here, here.random.pick(columns));
+  const makers: (() => Condition)[] = columns.length === 0 ? [] : [onOne, onOne, onOne];
+  if (depth > 0) makers.push(...composed(here, table, depth), ...overRelationships(here, table, depth));
+  if (here.isRule) makers.push(() => columnPair(here, table));
+  return makers.length === 0 ? { kind: 'true' } : here.random.oneOf(makers);
+}
+
+function composed(scene: Scene, table: TableModel, depth: number): readonly (() => Condition)[] {
+  const { random, isRule } = scene;
+  const inner = (): Condition => condition(scene, table, depth - 1);
+  const list = (): readonly Condition[] => Array.from({ length: random.int(0, 3) }, inner);
+  return [
+    () => ({ kind: random.pick(['and', 'or']), of: list() }),
+    () => ({ kind: 'not', of: inner() }),
+    ...(isRule ? [() => existsIn(scene, table, depth - 1)] : []),
+  ];
+}
+
+function overRelationships(scene: Scene, table: TableModel, depth: number): readonly (() => Condition)[] {
+  const { random, world, role, isRule } = scene;
+  const all = visibleRelationships(world, table, role);
+  const related = (): Condition => {
+    const { relationship, view } = random.pick(all);
+    const of: Condition = random.chance(0.2) ? { kind: 'true' } : condition(scene, view.table, depth - 1);
+    return { kind: 'related', relationship: relationship.name, of };
+  };
+  const arrays = all.filter(({ relationship, view }) => relationship.kind === 'array' && view.aggregate);
+  const aggregated = (): Condition => {
+    const { relationship, view } = random.pick(arrays);
+    return aggregate(scene, { relationship: relationship.name, view }, depth - 1);
+  };
+  return [
+    ...(all.length > 0 ? [related, related, related] : []),
+    ...(arrays.length > 0 && !isRule ? [aggregated] : []),
+  ];
+}
+
+function existsIn(scene: Scene, table: TableModel, depth: number): Condition {
+  const { random, world } = scene;
+  const near = world.tables.filter(({ database }) => database === table.database);
+  const other = random.pick(near);
+  return { kind: 'exists', table: other.field, of: condition(scene, other, depth) };
+}
+
+function columnPair({ random, root }: Scene, table: TableModel): Condition {
+  const isRoot = root !== undefined && random.chance(0.5);
+  const others = (isRoot ? root : table).columns;
+  const pairs = table.columns.flatMap((column) =>
+    others
+      .filter((other) => other.type === column.type && typeOf(column.type).operators.includes('_lt'))
+      .map((other) => [column, other] as const),
+  );
+  if (pairs.length === 0) return { kind: 'true' };
+  const [column, other] = random.pick(pairs);
+  const operator = random.pick(['_ceq', '_cne', '_cgt', '_clt', '_cgte', '_clte']);
+  return { kind: 'columns', column: column.name, operator, other: other.name, root: isRoot };
+}
+
+function aggregate(
+  scene: Scene,
+  { relationship, view }: { relationship: string; view: NonNullable<ReturnType<typeof viewOf>> },
+  depth: number,
+): Condition {
+  const { random } = scene;
+  const filter = random.chance(0.5)
+    ? condition({ ...scene, isRule: false }, view.table, Math.max(depth, 0))
+    : null;
+  const booleans = view.columns.filter(({ type }) => type === 'bool');
+  if (booleans.length > 0 && random.chance(0.4)) {
+    const called = random.pick(['bool_and', 'bool_or'] as const);
+    return {
+      kind: 'aggregate',
+      relationship,
+      function: called,
+      columns: [random.pick(booleans).name],
+      distinct: false,
+      filter,
+      operator: random.pick(['_eq', '_neq']),
+      value: random.chance(0.5),
+    };
+  }
+  const countable = view.columns.filter(({ type }) => type !== 'json');
+  const columns = random.chance(0.5) ? random.some(countable, 0, 2).map(({ name }) => name) : [];
+  return {
+    kind: 'aggregate',
+    relationship,
+    function: 'count',
+    columns,
+    distinct: random.chance(0.3),
+    filter,
+    operator: random.pick(['_eq', '_neq', '_gt', '_lt', '_gte', '_lte']),
+    value: random.int(0, 3),
+  };
+}
+
+function onColumn({ random, isRule }: Scene, column: ColumnModel): Condition {
+  const { operators, values } = typeOf(column.type);
+  if (operators.length === 0 || random.chance(0.1)) {
+    return { kind: 'null', column: column.name, isNull: random.chance(0.5) };
+  }
+  if (hasTextForm(column) && random.chance(0.06)) return onText(random, column);
+  const operator = random.pick(operators);
+  const value = operand(random, operator, values);
+  return {
+    kind: 'compare',
+    column: column.name,
+    operator,
+    value,
+    cast: false,
+    variable: random.chance(isRule ? 0.25 : 0.3),
+  };
+}
+
+function hasTextForm({ type }: ColumnModel): boolean {
+  return typeOf(type).list !== true && type !== 'text' && type !== 'varchar';
+}
+
+function onText(random: Random, column: ColumnModel): Condition {
+  const operator = random.pick(['_like', '_eq', '_gt', '_nilike', '_in']);
+  const { text } = random.pick(operator.endsWith('like') ? PATTERN_VALUES : typeOf(column.type).values);
+  const value = { text, json: text };
+  return {
+    kind: 'compare',
+    column: column.name,
+    operator,
+    value: operator === '_in' ? [value] : value,
+    cast: true,
+    variable: false,
+  };
+}
+
+const LISTS: ReadonlySet<string> = new Set(['_in', '_nin', '_has_keys_any', '_has_keys_all']);
+
+/** Whether an operator takes several values. */
+export function takesList(operator: string): boolean {
+  return LISTS.has(operator);
+}
+
+/** Whether an operator's right side is text whatever the column is. */
+export function takesText(operator: string): boolean {
+  return /like|similar|regex|has_key/.test(operator);
+}
+
+function operand(random: Random, operator: string, values: readonly Value[]): Value | readonly Value[] {
+  if (operator.startsWith('_has_key')) {
+    return takesList(operator) ? random.some(KEY_VALUES, 0, 2) : random.pick(KEY_VALUES);
+  }
+  if (/like|similar|regex/.test(operator)) return random.pick(PATTERN_VALUES);
+  return takesList(operator) ? random.some(values, 0, 3) : random.pick(values);
+}

@@ -1,0 +1,313 @@
+import { condition } from './generate-condition.ts';
+import type { Random } from './random.ts';
+import { typeOf, type Value } from './value-types.ts';
+import {
+  type ColumnModel,
+  type Condition,
+  columnNamed,
+  INHERITED,
+  permissionsFor,
+  ROLES,
+  type TableModel,
+  type View,
+  viewOf,
+  visibleRelationships,
+  type World,
+} from './world.ts';
+
+/** A query free of syntax: printed once as GraphQL and once as plain SQL. */
+export interface Query {
+  readonly role: string;
+  readonly roots: readonly Root[];
+}
+
+export type Root = { readonly alias: string; readonly table: string } & (
+  | { readonly kind: 'list'; readonly rows: Rows; readonly fields: readonly Field[] }
+  | { readonly kind: 'aggregate'; readonly rows: Rows; readonly parts: readonly Part[] }
+  | { readonly kind: 'one'; readonly key: readonly Value[]; readonly fields: readonly Field[] }
+);
+
+/** The arguments of a list. */
+export interface Rows {
+  readonly where: Condition | null;
+  readonly orderBy: readonly Ordering[];
+  readonly distinctOn: readonly string[];
+  readonly limit: number | null;
+  readonly offset: number | null;
+  /** Whether the whole condition is a variable. */
+  readonly variable: boolean;
+  /** The ordering ends with the whole key: printed, not part of `orderBy`. */
+  readonly total: boolean;
+}
+
+/** Relationships to follow, then a column or an aggregate over the last of them. */
+export interface Ordering {
+  readonly path: readonly string[];
+  readonly by:
+    | { readonly kind: 'column'; readonly column: string }
+    | { readonly kind: 'count' }
+    | { readonly kind: 'function'; readonly name: string; readonly column: string };
+  readonly direction: string;
+}
+
+/** How a field is written; what a directive leaves out is not part of the answer. */
+export interface Written {
+  readonly alias: string;
+  readonly directive: {
+    readonly name: 'include' | 'skip';
+    readonly value: boolean;
+    readonly variable: boolean;
+  } | null;
+  readonly fragment: 'inline' | 'named' | null;
+}
+
+export type Field = Written &
+  (
+    | { readonly kind: 'column'; readonly column: string; readonly path: readonly string[] | null }
+    | { readonly kind: 'typename' }
+    | { readonly kind: 'object'; readonly relationship: string; readonly fields: readonly Field[] }
+    | {
+        readonly kind: 'array';
+        readonly relationship: string;
+        readonly rows: Rows;
+        readonly fields: readonly Field[];
+      }
+    | {
+        readonly kind: 'aggregate';
+        readonly relationship: string;
+        readonly rows: Rows;
+        readonly parts: readonly Part[];
+      }
+  );
+
+/** A member of an aggregate. */
+export type Part = { readonly alias: string } & (
+  | { readonly kind: 'nodes'; readonly fields: readonly Field[] }
+  | { readonly kind: 'values'; readonly values: readonly Computed[] }
+);
+
+export type Computed = { readonly alias: string } & (
+  | { readonly kind: 'count'; readonly columns: readonly string[]; readonly distinct: boolean }
+  | { readonly kind: 'function'; readonly name: string; readonly columns: readonly string[] }
+);
+
+export const NUMBER_FUNCTIONS = [
+  'sum',
+  'avg',
+  'stddev',
+  'stddev_pop',
+  'stddev_samp',
+  'variance',
+  'var_pop',
+  'var_samp',
+];
+const DIRECTIONS = [
+  'asc',
+  'desc',
+  'asc_nulls_first',
+  'asc_nulls_last',
+  'desc_nulls_first',
+  'desc_nulls_last',
+];
+
+interface Scene {
+  readonly random: Random;
+  readonly world: World;
+  readonly role: string;
+}
+
+/** The whole ordering of a list. */
+export function orderingsOf(table: TableModel, { orderBy, total }: Rows): readonly Ordering[] {
+  const keys = table.key.map(
+    (column): Ordering => ({ path: [], by: { kind: 'column', column }, direction: 'asc' }),
+  );
+  return total ? [...orderBy, ...keys] : orderBy;
+}
+
+/** A query for a role; null when the role sees no table. */
+export function generateQuery(random: Random, world: World, role: string = anyRole(random)): Query | null {
+  const views = world.tables.flatMap((table) => viewOf(table, role) ?? []);
+  if (views.length === 0) return null;
+  const scene = { random, world, role };
+  const roots = Array.from({ length: random.chance(0.2) ? 2 : 1 }, (_, i) =>
+    root(scene, random.pick(views), `q${i}`),
+  );
+  return { role, roots };
+}
+
+function anyRole(random: Random): string {
+  return random.chance(0.4) ? 'admin' : random.pick([...ROLES, INHERITED]);
+}
+
+function root(scene: Scene, view: View, alias: string): Root {
+  const { random } = scene;
+  const { field: table, key, rows } = view.table;
+  const keyIsVisible = key.every((name) => view.columns.some((column) => column.name === name));
+  if (keyIsVisible && random.chance(0.1)) {
+    const row = rows.length > 0 && random.chance(0.8) ? random.pick(rows) : null;
+    const values = key.map((name): Value => {
+      const { values: all } = typeOf(columnNamed(view.table, name).type);
+      const text = row?.[view.table.columns.findIndex((column) => column.name === name)];
+      return all.find((value) => value.text === text) ?? random.pick(all);
+    });
+    return { kind: 'one', alias, table, key: values, fields: fields(scene, view, 2) };
+  }
+  if (view.aggregate && random.chance(0.2))
+    return {
+      kind: 'aggregate',
+      alias,
+      table,
+      rows: rowsArguments(scene, view, 2),
+      parts: parts(scene, view, 2),
+    };
+  return { kind: 'list', alias, table, rows: rowsArguments(scene, view, 2), fields: fields(scene, view, 2) };
+}
+
+function rowsArguments(scene: Scene, view: View, depth: number): Rows {
+  const { random } = scene;
+  const sortable = view.columns.filter(({ type }) => typeOf(type).operators.includes('_lt'));
+  const distinctOn =
+    sortable.length > 0 && random.chance(0.1) ? random.some(sortable, 1, 2).map(({ name }) => name) : [];
+  const first = distinctOn.map(
+    (column): Ordering => ({ path: [], by: { kind: 'column', column }, direction: random.pick(DIRECTIONS) }),
+  );
+  const chosen = random.chance(0.5)
+    ? Array.from({ length: random.int(1, 2) }, () => ordering(scene, view, 2)).flat()
+    : [];
+  return {
+    where: random.chance(0.55) ? condition({ ...scene, isRule: false }, view.table, depth) : null,
+    orderBy: [...first, ...chosen],
+    distinctOn,
+    limit: random.chance(0.25) ? random.int(0, 5) : null,
+    offset: random.chance(0.12) ? random.int(0, 3) : null,
+    variable: random.chance(0.15),
+    total: random.chance(0.85) && view.table.key.every((name) => isAlwaysShown(view.table, name, scene.role)),
+  };
+}
+
+/** An inherited role may see a column in some rows only. */
+function isAlwaysShown(table: TableModel, column: string, role: string): boolean {
+  return role === 'admin' || permissionsFor(table, role).every(({ columns }) => columns.includes(column));
+}
+
+function ordering(scene: Scene, view: View, depth: number): readonly Ordering[] {
+  const { random, world, role } = scene;
+  const direction = random.pick(DIRECTIONS);
+  const related = depth === 0 ? [] : visibleRelationships(world, view.table, role);
+  if (related.length > 0 && random.chance(0.5)) {
+    const { relationship, view: right } = random.pick(related);
+    if (relationship.kind === 'object')
+      return ordering(scene, right, depth - 1).map((inner) => ({
+        ...inner,
+        path: [relationship.name, ...inner.path],
+      }));
+    return [{ path: [relationship.name], by: aggregateOrder(random, right), direction }];
+  }
+  const sortable = view.columns.filter(({ type }) => typeOf(type).operators.includes('_lt'));
+  return sortable.length === 0
+    ? []
+    : [{ path: [], by: { kind: 'column', column: random.pick(sortable).name }, direction }];
+}
+
+function aggregateOrder(random: Random, view: View): Ordering['by'] {
+  const name = random.pick(['min', 'max', 'sum', 'avg', 'var_pop']);
+  const fitting = view.columns.filter(({ type }) =>
+    functionsOf(typeOf(type).aggregates, false).includes(name),
+  );
+  return fitting.length === 0 || random.chance(0.4)
+    ? { kind: 'count' }
+    : { kind: 'function', name, column: random.pick(fitting).name };
+}
+
+/** The functions of a column's values; those that depend on the order of floats only where there is one. */
+function functionsOf(kind: string, isOrdered: boolean): readonly string[] {
+  if (kind === 'number' || (kind === 'float' && isOrdered)) return [...NUMBER_FUNCTIONS, 'min', 'max'];
+  if (kind === 'float') return ['sum', 'min', 'max'];
+  return kind === 'ordered' ? ['min', 'max'] : [];
+}
+
+function fields(scene: Scene, view: View, depth: number): readonly Field[] {
+  const { random, world, role } = scene;
+  const related = depth === 0 ? [] : visibleRelationships(world, view.table, role);
+  const made = [
+    ...random
+      .some(view.columns, 0, 4)
+      .map((column, i): Field => ({ ...written(random, `c${i}`), ...columnField(random, column) })),
+    ...random
+      .some(related, 0, 3)
+      .map((one, i): Field => ({ ...written(random, `r${i}`), ...relatedField(scene, one, depth - 1) })),
+  ];
+  const typename: Field = { ...written(random, 't'), directive: null, kind: 'typename' };
+  return made.length === 0 || random.chance(0.05) ? [...made, typename] : made;
+}
+
+function written(random: Random, alias: string): Written {
+  const directive = {
+    name: random.pick(['include', 'skip'] as const),
+    value: random.chance(0.5),
+    variable: random.chance(0.5),
+  };
+  return {
+    alias,
+    directive: random.chance(0.06) ? directive : null,
+    fragment: random.chance(0.06) ? random.pick(['inline', 'named'] as const) : null,
+  };
+}
+
+type Shown<Kind extends Field['kind']> = Omit<Extract<Field, { kind: Kind }>, keyof Written>;
+
+function columnField(random: Random, { name, type }: ColumnModel): Shown<'column'> {
+  const isJson = type === 'jsonb' || type === 'json';
+  const path = isJson && random.chance(0.5) ? random.pick([['a'], ['a', 'b'], ['b', '0'], ['0']]) : null;
+  return { kind: 'column', column: name, path };
+}
+
+function relatedField(
+  scene: Scene,
+  { relationship, view }: ReturnType<typeof visibleRelationships>[number],
+  depth: number,
+): Shown<'object'> | Shown<'array'> | Shown<'aggregate'> {
+  const { name, kind } = relationship;
+  if (kind === 'object') return { kind, relationship: name, fields: fields(scene, view, depth) };
+  const rows = rowsArguments(scene, view, depth);
+  return view.aggregate && scene.random.chance(0.35)
+    ? { kind: 'aggregate', relationship: name, rows, parts: parts(scene, view, depth) }
+    : { kind: 'array', relationship: name, rows, fields: fields(scene, view, depth) };
+}
+
+function parts(scene: Scene, view: View, depth: number): readonly Part[] {
+  const { random } = scene;
+  const values: Part = { kind: 'values', alias: 'p0', values: computed(random, view) };
+  const nodes = (): Part => ({
+    kind: 'nodes',
+    alias: 'p1',
+    fields: fields(scene, view, depth - 1 < 0 ? 0 : depth - 1),
+  });
+  if (random.chance(0.5)) return [values];
+  return random.chance(0.5) ? [values, nodes()] : [nodes()];
+}
+
+function computed(random: Random, view: View): readonly Computed[] {
+  const found: Computed[] = [];
+  const countable = view.columns.filter(({ type }) => type !== 'json');
+  const count = (): Computed => ({
+    kind: 'count',
+    alias: `v${found.length}`,
+    columns: random.chance(0.6) ? random.some(countable, 0, 2).map(({ name }) => name) : [],
+    distinct: random.chance(0.4),
+  });
+  found.push(count());
+  for (const name of random.some([...NUMBER_FUNCTIONS, 'min', 'max'], 0, 4)) {
+    const fitting = view.columns.filter(({ type }) =>
+      functionsOf(typeOf(type).aggregates, false).includes(name),
+    );
+    if (fitting.length > 0)
+      found.push({
+        kind: 'function',
+        alias: `v${found.length}`,
+        name,
+        columns: random.some(fitting, 1, 3).map((column) => column.name),
+      });
+  }
+  return found;
+}

@@ -1,0 +1,230 @@
+import type { Catalog } from '../../src/catalog/catalog.ts';
+import type { FreshnessRequest } from '../../src/read/freshness.ts';
+import { TestLane } from '../support/lane.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { ddlOf, insertRows, quoted, relation } from './database-of.ts';
+import type { Query, Rows } from './generate-query.ts';
+import { toRequest } from './graphql-of.ts';
+import { dealtMetadata, hasOwnTypes, INHERITED_ROLES, tablesMetadata } from './metadata-of.ts';
+import { toSql, viewsOf } from './sql-of.ts';
+import { databasesOf, type TableModel, type World } from './world.ts';
+
+/** What one way of asking gave: a text, or an error. */
+export interface Answers {
+  readonly [way: string]: string;
+}
+
+/** A world on real databases: dealt out, and once more all in one. */
+export class LaneStage {
+  readonly world: World;
+  readonly databases: Readonly<Record<string, TestDatabase>>;
+  readonly #all: TestDatabase;
+  readonly #lanes: { readonly cached: TestLane; readonly cramped: TestLane; readonly one: TestLane };
+
+  private constructor(
+    world: World,
+    databases: Readonly<Record<string, TestDatabase>>,
+    all: TestDatabase,
+    lanes: { readonly cached: TestLane; readonly cramped: TestLane; readonly one: TestLane },
+  ) {
+    this.world = world;
+    this.databases = databases;
+    this.#all = all;
+    this.#lanes = lanes;
+  }
+
+  static async open(world: World): Promise<LaneStage> {
+    const names = databasesOf(world);
+    const own = (name: string) => world.tables.filter((table) => table.database === name);
+    const made = names.map(
+      async (name, i) =>
+        [name, await createDatabase(i === 0 ? 'source' : 'target', ddlOf(world, own(name), false))] as const,
+    );
+    const [all, ...rest] = await Promise.all([
+      createDatabase('source', [...ddlOf(world, world.tables, true), ...viewsOf(world)]),
+      ...made,
+    ]);
+    const databases = Object.fromEntries(rest);
+    const dealt = dealtMetadata(world);
+    const whole = { all: tablesMetadata(world, world.tables, true) };
+    const [cached, cramped, one] = await Promise.all([
+      TestLane.open(databases, dealt, {}, { inherited_roles: INHERITED_ROLES }),
+      TestLane.open(
+        databases,
+        dealt,
+        { liveInlineRows: 0, liveProbeRows: 2 },
+        { inherited_roles: INHERITED_ROLES },
+      ),
+      TestLane.open({ all }, whole, {}, { inherited_roles: INHERITED_ROLES }),
+    ]);
+    await cached.fillCaches();
+    return new LaneStage(world, databases, all, { cached, cramped, one });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Object.values(this.#lanes).map((lane) => lane.close()));
+    await Promise.all([this.#all, ...Object.values(this.databases)].map((database) => database.drop()));
+  }
+
+  get catalog(): Catalog {
+    return this.#lanes.cached.catalog;
+  }
+
+  /** The same databases under other metadata. */
+  reopen(world: World): Promise<TestLane> {
+    return TestLane.open(this.databases, dealtMetadata(world), {}, { inherited_roles: INHERITED_ROLES });
+  }
+
+  /**
+   * Runs a statement on a table wherever it is. Given a role, only if what the role sees of the table stays the same;
+   * which rows it touches is decided where all tables are together.
+   */
+  async change(table: TableModel, sql: string, role: string | null): Promise<boolean> {
+    const [seen, rows] = [`sees_${role}.v${this.world.tables.indexOf(table)}`, relation(table)];
+    const state = async (from: string): Promise<string> => {
+      const { rows: found } = await this.#all.query<{ state: string }>(
+        `select coalesce(json_agg(v::text order by v::text), '[]')::text as state from ${from} v`,
+      );
+      return String(found[0]?.state);
+    };
+    const before = { seen: role === null ? '' : await state(seen), rows: await state(rows) };
+    const copy = `create table kept as select * from ${rows}`;
+    await this.#all.query(`drop table if exists kept; ${copy}; ${sql}`);
+    if (role !== null && before.seen !== (await state(seen))) {
+      await this.#all.query(`truncate ${rows}; insert into ${rows} select * from kept`);
+      return false;
+    }
+    await this.#copy(table);
+    return before.rows !== (await state(rows));
+  }
+
+  /** Brings a table's rows to the database it is dealt to. */
+  async #copy(table: TableModel): Promise<void> {
+    const list = table.columns.map(({ name }) => `t.${quoted(name)}::text`).join(', ');
+    const { rows } = await this.#all.query<{ row: (string | null)[] }>(
+      `select array[${list}] as row from ${relation(table)} t`,
+    );
+    const database = this.databases[table.database];
+    await database?.query(`truncate ${relation(table)}`);
+    if (rows.length > 0)
+      await database?.query(
+        insertRows(
+          table,
+          rows.map(({ row }) => row),
+        ),
+      );
+  }
+
+  /** Copies everything into the caches again. */
+  async refill(): Promise<void> {
+    await this.#lanes.cached.fillCaches();
+  }
+
+  /** Everything a role is told about a query: answers or errors, routes, statements. */
+  async tell(query: Query): Promise<object> {
+    const { query: text, variables } = toRequest(this.world, query);
+    const { cached, cramped } = this.#lanes;
+    const session = query.role === 'admin' ? {} : this.world.session;
+    const told: Record<string, unknown> = {};
+    const ways = { cached: [cached, false], live: [cached, true], cramped: [cramped, true] } as const;
+    for (const [way, [lane, noCache]] of Object.entries(ways)) {
+      const freshness: Partial<FreshnessRequest> = noCache ? { noCache } : { fallback: 'stale' };
+      const asking = { variables, role: query.role, session, freshness };
+      told[way] = await lane.query(text, asking).then(
+        (answer) => [answer.text, answer.targets.map(({ target, route, reason }) => [target, route, reason])],
+        (error: unknown) => `error: ${String(error)} ${JSON.stringify(error)}`,
+      );
+      const explained = lane
+        .explain(text, asking)
+        .then((roots) =>
+          roots.map(({ sql, targets }) => [sql, targets.map(({ target, choice }) => [target, choice.route])]),
+        );
+      told[`${way} explained`] = await explained.catch((error: unknown) => String(error));
+    }
+    return told;
+  }
+
+  /** Asks in every way. */
+  async ask(query: Query): Promise<Answers> {
+    const { cached, cramped, one } = this.#lanes;
+    const live = { noCache: true };
+    return {
+      cached: await this.#lane(cached, query, { fallback: 'stale', maxStalenessMs: 0 }),
+      live: await this.#lane(cached, query, live),
+      cramped: await this.#lane(cramped, query, live),
+      one: await this.#lane(one, query, {}),
+      sql: await this.#sql(query),
+    };
+  }
+
+  async #lane(lane: TestLane, query: Query, freshness: object): Promise<string> {
+    const { query: text, variables } = toRequest(this.world, query);
+    const session = query.role === 'admin' ? {} : this.world.session;
+    try {
+      const answer = await lane.query(text, { variables, role: query.role, session, freshness });
+      return answer.text;
+    } catch (error) {
+      return `error: ${error instanceof Error ? `${error.message} ${JSON.stringify(error)}` : String(error)}`;
+    }
+  }
+
+  async #sql(query: Query): Promise<string> {
+    try {
+      const { rows } = await this.#all.query<{ answer: string }>(toSql(this.world, query));
+      return String(rows[0]?.answer);
+    } catch (error) {
+      return `error: ${String(error)}`;
+    }
+  }
+}
+
+/** Why the answers do not agree; null when they do. */
+export function disagreement(world: World, query: Query, answers: Answers): string | null {
+  const { cached = '', live, cramped = cached, sql = '' } = answers;
+  if (cached !== live) return 'cached and live';
+  if (cached !== cramped) return 'cached and live through temporary tables';
+  if (!cached.startsWith('error:')) return elsewhere(cached, answers, orderOf(query, world));
+  return sql.startsWith('error:') ? null : `SQL and an ${cached.slice(0, 200)}`;
+}
+
+/** Compares with the answers of one database. */
+function elsewhere(cached: string, { one = cached, sql = '' }: Answers, order: Order): string | null {
+  if (order === 'any') return null;
+  const isOrdered = order === 'total';
+  const form = (text: string): string => (isOrdered ? JSON.stringify(JSON.parse(text)) : unordered(text));
+  if (isOrdered ? cached !== one : form(cached) !== form(one)) return 'dealt out and in one database';
+  return form(cached) === form(sql) ? null : 'nearjoin and plain SQL';
+}
+
+type Order = 'total' | 'none' | 'any';
+
+/** `total`: every list is ordered by its key in the end. `none`: some is not, and none of those is cut. */
+function orderOf(query: Query, world: World): Order {
+  // Where a database lacks the other's types it orders their values by their text.
+  if (hasOwnTypes(world) && !world.sharedTypes) return 'any';
+  const cuts =
+    query.role !== 'admin' &&
+    world.tables.some(({ permissions }) => permissions.some(({ limit }) => limit !== null));
+  const orders = listsIn(query).map((rows): Order => {
+    if (rows.total) return 'total';
+    const isCut = rows.limit !== null || rows.offset !== null || rows.distinctOn.length > 0;
+    return isCut || cuts ? 'any' : 'none';
+  });
+  return (['any', 'none'] as const).find((order) => orders.includes(order)) ?? 'total';
+}
+
+/** The arguments of every list in a query. */
+function listsIn(value: unknown): readonly Rows[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const inner = Object.values(value).flatMap(listsIn);
+  return 'orderBy' in value ? [value as Rows, ...inner] : inner;
+}
+
+function unordered(text: string): string {
+  const sort = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map((one) => JSON.stringify(sort(one))).sort();
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, sort(member)]));
+  };
+  return JSON.stringify(sort(JSON.parse(text)));
+}

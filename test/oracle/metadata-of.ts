@@ -1,0 +1,135 @@
+import { sessionOf } from './database-of.ts';
+import { isList } from './graphql-of.ts';
+import { typeOf } from './value-types.ts';
+import {
+  type Condition,
+  databasesOf,
+  INHERITED,
+  ROLES,
+  relationshipNamed,
+  type TableModel,
+  tableNamed,
+  type World,
+} from './world.ts';
+
+type Json = Record<string, unknown>;
+
+/** The metadata of one database's tables; with `inOne` all relationships stay inside it. */
+export function tablesMetadata(
+  world: World,
+  tables: readonly TableModel[],
+  inOne: boolean,
+): readonly unknown[] {
+  return tables.map((table) => tableMetadata(world, table, inOne));
+}
+
+/** The metadata of every database, by its name. */
+export function dealtMetadata(world: World): Readonly<Record<string, readonly unknown[]>> {
+  const own = (name: string) => world.tables.filter((table) => table.database === name);
+  return Object.fromEntries(
+    databasesOf(world).map((name) => [name, tablesMetadata(world, own(name), false)]),
+  );
+}
+
+/** The role made of the other two. */
+export const INHERITED_ROLES: readonly object[] = [{ role_name: INHERITED, role_set: ROLES }];
+
+function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown {
+  const local = { object: [] as unknown[], array: [] as unknown[] };
+  const remote: unknown[] = [];
+  for (const { name, kind, to, on, follow } of table.relationships) {
+    const target = tableNamed(world, to);
+    const mapping = Object.fromEntries(on);
+    if (inOne || target.database === table.database) {
+      local[kind].push({
+        name,
+        using: { manual_configuration: { remote_table: refOf(target), column_mapping: mapping } },
+      });
+    } else {
+      const to_source = {
+        relationship_type: kind,
+        source: target.database,
+        table: refOf(target),
+        field_mapping: mapping,
+        nearjoin: { follow },
+      };
+      remote.push({ name, definition: { to_source } });
+    }
+  }
+  return {
+    table: refOf(table),
+    configuration: configuration(table),
+    object_relationships: local.object,
+    array_relationships: local.array,
+    remote_relationships: remote,
+    select_permissions: table.permissions.map(({ role, columns, filter, limit, aggregate }) => ({
+      role,
+      permission: { columns, filter: ruleJson(world, table, filter), limit, allow_aggregations: aggregate },
+    })),
+  };
+}
+
+function configuration(table: TableModel): unknown {
+  const renamed = table.columns.filter(({ name, field }) => name !== field);
+  return {
+    custom_name: table.field,
+    column_config: Object.fromEntries(renamed.map(({ name, field }) => [name, { custom_name: field }])),
+  };
+}
+
+function refOf({ schema, name }: TableModel): { schema: string; name: string } {
+  return { schema, name };
+}
+
+/** A permission rule as metadata writes it. */
+export function ruleJson(world: World, table: TableModel, rule: Condition): Json {
+  switch (rule.kind) {
+    case 'true':
+      return {};
+    case 'compare':
+      return { [rule.column]: comparisonJson(world, table, rule) };
+    case 'null':
+      return { [rule.column]: { _is_null: rule.isNull } };
+    case 'and':
+    case 'or':
+      return { [`_${rule.kind}`]: rule.of.map((one) => ruleJson(world, table, one)) };
+    case 'not':
+      return { _not: ruleJson(world, table, rule.of) };
+    case 'columns':
+      return { [rule.column]: { [rule.operator]: rule.root ? ['$', rule.other] : rule.other } };
+    case 'related':
+      return {
+        [rule.relationship]: ruleJson(
+          world,
+          tableNamed(world, relationshipNamed(table, rule.relationship).to),
+          rule.of,
+        ),
+      };
+    case 'exists': {
+      const to = tableNamed(world, rule.table);
+      return { _exists: { _table: refOf(to), _where: ruleJson(world, to, rule.of) } };
+    }
+    default:
+      throw new Error(`a rule has no ${rule.kind}`);
+  }
+}
+
+function comparisonJson(
+  world: World,
+  table: TableModel,
+  rule: Extract<Condition, { kind: 'compare' }>,
+): unknown {
+  const variable = sessionOf(world, table, rule);
+  const value = variable?.name ?? (isList(rule.value) ? rule.value.map(({ json }) => json) : rule.value.json);
+  return rule.cast ? { _cast: { String: { [rule.operator]: value } } } : { [rule.operator]: value };
+}
+
+/** The session variables as headers of a role's requests. */
+export function sessionHeaders(world: World, role: string): Record<string, string> {
+  return role === 'admin' ? {} : { ...world.session, 'x-hasura-role': role };
+}
+
+/** Types whose values Postgres may order by what only their own database knows. */
+export function hasOwnTypes(world: World): boolean {
+  return world.tables.some((table) => table.columns.some(({ type }) => typeOf(type).own));
+}

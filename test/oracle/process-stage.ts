@@ -1,0 +1,174 @@
+import { eventually, type HttpAnswer, type Nearjoin } from '../support/nearjoin.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { ddlOf, quoted, relation } from './database-of.ts';
+import type { Query } from './generate-query.ts';
+import type { Write } from './generate-write.ts';
+import { toRequest } from './graphql-of.ts';
+import type { Answers } from './lane-stage.ts';
+import { dealtMetadata, INHERITED_ROLES, sessionHeaders } from './metadata-of.ts';
+import { toSql, viewsOf } from './sql-of.ts';
+import { databasesOf, type World } from './world.ts';
+
+/** A world behind a running server, replicated, and once more in one database. */
+export class ProcessStage {
+  readonly world: World;
+  readonly written: Write[] = [];
+  /** Answers that came from caches alone. */
+  hits = 0;
+  readonly #nearjoin: Nearjoin;
+  readonly #databases: Readonly<Record<string, TestDatabase>>;
+  readonly #all: TestDatabase;
+
+  private constructor(
+    nearjoin: Nearjoin,
+    world: World,
+    databases: Readonly<Record<string, TestDatabase>>,
+    all: TestDatabase,
+  ) {
+    this.#nearjoin = nearjoin;
+    this.world = world;
+    this.#databases = databases;
+    this.#all = all;
+  }
+
+  static async open(nearjoin: Nearjoin, world: World): Promise<ProcessStage> {
+    const names = databasesOf(world);
+    const own = (name: string) => world.tables.filter((table) => table.database === name);
+    const made = names.map(
+      async (name, i) =>
+        [name, await createDatabase(i === 0 ? 'source' : 'target', ddlOf(world, own(name), false))] as const,
+    );
+    const [all, ...rest] = await Promise.all([
+      createDatabase('source', [...ddlOf(world, world.tables, true), ...viewsOf(world)]),
+      ...made,
+    ]);
+    const stage = new ProcessStage(nearjoin, world, Object.fromEntries(rest), all);
+    await stage.#register();
+    return stage;
+  }
+
+  async close(): Promise<void> {
+    await this.#nearjoin.metadata('replace_metadata', { version: 3, sources: [] });
+    await Promise.all([this.#all, ...Object.values(this.#databases)].map((database) => database.drop()));
+  }
+
+  /** Commits a transaction where it belongs, and where everything is. */
+  async write(write: Write): Promise<void> {
+    const transaction = ['begin', ...write.statements, 'commit'].join(';\n');
+    await this.#database(write.database).query(transaction);
+    await this.#all.query(transaction);
+    this.written.push(write);
+  }
+
+  /** Asks for everything written so far, from the cache and live, and in plain SQL. */
+  async ask(query: Query): Promise<Answers> {
+    const cached = await this.#graphql(query, {
+      'x-nearjoin-token': await this.#tokens(),
+      'x-nearjoin-fallback': 'wait',
+    });
+    const status = cached.headers.get('cache-status') ?? '';
+    if (status.includes(';hit') && !status.includes('fwd=')) this.hits += 1;
+    const live = dataOf(await this.#graphql(query, { 'cache-control': 'no-cache' }));
+    return { cached: dataOf(cached), live, sql: await this.#sql(query) };
+  }
+
+  /** Waits until every cached table holds what its target holds. */
+  async converged(): Promise<void> {
+    await eventually(async () => {
+      for (const difference of await this.#differences()) throw new Error(difference);
+      return true;
+    });
+  }
+
+  async #register(): Promise<void> {
+    const sources = Object.entries(dealtMetadata(this.world)).map(([name, tables]) => ({
+      name,
+      kind: 'postgres',
+      configuration: { connection_info: { database_url: this.#database(name).url } },
+      tables,
+    }));
+    const replaced = await this.#nearjoin.metadata('replace_metadata', {
+      version: 3,
+      sources,
+      inherited_roles: INHERITED_ROLES,
+    });
+    if (replaced.body.is_consistent !== true) throw new Error(replaced.text);
+    await this.#nearjoin.untilReady();
+  }
+
+  #graphql(query: Query, headers: Record<string, string>): Promise<HttpAnswer> {
+    const { query: text, variables } = toRequest(this.world, query);
+    return this.#nearjoin.graphql(text, {
+      variables: { ...variables },
+      headers: { ...headers, ...sessionHeaders(this.world, query.role) },
+    });
+  }
+
+  async #sql(query: Query): Promise<string> {
+    try {
+      const { rows } = await this.#all.query<{ answer: string }>(toSql(this.world, query));
+      return String(rows[0]?.answer);
+    } catch (error) {
+      return `error: ${String(error)}`;
+    }
+  }
+
+  async #tokens(): Promise<string> {
+    const tokens = Object.entries(this.#databases).map(async ([name, database]) => {
+      const { rows } = await database.query<{ lsn: string }>(
+        'select pg_current_wal_insert_lsn()::text as lsn',
+      );
+      return `${name}:${rows[0]?.lsn}`;
+    });
+    return (await Promise.all(tokens)).join(',');
+  }
+
+  /** Cached tables that differ from their targets. */
+  async #differences(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const [source, database] of Object.entries(this.#databases)) {
+      const { rows: there } = await database.query(
+        `select to_regclass('nearjoin.cache_table') is not null as is_there`,
+      );
+      if (there[0]?.['is_there'] !== true) continue;
+      const { rows } = await database.query<Cached>(
+        'select target, schema_name, table_name, relation, columns from nearjoin.cache_table',
+      );
+      for (const cached of rows) {
+        const cells = cached.columns.map(({ name }) => `${quoted(name)}::text`).join(', ');
+        const copy = await contentOf(database, `nearjoin.${quoted(cached.relation)}`, cells);
+        const ref = relation({ schema: cached.schema_name, name: cached.table_name });
+        const original = await contentOf(this.#database(cached.target), ref, cells);
+        if (copy !== original)
+          found.push(`${source} holds of ${cached.target}.${ref}:\n${copy}\nwhich is there:\n${original}`);
+      }
+    }
+    return found;
+  }
+
+  #database(name: string): TestDatabase {
+    const found = this.#databases[name];
+    if (found === undefined) throw new Error(`no database ${name}`);
+    return found;
+  }
+}
+
+interface Cached {
+  readonly target: string;
+  readonly schema_name: string;
+  readonly table_name: string;
+  readonly relation: string;
+  readonly columns: readonly { readonly name: string }[];
+}
+
+async function contentOf(database: TestDatabase, from: string, cells: string): Promise<string> {
+  const { rows } = await database.query<{ content: string }>(
+    `select coalesce(json_agg(r order by r), '[]')::text as content from (select array[${cells}] as r from ${from}) s`,
+  );
+  return String(rows[0]?.content);
+}
+
+/** The text of `data` as it was sent, or the error. */
+function dataOf({ text, body }: HttpAnswer): string {
+  return body?.errors === undefined ? text.slice('{"data":'.length, -1) : `error: ${text}`;
+}

@@ -1,0 +1,38 @@
+import { ddlOf } from './database-of.ts';
+import type { Query } from './generate-query.ts';
+import { toRequest } from './graphql-of.ts';
+import { tablesMetadata } from './metadata-of.ts';
+import { databasesOf, type World } from './world.ts';
+
+interface Failure {
+  readonly seed: number;
+  readonly why: string;
+  readonly world: World;
+  readonly query: Query;
+  readonly answers: Readonly<Record<string, string>>;
+}
+
+/** Everything needed to understand a failure and to see it again. */
+export function report({ seed, why, world, query, answers }: Failure): string {
+  const own = (name: string) => world.tables.filter(({ database }) => database === name);
+  const { query: text, variables } = toRequest(world, query);
+  return [
+    `NEARJOIN_SEED=${seed}: ${why} do not agree`,
+    ...databasesOf(world).flatMap((name) => [
+      `-- ${name}`,
+      ...ddlOf(world, own(name), false),
+      JSON.stringify(tablesMetadata(world, own(name), false)),
+    ]),
+    `-- as ${query.role} with ${JSON.stringify(usedSession(world, query))}`,
+    text,
+    JSON.stringify(variables),
+    ...Object.entries(answers).map(([way, answer]) => `${way}: ${answer}`),
+  ].join('\n');
+}
+
+function usedSession(world: World, { role }: Query): unknown {
+  const rules = JSON.stringify(world.tables.map((table) => tablesMetadata(world, [table], false)));
+  return role === 'admin'
+    ? {}
+    : Object.fromEntries(Object.entries(world.session).filter(([name]) => rules.includes(name)));
+}

@@ -1,0 +1,155 @@
+import type { TypeName, Value } from './value-types.ts';
+
+/** A column; `name` is Postgres' and `field` GraphQL's. */
+export interface ColumnModel {
+  readonly name: string;
+  readonly field: string;
+  readonly type: TypeName;
+  readonly notNull: boolean;
+}
+
+/** A relationship to another table: across databases it is a remote one. */
+export interface RelationshipModel {
+  readonly name: string;
+  readonly kind: 'object' | 'array';
+  readonly to: string;
+  readonly on: readonly (readonly [left: string, right: string])[];
+  readonly follow: 'none' | 'object' | 'all';
+}
+
+/** What a role may see of a table. */
+export interface PermissionModel {
+  readonly role: string;
+  readonly columns: readonly string[];
+  readonly filter: Condition;
+  readonly limit: number | null;
+  readonly aggregate: boolean;
+}
+
+/** A table; `field` names it in GraphQL and in the model. A row holds a text or null for each column. */
+export interface TableModel {
+  readonly field: string;
+  readonly schema: string;
+  readonly name: string;
+  readonly database: string;
+  readonly columns: readonly ColumnModel[];
+  readonly key: readonly string[];
+  readonly relationships: readonly RelationshipModel[];
+  readonly permissions: readonly PermissionModel[];
+  readonly rows: readonly Row[];
+}
+
+export type Row = readonly (string | null)[];
+
+/** Databases dealt out, what they hold, and who may see it. */
+export interface World {
+  readonly tables: readonly TableModel[];
+  /** Every database knows the types of the others. */
+  readonly sharedTypes: boolean;
+  /** Session variables by name. */
+  readonly session: Readonly<Record<string, string>>;
+}
+
+/** A condition of a request or of a permission rule, free of syntax; columns by Postgres name. */
+export type Condition =
+  | { readonly kind: 'true' }
+  | {
+      readonly kind: 'compare';
+      readonly column: string;
+      readonly operator: string;
+      readonly value: Value | readonly Value[];
+      /** The text form is compared. */
+      readonly cast: boolean;
+      /** In a request the value is a variable, in a rule a session variable. */
+      readonly variable: boolean;
+    }
+  | { readonly kind: 'null'; readonly column: string; readonly isNull: boolean }
+  | { readonly kind: 'and' | 'or'; readonly of: readonly Condition[] }
+  | { readonly kind: 'not'; readonly of: Condition }
+  | { readonly kind: 'related'; readonly relationship: string; readonly of: Condition }
+  | {
+      readonly kind: 'aggregate';
+      readonly relationship: string;
+      readonly function: 'count' | 'bool_and' | 'bool_or';
+      readonly columns: readonly string[];
+      readonly distinct: boolean;
+      readonly filter: Condition | null;
+      readonly operator: string;
+      readonly value: number | boolean;
+    }
+  /** Rules only: two columns of one row, or of the row the rule is for. */
+  | {
+      readonly kind: 'columns';
+      readonly column: string;
+      readonly operator: string;
+      readonly other: string;
+      readonly root: boolean;
+    }
+  /** Rules only: some row of a table of the same database. */
+  | { readonly kind: 'exists'; readonly table: string; readonly of: Condition };
+
+/** The roles of every world; `both` inherits from the other two. */
+export const ROLES = ['one', 'two'] as const;
+export const INHERITED = 'both';
+
+export function tableNamed(world: World, field: string): TableModel {
+  const found = world.tables.find((table) => table.field === field);
+  if (found === undefined) throw new Error(`no table ${field}`);
+  return found;
+}
+
+export function columnNamed(table: TableModel, name: string): ColumnModel {
+  const found = table.columns.find((column) => column.name === name);
+  if (found === undefined) throw new Error(`no column ${name}`);
+  return found;
+}
+
+export function relationshipNamed(table: TableModel, name: string): RelationshipModel {
+  const found = table.relationships.find((relationship) => relationship.name === name);
+  if (found === undefined) throw new Error(`no relationship ${name}`);
+  return found;
+}
+
+/** The names of the databases in use. */
+export function databasesOf(world: World): readonly string[] {
+  return [...new Set(world.tables.map(({ database }) => database))];
+}
+
+/** The permissions that make up what a role sees of a table; none for `admin`, who sees all. */
+export function permissionsFor(table: TableModel, role: string): readonly PermissionModel[] {
+  return table.permissions.filter((one) => one.role === role || role === INHERITED);
+}
+
+/** A table as a role sees it; null when it does not exist for the role. */
+export interface View {
+  readonly table: TableModel;
+  readonly columns: readonly ColumnModel[];
+  readonly limit: number | null;
+  readonly aggregate: boolean;
+}
+
+export function viewOf(table: TableModel, role: string): View | null {
+  if (role === 'admin') return { table, columns: table.columns, limit: null, aggregate: true };
+  const permissions = permissionsFor(table, role);
+  if (permissions.length === 0) return null;
+  const limits = permissions.map(({ limit }) => limit ?? Infinity);
+  const limit = Math.max(...limits);
+  return {
+    table,
+    columns: table.columns.filter(({ name }) => permissions.some((one) => one.columns.includes(name))),
+    limit: limit === Infinity ? null : limit,
+    aggregate: permissions.some((one) => one.aggregate),
+  };
+}
+
+/** The relationships a role may follow from a table, with what it sees there. */
+export function visibleRelationships(
+  world: World,
+  table: TableModel,
+  role: string,
+): readonly { readonly relationship: RelationshipModel; readonly view: View }[] {
+  return table.relationships.flatMap((relationship) => {
+    const view = viewOf(tableNamed(world, relationship.to), role);
+    return view === null ? [] : [{ relationship, view }];
+  });
+}
