@@ -23,7 +23,10 @@ let nearjoin: Nearjoin;
 
 beforeAll(async () => {
   meta = await createDatabase('source', []);
-  nearjoin = await startNearjoin({ NEARJOIN_METADATA_DATABASE_URL: meta.url });
+  nearjoin = await startNearjoin({
+    NEARJOIN_METADATA_DATABASE_URL: meta.url,
+    NEARJOIN_WAIT_TIMEOUT_MS: '30000',
+  });
 });
 
 afterAll(async () => {
