@@ -47,21 +47,50 @@ export function createIndexSql(relation: string, columns: readonly IndexColumn[]
   return `create index on ${inCache(relation)} (${list.join(', ')})`;
 }
 
-/** The indexes that are wished for and not there. */
+/**
+ * The indexes that are wished for and not there. One that finds rows by a mapping goes on with the key: lists of related
+ * rows end their order with it, so the first rows of each are read from the index as they come.
+ */
 export function missingIndexes(
-  shape: Pick<CacheShape, 'columns'>,
+  shape: Pick<CacheShape, 'columns' | 'key'>,
   { lookups, mirrored }: IndexWishes,
   existing: readonly (readonly string[])[],
 ): readonly (readonly IndexColumn[])[] {
   const held = new Set(shape.columns.map((column) => column.name));
-  const names = (index: readonly IndexColumn[]): readonly string[] => index.map(({ name }) => name);
-  const copies = mirrored.filter((index) => {
+  const possible = mirrored.filter((index) => index.every(({ name }) => held.has(name)));
+  const copies = possible.filter((index) => {
+    const isThere = existing.some((one) => beginsWith(one, namesOf(index)));
+    return !isThere && !possible.some((other) => other.length > index.length && goesOn(other, index));
+  });
+  const served = [...existing, ...copies.map(namesOf)];
+  const missing = missingLookups(shape, lookups, served).map((lookup) => lookup.map(ascending));
+  return [...copies, ...missing].map((index) => {
+    const isLookup = lookups.some(
+      (lookup) => lookup.length === index.length && serves(namesOf(index), lookup),
+    );
+    return isLookup ? withKey(index, shape.key) : index;
+  });
+}
+
+function namesOf(index: readonly IndexColumn[]): readonly string[] {
+  return index.map(({ name }) => name);
+}
+
+/** Whether an index begins with another one, so that it serves wherever that would. */
+function goesOn(index: readonly IndexColumn[], other: readonly IndexColumn[]): boolean {
+  return other.every((column, place) => {
+    const own = index[place];
     return (
-      index.every(({ name }) => held.has(name)) && !existing.some((one) => beginsWith(one, names(index)))
+      own?.name === column.name &&
+      own.descending === column.descending &&
+      own.nullsFirst === column.nullsFirst
     );
   });
-  const served = [...existing, ...copies.map(names)];
-  return [...copies, ...missingLookups(shape, lookups, served).map((lookup) => lookup.map(ascending))];
+}
+
+function withKey(index: readonly IndexColumn[], key: readonly string[]): readonly IndexColumn[] {
+  const names = namesOf(index);
+  return [...index, ...key.filter((name) => !names.includes(name)).map(ascending)];
 }
 
 function beginsWith(index: readonly string[], columns: readonly string[]): boolean {

@@ -145,7 +145,7 @@ describe.each(TARGETS)('a feed of %s', (which) => {
         `select regexp_replace(indexdef, '.*using', '', 'i') as def from pg_indexes where schemaname = 'nearjoin' and tablename = $1 order by 1`,
         [relation],
       );
-      expect(rows.map((row) => row.def)).toEqual([' btree (id)', ' btree (name)']);
+      expect(rows.map((row) => row.def)).toEqual([' btree (id)', ' btree (name, id)']);
     });
 
     test('what changed while nobody read is there after a restart, in the same copies', async () => {

@@ -249,7 +249,7 @@ test('a lookup added later gets its index without another copy', async () => {
   await rig.track({ item: [['name']], other: [] });
   await rig.until('the index', async () => {
     const { rows } = await rig.source.query(
-      `select from pg_indexes where schemaname = 'nearjoin' and tablename = $1 and indexdef like '%(name)'`,
+      `select from pg_indexes where schemaname = 'nearjoin' and tablename = $1 and indexdef like '%(name, id)'`,
       [before.relation],
     );
     return rows.length === 1;

@@ -29,19 +29,43 @@ test('array literals keep every text apart', () => {
   );
 });
 
+const shapeOf = (...names: readonly string[]) => ({
+  columns: ['id', ...names].map((name) => ({ name, type: 'text', oid: 25 })),
+  key: ['id'],
+});
+
 test('a lookup needs an index unless one begins with its columns', () => {
-  const shape = { columns: ['a', 'b', 'c'].map((name) => ({ name, type: 'text', oid: 25 })) };
+  const shape = shapeOf('a', 'b', 'c');
   const lookups = [['a'], ['b', 'a'], ['b'], ['b'], ['gone'], []];
   const missing = missingIndexes(shape, { lookups, mirrored: [] }, [['a', 'b']]);
-  expect(missing.map((index) => index.map(({ name }) => name))).toEqual([['b']]);
+  expect(missing.map((index) => index.map(({ name }) => name))).toEqual([['b', 'id']]);
 });
 
 test("the target's own indexes are made again, with their order, unless one begins with their columns", () => {
-  const shape = { columns: ['a', 'b', 'c'].map((name) => ({ name, type: 'text', oid: 25 })) };
+  const shape = shapeOf('a', 'b', 'c');
   const column = (name: string, descending = false) => ({ name, descending, nullsFirst: descending });
   const mirrored = [[column('a')], [column('b'), column('c', true)], [column('gone')]];
   const missing = missingIndexes(shape, { lookups: [['b']], mirrored }, [['a']]);
   expect(missing.map((index) => createIndexSql('t', index))).toEqual([
     'create index on nearjoin."t" ("b" nulls last, "c" desc nulls first)',
+  ]);
+});
+
+test('an index that finds rows by a mapping goes on with the key; one that another begins with is not made', () => {
+  const column = (name: string, descending = false) => ({ name, descending, nullsFirst: descending });
+  const mirrored = [
+    [column('a')],
+    [column('b')],
+    [column('b'), column('c', true)],
+    [column('c')],
+    [column('id')],
+  ];
+  const missing = missingIndexes(shapeOf('a', 'b', 'c'), { lookups: [['a'], ['b'], ['id']], mirrored }, [
+    ['id'],
+  ]);
+  expect(missing.map((index) => createIndexSql('t', index))).toEqual([
+    'create index on nearjoin."t" ("a" nulls last, "id" nulls last)',
+    'create index on nearjoin."t" ("b" nulls last, "c" desc nulls first)',
+    'create index on nearjoin."t" ("c" nulls last)',
   ]);
 });
