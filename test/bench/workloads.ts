@@ -3,6 +3,8 @@ export interface Workload {
   readonly name: string;
   readonly about: string;
   readonly query: string;
+  /** The same question in PostGraphile's schema, aliased so that the answer has the same shape. */
+  readonly postgraphile: string;
   /** Variables of the n-th request. */
   variables(n: number): Record<string, unknown>;
   /** SQL whose single text cell is the whole body; `users` and `reviews` are the names of the local copies. */
@@ -26,6 +28,7 @@ export const WORKLOADS: readonly Workload[] = [
     name: 'W1',
     about: 'one order by key with its user',
     query: 'query W1($id: Int!) { orders_by_pk(id: $id) { id status total user { id name } } }',
+    postgraphile: `query W1($id: Int!) { orders_by_pk: orderByRowId(rowId: $id) { id: rowId status total user: userByUserId { id: rowId name } } }`,
     variables: (n) => ({ id: 1 + scatter(n, 500_000) }),
     sql: (
       users,
@@ -39,6 +42,8 @@ export const WORKLOADS: readonly Workload[] = [
     about: '50 orders by status at an offset, each with its user',
     query: `query W2($status: String!, $offset: Int!) {
       orders(where: {status: {_eq: $status}}, order_by: {id: asc}, limit: 50, offset: $offset) { id status total user { id name } } }`,
+    postgraphile: `query W2($status: String!, $offset: Int!) {
+      orders: allOrdersList(condition: {status: $status}, orderBy: ROW_ID_ASC, first: 50, offset: $offset) { id: rowId status total user: userByUserId { id: rowId name } } }`,
     variables: (n) => ({ status: ['open', 'paid', 'sent', 'done'][n % 4], offset: scatter(n, 1000) }),
     sql: (
       users,
@@ -52,6 +57,8 @@ export const WORKLOADS: readonly Workload[] = [
     about: '20 products, each with its 5 newest reviews and their users',
     query: `query W3($id: Int!) { products(where: {id: {_gt: $id}}, order_by: {id: asc}, limit: 20) {
       id name reviews(order_by: [{created_at: desc}, {id: asc}], limit: 5) { id stars body user { id name } } } }`,
+    postgraphile: `query W3($id: Int!) { products: allProductsList(filter: {rowId: {greaterThan: $id}}, orderBy: ROW_ID_ASC, first: 20) {
+      id: rowId name reviews: reviewsByProductIdList(orderBy: [CREATED_AT_DESC, ROW_ID_ASC], first: 5) { id: rowId stars body user: userByUserId { id: rowId name } } } }`,
     variables: (n) => ({ id: scatter(n, 49_000) }),
     sql: (
       users,
@@ -68,6 +75,8 @@ export const WORKLOADS: readonly Workload[] = [
     about: '2,000 orders with their users',
     query: `query W4($id: Int!) { orders(where: {id: {_gt: $id}}, order_by: {id: asc}, limit: 2000) {
       id status total note created_at user { id name } } }`,
+    postgraphile: `query W4($id: Int!) { orders: allOrdersList(filter: {rowId: {greaterThan: $id}}, orderBy: ROW_ID_ASC, first: 2000) {
+      id: rowId status total note created_at: createdAt user: userByUserId { id: rowId name } } }`,
     variables: (n) => ({ id: scatter(n, 490_000) }),
     sql: (
       users,
@@ -82,6 +91,8 @@ export const WORKLOADS: readonly Workload[] = [
     about: 'orders of the users of one country, ordered by user name',
     query: `query W5($country: String!) { orders(where: {user: {country: {_eq: $country}}}, order_by: [{user: {name: asc}}, {id: asc}], limit: 20) {
       id total user { id name } } }`,
+    postgraphile: `query W5($country: String!) { orders: allOrdersList(filter: {userByUserId: {country: {equalTo: $country}}}, orderBy: [USER_NAME_ASC, ROW_ID_ASC], first: 20) {
+      id: rowId total user: userByUserId { id: rowId name } } }`,
     variables: (n) => ({ country: `c${n % COUNTRIES}` }),
     sql: (
       users,
