@@ -1,7 +1,7 @@
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
-import { NO_GAPS } from '../sql/scope.ts';
+import { placeOf } from '../sql/gap.ts';
 import { toStatement } from '../sql/to-statement.ts';
 import type { LeafChoice } from './choose-leaves.ts';
 import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
@@ -10,6 +10,7 @@ import { readError } from './error-mapping.ts';
 import { explainedLeaves } from './explained-leaves.ts';
 import type { FreshnessRequest } from './freshness.ts';
 import type { GroupReader } from './group-reader.ts';
+import { gapsOf } from './live/handed-over.ts';
 import type { ReadSettings } from './settings.ts';
 
 /** How one root field would be answered. */
@@ -40,6 +41,13 @@ export function explainPlan(request: ExplainRequest, parts: ExplainParts): Promi
   return Promise.all(plan.roots.map((root) => explainRoot(root, plan, request, parts)));
 }
 
+/** What live targets would write themselves. */
+function openGaps(root: RootField, targets: ExplainedRoot['targets']): ReadonlySet<number> {
+  const live = new Set(targets.flatMap(({ target, choice }) => (choice.route === 'live' ? [target] : [])));
+  const gaps = gapsOf([root], (place) => live.has(place.source));
+  return new Set(gaps?.map(({ field }) => placeOf(field).id));
+}
+
 async function explainRoot(
   root: RootField,
   plan: QueryPlan,
@@ -61,7 +69,7 @@ async function explainRoot(
     result: 'answer',
     params: plan.params,
     leaves,
-    gaps: NO_GAPS,
+    gaps: openGaps(root, targets),
     stringifyNumbers,
     watermarks: targets.flatMap(({ target, choice }) => (choice.route === 'cache' ? [target] : [])),
   });

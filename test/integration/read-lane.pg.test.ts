@@ -242,6 +242,13 @@ test('explain shows statement, plan and route without running the query', async 
   expect(root?.targets).toEqual([{ target: 'pg2', choice: expect.objectContaining({ route: 'cache' }) }]);
 });
 
+test('explain of a live answer shows what the source writes and what it leaves to the target', async () => {
+  const [root] = await lane.explain(QUERY, { freshness: { noCache: true } });
+  expect(root?.sql).toContain(`\u00011,' || t2.c1::text`);
+  expect(root?.sql).not.toContain('nearjoin.');
+  expect(root?.targets).toEqual([{ target: 'pg2', choice: expect.objectContaining({ route: 'live' }) }]);
+});
+
 test('errors of the database keep their message only where it is about the request', async () => {
   const bad = (text: string): Promise<unknown> => lane.query(text);
   await expect(bad('{ order(offset: -1) { id } }')).rejects.toMatchObject({

@@ -245,7 +245,7 @@ function livePlan(query: string): LivePlan {
   const final = toStatement({
     ...common,
     roots,
-    result: 'object',
+    result: 'answer',
     leaves: ownTables,
     gaps: open,
     watermarks: [],
