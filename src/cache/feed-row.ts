@@ -202,7 +202,8 @@ export async function storedTargets(client: Queryable): Promise<readonly SourceN
 /** Forgets the feed altogether. */
 export async function deleteFeed(client: Queryable, lease: FeedLease): Promise<void> {
   await client.query(
-    `with gone as (delete from nearjoin.watermark where target = $1)
+    `with gone as (delete from nearjoin.watermark where target = $1),
+       asked as (delete from nearjoin.verification where target = $1)
      delete from nearjoin.feed where target = $1 and epoch = $2`,
     [lease.target, lease.epoch],
   );

@@ -107,7 +107,10 @@ test('every answer is the state of the target at the position it names, whatever
       checker.check(await world.target.readLog().catch(() => 0n));
     }
   })();
-  const told = () => `NEARJOIN_SEED=${SEED}\n${happened.join('\n')}\n${JSON.stringify(checker.seen)}`;
+  const told = (): string => {
+    const counts = JSON.stringify({ transactions: world.target.model.last, ...checker.seen });
+    return `NEARJOIN_SEED=${SEED}\n${happened.join('\n')}\n${counts}`;
+  };
   try {
     await breaking;
     await world.settled();
