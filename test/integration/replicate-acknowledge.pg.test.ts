@@ -18,8 +18,17 @@ async function isAhead(of: FeedRig): Promise<boolean> {
   return rows[0]?.ahead ?? true;
 }
 
-test('the target is told of a position only after it was committed here', async () => {
-  rig = await FeedRig.open(['create table item (id int primary key)'], { item: [] });
+interface Held {
+  readonly rig: FeedRig;
+  /** How often the target was told since. */
+  readonly ticks: () => number;
+  readonly release: () => void;
+}
+
+/** A batch of a hundred rows that is written with its watermark, and not committed. */
+async function heldBeforeCommit(): Promise<Held> {
+  const held = await FeedRig.open(['create table item (id int primary key)'], { item: [] });
+  rig = held;
   let isHeld = false;
   let ticks = 0;
   let reached = false;
@@ -27,7 +36,7 @@ test('the target is told of a position only after it was committed here', async 
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
-  rig.start({
+  held.start({
     onStep: async (step) => {
       if (step === 'apply:acknowledged') ticks += 1;
       if (!isHeld || step !== 'apply:watermark-written') return;
@@ -35,16 +44,46 @@ test('the target is told of a position only after it was committed here', async 
       await released;
     },
   });
-  await rig.ready();
-  await rig.caughtUp();
+  await held.ready();
+  await held.caughtUp();
   isHeld = true;
-  await rig.target.query('insert into item select generate_series(1, 100)');
-  await rig.until('the batch to be written and not committed', () => Promise.resolve(reached));
+  await held.target.query('insert into item select generate_series(1, 100)');
+  await held.until('the batch to be written', () => Promise.resolve(reached));
   ticks = 0;
-  await rig.until('the target to be told a few times', () => Promise.resolve(ticks > 3));
-  expect(await isAhead(rig)).toBe(false);
-  isHeld = false;
+  return {
+    rig: held,
+    ticks: () => ticks,
+    release: () => {
+      isHeld = false;
+      release();
+    },
+  };
+}
+
+test('the target is told of a position only after it was committed here', async () => {
+  const { rig: held, ticks, release } = await heldBeforeCommit();
+  await held.until('the target to be told a few times', () => Promise.resolve(ticks() > 3));
+  expect(await isAhead(held)).toBe(false);
   release();
-  await rig.caughtUp();
-  expect(await isAhead(rig)).toBe(false);
+  await held.caughtUp();
+  expect(await isAhead(held)).toBe(false);
+});
+
+test('rows and their watermark are seen together, when both are committed', async () => {
+  const { rig: held, release } = await heldBeforeCommit();
+  const relation = (await held.tableStatus('item'))?.relation;
+  const seen = async (): Promise<unknown> => {
+    const { rows } = await held.source.query(
+      `select (select count(*)::int from nearjoin."${relation}") as rows,
+         (select position::text from nearjoin.watermark order by seq desc limit 1) as position`,
+    );
+    return rows[0];
+  };
+  const before = await seen();
+  expect(before).toMatchObject({ rows: 0 });
+  const { rows } = await held.target.query('select pg_current_wal_insert_lsn()::text as lsn');
+  expect(rows[0]?.['lsn']).not.toBe((before as { position: string }).position);
+  release();
+  await held.caughtUp();
+  expect(await seen()).toMatchObject({ rows: 100 });
 });
