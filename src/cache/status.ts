@@ -12,6 +12,16 @@ const NOW = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
 
 const ERROR_TIME = `to_char(f.last_error_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
 
+/** How far the index is that is being built on a cache table. */
+const INDEXING = `
+  select p.phase || case
+      when p.tuples_total > 0 then ' ' || p.tuples_done * 100 / p.tuples_total || ' %'
+      when p.blocks_total > 0 then ' ' || p.blocks_done * 100 / p.blocks_total || ' %'
+      else '' end
+  from pg_stat_progress_create_index p join pg_class c on c.oid = p.relid
+  where c.relname = t.relation and c.relnamespace = 'nearjoin'::regnamespace
+  limit 1`;
+
 // One statement is one snapshot: the tables' states belong to the very watermark beside them.
 const STATUS = `
   select ${NOW}::text as now, coalesce((
@@ -24,7 +34,8 @@ const STATUS = `
       'tables', coalesce((
         select json_agg(json_build_object(
           'schema', t.schema_name, 'name', t.table_name, 'relation', t.relation, 'columns', t.columns,
-          'state', t.state, 'reason', t.reason, 'rowsCopied', t.rows_copied, 'rowsEstimated', t.rows_estimated)
+          'state', t.state, 'reason', t.reason,
+          'indexing', case when t.state = 'copying' then (${INDEXING}) end, 'rowsCopied', t.rows_copied, 'rowsEstimated', t.rows_estimated)
           order by t.schema_name, t.table_name)
         from nearjoin.cache_table t
         where t.target = f.target), '[]'::json))
@@ -41,6 +52,7 @@ interface TableRow {
   readonly columns: readonly { name: string; type: string }[];
   readonly state: string;
   readonly reason: string | null;
+  readonly indexing: string | null;
   readonly rowsCopied: number;
   readonly rowsEstimated: number | null;
 }
@@ -94,9 +106,15 @@ function tableOf(target: SourceName, row: TableRow): CacheTable {
     relation: row.relation,
     columns: row.columns.map(({ name, type }) => ({ name, type })),
     state: tableState(row.state, row.reason),
+    doing: doing(row),
     rowsCopied: row.rowsCopied,
     rowsEstimated: row.rowsEstimated,
   };
+}
+
+function doing({ state, reason, indexing }: TableRow): string | null {
+  if (state === 'failed') return null;
+  return indexing === null ? reason : `${reason ?? 'building an index'}: ${indexing}`;
 }
 
 /** The state as a union, from its two columns. */

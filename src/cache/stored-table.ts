@@ -173,7 +173,7 @@ export function savePiece(
 ): Promise<{ readonly truncated: boolean }> {
   return rowOf(
     client,
-    `update nearjoin.cache_table set piece_cursor = $4, rows_copied = $5, copied_at = $6
+    `update nearjoin.cache_table set piece_cursor = $4, rows_copied = $5, copied_at = $6, reason = null
      where target = $1 and schema_name = $2 and table_name = $3 returning overlay_truncated as truncated`,
     [target, table.schema, table.name, JSON.stringify(cursor), cursor.rows, formatLsn(at)],
   );

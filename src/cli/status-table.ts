@@ -77,14 +77,18 @@ function printTable(table: StatusTable): string {
   const name = `  ${table.schema}.${table.name}`;
   switch (table.state) {
     case 'copying':
-      return `${name}  copying ${progressBar(table.rows_copied, table.rows_estimated)}`;
+      return `${name}  copying ${progressBar(table.rows_copied, table.rows_estimated)}${because(table)}`;
     case 'ready':
       return `${name}  ready`;
     case 'failed':
       return `${name}  failed: ${table.reason ?? 'unknown'}`;
     default:
-      return `${name}  ${table.state}`;
+      return `${name}  ${table.state}${because(table)}`;
   }
+}
+
+function because({ reason }: StatusTable): string {
+  return reason === undefined ? '' : ` (${reason})`;
 }
 
 function duration(ms: number): string {

@@ -11,7 +11,7 @@ export interface TableReport {
   readonly state: string;
   readonly rows_copied: number;
   readonly rows_estimated: number | null;
-  /** Why the table is answered live; only on failed ones. */
+  /** Why a table failed; of others what happens to it just now, when there is anything to say. */
   readonly reason?: string;
 }
 
@@ -129,14 +129,15 @@ function feedReport(
   };
 }
 
-function tableReport({ table, state, rowsCopied, rowsEstimated }: CacheTable): TableReport {
+function tableReport({ table, state, doing, rowsCopied, rowsEstimated }: CacheTable): TableReport {
+  const reason = state.kind === 'failed' ? state.reason : doing;
   return {
     schema: table.schema,
     name: table.name,
     state: state.kind,
     rows_copied: rowsCopied,
     rows_estimated: rowsEstimated,
-    ...(state.kind === 'failed' ? { reason: state.reason } : {}),
+    ...(reason === null ? {} : { reason }),
   };
 }
 

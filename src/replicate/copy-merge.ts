@@ -26,10 +26,10 @@ export async function mergeCopy(stored: StoredTable, work: CopyWork): Promise<vo
   await onStep?.('copy:caught-up');
   const relation = must(stored.overlay, 'an overlay');
   const overlay = { shape: stored, relation, isSettled: true };
-  await exclusively(() => {
+  await exclusively(async (client) => {
     stop.throwIfAborted();
+    await updateStoredTable(client, stored, { reason: null });
     sinks.set(overlaySink({ ...stored, overlay: relation }, true));
-    return Promise.resolve();
   });
   await drain(stored, overlay, work);
   for (;;) {

@@ -107,10 +107,12 @@ async function buildIndexes(
   work: CopyWork,
 ): Promise<void> {
   const { lease, onStep } = work;
+  await begin(client, lease);
+  await updateStoredTable(client, stored, { reason: 'building indexes' });
+  await commit(client);
   const overlay = { shape: stored, relation: must(stored.overlay, 'an overlay'), isSettled: false };
   if (stored.indexes.length === 0) {
     await begin(client, lease);
-    await updateStoredTable(client, stored, { reason: 'building indexes' });
     await client.query(dedupeSql(overlay));
     // Looked at last: a truncation that took the keys out of the overlay makes the copy worthless as well.
     if (await isTruncated(client, stored)) await client.query(`truncate ${inCache(stored.relation)}`);

@@ -1,4 +1,4 @@
-import { saveRowsCopied } from '../cache/stored-table.ts';
+import { saveRowsCopied, updateStoredTable } from '../cache/stored-table.ts';
 import type { Copier, FailedCopy } from './copy.ts';
 import type { Exclusively } from './discard.ts';
 import type { FeedScene } from './feed-scene.ts';
@@ -90,12 +90,10 @@ export class FeedTables {
 
   #beside(work: Promise<readonly FailedCopy[]>): void {
     const done = work
-      .then(
-        (failed) => this.#note(failed),
-        (error: unknown) => {
-          this.#failure ??= { error };
-        },
-      )
+      .then((failed) => this.#note(failed))
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
       .finally(() => {
         this.#running.delete(done);
         this.#scene.reconsider.notify();
@@ -112,12 +110,20 @@ export class FeedTables {
     waited.abort();
   }
 
-  #note(failed: readonly FailedCopy[]): void {
-    const { failures, options, lease } = this.#scene;
+  async #note(failed: readonly FailedCopy[]): Promise<void> {
+    const { failures, options, lease, control } = this.#scene;
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
-      if (resumable) failures.copyInterrupted(table, say(error));
-      else failures.copyFailed(table, `copying failed: ${say(error)}`);
+      if (!resumable) {
+        failures.copyFailed(table, `copying failed: ${say(error)}`);
+        continue;
+      }
+      failures.copyInterrupted(table, say(error));
+      await updateStoredTable(
+        control,
+        { target: lease.target, table },
+        { reason: `interrupted: ${say(error)}` },
+      );
     }
   }
 }

@@ -81,7 +81,8 @@ function change(name: string, round: number, pick: (below: number) => number): r
   const some = `ctid in (select ctid from ${table} order by random() limit ${1 + pick(10)})`;
   const rekey = SHAPES[name]?.rekey ?? '';
   const fresh = 10_000 + round * 20;
-  switch (pick(150) === 0 ? 'truncate' : pick(6)) {
+  // A partition truncated by itself is not told of, so truncating any makes another copy: that has tests of its own.
+  switch (pick(150) === 0 && name !== 'parts' ? 'truncate' : pick(6)) {
     case 'truncate':
       return [`insert into ${table} ${rowsOf(name, fresh, 5)}`, `truncate ${table}`, insert(name, fresh, 20)];
     case 0:

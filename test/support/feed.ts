@@ -138,13 +138,14 @@ export class FeedRig {
   }
 
   /** Waits until every wanted table is ready. */
-  async ready(): Promise<void> {
+  async ready(withinMs?: number): Promise<void> {
     const names = this.#desired.map(({ table }) => table.ref.name);
-    await this.until(`${names.join()} to be ready`, async () => {
+    const areReady = async (): Promise<boolean> => {
       const tables = (await this.status())?.tables ?? [];
       const ready = tables.filter(({ state }) => state.kind === 'ready').map(({ table }) => table.name);
       return names.every((name) => ready.includes(name));
-    });
+    };
+    await this.until(`${names.join()} to be ready`, areReady, withinMs);
   }
 
   /** Waits until everything committed on the target before is in the cache. */

@@ -31,6 +31,7 @@ function feed(over: Partial<FeedStatus> = {}): FeedStatus {
         columns: [],
         state: { kind: 'copying' },
         rowsCopied: 50,
+        doing: null,
         rowsEstimated: 200,
       },
     ],
@@ -148,5 +149,21 @@ test('the status table aligns its columns and draws the copies under way', async
       '  public.users  copying [######------------------]  25 %  50 of about 200 rows',
     ].join('\n'),
   );
+  const table = { schema: 'public', name: 't', rows_copied: 200, rows_estimated: 200 };
+  const tables = [
+    { ...table, state: 'copying', reason: 'building indexes: building index: scanning table 40 %' },
+    { ...table, state: 'pending', reason: 'its columns changed on the target' },
+  ];
+  const [first] = reports;
+  expect(
+    first === undefined
+      ? []
+      : printFeeds([{ ...first, tables }])
+          .split('\n')
+          .slice(-2),
+  ).toEqual([
+    '  public.t  copying [#######################-]  99 %  200 of about 200 rows (building indexes: building index: scanning table 40 %)',
+    '  public.t  pending (its columns changed on the target)',
+  ]);
   expect(progressBar(300, 200)).toBe('[#######################-]  99 %  300 of about 200 rows');
 });

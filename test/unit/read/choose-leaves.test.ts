@@ -14,6 +14,7 @@ const TABLE: CacheTable = {
   columns: [{ name: 'id', type: 'int4' }],
   state: { kind: 'ready' },
   rowsCopied: 1,
+  doing: null,
   rowsEstimated: 1,
 };
 const FEED: FeedStatus = {
