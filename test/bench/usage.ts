@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Clock ticks of /proc are hundredths of a second on Linux, everywhere. */
+const TICKS_PER_SECOND = 100;
+
+/** CPU seconds a process has used so far; 0 when it is gone. */
+export function cpuSeconds(pid: number): number {
+  return ticksOf(`/proc/${pid}/stat`) / TICKS_PER_SECOND;
+}
+
+/** CPU seconds of the process' first thread: in Node the one with the event loop of the main program. */
+export function mainThreadSeconds(pid: number): number {
+  return ticksOf(`/proc/${pid}/task/${pid}/stat`) / TICKS_PER_SECOND;
+}
+
+/** Resident memory in MB, and the highest there was since `resetPeak`. */
+export function memory(pid: number): { readonly now: number; readonly peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const field = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) / 1024;
+  return { now: field('VmRSS'), peak: field('VmHWM') };
+}
+
+/** CPU seconds by process id, so that two readings can be subtracted. */
+export function cpuOf(pids: readonly number[]): ReadonlyMap<number, number> {
+  return new Map(pids.map((pid) => [pid, cpuSeconds(pid)]));
+}
+
+/** The ids of a process' threads. */
+export function threadsOf(pid: number): readonly number[] {
+  return readdirSync(`/proc/${pid}/task`).map(Number);
+}
+
+function ticksOf(file: string): number {
+  try {
+    const text = readFileSync(file, 'utf8');
+    // The name in brackets may hold spaces; user and system time are the 12th and 13th field after it.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return Number(fields[11]) + Number(fields[12]);
+  } catch {
+    return 0;
+  }
+}
