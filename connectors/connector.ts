@@ -131,6 +131,11 @@ export interface ChangeStream {
   acknowledge(upTo: Lsn): void;
   /** Asks the target to say how far it has sent; the answer arrives as a `progress` item. */
   requestProgress(): void;
+  /**
+   * While the reader writes, nothing is needed at once: messages may gather for a moment, so that one read takes many.
+   * When it has written, what has gathered comes without delay.
+   */
+  gather(isWriting: boolean): void;
 }
 
 /** What a target offers a feed: a stream of its transactions, a snapshot, an acknowledgement. */

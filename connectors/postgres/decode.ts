@@ -1,12 +1,8 @@
-import {
-  type Cell,
-  type Relation,
-  type RelationColumn,
-  type StreamItem,
-  UNCHANGED,
-} from '../../src/core/change.ts';
+import type { Relation, RelationColumn, StreamItem } from '../../src/core/change.ts';
 import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../src/core/lsn.ts';
+import { completed, type Row } from '../../src/core/row.ts';
 import { ConnectorError } from '../connector.ts';
+import { WireRow } from './wire-row.ts';
 
 const BEGIN = 0x42;
 const COMMIT = 0x43;
@@ -23,13 +19,9 @@ const NEW_ROW = 0x4e;
 const OLD_KEY = 0x4b;
 const OLD_ROW = 0x4f;
 
-const IS_NULL = 0x6e;
-const IS_UNCHANGED = 0x75;
-const IS_TEXT = 0x74;
-
 /**
  * Reads pgoutput messages of protocol version 1 in place; keeps the relation descriptions the stream sent so far
- * and whether a transaction is half delivered. Nothing but strings outlives a call.
+ * and whether a transaction is half delivered. Rows stay inside the buffer they came in, which must not be written again.
  */
 export class PgoutputDecoder {
   readonly #relations = new Map<number, Relation>();
@@ -101,8 +93,7 @@ export class PgoutputDecoder {
     const before = this.#row(relation);
     this.#expect(NEW_ROW);
     const after = this.#row(relation);
-    if (part === OLD_ROW) fillUnchanged(after, before);
-    return { kind: 'update', relation, after, before };
+    return { kind: 'update', relation, after: part === OLD_ROW ? filled(after, before) : after, before };
   }
 
   #delete(): StreamItem {
@@ -141,25 +132,12 @@ export class PgoutputDecoder {
     this.#at += 1;
   }
 
-  #row(relation: Relation): Cell[] {
-    const buffer = this.#buffer;
-    const count = buffer.readUInt16BE(this.#at);
-    if (count !== relation.columns.length) throw malformed('a row of another width than its relation');
-    let at = this.#at + 2;
-    const cells: Cell[] = [];
-    for (let index = 0; index < count; index += 1) {
-      const kind = buffer[at];
-      at += 1;
-      if (kind === IS_TEXT) {
-        const start = at + 4;
-        at = start + buffer.readInt32BE(at);
-        cells.push(cellText(buffer, start, at));
-      } else if (kind === IS_NULL) cells.push(null);
-      else if (kind === IS_UNCHANGED) cells.push(UNCHANGED);
-      else throw malformed(`a cell of an unknown kind (${kind})`);
-    }
-    this.#at = at;
-    return cells;
+  #row({ columns }: Relation): Row {
+    if (this.#buffer.readUInt16BE(this.#at) !== columns.length)
+      throw malformed('a row of another width than its relation');
+    const row = new WireRow(this.#buffer, this.#at, columns.length);
+    this.#at = row.end;
+    return row;
   }
 
   #describe(): void {
@@ -198,21 +176,12 @@ export class PgoutputDecoder {
   }
 }
 
-function cellText(buffer: Buffer, start: number, end: number): string {
-  try {
-    return buffer.toString('utf8', start, end);
-  } catch (error) {
-    throw new ConnectorError('unfit', `a value of ${end - start} bytes is too large to read`, error);
-  }
-}
-
 /** An unchanged large value is never null, so a null in the old row only says that it was not sent. */
-function fillUnchanged(after: Cell[], before: readonly Cell[]): void {
-  for (let index = 0; index < after.length; index += 1) {
-    if (after[index] !== UNCHANGED) continue;
-    const old = before[index];
-    if (typeof old === 'string') after[index] = old;
-  }
+function filled(after: Row, before: Row): Row {
+  if (after.isWhole) return after;
+  const places = Array.from({ length: after.width }, (_, at) => at);
+  const known = places.filter((at) => !after.has(at) && before.cell(at) !== null);
+  return completed(after, before, known);
 }
 
 function identityOf(byte: number | undefined): Relation['replicaIdentity'] {

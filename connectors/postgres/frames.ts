@@ -1,6 +1,6 @@
 import { ConnectorError } from '../connector.ts';
 
-/** Takes one message: its tag, and its body as the bytes from `start` up to `end` of a buffer it must not keep. */
+/** Takes one message: its tag, and its body as the bytes from `start` up to `end` of a buffer nobody writes to again. */
 export type FrameSink = (tag: number, buffer: Buffer, start: number, end: number) => void;
 
 const HEADER_BYTES = 5;

@@ -6,7 +6,6 @@ import { PgoutputDecoder } from './decode.ts';
 import { sqlStateOf } from './failure.ts';
 import { ItemQueue } from './item-queue.ts';
 import { hasPublication } from './publication.ts';
-import { ReadPacer } from './read-pacer.ts';
 import { ReplicationSocket } from './replication-socket.ts';
 import type { Target } from './settings.ts';
 import { freeSlot, readSlotHealth } from './slot.ts';
@@ -20,6 +19,8 @@ const QUEUE_BYTES = 1 << 20;
 /** Acknowledgements closer together than this share a message. */
 const ACKNOWLEDGE_MS = 10;
 const NAP_MS = 1;
+/** A read of at least this much found more waiting than it could take, or nearly so. */
+const LARGE_READ_BYTES = 16 << 10;
 const START_ATTEMPTS = 3;
 
 /** Streams everything whose commit ends after the position; throws a ConnectorError when the slot cannot do that. */
@@ -75,12 +76,14 @@ class PostgresStream implements ChangeStream {
   readonly #signal: AbortSignal;
   readonly #socket: ReplicationSocket;
   readonly #decoder = new PgoutputDecoder();
-  readonly #pacer = new ReadPacer();
   readonly #stop = (): void => this.#close();
   #read: StreamItem[] = [];
+  /** Of socket reads that gave nothing whole yet. */
+  #readBytes = 0;
   #passed: Lsn;
   #acknowledged: Lsn;
   #isPaused = false;
+  #isGathering = false;
   #napping: NodeJS.Timeout | null = null;
   #silentTicks = 0;
   #ticker: NodeJS.Timeout | null = null;
@@ -136,12 +139,16 @@ class PostgresStream implements ChangeStream {
 
   #endOfRead(bytes: number): void {
     this.#silentTicks = 0;
+    this.#readBytes += bytes;
     if (this.#read.length > 0) {
-      this.items.put(this.#read, bytes);
+      this.items.put(this.#read, this.#readBytes);
       this.#read = [];
+      this.#readBytes = 0;
     }
-    if (this.items.bytes >= QUEUE_BYTES) this.#pause();
-    else if (this.#pacer.shouldNap(bytes, performance.now())) this.#nap();
+    // A huge message counts while it is still coming, unless the reader waits for it.
+    const waiting = this.items.isWaitedFor ? 0 : this.items.bytes + this.#readBytes;
+    if (waiting >= QUEUE_BYTES) this.#pause();
+    else if (this.#isGathering && bytes < LARGE_READ_BYTES) this.#nap();
   }
 
   /** The reader is behind: let the target wait. */
@@ -150,13 +157,25 @@ class PostgresStream implements ChangeStream {
     this.#socket.pause();
   }
 
-  /** Lets messages gather, so that one read takes many. */
+  gather(isWriting: boolean): void {
+    this.#isGathering = isWriting;
+    if (!isWriting) this.#wake();
+  }
+
+  /**
+   * A walsender sends every message by itself, so an eager reader wakes up for each of them, which costs both sides
+   * several times what the data cost; a rest of a millisecond gathers them.
+   */
   #nap(): void {
     this.#socket.pause();
-    this.#napping ??= setTimeout(() => {
-      this.#napping = null;
-      if (!this.#isPaused) this.#socket.resume();
-    }, NAP_MS);
+    this.#napping ??= setTimeout(() => this.#wake(), NAP_MS);
+  }
+
+  #wake(): void {
+    if (this.#napping === null) return;
+    clearTimeout(this.#napping);
+    this.#napping = null;
+    if (!this.#isPaused) this.#socket.resume();
   }
 
   #resume(): void {

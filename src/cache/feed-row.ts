@@ -50,8 +50,18 @@ export const FENCE_SQL = 'select nearjoin.fence($1, $2)';
 export const WATERMARK_SQL =
   'insert into nearjoin.watermark (target, seq, position, fresh_as_of) values ($1, $2, $3, $4)';
 
-/** Removes old watermarks. Parameters: target, the first seq to keep. */
-export const PRUNE_SQL = 'delete from nearjoin.watermark where target = $1 and seq < $2';
+/**
+ * The same under the fence, for a transaction of one round trip: without the lease there is no target, which the table
+ * refuses with LEASE_GONE. The last parameter is the epoch.
+ */
+export const FENCED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of)
+  values ((select f.target from nearjoin.feed f where f.target = $1 and f.epoch = $5 for key share), $2, $3, $4)`;
+
+/** SQLSTATE of FENCED_WATERMARK_SQL without the lease: a null where none may be. */
+export const LEASE_GONE = '23502';
+
+/** Removes old watermarks. Parameters: target, the first seq to keep, the first seq that may still be there. */
+export const PRUNE_SQL = 'delete from nearjoin.watermark where target = $1 and seq < $2 and seq >= $3';
 
 /** The source's clock in microseconds since 1970, and how far its own log is written and durable. */
 export const CLOCK_SQL = `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now,

@@ -1,14 +1,15 @@
+import { type Cell, type Row, rowOf } from '../core/row.ts';
 import type { CacheShape } from './ddl.ts';
 import { inCache, quoteIdentifier } from './names.ts';
-import type { CellRow, RowWriter, WriteStatement } from './row-source.ts';
 import {
-  columnArrays,
+  CarriedWrite,
   keyPositions,
   missingPositions,
-  picked,
-  rowsFrom,
+  type RowSource,
+  type RowWriter,
   sent,
   valueAs,
+  type WriteStatement,
 } from './row-source.ts';
 import { equalities, without, write } from './write-rows.ts';
 
@@ -30,26 +31,39 @@ export function overlayWriter(overlay: Overlay): RowWriter {
   const all = shape.columns.map((_, index) => index);
   const keys = keyPositions(shape);
   const conflict = `on conflict (${columns(keys)}) do update set`;
-  const upsert = `insert into ${table} (${columns(all)})
-    select ${picked(shape, all).join(', ')} from ${rowsFrom(shape, all)}
-    ${conflict} ${excluded(all)}, deleted = false, missing = '{}', astray = false`;
-  const remove = `insert into ${table} (${columns(keys)}, deleted)
-    select ${picked(shape, keys).join(', ')}, true from ${rowsFrom(shape, keys)}
-    ${conflict} ${excluded(keys)}, deleted = true, missing = '{}', astray = false`;
-  return {
-    upsert: (rows) => write(upsert, columnArrays(rows, all)),
-    remove: (rows) => write(remove, columnArrays(rows, keys)),
-    partial: (rows, missing) => {
-      const present = without(all, missing);
-      const text = `insert into ${table} as o (${columns(present)}, missing)
-        select ${picked(shape, present).join(', ')}, ${numbers(missing)} from ${rowsFrom(shape, present)}
+  const carried = (positions: readonly number[], text: (source: RowSource) => string): CarriedWrite =>
+    new CarriedWrite(overlay.relation, shape, positions, text);
+  const upsert = carried(
+    all,
+    (
+      source,
+    ) => `insert into ${table} (${columns(all)}) select ${source.columns.join(', ')} from ${source.from}
+      ${conflict} ${excluded(all)}, deleted = false, missing = '{}', astray = false`,
+  );
+  const remove = carried(
+    keys,
+    (
+      source,
+    ) => `insert into ${table} (${columns(keys)}, deleted) select ${source.columns.join(', ')}, true from ${source.from}
+      ${conflict} ${excluded(keys)}, deleted = true, missing = '{}', astray = false`,
+  );
+  const partial = (missing: readonly number[]): CarriedWrite => {
+    const present = without(all, missing);
+    return carried(
+      present,
+      (source) => `insert into ${table} as o (${columns(present)}, missing)
+        select ${source.columns.join(', ')}, ${numbers(missing)} from ${source.from}
         ${conflict} ${excluded(present)}, deleted = false,
-          missing = array(select m from unnest(o.missing) m where m = any (excluded.missing))`;
-      return write(text, columnArrays(rows, present));
-    },
+          missing = array(select m from unnest(o.missing) m where m = any (excluded.missing))`,
+    );
+  };
+  return {
+    upsert: (rows, carrier) => upsert.statements(rows, carrier),
+    remove: (rows, carrier) => remove.statements(rows, carrier),
+    partial: (rows, missing, carrier) => partial(missing).statements(rows, carrier),
     rekey: (before, after) => [
       ...rekey(overlay, before, after),
-      overlayWriter(overlay).partial([after], missingPositions(after)),
+      ...overlayWriter(overlay).partial([after], missingPositions(after), 'arrays'),
     ],
     clear: () => write(`delete from ${table}`, []),
   };
@@ -60,14 +74,14 @@ export function overlayWriter(overlay: Overlay): RowWriter {
  * not sent is taken from the copy when that is settled. Before, which row the copy holds under either key depends on when
  * it was read, so it will have to be asked for.
  */
-function rekey(overlay: Overlay, before: CellRow, after: CellRow): readonly WriteStatement[] {
+function rekey(overlay: Overlay, before: Row, after: Row): readonly WriteStatement[] {
   const { shape } = overlay;
   const table = inCache(overlay.relation);
   const all = shape.columns.map((_, index) => index);
   const keys = keyPositions(shape);
   const others = without(all, keys);
-  const old = keys.map((at) => sent(before[at]));
-  const fresh = keys.map((at) => sent(after[at]));
+  const old = keys.map((at) => sent(before.cell(at)));
+  const fresh = keys.map((at) => sent(after.cell(at)));
   const one = keys.map((at, index) => valueAs(shape, at, index + 1));
   const two = keys.map((at, index) => valueAs(shape, at, keys.length + index + 1));
   const names = keys.map((at) => `c${at + 1}`);
@@ -157,20 +171,25 @@ export function askSql({ shape, relation }: Overlay): string {
  * Gives rows that were asked for the values they lack. One that got its key from another since the question is left
  * alone: the answer may be about the row that had the key before.
  */
-export function answer({ shape, relation }: Overlay, rows: readonly CellRow[]): WriteStatement {
+export function answer(
+  { shape, relation }: Overlay,
+  rows: readonly (readonly Cell[])[],
+): readonly WriteStatement[] {
   const all = shape.columns.map((_, index) => index);
   const keys = keyPositions(shape);
-  const values = picked(shape, all);
-  const same = equalities(
-    keys.map((at) => `o.c${at + 1}`),
-    keys.map((at) => values[at]),
-  );
-  const sets = without(all, keys).map(
-    (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then ${values[at]} else o.c${at + 1} end`,
-  );
-  const text = `update ${inCache(relation)} o set ${[...sets, `missing = '{}'`].join(', ')}
-    from ${rowsFrom(shape, all)} where o.asked and not o.deleted and o.missing <> '{}' and ${same}`;
-  return write(text, columnArrays(rows, all));
+  const here = keys.map((at) => `o.c${at + 1}`);
+  const answers = new CarriedWrite(relation, shape, all, ({ from, columns: values }) => {
+    const same = equalities(
+      here,
+      keys.map((at) => values[at]),
+    );
+    const sets = without(all, keys).map(
+      (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then ${values[at]} else o.c${at + 1} end`,
+    );
+    return `update ${inCache(relation)} o set ${[...sets, `missing = '{}'`].join(', ')}
+      from ${from} where o.asked and not o.deleted and o.missing <> '{}' and ${same}`;
+  });
+  return answers.statements(rows.map(rowOf), 'arrays');
 }
 
 /**

@@ -1,6 +1,16 @@
-import { type Cell, UNCHANGED } from '../core/change.ts';
+import type { Cell, Row } from '../core/row.ts';
+import { UNCHANGED } from '../core/row.ts';
 import { arrayLiteral } from './array-literal.ts';
 import type { CacheShape } from './ddl.ts';
+import { quoteIdentifier } from './names.ts';
+
+/** Rows that follow a statement as COPY data. */
+export interface RowCopy {
+  readonly rows: readonly Row[];
+  readonly positions: readonly number[];
+  /** The table they are copied into: it must be empty. */
+  readonly stage: string;
+}
 
 /** One statement of a write: the same text comes again and again, so it is worth preparing. */
 export interface WriteStatement {
@@ -8,21 +18,25 @@ export interface WriteStatement {
   readonly values: readonly (string | null)[];
   /** The rows it must touch; another number means that the copy differs from the target. */
   readonly expected: number | null;
+  readonly copy?: RowCopy;
 }
 
-/** A row's cells in the order of the shape's columns. */
-export type CellRow = readonly Cell[];
+/**
+ * How rows reach the statement that writes them: one row as parameters, some as array parameters, many copied into a
+ * table of the session's first.
+ */
+export type Carrier = 'row' | 'arrays' | 'stage';
 
 /** What can be written to a cache table, or to the overlay that stands in for it during a copy. */
 export interface RowWriter {
   /** Whole rows: inserted, or put in the place of the row with their key. */
-  upsert(rows: readonly CellRow[]): WriteStatement;
+  upsert(rows: readonly Row[], carrier: Carrier): readonly WriteStatement[];
   /** Rows by their key: only the key's cells are looked at. */
-  remove(rows: readonly CellRow[]): WriteStatement;
+  remove(rows: readonly Row[], carrier: Carrier): readonly WriteStatement[];
   /** Rows of which the columns at `missing` were not sent. */
-  partial(rows: readonly CellRow[], missing: readonly number[]): WriteStatement;
+  partial(rows: readonly Row[], missing: readonly number[], carrier: Carrier): readonly WriteStatement[];
   /** One row whose key changes while some columns were not sent. */
-  rekey(before: CellRow, after: CellRow): readonly WriteStatement[];
+  rekey(before: Row, after: Row): readonly WriteStatement[];
   /** All rows go. */
   clear(): WriteStatement;
 }
@@ -33,35 +47,123 @@ export function keyPositions({ columns, key }: Pick<CacheShape, 'columns' | 'key
 }
 
 /** The positions of cells the target did not send. */
-export function missingPositions(row: CellRow): readonly number[] {
-  return row.flatMap((cell, index) => (cell === UNCHANGED ? [index] : []));
+export function missingPositions(row: Row): readonly number[] {
+  return Array.from({ length: row.width }, (_, at) => at).filter((at) => !row.has(at));
 }
 
 /** The text of a cell that must have been sent. */
-export function sent(cell: Cell | undefined): string | null {
-  if (cell === UNCHANGED || cell === undefined) throw new Error('bug: a value that was not sent is written');
+export function sent(cell: Cell): string | null {
+  if (cell === UNCHANGED) throw new Error('bug: a value that was not sent is written');
   return cell;
 }
 
-/** `unnest(…) as u (c1, c3 …)` over one array parameter for each of the columns at `positions`. */
-export function rowsFrom({ columns }: CacheShape, positions: readonly number[]): string {
+/** Rows of a shape with the columns at some positions, as an item `u` of a FROM clause. */
+export interface RowSource {
+  readonly carrier: Carrier;
+  readonly from: string;
+  /** The columns as expressions of their own types, in the order of the positions. */
+  readonly columns: readonly string[];
+}
+
+/** One parameter for each of the columns. */
+function parameterSource(shape: CacheShape, positions: readonly number[]): RowSource {
+  const values = positions.map((at, index) => `${valueAs(shape, at, index + 1)} as c${at + 1}`);
+  return {
+    carrier: 'row',
+    from: `(select ${values.join(', ')}) as u`,
+    columns: positions.map((at) => `u.c${at + 1}`),
+  };
+}
+
+/** One array parameter for each of the columns. */
+function arraySource({ columns }: CacheShape, positions: readonly number[]): RowSource {
   const arrays = positions.map(
     (at, index) => `$${index + 1}::${parameterType(columns[at]?.type ?? 'text')}[]`,
   );
-  return `unnest(${arrays.join(', ')}) as u (${positions.map((at) => `c${at + 1}`).join(', ')})`;
+  const names = positions.map((at) => `c${at + 1}`);
+  return {
+    carrier: 'arrays',
+    from: `unnest(${arrays.join(', ')}) as u (${names.join(', ')})`,
+    columns: positions.map((at, index) => {
+      const type = columns[at]?.type ?? 'text';
+      return parameterType(type) === type ? `u.${names[index]}` : `u.${names[index]}::${type}`;
+    }),
+  };
 }
 
-/** The columns of `rowsFrom`, as expressions of their own types. */
-export function picked({ columns }: CacheShape, positions: readonly number[]): readonly string[] {
-  return positions.map((at) => {
-    const type = columns[at]?.type ?? 'text';
-    return parameterType(type) === type ? `u.c${at + 1}` : `u.c${at + 1}::${type}`;
-  });
+/** A table of the session's own that rows are copied into, empty at the begin of every transaction. */
+function stageSource(relation: string, positions: readonly number[]): RowSource {
+  return {
+    carrier: 'stage',
+    from: `${stageOf(relation)} as u`,
+    columns: positions.map((at) => `u.c${at + 1}`),
+  };
 }
 
-/** The parameters of `rowsFrom`. */
-export function columnArrays(rows: readonly CellRow[], positions: readonly number[]): readonly string[] {
-  return positions.map((at) => arrayLiteral(rows.map((row) => sent(row[at]))));
+/** Makes the stage when it is not there yet; its columns have the types of the table it leads to. */
+function createStageSql(relation: string, { columns }: CacheShape): string {
+  const list = columns.map(({ type }, index) => `c${index + 1} ${type}`).join(', ');
+  return `create temporary table if not exists ${stageOf(relation)} (${list}) on commit delete rows`;
+}
+
+function stageOf(relation: string): string {
+  return `pg_temp.${quoteIdentifier(relation)}`;
+}
+
+/** How to write rows into one relation, whatever carries them. */
+export class CarriedWrite {
+  readonly #texts: Readonly<Record<Carrier, string>>;
+  readonly #stage: { readonly create: string; readonly copy: string; readonly name: string };
+  readonly #positions: readonly number[];
+
+  /** `text` makes the statement from where the rows are; `relation` is what it writes to. */
+  constructor(
+    relation: string,
+    shape: CacheShape,
+    positions: readonly number[],
+    text: (source: RowSource) => string,
+  ) {
+    const names = positions.map((at) => `c${at + 1}`).join(', ');
+    this.#texts = {
+      row: text(parameterSource(shape, positions)),
+      arrays: text(arraySource(shape, positions)),
+      stage: text(stageSource(relation, positions)),
+    };
+    this.#stage = {
+      create: createStageSql(relation, shape),
+      copy: `copy ${stageOf(relation)} (${names}) from stdin`,
+      name: stageOf(relation),
+    };
+    this.#positions = positions;
+  }
+
+  statements(
+    rows: readonly Row[],
+    carrier: Carrier,
+    expected: number | null = null,
+  ): readonly WriteStatement[] {
+    const text = this.#texts[carrier];
+    if (carrier === 'row') {
+      const values = rows.flatMap((row) => this.#positions.map((at) => sent(row.cell(at))));
+      return [{ text, values, expected }];
+    }
+    if (carrier === 'arrays') return [{ text, values: columnArrays(rows, this.#positions), expected }];
+    const { create, copy, name } = this.#stage;
+    return [
+      { text: create, values: [], expected: null },
+      {
+        text: copy,
+        values: [],
+        expected: null,
+        copy: { rows, positions: this.#positions, stage: name },
+      },
+      { text, values: [], expected },
+    ];
+  }
+}
+
+function columnArrays(rows: readonly Row[], positions: readonly number[]): readonly string[] {
+  return positions.map((at) => arrayLiteral(rows.map((row) => sent(row.cell(at)))));
 }
 
 /** A single value's parameter, read by its type's own input function. */

@@ -1,14 +1,14 @@
+import type { Row } from '../core/row.ts';
 import type { CacheShape } from './ddl.ts';
 import { inCache, quoteIdentifier } from './names.ts';
-import type { CellRow, RowWriter, WriteStatement } from './row-source.ts';
 import {
-  columnArrays,
+  CarriedWrite,
   keyPositions,
   missingPositions,
-  picked,
-  rowsFrom,
+  type RowWriter,
   sent,
   valueAs,
+  type WriteStatement,
 } from './row-source.ts';
 
 /** Writes to a cache table that readers see. */
@@ -18,31 +18,43 @@ export function cacheWriter(shape: CacheShape): RowWriter {
   const all = names.map((_, index) => index);
   const keys = keyPositions(shape);
   const named = (positions: readonly number[]): string => positions.map((at) => names[at]).join(', ');
-  const sameKey = equalities(
-    keys.map((at) => `t.${names[at]}`),
-    picked(shape, keys),
+  const sameKey = (columns: readonly string[], positions: readonly number[]): string =>
+    equalities(
+      keys.map((at) => `t.${names[at]}`),
+      keys.map((at) => columns[positions.indexOf(at)]),
+    );
+  const upsert = new CarriedWrite(shape.relation, shape, all, ({ carrier, from, columns }) =>
+    carrier !== 'stage'
+      ? `insert into ${table} (${named(all)}) select ${columns.join(', ')} from ${from}
+         on conflict (${named(keys)}) do update set ${all.map((at) => `${names[at]} = excluded.${names[at]}`).join(', ')}`
+      : // Writes a row once, where "on conflict" locks it first.
+        `merge into ${table} t using ${from} on ${sameKey(columns, all)}
+         when matched then update set ${all.map((at) => `${names[at]} = ${columns[at]}`).join(', ')}
+         when not matched then insert (${named(all)}) values (${columns.join(', ')})`,
   );
-  const upsert = `insert into ${table} (${named(all)})
-    select ${picked(shape, all).join(', ')}
-    from ${rowsFrom(shape, all)}
-    on conflict (${named(keys)}) do update set ${all.map((at) => `${names[at]} = excluded.${names[at]}`).join(', ')}`;
-  const remove = `delete from ${table} t using ${rowsFrom(shape, keys)} where ${sameKey}`;
+  const remove = new CarriedWrite(
+    shape.relation,
+    shape,
+    keys,
+    ({ from, columns }) => `delete from ${table} t using ${from} where ${sameKey(columns, keys)}`,
+  );
+  const partial = (missing: readonly number[]): CarriedWrite => {
+    const present = without(all, missing);
+    return new CarriedWrite(shape.relation, shape, present, ({ from, columns }) => {
+      const sets = present.map((at, index) => `${names[at]} = ${columns[index]}`).join(', ');
+      return `update ${table} t set ${sets} from ${from} where ${sameKey(columns, present)}`;
+    });
+  };
   return {
-    upsert: (rows) => write(upsert, columnArrays(rows, all)),
-    remove: (rows) => write(remove, columnArrays(rows, keys)),
-    partial: (rows, missing) => {
-      const present = without(all, missing);
-      const values = picked(shape, present);
-      const sets = present.map((at, index) => `${names[at]} = ${values[index]}`).join(', ');
-      const text = `update ${table} t set ${sets} from ${rowsFrom(shape, present)} where ${sameKey}`;
-      return write(text, columnArrays(rows, present), rows.length);
-    },
+    upsert: (rows, carrier) => upsert.statements(rows, carrier),
+    remove: (rows, carrier) => remove.statements(rows, carrier),
+    partial: (rows, missing, carrier) => partial(missing).statements(rows, carrier, rows.length),
     rekey: (before, after) => [rekey(shape, before, after)],
     clear: () => write(`delete from ${table}`, []),
   };
 }
 
-function rekey(shape: CacheShape, before: CellRow, after: CellRow): WriteStatement {
+function rekey(shape: CacheShape, before: Row, after: Row): WriteStatement {
   const keys = keyPositions(shape);
   const present = without(
     shape.columns.map((_, index) => index),
@@ -54,7 +66,7 @@ function rekey(shape: CacheShape, before: CellRow, after: CellRow): WriteStateme
     keys.map(name),
     keys.map((at, index) => valueAs(shape, at, present.length + index + 1)),
   );
-  const values = [...present.map((at) => sent(after[at])), ...keys.map((at) => sent(before[at]))];
+  const values = [...present.map((at) => sent(after.cell(at))), ...keys.map((at) => sent(before.cell(at)))];
   return write(`update ${inCache(shape.relation)} set ${sets} where ${where}`, values, 1);
 }
 

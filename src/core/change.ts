@@ -1,11 +1,6 @@
 import type { Lsn } from './lsn.ts';
 import type { TableRef } from './names.ts';
-
-/** Stands for a large value the target did not send because the update left it alone; never the same as null. */
-export const UNCHANGED: unique symbol = Symbol('unchanged');
-
-/** One value in Postgres' text form, exactly as the target printed it. */
-export type Cell = string | null | typeof UNCHANGED;
+import type { Row } from './row.ts';
 
 /** A column as the replication stream describes it. */
 export interface RelationColumn {
@@ -25,17 +20,17 @@ export interface Relation {
   readonly columns: readonly RelationColumn[];
 }
 
-/** One row event; every cell list is aligned with `relation.columns`. */
+/** One row event; every row's cells are aligned with `relation.columns`. */
 export type Change =
-  | { readonly kind: 'insert'; readonly relation: Relation; readonly after: readonly Cell[] }
+  | { readonly kind: 'insert'; readonly relation: Relation; readonly after: Row }
   | {
       readonly kind: 'update';
       readonly relation: Relation;
-      readonly after: readonly Cell[];
+      readonly after: Row;
       /** The old key (cells outside the key are null), sent only when the key changed or the identity is full. */
-      readonly before: readonly Cell[] | null;
+      readonly before: Row | null;
     }
-  | { readonly kind: 'delete'; readonly relation: Relation; readonly before: readonly Cell[] }
+  | { readonly kind: 'delete'; readonly relation: Relation; readonly before: Row }
   | { readonly kind: 'truncate'; readonly relations: readonly Relation[] };
 
 /**

@@ -1,14 +1,24 @@
-import { FENCE_SQL, type FeedLease, LEASE_LOST, PRUNE_SQL, WATERMARK_SQL } from '../cache/feed-row.ts';
+import type pg from 'pg';
+import {
+  FENCE_SQL,
+  FENCED_WATERMARK_SQL,
+  type FeedLease,
+  LEASE_GONE,
+  LEASE_LOST,
+  PRUNE_SQL,
+  WATERMARK_SQL,
+} from '../cache/feed-row.ts';
 import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
-import { type CellRow, missingPositions, type WriteStatement } from '../cache/row-source.ts';
+import { type Carrier, missingPositions, type WriteStatement } from '../cache/row-source.ts';
 import { write } from '../cache/write-rows.ts';
-import { UNCHANGED } from '../core/change.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { Row } from '../core/row.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { FoldedBatch } from './fold.ts';
 import type { NetStep } from './net.ts';
+import type { Parameter } from './pipeline.ts';
 import type { Sink } from './sink.ts';
-import { Statements } from './statements.ts';
+import { type Outgoing, Statements } from './statements.ts';
 import type { Step, StepHook } from './steps.ts';
 
 /** Another process leads this feed now. */
@@ -28,7 +38,9 @@ export interface Mark {
 /** What an applier needs. */
 export interface ApplierOptions {
   /** A session of its own; statements are sent without waiting for each other. */
-  readonly client: Queryable;
+  readonly client: pg.Client;
+  /** The session may make temporary tables, and its server knows MERGE: many rows are copied into a stage first. */
+  readonly canStage: boolean;
   readonly lease: FeedLease;
   /** The newest watermark row's number. */
   readonly seq: bigint;
@@ -36,18 +48,27 @@ export interface ApplierOptions {
 }
 
 const KEPT_WATERMARKS = 64n;
+/** From so many rows, or bytes, on they are copied into a stage. */
+const STAGE_ROWS = 400;
+const STAGE_BYTES = 256 * 1024;
 
 /** Writes batches and their watermarks to one source, each in one transaction that a lost lease cannot commit. */
 export class Applier {
   readonly #lease: FeedLease;
-  readonly #client: Queryable;
+  readonly #client: pg.Client;
+  readonly #canStage: boolean;
   readonly #statements: Statements;
   readonly #onStep: StepHook | undefined;
   #seq: bigint;
+  /** Rows below are gone; while an old snapshot keeps their remains in the index, nobody must walk over them again. */
+  #prunedTo = 0n;
   #isOpen = false;
+  /** Stages that hold rows; the end of the transaction empties them. */
+  readonly #staged = new Set<string>();
 
-  constructor({ client, lease, seq, onStep }: ApplierOptions) {
+  constructor({ client, canStage, lease, seq, onStep }: ApplierOptions) {
     this.#client = client;
+    this.#canStage = canStage;
     this.#lease = lease;
     this.#statements = new Statements(client);
     this.#seq = seq;
@@ -61,14 +82,29 @@ export class Applier {
 
   /** Writes the batch; with a mark commits it together with the new watermark, without one leaves the transaction open. */
   async apply(batch: FoldedBatch, mark: Mark | null): Promise<void> {
+    const writes = batch.tables.flatMap(({ sink, net }) =>
+      net.steps().flatMap((step) => this.#writesOfStep(sink, step)),
+    );
+    if (mark !== null && this.#fitsOneTrip(writes)) return this.#writeAtOnce(writes, mark);
     await this.#begin();
-    for (const { sink, net } of batch.tables) {
-      for (const step of net.steps()) this.#write(sink, step);
-    }
+    for (const write of writes) this.#statements.add(write);
     await this.#reach('apply:rows-written');
     if (mark !== null) return this.#commit(mark);
     await this.#settle();
     await this.#reach('apply:chunk-written');
+  }
+
+  /** Nothing is open, nothing must be looked at before the commit, and nobody wants to stop in between. */
+  #fitsOneTrip(writes: readonly Outgoing[]): boolean {
+    return !this.#isOpen && this.#onStep === undefined && writes.every(({ expected }) => expected === null);
+  }
+
+  /** What goes out together is a transaction by itself: the server commits at the end of it. */
+  async #writeAtOnce(writes: readonly Outgoing[], mark: Mark): Promise<void> {
+    for (const write of writes) this.#statements.add(write);
+    this.#addWatermark(mark, FENCED_WATERMARK_SQL, [this.#lease.epoch]);
+    this.#staged.clear();
+    await this.#settle();
   }
 
   /** Writes a watermark and nothing else. */
@@ -84,7 +120,7 @@ export class Applier {
     await this.#settle();
     try {
       const result = await work(this.#client);
-      this.#statements.send({ text: 'commit', isCommit: true });
+      this.#statements.add({ text: 'commit', isCommit: true });
       await this.#settle();
       return result;
     } catch (error) {
@@ -98,50 +134,98 @@ export class Applier {
   async #begin(): Promise<void> {
     if (this.#isOpen) return;
     this.#isOpen = true;
-    this.#statements.send({ text: 'begin' });
-    this.#statements.send({ text: FENCE_SQL, values: [this.#lease.target, this.#lease.epoch] });
+    this.#statements.add({ text: 'begin' });
+    this.#statements.add({ text: FENCE_SQL, values: [this.#lease.target, this.#lease.epoch] });
     await this.#reach('apply:begun');
   }
 
-  async #commit({ position, freshAsOf }: Mark): Promise<void> {
+  #addWatermark({ position, freshAsOf }: Mark, text: string, more: readonly Parameter[]): void {
     this.#seq += 1n;
     const { target } = this.#lease;
     const at = position === null ? null : formatLsn(position);
-    this.#statements.send({ text: WATERMARK_SQL, values: [target, this.#seq, at, freshAsOf] });
+    this.#statements.add({ text, values: [target, this.#seq, at, freshAsOf, ...more] });
     if (this.#seq % KEPT_WATERMARKS === 0n) {
-      this.#statements.send({ text: PRUNE_SQL, values: [target, this.#seq - KEPT_WATERMARKS] });
+      const upTo = this.#seq - KEPT_WATERMARKS;
+      this.#statements.add({ text: PRUNE_SQL, values: [target, upTo, this.#prunedTo] });
+      this.#prunedTo = upTo;
     }
+  }
+
+  async #commit(mark: Mark): Promise<void> {
+    this.#addWatermark(mark, WATERMARK_SQL, []);
     await this.#reach('apply:watermark-written');
     // What must be counted has to be right before the commit; all else is settled by it.
     if (this.#statements.mustBeCounted) await this.#settle();
-    this.#statements.send({ text: 'commit', isCommit: true });
+    this.#statements.add({ text: 'commit', isCommit: true });
     await this.#settle();
     this.#isOpen = false;
+    this.#staged.clear();
     await this.#reach('apply:committed');
   }
 
-  #write(sink: Sink, step: NetStep): void {
-    const send = (statement: WriteStatement): void => this.#statements.send({ ...statement, sink });
+  #writesOfStep(sink: Sink, step: NetStep): readonly Outgoing[] {
     switch (step.kind) {
       case 'clear':
-        send(sink.writer.clear());
         // Whatever the copy under way has read or may still read: all there is now comes with the changes that follow.
-        if (sink.place === 'overlay') send(markTruncated(sink));
-        return;
+        return this.#outgoing(sink, [
+          sink.writer.clear(),
+          ...(sink.place === 'overlay' ? [markTruncated(sink)] : []),
+        ]);
       case 'rekey':
-        for (const statement of sink.writer.rekey(step.before, step.after)) send(statement);
-        return;
+        return this.#outgoing(sink, sink.writer.rekey(step.before, step.after));
       case 'rows':
-        if (step.removes.length > 0) send(sink.writer.remove(step.removes));
-        for (const statement of writesOf(sink, step.writes)) send(statement);
+        return this.#outgoing(sink, [
+          ...(step.removes.length === 0
+            ? []
+            : sink.writer.remove(step.removes, step.removes.length === 1 ? 'row' : 'arrays')),
+          ...this.#writesOf(sink, step.writes),
+        ]);
     }
+  }
+
+  /** A stage that was filled before in the same transaction is emptied first. */
+  #outgoing(sink: Sink, statements: readonly WriteStatement[]): readonly Outgoing[] {
+    return statements.flatMap((statement) => {
+      const stage = statement.copy?.stage;
+      const outgoing = { ...statement, sink };
+      if (stage === undefined) return [outgoing];
+      const isUsed = this.#staged.has(stage);
+      this.#staged.add(stage);
+      return isUsed ? [{ text: `truncate ${stage}`, expected: null, sink }, outgoing] : [outgoing];
+    });
+  }
+
+  /** Rows that lack the same columns share a statement, and never one with whole rows. */
+  #writesOf({ writer }: Sink, rows: readonly Row[]): readonly WriteStatement[] {
+    const whole: Row[] = [];
+    const partial = new Map<string, { missing: readonly number[]; rows: Row[] }>();
+    for (const row of rows) {
+      if (row.isWhole) {
+        whole.push(row);
+        continue;
+      }
+      const missing = missingPositions(row);
+      const group = partial.get(missing.join());
+      if (group === undefined) partial.set(missing.join(), { missing, rows: [row] });
+      else group.rows.push(row);
+    }
+    const statements = [...partial.values()].flatMap((group) =>
+      writer.partial(group.rows, group.missing, this.#carrierOf(group.rows)),
+    );
+    return whole.length === 0 ? statements : [...statements, ...writer.upsert(whole, this.#carrierOf(whole))];
+  }
+
+  #carrierOf(rows: readonly Row[]): Carrier {
+    if (this.#canStage && isMuch(rows)) return 'stage';
+    return rows.length === 1 ? 'row' : 'arrays';
   }
 
   async #settle(): Promise<void> {
     try {
       await this.#statements.settle();
     } catch (error) {
-      if (sqlStateOf(error) === LEASE_LOST) throw new LeaseLost(error);
+      const state = sqlStateOf(error);
+      if (state === LEASE_LOST || state === LEASE_GONE) throw new LeaseLost(error);
       throw error;
     }
   }
@@ -153,22 +237,9 @@ export class Applier {
   }
 }
 
-/** Rows that lack the same columns share a statement, and never one with whole rows. */
-function writesOf(sink: Sink, rows: readonly CellRow[]): readonly WriteStatement[] {
-  const whole: CellRow[] = [];
-  const partial = new Map<string, { missing: readonly number[]; rows: CellRow[] }>();
-  for (const row of rows) {
-    if (!row.includes(UNCHANGED)) {
-      whole.push(row);
-      continue;
-    }
-    const missing = missingPositions(row);
-    const group = partial.get(missing.join());
-    if (group === undefined) partial.set(missing.join(), { missing, rows: [row] });
-    else group.rows.push(row);
-  }
-  const statements = [...partial.values()].map((group) => sink.writer.partial(group.rows, group.missing));
-  return whole.length === 0 ? statements : [...statements, sink.writer.upsert(whole)];
+/** Whether copying the rows first costs less than array parameters; huge values go through without being held as text. */
+function isMuch(rows: readonly Row[]): boolean {
+  return rows.length >= STAGE_ROWS || rows.reduce((sum, row) => sum + row.bytes, 0) >= STAGE_BYTES;
 }
 
 function markTruncated({ stored }: Sink): WriteStatement {

@@ -1,4 +1,4 @@
-import { type Cell, type StreamItem, UNCHANGED } from '../core/change.ts';
+import type { StreamItem } from '../core/change.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
 
 /** How much is joined into one write. */
@@ -14,6 +14,7 @@ export interface Batch {
   readonly position: Lsn | null;
   /** The last transaction goes on in the next batch: nothing may be committed yet. */
   readonly open: boolean;
+  readonly bytes: number;
 }
 
 /** What was read from the stream and not yet written: whole transactions, and the beginning of one more. */
@@ -52,11 +53,17 @@ export class ChangeBuffer {
     return this.#exceeds(this.#rows, this.#bytes);
   }
 
+  /** Memory held by what waits. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Takes whole transactions if there are any, else a large beginning of one. */
   take(): Batch {
     const position = this.#position;
     const open = position === null;
     const items = open ? this.#part : this.#whole;
+    const bytes = open ? this.#bytes : this.#bytes - this.#partBytes;
     if (open) {
       this.#isOpen = true;
       this.#part = [];
@@ -67,7 +74,7 @@ export class ChangeBuffer {
     this.#rows = this.#partRows;
     this.#bytes = this.#partBytes;
     this.#position = null;
-    return { items, position, open };
+    return { items, position, open, bytes };
   }
 
   #add(item: StreamItem): void {
@@ -102,16 +109,10 @@ function sizeOf(item: StreamItem): number {
   switch (item.kind) {
     case 'insert':
     case 'update':
-      return cellBytes(item.after);
+      return item.after.bytes;
     case 'delete':
-      return cellBytes(item.before);
+      return item.before.bytes;
     default:
       return 16;
   }
-}
-
-function cellBytes(cells: readonly Cell[]): number {
-  let bytes = 64;
-  for (const cell of cells) if (cell !== null && cell !== UNCHANGED) bytes += cell.length;
-  return bytes;
 }

@@ -134,8 +134,7 @@ async function ask(
   await exclusively(async (client) => {
     stop.throwIfAborted();
     if (found.rows.length > 0) {
-      const { text, values } = answer(overlay, found.rows);
-      await client.query(text, values);
+      for (const { text, values } of answer(overlay, found.rows)) await client.query(text, values);
     }
     const unanswered = `asked and not deleted and missing <> '{}'`;
     const { count } = await rowOf<{ count: number }>(

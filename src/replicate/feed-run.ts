@@ -1,6 +1,7 @@
 import type { ChangeStream } from '../../connectors/connector.ts';
 import { knownTypes } from '../cache/column-type.ts';
 import { loadFeed, saveFeedState } from '../cache/feed-row.ts';
+import { rowOf } from '../cache/queryable.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { Applier } from './applier.ts';
@@ -27,6 +28,8 @@ const APPLY_SETTINGS = {
   // Arrays have no statistics: whatever the planner guesses, every row is looked up by key.
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
+  enable_seqscan: 'off',
+  client_min_messages: 'warning',
   plan_cache_mode: 'force_generic_plan',
   idle_in_transaction_session_timeout: '60000',
 };
@@ -73,7 +76,13 @@ class FeedRun {
     const { options, lease, connector, control } = this.#scene;
     const stored = await loadFeed(control, lease.target);
     const { client } = this.#session;
-    const applier = new Applier({ client, lease, seq: stored.watermark?.seq ?? 0n, onStep: options.onStep });
+    const { canStage } = await rowOf<{ canStage: boolean }>(
+      client,
+      `select has_database_privilege(current_database(), 'temporary')
+         and current_setting('server_version_num')::int >= 150000 as "canStage"`,
+    );
+    const seq = stored.watermark?.seq ?? 0n;
+    const applier = new Applier({ client, canStage, lease, seq, onStep: options.onStep });
     const start = await findStart(this.#scene, { stored, applier, sinks: this.#sinks }, signal);
     const known = await knownTypes(control);
     const order = {

@@ -1,4 +1,5 @@
-import { type Cell, type Change, type Relation, type StreamItem, UNCHANGED } from '../core/change.ts';
+import type { Change, Relation, StreamItem } from '../core/change.ts';
+import { completed, type Row } from '../core/row.ts';
 import { TableNet } from './net.ts';
 import type { Sink, Sinks } from './sink.ts';
 
@@ -32,20 +33,16 @@ function foldChange(change: Change, folding: Folding): boolean {
     case 'truncate':
       return change.relations.map((relation) => foldTruncate(relation, folding)).includes(true);
     case 'insert':
-      return keeping(change.relation, folding, (net, places) => net.insert(pick(change.after, places)));
+      return keeping(change.relation, folding, (net, view) => net.insert(view(change.after)));
     case 'delete':
-      return keeping(change.relation, folding, (net, places) => net.remove(pick(change.before, places)));
+      return keeping(change.relation, folding, (net, view) => net.remove(view(change.before)));
     case 'update':
-      return keeping(change.relation, folding, (net, places) => {
+      return keeping(change.relation, folding, (net, view) => {
         const { before, relation } = change;
-        const old = before === null ? null : pick(before, places);
-        const sent = pick(change.after, places);
+        const old = before === null ? null : view(before);
+        const sent = view(change.after);
         // With full identity a value that was not sent is in the old row.
-        const after =
-          relation.replicaIdentity === 'f' && old !== null
-            ? sent.map((cell, at) => orElse(cell, old[at]))
-            : sent;
-        net.update(old, after);
+        net.update(old, relation.replicaIdentity === 'f' && old !== null ? completed(sent, old) : sent);
       });
   }
 }
@@ -57,7 +54,7 @@ function foldTruncate(relation: Relation, folding: Folding): boolean {
 function keeping(
   relation: Relation,
   { sinks, nets }: Folding,
-  use: (net: TableNet, places: readonly number[]) => void,
+  use: (net: TableNet, view: (row: Row) => Row) => void,
 ): boolean {
   const bound = sinks.bind(relation);
   if (bound === null) return false;
@@ -66,14 +63,6 @@ function keeping(
     net = new TableNet(bound.sink.keys);
     nets.set(bound.sink, net);
   }
-  use(net, bound.places);
+  use(net, bound.view);
   return true;
-}
-
-function pick(cells: readonly Cell[], places: readonly number[]): readonly Cell[] {
-  return places.map((place) => cells[place] ?? null);
-}
-
-function orElse(cell: Cell, other: Cell | undefined): Cell {
-  return cell === UNCHANGED ? (other ?? null) : cell;
 }

@@ -1,40 +1,40 @@
-import type { CellRow } from '../cache/row-source.ts';
-import { type Cell, UNCHANGED } from '../core/change.ts';
+import { completed, type Row } from '../core/row.ts';
 
 /** What to do to one table, in order; within `rows` no key appears twice, and removals come first. */
 export type NetStep =
-  | { readonly kind: 'rows'; readonly removes: readonly CellRow[]; readonly writes: readonly CellRow[] }
-  | { readonly kind: 'rekey'; readonly before: CellRow; readonly after: CellRow }
+  | { readonly kind: 'rows'; readonly removes: readonly Row[]; readonly writes: readonly Row[] }
+  | { readonly kind: 'rekey'; readonly before: Row; readonly after: Row }
   | { readonly kind: 'clear' };
 
 /** The net effect of many changes to one table: the last write of each key, key changes that need the old row apart. */
 export class TableNet {
   readonly #keys: readonly number[];
   readonly #steps: NetStep[] = [];
-  #removes = new Map<string, CellRow>();
-  #writes = new Map<string, CellRow>();
+  #removes = new Map<string, Row>();
+  #writes = new Map<string, Row>();
 
   /** `keys` are the positions of the key's columns in every row. */
   constructor(keys: readonly number[]) {
     this.#keys = keys;
   }
 
-  insert(row: CellRow): void {
+  insert(row: Row): void {
     this.#put(this.#keyOf(row), row);
   }
 
-  remove(before: CellRow): void {
+  remove(before: Row): void {
     this.#drop(this.#keyOf(before), before);
   }
 
   /** `before` is null when the key stayed. */
-  update(before: CellRow | null, sent: CellRow): void {
+  update(before: Row | null, sent: Row): void {
     const after = before === null ? sent : this.#withKeyFrom(before, sent);
     const key = this.#keyOf(after);
     const oldKey = before === null ? key : this.#keyOf(before);
-    const known = filled(after, this.#writes.get(oldKey));
+    const earlier = this.#writes.get(oldKey);
+    const known = earlier === undefined ? after : completed(after, earlier);
     if (before === null || oldKey === key) return this.#put(key, known);
-    if (!known.includes(UNCHANGED)) {
+    if (known.isWhole) {
       this.#drop(oldKey, before);
       return this.#put(key, known);
     }
@@ -56,12 +56,12 @@ export class TableNet {
     return this.#steps;
   }
 
-  #put(key: string, row: CellRow): void {
+  #put(key: string, row: Row): void {
     this.#removes.delete(key);
     this.#writes.set(key, row);
   }
 
-  #drop(key: string, row: CellRow): void {
+  #drop(key: string, row: Row): void {
     this.#writes.delete(key);
     this.#removes.set(key, row);
   }
@@ -77,23 +77,15 @@ export class TableNet {
     this.#writes = new Map();
   }
 
-  #keyOf(row: CellRow): string {
+  #keyOf(row: Row): string {
     const [first] = this.#keys;
-    if (this.#keys.length === 1 && first !== undefined) return String(row[first]);
+    if (this.#keys.length === 1 && first !== undefined) return String(row.cell(first));
     // No Postgres text holds a zero character.
-    return this.#keys.map((at) => String(row[at])).join('\0');
+    return this.#keys.map((at) => String(row.cell(at))).join('\0');
   }
 
   /** A long key that did not change is not sent in the new row, but is in the old one. */
-  #withKeyFrom(before: CellRow, after: CellRow): CellRow {
-    if (!this.#keys.some((at) => after[at] === UNCHANGED)) return after;
-    return after.map((cell, at) =>
-      cell === UNCHANGED && this.#keys.includes(at) ? (before[at] ?? null) : cell,
-    );
+  #withKeyFrom(before: Row, after: Row): Row {
+    return this.#keys.every((at) => after.has(at)) ? after : completed(after, before, this.#keys);
   }
-}
-
-function filled(row: CellRow, earlier: CellRow | undefined): CellRow {
-  if (earlier === undefined || !row.includes(UNCHANGED)) return row;
-  return row.map((cell: Cell, at) => (cell === UNCHANGED ? (earlier[at] ?? null) : cell));
 }

@@ -2,7 +2,7 @@ import type { ChangeStream } from '../../connectors/connector.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Applier } from './applier.ts';
-import { type BatchLimits, ChangeBuffer } from './buffer.ts';
+import { type Batch, type BatchLimits, ChangeBuffer } from './buffer.ts';
 import { type FoldedBatch, fold } from './fold.ts';
 import { Notifier } from './notifier.ts';
 import type { Progress } from './progress.ts';
@@ -19,6 +19,8 @@ export interface PumpOptions {
   readonly onApplied: (folded: FoldedBatch) => void;
 }
 
+type FoldedAhead = Omit<Batch, 'items'> & { readonly folded: FoldedBatch };
+
 interface Job {
   run(): Promise<void>;
   cancel(reason: Error): void;
@@ -26,6 +28,8 @@ interface Job {
 
 /** An idle feed's watermark is stored no oftener than this. */
 const MARK_EVERY_MS = 250;
+/** Reading waits when what is held comes to so many full batches: a single row may be as large as many. */
+const HELD_BATCHES = 4;
 
 /** Reads while it writes: what arrives during one write goes together into the next. */
 export class Pump {
@@ -37,6 +41,9 @@ export class Pump {
   #isOver = false;
   #markWanted = false;
   #markedAtMs = 0;
+  /** Bytes of the batch that is being written. */
+  #onTheWay = 0;
+  #next: FoldedAhead | null = null;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -48,10 +55,18 @@ export class Pump {
     for await (const items of this.#options.stream.items) {
       this.#buffer.push(items);
       this.#work.notify();
-      while (this.#buffer.isFull && this.#buffer.isReady && !signal.aborted) await this.#room.wait(signal);
+      this.#foldAhead();
+      while (this.#mustWait && !signal.aborted) await this.#room.wait(signal);
       if (signal.aborted) return;
     }
     if (!signal.aborted) throw new Error('the stream of changes ended');
+  }
+
+  /** Enough waits to be written, or so much is on its way to the source that more would fill the memory. */
+  get #mustWait(): boolean {
+    const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.bytes ?? 0);
+    if (this.#onTheWay > 0 && held >= this.#options.limits.bytes * HELD_BATCHES) return true;
+    return this.#buffer.isFull && this.#buffer.isReady;
   }
 
   async write(signal: AbortSignal): Promise<void> {
@@ -83,18 +98,45 @@ export class Pump {
 
   async #writeNext(signal: AbortSignal): Promise<void> {
     const { applier } = this.#options;
-    const job = applier.isOpen ? undefined : this.#jobs.shift();
+    // What is folded already was read before the job was asked for, and belongs to the tables as they were.
+    const job = applier.isOpen || this.#next !== null ? undefined : this.#jobs.shift();
     if (job !== undefined) await job.run();
-    else if (this.#buffer.isReady) await this.#writeBatch();
+    else if (this.#next !== null || this.#buffer.isReady) await this.#writeBatch();
     else if (this.#markWanted && !applier.isOpen) await this.#mark();
     else await this.#work.wait(signal);
   }
 
   async #writeBatch(): Promise<void> {
-    const { applier, sinks, progress } = this.#options;
-    const { items, position, open } = this.#buffer.take();
+    const batch = this.#next ?? this.#fold();
+    this.#next = null;
+    this.#onTheWay = batch.bytes;
+    this.#options.stream.gather(true);
+    try {
+      const writing = this.#writeFolded(batch);
+      this.#foldAhead();
+      await writing;
+    } finally {
+      this.#onTheWay = 0;
+      this.#room.notify();
+      this.#options.stream.gather(false);
+    }
+    this.#options.onApplied(batch.folded);
+  }
+
+  /** A full batch is made ready while the one before is written, so that the source never waits for it. */
+  #foldAhead(): void {
+    if (this.#onTheWay > 0 && this.#next === null && this.#buffer.isFull && this.#buffer.isReady)
+      this.#next = this.#fold();
+  }
+
+  #fold(): FoldedAhead {
+    const { items, ...batch } = this.#buffer.take();
     this.#room.notify();
-    const folded = fold(items, sinks);
+    return { ...batch, folded: fold(items, this.#options.sinks) };
+  }
+
+  async #writeFolded({ folded, position, open }: FoldedAhead): Promise<void> {
+    const { applier, progress } = this.#options;
     const isIdle = folded.tables.length === 0 && !applier.isOpen;
     if (position === null || open) {
       if (!isIdle) await applier.apply(folded, null);
@@ -105,7 +147,6 @@ export class Pump {
       progress.markStored(position);
       this.#marked();
     }
-    this.#options.onApplied(folded);
   }
 
   async #mark(): Promise<void> {

@@ -5,6 +5,7 @@ import type { StoredTable } from '../cache/stored-table.ts';
 import { cacheWriter } from '../cache/write-rows.ts';
 import type { Relation } from '../core/change.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
+import { picked, type Row } from '../core/row.ts';
 
 /** Where one table's changes go: to the cache table itself, or to the overlay while it is copied. */
 export interface Sink {
@@ -53,8 +54,8 @@ export class TableBroken extends Error {
 
 interface Bound {
   readonly sink: Sink;
-  /** For each cached column its place in the relation. */
-  readonly places: readonly number[];
+  /** The cached columns of one of the relation's rows, in the cache's order. */
+  readonly view: (row: Row) => Row;
 }
 
 /** The tables of a feed that changes are kept for; others are ignored. Changed only between transactions. */
@@ -81,7 +82,7 @@ export class Sinks {
     return this.#sinks.get(tableKey(table));
   }
 
-  /** The sink of a relation with its columns' places; null when nothing is kept of it. */
+  /** The sink of a relation, and how its rows are seen there; null when nothing is kept of it. */
   bind(relation: Relation): Bound | null {
     const known = this.#bound.get(relation);
     if (known !== undefined) return known === 'ignored' ? null : known;
@@ -92,7 +93,7 @@ export class Sinks {
     }
     const mismatch = this.#check(sink.stored, relation);
     if (mismatch !== null) throw new TableBroken(sink.table, mismatch);
-    const bound = { sink, places: placesIn(relation, sink) };
+    const bound = { sink, view: viewOf(placesIn(relation, sink), relation.columns.length) };
     this.#bound.set(relation, bound);
     return bound;
   }
@@ -101,4 +102,10 @@ export class Sinks {
 function placesIn(relation: Relation, sink: Sink): readonly number[] {
   const places = new Map(relation.columns.map((column, index) => [column.name, index]));
   return sink.shape.columns.map(({ name }) => places.get(name) ?? -1);
+}
+
+/** Mostly the cache holds every column in the same order: then a row is seen as it is. */
+function viewOf(places: readonly number[], width: number): (row: Row) => Row {
+  const isSame = places.length === width && places.every((place, index) => place === index);
+  return isSame ? (row) => row : (row) => picked(row, places);
 }

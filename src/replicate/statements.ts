@@ -1,85 +1,75 @@
-import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
+import type pg from 'pg';
+import { sqlStateOf } from '../cache/queryable.ts';
+import type { RowCopy } from '../cache/row-source.ts';
+import { type Parameter, type PipelinedStatement, PipelineFailure, runPipeline } from './pipeline.ts';
 import { type Sink, TableBroken } from './sink.ts';
 
-/** A statement on its way, and what its answer must be. */
+/** A statement to send, and what its answer must be. */
 export interface Outgoing {
   readonly text: string;
-  readonly values?: readonly unknown[];
+  readonly values?: readonly Parameter[];
+  readonly copy?: RowCopy;
   /** The table it writes: its failures are that table's. */
   readonly sink?: Sink;
-  /** The number of rows it must touch. */
+  /** The number of rows it must touch; null when any will do. */
   readonly expected?: number | null;
   readonly isCommit?: boolean;
-}
-
-interface Answer {
-  readonly command?: string;
-  readonly rowCount: number | null;
-}
-
-interface NamedQuery {
-  readonly name: string;
-  readonly text: string;
-  readonly values: readonly unknown[];
 }
 
 const IN_FAILED_TRANSACTION = '25P02';
 const MAX_PREPARED = 400;
 
-/** Sends statements without waiting, and tells later how they went: the first failure is the one that counts. */
+/** Gathers statements, sends them together, and tells how they went: the first failure is the one that counts. */
 export class Statements {
-  readonly #client: Queryable;
-  readonly #names = new Map<string, string>();
-  #sent: { readonly outgoing: Outgoing; readonly answer: Promise<Answer> }[] = [];
+  readonly #client: pg.Client;
+  /** Names of statements the server has prepared, by text. */
+  #prepared = new Map<string, string>();
+  #named = 0;
+  #waiting: Outgoing[] = [];
 
-  constructor(client: Queryable) {
+  constructor(client: pg.Client) {
     this.#client = client;
   }
 
-  send(outgoing: Outgoing): void {
-    const answer = this.#query(outgoing);
-    answer.catch(() => undefined); // looked at in settle()
-    this.#sent.push({ outgoing, answer });
+  add(outgoing: Outgoing): void {
+    this.#waiting.push(outgoing);
   }
 
-  /** Some statement on its way must touch an exact number of rows. */
+  /** Some waiting statement must touch an exact number of rows. */
   get mustBeCounted(): boolean {
-    return this.#sent.some(({ outgoing }) => outgoing.expected !== undefined && outgoing.expected !== null);
+    return this.#waiting.some(({ expected }) => expected !== undefined && expected !== null);
   }
 
-  /** Waits for all answers; throws the first failure, as TableBroken when it is one table's. */
+  /** Sends what waits and waits for the answers; throws the first failure, as TableBroken when it is one table's. */
   async settle(): Promise<void> {
-    const sent = this.#sent;
-    this.#sent = [];
-    const settled = await Promise.allSettled(sent.map(({ answer }) => answer));
-    settled.forEach((result, index) => {
-      const outgoing = sent[index]?.outgoing;
-      if (outgoing === undefined) return;
-      if (result.status === 'rejected') throw failureOf(outgoing, result.reason);
-      checkAnswer(outgoing, result.value);
-    });
+    const sent = this.#waiting;
+    if (sent.length === 0) return;
+    this.#waiting = [];
+    const fresh = new Map<string, string>();
+    const pipeline = sent.map((outgoing) => this.#asPipelined(outgoing, fresh));
+    try {
+      const tags = await runPipeline(this.#client, pipeline);
+      sent.forEach((outgoing, index) => checkAnswer(outgoing, tags[index] ?? ''));
+    } catch (error) {
+      if (error instanceof PipelineFailure) throw failureOf(sent[error.index], error.cause);
+      throw error;
+    }
+    for (const [text, name] of fresh) this.#prepared.set(text, name);
   }
 
-  #query({ text, values }: Outgoing): Promise<Answer> {
-    if (values === undefined || values.length === 0) return this.#client.query(text);
-    const name = this.#nameOf(text);
-    if (name === null) return this.#client.query(text, values);
-    const named: NamedQuery = { name, text, values };
-    const query = this.#client.query.bind(this.#client) as unknown as (query: NamedQuery) => Promise<Answer>;
-    return query(named);
-  }
-
-  #nameOf(text: string): string | null {
-    const known = this.#names.get(text);
-    if (known !== undefined) return known;
-    if (this.#names.size >= MAX_PREPARED) return null;
-    const name = `nj${this.#names.size}`;
-    this.#names.set(text, name);
-    return name;
+  /** Gives the statement a name while there is room; its first use in a pipeline prepares it. */
+  #asPipelined({ text, values, copy }: Outgoing, fresh: Map<string, string>): PipelinedStatement {
+    const known = this.#prepared.get(text) ?? fresh.get(text) ?? null;
+    const hasRoom = this.#prepared.size + fresh.size < MAX_PREPARED;
+    // A name is never used twice: after a failure nobody knows which of them the server has.
+    const name = known ?? (hasRoom ? `nj${this.#named++}` : null);
+    if (name !== null) fresh.set(text, name);
+    return { text, values: values ?? [], name, isPrepared: known !== null, copy: copy ?? null };
   }
 }
 
-function failureOf({ sink }: Outgoing, reason: unknown): unknown {
+function failureOf(outgoing: Outgoing | undefined, reason: unknown): unknown {
+  const sink = outgoing?.sink;
   const state = sqlStateOf(reason);
   if (sink === undefined || state === undefined || state === IN_FAILED_TRANSACTION) return reason;
   // Data, constraint, shape or size: copying the table again may cure it. All else is the server's.
@@ -87,13 +77,11 @@ function failureOf({ sink }: Outgoing, reason: unknown): unknown {
   return new TableBroken(sink.table, `its changes could not be written (SQLSTATE ${state})`, reason);
 }
 
-function checkAnswer({ sink, expected, isCommit }: Outgoing, answer: Answer): void {
-  if (isCommit === true && answer.command !== 'COMMIT')
-    throw new Error('the source rolled the transaction back');
-  if (sink === undefined || expected === undefined || expected === null || answer.rowCount === expected)
-    return;
-  throw new TableBroken(
-    sink.table,
-    `an update met ${answer.rowCount} rows of the copy instead of ${expected}`,
-  );
+function checkAnswer({ sink, expected, isCommit }: Outgoing, tag: string): void {
+  if (isCommit === true && tag !== 'COMMIT') throw new Error('the source rolled the transaction back');
+  if (sink === undefined || expected === undefined || expected === null) return;
+  const rows = Number(tag.split(' ').at(-1));
+  if (rows !== expected) {
+    throw new TableBroken(sink.table, `an update met ${rows} rows of the copy instead of ${expected}`);
+  }
 }

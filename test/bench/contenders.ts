@@ -2,7 +2,15 @@ import type { ChildProcess } from 'node:child_process';
 import pg from 'pg';
 import type { PostgresServer } from '../../src/embedded/server.ts';
 import { TABLES } from './feed-workloads.ts';
-import { database, type Nearjoin, post, remote, serveNearjoin, until, untilReady } from './nearjoin-server.ts';
+import {
+  database,
+  type Nearjoin,
+  post,
+  remote,
+  serveNearjoin,
+  until,
+  untilReady,
+} from './nearjoin-server.ts';
 
 /** The two databases, each with a connection for questions. */
 export interface Databases {
@@ -36,10 +44,17 @@ export async function connect(server: PostgresServer): Promise<pg.Client> {
 }
 
 async function untilIdle({ onTarget }: Databases, slot: string, isActive: boolean): Promise<void> {
-  await until(`slot ${slot} to be ${isActive ? 'taken' : 'left'}`, async () => {
-    const { rows } = await onTarget.query('select active from pg_replication_slots where slot_name = $1', [slot]);
-    return rows[0]?.active === isActive;
-  }, 60_000, 5);
+  await until(
+    `slot ${slot} to be ${isActive ? 'taken' : 'left'}`,
+    async () => {
+      const { rows } = await onTarget.query('select active from pg_replication_slots where slot_name = $1', [
+        slot,
+      ]);
+      return rows[0]?.active === isActive;
+    },
+    60_000,
+    5,
+  );
 }
 
 /** `CREATE SUBSCRIPTION` with its defaults into plain tables with the same indexes; also says how long the copy took. */
@@ -54,10 +69,14 @@ export async function startNative(
   await onSource.query(
     `create subscription native connection ${address} publication native with (slot_name = native)`,
   );
-  await until('the native copy', async () => {
-    const { rows } = await onSource.query("select from pg_subscription_rel where srsubstate <> 'r'");
-    return rows.length === 0;
-  }, 300_000);
+  await until(
+    'the native copy',
+    async () => {
+      const { rows } = await onSource.query("select from pg_subscription_rel where srsubstate <> 'r'");
+      return rows.length === 0;
+    },
+    300_000,
+  );
   const seconds = (performance.now() - started) / 1000;
   const native: Contender = {
     name: 'native',

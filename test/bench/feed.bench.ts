@@ -1,7 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
 import { cpus } from 'node:os';
 import { startPostgres } from '../../src/embedded/server.ts';
-import { type Contender, connect, type Databases, startNative, startNearjoin, untilStreaming } from './contenders.ts';
+import {
+  type Contender,
+  connect,
+  type Databases,
+  startNative,
+  startNearjoin,
+  untilStreaming,
+} from './contenders.ts';
 import { type Backlog, backlogs, COLUMNS, rowsSql, sizesOf, TABLES } from './feed-workloads.ts';
 import { type Lag, measureLag } from './lag.ts';
 import { type Nearjoin, until } from './nearjoin-server.ts';
@@ -10,8 +17,13 @@ import { cpuOf, cpuSeconds, mainThreadSeconds, memory } from './usage.ts';
 // Following a target beside Postgres' own logical replication: the same tables, the same backlogs, in turn.
 //   npm run bench:feed -- [scale=1] [rounds=3] [workloads=abc] [rates=0,100,1000,3000] [seconds=5]
 
-const [scaleText = '1', roundsText = '3', workloads = 'abc', ratesText = '0,100,1000,3000', secondsText = '5'] =
-  process.argv.slice(2);
+const [
+  scaleText = '1',
+  roundsText = '3',
+  workloads = 'abc',
+  ratesText = '0,100,1000,3000',
+  secondsText = '5',
+] = process.argv.slice(2);
 const scale = Number(scaleText);
 const rounds = Number(roundsText);
 const seconds = Number(secondsText);
@@ -29,13 +41,21 @@ const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 interface Caught {
   readonly seconds: number;
   /** CPU microseconds a row, of the writing server process, the walsender and the reader in Node. */
-  readonly cpu: { readonly apply: number; readonly walsender: number; readonly node: number; readonly mainThread: number };
+  readonly cpu: {
+    readonly apply: number;
+    readonly walsender: number;
+    readonly node: number;
+    readonly mainThread: number;
+  };
   readonly memoryMb: number;
 }
 
 async function main(): Promise<void> {
   const children: ChildProcess[] = [];
-  const servers = await Promise.all([startPostgres({ settings: SETTINGS }), startPostgres({ settings: SETTINGS })]);
+  const servers = await Promise.all([
+    startPostgres({ settings: SETTINGS }),
+    startPostgres({ settings: SETTINGS }),
+  ]);
   try {
     const [source, target] = servers;
     await run({ source, target, onSource: await connect(source), onTarget: await connect(target) }, children);
@@ -63,19 +83,29 @@ async function run(databases: Databases, children: ChildProcess[]): Promise<void
   for (const rate of rates) lags.push(await compareLag(databases, both, rate));
   await checkContents(databases, both);
   const [cpu] = cpus();
-  say(`\n${cpus().length} × ${cpu?.model}, Node ${process.version}, Postgres ${databases.source.version}, ${rounds} rounds`);
+  say(
+    `\n${cpus().length} × ${cpu?.model}, Node ${process.version}, Postgres ${databases.source.version}, ${rounds} rounds`,
+  );
   say(copying);
   say(`idle memory ${idleMb.toFixed(0)} MB`);
-  say('| | native rows/s | ÷ native | µs CPU a row: native, its walsender | ours, our walsender, Node | main thread | peak above idle MB |');
+  say(
+    '| | native rows/s | ÷ native | µs CPU a row: native, its walsender | ours, our walsender, Node | main thread | peak above idle MB |',
+  );
   say('| --- | --- | --- | --- | --- | --- | --- |');
   for (const line of lines) say(line);
-  say('| commits/s | native p50 / p99 ms | nearjoin p50 / p99 ms | p50, p99 ÷ native |\n| --- | --- | --- | --- |');
+  say(
+    '| commits/s | native p50 / p99 ms | nearjoin p50 / p99 ms | p50, p99 ÷ native |\n| --- | --- | --- | --- |',
+  );
   for (const line of lags) say(line);
 }
 
 async function compare(
   databases: Databases,
-  { both, server, backlog }: { readonly both: readonly Contender[]; readonly server: Nearjoin; readonly backlog: Backlog },
+  {
+    both,
+    server,
+    backlog,
+  }: { readonly both: readonly Contender[]; readonly server: Nearjoin; readonly backlog: Backlog },
 ): Promise<string> {
   const results: Caught[][] = [];
   for (let round = 0; round < rounds; round++) {
@@ -90,7 +120,9 @@ async function compare(
       const one = await catchUp(databases, { contender, server, backlog, marker });
       caught.set(contender.name, one);
       const { apply, walsender, node } = one.cpu;
-      say(`${backlog.name} ${round} ${contender.name}: ${one.seconds.toFixed(2)} s, µs a row: ${[apply, walsender, node].map((n) => n.toFixed(1)).join(' + ')}, peak +${one.memoryMb.toFixed(0)} MB`);
+      say(
+        `${backlog.name} ${round} ${contender.name}: ${one.seconds.toFixed(2)} s, µs a row: ${[apply, walsender, node].map((n) => n.toFixed(1)).join(' + ')}, peak +${one.memoryMb.toFixed(0)} MB`,
+      );
     }
     results.push(both.map(({ name }) => caught.get(name) as Caught));
   }
@@ -111,15 +143,20 @@ function summary(backlog: Backlog, results: readonly Caught[][]): string {
 /** Old log must not be decoded again inside the measured time. */
 async function advanceSlots({ onTarget }: Databases, both: readonly Contender[]): Promise<void> {
   const { rows } = await onTarget.query('select pg_current_wal_insert_lsn()::text as lsn');
-  await until('both slots to move on', async () => {
-    await onTarget.query('select pg_log_standby_snapshot()');
-    await onTarget.query('update ticks set n = n + 1 where w = 64');
-    const found = await onTarget.query(
-      'select from pg_replication_slots where slot_name = any ($1) and restart_lsn > $2 and confirmed_flush_lsn > $2',
-      [both.map(({ slot }) => slot), rows[0]?.lsn],
-    );
-    return found.rows.length === both.length;
-  }, 60_000, 100);
+  await until(
+    'both slots to move on',
+    async () => {
+      await onTarget.query('select pg_log_standby_snapshot()');
+      await onTarget.query('update ticks set n = n + 1 where w = 64');
+      const found = await onTarget.query(
+        'select from pg_replication_slots where slot_name = any ($1) and restart_lsn > $2 and confirmed_flush_lsn > $2',
+        [both.map(({ slot }) => slot), rows[0]?.lsn],
+      );
+      return found.rows.length === both.length;
+    },
+    60_000,
+    100,
+  );
 }
 
 /** Commits a last transaction by which the end of the backlog is seen. */
@@ -135,7 +172,12 @@ async function catchUp(
     server,
     backlog,
     marker,
-  }: { readonly contender: Contender; readonly server: Nearjoin; readonly backlog: Backlog; readonly marker: number },
+  }: {
+    readonly contender: Contender;
+    readonly server: Nearjoin;
+    readonly backlog: Backlog;
+    readonly marker: number;
+  },
 ): Promise<Caught> {
   const { onSource, onTarget } = databases;
   const node = server.process.pid ?? 0;
@@ -146,14 +188,21 @@ async function catchUp(
   const mainBefore = mainThreadSeconds(node);
   await untilStreaming(databases, contender);
   const started = performance.now();
-  const { rows } = await onTarget.query('select active_pid from pg_replication_slots where slot_name = $1', [contender.slot]);
+  const { rows } = await onTarget.query('select active_pid from pg_replication_slots where slot_name = $1', [
+    contender.slot,
+  ]);
   let peakMb = 0;
   const idleMb = memory(node).now;
-  await until('the backlog to be applied', async () => {
-    peakMb = Math.max(peakMb, memory(node).now - idleMb);
-    const found = await onSource.query(`select n from ${contender.relation('ticks')} where w = 0`);
-    return Number(found.rows[0]?.n) >= marker;
-  }, 300_000, 5);
+  await until(
+    'the backlog to be applied',
+    async () => {
+      peakMb = Math.max(peakMb, memory(node).now - idleMb);
+      const found = await onSource.query(`select n from ${contender.relation('ticks')} where w = 0`);
+      return Number(found.rows[0]?.n) >= marker;
+    },
+    300_000,
+    5,
+  );
   const seconds = (performance.now() - started) / 1000;
   const used = (pid: number): number => ((cpuSeconds(pid) - (before.get(pid) ?? 0)) * 1e6) / backlog.rows;
   const servers = (await contender.pids()).filter((pid) => pid !== node);
@@ -185,10 +234,17 @@ async function compareLag(databases: Databases, both: readonly Contender[], rate
 
 async function settled(databases: Databases, contender: Contender): Promise<void> {
   const marker = await mark(databases);
-  await until(`${contender.name} to catch up`, async () => {
-    const { rows } = await databases.onSource.query(`select n from ${contender.relation('ticks')} where w = 0`);
-    return Number(rows[0]?.n) >= marker;
-  }, 300_000, 5);
+  await until(
+    `${contender.name} to catch up`,
+    async () => {
+      const { rows } = await databases.onSource.query(
+        `select n from ${contender.relation('ticks')} where w = 0`,
+      );
+      return Number(rows[0]?.n) >= marker;
+    },
+    300_000,
+    5,
+  );
 }
 
 async function checkContents(databases: Databases, both: readonly Contender[]): Promise<void> {
@@ -199,7 +255,8 @@ async function checkContents(databases: Databases, both: readonly Contender[]): 
     const onTarget = await databases.onTarget.query(digest(table));
     for (const contender of both) {
       const found = await databases.onSource.query(digest(contender.relation(table)));
-      if (found.rows[0]?.digest !== onTarget.rows[0]?.digest) throw new Error(`${contender.name}: ${table} differs from the target`);
+      if (found.rows[0]?.digest !== onTarget.rows[0]?.digest)
+        throw new Error(`${contender.name}: ${table} differs from the target`);
     }
   }
   say('target = native copy = cache');

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { type Contender, connect, type Databases } from './contenders.ts';
 
 /** Milliseconds from the answer to a commit on the target until its row is seen in the copy. */
@@ -30,7 +30,11 @@ export async function measureLag(
     void writing.then(() => {
       isWriting = false;
     });
-    const query = { name: 'ticks', text: `select w, n from ${contender.relation('ticks')} where w > 0`, rowMode: 'array' };
+    const query = {
+      name: 'ticks',
+      text: `select w, n from ${contender.relation('ticks')} where w > 0`,
+      rowMode: 'array',
+    };
     while (isWriting || writers.some((writer) => writer.isWaiting)) {
       const { rows } = await watch.query(query);
       const now = performance.now();
@@ -76,7 +80,11 @@ class Writer {
     this.#busy = true;
     this.#n += 1;
     const n = this.#n;
-    await this.#client.query({ name: 'tick', text: 'update ticks set n = $2 where w = $1', values: [this.#w, n] });
+    await this.#client.query({
+      name: 'tick',
+      text: 'update ticks set n = $2 where w = $1',
+      values: [this.#w, n],
+    });
     this.#committed.push({ n, atMs: performance.now() });
     this.#busy = false;
   }
@@ -97,7 +105,9 @@ async function keepRate(writers: readonly Writer[], rate: number, untilMs: numbe
   for (let now = startedMs; now < untilMs; now = performance.now()) {
     const due = Math.floor((now - startedMs) / everyMs);
     while (sent < due) {
-      const writer = writers[sent % writers.length]?.isFree ? writers[sent % writers.length] : writers.find((one) => one.isFree);
+      const writer = writers[sent % writers.length]?.isFree
+        ? writers[sent % writers.length]
+        : writers.find((one) => one.isFree);
       if (writer === undefined) break;
       sent += 1;
       const done: Promise<void> = writer.write().finally(() => running.delete(done));

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
 /** Clock ticks of /proc are hundredths of a second on Linux, everywhere. */
 const TICKS_PER_SECOND = 100;
@@ -24,11 +24,6 @@ export function memory(pid: number): { readonly now: number; readonly peak: numb
 /** CPU seconds by process id, so that two readings can be subtracted. */
 export function cpuOf(pids: readonly number[]): ReadonlyMap<number, number> {
   return new Map(pids.map((pid) => [pid, cpuSeconds(pid)]));
-}
-
-/** The ids of a process' threads. */
-export function threadsOf(pid: number): readonly number[] {
-  return readdirSync(`/proc/${pid}/task`).map(Number);
 }
 
 function ticksOf(file: string): number {

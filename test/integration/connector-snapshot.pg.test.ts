@@ -57,7 +57,7 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     const commitOf = new Map<string, Lsn>();
     let pending: string[] = [];
     for (const item of items) {
-      if (item.kind === 'insert') pending.push(String(item.after[0]));
+      if (item.kind === 'insert') pending.push(String(item.after.cell(0)));
       if (item.kind !== 'commit') continue;
       for (const id of pending) commitOf.set(id, item.end);
       pending = [];

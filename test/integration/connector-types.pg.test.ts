@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import type { Cell } from '../../src/core/change.ts';
+import { type Cell, cellsOf } from '../../src/core/row.ts';
 import { itemsUntilNow, startFeed, table } from '../support/connector.ts';
 import { hasTestServer, type Which } from '../support/postgres.ts';
 
@@ -123,7 +123,9 @@ describe.each(SERVERS)('the text of a value from %s', (which) => {
       const stop = new AbortController();
       const stream = await feed.connector.open(feed.start, stop.signal);
       const items = await itemsUntilNow(feed, stream);
-      const streamed = items.flatMap((item) => (item.kind === 'insert' ? [item.after.slice(1)] : []));
+      const streamed = items.flatMap((item) =>
+        item.kind === 'insert' ? [cellsOf(item.after).slice(1)] : [],
+      );
       const snapshot = await feed.connector.snapshot(stop.signal);
       const copied = parseCopy(await text(await snapshot.copy({ table: table('t'), columns: names })));
       await snapshot.close();

@@ -41,7 +41,7 @@ test('an old leader can write nothing once another leads', async () => {
   await ensureFeed(first, 'pg2', 'postgres');
   const old = await acquireLease(first, candidate('one'), systemClock, never);
   if (old === null) throw new Error('no lease');
-  const applier = new Applier({ client: await connect(), lease: old, seq: 0n });
+  const applier = new Applier({ canStage: true, client: await connect(), lease: old, seq: 0n });
   await applier.mark({ position: 100n as Lsn, freshAsOf: 1 });
   expect(await position()).toBe(100n);
   await releaseLease(first, 'pg2');
@@ -56,7 +56,7 @@ test('a transaction begun under the old lease commits before another leads, or n
   await ensureFeed(first, 'pg2', 'postgres');
   const old = await acquireLease(first, candidate('one'), systemClock, never);
   if (old === null) throw new Error('no lease');
-  const applier = new Applier({ client: writing, lease: old, seq: 0n });
+  const applier = new Applier({ canStage: true, client: writing, lease: old, seq: 0n });
   await applier.apply({ tables: [], transactions: 0, changes: 0 }, null);
   await releaseLease(first, 'pg2');
   let isTaken = false;
@@ -76,7 +76,7 @@ test('status and wishes may be written while a batch is', async () => {
   await ensureFeed(first, 'pg2', 'postgres');
   const lease = await acquireLease(first, candidate('one'), systemClock, never);
   if (lease === null) throw new Error('no lease');
-  const applier = new Applier({ client: writing, lease, seq: 0n });
+  const applier = new Applier({ canStage: true, client: writing, lease, seq: 0n });
   await applier.apply({ tables: [], transactions: 0, changes: 0 }, null);
   await source.query(
     `set lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,

@@ -3,9 +3,10 @@ import { Client } from 'pg';
 import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
-import { type Cell, type Change, type StreamItem, UNCHANGED } from '../../src/core/change.ts';
+import type { Change, StreamItem } from '../../src/core/change.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
+import { type Cell, cellsOf, type Row, UNCHANGED } from '../../src/core/row.ts';
 import { createDatabase, type TestDatabase, type Which } from './postgres.ts';
 
 /** A connector on a database of its own, published and with a slot. */
@@ -113,8 +114,8 @@ function printChange(change: Change): string {
   }
 }
 
-function printRow(cells: readonly Cell[]): string {
-  return `(${cells.map(printCell).join(', ')})`;
+function printRow(row: Row): string {
+  return `(${cellsOf(row).map(printCell).join(', ')})`;
 }
 
 function printCell(cell: Cell): string {

@@ -3,6 +3,7 @@ import type { StoredTable } from '../../cache/stored-table.ts';
 import { cacheWriter } from '../../cache/write-rows.ts';
 import type { ComparedRows } from '../../core/compared-rows.ts';
 import { keyText, type RowKey } from '../../core/compared-rows.ts';
+import { rowOf } from '../../core/row.ts';
 import { byKey, type ProvenRow } from './proof.ts';
 import { cachedRows, type Sides, type VerifyScene } from './sides.ts';
 
@@ -61,8 +62,8 @@ async function writeRows(
   });
   const removes = gone.map((row) => columns.map(({ name }) => keyCell(row.key, key.indexOf(name))));
   const statements = [
-    ...(removes.length === 0 ? [] : [writer.remove(removes)]),
-    ...(fresh.length === 0 ? [] : [writer.upsert(fresh)]),
+    ...(removes.length === 0 ? [] : writer.remove(removes.map(rowOf), 'arrays')),
+    ...(fresh.length === 0 ? [] : writer.upsert(fresh.map(rowOf), 'arrays')),
   ];
   for (const { text, values } of statements) await client.query(text, values);
 }

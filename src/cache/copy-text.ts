@@ -1,0 +1,122 @@
+import type { CellSink, Row } from '../core/row.ts';
+
+/** Whole messages of the protocol are handed on when they have about this size. */
+const BLOCK_BYTES = 256 * 1024;
+const COPY_DATA = 0x64;
+const HEADER_BYTES = 5;
+
+const TAB = 9;
+const NEWLINE = 10;
+const RETURN = 13;
+const BACKSLASH = 92;
+const LETTER_N = 78;
+
+/**
+ * The cells of the rows at these positions in COPY's text format, as CopyData messages. Nothing is encoded anew: the
+ * bytes pass as they came, only what COPY would take for its own gets a backslash.
+ */
+export function* copyData(rows: readonly Row[], positions: readonly number[]): Generator<Buffer> {
+  const text = new CopyText();
+  for (const row of rows) {
+    for (let index = 0; index < positions.length; index += 1) {
+      if (index > 0) text.byte(TAB);
+      row.give(positions[index] ?? 0, text);
+      // A huge value is on its way before the next one is looked at.
+      if (text.hasFull) yield* text.takeFull();
+    }
+    text.byte(NEWLINE);
+  }
+  yield* text.takeAll();
+}
+
+/** Blocks of COPY text, each with room for its header in front. */
+class CopyText implements CellSink {
+  #full: Buffer[] = [];
+  #block: Buffer = Buffer.allocUnsafe(BLOCK_BYTES);
+  #at = HEADER_BYTES;
+
+  get hasFull(): boolean {
+    return this.#full.length > 0;
+  }
+
+  takeFull(): readonly Buffer[] {
+    const full = this.#full;
+    this.#full = [];
+    return full;
+  }
+
+  takeAll(): readonly Buffer[] {
+    if (this.#at > HEADER_BYTES) this.#close();
+    return this.takeFull();
+  }
+
+  bytes(from: Uint8Array, start: number, end: number): void {
+    // Every byte may become two.
+    for (let at = start; at < end; ) {
+      const upTo = Math.min(end, at + ((BLOCK_BYTES - this.#at) >> 1));
+      if (upTo === at) {
+        this.#close();
+        continue;
+      }
+      this.#escaped(from, at, upTo);
+      at = upTo;
+    }
+  }
+
+  #escaped(from: Uint8Array, start: number, end: number): void {
+    const block = this.#block;
+    let at = this.#at;
+    for (let index = start; index < end; index += 1) {
+      const byte = from[index] ?? 0;
+      if (byte <= RETURN || byte === BACKSLASH) {
+        const letter = escapeOf(byte);
+        if (letter !== 0) {
+          block[at++] = BACKSLASH;
+          block[at++] = letter;
+          continue;
+        }
+      }
+      block[at++] = byte;
+    }
+    this.#at = at;
+  }
+
+  text(value: string): void {
+    const bytes = Buffer.from(value);
+    this.bytes(bytes, 0, bytes.length);
+  }
+
+  null(): void {
+    this.byte(BACKSLASH);
+    this.byte(LETTER_N);
+  }
+
+  byte(byte: number): void {
+    if (this.#at === BLOCK_BYTES) this.#close();
+    this.#block[this.#at++] = byte;
+  }
+
+  #close(): void {
+    this.#block[0] = COPY_DATA;
+    this.#block.writeUInt32BE(this.#at - 1, 1);
+    this.#full.push(this.#block.subarray(0, this.#at));
+    this.#block = Buffer.allocUnsafe(BLOCK_BYTES);
+    this.#at = HEADER_BYTES;
+  }
+}
+
+/** The letter that stands for the byte after a backslash; 0 when the byte may stand for itself. */
+function escapeOf(byte: number): number {
+  switch (byte) {
+    case BACKSLASH:
+      return BACKSLASH;
+    case TAB:
+      return 0x74;
+    case NEWLINE:
+      return 0x6e;
+    case RETURN:
+      return 0x72;
+    default:
+      return 0;
+  }
+}

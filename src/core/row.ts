@@ -1,0 +1,138 @@
+/** Stands for a large value the target did not send because the update left it alone; never the same as null. */
+export const UNCHANGED: unique symbol = Symbol('unchanged');
+
+/** One value in Postgres' text form, exactly as the target printed it. */
+export type Cell = string | null | typeof UNCHANGED;
+
+/** Takes cells one after the other in the form they are at hand. */
+export interface CellSink {
+  /** A value as UTF-8: the bytes from `start` up to `end`. */
+  bytes(from: Uint8Array, start: number, end: number): void;
+  text(value: string): void;
+  null(): void;
+}
+
+/** A row as the target sent it. Cells stay in the form they arrived in until somebody looks at them: most pass through. */
+export interface Row {
+  readonly width: number;
+  /** No cell is UNCHANGED. */
+  readonly isWhole: boolean;
+  /** How much memory it holds, roughly. */
+  readonly bytes: number;
+  cell(at: number): Cell;
+  /** Whether the cell was sent. */
+  has(at: number): boolean;
+  /** Hands the cell to the sink; it must have been sent. */
+  give(at: number, sink: CellSink): void;
+}
+
+/** All cells of a row. */
+export function cellsOf(row: Row): readonly Cell[] {
+  return Array.from({ length: row.width }, (_, at) => row.cell(at));
+}
+
+/** A row of cells that are at hand. */
+export function rowOf(cells: readonly Cell[]): Row {
+  return new ListRow(cells);
+}
+
+/** The cells of a row at these places; a place outside the row is null. */
+export function picked(row: Row, places: readonly number[]): Row {
+  const parts = places.map((place) => (place >= 0 && place < row.width ? partOf(row, place) : NOTHING));
+  return new ComposedRow(parts);
+}
+
+/** The row with the cells it lacks taken from the other one, as far as they are among the positions. */
+export function completed(row: Row, other: Row, positions: readonly number[] | null = null): Row {
+  if (row.isWhole) return row;
+  const parts = Array.from({ length: row.width }, (_, at) => {
+    const fromOther = !row.has(at) && at < other.width && (positions === null || positions.includes(at));
+    return partOf(fromOther ? other : row, at);
+  });
+  return new ComposedRow(parts);
+}
+
+class ListRow implements Row {
+  readonly #cells: readonly Cell[];
+
+  constructor(cells: readonly Cell[]) {
+    this.#cells = cells;
+  }
+
+  get width(): number {
+    return this.#cells.length;
+  }
+
+  get isWhole(): boolean {
+    return !this.#cells.includes(UNCHANGED);
+  }
+
+  get bytes(): number {
+    return this.#cells.reduce<number>((sum, cell) => sum + (typeof cell === 'string' ? cell.length : 0), 64);
+  }
+
+  cell(at: number): Cell {
+    return this.#cells[at] ?? null;
+  }
+
+  has(at: number): boolean {
+    return this.#cells[at] !== UNCHANGED;
+  }
+
+  give(at: number, sink: CellSink): void {
+    const cell = this.cell(at);
+    if (cell === UNCHANGED) throw notSent();
+    if (cell === null) sink.null();
+    else sink.text(cell);
+  }
+}
+
+interface Part {
+  readonly row: Row;
+  readonly at: number;
+}
+
+const NOTHING: Part = { row: new ListRow([null]), at: 0 };
+
+/** Made of cells of other rows; never of other composed ones, so that a row changed a thousand times is not a chain. */
+class ComposedRow implements Row {
+  readonly parts: readonly Part[];
+  readonly isWhole: boolean;
+
+  constructor(parts: readonly Part[]) {
+    this.parts = parts;
+    this.isWhole = parts.every(({ row, at }) => row.has(at));
+  }
+
+  get width(): number {
+    return this.parts.length;
+  }
+
+  get bytes(): number {
+    return [...new Set(this.parts.map(({ row }) => row))].reduce((sum, row) => sum + row.bytes, 64);
+  }
+
+  cell(at: number): Cell {
+    const part = this.parts[at] ?? NOTHING;
+    return part.row.cell(part.at);
+  }
+
+  has(at: number): boolean {
+    const part = this.parts[at] ?? NOTHING;
+    return part.row.has(part.at);
+  }
+
+  give(at: number, sink: CellSink): void {
+    const part = this.parts[at] ?? NOTHING;
+    part.row.give(part.at, sink);
+  }
+}
+
+function partOf(row: Row, at: number): Part {
+  return row instanceof ComposedRow ? (row.parts[at] ?? NOTHING) : { row, at };
+}
+
+/** A cell that was left out is asked for: a mistake of ours. */
+export function notSent(): Error {
+  return new Error('bug: a value that was not sent is written');
+}
