@@ -30,8 +30,11 @@ function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
       const own = last === undefined ? row : { ...row, table: last.to };
       return sortValue(visibleValue(item.by, own, site.rows, site.build), item.by.column, row);
     }
-    case 'count':
-      return overRelated(() => syntax('count(*)'), last, { row, site });
+    case 'count': {
+      const counted = overRelated(() => syntax('count(*)'), last, { row, site });
+      const parent = item.path.at(-2);
+      return parent === undefined ? counted : whereJoined(counted, parent, row);
+    }
     case 'function': {
       const { by } = item;
       const value = (right: RowScope): Sql =>
@@ -41,6 +44,12 @@ function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
     default:
       return unreachable(item.by);
   }
+}
+
+/** A row that is not there has no related rows to count: null, as its columns are. */
+function whereJoined(value: Sql, { join }: OrderStep, row: RowScope): Sql {
+  const present = allOf(join.on.map((pair) => sql`${row.read(pair.right)} is not null`));
+  return sql`(case when ${present} then ${value} end)`;
 }
 
 /** An aggregate over the rows of the path's last step. */

@@ -6,6 +6,7 @@ import { introspect } from '../../src/catalog/introspect.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import { ProbeBoard } from '../../src/core/probe-board.ts';
+import { Stop, type StopSignal } from '../../src/core/stop-signal.ts';
 import { Operations } from '../../src/graphql/operations.ts';
 import { qualifiedTable } from '../../src/metadata/model.ts';
 import { parseMetadata } from '../../src/metadata/parse.ts';
@@ -24,7 +25,7 @@ export interface Asking {
   readonly role?: string;
   readonly session?: Record<string, string>;
   readonly freshness?: Partial<FreshnessRequest>;
-  readonly signal?: AbortSignal;
+  readonly signal?: StopSignal;
 }
 
 /** Parts of the metadata beside the tables. */
@@ -136,11 +137,11 @@ export class TestLane {
     await this.lane.close();
   }
 
-  #rest(asking: Asking): { freshness: FreshnessRequest; signal: AbortSignal } {
+  #rest(asking: Asking): { freshness: FreshnessRequest; signal: StopSignal } {
     const open = { noCache: false, maxStalenessMs: null, fallback: null, tokens: new Map<string, never>() };
     return {
       freshness: { ...open, ...asking.freshness },
-      signal: asking.signal ?? new AbortController().signal,
+      signal: asking.signal ?? new Stop(),
     };
   }
 
