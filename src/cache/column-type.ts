@@ -1,4 +1,5 @@
 import type { ColumnType } from '../catalog/catalog.ts';
+import { isArrayType } from '../core/travel-type.ts';
 import { type Queryable, rowsOf } from './queryable.ts';
 
 /** The types a source database knows, as far as they can hold another database's values. */
@@ -52,7 +53,10 @@ export function cacheType(type: ColumnType, known: KnownTypes): string {
 function arrayType(type: ColumnType, known: KnownTypes): string {
   if (type.element === null) return isSame(type, known) ? type.sql : 'text';
   const kept = (type.element.kind === 'base' || type.element.kind === 'range') && isSame(type.element, known);
-  return kept ? type.sql : `${cacheType(type.element, known)}[]`;
+  if (kept) return type.sql;
+  const element = cacheType(type.element, known);
+  // Arrays of a domain over arrays are not arrays of more dimensions.
+  return isArrayType(element) ? 'text[]' : `${element}[]`;
 }
 
 function isSame(type: ColumnType, known: KnownTypes): boolean {

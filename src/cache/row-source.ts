@@ -1,5 +1,6 @@
 import type { Cell, Row } from '../core/row.ts';
 import { UNCHANGED } from '../core/row.ts';
+import { travelsAsText } from '../core/travel-type.ts';
 import { arrayLiteral } from './array-literal.ts';
 import type { CacheShape } from './ddl.ts';
 import { quoteIdentifier } from './names.ts';
@@ -171,7 +172,6 @@ export function valueAs(shape: CacheShape, at: number, parameter: number): strin
   return `$${parameter}::${shape.columns[at]?.type ?? 'text'}`;
 }
 
-/** Arrays would be flattened by unnest, and box[] is split at another character: both travel as text. */
 function parameterType(type: string): string {
-  return type.endsWith(']') || type === 'box' || type.endsWith('vector') ? 'text' : type;
+  return travelsAsText(type) ? 'text' : type;
 }

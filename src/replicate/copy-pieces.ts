@@ -8,7 +8,7 @@ import { must } from '../core/assert.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';
 import { writeRows } from './copy-rows.ts';
-import { CopySpoilt, type CopyWork, commit, onSession } from './copy-work.ts';
+import { analyze, CopySpoilt, type CopyWork, commit, onSession } from './copy-work.ts';
 import type { CopyLimits } from './feed-options.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 
@@ -125,7 +125,7 @@ async function buildIndexes(
     await commit(client);
     await onStep?.('pieces:index-built');
   }
-  await client.query(`analyze ${inCache(stored.relation)}`);
+  await analyze(client, stored);
   await begin(client, lease);
   await updateStoredTable(client, stored, { state: 'catching-up', reason: null });
   await commit(client);

@@ -5,7 +5,7 @@ import { inCache } from '../cache/names.ts';
 import { type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { writeRows } from './copy-rows.ts';
-import { type CopyWork, commit, onSession } from './copy-work.ts';
+import { analyze, type CopyWork, commit, onSession } from './copy-work.ts';
 
 /** Fills a new cache table from the snapshot and builds its indexes, in one transaction; gives the table as it is then. */
 export async function copyWhole(
@@ -31,7 +31,7 @@ export async function copyWhole(
     await updateStoredTable(client, stored, said);
     await commit(client);
     await onStep?.('copy:indexes-built');
-    await client.query(`analyze ${relation}`);
+    await analyze(client, stored);
     return { ...stored, copiedAt: snapshot.at };
   });
 }

@@ -1,5 +1,7 @@
 import type { Connector, Snapshot } from '../../connectors/connector.ts';
+import type { CacheShape } from '../cache/ddl.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
+import { inCache, quoteIdentifier } from '../cache/names.ts';
 import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
@@ -99,4 +101,23 @@ export async function withSnapshot<T>(
 export async function commit(client: Queryable): Promise<void> {
   const { command } = (await client.query('commit')) as { command?: string };
   if (command !== 'COMMIT') throw new Error('the source rolled the copy back');
+}
+
+/**
+ * Gathers the planner's statistics. Some values cannot be measured, a range of numerics beyond a double among them: then
+ * the other columns get theirs, and the copy is none the worse.
+ */
+export async function analyze(client: Queryable, { relation, columns }: CacheShape): Promise<void> {
+  if (await isMeasured(client, inCache(relation))) return;
+  for (const { name } of columns) await isMeasured(client, `${inCache(relation)} (${quoteIdentifier(name)})`);
+}
+
+async function isMeasured(client: Queryable, what: string): Promise<boolean> {
+  try {
+    await client.query(`analyze ${what}`);
+    return true;
+  } catch (error) {
+    if (sqlStateOf(error)?.startsWith('22') === true) return false;
+    throw error;
+  }
 }

@@ -1,8 +1,9 @@
 import type { StoredTable } from '../cache/stored-table.ts';
 import type { Relation } from '../core/change.ts';
 
-// Types below this were made by initdb and have the same numbers everywhere.
-const FIRST_USER_OID = 16_384;
+// Types below this are Postgres' own and have the same numbers everywhere. Those above may be domains, which have
+// modifiers of their own; some come with every database, in information_schema.
+const FIRST_MADE_OID = 12_000;
 
 /** Why the stream's table is no longer the one that was copied; null when it is. Columns the cache does not hold do not matter. */
 export function relationMismatch(
@@ -14,7 +15,7 @@ export function relationMismatch(
     const now = found.get(column.name);
     if (now === undefined) return `column "${column.name}" is gone or renamed on the target`;
     if (now.typeOid !== column.oid) return `column "${column.name}" has another type on the target`;
-    const comparable = column.oid < FIRST_USER_OID && column.type !== 'text';
+    const comparable = column.oid < FIRST_MADE_OID && column.type !== 'text';
     if (comparable && now.typeModifier !== (stored.modifiers[index] ?? -1)) {
       return `column "${column.name}" has another length or precision on the target`;
     }

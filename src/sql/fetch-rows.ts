@@ -1,7 +1,7 @@
 import type { JoinPair } from '../catalog/catalog.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
 import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
-import { bareType, baseType, isArrayType, type LeafColumn, ownTables } from './leaf.ts';
+import { bareType, baseType, type LeafColumn, ownTables, travelType } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
 import { type Build, NO_GAPS, type RowScope, startBuild } from './scope.ts';
@@ -92,7 +92,7 @@ function valueList(request: FetchRequest, row: RowScope): Sql {
     request.columns.map((column, i) => {
       const known = [...table.columns, ...table.key].find((candidate) => candidate.name === column.name);
       const value = known === undefined ? otherColumn(row, table, column.name) : row.read(known);
-      const cast = isArrayType(column.type) || column.type === 'text' ? syntax('::text') : syntax('');
+      const cast = travelType(column.type) === 'text' ? syntax('::text') : syntax('');
       return sql`${value}${cast} as ${syntax(`v${i}`)}`;
     }),
     ', ',

@@ -1,4 +1,5 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
+import { isArrayType, travelsAsText } from '../core/travel-type.ts';
 import type { PlanTable } from '../plan/plan.ts';
 import { identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
 
@@ -45,18 +46,18 @@ export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
   }
 }
 
-/** Arrays cannot be elements of an array of varying lengths: they travel as their text and are cast back. */
+/** What cannot be an element of an array travels as its text and is cast back. */
 function inlineRows(table: PlanTable, columns: readonly LeafColumn[], alias: string): Sql {
   const arrays = columns.map((column, i) => {
     const values = parameter({ kind: 'fetched', table: table.id, column: i });
     return sql`${values}::${syntax(`${travelType(column.type)}[]`)}`;
   });
   const names = columns.map((column) => identifier(column.name));
-  if (!columns.some((column) => isArrayType(column.type))) {
+  if (!columns.some((column) => travelsAsText(column.type))) {
     return sql`unnest(${separated(arrays, ', ')}) as ${syntax(alias)}(${separated(names, ', ')})`;
   }
   const cast = columns.map((column, i) =>
-    isArrayType(column.type)
+    travelsAsText(column.type)
       ? sql`r.${syntax(`c${i}`)}::${syntax(column.type)} as ${identifier(column.name)}`
       : sql`r.${syntax(`c${i}`)} as ${identifier(column.name)}`,
   );
@@ -65,14 +66,9 @@ function inlineRows(table: PlanTable, columns: readonly LeafColumn[], alias: str
   return sql`(select ${list} from unnest(${separated(arrays, ', ')}) as r(${separated(inner, ', ')})) ${syntax(alias)}`;
 }
 
-/** Whether the type as the catalog spells it is an array. */
-export function isArrayType(type: string): boolean {
-  return type.endsWith(']');
-}
-
 /** The type whose array carries a column's values between two databases. */
 export function travelType(type: string): string {
-  return isArrayType(type) ? 'text' : type;
+  return travelsAsText(type) ? 'text' : type;
 }
 
 /** The type a remote column is held as, where that may differ from its own; null where both are the same. */
@@ -98,6 +94,7 @@ function portable(type: ColumnType): string {
   if (type.kind === 'domain') return type.element === null ? 'text' : portable(type.element);
   if (type.kind === 'array' && type.element !== null) {
     const element = portable(type.element);
+    if (isArrayType(element)) return 'text[]';
     return element === type.element.sql ? type.sql : `${element}[]`;
   }
   const known = type.schema === 'pg_catalog' && PORTABLE_KINDS.has(type.kind);

@@ -1,5 +1,6 @@
+import { travelsAsText } from '../core/travel-type.ts';
 import type { LeafColumn } from './leaf.ts';
-import { isArrayType, travelType } from './leaf.ts';
+import { travelType } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { identifier, parameter, separated, sql, syntax } from './sql.ts';
 import type { Statement } from './statement.ts';
@@ -31,7 +32,7 @@ export function fillTempTable({ name, columns }: TempTable, place: number): Stat
   });
   const names = columns.map((_, i) => syntax(`c${i}`));
   const list = columns.map((column, i) => {
-    const cast = isArrayType(column.type) ? sql`::${syntax(column.type)}` : syntax('');
+    const cast = travelsAsText(column.type) ? sql`::${syntax(column.type)}` : syntax('');
     return sql`r.${syntax(`c${i}`)}${cast}`;
   });
   return printStatement(

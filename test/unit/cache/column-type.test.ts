@@ -36,6 +36,18 @@ test.each<[string, ColumnType, string]>([
     type('_numeric', { kind: 'array', sql: 'numeric(5,2)[]', element: type('numeric') }),
     'numeric(5,2)[]',
   ],
+  [
+    'an array of a domain over arrays, which is no array of more dimensions',
+    type('_l', {
+      kind: 'array',
+      element: type('l', {
+        kind: 'domain',
+        schema: 'public',
+        element: type('_int4', { kind: 'array', sql: 'integer[]', element: type('int4') }),
+      }),
+    }),
+    'text[]',
+  ],
   ['a composite', type('spot', { kind: 'composite', schema: 'public' }), 'text'],
   [
     'an extension type that is here too',
