@@ -100,7 +100,7 @@ export const SETTINGS = {
   metricsSecret: setting<string | null>('METRICS_SECRET', text, null, 'METRICS_SECRET'),
   poolSize: setting<number>('POOL_SIZE', whole(1, 1000), 4),
   targetPoolSize: setting<number>('TARGET_POOL_SIZE', whole(1, 1000), 4),
-  probeIntervalMs: setting<number>('PROBE_INTERVAL_MS', whole(10, 600_000), 100),
+  probeIntervalMs: setting<number>('PROBE_INTERVAL_MS', whole(10, 600_000), 200),
   liveKeyLimit: setting<number>('LIVE_KEY_LIMIT', whole(1, 100_000_000), 10_000),
   liveRowLimit: setting<number>('LIVE_ROW_LIMIT', whole(1, 100_000_000), 100_000),
   statementTimeoutMs: setting<number>('STATEMENT_TIMEOUT_MS', whole(1, 86_400_000), 60 * seconds),

@@ -2,7 +2,7 @@ import type { Lsn } from './lsn.ts';
 import type { SourceName } from './names.ts';
 import type { Probe, SourceTime } from './watermark.ts';
 
-const KEPT = 64;
+const KEPT = 256;
 
 /**
  * Finished freshness probes of the last seconds, in memory: they say that a cache which has applied a probe's position is

@@ -16,6 +16,7 @@ import { faultOf, improved } from './labels.ts';
 import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
 import { LeafChooser } from './leaf-chooser.ts';
 import { LiveReader, TargetUnavailable } from './live/live-reader.ts';
+import { ProofWishes } from './proof-wishes.ts';
 import { type Reading, readingOf } from './reading.ts';
 import type { ReadSettings } from './settings.ts';
 import type { StatusBoard } from './status-board.ts';
@@ -56,10 +57,12 @@ export class GroupReader {
   readonly #parts: ReaderParts;
   readonly #live: LiveReader;
   readonly #chooser: LeafChooser;
+  readonly #wishes: ProofWishes;
 
   constructor(parts: ReaderParts) {
     this.#parts = parts;
     this.#chooser = new LeafChooser(parts.board, parts.probes);
+    this.#wishes = new ProofWishes(parts);
     this.#live = new LiveReader(parts.databases, parts.settings);
   }
 
@@ -115,8 +118,9 @@ export class GroupReader {
     return lanes.map(({ use, choice }) => ({ target: use.target, choice }));
   }
 
-  #lane(use: RemoteUse, { freshness }: GroupRequest): Lane {
+  #lane(use: RemoteUse, { group, freshness }: GroupRequest): Lane {
     const policy = policyFor(use.target, freshness, use.options, this.#parts.settings);
+    this.#wishes.consider(group.source, use.target, policy);
     const choice: LeafChoice = { route: 'live', reason: 'miss', detail: 'status-unknown', unmet: true };
     return { use, policy, forced: null, anyAge: false, choice };
   }
@@ -264,6 +268,7 @@ export class GroupReader {
       return;
     }
     const { target } = lane.use;
+    this.#wishes.wish(request.group.source, target);
     const wanted = {
       source: request.group.source,
       target,

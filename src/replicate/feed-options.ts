@@ -22,6 +22,7 @@ export interface CopyLimits {
 
 /** Numbers an operator or a test may set. */
 export interface FeedLimits {
+  /** How often freshness is proved while no reader wishes it oftener. */
   readonly probeIntervalMs: number;
   readonly maxRetainedWalBytes: number;
   readonly batch: BatchLimits;
@@ -55,7 +56,7 @@ export interface BackgroundVerification {
 
 /** Numbers for production. */
 export const DEFAULT_LIMITS: FeedLimits = {
-  probeIntervalMs: 100,
+  probeIntervalMs: 200,
   maxRetainedWalBytes: 4096 * 1024 * 1024,
   batch: { rows: 5_000, bytes: 8 * 1024 * 1024 },
   parallelCopies: 2,

@@ -192,16 +192,14 @@ class FeedRun {
     });
   }
 
-  #probing({
-    pump,
-  }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'intervalMs' | 'observe' | 'onProbe'> {
-    const { options } = this.#scene;
+  #probing({ pump }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'pace' | 'observe' | 'onProbe'> {
+    const { options, proofs } = this.#scene;
     return {
       observe: () => this.#observe(),
       clock: options.clock,
-      intervalMs: options.limits.probeIntervalMs,
+      pace: proofs,
       onProbe: (probe) => {
-        pump.probed();
+        pump.probed(proofs.isStored);
         options.onProbe(probe);
       },
     };

@@ -3,6 +3,7 @@ import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import { dropTableSql } from '../cache/ddl.ts';
 import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { migrate } from '../cache/migrate.ts';
+import { LISTEN_SQL, readWish } from '../cache/proof-wish.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { loadStoredTables } from '../cache/stored-table.ts';
 import { LeaseLost } from './applier.ts';
@@ -15,6 +16,7 @@ import type { FeedScene } from './feed-scene.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
 import { Notifier } from './notifier.ts';
+import { ProofPace } from './proof-pace.ts';
 import { Repeats } from './repeats.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
@@ -31,6 +33,7 @@ export class FeedRunner {
   readonly #reconsider = new Notifier();
   readonly #wished = new Notifier();
   readonly #repeats: Repeats;
+  readonly #proofs: ProofPace;
   readonly #linger: Linger;
   #desire: Desire;
   #leader: FeedLeader | null = null;
@@ -47,6 +50,7 @@ export class FeedRunner {
     this.#linger = new Linger(options.limits.removalDelayMs, options.clock);
     this.#desire = this.#linger.soften(desire);
     this.#repeats = new Repeats(options.clock);
+    this.#proofs = new ProofPace(options.limits.probeIntervalMs, options.clock);
   }
 
   /** What slot and publication are called; null until the source was reached. */
@@ -190,6 +194,7 @@ export class FeedRunner {
         stop,
       );
       if (lease === null) return false;
+      await this.#listen(session);
       const gone = await this.#lead(session, { lease, leader, name }, stop);
       if (lost.signal.aborted) throw new Error('the connection to the source database was lost');
       await releaseLease(session.client, target);
@@ -198,6 +203,14 @@ export class FeedRunner {
       this.#wasThere = clock.monotonicMs() - begunMs > limits.retryMs.longest;
       await session.close();
     }
+  }
+
+  async #listen({ client }: Session): Promise<void> {
+    client.on('notification', (message) => {
+      const wish = readWish(message);
+      if (wish?.target === this.#options.target) this.#proofs.wish(wish);
+    });
+    await client.query(LISTEN_SQL);
   }
 
   async #lead(
@@ -226,6 +239,7 @@ export class FeedRunner {
         reconsider: this.#reconsider,
         failures: new TableFailures(clock, random),
         repeats: this.#repeats,
+        proofs: this.#proofs,
         counters: { transactionsApplied, changesApplied },
         tick: null,
         inOrder: false,

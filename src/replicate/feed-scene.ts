@@ -4,6 +4,7 @@ import type { Queryable } from '../cache/queryable.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { FeedOptions } from './feed-options.ts';
 import type { Notifier } from './notifier.ts';
+import type { ProofPace } from './proof-pace.ts';
 import type { Repeats } from './repeats.ts';
 import type { TableFailures } from './table-failures.ts';
 import type { Desire } from './wanted.ts';
@@ -27,6 +28,7 @@ export interface FeedScene {
   readonly reconsider: Notifier;
   readonly failures: TableFailures;
   readonly repeats: Repeats;
+  readonly proofs: ProofPace;
   readonly counters: Counters;
   /** What the run that is streaming wants done a few times a second; null in between. */
   tick: (() => Promise<void>) | null;

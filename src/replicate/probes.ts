@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Probe } from '../core/watermark.ts';
 import type { Progress } from './progress.ts';
+import type { ProofPace } from './proof-pace.ts';
 
 /** What proving freshness needs. */
 export interface ProbeOptions {
@@ -14,7 +15,7 @@ export interface ProbeOptions {
   readonly stream: ChangeStream;
   readonly progress: Progress;
   readonly clock: Clock;
-  readonly intervalMs: number;
+  readonly pace: ProofPace;
   /**
    * Where the target is, or null while the tables must be looked at first: rows may have come, gone or changed there
    * without a word in the stream, so nothing may be called fresh.
@@ -32,7 +33,7 @@ const ASKS_BEFORE_FLUSH = 3;
  * read, so once that position is applied the cache holds all that was committed before that time.
  */
 export async function runProbes(options: ProbeOptions, signal: AbortSignal): Promise<void> {
-  const { clock, intervalMs, progress, onProbe } = options;
+  const { clock, pace, progress, onProbe } = options;
   while (!signal.aborted) {
     const startedMs = clock.monotonicMs();
     const probe = await ask(options);
@@ -44,7 +45,7 @@ export async function runProbes(options: ProbeOptions, signal: AbortSignal): Pro
       const position = probe.position < progress.stored ? probe.position : progress.stored;
       onProbe({ freshAsOf: probe.freshAsOf, position });
     }
-    await clock.delay(Math.max(0, intervalMs - (clock.monotonicMs() - startedMs)), signal);
+    await pace.rest(startedMs, signal);
   }
 }
 

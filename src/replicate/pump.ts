@@ -78,9 +78,9 @@ export class Pump {
     }
   }
 
-  /** A probe has finished: the time it proves is stored when the last watermark is old enough. */
-  probed(): void {
-    if (this.#options.clock.monotonicMs() - this.#markedAtMs < MARK_EVERY_MS) return;
+  /** A probe has finished: the time it proves is stored when somebody needs it at once or the last watermark is old enough. */
+  probed(isNeeded: boolean): void {
+    if (!isNeeded && this.#options.clock.monotonicMs() - this.#markedAtMs < MARK_EVERY_MS) return;
     this.#markWanted = true;
     this.#work.notify();
   }

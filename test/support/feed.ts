@@ -23,6 +23,7 @@ export type Tracked = Readonly<Record<string, readonly (readonly string[])[]>>;
 export interface SupervisorSettings {
   readonly limits?: Partial<FeedLimits>;
   readonly onStep?: StepHook;
+  readonly onProbe?: (probe: Probe) => void;
   /** In place of the target's own address, for example a proxy's. */
   readonly targetUrl?: string;
   readonly sourceUrl?: string;
@@ -87,7 +88,10 @@ export class FeedRig {
       clock: systemClock,
       random: () => 0.5,
       log: this.#logger(),
-      onProbe: (_source, _target, probe) => this.probes.push(probe),
+      onProbe: (_source, _target, probe) => {
+        this.probes.push(probe);
+        settings.onProbe?.(probe);
+      },
       onStep: settings.onStep,
     });
     this.#supervisors.push(supervisor);

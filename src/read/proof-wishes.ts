@@ -1,0 +1,61 @@
+import { WISH_SQL, wishText } from '../cache/proof-wish.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { LAST_LSN } from '../core/lsn.ts';
+import type { SourceName } from '../core/names.ts';
+import type { ProbeBoard } from '../core/probe-board.ts';
+import { stalenessMs } from '../core/watermark.ts';
+import type { Databases } from './databases.ts';
+import type { Policy } from './freshness.ts';
+import type { StatusBoard } from './status-board.ts';
+
+/** Bounds up to this one are not met well by the usual proofs. */
+const SMALL_BOUND_MS = 250;
+const WISH_AGAIN_MS = 1_000;
+/** Proofs that come by themselves are younger than this. */
+const HEARD_MS = 2_000;
+
+/** Asks for proofs of freshness at short intervals while queries need them, once a second for each feed. */
+export class ProofWishes {
+  readonly #parts: {
+    readonly databases: Databases;
+    readonly board: StatusBoard;
+    readonly probes: ProbeBoard;
+  };
+  readonly #clock: Clock;
+  readonly #wishedMs = new Map<string, number>();
+
+  constructor(
+    parts: { readonly databases: Databases; readonly board: StatusBoard; readonly probes: ProbeBoard },
+    clock: Clock = systemClock,
+  ) {
+    this.#parts = parts;
+    this.#clock = clock;
+  }
+
+  /** Wishes it when the policy's bound is small and may be met by the cache. */
+  consider(source: SourceName, target: SourceName, policy: Policy): void {
+    const { boundMs, fallback, noCache, cacheOff } = policy;
+    if (boundMs > SMALL_BOUND_MS || noCache || cacheOff) return;
+    if (boundMs > 0 || fallback === 'wait') this.wish(source, target);
+  }
+
+  /** Does not wait, nor fail: without it the answer comes live or later, and why is told by the query itself. */
+  wish(source: SourceName, target: SourceName): void {
+    const key = JSON.stringify([source, target]);
+    const now = this.#clock.monotonicMs();
+    if (now - (this.#wishedMs.get(key) ?? Number.NEGATIVE_INFINITY) < WISH_AGAIN_MS) return;
+    this.#wishedMs.set(key, now);
+    const text = wishText({ target, stored: !this.#hearsOf(source, target) });
+    this.#parts.databases
+      .source(source)
+      .run(WISH_SQL, [text], { signal: null, prepared: true })
+      .catch(() => this.#wishedMs.delete(key));
+  }
+
+  /** Whether the feed is led in this process, so that proofs arrive in memory. */
+  #hearsOf(source: SourceName, target: SourceName): boolean {
+    const proved = this.#parts.probes.latest(source, target, LAST_LSN);
+    const known = this.#parts.board.peek(source);
+    return proved !== null && known !== null && stalenessMs(known.now, proved) < HEARD_MS;
+  }
+}

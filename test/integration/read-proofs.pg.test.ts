@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { TargetReport } from '../../src/read/freshness.ts';
+import { FeedRig } from '../support/feed.ts';
+import { TestLane } from '../support/lane.ts';
+import { poll } from '../support/poll.ts';
+
+const USER = {
+  name: 'user',
+  definition: {
+    to_source: {
+      relationship_type: 'object',
+      source: 'pg2',
+      table: 'user',
+      field_mapping: { user_id: 'id' },
+    },
+  },
+};
+const TABLES = { pg1: [{ table: 'order', remote_relationships: [USER] }], pg2: [{ table: 'user' }] };
+const QUERY = '{ order { id user { name } } }';
+const BOUND_MS = 50;
+const NEVER_BY_ITSELF_MS = 600_000;
+
+let rig: FeedRig;
+let lane: TestLane;
+
+beforeEach(async () => {
+  rig = await FeedRig.open(
+    ['create table "user" (id bigint primary key, name text)', `insert into "user" values (10, 'Ada')`],
+    { user: [['id']] },
+  );
+  await rig.source.query('create table "order" (id int primary key, user_id int)');
+  await rig.source.query('insert into "order" values (1, 10)');
+  lane = await TestLane.open({ pg1: rig.source, pg2: rig.target }, TABLES);
+});
+
+afterEach(async () => {
+  await lane?.close();
+  await rig?.close();
+});
+
+async function ask(): Promise<TargetReport | undefined> {
+  const { text, targets } = await lane.query(QUERY, { freshness: { maxStalenessMs: BOUND_MS } });
+  expect(text).toBe('{"order":[{"id":1,"user":{"name":"Ada"}}]}');
+  return targets[0];
+}
+
+async function untilHit(): Promise<void> {
+  await poll('an answer from the cache within the bound', async () => {
+    const report = await ask();
+    if (report?.reason !== 'hit') return false;
+    expect(report.stalenessMs).toBeLessThanOrEqual(BOUND_MS);
+    return true;
+  });
+}
+
+async function watermarks(): Promise<number> {
+  const { rows } = await rig.source.query<{ seq: string }>('select max(seq) as seq from nearjoin.watermark');
+  return Number(rows[0]?.seq);
+}
+
+test('a small bound is met by the cache of a feed that another process leads', async () => {
+  rig.start({ limits: { probeIntervalMs: NEVER_BY_ITSELF_MS } });
+  await rig.ready();
+  await untilHit();
+});
+
+test('proofs heard in memory come at short intervals while asked for and seldom again afterwards', async () => {
+  const usualMs = 400;
+  rig.start({
+    limits: { probeIntervalMs: usualMs },
+    onProbe: (probe) => lane.probes.put('pg1', 'pg2', probe),
+  });
+  await rig.ready();
+  await rig.until('a proof heard in memory', async () => rig.probes.length > 0);
+  await untilHit();
+  const [written, proved] = [await watermarks(), rig.probes.length];
+  await poll('fifty proofs', async () => {
+    await ask();
+    return rig.probes.length - proved >= 50;
+  });
+  expect((await watermarks()) - written).toBeLessThan(25);
+  await poll('proofs to be seldom', async () => {
+    const [before, last] = rig.probes.slice(-2).map(({ freshAsOf }) => freshAsOf / 1000);
+    return before !== undefined && last !== undefined && last - before >= usualMs - 1;
+  });
+});
