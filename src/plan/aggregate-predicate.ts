@@ -1,4 +1,10 @@
 import type { Column } from '../catalog/catalog.ts';
+import {
+  argumentColumns,
+  PAIR,
+  type PredicateFunction,
+  predicateFunctions,
+} from '../catalog/predicate-functions.ts';
 import { must } from '../core/assert.ts';
 import { planBoolean, planScalarComparisons } from './comparison.ts';
 import { type Enumeration, mismatch } from './encode.ts';
@@ -8,7 +14,6 @@ import { type Input, membersOf, valueOf } from './input.ts';
 import { cellGuard, permittedRows } from './permit.ts';
 import type { Predicate, ScalarComparison } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
-import { argumentColumns, PAIR, type PredicateFunction, predicateFunctions } from './predicate-functions.ts';
 import { and, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
 import { type VisibleRelationship, visibleAggregate } from './visible.ts';

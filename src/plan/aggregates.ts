@@ -1,5 +1,5 @@
 import type { Column, ColumnType, Table } from '../catalog/catalog.ts';
-import { baseType } from './operators.ts';
+import { baseType } from '../catalog/operators.ts';
 import type { AggregateFunction } from './plan.ts';
 
 /** Functions over numbers. */

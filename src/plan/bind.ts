@@ -1,6 +1,7 @@
+import { arrayLiteral } from '../core/array-literal.ts';
 import { unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { arrayText, asEnums } from './encode.ts';
+import { asEnums } from './encode.ts';
 import { emptyObject, isRecord, VariableMention } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
 import { readOffset } from './offset.ts';
@@ -33,7 +34,7 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
     case 'session':
       return session.get(from.name) ?? '';
     case 'session-list':
-      return arrayText(
+      return arrayLiteral(
         from.of.map((element) => ('text' in element ? element.text : (session.get(element.session) ?? ''))),
       );
     case 'variable':

@@ -1,10 +1,7 @@
+import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import type { Spelling } from '../catalog/spelling.ts';
-import { mismatch } from './encode.ts';
-import { enumerationOf } from './enumeration.ts';
-import { type Input, membersOf, valueOf } from './input.ts';
-import type { LocationType } from './location.ts';
-import { operandType, operatorWhere } from './operand-type.ts';
+import { operandType, operatorWhere } from '../catalog/operand-type.ts';
+import type { Operator } from '../catalog/operators.ts';
 import {
   castTypeName,
   comparisonTypeName,
@@ -12,14 +9,18 @@ import {
   operatorsOf,
   operatorsOfColumn,
   TEXT_CAST_OPERATORS,
-} from './operators.ts';
+} from '../catalog/operators.ts';
+import type { Spelling } from '../catalog/spelling.ts';
+import { mismatch } from './encode.ts';
+import { enumerationOf } from './enumeration.ts';
+import { type Input, membersOf, valueOf } from './input.ts';
+import type { LocationType } from './location.ts';
 import type { ValueType } from './params.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
-import type { Operand, Operator, Predicate, ScalarComparison } from './plan.ts';
+import type { Operand, Predicate, ScalarComparison } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and } from './predicates.ts';
 import { notFound } from './problem.ts';
-import { TEXT } from './types.ts';
 
 /** A column that a condition speaks of. */
 export interface ColumnAt extends Rows {

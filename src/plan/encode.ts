@@ -1,8 +1,9 @@
 import type { ColumnType } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/operators.ts';
+import { arrayLiteral } from '../core/array-literal.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { tooComplex } from './budget.ts';
 import { describe, EnumText, isRecord, NumberText } from './input.ts';
-import { baseType } from './operators.ts';
 import { invalid, quotedList, unparsable } from './problem.ts';
 
 /** The values a column that points at an enum table may have, and the enum's name in messages. */
@@ -121,11 +122,6 @@ export function wholeNumber(value: unknown, allowString: boolean): bigint | null
   return null;
 }
 
-/** Elements of an array literal, quoted whatever they hold. */
-export function arrayText(elements: readonly string[]): string {
-  return `{${elements.map((element) => `"${element.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`;
-}
-
 /** Whether a value is a number in any of its forms. */
 export function isNumber(value: unknown): value is number | bigint | NumberText {
   return typeof value === 'number' || typeof value === 'bigint' || value instanceof NumberText;
@@ -183,7 +179,7 @@ function listText(
   const elements: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (elements.length > LONGEST_LIST) throw tooComplex(path, `a list of more than ${LONGEST_LIST} values`);
   const texts = elements.map((element, index) => encode(element, `${path}[${index}]`));
-  if (!nested || !elements.some(Array.isArray)) return arrayText(texts);
+  if (!nested || !elements.some(Array.isArray)) return arrayLiteral(texts);
   return `{${texts.join(',')}}`;
 }
 

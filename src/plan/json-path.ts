@@ -1,4 +1,5 @@
-import { arrayText, mismatch } from './encode.ts';
+import { arrayLiteral } from '../core/array-literal.ts';
+import { mismatch } from './encode.ts';
 import { invalid } from './problem.ts';
 
 const KEY = /^[^.[\]]+/;
@@ -8,7 +9,7 @@ const QUOTED = /^\[(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\]/;
 /** A path into JSON (`$.a.b[0]["c d"]`) as an array literal of keys, for `#>`. */
 export function parseJsonPath(value: unknown, path: string): string {
   if (typeof value !== 'string') throw mismatch(path, 'a string', 'String', value);
-  return arrayText(keysOf(value, path));
+  return arrayLiteral(keysOf(value, path));
 }
 
 function keysOf(text: string, path: string): readonly string[] {

@@ -1,4 +1,5 @@
 import type { ColumnType } from '../catalog/catalog.ts';
+import type { OperandType } from '../catalog/operand-type.ts';
 import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './encode.ts';
 import { hasVariable, type Input, plainValue } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
@@ -6,9 +7,7 @@ import { readOffset } from './offset.ts';
 import type { Operand, Param } from './plan.ts';
 
 /** What a value is read and bound as. */
-export interface ValueType {
-  readonly type: ColumnType;
-  readonly list: boolean;
+export interface ValueType extends OperandType {
   readonly enumeration: Enumeration | null;
 }
 
@@ -50,7 +49,7 @@ export class Params {
   }
 
   /** A value of a permission rule, in Postgres' text form. */
-  constant(value: string, { type, list }: Omit<ValueType, 'enumeration'>): Operand {
+  constant(value: string, { type, list }: OperandType): Operand {
     return this.#add({
       from: { kind: 'value', value },
       type,
@@ -62,7 +61,7 @@ export class Params {
   }
 
   /** A session variable of a permission rule. */
-  session(name: string, { type, list }: Omit<ValueType, 'enumeration'>): Operand {
+  session(name: string, { type, list }: OperandType): Operand {
     const from = { kind: 'session', name: this.#need(name) } as const;
     return this.#add({ from, type, list, enumeration: null, form: 'typed', path: '$' });
   }

@@ -1,4 +1,5 @@
 import type { Column, ColumnType, JoinPair, RemoteOptions } from '../catalog/catalog.ts';
+import type { Operator } from '../catalog/operators.ts';
 import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 
@@ -210,41 +211,6 @@ export type Predicate =
 export type ScalarComparison =
   | { readonly kind: 'is-null'; readonly negated: boolean }
   | { readonly kind: 'compare'; readonly operator: Operator; readonly value: Operand };
-
-/** Hasura's operators without the leading underscore. `eq`…`lte` of column comparisons (`_ceq`) are the same ones. */
-export type Operator =
-  | 'eq'
-  | 'neq'
-  | 'gt'
-  | 'lt'
-  | 'gte'
-  | 'lte'
-  | 'in'
-  | 'nin'
-  | 'like'
-  | 'nlike'
-  | 'ilike'
-  | 'nilike'
-  | 'similar'
-  | 'nsimilar'
-  | 'regex'
-  | 'nregex'
-  | 'iregex'
-  | 'niregex'
-  | 'contains'
-  | 'contained_in'
-  | 'has_key'
-  | 'has_keys_any'
-  | 'has_keys_all'
-  | 'jsonb_path_exists'
-  | 'jsonb_path_match'
-  | 'ancestor'
-  | 'ancestor_any'
-  | 'descendant'
-  | 'descendant_any'
-  | 'matches'
-  | 'matches_any'
-  | 'matches_fulltext';
 
 /** A value known only when a request runs. Index into `QueryPlan.params`. */
 export interface Operand {

@@ -1,3 +1,4 @@
+import { BIGINT } from '../catalog/built-in-types.ts';
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
 import { type CollectedField, checkArguments } from './collect.ts';
@@ -11,7 +12,6 @@ import type { OrderItem, Select } from './plan.ts';
 import type { Planning, Position, Rows } from './planning.ts';
 import { and } from './predicates.ts';
 import { invalid } from './problem.ts';
-import { BIGINT } from './types.ts';
 import { planWhere } from './where.ts';
 
 const ARGUMENTS = ['where', 'order_by', 'limit', 'offset', 'distinct_on'] as const;

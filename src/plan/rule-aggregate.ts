@@ -1,8 +1,8 @@
-import type { Column, Relationship, Table } from '../catalog/catalog.ts';
+import type { Relationship, Table } from '../catalog/catalog.ts';
+import { PREDICATE_FUNCTIONS, ruleArguments } from '../catalog/predicate-functions.ts';
 import type { Json, JsonObject } from '../core/json-text.ts';
 import type { Place } from './places.ts';
 import type { Predicate } from './plan.ts';
-import { argumentColumns, PAIR, PREDICATE_FUNCTIONS, type PredicateFunction } from './predicate-functions.ts';
 import { and, TRUE } from './predicates.ts';
 import { brokenRule, type RuleContext } from './rule-context.ts';
 import { planRuleScalar } from './rule-operator.ts';
@@ -23,7 +23,8 @@ export function planRuleAggregate(context: RuleContext, aggregate: RuleAggregate
   if (first === undefined || called === undefined || others.length > 0)
     throw brokenRule(table, 'exactly one aggregate must be compared');
   const { predicate, arguments: args, distinct, filter } = objectOf(first[1], table);
-  const columns = columnsOf(called, aggregate.target, args);
+  const columns = ruleArguments(called, aggregate.target, args);
+  if (columns === null) throw brokenRule(aggregate.target, `the arguments do not fit ${called.name}`);
   return and(
     Object.entries(objectOf(predicate, table)).map(([key, value]): Predicate => {
       const test = planRuleScalar(context, called.answers, key, value);
@@ -47,24 +48,6 @@ export function planRuleAggregate(context: RuleContext, aggregate: RuleAggregate
       };
     }),
   );
-}
-
-function columnsOf(called: PredicateFunction, target: Table, args: Json | undefined): readonly Column[] {
-  const columns = namesOf(called, target, args).map((name) => {
-    const column = typeof name === 'string' ? target.columnByName.get(name) : undefined;
-    if (column === undefined) throw brokenRule(target, 'an aggregate names no column');
-    return column;
-  });
-  const wanted = { columns: columns.length, column: 1, pair: 2 }[called.takes];
-  if (columns.length === wanted && argumentColumns(called, columns).length === wanted) return columns;
-  throw brokenRule(target, `the arguments do not fit ${called.name}`);
-}
-
-function namesOf(called: PredicateFunction, target: Table, args: Json | undefined): readonly Json[] {
-  if (args === undefined) return [];
-  if (called.takes !== 'pair') return Array.isArray(args) ? args : [args];
-  const pair = objectOf(args, target);
-  return PAIR.map((name) => pair[name] ?? null);
 }
 
 function objectOf(value: Json | undefined, table: Table): JsonObject {

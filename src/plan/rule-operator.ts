@@ -1,39 +1,38 @@
+import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column, ColumnType } from '../catalog/catalog.ts';
+import { type OperandType, operandType } from '../catalog/operand-type.ts';
+import { type Operator, operatorsOf } from '../catalog/operators.ts';
+import { ruleOperator } from '../catalog/rule-operator.ts';
+import { isSessionVariable, ruleText } from '../catalog/rule-value.ts';
+import { arrayLiteral } from '../core/array-literal.ts';
+import { unreachable } from '../core/assert.ts';
 import type { Json } from '../core/json-text.ts';
-import { arrayText, encodeScalar } from './encode.ts';
 import { isRecord } from './input.ts';
-import { operandType, operatorNamed } from './operand-type.ts';
-import { baseType, operatorsOf } from './operators.ts';
-import type { Operand, Operator, Predicate, ScalarComparison } from './plan.ts';
+import type { Operand, Predicate, ScalarComparison } from './plan.ts';
 import { and, FALSE, TRUE } from './predicates.ts';
 import { brokenRule, type RuleContext } from './rule-context.ts';
-import { TEXT } from './types.ts';
-
-const COLUMN_OPERATORS: ReadonlyMap<string, Operator> = new Map([
-  ['ceq', 'eq'],
-  ['cne', 'neq'],
-  ['cneq', 'neq'],
-  ['cgt', 'gt'],
-  ['clt', 'lt'],
-  ['cgte', 'gte'],
-  ['clte', 'lte'],
-]);
-const OTHER_SPELLINGS: ReadonlyMap<string, string> = new Map([['ne', 'neq']]);
-const SESSION_VARIABLE = /^x-hasura-/i;
 
 /** One operator of a permission rule: `_eq` or `$eq`, with a value, a session variable or another column. */
 export function planRuleOperator(context: RuleContext, column: Column, key: string, value: Json): Predicate {
-  const { table } = context.place;
-  const bare = key.slice(1);
-  const name = OTHER_SPELLINGS.get(bare) ?? bare;
+  const meant = ruleOperator(key);
   context.place.read(column);
-  if (name === 'is_null') return isNull(context, column, value);
-  if (name === 'cast') return planCast(context, column, value);
-  const columnOperator = COLUMN_OPERATORS.get(name);
-  if (columnOperator !== undefined) return compareColumns(context, column, columnOperator, value);
-  const operator = operatorNamed(name);
-  if (operator === null) throw brokenRule(table, `unknown operator "${key}"`);
-  return compare(context, column, operator, value);
+  if (meant === null) throw unknownOperator(context, key);
+  switch (meant.kind) {
+    case 'is-null':
+      return isNull(context, column, value);
+    case 'cast':
+      return planCast(context, column, value);
+    case 'columns':
+      return compareColumns(context, column, meant.operator, value);
+    case 'compare':
+      return compare(context, column, meant.operator, value);
+    default:
+      return unreachable(meant);
+  }
+}
+
+function unknownOperator({ place }: RuleContext, key: string): Error {
+  return brokenRule(place.table, `unknown operator "${key}"`);
 }
 
 /** One comparison of a computed value in a permission rule. */
@@ -43,11 +42,11 @@ export function planRuleScalar(
   key: string,
   value: Json,
 ): ScalarComparison {
-  const name = OTHER_SPELLINGS.get(key.slice(1)) ?? key.slice(1);
-  if (name === 'is_null' && typeof value === 'boolean') return { kind: 'is-null', negated: !value };
-  const operator = operatorNamed(name);
-  if (operator === null || value === null || !operatorsOf(type).includes(operator))
+  const meant = ruleOperator(key);
+  if (meant?.kind === 'is-null' && typeof value === 'boolean') return { kind: 'is-null', negated: !value };
+  if (meant?.kind !== 'compare' || value === null || !operatorsOf(type).includes(meant.operator))
     throw brokenRule(context.place.table, `"${key}" does not compare an aggregate`);
+  const { operator } = meant;
   const list = operator === 'in' || operator === 'nin';
   return { kind: 'compare', operator, value: operand(context, { type, list }, value) };
 }
@@ -76,9 +75,10 @@ function planCast(context: RuleContext, column: Column, value: Json): Predicate 
   const inner = isRecord(value) ? Object.values(value) : [];
   if (inner.length === 0) return TRUE;
   const compare = (key: string, member: Json): Predicate => {
-    const operator = operatorNamed(key.slice(1));
-    if (operator === null || member === null)
-      throw brokenRule(context.place.table, `unknown operator "${key}"`);
+    const meant = ruleOperator(key);
+    if (meant?.kind === 'is-null') return isNull(context, column, member);
+    if (meant?.kind !== 'compare' || member === null) throw unknownOperator(context, key);
+    const { operator } = meant;
     const type = { type: TEXT, list: operator === 'in' || operator === 'nin' };
     return {
       kind: 'compare',
@@ -107,31 +107,20 @@ function compareColumns(context: RuleContext, column: Column, operator: Operator
   return { kind: 'compare-columns', column, operator, other: { table: place.id, column: place.read(other) } };
 }
 
-function operand(
-  context: RuleContext,
-  type: { readonly type: ColumnType; readonly list: boolean },
-  value: Json,
-): Operand {
+function operand(context: RuleContext, { type, list }: OperandType, value: Json): Operand {
   const { params } = context.planning;
-  if (isSession(value)) return params.session(value, type);
-  if (!type.list) return params.constant(ruleText(type.type, value), type);
+  const text = (constant: Json): string => {
+    const read = ruleText(type, constant);
+    if (read === null) throw brokenRule(context.place.table, `a constant is no ${type.sql}`);
+    return read;
+  };
+  if (isSessionVariable(value)) return params.session(value, { type, list });
+  if (!list) return params.constant(text(value), { type, list });
   const elements: readonly Json[] = Array.isArray(value) ? value : [value];
-  const text = (element: Json): string => ruleText(type.type, element);
-  if (!elements.some(isSession)) return params.constant(arrayText(elements.map(text)), type);
+  if (!elements.some(isSessionVariable))
+    return params.constant(arrayLiteral(elements.map(text)), { type, list });
   const parts = elements.map((element) =>
-    isSession(element) ? { session: element } : { text: text(element) },
+    isSessionVariable(element) ? { session: element } : { text: text(element) },
   );
-  return params.sessionList(parts, type.type);
-}
-
-function isSession(value: Json): value is string {
-  return typeof value === 'string' && SESSION_VARIABLE.test(value);
-}
-
-/** Metadata quotes numbers and booleans as it likes: Postgres reads them from their text. */
-function ruleText(type: ColumnType, value: Json): string {
-  const isJson = baseType(type).name === 'json' || baseType(type).name === 'jsonb';
-  return typeof value === 'string' && !isJson && type.kind !== 'array'
-    ? value
-    : encodeScalar(type, value, '$');
+  return params.sessionList(parts, type);
 }

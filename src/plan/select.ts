@@ -1,14 +1,14 @@
 import type { SelectionSetNode } from 'graphql';
+import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/operators.ts';
 import { planAggregate } from './aggregate.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { isNull, literal } from './input.ts';
-import { baseType } from './operators.ts';
 import { cellGuard } from './permit.ts';
 import type { Aggregate, Field, Operand, Select } from './plan.ts';
 import type { Planning, Position, Rows } from './planning.ts';
 import { permittedSelect, planRows, smallerLimit } from './rows.ts';
-import { TEXT } from './types.ts';
 import { type VisibleRelationship, visibleAggregate, visibleRelationship } from './visible.ts';
 
 /** A list field of a table with its arguments, its limit cut by the permission's. */

@@ -1,5 +1,5 @@
 import type { Column } from '../catalog/catalog.ts';
-import { arrayText } from '../plan/encode.ts';
+import { arrayLiteral } from '../core/array-literal.ts';
 import { baseType } from './leaf.ts';
 import type { RowScope } from './scope.ts';
 import { constant, type Sql, sql, syntax } from './sql.ts';
@@ -23,5 +23,5 @@ export function extreme(name: 'min' | 'max', value: Sql, column: Column, row: Ro
 function labelsOf(column: Column, row: RowScope): Sql | null {
   const { labels } = baseType(column.type);
   if (labels === undefined || row.heldAs(column) !== 'text') return null;
-  return sql`${constant(arrayText(labels))}::text[]`;
+  return sql`${constant(arrayLiteral(labels))}::text[]`;
 }

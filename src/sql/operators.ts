@@ -1,4 +1,4 @@
-import type { Operator } from '../plan/plan.ts';
+import type { Operator } from '../catalog/operators.ts';
 
 /** How an operator of GraphQL is spelled in SQL; `any` and `all` take a list of values. */
 export interface SqlOperator {

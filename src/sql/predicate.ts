@@ -1,8 +1,9 @@
 import type { Column, ColumnType, JoinPair } from '../catalog/catalog.ts';
+import type { Operator } from '../catalog/operators.ts';
 import { must, unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { printTable } from '../core/names.ts';
-import type { Join, Operand, Operator, PlanTable, Predicate } from '../plan/plan.ts';
+import type { Join, Operand, PlanTable, Predicate } from '../plan/plan.ts';
 import { parameterType } from './encode.ts';
 import { sortValue } from './enum-order.ts';
 import { baseType, fromLeaf } from './leaf.ts';

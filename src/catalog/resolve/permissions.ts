@@ -1,10 +1,11 @@
-import type { JsonObject } from '../../core/json-text.ts';
+import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
 import type { SelectPermissionEntry } from '../../metadata/model.ts';
 import type { SelectPermission, Table } from '../catalog.ts';
 import { readExists } from '../exists-rule.ts';
-import { PREDICATE_NAMES } from '../predicate-names.ts';
+import { PREDICATE_FUNCTIONS, type PredicateFunction, ruleArguments } from '../predicate-functions.ts';
 import { Unresolvable } from './problems.ts';
+import { type ComparisonScope, checkColumn, checkComputed } from './rule-comparison.ts';
 
 /** Finds a table with its relationships resolved. */
 export type FindTable = (source: SourceName, table: TableRef) => Table | undefined;
@@ -31,12 +32,12 @@ export function resolvePermission(
 
 interface Scope {
   readonly table: Table;
-  /** The table the permission belongs to: `["$", column]` means its columns. */
+  /** The table the permission belongs to. */
   readonly root: Table;
   readonly find: FindTable;
 }
 
-/** Checks that everything a row rule names exists; which values an operator takes is the planner's to check. */
+/** Checks that everything a row rule names exists, and that its comparisons fit what they compare. */
 function checkRule(rule: unknown, scope: Scope): void {
   for (const [key, value] of members(rule, 'a row rule')) {
     const name = key.startsWith('$') ? `_${key.slice(1)}` : key;
@@ -48,7 +49,8 @@ function checkRule(rule: unknown, scope: Scope): void {
 }
 
 function checkMember(key: string, value: unknown, scope: Scope): void {
-  if (scope.table.columnByName.has(key)) return checkOperators(value, scope);
+  const column = scope.table.columnByName.get(key);
+  if (column !== undefined) return checkColumn(column, value as Json, comparisonScope(scope));
   const right = related(key, scope);
   if (right !== null) return checkRule(value, { ...scope, table: right });
   const many = scope.table.relationships.get(key.replace(/_aggregate$/, ''));
@@ -57,25 +59,24 @@ function checkMember(key: string, value: unknown, scope: Scope): void {
   const predicates = members(value, `"${key}"`);
   if (predicates.length !== 1) throw new Unresolvable(`"${key}" takes exactly one predicate`);
   for (const [name, predicate] of predicates) {
-    if (!PREDICATE_NAMES.some((known) => known === name))
-      throw new Unresolvable(`"${name}" is not an aggregate that can be compared`);
-    checkAggregate(predicate, { ...scope, table: aggregated });
+    const called = PREDICATE_FUNCTIONS.find((known) => known.name === name);
+    if (called === undefined) throw new Unresolvable(`"${name}" is not an aggregate that can be compared`);
+    checkAggregate(called, predicate, { ...scope, table: aggregated });
   }
 }
 
-function checkAggregate(predicate: unknown, scope: Scope): void {
-  for (const [key, value] of members(predicate, 'an aggregate predicate')) {
-    if (key === 'filter') checkRule(value, scope);
-    else if (key === 'arguments') for (const name of argumentsOf(value)) columnOf(scope.table, String(name));
-    else if (key === 'predicate') checkOperators(value, scope);
-    else if (key !== 'distinct') throw new Unresolvable(`"${key}" is not part of an aggregate predicate`);
+function checkAggregate(called: PredicateFunction, predicate: unknown, scope: Scope): void {
+  const given = new Map(members(predicate, 'an aggregate predicate'));
+  for (const key of given.keys()) {
+    if (!AGGREGATE_MEMBERS.has(key)) throw new Unresolvable(`"${key}" is not part of an aggregate predicate`);
   }
+  if (ruleArguments(called, scope.table, given.get('arguments') as Json | undefined) === null)
+    throw new Unresolvable(`the arguments of "${called.name}" name no columns that it takes`);
+  checkComputed(called.answers, given.get('predicate') as Json);
+  if (given.has('filter')) checkRule(given.get('filter'), scope);
 }
 
-/** One column, several, or a pair as `{X, Y}`. */
-function argumentsOf(value: unknown): readonly unknown[] {
-  return typeof value === 'object' && value !== null ? Object.values(value) : [value];
-}
+const AGGREGATE_MEMBERS: ReadonlySet<string> = new Set(['arguments', 'distinct', 'filter', 'predicate']);
 
 function checkExists(value: unknown, scope: Scope): void {
   const exists = readExists(value, scope.table.source);
@@ -88,48 +89,12 @@ function checkExists(value: unknown, scope: Scope): void {
   checkRule(where, { ...scope, table });
 }
 
-const COLUMN_OPERATORS: ReadonlySet<string> = new Set([
-  '_ceq',
-  '_cne',
-  '_cneq',
-  '_cgt',
-  '_clt',
-  '_cgte',
-  '_clte',
-]);
-const OPERATORS: ReadonlySet<string> = new Set(
-  [
-    'eq ne neq gt lt gte lte in nin is_null cast',
-    'like nlike ilike nilike similar nsimilar regex nregex iregex niregex',
-    'contains contained_in has_key has_keys_any has_keys_all jsonb_path_exists jsonb_path_match',
-    'ancestor ancestor_any descendant descendant_any matches matches_any matches_fulltext',
-  ].flatMap((line) => line.split(' ').map((name) => `_${name}`)),
-);
-
-/** `column: value` is short for `_eq`. */
-function checkOperators(value: unknown, scope: Scope): void {
-  if (Array.isArray(value)) {
-    for (const part of value) checkOperators(part, scope);
-    return;
-  }
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, operand] of Object.entries(value)) {
-    const name = key.startsWith('$') ? `_${key.slice(1)}` : key;
-    if (COLUMN_OPERATORS.has(name)) checkOtherColumn(operand, scope);
-    else if (!OPERATORS.has(name)) throw new Unresolvable(`"${key}" is not an operator`);
-  }
-}
-
-function checkOtherColumn(operand: unknown, scope: Scope): void {
-  if (typeof operand === 'string') return columnOf(scope.table, operand);
-  const path: readonly unknown[] = Array.isArray(operand) ? operand : [];
-  const [first, second] = path;
-  const isRoot = path.length === 2 && first === '$';
-  const name = isRoot ? second : first;
-  if (typeof name !== 'string' || (path.length !== 1 && !isRoot)) {
-    throw new Unresolvable('a column comparison takes a column name or ["$", column]');
-  }
-  columnOf(isRoot ? scope.root : scope.table, name);
+function comparisonScope({ table, root, find }: Scope): ComparisonScope {
+  const enumValues: ComparisonScope['enumValues'] = ({ enumTable }) => {
+    const values = enumTable === null ? null : find(table.source, enumTable)?.enumValues;
+    return values?.map(({ value }) => value) ?? null;
+  };
+  return { table, root, enumValues };
 }
 
 function related(name: string, scope: Scope): Table | null {

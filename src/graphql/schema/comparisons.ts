@@ -5,8 +5,9 @@ import {
   type GraphQLInputType,
   GraphQLString,
 } from 'graphql';
+import { TEXT } from '../../catalog/built-in-types.ts';
 import type { Column, ColumnType, Table } from '../../catalog/catalog.ts';
-import type { Spelling } from '../../catalog/spelling.ts';
+import type { Operator } from '../../catalog/operators.ts';
 import {
   castTypeName,
   comparisonTypeName,
@@ -14,9 +15,8 @@ import {
   operandShape,
   operatorsOf,
   operatorsOfColumn,
-} from '../../plan/operators.ts';
-import type { Operator } from '../../plan/plan.ts';
-import { TEXT } from '../../plan/types.ts';
+} from '../../catalog/operators.ts';
+import type { Spelling } from '../../catalog/spelling.ts';
 import { listOf, sorted, type TypeRegistry } from './named.ts';
 import type { ValueTypes } from './values.ts';
 

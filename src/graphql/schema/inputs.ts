@@ -6,14 +6,14 @@ import {
   type GraphQLInputType,
 } from 'graphql';
 import type { Catalog, Column } from '../../catalog/catalog.ts';
-import { printTable } from '../../core/names.ts';
-import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregates.ts';
 import {
   argumentColumns,
   PAIR,
   type PredicateFunction,
   predicateFunctions,
-} from '../../plan/predicate-functions.ts';
+} from '../../catalog/predicate-functions.ts';
+import { printTable } from '../../core/names.ts';
+import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregates.ts';
 import {
   aggregateField,
   type VisibleRelationship,

@@ -8,9 +8,9 @@ import {
   GraphQLString,
 } from 'graphql';
 import type { Column } from '../../catalog/catalog.ts';
+import { baseType } from '../../catalog/operators.ts';
 import { printTable } from '../../core/names.ts';
 import { AGGREGATE_FUNCTIONS, columnsFor, resultScalar } from '../../plan/aggregates.ts';
-import { baseType } from '../../plan/operators.ts';
 import type { AggregateFunction } from '../../plan/plan.ts';
 import {
   aggregateField,

@@ -1,4 +1,4 @@
-import { arrayLiteral } from '../../cache/array-literal.ts';
+import { arrayLiteral } from '../../core/array-literal.ts';
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
 import { fillStatement } from '../../sql/fill-gaps.ts';

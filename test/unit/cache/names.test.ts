@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { arrayLiteral } from '../../../src/cache/array-literal.ts';
 import { createIndexSql, missingIndexes } from '../../../src/cache/ddl.ts';
 import { overlayName, quoteIdentifier, relationName } from '../../../src/cache/names.ts';
+import { arrayLiteral } from '../../../src/core/array-literal.ts';
 
 const users = { schema: 'public', name: 'users' };
 

@@ -16,6 +16,7 @@ const CATEGORIES: Readonly<Record<string, string>> = {
   int4: 'N',
   int8: 'N',
   numeric: 'N',
+  float8: 'N',
   bool: 'B',
 };
 const SQL: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { catalogOf, database, remote, source, table, tableOf } from './found.ts';
+import { catalogOf, database, remote, source, table, tableOf, type } from './found.ts';
 
 const author = table('author', ['id int4 pk', 'name text', 'tags text[]']);
 const article = table('article', ['id int4 pk', 'author_id int4 -> author.id', 'is_published bool']);
@@ -130,6 +130,94 @@ describe('select permissions', () => {
         },
       },
     ]);
+  });
+});
+
+const mood = { ...type('mood'), kind: 'enum' as const, category: 'E', labels: ['sad', 'ok'] };
+const kinds = table('kinds', [
+  'id int4 pk',
+  'ok bool',
+  'f float8',
+  'name text',
+  'u uuid',
+  'jb jsonb',
+  'j json',
+  'tags text[]',
+  'nums int4[]',
+  'big int8',
+  'at timestamptz',
+]);
+const kindsWithMood = {
+  ...kinds,
+  columns: [...kinds.columns, { ...kinds.columns[0], name: 'mood', type: mood, notNull: false }],
+} as typeof kinds;
+
+function ofKinds(filter: object) {
+  const self = { manual_configuration: { remote_table: 'kinds', column_mapping: { id: 'id' } } };
+  const select_permissions = [{ role: 'user', permission: { columns: ['id'], filter } }];
+  const tracked = {
+    table: 'kinds',
+    array_relationships: [{ name: 'same', using: self }],
+    select_permissions,
+  };
+  return catalogOf([source('pg1', [tracked])], { pg1: database([kindsWithMood]) });
+}
+
+describe('comparisons of a rule and the types of its columns', () => {
+  test.each<object>([
+    { id: { _in: ['1', 2, 'X-Hasura-Id'] }, big: '-9223372036854775808' },
+    { ok: { _eq: 'true' }, f: { _gt: 'NaN' }, u: 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' },
+    { f: { _lt: -1.5e30 }, at: { _gt: 'yesterday' }, id: { _gt: 'x-hasura-least' } },
+    { jb: { _contains: { a: [1] } }, tags: { _contains: ['x'] }, nums: { _eq: ['1', 2] } },
+    { jb: { _has_keys_any: ['a'], _cast: { String: { _ilike: '%a%', _is_null: false } } } },
+    { mood: { _gt: 'sad', _in: ['ok'] }, j: { _is_null: false } },
+    { id: { _ceq: 'big', _cgt: ['f'] }, name: { _eq: null, $ne: 'a' } },
+    { same_aggregate: { max: { arguments: 'f', predicate: { _gt: '1.5' } } } },
+  ])('accepts %j', (filter) => {
+    expect(ofKinds(filter).inconsistent).toEqual([]);
+  });
+
+  test.each<[object, string]>([
+    [{ id: { _like: '1%' } }, 'operator "_like" does not fit column "id" of type integer'],
+    [{ id: { $like: '1%' } }, 'operator "$like" does not fit column "id" of type integer'],
+    [{ name: { _has_key: 'a' } }, 'operator "_has_key" does not fit column "name" of type text'],
+    [{ j: { _eq: 1 } }, 'operator "_eq" does not fit column "j" of type json'],
+    [
+      { id: { _eq: 'abc' } },
+      'operator "_eq" of column "id" of type integer takes integer, which "abc" is not',
+    ],
+    [{ id: 2147483648 }, 'takes integer, which 2147483648 is not'],
+    [{ id: 1.5 }, 'takes integer, which 1.5 is not'],
+    [{ id: [1] }, 'takes integer, which [1] is not'],
+    [{ id: { _in: [1, null] } }, 'takes integer, which null is not'],
+    [{ ok: { _eq: 'maybe' } }, 'takes boolean, which "maybe" is not'],
+    [{ f: { _gt: 'much' } }, 'takes float8, which "much" is not'],
+    [{ name: 5 }, 'takes text, which 5 is not'],
+    [{ u: 'a0eebc99' }, 'takes uuid, which "a0eebc99" is not'],
+    [{ nums: { _contains: [1, 'x'] } }, 'takes int4[], which [1,"x"] is not'],
+    [{ mood: 'glum' }, 'operator "_eq" of column "mood" of type mood takes mood, which "glum" is not'],
+    [{ mood: { _in: ['ok', 'glum'] } }, 'takes mood, which "glum" is not'],
+    [{ id: { _is_null: 'no' } }, '"_is_null" takes true or false'],
+    [
+      { id: { _ceq: 'name' } },
+      'operator "_ceq" cannot compare column "id" of type integer with column "name"',
+    ],
+    [{ jb: { _cast: { String: { _has_key: 'a' } } } }, 'does not fit the text of column "jb"'],
+    [{ jb: { _cast: { Int: { _eq: 1 } } } }, '"_cast" of column "jb" of type jsonb takes "String" only'],
+    [{ same: { id: { _regex: '1' } } }, 'operator "_regex" does not fit column "id"'],
+    [{ same_aggregate: { count: { predicate: { _like: '1' } } } }, '"_like" does not compare an aggregate'],
+    [{ same_aggregate: { count: { predicate: { _gt: 'x' } } } }, 'takes integer, which "x" is not'],
+    [
+      { same_aggregate: { max: { arguments: 'name', predicate: {} } } },
+      'the arguments of "max" name no columns',
+    ],
+  ])('refuses %j', (filter, message) => {
+    const catalog = ofKinds(filter);
+    expect(catalog.inconsistent.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining(`in table "kinds": in permission for role "user": `),
+    ]);
+    expect(catalog.inconsistent[0]?.reason).toContain(message);
+    expect(tableOf(catalog, 'pg1', 'kinds').permissions.size).toBe(0);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { ColumnType } from '../catalog/catalog.ts';
+import type { ColumnType } from './catalog.ts';
 
 /** `text`. */
 export const TEXT: ColumnType = builtIn({

@@ -1,7 +1,8 @@
-import type { Column, ColumnType } from '../catalog/catalog.ts';
-import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
+import type { Json } from '../core/json-text.ts';
+import { BOOLEAN, DOUBLE, INTEGER } from './built-in-types.ts';
+import type { Column, ColumnType, Table } from './catalog.ts';
 import { baseType } from './operators.ts';
-import { BOOLEAN, DOUBLE, INTEGER } from './types.ts';
+import type { PredicateFunctionName } from './predicate-names.ts';
 
 /** What one of them takes and gives. */
 export interface PredicateFunction {
@@ -33,6 +34,28 @@ export const PREDICATE_FUNCTIONS: readonly PredicateFunction[] = [
 /** The columns a function can be applied to. */
 export function argumentColumns({ over }: PredicateFunction, columns: readonly Column[]): readonly Column[] {
   return over === null ? columns : columns.filter(({ type }) => baseType(type).name === over);
+}
+
+/** The columns that a row rule's `arguments` name by their Postgres names; null when they do not fit the function. */
+export function ruleArguments(
+  called: PredicateFunction,
+  table: Table,
+  given: Json | undefined,
+): readonly Column[] | null {
+  const names = argumentNames(called, given);
+  const found = names.flatMap(
+    (name) => (typeof name === 'string' ? table.columnByName.get(name) : undefined) ?? [],
+  );
+  const fitting = argumentColumns(called, found);
+  const wanted = { columns: names.length, column: 1, pair: 2 }[called.takes];
+  return names.length === wanted && fitting.length === wanted ? fitting : null;
+}
+
+function argumentNames(called: PredicateFunction, given: Json | undefined): readonly Json[] {
+  if (given === undefined) return [];
+  if (called.takes !== 'pair') return Array.isArray(given) ? given : [given];
+  const pair = given as { readonly [name: string]: Json } | null;
+  return PAIR.map((name) => pair?.[name] ?? null);
 }
 
 /** The functions that these columns allow. */

@@ -1,9 +1,19 @@
-import type { Column } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
-import { JSONB_OPERATORS, LTREE_OPERATORS, operandShape, TEXT_CAST_OPERATORS } from './operators.ts';
-import type { ValueType } from './params.ts';
-import type { Operator } from './plan.ts';
-import { JSONPATH, siblingType, TEXT } from './types.ts';
+import { JSONPATH, siblingType, TEXT } from './built-in-types.ts';
+import type { Column, ColumnType } from './catalog.ts';
+import {
+  JSONB_OPERATORS,
+  LTREE_OPERATORS,
+  type Operator,
+  operandShape,
+  TEXT_CAST_OPERATORS,
+} from './operators.ts';
+
+/** What the right side of a comparison is read and bound as. */
+export interface OperandType {
+  readonly type: ColumnType;
+  readonly list: boolean;
+}
 
 const ALL: ReadonlySet<Operator> = new Set([...TEXT_CAST_OPERATORS, ...JSONB_OPERATORS, ...LTREE_OPERATORS]);
 
@@ -18,7 +28,7 @@ export function operatorWhere(isWanted: (operator: Operator) => boolean): Operat
 }
 
 /** What an operator of a column is compared with. */
-export function operandType(operator: Operator, { type }: Column): Omit<ValueType, 'enumeration'> {
+export function operandType(operator: Operator, { type }: Column): OperandType {
   const shape = operandShape(operator);
   switch (shape) {
     case 'same':

@@ -1,5 +1,39 @@
-import type { Column, ColumnType } from '../catalog/catalog.ts';
-import type { Operator } from './plan.ts';
+import type { Column, ColumnType } from './catalog.ts';
+
+/** Hasura's operators without the leading underscore. `eq`…`lte` of column comparisons (`_ceq`) are the same ones. */
+export type Operator =
+  | 'eq'
+  | 'neq'
+  | 'gt'
+  | 'lt'
+  | 'gte'
+  | 'lte'
+  | 'in'
+  | 'nin'
+  | 'like'
+  | 'nlike'
+  | 'ilike'
+  | 'nilike'
+  | 'similar'
+  | 'nsimilar'
+  | 'regex'
+  | 'nregex'
+  | 'iregex'
+  | 'niregex'
+  | 'contains'
+  | 'contained_in'
+  | 'has_key'
+  | 'has_keys_any'
+  | 'has_keys_all'
+  | 'jsonb_path_exists'
+  | 'jsonb_path_match'
+  | 'ancestor'
+  | 'ancestor_any'
+  | 'descendant'
+  | 'descendant_any'
+  | 'matches'
+  | 'matches_any'
+  | 'matches_fulltext';
 
 /** How the right side of an operator is typed, relative to the column. */
 export type OperandShape =

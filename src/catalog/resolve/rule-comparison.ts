@@ -1,0 +1,167 @@
+import { unreachable } from '../../core/assert.ts';
+import type { Json } from '../../core/json-text.ts';
+import { TEXT } from '../built-in-types.ts';
+import type { Column, ColumnType, Table } from '../catalog.ts';
+import { type OperandType, operandType } from '../operand-type.ts';
+import { baseType, type Operator, operatorsOf, TEXT_CAST_OPERATORS } from '../operators.ts';
+import { ruleOperator } from '../rule-operator.ts';
+import { isSessionVariable, ruleText } from '../rule-value.ts';
+import { Unresolvable } from './problems.ts';
+
+/** Where a comparison of a row rule stands. */
+export interface ComparisonScope {
+  readonly table: Table;
+  /** The table the permission belongs to: `["$", column]` means its columns. */
+  readonly root: Table;
+  /** The values a column that points at an enum table may have; null for all other columns. */
+  readonly enumValues: (column: Column) => readonly string[] | null;
+}
+
+const EQUALITIES: ReadonlySet<Operator> = new Set(['eq', 'neq', 'in', 'nin']);
+/** Postgres compares values of these types with nothing. */
+const INCOMPARABLE: ReadonlySet<string> = new Set(['json', 'xml', 'point', 'polygon']);
+
+/** Checks that the operators of a column fit it, and that its constants can be read; `column: value` is short for `_eq`. */
+export function checkColumn(column: Column, value: Json, scope: ComparisonScope): void {
+  for (const [key, operand] of operatorsIn(value)) checkOperator(column, { key, operand }, scope);
+}
+
+/** Checks the operators of a computed value. */
+export function checkComputed(type: ColumnType, value: Json): void {
+  for (const [key, operand] of operatorsIn(value)) {
+    const meant = known(key);
+    if (meant.kind === 'is-null') checkIsNull(operand);
+    else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || operand === null)
+      throw new Unresolvable(`"${key}" does not compare an aggregate`);
+    else checkConstant(listed(meant.operator, type), operand, { key, of: 'an aggregate' });
+  }
+}
+
+function operatorsIn(value: Json): readonly (readonly [string, Json])[] {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject ? Object.entries(value) : [['_eq', value]];
+}
+
+function known(key: string): NonNullable<ReturnType<typeof ruleOperator>> {
+  const meant = ruleOperator(key);
+  if (meant === null) throw new Unresolvable(`"${key}" is not an operator`);
+  return meant;
+}
+
+interface Comparison {
+  readonly key: string;
+  readonly operand: Json;
+}
+
+function checkOperator(column: Column, { key, operand }: Comparison, scope: ComparisonScope): void {
+  const meant = known(key);
+  switch (meant.kind) {
+    case 'is-null':
+      return checkIsNull(operand);
+    case 'cast':
+      return checkCast(column, operand);
+    case 'columns':
+      checkFits(column, { key, operator: meant.operator });
+      return checkOtherColumn(column, { key, operand }, scope);
+    case 'compare':
+      checkFits(column, { key, operator: meant.operator });
+      if (operand === null) return;
+      checkConstant(operandType(meant.operator, column), operand, { key, of: named(column) });
+      if (EQUALITIES.has(meant.operator)) checkEnum(column, { key, operand }, scope);
+      return;
+    default:
+      return unreachable(meant);
+  }
+}
+
+function checkFits(
+  column: Column,
+  { key, operator }: { readonly key: string; readonly operator: Operator },
+): void {
+  const fits = operatorsOf(column.type).includes(operator) && !INCOMPARABLE.has(baseType(column.type).name);
+  if (!fits) throw new Unresolvable(`operator "${key}" does not fit ${named(column)}`);
+}
+
+function checkIsNull(operand: Json): void {
+  if (typeof operand !== 'boolean') throw new Unresolvable('"_is_null" takes true or false');
+}
+
+function checkCast(column: Column, operand: Json): void {
+  for (const [name, operators] of operatorsIn(operand)) {
+    if (name !== 'String') throw new Unresolvable(`"_cast" of ${named(column)} takes "String" only`);
+    for (const [key, value] of operatorsIn(operators)) {
+      const meant = known(key);
+      if (meant.kind === 'is-null') checkIsNull(value);
+      else if (meant.kind !== 'compare' || !TEXT_CAST_OPERATORS.includes(meant.operator) || value === null)
+        throw new Unresolvable(`operator "${key}" does not fit the text of ${named(column)}`);
+      else checkConstant(listed(meant.operator, TEXT), value, { key, of: `the text of ${named(column)}` });
+    }
+  }
+}
+
+function listed(operator: Operator, type: ColumnType): OperandType {
+  return { type, list: operator === 'in' || operator === 'nin' };
+}
+
+function checkConstant(
+  { type, list }: OperandType,
+  operand: Json,
+  { key, of }: { readonly key: string; readonly of: string },
+): void {
+  for (const value of list ? elementsOf(operand) : [operand]) {
+    if (isSessionVariable(value) || ruleText(type, value) !== null) continue;
+    const shown = JSON.stringify(value);
+    throw new Unresolvable(`operator "${key}" of ${of} takes ${type.sql}, which ${shown} is not`);
+  }
+}
+
+function checkEnum(column: Column, { key, operand }: Comparison, scope: ComparisonScope): void {
+  const values = scope.enumValues(column);
+  if (values === null) return;
+  for (const value of elementsOf(operand)) {
+    if (typeof value === 'string' && (isSessionVariable(value) || values.includes(value))) continue;
+    const shown = JSON.stringify(value);
+    throw new Unresolvable(
+      `operator "${key}" of ${named(column)} takes a value of its enum, which ${shown} is not`,
+    );
+  }
+}
+
+function elementsOf(operand: Json): readonly Json[] {
+  return Array.isArray(operand) ? operand : [operand];
+}
+
+function checkOtherColumn(
+  column: Column,
+  { key, operand }: Comparison,
+  { table, root }: ComparisonScope,
+): void {
+  const other = otherColumn(operand, { table, root });
+  if (kindOf(column.type) !== kindOf(other.type))
+    throw new Unresolvable(`operator "${key}" cannot compare ${named(column)} with ${named(other)}`);
+}
+
+/** `col`, `[col]` or `["$", col]`. */
+function otherColumn(operand: Json, scope: Pick<ComparisonScope, 'table' | 'root'>): Column {
+  const path: readonly Json[] = Array.isArray(operand) ? operand : [operand];
+  const isRoot = path.length === 2 && path[0] === '$';
+  const name = isRoot ? path[1] : path[0];
+  if (typeof name !== 'string' || (path.length !== 1 && !isRoot))
+    throw new Unresolvable('a column comparison takes a column name or ["$", column]');
+  const column = (isRoot ? scope.root : scope.table).columnByName.get(name);
+  if (column === undefined) throw new Unresolvable(`"${name}" does not exist`);
+  return column;
+}
+
+/** Equal for types that Postgres may have an operator for; it converts within a category, but not between the user's types. */
+function kindOf(type: ColumnType): string {
+  const { kind, name, category, element } = baseType(type);
+  if (kind === 'array' && element !== null) return `array of ${kindOf(element)}`;
+  return category === 'U' || category === 'E'
+    ? `type ${name}`
+    : `category ${category === 'Z' ? 'S' : category}`;
+}
+
+function named({ name, type }: Column): string {
+  return `column "${name}" of type ${type.sql}`;
+}

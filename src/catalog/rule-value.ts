@@ -1,0 +1,73 @@
+import { arrayLiteral } from '../core/array-literal.ts';
+import type { Json } from '../core/json-text.ts';
+import type { ColumnType } from './catalog.ts';
+import { baseType } from './operators.ts';
+
+const SESSION_VARIABLE = /^x-hasura-/i;
+
+/** Whether a value of a row rule stands for what the request's session says. */
+export function isSessionVariable(value: Json): value is string {
+  return typeof value === 'string' && SESSION_VARIABLE.test(value);
+}
+
+/**
+ * A constant of a row rule in Postgres' text form; null when it cannot be read as the type. Metadata quotes numbers and
+ * booleans as it likes. Of texts that only Postgres can read (dates, ranges, networks …) Postgres is the judge.
+ */
+export function ruleText(type: ColumnType, value: Json): string | null {
+  if (type.kind === 'array') return arrayOf(type.element ?? type, value);
+  const base = baseType(type);
+  if (DOCUMENTS.has(base.name)) return withoutNul(JSON.stringify(value));
+  if (value === null || typeof value === 'object') return null;
+  if (TEXTS.has(base.name) && typeof value !== 'string') return null;
+  const text = withoutNul(String(value));
+  return text !== null && isReadable(base, text) ? text : null;
+}
+
+function isReadable({ name, labels }: ColumnType, text: string): boolean {
+  return labels?.includes(text) ?? READERS[name]?.(text.trim()) ?? true;
+}
+
+/** One value stands for an array of one. */
+function arrayOf(element: ColumnType, value: Json): string | null {
+  const elements: readonly Json[] = Array.isArray(value) ? value : [value];
+  const texts: string[] = [];
+  for (const one of elements) {
+    const text = Array.isArray(one) ? arrayOf(element, one) : ruleText(element, one);
+    if (text === null) return null;
+    texts.push(text);
+  }
+  return elements.some(Array.isArray) ? `{${texts.join(',')}}` : arrayLiteral(texts);
+}
+
+/** Postgres' texts cannot hold the character. */
+function withoutNul(text: string): string | null {
+  return text.includes('\u0000') ? null : text;
+}
+
+const DOCUMENTS: ReadonlySet<string> = new Set(['json', 'jsonb']);
+const TEXTS: ReadonlySet<string> = new Set(['text', 'varchar']);
+const WHOLE = /^[+-]?(\d[\d_]*|0x[\da-f_]+|0o[0-7_]+|0b[01_]+)$/i;
+const NUMBER =
+  /^[+-]?(nan|inf(inity)?|(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?|0x[\da-f_]+|0o[0-7_]+|0b[01_]+)$/i;
+const UUID = /^(\{?)([\da-f]{4}-?){7}[\da-f]{4}(\}?)$/i;
+const TRUTHS = ['true', 'false', 'yes', 'no', 'on', 'off', '1', '0'];
+
+/** What the input functions of types take, spaces around it aside. */
+const READERS: Readonly<Record<string, (text: string) => boolean>> = {
+  int2: (text) => isWhole(text, 16n),
+  int4: (text) => isWhole(text, 32n),
+  int8: (text) => isWhole(text, 64n),
+  numeric: (text) => NUMBER.test(text),
+  float4: (text) => NUMBER.test(text),
+  float8: (text) => NUMBER.test(text),
+  uuid: (text) => UUID.test(text),
+  bool: (text) => text !== '' && text !== 'o' && TRUTHS.some((truth) => truth.startsWith(text.toLowerCase())),
+};
+
+function isWhole(text: string, bits: bigint): boolean {
+  if (!WHOLE.test(text)) return false;
+  const digits = BigInt(text.replace(/[+_-]/g, ''));
+  const limit = 1n << (bits - 1n);
+  return text.startsWith('-') ? digits <= limit : digits < limit;
+}
