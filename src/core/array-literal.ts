@@ -12,3 +12,21 @@ export function arrayLiteral(values: readonly (string | null)[]): string {
   }
   return `${text}}`;
 }
+
+const ELEMENT = /"((?:[^"\\]|\\.)*)"|((?:[^{},"\\]|\\.)+)/gs;
+const ARRAY = /^\s*(?:\[[\d:[\]+-]*\]\s*=\s*)?\{/;
+
+/** The elements of an array literal, of all its dimensions, without the nulls; none where the text is no array. */
+export function arrayElements(text: string): readonly string[] {
+  const start = ARRAY.exec(text)?.[0].length;
+  if (start === undefined) return [];
+  return [...text.slice(start).matchAll(ELEMENT)].flatMap(([, quoted, bare]) => {
+    if (quoted !== undefined) return [unescaped(quoted)];
+    const plain = (bare ?? '').trim();
+    return plain === '' || plain.toUpperCase() === 'NULL' ? [] : [unescaped(plain)];
+  });
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(.)/gs, '$1');
+}

@@ -1,7 +1,8 @@
+import type { OperandType } from '../catalog/operand-type.ts';
 import { arrayLiteral } from '../core/array-literal.ts';
 import { unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { asEnums } from './encode.ts';
+import { asEnums, checkLabels } from './encode.ts';
 import { emptyObject, isRecord, VariableMention } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
 import { readOffset } from './offset.ts';
@@ -32,10 +33,14 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
     case 'value':
       return from.value;
     case 'session':
-      return session.get(from.name) ?? '';
+      return labelled(param, session.get(from.name) ?? '');
     case 'session-list':
       return arrayLiteral(
-        from.of.map((element) => ('text' in element ? element.text : (session.get(element.session) ?? ''))),
+        from.of.map((element) =>
+          'text' in element
+            ? element.text
+            : labelled({ type: param.type, list: false }, session.get(element.session) ?? ''),
+        ),
       );
     case 'variable':
       return encode(param, fromJson(param, lookUp(variables, from.path)));
@@ -47,6 +52,12 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
     default:
       return unreachable(from);
   }
+}
+
+/** Postgres would refuse an unknown label of its own enum; where the enum is another database's, it knows only texts. */
+function labelled(type: OperandType, text: string): string {
+  checkLabels(type, text);
+  return text;
 }
 
 function encode(param: Param, value: unknown): string {

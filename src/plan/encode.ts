@@ -1,6 +1,7 @@
 import type { ColumnType } from '../catalog/catalog.ts';
+import type { OperandType } from '../catalog/operand-type.ts';
 import { baseType } from '../catalog/operators.ts';
-import { arrayLiteral } from '../core/array-literal.ts';
+import { arrayElements, arrayLiteral } from '../core/array-literal.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { tooComplex } from './budget.ts';
 import { describe, EnumText, isRecord, NumberText } from './input.ts';
@@ -55,8 +56,24 @@ export function encodeScalar(type: ColumnType, value: unknown, path: string): st
 function encodeLabel(type: ColumnType, labels: readonly string[], value: unknown, path: string): string {
   const text = encodeText(type, value, path);
   if (labels.includes(text)) return text;
-  const { name } = baseType(type);
-  throw new NearjoinError('data-exception', `invalid input value for enum ${name}: ${JSON.stringify(text)}`);
+  throw unknownLabel(type, text);
+}
+
+function unknownLabel(type: ColumnType, text: string): NearjoinError {
+  return new NearjoinError(
+    'data-exception',
+    `invalid input value for enum ${baseType(type).name}: "${text}"`,
+  );
+}
+
+/** Refuses labels that an enum does not have in what is in Postgres' text form already: the value of a session variable. */
+export function checkLabels({ type, list }: OperandType, text: string): void {
+  if (list) return arrayElements(text).forEach((element) => checkLabels({ type, list: false }, element));
+  if (type.kind === 'array' && type.element !== null) {
+    const { element } = type;
+    return arrayElements(text).forEach((part) => checkLabels({ type: element, list: false }, part));
+  }
+  if (baseType(type).labels?.includes(text) === false) throw unknownLabel(type, text);
 }
 
 /** Several values as a Postgres array literal, arrays among them as texts; one value stands for a list of one. */

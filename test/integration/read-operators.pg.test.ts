@@ -109,6 +109,10 @@ const RULES: readonly (readonly [rule: object, sql: string])[] = [
   [{ t: { _neq: 'alpha' } }, "t is distinct from 'alpha'"],
   [{ t: { _eq: null } }, 't is null'],
   [{ mood: { _gt: 'sad' } }, "mood > 'sad'"],
+  [{ mood: { _eq: 'X-Hasura-Mood' } }, "mood = 'ok'"],
+  [{ mood: { _in: 'X-Hasura-Moods' } }, "mood in ('sad', 'ok')"],
+  [{ mood: { _nin: ['X-Hasura-Mood', 'sad'] } }, "mood not in ('ok', 'sad')"],
+  [{ moods: { _contains: 'X-Hasura-Moods' } }, "moods @> '{sad,ok}'"],
   [{ ci: { _ilike: 'he%' } }, "ci ilike 'he%'"],
   [{ path: { _descendant: 'top.science' } }, "path <@ 'top.science'"],
   [{ jb: { _cast: { String: { _like: '%1%' } } } }, "jb::text like '%1%'"],
@@ -120,7 +124,11 @@ const SESSION = {
   'x-hasura-numbers': '{2,3}',
   'x-hasura-one': '1',
   'x-hasura-tags': '{y}',
+  'x-hasura-mood': 'ok',
+  'x-hasura-moods': '{sad,"ok"}',
 };
+
+const HELD = '{ holder(where: {thing: {}}, order_by: {id: asc}) { id thing { id } } }';
 
 const WORLD: World = {
   sql: [
@@ -185,14 +193,33 @@ test('conditions of a request', async () => {
 test('rules of a role', async () => {
   const wanted = await found(RULES.map(([, sql]) => sql));
   for (const [i, [rule]] of RULES.entries()) {
-    const answer = await ways.agree(
-      '{ holder(where: {thing: {}}, order_by: {id: asc}) { id thing { id } } }',
-      {
-        role: `r${i}`,
-        session: SESSION,
-      },
-    );
+    const answer = await ways.agree(HELD, {
+      role: `r${i}`,
+      session: SESSION,
+    });
     expect({ rule, ids: idsOf(answer['holder']) }).toEqual({ rule, ids: wanted[i] });
+  }
+});
+
+test('an enum value of the session that the type does not have is refused by every route', async () => {
+  const moods = RULES.flatMap(([rule], i) => (JSON.stringify(rule).includes('X-Hasura-Mood') ? [i] : []));
+  expect(moods).toHaveLength(4);
+  const bad = { ...SESSION, 'x-hasura-mood': 'glum', 'x-hasura-moods': '{ok, glum}' };
+  for (const i of moods) {
+    const asked = { role: `r${i}`, session: bad };
+    const ask = [
+      ways.together.query(HELD, asked),
+      ways.dealt.query(HELD, { ...asked, freshness: { fallback: 'stale' } }),
+      ways.dealt.query(HELD, { ...asked, freshness: { noCache: true } }),
+    ];
+    for (const answer of await Promise.allSettled(ask)) {
+      expect(answer).toMatchObject({
+        reason: {
+          code: 'data-exception',
+          message: 'invalid input value for enum mood: "glum"',
+        },
+      });
+    }
   }
 });
 

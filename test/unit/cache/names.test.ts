@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createIndexSql, missingIndexes } from '../../../src/cache/ddl.ts';
 import { overlayName, quoteIdentifier, relationName } from '../../../src/cache/names.ts';
-import { arrayLiteral } from '../../../src/core/array-literal.ts';
+import { arrayElements, arrayLiteral } from '../../../src/core/array-literal.ts';
 
 const users = { schema: 'public', name: 'users' };
 
@@ -27,6 +27,13 @@ test('array literals keep every text apart', () => {
   expect(arrayLiteral(['a', null, 'NULL', '', 'q"b\\', '{,}'])).toBe(
     '{"a",NULL,"NULL","","q\\"b\\\\","{,}"}',
   );
+});
+
+test('the elements of an array literal', () => {
+  const texts = ['a', 'NULL', '', 'q"b\\', '{,}', ' x '];
+  expect(arrayElements(arrayLiteral([...texts, null]))).toEqual(texts);
+  expect(arrayElements(' [0:1]={ {sad , o\\,k}, {"", null}} ')).toEqual(['sad', 'o,k', '']);
+  expect([arrayElements('{}'), arrayElements('sad'), arrayElements('')]).toEqual([[], [], []]);
 });
 
 const shapeOf = (...names: readonly string[]) => ({
