@@ -128,26 +128,56 @@ export interface ComputedValue {
 /** The comparisons of a computed value. */
 export function planScalarComparisons(
   planning: Planning,
+  computed: ComputedValue,
+  given: Input,
+  at: Position,
+): readonly ScalarComparison[] {
+  const name = computed.spelling.type(comparisonTypeName(computed.type));
+  const input = planning.variables.open(given, `${name}!`, at.path);
+  return scalarComparisons(planning, computed, input, at);
+}
+
+function scalarComparisons(
+  planning: Planning,
+  computed: ComputedValue,
+  input: Input,
+  at: Position,
+): readonly ScalarComparison[] {
+  const { type, spelling } = computed;
+  const name = spelling.type(comparisonTypeName(type));
+  const members = membersOf(input);
+  if (members === null) throw mismatch(at.path, 'an object', name, valueOf(input));
+  return members.flatMap(([member, value]): readonly ScalarComparison[] => {
+    const here = inside(planning, at, member);
+    if (member === spelling.field('_is_null'))
+      return [{ kind: 'is-null', negated: !planBoolean(planning, value, here) }];
+    if (member === '_cast' && hasTextCast(type)) return scalarCast(planning, computed, value, here);
+    const operator = operatorOf(member, spelling);
+    if (operator === null || !operatorsOf(type).includes(operator)) throw notFound(at.path, member, name);
+    const list = operator === 'in' || operator === 'nin';
+    const operand = planOperand(planning, value, { type, list, enumeration: null }, here);
+    return [{ kind: 'compare', operator, value: operand, cast: false }];
+  });
+}
+
+function scalarCast(
+  planning: Planning,
   { type, spelling }: ComputedValue,
   given: Input,
   at: Position,
 ): readonly ScalarComparison[] {
-  const name = spelling.type(comparisonTypeName(type));
-  const input = planning.variables.open(given, `${name}!`, at.path);
+  const name = spelling.type(castTypeName(type));
+  const input = planning.variables.open(given, name, at.path);
   const members = membersOf(input);
   if (members === null) throw mismatch(at.path, 'an object', name, valueOf(input));
-  return members.map(([member, value]) => {
+  const text = { type: TEXT, spelling };
+  return members.flatMap(([member, value]) => {
+    if (member !== 'String') throw notFound(at.path, member, name);
     const here = inside(planning, at, member);
-    if (member === spelling.field('_is_null'))
-      return { kind: 'is-null', negated: !planBoolean(planning, value, here) };
-    const operator = operatorOf(member, spelling);
-    if (operator === null || !operatorsOf(type).includes(operator)) throw notFound(at.path, member, name);
-    const list = operator === 'in' || operator === 'nin';
-    return {
-      kind: 'compare',
-      operator,
-      value: planOperand(planning, value, { type, list, enumeration: null }, here),
-    };
+    const opened = planning.variables.open(value, spelling.type(comparisonTypeName(TEXT)), here.path);
+    return scalarComparisons(planning, text, opened, here).map((one) =>
+      one.kind === 'compare' ? { ...one, cast: true } : one,
+    );
   });
 }
 

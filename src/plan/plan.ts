@@ -210,7 +210,13 @@ export type Predicate =
 /** A comparison of a computed value. */
 export type ScalarComparison =
   | { readonly kind: 'is-null'; readonly negated: boolean }
-  | { readonly kind: 'compare'; readonly operator: Operator; readonly value: Operand };
+  | {
+      readonly kind: 'compare';
+      readonly operator: Operator;
+      readonly value: Operand;
+      /** Compare the value's text. */
+      readonly cast: boolean;
+    };
 
 /** A value known only when a request runs. Index into `QueryPlan.params`. */
 export interface Operand {

@@ -48,7 +48,7 @@ export function planRuleScalar(
     throw brokenRule(context.place.table, `"${key}" does not compare an aggregate`);
   const { operator } = meant;
   const list = operator === 'in' || operator === 'nin';
-  return { kind: 'compare', operator, value: operand(context, { type, list }, value) };
+  return { kind: 'compare', operator, value: operand(context, { type, list }, value), cast: false };
 }
 
 function compare(context: RuleContext, column: Column, operator: Operator, value: Json): Predicate {

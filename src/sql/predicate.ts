@@ -203,7 +203,8 @@ function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: Rows, 
   const aggregated = sql`(select ${value} from ${found.from} where ${allOf(found.conditions)})`;
   const { test } = predicate;
   if (test.kind === 'is-null') return sql`${aggregated} is ${syntax(test.negated ? 'not null' : 'null')}`;
-  return operatorSql(test.operator, aggregated, operandSql(test.value, build));
+  const compared = test.cast ? sql`${aggregated}::text` : aggregated;
+  return operatorSql(test.operator, compared, operandSql(test.value, build));
 }
 
 /** `count` over rows, over one column, or over rows in which every one of several columns has a value. */

@@ -237,6 +237,19 @@ test.each([
   expect(text.length).toBeGreaterThan(30);
 });
 
+test.each(['_st_contains', '_st_d_within', '_st_intersects'])(
+  'without PostGIS %s is no operator',
+  async (name) => {
+    const query = `{ holder(where: {thing: {by: {${name}: "x"}}}) { id } }`;
+    for (const lane of [ways.dealt, ways.together]) {
+      await expect(lane.query(query)).rejects.toMatchObject({
+        code: 'validation-failed',
+        message: `field '${name}' not found in type: 'bytea_comparison_exp'`,
+      });
+    }
+  },
+);
+
 test('enums sort as they were declared', async () => {
   const { holder } = await ways.agree(
     '{ holder(order_by: [{thing: {mood: asc}}, {id: asc}]) { thing { mood } } }',
