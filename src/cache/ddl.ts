@@ -144,7 +144,7 @@ export const ORPHANS_SQL = `
   select c.relname as relation
   from pg_class c
   where c.relnamespace = 'nearjoin'::regnamespace and c.relkind = 'r'
-    and c.relname not in ('installation', 'feed', 'watermark', 'cache_table', 'verification')
+    and c.relname not in ('installation', 'feed', 'watermark', 'cache_table', 'verification', 'lease')
     and not exists (select from nearjoin.cache_table t where t.relation = c.relname or t.overlay = c.relname)`;
 
 /** A list of identifiers for SQL. */

@@ -55,7 +55,7 @@ export const WATERMARK_SQL =
  * refuses with LEASE_GONE. The last parameter is the epoch.
  */
 export const FENCED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of)
-  values ((select f.target from nearjoin.feed f where f.target = $1 and f.epoch = $5 for key share), $2, $3, $4)`;
+  values ((select l.target from nearjoin.lease l where l.target = $1 and l.epoch = $5 for key share), $2, $3, $4)`;
 
 /** SQLSTATE of FENCED_WATERMARK_SQL without the lease: a null where none may be. */
 export const LEASE_GONE = '23502';
@@ -67,12 +67,16 @@ export const PRUNE_SQL = 'delete from nearjoin.watermark where target = $1 and s
 export const CLOCK_SQL = `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now,
   pg_current_wal_insert_lsn()::text as written, pg_current_wal_flush_lsn()::text as durable`;
 
-/** Makes the feed's row when it is not there. */
+/** Makes the feed's row, and the one its fences lock, when they are not there. */
 export async function ensureFeed(client: Queryable, target: SourceName, connector: string): Promise<void> {
   await client.query('insert into nearjoin.feed (target, connector) values ($1, $2) on conflict do nothing', [
     target,
     connector,
   ]);
+  await client.query(
+    'insert into nearjoin.lease select target, epoch from nearjoin.feed where target = $1 on conflict do nothing',
+    [target],
+  );
 }
 
 /** Reads where the feed stands. */

@@ -95,6 +95,22 @@ const VERSIONS: readonly string[] = [
   // Overlays made before lack columns: what was being copied is copied again.
   `alter table nearjoin.cache_table add column piece_cursor jsonb;
    update nearjoin.cache_table set state = 'pending' where state in ('copying', 'catching-up')`,
+  // The feed's row is written every second: while an old snapshot keeps its versions, finding it costs more and more.
+  // What fences lock is a row that changes with the leader only; it follows the feed's, and must be free for that.
+  `create table nearjoin.lease (
+     target text primary key,
+     epoch bigint not null,
+     unique (target, epoch),
+     foreign key (target, epoch) references nearjoin.feed (target, epoch) on update cascade on delete cascade
+   );
+   insert into nearjoin.lease select target, epoch from nearjoin.feed;
+   create or replace function nearjoin.fence(text, bigint) returns void language plpgsql as $fence$
+   begin
+     perform from nearjoin.lease where target = $1 and epoch = $2 for key share;
+     if not found then
+       raise exception 'the lease on feed % is lost', $1 using errcode = 'NJ001';
+     end if;
+   end $fence$`,
 ];
 
 /** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ensureFeed } from '../../src/cache/feed-row.ts';
+import { ensureFeed, FENCED_WATERMARK_SQL, renewLease } from '../../src/cache/feed-row.ts';
 import { migrate } from '../../src/cache/migrate.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -30,6 +30,9 @@ async function connect(): Promise<pg.Client> {
 
 const candidate = (leader: string) => ({ target: 'pg2', leader, staleAfterMs: 60_000 });
 const never = new AbortController().signal;
+/** As every read from the cache finds it. */
+const NEWEST = `select position from nearjoin.watermark w where w.target <= $1
+  order by w.target desc, w.seq desc limit 1`;
 
 async function position(): Promise<bigint | null | undefined> {
   return (await readCacheStatus(source)).feeds.get('pg2')?.position;
@@ -82,6 +85,37 @@ test('status and wishes may be written while a batch is', async () => {
     `set lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,
   );
   await applier.apply({ tables: [], transactions: 1, changes: 0 }, { position: 1n as Lsn, freshAsOf: null });
+});
+
+test('a fence touches no more pages for the heartbeats of an hour, nor a read for its watermarks, while an old snapshot is open', async () => {
+  const [first, old] = [await connect(), await connect()];
+  await migrate(first);
+  await ensureFeed(first, 'pg2', 'postgres');
+  const lease = await acquireLease(first, candidate('one'), systemClock, never);
+  if (lease === null) throw new Error('no lease');
+  const applier = new Applier({ canStage: true, client: await connect(), lease, seq: 0n });
+  const mark = (position: number) => applier.mark({ position: BigInt(position) as Lsn, freshAsOf: position });
+  const pages = async (text: string, values: unknown[]): Promise<number> => {
+    const { rows } = await first.query(`explain (analyze, buffers, format json) ${text}`, values);
+    const [{ Plan: plan }] = rows[0]['QUERY PLAN'];
+    return plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+  };
+  const fence = (seq: number) =>
+    pages(FENCED_WATERMARK_SQL, ['pg2', 1_000_000 + seq, null, null, lease.epoch]);
+  const newest = () => pages(NEWEST, ['pg2']);
+  await mark(1);
+  await old.query('begin isolation level repeatable read');
+  await old.query('select from nearjoin.feed');
+  await fence(0);
+  const before = { fence: await fence(1), newest: await newest() };
+  const sample = { targetPosition: 1n as Lsn, retainedWalBytes: 1, changesApplied: 1 };
+  for (let n = 0; n < 1_500; n += 1) {
+    expect(await renewLease(first, lease, { ...sample, transactionsApplied: n })).toBe(true);
+    await mark(n);
+  }
+  // The index of the watermarks has grown a level by then.
+  expect(await fence(2)).toBeLessThanOrEqual(before.fence + 6);
+  expect(await newest()).toBeLessThanOrEqual(before.newest + 2);
 });
 
 test('two nodes may set up the schema at once', async () => {
