@@ -6,7 +6,7 @@ import type { Catalog, InconsistentObject, SelectPermission, Source, Table } fro
 import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
 import { type NamedSource, removeConflicts } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
-import { type SourceNames, sourceNames } from './resolve/names.ts';
+import { type NamingConvention, type SourceNames, sourceNames } from './resolve/names.ts';
 import { type FindTable, resolvePermission } from './resolve/permissions.ts';
 import { attempt, inconsistency, Unresolvable } from './resolve/problems.ts';
 import { resolveRelationships } from './resolve/relationships.ts';
@@ -34,15 +34,16 @@ const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroac
 
 /**
  * Puts metadata and what the databases say of themselves together. Pure, and never fails: what does not hold is
- * listed as inconsistent and left out, everything else works.
+ * listed as inconsistent and left out, everything else works. `naming` is for sources that say nothing of it.
  */
 export function resolve(
   metadata: Metadata,
   introspections: Introspections,
   version: CatalogVersion,
+  naming: NamingConvention = 'hasura-default',
 ): Catalog {
   const problems: InconsistentObject[] = [...unsupportedObjects(metadata)];
-  const drafts = metadata.sources.map((source) => draftOf(source, introspections, problems));
+  const drafts = metadata.sources.map((source) => draftOf(source, { introspections, naming }, problems));
   removeConflicts(drafts, problems);
   const related = withRelationships(drafts, problems);
   const sources = withPermissions(related, drafts, problems);
@@ -63,10 +64,10 @@ export function resolve(
 
 function draftOf(
   metadata: SourceMetadata,
-  introspections: Introspections,
+  { introspections, naming }: { readonly introspections: Introspections; readonly naming: NamingConvention },
   problems: InconsistentObject[],
 ): Draft {
-  const names = sourceNames(metadata);
+  const names = sourceNames(metadata, naming);
   const { namespace, namespaceType } = names;
   const found = foundOf(metadata, introspections);
   const draft = { name: metadata.name, namespace, namespaceType, metadata, found, names };

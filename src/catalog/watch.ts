@@ -5,6 +5,7 @@ import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog, InconsistentObject } from './catalog.ts';
 import type { Introspection, Unavailable } from './introspection.ts';
+import type { NamingConvention } from './resolve/names.ts';
 import { resolve } from './resolve.ts';
 import { type BookOptions, DEFAULT_INTERVALS, SourceBook, type SourceReadings } from './source-book.ts';
 
@@ -26,6 +27,8 @@ export interface CatalogLog {
 export interface CatalogWatchOptions extends BookOptions {
   readonly store: Pick<MetadataStore, 'load' | 'listen'>;
   readonly log: CatalogLog;
+  /** Of sources whose customization says nothing of it. */
+  readonly naming?: NamingConvention;
 }
 
 /** Reads metadata and databases for the first time and keeps watching both until closed. */
@@ -98,14 +101,16 @@ export class CatalogWatch {
    */
   async tryResolve(metadata: Metadata): Promise<Catalog> {
     const { generation, resourceVersion } = this.#snapshot.catalog;
+    const { naming } = this.#options;
     const readings = await this.#readingsFor(metadata);
-    return resolve(metadata, readings.introspections(), { resourceVersion, generation });
+    return resolve(metadata, readings.introspections(), { resourceVersion, generation }, naming);
   }
 
   async #readingsFor(metadata: Metadata): Promise<SourceReadings> {
     const { generation, resourceVersion, inconsistent } = this.#snapshot.catalog;
+    const { naming } = this.#options;
     const known = await this.#book.consult(metadata, 'unknown', this.#closed.signal);
-    const catalog = resolve(metadata, known.introspections(), { resourceVersion, generation });
+    const catalog = resolve(metadata, known.introspections(), { resourceVersion, generation }, naming);
     return hasNewProblem(catalog, inconsistent)
       ? this.#book.consult(metadata, 'all', this.#closed.signal)
       : known;
@@ -162,7 +167,8 @@ export class CatalogWatch {
 
   #build({ stored, readings }: Basis, generation: number): Snapshot {
     const { metadata, resourceVersion } = stored;
-    const catalog = resolve(metadata, readings.introspections(), { resourceVersion, generation });
+    const { naming } = this.#options;
+    const catalog = resolve(metadata, readings.introspections(), { resourceVersion, generation }, naming);
     const context = { resourceVersion, generation, inconsistent: catalog.inconsistent.length };
     this.#options.log.info(context, 'catalog ready');
     for (const source of catalog.sources.values()) {

@@ -96,6 +96,12 @@ export const SETTINGS = {
     'info',
     'LOG_LEVEL',
   ),
+  defaultNamingConvention: setting<'hasura-default' | 'graphql-default'>(
+    'DEFAULT_NAMING_CONVENTION',
+    choice(['hasura-default', 'graphql-default'] as const),
+    'hasura-default',
+    'DEFAULT_NAMING_CONVENTION',
+  ),
   stringifyNumericTypes: setting<boolean>('STRINGIFY_NUMERIC_TYPES', bool, false, 'STRINGIFY_NUMERIC_TYPES'),
   metricsSecret: setting<string | null>('METRICS_SECRET', text, null, 'METRICS_SECRET'),
   poolSize: setting<number>('POOL_SIZE', whole(1, 1000), 4),

@@ -12,6 +12,7 @@ export interface PublicSettings {
   readonly authHookSet: boolean;
   readonly jwtSet: boolean;
   readonly consoleEnabled: boolean;
+  readonly namingConvention: string;
 }
 
 export interface InfoRoutes {
@@ -83,7 +84,7 @@ function configAnswer(settings: PublicSettings): Record<string, unknown> {
     console_assets_dir: null,
     experimental_features: [],
     is_prometheus_metrics_enabled: true,
-    default_naming_convention: null,
+    default_naming_convention: settings.namingConvention,
     is_console_enabled: settings.consoleEnabled,
   };
 }

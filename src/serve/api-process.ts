@@ -160,6 +160,7 @@ function publicSettings(config: Config): ApiParts['settings'] {
     authHookSet: config.authHook !== null,
     jwtSet: config.jwtSecret !== null || config.jwtSecrets.length > 0,
     consoleEnabled: config.enableConsole,
+    namingConvention: config.defaultNamingConvention,
   };
 }
 

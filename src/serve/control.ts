@@ -15,13 +15,18 @@ export interface Control {
 
 /** Opens the metadata database and the catalog, and applies the configured metadata directory. */
 export async function openControl(
-  config: Pick<Config, 'metadataDir'> & { readonly metadataDatabaseUrl: string },
+  config: Pick<Config, 'metadataDir' | 'defaultNamingConvention'> & { readonly metadataDatabaseUrl: string },
   log: Log,
   closing: Closing,
 ): Promise<Control> {
   const store = await openStore(config.metadataDatabaseUrl, log);
   closing.add('metadata store', () => store.close());
-  const watch = await openCatalogWatch({ store, log, env: process.env });
+  const watch = await openCatalogWatch({
+    store,
+    log,
+    env: process.env,
+    naming: config.defaultNamingConvention,
+  });
   closing.add('catalog', () => watch.close());
   if (config.metadataDir !== null) await applyDirectory(config.metadataDir, { store, watch }, log);
   return { store, watch };

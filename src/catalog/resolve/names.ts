@@ -9,6 +9,9 @@ export function isGraphqlName(name: string): boolean {
   return /^(?!__)[_A-Za-z][_0-9A-Za-z]*$/.test(name);
 }
 
+/** How names are spelled, as metadata and settings say it. */
+export type NamingConvention = 'hasura-default' | 'graphql-default';
+
 /** How a source changes the names of its root fields and types. */
 export interface SourceNames {
   readonly spelling: Spelling;
@@ -19,9 +22,9 @@ export interface SourceNames {
 }
 
 /** The names' wrapping that the source's customization asks for. */
-export function sourceNames(source: SourceMetadata): SourceNames {
+export function sourceNames(source: SourceMetadata, initial: NamingConvention): SourceNames {
   const { root_fields: root, type_names: types, naming_convention: convention } = source.customization ?? {};
-  const spelling = convention === 'graphql-default' ? GRAPHQL_DEFAULT : HASURA_DEFAULT;
+  const spelling = (convention ?? initial) === 'graphql-default' ? GRAPHQL_DEFAULT : HASURA_DEFAULT;
   const type = (name: string): string => spelling.wrap(types?.prefix ?? '', name, types?.suffix ?? '');
   const namespace = root?.namespace ?? null;
   return {

@@ -1,7 +1,9 @@
 import { buildClientSchema, introspectionFromSchema } from 'graphql';
 import { expect, test } from 'vitest';
+import { resolve } from '../../../src/catalog/resolve.ts';
 import { GRAPHQL_DEFAULT, HASURA_DEFAULT } from '../../../src/catalog/spelling.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
+import { parseMetadata } from '../../../src/metadata/parse.ts';
 import { catalogOf, database, source, table, tableOf } from './found.ts';
 
 test.each<[string, string, string]>([
@@ -138,4 +140,15 @@ test('two sources may be spelled differently: directions have the values of both
     'orderBy',
     'where',
   ]);
+});
+
+test('the default is for sources that say nothing of it', () => {
+  const tracked = [{ table: 'author_local' }];
+  const customization = { naming_convention: 'hasura-default' };
+  const sources = [source('pg1', tracked), source('pg2', tracked, { customization })];
+  const found = new Map(['pg1', 'pg2'].map((name) => [name, database([local])]));
+  const version = { resourceVersion: 1, generation: 1 };
+  const catalog = resolve(parseMetadata({ version: 3, sources }), found, version, 'graphql-default');
+  const root = (name: string) => tableOf(catalog, name, 'author_local').root.selectByPk.name;
+  expect([root('pg1'), root('pg2')]).toEqual(['authorLocalByPk', 'author_local_by_pk']);
 });

@@ -18,6 +18,7 @@ describe('readConfig', () => {
       cors: { kind: 'any' },
       devMode: false,
       logLevel: 'info',
+      defaultNamingConvention: 'hasura-default',
       stringifyNumericTypes: false,
       metadataDatabaseUrl: null,
     });
@@ -31,12 +32,14 @@ describe('readConfig', () => {
       NEARJOIN_ADMIN_SECRET: 'ours',
       HASURA_GRAPHQL_METADATA_DATABASE_URL: 'postgres://h/db',
       HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES: 'yes',
+      HASURA_GRAPHQL_DEFAULT_NAMING_CONVENTION: 'graphql-default',
     });
     expect(config).toMatchObject({
       port: 9000,
       adminSecret: 'ours',
       metadataDatabaseUrl: 'postgres://h/db',
       stringifyNumericTypes: true,
+      defaultNamingConvention: 'graphql-default',
     });
   });
 
