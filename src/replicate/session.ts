@@ -22,6 +22,12 @@ const SETTINGS = {
   tcp_keepalives_count: '3',
 };
 
+/** Operators of an extension's types are found by the search path only, and an extension may be in any schema. */
+const FIND_OPERATORS = `
+  select set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''),
+    (select string_agg(distinct quote_ident(n.nspname), ', ')
+      from pg_extension e join pg_namespace n on n.oid = e.extnamespace)), false)`;
+
 /** One connection to a source database, closed without waiting for anything. */
 export class Session {
   readonly client: pg.Client;
@@ -51,6 +57,7 @@ export class Session {
     const client = new pg.Client(config);
     const session = new Session(client);
     await client.connect();
+    await client.query(FIND_OPERATORS);
     return session;
   }
 
