@@ -6,6 +6,8 @@ import {
   LTREE_OPERATORS,
   type Operator,
   operandShape,
+  type Pattern,
+  patternOf,
   TEXT_CAST_OPERATORS,
 } from './operators.ts';
 
@@ -13,6 +15,7 @@ import {
 export interface OperandType {
   readonly type: ColumnType;
   readonly list: boolean;
+  readonly pattern: Pattern | null;
 }
 
 const ALL: ReadonlySet<Operator> = new Set([...TEXT_CAST_OPERATORS, ...JSONB_OPERATORS, ...LTREE_OPERATORS]);
@@ -29,6 +32,15 @@ export function operatorWhere(isWanted: (operator: Operator) => boolean): Operat
 
 /** What an operator of a column is compared with. */
 export function operandType(operator: Operator, { type }: Column): OperandType {
+  return { ...shapedType(operator, type), pattern: patternOf(operator) };
+}
+
+/** What an operator of a computed value, or of a column's text form, is compared with. */
+export function scalarOperandType(operator: Operator, type: ColumnType): OperandType {
+  return { type, list: operator === 'in' || operator === 'nin', pattern: patternOf(operator) };
+}
+
+function shapedType(operator: Operator, type: ColumnType): Omit<OperandType, 'pattern'> {
   const shape = operandShape(operator);
   switch (shape) {
     case 'same':

@@ -110,6 +110,29 @@ const SHAPES: Partial<Record<Operator, OperandShape>> = {
   jsonb_path_match: 'jsonpath',
 };
 
+/** The language of an operand that Postgres reads only when it compares a row. */
+export type Pattern = 'like' | 'similar' | 'regex' | 'jsonpath';
+
+const PATTERNS: Partial<Record<Operator, Pattern>> = {
+  like: 'like',
+  nlike: 'like',
+  ilike: 'like',
+  nilike: 'like',
+  similar: 'similar',
+  nsimilar: 'similar',
+  regex: 'regex',
+  nregex: 'regex',
+  iregex: 'regex',
+  niregex: 'regex',
+  jsonb_path_exists: 'jsonpath',
+  jsonb_path_match: 'jsonpath',
+};
+
+/** The language of an operator's right side; null where its type says all. */
+export function patternOf(operator: Operator): Pattern | null {
+  return PATTERNS[operator] ?? null;
+}
+
 /** The operators of a column type in GraphQL (`_eq` …), `_is_null` and `_cast` aside. */
 export function operatorsOf(type: ColumnType): readonly Operator[] {
   if (type.kind === 'array') return [...COMPARISONS, ...ARRAY];

@@ -7,6 +7,7 @@ import { emptyObject, isRecord, VariableMention } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
 import { readOffset } from './offset.ts';
 import { encodeValue } from './params.ts';
+import { checkPattern } from './pattern.ts';
 import type { Param, QueryPlan } from './plan.ts';
 import type { Variables } from './variables.ts';
 
@@ -24,7 +25,11 @@ export function bindParams(
     const names = missing.map((name) => JSON.stringify(name)).join(', ');
     throw new NearjoinError('not-found', `missing session variables: ${names}`);
   }
-  return plan.params.map((param) => bind(param, variables, session));
+  return plan.params.map((param) => {
+    const value = bind(param, variables, session);
+    if (param.pattern !== null) checkPattern(param.pattern, value);
+    return value;
+  });
 }
 
 function bind(param: Param, variables: Variables, session: SessionVariables): string {
@@ -39,7 +44,7 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
         from.of.map((element) =>
           'text' in element
             ? element.text
-            : labelled({ type: param.type, list: false }, session.get(element.session) ?? ''),
+            : labelled({ type: param.type, list: false, pattern: null }, session.get(element.session) ?? ''),
         ),
       );
     case 'variable':

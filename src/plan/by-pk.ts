@@ -29,7 +29,7 @@ function equals(planning: Planning, rows: Rows, field: CollectedField, column: C
   const node = field.arguments.get(column.field);
   if (node === undefined) throw invalid(path, `missing required field '${column.field}'`);
   const enumeration = enumerationOf(planning.catalog, rows.view.table, column);
-  const type = { type: column.type, list: false, enumeration };
+  const type = { type: column.type, list: false, pattern: null, enumeration };
   const value = planOperand(planning, literal(node), type, {
     path,
     depth: field.at.depth + 1,

@@ -1,6 +1,6 @@
 import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { operandType, operatorWhere } from '../catalog/operand-type.ts';
+import { operandType, operatorWhere, scalarOperandType } from '../catalog/operand-type.ts';
 import type { Operator } from '../catalog/operators.ts';
 import {
   castTypeName,
@@ -113,7 +113,7 @@ function planTextComparisons(planning: Planning, target: ColumnAt, given: Input,
         return { kind: 'is-null', column, negated: !planBoolean(planning, member, here) };
       const operator = operatorOf(name, spelling);
       if (operator === null || !TEXT_CAST_OPERATORS.includes(operator)) throw notFound(at.path, name, type);
-      const value = { type: TEXT, list: operator === 'in' || operator === 'nin', enumeration: null };
+      const value = { ...scalarOperandType(operator, TEXT), enumeration: null };
       return { ...compare(column, operator, planOperand(planning, member, value, here)), cast: true };
     }),
   );
@@ -154,8 +154,12 @@ function scalarComparisons(
     if (member === '_cast' && hasTextCast(type)) return scalarCast(planning, computed, value, here);
     const operator = operatorOf(member, spelling);
     if (operator === null || !operatorsOf(type).includes(operator)) throw notFound(at.path, member, name);
-    const list = operator === 'in' || operator === 'nin';
-    const operand = planOperand(planning, value, { type, list, enumeration: null }, here);
+    const operand = planOperand(
+      planning,
+      value,
+      { ...scalarOperandType(operator, type), enumeration: null },
+      here,
+    );
     return [{ kind: 'compare', operator, value: operand, cast: false }];
   });
 }

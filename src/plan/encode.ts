@@ -67,7 +67,7 @@ function unknownLabel(type: ColumnType, text: string): NearjoinError {
 }
 
 /** Refuses labels that an enum does not have in what is in Postgres' text form already: the value of a session variable. */
-export function checkLabels({ type, list }: OperandType, text: string): void {
+export function checkLabels({ type, list }: Omit<OperandType, 'pattern'>, text: string): void {
   if (list) return arrayElements(text).forEach((element) => checkLabels({ type, list: false }, element));
   if (type.kind === 'array' && type.element !== null) {
     const { element } = type;

@@ -39,21 +39,20 @@ export class Params {
   /** An `offset`. */
   offset(input: Input, type: ColumnType, path: string): Operand {
     const from = sourceOf(input, (plain) => readOffset(plain, path));
-    return this.#add({ from, type, list: false, enumeration: null, form: 'offset', path });
+    return this.#add({ from, type, list: false, enumeration: null, pattern: null, form: 'offset', path });
   }
 
   /** The path argument of a JSON column. */
   jsonPath(input: Input, type: ColumnType, path: string): Operand {
     const from = sourceOf(input, (plain) => parseJsonPath(plain, path));
-    return this.#add({ from, type, list: true, enumeration: null, form: 'json-path', path });
+    return this.#add({ from, type, list: true, enumeration: null, pattern: null, form: 'json-path', path });
   }
 
   /** A value of a permission rule, in Postgres' text form. */
-  constant(value: string, { type, list }: OperandType): Operand {
+  constant(value: string, what: OperandType): Operand {
     return this.#add({
       from: { kind: 'value', value },
-      type,
-      list,
+      ...what,
       enumeration: null,
       form: 'typed',
       path: '$',
@@ -61,9 +60,9 @@ export class Params {
   }
 
   /** A session variable of a permission rule. */
-  session(name: string, { type, list }: OperandType): Operand {
+  session(name: string, what: OperandType): Operand {
     const from = { kind: 'session', name: this.#need(name) } as const;
-    return this.#add({ from, type, list, enumeration: null, form: 'typed', path: '$' });
+    return this.#add({ from, ...what, enumeration: null, form: 'typed', path: '$' });
   }
 
   /** A list of a permission rule with session variables among its elements. */
@@ -75,7 +74,7 @@ export class Params {
       'session' in element ? { session: this.#need(element.session) } : element,
     );
     const from = { kind: 'session-list', of: named } as const;
-    return this.#add({ from, type, list: true, enumeration: null, form: 'typed', path: '$' });
+    return this.#add({ from, type, list: true, enumeration: null, pattern: null, form: 'typed', path: '$' });
   }
 
   #need(name: string): string {
@@ -91,7 +90,11 @@ export class Params {
 }
 
 /** A plain value in Postgres' text form. */
-export function encodeValue({ type, list, enumeration }: ValueType, value: unknown, path: string): string {
+export function encodeValue(
+  { type, list, enumeration }: Omit<ValueType, 'pattern'>,
+  value: unknown,
+  path: string,
+): string {
   if (enumeration === null) return list ? encodeList(type, value, path) : encodeScalar(type, value, path);
   return list ? encodeEnumList(enumeration, value, path) : encodeEnum(enumeration, value, path);
 }

@@ -1,5 +1,5 @@
 import type { Column, ColumnType, JoinPair, RemoteOptions } from '../catalog/catalog.ts';
-import type { Operator } from '../catalog/operators.ts';
+import type { Operator, Pattern } from '../catalog/operators.ts';
 import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 
@@ -242,6 +242,8 @@ export interface Param {
   readonly list: boolean;
   /** How the value is read: by its type, as an `offset`, or as a path into JSON (a list of texts then). */
   readonly form: 'typed' | 'offset' | 'json-path';
+  /** Its text must hold as one of these in every request, whatever rows it meets. */
+  readonly pattern: Pattern | null;
   /** A reference into an enum table: the values that are allowed. */
   readonly enumeration: {
     readonly name: string;

@@ -1,6 +1,6 @@
 import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { type OperandType, operandType } from '../catalog/operand-type.ts';
+import { type OperandType, operandType, scalarOperandType } from '../catalog/operand-type.ts';
 import { type Operator, operatorsOf } from '../catalog/operators.ts';
 import { ruleOperator } from '../catalog/rule-operator.ts';
 import { isSessionVariable, ruleText } from '../catalog/rule-value.ts';
@@ -47,8 +47,12 @@ export function planRuleScalar(
   if (meant?.kind !== 'compare' || value === null || !operatorsOf(type).includes(meant.operator))
     throw brokenRule(context.place.table, `"${key}" does not compare an aggregate`);
   const { operator } = meant;
-  const list = operator === 'in' || operator === 'nin';
-  return { kind: 'compare', operator, value: operand(context, { type, list }, value), cast: false };
+  return {
+    kind: 'compare',
+    operator,
+    value: operand(context, scalarOperandType(operator, type), value),
+    cast: false,
+  };
 }
 
 function compare(context: RuleContext, column: Column, operator: Operator, value: Json): Predicate {
@@ -79,12 +83,11 @@ function planCast(context: RuleContext, column: Column, value: Json): Predicate 
     if (meant?.kind === 'is-null') return isNull(context, column, member);
     if (meant?.kind !== 'compare' || member === null) throw unknownOperator(context, key);
     const { operator } = meant;
-    const type = { type: TEXT, list: operator === 'in' || operator === 'nin' };
     return {
       kind: 'compare',
       column,
       operator,
-      value: operand(context, type, member),
+      value: operand(context, scalarOperandType(operator, TEXT), member),
       nullSafe: false,
       cast: true,
     };
@@ -107,18 +110,18 @@ function compareColumns(context: RuleContext, column: Column, operator: Operator
   return { kind: 'compare-columns', column, operator, other: { table: place.id, column: place.read(other) } };
 }
 
-function operand(context: RuleContext, { type, list }: OperandType, value: Json): Operand {
+function operand(context: RuleContext, what: OperandType, value: Json): Operand {
+  const { type, list } = what;
   const { params } = context.planning;
   const text = (constant: Json): string => {
     const read = ruleText(type, constant);
     if (read === null) throw brokenRule(context.place.table, `a constant is no ${type.sql}`);
     return read;
   };
-  if (isSessionVariable(value)) return params.session(value, { type, list });
-  if (!list) return params.constant(text(value), { type, list });
+  if (isSessionVariable(value)) return params.session(value, what);
+  if (!list) return params.constant(text(value), what);
   const elements: readonly Json[] = Array.isArray(value) ? value : [value];
-  if (!elements.some(isSessionVariable))
-    return params.constant(arrayLiteral(elements.map(text)), { type, list });
+  if (!elements.some(isSessionVariable)) return params.constant(arrayLiteral(elements.map(text)), what);
   const parts = elements.map((element) =>
     isSessionVariable(element) ? { session: element } : { text: text(element) },
   );

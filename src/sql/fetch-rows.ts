@@ -2,6 +2,7 @@ import type { JoinPair } from '../catalog/catalog.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
 import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
 import { bareType, baseType, type LeafColumn, ownTables, travelType } from './leaf.ts';
+import { checkedOperands } from './operand-checks.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
 import { type Build, NO_GAPS, type RowScope, startBuild } from './scope.ts';
@@ -36,7 +37,7 @@ export function fetchStatement(request: FetchRequest): Statement {
   const rows = request.on === null ? byFilter(request, build) : byKeys(request, request.on, build);
   const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);
   return printStatement(
-    sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f`,
+    sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f${checkedOperands(request.params)}`,
   );
 }
 

@@ -3,6 +3,7 @@ import type { SourceName } from '../core/names.ts';
 import type { Join, Param } from '../plan/plan.ts';
 import { isComparedAsText } from './key-type.ts';
 import { baseType, type LeafColumn, type Leaves } from './leaf.ts';
+import { checkedOperands } from './operand-checks.ts';
 import { joinSql } from './predicate.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
@@ -54,7 +55,7 @@ export function keysStatement(request: KeysRequest): Statement {
   const arrays = names.map((name, i) => sql`array_agg(${name}${travelCast(request.on[i]?.left)})::text`);
   const all = separated(names, ', ');
   return printStatement(
-    sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${cut}) select count(*)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c group by chunk`,
+    sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${checkedOperands(request.params)}${cut}) select count(*)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c group by chunk`,
   );
 }
 

@@ -7,6 +7,7 @@ import type { Join, Operand, PlanTable, Predicate } from '../plan/plan.ts';
 import { parameterType } from './encode.ts';
 import { sortValue } from './enum-order.ts';
 import { baseType, fromLeaf } from './leaf.ts';
+import { inSafeOrder, shownFirst } from './leaky.ts';
 import { SQL_OPERATORS } from './operators.ts';
 import { type Build, directScope, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
 import { allOf, parameter, type Sql, separated, sql, syntax } from './sql.ts';
@@ -18,7 +19,7 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, bu
     case 'false':
       return syntax(predicate.kind);
     case 'and':
-      return allOf(predicate.of.map((part) => predicateSql(part, row, rows, build)));
+      return allOf(shownFirst(predicate.of, (part) => predicateSql(part, row, rows, build)));
     case 'or':
       return anyOf(predicate.of.map((part) => predicateSql(part, row, rows, build)));
     case 'not':
@@ -185,7 +186,8 @@ function related(
   const leaf = build.leaves(to);
   const right = directScope(to, leaf, alias);
   const conditions = link === null ? [] : [link(right)];
-  if (!right.filtered && where.kind !== 'true') conditions.push(predicateSql(where, right, rows, build));
+  if (!right.filtered)
+    conditions.push(...inSafeOrder(conjuncts(where), (part) => predicateSql(part, right, rows, build)));
   return { from: fromLeaf(to, leaf, alias), conditions, right };
 }
 

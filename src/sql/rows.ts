@@ -2,6 +2,7 @@ import type { Column } from '../catalog/catalog.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan/plan.ts';
 import { sortValue } from './enum-order.ts';
 import { fromLeaf } from './leaf.ts';
+import { inSafeOrder, isLeaky } from './leaky.ts';
 import { orderTerms } from './order.ts';
 import { conjuncts, joinSql, operandSql, predicateSql, visibleValue } from './predicate.ts';
 import { type Build, directScope, type RowScope, type Rows, withRow } from './scope.ts';
@@ -46,10 +47,11 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
   const from: FromList = { items: [fromLeaf(select.from, leaf, alias)], shared: [] };
   const conditions = link === null ? [] : [link(row)];
   if (!row.filtered) {
-    for (const part of conjuncts(select.where)) {
-      if (!joinInstead(part, { select, row, rows, build, from }))
-        conditions.push(predicateSql(part, row, rows, build));
-    }
+    const parts = conjuncts(select.where);
+    // What a leaky condition has to wait for must be a condition itself.
+    const canJoin = !parts.some(isLeaky);
+    const others = parts.filter((part) => !canJoin || !joinInstead(part, { select, row, rows, build, from }));
+    conditions.push(...inSafeOrder(others, (part) => predicateSql(part, row, rows, build)));
   }
   const distinct = distinctValues(select, { row, rows, build });
   const order = rowOrder(select, build).flatMap((item) => {

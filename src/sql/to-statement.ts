@@ -3,6 +3,7 @@ import type { SourceName } from '../core/names.ts';
 import type { Param, RootField } from '../plan/plan.ts';
 import { membersJson } from './json-parts.ts';
 import type { Leaves } from './leaf.ts';
+import { checkedOperands } from './operand-checks.ts';
 import { printStatement } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
 import { aggregatedJson, listJson, oneJson } from './shape.ts';
@@ -43,7 +44,9 @@ export function toStatement(request: StatementRequest): Statement {
       ? [membersJson([{ key: 'data', value: membersJson(values) }])]
       : values.map(({ value }) => value);
   const label = request.watermarks.length === 0 ? [] : [labelSql(request.watermarks)];
-  return printStatement(sql`select ${separated([...results, ...label], ', ')}`);
+  return printStatement(
+    sql`select ${separated([...results, ...label], ', ')}${checkedOperands(request.params)}`,
+  );
 }
 
 /** Seconds, exact to the microsecond; read after the snapshot was taken, so that no answer looks younger than it is. */

@@ -2,7 +2,7 @@ import { unreachable } from '../../core/assert.ts';
 import type { Json } from '../../core/json-text.ts';
 import { TEXT } from '../built-in-types.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
-import { type OperandType, operandType } from '../operand-type.ts';
+import { type OperandType, operandType, scalarOperandType } from '../operand-type.ts';
 import { baseType, type Operator, operatorsOf, TEXT_CAST_OPERATORS } from '../operators.ts';
 import { ruleOperator } from '../rule-operator.ts';
 import { isSessionVariable, ruleText } from '../rule-value.ts';
@@ -33,7 +33,7 @@ export function checkComputed(type: ColumnType, value: Json): void {
     if (meant.kind === 'is-null') checkIsNull(operand);
     else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || operand === null)
       throw new Unresolvable(`"${key}" does not compare an aggregate`);
-    else checkConstant(listed(meant.operator, type), operand, { key, of: 'an aggregate' });
+    else checkConstant(scalarOperandType(meant.operator, type), operand, { key, of: 'an aggregate' });
   }
 }
 
@@ -94,13 +94,13 @@ function checkCast(column: Column, operand: Json): void {
       if (meant.kind === 'is-null') checkIsNull(value);
       else if (meant.kind !== 'compare' || !TEXT_CAST_OPERATORS.includes(meant.operator) || value === null)
         throw new Unresolvable(`operator "${key}" does not fit the text of ${named(column)}`);
-      else checkConstant(listed(meant.operator, TEXT), value, { key, of: `the text of ${named(column)}` });
+      else
+        checkConstant(scalarOperandType(meant.operator, TEXT), value, {
+          key,
+          of: `the text of ${named(column)}`,
+        });
     }
   }
-}
-
-function listed(operator: Operator, type: ColumnType): OperandType {
-  return { type, list: operator === 'in' || operator === 'nin' };
 }
 
 function checkConstant(

@@ -2,6 +2,7 @@ import type { Column } from '../../catalog/catalog.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { AggregateField, Field, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { baseType } from '../../sql/leaf.ts';
+import { isLeaky } from '../../sql/leaky.ts';
 import { conjuncts } from '../../sql/predicate.ts';
 import { placesIn } from '../../sql/touches.ts';
 
@@ -67,7 +68,8 @@ function placesOnPath(item: OrderItem): readonly PlanTable[] {
 
 /** The part of a filter that a database can decide from its own tables; the rest only narrows further. */
 export function decidableAt(where: Predicate, at: SourceName, row: PlanTable): Predicate {
-  return { kind: 'and', of: conjuncts(where).filter((part) => isDecidableAt(part, at, row)) };
+  const parts = conjuncts(where);
+  return safely(parts, (part) => isDecidableAt(part, at, row));
 }
 
 /** Whether a database can decide a filter alone, and would decide it as the source does. */
@@ -83,12 +85,20 @@ export function relaxed(
   known: (place: PlanTable) => boolean,
   rows: ReadonlySet<number>,
 ): Predicate {
-  const parts = conjuncts(where).filter((part) => {
+  return safely(conjuncts(where), (part) => {
     const inside = placesIn(part);
     const ids = new Set([...rows, ...inside.map((place) => place.id)]);
     return inside.every(known) && leavesOf(part).every((leaf) => refersTo(leaf, ids));
   });
-  return { kind: 'and', of: parts };
+}
+
+/** Some parts of a filter; without all of them a condition that may fail could do so in rows that the others hide. */
+function safely(parts: readonly Predicate[], isWanted: (part: Predicate) => boolean): Predicate {
+  const wanted = parts.filter(isWanted);
+  return {
+    kind: 'and',
+    of: wanted.length === parts.length ? wanted : wanted.filter((part) => !isLeaky(part)),
+  };
 }
 
 /** The comparisons of a predicate, relationships included. */

@@ -1,0 +1,63 @@
+import type { Operator } from '../catalog/operators.ts';
+import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
+import type { Predicate } from '../plan/plan.ts';
+import { baseType } from './leaf.ts';
+import { allOf, type Sql, sql } from './sql.ts';
+
+// A comparison that may fail in some rows tells of them by failing. Postgres decides conditions in any order it likes, and
+// may come to such a comparison in a row that a rule hides: it has to wait for everything else. The rest, above all what
+// indexes serve, is as Postgres orders it.
+
+const FAILING: ReadonlySet<Operator> = new Set(['jsonb_path_exists', 'jsonb_path_match']);
+/** Types compared by a size that may overflow. */
+const SIZED: ReadonlySet<string> = new Set(['box', 'circle', 'lseg', 'path', 'polygon']);
+/** Aggregates that cannot overflow. */
+const UNFAILING: ReadonlySet<PredicateFunctionName> = new Set(['bool_and', 'bool_or', 'count', 'max', 'min']);
+
+/** Whether a condition may fail in one row and not in another. */
+export function isLeaky(predicate: Predicate): boolean {
+  switch (predicate.kind) {
+    case 'and':
+    case 'or':
+      return predicate.of.some(isLeaky);
+    case 'not':
+    case 'is-true':
+      return isLeaky(predicate.of);
+    case 'exists':
+    case 'exists-table':
+      return isLeaky(predicate.where);
+    case 'exists-aggregate':
+      return !UNFAILING.has(predicate.function) || isLeaky(predicate.where);
+    case 'compare':
+      return (
+        FAILING.has(predicate.operator) ||
+        (!predicate.cast && SIZED.has(baseType(predicate.column.type).name))
+      );
+    case 'compare-columns':
+      return SIZED.has(baseType(predicate.column.type).name);
+    default:
+      return false;
+  }
+}
+
+/** Conditions that must all hold, those that may fail behind all others and in their own order: rules come first. */
+export function inSafeOrder(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): readonly Sql[] {
+  const safe = parts.filter((part) => !isLeaky(part)).map(toSql);
+  const leaky = parts.filter(isLeaky).map(toSql);
+  const last = leaky.at(-1);
+  if (last === undefined) return safe;
+  const behind = leaky.slice(0, -1).reduceRight(after, last);
+  return safe.length === 0 ? [behind] : [...safe, after(behind, allOf(safe))];
+}
+
+/** Parts of a condition inside another: what shows a cell comes before what looks at it. Both are true or false. */
+export function shownFirst(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): readonly Sql[] {
+  const shown = parts.filter(({ kind }) => kind === 'is-true').map(toSql);
+  if (shown.length === 0 || !parts.some(isLeaky)) return parts.map(toSql);
+  const others = parts.filter(({ kind }) => kind !== 'is-true').map(toSql);
+  return [after(allOf(others), allOf(shown))];
+}
+
+function after(condition: Sql, first: Sql): Sql {
+  return sql`(case when ${first} then ${condition} else false end)`;
+}
