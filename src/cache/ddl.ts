@@ -139,12 +139,15 @@ export function dropTableSql(relation: string): string {
   return `drop table if exists ${inCache(relation)}`;
 }
 
-/** Finds tables of schema nearjoin that nothing refers to any more: left by a leader that died or was replaced. */
+/**
+ * Finds copies and overlays that nothing refers to any more: left by a leader that died or was replaced. By the endings of
+ * their names, so that a process of an older version leaves alone what a newer one keeps in the schema.
+ */
 export const ORPHANS_SQL = `
   select c.relname as relation
   from pg_class c
   where c.relnamespace = 'nearjoin'::regnamespace and c.relkind = 'r'
-    and c.relname not in ('installation', 'feed', 'watermark', 'cache_table', 'verification', 'lease')
+    and c.relname ~ '__[go][0-9]+$'
     and not exists (select from nearjoin.cache_table t where t.relation = c.relname or t.overlay = c.relname)`;
 
 /** A list of identifiers for SQL. */
