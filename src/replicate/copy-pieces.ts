@@ -8,7 +8,7 @@ import { must } from '../core/assert.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';
 import { writeRows } from './copy-rows.ts';
-import { analyze, CopySpoilt, type CopyWork, commit, onSession } from './copy-work.ts';
+import { analyze, CopySpoilt, type CopyWork, commit, makeIndex, onSession } from './copy-work.ts';
 import type { CopyLimits } from './feed-options.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 
@@ -121,7 +121,7 @@ async function buildIndexes(
   }
   for (const statement of indexSql(stored, indexes, stored.indexes)) {
     await begin(client, lease);
-    await client.query(statement);
+    await makeIndex(client, statement);
     await commit(client);
     await onStep?.('pieces:index-built');
   }

@@ -5,7 +5,7 @@ import { inCache } from '../cache/names.ts';
 import { type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { writeRows } from './copy-rows.ts';
-import { analyze, type CopyWork, commit, onSession } from './copy-work.ts';
+import { analyze, type CopyWork, commit, makeIndex, onSession } from './copy-work.ts';
 
 /** Fills a new cache table from the snapshot and builds its indexes, in one transaction; gives the table as it is then. */
 export async function copyWhole(
@@ -25,7 +25,7 @@ export async function copyWhole(
     const into = `copy ${relation} (${identifiers(from.columns)}) from stdin (freeze)`;
     const rows = await writeRows(await snapshot.copy(from), into, client, work);
     await onStep?.('copy:rows-copied');
-    for (const statement of indexSql(stored, indexes)) await client.query(statement);
+    for (const statement of indexSql(stored, indexes)) await makeIndex(client, statement);
     const copiedAt = formatLsn(snapshot.at);
     const said = { state: 'catching-up', rows_copied: rows, copied_at: copiedAt };
     await updateStoredTable(client, stored, said);

@@ -213,3 +213,25 @@ test('a copy that fails is told, left alone for a while, and made again', async 
   const { target, cache } = await made.contents('doc');
   expect(cache).toEqual(target);
 });
+
+test('a value too long for an index costs the index, not the copy', async () => {
+  const long = `(select string_agg(md5(i::text), '') from generate_series(1, 300) i)`;
+  rig = await FeedRig.open([BIG, `insert into doc values (1, 0, null, ${long})`], { doc: [['note']] });
+  rig.start();
+  await rig.ready();
+  await rig.caughtUp();
+  const first = await rig.contents('doc');
+  expect(first.cache).toEqual(first.target);
+
+  // With an index made already, the value that does not fit has the table copied again, without it.
+  await rig.track({});
+  await rig.until('the copy to be gone', async () => (await rig?.tableStatus('doc')) === undefined);
+  await rig.target.query(`update doc set note = 'short'`);
+  await rig.track({ doc: [['note']] });
+  await rig.ready();
+  await rig.target.query(`update doc set note = ${long}`);
+  await rig.caughtUp();
+  await rig.ready();
+  const { target, cache } = await rig.contents('doc');
+  expect(cache).toEqual(target);
+});
