@@ -150,7 +150,8 @@ test('the watermark of another target says nothing of a cache', async () => {
 
 test('the newest watermark is found by its index, however many dead ones wait to be vacuumed', async () => {
   await pg1.query(
-    `insert into nearjoin.watermark select 'pg2', 1 + n, '0/1', 1 from generate_series(1, 600) n`,
+    `insert into nearjoin.watermark select 'pg2', 1 + n, '0/1', extract(epoch from clock_timestamp()) * 1000000
+     from generate_series(1, 600) n`,
   );
   await pg1.query('delete from nearjoin.watermark where seq < 540');
   await pg1.query('vacuum nearjoin.watermark');

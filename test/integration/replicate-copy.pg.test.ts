@@ -193,21 +193,20 @@ test('a transaction larger than a batch that truncates during the copy makes a n
 });
 
 test('a copy that fails is told, left alone for a while, and made again', async () => {
-  const made = await FeedRig.open([BIG, SMALL, 'create table fine (id int primary key)'], {
-    doc: [['body']],
-    fine: [],
-  });
+  const made = await FeedRig.open([BIG, SMALL, 'create table fine (id int primary key)'], { fine: [] });
   rig = made;
-  // A lookup over values no index entry can hold.
-  await made.target.query(
-    `update doc set body = (select string_agg(md5(g::text), '') from generate_series(1, 400) g) where id = 1`,
-  );
   made.start();
+  await made.ready();
+  await made.source.query(`create function refuse() returns event_trigger language plpgsql as
+    $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$`);
+  await made.source.query(`create event trigger refuse on ddl_command_start when tag in ('CREATE INDEX')
+    execute function refuse()`);
+  await made.track({ doc: [['body']], fine: [] });
   await made.until('the failure', async () => (await made.tableStatus('doc'))?.state.kind === 'failed');
   await made.until('the other', async () => (await made.tableStatus('fine'))?.state.kind === 'ready');
   const state = (await made.tableStatus('doc'))?.state;
   expect(state?.kind === 'failed' ? state.reason : '').toContain('copying failed');
-  await made.target.query(`update doc set body = 'short' where id = 1`);
+  await made.source.query('drop event trigger refuse');
   await made.ready();
   await made.caughtUp();
   const { target, cache } = await made.contents('doc');
