@@ -122,12 +122,21 @@ export interface Table {
   readonly enumValues: readonly { readonly value: string; readonly description: string | null }[] | null;
 }
 
+/** The types a source database knows, as far as they can hold another database's values. */
+export interface KnownTypes {
+  /** Names in pg_catalog. */
+  readonly builtIn: ReadonlySet<string>;
+  /** Base types of extensions (citext, hstore, ltree …) by bare name, as SQL. */
+  readonly extension: ReadonlyMap<string, string>;
+}
+
 export interface Source {
   readonly name: SourceName;
   /** Root fields go under this field when set; its type is `namespaceType`. */
   readonly namespace: string | null;
   readonly namespaceType: string | null;
   readonly tables: ReadonlyMap<string, Table>;
+  readonly types: KnownTypes;
   /** Null while the database answers; else why it does not. Its tables are then missing from the catalog. */
   readonly unavailable: string | null;
 }

@@ -98,11 +98,20 @@ select coalesce(json_agg(json_build_array(
   left join pg_type e on e.oid = t.typelem
   join pg_namespace n on n.oid = t.typnamespace`;
 
+/** One array per type that values of other databases may be held as: built in, name, SQL. */
+export const KNOWN_TYPES_SQL = `
+select json_agg(json_build_array(n.nspname = 'pg_catalog', t.typname, format('%I.%I', n.nspname, t.typname))) as answer
+  from pg_type t
+  join pg_namespace n on n.oid = t.typnamespace
+ where t.typtype in ('b', 'r', 'm')
+   and (n.nspname = 'pg_catalog' or exists (
+     select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e'))`;
+
 const hashed = (what: string): string =>
   `select count(*)::text || ':' || coalesce(sum(hashtextextended(${what}, 0)::numeric), 0)::text`;
 
 /**
- * A short text that changes with any table, column, key, enum, comment or right: row identities of the catalog, whose
+ * A short text that changes with any table, column, key, enum, comment, extension or right: row identities of the catalog, whose
  * `xmin` moves with every change of definition but not with vacuum or analyze.
  */
 export const FINGERPRINT_SQL = `
@@ -116,4 +125,5 @@ select to_json(md5(concat_ws(' ',
   (${hashed("d.objoid::text || ' ' || d.objsubid::text || ' ' || d.xmin::text")}
      from relations c join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass),
   (${hashed("l.oid::text || ' ' || l.xmin::text")} from pg_enum l),
+  (${hashed("e.oid::text || ' ' || e.xmin::text")} from pg_extension e),
   (select (${FACTS})::text from pg_roles r where r.rolname = current_user)))) as answer`;

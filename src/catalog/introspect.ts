@@ -3,11 +3,13 @@ import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
+import { type KnownTypeRow, knownTypesOf } from './held-type.ts';
 import {
   COLUMNS_SQL,
   FINGERPRINT_SQL,
   FOREIGN_KEYS_SQL,
   INDEXES_SQL,
+  KNOWN_TYPES_SQL,
   SERVER_SQL,
   TABLES_SQL,
   TYPES_SQL,
@@ -67,13 +69,14 @@ const MOST_ENUM_VALUES = 10_000;
 /** Reads everything the catalog needs to know of a database, in one snapshot; throws when it does not answer in time. */
 export async function introspect(url: string, options: IntrospectOptions = {}): Promise<Introspection> {
   return await withClient(url, options, async (client) => {
-    const [server, tables, columns, indexes, foreignKeys, types, fingerprint] = await answers(client, [
+    const [server, tables, columns, indexes, foreignKeys, types, known, fingerprint] = await answers(client, [
       SERVER_SQL,
       TABLES_SQL,
       COLUMNS_SQL,
       INDEXES_SQL,
       FOREIGN_KEYS_SQL,
       TYPES_SQL,
+      KNOWN_TYPES_SQL,
       FINGERPRINT_SQL,
     ]);
     const found = assemble({
@@ -84,7 +87,13 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
       types: new TypeBook(types as readonly TypeRow[]),
     });
     const enumValues = await readEnums(client, found, options.enumTables ?? []);
-    return { server: server as ServerFacts, tables: found, enumValues, fingerprint: String(fingerprint) };
+    return {
+      server: server as ServerFacts,
+      tables: found,
+      types: knownTypesOf(known as readonly KnownTypeRow[]),
+      enumValues,
+      fingerprint: String(fingerprint),
+    };
   });
 }
 

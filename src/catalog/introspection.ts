@@ -1,5 +1,5 @@
 import type { TableRef } from '../core/names.ts';
-import type { ColumnType, Table } from './catalog.ts';
+import type { ColumnType, KnownTypes, Table } from './catalog.ts';
 
 /** A column as the database describes it. */
 export interface FoundColumn {
@@ -75,9 +75,10 @@ export interface Introspection {
   readonly server: ServerFacts;
   /** By `tableKey`. */
   readonly tables: ReadonlyMap<string, FoundTable>;
+  readonly types: KnownTypes;
   /** Rows of the tables that were asked for, by `tableKey`; an error text where they could not be read. */
   readonly enumValues: ReadonlyMap<string, readonly EnumValue[] | { readonly error: string }>;
-  /** Changes when a table, column, key or right does. */
+  /** Changes when a table, column, key, extension or right does. */
   readonly fingerprint: string;
 }
 

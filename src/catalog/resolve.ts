@@ -3,6 +3,7 @@ import { type SourceName, tableKey } from '../core/names.ts';
 import type { Metadata, SourceMetadata } from '../metadata/model.ts';
 import { unsupportedObjects } from '../metadata/unsupported.ts';
 import type { Catalog, InconsistentObject, SelectPermission, Source, Table } from './catalog.ts';
+import { NO_TYPES } from './held-type.ts';
 import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
 import { type NamedSource, removeConflicts } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
@@ -124,8 +125,9 @@ function withPermissions(
       }
       tables.set(key, { ...table, permissions });
     }
-    const { name, namespace, namespaceType, unavailable } = draft;
-    sources.set(name, { name, namespace, namespaceType, tables, unavailable });
+    const { name, namespace, namespaceType, unavailable, found } = draft;
+    const types = isAvailable(found) ? found.types : NO_TYPES;
+    sources.set(name, { name, namespace, namespaceType, tables, types, unavailable });
   }
   return sources;
 }

@@ -47,7 +47,7 @@ export function planQuery(input: PlanInput): QueryPlan {
   const budget = new Budget(input.limits ?? DEFAULT_PLAN_LIMITS);
   const fragments = checkedFragments(document, operation, budget);
   const scope = new VariableScope(input.prepared ?? prepareVariables(document, operation), variables);
-  const [params, places] = [new Params(), new Places()];
+  const [params, places] = [new Params(), new Places(catalog)];
   const planning: Planning = {
     catalog,
     role,

@@ -1,4 +1,5 @@
-import type { Column, Relationship, RemoteOptions, Table } from '../catalog/catalog.ts';
+import type { Catalog, Column, Relationship, RemoteOptions, Table } from '../catalog/catalog.ts';
+import { NO_TYPES } from '../catalog/held-type.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
 import type { Join, PlanTable, RemoteUse } from './plan.ts';
 
@@ -27,7 +28,12 @@ export interface Followed {
 
 /** Hands out places and keeps the account of remote tables. */
 export class Places {
+  readonly #sources: Catalog['sources'];
   readonly #places: { readonly place: Place; readonly columns: Column[] }[] = [];
+
+  constructor({ sources }: Pick<Catalog, 'sources'>) {
+    this.#sources = sources;
+  }
 
   /** A new place for a table. */
   open(table: Table, scope: Scope): Place {
@@ -89,7 +95,16 @@ export class Places {
       use.tables.set(tableKey(table.ref), known);
       for (const column of columns) known.columns.add(column.name);
     }
-    return [...uses.values()].map(finished);
+    return [...uses.values()].map((use) => this.#finished(use));
+  }
+
+  #finished({ source, target, tables, options }: UseInMaking): RemoteUse {
+    const listed = [...tables.values()].map(({ table, columns }) => ({
+      table: table.ref,
+      columns: table.columns.filter(({ name }) => columns.has(name)),
+    }));
+    const known = this.#sources.get(source)?.types ?? NO_TYPES;
+    return { source, target, tables: listed, options: [...options], known };
   }
 }
 
@@ -98,14 +113,6 @@ interface UseInMaking {
   readonly target: SourceName;
   readonly tables: Map<string, { readonly table: Table; readonly columns: Set<string> }>;
   readonly options: Set<RemoteOptions>;
-}
-
-function finished({ source, target, tables, options }: UseInMaking): RemoteUse {
-  const listed = [...tables.values()].map(({ table, columns }) => ({
-    table: table.ref,
-    columns: table.columns.filter(({ name }) => columns.has(name)),
-  }));
-  return { source, target, tables: listed, options: [...options] };
 }
 
 /** The primary key, else the first unique key without nulls. */

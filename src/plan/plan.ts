@@ -1,4 +1,4 @@
-import type { Column, ColumnType, JoinPair, RemoteOptions } from '../catalog/catalog.ts';
+import type { Column, ColumnType, JoinPair, KnownTypes, RemoteOptions } from '../catalog/catalog.ts';
 import type { Operator, Pattern } from '../catalog/operators.ts';
 import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
@@ -25,6 +25,8 @@ export interface RemoteUse {
   /** Target tables, with the columns the plan touches. */
   readonly tables: readonly { readonly table: TableRef; readonly columns: readonly Column[] }[];
   readonly options: readonly RemoteOptions[];
+  /** The types that the root field's database can hold values as. */
+  readonly known: KnownTypes;
 }
 
 export type RootField =

@@ -1,27 +1,33 @@
+import type { KnownTypes, Source } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import type { ReadSettings } from './settings.ts';
 import { type PoolOptions, WirePool } from './wire/pool.ts';
 
-/** Where databases are, as the catalog says at this moment. */
-export interface UrlBook {
-  current(): { readonly urls: ReadonlyMap<SourceName, string> };
+/** Where databases are and which types they have, as the catalog says at this moment. */
+export interface DatabaseBook {
+  current(): {
+    readonly urls: ReadonlyMap<SourceName, string>;
+    readonly catalog: { readonly sources: ReadonlyMap<SourceName, Pick<Source, 'types' | 'unavailable'>> };
+  };
 }
 
 interface Entry {
   readonly url: string;
+  /** As they were when the sessions were set up; null where the database had not said. */
+  readonly types: KnownTypes | null;
   readonly pool: WirePool;
   /** Sessions for reading as a target: apart, so that two databases that read from each other never wait in a ring. */
   readonly asTarget: WirePool;
 }
 
-/** Sessions of every database, opened when first needed and dropped when the database's URL changes. */
+/** Sessions of every database, opened when first needed and dropped when the database's URL changes, or its extensions do. */
 export class Databases {
-  readonly #book: UrlBook;
+  readonly #book: DatabaseBook;
   readonly #settings: ReadSettings;
   readonly #entries = new Map<SourceName, Entry>();
 
-  constructor(book: UrlBook, settings: ReadSettings) {
+  constructor(book: DatabaseBook, settings: ReadSettings) {
     this.#book = book;
     this.#settings = settings;
   }
@@ -44,31 +50,44 @@ export class Databases {
   async close(): Promise<void> {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
-    await Promise.all(entries.map(closeEntry));
+    await Promise.all(entries.flatMap(({ pool, asTarget }) => [pool.close(), asTarget.close()]));
   }
 
   #entry(name: SourceName, code: 'source-unavailable' | 'target-unavailable'): Entry {
     const url = this.url(name);
+    const types = this.#types(name);
     const known = this.#entries.get(name);
-    if (known !== undefined && known.url === url) return known;
+    if (known !== undefined && known.url === url && isServedBy(known.types, types)) return known;
     if (known !== undefined) {
       this.#entries.delete(name);
-      void closeEntry(known);
+      void Promise.all([known.pool.retire(), known.asTarget.retire()]);
     }
     if (url === undefined) throw new NearjoinError(code, `database "${name}" is not available`);
     const options = poolOptions(url, this.#settings);
     const entry = {
       url,
+      types,
       pool: new WirePool(options),
       asTarget: new WirePool({ ...options, size: this.#settings.livePoolSize }),
     };
     this.#entries.set(name, entry);
     return entry;
   }
+
+  #types(name: SourceName): KnownTypes | null {
+    const source = this.#book.current().catalog.sources.get(name);
+    return source === undefined || source.unavailable !== null ? null : source.types;
+  }
 }
 
-async function closeEntry(entry: Entry): Promise<void> {
-  await Promise.all([entry.pool.close(), entry.asTarget.close()]);
+/** Sessions find the operators of the extensions that there were when they were set up. */
+function isServedBy(then: KnownTypes | null, now: KnownTypes | null): boolean {
+  if (now === null || then === now) return true;
+  return then !== null && listOf(then) === listOf(now);
+}
+
+function listOf({ extension }: KnownTypes): string {
+  return [...extension.values()].sort().join();
 }
 
 function poolOptions(url: string, settings: ReadSettings): PoolOptions {

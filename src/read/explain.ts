@@ -11,6 +11,7 @@ import { explainedLeaves } from './explained-leaves.ts';
 import type { FreshnessRequest } from './freshness.ts';
 import type { GroupReader } from './group-reader.ts';
 import { gapsOf } from './live/handed-over.ts';
+import { leafColumns } from './live/leaf-columns.ts';
 import type { ReadSettings } from './settings.ts';
 
 /** How one root field would be answered. */
@@ -62,7 +63,8 @@ async function explainRoot(
   const group = new SourceGroup(plan, source, [root], { result: 'answer', stringifyNumbers });
   const { values, freshness, signal } = request;
   const targets = await parts.reader.foresee({ group, values, freshness, signal });
-  const leaves = explainedLeaves(targets, source);
+  const heldTypes = parts.reader.heldTypes(group);
+  const leaves = explainedLeaves(targets, source, (table) => leafColumns(table, group, heldTypes));
   const statement = toStatement({
     source,
     roots: [root],

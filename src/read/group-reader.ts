@@ -1,4 +1,3 @@
-import type { CacheTable } from '../cache/cache-table.ts';
 import { must } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { Lsn } from '../core/lsn.ts';
@@ -6,7 +5,7 @@ import { type SourceName, sameTable } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { SourceTime } from '../core/watermark.ts';
-import type { PlanTable, RemoteUse } from '../plan/plan.ts';
+import type { RemoteUse } from '../plan/plan.ts';
 import type { LeafChoice } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
@@ -15,6 +14,7 @@ import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport }
 import { faultOf, improved } from './labels.ts';
 import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
 import { LeafChooser } from './leaf-chooser.ts';
+import type { HeldTypes } from './live/leaf-columns.ts';
 import { LiveReader, TargetUnavailable } from './live/live-reader.ts';
 import { ProofWishes } from './proof-wishes.ts';
 import { type Reading, readingOf } from './reading.ts';
@@ -194,13 +194,13 @@ export class GroupReader {
       cachedLeaves: cacheLeaves(cached, group.source),
       cacheKey: leafKey(cached),
       watermarks: targets,
-      heldTypes: this.#heldTypes(group),
+      heldTypes: this.heldTypes(group),
     });
     return { ...readingOf(result.row, group.jsonCells, targets), positions: result.positions };
   }
 
   /** Column types as the source holds them, where it holds the table at all: live rows take the same ones. */
-  #heldTypes(group: SourceGroup): (table: PlanTable) => CacheTable['columns'] | null {
+  heldTypes(group: SourceGroup): HeldTypes {
     const feeds = this.#parts.board.peek(group.source)?.status.feeds;
     return (table) =>
       feeds?.get(table.source)?.tables.find((held) => sameTable(held.table, table.ref))?.columns ?? null;

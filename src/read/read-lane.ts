@@ -5,7 +5,7 @@ import type { ProbeBoard } from '../core/probe-board.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { QueryPlan } from '../plan/plan.ts';
 import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
-import { Databases, type UrlBook } from './databases.ts';
+import { type DatabaseBook, Databases } from './databases.ts';
 import { type ExplainedRoot, explainPlan } from './explain.ts';
 import type { FreshnessRequest, TargetReport } from './freshness.ts';
 import { GroupReader } from './group-reader.ts';
@@ -14,7 +14,7 @@ import { type ReadLog, StatusBoard } from './status-board.ts';
 
 /** What the lane is made of. */
 export interface ReadLaneOptions {
-  readonly watch: UrlBook;
+  readonly watch: DatabaseBook;
   readonly probes: ProbeBoard;
   readonly settings?: Partial<ReadSettings>;
   readonly log: ReadLog;

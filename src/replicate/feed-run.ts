@@ -1,6 +1,6 @@
 import type { ChangeStream } from '../../connectors/connector.ts';
-import { knownTypes } from '../cache/column-type.ts';
 import { loadFeed, saveFeedState } from '../cache/feed-row.ts';
+import { knownTypes } from '../cache/known-types.ts';
 import { rowOf } from '../cache/queryable.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
 import type { Lsn } from '../core/lsn.ts';

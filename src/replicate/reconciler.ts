@@ -1,7 +1,7 @@
 import type { Connector, Published } from '../../connectors/connector.ts';
-import type { KnownTypes } from '../cache/column-type.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import { loadStoredTables, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import type { KnownTypes } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { type Discarded, discard, type Exclusively, saveRefused } from './discard.ts';

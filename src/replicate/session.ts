@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { FIND_OPERATORS } from '../cache/search-path.ts';
 import { TEXT_FORM } from '../core/text-form.ts';
 
 /** How one connection to a source database is set up. */
@@ -21,12 +22,6 @@ const SETTINGS = {
   tcp_keepalives_interval: '2',
   tcp_keepalives_count: '3',
 };
-
-/** Operators of an extension's types are found by the search path only, and an extension may be in any schema. */
-const FIND_OPERATORS = `
-  select set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''),
-    (select string_agg(distinct quote_ident(n.nspname), ', ')
-      from pg_extension e join pg_namespace n on n.oid = e.extnamespace)), false)`;
 
 /** One connection to a source database, closed without waiting for anything. */
 export class Session {

@@ -1,8 +1,8 @@
 import type { Connector, Publishable } from '../../connectors/connector.ts';
-import { cacheType, type KnownTypes } from '../cache/column-type.ts';
 import type { IndexWishes } from '../cache/ddl.ts';
 import type { StoredColumn, StoredTable } from '../cache/stored-table.ts';
-import type { Desired } from '../catalog/catalog.ts';
+import type { Desired, KnownTypes } from '../catalog/catalog.ts';
+import { heldType } from '../catalog/held-type.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import type { TableShape } from '../core/table-shape.ts';
 
@@ -47,7 +47,7 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
   const streamed = new Set(checked.columns);
   const columns = table.columns
     .filter(({ name }) => streamed.has(name))
-    .map(({ name, type }) => ({ name, type: cacheType(type, known), oid: type.oid }));
+    .map(({ name, type }) => ({ name, type: heldType(type, known), oid: type.oid }));
   const unknown = checked.key.find((name) => !columns.some((column) => column.name === name));
   if (unknown !== undefined) {
     return {

@@ -1,5 +1,5 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { isArrayType, travelsAsText } from '../core/travel-type.ts';
+import { travelsAsText } from '../core/travel-type.ts';
 import type { PlanTable } from '../plan/plan.ts';
 import { identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
 
@@ -84,27 +84,6 @@ function isBuiltIn(type: ColumnType, held: string): boolean {
   const element = base.kind === 'array' && base.element !== null ? baseType(base.element) : base;
   return element.schema === 'pg_catalog' && (base.name === 'text' || held !== 'text');
 }
-
-/** What a remote column is held as where no cache says so: its own type if every Postgres has it, else text. */
-export function heldType(column: Pick<Column, 'type'>): string {
-  return portable(column.type);
-}
-
-function portable(type: ColumnType): string {
-  if (type.kind === 'domain') return type.element === null ? 'text' : portable(type.element);
-  if (type.kind === 'array' && type.element !== null) {
-    const element = portable(type.element);
-    if (isArrayType(element)) return 'text[]';
-    return element === type.element.sql ? type.sql : `${element}[]`;
-  }
-  const known = type.schema === 'pg_catalog' && PORTABLE_KINDS.has(type.kind);
-  return known && !NAMES_OBJECTS.test(type.name) ? type.sql : 'text';
-}
-
-const PORTABLE_KINDS: ReadonlySet<ColumnType['kind']> = new Set(['base', 'range', 'array']);
-
-/** Their text names objects of the target database, which the source would not find. */
-const NAMES_OBJECTS = /^(reg[a-z]+|aclitem)$/;
 
 /** A domain's values are written and compared as its base type's. */
 export function baseType(type: ColumnType): ColumnType {

@@ -16,6 +16,7 @@ const source = (name) => ({
   namespace: null,
   namespaceType: null,
   tables: new Map(),
+  types: { builtIn: new Set(), extension: new Map() },
   unavailable: null,
 });
 const snapshot = {

@@ -180,7 +180,10 @@ describe('introspect', () => {
   });
 
   test('the fingerprint changes with a definition and with nothing else', async () => {
-    const fresh = await createDatabase('target', ['create table t (id int primary key, a text)']);
+    const fresh = await createDatabase('target', [
+      'create schema s',
+      'create table t (id int primary key, a text)',
+    ]);
     try {
       const first = await fingerprintOf(fresh.url);
       await fresh.query(`insert into t select n, 'x' from generate_series(1, 500) as n`);
@@ -197,6 +200,8 @@ describe('introspect', () => {
         'create view v as select id from t',
         'alter table t replica identity full',
         'alter table t drop column c',
+        'create extension citext',
+        'alter extension citext set schema s',
       ]) {
         await fresh.query(change);
         const next = await fingerprintOf(fresh.url);

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import { NO_TYPES } from '../../src/catalog/held-type.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import type { Log } from '../../src/replicate/log.ts';
@@ -94,7 +95,13 @@ class Stage {
 
   #snapshot(): SupervisedSnapshot {
     if (!this.#isListed) return { catalog: { sources: new Map(), desired: [] }, urls: new Map() };
-    const none = { unavailable: null, namespace: null, namespaceType: null, tables: new Map() };
+    const none = {
+      unavailable: null,
+      namespace: null,
+      namespaceType: null,
+      tables: new Map(),
+      types: NO_TYPES,
+    };
     const sources = new Map(['pg1', 'pg2'].map((name) => [name, { name, ...none }]));
     return { catalog: { sources, desired: this.rig.desired }, urls: this.#urls };
   }

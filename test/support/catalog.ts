@@ -8,6 +8,7 @@ import type {
   Source,
   Table,
 } from '../../src/catalog/catalog.ts';
+import { NO_TYPES } from '../../src/catalog/held-type.ts';
 import { HASURA_DEFAULT } from '../../src/catalog/spelling.ts';
 import type { JsonObject } from '../../src/core/json-text.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
@@ -72,6 +73,7 @@ export function catalogOf(
         namespace: spec.namespace ?? null,
         namespaceType: spec.namespace === undefined ? null : `${spec.namespace}_query`,
         tables: new Map(tables.map((table) => [tableKey(table.ref), table])),
+        types: NO_TYPES,
         unavailable: null,
       },
     ];

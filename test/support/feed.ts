@@ -3,6 +3,7 @@ import type { Timings } from '../../connectors/postgres/settings.ts';
 import type { CacheTable, FeedStatus } from '../../src/cache/cache-table.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
 import type { Desired, Table } from '../../src/catalog/catalog.ts';
+import { NO_TYPES } from '../../src/catalog/held-type.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -220,7 +221,7 @@ export class FeedRig {
   }
 
   #snapshot({ targetUrl, sourceUrl }: SupervisorSettings): SupervisedSnapshot {
-    const none = { namespace: null, namespaceType: null, tables: new Map<string, Table>() };
+    const none = { namespace: null, namespaceType: null, tables: new Map<string, Table>(), types: NO_TYPES };
     const sources = new Map([
       ['pg1', { name: 'pg1', unavailable: null, ...none }],
       ['pg2', { name: 'pg2', unavailable: this.#unavailable ? 'down' : null, ...none }],

@@ -1,7 +1,8 @@
 import pg from 'pg';
-import { cacheType, knownTypes } from '../../src/cache/column-type.ts';
+import { knownTypes } from '../../src/cache/known-types.ts';
 import { migrate } from '../../src/cache/migrate.ts';
 import type { Catalog, Desired } from '../../src/catalog/catalog.ts';
+import { heldType } from '../../src/catalog/held-type.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
 import type { TableRef } from '../../src/core/names.ts';
@@ -41,25 +42,35 @@ export interface LaneAnswer {
   readonly targets: readonly TargetReport[];
 }
 
+interface LaneParts {
+  readonly look: (generation: number) => Promise<Catalog>;
+  readonly catalog: Catalog;
+  readonly settings: Partial<ReadSettings>;
+  readonly urls: ReadonlyMap<string, string>;
+}
+
 /** The read lane over test databases, without HTTP and without a replicator: tests fill and age the caches themselves. */
 export class TestLane {
   readonly lane: ReadLane;
   readonly probes: ProbeBoard;
-  readonly catalog: Catalog;
+  readonly #look: LaneParts['look'];
+  #catalog: Catalog;
   readonly #databases: Readonly<Record<string, TestDatabase>>;
   readonly #operations: Operations<CompiledPlan>;
 
-  private constructor(
-    databases: Readonly<Record<string, TestDatabase>>,
-    catalog: Catalog,
-    settings: Partial<ReadSettings>,
-    urls: ReadonlyMap<string, string>,
-  ) {
+  private constructor(databases: Readonly<Record<string, TestDatabase>>, parts: LaneParts) {
+    const { look, catalog, settings, urls } = parts;
     this.#databases = databases;
-    this.catalog = catalog;
+    this.#look = look;
+    this.#catalog = catalog;
     this.probes = new ProbeBoard();
     const log = { warn: () => undefined };
-    this.lane = new ReadLane({ watch: { current: () => ({ urls }) }, probes: this.probes, settings, log });
+    this.lane = new ReadLane({
+      watch: { current: () => ({ urls, catalog: this.#catalog }) },
+      probes: this.probes,
+      settings,
+      log,
+    });
     this.#operations = new Operations({
       documents: { maxDocuments: 100, maxKeptCharacters: 1_000_000, maxTokens: 10_000 },
       maxPlans: 1000,
@@ -74,26 +85,18 @@ export class TestLane {
     settings: Partial<ReadSettings> = {},
     more: MoreMetadata = {},
   ): Promise<TestLane> {
-    const { inherited_roles, customization = {} } = more;
-    const sources = Object.entries(tables).map(([name, list]) => ({
-      name,
-      kind: 'postgres',
-      configuration: { connection_info: { database_url: databases[name]?.url ?? '' } },
-      tables: list,
-      customization: customization[name],
-    }));
     const urls = new Map(Object.keys(tables).map((name) => [name, databases[name]?.url ?? '']));
-    const found = await Promise.all(
-      [...urls].map(async ([name, url]) => {
-        return [name, await introspect(url, { enumTables: enumsIn(tables[name] ?? []) })] as const;
-      }),
-    );
-    const catalog = resolve(parseMetadata({ version: 3, sources, inherited_roles }), new Map(found), {
-      resourceVersion: 1,
-      generation: 1,
-    });
-    if (catalog.inconsistent.length > 0) throw new Error(JSON.stringify(catalog.inconsistent));
-    return new TestLane(databases, catalog, settings, urls);
+    const look = (generation: number): Promise<Catalog> => readCatalog({ urls, tables, more, generation });
+    return new TestLane(databases, { look, catalog: await look(1), settings, urls });
+  }
+
+  /** Reads the databases' own catalogs again, as the watch does when they change. */
+  async lookAgain(): Promise<void> {
+    this.#catalog = await this.#look(this.#catalog.generation + 1);
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
   }
 
   async query(text: string, asking: Asking = {}): Promise<LaneAnswer> {
@@ -170,7 +173,7 @@ export class TestLane {
       const known = await knownTypes(client);
       const columns = table.columns.map((column) => ({
         name: column.name,
-        type: cacheType(column.type, known),
+        type: heldType(column.type, known),
       }));
       const relation = `${target}__${index}__${table.ref.name}`.slice(0, 40);
       const quote = pg.escapeIdentifier;
@@ -206,6 +209,34 @@ export class TestLane {
       [cache.target, cache.table.schema, cache.table.name, cache.relation, JSON.stringify(cache.columns)],
     );
   }
+}
+
+async function readCatalog({
+  urls,
+  tables,
+  more: { inherited_roles, customization = {} },
+  generation,
+}: Pick<LaneParts, 'urls'> & {
+  readonly tables: Readonly<Record<string, readonly unknown[]>>;
+  readonly more: MoreMetadata;
+  readonly generation: number;
+}): Promise<Catalog> {
+  const sources = [...urls].map(([name, url]) => ({
+    name,
+    kind: 'postgres',
+    configuration: { connection_info: { database_url: url } },
+    tables: tables[name] ?? [],
+    customization: customization[name],
+  }));
+  const found = await Promise.all(
+    [...urls].map(async ([name, url]) => {
+      return [name, await introspect(url, { enumTables: enumsIn(tables[name] ?? []) })] as const;
+    }),
+  );
+  const metadata = parseMetadata({ version: 3, sources, inherited_roles });
+  const catalog = resolve(metadata, new Map(found), { resourceVersion: 1, generation });
+  if (catalog.inconsistent.length > 0) throw new Error(JSON.stringify(catalog.inconsistent));
+  return catalog;
 }
 
 function enumsIn(tables: readonly unknown[]): readonly TableRef[] {

@@ -1,4 +1,5 @@
 import type { Column, ColumnType } from '../../catalog/catalog.ts';
+import { isWrittenAlike } from '../../catalog/held-type.ts';
 import type { SourceName } from '../../core/names.ts';
 import type {
   Aggregate,
@@ -12,7 +13,7 @@ import type {
   Select,
 } from '../../plan/plan.ts';
 import { type Gap, placeOf, type RelatedField } from '../../sql/gap.ts';
-import { baseType, heldType } from '../../sql/leaf.ts';
+import { baseType } from '../../sql/leaf.ts';
 import { byColumn } from '../../sql/rows.ts';
 import { placesIn } from '../../sql/touches.ts';
 import {
@@ -126,7 +127,7 @@ function comparesAlike(left: Column, right: Column): boolean {
 function printsAlike(type: ColumnType): boolean {
   if (type.kind === 'domain') return type.element !== null && printsAlike(type.element);
   if (type.kind === 'array') return type.element?.kind === 'base' && printsAlike(type.element);
-  return type.kind === 'enum' || heldType({ type }) === type.sql;
+  return type.kind === 'enum' || isWrittenAlike(type);
 }
 
 /**

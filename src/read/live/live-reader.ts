@@ -1,10 +1,10 @@
 import { must } from '../../core/assert.ts';
 import type { Lsn } from '../../core/lsn.ts';
-import { type SourceName, sameTable } from '../../core/names.ts';
+import type { SourceName } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
-import { heldType, type LeafColumn, type Leaves } from '../../sql/leaf.ts';
+import type { Leaves } from '../../sql/leaf.ts';
 import type { Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import type { Databases } from '../databases.ts';
@@ -13,6 +13,7 @@ import type { WireRow } from '../wire/connection.ts';
 import { Fetcher } from './fetcher.ts';
 import { type FillerParts, fillGaps } from './gap-filler.ts';
 import { gapsOf } from './handed-over.ts';
+import { type HeldTypes, leafColumns } from './leaf-columns.ts';
 import { LeafStore, TempTables } from './leaf-store.ts';
 import { LiveRun } from './live-run.ts';
 import { LiveSessions, positionIn, targetError } from './sessions.ts';
@@ -30,8 +31,7 @@ export interface LiveRequest {
   readonly cacheKey: string;
   /** Feeds whose cache is read along. */
   readonly watermarks: readonly SourceName[];
-  /** How the source holds a remote table, where it does. */
-  readonly heldTypes: (table: PlanTable) => readonly LeafColumn[] | null;
+  readonly heldTypes: HeldTypes;
 }
 
 /** An answer's row and the positions of the targets that were read for it. */
@@ -146,7 +146,7 @@ export class LiveReader {
       store,
       settings: this.#settings,
       leaves,
-      columnsOf: (place) => columnsOf(place, request),
+      columnsOf: (place) => leafColumns(place, group, request.heldTypes),
       statement: (key, make) => this.#statement(group, `${request.cacheKey}\n${key}`, make),
     });
     const live = new LiveRun({ isLive, fetcher, store, params: group.plan.params });
@@ -205,16 +205,4 @@ function openKey(gaps: readonly Gap[]): string {
 
 function boundTo({ parameters }: Statement, values: readonly (string | null)[]): readonly (string | null)[] {
   return parameters.map((slot) => (slot.kind === 'plan' ? (values[slot.index] ?? null) : null));
-}
-
-/** What to fetch of a table: what the plan reads of it anywhere and its key, typed as its cache is. */
-function columnsOf(place: PlanTable, { group, heldTypes }: LiveRequest): readonly LeafColumn[] {
-  const use = group.remotes.find((remote) => remote.target === place.source);
-  const wanted = use?.tables.find(({ table }) => sameTable(table, place.ref))?.columns ?? [];
-  const columns = new Map([...wanted, ...place.columns, ...place.key].map((column) => [column.name, column]));
-  const held = heldTypes(place);
-  return [...columns.values()].map((column) => ({
-    name: column.name,
-    type: held?.find(({ name }) => name === column.name)?.type ?? heldType(column),
-  }));
 }

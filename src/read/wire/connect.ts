@@ -1,6 +1,7 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
+import { FIND_OPERATORS } from '../../cache/search-path.ts';
 import { must } from '../../core/assert.ts';
 import { TEXT_FORM } from '../../core/text-form.ts';
 import { WireConnection } from './connection.ts';
@@ -64,7 +65,7 @@ function plainSocket(connection?: { readonly ssl?: unknown }): net.Socket {
 
 function settingsQuery(statementTimeoutMs: number): string {
   const all = [...SETTINGS, ['statement_timeout', String(Math.trunc(statementTimeoutMs))] as const];
-  return all.map(([name, value]) => `set ${name} = '${value}'`).join('; ');
+  return [...all.map(([name, value]) => `set ${name} = '${value}'`), FIND_OPERATORS].join('; ');
 }
 
 function takeOver(client: LoggedIn, options: ConnectOptions): WireConnection {

@@ -115,6 +115,14 @@ export class WireConnection {
     await closed;
   }
 
+  /** Ends the session when everything that was asked of it is answered; nothing more may be. */
+  async finish(): Promise<void> {
+    if (this.#lost !== null) return;
+    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    this.#socket.end(TERMINATE);
+    await closed;
+  }
+
   /** Drops the socket at once. */
   destroy(): void {
     this.#socket.destroy();

@@ -77,10 +77,18 @@ export class WirePool {
 
   /** Ends every session; requests still running fail. */
   async close(): Promise<void> {
+    await Promise.all(this.#emptied().map((connection) => connection.close()));
+  }
+
+  /** Takes no more requests; every session ends when those it has are answered. */
+  async retire(): Promise<void> {
+    await Promise.all(this.#emptied().map((connection) => connection.finish()));
+  }
+
+  #emptied(): readonly WireConnection[] {
     this.#closed = true;
     for (const give of this.#waiting.splice(0)) give(null);
-    const all = [...this.#shared.splice(0), ...this.#free.splice(0)];
-    await Promise.all(all.map((connection) => connection.close()));
+    return [...this.#shared.splice(0), ...this.#free.splice(0)];
   }
 
   #assertOpen(): void {

@@ -1,6 +1,7 @@
 import type { Catalog, ColumnType, Relationship, Table } from '../../../src/catalog/catalog.ts';
 import { findTable } from '../../../src/catalog/catalog.ts';
 import { scalarName } from '../../../src/catalog/column-type.ts';
+import { NO_TYPES } from '../../../src/catalog/held-type.ts';
 import type {
   FoundColumn,
   FoundTable,
@@ -110,6 +111,7 @@ export function database(
       ...server,
     },
     tables: new Map(tables.map((found) => [tableKey(found.ref), found])),
+    types: NO_TYPES,
     enumValues,
     fingerprint: 'f',
   };

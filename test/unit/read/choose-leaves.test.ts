@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CacheTable, FeedStatus } from '../../../src/cache/cache-table.ts';
 import type { Column } from '../../../src/catalog/catalog.ts';
+import { NO_TYPES } from '../../../src/catalog/held-type.ts';
 import type { Lsn } from '../../../src/core/lsn.ts';
 import type { RemoteUse } from '../../../src/plan/plan.ts';
 import { type CacheFit, cacheFit, chooseLeaf } from '../../../src/read/choose-leaves.ts';
@@ -49,6 +50,7 @@ const USE: RemoteUse = {
   target: 'pg2',
   tables: [{ table: TABLE.table, columns: [ID] }],
   options: [],
+  known: NO_TYPES,
 };
 
 const FITS: readonly [what: string, feed: FeedStatus | undefined, detail: string][] = [

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { cacheType } from '../../../src/cache/column-type.ts';
 import type { ColumnType } from '../../../src/catalog/catalog.ts';
+import { heldType } from '../../../src/catalog/held-type.ts';
 
 const known = {
   builtIn: new Set(['int4', 'varchar', 'numeric', 'regclass']),
@@ -60,5 +60,5 @@ test.each<[string, ColumnType, string]>([
     'text',
   ],
 ])('%s', (_name, given, expected) => {
-  expect(cacheType(given, known)).toBe(expected);
+  expect(heldType(given, known)).toBe(expected);
 });

@@ -1,0 +1,10 @@
+import type { KnownTypes } from '../catalog/catalog.ts';
+import { type KnownTypeRow, knownTypesOf } from '../catalog/held-type.ts';
+import { KNOWN_TYPES_SQL } from '../catalog/introspect-sql.ts';
+import { type Queryable, rowOf } from './queryable.ts';
+
+/** Asks a source database which types it has. */
+export async function knownTypes(client: Queryable): Promise<KnownTypes> {
+  const { answer } = await rowOf<{ answer: readonly KnownTypeRow[] }>(client, KNOWN_TYPES_SQL);
+  return knownTypesOf(answer);
+}

@@ -1,0 +1,5 @@
+/** Operators of an extension's types are found by the search path only, and an extension may be in any schema. */
+export const FIND_OPERATORS = `
+  select set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''),
+    (select string_agg(distinct quote_ident(n.nspname), ', ')
+      from pg_extension e join pg_namespace n on n.oid = e.extnamespace)), false)`;
