@@ -180,10 +180,10 @@ describe.each(SERVERS)('the stream of %s', (which) => {
 describe('the stream when the network fails', () => {
   const timings = {
     tickMs: 100,
-    silenceMs: 800,
-    walSenderTimeoutMs: 800,
-    connectMs: 1_000,
-    statementMs: 1_000,
+    silenceMs: 1_500,
+    walSenderTimeoutMs: 1_500,
+    connectMs: 2_000,
+    statementMs: 2_000,
   };
 
   test('a connection that went silent fails by itself, and the next takes the slot over', async () => {
@@ -200,7 +200,7 @@ describe('the stream when the network fails', () => {
     const began = performance.now();
     proxy.setMode('black-hole');
     expect(await reading).toBe('retry');
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(10_000);
     expect(await failureOf(connector.open(feed.start, new AbortController().signal))).toBe('retry');
     await feed.database.query(`insert into t values (1, 'a')`);
     expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
@@ -218,7 +218,7 @@ describe('the stream when the network fails', () => {
     stop.abort();
     await reading;
     await connector.close();
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(performance.now() - began).toBeLessThan(4_000);
   });
 
   test('a reset and a refused connection are passing failures', async () => {
@@ -250,7 +250,7 @@ describe('the stream when the network fails', () => {
     later.abort();
     expect(await openingStream).toBe('retry');
     await connector.close();
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(performance.now() - began).toBeLessThan(4_000);
   });
 
   test('a target is not kept waiting by a slow reader: memory stays bounded and the walsender is not cut off', async () => {
@@ -266,7 +266,7 @@ describe('the stream when the network fails', () => {
     await poll('the stream to be full', () => proxy.bytesFromServer > 1 << 20);
     const pid = await activePid(feed);
     // Longer than the walsender's patience, so only status messages sent while paused keep it alive.
-    const until = performance.now() + 1_300;
+    const until = performance.now() + 2_200;
     await poll('the walsender to lose patience, in vain', () => performance.now() > until);
     expect(proxy.bytesFromServer).toBeLessThan(20 << 20);
     expect(await activePid(feed)).toBe(pid);
@@ -293,7 +293,7 @@ describe('the stream when the network fails', () => {
     const stream = await connector.open(feed.start, stop.signal);
     // Nobody reads. The walsender asks for an answer at half its timeout and cuts us off at the whole.
     const pid = await activePid(feed);
-    const until = performance.now() + 1_300;
+    const until = performance.now() + 2_200;
     await poll('the walsender to lose patience, in vain', () => performance.now() > until);
     expect(await activePid(feed)).toBe(pid);
     expect(await confirmed(feed)).toBe(feed.start);

@@ -40,9 +40,7 @@ function growth(round: number): readonly string[] {
   ];
 }
 
-test('many writers during the copy, again and again: the copy is the target', {
-  timeout: 90_000,
-}, async () => {
+test('many writers during the copy, again and again: the copy is the target', async () => {
   rig = await FeedRig.open([BIG, EXTERNAL, FILL, 'create table other (id int primary key)'], { other: [] });
   const { url } = rig.target;
   rig.start({ limits: { batch: { rows: 200, bytes: 1 << 20 } } });

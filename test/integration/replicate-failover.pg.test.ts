@@ -27,9 +27,7 @@ async function timeline(feed: FeedRig): Promise<unknown> {
   return (await feed.source.query('select timeline from nearjoin.feed')).rows[0]?.['timeline'];
 }
 
-test('a standby that kept the slot and all the cache has: the cache goes on', {
-  timeout: 90_000,
-}, async () => {
+test('a standby that kept the slot and all the cache has: the cache goes on', async () => {
   const { rig: feed, pair: servers } = await open({ synchronized_standby_slots: 'standby' });
   const before = (await feed.tableStatus('item'))?.relation;
   await feed.until(
@@ -53,7 +51,7 @@ test('a standby that kept the slot and all the cache has: the cache goes on', {
   expect((await feed.tableStatus('item'))?.relation).toBe(before);
 });
 
-test('a standby that was behind the cache: what it lost is served no more', { timeout: 90_000 }, async () => {
+test('a standby that was behind the cache: what it lost is served no more', async () => {
   const { rig: feed, pair: servers } = await open({});
   const before = (await feed.tableStatus('item'))?.relation;
   await untilReplayed(servers);

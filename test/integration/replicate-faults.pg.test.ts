@@ -81,7 +81,7 @@ test('one of two supervisors leads; the other takes over', async () => {
   expect(Number((await leaders()).epoch)).toBe(Number(before.epoch) + 1);
 });
 
-test('a leader that hangs is replaced, and can write nothing afterwards', { timeout: 30_000 }, async () => {
+test('a leader that hangs is replaced, and can write nothing afterwards', async () => {
   await open();
   let hang: (() => void) | null = null;
   let isHung = false;
@@ -168,7 +168,7 @@ test('the watermark moves on writes to other tables and inside a huge open trans
   await client.end();
 });
 
-test('a black-holed connection lets the cache grow old; it recovers', { timeout: 60_000 }, async () => {
+test('a black-holed connection lets the cache grow old; it recovers', async () => {
   await open();
   await using proxy = await startProxy(rig.target.server);
   rig.start({
@@ -279,9 +279,7 @@ test('too much retained log while the source is away: the slot goes, and the cac
   expect(await same()).toBe(99);
 });
 
-test('a source restored from a backup is behind its slot: its cache is built anew', {
-  timeout: 40_000,
-}, async () => {
+test('a source restored from a backup is behind its slot: its cache is built anew', async () => {
   await open();
   const first = rig.start();
   await rig.ready();
@@ -331,9 +329,7 @@ test('a source restored from a backup is behind its slot: its cache is built ane
   await admin.end();
 });
 
-test('a leader whose connection went dead without a word is replaced, and writes nothing when it wakes', {
-  timeout: 40_000,
-}, async () => {
+test('a leader whose connection went dead without a word is replaced, and writes nothing when it wakes', async () => {
   await open();
   await using proxy = await startProxy(rig.source.server);
   rig.start({ sourceUrl: proxy.through(rig.source.url) });
@@ -345,7 +341,7 @@ test('a leader whose connection went dead without a word is replaced, and writes
   proxy.setMode('black-hole');
   const begunMs = performance.now();
   await rig.until('another leader', async () => (await epoch()) > before);
-  expect(performance.now() - begunMs).toBeLessThan(7_000);
+  expect(performance.now() - begunMs).toBeLessThan(12_000);
   await rig.target.query('delete from item where id = 1');
   expect(await same()).toBe(99);
   const after = await epoch();

@@ -56,7 +56,7 @@ beforeAll(async () => {
   for (const statement of ['create schema other', ...extensions]) await rig.source.query(statement);
   rig.start();
   await rig.ready();
-}, 60_000);
+});
 
 afterAll(() => rig?.close());
 

@@ -31,7 +31,7 @@ function databaseOn(target: PostgresServer): TestDatabase {
   };
 }
 
-test('a feed goes on by itself when its target was restarted', { timeout: 60_000 }, async () => {
+test('a feed goes on by itself when its target was restarted', async () => {
   playground = makePlayground();
   const directory = `${playground.path}/server`;
   server = await startPostgres({ directory, fsync: false });

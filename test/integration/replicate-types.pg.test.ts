@@ -111,7 +111,7 @@ beforeAll(async () => {
   rig.start();
   await rig.ready();
   [dealt, together] = await Promise.all([lane(true), lane(false)]);
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([dealt?.close(), together?.close()]);

@@ -65,7 +65,7 @@ function readyUrl(child: ChildProcess, log: string[]): Promise<string> {
 }
 
 /** Polls until the check answers something other than undefined; fails with the last error after the time. */
-export async function eventually<T>(check: () => Promise<T | undefined>, timeMs = 20_000): Promise<T> {
+export async function eventually<T>(check: () => Promise<T | undefined>, timeMs = 30_000): Promise<T> {
   const end = performance.now() + timeMs;
   let last: unknown;
   for (;;) {
