@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { StreamItem } from '../src/core/change.ts';
+import type { Commit, StreamItem } from '../src/core/change.ts';
 import type { ComparedRows } from '../src/core/compared-rows.ts';
 import type { IndexColumn } from '../src/core/index-column.ts';
 import type { Lsn } from '../src/core/lsn.ts';
@@ -166,7 +166,11 @@ export interface Connector {
   position(): Promise<Lsn>;
   /** Commits a tiny transaction on the target so that its log is flushed past the current position. */
   forceFlush(): Promise<void>;
-  open(after: Lsn, signal: AbortSignal): Promise<ChangeStream>;
+  /**
+   * Streams everything whose commit ends after the position. Fails with `slot-lost` unless the target's history up to
+   * there is the one in which `last` was the last commit that a stream told of, null being none since the slot was made.
+   */
+  open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream>;
   snapshot(signal: AbortSignal): Promise<Snapshot>;
   /** Reads rows as they are at the moment of each statement. */
   compare(signal: AbortSignal): Promise<Comparison>;

@@ -108,6 +108,14 @@ export class AdminPool {
     return row;
   }
 
+  /** Commits a tiny transaction, so that the target's log is flushed past where it is now. */
+  async forceFlush(): Promise<void> {
+    // A role may be set to commit without flushing, which would defeat the purpose.
+    await this.rows(
+      `select set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'nearjoin', '')`,
+    );
+  }
+
   /** Cuts every connection, also one whose statement is never answered. */
   async close(): Promise<void> {
     if (this.#pool.ending) return;

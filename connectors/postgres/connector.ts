@@ -1,3 +1,4 @@
+import type { Commit } from '../../src/core/change.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import {
@@ -106,15 +107,13 @@ class PostgresConnector implements Connector {
     return parseLsn(lsn);
   }
 
-  async forceFlush(): Promise<void> {
-    // A role may be set to commit without flushing, which would defeat the purpose.
-    await this.#admin.rows(
-      `select set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'nearjoin', '')`,
-    );
+  forceFlush(): Promise<void> {
+    return this.#admin.forceFlush();
   }
 
-  open(after: Lsn, signal: AbortSignal): Promise<ChangeStream> {
-    return this.#while(signal, (until) => openStream(this.#target, this.#admin, after, until));
+  open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream> {
+    const applied = { upTo: after, last };
+    return this.#while(signal, (until) => openStream(this.#target, this.#admin, applied, until));
   }
 
   snapshot(signal: AbortSignal): Promise<Snapshot> {

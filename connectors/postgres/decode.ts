@@ -56,7 +56,11 @@ export class PgoutputDecoder {
         break;
       case BEGIN:
         this.#inTransaction = true;
-        items.push({ kind: 'begin', xid: buffer.readUInt32BE(start + 17) });
+        items.push({
+          kind: 'begin',
+          xid: buffer.readUInt32BE(start + 17),
+          commit: lsnFromBits(buffer.readBigUInt64BE(start + 1)),
+        });
         break;
       case COMMIT:
         items.push(this.#commit());
@@ -108,7 +112,7 @@ export class PgoutputDecoder {
     const end = lsnFromBits(this.#buffer.readBigUInt64BE(this.#at + 9));
     this.#inTransaction = false;
     this.#lastCommit = maxLsn(this.#lastCommit, end);
-    return { kind: 'commit', end };
+    return { kind: 'commit', end, time: Number(this.#buffer.readBigInt64BE(this.#at + 17)) };
   }
 
   #truncate(): StreamItem {

@@ -1,9 +1,11 @@
 import type { StreamItem } from '../../src/core/change.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import { formatLsn, type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../src/core/lsn.ts';
-import { type ChangeStream, ConnectorError } from '../connector.ts';
+import { type ChangeStream, ConnectorError, type SlotHealth } from '../connector.ts';
 import type { AdminPool } from './client.ts';
 import { PgoutputDecoder } from './decode.ts';
 import { sqlStateOf } from './failure.ts';
+import { type Applied, HistoryProof } from './history-proof.ts';
 import { ItemQueue } from './item-queue.ts';
 import { hasPublication } from './publication.ts';
 import { ReplicationSocket } from './replication-socket.ts';
@@ -21,31 +23,47 @@ const ACKNOWLEDGE_MS = 10;
 const NAP_MS = 1;
 /** A read of at least this much found more waiting than it could take, or nearly so. */
 const LARGE_READ_BYTES = 16 << 10;
+/** Until the history is proved, the target is asked so often how far it has sent; less often when it has much to send. */
+const ASK_MS = 25;
+const ASKS_BEFORE_FLUSH = 3;
 const START_ATTEMPTS = 3;
 
-/** Streams everything whose commit ends after the position; throws a ConnectorError when the slot cannot do that. */
+/** Streams everything that is not applied; throws a ConnectorError when the slot cannot do that, or the history is another. */
 export async function openStream(
   target: Target,
   admin: AdminPool,
-  after: Lsn,
+  applied: Applied,
   signal: AbortSignal,
 ): Promise<ChangeStream> {
   for (let attempt = 1; ; attempt += 1) {
-    const start = await checkSlot(target, admin, after);
-    const stream = new PostgresStream(target, start, signal);
+    const confirmed = await checkSlot(target, admin, applied.upTo);
+    const stream = new PostgresStream(target, { applied, confirmed }, signal);
     try {
       await stream.start();
+      await untilProved(stream, admin);
       return stream;
     } catch (error) {
+      stream.close();
       const isTaken = error instanceof ConnectorError && sqlStateOf(error.cause) === '55006';
       if (!isTaken || attempt === START_ATTEMPTS || signal.aborted) throw error;
     }
   }
 }
 
-/** Makes sure that the slot still holds everything after the position, and that nobody holds the slot. */
+/** Nothing may be made of a stream whose history is not known to be ours. */
+async function untilProved(stream: PostgresStream, admin: AdminPool): Promise<void> {
+  for (let asks = 1; !stream.isProved; asks += 1) {
+    stream.requestProgress();
+    const pauseMs = asks <= ASKS_BEFORE_FLUSH ? ASK_MS : ASK_MS * 4;
+    await Promise.race([stream.proved, systemClock.delay(pauseMs)]);
+    // Another history may have been written past our position and not be on disk that far.
+    if (asks === ASKS_BEFORE_FLUSH && !stream.isProved) await admin.forceFlush();
+  }
+}
+
+/** Makes sure that the slot still holds everything after the position, and that nobody holds the slot; says where it stands. */
 async function checkSlot(target: Target, admin: AdminPool, after: Lsn): Promise<Lsn> {
-  const slot = await readSlotHealth(admin, target.name);
+  const slot = await freedSlot(target, admin);
   if (slot.kind === 'missing' || slot.kind === 'unfinished')
     throw new ConnectorError('slot-lost', `the slot ${target.name} does not exist`);
   if (slot.kind === 'lost') throw new ConnectorError('slot-lost', slot.reason);
@@ -59,14 +77,17 @@ async function checkSlot(target: Target, admin: AdminPool, after: Lsn): Promise<
     const range = `${formatLsn(after)} and ${formatLsn(slot.confirmed)}`;
     throw new ConnectorError('slot-lost', `the slot no longer holds what was written between ${range}`);
   }
-  if (slot.activePid !== null) {
-    target.log.warn(
-      { slot: target.name, pid: slot.activePid },
-      'ending the walsender that still holds our slot',
-    );
-    await freeSlot(admin, target.name);
-  }
-  return maxLsn(after, slot.confirmed);
+  return slot.confirmed;
+}
+
+/** While somebody holds the slot, it may still be confirmed further. */
+async function freedSlot(target: Target, admin: AdminPool): Promise<SlotHealth> {
+  const slot = await readSlotHealth(admin, target.name);
+  if (slot.kind !== 'usable' || slot.activePid === null) return slot;
+  const { name } = target;
+  target.log.warn({ slot: name, pid: slot.activePid }, 'ending the walsender that still holds our slot');
+  await freeSlot(admin, name);
+  return readSlotHealth(admin, name);
 }
 
 /** One running stream: decodes what the socket brings, answers the target, and gives up at the first failure. */
@@ -76,7 +97,7 @@ class PostgresStream implements ChangeStream {
   readonly #signal: AbortSignal;
   readonly #socket: ReplicationSocket;
   readonly #decoder = new PgoutputDecoder();
-  readonly #stop = (): void => this.#close();
+  readonly #stop = (): void => this.close();
   #read: StreamItem[] = [];
   /** Of socket reads that gave nothing whole yet. */
   #readBytes = 0;
@@ -88,13 +109,15 @@ class PostgresStream implements ChangeStream {
   #silentTicks = 0;
   #ticker: NodeJS.Timeout | null = null;
   #acknowledging: NodeJS.Timeout | null = null;
+  readonly #proof: HistoryProof;
 
-  constructor(target: Target, after: Lsn, signal: AbortSignal) {
+  constructor(target: Target, from: { applied: Applied; confirmed: Lsn }, signal: AbortSignal) {
     this.#target = target;
     this.#signal = signal;
-    this.#passed = after;
-    this.#acknowledged = after;
-    this.items = new ItemQueue({ drained: () => this.#resume(), left: () => this.#close() });
+    this.#passed = from.confirmed;
+    this.#acknowledged = from.confirmed;
+    this.#proof = new HistoryProof(from.applied, from.confirmed);
+    this.items = new ItemQueue({ drained: () => this.#resume(), left: () => this.close() });
     this.#socket = new ReplicationSocket(target, {
       data: (_tag, buffer, start, end) => this.#message(buffer, start, end),
       read: (bytes) => this.#endOfRead(bytes),
@@ -104,9 +127,19 @@ class PostgresStream implements ChangeStream {
 
   async start(): Promise<void> {
     this.#signal.addEventListener('abort', this.#stop);
-    if (this.#signal.aborted) this.#close();
+    if (this.#signal.aborted) this.close();
     await this.#socket.start(this.#target, this.#passed);
     this.#ticker = setInterval(() => this.#tick(), this.#target.timings.tickMs);
+  }
+
+  /** The stream goes on with the history that the reader has. */
+  get isProved(): boolean {
+    return this.#proof.isThrough;
+  }
+
+  /** Resolves when it is known that it does; rejects when it does not, or the stream ends. */
+  get proved(): Promise<void> {
+    return this.#proof.through;
   }
 
   acknowledge(upTo: Lsn): void {
@@ -139,6 +172,11 @@ class PostgresStream implements ChangeStream {
 
   #endOfRead(bytes: number): void {
     this.#silentTicks = 0;
+    if (!this.#proof.isThrough) {
+      this.#read = this.#read.filter((item) => this.#proof.isNew(item));
+      // What the reader has already waits for nobody: the socket is read on, however much of it there is.
+      if (!this.#proof.isThrough) return;
+    }
     this.#readBytes += bytes;
     if (this.#read.length > 0) {
       this.items.put(this.#read, this.#readBytes);
@@ -211,6 +249,7 @@ class PostgresStream implements ChangeStream {
   }
 
   #fail(error: ConnectorError): void {
+    this.#proof.end(error);
     this.#socket.close(null);
     this.#release();
     if (this.#signal.aborted) this.items.end();
@@ -218,7 +257,8 @@ class PostgresStream implements ChangeStream {
   }
 
   /** The reader or its owner has had enough. */
-  #close(): void {
+  close(): void {
+    this.#proof.end(new ConnectorError('retry', 'stopped before the stream began'));
     this.#socket.close(this.#ticker === null ? null : this.#status(false));
     this.#release();
     this.items.end();

@@ -1,3 +1,4 @@
+import type { Commit } from '../core/change.ts';
 import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { SourceTime } from '../core/watermark.ts';
@@ -22,6 +23,8 @@ export interface StoredWatermark {
   readonly seq: bigint;
   readonly position: Lsn | null;
   readonly freshAsOf: SourceTime | null;
+  /** The last commit up to the position that the stream told of; null when it had told of none. */
+  readonly lastCommit: Commit | null;
 }
 
 /** What a leader reads when it starts. */
@@ -46,16 +49,16 @@ export const LEASE_LOST = 'NJ001';
 /** Raises LEASE_LOST unless the lease holds, and keeps it held until the transaction ends. Parameters: target, epoch. */
 export const FENCE_SQL = 'select nearjoin.fence($1, $2)';
 
-/** Adds a watermark. Parameters: target, seq, position, fresh_as_of. */
+/** Adds a watermark. Parameters: target, seq, position, fresh_as_of, and the last commit's end and time. */
 export const WATERMARK_SQL =
-  'insert into nearjoin.watermark (target, seq, position, fresh_as_of) values ($1, $2, $3, $4)';
+  'insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time) values ($1, $2, $3, $4, $5, $6)';
 
 /**
  * The same under the fence, for a transaction of one round trip: without the lease there is no target, which the table
  * refuses with LEASE_GONE. The last parameter is the epoch.
  */
-export const FENCED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of)
-  values ((select l.target from nearjoin.lease l where l.target = $1 and l.epoch = $5 for key share), $2, $3, $4)`;
+export const FENCED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
+  values ((select l.target from nearjoin.lease l where l.target = $1 and l.epoch = $7 for key share), $2, $3, $4, $5, $6)`;
 
 /** SQLSTATE of FENCED_WATERMARK_SQL without the lease: a null where none may be. */
 export const LEASE_GONE = '23502';
@@ -81,22 +84,22 @@ export async function ensureFeed(client: Queryable, target: SourceName, connecto
 
 /** Reads where the feed stands. */
 export async function loadFeed(client: Queryable, target: SourceName): Promise<StoredFeed> {
-  const row = await rowOf<{
-    system_id: string | null;
-    timeline: number | null;
-    target_database: string | null;
-    transactions_applied: string;
-    changes_applied: string;
-    seq: string | null;
-    position: string | null;
-    fresh_as_of: string | null;
-  }>(
+  const row = await rowOf<
+    WatermarkRow & {
+      system_id: string | null;
+      timeline: number | null;
+      target_database: string | null;
+      transactions_applied: string;
+      changes_applied: string;
+      seq: string | null;
+    }
+  >(
     client,
     `select f.system_id, f.timeline, f.target_database, f.transactions_applied::text, f.changes_applied::text,
-       w.seq::text, w.position::text, w.fresh_as_of::text
+       w.seq::text, w.position::text, w.fresh_as_of::text, w.commit_end::text, w.commit_time::text
      from nearjoin.feed f
      left join lateral (
-       select seq, position, fresh_as_of from nearjoin.watermark where target = f.target order by seq desc limit 1
+       select * from nearjoin.watermark where target = f.target order by seq desc limit 1
      ) w on true
      where f.target = $1`,
     [target],
@@ -105,17 +108,28 @@ export async function loadFeed(client: Queryable, target: SourceName): Promise<S
   const known = systemId !== null && timeline !== null && database !== null;
   return {
     identity: known ? { systemId, timeline, database } : null,
-    watermark: row.seq === null ? null : watermarkOf(row.seq, row.position, row.fresh_as_of),
+    watermark: row.seq === null ? null : watermarkOf(row.seq, row),
     transactionsApplied: Number(row.transactions_applied),
     changesApplied: Number(row.changes_applied),
   };
 }
 
-function watermarkOf(seq: string, position: string | null, freshAsOf: string | null): StoredWatermark {
+interface WatermarkRow {
+  readonly position: string | null;
+  readonly fresh_as_of: string | null;
+  readonly commit_end: string | null;
+  readonly commit_time: string | null;
+}
+
+function watermarkOf(
+  seq: string,
+  { position, fresh_as_of: freshAsOf, commit_end: end, commit_time: time }: WatermarkRow,
+): StoredWatermark {
   return {
     seq: BigInt(seq),
     position: position !== null && isLsnText(position) ? parseLsn(position) : null,
     freshAsOf: freshAsOf === null ? null : Number(freshAsOf),
+    lastCommit: end === null || time === null ? null : { end: parseLsn(end), time: Number(time) },
   };
 }
 

@@ -111,6 +111,7 @@ const VERSIONS: readonly string[] = [
        raise exception 'the lease on feed % is lost', $1 using errcode = 'NJ001';
      end if;
    end $fence$`,
+  `alter table nearjoin.watermark add column commit_end pg_lsn, add column commit_time bigint`,
 ];
 
 /** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */

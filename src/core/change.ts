@@ -33,12 +33,20 @@ export type Change =
   | { readonly kind: 'delete'; readonly relation: Relation; readonly before: Row }
   | { readonly kind: 'truncate'; readonly relations: readonly Relation[] };
 
+/** A commit as the stream tells it, which names a history: another one has none that ends there and was made then. */
+export interface Commit {
+  readonly end: Lsn;
+  /** On the target's clock, in microseconds. */
+  readonly time: number;
+}
+
 /**
  * What a connector yields, in commit order. Changes come only between a begin and its commit.
  * `progress` says: every transaction whose commit ends at or before `position` has been yielded.
  */
 export type StreamItem =
-  | { readonly kind: 'begin'; readonly xid: number }
+  /** `commit` is where the record of its commit begins. */
+  | { readonly kind: 'begin'; readonly xid: number; readonly commit: Lsn }
   | Change
-  | { readonly kind: 'commit'; readonly end: Lsn }
+  | ({ readonly kind: 'commit' } & Commit)
   | { readonly kind: 'progress'; readonly position: Lsn };

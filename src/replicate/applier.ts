@@ -11,6 +11,7 @@ import {
 import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
 import { type Carrier, missingPositions, type WriteStatement } from '../cache/row-source.ts';
 import { write } from '../cache/write-rows.ts';
+import type { Commit } from '../core/change.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { Row } from '../core/row.ts';
 import type { SourceTime } from '../core/watermark.ts';
@@ -33,6 +34,8 @@ export class LeaseLost extends Error {
 export interface Mark {
   readonly position: Lsn | null;
   readonly freshAsOf: SourceTime | null;
+  /** The last commit up to the position that the stream has told of: what is known again when it is opened anew. */
+  readonly lastCommit: Commit | null;
 }
 
 /** What an applier needs. */
@@ -139,11 +142,12 @@ export class Applier {
     await this.#reach('apply:begun');
   }
 
-  #addWatermark({ position, freshAsOf }: Mark, text: string, more: readonly Parameter[]): void {
+  #addWatermark({ position, freshAsOf, lastCommit }: Mark, text: string, more: readonly Parameter[]): void {
     this.#seq += 1n;
     const { target } = this.#lease;
     const at = position === null ? null : formatLsn(position);
-    this.#statements.add({ text, values: [target, this.#seq, at, freshAsOf, ...more] });
+    const commit = lastCommit === null ? [null, null] : [formatLsn(lastCommit.end), lastCommit.time];
+    this.#statements.add({ text, values: [target, this.#seq, at, freshAsOf, ...commit, ...more] });
     if (this.#seq % KEPT_WATERMARKS === 0n) {
       const upTo = this.#seq - KEPT_WATERMARKS;
       this.#statements.add({ text: PRUNE_SQL, values: [target, upTo, this.#prunedTo] });

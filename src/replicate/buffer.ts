@@ -1,4 +1,4 @@
-import type { StreamItem } from '../core/change.ts';
+import type { Commit, StreamItem } from '../core/change.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
 
 /** How much is joined into one write. */
@@ -14,6 +14,8 @@ export interface Batch {
   readonly position: Lsn | null;
   /** The last transaction goes on in the next batch: nothing may be committed yet. */
   readonly open: boolean;
+  /** The last commit in it. */
+  readonly commit: Commit | null;
   readonly bytes: number;
 }
 
@@ -74,7 +76,8 @@ export class ChangeBuffer {
     this.#rows = this.#partRows;
     this.#bytes = this.#partBytes;
     this.#position = null;
-    return { items, position, open, bytes };
+    const last = items.at(-1);
+    return { items, position, open, commit: last?.kind === 'commit' ? last : null, bytes };
   }
 
   #add(item: StreamItem): void {

@@ -99,7 +99,7 @@ class FeedRun {
     await dropOrphans(exclusively);
     await this.#bindTables();
     signal.throwIfAborted();
-    const stream = await connector.open(start.after, signal);
+    const stream = await connector.open(start.after, start.lastCommit, signal);
     await this.#stream(this.#assemble({ applier, stream, start, order }), remaining, signal);
   }
 
@@ -111,7 +111,7 @@ class FeedRun {
   }: Pick<Parts, 'applier' | 'stream' | 'order'> & { start: StartingPoint }): Parts {
     const { options, lease, leader, connector, counters } = this.#scene;
     const { limits, clock, sourceUrl, onStep } = options;
-    const progress = new Progress(start.after, start.freshAsOf);
+    const progress = new Progress(start);
     const onApplied = (folded: { readonly transactions: number; readonly changes: number }): void => {
       counters.transactionsApplied += folded.transactions;
       counters.changesApplied += folded.changes;

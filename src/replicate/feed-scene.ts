@@ -1,6 +1,7 @@
 import type { Connector } from '../../connectors/connector.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import type { Queryable } from '../cache/queryable.ts';
+import type { Commit } from '../core/change.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { FeedOptions } from './feed-options.ts';
 import type { Notifier } from './notifier.ts';
@@ -42,4 +43,6 @@ export interface FeedScene {
 export interface StartingPoint {
   readonly after: Lsn;
   readonly freshAsOf: number | null;
+  /** The last commit the stream had told of by then. */
+  readonly lastCommit: Commit | null;
 }

@@ -26,7 +26,8 @@ export async function findStart(
       options.log.info({ target: lease.target, timeline: identity.timeline }, 'going on after a failover');
       await saveIdentity(control, lease, identity, connector.slot);
     }
-    return { after: decision.after, freshAsOf: stored.watermark?.freshAsOf ?? null };
+    const { freshAsOf = null, lastCommit = null } = stored.watermark ?? {};
+    return { after: decision.after, freshAsOf, lastCommit };
   }
   options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
   return rebuild(scene, { identity, applier, sinks, reason: decision.reason }, signal);
@@ -46,7 +47,7 @@ async function rebuild(
   signal: AbortSignal,
 ): Promise<StartingPoint> {
   const { clock, onStep } = options;
-  await applier.mark({ position: null, freshAsOf: null });
+  await applier.mark({ position: null, freshAsOf: null, lastCommit: null });
   await onStep?.('rebuild:invalidated');
   const exclusively = applier.exclusively.bind(applier);
   const stored = await loadStoredTables(control, lease.target);
@@ -59,9 +60,9 @@ async function rebuild(
   const after = await connector.createSlot(signal);
   await onStep?.('rebuild:slot-created');
   await saveIdentity(control, lease, identity, connector.slot);
-  await applier.mark({ position: after, freshAsOf: null });
+  await applier.mark({ position: after, freshAsOf: null, lastCommit: null });
   await onStep?.('rebuild:started');
-  return { after, freshAsOf: null };
+  return { after, freshAsOf: null, lastCommit: null };
 }
 
 /** Makes readers stop using the cache at once: it cannot be brought up to date any more. */

@@ -1,5 +1,8 @@
+import type { Commit } from '../core/change.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
 import type { Probe, SourceTime } from '../core/watermark.ts';
+import type { Mark } from './applier.ts';
+import type { StartingPoint } from './feed-scene.ts';
 
 interface Waiter {
   readonly position: Lsn;
@@ -12,9 +15,11 @@ export class Progress {
   #stored: Lsn;
   #freshAsOf: SourceTime | null;
   #asked: Probe | null = null;
+  #lastCommit: Commit | null;
   readonly #waiters = new Set<Waiter>();
 
-  constructor(position: Lsn, freshAsOf: SourceTime | null) {
+  constructor({ after: position, freshAsOf, lastCommit }: StartingPoint) {
+    this.#lastCommit = lastCommit;
     this.#applied = position;
     this.#stored = position;
     this.#freshAsOf = freshAsOf;
@@ -30,9 +35,15 @@ export class Progress {
     return this.#stored;
   }
 
-  /** The time the cache is proved fresh as of, once everything up to the position is applied. */
-  freshAsOfAt(position: Lsn): SourceTime | null {
-    return this.#asked !== null && position >= this.#asked.position ? this.#asked.freshAsOf : this.#freshAsOf;
+  /** The stream has told of a commit; said before its position is reached. */
+  sawCommit(commit: Commit): void {
+    this.#lastCommit = commit;
+  }
+
+  /** What is known once everything up to the position, and nothing after it, is applied. */
+  markAt(position: Lsn): Mark & { readonly position: Lsn } {
+    const asked = this.#asked !== null && position >= this.#asked.position ? this.#asked : null;
+    return { position, freshAsOf: asked?.freshAsOf ?? this.#freshAsOf, lastCommit: this.#lastCommit };
   }
 
   /** A probe is on its way: it is finished when its position is applied. */

@@ -135,15 +135,16 @@ export class Pump {
     return { ...batch, folded: fold(items, this.#options.sinks) };
   }
 
-  async #writeFolded({ folded, position, open }: FoldedAhead): Promise<void> {
+  async #writeFolded({ folded, position, open, commit }: FoldedAhead): Promise<void> {
     const { applier, progress } = this.#options;
+    if (commit !== null) progress.sawCommit(commit);
     const isIdle = folded.tables.length === 0 && !applier.isOpen;
     if (position === null || open) {
       if (!isIdle) await applier.apply(folded, null);
     } else if (isIdle) {
       progress.advance(position);
     } else {
-      await applier.apply(folded, { position, freshAsOf: progress.freshAsOfAt(position) });
+      await applier.apply(folded, progress.markAt(position));
       progress.markStored(position);
       this.#marked();
     }
@@ -152,7 +153,7 @@ export class Pump {
   async #mark(): Promise<void> {
     const { applier, progress } = this.#options;
     const position = progress.applied;
-    await applier.mark({ position, freshAsOf: progress.freshAsOfAt(position) });
+    await applier.mark(progress.markAt(position));
     progress.markStored(position);
     this.#marked();
   }

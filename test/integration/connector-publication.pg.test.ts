@@ -325,7 +325,7 @@ test('a slot the target gave up is lost, whether it streams or not', async () =>
     await other.drop();
     await fillLog(url);
     expect(await connector.slotHealth()).toMatchObject({ kind: 'lost' });
-    const error = await failure(connector.open(start, new AbortController().signal));
+    const error = await failure(connector.open(start, null, new AbortController().signal));
     expect(error.failure).toBe('slot-lost');
     await connector.createSlot();
     expect(await connector.slotHealth()).toMatchObject({ kind: 'usable' });

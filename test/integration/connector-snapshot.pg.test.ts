@@ -51,7 +51,7 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     await Promise.all(writers);
 
     const stop = new AbortController();
-    const stream = await feed.connector.open(feed.start, stop.signal);
+    const stream = await feed.connector.open(feed.start, null, stop.signal);
     const items = await itemsUntilNow(feed, stream);
     stop.abort();
     const commitOf = new Map<string, Lsn>();

@@ -46,24 +46,47 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
     const ends = await adjacentCommits(feed);
     const stop = new AbortController();
-    const stream = await feed.connector.open(feed.start, stop.signal);
+    const stream = await feed.connector.open(feed.start, null, stop.signal);
     await itemsUntilNow(feed, stream);
     stream.acknowledge(ends.first);
     stop.abort();
     await poll('the slot to stand at the first commit', async () => (await confirmed(feed)) === ends.first);
     // From the slot's own memory alone, as after losing ours.
     const again = new AbortController();
-    const left = await itemsUntilNow(feed, await feed.connector.open(ZERO_LSN, again.signal));
+    const left = await itemsUntilNow(feed, await feed.connector.open(ZERO_LSN, null, again.signal));
     again.abort();
-    expect(left.find((item) => item.kind === 'commit')).toEqual({ kind: 'commit', end: ends.second });
+    expect(left.find((item) => item.kind === 'commit')).toMatchObject({ end: ends.second });
   });
+
+  on(
+    'a slot that is megabytes behind repeats nothing, and goes on only with the history that was read',
+    async () => {
+      await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+      await feed.database.query(`insert into t select n, repeat('x', 1000) from generate_series(1, 4000) n`);
+      const stop = new AbortController();
+      const read = await itemsUntilNow(feed, await feed.connector.open(feed.start, null, stop.signal));
+      stop.abort();
+      const last = must(
+        read.find((item) => item.kind === 'commit'),
+        'the commit',
+      );
+      const reached = read.at(-1);
+      const after = reached?.kind === 'progress' ? reached.position : last.end;
+      expect(after).toBeGreaterThanOrEqual(last.end);
+      await feed.database.query(`insert into t values (0, 'new')`);
+      const { signal } = new AbortController();
+      for (const other of [null, { ...last, time: last.time + 1 }, { ...last, end: (last.end - 8n) as Lsn }])
+        expect(await failureOf(feed.connector.open(after, other, signal))).toBe('slot-lost');
+      expect(await changesUntilNow(feed, after, last)).toEqual(['begin', "insert t ('0', 'new')", 'commit']);
+    },
+  );
 
   on('a restart goes on after the acknowledged commit and repeats what was not acknowledged', async () => {
     await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
     await feed.database.query(`insert into t values (1, 'a')`);
     await feed.database.query(`insert into t values (2, 'b')`);
     const stop = new AbortController();
-    const stream = await feed.connector.open(feed.start, stop.signal);
+    const stream = await feed.connector.open(feed.start, null, stop.signal);
     const items = await itemsUntilNow(feed, stream);
     const [first] = items.filter((item) => item.kind === 'commit');
     if (first?.kind !== 'commit') throw new Error('no commit');
@@ -84,7 +107,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
   on('progress passes writes that concern nobody, and an idle slot can be moved on', async () => {
     await using feed = await startFeed(which, [...ONE_TABLE, 'create table o (id int)'], [table('t')]);
     const stop = new AbortController();
-    const stream = await feed.connector.open(feed.start, stop.signal);
+    const stream = await feed.connector.open(feed.start, null, stop.signal);
     await feed.database.query('insert into o select generate_series(1, 1000)');
     const until = await insertPosition(feed.database);
     const items = await itemsUntilNow(feed, stream);
@@ -101,7 +124,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     await feed.database.query(`insert into t values (0, 'first')`);
     await feed.database.query(`insert into t select n, repeat('x', 200) from generate_series(1, 30000) n`);
     const stop = new AbortController();
-    const stream = await feed.connector.open(feed.start, stop.signal);
+    const stream = await feed.connector.open(feed.start, null, stop.signal);
     const reader = stream.items[Symbol.asyncIterator]();
     let open = false;
     let last = feed.start;
@@ -123,7 +146,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
 
   on('a killed walsender is a passing failure, and the next stream goes on', async () => {
     await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
-    const stream = await feed.connector.open(feed.start, new AbortController().signal);
+    const stream = await feed.connector.open(feed.start, null, new AbortController().signal);
     const reading = failureOf(readAll(stream.items));
     await feed.database.query(
       'select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1',
@@ -136,7 +159,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
 
   on('a second stream ends the walsender that holds the slot', async () => {
     await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
-    const first = await feed.connector.open(feed.start, new AbortController().signal);
+    const first = await feed.connector.open(feed.start, null, new AbortController().signal);
     const reading = failureOf(readAll(first.items));
     await feed.database.query(`insert into t values (1, 'a')`);
     expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
@@ -150,12 +173,12 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     await feed.database.query('select pg_replication_slot_advance($1, pg_current_wal_lsn())', [
       feed.connector.slot,
     ]);
-    expect(await failureOf(feed.connector.open(feed.start, signal))).toBe('slot-lost');
+    expect(await failureOf(feed.connector.open(feed.start, null, signal))).toBe('slot-lost');
     await feed.database.query(`drop publication ${feed.connector.slot}`);
-    expect(await failureOf(feed.connector.open(await confirmed(feed), signal))).toBe('slot-lost');
+    expect(await failureOf(feed.connector.open(await confirmed(feed), null, signal))).toBe('slot-lost');
     expect(await failureOf(feed.connector.publish([table('t')]))).toBe('slot-lost');
     await feed.database.query('select pg_drop_replication_slot($1)', [feed.connector.slot]);
-    expect(await failureOf(feed.connector.open(feed.start, signal))).toBe('slot-lost');
+    expect(await failureOf(feed.connector.open(feed.start, null, signal))).toBe('slot-lost');
     expect(await feed.connector.slotHealth()).toEqual({ kind: 'missing' });
     const start = await feed.connector.createSlot();
     await feed.connector.publish([table('t')]);
@@ -166,7 +189,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
   on('an abort ends the loop without an error and frees the slot', async () => {
     await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
     const stop = new AbortController();
-    const stream = await feed.connector.open(feed.start, stop.signal);
+    const stream = await feed.connector.open(feed.start, null, stop.signal);
     const reading = readAll(stream.items);
     stop.abort();
     await reading;
@@ -193,7 +216,7 @@ describe('the stream when the network fails', () => {
       url: proxy.through(feed.database.url),
       timings: { ...timings, walSenderTimeoutMs: 60_000 },
     });
-    const stream = await connector.open(feed.start, new AbortController().signal);
+    const stream = await connector.open(feed.start, null, new AbortController().signal);
     const seen: StreamItem[] = [];
     const reading = failureOf(readAll(stream.items, seen));
     await poll('signs of life', () => seen.length > 0);
@@ -201,7 +224,7 @@ describe('the stream when the network fails', () => {
     proxy.setMode('black-hole');
     expect(await reading).toBe('retry');
     expect(performance.now() - began).toBeLessThan(10_000);
-    expect(await failureOf(connector.open(feed.start, new AbortController().signal))).toBe('retry');
+    expect(await failureOf(connector.open(feed.start, null, new AbortController().signal))).toBe('retry');
     await feed.database.query(`insert into t values (1, 'a')`);
     expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
   });
@@ -211,7 +234,7 @@ describe('the stream when the network fails', () => {
     await using proxy = await startProxy(testServer('target'));
     const connector = feed.again({ url: proxy.through(feed.database.url) });
     const stop = new AbortController();
-    const stream = await connector.open(feed.start, stop.signal);
+    const stream = await connector.open(feed.start, null, stop.signal);
     proxy.setMode('black-hole');
     const began = performance.now();
     const reading = readAll(stream.items);
@@ -225,12 +248,12 @@ describe('the stream when the network fails', () => {
     await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
     await using proxy = await startProxy(testServer('target'));
     const connector = feed.again({ url: proxy.through(feed.database.url) });
-    const stream = await connector.open(feed.start, new AbortController().signal);
+    const stream = await connector.open(feed.start, null, new AbortController().signal);
     const reading = failureOf(readAll(stream.items));
     proxy.reset();
     expect(await reading).toBe('retry');
     proxy.setMode('refuse');
-    expect(await failureOf(connector.open(feed.start, new AbortController().signal))).toBe('retry');
+    expect(await failureOf(connector.open(feed.start, null, new AbortController().signal))).toBe('retry');
     expect(await failureOf(connector.position())).toBe('retry');
   });
 
@@ -246,7 +269,7 @@ describe('the stream when the network fails', () => {
     stop.abort();
     expect(await opening).toBe('retry');
     const later = new AbortController();
-    const openingStream = failureOf(connector.open(feed.start, later.signal));
+    const openingStream = failureOf(connector.open(feed.start, null, later.signal));
     later.abort();
     expect(await openingStream).toBe('retry');
     await connector.close();
@@ -258,11 +281,15 @@ describe('the stream when the network fails', () => {
     await using proxy = await startProxy(testServer('target'));
     const rows = 200_000;
     await feed.database.query(`insert into t select n, repeat('x', 300) from generate_series(1, ${rows}) n`);
-    const connector = feed.again({ url: proxy.through(feed.database.url), timings });
+    // How long the target takes to decode all this is not our matter here.
+    const patient = { ...timings, silenceMs: 30_000 };
+    const connector = feed.again({ url: proxy.through(feed.database.url), timings: patient });
     const stop = new AbortController();
-    const stream = await connector.open(feed.start, stop.signal);
+    const stream = await connector.open(feed.start, null, stop.signal);
     const reader = stream.items[Symbol.asyncIterator]();
-    await reader.next();
+    for (let first = await reader.next(); !first.done; first = await reader.next()) {
+      if (first.value.some((item) => item.kind === 'insert')) break;
+    }
     await poll('the stream to be full', () => proxy.bytesFromServer > 1 << 20);
     const pid = await activePid(feed);
     // Longer than the walsender's patience, so only status messages sent while paused keep it alive.
@@ -290,7 +317,7 @@ describe('the stream when the network fails', () => {
     await feed.database.query(`insert into t values (1, 'a')`);
     const connector = feed.again({ timings: { ...timings, tickMs: 60_000, silenceMs: 600_000 } });
     const stop = new AbortController();
-    const stream = await connector.open(feed.start, stop.signal);
+    const stream = await connector.open(feed.start, null, stop.signal);
     // Nobody reads. The walsender asks for an answer at half its timeout and cuts us off at the whole.
     const pid = await activePid(feed);
     const until = performance.now() + 2_200;
@@ -319,7 +346,7 @@ async function adjacentCommits(feed: TestFeed): Promise<{ first: Lsn; second: Ls
   }
   await Promise.all(clients.map((client) => client.end()));
   const stop = new AbortController();
-  const items = await itemsUntilNow(feed, await feed.connector.open(feed.start, stop.signal));
+  const items = await itemsUntilNow(feed, await feed.connector.open(feed.start, null, stop.signal));
   stop.abort();
   const ends = items.filter((item) => item.kind === 'commit').map((item) => item.end);
   // A commit record alone takes less than this; with the insert before it, it takes more.

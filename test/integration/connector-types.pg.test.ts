@@ -121,7 +121,7 @@ describe.each(SERVERS)('the text of a value from %s', (which) => {
       const expected = await textOf((sql) => feed.database.query(sql), names);
 
       const stop = new AbortController();
-      const stream = await feed.connector.open(feed.start, stop.signal);
+      const stream = await feed.connector.open(feed.start, null, stop.signal);
       const items = await itemsUntilNow(feed, stream);
       const streamed = items.flatMap((item) =>
         item.kind === 'insert' ? [cellsOf(item.after).slice(1)] : [],

@@ -45,11 +45,13 @@ test('an old leader can write nothing once another leads', async () => {
   const old = await acquireLease(first, candidate('one'), systemClock, never);
   if (old === null) throw new Error('no lease');
   const applier = new Applier({ canStage: true, client: await connect(), lease: old, seq: 0n });
-  await applier.mark({ position: 100n as Lsn, freshAsOf: 1 });
+  await applier.mark({ position: 100n as Lsn, freshAsOf: 1, lastCommit: null });
   expect(await position()).toBe(100n);
   await releaseLease(first, 'pg2');
   await acquireLease(second, candidate('two'), systemClock, never);
-  await expect(applier.mark({ position: 200n as Lsn, freshAsOf: 2 })).rejects.toBeInstanceOf(LeaseLost);
+  await expect(
+    applier.mark({ position: 200n as Lsn, freshAsOf: 2, lastCommit: null }),
+  ).rejects.toBeInstanceOf(LeaseLost);
   expect(await position()).toBe(100n);
 });
 
@@ -67,7 +69,10 @@ test('a transaction begun under the old lease commits before another leads, or n
     isTaken = true;
   });
   await second.query('select 1').catch(() => undefined);
-  await applier.apply({ tables: [], transactions: 1, changes: 0 }, { position: 300n as Lsn, freshAsOf: 3 });
+  await applier.apply(
+    { tables: [], transactions: 1, changes: 0 },
+    { position: 300n as Lsn, freshAsOf: 3, lastCommit: null },
+  );
   await taking;
   expect(isTaken).toBe(true);
   expect(await position()).toBe(300n);
@@ -84,7 +89,10 @@ test('status and wishes may be written while a batch is', async () => {
   await source.query(
     `set lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,
   );
-  await applier.apply({ tables: [], transactions: 1, changes: 0 }, { position: 1n as Lsn, freshAsOf: null });
+  await applier.apply(
+    { tables: [], transactions: 1, changes: 0 },
+    { position: 1n as Lsn, freshAsOf: null, lastCommit: null },
+  );
 });
 
 test('a fence touches no more pages for the heartbeats of an hour, nor a read for its watermarks, while an old snapshot is open', async () => {
@@ -94,14 +102,15 @@ test('a fence touches no more pages for the heartbeats of an hour, nor a read fo
   const lease = await acquireLease(first, candidate('one'), systemClock, never);
   if (lease === null) throw new Error('no lease');
   const applier = new Applier({ canStage: true, client: await connect(), lease, seq: 0n });
-  const mark = (position: number) => applier.mark({ position: BigInt(position) as Lsn, freshAsOf: position });
+  const mark = (position: number) =>
+    applier.mark({ position: BigInt(position) as Lsn, freshAsOf: position, lastCommit: null });
   const pages = async (text: string, values: unknown[]): Promise<number> => {
     const { rows } = await first.query(`explain (analyze, buffers, format json) ${text}`, values);
     const [{ Plan: plan }] = rows[0]['QUERY PLAN'];
     return plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
   };
   const fence = (seq: number) =>
-    pages(FENCED_WATERMARK_SQL, ['pg2', 1_000_000 + seq, null, null, lease.epoch]);
+    pages(FENCED_WATERMARK_SQL, ['pg2', 1_000_000 + seq, null, null, null, null, lease.epoch]);
   const newest = () => pages(NEWEST, ['pg2']);
   await mark(1);
   await old.query('begin isolation level repeatable read');

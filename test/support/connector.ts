@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
-import type { Change, StreamItem } from '../../src/core/change.ts';
+import type { Change, Commit, StreamItem } from '../../src/core/change.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
 import { type Cell, cellsOf, type Row, UNCHANGED } from '../../src/core/row.ts';
@@ -78,9 +78,13 @@ export async function itemsUntilNow(feed: TestFeed, stream: ChangeStream): Promi
 }
 
 /** Opens a stream, reads all that is committed now, and closes it without acknowledging. */
-export async function changesUntilNow(feed: TestFeed, after: Lsn = feed.start): Promise<string[]> {
+export async function changesUntilNow(
+  feed: TestFeed,
+  after: Lsn = feed.start,
+  last: Commit | null = null,
+): Promise<string[]> {
   const stop = new AbortController();
-  const stream = await feed.connector.open(after, stop.signal);
+  const stream = await feed.connector.open(after, last, stop.signal);
   const items = await itemsUntilNow(feed, stream);
   stop.abort();
   return items.filter((item) => item.kind !== 'progress').map(printItem);

@@ -97,7 +97,8 @@ function standbySettings(primary: PostgresServer, port: number): Readonly<Record
   };
 }
 
-function databaseBehind(proxy: Proxy, server: PostgresServer): TestDatabase {
+/** Database `postgres` of the server that the proxy leads to at the moment. */
+export function databaseBehind(proxy: Proxy, server: PostgresServer): TestDatabase {
   const url = (name: string): string => proxy.through(server.url(name));
   const pool = new pg.Pool({ connectionString: url('postgres'), max: 2, allowExitOnIdle: true });
   pool.on('error', () => undefined); // a failover ends idle sessions

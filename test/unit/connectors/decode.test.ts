@@ -44,7 +44,7 @@ describe('the decoder', () => {
       .int8(0)
       .int64(0x1_0000_0001n)
       .int64(0xffff_ffff_0000_0002n)
-      .int64(0n)
+      .int64(817_000_000_000_001n)
       .build();
     const items = decodeAll(decoder, begin, T, insert('1', null, ''));
     expect(decoder.inTransaction).toBe(true);
@@ -52,7 +52,7 @@ describe('the decoder', () => {
     expect(decoder.inTransaction).toBe(false);
     expect(decoder.lastCommit).toBe(0xffff_ffff_0000_0002n);
     expect(items.map(plain)).toEqual([
-      { kind: 'begin', xid: 4294967294 },
+      { kind: 'begin', xid: 4294967294, commit: 9n },
       {
         kind: 'insert',
         after: ['1', null, ''],
@@ -67,7 +67,7 @@ describe('the decoder', () => {
           ],
         },
       },
-      { kind: 'commit', end: 0xffff_ffff_0000_0002n },
+      { kind: 'commit', end: 0xffff_ffff_0000_0002n, time: 817_000_000_000_001 },
     ]);
   });
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { ItemQueue } from '../../../connectors/postgres/item-queue.ts';
 import type { StreamItem } from '../../../src/core/change.ts';
+import { ZERO_LSN } from '../../../src/core/lsn.ts';
 
-const BEGIN: readonly StreamItem[] = [{ kind: 'begin', xid: 1 }];
+const BEGIN: readonly StreamItem[] = [{ kind: 'begin', xid: 1, commit: ZERO_LSN }];
 
 function queue(): { items: ItemQueue; events: string[] } {
   const events: string[] = [];

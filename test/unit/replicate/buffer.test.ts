@@ -10,10 +10,10 @@ const relation: Relation = {
   replicaIdentity: 'd',
   columns: [],
 };
-const begin: StreamItem = { kind: 'begin', xid: 1 };
-const change: StreamItem = { kind: 'insert', relation, after: rowOf(['x']) };
 const lsn = (position: number): Lsn => BigInt(position) as Lsn;
-const commit = (end: number): StreamItem => ({ kind: 'commit', end: lsn(end) });
+const begin: StreamItem = { kind: 'begin', xid: 1, commit: lsn(0) };
+const change: StreamItem = { kind: 'insert', relation, after: rowOf(['x']) };
+const commit = (end: number): StreamItem => ({ kind: 'commit', end: lsn(end), time: end });
 const progress = (position: number): StreamItem => ({ kind: 'progress', position: lsn(position) });
 const kinds = (items: readonly StreamItem[]): string => items.map((item) => item.kind).join(' ');
 
@@ -38,7 +38,7 @@ test('whole transactions are taken together, an unfinished one waits', () => {
 test('progress alone is a position without changes', () => {
   const made = buffer();
   made.push([progress(5)]);
-  expect(made.take()).toEqual({ items: [], position: 5n, open: false, bytes: 0 });
+  expect(made.take()).toEqual({ items: [], position: 5n, open: false, commit: null, bytes: 0 });
 });
 
 test('a large transaction is taken in parts, and no position is told before its end', () => {

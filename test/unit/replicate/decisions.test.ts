@@ -24,7 +24,7 @@ const synced: SlotHealth & { kind: 'usable' } = {
 const facts: StartFacts = {
   stored: {
     identity,
-    watermark: { seq: 1n, position: lsn(100), freshAsOf: 1 },
+    watermark: { seq: 1n, position: lsn(100), freshAsOf: 1, lastCommit: null },
     transactionsApplied: 0,
     changesApplied: 0,
   },
@@ -39,7 +39,12 @@ test('a feed goes on from the position it stored', () => {
 
 test.each<[string, Partial<StartFacts>]>([
   ['never copied', { stored: { ...facts.stored, watermark: null } }],
-  ['given up', { stored: { ...facts.stored, watermark: { seq: 2n, position: null, freshAsOf: null } } }],
+  [
+    'given up',
+    {
+      stored: { ...facts.stored, watermark: { seq: 2n, position: null, freshAsOf: null, lastCommit: null } },
+    },
+  ],
   ['another server', { identity: { ...identity, systemId: '8' } }],
   ['another timeline', { identity: { ...identity, timeline: 2 } }],
   ['another database', { identity: { ...identity, database: 'e' } }],

@@ -1,0 +1,91 @@
+import type { Commit, StreamItem } from '../../src/core/change.ts';
+import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
+import { ConnectorError } from '../connector.ts';
+
+/** What the reader of a stream has already. */
+export interface Applied {
+  /** Everything the target committed up to here. */
+  readonly upTo: Lsn;
+  /** The last commit the stream has told of by then; null when it has told of none since the slot was made. */
+  readonly last: Commit | null;
+}
+
+/**
+ * Finds out whether a stream goes on with the history that the reader has. A target that was put back to an earlier
+ * state of its disks has the same system identifier and timeline as before, and may have written past the reader's
+ * position again. So the stream begins where the slot was confirmed, and what comes between there and the reader's
+ * position must be what came before: its last commit is the reader's last, or there is none.
+ *
+ * That is proof enough. Where the slot was confirmed the histories are still one: the slot is part of what was put
+ * back, and is never confirmed past what is on disk. A commit of another history does not end at the same byte in the
+ * same microsecond; with it, all before it is the same. After it neither history has told of anything.
+ */
+export class HistoryProof {
+  readonly #applied: Applied;
+  readonly #expected: Commit | null;
+  #found: Commit | null = null;
+  #isThrough = false;
+  readonly #outcome = settleable();
+
+  /** `confirmed` is where the stream begins. */
+  constructor(applied: Applied, confirmed: Lsn) {
+    this.#applied = applied;
+    this.#expected = applied.last !== null && applied.last.end > confirmed ? applied.last : null;
+  }
+
+  /** The history is the reader's. */
+  get isThrough(): boolean {
+    return this.#isThrough;
+  }
+
+  /** Resolves when it is known that the history is the reader's. */
+  get through(): Promise<void> {
+    return this.#outcome.promise;
+  }
+
+  /** The stream ends; what is not known by now is not found out. */
+  end(error: ConnectorError): void {
+    this.#outcome.reject(error);
+  }
+
+  /** Whether the reader lacks the item; throws a ConnectorError when the history is another. */
+  isNew(item: StreamItem): boolean {
+    if (this.#isThrough) return true;
+    const { upTo } = this.#applied;
+    if (item.kind === 'commit') {
+      if (item.end > upTo) throw forked(upTo);
+      this.#found = item;
+    } else if (
+      (item.kind === 'begin' && item.commit >= upTo) ||
+      (item.kind === 'progress' && item.position >= upTo)
+    ) {
+      this.#decide();
+    }
+    return this.#isThrough;
+  }
+
+  #decide(): void {
+    const [found, expected] = [this.#found, this.#expected];
+    if (found?.end !== expected?.end || found?.time !== expected?.time) throw forked(this.#applied.upTo);
+    this.#isThrough = true;
+    this.#outcome.resolve();
+  }
+}
+
+function settleable(): {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (error: ConnectorError) => void;
+} {
+  let [resolve, reject] = [(): void => undefined, (_error: ConnectorError): void => undefined];
+  const promise = new Promise<void>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  promise.catch(() => undefined); // a stream may fail before anybody waits
+  return { promise, resolve, reject };
+}
+
+function forked(upTo: Lsn): ConnectorError {
+  const what = `the target was put back to an earlier state and has gone on from there`;
+  return new ConnectorError('slot-lost', `${what}: its history up to ${formatLsn(upTo)} is another now`);
+}

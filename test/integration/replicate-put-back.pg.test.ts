@@ -1,0 +1,196 @@
+import { execFile } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import { FeedRig } from '../support/feed.ts';
+import { makePlayground, type Playground } from '../support/processes.ts';
+import { type Proxy, startProxy } from '../support/proxy.ts';
+import { databaseBehind } from '../support/standby.ts';
+
+// A target whose disks are put back to an earlier state: the same system identifier, the same timeline, the slot is
+// there, and before anybody looks it has written past the cache's position.
+
+const SET_UP = [
+  'create table item (id int primary key)',
+  'create table other (id int)',
+  'insert into item select generate_series(1, 100)',
+];
+
+let feed: FeedRig;
+let target: Machine;
+
+beforeAll(async () => {
+  target = await Machine.start();
+  feed = await FeedRig.open(SET_UP, { item: [] }, databaseBehind(target.proxy, target.server));
+  feed.start();
+  await feed.ready(60_000);
+}, 120_000);
+
+afterAll(async () => {
+  await feed?.close();
+  await target?.close();
+});
+
+interface Address {
+  readonly host: string;
+  port: number;
+}
+
+/** As the set-up of the tests starts its target. */
+function boot(directory: string): Promise<PostgresServer> {
+  const bin = process.env['NEARJOIN_TEST_PG_TARGET_BIN'];
+  return startPostgres({ directory, fsync: false, ...(bin === undefined ? {} : { binDirectory: bin }) });
+}
+
+/** A server whose data directory can be kept and put back. */
+class Machine {
+  readonly #playground: Playground;
+  readonly #to: Address;
+  readonly proxy: Proxy;
+  #server: PostgresServer;
+
+  private constructor(playground: Playground, server: PostgresServer, line: { to: Address; proxy: Proxy }) {
+    this.#playground = playground;
+    this.#server = server;
+    this.#to = line.to;
+    this.proxy = line.proxy;
+  }
+
+  static async start(): Promise<Machine> {
+    const playground = makePlayground();
+    const server = await boot(join(playground.path, 'now'));
+    const to = { host: server.host, port: server.port };
+    return new Machine(playground, server, { to, proxy: await startProxy(to) });
+  }
+
+  get server(): PostgresServer {
+    return this.#server;
+  }
+
+  keep(): Promise<void> {
+    return this.#whileDown(() => promisify(execFile)('cp', ['-a', this.#path('now'), this.#path('kept')]));
+  }
+
+  putBack(): Promise<void> {
+    return this.#whileDown(async () => {
+      await rm(this.#path('now'), { recursive: true });
+      await promisify(execFile)('mv', [this.#path('kept'), this.#path('now')]);
+    });
+  }
+
+  /** Ends the server as a power cut would: it comes back with what its last checkpoint knew of slots. */
+  async crash(): Promise<void> {
+    process.kill(this.#server.pid, 'SIGQUIT');
+    await this.#server.ended;
+    await this.#restart();
+  }
+
+  async close(): Promise<void> {
+    await this.proxy.close();
+    await this.#server.stop();
+    this.#playground.remove();
+  }
+
+  #path(name: string): string {
+    return join(this.#playground.path, name);
+  }
+
+  async #whileDown(work: () => Promise<unknown>): Promise<void> {
+    await this.#server.stop();
+    await work();
+    await this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    this.#server = await boot(this.#path('now'));
+    this.#to.port = this.#server.port;
+  }
+}
+
+/** Has the cache follow what is written from now on, and then puts the target back to where it is now; nobody reads. */
+async function lose(written: string): Promise<{ readonly at: string; readonly before: string | undefined }> {
+  await feed.caughtUp();
+  const before = (await feed.tableStatus('item'))?.relation;
+  await feed.stop();
+  await target.keep();
+  feed.start();
+  await feed.target.query(written);
+  await feed.caughtUp();
+  await feed.stop();
+  await target.putBack();
+  return { at: await position(), before };
+}
+
+async function position(): Promise<string> {
+  const { rows } = await feed.source.query<{ at: string }>(
+    'select position::text as at from nearjoin.watermark order by seq desc limit 1',
+  );
+  return rows[0]?.at ?? '';
+}
+
+async function goesPast(at: string): Promise<void> {
+  await feed.until('the target to write past the position', async () => {
+    await feed.target.query('insert into other select generate_series(1, 100)');
+    const { rows } = await feed.target.query<{ past: boolean }>(
+      'select pg_current_wal_lsn() > $1::pg_lsn as past',
+      [at],
+    );
+    return rows[0]?.past === true;
+  });
+}
+
+async function isCopiedAgain(before: string | undefined): Promise<void> {
+  feed.log.length = 0;
+  feed.start();
+  await feed.until(
+    'another copy',
+    async () => {
+      const now = await feed.tableStatus('item');
+      return now?.relation !== before && now?.state.kind === 'ready';
+    },
+    60_000,
+  );
+  await feed.caughtUp();
+  const { target: rows, cache } = await feed.contents('item');
+  expect(cache).toEqual(rows);
+  expect(feed.log.join('\n')).toContain('the target was put back to an earlier state');
+}
+
+test('what was applied and is not there any more: the cache is given up', { timeout: 90_000 }, async () => {
+  const { at, before } = await lose('insert into item values (500)');
+  await feed.target.query('insert into item values (600)');
+  await goesPast(at);
+  await isCopiedAgain(before);
+  expect((await feed.contents('item')).cache).toHaveLength(101);
+});
+
+test('nothing was applied, and something has come since: the cache is given up', {
+  timeout: 90_000,
+}, async () => {
+  const { at, before } = await lose('insert into other select generate_series(1, 10000)');
+  await feed.target.query('insert into item values (601)');
+  await goesPast(at);
+  await isCopiedAgain(before);
+});
+
+test('a target that crashed has forgotten what was confirmed: it is told again, and nothing is copied', {
+  timeout: 90_000,
+}, async () => {
+  await feed.caughtUp();
+  const before = (await feed.tableStatus('item'))?.relation;
+  for (let id = 700; id < 720; id += 1) await feed.target.query('insert into item values ($1)', [id]);
+  await feed.caughtUp();
+  await target.crash();
+  await feed.until('the target to be back', () =>
+    feed.target.query('insert into item values (800)').then(
+      () => true,
+      () => false,
+    ),
+  );
+  await feed.caughtUp();
+  const { target: rows, cache } = await feed.contents('item');
+  expect(cache).toEqual(rows);
+  expect((await feed.tableStatus('item'))?.relation).toBe(before);
+});

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { HistoryProof } from '../../../connectors/postgres/history-proof.ts';
+import type { Commit, StreamItem } from '../../../src/core/change.ts';
+import type { Lsn } from '../../../src/core/lsn.ts';
+
+const lsn = (position: number): Lsn => BigInt(position) as Lsn;
+const made = (end: number, time = end): Commit => ({ end: lsn(end), time });
+/** A transaction whose commit record has ten bytes. */
+const transaction = (end: number, time = end): readonly StreamItem[] => [
+  { kind: 'begin', xid: 1, commit: lsn(end - 10) },
+  { kind: 'truncate', relations: [] },
+  { kind: 'commit', ...made(end, time) },
+];
+const progress = (position: number): StreamItem => ({ kind: 'progress', position: lsn(position) });
+
+/** What is new of a stream to somebody who has everything up to 100. */
+function run(last: Commit | null, confirmed: number, items: readonly StreamItem[]): string {
+  const proof = new HistoryProof({ upTo: lsn(100), last }, lsn(confirmed));
+  try {
+    const passed = items.filter((item) => proof.isNew(item)).map(({ kind }) => kind);
+    return proof.isThrough ? passed.join(' ') : 'unknown';
+  } catch {
+    return 'another';
+  }
+}
+
+test.each<[string, readonly [Commit | null, number], readonly StreamItem[], string]>([
+  ['the slot is where we are', [made(100), 100], [...transaction(120)], 'begin truncate commit'],
+  [
+    'the last commit comes again',
+    [made(90), 50],
+    [...transaction(70), ...transaction(90), progress(100)],
+    'progress',
+  ],
+  [
+    'it comes again at our position',
+    [made(100), 50],
+    [...transaction(100), ...transaction(110)],
+    'begin truncate commit',
+  ],
+  ['it was confirmed, and nothing comes', [made(50), 50], [progress(99), progress(130)], 'progress'],
+  ['nothing was ever told of', [null, 50], [progress(100)], 'progress'],
+  ['it has not come yet', [made(90), 50], [...transaction(70), progress(99)], 'unknown'],
+  ['it does not come', [made(90), 50], [...transaction(70), progress(100)], 'another'],
+  ['the stream goes past it', [made(90), 50], [...transaction(120)], 'another'],
+  ['another commit ends there', [made(90), 50], [...transaction(90, 91), progress(100)], 'another'],
+  [
+    'more comes than there was',
+    [made(70), 50],
+    [...transaction(70), ...transaction(90), progress(100)],
+    'another',
+  ],
+  ['something comes where there was nothing', [made(40), 50], [...transaction(90), progress(100)], 'another'],
+  ['a commit lies across our position', [made(50), 50], [...transaction(105)], 'another'],
+])('%s', (_name, [last, confirmed], items, expected) => {
+  expect(run(last, confirmed, items)).toBe(expected);
+});
