@@ -1,5 +1,6 @@
 import type { Lsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
+import type { HistoryName } from '../core/token.ts';
 import type { SourceTime } from '../core/watermark.ts';
 
 /** How far one cache table is. Only `ready` tables are read; a physical table that was ready is never refilled, it is replaced. */
@@ -38,6 +39,8 @@ export interface FeedStatus {
   /** Null while the cache is unusable: never copied, slot lost, or history forked. */
   readonly position: Lsn | null;
   readonly freshAsOf: SourceTime | null;
+  /** The history its positions belong to; null before the first contact. */
+  readonly history: HistoryName | null;
   readonly targetPosition: Lsn | null;
   readonly retainedWalBytes: number | null;
   readonly transactionsApplied: number;

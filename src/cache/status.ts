@@ -1,5 +1,6 @@
 import { isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
+import { historyName } from '../core/token.ts';
 import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
 import { rowOf, sqlStateOf } from './queryable.ts';
 
@@ -28,6 +29,7 @@ const STATUS = `
     select json_agg(json_build_object(
       'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason, 'slot', f.slot,
       'lastError', nullif(concat_ws(' ', ${ERROR_TIME}, f.last_error), ''), 'position', w.position, 'freshAsOf', w.fresh_as_of,
+      'systemId', f.system_id, 'timeline', f.timeline,
       'targetPosition', f.target_position, 'retainedWalBytes', f.retained_wal_bytes,
       'transactionsApplied', f.transactions_applied, 'changesApplied', f.changes_applied,
       'verifiedAt', extract(epoch from f.verified_at), 'rowsDiffering', f.rows_differing,
@@ -66,6 +68,8 @@ interface FeedRow {
   readonly lastError: string | null;
   readonly position: string | null;
   readonly freshAsOf: number | null;
+  readonly systemId: string | null;
+  readonly timeline: number | null;
   readonly targetPosition: string | null;
   readonly retainedWalBytes: number | null;
   readonly transactionsApplied: number;
@@ -88,12 +92,13 @@ export async function readCacheStatus(client: StatusClient): Promise<CacheStatus
   }
 }
 
-function feedOf(row: FeedRow): FeedStatus {
+function feedOf({ systemId, timeline, ...row }: FeedRow): FeedStatus {
   return {
     ...row,
     position: lsnOf(row.position),
     // A watermark without a position says that nothing here may be used, whatever time stands beside it.
     freshAsOf: row.position === null ? null : row.freshAsOf,
+    history: systemId === null || timeline === null ? null : historyName(systemId, timeline),
     targetPosition: lsnOf(row.targetPosition),
     tables: row.tables.map((table) => tableOf(row.target, table)),
   };

@@ -1,5 +1,6 @@
-import { formatLsn, type Lsn, maxLsn } from '../core/lsn.ts';
+import { formatLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
+import { formatToken, later, type Token } from '../core/token.ts';
 import type { TargetReport } from '../read/freshness.ts';
 
 /** RFC 8941's bare token. */
@@ -14,16 +15,17 @@ export function cacheStatus(reports: readonly TargetReport[]): string | null {
 /** The `X-Nearjoin-Token` header: positions the answer contains, with those the client already asked for; null when empty. */
 export function answerToken(
   reports: readonly TargetReport[],
-  asked: ReadonlyMap<SourceName, Lsn>,
+  asked: ReadonlyMap<SourceName, Token>,
 ): string | null {
-  const positions = new Map<SourceName, Lsn>(asked);
-  for (const { target, position } of reports) {
-    if (position !== null) positions.set(target, maxLsn(position, positions.get(target) ?? position));
+  const tokens = new Map(asked);
+  for (const { target, position, history } of reports) {
+    if (position === null) continue;
+    const reached = { position, history };
+    const known = tokens.get(target);
+    tokens.set(target, known === undefined ? reached : later(known, reached));
   }
-  if (positions.size === 0) return null;
-  return [...positions]
-    .map(([target, position]) => `${encodedName(target)}:${formatLsn(position)}`)
-    .join(',');
+  if (tokens.size === 0) return null;
+  return [...tokens].map(([target, token]) => `${encodedName(target)}:${formatToken(token)}`).join(',');
 }
 
 /** What `extensions.nearjoin` says: per target, its route and why. */

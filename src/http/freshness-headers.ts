@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Fallback } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { isLsnText, type Lsn, maxLsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
+import { later, parseToken, type Token } from '../core/token.ts';
 import type { FreshnessDirective } from '../graphql/freshness-directive.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import { headerOf } from './session-variables.ts';
@@ -66,18 +66,18 @@ export function readCacheControl(header: string): {
   return { noCache, maxAgeMs };
 }
 
-/** Reads `pg2:0/16B3748,pg3:1/0`; names are percent-encoded where they hold a comma, a colon or anything not ASCII. */
-export function readTokens(text: string, where: string): ReadonlyMap<SourceName, Lsn> {
-  const tokens = new Map<SourceName, Lsn>();
+/** Reads `pg2:0/16B3748,pg3:1/0`, with or without the history as in `pg2:0/16B3748@7576.1`; names are percent-encoded where they hold a comma, a colon or anything not ASCII. */
+export function readTokens(text: string, where: string): ReadonlyMap<SourceName, Token> {
+  const tokens = new Map<SourceName, Token>();
   for (const part of text.split(',').map((item) => item.trim())) {
     if (part === '') continue;
     const colon = part.lastIndexOf(':');
     const name = decodedName(part.slice(0, colon).trim());
-    const lsn = part.slice(colon + 1).trim();
-    if (colon < 1 || name === null || !isLsnText(lsn))
+    const token = parseToken(part.slice(colon + 1).trim());
+    if (colon < 1 || name === null || token === null)
       throw badHeader(where, 'expected source:lsn pairs like pg2:0/16B3748');
-    const position = parseLsn(lsn);
-    tokens.set(name, maxLsn(position, tokens.get(name) ?? position));
+    const known = tokens.get(name);
+    tokens.set(name, known === undefined ? token : later(known, token));
   }
   return tokens;
 }

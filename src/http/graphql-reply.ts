@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import type { NearjoinError } from '../core/errors.ts';
-import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
+import type { Token } from '../core/token.ts';
 import type { TargetReport } from '../read/freshness.ts';
 import { graphqlErrorJson, statusOf } from './error-reply.ts';
 import { answerToken, cacheStatus, nearjoinExtension } from './freshness-answer.ts';
@@ -23,7 +23,7 @@ export interface AnswerFormat {
 interface Framing {
   readonly format: AnswerFormat;
   /** Positions the client asked for; the answer's token goes on from them. */
-  readonly tokens: ReadonlyMap<SourceName, Lsn>;
+  readonly tokens: ReadonlyMap<SourceName, Token>;
 }
 
 /** Head and body leave in one piece when the body is a text; making one costs more than it saves for a longer body. */
@@ -77,7 +77,7 @@ function errorBody(error: NearjoinError, format: AnswerFormat): string {
 function setFreshnessHeaders(
   reply: FastifyReply,
   targets: readonly TargetReport[],
-  tokens: ReadonlyMap<SourceName, Lsn>,
+  tokens: ReadonlyMap<SourceName, Token>,
 ): void {
   const status = cacheStatus(targets);
   const token = answerToken(targets, tokens);

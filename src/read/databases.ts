@@ -68,7 +68,7 @@ export class Databases {
       url,
       types,
       pool: new WirePool(options),
-      asTarget: new WirePool({ ...options, size: this.#settings.livePoolSize }),
+      asTarget: new WirePool({ ...options, size: this.#settings.livePoolSize, asksHistory: true }),
     };
     this.#entries.set(name, entry);
     return entry;
@@ -100,5 +100,6 @@ function poolOptions(url: string, settings: ReadSettings): PoolOptions {
     statementTimeoutMs: settings.statementTimeoutMs,
     rowLimit: settings.resultLimitBytes,
     statementLimit: settings.preparedStatements,
+    asksHistory: false,
   };
 }

@@ -1,6 +1,7 @@
 import type { Fallback, RemoteOptions } from '../catalog/catalog.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
+import type { HistoryName, Token } from '../core/token.ts';
 
 /** What one request asks of freshness; what it leaves open the relationships and then the server decide. */
 export interface FreshnessRequest {
@@ -8,7 +9,7 @@ export interface FreshnessRequest {
   readonly maxStalenessMs: number | null;
   readonly fallback: Fallback | null;
   /** Positions that the answer must contain. */
-  readonly tokens: ReadonlyMap<SourceName, Lsn>;
+  readonly tokens: ReadonlyMap<SourceName, Token>;
 }
 
 /** The words of the `Cache-Status` header. */
@@ -42,13 +43,15 @@ export interface TargetReport {
   readonly stalenessMs: number | null;
   /** The answer contains everything the target committed up to here. */
   readonly position: Lsn | null;
+  /** Whose position it is; null where the target did not tell. */
+  readonly history: HistoryName | null;
 }
 
 /** What holds for one feed in one request. */
 export interface Policy {
   readonly boundMs: number;
   readonly fallback: Fallback;
-  readonly token: Lsn | null;
+  readonly token: Token | null;
   readonly noCache: boolean;
   /** A relationship says never to cache. */
   readonly cacheOff: boolean;

@@ -1,5 +1,4 @@
 import { must } from '../core/assert.ts';
-import { NearjoinError } from '../core/errors.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
@@ -18,6 +17,7 @@ import type { HeldTypes } from './live/leaf-columns.ts';
 import { LiveReader, TargetUnavailable } from './live/live-reader.ts';
 import { ProofWishes } from './proof-wishes.ts';
 import { type Reading, readingOf } from './reading.ts';
+import { refuseLost, refuseOutlived } from './refuse-token.ts';
 import type { ReadSettings } from './settings.ts';
 import type { StatusBoard } from './status-board.ts';
 import { untilFresh, waitFor } from './wait.ts';
@@ -122,7 +122,7 @@ export class GroupReader {
     const policy = policyFor(use.target, freshness, use.options, this.#parts.settings);
     this.#wishes.consider(group.source, use.target, policy);
     const choice: LeafChoice = { route: 'live', reason: 'miss', detail: 'status-unknown', unmet: true };
-    return { use, policy, forced: null, anyAge: false, choice };
+    return { use, policy, forced: null, anyAge: false, history: null, choice };
   }
 
   /** Chooses every leaf; the lane whose cache must be waited for first, if there is one. */
@@ -216,8 +216,9 @@ export class GroupReader {
     const reports: TargetReport[] = [];
     for (const lane of lanes) {
       if (lane.choice.route === 'live') {
-        const position = reading.positions.get(lane.use.target) ?? null;
-        reports.push(liveReport(lane, source, this.#liveFault(lane, position)));
+        const reached = reading.positions.get(lane.use.target) ?? null;
+        refuseLost(lane, reached);
+        reports.push(liveReport(lane, source, reached));
         continue;
       }
       const { report, fault, now } = this.#verdict(lane, { reading, arrival, source });
@@ -235,7 +236,9 @@ export class GroupReader {
     const { target } = lane.use;
     const now = must(reading.now, 'clock of the source');
     const proving = (upTo: Lsn): SourceTime | null => this.#parts.probes.latest(source, target, upTo);
-    const label = improved(must(reading.labels.get(target), 'label'), proving, now);
+    const { history } = lane;
+    const label = improved({ ...must(reading.labels.get(target), 'label'), history }, proving, now);
+    if (history !== null) refuseOutlived(lane, history);
     const at = lane.policy.fallback === 'wait' ? (arrival ?? now) : now;
     const fault = faultOf(label, lane.policy, at);
     const serves = fault === null || mayServe(fault, lane);
@@ -244,17 +247,6 @@ export class GroupReader {
       fault: fault ?? 'fresh',
       now,
     };
-  }
-
-  #liveFault(lane: Lane, position: Lsn | null): Lsn | null {
-    const { token } = lane.policy;
-    if (token !== null && position !== null && position < token) {
-      throw new NearjoinError(
-        'position-unknown',
-        `the token's position on "${lane.use.target}" has not been written there`,
-      );
-    }
-    return position;
   }
 
   async #fallBack(

@@ -1,4 +1,5 @@
 import { type Lsn, parseLsn } from '../core/lsn.ts';
+import { contains, type HistoryName } from '../core/token.ts';
 import { isCredible, type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { Policy, RouteDetail } from './freshness.ts';
 
@@ -6,25 +7,28 @@ import type { Policy, RouteDetail } from './freshness.ts';
 export interface Label {
   readonly position: Lsn | null;
   readonly freshAsOf: SourceTime | null;
+  readonly history: HistoryName | null;
 }
 
-/** Reads what a statement prints of a watermark; `-` where it knows nothing. */
-export function labelOf(position: string = '-', freshAsOf: string = '-'): Label {
+/** Reads what a statement prints of a watermark; `-` where it knows nothing. The history is that of the feed. */
+export function labelOf(
+  position: string = '-',
+  freshAsOf: string = '-',
+  history: HistoryName | null = null,
+): Label {
   return {
     position: position === '-' ? null : parseLsn(position),
     freshAsOf: freshAsOf === '-' ? null : Number(freshAsOf),
+    history,
   };
 }
 
 /** The label with the newest credible time: its own, or the one a finished probe proves for its position. */
-export function improved(
-  { position, freshAsOf }: Label,
-  proving: (upTo: Lsn) => SourceTime | null,
-  now: SourceTime,
-): Label {
-  if (position === null) return { position, freshAsOf };
+export function improved(label: Label, proving: (upTo: Lsn) => SourceTime | null, now: SourceTime): Label {
+  const { position, freshAsOf } = label;
+  if (position === null) return label;
   const times = [freshAsOf, proving(position)].filter((time) => time !== null && isCredible(time, now));
-  return { position, freshAsOf: times.reduce(later, null) };
+  return { ...label, freshAsOf: times.reduce(later, null) };
 }
 
 function later(a: SourceTime | null, b: SourceTime | null): SourceTime | null {
@@ -34,7 +38,8 @@ function later(a: SourceTime | null, b: SourceTime | null): SourceTime | null {
 /** What keeps labelled rows from being the answer; null when nothing does. `at` is the time that the bound counts from. */
 export function faultOf(label: Label, policy: Policy, at: SourceTime): RouteDetail | null {
   if (label.position === null) return 'slot-lost';
-  if (policy.token !== null && label.position < policy.token) return 'token-ahead';
+  if (policy.token !== null && !contains({ ...label, position: label.position }, policy.token))
+    return 'token-ahead';
   if (label.freshAsOf === null || stalenessMs(at, label.freshAsOf) > policy.boundMs) return 'lagging';
   return null;
 }

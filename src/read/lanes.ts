@@ -1,6 +1,7 @@
 import { must } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
+import type { HistoryName, Token } from '../core/token.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { PlanTable, RemoteUse } from '../plan/plan.ts';
 import type { Leaf } from '../sql/leaf.ts';
@@ -16,6 +17,8 @@ export interface Lane {
   forced: { readonly detail: RouteDetail } | null;
   /** The cache's rows are taken whatever their age. */
   anyAge: boolean;
+  /** Which history of the target the cache held when it was chosen. */
+  history: HistoryName | null;
   choice: LeafChoice;
 }
 
@@ -58,16 +61,27 @@ export function cacheReport(
     detail: fault === null && !lane.anyAge ? 'fresh' : 'stale-allowed',
     stalenessMs: label.freshAsOf === null ? null : stalenessMs(now, label.freshAsOf),
     position: label.position,
+    history: label.history,
   };
 }
 
 /** What is said of rows fetched live. */
-export function liveReport(lane: Lane, source: SourceName, position: Label['position']): TargetReport {
+export function liveReport(lane: Lane, source: SourceName, reached: Token | null): TargetReport {
   const { choice } = lane;
   const why =
     choice.route === 'live' ? choice : { reason: 'miss' as const, detail: 'status-unknown' as const };
   const { reason, detail } = why;
-  return { source, target: lane.use.target, route: 'live', reason, detail, stalenessMs: 0, position };
+  const { position, history } = reached ?? { position: null, history: null };
+  return {
+    source,
+    target: lane.use.target,
+    route: 'live',
+    reason,
+    detail,
+    stalenessMs: 0,
+    position,
+    history,
+  };
 }
 
 const WHY: Partial<Record<RouteDetail, string>> = {

@@ -33,6 +33,7 @@ export class LeafChooser {
       return;
     }
     const feed = known.status.feeds.get(lane.use.target);
+    lane.history = feed?.history ?? null;
     const fit = this.#fits.fit(group, lane.use, feed);
     const policy: Policy = lane.anyAge ? { ...lane.policy, noCache: false, fallback: 'stale' } : lane.policy;
     lane.choice = chooseLeaf(fit, policy, this.#hopeFor(group.source, feed), known.now);

@@ -1,6 +1,6 @@
 import { must } from '../core/assert.ts';
-import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
+import type { Token } from '../core/token.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import { type Label, labelOf } from './labels.ts';
 
@@ -10,7 +10,7 @@ export interface Reading {
   readonly now: SourceTime | null;
   readonly labels: ReadonlyMap<SourceName, Label>;
   /** Positions of the snapshots that live rows come from. */
-  readonly positions: ReadonlyMap<SourceName, Lsn | null>;
+  readonly positions: ReadonlyMap<SourceName, Token>;
 }
 
 /** Takes apart JSON cells, and where there are feeds the text of the source's clock and one label per feed. */
@@ -21,7 +21,7 @@ export function readingOf(
 ): Reading {
   const cells = row.slice(0, jsonCells);
   const labels = new Map<SourceName, Label>();
-  const positions = new Map<SourceName, Lsn | null>();
+  const positions = new Map<SourceName, Token>();
   if (targets.length === 0) return { cells, now: null, labels, positions };
   const [clock, ...words] = must(row[jsonCells], 'labels of a root statement').toString('latin1').split(' ');
   targets.forEach((target, i) => void labels.set(target, labelOf(words[2 * i], words[2 * i + 1])));

@@ -28,7 +28,8 @@ export async function waitFor(
 }
 
 const WATERMARK = `select coalesce(w.position::text, '-'), coalesce(w.fresh_as_of::text, '-'),
-    (extract(epoch from clock_timestamp()) * 1000000)::bigint::text
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint::text,
+    (select f.system_id || '.' || f.timeline from nearjoin.feed f where f.target = w.target)
   from nearjoin.watermark w where w.target = $1::text order by w.seq desc limit 1`;
 
 /** Waits until a cache is as fresh as asked for, counted from when the request arrived; false when time is up. */
@@ -46,8 +47,8 @@ export function untilFresh(
   const pool = parts.databases.source(source);
   return waitFor(parts.settings.waitMs, signal, async () => {
     const rows = await pool.run(WATERMARK, [target], { signal, prepared: true });
-    const [position, freshAsOf, now] = rows[0] ?? [];
-    const label = labelOf(position?.toString('latin1'), freshAsOf?.toString('latin1'));
+    const [position, freshAsOf, now, history] = (rows[0] ?? []).map((cell) => cell?.toString('latin1'));
+    const label = labelOf(position, freshAsOf, history);
     const proving = (upTo: Lsn): SourceTime | null => parts.probes.latest(source, target, upTo);
     return faultOf(improved(label, proving, Number(now)), policy, arrival) === null;
   });

@@ -122,7 +122,7 @@ function seenIn(answer: HttpAnswer): Seen {
     /;hit;detail="staleness_ms=(\d+) lsn=([0-9A-F/]+)"/.exec(String(headers.get('cache-status'))) ?? [];
   if (lsn !== undefined)
     return { route: 'cache', code: null, position: parseLsn(lsn), stalenessMs: Number(stalenessMs) };
-  const [, token] = /^pg2:(.*)$/.exec(String(headers.get('x-nearjoin-token'))) ?? [];
+  const [, token] = /^pg2:([^@]*)/.exec(String(headers.get('x-nearjoin-token'))) ?? [];
   return {
     route: 'live',
     code: null,

@@ -112,7 +112,7 @@ describe('queries', () => {
   test('the route is reported in the headers', async () => {
     const answer = await send('/v1/graphql', { query: '{ orders { user { id } } }' }, admin);
     expect(answer.headers.get('cache-status')).toBe('nearjoin-pg2;fwd=miss');
-    expect(answer.headers.get('x-nearjoin-token')).toMatch(/^pg2:[0-9A-F]+\/[0-9A-F]+$/);
+    expect(answer.headers.get('x-nearjoin-token')).toMatch(/^pg2:[0-9A-F]+\/[0-9A-F]+@\d+\.1$/);
   });
 
   test('nothing remote, nothing reported', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Fallback } from '../../src/catalog/catalog.ts';
 import type { Lsn } from '../../src/core/lsn.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
@@ -125,10 +126,48 @@ test('a token ahead of the cache sends the query to the target; one beyond the t
   const { rows } = await pg2.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
   const [high = '0', low = '0'] = rows[0]?.lsn.split('/') ?? [];
   const now = ((BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`)) as Lsn;
-  expect(await route({ freshness: { tokens: new Map([['pg2', now]]) } })).toBe('pg2 live stale token-ahead');
-  const ahead = (now + 0x100000000n) as Lsn;
-  const refused = lane.query(QUERY, { freshness: { tokens: new Map([['pg2', ahead]]) } });
+  const asking = (position: Lsn) => ({ tokens: new Map([['pg2', { position, history: null }]]) });
+  expect(await route({ freshness: asking(now) })).toBe('pg2 live stale token-ahead');
+  const refused = lane.query(QUERY, { freshness: asking((now + 0x100000000n) as Lsn) });
   await expect(refused).rejects.toMatchObject({ code: 'position-unknown' });
+});
+
+test('a token of another history is never taken for a position of this one', async () => {
+  const { rows } = await pg2.query<{ system: string }>(
+    'select system_identifier::text as system from pg_control_system()',
+  );
+  const system = rows[0]?.system ?? '';
+  const history = (timeline: number): string => `${system}.${timeline}`;
+  const asked = (timeline: number, fallback: Fallback = 'live') =>
+    lane.query(QUERY, {
+      freshness: {
+        fallback,
+        tokens: new Map([['pg2', { position: 1n as Lsn, history: history(timeline) }]]),
+      },
+    });
+  const lead = async (timeline: number): Promise<void> => {
+    await pg1.query('update nearjoin.feed set system_id = $1, timeline = $2', [system, timeline]);
+    await poll('the status to be read', async () => {
+      const [report] = (await lane.query(QUERY, { freshness: { fallback: 'stale' } })).targets;
+      return report?.route === 'cache' && report.history === history(timeline);
+    });
+  };
+  await lane.setWatermark('pg1', 'pg2', '0/abc');
+  await lead(1);
+  expect((await asked(1)).targets).toEqual([
+    expect.objectContaining({ route: 'cache', position: 0xabcn, history: history(1) }),
+  ]);
+  // The cache has not heard of that history, so the target is asked; it has not either.
+  await expect(asked(2)).rejects.toMatchObject({ code: 'position-unknown' });
+  // The cache knows that the token's history has ended: nothing is waited for.
+  await lead(2);
+  for (const fallback of ['live', 'wait', 'error'] as const)
+    await expect(asked(1, fallback)).rejects.toMatchObject({ code: 'position-unknown' });
+  // What the cache has of an ended history is not what a newer token asks for.
+  await lead(0);
+  expect((await asked(1)).targets).toEqual([
+    expect.objectContaining({ route: 'live', detail: 'token-ahead', history: history(1) }),
+  ]);
 });
 
 test('no-cache is answered live, with the position of the snapshot', async () => {
@@ -224,7 +263,7 @@ test('a target that is down is served from the cache where the relationship allo
     expect(text).toBe(ANSWER);
     expect(targets).toEqual([expect.objectContaining({ route: 'cache', detail: 'stale-allowed' })]);
     // Neither a position asked for nor live rows asked for are what an old cache can give.
-    const ahead = { tokens: new Map([['pg2', 3n as Lsn]]) };
+    const ahead = { tokens: new Map([['pg2', { position: 3n as Lsn, history: null }]]) };
     for (const freshness of [ahead, { noCache: true }]) {
       await expect(other.query(QUERY, { freshness })).rejects.toMatchObject({ code: 'target-unavailable' });
     }

@@ -33,6 +33,7 @@ function open(options: Partial<PoolOptions> = {}): WirePool {
     statementTimeoutMs: 20_000,
     rowLimit: 50_000_000,
     statementLimit: 3,
+    asksHistory: false,
     ...options,
   });
   pools.push(pool);

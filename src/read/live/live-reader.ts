@@ -1,7 +1,7 @@
 import { must } from '../../core/assert.ts';
-import type { Lsn } from '../../core/lsn.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
+import type { HistoryName, Token } from '../../core/token.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Leaves } from '../../sql/leaf.ts';
@@ -37,7 +37,7 @@ export interface LiveRequest {
 /** An answer's row and the positions of the targets that were read for it. */
 export interface LiveAnswer {
   readonly row: WireRow;
-  readonly positions: ReadonlyMap<SourceName, Lsn>;
+  readonly positions: ReadonlyMap<SourceName, Token>;
 }
 
 /** What is worked out once for a plan. */
@@ -86,10 +86,10 @@ export class LiveReader {
     const [row] = await this.#databases
       .source(group.source)
       .run(statement.text, boundTo(statement, values), { signal, prepared: true });
-    const positions = new Map<SourceName, Lsn>();
+    const positions = new Map<SourceName, Token>();
     const ask: FillerParts['ask'] = async (target, text, bound) => {
-      const answer = await this.#askOnce(target, text, bound, signal);
-      positions.set(target, positionIn(answer[0]));
+      const { row: answer, history } = await this.#askOnce(target, text, bound, signal);
+      positions.set(target, { position: positionIn(answer[0]), history });
       return answer;
     };
     return { row: await this.#filled(must(row, ROOT_ROW), gaps, { request, ask }), positions };
@@ -100,10 +100,12 @@ export class LiveReader {
     text: string,
     values: readonly (string | null)[],
     signal: StopSignal,
-  ): Promise<WireRow> {
+  ): Promise<{ readonly row: WireRow; readonly history: HistoryName | null }> {
     try {
-      const [row] = await this.#databases.target(target).run(text, values, { signal, prepared: true });
-      return must(row, 'row of a target');
+      const { rows, history } = await this.#databases
+        .target(target)
+        .answer(text, values, { signal, prepared: true });
+      return { row: must(rows[0], 'row of a target'), history };
     } catch (error) {
       signal.throwIfAborted();
       throw targetError(error, target);

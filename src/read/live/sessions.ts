@@ -3,6 +3,7 @@ import { NearjoinError } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
+import type { Token } from '../../core/token.ts';
 import { positionSql } from '../../sql/position.ts';
 import { printStatement } from '../../sql/print.ts';
 import { sql } from '../../sql/sql.ts';
@@ -44,7 +45,7 @@ export class LiveSessions {
   readonly #signal: StopSignal;
   readonly #source: Lease;
   readonly #targets = new Map<SourceName, Promise<TargetSession>>();
-  readonly #positions = new Map<SourceName, Lsn>();
+  readonly #positions = new Map<SourceName, Token>();
 
   private constructor(databases: Databases, source: Lease, signal: StopSignal) {
     this.#databases = databases;
@@ -66,7 +67,7 @@ export class LiveSessions {
   }
 
   /** Positions of the targets that were read. */
-  get positions(): ReadonlyMap<SourceName, Lsn> {
+  get positions(): ReadonlyMap<SourceName, Token> {
     return this.#positions;
   }
 
@@ -90,7 +91,7 @@ export class LiveSessions {
       const session = await this.#target(target);
       const rows = session.lease.connection.run(text, values, { signal: this.#signal, prepared: true });
       const [position, found] = await Promise.all([session.position, rows]);
-      this.#positions.set(target, position);
+      this.#positions.set(target, { position, history: session.lease.connection.history });
       return found;
     } catch (error) {
       this.#signal.throwIfAborted();

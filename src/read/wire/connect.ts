@@ -4,6 +4,7 @@ import pg from 'pg';
 import { FIND_OPERATORS } from '../../cache/search-path.ts';
 import { must } from '../../core/assert.ts';
 import { TEXT_FORM } from '../../core/text-form.ts';
+import { type HistoryName, historyName } from '../../core/token.ts';
 import { WireConnection } from './connection.ts';
 import { ConnectionLost } from './failure.ts';
 import { FrugalSocket } from './frugal-socket.ts';
@@ -16,6 +17,8 @@ export interface ConnectOptions {
   readonly statementTimeoutMs: number;
   readonly rowLimit: number;
   readonly statementLimit: number;
+  /** Ask which history the server writes: positions are told of its answers. */
+  readonly asksHistory: boolean;
 }
 
 /** What `pg` keeps of a session, as far as we take it over. */
@@ -48,14 +51,35 @@ export async function connectWire(options: ConnectOptions): Promise<WireConnecti
     stream: plainSocket,
   });
   client.on('error', () => undefined);
+  let history: HistoryName | null;
   try {
     await client.connect();
     await client.query(settingsQuery(options.statementTimeoutMs));
+    history = options.asksHistory ? await historyOf(client) : null;
   } catch (cause) {
     await client.end().catch(() => undefined);
     throw new ConnectionLost('no connection to the database', cause);
   }
-  return takeOver(client as unknown as LoggedIn, options);
+  return takeOver(client as unknown as LoggedIn, { ...options, history });
+}
+
+// A primary keeps its timeline for as long as it runs, so one look holds for all of a connection's life.
+const HISTORY = `
+  select system_identifier::text as system,
+    case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) end as timeline
+  from pg_control_system()`;
+
+/** A server that keeps it to itself, or a standby, can be read all the same. */
+async function historyOf(client: pg.Client): Promise<HistoryName | null> {
+  try {
+    const { rows } = await client.query<{ system: string; timeline: string | null }>(HISTORY);
+    const [row] = rows;
+    if (row === undefined || row.timeline === null) return null;
+    return historyName(row.system, Number.parseInt(row.timeline, 16));
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) return null;
+    throw error;
+  }
 }
 
 /** TLS reads from the socket by itself, into buffers of its own. */
@@ -68,7 +92,10 @@ function settingsQuery(statementTimeoutMs: number): string {
   return [...all.map(([name, value]) => `set ${name} = '${value}'`), FIND_OPERATORS].join('; ');
 }
 
-function takeOver(client: LoggedIn, options: ConnectOptions): WireConnection {
+function takeOver(
+  client: LoggedIn,
+  options: ConnectOptions & { readonly history: HistoryName | null },
+): WireConnection {
   const socket = must(client.connection?.stream, 'socket of a logged-in client');
   for (const event of ['data', 'error', 'close', 'end', 'readable']) socket.removeAllListeners(event);
   const { host, port, processID } = client;
@@ -77,6 +104,7 @@ function takeOver(client: LoggedIn, options: ConnectOptions): WireConnection {
   return new WireConnection(socket, {
     rowLimit: options.rowLimit,
     statementLimit: options.statementLimit,
+    history: options.history,
     cancel: () => sendCancel({ host, port }, encodeCancel(processID, secret), options.connectTimeoutMs),
   });
 }

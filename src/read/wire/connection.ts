@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { StopSignal } from '../../core/stop-signal.ts';
-import { ConnectionLost, PostgresError, RowTooLarge } from './failure.ts';
+import type { HistoryName } from '../../core/token.ts';
+import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
 import { errorFields, Incoming, rowCells } from './incoming.ts';
 import { encodeExecution, TERMINATE } from './messages.ts';
@@ -14,6 +15,8 @@ export interface WireOptions {
   readonly rowLimit: number;
   /** Prepared statements kept; each costs the server tens of kilobytes. */
   readonly statementLimit: number;
+  /** Which history the server writes; null when it was not asked, or does not say. */
+  readonly history: HistoryName | null;
   /** Asks the server, over another connection, to end what this session runs. Resolves when the server has heard it. */
   readonly cancel: () => Promise<void>;
 }
@@ -78,6 +81,11 @@ export class WireConnection {
     socket.on('error', (error) => this.#lose(error));
     socket.on('close', () => this.#lose(undefined));
     socket.on('end', () => this.#lose(undefined));
+  }
+
+  /** Which history the server writes, where it told. */
+  get history(): HistoryName | null {
+    return this.#options.history;
   }
 
   /** Requests not answered yet. */
@@ -287,13 +295,4 @@ function settle(entry: Pending): void {
   entry.settled = true;
   if (entry.signal !== null && entry.onAbort !== null)
     entry.signal.removeEventListener('abort', entry.onAbort);
-}
-
-/** The prepared statement is gone, or its result is of other types than before. */
-function isStale(error: PostgresError): boolean {
-  return error.state === '26000' || error.state === '0A000';
-}
-
-function abortError(signal: StopSignal): Error {
-  return signal.reason instanceof Error ? signal.reason : new Error('aborted');
 }

@@ -1,3 +1,5 @@
+import type { StopSignal } from '../../core/stop-signal.ts';
+
 /** An error that Postgres reported. The message may quote values: it goes to administrators, not to clients, unless its class is harmless. */
 export class PostgresError extends Error {
   /** SQLSTATE. */
@@ -56,4 +58,14 @@ export function isUndefined(error: unknown): boolean {
 /** Whether a lost connection is behind an error. */
 export function isConnectionLost(error: unknown): boolean {
   return error instanceof ConnectionLost || (error instanceof Error && isConnectionLost(error.cause));
+}
+
+/** The prepared statement is gone, or its result is of other types than before. */
+export function isStale(error: PostgresError): boolean {
+  return error.state === '26000' || error.state === '0A000';
+}
+
+/** What a request fails with whose signal aborted. */
+export function abortError(signal: StopSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error('aborted');
 }

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../../core/clock.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
+import type { HistoryName } from '../../core/token.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
 import { ConnectionLost, isWorthRepeating } from './failure.ts';
@@ -42,19 +43,33 @@ export class WirePool {
   }
 
   /** Runs a statement that only reads; it is repeated once when the session broke or its prepared statement went stale. */
-  async run(
+  run(text: string, values: readonly (string | null)[], options: RunOptions): Promise<readonly WireRow[]> {
+    return this.#on(options, (connection) => connection.run(text, values, options));
+  }
+
+  /** The same, with the history that the answering server writes, where it told. */
+  answer(
     text: string,
     values: readonly (string | null)[],
     options: RunOptions,
-  ): Promise<readonly WireRow[]> {
+  ): Promise<{ readonly rows: readonly WireRow[]; readonly history: HistoryName | null }> {
+    return this.#on(options, async (connection) => {
+      const rows = await connection.run(text, values, options);
+      return { rows, history: connection.history };
+    });
+  }
+
+  async #on<T>(
+    { signal }: Pick<RunOptions, 'signal'>,
+    work: (connection: WireConnection) => Promise<T>,
+  ): Promise<T> {
     try {
       const ready = this.#leastBusy();
-      return await (ready ?? (await this.#grow())).run(text, values, options);
+      return await work(ready ?? (await this.#grow()));
     } catch (error) {
-      if (!isWorthRepeating(error) || options.signal?.aborted === true || this.#closed) throw error;
+      if (!isWorthRepeating(error) || signal?.aborted === true || this.#closed) throw error;
     }
-    const again = this.#leastBusy() ?? (await this.#grow());
-    return again.run(text, values, options);
+    return work(this.#leastBusy() ?? (await this.#grow()));
   }
 
   /** Takes a session for a transaction, waiting for one when all are taken. */

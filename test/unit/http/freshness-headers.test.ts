@@ -21,6 +21,7 @@ function report(over: Partial<TargetReport>): TargetReport {
     detail: 'fresh',
     stalenessMs: 12,
     position: lsnFromBits(0x16b3748n),
+    history: '7576.1',
     ...over,
   };
 }
@@ -63,6 +64,9 @@ describe('request headers', () => {
     ['x-nearjoin-token', 'pg2:16B3748'],
     ['x-nearjoin-token', ':0/1'],
     ['x-nearjoin-token', '%zz:0/1'],
+    ['x-nearjoin-token', 'pg2:0/1@'],
+    ['x-nearjoin-token', 'pg2:0/1@7.1@7.2'],
+    ['x-nearjoin-token', 'pg2:0/1@x.1'],
   ])('%s: %s is an invalid-headers error', (name, value) => {
     expect(() => freshnessOf({ [name]: value })).toThrow(
       expect.objectContaining({ code: 'invalid-headers' }),
@@ -100,13 +104,13 @@ describe('request headers', () => {
       noCache: false,
       maxStalenessMs: 50,
       fallback: 'stale',
-      tokens: new Map([['pg2', 1n]]),
+      tokens: new Map([['pg2', { position: 1n, history: null }]]),
     });
     expect(withDirective(asked, { maxStalenessMs: null, fallback: 'wait', token: 'pg3:0/2' })).toEqual({
       noCache: true,
       maxStalenessMs: null,
       fallback: 'wait',
-      tokens: new Map([['pg3', 2n]]),
+      tokens: new Map([['pg3', { position: 2n, history: null }]]),
     });
   });
 });
@@ -146,7 +150,9 @@ describe('answer headers', () => {
         );
         const token = answerToken([report({ target, position })], new Map()) ?? '';
         expect(token).toMatch(/^[\x21-\x7e]*$/);
-        expect(readTokens(token, 'X-Nearjoin-Token')).toEqual(new Map([[target, position]]));
+        expect(readTokens(token, 'X-Nearjoin-Token')).toEqual(
+          new Map([[target, { position, history: '7576.1' }]]),
+        );
       }),
     );
   });
@@ -154,8 +160,9 @@ describe('answer headers', () => {
   test('the token never goes back behind what the client asked for', () => {
     fc.assert(
       fc.property(lsn, lsn, (asked, contained) => {
-        const token = answerToken([report({ position: contained })], new Map([['pg2', asked]]));
-        expect(token).toBe(`pg2:${formatLsn(asked > contained ? asked : contained)}`);
+        const token = { position: asked, history: '7576.1' };
+        const answer = answerToken([report({ position: contained })], new Map([['pg2', token]]));
+        expect(answer).toBe(`pg2:${formatLsn(asked > contained ? asked : contained)}@7576.1`);
       }),
     );
   });

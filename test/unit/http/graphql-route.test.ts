@@ -117,6 +117,7 @@ describe('answers', () => {
         detail: 'fresh',
         stalenessMs: 5,
         position: lsnFromBits(255n),
+        history: null,
       } as const,
     ];
     const app = await serverWith(async () => ({ kind: 'data', body: Buffer.from('{"data":{}}'), targets }));

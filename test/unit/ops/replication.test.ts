@@ -17,6 +17,7 @@ function feed(over: Partial<FeedStatus> = {}): FeedStatus {
     lastError: null,
     position: parseLsn('0/100'),
     freshAsOf: NOW - 50_000,
+    history: null,
     targetPosition: parseLsn('0/180'),
     retainedWalBytes: 8192,
     transactionsApplied: 31,

@@ -27,6 +27,7 @@ const FEED: FeedStatus = {
   lastError: null,
   position: 1n as Lsn,
   freshAsOf: 10_000_000,
+  history: null,
   targetPosition: null,
   retainedWalBytes: null,
   transactionsApplied: 0,

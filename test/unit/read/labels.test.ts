@@ -4,6 +4,7 @@ import { faultOf, improved } from '../../../src/read/labels.ts';
 
 const SECOND = 1_000_000;
 const position = 100n as Lsn;
+const history = null;
 const nothing = () => null;
 const policy = {
   boundMs: 1_000,
@@ -15,14 +16,26 @@ const policy = {
 };
 
 test('a finished probe makes a label younger, and never older', () => {
-  expect(improved({ position, freshAsOf: 5 }, () => 7, SECOND)).toEqual({ position, freshAsOf: 7 });
-  expect(improved({ position, freshAsOf: 5 }, () => 3, SECOND)).toEqual({ position, freshAsOf: 5 });
-  expect(improved({ position, freshAsOf: null }, nothing, SECOND)).toEqual({ position, freshAsOf: null });
+  expect(improved({ position, freshAsOf: 5, history }, () => 7, SECOND)).toEqual({
+    position,
+    freshAsOf: 7,
+    history,
+  });
+  expect(improved({ position, freshAsOf: 5, history }, () => 3, SECOND)).toEqual({
+    position,
+    freshAsOf: 5,
+    history,
+  });
+  expect(improved({ position, freshAsOf: null, history }, nothing, SECOND)).toEqual({
+    position,
+    freshAsOf: null,
+    history,
+  });
 });
 
 test('a time beyond the clock, from before it was set back, proves nothing', () => {
   const now = 1_000 * SECOND;
-  const label = { position, freshAsOf: now + 60 * SECOND };
+  const label = { position, freshAsOf: now + 60 * SECOND, history };
   expect(faultOf(improved(label, nothing, now), policy, now)).toBe('lagging');
   expect(
     faultOf(
@@ -42,7 +55,7 @@ test('a time beyond the clock, from before it was set back, proves nothing', () 
 
 test('a probe that finished while the statement ran counts', () => {
   const now = 1_000 * SECOND;
-  expect(improved({ position, freshAsOf: null }, () => now + SECOND / 2, now).freshAsOf).toBe(
+  expect(improved({ position, freshAsOf: null, history }, () => now + SECOND / 2, now).freshAsOf).toBe(
     now + SECOND / 2,
   );
 });
