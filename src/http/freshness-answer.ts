@@ -16,6 +16,7 @@ export function cacheStatus(reports: readonly TargetReport[]): string | null {
 export function answerToken(
   reports: readonly TargetReport[],
   asked: ReadonlyMap<SourceName, Token>,
+  namesHistories: boolean,
 ): string | null {
   const tokens = new Map(asked);
   for (const { target, position, history } of reports) {
@@ -25,7 +26,12 @@ export function answerToken(
     tokens.set(target, known === undefined ? reached : later(known, reached));
   }
   if (tokens.size === 0) return null;
-  return [...tokens].map(([target, token]) => `${encodedName(target)}:${formatToken(token)}`).join(',');
+  return [...tokens]
+    .map(([target, token]) => {
+      const text = namesHistories ? formatToken(token) : formatLsn(token.position);
+      return `${encodedName(target)}:${text}`;
+    })
+    .join(',');
 }
 
 /** What `extensions.nearjoin` says: per target, its route and why. */

@@ -17,6 +17,8 @@ export interface AnswerFormat {
   readonly overHttp: boolean;
   /** `extensions.nearjoin` in the body. */
   readonly withExtensions: boolean;
+  /** The answer's token says which histories its positions belong to. */
+  readonly namesHistories: boolean;
   readonly showsInternal: boolean;
 }
 
@@ -32,7 +34,7 @@ const SHORT_BYTES = 8192;
 /** Sends one operation's answer; data goes out as the bytes Postgres made. */
 export function sendSingle(reply: FastifyReply, result: OperationResult, framing: Framing): FastifyReply {
   if (result.kind === 'error') return sendError(reply, result.error, framing.format);
-  setFreshnessHeaders(reply, result.targets, framing.tokens);
+  setFreshnessHeaders(reply, result.targets, framing);
   const body = bodyOf(result, framing.format);
   return typed(reply, framing.format).send(body.length < SHORT_BYTES ? body.toString('utf8') : body);
 }
@@ -44,7 +46,7 @@ export function sendBatch(
   framing: Framing,
 ): FastifyReply {
   const targets = results.flatMap((result) => (result.kind === 'data' ? result.targets : []));
-  setFreshnessHeaders(reply, targets, framing.tokens);
+  setFreshnessHeaders(reply, targets, framing);
   const parts = results.flatMap((result, index) => [
     Buffer.from(index === 0 ? '[' : ','),
     bodyOf(result, framing.format),
@@ -77,10 +79,10 @@ function errorBody(error: NearjoinError, format: AnswerFormat): string {
 function setFreshnessHeaders(
   reply: FastifyReply,
   targets: readonly TargetReport[],
-  tokens: ReadonlyMap<SourceName, Token>,
+  { tokens, format }: Framing,
 ): void {
   const status = cacheStatus(targets);
-  const token = answerToken(targets, tokens);
+  const token = answerToken(targets, tokens, format.namesHistories);
   if (status !== null) reply.header('cache-status', status);
   if (token !== null) reply.header('x-nearjoin-token', token);
 }

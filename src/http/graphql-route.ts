@@ -120,13 +120,14 @@ function answerGraphqlError(
 function formatOf(route: GraphqlRoute, request: FastifyRequest): AnswerFormat {
   return {
     overHttp: (request.headers.accept ?? '').includes('application/graphql-response+json'),
-    withExtensions: /^(true|1|yes)$/i.test(headerText(request.headers['x-nearjoin-extensions'])),
+    withExtensions: isYes(request.headers['x-nearjoin-extensions']),
+    namesHistories: isYes(request.headers['x-nearjoin-token-history']),
     showsInternal: route.server.showsInternal(request.notes?.session ?? null),
   };
 }
 
-function headerText(value: string | string[] | undefined): string {
-  return typeof value === 'string' ? value : '';
+function isYes(header: string | string[] | undefined): boolean {
+  return typeof header === 'string' && /^(true|1|yes)$/i.test(header);
 }
 
 /** The body as text; Mercurius' own parser has made an object of `application/graphql`. */

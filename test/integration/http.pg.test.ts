@@ -112,6 +112,12 @@ describe('queries', () => {
   test('the route is reported in the headers', async () => {
     const answer = await send('/v1/graphql', { query: '{ orders { user { id } } }' }, admin);
     expect(answer.headers.get('cache-status')).toBe('nearjoin-pg2;fwd=miss');
+    expect(answer.headers.get('x-nearjoin-token')).toMatch(/^pg2:[0-9A-F]+\/[0-9A-F]+$/);
+  });
+
+  test('the token names its history when asked to', async () => {
+    const headers = { ...admin, 'x-nearjoin-token-history': 'true' };
+    const answer = await send('/v1/graphql', { query: '{ orders { user { id } } }' }, headers);
     expect(answer.headers.get('x-nearjoin-token')).toMatch(/^pg2:[0-9A-F]+\/[0-9A-F]+@\d+\.1$/);
   });
 

@@ -138,7 +138,7 @@ describe('answer headers', () => {
 
   test('nothing remote, no header', () => {
     expect(cacheStatus([])).toBeNull();
-    expect(answerToken([], new Map())).toBeNull();
+    expect(answerToken([], new Map(), true)).toBeNull();
   });
 
   test('any target name makes a header that Node accepts and a token that reads back', () => {
@@ -148,7 +148,7 @@ describe('answer headers', () => {
         expect(status).toMatch(
           /^(?:"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[A-Za-z*][A-Za-z0-9:/!#$%&'*+\-.^_`|~]*);hit;detail="[^"]*"$/,
         );
-        const token = answerToken([report({ target, position })], new Map()) ?? '';
+        const token = answerToken([report({ target, position })], new Map(), true) ?? '';
         expect(token).toMatch(/^[\x21-\x7e]*$/);
         expect(readTokens(token, 'X-Nearjoin-Token')).toEqual(
           new Map([[target, { position, history: '7576.1' }]]),
@@ -161,15 +161,15 @@ describe('answer headers', () => {
     fc.assert(
       fc.property(lsn, lsn, (asked, contained) => {
         const token = { position: asked, history: '7576.1' };
-        const answer = answerToken([report({ position: contained })], new Map([['pg2', token]]));
-        expect(answer).toBe(`pg2:${formatLsn(asked > contained ? asked : contained)}@7576.1`);
+        const answer = answerToken([report({ position: contained })], new Map([['pg2', token]]), false);
+        expect(answer).toBe(`pg2:${formatLsn(asked > contained ? asked : contained)}`);
       }),
     );
   });
 
   test("a live answer without a position still passes the client's tokens on", () => {
     const asked = readTokens('pg3:0/5', 'X-Nearjoin-Token');
-    expect(answerToken([report({ route: 'live', position: null })], asked)).toBe('pg3:0/5');
+    expect(answerToken([report({ route: 'live', position: null })], asked, true)).toBe('pg3:0/5');
   });
 
   test('the extension tells route, reason, staleness and position per target', () => {
