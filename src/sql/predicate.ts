@@ -10,7 +10,7 @@ import { baseType, fromLeaf } from './leaf.ts';
 import { inSafeOrder, shownFirst } from './leaky.ts';
 import { SQL_OPERATORS } from './operators.ts';
 import { type Build, directScope, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
-import { allOf, parameter, type Sql, separated, sql, syntax } from './sql.ts';
+import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
 
 /** A condition on one row, safe to join with `and`. */
 export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, build: Build): Sql {
@@ -72,7 +72,7 @@ export function operandSql(
 ): Sql {
   const param = must(build.params[operand.index], `parameter ${operand.index}`);
   const value = parameter({ kind: 'plan', index: operand.index });
-  const as = held !== null && sameType(param.type, held.column.type) ? syntax(held.as) : null;
+  const as = held === null ? null : typeThere(param.type, held);
   if (!param.list) return sql`${value}::${as ?? parameterType(param.type, false)}`;
   // Arrays of different lengths make no array: they are bound as texts.
   if (baseType(param.type).kind === 'array')
@@ -90,6 +90,14 @@ export function visibleValue(
   const value = row.read(what.column);
   if (what.onlyIf === null) return value;
   return sql`(case when ${predicateSql(what.onlyIf, row, withRow(rows, row), build)} then ${value} end)`;
+}
+
+/** A value is read as what its column is held as; what lives beside that type, as `lquery` does beside `ltree`, is there too. */
+function typeThere(type: ColumnType, held: { readonly column: Column; readonly as: string }): Sql | null {
+  if (sameType(type, held.column.type)) return syntax(held.as);
+  const { schema, name } = baseType(type);
+  if (schema === 'pg_catalog' || schema !== baseType(held.column.type).schema) return null;
+  return sql`${syntax(held.as.slice(0, held.as.lastIndexOf('.') + 1))}${identifier(name)}`;
 }
 
 function sameType(a: ColumnType, b: ColumnType): boolean {

@@ -69,6 +69,8 @@ test.each<[string, string]>([
   [found('{path: {_descendant: "top.hobby"}}'), '{"near":[{"id":1},{"id":3}]}'],
   [found('{path: {_ancestor_any: ["top.hobby", "other"]}}'), '{"near":[{"id":2},{"id":3},{"id":4}]}'],
   [found('{path: {_matches: "top.*{1}"}}'), '{"near":[{"id":3}]}'],
+  [found('{path: {_matches_any: ["other", "top.*"]}}'), '{"near":[{"id":1},{"id":2},{"id":3},{"id":4}]}'],
+  [found('{path: {_matches_fulltext: "chess"}}'), '{"near":[{"id":1}]}'],
   [found('{path: {_lt: "top"}}'), '{"near":[{"id":4}]}'],
   [found('{kv: {_eq: "a=>1"}}'), '{"near":[{"id":1},{"id":5}]}'],
   [found('{names: {_eq: ["ann", "BOB"]}}'), '{"near":[{"id":1},{"id":5}]}'],
@@ -101,6 +103,10 @@ test.each<[string, string]>([
     lanes.bare.query(query),
   ]);
   expect(answers.map(({ text }) => text)).toEqual([expected, expected, expected, expected]);
+  const routes = answers.map(({ targets }) => targets.map(({ route }) => route).join());
+  expect(routes).toEqual(
+    query.includes('far') || query.includes('alike') ? ['', 'cache', 'live', 'live'] : ['', '', '', ''],
+  );
 });
 
 test('explain shows fetched rows as they are held', async () => {
