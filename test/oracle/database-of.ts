@@ -1,10 +1,11 @@
-import { takesList } from './generate-condition.ts';
+import { takesList, takesText } from './generate-condition.ts';
 import { isList } from './graphql-of.ts';
-import { TYPE_DDL, typeOf, type Value } from './value-types.ts';
+import { TYPE_DDL, TYPES, typeOf, type Value } from './value-types.ts';
 import {
   type ColumnModel,
   type Condition,
   columnNamed,
+  enumTableOf,
   type Row,
   relationshipNamed,
   type TableModel,
@@ -18,17 +19,41 @@ export function ddlOf(world: World, tables: readonly TableModel[], isWhole: bool
   return [
     ...(isWhole || world.sharedTypes || usesOwn ? TYPE_DDL : []),
     `create schema "Other Schema"`,
+    ...[...new Set(tables.filter(usesEnum).map(({ database }) => database))].map(enumTable),
     ...tables.flatMap((table) => [
       createTable(table),
+      ...(table.isView
+        ? [
+            `create view ${relation({ ...table, name: viewNamed(table.name) })} as select * from ${relation(table)}`,
+          ]
+        : []),
       ...(table.rows.length === 0 ? [] : [insertRows(table, table.rows)]),
     ]),
   ];
 }
 
+/** Whether a table has a column of its database's enum table. */
+export function usesEnum({ columns }: TableModel): boolean {
+  return columns.some(({ type }) => typeOf(type).isEnum);
+}
+
+function enumTable(database: string): string {
+  const name = enumTableOf(database);
+  const values = TYPES.hue.values.map(({ text: value }) => `(${text(value)})`).join(', ');
+  return `create table ${name} (value text primary key); insert into ${name} values ${values}`;
+}
+
+/** The view that metadata knows instead of the table. */
+export function viewNamed(name: string): string {
+  return `${name.slice(0, 40)} view`;
+}
+
 function createTable(table: TableModel): string {
-  const columns = table.columns.map(
-    ({ name, type, notNull }) => `${quoted(name)} ${typeOf(type).sql}${notNull ? ' not null' : ''}`,
-  );
+  const columns = table.columns.map(({ name, type, notNull }) => {
+    const { sql, isEnum } = typeOf(type);
+    const reference = isEnum ? ` references ${enumTableOf(table.database)}` : '';
+    return `${quoted(name)} ${sql}${notNull ? ' not null' : ''}${reference}`;
+  });
   return `create table ${relation(table)} (${columns.join(', ')}, primary key (${table.key.map(quoted).join(', ')}))`;
 }
 
@@ -80,6 +105,19 @@ const SPELLED: Readonly<Record<string, string>> = {
   _has_key: '?',
   _has_keys_any: '?|',
   _has_keys_all: '?&',
+  _jsonb_path_exists: '@?',
+  _jsonb_path_match: '@@',
+  _ancestor: '@>',
+  _ancestor_any: '@> any',
+  _descendant: '<@',
+  _descendant_any: '<@ any',
+  _matches: '~',
+};
+
+const OPERAND_TYPES: Readonly<Record<string, string>> = {
+  _matches: 'lquery',
+  _jsonb_path_exists: 'jsonpath',
+  _jsonb_path_match: 'jsonpath',
 };
 
 /** The column compared with a value, both as they are typed. */
@@ -91,12 +129,12 @@ export function comparison(
   const { bare } = typeOf(column.type);
   const { operator } = given;
   const left = given.cast ? `${value}::text` : value;
-  const type = given.cast || /like|similar|regex|has_key/.test(operator) ? 'text' : bare;
+  const type = given.cast ? 'text' : (OPERAND_TYPES[operator] ?? (takesText(operator) ? 'text' : bare));
   if (!isList(given.value)) return `(${left} ${spelled(operator)} ${text(given.value.text)}::${type})`;
   const list = given.value.map((one) => `${text(one.text)}::${type}`);
   if (operator === '_in') return list.length === 0 ? 'false' : `(${left} in (${list.join(', ')}))`;
   if (operator === '_nin') return list.length === 0 ? 'true' : `(${left} not in (${list.join(', ')}))`;
-  return `(${left} ${spelled(operator)} array[${list.join(', ')}]::text[])`;
+  return `(${left} ${spelled(operator)} (array[${list.join(', ')}]::${type}[]))`;
 }
 
 function spelled(operator: string): string {
@@ -141,9 +179,35 @@ export function ruleSql(
       const on = relationship.on.map(([left, right]) => `${cell(left)} = ${next}.${quoted(right)}`);
       return `exists (select from ${relation(to)} ${next} where ${[...on, ruleSql(world, rule.of, { ...at, table: to, alias: next })].join(' and ')})`;
     }
-    default:
-      throw new Error(`a rule has no ${rule.kind}`);
+    case 'aggregate':
+      return ruleAggregate(world, rule, at);
   }
+}
+
+function ruleAggregate(
+  world: World,
+  rule: Extract<Condition, { kind: 'aggregate' }>,
+  at: Parameters<typeof ruleSql>[2],
+): string {
+  const relationship = relationshipNamed(at.table, rule.relationship);
+  const to = tableNamed(world, relationship.to);
+  const next = `${at.alias}_`;
+  const on = relationship.on.map(([left, right]) => `${at.alias}.${quoted(left)} = ${next}.${quoted(right)}`);
+  const filter =
+    rule.filter === null ? 'true' : ruleSql(world, rule.filter, { ...at, table: to, alias: next });
+  const cells = rule.columns.map((name) => `${next}.${quoted(name)}`);
+  const value =
+    rule.function === 'count' ? counted(cells, rule.distinct) : `${rule.function}(${cells.join()})`;
+  const from = `${relation(to)} ${next} where ${[...on, filter].join(' and ')}`;
+  return `((select ${value} from ${from}) ${spelled(rule.operator)} ${rule.value})`;
+}
+
+/** Rows, or those in which every one of the cells has a value. */
+export function counted(cells: readonly string[], distinct: boolean): string {
+  if (cells.length === 0) return 'count(*)';
+  const present = cells.map((cell) => `${cell} is not null`).join(' and ');
+  const of = cells.length === 1 ? cells[0] : `(${cells.join(', ')})`;
+  return `count(${distinct ? 'distinct ' : ''}${of}) filter (where ${present})`;
 }
 
 type Compare = Extract<Condition, { kind: 'compare' }>;
@@ -158,7 +222,7 @@ function ruleComparison(world: World, table: TableModel, cell: string, rule: Com
     if (rule.operator === '_in') return `(${cell} = any (${values}))`;
     return rule.operator === '_nin'
       ? `(${cell} <> all (${values}))`
-      : `(${cell} ${spelled(rule.operator)} ${values})`;
+      : `(${cell} ${spelled(rule.operator)} (${values}))`;
   }
   const given = variable === null ? rule : { ...rule, value: { text: variable.value, json: variable.value } };
   const plain = comparison(cell, column, given);

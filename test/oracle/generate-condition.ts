@@ -1,5 +1,14 @@
 import type { Random } from './random.ts';
-import { KEY_VALUES, PATTERN_VALUES, typeOf, type Value } from './value-types.ts';
+import {
+  BAD_JSON_PATHS,
+  BAD_PATTERNS,
+  JSON_PATHS,
+  KEY_VALUES,
+  LTREE_QUERIES,
+  PATTERN_VALUES,
+  typeOf,
+  type Value,
+} from './value-types.ts';
 import {
   type ColumnModel,
   type Condition,
@@ -15,6 +24,8 @@ export interface Scene {
   readonly world: World;
   readonly role: string;
   readonly isRule: boolean;
+  /** Some operands are malformed. */
+  readonly hostile?: boolean;
   /** The table a rule belongs to. */
   readonly root?: TableModel;
 }
@@ -42,7 +53,7 @@ function composed(scene: Scene, table: TableModel, depth: number): readonly (() 
 }
 
 function overRelationships(scene: Scene, table: TableModel, depth: number): readonly (() => Condition)[] {
-  const { random, world, role, isRule } = scene;
+  const { random, world, role } = scene;
   const all = visibleRelationships(world, table, role);
   const related = (): Condition => {
     const { relationship, view } = random.pick(all);
@@ -54,16 +65,13 @@ function overRelationships(scene: Scene, table: TableModel, depth: number): read
     const { relationship, view } = random.pick(arrays);
     return aggregate(scene, { relationship: relationship.name, view }, depth - 1);
   };
-  return [
-    ...(all.length > 0 ? [related, related, related] : []),
-    ...(arrays.length > 0 && !isRule ? [aggregated] : []),
-  ];
+  return [...(all.length > 0 ? [related, related, related] : []), ...(arrays.length > 0 ? [aggregated] : [])];
 }
 
 function existsIn(scene: Scene, table: TableModel, depth: number): Condition {
   const { random, world } = scene;
   const near = world.tables.filter(({ database }) => database === table.database);
-  const other = random.pick(near);
+  const other = random.pick(random.chance(0.5) ? near : world.tables);
   return { kind: 'exists', table: other.field, of: condition(scene, other, depth) };
 }
 
@@ -87,9 +95,7 @@ function aggregate(
   depth: number,
 ): Condition {
   const { random } = scene;
-  const filter = random.chance(0.5)
-    ? condition({ ...scene, isRule: false }, view.table, Math.max(depth, 0))
-    : null;
+  const filter = random.chance(0.5) ? condition(scene, view.table, Math.max(depth, 0)) : null;
   const booleans = view.columns.filter(({ type }) => type === 'bool');
   if (booleans.length > 0 && random.chance(0.4)) {
     const called = random.pick(['bool_and', 'bool_or'] as const);
@@ -118,26 +124,28 @@ function aggregate(
   };
 }
 
-function onColumn({ random, isRule }: Scene, column: ColumnModel): Condition {
+function onColumn({ random, isRule, hostile }: Scene, column: ColumnModel): Condition {
   const { operators, values } = typeOf(column.type);
   if (operators.length === 0 || random.chance(0.1)) {
     return { kind: 'null', column: column.name, isNull: random.chance(0.5) };
   }
   if (hasTextForm(column) && random.chance(0.06)) return onText(random, column);
   const operator = random.pick(operators);
-  const value = operand(random, operator, values);
+  const isMalformed = hostile === true && random.chance(0.3);
+  const value = (isMalformed ? malformed : operand)(random, operator, values);
   return {
     kind: 'compare',
     column: column.name,
     operator,
     value,
     cast: false,
-    variable: random.chance(isRule ? 0.25 : 0.3),
+    variable: random.chance(isRule ? 0.25 : 0.3) && !(isRule && operator.startsWith('_jsonb')),
   };
 }
 
 function hasTextForm({ type }: ColumnModel): boolean {
-  return typeOf(type).list !== true && type !== 'text' && type !== 'varchar';
+  const { list, isEnum } = typeOf(type);
+  return list !== true && isEnum !== true && type !== 'text' && type !== 'varchar';
 }
 
 function onText(random: Random, column: ColumnModel): Condition {
@@ -154,7 +162,14 @@ function onText(random: Random, column: ColumnModel): Condition {
   };
 }
 
-const LISTS: ReadonlySet<string> = new Set(['_in', '_nin', '_has_keys_any', '_has_keys_all']);
+const LISTS: ReadonlySet<string> = new Set([
+  '_in',
+  '_nin',
+  '_has_keys_any',
+  '_has_keys_all',
+  '_ancestor_any',
+  '_descendant_any',
+]);
 
 /** Whether an operator takes several values. */
 export function takesList(operator: string): boolean {
@@ -163,7 +178,7 @@ export function takesList(operator: string): boolean {
 
 /** Whether an operator's right side is text whatever the column is. */
 export function takesText(operator: string): boolean {
-  return /like|similar|regex|has_key/.test(operator);
+  return /like|similar|regex|has_key|jsonb_path/.test(operator);
 }
 
 function operand(random: Random, operator: string, values: readonly Value[]): Value | readonly Value[] {
@@ -171,5 +186,14 @@ function operand(random: Random, operator: string, values: readonly Value[]): Va
     return takesList(operator) ? random.some(KEY_VALUES, 0, 2) : random.pick(KEY_VALUES);
   }
   if (/like|similar|regex/.test(operator)) return random.pick(PATTERN_VALUES);
+  if (operator.startsWith('_jsonb_path')) return random.pick(JSON_PATHS);
+  if (operator === '_matches') return random.pick(LTREE_QUERIES);
   return takesList(operator) ? random.some(values, 0, 3) : random.pick(values);
+}
+
+/** An operand that Postgres refuses, some of them only when it comes to a row. */
+function malformed(random: Random, operator: string, values: readonly Value[]): Value | readonly Value[] {
+  if (/like|similar|regex/.test(operator)) return random.pick(BAD_PATTERNS);
+  if (operator.startsWith('_jsonb_path')) return random.pick(BAD_JSON_PATHS);
+  return operand(random, operator, values);
 }

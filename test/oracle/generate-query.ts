@@ -114,6 +114,7 @@ interface Scene {
   readonly random: Random;
   readonly world: World;
   readonly role: string;
+  readonly hostile: boolean;
 }
 
 /** The whole ordering of a list. */
@@ -125,10 +126,14 @@ export function orderingsOf(table: TableModel, { orderBy, total }: Rows): readon
 }
 
 /** A query for a role; null when the role sees no table. */
-export function generateQuery(random: Random, world: World, role: string = anyRole(random)): Query | null {
+export function generateQuery(
+  random: Random,
+  world: World,
+  { role = anyRole(random), hostile = false }: { readonly role?: string; readonly hostile?: boolean } = {},
+): Query | null {
   const views = world.tables.flatMap((table) => viewOf(table, role) ?? []);
   if (views.length === 0) return null;
-  const scene = { random, world, role };
+  const scene = { random, world, role, hostile };
   const roots = Array.from({ length: random.chance(0.2) ? 2 : 1 }, (_, i) =>
     root(scene, random.pick(views), `q${i}`),
   );
@@ -143,7 +148,7 @@ function root(scene: Scene, view: View, alias: string): Root {
   const { random } = scene;
   const { field: table, key, rows } = view.table;
   const keyIsVisible = key.every((name) => view.columns.some((column) => column.name === name));
-  if (keyIsVisible && random.chance(0.1)) {
+  if (keyIsVisible && !view.table.isView && random.chance(0.1)) {
     const row = rows.length > 0 && random.chance(0.8) ? random.pick(rows) : null;
     const values = key.map((name): Value => {
       const { values: all } = typeOf(columnNamed(view.table, name).type);

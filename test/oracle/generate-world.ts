@@ -28,6 +28,7 @@ const LINKS: readonly TypeName[] = [
   'positive',
   'timestamptz',
   'mood',
+  'ltree',
 ];
 const KEYS: readonly TypeName[] = [
   'int',
@@ -80,10 +81,28 @@ export function generateWorld(random: Random): World {
   });
   const related = bare.map((table) => ({ ...table, relationships: relationships(random, table, bare) }));
   const filled = related.map((table) => ({ ...table, rows: rowsOf(random, table) }));
-  const world = { tables: filled, sharedTypes: random.chance(0.8), session: session(random) };
+  const world = {
+    tables: filled,
+    sharedTypes: random.chance(0.8),
+    naming: naming(random),
+    stringify: random.chance(0.15),
+    session: session(random),
+  };
   return {
     ...world,
     tables: filled.map((table) => ({ ...table, permissions: permissions(random, world, table) })),
+  };
+}
+
+function naming(random: Random): World['naming'] {
+  const some = (text: string): string => (random.chance(0.1) ? text : '');
+  const namespaced = random.chance(0.1);
+  return {
+    prefix: some('fpre_'),
+    suffix: some('_fsuf'),
+    typePrefix: some('tpre_'),
+    typeSuffix: some('_tsuf'),
+    namespaced,
   };
 }
 
@@ -117,6 +136,7 @@ function tableModel(random: Random, index: number, database: string): TableModel
     key: keys.map((one) => one.name),
     relationships: [],
     permissions: [],
+    isView: random.chance(0.12),
     rows: [],
   };
 }
@@ -151,7 +171,8 @@ function mapping(
   right: TableModel,
   kind: 'object' | 'array',
 ): RelationshipModel['on'] | null {
-  const isLoose = random.chance(0.15);
+  // Of several rows the one with the least key is shown, and a view has no key.
+  const isLoose = random.chance(0.15) && !right.isView;
   const keys = (table: TableModel): readonly ColumnModel[] =>
     table.columns.filter(({ name }) => table.key.includes(name));
   const anyOf = (table: TableModel): readonly ColumnModel[] => random.some(table.columns, 1, 2);

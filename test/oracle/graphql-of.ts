@@ -6,15 +6,19 @@ import {
   orderingsOf,
   type Part,
   type Query,
+  type Root,
   type Rows,
 } from './generate-query.ts';
-import { typeOf, type Value } from './value-types.ts';
+import { type TypeName, typeOf, type Value } from './value-types.ts';
 import {
   type Condition,
   columnNamed,
+  enumTableOf,
   relationshipNamed,
+  rootNamed,
   type TableModel,
   tableNamed,
+  typeNamed,
   type World,
 } from './world.ts';
 
@@ -24,27 +28,33 @@ export interface Request {
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
-/** The query as a GraphQL document with its variables. */
-export function toRequest(world: World, query: Query): Request {
+/** The query as a GraphQL document with its variables; `inOne` for the database that holds everything. */
+export function toRequest(world: World, query: Query, inOne = false): Request {
   const printing = new Printing(world);
   const roots = query.roots.map((root) => {
-    const table = tableNamed(world, root.table);
-    switch (root.kind) {
-      case 'list':
-        return `${root.alias}: ${table.field}${printing.rows(table, root.rows)} ${printing.fields(table, root.fields)}`;
-      case 'aggregate':
-        return `${root.alias}: ${table.field}_aggregate${printing.rows(table, root.rows)} ${printing.parts(table, root.parts)}`;
-      case 'one': {
-        const key = table.columns.filter(({ name }) => table.key.includes(name));
-        const values = table.key.map((name, i) => [name, root.key[i]] as const);
-        const given = key.map(
-          (column) => `${column.field}: ${literal(values.find(([name]) => name === column.name)?.[1]?.json)}`,
-        );
-        return `${root.alias}: ${table.field}_by_pk(${given.join(', ')}) ${printing.fields(table, root.fields)}`;
-      }
-    }
+    const text = rootText(world, root, printing);
+    const source = inOne ? 'all' : tableNamed(world, root.table).database;
+    return world.naming.namespaced ? `n_${root.alias}: ns_${source} { ${text} }` : text;
   });
   return printing.request(roots);
+}
+
+function rootText(world: World, root: Root, printing: Printing): string {
+  const table = tableNamed(world, root.table);
+  switch (root.kind) {
+    case 'list':
+      return `${root.alias}: ${rootNamed(world, table)}${printing.rows(table, root.rows)} ${printing.fields(table, root.fields)}`;
+    case 'aggregate':
+      return `${root.alias}: ${rootNamed(world, table, '_aggregate')}${printing.rows(table, root.rows)} ${printing.parts(table, root.parts)}`;
+    case 'one': {
+      const key = table.columns.filter(({ name }) => table.key.includes(name));
+      const values = table.key.map((name, i) => [name, root.key[i]] as const);
+      const given = key.map(
+        (column) => `${column.field}: ${literal(values.find(([name]) => name === column.name)?.[1]?.json)}`,
+      );
+      return `${root.alias}: ${rootNamed(world, table, '_by_pk')}(${given.join(', ')}) ${printing.fields(table, root.fields)}`;
+    }
+  }
 }
 
 class Printing {
@@ -72,7 +82,7 @@ class Printing {
     const parts: string[] = [];
     if (where !== null) {
       parts.push(
-        `where: ${variable ? this.#variable(`${table.field}_bool_exp`, this.#json(table, where)) : this.#condition(table, where)}`,
+        `where: ${variable ? this.#variable(typeNamed(this.#world, table, '_bool_exp'), this.#json(table, where)) : this.#condition(table, where)}`,
       );
     }
     if (orderBy.length > 0)
@@ -107,9 +117,9 @@ class Printing {
     const tail = directive === null ? '' : ` @${directive.name}(if: ${flag})`;
     const text = this.#plainField(table, field, fragment === null ? tail : '');
     if (fragment === null) return text;
-    if (fragment === 'inline') return `... on ${table.field}${tail} { ${text} }`;
+    if (fragment === 'inline') return `... on ${typeNamed(this.#world, table)}${tail} { ${text} }`;
     const name = `F${this.#fragments.length}`;
-    this.#fragments.push(`fragment ${name} on ${table.field} { ${text} }`);
+    this.#fragments.push(`fragment ${name} on ${typeNamed(this.#world, table)} { ${text} }`);
     return `...${name}${tail}`;
   }
 
@@ -157,7 +167,7 @@ class Printing {
   #condition(table: TableModel, given: Condition): string {
     if (given.kind === 'compare' && given.variable && !given.cast) {
       const { field } = columnNamed(table, given.column);
-      return `{${field}: {${given.operator}: ${this.#variable(operandScalar(table, given), operandJson(given.value))}}}`;
+      return `{${field}: {${given.operator}: ${this.#variable(operandScalar(this.#world, table, given), operandJson(given.value))}}}`;
     }
     switch (given.kind) {
       case 'and':
@@ -180,11 +190,12 @@ class Printing {
       case 'true':
         return {};
       case 'compare': {
-        const value = operandJson(given.value);
+        const column = columnNamed(table, given.column);
+        const value = isEnumIn(table, column.type) ? names(given.value) : operandJson(given.value);
         const comparison = given.cast
           ? { _cast: { String: { [given.operator]: value } } }
           : { [given.operator]: value };
-        return { [columnNamed(table, given.column).field]: comparison };
+        return { [column.field]: comparison };
       }
       case 'null':
         return { [columnNamed(table, given.column).field]: { _is_null: given.isNull } };
@@ -242,16 +253,32 @@ function literal(value: unknown): string {
   return `{${members.join(', ')}}`;
 }
 
+/** A view has no foreign keys, and so no enums. */
+function isEnumIn({ isView }: TableModel, type: TypeName): boolean {
+  return !isView && typeOf(type).isEnum === true;
+}
+
+function names(value: Value | readonly Value[]): Name | readonly Name[] {
+  return isList(value) ? value.map(({ text }) => new Name(text)) : new Name(value.text);
+}
+
 function operandJson(value: Value | readonly Value[]): unknown {
   return isList(value) ? value.map(({ json }) => json) : value.json;
 }
 
 function operandScalar(
+  { naming }: World,
   table: TableModel,
   { column, operator }: { column: string; operator: string },
 ): string {
-  const { scalar, list } = typeOf(columnNamed(table, column).type);
-  const one = takesText(operator) ? 'String' : list === true ? `[${scalar}!]` : scalar;
+  const { type } = columnNamed(table, column);
+  const { scalar, list } = typeOf(type);
+  const own = isEnumIn(table, type)
+    ? `${naming.typePrefix}${enumTableOf(table.database)}_enum${naming.typeSuffix}`
+    : operator === '_matches'
+      ? 'lquery'
+      : scalar;
+  const one = takesText(operator) ? 'String' : list === true ? `[${own}!]` : own;
   return takesList(operator) ? `[${one}!]` : one;
 }
 

@@ -72,6 +72,11 @@ function noteRule(world: World, at: Reading, rule: Condition): void {
       return noteRule(world, at, rule.of);
     case 'exists':
       return into(tableNamed(world, rule.table), rule.of);
+    case 'aggregate': {
+      const to = tableNamed(world, relationshipNamed(at.table, rule.relationship).to);
+      for (const column of rule.columns) at.read.add(`${to.field} ${column}`);
+      return into(to, rule.filter ?? { kind: 'true' });
+    }
     case 'related':
       return into(tableNamed(world, relationshipNamed(at.table, rule.relationship).to), rule.of);
     default:

@@ -1,9 +1,11 @@
-import { sessionOf } from './database-of.ts';
+import type { MoreMetadata } from '../support/lane.ts';
+import { sessionOf, usesEnum, viewNamed } from './database-of.ts';
 import { isList } from './graphql-of.ts';
 import { typeOf } from './value-types.ts';
 import {
   type Condition,
   databasesOf,
+  enumTableOf,
   INHERITED,
   ROLES,
   relationshipNamed,
@@ -20,7 +22,24 @@ export function tablesMetadata(
   tables: readonly TableModel[],
   inOne: boolean,
 ): readonly unknown[] {
-  return tables.map((table) => tableMetadata(world, table, inOne));
+  const pointing = tables.filter(usesEnum).map(({ database }) => database);
+  const enums = [...new Set(pointing)].map((database) => ({ table: enumTableOf(database), is_enum: true }));
+  return [...tables.map((table) => tableMetadata(world, table, inOne)), ...enums];
+}
+
+/** The customization of a source. */
+export function customizationOf({ naming }: World, source: string): object {
+  const { prefix, suffix, typePrefix, typeSuffix, namespaced } = naming;
+  return {
+    root_fields: { prefix, suffix, ...(namespaced ? { namespace: `ns_${source}` } : {}) },
+    type_names: { prefix: typePrefix, suffix: typeSuffix },
+  };
+}
+
+/** What metadata says beside the tables of some sources. */
+export function moreMetadata(world: World, sources: readonly string[]): MoreMetadata {
+  const customization = Object.fromEntries(sources.map((source) => [source, customizationOf(world, source)]));
+  return { inherited_roles: INHERITED_ROLES, customization };
 }
 
 /** The metadata of every database, by its name. */
@@ -64,7 +83,12 @@ function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown
     remote_relationships: remote,
     select_permissions: table.permissions.map(({ role, columns, filter, limit, aggregate }) => ({
       role,
-      permission: { columns, filter: ruleJson(world, table, filter), limit, allow_aggregations: aggregate },
+      permission: {
+        columns,
+        filter: ruleJson({ world, inOne }, table, filter),
+        limit,
+        allow_aggregations: aggregate,
+      },
     })),
   };
 }
@@ -77,12 +101,18 @@ function configuration(table: TableModel): unknown {
   };
 }
 
-function refOf({ schema, name }: TableModel): { schema: string; name: string } {
-  return { schema, name };
+function refOf({ schema, name, isView }: TableModel): { schema: string; name: string } {
+  return { schema, name: isView ? viewNamed(name) : name };
+}
+
+interface Within {
+  readonly world: World;
+  readonly inOne: boolean;
 }
 
 /** A permission rule as metadata writes it. */
-export function ruleJson(world: World, table: TableModel, rule: Condition): Json {
+function ruleJson(within: Within, table: TableModel, rule: Condition): Json {
+  const { world } = within;
   switch (rule.kind) {
     case 'true':
       return {};
@@ -92,26 +122,47 @@ export function ruleJson(world: World, table: TableModel, rule: Condition): Json
       return { [rule.column]: { _is_null: rule.isNull } };
     case 'and':
     case 'or':
-      return { [`_${rule.kind}`]: rule.of.map((one) => ruleJson(world, table, one)) };
+      return { [`_${rule.kind}`]: rule.of.map((one) => ruleJson(within, table, one)) };
     case 'not':
-      return { _not: ruleJson(world, table, rule.of) };
+      return { _not: ruleJson(within, table, rule.of) };
     case 'columns':
       return { [rule.column]: { [rule.operator]: rule.root ? ['$', rule.other] : rule.other } };
     case 'related':
       return {
         [rule.relationship]: ruleJson(
-          world,
+          within,
           tableNamed(world, relationshipNamed(table, rule.relationship).to),
           rule.of,
         ),
       };
     case 'exists': {
       const to = tableNamed(world, rule.table);
-      return { _exists: { _table: refOf(to), _where: ruleJson(world, to, rule.of) } };
+      const source = within.inOne || to.database === table.database ? {} : { source: to.database };
+      return { _exists: { _table: { ...source, ...refOf(to) }, _where: ruleJson(within, to, rule.of) } };
     }
-    default:
-      throw new Error(`a rule has no ${rule.kind}`);
+    case 'aggregate':
+      return aggregateJson(within, table, rule);
   }
+}
+
+function aggregateJson(
+  within: Within,
+  table: TableModel,
+  rule: Extract<Condition, { kind: 'aggregate' }>,
+): Json {
+  const to = tableNamed(within.world, relationshipNamed(table, rule.relationship).to);
+  const { columns, distinct, filter } = rule;
+  const isCount = rule.function === 'count';
+  return {
+    [`${rule.relationship}_aggregate`]: {
+      [rule.function]: {
+        ...(columns.length === 0 ? {} : { arguments: isCount ? columns : columns[0] }),
+        ...(distinct ? { distinct } : {}),
+        ...(filter === null ? {} : { filter: ruleJson(within, to, filter) }),
+        predicate: { [rule.operator]: rule.value },
+      },
+    },
+  };
 }
 
 function comparisonJson(

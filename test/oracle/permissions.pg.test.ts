@@ -27,9 +27,9 @@ test('nothing a role is told depends on what is hidden from it', {
     const role = random.pick([...ROLES, INHERITED]);
     const stage = await LaneStage.open(world);
     try {
-      const queries = Array.from({ length: 30 }, () => generateQuery(random, world, role)).filter(
-        (query) => query !== null,
-      );
+      const queries = Array.from({ length: 30 }, () =>
+        generateQuery(random, world, { role, hostile: true }),
+      ).filter((query) => query !== null);
       const before = await tellAll(stage, queries);
       const changed = await changeHidden(random, stage, role);
       const after = await tellAll(stage, queries);

@@ -5,7 +5,7 @@ import type { Query } from './generate-query.ts';
 import type { Write } from './generate-write.ts';
 import { toRequest } from './graphql-of.ts';
 import type { Answers } from './lane-stage.ts';
-import { dealtMetadata, INHERITED_ROLES, sessionHeaders } from './metadata-of.ts';
+import { customizationOf, dealtMetadata, INHERITED_ROLES, sessionHeaders } from './metadata-of.ts';
 import { toSql, viewsOf } from './sql-of.ts';
 import { databasesOf, type World } from './world.ts';
 
@@ -86,6 +86,7 @@ export class ProcessStage {
       kind: 'postgres',
       configuration: { connection_info: { database_url: this.#database(name).url } },
       tables,
+      customization: customizationOf(this.world, name),
     }));
     const replaced = await this.#nearjoin.metadata('replace_metadata', {
       version: 3,

@@ -18,6 +18,7 @@ const CONDITIONS: ReadonlySet<string> = new Set([
   'related',
   'columns',
   'exists',
+  'aggregate',
 ]);
 /** Lists whose elements hang together with others. */
 const FIXED: ReadonlySet<string> = new Set(['columns', 'key', 'on', 'row']);

@@ -1,4 +1,4 @@
-import { comparison, quoted, relation, ruleSql, text } from './database-of.ts';
+import { comparison, counted, quoted, relation, ruleSql, text } from './database-of.ts';
 import {
   type Computed,
   type Field,
@@ -11,6 +11,7 @@ import {
 } from './generate-query.ts';
 import { typeOf } from './value-types.ts';
 import {
+  type ColumnModel,
   type Condition,
   columnNamed,
   INHERITED,
@@ -19,6 +20,7 @@ import {
   relationshipNamed,
   type TableModel,
   tableNamed,
+  typeNamed,
   viewOf,
   type World,
 } from './world.ts';
@@ -27,6 +29,7 @@ import {
 // What a role sees of a table is a view: `c<n>` is its n-th column as the role sees it, `r<n>` as it is.
 
 const SCHEMA_OF_ROLE = 'sees_';
+const BIG_NUMBERS: ReadonlySet<string> = new Set(['bigint', 'numeric', 'double precision']);
 
 /** The views of every role. */
 export function viewsOf(world: World): readonly string[] {
@@ -72,7 +75,11 @@ class Naive {
   }
 
   query({ roots }: Query): string {
-    return `select ${object(roots.map((root) => [root.alias, this.#root(root)]))}::text as answer`;
+    const members = roots.map((root): [string, string] => [root.alias, this.#root(root)]);
+    const answer = this.#world.naming.namespaced
+      ? members.map((member): [string, string] => [`n_${member[0]}`, object([member])])
+      : members;
+    return `select ${object(answer)}::text as answer`;
   }
 
   #root(root: Root): string {
@@ -122,12 +129,15 @@ class Naive {
     const cells = value.columns.map((name) => `${alias}.${this.#cell(table, name)}`);
     if (value.kind === 'function') {
       return object(
-        value.columns.map((name, i) => [columnNamed(table, name).field, `${value.name}(${cells[i]})`]),
+        value.columns.map((name, i) => {
+          const column = columnNamed(table, name);
+          const called = `${value.name}(${cells[i]})`;
+          const isOne = ['sum', 'min', 'max'].includes(value.name);
+          return [column.field, isOne ? this.#shown(column, called) : called];
+        }),
       );
     }
-    if (cells.length === 0) return 'count(*)';
-    const present = cells.map((cell) => `${cell} is not null`).join(' and ');
-    return `count(${value.distinct ? 'distinct ' : ''}${cells.length === 1 ? cells[0] : `(${cells.join(', ')})`}) filter (where ${present})`;
+    return counted(cells, value.distinct);
   }
 
   #rows(
@@ -156,10 +166,12 @@ class Naive {
   }
 
   #field(table: TableModel, field: Field, alias: string): string {
-    if (field.kind === 'typename') return text(table.field);
+    if (field.kind === 'typename') return text(typeNamed(this.#world, table));
     if (field.kind === 'column') {
       const cell = `${alias}.${this.#cell(table, field.column)}`;
-      return field.path === null ? cell : `${cell} #> ${text(`{${field.path.join(',')}}`)}`;
+      return field.path === null
+        ? this.#shown(columnNamed(table, field.column), cell)
+        : `${cell} #> ${text(`{${field.path.join(',')}}`)}`;
     }
     const to = this.#target(table, field.relationship);
     const link = (right: string): string => this.#link(table, field.relationship, alias, right);
@@ -244,6 +256,11 @@ class Naive {
       _lte: '<=',
     };
     return `((select ${value} from ${this.#view(to)} ${next} where ${this.#link(table, given.relationship, alias, next)} and ${filter}) ${operators[given.operator]} ${given.value})`;
+  }
+
+  /** A column's value, or a sum or extreme of it. */
+  #shown({ type }: ColumnModel, value: string): string {
+    return this.#world.stringify && BIG_NUMBERS.has(typeOf(type).bare) ? `(${value})::text` : value;
   }
 
   #target(table: TableModel, relationship: string): TableModel {

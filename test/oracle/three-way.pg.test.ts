@@ -41,7 +41,7 @@ test('cached, live and plain SQL in one database agree while rows change', {
   let hits = 0;
   for (let seed = BUDGET.firstSeed; hits === 0 || performance.now() < end; seed += 1) {
     const random = new Random(seed);
-    const world = generateWorld(random);
+    const world = replicable(generateWorld(random));
     if (!crosses(world)) continue;
     const stage = await ProcessStage.open(nearjoin, world).catch((error: unknown) => {
       throw new Error(`NEARJOIN_SEED=${seed}: ${String(error)}`, { cause: error });
@@ -100,4 +100,9 @@ function crosses({ tables }: World): boolean {
       tables.some((other) => other.field === to && other.database !== table.database),
     ),
   );
+}
+
+/** The world without views, which are never cached; how numbers are written is a setting of the whole server. */
+function replicable(world: World): World {
+  return { ...world, stringify: false, tables: world.tables.map((table) => ({ ...table, isView: false })) };
 }

@@ -20,6 +20,8 @@ export interface ValueType {
   /** Other databases may hold it as text and so sort it differently. */
   readonly own?: boolean;
   readonly list?: boolean;
+  /** A reference into an enum table of its database. */
+  readonly isEnum?: boolean;
 }
 
 const COMPARISONS = ['_eq', '_neq', '_gt', '_lt', '_gte', '_lte', '_in', '_nin'];
@@ -128,6 +130,20 @@ export const TYPES = {
     aggregates: 'ordered',
     own: true,
   }),
+  ltree: define({
+    sql: 'ltree',
+    values: same('top', 'top.a', 'top.a.b', 'x', 'x.a', ''),
+    family: 'ltree',
+    operators: [...COMPARISONS, '_ancestor', '_ancestor_any', '_descendant', '_descendant_any', '_matches'],
+    own: true,
+  }),
+  hue: define({
+    sql: 'text',
+    scalar: 'String',
+    values: same('red', 'green', 'blue'),
+    operators: ['_eq', '_neq', '_in', '_nin'],
+    isEnum: true,
+  }),
   uuid: define({
     sql: 'uuid',
     values: same(...['0', '1', 'a'].map((c) => `${c.repeat(8)}-9c0b-4ef8-bb6d-6bb9bd380a1${c}`)),
@@ -181,7 +197,16 @@ export const TYPES = {
       '{}',
       '{"a": 1.50}',
     ),
-    operators: [...COMPARISONS, '_contains', '_contained_in', '_has_key', '_has_keys_any', '_has_keys_all'],
+    operators: [
+      ...COMPARISONS,
+      '_contains',
+      '_contained_in',
+      '_has_key',
+      '_has_keys_any',
+      '_has_keys_all',
+      '_jsonb_path_exists',
+      '_jsonb_path_match',
+    ],
   }),
   json: define({ sql: 'json', values: read('{"b": 1,  "a": [null]}', '[]', '"x"'), operators: [] }),
   texts: define({
@@ -233,6 +258,7 @@ export function typeOf(name: TypeName): ValueType {
 /** What databases need before tables of these types can be made; `mood` sorts against the alphabet. */
 export const TYPE_DDL: readonly string[] = [
   'create extension citext',
+  'create extension ltree',
   `create type mood as enum ('sad', 'ok', 'happy')`,
   'create domain positive as integer check (value > 0)',
 ];
@@ -249,4 +275,19 @@ export const PATTERN_VALUES: readonly Value[] = same(
   '[ab]+',
   "o'_",
 );
+export const BAD_PATTERNS: readonly Value[] = same('(', '[a', 'a**', 'b\\', '(a', '*', 'a{2,1}', '\\');
+export const JSON_PATHS: readonly Value[] = same(
+  '$.a',
+  '$.b[*] ? (@ > 1)',
+  '$[0]',
+  '$.a > 0',
+  'exists($.a.b)',
+  'strict $.x',
+);
+export const BAD_JSON_PATHS: readonly Value[] = same(
+  '$.(',
+  '$.a > $x',
+  '$.a.datetime() < "2020-01-01".datetime()',
+);
+export const LTREE_QUERIES: readonly Value[] = same('top.*', '*.a', '*{1}', 'x|top', '*.a.*');
 export const KEY_VALUES: readonly Value[] = same('a', 'b', 'x', '');

@@ -36,16 +36,31 @@ export interface TableModel {
   readonly key: readonly string[];
   readonly relationships: readonly RelationshipModel[];
   readonly permissions: readonly PermissionModel[];
+  /** Metadata knows a view of it, which has no key and is never cached. */
+  readonly isView: boolean;
   readonly rows: readonly Row[];
 }
 
 export type Row = readonly (string | null)[];
+
+/** How every source names its fields and types. */
+export interface Naming {
+  readonly prefix: string;
+  readonly suffix: string;
+  readonly typePrefix: string;
+  readonly typeSuffix: string;
+  /** Root fields lie under a field of their source. */
+  readonly namespaced: boolean;
+}
 
 /** Databases dealt out, what they hold, and who may see it. */
 export interface World {
   readonly tables: readonly TableModel[];
   /** Every database knows the types of the others. */
   readonly sharedTypes: boolean;
+  readonly naming: Naming;
+  /** Numbers that JavaScript would round are written as strings. */
+  readonly stringify: boolean;
   /** Session variables by name. */
   readonly session: Readonly<Record<string, string>>;
 }
@@ -85,7 +100,7 @@ export type Condition =
       readonly other: string;
       readonly root: boolean;
     }
-  /** Rules only: some row of a table of the same database. */
+  /** Rules only: some row of a table, of any database. */
   | { readonly kind: 'exists'; readonly table: string; readonly of: Condition };
 
 /** The roles of every world; `both` inherits from the other two. */
@@ -152,4 +167,19 @@ export function visibleRelationships(
     const view = viewOf(tableNamed(world, relationship.to), role);
     return view === null ? [] : [{ relationship, view }];
   });
+}
+
+/** The GraphQL type of a table's rows, or one derived from it. */
+export function typeNamed({ naming }: World, table: TableModel, ending = ''): string {
+  return `${naming.typePrefix}${table.field}${ending}${naming.typeSuffix}`;
+}
+
+/** The root field of a table. */
+export function rootNamed({ naming }: World, table: TableModel, ending = ''): string {
+  return `${naming.prefix}${table.field}${ending}${naming.suffix}`;
+}
+
+/** The enum table that a database's columns of type `hue` point at. */
+export function enumTableOf(database: string): string {
+  return `hues_${database}`;
 }

@@ -111,7 +111,7 @@ export class TestLane {
     return { text: body.slice('{"data":'.length, -1), targets: answer.targets };
   }
 
-  explain(text: string, asking: Asking = {}): Promise<readonly ExplainedRoot[]> {
+  async explain(text: string, asking: Asking = {}): Promise<readonly ExplainedRoot[]> {
     const { plan, compiled, variables } = this.#prepare(text, asking);
     const values = bindParams(plan, variables, new Map(Object.entries(asking.session ?? {})));
     return this.lane.explain({ plan: compiled, values, ...this.#rest(asking) });
