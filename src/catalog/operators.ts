@@ -172,6 +172,9 @@ export function castTypeName(type: ColumnType): string {
   return `${type.scalar}_cast_exp`;
 }
 
+/** Postgres compares values of these types with nothing. */
+export const INCOMPARABLE: ReadonlySet<string> = new Set(['json', 'xml', 'point', 'polygon', 'jsonpath']);
+
 /** Follows domains down to the type they are made of. */
 export function baseType(type: ColumnType): ColumnType {
   let base = type;

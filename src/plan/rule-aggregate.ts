@@ -25,9 +25,11 @@ export function planRuleAggregate(context: RuleContext, aggregate: RuleAggregate
   const { predicate, arguments: args, distinct, filter } = objectOf(first[1], table);
   const columns = ruleArguments(called, aggregate.target, args);
   if (columns === null) throw brokenRule(aggregate.target, `the arguments do not fit ${called.name}`);
+  const tests = Object.entries(objectOf(predicate, table)).flatMap(([key, value]) =>
+    planRuleScalar(context, called.answers, key, value),
+  );
   return and(
-    Object.entries(objectOf(predicate, table)).map(([key, value]): Predicate => {
-      const test = planRuleScalar(context, called.answers, key, value);
+    tests.map((test): Predicate => {
       const { join, to } = context.planning.places.follow(
         context.place,
         aggregate.relationship,

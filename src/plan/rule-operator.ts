@@ -9,7 +9,7 @@ import { unreachable } from '../core/assert.ts';
 import type { Json } from '../core/json-text.ts';
 import { isRecord } from './input.ts';
 import type { Operand, Predicate, ScalarComparison } from './plan.ts';
-import { and, FALSE, TRUE } from './predicates.ts';
+import { and, FALSE } from './predicates.ts';
 import { brokenRule, type RuleContext } from './rule-context.ts';
 
 /** One operator of a permission rule: `_eq` or `$eq`, with a value, a session variable or another column. */
@@ -19,7 +19,7 @@ export function planRuleOperator(context: RuleContext, column: Column, key: stri
   if (meant === null) throw unknownOperator(context, key);
   switch (meant.kind) {
     case 'is-null':
-      return isNull(context, column, value);
+      return { ...isNull(context, value), column };
     case 'cast':
       return planCast(context, column, value);
     case 'columns':
@@ -35,24 +35,21 @@ function unknownOperator({ place }: RuleContext, key: string): Error {
   return brokenRule(place.table, `unknown operator "${key}"`);
 }
 
-/** One comparison of a computed value in a permission rule. */
+/** The comparisons of a computed value in a permission rule that one operator stands for. */
 export function planRuleScalar(
   context: RuleContext,
   type: ColumnType,
   key: string,
   value: Json,
-): ScalarComparison {
+): readonly ScalarComparison[] {
   const meant = ruleOperator(key);
-  if (meant?.kind === 'is-null' && typeof value === 'boolean') return { kind: 'is-null', negated: !value };
+  if (meant?.kind === 'is-null' && typeof value === 'boolean') return [{ kind: 'is-null', negated: !value }];
+  if (meant?.kind === 'cast') return textTests(context, value);
   if (meant?.kind !== 'compare' || value === null || !operatorsOf(type).includes(meant.operator))
     throw brokenRule(context.place.table, `"${key}" does not compare an aggregate`);
   const { operator } = meant;
-  return {
-    kind: 'compare',
-    operator,
-    value: operand(context, scalarOperandType(operator, type), value),
-    cast: false,
-  };
+  const given = operand(context, scalarOperandType(operator, type), value);
+  return [{ kind: 'compare', operator, value: given, cast: false }];
 }
 
 function compare(context: RuleContext, column: Column, operator: Operator, value: Json): Predicate {
@@ -69,31 +66,33 @@ function compare(context: RuleContext, column: Column, operator: Operator, value
   };
 }
 
-function isNull(context: RuleContext, column: Column, value: Json): Predicate {
-  if (typeof value === 'boolean') return { kind: 'is-null', column, negated: !value };
+function isNull(context: RuleContext, value: Json): ScalarComparison & { readonly kind: 'is-null' } {
+  if (typeof value === 'boolean') return { kind: 'is-null', negated: !value };
   throw brokenRule(context.place.table, '_is_null takes true or false');
 }
 
 /** `_cast: {String: {…}}` compares the column's text form. */
 function planCast(context: RuleContext, column: Column, value: Json): Predicate {
-  const inner = isRecord(value) ? Object.values(value) : [];
-  if (inner.length === 0) return TRUE;
-  const compare = (key: string, member: Json): Predicate => {
+  return and(
+    textTests(context, value).map((test): Predicate => {
+      return test.kind === 'is-null' ? { ...test, column } : { ...test, column, nullSafe: false };
+    }),
+  );
+}
+
+function textTests(context: RuleContext, value: Json): readonly ScalarComparison[] {
+  const compare = (key: string, member: Json): ScalarComparison => {
     const meant = ruleOperator(key);
-    if (meant?.kind === 'is-null') return isNull(context, column, member);
+    if (meant?.kind === 'is-null') return isNull(context, member);
     if (meant?.kind !== 'compare' || member === null) throw unknownOperator(context, key);
     const { operator } = meant;
-    return {
-      kind: 'compare',
-      column,
-      operator,
-      value: operand(context, scalarOperandType(operator, TEXT), member),
-      nullSafe: false,
-      cast: true,
-    };
+    const given = operand(context, scalarOperandType(operator, TEXT), member);
+    return { kind: 'compare', operator, value: given, cast: true };
   };
-  const parts = inner.flatMap((operators) => (isRecord(operators) ? Object.entries(operators) : []));
-  return and(parts.map(([key, member]) => compare(key, member as Json)));
+  const parts = isRecord(value) ? Object.values(value) : [];
+  return parts
+    .flatMap((operators) => (isRecord(operators) ? Object.entries(operators) : []))
+    .map(([key, member]) => compare(key, member as Json));
 }
 
 /** `col`, `[col]` or, for a column of the table the rule belongs to, `[$, col]`. */

@@ -68,6 +68,14 @@ const WORLD: World = {
             sales_aggregate: { corr: { arguments: { X: 'amount', Y: 'cost' }, predicate: { _lt: 0.1 } } },
           },
         },
+        written: {
+          ...ALL,
+          filter: {
+            sales_aggregate: {
+              count: { predicate: { _cast: { String: { _like: 'X-Hasura-Digits', _is_null: false } } } },
+            },
+          },
+        },
         teller: OPEN,
         auditor: OPEN,
       },
@@ -119,6 +127,11 @@ test.each<[string, Asking, string]>([
     `(select count(distinct amount) ${OF_SALES} and paid) >= 2`,
   ],
   ['an average of related rows', as('rich'), `(select avg(amount) ${OF_SALES}) > 5`],
+  [
+    'the text of a count of related rows',
+    as('written', { 'x-hasura-digits': '%5' }),
+    `(select count(*) ${OF_SALES})::text like '%5'`,
+  ],
   ['a correlation of related rows', as('tied'), `(select corr(cost, amount) ${OF_SALES}) < 0.1`],
 ])('a rule with %s', async (_what, asking, condition) => {
   const { shop } = await ways.agree(SHOPS, asking);

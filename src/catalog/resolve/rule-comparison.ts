@@ -3,7 +3,7 @@ import type { Json } from '../../core/json-text.ts';
 import { TEXT } from '../built-in-types.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
 import { type OperandType, operandType, scalarOperandType } from '../operand-type.ts';
-import { baseType, type Operator, operatorsOf, TEXT_CAST_OPERATORS } from '../operators.ts';
+import { baseType, INCOMPARABLE, type Operator, operatorsOf, TEXT_CAST_OPERATORS } from '../operators.ts';
 import { ruleOperator } from '../rule-operator.ts';
 import { isSessionVariable, ruleText } from '../rule-value.ts';
 import { Unresolvable } from './problems.ts';
@@ -18,8 +18,6 @@ export interface ComparisonScope {
 }
 
 const EQUALITIES: ReadonlySet<Operator> = new Set(['eq', 'neq', 'in', 'nin']);
-/** Postgres compares values of these types with nothing. */
-const INCOMPARABLE: ReadonlySet<string> = new Set(['json', 'xml', 'point', 'polygon']);
 
 /** Checks that the operators of a column fit it, and that its constants can be read; `column: value` is short for `_eq`. */
 export function checkColumn(column: Column, value: Json, scope: ComparisonScope): void {
@@ -31,6 +29,7 @@ export function checkComputed(type: ColumnType, value: Json): void {
   for (const [key, operand] of operatorsIn(value)) {
     const meant = known(key);
     if (meant.kind === 'is-null') checkIsNull(operand);
+    else if (meant.kind === 'cast') checkCast('an aggregate', operand);
     else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || operand === null)
       throw new Unresolvable(`"${key}" does not compare an aggregate`);
     else checkConstant(scalarOperandType(meant.operator, type), operand, { key, of: 'an aggregate' });
@@ -59,7 +58,7 @@ function checkOperator(column: Column, { key, operand }: Comparison, scope: Comp
     case 'is-null':
       return checkIsNull(operand);
     case 'cast':
-      return checkCast(column, operand);
+      return checkCast(named(column), operand);
     case 'columns':
       checkFits(column, { key, operator: meant.operator });
       return checkOtherColumn(column, { key, operand }, scope);
@@ -86,19 +85,15 @@ function checkIsNull(operand: Json): void {
   if (typeof operand !== 'boolean') throw new Unresolvable('"_is_null" takes true or false');
 }
 
-function checkCast(column: Column, operand: Json): void {
+function checkCast(of: string, operand: Json): void {
   for (const [name, operators] of operatorsIn(operand)) {
-    if (name !== 'String') throw new Unresolvable(`"_cast" of ${named(column)} takes "String" only`);
+    if (name !== 'String') throw new Unresolvable(`"_cast" of ${of} takes "String" only`);
     for (const [key, value] of operatorsIn(operators)) {
       const meant = known(key);
       if (meant.kind === 'is-null') checkIsNull(value);
       else if (meant.kind !== 'compare' || !TEXT_CAST_OPERATORS.includes(meant.operator) || value === null)
-        throw new Unresolvable(`operator "${key}" does not fit the text of ${named(column)}`);
-      else
-        checkConstant(scalarOperandType(meant.operator, TEXT), value, {
-          key,
-          of: `the text of ${named(column)}`,
-        });
+        throw new Unresolvable(`operator "${key}" does not fit the text of ${of}`);
+      else checkConstant(scalarOperandType(meant.operator, TEXT), value, { key, of: `the text of ${of}` });
     }
   }
 }

@@ -207,6 +207,14 @@ describe('comparisons of a rule and the types of its columns', () => {
     [{ jb: { _cast: { Int: { _eq: 1 } } } }, '"_cast" of column "jb" of type jsonb takes "String" only'],
     [{ same: { id: { _regex: '1' } } }, 'operator "_regex" does not fit column "id"'],
     [{ same_aggregate: { count: { predicate: { _like: '1' } } } }, '"_like" does not compare an aggregate'],
+    [
+      { same_aggregate: { count: { predicate: { _cast: { Int: { _eq: 1 } } } } } },
+      '"_cast" of an aggregate takes "String" only',
+    ],
+    [
+      { same_aggregate: { count: { predicate: { _cast: { String: { _contains: '1' } } } } } },
+      'operator "_contains" does not fit the text of an aggregate',
+    ],
     [{ same_aggregate: { count: { predicate: { _gt: 'x' } } } }, 'takes integer, which "x" is not'],
     [
       { same_aggregate: { max: { arguments: 'name', predicate: {} } } },
