@@ -9,8 +9,8 @@ import type { Operations, PreparedOperation } from '../graphql/operations.ts';
 import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { bindParams } from '../plan/bind.ts';
-import type { LeafChoice } from '../read/choose-leaves.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
+import type { ExplainedTarget } from '../read/explain.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import type { ReadLane, ReadRequest } from '../read/read-lane.ts';
 import { publicError } from './error-reply.ts';
@@ -43,13 +43,15 @@ export interface ExplainedField {
   readonly field: string;
   readonly sql: string | null;
   readonly plan: readonly string[] | null;
-  readonly targets: readonly ExplainedTarget[];
+  readonly targets: readonly TargetOfField[];
 }
 
-interface ExplainedTarget {
+interface TargetOfField {
   readonly target: SourceName;
   readonly route: 'cache' | 'live';
   readonly reason: string;
+  /** What the target itself would be asked, where one statement of it is all that is needed. */
+  readonly sql: string | null;
 }
 
 /** Runs GraphQL operations: prepared from the cache, answered by the read lane, counted and noted for the log. */
@@ -137,6 +139,6 @@ export class OperationRunner {
   }
 }
 
-function explainedTarget({ target, choice }: { target: SourceName; choice: LeafChoice }): ExplainedTarget {
-  return { target, route: choice.route, reason: choice.route === 'cache' ? 'cached' : choice.detail };
+function explainedTarget({ target, choice, sql }: ExplainedTarget): TargetOfField {
+  return { target, route: choice.route, reason: choice.route === 'cache' ? 'cached' : choice.detail, sql };
 }

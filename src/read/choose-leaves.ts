@@ -1,6 +1,6 @@
 import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
 import type { Column } from '../catalog/catalog.ts';
-import { sameTable } from '../core/names.ts';
+import { type SourceName, sameTable } from '../core/names.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import type { Policy, RouteDetail, RouteReason } from './freshness.ts';
@@ -15,6 +15,12 @@ export type LeafChoice =
       /** Not what was asked for: the fallback decides what happens instead. */
       readonly unmet: boolean;
     };
+
+/** The leaf that a target's rows would be read from. */
+export interface Foreseen {
+  readonly target: SourceName;
+  readonly choice: LeafChoice;
+}
 
 /** Whether a cache holds what a plan needs, whatever its age. */
 export type CacheFit =

@@ -1,9 +1,10 @@
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
-import { placeOf } from '../sql/gap.ts';
+import { fillStatement } from '../sql/fill-gaps.ts';
+import { type Gap, placeOf } from '../sql/gap.ts';
 import { toStatement } from '../sql/to-statement.ts';
-import type { LeafChoice } from './choose-leaves.ts';
+import type { Foreseen, LeafChoice } from './choose-leaves.ts';
 import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
@@ -20,7 +21,15 @@ export interface ExplainedRoot {
   readonly sql: string | null;
   /** Lines of Postgres' own EXPLAIN. */
   readonly plan: readonly string[] | null;
-  readonly targets: readonly { readonly target: SourceName; readonly choice: LeafChoice }[];
+  readonly targets: readonly ExplainedTarget[];
+}
+
+/** Where one target's rows would come from. */
+export interface ExplainedTarget {
+  readonly target: SourceName;
+  readonly choice: LeafChoice;
+  /** The statement that fills the gaps which the root field's own leaves to the target; null where it leaves none. */
+  readonly sql: string | null;
 }
 
 interface ExplainRequest {
@@ -43,10 +52,23 @@ export function explainPlan(request: ExplainRequest, parts: ExplainParts): Promi
 }
 
 /** What live targets would write themselves. */
-function openGaps(root: RootField, targets: ExplainedRoot['targets']): ReadonlySet<number> {
+function openGaps(root: RootField, targets: readonly Foreseen[]): readonly Gap[] {
   const live = new Set(targets.flatMap(({ target, choice }) => (choice.route === 'live' ? [target] : [])));
-  const gaps = gapsOf([root], (place) => live.has(place.source));
-  return new Set(gaps?.map(({ field }) => placeOf(field).id));
+  return gapsOf([root], (place) => live.has(place.source)) ?? [];
+}
+
+/** The statements that the targets would be asked with. */
+function withFillings(
+  targets: readonly Foreseen[],
+  gaps: readonly Gap[],
+  { source, plan, stringifyNumbers }: SourceGroup,
+): readonly ExplainedTarget[] {
+  return targets.map((foreseen) => {
+    const own = gaps.filter(({ field }) => placeOf(field).source === foreseen.target);
+    if (own.length === 0) return { ...foreseen, sql: null };
+    const { text } = fillStatement({ source, gaps: own, params: plan.params, stringifyNumbers });
+    return { ...foreseen, sql: text };
+  });
 }
 
 async function explainRoot(
@@ -63,6 +85,7 @@ async function explainRoot(
   const group = new SourceGroup(plan, source, [root], { result: 'answer', stringifyNumbers });
   const { values, freshness, signal } = request;
   const targets = await parts.reader.foresee({ group, values, freshness, signal });
+  const gaps = openGaps(root, targets);
   const heldTypes = parts.reader.heldTypes(group);
   const leaves = explainedLeaves(targets, source, (table) => leafColumns(table, group, heldTypes));
   const statement = toStatement({
@@ -71,7 +94,7 @@ async function explainRoot(
     result: 'answer',
     params: plan.params,
     leaves,
-    gaps: openGaps(root, targets),
+    gaps: new Set(gaps.map(({ field }) => placeOf(field).id)),
     stringifyNumbers,
     watermarks: targets.flatMap(({ target, choice }) => (choice.route === 'cache' ? [target] : [])),
   });
@@ -86,7 +109,7 @@ async function explainRoot(
       field: root.key,
       sql: statement.text,
       plan: rows.map((row) => row[0]?.toString('utf8') ?? ''),
-      targets,
+      targets: withFillings(targets, gaps, group),
     };
   } catch (error) {
     throw readError(error, source, 'source');

@@ -1,11 +1,11 @@
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { PlanTable } from '../plan/plan.ts';
 import type { Leaf, LeafColumn, Leaves } from '../sql/leaf.ts';
-import type { LeafChoice } from './choose-leaves.ts';
+import type { Foreseen } from './choose-leaves.ts';
 
 /** Leaves as they would be chosen now; what would be fetched is shown as fetched rows. */
 export function explainedLeaves(
-  targets: readonly { readonly target: SourceName; readonly choice: LeafChoice }[],
+  targets: readonly Foreseen[],
   source: SourceName,
   columnsOf: (table: PlanTable) => readonly LeafColumn[],
 ): Leaves {

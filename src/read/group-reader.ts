@@ -5,7 +5,7 @@ import type { ProbeBoard } from '../core/probe-board.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { RemoteUse } from '../plan/plan.ts';
-import type { LeafChoice } from './choose-leaves.ts';
+import type { Foreseen, LeafChoice } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
@@ -84,7 +84,7 @@ export class GroupReader {
   async #untilServed(request: GroupRequest): Promise<GroupAnswer> {
     const { group } = request;
     if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
-    const lanes = group.remotes.map((use) => this.#lane(use, request));
+    const lanes = this.#wishingLanes(request);
     let arrival: SourceTime | null = null;
     let repeats = 1;
     for (;;) {
@@ -109,18 +109,22 @@ export class GroupReader {
   }
 
   /** The leaf that would be chosen for every feed right now, and why. */
-  async foresee(
-    request: GroupRequest,
-  ): Promise<readonly { readonly target: SourceName; readonly choice: LeafChoice }[]> {
+  async foresee(request: GroupRequest): Promise<readonly Foreseen[]> {
     const lanes = request.group.remotes.map((use) => this.#lane(use, request));
     await this.#parts.board.known(request.group.source);
     for (const lane of lanes) this.#chooser.choose(lane, request.group);
     return lanes.map(({ use, choice }) => ({ target: use.target, choice }));
   }
 
-  #lane(use: RemoteUse, { group, freshness }: GroupRequest): Lane {
+  #wishingLanes(request: GroupRequest): readonly Lane[] {
+    const { source, remotes } = request.group;
+    const lanes = remotes.map((use) => this.#lane(use, request));
+    for (const { use, policy } of lanes) this.#wishes.consider(source, use.target, policy);
+    return lanes;
+  }
+
+  #lane(use: RemoteUse, { freshness }: GroupRequest): Lane {
     const policy = policyFor(use.target, freshness, use.options, this.#parts.settings);
-    this.#wishes.consider(group.source, use.target, policy);
     const choice: LeafChoice = { route: 'live', reason: 'miss', detail: 'status-unknown', unmet: true };
     return { use, policy, forced: null, anyAge: false, history: null, choice };
   }

@@ -185,7 +185,14 @@ describe('queries', () => {
         field: 'orders',
         sql: expect.stringContaining('select'),
         plan: expect.arrayContaining([expect.stringMatching(/Seq Scan|Index/)]),
-        targets: [{ target: 'pg2', route: 'live', reason: expect.any(String) }],
+        targets: [
+          {
+            target: 'pg2',
+            route: 'live',
+            reason: expect.any(String),
+            sql: expect.stringContaining('from "public"."users"'),
+          },
+        ],
       },
     ]);
     const clerk = {

@@ -1,4 +1,6 @@
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { LISTEN_SQL, WISH_SQL } from '../../src/cache/proof-wish.ts';
 import type { Fallback } from '../../src/catalog/catalog.ts';
 import type { Lsn } from '../../src/core/lsn.ts';
 import { TestLane } from '../support/lane.ts';
@@ -279,14 +281,38 @@ test('explain shows statement, plan and route without running the query', async 
   expect(root?.field).toBe('order');
   expect(root?.sql).toContain('nearjoin."pg2__0__user"');
   expect(root?.plan?.join('\n')).toContain('Scan');
-  expect(root?.targets).toEqual([{ target: 'pg2', choice: expect.objectContaining({ route: 'cache' }) }]);
+  expect(root?.targets).toEqual([
+    { target: 'pg2', choice: expect.objectContaining({ route: 'cache' }), sql: null },
+  ]);
+});
+
+test('explain asks for no proofs of freshness', async () => {
+  const client = new pg.Client({ connectionString: pg1.url });
+  await client.connect();
+  try {
+    const heard: (string | undefined)[] = [];
+    client.on('notification', ({ payload }) => heard.push(payload));
+    await client.query(LISTEN_SQL);
+    await lane.explain(QUERY, { freshness: { maxStalenessMs: 50 } });
+    await pg1.query(WISH_SQL, ['the end']);
+    await poll('the last notification', () => heard.includes('the end'));
+    expect(heard).toEqual(['the end']);
+  } finally {
+    await client.end();
+  }
 });
 
 test('explain of a live answer shows what the source writes and what it leaves to the target', async () => {
   const [root] = await lane.explain(QUERY, { freshness: { noCache: true } });
   expect(root?.sql).toContain(`\u00011,' || t2.c1::text`);
   expect(root?.sql).not.toContain('nearjoin.');
-  expect(root?.targets).toEqual([{ target: 'pg2', choice: expect.objectContaining({ route: 'live' }) }]);
+  expect(root?.targets).toEqual([
+    {
+      target: 'pg2',
+      choice: expect.objectContaining({ route: 'live' }),
+      sql: expect.stringMatching(/^select .*pg_current_wal.* from "public"\."user"/),
+    },
+  ]);
 });
 
 test('errors of the database keep their message only where it is about the request', async () => {
