@@ -35,6 +35,8 @@ export interface Column {
   readonly enumTable: TableRef | null;
   /** Its values are shown in upper case. */
   readonly upperCased: boolean;
+  /** Set where its collation is nondeterministic: texts of different bytes may be equal, in its own database only. */
+  readonly loose?: true;
 }
 
 /** One pair of a relationship's condition: `left = right`. */

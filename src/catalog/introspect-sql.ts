@@ -33,15 +33,17 @@ select coalesce(json_agg(json_build_array(
   from relations c
   left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0`;
 
-/** One array per column: table oid, name, type oid, type as SQL, not null, generated, identity, comment. */
+/** One array per column: table oid, name, type oid, type as SQL, not null, generated, identity, comment, loose. */
 export const COLUMNS_SQL = `
 with relations as materialized (${RELATIONS})
 select coalesce(json_agg(json_build_array(
          a.attrelid::int8, a.attname, a.atttypid::int8, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-         a.attgenerated <> '', a.attidentity <> '', d.description) order by a.attrelid, a.attnum), '[]') as answer
+         a.attgenerated <> '', a.attidentity <> '', d.description,
+         not coalesce(l.collisdeterministic, true)) order by a.attrelid, a.attnum), '[]') as answer
   from relations c
   join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-  left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = a.attnum`;
+  left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = a.attnum
+  left join pg_collation l on l.oid = a.attcollation`;
 
 /** One array per index that can find rows by the values of plain columns: table oid, unique, primary, replica identity, column names. */
 export const INDEXES_SQL = `

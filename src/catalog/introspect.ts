@@ -43,7 +43,7 @@ type TableRow = readonly [
   persistence: string,
   owned: boolean,
 ];
-type ColumnRow = readonly [number, string, number, string, boolean, boolean, boolean, string | null];
+type ColumnRow = readonly [number, string, number, string, boolean, boolean, boolean, string | null, boolean];
 type IndexRow = readonly [
   table: number,
   unique: boolean,
@@ -215,10 +215,11 @@ function grouped<Row, T>(
 }
 
 function columnOf(
-  [, name, typeOid, typeSql, notNull, generated, identity, comment]: ColumnRow,
+  [, name, typeOid, typeSql, notNull, generated, identity, comment, loose]: ColumnRow,
   types: TypeBook,
 ): FoundColumn {
-  return { name, type: types.type(typeOid, typeSql), notNull, generated, identity, comment };
+  const type = types.type(typeOid, typeSql);
+  return { name, type, notNull, generated, identity, comment, ...(loose ? { loose } : {}) };
 }
 
 function keyOf([, , primary, replicaIdentity, columns]: IndexRow): FoundKey {

@@ -11,6 +11,8 @@ export interface FoundColumn {
   /** Numbered by the database (`generated … as identity`). */
   readonly identity: boolean;
   readonly comment: string | null;
+  /** See `Column.loose`. */
+  readonly loose?: true;
 }
 
 /** Columns that identify a row: a primary key, or a unique index over plain columns of the whole table. */

@@ -21,6 +21,7 @@ export function readError(error: unknown, database: SourceName, side: Side): unk
 }
 
 const INVALID_ESCAPE_SEQUENCE = '22025';
+const FEATURE_NOT_SUPPORTED = '0A000';
 
 /** Data exceptions are about values of the request and keep their message; everything else is ours to look into. */
 function fromPostgres(error: PostgresError, database: SourceName): NearjoinError {
@@ -28,6 +29,9 @@ function fromPostgres(error: PostgresError, database: SourceName): NearjoinError
   if (error.state === INVALID_ESCAPE_SEQUENCE) {
     return new NearjoinError('bad-request', error.message, { cause: error, internal });
   }
+  // As a jsonpath that would need to know the time zone, or a pattern under a collation that takes no patterns.
+  if (error.state === FEATURE_NOT_SUPPORTED)
+    return new NearjoinError('not-supported', error.message, { cause: error, internal });
   if (error.state.startsWith('22'))
     return new NearjoinError('data-exception', error.message, { cause: error, internal });
   if (error.state === '57014') {

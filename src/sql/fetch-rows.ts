@@ -69,6 +69,7 @@ function byKeys(request: FetchRequest, on: readonly JoinPair[], build: Build): S
 /** Text types compare with a text by themselves and keep their indexes; others must be made one. */
 function rightKey(pair: JoinPair, row: RowScope, columns: readonly LeafColumn[]): Sql {
   const value = row.read(pair.right);
+  if (pair.right.loose === true) return sql`${value} collate "C"`;
   const isText = baseType(pair.right.type).category === 'S';
   return isComparedAsText(pair, columns) && !isText ? sql`${value}::text` : value;
 }

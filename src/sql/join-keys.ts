@@ -84,9 +84,11 @@ function chainSql(request: KeysRequest, at: number, site: ChainSite): { from: Sq
   const exposure = new Exposure(alias);
   const row = exposure.lift(opened.row);
   if (at === request.chain.length - 1) {
-    const keys = request.on.map((pair) =>
-      isComparedAsText(pair, request.held) ? sql`${row.read(pair.left)}::text` : row.read(pair.left),
-    );
+    const keys = request.on.map((pair) => {
+      const key = row.read(pair.left);
+      if (pair.left.loose === true) return sql`${key} collate "C"`;
+      return isComparedAsText(pair, request.held) ? sql`${key}::text` : key;
+    });
     return { from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}`, keys };
   }
   const below = chainSql(request, at + 1, { left: row, rows: withRow(rows, row), build });

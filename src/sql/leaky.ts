@@ -1,4 +1,5 @@
-import type { Operator } from '../catalog/operators.ts';
+import type { Column, ColumnType } from '../catalog/catalog.ts';
+import { INCOMPARABLE, type Operator, patternOf } from '../catalog/operators.ts';
 import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
 import type { Predicate } from '../plan/plan.ts';
 import { baseType } from './leaf.ts';
@@ -11,6 +12,7 @@ import { allOf, type Sql, sql } from './sql.ts';
 const FAILING: ReadonlySet<Operator> = new Set(['jsonb_path_exists', 'jsonb_path_match']);
 /** Types compared by a size that may overflow. */
 const SIZED: ReadonlySet<string> = new Set(['box', 'circle', 'lseg', 'path', 'polygon']);
+const LISTS: ReadonlySet<Operator> = new Set(['in', 'nin']);
 /** Aggregates that cannot overflow. */
 const UNFAILING: ReadonlySet<PredicateFunctionName> = new Set(['bool_and', 'bool_or', 'count', 'max', 'min']);
 
@@ -29,15 +31,29 @@ export function isLeaky(predicate: Predicate): boolean {
     case 'exists-aggregate':
       return !UNFAILING.has(predicate.function) || isLeaky(predicate.where);
     case 'compare':
-      return (
-        FAILING.has(predicate.operator) ||
-        (!predicate.cast && SIZED.has(baseType(predicate.column.type).name))
-      );
+      return FAILING.has(predicate.operator) || (!predicate.cast && isLeakyIn(predicate));
     case 'compare-columns':
-      return SIZED.has(baseType(predicate.column.type).name);
+      return isLeakyIn(predicate);
     default:
       return false;
   }
+}
+
+/** Whether the column's values cannot all be compared: a pattern does not fit a collation that takes unlike texts for equal. */
+function isLeakyIn({ column, operator }: { readonly column: Column; readonly operator: Operator }): boolean {
+  if (column.loose === true && patternOf(operator) !== null) return true;
+  const type = baseType(column.type);
+  return SIZED.has(type.name) || (type.element !== null && isLeakyElement(type.element, operator));
+}
+
+/**
+ * What an array is made of is compared only where two are met, and may turn out to have no equality; a list of arrays of
+ * an extension's type is read then as well.
+ */
+function isLeakyElement(element: ColumnType, operator: Operator): boolean {
+  const { kind, schema, name } = baseType(element);
+  if (schema === 'pg_catalog') return INCOMPARABLE.has(name);
+  return kind !== 'enum' && (kind !== 'base' || LISTS.has(operator));
 }
 
 /** Conditions that must all hold, those that may fail behind all others and in their own order: rules come first. */

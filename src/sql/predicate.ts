@@ -49,15 +49,21 @@ export function conjuncts(predicate: Predicate): readonly Predicate[] {
   return predicate.kind === 'and' ? predicate.of.flatMap(conjuncts) : [predicate];
 }
 
-/** The condition of a join between two rows. */
+/** The condition of a join between two rows. Between databases texts are equal when their bytes are. */
 export function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope): Sql {
+  const crosses = left.table.source !== right.table.source;
   return allOf(
     on.map((pair) => {
       const [a, b] = [left.read(pair.left), right.read(pair.right)];
+      if (crosses && isLoosePair(pair)) return sql`${b} collate "C" = ${a} collate "C"`;
       const asText = isText(left, pair.left) !== isText(right, pair.right);
       return asText ? sql`${b}::text = ${a}::text` : sql`${b} = ${a}`;
     }),
   );
+}
+
+function isLoosePair({ left, right }: JoinPair): boolean {
+  return left.loose === true || right.loose === true;
 }
 
 function isText(row: RowScope, column: Column): boolean {

@@ -17,6 +17,10 @@ const INHERITED = {
   ],
 };
 
+/** Texts that differ only in case are equal. */
+const LOOSELY =
+  "create collation loosely (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+
 let databases: Record<'pg1' | 'pg2', TestDatabase>;
 let lane: TestLane;
 
@@ -24,13 +28,15 @@ beforeAll(async () => {
   const [pg1, pg2] = await Promise.all([
     createDatabase('source', [
       'create extension citext',
-      'create table a (id int primary key, c char(4), ci citext, t text, n int, tags int[], many int default 1)',
-      `insert into a values (1, '', 'x', 'X', null, '{1,2}'), (2, 'k', 'X', 'x', 5, '{}'), (3, null, 'y', 'k  ', 5, null)`,
+      LOOSELY,
+      'create table a (id int primary key, c char(4), ci citext, t text, n int, tags int[], many int default 1, lo text collate loosely)',
+      `insert into a values (1, '', 'x', 'X', null, '{1,2}', 1, 'x'), (2, 'k', 'X', 'x', 5, '{}', 1, 'X'), (3, null, 'y', 'k  ', 5, null, 1, 'X')`,
     ]),
     createDatabase('target', [
       'create extension citext',
-      'create table b (id int primary key, c citext, t text, n int, ch char(4), one int default 1, tags int[])',
-      `insert into b values (1, '', 'x', 1, 'x', 1, '{1,2}'), (2, 'k', 'X', 2, 'X', 1, '{}'), (3, 'X', '', 3, 'k', 1, null)`,
+      LOOSELY,
+      'create table b (id int primary key, c citext, t text, n int, ch char(4), one int default 1, tags int[], lo text collate loosely)',
+      `insert into b values (1, '', 'x', 1, 'x', 1, '{1,2}', 'x'), (2, 'k', 'X', 2, 'X', 1, '{}', 'X'), (3, 'X', '', 3, 'k', 1, null, 'x')`,
     ]),
   ]);
   databases = { pg1, pg2 };
@@ -87,6 +93,9 @@ const A = {
     remote('by_id', 'array', { id: 'id' }),
     remote('one_by_id', 'object', { id: 'id' }),
     remote('all_b', 'array', { many: 'one' }),
+    remote('loose_to_text', 'array', { lo: 't' }),
+    remote('text_to_loose', 'array', { t: 'lo' }),
+    remote('loosely', 'array', { lo: 'lo' }),
   ],
   select_permissions: [
     permission('three', ['id'], {}),
@@ -113,6 +122,9 @@ test.each([
   ['by_text', [[3], [], []]],
   ['by_padded', [[2], [1], []]],
   ['by_array', [[1], [2], []]],
+  ['loose_to_text', [[1], [2], [2]]],
+  ['text_to_loose', [[2], [1, 3], []]],
+  ['loosely', [[1, 3], [2], [2]]],
 ] as const)(
   'keys of all types meet live exactly what they meet in one statement: %s',
   async (name, found) => {
@@ -170,4 +182,20 @@ test('a rule that compares a row with others holds where the row is met by a fil
 test('a cell that only some rows show orders by the row that a filter has joined', async () => {
   const query = `{ a(where: {one_by_id: {}}, order_by: [{one_by_id: {n: desc_nulls_first}}]) { id } }`;
   expect(await everyRoute(query, 'five_or_six')).toEqual({ a: [{ id: 3 }, { id: 2 }, { id: 1 }] });
+});
+
+test.each([
+  [
+    '{ a(where: {all_b: {lo: {_eq: "X"}}}, order_by: {id: asc}) { b: all_b(where: {lo: {_eq: "X"}}) { id } } }',
+    [[2], [2], [2]],
+  ],
+  ['{ a(order_by: {id: asc}) { b: loosely(order_by: {n: desc}, limit: 1) { id } } }', [[3], [2], [2]]],
+  ['{ a(where: {text_to_loose: {n: {_eq: 3}}}) { b: text_to_loose(where: {n: {_gt: 1}}) { id } } }', [[3]]],
+])('texts of another database are equal when their bytes are: %s', async (query, found) => {
+  expect(await everyRoute(query)).toEqual({ a: ids(found) });
+});
+
+test('texts that another database takes for equal are counted as different', async () => {
+  const query = '{ a(limit: 1) { all_b_aggregate { aggregate { count(columns: lo, distinct: true) } } } }';
+  expect(await everyRoute(query)).toEqual({ a: [{ all_b_aggregate: { aggregate: { count: 2 } } }] });
 });

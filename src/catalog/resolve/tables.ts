@@ -89,6 +89,7 @@ function resolveColumns(
       description: describe(config?.comment, column.comment),
       enumTable: null,
       upperCased: false,
+      ...(column.loose === true ? { loose: true as const } : {}),
     };
   });
 }

@@ -19,7 +19,9 @@ import { placesIn } from '../../sql/touches.ts';
 import {
   conditionsOfAggregate,
   isDecidableAt,
+  isLoose,
   isText,
+  joinsByBytes,
   ordersAlike,
   placesOfField,
   placesOfRows,
@@ -86,7 +88,11 @@ function isAlikeAggregated(field: AggregateField, at: SourceName, row: PlanTable
 
 function isAlikeValue(value: AggregateValue, at: SourceName, row: PlanTable): boolean {
   if (value.kind === 'constant') return true;
-  if (value.kind === 'count') return value.onlyIf.every((rule) => isVisibleAlike(rule, at, row));
+  if (value.kind === 'count')
+    return (
+      !(value.distinct && value.columns.some(isLoose)) &&
+      value.onlyIf.every((rule) => isVisibleAlike(rule, at, row))
+    );
   return value.of.every(
     (member) =>
       member.kind === 'constant' || (!isText(member.column) && isVisibleAlike(member.onlyIf, at, row)),
@@ -98,8 +104,8 @@ function isVisibleAlike(rule: Predicate | null, at: SourceName, row: PlanTable):
 }
 
 /** The join is one of plain values that are equal everywhere or nowhere, and an index finds its rows key by key. */
-function joinsAlike({ on, indexed }: Join): boolean {
-  return indexed && on.every(({ left, right }) => comparesAlike(left, right));
+function joinsAlike(join: Join): boolean {
+  return join.indexed && joinsByBytes(join) && join.on.every(({ left, right }) => comparesAlike(left, right));
 }
 
 const FAMILIES: Readonly<Record<string, string>> = {

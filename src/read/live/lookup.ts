@@ -1,6 +1,7 @@
-import type { Field, Join, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
+import type { Join, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
+import type { RelatedField } from '../../sql/gap.ts';
 import { byColumn } from '../../sql/rows.ts';
-import { ordersAlike } from './scope-of-work.ts';
+import { joinsByBytes, ordersAlike } from './scope-of-work.ts';
 
 /** How rows of one place are fetched. */
 export interface Lookup {
@@ -27,11 +28,11 @@ export function rightNames(join: Join): readonly string[] {
 }
 
 /** The first rows of each key, where the target orders rows as the source does. */
-export function cutPerKey(field: Field, select: Select): Lookup['perKey'] {
+export function cutPerKey(field: RelatedField, select: Select): Lookup['perKey'] {
   const orderBy = [...select.orderBy, ...select.from.key.map(byColumn)];
   if (field.kind === 'object') return null;
   if (select.limit === null || select.offset !== null || select.distinctOn.length > 0) return null;
-  return ordersAlike(orderBy) ? { orderBy, limit: select.limit } : null;
+  return ordersAlike(orderBy) && joinsByBytes(field.join) ? { orderBy, limit: select.limit } : null;
 }
 
 /** The same join walked the other way. */

@@ -1,6 +1,14 @@
 import type { Column } from '../../catalog/catalog.ts';
 import type { SourceName } from '../../core/names.ts';
-import type { AggregateField, Field, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
+import type {
+  AggregateField,
+  Field,
+  Join,
+  OrderItem,
+  PlanTable,
+  Predicate,
+  Select,
+} from '../../plan/plan.ts';
 import { baseType } from '../../sql/leaf.ts';
 import { isLeaky } from '../../sql/leaky.ts';
 import { conjuncts } from '../../sql/predicate.ts';
@@ -127,10 +135,38 @@ const RANGES: ReadonlySet<string> = new Set(['gt', 'lt', 'gte', 'lte']);
 
 /** Text is ordered by each database's own collation, and a type that the source lacks is compared as text there. */
 function decidesAlike(leaf: Predicate, known: ReadonlySet<number>): boolean {
-  if (leaf.kind === 'compare-columns')
-    return known.has(leaf.other.table) && !(RANGES.has(leaf.operator) && isText(leaf.column));
-  if (leaf.kind !== 'compare') return true;
-  return !(RANGES.has(leaf.operator) && (leaf.cast || isText(leaf.column)));
+  switch (leaf.kind) {
+    case 'compare-columns':
+      return known.has(leaf.other.table) && !isLoose(leaf.other.column) && comparesAlike(leaf);
+    case 'compare':
+      return comparesAlike(leaf) && !(RANGES.has(leaf.operator) && leaf.cast);
+    case 'exists':
+      return joinsByBytes(leaf.join);
+    case 'exists-aggregate':
+      return joinsByBytes(leaf.join) && !(leaf.distinct && leaf.columns.some(isLoose));
+    default:
+      return true;
+  }
+}
+
+function comparesAlike({
+  column,
+  operator,
+}: {
+  readonly column: Column;
+  readonly operator: string;
+}): boolean {
+  return !isLoose(column) && !(RANGES.has(operator) && isText(column));
+}
+
+/** Whether no key of a join takes unlike texts for equal, as only its own database would. */
+export function joinsByBytes({ on }: Join): boolean {
+  return !on.some(({ left, right }) => isLoose(left) || isLoose(right));
+}
+
+/** Whether the column's own database takes unlike texts for equal. */
+export function isLoose(column: Column): boolean {
+  return column.loose === true;
 }
 
 /** Whether two databases may order the type's values differently. */
