@@ -86,7 +86,7 @@ const SHAPES = `
         from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       ),
       'written', (
-        select sum(a.xmin::text::bigint)::text
+        select coalesce(jsonb_object_agg(a.attname, a.xmin::text), '{}')
         from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       ),
       'isPartitioned', c.relkind = 'p',

@@ -20,6 +20,8 @@ export interface CacheTable {
   /** Column names it holds, in order: the target's names. `type` is pasted into SQL (the source's type, perhaps text). */
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly state: TableState;
+  /** An older copy with fewer columns, kept up and read while this one is made; null mostly. */
+  readonly serving: Pick<CacheTable, 'relation' | 'columns'> | null;
   /** What happens to it just now, or why nothing does; null when the state says it all. */
   readonly doing: string | null;
   readonly rowsCopied: number;

@@ -148,7 +148,7 @@ export const ORPHANS_SQL = `
   from pg_class c
   where c.relnamespace = 'nearjoin'::regnamespace and c.relkind = 'r'
     and c.relname ~ '__[go][0-9]+$'
-    and not exists (select from nearjoin.cache_table t where t.relation = c.relname or t.overlay = c.relname)`;
+    and not exists (select from nearjoin.cache_table t where c.relname in (t.relation, t.overlay, t.serving ->> 'relation'))`;
 
 /** A list of identifiers for SQL. */
 export function identifiers(names: readonly string[]): string {

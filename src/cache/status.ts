@@ -36,7 +36,7 @@ const STATUS = `
       'tables', coalesce((
         select json_agg(json_build_object(
           'schema', t.schema_name, 'name', t.table_name, 'relation', t.relation, 'columns', t.columns,
-          'state', t.state, 'reason', t.reason,
+          'state', t.state, 'reason', t.reason, 'serving', to_jsonb(t) -> 'serving',
           'indexing', case when t.state = 'copying' then (${INDEXING}) end, 'rowsCopied', t.rows_copied, 'rowsEstimated', t.rows_estimated)
           order by t.schema_name, t.table_name)
         from nearjoin.cache_table t
@@ -52,6 +52,7 @@ interface TableRow {
   readonly name: string;
   readonly relation: string;
   readonly columns: readonly { name: string; type: string }[];
+  readonly serving: Pick<TableRow, 'relation' | 'columns'> | null;
   readonly state: string;
   readonly reason: string | null;
   readonly indexing: string | null;
@@ -109,18 +110,28 @@ function tableOf(target: SourceName, row: TableRow): CacheTable {
     target,
     table: { schema: row.schema, name: row.name },
     relation: row.relation,
-    columns: row.columns.map(({ name, type }) => ({ name, type })),
-    state: tableState(row.state, row.reason),
+    columns: heldColumns(row),
+    serving:
+      row.serving === null ? null : { relation: row.serving.relation, columns: heldColumns(row.serving) },
+    state: tableState(row.state, row.serving === null ? row.reason : `${row.reason}; ${SERVES_MEANWHILE}`),
     doing: doing(row),
     rowsCopied: row.rowsCopied,
     rowsEstimated: row.rowsEstimated,
   };
 }
 
-function doing({ state, reason, indexing }: TableRow): string | null {
-  if (state === 'failed') return null;
-  return indexing === null ? reason : `${reason ?? 'building an index'}: ${indexing}`;
+function heldColumns({ columns }: Pick<TableRow, 'columns'>): CacheTable['columns'] {
+  return columns.map(({ name, type }) => ({ name, type }));
 }
+
+function doing({ state, reason, indexing, serving }: TableRow): string | null {
+  if (state === 'failed') return null;
+  const now = indexing === null ? reason : `${reason ?? 'building an index'}: ${indexing}`;
+  const meanwhile = serving === null || state === 'ready' ? [] : [SERVES_MEANWHILE];
+  return now === null ? (meanwhile[0] ?? null) : [now, ...meanwhile].join('; ');
+}
+
+const SERVES_MEANWHILE = 'the copy without its new columns serves meanwhile';
 
 /** The state as a union, from its two columns. */
 export function tableState(state: string, reason: string | null): TableState {

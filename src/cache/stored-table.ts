@@ -14,44 +14,58 @@ export interface StoredColumn {
   readonly oid: number;
 }
 
-/** All that the source database knows of one cached table. */
-export interface StoredTable {
+/** One generation of a table's copy. */
+export interface Generation {
   readonly target: SourceName;
   readonly table: TableRef;
   readonly relation: string;
   readonly columns: readonly StoredColumn[];
   readonly key: readonly string[];
+  /** What the table was on the target when its copy was begun; null when there is none. */
+  readonly shape: TableShape | null;
+  /** Whether the physical table is there with all its columns. */
+  readonly exists: boolean;
+  /** The columns' type modifiers here (the overlay's before the table is there), aligned with `columns`; -1 is none. */
+  readonly modifiers: readonly number[];
+}
+
+/** All that the source database knows of one cached table: its newest generation, and the one before if that still serves. */
+export interface StoredTable extends Generation {
   readonly state: TableState;
+  /** Was ready when the target's table got more columns; fed and read until the newest generation is ready, then dropped. */
+  readonly serving: Generation | null;
   /** The position of the newest snapshot the copy was read from; null before anything was. */
   readonly copiedAt: Lsn | null;
   /** How far a copy made piece by piece is; null before its first piece. */
   readonly cursor: CountedCursor | null;
   readonly overlay: string | null;
   readonly rowsEstimated: number | null;
-  /** What the table was on the target when its copy was begun; null when there is none. */
-  readonly shape: TableShape | null;
   readonly generation: number;
   /** A fresh copy was asked for. */
   readonly resync: boolean;
-  /** Whether the physical table is there with all its columns. */
-  readonly exists: boolean;
-  /** The columns' type modifiers here (the overlay's before the table is there), aligned with `columns`; -1 is none. */
-  readonly modifiers: readonly number[];
   /** Column lists of the physical table's valid indexes. */
   readonly indexes: readonly (readonly string[])[];
 }
 
+/** Whether a physical table has all its columns. */
+const hasAll = (table: string, columns: string): string => `
+  (select count(*) from pg_attribute a
+    where a.attrelid = ${table}.oid and a.attnum > 0 and not a.attisdropped
+      and a.attname in (select k ->> 'name' from jsonb_array_elements(${columns}) k)
+  ) = jsonb_array_length(${columns}) and ${table}.oid is not null`;
+
+const modifiersOf = (table: string): string => `
+  coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
+    where a.attrelid = ${table}.oid and a.attnum > 0 and not a.attisdropped), '{}')`;
+
 const STORED = `
   select t.schema_name, t.table_name, t.relation, t.columns, t.key_columns, t.state, t.reason, t.copied_at,
-    t.piece_cursor, t.overlay, t.rows_estimated::float8 as rows_estimated, t.shape, t.generation, t.resync,
-    (select count(*) from pg_attribute a
-      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-        and a.attname in (select k ->> 'name' from jsonb_array_elements(t.columns) k)
-    ) = jsonb_array_length(t.columns) and c.oid is not null as exists,
-    coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
-      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as modifiers,
-    coalesce((select json_object_agg(a.attname, a.atttypmod) from pg_attribute a
-      where a.attrelid = o.oid and a.attnum > 0), '{}') as overlay_modifiers,
+    t.piece_cursor, t.overlay, t.rows_estimated::float8 as rows_estimated, t.shape, t.generation, t.resync, t.serving,
+    ${hasAll('c', 't.columns')} as exists,
+    ${modifiersOf('c')} as modifiers,
+    ${modifiersOf('o')} as overlay_modifiers,
+    t.serving is not null and ${hasAll('s', `(t.serving -> 'columns')`)} as serving_exists,
+    ${modifiersOf('s')} as serving_modifiers,
     coalesce((select json_agg((select json_agg(a.attname order by k.place)
         from unnest(i.indkey) with ordinality k (attnum, place)
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum))
@@ -59,8 +73,12 @@ const STORED = `
   from nearjoin.cache_table t
   left join pg_class c on c.relname = t.relation and c.relnamespace = 'nearjoin'::regnamespace
   left join pg_class o on o.relname = t.overlay and o.relnamespace = 'nearjoin'::regnamespace
+  left join pg_class s on s.relname = t.serving ->> 'relation' and s.relnamespace = 'nearjoin'::regnamespace
   where t.target = $1
   order by t.schema_name, t.table_name`;
+
+/** The generation that serves while a newer one is copied, as it is kept. */
+export type StoredServing = Pick<Generation, 'relation' | 'columns' | 'key' | 'shape'>;
 
 interface StoredRow {
   readonly schema_name: string;
@@ -80,6 +98,9 @@ interface StoredRow {
   readonly exists: boolean;
   readonly modifiers: Readonly<Record<string, number>>;
   readonly overlay_modifiers: Readonly<Record<string, number>>;
+  readonly serving: StoredServing | null;
+  readonly serving_exists: boolean;
+  readonly serving_modifiers: Readonly<Record<string, number>>;
   readonly indexes: readonly (readonly string[] | null)[];
 }
 
@@ -89,9 +110,14 @@ export async function loadStoredTables(
   target: SourceName,
 ): Promise<readonly StoredTable[]> {
   const rows = await rowsOf<StoredRow>(client, STORED, [target]);
-  return rows.map((row) => ({
+  return rows.map((row) => storedTable(target, row));
+}
+
+function storedTable(target: SourceName, row: StoredRow): StoredTable {
+  const table = { schema: row.schema_name, name: row.table_name };
+  return {
     target,
-    table: { schema: row.schema_name, name: row.table_name },
+    table,
     relation: row.relation,
     columns: row.columns,
     key: row.key_columns,
@@ -108,13 +134,17 @@ export async function loadStoredTables(
       ({ name }, at) => row.modifiers[name] ?? row.overlay_modifiers[`c${at + 1}`] ?? -1,
     ),
     indexes: row.indexes.flatMap((columns) => (columns === null ? [] : [columns])),
-  }));
+    serving: row.serving === null ? null : servingOf({ target, table }, row.serving, row),
+  };
 }
 
-/** Whether a table that readers use is gone or lacks a column: somebody dropped it by hand. */
-export async function isDamaged(client: Queryable, target: SourceName): Promise<boolean> {
-  const stored = await loadStoredTables(client, target);
-  return stored.some(({ state, exists }) => state.kind === 'ready' && !exists);
+function servingOf(
+  owner: Pick<Generation, 'target' | 'table'>,
+  serving: StoredServing,
+  row: Pick<StoredRow, 'serving_exists' | 'serving_modifiers'>,
+): Generation {
+  const modifiers = serving.columns.map(({ name }) => row.serving_modifiers[name] ?? -1);
+  return { ...owner, ...serving, exists: row.serving_exists, modifiers };
 }
 
 /** Writes the row that describes a table's newest generation. */

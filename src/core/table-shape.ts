@@ -9,8 +9,8 @@ export interface TableShape {
   readonly relation: number;
   /** The number of each column: one made again under the same name is another. */
   readonly columns: Readonly<Record<string, number>>;
-  /** Changes with every change of a column's definition. */
-  readonly written: string;
+  /** Which transaction last wrote the definition of each column. */
+  readonly written: Readonly<Record<string, string>>;
   readonly isPartitioned: boolean;
   /** The files of the table or its partitions: replaced by a rewrite, and by a truncate. */
   readonly files: Readonly<Record<string, number>>;

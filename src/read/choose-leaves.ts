@@ -33,21 +33,35 @@ export function cacheFit(use: RemoteUse, feed: FeedStatus | undefined): CacheFit
   const tables: CacheTable[] = [];
   for (const wanted of use.tables) {
     const held = feed.tables.find((candidate) => sameTable(candidate.table, wanted.table));
-    const detail = tableFault(held, wanted.columns);
-    if (held === undefined || detail !== null) return { kind: 'unusable', detail: detail ?? 'not-cached' };
-    tables.push(held);
+    if (held === undefined) return { kind: 'unusable', detail: 'not-cached' };
+    const generation = readGeneration(held);
+    const detail = fault(held, generation, wanted.columns);
+    if (generation === null || detail !== null) return { kind: 'unusable', detail: detail ?? 'copying' };
+    tables.push(generation);
   }
   if (feed.position === null) return { kind: 'unusable', detail: 'slot-lost' };
   return { kind: 'usable', tables };
 }
 
-function tableFault(held: CacheTable | undefined, columns: readonly Column[]): RouteDetail | null {
-  if (held === undefined) return 'not-cached';
-  if (held.state.kind === 'failed') return 'failed';
-  if (held.state.kind !== 'ready') return 'copying';
-  return columns.every(({ name }) => held.columns.some((column) => column.name === name))
-    ? null
-    : 'column-not-cached';
+/** The generation to read: while a copy with more columns is made, the one before. */
+function readGeneration(held: CacheTable): CacheTable | null {
+  if (held.state.kind === 'ready') return held;
+  return held.serving === null ? null : { ...held, ...held.serving };
+}
+
+function fault(
+  { state }: CacheTable,
+  generation: CacheTable | null,
+  columns: readonly Column[],
+): RouteDetail | null {
+  const isHeld = generation !== null && columns.every(({ name }) => hasColumn(generation, name));
+  if (isHeld) return null;
+  if (state.kind === 'failed') return 'failed';
+  return state.kind === 'ready' ? 'column-not-cached' : 'copying';
+}
+
+function hasColumn({ columns }: CacheTable, name: string): boolean {
+  return columns.some((column) => column.name === name);
 }
 
 /** Slack for the age of what we know ourselves: within it the cache is tried, and its own snapshot has the last word. */

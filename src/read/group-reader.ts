@@ -147,20 +147,23 @@ export class GroupReader {
     { group, signal }: GroupRequest,
     { lanes, mayRepeat }: { readonly lanes: readonly Lane[]; readonly mayRepeat: boolean },
   ): Promise<'again' | 'lost'> {
-    if (isUndefined(error) && this.#cacheWasReplaced(lanes)) {
-      await this.#parts.board.refresh(group.source);
-      return 'again';
-    }
+    if (isUndefined(error) && (await this.#cacheWasReplaced(lanes, group))) return 'again';
     // A session that broke while it lay idle says nothing of the database.
     if (mayRepeat && isConnectionLost(error) && !signal.aborted) return 'lost';
     if (error instanceof TargetUnavailable && this.#takeStale(lanes, error.target)) return 'again';
     throw readError(error, group.source, 'source');
   }
 
-  /** A cache table was dropped between reading the status and reading the rows. The second time it is somebody else's table. */
-  #cacheWasReplaced(lanes: readonly Lane[]): boolean {
+  /**
+   * A cache table was dropped between reading the status and reading the rows: another may have taken its place. When the
+   * status knows of none, the rows are read live; when that fails too it is somebody else's table.
+   */
+  async #cacheWasReplaced(lanes: readonly Lane[], group: SourceGroup): Promise<boolean> {
     const cached = lanes.filter((lane) => lane.choice.route === 'cache' && lane.forced === null);
-    for (const lane of cached) lane.forced = { detail: 'copying' };
+    const tried = leafKey(cached);
+    await this.#parts.board.refresh(group.source);
+    for (const lane of cached) this.#chooser.choose(lane, group);
+    if (leafKey(cached) === tried) for (const lane of cached) lane.forced = { detail: 'copying' };
     return cached.length > 0;
   }
 

@@ -99,7 +99,8 @@ export class Applier {
 
   /** Nothing is open, nothing must be looked at before the commit, and nobody wants to stop in between. */
   #fitsOneTrip(writes: readonly Outgoing[]): boolean {
-    return !this.#isOpen && this.#onStep === undefined && writes.every(({ expected }) => expected === null);
+    const mayStop = this.#onStep !== undefined && this.#onStep.inOneTrip !== true;
+    return !this.#isOpen && !mayStop && writes.every(({ expected }) => expected === null);
   }
 
   /** What goes out together is a transaction by itself: the server commits at the end of it. */
@@ -107,7 +108,8 @@ export class Applier {
     for (const write of writes) this.#statements.add(write);
     this.#addWatermark(mark, FENCED_WATERMARK_SQL, [this.#lease.epoch]);
     this.#staged.clear();
-    await this.#settle();
+    await Promise.all([this.#settle(), this.#onStep?.('trip:sent')]);
+    await this.#onStep?.('trip:answered');
   }
 
   /** Writes a watermark and nothing else. */

@@ -24,6 +24,13 @@ export interface FailedCopy {
   readonly resumable: boolean;
 }
 
+/** A copy to make. */
+export interface NewCopy {
+  readonly wanted: Cacheable;
+  /** An older copy serves that lacks columns which the target's table got lately. */
+  readonly replaces: boolean;
+}
+
 /** A copy that an earlier try left unfinished. */
 export interface Unfinished {
   readonly stored: StoredTable;
@@ -78,12 +85,14 @@ export class Copier {
   }
 
   /** Copies the tables, each ready on its own; returns those that failed. */
-  async copy(tables: readonly Cacheable[], signal: AbortSignal): Promise<readonly FailedCopy[]> {
+  async copy(copies: readonly NewCopy[], signal: AbortSignal): Promise<readonly FailedCopy[]> {
     const { exclusively, lease } = this.#options;
+    const tables = copies.map(({ wanted }) => wanted);
     const noted = exclusively((client) => savePending(client, lease.target, tables));
-    const each = tables.map((wanted) =>
+    const each = copies.map(({ wanted, replaces }) =>
       this.#start(wanted.table, signal, async (work) => {
         await noted;
+        if (replaces) await streamHasColumns(work);
         const filled = await this.#fill(wanted, work);
         work.onKept();
         await mergeCopy(filled, work);
@@ -186,6 +195,12 @@ export class Copier {
 
 function failuresOf(each: readonly (FailedCopy | null)[]): readonly FailedCopy[] {
   return each.filter((failed) => failed !== null);
+}
+
+/** Changes from before a column was added come without it: they belong to the older copy alone. */
+async function streamHasColumns({ connector, progress, stop }: CopyWork): Promise<void> {
+  await progress.reached(await connector.position(), stop);
+  stop.throwIfAborted();
 }
 
 /**

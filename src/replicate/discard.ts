@@ -1,9 +1,12 @@
 import { dropTableSql, ORPHANS_SQL } from '../cache/ddl.ts';
 import { relationName } from '../cache/names.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
+import { saveReplacement } from '../cache/serving.ts';
 import {
   deleteStoredTable,
+  type Generation,
   loadStoredTables,
+  type StoredColumn,
   type StoredTable,
   saveStoredTable,
   updateStoredTable,
@@ -12,23 +15,29 @@ import type { Clock } from '../core/clock.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import type { Cacheable } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
+import type { StepHook } from './steps.ts';
 
 /** Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. */
 export type Exclusively = <T>(work: (client: Queryable) => Promise<T>) => Promise<T>;
 
-/** What becomes of a table whose copy goes. */
+/** What becomes of a table whose copy goes; `unserved`: only the older generation does. */
 export type Afterwards =
   | { readonly kind: 'forgotten' }
+  | { readonly kind: 'unserved' }
   | { readonly kind: 'pending'; readonly reason: string | null }
   | { readonly kind: 'failed'; readonly reason: string };
 
 const LOCK_NOT_AVAILABLE = '55P03';
 const LOCK_WAIT_MS = 500;
+/** Nothing presses. */
+const RETIRE_WAIT_MS = 100;
 
 /** A copy that goes. */
 export interface Discarded {
   readonly stored: StoredTable;
   readonly afterwards: Afterwards;
+  /** The older generation, if there is one, goes on serving. */
+  readonly servesOn?: boolean;
 }
 
 /** Where copies are dropped. */
@@ -57,14 +66,14 @@ export async function discard(
       signal.throwIfAborted();
       await clock.delay(LOCK_WAIT_MS / 5, signal);
     }
-    for (const { stored } of tables) sinks.remove(stored.table);
+    for (const generation of tables.flatMap(generationsOf)) sinks.remove(generation);
   });
 }
 
 async function triedDropping(client: Queryable, tables: readonly Discarded[]): Promise<boolean> {
   await client.query('savepoint dropping');
   try {
-    for (const { stored, afterwards } of tables) await discardOne(client, stored, afterwards);
+    for (const each of tables) await discardOne(client, each);
     return true;
   } catch (error) {
     if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
@@ -73,12 +82,58 @@ async function triedDropping(client: Queryable, tables: readonly Discarded[]): P
   }
 }
 
-async function discardOne(client: Queryable, stored: StoredTable, afterwards: Afterwards): Promise<void> {
-  await client.query(dropTableSql(stored.relation));
+/** The generations that go. */
+function generationsOf({ stored, afterwards, servesOn = false }: Discarded): readonly Generation[] {
+  const serving = stored.serving === null || servesOn ? [] : [stored.serving];
+  return afterwards.kind === 'unserved' ? serving : [stored, ...serving];
+}
+
+async function discardOne(client: Queryable, discarded: Discarded): Promise<void> {
+  const { stored, afterwards, servesOn = false } = discarded;
+  for (const { relation } of generationsOf(discarded)) await client.query(dropTableSql(relation));
+  const unserved = servesOn ? {} : { serving: null };
+  if (afterwards.kind === 'unserved') return updateStoredTable(client, stored, unserved);
   if (stored.overlay !== null) await client.query(dropTableSql(stored.overlay));
   if (afterwards.kind === 'forgotten') return deleteStoredTable(client, stored.target, stored.table);
   const { kind: state, reason } = afterwards;
-  await updateStoredTable(client, stored, { state, reason, overlay: null, copied_at: null, resync: false });
+  const gone = { overlay: null, copied_at: null, resync: false, ...unserved };
+  await updateStoredTable(client, stored, { state, reason, ...gone });
+}
+
+/**
+ * Drops the generation that a newer one has replaced. While somebody still reads it the stream does not wait: it goes on
+ * being fed until the next time.
+ */
+export async function retire(
+  stored: StoredTable,
+  {
+    exclusively,
+    sinks,
+    onStep,
+  }: Pick<DiscardContext, 'exclusively' | 'sinks'> & { onStep?: StepHook | undefined },
+): Promise<void> {
+  try {
+    await exclusively(async (client) => {
+      await client.query(`set local lock_timeout = ${RETIRE_WAIT_MS}`);
+      await discardOne(client, { stored, afterwards: { kind: 'unserved' } });
+      await onStep?.('replace:dropped-uncommitted');
+      if (stored.serving !== null) sinks.remove(stored.serving);
+    });
+    await onStep?.('replace:dropped');
+  } catch (error) {
+    if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+  }
+}
+
+/** Lets a ready copy serve while another with more columns is made. */
+export async function replace(
+  client: Queryable,
+  stored: StoredTable,
+  { columns, reason }: { readonly columns: readonly StoredColumn[]; readonly reason: string },
+): Promise<void> {
+  const generation = await nextGeneration(client);
+  const relation = relationName(stored.target, stored.table, generation);
+  await saveReplacement(client, stored, { relation, columns, generation, reason });
 }
 
 /** Notes a table that cannot be cached and never was. */

@@ -164,7 +164,7 @@ export class FeedLeader {
   async #choose(error: unknown): Promise<Remedy> {
     const { options, connector, failures } = this.#scene;
     if (error instanceof TableBroken) {
-      failures.broke(error.table, error.message);
+      failures.broke(error);
       await options.refreshCatalog();
       return { state: 'retrying', pauseMs: 0 };
     }

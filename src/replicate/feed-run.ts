@@ -92,6 +92,7 @@ class FeedRun {
       sinks: this.#sinks,
       clock: options.clock,
       cancel: () => Promise.resolve(),
+      onStep: options.onStep,
     };
     const exclusively = applier.exclusively.bind(applier);
     // Before the first change: what was broken or is not published must not be taken for fresh.
@@ -219,6 +220,7 @@ class FeedRun {
   }
 
   #bind(stored: StoredTable): void {
+    if (stored.serving !== null) this.#sinks.set(cacheSink(stored.serving));
     if (stored.state.kind === 'ready') this.#sinks.set(cacheSink(stored));
     const { overlay, state } = stored;
     const isUnfinished = state.kind === 'catching-up' || state.kind === 'copying';

@@ -286,9 +286,10 @@ async function dropFeed(client: Queryable, lease: FeedLease): Promise<void> {
 }
 
 async function dropCopies(client: Queryable, lease: FeedLease): Promise<void> {
-  for (const { relation, overlay } of await loadStoredTables(client, lease.target)) {
-    await client.query(dropTableSql(relation));
-    if (overlay !== null) await client.query(dropTableSql(overlay));
+  for (const { relation, overlay, serving } of await loadStoredTables(client, lease.target)) {
+    for (const each of [relation, overlay, serving?.relation ?? null]) {
+      if (each !== null) await client.query(dropTableSql(each));
+    }
   }
   await client.query('delete from nearjoin.cache_table where target = $1', [lease.target]);
 }

@@ -57,12 +57,13 @@ function keeping(
   use: (net: TableNet, view: (row: Row) => Row) => void,
 ): boolean {
   const bound = sinks.bind(relation);
-  if (bound === null) return false;
-  let net = nets.get(bound.sink);
-  if (net === undefined) {
-    net = new TableNet(bound.sink.keys);
-    nets.set(bound.sink, net);
+  for (const { sink, view } of bound) {
+    let net = nets.get(sink);
+    if (net === undefined) {
+      net = new TableNet(sink.keys);
+      nets.set(sink, net);
+    }
+    use(net, view);
   }
-  use(net, bound.view);
-  return true;
+  return bound.length > 0;
 }

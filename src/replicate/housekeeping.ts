@@ -2,7 +2,7 @@ import type { Connector } from '../../connectors/connector.ts';
 import { ConnectorError } from '../../connectors/connector.ts';
 import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../cache/feed-row.ts';
 import type { Queryable } from '../cache/queryable.ts';
-import { isDamaged } from '../cache/stored-table.ts';
+import { isDamaged } from '../cache/serving.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { LeaseLost } from './applier.ts';

@@ -1,5 +1,5 @@
 import { missingIndexes } from '../cache/ddl.ts';
-import type { StoredTable } from '../cache/stored-table.ts';
+import type { Generation, StoredTable } from '../cache/stored-table.ts';
 import type { IndexColumn } from '../core/index-column.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import type { TableShape } from '../core/table-shape.ts';
@@ -13,17 +13,34 @@ export type Cacheable = Wanted & { readonly kind: 'cacheable' };
 export type FeedAction =
   /** The copy goes and is forgotten. */
   | { readonly kind: 'forget'; readonly stored: StoredTable }
-  /** The copy goes; another is made. */
-  | { readonly kind: 'discard'; readonly stored: StoredTable; readonly reason: string | null }
-  /** The table cannot be cached for now; a copy of it goes. */
+  /** The newest copy goes, and the older one too unless it serves on; another is made. */
+  | {
+      readonly kind: 'discard';
+      readonly stored: StoredTable;
+      readonly reason: string | null;
+      readonly servesOn: boolean;
+    }
+  /** The copy serves while another is made. */
+  | {
+      readonly kind: 'replace';
+      readonly stored: StoredTable;
+      readonly wanted: Cacheable;
+      readonly reason: string;
+    }
+  /** The older copy is no longer right. */
+  | { readonly kind: 'unserve'; readonly stored: StoredTable }
+  /** The older copy is right, and not needed any more. */
+  | { readonly kind: 'retire'; readonly stored: StoredTable }
+  /** The table cannot be cached for now; a copy of it goes, the older one unless it serves on. */
   | {
       readonly kind: 'refuse';
       readonly table: TableRef;
       readonly stored: StoredTable | null;
       readonly reason: string;
+      readonly servesOn: boolean;
     }
-  /** Make a copy. */
-  | { readonly kind: 'copy'; readonly wanted: Cacheable }
+  /** Make a copy; one that replaces another has columns that the stream may not have come to yet. */
+  | { readonly kind: 'copy'; readonly wanted: Cacheable; readonly replaces: boolean }
   /** The copy of a large table, begun by an earlier try, goes on. */
   | { readonly kind: 'resume'; readonly stored: StoredTable; readonly wanted: Cacheable }
   /** A finished copy waits for the changes made meanwhile. */
@@ -33,11 +50,11 @@ export type FeedAction =
   /** A ready table lacks an index. */
   | { readonly kind: 'index'; readonly stored: StoredTable; readonly columns: readonly IndexColumn[] };
 
-/** All that is known besides what is wanted and what is there, by table key. */
+/** All that is known besides what is wanted and what is there; most of it by table key. */
 export interface ReconcileFacts {
   /** Tables whose copy is under way in this process, or was interrupted lately and is not to go on yet. */
   readonly underWay: ReadonlySet<string>;
-  /** Tables the stream can no longer be applied to, and why. */
+  /** Generations the stream can no longer be applied to, by their relations, and why. */
   readonly broken: ReadonlyMap<string, string>;
   /** Tables that failed lately and are not to be tried yet, and why. */
   readonly resting: ReadonlyMap<string, string>;
@@ -74,40 +91,91 @@ function actionsFor(
   stored: StoredTable | null,
   facts: ReconcileFacts,
 ): readonly FeedAction[] {
-  const key = tableKey(wanted.table);
+  const { table } = wanted;
   if (wanted.kind === 'refused')
-    return [{ kind: 'refuse', table: wanted.table, stored, reason: wanted.reason }];
-  const resting = facts.resting.get(key);
-  if (resting !== undefined) return [{ kind: 'refuse', table: wanted.table, stored, reason: resting }];
-  const copy: FeedAction = { kind: 'copy', wanted };
-  if (stored === null) return [copy];
-  const wrong = whatIsWrong(wanted, stored, facts.broken.get(key));
-  if (wrong !== null) return [{ kind: 'discard', stored, reason: wrong }, copy];
-  const noted = notedShape(wanted, stored);
-  if (facts.underWay.has(key)) return noted;
-  if (stored.state.kind === 'ready') return [...noted, ...indexes(wanted, stored)];
+    return [{ kind: 'refuse', table, stored, reason: wanted.reason, servesOn: false }];
+  const resting = facts.resting.get(tableKey(table));
+  if (stored === null) {
+    return resting === undefined
+      ? [{ kind: 'copy', wanted, replaces: false }]
+      : [{ kind: 'refuse', table, stored, reason: resting, servesOn: false }];
+  }
+  const servesOn = stored.serving !== null && isRightStill(wanted, stored.serving, stored, facts);
+  const unserved: readonly FeedAction[] =
+    stored.serving === null || servesOn ? [] : [{ kind: 'unserve', stored }];
+  // An older generation that is broken says nothing against the newest: only one of them rests.
+  if (resting !== undefined) return [{ kind: 'refuse', table, stored, reason: resting, servesOn }];
+  const reason = whatIsWrong(wanted, stored, facts.broken.get(stored.relation));
+  if (reason === null) return [...unserved, ...goingOn(wanted, stored, { facts, servesOn })];
+  const copy = (replaces: boolean): FeedAction => ({ kind: 'copy', wanted, replaces });
+  if (!isReplaceable(wanted, stored, facts))
+    return [{ kind: 'discard', stored, reason, servesOn }, copy(servesOn)];
+  // Two generations at most: the oldest goes first.
+  if (stored.serving !== null) return servesOn ? [{ kind: 'retire', stored }] : unserved;
+  return [{ kind: 'replace', stored, wanted, reason }, copy(true)];
+}
+
+/** What to do about a table whose newest copy is right as far as it is. */
+function goingOn(
+  wanted: Cacheable,
+  stored: StoredTable,
+  { facts, servesOn }: { readonly facts: ReconcileFacts; readonly servesOn: boolean },
+): readonly FeedAction[] {
+  // Of an older generation that is not right any more nothing may be noted.
+  const noted = stored.serving === null || servesOn ? notedShape(wanted, stored) : [];
+  const retired: readonly FeedAction[] = servesOn ? [{ kind: 'retire', stored }] : [];
+  if (facts.underWay.has(tableKey(wanted.table))) return noted;
+  if (stored.state.kind === 'ready') return [...noted, ...retired, ...indexes(wanted, stored)];
   if (stored.state.kind === 'catching-up' && canMerge(stored)) return [...noted, { kind: 'merge', stored }];
   if (canResume(stored)) return [...noted, { kind: 'resume', stored, wanted }];
-  return [{ kind: 'discard', stored, reason: null }, copy];
+  return [
+    { kind: 'discard', stored, reason: null, servesOn },
+    { kind: 'copy', wanted, replaces: servesOn },
+  ];
 }
 
 function whatIsWrong(wanted: Cacheable, stored: StoredTable, broken: string | undefined): string | null {
   if (broken !== undefined) return broken;
   if (stored.resync) return 'a fresh copy was asked for';
-  if (!sameColumns(wanted, stored)) return 'its columns changed on the target';
+  if (!hasColumnsOf(wanted, stored)) return 'its columns changed on the target';
+  if (wanted.columns.length > stored.columns.length) return 'it has more columns on the target';
   if (!sameSet(wanted.key, stored.key)) return 'its key changed on the target';
   if (stored.state.kind === 'ready' && !stored.exists) return 'the cache table was dropped or altered';
   // Nothing was copied yet.
   if (stored.state.kind === 'pending' || stored.state.kind === 'failed') return null;
+  return shapeMismatchOf(wanted, stored);
+}
+
+/** Whether all that is wrong with a ready copy is that it lacks columns: then it may serve until another has them. */
+function isReplaceable(wanted: Cacheable, stored: StoredTable, facts: ReconcileFacts): boolean {
+  return stored.state.kind === 'ready' && isRightStill(wanted, stored, stored, facts);
+}
+
+/** Whether a generation that was ready still holds the target's rows, in the columns that it has. */
+function isRightStill(
+  wanted: Cacheable,
+  generation: Generation,
+  { resync }: Pick<StoredTable, 'resync'>,
+  { broken }: ReconcileFacts,
+): boolean {
+  const isSound = generation.exists && !resync && !broken.has(generation.relation);
+  if (!isSound || !hasColumnsOf(wanted, generation) || !sameSet(wanted.key, generation.key)) return false;
+  return shapeMismatchOf(wanted, generation) === null;
+}
+
+function shapeMismatchOf(wanted: Cacheable, { shape, columns }: Generation): string | null {
   return shapeMismatch(
-    stored.shape,
+    shape,
     wanted.shape,
-    stored.columns.map(({ name }) => name),
+    columns.map(({ name }) => name),
   );
 }
 
 function notedShape(wanted: Cacheable, stored: StoredTable): readonly FeedAction[] {
-  return sameShape(stored.shape, wanted.shape) ? [] : [{ kind: 'note-shape', stored, shape: wanted.shape }];
+  const { serving } = stored;
+  const isNoted =
+    sameShape(stored.shape, wanted.shape) && (serving === null || sameShape(serving.shape, wanted.shape));
+  return isNoted ? [] : [{ kind: 'note-shape', stored, shape: wanted.shape }];
 }
 
 function canMerge(stored: StoredTable): boolean {
@@ -119,12 +187,10 @@ function canResume(stored: StoredTable): boolean {
   return stored.state.kind === 'copying' && stored.exists && stored.overlay !== null;
 }
 
-function sameColumns(wanted: Cacheable, stored: StoredTable): boolean {
+/** Whether the target's table has every column of the copy, and each is what it was. */
+function hasColumnsOf(wanted: Cacheable, { columns }: Generation): boolean {
   const now = new Map(wanted.columns.map((column) => [column.name, column]));
-  const same = stored.columns.every(
-    ({ name, type, oid }) => now.get(name)?.type === type && now.get(name)?.oid === oid,
-  );
-  return same && now.size === stored.columns.length;
+  return columns.every(({ name, type, oid }) => now.get(name)?.type === type && now.get(name)?.oid === oid);
 }
 
 function sameSet(a: readonly string[], b: readonly string[]): boolean {

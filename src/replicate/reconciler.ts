@@ -1,12 +1,14 @@
 import type { Connector, Published } from '../../connectors/connector.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
-import { loadStoredTables, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import { saveShape } from '../cache/serving.ts';
+import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
 import type { KnownTypes } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
-import { type Discarded, discard, type Exclusively, saveRefused } from './discard.ts';
-import { type Cacheable, type FeedAction, type FeedPlan, reconcile } from './reconcile.ts';
+import { type Discarded, discard, type Exclusively, replace, retire, saveRefused } from './discard.ts';
+import { type FeedAction, type FeedPlan, reconcile } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
+import type { StepHook } from './steps.ts';
 import { type Desire, findWanted } from './wanted.ts';
 
 /** What bringing a feed's tables to the wanted state needs. */
@@ -18,11 +20,12 @@ export interface ReconcilerOptions {
   readonly clock: Clock;
   /** Stops a copy under way; its leftovers are dropped here. */
   readonly cancel: (table: TableRef) => Promise<void>;
+  readonly onStep?: StepHook | undefined;
 }
 
 /** What remains to be done with the stream running. */
 export interface Remaining {
-  readonly copies: readonly Cacheable[];
+  readonly copies: readonly (FeedAction & { readonly kind: 'copy' })[];
   readonly resumes: readonly (FeedAction & { readonly kind: 'resume' })[];
   readonly merges: readonly StoredTable[];
   readonly indexes: readonly (FeedAction & { readonly kind: 'index' })[];
@@ -49,8 +52,11 @@ export async function bringToOrder(
   const stored = await load();
   const plan = reconcile(await findWanted(connector, situation.desire, stored, known), stored, situation);
   const { added, refused } = await carryOut(options, plan, exclusively, signal);
-  if (added.length + refused.length === 0) return remainingOf(plan);
-  // What was added is another to the stream from here on, so that a copy from before does not fit it any more.
+  const isSettled =
+    added.length + refused.length === 0 && !plan.actions.some(({ kind }) => kind === 'retire');
+  if (isSettled) return remainingOf(plan);
+  // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
+  // to wait for an older generation to go need not wait longer.
   const now = await load();
   const wanted = await findWanted(connector, situation.desire, now, known);
   const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
@@ -65,12 +71,26 @@ function toEntry({ table, reason }: Published['refused'][number]): readonly [str
 
 /** Has the target publish what the plan says, drops what must go, notes what is new. */
 async function carryOut(
-  { connector, lease, sinks, clock, cancel }: ReconcilerOptions,
+  options: ReconcilerOptions,
   plan: FeedPlan,
   exclusively: Exclusively,
   signal: AbortSignal,
 ): Promise<Published> {
-  await note(plan, lease, exclusively);
+  await note(options, plan, exclusively);
+  const published = await publish(options, plan, exclusively, signal);
+  const { sinks, onStep } = options;
+  for (const action of plan.actions) {
+    if (action.kind === 'retire') await retire(action.stored, { exclusively, sinks, onStep });
+  }
+  return published;
+}
+
+async function publish(
+  { connector, sinks, clock, cancel }: ReconcilerOptions,
+  plan: FeedPlan,
+  exclusively: Exclusively,
+  signal: AbortSignal,
+): Promise<Published> {
   const gone = discardedBy(plan);
   if (gone.length === 0) return connector.publish(plan.publish);
   for (const { stored } of gone) await cancel(stored.table);
@@ -83,14 +103,22 @@ async function carryOut(
   return published;
 }
 
-async function note({ actions }: FeedPlan, lease: FeedLease, exclusively: Exclusively): Promise<void> {
+async function note(
+  { lease, cancel, onStep }: ReconcilerOptions,
+  { actions }: FeedPlan,
+  exclusively: Exclusively,
+): Promise<void> {
   for (const action of actions) {
     if (action.kind === 'refuse' && action.stored === null)
       await exclusively((client) => saveRefused(client, lease.target, action.table, action.reason));
     if (action.kind === 'note-shape')
-      await exclusively((client) =>
-        updateStoredTable(client, action.stored, { shape: JSON.stringify(action.shape) }),
-      );
+      await exclusively((client) => saveShape(client, action.stored, action.shape));
+    if (action.kind === 'replace') {
+      const { stored, wanted, reason } = action;
+      await cancel(stored.table);
+      await exclusively((client) => replace(client, stored, { columns: wanted.columns, reason }));
+      await onStep?.('replace:noted');
+    }
   }
 }
 
@@ -99,12 +127,16 @@ function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
     switch (action.kind) {
       case 'forget':
         return [{ stored: action.stored, afterwards: { kind: 'forgotten' } }];
-      case 'discard':
-        return [{ stored: action.stored, afterwards: { kind: 'pending', reason: action.reason } }];
+      case 'unserve':
+        return [{ stored: action.stored, afterwards: { kind: 'unserved' } }];
+      case 'discard': {
+        const { stored, reason, servesOn } = action;
+        return [{ stored, afterwards: { kind: 'pending', reason }, servesOn }];
+      }
       case 'refuse': {
-        const { stored, reason } = action;
-        if (stored === null || isSaid(stored, reason)) return [];
-        return [{ stored, afterwards: { kind: 'failed', reason } }];
+        const { stored, reason, servesOn } = action;
+        if (stored === null || isSaid(stored, action)) return [];
+        return [{ stored, afterwards: { kind: 'failed', reason }, servesOn }];
       }
       default:
         return [];
@@ -112,13 +144,17 @@ function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
   });
 }
 
-function isSaid(stored: StoredTable, reason: string): boolean {
-  return stored.state.kind === 'failed' && stored.state.reason === reason && !stored.exists && !stored.resync;
+function isSaid(
+  { state, exists, resync, serving }: StoredTable,
+  { reason, servesOn }: { readonly reason: string; readonly servesOn: boolean },
+): boolean {
+  if (state.kind !== 'failed' || state.reason !== reason || exists || resync) return false;
+  return serving === null || servesOn;
 }
 
 function remainingOf({ actions }: FeedPlan): Remaining {
   return {
-    copies: actions.flatMap((action) => (action.kind === 'copy' ? [action.wanted] : [])),
+    copies: actions.flatMap((action) => (action.kind === 'copy' ? [action] : [])),
     resumes: actions.flatMap((action) => (action.kind === 'resume' ? [action] : [])),
     merges: actions.flatMap((action) => (action.kind === 'merge' ? [action.stored] : [])),
     indexes: actions.flatMap((action) => (action.kind === 'index' ? [action] : [])),

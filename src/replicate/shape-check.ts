@@ -17,7 +17,7 @@ export function shapeMismatch(
   if (moved !== undefined) return `column "${moved}" was renamed or made again on the target`;
   if (!holds(now.labels, then.labels)) return 'labels of an enum were renamed on the target';
   if (!holds(now.composites, then.composites)) return 'a composite type was changed on the target';
-  return now.isPartitioned ? partitionMismatch(then, now) : rewriteMismatch(then, now);
+  return now.isPartitioned ? partitionMismatch(then, now) : rewriteMismatch(then, now, columns);
 }
 
 /** A partition that was truncated or rewritten by itself is not told of either. */
@@ -27,13 +27,13 @@ function partitionMismatch(then: TableShape, now: TableShape): string | null {
 }
 
 /**
- * A new file alone means a truncate, which is told of, or the same rows packed anew; a new definition of a column alone
- * leaves its rows alone. A rewrite that changes values is both at once.
+ * A new file alone means a truncate, which is told of, the same rows packed anew, or a column added to each; a new
+ * definition of a column alone leaves its rows alone. A rewrite that changes a column's values is both at once.
  */
-function rewriteMismatch(then: TableShape, now: TableShape): string | null {
-  return then.written !== now.written && !holds(now.files, then.files)
-    ? 'it was rewritten on the target'
-    : null;
+function rewriteMismatch(then: TableShape, now: TableShape, columns: readonly string[]): string | null {
+  if (holds(now.files, then.files)) return null;
+  const isRewritten = columns.some((name) => then.written[name] !== now.written[name]);
+  return isRewritten ? 'it was rewritten on the target' : null;
 }
 
 function holds<T>(now: Readonly<Record<string, T>>, then: Readonly<Record<string, T>>): boolean {

@@ -1,24 +1,24 @@
 import type { CacheShape } from '../cache/ddl.ts';
 import { overlayWriter } from '../cache/overlay.ts';
 import { keyPositions, type RowWriter } from '../cache/row-source.ts';
-import type { StoredTable } from '../cache/stored-table.ts';
+import type { Generation } from '../cache/stored-table.ts';
 import { cacheWriter } from '../cache/write-rows.ts';
 import type { Relation } from '../core/change.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { picked, type Row } from '../core/row.ts';
 
-/** Where one table's changes go: to the cache table itself, or to the overlay while it is copied. */
+/** Where one table's changes go for one generation: to the cache table itself, or to the overlay while it is copied. */
 export interface Sink {
   readonly table: TableRef;
-  readonly stored: StoredTable;
+  readonly stored: Generation;
   readonly shape: CacheShape;
   readonly keys: readonly number[];
   readonly writer: RowWriter;
   readonly place: 'cache' | 'overlay';
 }
 
-/** The sink of a table that is ready. */
-export function cacheSink(stored: StoredTable): Sink {
+/** The sink of a generation that is read. */
+export function cacheSink(stored: Generation): Sink {
   const shape = shapeOf(stored);
   return {
     table: stored.table,
@@ -31,24 +31,27 @@ export function cacheSink(stored: StoredTable): Sink {
 }
 
 /** The sink of a table whose copy is under way, settled when only changes made meanwhile are still to be merged. */
-export function overlaySink(stored: StoredTable & { readonly overlay: string }, isSettled: boolean): Sink {
+export function overlaySink(stored: Generation & { readonly overlay: string }, isSettled: boolean): Sink {
   const shape = shapeOf(stored);
   const writer = overlayWriter({ shape, relation: stored.overlay, isSettled });
   return { table: stored.table, stored, shape, keys: keyPositions(shape), writer, place: 'overlay' };
 }
 
-function shapeOf({ relation, columns, key }: StoredTable): CacheShape {
+function shapeOf({ relation, columns, key }: Generation): CacheShape {
   return { relation, columns, key };
 }
 
 /** Something about one table that its sink cannot follow: the table must be copied again, the others go on. */
 export class TableBroken extends Error {
   readonly table: TableRef;
+  /** The generation that cannot follow. */
+  readonly relation: string;
 
-  constructor(table: TableRef, reason: string, cause?: unknown) {
+  constructor({ table, shape }: Pick<Sink, 'table' | 'shape'>, reason: string, cause?: unknown) {
     super(reason, cause === undefined ? undefined : { cause });
     this.name = 'TableBroken';
     this.table = table;
+    this.relation = shape.relation;
   }
 }
 
@@ -58,44 +61,51 @@ interface Bound {
   readonly view: (row: Row) => Row;
 }
 
-/** The tables of a feed that changes are kept for; others are ignored. Changed only between transactions. */
-export class Sinks {
-  readonly #sinks = new Map<string, Sink>();
-  #bound = new WeakMap<Relation, Bound | 'ignored'>();
-  readonly #check: (stored: StoredTable, relation: Relation) => string | null;
+const NOWHERE: readonly Bound[] = [];
 
-  constructor(check: (stored: StoredTable, relation: Relation) => string | null) {
+/**
+ * The tables of a feed that changes are kept for; others are ignored. A table has two sinks while an older generation
+ * serves and a newer one is made. Changed only between transactions.
+ */
+export class Sinks {
+  readonly #sinks = new Map<string, readonly Sink[]>();
+  #bound = new WeakMap<Relation, readonly Bound[]>();
+  readonly #check: (stored: Generation, relation: Relation) => string | null;
+
+  constructor(check: (stored: Generation, relation: Relation) => string | null) {
     this.#check = check;
   }
 
+  /** In the place of the one of the same generation. */
   set(sink: Sink): void {
-    this.remove(sink.table);
-    this.#sinks.set(tableKey(sink.table), sink);
+    this.remove(sink.stored);
+    this.#sinks.set(tableKey(sink.table), [...this.#of(sink.table), sink]);
   }
 
-  remove(table: TableRef): void {
+  remove({ table, relation }: Pick<Generation, 'table' | 'relation'>): void {
     this.#bound = new WeakMap();
-    this.#sinks.delete(tableKey(table));
+    const others = this.#of(table).filter(({ shape }) => shape.relation !== relation);
+    this.#sinks.set(tableKey(table), others);
   }
 
-  get(table: TableRef): Sink | undefined {
-    return this.#sinks.get(tableKey(table));
-  }
-
-  /** The sink of a relation, and how its rows are seen there; null when nothing is kept of it. */
-  bind(relation: Relation): Bound | null {
+  /** The sinks of a relation, and how its rows are seen in each; none when nothing is kept of it. */
+  bind(relation: Relation): readonly Bound[] {
     const known = this.#bound.get(relation);
-    if (known !== undefined) return known === 'ignored' ? null : known;
-    const sink = this.get(relation.table);
-    if (sink === undefined) {
-      this.#bound.set(relation, 'ignored');
-      return null;
-    }
-    const mismatch = this.#check(sink.stored, relation);
-    if (mismatch !== null) throw new TableBroken(sink.table, mismatch);
-    const bound = { sink, view: viewOf(placesIn(relation, sink), relation.columns.length) };
+    if (known !== undefined) return known;
+    const sinks = this.#of(relation.table);
+    const bound = sinks.length === 0 ? NOWHERE : sinks.map((sink) => this.#bind(sink, relation));
     this.#bound.set(relation, bound);
     return bound;
+  }
+
+  #bind(sink: Sink, relation: Relation): Bound {
+    const mismatch = this.#check(sink.stored, relation);
+    if (mismatch !== null) throw new TableBroken(sink, mismatch);
+    return { sink, view: viewOf(placesIn(relation, sink), relation.columns.length) };
+  }
+
+  #of(table: TableRef): readonly Sink[] {
+    return this.#sinks.get(tableKey(table)) ?? [];
   }
 }
 

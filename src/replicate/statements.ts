@@ -74,7 +74,7 @@ function failureOf(outgoing: Outgoing | undefined, reason: unknown): unknown {
   if (sink === undefined || state === undefined || state === IN_FAILED_TRANSACTION) return reason;
   // Data, constraint, shape or size: copying the table again may cure it. All else is the server's.
   if (!/^(22|23|42|54)/.test(state)) return reason;
-  return new TableBroken(sink.table, `its changes could not be written (SQLSTATE ${state})`, reason);
+  return new TableBroken(sink, `its changes could not be written (SQLSTATE ${state})`, reason);
 }
 
 function checkAnswer({ sink, expected, isCommit }: Outgoing, tag: string): void {
@@ -82,6 +82,6 @@ function checkAnswer({ sink, expected, isCommit }: Outgoing, tag: string): void 
   if (sink === undefined || expected === undefined || expected === null) return;
   const rows = Number(tag.split(' ').at(-1));
   if (rows !== expected) {
-    throw new TableBroken(sink.table, `an update met ${rows} rows of the copy instead of ${expected}`);
+    throw new TableBroken(sink, `an update met ${rows} rows of the copy instead of ${expected}`);
   }
 }

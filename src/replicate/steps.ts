@@ -8,6 +8,9 @@ export const APPLY_STEPS = [
   'apply:acknowledged',
 ] as const;
 
+/** The named steps of applying a batch that is a transaction of one round trip. */
+export const TRIP_STEPS = ['trip:sent', 'trip:answered'] as const;
+
 /** The named steps of copying tables, in order. */
 export const COPY_STEPS = [
   'copy:overlay-created',
@@ -41,13 +44,24 @@ export const REBUILD_STEPS = [
   'rebuild:started',
 ] as const;
 
+/** The named steps of replacing a copy by one with more columns, before and after those of the new one's copy. */
+export const REPLACE_STEPS = ['replace:noted', 'replace:dropped-uncommitted', 'replace:dropped'] as const;
+
 /** Any of them. */
 export type Step =
   | (typeof APPLY_STEPS)[number]
+  | (typeof TRIP_STEPS)[number]
   | (typeof COPY_STEPS)[number]
   | (typeof PIECE_STEPS)[number]
   | (typeof ASK_STEPS)[number]
-  | (typeof REBUILD_STEPS)[number];
+  | (typeof REBUILD_STEPS)[number]
+  | (typeof REPLACE_STEPS)[number];
 
-/** Called when a step is reached; tests end the process there. Without it, statements go out without waiting for answers. */
-export type StepHook = (step: Step) => Promise<void> | void;
+/**
+ * Called when a step is reached; tests end the process there. Batches are then written statement by statement, so that
+ * the steps between are reached, unless the hook wants them `inOneTrip`, as they are without it.
+ */
+export interface StepHook {
+  (step: Step): Promise<void> | void;
+  readonly inOneTrip?: boolean;
+}

@@ -7,8 +7,8 @@ interface Failure {
   reason: string;
   /** Until then the table is left alone; copied again at once when that has passed. */
   untilMs: number;
-  /** The stream can no longer be applied to the copy there is. */
-  broken: boolean;
+  /** The generation that the stream can no longer be applied to; null when there is none. */
+  broken: string | null;
   /** Only its copy was interrupted: what there is of it stays. */
   interrupted: boolean;
 }
@@ -27,10 +27,10 @@ export class TableFailures {
     this.#random = random;
   }
 
-  /** The stream cannot be applied to the table's copy; it is copied again, at once the first time. */
-  broke(table: TableRef, reason: string): void {
-    const failure = this.#failureOf(table, reason);
-    failure.broken = true;
+  /** The stream cannot be applied to one generation of the table; it is copied again, at once the first time. */
+  broke({ table, relation, message }: { table: TableRef; relation: string; message: string }): void {
+    const failure = this.#failureOf(table, message);
+    failure.broken = relation;
     failure.interrupted = false;
     const pauseMs = failure.backoff.nextMs();
     failure.untilMs = failure.backoff.failures === 1 ? 0 : this.#clock.monotonicMs() + pauseMs;
@@ -52,7 +52,7 @@ export class TableFailures {
 
   /** The broken copies are gone. */
   discarded(): void {
-    for (const failure of this.#failures.values()) failure.broken = false;
+    for (const failure of this.#failures.values()) failure.broken = null;
   }
 
   /** An administrator wants everything tried now. */
@@ -60,9 +60,12 @@ export class TableFailures {
     this.#failures.clear();
   }
 
-  /** Tables whose copy cannot be used, and why. */
+  /** Generations that cannot be used, by the names of their relations, and why. */
   broken(): ReadonlyMap<string, string> {
-    return this.#reasons((failure) => failure.broken);
+    const found = [...this.#failures.values()].flatMap(({ broken, reason }) =>
+      broken === null ? [] : [[broken, reason] as const],
+    );
+    return new Map(found);
   }
 
   /** Tables to leave alone for now, and why. */
@@ -92,7 +95,7 @@ export class TableFailures {
       backoff,
       reason,
       untilMs: known?.untilMs ?? 0,
-      broken: known?.broken ?? false,
+      broken: known?.broken ?? null,
       interrupted: known?.interrupted ?? false,
     };
     this.#failures.set(key, failure);

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../cache/queryable.ts';
-import type { StoredTable } from '../../cache/stored-table.ts';
+import type { Generation } from '../../cache/stored-table.ts';
 import { cacheWriter } from '../../cache/write-rows.ts';
 import type { ComparedRows } from '../../core/compared-rows.ts';
 import { keyText, type RowKey } from '../../core/compared-rows.ts';
@@ -49,7 +49,7 @@ async function stillRight(
 
 async function writeRows(
   client: Queryable,
-  stored: StoredTable,
+  stored: Generation,
   rows: readonly ProvenRow[],
   cells: ReadonlyMap<string, readonly (string | null)[]>,
 ): Promise<void> {

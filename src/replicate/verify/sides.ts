@@ -1,7 +1,7 @@
 import type { Comparison, Connector, WantedRows } from '../../../connectors/connector.ts';
 import { inCache, quoteIdentifier } from '../../cache/names.ts';
 import { type Queryable, rowsOf } from '../../cache/queryable.ts';
-import type { StoredTable } from '../../cache/stored-table.ts';
+import type { Generation } from '../../cache/stored-table.ts';
 import type { Clock } from '../../core/clock.ts';
 import { ComparedRows } from '../../core/compared-rows.ts';
 import type { Lsn } from '../../core/lsn.ts';
@@ -18,14 +18,14 @@ export interface VerifyScene {
 
 /** One table as it is on the target and in the cache, each at the moment of every statement. */
 export interface Sides {
-  readonly stored: StoredTable;
+  readonly stored: Generation;
   readonly target: ComparedRows;
   readonly cache: ComparedRows;
 }
 
 /** Opens both sides of a table. */
 export async function openSides(
-  stored: StoredTable,
+  stored: Generation,
   comparison: Comparison,
   client: Queryable,
 ): Promise<Sides> {
@@ -37,12 +37,12 @@ export async function openSides(
 }
 
 /** The table as a target is asked for it. */
-export function wantedRows({ table, columns, key }: StoredTable): WantedRows {
+export function wantedRows({ table, columns, key }: Generation): WantedRows {
   return { table, columns: columns.map(({ name, type }) => ({ name, isBytes: type === 'bytea' })), key };
 }
 
 /** The table's copy, read through the client. */
-export function cachedRows({ relation, columns, key }: StoredTable, client: Queryable): ComparedRows {
+export function cachedRows({ relation, columns, key }: Generation, client: Queryable): ComparedRows {
   const typeOf = (name: string): string => columns.find((column) => column.name === name)?.type ?? 'text';
   return new ComparedRows(
     {
@@ -70,7 +70,7 @@ const SAME_ORDER: ReadonlySet<number> = new Set([
 ]);
 
 /** Whether a range of keys means the same rows on both sides. */
-export function isSameOrder({ columns, key }: Pick<StoredTable, 'columns' | 'key'>): boolean {
+export function isSameOrder({ columns, key }: Pick<Generation, 'columns' | 'key'>): boolean {
   return key.every((name) =>
     columns.some((column) => column.name === name && column.type !== 'text' && SAME_ORDER.has(column.oid)),
   );

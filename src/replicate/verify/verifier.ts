@@ -1,7 +1,8 @@
 import type { Comparison, Connector } from '../../../connectors/connector.ts';
 import type { FeedLease } from '../../cache/feed-row.ts';
 import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
-import { loadStoredTables, type StoredTable } from '../../cache/stored-table.ts';
+import { readGeneration } from '../../cache/serving.ts';
+import { type Generation, loadStoredTables, type StoredTable } from '../../cache/stored-table.ts';
 import {
   claimVerification,
   finishVerification,
@@ -142,11 +143,11 @@ class Run {
     { comparison, client }: { readonly comparison: Comparison; readonly client: Queryable },
     stop: AbortSignal,
   ): Promise<void> {
-    const without = whyNot(stored);
-    if (without !== null) return this.#tell(stored, { state: 'skipped', reason: without });
+    const read = readGeneration(stored);
+    if (read?.exists !== true) return this.#tell(stored, { state: 'skipped', reason: whyNot(stored) });
     await this.#tell(stored, { state: 'comparing' });
     try {
-      const reason = await this.#compare(await openSides(stored, comparison, client), stop);
+      const reason = await this.#compare(await openSides(read, comparison, client), stop);
       await this.#tell(stored, { state: reason === null ? 'compared' : 'failed', reason });
     } catch (error) {
       if (stop.aborted) throw error;
@@ -191,7 +192,7 @@ class Run {
     return isTooMuch ? `more than ${MOST_DIFFERING} rows differ; the rest was not compared: resync it` : null;
   }
 
-  #add(stored: StoredTable, { differing, repaired, unsettled }: Settled): void {
+  #add(stored: Generation, { differing, repaired, unsettled }: Settled): void {
     const before = this.#of(stored);
     const keysOf = (difference: keyof TableVerification['keys']): readonly RowKey[] =>
       [...differing.values()].filter((each) => each.difference === difference).map(({ key }) => key);
@@ -210,19 +211,19 @@ class Run {
     });
   }
 
-  #of({ table }: StoredTable): TableVerification {
+  #of({ table }: Pick<StoredTable, 'table'>): TableVerification {
     const found = this.#report.find((each) => sameTable(each, table));
     if (found === undefined) throw new Error('bug: a table that is not in the report');
     return found;
   }
 
-  #set({ table }: StoredTable, fields: Partial<TableVerification>): void {
+  #set({ table }: Pick<StoredTable, 'table'>, fields: Partial<TableVerification>): void {
     const at = this.#report.findIndex((each) => sameTable(each, table));
     const before = this.#report[at];
     if (before !== undefined) this.#report[at] = { ...before, ...fields };
   }
 
-  async #tell(stored: StoredTable, fields: Partial<TableVerification>): Promise<void> {
+  async #tell(stored: Pick<StoredTable, 'table'>, fields: Partial<TableVerification>): Promise<void> {
     this.#set(stored, fields);
     this.#toldMs = this.#options.clock.monotonicMs();
     await saveReport(this.#options.control, this.#options.lease, this.#asked.id, this.#report);
@@ -242,10 +243,11 @@ function paceOf(rowsPerSecond: number | null): Pace {
   return { pageRows, pagesAtOnce: 1, rowsPerSecond };
 }
 
-function whyNot({ state, exists }: StoredTable): string | null {
+function whyNot({ state, serving }: StoredTable): string {
+  if (serving !== null) return 'its cache table was dropped';
   switch (state.kind) {
     case 'ready':
-      return exists ? null : 'its cache table was dropped';
+      return 'its cache table was dropped';
     case 'failed':
       return `it is not cached: ${state.reason}`;
     default:

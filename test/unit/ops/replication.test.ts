@@ -33,6 +33,7 @@ function feed(over: Partial<FeedStatus> = {}): FeedStatus {
         state: { kind: 'copying' },
         rowsCopied: 50,
         doing: null,
+        serving: null,
         rowsEstimated: 200,
       },
     ],

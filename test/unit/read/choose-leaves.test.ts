@@ -14,6 +14,7 @@ const TABLE: CacheTable = {
   relation: 'pg2__users',
   columns: [{ name: 'id', type: 'int4' }],
   state: { kind: 'ready' },
+  serving: null,
   rowsCopied: 1,
   doing: null,
   rowsEstimated: 1,
@@ -66,6 +67,21 @@ const FITS: readonly [what: string, feed: FeedStatus | undefined, detail: string
   ],
   ['the table failed', { ...FEED, tables: [{ ...TABLE, state: { kind: 'failed', reason: 'x' } }] }, 'failed'],
   ['a column is missing', { ...FEED, tables: [{ ...TABLE, columns: [] }] }, 'column-not-cached'],
+  [
+    'an older copy serves',
+    { ...FEED, tables: [{ ...TABLE, state: { kind: 'copying' }, serving: TABLE }] },
+    'usable',
+  ],
+  [
+    'an older copy serves though the newer failed',
+    { ...FEED, tables: [{ ...TABLE, state: { kind: 'failed', reason: 'x' }, serving: TABLE }] },
+    'usable',
+  ],
+  [
+    'an older copy lacks a column',
+    { ...FEED, tables: [{ ...TABLE, state: { kind: 'copying' }, serving: { ...TABLE, columns: [] } }] },
+    'copying',
+  ],
   ['the position is gone', { ...FEED, position: null }, 'slot-lost'],
 ];
 

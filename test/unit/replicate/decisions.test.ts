@@ -82,7 +82,7 @@ const shape: TableShape = {
   publication: '1',
   relation: 2,
   columns: { id: 1 },
-  written: '3',
+  written: {},
   isPartitioned: false,
   files: { 2: 4 },
   labels: {},
@@ -108,6 +108,7 @@ const stored: StoredTable = {
   copiedAt: lsn(1),
   cursor: null,
   overlay: null,
+  serving: null,
   rowsEstimated: 1,
   shape,
   generation: 1,
@@ -115,6 +116,15 @@ const stored: StoredTable = {
   exists: true,
   modifiers: [-1],
   indexes: [['id']],
+};
+const more = { ...wanted, columns: [...columns, { name: 'extra', type: 'text', oid: 25 }] };
+/** A copy that lacks the column serves; the one that has it is not there yet. */
+const served = {
+  columns: more.columns,
+  relation: 'newer',
+  state: { kind: 'pending' as const },
+  serving: stored,
+  exists: false,
 };
 const calm = {
   underWay: new Set<string>(),
@@ -167,7 +177,7 @@ test.each<[string, Wanted[], Partial<StoredTable> | null, object, string[]]>([
     ['discard', 'copy'],
   ],
   ['a resync asked for makes another', [wanted], { resync: true }, {}, ['discard', 'copy']],
-  ['a broken table is copied again', [wanted], {}, { broken: new Map([[key, 'why']]) }, ['discard', 'copy']],
+  ['a broken table is copied again', [wanted], {}, { broken: new Map([['r', 'why']]) }, ['discard', 'copy']],
   ['a table that failed lately rests', [wanted], {}, { resting: new Map([[key, 'why']]) }, ['refuse']],
   [
     'another type makes another copy',
@@ -186,10 +196,70 @@ test.each<[string, Wanted[], Partial<StoredTable> | null, object, string[]]>([
   ['a table packed anew is noted', [wanted], { shape: { ...shape, files: { 2: 9 } } }, {}, ['note-shape']],
   ['another key makes another copy', [wanted], { key: [] }, {}, ['discard', 'copy']],
   ['a table dropped by hand is made again', [wanted], { exists: false }, {}, ['discard', 'copy']],
+  ['a copy that lacks a column serves while another is made', [more], {}, {}, ['replace', 'copy']],
+  [
+    'a copy that lacks a column and is broken does not',
+    [more],
+    {},
+    { broken: new Map([['r', 'why']]) },
+    ['discard', 'copy'],
+  ],
+  ['nor one that is to be copied again', [more], { resync: true }, {}, ['discard', 'copy']],
+  ['nor one of another key', [{ ...more, key: ['extra'] }], {}, {}, ['discard', 'copy']],
+  ['nor one of another table', [more], { shape: { ...shape, relation: 9 } }, {}, ['discard', 'copy']],
+  [
+    'nor one that lost a column',
+    [more],
+    { columns: [...columns, { name: 'gone', type: 'text', oid: 25 }] },
+    {},
+    ['discard', 'copy'],
+  ],
+  ['nor one that was never ready', [more], { state: { kind: 'copying' } }, {}, ['discard', 'copy']],
+  ['the newer copy is begun', [more], served, {}, ['discard', 'copy']],
+  ['the newer copy under way is left alone', [more], served, { underWay: new Set([key]) }, []],
+  [
+    'what is served goes when it is not right any more',
+    [{ ...more, shape: { ...shape, relation: 9 } }],
+    served,
+    { underWay: new Set([key]) },
+    ['unserve'],
+  ],
+  [
+    'what is served goes when it broke',
+    [more],
+    served,
+    { underWay: new Set([key]), broken: new Map([['r', 'why']]) },
+    ['unserve'],
+  ],
+  [
+    'what is served is not needed when the newer copy is ready',
+    [more],
+    { ...served, state: { kind: 'ready' }, exists: true },
+    {},
+    ['retire'],
+  ],
+  [
+    'two generations are enough',
+    [{ ...more, columns: [...more.columns, { name: 'third', type: 'text', oid: 25 }] }],
+    { ...served, state: { kind: 'ready' }, exists: true },
+    {},
+    ['retire'],
+  ],
 ])('%s', (...[, want, there, more, expected]) => {
   const plan = reconcile(want, there === null ? [] : [{ ...stored, ...there }], { ...calm, ...more });
   expect(kinds(plan.actions)).toEqual(expected);
   expect(plan.publish).toEqual(expected.includes('refuse') || want.length === 0 ? [] : [ref]);
+});
+
+test.each<[string, Partial<StoredTable>, object, boolean]>([
+  ['a newer copy that broke', { ...served, exists: true }, { broken: new Map([['newer', 'why']]) }, true],
+  ['a newer copy that failed lately', served, { resting: new Map([[key, 'why']]) }, true],
+  ['an older copy that broke', served, { broken: new Map([['r', 'why']]) }, false],
+  ['a fresh copy that is asked for', { ...served, resync: true }, {}, false],
+])('whether the older copy serves on: %s', (_name, there, facts, servesOn) => {
+  const { actions } = reconcile([more], [{ ...stored, ...there }], { ...calm, ...facts });
+  const gone = actions.filter(({ kind }) => kind === 'discard' || kind === 'refuse');
+  expect(gone).toMatchObject([{ servesOn }]);
 });
 
 test('pauses double up to the longest, with at least half of it, and start again after success', () => {
