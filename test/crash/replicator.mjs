@@ -8,7 +8,7 @@ const { Supervisor } = await load('src/replicate/supervisor.js');
 const { DEFAULT_LIMITS } = await load('src/replicate/feed-options.js');
 const { systemClock } = await load('src/core/clock.js');
 
-const { sourceUrl, targetUrl, desired, stopAt, skip, copy } = JSON.parse(process.argv[2]);
+const { sourceUrl, targetUrl, desired, stopAt, skip, copy, inOneTrip } = JSON.parse(process.argv[2]);
 let left = skip;
 
 const source = (name) => ({
@@ -38,6 +38,12 @@ function warn(fields, text) {
 
 const log = { debug() {}, info() {}, warn, error() {} };
 
+function onStep(step) {
+  if (step !== stopAt) return;
+  left -= 1;
+  if (left < 0) process.kill(process.pid, 'SIGKILL');
+}
+
 new Supervisor({
   catalogs: {
     async *changes() {
@@ -58,9 +64,5 @@ new Supervisor({
   random: Math.random,
   log,
   onProbe: () => {},
-  onStep: (step) => {
-    if (step !== stopAt) return;
-    left -= 1;
-    if (left < 0) process.kill(process.pid, 'SIGKILL');
-  },
+  onStep: Object.assign(onStep, { inOneTrip }),
 }).start();

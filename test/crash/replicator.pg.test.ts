@@ -8,7 +8,9 @@ import {
   COPY_STEPS,
   PIECE_STEPS,
   REBUILD_STEPS,
+  REPLACE_STEPS,
   type Step,
+  TRIP_STEPS,
 } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
@@ -51,7 +53,9 @@ beforeEach(() => {
   audit = new Audit();
 });
 
+/** Rows that come whole make a batch of one trip; those that lack their long text must be counted. */
 async function write(round: number): Promise<void> {
+  await rig.target.query(`insert into event (note) values ('alone ${round}')`);
   const from = (round * 7) % 50;
   await rig.target.query(
     `do $$ begin
@@ -67,18 +71,28 @@ async function write(round: number): Promise<void> {
 /** Every table is large, and a piece is a page. */
 const PIECES = { wholeBytes: 0, pieceBytes: 1, snapshotMs: 0, mergePages: 1 };
 
-function run(stopAt: Step | null, skip: number, copy: object = {}): ChildProcess {
+/** Where the replicator ends, after how many times, and whether batches are written statement by statement. */
+interface Ending {
+  readonly at: Step | null;
+  readonly skip?: number;
+  readonly stepwise?: boolean;
+  readonly copy?: object;
+}
+
+function run({ at, skip = 0, stepwise = false, copy = {} }: Ending): ChildProcess {
   const desired = rig.desired.map(({ source, target, lookups, table }) => {
     return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
   });
-  const settings = { sourceUrl: rig.source.url, targetUrl: rig.target.url, desired, stopAt, skip, copy };
+  const urls = { sourceUrl: rig.source.url, targetUrl: rig.target.url };
+  const settings = { ...urls, desired, stopAt: at, skip, copy, inOneTrip: !stepwise };
   return spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
 }
 
-/** Writes until the child has killed itself. */
-async function writeUntilDead(child: ChildProcess): Promise<void> {
+/** Writes until the replicator has killed itself. */
+async function killed(ending: Ending): Promise<void> {
+  const child = run(ending);
   const exited = once(child, 'exit');
   let errors = '';
   child.stderr?.on('data', (chunk) => {
@@ -102,15 +116,20 @@ async function writeUntilDead(child: ChildProcess): Promise<void> {
   expect({ code, signal }, errors).toEqual({ code: null, signal: 'SIGKILL' });
 }
 
-async function settle(copy: object = {}): Promise<void> {
-  const child = run(null, 0, copy);
+async function settle(copy: object = {}, look: () => Promise<void> = async () => {}): Promise<void> {
+  const child = run({ at: null, copy });
   const exited = once(child, 'exit');
   try {
     await rig.until('the tables', async () => {
       await audit.look();
       return (await rig.status())?.state === 'streaming';
     });
-    await rig.ready();
+    await rig.until('them to be ready', async () => {
+      await look();
+      const { tables = [] } = (await rig.status()) ?? {};
+      const ready = tables.filter(({ state, serving }) => state.kind === 'ready' && serving === null);
+      return ready.length === rig.desired.length;
+    });
     await rig.caughtUp();
     await audit.look();
     for (const name of ['counter', 'event']) {
@@ -131,17 +150,51 @@ async function startOver(): Promise<void> {
   audit = new Audit();
 }
 
-test.each([...REBUILD_STEPS, ...COPY_STEPS])('killed at %s while everything is copied', async (step) => {
-  await startOver();
-  await writeUntilDead(run(step, 0));
+// Batches go out in one trip or statement by statement, at every step: what is half done differs.
+test.each([...REBUILD_STEPS, ...COPY_STEPS])('killed at %s while everything is copied', async (at) => {
+  for (const stepwise of [true, false]) {
+    await startOver();
+    await killed({ at, stepwise });
+  }
   await settle();
 });
 
-test.each([...APPLY_STEPS])('killed at %s while changes are applied, at once and later', async (step) => {
-  await writeUntilDead(run(step, 0));
-  await writeUntilDead(run(step, 3));
-  await settle();
-});
+test.each([...APPLY_STEPS, ...TRIP_STEPS])(
+  'killed at %s while changes are applied, at once and later',
+  async (at) => {
+    const stepwise = at.startsWith('apply:');
+    await killed({ at, stepwise });
+    await killed({ at, stepwise, skip: 3 });
+    await settle();
+  },
+);
+
+/** The copies there are to read of the table that gets columns. */
+async function served(): Promise<readonly string[]> {
+  const { rows } = await rig.source.query<{ relation: string }>(
+    `select c.relname as relation
+     from nearjoin.cache_table t
+     join pg_class c on c.relname = case t.state when 'ready' then t.relation else t.serving ->> 'relation' end
+     where t.table_name = 'counter' and c.relnamespace = 'nearjoin'::regnamespace`,
+  );
+  return rows.map(({ relation }) => relation);
+}
+
+test.each([...REPLACE_STEPS, ...COPY_STEPS].map((step, index) => [step, index] as const))(
+  'killed at %s while a copy is replaced by one with another column: one of them serves at all times',
+  async (at, index) => {
+    if ((await rig.status()) === undefined) await settle();
+    await rig.target.query(`alter table counter add column extra_${index} int default ${index}`);
+    await rig.refresh();
+    const look = async (): Promise<void> => {
+      expect(await served()).toHaveLength(1);
+      expect((await rig.status())?.position ?? null).not.toBeNull();
+    };
+    await killed({ at, stepwise: index % 2 === 0 });
+    await look();
+    await settle({}, look);
+  },
+);
 
 async function relations(): Promise<readonly string[]> {
   const { rows } = await rig.source.query<{ relation: string }>(
@@ -162,7 +215,7 @@ test.each([
     await startOver();
     await rig.target.query('truncate event');
     await rig.target.query(`insert into event (note) select 'row ' || g from generate_series(1, 1500) g`);
-    await writeUntilDead(run(step, skip, PIECES));
+    await killed({ at: step, skip, copy: PIECES });
     const begun = await relations();
     expect(begun.length).toBeGreaterThan(0);
     await settle(PIECES);
