@@ -10,7 +10,11 @@ import { TestLane } from '../support/lane.ts';
 let rig: FeedRig;
 let lane: TestLane;
 
+let gates: Gate[] = [];
+
 afterEach(async () => {
+  for (const gate of gates) gate.open();
+  gates = [];
   await lane?.close();
   await rig?.close();
 });
@@ -65,6 +69,10 @@ class Gate {
   #reached: () => void = () => undefined;
   #release: () => void = () => undefined;
 
+  constructor() {
+    gates.push(this);
+  }
+
   readonly onStep = async (step: Step): Promise<void> => {
     if (step !== this.#step) return;
     this.#step = null;
@@ -108,7 +116,7 @@ const query = (columns: string): string => `{ orders(order_by: {id: asc}) { id i
 /** The cache's answer holds all that was committed before, and is the target's own and the one of a plain join. */
 async function agree(columns: string): Promise<void> {
   const { rows } = await rig.target.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
-  const tokens = new Map([['pg2', parseLsn(rows[0]?.lsn ?? '')]]);
+  const tokens = new Map([['pg2', { position: parseLsn(rows[0]?.lsn ?? ''), history: null }]]);
   const cached = await lane.query(query(columns), {
     freshness: { tokens, fallback: 'wait', maxStalenessMs: 60_000 },
   });
@@ -151,15 +159,14 @@ function reading(): { stop(): Promise<number> } {
   };
 }
 
-const WHILE_STREAMING: readonly Step[] = [
-  'replace:noted',
+/** Where the stream goes on, and freshness is proved, while the replicator is held there. */
+const STREAMING: readonly Step[] = [
   'copy:overlay-created',
   'copy:snapshot-taken',
   'copy:rows-copied',
   'copy:indexes-built',
   'copy:caught-up',
   'copy:ready',
-  'replace:dropped',
 ];
 
 test.each([
@@ -176,14 +183,17 @@ test.each([
     await rig.target.query(`alter table item ${change}`);
     const noted = gate.at('replace:noted');
     await rig.refresh();
-    for (const step of WHILE_STREAMING) {
-      await (step === 'replace:noted' ? noted : gate.at(step));
+    await noted;
+    await write(round++);
+    for (const step of STREAMING) {
+      await gate.at(step);
       await write(round++);
       await agree('n name');
     }
+    await gate.at('replace:dropped');
+    await write(round++);
     gate.open();
     await rig.ready();
-    await write(round++);
     await agree('n name');
     expect(await reader.stop()).toBeGreaterThan(0);
     const now = await rig.tableStatus('item');
@@ -266,15 +276,20 @@ test('a copy that somebody reads goes on being fed when a newer one is ready, an
   await dump.end();
 });
 
-/** Whether a reader would take the relation, and take it for fresh as of the time. */
-async function isCalledFresh(relation: string | undefined, since: string): Promise<boolean> {
-  const { rows } = await rig.source.query<{ fresh: boolean }>(
-    `select coalesce((select w.fresh_as_of > $2::bigint from nearjoin.watermark w order by w.seq desc limit 1)
-       and $1 = case t.state when 'ready' then t.relation else t.serving ->> 'relation' end, false) as fresh
-     from nearjoin.cache_table t`,
-    [relation, since],
-  );
-  return rows[0]?.fresh ?? false;
+/** What a reader would take at a moment after the given time was proved: the cache must not be called fresh before. */
+async function readPast(time: string): Promise<string | null> {
+  let relation: string | null = null;
+  await rig.until('freshness past the change', async () => {
+    const { rows } = await rig.source.query<{ relation: string | null; fresh: boolean }>(
+      `select case t.state when 'ready' then t.relation else t.serving ->> 'relation' end as relation,
+         (select w.fresh_as_of > $1::bigint from nearjoin.watermark w order by w.seq desc limit 1) as fresh
+       from nearjoin.cache_table t`,
+      [time],
+    );
+    relation = rows[0]?.relation ?? null;
+    return rows[0]?.fresh === true;
+  });
+  return relation;
 }
 
 test.each([
@@ -298,16 +313,11 @@ test.each([
     const { rows } = await rig.source.query<{ now: string }>(
       'select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now',
     );
-    gate.open();
+    const again = gate.at('copy:snapshot-taken');
     await rig.refresh();
-    await rig.until('another copy', async () => {
-      expect(await isCalledFresh(before?.relation, rows[0]?.now ?? ''), 'the old copy is called fresh').toBe(
-        false,
-      );
-      const now = await rig.tableStatus('item');
-      return now?.state.kind === 'ready' && now.serving === null;
-    });
-    await rig.caughtUp();
+    await again;
+    expect(await readPast(rows[0]?.now ?? '')).not.toBe(before?.relation);
+    gate.open();
     await rig.until('the copy to be the target', async () => {
       // Between two looks it may be copied once more: the stream has come to the change, or the catalog has.
       const found = await rig.contents('item').catch(() => null);
