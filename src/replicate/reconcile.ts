@@ -95,24 +95,32 @@ function actionsFor(
   if (wanted.kind === 'refused')
     return [{ kind: 'refuse', table, stored, reason: wanted.reason, servesOn: false }];
   const resting = facts.resting.get(tableKey(table));
-  if (stored === null) {
-    return resting === undefined
-      ? [{ kind: 'copy', wanted, replaces: false }]
-      : [{ kind: 'refuse', table, stored, reason: resting, servesOn: false }];
+  if (resting !== undefined) {
+    const servesOn = stored !== null && doesServe(wanted, stored, facts);
+    return [{ kind: 'refuse', table, stored, reason: resting, servesOn }];
   }
-  const servesOn = stored.serving !== null && isRightStill(wanted, stored.serving, stored, facts);
-  const unserved: readonly FeedAction[] =
+  return stored === null ? [{ kind: 'copy', wanted, replaces: false }] : actionsOn(wanted, stored, facts);
+}
+
+/** What to do about a table that can be cached, and of which something is there. */
+function actionsOn(wanted: Cacheable, stored: StoredTable, facts: ReconcileFacts): readonly FeedAction[] {
+  const servesOn = doesServe(wanted, stored, facts);
+  const older: readonly FeedAction[] =
     stored.serving === null || servesOn ? [] : [{ kind: 'unserve', stored }];
-  // An older generation that is broken says nothing against the newest: only one of them rests.
-  if (resting !== undefined) return [{ kind: 'refuse', table, stored, reason: resting, servesOn }];
   const reason = whatIsWrong(wanted, stored, facts.broken.get(stored.relation));
-  if (reason === null) return [...unserved, ...goingOn(wanted, stored, { facts, servesOn })];
-  const copy = (replaces: boolean): FeedAction => ({ kind: 'copy', wanted, replaces });
-  if (!isReplaceable(wanted, stored, facts))
-    return [{ kind: 'discard', stored, reason, servesOn }, copy(servesOn)];
+  if (reason === null) return [...older, ...goingOn(wanted, stored, { facts, servesOn })];
+  if (!isReplaceable(wanted, stored, facts)) {
+    return [
+      { kind: 'discard', stored, reason, servesOn },
+      { kind: 'copy', wanted, replaces: servesOn },
+    ];
+  }
   // Two generations at most: the oldest goes first.
-  if (stored.serving !== null) return servesOn ? [{ kind: 'retire', stored }] : unserved;
-  return [{ kind: 'replace', stored, wanted, reason }, copy(true)];
+  if (stored.serving !== null) return servesOn ? [{ kind: 'retire', stored }] : older;
+  return [
+    { kind: 'replace', stored, wanted, reason },
+    { kind: 'copy', wanted, replaces: true },
+  ];
 }
 
 /** What to do about a table whose newest copy is right as far as it is. */
@@ -149,6 +157,11 @@ function whatIsWrong(wanted: Cacheable, stored: StoredTable, broken: string | un
 /** Whether all that is wrong with a ready copy is that it lacks columns: then it may serve until another has them. */
 function isReplaceable(wanted: Cacheable, stored: StoredTable, facts: ReconcileFacts): boolean {
   return stored.state.kind === 'ready' && isRightStill(wanted, stored, stored, facts);
+}
+
+/** Whether an older generation is there and may go on serving. */
+function doesServe(wanted: Cacheable, stored: StoredTable, facts: ReconcileFacts): boolean {
+  return stored.serving !== null && isRightStill(wanted, stored.serving, stored, facts);
 }
 
 /** Whether a generation that was ready still holds the target's rows, in the columns that it has. */
