@@ -73,11 +73,19 @@ export interface Published {
 export interface TableColumns {
   readonly table: TableRef;
   readonly columns: readonly string[];
+  /** Rows come in COPY's binary format, which takes less work on both servers; without it as text. */
+  readonly isBinary?: boolean;
+}
+
+/** Rows in one of COPY's formats, as bytes. */
+export interface RowStream extends Readable {
+  /** About so many were read until now: what counts in the end is the number the writing server says. */
+  readonly rowsRead: number;
 }
 
 /** A piece of a table, and where the next one begins. */
 export interface Piece {
-  readonly rows: Readable;
+  readonly rows: RowStream;
   readonly cursor: PieceCursor;
 }
 
@@ -87,8 +95,7 @@ export interface Piece {
  */
 export interface Snapshot {
   readonly at: Lsn;
-  /** The table's rows in COPY text format. */
-  copy(from: TableColumns): Promise<Readable>;
+  copy(from: TableColumns): Promise<RowStream>;
   /**
    * The next piece, of about so many bytes; without a cursor the first. A row that nobody changes between the first
    * piece and the last is in exactly one of them, whatever snapshots they were read from; one that is changed may be in

@@ -1,8 +1,6 @@
-import { PassThrough, type Readable } from 'node:stream';
-import { to as copyTo } from 'pg-copy-streams';
-import { ConnectorError } from '../connector.ts';
+import { ConnectorError, type RowStream } from '../connector.ts';
 import type { AdminPool, OwnClient } from './client.ts';
-import { toConnectorError } from './failure.ts';
+import { CopyOut } from './copy-out.ts';
 import type { Timings } from './settings.ts';
 
 /** One COPY on a connection that ends with it. */
@@ -16,27 +14,22 @@ export interface CopyJob {
 }
 
 /** The output of the COPY; errors are ConnectorErrors. However it ends, the connection is gone afterwards. */
-export function copyRows(job: CopyJob): Readable {
-  const rows = new PassThrough();
-  const copying = job.own.client.query(copyTo(job.query));
-  copying.on('error', (error) => rows.destroy(toConnectorError(error, 'snapshot')));
-  const watch = watchSilence(job, copying, rows);
+export function copyRows(job: CopyJob): RowStream {
+  const rows = job.own.client.query(new CopyOut(job.query));
+  const watch = watchSilence(job, rows);
   rows.on('close', () => {
     clearInterval(watch);
     job.own.destroy();
   });
-  copying.pipe(rows);
   return rows;
 }
 
 /** A copy may be silent because the server is busy; when it is not, or cannot be asked, the connection is dead. */
-function watchSilence(job: CopyJob, copying: Readable, rows: PassThrough): NodeJS.Timeout {
+function watchSilence(job: CopyJob, rows: CopyOut): NodeJS.Timeout {
   const { tickMs, silenceMs } = job.timings;
   let silentMs = 0;
+  let heard = 0;
   let isAsking = false;
-  copying.on('data', () => {
-    silentMs = 0;
-  });
   const ask = async (): Promise<void> => {
     isAsking = true;
     const isAlive = await isWorking(job).catch(() => false);
@@ -47,7 +40,9 @@ function watchSilence(job: CopyJob, copying: Readable, rows: PassThrough): NodeJ
   };
   return setInterval(() => {
     // A reader that does not take what is there is slow, which is no fault of the connection.
-    silentMs = rows.writableNeedDrain ? 0 : silentMs + tickMs;
+    const isSlow = rows.readableLength >= rows.readableHighWaterMark;
+    silentMs = isSlow || rows.bytesRead !== heard ? 0 : silentMs + tickMs;
+    heard = rows.bytesRead;
     if (silentMs >= silenceMs && !isAsking) void ask();
   }, tickMs);
 }

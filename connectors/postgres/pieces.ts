@@ -60,6 +60,11 @@ export function tableQuery({ table, columns }: TableColumns): string {
   return `select ${columns.map(escapeIdentifier).join(', ')} from ${quoted(table)}`;
 }
 
+/** The statement that sends what the query finds. */
+export function copyQuery({ isBinary }: TableColumns, query: string): string {
+  return `copy (${query}) to stdout${isBinary === true ? ' (format binary)' : ''}`;
+}
+
 /** The query of the rows with one of the keys, and its parameters. */
 export function keyedQuery(
   from: TableColumns,

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { CustomTypesConfig, QueryResultRow } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
@@ -9,6 +8,7 @@ import {
   type Comparison,
   ConnectorError,
   type Piece,
+  type RowStream,
   type Snapshot,
   type TableColumns,
 } from '../connector.ts';
@@ -16,7 +16,15 @@ import { type AdminPool, OwnClient } from './client.ts';
 import { comparisonOver } from './comparison.ts';
 import { copyRows } from './copy-rows.ts';
 import { toConnectorError } from './failure.ts';
-import { EXTENT_SQL, type Extent, keyedQuery, nextPages, pieceQuery, tableQuery } from './pieces.ts';
+import {
+  copyQuery,
+  EXTENT_SQL,
+  type Extent,
+  keyedQuery,
+  nextPages,
+  pieceQuery,
+  tableQuery,
+} from './pieces.ts';
 import { quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
 import { backendPid, cutOnFailure } from './slot.ts';
@@ -78,10 +86,10 @@ class ExportedSnapshot implements Snapshot {
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
   }
 
-  copy(from: TableColumns): Promise<Readable> {
+  copy(from: TableColumns): Promise<RowStream> {
     return this.#reading(from.table, async (own, isRewritten) => {
       if (isRewritten) throw rewritten(from.table);
-      return await this.#copied(own, tableQuery(from));
+      return await this.#copied(own, copyQuery(from, tableQuery(from)));
     });
   }
 
@@ -94,7 +102,7 @@ class ExportedSnapshot implements Snapshot {
         own.destroy();
         return null;
       }
-      const rows = await this.#copied(own, pieceQuery(from, pages));
+      const rows = await this.#copied(own, copyQuery(from, pieceQuery(from, pages)));
       return { rows, cursor: { files: extent.files, next: pages.to, end: pages.end } };
     });
   }
@@ -133,12 +141,12 @@ class ExportedSnapshot implements Snapshot {
     }
   }
 
-  async #copied(own: OwnClient, query: string): Promise<Readable> {
+  async #copied(own: OwnClient, query: string): Promise<RowStream> {
     const pid = await backendPid(own);
     return copyRows({
       own,
       pid,
-      query: `copy (${query}) to stdout`,
+      query,
       admin: this.#admin,
       timings: this.#target.timings,
     });

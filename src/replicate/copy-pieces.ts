@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type IndexWishes, identifiers, indexSql } from '../cache/ddl.ts';
+import { type IndexWishes, indexSql } from '../cache/ddl.ts';
 import { FENCE_SQL, type FeedLease } from '../cache/feed-row.ts';
 import { inCache } from '../cache/names.ts';
 import { dedupeSql } from '../cache/overlay.ts';
@@ -7,6 +7,7 @@ import { isTruncated, type StoredTable, savePiece, updateStoredTable } from '../
 import { must } from '../core/assert.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';
+import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { writeRows } from './copy-rows.ts';
 import { analyze, CopySpoilt, type CopyWork, commit, makeIndex, onSession } from './copy-work.ts';
 import type { CopyLimits } from './feed-options.ts';
@@ -75,12 +76,12 @@ async function readPiece(
   client: pg.Client,
   work: CopyWork,
 ): Promise<{ readonly cursor: CountedCursor; readonly at: Lsn }> {
-  const from = { table: stored.table, columns: stored.columns.map(({ name }) => name) };
+  const from = columnsToCopy(stored);
   const { pieceBytes } = copySizes(work.limits);
   await begin(client, work.lease);
   const piece = await snapshot.piece(from, cursor, pieceBytes);
   if (piece === null) await mustBeTruncated(stored, client, work);
-  const into = `copy ${inCache(stored.relation)} (${identifiers(from.columns)}) from stdin`;
+  const into = copyIntoSql(stored, { isFrozen: false });
   const rows = piece === null ? 0 : await writeRows(piece.rows, into, client, work);
   const counted = { ...(piece?.cursor ?? NOTHING_LEFT), rows: (cursor?.rows ?? 0) + rows };
   const { truncated } = await savePiece(client, stored, { cursor: counted, at: snapshot.at });

@@ -1,9 +1,9 @@
 import type { Snapshot } from '../../connectors/connector.ts';
-import { createTableSql, type IndexWishes, identifiers, indexSql } from '../cache/ddl.ts';
+import { createTableSql, type IndexWishes, indexSql } from '../cache/ddl.ts';
 import { FENCE_SQL } from '../cache/feed-row.ts';
-import { inCache } from '../cache/names.ts';
 import { type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
 import { formatLsn } from '../core/lsn.ts';
+import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { writeRows } from './copy-rows.ts';
 import { analyze, type CopyWork, commit, makeIndex, onSession } from './copy-work.ts';
 
@@ -15,14 +15,13 @@ export async function copyWhole(
   work: CopyWork,
 ): Promise<StoredTable> {
   const { lease, onStep } = work;
-  const relation = inCache(stored.relation);
-  const from = { table: stored.table, columns: stored.columns.map(({ name }) => name) };
+  const from = columnsToCopy(stored);
   return onSession(work, async ({ client }) => {
     await client.query('begin');
     await client.query(FENCE_SQL, [lease.target, lease.epoch]);
     await client.query(createTableSql(stored));
     // Nobody reads the table before it is ready, so its rows may be frozen from the start: no second write for them later.
-    const into = `copy ${relation} (${identifiers(from.columns)}) from stdin (freeze)`;
+    const into = copyIntoSql(stored, { isFrozen: true });
     const rows = await writeRows(await snapshot.copy(from), into, client, work);
     await onStep?.('copy:rows-copied');
     for (const statement of indexSql(stored, indexes)) await makeIndex(client, statement);

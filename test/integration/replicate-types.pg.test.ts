@@ -50,9 +50,18 @@ function arrayOf({ name, type, values }: Column): Column {
   return { name, type: `${type}[]`, values: [all, `'{}'::${type}[]`, two, bound] };
 }
 
+/** Tables of these alone are copied in binary. */
+const IN_BINARY = BUILT_IN.filter(({ name }) =>
+  /^(bool|bytea|int[248]|text|bpchar|varchar|jsonb?|float[48]|numeric|date|time|timestamp|timestamptz|uuid)$/.test(
+    name,
+  ),
+);
+
 const TABLES: Readonly<Record<string, readonly Column[]>> = {
   plain: BUILT_IN,
   arrays: BUILT_IN.map(arrayOf),
+  in_binary: IN_BINARY,
+  in_binary_arrays: IN_BINARY.map(arrayOf),
   domains: BUILT_IN.map((column) => ({ ...column, type: `d_${column.name}` })),
   domain_arrays: BUILT_IN.map((column) => arrayOf({ ...column, type: `d_${column.name}` })),
   own: OWN,
