@@ -10,9 +10,12 @@ export interface CacheShape {
 }
 
 /** Makes an empty cache table without any index: the copy fills it faster so. */
-export function createTableSql({ relation, columns }: CacheShape): string {
-  const list = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ');
-  return `create table ${inCache(relation)} (${list}) with (fillfactor = 90)`;
+export function createTableSql({ relation, columns, key }: CacheShape): string {
+  // Else adding the primary key reads the whole table to see that no key is null.
+  const list = columns.map(
+    ({ name, type }) => `${quoteIdentifier(name)} ${type}${key.includes(name) ? ' not null' : ''}`,
+  );
+  return `create table ${inCache(relation)} (${list.join(', ')}) with (fillfactor = 90)`;
 }
 
 /** What reads of a cache table want to be fast. */
