@@ -39,10 +39,23 @@ export function aggregateJson(
   const json = membersJson(
     aggregate.fields.map((field) => ({ key: field.key, value: fieldJson(field, site, node) })),
   );
+  // Without an aggregate in it the select would give a row for each of the rows.
+  if (aggregate.fields.every(isConstant)) return json;
   const inner = opened.select(exposure.list());
   const from =
     tail === null ? sql`(${inner})` : sql`(select r.*, row_number() over () as n from (${inner}) r)`;
   return sql`(select ${json} from ${from} ${syntax(alias)})`;
+}
+
+/** Whether a member says nothing of the rows: type names, or what directives left of it. */
+function isConstant(field: AggregateField): boolean {
+  if (field.kind === 'nodes') return false;
+  if (field.kind === 'constant') return true;
+  return field.values.every(
+    (value) =>
+      value.kind === 'constant' ||
+      (value.kind === 'function' && value.of.every((member) => member.kind === 'constant')),
+  );
 }
 
 /**

@@ -149,6 +149,7 @@ const QUERIES: Readonly<Record<string, string>> = {
   'a filter on a count': `{ orders(where: {reviews_aggregate: {count: {predicate: {_gte: 2}}}}, order_by: {id: asc}) { id } }`,
   'a filter on a count of some': `{ orders(where: {_not: {reviews_aggregate: {count: {filter: {stars: {_gt: 3}}, distinct: true, arguments: [user_id], predicate: {_gt: 0}}}}}, order_by: {id: asc}) { id } }`,
   'the first of each': `{ orders(distinct_on: status, order_by: [{status: asc}, {id: desc}]) { id reviews(distinct_on: stars, order_by: [{stars: asc}, {id: asc}]) { id stars } } }`,
+  'aggregates of which only the type is shown': `{ orders(order_by: {id: asc}) { id reviews_aggregate { __typename aggregate { __typename count @skip(if: true) } } } orders_aggregate { aggregate { max { __typename } } } }`,
   'there and back again': `{ orders(where: {user: {orders: {items: {qty: {_gt: 1}}}}}, order_by: {id: asc}) { id user { orders(order_by: {id: asc}) { id items(order_by: {id: asc}) { qty order { user { name } } } } } } }`,
   'two databases at the root, and a type name': `{ orders(limit: 2, order_by: {id: asc}) { id } __typename users(limit: 2, order_by: {id: asc}) { id orders(order_by: {id: asc}) { id } } one: orders_by_pk(id: 1) { id user { name } } none: orders_by_pk(id: -1) { id } }`,
   'a filter used again for ordering and selection': `{ orders(where: {user: {active: {_eq: true}}}, order_by: [{user: {name: asc}}, {id: asc}], limit: 5, offset: 1) { id user { name country { code } reviews_aggregate { aggregate { count } } } } }`,

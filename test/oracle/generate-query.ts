@@ -87,6 +87,7 @@ export type Part = { readonly alias: string } & (
 );
 
 export type Computed = { readonly alias: string } & (
+  | { readonly kind: 'typename' }
   | { readonly kind: 'count'; readonly columns: readonly string[]; readonly distinct: boolean }
   | { readonly kind: 'function'; readonly name: string; readonly columns: readonly string[] }
 );
@@ -293,7 +294,8 @@ function parts(scene: Scene, view: View, depth: number): readonly Part[] {
 }
 
 function computed(random: Random, view: View): readonly Computed[] {
-  const found: Computed[] = [];
+  const found: Computed[] = random.chance(0.1) ? [{ kind: 'typename', alias: 't' }] : [];
+  if (found.length > 0 && random.chance(0.5)) return found;
   const countable = view.columns.filter(({ type }) => type !== 'json');
   const count = (): Computed => ({
     kind: 'count',

@@ -288,6 +288,7 @@ export function isList(value: Value | readonly Value[]): value is readonly Value
 }
 
 function computedText(table: TableModel, value: Computed): string {
+  if (value.kind === 'typename') return `${value.alias}: __typename`;
   const names = value.columns.map((name) => columnNamed(table, name).field);
   if (value.kind === 'function') return `${value.alias}: ${value.name} { ${names.join(' ')} }`;
   const given = [

@@ -122,10 +122,11 @@ class Naive {
             object(part.values.map((value) => [value.alias, this.#computed(table, value, alias)])),
           ],
     );
-    return `(select ${object(members)} from (select s.*, row_number() over () as n from (${inner}) s) ${alias})`;
+    return `(select ${object(members)} from (select s.*, row_number() over () as n from (${inner}) s) ${alias} having true)`;
   }
 
   #computed(table: TableModel, value: Computed, alias: string): string {
+    if (value.kind === 'typename') return text(typeNamed(this.#world, table, '_aggregate_fields'));
     const cells = value.columns.map((name) => `${alias}.${this.#cell(table, name)}`);
     if (value.kind === 'function') {
       return object(
