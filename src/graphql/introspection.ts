@@ -8,6 +8,7 @@ import {
   type GraphQLSchema,
   getNamedType,
   isObjectType,
+  isRequiredArgument,
   Kind,
   type OperationDefinitionNode,
   SchemaMetaFieldDef,
@@ -156,6 +157,11 @@ function checkField(field: FieldNode, type: GraphQLNamedType, path: string, walk
     (argument) => !definition.args.some((arg) => arg.name === argument.name.value),
   );
   if (unknown !== undefined) throw invalid(here, `'${name}' has no argument named '${unknown.name.value}'`);
+  const missing = definition.args.find(
+    (arg) => isRequiredArgument(arg) && !field.arguments?.some((given) => given.name.value === arg.name),
+  );
+  if (missing !== undefined)
+    throw invalid(`${here}.args.${missing.name}`, `missing required field '${missing.name}'`);
   const inner = getNamedType(definition.type);
   if (!isObjectType(inner)) {
     if (field.selectionSet !== undefined)

@@ -317,6 +317,7 @@ describe('introspection', () => {
       "field 'nope' not found in type: '__Schema'",
     ],
     ['{ __type(nom: "x") { name } }', '$.selectionSet.__type', "'__type' has no argument named 'nom'"],
+    ['{ __type { name } }', '$.selectionSet.__type.args.name', "missing required field 'name'"],
     ['{ __schema }', '$.selectionSet.__schema', "missing selection set for '__Schema'"],
     [
       '{ __schema { ...a } } fragment a on __Schema { ...a }',
