@@ -68,7 +68,7 @@ const places = {
     'src/cache',
     'src/read',
     'src/replicate',
-    'src/metadata/(store|migrate|version-watch)',
+    'src/metadata/(store|migrate|version-watch|slot-book)',
     'src/demo',
   ],
   'pg-copy-streams': ['connectors', 'src/cache', 'src/replicate'],

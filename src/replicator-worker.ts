@@ -82,6 +82,7 @@ export async function startReplicator(
     random: Math.random,
     log,
     onProbe,
+    book: store.slots,
   });
   supervisor.start();
   return {

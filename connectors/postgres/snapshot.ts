@@ -43,9 +43,40 @@ export async function openSnapshot(target: Target, admin: AdminPool, signal: Abo
   const exporter = await OwnClient.open(target, signal, { replication: true });
   try {
     const exported = await cutOnFailure(target, admin, exporter, () => exportSnapshot(exporter, target.name));
-    return new ExportedSnapshot({ target, admin, exporter, exported }, signal);
+    const { own: keeper, name } = await keep(target, exported, signal);
+    return new ExportedSnapshot({ target, admin, keeper, exported: { ...exported, name } }, signal);
   } catch (error) {
+    throw toConnectorError(error, 'snapshot');
+  } finally {
     exporter.destroy();
+  }
+}
+
+/** Passes the snapshot on to an ordinary session: the temporary slot would hold back the target's log for as long as it is there. */
+async function keep(
+  target: Target,
+  { name }: Exported,
+  signal: AbortSignal,
+): Promise<{ readonly own: OwnClient; readonly name: string }> {
+  const own = await within(target, name, signal);
+  try {
+    const result = await own.client.query<{ name: string }>('select pg_export_snapshot() as name');
+    return { own, name: must(result.rows[0], 'the name of a snapshot').name };
+  } catch (error) {
+    own.destroy();
+    throw error;
+  }
+}
+
+/** A connection that sees what the snapshot sees. */
+async function within(target: Target, name: string, signal: AbortSignal): Promise<OwnClient> {
+  const own = await OwnClient.open(target, signal);
+  try {
+    await own.client.query('begin transaction isolation level repeatable read read only');
+    await own.client.query(`set transaction snapshot '${name}'`);
+    return own;
+  } catch (error) {
+    own.destroy();
     throw toConnectorError(error, 'snapshot');
   }
 }
@@ -64,24 +95,24 @@ async function exportSnapshot(exporter: OwnClient, name: string): Promise<Export
   return { at: parseLsn(row.consistent_point), name: row.snapshot_name };
 }
 
-/** The exporting connection keeps the snapshot alive; each copy imports it on a connection of its own. */
+/** One connection keeps the snapshot alive; each copy imports it on a connection of its own. */
 class ExportedSnapshot implements Snapshot {
   readonly at: Lsn;
   readonly #target: Target;
   readonly #admin: AdminPool;
-  readonly #exporter: OwnClient;
+  readonly #keeper: OwnClient;
   readonly #name: string;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
 
   constructor(
-    from: { target: Target; admin: AdminPool; exporter: OwnClient; exported: Exported },
+    from: { target: Target; admin: AdminPool; keeper: OwnClient; exported: Exported },
     signal: AbortSignal,
   ) {
     this.at = from.exported.at;
     this.#target = from.target;
     this.#admin = from.admin;
-    this.#exporter = from.exporter;
+    this.#keeper = from.keeper;
     this.#name = from.exported.name;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
   }
@@ -154,21 +185,12 @@ class ExportedSnapshot implements Snapshot {
 
   close(): Promise<void> {
     this.#stop.abort();
-    this.#exporter.destroy();
+    this.#keeper.destroy();
     return Promise.resolve();
   }
 
-  /** A connection that sees what the snapshot sees. */
-  async #within(): Promise<OwnClient> {
-    const own = await OwnClient.open(this.#target, this.#signal);
-    try {
-      await own.client.query('begin transaction isolation level repeatable read read only');
-      await own.client.query(`set transaction snapshot '${this.#name}'`);
-      return own;
-    } catch (error) {
-      own.destroy();
-      throw toConnectorError(error, 'snapshot');
-    }
+  #within(): Promise<OwnClient> {
+    return within(this.#target, this.#name, this.#signal);
   }
 }
 

@@ -23,6 +23,13 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     )`,
     'insert into nearjoin_metadata.catalog_state default values',
   ],
+  [
+    `create table nearjoin_metadata.slot (
+      slot text primary key,
+      source text not null,
+      target text not null
+    )`,
+  ],
 ];
 
 /** Brings the metadata schema to this program's version; safe when several nodes start at once. */

@@ -4,6 +4,7 @@ import { messageOf, NearjoinError } from '../core/errors.ts';
 import { migrateMetadata } from './migrate.ts';
 import type { Metadata } from './model.ts';
 import { parseMetadata } from './parse.ts';
+import { StoredSlotBook } from './slot-book.ts';
 import { type StoreLog, watchVersions } from './version-watch.ts';
 
 /** The metadata with the version it was stored under. */
@@ -26,6 +27,8 @@ export interface MetadataStore {
   save(metadata: Metadata, expectedVersion: number): Promise<number>;
   /** The current version first, then each newer one within a second of its saving, whoever saved it. */
   listen(signal: AbortSignal): AsyncIterable<number>;
+  /** The replication slots there are. */
+  readonly slots: StoredSlotBook;
   catalogState(): Promise<CatalogState>;
   setCatalogState(type: 'cli' | 'console', state: unknown): Promise<void>;
   close(): Promise<void>;
@@ -81,10 +84,12 @@ class PostgresMetadataStore implements MetadataStore {
   readonly #pool: pg.Pool;
   readonly #options: StoreOptions;
   readonly #closed = new AbortController();
+  readonly slots: StoredSlotBook;
 
   constructor(pool: pg.Pool, options: StoreOptions) {
     this.#pool = pool;
     this.#options = options;
+    this.slots = new StoredSlotBook(pool);
   }
 
   async load(): Promise<StoredMetadata> {

@@ -4,16 +4,19 @@ import { RetainedTooMuch } from './housekeeping.ts';
 
 const LOOK_MS = 1_000;
 
+/** Whose target is watched, and what it may hold back. */
+export type AwayWatchOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log' | 'source' | 'target'>;
+
 /**
  * Watches the target of a feed while its source cannot be reached: nothing is read from the slot then, yet it must not
  * hold back more of the target's log than allowed, and no published table may make its owner's writes fail.
  */
 export class AwayWatch {
-  readonly #options: FeedOptions;
+  readonly #options: AwayWatchOptions;
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(options: FeedOptions, connector: Connector) {
+  constructor(options: AwayWatchOptions, connector: Connector) {
     this.#options = options;
     this.#done = this.#run(connector);
   }

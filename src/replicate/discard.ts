@@ -1,4 +1,5 @@
 import { dropTableSql, ORPHANS_SQL } from '../cache/ddl.ts';
+import type { FeedLease } from '../cache/feed-row.ts';
 import { relationName } from '../cache/names.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
 import { saveReplacement } from '../cache/serving.ts';
@@ -183,6 +184,16 @@ export async function savePending(
     };
     await saveStoredTable(client, pending, { kind: 'pending' });
   }
+}
+
+/** Drops every copy of a feed that goes. */
+export async function dropCopies(client: Queryable, { target }: FeedLease): Promise<void> {
+  for (const { relation, overlay, serving } of await loadStoredTables(client, target)) {
+    for (const each of [relation, overlay, serving?.relation ?? null]) {
+      if (each !== null) await client.query(dropTableSql(each));
+    }
+  }
+  await client.query('delete from nearjoin.cache_table where target = $1', [target]);
 }
 
 /** A number no copy ever had. */

@@ -87,8 +87,10 @@ export interface FeedOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly onProbe: (probe: Probe) => void;
+  /** What slot and publication were called when the source was reached last, by whichever process; null when nobody noted it. */
+  readonly notedSlot: string | null;
   /** The names of slot and publication are known now. */
-  readonly onNamed: () => void;
+  readonly onNamed: (slot: string) => void;
   /** Reads the databases' catalogs again: a table was not what the catalog says. */
   readonly refreshCatalog: () => Promise<void>;
   readonly onStep?: StepHook | undefined;

@@ -6,13 +6,21 @@ import { say } from './say.ts';
 const NO_SUCH_DATABASE = '3D000';
 const NOT_ALLOWED = '42501';
 
+/** What the removal of a feed needs; the source's address is null when only its target is left. */
+export type RemovalOptions = Pick<
+  FeedOptions,
+  'clock' | 'limits' | 'log' | 'source' | 'target' | 'targetUrl'
+> & {
+  readonly sourceUrl: string | null;
+};
+
 /** A feed that nobody wants any more: frees its target even when the source cannot be reached, and knows when to give up. */
 export class FeedRemoval {
-  readonly #options: FeedOptions;
+  readonly #options: RemovalOptions;
   readonly #sinceMs: number;
   #held: 'held' | 'free' | 'given up' = 'held';
 
-  constructor(options: FeedOptions) {
+  constructor(options: RemovalOptions) {
     this.#options = options;
     this.#sinceMs = options.clock.monotonicMs();
   }
@@ -39,8 +47,10 @@ export class FeedRemoval {
    * Does what can be done while the source cannot be used: a slot left behind would hold back the target's log.
    * True when nothing is left to try. The name is null when this process never reached the source.
    */
-  async withoutSource(name: string | null, failure: unknown): Promise<boolean> {
-    const { connect } = this.#options;
+  async withoutSource(
+    { slot: name, connect }: { readonly slot: string | null; readonly connect: FeedOptions['connect'] },
+    failure: unknown,
+  ): Promise<boolean> {
     const isFree = name === null || connect === null || (await this.#triedFreeing(connect(name)));
     if (isFree && isDatabaseGone(failure)) {
       const text =

@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { type Connector, ConnectorError } from '../../connectors/connector.ts';
-import { dropTableSql } from '../cache/ddl.ts';
 import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { migrate } from '../cache/migrate.ts';
 import { LISTEN_SQL, readWish } from '../cache/proof-wish.ts';
-import type { Queryable } from '../cache/queryable.ts';
-import { loadStoredTables } from '../cache/stored-table.ts';
 import { LeaseLost } from './applier.ts';
 import { AwayWatch } from './away-watch.ts';
 import { Backoff } from './backoff.ts';
+import { dropCopies } from './discard.ts';
 import { FeedLeader } from './feed-leader.ts';
 import type { FeedOptions } from './feed-options.ts';
 import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
@@ -39,6 +37,7 @@ export class FeedRunner {
   #leader: FeedLeader | null = null;
   #removal: FeedRemoval | null = null;
   #slot: string | null = null;
+  #isDropped = false;
   #lingering = new AbortController();
   #away: AwayWatch | null = null;
   /** The last connection to the source held for a while: what failed then is the first failure of a new series. */
@@ -56,6 +55,16 @@ export class FeedRunner {
   /** What slot and publication are called; null until the source was reached. */
   get slot(): string | null {
     return this.#slot;
+  }
+
+  /** The feed was dropped, as far as that could be done, because nothing was wanted of it. */
+  get isDropped(): boolean {
+    return this.#isDropped;
+  }
+
+  /** The slot there was last, as long as the source was not reached. */
+  get #knownSlot(): string | null {
+    return this.#slot ?? this.#options.notedSlot;
   }
 
   /** Begins; resolves when the feed is dropped because nothing is wanted of it, or was stopped. */
@@ -111,9 +120,12 @@ export class FeedRunner {
     while (!signal.aborted) {
       let backoff = quick;
       try {
-        if (await this.#compete(signal)) break;
+        this.#isDropped = await this.#compete(signal);
+        if (this.#isDropped) break;
       } catch (error) {
-        if (signal.aborted || (await this.#failed(error))) break;
+        if (signal.aborted) break;
+        this.#isDropped = await this.#failed(error);
+        if (this.#isDropped) break;
         this.#watchTarget();
         if (this.#isUnwanted() || isDatabaseGone(error)) backoff = slow;
       }
@@ -127,8 +139,9 @@ export class FeedRunner {
   /** Until the source is there again. */
   #watchTarget(): void {
     const { connect } = this.#options;
-    if (this.#away !== null || this.#slot === null || connect === null || this.#isUnwanted()) return;
-    this.#away = new AwayWatch(this.#options, connect(this.#slot));
+    const slot = this.#knownSlot;
+    if (this.#away !== null || slot === null || connect === null || this.#isUnwanted()) return;
+    this.#away = new AwayWatch(this.#options, connect(slot));
   }
 
   async #back(): Promise<void> {
@@ -146,7 +159,8 @@ export class FeedRunner {
     if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
     // A connector's failure is the target's: the source was there, and will be asked again.
     if (!this.#isUnwanted() || error instanceof ConnectorError) return false;
-    return await this.#removing().withoutSource(this.#slot, error);
+    const { connect } = this.#options;
+    return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error);
   }
 
   /** Ends early when what is wanted changes. */
@@ -184,7 +198,7 @@ export class FeedRunner {
       const name = slotName(id, target);
       if (this.#slot === null) {
         this.#slot = name;
-        this.#options.onNamed();
+        this.#options.onNamed(name);
       }
       await ensureFeed(session.client, target, 'postgres');
       const lease = await acquireLease(
@@ -223,8 +237,10 @@ export class FeedRunner {
     const control = session.client;
     if (connect === null) {
       log.warn({ source, target, slot: name }, 'the address of the target is gone: drop the slot by hand');
-      if (this.#isUnwanted()) await dropFeed(session.client, lease);
-      return this.#isUnwanted();
+      if (!this.#isUnwanted()) return false;
+      await dropCopies(control, lease);
+      await deleteFeed(control, lease);
+      return true;
     }
     const connector = connect(name);
     try {
@@ -278,18 +294,4 @@ export class FeedRunner {
     await deleteFeed(client, lease);
     log.info({ source, target }, 'feed dropped');
   }
-}
-
-async function dropFeed(client: Queryable, lease: FeedLease): Promise<void> {
-  await dropCopies(client, lease);
-  await deleteFeed(client, lease);
-}
-
-async function dropCopies(client: Queryable, lease: FeedLease): Promise<void> {
-  for (const { relation, overlay, serving } of await loadStoredTables(client, lease.target)) {
-    for (const each of [relation, overlay, serving?.relation ?? null]) {
-      if (each !== null) await client.query(dropTableSql(each));
-    }
-  }
-  await client.query('delete from nearjoin.cache_table where target = $1', [lease.target]);
 }

@@ -10,7 +10,9 @@ import type { Log } from './log.ts';
 import { Pace } from './pace.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
+import { type NotedSlot, type SlotBook, SlotNotes } from './slot-book.ts';
 import type { StepHook } from './steps.ts';
+import { UnfollowedSlots } from './unfollowed-slots.ts';
 import type { Desire } from './wanted.ts';
 
 /** What a supervisor reads of a catalog. */
@@ -35,6 +37,8 @@ export interface SupervisorOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly onProbe: (source: SourceName, target: SourceName, probe: Probe) => void;
+  /** Survives the sources and this process. */
+  readonly book: SlotBook;
   readonly onStep?: StepHook | undefined;
 }
 
@@ -65,11 +69,15 @@ export class Supervisor {
   readonly #retired = new Set<Running>();
   /** Feeds of databases that a source's name no longer stands for: only there to be removed. */
   readonly #leaving = new Set<Running>();
+  readonly #notes: SlotNotes;
+  readonly #unfollowed: UnfollowedSlots;
   #latest: SupervisedSnapshot | null = null;
   #done: Promise<void> | null = null;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#notes = new SlotNotes(options.book, options.log);
+    this.#unfollowed = new UnfollowedSlots({ ...options, isFollowed: (slot) => this.#isFollowed(slot) });
   }
 
   start(): void {
@@ -81,7 +89,7 @@ export class Supervisor {
     this.#stopping.abort();
     await this.#done;
     const all = [...this.#running.values(), ...this.#leaving];
-    await Promise.all(all.map(({ runner }) => runner.stop()));
+    await Promise.all([this.#unfollowed.stop(), ...all.map(({ runner }) => runner.stop())]);
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -89,9 +97,14 @@ export class Supervisor {
       if (signal.aborted) return;
       for (const [name, url] of snapshot.urls) this.#lastUrls.set(name, url);
       this.#latest = snapshot;
+      await this.#notes.read(this.#running.values());
       await this.#adapt(snapshot);
       await this.#findLeftovers(snapshot);
       this.#dismissRetired();
+      await this.#unfollowed.consider(this.#notes.noted, {
+        isListed: (name) => snapshot.catalog.sources.has(name),
+        urls: snapshot.urls,
+      });
     }
   }
 
@@ -132,6 +145,13 @@ export class Supervisor {
     }
   }
 
+  /** A feed whose name is not known yet may turn out to follow it, under another name of the same source. */
+  #isFollowed({ slot, target }: NotedSlot): boolean {
+    return [...this.#running.values(), ...this.#leaving].some(
+      ({ target: followed, runner }) => followed === target && (runner.slot ?? slot) === slot,
+    );
+  }
+
   #begin({ source, target }: Pair, desire: Desire): void {
     const sourceUrl = this.#lastUrls.get(source);
     if (sourceUrl === undefined) return;
@@ -158,7 +178,11 @@ export class Supervisor {
         log,
         pace: this.#paceOf(target),
         onProbe: (probe) => onProbe(source, target, probe),
-        onNamed: () => this.#dismissRetired(),
+        notedSlot: this.#notes.slotOf({ source, target }),
+        onNamed: (slot) => {
+          void this.#notes.note({ slot, source, target });
+          this.#dismissRetired();
+        },
         refreshCatalog: () => catalogs.refresh(),
         onStep,
       },
@@ -177,6 +201,7 @@ export class Supervisor {
 
   /** A feed that was dropped may be wanted again by now. */
   async #ended(key: string, running: Running): Promise<void> {
+    await this.#notes.forgetDropped(running);
     if (this.#running.get(key) !== running) return;
     this.#running.delete(key);
     if (this.#latest !== null && !this.#stopping.signal.aborted) await this.#adapt(this.#latest);
@@ -213,7 +238,10 @@ export class Supervisor {
     const runner = this.#runner({ source, target, sourceUrl, targetUrl }, { kind: 'tables', tables: [] });
     const leaving = { source, target, sourceUrl, targetUrl, runner };
     this.#leaving.add(leaving);
-    void runner.start().then(() => this.#leaving.delete(leaving));
+    void runner
+      .start()
+      .then(() => this.#notes.forgetDropped(leaving))
+      .then(() => this.#leaving.delete(leaving));
   }
 
   /** The name stands for a database again that was being left. */

@@ -64,5 +64,6 @@ new Supervisor({
   random: Math.random,
   log,
   onProbe: () => {},
+  book: { noted: async () => [], note: async () => {}, forget: async () => {} },
   onStep: Object.assign(onStep, { inOneTrip }),
 }).start();

@@ -151,6 +151,21 @@ test('what the stock tools keep on the server comes back as it was', async () =>
   });
 });
 
+test('slots are noted for every node, and forgotten only by the source they are noted for', async () => {
+  const { url } = await database();
+  const [one, other] = [(await store(url)).slots, (await store(url)).slots];
+  const [first, second] = [
+    { slot: 'nearjoin_1_pg2', source: 'pg1', target: 'pg2' },
+    { slot: 'nearjoin_1_pg3', source: 'pg1', target: 'pg3' },
+  ];
+  await one.note(first);
+  await one.note(second);
+  await other.note({ ...first, source: 'renamed' });
+  await one.forget(first);
+  await one.forget(second);
+  expect(await other.noted()).toEqual([{ ...first, source: 'renamed' }]);
+});
+
 test('a database that cannot be opened is refused without showing its password', async () => {
   const { server } = await database();
   const absent = new URL(server.url('no_such_database'));

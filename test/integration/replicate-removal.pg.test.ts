@@ -6,6 +6,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import type { Log } from '../../src/replicate/log.ts';
 import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
+import { fillLog } from '../support/connector.ts';
 import { FeedRig, QUICK } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
@@ -28,37 +29,52 @@ class Stage {
   rests = 0;
   readonly #waiting = new Set<() => void>();
   #urls = new Map<string, string>();
-  #isListed = true;
+  #listed = new Set(['pg1', 'pg2']);
+  #away = new Set<string>();
+  readonly #limits: Partial<FeedLimits>;
+  #supervisor: Supervisor | null = null;
 
-  private constructor(rig: FeedRig) {
+  private constructor(rig: FeedRig, limits: Partial<FeedLimits>) {
     this.rig = rig;
+    this.#limits = limits;
     this.move({ pg1: rig.source.url, pg2: rig.target.url });
   }
 
   static async open(limits: Partial<FeedLimits> = {}, targetUrl?: (url: string) => string): Promise<Stage> {
     const rig = await FeedRig.open(SET_UP, { item: [] });
     undo.push(() => rig.close());
-    const stage = new Stage(rig);
+    const stage = new Stage(rig, limits);
     if (targetUrl !== undefined) stage.move({ pg2: targetUrl(rig.target.url) });
-    const supervisor = new Supervisor({
-      catalogs: { changes: (signal) => stage.#snapshots(signal), refresh: () => Promise.resolve() },
-      connect: (url, name) => postgresConnector({ url, name, log: stage.#logger() }),
-      limits: { ...QUICK, goneRetryMs: 500, ...limits },
+    undo.push(() => stage.stop());
+    stage.start();
+    await rig.ready();
+    return stage;
+  }
+
+  /** As a process would that has the same notes as the one before. */
+  start(): void {
+    this.#supervisor = new Supervisor({
+      catalogs: { changes: (signal) => this.#snapshots(signal), refresh: () => Promise.resolve() },
+      connect: (url, name) => postgresConnector({ url, name, log: this.#logger() }),
+      limits: { ...QUICK, goneRetryMs: 500, ...this.#limits },
       clock: {
         ...systemClock,
         delay: (ms, signal) => {
-          stage.rests += 1;
+          this.rests += 1;
           return systemClock.delay(ms, signal);
         },
       },
       random: () => 0.5,
-      log: stage.#logger(),
+      log: this.#logger(),
       onProbe: () => undefined,
+      book: this.rig.book,
     });
-    supervisor.start();
-    undo.push(() => supervisor.stop());
-    await rig.ready();
-    return stage;
+    this.#supervisor.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#supervisor?.stop();
+    this.#supervisor = null;
   }
 
   move(urls: Readonly<Record<string, string>>): void {
@@ -66,10 +82,20 @@ class Stage {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Nothing of it is in the metadata any more. */
-  unlist(): void {
-    this.#isListed = false;
+  /** They are not in the metadata any more. */
+  unlist(names: readonly string[] = ['pg1', 'pg2']): void {
+    for (const name of names) this.#listed.delete(name);
     for (const wake of this.#waiting) wake();
+  }
+
+  list(names: readonly string[]): void {
+    for (const name of names) this.#listed.add(name);
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** They do not answer whoever reads the catalog. */
+  lose(names: readonly string[]): void {
+    this.#away = new Set(names);
   }
 
   lines(text: string): readonly string[] {
@@ -94,16 +120,19 @@ class Stage {
   }
 
   #snapshot(): SupervisedSnapshot {
-    if (!this.#isListed) return { catalog: { sources: new Map(), desired: [] }, urls: new Map() };
     const none = {
-      unavailable: null,
       namespace: null,
       namespaceType: null,
       tables: new Map(),
       types: NO_TYPES,
     };
-    const sources = new Map(['pg1', 'pg2'].map((name) => [name, { name, ...none }]));
-    return { catalog: { sources, desired: this.rig.desired }, urls: this.#urls };
+    const unavailable = (name: string): string | null => (this.#away.has(name) ? 'down' : null);
+    const sources = new Map(
+      [...this.#listed].map((name) => [name, { name, ...none, unavailable: unavailable(name) }]),
+    );
+    const urls = new Map([...this.#urls].filter(([name]) => this.#listed.has(name)));
+    const isWhole = this.#listed.size === 2 && this.#away.size === 0;
+    return { catalog: { sources, desired: isWhole ? this.rig.desired : [] }, urls };
   }
 
   #logger(): Log {
@@ -237,4 +266,51 @@ test('a source that has another address only keeps its slot and its copies', asy
   await stage.rig.caughtUp();
   expect([await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation]).toEqual(before);
   expect(stage.lines('feed dropped')).toEqual([]);
+});
+
+test('a source that left the metadata while nobody ran leaves no slot, once nobody reads from it', async () => {
+  const stage = await Stage.open();
+  await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
+  await stage.stop();
+  stage.unlist(['pg1']);
+  const other = stage.rig.start();
+  await stage.rig.until('another process to stream', async () => {
+    const { rows } = await stage.rig.target.query<{ active: boolean }>(
+      'select active from pg_replication_slots where database = current_database() and not temporary',
+    );
+    return rows[0]?.active === true;
+  });
+  stage.start();
+  await stage.until('the reader to be seen', () => stage.lines('somebody follows the slot').length > 0);
+  expect(await leftOn(stage.rig.target)).toHaveLength(2);
+  await other.stop();
+  await stage.until('the target to be free', async () => (await leftOn(stage.rig.target)).length === 0);
+  await stage.until('the note to go', async () => (await stage.rig.book.noted()).length === 0);
+});
+
+test('a source that is back in the metadata in time keeps its slot', async () => {
+  const stage = await Stage.open({ removalDelayMs: 3_600_000 });
+  await stage.stop();
+  const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
+  stage.unlist(['pg1']);
+  stage.start();
+  await stage.until('the removal to be told', () => stage.lines('the source of a slot is gone').length === 1);
+  stage.list(['pg1']);
+  await stage.rig.target.query('insert into item values (1000)');
+  await stage.rig.caughtUp();
+  expect([await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation]).toEqual(before);
+});
+
+test('a slot of a source that is out of reach from the start holds back no more than allowed', async () => {
+  const stage = await Stage.open({ maxRetainedWalBytes: 1 << 20 });
+  await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
+  await stage.stop();
+  stage.lose(['pg1']);
+  stage.start();
+  await fillLog(stage.rig.target.url);
+  await stage.until(
+    'the slot to go',
+    () => stage.lines('slot dropped while the source is away').length === 1,
+  );
+  expect(await leftOn(stage.rig.target)).toEqual([]);
 });

@@ -12,10 +12,12 @@ import type { Probe } from '../../src/core/watermark.ts';
 import { parseMetadata } from '../../src/metadata/parse.ts';
 import { DEFAULT_LIMITS, type FeedLimits } from '../../src/replicate/feed-options.ts';
 import type { Log } from '../../src/replicate/log.ts';
+import type { SlotBook } from '../../src/replicate/slot-book.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
 import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
 import { poll } from './poll.ts';
 import { createDatabase, type TestDatabase, type Which } from './postgres.ts';
+import { memoryBook } from './slot-book.ts';
 
 /** The tables to cache, each with the columns it is looked up by. */
 export type Tracked = Readonly<Record<string, readonly (readonly string[])[]>>;
@@ -52,6 +54,7 @@ export class FeedRig {
   readonly target: TestDatabase;
   readonly log: string[] = [];
   readonly probes: Probe[] = [];
+  readonly book: SlotBook = memoryBook();
   #tracked: Tracked;
   #desired: readonly Desired[] = [];
   #unavailable = false;
@@ -93,6 +96,7 @@ export class FeedRig {
         this.probes.push(probe);
         settings.onProbe?.(probe);
       },
+      book: this.book,
       onStep: settings.onStep,
     });
     this.#supervisors.push(supervisor);

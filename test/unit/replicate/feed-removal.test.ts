@@ -36,13 +36,15 @@ function removal(answer: ConnectorError | null): {
     random: () => 0.5,
     log: { debug: say, info: say, warn: say, error: say },
     onProbe: () => undefined,
+    notedSlot: null,
     onNamed: () => undefined,
     refreshCatalog: () => Promise.resolve(),
   };
   const tested = new FeedRemoval(options);
   return {
     drop: () => tested.freeTarget(connector as Connector),
-    lose: (failure, name = connector.slot) => tested.withoutSource(name, failure),
+    lose: (failure, name = connector.slot) =>
+      tested.withoutSource({ slot: name, connect: options.connect }, failure),
     said,
     wait: (ms) => {
       now += ms;
