@@ -98,6 +98,7 @@ function naming(random: Random): World['naming'] {
   const some = (text: string): string => (random.chance(0.1) ? text : '');
   const namespaced = random.chance(0.1);
   return {
+    convention: random.chance(0.15) ? 'graphql-default' : 'hasura-default',
     prefix: some('fpre_'),
     suffix: some('_fsuf'),
     typePrefix: some('tpre_'),

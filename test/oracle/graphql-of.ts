@@ -9,13 +9,16 @@ import {
   type Root,
   type Rows,
 } from './generate-query.ts';
-import { type TypeName, typeOf, type Value } from './value-types.ts';
+import { typeOf, type Value } from './value-types.ts';
 import {
   type Condition,
   columnNamed,
-  enumTableOf,
+  enumTypeOf,
+  fieldNamed,
+  isEnumIn,
   relationshipNamed,
   rootNamed,
+  spellingOf,
   type TableModel,
   tableNamed,
   typeNamed,
@@ -50,7 +53,8 @@ function rootText(world: World, root: Root, printing: Printing): string {
       const key = table.columns.filter(({ name }) => table.key.includes(name));
       const values = table.key.map((name, i) => [name, root.key[i]] as const);
       const given = key.map(
-        (column) => `${column.field}: ${literal(values.find(([name]) => name === column.name)?.[1]?.json)}`,
+        (column) =>
+          `${fieldNamed(world, table, column.name)}: ${literal(values.find(([name]) => name === column.name)?.[1]?.json)}`,
       );
       return `${root.alias}: ${rootNamed(world, table, '_by_pk')}(${given.join(', ')}) ${printing.fields(table, root.fields)}`;
     }
@@ -78,7 +82,8 @@ class Printing {
   rows(table: TableModel, rows: Rows): string {
     const { where, distinctOn, limit, offset, variable } = rows;
     const orderBy = orderingsOf(table, rows);
-    const named = (name: string): string => columnNamed(table, name).field;
+    const named = (name: string): string => fieldNamed(this.#world, table, name);
+    const { field } = spellingOf(this.#world);
     const parts: string[] = [];
     if (where !== null) {
       parts.push(
@@ -86,8 +91,8 @@ class Printing {
       );
     }
     if (orderBy.length > 0)
-      parts.push(`order_by: [${orderBy.map((one) => this.#ordering(table, one)).join(', ')}]`);
-    if (distinctOn.length > 0) parts.push(`distinct_on: [${distinctOn.map(named).join(', ')}]`);
+      parts.push(`${field('order_by')}: [${orderBy.map((one) => this.#ordering(table, one)).join(', ')}]`);
+    if (distinctOn.length > 0) parts.push(`${field('distinct_on')}: [${distinctOn.map(named).join(', ')}]`);
     if (limit !== null) parts.push(`limit: ${variable ? this.#variable('Int', limit) : limit}`);
     if (offset !== null) parts.push(`offset: ${variable ? this.#variable('Int', offset) : offset}`);
     return parts.length === 0 ? '' : `(${parts.join(', ')})`;
@@ -101,7 +106,7 @@ class Printing {
     const printed = parts.map((part) =>
       part.kind === 'nodes'
         ? `${part.alias}: nodes ${this.fields(table, part.fields)}`
-        : `${part.alias}: aggregate { ${part.values.map((value) => computedText(table, value)).join(' ')} }`,
+        : `${part.alias}: aggregate { ${part.values.map((value) => computedText(this.#world, table, value)).join(' ')} }`,
     );
     return `{ ${printed.join(' ')} }`;
   }
@@ -130,14 +135,14 @@ class Printing {
         field.path === null
           ? ''
           : `(path: ${JSON.stringify(`$.${field.path.map((step) => (/^\d+$/.test(step) ? `[${step}]` : step)).join('.')}`)})`;
-      return `${field.alias}: ${columnNamed(table, field.column).field}${path}${tail}`;
+      return `${field.alias}: ${fieldNamed(this.#world, table, field.column)}${path}${tail}`;
     }
     const to = tableNamed(this.#world, relationshipNamed(table, field.relationship).to);
     const head = `${field.alias}: ${field.relationship}`;
     if (field.kind === 'object') return `${head}${tail} ${this.fields(to, field.fields)}`;
     if (field.kind === 'array')
       return `${head}${this.rows(to, field.rows)}${tail} ${this.fields(to, field.fields)}`;
-    return `${head}_aggregate${this.rows(to, field.rows)}${tail} ${this.parts(to, field.parts)}`;
+    return `${field.alias}: ${this.#aggregateOf(field.relationship)}${this.rows(to, field.rows)}${tail} ${this.parts(to, field.parts)}`;
   }
 
   #ordering(table: TableModel, { path, by, direction }: Ordering): string {
@@ -145,15 +150,17 @@ class Printing {
     const open = path.map((step) => {
       const relationship = relationshipNamed(at, step);
       at = tableNamed(this.#world, relationship.to);
-      return `{${step}${relationship.kind === 'array' ? '_aggregate' : ''}: `;
+      return `{${relationship.kind === 'array' ? this.#aggregateOf(step) : step}: `;
     });
-    const column = by.kind === 'count' ? '' : columnNamed(at, by.column).field;
+    const column = by.kind === 'count' ? '' : fieldNamed(this.#world, at, by.column);
+    const { field, enumValue } = spellingOf(this.#world);
+    const way = enumValue(direction);
     const last =
       by.kind === 'count'
-        ? `{count: ${direction}}`
+        ? `{count: ${way}}`
         : by.kind === 'column'
-          ? `{${column}: ${direction}}`
-          : `{${by.name}: {${column}: ${direction}}}`;
+          ? `{${column}: ${way}}`
+          : `{${field(by.name)}: {${column}: ${way}}}`;
     return `${open.join('')}${last}${'}'.repeat(open.length)}`;
   }
 
@@ -166,8 +173,10 @@ class Printing {
 
   #condition(table: TableModel, given: Condition): string {
     if (given.kind === 'compare' && given.variable && !given.cast) {
-      const { field } = columnNamed(table, given.column);
-      return `{${field}: {${given.operator}: ${this.#variable(operandScalar(this.#world, table, given), operandJson(given.value))}}}`;
+      const name = fieldNamed(this.#world, table, given.column);
+      const operator = spellingOf(this.#world).field(given.operator);
+      const value = this.#operand(table, given);
+      return `{${name}: {${operator}: ${this.#variable(operandScalar(this.#world, table, given), value)}}}`;
     }
     switch (given.kind) {
       case 'and':
@@ -190,15 +199,17 @@ class Printing {
       case 'true':
         return {};
       case 'compare': {
-        const column = columnNamed(table, given.column);
-        const value = isEnumIn(table, column.type) ? names(given.value) : operandJson(given.value);
-        const comparison = given.cast
-          ? { _cast: { String: { [given.operator]: value } } }
-          : { [given.operator]: value };
-        return { [column.field]: comparison };
+        const operator = spellingOf(this.#world).field(given.operator);
+        const compared = { [operator]: this.#operand(table, given) };
+        const name = fieldNamed(this.#world, table, given.column);
+        return { [name]: given.cast ? { _cast: { String: compared } } : compared };
       }
       case 'null':
-        return { [columnNamed(table, given.column).field]: { _is_null: given.isNull } };
+        return {
+          [fieldNamed(this.#world, table, given.column)]: {
+            [spellingOf(this.#world).field('_is_null')]: given.isNull,
+          },
+        };
       case 'and':
       case 'or':
         return { [`_${given.kind}`]: given.of.map((one) => this.#json(table, one)) };
@@ -215,17 +226,27 @@ class Printing {
     }
   }
 
+  #aggregateOf(relationship: string): string {
+    return spellingOf(this.#world).field(`${relationship}_aggregate`);
+  }
+
+  #operand(table: TableModel, given: Extract<Condition, { kind: 'compare' }>): unknown {
+    if (!isEnumIn(table, columnNamed(table, given.column))) return operandJson(given.value);
+    const named = ({ text }: Value): Name => new Name(spellingOf(this.#world).enumValue(text));
+    return isList(given.value) ? given.value.map(named) : named(given.value);
+  }
+
   #aggregate(table: TableModel, given: Extract<Condition, { kind: 'aggregate' }>): unknown {
     const to = tableNamed(this.#world, relationshipNamed(table, given.relationship).to);
-    const names = given.columns.map((name) => new Name(columnNamed(to, name).field));
+    const names = given.columns.map((name) => new Name(fieldNamed(this.#world, to, name)));
     const isCount = given.function === 'count';
     return {
-      [`${given.relationship}_aggregate`]: {
+      [this.#aggregateOf(given.relationship)]: {
         [given.function]: {
           ...(isCount ? (names.length > 0 ? { arguments: names } : {}) : { arguments: names[0] }),
           ...(isCount && given.distinct ? { distinct: true } : {}),
           ...(given.filter === null ? {} : { filter: this.#json(to, given.filter) }),
-          predicate: { [given.operator]: given.value },
+          predicate: { [spellingOf(this.#world).field(given.operator)]: given.value },
         },
       },
     };
@@ -253,28 +274,19 @@ function literal(value: unknown): string {
   return `{${members.join(', ')}}`;
 }
 
-/** A view has no foreign keys, and so no enums. */
-function isEnumIn({ isView }: TableModel, type: TypeName): boolean {
-  return !isView && typeOf(type).isEnum === true;
-}
-
-function names(value: Value | readonly Value[]): Name | readonly Name[] {
-  return isList(value) ? value.map(({ text }) => new Name(text)) : new Name(value.text);
-}
-
 function operandJson(value: Value | readonly Value[]): unknown {
   return isList(value) ? value.map(({ json }) => json) : value.json;
 }
 
 function operandScalar(
-  { naming }: World,
+  world: World,
   table: TableModel,
-  { column, operator }: { column: string; operator: string },
+  { column: name, operator }: { column: string; operator: string },
 ): string {
-  const { type } = columnNamed(table, column);
-  const { scalar, list } = typeOf(type);
-  const own = isEnumIn(table, type)
-    ? `${naming.typePrefix}${enumTableOf(table.database)}_enum${naming.typeSuffix}`
+  const column = columnNamed(table, name);
+  const { scalar, list } = typeOf(column.type);
+  const own = isEnumIn(table, column)
+    ? enumTypeOf(world, table.database)
     : operator === '_matches'
       ? 'lquery'
       : scalar;
@@ -287,10 +299,11 @@ export function isList(value: Value | readonly Value[]): value is readonly Value
   return Array.isArray(value);
 }
 
-function computedText(table: TableModel, value: Computed): string {
+function computedText(world: World, table: TableModel, value: Computed): string {
   if (value.kind === 'typename') return `${value.alias}: __typename`;
-  const names = value.columns.map((name) => columnNamed(table, name).field);
-  if (value.kind === 'function') return `${value.alias}: ${value.name} { ${names.join(' ')} }`;
+  const names = value.columns.map((name) => fieldNamed(world, table, name));
+  if (value.kind === 'function')
+    return `${value.alias}: ${spellingOf(world).field(value.name)} { ${names.join(' ')} }`;
   const given = [
     ...(names.length > 0 ? [`columns: [${names.join(', ')}]`] : []),
     ...(value.distinct ? ['distinct: true'] : []),

@@ -29,8 +29,9 @@ export function tablesMetadata(
 
 /** The customization of a source. */
 export function customizationOf({ naming }: World, source: string): object {
-  const { prefix, suffix, typePrefix, typeSuffix, namespaced } = naming;
+  const { convention, prefix, suffix, typePrefix, typeSuffix, namespaced } = naming;
   return {
+    naming_convention: convention,
     root_fields: { prefix, suffix, ...(namespaced ? { namespace: `ns_${source}` } : {}) },
     type_names: { prefix: typePrefix, suffix: typeSuffix },
   };

@@ -14,7 +14,9 @@ import {
   type ColumnModel,
   type Condition,
   columnNamed,
+  fieldNamed,
   INHERITED,
+  isEnumIn,
   permissionsFor,
   ROLES,
   relationshipNamed,
@@ -134,7 +136,7 @@ class Naive {
           const column = columnNamed(table, name);
           const called = `${value.name}(${cells[i]})`;
           const isOne = ['sum', 'min', 'max'].includes(value.name);
-          return [column.field, isOne ? this.#shown(column, called) : called];
+          return [fieldNamed(this.#world, table, name), isOne ? this.#shown(table, column, called) : called];
         }),
       );
     }
@@ -171,7 +173,7 @@ class Naive {
     if (field.kind === 'column') {
       const cell = `${alias}.${this.#cell(table, field.column)}`;
       return field.path === null
-        ? this.#shown(columnNamed(table, field.column), cell)
+        ? this.#shown(table, columnNamed(table, field.column), cell)
         : `${cell} #> ${text(`{${field.path.join(',')}}`)}`;
     }
     const to = this.#target(table, field.relationship);
@@ -260,7 +262,10 @@ class Naive {
   }
 
   /** A column's value, or a sum or extreme of it. */
-  #shown({ type }: ColumnModel, value: string): string {
+  #shown(table: TableModel, column: ColumnModel, value: string): string {
+    const { type } = column;
+    if (isEnumIn(table, column) && this.#world.naming.convention === 'graphql-default')
+      return `upper(${value})`;
     return this.#world.stringify && BIG_NUMBERS.has(typeOf(type).bare) ? `(${value})::text` : value;
   }
 

@@ -1,4 +1,5 @@
-import type { TypeName, Value } from './value-types.ts';
+import { GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../../src/catalog/spelling.ts';
+import { type TypeName, typeOf, type Value } from './value-types.ts';
 
 /** A column; `name` is Postgres' and `field` GraphQL's. */
 export interface ColumnModel {
@@ -45,6 +46,7 @@ export type Row = readonly (string | null)[];
 
 /** How every source names its fields and types. */
 export interface Naming {
+  readonly convention: 'hasura-default' | 'graphql-default';
   readonly prefix: string;
   readonly suffix: string;
   readonly typePrefix: string;
@@ -169,14 +171,44 @@ export function visibleRelationships(
   });
 }
 
+/** How names are spelled. */
+export function spellingOf({ naming }: Pick<World, 'naming'>): Spelling {
+  return naming.convention === 'graphql-default' ? GRAPHQL_DEFAULT : HASURA_DEFAULT;
+}
+
 /** The GraphQL type of a table's rows, or one derived from it. */
-export function typeNamed({ naming }: World, table: TableModel, ending = ''): string {
-  return `${naming.typePrefix}${table.field}${ending}${naming.typeSuffix}`;
+export function typeNamed(world: World, { field }: Pick<TableModel, 'field'>, ending = ''): string {
+  const base = { kind: 'custom', name: field } as const;
+  const spelling = spellingOf(world);
+  return wrappedType(world, ending === '' ? spelling.typeBase(base) : spelling.derivedType(base, ending));
+}
+
+function wrappedType(world: World, name: string): string {
+  return spellingOf(world).wrap(world.naming.typePrefix, name, world.naming.typeSuffix);
+}
+
+/** The GraphQL enum that a database's columns of type `hue` are of. */
+export function enumTypeOf(world: World, database: string): string {
+  const base = { kind: 'own', schema: 'public', name: enumTableOf(database) } as const;
+  return wrappedType(world, spellingOf(world).derivedType(base, '_enum'));
 }
 
 /** The root field of a table. */
-export function rootNamed({ naming }: World, table: TableModel, ending = ''): string {
-  return `${naming.prefix}${table.field}${ending}${naming.suffix}`;
+export function rootNamed(world: World, { field }: TableModel, ending = ''): string {
+  const { prefix, suffix } = world.naming;
+  const spelling = spellingOf(world);
+  return spelling.wrap(prefix, `${field}${ending === '' ? '' : spelling.rootEnding(ending)}`, suffix);
+}
+
+/** A column in GraphQL; a name given by hand is not respelled. */
+export function fieldNamed(world: World, table: TableModel, column: string): string {
+  const { name, field } = columnNamed(table, column);
+  return name === field ? spellingOf(world).field(field) : field;
+}
+
+/** Whether a column's values are those of an enum; a view has no foreign keys, and so no enums. */
+export function isEnumIn({ isView }: TableModel, { type }: ColumnModel): boolean {
+  return !isView && typeOf(type).isEnum === true;
 }
 
 /** The enum table that a database's columns of type `hue` point at. */
