@@ -115,6 +115,7 @@ const VERSIONS: readonly string[] = [
   // Which definition of its columns a copy was made with is not known of each column yet: the next look notes it.
   `alter table nearjoin.cache_table add column serving jsonb;
    update nearjoin.cache_table set shape = jsonb_set(shape, '{written}', '{}') where shape is not null`,
+  `alter table nearjoin.cache_table add column unwanted_until timestamptz`,
 ];
 
 /** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */

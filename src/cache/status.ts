@@ -23,6 +23,10 @@ const INDEXING = `
   where c.relname = t.relation and c.relnamespace = 'nearjoin'::regnamespace
   limit 1`;
 
+/** A column that an older schema lacks. */
+const LINGERING = `'wanted no more: its copy stays until '
+  || to_char((to_jsonb(t) ->> 'unwanted_until')::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
+
 // One statement is one snapshot: the tables' states belong to the very watermark beside them.
 const STATUS = `
   select ${NOW}::text as now, coalesce((
@@ -36,7 +40,7 @@ const STATUS = `
       'tables', coalesce((
         select json_agg(json_build_object(
           'schema', t.schema_name, 'name', t.table_name, 'relation', t.relation, 'columns', t.columns,
-          'state', t.state, 'reason', t.reason, 'serving', to_jsonb(t) -> 'serving',
+          'state', t.state, 'reason', coalesce(t.reason, ${LINGERING}), 'serving', to_jsonb(t) -> 'serving',
           'indexing', case when t.state = 'copying' then (${INDEXING}) end, 'rowsCopied', t.rows_copied, 'rowsEstimated', t.rows_estimated)
           order by t.schema_name, t.table_name)
         from nearjoin.cache_table t

@@ -8,10 +8,11 @@ import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
 import { keepHouse, RetainedTooMuch } from './housekeeping.ts';
-import { Notifier } from './notifier.ts';
+import { Notifier, restUnless } from './notifier.ts';
 import { say } from './say.ts';
 import { TableBroken } from './sink.ts';
 import { untilFirstFailure } from './together.ts';
+import { isNothing } from './wanted.ts';
 
 /** What to do about a failure, and what to say of it meanwhile. */
 interface Remedy {
@@ -48,6 +49,7 @@ export class FeedLeader {
             clock: options.clock,
             maxRetainedWalBytes: options.limits.maxRetainedWalBytes,
             counters: () => counters,
+            lingering: this.#scene.lingering,
             onWishes: (wishes) => this.#hear(wishes),
             onSlotTrouble: (error) => this.#hearOfSlot(error),
             onDamage: () => this.#scene.reconsider.notify(),
@@ -93,8 +95,7 @@ export class FeedLeader {
   }
 
   #isUnwanted(): boolean {
-    const desire = this.#scene.desire();
-    return desire.kind === 'tables' && desire.tables.length === 0;
+    return isNothing(this.#scene.desire());
   }
 
   /** Ends the phase under way; the next one begins with what is known then. */
@@ -155,10 +156,7 @@ export class FeedLeader {
       options.log.warn(fields, 'feed interrupted');
     }
     await saveFeedState(control, lease, { state, reason: said, lastError: said });
-    const due = new AbortController();
-    const either = AbortSignal.any([signal, due.signal]);
-    await Promise.race([options.clock.delay(pauseMs, either), this.#wished.wait(either)]);
-    due.abort();
+    await restUnless(this.#wished, { clock: options.clock, ms: pauseMs }, signal);
   }
 
   async #choose(error: unknown): Promise<Remedy> {

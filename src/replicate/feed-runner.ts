@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../cache/feed-row.ts';
+import { loadLingering } from '../cache/lingering.ts';
 import { migrate } from '../cache/migrate.ts';
 import { LISTEN_SQL, readWish } from '../cache/proof-wish.ts';
 import { LeaseLost } from './applier.ts';
@@ -13,14 +14,14 @@ import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
-import { Notifier } from './notifier.ts';
+import { Notifier, restUnless } from './notifier.ts';
 import { ProofPace } from './proof-pace.ts';
 import { Repeats } from './repeats.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
 import { slotName } from './slot-name.ts';
 import { TableFailures } from './table-failures.ts';
-import type { Desire } from './wanted.ts';
+import { type Desire, isNothing, NOTHING } from './wanted.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
 
@@ -33,6 +34,7 @@ export class FeedRunner {
   readonly #repeats: Repeats;
   readonly #proofs: ProofPace;
   readonly #linger: Linger;
+  #asked: Desire;
   #desire: Desire;
   #leader: FeedLeader | null = null;
   #removal: FeedRemoval | null = null;
@@ -47,6 +49,7 @@ export class FeedRunner {
   constructor(options: FeedOptions, desire: Desire) {
     this.#options = options;
     this.#linger = new Linger(options.limits.removalDelayMs, options.clock);
+    this.#asked = desire;
     this.#desire = this.#linger.soften(desire);
     this.#repeats = new Repeats(options.clock);
     this.#proofs = new ProofPace(options.limits.probeIntervalMs, options.clock);
@@ -77,8 +80,9 @@ export class FeedRunner {
   wish(asked: Desire): void {
     const before = { kind: this.#desire.kind, isUnwanted: this.#isUnwanted() };
     const desire = this.#linger.soften(asked);
+    this.#asked = asked;
     this.#desire = desire;
-    this.#wishAgain(asked);
+    this.#wishAgain();
     this.#leader?.reconsider();
     if (!this.#isUnwanted()) this.#removal = null;
     if (before.kind !== desire.kind || before.isUnwanted !== this.#isUnwanted()) this.#wished.notify();
@@ -87,11 +91,11 @@ export class FeedRunner {
   /** One of its databases is not in the metadata any more. */
   abandon(): void {
     this.#linger.forget();
-    this.wish({ kind: 'tables', tables: [] });
+    this.wish(NOTHING);
   }
 
   /** When the time of a table that lingers is over. */
-  #wishAgain(asked: Desire): void {
+  #wishAgain(): void {
     const { clock, log, source, target } = this.#options;
     this.#lingering.abort();
     this.#lingering = new AbortController();
@@ -103,7 +107,7 @@ export class FeedRunner {
     );
     const signal = AbortSignal.any([this.#lingering.signal, this.#stopping.signal]);
     void clock.delay(ms, signal).then(() => {
-      if (!signal.aborted) this.wish(asked);
+      if (!signal.aborted) this.wish(this.#asked);
     });
   }
 
@@ -131,7 +135,8 @@ export class FeedRunner {
       }
       if (this.#wasThere) for (const each of [quick, slow]) each.succeeded();
       this.#wasThere = false;
-      await this.#rest(backoff.nextMs(), signal);
+      // Ends early when what is wanted changes.
+      await restUnless(this.#wished, { clock: this.#options.clock, ms: backoff.nextMs() }, signal);
     }
     await this.#back();
   }
@@ -161,14 +166,6 @@ export class FeedRunner {
     if (!this.#isUnwanted() || error instanceof ConnectorError) return false;
     const { connect } = this.#options;
     return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error);
-  }
-
-  /** Ends early when what is wanted changes. */
-  async #rest(ms: number, signal: AbortSignal): Promise<void> {
-    const due = new AbortController();
-    const either = AbortSignal.any([signal, due.signal]);
-    await Promise.race([this.#options.clock.delay(ms, either), this.#wished.wait(either)]);
-    due.abort();
   }
 
   #removing(): FeedRemoval {
@@ -235,6 +232,8 @@ export class FeedRunner {
     const { connect, log, clock, random, target, source } = this.#options;
     log.info({ source, target, epoch: String(lease.epoch) }, 'leading a feed');
     const control = session.client;
+    this.#linger.restore(await loadLingering(control, target));
+    this.wish(this.#asked);
     if (connect === null) {
       log.warn({ source, target, slot: name }, 'the address of the target is gone: drop the slot by hand');
       if (!this.#isUnwanted()) return false;
@@ -252,6 +251,7 @@ export class FeedRunner {
         connector,
         control,
         desire: () => this.#desire,
+        lingering: () => this.#linger.lingering(),
         reconsider: this.#reconsider,
         failures: new TableFailures(clock, random),
         repeats: this.#repeats,
@@ -277,7 +277,7 @@ export class FeedRunner {
   }
 
   #isUnwanted(): boolean {
-    return this.#desire.kind === 'tables' && this.#desire.tables.length === 0;
+    return isNothing(this.#desire);
   }
 
   /** The feed's row goes last: with it goes what is known of the slot. */

@@ -4,6 +4,7 @@ import type { Queryable } from '../cache/queryable.ts';
 import type { Commit } from '../core/change.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { FeedOptions } from './feed-options.ts';
+import type { Lingering } from './linger.ts';
 import type { Notifier } from './notifier.ts';
 import type { ProofPace } from './proof-pace.ts';
 import type { Repeats } from './repeats.ts';
@@ -25,6 +26,7 @@ export interface FeedScene {
   /** A session beside the stream's: it holds the lease. */
   readonly control: Queryable;
   readonly desire: () => Desire;
+  readonly lingering: () => readonly Lingering[];
   /** Somebody should look again at what is wanted and what is there. */
   readonly reconsider: Notifier;
   readonly failures: TableFailures;

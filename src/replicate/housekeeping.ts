@@ -1,11 +1,13 @@
 import type { Connector } from '../../connectors/connector.ts';
 import { ConnectorError } from '../../connectors/connector.ts';
 import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../cache/feed-row.ts';
+import { saveLingering } from '../cache/lingering.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { isDamaged } from '../cache/serving.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { LeaseLost } from './applier.ts';
+import type { Lingering } from './linger.ts';
 import { untilFirstFailure } from './together.ts';
 
 /** What happens beside the stream for as long as a feed is led, streaming or not. */
@@ -15,6 +17,8 @@ export interface HousekeepingOptions {
   readonly connector: Connector;
   readonly clock: Clock;
   readonly maxRetainedWalBytes: number;
+  /** Tables that are wanted no more and whose copies stay for a while: a successor must know how long. */
+  readonly lingering: () => readonly Lingering[];
   readonly counters: () => { readonly transactionsApplied: number; readonly changesApplied: number };
   readonly onWishes: (wishes: FeedWishes) => void;
   /** The slot holds back more than it may, or is gone. */
@@ -57,7 +61,7 @@ async function renewAndListen(
   sample: Sample,
   signal: AbortSignal,
 ): Promise<void> {
-  const { client, lease, clock, counters, onWishes, onDamage, onTick } = options;
+  const { client, lease, clock, counters, lingering, onWishes, onDamage, onTick } = options;
   let renewedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     const wishes = await loadWishes(client, lease);
@@ -66,6 +70,7 @@ async function renewAndListen(
     if (clock.monotonicMs() - renewedMs >= SAMPLE_MS) {
       renewedMs = clock.monotonicMs();
       if (!(await renewLease(client, lease, { ...sample, ...counters() }))) throw new LeaseLost();
+      await saveLingering(client, lease, lingering());
       if (await isDamaged(client, lease.target)) onDamage();
     }
     await onTick();

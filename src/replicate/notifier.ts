@@ -1,3 +1,5 @@
+import type { Clock } from '../core/clock.ts';
+
 /** Wakes whoever waits; a notice given while nobody waits is kept for the next. */
 export class Notifier {
   #noticed = false;
@@ -23,4 +25,16 @@ export class Notifier {
     }
     this.#noticed = false;
   }
+}
+
+/** Rests for so long, or until the notice; ends with the signal. */
+export async function restUnless(
+  notifier: Notifier,
+  { clock, ms }: { readonly clock: Clock; readonly ms: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const due = new AbortController();
+  const either = AbortSignal.any([signal, due.signal]);
+  await Promise.race([clock.delay(ms, either), notifier.wait(either)]);
+  due.abort();
 }

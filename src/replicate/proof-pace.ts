@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { Notifier } from './notifier.ts';
+import { Notifier, restUnless } from './notifier.ts';
 
 /** How often freshness is proved while somebody asks for a small bound. */
 const WISHED_MS = 20;
@@ -43,10 +43,7 @@ export class ProofPace {
     while (!signal.aborted) {
       const leftMs = begunMs + this.intervalMs - this.#clock.monotonicMs();
       if (leftMs <= 0) return;
-      const due = new AbortController();
-      const either = AbortSignal.any([signal, due.signal]);
-      await Promise.race([this.#clock.delay(leftMs, either), this.#hurry.wait(either)]);
-      due.abort();
+      await restUnless(this.#hurry, { clock: this.#clock, ms: leftMs }, signal);
     }
   }
 }

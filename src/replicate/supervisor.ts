@@ -13,7 +13,7 @@ import { Session } from './session.ts';
 import { type NotedSlot, type SlotBook, SlotNotes } from './slot-book.ts';
 import type { StepHook } from './steps.ts';
 import { UnfollowedSlots } from './unfollowed-slots.ts';
-import type { Desire } from './wanted.ts';
+import { type Desire, NOTHING } from './wanted.ts';
 
 /** What a supervisor reads of a catalog. */
 export interface SupervisedSnapshot {
@@ -122,7 +122,8 @@ export class Supervisor {
     for (const [key, tables] of wanted) {
       const [first] = tables;
       if (first !== undefined) await this.#stopLeaving(first);
-      if (first !== undefined && !this.#running.has(key)) this.#begin(first, { kind: 'tables', tables });
+      if (first !== undefined && !this.#running.has(key))
+        this.#begin(first, { kind: 'tables', tables, kept: [] });
     }
   }
 
@@ -157,6 +158,7 @@ export class Supervisor {
     if (sourceUrl === undefined) return;
     const targetUrl = this.#lastUrls.get(target) ?? null;
     const runner = this.#runner({ source, target, sourceUrl, targetUrl }, desire);
+    if (this.#latest !== null && !isListed(this.#latest, { source, target })) runner.abandon();
     const key = keyOf(source, target);
     const running = { source, target, sourceUrl, targetUrl, runner };
     this.#running.set(key, running);
@@ -235,7 +237,8 @@ export class Supervisor {
   }
 
   #leave({ source, target, sourceUrl, targetUrl }: Addressed): void {
-    const runner = this.#runner({ source, target, sourceUrl, targetUrl }, { kind: 'tables', tables: [] });
+    const runner = this.#runner({ source, target, sourceUrl, targetUrl }, NOTHING);
+    runner.abandon();
     const leaving = { source, target, sourceUrl, targetUrl, runner };
     this.#leaving.add(leaving);
     void runner
@@ -261,13 +264,13 @@ function isListed({ catalog }: SupervisedSnapshot, { source, target }: Pair): bo
 
 /** A database that cannot be read says nothing about what is wanted of it: its feeds stay as they are. */
 function desireOf(snapshot: SupervisedSnapshot, pair: Pair, tables: readonly Desired[] | undefined): Desire {
-  if (tables !== undefined) return { kind: 'tables', tables };
-  if (!isListed(snapshot, pair)) return { kind: 'tables', tables: [] };
+  if (tables !== undefined) return { kind: 'tables', tables, kept: [] };
+  if (!isListed(snapshot, pair)) return NOTHING;
   const { sources } = snapshot.catalog;
   const isUnread = [pair.source, pair.target].some(
     (name) => (sources.get(name)?.unavailable ?? null) !== null,
   );
-  return isUnread ? { kind: 'unknown' } : { kind: 'tables', tables: [] };
+  return isUnread ? { kind: 'unknown' } : NOTHING;
 }
 
 async function targetsIn(url: string): Promise<readonly SourceName[]> {

@@ -8,8 +8,21 @@ import type { TableShape } from '../core/table-shape.ts';
 
 /** What the catalog wants of one feed; `unknown` while the target's tables cannot be read: then nothing changes. */
 export type Desire =
-  | { readonly kind: 'tables'; readonly tables: readonly Desired[] }
+  | {
+      readonly kind: 'tables';
+      readonly tables: readonly Desired[];
+      /** Tables that are not wanted, and whose copies stay as they are for now. */
+      readonly kept: readonly TableRef[];
+    }
   | { readonly kind: 'unknown' };
+
+/** Wants nothing. */
+export const NOTHING: Desire = { kind: 'tables', tables: [], kept: [] };
+
+/** Whether a feed is good for nothing any more. */
+export function isNothing(desire: Desire): boolean {
+  return desire.kind === 'tables' && desire.tables.length + desire.kept.length === 0;
+}
 
 /** A table to be cached, as it is on the target now, or why it cannot be. */
 export type Wanted =
@@ -32,14 +45,16 @@ export async function findWanted(
   stored: readonly StoredTable[],
   known: KnownTypes,
 ): Promise<readonly Wanted[]> {
-  const tables =
-    desire.kind === 'tables' ? desire.tables.map(({ table }) => table.ref) : stored.map(({ table }) => table);
+  const wanted = desire.kind === 'tables' ? desire.tables : [];
+  const kept = desire.kind === 'tables' ? new Set(desire.kept.map(tableKey)) : null;
+  const left = stored.filter(({ table }) => kept === null || kept.has(tableKey(table)));
+  const tables = [...wanted.map(({ table }) => table.ref), ...left.map(({ table }) => table)];
   const checked = await connector.check(tables);
   const found = new Map(checked.map((each) => [tableKey(each.table), each]));
-  if (desire.kind === 'tables') {
-    return desire.tables.map((each) => wantedOf(each, found.get(tableKey(each.table.ref)), known));
-  }
-  return stored.map((each) => unchanged(each, found.get(tableKey(each.table))));
+  return [
+    ...wanted.map((each) => wantedOf(each, found.get(tableKey(each.table.ref)), known)),
+    ...left.map((each) => unchanged(each, found.get(tableKey(each.table)))),
+  ];
 }
 
 function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined, known: KnownTypes): Wanted {

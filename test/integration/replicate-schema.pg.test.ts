@@ -184,6 +184,28 @@ test('what is wanted no more is kept up for a while: when it is wanted again in 
   expect((await rig.tableStatus('other'))?.state.kind).toBe('ready');
 });
 
+test('how long a copy stays that is wanted no more is told, and a restart does not end it', async () => {
+  const limits = { removalDelayMs: 3_600_000 };
+  await open([], { item: [], other: [] }, limits);
+  await rig.ready();
+  const before = await item();
+  await rig.track({});
+  const told = async (): Promise<string> => (await item()).doing ?? '';
+  await rig.until('the status to tell', async () => (await told()).startsWith('wanted no more'));
+  const until = await told();
+  await rig.stop();
+  rig.start({ limits });
+  await rig.target.query('delete from item where id = 1');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(19);
+  expect((await item()).relation).toBe(before.relation);
+  expect(await told()).toBe(until);
+  await rig.stop();
+  await rig.source.query('update nearjoin.cache_table set unwanted_until = clock_timestamp()');
+  rig.start({ limits });
+  await rig.until('the feed to go', async () => (await rig.status()) === undefined);
+});
+
 test('nothing changes while the target cannot be read', async () => {
   await open();
   await rig.ready();
