@@ -37,7 +37,7 @@ export interface KeysRequest {
 
 /**
  * Different keys without nulls, in chunks: each row holds the number of keys, the number of rows looked at, and one array
- * literal per key column.
+ * literal per key column. Where there is no key, one row says at how many rows was looked.
  */
 export function keysStatement(request: KeysRequest): Statement {
   const build = startBuild({
@@ -55,7 +55,7 @@ export function keysStatement(request: KeysRequest): Statement {
   const arrays = names.map((name, i) => sql`array_agg(${name}${travelCast(request.on[i]?.left)})::text`);
   const all = separated(names, ', ');
   return printStatement(
-    sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${checkedOperands(request.params)}${cut}) select count(*)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c group by chunk`,
+    sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${checkedOperands(request.params)}${cut}) select count(c.chunk)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c right join (select) one on true group by c.chunk`,
   );
 }
 

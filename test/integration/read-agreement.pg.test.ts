@@ -29,8 +29,8 @@ beforeAll(async () => {
     createDatabase('source', [
       'create extension citext',
       LOOSELY,
-      'create table a (id int primary key, c char(4), ci citext, t text, n int, tags int[], many int default 1, lo text collate loosely)',
-      `insert into a values (1, '', 'x', 'X', null, '{1,2}', 1, 'x'), (2, 'k', 'X', 'x', 5, '{}', 1, 'X'), (3, null, 'y', 'k  ', 5, null, 1, 'X')`,
+      'create table a (id int primary key, c char(4), ci citext, t text, n int, tags int[], many int default 1, lo text collate loosely, late int)',
+      `insert into a values (1, '', 'x', 'X', null, '{1,2}', 1, 'x', null), (2, 'k', 'X', 'x', 5, '{}', 1, 'X', null), (3, null, 'y', 'k  ', 5, null, 1, 'X', 2)`,
     ]),
     createDatabase('target', [
       'create extension citext',
@@ -93,6 +93,7 @@ const A = {
     remote('by_id', 'array', { id: 'id' }),
     remote('one_by_id', 'object', { id: 'id' }),
     remote('all_b', 'array', { many: 'one' }),
+    remote('by_late', 'array', { late: 'id' }),
     remote('loose_to_text', 'array', { lo: 't' }),
     remote('text_to_loose', 'array', { t: 'lo' }),
     remote('loosely', 'array', { lo: 'lo' }),
@@ -158,6 +159,19 @@ test('a table without a cache is read at two places of a query by different colu
     expect(JSON.parse(answer.text)).toEqual({ a: [{ by_char: [{ id: 1 }], by_text: [{ ch: 'k   ' }] }] });
   } finally {
     await uncached.close();
+  }
+});
+
+test('a look at the first parents finds that they have no key, and says nothing of the others', async () => {
+  const hasty = await TestLane.open(databases, { pg1: [A], pg2: [{ table: 'b' }] }, { liveProbeRows: 1 });
+  try {
+    const query = '{ a(where: {by_late: {}}) { id by_late { id } } }';
+    const answer = await hasty.query(query, { freshness: { noCache: true } });
+    expect(JSON.parse(answer.text)).toEqual({ a: [{ id: 3, by_late: [{ id: 2 }] }] });
+    const none = '{ a(where: {id: {_lt: 3}, by_late: {}}) { id } }';
+    expect((await hasty.query(none, { freshness: { noCache: true } })).text).toBe('{"a":[]}');
+  } finally {
+    await hasty.close();
   }
 });
 

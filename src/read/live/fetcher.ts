@@ -56,7 +56,8 @@ export class Fetcher {
     const count = rows.reduce((sum, row) => sum + numberIn(row[0]), 0);
     if (probe && numberIn(rows[0]?.[1]) > settings.liveProbeRows) return null;
     if (count > limit) return null;
-    return { chunks: rows.map((row) => row.slice(2).map(textOf)), count };
+    const chunks = count === 0 ? [] : rows.map((row) => row.slice(2).map(textOf));
+    return { chunks, count };
   }
 
   /** Rows with these keys. */
