@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { NearjoinError } from '../core/errors.ts';
+import { clearAway, isNone, missingObjects, putBack } from './control-objects.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from './queryable.ts';
 
 /** What a source database's `nearjoin` schema says of itself. */
 export interface Installation {
   /** Part of every slot's name, so that two sources of one target never share a slot. */
   readonly id: string;
+  /** What somebody had dropped by hand, so that all of it was made anew; mostly nothing. */
+  readonly restored: readonly string[];
 }
 
 // One number for all databases is enough: advisory locks are per database.
@@ -118,11 +121,12 @@ const VERSIONS: readonly string[] = [
   `alter table nearjoin.cache_table add column unwanted_until timestamptz`,
 ];
 
-/** Creates or upgrades schema `nearjoin` in the source database; safe when several nodes start at once. */
+/** Creates, upgrades or mends schema `nearjoin` in the source database; safe when several nodes start at once. */
 export async function migrate(client: Queryable): Promise<Installation> {
   try {
     const found = await installed(client);
-    if (found !== null && found.version === VERSIONS.length) return { id: found.id };
+    const isCurrent = found !== null && found.version === VERSIONS.length;
+    if (isCurrent && (await missingObjects(client)).length === 0) return { id: found.id, restored: [] };
     return await upgrade(client);
   } catch (error) {
     if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
@@ -158,23 +162,42 @@ async function upgrade(client: Queryable): Promise<Installation> {
     // Not "if not exists": that asks for the right to make schemas even where an administrator has made this one.
     if (!there.schema) await client.query('create schema nearjoin');
     const found = there.installation ? await installed(client) : null;
-    const version = found?.version ?? 0;
-    if (version > VERSIONS.length) throw tooNew(version);
-    for (const statements of VERSIONS.slice(version)) await client.query(statements);
+    if (found !== null && found.version > VERSIONS.length) throw tooNew(found.version);
+    const restored = await bringUpToDate(client, found);
     await client.query('update nearjoin.installation set schema_version = $1', [VERSIONS.length]);
-    const { id } = await rowOf<Installation>(client, 'select id from nearjoin.installation');
+    const { id } = await rowOf<{ id: string }>(client, 'select id from nearjoin.installation');
     await client.query('commit');
-    return { id };
+    return { id, restored };
   } catch (error) {
     await client.query('rollback');
     throw error;
   }
 }
 
+/** What is only partly there is made anew as a whole; says what was missing of it. */
+async function bringUpToDate(
+  client: Queryable,
+  found: { readonly id: string; readonly version: number } | null,
+): Promise<readonly string[]> {
+  const missing = await missingObjects(client);
+  const isDamaged =
+    found === null ? !isNone(missing) : found.version === VERSIONS.length && missing.length > 0;
+  if (!isDamaged) {
+    for (const statements of VERSIONS.slice(found?.version ?? 0)) await client.query(statements);
+    return [];
+  }
+  // Slots are named after it.
+  if (found !== null) await client.query(`select set_config('nearjoin.new_id', $1, true)`, [found.id]);
+  const kept = await clearAway(client, missing);
+  for (const statements of VERSIONS) await client.query(statements);
+  await putBack(client, kept);
+  return missing;
+}
+
 /** The same database gives the same id, also after somebody dropped our schema: the slot it left behind is found again. */
 async function chooseId(client: Queryable): Promise<string> {
   try {
-    const { id } = await rowOf<Installation>(
+    const { id } = await rowOf<{ id: string }>(
       client,
       `select md5(concat_ws(' ', 'nearjoin', system_identifier, d.oid))::uuid::text as id
        from pg_control_system(), pg_database d where d.datname = current_database()`,

@@ -79,7 +79,7 @@ function printTable(table: StatusTable): string {
     case 'copying':
       return `${name}  copying ${progressBar(table.rows_copied, table.rows_estimated)}${because(table)}`;
     case 'ready':
-      return `${name}  ready`;
+      return `${name}  ready${because(table)}`;
     case 'failed':
       return `${name}  failed: ${table.reason ?? 'unknown'}`;
     default:

@@ -24,6 +24,7 @@ import { TableFailures } from './table-failures.ts';
 import { type Desire, isNothing, NOTHING } from './wanted.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
+const RESTORED = 'schema nearjoin was set up anew: parts of it were gone';
 
 /** Runs one feed: waits for the lead, leads, starts again after whatever happens; ends when nothing is wanted of it. */
 export class FeedRunner {
@@ -190,7 +191,8 @@ export class FeedRunner {
     void session.lost.then(() => lost.abort());
     const stop = AbortSignal.any([signal, lost.signal]);
     try {
-      const { id } = await migrate(session.client);
+      const { id, restored } = await migrate(session.client);
+      if (restored.length > 0) this.#options.log.warn({ source: this.#options.source, restored }, RESTORED);
       await this.#back();
       const name = slotName(id, target);
       if (this.#slot === null) {

@@ -1,5 +1,6 @@
 import type { Connector } from '../../connectors/connector.ts';
 import { ConnectorError } from '../../connectors/connector.ts';
+import { missingObjects } from '../cache/control-objects.ts';
 import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../cache/feed-row.ts';
 import { saveLingering } from '../cache/lingering.ts';
 import type { Queryable } from '../cache/queryable.ts';
@@ -70,12 +71,19 @@ async function renewAndListen(
     if (clock.monotonicMs() - renewedMs >= SAMPLE_MS) {
       renewedMs = clock.monotonicMs();
       if (!(await renewLease(client, lease, { ...sample, ...counters() }))) throw new LeaseLost();
+      await assertWhole(client);
       await saveLingering(client, lease, lingering());
       if (await isDamaged(client, lease.target)) onDamage();
     }
     await onTick();
     await clock.delay(TICK_MS, signal);
   }
+}
+
+/** Whoever takes the lead next sets up what is missing. */
+async function assertWhole(client: Queryable): Promise<void> {
+  const missing = await missingObjects(client);
+  if (missing.length > 0) throw new Error(`parts of schema nearjoin are gone: ${missing.join(', ')}`);
 }
 
 /** Apart from the rest: a target that does not answer must not keep the lease from being renewed. */

@@ -252,6 +252,39 @@ test('the whole schema dropped by hand is made again, with the same slot', async
   expect(rows).toHaveLength(1);
 });
 
+test('whatever is dropped by hand of what is no copy is made again, and a paused feed stays paused', {
+  timeout: 90_000,
+}, async () => {
+  await open();
+  await rig.ready();
+  const drop = async (what: string): Promise<void> => {
+    rig.log.length = 0;
+    await rig.until('the drop', () =>
+      rig.source.query(`set lock_timeout = '1s'; drop ${what} cascade`).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await rig.until('the repair to be told', async () => rig.log.join().includes('was set up anew'));
+  };
+  for (const what of ['table nearjoin.watermark', 'function nearjoin.fence', 'table nearjoin.installation']) {
+    await drop(what);
+    await rig.ready();
+    await rig.caughtUp();
+  }
+  const before = await item();
+  await drop('sequence nearjoin.generation');
+  await rig.ready();
+  await rig.caughtUp();
+  expect((await item()).relation).not.toBe(before.relation);
+  const { target, cache } = await rig.contents('item');
+  expect(cache).toEqual(target);
+  await rig.source.query('update nearjoin.feed set paused = true');
+  await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
+  await drop('table nearjoin.verification');
+  await rig.until('the pause again', async () => (await rig.status())?.state === 'paused');
+});
+
 test('a table taken out of the publication by hand is copied again', async () => {
   await open();
   await rig.ready();
