@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { complain, explainError, tell } from './terminal.ts';
+import { feedList, type VerifiedFeed, whyStuck } from './verify-feeds.ts';
 import { isWrong, printProgress, printVerifications, type ShownVerification } from './verify-table.ts';
 
 const USAGE = `Usage: nearjoin verify [target[.schema.table]] [--repair] [--endpoint URL] [--admin-secret S]
@@ -45,17 +46,8 @@ const answer = z.object({
     }),
   ),
 });
-const feedList = z.object({
-  feeds: z.array(
-    z.object({
-      target: z.string(),
-      tables: z.array(z.object({ schema: z.string(), name: z.string() })),
-    }),
-  ),
-});
-
 interface Asked {
-  readonly target: string;
+  readonly feed: VerifiedFeed;
   readonly table: { readonly schema: string; readonly name: string } | null;
 }
 
@@ -73,7 +65,7 @@ export async function runVerify(argv: readonly string[], clock: Clock = systemCl
     const asked = await findAsked(server, positionals[0]);
     if (asked.length === 0) return tell('No feeds: no relationship crosses databases yet.');
     const begun = await Promise.all(asked.map((each) => begin(server, each, values.repair ?? false)));
-    const done = await follow(server, begun.flat(), clock);
+    const done = await new Follower(server, clock).follow(begun.flat());
     tell(printVerifications(done));
     return done.some(isWrong) ? 1 : 0;
   } catch (error) {
@@ -83,52 +75,84 @@ export async function runVerify(argv: readonly string[], clock: Clock = systemCl
 
 /** Names may hold dots: what is meant is found among what there is. */
 async function findAsked(server: Server, what: string | undefined): Promise<readonly Asked[]> {
-  const parsed = feedList.safeParse(await askServer(server, '/v1/replication'));
-  if (!parsed.success) throw notNearjoin(server);
-  const { feeds } = parsed.data;
-  const targets = [...new Set(feeds.map(({ target }) => target))].map((target) => ({ target, table: null }));
-  if (what === undefined) return targets;
-  const target = targets.find((each) => each.target === what);
-  if (target !== undefined) return [target];
-  for (const feed of feeds) {
+  const feeds = await feedsOf(server);
+  if (what === undefined) return feeds.map((feed) => ({ feed, table: null }));
+  const whole = feeds.filter((feed) => feed.target === what);
+  if (whole.length > 0) return whole.map((feed) => ({ feed, table: null }));
+  const single = feeds.flatMap((feed) => {
     const table = feed.tables.find(({ schema, name }) => `${feed.target}.${schema}.${name}` === what);
-    if (table !== undefined) return [{ target: feed.target, table }];
-  }
+    return table === undefined ? [] : [{ feed, table }];
+  });
+  if (single.length > 0) return single;
   throw new NearjoinError('start-failed', `there is no target and no cached table "${what}"`);
 }
 
-async function begin(
-  server: Server,
-  { target, table }: Asked,
-  repair: boolean,
-): Promise<readonly ShownVerification[]> {
-  const body = { repair, ...(table === null ? {} : { tables: [table] }) };
-  return parsed(server, await askServer(server, pathOf(target), body));
+async function feedsOf(server: Server): Promise<readonly VerifiedFeed[]> {
+  const parsed = feedList.safeParse(await askServer(server, '/v1/replication'));
+  if (!parsed.success) throw notNearjoin(server);
+  return parsed.data.feeds;
 }
 
-/** Asks until every comparison has ended; a terminal shows how far they are. */
-async function follow(
+/** A feed that is paused is not asked at all: it would be compared whenever somebody resumes it. */
+async function begin(
   server: Server,
-  begun: readonly ShownVerification[],
-  clock: Clock,
+  { feed, table }: Asked,
+  repair: boolean,
 ): Promise<readonly ShownVerification[]> {
-  const shown = new Map<string, string>();
-  for (;;) {
-    const now = await Promise.all(begun.map((each) => look(server, each)));
-    for (const each of now) {
-      const text = printProgress(each);
-      const key = `${each.source} ${each.target}`;
-      if (!isOver(each) && shown.get(key) !== text) process.stderr.write(`${text}\n`);
-      shown.set(key, text);
+  const { source, target } = feed;
+  const reason = whyStuck(feed, 0);
+  if (reason !== null) return [{ id: '', source, target, state: 'failed', reason, repair, tables: [] }];
+  const body = { repair, ...(table === null ? {} : { tables: [table] }) };
+  return parsed(server, await askServer(server, pathOf(feed), body));
+}
+
+/** Asks until every comparison has ended, or cannot; a terminal shows how far they are. */
+class Follower {
+  readonly #server: Server;
+  readonly #clock: Clock;
+  /** What was shown last of each, and since when. */
+  readonly #shown = new Map<string, { readonly text: string; readonly sinceMs: number }>();
+
+  constructor(server: Server, clock: Clock) {
+    this.#server = server;
+    this.#clock = clock;
+  }
+
+  async follow(begun: readonly ShownVerification[]): Promise<readonly ShownVerification[]> {
+    let now = begun;
+    while (!now.every(isOver)) {
+      const looked = await Promise.all(
+        now.map(async (each) => (isOver(each) ? each : await look(this.#server, each))),
+      );
+      const feeds = looked.every(isOver) ? [] : await feedsOf(this.#server);
+      now = looked.map((each) => (isOver(each) ? each : this.#judged(each, feeds)));
+      if (!now.every(isOver)) await this.#clock.delay(POLL_MS);
     }
-    if (now.every(isOver)) return now;
-    await clock.delay(POLL_MS);
+    return now;
+  }
+
+  #judged(each: ShownVerification, feeds: readonly VerifiedFeed[]): ShownVerification {
+    const feed = feeds.find(({ source, target }) => source === each.source && target === each.target);
+    const reason = whyStuck(feed, this.#unmovedMs(each));
+    return reason === null ? each : { ...each, state: 'failed', reason };
+  }
+
+  /** For how long there has been nothing new to show of a comparison. */
+  #unmovedMs(each: ShownVerification): number {
+    const now = this.#clock.monotonicMs();
+    const key = JSON.stringify([each.source, each.target]);
+    const text = printProgress(each);
+    const known = this.#shown.get(key);
+    if (known?.text === text) return now - known.sinceMs;
+    process.stderr.write(`${text}\n`);
+    this.#shown.set(key, { text, sinceMs: now });
+    return 0;
   }
 }
 
-async function look(server: Server, { target, source, id }: ShownVerification): Promise<ShownVerification> {
-  const path = `${pathOf(target)}?source=${encodeURIComponent(source)}&id=${id}`;
-  const [found] = parsed(server, await askServer(server, path));
+async function look(server: Server, each: ShownVerification): Promise<ShownVerification> {
+  const { id, target } = each;
+  const [found] = parsed(server, await askServer(server, `${pathOf(each)}&id=${id}`));
   if (found === undefined) throw new NearjoinError('unexpected', `comparison ${id} of "${target}" is gone`);
   return found;
 }
@@ -137,8 +161,8 @@ function isOver({ state }: ShownVerification): boolean {
   return state === 'done' || state === 'failed';
 }
 
-function pathOf(target: string): string {
-  return `/v1/replication/${encodeURIComponent(target)}/verify`;
+function pathOf({ target, source }: { readonly target: string; readonly source: string }): string {
+  return `/v1/replication/${encodeURIComponent(target)}/verify?source=${encodeURIComponent(source)}`;
 }
 
 function parsed(server: Server, found: unknown): readonly ShownVerification[] {

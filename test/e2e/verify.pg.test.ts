@@ -133,6 +133,24 @@ test('the command line finds rows that differ, repairs them, and says by its exi
   });
 });
 
+test('the command line says why it cannot compare a paused feed, and waits for nothing', async () => {
+  const state = async (): Promise<string | undefined> => {
+    const response = await fetch(`${api.url}/v1/replication`, { headers: admin });
+    return ((await response.json()) as { feeds: { state: string }[] }).feeds[0]?.state;
+  };
+  await api.post('/v1/replication/pg2/pause', {}, admin);
+  await eventually(async () => ((await state()) === 'paused' ? true : undefined));
+  expect(await cli('pg2')).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining(
+      'pg2 -> pg1 could not be compared: the feed is paused; resume it: POST /v1/replication/pg2/resume',
+    ),
+  });
+  await api.post('/v1/replication/pg2/resume', {}, admin);
+  await eventually(async () => ((await state()) === 'streaming' ? true : undefined));
+  expect(await cli('pg2')).toMatchObject({ code: 0, stdout: expect.stringContaining('equal') });
+});
+
 test('the endpoint is for administrators, answers at once, and tells keys but no values', async () => {
   await tamper();
   const path = '/v1/replication/pg2/verify';

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { type VerifiedFeed, whyStuck } from '../../../src/cli/verify-feeds.ts';
+
+const feed: VerifiedFeed = {
+  target: 'pg2',
+  source: 'pg1',
+  state: 'streaming',
+  reason: null,
+  staleness_ms: 100,
+  tables: [],
+};
+
+test.each<[name: string, VerifiedFeed | undefined, unmovedMs: number, said: string | null]>([
+  ['it streams', feed, 3_600_000, null],
+  ['it is gone', undefined, 0, 'the feed is gone'],
+  ['it is paused', { ...feed, state: 'paused' }, 0, 'the feed is paused'],
+  ['it is between two tries', { ...feed, state: 'retrying', reason: 'no route' }, 29_000, null],
+  ['it fails for long', { ...feed, state: 'retrying', reason: 'no route' }, 30_000, '(retrying: no route)'],
+  ['nobody leads it', { ...feed, staleness_ms: 31_000 }, 30_000, 'no replicator seems to lead the feed'],
+  ['nobody ever led it', { ...feed, staleness_ms: null }, 30_000, 'no replicator seems to lead the feed'],
+])('%s', (_name, status, unmovedMs, said) => {
+  const why = whyStuck(status, unmovedMs);
+  if (said === null) expect(why).toBeNull();
+  else expect(why).toContain(said);
+});
