@@ -85,6 +85,7 @@ export function generateWorld(random: Random): World {
     tables: filled,
     sharedTypes: random.chance(0.8),
     naming: naming(random),
+    cramped: { liveInlineRows: random.pick([0, 0, 3]), liveProbeRows: random.pick([1, 2, 4]) },
     stringify: random.chance(0.15),
     session: session(random),
   };
@@ -138,6 +139,7 @@ function tableModel(random: Random, index: number, database: string): TableModel
     relationships: [],
     permissions: [],
     isView: random.chance(0.12),
+    isSparse: random.chance(0.2),
     rows: [],
   };
 }
@@ -217,9 +219,11 @@ export function keyText(table: TableModel, row: Row): string {
 }
 
 /** A row with cells of the columns' types, nulls where they may be. */
-export function generateRow(random: Random, { columns }: TableModel): Row {
+export function generateRow(random: Random, { columns, isSparse }: TableModel): Row {
   return columns.map((column) =>
-    !column.notNull && random.chance(0.15) ? null : random.pick(typeOf(column.type).values).text,
+    !column.notNull && random.chance(isSparse ? 0.7 : 0.15)
+      ? null
+      : random.pick(typeOf(column.type).values).text,
   );
 }
 

@@ -51,7 +51,7 @@ export class LaneStage {
     const settings = { stringifyNumbers: world.stringify };
     const [cached, cramped, one] = await Promise.all([
       TestLane.open(databases, dealt, settings, more),
-      TestLane.open(databases, dealt, { ...settings, liveInlineRows: 0, liveProbeRows: 2 }, more),
+      TestLane.open(databases, dealt, { ...settings, ...world.cramped }, more),
       TestLane.open({ all }, whole, settings, moreMetadata(world, ['all'])),
     ]);
     await cached.fillCaches();

@@ -39,6 +39,8 @@ export interface TableModel {
   readonly permissions: readonly PermissionModel[];
   /** Metadata knows a view of it, which has no key and is never cached. */
   readonly isView: boolean;
+  /** Most of its cells are null. */
+  readonly isSparse: boolean;
   readonly rows: readonly Row[];
 }
 
@@ -61,6 +63,8 @@ export interface World {
   /** Every database knows the types of the others. */
   readonly sharedTypes: boolean;
   readonly naming: Naming;
+  /** Limits so low that live answers have to go another way. */
+  readonly cramped: { readonly liveInlineRows: number; readonly liveProbeRows: number };
   /** Numbers that JavaScript would round are written as strings. */
   readonly stringify: boolean;
   /** Session variables by name. */
