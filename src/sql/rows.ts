@@ -47,10 +47,9 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
   const from: FromList = { items: [fromLeaf(select.from, leaf, alias)], shared: [] };
   const conditions = link === null ? [] : [link(row)];
   if (!row.filtered) {
-    const parts = conjuncts(select.where);
-    // What a leaky condition has to wait for must be a condition itself.
-    const canJoin = !parts.some(isLeaky);
-    const others = parts.filter((part) => !canJoin || !joinInstead(part, { select, row, rows, build, from }));
+    const joined = joinedConditions(select);
+    for (const part of joined) joinInstead(part, { row, rows, build, from });
+    const others = conjuncts(select.where).filter((part) => !joined.some((one) => one === part));
     conditions.push(...inSafeOrder(others, (part) => predicateSql(part, row, rows, build)));
   }
   const distinct = distinctValues(select, { row, rows, build });
@@ -76,14 +75,25 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
 }
 
 /**
- * `exists` over a unique key is the same as an inner join, and the joined row then also serves the ordering and the
- * selection: one look-up instead of three.
+ * The conditions of a filter that become joins: `exists` over a unique key is the same as an inner join, and the joined
+ * row then also serves the ordering and the selection: one look-up instead of three. One for each relationship.
  */
-function joinInstead(part: Predicate, site: JoinSite & { readonly select: RowsOf }): boolean {
-  const { select, row, rows, build, from } = site;
-  if (part.kind !== 'exists' || !part.join.unique || !isFollowedElsewhere(part.join, select)) return false;
-  const key = joinKey(select.from, part.join);
-  if (from.shared.some((join) => join.key === key)) return false;
+export function joinedConditions(select: RowsOf): readonly Exists[] {
+  const parts = conjuncts(select.where);
+  // What a leaky condition has to wait for must be a condition itself.
+  if (parts.some(isLeaky)) return [];
+  const joined = new Map<string, Exists>();
+  for (const part of parts) {
+    if (part.kind !== 'exists' || !part.join.unique || !isFollowedElsewhere(part.join, select)) continue;
+    const key = joinKey(select.from, part.join);
+    if (!joined.has(key)) joined.set(key, part);
+  }
+  return [...joined.values()];
+}
+
+type Exists = Extract<Predicate, { kind: 'exists' }>;
+
+function joinInstead(part: Exists, { row, rows, build, from }: JoinSite): void {
   const alias = build.alias();
   const leaf = build.leaves(part.to);
   const scope = directScope(part.to, leaf, alias);
@@ -92,12 +102,11 @@ function joinInstead(part: Predicate, site: JoinSite & { readonly select: RowsOf
     on.push(predicateSql(part.where, scope, withRow(rows, scope), build));
   from.items.push(sql`join ${fromLeaf(part.to, leaf, alias)} on ${allOf(on)}`);
   from.shared.push({
-    key,
+    key: joinKey(row.table, part.join),
     scope,
     optional: false,
     conditions: normalForms(part.where, part.to, build.params),
   });
-  return true;
 }
 
 /**

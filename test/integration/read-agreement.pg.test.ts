@@ -53,6 +53,7 @@ beforeAll(async () => {
             permission('five', ['id'], {}),
             permission('six', ['id', 'n'], NOT_THE_LAST),
             permission('four', ['id', 'n'], NOT_THE_LAST),
+            permission('seven', ['id', 'n'], { _exists: { _table: 'b', _where: { t: { _gte: '' } } } }),
           ],
         },
       ],
@@ -101,6 +102,7 @@ const A = {
   select_permissions: [
     permission('three', ['id'], {}),
     permission('four', ['id'], {}),
+    permission('seven', ['id'], { one_by_id: { n: { _gt: 1 } } }),
     permission('five', ['id'], {}),
     permission('one', ['id', 'c', 't', 'ci'], {}),
     permission('two', ['n'], { all_b: { n: { _eq: 1 } } }),
@@ -212,4 +214,14 @@ test.each([
 test('texts that another database takes for equal are counted as different', async () => {
   const query = '{ a(limit: 1) { all_b_aggregate { aggregate { count(columns: lo, distinct: true) } } } }';
   expect(await everyRoute(query)).toEqual({ a: [{ all_b_aggregate: { aggregate: { count: 2 } } }] });
+});
+
+test('of two conditions over one relationship only the first is joined, and the ordering does without it', async () => {
+  const query = '{ a(where: {one_by_id: {}}, order_by: {one_by_id: {n: desc}}) { id one_by_id { n } } }';
+  expect(await everyRoute(query, 'seven')).toEqual({
+    a: [
+      { id: 3, one_by_id: { n: 3 } },
+      { id: 2, one_by_id: { n: 2 } },
+    ],
+  });
 });

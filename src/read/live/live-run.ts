@@ -12,7 +12,7 @@ import type {
 } from '../../plan/plan.ts';
 import { placeOf, type RelatedField } from '../../sql/gap.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
-import { conjuncts } from '../../sql/predicate.ts';
+import { joinedConditions } from '../../sql/rows.ts';
 import { normalForms } from '../../sql/sharing.ts';
 import { type Above, bare, leafLevel, TOP } from './chain.ts';
 import type { Fetcher } from './fetcher.ts';
@@ -170,11 +170,11 @@ export class LiveRun {
     return TOP;
   }
 
-  /** Rows that every remaining row is known to have, by the filter's own conditions. */
+  /** Rows that the filter joins to every remaining row: the statement reads no others where these will do. */
   #foundBy(select: Select): readonly Found[] {
-    return conjuncts(select.where).flatMap((part) =>
-      part.kind === 'exists' && part.join.unique && this.#isLive(part.to) && this.#store.has(part.to)
-        ? [{ join: part.join, place: part.to, conditions: normalForms(part.where, part.to, this.#params) }]
+    return joinedConditions(select).flatMap(({ join, to, where }) =>
+      this.#isLive(to) && this.#store.has(to)
+        ? [{ join, place: to, conditions: normalForms(where, to, this.#params) }]
         : [],
     );
   }
