@@ -15,6 +15,7 @@ import type { Commit } from '../core/change.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { Row } from '../core/row.ts';
 import type { SourceTime } from '../core/watermark.ts';
+import type { StageLimits } from './feed-options.ts';
 import type { FoldedBatch } from './fold.ts';
 import type { NetStep } from './net.ts';
 import type { Parameter } from './pipeline.ts';
@@ -42,8 +43,8 @@ export interface Mark {
 export interface ApplierOptions {
   /** A session of its own; statements are sent without waiting for each other. */
   readonly client: pg.Client;
-  /** The session may make temporary tables, and its server knows MERGE: many rows are copied into a stage first. */
-  readonly canStage: boolean;
+  /** From so many rows of one table on they are copied into a stage first; null where that cannot be done. */
+  readonly stage: StageLimits | null;
   readonly lease: FeedLease;
   /** The newest watermark row's number. */
   readonly seq: bigint;
@@ -51,15 +52,12 @@ export interface ApplierOptions {
 }
 
 const KEPT_WATERMARKS = 64n;
-/** From so many rows, or bytes, on they are copied into a stage. */
-const STAGE_ROWS = 400;
-const STAGE_BYTES = 256 * 1024;
 
 /** Writes batches and their watermarks to one source, each in one transaction that a lost lease cannot commit. */
 export class Applier {
   readonly #lease: FeedLease;
   readonly #client: pg.Client;
-  readonly #canStage: boolean;
+  readonly #stage: StageLimits | null;
   readonly #statements: Statements;
   readonly #onStep: StepHook | undefined;
   #seq: bigint;
@@ -69,9 +67,9 @@ export class Applier {
   /** Stages that hold rows; the end of the transaction empties them. */
   readonly #staged = new Set<string>();
 
-  constructor({ client, canStage, lease, seq, onStep }: ApplierOptions) {
+  constructor({ client, stage, lease, seq, onStep }: ApplierOptions) {
     this.#client = client;
-    this.#canStage = canStage;
+    this.#stage = stage;
     this.#lease = lease;
     this.#statements = new Statements(client);
     this.#seq = seq;
@@ -222,7 +220,7 @@ export class Applier {
   }
 
   #carrierOf(rows: readonly Row[]): Carrier {
-    if (this.#canStage && isMuch(rows)) return 'stage';
+    if (this.#stage !== null && isMuch(rows, this.#stage)) return 'stage';
     return rows.length === 1 ? 'row' : 'arrays';
   }
 
@@ -244,8 +242,8 @@ export class Applier {
 }
 
 /** Whether copying the rows first costs less than array parameters; huge values go through without being held as text. */
-function isMuch(rows: readonly Row[]): boolean {
-  return rows.length >= STAGE_ROWS || rows.reduce((sum, row) => sum + row.bytes, 0) >= STAGE_BYTES;
+function isMuch(rows: readonly Row[], from: StageLimits): boolean {
+  return rows.length >= from.rows || rows.reduce((sum, row) => sum + row.bytes, 0) >= from.bytes;
 }
 
 function markTruncated({ stored }: Sink): WriteStatement {

@@ -20,12 +20,19 @@ export interface CopyLimits {
   readonly bytesPerS: number | null;
 }
 
+/** From so many rows, or bytes, of one table in a batch on they are copied into a temporary table and merged from there. */
+export interface StageLimits {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
 /** Numbers an operator or a test may set. */
 export interface FeedLimits {
   /** How often freshness is proved while no reader wishes it oftener. */
   readonly probeIntervalMs: number;
   readonly maxRetainedWalBytes: number;
   readonly batch: BatchLimits;
+  readonly stage: StageLimits;
   readonly parallelCopies: number;
   readonly copy: CopyLimits;
   /** How often the target's tables are looked at again without any other reason. */
@@ -59,6 +66,7 @@ export const DEFAULT_LIMITS: FeedLimits = {
   probeIntervalMs: 200,
   maxRetainedWalBytes: 4096 * 1024 * 1024,
   batch: { rows: 5_000, bytes: 8 * 1024 * 1024 },
+  stage: { rows: 400, bytes: 256 * 1024 },
   parallelCopies: 2,
   copy: { wholeBytes: 1 << 30, pieceBytes: 128 << 20, snapshotMs: 60_000, mergePages: 64, bytesPerS: null },
   schemaPollMs: 10_000,

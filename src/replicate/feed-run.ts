@@ -76,13 +76,20 @@ class FeedRun {
     const { options, lease, connector, control } = this.#scene;
     const stored = await loadFeed(control, lease.target);
     const { client } = this.#session;
+    // Making temporary tables, and MERGE.
     const { canStage } = await rowOf<{ canStage: boolean }>(
       client,
       `select has_database_privilege(current_database(), 'temporary')
          and current_setting('server_version_num')::int >= 150000 as "canStage"`,
     );
     const seq = stored.watermark?.seq ?? 0n;
-    const applier = new Applier({ client, canStage, lease, seq, onStep: options.onStep });
+    const applier = new Applier({
+      client,
+      stage: canStage ? options.limits.stage : null,
+      lease,
+      seq,
+      onStep: options.onStep,
+    });
     const start = await findStart(this.#scene, { stored, applier, sinks: this.#sinks }, signal);
     const known = await knownTypes(control);
     const order = {

@@ -44,7 +44,7 @@ test('an old leader can write nothing once another leads', async () => {
   await ensureFeed(first, 'pg2', 'postgres');
   const old = await acquireLease(first, candidate('one'), systemClock, never);
   if (old === null) throw new Error('no lease');
-  const applier = new Applier({ canStage: true, client: await connect(), lease: old, seq: 0n });
+  const applier = new Applier({ stage: null, client: await connect(), lease: old, seq: 0n });
   await applier.mark({ position: 100n as Lsn, freshAsOf: 1, lastCommit: null });
   expect(await position()).toBe(100n);
   await releaseLease(first, 'pg2');
@@ -61,7 +61,7 @@ test('a transaction begun under the old lease commits before another leads, or n
   await ensureFeed(first, 'pg2', 'postgres');
   const old = await acquireLease(first, candidate('one'), systemClock, never);
   if (old === null) throw new Error('no lease');
-  const applier = new Applier({ canStage: true, client: writing, lease: old, seq: 0n });
+  const applier = new Applier({ stage: null, client: writing, lease: old, seq: 0n });
   await applier.apply({ tables: [], transactions: 0, changes: 0 }, null);
   await releaseLease(first, 'pg2');
   let isTaken = false;
@@ -84,7 +84,7 @@ test('status and wishes may be written while a batch is', async () => {
   await ensureFeed(first, 'pg2', 'postgres');
   const lease = await acquireLease(first, candidate('one'), systemClock, never);
   if (lease === null) throw new Error('no lease');
-  const applier = new Applier({ canStage: true, client: writing, lease, seq: 0n });
+  const applier = new Applier({ stage: null, client: writing, lease, seq: 0n });
   await applier.apply({ tables: [], transactions: 0, changes: 0 }, null);
   await source.query(
     `set lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,
@@ -101,7 +101,7 @@ test('a fence touches no more pages for the heartbeats of an hour, nor a read fo
   await ensureFeed(first, 'pg2', 'postgres');
   const lease = await acquireLease(first, candidate('one'), systemClock, never);
   if (lease === null) throw new Error('no lease');
-  const applier = new Applier({ canStage: true, client: await connect(), lease, seq: 0n });
+  const applier = new Applier({ stage: null, client: await connect(), lease, seq: 0n });
   const mark = (position: number) =>
     applier.mark({ position: BigInt(position) as Lsn, freshAsOf: position, lastCommit: null });
   const pages = async (text: string, values: unknown[]): Promise<number> => {

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TEXT_FORM } from '../../src/core/text-form.ts';
+import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig, type Tracked } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';
 import type { TestDatabase } from '../support/postgres.ts';
@@ -143,6 +144,8 @@ function lane(isDealt: boolean): Promise<TestLane> {
   return TestLane.open({ pg1, pg2 }, { pg1: [{ table: 'root', remote_relationships }], pg2: tables });
 }
 
+const NEVER = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+
 type Texts = Readonly<Record<string, string | null>>;
 
 /** What the output functions print on a session with our settings. */
@@ -190,8 +193,22 @@ test('no type of Postgres is forgotten', async () => {
   expect(rows.map(({ name }) => name).filter((name) => !covered.includes(name))).toEqual([]);
 });
 
-describe.each(NAMES)('the values of table %s', (name) => {
-  test('are the same after the copy, and after every kind of change', async () => {
+/** One row as parameters, several as arrays, or copied into a stage: the limits that let through nothing else. */
+const FORMS: Readonly<Record<string, Partial<FeedLimits>>> = {
+  'one by one': { batch: { rows: 1, bytes: 1 }, stage: NEVER },
+  'as arrays': { stage: NEVER },
+  'through a stage': { stage: { rows: 1, bytes: 1 } },
+};
+
+describe.each(Object.keys(FORMS))('changes that are written %s', (form) => {
+  beforeAll(async () => {
+    await rig.stop();
+    for (const name of NAMES) await rig.target.query(`delete from ${name} where id >= 100`);
+    rig.start({ limits: FORMS[form] ?? {} });
+    await rig.ready();
+  });
+
+  test.each(NAMES)('leave the values of table %s as they are', async (name) => {
     await expectSame(name);
     const columns = (TABLES[name] ?? []).map((column) => pg.escapeIdentifier(column.name)).join(', ');
     await rig.target.query(`insert into ${name} select id + 100, 1, 1, ${columns} from ${name}`);
@@ -204,7 +221,9 @@ describe.each(NAMES)('the values of table %s', (name) => {
     await rig.target.query(`update ${name} set id = id + 1000 where id between 100 and 199`);
     await expectSame(name);
   });
+});
 
+describe.each(NAMES)('the values of table %s', (name) => {
   test('are written the same from the cache, live and from one database', async () => {
     const columns = (TABLES[name] ?? []).map((column) => column.name);
     const read = async (from: TestLane, noCache: boolean, fields: readonly string[]): Promise<string[]> => {
