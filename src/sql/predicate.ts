@@ -55,6 +55,7 @@ export function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope
   return allOf(
     on.map((pair) => {
       const [a, b] = [left.read(pair.left), right.read(pair.right)];
+      if (isCitextPair(pair) && isText(right, pair.right)) throw unknownType(pair.right, right.table);
       if (crosses && isLoosePair(pair)) return sql`${b} collate "C" = ${a} collate "C"`;
       const asText = isText(left, pair.left) !== isText(right, pair.right);
       return asText ? sql`${b}::text = ${a}::text` : sql`${b} = ${a}`;
@@ -64,6 +65,11 @@ export function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope
 
 function isLoosePair({ left, right }: JoinPair): boolean {
   return left.loose === true || right.loose === true;
+}
+
+/** Both sides ignore case, as texts do not. */
+function isCitextPair({ left, right }: JoinPair): boolean {
+  return [left, right].every(({ type }) => baseType(type).name === 'citext');
 }
 
 function isText(row: RowScope, column: Column): boolean {
@@ -140,9 +146,13 @@ function refuseUnlessText({ column, operator, cast }: Compare, { table }: RowSco
   const { kind, schema, name } = baseType(column.type);
   if (cast || kind !== 'base' || schema === 'pg_catalog') return;
   if (EQUALITIES.has(operator) && name !== 'citext') return;
-  throw new NearjoinError(
+  throw unknownType(column, table);
+}
+
+function unknownType({ name, type }: Column, table: PlanTable): NearjoinError {
+  return new NearjoinError(
     'not-supported',
-    `column "${column.name}" of table "${printTable(table.ref)}" can be compared only where its type is known: create the extension of "${name}" in the source database too`,
+    `column "${name}" of table "${printTable(table.ref)}" can be compared only where its type is known: create the extension of "${baseType(type).name}" in the source database too`,
   );
 }
 

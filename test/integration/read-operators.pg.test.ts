@@ -273,11 +273,15 @@ test('a source without the extension compares what a text can tell, refuses the 
     createDatabase('target', [`create extension citext; create extension ltree; ${rows}`]),
   ]);
   const to_source = { relationship_type: 'object', source: 'pg2', table: 'far', field_mapping: { id: 'id' } };
+  const same = {
+    name: 'same',
+    using: { manual_configuration: { remote_table: 'far', column_mapping: { ci: 'ci' } } },
+  };
   const lane = await TestLane.open(
     { pg1, pg2 },
     {
       pg1: [{ table: 'near', remote_relationships: [{ name: 'far', definition: { to_source } }] }],
-      pg2: [{ table: 'far' }],
+      pg2: [{ table: 'far', array_relationships: [same] }],
     },
   );
   try {
@@ -289,7 +293,11 @@ test('a source without the extension compares what a text can tell, refuses the 
     };
     const first = '{"near":[{"id":1,"far":{"ci":"Ann","path":"a.b"}}]}';
     expect(await ask('{path: {_eq: "a.b"}}', false)).toBe(first);
-    for (const where of ['{ci: {_eq: "ANN"}}', '{path: {_descendant: "a.b"}}']) {
+    for (const where of [
+      '{ci: {_eq: "ANN"}}',
+      '{path: {_descendant: "a.b"}}',
+      '{same: {path: {_eq: "a.b"}}}',
+    ]) {
       await expect(ask(where, false)).rejects.toMatchObject({ code: 'not-supported' });
       expect(await ask(where, true)).toBe(first);
     }
