@@ -21,17 +21,24 @@ export function* copyData(rows: readonly Row[], positions: readonly number[]): G
     for (let index = 0; index < positions.length; index += 1) {
       if (index > 0) text.byte(TAB);
       row.give(positions[index] ?? 0, text);
-      // A huge value is on its way before the next one is looked at.
-      if (text.hasFull) yield* text.takeFull();
+      // A huge value goes out block by block: it is in memory already, and must not be there twice.
+      while (text.hasFull) {
+        yield* text.takeFull();
+        text.goOn();
+      }
     }
     text.byte(NEWLINE);
   }
   yield* text.takeAll();
 }
 
-/** Blocks of COPY text, each with room for its header in front. */
+/** Blocks of COPY text, each with room for its header in front. While there is a full one, more of a value may wait. */
 class CopyText implements CellSink {
   #full: Buffer[] = [];
+  /** The rest of a value. */
+  #from: Uint8Array = Buffer.alloc(0);
+  #next = 0;
+  #end = 0;
   #block: Buffer = Buffer.allocUnsafe(BLOCK_BYTES);
   #at = HEADER_BYTES;
 
@@ -51,15 +58,20 @@ class CopyText implements CellSink {
   }
 
   bytes(from: Uint8Array, start: number, end: number): void {
+    this.#from = from;
+    this.#next = start;
+    this.#end = end;
+    this.goOn();
+  }
+
+  /** Takes what is left of a value, up to the next full block. */
+  goOn(): void {
     // Every byte may become two.
-    for (let at = start; at < end; ) {
-      const upTo = Math.min(end, at + ((BLOCK_BYTES - this.#at) >> 1));
-      if (upTo === at) {
-        this.#close();
-        continue;
-      }
-      this.#escaped(from, at, upTo);
-      at = upTo;
+    while (this.#next < this.#end) {
+      const upTo = Math.min(this.#end, this.#next + ((BLOCK_BYTES - this.#at) >> 1));
+      if (upTo === this.#next) return this.#close();
+      this.#escaped(this.#from, this.#next, upTo);
+      this.#next = upTo;
     }
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { copyData } from '../../../src/cache/copy-text.ts';
-import { type Cell, rowOf } from '../../../src/core/row.ts';
+import { type Cell, type CellSink, rowOf } from '../../../src/core/row.ts';
 
 /** The text inside the CopyData messages; every message must be whole. */
 function textOf(rows: readonly (readonly Cell[])[], positions: readonly number[]): string {
@@ -22,6 +22,19 @@ test('what COPY would take for its own is escaped, all else passes', () => {
     'a\\tb\\nc\\rd\\\\e\u0001\b\t{"ü":"😀"}\n',
   );
   expect(textOf([['\\.']], [0])).toBe('\\\\.\n');
+});
+
+test('a huge value is taken up block by block: what is in memory already is not put there twice', () => {
+  const bytes = Buffer.alloc(2 << 20, 'a');
+  const huge = {
+    ...rowOf([null]),
+    give: (_at: number, sink: CellSink) => sink.bytes(bytes, 0, bytes.length),
+  };
+  const messages = copyData([huge], [0]);
+  expect(messages.next().value?.length).toBeLessThan(1 << 19);
+  bytes.fill('b', 1 << 20);
+  const rest = Buffer.concat([...messages].map((message) => message.subarray(5))).toString();
+  expect(rest).toMatch(/^a*b{1048576}\n$/);
 });
 
 test('only the cells at the positions are given, in their order', () => {
