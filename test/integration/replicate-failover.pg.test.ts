@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import { FeedRig } from '../support/feed.ts';
-import { once, type Pair, startPair, untilReplayed } from '../support/standby.ts';
+import { hasTestServer } from '../support/postgres.ts';
+import { POSTGRES_15 } from '../support/servers.ts';
+import { once, type Pair, type PairOptions, startPair, untilReplayed } from '../support/standby.ts';
 
 // A target whose primary dies and whose standby is promoted: another timeline of the same history, or a fork of it.
 
@@ -14,8 +16,8 @@ afterEach(async () => {
 
 const SET_UP = ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'];
 
-async function open(settings: Readonly<Record<string, string>>): Promise<{ rig: FeedRig; pair: Pair }> {
-  pair = await startPair(settings);
+async function open(options: PairOptions = {}): Promise<{ rig: FeedRig; pair: Pair }> {
+  pair = await startPair(options);
   rig = await FeedRig.open(SET_UP, { item: [] }, pair.database);
   rig.start();
   await rig.ready();
@@ -28,7 +30,7 @@ async function timeline(feed: FeedRig): Promise<unknown> {
 }
 
 test('a standby that kept the slot and all the cache has: the cache goes on', async () => {
-  const { rig: feed, pair: servers } = await open({ synchronized_standby_slots: 'standby' });
+  const { rig: feed, pair: servers } = await open({ settings: { synchronized_standby_slots: 'standby' } });
   const before = (await feed.tableStatus('item'))?.relation;
   await feed.until(
     'the standby to keep the slot',
@@ -52,7 +54,7 @@ test('a standby that kept the slot and all the cache has: the cache goes on', as
 });
 
 test('a standby that was behind the cache: what it lost is served no more', async () => {
-  const { rig: feed, pair: servers } = await open({});
+  const { rig: feed, pair: servers } = await open();
   const before = (await feed.tableStatus('item'))?.relation;
   await untilReplayed(servers);
   servers.cutOff();
@@ -78,3 +80,36 @@ test('a standby that was behind the cache: what it lost is served no more', asyn
     feed.log.filter((line) => line.includes('failed over, from timeline 1 to 2, which began at')),
   ).toHaveLength(1);
 });
+
+test.skipIf(!hasTestServer('target15'))(
+  'a standby of Postgres 15, which keeps no slots: the cache is no longer used, and copied again over a new slot',
+  async () => {
+    const { rig: feed, pair: servers } = await open({ binDirectory: POSTGRES_15 });
+    const before = (await feed.tableStatus('item'))?.relation;
+    await feed.target.query('delete from item where id <= 10');
+    await feed.caughtUp();
+    await untilReplayed(servers);
+    await servers.failOver();
+    await once(servers.standby.url('postgres'), 'insert into item values (1000)');
+    await feed.until(
+      'another copy',
+      async () => {
+        const now = await feed.tableStatus('item');
+        return now?.relation !== before && now?.state.kind === 'ready';
+      },
+      30_000,
+    );
+    await feed.caughtUp();
+    const { target, cache } = await feed.contents('item');
+    expect(cache).toEqual(target);
+    expect(cache).toHaveLength(91);
+    expect(await timeline(feed)).toBe(2);
+    const reason = 'failed over, from timeline 1 to 2, without the replication slot';
+    expect(feed.log.filter((line) => line.includes(reason))).toHaveLength(1);
+    const slots = await once<{ name: string }>(
+      servers.standby.url('postgres'),
+      `select slot_name as name from pg_replication_slots where slot_type = 'logical' and not temporary`,
+    );
+    expect(slots).toHaveLength(1);
+  },
+);

@@ -18,7 +18,8 @@ declare module 'vitest' {
   }
 }
 
-const POSTGRES_15 = '/usr/lib/postgresql/15/bin';
+/** Where Postgres 15 is, on a machine that has it. */
+export const POSTGRES_15 = '/usr/lib/postgresql/15/bin';
 
 /** Boots the servers once for all test files; the returned function stops them. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

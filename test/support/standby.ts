@@ -23,18 +23,27 @@ export interface Pair extends AsyncDisposable {
 
 const STANDBY_SLOT = 'standby';
 
-/** Starts both from copies of one data directory; `primarySettings` are for the primary alone. */
-export async function startPair(primarySettings: Readonly<Record<string, string>> = {}): Promise<Pair> {
+/** How a pair differs from the usual one. */
+export interface PairOptions {
+  /** For the primary alone. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** In place of the newest Postgres there is. */
+  readonly binDirectory?: string;
+}
+
+/** Starts both from copies of one data directory. */
+export async function startPair({ settings = {}, ...binaries }: PairOptions = {}): Promise<Pair> {
   const playground = makePlayground();
   const [first, second] = [join(playground.path, 'first'), join(playground.path, 'second')];
-  const seed = await startPostgres({ directory: first, fsync: false });
+  const seed = await startPostgres({ ...binaries, directory: first, fsync: false });
   await once(seed.url('postgres'), `select pg_create_physical_replication_slot('${STANDBY_SLOT}')`);
   await seed.stop();
   await promisify(execFile)('cp', ['-a', first, second]);
   await makeStandby(join(second, 'data'));
-  const primary = await startPostgres({ directory: first, fsync: false, settings: primarySettings });
+  const primary = await startPostgres({ ...binaries, directory: first, fsync: false, settings });
   const line = await startProxy(primary);
   const standby = await startPostgres({
+    ...binaries,
     directory: second,
     fsync: false,
     settings: standbySettings(primary, line.port),
