@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import type { CacheTable } from '../../src/cache/cache-table.ts';
-import { requestPause } from '../../src/cache/control.ts';
+import { requestPause, requestResume } from '../../src/cache/control.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig } from '../support/feed.ts';
 
@@ -119,6 +119,19 @@ test('a table that loses its key while the feed is paused is let go too', async 
   await requestPause(rig.source, 'pg2');
   await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
   expect(await failingMs()).toBeLessThan(3_000);
+});
+
+test('a column is held as its own type once the source has the extension and the feed was paused and resumed', async () => {
+  await open(['create extension citext', `alter table item add ci citext default 'Ann'`]);
+  await rig.ready();
+  const before = await item();
+  expect(before.columns.find(({ name }) => name === 'ci')?.type).toBe('text');
+  await rig.source.query('create schema late; create extension citext schema late');
+  await requestPause(rig.source, 'pg2');
+  await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
+  await requestResume(rig.source, 'pg2');
+  const after = await replaced(before);
+  expect(after.columns.find(({ name }) => name === 'ci')?.type).toBe('late.citext');
 });
 
 test('a table that lost its key and is locked harms nobody either: updates are told of no more', async () => {
