@@ -1,4 +1,4 @@
-import type { DocumentNode, OperationDefinitionNode } from 'graphql';
+import type { DirectiveNode, DocumentNode, OperationDefinitionNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Catalog } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
@@ -13,7 +13,7 @@ import {
   prepareVariables,
   type Variables,
 } from '../plan/variables.ts';
-import { DocumentCache, type DocumentLimits, operationOf } from './documents.ts';
+import { DocumentCache, type DocumentLimits, operationOf, type ParsedDocument } from './documents.ts';
 import { type FreshnessDirective, freshnessNode, readFreshness } from './freshness-directive.ts';
 
 /** One request for an operation, by whom and against which catalog. */
@@ -48,18 +48,28 @@ interface Planned<Compiled> {
 }
 
 /** What is known of one operation of a document before any request. */
-interface OperationFacts {
+interface OperationFacts<Compiled> {
   /** All declared variables and their uses. */
   readonly variables: PreparedVariables;
   /** Those that can lead to another plan: uses in `@freshness` do not. */
   readonly planned: PreparedVariables;
+  readonly freshness: DirectiveNode | null;
+  /** The plan used last: mostly the next request wants the same, and finds it without a key to build and hash. */
+  last: { readonly for: PlannedFor; readonly planned: Planned<Compiled> } | null;
+}
+
+/** All that a plan of one operation depends on. */
+interface PlannedFor {
+  readonly generation: Catalog['generation'];
+  readonly role: RoleName;
+  readonly shape: string;
 }
 
 /** Parses and plans every operation once per role, catalog generation and shape of its variables. */
 export class Operations<Compiled> {
   readonly #options: OperationOptions<Compiled>;
   readonly #documents: DocumentCache;
-  readonly #facts: WeakMap<OperationDefinitionNode, OperationFacts> = new WeakMap();
+  readonly #facts: WeakMap<OperationDefinitionNode, OperationFacts<Compiled>> = new WeakMap();
   readonly #plans: LRUCache<string, Planned<Compiled>>;
 
   constructor(options: OperationOptions<Compiled>) {
@@ -83,27 +93,14 @@ export class Operations<Compiled> {
     const parsed = this.#documents.parse(request.query);
     const operation = operationOf(parsed, request.operationName);
     refuseOtherThanQuery(operation);
-    const facts = this.#factsOf(parsed.document, operation);
+    const facts = this.#factsOf(parsed, operation);
     const variables = coerceVariables(facts.variables, request.variables);
-    const { catalog, role } = request;
-    const shape = variableShape(facts.planned, variables);
-    const key = `${parsed.id}/${parsed.operations.indexOf(operation)}/${catalog.generation}/${role}\0${shape}`;
-    const planned =
-      this.#plans.get(key) ??
-      this.#plan(key, {
-        catalog,
-        role,
-        document: parsed.document,
-        operation,
-        variables,
-        prepared: facts.variables,
-      });
-    const node = freshnessNode(operation);
-    const freshness = node === null ? null : readFreshness(node, variables);
-    return { document: parsed.document, operation, variables, ...planned, freshness };
+    const { plan, compiled } = this.#planned(request, { parsed, operation, facts, variables });
+    const freshness = facts.freshness === null ? null : readFreshness(facts.freshness, variables);
+    return { document: parsed.document, operation, variables, plan, compiled, freshness };
   }
 
-  #factsOf(document: DocumentNode, operation: OperationDefinitionNode): OperationFacts {
+  #factsOf({ document }: ParsedDocument, operation: OperationDefinitionNode): OperationFacts<Compiled> {
     const known = this.#facts.get(operation);
     if (known !== undefined) return known;
     const variables = prepareVariables(document, operation);
@@ -111,12 +108,27 @@ export class Operations<Compiled> {
       ...operation,
       directives: operation.directives?.filter(({ name }) => name.value !== 'freshness') ?? [],
     };
-    const facts = {
-      variables,
-      planned: freshnessNode(operation) === null ? variables : prepareVariables(document, bare),
-    };
+    const freshness = freshnessNode(operation);
+    const planned = freshness === null ? variables : prepareVariables(document, bare);
+    const facts = { variables, planned, freshness, last: null };
     this.#facts.set(operation, facts);
     return facts;
+  }
+
+  #planned({ catalog, role }: OperationRequest, what: Bound<Compiled>): Planned<Compiled> {
+    const { facts, parsed, operation, variables } = what;
+    const shape = variableShape(facts.planned, variables);
+    const { last } = facts;
+    const { generation } = catalog;
+    if (last?.for.shape === shape && last.for.generation === generation && last.for.role === role)
+      return last.planned;
+    const key = `${parsed.id}/${parsed.operations.indexOf(operation)}/${generation}/${role}\0${shape}`;
+    const { document } = parsed;
+    const planned =
+      this.#plans.get(key) ??
+      this.#plan(key, { catalog, role, document, operation, variables, prepared: facts.variables });
+    facts.last = { for: { generation, role, shape }, planned };
+    return planned;
   }
 
   #plan(key: string, input: PlanInput): Planned<Compiled> {
@@ -125,6 +137,14 @@ export class Operations<Compiled> {
     this.#plans.set(key, planned);
     return planned;
   }
+}
+
+/** An operation with the variables of one request. */
+interface Bound<Compiled> {
+  readonly parsed: ParsedDocument;
+  readonly operation: OperationDefinitionNode;
+  readonly facts: OperationFacts<Compiled>;
+  readonly variables: Variables;
 }
 
 function refuseOtherThanQuery({ operation }: OperationDefinitionNode): void {

@@ -51,6 +51,7 @@ export function nearjoinExtension(reports: readonly TargetReport[]): Record<Sour
 
 /** A target read twice (two root databases, or a batch) is reported by its worse route. */
 function onePerTarget(reports: readonly TargetReport[]): readonly TargetReport[] {
+  if (reports.length === 1) return reports;
   const worst = new Map<SourceName, TargetReport>();
   for (const report of reports) {
     const known = worst.get(report.target);
@@ -67,11 +68,10 @@ function isWorse(report: TargetReport, known: TargetReport): boolean {
 function member(report: TargetReport): string {
   const name = identifier(report.target);
   if (report.route === 'live') return `${name};fwd=${report.reason}`;
-  const details = [
-    ...(report.stalenessMs === null ? [] : [`staleness_ms=${report.stalenessMs}`]),
-    ...(report.position === null ? [] : [`lsn=${formatLsn(report.position)}`]),
-  ];
-  return details.length === 0 ? `${name};hit` : `${name};hit;detail="${details.join(' ')}"`;
+  const age = report.stalenessMs === null ? '' : `staleness_ms=${report.stalenessMs}`;
+  const lsn = report.position === null ? '' : `lsn=${formatLsn(report.position)}`;
+  if (age === '' && lsn === '') return `${name};hit`;
+  return `${name};hit;detail="${age}${age === '' || lsn === '' ? '' : ' '}${lsn}"`;
 }
 
 /** A target's name as a structured field: bare where the grammar allows it, else quoted, never outside ASCII. */

@@ -114,7 +114,8 @@ export class OperationRunner {
 
   /** Parses, checks and plans one request for the session's role. */
   #prepare(request: GraphqlRequest, session: Session, catalog: Catalog): PreparedOperation<CompiledPlan> {
-    return this.#options.operations.prepare({ ...request, role: session.role, catalog });
+    const { query, operationName, variables } = request;
+    return this.#options.operations.prepare({ query, operationName, variables, role: session.role, catalog });
   }
 
   #introspect(

@@ -25,10 +25,11 @@ export function labelOf(
 
 /** The label with the newest credible time: its own, or the one a finished probe proves for its position. */
 export function improved(label: Label, proving: (upTo: Lsn) => SourceTime | null, now: SourceTime): Label {
-  const { position, freshAsOf } = label;
+  const { position, freshAsOf, history } = label;
   if (position === null) return label;
-  const times = [freshAsOf, proving(position)].filter((time) => time !== null && isCredible(time, now));
-  return { ...label, freshAsOf: times.reduce(later, null) };
+  const credible = (time: SourceTime | null): SourceTime | null =>
+    time !== null && isCredible(time, now) ? time : null;
+  return { position, freshAsOf: later(credible(freshAsOf), credible(proving(position))), history };
 }
 
 function later(a: SourceTime | null, b: SourceTime | null): SourceTime | null {

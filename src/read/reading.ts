@@ -6,6 +6,7 @@ import { type Label, labelOf } from './labels.ts';
 
 /** The row of a root statement, taken apart. */
 export interface Reading {
+  /** JSON first; what follows is not the answer's. */
   readonly cells: readonly (Buffer | null)[];
   readonly now: SourceTime | null;
   readonly labels: ReadonlyMap<SourceName, Label>;
@@ -13,17 +14,18 @@ export interface Reading {
   readonly positions: ReadonlyMap<SourceName, Token>;
 }
 
+/** Nothing was read live. */
+const NO_POSITIONS: ReadonlyMap<SourceName, Token> = new Map();
+
 /** Takes apart JSON cells, and where there are feeds the text of the source's clock and one label per feed. */
 export function readingOf(
   row: readonly (Buffer | null)[],
   jsonCells: number,
   targets: readonly SourceName[],
 ): Reading {
-  const cells = row.slice(0, jsonCells);
   const labels = new Map<SourceName, Label>();
-  const positions = new Map<SourceName, Token>();
-  if (targets.length === 0) return { cells, now: null, labels, positions };
-  const [clock, ...words] = must(row[jsonCells], 'labels of a root statement').toString('latin1').split(' ');
-  targets.forEach((target, i) => void labels.set(target, labelOf(words[2 * i], words[2 * i + 1])));
-  return { cells, now: Math.round(Number(clock) * 1_000_000), labels, positions };
+  if (targets.length === 0) return { cells: row, now: null, labels, positions: NO_POSITIONS };
+  const words = must(row[jsonCells], 'labels of a root statement').toString('latin1').split(' ');
+  targets.forEach((target, i) => void labels.set(target, labelOf(words[2 * i + 1], words[2 * i + 2])));
+  return { cells: row, now: Math.round(Number(words[0]) * 1_000_000), labels, positions: NO_POSITIONS };
 }

@@ -5,6 +5,7 @@ import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from 
 import { receive } from './frugal-socket.ts';
 import { errorFields, Incoming, rowCells } from './incoming.ts';
 import { encodeExecution, TERMINATE } from './messages.ts';
+import { PreparedStatements } from './prepared-statements.ts';
 
 /** One row: cells in text form, undecoded. */
 export type WireRow = readonly (Buffer | null)[];
@@ -56,10 +57,7 @@ export class WireConnection {
   readonly #socket: Duplex;
   readonly #options: WireOptions;
   readonly #pending: Pending[] = [];
-  /** Statement names by text, least recently used first. */
-  readonly #prepared = new Map<string, string>();
-  #toClose: string[] = [];
-  #named = 0;
+  readonly #prepared: PreparedStatements;
   #cancels = 0;
   /** Messages of this turn of the event loop; empty when nothing waits to be sent. */
   #outgoing: Buffer[] = [];
@@ -69,6 +67,7 @@ export class WireConnection {
   constructor(socket: Duplex, options: WireOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#prepared = new PreparedStatements(options.statementLimit);
     const incoming = new Incoming(
       {
         row: (body) => this.#row(body),
@@ -177,34 +176,12 @@ export class WireConnection {
 
   #send(entry: Pending, values: readonly (string | null)[], prepared: boolean): void {
     const { text } = entry;
-    const known = prepared ? this.#prepared.get(text) : undefined;
-    const name = prepared ? (known ?? this.#newName()) : '';
-    if (prepared) this.#remember(text, name);
+    const known = prepared ? this.#prepared.use(text) : undefined;
+    const name = known ?? (prepared ? this.#prepared.add(text) : '');
     entry.name = name;
     entry.parsing = known === undefined;
-    const close = this.#toClose;
-    this.#toClose = [];
+    const close = this.#prepared.takeClosed();
     this.#write(encodeExecution({ name, parse: known === undefined ? text : null, close, values }));
-  }
-
-  #newName(): string {
-    this.#named += 1;
-    return `n${this.#named}`;
-  }
-
-  #remember(text: string, name: string): void {
-    this.#prepared.delete(text);
-    this.#prepared.set(text, name);
-    if (this.#prepared.size <= this.#options.statementLimit) return;
-    const oldest = this.#prepared.keys().next().value;
-    if (oldest !== undefined) this.#forget(oldest);
-  }
-
-  #forget(text: string): void {
-    const name = this.#prepared.get(text);
-    if (name === undefined) return;
-    this.#prepared.delete(text);
-    this.#toClose.push(name);
   }
 
   /** What one turn of the event loop asks for leaves in one packet: a write costs more than waiting for the turn's end. */
@@ -216,7 +193,9 @@ export class WireConnection {
   #flush(): void {
     const messages = this.#outgoing;
     this.#outgoing = [];
-    if (this.#lost === null) this.#socket.write(Buffer.concat(messages));
+    const [only, ...others] = messages;
+    if (this.#lost === null && only !== undefined)
+      this.#socket.write(others.length === 0 ? only : Buffer.concat(messages));
   }
 
   #row(body: Buffer): void {
@@ -249,8 +228,7 @@ export class WireConnection {
 
   #unprepare(current: Pending, error: PostgresError): void {
     const { text, name, parsing } = current;
-    // Another request may have prepared the text again under another name by now.
-    if (this.#prepared.get(text) === name) this.#forget(text);
+    this.#prepared.forget(text, name);
     if (!parsing || name === '' || error.state === QUERY_CANCELED) return;
     // Requests sent before the failure was known would only report that the statement is not there.
     for (const other of this.#pending) if (other.name === name) other.parseError = error;
