@@ -115,6 +115,15 @@ export const FAULTS: readonly Fault[] = [
            if name is not null then execute format('drop table if exists nearjoin.%I', name); end if; end $$`,
       ),
   },
+  {
+    name: 'a column added',
+    weight: 2,
+    happen: (world, random) => {
+      const table = ['account', 'mirror', 'event'][Math.floor(random() * 3)] ?? 'event';
+      const column = `more_${Math.floor(random() * 1e9)} int default 1`;
+      return onTarget(world, `alter table ${table} add column ${column}`);
+    },
+  },
   { name: 'compared and repaired', weight: 2, happen: (world) => ask(world, 'verify', { repair: true }) },
 ];
 
