@@ -12,6 +12,8 @@ export interface TargetIdentity {
   readonly systemId: string;
   readonly timeline: number;
   readonly database: string;
+  /** When the server process began: while it is the same, nothing it has shown can have been taken back. */
+  readonly startedAt: string;
   /** The timelines this one came from; a position up to `until` on one of them is a position on this one too. */
   readonly ancestors: readonly { readonly timeline: number; readonly until: Lsn }[];
 }

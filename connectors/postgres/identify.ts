@@ -14,6 +14,7 @@ interface Server {
   readonly is_standby: boolean;
   readonly slots_left: number;
   readonly has_slot: boolean;
+  readonly started_at: string;
 }
 
 /**
@@ -30,12 +31,13 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
        pg_is_in_recovery() as is_standby,
        current_setting('max_replication_slots')::int
          - (select count(*)::int from pg_replication_slots) as slots_left,
-       exists (select from pg_replication_slots where slot_name = $1) as has_slot`,
+       exists (select from pg_replication_slots where slot_name = $1) as has_slot,
+       extract(epoch from pg_postmaster_start_time())::text as started_at`,
     [target.name],
   );
   const fault = faultOf(server);
   if (fault !== null) throw new ConnectorError('unfit', fault);
-  const identity = await readIdentity(target);
+  const identity = { ...(await readIdentity(target)), startedAt: server.started_at };
   target.history.expect(identity);
   admin.renew(); // older connections may lead anywhere
   return identity;
@@ -58,7 +60,7 @@ function faultOf(server: Server): string | null {
 }
 
 /** Also proves that the role may replicate and that a walsender is free. */
-async function readIdentity(target: Target): Promise<TargetIdentity> {
+async function readIdentity(target: Target): Promise<Omit<TargetIdentity, 'startedAt'>> {
   const limit = AbortSignal.timeout(target.timings.statementMs);
   const options = { replication: true, identifies: true };
   const own = await OwnClient.open(target, limit, options).catch((error: unknown) => {

@@ -16,6 +16,8 @@ export interface StoredIdentity {
   readonly systemId: string;
   readonly timeline: number;
   readonly database: string;
+  /** When the target's server process began; null where that was not noted yet. */
+  readonly startedAt: string | null;
 }
 
 /** The newest watermark row; `position` is null while the cache is unusable. */
@@ -89,13 +91,14 @@ export async function loadFeed(client: Queryable, target: SourceName): Promise<S
       system_id: string | null;
       timeline: number | null;
       target_database: string | null;
+      server_started: string | null;
       transactions_applied: string;
       changes_applied: string;
       seq: string | null;
     }
   >(
     client,
-    `select f.system_id, f.timeline, f.target_database, f.transactions_applied::text, f.changes_applied::text,
+    `select f.system_id, f.timeline, f.target_database, f.server_started, f.transactions_applied::text, f.changes_applied::text,
        w.seq::text, w.position::text, w.fresh_as_of::text, w.commit_end::text, w.commit_time::text
      from nearjoin.feed f
      left join lateral (
@@ -107,7 +110,7 @@ export async function loadFeed(client: Queryable, target: SourceName): Promise<S
   const { system_id: systemId, timeline, target_database: database } = row;
   const known = systemId !== null && timeline !== null && database !== null;
   return {
-    identity: known ? { systemId, timeline, database } : null,
+    identity: known ? { systemId, timeline, database, startedAt: row.server_started } : null,
     watermark: row.seq === null ? null : watermarkOf(row.seq, row),
     transactionsApplied: Number(row.transactions_applied),
     changesApplied: Number(row.changes_applied),
@@ -141,9 +144,17 @@ export async function saveIdentity(
   slot: string,
 ): Promise<void> {
   await client.query(
-    `update nearjoin.feed set system_id = $3, timeline = $4, target_database = $5, slot = $6
+    `update nearjoin.feed set system_id = $3, timeline = $4, target_database = $5, slot = $6, server_started = $7
      where target = $1 and epoch = $2`,
-    [lease.target, lease.epoch, identity.systemId, identity.timeline, identity.database, slot],
+    [
+      lease.target,
+      lease.epoch,
+      identity.systemId,
+      identity.timeline,
+      identity.database,
+      slot,
+      identity.startedAt,
+    ],
   );
 }
 

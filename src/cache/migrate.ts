@@ -119,6 +119,7 @@ const VERSIONS: readonly string[] = [
   `alter table nearjoin.cache_table add column serving jsonb;
    update nearjoin.cache_table set shape = jsonb_set(shape, '{written}', '{}') where shape is not null`,
   `alter table nearjoin.cache_table add column unwanted_until timestamptz`,
+  `alter table nearjoin.feed add column server_started text`,
 ];
 
 /** Creates, upgrades or mends schema `nearjoin` in the source database; safe when several nodes start at once. */

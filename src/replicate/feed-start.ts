@@ -1,11 +1,18 @@
 import type { TargetIdentity } from '../../connectors/connector.ts';
-import { loadFeed, type StoredFeed, saveFeedState, saveIdentity } from '../cache/feed-row.ts';
+import {
+  loadFeed,
+  type StoredFeed,
+  type StoredIdentity,
+  saveFeedState,
+  saveIdentity,
+} from '../cache/feed-row.ts';
 import { loadStoredTables } from '../cache/stored-table.ts';
+import type { Lsn } from '../core/lsn.ts';
 import type { Applier } from './applier.ts';
 import { discard } from './discard.ts';
 import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import type { Sinks } from './sink.ts';
-import { decideStart } from './start-decision.ts';
+import { decideStart, doubtfulCopies } from './start-decision.ts';
 
 /** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
 export async function findStart(
@@ -17,20 +24,51 @@ export async function findStart(
   }: { readonly stored: StoredFeed; readonly applier: Applier; readonly sinks: Sinks },
   signal: AbortSignal,
 ): Promise<StartingPoint> {
-  const { connector, options, lease, control } = scene;
+  const { connector, options, lease } = scene;
   const identity = await connector.identify();
   const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
   const decision = decideStart({ stored, identity, slot, written });
   if (decision.kind === 'resume') {
-    if (stored.identity?.timeline !== identity.timeline) {
-      options.log.info({ target: lease.target, timeline: identity.timeline }, 'going on after a failover');
-      await saveIdentity(control, lease, identity, connector.slot);
-    }
+    const { after } = decision;
+    await goOn(scene, { before: stored.identity, identity, after, applier, sinks }, signal);
     const { freshAsOf = null, lastCommit = null } = stored.watermark ?? {};
-    return { after: decision.after, freshAsOf, lastCommit };
+    return { after, freshAsOf, lastCommit };
   }
   options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
   return rebuild(scene, { identity, applier, sinks, reason: decision.reason }, signal);
+}
+
+/** What was copied from another server process past the position is copied again; what was read before is as good as ever. */
+async function goOn(
+  { connector, options, lease, control }: FeedScene,
+  {
+    before,
+    identity,
+    after,
+    applier,
+    sinks,
+  }: Omit<Rebuild, 'reason'> & {
+    readonly before: StoredIdentity | null;
+    readonly after: Lsn;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { timeline, startedAt: now } = identity;
+  if (before?.timeline === timeline && before.startedAt === now) return;
+  if (before?.timeline !== timeline)
+    options.log.info({ target: lease.target, timeline }, 'going on after a failover');
+  const copies = await loadStoredTables(control, lease.target);
+  const doubtful = doubtfulCopies(copies, { before: before?.startedAt ?? null, now, position: after });
+  const reason = 'the target was restarted, and may not have all that was copied';
+  const gone = doubtful.map((each) => ({
+    stored: each,
+    afterwards: { kind: 'pending', reason } as const,
+    servesOn: true,
+  }));
+  const exclusively = applier.exclusively.bind(applier);
+  await discard(gone, { exclusively, sinks, clock: options.clock }, signal);
+  signal.throwIfAborted();
+  await saveIdentity(control, lease, identity, connector.slot);
 }
 
 interface Rebuild {

@@ -1,5 +1,6 @@
 import type { SlotHealth, TargetIdentity } from '../../connectors/connector.ts';
 import type { StoredFeed, StoredIdentity } from '../cache/feed-row.ts';
+import type { StoredTable } from '../cache/stored-table.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 
 /** Whether the cache goes on from where it stands, or is built anew. */
@@ -68,4 +69,19 @@ function failoverReason(
 
 function rebuild(reason: string): StartDecision {
   return { kind: 'rebuild', reason };
+}
+
+/**
+ * Copies under way that were read past the position the cache has proved its history to. When the target's server was
+ * another process then, what they were read from may be lost: a failover or a restore can lie in between.
+ */
+export function doubtfulCopies(
+  copies: readonly StoredTable[],
+  { before, now, position }: { readonly before: string | null; readonly now: string; readonly position: Lsn },
+): readonly StoredTable[] {
+  if (before === now) return [];
+  return copies.filter(({ state, copiedAt }) => {
+    const isUnderWay = state.kind === 'copying' || state.kind === 'catching-up';
+    return isUnderWay && copiedAt !== null && copiedAt > position;
+  });
 }

@@ -278,6 +278,7 @@ test('identity names the system, the timeline and the database', async () => {
       systemId: rows[0]?.id,
       timeline: 1,
       database: database.name,
+      startedAt: expect.stringMatching(/^\d+\.\d+$/),
       ancestors: [],
     });
   });

@@ -173,6 +173,32 @@ test('a replicator that stops between two pieces goes on with the third', async 
   expect((await stored(made)).relation).toBe(before.relation);
 });
 
+test.each([
+  ['restarted', 'another', false],
+  ['the same process', null, true],
+] as const)('a copy read past the position: the target was %s', async (_name, started, goesOn) => {
+  const made = await FeedRig.open(PLAIN, { doc: [] });
+  rig = made;
+  const first = new PieceCount(2);
+  const supervisor = made.start({ limits: LIMITS, onStep: first.onStep });
+  await made.until('two pieces', async () => first.read === 2);
+  const stopped = supervisor.stop();
+  first.letGo();
+  await stopped;
+  const before = await stored(made);
+  // As when the stream was behind the copy.
+  await made.source.query(
+    `update nearjoin.cache_table set copied_at = (select max(position) + 1 from nearjoin.watermark)`,
+  );
+  await made.source.query('update nearjoin.feed set server_started = coalesce($1, server_started)', [
+    started,
+  ]);
+  made.start({ limits: LIMITS });
+  await made.ready();
+  await expectCopied(made);
+  expect((await stored(made)).relation === before.relation).toBe(goesOn);
+});
+
 test('a target that ends every session between two pieces has none read twice', async () => {
   const made = await FeedRig.open(PLAIN, { doc: [] });
   rig = made;

@@ -10,7 +10,7 @@ import { decideStart, type StartDecision, type StartFacts } from '../../../src/r
 import type { Wanted } from '../../../src/replicate/wanted.ts';
 
 const lsn = (position: number): Lsn => BigInt(position) as Lsn;
-const identity = { systemId: '7', timeline: 1, database: 'd', ancestors: [] };
+const identity = { systemId: '7', timeline: 1, database: 'd', startedAt: '1', ancestors: [] };
 const usable = (confirmed: number): SlotHealth => {
   return { kind: 'usable', confirmed: lsn(confirmed), retainedWalBytes: 0, activePid: null, isSynced: false };
 };
