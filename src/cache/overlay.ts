@@ -59,6 +59,7 @@ export function overlayWriter(overlay: Overlay): RowWriter {
   };
   return {
     upsert: (rows, carrier) => upsert.statements(rows, carrier),
+    append: null,
     remove: (rows, carrier) => remove.statements(rows, carrier),
     partial: (rows, missing, carrier) => partial(missing).statements(rows, carrier),
     rekey: (before, after) => [

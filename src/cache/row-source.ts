@@ -9,8 +9,8 @@ import { quoteIdentifier } from './names.ts';
 export interface RowCopy {
   readonly rows: readonly Row[];
   readonly positions: readonly number[];
-  /** The table they are copied into: it must be empty. */
-  readonly stage: string;
+  /** The stage they are copied into, which must be empty; null when they go straight where they belong. */
+  readonly stage: string | null;
 }
 
 /** One statement of a write: the same text comes again and again, so it is worth preparing. */
@@ -32,6 +32,8 @@ export type Carrier = 'row' | 'arrays' | 'stage';
 export interface RowWriter {
   /** Whole rows: inserted, or put in the place of the row with their key. */
   upsert(rows: readonly Row[], carrier: Carrier): readonly WriteStatement[];
+  /** Many whole rows with keys that are not there; null where that cannot be known. */
+  readonly append: ((rows: readonly Row[]) => WriteStatement) | null;
   /** Rows by their key: only the key's cells are looked at. */
   remove(rows: readonly Row[], carrier: Carrier): readonly WriteStatement[];
   /** Rows of which the columns at `missing` were not sent. */

@@ -47,6 +47,12 @@ export function cacheWriter(shape: CacheShape): RowWriter {
   };
   return {
     upsert: (rows, carrier) => upsert.statements(rows, carrier),
+    append: (rows) => ({
+      text: `copy ${table} (${named(all)}) from stdin`,
+      values: [],
+      expected: null,
+      copy: { rows, positions: all, stage: null },
+    }),
     remove: (rows, carrier) => remove.statements(rows, carrier),
     partial: (rows, missing, carrier) => partial(missing).statements(rows, carrier, rows.length),
     rekey: (before, after) => [rekey(shape, before, after)],

@@ -9,7 +9,7 @@ import {
   WATERMARK_SQL,
 } from '../cache/feed-row.ts';
 import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
-import { type Carrier, missingPositions, type WriteStatement } from '../cache/row-source.ts';
+import { type Carrier, missingPositions, type RowWriter, type WriteStatement } from '../cache/row-source.ts';
 import { write } from '../cache/write-rows.ts';
 import type { Commit } from '../core/change.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
@@ -182,7 +182,7 @@ export class Applier {
           ...(step.removes.length === 0
             ? []
             : sink.writer.remove(step.removes, step.removes.length === 1 ? 'row' : 'arrays')),
-          ...this.#writesOf(sink, step.writes),
+          ...this.#writesOf(sink, step),
         ]);
     }
   }
@@ -190,17 +190,28 @@ export class Applier {
   /** A stage that was filled before in the same transaction is emptied first. */
   #outgoing(sink: Sink, statements: readonly WriteStatement[]): readonly Outgoing[] {
     return statements.flatMap((statement) => {
-      const stage = statement.copy?.stage;
+      const stage = statement.copy?.stage ?? null;
       const outgoing = { ...statement, sink };
-      if (stage === undefined) return [outgoing];
+      if (stage === null) return [outgoing];
       const isUsed = this.#staged.has(stage);
       this.#staged.add(stage);
       return isUsed ? [{ text: `truncate ${stage}`, expected: null, sink }, outgoing] : [outgoing];
     });
   }
 
+  /** Many rows whose keys are new are copied straight to their place; all others must look for a row with their key. */
+  #writesOf(
+    { writer }: Sink,
+    { inserts, writes }: NetStep & { readonly kind: 'rows' },
+  ): readonly WriteStatement[] {
+    const isAppended = inserts.length > 0 && this.#carrierOf(inserts) === 'stage';
+    return isAppended && writer.append !== null
+      ? [writer.append(inserts), ...this.#upserts(writer, writes)]
+      : this.#upserts(writer, [...inserts, ...writes]);
+  }
+
   /** Rows that lack the same columns share a statement, and never one with whole rows. */
-  #writesOf({ writer }: Sink, rows: readonly Row[]): readonly WriteStatement[] {
+  #upserts(writer: RowWriter, rows: readonly Row[]): readonly WriteStatement[] {
     const whole: Row[] = [];
     const partial = new Map<string, { missing: readonly number[]; rows: Row[] }>();
     for (const row of rows) {

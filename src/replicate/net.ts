@@ -1,8 +1,16 @@
 import { completed, type Row } from '../core/row.ts';
 
-/** What to do to one table, in order; within `rows` no key appears twice, and removals come first. */
+/**
+ * What to do to one table, in order; within `rows` no key appears twice, and removals come first. The keys of `inserts`,
+ * which are whole rows, are not in the table; those of `writes` may be.
+ */
 export type NetStep =
-  | { readonly kind: 'rows'; readonly removes: readonly Row[]; readonly writes: readonly Row[] }
+  | {
+      readonly kind: 'rows';
+      readonly removes: readonly Row[];
+      readonly inserts: readonly Row[];
+      readonly writes: readonly Row[];
+    }
   | { readonly kind: 'rekey'; readonly before: Row; readonly after: Row }
   | { readonly kind: 'clear' };
 
@@ -12,6 +20,8 @@ export class TableNet {
   readonly #steps: NetStep[] = [];
   #removes = new Map<string, Row>();
   #writes = new Map<string, Row>();
+  /** Keys of writes that began with an insert, and of nothing before it. */
+  #inserted = new Set<string>();
 
   /** `keys` are the positions of the key's columns in every row. */
   constructor(keys: readonly number[]) {
@@ -19,7 +29,9 @@ export class TableNet {
   }
 
   insert(row: Row): void {
-    this.#put(this.#keyOf(row), row);
+    const key = this.#keyOf(row);
+    if (!this.#removes.has(key) && !this.#writes.has(key)) this.#inserted.add(key);
+    this.#put(key, row);
   }
 
   remove(before: Row): void {
@@ -47,6 +59,7 @@ export class TableNet {
     this.#steps.length = 0;
     this.#removes.clear();
     this.#writes.clear();
+    this.#inserted.clear();
     this.#steps.push({ kind: 'clear' });
   }
 
@@ -63,18 +76,20 @@ export class TableNet {
 
   #drop(key: string, row: Row): void {
     this.#writes.delete(key);
+    this.#inserted.delete(key);
     this.#removes.set(key, row);
   }
 
   #close(): void {
     if (this.#removes.size === 0 && this.#writes.size === 0) return;
-    this.#steps.push({
-      kind: 'rows',
-      removes: [...this.#removes.values()],
-      writes: [...this.#writes.values()],
-    });
+    const inserts: Row[] = [];
+    const writes: Row[] = [];
+    for (const [key, row] of this.#writes)
+      (this.#inserted.has(key) && row.isWhole ? inserts : writes).push(row);
+    this.#steps.push({ kind: 'rows', removes: [...this.#removes.values()], inserts, writes });
     this.#removes = new Map();
     this.#writes = new Map();
+    this.#inserted = new Set();
   }
 
   #keyOf(row: Row): string {

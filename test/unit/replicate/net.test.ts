@@ -32,7 +32,12 @@ class PlainNet {
     const plain = (rows: readonly Row[]): unknown => rows.map(cellsOf);
     return this.#net.steps().map((step) => {
       if (step.kind === 'rows')
-        return { kind: step.kind, removes: plain(step.removes), writes: plain(step.writes) };
+        return {
+          kind: step.kind,
+          removes: plain(step.removes),
+          inserts: plain(step.inserts),
+          writes: plain(step.writes),
+        };
       if (step.kind === 'rekey') return { ...step, before: cellsOf(step.before), after: cellsOf(step.after) };
       return step;
     });
@@ -44,28 +49,30 @@ test('an insert, an update and a delete of one key leave the delete', () => {
   net.insert(['1', 'a', 'big']);
   net.update(null, ['1', 'b', UNCHANGED]);
   net.remove(['1', null, null]);
-  expect(net.steps()).toEqual([{ kind: 'rows', removes: [['1', null, null]], writes: [] }]);
+  expect(net.steps()).toEqual([{ kind: 'rows', removes: [['1', null, null]], inserts: [], writes: [] }]);
 });
 
 test('values not sent are filled from the write before', () => {
   const net = new PlainNet([0]);
   net.insert(['1', 'a', 'big']);
   net.update(null, ['1', 'b', UNCHANGED]);
-  expect(net.steps()).toEqual([{ kind: 'rows', removes: [], writes: [['1', 'b', 'big']] }]);
+  expect(net.steps()).toEqual([{ kind: 'rows', removes: [], inserts: [['1', 'b', 'big']], writes: [] }]);
 });
 
 test('values not sent stay so when the write before lacks them', () => {
   const net = new PlainNet([0]);
   net.update(null, ['1', 'a', UNCHANGED]);
   net.update(null, ['1', 'b', UNCHANGED]);
-  expect(net.steps()).toEqual([{ kind: 'rows', removes: [], writes: [['1', 'b', UNCHANGED]] }]);
+  expect(net.steps()).toEqual([{ kind: 'rows', removes: [], inserts: [], writes: [['1', 'b', UNCHANGED]] }]);
 });
 
 test('a key change with all values is a delete and a write', () => {
   const net = new PlainNet([0]);
   net.insert(['1', 'a', 'big']);
   net.update(['1', null, null], ['2', 'a', UNCHANGED]);
-  expect(net.steps()).toEqual([{ kind: 'rows', removes: [['1', null, null]], writes: [['2', 'a', 'big']] }]);
+  expect(net.steps()).toEqual([
+    { kind: 'rows', removes: [['1', null, null]], inserts: [], writes: [['2', 'a', 'big']] },
+  ]);
 });
 
 test('a key change that needs the old row comes after what was before it and before what is after', () => {
@@ -74,9 +81,9 @@ test('a key change that needs the old row comes after what was before it and bef
   net.update(['1', null, null], ['2', 'a', UNCHANGED]);
   net.remove(['9', null, null]);
   expect(net.steps()).toEqual([
-    { kind: 'rows', removes: [], writes: [['9', 'x', 'x']] },
+    { kind: 'rows', removes: [], inserts: [['9', 'x', 'x']], writes: [] },
     { kind: 'rekey', before: ['1', null, null], after: ['2', 'a', UNCHANGED] },
-    { kind: 'rows', removes: [['9', null, null]], writes: [] },
+    { kind: 'rows', removes: [['9', null, null]], inserts: [], writes: [] },
   ]);
 });
 
@@ -88,14 +95,14 @@ test('a truncate makes everything before it pointless', () => {
   net.insert(['2', 'b', 'big']);
   expect(net.steps()).toEqual([
     { kind: 'clear' },
-    { kind: 'rows', removes: [], writes: [['2', 'b', 'big']] },
+    { kind: 'rows', removes: [], inserts: [['2', 'b', 'big']], writes: [] },
   ]);
 });
 
 test('a long key that was not sent again is taken from the old row', () => {
   const net = new PlainNet([0]);
   net.update(['key', null, null], [UNCHANGED, 'a', 'b']);
-  expect(net.steps()).toEqual([{ kind: 'rows', removes: [], writes: [['key', 'a', 'b']] }]);
+  expect(net.steps()).toEqual([{ kind: 'rows', removes: [], inserts: [], writes: [['key', 'a', 'b']] }]);
 });
 
 test('composite keys of other texts are other keys', () => {
@@ -106,9 +113,36 @@ test('composite keys of other texts are other keys', () => {
     {
       kind: 'rows',
       removes: [],
-      writes: [
+      inserts: [
         ['a', 'bc', '1'],
         ['ab', 'c', '2'],
+      ],
+      writes: [],
+    },
+  ]);
+});
+
+test('a row is new only when nothing was done to its key before its insert', () => {
+  const net = new PlainNet([0]);
+  net.remove(['1', null, null]);
+  net.insert(['1', 'again', 'big']);
+  net.update(['2', null, null], ['3', 'moved', 'big']);
+  net.insert(['2', 'in its place', 'big']);
+  net.insert(['4', 'a', 'big']);
+  net.remove(['4', null, null]);
+  net.insert(['4', 'b', 'big']);
+  net.insert(['5', 'a', 'big']);
+  net.update(null, ['5', 'b', UNCHANGED]);
+  expect(net.steps()).toEqual([
+    {
+      kind: 'rows',
+      removes: [],
+      inserts: [['5', 'b', 'big']],
+      writes: [
+        ['1', 'again', 'big'],
+        ['3', 'moved', 'big'],
+        ['2', 'in its place', 'big'],
+        ['4', 'b', 'big'],
       ],
     },
   ]);
