@@ -52,7 +52,7 @@ export interface Backlog {
   sql(round: number): string;
 }
 
-/** The three backlogs; keys are scattered in b and c. */
+/** The backlogs; keys are scattered in b and c. */
 export function backlogs(sizes: Sizes, scale: number): readonly Backlog[] {
   const half = Math.round(sizes.reviews / 2);
   const mixed = Math.round(3_000 * Math.min(scale, 1));
@@ -78,6 +78,12 @@ export function backlogs(sizes: Sizes, scale: number): readonly Backlog[] {
       rows: mixed * 100,
       sql: (round) => mixedSql(round, mixed, sizes),
     },
+    {
+      name: 'd',
+      about: `${mixed} transactions that insert 100 rows`,
+      rows: mixed * 100,
+      sql: (round) => insertsSql(round, mixed, sizes),
+    },
   ];
 }
 
@@ -92,5 +98,13 @@ function mixedSql(round: number, transactions: number, { users, reviews }: Sizes
     delete from reviews where id in (select ${old} + t * 20 + g from generate_series(1, 20) g);
     update users set logins = logins + 1 where id in
       (select 1 + ((t * 10 + g)::bigint * 7919) % ${users} from generate_series(1, 10) g);
+    commit; end loop; end $$`;
+}
+
+/** With ids far from those of the other backlogs. */
+function insertsSql(round: number, transactions: number, { users, reviews }: Sizes): string {
+  const fresh = reviews * 10 + round * transactions * 100;
+  return `do $$ begin for t in 0..${transactions - 1} loop
+    insert into reviews select ${review(`(${fresh} + t * 100 + g)`, users)} from generate_series(1, 100) g;
     commit; end loop; end $$`;
 }

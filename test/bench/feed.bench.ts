@@ -15,12 +15,12 @@ import { type Nearjoin, until } from './nearjoin-server.ts';
 import { cpuOf, cpuSeconds, mainThreadSeconds, memory } from './usage.ts';
 
 // Following a target beside Postgres' own logical replication: the same tables, the same backlogs, in turn.
-//   npm run bench:feed -- [scale=1] [rounds=3] [workloads=abc] [rates=0,100,1000,3000] [seconds=5]
+//   npm run bench:feed -- [scale=1] [rounds=3] [workloads=abcd] [rates=0,100,1000,3000] [seconds=5]
 
 const [
   scaleText = '1',
   roundsText = '3',
-  workloads = 'abc',
+  workloads = 'abcd',
   ratesText = '0,100,1000,3000',
   secondsText = '5',
 ] = process.argv.slice(2);
