@@ -10,8 +10,8 @@ import { Writer } from '../support/writer.ts';
 // a page. Whatever is written meanwhile, the copy is the target: in the end, and at every watermark.
 
 const BUDGET_MS = Number(process.env['NEARJOIN_PIECES_SECONDS'] ?? 5) * 1000;
-const MOST_MS = Math.max(60_000, BUDGET_MS);
-const RARE_STEPS: readonly Step[] = ['pieces:deduplicated', 'pieces:drained', 'ask:answered'];
+/** Which further steps a copy takes hangs on what is written meanwhile; crash/replicator waits for each of them. */
+const STEPS: readonly Step[] = ['pieces:read', 'pieces:deduplicated'];
 /** Hundreds of snapshots and transactions, on a machine that may be busy. */
 const PATIENCE_MS = 45_000;
 const SEED = Number(process.env['NEARJOIN_SEED'] ?? randomInt(2 ** 31));
@@ -62,17 +62,12 @@ test(`every kind of change during the copy of every kind of table (seed ${SEED})
   });
   const all = Object.fromEntries(['journal', ...CHANGING_TABLES].map((name) => [name, []]));
   const began = performance.now();
-  // Which steps a copy takes hangs on what is written meanwhile: it is repeated until it has taken all of them.
-  const isEnough = (): boolean => {
-    const spent = performance.now() - began;
-    return (spent > BUDGET_MS && RARE_STEPS.every((step) => reached.has(step))) || spent > MOST_MS;
-  };
   try {
     for (;;) {
       await made.track(all);
       await made.ready(PATIENCE_MS);
       for (let look = 0; look < 5; look += 1) await expectJournalled(made);
-      if (isEnough()) break;
+      if (performance.now() - began > BUDGET_MS) break;
       await made.track({ journal: [] });
       await made.until('the copies to be gone', async () => (await made.status())?.tables.length === 1);
     }
@@ -87,7 +82,7 @@ test(`every kind of change during the copy of every kind of table (seed ${SEED})
     const { target, cache } = await made.contents(name);
     expect(cache, `${name}, seed ${SEED}`).toEqual(target);
   }
-  expect([...reached]).toEqual(expect.arrayContaining([...RARE_STEPS]));
+  expect([...reached]).toEqual(expect.arrayContaining([...STEPS]));
   expect(made.log.filter((line) => line.startsWith('warn') && !line.includes('rewritten'))).toEqual([]);
 });
 
