@@ -15,6 +15,8 @@ import { freePort } from './port.ts';
 export interface PostgresOptions {
   /** Kept after stop() and opened again by the next start; a temporary one is removed. */
   readonly directory?: string;
+  /** Where the temporary directory is made, instead of the system's place for such. */
+  readonly within?: string;
   /** A directory with `initdb` and `postgres`, instead of the npm package's. */
   readonly binDirectory?: string;
   /** A fixed port; without it a free one is found. */
@@ -48,7 +50,7 @@ const PORT_TRIES = 8;
 /** Starts a Postgres with logical replication ready to use. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const account = await serverAccount();
-  const directory = await workDirectory(options.directory, account);
+  const directory = await workDirectory(options, account);
   const guard = startGuard(options.directory === undefined ? directory : null);
   try {
     const binaries = await findBinaries({
@@ -66,14 +68,17 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-async function workDirectory(wanted: string | undefined, account: Account | null): Promise<string> {
+async function workDirectory(
+  { directory: wanted, within = tmpdir() }: PostgresOptions,
+  account: Account | null,
+): Promise<string> {
   if (wanted !== undefined) {
     const directory = resolve(wanted);
     await mkdir(directory, { recursive: true, mode: 0o755 });
     await rm(join(directory, 'native'), { recursive: true, force: true }); // a private copy of an earlier run
     return handOver(directory, account);
   }
-  const parent = (await canReach(tmpdir(), account)) ? tmpdir() : '/tmp';
+  const parent = (await canReach(within, account)) ? within : '/tmp';
   return handOver(await mkdtemp(join(parent, 'nearjoin-pg-')), account);
 }
 

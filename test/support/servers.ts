@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises';
+import { access, statfs } from 'node:fs/promises';
+import { freemem } from 'node:os';
 import type { TestProject } from 'vitest/node';
-import type { PostgresServer } from '../../src/embedded/server.ts';
-import { startPostgres } from '../../src/embedded/server.ts';
+import { type PostgresOptions, type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
 
 /** What a test process must know to reach a server that the set-up started. */
 export interface ServerAddress {
@@ -20,6 +20,10 @@ declare module 'vitest' {
 
 /** Where Postgres 15 is, on a machine that has it. */
 export const POSTGRES_15 = '/usr/lib/postgresql/15/bin';
+
+const MEMORY = '/dev/shm';
+/** For all servers together, with room to spare. */
+const NEEDED_BYTES = 8 * 2 ** 30;
 
 /** Boots the servers once for all test files; the returned function stops them. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -42,8 +46,8 @@ async function startAll(
   wanted: ReadonlyMap<string, string | undefined>,
 ): Promise<Map<string, PostgresServer>> {
   const starting = [...wanted].map(async ([which, binDirectory]) => {
-    const options = binDirectory === undefined ? {} : { binDirectory };
-    return [which, await startPostgres({ fsync: false, ...options })] as const;
+    const options = { fsync: false, ...(binDirectory === undefined ? {} : { binDirectory }) };
+    return [which, await startInMemory(options)] as const;
   });
   const settled = await Promise.allSettled(starting);
   const failed = settled.find((each) => each.status === 'rejected');
@@ -51,6 +55,23 @@ async function startAll(
   if (failed === undefined) return new Map(running);
   await Promise.all(running.map(([, server]) => server.stop()));
   throw failed.reason;
+}
+
+/**
+ * Thousands of databases are made, of hundreds of files each: on a file system in memory, where one has room, that takes
+ * a tenth of the time. One that forbids programs cannot hold a private copy of the server's.
+ */
+async function startInMemory(options: PostgresOptions): Promise<PostgresServer> {
+  if (!(await hasRoomInMemory())) return startPostgres(options);
+  return startPostgres({ ...options, within: MEMORY }).catch(() => startPostgres(options));
+}
+
+async function hasRoomInMemory(): Promise<boolean> {
+  const room = await statfs(MEMORY).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => 0,
+  );
+  return Math.min(room, freemem()) > NEEDED_BYTES;
 }
 
 function addressOf(server: PostgresServer): ServerAddress {
