@@ -68,7 +68,7 @@ const places = {
     'src/cache',
     'src/read',
     'src/replicate',
-    'src/metadata/(store|migrate|version-watch|slot-book)',
+    'src/metadata/(store|migrate|version-watch|slot-book|reading-notes)',
     'src/demo',
   ],
   'pg-copy-streams': ['connectors', 'src/cache', 'src/replicate'],

@@ -5,6 +5,7 @@ import { connectionUrl } from '../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../metadata/model.ts';
 import { fingerprintOf, introspect } from './introspect.ts';
 import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
+import { parseReading, printReading, type ReadingNotes, readingKey } from './noted-reading.ts';
 import type { Introspections } from './resolve.ts';
 
 /** How often databases are asked whether they changed, and how long they may take to answer. */
@@ -43,8 +44,16 @@ interface Wanted {
   readonly enumTables: readonly TableRef[];
 }
 
+/** Where it is told what happens to the catalog and the databases. */
+export interface CatalogLog {
+  info(context: object, message: string): void;
+  warn(context: object, message: string): void;
+}
+
 /** What a book needs from outside. */
 export interface BookOptions {
+  readonly notes: ReadingNotes;
+  readonly log: CatalogLog;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly intervals?: Partial<Intervals>;
   readonly clock?: Clock;
@@ -127,7 +136,40 @@ export class SourceBook {
     const found = await this.#ask(wanted, signal);
     const old = entry !== undefined && entry.url === wanted.url ? entry.found : undefined;
     const base = { url: wanted.url, enumTables: wanted.enumTables, failures: entry?.failures ?? 0 };
-    return this.#dated(base, newer(old, found));
+    const kept = newer(old ?? (await this.#recalled(wanted, found)), found);
+    if (kept !== old && isAvailable(found)) await this.#note(wanted, found);
+    return this.#dated(base, kept);
+  }
+
+  /** Of a database that does not answer a node that has just begun: what it said of itself last. */
+  async #recalled({ url }: Wanted, found: Introspection | Unavailable): Promise<Introspection | undefined> {
+    if (url === null || isAvailable(found)) return undefined;
+    const text = await this.#withNotes((notes) => notes.recall(readingKey(url)));
+    const recalled = typeof text === 'string' ? parseReading(text) : null;
+    if (recalled === null) return undefined;
+    const { database } = recalled.server;
+    this.#options.log.warn(
+      { database, reason: found.unavailable },
+      'going by the last reading of a database',
+    );
+    return recalled;
+  }
+
+  async #note({ url }: Wanted, found: Introspection): Promise<void> {
+    if (url !== null) await this.#withNotes((notes) => notes.note(readingKey(url), printReading(found)));
+  }
+
+  /** Without its notes a node knows the databases that answer. */
+  async #withNotes<Result>(use: (notes: ReadingNotes) => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await use(this.#options.notes);
+    } catch (error) {
+      this.#options.log.warn(
+        { reason: messageOf(error) },
+        'readings of databases cannot be noted or recalled',
+      );
+      return undefined;
+    }
   }
 
   async #ask(wanted: Wanted, signal: AbortSignal): Promise<Introspection | Unavailable> {

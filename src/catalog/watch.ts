@@ -5,6 +5,7 @@ import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog, InconsistentObject } from './catalog.ts';
 import type { Introspection, Unavailable } from './introspection.ts';
+import type { ReadingNotes } from './noted-reading.ts';
 import type { NamingConvention } from './resolve/names.ts';
 import { resolve } from './resolve.ts';
 import { type BookOptions, DEFAULT_INTERVALS, SourceBook, type SourceReadings } from './source-book.ts';
@@ -17,16 +18,9 @@ export interface Snapshot {
   readonly urls: ReadonlyMap<SourceName, string>;
 }
 
-/** Where the watch writes what happens to it. */
-export interface CatalogLog {
-  info(context: object, message: string): void;
-  warn(context: object, message: string): void;
-}
-
 /** What a watch needs from outside. */
-export interface CatalogWatchOptions extends BookOptions {
-  readonly store: Pick<MetadataStore, 'load' | 'listen'>;
-  readonly log: CatalogLog;
+export interface CatalogWatchOptions extends Omit<BookOptions, 'notes'> {
+  readonly store: Pick<MetadataStore, 'load' | 'listen'> & { readonly readings: ReadingNotes };
   /** Of sources whose customization says nothing of it. */
   readonly naming?: NamingConvention;
 }
@@ -34,7 +28,7 @@ export interface CatalogWatchOptions extends BookOptions {
 /** Reads metadata and databases for the first time and keeps watching both until closed. */
 export async function openCatalogWatch(options: CatalogWatchOptions): Promise<CatalogWatch> {
   const stored = await options.store.load();
-  const book = new SourceBook(options);
+  const book = new SourceBook({ ...options, notes: options.store.readings });
   const readings = await book.consult(stored.metadata, 'unknown', new AbortController().signal);
   book.keep(readings);
   const watch = new CatalogWatch(options, book, { stored, readings });

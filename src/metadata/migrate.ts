@@ -30,6 +30,13 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       target text not null
     )`,
   ],
+  [
+    `create table nearjoin_metadata.reading (
+      key text primary key,
+      reading json not null,
+      noted_at timestamptz not null default now()
+    )`,
+  ],
 ];
 
 /** Brings the metadata schema to this program's version; safe when several nodes start at once. */

@@ -4,6 +4,7 @@ import { messageOf, NearjoinError } from '../core/errors.ts';
 import { migrateMetadata } from './migrate.ts';
 import type { Metadata } from './model.ts';
 import { parseMetadata } from './parse.ts';
+import { StoredReadingNotes } from './reading-notes.ts';
 import { StoredSlotBook } from './slot-book.ts';
 import { type StoreLog, watchVersions } from './version-watch.ts';
 
@@ -29,6 +30,8 @@ export interface MetadataStore {
   listen(signal: AbortSignal): AsyncIterable<number>;
   /** The replication slots there are. */
   readonly slots: StoredSlotBook;
+  /** What databases last said of themselves. */
+  readonly readings: StoredReadingNotes;
   catalogState(): Promise<CatalogState>;
   setCatalogState(type: 'cli' | 'console', state: unknown): Promise<void>;
   close(): Promise<void>;
@@ -85,11 +88,13 @@ class PostgresMetadataStore implements MetadataStore {
   readonly #options: StoreOptions;
   readonly #closed = new AbortController();
   readonly slots: StoredSlotBook;
+  readonly readings: StoredReadingNotes;
 
   constructor(pool: pg.Pool, options: StoreOptions) {
     this.#pool = pool;
     this.#options = options;
     this.slots = new StoredSlotBook(pool);
+    this.readings = new StoredReadingNotes(pool);
   }
 
   async load(): Promise<StoredMetadata> {

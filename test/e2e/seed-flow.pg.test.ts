@@ -138,3 +138,24 @@ test('changes made while nearjoin is down are in the cache after it is back', as
     { user: { name: 'Late' } },
   ]);
 });
+
+test('a node that starts while the target is down answers from the cache', async () => {
+  await nearjoin.untilHit(QUERY);
+  await nearjoin.stop();
+  const beside = await createDatabase('target');
+  try {
+    await beside.query(`alter database ${pg2.name} allow_connections false`);
+    await beside.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+      pg2.name,
+    ]);
+    nearjoin = await startNearjoin(serveEnv());
+    const { headers, body } = await nearjoin.graphql('{ order(limit: 1) { user { name } } }', {
+      headers: { 'x-nearjoin-fallback': 'stale' },
+    });
+    expect(body).toEqual({ data: { order: [{ user: { name: 'Ada Lovelace' } }] } });
+    expect(headers.get('cache-status')).toContain('nearjoin-pg2;hit');
+  } finally {
+    await beside.query(`alter database ${pg2.name} allow_connections true`);
+    await beside.drop();
+  }
+});

@@ -198,6 +198,50 @@ test('a database that goes away keeps its last known tables, for answers from th
   expect(watch.current().urls.get('pg2')).toBe(url.href);
 });
 
+test('a database that is down when a node starts is known by what it last said', async () => {
+  const { here, target, store } = await world();
+  await here.query('create table color (value text primary key)');
+  await here.query(`insert into color values ('red')`);
+  await save(store, document(here.url, target.url, [{ table: 'color', is_enum: true }]));
+  const first = await open(store);
+  const known = [first.introspection('pg1'), first.introspection('pg2')];
+  await first.close();
+  const neighbour = await createDatabase('target');
+  cleanUps.push(() => neighbour.drop());
+  const allow = (isAllowed: boolean) =>
+    neighbour.query(`alter database ${target.name} allow_connections ${isAllowed}`);
+  await allow(false);
+  const second = await open(store);
+  expect([second.introspection('pg1'), second.introspection('pg2')]).toEqual(known);
+  expect(second.current().catalog.inconsistent).toEqual([]);
+  await allow(true);
+  await target.query('alter table users add column nick text');
+  await poll('the new column', () => columns(second.current().catalog, 'pg2', 'users').includes('nick'));
+  await second.close();
+  await allow(false);
+  const third = await open(store);
+  expect(columns(third.current().catalog, 'pg2', 'users')).toEqual(['id', 'name', 'nick']);
+});
+
+test('without its notes a node knows the databases that answer', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  const fails = (): Promise<never> => Promise.reject(new Error('the metadata database is out of reach'));
+  const warned: string[] = [];
+  const watch = await openCatalogWatch({
+    store: {
+      load: () => store.load(),
+      listen: (signal) => store.listen(signal),
+      readings: { recall: fails, note: fails },
+    },
+    log: { ...log, warn: (_context, message) => void warned.push(message) },
+    env: {},
+  });
+  cleanUps.push(() => watch.close());
+  expect(columns(watch.current().catalog, 'pg2', 'users')).toEqual(['id', 'name']);
+  expect(warned).toContain('readings of databases cannot be noted or recalled');
+});
+
 test('enum values are part of what is watched by reload', async () => {
   const { here, target, store } = await world();
   await here.query('create table color (value text primary key)');
