@@ -61,7 +61,7 @@ class Checker {
   /** Readers with a token of their own never go back. */
   checkSessions(): void {
     for (const [at, answers] of this.#done.entries()) {
-      const fault = this.#readers[at]?.style === 'session' ? sessionFault(answers, world.target.model) : null;
+      const fault = this.#readers[at]?.style === 'session' ? sessionFault(answers, world.target) : null;
       if (fault !== null) this.faults.push(fault);
     }
   }
