@@ -106,10 +106,7 @@ test('a table that can no longer be written breaks alone, in the middle of a sta
        insert into other select g, 'n' from generate_series(1001, 2000) g;
      end $$`,
   );
-  await made.until('another copy', async () => {
-    const status = await made.tableStatus('item');
-    return status?.relation !== first && status?.state.kind === 'ready';
-  });
+  await made.copiedAgain('item', first);
   expect(await same(made, 'item')).toBe(6000);
   expect(await same(made, 'other')).toBe(2000);
 });

@@ -64,14 +64,7 @@ test('a standby that was behind the cache: what it lost is served no more', asyn
   await servers.failOver();
   // As much as was lost, and more: the new history goes past the cache's position before anybody looks.
   await once(servers.standby.url('postgres'), 'insert into item select generate_series(2001, 3000)');
-  await feed.until(
-    'another copy',
-    async () => {
-      const now = await feed.tableStatus('item');
-      return now?.relation !== before && now?.state.kind === 'ready';
-    },
-    30_000,
-  );
+  await feed.copiedAgain('item', before);
   await feed.caughtUp();
   const { target, cache } = await feed.contents('item');
   expect(cache).toEqual(target);
@@ -91,14 +84,7 @@ test.skipIf(!hasTestServer('target15'))(
     await untilReplayed(servers);
     await servers.failOver();
     await once(servers.standby.url('postgres'), 'insert into item values (1000)');
-    await feed.until(
-      'another copy',
-      async () => {
-        const now = await feed.tableStatus('item');
-        return now?.relation !== before && now?.state.kind === 'ready';
-      },
-      30_000,
-    );
+    await feed.copiedAgain('item', before);
     await feed.caughtUp();
     const { target, cache } = await feed.contents('item');
     expect(cache).toEqual(target);

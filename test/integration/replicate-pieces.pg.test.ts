@@ -138,15 +138,19 @@ async function expectCopied(made: FeedRig): Promise<void> {
   expect(cache).toEqual(target);
 }
 
+async function stoppedAfterTwoPieces(made: FeedRig): Promise<void> {
+  const count = new PieceCount(2);
+  const supervisor = made.start({ limits: LIMITS, onStep: count.onStep });
+  await made.until('two pieces', async () => count.read === 2);
+  const stopped = supervisor.stop();
+  count.letGo();
+  await stopped;
+}
+
 test('a replicator that stops between two pieces goes on with the third', async () => {
   const made = await FeedRig.open(PLAIN, { doc: [['note']] });
   rig = made;
-  const first = new PieceCount(2);
-  const supervisor = made.start({ limits: LIMITS, onStep: first.onStep });
-  await made.until('two pieces', async () => first.read === 2);
-  const stopped = supervisor.stop();
-  first.letGo();
-  await stopped;
+  await stoppedAfterTwoPieces(made);
   await made.target.query(`update doc set note = 'while nobody looked' where id % 7 = 0`);
   const before = await stored(made);
   expect(before).toMatchObject({ state: 'copying', piece_cursor: { next: 2 } });
@@ -174,12 +178,7 @@ test.each([
 ] as const)('a copy read past the position: the target was %s', async (_name, started, goesOn) => {
   const made = await FeedRig.open(PLAIN, { doc: [] });
   rig = made;
-  const first = new PieceCount(2);
-  const supervisor = made.start({ limits: LIMITS, onStep: first.onStep });
-  await made.until('two pieces', async () => first.read === 2);
-  const stopped = supervisor.stop();
-  first.letGo();
-  await stopped;
+  await stoppedAfterTwoPieces(made);
   const before = await stored(made);
   // As when the stream was behind the copy.
   await made.source.query(

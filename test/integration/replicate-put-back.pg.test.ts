@@ -144,14 +144,7 @@ async function goesPast(at: string): Promise<void> {
 async function isCopiedAgain(before: string | undefined): Promise<void> {
   feed.log.length = 0;
   feed.start();
-  await feed.until(
-    'another copy',
-    async () => {
-      const now = await feed.tableStatus('item');
-      return now?.relation !== before && now?.state.kind === 'ready';
-    },
-    60_000,
-  );
+  await feed.copiedAgain('item', before, 60_000);
   await feed.caughtUp();
   const { target: rows, cache } = await feed.contents('item');
   expect(cache).toEqual(rows);

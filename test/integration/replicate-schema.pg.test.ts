@@ -31,10 +31,7 @@ async function item(): Promise<CacheTable> {
 }
 
 async function replaced(before: CacheTable): Promise<CacheTable> {
-  await rig.until('another copy', async () => {
-    const now = await item();
-    return now.relation !== before.relation && now.state.kind === 'ready';
-  });
+  await rig.copiedAgain('item', before.relation);
   await rig.caughtUp();
   const { target, cache } = await rig.contents('item');
   expect(cache).toEqual(target);
@@ -152,10 +149,7 @@ test('a table that lost its key and is locked harms nobody either: updates are t
   await rig.target.query('delete from other where id = 1');
   await holder.query('commit');
   await holder.end();
-  await rig.until('another copy', async () => {
-    const other = await rig.tableStatus('other');
-    return other?.relation !== before && other?.state.kind === 'ready';
-  });
+  await rig.copiedAgain('other', before);
   await rig.caughtUp();
   expect((await rig.contents('other')).cache).toEqual(['{"id":2}']);
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FeedRig } from '../support/feed.ts';
-import { type LaneAnswer, TestLane } from '../support/lane.ts';
+import type { LaneAnswer, TestLane } from '../support/lane.ts';
+import { dealtUnderRoot, togetherUnderRoot } from '../support/lanes-under-root.ts';
 import { hasTestServer, testServer, type Which } from '../support/postgres.ts';
 
 // Tables that are made of others, and columns that the database fills in: the same values from the cache, live and from
@@ -93,7 +94,7 @@ describe.each<Which>(['target', 'target15'])('on %s', (which) => {
     for (const statement of SET_UP.slice(0, 2)) await rig.source.query(statement);
     rig.start();
     await rig.ready();
-    [dealt, together] = await Promise.all([lane(rig, true), lane(rig, false)]);
+    [dealt, together] = await Promise.all([dealtUnderRoot(rig, NAMES), togetherUnderRoot(rig, NAMES)]);
   });
 
   afterAll(async () => {
@@ -151,19 +152,3 @@ describe.each<Which>(['target', 'target15'])('on %s', (which) => {
     },
   );
 });
-
-function lane(rig: FeedRig, isDealt: boolean): Promise<TestLane> {
-  const tables = NAMES.map((table) => ({ table }));
-  const remote_relationships = NAMES.map((table) => {
-    const to_source = { relationship_type: 'array', source: 'pg2', table, field_mapping: { one: 'one' } };
-    return { name: table, definition: { to_source } };
-  });
-  const array_relationships = NAMES.map((remote_table) => {
-    const using = { manual_configuration: { remote_table, column_mapping: { one: 'one' } } };
-    return { name: remote_table, using };
-  });
-  if (!isDealt)
-    return TestLane.open({ pg1: rig.target }, { pg1: [{ table: 'root', array_relationships }, ...tables] });
-  const { source: pg1, target: pg2 } = rig;
-  return TestLane.open({ pg1, pg2 }, { pg1: [{ table: 'root', remote_relationships }], pg2: tables });
-}

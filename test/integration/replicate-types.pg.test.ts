@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TEXT_FORM } from '../../src/core/text-form.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig, type Tracked } from '../support/feed.ts';
-import { TestLane } from '../support/lane.ts';
+import type { TestLane } from '../support/lane.ts';
+import { dealtUnderRoot, togetherUnderRoot } from '../support/lanes-under-root.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 import { NO_VALUES, OWN_TYPES, OWN_VALUES, TYPED_VALUES } from '../support/typed-values.ts';
 
@@ -120,29 +121,13 @@ beforeAll(async () => {
       await database.query(`alter database ${database.name} set ${setting}`);
   rig.start();
   await rig.ready();
-  [dealt, together] = await Promise.all([lane(true), lane(false)]);
+  [dealt, together] = await Promise.all([dealtUnderRoot(rig, NAMES), togetherUnderRoot(rig, NAMES)]);
 });
 
 afterAll(async () => {
   await Promise.all([dealt?.close(), together?.close()]);
   await rig?.close();
 });
-
-function lane(isDealt: boolean): Promise<TestLane> {
-  const tables = NAMES.map((table) => ({ table }));
-  const remote_relationships = NAMES.map((table) => {
-    const to_source = { relationship_type: 'array', source: 'pg2', table, field_mapping: { one: 'one' } };
-    return { name: table, definition: { to_source } };
-  });
-  const array_relationships = NAMES.map((remote_table) => {
-    const using = { manual_configuration: { remote_table, column_mapping: { one: 'one' } } };
-    return { name: remote_table, using };
-  });
-  if (!isDealt)
-    return TestLane.open({ pg1: rig.target }, { pg1: [{ table: 'root', array_relationships }, ...tables] });
-  const { source: pg1, target: pg2 } = rig;
-  return TestLane.open({ pg1, pg2 }, { pg1: [{ table: 'root', remote_relationships }], pg2: tables });
-}
 
 const NEVER = { rows: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 

@@ -157,6 +157,15 @@ export class FeedRig {
     await this.until(`${names.join()} to be ready`, areReady, withinMs);
   }
 
+  /** Waits until another copy of a table than the one that was is ready. */
+  async copiedAgain(name: string, before: string | undefined, withinMs?: number): Promise<void> {
+    const isReady = async (): Promise<boolean> => {
+      const now = await this.tableStatus(name);
+      return now?.relation !== before && now?.state.kind === 'ready';
+    };
+    await this.until('another copy', isReady, withinMs);
+  }
+
   /** Waits until everything committed on the target before is in the cache. */
   async caughtUp(): Promise<void> {
     const { rows } = await this.target.query<{ lsn: string }>(
