@@ -147,7 +147,8 @@ export class CarriedWrite {
   ): readonly WriteStatement[] {
     const text = this.#texts[carrier];
     if (carrier === 'row') {
-      const values = rows.flatMap((row) => this.#positions.map((at) => sent(row.cell(at))));
+      const values: (string | null)[] = [];
+      for (const row of rows) for (const at of this.#positions) values.push(sent(row.cell(at)));
       return [{ text, values, expected }];
     }
     if (carrier === 'arrays') return [{ text, values: columnArrays(rows, this.#positions), expected }];

@@ -17,8 +17,8 @@ import type { Row } from '../core/row.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { StageLimits } from './feed-options.ts';
 import type { FoldedBatch } from './fold.ts';
+import type { Parameter } from './message-buffer.ts';
 import type { NetStep } from './net.ts';
-import type { Parameter } from './pipeline.ts';
 import type { Sink } from './sink.ts';
 import { type Outgoing, Statements } from './statements.ts';
 import type { Step, StepHook } from './steps.ts';
@@ -83,9 +83,9 @@ export class Applier {
 
   /** Writes the batch; with a mark commits it together with the new watermark, without one leaves the transaction open. */
   async apply(batch: FoldedBatch, mark: Mark | null): Promise<void> {
-    const writes = batch.tables.flatMap(({ sink, net }) =>
-      net.steps().flatMap((step) => this.#writesOfStep(sink, step)),
-    );
+    const writes: Outgoing[] = [];
+    for (const { sink, net } of batch.tables)
+      for (const step of net.steps()) writes.push(...this.#writesOfStep(sink, step));
     if (mark !== null && this.#fitsOneTrip(writes)) return this.#writeAtOnce(writes, mark);
     await this.#begin();
     for (const write of writes) this.#statements.add(write);

@@ -12,20 +12,21 @@ export interface FoldedBatch {
 
 /** Folds changes into the last write per key. Throws TableBroken when a table is no longer what was copied. */
 export function fold(items: readonly StreamItem[], sinks: Sinks): FoldedBatch {
-  const nets = new Map<Sink, TableNet>();
+  const folding: Folding = { sinks, nets: new Map(), tables: [] };
   let transactions = 0;
   let changes = 0;
   for (const item of items) {
     if (item.kind === 'commit') transactions += 1;
-    else if (item.kind !== 'begin' && item.kind !== 'progress' && foldChange(item, { sinks, nets }))
-      changes += 1;
+    else if (item.kind !== 'begin' && item.kind !== 'progress' && foldChange(item, folding)) changes += 1;
   }
-  return { tables: [...nets].map(([sink, net]) => ({ sink, net })), transactions, changes };
+  return { tables: folding.tables, transactions, changes };
 }
 
 interface Folding {
   readonly sinks: Sinks;
   readonly nets: Map<Sink, TableNet>;
+  /** The same in the order of their first change. */
+  readonly tables: { readonly sink: Sink; readonly net: TableNet }[];
 }
 
 function foldChange(change: Change, folding: Folding): boolean {
@@ -53,7 +54,7 @@ function foldTruncate(relation: Relation, folding: Folding): boolean {
 
 function keeping(
   relation: Relation,
-  { sinks, nets }: Folding,
+  { sinks, nets, tables }: Folding,
   use: (net: TableNet, view: (row: Row) => Row) => void,
 ): boolean {
   const bound = sinks.bind(relation);
@@ -62,6 +63,7 @@ function keeping(
     if (net === undefined) {
       net = new TableNet(sink.keys);
       nets.set(sink, net);
+      tables.push({ sink, net });
     }
     use(net, view);
   }

@@ -4,12 +4,19 @@ const EXECUTE = 0x45;
 const SYNC = 0x53;
 const COPY_DONE = 0x63;
 
+/** So much comes out of memory that Node has at hand; more is made for the purpose. */
+const FIRST_BYTES = 1024;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** A value of a statement; it travels as text. */
+export type Parameter = string | number | bigint | null;
+
 /**
  * Protocol messages one after the other in one piece of memory: one write to the socket costs less than making the
  * messages. Everything travels in text form.
  */
 export class MessageBuffer {
-  #buffer: Buffer = Buffer.allocUnsafe(4096);
+  #buffer: Buffer = NOTHING;
   #at = 0;
   #start = 0;
 
@@ -22,13 +29,14 @@ export class MessageBuffer {
   }
 
   /** Binds the unnamed portal. */
-  bind(name: string, values: readonly (string | null)[]): void {
+  bind(name: string, values: readonly Parameter[]): void {
     this.#begin(BIND);
     this.#string('');
     this.#string(name);
     this.#int16(0);
     this.#int16(values.length);
-    for (const value of values) this.#value(value);
+    for (const value of values)
+      this.#value(typeof value === 'string' || value === null ? value : String(value));
     this.#int16(0);
     this.#end();
   }
@@ -53,7 +61,7 @@ export class MessageBuffer {
   /** Everything so far; what follows goes into other memory. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#at);
-    this.#buffer = Buffer.allocUnsafe(4096);
+    this.#buffer = NOTHING;
     this.#at = 0;
     return taken;
   }
@@ -99,7 +107,7 @@ export class MessageBuffer {
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes));
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes, FIRST_BYTES));
     this.#buffer.copy(larger, 0, 0, this.#at);
     this.#buffer = larger;
   }

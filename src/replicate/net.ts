@@ -18,10 +18,10 @@ export type NetStep =
 export class TableNet {
   readonly #keys: readonly number[];
   readonly #steps: NetStep[] = [];
-  #removes = new Map<string, Row>();
-  #writes = new Map<string, Row>();
+  readonly #removes = new Map<string, Row>();
+  readonly #writes = new Map<string, Row>();
   /** Keys of writes that began with an insert, and of nothing before it. */
-  #inserted = new Set<string>();
+  readonly #inserted = new Set<string>();
 
   /** `keys` are the positions of the key's columns in every row. */
   constructor(keys: readonly number[]) {
@@ -57,9 +57,7 @@ export class TableNet {
   /** Nothing that came before matters any more. */
   clear(): void {
     this.#steps.length = 0;
-    this.#removes.clear();
-    this.#writes.clear();
-    this.#inserted.clear();
+    this.#forget();
     this.#steps.push({ kind: 'clear' });
   }
 
@@ -87,9 +85,13 @@ export class TableNet {
     for (const [key, row] of this.#writes)
       (this.#inserted.has(key) && row.isWhole ? inserts : writes).push(row);
     this.#steps.push({ kind: 'rows', removes: [...this.#removes.values()], inserts, writes });
-    this.#removes = new Map();
-    this.#writes = new Map();
-    this.#inserted = new Set();
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#removes.clear();
+    this.#writes.clear();
+    this.#inserted.clear();
   }
 
   #keyOf(row: Row): string {

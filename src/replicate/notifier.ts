@@ -4,26 +4,34 @@ import type { Clock } from '../core/clock.ts';
 export class Notifier {
   #noticed = false;
   #wake: (() => void) | null = null;
+  /** The signal listened to: one that is waited with again and again is not listened to anew each time. */
+  #signal: AbortSignal | null = null;
+  readonly #begin = (resolve: () => void): void => {
+    this.#wake = resolve;
+  };
+  readonly #end = (): void => {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  };
 
   notify(): void {
     this.#noticed = true;
-    this.#wake?.();
+    this.#end();
   }
 
   /** Resolves at the next notice, at once when one was missed, or when the signal aborts. For one waiter at a time. */
   async wait(signal: AbortSignal): Promise<void> {
-    if (!this.#noticed && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener('abort', done);
-          this.#wake = null;
-          resolve();
-        };
-        this.#wake = done;
-        signal.addEventListener('abort', done);
-      });
-    }
+    this.#listen(signal);
+    if (!this.#noticed && !signal.aborted) await new Promise<void>(this.#begin);
     this.#noticed = false;
+  }
+
+  #listen(signal: AbortSignal): void {
+    if (signal === this.#signal) return;
+    this.#signal?.removeEventListener('abort', this.#end);
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#end);
   }
 }
 

@@ -2,10 +2,7 @@ import type { Writable } from 'node:stream';
 import pg from 'pg';
 import { copyData } from '../cache/copy-text.ts';
 import type { RowCopy } from '../cache/row-source.ts';
-import { MessageBuffer } from './message-buffer.ts';
-
-/** A value of a statement; it travels as text. */
-export type Parameter = string | number | bigint | null;
+import { MessageBuffer, type Parameter } from './message-buffer.ts';
 
 /** One statement of a pipeline. */
 export interface PipelinedStatement {
@@ -21,22 +18,6 @@ export interface PipelinedStatement {
 /** No more than this waits in our own memory for the server to read it. */
 const UNSENT_BYTES = 4 << 20;
 
-/**
- * Sends statements in one go, COPY data among them, and is answered once: the first failure ends all. It resolves with
- * the command tags; a failure is thrown as PipelineFailure, which says at which statement.
- */
-export function runPipeline(
-  client: pg.Client,
-  statements: readonly PipelinedStatement[],
-): Promise<readonly string[]> {
-  const pipeline = new Pipeline(statements);
-  client.query(pipeline);
-  return new Promise((resolve, reject) => {
-    pipeline.on('end', () => resolve(pipeline.tags));
-    pipeline.on('error', (error) => reject(new PipelineFailure(pipeline.tags.length, error)));
-  });
-}
-
 /** The statement at `index` failed, for the reason in `cause`; those before it were done. */
 export class PipelineFailure extends Error {
   readonly index: number;
@@ -48,16 +29,37 @@ export class PipelineFailure extends Error {
   }
 }
 
-/** A query to `pg`, many statements to the server. The methods that begin with `handle` are `pg`'s names for what arrives. */
-class Pipeline extends pg.Query {
-  readonly tags: string[] = [];
-  readonly #statements: readonly PipelinedStatement[];
+interface Outcome {
+  readonly resolve: (tags: readonly string[]) => void;
+  readonly reject: (failure: PipelineFailure) => void;
+}
+
+/**
+ * A query to `pg`, many statements to the server. The methods that begin with `handle` are `pg`'s names for what arrives.
+ * It may run again once it was answered, but not after a failure.
+ */
+export class Pipeline extends pg.Query {
+  #tags: string[] = [];
+  #statements: readonly PipelinedStatement[] = [];
+  #outcome: Outcome | null = null;
   #socket: Writable | null = null;
   #rest: Iterator<Buffer> | null = null;
 
-  constructor(statements: readonly PipelinedStatement[]) {
+  constructor() {
     super('');
-    this.#statements = statements;
+  }
+
+  /**
+   * Sends statements in one go, COPY data among them, and is answered once: the first failure ends all. Resolves with
+   * the command tags; rejects with a PipelineFailure, which says at which statement.
+   */
+  run(client: pg.Client, statements: readonly PipelinedStatement[]): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      this.#outcome = { resolve, reject };
+      this.#statements = statements;
+      this.#tags = [];
+      client.query(this);
+    });
   }
 
   override submit = (connection: { readonly stream: Writable }): void => {
@@ -82,7 +84,7 @@ class Pipeline extends pg.Query {
   };
 
   handleCommandComplete({ text }: { readonly text: string }): void {
-    this.tags.push(text);
+    this.#tags.push(text);
   }
 
   /** The server skips everything up to the end of the pipeline, so the end is sent at once. */
@@ -94,11 +96,11 @@ class Pipeline extends pg.Query {
       this.#socket.write(end.take());
     }
     this.#rest = null;
-    this.emit('error', error);
+    this.#outcome?.reject(new PipelineFailure(this.#tags.length, error));
   }
 
   handleReadyForQuery(): void {
-    this.emit('end');
+    this.#outcome?.resolve(this.#tags);
   }
 
   handleCopyInResponse(): void {}
@@ -112,7 +114,7 @@ function* bytesOf(statements: readonly PipelinedStatement[]): Generator<Buffer> 
   const messages = new MessageBuffer();
   for (const { name, text, values, isPrepared, copy } of statements) {
     if (!isPrepared) messages.parse(name ?? '', text);
-    messages.bind(name ?? '', values.map(asText));
+    messages.bind(name ?? '', values);
     messages.execute();
     if (copy === null) continue;
     yield messages.take();
@@ -121,8 +123,4 @@ function* bytesOf(statements: readonly PipelinedStatement[]): Generator<Buffer> 
   }
   messages.sync();
   yield messages.take();
-}
-
-function asText(value: Parameter): string | null {
-  return value === null ? null : String(value);
 }

@@ -19,7 +19,10 @@ export interface PumpOptions {
   readonly onApplied: (folded: FoldedBatch) => void;
 }
 
-type FoldedAhead = Omit<Batch, 'items'> & { readonly folded: FoldedBatch };
+interface FoldedAhead {
+  readonly batch: Batch;
+  readonly folded: FoldedBatch;
+}
 
 interface Job {
   run(): Promise<void>;
@@ -64,7 +67,7 @@ export class Pump {
 
   /** Enough waits to be written, or so much is on its way to the source that more would fill the memory. */
   get #mustWait(): boolean {
-    const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.bytes ?? 0);
+    const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.batch.bytes ?? 0);
     if (this.#onTheWay > 0 && held >= this.#options.limits.bytes * HELD_BATCHES) return true;
     return this.#buffer.isFull && this.#buffer.isReady;
   }
@@ -107,12 +110,12 @@ export class Pump {
   }
 
   async #writeBatch(): Promise<void> {
-    const batch = this.#next ?? this.#fold();
+    const next = this.#next ?? this.#fold();
     this.#next = null;
-    this.#onTheWay = batch.bytes;
+    this.#onTheWay = next.batch.bytes;
     this.#options.stream.gather(true);
     try {
-      const writing = this.#writeFolded(batch);
+      const writing = this.#writeFolded(next);
       this.#foldAhead();
       await writing;
     } finally {
@@ -120,7 +123,7 @@ export class Pump {
       this.#room.notify();
       this.#options.stream.gather(false);
     }
-    this.#options.onApplied(batch.folded);
+    this.#options.onApplied(next.folded);
   }
 
   /** A full batch is made ready while the one before is written, so that the source never waits for it. */
@@ -130,13 +133,14 @@ export class Pump {
   }
 
   #fold(): FoldedAhead {
-    const { items, ...batch } = this.#buffer.take();
+    const batch = this.#buffer.take();
     this.#room.notify();
-    return { ...batch, folded: fold(items, this.#options.sinks) };
+    return { batch, folded: fold(batch.items, this.#options.sinks) };
   }
 
-  async #writeFolded({ folded, position, open, commit }: FoldedAhead): Promise<void> {
+  async #writeFolded({ folded, batch }: FoldedAhead): Promise<void> {
     const { applier, progress } = this.#options;
+    const { position, open, commit } = batch;
     if (commit !== null) progress.sawCommit(commit);
     const isIdle = folded.tables.length === 0 && !applier.isOpen;
     if (position === null || open) {

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { sqlStateOf } from '../cache/queryable.ts';
 import type { RowCopy } from '../cache/row-source.ts';
-import { type Parameter, type PipelinedStatement, PipelineFailure, runPipeline } from './pipeline.ts';
+import type { Parameter } from './message-buffer.ts';
+import { Pipeline, type PipelinedStatement, PipelineFailure } from './pipeline.ts';
 import { type Sink, TableBroken } from './sink.ts';
 
 /** A statement to send, and what its answer must be. */
@@ -26,6 +27,7 @@ export class Statements {
   #prepared = new Map<string, string>();
   #named = 0;
   #waiting: Outgoing[] = [];
+  #pipeline = new Pipeline();
 
   constructor(client: pg.Client) {
     this.#client = client;
@@ -48,9 +50,10 @@ export class Statements {
     const fresh = new Map<string, string>();
     const pipeline = sent.map((outgoing) => this.#asPipelined(outgoing, fresh));
     try {
-      const tags = await runPipeline(this.#client, pipeline);
+      const tags = await this.#pipeline.run(this.#client, pipeline);
       sent.forEach((outgoing, index) => checkAnswer(outgoing, tags[index] ?? ''));
     } catch (error) {
+      this.#pipeline = new Pipeline();
       if (error instanceof PipelineFailure) throw failureOf(sent[error.index], error.cause);
       throw error;
     }
@@ -63,7 +66,7 @@ export class Statements {
     const hasRoom = this.#prepared.size + fresh.size < MAX_PREPARED;
     // A name is never used twice: after a failure nobody knows which of them the server has.
     const name = known ?? (hasRoom ? `nj${this.#named++}` : null);
-    if (name !== null) fresh.set(text, name);
+    if (known === null && name !== null) fresh.set(text, name);
     return { text, values: values ?? [], name, isPrepared: known !== null, copy: copy ?? null };
   }
 }

@@ -25,7 +25,15 @@ export async function serveNearjoin(
       ...env,
     },
     execArgv: profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profiles],
+    // A session of its own, as each Postgres has: the scheduler deals out time by session, and the load has much to do.
+    detached: true,
   });
+  // In a session of its own it hears nothing of what ends this one.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      child.kill('SIGTERM');
+      process.exit(1);
+    });
   const url = `http://127.0.0.1:${port}`;
   await until('nearjoin to serve', async () => (await fetch(`${url}/healthz`)).ok, 10_000);
   return { url, process: child };
