@@ -9,6 +9,8 @@ const may = {
   'src/sql': ['src/core', 'src/plan', 'src/cache', 'src/catalog'],
   'src/read': ['src/core', 'src/catalog', 'src/cache', 'src/plan', 'src/sql'],
   'src/replicate': ['src/core', 'src/catalog', 'src/cache', 'connectors'],
+  // Live queries: what is read again and again, for whom, and when. Knows nothing of sockets.
+  'src/subscribe': ['src/core', 'src/cache', 'src/plan', 'src/read'],
   'src/graphql': ['src/core', 'src/catalog', 'src/plan'],
   'src/ops': ['src/core', 'src/cache'],
   'src/http': [
@@ -20,6 +22,7 @@ const may = {
     'src/sql',
     'src/read',
     'src/graphql',
+    'src/subscribe',
     'src/ops',
     'src/config',
     'src/version',
@@ -39,6 +42,7 @@ const may = {
     'src/replicate',
     'src/replicator-worker.ts',
     'src/graphql',
+    'src/subscribe',
     'src/ops',
     'src/http',
     'src/config',
@@ -76,6 +80,7 @@ const places = {
   kafkajs: ['connectors'],
   fastify: ['src/http', 'src/graphql', 'src/serve'],
   mercurius: ['src/http', 'src/graphql'],
+  ws: ['src/http/socket'],
   yaml: ['src/metadata'],
 };
 

@@ -86,6 +86,10 @@ export interface SelectPermission {
   readonly allowAggregations: boolean;
   /** Null means all of them. */
   readonly queryRootFields: ReadonlySet<'select' | 'select_by_pk' | 'select_aggregate'> | null;
+  /** The same for subscriptions. */
+  readonly subscriptionRootFields: ReadonlySet<
+    'select' | 'select_by_pk' | 'select_aggregate' | 'select_stream'
+  > | null;
 }
 
 /** A name and its description where metadata may change both. */
@@ -134,9 +138,10 @@ export interface KnownTypes {
 
 export interface Source {
   readonly name: SourceName;
-  /** Root fields go under this field when set; its type is `namespaceType`. */
+  /** Root fields go under this field when set; its type is `namespaceType`, in subscriptions `subscriptionNamespaceType`. */
   readonly namespace: string | null;
   readonly namespaceType: string | null;
+  readonly subscriptionNamespaceType: string | null;
   readonly tables: ReadonlyMap<string, Table>;
   readonly types: KnownTypes;
   /** Null while the database answers; else why it does not. Its tables are then missing from the catalog. */

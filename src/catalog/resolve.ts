@@ -69,9 +69,10 @@ function draftOf(
   problems: InconsistentObject[],
 ): Draft {
   const names = sourceNames(metadata, naming);
-  const { namespace, namespaceType } = names;
+  const { namespace, namespaceType, subscriptionNamespaceType } = names;
   const found = foundOf(metadata, introspections);
-  const draft = { name: metadata.name, namespace, namespaceType, metadata, found, names };
+  const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
+  const draft = { name: metadata.name, ...namespaces, metadata, found, names };
   if (isAvailable(found)) {
     return { ...draft, unavailable: null, tables: resolveTables(metadata, found, names, problems) };
   }
@@ -125,9 +126,10 @@ function withPermissions(
       }
       tables.set(key, { ...table, permissions });
     }
-    const { name, namespace, namespaceType, unavailable, found } = draft;
+    const { name, namespace, namespaceType, subscriptionNamespaceType, unavailable, found } = draft;
     const types = isAvailable(found) ? found.types : NO_TYPES;
-    sources.set(name, { name, namespace, namespaceType, tables, types, unavailable });
+    const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
+    sources.set(name, { name, ...namespaces, tables, types, unavailable });
   }
   return sources;
 }

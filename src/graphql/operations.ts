@@ -23,6 +23,8 @@ export interface OperationRequest {
   readonly variables: Readonly<Record<string, unknown>>;
   readonly role: RoleName;
   readonly catalog: Catalog;
+  /** What it came over: subscriptions need a socket. */
+  readonly over: 'http' | 'socket';
 }
 
 /** An operation ready to run: planned for the role, its variables filled in. */
@@ -92,7 +94,7 @@ export class Operations<Compiled> {
   #prepare(request: OperationRequest): PreparedOperation<Compiled> {
     const parsed = this.#documents.parse(request.query);
     const operation = operationOf(parsed, request.operationName);
-    refuseOtherThanQuery(operation);
+    refuseUnanswerable(operation, request.over);
     const facts = this.#factsOf(parsed, operation);
     const variables = coerceVariables(facts.variables, request.variables);
     const { plan, compiled } = this.#planned(request, { parsed, operation, facts, variables });
@@ -147,9 +149,9 @@ interface Bound<Compiled> {
   readonly variables: Variables;
 }
 
-function refuseOtherThanQuery({ operation }: OperationDefinitionNode): void {
+function refuseUnanswerable({ operation }: OperationDefinitionNode, over: OperationRequest['over']): void {
   if (operation === 'mutation') throw new NearjoinError('validation-failed', 'no mutations exist');
-  if (operation === 'subscription') {
+  if (operation === 'subscription' && over === 'http') {
     const message = 'subscriptions are not supported over HTTP, use websockets instead';
     throw new NearjoinError('unexpected-payload', message);
   }

@@ -1,7 +1,6 @@
 import {
   DirectiveLocation,
   GraphQLDirective,
-  type GraphQLFieldConfig,
   GraphQLIncludeDirective,
   GraphQLInt,
   GraphQLNonNull,
@@ -12,7 +11,8 @@ import {
 } from 'graphql';
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
-import { rootFieldsOf, visibleTables } from '../plan/visible.ts';
+import { namespaceTypeOf } from '../plan/root.ts';
+import { type RootType, rootFieldsOf, visibleTables } from '../plan/visible.ts';
 import { ComparisonTypes } from './schema/comparisons.ts';
 import { sorted, TypeRegistry } from './schema/named.ts';
 import { type Field, TableTypes } from './schema/tables.ts';
@@ -34,33 +34,53 @@ export function buildSchema(catalog: Catalog, role: RoleName): GraphQLSchema {
     values,
     comparisons: new ComparisonTypes(registry, values),
   });
-  const query = new GraphQLObjectType({ name: 'query_root', fields: rootFields(catalog, role, tables) });
+  const rootType = (type: RootType): GraphQLObjectType | null => {
+    const fields = rootFields({ catalog, role, type }, tables);
+    return fields.length === 0 ? null : new GraphQLObjectType({ name: type, fields: sorted(fields) });
+  };
+  const query = rootType('query_root') ?? nothingToQuery();
+  const subscription = rootType('subscription_root');
   const directives = [GraphQLIncludeDirective, GraphQLSkipDirective, freshnessDirective(registry)];
   // A column may be called what GraphQL's own checks dislike; names were checked when the catalog was resolved.
-  return new GraphQLSchema({ query, directives, assumeValid: true });
+  return new GraphQLSchema({ query, subscription, directives, assumeValid: true });
 }
 
-function rootFields(catalog: Catalog, role: RoleName, tables: TableTypes): Fields {
+/** The type of a role that may ask for nothing: GraphQL wants a field in it. */
+function nothingToQuery(): GraphQLObjectType {
+  const type = new GraphQLNonNull(GraphQLString);
+  return new GraphQLObjectType({
+    name: 'query_root',
+    fields: { no_queries_available: { type, description: NOTHING_TO_QUERY } },
+  });
+}
+
+interface RootScope {
+  readonly catalog: Catalog;
+  readonly role: RoleName;
+  readonly type: RootType;
+}
+
+function rootFields({ catalog, role, type }: RootScope, tables: TableTypes): readonly Field[] {
   const bySource = new Map<SourceName, Field[]>();
   for (const view of visibleTables(catalog, role)) {
     const fields = bySource.get(view.table.source) ?? [];
     bySource.set(view.table.source, fields);
-    for (const root of rootFieldsOf(view)) {
+    for (const root of rootFieldsOf(view, type)) {
       const field = tables.rootField(root);
       if (field !== null) fields.push(field);
     }
   }
-  const all = [...bySource].flatMap(([name, fields]) => underNamespace(catalog.sources.get(name), fields));
-  if (all.length > 0) return sorted(all);
-  return { no_queries_available: { type: new GraphQLNonNull(GraphQLString), description: NOTHING_TO_QUERY } };
+  return [...bySource].flatMap(([name, fields]) => underNamespace(catalog.sources.get(name), type, fields));
 }
 
-type Fields = Record<string, GraphQLFieldConfig<unknown, unknown>>;
-
-function underNamespace(source: Source | undefined, fields: readonly Field[]): readonly Field[] {
+function underNamespace(
+  source: Source | undefined,
+  rootType: RootType,
+  fields: readonly Field[],
+): readonly Field[] {
   const namespace = source?.namespace ?? null;
-  if (namespace === null || fields.length === 0) return fields;
-  const name = source?.namespaceType ?? `${namespace}_query`;
+  if (source === undefined || namespace === null || fields.length === 0) return fields;
+  const name = namespaceTypeOf(source, rootType, namespace);
   return [[namespace, { type: new GraphQLObjectType({ name, fields: sorted(fields) }) }]];
 }
 

@@ -15,6 +15,7 @@ import { registerMetricsRoutes } from './metrics-route.ts';
 import { registerReplicationRoutes } from './replication-route.ts';
 import type { OperationRunner } from './run-operation.ts';
 import { createServer, type ServerOptions } from './server.ts';
+import { registerSockets, type SocketOptions } from './socket/sockets.ts';
 import { registerVerificationRoutes } from './verification-route.ts';
 
 /** Everything the routes work with. */
@@ -26,6 +27,10 @@ export interface ApiParts {
   readonly catalogWatch: CatalogPort;
   readonly runner: OperationRunner;
   readonly batchLimit: number;
+  readonly sockets: Omit<
+    SocketOptions,
+    'authenticator' | 'runner' | 'log' | 'showsInternal' | 'cors' | 'maxMessageBytes'
+  >;
   readonly metrics: Metrics;
   readonly metricsSecret: string | null;
   readonly view: ReplicationView;
@@ -38,6 +43,7 @@ export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
   const { authenticator, settings, health, metrics, view } = parts;
   const app = createServer(parts.server);
   await registerGraphqlRoute(app, { ...parts, server: parts.server });
+  openSockets(app, parts);
   registerExplainRoute(app, {
     authenticator,
     runner: parts.runner,
@@ -49,6 +55,18 @@ export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
   registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
   registerInfoRoutes(app, { authenticator, settings, health });
   return app;
+}
+
+function openSockets(app: FastifyInstance, parts: ApiParts): void {
+  const { authenticator, runner, metrics, server } = parts;
+  const { log, showsInternal, cors, bodyLimitBytes: maxMessageBytes } = server;
+  const { live } = parts.sockets;
+  const shared = { authenticator, runner, log, showsInternal, cors, maxMessageBytes };
+  const sockets = registerSockets(app, { ...parts.sockets, ...shared });
+  metrics.watch(() => {
+    const { subscribers: subscriptions, cohorts: liveQueries, runs: liveRuns } = live.counts;
+    return { websockets: sockets.size, subscriptions, liveQueries, liveRuns };
+  });
 }
 
 /** The routes of a process that only replicates: health, version, status and metrics. */

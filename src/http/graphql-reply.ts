@@ -28,6 +28,11 @@ interface Framing {
   readonly tokens: ReadonlyMap<SourceName, Token>;
 }
 
+/** Whether a header says yes. */
+export function isYes(header: string | string[] | undefined): boolean {
+  return typeof header === 'string' && /^(true|1|yes)$/i.test(header);
+}
+
 /** Head and body leave in one piece when the body is a text; making one costs more than it saves for a longer body. */
 const SHORT_BYTES = 8192;
 
@@ -64,8 +69,14 @@ export function sendError(reply: FastifyReply, error: NearjoinError, format: Ans
 }
 
 function bodyOf(result: OperationResult, format: AnswerFormat): Buffer {
-  if (result.kind === 'error') return Buffer.from(errorBody(result.error, format));
-  const { body, targets } = result;
+  return result.kind === 'error' ? Buffer.from(errorBody(result.error, format)) : answerBody(result, format);
+}
+
+/** An answer's bytes, with what was asked for beside its data. */
+export function answerBody(
+  { body, targets }: { readonly body: Buffer; readonly targets: readonly TargetReport[] },
+  format: Pick<AnswerFormat, 'withExtensions'>,
+): Buffer {
   if (!format.withExtensions) return body;
   const extensions = JSON.stringify({ nearjoin: nearjoinExtension(targets) });
   // In place of the closing brace.

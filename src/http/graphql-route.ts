@@ -5,7 +5,7 @@ import { watchRequest } from './abort.ts';
 import type { Authenticator } from './authenticator.ts';
 import { publicError } from './error-reply.ts';
 import { freshnessOf } from './freshness-headers.ts';
-import { type AnswerFormat, sendBatch, sendError, sendSingle } from './graphql-reply.ts';
+import { type AnswerFormat, isYes, sendBatch, sendError, sendSingle } from './graphql-reply.ts';
 import { readGraphqlBody } from './graphql-request.ts';
 import type { OperationRunner, RunContext } from './run-operation.ts';
 import { answerError, type ServerOptions, serverError } from './server.ts';
@@ -124,10 +124,6 @@ function formatOf(route: GraphqlRoute, request: FastifyRequest): AnswerFormat {
     namesHistories: isYes(request.headers['x-nearjoin-token-history']),
     showsInternal: route.server.showsInternal(request.notes?.session ?? null),
   };
-}
-
-function isYes(header: string | string[] | undefined): boolean {
-  return typeof header === 'string' && /^(true|1|yes)$/i.test(header);
 }
 
 /** The body as text; Mercurius' own parser has made an object of `application/graphql`. */

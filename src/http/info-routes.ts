@@ -13,6 +13,7 @@ export interface PublicSettings {
   readonly jwtSet: boolean;
   readonly consoleEnabled: boolean;
   readonly namingConvention: string;
+  readonly liveQueriesRefetchMs: number;
 }
 
 export interface InfoRoutes {
@@ -79,7 +80,7 @@ function configAnswer(settings: PublicSettings): Record<string, unknown> {
     is_jwt_set: settings.jwtSet,
     jwt: null,
     is_allow_list_enabled: false,
-    live_queries: { batch_size: 100, refetch_delay: 1 },
+    live_queries: { batch_size: 100, refetch_delay: settings.liveQueriesRefetchMs / 1000 },
     streaming_queries: { batch_size: 100, refetch_delay: 1 },
     console_assets_dir: null,
     experimental_features: [],

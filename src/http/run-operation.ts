@@ -5,7 +5,7 @@ import { type JsonText, jsonText } from '../core/json-text.ts';
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import { executeIntrospection, type SchemaCache } from '../graphql/introspection.ts';
-import type { Operations, PreparedOperation } from '../graphql/operations.ts';
+import type { OperationRequest, Operations, PreparedOperation } from '../graphql/operations.ts';
 import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { bindParams } from '../plan/bind.ts';
@@ -38,6 +38,12 @@ export interface OperationRunnerOptions {
   readonly log: Log;
 }
 
+/** An operation ready to be read, once or again and again. */
+export interface PreparedRead {
+  readonly isSubscription: boolean;
+  readonly read: ReadRequest;
+}
+
 /** One root field of `POST /v1/graphql/explain`: Hasura's members, and where each target's rows would come from. */
 export interface ExplainedField {
   readonly field: string;
@@ -68,7 +74,9 @@ export class OperationRunner {
     const startedMs = clock.monotonicMs();
     let result: OperationResult;
     try {
-      const { body, targets } = await this.#options.lane.run(this.#readRequest(request, context));
+      const { body, targets } = await this.#options.lane.run(
+        this.#prepareRead(request, context, 'http').read,
+      );
       result = { kind: 'data', body, targets };
     } catch (error) {
       result = this.#failed(error);
@@ -79,20 +87,45 @@ export class OperationRunner {
     return result;
   }
 
-  #readRequest(request: GraphqlRequest, context: RunContext): ReadRequest {
+  /** Prepares an operation that came over a socket; throws, in Hasura's words, what is wrong with it. */
+  prepare(request: GraphqlRequest, context: RunContext): PreparedRead {
+    try {
+      return this.#prepareRead(request, context, 'socket');
+    } catch (error) {
+      this.#options.metrics.operation({ operationType: 'unknown', failed: true, seconds: 0 });
+      throw this.#failed(error).error;
+    }
+  }
+
+  /** Answers a prepared query; never throws. */
+  async answer(read: ReadRequest): Promise<OperationResult> {
+    const startedMs = this.#options.clock.monotonicMs();
+    let result: OperationResult;
+    try {
+      const { body, targets } = await this.#options.lane.run(read);
+      result = { kind: 'data', body, targets };
+    } catch (error) {
+      result = this.#failed(error);
+    }
+    this.#count(result, this.#options.clock.monotonicMs() - startedMs);
+    return result;
+  }
+
+  #prepareRead(request: GraphqlRequest, context: RunContext, over: 'http' | 'socket'): PreparedRead {
     // One snapshot for the whole operation: it sees one version of the metadata.
     const { catalog } = this.#options.catalog();
-    const prepared = this.#prepare(request, context.session, catalog);
-    return {
+    const prepared = this.#prepare(request, context.session, { catalog, over });
+    const read = {
       plan: prepared.compiled,
       values: bindParams(prepared.plan, prepared.variables, context.session.variables),
       introspection: this.#introspect(prepared, context.session, catalog),
       freshness: withDirective(context.freshness, prepared.freshness),
       signal: context.signal,
     };
+    return { isSubscription: prepared.operation.operation === 'subscription', read };
   }
 
-  #failed(error: unknown): OperationResult {
+  #failed(error: unknown): Extract<OperationResult, { kind: 'error' }> {
     const known = publicError(error);
     // The cause of anything unforeseen is for the log alone.
     if (known.code === 'unexpected') this.#options.log.error({ err: error }, 'operation failed');
@@ -102,7 +135,7 @@ export class OperationRunner {
   /** How one request would be answered now; throws where running it would answer an error. */
   async explain(request: GraphqlRequest, context: RunContext): Promise<readonly ExplainedField[]> {
     const { catalog } = this.#options.catalog();
-    const prepared = this.#prepare(request, context.session, catalog);
+    const prepared = this.#prepare(request, context.session, { catalog, over: 'socket' });
     const roots = await this.#options.lane.explain({
       plan: prepared.compiled,
       values: bindParams(prepared.plan, prepared.variables, context.session.variables),
@@ -113,9 +146,12 @@ export class OperationRunner {
   }
 
   /** Parses, checks and plans one request for the session's role. */
-  #prepare(request: GraphqlRequest, session: Session, catalog: Catalog): PreparedOperation<CompiledPlan> {
-    const { query, operationName, variables } = request;
-    return this.#options.operations.prepare({ query, operationName, variables, role: session.role, catalog });
+  #prepare(
+    { query, operationName, variables }: GraphqlRequest,
+    { role }: Session,
+    { catalog, over }: Pick<OperationRequest, 'catalog' | 'over'>,
+  ): PreparedOperation<CompiledPlan> {
+    return this.#options.operations.prepare({ query, operationName, variables, role, catalog, over });
   }
 
   #introspect(

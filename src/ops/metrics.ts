@@ -16,6 +16,14 @@ export interface OperationOutcome {
   readonly seconds: number;
 }
 
+/** What is open in the process, and what live queries have done since its start. */
+export interface OpenCounts {
+  readonly websockets: number;
+  readonly subscriptions: number;
+  readonly liveQueries: number;
+  readonly liveRuns: Readonly<Record<'changed' | 'same' | 'failed', number>>;
+}
+
 /** A counter kept here and handed over at a scrape: the library's own look-up by labels costs more than the rest of the counting. */
 class Tally<Label extends string> {
   readonly #counts = new Map<string, { readonly labels: Record<Label, string>; count: number }>();
@@ -92,6 +100,42 @@ export class Metrics {
   /** Counts the route one target took in one operation. */
   route(target: SourceName, route: 'cache' | 'live', reason: string): void {
     this.#taken.add(`${route}/${reason}/${target}`, () => ({ target, route, reason }));
+  }
+
+  /** Reads at every scrape what is open. */
+  watch(read: () => OpenCounts): void {
+    const registers = [this.#registry];
+    const gauge = (name: string, help: string, pick: (counts: OpenCounts) => number): void => {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(pick(read()));
+        },
+      });
+    };
+    gauge('nearjoin_websocket_connections', 'Open WebSockets', ({ websockets }) => websockets);
+    gauge(
+      'nearjoin_active_subscriptions',
+      'Subscriptions that clients follow',
+      (counts) => counts.subscriptions,
+    );
+    gauge(
+      'nearjoin_live_queries',
+      'Different live queries among them, each read once for all',
+      (counts) => counts.liveQueries,
+    );
+    new Counter({
+      name: 'nearjoin_live_query_runs_total',
+      help: 'Readings of live queries by what they gave',
+      labelNames: ['outcome'] as const,
+      registers,
+      collect() {
+        this.reset();
+        for (const [outcome, count] of Object.entries(read().liveRuns)) this.inc({ outcome }, count);
+      },
+    });
   }
 
   /** The Prometheus text, with the feeds as they are now. */

@@ -51,6 +51,7 @@ export function planQuery(input: PlanInput): QueryPlan {
   const planning: Planning = {
     catalog,
     role,
+    rootType: isQuery ? 'query_root' : 'subscription_root',
     fragments,
     variables: scope,
     params,
@@ -64,9 +65,10 @@ export function planQuery(input: PlanInput): QueryPlan {
 }
 
 function planRoots(planning: Planning, operation: OperationDefinitionNode): readonly RootField[] {
-  const type = operation.operation === 'query' ? 'query_root' : 'subscription_root';
-  const fields = collectFields(planning, [operation.selectionSet], type, { path: '$', depth: 0 });
+  const { rootType } = planning;
+  const fields = collectFields(planning, [operation.selectionSet], rootType, { path: '$', depth: 0 });
   planning.budget.rootFields(fields.length);
+  if (rootType === 'subscription_root') return [planSubscribed(planning, fields)];
   let introspections = 0;
   return fields.map((field) => {
     if (field.name === '__schema' || field.name === '__type') {
@@ -74,17 +76,28 @@ function planRoots(planning: Planning, operation: OperationDefinitionNode): read
       introspections += 1;
       return { kind: 'introspection', key: field.key, index: introspections - 1 };
     }
-    const known = planKnown(planning, field, type);
-    if (known !== null) return known;
-    const entry = findRoot(planning.catalog, planning.role, field.name);
-    if (entry === null) throw unknownField(field, type);
-    return planEntry(planning, field, entry);
+    return planKnown(planning, field) ?? planFound(planning, field);
   });
 }
 
-function planKnown(planning: Planning, field: CollectedField, type: string): RootField | null {
-  if (field.name !== NO_QUERIES) return planTypename(field, type);
-  if (hasAnyRoot(planning.catalog, planning.role)) return null;
+/** A subscription follows one root field, and what never changes cannot be followed. */
+function planSubscribed(planning: Planning, [field, ...others]: readonly CollectedField[]): RootField {
+  if (field === undefined || others.length > 0)
+    throw invalid('$', 'subscriptions must select one top level field');
+  if (field.name === '__typename')
+    throw new NearjoinError('not-supported', 'Introspection is not supported over subscriptions');
+  return planFound(planning, field);
+}
+
+function planFound(planning: Planning, field: CollectedField): RootField {
+  const entry = findRoot(planning, field.name);
+  if (entry === null) throw unknownField(field, planning.rootType);
+  return planEntry(planning, field, entry);
+}
+
+function planKnown(planning: Planning, field: CollectedField): RootField | null {
+  if (field.name !== NO_QUERIES) return planTypename(field, planning.rootType);
+  if (hasAnyRoot(planning)) return null;
   checkArguments(field, []);
   checkIsLeaf(field);
   return { kind: 'constant', key: field.key, json: JSON.stringify(NO_QUERIES_TEXT) };
@@ -102,7 +115,7 @@ function planEntry(planning: Planning, field: CollectedField, entry: RootEntry):
   const parts = collectFields(planning, field.sets, type, field.at);
   planning.budget.rootFields(parts.length);
   const fields = parts.map((part) => {
-    const found = findIn(planning.catalog, planning.role, source, part.name);
+    const found = findIn(planning, source, part.name);
     const planned = planTypename(part, type) ?? (found === null ? null : planTable(planning, part, found));
     if (planned === null) throw unknownField(part, type);
     return planned;

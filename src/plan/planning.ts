@@ -6,12 +6,13 @@ import type { Params } from './params.ts';
 import type { Place, Places } from './places.ts';
 import type { Predicate } from './plan.ts';
 import type { VariableScope } from './variables.ts';
-import type { VisibleTable } from './visible.ts';
+import type { RootType, VisibleTable } from './visible.ts';
 
 /** What the planning of one operation shares. */
 export interface Planning {
   readonly catalog: Catalog;
   readonly role: RoleName;
+  readonly rootType: RootType;
   readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   readonly variables: VariableScope;
   readonly params: Params;

@@ -1,20 +1,27 @@
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName } from '../core/names.ts';
-import { rootFieldsOf, type VisibleRootField, visibleTable } from './visible.ts';
+import { type RootType, rootFieldsOf, type VisibleRootField, visibleTable } from './visible.ts';
 
-/** What answers a name at the top of a query. */
+/** Who asks at which root type. */
+export interface RootScope {
+  readonly catalog: Catalog;
+  readonly role: RoleName;
+  readonly rootType: RootType;
+}
+
+/** What answers a name at the top of an operation. */
 export type RootEntry =
   | { readonly kind: 'table'; readonly field: VisibleRootField }
   | { readonly kind: 'namespace'; readonly source: Source; readonly type: string };
 
 /** Finds a root field the role may ask for. */
-export function findRoot(catalog: Catalog, role: RoleName, name: string): RootEntry | null {
-  for (const source of catalog.sources.values()) {
+export function findRoot(scope: RootScope, name: string): RootEntry | null {
+  for (const source of scope.catalog.sources.values()) {
     if (source.namespace === null) {
-      const field = findIn(catalog, role, source, name);
+      const field = findIn(scope, source, name);
       if (field !== null) return { kind: 'table', field };
-    } else if (source.namespace === name && hasFields(catalog, role, source)) {
-      return { kind: 'namespace', source, type: source.namespaceType ?? `${name}_query` };
+    } else if (source.namespace === name && hasFields(scope, source)) {
+      return { kind: 'namespace', source, type: namespaceTypeOf(source, scope.rootType, name) };
     }
   }
   return null;
@@ -22,8 +29,7 @@ export function findRoot(catalog: Catalog, role: RoleName, name: string): RootEn
 
 /** Finds a root field among one source's tables. */
 export function findIn(
-  catalog: Catalog,
-  role: RoleName,
+  { catalog, role, rootType }: RootScope,
   source: Source,
   name: string,
 ): VisibleRootField | null {
@@ -31,21 +37,29 @@ export function findIn(
     const { select, selectByPk, selectAggregate } = table.root;
     if (select.name !== name && selectByPk.name !== name && selectAggregate.name !== name) continue;
     const view = visibleTable(catalog, role, source.name, table.ref);
-    const found = view === null ? undefined : rootFieldsOf(view).find(({ root }) => root.name === name);
+    const found =
+      view === null ? undefined : rootFieldsOf(view, rootType).find(({ root }) => root.name === name);
     if (found !== undefined) return found;
   }
   return null;
 }
 
 /** Whether the role can ask for anything at all. */
-export function hasAnyRoot(catalog: Catalog, role: RoleName): boolean {
-  return [...catalog.sources.values()].some((source) => hasFields(catalog, role, source));
+export function hasAnyRoot(scope: RootScope): boolean {
+  return [...scope.catalog.sources.values()].some((source) => hasFields(scope, source));
 }
 
-function hasFields(catalog: Catalog, role: RoleName, source: Source): boolean {
+/** The type of a source's namespace at a root type. */
+export function namespaceTypeOf(source: Source, rootType: RootType, namespace: string): string {
+  return rootType === 'query_root'
+    ? (source.namespaceType ?? `${namespace}_query`)
+    : (source.subscriptionNamespaceType ?? `${namespace}_subscription`);
+}
+
+function hasFields({ catalog, role, rootType }: RootScope, source: Source): boolean {
   for (const table of source.tables.values()) {
     const view = visibleTable(catalog, role, source.name, table.ref);
-    if (view !== null && rootFieldsOf(view).length > 0) return true;
+    if (view !== null && rootFieldsOf(view, rootType).length > 0) return true;
   }
   return false;
 }

@@ -8,6 +8,9 @@ export const ADMIN: RoleName = 'admin';
 /** Hasura's three ways into a table. */
 export type RootFieldKind = 'select' | 'select_by_pk' | 'select_aggregate';
 
+/** Which root type a field belongs to. */
+export type RootType = 'query_root' | 'subscription_root';
+
 /** A table as one role may see it; a table without any permission for the role has no such view. */
 export interface VisibleTable {
   readonly table: Table;
@@ -99,12 +102,12 @@ export function aggregateField({ table }: VisibleTable, { name }: Relationship):
   return table.spelling.field(`${name}_aggregate`);
 }
 
-/** The root fields through which the role reaches a table. */
-export function rootFieldsOf(target: VisibleTable): readonly VisibleRootField[] {
+/** The fields of a root type through which the role reaches a table. */
+export function rootFieldsOf(target: VisibleTable, type: RootType): readonly VisibleRootField[] {
   const { root, primaryKey } = target.table;
   const found: VisibleRootField[] = [];
   const add = (kind: RootFieldKind, name: RootName): void => {
-    if (opens(target, kind)) found.push({ kind, root: name, target });
+    if (opens(target, kind, type)) found.push({ kind, root: name, target });
   };
   add('select', root.select);
   const keyIsVisible = primaryKey.every((column) => target.columnByField.has(column.field));
@@ -169,9 +172,10 @@ function largestLimit(permissions: readonly SelectPermission[]): number | null {
   return largest;
 }
 
-function opens(target: VisibleTable, kind: RootFieldKind): boolean {
+function opens(target: VisibleTable, kind: RootFieldKind, type: RootType): boolean {
   if (target.permissions.length === 0) return true;
-  return target.permissions.some(
-    ({ queryRootFields }) => queryRootFields === null || queryRootFields.has(kind),
-  );
+  return target.permissions.some(({ queryRootFields, subscriptionRootFields }) => {
+    const fields = type === 'query_root' ? queryRootFields : subscriptionRootFields;
+    return fields === null || fields.has(kind);
+  });
 }

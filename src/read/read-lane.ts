@@ -1,3 +1,4 @@
+import { APPLIED_SQL, type AppliedCommits, readApplied } from '../cache/applied-commits.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import type { JsonText } from '../core/json-text.ts';
 import type { SourceName } from '../core/names.ts';
@@ -93,6 +94,12 @@ export class ReadLane {
   /** Reads the state of one source's caches again now: somebody was just told a newer one than reads go by. */
   refresh(source: SourceName): Promise<void> {
     return this.#board.refresh(source);
+  }
+
+  /** By target, the newest of its commits that the source's cache contains: another text when rows may have changed. */
+  async appliedCommits(source: SourceName): Promise<AppliedCommits> {
+    const rows = await this.#databases.source(source).run(APPLIED_SQL, [], { signal: null, prepared: true });
+    return readApplied(rows[0]?.[0]?.toString('utf8'));
   }
 
   /** Ends every session; operations still running fail. */

@@ -5,6 +5,7 @@ import { inCache, quoteIdentifier } from '../cache/names.ts';
 import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
+import type { Turns } from '../core/turns.ts';
 import type { Exclusively } from './discard.ts';
 import type { CopyLimits } from './feed-options.ts';
 import { applicationName } from './lease.ts';
@@ -14,7 +15,6 @@ import { Session } from './session.ts';
 import type { Sinks } from './sink.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { StepHook } from './steps.ts';
-import type { Turns } from './turns.ts';
 
 /** What copies of one run of a feed share. */
 export interface CopierOptions {

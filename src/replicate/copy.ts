@@ -6,6 +6,7 @@ import { loadStoredTables, type StoredTable, saveStoredTable } from '../cache/st
 import { must } from '../core/assert.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { sameTable, type TableRef, tableKey } from '../core/names.ts';
+import { Turns } from '../core/turns.ts';
 import { mergeCopy } from './copy-merge.ts';
 import { copyPieces, copySizes } from './copy-pieces.ts';
 import { copyWhole } from './copy-whole.ts';
@@ -14,7 +15,6 @@ import { nextGeneration, savePending } from './discard.ts';
 import type { Cacheable } from './reconcile.ts';
 import { overlaySink } from './sink.ts';
 import { Snapshots } from './snapshots.ts';
-import { Turns } from './turns.ts';
 
 /** A copy that could not be made; the others go on. */
 export interface FailedCopy {

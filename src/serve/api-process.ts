@@ -3,7 +3,6 @@ import { StatusPools } from '../cache/status-pools.ts';
 import { adminSecretsOf } from '../config/rules.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../core/clock.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
 import { SchemaCache } from '../graphql/introspection.ts';
 import { Operations } from '../graphql/operations.ts';
 import { type ApiParts, createApi, createReplicatorApi } from '../http/api.ts';
@@ -12,25 +11,15 @@ import { Authenticator } from '../http/authenticator.ts';
 import { JwtVerifier } from '../http/jwt.ts';
 import { OperationRunner } from '../http/run-operation.ts';
 import { checkHealth } from '../ops/health.ts';
-import type { Log } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { DEFAULT_PLAN_LIMITS } from '../plan/budget.ts';
 import { ReadLane } from '../read/read-lane.ts';
 import { HASURA_VERSION, nearjoinVersion } from '../version.ts';
-import type { Closing } from './closing.ts';
-import type { Control } from './control.ts';
+import type { ApiInput } from './api-input.ts';
 import { cannotStart } from './errors.ts';
 import { readSettings } from './read-settings.ts';
+import { socketParts, wallClockMs } from './socket-parts.ts';
 import { wantedFeeds } from './wanted-feeds.ts';
-
-/** What the HTTP side of a process is built from. */
-export interface ApiInput {
-  readonly config: Config;
-  readonly control: Control;
-  readonly probes: ProbeBoard;
-  readonly log: Log;
-  readonly closing: Closing;
-}
 
 const HEALTH_TIMEOUT_MS = 5000;
 const SWEEP_MS = 50;
@@ -109,10 +98,11 @@ function commonParts(
 }
 
 function apiParts(
-  { config, control, log }: ApiInput,
+  input: ApiInput,
   metrics: Metrics,
   lane: ReadLane,
-): Pick<ApiParts, 'store' | 'catalogWatch' | 'runner' | 'batchLimit'> {
+): Pick<ApiParts, 'store' | 'catalogWatch' | 'runner' | 'batchLimit' | 'sockets'> {
+  const { config, control, log } = input;
   const { store, watch } = control;
   const operations = new Operations({
     documents: DOCUMENTS,
@@ -129,16 +119,15 @@ function apiParts(
     clock: systemClock,
     log,
   });
-  return { store, catalogWatch: watch, runner, batchLimit: config.batchLimit };
+  return { store, catalogWatch: watch, runner, batchLimit: config.batchLimit, sockets: socketParts(input) };
 }
 
 function authenticatorOf(config: Config): Authenticator {
-  const nowMs = (): number => Date.now(); // tokens and Expires headers speak of wall-clock time
   const secrets = [...(config.jwtSecret === null ? [] : [config.jwtSecret]), ...config.jwtSecrets];
   return new Authenticator({
     adminSecrets: adminSecretsOf(config),
     unauthorizedRole: config.unauthorizedRole,
-    jwt: secrets.length === 0 ? null : new JwtVerifier(secrets, nowMs),
+    jwt: secrets.length === 0 ? null : new JwtVerifier(secrets, wallClockMs),
     hook:
       config.authHook === null
         ? null
@@ -147,7 +136,7 @@ function authenticatorOf(config: Config): Authenticator {
             mode: config.authHookMode,
             sendRequestBody: config.authHookSendRequestBody,
             timeoutMs: config.authHookTimeoutMs,
-            nowMs,
+            nowMs: wallClockMs,
           }),
   });
 }
@@ -161,6 +150,7 @@ function publicSettings(config: Config): ApiParts['settings'] {
     jwtSet: config.jwtSecret !== null || config.jwtSecrets.length > 0,
     consoleEnabled: config.enableConsole,
     namingConvention: config.defaultNamingConvention,
+    liveQueriesRefetchMs: config.liveQueriesRefetchMs,
   };
 }
 

@@ -123,6 +123,7 @@ class Stage {
     const none = {
       namespace: null,
       namespaceType: null,
+      subscriptionNamespaceType: null,
       tables: new Map(),
       types: NO_TYPES,
     };

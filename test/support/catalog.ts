@@ -47,6 +47,7 @@ export interface PermissionSpec {
   readonly limit?: number;
   readonly allowAggregations?: boolean;
   readonly queryRootFields?: readonly ('select' | 'select_by_pk' | 'select_aggregate')[];
+  readonly subscriptionRootFields?: readonly ('select' | 'select_by_pk' | 'select_aggregate')[];
 }
 
 /** A source: its tables by name. */
@@ -72,6 +73,7 @@ export function catalogOf(
         name: source,
         namespace: spec.namespace ?? null,
         namespaceType: spec.namespace === undefined ? null : `${spec.namespace}_query`,
+        subscriptionNamespaceType: spec.namespace === undefined ? null : `${spec.namespace}_subscription`,
         tables: new Map(tables.map((table) => [tableKey(table.ref), table])),
         types: NO_TYPES,
         unavailable: null,
@@ -232,6 +234,8 @@ function permissionOf(columns: readonly Column[], spec: PermissionSpec): SelectP
     limit: spec.limit ?? null,
     allowAggregations: spec.allowAggregations ?? false,
     queryRootFields: spec.queryRootFields === undefined ? null : new Set(spec.queryRootFields),
+    subscriptionRootFields:
+      spec.subscriptionRootFields === undefined ? null : new Set(spec.subscriptionRootFields),
   };
 }
 

@@ -234,7 +234,13 @@ export class FeedRig {
   }
 
   #snapshot({ targetUrl, sourceUrl }: SupervisorSettings): SupervisedSnapshot {
-    const none = { namespace: null, namespaceType: null, tables: new Map<string, Table>(), types: NO_TYPES };
+    const none = {
+      namespace: null,
+      namespaceType: null,
+      subscriptionNamespaceType: null,
+      tables: new Map<string, Table>(),
+      types: NO_TYPES,
+    };
     const sources = new Map([
       ['pg1', { name: 'pg1', unavailable: null, ...none }],
       ['pg2', { name: 'pg2', unavailable: this.#unavailable ? 'down' : null, ...none }],

@@ -156,6 +156,7 @@ export class TestLane {
       variables,
       role,
       catalog: this.catalog,
+      over: 'socket',
     });
   }
 

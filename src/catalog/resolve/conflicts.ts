@@ -8,6 +8,7 @@ export interface NamedSource {
   readonly name: SourceName;
   readonly namespace: string | null;
   readonly namespaceType: string | null;
+  readonly subscriptionNamespaceType: string | null;
   readonly tables: Map<string, Table>;
 }
 
@@ -57,12 +58,13 @@ class Claims {
 
   /** Two sources may not share a namespace. */
   claimNamespace(source: NamedSource): boolean {
-    if (source.namespace === null || source.namespaceType === null) return true;
+    if (source.namespace === null) return true;
     const owner = `namespace of source ${source.name}`;
-    if (this.#fields.has(fieldKey(null, source.namespace)) || this.#types.has(source.namespaceType))
+    const types = [source.namespaceType, source.subscriptionNamespaceType].filter((type) => type !== null);
+    if (this.#fields.has(fieldKey(null, source.namespace)) || types.some((type) => this.#types.has(type)))
       return false;
     this.#fields.set(fieldKey(null, source.namespace), owner);
-    this.#types.set(source.namespaceType, owner);
+    for (const type of types) this.#types.set(type, owner);
     return true;
   }
 

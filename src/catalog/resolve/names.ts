@@ -17,6 +17,7 @@ export interface SourceNames {
   readonly spelling: Spelling;
   readonly namespace: string | null;
   readonly namespaceType: string | null;
+  readonly subscriptionNamespaceType: string | null;
   readonly rootField: (name: string) => string;
   readonly type: (name: string) => string;
 }
@@ -31,6 +32,7 @@ export function sourceNames(source: SourceMetadata, initial: NamingConvention): 
     spelling,
     namespace,
     namespaceType: namespace === null ? null : type(`${namespace}_query`),
+    subscriptionNamespaceType: namespace === null ? null : type(`${namespace}_subscription`),
     rootField: (name) => spelling.wrap(root?.prefix ?? '', name, root?.suffix ?? ''),
     type,
   };

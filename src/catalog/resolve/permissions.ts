@@ -20,13 +20,15 @@ export function resolvePermission(
   const names = permission.columns === '*' ? table.columns.map(({ name }) => name) : permission.columns;
   for (const name of names) columnOf(table, name);
   checkRule(permission.filter, { table, root: table, find });
-  const rootFields = permission.query_root_fields ?? null;
+  const queryRootFields = permission.query_root_fields ?? null;
+  const subscriptionRootFields = permission.subscription_root_fields ?? null;
   return {
     columns: new Set(names),
     filter: permission.filter as JsonObject,
     limit: permission.limit ?? null,
     allowAggregations: permission.allow_aggregations ?? false,
-    queryRootFields: rootFields === null ? null : new Set(rootFields),
+    queryRootFields: queryRootFields === null ? null : new Set(queryRootFields),
+    subscriptionRootFields: subscriptionRootFields === null ? null : new Set(subscriptionRootFields),
   };
 }
 

@@ -40,6 +40,7 @@ describe('select permissions', () => {
       limit: 5,
       allowAggregations: true,
       queryRootFields: new Set(['select']),
+      subscriptionRootFields: null,
     });
     expect(tableOf(withRule({}), 'pg1', 'article').permissions.get('user')).toMatchObject({
       limit: null,

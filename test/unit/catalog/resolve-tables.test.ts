@@ -46,6 +46,7 @@ describe('names', () => {
     expect(catalog.sources.get('pg1')).toMatchObject({
       namespace: 'my_source',
       namespaceType: 'tpref_my_source_query_tsuff',
+      subscriptionNamespaceType: 'tpref_my_source_subscription_tsuff',
     });
   });
 

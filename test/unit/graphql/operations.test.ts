@@ -38,6 +38,7 @@ function prepare(operations: Operations<number>, query: string, over: object = {
     variables: {},
     role: 'admin',
     catalog: EMPTY,
+    over: 'http',
     ...over,
   }).compiled;
 }
@@ -75,6 +76,7 @@ describe('the operation cache', () => {
         variables: { t },
         role: 'admin',
         catalog: EMPTY,
+        over: 'http',
       });
       expect(prepared.freshness).toEqual({ maxStalenessMs: null, fallback: 'wait', token: t });
     }
@@ -114,6 +116,9 @@ describe('the operation cache', () => {
   test('a subscription over plain HTTP is refused', () => {
     expect(() => prepare(cache().operations, 'subscription { a }')).toThrow(
       expect.objectContaining({ code: 'unexpected-payload' }),
+    );
+    expect(() => prepare(cache().operations, 'subscription { a }', { over: 'socket' })).toThrow(
+      expect.objectContaining({ message: "field 'a' not found in type: 'subscription_root'" }),
     );
   });
 

@@ -172,4 +172,18 @@ test('a permission may leave out a root field', () => {
   });
   expect(refusal({ catalog, role: 'r', query: '{ t { id } }' })?.path).toBe('$.selectionSet.t');
   expect(refusal({ catalog, role: 'r', query: '{ t_by_pk(id: 1) { id } }' })).toBe(null);
+  expect(refusal({ catalog, role: 'r', query: 'subscription { t { id } }' })).toBe(null);
+});
+
+test('a permission leaves out root fields of subscriptions by themselves', () => {
+  const permissions = { r: { subscriptionRootFields: ['select_by_pk'] as const } };
+  const catalog = catalogOf({
+    default: { tables: { t: { columns: { id: 'integer!' }, primaryKey: ['id'], permissions } } },
+  });
+  expect(refusal({ catalog, role: 'r', query: '{ t { id } }' })).toBe(null);
+  expect(refusal({ catalog, role: 'r', query: 'subscription { t_by_pk(id: 1) { id } }' })).toBe(null);
+  expect(refusal({ catalog, role: 'r', query: 'subscription { t { id } }' })).toMatchObject({
+    path: '$.selectionSet.t',
+    message: "field 't' not found in type: 'subscription_root'",
+  });
 });

@@ -108,13 +108,28 @@ test('a namespace holds the fields of its source', () => {
   );
 });
 
-test('a subscription is planned like a query', () => {
-  expect(printed({ query: 'subscription { order { id } __typename }' })).toMatchInlineSnapshot(`
-    "order = list of pg1.order#0(id) key id
-      id: id
-    __typename = "subscription_root"
-    "
-  `);
+test('a subscription is planned like a query of one root field', () => {
+  expect(printed({ query: 'subscription { order { id } }' })).toBe(printed({ query: '{ order { id } }' }));
+  for (const query of [
+    'subscription { order { id } other: order { id } }',
+    'subscription { order { id } __typename }',
+  ])
+    expect(refusal({ query })).toMatchObject({
+      code: 'validation-failed',
+      path: '$',
+      message: 'subscriptions must select one top level field',
+    });
+  expect(refusal({ query: 'subscription { __typename }' })).toMatchObject({ code: 'not-supported' });
+  expect(refusal({ query: 'subscription { __schema { __typename } }' })?.message).toBe(
+    "field '__schema' not found in type: 'subscription_root'",
+  );
+});
+
+test('the namespace of a source has a type of its own in subscriptions', () => {
+  const catalog = catalogOf({ one: { namespace: 'shop', tables: { t: { columns: { id: 'integer!' } } } } });
+  expect(printed({ catalog, query: 'subscription { shop { __typename t { id } } }' })).toContain(
+    '__typename = "shop_subscription"',
+  );
 });
 
 test('the freshness directive belongs to the operation', () => {

@@ -6,10 +6,10 @@ import { type Extent, nextPages } from '../../../connectors/postgres/pieces.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import type { Lsn } from '../../../src/core/lsn.ts';
 import { parseLsn } from '../../../src/core/lsn.ts';
+import { Turns } from '../../../src/core/turns.ts';
 import { copySizes } from '../../../src/replicate/copy-pieces.ts';
 import { Pace } from '../../../src/replicate/pace.ts';
 import { Snapshots } from '../../../src/replicate/snapshots.ts';
-import { Turns } from '../../../src/replicate/turns.ts';
 
 const never = new AbortController().signal;
 

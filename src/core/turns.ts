@@ -1,3 +1,5 @@
+import type { StopSignal } from './stop-signal.ts';
+
 /** Lets so many pieces of work run at once; the others follow in the order they came. */
 export class Turns {
   #free: number;
@@ -8,7 +10,7 @@ export class Turns {
   }
 
   /** Runs the work when its turn has come; throws the signal's reason when that aborts first. */
-  async take<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  async take<T>(work: () => Promise<T>, signal: StopSignal): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
     else await this.#wait(signal);
     try {
@@ -26,7 +28,7 @@ export class Turns {
     else next();
   }
 
-  #wait(signal: AbortSignal): Promise<void> {
+  #wait(signal: StopSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const stop = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(mine), 1);

@@ -1,0 +1,245 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { WebSocket } from 'ws';
+import { Turns } from '../../core/turns.ts';
+import type { Log } from '../../ops/log.ts';
+import type { LiveQueries } from '../../subscribe/live-queries.ts';
+import type { Authenticator } from '../authenticator.ts';
+import { publicError } from '../error-reply.ts';
+import { freshnessOf } from '../freshness-headers.ts';
+import { isYes } from '../graphql-reply.ts';
+import type { OperationRunner } from '../run-operation.ts';
+import type { Session } from '../session.ts';
+import type { Effect } from './effects.ts';
+import { readClientMessage } from './messages.ts';
+import { type OperationScope, SocketOperation } from './operation.ts';
+import { Outbox } from './outbox.ts';
+import type { Protocol } from './protocol.ts';
+import { advance, OPENING, type SocketEvent, type SocketState } from './state.ts';
+
+/** What every connection of a process works with. */
+export interface ConnectionParts {
+  readonly authenticator: Pick<Authenticator, 'authenticate'>;
+  readonly runner: Pick<OperationRunner, 'prepare' | 'answer'>;
+  readonly live: LiveQueries;
+  readonly log: Log;
+  readonly showsInternal: (session: Session | null) => boolean;
+  readonly limits: SocketLimits;
+  /** Wall-clock time: sessions end by it. */
+  readonly nowMs: () => number;
+}
+
+/** What one connection may take. */
+export interface SocketLimits {
+  /** Time to say who it is. */
+  readonly initMs: number;
+  /** Most operations at the same time. */
+  readonly operations: number;
+  /** Longest query. */
+  readonly requestMs: number;
+  /** Bytes on their way to a client past which it is behind. */
+  readonly pendingBytes: number;
+  /** Time after which a client that neither says nor takes anything is taken for gone. */
+  readonly silentMs: number;
+}
+
+/** A socket as it was opened. */
+export interface OpenedSocket {
+  readonly id: string;
+  readonly socket: WebSocket;
+  readonly protocol: Protocol;
+  /** Of the request that opened it, credentials among them. */
+  readonly headers: IncomingHttpHeaders;
+  readonly ip: string;
+}
+
+/** Queries of one connection that run at the same time. */
+const QUERY_WIDTH = 4;
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+/** One client's connection: feeds what happens to its state and does what follows from that. */
+export class Connection {
+  readonly #opened: OpenedSocket;
+  readonly #parts: ConnectionParts;
+  readonly #outbox: Outbox;
+  readonly #operations = new Map<string, SocketOperation>();
+  readonly #queries = new Turns(QUERY_WIDTH);
+  readonly #initTimer: NodeJS.Timeout;
+  #expiry: NodeJS.Timeout | null = null;
+  #state: SocketState = OPENING;
+  #scope: OperationScope | null = null;
+  #heardMs: number;
+  #pendingBytes = 0;
+
+  constructor(opened: OpenedSocket, parts: ConnectionParts) {
+    this.#opened = opened;
+    this.#parts = parts;
+    const { socket } = opened;
+    this.#outbox = new Outbox(socket, parts.limits.pendingBytes, () => this.#catchUp());
+    this.#heardMs = performance.now();
+    this.#initTimer = setTimeout(() => this.#on({ kind: 'late' }), parts.limits.initMs);
+    socket.on('message', (data, isBinary) => this.#hear(data, isBinary));
+    socket.on('pong', () => this.#heard());
+    socket.on('close', () => this.#gone());
+    // The close event follows; what the client did wrong is in its code.
+    socket.on('error', () => undefined);
+  }
+
+  /** Shows the client that we are there, and gives up on one that is not. */
+  beat(): void {
+    this.#on({ kind: 'beat' });
+    const { socket } = this.#opened;
+    const pending = this.#outbox.pendingBytes;
+    if (pending < this.#pendingBytes) this.#heard();
+    this.#pendingBytes = pending;
+    if (performance.now() - this.#heardMs > this.#parts.limits.silentMs) socket.terminate();
+    else if (socket.readyState === socket.OPEN) socket.ping();
+  }
+
+  /** Asks the client to connect again, later or elsewhere. */
+  restart(reason: string): void {
+    this.#on({ kind: 'restart', reason });
+  }
+
+  /** The schema may be another now. */
+  replan(): void {
+    for (const operation of this.#operations.values()) operation.replan();
+  }
+
+  #hear(data: unknown, isBinary: boolean): void {
+    this.#heard();
+    const { words } = this.#opened.protocol;
+    const text = isBinary || !Buffer.isBuffer(data) ? '' : data.toString('utf8');
+    this.#on({ kind: 'message', message: readClientMessage(text, words) });
+  }
+
+  #heard(): void {
+    this.#heardMs = performance.now();
+  }
+
+  #on(event: SocketEvent): void {
+    const { protocol } = this.#opened;
+    const rules = { protocol, operationLimit: this.#parts.limits.operations };
+    const { state, effects } = advance(rules, this.#state, event);
+    this.#state = state;
+    for (const effect of effects) this.#do(effect);
+  }
+
+  #do(effect: Effect): void {
+    switch (effect.kind) {
+      case 'send':
+        return this.#outbox.sendText(effect.text);
+      case 'close':
+        return this.#close(effect.code, effect.reason);
+      case 'admit':
+        void this.#admit(effect.headers);
+        return;
+      case 'start':
+        return this.#start(effect.id, effect.payload);
+      case 'stop':
+        this.#operations.get(effect.id)?.stop();
+        this.#operations.delete(effect.id);
+    }
+  }
+
+  /** Headers in the message win over those of the request; freshness is asked for in the message alone, since browsers send a Cache-Control of their own. */
+  async #admit(given: Readonly<Record<string, string>>): Promise<void> {
+    clearTimeout(this.#initTimer);
+    const said: IncomingHttpHeaders = Object.fromEntries(
+      Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]),
+    );
+    try {
+      const session = await this.#parts.authenticator.authenticate({ ...this.#opened.headers, ...said });
+      this.#scope = this.#scopeOf(session, said);
+      this.#expireAt(session.expiresAtMs);
+      this.#log('connected', { role: session.role });
+      this.#on({ kind: 'admitted' });
+    } catch (error) {
+      const known = publicError(error);
+      if (known.code === 'unexpected') this.#parts.log.error({ err: error }, 'connection not admitted');
+      this.#log('refused', { code: known.code });
+      this.#on({ kind: 'refused', reason: known.message });
+    }
+  }
+
+  #scopeOf(session: Session, said: IncomingHttpHeaders): OperationScope {
+    const { runner, live, showsInternal, limits } = this.#parts;
+    return {
+      protocol: this.#opened.protocol,
+      outbox: this.#outbox,
+      runner,
+      live,
+      context: { session, freshness: freshnessOf(said) },
+      format: {
+        overHttp: false,
+        withExtensions: isYes(said['x-nearjoin-extensions']),
+        namesHistories: false,
+        showsInternal: showsInternal(session),
+      },
+      requestTimeoutMs: limits.requestMs,
+      inTurn: (work, stop) =>
+        this.#queries.take(async () => {
+          // A client that does not read gets nothing more to read.
+          await this.#outbox.room();
+          return work();
+        }, stop),
+    };
+  }
+
+  #expireAt(expiresAtMs: number | null): void {
+    if (expiresAtMs === null) return;
+    const leftMs = expiresAtMs - this.#parts.nowMs();
+    if (leftMs <= 0) {
+      this.#on({ kind: 'expired' });
+      return;
+    }
+    this.#expiry = setTimeout(() => this.#expireAt(expiresAtMs), Math.min(leftMs, LONGEST_TIMER_MS));
+  }
+
+  #start(id: string, payload: unknown): void {
+    if (this.#scope === null) return;
+    const operation = new SocketOperation(this.#scope, id, payload, () => this.#ended(id, operation));
+    this.#operations.set(id, operation);
+    operation.start().catch((error: unknown) => {
+      this.#parts.log.error({ err: error, socket: this.#opened.id }, 'operation failed');
+    });
+  }
+
+  /** The id may have been stopped and used again since. */
+  #ended(id: string, operation: SocketOperation): void {
+    if (this.#operations.get(id) !== operation) return;
+    this.#operations.delete(id);
+    this.#on({ kind: 'ended', id });
+  }
+
+  #catchUp(): void {
+    for (const operation of this.#operations.values()) operation.catchUp();
+  }
+
+  #close(code: number, reason: string): void {
+    this.#log('closed', { code, reason });
+    this.#opened.socket.close(code, reason);
+    this.#stopAll();
+  }
+
+  #gone(): void {
+    if (this.#state.kind !== 'closed') this.#log('disconnected', {});
+    this.#state = { kind: 'closed' };
+    this.#stopAll();
+  }
+
+  #stopAll(): void {
+    clearTimeout(this.#initTimer);
+    if (this.#expiry !== null) clearTimeout(this.#expiry);
+    for (const operation of this.#operations.values()) operation.stop();
+    this.#operations.clear();
+    this.#outbox.end();
+  }
+
+  #log(event: string, more: object): void {
+    const { id, ip, protocol } = this.#opened;
+    this.#parts.log.info(
+      { type: 'websocket-log', socket: id, ip, protocol: protocol.name, event, ...more },
+      'websocket',
+    );
+  }
+}

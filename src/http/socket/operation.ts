@@ -1,0 +1,141 @@
+import { NearjoinError } from '../../core/errors.ts';
+import { Stop } from '../../core/stop-signal.ts';
+import type { LiveQueries, Subscription } from '../../subscribe/live-queries.ts';
+import type { LiveAnswer } from '../../subscribe/live-query.ts';
+import { graphqlErrorJson, publicError } from '../error-reply.ts';
+import { type AnswerFormat, answerBody, type OperationResult } from '../graphql-reply.ts';
+import { type GraphqlRequest, requestOf } from '../graphql-request.ts';
+import type { OperationRunner, PreparedRead, RunContext } from '../run-operation.ts';
+import type { Outbox } from './outbox.ts';
+import { around, errorsOf, type Protocol } from './protocol.ts';
+
+/** What the operations of one connection share. */
+export interface OperationScope {
+  readonly protocol: Protocol;
+  readonly outbox: Outbox;
+  readonly runner: Pick<OperationRunner, 'prepare' | 'answer'>;
+  readonly live: LiveQueries;
+  readonly context: Omit<RunContext, 'signal' | 'notes'>;
+  readonly format: AnswerFormat;
+  readonly requestTimeoutMs: number;
+  /** Runs a query when its turn has come. */
+  readonly inTurn: (work: () => Promise<OperationResult>, stop: Stop) => Promise<OperationResult>;
+}
+
+/** One operation of a connection, from its start to its end. */
+export class SocketOperation {
+  readonly #scope: OperationScope;
+  readonly #id: string;
+  readonly #payload: unknown;
+  readonly #onEnd: () => void;
+  readonly #stop = new Stop();
+  #subscription: Subscription | null = null;
+  #isStopped = false;
+
+  /** `onEnd` is called when it ends by itself, after the client was told. */
+  constructor(scope: OperationScope, id: string, payload: unknown, onEnd: () => void) {
+    this.#scope = scope;
+    this.#id = id;
+    this.#payload = payload;
+    this.#onEnd = onEnd;
+  }
+
+  /** Answers a query once, or begins to follow a subscription. */
+  async start(): Promise<void> {
+    const prepared = this.#prepare();
+    if (prepared === null) return;
+    if (prepared.isSubscription) this.#subscribe(prepared, null);
+    else await this.#answer(prepared);
+  }
+
+  /** Ends it without a word: the client asked for that, or is gone. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#stop.abort(new NearjoinError('timed-out', 'the client stopped the operation'));
+    this.#subscription?.leave();
+  }
+
+  /** The schema may be another now: a subscription is planned again, and goes on if it still may. */
+  replan(): void {
+    if (this.#subscription === null) return;
+    const seen = this.#subscription.leave();
+    this.#subscription = null;
+    const prepared = this.#prepare();
+    if (prepared !== null) this.#subscribe(prepared, seen);
+  }
+
+  /** The client reads again: what it could not take is offered again. */
+  catchUp(): void {
+    this.#subscription?.catchUp();
+  }
+
+  /** Null when it was refused, which the client then knows. */
+  #prepare(): PreparedRead | null {
+    const { runner, context } = this.#scope;
+    try {
+      const request: GraphqlRequest = requestOf(this.#payload, '$');
+      return runner.prepare(request, { ...context, signal: this.#stop, notes: null });
+    } catch (error) {
+      this.#finish(this.#scope.protocol.refusedOperation(this.#id, this.#errorJson(error)));
+      return null;
+    }
+  }
+
+  #subscribe({ read }: PreparedRead, seen: string | null): void {
+    const { plan, values, introspection, freshness } = read;
+    const query = { plan, values, introspection, freshness };
+    this.#subscription = this.#scope.live.subscribe(query, { take: (answer) => this.#take(answer) }, seen);
+  }
+
+  #take(answer: LiveAnswer): boolean {
+    if (this.#scope.outbox.isFull) return false;
+    const payload =
+      answer.kind === 'data'
+        ? answerBody(answer, this.#scope.format)
+        : Buffer.from(errorsOf(this.#errorJson(answer.error)));
+    this.#sendAnswer(payload);
+    return true;
+  }
+
+  async #answer({ read }: PreparedRead): Promise<void> {
+    const { inTurn, runner, requestTimeoutMs } = this.#scope;
+    const timer = setTimeout(() => {
+      this.#stop.abort(
+        new NearjoinError('timed-out', `the operation took longer than ${requestTimeoutMs} ms`),
+      );
+    }, requestTimeoutMs);
+    try {
+      this.#sendResult(await inTurn(() => runner.answer(read), this.#stop));
+    } catch (error) {
+      // Its turn never came.
+      this.#sendResult({ kind: 'error', error: publicError(error) });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #sendResult(result: OperationResult): void {
+    if (this.#isStopped) return;
+    const { protocol, format } = this.#scope;
+    if (result.kind === 'error') {
+      this.#finish(protocol.failedQuery(this.#id, this.#errorJson(result.error)));
+      return;
+    }
+    this.#sendAnswer(answerBody(result, format));
+    this.#finish([protocol.completed(this.#id)]);
+  }
+
+  #sendAnswer(payload: Buffer): void {
+    const { before, after } = around(this.#scope.protocol, this.#id);
+    this.#scope.outbox.sendPieces([Buffer.from(before), payload, Buffer.from(after)]);
+  }
+
+  #finish(texts: readonly string[]): void {
+    for (const text of texts) this.#scope.outbox.sendText(text);
+    this.#onEnd();
+  }
+
+  #errorJson(error: unknown): ReturnType<typeof graphqlErrorJson> {
+    return graphqlErrorJson(publicError(error), this.#scope.format.showsInternal);
+  }
+}

@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Snapshot } from '../../catalog/watch.ts';
+import type { CorsPolicy } from '../../config/values.ts';
+import { type Clock, systemClock } from '../../core/clock.ts';
+import { NearjoinError } from '../../core/errors.ts';
+import { APOLLO } from './apollo-protocol.ts';
+import { Connection, type ConnectionParts } from './connection.ts';
+import type { Protocol } from './protocol.ts';
+import { TRANSPORT } from './transport-protocol.ts';
+import { answerPlainly, refusalOf, refuse, wantsWebSocket } from './upgrade.ts';
+
+/** What the sockets of a process need. */
+export interface SocketOptions extends ConnectionParts {
+  readonly cors: CorsPolicy;
+  readonly maxMessageBytes: number;
+  readonly keepAliveMs: number;
+  /** Whether clients connect anew when the metadata changes; else their subscriptions are planned anew. */
+  readonly closesOnMetadataChange: boolean;
+  /** The catalog, then each newer one. */
+  readonly catalogs: (signal: AbortSignal) => AsyncIterable<Pick<Snapshot, 'catalog'>>;
+}
+
+const PROTOCOLS: readonly Protocol[] = [TRANSPORT, APOLLO];
+const CLOSE_MS = 1000;
+/** Of the handshake alone, or not meant for us. */
+const NOT_PASSED_ON = new Set(['upgrade', 'connection', 'host', 'cache-control', 'pragma']);
+
+/** Accepts WebSockets on the path of the GraphQL endpoint, until the server closes. */
+export function registerSockets(app: FastifyInstance, options: SocketOptions): Sockets {
+  const sockets = new Sockets(options);
+  app.server.on('upgrade', (request, socket, head) => {
+    if (wantsWebSocket(request)) sockets.open(request, socket, head);
+    else answerPlainly(app.server, request, { socket, head });
+  });
+  // Before the server waits for its connections to end.
+  app.addHook('preClose', () => sockets.close());
+  return sockets;
+}
+
+/** Every open socket of the process. */
+export class Sockets {
+  readonly #options: SocketOptions;
+  readonly #clock: Clock;
+  readonly #server: WebSocketServer;
+  readonly #open = new Map<WebSocket, Connection>();
+  readonly #closed = new AbortController();
+  readonly #loops: Promise<void>[];
+
+  constructor(options: SocketOptions, clock: Clock = systemClock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: options.maxMessageBytes,
+      handleProtocols: (offered) => [...offered].find((name) => protocolOf(name) !== undefined) ?? false,
+    });
+    this.#loops = [this.#beat(), this.#followCatalog()];
+  }
+
+  /** How many sockets are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Completes a handshake, or refuses it. */
+  open(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#closed.signal.aborted) {
+      refuse(socket, new NearjoinError('source-unavailable', 'the server is shutting down'), [
+        'retry-after: 0',
+      ]);
+      return;
+    }
+    const refusal = refusalOf(request, this.#options.cors);
+    if (refusal === null) this.#accept(request, socket, head);
+    else refuse(socket, refusal);
+  }
+
+  /** Asks every client to connect again, and waits a moment for their goodbyes. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#restart('the server is shutting down');
+    const deadline = this.#clock.monotonicMs() + CLOSE_MS;
+    while (this.#open.size > 0 && this.#clock.monotonicMs() < deadline) await this.#clock.delay(20);
+    for (const socket of this.#open.keys()) socket.terminate();
+    await Promise.all(this.#loops);
+  }
+
+  #accept(request: IncomingMessage, raw: Duplex, head: Buffer): void {
+    this.#server.handleUpgrade(request, raw, head, (socket) => {
+      const offered = request.headers['sec-websocket-protocol'];
+      const protocol = offered === undefined ? APOLLO : protocolOf(socket.protocol);
+      if (protocol === undefined) {
+        socket.on('error', () => undefined);
+        socket.close(4406, 'Subprotocol not acceptable');
+        return;
+      }
+      const opened = {
+        id: randomUUID(),
+        socket,
+        protocol,
+        headers: handedOn(request.headers),
+        ip: request.socket.remoteAddress ?? '',
+      };
+      this.#open.set(socket, new Connection(opened, this.#options));
+      socket.on('close', () => this.#open.delete(socket));
+    });
+  }
+
+  async #beat(): Promise<void> {
+    const { signal } = this.#closed;
+    while (!signal.aborted) {
+      await this.#clock.delay(this.#options.keepAliveMs, signal);
+      for (const connection of this.#open.values()) connection.beat();
+    }
+  }
+
+  async #followCatalog(): Promise<void> {
+    let version: number | null = null;
+    for await (const { catalog } of this.#options.catalogs(this.#closed.signal)) {
+      const { resourceVersion } = catalog;
+      const isOther = version !== null && resourceVersion !== version;
+      if (isOther && this.#options.closesOnMetadataChange)
+        this.#restart('Server state changed, restarting the server');
+      else if (version !== null) for (const connection of this.#open.values()) connection.replan();
+      version = resourceVersion;
+    }
+  }
+
+  #restart(reason: string): void {
+    for (const connection of this.#open.values()) connection.restart(reason);
+  }
+}
+
+function protocolOf(name: string): Protocol | undefined {
+  return PROTOCOLS.find((protocol) => protocol.name === name);
+}
+
+function handedOn(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).filter(
+      ([name]) => !NOT_PASSED_ON.has(name) && !name.startsWith('sec-websocket-'),
+    ),
+  );
+}

@@ -1,0 +1,73 @@
+import type { Config } from '../config.ts';
+import type { ApiParts } from '../http/api.ts';
+import { publicError } from '../http/error-reply.ts';
+import type { Log } from '../ops/log.ts';
+import { ReadLane } from '../read/read-lane.ts';
+import { LiveQueries } from '../subscribe/live-queries.ts';
+import type { ApiInput } from './api-input.ts';
+import { readSettings } from './read-settings.ts';
+
+/** Bytes on their way to a client past which it counts as behind. */
+const PENDING_BYTES = 1024 * 1024;
+const SILENT_MS = 60_000;
+
+/** Tokens, `Expires` headers and the ends of sessions speak of wall-clock time. */
+export function wallClockMs(): number {
+  return Date.now();
+}
+
+/** What the WebSockets of the process are made of. */
+export function socketParts(input: ApiInput): ApiParts['sockets'] {
+  const { config, control } = input;
+  return {
+    live: openLiveQueries(input),
+    nowMs: wallClockMs,
+    keepAliveMs: config.websocketKeepaliveS * 1000,
+    closesOnMetadataChange: config.closeWebsocketsOnMetadataChange,
+    catalogs: (signal) => control.watch.changes(signal),
+    limits: {
+      initMs: config.websocketInitTimeoutS * 1000,
+      operations: config.websocketOperationLimit,
+      requestMs: config.requestTimeoutMs,
+      pendingBytes: PENDING_BYTES,
+      silentMs: SILENT_MS,
+    },
+  };
+}
+
+/** Live queries have sessions of their own: however many there are, no query waits behind them. */
+function openLiveQueries({ config, control, probes, log, closing }: ApiInput): LiveQueries {
+  const size = config.subscriptionPoolSize;
+  const lane = new ReadLane({
+    watch: control.watch,
+    probes,
+    settings: { ...readSettings(config), poolSize: size, livePoolSize: size },
+    log,
+  });
+  const live = new LiveQueries(
+    {
+      run: (request) => lane.run(request).catch((error: unknown) => loggedAnew(error, log)),
+      appliedCommits: (source) => lane.appliedCommits(source),
+    },
+    liveSettings(config),
+  );
+  closing.add('subscription lane', () => lane.close());
+  closing.add('subscriptions', () => live.close());
+  return live;
+}
+
+function liveSettings(config: Config): ConstructorParameters<typeof LiveQueries>[1] {
+  return {
+    refetchMs: config.liveQueriesRefetchMs,
+    // Two for each session: while one's rows are sent, the next is already asked for.
+    atOnce: config.subscriptionPoolSize * 2,
+    runMs: config.requestTimeoutMs,
+  };
+}
+
+/** Subscribers are told without the cause of anything unforeseen: it is for the log, once for all of them. */
+function loggedAnew(error: unknown, log: Log): never {
+  const known = publicError(error);
+  if (known.code === 'unexpected') log.error({ err: error }, 'live query failed');
+  throw known;
+}

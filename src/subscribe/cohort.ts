@@ -1,0 +1,148 @@
+import type { Clock } from '../core/clock.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { Stop } from '../core/stop-signal.ts';
+import type { Turns } from '../core/turns.ts';
+import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
+import { dataAnswer, errorAnswer, type LiveAnswer, type LiveQuery } from './live-query.ts';
+
+/** Whom a live query is read for. */
+export interface Subscriber {
+  /** Takes an answer; false when it cannot now: it is offered the newest one later. */
+  take(answer: LiveAnswer): boolean;
+}
+
+/** What a reading ended in, for the counters. */
+export type RunOutcome = 'changed' | 'same' | 'failed';
+
+/** What cohorts work with. */
+export interface CohortParts {
+  readonly run: (request: ReadRequest) => Promise<ReadAnswer>;
+  readonly clock: Clock;
+  readonly pace: Pace;
+  readonly onRun: (outcome: RunOutcome) => void;
+}
+
+/** How often a live query is read. */
+export interface Pace {
+  /** Pause between two readings that nothing calls for. */
+  readonly refetchMs: number;
+  /** Shortest pause between two readings, whatever calls for the second. */
+  readonly spacingMs: number;
+  /** Longest pause after failures in a row. */
+  readonly backOffMs: number;
+  /** Longest reading. */
+  readonly runMs: number;
+}
+
+/** A live query is read for at most a fifth of the time, however often it is woken. */
+const REST_PER_RUN = 4;
+
+/** All subscribers of one live query: it is read once for all of them. */
+export class Cohort {
+  readonly query: LiveQuery;
+  readonly #parts: CohortParts;
+  /** Every subscriber, and the digest of the answer it took last. */
+  readonly #members = new Map<Subscriber, string | null>();
+  /** Aborts once, when nobody is left. */
+  readonly #ended = new Stop();
+  #lastDigest: string | null = null;
+  #failures = 0;
+  #woken = false;
+  #resting: Stop | null = null;
+
+  constructor(query: LiveQuery, parts: CohortParts) {
+    this.query = query;
+    this.#parts = parts;
+  }
+
+  /** Adds a subscriber, who is offered the newest answer unless `seen` is its digest. */
+  join(subscriber: Subscriber, seen: string | null): void {
+    this.#members.set(subscriber, seen);
+    this.wake();
+  }
+
+  /** Takes a subscriber out; gives the digest of the answer it took last. */
+  leave(subscriber: Subscriber): string | null {
+    const seen = this.#members.get(subscriber) ?? null;
+    this.#members.delete(subscriber);
+    return seen;
+  }
+
+  get isEmpty(): boolean {
+    return this.#members.size === 0;
+  }
+
+  /** Ends it for good: nothing is read any more. */
+  end(): void {
+    this.#ended.abort(new NearjoinError('timed-out', 'nobody subscribes any more'));
+    this.#resting?.abort(null);
+  }
+
+  /** Its rows may have changed, or somebody waits for an answer: it is read as soon as the pace allows. */
+  wake(): void {
+    this.#woken = true;
+    this.#resting?.abort(null);
+  }
+
+  /** Reads again and again until it is ended. */
+  async follow(turns: Turns): Promise<void> {
+    const { clock } = this.#parts;
+    while (!this.#ended.aborted) {
+      let startedMs = clock.monotonicMs();
+      const answer = await turns
+        .take(() => {
+          // Whoever joins or wakes from here on may not be served by this reading.
+          this.#woken = false;
+          startedMs = clock.monotonicMs();
+          return this.#read();
+        }, this.#ended)
+        .catch((error: unknown) => errorAnswer(error));
+      if (this.#ended.aborted) return;
+      this.#deliver(answer);
+      await this.#rest(clock.monotonicMs() - startedMs);
+    }
+  }
+
+  async #read(): Promise<LiveAnswer> {
+    const { run, pace } = this.#parts;
+    const stop = new Stop();
+    const end = (): void => stop.abort(this.#ended.reason);
+    this.#ended.addEventListener('abort', end);
+    const timer = setTimeout(() => {
+      stop.abort(
+        new NearjoinError('timed-out', `the subscription took longer than ${pace.runMs} ms to read`),
+      );
+    }, pace.runMs);
+    try {
+      return dataAnswer(await run({ ...this.query, signal: stop }));
+    } catch (error) {
+      return errorAnswer(error);
+    } finally {
+      clearTimeout(timer);
+      this.#ended.removeEventListener('abort', end);
+    }
+  }
+
+  #deliver(answer: LiveAnswer): void {
+    this.#failures = answer.kind === 'error' ? this.#failures + 1 : 0;
+    const isNew = answer.digest !== this.#lastDigest;
+    this.#lastDigest = answer.digest;
+    this.#parts.onRun(answer.kind === 'error' ? 'failed' : isNew ? 'changed' : 'same');
+    for (const [subscriber, seen] of this.#members) {
+      // Asked of each of them: one that joined or fell behind needs what others have.
+      if (seen !== answer.digest && subscriber.take(answer)) this.#members.set(subscriber, answer.digest);
+    }
+  }
+
+  /** First for as long as the pace demands, then until woken. */
+  async #rest(tookMs: number): Promise<void> {
+    const { refetchMs, spacingMs, backOffMs } = this.#parts.pace;
+    const least = Math.max(spacingMs, tookMs * REST_PER_RUN);
+    const backedOff = Math.min(refetchMs * 2 ** Math.min(this.#failures, 10), Math.max(refetchMs, backOffMs));
+    await this.#parts.clock.delay(least, this.#ended);
+    if (this.#woken || this.#ended.aborted) return;
+    this.#resting = new Stop();
+    await this.#parts.clock.delay(Math.max(0, backedOff - least), this.#resting);
+    this.#resting = null;
+  }
+}

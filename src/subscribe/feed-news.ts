@@ -1,0 +1,80 @@
+import type { AppliedCommits } from '../cache/applied-commits.ts';
+import type { Clock } from '../core/clock.ts';
+import type { SourceName } from '../core/names.ts';
+import { Stop } from '../core/stop-signal.ts';
+
+/** What the news need. */
+export interface FeedNewsParts {
+  readonly applied: (source: SourceName) => Promise<AppliedCommits>;
+  readonly clock: Clock;
+  readonly everyMs: number;
+  /** After a source that did not answer. */
+  readonly retryMs: number;
+  readonly onNews: (source: SourceName, target: SourceName) => void;
+}
+
+/**
+ * Tells when a source's cache has taken in more commits of a target. Asked is one small question per source, many times
+ * a second and only while somebody watches, however many live queries there are: a listener would cost every applied
+ * batch a notification instead.
+ */
+export class FeedNews {
+  readonly #parts: FeedNewsParts;
+  readonly #watches = new Map<
+    SourceName,
+    { watchers: number; readonly stop: Stop; readonly loop: Promise<void> }
+  >();
+
+  constructor(parts: FeedNewsParts) {
+    this.#parts = parts;
+  }
+
+  /** Watches a source for one more watcher. */
+  watch(source: SourceName): void {
+    const known = this.#watches.get(source);
+    if (known !== undefined) {
+      known.watchers += 1;
+      return;
+    }
+    const stop = new Stop();
+    this.#watches.set(source, { watchers: 1, stop, loop: this.#follow(source, stop) });
+  }
+
+  /** One watcher less. */
+  unwatch(source: SourceName): void {
+    const known = this.#watches.get(source);
+    if (known === undefined) return;
+    known.watchers -= 1;
+    if (known.watchers > 0) return;
+    known.stop.abort(null);
+    this.#watches.delete(source);
+  }
+
+  /** Ends every watch. */
+  async close(): Promise<void> {
+    const watches = [...this.#watches.values()];
+    this.#watches.clear();
+    for (const { stop } of watches) stop.abort(null);
+    await Promise.all(watches.map(({ loop }) => loop));
+  }
+
+  async #follow(source: SourceName, stop: Stop): Promise<void> {
+    const { applied, clock, everyMs, retryMs } = this.#parts;
+    // The first answer is news: a reading may have begun before it.
+    let known: AppliedCommits = new Map();
+    while (!stop.aborted) {
+      const now: AppliedCommits | null = await applied(source).catch(() => null);
+      if (stop.aborted) return;
+      if (now !== null) this.#tell(source, known, now);
+      known = now ?? known;
+      // A source that is down, or has no cache yet: its readings say so themselves.
+      await clock.delay(now === null ? retryMs : everyMs, stop);
+    }
+  }
+
+  #tell(source: SourceName, before: AppliedCommits, now: AppliedCommits): void {
+    for (const [target, commit] of now) {
+      if (before.get(target) !== commit) this.#parts.onNews(source, target);
+    }
+  }
+}

@@ -1,0 +1,405 @@
+import { SignJWT } from 'jose';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { createLog } from '../../src/ops/log.ts';
+import { type RunningServer, startServer } from '../../src/serve.ts';
+import { GraphqlSocket, type SocketAsking } from '../support/graphql-socket.ts';
+import { poll } from '../support/poll.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { type Proxy, startProxy } from '../support/proxy.ts';
+
+const SECRET = 'admin-secret';
+const KEY = 'a key of more than thirty-two characters';
+const admin = { 'x-hasura-admin-secret': SECRET };
+
+let pg1: TestDatabase;
+let pg2: TestDatabase;
+let meta: TestDatabase;
+let proxy: Proxy;
+/** Reads live queries again only when a feed brings something: whatever comes later is pushed. */
+let pushing: RunningServer;
+/** Another API node, which reads them every 50 ms and lets sockets live through new metadata. */
+let polling: RunningServer;
+const sockets: GraphqlSocket[] = [];
+
+beforeAll(async () => {
+  [pg1, pg2, meta] = await Promise.all([
+    createDatabase('source', [
+      'create table orders (id int primary key, user_id int, total numeric not null)',
+      'insert into orders select g, 10 * g, g + 0.50 from generate_series(1, 3) g',
+      'create table big (id int primary key, body text)',
+      `insert into big values (1, repeat('a', 1000000))`,
+    ]),
+    createDatabase('target', [
+      'create table users (id int primary key, name text not null)',
+      `insert into users select 10 * g, 'user ' || g from generate_series(1, 3) g`,
+    ]),
+    createDatabase('source', []),
+  ]);
+  proxy = await startProxy(pg2.server);
+  const env = {
+    NEARJOIN_METADATA_DATABASE_URL: meta.url,
+    NEARJOIN_PORT: '0',
+    NEARJOIN_ADMIN_SECRET: SECRET,
+    NEARJOIN_JWT_SECRET: JSON.stringify({ type: 'HS256', key: KEY }),
+    NEARJOIN_WEBSOCKET_KEEPALIVE: '1',
+    NEARJOIN_WEBSOCKET_OPERATION_LIMIT: '50',
+  };
+  pushing = await startServer(
+    readConfig({ ...env, NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '3600000' }),
+    createLog('silent'),
+  );
+  polling = await startServer(
+    readConfig({
+      ...env,
+      NEARJOIN_ROLES: 'api',
+      NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '50',
+      NEARJOIN_CLOSE_WEBSOCKETS_ON_METADATA_CHANGE: 'false',
+    }),
+    createLog('silent'),
+  );
+  await register();
+  await poll('the cache to answer', async () => (await cacheStatus(pushing)).includes(';hit'), 60_000);
+  await poll('the other node to know', async () => (await cacheStatus(polling)).includes(';hit'), 60_000);
+});
+
+afterEach(() => {
+  for (const socket of sockets.splice(0)) socket.close();
+});
+
+afterAll(async () => {
+  await polling?.stop();
+  await pushing?.stop();
+  await proxy?.close();
+  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+});
+
+async function register(): Promise<void> {
+  for (const [name, url] of [
+    ['pg1', pg1.url],
+    ['pg2', proxy.through(pg2.url)],
+  ]) {
+    await metadata('pg_add_source', { name, configuration: { connection_info: { database_url: url } } });
+  }
+  for (const [source, table] of [
+    ['pg1', 'orders'],
+    ['pg1', 'big'],
+    ['pg2', 'users'],
+  ])
+    await metadata('pg_track_table', { source, table });
+  await metadata('pg_create_remote_relationship', {
+    source: 'pg1',
+    table: 'orders',
+    name: 'user',
+    definition: {
+      to_source: {
+        relationship_type: 'object',
+        source: 'pg2',
+        table: 'users',
+        field_mapping: { user_id: 'id' },
+      },
+    },
+  });
+  const own = { columns: ['id', 'user_id'], filter: { user_id: { _eq: 'X-Hasura-User-Id' } } };
+  await metadata('pg_create_select_permission', {
+    source: 'pg1',
+    table: 'orders',
+    role: 'clerk',
+    permission: own,
+  });
+}
+
+async function metadata(type: string, args: object): Promise<void> {
+  const answer = await post('/v1/metadata', { type, args });
+  expect(await answer.text()).toContain('"message":"success"');
+}
+
+function post(path: string, body: object, server = pushing, headers = {}): Promise<Response> {
+  return fetch(server.url + path, {
+    method: 'POST',
+    headers: { ...admin, ...headers },
+    body: JSON.stringify(body),
+  });
+}
+
+const JOINED = '{ orders(order_by: {id: asc}) { id total user { name } } }';
+
+async function cacheStatus(server: RunningServer): Promise<string> {
+  const { headers } = await post('/v1/graphql', { query: JOINED }, server);
+  return headers.get('cache-status') ?? '';
+}
+
+/** What the query itself answers, as its bytes. */
+async function queried(query: string, server = pushing, headers = {}): Promise<string> {
+  return (await post('/v1/graphql', { query }, server, headers)).text();
+}
+
+async function connect(
+  server = pushing,
+  headers: Record<string, string> = admin,
+  asking: SocketAsking = {},
+): Promise<GraphqlSocket> {
+  const socket = await GraphqlSocket.connect(server.url, headers, asking);
+  sockets.push(socket);
+  return socket;
+}
+
+async function metric(server: RunningServer, name: string): Promise<number> {
+  const text = await (await fetch(`${server.url}/metrics`, { headers: admin })).text();
+  const lines = text.split('\n').filter((line) => line.startsWith(name));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
+/** Sockets of an earlier test may take a moment to be gone. */
+async function untilMetric(server: RunningServer, name: string, value: number): Promise<void> {
+  await poll(`${name} to be ${value}`, async () => (await metric(server, name)) === value, 60_000);
+}
+
+let named = 0;
+
+/** Gives a user a name nobody had before. */
+async function rename(id: number): Promise<string> {
+  named += 1;
+  const name = `name ${named}`;
+  await pg2.query('update users set name = $2 where id = $1', [id, name]);
+  return name;
+}
+
+describe.each(['graphql-transport-ws', 'graphql-ws'] as const)('%s', (protocol) => {
+  test('a query is answered with the bytes of HTTP and completed', async () => {
+    const socket = await connect(pushing, admin, { protocol });
+    socket.start('q', JOINED);
+    await socket.untilHeard('complete', 'q');
+    expect(socket.texts[1]).toContain(`"payload":${await queried(JOINED)}}`);
+    expect(socket.heard.map(({ type }) => type).slice(2)).toEqual(['complete']);
+  });
+
+  test('a subscription over both databases is pushed when the target changes, and ends when stopped', async () => {
+    const socket = await connect(pushing, admin, { protocol });
+    const query = 'subscription ($id: Int!) { orders_by_pk(id: $id) { id user { name } } }';
+    socket.start('s', query, { variables: { id: 1 } });
+    await socket.untilHeard(protocol === 'graphql-ws' ? 'data' : 'next', 's');
+    const name = await rename(10);
+    await socket.untilAnswer('s', { data: { orders_by_pk: { id: 1, user: { name } } } });
+    socket.stop('s');
+    await untilMetric(pushing, 'nearjoin_active_subscriptions', 0);
+    const heard = socket.answers('s').length;
+    await rename(10);
+    socket.start('q', JOINED);
+    await socket.untilHeard('complete', 'q');
+    expect(socket.answers('s').length).toBe(heard);
+  });
+
+  test('what is wrong with an operation is told under its id; the socket lives on', async () => {
+    const socket = await connect(pushing, admin, { protocol });
+    socket.start('1', 'subscription { orders { nothing } }');
+    const { payload } = await socket.untilHeard('error', '1');
+    const error = {
+      message: "field 'nothing' not found in type: 'orders'",
+      extensions: { path: '$.selectionSet.orders.selectionSet.nothing', code: 'validation-failed' },
+    };
+    expect(payload).toEqual(protocol === 'graphql-ws' ? { errors: [error] } : [error]);
+    socket.start('1', '{ __typename }');
+    await poll('an answer', () => socket.answers('1').length === 1);
+    expect(socket.answers('1')).toEqual([{ data: { __typename: 'query_root' } }]);
+  });
+
+  test('the server shows that it is there', async () => {
+    const socket = await connect(pushing, admin, { protocol });
+    await poll('keep-alives', () => socket.keepAlives >= 2);
+  });
+});
+
+describe('sharing', () => {
+  test('equal subscriptions are read once for all, and each client hears of every change', async () => {
+    const text = 'subscription Shared { orders(order_by: {id: asc}) { id user { name } } }';
+    const clients = await Promise.all(Array.from({ length: 10 }, () => connect()));
+    for (const client of clients) client.start('s', text);
+    await Promise.all(clients.map((client) => client.untilHeard('next', 's')));
+    await untilMetric(pushing, 'nearjoin_active_subscriptions', 10);
+    await untilMetric(pushing, 'nearjoin_live_queries', 1);
+    await untilMetric(pushing, 'nearjoin_websocket_connections', 10);
+    const before = await metric(pushing, 'nearjoin_live_query_runs_total');
+    const name = await rename(20);
+    const rows = [1, 2, 3].map((id) => ({ id, user: { name: id === 2 ? name : expect.any(String) } }));
+    for (const client of clients) {
+      await poll('the change', () => JSON.stringify(client.answers('s').at(-1)).includes(name));
+      expect(client.answers('s').at(-1)).toEqual({ data: { orders: rows } });
+    }
+    // One commit may be seen in two steps of the watermark; ten clients would be ten readings at least.
+    expect((await metric(pushing, 'nearjoin_live_query_runs_total')) - before).toBeLessThan(8);
+  });
+
+  test('roles and session variables are kept apart', async () => {
+    const clerk = (id: string) => ({ ...admin, 'x-hasura-role': 'clerk', 'X-Hasura-User-Id': id });
+    const text = 'subscription { orders { id } }';
+    const [a, b, c] = await Promise.all([
+      connect(polling, clerk('10')),
+      connect(polling, clerk('20')),
+      connect(polling),
+    ]);
+    for (const client of [a, b, c]) client.start('s', text);
+    await a.untilAnswer('s', { data: { orders: [{ id: 1 }] } });
+    await b.untilAnswer('s', { data: { orders: [{ id: 2 }] } });
+    await c.untilAnswer('s', { data: { orders: [{ id: 1 }, { id: 2 }, { id: 3 }] } });
+    a.start('hidden', 'subscription { orders { total } }');
+    expect((await a.untilHeard('error', 'hidden')).payload[0].message).toContain("'total' not found");
+  });
+});
+
+test('rows of the source itself are polled for, and only changes are sent', async () => {
+  const socket = await connect(polling);
+  socket.start('s', 'subscription { orders_aggregate { aggregate { count } } }');
+  const count = (n: number) => ({ data: { orders_aggregate: { aggregate: { count: n } } } });
+  await socket.untilAnswer('s', count(3));
+  await pg1.query('insert into orders values (4, null, 0)');
+  await socket.untilAnswer('s', count(4));
+  await pg1.query('delete from orders where id = 4');
+  await socket.untilAnswer('s', count(3));
+  expect(socket.answers('s')).toEqual([count(3), count(4), count(3)]);
+});
+
+test('routes are reported when asked for, and a directive chooses them', async () => {
+  const socket = await connect(polling, { ...admin, 'X-Nearjoin-Extensions': 'true' });
+  const joined = JOINED.slice(1);
+  socket.start('cached', `subscription {${joined}`);
+  socket.start('live', `subscription @freshness(max_staleness_ms: 0) {${joined}`);
+  const answers = await Promise.all(['cached', 'live'].map((id) => socket.untilHeard('next', id)));
+  const routes = answers.map(({ payload }) => payload.extensions.nearjoin.pg2.route);
+  expect(routes).toEqual(['cache', 'live']);
+  expect(answers[0]?.payload.data).toEqual(answers[1]?.payload.data);
+  const name = await rename(30);
+  for (const id of ['cached', 'live'])
+    await poll(`the change ${id}`, () => JSON.stringify(socket.answers(id).at(-1)).includes(name));
+});
+
+test('after random writes to both databases every subscriber has what the query answers', async () => {
+  const texts = [
+    JOINED,
+    '{ orders(where: {user: {name: {_gt: "m"}}}, order_by: [{user: {name: desc}}, {id: asc}]) { id total } }',
+    '{ orders_aggregate(where: {user_id: {_is_null: false}}) { aggregate { count sum { total } } nodes { user { id } } } }',
+  ];
+  const clients = await Promise.all([connect(polling), connect(polling, admin, { protocol: 'graphql-ws' })]);
+  for (const client of clients)
+    for (const [at, text] of texts.entries()) client.start(`${at}`, `subscription ${text}`);
+  for (let step = 0; step < 40; step += 1) {
+    const [id, n] = [1 + (step % 5), (step * 7919) % 1000];
+    await pg1.query(
+      `insert into orders values ($1, $2, $3) on conflict (id) do update set user_id = $2, total = $3`,
+      [id, step % 3 === 0 ? null : 10 * (1 + (n % 4)), n / 10],
+    );
+    await pg2.query(`insert into users values ($1, $2) on conflict (id) do update set name = excluded.name`, [
+      10 * (1 + (n % 4)),
+      `${String.fromCharCode(97 + (n % 26))} ${step}`,
+    ]);
+  }
+  for (const client of clients) {
+    for (const [at, text] of texts.entries()) {
+      const wanted = JSON.parse(await queried(text, polling, { 'cache-control': 'no-cache' }));
+      await client.untilAnswer(`${at}`, wanted);
+    }
+  }
+});
+
+test('a target that is down is told, and its rows come again by themselves', async () => {
+  const socket = await connect(polling);
+  socket.start('s', `subscription ${JOINED}`);
+  const { payload: before } = await socket.untilHeard('next', 's');
+  proxy.setMode('refuse');
+  proxy.reset();
+  const told = () => socket.answers('s').at(-1) as { errors?: { extensions: { code: string } }[] };
+  await poll('the error', () => told().errors?.[0]?.extensions.code === 'target-unavailable', 60_000);
+  proxy.setMode('forward');
+  await socket.untilAnswer('s', before);
+});
+
+test('a client that does not read gets the newest answer once it does, not every one', async () => {
+  const query = 'subscription { big_by_pk(id: 1) { id body } }';
+  const [fast, slow] = await Promise.all([connect(polling), connect(polling)]);
+  fast.start('s', query);
+  slow.start('s', query);
+  await Promise.all([fast.untilHeard('next', 's'), slow.untilHeard('next', 's')]);
+  slow.socket.pause();
+  for (let at = 0; at < 24; at += 1) {
+    const letter = String.fromCharCode(98 + (at % 2));
+    await pg1.query('update big set body = repeat($1, 1000000)', [letter]);
+    await poll('the change', () => bodyOf(fast).startsWith(letter), 60_000);
+  }
+  await pg1.query(`update big set body = 'the end'`);
+  await poll('the end', () => bodyOf(fast) === 'the end', 60_000);
+  slow.socket.resume();
+  await poll('the slow client to catch up', () => bodyOf(slow) === 'the end', 60_000);
+  expect(fast.answers('s').length).toBe(26);
+  // What fits into the buffers of the two kernels was sent, and no more than a megabyte kept beside.
+  expect(slow.answers('s').length).toBeLessThan(20);
+});
+
+function bodyOf(socket: GraphqlSocket): string {
+  const answer = socket.answers('s').at(-1) as { data: { big_by_pk: { body: string } } };
+  return answer.data.big_by_pk.body;
+}
+
+describe('who comes in', () => {
+  test('credentials are read from the handshake and from connection_init', async () => {
+    const socket = await connect(pushing, {}, { headers: admin });
+    socket.start('q', '{ __typename }');
+    await socket.untilHeard('complete', 'q');
+    const refused = await GraphqlSocket.open(pushing.url);
+    refused.say({ type: 'connection_init', payload: { headers: { 'x-hasura-admin-secret': 'wrong' } } });
+    expect((await refused.untilClosed()).code).toBe(4403);
+    const legacy = await GraphqlSocket.open(pushing.url, { protocol: null });
+    legacy.say({ type: 'connection_init' });
+    expect(await legacy.untilHeard('connection_error')).toMatchObject({
+      payload: "Missing 'Authorization' or 'Cookie' header in JWT authentication mode",
+    });
+    expect((await legacy.untilClosed()).code).toBe(4400);
+  });
+
+  test('a socket ends with its token', async () => {
+    const token = await new SignJWT({
+      'https://hasura.io/jwt/claims': {
+        'x-hasura-default-role': 'clerk',
+        'x-hasura-allowed-roles': ['clerk'],
+        'x-hasura-user-id': '10',
+      },
+    })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setExpirationTime(Math.floor(Date.now() / 1000) + 5)
+      .sign(Buffer.from(KEY));
+    const socket = await connect(polling, { Authorization: `Bearer ${token}` });
+    socket.start('s', 'subscription { orders { user_id } }');
+    await socket.untilHeard('next', 's');
+    expect(await socket.untilClosed()).toMatchObject({ code: 4403 });
+  });
+});
+
+test('new metadata closes sockets, or plans their subscriptions anew', async () => {
+  const closed = await connect(pushing);
+  const kept = await connect(polling, { ...admin, 'x-hasura-role': 'clerk', 'x-hasura-user-id': '30' });
+  kept.start('s', 'subscription { orders { id } }');
+  kept.start('by_pk', 'subscription { orders_by_pk(id: 3) { id user_id } }');
+  await Promise.all(['s', 'by_pk'].map((id) => kept.untilHeard('next', id)));
+  await metadata('pg_drop_select_permission', { source: 'pg1', table: 'orders', role: 'clerk' });
+  expect((await closed.untilClosed()).code).toBe(1012);
+  expect((await kept.untilHeard('error', 's')).payload[0].message).toBe(
+    "field 'orders' not found in type: 'subscription_root'",
+  );
+  await kept.untilHeard('error', 'by_pk');
+  await untilMetric(polling, 'nearjoin_active_subscriptions', 0);
+});
+
+test('a server that stops asks its clients to come again', async () => {
+  const server = await startServer(
+    readConfig({
+      NEARJOIN_METADATA_DATABASE_URL: meta.url,
+      NEARJOIN_PORT: '0',
+      NEARJOIN_ROLES: 'api',
+    }),
+    createLog('silent'),
+  );
+  const socket = await connect(server, {});
+  socket.start('s', `subscription ${JOINED}`);
+  await socket.untilHeard('next', 's');
+  await server.stop();
+  expect(await socket.untilClosed()).toEqual({ code: 1012, reason: 'the server is shutting down' });
+});

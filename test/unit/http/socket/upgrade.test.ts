@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { type FastifyInstance, fastify } from 'fastify';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { registerSockets, type SocketOptions } from '../../../../src/http/socket/sockets.ts';
+import { refusalOf } from '../../../../src/http/socket/upgrade.ts';
+import { createLog } from '../../../../src/ops/log.ts';
+
+let app: FastifyInstance;
+let port: number;
+
+beforeEach(async () => {
+  app = fastify();
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  app.post('/v1/graphql', (request) => ({ got: request.body, upgrade: request.headers.upgrade ?? null }));
+  registerSockets(app, {
+    log: createLog('silent'),
+    cors: { kind: 'any' },
+    maxMessageBytes: 1000,
+    keepAliveMs: 60_000,
+    catalogs: async function* () {},
+  } as unknown as SocketOptions);
+  const address = await app.listen({ host: '127.0.0.1', port: 0 });
+  port = Number(new URL(address).port);
+});
+
+afterEach(() => app.close());
+
+/** Sends bytes in pieces and reads until the server has said enough. */
+async function talk(pieces: readonly string[], enough: (heard: string) => boolean): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  let heard = '';
+  for (const piece of pieces) {
+    socket.write(piece);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for await (const chunk of socket) {
+    heard += String(chunk);
+    if (enough(heard)) break;
+  }
+  socket.destroy();
+  return heard;
+}
+
+const head = (more: string) =>
+  `POST /v1/graphql HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n${more}\r\n`;
+
+test('a request that offers HTTP/2 is answered as if it had not', async () => {
+  const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+  const plain = `${head('Content-Length: 3\r\n')}two`;
+  const pieces = [`${head(`${offer}Content-Length: 3\r\n`)}o`, 'ne', plain];
+  const heard = await talk(pieces, (text) => text.split('"got"').length === 3);
+  expect(heard.match(/\{.*?\}/g)).toEqual(['{"got":"one","upgrade":null}', '{"got":"two","upgrade":null}']);
+});
+
+test('a handshake elsewhere is refused', async () => {
+  const request =
+    'GET /v1/other HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
+  const heard = await talk([request], () => false);
+  expect(heard).toMatch(/^HTTP\/1.1 404 /);
+  expect(heard).toContain(`"only '/v1/graphql' is supported on websockets"`);
+});
+
+const listed = {
+  kind: 'listed',
+  origins: [{ scheme: 'https', host: 'app.example', wildcard: false, port: '' }],
+} as const;
+
+test.each([
+  ['https://app.example', listed, null],
+  ['https://evil.example', listed, 'access-denied'],
+  ['http://api.example:8080', listed, null],
+  ['https://evil.example', { kind: 'none' } as const, 'access-denied'],
+  ['https://evil.example', { kind: 'any' } as const, null],
+  [undefined, { kind: 'none' } as const, null],
+])('a page of %s may open a socket by %j: %s', (origin, cors, code) => {
+  const headers = { host: 'api.example:8080', ...(origin === undefined ? {} : { origin }) };
+  expect(refusalOf({ url: '/v1/graphql?x=1', headers }, cors)?.code ?? null).toBe(code);
+});
