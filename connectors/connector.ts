@@ -180,7 +180,13 @@ export interface Connector {
    * there is the one in which `last` was the last commit that a stream told of, null being none since the slot was made.
    */
   open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream>;
+  /** What it shows every session of the target sees by then. */
   snapshot(signal: AbortSignal): Promise<Snapshot>;
+  /**
+   * Resolves when every session of the target sees these transactions of the stream: one may be in the log, and come,
+   * before. Cheap when they do already; throws a ConnectorError when it takes long.
+   */
+  shown(xids: readonly number[], signal: AbortSignal): Promise<void>;
   /** Reads rows as they are at the moment of each statement. */
   compare(signal: AbortSignal): Promise<Comparison>;
   /** The name of our slot, for status texts. */

@@ -20,6 +20,7 @@ import { History } from './history.ts';
 import { identify } from './identify.ts';
 import { checkTables, dropPublication, ensurePublication, publishTables } from './publication.ts';
 import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
+import { sees, snapshotNow, untilEnough } from './shown.ts';
 import { createSlot, dropSlot, readSlotHealth } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
 import { openStream } from './stream.ts';
@@ -118,6 +119,13 @@ class PostgresConnector implements Connector {
 
   snapshot(signal: AbortSignal): Promise<Snapshot> {
     return this.#while(signal, (until) => openSnapshot(this.#target, this.#admin, until));
+  }
+
+  async shown(xids: readonly number[], signal: AbortSignal): Promise<void> {
+    if (sees(await snapshotNow(this.#admin), xids)) return;
+    const isEnough = (snapshot: string): boolean => sees(snapshot, xids);
+    const limitMs = this.#target.timings.statementMs;
+    await this.#while(signal, (until) => untilEnough(this.#admin, { isEnough, limitMs, signal: until }));
   }
 
   compare(signal: AbortSignal): Promise<Comparison> {

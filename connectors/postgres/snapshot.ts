@@ -27,6 +27,7 @@ import {
 } from './pieces.ts';
 import { quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
+import { seesAllOf, untilEnough } from './shown.ts';
 import { backendPid, cutOnFailure } from './slot.ts';
 
 /** One statement asks for so many rows by their key. */
@@ -43,7 +44,8 @@ export async function openSnapshot(target: Target, admin: AdminPool, signal: Abo
   const exporter = await OwnClient.open(target, signal, { replication: true });
   try {
     const exported = await cutOnFailure(target, admin, exporter, () => exportSnapshot(exporter, target.name));
-    const { own: keeper, name } = await keep(target, exported, signal);
+    const { own: keeper, name, sees } = await keep(target, exported, signal);
+    await untilShown(target, admin, { keeper, sees, signal });
     return new ExportedSnapshot({ target, admin, keeper, exported: { ...exported, name } }, signal);
   } catch (error) {
     throw toConnectorError(error, 'snapshot');
@@ -52,16 +54,40 @@ export async function openSnapshot(target: Target, admin: AdminPool, signal: Abo
   }
 }
 
-/** Passes the snapshot on to an ordinary session: the temporary slot would hold back the target's log for as long as it is there. */
-async function keep(
+interface Kept {
+  readonly own: OwnClient;
+  readonly name: string;
+  /** As text of type pg_snapshot. */
+  readonly sees: string;
+}
+
+/** The snapshot shows what is in the log up to its position; the target's own sessions may see some of it a moment later. */
+async function untilShown(
   target: Target,
-  { name }: Exported,
-  signal: AbortSignal,
-): Promise<{ readonly own: OwnClient; readonly name: string }> {
+  admin: AdminPool,
+  {
+    keeper,
+    sees,
+    signal,
+  }: { readonly keeper: OwnClient; readonly sees: string; readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    const limitMs = target.timings.statementMs;
+    await untilEnough(admin, { isEnough: (now) => seesAllOf(now, sees), limitMs, signal });
+  } catch (error) {
+    keeper.destroy();
+    throw error;
+  }
+}
+
+/** Passes the snapshot on to an ordinary session: the temporary slot would hold back the target's log for as long as it is there. */
+async function keep(target: Target, { name }: Exported, signal: AbortSignal): Promise<Kept> {
   const own = await within(target, name, signal);
   try {
-    const result = await own.client.query<{ name: string }>('select pg_export_snapshot() as name');
-    return { own, name: must(result.rows[0], 'the name of a snapshot').name };
+    const result = await own.client.query<Omit<Kept, 'own'>>(
+      'select pg_export_snapshot() as name, pg_current_snapshot()::text as sees',
+    );
+    return { own, ...must(result.rows[0], 'the name of a snapshot') };
   } catch (error) {
     own.destroy();
     throw error;

@@ -81,16 +81,19 @@ export class Applier {
     return this.#isOpen;
   }
 
-  /** Writes the batch; with a mark commits it together with the new watermark, without one leaves the transaction open. */
-  async apply(batch: FoldedBatch, mark: Mark | null): Promise<void> {
+  /**
+   * Writes the batch; with a mark commits it together with the new watermark, without one leaves the transaction open.
+   * Nothing is committed before the gate opens; when it fails the connection is cut.
+   */
+  async apply(batch: FoldedBatch, mark: Mark | null, gate: Promise<void> | null = null): Promise<void> {
     const writes: Outgoing[] = [];
     for (const { sink, net } of batch.tables)
       for (const step of net.steps()) writes.push(...this.#writesOfStep(sink, step));
-    if (mark !== null && this.#fitsOneTrip(writes)) return this.#writeAtOnce(writes, mark);
+    if (mark !== null && this.#fitsOneTrip(writes)) return this.#writeAtOnce(writes, mark, gate);
     await this.#begin();
     for (const write of writes) this.#statements.add(write);
     await this.#reach('apply:rows-written');
-    if (mark !== null) return this.#commit(mark);
+    if (mark !== null) return this.#commit(mark, gate);
     await this.#settle();
     await this.#reach('apply:chunk-written');
   }
@@ -102,18 +105,18 @@ export class Applier {
   }
 
   /** What goes out together is a transaction by itself: the server commits at the end of it. */
-  async #writeAtOnce(writes: readonly Outgoing[], mark: Mark): Promise<void> {
+  async #writeAtOnce(writes: readonly Outgoing[], mark: Mark, gate: Promise<void> | null): Promise<void> {
     for (const write of writes) this.#statements.add(write);
     this.#addWatermark(mark, FENCED_WATERMARK_SQL, [this.#lease.epoch]);
     this.#staged.clear();
-    await Promise.all([this.#settle(), this.#onStep?.('trip:sent')]);
+    await Promise.all([this.#settle(gate), this.#onStep?.('trip:sent')]);
     await this.#onStep?.('trip:answered');
   }
 
   /** Writes a watermark and nothing else. */
   async mark(mark: Mark): Promise<void> {
     await this.#begin();
-    await this.#commit(mark);
+    await this.#commit(mark, null);
   }
 
   /** Runs the work in a transaction of its own that a lost lease cannot commit; rolled back when it fails. */
@@ -155,13 +158,13 @@ export class Applier {
     }
   }
 
-  async #commit(mark: Mark): Promise<void> {
+  async #commit(mark: Mark, gate: Promise<void> | null): Promise<void> {
     this.#addWatermark(mark, WATERMARK_SQL, []);
     await this.#reach('apply:watermark-written');
     // What must be counted has to be right before the commit; all else is settled by it.
     if (this.#statements.mustBeCounted) await this.#settle();
     this.#statements.add({ text: 'commit', isCommit: true });
-    await this.#settle();
+    await this.#settle(gate);
     this.#isOpen = false;
     this.#staged.clear();
     await this.#reach('apply:committed');
@@ -235,9 +238,9 @@ export class Applier {
     return rows.length === 1 ? 'row' : 'arrays';
   }
 
-  async #settle(): Promise<void> {
+  async #settle(gate: Promise<void> | null = null): Promise<void> {
     try {
-      await this.#statements.settle();
+      await this.#statements.settle(gate);
     } catch (error) {
       const state = sqlStateOf(error);
       if (state === LEASE_LOST || state === LEASE_GONE) throw new LeaseLost(error);

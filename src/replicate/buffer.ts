@@ -16,6 +16,8 @@ export interface Batch {
   readonly open: boolean;
   /** The last commit in it. */
   readonly commit: Commit | null;
+  /** The transactions that are finished in it. */
+  readonly xids: readonly number[];
   readonly bytes: number;
 }
 
@@ -24,6 +26,9 @@ export class ChangeBuffer {
   readonly #limits: BatchLimits;
   #whole: StreamItem[] = [];
   #part: StreamItem[] = [];
+  #xids: number[] = [];
+  /** Of the transaction that was begun last. */
+  #xid = 0;
   #rows = 0;
   #bytes = 0;
   #partRows = 0;
@@ -77,10 +82,13 @@ export class ChangeBuffer {
     this.#bytes = this.#partBytes;
     this.#position = null;
     const last = items.at(-1);
-    return { items, position, open, commit: last?.kind === 'commit' ? last : null, bytes };
+    const xids = this.#xids;
+    this.#xids = [];
+    return { items, position, open, commit: last?.kind === 'commit' ? last : null, xids, bytes };
   }
 
   #add(item: StreamItem): void {
+    if (item.kind === 'begin') this.#xid = item.xid;
     const bytes = sizeOf(item);
     this.#part.push(item);
     this.#partRows += 1;
@@ -92,6 +100,7 @@ export class ChangeBuffer {
   #commit(item: StreamItem & { readonly kind: 'commit' }): void {
     for (const part of this.#part) this.#whole.push(part);
     this.#whole.push(item);
+    this.#xids.push(this.#xid);
     this.#part = [];
     this.#partRows = 0;
     this.#partBytes = 0;

@@ -131,6 +131,7 @@ class FeedRun {
       progress,
       limits: limits.batch,
       clock,
+      shown: (xids, signal) => connector.shown(xids, signal),
       onApplied,
     });
     const copier = new Copier({

@@ -13,6 +13,7 @@ export interface PipelinedStatement {
   /** The name is known to the server already. */
   readonly isPrepared: boolean;
   readonly copy: RowCopy | null;
+  readonly isCommit: boolean;
 }
 
 /** No more than this waits in our own memory for the server to read it. */
@@ -31,7 +32,7 @@ export class PipelineFailure extends Error {
 
 interface Outcome {
   readonly resolve: (tags: readonly string[]) => void;
-  readonly reject: (failure: PipelineFailure) => void;
+  readonly reject: (failure: unknown) => void;
 }
 
 /**
@@ -43,7 +44,8 @@ export class Pipeline extends pg.Query {
   #statements: readonly PipelinedStatement[] = [];
   #outcome: Outcome | null = null;
   #socket: Writable | null = null;
-  #rest: Iterator<Buffer> | null = null;
+  #gate: Promise<void> | null = null;
+  #rest: Iterator<Buffer | Promise<void>> | null = null;
 
   constructor() {
     super('');
@@ -51,12 +53,18 @@ export class Pipeline extends pg.Query {
 
   /**
    * Sends statements in one go, COPY data among them, and is answered once: the first failure ends all. Resolves with
-   * the command tags; rejects with a PipelineFailure, which says at which statement.
+   * the command tags; rejects with a PipelineFailure, which says at which statement. What commits is held back until the
+   * gate opens; when it fails that is the failure, and the connection is cut so that nothing is committed.
    */
-  run(client: pg.Client, statements: readonly PipelinedStatement[]): Promise<readonly string[]> {
+  run(
+    client: pg.Client,
+    statements: readonly PipelinedStatement[],
+    gate: Promise<void> | null,
+  ): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {
       this.#outcome = { resolve, reject };
       this.#statements = statements;
+      this.#gate = gate;
       this.#tags = [];
       client.query(this);
     });
@@ -64,7 +72,7 @@ export class Pipeline extends pg.Query {
 
   override submit = (connection: { readonly stream: Writable }): void => {
     this.#socket = connection.stream;
-    this.#rest = bytesOf(this.#statements);
+    this.#rest = bytesOf(this.#statements, this.#gate);
     this.#send();
   };
 
@@ -78,9 +86,21 @@ export class Pipeline extends pg.Query {
         this.#rest = null;
         return;
       }
+      if (next.value instanceof Promise) {
+        next.value.then(this.#send, this.#cut);
+        return;
+      }
       socket.write(next.value);
     }
     socket.once('drain', this.#send);
+  };
+
+  readonly #cut = (reason: unknown): void => {
+    // A statement has failed before: that is the failure, and nothing will be committed.
+    if (this.#rest === null) return;
+    this.#rest = null;
+    this.#outcome?.reject(reason);
+    this.#socket?.destroy();
   };
 
   handleCommandComplete({ text }: { readonly text: string }): void {
@@ -109,10 +129,22 @@ export class Pipeline extends pg.Query {
   handleEmptyQuery(): void {}
 }
 
-/** The messages of all statements and the end of the pipeline; few when there is nothing to copy. */
-function* bytesOf(statements: readonly PipelinedStatement[]): Generator<Buffer> {
+/**
+ * The messages of all statements and the end of the pipeline; few when there is nothing to copy. The gate stands before
+ * the commit, which is the end of the pipeline where no statement is one.
+ */
+function* bytesOf(
+  statements: readonly PipelinedStatement[],
+  gate: Promise<void> | null,
+): Generator<Buffer | Promise<void>> {
   const messages = new MessageBuffer();
-  for (const { name, text, values, isPrepared, copy } of statements) {
+  let closed = gate;
+  for (const { name, text, values, isPrepared, copy, isCommit } of statements) {
+    if (isCommit && closed !== null) {
+      yield messages.take();
+      yield closed;
+      closed = null;
+    }
     if (!isPrepared) messages.parse(name ?? '', text);
     messages.bind(name ?? '', values);
     messages.execute();
@@ -120,6 +152,10 @@ function* bytesOf(statements: readonly PipelinedStatement[]): Generator<Buffer> 
     yield messages.take();
     yield* copyData(copy.rows, copy.positions);
     messages.copyDone();
+  }
+  if (closed !== null) {
+    yield messages.take();
+    yield closed;
   }
   messages.sync();
   yield messages.take();

@@ -16,6 +16,8 @@ export interface PumpOptions {
   readonly progress: Progress;
   readonly limits: BatchLimits;
   readonly clock: Clock;
+  /** Resolves when every session of the target sees the transactions. */
+  readonly shown: (xids: readonly number[], signal: AbortSignal) => Promise<void>;
   readonly onApplied: (folded: FoldedBatch) => void;
 }
 
@@ -104,18 +106,18 @@ export class Pump {
     // What is folded already was read before the job was asked for, and belongs to the tables as they were.
     const job = applier.isOpen || this.#next !== null ? undefined : this.#jobs.shift();
     if (job !== undefined) await job.run();
-    else if (this.#next !== null || this.#buffer.isReady) await this.#writeBatch();
+    else if (this.#next !== null || this.#buffer.isReady) await this.#writeBatch(signal);
     else if (this.#markWanted && !applier.isOpen) await this.#mark();
     else await this.#work.wait(signal);
   }
 
-  async #writeBatch(): Promise<void> {
+  async #writeBatch(signal: AbortSignal): Promise<void> {
     const next = this.#next ?? this.#fold();
     this.#next = null;
     this.#onTheWay = next.batch.bytes;
     this.#options.stream.gather(true);
     try {
-      const writing = this.#writeFolded(next);
+      const writing = this.#writeFolded(next, signal);
       this.#foldAhead();
       await writing;
     } finally {
@@ -138,9 +140,9 @@ export class Pump {
     return { batch, folded: fold(batch.items, this.#options.sinks) };
   }
 
-  async #writeFolded({ folded, batch }: FoldedAhead): Promise<void> {
-    const { applier, progress } = this.#options;
-    const { position, open, commit } = batch;
+  async #writeFolded({ folded, batch }: FoldedAhead, signal: AbortSignal): Promise<void> {
+    const { applier, progress, shown } = this.#options;
+    const { position, open, commit, xids } = batch;
     if (commit !== null) progress.sawCommit(commit);
     const isIdle = folded.tables.length === 0 && !applier.isOpen;
     if (position === null || open) {
@@ -148,7 +150,10 @@ export class Pump {
     } else if (isIdle) {
       progress.advance(position);
     } else {
-      await applier.apply(folded, progress.markAt(position));
+      // Asked for while the rows are written: a copy never shows what the target does not.
+      const gate = xids.length === 0 ? null : shown(xids, signal);
+      gate?.catch(() => undefined); // the rows may fail first
+      await applier.apply(folded, progress.markAt(position), gate);
       progress.markStored(position);
       this.#marked();
     }

@@ -42,15 +42,18 @@ export class Statements {
     return this.#waiting.some(({ expected }) => expected !== undefined && expected !== null);
   }
 
-  /** Sends what waits and waits for the answers; throws the first failure, as TableBroken when it is one table's. */
-  async settle(): Promise<void> {
+  /**
+   * Sends what waits and waits for the answers; throws the first failure, as TableBroken when it is one table's. What
+   * commits goes out when the gate opens.
+   */
+  async settle(gate: Promise<void> | null = null): Promise<void> {
     const sent = this.#waiting;
     if (sent.length === 0) return;
     this.#waiting = [];
     const fresh = new Map<string, string>();
     const pipeline = sent.map((outgoing) => this.#asPipelined(outgoing, fresh));
     try {
-      const tags = await this.#pipeline.run(this.#client, pipeline);
+      const tags = await this.#pipeline.run(this.#client, pipeline, gate);
       sent.forEach((outgoing, index) => checkAnswer(outgoing, tags[index] ?? ''));
     } catch (error) {
       this.#pipeline = new Pipeline();
@@ -61,13 +64,20 @@ export class Statements {
   }
 
   /** Gives the statement a name while there is room; its first use in a pipeline prepares it. */
-  #asPipelined({ text, values, copy }: Outgoing, fresh: Map<string, string>): PipelinedStatement {
+  #asPipelined({ text, values, copy, isCommit }: Outgoing, fresh: Map<string, string>): PipelinedStatement {
     const known = this.#prepared.get(text) ?? fresh.get(text) ?? null;
     const hasRoom = this.#prepared.size + fresh.size < MAX_PREPARED;
     // A name is never used twice: after a failure nobody knows which of them the server has.
     const name = known ?? (hasRoom ? `nj${this.#named++}` : null);
     if (known === null && name !== null) fresh.set(text, name);
-    return { text, values: values ?? [], name, isPrepared: known !== null, copy: copy ?? null };
+    return {
+      text,
+      values: values ?? [],
+      name,
+      isPrepared: known !== null,
+      copy: copy ?? null,
+      isCommit: isCommit ?? false,
+    };
   }
 }
 

@@ -1,9 +1,8 @@
-import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
 import { FeedRig } from '../support/feed.ts';
-import type { TestDatabase } from '../support/postgres.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';
+import { databaseAt } from '../support/standby.ts';
 
 // A target that is stopped and started again, as for an update of its software.
 
@@ -17,20 +16,6 @@ afterEach(async () => {
   playground.remove();
 });
 
-function databaseOn(target: PostgresServer): TestDatabase {
-  const { host, port, version } = target;
-  const url = (database: string): string => target.url(database);
-  const pool = new pg.Pool({ connectionString: url('postgres'), max: 2, allowExitOnIdle: true });
-  pool.on('error', () => undefined); // the restart ends idle sessions
-  return {
-    url: url('postgres'),
-    name: 'postgres',
-    server: { host, port, version, url },
-    query: (sql, params = []) => pool.query(sql, [...params]),
-    drop: () => pool.end(),
-  };
-}
-
 test('a feed goes on by itself when its target was restarted', async () => {
   playground = makePlayground();
   const directory = `${playground.path}/server`;
@@ -39,7 +24,7 @@ test('a feed goes on by itself when its target was restarted', async () => {
   rig = await FeedRig.open(
     ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'],
     { item: [] },
-    databaseOn(server),
+    databaseAt(server),
   );
   rig.start();
   await rig.ready();

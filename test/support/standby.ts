@@ -108,13 +108,22 @@ function standbySettings(primary: PostgresServer, port: number): Readonly<Record
 
 /** Database `postgres` of the server that the proxy leads to at the moment. */
 export function databaseBehind(proxy: Proxy, server: PostgresServer): TestDatabase {
-  const url = (name: string): string => proxy.through(server.url(name));
+  return databaseAt({ ...server, port: proxy.port, url: (name) => proxy.through(server.url(name)) });
+}
+
+/** Database `postgres` of a server that may be stopped while the test goes on. */
+export function databaseAt({
+  host,
+  port,
+  version,
+  url,
+}: Pick<PostgresServer, 'host' | 'port' | 'version' | 'url'>): TestDatabase {
   const pool = new pg.Pool({ connectionString: url('postgres'), max: 2, allowExitOnIdle: true });
-  pool.on('error', () => undefined); // a failover ends idle sessions
+  pool.on('error', () => undefined); // a restart or a failover ends idle sessions
   return {
     url: url('postgres'),
     name: 'postgres',
-    server: { host: '127.0.0.1', port: proxy.port, version: server.version, url },
+    server: { host, port, version, url },
     query: (sql, params = []) => pool.query(sql, [...params]),
     drop: () => pool.end(),
   };

@@ -29,6 +29,7 @@ test('whole transactions are taken together, an unfinished one waits', () => {
     items: 'begin insert commit begin commit',
     position: 20n,
     open: false,
+    xids: [1, 1],
   });
   expect(made.isReady).toBe(false);
   made.push([commit(30)]);
@@ -38,14 +39,14 @@ test('whole transactions are taken together, an unfinished one waits', () => {
 test('progress alone is a position without changes', () => {
   const made = buffer();
   made.push([progress(5)]);
-  expect(made.take()).toEqual({ items: [], position: 5n, open: false, commit: null, bytes: 0 });
+  expect(made.take()).toEqual({ items: [], position: 5n, open: false, commit: null, xids: [], bytes: 0 });
 });
 
 test('a large transaction is taken in parts, and no position is told before its end', () => {
   const made = buffer();
   made.push([begin, change, change, change]);
   expect(made.isReady).toBe(true);
-  expect(made.take()).toMatchObject({ position: null, open: true });
+  expect(made.take()).toMatchObject({ position: null, open: true, xids: [] });
   made.push([progress(99), change]);
   expect(made.isReady).toBe(false);
   made.push([change, commit(120), progress(130)]);
@@ -54,6 +55,7 @@ test('a large transaction is taken in parts, and no position is told before its 
     items: 'insert insert commit',
     position: 130n,
     open: false,
+    xids: [1],
   });
 });
 

@@ -1,0 +1,89 @@
+import { systemClock } from '../../src/core/clock.ts';
+import { ConnectorError } from '../connector.ts';
+import type { AdminPool } from './client.ts';
+
+const NOW = 'select pg_current_snapshot()::text as now';
+
+/** Between two looks, in the beginning and in the end. */
+const FIRST_PAUSE_MS = 1;
+const LONGEST_PAUSE_MS = 25;
+
+/**
+ * What to wait for. Postgres writes a commit to its log, and sends it to whoever follows the log, before its own sessions
+ * see it: a moment before, or for as long as a synchronous standby takes to confirm it. What one snapshot sees every
+ * later one sees too.
+ */
+export interface Showing {
+  /** Judges what an ordinary session sees, as text of type pg_snapshot. */
+  readonly isEnough: (snapshot: string) => boolean;
+  readonly limitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** What an ordinary session of the target sees now, as text of type pg_snapshot. */
+export async function snapshotNow(admin: AdminPool): Promise<string> {
+  const [row] = await admin.rows<{ now: string }>(NOW, [], 'nearjoin_shown');
+  if (row === undefined) throw new ConnectorError('retry', 'the target answered without a row');
+  return row.now;
+}
+
+/** Looks again and again until the target's sessions see enough; throws a ConnectorError when that takes too long. */
+export async function untilEnough(admin: AdminPool, { isEnough, limitMs, signal }: Showing): Promise<void> {
+  const end = systemClock.monotonicMs() + limitMs;
+  for (let pauseMs = FIRST_PAUSE_MS; !isEnough(await snapshotNow(admin)); pauseMs *= 2) {
+    if (signal.aborted) throw new ConnectorError('retry', 'stopped before the target showed a transaction');
+    if (systemClock.monotonicMs() >= end) throw notShown();
+    await systemClock.delay(Math.min(pauseMs, LONGEST_PAUSE_MS), signal);
+  }
+}
+
+function notShown(): ConnectorError {
+  return new ConnectorError(
+    'retry',
+    'the target has logged a commit and does not show it to its own sessions yet, as while it waits for a synchronous ' +
+      'standby: see synchronous_standby_names and pg_stat_replication there',
+  );
+}
+
+/** Whether the snapshot sees all of these transactions; the log names them by the low 32 bits of their numbers. */
+export function sees(snapshot: string, xids: readonly number[]): boolean {
+  const { oldest, next, running } = partsOf(snapshot);
+  return xids.every((xid) => {
+    // Numbers go round: which comes first shows in the sign of their difference.
+    if (distance(xid, oldest) < 0) return true;
+    return distance(xid, next) < 0 && !running.has(xid);
+  });
+}
+
+/** Whether a snapshot sees everything that an exported one does. */
+export function seesAllOf(snapshot: string, exported: string): boolean {
+  const now = partsOf(snapshot);
+  const then = partsOf(exported);
+  const isHidden = (xid: number): boolean => distance(xid, then.next) >= 0 || then.running.has(xid);
+  for (const xid of now.running) if (!isHidden(xid)) return false;
+  for (let xid = now.next; distance(xid, then.next) < 0; xid = (xid + 1) >>> 0) {
+    if (!then.running.has(xid)) return false;
+  }
+  return true;
+}
+
+interface Parts {
+  readonly oldest: number;
+  readonly next: number;
+  readonly running: ReadonlySet<number>;
+}
+
+/** `xmin:xmax:xip,…` with the low 32 bits of each. */
+function partsOf(snapshot: string): Parts {
+  const [oldest = '', next = '', running = ''] = snapshot.split(':');
+  const list = running === '' ? [] : running.split(',').map(lowBits);
+  return { oldest: lowBits(oldest), next: lowBits(next), running: new Set(list) };
+}
+
+function lowBits(xid: string): number {
+  return Number(BigInt.asUintN(32, BigInt(xid)));
+}
+
+function distance(a: number, b: number): number {
+  return (a - b) | 0;
+}
