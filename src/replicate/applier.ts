@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import {
+  CHAINED_WATERMARK_SQL,
   FENCE_SQL,
   FENCED_WATERMARK_SQL,
   type FeedLease,
@@ -9,18 +10,14 @@ import {
   WATERMARK_SQL,
 } from '../cache/feed-row.ts';
 import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
-import { type Carrier, missingPositions, type RowWriter, type WriteStatement } from '../cache/row-source.ts';
-import { write } from '../cache/write-rows.ts';
 import type { Commit } from '../core/change.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
-import type { Row } from '../core/row.ts';
 import type { SourceTime } from '../core/watermark.ts';
+import { BatchWriting, type Writes } from './batch-writing.ts';
 import type { StageLimits } from './feed-options.ts';
 import type { FoldedBatch } from './fold.ts';
 import type { Parameter } from './message-buffer.ts';
-import type { NetStep } from './net.ts';
-import type { Sink } from './sink.ts';
-import { type Outgoing, Statements } from './statements.ts';
+import { Statements } from './statements.ts';
 import type { Step, StepHook } from './steps.ts';
 
 /** Another process leads this feed now. */
@@ -57,19 +54,21 @@ const KEPT_WATERMARKS = 64n;
 export class Applier {
   readonly #lease: FeedLease;
   readonly #client: pg.Client;
-  readonly #stage: StageLimits | null;
+  readonly #writing: BatchWriting;
   readonly #statements: Statements;
   readonly #onStep: StepHook | undefined;
   #seq: bigint;
   /** Rows below are gone; while an old snapshot keeps their remains in the index, nobody must walk over them again. */
   #prunedTo = 0n;
   #isOpen = false;
-  /** Stages that hold rows; the end of the transaction empties them. */
-  readonly #staged = new Set<string>();
+  /** Its end is on the way. */
+  #isEnding = false;
+  /** Transactions of one round trip that were sent and not answered. */
+  #unanswered = 0;
 
   constructor({ client, stage, lease, seq, onStep }: ApplierOptions) {
     this.#client = client;
-    this.#stage = stage;
+    this.#writing = new BatchWriting(stage);
     this.#lease = lease;
     this.#statements = new Statements(client);
     this.#seq = seq;
@@ -81,48 +80,68 @@ export class Applier {
     return this.#isOpen;
   }
 
+  /** The statements that write the batch; everything planned before must have been applied, or be on its way. */
+  plan(batch: FoldedBatch): Writes {
+    return this.#writing.plan(batch);
+  }
+
+  /**
+   * Whether more may be sent before what was sent last is answered. A whole transaction finds out by itself that the one
+   * ahead of it failed; a part of one is committed by nothing that is sent with it.
+   */
+  get mayBeFollowed(): boolean {
+    return !this.#isEnding && !this.#mayStop;
+  }
+
+  /** Nothing is open, nothing must be looked at before the commit, and nobody wants to stop in between. */
+  fitsOneTrip(writes: Writes): boolean {
+    return !this.#isOpen && !this.#mayStop && writes.every(({ expected }) => expected === null);
+  }
+
   /**
    * Writes the batch; with a mark commits it together with the new watermark, without one leaves the transaction open.
    * Nothing is committed before the gate opens; when it fails the connection is cut.
    */
-  async apply(batch: FoldedBatch, mark: Mark | null, gate: Promise<void> | null = null): Promise<void> {
-    const writes: Outgoing[] = [];
-    for (const { sink, net } of batch.tables)
-      for (const step of net.steps()) writes.push(...this.#writesOfStep(sink, step));
-    if (mark !== null && this.#fitsOneTrip(writes)) return this.#writeAtOnce(writes, mark, gate);
-    await this.#begin();
+  async apply(writes: Writes, mark: Mark | null, gate: Promise<void> | null = null): Promise<void> {
+    if (mark !== null && this.fitsOneTrip(writes)) return this.#writeAtOnce(writes, mark, gate);
+    if (this.#begin()) await this.#reach('apply:begun');
     for (const write of writes) this.#statements.add(write);
-    await this.#reach('apply:rows-written');
+    if (this.#mayStop) await this.#reach('apply:rows-written');
     if (mark !== null) return this.#commit(mark, gate);
     await this.#settle();
     await this.#reach('apply:chunk-written');
   }
 
-  /** Nothing is open, nothing must be looked at before the commit, and nobody wants to stop in between. */
-  #fitsOneTrip(writes: readonly Outgoing[]): boolean {
-    const mayStop = this.#onStep !== undefined && this.#onStep.inOneTrip !== true;
-    return !this.#isOpen && !mayStop && writes.every(({ expected }) => expected === null);
+  /** Somebody wants to stop at the steps between. */
+  get #mayStop(): boolean {
+    return this.#onStep !== undefined && this.#onStep.inOneTrip !== true;
   }
 
   /** What goes out together is a transaction by itself: the server commits at the end of it. */
-  async #writeAtOnce(writes: readonly Outgoing[], mark: Mark, gate: Promise<void> | null): Promise<void> {
+  async #writeAtOnce(writes: Writes, mark: Mark, gate: Promise<void> | null): Promise<void> {
     for (const write of writes) this.#statements.add(write);
-    this.#addWatermark(mark, FENCED_WATERMARK_SQL, [this.#lease.epoch]);
-    this.#staged.clear();
-    await Promise.all([this.#settle(gate), this.#onStep?.('trip:sent')]);
+    const sql = this.#unanswered > 0 ? CHAINED_WATERMARK_SQL : FENCED_WATERMARK_SQL;
+    this.#addWatermark(mark, sql, [this.#lease.epoch]);
+    this.#writing.ended();
+    this.#unanswered += 1;
+    try {
+      await Promise.all([this.#settle(gate), this.#onStep?.('trip:sent')]);
+    } finally {
+      this.#unanswered -= 1;
+    }
     await this.#onStep?.('trip:answered');
   }
 
   /** Writes a watermark and nothing else. */
   async mark(mark: Mark): Promise<void> {
-    await this.#begin();
+    if (this.#begin()) await this.#reach('apply:begun');
     await this.#commit(mark, null);
   }
 
   /** Runs the work in a transaction of its own that a lost lease cannot commit; rolled back when it fails. */
   async exclusively<T>(work: (client: Queryable) => Promise<T>): Promise<T> {
     if (this.#isOpen) throw new Error('bug: exclusive work inside an open transaction');
-    await this.#begin();
+    if (this.#begin()) await this.#reach('apply:begun');
     await this.#settle();
     try {
       const result = await work(this.#client);
@@ -137,12 +156,13 @@ export class Applier {
     }
   }
 
-  async #begin(): Promise<void> {
-    if (this.#isOpen) return;
+  /** Opens a transaction if none is open; whether somebody may want to stop right after that. */
+  #begin(): boolean {
+    if (this.#isOpen) return false;
     this.#isOpen = true;
     this.#statements.add({ text: 'begin' });
     this.#statements.add({ text: FENCE_SQL, values: [this.#lease.target, this.#lease.epoch] });
-    await this.#reach('apply:begun');
+    return this.#mayStop;
   }
 
   #addWatermark({ position, freshAsOf, lastCommit }: Mark, text: string, more: readonly Parameter[]): void {
@@ -159,6 +179,7 @@ export class Applier {
   }
 
   async #commit(mark: Mark, gate: Promise<void> | null): Promise<void> {
+    this.#isEnding = true;
     this.#addWatermark(mark, WATERMARK_SQL, []);
     await this.#reach('apply:watermark-written');
     // What must be counted has to be right before the commit; all else is settled by it.
@@ -166,76 +187,9 @@ export class Applier {
     this.#statements.add({ text: 'commit', isCommit: true });
     await this.#settle(gate);
     this.#isOpen = false;
-    this.#staged.clear();
+    this.#isEnding = false;
+    this.#writing.ended();
     await this.#reach('apply:committed');
-  }
-
-  #writesOfStep(sink: Sink, step: NetStep): readonly Outgoing[] {
-    switch (step.kind) {
-      case 'clear':
-        // Whatever the copy under way has read or may still read: all there is now comes with the changes that follow.
-        return this.#outgoing(sink, [
-          sink.writer.clear(),
-          ...(sink.place === 'overlay' ? [markTruncated(sink)] : []),
-        ]);
-      case 'rekey':
-        return this.#outgoing(sink, sink.writer.rekey(step.before, step.after));
-      case 'rows':
-        return this.#outgoing(sink, [
-          ...(step.removes.length === 0
-            ? []
-            : sink.writer.remove(step.removes, step.removes.length === 1 ? 'row' : 'arrays')),
-          ...this.#writesOf(sink, step),
-        ]);
-    }
-  }
-
-  /** A stage that was filled before in the same transaction is emptied first. */
-  #outgoing(sink: Sink, statements: readonly WriteStatement[]): readonly Outgoing[] {
-    return statements.flatMap((statement) => {
-      const stage = statement.copy?.stage ?? null;
-      const outgoing = { ...statement, sink };
-      if (stage === null) return [outgoing];
-      const isUsed = this.#staged.has(stage);
-      this.#staged.add(stage);
-      return isUsed ? [{ text: `truncate ${stage}`, expected: null, sink }, outgoing] : [outgoing];
-    });
-  }
-
-  /** Many rows whose keys are new are copied straight to their place; all others must look for a row with their key. */
-  #writesOf(
-    { writer }: Sink,
-    { inserts, writes }: NetStep & { readonly kind: 'rows' },
-  ): readonly WriteStatement[] {
-    const isAppended = inserts.length > 0 && this.#carrierOf(inserts) === 'stage';
-    return isAppended && writer.append !== null
-      ? [writer.append(inserts), ...this.#upserts(writer, writes)]
-      : this.#upserts(writer, [...inserts, ...writes]);
-  }
-
-  /** Rows that lack the same columns share a statement, and never one with whole rows. */
-  #upserts(writer: RowWriter, rows: readonly Row[]): readonly WriteStatement[] {
-    const whole: Row[] = [];
-    const partial = new Map<string, { missing: readonly number[]; rows: Row[] }>();
-    for (const row of rows) {
-      if (row.isWhole) {
-        whole.push(row);
-        continue;
-      }
-      const missing = missingPositions(row);
-      const group = partial.get(missing.join());
-      if (group === undefined) partial.set(missing.join(), { missing, rows: [row] });
-      else group.rows.push(row);
-    }
-    const statements = [...partial.values()].flatMap((group) =>
-      writer.partial(group.rows, group.missing, this.#carrierOf(group.rows)),
-    );
-    return whole.length === 0 ? statements : [...statements, ...writer.upsert(whole, this.#carrierOf(whole))];
-  }
-
-  #carrierOf(rows: readonly Row[]): Carrier {
-    if (this.#stage !== null && isMuch(rows, this.#stage)) return 'stage';
-    return rows.length === 1 ? 'row' : 'arrays';
   }
 
   async #settle(gate: Promise<void> | null = null): Promise<void> {
@@ -253,17 +207,4 @@ export class Applier {
     await this.#settle();
     await this.#onStep(step);
   }
-}
-
-/** Whether copying the rows first costs less than array parameters; huge values go through without being held as text. */
-function isMuch(rows: readonly Row[], from: StageLimits): boolean {
-  return rows.length >= from.rows || rows.reduce((sum, row) => sum + row.bytes, 0) >= from.bytes;
-}
-
-function markTruncated({ stored }: Sink): WriteStatement {
-  return write(
-    `update nearjoin.cache_table set overlay_truncated = true
-     where target = $1 and schema_name = $2 and table_name = $3`,
-    [stored.target, stored.table.schema, stored.table.name],
-  );
 }

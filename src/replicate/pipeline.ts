@@ -3,6 +3,7 @@ import pg from 'pg';
 import { copyData } from '../cache/copy-text.ts';
 import type { RowCopy } from '../cache/row-source.ts';
 import { MessageBuffer, type Parameter } from './message-buffer.ts';
+import type { Letter, Outbox } from './outbox.ts';
 
 /** One statement of a pipeline. */
 export interface PipelinedStatement {
@@ -15,9 +16,6 @@ export interface PipelinedStatement {
   readonly copy: RowCopy | null;
   readonly isCommit: boolean;
 }
-
-/** No more than this waits in our own memory for the server to read it. */
-const UNSENT_BYTES = 4 << 20;
 
 /** The statement at `index` failed, for the reason in `cause`; those before it were done. */
 export class PipelineFailure extends Error {
@@ -43,12 +41,14 @@ export class Pipeline extends pg.Query {
   #tags: string[] = [];
   #statements: readonly PipelinedStatement[] = [];
   #outcome: Outcome | null = null;
-  #socket: Writable | null = null;
+  readonly #outbox: Outbox;
   #gate: Promise<void> | null = null;
-  #rest: Iterator<Buffer | Promise<void>> | null = null;
+  #letter: Letter | null = null;
 
-  constructor() {
+  /** All pipelines of one session share its outbox. */
+  constructor(outbox: Outbox) {
     super('');
+    this.#outbox = outbox;
   }
 
   /**
@@ -64,43 +64,18 @@ export class Pipeline extends pg.Query {
     return new Promise((resolve, reject) => {
       this.#outcome = { resolve, reject };
       this.#statements = statements;
-      this.#gate = gate;
       this.#tags = [];
+      this.#gate = gate;
       client.query(this);
     });
   }
 
   override submit = (connection: { readonly stream: Writable }): void => {
-    this.#socket = connection.stream;
-    this.#rest = bytesOf(this.#statements, this.#gate);
-    this.#send();
-  };
-
-  /** Goes on until everything is sent or too much waits in front. */
-  readonly #send = (): void => {
-    const socket = this.#socket;
-    if (socket === null || this.#rest === null || !socket.writable) return;
-    while (socket.writableLength < UNSENT_BYTES) {
-      const next = this.#rest.next();
-      if (next.done === true) {
-        this.#rest = null;
-        return;
-      }
-      if (next.value instanceof Promise) {
-        next.value.then(this.#send, this.#cut);
-        return;
-      }
-      socket.write(next.value);
-    }
-    socket.once('drain', this.#send);
-  };
-
-  readonly #cut = (reason: unknown): void => {
-    // A statement has failed before: that is the failure, and nothing will be committed.
-    if (this.#rest === null) return;
-    this.#rest = null;
-    this.#outcome?.reject(reason);
-    this.#socket?.destroy();
+    this.#letter = {
+      pieces: piecesOf(this.#statements, this.#gate),
+      refused: (reason) => this.#outcome?.reject(reason),
+    };
+    this.#outbox.add(connection.stream, this.#letter);
   };
 
   handleCommandComplete({ text }: { readonly text: string }): void {
@@ -109,13 +84,9 @@ export class Pipeline extends pg.Query {
 
   /** The server skips everything up to the end of the pipeline, so the end is sent at once. */
   handleError(error: unknown): void {
-    if (this.#rest !== null && this.#socket?.writable === true) {
-      this.#socket.off('drain', this.#send);
-      const end = new MessageBuffer();
-      end.sync();
-      this.#socket.write(end.take());
-    }
-    this.#rest = null;
+    const end = new MessageBuffer();
+    end.sync();
+    if (this.#letter !== null) this.#outbox.cut(this.#letter, end.take());
     this.#outcome?.reject(new PipelineFailure(this.#tags.length, error));
   }
 
@@ -133,7 +104,7 @@ export class Pipeline extends pg.Query {
  * The messages of all statements and the end of the pipeline; few when there is nothing to copy. The gate stands before
  * the commit, which is the end of the pipeline where no statement is one.
  */
-function* bytesOf(
+function* piecesOf(
   statements: readonly PipelinedStatement[],
   gate: Promise<void> | null,
 ): Generator<Buffer | Promise<void>> {

@@ -2,6 +2,7 @@ import type { ChangeStream } from '../../connectors/connector.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Applier } from './applier.ts';
+import type { Writes } from './batch-writing.ts';
 import { type Batch, type BatchLimits, ChangeBuffer } from './buffer.ts';
 import { type FoldedBatch, fold } from './fold.ts';
 import { Notifier } from './notifier.ts';
@@ -24,6 +25,8 @@ export interface PumpOptions {
 interface FoldedAhead {
   readonly batch: Batch;
   readonly folded: FoldedBatch;
+  /** Planned only when everything before is sent. */
+  writes: Writes | null;
 }
 
 interface Job {
@@ -35,6 +38,10 @@ interface Job {
 const MARK_EVERY_MS = 250;
 /** Reading waits when what is held comes to so many full batches: a single row may be as large as many. */
 const HELD_BATCHES = 4;
+/** So many batches may be on their way to the source. */
+const MOST_SENT = 4;
+/** While no more than this is on its way, what comes next is sent at once. */
+const LITTLE_BYTES = 4096;
 
 /** Reads while it writes: what arrives during one write goes together into the next. */
 export class Pump {
@@ -46,9 +53,13 @@ export class Pump {
   #isOver = false;
   #markWanted = false;
   #markedAtMs = 0;
-  /** Bytes of the batch that is being written. */
+  /** Batches the source has not answered yet; they never reject. */
+  readonly #sent = new Set<Promise<void>>();
+  /** Bytes of them. */
   #onTheWay = 0;
   #next: FoldedAhead | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  #isGathering = false;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -76,10 +87,11 @@ export class Pump {
 
   async write(signal: AbortSignal): Promise<void> {
     try {
-      while (!signal.aborted) await this.#writeNext(signal);
+      while (!signal.aborted) if (!(await this.#writeNext(signal))) await this.#work.wait(signal);
     } finally {
       this.#isOver = true;
       for (const job of this.#jobs.splice(0)) job.cancel(new Error('the feed stopped'));
+      await Promise.all(this.#sent);
     }
   }
 
@@ -101,59 +113,111 @@ export class Pump {
     });
   }
 
-  async #writeNext(signal: AbortSignal): Promise<void> {
-    const { applier } = this.#options;
+  /** Whether there was something to do. */
+  async #writeNext(signal: AbortSignal): Promise<boolean> {
+    if (this.#failure !== null) throw this.#failure.error;
+    if (this.#sent.size > 0) return this.#sendBehind(signal);
+    const isOpen = this.#options.applier.isOpen;
     // What is folded already was read before the job was asked for, and belongs to the tables as they were.
-    const job = applier.isOpen || this.#next !== null ? undefined : this.#jobs.shift();
+    const job = isOpen || this.#next !== null ? undefined : this.#jobs.shift();
     if (job !== undefined) await job.run();
-    else if (this.#next !== null || this.#buffer.isReady) await this.#writeBatch(signal);
-    else if (this.#markWanted && !applier.isOpen) await this.#mark();
-    else await this.#work.wait(signal);
+    else if (this.#isReady) this.#send(this.#next ?? this.#fold(), signal);
+    else if (this.#markWanted && !isOpen) await this.#mark();
+    else return false;
+    return true;
   }
 
-  async #writeBatch(signal: AbortSignal): Promise<void> {
-    const next = this.#next ?? this.#fold();
+  get #isReady(): boolean {
+    return this.#next !== null || this.#buffer.isReady;
+  }
+
+  /**
+   * Sends more before the source has answered: a little behind a little, so that nobody waits for an answer that is not
+   * his, or much, so that the source never waits for the next.
+   */
+  #sendBehind(signal: AbortSignal): boolean {
+    const { applier } = this.#options;
+    if (this.#sent.size === MOST_SENT || !applier.mayBeFollowed || this.#jobs.length > 0) return false;
+    const next = this.#nextBehind();
+    // What writes nothing only tells a position: not before what is ahead of it is there.
+    if (next === null || next.folded.tables.length === 0) return false;
+    next.writes ??= applier.plan(next.folded);
+    if (!next.batch.open && !applier.fitsOneTrip(next.writes)) return false;
+    this.#send(next, signal);
+    return true;
+  }
+
+  #nextBehind(): FoldedAhead | null {
+    if (this.#next === null && this.#isLittleAhead && this.#buffer.hasWhole) this.#next = this.#fold();
+    return this.#next;
+  }
+
+  get #isLittleAhead(): boolean {
+    return this.#sent.size < MOST_SENT && this.#onTheWay < LITTLE_BYTES;
+  }
+
+  #send(next: FoldedAhead, signal: AbortSignal): void {
     this.#next = null;
-    this.#onTheWay = next.batch.bytes;
-    this.#options.stream.gather(true);
-    try {
-      const writing = this.#writeFolded(next, signal);
-      this.#foldAhead();
-      await writing;
-    } finally {
-      this.#onTheWay = 0;
+    this.#onTheWay += next.batch.bytes;
+    const answered: Promise<void> = this.#write(next, signal).finally(() => {
+      this.#sent.delete(answered);
+      this.#onTheWay -= next.batch.bytes;
+      this.#gather();
       this.#room.notify();
-      this.#options.stream.gather(false);
-    }
-    this.#options.onApplied(next.folded);
+      this.#work.notify();
+    });
+    this.#sent.add(answered);
+    this.#gather();
+    this.#foldAhead();
   }
 
-  /** A full batch is made ready while the one before is written, so that the source never waits for it. */
+  /** The first failure counts: those of batches sent behind it are its consequences. */
+  async #write(next: FoldedAhead, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#writeFolded(next, signal);
+      this.#options.onApplied(next.folded);
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+  }
+
+  /** What arrives can only wait, so it may as well arrive together. */
+  #gather(): void {
+    const isGathering = this.#sent.size > 0 && !this.#isLittleAhead;
+    if (isGathering === this.#isGathering) return;
+    this.#isGathering = isGathering;
+    this.#options.stream.gather(isGathering);
+  }
+
+  /** A full batch is made ready while the ones before are written, so that the source never waits for it. */
   #foldAhead(): void {
-    if (this.#onTheWay > 0 && this.#next === null && this.#buffer.isFull && this.#buffer.isReady)
-      this.#next = this.#fold();
+    if (this.#sent.size === 0 || this.#next !== null || this.#jobs.length > 0) return;
+    if (!this.#buffer.isFull || !this.#buffer.isReady) return;
+    this.#next = this.#fold();
+    this.#work.notify();
   }
 
   #fold(): FoldedAhead {
     const batch = this.#buffer.take();
     this.#room.notify();
-    return { batch, folded: fold(batch.items, this.#options.sinks) };
+    return { batch, folded: fold(batch.items, this.#options.sinks), writes: null };
   }
 
-  async #writeFolded({ folded, batch }: FoldedAhead, signal: AbortSignal): Promise<void> {
+  async #writeFolded({ folded, batch, writes: planned }: FoldedAhead, signal: AbortSignal): Promise<void> {
     const { applier, progress, shown } = this.#options;
     const { position, open, commit, xids } = batch;
     if (commit !== null) progress.sawCommit(commit);
     const isIdle = folded.tables.length === 0 && !applier.isOpen;
+    const writes = planned ?? applier.plan(folded);
     if (position === null || open) {
-      if (!isIdle) await applier.apply(folded, null);
+      if (!isIdle) await applier.apply(writes, null);
     } else if (isIdle) {
       progress.advance(position);
     } else {
       // Asked for while the rows are written: a copy never shows what the target does not.
       const gate = xids.length === 0 ? null : shown(xids, signal);
       gate?.catch(() => undefined); // the rows may fail first
-      await applier.apply(folded, progress.markAt(position), gate);
+      await applier.apply(writes, progress.markAt(position), gate);
       progress.markStored(position);
       this.#marked();
     }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { sqlStateOf } from '../cache/queryable.ts';
 import type { RowCopy } from '../cache/row-source.ts';
 import type { Parameter } from './message-buffer.ts';
+import { Outbox } from './outbox.ts';
 import { Pipeline, type PipelinedStatement, PipelineFailure } from './pipeline.ts';
 import { type Sink, TableBroken } from './sink.ts';
 
@@ -23,11 +24,13 @@ const MAX_PREPARED = 400;
 /** Gathers statements, sends them together, and tells how they went: the first failure is the one that counts. */
 export class Statements {
   readonly #client: pg.Client;
-  /** Names of statements the server has prepared, by text. */
-  #prepared = new Map<string, string>();
+  readonly #outbox = new Outbox();
+  /** Pipelines that are answered and may run again. */
+  readonly #idle: Pipeline[] = [];
+  /** Names of statements the server has prepared, or will have when it comes to what was sent last, by text. */
+  readonly #prepared = new Map<string, string>();
   #named = 0;
   #waiting: Outgoing[] = [];
-  #pipeline = new Pipeline();
 
   constructor(client: pg.Client) {
     this.#client = client;
@@ -43,33 +46,37 @@ export class Statements {
   }
 
   /**
-   * Sends what waits and waits for the answers; throws the first failure, as TableBroken when it is one table's. What
-   * commits goes out when the gate opens.
+   * Sends what waits and waits for the answers; throws the first failure, as TableBroken when it is one table's. More may
+   * be sent before it is answered: the server takes one after the other, a failure of one ends only that one. What commits
+   * goes out when the gate opens.
    */
   async settle(gate: Promise<void> | null = null): Promise<void> {
     const sent = this.#waiting;
     if (sent.length === 0) return;
     this.#waiting = [];
-    const fresh = new Map<string, string>();
-    const pipeline = sent.map((outgoing) => this.#asPipelined(outgoing, fresh));
+    const fresh: string[] = [];
+    const pipelined = sent.map((outgoing) => this.#asPipelined(outgoing, fresh));
+    const pipeline = this.#idle.pop() ?? new Pipeline(this.#outbox);
     try {
-      const tags = await this.#pipeline.run(this.#client, pipeline, gate);
+      const tags = await pipeline.run(this.#client, pipelined, gate);
+      this.#idle.push(pipeline);
       sent.forEach((outgoing, index) => checkAnswer(outgoing, tags[index] ?? ''));
     } catch (error) {
-      this.#pipeline = new Pipeline();
+      for (const text of fresh) this.#prepared.delete(text);
       if (error instanceof PipelineFailure) throw failureOf(sent[error.index], error.cause);
       throw error;
     }
-    for (const [text, name] of fresh) this.#prepared.set(text, name);
   }
 
   /** Gives the statement a name while there is room; its first use in a pipeline prepares it. */
-  #asPipelined({ text, values, copy, isCommit }: Outgoing, fresh: Map<string, string>): PipelinedStatement {
-    const known = this.#prepared.get(text) ?? fresh.get(text) ?? null;
-    const hasRoom = this.#prepared.size + fresh.size < MAX_PREPARED;
+  #asPipelined({ text, values, copy, isCommit }: Outgoing, fresh: string[]): PipelinedStatement {
+    const known = this.#prepared.get(text) ?? null;
     // A name is never used twice: after a failure nobody knows which of them the server has.
-    const name = known ?? (hasRoom ? `nj${this.#named++}` : null);
-    if (known === null && name !== null) fresh.set(text, name);
+    const name = known ?? (this.#prepared.size < MAX_PREPARED ? `nj${this.#named++}` : null);
+    if (known === null && name !== null) {
+      this.#prepared.set(text, name);
+      fresh.push(text);
+    }
     return {
       text,
       values: values ?? [],

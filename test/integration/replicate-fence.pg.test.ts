@@ -62,20 +62,49 @@ test('a transaction begun under the old lease commits before another leads, or n
   const old = await acquireLease(first, candidate('one'), systemClock, never);
   if (old === null) throw new Error('no lease');
   const applier = new Applier({ stage: null, client: writing, lease: old, seq: 0n });
-  await applier.apply({ tables: [], transactions: 0, changes: 0 }, null);
+  await applier.apply([], null);
   await releaseLease(first, 'pg2');
   let isTaken = false;
   const taking = acquireLease(second, candidate('two'), systemClock, never).then(() => {
     isTaken = true;
   });
   await second.query('select 1').catch(() => undefined);
-  await applier.apply(
-    { tables: [], transactions: 1, changes: 0 },
-    { position: 300n as Lsn, freshAsOf: 3, lastCommit: null },
-  );
+  await applier.apply([], { position: 300n as Lsn, freshAsOf: 3, lastCommit: null });
   await taking;
   expect(isTaken).toBe(true);
   expect(await position()).toBe(300n);
+});
+
+test('a batch sent behind one that fails is not written', async () => {
+  const [first, writing] = [await connect(), await connect()];
+  await migrate(first);
+  await ensureFeed(first, 'pg2', 'postgres');
+  const lease = await acquireLease(first, candidate('one'), systemClock, never);
+  if (lease === null) throw new Error('no lease');
+  await first.query('create table written (n int)');
+  const applier = new Applier({ stage: null, client: writing, lease, seq: 0n });
+  const apply = (n: number, text: string): Promise<void> =>
+    applier.apply([{ text, expected: null }], {
+      position: BigInt(n) as Lsn,
+      freshAsOf: null,
+      lastCommit: null,
+    });
+  const answers = await Promise.allSettled([
+    apply(1, 'insert into written values (1)'),
+    apply(2, 'insert into written values (2)'),
+    apply(3, 'insert into written select 1 / 0'),
+    apply(4, 'insert into written values (4)'),
+    apply(5, 'insert into written values (5)'),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual([
+    'fulfilled',
+    'fulfilled',
+    'rejected',
+    'rejected',
+    'rejected',
+  ]);
+  expect((await first.query('select n from written')).rows).toEqual([{ n: 1 }, { n: 2 }]);
+  expect(await position()).toBe(2n);
 });
 
 test('status and wishes may be written while a batch is', async () => {
@@ -85,14 +114,11 @@ test('status and wishes may be written while a batch is', async () => {
   const lease = await acquireLease(first, candidate('one'), systemClock, never);
   if (lease === null) throw new Error('no lease');
   const applier = new Applier({ stage: null, client: writing, lease, seq: 0n });
-  await applier.apply({ tables: [], transactions: 0, changes: 0 }, null);
+  await applier.apply([], null);
   await source.query(
     `set lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,
   );
-  await applier.apply(
-    { tables: [], transactions: 1, changes: 0 },
-    { position: 1n as Lsn, freshAsOf: null, lastCommit: null },
-  );
+  await applier.apply([], { position: 1n as Lsn, freshAsOf: null, lastCommit: null });
 });
 
 test('a fence touches no more pages for the heartbeats of an hour, nor a read for its watermarks, while an old snapshot is open', async () => {
