@@ -3,7 +3,7 @@ import type { SourceName } from '../core/names.ts';
 import type { QueryPlan, RemoteUse, RootField } from '../plan/plan.ts';
 import type { Leaves } from '../sql/leaf.ts';
 import { NO_GAPS } from '../sql/scope.ts';
-import type { Statement } from '../sql/statement.ts';
+import type { RootStatement } from '../sql/statement.ts';
 import { toStatement } from '../sql/to-statement.ts';
 
 /** Leaf sets of one plan worth keeping: all cached, and a few mixtures while tables are copied again. */
@@ -17,7 +17,7 @@ export class SourceGroup {
   readonly plan: QueryPlan;
   readonly #result: 'answer' | 'columns';
   readonly #stringifyNumbers: boolean;
-  readonly #statements = new Map<string, Statement>();
+  readonly #statements = new Map<string, RootStatement>();
 
   constructor(
     plan: QueryPlan,
@@ -48,7 +48,7 @@ export class SourceGroup {
     leaves: Leaves,
     watermarks: readonly SourceName[],
     gaps: ReadonlySet<number> = NO_GAPS,
-  ): Statement {
+  ): RootStatement {
     const known = this.#statements.get(key);
     if (known !== undefined) return known;
     const made = toStatement({

@@ -182,10 +182,8 @@ export class GroupReader {
     const bound = statement.parameters.map((slot) =>
       slot.kind === 'plan' ? (values[slot.index] ?? null) : null,
     );
-    const rows = await this.#parts.databases
-      .source(group.source)
-      .run(statement.text, bound, { signal, prepared: true });
-    return readingOf(must(rows[0], 'row of a root statement'), group.jsonCells, targets);
+    const row = await this.#parts.databases.source(group.source).row(statement, bound, signal);
+    return readingOf(row, group.jsonCells, targets);
   }
 
   async #mixed(request: GroupRequest, lanes: readonly Lane[]): Promise<Reading> {

@@ -4,6 +4,21 @@ import type { Statement, StatementParameter } from './statement.ts';
 
 /** Prints SQL; a parameter used several times gets one number. */
 export function printStatement(root: Sql): Statement {
+  return print(root, (number) => `$${number}`);
+}
+
+/**
+ * Prints a select list so that one execution answers many requests, each with a row of its own: what would be the values of
+ * one are columns of `asked`, as text, which the casts that every parameter has make the same values of.
+ */
+export function printTogether(list: Sql): string {
+  const { text, parameters } = print(list, (number) => `asked.p${number}`);
+  const arrays = parameters.map((_, i) => `$${i + 1}::text[]`);
+  const columns = parameters.map((_, i) => `p${i + 1}`);
+  return `select ${text}, asked.n from unnest(${arrays.join(', ')}) with ordinality asked(${[...columns, 'n'].join(', ')})`;
+}
+
+function print(root: Sql, spell: (number: number) => string): Statement {
   const parameters: StatementParameter[] = [];
   const numbers = new Map<string, number>();
   const out: string[] = [];
@@ -15,7 +30,7 @@ export function printStatement(root: Sql): Statement {
     numbers.set(key, parameters.length);
     return parameters.length;
   };
-  const print = (node: Sql): void => {
+  const visit = (node: Sql): void => {
     switch (node.kind) {
       case 'syntax':
         out.push(node.text);
@@ -27,22 +42,22 @@ export function printStatement(root: Sql): Statement {
         out.push(quoteConstant(node.value));
         return;
       case 'parameter':
-        out.push(`$${numberOf(node.parameter)}`);
+        out.push(spell(numberOf(node.parameter)));
         return;
       case 'sequence':
-        node.parts.forEach(print);
+        node.parts.forEach(visit);
         return;
       case 'concatenation':
         node.parts.forEach((part, i) => {
           if (i > 0) out.push(' || ');
-          print(part);
+          visit(part);
         });
         return;
       default:
         return unreachable(node);
     }
   };
-  print(root);
+  visit(root);
   return { text: out.join(''), parameters };
 }
 

@@ -4,6 +4,15 @@ export interface Statement {
   readonly parameters: readonly StatementParameter[];
 }
 
+/** A statement that answers root fields. */
+export interface RootStatement extends Statement {
+  /**
+   * The same for many requests in one execution: every `$n` is an array with a text for each of them, and a row's last
+   * cell says whose it is, counted from 1. Null where that is not worth it.
+   */
+  readonly together: string | null;
+}
+
 /** What fills one `$n`. */
 export type StatementParameter =
   /** A value of the request: index into `QueryPlan.params`, already in Postgres text form when bound. */

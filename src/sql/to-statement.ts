@@ -3,12 +3,13 @@ import type { SourceName } from '../core/names.ts';
 import type { Param, RootField } from '../plan/plan.ts';
 import { membersJson } from './json-parts.ts';
 import type { Leaves } from './leaf.ts';
+import { isLookUp } from './look-up.ts';
 import { checkedOperands } from './operand-checks.ts';
-import { printStatement } from './print.ts';
+import { printStatement, printTogether } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
 import { aggregatedJson, listJson, oneJson } from './shape.ts';
 import { concatenated, constant, type Sql, separated, sql } from './sql.ts';
-import type { Statement } from './statement.ts';
+import type { RootStatement } from './statement.ts';
 
 /** One statement over the tables of one source database. */
 export interface StatementRequest {
@@ -30,7 +31,7 @@ export interface StatementRequest {
  * Builds the statement that answers root fields. Its one row holds the JSON; then, when watermarks are asked for, one
  * text of the source's clock in seconds and ` <position> <fresh_as_of>` for each feed, all of one snapshot.
  */
-export function toStatement(request: StatementRequest): Statement {
+export function toStatement(request: StatementRequest): RootStatement {
   const build = startBuild({
     leaves: request.leaves,
     params: request.params,
@@ -44,9 +45,9 @@ export function toStatement(request: StatementRequest): Statement {
       ? [membersJson([{ key: 'data', value: membersJson(values) }])]
       : values.map(({ value }) => value);
   const label = request.watermarks.length === 0 ? [] : [labelSql(request.watermarks)];
-  return printStatement(
-    sql`select ${separated([...results, ...label], ', ')}${checkedOperands(request.params)}`,
-  );
+  const list = separated([...results, ...label], ', ');
+  const alone = printStatement(sql`select ${list}${checkedOperands(request.params)}`);
+  return { ...alone, together: isLookUp(request.roots, request.params, alone) ? printTogether(list) : null };
 }
 
 /** Seconds, exact to the microsecond; read after the snapshot was taken, so that no answer looks younger than it is. */

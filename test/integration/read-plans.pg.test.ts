@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { indexSql } from '../../src/cache/ddl.ts';
 import type { Param, Predicate, QueryPlan, RootField, Select } from '../../src/plan/plan.ts';
 import { gapsOf } from '../../src/read/live/handed-over.ts';
+import { settingsQuery } from '../../src/read/wire/connect.ts';
 import { fetchStatement } from '../../src/sql/fetch-rows.ts';
 import { fillStatement } from '../../src/sql/fill-gaps.ts';
 import { type Gap, placeOf } from '../../src/sql/gap.ts';
@@ -62,6 +63,8 @@ const reviews = (table: string): string =>
 let pg1: TestDatabase;
 let pg2: TestDatabase;
 let lane: TestLane;
+const relations = new Map<string, string>();
+const relationOf = (table: string): string => relations.get(table) ?? '';
 
 beforeAll(async () => {
   [pg1, pg2] = await Promise.all([
@@ -98,6 +101,7 @@ async function fillSource(): Promise<void> {
     'select table_name, relation, columns from nearjoin.cache_table',
   );
   for (const { table_name, relation, columns } of rows) {
+    relations.set(table_name, relation);
     await pg1.query((table_name === 'users' ? users : reviews)(`nearjoin.${pg.escapeIdentifier(relation)}`));
     const lookups = lane.catalog.desired.find(({ table }) => table.ref.name === table_name)?.lookups ?? [];
     const mirrored = table_name === 'users' ? [['country', 'name']] : [['product_id']];
@@ -128,7 +132,7 @@ async function scanned(
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
   try {
-    await client.query('set jit = off; set plan_cache_mode = force_generic_plan');
+    await client.query(settingsQuery(60_000));
     await client.query(`prepare q as ${text}`);
     const list = values.length === 0 ? '' : `(${values.map((value) => pg.escapeLiteral(value)).join(', ')})`;
     const { rows } = await client.query(`explain (analyze, timing off, format json) execute q${list}`);
@@ -166,6 +170,7 @@ const W5 =
 const CACHED: readonly (readonly [what: string, asked: Asked, mostRows: number])[] = [
   ['a row by its key', { query: W1 }, 3],
   ['a page', { query: W2 }, 160],
+  ['a later page', { query: W2.replace('limit: 50', 'limit: 50, offset: 500') }, 610],
   ['the newest of each', { query: W3 }, 400],
   [
     'the first of each in the default order',
@@ -227,6 +232,32 @@ test.each(CACHED)('from the cache, %s', async (_, asked, mostRows) => {
   expect(scans.filter(({ node, rows }) => node === 'Seq Scan' && rows > 100)).toEqual([]);
   expect(rowsRead(scans)).toBeLessThanOrEqual(mostRows);
 });
+
+test('many rows by their keys, asked for together, are found as one is', async () => {
+  const scans = await scanned(pg1, lookUpTogether(W1), ['{77,78,79,80}']);
+  expect(scans.filter(({ node }) => node === 'Seq Scan')).toEqual([]);
+  expect(rowsRead(scans)).toBe(8);
+  for (const query of [W2, W3, W5]) expect(lookUpTogether(query)).toBe('');
+});
+
+/** The text that answers several requests at once; empty where there is none. */
+function lookUpTogether(query: string): string {
+  const { roots, params } = planFor({ query, catalog: lane.catalog });
+  const statement = toStatement({
+    source: 'pg1',
+    roots,
+    result: 'answer',
+    params,
+    leaves: (table) => {
+      if (table.source === 'pg1') return { kind: 'table' };
+      return { kind: 'cache', relation: relationOf(table.ref.name), columns: [] };
+    },
+    gaps: new Set(),
+    stringifyNumbers: false,
+    watermarks: [],
+  });
+  return statement.together ?? '';
+}
 
 interface LivePlan {
   readonly plan: QueryPlan;

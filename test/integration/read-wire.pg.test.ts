@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Stop } from '../../src/core/stop-signal.ts';
 import { ConnectionLost, PostgresError, RowTooLarge } from '../../src/read/wire/failure.ts';
 import { type PoolOptions, WirePool } from '../../src/read/wire/pool.ts';
 import { poll } from '../support/poll.ts';
@@ -168,6 +169,51 @@ test('a request aborted before its turn never delays the others', async () => {
     expect.objectContaining({ message: 'gone' }),
     'last',
   ]);
+});
+
+const LOOK_UP = {
+  text: 'select (10 / $1::int4)::text',
+  together:
+    'select (10 / asked.p1::int4)::text, asked.n from unnest($1::text[]) with ordinality asked(p1, n)',
+};
+const prepared = `select string_agg(statement, ';' order by statement) from pg_prepared_statements where statement like 'select (10 /%'`;
+
+test('look-ups of one turn share an execution, each with its own answer', async () => {
+  const pool = open();
+  const asked = ['1', '2', null, '5'].map((value) => pool.row(LOOK_UP, [value], new Stop()));
+  const rows = await Promise.all(asked);
+  expect(rows.map(([cell]) => cell?.toString())).toEqual(['10', '5', undefined, '2']);
+  expect(await ask(pool, prepared)).toBe(LOOK_UP.together);
+  expect((await pool.row(LOOK_UP, ['1'], new Stop()))[0]?.toString()).toBe('10');
+  expect(await ask(pool, prepared)).toBe([LOOK_UP.text, LOOK_UP.together].join(';'));
+});
+
+test('a look-up that fails or is given up leaves the others of its turn their answers', async () => {
+  const pool = open();
+  const stop = new Stop();
+  const [division, syntax] = ['0', 'x'].map((value) => failure(pool.row(LOOK_UP, [value], new Stop())));
+  const good = pool.row(LOOK_UP, ['2'], new Stop());
+  const given = failure(pool.row(LOOK_UP, ['1'], stop));
+  stop.abort(new Error('client gone'));
+  expect(await division).toMatchObject({ state: '22012' });
+  expect(await syntax).toMatchObject({ state: '22P02' });
+  expect(String((await good)[0])).toBe('5');
+  expect(await given).toMatchObject({ message: 'client gone' });
+});
+
+test('look-ups that everybody has given up end on the server', async () => {
+  const pool = open();
+  await ask(pool, 'select 1');
+  const slow = {
+    text: 'select pg_sleep($1::float8)::text',
+    together: 'select pg_sleep(p1::float8)::text, n from unnest($1::text[]) with ordinality asked(p1, n)',
+  };
+  const stops = [new Stop(), new Stop()];
+  const asked = stops.map((stop) => failure(pool.row(slow, ['30'], stop)));
+  await poll('the statement to run', async () => (await running()) === 1);
+  for (const stop of stops) stop.abort(new Error('client gone'));
+  for (const given of asked) expect(await given).toMatchObject({ message: 'client gone' });
+  await poll('the statement to end', async () => (await running()) === 0);
 });
 
 test('a statement over its time-out fails with the reason', async () => {

@@ -1,9 +1,11 @@
+import { must } from '../../core/assert.ts';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
 import type { HistoryName } from '../../core/token.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
 import { ConnectionLost, isWorthRepeating } from './failure.ts';
+import { LookUps } from './look-ups.ts';
 
 /** Connections of one database. */
 export interface PoolOptions extends ConnectOptions {
@@ -21,6 +23,12 @@ export interface Lease {
   release(): void;
 }
 
+/** A statement whose answer is one row; `together` answers several requests at once, null where that is not worth it. */
+export interface RowStatement {
+  readonly text: string;
+  readonly together: string | null;
+}
+
 const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 
 /** Few sessions, each taking many requests: the least busy one gets the next. */
@@ -30,6 +38,7 @@ export class WirePool {
   readonly #shared: WireConnection[] = [];
   readonly #free: WireConnection[] = [];
   readonly #waiting: ((connection: WireConnection | null) => void)[] = [];
+  readonly #lookUps = new LookUps((text, values, options) => this.run(text, values, options));
   #opening: Promise<WireConnection> | null = null;
   #leased = 0;
   #failures = 0;
@@ -45,6 +54,17 @@ export class WirePool {
   /** Runs a statement that only reads; it is repeated once when the session broke or its prepared statement went stale. */
   run(text: string, values: readonly (string | null)[], options: RunOptions): Promise<readonly WireRow[]> {
     return this.#on(options, (connection) => connection.run(text, values, options));
+  }
+
+  /** The one row of a root statement. */
+  async row(
+    { text, together }: RowStatement,
+    values: readonly (string | null)[],
+    signal: StopSignal,
+  ): Promise<WireRow> {
+    if (together !== null) return this.#lookUps.ask({ text, together }, values, signal);
+    const rows = await this.run(text, values, { signal, prepared: true });
+    return must(rows[0], 'row of a root statement');
   }
 
   /** The same, with the history that the answering server writes, where it told. */

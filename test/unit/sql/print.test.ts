@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { printStatement } from '../../../src/sql/print.ts';
+import { printStatement, printTogether } from '../../../src/sql/print.ts';
 import { concatenated, constant, identifier, parameter, sql, syntax } from '../../../src/sql/sql.ts';
 
 test('names and constants of users are quoted, whatever they hold', () => {
@@ -31,4 +31,11 @@ test('one value used twice is one parameter', () => {
 test('neighbouring constants are written as one', () => {
   const text = concatenated([constant('{'), constant('"a":'), syntax('t1.a'), constant('}'), constant(']')]);
   expect(printStatement(text).text).toBe(`'{"a":' || t1.a || '}]'`);
+});
+
+test('many requests together are rows of arrays, one for each value', () => {
+  const [id, name] = [parameter({ kind: 'plan', index: 3 }), parameter({ kind: 'plan', index: 0 })];
+  expect(printTogether(sql`${id}::int4, ${name}::text, ${id}::int8`)).toBe(
+    'select asked.p1::int4, asked.p2::text, asked.p1::int8, asked.n from unnest($1::text[], $2::text[]) with ordinality asked(p1, p2, n)',
+  );
 });
