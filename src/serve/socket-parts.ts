@@ -59,8 +59,7 @@ function openLiveQueries({ config, control, probes, log, closing }: ApiInput): L
 function liveSettings(config: Config): ConstructorParameters<typeof LiveQueries>[1] {
   return {
     refetchMs: config.liveQueriesRefetchMs,
-    // Two for each session: while one's rows are sent, the next is already asked for.
-    atOnce: config.subscriptionPoolSize * 2,
+    atOnce: config.subscriptionPoolSize,
     runMs: config.requestTimeoutMs,
   };
 }
