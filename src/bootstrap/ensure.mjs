@@ -85,6 +85,7 @@ function build() {
   const startedAt = new Date();
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   run(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.build.json')], 'the build');
+  run(process.execPath, [join(ROOT, 'src', 'bootstrap', 'console-assets.mjs')], 'the build of the console');
   mkdirSync(dirname(STAMP), { recursive: true });
   writeFileSync(STAMP, '');
   utimesSync(STAMP, startedAt, startedAt); // a source saved during the build is newer

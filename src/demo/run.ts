@@ -114,6 +114,7 @@ function demoConfig(databases: DemoDatabases, port: number): Config {
     NEARJOIN_METADATA_DATABASE_URL: databases.metadata,
     NEARJOIN_METADATA_DIR: join(projectDirectory(), 'metadata'),
     NEARJOIN_PORT: String(port),
+    NEARJOIN_ENABLE_CONSOLE: 'true',
     NEARJOIN_LOG_LEVEL: 'warn', // the screen is for people; what needs attention still shows
   });
 }
@@ -144,6 +145,7 @@ function welcome({ screen, options }: Stage, url: string, cached: boolean): void
     'The header Cache-Status says where the users came from: one local SQL statement (hit), or live from pg2',
   );
   screen.line("(fwd). Add  -H 'Cache-Control: no-cache'  to see them fetched live: the answer is the same.");
+  screen.line(`The console is at ${url}/console: GraphiQL, replication, tables and relationships.`);
   screen.line(`Ctrl-C stops everything ${after}.`);
   screen.line();
 }

@@ -7,6 +7,7 @@ import type { Health } from '../ops/health.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import type { ReplicationView } from '../ops/replication.ts';
 import type { Authenticator } from './authenticator.ts';
+import { registerConsole } from './console-route.ts';
 import { registerExplainRoute } from './explain-route.ts';
 import { registerGraphqlRoute } from './graphql-route.ts';
 import { type PublicSettings, registerInfoRoutes } from './info-routes.ts';
@@ -54,6 +55,7 @@ export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
   registerVerificationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
   registerInfoRoutes(app, { authenticator, settings, health });
+  if (settings.consoleEnabled) registerConsole(app);
   return app;
 }
 

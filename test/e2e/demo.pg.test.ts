@@ -89,6 +89,10 @@ test('the demo answers across both databases, its watermark moves, and Ctrl-C le
   const demo = startDemo('--port', '0');
   const url = await urlOf(demo);
   const answer = await answerOf(url);
+  // The console, with the editor that the build has put beside it.
+  expect(demo.output()).toContain(`${url}/console`);
+  for (const path of ['', '/assets/app.js', '/assets/vendor/graphiql.js', '/assets/vendor/react-dom.js'])
+    expect((await fetch(`${url}/console${path}`)).status).toBe(200);
   const marks = (): Set<string> => new Set(demo.output().match(/watermark [0-9A-F]+\/[0-9A-F]+/g) ?? []);
   await poll('the watermark to move', () => marks().size >= 2, 30_000);
   demo.child.kill('SIGINT');

@@ -1,0 +1,71 @@
+/** Where the admin secret is until the tab is closed; never in a URL, a cookie or the page. */
+const SECRET = 'nearjoin-admin-secret';
+
+/** @returns {string} */
+export function adminSecret() {
+  return sessionStorage.getItem(SECRET) ?? '';
+}
+
+/** @param {string} secret */
+export function keepAdminSecret(secret) {
+  if (secret === '') sessionStorage.removeItem(SECRET);
+  else sessionStorage.setItem(SECRET, secret);
+}
+
+/**
+ * The headers that say who asks.
+ * @returns {Record<string, string>}
+ */
+export function credentials() {
+  const secret = adminSecret();
+  return secret === '' ? {} : { 'x-hasura-admin-secret': secret };
+}
+
+/** An answer that is not a success. */
+export class Refusal extends Error {
+  /**
+   * @param {string} message
+   * @param {string} code
+   */
+  constructor(message, code) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * Asks the server; throws a Refusal with its words when it says no.
+ * @param {string} path
+ * @param {unknown} [body] makes it a POST
+ * @returns {Promise<any>}
+ */
+export async function ask(path, body) {
+  const response = await fetch(path, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { ...credentials(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const answer = parsed(text);
+  if (response.ok) return answer;
+  const { error = text, code = String(response.status) } = answer ?? {};
+  throw new Refusal(error, code);
+}
+
+/**
+ * Runs a command of the metadata API.
+ * @param {string} type
+ * @returns {Promise<any>}
+ */
+export function metadata(type) {
+  return ask('/v1/metadata', { type, args: {} });
+}
+
+/** @param {string} text */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
