@@ -119,11 +119,20 @@ function answerGraphqlError(
 
 function formatOf(route: GraphqlRoute, request: FastifyRequest): AnswerFormat {
   return {
-    overHttp: (request.headers.accept ?? '').includes('application/graphql-response+json'),
+    overHttp: accepts(request.headers.accept, 'application/graphql-response+json'),
     withExtensions: isYes(request.headers['x-nearjoin-extensions']),
     namesHistories: isYes(request.headers['x-nearjoin-token-history']),
     showsInternal: route.server.showsInternal(request.notes?.session ?? null),
   };
+}
+
+/** Whether an `Accept` header names the media type, and not to refuse it with `q=0`. */
+function accepts(header: string | undefined, mediaType: string): boolean {
+  if (header?.includes(mediaType) !== true) return false;
+  return header.split(',').some((range) => {
+    const [named = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    return named === mediaType && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+  });
 }
 
 /** The body as text; Mercurius' own parser has made an object of `application/graphql`. */

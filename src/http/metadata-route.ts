@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { messageOf } from '../core/errors.ts';
-import { MetadataError, refusalAnswer } from '../metadata/metadata-error.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { refusalAnswer } from '../metadata/metadata-error.ts';
 import { type MetadataAnswer, type MetadataContext, runMetadata } from '../metadata/run.ts';
 import { NumberText } from '../plan/input.ts';
-import { parseJsonExactly } from './lossless-json.ts';
+import { parseJsonBody } from './graphql-request.ts';
 
 /** Who asks, as far as the metadata API cares. */
 export interface MetadataSession {
@@ -26,13 +26,20 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
 
 /** Answers a request whose body has not been parsed yet. */
 export async function answerMetadata(body: unknown, context: MetadataContext): Promise<MetadataAnswer> {
-  let command: unknown;
+  const read = readBody(body);
+  return 'refusal' in read ? read.refusal : runMetadata(read.command, context);
+}
+
+/** The JSON of a body, or what a caller without any is told. */
+export function readBody(
+  body: unknown,
+): { readonly command: unknown } | { readonly refusal: MetadataAnswer } {
   try {
-    command = parseBody(body);
+    return { command: withNumberStrings(parseJsonBody(typeof body === 'string' ? body : '')) };
   } catch (error) {
-    return refusalAnswer(new MetadataError('invalid-json', messageOf(error), { path: '$' }));
+    if (!(error instanceof NearjoinError)) throw error;
+    return { refusal: refusalAnswer(error) };
   }
-  return runMetadata(command, context);
 }
 
 /** Sends an answer of the metadata API as it is. */
@@ -43,11 +50,7 @@ export function send(reply: FastifyReply, answer: MetadataAnswer): FastifyReply 
     .send(JSON.stringify(answer.body));
 }
 
-/** JSON as text or already parsed; a number too long for a double stays exact as a string, which rules accept too. */
-export function parseBody(body: unknown): unknown {
-  return withNumberStrings(typeof body === 'string' ? parseJsonExactly(body) : body);
-}
-
+/** A number too long for a double stays exact as a string, which rules accept too. */
 function withNumberStrings(value: unknown): unknown {
   if (value instanceof NumberText) return value.text;
   if (Array.isArray(value)) return value.map(withNumberStrings);

@@ -3,7 +3,6 @@ import type { CatalogPort } from '../metadata/run/port.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Authenticator } from './authenticator.ts';
 import { RefusedError } from './error-reply.ts';
-import { parseJsonBody } from './graphql-request.ts';
 import { registerMetadataRoutes } from './metadata-route.ts';
 import { registerQueryRoutes } from './query-route.ts';
 import type { Session } from './session.ts';
@@ -14,13 +13,12 @@ export interface MetadataScope {
   readonly catalogWatch: CatalogPort;
 }
 
-/** Registers the metadata API in a scope of its own, where the session is known and the body is JSON before a handler runs. */
+/** Registers the metadata API in a scope of its own, where the session is known before a handler runs. */
 export async function registerMetadataScope(app: FastifyInstance, scope: MetadataScope): Promise<void> {
   await app.register(async (inner) => {
     inner.addHook('preHandler', async (request) => {
       const session = await scope.authenticator.authenticate(request.headers);
       if (request.notes !== null) request.notes.session = session;
-      request.body = parseJsonBody(typeof request.body === 'string' ? request.body : '');
     });
     const context = { store: scope.store, catalogWatch: scope.catalogWatch, sessionOf };
     registerMetadataRoutes(inner, context);

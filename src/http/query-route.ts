@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify';
-import { messageOf } from '../core/errors.ts';
 import { MetadataError, refusalAnswer } from '../metadata/metadata-error.ts';
 import { type MetadataAnswer, type MetadataContext, runMetadata } from '../metadata/run.ts';
-import { type MetadataRouteContext, parseBody, send } from './metadata-route.ts';
+import { type MetadataRouteContext, readBody, send } from './metadata-route.ts';
 
 /** Adds `POST /v1/query`: only `export_metadata`, which the stock command line asks for here. */
 export function registerQueryRoutes(app: FastifyInstance, context: MetadataRouteContext): void {
@@ -13,12 +12,9 @@ export function registerQueryRoutes(app: FastifyInstance, context: MetadataRoute
 }
 
 async function answerQuery(body: unknown, context: MetadataContext): Promise<MetadataAnswer> {
-  let command: unknown;
-  try {
-    command = parseBody(body);
-  } catch (error) {
-    return refusalAnswer(new MetadataError('invalid-json', messageOf(error), { path: '$' }));
-  }
+  const read = readBody(body);
+  if ('refusal' in read) return read.refusal;
+  const { command } = read;
   // Who is not an administrator learns nothing about what would be supported.
   if (!context.session.isAdmin || typeOf(command) === 'export_metadata') return runMetadata(command, context);
   const message = 'only "export_metadata" is supported here; use /v1/metadata or /v1/graphql';

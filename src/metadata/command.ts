@@ -46,6 +46,7 @@ export const commandArgs = {
   pg_drop_source: z.object({ name, cascade }),
   rename_source: z.object({ name, new_name: name }),
   pg_get_source_tables: z.object({ source: sourceName }),
+  pg_get_table_info: z.object(place),
   pg_suggest_relationships: z.object({
     source: sourceName,
     tables: z.array(qualifiedTable).nullish(),
@@ -72,6 +73,12 @@ export const commandArgs = {
     comment: z.string().nullish(),
   }),
   pg_drop_select_permission: z.object({ ...place, role: name }),
+  pg_set_permission_comment: z.object({
+    ...place,
+    role: name,
+    type: z.literal('select', 'expected "select": this server answers queries only'),
+    comment: z.string().nullish(),
+  }),
   add_inherited_role: inheritedRole,
   drop_inherited_role: z.object({ role_name: name }),
   set_graphql_schema_introspection_options: z.object({ disabled_for_roles: z.array(z.string()) }),
@@ -115,7 +122,7 @@ export type CommandOf<K extends Command['type']> = Extract<Command, { readonly t
 const envelope = z.looseObject({
   type: z.string(),
   args: z.unknown(),
-  version: z.int().nullish(),
+  version: z.union([z.literal(1), z.literal(2)], 'expected version 1 or 2').nullish(),
   resource_version: z.int().nullish(),
 });
 
@@ -136,7 +143,7 @@ export function parseCommand(body: unknown): Command {
 
 /** Names the console and the stock command line use for the same commands. */
 function canonicalType(type: string): string {
-  if (type === 'get_source_tables') return 'pg_get_source_tables';
+  if (type === 'get_source_tables' || type === 'get_table_info') return `pg_${type}`;
   return type.startsWith('postgres_') ? `pg_${type.slice('postgres_'.length)}` : type;
 }
 
@@ -144,8 +151,13 @@ function isKnown(type: string): type is Command['type'] {
   return Object.hasOwn(commandArgs, type);
 }
 
+/** Hasura's older form, `remote_schema` beside the name, is a relationship to a remote schema. */
 function refuseLegacyRemote(args: unknown): void {
-  if (typeof args === 'object' && args !== null && 'definition' in args) return;
+  const given = typeof args === 'object' && args !== null ? args : {};
+  if ('definition' in given !== 'remote_schema' in given) {
+    if ('definition' in given) return;
+    throw new MetadataError('not-supported', 'relationships to remote schemas are not supported');
+  }
   const message = 'create_remote_relationship expects exactly one of: remote_schema, definition';
   throw new MetadataError('parse-failed', message);
 }

@@ -18,7 +18,8 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, path: string)
   const found = schema.safeParse(value);
   if (found.success) return inOrderOf(value, found.data);
   const issue = clearest(found.error.issues);
-  const missing = issue.code === 'invalid_type' && valueAt(value, issue.path) === undefined;
+  const needsSome = issue.code === 'invalid_type' || issue.code === 'invalid_union';
+  const missing = needsSome && valueAt(value, issue.path) === undefined;
   const at = missing ? issue.path.slice(0, -1) : issue.path;
   const message = missing ? `key "${String(issue.path.at(-1) ?? '')}" not found` : issue.message;
   throw new MetadataError('parse-failed', message, { path: path + printPath(at) });

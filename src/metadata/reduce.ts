@@ -1,7 +1,7 @@
 import { unreachable } from '../core/assert.ts';
 import type { Command } from './command.ts';
 import type { Metadata } from './model.ts';
-import { createSelectPermission, dropSelectPermission } from './reduce/permissions.ts';
+import { commentPermission, createSelectPermission, dropSelectPermission } from './reduce/permissions.ts';
 import {
   commentRelationship,
   createLocalRelationship,
@@ -20,6 +20,7 @@ import { customizeTable, setTableIsEnum, trackTable, untrackTable } from './redu
 /** Commands that need more than the metadata itself: the catalog, the store, or other commands. */
 type Outward =
   | 'pg_get_source_tables'
+  | 'pg_get_table_info'
   | 'pg_suggest_relationships'
   | 'pg_track_tables'
   | 'pg_untrack_tables'
@@ -57,6 +58,7 @@ const REDUCIBLE = {
   pg_delete_remote_relationship: true,
   pg_create_select_permission: true,
   pg_drop_select_permission: true,
+  pg_set_permission_comment: true,
   add_inherited_role: true,
   drop_inherited_role: true,
   set_graphql_schema_introspection_options: true,
@@ -128,6 +130,8 @@ function reduceInTable(metadata: Metadata, command: InTable): Metadata {
       return createSelectPermission(metadata, command.args);
     case 'pg_drop_select_permission':
       return dropSelectPermission(metadata, command.args);
+    case 'pg_set_permission_comment':
+      return commentPermission(metadata, command.args);
     case 'add_inherited_role':
       return addInheritedRole(metadata, command.args);
     case 'drop_inherited_role':

@@ -1,8 +1,8 @@
 import { NearjoinError } from '../core/errors.ts';
-import { parseCommand } from './command.ts';
+import { type Command, parseCommand } from './command.ts';
 import { MetadataError, refusalAnswer } from './metadata-error.ts';
 import type { Metadata } from './model.ts';
-import { execute } from './run/execute.ts';
+import { execute, isReading } from './run/execute.ts';
 import type { CatalogPort, ResolvedView } from './run/port.ts';
 import type { State } from './run/state.ts';
 import { conflictError, type MetadataStore } from './store.ts';
@@ -60,9 +60,7 @@ async function answer(body: unknown, context: Omit<MetadataContext, 'session'>):
   const command = parseCommand(body);
   for (let attempt = 1; ; attempt += 1) {
     const { metadata, resourceVersion } = await store.load();
-    if (command.resourceVersion !== null && command.resourceVersion !== resourceVersion) {
-      throw conflictError(command.resourceVersion, resourceVersion);
-    }
+    refuseOutdated(command, resourceVersion);
     const view = await viewOf(metadata, resourceVersion, catalogWatch);
     const start: State = { metadata, view, resourceVersion, touched: false };
     const step = await execute(command, start, { store, catalog: catalogWatch });
@@ -77,6 +75,13 @@ async function answer(body: unknown, context: Omit<MetadataContext, 'session'>):
     await catalogWatch.refresh();
     return step.answer;
   }
+}
+
+/** Whoever only reads is answered from the newest version, whatever version he knows. */
+function refuseOutdated(command: Command, current: number): void {
+  const { resourceVersion } = command;
+  if (resourceVersion === null || resourceVersion === current || isReading(command)) return;
+  throw conflictError(resourceVersion, current);
 }
 
 /** The published catalog when it shows this very version; another node may just have saved a newer one. */

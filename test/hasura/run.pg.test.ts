@@ -8,6 +8,7 @@ const TABLES = {
     pg2: [
       'create table "user" (id int primary key, name text, parent_id int references "user")',
       'create table tag (user_id int references "user")',
+      `comment on column tag.user_id is 'whose'`,
     ],
   },
 };
@@ -174,6 +175,8 @@ test('a caller who is behind is told so; versions count every change', async () 
       internal: { current_resource_version: seen + 1 },
     },
   });
+  const reading = { type: 'get_inconsistent_metadata', resource_version: seen, args: {} };
+  expect(await world.metadata(reading)).toMatchObject({ status: 200 });
   const again = { type: 'replace_metadata', version: 2, resource_version: seen + 1, args };
   expect(await world.metadata(again)).toMatchObject({ status: 200, body: { is_consistent: true } });
   expect(await version()).toBe(seen + 2);
@@ -253,4 +256,39 @@ test('tables of a database are listed as they are now, and its foreign keys sugg
   });
   const asked = { source: 'pg2', tables: ['tag'], omit_tracked: true };
   expect(await ok('pg_suggest_relationships', asked)).toEqual({ relationships: [] });
+});
+
+test('a table is described as it is now, tracked or not', async () => {
+  const user = { schema: 'public', name: 'user' };
+  expect(await ok('get_table_info', { source: 'pg2', table: 'user' })).toEqual({
+    name: user,
+    columns: [
+      { name: 'id', type: 'integer', nullable: false },
+      { name: 'name', type: 'text', nullable: true },
+      { name: 'parent_id', type: 'integer', nullable: true },
+    ],
+    primary_key: ['id'],
+    foreign_keys: { user_parent_id_fkey: { foreign_table: user, column_mapping: { parent_id: 'id' } } },
+  });
+  expect(await ok('pg_get_table_info', { source: 'pg2', table: 'tag' })).toMatchObject({
+    columns: [{ name: 'user_id', description: 'whose' }],
+    primary_key: [],
+  });
+  expect(
+    await world.metadata({ type: 'pg_get_table_info', args: { source: 'pg2', table: 'nope' } }),
+  ).toMatchObject({ status: 400, body: { code: 'not-exists' } });
+});
+
+test('commands that may run at the same time are those that only read', async () => {
+  const read = { type: 'get_catalog_state', args: {} };
+  expect(await ok('concurrent_bulk', [read, read])).toHaveLength(2);
+  const args = [read, { type: 'pg_untrack_table', args: { source: 'pg2', table: 'tag' } }];
+  expect(await world.metadata({ type: 'concurrent_bulk', args })).toEqual({
+    status: 400,
+    body: {
+      path: '$.args[1].args',
+      error: '"pg_untrack_table" cannot be part of concurrent_bulk, which only reads',
+      code: 'not-supported',
+    },
+  });
 });

@@ -1,6 +1,6 @@
 import { printTable } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
-import { changeTable, requireTable } from '../edit.ts';
+import { changeTable, requireTable, type TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, SelectPermissionEntry } from '../model.ts';
 import { removeObject, withList } from '../objects.ts';
@@ -32,10 +32,27 @@ export function dropSelectPermission(
   args: CommandOf<'pg_drop_select_permission'>['args'],
 ): Metadata {
   const { source, table, role } = args;
-  const entries = requireTable(metadata, args).select_permissions ?? [];
-  if (!entries.some((entry) => entry.role === role)) {
-    const where = `on "${printTable(table)}" for role "${role}"`;
-    throw new MetadataError('permission-denied', `select permission ${where} does not exist`);
-  }
+  requirePermission(metadata, args);
   return removeObject(metadata, { kind: 'select_permission', source, table, name: role });
+}
+
+/** Sets or removes a permission's comment. */
+export function commentPermission(
+  metadata: Metadata,
+  args: CommandOf<'pg_set_permission_comment'>['args'],
+): Metadata {
+  requirePermission(metadata, args);
+  return changeTable(metadata, args, (table) => {
+    const entries = (table.select_permissions ?? []).map((entry) =>
+      entry.role === args.role ? tidyEntry({ ...entry, comment: args.comment }) : entry,
+    );
+    return withList(table, 'select_permissions', entries);
+  });
+}
+
+function requirePermission(metadata: Metadata, place: TablePlace & { readonly role: string }): void {
+  const entries = requireTable(metadata, place).select_permissions ?? [];
+  if (entries.some((entry) => entry.role === place.role)) return;
+  const where = `on "${printTable(place.table)}" for role "${place.role}"`;
+  throw new MetadataError('permission-denied', `select permission ${where} does not exist`);
 }

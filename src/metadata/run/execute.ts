@@ -7,11 +7,25 @@ import { isReducible, type Reducible, reduce } from '../reduce.ts';
 import { createdBy } from './created.ts';
 import { goneTable, remove } from './dependents.ts';
 import { consistencyWithWarnings, dropInconsistent, reloadMetadata, replaceMetadata } from './document.ts';
-import { sourceTables, suggestRelationships } from './source-facts.ts';
+import { sourceTables, suggestRelationships, tableInfo } from './source-facts.ts';
 import { admit, changed, newlyBroken, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
 import { trackTables, untrackTables } from './table-lists.ts';
 
 type Outward = Exclude<Command, Reducible>;
+
+const READING: ReadonlySet<Command['type']> = new Set([
+  'export_metadata',
+  'get_inconsistent_metadata',
+  'get_catalog_state',
+  'pg_get_source_tables',
+  'pg_get_table_info',
+  'pg_suggest_relationships',
+]);
+
+/** Whether the command only tells what is there. */
+export function isReading({ type }: Command): boolean {
+  return READING.has(type);
+}
 
 /** Carries out one command on the state; nothing is saved here but the stock tools' own notes. */
 export async function execute(command: Command, state: State, tools: Tools): Promise<Step> {
@@ -45,6 +59,8 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
       return untrackTables(state, command.args, tools);
     case 'pg_get_source_tables':
       return { state, answer: await sourceTables(state, command.args, tools) };
+    case 'pg_get_table_info':
+      return { state, answer: await tableInfo(state, command.args, tools) };
     case 'pg_suggest_relationships':
       return { state, answer: await suggestRelationships(state, command.args, tools) };
     case 'replace_metadata':
@@ -72,13 +88,23 @@ function exported(state: State, version: number | null): unknown {
   return { resource_version: state.resourceVersion, metadata: state.metadata };
 }
 
+/** Commands that may run at the same time as others. */
+function refuseChange(command: Command): void {
+  if (isReading(command)) return;
+  throw new MetadataError(
+    'not-supported',
+    `"${command.type}" cannot be part of concurrent_bulk, which only reads`,
+  );
+}
+
 type Bulk = Extract<Outward, { readonly args: unknown[] }>;
 
 async function executeMany(command: Bulk, state: State, tools: Tools): Promise<Step> {
   switch (command.type) {
     case 'bulk':
-    case 'concurrent_bulk':
       return inOrder(command.args, state, tools);
+    case 'concurrent_bulk':
+      return inOrder(command.args, state, tools, refuseChange);
     case 'bulk_keep_going':
       return keepGoing(command.args, state, tools);
     case 'bulk_atomic':
@@ -89,12 +115,19 @@ async function executeMany(command: Bulk, state: State, tools: Tools): Promise<S
 }
 
 /** The first failure ends it, and then nothing of it is saved. */
-async function inOrder(bodies: readonly unknown[], start: State, tools: Tools): Promise<Step> {
+async function inOrder(
+  bodies: readonly unknown[],
+  start: State,
+  tools: Tools,
+  check: (command: Command) => void = () => undefined,
+): Promise<Step> {
   let state = start;
   const answers: unknown[] = [];
   for (const [index, body] of bodies.entries()) {
     try {
-      const step = await execute(parseCommand(body), state, tools);
+      const command = parseCommand(body);
+      check(command);
+      const step = await execute(command, state, tools);
       state = step.state;
       answers.push(step.answer);
     } catch (error) {

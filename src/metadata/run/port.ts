@@ -42,10 +42,20 @@ export interface FoundSource {
   readonly tables: ReadonlyMap<string, FoundTable>;
 }
 
+/** A column as its database describes it. */
+export interface FoundColumn {
+  readonly name: string;
+  readonly type: { readonly sql: string };
+  readonly notNull: boolean;
+  readonly comment: string | null;
+}
+
 /** A table as its database describes it. */
 export interface FoundTable {
   readonly ref: TableRef;
-  readonly keys: readonly { readonly columns: readonly string[] }[];
+  readonly comment: string | null;
+  readonly columns: readonly FoundColumn[];
+  readonly keys: readonly { readonly columns: readonly string[]; readonly primary: boolean }[];
   readonly foreignKeys: readonly {
     readonly name: string;
     readonly columns: readonly string[];

@@ -1,4 +1,4 @@
-import { type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
+import { printTable, type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
 import { requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
@@ -19,6 +19,15 @@ interface Suggestion {
   readonly to: End;
 }
 
+/** A table as `pg_get_table_info` answers it. */
+interface TableInfo {
+  readonly name: TableRef;
+  readonly columns: readonly object[];
+  readonly primary_key: readonly string[];
+  readonly foreign_keys: Readonly<Record<string, object>>;
+  readonly description?: string;
+}
+
 /** Every table and view of a database, tracked or not, as it is now. */
 export async function sourceTables(
   state: State,
@@ -27,6 +36,40 @@ export async function sourceTables(
 ): Promise<readonly TableRef[]> {
   const found = await foundSource(state, args.source, tools);
   return [...found.tables.values()].map((table) => table.ref);
+}
+
+/** One table or view of a database, tracked or not: its columns and keys as they are now. */
+export async function tableInfo(
+  state: State,
+  { source, table }: CommandOf<'pg_get_table_info'>['args'],
+  tools: Tools,
+): Promise<TableInfo> {
+  const found = (await foundSource(state, source, tools)).tables.get(tableKey(table));
+  if (found !== undefined) return describe(found);
+  throw new MetadataError('not-exists', `table "${printTable(table)}" does not exist in source: ${source}`);
+}
+
+function describe({ ref, comment, columns, keys, foreignKeys }: FoundTable): TableInfo {
+  const described = columns.map((column) => ({
+    name: column.name,
+    type: column.type.sql,
+    nullable: !column.notNull,
+    ...(column.comment === null ? {} : { description: column.comment }),
+  }));
+  const referring = foreignKeys.map(({ name, columns: own, references, referencedColumns }) => [
+    name,
+    {
+      foreign_table: references,
+      column_mapping: Object.fromEntries(own.map((column, index) => [column, referencedColumns[index]])),
+    },
+  ]);
+  return {
+    name: ref,
+    columns: described,
+    primary_key: keys.find((key) => key.primary)?.columns ?? [],
+    foreign_keys: Object.fromEntries(referring),
+    ...(comment === null ? {} : { description: comment }),
+  };
 }
 
 /** Relationships that the foreign keys between tracked tables make likely, in both directions. */

@@ -142,6 +142,8 @@ describe('answers', () => {
     const answer = await post(app, { query: '{ a }' }, { accept: 'application/graphql-response+json' });
     expect(answer.statusCode).toBe(status);
     expect(answer.headers['content-type']).toBe('application/graphql-response+json; charset=utf-8');
+    const refused = { accept: 'application/graphql-response+json;q=0, application/json' };
+    expect((await post(app, { query: '{ a }' }, refused)).statusCode).toBe(200);
   });
 
   test('an unforeseen failure shows nothing of itself', async () => {

@@ -165,6 +165,35 @@ const REFUSALS: readonly [title: string, body: Body, code: string, error: string
     '$',
   ],
   [
+    'a relationship without a kind',
+    ['pg_create_object_relationship', { source: 'pg1', table: 'order', name: 'r', using: {} }],
+    'parse-failed',
+    'key "foreign_key_constraint_on" not found',
+    '$.args.using',
+  ],
+  [
+    "a relationship to a remote schema in Hasura's older form",
+    [
+      'pg_create_remote_relationship',
+      { table: 'order', name: 'r', remote_schema: 'x', hasura_fields: [], remote_field: {} },
+    ],
+    'not-supported',
+    'relationships to remote schemas are not supported',
+  ],
+  [
+    'a comment on a permission nobody has',
+    ['pg_set_permission_comment', { source: 'pg2', table: 'user', role: 'ann', type: 'select' }],
+    'permission-denied',
+    'select permission on "user" for role "ann" does not exist',
+  ],
+  [
+    'a command for something that is not here',
+    ['create_query_collection', {}],
+    'not-supported',
+    '"create_query_collection" is not supported: this server answers queries only',
+    '$.type',
+  ],
+  [
     'a command that would change data',
     ['pg_create_insert_permission', {}],
     'not-supported',
@@ -175,6 +204,32 @@ const REFUSALS: readonly [title: string, body: Body, code: string, error: string
 
 test.each(REFUSALS)('%s is refused', (_title, body, ...[code, error, path = '$.args']) => {
   expect(refused(() => after([...SEED, RELATE, body]))).toEqual({ path, error, code });
+});
+
+test('a version of the metadata API that does not exist is refused', () => {
+  expect(refused(() => parseCommand({ type: 'export_metadata', version: 3, args: {} }))).toEqual({
+    path: '$.version',
+    error: 'expected version 1 or 2',
+    code: 'parse-failed',
+  });
+});
+
+test("a permission's comment is set and removed", () => {
+  const place = { source: 'pg2', table: 'user', role: 'ann' };
+  const permission = { columns: '*', filter: {} };
+  const created: Body[] = [...SEED, ['pg_create_select_permission', { ...place, permission }]];
+  const commented = after([
+    ...created,
+    ['pg_set_permission_comment', { ...place, type: 'select', comment: 'c' }],
+  ]);
+  expect(commented.sources[1]?.tables[0]?.select_permissions).toEqual([
+    { role: 'ann', permission, comment: 'c' },
+  ]);
+  const cleared = after(
+    [['pg_set_permission_comment', { ...place, type: 'select', comment: null }]],
+    commented,
+  );
+  expect(cleared).toEqual(after(created));
 });
 
 test('a cycle of inherited roles is refused', () => {
