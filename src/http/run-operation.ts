@@ -56,8 +56,9 @@ interface TargetOfField {
   readonly target: SourceName;
   readonly route: 'cache' | 'live';
   readonly reason: string;
-  /** What the target itself would be asked, where one statement of it is all that is needed. */
+  /** What the target itself would be asked, where one statement of it is all that is needed, and its plan. */
   readonly sql: string | null;
+  readonly plan: readonly string[] | null;
 }
 
 /** Runs GraphQL operations: prepared from the cache, answered by the read lane, counted and noted for the log. */
@@ -176,6 +177,7 @@ export class OperationRunner {
   }
 }
 
-function explainedTarget({ target, choice, sql }: ExplainedTarget): TargetOfField {
-  return { target, route: choice.route, reason: choice.route === 'cache' ? 'cached' : choice.detail, sql };
+function explainedTarget({ target, choice, sql, plan }: ExplainedTarget): TargetOfField {
+  const reason = choice.route === 'cache' ? 'cached' : choice.detail;
+  return { target, route: choice.route, reason, sql, plan };
 }

@@ -1,8 +1,10 @@
+import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
 import { fillStatement } from '../sql/fill-gaps.ts';
 import { type Gap, placeOf } from '../sql/gap.ts';
+import type { Statement } from '../sql/statement.ts';
 import { toStatement } from '../sql/to-statement.ts';
 import type { Foreseen, LeafChoice } from './choose-leaves.ts';
 import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
@@ -14,6 +16,7 @@ import type { GroupReader } from './group-reader.ts';
 import { gapsOf } from './live/handed-over.ts';
 import { leafColumns } from './live/leaf-columns.ts';
 import type { ReadSettings } from './settings.ts';
+import type { WirePool } from './wire/pool.ts';
 
 /** How one root field would be answered. */
 export interface ExplainedRoot {
@@ -30,6 +33,8 @@ export interface ExplainedTarget {
   readonly choice: LeafChoice;
   /** The statement that fills the gaps which the root field's own leaves to the target; null where it leaves none. */
   readonly sql: string | null;
+  /** The target's own EXPLAIN of it; null also where the target does not answer. */
+  readonly plan: readonly string[] | null;
 }
 
 interface ExplainRequest {
@@ -57,18 +62,44 @@ function openGaps(root: RootField, targets: readonly Foreseen[]): readonly Gap[]
   return gapsOf([root], (place) => live.has(place.source)) ?? [];
 }
 
-/** The statements that the targets would be asked with. */
+/** What the targets would be asked, and how they would go about it. */
 function withFillings(
   targets: readonly Foreseen[],
   gaps: readonly Gap[],
   { source, plan, stringifyNumbers }: SourceGroup,
-): readonly ExplainedTarget[] {
-  return targets.map((foreseen) => {
-    const own = gaps.filter(({ field }) => placeOf(field).source === foreseen.target);
-    if (own.length === 0) return { ...foreseen, sql: null };
-    const { text } = fillStatement({ source, gaps: own, params: plan.params, stringifyNumbers });
-    return { ...foreseen, sql: text };
-  });
+  explain: (target: SourceName, statement: Statement) => Promise<readonly string[]>,
+): Promise<readonly ExplainedTarget[]> {
+  return Promise.all(
+    targets.map(async (foreseen) => {
+      const own = gaps.filter(({ field }) => placeOf(field).source === foreseen.target);
+      if (own.length === 0) return { ...foreseen, sql: null, plan: null };
+      const statement = fillStatement({ source, gaps: own, params: plan.params, stringifyNumbers });
+      return {
+        ...foreseen,
+        sql: statement.text,
+        plan: await explain(foreseen.target, statement).catch(nullIfDown),
+      };
+    }),
+  );
+}
+
+/** The rest of an explanation is worth having while a target is down. */
+function nullIfDown(error: unknown): null {
+  if (error instanceof NearjoinError && error.code === 'target-unavailable') return null;
+  throw error;
+}
+
+/** Lines of a database's EXPLAIN; lists of keys and rows, which only a run would find, are empty. */
+async function planLines(
+  pool: WirePool,
+  statement: Statement,
+  { values, signal }: ExplainRequest,
+): Promise<readonly string[]> {
+  const bound = statement.parameters.map((slot) =>
+    slot.kind === 'plan' ? (values[slot.index] ?? null) : '{}',
+  );
+  const rows = await pool.run(`explain (format text) ${statement.text}`, bound, { signal, prepared: false });
+  return rows.map((row) => row[0]?.toString('utf8') ?? '');
 }
 
 async function explainRoot(
@@ -98,18 +129,20 @@ async function explainRoot(
     stringifyNumbers,
     watermarks: targets.flatMap(({ target, choice }) => (choice.route === 'cache' ? [target] : [])),
   });
-  const bound = statement.parameters.map((slot) =>
-    slot.kind === 'plan' ? (values[slot.index] ?? null) : '{}',
-  );
+  const { databases } = parts;
+  const explainAt = async (target: SourceName, fill: Statement): Promise<readonly string[]> => {
+    try {
+      return await planLines(databases.target(target), fill, request);
+    } catch (error) {
+      throw readError(error, target, 'target');
+    }
+  };
   try {
-    const rows = await parts.databases
-      .source(source)
-      .run(`explain (format text) ${statement.text}`, bound, { signal, prepared: false });
     return {
       field: root.key,
       sql: statement.text,
-      plan: rows.map((row) => row[0]?.toString('utf8') ?? ''),
-      targets: withFillings(targets, gaps, group),
+      plan: await planLines(databases.source(source), statement, request),
+      targets: await withFillings(targets, gaps, group, explainAt),
     };
   } catch (error) {
     throw readError(error, source, 'source');

@@ -191,6 +191,7 @@ describe('queries', () => {
             route: 'live',
             reason: expect.any(String),
             sql: expect.stringContaining('from "public"."users"'),
+            plan: expect.arrayContaining([expect.stringMatching(/Scan.* on users/)]),
           },
         ],
       },

@@ -282,7 +282,7 @@ test('explain shows statement, plan and route without running the query', async 
   expect(root?.sql).toContain('nearjoin."pg2__0__user"');
   expect(root?.plan?.join('\n')).toContain('Scan');
   expect(root?.targets).toEqual([
-    { target: 'pg2', choice: expect.objectContaining({ route: 'cache' }), sql: null },
+    { target: 'pg2', choice: expect.objectContaining({ route: 'cache' }), sql: null, plan: null },
   ]);
 });
 
@@ -311,6 +311,7 @@ test('explain of a live answer shows what the source writes and what it leaves t
       target: 'pg2',
       choice: expect.objectContaining({ route: 'live' }),
       sql: expect.stringMatching(/^select .*pg_current_wal.* from "public"\."user"/),
+      plan: expect.arrayContaining([expect.stringMatching(/Function Scan on unnest/)]),
     },
   ]);
 });
