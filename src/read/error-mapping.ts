@@ -17,14 +17,14 @@ export function readError(error: unknown, database: SourceName, side: Side): unk
     const message = `the answer of database "${database}" is longer than ${error.limit} bytes; ask for fewer rows or columns`;
     return new NearjoinError('result-too-large', message, { cause: error });
   }
-  return error instanceof PostgresError ? fromPostgres(error, database) : error;
+  return error instanceof PostgresError ? fromPostgres(error, database, side) : error;
 }
 
 const INVALID_ESCAPE_SEQUENCE = '22025';
 const FEATURE_NOT_SUPPORTED = '0A000';
 
 /** Data exceptions are about values of the request and keep their message; everything else is ours to look into. */
-function fromPostgres(error: PostgresError, database: SourceName): NearjoinError {
+function fromPostgres(error: PostgresError, database: SourceName, side: Side): NearjoinError {
   const internal = { database, error: { message: error.message, status_code: error.state } };
   if (error.state === INVALID_ESCAPE_SEQUENCE) {
     return new NearjoinError('bad-request', error.message, { cause: error, internal });
@@ -41,7 +41,7 @@ function fromPostgres(error: PostgresError, database: SourceName): NearjoinError
     });
   }
   if (error.state.startsWith('57P') || error.state.startsWith('08') || error.state.startsWith('53')) {
-    return new NearjoinError('source-unavailable', `database "${database}" cannot answer now`, {
+    return new NearjoinError(`${side}-unavailable`, `database "${database}" cannot answer now`, {
       cause: error,
       internal,
     });

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { readError } from '../../../src/read/error-mapping.ts';
+import { ConnectionLost, PostgresError } from '../../../src/read/wire/failure.ts';
+
+const reported = (state: string): PostgresError =>
+  new PostgresError(
+    new Map([
+      ['C', state],
+      ['M', 'as Postgres says it'],
+    ]),
+    false,
+  );
+
+test.each([
+  ['a broken connection', new ConnectionLost('gone')],
+  ['a shutdown', reported('57P01')],
+  ['a start-up', reported('57P03')],
+  ['too many sessions', reported('53300')],
+])('%s makes the side unavailable that it happened on', (_title, error) => {
+  expect(readError(error, 'pg2', 'target')).toMatchObject({ code: 'target-unavailable' });
+  expect(readError(error, 'pg1', 'source')).toMatchObject({ code: 'source-unavailable' });
+});
