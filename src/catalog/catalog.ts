@@ -107,11 +107,14 @@ export interface Table {
   readonly typeName: string;
   /** `typeName` with the given ending inside the source's prefix and suffix: `tpref_user_bool_exp_tsuff`. */
   readonly derivedType: (ending: string) => string;
+  /** What the types of its stream are called by: the source's `cursor_ordering`, and the table's name, never respelled. */
+  readonly stream: { readonly ordering: string; readonly table: string };
   readonly description: string | null;
   readonly root: {
     readonly select: RootName;
     readonly selectByPk: RootName;
     readonly selectAggregate: RootName;
+    readonly selectStream: RootName;
   };
   readonly columns: readonly Column[];
   readonly columnByField: ReadonlyMap<string, Column>;

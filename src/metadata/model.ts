@@ -99,6 +99,7 @@ export const tableConfiguration = z.looseObject({
       select: rootField.optional(),
       select_by_pk: rootField.optional(),
       select_aggregate: rootField.optional(),
+      select_stream: rootField.optional(),
     })
     .optional(),
   custom_column_names: z.record(z.string(), z.string()).optional(),

@@ -14,6 +14,8 @@ import type { Planning } from './planning.ts';
 import { invalid } from './problem.ts';
 import { findIn, findRoot, hasAnyRoot, type RootEntry } from './root.ts';
 import { planAggregateField, planList, planTypename } from './select.ts';
+import { planStream } from './stream.ts';
+import { streamIn } from './stream-in.ts';
 import { type PreparedVariables, prepareVariables, VariableScope, type Variables } from './variables.ts';
 import { type VisibleRootField } from './visible.ts';
 
@@ -30,6 +32,7 @@ export interface PlanInput {
   readonly limits?: PlanLimits;
 }
 
+const ONE_FIELD = 'subscriptions must select one top level field';
 const NO_QUERIES = 'no_queries_available';
 const NO_QUERIES_TEXT =
   'There are no queries available to the current role. Either there are no sources or remote schemas configured, ' +
@@ -61,7 +64,8 @@ export function planQuery(input: PlanInput): QueryPlan {
   };
   const roots = planRoots(planning, operation);
   const remotes = places.close();
-  return { roots, params: params.list(), sessionVariables: params.sessionVariables(), remotes };
+  const cursor = streamIn(roots)?.cursor ?? null;
+  return { roots, params: params.list(), cursor, sessionVariables: params.sessionVariables(), remotes };
 }
 
 function planRoots(planning: Planning, operation: OperationDefinitionNode): readonly RootField[] {
@@ -82,8 +86,7 @@ function planRoots(planning: Planning, operation: OperationDefinitionNode): read
 
 /** A subscription follows one root field, and what never changes cannot be followed. */
 function planSubscribed(planning: Planning, [field, ...others]: readonly CollectedField[]): RootField {
-  if (field === undefined || others.length > 0)
-    throw invalid('$', 'subscriptions must select one top level field');
+  if (field === undefined || others.length > 0) throw invalid('$', ONE_FIELD);
   if (field.name === '__typename')
     throw new NearjoinError('not-supported', 'Introspection is not supported over subscriptions');
   return planFound(planning, field);
@@ -120,6 +123,7 @@ function planEntry(planning: Planning, field: CollectedField, entry: RootEntry):
     if (planned === null) throw unknownField(part, type);
     return planned;
   });
+  if (fields.length > 1 && streamIn(fields) !== null) throw invalid('$', ONE_FIELD);
   return { kind: 'object', key: field.key, fields };
 }
 
@@ -132,6 +136,8 @@ function planTable(planning: Planning, field: CollectedField, { kind, target }: 
       return { kind: 'list', key, select: planList(planning, rows, field) };
     case 'select_by_pk':
       return { kind: 'one', key, select: planByPk(planning, rows, field) };
+    case 'select_stream':
+      return { kind: 'stream', key, ...planStream(planning, rows, field) };
     default:
       return { kind: 'aggregate', key, aggregate: planAggregateField(planning, rows, field) };
   }

@@ -41,6 +41,11 @@ function printRoot(root: RootField): Lines {
         `${root.key} = aggregate of ${printFrom(root.aggregate.rows.from)}`,
         ...indent(printAggregate(root.aggregate)),
       ];
+    case 'stream':
+      return [
+        `${root.key} = stream of ${printFrom(root.select.from)} by ${root.by.name} behind $${root.cursor.index}`,
+        ...indent(printSelect(root.select)),
+      ];
     default:
       return [
         `${root.key} = ${root.kind} of ${printFrom(root.select.from)}`,

@@ -11,6 +11,8 @@ export interface QueryPlan {
   readonly roots: readonly RootField[];
   /** Values of a request, in the order of their `Operand.index`. */
   readonly params: readonly Param[];
+  /** The value behind which a stream goes on: a reading that finds rows moves it. Null for everything that is no stream. */
+  readonly cursor: Operand | null;
   /** Session variables the plan needs, lower case: missing ones are one error before anything runs. */
   readonly sessionVariables: readonly string[];
   /** Remote tables read anywhere in the plan, once per (root source, target). */
@@ -38,6 +40,14 @@ export type RootField =
   /** `_by_pk`: one row or null. */
   | { readonly kind: 'one'; readonly key: string; readonly select: Select }
   | { readonly kind: 'aggregate'; readonly key: string; readonly aggregate: Aggregate }
+  /** `_stream`: the next rows by one column, which is what `cursor` speaks of. */
+  | {
+      readonly kind: 'stream';
+      readonly key: string;
+      readonly select: Select;
+      readonly by: Column;
+      readonly cursor: Operand;
+    }
   /** A source's namespace. */
   | { readonly kind: 'object'; readonly key: string; readonly fields: readonly RootField[] };
 

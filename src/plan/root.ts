@@ -34,8 +34,8 @@ export function findIn(
   name: string,
 ): VisibleRootField | null {
   for (const table of source.tables.values()) {
-    const { select, selectByPk, selectAggregate } = table.root;
-    if (select.name !== name && selectByPk.name !== name && selectAggregate.name !== name) continue;
+    const { select, selectByPk, selectAggregate, selectStream } = table.root;
+    if (![select, selectByPk, selectAggregate, selectStream].some((root) => root.name === name)) continue;
     const view = visibleTable(catalog, role, source.name, table.ref);
     const found =
       view === null ? undefined : rootFieldsOf(view, rootType).find(({ root }) => root.name === name);

@@ -6,6 +6,8 @@ const LONGEST = 200;
 const DEEPEST = 200;
 /** Members of a condition whose texts are names, not values. */
 const NAMES: ReadonlySet<string> = new Set(['arguments']);
+/** The same for a stream's cursor. */
+const CURSOR_NAMES: ReadonlySet<string> = new Set([...NAMES, 'ordering']);
 
 /**
  * A text that changes whenever variables may lead to another plan, and seldom else: values that become parameters
@@ -18,7 +20,8 @@ export function variableShape(prepared: PreparedVariables, variables: Variables)
     const value = variables.get(name);
     if (value === undefined || value === null) parts.push('-');
     else if (use === 'value') parts.push('v');
-    else parts.push(use === 'whole' ? whole(value, 0) : condition(value, 0));
+    else if (use === 'whole') parts.push(whole(value, 0));
+    else parts.push(use === 'cursor' ? cursor(value, 0) : condition(value, 0));
   }
   const text = parts.join(';');
   return text.length <= LONGEST ? text : createHash('sha256').update(text).digest('base64');
@@ -46,6 +49,15 @@ function condition(value: unknown, depth: number): string {
   if (!isRecord(value)) return 'v';
   return members(value, (member, name) =>
     NAMES.has(name) ? whole(member, depth + 1) : condition(member, depth + 1),
+  );
+}
+
+/** As of a condition, but that every element matters, and the words of an ordering. */
+function cursor(value: unknown, depth: number): string {
+  if (Array.isArray(value) && depth === 0) return `[${value.map((item) => cursor(item, 1)).join(',')}]`;
+  if (!isRecord(value)) return condition(value, depth);
+  return members(value, (member, name) =>
+    CURSOR_NAMES.has(name) ? whole(member, depth + 1) : condition(member, depth + 1),
   );
 }
 

@@ -9,14 +9,15 @@ import type {
 
 /**
  * How a variable's value enters a plan. `value`: only as a parameter. `condition`: as (part of) a `where`, whose
- * shape is planned and whose values are parameters. `whole`: planned in full, like an ordering or a limit.
+ * shape is planned and whose values are parameters. `cursor`: as (part of) a stream's cursor, the same but for its
+ * ordering. `whole`: planned in full, like an ordering or a limit.
  */
-export type VariableUse = 'value' | 'condition' | 'whole';
+export type VariableUse = 'value' | 'condition' | 'cursor' | 'whole';
 
 /** The strongest use of every variable an operation names, fragments included. */
 export type VariableUses = ReadonlyMap<string, VariableUse>;
 
-const STRENGTH: Record<VariableUse, number> = { value: 0, condition: 1, whole: 2 };
+const STRENGTH: Record<VariableUse, number> = { value: 0, condition: 1, cursor: 2, whole: 3 };
 const PLANNED_ARGUMENTS: ReadonlySet<string> = new Set([
   'limit',
   'order_by',
@@ -25,6 +26,8 @@ const PLANNED_ARGUMENTS: ReadonlySet<string> = new Set([
   'distinctOn',
   'columns',
   'distinct',
+  'batch_size',
+  'batchSize',
 ]);
 
 /** Collects the uses of variables; iterative, and every fragment is read once. */
@@ -55,7 +58,10 @@ export function usesOf(document: DocumentNode, operation: OperationDefinitionNod
       }
       if (selection.selectionSet !== undefined) pending.push(selection.selectionSet);
       if (selection.kind !== 'Field') continue;
-      for (const { name, value } of selection.arguments ?? []) add(value, useOf(name.value));
+      for (const argument of selection.arguments ?? []) {
+        add(argument.value, useOf(argument.name.value));
+        for (const ordering of cursorOrderings(argument)) add(ordering, 'whole');
+      }
     }
   }
   return uses;
@@ -63,7 +69,16 @@ export function usesOf(document: DocumentNode, operation: OperationDefinitionNod
 
 function useOf(argument: string): VariableUse {
   if (PLANNED_ARGUMENTS.has(argument)) return 'whole';
+  if (argument === 'cursor') return 'cursor';
   return argument === 'where' ? 'condition' : 'value';
+}
+
+/** What a literal cursor says of its ordering, which is part of the plan. */
+function cursorOrderings({ name, value }: ArgumentNode): readonly ValueNode[] {
+  if (name.value !== 'cursor') return [];
+  const items = value.kind === 'ListValue' ? value.values : [value];
+  const members = items.flatMap((item) => (item.kind === 'ObjectValue' ? item.fields : []));
+  return members.filter((member) => member.name.value === 'ordering').map((member) => member.value);
 }
 
 function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode> {

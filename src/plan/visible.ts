@@ -5,8 +5,8 @@ import type { RoleName, SourceName, TableRef } from '../core/names.ts';
 /** The role that sees everything and has no row rules. */
 export const ADMIN: RoleName = 'admin';
 
-/** Hasura's three ways into a table. */
-export type RootFieldKind = 'select' | 'select_by_pk' | 'select_aggregate';
+/** Hasura's ways into a table. */
+export type RootFieldKind = 'select' | 'select_by_pk' | 'select_aggregate' | 'select_stream';
 
 /** Which root type a field belongs to. */
 export type RootType = 'query_root' | 'subscription_root';
@@ -113,6 +113,7 @@ export function rootFieldsOf(target: VisibleTable, type: RootType): readonly Vis
   const keyIsVisible = primaryKey.every((column) => target.columnByField.has(column.field));
   if (primaryKey.length > 0 && keyIsVisible) add('select_by_pk', root.selectByPk);
   if (target.mayAggregate) add('select_aggregate', root.selectAggregate);
+  if (type === 'subscription_root' && mayBegin(target)) add('select_stream', root.selectStream);
   return found;
 }
 
@@ -172,10 +173,16 @@ function largestLimit(permissions: readonly SelectPermission[]): number | null {
   return largest;
 }
 
+/** A stream begins at the value of a column that can be named. */
+function mayBegin({ table, columns }: VisibleTable): boolean {
+  return columns.some((column) => table.columnByField.get(column.field) === column);
+}
+
 function opens(target: VisibleTable, kind: RootFieldKind, type: RootType): boolean {
   if (target.permissions.length === 0) return true;
   return target.permissions.some(({ queryRootFields, subscriptionRootFields }) => {
-    const fields = type === 'query_root' ? queryRootFields : subscriptionRootFields;
+    const fields: ReadonlySet<RootFieldKind> | null =
+      type === 'query_root' ? queryRootFields : subscriptionRootFields;
     return fields === null || fields.has(kind);
   });
 }

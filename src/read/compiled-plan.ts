@@ -112,6 +112,7 @@ function sourceOf(root: RootField): SourceName | null {
   switch (root.kind) {
     case 'list':
     case 'one':
+    case 'stream':
       return root.select.from.source;
     case 'aggregate':
       return root.aggregate.rows.from.source;

@@ -38,6 +38,8 @@ export interface ReadAnswer {
   /** `{"data":…}`. */
   readonly body: Buffer;
   readonly targets: readonly TargetReport[];
+  /** Where a stream goes on, in Postgres' text form; null when it found no rows, and for everything that is no stream. */
+  readonly cursor: string | null;
 }
 
 /** Answers compiled plans: from caches in one statement per source database, or with rows fetched live. */
@@ -70,7 +72,7 @@ export class ReadLane {
     const [only, ...others] = plan.groups;
     if (only !== undefined && others.length === 0) {
       const { cells, targets } = await this.#reader.read({ group: only, values, freshness, signal });
-      return { body: assemble(plan, [cells], introspection), targets };
+      return { body: assemble(plan, [cells], introspection), targets, cursor: cursorOf(plan, cells) };
     }
     const answers = await Promise.all(
       plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })),
@@ -79,6 +81,8 @@ export class ReadLane {
     return {
       body: assemble(plan, cells, introspection),
       targets: answers.flatMap((answer) => answer.targets),
+      // A subscription reads one database.
+      cursor: null,
     };
   }
 
@@ -107,4 +111,9 @@ export class ReadLane {
     await this.#board.close();
     await this.#databases.close();
   }
+}
+
+/** A stream's statement ends with its cursor. */
+function cursorOf({ plan }: CompiledPlan, cells: readonly (Buffer | null)[]): string | null {
+  return plan.cursor === null ? null : (cells.at(-1)?.toString('utf8') ?? null);
 }

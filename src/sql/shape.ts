@@ -1,5 +1,6 @@
 import { unreachable } from '../core/assert.ts';
 import type { Aggregate, Field, Join, Select } from '../plan/plan.ts';
+import type { Stream } from '../plan/stream-in.ts';
 import { aggregateJson } from './aggregate.ts';
 import { columnJson, jsonPathJson, orNull } from './encode.ts';
 import { gapJson, placeOf, type RelatedField } from './gap.ts';
@@ -18,7 +19,7 @@ export function objectJson(fields: readonly Field[], site: ShapeSite): Sql {
 /** The rows of a select as a JSON list. */
 export function listJson(select: Select, link: Link, rows: Rows, build: Build): Sql {
   const { row, from } = overRows(select, link, rows, build);
-  return sql`(select ${joinedList(row)} from ${from})`;
+  return sql`(select ${joinedList(row)} from ${from()})`;
 }
 
 /** Aggregates and nodes of a select. */
@@ -34,13 +35,29 @@ export function oneJson(select: Select, link: Link, rows: Rows, build: Build): S
   return orNull(sql`(${opened.select(objectJson(select.fields, site))})`);
 }
 
-/** The text of a select's rows above the select itself. */
-function overRows(select: Select, link: Link, rows: Rows, build: Build): { row: Sql; from: Sql } {
+/**
+ * The next rows of a stream in one row: `json`, their list, and `cursor`, the text of the last one's column; null when there
+ * are none. Read off in the order the rows arrive, as the list is: not every type that can be ordered has a `max`.
+ */
+export function batchOf({ select, by }: Stream, build: Build): Sql {
+  const { row, site, from } = overRows(select, null, new Map(), build);
+  const last = sql`(array_agg(${site.row.read(by)}::text))[count(*)]`;
+  return sql`(select ${joinedList(row)} as json, ${last} as cursor from ${from()})`;
+}
+
+/** The text of a select's rows above the select itself; `from` comes last, when everything above is built. */
+function overRows(
+  select: Select,
+  link: Link,
+  rows: Rows,
+  build: Build,
+): { readonly row: Sql; readonly site: ShapeSite; readonly from: () => Sql } {
   const opened = openRows(select, link, rows, build);
   const alias = build.alias();
   const exposure = new Exposure(alias);
-  const row = objectJson(select.fields, liftedSite(opened, exposure, rows, build));
-  return { row, from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}` };
+  const site = liftedSite(opened, exposure, rows, build);
+  const row = objectJson(select.fields, site);
+  return { row, site, from: () => sql`(${opened.select(exposure.list())}) ${syntax(alias)}` };
 }
 
 /** One member of a row's object, as JSON text. */

@@ -1,14 +1,15 @@
 import { unreachable } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Param, RootField } from '../plan/plan.ts';
+import { streamIn } from '../plan/stream-in.ts';
 import { membersJson } from './json-parts.ts';
 import type { Leaves } from './leaf.ts';
 import { isLookUp } from './look-up.ts';
 import { checkedOperands } from './operand-checks.ts';
 import { printStatement, printTogether } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
-import { aggregatedJson, listJson, oneJson } from './shape.ts';
-import { concatenated, constant, type Sql, separated, sql } from './sql.ts';
+import { aggregatedJson, batchOf, listJson, oneJson } from './shape.ts';
+import { concatenated, constant, type Sql, separated, sql, syntax } from './sql.ts';
 import type { RootStatement } from './statement.ts';
 
 /** One statement over the tables of one source database. */
@@ -29,7 +30,8 @@ export interface StatementRequest {
 
 /**
  * Builds the statement that answers root fields. Its one row holds the JSON; then, when watermarks are asked for, one
- * text of the source's clock in seconds and ` <position> <fresh_as_of>` for each feed, all of one snapshot.
+ * text of the source's clock in seconds and ` <position> <fresh_as_of>` for each feed; then, of a stream, the text of its
+ * new cursor; all of one snapshot.
  */
 export function toStatement(request: StatementRequest): RootStatement {
   const build = startBuild({
@@ -45,10 +47,16 @@ export function toStatement(request: StatementRequest): RootStatement {
       ? [membersJson([{ key: 'data', value: membersJson(values) }])]
       : values.map(({ value }) => value);
   const label = request.watermarks.length === 0 ? [] : [labelSql(request.watermarks)];
-  const list = separated([...results, ...label], ', ');
-  const alone = printStatement(sql`select ${list}${checkedOperands(request.params)}`);
+  const stream = streamIn(request.roots);
+  const cursor = stream === null ? [] : [BATCH.cursor];
+  const from = stream === null ? syntax('') : sql` from ${batchOf(stream, build)} b`;
+  const list = separated([...results, ...label, ...cursor], ', ');
+  const alone = printStatement(sql`select ${list}${from}${checkedOperands(request.params)}`);
   return { ...alone, together: isLookUp(request.roots, request.params, alone) ? printTogether(list) : null };
 }
+
+/** What the one row of a stream's batch is read as. */
+const BATCH = { json: syntax('b.json'), cursor: syntax('b.cursor') };
 
 /** Seconds, exact to the microsecond; read after the snapshot was taken, so that no answer looks younger than it is. */
 const clockSql: Sql = sql`date_part('epoch', clock_timestamp())::text`;
@@ -76,6 +84,8 @@ function rootJson(root: RootField, build: Build): Sql {
       return listJson(root.select, null, none, build);
     case 'one':
       return oneJson(root.select, null, none, build);
+    case 'stream':
+      return BATCH.json;
     case 'aggregate':
       return aggregatedJson(root.aggregate, null, none, build);
     case 'object':

@@ -3,7 +3,7 @@ import { NearjoinError } from '../core/errors.ts';
 import { Stop } from '../core/stop-signal.ts';
 import type { Turns } from '../core/turns.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
-import { dataAnswer, errorAnswer, type LiveAnswer, type LiveQuery } from './live-query.ts';
+import { dataAnswer, errorAnswer, isEmptyBatch, type LiveAnswer, type LiveQuery } from './live-query.ts';
 
 /** Whom a live query is read for. */
 export interface Subscriber {
@@ -20,6 +20,15 @@ export interface CohortParts {
   readonly clock: Clock;
   readonly pace: Pace;
   readonly onRun: (outcome: RunOutcome) => void;
+  /** These have taken a batch of a stream, and go on behind it after a rest. */
+  readonly onBatch: (cohort: Cohort, batch: TakenBatch) => void;
+}
+
+/** Rows of a stream, and who has them. */
+export interface TakenBatch {
+  readonly by: readonly Subscriber[];
+  readonly cursor: string;
+  readonly restMs: number;
 }
 
 /** How often a live query is read. */
@@ -39,6 +48,7 @@ const REST_PER_RUN = 4;
 
 /** All subscribers of one live query: it is read once for all of them. */
 export class Cohort {
+  readonly key: string;
   readonly query: LiveQuery;
   readonly #parts: CohortParts;
   /** Every subscriber, and the digest of the answer it took last. */
@@ -50,7 +60,9 @@ export class Cohort {
   #woken = false;
   #resting: Stop | null = null;
 
-  constructor(query: LiveQuery, parts: CohortParts) {
+  /** `key` names the query among all. */
+  constructor(key: string, query: LiveQuery, parts: CohortParts) {
+    this.key = key;
     this.query = query;
     this.#parts = parts;
   }
@@ -84,9 +96,10 @@ export class Cohort {
     this.#resting?.abort(null);
   }
 
-  /** Reads again and again until it is ended. */
-  async follow(turns: Turns): Promise<void> {
+  /** Reads again and again, first after a rest, until it is ended. */
+  async follow(turns: Turns, restMs: number): Promise<void> {
     const { clock } = this.#parts;
+    if (restMs > 0) await clock.delay(restMs, this.#ended);
     while (!this.#ended.aborted) {
       let startedMs = clock.monotonicMs();
       const answer = await turns
@@ -98,8 +111,9 @@ export class Cohort {
         }, this.#ended)
         .catch((error: unknown) => errorAnswer(error));
       if (this.#ended.aborted) return;
-      this.#deliver(answer);
-      await this.#rest(clock.monotonicMs() - startedMs);
+      const leastMs = this.#leastRest(clock.monotonicMs() - startedMs);
+      this.#deliver(answer, leastMs);
+      await this.#rest(leastMs);
     }
   }
 
@@ -123,21 +137,46 @@ export class Cohort {
     }
   }
 
-  #deliver(answer: LiveAnswer): void {
-    this.#failures = answer.kind === 'error' ? this.#failures + 1 : 0;
-    const isNew = answer.digest !== this.#lastDigest;
+  #deliver(answer: LiveAnswer, restMs: number): void {
+    const isEmpty = isEmptyBatch(answer, this.query);
+    this.#count(answer, isEmpty);
+    if (isEmpty) return this.#forgetFailures();
+    const took = this.#offer(answer);
+    if (answer.kind === 'error' || answer.cursor === null || took.length === 0) return;
+    this.#parts.onBatch(this, { by: took, cursor: answer.cursor, restMs });
+  }
+
+  #count(answer: LiveAnswer, isEmpty: boolean): void {
+    const isFailure = answer.kind === 'error';
+    this.#failures = isFailure ? this.#failures + 1 : 0;
+    const isNew = !isEmpty && answer.digest !== this.#lastDigest;
     this.#lastDigest = answer.digest;
-    this.#parts.onRun(answer.kind === 'error' ? 'failed' : isNew ? 'changed' : 'same');
+    this.#parts.onRun(isFailure ? 'failed' : isNew ? 'changed' : 'same');
+  }
+
+  /** Asked is each of them: one that joined or fell behind needs what others have. */
+  #offer(answer: LiveAnswer): readonly Subscriber[] {
+    const took: Subscriber[] = [];
     for (const [subscriber, seen] of this.#members) {
-      // Asked of each of them: one that joined or fell behind needs what others have.
-      if (seen !== answer.digest && subscriber.take(answer)) this.#members.set(subscriber, answer.digest);
+      if (seen === answer.digest || !subscriber.take(answer)) continue;
+      this.#members.set(subscriber, answer.digest);
+      took.push(subscriber);
     }
+    return took;
+  }
+
+  /** An empty batch is not sent; a failure after it is news all the same. */
+  #forgetFailures(): void {
+    for (const subscriber of this.#members.keys()) this.#members.set(subscriber, null);
+  }
+
+  #leastRest(tookMs: number): number {
+    return Math.max(this.#parts.pace.spacingMs, tookMs * REST_PER_RUN);
   }
 
   /** First for as long as the pace demands, then until woken. */
-  async #rest(tookMs: number): Promise<void> {
-    const { refetchMs, spacingMs, backOffMs } = this.#parts.pace;
-    const least = Math.max(spacingMs, tookMs * REST_PER_RUN);
+  async #rest(least: number): Promise<void> {
+    const { refetchMs, backOffMs } = this.#parts.pace;
     const backedOff = Math.min(refetchMs * 2 ** Math.min(this.#failures, 10), Math.max(refetchMs, backOffMs));
     await this.#parts.clock.delay(least, this.#ended);
     if (this.#woken || this.#ended.aborted) return;

@@ -3,9 +3,18 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import { Turns } from '../core/turns.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
-import { Cohort, type Pace, type RunOutcome, type Subscriber } from './cohort.ts';
+import { Cohort, type Pace, type RunOutcome, type Subscriber, type TakenBatch } from './cohort.ts';
 import { FeedNews } from './feed-news.ts';
-import { feedsOf, type LiveQuery, LiveQueryKeys, sourceOf } from './live-query.ts';
+import {
+  AT_START,
+  behind,
+  cursorOf,
+  feedsOf,
+  type LiveQuery,
+  LiveQueryKeys,
+  type Progress,
+  sourceOf,
+} from './live-query.ts';
 
 /** Where live queries are read; a read lane of their own, so that they never stand before a query. */
 export interface LiveLane {
@@ -23,8 +32,8 @@ export interface LiveSettings {
 
 /** One subscriber's place among the live queries. */
 export interface Subscription {
-  /** Ends it; gives the digest of the answer that was taken last. */
-  leave(): string | null;
+  /** Ends it; tells how far it has come. */
+  leave(): Progress;
   /** Offers the newest answer again: the subscriber could not take one, and now it can. */
   catchUp(): void;
 }
@@ -55,7 +64,8 @@ export class LiveQueries {
   readonly #turns = new Map<SourceName | null, Turns>();
   readonly #readings = new Set<Promise<void>>();
   readonly #runs: Record<RunOutcome, number> = { changed: 0, same: 0, failed: 0 };
-  #subscribers = 0;
+  /** Where everybody is: a subscriber of a stream moves on with every batch. */
+  readonly #places = new Map<Subscriber, Cohort>();
 
   constructor(lane: LiveLane, settings: LiveSettings, clock: Clock = systemClock) {
     this.#lane = lane;
@@ -70,65 +80,87 @@ export class LiveQueries {
     });
   }
 
-  /** Reads a query for a subscriber from now on; `seen` is the digest of an answer that need not be sent again. */
-  subscribe(query: LiveQuery, subscriber: Subscriber, seen: string | null = null): Subscription {
-    const key = this.#keys.keyOf(query);
-    const known = this.#cohorts.get(key);
-    const cohort = known ?? this.#open(key, query);
-    cohort.join(subscriber, seen);
-    if (known === undefined) this.#read(cohort);
-    this.#subscribers += 1;
-    let left = false;
+  /** Reads a query for a subscriber from now on, which has come as far as `from` already. */
+  subscribe(query: LiveQuery, subscriber: Subscriber, from: Progress = AT_START): Subscription {
+    this.#enter(behind(query, from.cursor), 0, (cohort) => this.#join(cohort, subscriber, from.digest));
     return {
-      leave: () => {
-        if (left) return null;
-        left = true;
-        this.#subscribers -= 1;
-        const taken = cohort.leave(subscriber);
-        if (cohort.isEmpty) this.#end(key, cohort);
-        return taken;
-      },
-      catchUp: () => cohort.wake(),
+      leave: () => this.#leave(subscriber),
+      catchUp: () => this.#places.get(subscriber)?.wake(),
     };
   }
 
   get counts(): LiveCounts {
-    return { subscribers: this.#subscribers, cohorts: this.#cohorts.size, runs: this.#runs };
+    return { subscribers: this.#places.size, cohorts: this.#cohorts.size, runs: this.#runs };
   }
 
   /** Ends every live query. */
   async close(): Promise<void> {
-    for (const [key, cohort] of this.#cohorts) this.#end(key, cohort);
+    for (const cohort of this.#cohorts.values()) this.#end(cohort);
     await Promise.all([this.#news.close(), ...this.#readings]);
+  }
+
+  /** Joins the query's cohort; one that nobody was in is read after a rest. */
+  #enter(query: LiveQuery, restMs: number, join: (cohort: Cohort) => void): void {
+    const key = this.#keys.keyOf(query);
+    const known = this.#cohorts.get(key);
+    const cohort = known ?? this.#open(key, query);
+    join(cohort);
+    if (known === undefined) this.#read(cohort, restMs);
+  }
+
+  #join(cohort: Cohort, subscriber: Subscriber, seen: string | null): void {
+    cohort.join(subscriber, seen);
+    this.#places.set(subscriber, cohort);
+  }
+
+  #leave(subscriber: Subscriber): Progress {
+    const cohort = this.#places.get(subscriber);
+    if (cohort === undefined) return AT_START;
+    this.#places.delete(subscriber);
+    const digest = cohort.leave(subscriber);
+    if (cohort.isEmpty) this.#end(cohort);
+    return { digest, cursor: cursorOf(cohort.query) };
+  }
+
+  /** Those who are at the same place of a stream are one cohort again, wherever they began. */
+  #moveOn(cohort: Cohort, { by: took, cursor, restMs }: TakenBatch): void {
+    const by = took.filter((subscriber) => this.#places.get(subscriber) === cohort);
+    if (by.length === 0) return;
+    for (const subscriber of by) cohort.leave(subscriber);
+    this.#enter(behind(cohort.query, cursor), restMs, (next) => {
+      for (const subscriber of by) this.#join(next, subscriber, null);
+    });
+    if (cohort.isEmpty) this.#end(cohort);
   }
 
   #open(key: string, query: LiveQuery): Cohort {
     const { refetchMs, runMs } = this.#settings;
     const pace: Pace = { refetchMs, runMs, spacingMs: SPACING_MS, backOffMs: BACK_OFF_MS };
-    const cohort = new Cohort(query, {
+    const cohort = new Cohort(key, query, {
       run: (request) => this.#lane.run(request),
       clock: this.#clock,
       pace,
       onRun: (outcome) => {
         this.#runs[outcome] += 1;
       },
+      onBatch: (from, batch) => this.#moveOn(from, batch),
     });
     this.#cohorts.set(key, cohort);
     this.#follow(query, cohort);
     return cohort;
   }
 
-  #read(cohort: Cohort): void {
-    const reading = cohort.follow(this.#turnsOf(sourceOf(cohort.query))).finally(() => {
+  #read(cohort: Cohort, restMs: number): void {
+    const reading = cohort.follow(this.#turnsOf(sourceOf(cohort.query)), restMs).finally(() => {
       this.#readings.delete(reading);
     });
     this.#readings.add(reading);
   }
 
-  #end(key: string, cohort: Cohort): void {
+  #end(cohort: Cohort): void {
     cohort.end();
-    if (this.#cohorts.get(key) !== cohort) return;
-    this.#cohorts.delete(key);
+    if (this.#cohorts.get(cohort.key) !== cohort) return;
+    this.#cohorts.delete(cohort.key);
     for (const { source, target } of feedsOf(cohort.query)) {
       this.#dependents.get(feedKey(source, target))?.delete(cohort);
       this.#news.unwatch(source);

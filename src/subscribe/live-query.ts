@@ -18,8 +18,21 @@ export type LiveAnswer =
       readonly body: Buffer;
       readonly targets: readonly TargetReport[];
       readonly digest: string;
+      /** Where a stream goes on behind these rows; null when there are none, and for everything that is no stream. */
+      readonly cursor: string | null;
     }
   | { readonly kind: 'error'; readonly error: unknown; readonly digest: string };
+
+/** How far a subscriber has come, for when it comes again. */
+export interface Progress {
+  /** Digest of the answer it took last. */
+  readonly digest: string | null;
+  /** Where its stream goes on; null for everything that is no stream. */
+  readonly cursor: string | null;
+}
+
+/** A subscriber that has taken nothing yet. */
+export const AT_START: Progress = { digest: null, cursor: null };
 
 /** Names live queries that are one: the same plan with the same values and the same wish for freshness. */
 export class LiveQueryKeys {
@@ -42,6 +55,19 @@ export class LiveQueryKeys {
   }
 }
 
+/** Where the query's stream goes on; null for everything that is no stream. */
+export function cursorOf({ plan, values }: LiveQuery): string | null {
+  const { cursor } = plan.plan;
+  return cursor === null ? null : (values[cursor.index] ?? null);
+}
+
+/** The query of a stream that has come as far as `cursor`; any other query is as it was. */
+export function behind(query: LiveQuery, cursor: string | null): LiveQuery {
+  const place = query.plan.plan.cursor;
+  if (place === null || cursor === null) return query;
+  return { ...query, values: query.values.map((value, index) => (index === place.index ? cursor : value)) };
+}
+
 /** The database that the subscription's root field is read from; null where it names none. */
 export function sourceOf({ plan }: LiveQuery): SourceName | null {
   return plan.groups[0]?.source ?? null;
@@ -53,12 +79,18 @@ export function feedsOf({ plan }: LiveQuery): readonly Pick<RemoteUse, 'source' 
 }
 
 /** A reading that worked. */
-export function dataAnswer({ body, targets }: ReadAnswer): LiveAnswer {
-  return { kind: 'data', body, targets, digest: createHash('sha256').update(body).digest('base64') };
+export function dataAnswer({ body, targets, cursor }: ReadAnswer): LiveAnswer {
+  const digest = createHash('sha256').update(body).digest('base64');
+  return { kind: 'data', body, targets, digest, cursor };
 }
 
 /** A reading that failed; the same failure twice is one answer. */
 export function errorAnswer(error: unknown): LiveAnswer {
   const code = error instanceof NearjoinError ? error.code : 'unexpected';
   return { kind: 'error', error, digest: `${code}: ${messageOf(error)}` };
+}
+
+/** Whether a stream found nothing behind its cursor. */
+export function isEmptyBatch(answer: LiveAnswer, query: LiveQuery): boolean {
+  return answer.kind === 'data' && answer.cursor === null && cursorOf(query) !== null;
 }

@@ -47,7 +47,12 @@ export interface PermissionSpec {
   readonly limit?: number;
   readonly allowAggregations?: boolean;
   readonly queryRootFields?: readonly ('select' | 'select_by_pk' | 'select_aggregate')[];
-  readonly subscriptionRootFields?: readonly ('select' | 'select_by_pk' | 'select_aggregate')[];
+  readonly subscriptionRootFields?: readonly (
+    | 'select'
+    | 'select_by_pk'
+    | 'select_aggregate'
+    | 'select_stream'
+  )[];
 }
 
 /** A source: its tables by name. */
@@ -182,8 +187,14 @@ function tableOf({ source, name, spec, columns }: TableMaking): Table {
     spelling: HASURA_DEFAULT,
     typeName,
     derivedType: (ending) => `${typeName}${ending}`,
+    stream: { ordering: 'cursor_ordering', table: typeName },
     description: null,
-    root: { select: root(''), selectByPk: root('_by_pk'), selectAggregate: root('_aggregate') },
+    root: {
+      select: root(''),
+      selectByPk: root('_by_pk'),
+      selectAggregate: root('_aggregate'),
+      selectStream: root('_stream'),
+    },
     columns: own,
     columnByField: new Map(own.map((column) => [column.field, column])),
     columnByName: new Map(own.map((column) => [column.name, column])),

@@ -49,7 +49,7 @@ export function removeConflicts(sources: readonly NamedSource[], problems: Incon
 }
 
 class Claims {
-  readonly #fields = new Map<string, string>();
+  readonly #fields = new Map<string, { readonly owner: string; readonly root: RootType }>();
   readonly #types = new Map<string, string>();
 
   constructor(sources: readonly NamedSource[]) {
@@ -63,7 +63,7 @@ class Claims {
     const types = [source.namespaceType, source.subscriptionNamespaceType].filter((type) => type !== null);
     if (this.#fields.has(fieldKey(null, source.namespace)) || types.some((type) => this.#types.has(type)))
       return false;
-    this.#fields.set(fieldKey(null, source.namespace), owner);
+    this.#fields.set(fieldKey(null, source.namespace), { owner, root: 'query_root' });
     for (const type of types) this.#types.set(type, owner);
     return true;
   }
@@ -72,25 +72,36 @@ class Claims {
   claim(source: NamedSource, table: Table): string | null {
     const owner = `table ${printTable(table.ref)} in source ${source.name}`;
     const fields = rootFields(table);
-    const taken = fields.filter((name) => this.#fields.has(fieldKey(source.namespace, name)));
-    if (taken.length > 0) {
-      const clashes = taken.map((name) => {
-        return `'${name}' defined in [${this.#fields.get(fieldKey(source.namespace, name))}, ${owner}]`;
-      });
-      return conflictMessage(clashes);
-    }
+    const clashes = [...fields].flatMap(([name, root]): readonly Clash[] => {
+      const taken = this.#fields.get(fieldKey(source.namespace, name));
+      if (taken === undefined) return [];
+      // Streams are fields of subscriptions alone, where all others are fields too.
+      const both = taken.root === 'query_root' ? root : taken.root;
+      return [{ root: both, text: `'${name}' defined in [${taken.owner}, ${owner}]` }];
+    });
+    if (clashes.length > 0) return conflictMessage(clashes);
     const type = typeNamesOf(table).find((name) => this.#types.has(name));
     if (type !== undefined)
       return `type name "${type}" is taken by ${this.#types.get(type)}: choose a custom_name`;
-    for (const name of fields) this.#fields.set(fieldKey(source.namespace, name), owner);
+    for (const [name, root] of fields) this.#fields.set(fieldKey(source.namespace, name), { owner, root });
     for (const name of typeNamesOf(table)) this.#types.set(name, owner);
     return null;
   }
 }
 
-function conflictMessage(clashes: readonly string[]): string {
+type RootType = 'query_root' | 'subscription_root';
+
+/** A field that two tables would define, in the root type where they meet. */
+interface Clash {
+  readonly root: RootType;
+  readonly text: string;
+}
+
+function conflictMessage(clashes: readonly Clash[]): string {
+  const inQueries = clashes.filter(({ root }) => root === 'query_root');
+  const [root, told] = inQueries.length > 0 ? ['query_root', inQueries] : ['subscription_root', clashes];
   return (
-    `Encountered conflicting definitions in the selection set for 'query_root' for fields: [${clashes.join(', ')}]. ` +
+    `Encountered conflicting definitions in the selection set for '${root}' for fields: [${told.map(({ text }) => text).join(', ')}]. ` +
     'Fields must not be defined more than once across all sources.'
   );
 }
@@ -99,16 +110,20 @@ function fieldKey(namespace: string | null, name: string): string {
   return JSON.stringify([namespace, name]);
 }
 
-function rootFields(table: Table): readonly string[] {
-  const { select, selectByPk, selectAggregate } = table.root;
-  const byPk = table.primaryKey.length === 0 ? [] : [selectByPk.name];
-  return [...new Set([select.name, ...byPk, selectAggregate.name])];
+function rootFields(table: Table): ReadonlyMap<string, RootType> {
+  const { select, selectByPk, selectAggregate, selectStream } = table.root;
+  const byPk = table.primaryKey.length === 0 ? [] : [selectByPk];
+  return new Map([
+    [selectStream.name, 'subscription_root' as const],
+    ...[select, ...byPk, selectAggregate].map(({ name }) => [name, 'query_root'] as const),
+  ]);
 }
 
 function scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {
   const names = new Set<string>();
   for (const { tables } of sources) {
-    for (const { columns, spelling } of tables.values()) {
+    for (const { columns, spelling, stream } of tables.values()) {
+      names.add(stream.ordering);
       for (const { type } of columns) {
         names.add(type.scalar);
         for (const ending of ['_comparison_exp', '_array_comparison_exp', '_cast_exp'])

@@ -61,14 +61,14 @@ type RootOverride =
   | null
   | undefined;
 
-/** The three root fields of a table. `printed` is the table's name for people. */
+/** The root fields of a table. `printed` is the table's name for people. */
 export function rootNames(
   table: BaseName,
   printed: string,
   configuration: TableConfiguration | undefined,
   { spelling, rootField }: SourceNames,
 ): Table['root'] {
-  const { select, select_by_pk: byPk, select_aggregate: aggregate } = configuration?.custom_root_fields ?? {};
+  const custom = configuration?.custom_root_fields ?? {};
   const base = spelling.rootBase(table);
   const root = (override: RootOverride, ending: string, text: string): RootName => {
     const changed = typeof override === 'string' ? { name: override } : override;
@@ -77,9 +77,18 @@ export function rootNames(
   };
   const data = `fetch data from the table: "${printed}"`;
   return {
-    select: root(select, '', data),
-    selectByPk: root(byPk, '_by_pk', `${data} using primary key columns`),
-    selectAggregate: root(aggregate, '_aggregate', `fetch aggregated fields from the table: "${printed}"`),
+    select: root(custom.select, '', data),
+    selectByPk: root(custom.select_by_pk, '_by_pk', `${data} using primary key columns`),
+    selectAggregate: root(
+      custom.select_aggregate,
+      '_aggregate',
+      `fetch aggregated fields from the table: "${printed}"`,
+    ),
+    selectStream: root(
+      custom.select_stream,
+      '_stream',
+      `fetch data from the table in a streaming manner: "${printed}"`,
+    ),
   };
 }
 
@@ -108,6 +117,8 @@ const TYPE_ENDINGS: readonly string[] = [
   '_bool_exp',
   '_order_by',
   '_select_column',
+  '_stream_cursor_input',
+  '_stream_cursor_value_input',
   '_enum',
   ...FUNCTIONS.flatMap((name) => [`_${name}_fields`, `_${name}_order_by`]),
 ];

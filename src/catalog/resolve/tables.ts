@@ -3,7 +3,7 @@ import { printTable, sameTable, tableKey } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration, TableMetadata } from '../../metadata/model.ts';
 import type { Column, InconsistentObject, Table } from '../catalog.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';
-import type { Spelling } from '../spelling.ts';
+import { HASURA_DEFAULT, type Spelling } from '../spelling.ts';
 import { enumValuesOf } from './enums.ts';
 import { baseName, describe, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
@@ -51,6 +51,10 @@ function resolveTable(
     spelling,
     typeName: names.type(spelling.typeBase(base)),
     derivedType,
+    stream: {
+      ordering: names.type(spelling.type('cursor_ordering')),
+      table: HASURA_DEFAULT.rootBase(base),
+    },
     description: describe(
       configuration?.comment,
       real.comment ?? `columns and relationships of "${printed}"`,
@@ -111,7 +115,7 @@ function byField(columns: readonly Column[]): ReadonlyMap<string, Column> {
 }
 
 function checkedRoots(root: Table['root']): Table['root'] {
-  const names = [root.select.name, root.selectByPk.name, root.selectAggregate.name];
+  const names = Object.values(root).map(({ name }) => name);
   for (const [place, name] of names.entries()) {
     if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
     if (names.indexOf(name) < place)

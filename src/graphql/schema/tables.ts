@@ -22,6 +22,7 @@ import {
 } from '../../plan/visible.ts';
 import { InputTypes, type Kit } from './inputs.ts';
 import { listOf, required, sorted } from './named.ts';
+import { streamArguments } from './streams.ts';
 import { fieldsOf } from './values.ts';
 
 /** A field of a type, by name. */
@@ -50,6 +51,10 @@ export class TableTypes {
     const row = this.#row(target);
     if (kind === 'select') {
       return [root.name, { type: required(listOf(row)), args: this.#arguments(target), description }];
+    }
+    if (kind === 'select_stream') {
+      const args = streamArguments(this.#kit, this.#inputs, target);
+      return [root.name, { type: required(listOf(row)), args, description }];
     }
     return [root.name, { type: row, args: this.#keyArguments(target), description }];
   }

@@ -1,7 +1,7 @@
 import { NearjoinError } from '../../core/errors.ts';
 import { Stop } from '../../core/stop-signal.ts';
 import type { LiveQueries, Subscription } from '../../subscribe/live-queries.ts';
-import type { LiveAnswer } from '../../subscribe/live-query.ts';
+import { AT_START, type LiveAnswer, type Progress } from '../../subscribe/live-query.ts';
 import { graphqlErrorJson, publicError } from '../error-reply.ts';
 import { type AnswerFormat, answerBody, type OperationResult } from '../graphql-reply.ts';
 import { type GraphqlRequest, requestOf } from '../graphql-request.ts';
@@ -44,7 +44,7 @@ export class SocketOperation {
   async start(): Promise<void> {
     const prepared = this.#prepare();
     if (prepared === null) return;
-    if (prepared.isSubscription) this.#subscribe(prepared, null);
+    if (prepared.isSubscription) this.#subscribe(prepared, AT_START);
     else await this.#answer(prepared);
   }
 
@@ -58,10 +58,10 @@ export class SocketOperation {
   /** The schema may be another now: a subscription is planned again, and goes on if it still may. */
   replan(): void {
     if (this.#subscription === null) return;
-    const seen = this.#subscription.leave();
+    const progress = this.#subscription.leave();
     this.#subscription = null;
     const prepared = this.#prepare();
-    if (prepared !== null) this.#subscribe(prepared, seen);
+    if (prepared !== null) this.#subscribe(prepared, progress);
   }
 
   /** The client reads again: what it could not take is offered again. */
@@ -81,10 +81,10 @@ export class SocketOperation {
     }
   }
 
-  #subscribe({ read }: PreparedRead, seen: string | null): void {
+  #subscribe({ read }: PreparedRead, from: Progress): void {
     const { plan, values, introspection, freshness } = read;
     const query = { plan, values, introspection, freshness };
-    this.#subscription = this.#scope.live.subscribe(query, { take: (answer) => this.#take(answer) }, seen);
+    this.#subscription = this.#scope.live.subscribe(query, { take: (answer) => this.#take(answer) }, from);
   }
 
   #take(answer: LiveAnswer): boolean {

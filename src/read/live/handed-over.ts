@@ -157,6 +157,7 @@ function isOpenRoot(root: RootField, search: Search): boolean {
   switch (root.kind) {
     case 'list':
     case 'one':
+    case 'stream':
       return isOpenSelect(root.select, search);
     case 'aggregate':
       return isOpenAggregate(root.aggregate, search);

@@ -72,6 +72,7 @@ export class LiveRun {
     switch (root.kind) {
       case 'list':
       case 'one':
+      case 'stream':
         return this.#select(root.select, TOP);
       case 'aggregate':
         return this.#aggregate(root.aggregate.rows, root.aggregate.fields, TOP);

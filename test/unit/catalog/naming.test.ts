@@ -31,7 +31,7 @@ function names(entry: object, customization: object) {
   expect(catalog.inconsistent).toEqual([]);
   const { root, typeName, derivedType, columns } = tableOf(catalog, 'pg1', 'author_local');
   return [
-    [root.select.name, root.selectByPk.name, root.selectAggregate.name],
+    [root.select.name, root.selectByPk.name, root.selectAggregate.name, root.selectStream.name],
     [typeName, derivedType('_bool_exp'), derivedType('_stddev_pop_fields')],
     columns.map(({ field }) => field),
   ];
@@ -42,7 +42,7 @@ const COLUMNS = ['id', 'fullName', 'oddName'];
 
 test('a table of its own name', () => {
   expect(names({}, graphql)).toEqual([
-    ['authorLocal', 'authorLocalByPk', 'authorLocalAggregate'],
+    ['authorLocal', 'authorLocalByPk', 'authorLocalAggregate', 'authorLocalStream'],
     ['AuthorLocal', 'AuthorLocalBoolExp', 'AuthorLocalStddevPopFields'],
     COLUMNS,
   ]);
@@ -52,7 +52,12 @@ test('prefix and suffix of root fields and types', () => {
   const root_fields = { prefix: 'test', suffix: 'query' };
   const type_names = { prefix: 'my', suffix: 'type' };
   expect(names({}, { ...graphql, root_fields, type_names })).toEqual([
-    ['testAuthorLocalQuery', 'testAuthorLocalByPkQuery', 'testAuthorLocalAggregateQuery'],
+    [
+      'testAuthorLocalQuery',
+      'testAuthorLocalByPkQuery',
+      'testAuthorLocalAggregateQuery',
+      'testAuthorLocalStreamQuery',
+    ],
     ['myAuthorLocalType', 'myAuthorLocalBoolExpType', 'myAuthorLocalStddevPopFieldsType'],
     COLUMNS,
   ]);
@@ -65,7 +70,7 @@ test('custom names stay as they are written', () => {
     column_config: { odd_name: { custom_name: 'odd_one' } },
   };
   expect(names({ configuration }, graphql)).toEqual([
-    ['table_one', 'author_detail', 'table_oneAggregate'],
+    ['table_one', 'author_detail', 'table_oneAggregate', 'table_oneStream'],
     ['table_one', 'table_oneBoolExp', 'table_oneStddevPopFields'],
     ['id', 'fullName', 'odd_one'],
   ]);

@@ -42,6 +42,8 @@ describe('names', () => {
     expect(found.root.select.name).toBe('fpref_foo_fsuff');
     expect(found.root.selectByPk.name).toBe('fpref_bar_fsuff');
     expect(found.root.selectAggregate.name).toBe('fpref_foo_aggregate_fsuff');
+    expect(found.root.selectStream.name).toBe('fpref_foo_stream_fsuff');
+    expect(found.stream).toEqual({ ordering: 'tpref_cursor_ordering_tsuff', table: 'foo' });
     expect(found.derivedType('_aggregate_fields')).toBe('tpref_foo_aggregate_fields_tsuff');
     expect(catalog.sources.get('pg1')).toMatchObject({
       namespace: 'my_source',
@@ -58,6 +60,7 @@ describe('names', () => {
       custom_root_fields: {
         select: { name: null, comment: '' },
         select_aggregate: { name: 'Agg', comment: 'all' },
+        select_stream: { name: 'follow', comment: '' },
       },
     };
     const catalog = catalogOf([source('default', [{ table: 'author', configuration }])], {
@@ -72,6 +75,7 @@ describe('names', () => {
     expect(found.description).toBeNull();
     expect(found.root.select).toEqual({ name: 'author', description: null });
     expect(found.root.selectAggregate).toEqual({ name: 'Agg', description: 'all' });
+    expect(found.root.selectStream).toEqual({ name: 'follow', description: null });
   });
 
   test('a column GraphQL cannot name stays for joins only', () => {
@@ -128,6 +132,19 @@ describe('inconsistent tables', () => {
     expect(found[0]).toMatch(
       /^Inconsistent object: Encountered conflicting definitions in the selection set for 'query_root' for fields: \['article' defined in \[table article in source default, table author in source default\]/,
     );
+  });
+
+  test('a stream is a field of subscriptions: it clashes there with a table of that name', () => {
+    const stream = table('author_stream', ['id int4 pk']);
+    const tables = [{ table: 'author' }, { table: 'author_stream' }];
+    expect(reasons(tables, [authors, stream])).toEqual([
+      expect.stringContaining(
+        "selection set for 'subscription_root' for fields: ['author_stream' defined in [table author in source default, table author_stream in source default]",
+      ),
+    ]);
+    const [first, ...others] = tables;
+    const configuration = { custom_root_fields: { select_stream: 'follow_authors' } };
+    expect(reasons([{ ...first, configuration }, ...others], [authors, stream])).toEqual([]);
   });
 
   test('the same table in two sources works once one is renamed or in a namespace', () => {

@@ -1,4 +1,4 @@
-import { parse, printType, validateSchema } from 'graphql';
+import { isObjectType, parse, printType, validateSchema } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { tableKey } from '../../../src/core/names.ts';
@@ -297,6 +297,54 @@ describe('introspection', () => {
         ],
       },
     });
+  });
+
+  test('streams are fields of subscriptions, in Hasura’s words', () => {
+    const found = buildSchema(example(), 'role1').getType('subscription_root');
+    if (!isObjectType(found)) throw new Error('no subscriptions');
+    const { album_stream: stream } = found.getFields();
+    const { description, type, args } = stream ?? {};
+    expect([
+      description,
+      String(type),
+      args?.map((one) => [one.name, String(one.type), one.description]),
+    ]).toEqual([
+      'fetch data from the table in a streaming manner: "album"',
+      '[album!]!',
+      [
+        ['batch_size', 'Int!', 'maximum number of rows returned in a single batch'],
+        ['cursor', '[album_stream_cursor_input]!', 'cursor to stream the results returned by the query'],
+        ['where', 'album_bool_exp', 'filter the rows returned'],
+      ],
+    ]);
+    const types = ['album_stream_cursor_input', 'album_stream_cursor_value_input', 'cursor_ordering'];
+    expect(types.map((name) => printed(name, 'role1')).join('\n')).toMatchInlineSnapshot(`
+      """"
+      Streaming cursor of the table "album"
+      """
+      input album_stream_cursor_input {
+        """Stream column input with initial value"""
+        initial_value: album_stream_cursor_value_input!
+
+        """cursor ordering"""
+        ordering: cursor_ordering
+      }
+      """Initial value of the column from where the streaming should start"""
+      input album_stream_cursor_value_input {
+        artist_id: Int
+        title: String
+      }
+      """ordering argument of a cursor"""
+      enum cursor_ordering {
+        """ascending ordering of the cursor"""
+        ASC
+
+        """descending ordering of the cursor"""
+        DESC
+      }"
+    `);
+    expect(printed('query_root', 'role1')).not.toContain('_stream');
+    expect(printed('subscription_root', 'counter')).not.toContain('_stream');
   });
 
   test('directives', () => {

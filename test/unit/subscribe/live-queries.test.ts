@@ -50,20 +50,27 @@ class World {
   readonly clock = new HandClock();
   readonly runs: number[] = [];
   answer = 'a';
+  /** What a stream gives behind each value: rows, and where they end. */
+  batches: Readonly<Record<string, readonly [string, string]>> | null = null;
   failure: Error | null = null;
   applied = new Map([['pg2', '0/1']]);
   readonly live: LiveQueries;
 
   constructor() {
     const lane = {
-      run: (_request: ReadRequest): Promise<ReadAnswer> => {
+      run: ({ values }: ReadRequest): Promise<ReadAnswer> => {
         this.runs.push(this.clock.monotonicMs());
         if (this.failure !== null) return Promise.reject(this.failure);
-        return Promise.resolve({ body: Buffer.from(this.answer), targets: [] });
+        const [body, cursor] = this.#batch(String(values[0]));
+        return Promise.resolve({ body: Buffer.from(body), targets: [], cursor });
       },
       appliedCommits: () => Promise.resolve(new Map(this.applied)),
     };
     this.live = new LiveQueries(lane, { refetchMs: 1000, atOnce: 1, runMs: 60_000 }, this.clock);
+  }
+
+  #batch(cursor: string): readonly [string, string | null] {
+    return this.batches === null ? [this.answer, null] : (this.batches[cursor] ?? ['none', null]);
   }
 }
 
@@ -78,10 +85,11 @@ class Listener {
   }
 }
 
-function queryOf(value: string, target: string | null = null): LiveQuery {
+function queryOf(value: string, target: string | null = null, isStream = false): LiveQuery {
   const plan: QueryPlan = {
     roots: [],
     params: [],
+    cursor: isStream ? { kind: 'param', index: 0 } : null,
     sessionVariables: [],
     remotes: [],
   };
@@ -178,7 +186,7 @@ describe('live queries', () => {
     const world = new World();
     const listener = new Listener();
     const seen = world.live.subscribe(queryOf('x'), listener).leave();
-    expect(seen).toBe(null);
+    expect(seen).toEqual({ digest: null, cursor: null });
     const first = world.live.subscribe(queryOf('x'), listener);
     await world.clock.pass(1);
     world.live.subscribe(queryOf('y'), listener, first.leave());
@@ -198,6 +206,112 @@ describe('live queries', () => {
     await world.clock.pass(5000);
     expect(world.runs.length).toBe(runs);
     expect(world.live.counts).toMatchObject({ subscribers: 0, cohorts: 0 });
+    await world.live.close();
+  });
+});
+
+describe('streams', () => {
+  const one = queryOf('', null, true);
+  const stream = (from: string) => ({ ...one, values: [from] });
+
+  test('a stream is read batch by batch at the pace that is allowed, then at the interval; no empty batch is sent', async () => {
+    const world = new World();
+    const listener = new Listener();
+    world.batches = { 0: ['1 2', '2'], 2: ['3 4', '4'] };
+    world.live.subscribe(stream('0'), listener);
+    await world.clock.pass(3000);
+    expect(listener.taken).toEqual(['1 2', '3 4']);
+    expect(world.runs).toEqual([0, 50, 100, 1100, 2100]);
+    world.batches = { 4: ['5', '5'] };
+    await world.clock.pass(1000);
+    expect(listener.taken).toEqual(['1 2', '3 4', '5']);
+    expect(world.live.counts).toMatchObject({
+      subscribers: 1,
+      cohorts: 1,
+      runs: { changed: 3, failed: 0 },
+    });
+    await world.live.close();
+  });
+
+  test('each has its own cursor, and those who are at the same place are read once', async () => {
+    const world = new World();
+    const [early, late] = [new Listener(), new Listener()];
+    world.batches = { 0: ['1 2', '2'] };
+    world.live.subscribe(stream('0'), early);
+    world.live.subscribe(stream('2'), late);
+    await world.clock.pass(10);
+    expect(world.live.counts).toMatchObject({ subscribers: 2, cohorts: 1 });
+    world.batches = { 2: ['3', '3'] };
+    await world.clock.pass(1000);
+    expect([early.taken, late.taken]).toEqual([['1 2', '3'], ['3']]);
+    const again = new Listener();
+    world.batches = { 0: ['1 2', '2'], 2: ['3', '3'] };
+    world.live.subscribe(stream('0'), again);
+    await world.clock.pass(100);
+    expect(again.taken).toEqual(['1 2', '3']);
+    expect(world.live.counts).toMatchObject({ subscribers: 3, cohorts: 1 });
+    await world.live.close();
+  });
+
+  test('who is behind keeps its place while others go on, and misses nothing', async () => {
+    const world = new World();
+    const [quick, slow] = [new Listener(), new Listener()];
+    slow.isBehind = true;
+    world.batches = { 0: ['1', '1'], 1: ['2', '2'] };
+    world.live.subscribe(stream('0'), quick);
+    const subscription = world.live.subscribe(stream('0'), slow);
+    await world.clock.pass(500);
+    expect([quick.taken, slow.taken, world.live.counts.cohorts]).toEqual([['1', '2'], [], 2]);
+    slow.isBehind = false;
+    subscription.catchUp();
+    await world.clock.pass(500);
+    expect([quick.taken, slow.taken, world.live.counts.cohorts]).toEqual([['1', '2'], ['1', '2'], 1]);
+    await world.live.close();
+  });
+
+  test('who comes again goes on where it was', async () => {
+    const world = new World();
+    const listener = new Listener();
+    world.batches = { 0: ['1', '1'] };
+    const subscription = world.live.subscribe(stream('0'), listener);
+    await world.clock.pass(10);
+    const progress = subscription.leave();
+    expect(progress).toEqual({ digest: null, cursor: '1' });
+    world.batches = { 0: ['1', '1'], 1: ['2', '2'] };
+    world.live.subscribe(stream('0'), listener, progress);
+    await world.clock.pass(200);
+    expect(listener.taken).toEqual(['1', '2']);
+    await world.live.close();
+  });
+
+  test('what a feed brings is read at once wherever the stream has come to', async () => {
+    const world = new World();
+    const listener = new Listener();
+    world.batches = { 0: ['1', '1'] };
+    world.live.subscribe(queryOf('0', 'pg2', true), listener);
+    await world.clock.pass(400);
+    world.batches = { 1: ['2', '2'] };
+    world.applied = new Map([['pg2', '0/2']]);
+    await world.clock.pass(110);
+    expect(listener.taken).toEqual(['1', '2']);
+    await world.live.close();
+  });
+
+  test('a failure is told once each time, and the stream goes on', async () => {
+    const world = new World();
+    const listener = new Listener();
+    world.batches = {};
+    world.live.subscribe(stream('0'), listener);
+    for (const failure of [new NearjoinError('source-unavailable', 'down'), null]) {
+      world.failure = failure;
+      await world.clock.pass(10_000);
+    }
+    world.failure = new NearjoinError('source-unavailable', 'down');
+    await world.clock.pass(5000);
+    world.failure = null;
+    world.batches = { 0: ['1', '1'] };
+    await world.clock.pass(10_000);
+    expect(listener.taken).toEqual(['NearjoinError: down', 'NearjoinError: down', '1']);
     await world.live.close();
   });
 });
