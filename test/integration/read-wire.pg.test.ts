@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Stop } from '../../src/core/stop-signal.ts';
 import { ConnectionLost, PostgresError, RowTooLarge } from '../../src/read/wire/failure.ts';
@@ -169,6 +170,67 @@ test('a request aborted before its turn never delays the others', async () => {
     expect.objectContaining({ message: 'gone' }),
     'last',
   ]);
+});
+
+/** A statement that ends when the lock is given up, and the giving up. */
+async function held(): Promise<{ readonly text: string; readonly release: () => Promise<void> }> {
+  const holder = new pg.Client({ connectionString: database.url });
+  await holder.connect();
+  await holder.query('select pg_advisory_lock(7)');
+  return { text: 'select pg_advisory_xact_lock(7)::text', release: () => holder.end() };
+}
+
+test('what no session can take at once goes to the one that is free first', async () => {
+  const pool = open({ size: 2 });
+  await poll('two sessions to be open', async () => {
+    const pids = await Promise.all(Array.from({ length: 4 }, () => ask(pool, 'select pg_backend_pid()')));
+    return new Set(pids).size === 2;
+  });
+  const { text, release } = await held();
+  const slow = ask(pool, text);
+  let answered = 0;
+  const quick = Array.from({ length: 10 }, async (_, i) => {
+    expect(await ask(pool, 'select $1::text', [String(i)])).toBe(String(i));
+    answered += 1;
+  });
+  // One was on its way to the slow session already.
+  await poll('the others to be answered', async () => answered === 9);
+  await release();
+  await Promise.all([slow, ...quick]);
+});
+
+test('a request that waits for a session may be given up, and one that waits when the pool retires is answered', async () => {
+  const pool = open();
+  await ask(pool, 'select 1');
+  const { text, release } = await held();
+  const [slow, behind] = [ask(pool, text), ask(pool, 'select 2')];
+  const abort = new AbortController();
+  const given = failure(ask(pool, 'select 3', [], abort.signal));
+  const waiting = ask(pool, 'select 4');
+  abort.abort(new Error('gone'));
+  expect(await given).toMatchObject({ message: 'gone' });
+  const retired = pool.retire();
+  await release();
+  expect(await Promise.all([slow, behind, waiting])).toEqual(['', '2', '4']);
+  await retired;
+});
+
+test('requests that wait for a session go on when it breaks, and fail when the pool is closed', async () => {
+  const pool = open();
+  const pid = await ask(pool, 'select pg_backend_pid()');
+  const { text, release } = await held();
+  const [slow, second, third, fourth] = [text, 'select 2', 'select 3', 'select 4'].map((query) =>
+    ask(pool, query),
+  );
+  await database.query(`select pg_terminate_backend(${pid})`);
+  expect(await Promise.all([third, fourth])).toEqual(['3', '4']);
+  const last = failure(Promise.all([ask(pool, 'select 5'), ask(pool, 'select 6')]));
+  const stopped = failure(Promise.all([slow, second]));
+  const closed = pool.close();
+  expect(await last).toBeInstanceOf(ConnectionLost);
+  expect(await stopped).toBeInstanceOf(ConnectionLost);
+  await release();
+  await closed;
 });
 
 const LOOK_UP = {

@@ -10,7 +10,7 @@ import { sql } from '../../sql/sql.ts';
 import type { Databases } from '../databases.ts';
 import { readError } from '../error-mapping.ts';
 import type { WireConnection, WireRow } from '../wire/connection.ts';
-import type { Lease } from '../wire/pool.ts';
+import type { Lease } from '../wire/leases.ts';
 
 /** A target did not answer; its rows may still be in the cache. */
 export class TargetUnavailable extends NearjoinError {

@@ -5,7 +5,7 @@ import { FIND_OPERATORS } from '../../cache/search-path.ts';
 import { must } from '../../core/assert.ts';
 import { TEXT_FORM } from '../../core/text-form.ts';
 import { type HistoryName, historyName } from '../../core/token.ts';
-import { WireConnection } from './connection.ts';
+import { WireConnection, type WireOptions } from './connection.ts';
 import { ConnectionLost } from './failure.ts';
 import { FrugalSocket } from './frugal-socket.ts';
 import { encodeCancel } from './messages.ts';
@@ -48,8 +48,8 @@ const SETTINGS: readonly (readonly [string, string])[] = [
 const CHEAP_RANDOM_PAGES = `
   select set_config('random_page_cost', '1.1', false) from pg_settings where name = 'random_page_cost' and source = 'default'`;
 
-/** Logs in with `pg` (TLS, SCRAM and the rest are its business), then takes the socket over. */
-export async function connectWire(options: ConnectOptions): Promise<WireConnection> {
+/** Logs in with `pg` (TLS, SCRAM and the rest are its business), then takes the socket over. `onAnswered` hears of every end of a request. */
+export async function connectWire(options: ConnectOptions, onAnswered: () => void): Promise<WireConnection> {
   const client = new pg.Client({
     connectionString: options.url,
     connectionTimeoutMillis: options.connectTimeoutMs,
@@ -67,7 +67,7 @@ export async function connectWire(options: ConnectOptions): Promise<WireConnecti
     await client.end().catch(() => undefined);
     throw new ConnectionLost('no connection to the database', cause);
   }
-  return takeOver(client as unknown as LoggedIn, { ...options, history });
+  return takeOver(client as unknown as LoggedIn, { ...options, history, onAnswered });
 }
 
 // A primary keeps its timeline for as long as it runs, so one look holds for all of a connection's life.
@@ -104,7 +104,7 @@ export function settingsQuery(statementTimeoutMs: number): string {
 
 function takeOver(
   client: LoggedIn,
-  options: ConnectOptions & { readonly history: HistoryName | null },
+  options: ConnectOptions & Pick<WireOptions, 'history' | 'onAnswered'>,
 ): WireConnection {
   const socket = must(client.connection?.stream, 'socket of a logged-in client');
   for (const event of ['data', 'error', 'close', 'end', 'readable']) socket.removeAllListeners(event);
@@ -115,6 +115,7 @@ function takeOver(
     rowLimit: options.rowLimit,
     statementLimit: options.statementLimit,
     history: options.history,
+    onAnswered: options.onAnswered,
     cancel: () => sendCancel({ host, port }, encodeCancel(processID, secret), options.connectTimeoutMs),
   });
 }

@@ -20,6 +20,8 @@ export interface WireOptions {
   readonly history: HistoryName | null;
   /** Asks the server, over another connection, to end what this session runs. Resolves when the server has heard it. */
   readonly cancel: () => Promise<void>;
+  /** Told when a request has ended, or all have with the session. */
+  readonly onAnswered: () => void;
 }
 
 /** How one statement is run. */
@@ -126,6 +128,7 @@ export class WireConnection {
   async finish(): Promise<void> {
     if (this.#lost !== null) return;
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    this.#flush();
     this.#socket.end(TERMINATE);
     await closed;
   }
@@ -248,6 +251,7 @@ export class WireConnection {
       else done.reject(done.error);
     }
     if (this.#pending[0]?.cancelled === true) this.#cancelRunning();
+    this.#options.onAnswered();
   }
 
   #lose(cause: unknown): void {
@@ -263,6 +267,7 @@ export class WireConnection {
       settle(entry);
       entry.reject(this.#lost);
     }
+    this.#options.onAnswered();
   }
 }
 

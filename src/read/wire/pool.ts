@@ -4,23 +4,18 @@ import type { StopSignal } from '../../core/stop-signal.ts';
 import type { HistoryName } from '../../core/token.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
-import { ConnectionLost, isWorthRepeating } from './failure.ts';
+import { abortError, ConnectionLost, isWorthRepeating } from './failure.ts';
+import { type Lease, Leases } from './leases.ts';
 import { LookUps } from './look-ups.ts';
+import { RequestQueue } from './queue.ts';
 
 /** Connections of one database. */
 export interface PoolOptions extends ConnectOptions {
-  /** Sessions that share requests by pipelining. */
+  /** Sessions that share requests. */
   readonly size: number;
   /** Sessions for transactions; each serves one at a time. */
   readonly leases: number;
   readonly leaseTimeoutMs: number;
-}
-
-/** A session held by one caller until released. */
-export interface Lease {
-  readonly connection: WireConnection;
-  /** Gives it back; a session inside a transaction or with unread answers is dropped instead. */
-  release(): void;
 }
 
 /** A statement whose answer is one row; `together` answers several requests at once, null where that is not worth it. */
@@ -29,18 +24,23 @@ export interface RowStatement {
   readonly together: string | null;
 }
 
+/**
+ * Requests of one session: the second is on its way while the first is worked on, so that a session is never idle for the
+ * time that an answer and the next request travel. More would wait behind one that takes long.
+ */
+const DEPTH = 2;
+
 const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 
-/** Few sessions, each taking many requests: the least busy one gets the next. */
+/** Few sessions, each taking one request while it works on another: the least busy one gets the next. */
 export class WirePool {
   readonly #options: PoolOptions;
   readonly #clock: Clock;
   readonly #shared: WireConnection[] = [];
-  readonly #free: WireConnection[] = [];
-  readonly #waiting: ((connection: WireConnection | null) => void)[] = [];
+  readonly #leases: Leases;
+  readonly #queue = new RequestQueue();
   readonly #lookUps = new LookUps((text, values, options) => this.run(text, values, options));
   #opening: Promise<WireConnection> | null = null;
-  #leased = 0;
   #failures = 0;
   #retryAtMs = 0;
   #lastFailure: unknown = null;
@@ -49,6 +49,8 @@ export class WirePool {
   constructor(options: PoolOptions, clock: Clock = systemClock) {
     this.#options = options;
     this.#clock = clock;
+    const { leases: most, leaseTimeoutMs: timeoutMs } = options;
+    this.#leases = new Leases({ most, timeoutMs, connect: () => this.#connect() });
   }
 
   /** Runs a statement that only reads; it is repeated once when the session broke or its prepared statement went stale. */
@@ -84,46 +86,56 @@ export class WirePool {
     work: (connection: WireConnection) => Promise<T>,
   ): Promise<T> {
     try {
-      const ready = this.#leastBusy();
-      return await work(ready ?? (await this.#grow()));
+      return await this.#whenFree(signal, work);
     } catch (error) {
       if (!isWorthRepeating(error) || signal?.aborted === true || this.#closed) throw error;
     }
-    return work(this.#leastBusy() ?? (await this.#grow()));
+    return this.#whenFree(signal, work);
+  }
+
+  /** First come, first served: what a session cannot take at once is not bound to it, nor to what it is busy with. */
+  #whenFree<T>(signal: StopSignal | null, work: (connection: WireConnection) => Promise<T>): Promise<T> {
+    const ready = this.#leastBusy();
+    if (ready === null) return this.#grow().then(work);
+    if (ready.load < DEPTH && this.#queue.isEmpty) return work(ready);
+    if (signal?.aborted === true) return Promise.reject(abortError(signal));
+    return this.#queue.join(signal, work);
+  }
+
+  /** Gives what waits to sessions that can take more. */
+  #advance(): void {
+    while (!this.#queue.isEmpty && !this.#closed) {
+      const ready = this.#leastBusy();
+      if (ready === null) return this.#growQuietly();
+      if (ready.load >= DEPTH) return;
+      this.#queue.next()?.start(ready);
+    }
   }
 
   /** Takes a session for a transaction, waiting for one when all are taken. */
-  async lease(signal: StopSignal | null): Promise<Lease> {
-    this.#assertOpen();
-    const free = this.#takeFree();
-    if (free !== null) return this.#leaseOf(free);
-    if (this.#leased < this.#options.leases) {
-      this.#leased += 1;
-      try {
-        return this.#leaseOf(await this.#connect());
-      } catch (error) {
-        this.#leased -= 1;
-        throw error;
-      }
-    }
-    const handed = await this.#wait(signal);
-    return handed === null ? this.lease(signal) : this.#leaseOf(handed);
+  lease(signal: StopSignal | null): Promise<Lease> {
+    return this.#leases.take(signal);
   }
 
   /** Ends every session; requests still running fail. */
   async close(): Promise<void> {
+    for (const { reject } of this.#queue.all()) reject(new ConnectionLost('the pool is closed'));
     await Promise.all(this.#emptied().map((connection) => connection.close()));
   }
 
   /** Takes no more requests; every session ends when those it has are answered. */
   async retire(): Promise<void> {
+    for (const { start, reject } of this.#queue.all()) {
+      const session = this.#leastBusy();
+      if (session === null) reject(new ConnectionLost('the pool is closed'));
+      else start(session);
+    }
     await Promise.all(this.#emptied().map((connection) => connection.finish()));
   }
 
   #emptied(): readonly WireConnection[] {
     this.#closed = true;
-    for (const give of this.#waiting.splice(0)) give(null);
-    return [...this.#shared.splice(0), ...this.#free.splice(0)];
+    return [...this.#shared.splice(0), ...this.#leases.close()];
   }
 
   #assertOpen(): void {
@@ -152,10 +164,17 @@ export class WirePool {
 
   #grow(): Promise<WireConnection> {
     this.#opening ??= this.#connect()
-      .then((connection) => {
-        this.#shared.push(connection);
-        return connection;
-      })
+      .then(
+        (connection) => {
+          this.#shared.push(connection);
+          this.#advance();
+          return connection;
+        },
+        (error: unknown) => {
+          if (this.#shared.length === 0) for (const { reject } of this.#queue.all()) reject(error);
+          throw error;
+        },
+      )
       .finally(() => {
         this.#opening = null;
       });
@@ -168,7 +187,7 @@ export class WirePool {
       throw new ConnectionLost('no connection to the database', this.#lastFailure);
     }
     try {
-      const connection = await connectWire(this.#options);
+      const connection = await connectWire(this.#options, () => this.#advance());
       this.#failures = 0;
       if (!this.#closed) return connection;
       await connection.close();
@@ -179,60 +198,5 @@ export class WirePool {
       throw error;
     }
     throw new ConnectionLost('the pool is closed');
-  }
-
-  #takeFree(): WireConnection | null {
-    for (;;) {
-      const connection = this.#free.pop();
-      if (connection === undefined) return null;
-      if (connection.isOpen) return connection;
-      this.#leased -= 1;
-    }
-  }
-
-  #leaseOf(connection: WireConnection): Lease {
-    let released = false;
-    return {
-      connection,
-      release: () => {
-        if (released) return;
-        released = true;
-        this.#giveBack(connection);
-      },
-    };
-  }
-
-  #giveBack(connection: WireConnection): void {
-    const usable = connection.isOpen && connection.isIdle && connection.load === 0 && !this.#closed;
-    const next = this.#waiting.shift();
-    if (usable) {
-      if (next === undefined) this.#free.push(connection);
-      else next(connection);
-      return;
-    }
-    connection.destroy();
-    this.#leased -= 1;
-    next?.(null);
-  }
-
-  #wait(signal: StopSignal | null): Promise<WireConnection | null> {
-    return new Promise((resolve, reject) => {
-      const give = (connection: WireConnection | null): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-        resolve(connection);
-      };
-      const stop = (error: Error): void => {
-        const at = this.#waiting.indexOf(give);
-        if (at >= 0) this.#waiting.splice(at, 1);
-        clearTimeout(timer);
-        reject(error);
-      };
-      const onAbort = (): void => stop(new Error('aborted'));
-      const busy = new ConnectionLost('every session for transactions is taken');
-      const timer = setTimeout(() => stop(busy), this.#options.leaseTimeoutMs);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.push(give);
-    });
   }
 }

@@ -1,0 +1,110 @@
+import type { StopSignal } from '../../core/stop-signal.ts';
+import type { WireConnection } from './connection.ts';
+import { ConnectionLost } from './failure.ts';
+
+/** A session held by one caller until released. */
+export interface Lease {
+  readonly connection: WireConnection;
+  /** Gives it back; a session inside a transaction or with unread answers is dropped instead. */
+  release(): void;
+}
+
+/** How sessions for transactions are made, and how many. */
+export interface LeaseOptions {
+  readonly most: number;
+  readonly timeoutMs: number;
+  readonly connect: () => Promise<WireConnection>;
+}
+
+/** Sessions for transactions: each serves one caller at a time. */
+export class Leases {
+  readonly #options: LeaseOptions;
+  readonly #free: WireConnection[] = [];
+  readonly #waiting: ((connection: WireConnection | null) => void)[] = [];
+  #leased = 0;
+  #closed = false;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a session, waiting for one when all are taken. */
+  async take(signal: StopSignal | null): Promise<Lease> {
+    if (this.#closed) throw new ConnectionLost('the pool is closed');
+    const free = this.#takeFree();
+    if (free !== null) return this.#leaseOf(free);
+    if (this.#leased < this.#options.most) {
+      this.#leased += 1;
+      try {
+        return this.#leaseOf(await this.#options.connect());
+      } catch (error) {
+        this.#leased -= 1;
+        throw error;
+      }
+    }
+    const handed = await this.#wait(signal);
+    return handed === null ? this.take(signal) : this.#leaseOf(handed);
+  }
+
+  /** Lends no more; the sessions that nobody holds are the caller's to end, others end when given back. */
+  close(): readonly WireConnection[] {
+    this.#closed = true;
+    for (const give of this.#waiting.splice(0)) give(null);
+    return this.#free.splice(0);
+  }
+
+  #takeFree(): WireConnection | null {
+    for (;;) {
+      const connection = this.#free.pop();
+      if (connection === undefined) return null;
+      if (connection.isOpen) return connection;
+      this.#leased -= 1;
+    }
+  }
+
+  #leaseOf(connection: WireConnection): Lease {
+    let released = false;
+    return {
+      connection,
+      release: () => {
+        if (released) return;
+        released = true;
+        this.#giveBack(connection);
+      },
+    };
+  }
+
+  #giveBack(connection: WireConnection): void {
+    const usable = connection.isOpen && connection.isIdle && connection.load === 0 && !this.#closed;
+    const next = this.#waiting.shift();
+    if (usable) {
+      if (next === undefined) this.#free.push(connection);
+      else next(connection);
+      return;
+    }
+    connection.destroy();
+    this.#leased -= 1;
+    next?.(null);
+  }
+
+  #wait(signal: StopSignal | null): Promise<WireConnection | null> {
+    return new Promise((resolve, reject) => {
+      const give = (connection: WireConnection | null): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        resolve(connection);
+      };
+      const stop = (error: Error): void => {
+        const at = this.#waiting.indexOf(give);
+        if (at >= 0) this.#waiting.splice(at, 1);
+        clearTimeout(timer);
+        reject(error);
+      };
+      const onAbort = (): void => stop(new Error('aborted'));
+      const busy = new ConnectionLost('every session for transactions is taken');
+      const timer = setTimeout(() => stop(busy), this.#options.timeoutMs);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(give);
+    });
+  }
+}
