@@ -67,7 +67,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
       const read = await itemsUntilNow(feed, await feed.connector.open(feed.start, null, stop.signal));
       stop.abort();
       const last = must(
-        read.find((item) => item.kind === 'commit'),
+        read.findLast((item) => item.kind === 'commit'),
         'the commit',
       );
       const reached = read.at(-1);
