@@ -8,7 +8,7 @@ const { Supervisor } = await load('src/replicate/supervisor.js');
 const { DEFAULT_LIMITS } = await load('src/replicate/feed-options.js');
 const { systemClock } = await load('src/core/clock.js');
 
-const { sourceUrl, targetUrl, desired, stopAt, skip, copy, inOneTrip } = JSON.parse(process.argv[2]);
+const { sourceUrl, targetUrl, desired, stopAt, skip, copy, stage, inOneTrip } = JSON.parse(process.argv[2]);
 let left = skip;
 
 const source = (name) => ({
@@ -58,6 +58,7 @@ new Supervisor({
     probeIntervalMs: 20,
     batch: { rows: 40, bytes: 1 << 20 },
     copy: { ...DEFAULT_LIMITS.copy, ...copy },
+    stage,
     retryMs: { first: 20, longest: 200 },
   },
   clock: systemClock,

@@ -71,20 +71,25 @@ async function write(round: number): Promise<void> {
 /** Every table is large, and a piece is a page. */
 const PIECES = { wholeBytes: 0, pieceBytes: 1, snapshotMs: 0, mergePages: 1 };
 
-/** Where the replicator ends, after how many times, and whether batches are written statement by statement. */
+/** From so many rows on they are copied into a stage first: no batch here has the one, all but the smallest the other. */
+const STAGE = { never: { rows: 1_000_000, bytes: 1 << 30 }, always: { rows: 2, bytes: 4_000 } };
+
+/** Where the replicator ends, after how many times, and how batches are written: statement by statement, with COPY. */
 interface Ending {
   readonly at: Step | null;
   readonly skip?: number;
   readonly stepwise?: boolean;
+  readonly staged?: boolean;
   readonly copy?: object;
 }
 
-function run({ at, skip = 0, stepwise = false, copy = {} }: Ending): ChildProcess {
+function run({ at, skip = 0, stepwise = false, staged = false, copy = {} }: Ending): ChildProcess {
   const desired = rig.desired.map(({ source, target, lookups, table }) => {
     return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
   });
   const urls = { sourceUrl: rig.source.url, targetUrl: rig.target.url };
-  const settings = { ...urls, desired, stopAt: at, skip, copy, inOneTrip: !stepwise };
+  const stage = staged ? STAGE.always : STAGE.never;
+  const settings = { ...urls, desired, stopAt: at, skip, copy, stage, inOneTrip: !stepwise };
   return spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -150,11 +155,11 @@ async function startOver(): Promise<void> {
   audit = new Audit();
 }
 
-// Batches go out in one trip or statement by statement, at every step: what is half done differs.
+// Batches go out in one trip or statement by statement, with arrays or with COPY, at every step: what is half done differs.
 test.each([...REBUILD_STEPS, ...COPY_STEPS])('killed at %s while everything is copied', async (at) => {
   for (const stepwise of [true, false]) {
     await startOver();
-    await killed({ at, stepwise });
+    await killed({ at, stepwise, staged: !stepwise });
   }
   await settle();
 });
@@ -164,7 +169,7 @@ test.each([...APPLY_STEPS, ...TRIP_STEPS])(
   async (at) => {
     const stepwise = at.startsWith('apply:');
     await killed({ at, stepwise });
-    await killed({ at, stepwise, skip: 3 });
+    await killed({ at, stepwise, staged: true, skip: 3 });
     await settle();
   },
 );
@@ -215,7 +220,7 @@ test.each([
     await startOver();
     await rig.target.query('truncate event');
     await rig.target.query(`insert into event (note) select 'row ' || g from generate_series(1, 1500) g`);
-    await killed({ at: step, skip, copy: PIECES });
+    await killed({ at: step, skip, staged: skip === 0, copy: PIECES });
     const begun = await relations();
     expect(begun.length).toBeGreaterThan(0);
     await settle(PIECES);
