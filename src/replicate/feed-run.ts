@@ -1,6 +1,5 @@
 import type { ChangeStream } from '../../connectors/connector.ts';
 import { loadFeed, saveFeedState } from '../cache/feed-row.ts';
-import { knownTypes } from '../cache/known-types.ts';
 import { rowOf } from '../cache/queryable.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
 import type { Lsn } from '../core/lsn.ts';
@@ -19,6 +18,7 @@ import type { ReconcilerOptions, Remaining } from './reconciler.ts';
 import { relationMismatch } from './relation-check.ts';
 import { Session } from './session.ts';
 import { cacheSink, overlaySink, Sinks } from './sink.ts';
+import { SourceTypes } from './source-types.ts';
 import { untilFirstFailure } from './together.ts';
 import { Verifier } from './verify/verifier.ts';
 
@@ -91,11 +91,10 @@ class FeedRun {
       onStep: options.onStep,
     });
     const start = await findStart(this.#scene, { stored, applier, sinks: this.#sinks }, signal);
-    const known = await knownTypes(control);
     const order = {
       connector,
       lease,
-      known,
+      types: new SourceTypes(),
       sinks: this.#sinks,
       clock: options.clock,
       cancel: () => Promise.resolve(),

@@ -145,7 +145,7 @@ function goingOn(
 function whatIsWrong(wanted: Cacheable, stored: StoredTable, broken: string | undefined): string | null {
   if (broken !== undefined) return broken;
   if (stored.resync) return 'a fresh copy was asked for';
-  if (!hasColumnsOf(wanted, stored)) return 'its columns changed on the target';
+  if (!hasColumnsOf(wanted, stored)) return whatChanged(wanted, stored);
   if (wanted.columns.length > stored.columns.length) return 'it has more columns on the target';
   if (!sameSet(wanted.key, stored.key)) return 'its key changed on the target';
   if (stored.state.kind === 'ready' && !stored.exists) return 'the cache table was dropped or altered';
@@ -204,6 +204,15 @@ function canResume(stored: StoredTable): boolean {
 function hasColumnsOf(wanted: Cacheable, { columns }: Generation): boolean {
   const now = new Map(wanted.columns.map((column) => [column.name, column]));
   return columns.every(({ name, type, oid }) => now.get(name)?.type === type && now.get(name)?.oid === oid);
+}
+
+/** The source may have an extension's type by now, where it had to do with text. */
+function whatChanged(wanted: Cacheable, { columns }: Generation): string {
+  const now = new Map(wanted.columns.map((column) => [column.name, column]));
+  const areSame = columns.every(({ name, oid }) => now.get(name)?.oid === oid);
+  return areSame
+    ? 'columns of it are of other types now, here or on the target'
+    : 'its columns changed on the target';
 }
 
 function sameSet(a: readonly string[], b: readonly string[]): boolean {

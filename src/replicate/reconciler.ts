@@ -2,12 +2,12 @@ import type { Connector, Published } from '../../connectors/connector.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import { saveShape } from '../cache/serving.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
-import type { KnownTypes } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { type Discarded, discard, type Exclusively, replace, retire, saveRefused } from './discard.ts';
 import { type FeedAction, type FeedPlan, reconcile } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
+import type { SourceTypes } from './source-types.ts';
 import type { StepHook } from './steps.ts';
 import { type Desire, findWanted } from './wanted.ts';
 
@@ -15,7 +15,7 @@ import { type Desire, findWanted } from './wanted.ts';
 export interface ReconcilerOptions {
   readonly connector: Connector;
   readonly lease: FeedLease;
-  readonly known: KnownTypes;
+  readonly types: SourceTypes;
   readonly sinks: Sinks;
   readonly clock: Clock;
   /** Stops a copy under way; its leftovers are dropped here. */
@@ -46,9 +46,10 @@ export async function bringToOrder(
   exclusively: Exclusively,
   signal: AbortSignal,
 ): Promise<Remaining> {
-  const { connector, lease, known } = options;
+  const { connector, lease, types } = options;
   const load = (): Promise<readonly StoredTable[]> =>
     exclusively((client) => loadStoredTables(client, lease.target));
+  const known = await exclusively((client) => types.look(client));
   const stored = await load();
   const plan = reconcile(await findWanted(connector, situation.desire, stored, known), stored, situation);
   const { added, refused } = await carryOut(options, plan, exclusively, signal);
