@@ -95,6 +95,7 @@ class FeedRun {
       connector,
       lease,
       types: new SourceTypes(),
+      log: options.log,
       sinks: this.#sinks,
       clock: options.clock,
       cancel: () => Promise.resolve(),

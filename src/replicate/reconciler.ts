@@ -5,6 +5,7 @@ import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { type Discarded, discard, type Exclusively, replace, retire, saveRefused } from './discard.ts';
+import type { Log } from './log.ts';
 import { type FeedAction, type FeedPlan, reconcile } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
 import type { SourceTypes } from './source-types.ts';
@@ -18,6 +19,7 @@ export interface ReconcilerOptions {
   readonly types: SourceTypes;
   readonly sinks: Sinks;
   readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn'>;
   /** Stops a copy under way; its leftovers are dropped here. */
   readonly cancel: (table: TableRef) => Promise<void>;
   readonly onStep?: StepHook | undefined;
@@ -87,7 +89,7 @@ async function carryOut(
 }
 
 async function publish(
-  { connector, sinks, clock, cancel }: ReconcilerOptions,
+  { connector, lease, sinks, clock, log, cancel }: ReconcilerOptions,
   plan: FeedPlan,
   exclusively: Exclusively,
   signal: AbortSignal,
@@ -101,23 +103,36 @@ async function publish(
     published = await connector.publish(plan.publish);
   };
   await discard(gone, { exclusively, sinks, clock, before }, signal);
+  for (const { stored, afterwards } of gone) {
+    const fields = { target: lease.target, table: stored.table };
+    if (afterwards.kind === 'failed') log.warn({ ...fields, reason: afterwards.reason }, NOT_CACHED);
+    else if ('reason' in afterwards && afterwards.reason !== null)
+      log.info({ ...fields, reason: afterwards.reason }, 'a table is copied again');
+  }
   return published;
 }
 
+const NOT_CACHED = 'a table cannot be cached';
+
 async function note(
-  { lease, cancel, onStep }: ReconcilerOptions,
+  { lease, log, cancel, onStep }: ReconcilerOptions,
   { actions }: FeedPlan,
   exclusively: Exclusively,
 ): Promise<void> {
   for (const action of actions) {
-    if (action.kind === 'refuse' && action.stored === null)
-      await exclusively((client) => saveRefused(client, lease.target, action.table, action.reason));
+    if (action.kind === 'refuse' && action.stored === null) {
+      const { table, reason } = action;
+      await exclusively((client) => saveRefused(client, lease.target, table, reason));
+      log.warn({ target: lease.target, table, reason }, NOT_CACHED);
+    }
     if (action.kind === 'note-shape')
       await exclusively((client) => saveShape(client, action.stored, action.shape));
     if (action.kind === 'replace') {
       const { stored, wanted, reason } = action;
       await cancel(stored.table);
       await exclusively((client) => replace(client, stored, { columns: wanted.columns, reason }));
+      const fields = { target: lease.target, table: stored.table, reason };
+      log.info(fields, 'a table is copied again, the copy there is serves meanwhile');
       await onStep?.('replace:noted');
     }
   }

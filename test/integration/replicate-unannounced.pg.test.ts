@@ -192,6 +192,10 @@ test.each(CASES)(
     );
     expect(copy).toEqual(await texts(rig.target, `select row(${columns})::text as row from ${table}`));
     expect((await rig.tableStatus('calm'))?.relation).toBe(calm);
+    // Why there is another copy is told.
+    expect(
+      rig.log.filter((line) => /(copied again|cannot be cached) .*"reason"/.test(line)).join('\n'),
+    ).toContain(`"${table}"`);
   },
 );
 
