@@ -18,9 +18,10 @@ import { openComparison } from './comparison.ts';
 import { protectTables } from './harm.ts';
 import { History } from './history.ts';
 import { identify } from './identify.ts';
+import { Lookout } from './lookout.ts';
 import { checkTables, dropPublication, ensurePublication, publishTables } from './publication.ts';
 import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
-import { sees, snapshotNow, untilEnough } from './shown.ts';
+import { sees, untilEnough } from './shown.ts';
 import { createSlot, dropSlot, readSlotHealth } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
 import { openStream } from './stream.ts';
@@ -50,20 +51,24 @@ class PostgresConnector implements Connector {
   readonly #target: Target;
   readonly #admin: AdminPool;
   readonly #closing = new AbortController();
+  readonly #lookout: Lookout;
   /** What `check` saw last; nothing is as checked before. */
   #checked: { readonly followed: Followed; readonly mark: string | null } = { followed: NOTHING, mark: null };
 
   constructor(target: Target) {
     this.#target = target;
     this.#admin = new AdminPool(target);
+    this.#lookout = new Lookout(target, this.#closing.signal);
   }
 
   get slot(): string {
     return this.#target.name;
   }
 
-  identify(): Promise<TargetIdentity> {
-    return identify(this.#target, this.#admin);
+  async identify(): Promise<TargetIdentity> {
+    const identity = await identify(this.#target, this.#admin);
+    this.#lookout.renew(); // as the other connections, which may lead anywhere
+    return identity;
   }
 
   async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
@@ -122,10 +127,11 @@ class PostgresConnector implements Connector {
   }
 
   async shown(xids: readonly number[], signal: AbortSignal): Promise<void> {
-    if (sees(await snapshotNow(this.#admin), xids)) return;
+    const look = (): Promise<string> => this.#lookout.now();
     const isEnough = (snapshot: string): boolean => sees(snapshot, xids);
+    if (isEnough(await look())) return;
     const limitMs = this.#target.timings.statementMs;
-    await this.#while(signal, (until) => untilEnough(this.#admin, { isEnough, limitMs, signal: until }));
+    await this.#while(signal, (until) => untilEnough({ look, isEnough, limitMs, signal: until }));
   }
 
   compare(signal: AbortSignal): Promise<Comparison> {

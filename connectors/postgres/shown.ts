@@ -2,8 +2,11 @@ import { systemClock } from '../../src/core/clock.ts';
 import { ConnectorError } from '../connector.ts';
 import type { AdminPool } from './client.ts';
 
-const NOW = 'select pg_current_snapshot()::text as now';
+/** Asks what an ordinary session sees, as text of type pg_snapshot. */
+export const NOW = 'select pg_current_snapshot()::text as now';
 
+/** So many looks follow at once: mostly a commit is shown a moment after it is logged, sooner than a timer ends. */
+const LOOKS_AT_ONCE = 4;
 /** Between two looks, in the beginning and in the end. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 25;
@@ -14,7 +17,9 @@ const LONGEST_PAUSE_MS = 25;
  * later one sees too.
  */
 export interface Showing {
-  /** Judges what an ordinary session sees, as text of type pg_snapshot. */
+  /** What an ordinary session sees now, as text of type pg_snapshot. */
+  readonly look: () => Promise<string>;
+  /** Judges it. */
   readonly isEnough: (snapshot: string) => boolean;
   readonly limitMs: number;
   readonly signal: AbortSignal;
@@ -28,11 +33,13 @@ export async function snapshotNow(admin: AdminPool): Promise<string> {
 }
 
 /** Looks again and again until the target's sessions see enough; throws a ConnectorError when that takes too long. */
-export async function untilEnough(admin: AdminPool, { isEnough, limitMs, signal }: Showing): Promise<void> {
+export async function untilEnough({ look, isEnough, limitMs, signal }: Showing): Promise<void> {
   const end = systemClock.monotonicMs() + limitMs;
-  for (let pauseMs = FIRST_PAUSE_MS; !isEnough(await snapshotNow(admin)); pauseMs *= 2) {
+  for (let looks = 1; !isEnough(await look()); looks += 1) {
     if (signal.aborted) throw new ConnectorError('retry', 'stopped before the target showed a transaction');
     if (systemClock.monotonicMs() >= end) throw notShown();
+    if (looks < LOOKS_AT_ONCE) continue;
+    const pauseMs = FIRST_PAUSE_MS * 2 ** (looks - LOOKS_AT_ONCE);
     await systemClock.delay(Math.min(pauseMs, LONGEST_PAUSE_MS), signal);
   }
 }

@@ -27,7 +27,7 @@ import {
 } from './pieces.ts';
 import { quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
-import { seesAllOf, untilEnough } from './shown.ts';
+import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
 import { backendPid, cutOnFailure } from './slot.ts';
 
 /** One statement asks for so many rows by their key. */
@@ -73,7 +73,12 @@ async function untilShown(
 ): Promise<void> {
   try {
     const limitMs = target.timings.statementMs;
-    await untilEnough(admin, { isEnough: (now) => seesAllOf(now, sees), limitMs, signal });
+    await untilEnough({
+      look: () => snapshotNow(admin),
+      isEnough: (now) => seesAllOf(now, sees),
+      limitMs,
+      signal,
+    });
   } catch (error) {
     keeper.destroy();
     throw error;

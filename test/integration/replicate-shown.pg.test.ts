@@ -159,6 +159,27 @@ test('nor does a copy: its snapshot waits until the target shows all that it hol
   await connector.close();
 });
 
+test('a session that was lost is replaced by the next question, and questions do not wait for each other', async () => {
+  const connector = postgresConnector({ url: target.url, name: freshName(), log: silentLog });
+  const { signal } = new AbortController();
+  const { rows } = await target.query<{ xid: string }>('select pg_current_xact_id()::xid::text as xid');
+  const shown = Number(rows[0]?.xid);
+  await Promise.all(Array.from({ length: 20 }, (_, at) => connector.shown([shown - at, shown], signal)));
+  const asking = `from pg_stat_activity where query like 'select pg_current_snapshot()%'`;
+  await poll('the session to be gone', async () => {
+    await target.query(`select pg_terminate_backend(pid) ${asking}`);
+    return (await target.query(`select ${asking}`)).rowCount === 0;
+  });
+  await poll('an answer over another one', () =>
+    connector.shown([shown], signal).then(
+      () => true,
+      () => false, // nobody has noticed yet that the session is gone
+    ),
+  );
+  await connector.close();
+  await expect(connector.shown([shown], signal)).rejects.toMatchObject({ failure: 'retry' });
+});
+
 /** A transaction that has written and goes on. */
 async function holdOpen() {
   const client = await connect();
