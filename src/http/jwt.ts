@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { errors, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { RefusedError } from './error-reply.ts';
 import { claimsOf, type HasuraClaims } from './jwt-claims.ts';
 import type { JwtConfig, TokenPlace } from './jwt-config.ts';
+import { publishedKeys } from './key-set.ts';
 import { type Session, sessionOf } from './session.ts';
 import { headerOf, ROLE_HEADER } from './session-variables.ts';
 
@@ -21,8 +22,6 @@ const PUBLISHED_ALGORITHMS = [
   'EdDSA',
   'Ed25519',
 ];
-const KEY_SET_TIMEOUT_MS = 5000;
-const KEY_SET_MAX_AGE_MS = 10 * 60_000;
 /** A verified token is believed this long before it is verified again, so a withdrawn key is noticed. */
 const BELIEVED_MS = 60_000;
 const REMEMBERED_TOKENS = 10_000;
@@ -110,13 +109,7 @@ function verifierOf(config: JwtConfig, nowMs: () => number): Issuer['verify'] {
     ...(config.audience === null ? {} : { audience: [...config.audience] }),
     ...(config.issuer === null ? {} : { issuer: config.issuer }),
   };
-  const published: JWTVerifyGetKey | null =
-    key.kind === 'url'
-      ? createRemoteJWKSet(new URL(key.url), {
-          timeoutDuration: KEY_SET_TIMEOUT_MS,
-          cacheMaxAge: KEY_SET_MAX_AGE_MS,
-        })
-      : null;
+  const published = key.kind === 'url' ? publishedKeys(new URL(key.url), nowMs) : null;
   return async (token) => {
     const dated = { ...options, currentDate: new Date(nowMs()) };
     try {

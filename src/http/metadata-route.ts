@@ -5,6 +5,9 @@ import { type MetadataAnswer, type MetadataContext, runMetadata } from '../metad
 import { NumberText } from '../plan/input.ts';
 import { parseJsonBody } from './graphql-request.ts';
 
+/** Deeper than any metadata goes, and far from where the stack ends. */
+const DEEPEST = 500;
+
 /** Who asks, as far as the metadata API cares. */
 export interface MetadataSession {
   readonly role: string;
@@ -51,9 +54,14 @@ export function send(reply: FastifyReply, answer: MetadataAnswer): FastifyReply 
 }
 
 /** A number too long for a double stays exact as a string, which rules accept too. */
-function withNumberStrings(value: unknown): unknown {
+function withNumberStrings(value: unknown, depth = 0): unknown {
   if (value instanceof NumberText) return value.text;
-  if (Array.isArray(value)) return value.map(withNumberStrings);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withNumberStrings(member)]));
+  if (depth > DEEPEST) {
+    throw new NearjoinError('parse-failed', `the request is nested deeper than ${DEEPEST} levels`);
+  }
+  if (Array.isArray(value)) return value.map((item) => withNumberStrings(item, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, withNumberStrings(member, depth + 1)]),
+  );
 }

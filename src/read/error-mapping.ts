@@ -34,6 +34,11 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
     return new NearjoinError('not-supported', error.message, { cause: error, internal });
   if (error.state.startsWith('22'))
     return new NearjoinError('data-exception', error.message, { cause: error, internal });
+  // Its words are about the server's own limits (stack depth, columns, size of a field), never about rows.
+  if (error.state.startsWith('54')) {
+    const message = `database "${database}" finds this too complex: ${error.message}; ask for fewer fields or conditions`;
+    return new NearjoinError('query-too-complex', message, { cause: error, internal });
+  }
   if (error.state === '57014') {
     return new NearjoinError('timed-out', `database "${database}" took too long to answer`, {
       cause: error,

@@ -262,6 +262,15 @@ describe('administration', () => {
     }
   });
 
+  test('metadata commands nested too deep are refused, not run out of stack', async () => {
+    const filter = `${'{"_not":'.repeat(20_000)}{}${'}'.repeat(20_000)}`;
+    const answer = await send('/v1/metadata', `{"type":"bulk","args":[${filter}]}`, admin);
+    expect({ status: answer.status, body: JSON.parse(answer.text) }).toEqual({
+      status: 400,
+      body: { path: '$', error: 'the request is nested deeper than 500 levels', code: 'parse-failed' },
+    });
+  });
+
   test('the feeds that metadata asks for are listed before any replicator has run', async () => {
     const { feeds } = JSON.parse((await send('/v1/replication', undefined, admin)).text);
     expect(feeds).toEqual([

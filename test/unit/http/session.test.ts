@@ -7,6 +7,7 @@ import { AuthHook } from '../../../src/http/auth-hook.ts';
 import { Authenticator } from '../../../src/http/authenticator.ts';
 import { JwtVerifier } from '../../../src/http/jwt.ts';
 import { jwtSecret } from '../../../src/http/jwt-config.ts';
+import { keptMs } from '../../../src/http/key-set.ts';
 import type { Session } from '../../../src/http/session.ts';
 
 const KEY = 'a-secret-of-more-than-thirty-two-bytes';
@@ -358,6 +359,48 @@ describe('over HTTP', () => {
       expect((await keyed.authenticate({ authorization: `Bearer ${text}` })).role).toBe('user');
     }
     expect(seen.length - before).toBe(1);
+  });
+
+  test('published keys are fetched again when they say so, and stay in force while they cannot be', async () => {
+    const successor = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const publish = (key: KeyObject, kid: string, maxAge: number): void => {
+      const jwk = { ...key.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' };
+      const headers = { 'cache-control': `max-age=${maxAge}` };
+      answer = { status: 200, body: JSON.stringify({ keys: [jwk] }), headers };
+    };
+    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
+    let n = 0;
+    const role = async (key: KeyObject): Promise<string> => {
+      n += 1;
+      const text = await token({ [NAMESPACE]: CLAIMS, n }, key, 'RS256');
+      return (await keyed.authenticate({ authorization: `Bearer ${text}` })).role;
+    };
+    const start = nowMs;
+    try {
+      publish(rsa.publicKey, 'one', 60);
+      expect(await role(rsa.privateKey)).toBe('user');
+      answer = { status: 500, body: '' };
+      nowMs = start + 61_000;
+      expect(await role(rsa.privateKey)).toBe('user');
+      publish(successor.publicKey, 'two', 60);
+      nowMs = start + 63_000;
+      expect(await role(successor.privateKey)).toBe('user');
+      await expect(role(rsa.privateKey)).rejects.toMatchObject({ code: 'invalid-jwt' });
+    } finally {
+      nowMs = start;
+    }
+  });
+
+  test.each([
+    ['no-cache', null, 1000],
+    ['public, max-age=120', null, 120_000],
+    ['max-age=0', null, 1000],
+    ['', 'Thu, 01 Jan 1970 00:01:00 GMT', 50_000],
+    ['', '0', 1000],
+    ['private', null, Number.POSITIVE_INFINITY],
+  ])('keys with Cache-Control "%s" and Expires %s are kept for %i ms', (cacheControl, expires, kept) => {
+    const headers = new Headers({ 'cache-control': cacheControl, ...(expires === null ? {} : { expires }) });
+    expect(keptMs(headers, 10_000)).toBe(kept);
   });
 
   test("a GET hook gets the caller's headers and answers with variables", async () => {

@@ -20,3 +20,10 @@ test.each([
   expect(readError(error, 'pg2', 'target')).toMatchObject({ code: 'target-unavailable' });
   expect(readError(error, 'pg1', 'source')).toMatchObject({ code: 'source-unavailable' });
 });
+
+test('a statement beyond a limit of the server tells which one', () => {
+  expect(readError(reported('54001'), 'pg1', 'source')).toMatchObject({
+    code: 'query-too-complex',
+    message: 'database "pg1" finds this too complex: as Postgres says it; ask for fewer fields or conditions',
+  });
+});
