@@ -259,6 +259,12 @@ test('rows of the source itself are polled for, and only changes are sent', asyn
   expect(socket.answers('s')).toEqual([count(3), count(4), count(3)]);
 });
 
+test('a subscription is explained like a query', async () => {
+  const query = { query: 'subscription { orders { id user { id } } }' };
+  const [field] = (await (await post('/v1/graphql/explain', { query })).json()) as [object];
+  expect(field).toMatchObject({ field: 'orders', targets: [{ target: 'pg2' }] });
+});
+
 test('routes are reported when asked for, and a directive chooses them', async () => {
   const socket = await connect(polling, { ...admin, 'X-Nearjoin-Extensions': 'true' });
   const joined = JOINED.slice(1);

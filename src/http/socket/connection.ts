@@ -149,6 +149,8 @@ export class Connection {
     );
     try {
       const session = await this.#parts.authenticator.authenticate({ ...this.#opened.headers, ...said });
+      // The client may have gone meanwhile: nothing is begun that only its going would end.
+      if (this.#state.kind !== 'admitting') return;
       this.#scope = this.#scopeOf(session, said);
       this.#expireAt(session.expiresAtMs);
       this.#log('connected', { role: session.role });
