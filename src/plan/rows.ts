@@ -74,11 +74,11 @@ function bareRows({ place }: Rows): Omit<Select, 'fields'> {
 function planLimit(planning: Planning, given: Input | null, path: string): number | null {
   if (given === null) return null;
   const input = planning.variables.open(given, 'Int', path);
-  return isNull(input) ? null : planCount(input, path);
+  return isNull(input) ? null : planRowCount(input, path);
 }
 
 /** A number of rows, which becomes part of the plan. */
-export function planCount(input: Input, path: string): number {
+export function planRowCount(input: Input, path: string): number {
   const value = valueOf(input);
   const whole = wholeNumber(value, false);
   if (whole !== null && whole >= 0n && whole <= LARGEST_LIMIT) return Number(whole);

@@ -11,7 +11,7 @@ import type { Operand, OrderItem, Predicate, Select } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
-import { permittedSelect, planCount, smallerLimit } from './rows.ts';
+import { permittedSelect, planRowCount, smallerLimit } from './rows.ts';
 import { planFields } from './select.ts';
 import type { Stream } from './stream-in.ts';
 import { planWhere } from './where.ts';
@@ -69,7 +69,7 @@ function required({ name, given, at }: Argument): Input {
 }
 
 function planBatch(planning: Planning, size: Argument): number {
-  return planCount(planning.variables.open(required(size), 'Int!', size.at.path), size.at.path);
+  return planRowCount(planning.variables.open(required(size), 'Int!', size.at.path), size.at.path);
 }
 
 function onlyOne([cursor, ...others]: readonly Cursor[], path: string): Cursor {

@@ -23,9 +23,10 @@ beforeAll(async () => {
       'create table event (id int primary key, user_id int, note text)',
       `insert into event select g, g % 3 + 1, 'note ' || g from generate_series(1, 100) g`,
       'create table log (id int primary key)',
+      `create type mood as enum ('e', 'd', 'c', 'b', 'a', 'z')`,
       `create table typed (
         id int primary key, big bigint, num numeric, at timestamptz, day date, uid uuid, txt text, dbl float8,
-        flt real, span interval, arr int[]
+        flt real, span interval, arr int[], cash money, code char(9), mood mood
       )`,
       TYPED_ROWS,
       'create table tied (id int primary key, at int not null)',
@@ -74,7 +75,8 @@ const TYPED_ROWS = `insert into typed
   select g, 9007199254740992 + g, 12345678901234567890.123456789 + g * 0.000000001,
     timestamptz '2026-01-02 03:04:05.678901+00' + g * interval '1 microsecond', date '2026-01-01' + g,
     ('00000000-0000-0000-0000-00000000000' || g)::uuid, 'it''s "{\\ö' || g, 1 + g * 2.220446049250313e-16,
-    1 + g * 1.1920929e-7, g * interval '1 microsecond', array[7, g]
+    1 + g * 1.1920929e-7, g * interval '1 microsecond', array[7, g],
+    (g / 100.0)::numeric::money, 'c' || g, (enum_range(null::mood))[g + 1]
   from generate_series(1, 4) g`;
 
 const METADATA = () => ({
@@ -187,9 +189,9 @@ test('every row comes once while rows are inserted, in batches of at most the si
 test('a descending stream goes down, and later rows above its cursor are not its', async () => {
   const socket = await connect();
   const query = `subscription ($from: [event_stream_cursor_input]!) {
-    event_stream(batch_size: 25, cursor: $from, where: {id: {_lte: 60}}) { id }
+    event_stream(batch_size: 25, cursor: $from) { id }
   }`;
-  const from = [{ initial_value: { id: 1000 }, ordering: 'DESC' }];
+  const from = [{ initial_value: { id: 61 }, ordering: 'DESC' }];
   socket.start('s', query, { variables: { from } });
   await untilIds(socket, upTo(60).reverse());
   await pg1.query('insert into event values (900), (0), (-1)');
@@ -213,6 +215,9 @@ test('a cursor keeps every digit of its type', async () => {
     flt: '1',
     span: '"00:00:00"',
     arr: '[7]',
+    cash: '"$0.00"',
+    code: '"a"',
+    mood: '"e"',
   };
   const socket = await connect();
   for (const [column, begin] of Object.entries(begins)) {
@@ -220,10 +225,10 @@ test('a cursor keeps every digit of its type', async () => {
     socket.start(column, query);
   }
   for (const column of Object.keys(begins)) await untilIds(socket, [1, 2, 3, 4], column);
-  await pg1.query(
-    'insert into typed select 5, big + 1, num + 1, at + $1, day + 1, $2, txt || $3, dbl + 1, flt + 1, span + $1, arr || 1 from typed where id = 4',
-    ['1 day', 'ffffffff-0000-0000-0000-000000000000', 'x'],
-  );
+  await pg1.query(`insert into typed
+    select 5, big + 1, num + 1, at + interval '1 day', day + 1, 'ffffffff-0000-0000-0000-000000000000', txt || 'x', dbl + 1,
+      flt + 1, span + interval '1 day', arr || 1, cash + 1::money, 'cx', 'z'
+    from typed where id = 4`);
   for (const column of Object.keys(begins)) await untilIds(socket, [1, 2, 3, 4, 5], column);
 });
 
@@ -300,6 +305,15 @@ describe('across databases', () => {
     await pg2.query(`insert into users values (5, 'user 5')`);
     await untilIds(socket, upTo(101));
   });
+});
+
+test('a stream is explained as any field is', async () => {
+  const query = 'subscription { log_stream(batch_size: 2, cursor: {initial_value: {id: 0}}) { id } }';
+  const body = JSON.stringify({ query: { query } });
+  const answer = await fetch(`${polling.url}/v1/graphql/explain`, { method: 'POST', body });
+  const [field] = (await answer.json()) as { field: string; plan: readonly string[] }[];
+  expect(field).toMatchObject({ field: 'log_stream', sql: expect.stringContaining('as cursor from') });
+  expect(field?.plan.join('\n')).toContain('Limit');
 });
 
 test('a stream that was stopped sends nothing more, and begins again where its client says', async () => {
