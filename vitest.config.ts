@@ -1,5 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
+/** Needs Java and Maven, and so is left out unless it is asked for. */
+const KAFKA = {
+  extends: true,
+  test: {
+    name: 'kafka',
+    include: ['test/**/*.kafka.test.ts'],
+    globalSetup: ['test/support/servers.ts'],
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+  },
+} as const;
+
 /** `unit` needs nothing; `pg` boots its servers once (test/support/servers.ts) and only when one of its files runs. */
 export default defineConfig({
   test: {
@@ -17,6 +29,7 @@ export default defineConfig({
           hookTimeout: 90_000,
         },
       },
+      ...(process.env['NEARJOIN_TEST_KAFKA'] === undefined ? [] : [KAFKA]),
     ],
   },
 });

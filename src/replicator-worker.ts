@@ -1,4 +1,5 @@
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { kafkaConnector } from '../connectors/kafka/connector.ts';
 import { postgresConnector } from '../connectors/postgres/connector.ts';
 import { openCatalogWatch } from './catalog/watch.ts';
 import { must } from './core/assert.ts';
@@ -17,6 +18,7 @@ export interface ReplicatorSettings {
   /** Where `from_env` addresses are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly maxRetainedWalMb: number;
+  readonly kafkaBrokers?: readonly string[];
   readonly removalDelayMs: number;
   readonly probeIntervalMs?: number;
   readonly verify?: BackgroundVerification | null;
@@ -71,12 +73,16 @@ export async function startReplicator(
     maxRetainedWalBytes: settings.maxRetainedWalMb * 1_048_576,
     removalDelayMs: settings.removalDelayMs,
     probeIntervalMs: settings.probeIntervalMs ?? DEFAULT_LIMITS.probeIntervalMs,
+    kafkaProbeIntervalMs: Math.max(settings.probeIntervalMs ?? 0, DEFAULT_LIMITS.kafkaProbeIntervalMs),
     verify: settings.verify ?? DEFAULT_LIMITS.verify,
     copy: { ...DEFAULT_LIMITS.copy, bytesPerS: bytesPerS(settings.copyMaxMbPerS ?? null) },
   };
   const supervisor = new Supervisor({
     catalogs: watch,
-    connect: (url, name) => postgresConnector({ url, name, log }),
+    connect: (url, name, kafka = null) =>
+      kafka === null
+        ? postgresConnector({ url, name, log })
+        : kafkaConnector({ url, name, log, kafka, brokers: settings.kafkaBrokers ?? [] }),
     limits,
     clock: systemClock,
     random: Math.random,

@@ -1,153 +1,105 @@
 import type { Commit } from '../../src/core/change.ts';
-import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
+import type { Lsn } from '../../src/core/lsn.ts';
 import type { TableRef } from '../../src/core/names.ts';
-import {
-  type ChangeStream,
-  type Comparison,
-  type Connector,
-  ConnectorError,
-  type Observation,
-  type Publishable,
-  type Published,
-  type SlotHealth,
-  type Snapshot,
-  type TargetIdentity,
+import type {
+  ChangeStream,
+  Comparison,
+  Connector,
+  Observation,
+  Publishable,
+  Published,
+  SlotHealth,
+  Snapshot,
+  TargetIdentity,
 } from '../connector.ts';
-import { AdminPool, orAborted, type Query } from './client.ts';
-import { openComparison } from './comparison.ts';
+import { type DatabaseOptions, TargetDatabase } from './database.ts';
 import { protectTables } from './harm.ts';
-import { History } from './history.ts';
-import { identify } from './identify.ts';
-import { Lookout } from './lookout.ts';
-import { checkTables, dropPublication, ensurePublication, publishTables } from './publication.ts';
-import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
-import { sees, untilEnough } from './shown.ts';
-import { createSlot, dropSlot, readSlotHealth } from './slot.ts';
-import { openSnapshot } from './snapshot.ts';
+import { ensurePublication, publishTables } from './publication.ts';
+import { createSlot, readSlotHealth } from './slot.ts';
 import { openStream } from './stream.ts';
-import { type Followed, NOTHING, readMark } from './table-shape.ts';
-
-/** Where a target is and what to call our things there. */
-export interface PostgresConnectorOptions {
-  readonly url: string;
-  /** Of slot and publication: lower-case letters, digits and underscores, at most 63. */
-  readonly name: string;
-  readonly log: ConnectorLog;
-  readonly timings?: Partial<Timings>;
-}
-
-const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
 
 /** A connector that follows a Postgres database through logical replication; connects only when it is used. */
-export function postgresConnector(options: PostgresConnectorOptions): Connector {
-  if (!SLOT_NAME.test(options.name))
-    throw new TypeError(`not a name for a replication slot: ${options.name}`);
-  const timings = { ...DEFAULT_TIMINGS, ...options.timings };
-  return new PostgresConnector({ ...options, timings, history: new History() });
+export function postgresConnector(options: DatabaseOptions): Connector {
+  return new PostgresConnector(new TargetDatabase(options));
 }
 
 class PostgresConnector implements Connector {
   readonly kind = 'postgres';
-  readonly #target: Target;
-  readonly #admin: AdminPool;
-  readonly #closing = new AbortController();
-  readonly #lookout: Lookout;
-  /** What `check` saw last; nothing is as checked before. */
-  #checked: { readonly followed: Followed; readonly mark: string | null } = { followed: NOTHING, mark: null };
+  readonly #database: TargetDatabase;
 
-  constructor(target: Target) {
-    this.#target = target;
-    this.#admin = new AdminPool(target);
-    this.#lookout = new Lookout(target, this.#closing.signal);
+  constructor(database: TargetDatabase) {
+    this.#database = database;
   }
 
   get slot(): string {
-    return this.#target.name;
+    return this.#database.target.name;
   }
 
-  async identify(): Promise<TargetIdentity> {
-    const identity = await identify(this.#target, this.#admin);
-    this.#lookout.renew(); // as the other connections, which may lead anywhere
-    return identity;
+  identify(): Promise<TargetIdentity> {
+    return this.#database.identify();
   }
 
-  async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
-    const { judged, followed, mark } = await checkTables(this.#target, this.#admin, tables);
-    this.#checked = { followed, mark };
-    return judged;
+  check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
+    return this.#database.check(tables);
   }
 
-  async observe(): Promise<Observation> {
-    const { followed, mark } = this.#checked;
-    const query: Query = (sql, values, name) => this.#admin.rows(sql, values, name);
-    const now = await readMark(query, this.slot, followed);
-    return { position: parseLsn(now.position), isAsChecked: now.mark === mark };
+  observe(): Promise<Observation> {
+    return this.#database.observe();
   }
 
   publish(tables: readonly TableRef[]): Promise<Published> {
-    return publishTables(this.#target, this.#admin, tables);
+    const { target, admin } = this.#database;
+    return publishTables(target, admin, tables);
   }
 
   protect(): Promise<readonly TableRef[]> {
-    return protectTables(this.#target, this.#admin);
+    const { target, admin } = this.#database;
+    return protectTables(target, admin);
   }
 
   createSlot(signal?: AbortSignal): Promise<Lsn> {
-    return this.#while(signal, async (until) => {
-      await ensurePublication(this.#target, this.#admin);
-      return await createSlot(this.#target, this.#admin, until);
+    const { target, admin } = this.#database;
+    return this.#database.while(signal, async (until) => {
+      await ensurePublication(target, admin);
+      return await createSlot(target, admin, until);
     });
   }
 
   slotHealth(): Promise<SlotHealth> {
-    return readSlotHealth(this.#admin, this.slot);
+    return readSlotHealth(this.#database.admin, this.slot);
   }
 
-  async drop(): Promise<void> {
-    await dropSlot(this.#admin, this.slot);
-    await dropPublication(this.#target, this.#admin);
+  drop(): Promise<void> {
+    return this.#database.dropOurs();
   }
 
-  async position(): Promise<Lsn> {
-    const { lsn } = await this.#admin.row<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
-    return parseLsn(lsn);
+  position(): Promise<Lsn> {
+    return this.#database.position();
   }
 
   forceFlush(): Promise<void> {
-    return this.#admin.forceFlush();
+    return this.#database.forceFlush();
   }
 
   open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream> {
+    const { target, admin } = this.#database;
     const applied = { upTo: after, last };
-    return this.#while(signal, (until) => openStream(this.#target, this.#admin, applied, until));
+    return this.#database.while(signal, (until) => openStream(target, admin, applied, until));
   }
 
   snapshot(signal: AbortSignal): Promise<Snapshot> {
-    return this.#while(signal, (until) => openSnapshot(this.#target, this.#admin, until));
+    return this.#database.snapshot(signal);
   }
 
-  async shown(xids: readonly number[], signal: AbortSignal): Promise<void> {
-    const look = (): Promise<string> => this.#lookout.now();
-    const isEnough = (snapshot: string): boolean => sees(snapshot, xids);
-    if (isEnough(await look())) return;
-    const limitMs = this.#target.timings.statementMs;
-    await this.#while(signal, (until) => untilEnough({ look, isEnough, limitMs, signal: until }));
+  shown(xids: readonly number[], signal: AbortSignal): Promise<void> {
+    return this.#database.shown(xids, signal);
   }
 
   compare(signal: AbortSignal): Promise<Comparison> {
-    return this.#while(signal, (until) => openComparison(this.#target, until));
+    return this.#database.compare(signal);
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort();
-    await this.#admin.close();
-  }
-
-  /** Work that ends with the caller's signal, and with this connector. */
-  async #while<T>(signal: AbortSignal | undefined, work: (until: AbortSignal) => Promise<T>): Promise<T> {
-    const closing = this.#closing.signal;
-    const until = signal === undefined ? closing : AbortSignal.any([signal, closing]);
-    if (until.aborted) throw new ConnectorError('retry', 'stopped before it began');
-    return await orAborted(work(until), until);
+  close(): Promise<void> {
+    return this.#database.close();
   }
 }

@@ -82,10 +82,11 @@ export const CLOCK_SQL = `select (extract(epoch from clock_timestamp()) * 100000
 
 /** Makes the feed's row, and the one its fences lock, when they are not there. */
 export async function ensureFeed(client: Queryable, target: SourceName, connector: string): Promise<void> {
-  await client.query('insert into nearjoin.feed (target, connector) values ($1, $2) on conflict do nothing', [
-    target,
-    connector,
-  ]);
+  await client.query(
+    `insert into nearjoin.feed as there (target, connector) values ($1, $2)
+     on conflict (target) do update set connector = excluded.connector where there.connector <> excluded.connector`,
+    [target, connector],
+  );
   await client.query(
     'insert into nearjoin.lease select target, epoch from nearjoin.feed where target = $1 on conflict do nothing',
     [target],

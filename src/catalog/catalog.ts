@@ -139,6 +139,15 @@ export interface KnownTypes {
   readonly extension: ReadonlyMap<string, string>;
 }
 
+/** What the Debezium connector was told that writes a database's changes to Kafka; defaults filled in. */
+export interface KafkaFeed {
+  readonly topicPrefix: string;
+  readonly slot: string;
+  readonly publication: string;
+  /** Stands for a large value that was not sent. */
+  readonly placeholder: string;
+}
+
 export interface Source {
   readonly name: SourceName;
   /** Root fields go under this field when set; its type is `namespaceType`, in subscriptions `subscriptionNamespaceType`. */
@@ -147,6 +156,8 @@ export interface Source {
   readonly subscriptionNamespaceType: string | null;
   readonly tables: ReadonlyMap<string, Table>;
   readonly types: KnownTypes;
+  /** How its changes come through Kafka; null when they come through a slot of ours. */
+  readonly kafka: KafkaFeed | null;
   /** Null while the database answers; else why it does not. Its tables are then missing from the catalog. */
   readonly unavailable: string | null;
 }

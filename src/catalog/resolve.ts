@@ -7,6 +7,7 @@ import { NO_TYPES } from './held-type.ts';
 import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
 import { type NamedSource, removeConflicts } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
+import { kafkaFeed } from './resolve/kafka-feed.ts';
 import { type NamingConvention, type SourceNames, sourceNames } from './resolve/names.ts';
 import { type FindTable, resolvePermission } from './resolve/permissions.ts';
 import { attempt, inconsistency, Unresolvable } from './resolve/problems.ts';
@@ -129,7 +130,8 @@ function withPermissions(
     const { name, namespace, namespaceType, subscriptionNamespaceType, unavailable, found } = draft;
     const types = isAvailable(found) ? found.types : NO_TYPES;
     const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
-    sources.set(name, { name, ...namespaces, tables, types, unavailable });
+    const kafka = kafkaFeed(draft.metadata);
+    sources.set(name, { name, ...namespaces, tables, types, kafka, unavailable });
   }
   return sources;
 }

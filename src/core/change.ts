@@ -18,6 +18,8 @@ export interface Relation {
   /** pg_class.relreplident: default, nothing, full or index. */
   readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
   readonly columns: readonly RelationColumn[];
+  /** Why a change's cells cannot be told, where they cannot. */
+  readonly fault?: string;
 }
 
 /** One row event; every row's cells are aligned with `relation.columns`. */

@@ -138,8 +138,23 @@ export const databaseUrl = z.union([
 ]);
 export type DatabaseUrl = z.infer<typeof databaseUrl>;
 
+/** How nearjoin follows a database's changes: through a slot of its own, or through topics that Debezium writes. */
+const feedOptions = z.discriminatedUnion('connector', [
+  z.strictObject({ connector: z.literal('postgres') }),
+  z.strictObject({
+    connector: z.literal('kafka'),
+    kafka: z.strictObject({
+      topic_prefix: z.string().min(1),
+      slot: z.string().min(1).optional(),
+      publication: z.string().min(1).optional(),
+      unavailable_value: z.string().min(1).optional(),
+    }),
+  }),
+]);
+
 /** How to reach a database. */
 export const sourceConfiguration = z.looseObject({
+  nearjoin: feedOptions.optional(),
   connection_info: z.looseObject({
     database_url: databaseUrl,
     pool_settings: z

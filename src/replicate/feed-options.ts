@@ -30,6 +30,8 @@ export interface StageLimits {
 export interface FeedLimits {
   /** How often freshness is proved while no reader wishes it oftener. */
   readonly probeIntervalMs: number;
+  /** The same where each proof takes a transaction on the target, unless the target commits by itself. */
+  readonly kafkaProbeIntervalMs: number;
   readonly maxRetainedWalBytes: number;
   readonly batch: BatchLimits;
   readonly stage: StageLimits;
@@ -64,6 +66,7 @@ export interface BackgroundVerification {
 /** Numbers for production. */
 export const DEFAULT_LIMITS: FeedLimits = {
   probeIntervalMs: 200,
+  kafkaProbeIntervalMs: 60_000,
   maxRetainedWalBytes: 4096 * 1024 * 1024,
   batch: { rows: 5_000, bytes: 8 * 1024 * 1024 },
   stage: { rows: 400, bytes: 256 * 1024 },
@@ -88,6 +91,8 @@ export interface FeedOptions {
   readonly targetUrl: string | null;
   /** Null when the target's address is not known any more: its slot cannot be dropped then. `name` is slot and publication. */
   readonly connect: ((name: string) => Connector) | null;
+  /** Which kind `connect` makes. */
+  readonly connector: Connector['kind'];
   readonly limits: FeedLimits;
   readonly clock: Clock;
   /** Shared by all that is copied from this target; null when reading is not slowed down. */

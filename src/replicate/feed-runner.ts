@@ -199,7 +199,7 @@ export class FeedRunner {
         this.#slot = name;
         this.#options.onNamed(name);
       }
-      await ensureFeed(session.client, target, 'postgres');
+      await ensureFeed(session.client, target, this.#options.connector);
       const lease = await acquireLease(
         session.client,
         { target, leader, staleAfterMs: limits.leaderStaleMs },

@@ -27,7 +27,7 @@ export async function findStart(
   const { connector, options, lease } = scene;
   const identity = await connector.identify();
   const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
-  const decision = decideStart({ stored, identity, slot, written });
+  const decision = decideStart({ stored, identity, slot, connector: connector.kind, written });
   if (decision.kind === 'resume') {
     const { after } = decision;
     await goOn(scene, { before: stored.identity, identity, after, applier, sinks }, signal);

@@ -10,6 +10,7 @@ export function relationMismatch(
   stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers'>,
   relation: Relation,
 ): string | null {
+  if (relation.fault !== undefined) return relation.fault;
   const found = new Map(relation.columns.map((column) => [column.name, column]));
   for (const [index, column] of stored.columns.entries()) {
     const now = found.get(column.name);

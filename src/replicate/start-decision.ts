@@ -1,4 +1,4 @@
-import type { SlotHealth, TargetIdentity } from '../../connectors/connector.ts';
+import type { Connector, SlotHealth, TargetIdentity } from '../../connectors/connector.ts';
 import type { StoredFeed, StoredIdentity } from '../cache/feed-row.ts';
 import type { StoredTable } from '../cache/stored-table.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
@@ -13,16 +13,17 @@ export interface StartFacts {
   readonly stored: StoredFeed;
   readonly identity: TargetIdentity;
   readonly slot: SlotHealth;
+  readonly connector: Connector['kind'];
   /** The newest position written on the target. */
   readonly written: Lsn;
 }
 
 /** Decides from what source and target remember of each other; every doubt means building anew. */
-export function decideStart({ stored, identity, slot, written }: StartFacts): StartDecision {
+export function decideStart({ stored, identity, slot, connector, written }: StartFacts): StartDecision {
   const position = stored.watermark?.position ?? null;
   if (stored.identity === null || stored.watermark === null) return rebuild('first copy');
   if (position === null) return rebuild('the cache was given up');
-  const forked = forkReason(stored.identity, { identity, slot, position });
+  const forked = forkReason(stored.identity, { identity, slot, connector, position });
   if (forked !== null) return rebuild(forked);
   if (position > written) {
     return rebuild(
@@ -42,18 +43,21 @@ function gapReason(slot: SlotHealth, position: Lsn): string | null {
 
 function forkReason(
   before: StoredIdentity,
-  now: { readonly identity: TargetIdentity; readonly slot: SlotHealth; readonly position: Lsn },
+  now: Pick<StartFacts, 'identity' | 'slot' | 'connector'> & { readonly position: Lsn },
 ): string | null {
   const { systemId, database, timeline } = now.identity;
   if (before.systemId !== systemId) return 'the target is another server';
   if (before.database !== database) return 'the target is another database';
+  // A slot goes back with its server, and so tells; topics stay as they are when a server is put back.
+  if (now.connector === 'kafka' && before.startedAt !== now.identity.startedAt)
+    return 'the target was restarted, and Kafka cannot tell whether it was put back to an earlier state';
   return before.timeline === timeline ? null : failoverReason(before.timeline, now);
 }
 
 /** After a failover the cache is still right when the new timeline left the old one past its position, and the slot came along. */
 function failoverReason(
   before: number,
-  { identity, slot, position }: { identity: TargetIdentity; slot: SlotHealth; position: Lsn },
+  { identity, slot, position }: Pick<StartFacts, 'identity' | 'slot'> & { readonly position: Lsn },
 ): string | null {
   const went = `the target was failed over, from timeline ${before} to ${identity.timeline}`;
   const ancestor = identity.ancestors.find(({ timeline }) => timeline === before);

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Connector } from '../../connectors/connector.ts';
 import { storedTargets } from '../cache/feed-row.ts';
-import type { Catalog, Desired } from '../catalog/catalog.ts';
+import type { Catalog, Desired, KafkaFeed } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
@@ -30,8 +31,8 @@ export interface CatalogFeed {
 /** What a supervisor needs from outside. */
 export interface SupervisorOptions {
   readonly catalogs: CatalogFeed;
-  /** Makes a connector; `name` is what slot and publication are to be called. */
-  readonly connect: (url: string, name: string) => Connector;
+  /** Makes a connector; `name` is what slot and publication are to be called. Through Kafka where that is told. */
+  readonly connect: (url: string, name: string, kafka?: KafkaFeed | null) => Connector;
   readonly limits: FeedLimits;
   readonly clock: Clock;
   readonly random: () => number;
@@ -50,6 +51,7 @@ interface Pair {
 interface Addressed extends Pair {
   readonly sourceUrl: string;
   readonly targetUrl: string | null;
+  readonly kafka: KafkaFeed | null;
 }
 
 interface Running extends Addressed {
@@ -157,15 +159,16 @@ export class Supervisor {
     const sourceUrl = this.#lastUrls.get(source);
     if (sourceUrl === undefined) return;
     const targetUrl = this.#lastUrls.get(target) ?? null;
-    const runner = this.#runner({ source, target, sourceUrl, targetUrl }, desire);
+    const kafka = this.#latest?.catalog.sources.get(target)?.kafka ?? null;
+    const runner = this.#runner({ source, target, sourceUrl, targetUrl, kafka }, desire);
     if (this.#latest !== null && !isListed(this.#latest, { source, target })) runner.abandon();
     const key = keyOf(source, target);
-    const running = { source, target, sourceUrl, targetUrl, runner };
+    const running = { source, target, sourceUrl, targetUrl, kafka, runner };
     this.#running.set(key, running);
     void runner.start().then(() => this.#ended(key, running));
   }
 
-  #runner({ source, target, sourceUrl, targetUrl }: Addressed, desire: Desire): FeedRunner {
+  #runner({ source, target, sourceUrl, targetUrl, kafka }: Addressed, desire: Desire): FeedRunner {
     const { limits, clock, random, log, onStep, catalogs, connect, onProbe } = this.#options;
     return new FeedRunner(
       {
@@ -173,8 +176,9 @@ export class Supervisor {
         target,
         sourceUrl,
         targetUrl,
-        connect: targetUrl === null ? null : (name) => connect(targetUrl, name),
-        limits,
+        connect: targetUrl === null ? null : (name) => connect(targetUrl, name, kafka),
+        connector: kafka === null ? 'postgres' : 'kafka',
+        limits: kafka === null ? limits : { ...limits, probeIntervalMs: limits.kafkaProbeIntervalMs },
         clock,
         random,
         log,
@@ -209,7 +213,9 @@ export class Supervisor {
     if (this.#latest !== null && !this.#stopping.signal.aborted) await this.#adapt(this.#latest);
   }
 
-  #isMoved({ source, target, sourceUrl, targetUrl }: Running): boolean {
+  #isMoved({ source, target, sourceUrl, targetUrl, kafka }: Running): boolean {
+    const now = this.#latest?.catalog.sources.get(target);
+    if (now !== undefined && !isDeepStrictEqual(now.kafka, kafka)) return true;
     return this.#lastUrls.get(source) !== sourceUrl || (this.#lastUrls.get(target) ?? null) !== targetUrl;
   }
 
@@ -236,10 +242,10 @@ export class Supervisor {
     }
   }
 
-  #leave({ source, target, sourceUrl, targetUrl }: Addressed): void {
-    const runner = this.#runner({ source, target, sourceUrl, targetUrl }, NOTHING);
+  #leave({ source, target, sourceUrl, targetUrl, kafka }: Addressed): void {
+    const runner = this.#runner({ source, target, sourceUrl, targetUrl, kafka }, NOTHING);
     runner.abandon();
-    const leaving = { source, target, sourceUrl, targetUrl, runner };
+    const leaving = { source, target, sourceUrl, targetUrl, kafka, runner };
     this.#leaving.add(leaving);
     void runner
       .start()

@@ -35,6 +35,7 @@ export async function startReplicator(input: ReplicatorInput): Promise<void> {
     metadataDatabaseUrl,
     env: { ...process.env },
     maxRetainedWalMb: config.maxRetainedWalMb,
+    kafkaBrokers: config.kafkaBrokers,
     removalDelayMs: config.removalDelayMs,
     probeIntervalMs: config.probeIntervalMs,
     verify: backgroundVerification(config),

@@ -126,6 +126,7 @@ class Stage {
       subscriptionNamespaceType: null,
       tables: new Map(),
       types: NO_TYPES,
+      kafka: null,
     };
     const unavailable = (name: string): string | null => (this.#away.has(name) ? 'down' : null);
     const sources = new Map(

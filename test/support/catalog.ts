@@ -81,6 +81,7 @@ export function catalogOf(
         subscriptionNamespaceType: spec.namespace === undefined ? null : `${spec.namespace}_subscription`,
         tables: new Map(tables.map((table) => [tableKey(table.ref), table])),
         types: NO_TYPES,
+        kafka: null,
         unavailable: null,
       },
     ];

@@ -1,8 +1,10 @@
+import { kafkaConnector } from '../../connectors/kafka/connector.ts';
+import type { KafkaTimings } from '../../connectors/kafka/settings.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
 import type { CacheTable, FeedStatus } from '../../src/cache/cache-table.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
-import type { Desired, Table } from '../../src/catalog/catalog.ts';
+import type { Desired, KafkaFeed, Table } from '../../src/catalog/catalog.ts';
 import { NO_TYPES } from '../../src/catalog/held-type.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
@@ -31,12 +33,16 @@ export interface SupervisorSettings {
   readonly targetUrl?: string;
   readonly sourceUrl?: string;
   readonly timings?: Partial<Timings>;
+  /** The target is followed through these brokers. */
+  readonly kafkaTimings?: Partial<KafkaTimings>;
+  readonly kafka?: { readonly brokers: readonly string[]; readonly feed: KafkaFeed };
 }
 
 /** Limits that make tests quick. */
 export const QUICK: FeedLimits = {
   ...DEFAULT_LIMITS,
   probeIntervalMs: 50,
+  kafkaProbeIntervalMs: 100,
   schemaPollMs: 1_000,
   retryMs: { first: 20, longest: 500 },
   unfitRetryMs: 500,
@@ -86,8 +92,12 @@ export class FeedRig {
   start(settings: SupervisorSettings = {}): Supervisor {
     const supervisor = new Supervisor({
       catalogs: { changes: (signal) => this.#snapshots(settings, signal), refresh: () => this.refresh() },
-      connect: (url, name) =>
-        postgresConnector({ url, name, log: this.#logger(), timings: settings.timings ?? {} }),
+      connect: (url, name, kafka = null) => {
+        const options = { url, name, log: this.#logger(), timings: settings.timings ?? {} };
+        if (kafka === null) return postgresConnector(options);
+        const { brokers = [] } = settings.kafka ?? {};
+        return kafkaConnector({ ...options, kafka, brokers, kafkaTimings: settings.kafkaTimings ?? {} });
+      },
       limits: { ...QUICK, ...settings.limits },
       clock: systemClock,
       random: () => 0.5,
@@ -233,7 +243,7 @@ export class FeedRig {
     }
   }
 
-  #snapshot({ targetUrl, sourceUrl }: SupervisorSettings): SupervisedSnapshot {
+  #snapshot({ targetUrl, sourceUrl, kafka }: SupervisorSettings): SupervisedSnapshot {
     const none = {
       namespace: null,
       namespaceType: null,
@@ -242,8 +252,11 @@ export class FeedRig {
       types: NO_TYPES,
     };
     const sources = new Map([
-      ['pg1', { name: 'pg1', unavailable: null, ...none }],
-      ['pg2', { name: 'pg2', unavailable: this.#unavailable ? 'down' : null, ...none }],
+      ['pg1', { name: 'pg1', kafka: null, unavailable: null, ...none }],
+      [
+        'pg2',
+        { name: 'pg2', kafka: kafka?.feed ?? null, unavailable: this.#unavailable ? 'down' : null, ...none },
+      ],
     ]);
     const urls = new Map([
       ['pg1', sourceUrl ?? this.source.url],

@@ -5,28 +5,33 @@ import type { FoundTable, Introspection } from '../introspection.ts';
 /** The oldest Postgres whose stream we read: before it, pgoutput carries no messages for freshness probes. */
 const OLDEST_TARGET = 140_000;
 
-/** Why no table of a target can be kept in a cache of the source; null when nothing stands in the way. */
-export function feedObstacle(source: Introspection, target: Introspection): string | null {
+/** Why no table of a target can be kept in a cache of the source; null when nothing stands in the way. `publishes`: we do. */
+export function feedObstacle(
+  source: Introspection,
+  target: Introspection,
+  publishes: boolean,
+): string | null {
   if (target.server.walLevel !== 'logical')
     return `wal_level is "${target.server.walLevel}", must be "logical"`;
   if (target.server.version < OLDEST_TARGET) return 'Postgres 14 or newer is needed on the target';
   if (!target.server.mayReplicate) return 'the user may not replicate (alter role … replication)';
   if (target.server.inRecovery) return 'the target is a standby: a publication cannot be made there';
-  if (!target.server.mayCreate) return 'the user may not create a publication (grant create on database …)';
+  if (publishes && !target.server.mayCreate)
+    return 'the user may not create a publication (grant create on database …)';
   if (source.server.inRecovery) return 'the source is a standby: a cache cannot be written there';
   if (!source.server.mayCreate) return 'the user may not create the schema "nearjoin" in the source database';
   return null;
 }
 
 /** Why a table can never be kept in a cache, whatever the source; null when it can. */
-export function tableObstacle(table: Table, target: Introspection): string | null {
+export function tableObstacle(table: Table, target: Introspection, publishes: boolean): string | null {
   const found = target.tables.get(tableKey(table.ref));
   if (found === undefined) return 'the table is gone';
   if (found.kind === 'view') return 'a view has no changes to replicate';
   if (found.kind === 'materialized-view') return 'a materialized view has no changes to replicate';
   if (found.kind === 'foreign-table') return 'a foreign table has no changes to replicate';
   if (!found.logged) return 'an unlogged table is not replicated';
-  if (!found.owned) return 'the user does not own the table and so cannot publish it';
+  if (publishes && !found.owned) return 'the user does not own the table and so cannot publish it';
   return keyObstacle(found);
 }
 

@@ -37,7 +37,7 @@ export function planCaches(
   const warnings: CacheWarning[] = [];
   for (const source of sources.values()) {
     for (const copy of new Closure(source, sources).copies()) {
-      const obstacle = obstacleOf(source.name, copy, introspections);
+      const obstacle = obstacleOf(source.name, copy, { sources, introspections });
       const { target, table, lookups } = copy;
       desired.push({ source: source.name, target, table, lookups });
       if (obstacle !== null) warnings.push(warningOf(source.name, copy, obstacle));
@@ -141,11 +141,18 @@ function addLookup(lookups: Map<string, readonly string[]>, table: Table, column
   lookups.set(JSON.stringify(sorted), lookups.get(JSON.stringify(sorted)) ?? [...new Set(columns)]);
 }
 
-function obstacleOf(source: SourceName, copy: Copy, introspections: Introspections): string | null {
+interface Known {
+  readonly sources: ReadonlyMap<SourceName, Source>;
+  readonly introspections: Introspections;
+}
+
+function obstacleOf(source: SourceName, copy: Copy, { sources, introspections }: Known): string | null {
   const here = must(introspections.get(source), 'introspection of the source');
   const there = must(introspections.get(copy.target), 'introspection of the target');
   if (!isAvailable(here) || !isAvailable(there)) return 'the database is unavailable';
-  return feedObstacle(here, there) ?? tableObstacle(copy.table, there) ?? copy.mapping;
+  // Debezium publishes what comes through Kafka.
+  const publishes = (sources.get(copy.target)?.kafka ?? null) === null;
+  return feedObstacle(here, there, publishes) ?? tableObstacle(copy.table, there, publishes) ?? copy.mapping;
 }
 
 function warningOf(source: SourceName, copy: Copy, obstacle: string): CacheWarning {

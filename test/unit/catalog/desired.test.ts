@@ -234,3 +234,47 @@ describe('what cannot be cached says why, and nothing fails', () => {
     expect(reasons(changed({ replicaIdentity: 'f' }))).toEqual([]);
   });
 });
+
+describe('a target that is followed through Kafka', () => {
+  const configuration = (kafka: object): object => ({
+    connection_info: { database_url: 'postgresql://pg2' },
+    nearjoin: { connector: 'kafka', kafka },
+  });
+  const toUser = remote('user', { source: 'pg2', table: 'user', mapping: { user_id: 'id' } });
+  const through = (kafka: object): Catalog =>
+    catalogOf(
+      [
+        source('pg1', [{ table: 'order', remote_relationships: [toUser] }]),
+        source('pg2', [{ table: 'user' }], { configuration: configuration(kafka) }),
+      ],
+      { pg1: database([order]), pg2: database([{ ...user, owned: false }], { mayCreate: false }) },
+    );
+
+  test('is told by its prefix, with the defaults of Debezium', () => {
+    expect(through({ topic_prefix: 'shop' }).sources.get('pg2')?.kafka).toEqual({
+      topicPrefix: 'shop',
+      slot: 'debezium',
+      publication: 'dbz_publication',
+      placeholder: '__debezium_unavailable_value',
+    });
+    const all = { topic_prefix: 'shop', slot: 's', publication: 'p', unavailable_value: 'u' };
+    expect(through(all).sources.get('pg2')?.kafka).toEqual({
+      topicPrefix: 'shop',
+      slot: 's',
+      publication: 'p',
+      placeholder: 'u',
+    });
+    expect(through(all).sources.get('pg1')?.kafka).toBeNull();
+  });
+
+  test('need not let us publish', () => {
+    expect(through({ topic_prefix: 'shop' }).warnings).toEqual([]);
+  });
+
+  test.each([[{}], [{ topic_prefix: 'shop', prefix: 'x' }], [{ topic_prefix: '' }]])(
+    'is not told by %j',
+    (kafka) => {
+      expect(() => through(kafka)).toThrow();
+    },
+  );
+});

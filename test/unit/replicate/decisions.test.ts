@@ -30,6 +30,7 @@ const facts: StartFacts = {
   },
   identity,
   slot: usable(100),
+  connector: 'postgres',
   written: lsn(200),
 };
 
@@ -54,6 +55,13 @@ test.each<[string, Partial<StartFacts>]>([
   ['a slot past the stored position', { slot: usable(101) }],
 ])('%s means building anew', (_name, change) => {
   expect(decideStart({ ...facts, ...change }).kind).toBe('rebuild');
+});
+
+test('a restart of the target is a doubt where its log does not come from its own slot', () => {
+  const restarted = { ...facts, identity: { ...identity, startedAt: '2' } };
+  expect(decideStart({ ...facts, connector: 'kafka' }).kind).toBe('resume');
+  expect(decideStart(restarted).kind).toBe('resume');
+  expect(decideStart({ ...restarted, connector: 'kafka' }).kind).toBe('rebuild');
 });
 
 const promoted = { ...identity, timeline: 3, ancestors: [{ timeline: 1, until: lsn(100) }] };

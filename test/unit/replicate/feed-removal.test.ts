@@ -30,6 +30,7 @@ function removal(answer: ConnectorError | null): {
     sourceUrl: 'postgres://me:secret@host/orders',
     targetUrl: 'postgres://me:secret@host/people',
     connect: () => connector as Connector,
+    connector: 'postgres',
     limits: DEFAULT_LIMITS,
     clock: { ...systemClock, monotonicMs: () => now },
     pace: null,

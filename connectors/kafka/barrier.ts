@@ -1,0 +1,78 @@
+import { must } from '../../src/core/assert.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { ConnectorError } from '../connector.ts';
+import type { AdminPool } from '../postgres/client.ts';
+import { EndCursor, type EndRecord } from './progress.ts';
+import type { KafkaTarget } from './settings.ts';
+import { askKafka, type KafkaClient } from './topics.ts';
+
+/** What a barrier is sent through. */
+export interface BarrierOptions {
+  readonly client: KafkaClient;
+  /** Of transactions. */
+  readonly topic: string;
+  readonly admin: AdminPool;
+  readonly kafka: KafkaTarget;
+}
+
+const LOOK_MS = 100;
+
+/**
+ * Commits a transaction on the target and waits until its end comes out of the topic of transactions: everything before
+ * it has come through by then, and everything after it comes after it. Throws a ConnectorError that says what to look
+ * for when it does not come.
+ */
+export async function awaitBarrier(options: BarrierOptions, signal: AbortSignal): Promise<EndRecord> {
+  const { client, topic } = options;
+  const deadline = performance.now() + client.timings.barrierMs;
+  const from = await untilTopic(options, deadline, signal);
+  const cursor = await EndCursor.open(client, topic, from);
+  try {
+    const xid = await commitMessage(options.admin);
+    while (performance.now() < deadline && !signal.aborted) {
+      const end = await cursor.next(1n << 62n, LOOK_MS);
+      if (end?.event.xid === xid) return end;
+    }
+    throw missing(options);
+  } finally {
+    await cursor.close();
+  }
+}
+
+/** The first transaction of all makes the topic; says where it ends. */
+async function untilTopic(options: BarrierOptions, deadline: number, signal: AbortSignal): Promise<bigint> {
+  const { client, topic, admin } = options;
+  return await askKafka(client, async (topics) => {
+    for (let tries = 0; ; tries += 1) {
+      const count = (await topics.partitions()).get(topic);
+      if (count === 1) return (await topics.extent({ topic, partition: 0 })).high;
+      if (count !== undefined)
+        throw new ConnectorError(
+          'unfit',
+          `the topic ${topic} has ${count} partitions and must have one, to keep transactions in order: delete it and make it with one`,
+        );
+      if (tries === 0) await commitMessage(admin);
+      if (performance.now() >= deadline || signal.aborted) throw missing(options);
+      await systemClock.delay(LOOK_MS, signal);
+    }
+  });
+}
+
+/** The number of the transaction, as the log has it: without its epoch. */
+async function commitMessage(admin: AdminPool): Promise<string> {
+  return await admin.transaction(async (query) => {
+    await query(`set local synchronous_commit = local`);
+    const rows = await query<{ xid: string }>(
+      `select (pg_current_xact_id()::text::numeric % 4294967296)::text as xid,
+         pg_logical_emit_message(true, 'nearjoin', '')`,
+    );
+    return must(rows[0], 'the number of a transaction').xid;
+  });
+}
+
+function missing({ client, topic, kafka }: BarrierOptions): ConnectorError {
+  const seconds = Math.round(client.timings.barrierMs / 1000);
+  const what = `a transaction made on the target did not come out of the topic ${topic} within ${seconds} seconds`;
+  const look = `see that the Debezium connector with topic.prefix=${kafka.topicPrefix} and slot.name=${kafka.slot} runs, with provide.transaction.metadata=true`;
+  return new ConnectorError('unfit', `${what}: ${look}`);
+}

@@ -1,0 +1,237 @@
+import { must } from '../../src/core/assert.ts';
+import type { Commit } from '../../src/core/change.ts';
+import { type Lsn, ZERO_LSN } from '../../src/core/lsn.ts';
+import type { TableRef } from '../../src/core/names.ts';
+import {
+  type ChangeStream,
+  type Comparison,
+  type Connector,
+  ConnectorError,
+  type Observation,
+  type Publishable,
+  type Published,
+  type SlotHealth,
+  type Snapshot,
+  type TargetIdentity,
+} from '../connector.ts';
+import { TargetDatabase } from '../postgres/database.ts';
+import { readSlotHealth } from '../postgres/slot.ts';
+import { awaitBarrier } from './barrier.ts';
+import { collectionOf, eligible, topicOf } from './eligible.ts';
+import { readCaptured, type TableLayout } from './layout.ts';
+import { EndCursor, type EndRecord, findEnd } from './progress.ts';
+import { DEFAULT_KAFKA_TIMINGS, type KafkaConnectorOptions, type KafkaTarget } from './settings.ts';
+import { KafkaStream, type TableTopic } from './stream.ts';
+import { askKafka, type KafkaClient, type TopicBook } from './topics.ts';
+
+/** Of the ends that came last the places are remembered, so that a stream opened again need not search. */
+const REMEMBERED_ENDS = 10_000;
+/** Before it, transactions without changes come through Debezium in a way of their own. */
+const OLDEST_VERSION = 150_000;
+/** Messages of later transactions are written later, give or take the clocks of brokers. */
+const CLOCKS_APART_MS = 60_000;
+
+/** A connector that follows a Postgres database through the topics of a Debezium connector; connects only when it is used. */
+export function kafkaConnector(options: KafkaConnectorOptions): Connector {
+  return new KafkaConnector(options);
+}
+
+class KafkaConnector implements Connector {
+  readonly kind = 'kafka';
+  readonly #database: TargetDatabase;
+  readonly #kafka: KafkaTarget;
+  readonly #client: KafkaClient;
+  readonly #ends = new Map<Lsn, EndRecord>();
+  #layouts: ReadonlyMap<string, TableLayout> = new Map();
+  #tables: readonly TableRef[] = [];
+  #stream: KafkaStream | null = null;
+
+  constructor(options: KafkaConnectorOptions) {
+    const { brokers, kafka, name, log } = options;
+    this.#database = new TargetDatabase(options, kafka.publication);
+    this.#kafka = kafka;
+    this.#client = { brokers, name, log, timings: { ...DEFAULT_KAFKA_TIMINGS, ...options.kafkaTimings } };
+  }
+
+  /** Debezium's slot. */
+  get slot(): string {
+    return this.#kafka.slot;
+  }
+
+  get #transactions(): string {
+    return `${this.#kafka.topicPrefix}.transaction`;
+  }
+
+  async identify(): Promise<TargetIdentity> {
+    if (this.#client.brokers.length === 0) {
+      const what = 'the target is to be followed through Kafka, and no brokers are configured';
+      throw new ConnectorError('unfit', `${what}: set NEARJOIN_KAFKA_BROKERS`);
+    }
+    const identity = await this.#database.identify();
+    const { version } = await this.#database.admin.row<{ version: number }>(
+      `select current_setting('server_version_num')::int as version`,
+    );
+    if (version >= OLDEST_VERSION) return identity;
+    throw new ConnectorError('unfit', 'Postgres 15 is the oldest that can be followed through Kafka');
+  }
+
+  async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
+    const { publication } = this.#kafka;
+    const checked = await this.#database.check(tables);
+    const captured = await this.#database.admin.snapshot((query) => readCaptured(query, publication, tables));
+    const { judged, layouts } = eligible(checked, captured, publication);
+    this.#layouts = layouts;
+    return judged;
+  }
+
+  observe(): Promise<Observation> {
+    return this.#database.observe();
+  }
+
+  /** Nothing is changed on the target: what Debezium captures is its administrator's business. */
+  publish(tables: readonly TableRef[]): Promise<Published> {
+    this.#tables = tables;
+    const stream = this.#stream;
+    if (stream !== null && !tables.every((table) => stream.follows(collectionOf(table)))) {
+      this.#stream = null;
+      stream.fail(new ConnectorError('retry', 'more tables are followed: the topics are opened again'));
+    }
+    return Promise.resolve({ added: [], refused: [] });
+  }
+
+  /** Debezium's publication is not ours to change. */
+  protect(): Promise<readonly TableRef[]> {
+    return Promise.resolve([]);
+  }
+
+  /** Begins after a transaction of our own, which must come through Debezium. */
+  async createSlot(signal?: AbortSignal): Promise<Lsn> {
+    return await this.#database.while(signal, async (until) => {
+      // Left from when the target was followed by a slot of ours.
+      await this.#database.dropOurs();
+      const end = await awaitBarrier(
+        {
+          client: this.#client,
+          topic: this.#transactions,
+          admin: this.#database.admin,
+          kafka: this.#kafka,
+        },
+        until,
+      );
+      this.#remember(end);
+      return end.event.end;
+    });
+  }
+
+  /** What Debezium's slot holds back of the target's log is not ours to answer for; what it sent is kept by Kafka. */
+  async slotHealth(): Promise<SlotHealth> {
+    const health = await readSlotHealth(this.#database.admin, this.slot);
+    return health.kind === 'usable' ? { ...health, confirmed: ZERO_LSN, retainedWalBytes: 0 } : health;
+  }
+
+  drop(): Promise<void> {
+    return this.#database.dropOurs();
+  }
+
+  position(): Promise<Lsn> {
+    return this.#database.position();
+  }
+
+  forceFlush(): Promise<void> {
+    return this.#database.forceFlush();
+  }
+
+  async open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream> {
+    return await this.#database.while(signal, async () => {
+      const start = this.#ends.get(after) ?? (await this.#findEnd(after, last));
+      const tables = await askKafka(this.#client, (topics) => this.#topics(topics, start));
+      const stream = new KafkaStream(
+        {
+          client: this.#client,
+          transactions: this.#transactions,
+          start,
+          tables,
+          placeholder: this.#kafka.placeholder,
+          layoutOf: this.#layoutBook(),
+          forceFlush: () => this.forceFlush(),
+          onEnd: (end) => this.#remember(end),
+        },
+        signal,
+      );
+      await stream.start();
+      this.#stream = stream;
+      return stream;
+    });
+  }
+
+  snapshot(signal: AbortSignal): Promise<Snapshot> {
+    return this.#database.snapshot(signal);
+  }
+
+  shown(xids: readonly number[], signal: AbortSignal): Promise<void> {
+    return this.#database.shown(xids, signal);
+  }
+
+  compare(signal: AbortSignal): Promise<Comparison> {
+    return this.#database.compare(signal);
+  }
+
+  async close(): Promise<void> {
+    this.#stream?.close();
+    await this.#database.close();
+  }
+
+  #remember(end: EndRecord): void {
+    this.#ends.set(end.event.end, end);
+    const [oldest] = this.#ends.keys();
+    if (this.#ends.size > REMEMBERED_ENDS && oldest !== undefined) this.#ends.delete(oldest);
+  }
+
+  async #findEnd(after: Lsn, last: Commit | null): Promise<EndRecord> {
+    const at = { topic: this.#transactions, partition: 0 };
+    const extent = await askKafka(this.#client, async (topics) => {
+      if (!(await topics.partitions()).has(at.topic))
+        throw new ConnectorError('slot-lost', `the topic ${at.topic} is gone`);
+      return await topics.extent(at);
+    });
+    const cursor = await EndCursor.open(this.#client, at.topic, extent.low);
+    try {
+      return await findEnd(cursor, extent, { after, last });
+    } finally {
+      await cursor.close();
+    }
+  }
+
+  /** The tables' topics, from where all that comes after the start is in them. */
+  async #topics(topics: TopicBook, start: EndRecord): Promise<readonly TableTopic[]> {
+    const there = await topics.partitions();
+    if (there.get(this.#transactions) !== 1) throw unordered(this.#transactions);
+    const read = this.#tables.map(async (table): Promise<TableTopic> => {
+      const collection = collectionOf(table);
+      const topic = topicOf(this.#kafka.topicPrefix, collection);
+      const from = there.has(topic)
+        ? await topics.offsetsAt(topic, start.timestamp - CLOCKS_APART_MS)
+        : new Map<number, bigint>();
+      return { collection, topic, from };
+    });
+    return await Promise.all(read);
+  }
+
+  /** As the target's catalog had it last; a table that is gone by now keeps its own. */
+  #layoutBook(): (collection: string) => TableLayout {
+    const known = new Map<string, TableLayout>();
+    let from: ReadonlyMap<string, TableLayout> | null = null;
+    return (collection) => {
+      if (from !== this.#layouts) {
+        from = this.#layouts;
+        for (const layout of from.values()) known.set(collectionOf(layout.table), layout);
+      }
+      return must(known.get(collection), 'the layout of a followed table');
+    };
+  }
+}
+
+function unordered(topic: string): ConnectorError {
+  const what = `the topic ${topic} must have exactly one partition, to keep transactions in order`;
+  return new ConnectorError('unfit', `${what}: make it with one before the Debezium connector does`);
+}

@@ -1,0 +1,222 @@
+import { randomBytes } from 'node:crypto';
+import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import type { ConnectorError } from '../connector.ts';
+import { type KafkaClient, kafkaOf, type TopicPartition, toConnectorError } from './topics.ts';
+
+/** A message of a topic. */
+export interface KafkaRecord {
+  readonly offset: bigint;
+  /** In milliseconds, on the clock of whoever wrote it or of the broker. */
+  readonly timestamp: number;
+  /** Null is a tombstone. */
+  readonly value: Buffer | null;
+  readonly headers: readonly string[];
+}
+
+/** What a reader tells its owner. */
+export interface ReaderEvents {
+  /** Records that follow those before without a gap. */
+  readonly records: (from: TopicPartition, records: readonly KafkaRecord[]) => void;
+  readonly failed: (error: ConnectorError) => void;
+}
+
+interface Place extends TopicPartition {
+  /** The offset to be read next. */
+  next: bigint;
+  isHeld: boolean;
+  /** Answers in a row that were not to what was asked. */
+  strays: number;
+}
+
+const MAX_STRAYS = 20;
+/** Waits for messages no longer than this, so that a partition that was held goes on soon. */
+const FETCH_WAIT_MS = 100;
+const PARTITION_BYTES = 1 << 20;
+const FETCH_BYTES = 8 << 20;
+
+/**
+ * Reads partitions from given offsets on; the client offers groups only, so each
+ * reader is a group of one with a name of its own: it has all partitions, nothing is committed, and whatever the client
+ * does by itself (another assignment, a reset to the end) is noticed, since every answer must be to the offset asked for.
+ */
+export class TopicReader {
+  readonly #client: KafkaClient;
+  readonly #events: ReaderEvents;
+  readonly #group: string;
+  readonly #kafka: Kafka;
+  readonly #consumer: Consumer;
+  readonly #places: ReadonlyMap<string, Place>;
+  #watch: NodeJS.Timeout | null = null;
+  #heardMs = performance.now();
+  /** Ends the wait for the group. */
+  #refuse: (error: ConnectorError) => void = () => undefined;
+  #isOver = false;
+
+  constructor(client: KafkaClient, from: ReadonlyMap<TopicPartition, bigint>, events: ReaderEvents) {
+    this.#client = client;
+    this.#events = events;
+    this.#group = `${client.name}-${randomBytes(6).toString('hex')}`;
+    this.#kafka = kafkaOf(client);
+    this.#places = new Map(
+      [...from].map(([at, next]) => [keyOf(at), { ...at, next, isHeld: false, strays: 0 }]),
+    );
+    this.#consumer = this.#kafka.consumer({
+      groupId: this.#group,
+      allowAutoTopicCreation: false,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      maxBytesPerPartition: PARTITION_BYTES,
+      maxBytes: FETCH_BYTES,
+      // It would begin again by itself, from wherever it thinks: the owner does that.
+      retry: { retries: 5, initialRetryTime: 100, restartOnFailure: () => Promise.resolve(false) },
+    });
+  }
+
+  /** Begins to read; resolves when the group is joined. */
+  async start(): Promise<void> {
+    const { events } = this.#consumer;
+    const joined = new Promise<void>((resolve, reject) => {
+      this.#refuse = reject;
+      this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
+        this.#seekAll(payload.memberAssignment);
+        resolve();
+      });
+    });
+    joined.catch(() => undefined); // it may fail before anybody waits
+    this.#consumer.on(events.FETCH, () => {
+      this.#heardMs = performance.now();
+    });
+    this.#consumer.on(events.END_BATCH_PROCESS, ({ payload }) => this.#passOver(payload));
+    this.#consumer.on(events.CRASH, ({ payload }) => this.#fail(payload.error));
+    try {
+      await this.#consumer.connect();
+      await this.#consumer.subscribe({
+        topics: [...new Set([...this.#places.values()].map(({ topic }) => topic))],
+      });
+      await this.#consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        eachBatch: (payload) => {
+          this.#batch(payload);
+          return Promise.resolve();
+        },
+      });
+      await joined;
+    } catch (error) {
+      await this.close();
+      throw toConnectorError(error);
+    }
+    this.#watch = setInterval(() => this.#look(), this.#client.timings.silenceMs / 4);
+  }
+
+  /** Holds a partition back, or lets it go on. */
+  hold(at: TopicPartition, isHeld: boolean): void {
+    const place = this.#places.get(keyOf(at));
+    if (place === undefined || place.isHeld === isHeld || this.#isOver) return;
+    place.isHeld = isHeld;
+    const which = [{ topic: at.topic, partitions: [at.partition] }];
+    if (isHeld) this.#consumer.pause(which);
+    else this.#consumer.resume(which);
+  }
+
+  /** Goes on at another offset. */
+  seek(at: TopicPartition, offset: bigint): void {
+    const place = this.#places.get(keyOf(at));
+    if (place === undefined) return;
+    place.next = offset;
+    this.#seek(place);
+  }
+
+  /** Leaves the group, and nothing of it on the brokers. */
+  async close(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#watch !== null) clearInterval(this.#watch);
+    const { log } = this.#client;
+    const say = (error: unknown): void =>
+      log.info({ err: error }, 'a reader of Kafka was not closed cleanly');
+    await this.#consumer.disconnect().catch(say);
+    const admin = this.#kafka.admin();
+    try {
+      await admin.connect();
+      await admin.deleteGroups([this.#group]);
+    } catch (error) {
+      say(error);
+    } finally {
+      await admin.disconnect().catch(say);
+    }
+  }
+
+  /** Before the first request of an assignment. */
+  #seekAll(assignment: Readonly<Record<string, readonly number[]>>): void {
+    const assigned = new Set(
+      Object.entries(assignment).flatMap(([topic, partitions]) =>
+        partitions.map((partition) => keyOf({ topic, partition })),
+      ),
+    );
+    const isSame =
+      assigned.size === this.#places.size && [...this.#places.keys()].every((key) => assigned.has(key));
+    if (!isSame)
+      return this.#fail(new Error('partitions were added to a topic, or another reader took some'));
+    for (const place of this.#places.values()) this.#seek(place);
+  }
+
+  #seek({ topic, partition, next }: Place): void {
+    if (!this.#isOver) this.#consumer.seek({ topic, partition, offset: String(next) });
+  }
+
+  #batch(payload: EachBatchPayload): void {
+    const { batch } = payload;
+    const at = { topic: batch.topic, partition: batch.partition };
+    const place = this.#places.get(keyOf(at));
+    if (place === undefined || this.#isOver || payload.isStale()) return;
+    if (askedOffset(batch) !== place.next) return this.#stray(place);
+    place.strays = 0;
+    const records = batch.messages.map((message) => ({
+      offset: BigInt(message.offset),
+      timestamp: Number(message.timestamp),
+      value: message.value,
+      headers: Object.keys(message.headers ?? {}),
+    }));
+    const last = batch.lastOffset();
+    place.next = BigInt(last) + 1n;
+    payload.resolveOffset(last);
+    this.#events.records(at, records);
+  }
+
+  /** Markers of Kafka's own transactions: the client goes past them without a word to us. */
+  #passOver(batch: { topic: string; partition: number; batchSize: number; lastOffset: string }): void {
+    const place = batch.batchSize === 0 ? this.#places.get(keyOf(batch)) : undefined;
+    const after = BigInt(batch.lastOffset) + 1n;
+    if (place !== undefined && after > place.next) place.next = after;
+  }
+
+  /** An answer to a question of before a seek; many in a row mean that the offset is gone and another was taken. */
+  #stray(place: Place): void {
+    place.strays += 1;
+    if (place.strays > MAX_STRAYS) this.#fail(new Error(`the offset to be read of ${place.topic} is gone`));
+    else this.#seek(place);
+  }
+
+  #look(): void {
+    const seconds = Math.round((performance.now() - this.#heardMs) / 1000);
+    if (seconds * 1000 < this.#client.timings.silenceMs) return;
+    this.#fail(new Error(`nothing was asked of the brokers for ${seconds} seconds`));
+  }
+
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    const failure = toConnectorError(error);
+    this.#refuse(failure);
+    this.#events.failed(failure);
+  }
+}
+
+/** The offset that an answer is to; the client has it, and does not say so in its types. */
+function askedOffset(batch: EachBatchPayload['batch']): bigint | null {
+  const asked: unknown = 'fetchedOffset' in batch ? batch.fetchedOffset : null;
+  return typeof asked === 'string' ? BigInt(asked) : null;
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}

@@ -1,0 +1,174 @@
+import type { Change, Relation, RelationColumn } from '../../src/core/change.ts';
+import { type Cell, completed, type Row, rowOf, UNCHANGED } from '../../src/core/row.ts';
+import type { RowEvent } from './envelope.ts';
+import { isObject, type JsonObject, type JsonValue, member, parse, textOf } from './json.ts';
+import type { ColumnLayout, TableLayout } from './layout.ts';
+import { type FieldSchema, placeholderOf, type Reader, readerOf } from './values.ts';
+
+interface BoundColumn extends ColumnLayout {
+  readonly reader: Reader;
+  readonly placeholder: string | null;
+}
+
+/** A table's layout as one schema of its messages tells its values. */
+interface Binding {
+  readonly relation: Relation;
+  readonly columns: readonly BoundColumn[];
+  readonly keys: readonly number[];
+}
+
+type Fields = ReadonlyMap<string, FieldSchema | null>;
+
+/** Turns Debezium's events into changes; the only place that knows how a value that was not sent looks. */
+export class EventReader {
+  readonly #placeholder: string;
+  readonly #fields = new WeakMap<Buffer, Fields>();
+  readonly #bindings = new WeakMap<TableLayout, Map<string, Binding>>();
+  readonly #bySchema = new WeakMap<TableLayout, WeakMap<Buffer, Binding>>();
+
+  constructor(placeholder: string) {
+    this.#placeholder = placeholder;
+  }
+
+  /**
+   * One change; `old` is the delete of the old key where the event is the insert of the new one. What cannot be read
+   * is told by the relation's fault.
+   */
+  change(event: RowEvent, layout: TableLayout, old: RowEvent | null): Change {
+    const binding = this.#binding(event, layout);
+    const { relation } = binding;
+    if (event.op === 't') return { kind: 'truncate', relations: [relation] };
+    try {
+      return changeOf(event, binding, old);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      return { kind: 'truncate', relations: [{ ...relation, fault: error.message }] };
+    }
+  }
+
+  #binding(event: RowEvent, layout: TableLayout): Binding {
+    if (event.schema === null) return this.#bindingByNames(event, layout);
+    const bySchema = this.#bySchema.get(layout) ?? new WeakMap<Buffer, Binding>();
+    this.#bySchema.set(layout, bySchema);
+    let binding = bySchema.get(event.schema);
+    if (binding === undefined) {
+      binding = bind(layout, this.#fieldsOf(event.schema), this.#placeholder);
+      bySchema.set(event.schema, binding);
+    }
+    return binding;
+  }
+
+  /** Messages without a schema name their fields in every row. */
+  #bindingByNames({ op, before, after }: RowEvent, layout: TableLayout): Binding {
+    const row = isObject(after) ? after : before;
+    const names = isObject(row) && op !== 't' ? Object.keys(row) : layout.columns.map(({ name }) => name);
+    const byNames = this.#bindings.get(layout) ?? new Map<string, Binding>();
+    this.#bindings.set(layout, byNames);
+    const key = JSON.stringify(names);
+    let binding = byNames.get(key);
+    if (binding === undefined) {
+      binding = bind(layout, new Map(names.map((name) => [name, null])), this.#placeholder);
+      byNames.set(key, binding);
+    }
+    return binding;
+  }
+
+  #fieldsOf(schema: Buffer): Fields {
+    const known = this.#fields.get(schema);
+    if (known !== undefined) return known;
+    const fields = fieldsOf(parse(schema.toString('utf8')));
+    this.#fields.set(schema, fields);
+    return fields;
+  }
+}
+
+/** A row's value is not what its type can be. */
+class Unreadable extends Error {}
+
+function fieldsOf(schema: JsonValue): Fields {
+  const after = listOf(member(schema, 'fields')).find((each) => textOf(member(each, 'field')) === 'after');
+  return new Map(
+    listOf(member(after ?? null, 'fields')).map((each) => [
+      textOf(member(each, 'field')) ?? '',
+      { type: textOf(member(each, 'type')) ?? '', name: textOf(member(each, 'name')) },
+    ]),
+  );
+}
+
+function listOf(value: JsonValue): readonly JsonValue[] {
+  return Array.isArray(value) ? (value as readonly JsonValue[]) : [];
+}
+
+function bind(layout: TableLayout, fields: Fields, placeholder: string): Binding {
+  const columns = layout.columns
+    .filter(({ name }) => fields.has(name))
+    .map((column) => ({
+      ...column,
+      reader: readerOf(column.kind, fields.get(column.name) ?? null),
+      placeholder: placeholderOf(column.kind, placeholder),
+    }));
+  const keys = columns.flatMap(({ isKey }, at) => (isKey ? [at] : []));
+  return { relation: relationOf(layout, columns), columns, keys };
+}
+
+function relationOf({ table, oid }: TableLayout, columns: readonly BoundColumn[]): Relation {
+  const faults = columns.flatMap(({ name, reader }) =>
+    reader.kind === 'refuses' ? [`column "${name}": ${reader.reason}`] : [],
+  );
+  const described: RelationColumn[] = columns.map(({ name, typeOid, typeModifier, isKey }) => ({
+    name,
+    typeOid,
+    typeModifier,
+    isKey,
+  }));
+  const [fault] = faults;
+  // Values that a full old row has are filled in here, so that nobody else has to.
+  const relation: Relation = { oid, table, replicaIdentity: 'd', columns: described };
+  return fault === undefined ? relation : { ...relation, fault };
+}
+
+function changeOf(event: RowEvent, binding: Binding, old: RowEvent | null): Change {
+  const { relation } = binding;
+  if (relation.fault !== undefined) return { kind: 'truncate', relations: [relation] };
+  if (event.op === 'd') return { kind: 'delete', relation, before: rowIn(event.before, binding, true) };
+  if (event.op === 'c' && old === null)
+    return { kind: 'insert', relation, after: rowIn(event.after, binding, false) };
+  return updateOf(event.after, old?.before ?? event.before, binding);
+}
+
+/** The old row is told only where the key is another. */
+function updateOf(now: JsonValue, then: JsonValue, binding: Binding): Change {
+  const { relation, keys } = binding;
+  const before = isObject(then) ? rowIn(then, binding, true) : null;
+  const after = filled(rowIn(now, binding, true), before, binding);
+  if (keys.some((at) => !after.has(at))) throw new Unreadable('a change does not name its row');
+  const isMoved = before !== null && keys.some((at) => before.cell(at) !== after.cell(at));
+  return { kind: 'update', relation, after, before: isMoved ? before : null };
+}
+
+/** A value that was not sent is never null, so a null in the old row says only that it is not there either. */
+function filled(after: Row, before: Row | null, { columns }: Binding): Row {
+  if (after.isWhole || before === null) return after;
+  const known = columns.flatMap((_, at) =>
+    !after.has(at) && before.has(at) && before.cell(at) !== null ? [at] : [],
+  );
+  return completed(after, before, known);
+}
+
+function rowIn(value: JsonValue, { columns }: Binding, mayLack: boolean): Row {
+  if (!isObject(value)) throw new Unreadable('a change has no row');
+  return rowOf(columns.map((column) => cellOf(value, column, mayLack)));
+}
+
+function cellOf(row: JsonObject, { name, reader, placeholder }: BoundColumn, mayLack: boolean): Cell {
+  const value = Object.hasOwn(row, name) ? (row[name] ?? null) : null;
+  if (value === null) return null;
+  if (mayLack && placeholder !== null && isPlaceholder(value, placeholder)) return UNCHANGED;
+  const text = reader.kind === 'reads' ? reader.read(value) : null;
+  if (text === null) throw new Unreadable(`column "${name}" holds a value that Debezium has changed`);
+  return text;
+}
+
+function isPlaceholder(value: JsonValue, placeholder: string): boolean {
+  return value === placeholder || (isObject(value) && JSON.stringify(value) === placeholder);
+}

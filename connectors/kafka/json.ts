@@ -1,0 +1,144 @@
+import { ConnectorError } from '../connector.ts';
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const MINUS = 0x2d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+const SCHEMA_START = '{"schema":';
+const PAYLOAD_START = ',"payload":';
+
+/** A value of parsed JSON; numbers are strings, spelled as they were. */
+export type JsonValue = string | boolean | null | readonly JsonValue[] | JsonObject;
+
+/** An object of parsed JSON. */
+export interface JsonObject {
+  readonly [name: string]: JsonValue;
+}
+
+/** A message of Connect's JSON converter. */
+export interface Message {
+  /** The very bytes of the schema: the same for all messages until the table changes; null without one. */
+  readonly schema: Buffer | null;
+  readonly payload: JsonValue;
+}
+
+/** Takes messages of one topic apart; remembers the last schema, which is most of every message. */
+export class MessageReader {
+  #head = Buffer.alloc(0);
+  #schema: Buffer | null = null;
+
+  /** Throws a ConnectorError when the bytes are not what the JSON converter writes. */
+  read(value: Buffer): Message {
+    if (this.#schema !== null && value.subarray(0, this.#head.length).equals(this.#head))
+      return this.#message(value.toString('utf8', this.#head.length, value.length - 1));
+    const text = value.toString('utf8');
+    const end = endOfSchema(text);
+    if (end === null) return { schema: null, payload: parse(text) };
+    this.#head = Buffer.from(text.slice(0, end + PAYLOAD_START.length));
+    this.#schema = this.#head.subarray(SCHEMA_START.length, this.#head.length - PAYLOAD_START.length);
+    return this.#message(text.slice(end + PAYLOAD_START.length, -1));
+  }
+
+  #message(payload: string): Message {
+    return { schema: this.#schema, payload: parse(payload) };
+  }
+}
+
+/** Where the schema's text ends; null when the message has none. */
+function endOfSchema(text: string): number | null {
+  if (!text.startsWith(SCHEMA_START)) return null;
+  const end = endOfValue(text, SCHEMA_START.length);
+  return text.startsWith(PAYLOAD_START, end) ? end : null;
+}
+
+/** The value with every number as the string of its digits: a double would change some. */
+export function parse(text: string): JsonValue {
+  try {
+    return JSON.parse(quoteNumbers(text)) as JsonValue;
+  } catch {
+    // The error of JSON.parse quotes the text, which holds values of rows.
+    throw new ConnectorError(
+      'unfit',
+      'a message of Kafka is not JSON: set value.converter and key.converter of the Debezium connector to org.apache.kafka.connect.json.JsonConverter',
+    );
+  }
+}
+
+function quoteNumbers(text: string): string {
+  let result = '';
+  let copied = 0;
+  for (let at = 0; at < text.length; ) {
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) at = endOfString(text, at);
+    else if (char === MINUS || isDigit(char)) {
+      const end = endOfNumber(text, at);
+      result += `${text.slice(copied, at)}"${text.slice(at, end)}"`;
+      copied = end;
+      at = end;
+    } else at += 1;
+  }
+  return result + text.slice(copied);
+}
+
+/** Where an object or array ends that begins at `start`. */
+function endOfValue(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; ) {
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) {
+      at = endOfString(text, at);
+      continue;
+    }
+    if (char === OPEN_BRACE || char === OPEN_BRACKET) depth += 1;
+    else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) depth -= 1;
+    at += 1;
+    if (depth <= 0) return at;
+  }
+  return text.length;
+}
+
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end === -1 ? text.length : end + 1;
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let first = at;
+  while (text.charCodeAt(first - 1) === BACKSLASH) first -= 1;
+  return (at - first) % 2 === 1;
+}
+
+function endOfNumber(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && isNumberPart(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+function isDigit(char: number): boolean {
+  return char >= 0x30 && char <= 0x39;
+}
+
+/** Digits, point, exponent and signs. */
+function isNumberPart(char: number): boolean {
+  return isDigit(char) || char === 0x2e || char === 0x45 || char === 0x65 || char === 0x2b || char === MINUS;
+}
+
+/** The member of an object; null when there is none, or the value is no object. */
+export function member(value: JsonValue, name: string): JsonValue {
+  return isObject(value) && Object.hasOwn(value, name) ? (value[name] ?? null) : null;
+}
+
+/** Whether the value is an object. */
+export function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The text of a string or number; null for anything else. */
+export function textOf(value: JsonValue): string | null {
+  return typeof value === 'string' ? value : null;
+}

@@ -1,0 +1,46 @@
+import type { ConnectorLog, Timings } from '../postgres/settings.ts';
+
+/** What an existing Debezium connector was told, as far as its topics cannot be understood without. */
+export interface KafkaTarget {
+  /** `topic.prefix`: what all its topics begin with. */
+  readonly topicPrefix: string;
+  /** `slot.name`. */
+  readonly slot: string;
+  /** `publication.name`. */
+  readonly publication: string;
+  /** `unavailable.value.placeholder`. */
+  readonly placeholder: string;
+}
+
+/** How long to wait for Kafka; tests shorten them. */
+export interface KafkaTimings {
+  /** For a connection, and for an answer. */
+  readonly requestMs: number;
+  /** A reader that has not asked the brokers for so long is dead. */
+  readonly silenceMs: number;
+  /** For a transaction of ours to come through Debezium. */
+  readonly barrierMs: number;
+  /** A transaction of ours that has not come by then is followed by another. */
+  readonly askAgainMs: number;
+}
+
+/** Timings for production. */
+export const DEFAULT_KAFKA_TIMINGS: KafkaTimings = {
+  requestMs: 10_000,
+  silenceMs: 30_000,
+  barrierMs: 30_000,
+  askAgainMs: 5_000,
+};
+
+/** Where a target and its topics are. */
+export interface KafkaConnectorOptions {
+  readonly url: string;
+  /** Of what a slot of ours would be called: also the beginning of our consumer groups' names. */
+  readonly name: string;
+  /** Empty when none are configured: then the target cannot be followed. */
+  readonly brokers: readonly string[];
+  readonly kafka: KafkaTarget;
+  readonly log: ConnectorLog;
+  readonly timings?: Partial<Timings>;
+  readonly kafkaTimings?: Partial<KafkaTimings>;
+}

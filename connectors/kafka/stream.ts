@@ -1,0 +1,217 @@
+import type { StreamItem } from '../../src/core/change.ts';
+import type { Lsn } from '../../src/core/lsn.ts';
+import { type ChangeStream, ConnectorError } from '../connector.ts';
+import { ItemQueue } from '../postgres/item-queue.ts';
+import { type KafkaRecord, TopicReader } from './consume.ts';
+import { EventReader } from './debezium.ts';
+import { tableEvent } from './envelope.ts';
+import { MessageReader } from './json.ts';
+import type { TableLayout } from './layout.ts';
+import { EndParser, type EndRecord } from './progress.ts';
+import type { KafkaClient, TopicPartition } from './topics.ts';
+import { Assembler } from './transactions.ts';
+
+/** Reading stops when so many bytes wait for the reader, and goes on when it has taken them. */
+const QUEUE_BYTES = 1 << 20;
+/** A partition is held back while so many bytes of it wait for its transaction's turn. */
+const WAITING_BYTES = 1 << 20;
+
+const TICK_MS = 500;
+
+/** A table's topic, as it is when the stream begins. */
+export interface TableTopic {
+  readonly collection: string;
+  readonly topic: string;
+  /** Where each of its partitions is read from; empty while there is no such topic. */
+  readonly from: ReadonlyMap<number, bigint>;
+}
+
+/** What a stream needs. */
+export interface KafkaStreamOptions {
+  readonly client: KafkaClient;
+  /** The topic of transactions, and the end after which everything is wanted. */
+  readonly transactions: string;
+  readonly start: EndRecord;
+  readonly tables: readonly TableTopic[];
+  readonly placeholder: string;
+  readonly layoutOf: (collection: string) => TableLayout;
+  /** Commits a tiny transaction on the target: its end proves that all before it came through. */
+  readonly forceFlush: () => Promise<void>;
+  readonly onEnd: (end: EndRecord) => void;
+}
+
+/** One running stream: puts transactions together as their messages come, and gives up at the first failure. */
+export class KafkaStream implements ChangeStream {
+  readonly items: ItemQueue;
+  readonly #options: KafkaStreamOptions;
+  readonly #signal: AbortSignal;
+  readonly #reader: TopicReader;
+  readonly #assembler: Assembler;
+  readonly #ends = new EndParser();
+  readonly #messages = new Map<string, MessageReader>();
+  readonly #byTopic: ReadonlyMap<string, TableTopic>;
+  readonly #stop = (): void => this.close();
+  #askedMs = performance.now();
+  #ticker: NodeJS.Timeout | null = null;
+  #isOver = false;
+
+  constructor(options: KafkaStreamOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    const { client, transactions, start, tables, placeholder, layoutOf } = options;
+    this.#byTopic = new Map(tables.map((table) => [table.topic, table]));
+    this.items = new ItemQueue({ drained: () => this.#tell(), left: () => this.close() });
+    this.#assembler = new Assembler({
+      after: start.event.end,
+      reader: new EventReader(placeholder),
+      partitions: new Map(tables.map(({ collection, from }) => [collection, from.size])),
+      layoutOf,
+    });
+    const from = new Map<TopicPartition, bigint>([
+      [{ topic: transactions, partition: 0 }, start.offset + 1n],
+      ...tables.flatMap(({ topic, from: places }) =>
+        [...places].map(([partition, offset]) => [{ topic, partition }, offset] as const),
+      ),
+    ]);
+    this.#reader = new TopicReader(client, from, {
+      records: (at, records) => this.#guarded(() => this.#read(at, records)),
+      failed: (error) => this.fail(error),
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#signal.addEventListener('abort', this.#stop);
+    await this.#reader.start();
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    if (this.#signal.aborted || this.#isOver) this.#release();
+  }
+
+  /** Whether the stream tells of a table. */
+  follows(collection: string): boolean {
+    return this.#options.tables.some((table) => table.collection === collection);
+  }
+
+  /** Kafka keeps its messages whether they were applied or not. */
+  acknowledge(_upTo: Lsn): void {
+    return undefined;
+  }
+
+  /** What the target commits comes by itself; only a transaction of ours that got lost on its way is made again. */
+  requestProgress(): void {
+    const now = performance.now();
+    if (now - this.#askedMs < this.#options.client.timings.askAgainMs) return;
+    this.#askedMs = now;
+    this.#options.forceFlush().catch((error: unknown) => {
+      this.#options.client.log.info({ err: error }, 'the target could not be asked for progress');
+    });
+  }
+
+  /** Messages come in batches as they are. */
+  gather(_isWriting: boolean): void {
+    return undefined;
+  }
+
+  /** Ends the stream: the reader gets what is there, then the failure. */
+  fail(error: ConnectorError): void {
+    if (this.#signal.aborted) this.items.end();
+    else this.items.fail(error);
+    this.#release();
+  }
+
+  /** The reader or its owner has had enough. */
+  close(): void {
+    this.items.end();
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#ticker !== null) clearInterval(this.#ticker);
+    this.#ticker = null;
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#signal.removeEventListener('abort', this.#stop);
+    void this.#reader.close();
+  }
+
+  /** A reader that waits hears from time to time how far it is, so that it looks up. */
+  #tick(): void {
+    if (this.items.isWaitedFor) this.items.put([{ kind: 'progress', position: this.#assembler.done }], 0);
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      if (!this.#isOver) work();
+    } catch (error) {
+      if (!(error instanceof ConnectorError)) throw error;
+      this.fail(error);
+    }
+  }
+
+  #read(at: TopicPartition, records: readonly KafkaRecord[]): void {
+    const table = this.#byTopic.get(at.topic);
+    if (table === undefined) this.#readEnds(records);
+    else this.#readEvents(table, at, records);
+    this.#tell();
+    this.#holdBack();
+  }
+
+  #readEnds(records: readonly KafkaRecord[]): void {
+    for (const end of this.#ends.ends(records)) {
+      this.#askedMs = performance.now();
+      this.#assertTopics(end);
+      this.#assembler.pushEnd(end);
+      this.#options.onEnd(end);
+    }
+  }
+
+  /** The first change of a table makes its topic. */
+  #assertTopics({ event }: EndRecord): void {
+    const made = this.#options.tables.find(
+      ({ collection, from }) => from.size === 0 && (event.counts.get(collection) ?? 0) > 0,
+    );
+    if (made !== undefined) throw new ConnectorError('retry', `the topic ${made.topic} was made just now`);
+  }
+
+  #readEvents({ collection, topic }: TableTopic, at: TopicPartition, records: readonly KafkaRecord[]): void {
+    const messages = this.#messages.get(topic) ?? new MessageReader();
+    this.#messages.set(topic, messages);
+    for (const { value, headers } of records) {
+      if (value === null) continue;
+      const event = tableEvent(messages.read(value), headers);
+      this.#assembler.pushEvent(collection, at.partition, { event, bytes: value.length });
+    }
+  }
+
+  /** Hands on what is whole, as far as the reader takes it. */
+  #tell(): void {
+    this.#guarded(() => {
+      while (this.items.bytes < QUEUE_BYTES) {
+        const items = this.#assembler.next();
+        if (items.length === 0) return;
+        this.items.put(items, sizeOf(items));
+      }
+    });
+    this.#holdBack();
+  }
+
+  /** What waits for other partitions, or for the reader, is not added to. */
+  #holdBack(): void {
+    if (this.#isOver) return;
+    const isFull = this.items.bytes >= QUEUE_BYTES;
+    const ends = { topic: this.#options.transactions, partition: 0 };
+    this.#reader.hold(ends, isFull || this.#assembler.endBytes >= WAITING_BYTES);
+    for (const { collection, topic, from } of this.#options.tables) {
+      for (const partition of from.keys()) {
+        const waiting = this.#assembler.bytesOf(collection, partition);
+        this.#reader.hold({ topic, partition }, waiting >= WAITING_BYTES);
+      }
+    }
+  }
+}
+
+function sizeOf(items: readonly StreamItem[]): number {
+  return items.reduce((sum, item) => {
+    if (item.kind === 'insert' || item.kind === 'update') return sum + item.after.bytes;
+    return sum + (item.kind === 'delete' ? item.before.bytes : 64);
+  }, 0);
+}

@@ -1,0 +1,92 @@
+import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { messageOf } from '../../src/core/errors.ts';
+import { ConnectorError } from '../connector.ts';
+import type { ConnectorLog } from '../postgres/settings.ts';
+import type { KafkaTimings } from './settings.ts';
+
+/** One partition of a topic. */
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** Where a partition begins and ends. */
+export interface Extent {
+  readonly low: bigint;
+  readonly high: bigint;
+}
+
+/** What the brokers are asked with. */
+export interface KafkaClient {
+  readonly brokers: readonly string[];
+  /** Our consumer groups' names begin with it. */
+  readonly name: string;
+  readonly timings: KafkaTimings;
+  readonly log: ConnectorLog;
+}
+
+/** kafkajs, as we want it. */
+export function kafkaOf({ brokers, name, timings }: KafkaClient): Kafka {
+  return new Kafka({
+    clientId: name,
+    brokers: [...brokers],
+    connectionTimeout: timings.requestMs,
+    requestTimeout: timings.requestMs,
+    retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 2_000 },
+    logLevel: logLevel.NOTHING,
+  });
+}
+
+/** Asks about topics over a connection of its own. */
+export async function askKafka<T>(client: KafkaClient, ask: (topics: TopicBook) => Promise<T>): Promise<T> {
+  const admin = kafkaOf(client).admin();
+  try {
+    await admin.connect();
+    return await ask(new TopicBook(admin));
+  } catch (error) {
+    throw toConnectorError(error);
+  } finally {
+    await admin.disconnect().catch((error: unknown) => client.log.info({ err: error }, 'not disconnected'));
+  }
+}
+
+/** What the brokers know of topics. */
+export class TopicBook {
+  readonly #admin: Admin;
+
+  constructor(admin: Admin) {
+    this.#admin = admin;
+  }
+
+  /** The number of partitions of every topic there is. */
+  async partitions(): Promise<ReadonlyMap<string, number>> {
+    const { topics } = await this.#admin.fetchTopicMetadata();
+    return new Map(topics.map(({ name, partitions }) => [name, partitions.length]));
+  }
+
+  async extent({ topic, partition }: TopicPartition): Promise<Extent> {
+    const found = (await this.#admin.fetchTopicOffsets(topic)).find((each) => each.partition === partition);
+    return { low: BigInt(found?.low ?? '0'), high: BigInt(found?.high ?? '0') };
+  }
+
+  /** By partition, the first message written at or after the time; the end where there is none. */
+  async offsetsAt(topic: string, timestamp: number): Promise<ReadonlyMap<number, bigint>> {
+    const found = await this.#admin.fetchTopicOffsetsByTimestamp(topic, timestamp);
+    return new Map(found.map(({ partition, offset }) => [partition, BigInt(offset)]));
+  }
+}
+
+/** A failure of the brokers or of the way to them; almost all of them pass. */
+export function toConnectorError(error: unknown): ConnectorError {
+  if (error instanceof ConnectorError) return error;
+  const name = error instanceof Error ? error.name : '';
+  const isUnfit = UNFIT.has(name) || /not authorized/i.test(messageOf(error));
+  return new ConnectorError(
+    isUnfit ? 'unfit' : 'retry',
+    `could not read from Kafka: ${messageOf(error)}`,
+    error,
+  );
+}
+
+/** Compression that is not built in, rights that are missing. */
+const UNFIT: ReadonlySet<string> = new Set(['KafkaJSNotImplemented', 'KafkaJSSASLAuthenticationError']);

@@ -1,0 +1,281 @@
+import type { Change, StreamItem } from '../../src/core/change.ts';
+import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
+import { ConnectorError } from '../connector.ts';
+import type { EventReader } from './debezium.ts';
+import type { RowEvent, TableEvent, TransactionEnd } from './envelope.ts';
+import type { TableLayout } from './layout.ts';
+
+/** A message's event, and about how much memory it takes. */
+export interface Held<T> {
+  readonly event: T;
+  readonly bytes: number;
+}
+
+/** Messages of one partition of a table's topic that belong to no finished transaction yet. */
+class Partition {
+  readonly #held: Held<RowEvent>[] = [];
+  #first = 0;
+  bytes = 0;
+
+  push(held: Held<RowEvent>): void {
+    this.#held.push(held);
+    this.bytes += held.bytes;
+  }
+
+  get head(): RowEvent | undefined {
+    return this.#held[this.#first]?.event;
+  }
+
+  shift(): void {
+    this.bytes -= this.#held[this.#first]?.bytes ?? 0;
+    this.#first += 1;
+    // Shifting an array of thousands one by one would move all of them each time.
+    if (this.#first > 1_000 || this.#first === this.#held.length) {
+      this.#held.splice(0, this.#first);
+      this.#first = 0;
+    }
+  }
+}
+
+/** What the assembler needs to know. */
+export interface AssemblerOptions {
+  /** Everything up to here is known already: its END was read, and nothing before it is wanted. */
+  readonly after: Lsn;
+  readonly reader: EventReader;
+  /** Followed tables by `schema.table`, with the number of partitions of their topics; zero where there is no topic yet. */
+  readonly partitions: ReadonlyMap<string, number>;
+  /** What is known of a followed table by now. */
+  readonly layoutOf: (collection: string) => TableLayout;
+}
+
+/** Ends are remembered for so many transactions: what Debezium sends again must be the same again. */
+const REMEMBERED_ENDS = 100_000;
+/** A list of items is handed on at the latest when it is so long. */
+const ITEMS_AT_ONCE = 1_000;
+
+/**
+ * Puts whole transactions together in commit order. The topic of transactions gives the order and the number of each
+ * table's changes; each change gives its place among those of its table, so that partitions are merged exactly and a
+ * missing one shows. What is sent again after a restart of Debezium is left out.
+ */
+export class Assembler {
+  readonly #tell: (event: RowEvent, old: RowEvent | null) => Change;
+  readonly #sources: ReadonlyMap<string, readonly Partition[]>;
+  readonly #ends: Held<TransactionEnd>[] = [];
+  readonly #seen = new Map<Lsn, string>();
+  /** Nothing is known of what ended up to here. */
+  #forgotten: Lsn;
+  #done: Lsn;
+  #current: Merge | null = null;
+  #endBytes = 0;
+
+  constructor({ after, reader, partitions, layoutOf }: AssemblerOptions) {
+    this.#done = after;
+    this.#forgotten = after;
+    this.#tell = (event, old) => reader.change(event, layoutOf(event.collection), old);
+    this.#sources = new Map(
+      [...partitions].map(([name, count]) => [name, Array.from({ length: count }, () => new Partition())]),
+    );
+  }
+
+  /** The end of the last transaction that was handed on whole. */
+  get done(): Lsn {
+    return this.#done;
+  }
+
+  /** Bytes of transactions' ends that wait. */
+  get endBytes(): number {
+    return this.#endBytes;
+  }
+
+  /** Bytes that wait in one partition of a table. */
+  bytesOf(collection: string, partition: number): number {
+    return this.#sources.get(collection)?.[partition]?.bytes ?? 0;
+  }
+
+  /** The next message of the topic of transactions. */
+  pushEnd(held: Held<TransactionEnd>): void {
+    this.#ends.push(held);
+    this.#endBytes += held.bytes;
+  }
+
+  /** The next message of a partition of a table's topic; throws a ConnectorError when it tells of a gap. */
+  pushEvent(collection: string, partition: number, { event, bytes }: Held<TableEvent>): void {
+    if (event.kind === 'read') {
+      if (event.isInitial && event.at >= this.#done) throw beganAnew();
+      return;
+    }
+    // Two names may become the same topic.
+    if (event.collection !== collection || this.#isOld(event)) return;
+    this.#sources.get(collection)?.[partition]?.push({ event, bytes });
+  }
+
+  /** What can be told by now: a list that may end within a transaction; empty when more messages are needed first. */
+  next(): StreamItem[] {
+    const items: StreamItem[] = [];
+    while (items.length < ITEMS_AT_ONCE) {
+      this.#current ??= this.#begin(items);
+      if (this.#current === null || !this.#current.take(items, ITEMS_AT_ONCE)) break;
+      const { end } = this.#current;
+      this.#current = null;
+      this.#done = end.end;
+      items.push({ kind: 'commit', end: end.end, time: end.time }, { kind: 'progress', position: end.end });
+    }
+    return items;
+  }
+
+  /** The next transaction that was not told of yet; those without a followed table's change are only progress. */
+  #begin(items: StreamItem[]): Merge | null {
+    for (;;) {
+      const held = this.#ends.shift();
+      if (held === undefined) return null;
+      this.#endBytes -= held.bytes;
+      const { event: end } = held;
+      if (!this.#isNew(end)) continue;
+      const parts = [...end.counts].flatMap(([name, count]) => {
+        const source = this.#sources.get(name);
+        return source === undefined || count === 0 ? [] : [{ name, count, partitions: source }];
+      });
+      if (parts.length === 0) {
+        this.#done = end.end;
+        items.push({ kind: 'progress', position: end.end });
+        continue;
+      }
+      items.push({ kind: 'begin', xid: Number(end.xid), commit: end.end });
+      return new Merge({ end, previous: this.#done, parts }, this.#tell);
+    }
+  }
+
+  /** Debezium sends again what it is not sure to have sent; another transaction at such a position is another history. */
+  #isNew({ end, xid }: TransactionEnd): boolean {
+    if (end > this.#done) {
+      this.#remember(end, xid);
+      return true;
+    }
+    if (end > this.#forgotten && this.#seen.get(end) !== xid) throw forked(end);
+    return false;
+  }
+
+  #remember(end: Lsn, xid: string): void {
+    this.#seen.set(end, xid);
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size <= REMEMBERED_ENDS || oldest === undefined) return;
+    this.#seen.delete(oldest);
+    this.#forgotten = oldest;
+  }
+
+  #isOld({ previous, at }: RowEvent): boolean {
+    if (previous !== null) return previous < this.#done;
+    if (at >= this.#done) throw beganAnew();
+    return true;
+  }
+}
+
+interface Part {
+  readonly name: string;
+  readonly count: number;
+  readonly partitions: readonly Partition[];
+}
+
+/** One transaction that is being put together. */
+class Merge {
+  readonly end: TransactionEnd;
+  /** Where the commit before it ended. */
+  readonly #previous: Lsn;
+  readonly #parts: readonly Part[];
+  readonly #tell: (event: RowEvent, old: RowEvent | null) => Change;
+  #part = 0;
+  #taken = 0;
+  /** The delete of an old key, whose new one comes next. */
+  #old: RowEvent | null = null;
+
+  constructor(
+    of: { readonly end: TransactionEnd; readonly previous: Lsn; readonly parts: readonly Part[] },
+    tell: (event: RowEvent, old: RowEvent | null) => Change,
+  ) {
+    this.end = of.end;
+    this.#previous = of.previous;
+    this.#parts = of.parts;
+    this.#tell = tell;
+  }
+
+  /** Appends the changes there are, table by table; true when there are no more to come. */
+  take(items: StreamItem[], limit: number): boolean {
+    for (let part = this.#parts[this.#part]; part !== undefined; part = this.#parts[this.#part]) {
+      while (this.#taken < part.count) {
+        if (items.length >= limit) return false;
+        const event = this.#nextOf(part);
+        if (event === null) return false;
+        this.#taken += 1;
+        this.#append(event, part, items);
+      }
+      this.#part += 1;
+      this.#taken = 0;
+    }
+    return true;
+  }
+
+  /** The change that comes next in its table; null when it was not read yet. */
+  #nextOf({ name, partitions }: Part): RowEvent | null {
+    let isUnread = partitions.length === 0;
+    for (const partition of partitions) {
+      this.#dropOld(partition);
+      const { head } = partition;
+      if (head === undefined) isUnread = true;
+      else if (this.#isOurs(head) && head.order === this.#taken + 1) {
+        partition.shift();
+        return head;
+      }
+    }
+    if (isUnread) return null;
+    const at = formatLsn(this.end.end);
+    throw new ConnectorError('slot-lost', `a change of ${name} in the commit at ${at} is not in its topic`);
+  }
+
+  /** Each change names its transaction and the commit before it: both must be what the topic of transactions says. */
+  #isOurs({ previous, xid, at }: RowEvent): boolean {
+    const isNext = previous === this.#previous;
+    const isSame = xid === this.end.xid && at < this.end.end;
+    if (isNext === isSame) return isNext;
+    const end = formatLsn(this.end.end);
+    throw new ConnectorError(
+      'slot-lost',
+      `a commit before the one at ${end} is not in the topic of transactions`,
+    );
+  }
+
+  /** What was sent a second time. */
+  #dropOld(partition: Partition): void {
+    for (let { head } = partition; head !== undefined; head = partition.head) {
+      const isOld = (head.previous ?? this.#previous) < this.#previous;
+      const isTaken = head.previous === this.#previous && head.order <= this.#taken;
+      if (!isOld && !isTaken) return;
+      partition.shift();
+    }
+  }
+
+  #append(event: RowEvent, { count }: Part, items: StreamItem[]): void {
+    const old = this.#old;
+    this.#old = null;
+    if (event.rekey === 'old' && this.#taken < count) {
+      this.#old = event;
+      if (old !== null) items.push(this.#tell(old, null));
+      return;
+    }
+    const isPair = old !== null && event.rekey === 'new';
+    if (old !== null && !isPair) items.push(this.#tell(old, null));
+    items.push(this.#tell(event, isPair ? old : null));
+  }
+}
+
+function beganAnew(): ConnectorError {
+  return new ConnectorError(
+    'slot-lost',
+    'Debezium began anew, with another slot or without its offsets: changes may be missing between',
+  );
+}
+
+function forked(end: Lsn): ConnectorError {
+  const what = `the topic of transactions holds another commit at ${formatLsn(end)} than before`;
+  return new ConnectorError('slot-lost', `${what}: the target was put back to an earlier state`);
+}

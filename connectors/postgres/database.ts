@@ -1,0 +1,118 @@
+import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
+import type { TableRef } from '../../src/core/names.ts';
+import {
+  type Comparison,
+  ConnectorError,
+  type Observation,
+  type Publishable,
+  type Snapshot,
+  type TargetIdentity,
+} from '../connector.ts';
+import { AdminPool, orAborted, type Query } from './client.ts';
+import { openComparison } from './comparison.ts';
+import { History } from './history.ts';
+import { identify } from './identify.ts';
+import { Lookout } from './lookout.ts';
+import { checkTables, dropPublication } from './publication.ts';
+import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
+import { sees, untilEnough } from './shown.ts';
+import { dropSlot } from './slot.ts';
+import { openSnapshot } from './snapshot.ts';
+import { type Followed, NOTHING, readMark } from './table-shape.ts';
+
+/** Where a target is and what to call our things there. */
+export interface DatabaseOptions {
+  readonly url: string;
+  /** Of slot and publication: lower-case letters, digits and underscores, at most 63. */
+  readonly name: string;
+  readonly log: ConnectorLog;
+  readonly timings?: Partial<Timings>;
+}
+
+const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
+
+/** The target's database itself: what connectors ask of it whichever way its changes come. */
+export class TargetDatabase {
+  readonly target: Target;
+  readonly admin: AdminPool;
+  readonly #closing = new AbortController();
+  readonly #lookout: Lookout;
+  /** The publication whose tables are looked at. */
+  readonly #publication: string;
+  /** What `check` saw last; nothing is as checked before. */
+  #checked: { readonly followed: Followed; readonly mark: string | null } = { followed: NOTHING, mark: null };
+
+  constructor(options: DatabaseOptions, publication: string = options.name) {
+    if (!SLOT_NAME.test(options.name))
+      throw new TypeError(`not a name for a replication slot: ${options.name}`);
+    const timings = { ...DEFAULT_TIMINGS, ...options.timings };
+    this.target = { ...options, timings, history: new History() };
+    this.admin = new AdminPool(this.target);
+    this.#lookout = new Lookout(this.target, this.#closing.signal);
+    this.#publication = publication;
+  }
+
+  async identify(): Promise<TargetIdentity> {
+    const identity = await identify(this.target, this.admin);
+    this.#lookout.renew(); // as the other connections, which may lead anywhere
+    return identity;
+  }
+
+  async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
+    const publishing = { ...this.target, name: this.#publication };
+    const { judged, followed, mark } = await checkTables(publishing, this.admin, tables);
+    this.#checked = { followed, mark };
+    return judged;
+  }
+
+  async observe(): Promise<Observation> {
+    const { followed, mark } = this.#checked;
+    const query: Query = (sql, values, name) => this.admin.rows(sql, values, name);
+    const now = await readMark(query, this.#publication, followed);
+    return { position: parseLsn(now.position), isAsChecked: now.mark === mark };
+  }
+
+  /** Drops our slot and publication, if there are any. */
+  async dropOurs(): Promise<void> {
+    await dropSlot(this.admin, this.target.name);
+    await dropPublication(this.target, this.admin);
+  }
+
+  async position(): Promise<Lsn> {
+    const { lsn } = await this.admin.row<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+    return parseLsn(lsn);
+  }
+
+  forceFlush(): Promise<void> {
+    return this.admin.forceFlush();
+  }
+
+  snapshot(signal: AbortSignal): Promise<Snapshot> {
+    return this.while(signal, (until) => openSnapshot(this.target, this.admin, until));
+  }
+
+  async shown(xids: readonly number[], signal: AbortSignal): Promise<void> {
+    const look = (): Promise<string> => this.#lookout.now();
+    const isEnough = (snapshot: string): boolean => sees(snapshot, xids);
+    if (isEnough(await look())) return;
+    const limitMs = this.target.timings.statementMs;
+    await this.while(signal, (until) => untilEnough({ look, isEnough, limitMs, signal: until }));
+  }
+
+  compare(signal: AbortSignal): Promise<Comparison> {
+    return this.while(signal, (until) => openComparison(this.target, until));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.admin.close();
+  }
+
+  /** Work that ends with the caller's signal, and when the database is closed. */
+  async while<T>(signal: AbortSignal | undefined, work: (until: AbortSignal) => Promise<T>): Promise<T> {
+    const closing = this.#closing.signal;
+    const until = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    if (until.aborted) throw new ConnectorError('retry', 'stopped before it began');
+    return await orAborted(work(until), until);
+  }
+}

@@ -1,0 +1,203 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { parseLsn } from '../../src/core/lsn.ts';
+import { Random } from '../oracle/random.ts';
+import { CHANGING_TABLES, changeTable, digest, makeTables } from '../support/changing-tables.ts';
+import { FeedRig, type Tracked } from '../support/feed.ts';
+import { type Debezium, KafkaEstate } from '../support/kafka/estate.ts';
+import { Writer } from '../support/writer.ts';
+
+// What goes wrong on the way: nothing but whole transactions of the target's own history is ever in the cache.
+
+const SECONDS = Number(process.env['NEARJOIN_KAFKA_SECONDS'] ?? 5);
+const SEED = Number(process.env['NEARJOIN_SEED'] ?? 1);
+
+/** Java starts slowly where others work too. */
+const PATIENCE_MS = 90_000;
+
+let estate: KafkaEstate;
+let rig: FeedRig | undefined;
+
+beforeAll(async () => {
+  estate = await KafkaEstate.open();
+});
+
+afterEach(async () => {
+  await rig?.close();
+  rig = undefined;
+  await estate.stopConnectors();
+});
+
+afterAll(() => estate?.close());
+
+async function open(statements: readonly string[], tracked: Tracked): Promise<FeedRig> {
+  rig = await FeedRig.open(statements, tracked);
+  return rig;
+}
+
+const ITEM = ['create table item (id int primary key, name text, amount numeric(10,2))'];
+const ROWS = `insert into item select n, 'name ' || n, n / 3.0 from generate_series(1, 50) n`;
+
+async function same(feed: FeedRig, name = 'item'): Promise<void> {
+  const isSame = async (): Promise<boolean> => {
+    if ((await feed.tableStatus(name))?.state.kind !== 'ready') return false;
+    const { target, cache } = await feed.contents(name);
+    return JSON.stringify(target) === JSON.stringify(cache);
+  };
+  await feed.until(`${name} to be the same`, isSame, PATIENCE_MS);
+}
+
+function following(debezium: Debezium): {
+  readonly kafka: { brokers: readonly string[]; feed: Debezium['feed'] };
+} {
+  return { kafka: { brokers: estate.brokers, feed: debezium.feed } };
+}
+
+/** Whether the cache shows the table as it was after one of its transactions; null while it is not ready. */
+async function isWhole(feed: FeedRig, name: string): Promise<boolean | null> {
+  const [table, journal] = await Promise.all([feed.tableStatus(name), feed.tableStatus('journal')]);
+  if (table?.state.kind !== 'ready' || journal?.state.kind !== 'ready') return null;
+  const { rows } = await feed.source.query<{ whole: boolean | null }>(
+    `select (select digest from nearjoin."${journal.relation}" where name = $1 order by round desc limit 1)
+       = ${digest(`nearjoin."${table.relation}"`)} as whole`,
+    [name],
+  );
+  return rows[0]?.whole ?? null;
+}
+
+test(`killed again and again, Debezium, broker and replicator lose nothing and repeat nothing (seed ${SEED})`, async () => {
+  const tracked = Object.fromEntries(['journal', ...CHANGING_TABLES].map((name) => [name, []]));
+  const feed = await open(makeTables(50), tracked);
+  const debezium = await estate.debezium(feed.target);
+  let supervisor = feed.start(following(debezium));
+  await feed.ready(PATIENCE_MS);
+  const random = new Random(SEED);
+  const pick = (below: number): number => random.int(0, below - 1);
+  const writers = CHANGING_TABLES.map(
+    (name) =>
+      new Writer(feed.target.url, (round) => [...changeTable(name, round, pick), 'select pg_sleep(0.05)']),
+  );
+  const torn: string[] = [];
+  let looks = 0;
+  const over = new AbortController();
+  const watching = (async () => {
+    for (let at = 0; !over.signal.aborted; at += 1) {
+      const name = CHANGING_TABLES[at % CHANGING_TABLES.length] ?? '';
+      const whole = await isWhole(feed, name).catch(() => null); // a copy may be replaced meanwhile
+      if (whole !== null) looks += 1;
+      if (whole === false) torn.push(name);
+    }
+  })();
+  const written = (): number => writers.reduce((sum, { transactions }) => sum + transactions, 0);
+  const until = performance.now() + SECONDS * 1000;
+  try {
+    for (let round = 0; performance.now() < until || round < 3; round += 1) {
+      const before = written();
+      await feed.until('the writers to go on', async () => written() > before + 50, PATIENCE_MS);
+      if (round % 3 === 0) {
+        await debezium.stop('SIGKILL');
+        await debezium.start();
+      } else if (round % 3 === 1) {
+        await estate.stopBroker();
+        await estate.startBroker();
+      } else {
+        await supervisor.stop();
+        supervisor = feed.start(following(debezium));
+      }
+    }
+  } finally {
+    await Promise.all(writers.map((writer) => writer.stop()));
+  }
+  try {
+    for (const name of ['journal', ...CHANGING_TABLES]) await same(feed, name);
+  } finally {
+    over.abort();
+    await watching;
+  }
+  expect(torn).toEqual([]);
+  expect(looks).toBeGreaterThan(10);
+  // Every restart went on from where the cache was.
+  const anew = feed.log.filter((line) => line.includes('building the cache of a target anew'));
+  expect(anew.filter((line) => !line.includes('first copy'))).toEqual([]);
+}, 240_000);
+
+test('while Debezium is away nothing is called fresh, and what it missed comes when it is back', async () => {
+  const feed = await open([...ITEM, ROWS], { item: [] });
+  const debezium = await estate.debezium(feed.target);
+  feed.start(following(debezium));
+  await feed.ready(PATIENCE_MS);
+  await feed.caughtUp();
+  await debezium.stop('SIGKILL');
+  await feed.target.query('update item set amount = 0');
+  const { rows } = await feed.source.query<{ now: string }>(
+    `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now`,
+  );
+  const newest = (): number => Math.max(0, ...feed.probes.map(({ freshAsOf }) => freshAsOf));
+  const written = await feed.target.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  const lsn = parseLsn(written.rows[0]?.lsn ?? '0/0');
+  await feed.until('the feed to know of the update', async () => {
+    return ((await feed.status())?.targetPosition ?? 0n) >= lsn;
+  });
+  expect(newest()).toBeLessThan(Number(rows[0]?.now));
+  await debezium.start();
+  await same(feed);
+  await feed.until('a proof', async () => newest() > Number(rows[0]?.now), PATIENCE_MS);
+});
+
+test('a slot that was made anew is noticed, and everything is copied again', async () => {
+  const feed = await open([...ITEM, ROWS], { item: [] });
+  const debezium = await estate.debezium(feed.target);
+  const first = feed.start(following(debezium));
+  await feed.ready(PATIENCE_MS);
+  const before = (await feed.tableStatus('item'))?.relation;
+  await feed.target.query('update item set amount = 1');
+  await feed.caughtUp();
+  await first.stop();
+  await debezium.stop();
+  await feed.target.query('select pg_drop_replication_slot($1)', [debezium.feed.slot]);
+  await feed.target.query('update item set amount = 2 where id < 10');
+  await debezium.forget();
+  await debezium.start();
+  await feed.target.query('update item set amount = 3 where id > 40');
+  feed.start(following(debezium));
+  await feed.copiedAgain('item', before, PATIENCE_MS);
+  await same(feed);
+});
+
+test('messages without schemas are read too', async () => {
+  const feed = await open([...ITEM, ROWS, 'alter table item add column at timestamp'], { item: [] });
+  const debezium = await estate.debezium(feed.target, {
+    'value.converter.schemas.enable': false,
+    'time.precision.mode': 'microseconds',
+  });
+  feed.start(following(debezium));
+  await feed.ready(PATIENCE_MS);
+  await feed.target.query(`update item set at = '2020-01-02 03:04:05.678901', amount = -0.5 where id < 5`);
+  await feed.target.query('update item set id = 1000 where id = 7');
+  await feed.target.query('delete from item where id = 8');
+  await same(feed);
+});
+
+test.each([
+  ['the topic of transactions is in parts', { 'topic.creation.transaction.partitions': 3 }, 'must have one'],
+  [
+    'events do not name their transactions',
+    { 'provide.transaction.metadata': false },
+    'provide.transaction.metadata=true',
+  ],
+])('%s: the feed says what to set, and nothing is cached', async (_title, settings, reason) => {
+  const feed = await open([...ITEM, ROWS], { item: [] });
+  const debezium = await estate.debezium(feed.target, settings);
+  feed.start({ ...following(debezium), kafkaTimings: { barrierMs: 2_000 } });
+  await feed.until('the reason', async () => (await feed.status())?.reason?.includes(reason) === true);
+  expect(await feed.status()).toMatchObject({ state: 'failed', freshAsOf: null });
+});
+
+test('a lossy setting of the connector fails the table, and names the setting', async () => {
+  const feed = await open([...ITEM, ROWS], { item: [] });
+  const debezium = await estate.debezium(feed.target, { 'decimal.handling.mode': 'precise' });
+  feed.start(following(debezium));
+  await feed.ready(PATIENCE_MS);
+  await feed.target.query('update item set amount = 1.5');
+  const said = 'decimal.handling.mode=string';
+  await feed.until('the reason', async () => feed.log.some((line) => line.includes(said)), PATIENCE_MS);
+});

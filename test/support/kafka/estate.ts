@@ -1,0 +1,256 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
+import type { KafkaFeed } from '../../../src/catalog/catalog.ts';
+import { freePort } from '../../../src/embedded/port.ts';
+import { poll } from '../poll.ts';
+import type { TestDatabase } from '../postgres.ts';
+import { classPath, Jvm } from './jvm.ts';
+
+const EXAMPLE = join(import.meta.dirname, '../../../connectors/kafka/debezium/pg2.json');
+
+type Properties = Readonly<Record<string, string | number | boolean>>;
+
+/** A broker of one node, and Debezium connectors that write to it. */
+export class KafkaEstate {
+  readonly #directory: string;
+  readonly #classPath: string;
+  readonly #port: number;
+  #broker: Jvm | null = null;
+  readonly #connectors: Debezium[] = [];
+
+  private constructor(directory: string, jars: string, port: number) {
+    this.#directory = directory;
+    this.#classPath = jars;
+    this.#port = port;
+  }
+
+  static async open(): Promise<KafkaEstate> {
+    const directory = await mkdtemp(join(tmpdir(), 'nearjoin-kafka-'));
+    const [jars, port, controller] = [await classPath(directory), await freePort(), await freePort()];
+    const estate = new KafkaEstate(directory, jars, port);
+    await writeFile(
+      estate.#file('broker.properties'),
+      properties(brokerSettings(directory, port, controller)),
+    );
+    const format = ['kafka.tools.StorageTool', 'format', '-t', 'nearjoinnearjoinnearjo', '-c'];
+    const code = await estate.#jvm([...format, estate.#file('broker.properties')]).done();
+    if (code !== 0) throw new Error(`the broker's storage was not made: ${await estate.said()}`);
+    await estate.startBroker();
+    return estate;
+  }
+
+  get brokers(): readonly string[] {
+    return [`127.0.0.1:${this.#port}`];
+  }
+
+  async startBroker(): Promise<void> {
+    const broker = this.#jvm(['kafka.Kafka', this.#file('broker.properties')]);
+    this.#broker = broker;
+    const admin = this.#kafka().admin();
+    await poll(
+      'the broker to answer',
+      async () => {
+        if (!broker.isRunning) throw new Error(`the broker ended: ${await this.said()}`);
+        return admin.connect().then(
+          () => true,
+          () => false,
+        );
+      },
+      60_000,
+    );
+    await admin.disconnect();
+  }
+
+  async stopBroker(): Promise<void> {
+    await this.#broker?.stop('SIGKILL');
+    this.#broker = null;
+  }
+
+  /** Starts a connector on the database, and waits until it streams. */
+  async debezium(database: TestDatabase, more: Properties = {}): Promise<Debezium> {
+    const connector = new Debezium(
+      {
+        directory: this.#directory,
+        broker: this.#port,
+        start: (args) => this.#jvm(args),
+        said: () => this.said(),
+      },
+      database,
+      more,
+    );
+    this.#connectors.push(connector);
+    await connector.start();
+    return connector;
+  }
+
+  /** Does something as an administrator of the brokers. */
+  async administer<T>(work: (admin: ReturnType<Kafka['admin']>) => Promise<T>): Promise<T> {
+    const admin = this.#kafka().admin();
+    await admin.connect();
+    try {
+      return await work(admin);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  /** The end of what the Java programs wrote. */
+  async said(): Promise<string> {
+    return (await readFile(this.#file('log'), 'utf8').catch(() => '')).slice(-4_000);
+  }
+
+  async stopConnectors(): Promise<void> {
+    await Promise.all(this.#connectors.splice(0).map((each) => each.stop('SIGKILL')));
+  }
+
+  async close(): Promise<void> {
+    await this.stopConnectors();
+    await this.stopBroker();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  #kafka(): Kafka {
+    const retry = { retries: 1, initialRetryTime: 100 };
+    return new Kafka({ brokers: [...this.brokers], retry, logLevel: logLevel.NOTHING });
+  }
+
+  #jvm(args: readonly string[]): Jvm {
+    return new Jvm({ classPath: this.#classPath, log: this.#file('log') }, args);
+  }
+
+  #file(name: string): string {
+    return join(this.#directory, name);
+  }
+}
+
+interface Surroundings {
+  readonly directory: string;
+  readonly broker: number;
+  readonly start: (args: readonly string[]) => Jvm;
+  readonly said: () => Promise<string>;
+}
+
+/** One Debezium connector in a Connect of its own. */
+export class Debezium {
+  readonly #in: Surroundings;
+  readonly #database: TestDatabase;
+  readonly #settings: Properties;
+  #jvm: Jvm | null = null;
+
+  constructor(surroundings: Surroundings, database: TestDatabase, more: Properties) {
+    this.#in = surroundings;
+    this.#database = database;
+    this.#settings = more;
+  }
+
+  /** What metadata has to say of it. */
+  get feed(): KafkaFeed {
+    const { name } = this.#database;
+    const placeholder = '__debezium_unavailable_value';
+    return { topicPrefix: name, slot: `dbz_${name}`, publication: `dbz_${name}`, placeholder };
+  }
+
+  async start(): Promise<void> {
+    const { directory, broker, start, said } = this.#in;
+    const { name } = this.#database;
+    const files = ['worker', 'connector'].map((each) => join(directory, `${name}-${each}.properties`));
+    const schemas = this.#settings['value.converter.schemas.enable'] ?? true;
+    const worker = workerSettings(broker, await freePort(), join(directory, `${name}.offsets`), schemas);
+    const { hostname, port, username, password } = new URL(this.#database.url);
+    const connection = {
+      'database.hostname': hostname,
+      'database.port': port,
+      'database.user': decodeURIComponent(username),
+      'database.password': decodeURIComponent(password),
+      'database.dbname': name,
+    };
+    const { slot, publication, topicPrefix } = this.feed;
+    const names = { name, 'topic.prefix': topicPrefix, 'slot.name': slot, 'publication.name': publication };
+    const { 'value.converter.schemas.enable': _schemas, ...own } = this.#settings;
+    const all = {
+      ...(await shownSettings()),
+      ...transactionTopic(topicPrefix),
+      ...connection,
+      ...names,
+      ...own,
+    };
+    await writeFile(files[0] ?? '', properties(worker));
+    await writeFile(files[1] ?? '', properties(all));
+    const jvm = start(['org.apache.kafka.connect.cli.ConnectStandalone', ...files]);
+    this.#jvm = jvm;
+    const active = 'select from pg_replication_slots where slot_name = $1 and active';
+    await poll(
+      'Debezium to stream',
+      async () => {
+        if (!jvm.isRunning) throw new Error(`Connect ended: ${await said()}`);
+        return (await this.#database.query(active, [slot])).rows.length > 0;
+      },
+      60_000,
+    );
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const jvm = this.#jvm;
+    this.#jvm = null;
+    await jvm?.stop(signal);
+  }
+
+  /** Forgets how far it was: with the slot dropped too it begins anew. */
+  async forget(): Promise<void> {
+    await rm(join(this.#in.directory, `${this.#database.name}.offsets`), { force: true });
+  }
+}
+
+/** The settings that administrators are shown. */
+async function shownSettings(): Promise<Properties> {
+  return JSON.parse(await readFile(EXAMPLE, 'utf8')) as Properties;
+}
+
+function transactionTopic(prefix: string): Properties {
+  return { 'topic.creation.transaction.include': `${prefix}\\.transaction` };
+}
+
+function workerSettings(
+  broker: number,
+  port: number,
+  offsets: string,
+  schemas: string | number | boolean,
+): Properties {
+  return {
+    'bootstrap.servers': `127.0.0.1:${broker}`,
+    'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'value.converter.schemas.enable': schemas,
+    'offset.storage.file.filename': offsets,
+    'offset.flush.interval.ms': 500,
+    listeners: `http://127.0.0.1:${port}`,
+    'plugin.discovery': 'service_load',
+  };
+}
+
+function brokerSettings(directory: string, port: number, controller: number): Properties {
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'log.dirs': join(directory, 'broker'),
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 1,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'group.initial.rebalance.delay.ms': 0,
+  };
+}
+
+/** Java's format: a backslash escapes. */
+function properties(settings: Properties): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${String(value).replaceAll('\\', '\\\\')}\n`)
+    .join('');
+}

@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { TransactionEnd } from '../../../../connectors/kafka/envelope.ts';
+import { type EndRecord, type Ends, findEnd } from '../../../../connectors/kafka/progress.ts';
+import type { Lsn } from '../../../../src/core/lsn.ts';
+
+const at = (position: number): Lsn => BigInt(position) as Lsn;
+
+/** A topic whose even offsets are beginnings, and whose odd ones hold the ends given. */
+class Topic implements Ends {
+  readonly #records: readonly EndRecord[];
+  readonly high: bigint;
+  #next = 0n;
+  reads = 0;
+
+  constructor(positions: readonly number[]) {
+    this.#records = positions.map((position, index) => ({
+      offset: BigInt(index * 2 + 1),
+      timestamp: index,
+      event: endAt(position),
+      bytes: 1,
+    }));
+    this.high = BigInt(positions.length * 2);
+  }
+
+  seek(offset: bigint): void {
+    this.#next = offset;
+  }
+
+  next(before: bigint): Promise<EndRecord | null> {
+    this.reads += 1;
+    const index = Number((this.#next + 1n) / 2n) - (this.#next % 2n === 1n ? 1 : 0);
+    const found = this.#records[index];
+    if (found === undefined || found.offset >= before) return Promise.resolve(null);
+    this.#next = found.offset + 1n;
+    return Promise.resolve(found);
+  }
+}
+
+function endAt(position: number): TransactionEnd {
+  return { xid: String(position), end: at(position), time: position * 1000, counts: new Map() };
+}
+
+function find(topic: Topic, after: number, low = 0n): Promise<EndRecord> {
+  return findEnd(topic, { low, high: topic.high }, { after: at(after), last: null });
+}
+
+describe('the end that the cache has come to', () => {
+  test('is found wherever it is, also where some were sent again', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 400 }), fc.nat(60)), { minLength: 1, maxLength: 8 }),
+        fc.nat(),
+        async (stretches, pick) => {
+          const sent: number[] = [];
+          let newest = 0;
+          for (const [count, back] of stretches) {
+            for (let position = Math.max(1, newest - back + 1); position <= newest + count; position += 1)
+              sent.push(position);
+            newest += count;
+          }
+          const wanted = 1 + (pick % newest);
+          const found = await find(new Topic(sent), wanted);
+          expect(found.event.end).toBe(at(wanted));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test('is found without reading all', async () => {
+    const topic = new Topic(Array.from({ length: 100_000 }, (_, index) => index + 1));
+    expect((await find(topic, 77_777)).event.end).toBe(at(77_777));
+    expect(topic.reads).toBeLessThan(400);
+  });
+
+  test.each([
+    ['the topic is empty', [], 5],
+    ['it is past what the topic still holds', [10, 11, 12], 5],
+    ['the topic does not reach so far', [1, 2, 3], 5],
+    ['another commit is in its place', [1, 4, 6, 7], 5],
+  ])('is lost when %s', async (_title, positions, after) => {
+    await expect(find(new Topic(positions), after)).rejects.toMatchObject({ failure: 'slot-lost' });
+  });
+
+  test('is another one when it was made at another time', async () => {
+    const topic = new Topic([4, 5, 6]);
+    const wanted = (time: number) => ({ after: at(5), last: { end: at(5), time } });
+    const extent = { low: 0n, high: topic.high };
+    expect((await findEnd(topic, extent, wanted(5000))).event.xid).toBe('5');
+    await expect(findEnd(topic, extent, wanted(5001))).rejects.toMatchObject({ failure: 'slot-lost' });
+  });
+});

@@ -1,0 +1,281 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { EventReader } from '../../../../connectors/kafka/debezium.ts';
+import { tableEvent, transactionEnd } from '../../../../connectors/kafka/envelope.ts';
+import { MessageReader } from '../../../../connectors/kafka/json.ts';
+import type { TableLayout } from '../../../../connectors/kafka/layout.ts';
+import { Assembler } from '../../../../connectors/kafka/transactions.ts';
+import type { StreamItem } from '../../../../src/core/change.ts';
+import type { Lsn } from '../../../../src/core/lsn.ts';
+import { endMessage, eventMessage, type MadeEvent } from '../../../support/kafka-events.ts';
+
+const PARTITIONS = 3;
+const TABLES = ['a', 'b'] as const;
+const COLUMNS = { id: { type: 'int32', name: null } };
+
+/** What one message says, and where it is put. */
+type Sent =
+  | { readonly topic: 'end'; readonly bytes: Buffer }
+  | { readonly topic: string; readonly partition: number; readonly bytes: Buffer };
+
+interface Made {
+  readonly table: string;
+  readonly partition: number;
+  readonly row: number;
+}
+
+/** Transactions in commit order, as lists of changes; the position of one is ten times its number. */
+type History = readonly (readonly Made[])[];
+
+function layoutOf(collection: string): TableLayout {
+  const [schema = '', name = ''] = collection.split('.');
+  const id = { name: 'id', typeOid: 23, typeModifier: -1, kind: 'integer', isKey: true } as const;
+  return { table: { schema, name }, oid: 1, columns: [id] };
+}
+
+const endOf = (at: number): bigint => BigInt((at + 1) * 10);
+
+/** The messages of one transaction, in the order Debezium sends them. */
+function messagesOf(history: History, at: number): readonly Sent[] {
+  const counts: Record<string, number> = {};
+  const changes = (history[at] ?? []).map(({ table, partition, row }): Sent => {
+    const name = `public.${table}`;
+    counts[name] = (counts[name] ?? 0) + 1;
+    const event: MadeEvent = {
+      op: 'c',
+      xid: at,
+      previous: endOf(at - 1),
+      order: counts[name],
+      lsn: endOf(at) - 5n,
+      table,
+      after: `{"id":${row}}`,
+    };
+    return { topic: name, partition, bytes: eventMessage(event, COLUMNS) };
+  });
+  return [...changes, { topic: 'end', bytes: endMessage(at, endOf(at), counts) }];
+}
+
+/** All that is sent when Debezium is killed now and then, and goes on from an earlier change each time. */
+function sentWith(history: History, restarts: readonly (readonly [number, number])[]): readonly Sent[] {
+  const all = history.flatMap((_, at) => messagesOf(history, at));
+  const sent: Sent[] = [];
+  let from = 0;
+  for (const [share, back] of restarts) {
+    const upTo = from + Math.floor(((all.length - from) * share) / 100);
+    sent.push(...all.slice(from, upTo));
+    from = Math.max(0, upTo - back);
+  }
+  return [...sent, ...all.slice(from)];
+}
+
+class Feeder {
+  readonly #assembler: Assembler;
+  readonly #readers = new Map<string, MessageReader>();
+  readonly items: StreamItem[] = [];
+
+  constructor(after: bigint) {
+    this.#assembler = new Assembler({
+      after: after as Lsn,
+      reader: new EventReader('gone'),
+      partitions: new Map(TABLES.map((table) => [`public.${table}`, PARTITIONS])),
+      layoutOf,
+    });
+  }
+
+  push(message: Sent): void {
+    const reader = this.#readers.get(message.topic) ?? new MessageReader();
+    this.#readers.set(message.topic, reader);
+    const read = reader.read(message.bytes);
+    const bytes = message.bytes.length;
+    if ('partition' in message) {
+      this.#assembler.pushEvent(message.topic, message.partition, { event: tableEvent(read, []), bytes });
+    } else {
+      const event = transactionEnd(read);
+      if (event !== null) this.#assembler.pushEnd({ event, bytes });
+    }
+  }
+
+  drain(): void {
+    for (let items = this.#assembler.next(); items.length > 0; items = this.#assembler.next())
+      this.items.push(...items);
+  }
+
+  get waiting(): number {
+    const places = TABLES.flatMap((table) =>
+      [0, 1, 2].map((partition) => [`public.${table}`, partition] as const),
+    );
+    return places.reduce((sum, [name, partition]) => sum + this.#assembler.bytesOf(name, partition), 0);
+  }
+}
+
+/** What the items say: a list of `table:row` for each transaction with changes, by its end; progress without any is left out. */
+function toldBy(items: readonly StreamItem[]): readonly (readonly [bigint, readonly string[]])[] {
+  const told: (readonly [bigint, readonly string[]])[] = [];
+  let changes: string[] = [];
+  for (const item of items) {
+    if (item.kind === 'insert') changes.push(`${item.relation.table.name}:${String(item.after.cell(0))}`);
+    else if (item.kind === 'begin') changes = [];
+    else if (item.kind === 'commit') told.push([item.end, changes]);
+  }
+  return told;
+}
+
+/** Table by table, as the changes of one transaction are told. */
+function expected(history: History, after: number): ReturnType<typeof toldBy> {
+  return history.flatMap((changes, at) => {
+    if (at <= after || changes.length === 0) return [];
+    const tables = [...new Set(changes.map(({ table }) => table))];
+    const rows = tables.flatMap((name) =>
+      changes.filter(({ table }) => table === name).map(({ table, row }) => `${table}:${row}`),
+    );
+    return [[endOf(at), rows] as const];
+  });
+}
+
+const change = fc.record({
+  table: fc.constantFrom(...TABLES),
+  partition: fc.nat(PARTITIONS - 1),
+  row: fc.nat(1_000),
+});
+const history = fc.array(fc.array(change, { maxLength: 6 }), { minLength: 1, maxLength: 25 });
+const restarts = fc.array(fc.tuple(fc.nat(100), fc.nat(30)), { maxLength: 4 });
+
+/** Reads partition by partition in any order, each from its own beginning. */
+function shuffled(sent: readonly Sent[], picks: readonly number[]): readonly Sent[] {
+  const lanes = new Map<string, Sent[]>();
+  for (const message of sent) {
+    const lane = 'partition' in message ? `${message.topic}/${message.partition}` : message.topic;
+    lanes.set(lane, [...(lanes.get(lane) ?? []), message]);
+  }
+  const order: Sent[] = [];
+  for (let turn = 0; lanes.size > 0; turn += 1) {
+    const names = [...lanes.keys()];
+    const name = names[(picks[turn % Math.max(1, picks.length)] ?? 0) % names.length] ?? '';
+    const lane = lanes.get(name) ?? [];
+    const next = lane.shift();
+    if (next !== undefined) order.push(next);
+    if (lane.length === 0) lanes.delete(name);
+  }
+  return order;
+}
+
+describe('transactions out of the topics', () => {
+  test('are whole, in commit order, once each, however partitions are read and Debezium is restarted', () => {
+    fc.assert(
+      fc.property(
+        history,
+        restarts,
+        fc.array(fc.nat(100), { minLength: 1, maxLength: 60 }),
+        fc.nat(5),
+        (made, killed, picks, every) => {
+          const feeder = new Feeder(0n);
+          for (const [turn, message] of shuffled(sentWith(made, killed), picks).entries()) {
+            feeder.push(message);
+            if (turn % (every + 1) === 0) feeder.drain();
+          }
+          feeder.drain();
+          expect(toldBy(feeder.items)).toEqual(expected(made, -1));
+          const last = feeder.items.at(-1);
+          expect(last).toEqual({ kind: 'progress', position: endOf(made.length - 1) });
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('go on after a position, whatever comes before it again', () => {
+    fc.assert(
+      fc.property(
+        history,
+        restarts,
+        fc.nat(24),
+        fc.array(fc.nat(100), { minLength: 1 }),
+        (made, killed, at, picks) => {
+          const after = Math.min(at, made.length - 1);
+          const feeder = new Feeder(endOf(after));
+          for (const message of shuffled(sentWith(made, killed), picks)) feeder.push(message);
+          feeder.drain();
+          expect(toldBy(feeder.items)).toEqual(expected(made, after));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  const one = (row: number, partition = 0): Made => ({ table: 'a', partition, row });
+
+  test('a lost change is a gap as soon as every partition has gone past it', () => {
+    const made: History = [
+      [one(1), one(2, 1), one(3, 2)],
+      [one(4), one(5, 1), one(6, 2)],
+    ];
+    const feeder = new Feeder(0n);
+    const sent = sentWith(made, []).filter((_, at) => at !== 1);
+    expect(() => {
+      for (const message of sent) feeder.push(message);
+      feeder.drain();
+    }).toThrow('a change of public.a in the commit at 0/A is not in its topic');
+    expect(toldBy(feeder.items)).toEqual([]);
+  });
+
+  test('a commit that only the changes know of is a gap', () => {
+    const feeder = new Feeder(0n);
+    const [first, , third] = [[one(1)], [one(2)], [one(3)]].map((_, at, made) => messagesOf(made, at));
+    for (const message of [...(first ?? []), ...(third ?? [])]) feeder.push(message);
+    expect(() => feeder.drain()).toThrow(
+      'a commit before the one at 0/1E is not in the topic of transactions',
+    );
+  });
+
+  test.each([
+    ['without its offsets', { op: 'c', xid: 7, previous: null, lsn: 99n, table: 'a', after: '{"id":1}' }],
+    ['with a snapshot', { op: 'r', xid: 7, lsn: 99n, table: 'a', snapshot: 'first', after: '{"id":1}' }],
+  ])('Debezium that began anew %s may have left changes out', (_title, event) => {
+    const feeder = new Feeder(10n);
+    const message = { topic: 'public.a', partition: 0, bytes: eventMessage(event, COLUMNS) };
+    expect(() => feeder.push(message)).toThrow('Debezium began anew');
+  });
+
+  test('rows read on demand, and those of an old beginning, are left out', () => {
+    const feeder = new Feeder(100n);
+    for (const event of [
+      { op: 'r', lsn: 200n, table: 'a', snapshot: 'incremental', after: '{"id":1}' },
+      { op: 'r', lsn: 99n, table: 'a', snapshot: 'last', after: '{"id":1}' },
+      { op: 'c', lsn: 99n, previous: null, table: 'a', after: '{"id":1}' },
+    ])
+      feeder.push({ topic: 'public.a', partition: 0, bytes: eventMessage(event, COLUMNS) });
+    expect(feeder.waiting).toBe(0);
+  });
+
+  test('another commit where one was before is another history', () => {
+    const feeder = new Feeder(0n);
+    for (const message of sentWith([[one(1)], [one(2)], [one(3)]], [])) feeder.push(message);
+    feeder.drain();
+    feeder.push({ topic: 'end', bytes: endMessage(77, 25n, {}) });
+    expect(() => feeder.drain()).toThrow('the target was put back to an earlier state');
+  });
+
+  test('the same commit again is none', () => {
+    const feeder = new Feeder(0n);
+    const made: History = [[one(1)], [one(2)]];
+    for (const message of [...sentWith(made, []), ...messagesOf(made, 0), ...messagesOf(made, 1)]) {
+      feeder.push(message);
+      feeder.drain();
+    }
+    expect(toldBy(feeder.items)).toEqual(expected(made, -1));
+    expect(feeder.waiting).toBe(0);
+  });
+
+  test('a table without a topic keeps its transaction waiting', () => {
+    const assembler = new Assembler({
+      after: 0n as Lsn,
+      reader: new EventReader('gone'),
+      partitions: new Map([['public.a', 0]]),
+      layoutOf,
+    });
+    const end = transactionEnd(new MessageReader().read(endMessage(1, 10n, { 'public.a': 1 })));
+    if (end !== null) assembler.pushEnd({ event: end, bytes: 1 });
+    expect(assembler.next()).toEqual([{ kind: 'begin', xid: 1, commit: 10n }]);
+    expect(assembler.next()).toEqual([]);
+  });
+});
