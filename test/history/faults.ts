@@ -27,6 +27,11 @@ async function ask(world: World, action: string, body: object = {}): Promise<voi
   if (answer.status !== 200) throw new Error(`${action}: ${answer.text}`);
 }
 
+async function waitForStandby(world: World, name: string): Promise<void> {
+  await onTarget(world, `alter system set synchronous_standby_names = '${name}'`);
+  await onTarget(world, 'select pg_reload_conf()');
+}
+
 /** A process that stands still for so long is replaced, and wakes up thinking that it leads. */
 const STOPPED_MS = 5_500;
 
@@ -122,6 +127,15 @@ export const FAULTS: readonly Fault[] = [
       const table = ['account', 'mirror', 'event'][Math.floor(random() * 3)] ?? 'event';
       const column = `more_${Math.floor(random() * 1e9)} int default 1`;
       return onTarget(world, `alter table ${table} add column ${column}`);
+    },
+  },
+  {
+    name: 'commits logged and not shown, while a standby is waited for',
+    weight: 2,
+    happen: async (world, random) => {
+      await waitForStandby(world, 'nobody');
+      await pause(300 + random() * 1_000);
+      await waitForStandby(world, '');
     },
   },
   { name: 'compared and repaired', weight: 2, happen: (world) => ask(world, 'verify', { repair: true }) },
