@@ -190,8 +190,8 @@ test('a reader never sees half of a transaction over two tables, nor of one larg
     );
   }
   await inOne(
-    'insert into ledger select n, 1 from generate_series(1001, 13000) n',
-    'update account set amount = amount - 600',
+    'insert into ledger select n, 1 from generate_series(1001, 7000) n',
+    'update account set amount = amount - 300',
   );
   await same('ledger');
   await same('account');
