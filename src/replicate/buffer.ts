@@ -55,11 +55,6 @@ export class ChangeBuffer {
     return this.#position !== null || this.#exceeds(this.#partRows, this.#partBytes);
   }
 
-  /** A whole transaction waits. */
-  get hasWhole(): boolean {
-    return this.#whole.length > 0;
-  }
-
   /** Reading should wait until something was taken. */
   get isFull(): boolean {
     return this.#exceeds(this.#rows, this.#bytes);

@@ -38,10 +38,8 @@ interface Job {
 const MARK_EVERY_MS = 250;
 /** Reading waits when what is held comes to so many full batches: a single row may be as large as many. */
 const HELD_BATCHES = 4;
-/** So many batches may be on their way to the source. */
-const MOST_SENT = 4;
-/** While no more than this is on its way, what comes next is sent at once. */
-const LITTLE_BYTES = 4096;
+/** So many batches may be on their way to the source: one is written, one is in its hands when that is done. */
+const MOST_SENT = 2;
 
 /** Reads while it writes: what arrives during one write goes together into the next. */
 export class Pump {
@@ -132,28 +130,19 @@ export class Pump {
   }
 
   /**
-   * Sends more before the source has answered: a little behind a little, so that nobody waits for an answer that is not
-   * his, or much, so that the source never waits for the next.
+   * Sends a full batch before the source has answered, so that the source never waits for the next. Less than that waits:
+   * while small ones may follow each other at once, they never grow, and each costs as much as a large one begins with.
    */
   #sendBehind(signal: AbortSignal): boolean {
     const { applier } = this.#options;
     if (this.#sent.size === MOST_SENT || !applier.mayBeFollowed || this.#jobs.length > 0) return false;
-    const next = this.#nextBehind();
+    const next = this.#next;
     // What writes nothing only tells a position: not before what is ahead of it is there.
     if (next === null || next.folded.tables.length === 0) return false;
     next.writes ??= applier.plan(next.folded);
     if (!next.batch.open && !applier.fitsOneTrip(next.writes)) return false;
     this.#send(next, signal);
     return true;
-  }
-
-  #nextBehind(): FoldedAhead | null {
-    if (this.#next === null && this.#isLittleAhead && this.#buffer.hasWhole) this.#next = this.#fold();
-    return this.#next;
-  }
-
-  get #isLittleAhead(): boolean {
-    return this.#sent.size < MOST_SENT && this.#onTheWay < LITTLE_BYTES;
   }
 
   #send(next: FoldedAhead, signal: AbortSignal): void {
@@ -183,7 +172,7 @@ export class Pump {
 
   /** What arrives can only wait, so it may as well arrive together. */
   #gather(): void {
-    const isGathering = this.#sent.size > 0 && !this.#isLittleAhead;
+    const isGathering = this.#sent.size > 0;
     if (isGathering === this.#isGathering) return;
     this.#isGathering = isGathering;
     this.#options.stream.gather(isGathering);
