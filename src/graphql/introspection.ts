@@ -18,10 +18,12 @@ import {
   TypeNameMetaFieldDef,
   visit,
 } from 'graphql';
+import { LRUCache } from 'lru-cache';
 import type { Catalog } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { type JsonText, jsonText } from '../core/json-text.ts';
 import type { RoleName } from '../core/names.ts';
+import { IntrospectionBudget } from './introspection-budget.ts';
 import { buildSchema } from './schema.ts';
 
 /** The operation whose introspection fields are wanted. */
@@ -33,12 +35,16 @@ export interface IntrospectionRequest {
 
 const META_FIELDS: ReadonlySet<string> = new Set(['__schema', '__type']);
 
-/** The schemas of the roles that asked, each built once per catalog. */
+/** A role's name can be the client's invention; those that are asked for again and again are fewer than this. */
+const KEPT_SCHEMAS = 100;
+
+/** The schemas of the roles that asked last, each built once per catalog. */
 export class SchemaCache {
-  readonly #schemas = new WeakMap<Catalog, Map<RoleName, GraphQLSchema>>();
+  readonly #schemas = new WeakMap<Catalog, LRUCache<RoleName, GraphQLSchema>>();
 
   schema(catalog: Catalog, role: RoleName): GraphQLSchema {
-    const schemas = this.#schemas.get(catalog) ?? new Map<RoleName, GraphQLSchema>();
+    const schemas =
+      this.#schemas.get(catalog) ?? new LRUCache<RoleName, GraphQLSchema>({ max: KEPT_SCHEMAS });
     this.#schemas.set(catalog, schemas);
     const schema = schemas.get(role) ?? buildSchema(catalog, role);
     schemas.set(role, schema);
@@ -52,8 +58,9 @@ export function executeIntrospection(
   request: IntrospectionRequest,
 ): ReadonlyMap<string, JsonText> {
   const fragments = fragmentsOf(request.document);
-  const selectionSet = metaSelections(request.operation.selectionSet, fragments);
-  checkSelections(schema, selectionSet, fragments);
+  const budget = new IntrospectionBudget(schema);
+  const selectionSet = metaSelections(request.operation.selectionSet, fragments, budget);
+  checkSelections({ schema, fragments, budget }, selectionSet);
   const used = variablesIn(selectionSet, fragments);
   const declared = request.operation.variableDefinitions ?? [];
   const variableDefinitions = declared.filter(({ variable }) => used.has(variable.name.value));
@@ -78,12 +85,17 @@ function fragmentsOf(document: DocumentNode): Fragments {
 }
 
 /** Root selections reduced to the meta fields; fragments on the root are opened, their directives kept. */
-function metaSelections(from: SelectionSetNode, fragments: Fragments): SelectionSetNode {
+function metaSelections(
+  from: SelectionSetNode,
+  fragments: Fragments,
+  budget: IntrospectionBudget,
+): SelectionSetNode {
   const selections = from.selections.flatMap((selection): SelectionNode[] => {
+    budget.spend(1, '$.selectionSet');
     if (selection.kind === Kind.FIELD) return META_FIELDS.has(selection.name.value) ? [selection] : [];
     const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
     if (inner === undefined) return [];
-    const selectionSet = metaSelections(inner.selectionSet, fragments);
+    const selectionSet = metaSelections(inner.selectionSet, fragments, budget);
     const directives = selection.directives ?? [];
     return selectionSet.selections.length === 0
       ? []
@@ -110,67 +122,78 @@ function variablesIn(selectionSet: SelectionSetNode, fragments: Fragments): Read
   return names;
 }
 
-/** graphql-js leaves unknown fields out silently; a client expects to be told. */
-function checkSelections(schema: GraphQLSchema, root: SelectionSetNode, fragments: Fragments): void {
-  const query = schema.getQueryType();
-  if (query === null || query === undefined) return;
-  const walk = (
-    node: SelectionSetNode,
-    type: GraphQLNamedType,
-    path: string,
-    open: readonly string[],
-  ): void => {
-    for (const selection of node.selections) {
-      const here = `${path}.selectionSet`;
-      if (selection.kind === Kind.FIELD) {
-        checkField(selection, type, here, (inner, innerType, innerPath) =>
-          walk(inner, innerType, innerPath, open),
-        );
-      } else if (selection.kind === Kind.INLINE_FRAGMENT) {
-        walk(selection.selectionSet, type, path, open);
-      } else {
-        const name = selection.name.value;
-        const fragment = fragments.get(name);
-        if (fragment === undefined) throw invalid(here, `reference to undefined fragment '${name}'`);
-        if (open.includes(name)) {
-          const trail = [...open.slice(open.indexOf(name)).reverse(), name]
-            .map((step) => `'${step}'`)
-            .join(', ');
-          throw invalid(here, `cannot spread fragment '${name}' within itself via [${trail}]`);
-        }
-        walk(fragment.selectionSet, type, `${here}.${name}`, [...open, name]);
-      }
-    }
-  };
-  walk(root, query, '$', []);
+interface Checking {
+  readonly schema: GraphQLSchema;
+  readonly fragments: Fragments;
+  readonly budget: IntrospectionBudget;
 }
 
-type Walk = (node: SelectionSetNode, type: GraphQLNamedType, path: string) => void;
+/** Where a check is, and how many values the selections there are asked of. */
+interface Place {
+  readonly type: GraphQLNamedType;
+  readonly path: string;
+  readonly times: number;
+  /** Fragments we are inside of. */
+  readonly open: readonly string[];
+}
 
-function checkField(field: FieldNode, type: GraphQLNamedType, path: string, walk: Walk): void {
+/** graphql-js leaves unknown fields out silently, and answers however much is asked for; a client expects to be told. */
+function checkSelections(checking: Checking, root: SelectionSetNode): void {
+  const query = checking.schema.getQueryType();
+  if (query === null || query === undefined) return;
+  walk(checking, root, { type: query, path: '$', times: 1, open: [] });
+}
+
+function walk(checking: Checking, node: SelectionSetNode, place: Place): void {
+  const path = `${place.path}.selectionSet`;
+  for (const selection of node.selections) {
+    checking.budget.spend(place.times, path);
+    if (selection.kind === Kind.FIELD) checkField(checking, selection, { ...place, path });
+    else if (selection.kind === Kind.INLINE_FRAGMENT) walk(checking, selection.selectionSet, place);
+    else checkSpread(checking, selection.name.value, { ...place, path });
+  }
+}
+
+function checkSpread(checking: Checking, name: string, place: Place): void {
+  const { path, open } = place;
+  const fragment = checking.fragments.get(name);
+  if (fragment === undefined) throw invalid(path, `reference to undefined fragment '${name}'`);
+  if (open.includes(name)) {
+    const trail = [...open.slice(open.indexOf(name)).reverse(), name].map((step) => `'${step}'`).join(', ');
+    throw invalid(path, `cannot spread fragment '${name}' within itself via [${trail}]`);
+  }
+  walk(checking, fragment.selectionSet, { ...place, path: `${path}.${name}`, open: [...open, name] });
+}
+
+function checkField(checking: Checking, field: FieldNode, place: Place): void {
   const name = field.name.value;
   if (name === TypeNameMetaFieldDef.name) return;
-  const here = `${path}.${name}`;
+  const { type } = place;
+  const path = `${place.path}.${name}`;
   const definition = definitionOf(name, type);
-  if (definition === undefined) throw invalid(here, `field '${name}' not found in type: '${type.name}'`);
-  const unknown = field.arguments?.find(
-    (argument) => !definition.args.some((arg) => arg.name === argument.name.value),
-  );
-  if (unknown !== undefined) throw invalid(here, `'${name}' has no argument named '${unknown.name.value}'`);
-  const missing = definition.args.find(
-    (arg) => isRequiredArgument(arg) && !field.arguments?.some((given) => given.name.value === arg.name),
-  );
-  if (missing !== undefined)
-    throw invalid(`${here}.args.${missing.name}`, `missing required field '${missing.name}'`);
+  if (definition === undefined) throw invalid(path, `field '${name}' not found in type: '${type.name}'`);
+  checkArguments(field, definition, path);
   const inner = getNamedType(definition.type);
   if (!isObjectType(inner)) {
     if (field.selectionSet !== undefined)
-      throw invalid(here, 'unexpected subselection set for non-object field');
+      throw invalid(path, 'unexpected subselection set for non-object field');
   } else if (field.selectionSet === undefined) {
-    throw invalid(here, `missing selection set for '${inner.name}'`);
+    throw invalid(path, `missing selection set for '${inner.name}'`);
   } else {
-    walk(field.selectionSet, inner, here);
+    const times = place.times * checking.budget.sizeOf(name, place.times);
+    walk(checking, field.selectionSet, { ...place, type: inner, path, times });
   }
+}
+
+function checkArguments(field: FieldNode, { args }: GraphQLField<unknown, unknown>, path: string): void {
+  const name = field.name.value;
+  const unknown = field.arguments?.find((argument) => !args.some((arg) => arg.name === argument.name.value));
+  if (unknown !== undefined) throw invalid(path, `'${name}' has no argument named '${unknown.name.value}'`);
+  const missing = args.find(
+    (arg) => isRequiredArgument(arg) && !field.arguments?.some((given) => given.name.value === arg.name),
+  );
+  if (missing !== undefined)
+    throw invalid(`${path}.args.${missing.name}`, `missing required field '${missing.name}'`);
 }
 
 function definitionOf(name: string, type: GraphQLNamedType): GraphQLField<unknown, unknown> | undefined {

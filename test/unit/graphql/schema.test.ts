@@ -1,4 +1,4 @@
-import { isObjectType, parse, printType, validateSchema } from 'graphql';
+import { getIntrospectionQuery, isObjectType, parse, printType, validateSchema } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { tableKey } from '../../../src/core/names.ts';
@@ -19,6 +19,10 @@ const album = table('album', [
 ]);
 const label = table('label', ['id int4 pk', 'Code text']);
 const color = table('color', ['value text pk', 'comment text']);
+/** More than what is always allowed to be asked of their schema. */
+const tables = Array.from({ length: 60 }, (_, i) =>
+  table(`t${i}`, ['id int4 pk', `kind${i} text`, 'at timestamptz']),
+);
 
 function example(): Catalog {
   const albums = remote('albums', {
@@ -258,11 +262,12 @@ describe('introspection', () => {
     query: string,
     role = 'admin',
     variables: Record<string, unknown> = {},
+    catalog = example(),
   ): Record<string, unknown> => {
     const document = parse(query);
     const operation = document.definitions.find((definition) => definition.kind === 'OperationDefinition');
     if (operation === undefined) throw new Error('no operation');
-    const found = executeIntrospection(buildSchema(example(), role), { document, operation, variables });
+    const found = executeIntrospection(buildSchema(catalog, role), { document, operation, variables });
     return Object.fromEntries([...found].map(([key, json]) => [key, JSON.parse(json)]));
   };
 
@@ -356,6 +361,43 @@ describe('introspection', () => {
         { name: 'freshness', args: [{ name: 'fallback' }, { name: 'max_staleness_ms' }, { name: 'token' }] },
       ],
     });
+  });
+
+  test('the whole schema may be asked for, and what multiplies itself is refused before it is answered', () => {
+    const whole = getIntrospectionQuery({
+      specifiedByUrl: true,
+      directiveIsRepeatable: true,
+      schemaDescription: true,
+      inputValueDeprecation: true,
+      oneOf: true,
+    });
+    expect(answer(whole)).toHaveProperty('__schema.types');
+    const large = catalogOf(
+      [
+        source(
+          'here',
+          tables.map(({ ref }) => ({ table: ref.name })),
+        ),
+      ],
+      { here: database(tables) },
+    );
+    expect(answer(whole, 'admin', {}, large)).toHaveProperty('__schema.types');
+
+    const refused = expect.objectContaining({ code: 'query-too-complex' });
+    const levels = (count: number): string =>
+      `${'fields { type { '.repeat(count)}name${' } }'.repeat(count)}`;
+    expect(() => answer(`{ __schema { types { ${levels(8)} } } }`)).toThrow(refused);
+    const wide = Array.from({ length: 9000 }, (_, i) => `a${i}: fields { name }`).join(' ');
+    expect(() => answer(`{ __schema { types { ${wide} } } }`)).toThrow(refused);
+    const doubling = (type: string, last: string): string =>
+      Array.from({ length: 40 }, (_, i) => `fragment f${i} on ${type} { ...f${i + 1} ...f${i + 1} }`).join(
+        ' ',
+      ) + ` fragment f40 on ${type} { ${last} }`;
+    expect(() => answer(`{ __type(name: "artist") { ...f0 } } ${doubling('__Type', 'name')}`)).toThrow(
+      refused,
+    );
+    const onRoot = doubling('query_root', '__schema { queryType { name } }');
+    expect(() => answer(`{ __typename ...f0 } ${onRoot}`)).toThrow(refused);
   });
 
   test.each([
