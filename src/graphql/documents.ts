@@ -12,7 +12,7 @@ export interface ParsedDocument {
 /** How much parsed text is kept, and how long one may be. */
 export interface DocumentLimits {
   readonly maxDocuments: number;
-  readonly maxKeptCharacters: number;
+  readonly maxKeptTokens: number;
   readonly maxTokens: number;
 }
 
@@ -26,8 +26,8 @@ export class DocumentCache {
     this.#maxTokens = limits.maxTokens;
     this.#documents = new LRUCache({
       max: limits.maxDocuments,
-      maxSize: limits.maxKeptCharacters,
-      sizeCalculation: (_document, text) => text.length + 1,
+      maxSize: limits.maxKeptTokens,
+      sizeCalculation: (_document, text) => tokensIn(text),
     });
   }
 
@@ -42,6 +42,11 @@ export class DocumentCache {
     this.#documents.set(text, parsed);
     return parsed;
   }
+}
+
+/** About how many tokens there are: each becomes an object or two, whatever space the text takes. */
+function tokensIn(text: string): number {
+  return (text.match(/\w+|[^\s\w]/g)?.length ?? 0) + 1;
 }
 
 /** Picks the operation to run, by Hasura's rules. */

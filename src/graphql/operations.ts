@@ -37,9 +37,15 @@ export interface PreparedOperation<Compiled> {
   readonly freshness: FreshnessDirective | null;
 }
 
+/** How many plans are kept, and how many fields and conditions all of them together may have. */
+export interface KeptPlans {
+  readonly maxPlans: number;
+  readonly maxKeptNodes: number;
+}
+
 export interface OperationOptions<Compiled> {
   readonly documents: DocumentLimits;
-  readonly maxPlans: number;
+  readonly plans: KeptPlans;
   readonly limits: PlanLimits;
   readonly compile: (plan: QueryPlan) => Compiled;
 }
@@ -60,6 +66,9 @@ interface OperationFacts<Compiled> {
   last: { readonly for: PlannedFor; readonly planned: Planned<Compiled> } | null;
 }
 
+/** A few words with fragments can make a plan of thousands of fields; only what is small is kept with its document too. */
+const SMALL_PLAN = 100;
+
 /** All that a plan of one operation depends on. */
 interface PlannedFor {
   readonly generation: Catalog['generation'];
@@ -77,7 +86,11 @@ export class Operations<Compiled> {
   constructor(options: OperationOptions<Compiled>) {
     this.#options = options;
     this.#documents = new DocumentCache(options.documents);
-    this.#plans = new LRUCache({ max: options.maxPlans });
+    this.#plans = new LRUCache({
+      max: options.plans.maxPlans,
+      maxSize: options.plans.maxKeptNodes,
+      sizeCalculation: ({ plan }) => plan.nodes + 1,
+    });
   }
 
   /** The prepared operation; throws Hasura's errors for texts, operations and variables that do not fit. */
@@ -129,7 +142,7 @@ export class Operations<Compiled> {
     const planned =
       this.#plans.get(key) ??
       this.#plan(key, { catalog, role, document, operation, variables, prepared: facts.variables });
-    facts.last = { for: { generation, role, shape }, planned };
+    if (planned.plan.nodes <= SMALL_PLAN) facts.last = { for: { generation, role, shape }, planned };
     return planned;
   }
 

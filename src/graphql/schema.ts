@@ -3,11 +3,16 @@ import {
   GraphQLDirective,
   GraphQLIncludeDirective,
   GraphQLInt,
+  type GraphQLNamedType,
   GraphQLNonNull,
   GraphQLObjectType,
   GraphQLSchema,
   GraphQLSkipDirective,
   GraphQLString,
+  type GraphQLType,
+  getNamedType,
+  isInputObjectType,
+  isObjectType,
 } from 'graphql';
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
@@ -41,8 +46,27 @@ export function buildSchema(catalog: Catalog, role: RoleName): GraphQLSchema {
   const query = rootType('query_root') ?? nothingToQuery();
   const subscription = rootType('subscription_root');
   const directives = [GraphQLIncludeDirective, GraphQLSkipDirective, freshnessDirective(registry)];
+  const types = reachableFrom([query, ...(subscription === null ? [] : [subscription])]);
   // A column may be called what GraphQL's own checks dislike; names were checked when the catalog was resolved.
-  return new GraphQLSchema({ query, subscription, directives, assumeValid: true });
+  return new GraphQLSchema({ query, subscription, directives, types, assumeValid: true });
+}
+
+/** All types, found without recursion: tables that lead to each other by the thousand are deeper than any stack. */
+function reachableFrom(roots: readonly GraphQLNamedType[]): readonly GraphQLNamedType[] {
+  const found = new Set<GraphQLNamedType>(roots);
+  // A set grows while it is walked through.
+  for (const type of found) {
+    if (!isObjectType(type) && !isInputObjectType(type)) continue;
+    for (const field of Object.values(type.getFields())) {
+      const args = 'args' in field ? field.args : [];
+      for (const each of [field, ...args]) found.add(namedTypeOf(each));
+    }
+  }
+  return [...found];
+}
+
+function namedTypeOf({ type }: { readonly type: GraphQLType }): GraphQLNamedType {
+  return getNamedType(type);
 }
 
 /** The type of a role that may ask for nothing: GraphQL wants a field in it. */

@@ -37,13 +37,17 @@ export function logRequest(log: Log, request: FastifyRequest, reply: FastifyRepl
 function notesOf(notes: RequestNotes | null): object {
   const { session = null, operations = [] } = notes ?? {};
   return {
-    ...(session === null ? {} : { role: session.role }),
+    ...(session === null ? {} : { role: session.role.slice(0, LONGEST_NAME) }),
     ...(operations.length === 0 ? {} : { operations: operations.map(operationFields) }),
   };
 }
 
+/** A name is as long as its client likes; a line of the log is not. */
+const LONGEST_NAME = 200;
+
 /** Nothing a user wrote but the operation's name. */
-function operationFields({ name, elapsedMs, result }: OperationNote): object {
+function operationFields({ name: given, elapsedMs, result }: OperationNote): object {
+  const name = given?.slice(0, LONGEST_NAME) ?? null;
   const ms = toMicros(elapsedMs);
   if (result.kind === 'error') return { name, ms, code: result.error.code, routes: [] };
   const routes = result.targets.map(({ target, route, detail }) => `${target}:${route}:${detail}`);

@@ -25,6 +25,11 @@ export class Budget {
     this.limits = limits;
   }
 
+  /** Fields and conditions so far. */
+  get nodes(): number {
+    return this.#nodes;
+  }
+
   /** Counts one more field or condition. */
   spend(path: string): void {
     this.#nodes += 1;

@@ -65,7 +65,15 @@ export function planQuery(input: PlanInput): QueryPlan {
   const roots = planRoots(planning, operation);
   const remotes = places.close();
   const cursor = streamIn(roots)?.cursor ?? null;
-  return { roots, params: params.list(), cursor, sessionVariables: params.sessionVariables(), remotes };
+  const { nodes } = budget;
+  return {
+    roots,
+    params: params.list(),
+    cursor,
+    sessionVariables: params.sessionVariables(),
+    remotes,
+    nodes,
+  };
 }
 
 function planRoots(planning: Planning, operation: OperationDefinitionNode): readonly RootField[] {

@@ -17,6 +17,8 @@ export interface QueryPlan {
   readonly sessionVariables: readonly string[];
   /** Remote tables read anywhere in the plan, once per (root source, target). */
   readonly remotes: readonly RemoteUse[];
+  /** Fields and conditions: what it takes to keep the plan. */
+  readonly nodes: number;
 }
 
 /** One feed that a plan depends on, and what the relationships that lead to it ask for. */

@@ -23,8 +23,8 @@ import { wantedFeeds } from './wanted-feeds.ts';
 
 const HEALTH_TIMEOUT_MS = 5000;
 const SWEEP_MS = 50;
-const DOCUMENTS = { maxDocuments: 5000, maxKeptCharacters: 20_000_000, maxTokens: 100_000 };
-const MAX_PLANS = 5000;
+const DOCUMENTS = { maxDocuments: 5000, maxKeptTokens: 500_000, maxTokens: 100_000 };
+const PLANS = { maxPlans: 5000, maxKeptNodes: 500_000 };
 
 /** Builds the routes of the process' roles and listens; the answer is the URL. */
 export async function listen(input: ApiInput): Promise<string> {
@@ -106,7 +106,7 @@ function apiParts(
   const { store, watch } = control;
   const operations = new Operations({
     documents: DOCUMENTS,
-    maxPlans: MAX_PLANS,
+    plans: PLANS,
     limits: { ...DEFAULT_PLAN_LIMITS, maxDepth: config.depthLimit, maxNodes: config.complexityLimit },
     compile: (plan) => lane.compile(plan),
   });

@@ -72,8 +72,8 @@ export class TestLane {
       log,
     });
     this.#operations = new Operations({
-      documents: { maxDocuments: 100, maxKeptCharacters: 1_000_000, maxTokens: 10_000 },
-      maxPlans: 1000,
+      documents: { maxDocuments: 100, maxKeptTokens: 100_000, maxTokens: 100_000 },
+      plans: { maxPlans: 1000, maxKeptNodes: 100_000 },
       limits: DEFAULT_PLAN_LIMITS,
       compile: (plan) => this.lane.compile(plan),
     });

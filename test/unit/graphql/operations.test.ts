@@ -20,8 +20,8 @@ const EMPTY: Catalog = {
 function cache(): { operations: Operations<number>; compiled: () => number } {
   let compiled = 0;
   const operations = new Operations<number>({
-    documents: { maxDocuments: 10, maxKeptCharacters: 100_000, maxTokens: 500 },
-    maxPlans: 10,
+    documents: { maxDocuments: 10, maxKeptTokens: 2_000, maxTokens: 500 },
+    plans: { maxPlans: 10, maxKeptNodes: 2_000 },
     limits: DEFAULT_PLAN_LIMITS,
     compile: () => {
       compiled += 1;
@@ -55,6 +55,30 @@ describe('the operation cache', () => {
     prepare(operations, query, { ...on, role: 'user' });
     prepare(operations, query, { ...on, catalog: { ...EMPTY, generation: 2 } });
     expect(compiled()).toBe(4);
+  });
+
+  test('what is kept is weighed: a few large texts and plans push out the others', () => {
+    const { operations, compiled } = cache();
+    const small = '{ __typename }';
+    const long = (from: number): string =>
+      `{ ${Array.from({ length: 150 }, (_, i) => `a${from}_${i}:__typename`).join(' ')} }`;
+    prepare(operations, small);
+    for (let text = 0; text < 6; text += 1) prepare(operations, long(text));
+    expect(compiled()).toBe(7);
+    prepare(operations, long(5));
+    expect(compiled()).toBe(7);
+    prepare(operations, small);
+    expect(compiled()).toBe(8);
+  });
+
+  test('a plan far larger than its text is kept by its own size', () => {
+    const { operations, compiled } = cache();
+    const wide = Array.from({ length: 150 }, (_, i) => `a${i}:__typename`).join(' ');
+    const query = `query ($b: Boolean!) { a:__typename @include(if: $b) ...f } fragment f on query_root { ${wide} }`;
+    for (let role = 0; role < 20; role += 1)
+      prepare(operations, query, { role: `r${role}`, variables: { b: true } });
+    prepare(operations, query, { role: 'r0', variables: { b: true } });
+    expect(compiled()).toBe(21);
   });
 
   test('operations of one document have plans of their own', () => {

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
 import type { FastifyInstance, LightMyRequestResponse as Response } from 'fastify';
 import { afterEach, describe, expect, test } from 'vitest';
 import { NearjoinError } from '../../../src/core/errors.ts';
@@ -11,7 +12,7 @@ import type { GraphqlRequest } from '../../../src/http/graphql-request.ts';
 import { registerGraphqlRoute } from '../../../src/http/graphql-route.ts';
 import type { RunContext } from '../../../src/http/run-operation.ts';
 import { createServer } from '../../../src/http/server.ts';
-import { createLog } from '../../../src/ops/log.ts';
+import { createLog, type Log } from '../../../src/ops/log.ts';
 import { NumberText } from '../../../src/plan/input.ts';
 
 type Run = (request: GraphqlRequest, context: RunContext) => Promise<OperationResult>;
@@ -29,10 +30,11 @@ async function serverWith(
     batchLimit?: number;
     requestTimeoutMs?: number;
     cors?: Parameters<typeof createServer>[0]['cors'];
+    log?: Log;
   } = {},
 ): Promise<FastifyInstance> {
   const server = {
-    log: createLog('silent'),
+    log: over.log ?? createLog('silent'),
     cors: over.cors ?? ({ kind: 'any' } as const),
     bodyLimitBytes: 10_000,
     requestTimeoutMs: over.requestTimeoutMs ?? 10_000,
@@ -348,4 +350,23 @@ describe('CORS', () => {
     );
     expect(same.json()).toEqual({ data: { query: '{ a }' } });
   });
+});
+
+test('a line of the log has a length of its own, whatever an operation is called', async () => {
+  const lines: string[] = [];
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  const run: Run = async ({ operationName: name }, { notes }) => {
+    const result = await echo({ query: '{ a }', operationName: name, variables: {} }, {} as RunContext);
+    notes?.operations.push({ name, elapsedMs: 1, result });
+    return result;
+  };
+  const app = await serverWith(run, { log: createLog('info', sink) });
+  await post(app, { query: '{ a }', operationName: 'n'.repeat(9000) }, { 'x-hasura-role': 'r'.repeat(9000) });
+  expect(lines).toHaveLength(1);
+  expect(lines[0]?.length).toBeLessThan(1000);
 });

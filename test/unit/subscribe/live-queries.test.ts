@@ -92,6 +92,7 @@ function queryOf(value: string, target: string | null = null, isStream = false):
     cursor: isStream ? { kind: 'param', index: 0 } : null,
     sessionVariables: [],
     remotes: [],
+    nodes: 1,
   };
   const compiled = compilePlan(plan, false);
   const group = { source: 'pg1', remotes: target === null ? [] : [{ source: 'pg1', target }] };
