@@ -1,6 +1,6 @@
 import { eventually, type HttpAnswer, type Nearjoin } from '../support/nearjoin.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { ddlOf, quoted, relation } from './database-of.ts';
+import { ddlOf, quoted, relation, viewNamed } from './database-of.ts';
 import type { Query } from './generate-query.ts';
 import type { Write } from './generate-write.ts';
 import { toRequest } from './graphql-of.ts';
@@ -94,7 +94,8 @@ export class ProcessStage {
       inherited_roles: INHERITED_ROLES,
     });
     if (replaced.body.is_consistent !== true) throw new Error(replaced.text);
-    await this.#nearjoin.untilReady();
+    const views = new Set(this.world.tables.flatMap(({ isView, name }) => (isView ? [viewNamed(name)] : [])));
+    await this.#nearjoin.untilReady((name) => views.has(name));
   }
 
   #graphql(query: Query, headers: Record<string, string>): Promise<HttpAnswer> {

@@ -31,8 +31,8 @@ export interface Nearjoin {
   metadata(type: string, args: unknown): Promise<HttpAnswer>;
   get(path: string): Promise<HttpAnswer>;
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<HttpAnswer>;
-  /** Waits until every cached table of every feed is ready. */
-  untilReady(): Promise<void>;
+  /** Waits until every cached table of every feed is ready, but for those that never can be. */
+  untilReady(neverCached?: (table: string) => boolean): Promise<void>;
   /** Asks until the answer comes from caches alone: an API node hears of a ready table a moment after it is. */
   untilHit(query: string): Promise<HttpAnswer>;
   stop(): Promise<void>;
@@ -120,11 +120,13 @@ class RunningNearjoin implements Nearjoin {
     }
   }
 
-  async untilReady(): Promise<void> {
+  async untilReady(neverCached: (table: string) => boolean = () => false): Promise<void> {
     await eventually(async () => {
       const { body } = await this.get('/v1/replication');
       const tables = body.feeds.flatMap((feed: { tables: { state: string }[] }) => feed.tables);
-      const done = tables.length > 0 && tables.every((table: { state: string }) => table.state === 'ready');
+      const isSettled = ({ name, state }: { name: string; state: string }): boolean =>
+        state === (neverCached(name) ? 'failed' : 'ready');
+      const done = tables.length > 0 && tables.every(isSettled);
       if (!done) throw new Error(`not ready: ${JSON.stringify(body)}\n${this.#recentLog()}`);
       return done;
     });
