@@ -20,8 +20,8 @@ export interface MetadataAnswer {
   readonly body: unknown;
 }
 
-/** Others may save between our load and our save; that many times we look again. */
-const ATTEMPTS = 5;
+/** Other nodes may save between our load and our save; that many times we look again. */
+const ATTEMPTS = 50;
 
 /**
  * Answers one metadata request. Commands are reduced, tried against the databases and saved, in this order:
@@ -56,8 +56,13 @@ async function currentView(context: Omit<MetadataContext, 'session'>): Promise<R
 }
 
 async function answer(body: unknown, context: Omit<MetadataContext, 'session'>): Promise<unknown> {
-  const { store, catalogWatch } = context;
   const command = parseCommand(body);
+  const work = (): Promise<unknown> => carryOut(command, context);
+  return isReading(command) ? work() : context.store.inTurn(work);
+}
+
+async function carryOut(command: Command, context: Omit<MetadataContext, 'session'>): Promise<unknown> {
+  const { store, catalogWatch } = context;
   for (let attempt = 1; ; attempt += 1) {
     const { metadata, resourceVersion } = await store.load();
     refuseOutdated(command, resourceVersion);

@@ -26,6 +26,8 @@ export interface MetadataStore {
   load(): Promise<StoredMetadata>;
   /** Stores a new document if the stored version is still the expected one; else refuses with code `conflict`. */
   save(metadata: Metadata, expectedVersion: number): Promise<number>;
+  /** One after the other, so that what this process loads, changes and saves races with other processes only. */
+  inTurn<T>(change: () => Promise<T>): Promise<T>;
   /** The current version first, then each newer one within a second of its saving, whoever saved it. */
   listen(signal: AbortSignal): AsyncIterable<number>;
   /** The replication slots there are. */
@@ -87,6 +89,7 @@ class PostgresMetadataStore implements MetadataStore {
   readonly #pool: pg.Pool;
   readonly #options: StoreOptions;
   readonly #closed = new AbortController();
+  #lastTurn: Promise<unknown> = Promise.resolve();
   readonly slots: StoredSlotBook;
   readonly readings: StoredReadingNotes;
 
@@ -95,6 +98,12 @@ class PostgresMetadataStore implements MetadataStore {
     this.#options = options;
     this.slots = new StoredSlotBook(pool);
     this.readings = new StoredReadingNotes(pool);
+  }
+
+  inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(change, change);
+    this.#lastTurn = turn;
+    return turn;
   }
 
   async load(): Promise<StoredMetadata> {
