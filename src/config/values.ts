@@ -69,7 +69,7 @@ export const httpUrl: z.ZodType<string, string> = z
 /** A Postgres connection URL. */
 export const postgresUrl: z.ZodType<string, string> = z
   .string()
-  .refine((value) => /^postgres(ql)?:$/.test(protocolOf(value)), 'expected a postgres:// URL');
+  .refine((value) => /^postgres(ql)?:$/.test(protocolOf(value)), 'expected a URL that begins with postgres:');
 
 /** `*`, or `https://*.example.com, http://localhost:3000`; empty for none. */
 export const corsDomains: z.ZodType<CorsPolicy, string> = z

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
+import { MetadataError } from './metadata-error.ts';
 import { migrateMetadata } from './migrate.ts';
 import type { Metadata } from './model.ts';
 import { parseMetadata } from './parse.ts';
@@ -106,8 +107,22 @@ class PostgresMetadataStore implements MetadataStore {
     return turn;
   }
 
+  /** What Postgres says of a statement is ours to look into; anything else means that it cannot be reached. */
+  async #query<Row extends pg.QueryResultRow>(
+    text: string,
+    values: readonly unknown[] = [],
+  ): Promise<pg.QueryResult<Row>> {
+    try {
+      return await this.#pool.query<Row>(text, [...values]);
+    } catch (error) {
+      if (error instanceof pg.DatabaseError && error.severity === 'ERROR') throw error;
+      const message = `the metadata database does not answer: ${messageOf(error)}`;
+      throw new MetadataError('source-unavailable', message, { path: '$', status: 503 });
+    }
+  }
+
   async load(): Promise<StoredMetadata> {
-    const found = await this.#pool.query<{ document: string; resource_version: string }>(
+    const found = await this.#query<{ document: string; resource_version: string }>(
       'select document::text as document, resource_version from nearjoin_metadata.metadata',
     );
     const row = found.rows[0];
@@ -121,7 +136,7 @@ class PostgresMetadataStore implements MetadataStore {
 
   async save(metadata: Metadata, expectedVersion: number): Promise<number> {
     // One statement, so the notice is sent if and only if the row moved.
-    const saved = await this.#pool.query<{ resource_version: string }>(
+    const saved = await this.#query<{ resource_version: string }>(
       `with saved as (
          update nearjoin_metadata.metadata
          set document = $1::json, resource_version = resource_version + 1
@@ -152,14 +167,14 @@ class PostgresMetadataStore implements MetadataStore {
   }
 
   async #readVersion(): Promise<number> {
-    const found = await this.#pool.query<{ resource_version: string }>(
+    const found = await this.#query<{ resource_version: string }>(
       'select resource_version from nearjoin_metadata.metadata',
     );
     return Number(found.rows[0]?.resource_version ?? 0);
   }
 
   async catalogState(): Promise<CatalogState> {
-    const found = await this.#pool.query<CatalogState>(
+    const found = await this.#query<CatalogState>(
       'select id, cli_state, console_state from nearjoin_metadata.catalog_state',
     );
     const row = found.rows[0];
@@ -170,7 +185,7 @@ class PostgresMetadataStore implements MetadataStore {
 
   async setCatalogState(type: 'cli' | 'console', state: unknown): Promise<void> {
     const column = type === 'cli' ? 'cli_state' : 'console_state';
-    await this.#pool.query(`update nearjoin_metadata.catalog_state set ${column} = $1::json`, [
+    await this.#query(`update nearjoin_metadata.catalog_state set ${column} = $1::json`, [
       JSON.stringify(state ?? {}),
     ]);
   }

@@ -182,3 +182,17 @@ test('a database that cannot be opened is refused without showing its password',
     expect(inspect(refusal, { depth: 9 })).not.toContain('sesame');
   }
 });
+
+test('a metadata database that is away is named, and serves again when it is back', async () => {
+  const { url } = await database();
+  const node = await store(url);
+  const elsewhere = await database();
+  const name = new URL(url).pathname.slice(1);
+  await elsewhere.query(`alter database "${name}" allow_connections false`);
+  await elsewhere.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+  const away = { code: 'source-unavailable', status: 503, path: '$' };
+  await expect(node.load()).rejects.toMatchObject(away);
+  await expect(node.save(withRole('one'), 1)).rejects.toMatchObject(away);
+  await elsewhere.query(`alter database "${name}" allow_connections true`);
+  expect(await node.save(withRole('one'), 1)).toBe(2);
+});

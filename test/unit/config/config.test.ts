@@ -67,7 +67,7 @@ describe('readConfig', () => {
     ['NEARJOIN_FALLBACK', 'maybe', 'expected one of live, wait, stale, error'],
     ['NEARJOIN_ROLES', 'api,worker', 'expected one of api, replicator'],
     ['NEARJOIN_DEV_MODE', 'si', 'expected true or false'],
-    ['NEARJOIN_METADATA_DATABASE_URL', 'mysql://x/y', 'expected a postgres:// URL'],
+    ['NEARJOIN_METADATA_DATABASE_URL', 'mysql://x/y', 'expected a URL that begins with postgres:'],
     ['NEARJOIN_AUTH_HOOK', 'ftp://x', 'expected an http or https URL'],
     ['NEARJOIN_CORS_DOMAIN', 'example.com', 'expected *, none, or origins like https://*.example.com:8443'],
     ['NEARJOIN_LOG_LEVEL', 'loud', 'expected one of silent, fatal, error, warn, info, debug, trace'],
