@@ -7,16 +7,24 @@ const SLACK_MS = 3;
 /** Failures that a request may meet while things are broken on purpose. */
 const ALLOWED_ERRORS = new Set(['not-fresh', 'target-unavailable']);
 
+/** So long a node tries to reach a database. */
+const CONNECT_MS = 5_000;
+
 /** What an answer did against what was promised; null when nothing. */
 export function faultOf(answer: Answered, target: Target): string | null {
-  if (answer.route === 'error')
-    return ALLOWED_ERRORS.has(answer.code ?? '') ? null : `error ${answer.text.slice(0, 300)}`;
+  if (answer.route === 'error') return errorFault(answer);
   const { model } = target;
   const n = stateOf(answer, model);
   if (typeof n === 'string') return n;
   if (answer.text !== model.answer(n))
     return `the answer is not the state after transaction ${n}${difference(answer.text, model, n)}`;
   return labelFault(answer, n, target) ?? boundFault(answer, n, target) ?? tokenFault(answer, n);
+}
+
+/** A node that stood still for longer than a connection may take wakes up to find that none was made. */
+function errorFault({ code, text, startMs, endMs }: Answered): string | null {
+  const stoodStill = code === 'source-unavailable' && endMs - startMs >= CONNECT_MS;
+  return stoodStill || ALLOWED_ERRORS.has(code ?? '') ? null : `error ${text.slice(0, 300)}`;
 }
 
 /** The transaction after which the answer is the target's state, by its position or, live, by what it says itself. */
