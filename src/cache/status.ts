@@ -84,16 +84,27 @@ interface FeedRow {
   readonly tables: readonly TableRow[];
 }
 
+// Asked first: a database without feeds would write an error to its log each time.
+const HAS_FEEDS = `
+  select ${NOW}::text as now, exists (
+    select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'nearjoin' and c.relname = 'feed') as "hasFeeds"`;
+
 /** Reads what a source database says of its feeds, in one snapshot; no schema `nearjoin` there means no feeds. */
 export async function readCacheStatus(client: StatusClient): Promise<CacheStatus> {
+  const { now, hasFeeds } = await rowOf<{ now: string; hasFeeds: boolean }>(client, HAS_FEEDS);
+  return (hasFeeds ? await readFeeds(client) : null) ?? { now: Number(now), feeds: new Map() };
+}
+
+/** Null when the schema was dropped a moment ago. */
+async function readFeeds(client: StatusClient): Promise<CacheStatus | null> {
   try {
     const { now, feeds } = await rowOf<{ now: string; feeds: FeedRow[] }>(client, STATUS);
     return { now: Number(now), feeds: new Map(feeds.map((feed) => [feed.target, feedOf(feed)])) };
   } catch (error) {
     const state = sqlStateOf(error);
     if (state !== '42P01' && state !== '3F000') throw error;
-    const { now } = await rowOf<{ now: string }>(client, `select ${NOW}::text as now`);
-    return { now: Number(now), feeds: new Map() };
+    return null;
   }
 }
 

@@ -26,6 +26,8 @@ export class Databases {
   readonly #book: DatabaseBook;
   readonly #settings: ReadSettings;
   readonly #entries = new Map<SourceName, Entry>();
+  /** What sessions were last compared with. */
+  #seen: ReturnType<DatabaseBook['current']> | null = null;
 
   constructor(book: DatabaseBook, settings: ReadSettings) {
     this.#book = book;
@@ -44,7 +46,7 @@ export class Databases {
 
   /** The URL of a database, for connections that are not ours to pool. */
   url(name: SourceName): string | undefined {
-    return this.#book.current().urls.get(name);
+    return this.#current().urls.get(name);
   }
 
   async close(): Promise<void> {
@@ -58,10 +60,7 @@ export class Databases {
     const types = this.#types(name);
     const known = this.#entries.get(name);
     if (known !== undefined && known.url === url && isServedBy(known.types, types)) return known;
-    if (known !== undefined) {
-      this.#entries.delete(name);
-      void Promise.all([known.pool.retire(), known.asTarget.retire()]);
-    }
+    if (known !== undefined) this.#retire(name, known);
     if (url === undefined) throw new NearjoinError(code, `database "${name}" is not available`);
     const options = poolOptions(url, this.#settings);
     const entry = {
@@ -74,8 +73,22 @@ export class Databases {
     return entry;
   }
 
+  /** The book as it is now. Sessions of a database that has left it end: somebody may want to drop that database. */
+  #current(): ReturnType<DatabaseBook['current']> {
+    const current = this.#book.current();
+    if (current === this.#seen) return current;
+    this.#seen = current;
+    for (const [name, entry] of this.#entries) if (!current.urls.has(name)) this.#retire(name, entry);
+    return current;
+  }
+
+  #retire(name: SourceName, { pool, asTarget }: Entry): void {
+    this.#entries.delete(name);
+    void Promise.all([pool.retire(), asTarget.retire()]);
+  }
+
   #types(name: SourceName): KnownTypes | null {
-    const source = this.#book.current().catalog.sources.get(name);
+    const source = this.#current().catalog.sources.get(name);
     return source === undefined || source.unavailable !== null ? null : source.types;
   }
 }

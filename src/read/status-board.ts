@@ -95,6 +95,7 @@ export class StatusBoard {
       if (!signal.aborted) await this.refresh(source);
     }
     this.#watches.delete(source);
+    await this.#drop(source);
   }
 
   async #read(source: SourceName, watch: Watch): Promise<void> {

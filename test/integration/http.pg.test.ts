@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readCacheStatus } from '../../src/cache/status.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { type RunningServer, startServer } from '../../src/serve.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const SECRET = 'admin-secret';
@@ -294,6 +296,35 @@ describe('administration', () => {
         last_error: null,
       },
     ]);
+  });
+
+  test('a database without feeds is asked for none, which would fail and fill its log', async () => {
+    const failed: string[] = [];
+    const query = (text: string) =>
+      pg1.query(text).catch((error: unknown) => {
+        failed.push(text);
+        throw error;
+      });
+    const { feeds } = await readCacheStatus({ query });
+    expect({ feeds: feeds.size, failed }).toEqual({ feeds: 0, failed: [] });
+  });
+
+  test('a source that is dropped from the metadata is let go', async () => {
+    const other = await createDatabase('source', ['create table things (id int primary key)']);
+    const configuration = { connection_info: { database_url: other.url } };
+    await expectSuccess('pg_add_source', { name: 'other', configuration });
+    await expectSuccess('pg_track_table', { source: 'other', table: 'things' });
+    expect(await graphql('{ things { id } }')).toBe('{"data":{"things":[]}}');
+    await expectSuccess('pg_drop_source', { name: 'other', cascade: true });
+    await poll('its sessions to end', async () => {
+      await graphql('{ orders { id } }');
+      const { rowCount } = await pg1.query(
+        `select from pg_stat_activity where datname = $1 and application_name like 'nearjoin%'`,
+        [other.name],
+      );
+      return rowCount === 0;
+    });
+    await other.drop();
   });
 
   test('requests to feeds that do not exist are not found', async () => {

@@ -4,7 +4,8 @@ import { Stop } from '../../src/core/stop-signal.ts';
 import { ConnectionLost, PostgresError, RowTooLarge } from '../../src/read/wire/failure.ts';
 import { type PoolOptions, WirePool } from '../../src/read/wire/pool.ts';
 import { poll } from '../support/poll.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 
 let database: TestDatabase;
 const pools: WirePool[] = [];
@@ -276,6 +277,22 @@ test('look-ups that everybody has given up end on the server', async () => {
   for (const stop of stops) stop.abort(new Error('client gone'));
   for (const given of asked) expect(await given).toMatchObject({ message: 'client gone' });
   await poll('the statement to end', async () => (await running()) === 0);
+});
+
+test('a session whose network has gone without a word is given up once somebody has waited long enough', async () => {
+  await using proxy = await startProxy(testServer('source'));
+  const pool = open({ url: proxy.through(database.url), connectTimeoutMs: 300 });
+  const before = await ask(pool, 'select pg_backend_pid()::text');
+  proxy.setMode('black-hole');
+  const stop = new AbortController();
+  const asked = failure(ask(pool, 'select 1::text', [], stop.signal));
+  stop.abort(new Error('waited long enough'));
+  expect(await asked).toMatchObject({ message: 'waited long enough' });
+  // Behind it on the same session: repeated on another one, which does not come about either.
+  expect(await failure(ask(pool, 'select 2::text'))).toBeInstanceOf(ConnectionLost);
+  proxy.setMode('forward');
+  await poll('a session that answers', () => ask(pool, 'select 1::text').then(Boolean, () => false));
+  expect(await ask(pool, 'select pg_backend_pid()::text')).not.toBe(before);
 });
 
 test('a statement over its time-out fails with the reason', async () => {

@@ -117,6 +117,7 @@ function takeOver(
     history: options.history,
     onAnswered: options.onAnswered,
     cancel: () => sendCancel({ host, port }, encodeCancel(processID, secret), options.connectTimeoutMs),
+    silenceMs: options.connectTimeoutMs,
   });
 }
 

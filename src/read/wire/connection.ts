@@ -20,6 +20,8 @@ export interface WireOptions {
   readonly history: HistoryName | null;
   /** Asks the server, over another connection, to end what this session runs. Resolves when the server has heard it. */
   readonly cancel: () => Promise<void>;
+  /** A session that does not end a statement so long after it was asked to is given up: its network may be gone without a word. */
+  readonly silenceMs: number;
   /** Told when a request has ended, or all have with the session. */
   readonly onAnswered: () => void;
 }
@@ -173,8 +175,13 @@ export class WireConnection {
 
   #cancelRunning(): void {
     this.#cancels += 1;
-    // A cancel request that cannot be delivered leaves the statement to its time-out.
+    const running = this.#pending[0];
+    // A cancel request that cannot be delivered leaves the statement to its time-out, or the session to the timer.
     this.#options.cancel().catch(() => undefined);
+    const look = (): void => {
+      if (this.#pending[0] === running) this.#lose(new Error('the database does not answer'));
+    };
+    setTimeout(look, this.#options.silenceMs).unref();
   }
 
   #send(entry: Pending, values: readonly (string | null)[], prepared: boolean): void {
