@@ -41,6 +41,7 @@ const KEPT_SCHEMAS = 100;
 /** The schemas of the roles that asked last, each built once per catalog. */
 export class SchemaCache {
   readonly #schemas = new WeakMap<Catalog, LRUCache<RoleName, GraphQLSchema>>();
+  readonly #answers = new IntrospectionAnswers();
 
   schema(catalog: Catalog, role: RoleName): GraphQLSchema {
     const schemas =
@@ -49,6 +50,42 @@ export class SchemaCache {
     const schema = schemas.get(role) ?? buildSchema(catalog, role);
     schemas.set(role, schema);
     return schema;
+  }
+
+  /** What the operation's introspection fields are answered with for the role, by response key. */
+  introspect(catalog: Catalog, role: RoleName, request: IntrospectionRequest): ReadonlyMap<string, JsonText> {
+    return this.#answers.answers(this.schema(catalog, role), request);
+  }
+}
+
+/** Characters of answers that are kept, and for how many schemas. */
+const KEPT_ANSWERS = { maxSize: 64_000_000, max: 20 };
+
+interface KeptAnswers {
+  readonly operation: OperationDefinitionNode;
+  readonly answers: ReadonlyMap<string, JsonText>;
+}
+
+/**
+ * What introspections were answered with lately, the last of each schema: tools ask for all of it again and again, and for
+ * hundreds of tables that is tens of megabytes which take seconds to make, while nothing else is answered.
+ */
+class IntrospectionAnswers {
+  readonly #kept = new LRUCache<GraphQLSchema, KeptAnswers>({
+    ...KEPT_ANSWERS,
+    sizeCalculation: ({ answers }) => [...answers.values()].reduce((sum, { length }) => sum + length, 1),
+  });
+
+  /** As `executeIntrospection`. */
+  answers(schema: GraphQLSchema, request: IntrospectionRequest): ReadonlyMap<string, JsonText> {
+    const { operation } = request;
+    const kept = this.#kept.get(schema);
+    // The same text is parsed once, and with values of variables left aside always means the same.
+    if (kept?.operation === operation) return kept.answers;
+    const answers = executeIntrospection(schema, request);
+    const isFixed = (operation.variableDefinitions ?? []).length === 0;
+    if (isFixed) this.#kept.set(schema, { operation, answers });
+    return answers;
   }
 }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { type JsonText, jsonText } from '../core/json-text.ts';
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
-import { executeIntrospection, type SchemaCache } from '../graphql/introspection.ts';
+import type { SchemaCache } from '../graphql/introspection.ts';
 import type { OperationRequest, Operations, PreparedOperation } from '../graphql/operations.ts';
 import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
@@ -164,8 +164,8 @@ export class OperationRunner {
     if (roots.length === 0) return [];
     const { document, operation } = prepared;
     const variables = Object.fromEntries(prepared.variables);
-    const schema = this.#options.schemas.schema(catalog, session.role);
-    const answers = executeIntrospection(schema, { document, operation, variables });
+    const request = { document, operation, variables };
+    const answers = this.#options.schemas.introspect(catalog, session.role, request);
     return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
   }
 

@@ -427,4 +427,22 @@ describe('introspection', () => {
     expect(cache.schema(catalog, 'role1')).not.toBe(cache.schema(catalog, 'role2'));
     expect(cache.schema(example(), 'role1')).not.toBe(cache.schema(catalog, 'role1'));
   });
+
+  test('the same introspection is answered from memory, but for another role, schema or value', () => {
+    const [catalog, cache] = [example(), new SchemaCache()];
+    const ask = (query: string) => {
+      const document = parse(query);
+      const operation = document.definitions.find(({ kind }) => kind === 'OperationDefinition');
+      if (operation?.kind !== 'OperationDefinition') throw new Error('no operation');
+      return (role: string, name: string, of = catalog) =>
+        cache.introspect(of, role, { document, operation, variables: { name } });
+    };
+    const all = ask('{ __schema { types { name } } }');
+    expect(all('role1', '')).toBe(all('role1', ''));
+    expect(all('role1', '')).not.toEqual(all('role2', ''));
+    expect(all('role1', '', example())).not.toBe(all('role1', ''));
+    const one = ask('query q($name: String!) { __type(name: $name) { name } }');
+    expect(one('role2', 'album').get('__type')).toBe('{"name":"album"}');
+    expect(one('role2', 'artist').get('__type')).toBe('{"name":"artist"}');
+  });
 });
