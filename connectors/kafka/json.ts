@@ -1,8 +1,6 @@
+import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../../src/core/json-scan.ts';
 import { ConnectorError } from '../connector.ts';
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const MINUS = 0x2d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
@@ -74,7 +72,7 @@ function quoteNumbers(text: string): string {
   for (let at = 0; at < text.length; ) {
     const char = text.charCodeAt(at);
     if (char === QUOTE) at = endOfString(text, at);
-    else if (char === MINUS || isDigit(char)) {
+    else if (beginsNumber(char)) {
       const end = endOfNumber(text, at);
       result += `${text.slice(copied, at)}"${text.slice(at, end)}"`;
       copied = end;
@@ -99,33 +97,6 @@ function endOfValue(text: string, start: number): number {
     if (depth <= 0) return at;
   }
   return text.length;
-}
-
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1);
-  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
-  return end === -1 ? text.length : end + 1;
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let first = at;
-  while (text.charCodeAt(first - 1) === BACKSLASH) first -= 1;
-  return (at - first) % 2 === 1;
-}
-
-function endOfNumber(text: string, start: number): number {
-  let at = start + 1;
-  while (at < text.length && isNumberPart(text.charCodeAt(at))) at += 1;
-  return at;
-}
-
-function isDigit(char: number): boolean {
-  return char >= 0x30 && char <= 0x39;
-}
-
-/** Digits, point, exponent and signs. */
-function isNumberPart(char: number): boolean {
-  return isDigit(char) || char === 0x2e || char === 0x45 || char === 0x65 || char === 0x2b || char === MINUS;
 }
 
 /** The member of an object; null when there is none, or the value is no object. */

@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../core/json-scan.ts';
 import { NumberText } from '../plan/input.ts';
 
 /** A run of digits (a point may be among them) longer than any number a double surely holds exactly. */
 const LONG_DIGITS = /\d[\d.]{15}/;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const MINUS = 0x2d;
 
 /**
  * Parses JSON; numbers with more digits than a double holds become `NumberText`. The slow path runs only when the
@@ -30,7 +28,7 @@ function markLongNumbers(text: string, mark: string): string {
     const char = text.charCodeAt(at);
     if (char === QUOTE) {
       at = endOfString(text, at);
-    } else if (char === MINUS || isDigit(char)) {
+    } else if (beginsNumber(char)) {
       const end = endOfNumber(text, at);
       const number = text.slice(at, end);
       if (number.length > 15 && NUMBER.test(number)) {
@@ -43,29 +41,4 @@ function markLongNumbers(text: string, mark: string): string {
     }
   }
   return result + text.slice(copied);
-}
-
-function endOfString(text: string, start: number): number {
-  let at = start + 1;
-  while (at < text.length) {
-    const char = text.charCodeAt(at);
-    if (char === QUOTE) return at + 1;
-    at += char === BACKSLASH ? 2 : 1;
-  }
-  return at;
-}
-
-function endOfNumber(text: string, start: number): number {
-  let at = start + 1;
-  while (at < text.length && isNumberPart(text.charCodeAt(at))) at += 1;
-  return at;
-}
-
-function isDigit(char: number): boolean {
-  return char >= 0x30 && char <= 0x39;
-}
-
-/** Digits, point, exponent and signs. */
-function isNumberPart(char: number): boolean {
-  return isDigit(char) || char === 0x2e || char === 0x45 || char === 0x65 || char === 0x2b || char === MINUS;
 }
