@@ -94,8 +94,13 @@ export class ProcessStage {
       inherited_roles: INHERITED_ROLES,
     });
     if (replaced.body.is_consistent !== true) throw new Error(replaced.text);
-    const views = new Set(this.world.tables.flatMap(({ isView, name }) => (isView ? [viewNamed(name)] : [])));
+    const views = this.#views();
     await this.#nearjoin.untilReady((name) => views.has(name));
+  }
+
+  /** Names of tables that are read through views: of those there are no copies. */
+  #views(): ReadonlySet<string> {
+    return new Set(this.world.tables.flatMap(({ isView, name }) => (isView ? [viewNamed(name)] : [])));
   }
 
   #graphql(query: Query, headers: Record<string, string>): Promise<HttpAnswer> {
@@ -128,6 +133,7 @@ export class ProcessStage {
   /** Cached tables that differ from their targets. */
   async #differences(): Promise<readonly string[]> {
     const found: string[] = [];
+    const views = this.#views();
     for (const [source, database] of Object.entries(this.#databases)) {
       const { rows: there } = await database.query(
         `select to_regclass('nearjoin.cache_table') is not null as is_there`,
@@ -137,6 +143,7 @@ export class ProcessStage {
         'select target, schema_name, table_name, relation, columns from nearjoin.cache_table',
       );
       for (const cached of rows) {
+        if (views.has(cached.table_name)) continue;
         const cells = cached.columns.map(({ name }) => `${quoted(name)}::text`).join(', ');
         const copy = await contentOf(database, `nearjoin.${quoted(cached.relation)}`, cells);
         const ref = relation({ schema: cached.schema_name, name: cached.table_name });
