@@ -8,3 +8,8 @@ export async function knownTypes(client: Queryable): Promise<KnownTypes> {
   const { answer } = await rowOf<{ answer: readonly KnownTypeRow[] }>(client, KNOWN_TYPES_SQL);
   return knownTypesOf(answer);
 }
+
+/** Types of extensions as one text, the same for the same types: it tells whether one has come, gone or moved. */
+export function extensionTypesText({ extension }: Pick<KnownTypes, 'extension'>): string {
+  return [...extension.values()].sort().join();
+}

@@ -1,3 +1,4 @@
+import { extensionTypesText } from '../cache/known-types.ts';
 import type { KnownTypes, Source } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
@@ -96,11 +97,7 @@ export class Databases {
 /** Sessions find the operators of the extensions that there were when they were set up. */
 function isServedBy(then: KnownTypes | null, now: KnownTypes | null): boolean {
   if (now === null || then === now) return true;
-  return then !== null && listOf(then) === listOf(now);
-}
-
-function listOf({ extension }: KnownTypes): string {
-  return [...extension.values()].sort().join();
+  return then !== null && extensionTypesText(then) === extensionTypesText(now);
 }
 
 function poolOptions(url: string, settings: ReadSettings): PoolOptions {

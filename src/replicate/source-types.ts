@@ -1,4 +1,4 @@
-import { knownTypes } from '../cache/known-types.ts';
+import { extensionTypesText, knownTypes } from '../cache/known-types.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { FIND_OPERATORS } from '../cache/search-path.ts';
 import type { KnownTypes } from '../catalog/catalog.ts';
@@ -11,7 +11,7 @@ export class SourceTypes {
   /** Asks over the session that writes the copies, which finds the operators of what has come from then on. */
   async look(client: Queryable): Promise<KnownTypes> {
     const known = await knownTypes(client);
-    const now = [...known.extension.values()].sort().join();
+    const now = extensionTypesText(known);
     if (this.#found !== null && this.#found !== now) {
       await client.query('reset search_path');
       await client.query(FIND_OPERATORS);

@@ -18,7 +18,7 @@ export const APOLLO: Protocol = {
   acknowledged: ['{"type":"connection_ack"}', ALIVE],
   alive: ALIVE,
   pong: (payload) => JSON.stringify({ type: 'pong', payload }),
-  completed: (id) => JSON.stringify({ type: 'complete', id }),
+  completed,
   refusedOperation: (id, error) => [errorMessage(id, errorsOf(error)), completed(id)],
   failedQuery: (id, error) => {
     const { before, after } = around(APOLLO, id);
