@@ -1,6 +1,7 @@
 import { type DocumentNode, type OperationDefinitionNode, parse } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { NearjoinError } from '../core/errors.ts';
+import { hasRepeats } from './repeats.ts';
 
 /** A parsed request text; `id` stands for the text in keys of other caches. */
 export interface ParsedDocument {
@@ -55,7 +56,9 @@ export function operationOf(
   operationName: string | null,
 ): OperationDefinitionNode {
   if (operationName !== null) {
-    const named = operations.find((operation) => operation.name?.value === operationName);
+    const [named, ...namesakes] = operations.filter((operation) => operation.name?.value === operationName);
+    if (namesakes.length > 0)
+      throw invalid(`multiple definitions for operation ${JSON.stringify(operationName)}`);
     if (named !== undefined) return named;
     throw operations.some((operation) => operation.name === undefined)
       ? invalid('operationName cannot be used when an anonymous operation exists in the document')
@@ -71,7 +74,7 @@ export function operationOf(
 function parseText(text: string, maxTokens: number): DocumentNode {
   try {
     const document = parse(text, { maxTokens, noLocation: true });
-    if (document.definitions.every(isExecutable)) return document;
+    if (document.definitions.every(isExecutable) && !hasRepeats(document)) return document;
   } catch (error) {
     if (isTooLarge(error)) {
       throw new NearjoinError(

@@ -1,6 +1,10 @@
-import type { ArgumentNode, DirectiveNode, OperationDefinitionNode, ValueNode } from 'graphql';
+import type { DirectiveNode, OperationDefinitionNode } from 'graphql';
 import type { Fallback } from '../catalog/catalog.ts';
-import { NearjoinError } from '../core/errors.ts';
+import { asEnums, encodeEnum, mismatch } from '../plan/encode.ts';
+import { type Input, isNull, literal, valueOf } from '../plan/input.ts';
+import { invalid, quotedList } from '../plan/problem.ts';
+import { planRowCount } from '../plan/rows.ts';
+import type { VariableScope } from '../plan/variables.ts';
 
 /** What an operation's `@freshness` directive asks for; null members leave the headers' word. */
 export interface FreshnessDirective {
@@ -11,79 +15,56 @@ export interface FreshnessDirective {
 
 const NAME = 'freshness';
 const FALLBACKS: readonly Fallback[] = ['live', 'wait', 'stale', 'error'];
-const MAX_INT = 2_147_483_647;
+const FALLBACK_TYPE = { name: 'freshness_fallback', values: FALLBACKS };
+
+/** The path of one of the directive's arguments in an error. */
+export function freshnessPath(argument: string): string {
+  return `$.${NAME}.args.${argument}`;
+}
 
 /** The directive's node, when the operation has one; more than one is Hasura's duplicate error. */
 export function freshnessNode(operation: OperationDefinitionNode): DirectiveNode | null {
   const found = (operation.directives ?? []).filter((directive) => directive.name.value === NAME);
-  if (found.length > 1) throw invalid(`the following directives are used more than once: ['${NAME}']`);
+  if (found.length > 1)
+    throw invalid('$', `the following directives are used more than once: ${quotedList([NAME])}`);
   return found[0] ?? null;
 }
 
 /** Reads `@freshness(max_staleness_ms: Int, fallback: live|wait|stale|error, token: String)`. */
-export function readFreshness(
-  node: DirectiveNode,
-  variables: ReadonlyMap<string, unknown>,
-): FreshnessDirective {
-  let maxStalenessMs: number | null = null;
-  let fallback: Fallback | null = null;
-  let token: string | null = null;
-  for (const argument of node.arguments ?? []) {
-    const value = valueOf(argument.value, variables);
-    switch (argument.name.value) {
+export function readFreshness(node: DirectiveNode, variables: VariableScope): FreshnessDirective {
+  let read: FreshnessDirective = { maxStalenessMs: null, fallback: null, token: null };
+  for (const { name, value } of node.arguments ?? []) {
+    const path = freshnessPath(name.value);
+    const open = (type: string): Input => variables.open(literal(value), type, path);
+    switch (name.value) {
       case 'max_staleness_ms':
-        maxStalenessMs = readBound(value, argument);
+        read = { ...read, maxStalenessMs: readBound(open('Int'), path) };
         break;
       case 'fallback':
-        fallback = readFallback(value, argument);
-        break;
-      case 'token':
-        token = readToken(value, argument);
+        read = { ...read, fallback: readFallback(open(FALLBACK_TYPE.name), path) };
         break;
       default:
-        throw invalid(`'${NAME}' has no argument named '${argument.name.value}'`);
+        // What else there could be was refused with the plan.
+        read = { ...read, token: readToken(open('String'), path) };
     }
   }
-  return { maxStalenessMs, fallback, token };
+  return read;
 }
 
-function readBound(value: unknown, argument: ArgumentNode): number | null {
-  if (value === null || (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_INT)) {
-    return value === null ? null : Number(value);
-  }
-  throw invalid("expected a non-negative 32-bit integer for type 'Int'", argument);
+function readBound(input: Input, path: string): number | null {
+  return isNull(input) ? null : planRowCount(input, path);
 }
 
-function readFallback(value: unknown, argument: ArgumentNode): Fallback | null {
-  if (value === null) return null;
-  const found = FALLBACKS.find((fallback) => fallback === value);
-  if (found !== undefined) return found;
-  const words = FALLBACKS.map((fallback) => `'${fallback}'`).join(', ');
-  throw invalid(`expected one of the values [${words}] for type 'freshness_fallback'`, argument);
+function readFallback(input: Input, path: string): Fallback | null {
+  if (isNull(input)) return null;
+  const value = input.kind === 'json' ? asEnums(input.value) : valueOf(input);
+  const name = encodeEnum(FALLBACK_TYPE, value, path);
+  return FALLBACKS.find((fallback) => fallback === name) ?? null;
 }
 
-function readToken(value: unknown, argument: ArgumentNode): string | null {
-  if (value === null || typeof value === 'string') return value;
-  throw invalid("expected a string for type 'String'", argument);
-}
-
-function valueOf(node: ValueNode, variables: ReadonlyMap<string, unknown>): unknown {
-  switch (node.kind) {
-    case 'Variable':
-      return variables.get(node.name.value) ?? null;
-    case 'IntValue':
-      return Number(node.value);
-    case 'NullValue':
-      return null;
-    case 'StringValue':
-    case 'EnumValue':
-      return node.value;
-    default:
-      return undefined;
-  }
-}
-
-function invalid(message: string, argument?: ArgumentNode): NearjoinError {
-  const path = argument === undefined ? '$' : `$.directives.${NAME}.${argument.name.value}`;
-  return new NearjoinError('validation-failed', message, { path });
+function readToken(input: Input, path: string): string | null {
+  if (isNull(input)) return null;
+  const value = valueOf(input);
+  if (typeof value === 'string') return value;
+  throw mismatch(path, 'a string', 'String', value);
 }

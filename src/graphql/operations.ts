@@ -11,6 +11,7 @@ import {
   coerceVariables,
   type PreparedVariables,
   prepareVariables,
+  VariableScope,
   type Variables,
 } from '../plan/variables.ts';
 import { DocumentCache, type DocumentLimits, operationOf, type ParsedDocument } from './documents.ts';
@@ -111,7 +112,10 @@ export class Operations<Compiled> {
     const facts = this.#factsOf(parsed, operation);
     const variables = coerceVariables(facts.variables, request.variables);
     const { plan, compiled } = this.#planned(request, { parsed, operation, facts, variables });
-    const freshness = facts.freshness === null ? null : readFreshness(facts.freshness, variables);
+    const freshness =
+      facts.freshness === null
+        ? null
+        : readFreshness(facts.freshness, new VariableScope(facts.variables, variables));
     return { document: parsed.document, operation, variables, plan, compiled, freshness };
   }
 

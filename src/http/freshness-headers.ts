@@ -3,12 +3,13 @@ import type { Fallback } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import { later, parseToken, type Token } from '../core/token.ts';
-import type { FreshnessDirective } from '../graphql/freshness-directive.ts';
+import { type FreshnessDirective, freshnessPath } from '../graphql/freshness-directive.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import { headerOf } from './session-variables.ts';
 
 const FALLBACKS: readonly Fallback[] = ['live', 'wait', 'stale', 'error'];
 const MAX_MS = 2_147_483_647;
+const MALFORMED_TOKEN = 'expected source:lsn pairs like pg2:0/16B3748';
 
 /** Nothing asked for: the relationships' and the server's defaults hold. */
 export const NO_WISH: FreshnessRequest = {
@@ -45,7 +46,7 @@ export function withDirective(
     noCache: directive.maxStalenessMs === null && asked.noCache,
     maxStalenessMs: directive.maxStalenessMs ?? asked.maxStalenessMs,
     fallback: directive.fallback ?? asked.fallback,
-    tokens: directive.token === null ? asked.tokens : readTokens(directive.token, 'token'),
+    tokens: directive.token === null ? asked.tokens : directiveTokens(directive.token),
   };
 }
 
@@ -67,15 +68,27 @@ export function readCacheControl(header: string): {
 }
 
 /** Reads `pg2:0/16B3748,pg3:1/0`, with or without the history as in `pg2:0/16B3748@7576.1`; names are percent-encoded where they hold a comma, a colon or anything not ASCII. */
-export function readTokens(text: string, where: string): ReadonlyMap<SourceName, Token> {
+export function readTokens(text: string, header: string): ReadonlyMap<SourceName, Token> {
+  const tokens = tokensOf(text);
+  if (tokens === null) throw badHeader(header, MALFORMED_TOKEN);
+  return tokens;
+}
+
+function directiveTokens(text: string): ReadonlyMap<SourceName, Token> {
+  const tokens = tokensOf(text);
+  if (tokens !== null) return tokens;
+  throw new NearjoinError('validation-failed', MALFORMED_TOKEN, { path: freshnessPath('token') });
+}
+
+/** Null for what is not pairs. */
+function tokensOf(text: string): ReadonlyMap<SourceName, Token> | null {
   const tokens = new Map<SourceName, Token>();
   for (const part of text.split(',').map((item) => item.trim())) {
     if (part === '') continue;
     const colon = part.lastIndexOf(':');
     const name = decodedName(part.slice(0, colon).trim());
     const token = parseToken(part.slice(colon + 1).trim());
-    if (colon < 1 || name === null || token === null)
-      throw badHeader(where, 'expected source:lsn pairs like pg2:0/16B3748');
+    if (colon < 1 || name === null || token === null) return null;
     const known = tokens.get(name);
     tokens.set(name, known === undefined ? token : later(known, token));
   }

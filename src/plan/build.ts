@@ -5,8 +5,8 @@ import type { RoleName } from '../core/names.ts';
 import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
 import { planByPk } from './by-pk.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
-import { checkDirectives } from './directives.ts';
 import { checkedFragments } from './fragments.ts';
+import { checkDirectives } from './known-directives.ts';
 import { Params } from './params.ts';
 import { Places } from './places.ts';
 import type { QueryPlan, RootField } from './plan.ts';
@@ -46,7 +46,7 @@ export function planQuery(input: PlanInput): QueryPlan {
   const { catalog, role, document, operation, variables } = input;
   if (operation.operation === 'mutation') throw invalid('$', 'no mutations exist');
   const isQuery = operation.operation === 'query';
-  checkDirectives(operation.directives ?? [], isQuery ? 'a query' : 'a subscription', '$');
+  checkDirectives(operation.directives, isQuery ? 'a query' : 'a subscription', '$');
   const budget = new Budget(input.limits ?? DEFAULT_PLAN_LIMITS);
   const fragments = checkedFragments(document, operation, budget);
   const scope = new VariableScope(input.prepared ?? prepareVariables(document, operation), variables);

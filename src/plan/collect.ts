@@ -7,7 +7,8 @@ import {
   type ValueNode,
 } from 'graphql';
 import { must } from '../core/assert.ts';
-import { type DirectivePlace, isIncluded, printArguments } from './directives.ts';
+import { isIncluded, printArguments } from './directives.ts';
+import type { DirectivePlace } from './known-directives.ts';
 import type { Planning, Position } from './planning.ts';
 import { invalid, notFound } from './problem.ts';
 

@@ -6,6 +6,7 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 import type { Budget } from './budget.ts';
+import { checkDirectives } from './known-directives.ts';
 import { invalid, quotedList, unparsable } from './problem.ts';
 
 type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
@@ -74,6 +75,7 @@ function checkSpread(walk: Walk, name: string, { path, depth, open }: Spot): voi
   }
   const fragment = walk.fragments.get(name);
   if (fragment === undefined) throw invalid(path, `reference to undefined fragment "${name}"`);
+  checkDirectives(fragment.directives, 'a fragment definition', `${path}.${name}`);
   checkSelections(walk, fragment.selectionSet, { path: `${path}.${name}`, depth, open: [...open, name] });
   walk.done.add(name);
 }

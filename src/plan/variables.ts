@@ -1,5 +1,6 @@
 import type { DocumentNode, OperationDefinitionNode, ValueNode, VariableDefinitionNode } from 'graphql';
 import { EnumText, emptyObject, type Input, literal, plainValue } from './input.ts';
+import { checkDirectives } from './known-directives.ts';
 import { type LocationType, mayStandAt, printType } from './location.ts';
 import { invalid, unparsable } from './problem.ts';
 import { usesOf, type VariableUses } from './variable-uses.ts';
@@ -22,6 +23,7 @@ export function prepareVariables(
   for (const definition of operation.variableDefinitions ?? []) {
     const name = definition.variable.name.value;
     if (definitions.has(name)) throw unparsable('$', `multiple definitions for variable "${name}"`);
+    checkDirectives(definition.directives, 'a variable definition', '$');
     definitions.set(name, definition);
   }
   const uses = usesOf(document, operation);

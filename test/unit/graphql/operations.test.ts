@@ -1,7 +1,5 @@
-import { parse } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
-import { freshnessNode, readFreshness } from '../../../src/graphql/freshness-directive.ts';
 import { Operations } from '../../../src/graphql/operations.ts';
 import { DEFAULT_PLAN_LIMITS } from '../../../src/plan/budget.ts';
 
@@ -111,6 +109,18 @@ describe('the operation cache', () => {
     ['{ a', null, 'not a valid graphql query', '$.query'],
     ['', null, 'not a valid graphql query', '$.query'],
     ['type A { a: Int }', null, 'not a valid graphql query', '$.query'],
+    ['{ a(limit: 1, limit: 2) }', null, 'not a valid graphql query', '$.query'],
+    ['{ __typename ... { a(where: [{b: {c: 1, c: 1}}]) } }', null, 'not a valid graphql query', '$.query'],
+    ['{ __typename @include(if: true, if: false) }', null, 'not a valid graphql query', '$.query'],
+    ['query ($a: jsonb = {b: 1, b: 2}) { __typename }', null, 'not a valid graphql query', '$.query'],
+    ['query A { __typename } query B { a(b: 1, b: 1) }', 'A', 'not a valid graphql query', '$.query'],
+    ['{ __typename } fragment F on a { b { c(d: 1, d: 1) } }', null, 'not a valid graphql query', '$.query'],
+    [
+      'query A { __typename } query A { a } query B { a }',
+      'A',
+      'multiple definitions for operation "A"',
+      '$',
+    ],
     [
       'fragment F on query_root { __typename }',
       null,
@@ -157,42 +167,47 @@ describe('the operation cache', () => {
 });
 
 describe('@freshness', () => {
-  function read(text: string, variables = new Map<string, unknown>()): unknown {
-    const [definition] = parse(text).definitions;
-    if (definition?.kind !== 'OperationDefinition') throw new Error('no operation');
-    const node = freshnessNode(definition);
-    return node === null ? null : readFreshness(node, variables);
+  function read(query: string, variables: Readonly<Record<string, unknown>> = {}): unknown {
+    const { operations } = cache();
+    const asked = { query, operationName: null, variables, role: 'admin', catalog: EMPTY };
+    return operations.prepare({ ...asked, over: 'http' }).freshness;
   }
 
   test('arguments may be literals or variables', () => {
-    expect(read('{ a }')).toBeNull();
-    expect(read('query @freshness(max_staleness_ms: 5, fallback: stale, token: "pg2:0/1") { a }')).toEqual({
-      maxStalenessMs: 5,
-      fallback: 'stale',
-      token: 'pg2:0/1',
-    });
+    expect(read('{ __typename }')).toBeNull();
     expect(
-      read(
-        'query ($a: Int, $b: String) @freshness(max_staleness_ms: $a, fallback: $b) { a }',
-        new Map([['a', 7]]),
-      ),
-    ).toEqual({
-      maxStalenessMs: 7,
-      fallback: null,
-      token: null,
-    });
+      read('query @freshness(max_staleness_ms: 5, fallback: stale, token: "pg2:0/1") { __typename }'),
+    ).toEqual({ maxStalenessMs: 5, fallback: 'stale', token: 'pg2:0/1' });
+    const query =
+      'query ($a: Int, $b: freshness_fallback, $c: String) @freshness(max_staleness_ms: $a, fallback: $b, token: $c) { __typename }';
+    expect(read(query, { a: 7, b: 'wait' })).toEqual({ maxStalenessMs: 7, fallback: 'wait', token: null });
   });
 
+  const BOUND = "expected a non-negative 32-bit integer for type 'Int', but found";
   test.each([
-    ['max_staleness_ms: -1', "expected a non-negative 32-bit integer for type 'Int'"],
-    ['max_staleness_ms: "5"', "expected a non-negative 32-bit integer for type 'Int'"],
+    ['max_staleness_ms: -1', '.args.max_staleness_ms', `${BOUND} an integer`],
+    ['max_staleness_ms: "5"', '.args.max_staleness_ms', `${BOUND} a string`],
+    ['max_staleness_ms: 1.5', '.args.max_staleness_ms', `${BOUND} a float`],
+    [
+      'max_staleness_ms: $s',
+      '.args.max_staleness_ms',
+      "variable 's' is declared as 'String', but used where 'Int' is expected",
+    ],
     [
       'fallback: never',
-      "expected one of the values ['live', 'wait', 'stale', 'error'] for type 'freshness_fallback'",
+      '.args.fallback',
+      "expected one of the values ['live', 'wait', 'stale', 'error'] for type 'freshness_fallback', but found 'never'",
     ],
-    ['token: 5', "expected a string for type 'String'"],
-    ['bound: 5', "'freshness' has no argument named 'bound'"],
-  ])('%s is refused', (argument, message) => {
-    expect(() => read(`query @freshness(${argument}) { a }`)).toThrow(message);
+    [
+      'fallback: "stale"',
+      '.args.fallback',
+      "expected an enum value for type 'freshness_fallback', but found a string",
+    ],
+    ['token: 5', '.args.token', "expected a string for type 'String', but found an integer"],
+    ['bound: 5', '', "'freshness' has no argument named 'bound'"],
+  ])('%s is refused where it stands', (argument, path, message) => {
+    expect(() => read(`query ($s: String) @freshness(${argument}) { __typename }`)).toThrow(
+      expect.objectContaining({ code: 'validation-failed', path: `$.freshness${path}`, message }),
+    );
   });
 });

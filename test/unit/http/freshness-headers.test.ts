@@ -115,6 +115,17 @@ describe('request headers', () => {
   });
 });
 
+test('a malformed token in the directive is no matter of headers', () => {
+  const directive = { maxStalenessMs: null, fallback: null, token: 'pg2' };
+  expect(() => withDirective(freshnessOf({}), directive)).toThrow(
+    expect.objectContaining({
+      code: 'validation-failed',
+      path: '$.freshness.args.token',
+      message: 'expected source:lsn pairs like pg2:0/16B3748',
+    }),
+  );
+});
+
 describe('answer headers', () => {
   test('a cache hit has its staleness and position', () => {
     expect(cacheStatus([report({})])).toBe('nearjoin-pg2;hit;detail="staleness_ms=12 lsn=0/16B3748"');

@@ -158,6 +158,31 @@ const FIELDS: readonly Case[] = [
     path: '$',
     message: "directive 'include' is not allowed on a query",
   },
+  {
+    name: 'a directive on a fragment definition',
+    query: '{ order { ...f } } fragment f on order @include(if: true) { id }',
+    path: '$.selectionSet.order.selectionSet.f',
+    message: "directive 'include' is not allowed on a fragment definition",
+  },
+  {
+    name: 'a directive on a variable',
+    query: 'query ($n: Int @deprecated) { order(limit: $n) { id } }',
+    path: '$',
+    message: "directive 'deprecated' is not defined in the schema",
+  },
+  {
+    name: 'an unknown argument of a directive',
+    query: 'query @cached(forever: true) { order { id } }',
+    path: '$.cached',
+    message: "'cached' has no argument named 'forever'",
+  },
+  {
+    name: 'a fragment that is there twice',
+    query: '{ order { ...f } } fragment f on order { id } fragment f on order { note }',
+    path: '$',
+    code: 'parse-failed',
+    message: 'multiple definitions for fragment "f"',
+  },
   { name: 'a mutation', query: 'mutation { x }', path: '$', message: 'no mutations exist' },
   {
     name: 'introspection for a role it is disabled for',
@@ -347,6 +372,13 @@ const VARIABLES: readonly Case[] = [
     variables: { y: 1 },
     path: '$',
     message: 'unexpected variables in variableValues: y',
+  },
+  {
+    name: 'a variable that is declared twice',
+    query: 'query ($n: Int, $n: Int) { order(limit: $n) { id } }',
+    path: '$',
+    code: 'parse-failed',
+    message: 'multiple definitions for variable "n"',
   },
   {
     name: 'an undeclared variable',
