@@ -37,7 +37,7 @@ export type WorkerMessage =
       readonly kind: 'probe';
       readonly source: SourceName;
       readonly target: SourceName;
-      readonly probe: Probe;
+      readonly probe: Probe | null;
     }
   /** A line of the log, complete: one thread alone writes to the process' output. */
   | { readonly kind: 'log'; readonly line: string }
@@ -64,7 +64,10 @@ export async function startReplicator(
   {
     log,
     onProbe,
-  }: { readonly log: Log; readonly onProbe: (source: SourceName, target: SourceName, probe: Probe) => void },
+  }: {
+    readonly log: Log;
+    readonly onProbe: (source: SourceName, target: SourceName, probe: Probe | null) => void;
+  },
 ): Promise<Replicator> {
   const store = await openMetadataStore({ url: settings.metadataDatabaseUrl, log });
   const watch = await openCatalogWatch({ store, log, env: settings.env });

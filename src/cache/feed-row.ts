@@ -39,6 +39,8 @@ export interface StoredFeed {
 
 /** What administrators asked for. */
 export interface FeedWishes {
+  /** When they were read. */
+  readonly now: SourceTime;
   readonly paused: boolean;
   /** The number of the newest request to build everything anew that is not done; null when there is none. */
   readonly resync: bigint | null;
@@ -145,6 +147,26 @@ function watermarkOf(
   };
 }
 
+/**
+ * Forgets what was proved of the cache's age: all of it, or what the source's clock has not come to yet. While no stream
+ * is applied. False when there was nothing to forget.
+ */
+export async function forgetProof(
+  client: Queryable,
+  { target, epoch }: FeedLease,
+  which: 'all' | 'future',
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
+     select w.target, w.seq + 1, w.position, null, w.commit_end, w.commit_time
+     from (select * from nearjoin.watermark where target = $1 order by seq desc limit 1) w
+     where ($3 or w.fresh_as_of > extract(epoch from clock_timestamp()) * 1000000) and w.fresh_as_of is not null
+       and exists (select from nearjoin.feed where target = $1 and epoch = $2)`,
+    [target, epoch, which === 'all'],
+  );
+  return rowCount !== 0;
+}
+
 /** Remembers the history and the slot the feed now follows. */
 export async function saveIdentity(
   client: Queryable,
@@ -212,19 +234,22 @@ export async function renewLease(
 /** Reads the administrators' wishes; null when the lease is lost. */
 export async function loadWishes(client: Queryable, lease: FeedLease): Promise<FeedWishes | null> {
   const [row] = await rowsOf<{
+    now: string;
     paused: boolean;
     resync: string | null;
     tables: { schema: string; name: string }[];
   }>(
     client,
-    `select f.paused, case when f.resync_requested > f.resync_done then f.resync_requested::text end as resync,
+    `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now, f.paused,
+       case when f.resync_requested > f.resync_done then f.resync_requested::text end as resync,
        coalesce((select json_agg(json_build_object('schema', t.schema_name, 'name', t.table_name))
          from nearjoin.cache_table t where t.target = f.target and t.resync), '[]') as tables
      from nearjoin.feed f where f.target = $1 and f.epoch = $2`,
     [lease.target, lease.epoch],
   );
   if (row === undefined) return null;
-  return { paused: row.paused, resync: row.resync === null ? null : BigInt(row.resync), tables: row.tables };
+  const { now, paused, resync, tables } = row;
+  return { now: Number(now), paused, resync: resync === null ? null : BigInt(resync), tables };
 }
 
 /** Notes that the request to build everything anew is carried out. */

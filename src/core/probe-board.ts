@@ -11,8 +11,12 @@ const KEPT = 256;
 export class ProbeBoard {
   readonly #probes = new Map<SourceName, Map<SourceName, Probe[]>>();
 
-  /** Remembers a probe of the feed from `target` into `source`. */
-  put(source: SourceName, target: SourceName, probe: Probe): void {
+  /** Remembers a probe of the feed from `target` into `source`; null forgets them: what was proved counts no more. */
+  put(source: SourceName, target: SourceName, probe: Probe | null): void {
+    if (probe === null) {
+      this.#probes.get(source)?.delete(target);
+      return;
+    }
     const feeds = this.#probes.get(source) ?? new Map<SourceName, Probe[]>();
     this.#probes.set(source, feeds);
     const list = feeds.get(target) ?? [];
@@ -31,10 +35,5 @@ export class ProbeBoard {
       if (probe !== undefined && probe.position <= upTo) return probe.freshAsOf;
     }
     return null;
-  }
-
-  /** Forgets a feed: its target's history has forked, so old positions mean nothing. */
-  clear(source: SourceName, target: SourceName): void {
-    this.#probes.get(source)?.delete(target);
   }
 }

@@ -1,6 +1,6 @@
 import { ConnectorError } from '../../connectors/connector.ts';
 import type { FeedState } from '../cache/cache-table.ts';
-import { type FeedWishes, finishResync, saveFeedState } from '../cache/feed-row.ts';
+import { type FeedWishes, finishResync, forgetProof, saveFeedState } from '../cache/feed-row.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { LeaseLost } from './applier.ts';
 import { Backoff } from './backoff.ts';
@@ -13,6 +13,9 @@ import { say } from './say.ts';
 import { TableBroken } from './sink.ts';
 import { untilFirstFailure } from './together.ts';
 import { isNothing } from './wanted.ts';
+
+const CLOCK_SET_BACK =
+  'the clock of the source database was set back, or another server took its place: how old the cache is must be proved anew';
 
 /** What to do about a failure, and what to say of it meanwhile. */
 interface Remedy {
@@ -28,6 +31,7 @@ export class FeedLeader {
   #wishes: FeedWishes | null = null;
   #phase = new AbortController();
   #trouble: Error | null = null;
+  #isProofDoubtful = false;
 
   constructor(scene: FeedScene) {
     this.#scene = scene;
@@ -51,6 +55,8 @@ export class FeedLeader {
             counters: () => counters,
             lingering: this.#scene.lingering,
             onWishes: (wishes) => this.#hear(wishes),
+            sourceClock: options.sourceClock,
+            onClockSetBack: () => this.#doubtProof(),
             onSlotTrouble: (error) => this.#hearOfSlot(error),
             onDamage: () => this.#scene.reconsider.notify(),
             onTick: async () => this.#scene.tick?.(),
@@ -84,6 +90,7 @@ export class FeedLeader {
   /** One stretch of streaming or pausing; null when it ended because another is wanted. */
   async #nextPhase(stop: AbortSignal): Promise<{ readonly error: unknown } | null> {
     try {
+      await this.#forgetDoubtfulProof();
       await this.#resyncIfAsked();
       if (this.#wishes?.paused === true) await this.#pause(stop);
       else await runFeed(this.#scene, stop);
@@ -122,6 +129,23 @@ export class FeedLeader {
   /** While no stream is open, a slot may be missing because it is about to be made; one that holds too much never may. */
   #hearOfSlot(error: Error): void {
     if (this.#scene.tick !== null || error instanceof RetainedTooMuch) this.#interrupt(error);
+  }
+
+  #doubtProof(): void {
+    this.#isProofDoubtful = true;
+    this.#wished.notify();
+    this.#interrupt(null);
+  }
+
+  /** A new leader has not seen the clock before, but what was proved at a time to come shows that it was set back. */
+  async #forgetDoubtfulProof(): Promise<void> {
+    const { control, lease, options } = this.#scene;
+    const isDoubtful = this.#isProofDoubtful;
+    this.#isProofDoubtful = false;
+    const isForgotten = await forgetProof(control, lease, isDoubtful ? 'all' : 'future');
+    if (!isDoubtful && !isForgotten) return;
+    options.onProbe(null);
+    options.log.warn({ source: options.source, target: lease.target }, CLOCK_SET_BACK);
   }
 
   async #pause(stop: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import type { Probe } from '../core/watermark.ts';
 import type { BatchLimits } from './buffer.ts';
 import type { Log } from './log.ts';
 import type { Pace } from './pace.ts';
+import type { SourceClock } from './source-clock.ts';
 import type { StepHook } from './steps.ts';
 
 /** What a copy may take. */
@@ -99,7 +100,10 @@ export interface FeedOptions {
   readonly pace: Pace | null;
   readonly random: () => number;
   readonly log: Log;
-  readonly onProbe: (probe: Probe) => void;
+  /** A finished probe; null when what the ones before proved counts no more. */
+  readonly onProbe: (probe: Probe | null) => void;
+  /** The clock of the source, as its feed saw it last. */
+  readonly sourceClock: SourceClock;
   /** What slot and publication were called when the source was reached last, by whichever process; null when nobody noted it. */
   readonly notedSlot: string | null;
   /** The names of slot and publication are known now. */

@@ -9,6 +9,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { LeaseLost } from './applier.ts';
 import type { Lingering } from './linger.ts';
+import type { SourceClock } from './source-clock.ts';
 import { untilFirstFailure } from './together.ts';
 
 /** What happens beside the stream for as long as a feed is led, streaming or not. */
@@ -22,6 +23,9 @@ export interface HousekeepingOptions {
   readonly lingering: () => readonly Lingering[];
   readonly counters: () => { readonly transactionsApplied: number; readonly changesApplied: number };
   readonly onWishes: (wishes: FeedWishes) => void;
+  readonly sourceClock: SourceClock;
+  /** What was proved on the source's clock counts no more. */
+  readonly onClockSetBack: () => void;
   /** The slot holds back more than it may, or is gone. */
   readonly onSlotTrouble: (error: Error) => void;
   /** Something of the cache is gone from the source. */
@@ -62,12 +66,10 @@ async function renewAndListen(
   sample: Sample,
   signal: AbortSignal,
 ): Promise<void> {
-  const { client, lease, clock, counters, lingering, onWishes, onDamage, onTick } = options;
+  const { client, lease, clock, counters, lingering, onDamage, onTick } = options;
   let renewedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
-    const wishes = await loadWishes(client, lease);
-    if (wishes === null) throw new LeaseLost();
-    onWishes(wishes);
+    await hearWishes(options);
     if (clock.monotonicMs() - renewedMs >= SAMPLE_MS) {
       renewedMs = clock.monotonicMs();
       if (!(await renewLease(client, lease, { ...sample, ...counters() }))) throw new LeaseLost();
@@ -78,6 +80,15 @@ async function renewAndListen(
     await onTick();
     await clock.delay(TICK_MS, signal);
   }
+}
+
+async function hearWishes(options: HousekeepingOptions): Promise<void> {
+  const { client, lease, clock, sourceClock, onClockSetBack, onWishes } = options;
+  const askedMs = clock.monotonicMs();
+  const wishes = await loadWishes(client, lease);
+  if (wishes === null) throw new LeaseLost();
+  if (sourceClock.isBehind(wishes.now, askedMs)) onClockSetBack();
+  onWishes(wishes);
 }
 
 /** Whoever takes the lead next sets up what is missing. */

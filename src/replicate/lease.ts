@@ -83,7 +83,9 @@ async function endSilentLeader(client: Queryable, { target, staleAfterMs }: Cand
   const [silent] = await rowsOf<{ leader: string }>(
     client,
     `select leader from nearjoin.feed
-     where target = $1 and leader is not null and updated_at < clock_timestamp() - make_interval(secs => $2)`,
+     where target = $1 and leader is not null
+       -- a time to come is from before the clock was set back
+       and abs(extract(epoch from clock_timestamp() - updated_at)) > $2`,
     [target, staleAfterMs / 1000],
   );
   if (silent !== undefined) await endSessions(client, silent.leader);

@@ -12,6 +12,7 @@ import { Pace } from './pace.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
 import { type NotedSlot, type SlotBook, SlotNotes } from './slot-book.ts';
+import { SourceClock } from './source-clock.ts';
 import type { StepHook } from './steps.ts';
 import { UnfollowedSlots } from './unfollowed-slots.ts';
 import { type Desire, NOTHING } from './wanted.ts';
@@ -37,7 +38,7 @@ export interface SupervisorOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
-  readonly onProbe: (source: SourceName, target: SourceName, probe: Probe) => void;
+  readonly onProbe: (source: SourceName, target: SourceName, probe: Probe | null) => void;
   /** Survives the sources and this process. */
   readonly book: SlotBook;
   readonly onStep?: StepHook | undefined;
@@ -184,6 +185,7 @@ export class Supervisor {
         log,
         pace: this.#paceOf(target),
         onProbe: (probe) => onProbe(source, target, probe),
+        sourceClock: new SourceClock(clock),
         notedSlot: this.#notes.slotOf({ source, target }),
         onNamed: (slot) => {
           void this.#notes.note({ slot, source, target });

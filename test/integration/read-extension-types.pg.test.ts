@@ -1,4 +1,6 @@
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FIND_OPERATORS } from '../../src/cache/search-path.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -134,4 +136,17 @@ test('an extension that comes while sessions are open is found by those that com
     await lane.close();
     await database.drop();
   }
+});
+
+test('no function of anybody stands in for one of Postgres', async () => {
+  const database = await createDatabase('source', [
+    `create function public.clock_timestamp() returns timestamptz language sql as 'select timestamptz ''2000-01-01'''`,
+  ]);
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  await client.query(FIND_OPERATORS);
+  const { rows } = await client.query('select extract(year from clock_timestamp()) > 2000 as real');
+  expect(rows).toEqual([{ real: true }]);
+  await client.end();
+  await database.drop();
 });

@@ -94,7 +94,7 @@ test('a probe in memory proves a cache fresh whose row is old', async () => {
   expect(await route()).toBe('pg2 live stale lagging');
   lane.probes.put('pg1', 'pg2', { freshAsOf: now, position: 0x20n as Lsn });
   expect(await route({ freshness: { maxStalenessMs: 4000 } })).toBe('pg2 cache hit fresh');
-  lane.probes.clear('pg1', 'pg2');
+  lane.probes.put('pg1', 'pg2', null);
 });
 
 test('fallback stale takes the cache and says its true age, error refuses, live fetches', async () => {

@@ -28,7 +28,7 @@ export type Tracked = Readonly<Record<string, readonly (readonly string[])[]>>;
 export interface SupervisorSettings {
   readonly limits?: Partial<FeedLimits>;
   readonly onStep?: StepHook;
-  readonly onProbe?: (probe: Probe) => void;
+  readonly onProbe?: (probe: Probe | null) => void;
   /** In place of the target's own address, for example a proxy's. */
   readonly targetUrl?: string;
   readonly sourceUrl?: string;
@@ -103,7 +103,7 @@ export class FeedRig {
       random: () => 0.5,
       log: this.#logger(),
       onProbe: (_source, _target, probe) => {
-        this.probes.push(probe);
+        if (probe !== null) this.probes.push(probe);
         settings.onProbe?.(probe);
       },
       book: this.book,

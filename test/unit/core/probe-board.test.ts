@@ -16,6 +16,6 @@ test('only a probe whose position is applied proves anything, and of those the n
     300,
   ]);
   expect(board.latest('b', 'a', lsn(99))).toBeNull();
-  board.clear('a', 'b');
+  board.put('a', 'b', null);
   expect(board.latest('a', 'b', lsn(99))).toBeNull();
 });

@@ -3,6 +3,7 @@ import { type Connector, ConnectorError } from '../../../connectors/connector.ts
 import { systemClock } from '../../../src/core/clock.ts';
 import { DEFAULT_LIMITS, type FeedOptions } from '../../../src/replicate/feed-options.ts';
 import { FeedRemoval } from '../../../src/replicate/feed-removal.ts';
+import { SourceClock } from '../../../src/replicate/source-clock.ts';
 
 interface Said {
   readonly text: string;
@@ -37,6 +38,7 @@ function removal(answer: ConnectorError | null): {
     random: () => 0.5,
     log: { debug: say, info: say, warn: say, error: say },
     onProbe: () => undefined,
+    sourceClock: new SourceClock(systemClock),
     notedSlot: null,
     onNamed: () => undefined,
     refreshCatalog: () => Promise.resolve(),

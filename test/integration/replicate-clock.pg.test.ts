@@ -1,0 +1,103 @@
+import { afterEach, expect, test } from 'vitest';
+import { FeedRig } from '../support/feed.ts';
+import { startProxy } from '../support/proxy.ts';
+
+// The source's clock jumps. A function that is found before Postgres's own stands for it, in the feed's sessions alone.
+
+let rig: FeedRig;
+
+afterEach(() => rig?.close());
+
+const ITEM = ['create table item (id int primary key)', 'insert into item select generate_series(1, 10)'];
+
+async function open(): Promise<void> {
+  rig = await FeedRig.open(ITEM, { item: [] });
+  await rig.source.query(`create schema stage;
+    create table stage.shift (ms int not null);
+    insert into stage.shift values (0);
+    create function stage.clock_timestamp() returns timestamptz language sql volatile as
+      'select pg_catalog.clock_timestamp() + (select ms from stage.shift) * interval ''1 millisecond''';
+    alter database ${rig.source.name} set search_path = stage, public, pg_catalog`);
+}
+
+async function shiftTo(ms: number): Promise<void> {
+  await rig.source.query('update stage.shift set ms = $1', [ms]);
+}
+
+async function newest(): Promise<{ position: string; fresh_as_of: string | null }> {
+  const { rows } = await rig.source.query<{ position: string; fresh_as_of: string | null }>(
+    'select position::text, fresh_as_of::text from nearjoin.watermark order by seq desc limit 1',
+  );
+  return rows[0] ?? { position: '', fresh_as_of: null };
+}
+
+const said = (): boolean => rig.log.some((line) => line.includes('clock of the source database'));
+
+test('set back while the target is away: nothing that was proved before counts, and the copy stays', async () => {
+  await open();
+  await using proxy = await startProxy(rig.target.server);
+  const heard: unknown[] = [];
+  rig.start({ targetUrl: proxy.through(rig.target.url), onProbe: (probe) => heard.push(probe) });
+  await rig.ready();
+  await rig.caughtUp();
+  const before = (await rig.tableStatus('item'))?.relation;
+  proxy.setMode('refuse');
+  proxy.reset();
+  await rig.until('the target to be missed', async () => (await rig.status())?.state === 'retrying');
+  const { position, fresh_as_of: proved } = await newest();
+  expect(proved).not.toBeNull();
+  // By so little that the time which was proved is over in a moment: it would look new then.
+  await shiftTo(-500);
+  await rig.until('the proof to be forgotten', async () => (await newest()).fresh_as_of === null);
+  expect((await newest()).position).toBe(position);
+  expect(heard.at(-1)).toBeNull();
+  proxy.setMode('forward');
+  await rig.until('another proof', async () => (await newest()).fresh_as_of !== null);
+  expect((await rig.tableStatus('item'))?.relation).toBe(before);
+  expect(said()).toBe(true);
+});
+
+test('set back while nobody leads: a proof from a time to come is forgotten', async () => {
+  await open();
+  await shiftTo(3_600_000);
+  const first = rig.start();
+  await rig.ready();
+  await rig.until('a proof', async () => (await newest()).fresh_as_of !== null);
+  await first.stop();
+  await using proxy = await startProxy(rig.target.server);
+  proxy.setMode('refuse');
+  await shiftTo(0);
+  rig.start({ targetUrl: proxy.through(rig.target.url) });
+  await rig.until('the proof to be forgotten', async () => (await newest()).fresh_as_of === null);
+});
+
+test('set forward: the feed goes on, and what is proved from then on is not called old', async () => {
+  await open();
+  rig.start();
+  await rig.ready();
+  await shiftTo(3_600_000);
+  const since = Number((await newest()).fresh_as_of);
+  await rig.until('a proof of the later time', async () => {
+    return Number((await newest()).fresh_as_of) - since > 3_000_000_000;
+  });
+  expect(said()).toBe(false);
+});
+
+test('set back by an hour under a leader that falls silent: another takes its place all the same', async () => {
+  await open();
+  await using proxy = await startProxy(rig.source.server);
+  await shiftTo(3_600_000);
+  rig.start({ sourceUrl: proxy.through(rig.source.url) });
+  await rig.ready();
+  const epoch = async (): Promise<number> =>
+    Number((await rig.source.query('select epoch from nearjoin.feed')).rows[0]?.['epoch']);
+  const before = await epoch();
+  proxy.setMode('black-hole');
+  await shiftTo(0);
+  rig.start();
+  await rig.until('another leader', async () => (await epoch()) > before);
+  await rig.target.query('delete from item where id = 1');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(9);
+  proxy.setMode('forward');
+});

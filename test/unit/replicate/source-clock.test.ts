@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { systemClock } from '../../../src/core/clock.ts';
+import { SourceClock } from '../../../src/replicate/source-clock.ts';
+
+/** Readings of a source's clock, each with the time here when it was asked for and answered. */
+function read(...readings: readonly (readonly [timeMs: number, askedMs: number, answeredMs: number])[]) {
+  let now = 0;
+  const tested = new SourceClock({ ...systemClock, monotonicMs: () => now });
+  return readings.map(([timeMs, askedMs, answeredMs]) => {
+    now = answeredMs;
+    return tested.isBehind(timeMs * 1000, askedMs);
+  });
+}
+
+test('a clock that goes on is not set back, however long the way to it', () => {
+  expect(read([5_000, 0, 100], [5_300, 300, 310], [9_000, 400, 4_010], [9_210, 4_210, 4_215])).toEqual([
+    false,
+    false,
+    false,
+    false,
+  ]);
+});
+
+test('a clock set forward is not set back', () => {
+  expect(read([5_000, 0, 1], [3_605_200, 200, 201])).toEqual([false, false]);
+});
+
+test('a clock set back is noticed once, also when its time is later than the last that was seen', () => {
+  expect(read([5_000, 0, 1], [5_100, 200, 201], [5_300, 400, 401])).toEqual([false, true, false]);
+  expect(read([5_000, 0, 1], [-3_595_000, 200, 201])).toEqual([false, true]);
+});
+
+test('a clock that is slowed down to be put right is not set back', () => {
+  expect(read([0, 0, 0], [59_960, 60_000, 60_001])).toEqual([false, false]);
+});
