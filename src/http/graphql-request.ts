@@ -31,6 +31,7 @@ export function parseJsonBody(text: string): unknown {
   try {
     return parseJsonExactly(text);
   } catch (error) {
+    if (error instanceof NearjoinError) throw error;
     throw new NearjoinError('invalid-json', 'Error in $: Failed reading: not a valid json value', {
       cause: error,
     });

@@ -7,6 +7,7 @@ import { publicError } from './error-reply.ts';
 import { freshnessOf } from './freshness-headers.ts';
 import { type AnswerFormat, isYes, sendBatch, sendError, sendSingle } from './graphql-reply.ts';
 import { readGraphqlBody } from './graphql-request.ts';
+import { refuseCostlyJson } from './json-bounds.ts';
 import type { OperationRunner, RunContext } from './run-operation.ts';
 import { answerError, type ServerOptions, serverError } from './server.ts';
 
@@ -144,6 +145,7 @@ function bodyText(body: unknown): string {
 /** What an auth hook may look at; a body that is no JSON is refused later. */
 function looseJson(text: string): unknown {
   try {
+    refuseCostlyJson(text);
     return JSON.parse(text);
   } catch {
     return null;

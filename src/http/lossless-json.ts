@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../core/json-scan.ts';
 import { NumberText } from '../plan/input.ts';
+import { refuseCostlyJson } from './json-bounds.ts';
 
 /** A run of digits (a point may be among them) longer than any number a double surely holds exactly. */
 const LONG_DIGITS = /\d[\d.]{15}/;
@@ -8,9 +9,10 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /**
  * Parses JSON; numbers with more digits than a double holds become `NumberText`. The slow path runs only when the
- * text has a long run of digits, so an ordinary request costs one native parse.
+ * text has a long run of digits, so an ordinary request costs one native parse. A text that would cost too much is a `bad-request`.
  */
 export function parseJsonExactly(text: string): unknown {
+  refuseCostlyJson(text);
   if (!LONG_DIGITS.test(text)) return JSON.parse(text);
   // A mark no client can know, so no string of theirs is taken for a number.
   const mark = `${randomUUID()}:`;

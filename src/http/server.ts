@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { ServerOptions as ServerOptionsOfNode } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { CorsPolicy } from '../config/values.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
@@ -7,6 +8,7 @@ import { registerCors } from './cors.ts';
 import { hasuraErrorBody, publicError, RefusedError, statusOf } from './error-reply.ts';
 import { logRequest } from './request-log.ts';
 import type { Session } from './session.ts';
+import { answerUnparsed } from './unparsed-request.ts';
 
 export interface ServerOptions {
   readonly log: Log;
@@ -23,14 +25,22 @@ export function createServer(options: ServerOptions): FastifyInstance {
     bodyLimit: options.bodyLimitBytes,
     // Time to receive a whole request; the work on it is bounded by watchRequest.
     requestTimeout: options.requestTimeoutMs,
+    http: arrivalLimits(options.requestTimeoutMs),
     forceCloseConnections: 'idle',
+    // What still comes over an open connection while the process stops is answered like all that is under way.
+    return503OnClosing: false,
     genReqId: requestIds(),
     routerOptions: { maxParamLength: 500 },
     logger: false,
+    clientErrorHandler: (error, socket) => answerUnparsed(options.log, error, socket),
+    frameworkErrors: (error, request, reply) => void answerError(options, error, request, reply),
   });
   // Every body arrives as text: JSON is parsed where its exactness is known, whatever content type a client claims.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(OTHER_CHARSET, (_request, _payload, done) => {
+    done(new RefusedError(415, 'bad-request', 'the body must be JSON in UTF-8'));
+  });
   app.decorateRequest('notes', null);
   // Hooks with callbacks: an async one costs every request a promise.
   app.addHook('onRequest', (request, reply, done) => {
@@ -48,6 +58,18 @@ export function createServer(options: ServerOptions): FastifyInstance {
     done();
   });
   return app;
+}
+
+/** JSON between systems is UTF-8; read as that, a text in another encoding would come to mean something else. */
+const OTHER_CHARSET = /^[^;]*;(?:.*;)?\s*charset=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i;
+
+/** Node takes the larger of the two times for the whole request's, so the headers' must not be left at its default of a minute. */
+function arrivalLimits(requestTimeoutMs: number): ServerOptionsOfNode {
+  return {
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(5_000, Math.ceil(requestTimeoutMs / 4)),
+  };
 }
 
 /** Answers anything thrown in Hasura's shape and logs what was not foreseen. */

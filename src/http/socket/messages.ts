@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NearjoinError } from '../../core/errors.ts';
 import { parseJsonExactly } from '../lossless-json.ts';
 
 /** What a client says over a socket, whichever sub-protocol it speaks. */
@@ -27,8 +28,9 @@ export function readClientMessage(text: string, words: Vocabulary): ClientMessag
   let value: unknown;
   try {
     value = parseJsonExactly(text);
-  } catch {
-    return { kind: 'malformed', problem: 'not a valid json value' };
+  } catch (error) {
+    const problem = error instanceof NearjoinError ? error.message : 'not a valid json value';
+    return { kind: 'malformed', problem };
   }
   const message = typed.safeParse(value);
   if (!message.success) return { kind: 'malformed', problem: 'key "type" not found' };

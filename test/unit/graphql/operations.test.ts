@@ -69,6 +69,14 @@ describe('the operation cache', () => {
     expect(compiled()).toBe(8);
   });
 
+  test('a text of space and comments is weighed too', () => {
+    const { operations, compiled } = cache();
+    const padded = `{ __typename } #${' a'.repeat(100_000)}`;
+    prepare(operations, padded);
+    prepare(operations, padded);
+    expect(compiled()).toBe(2);
+  });
+
   test('a plan far larger than its text is kept by its own size', () => {
     const { operations, compiled } = cache();
     const wide = Array.from({ length: 150 }, (_, i) => `a${i}:__typename`).join(' ');
