@@ -1,5 +1,6 @@
 import { unreachable } from '../core/assert.ts';
 import type { Command } from './command.ts';
+import { followIn } from './follow.ts';
 import type { Metadata } from './model.ts';
 import { commentPermission, createSelectPermission, dropSelectPermission } from './reduce/permissions.ts';
 import {
@@ -16,6 +17,7 @@ import {
 import { addInheritedRole, disableIntrospection, dropInheritedRole } from './reduce/roles.ts';
 import { addSource, clearMetadata, dropSource, renameSource, updateSource } from './reduce/sources.ts';
 import { customizeTable, setTableIsEnum, trackTable, untrackTable } from './reduce/tables.ts';
+import type { ResolvedView } from './run/port.ts';
 
 /** Commands that need more than the metadata itself: the catalog, the store, or other commands. */
 type Outward =
@@ -65,13 +67,18 @@ const REDUCIBLE = {
   clear_metadata: true,
 } as const satisfies Record<Reducible['type'], true>;
 
+type Databases = Pick<ResolvedView, 'sources'>;
+
 /** Whether `reduce` alone decides what the command makes of the metadata. */
 export function isReducible(command: Command): command is Reducible {
   return Object.hasOwn(REDUCIBLE, command.type);
 }
 
-/** The metadata after a command; refuses with Hasura's path and code what the metadata alone shows to be wrong. */
-export function reduce(metadata: Metadata, command: Reducible): Metadata {
+/**
+ * The metadata after a command; refuses with Hasura's path and code what the metadata alone shows to be wrong. What databases say
+ * to it is only asked where a foreign key leads.
+ */
+export function reduce(metadata: Metadata, command: Reducible, view: Databases | null): Metadata {
   switch (command.type) {
     case 'pg_add_source':
       return addSource(metadata, command.args);
@@ -92,7 +99,7 @@ export function reduce(metadata: Metadata, command: Reducible): Metadata {
     case 'pg_set_table_is_enum':
       return setTableIsEnum(metadata, command.args);
     default:
-      return reduceInTable(metadata, command);
+      return reduceInTable(metadata, command, view);
   }
 }
 
@@ -109,7 +116,7 @@ type InTable = Exclude<
   }
 >;
 
-function reduceInTable(metadata: Metadata, command: InTable): Metadata {
+function reduceInTable(metadata: Metadata, command: InTable, view: Databases | null): Metadata {
   switch (command.type) {
     case 'pg_create_object_relationship':
     case 'pg_create_array_relationship':
@@ -117,7 +124,7 @@ function reduceInTable(metadata: Metadata, command: InTable): Metadata {
     case 'pg_drop_relationship':
       return dropRelationship(metadata, command.args);
     case 'pg_rename_relationship':
-      return renameRelationship(metadata, command.args);
+      return renameRelationship(metadata, command.args, followIn(metadata, view));
     case 'pg_set_relationship_comment':
       return commentRelationship(metadata, command.args);
     case 'pg_create_remote_relationship':

@@ -1,7 +1,7 @@
 import type { Column, JoinPair, Relationship, Table } from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
-import { readExists } from '../catalog/exists-rule.ts';
 import { mappingProblem } from '../catalog/resolve/mapping.ts';
+import { readExists } from '../core/exists-rule.ts';
 import type { Json, JsonObject } from '../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../core/names.ts';
 import type { Place } from './places.ts';

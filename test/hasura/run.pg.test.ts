@@ -146,6 +146,69 @@ test('what others depend on is not dropped, unless with all that does', async ()
   });
 });
 
+/** A foreign key, whose other end only the database knows, leads from a tag to its user. */
+const WALKED = {
+  tags: { foreign_key_constraint_on: { table: 'tag', column: 'user_id' } },
+  user: { foreign_key_constraint_on: 'user_id' },
+};
+
+/** Orders that a role sees by a rule which goes to another database, and on there. */
+async function guarded(tags = 'tags'): Promise<object> {
+  await ok('pg_create_remote_relationship', relate());
+  await ok('pg_create_array_relationship', {
+    source: 'pg2',
+    table: 'user',
+    name: 'tags',
+    using: WALKED.tags,
+  });
+  await ok('pg_create_object_relationship', {
+    source: 'pg2',
+    table: 'tag',
+    name: 'user',
+    using: WALKED.user,
+  });
+  const filter = (name: string): object => ({ user: { [name]: { user: { [name]: {} } } } });
+  const permission = { columns: ['id'], filter: filter('tags') };
+  await ok('pg_create_select_permission', { source: 'pg1', table: 'order', role: 'r', permission });
+  return filter(tags);
+}
+
+test('a relationship is renamed in rules of another database too, where foreign keys lead as well', async () => {
+  const renamed = await guarded('labels');
+  await ok('pg_rename_relationship', { source: 'pg2', table: 'user', name: 'tags', new_name: 'labels' });
+  const { metadata } = await world.store.load();
+  expect(metadata.sources[0]?.tables[0]?.select_permissions?.[0]?.permission.filter).toEqual(renamed);
+});
+
+const RULE = 'permission order.r.select in source "pg1"';
+const REMOTE = 'remote relationship order.user in source "pg1"';
+test.each([
+  ['pg_drop_relationship', { source: 'pg2', table: 'user', relationship: 'tags' }, RULE],
+  ['pg_untrack_table', { source: 'pg2', table: 'user' }, `relationship tag.user in source "pg2"`],
+  ['pg_untrack_table', { source: 'pg2', table: 'tag' }, 'relationship user.tags in source "pg2"'],
+  ['pg_drop_source', { name: 'pg2' }, REMOTE],
+])('%s %j takes along what depends on it in other databases only when told to', async (type, args, named) => {
+  await guarded();
+  const before = await version();
+  const { status, body } = await world.metadata({ type, args });
+  expect({ status, body }).toMatchObject({ status: 400, body: { code: 'dependency-error', path: '$.args' } });
+  expect((body as { error: string }).error).toContain(named);
+  expect(await version()).toBe(before);
+  await ok(type, { ...args, cascade: true });
+  expect(await ok('get_inconsistent_metadata', {})).toMatchObject({ is_consistent: true });
+  const [order] = (await world.store.load()).metadata.sources[0]?.tables ?? [];
+  expect(order?.select_permissions).toBeUndefined();
+});
+
+test('a remote relationship that a rule walks is not deleted', async () => {
+  await guarded();
+  const args = { source: 'pg1', table: 'order', name: 'user' };
+  expect(await world.metadata({ type: 'pg_delete_remote_relationship', args })).toMatchObject({
+    status: 400,
+    body: { code: 'unexpected', error: 'cannot continue due to new inconsistent metadata' },
+  });
+});
+
 test('a change that would break another object is refused with what it breaks', async () => {
   await ok('pg_create_remote_relationship', relate());
   const configuration = { connection_info: { database_url: '@@DB:pg1@@' } };

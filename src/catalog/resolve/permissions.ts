@@ -1,8 +1,8 @@
+import { readExists } from '../../core/exists-rule.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
 import type { SelectPermissionEntry } from '../../metadata/model.ts';
 import type { SelectPermission, Table } from '../catalog.ts';
-import { readExists } from '../exists-rule.ts';
 import { PREDICATE_FUNCTIONS, type PredicateFunction, ruleArguments } from '../predicate-functions.ts';
 import { Unresolvable } from './problems.ts';
 import { type ComparisonScope, checkColumn, checkComputed } from './rule-comparison.ts';

@@ -1,6 +1,6 @@
+import { readExists } from '../../core/exists-rule.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
 import type { Table } from '../catalog.ts';
-import { readExists } from '../exists-rule.ts';
 import type { FindTable } from './permissions.ts';
 
 /** A table that a row rule reads. */

@@ -1,9 +1,11 @@
 import type { CommandOf } from '../command.ts';
 import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
+import type { Follow } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { LocalRelationshipMetadata, Metadata, TableMetadata } from '../model.ts';
 import { removeObject, type TableObjectKind, withList } from '../objects.ts';
 import { tidyEntry } from '../tidy.ts';
+import { renameInRules } from './rename-in-rules.ts';
 
 /** A table's lists of relationships, by the kind of object they hold. */
 const LISTS = [
@@ -45,16 +47,18 @@ export function dropRelationship(
   return removeObject(metadata, { kind, source, table, name });
 }
 
-/** Gives a relationship another name, also in the same table's own row rules. */
+/** Gives a relationship another name, also in the row rules that walk it. */
 export function renameRelationship(
   metadata: Metadata,
   args: CommandOf<'pg_rename_relationship'>['args'],
+  follow: Follow,
 ): Metadata {
   relationshipKind(requireTable(metadata, args), args.name);
-  return changeTable(metadata, args, (table) => {
+  const renamed = changeTable(metadata, args, (table) => {
     if (args.name !== args.new_name) refuseTakenField(table, args.new_name);
-    return renameInPermissions(renameInLists(table, args.name, args.new_name), args.name, args.new_name);
+    return renameInLists(table, args.name, args.new_name);
   });
+  return renameInRules(renamed, args, follow);
 }
 
 function renameInLists(table: TableMetadata, from: string, to: string): TableMetadata {
@@ -64,34 +68,6 @@ function renameInLists(table: TableMetadata, from: string, to: string): TableMet
     return [[key, entries.map((entry) => (entry.name === from ? { ...entry, name: to } : entry))] as const];
   });
   return { ...table, ...Object.fromEntries(changed) };
-}
-
-/** Rules deeper inside other tables are left to the catalog, which refuses the rename if one breaks. */
-function renameInPermissions(table: TableMetadata, from: string, to: string): TableMetadata {
-  if (table.select_permissions === undefined) return table;
-  const renamed = table.select_permissions.map((entry) => ({
-    ...entry,
-    permission: { ...entry.permission, filter: renameKeys(entry.permission.filter, from, to) },
-  }));
-  return { ...table, select_permissions: renamed };
-}
-
-const CONNECTIVES: ReadonlySet<string> = new Set(['_and', '_or', '_not', '$and', '$or', '$not']);
-
-function renameKeys(rule: Record<string, unknown>, from: string, to: string): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(rule).map(([key, value]) => {
-      if (key === from) return [to, value];
-      if (key === `${from}_aggregate`) return [`${to}_aggregate`, value];
-      return [key, CONNECTIVES.has(key) ? renameInside(value, from, to) : value];
-    }),
-  );
-}
-
-function renameInside(value: unknown, from: string, to: string): unknown {
-  if (Array.isArray(value)) return value.map((item) => renameInside(item, from, to));
-  if (typeof value !== 'object' || value === null) return value;
-  return renameKeys(value as Record<string, unknown>, from, to);
 }
 
 /** Sets or removes a local relationship's comment. */

@@ -1,4 +1,5 @@
 import { type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
+import { namedTable } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { LocalRelationshipMetadata, Metadata, TableMetadata } from '../model.ts';
 import { type ObjectRef, objectName, objectReport, objectsOf, removeObject } from '../objects.ts';
@@ -93,14 +94,6 @@ function* entriesPointing(source: SourceName, entry: TableMetadata, gone: Gone):
     if (right === undefined || !gone(right.source, right.table)) continue;
     yield { kind: 'remote_relationship', source, table, name };
   }
-}
-
-/** The other table where metadata names it; a plain foreign key column does not. */
-function namedTable(relationship: LocalRelationshipMetadata): TableRef | undefined {
-  const { using } = relationship;
-  if ('manual_configuration' in using) return using.manual_configuration.remote_table;
-  const key = using.foreign_key_constraint_on;
-  return typeof key === 'object' && 'table' in key ? key.table : undefined;
 }
 
 /** Says of the given tables of the given sources that they go. */

@@ -30,7 +30,7 @@ export function isReading({ type }: Command): boolean {
 /** Carries out one command on the state; nothing is saved here but the stock tools' own notes. */
 export async function execute(command: Command, state: State, tools: Tools): Promise<Step> {
   if (!isReducible(command)) return executeOutward(command, state, tools);
-  const metadata = reduce(state.metadata, command);
+  const metadata = reduce(state.metadata, command, state.view);
   return { state: await accept(command, state, metadata, tools), answer: SUCCESS };
 }
 
@@ -162,7 +162,7 @@ async function atOnce(bodies: readonly unknown[], state: State, tools: Tools): P
       const command = parseCommand(body);
       if (!isReducible(command))
         throw new MetadataError('not-supported', `"${command.type}" cannot be part of bulk_atomic`);
-      metadata = reduce(metadata, command);
+      metadata = reduce(metadata, command, state.view);
     } catch (error) {
       throw relocate(error, `$.args[${index}]`);
     }

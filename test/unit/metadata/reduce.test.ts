@@ -267,30 +267,72 @@ test('renaming a source renames it where row rules look into it', () => {
   expect(JSON.stringify(filter)).toBe(text);
 });
 
-test('renaming a relationship renames it in the row rules of its table', () => {
-  const rule = (name: string): object => ({
-    _and: [{ [name]: { sku: { _eq: 'x' } } }, { _not: { [`${name}_aggregate`]: { count: {} } } }],
+test('renaming a relationship renames it in every row rule that walks it, through databases too', () => {
+  const line = { sku: { _eq: 'x' } };
+  const here = (name: string): object => ({
+    _and: [{ [name]: line }, { $not: { [`${name}_aggregate`]: { count: { filter: line, predicate: {} } } } }],
   });
-  const metadata = after([
+  const there = (name: string): object => ({
+    _or: [
+      { orders: { [name]: { ...line, order: { [`${name}_aggregate`]: {} } } } },
+      { orders_aggregate: { count: { filter: { [name]: {} } } } },
+      { _exists: { _table: { source: 'pg1', name: 'order' }, _where: { [name]: {} } } },
+      { lines: { name: { _eq: 'lines' } } },
+    ],
+  });
+  const manual = (remote_table: string): object => ({
+    manual_configuration: { remote_table, column_mapping: {} },
+  });
+  const relate = (place: object, name: string, using: object): Body => [
+    'pg_create_array_relationship',
+    { ...place, name, using },
+  ];
+  const order = { source: 'pg1', table: 'order' };
+  const user = { source: 'pg2', table: 'user' };
+  const permit = (place: object, filter: object): Body => [
+    'pg_create_select_permission',
+    { ...place, role: 'r', permission: { columns: '*', filter } },
+  ];
+  const commands: Body[] = [
     ...SEED,
+    ['pg_track_table', { source: 'pg1', table: 'line' }],
+    relate(order, 'lines', { foreign_key_constraint_on: { table: 'line', column: 'order_id' } }),
+    relate({ source: 'pg1', table: 'line' }, 'order', manual('order')),
+    relate(user, 'lines', manual('user')),
     [
-      'pg_create_array_relationship',
+      'pg_create_remote_relationship',
       {
-        source: 'pg1',
-        table: 'order',
-        name: 'lines',
-        using: { foreign_key_constraint_on: { table: 'line', column: 'order_id' } },
+        ...user,
+        name: 'orders',
+        definition: {
+          to_source: { relationship_type: 'array', ...order, field_mapping: { id: 'user_id' } },
+        },
       },
     ],
-    [
-      'pg_create_select_permission',
-      { source: 'pg1', table: 'order', role: 'r', permission: { columns: '*', filter: rule('lines') } },
-    ],
-    ['pg_rename_relationship', { source: 'pg1', table: 'order', name: 'lines', new_name: 'items' }],
+    permit(order, here('lines')),
+    permit(user, there('lines')),
+  ];
+  const inserts = (name: string): object[] => [{ role: 'r', permission: { check: here(name), columns: [] } }];
+  const start = after(commands);
+  const sources = start.sources.map((source) => ({
+    ...source,
+    tables: source.tables.map((table) =>
+      table.table.name === 'order' ? { ...table, insert_permissions: inserts('lines') } : table,
+    ),
+  }));
+  const rename: Body = ['pg_rename_relationship', { ...order, name: 'lines', new_name: 'items' }];
+  const tables = after([rename], { ...start, sources }).sources.flatMap((source) => source.tables);
+  expect(tables.map(({ array_relationships: entries = [] }) => entries.map(({ name }) => name))).toEqual([
+    ['items'],
+    ['order'],
+    ['lines'],
   ]);
-  const [table] = metadata.sources[0]?.tables ?? [];
-  expect(table?.array_relationships?.[0]?.name).toBe('items');
-  expect(table?.select_permissions?.[0]?.permission.filter).toEqual(rule('items'));
+  expect(tables.map((table) => table.select_permissions?.[0]?.permission.filter)).toEqual([
+    here('items'),
+    undefined,
+    there('items'),
+  ]);
+  expect(tables[0]?.['insert_permissions']).toEqual(inserts('items'));
 });
 
 test('an update of a source keeps what it does not mention', () => {

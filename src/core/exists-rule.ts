@@ -1,4 +1,4 @@
-import type { SourceName, TableRef } from '../core/names.ts';
+import type { SourceName, TableRef } from './names.ts';
 
 /** What an `_exists` of a row rule says: some row of this table satisfies the condition. */
 export interface ExistsRule {

@@ -1,0 +1,114 @@
+import { readExists } from '../../core/exists-rule.ts';
+import type { SourceName } from '../../core/names.ts';
+import { sameTable } from '../../core/names.ts';
+import type { TablePlace } from '../edit.ts';
+import type { Follow } from '../follow.ts';
+import type { Metadata, TableMetadata } from '../model.ts';
+
+/** A relationship and its new name. */
+export interface Renaming extends TablePlace {
+  readonly name: string;
+  readonly new_name: string;
+}
+
+interface Walk {
+  readonly renaming: Renaming;
+  readonly follow: Follow;
+}
+
+/** Permissions of all kinds hold rules; those that only Hasura uses are kept fit for it. */
+const PERMISSIONS = ['select_permissions', 'insert_permissions', 'update_permissions', 'delete_permissions'];
+const RULES: ReadonlySet<string> = new Set(['filter', 'check']);
+const CONNECTIVES: ReadonlySet<string> = new Set(['_and', '_or', '_not']);
+const AGGREGATE = '_aggregate';
+
+/** The metadata with the new name wherever a row rule of any table walks the relationship, through databases too. */
+export function renameInRules(metadata: Metadata, renaming: Renaming, follow: Follow): Metadata {
+  const walk = { renaming, follow };
+  const sources = metadata.sources.map((source) => ({
+    ...source,
+    tables: source.tables.map((table) => renameInPermissions(walk, source.name, table)),
+  }));
+  return { ...metadata, sources };
+}
+
+function renameInPermissions(walk: Walk, source: SourceName, table: TableMetadata): TableMetadata {
+  const at = { source, table: table.table };
+  const changed = PERMISSIONS.flatMap((key) => {
+    const entries: unknown = table[key];
+    if (!Array.isArray(entries)) return [];
+    const renamed = entries.map((entry: unknown) =>
+      mapMembers(entry, (name, value) => [
+        name,
+        name === 'permission' ? renameInPermission(walk, at, value) : value,
+      ]),
+    );
+    return [[key, renamed] as const];
+  });
+  return { ...table, ...Object.fromEntries(changed) };
+}
+
+function renameInPermission(walk: Walk, at: TablePlace, permission: unknown): unknown {
+  return mapMembers(permission, (name, value) => [
+    name,
+    RULES.has(name) ? renameInRule(walk, at, value) : value,
+  ]);
+}
+
+function renameInRule(walk: Walk, at: TablePlace, rule: unknown): unknown {
+  if (Array.isArray(rule)) return rule.map((part) => renameInRule(walk, at, part));
+  return mapMembers(rule, (key, value) => {
+    const name = key.replace(/^\$/, '_');
+    if (CONNECTIVES.has(name)) return [key, renameInRule(walk, at, value)];
+    if (name === '_exists') return [key, renameInExists(walk, at, value)];
+    return renameWalked(walk, at, key, value);
+  });
+}
+
+function renameInExists(walk: Walk, at: TablePlace, value: unknown): unknown {
+  const exists = readExists(value, at.source);
+  if (exists === null) return value;
+  return mapMembers(value, (key, member) => [
+    key,
+    /^[_$]where$/.test(key) ? renameInRule(walk, exists, member) : member,
+  ]);
+}
+
+/** A member that is a relationship or its aggregate; any other is a column's. */
+function renameWalked(walk: Walk, at: TablePlace, key: string, value: unknown): [string, unknown] {
+  if (isWalked(walk, at, key)) {
+    const to = walk.follow(at, key);
+    return [nameOf(walk, at, key), to === null ? value : renameInRule(walk, to, value)];
+  }
+  const name = key.endsWith(AGGREGATE) ? key.slice(0, -AGGREGATE.length) : key;
+  if (name === key || !isWalked(walk, at, name)) return [key, value];
+  const to = walk.follow(at, name);
+  const renamed = `${nameOf(walk, at, name)}${AGGREGATE}`;
+  return [renamed, to === null ? value : renameInAggregate(walk, to, value)];
+}
+
+/** Inside `{count: {filter: …}}` and its like. */
+function renameInAggregate(walk: Walk, at: TablePlace, value: unknown): unknown {
+  return mapMembers(value, (called, parts) => [
+    called,
+    mapMembers(parts, (name, part) => [name, name === 'filter' ? renameInRule(walk, at, part) : part]),
+  ]);
+}
+
+function isWalked({ renaming, follow }: Walk, at: TablePlace, name: string): boolean {
+  return isRenamed(renaming, at, name) || follow(at, name) !== null;
+}
+
+function nameOf({ renaming }: Walk, at: TablePlace, name: string): string {
+  return isRenamed(renaming, at, name) ? renaming.new_name : name;
+}
+
+function isRenamed(renaming: Renaming, at: TablePlace, name: string): boolean {
+  return name === renaming.name && at.source === renaming.source && sameTable(at.table, renaming.table);
+}
+
+/** What is no object stays as it is. */
+function mapMembers(value: unknown, map: (name: string, member: unknown) => [string, unknown]): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => map(name, member)));
+}
