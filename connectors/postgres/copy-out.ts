@@ -19,6 +19,7 @@ export class CopyOut extends Readable implements RowStream, Submittable {
   #stream: Connection['stream'] | null = null;
   #parse: Listener = () => undefined;
   #bytes = 0;
+  #isComplete = false;
 
   constructor(query: string) {
     super({ highWaterMark: HELD_BYTES });
@@ -32,6 +33,11 @@ export class CopyOut extends Readable implements RowStream, Submittable {
   /** Read of the socket so far. */
   get bytesRead(): number {
     return this.#bytes;
+  }
+
+  /** The server has said that it sent all: the connection is free for another query. */
+  get isComplete(): boolean {
+    return this.#isComplete;
   }
 
   /** Called by the client when it is this query's turn. */
@@ -85,8 +91,9 @@ export class CopyOut extends Readable implements RowStream, Submittable {
   /** Called by the client. */
   handleCommandComplete(): void {}
 
-  /** Called by the client: the server has said that it sent all. */
+  /** Called by the client. */
   handleReadyForQuery(): void {
+    this.#isComplete = true;
     this.push(null);
   }
 }

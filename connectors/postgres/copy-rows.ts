@@ -3,7 +3,7 @@ import type { AdminPool, OwnClient } from './client.ts';
 import { CopyOut } from './copy-out.ts';
 import type { Timings } from './settings.ts';
 
-/** One COPY on a connection that ends with it. */
+/** One COPY on a connection. */
 export interface CopyJob {
   readonly own: OwnClient;
   /** The server process of the connection. */
@@ -11,15 +11,18 @@ export interface CopyJob {
   readonly query: string;
   readonly admin: AdminPool;
   readonly timings: Timings;
+  /** All of it was read: the connection is free again. Else it is gone. */
+  readonly onEnd: () => void;
 }
 
-/** The output of the COPY; errors are ConnectorErrors. However it ends, the connection is gone afterwards. */
+/** The output of the COPY; errors are ConnectorErrors. */
 export function copyRows(job: CopyJob): RowStream {
   const rows = job.own.client.query(new CopyOut(job.query));
   const watch = watchSilence(job, rows);
   rows.on('close', () => {
     clearInterval(watch);
-    job.own.destroy();
+    if (rows.isComplete) job.onEnd();
+    else job.own.destroy();
   });
   return rows;
 }

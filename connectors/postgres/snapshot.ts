@@ -28,7 +28,8 @@ import {
 import { quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
 import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
-import { backendPid, cutOnFailure } from './slot.ts';
+import { cutOnFailure } from './slot.ts';
+import { lockSql, openWithin, type Reader, SnapshotReaders } from './snapshot-readers.ts';
 
 /** One statement asks for so many rows by their key. */
 const KEYS_AT_ONCE = 200;
@@ -87,7 +88,7 @@ async function untilShown(
 
 /** Passes the snapshot on to an ordinary session: the temporary slot would hold back the target's log for as long as it is there. */
 async function keep(target: Target, { name }: Exported, signal: AbortSignal): Promise<Kept> {
-  const own = await within(target, name, signal);
+  const own = await openWithin(target, name, signal);
   try {
     const result = await own.client.query<Omit<Kept, 'own'>>(
       'select pg_export_snapshot() as name, pg_current_snapshot()::text as sees',
@@ -96,19 +97,6 @@ async function keep(target: Target, { name }: Exported, signal: AbortSignal): Pr
   } catch (error) {
     own.destroy();
     throw error;
-  }
-}
-
-/** A connection that sees what the snapshot sees. */
-async function within(target: Target, name: string, signal: AbortSignal): Promise<OwnClient> {
-  const own = await OwnClient.open(target, signal);
-  try {
-    await own.client.query('begin transaction isolation level repeatable read read only');
-    await own.client.query(`set transaction snapshot '${name}'`);
-    return own;
-  } catch (error) {
-    own.destroy();
-    throw toConnectorError(error, 'snapshot');
   }
 }
 
@@ -126,7 +114,7 @@ async function exportSnapshot(exporter: OwnClient, name: string): Promise<Export
   return { at: parseLsn(row.consistent_point), name: row.snapshot_name };
 }
 
-/** One connection keeps the snapshot alive; each copy imports it on a connection of its own. */
+/** One connection keeps the snapshot alive; those that read import it. */
 class ExportedSnapshot implements Snapshot {
   readonly at: Lsn;
   readonly #target: Target;
@@ -135,6 +123,7 @@ class ExportedSnapshot implements Snapshot {
   readonly #name: string;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
+  readonly #readers: SnapshotReaders;
 
   constructor(
     from: { target: Target; admin: AdminPool; keeper: OwnClient; exported: Exported },
@@ -146,25 +135,26 @@ class ExportedSnapshot implements Snapshot {
     this.#keeper = from.keeper;
     this.#name = from.exported.name;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
+    this.#readers = new SnapshotReaders(this.#target, this.#name, this.#signal);
   }
 
   copy(from: TableColumns): Promise<RowStream> {
-    return this.#reading(from.table, async (own, isRewritten) => {
+    return this.#reading(from.table, async (reader, isRewritten) => {
       if (isRewritten) throw rewritten(from.table);
-      return await this.#copied(own, copyQuery(from, tableQuery(from)));
+      return this.#copied(reader, copyQuery(from, tableQuery(from)));
     });
   }
 
   piece(from: TableColumns, cursor: PieceCursor | null, bytes: number): Promise<Piece | null> {
-    return this.#reading(from.table, async (own, isRewritten) => {
-      const result = await own.client.query<Extent & QueryResultRow>(EXTENT_SQL, [quoted(from.table)]);
+    return this.#reading(from.table, async (reader, isRewritten) => {
+      const result = await reader.own.client.query<Extent & QueryResultRow>(EXTENT_SQL, [quoted(from.table)]);
       const extent = must(result.rows[0], 'the extent of a table');
       const pages = isRewritten ? null : nextPages(extent, cursor, bytes);
       if (pages === null) {
-        own.destroy();
+        await this.#readers.giveBack(reader);
         return null;
       }
-      const rows = await this.#copied(own, copyQuery(from, pieceQuery(from, pages)));
+      const rows = this.#copied(reader, copyQuery(from, pieceQuery(from, pages)));
       return { rows, cursor: { files: extent.files, next: pages.to, end: pages.end } };
     });
   }
@@ -174,43 +164,42 @@ class ExportedSnapshot implements Snapshot {
     key: readonly string[],
     keys: readonly (readonly string[])[],
   ): Promise<readonly (readonly (string | null)[])[]> {
-    return this.#reading(from.table, async (own, isRewritten) => {
+    return this.#reading(from.table, async (reader, isRewritten) => {
       if (isRewritten) throw rewritten(from.table);
       const found: (string | null)[][] = [];
       for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) {
         const { text, values } = keyedQuery(from, key, keys.slice(at, at + KEYS_AT_ONCE));
         const query = { text, values: [...values], rowMode: 'array', types: AS_TEXT } as const;
-        found.push(...(await own.client.query<(string | null)[]>(query)).rows);
+        found.push(...(await reader.own.client.query<(string | null)[]>(query)).rows);
       }
-      own.destroy();
+      await this.#readers.giveBack(reader);
       return found;
     });
   }
 
   async compare(): Promise<Comparison> {
-    const own = await this.#within();
+    const own = await openWithin(this.#target, this.#name, this.#signal);
     return await comparisonOver(own, 'snapshot', (table) => hold(own, table));
   }
 
-  /** A session of its own in which the table stands still; the work ends it when it succeeds. */
-  async #reading<T>(table: TableRef, work: (own: OwnClient, isRewritten: boolean) => Promise<T>): Promise<T> {
-    const own = await this.#within();
+  /** A session in which the table stands still; the work gives it back when it succeeds. */
+  async #reading<T>(table: TableRef, work: (reader: Reader, isRewritten: boolean) => Promise<T>): Promise<T> {
+    const reader = await this.#readers.take(table);
     try {
-      return await work(own, await lock(own, table));
+      return await work(reader, await isRewritten(reader.own, table));
     } catch (error) {
-      own.destroy();
+      reader.own.destroy();
       throw toConnectorError(error, 'snapshot');
     }
   }
 
-  async #copied(own: OwnClient, query: string): Promise<RowStream> {
-    const pid = await backendPid(own);
+  #copied(reader: Reader, query: string): RowStream {
     return copyRows({
-      own,
-      pid,
+      ...reader,
       query,
       admin: this.#admin,
       timings: this.#target.timings,
+      onEnd: () => void this.#readers.giveBack(reader),
     });
   }
 
@@ -219,25 +208,16 @@ class ExportedSnapshot implements Snapshot {
     this.#keeper.destroy();
     return Promise.resolve();
   }
-
-  #within(): Promise<OwnClient> {
-    return within(this.#target, this.#name, this.#signal);
-  }
 }
 
 /** Locks the table and refuses one the snapshot no longer shows as it was. */
 async function hold(own: OwnClient, table: TableRef): Promise<void> {
   try {
-    if (await lock(own, table)) throw rewritten(table);
+    await own.client.query(lockSql(table));
+    if (await isRewritten(own, table)) throw rewritten(table);
   } catch (error) {
     throw toConnectorError(error, 'snapshot');
   }
-}
-
-/** Held to the end of the transaction: what is not rewritten by now will not be while its rows are read. */
-async function lock(own: OwnClient, table: TableRef): Promise<boolean> {
-  await own.client.query(`lock table ${quoted(table)} in access share mode`);
-  return await isRewritten(own, table);
 }
 
 /**

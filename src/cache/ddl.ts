@@ -9,13 +9,16 @@ export interface CacheShape {
   readonly key: readonly string[];
 }
 
+/** Room for the next version of a row beside it. */
+export const STORAGE = '(fillfactor = 90)';
+
 /** Makes an empty cache table without any index: the copy fills it faster so. */
 export function createTableSql({ relation, columns, key }: CacheShape): string {
   // Else adding the primary key reads the whole table to see that no key is null.
   const list = columns.map(
     ({ name, type }) => `${quoteIdentifier(name)} ${type}${key.includes(name) ? ' not null' : ''}`,
   );
-  return `create table ${inCache(relation)} (${list.join(', ')}) with (fillfactor = 90)`;
+  return `create table ${inCache(relation)} (${list.join(', ')}) with ${STORAGE}`;
 }
 
 /** What reads of a cache table want to be fast. */
@@ -134,7 +137,7 @@ export function createOverlaySql(overlay: string, { columns, key }: CacheShape):
   const keys = columns.flatMap(({ name }, index) => (key.includes(name) ? [`c${index + 1}`] : []));
   return `create table ${inCache(overlay)} (${list}, deleted boolean not null default false,
     missing int[] not null default '{}', astray boolean not null default false,
-    asked boolean not null default false, primary key (${keys.join(', ')})) with (fillfactor = 90)`;
+    asked boolean not null default false, primary key (${keys.join(', ')})) with ${STORAGE}`;
 }
 
 /** Drops a relation of ours if it is there. */

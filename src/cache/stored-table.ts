@@ -74,8 +74,7 @@ const STORED = `
   left join pg_class c on c.relname = t.relation and c.relnamespace = 'nearjoin'::regnamespace
   left join pg_class o on o.relname = t.overlay and o.relnamespace = 'nearjoin'::regnamespace
   left join pg_class s on s.relname = t.serving ->> 'relation' and s.relnamespace = 'nearjoin'::regnamespace
-  where t.target = $1
-  order by t.schema_name, t.table_name`;
+  where t.target = $1`;
 
 /** The generation that serves while a newer one is copied, as it is kept. */
 export type StoredServing = Pick<Generation, 'relation' | 'columns' | 'key' | 'shape'>;
@@ -109,8 +108,17 @@ export async function loadStoredTables(
   client: Queryable,
   target: SourceName,
 ): Promise<readonly StoredTable[]> {
-  const rows = await rowsOf<StoredRow>(client, STORED, [target]);
+  const rows = await rowsOf<StoredRow>(client, `${STORED} order by t.schema_name, t.table_name`, [target]);
   return rows.map((row) => storedTable(target, row));
+}
+
+/** Reads one of them, which is there. */
+export async function loadStoredTable(
+  client: Queryable,
+  { target, table }: Pick<StoredTable, 'target' | 'table'>,
+): Promise<StoredTable> {
+  const one = `${STORED} and t.schema_name = $2 and t.table_name = $3`;
+  return storedTable(target, await rowOf<StoredRow>(client, one, [target, table.schema, table.name]));
 }
 
 function storedTable(target: SourceName, row: StoredRow): StoredTable {

@@ -3,10 +3,9 @@ import { inCache } from '../cache/names.ts';
 import { answer, askSql, mergeSql, type Overlay, type OverlayPages } from '../cache/overlay.ts';
 import { type Queryable, rowOf } from '../cache/queryable.ts';
 import { keyPositions } from '../cache/row-source.ts';
-import { isTruncated, loadStoredTables, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import { isTruncated, loadStoredTable, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
-import { sameTable } from '../core/names.ts';
 import { CopySpoilt, type CopyWork, withSnapshot } from './copy-work.ts';
 import { cacheSink, overlaySink } from './sink.ts';
 
@@ -17,27 +16,39 @@ const KEYS_A_ROUND = 10_000;
 
 /** Brings a filled copy to the state of the watermark and makes it ready. */
 export async function mergeCopy(stored: StoredTable, work: CopyWork): Promise<void> {
-  const { connector, progress, exclusively, sinks, stop, onStep } = work;
+  const { connector, applied, stop, onStep } = work;
   // Truncating is not seen by snapshots: what was truncated before it was read is missing from the copy already, so the
   // copy may stand for no position before the end of the reading.
   const until = maxLsn(must(stored.copiedAt, 'the position of a copy'), await connector.position());
-  await progress.reached(until, stop);
+  await applied(until, stop);
   stop.throwIfAborted();
   await onStep?.('copy:caught-up');
   const relation = must(stored.overlay, 'an overlay');
   const overlay = { shape: stored, relation, isSettled: true };
-  await exclusively(async (client) => {
-    stop.throwIfAborted();
-    await updateStoredTable(client, stored, { reason: null });
-    sinks.set(overlaySink({ ...stored, overlay: relation }, true));
-  });
-  await drain(stored, overlay, work);
-  for (;;) {
-    const question = await finish(stored, overlay, work);
-    if (question === null) break;
-    await ask(overlay, question, stored, work);
+  let outcome = await settle(stored, overlay, work);
+  if (outcome === 'much is left') {
+    await drain(stored, overlay, work);
+    outcome = await work.exclusively((client) => finish(client, stored, overlay, work));
+  }
+  while (outcome !== 'ready') {
+    await ask(overlay, outcome, stored, work);
+    outcome = await work.exclusively((client) => finish(client, stored, overlay, work));
   }
   await onStep?.('copy:ready');
+}
+
+/** Only what comes from now on is to be merged still; where that is little it is done at once. */
+function settle(
+  stored: StoredTable,
+  overlay: Overlay,
+  work: CopyWork,
+): Promise<'much is left' | 'ready' | Question> {
+  return work.exclusively(async (client) => {
+    await updateStoredTable(client, stored, { reason: null });
+    work.sinks.set(overlaySink({ ...stored, overlay: overlay.relation }, true));
+    const { pages } = await pagesOf(client, overlay.relation);
+    return pages > work.limits.mergePages ? 'much is left' : await finish(client, stored, overlay, work);
+  });
 }
 
 /** Merges a large overlay a part at a time, so that the stream never has to wait for long. */
@@ -86,30 +97,28 @@ interface Question {
 }
 
 /** Merges all that is left and makes the table ready, unless the target must be asked first. */
-async function finish(stored: StoredTable, overlay: Overlay, work: CopyWork): Promise<Question | null> {
-  const { exclusively, progress, sinks, stop, onStep } = work;
-  return exclusively(async (client) => {
-    stop.throwIfAborted();
-    await merge(client, stored, overlay, null);
-    await client.query(`update ${inCache(overlay.relation)} set asked = false where asked`);
-    const { keys } = await rowOf<Pick<Question, 'keys'>>(client, askSql(overlay), [KEYS_A_ROUND]);
-    if (keys.length > 0) return { keys, at: progress.applied };
-    await client.query(dropTableSql(overlay.relation));
-    await updateStoredTable(client, stored, {
-      state: 'ready',
-      reason: null,
-      overlay: null,
-      piece_cursor: null,
-    });
-    const now = await loadStoredTables(client, stored.target);
-    const ready = must(
-      now.find((each) => sameTable(each.table, stored.table)),
-      'the table that was copied',
-    );
-    await onStep?.('copy:merged-uncommitted');
-    sinks.set(cacheSink(ready));
-    return null;
+async function finish(
+  client: Queryable,
+  stored: StoredTable,
+  overlay: Overlay,
+  { progress, sinks, stop, onStep }: CopyWork,
+): Promise<'ready' | Question> {
+  stop.throwIfAborted();
+  await merge(client, stored, overlay, null);
+  await client.query(`update ${inCache(overlay.relation)} set asked = false where asked`);
+  const { keys } = await rowOf<Pick<Question, 'keys'>>(client, askSql(overlay), [KEYS_A_ROUND]);
+  if (keys.length > 0) return { keys, at: progress.applied };
+  await client.query(dropTableSql(overlay.relation));
+  await updateStoredTable(client, stored, {
+    state: 'ready',
+    reason: null,
+    overlay: null,
+    piece_cursor: null,
   });
+  const ready = await loadStoredTable(client, stored);
+  await onStep?.('copy:merged-uncommitted');
+  sinks.set(cacheSink(ready));
+  return 'ready';
 }
 
 /**
@@ -122,7 +131,7 @@ async function ask(
   stored: StoredTable,
   work: CopyWork,
 ): Promise<void> {
-  const { progress, exclusively, stop, onStep } = work;
+  const { applied, exclusively, stop, onStep } = work;
   await onStep?.('ask:marked');
   const names = stored.columns.map(({ name }) => name);
   const key = keyPositions(stored).map((position) => must(names[position], 'a key column'));
@@ -130,7 +139,7 @@ async function ask(
     const rows = await snapshot.rows({ table: stored.table, columns: names }, key, keys);
     return { rows, at: snapshot.at };
   });
-  await progress.reached(found.at, stop);
+  await applied(found.at, stop);
   await exclusively(async (client) => {
     stop.throwIfAborted();
     if (found.rows.length > 0) {

@@ -9,7 +9,7 @@ import { type Lsn, maxLsn } from '../core/lsn.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';
 import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { writeRows } from './copy-rows.ts';
-import { analyze, CopySpoilt, type CopyWork, commit, makeIndex, onSession } from './copy-work.ts';
+import { CopySpoilt, type CopyWork, commit, makeIndex } from './copy-work.ts';
 import type { CopyLimits } from './feed-options.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 
@@ -35,15 +35,15 @@ export function copySizes({ wholeBytes, pieceBytes, snapshotMs, bytesPerS }: Cop
  * indexes. A key that does not change after `since` is read exactly once; all others are in the overlay.
  */
 export async function copyPieces(large: LargeCopy, work: CopyWork): Promise<StoredTable> {
-  return onSession(work, async ({ client }) => {
+  return work.sessions.use(async ({ client }) => {
     const copiedAt = await readPieces(large, client, work);
     await work.onStep?.('pieces:all-read');
     // The changes that explain why a key is there twice must be in the overlay.
     const until = maxLsn(copiedAt, await work.connector.position());
-    await work.progress.reached(until, work.stop);
+    await work.applied(until, work.stop);
     await work.building.take(() => buildIndexes(large, client, work), work.stop);
     return { ...large.stored, copiedAt };
-  });
+  }, work.stop);
 }
 
 async function readPieces({ stored, since }: LargeCopy, client: pg.Client, work: CopyWork): Promise<Lsn> {
@@ -96,7 +96,7 @@ const NOTHING_LEFT = { files: '', next: 0, end: 0 } as const;
 
 /** A table whose files were replaced is worth going on with only when it was emptied, which the stream will have told. */
 async function mustBeTruncated(stored: StoredTable, client: pg.Client, work: CopyWork): Promise<void> {
-  await work.progress.reached(await work.connector.position(), work.stop);
+  await work.applied(await work.connector.position(), work.stop);
   work.stop.throwIfAborted();
   if (await isTruncated(client, stored)) return;
   throw new CopySpoilt('the table was rewritten on the target while it was copied');
@@ -126,7 +126,6 @@ async function buildIndexes(
     await commit(client);
     await onStep?.('pieces:index-built');
   }
-  await analyze(client, stored);
   await begin(client, lease);
   await updateStoredTable(client, stored, { state: 'catching-up', reason: null });
   await commit(client);

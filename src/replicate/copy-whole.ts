@@ -5,7 +5,7 @@ import { type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { writeRows } from './copy-rows.ts';
-import { analyze, type CopyWork, commit, makeIndex, onSession } from './copy-work.ts';
+import { type CopyWork, commit, makeIndex } from './copy-work.ts';
 
 /** Fills a new cache table from the snapshot and builds its indexes, in one transaction; gives the table as it is then. */
 export async function copyWhole(
@@ -14,9 +14,9 @@ export async function copyWhole(
   snapshot: Snapshot,
   work: CopyWork,
 ): Promise<StoredTable> {
-  const { lease, onStep } = work;
+  const { lease, sessions, stop, onStep } = work;
   const from = columnsToCopy(stored);
-  return onSession(work, async ({ client }) => {
+  return sessions.use(async ({ client }) => {
     await client.query('begin');
     await client.query(FENCE_SQL, [lease.target, lease.epoch]);
     await client.query(createTableSql(stored));
@@ -30,7 +30,6 @@ export async function copyWhole(
     await updateStoredTable(client, stored, said);
     await commit(client);
     await onStep?.('copy:indexes-built');
-    await analyze(client, stored);
     return { ...stored, copiedAt: snapshot.at };
-  });
+  }, stop);
 }

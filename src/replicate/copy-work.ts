@@ -1,17 +1,15 @@
 import type { Connector, Snapshot } from '../../connectors/connector.ts';
-import type { CacheShape } from '../cache/ddl.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
-import { inCache, quoteIdentifier } from '../cache/names.ts';
 import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Turns } from '../core/turns.ts';
+import type { CopySessions } from './copy-sessions.ts';
 import type { Exclusively } from './discard.ts';
 import type { CopyLimits } from './feed-options.ts';
-import { applicationName } from './lease.ts';
+import type { Log } from './log.ts';
 import type { Pace } from './pace.ts';
 import type { Progress } from './progress.ts';
-import { Session } from './session.ts';
 import type { Sinks } from './sink.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { StepHook } from './steps.ts';
@@ -25,21 +23,27 @@ export interface CopierOptions {
   readonly exclusively: Exclusively;
   readonly sinks: Sinks;
   readonly progress: Progress;
+  /** Resolves when the position is applied, which the target is asked for; or when the signal aborts. */
+  readonly applied: (position: Lsn, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   /** So many tables are read at once. */
   readonly parallel: number;
   readonly limits: CopyLimits;
   readonly pace: Pace | null;
+  readonly log: Pick<Log, 'warn'>;
   readonly onStep?: StepHook | undefined;
 }
 
 /** All that the work on one table's copy needs. */
 export interface CopyWork extends CopierOptions {
   readonly snapshots: Snapshots;
+  readonly sessions: CopySessions;
   /** Turns to read from the target. */
   readonly reading: Turns;
   /** Turns to build the indexes of a large table. */
   readonly building: Turns;
+  /** Turns to gather statistics. */
+  readonly measuring: Turns;
   /** Ends with the feed's run. */
   readonly run: AbortSignal;
   /** Ends with the run, or when this copy is not wanted any more. */
@@ -64,23 +68,6 @@ export class CopySpoilt extends Error {
  */
 export function isResumable(error: unknown): boolean {
   return !(error instanceof CopySpoilt) && !/^(22|23|42|53|54)/.test(sqlStateOf(error) ?? '');
-}
-
-/** Runs work on a session of its own to the source, which the signal cuts. */
-export async function onSession<T>(
-  { sourceUrl, leader, stop }: Pick<CopyWork, 'sourceUrl' | 'leader' | 'stop'>,
-  work: (session: Session) => Promise<T>,
-): Promise<T> {
-  const session = await Session.open({ url: sourceUrl, applicationName: applicationName(leader) });
-  const cut = (): void => void session.close();
-  stop.addEventListener('abort', cut);
-  try {
-    stop.throwIfAborted();
-    return await work(session);
-  } finally {
-    stop.removeEventListener('abort', cut);
-    await session.close();
-  }
 }
 
 /** Holds a snapshot that shows everything up to the position, for the time of the work. */
@@ -117,24 +104,5 @@ export async function makeIndex(client: Queryable, statement: string): Promise<v
     // Without its key no copy can be kept.
     if (sqlStateOf(error) !== VALUE_TOO_LONG || !statement.startsWith('create index')) throw error;
     await client.query('rollback to savepoint before_index');
-  }
-}
-
-/**
- * Gathers the planner's statistics. Some values cannot be measured, a range of numerics beyond a double among them: then
- * the other columns get theirs, and the copy is none the worse.
- */
-export async function analyze(client: Queryable, { relation, columns }: CacheShape): Promise<void> {
-  if (await isMeasured(client, inCache(relation))) return;
-  for (const { name } of columns) await isMeasured(client, `${inCache(relation)} (${quoteIdentifier(name)})`);
-}
-
-async function isMeasured(client: Queryable, what: string): Promise<boolean> {
-  try {
-    await client.query(`analyze ${what}`);
-    return true;
-  } catch (error) {
-    if (sqlStateOf(error)?.startsWith('22') === true) return false;
-    throw error;
   }
 }

@@ -2,13 +2,15 @@ import { createOverlaySql, createTableSql } from '../cache/ddl.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import { overlayName, relationName } from '../cache/names.ts';
 import type { Queryable } from '../cache/queryable.ts';
-import { loadStoredTables, type StoredTable, saveStoredTable } from '../cache/stored-table.ts';
+import { loadStoredTable, type StoredTable, saveStoredTable } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import type { Lsn } from '../core/lsn.ts';
-import { sameTable, type TableRef, tableKey } from '../core/names.ts';
+import { type TableRef, tableKey } from '../core/names.ts';
 import { Turns } from '../core/turns.ts';
 import { mergeCopy } from './copy-merge.ts';
 import { copyPieces, copySizes } from './copy-pieces.ts';
+import { CopySessions } from './copy-sessions.ts';
+import { gatherStatistics } from './copy-statistics.ts';
 import { copyWhole } from './copy-whole.ts';
 import { type CopierOptions, type CopyWork, isResumable, withSnapshot } from './copy-work.ts';
 import { nextGeneration, savePending } from './discard.ts';
@@ -57,12 +59,15 @@ export class Copier {
   readonly #options: CopierOptions;
   readonly #underWay = new Map<string, UnderWay>();
   readonly #snapshots: Snapshots;
+  readonly #sessions: CopySessions;
   readonly #reading: Turns;
   readonly #building = new Turns(1);
+  readonly #measuring = new Turns(1);
 
   constructor(options: CopierOptions) {
     this.#options = options;
     this.#snapshots = new Snapshots(options.connector, options.clock, options.limits.snapshotMs);
+    this.#sessions = new CopySessions(options);
     this.#reading = new Turns(options.parallel);
   }
 
@@ -95,7 +100,7 @@ export class Copier {
         if (replaces) await streamHasColumns(work);
         const filled = await this.#fill(wanted, work);
         work.onKept();
-        await mergeCopy(filled, work);
+        await finish(filled, work);
       }),
     );
     return failuresOf(await Promise.all(each));
@@ -110,7 +115,7 @@ export class Copier {
       work.onKept();
       work.onRows(stored.cursor?.rows ?? 0);
       const large = { stored, indexes, since: work.progress.applied };
-      await mergeCopy(await copyPieces(large, work), work);
+      await finish(await copyPieces(large, work), work);
     };
     return failuresOf([await this.#start(stored.table, signal, make)]);
   }
@@ -119,7 +124,7 @@ export class Copier {
   async merge(stored: StoredTable, signal: AbortSignal): Promise<readonly FailedCopy[]> {
     const make = async (work: CopyWork): Promise<void> => {
       work.onKept();
-      await mergeCopy(stored, work);
+      await finish(stored, work);
     };
     return failuresOf([await this.#start(stored.table, signal, make)]);
   }
@@ -151,6 +156,7 @@ export class Copier {
       return { table: job.table, error, resumable: job.isKept && isResumable(error) };
     } finally {
       if (this.#underWay.get(tableKey(job.table)) === job) this.#underWay.delete(tableKey(job.table));
+      if (this.#underWay.size === 0) await this.#sessions.close();
     }
   }
 
@@ -164,8 +170,10 @@ export class Copier {
     return {
       ...this.#options,
       snapshots: this.#snapshots,
+      sessions: this.#sessions,
       reading: this.#reading,
       building: this.#building,
+      measuring: this.#measuring,
       run,
       stop: AbortSignal.any([run, job.stop.signal]),
       onRows,
@@ -193,13 +201,18 @@ export class Copier {
   }
 }
 
+async function finish(filled: StoredTable, work: CopyWork): Promise<void> {
+  await mergeCopy(filled, work);
+  await gatherStatistics(filled, work);
+}
+
 function failuresOf(each: readonly (FailedCopy | null)[]): readonly FailedCopy[] {
   return each.filter((failed) => failed !== null);
 }
 
 /** Changes from before a column was added come without it: they belong to the older copy alone. */
-async function streamHasColumns({ connector, progress, stop }: CopyWork): Promise<void> {
-  await progress.reached(await connector.position(), stop);
+async function streamHasColumns({ connector, applied, stop }: CopyWork): Promise<void> {
+  await applied(await connector.position(), stop);
   stop.throwIfAborted();
 }
 
@@ -212,11 +225,7 @@ async function begin(wanted: Cacheable, work: CopyWork, isLarge: boolean): Promi
   return exclusively(async (client) => {
     stop.throwIfAborted();
     await createOverlay(client, lease, wanted);
-    const tables = await loadStoredTables(client, lease.target);
-    const stored = must(
-      tables.find((one) => sameTable(one.table, wanted.table)),
-      'the row of a copy',
-    );
+    const stored = await loadStoredTable(client, { target: lease.target, table: wanted.table });
     if (isLarge) await client.query(createTableSql(stored));
     sinks.set(overlaySink({ ...stored, overlay: must(stored.overlay, 'an overlay') }, false));
     return { stored, since: progress.applied };

@@ -1,16 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import pg from 'pg';
 import type { PostgresServer } from '../../src/embedded/server.ts';
-import { TABLES } from './feed-workloads.ts';
-import {
-  database,
-  type Nearjoin,
-  post,
-  remote,
-  serveNearjoin,
-  until,
-  untilReady,
-} from './nearjoin-server.ts';
+import { FOLLOWED, type Followed } from './feed-workloads.ts';
+import { database, type Nearjoin, post, serveNearjoin, until } from './nearjoin-server.ts';
+import { cpuSeconds } from './usage.ts';
 
 /** The two databases, each with a connection for questions. */
 export interface Databases {
@@ -57,17 +50,21 @@ async function untilIdle({ onTarget }: Databases, slot: string, isActive: boolea
   );
 }
 
+/** What the subscription, its slot and its publication are called. */
+export const NATIVE = 'native';
+
 /** `CREATE SUBSCRIPTION` with its defaults into plain tables with the same indexes; also says how long the copy took. */
 export async function startNative(
   databases: Databases,
+  followed: Followed = FOLLOWED,
 ): Promise<{ readonly native: Contender; readonly seconds: number }> {
   const { onSource, onTarget, target } = databases;
   const address = pg.escapeLiteral(target.url('postgres'));
-  await onSource.query(TABLES);
-  await onTarget.query('create publication native for table users, reviews, ticks');
+  await onSource.query(followed.sql);
+  await onTarget.query(`create publication ${NATIVE} for table ${followed.tables.join(', ')}`);
   const started = performance.now();
   await onSource.query(
-    `create subscription native connection ${address} publication native with (slot_name = native)`,
+    `create subscription ${NATIVE} connection ${address} publication ${NATIVE} with (slot_name = ${NATIVE})`,
   );
   await until(
     'the native copy',
@@ -79,15 +76,15 @@ export async function startNative(
   );
   const seconds = (performance.now() - started) / 1000;
   const native: Contender = {
-    name: 'native',
-    slot: 'native',
+    name: NATIVE,
+    slot: NATIVE,
     relation: (table) => `public.${table}`,
     pause: async () => {
-      await onSource.query('alter subscription native disable');
-      await untilIdle(databases, 'native', false);
+      await onSource.query(`alter subscription ${NATIVE} disable`);
+      await untilIdle(databases, NATIVE, false);
     },
     resume: async () => {
-      await onSource.query('alter subscription native enable');
+      await onSource.query(`alter subscription ${NATIVE} enable`);
     },
     pids: async () => {
       const { rows } = await onSource.query('select pid from pg_stat_subscription where pid is not null');
@@ -97,18 +94,54 @@ export async function startNative(
   return { native, seconds };
 }
 
+/** Feeds are led by a thread of their own, which is a moment behind the one that serves. */
+function untilBothThreads({ onSource }: Databases): Promise<void> {
+  return until(
+    'the threads to listen for metadata',
+    async () => {
+      const { rows } = await onSource.query(
+        "select from pg_stat_activity where application_name = 'nearjoin metadata listen'",
+      );
+      return rows.length === 2;
+    },
+    60_000,
+  );
+}
+
+interface Started {
+  readonly nearjoin: Contender;
+  readonly server: Nearjoin;
+  /** From the metadata on. */
+  readonly seconds: number;
+  /** CPU seconds of the process meanwhile. */
+  readonly nodeSeconds: number;
+}
+
 /** A nearjoin process with both roles that caches the same tables; also says how long the copy took. */
 export async function startNearjoin(
   databases: Databases,
   children: ChildProcess[],
-): Promise<{ readonly nearjoin: Contender; readonly server: Nearjoin; readonly seconds: number }> {
+  followed: Followed = FOLLOWED,
+): Promise<Started> {
   const { onSource, source } = databases;
   await onSource.query('create database meta');
   await onSource.query('create table anchors (id int primary key, user_id int, w int)');
   const server = await serveNearjoin(source.url('meta'));
   children.push(server.process);
-  await post(`${server.url}/v1/metadata`, { type: 'replace_metadata', args: metadata(databases) });
-  const seconds = await untilReady(server.url, 3);
+  await untilBothThreads(databases);
+  const pid = server.process.pid ?? 0;
+  const before = { at: performance.now(), cpu: cpuSeconds(pid) };
+  await post(`${server.url}/v1/metadata`, { type: 'replace_metadata', args: metadata(databases, followed) });
+  await until(
+    'the copies to be ready',
+    async () => {
+      const ready = await onSource.query("select from nearjoin.cache_table where state = 'ready'");
+      return ready.rows.length === followed.tables.length;
+    },
+    300_000,
+  );
+  const seconds = (performance.now() - before.at) / 1000;
+  const nodeSeconds = cpuSeconds(pid) - before.cpu;
   const { rows } = await onSource.query('select table_name, relation from nearjoin.cache_table');
   const relations = new Map(rows.map((row) => [String(row.table_name), String(row.relation)]));
   const feed = await onSource.query('select slot from nearjoin.feed');
@@ -135,7 +168,7 @@ export async function startNearjoin(
       return [...found.rows.map((row) => Number(row.pid)), server.process.pid ?? 0];
     },
   };
-  return { nearjoin, server, seconds };
+  return { nearjoin, server, seconds, nodeSeconds };
 }
 
 /** Resolves when the contender's walsender is there. */
@@ -143,20 +176,17 @@ export function untilStreaming(databases: Databases, { slot }: Contender): Promi
   return untilIdle(databases, slot, true);
 }
 
-function metadata({ source, target }: Databases): unknown {
-  const anchors = {
-    table: 'anchors',
-    remote_relationships: [
-      remote('user', 'object', 'users', { user_id: 'id' }),
-      remote('reviews', 'array', 'reviews', { user_id: 'user_id' }),
-      remote('tick', 'object', 'ticks', { w: 'w' }),
-    ],
-  };
+function metadata({ source, target }: Databases, { tables, relationships }: Followed): unknown {
+  const anchors = { table: 'anchors', remote_relationships: relationships };
   return {
     version: 3,
     sources: [
       database('pg1', source, [anchors]),
-      database('pg2', target, [{ table: 'users' }, { table: 'reviews' }, { table: 'ticks' }]),
+      database(
+        'pg2',
+        target,
+        tables.map((table) => ({ table })),
+      ),
     ],
   };
 }

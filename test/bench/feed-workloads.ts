@@ -1,3 +1,5 @@
+import { remote } from './nearjoin-server.ts';
+
 /** Rows of the tables at one scale. */
 export interface Sizes {
   readonly users: number;
@@ -18,6 +20,42 @@ export const TABLES = `
     title text not null, body text not null, tags text[], price numeric(10,2), created_at timestamptz not null);
   create index reviews_user_id on reviews (user_id);
   create table ticks (w int primary key, n bigint not null)`;
+
+/** Tables that a contender is to follow. */
+export interface Followed {
+  readonly tables: readonly string[];
+  readonly sql: string;
+  /** Relationships of a table of the source whose columns are `user_id` and `w`, to these tables. */
+  readonly relationships: readonly unknown[];
+}
+
+/** Those that most of the measuring is done with. */
+export const FOLLOWED: Followed = {
+  tables: ['users', 'reviews', 'ticks'],
+  sql: TABLES,
+  relationships: [
+    remote('user', 'object', 'users', { user_id: 'id' }),
+    remote('reviews', 'array', 'reviews', { user_id: 'user_id' }),
+    remote('tick', 'object', 'ticks', { w: 'w' }),
+  ],
+};
+
+/** Many small tables of 1,000 rows each. */
+export function smallTables(count: number): Followed & { readonly rows: readonly string[] } {
+  const tables = Array.from({ length: count }, (_, at) => `small_${at}`);
+  return {
+    tables,
+    sql: tables
+      .map(
+        (name) => `;create table ${name} (id int primary key, name text not null, at timestamptz not null)`,
+      )
+      .join(''),
+    rows: tables.map(
+      (name) => `insert into ${name} select i, 'row ' || md5(i::text), now() from generate_series(1, 1000) i`,
+    ),
+    relationships: tables.map((name) => remote(name, 'object', name, { user_id: 'id' })),
+  };
+}
 
 /** Column lists for comparing contents, in the tables' own order. */
 export const COLUMNS: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Clock ticks of /proc are hundredths of a second on Linux, everywhere. */
 const TICKS_PER_SECOND = 100;
@@ -11,6 +11,18 @@ export function cpuSeconds(pid: number): number {
 /** CPU seconds of the process' first thread: in Node the one with the event loop of the main program. */
 export function mainThreadSeconds(pid: number): number {
   return ticksOf(`/proc/${pid}/task/${pid}/stat`) / TICKS_PER_SECOND;
+}
+
+/** CPU seconds of a process, its living children and those that have ended. */
+export function familySeconds(pid: number): number {
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => fieldsOf(`/proc/${name}/stat`))
+    .filter((fields) => Number(fields[1]) === pid);
+  const ended = fieldsOf(`/proc/${pid}/stat`);
+  const sum = (fields: readonly string[], from: number, to: number): number =>
+    fields.slice(from, to).reduce((all, each) => all + Number(each), 0);
+  return children.reduce((all, fields) => all + sum(fields, 11, 13), sum(ended, 11, 15)) / TICKS_PER_SECOND;
 }
 
 /** Resident memory in MB, and the highest there was since `resetPeak`. */
@@ -27,12 +39,16 @@ export function cpuOf(pids: readonly number[]): ReadonlyMap<number, number> {
 }
 
 function ticksOf(file: string): number {
+  const fields = fieldsOf(file);
+  return fields.length === 0 ? 0 : Number(fields[11]) + Number(fields[12]);
+}
+
+/** What follows the name in brackets, which may hold spaces; user and system time are the 12th and 13th of these fields. */
+function fieldsOf(file: string): readonly string[] {
   try {
     const text = readFileSync(file, 'utf8');
-    // The name in brackets may hold spaces; user and system time are the 12th and 13th field after it.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return Number(fields[11]) + Number(fields[12]);
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return 0;
+    return []; // it is gone
   }
 }

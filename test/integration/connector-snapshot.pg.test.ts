@@ -97,6 +97,30 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     });
   });
 
+  on('lets go of a table that was read, and reads the next in the same session', async () => {
+    await using feed = await startFeed(
+      which,
+      ['create table t (id int primary key)', 'create table u (id int primary key)'],
+      [table('t'), table('u')],
+    );
+    const snapshot = await feed.connector.snapshot(new AbortController().signal);
+    expect(await text(await snapshot.copy({ table: table('t'), columns: ['id'] }))).toBe('');
+    await feed.database.query('alter table t add column more int');
+    const open = async (query: string): Promise<number> => {
+      const { rows } = await feed.database.query(
+        `select from pg_stat_activity where datname = current_database() and application_name = 'nearjoin'
+           and state = 'idle in transaction' and query like $1`,
+        [query],
+      );
+      return rows.length;
+    };
+    await poll('the session to be free', async () => (await open('rollback%')) === 1);
+    expect(await text(await snapshot.copy({ table: table('u'), columns: ['id'] }))).toBe('');
+    // One keeps the snapshot, the other reads.
+    expect(await open('%')).toBe(2);
+    await snapshot.close();
+  });
+
   on('copies a partitioned table whole', async () => {
     await using feed = await startFeed(
       which,

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { FeedRig } from '../support/feed.ts';
 import { Writer } from '../support/writer.ts';
@@ -232,4 +233,36 @@ test('a value too long for an index costs the index, not the copy', async () => 
   await rig.ready();
   const { target, cache } = await rig.contents('doc');
   expect(cache).toEqual(target);
+});
+
+test('statistics follow a copy that is ready, and plans made without them are made anew', async () => {
+  const made = await FeedRig.open(
+    [BIG, `insert into doc select i, i % 2, null, null from generate_series(1, 500) i`],
+    {
+      doc: [],
+    },
+  );
+  rig = made;
+  const client = new pg.Client({ connectionString: made.source.url });
+  client.on('error', () => undefined);
+  await client.connect();
+  let isPlanned = false;
+  made.start({
+    onStep: async (step) => {
+      if (step !== 'copy:ready') return;
+      const { rows } = await client.query('select relation from nearjoin.cache_table');
+      const relation = `nearjoin."${String(rows[0]?.relation)}"`;
+      await client.query('set plan_cache_mode = force_generic_plan');
+      await client.query(`prepare few as select from ${relation} where n = 0`);
+      isPlanned = (await planned()) < 10;
+    },
+  });
+  const planned = async (): Promise<number> => {
+    const { rows } = await client.query('explain (format json) execute few');
+    return Number(rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows']);
+  };
+  await made.ready();
+  // 1/200 of the rows by default, half of them when there are two values.
+  await made.until('a plan with statistics', async () => isPlanned && (await planned()) === 250);
+  await client.end();
 });

@@ -1,0 +1,82 @@
+import type { TableRef } from '../../src/core/names.ts';
+import { OwnClient } from './client.ts';
+import { toConnectorError } from './failure.ts';
+import { quoted } from './publishable.ts';
+import type { Target } from './settings.ts';
+import { backendPid } from './slot.ts';
+
+/** A session that sees what a snapshot sees. */
+export interface Reader {
+  readonly own: OwnClient;
+  /** Its server process. */
+  readonly pid: number;
+}
+
+/**
+ * Sessions that read from one exported snapshot, each for one table at a time and kept for the next: making one costs
+ * more than reading a small table. Tables are read in subtransactions, so that none stays locked until the snapshot ends.
+ */
+export class SnapshotReaders {
+  readonly #target: Target;
+  readonly #name: string;
+  readonly #signal: AbortSignal;
+  readonly #idle: Reader[] = [];
+
+  /** All of them end with the signal. */
+  constructor(target: Target, name: string, signal: AbortSignal) {
+    this.#target = target;
+    this.#name = name;
+    this.#signal = signal;
+  }
+
+  /** One that holds the table as it is until it is given back: what is not rewritten by now will not be meanwhile. */
+  async take(table: TableRef): Promise<Reader> {
+    const reader = this.#idle.pop() ?? (await this.#open());
+    try {
+      await reader.own.client.query(`savepoint one_table; ${lockSql(table)}`);
+      return reader;
+    } catch (error) {
+      reader.own.destroy();
+      throw toConnectorError(error, 'snapshot');
+    }
+  }
+
+  /** One whose work went well may read again. */
+  async giveBack(reader: Reader): Promise<void> {
+    try {
+      await reader.own.client.query('rollback to savepoint one_table; release savepoint one_table');
+      this.#idle.push(reader);
+    } catch {
+      reader.own.destroy(); // all that was wanted of it has been read
+    }
+  }
+
+  async #open(): Promise<Reader> {
+    const own = await openWithin(this.#target, this.#name, this.#signal);
+    try {
+      return { own, pid: await backendPid(own) };
+    } catch (error) {
+      own.destroy();
+      throw toConnectorError(error, 'snapshot');
+    }
+  }
+}
+
+/** Keeps a table from being rewritten while the transaction lasts, or the subtransaction. */
+export function lockSql(table: TableRef): string {
+  return `lock table ${quoted(table)} in access share mode`;
+}
+
+/** Opens a session whose transaction sees what the snapshot sees. */
+export async function openWithin(target: Target, name: string, signal: AbortSignal): Promise<OwnClient> {
+  const own = await OwnClient.open(target, signal);
+  try {
+    await own.client.query(
+      `begin transaction isolation level repeatable read read only; set transaction snapshot '${name}'`,
+    );
+    return own;
+  } catch (error) {
+    own.destroy();
+    throw toConnectorError(error, 'snapshot');
+  }
+}
