@@ -9,7 +9,7 @@ import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
 import { keepHouse, RetainedTooMuch } from './housekeeping.ts';
 import { Notifier, restUnless } from './notifier.ts';
-import { say } from './say.ts';
+import { isDiskFull, say } from './say.ts';
 import { TableBroken } from './sink.ts';
 import { untilFirstFailure } from './together.ts';
 import { isNothing } from './wanted.ts';
@@ -202,6 +202,7 @@ export class FeedLeader {
     if (error instanceof ConnectorError && error.failure === 'unfit') {
       return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
     }
+    if (isDiskFull(error)) return { state: 'retrying', pauseMs: options.limits.unfitRetryMs };
     const isOurs = error instanceof NearjoinError;
     return {
       state: isOurs ? 'failed' : 'retrying',

@@ -5,7 +5,7 @@ import type { FeedScene } from './feed-scene.ts';
 import { buildIndex } from './index-build.ts';
 import type { Pump } from './pump.ts';
 import { bringToOrder, type ReconcilerOptions, type Remaining } from './reconciler.ts';
-import { say } from './say.ts';
+import { isDiskFull, say } from './say.ts';
 
 /** How the tables can be reached in the present moment of a run. */
 export interface Look {
@@ -115,7 +115,8 @@ export class FeedTables {
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
       if (!resumable) {
-        failures.copyFailed(table, `copying failed: ${say(error)}`);
+        const leastMs = isDiskFull(error) ? options.limits.unfitRetryMs : 0;
+        failures.copyFailed(table, `copying failed: ${say(error)}`, leastMs);
         continue;
       }
       failures.copyInterrupted(table, say(error));

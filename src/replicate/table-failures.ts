@@ -36,11 +36,11 @@ export class TableFailures {
     failure.untilMs = failure.backoff.failures === 1 ? 0 : this.#clock.monotonicMs() + pauseMs;
   }
 
-  /** A copy of the table failed. */
-  copyFailed(table: TableRef, reason: string): void {
+  /** A copy of the table failed; it is left alone for so long at least. */
+  copyFailed(table: TableRef, reason: string, leastMs = 0): void {
     const failure = this.#failureOf(table, reason);
     failure.interrupted = false;
-    failure.untilMs = this.#clock.monotonicMs() + failure.backoff.nextMs();
+    failure.untilMs = this.#clock.monotonicMs() + Math.max(leastMs, failure.backoff.nextMs());
   }
 
   /** A copy was interrupted and will go on where it is. */

@@ -380,3 +380,40 @@ test('resync of one table copies that one; resync of all builds everything anew'
   expect(await same()).toBe(100);
   expect(await requestResync(rig.source, 'nobody')).toBe(false);
 });
+
+const NO_ROOM = `language plpgsql as $$ begin
+  raise exception 'could not extend file "base/1/2": No space left on device' using errcode = 'disk_full'; end $$`;
+
+test('a source without room is left alone for a while, says why, and goes on where it was', async () => {
+  await open();
+  rig.start({ limits: { unfitRetryMs: 700 } });
+  await rig.ready();
+  const before = await relation();
+  await rig.source.query(`create function no_room() returns trigger ${NO_ROOM};
+    create trigger no_room before insert or update on nearjoin."${before}" execute function no_room()`);
+  await rig.target.query('update item set n = 0 where id = 1');
+  const reason = 'the disk of the source database is full: could not extend file';
+  await rig.until('the reason', async () => (await rig.status())?.reason?.startsWith(reason) === true);
+  expect((await rig.status())?.state).toBe('retrying');
+  expect(rig.log.filter((line) => line.includes(reason)).join()).toContain('"pauseMs":700');
+  await rig.source.query('drop function no_room cascade');
+  expect(await same()).toBe(100);
+  expect(await relation()).toBe(before);
+});
+
+test('a copy that finds no room is not tried again at once', async () => {
+  await open();
+  await rig.source.query(`create function no_room() returns event_trigger ${NO_ROOM}`);
+  const first = rig.start({ limits: { unfitRetryMs: 3_000 } });
+  await rig.ready();
+  await rig.source.query(`create event trigger no_room on ddl_command_start when tag in ('CREATE TABLE')
+    execute function no_room()`);
+  await requestResync(rig.source, 'pg2', [{ schema: 'public', name: 'item' }]);
+  await rig.until('the copy to fail', async () => (await rig.tableStatus('item'))?.state.kind === 'failed');
+  expect(JSON.stringify((await rig.tableStatus('item'))?.state)).toContain('the disk of the source database');
+  await rig.source.query('drop event trigger no_room');
+  expect(await same()).toBe(100);
+  const failed = rig.log.filter((line) => line.includes('a copy failed'));
+  expect(failed).toHaveLength(1);
+  await first.stop();
+});

@@ -1,0 +1,103 @@
+import { afterEach, expect, test } from 'vitest';
+import { readCacheStatus } from '../../src/cache/status.ts';
+import { FeedRig } from '../support/feed.ts';
+import { poll } from '../support/poll.ts';
+import { once, type Pair, startPair, untilReplayed } from '../support/standby.ts';
+
+// The source's primary dies, and its standby, which replays asynchronously, takes its place with the copies in it.
+
+let rig: FeedRig | undefined;
+let pair: Pair | undefined;
+
+afterEach(async () => {
+  await rig?.close();
+  await pair?.[Symbol.asyncDispose]();
+});
+
+async function open(): Promise<{ rig: FeedRig; pair: Pair }> {
+  pair = await startPair();
+  rig = await FeedRig.open(
+    ['create table item (id int primary key, n int)', 'insert into item select generate_series(1, 100), 0'],
+    { item: [] },
+  );
+  rig.start({ sourceUrl: pair.database.url });
+  await until('the copy', async () => (await copy())?.state === 'ready');
+  return { rig, pair };
+}
+
+function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  return poll(what, isSo, 60_000).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${rig?.log.slice(-20).join('\n')}`);
+  });
+}
+
+async function copy(): Promise<{ relation: string; state: string; position: bigint | null } | null> {
+  const feeds = await readCacheStatus({ query: (text) => (pair as Pair).database.query(text) }).then(
+    (status) => status.feeds,
+    () => null, // the address leads nowhere for a moment, or the schema is not there yet
+  );
+  const feed = feeds?.get('pg2');
+  const [table] = feed?.tables ?? [];
+  if (feed === undefined || table === undefined) return null;
+  return { relation: table.relation ?? '', state: table.state.kind, position: feed.position };
+}
+
+/** Waits until the slot was told of everything that the target has written by now. */
+async function told(feed: FeedRig): Promise<void> {
+  const { rows } = await feed.target.query<{ lsn: string }>(
+    'select pg_current_wal_insert_lsn()::text as lsn',
+  );
+  await until('the slot to be told', async () => {
+    const slot = await feed.target.query<{ told: boolean }>(
+      'select confirmed_flush_lsn >= $1::pg_lsn as told from pg_replication_slots where database = current_database()',
+      [rows[0]?.lsn],
+    );
+    return slot.rows[0]?.told === true;
+  });
+}
+
+async function sameAsTarget(feed: FeedRig): Promise<void> {
+  await until('the copy to be the same', async () => {
+    const now = await copy();
+    if (now?.state !== 'ready' || now.position === null) return false;
+    const sql = (from: string): string =>
+      `select md5(string_agg(id || ':' || n, ',' order by id)) as sum from ${from}`;
+    const [there, here] = await Promise.all([
+      feed.target.query(sql('item')),
+      (pair as Pair).database.query(sql(`nearjoin."${now.relation}"`)),
+    ]);
+    return there.rows[0]?.['sum'] === here.rows[0]?.['sum'];
+  });
+}
+
+test('a standby that lacks what the slot was told is stored: its copies are not used, and made anew', async () => {
+  const { rig: feed, pair: servers } = await open();
+  const before = await copy();
+  await untilReplayed(servers);
+  servers.cutOff();
+  await feed.target.query('update item set n = 1 where id <= 50');
+  await told(feed);
+  await servers.failOver();
+  const sql = 'select position::text from nearjoin.watermark order by seq desc limit 1';
+  const [stored] = await once<{ position: string }>(servers.standby.url('postgres'), sql);
+  expect(stored?.position).toBeDefined();
+  await until('another copy', async () => {
+    const now = await copy();
+    return now?.state === 'ready' && now.relation !== before?.relation;
+  });
+  await sameAsTarget(feed);
+  const reason = /the replication slot is at [0-9A-F/]+, past the cache's position/;
+  expect(feed.log.filter((line) => reason.test(line))).toHaveLength(1);
+});
+
+test('a standby that has all of it: the feed goes on there, without another copy', async () => {
+  const { rig: feed, pair: servers } = await open();
+  const before = await copy();
+  await feed.target.query('update item set n = 1 where id <= 50');
+  await told(feed);
+  await untilReplayed(servers);
+  await servers.failOver();
+  await feed.target.query('update item set n = 2 where id <= 20');
+  await sameAsTarget(feed);
+  expect((await copy())?.relation).toBe(before?.relation);
+});
