@@ -36,6 +36,8 @@ export interface FeedStatus {
   readonly connector: 'postgres' | 'kafka';
   readonly state: FeedState;
   readonly reason: string | null;
+  /** When its leader said so, or that it still leads; once a second. */
+  readonly heardAt: SourceTime;
   readonly slot: string | null;
   readonly lastError: string | null;
   /** Null while the cache is unusable: never copied, slot lost, or history forked. */

@@ -31,7 +31,8 @@ const LINGERING = `'wanted no more: its copy stays until '
 const STATUS = `
   select ${NOW}::text as now, coalesce((
     select json_agg(json_build_object(
-      'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason, 'slot', f.slot,
+      'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason,
+      'heardAt', (extract(epoch from f.updated_at) * 1000000)::bigint, 'slot', f.slot,
       'lastError', nullif(concat_ws(' ', ${ERROR_TIME}, f.last_error), ''), 'position', w.position, 'freshAsOf', w.fresh_as_of,
       'systemId', f.system_id, 'timeline', f.timeline,
       'targetPosition', f.target_position, 'retainedWalBytes', f.retained_wal_bytes,
@@ -69,6 +70,7 @@ interface FeedRow {
   readonly connector: 'postgres' | 'kafka';
   readonly state: FeedState;
   readonly reason: string | null;
+  readonly heardAt: number;
   readonly slot: string | null;
   readonly lastError: string | null;
   readonly position: string | null;

@@ -112,8 +112,7 @@ function feedReport(
     target: feed.target,
     source,
     connector: feed.connector,
-    state: feed.state,
-    reason: feed.reason,
+    ...saidOf(feed, now),
     slot: feed.slot,
     position: position === null ? null : formatLsn(position),
     target_position: targetPosition === null ? null : formatLsn(targetPosition),
@@ -127,6 +126,19 @@ function feedReport(
     tables: feed.tables.map(tableReport),
     last_error: feed.lastError,
   };
+}
+
+/** So long after the last word of a leader another should have taken its place. */
+const SILENT_US = 10_000_000;
+
+/** What a leader said last holds while somebody leads; that a feed is paused holds until it is resumed. */
+function saidOf(
+  { state, reason, heardAt }: FeedStatus,
+  now: SourceTime,
+): { readonly state: FeedState; readonly reason: string | null } {
+  if (state === 'paused' || Math.abs(now - heardAt) <= SILENT_US) return { state, reason };
+  const at = new Date(heardAt / 1000).toISOString();
+  return { state: 'retrying', reason: `no replicator leads this feed: one was last heard of at ${at}` };
 }
 
 function tableReport({ table, state, doing, rowsCopied, rowsEstimated }: CacheTable): TableReport {

@@ -13,6 +13,7 @@ function feed(over: Partial<FeedStatus> = {}): FeedStatus {
     connector: 'postgres',
     state: 'streaming',
     reason: null,
+    heardAt: NOW - 900_000,
     slot: 'nearjoin_x',
     lastError: null,
     position: parseLsn('0/100'),
@@ -91,6 +92,21 @@ test('a newer probe makes the cache younger, never older', async () => {
   const younger = await reportFeeds(view({ pg1: status(feed()) }, { newerFreshness: () => NOW - 7000 }));
   const older = await reportFeeds(view({ pg1: status(feed()) }, { newerFreshness: () => NOW - 90_000 }));
   expect([younger[0]?.staleness_ms, older[0]?.staleness_ms]).toEqual([7, 50]);
+});
+
+test('what a leader said last does not hold when nobody leads any more, but that it is paused does', async () => {
+  const silent = { heardAt: NOW - 10_000_001 };
+  const report = await reportFeeds(
+    view({ pg1: status(feed(silent)), pg3: status(feed({ heardAt: NOW * 9 })) }),
+  );
+  expect(report.map(({ state }) => state)).toEqual(['retrying', 'retrying']);
+  expect(report[0]?.reason).toBe(
+    'no replicator leads this feed: one was last heard of at 1970-01-01T00:16:29.999Z',
+  );
+  const paused = await reportFeeds(
+    view({ pg1: status(feed({ ...silent, state: 'paused', reason: 'asked' })) }),
+  );
+  expect(paused[0]).toMatchObject({ state: 'paused', reason: 'asked' });
 });
 
 test('an unknown position means an unknown staleness, not zero', async () => {

@@ -24,6 +24,7 @@ const FEED: FeedStatus = {
   connector: 'postgres',
   state: 'streaming',
   reason: null,
+  heardAt: 10_000_000,
   slot: null,
   lastError: null,
   position: 1n as Lsn,
