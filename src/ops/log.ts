@@ -32,16 +32,19 @@ function isWritable(stream: unknown): stream is DestinationStream {
   );
 }
 
-/** Where a Postgres URL begins, up to what surely is no longer part of it. */
-const POSTGRES_URL = /\bpostgres(?:ql)?:\/\/[^\s"'`<>]*/gi;
-/** A libpq keyword pair that holds a password. */
-const PASSWORD_PAIR = /\b(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)/gi;
+/**
+ * A Postgres URL, up to what surely is no longer part of it. A password may hold anything, so all up to the line's last `@`
+ * counts as one.
+ */
+const POSTGRES_URL = /\bpostgres(?:ql)?:\/\/(?:[^\n]*@)?[^\s"'`<>]*/gi;
+/** A libpq keyword pair, or a member of a JSON text or an object, that holds a password. */
+const PASSWORD_PAIR = /(password["']?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,;&}]+)/gi;
 
 /** Takes connection secrets out of a text. */
 export function scrub(text: string): string {
   // Both shapes need one of these characters; most texts have neither.
   if (!text.includes(':') && !text.includes('=')) return text;
-  return text.replace(POSTGRES_URL, 'postgres://[redacted]').replace(PASSWORD_PAIR, '$1[redacted]');
+  return text.replace(POSTGRES_URL, 'postgres://[redacted]').replace(PASSWORD_PAIR, `$1${CENSORED}`);
 }
 
 /** Builds the logger; secrets are removed by name and by shape before a line is written. */

@@ -82,12 +82,37 @@ test.each([
   expect(await version()).toBe(before);
 });
 
+const PASSWORDS = [
+  'sesame',
+  'a@sesame',
+  'a:sesame',
+  'a sesame',
+  `a'sesame`,
+  'a"sesame',
+  'a/sesame',
+  'a#sesame',
+];
+const UNREACHABLE = [
+  ...PASSWORDS.flatMap((password) => [
+    `postgres://someone:${password}@127.0.0.1:1/x`,
+    `postgresql://someone:${encodeURIComponent(password)}@127.0.0.1:1/x`,
+    { connection_parameters: { host: '127.0.0.1', port: 1, database: 'x', username: 'y', password } },
+    `host=127.0.0.1 port=1 user=someone password='${password}' dbname=x`,
+  ]),
+  'postgres://127.0.0.1:1/x?user=someone&password=sesame',
+  'postgres://someone:sesame@127.0.0.1:port/x',
+  'postgres//someone:sesame@127.0.0.1/x',
+];
+
 test('a database that does not answer is refused, its password not shown', async () => {
-  const url = 'postgres://someone:sesame@127.0.0.1:1/x';
-  const args = { name: 'down', configuration: { connection_info: { database_url: url } } };
-  const answer = await world.metadata({ type: 'pg_add_source', args });
-  expect(answer).toMatchObject({ status: 400, body: { code: 'invalid-configuration', path: '$.args' } });
-  expect(JSON.stringify(answer)).not.toContain('sesame');
+  for (const database_url of UNREACHABLE) {
+    const args = { name: 'down', configuration: { connection_info: { database_url } } };
+    const answer = await world.metadata({ type: 'pg_add_source', args });
+    expect(answer).toMatchObject({ status: 400, body: { code: 'invalid-configuration', path: '$.args' } });
+    expect(JSON.stringify(answer)).not.toContain('sesame');
+    // A text that is no URL must not be looked up as a host.
+    expect(JSON.stringify(answer)).not.toContain('ENOTFOUND');
+  }
 });
 
 test('a bulk that fails in the middle leaves nothing behind and names the place', async () => {

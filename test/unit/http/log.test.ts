@@ -37,6 +37,37 @@ test('secrets never reach a line, wherever they stand', () => {
   });
 });
 
+const PASSWORDS = [
+  's3same',
+  'a@s3same',
+  'a:s3same',
+  'a s3same',
+  `a's3same`,
+  'a"s3same',
+  'a/s3same',
+  'a#s3same',
+  'a?s3same',
+];
+test.each([
+  ...PASSWORDS.flatMap((password) => [
+    `cannot reach postgres://me:${password}@db:5432/x?sslmode=require; a s3cond try`,
+    `"postgresql://me:${encodeURIComponent(password)}@db/x"`,
+    `host=db password='${password.replaceAll("'", "\\'")}' user=me`,
+    `{"password":${JSON.stringify(password)},"user":"me"}`,
+  ]),
+  'host=db user=me password=s3same',
+  'PASSWORD = s3same host=db',
+  'PGPASSWORD=s3same psql',
+  'postgres://db/x?user=me&password=s3same&sslmode=require',
+  `{ user: 'me', password: 's3same' }`,
+])('a password is taken out of %s', (text) => {
+  expect(scrub(text)).toContain('[redacted]');
+  expect(scrub(text)).not.toContain('s3same');
+});
+
 test('a text without secrets is left alone', () => {
+  expect(scrub('password authentication failed for user "me"')).toBe(
+    'password authentication failed for user "me"',
+  );
   expect(scrub('http://127.0.0.1:8080 is ready')).toBe('http://127.0.0.1:8080 is ready');
 });
