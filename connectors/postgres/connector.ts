@@ -83,8 +83,8 @@ class PostgresConnector implements Connector {
 
   open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream> {
     const { target, admin } = this.#database;
-    const applied = { upTo: after, last };
-    return this.#database.while(signal, (until) => openStream(target, admin, applied, until));
+    const from = { applied: { upTo: after, last }, committed: () => this.#database.askAhead() };
+    return this.#database.while(signal, (until) => openStream(target, admin, from, until));
   }
 
   snapshot(signal: AbortSignal): Promise<Snapshot> {

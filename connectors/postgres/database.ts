@@ -91,10 +91,15 @@ export class TargetDatabase {
     return this.while(signal, (until) => openSnapshot(this.target, this.admin, until));
   }
 
+  /** Transactions have come that somebody will want to see shown. */
+  askAhead(): void {
+    this.#lookout.askAhead();
+  }
+
   async shown(xids: readonly number[], signal: AbortSignal): Promise<void> {
     const look = (): Promise<string> => this.#lookout.now();
     const isEnough = (snapshot: string): boolean => sees(snapshot, xids);
-    if (isEnough(await look())) return;
+    if (isEnough(await this.#lookout.newest())) return;
     const limitMs = this.target.timings.statementMs;
     await this.while(signal, (until) => untilEnough({ look, isEnough, limitMs, signal: until }));
   }

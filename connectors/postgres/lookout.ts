@@ -26,6 +26,9 @@ interface Question {
   readonly reject: (error: ConnectorError) => void;
 }
 
+/** A question asked ahead is of use for so long; transactions that nobody waits for may have been in between. */
+const AHEAD_MS = 1_000;
+
 /**
  * A session that asks what the target's sessions see and nothing else. Every transaction waits for such an answer, so it
  * is a write and a read: `pg` logs in and prepares the statement, and leaves its socket.
@@ -34,11 +37,32 @@ export class Lookout {
   readonly #target: Target;
   readonly #closing: AbortSignal;
   #session: Promise<LookoutSession> | null = null;
+  /** Asked when transactions came, before anybody waited for them. */
+  #ahead: { readonly askedMs: number; readonly answer: Promise<string> } | null = null;
 
   /** Ends with the signal. */
   constructor(target: Target, closing: AbortSignal) {
     this.#target = target;
     this.#closing = closing;
+  }
+
+  /** Transactions have come: asks what is seen now, since somebody will soon want to know. */
+  askAhead(): void {
+    const now = systemClock.monotonicMs();
+    if (this.#ahead !== null && now - this.#ahead.askedMs < AHEAD_MS) return;
+    const ahead = { askedMs: now, answer: this.now() };
+    this.#ahead = ahead;
+    ahead.answer.catch(() => {
+      if (this.#ahead === ahead) this.#ahead = null; // whoever wants to know asks again
+    });
+  }
+
+  /** The answer to what was asked ahead, once; else it is asked now. */
+  newest(): Promise<string> {
+    const ahead = this.#ahead;
+    this.#ahead = null;
+    const isNew = ahead !== null && systemClock.monotonicMs() - ahead.askedMs < AHEAD_MS;
+    return isNew ? ahead.answer : this.now();
   }
 
   /** What an ordinary session of the target sees, as text of type pg_snapshot; throws a ConnectorError. */
@@ -52,6 +76,7 @@ export class Lookout {
   renew(): void {
     const old = this.#session;
     this.#session = null;
+    this.#ahead = null;
     old?.then(
       (session) => session.end(new ConnectorError('retry', 'the connection was given up')),
       () => undefined, // whoever opened it was told

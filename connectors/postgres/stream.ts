@@ -28,16 +28,22 @@ const ASK_MS = 25;
 const ASKS_BEFORE_FLUSH = 3;
 const START_ATTEMPTS = 3;
 
+/** Where a stream begins, and who is told at once when it has brought whole transactions. */
+interface Beginning {
+  readonly applied: Applied;
+  readonly committed: () => void;
+}
+
 /** Streams everything that is not applied; throws a ConnectorError when the slot cannot do that, or the history is another. */
 export async function openStream(
   target: Target,
   admin: AdminPool,
-  applied: Applied,
+  from: Beginning,
   signal: AbortSignal,
 ): Promise<ChangeStream> {
   for (let attempt = 1; ; attempt += 1) {
-    const confirmed = await checkSlot(target, admin, applied.upTo);
-    const stream = new PostgresStream(target, { applied, confirmed }, signal);
+    const confirmed = await checkSlot(target, admin, from.applied.upTo);
+    const stream = new PostgresStream(target, { ...from, confirmed }, signal);
     try {
       await stream.start();
       await untilProved(stream, admin);
@@ -110,8 +116,10 @@ class PostgresStream implements ChangeStream {
   #ticker: NodeJS.Timeout | null = null;
   #acknowledging: NodeJS.Timeout | null = null;
   readonly #proof: HistoryProof;
+  readonly #committed: () => void;
 
-  constructor(target: Target, from: { applied: Applied; confirmed: Lsn }, signal: AbortSignal) {
+  constructor(target: Target, from: Beginning & { readonly confirmed: Lsn }, signal: AbortSignal) {
+    this.#committed = from.committed;
     this.#target = target;
     this.#signal = signal;
     this.#passed = from.confirmed;
@@ -179,6 +187,7 @@ class PostgresStream implements ChangeStream {
     }
     this.#readBytes += bytes;
     if (this.#read.length > 0) {
+      if (this.#read.at(-1)?.kind === 'commit') this.#committed();
       this.items.put(this.#read, this.#readBytes);
       this.#read = [];
       this.#readBytes = 0;

@@ -1,6 +1,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import { TargetDatabase } from '../../connectors/postgres/database.ts';
+import { Lookout } from '../../connectors/postgres/lookout.ts';
+import { sees } from '../../connectors/postgres/shown.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
 import { freshName, silentLog } from '../support/connector.ts';
 import { FeedRig } from '../support/feed.ts';
@@ -178,6 +181,33 @@ test('a session that was lost is replaced by the next question, and questions do
   );
   await connector.close();
   await expect(connector.shown([shown], signal)).rejects.toMatchObject({ failure: 'retry' });
+});
+
+test('what was asked ahead answers once, and what has come since asks again', async () => {
+  const database = new TargetDatabase({ url: target.url, name: freshName(), log: silentLog });
+  const { signal } = new AbortController();
+  const lookout = new Lookout(database.target, signal);
+  const commit = async (): Promise<number> => {
+    const { rows } = await target.query<{ xid: string }>('select pg_current_xact_id()::xid::text as xid');
+    return Number(rows[0]?.xid);
+  };
+  // On a machine that stands still for a second the answer is too old, and asked for again.
+  let later = 0;
+  await poll('an answer from ahead', async () => {
+    lookout.askAhead();
+    await lookout.now();
+    later = await commit();
+    return !sees(await lookout.newest(), [later]);
+  });
+  expect(sees(await lookout.newest(), [later])).toBe(true);
+  lookout.askAhead();
+  lookout.renew();
+  const other = await commit();
+  expect(sees(await lookout.newest(), [other])).toBe(true);
+  database.askAhead();
+  await database.shown([await commit()], signal);
+  lookout.renew();
+  await database.close();
 });
 
 /** A transaction that has written and goes on. */
