@@ -36,12 +36,24 @@ export function isYes(header: string | string[] | undefined): boolean {
 /** Head and body leave in one piece when the body is a text; making one costs more than it saves for a longer body. */
 const SHORT_BYTES = 8192;
 
-/** Sends one operation's answer; data goes out as the bytes Postgres made. */
-export function sendSingle(reply: FastifyReply, result: OperationResult, framing: Framing): FastifyReply {
+/** Sends one operation's answer; data goes out as the bytes Postgres made, and `onSent` has them when nobody reads them any more. */
+export function sendSingle(
+  reply: FastifyReply,
+  result: OperationResult,
+  framing: Framing & { readonly onSent: (body: Buffer) => void },
+): FastifyReply {
   if (result.kind === 'error') return sendError(reply, result.error, framing.format);
   setFreshnessHeaders(reply, result.targets, framing);
   const body = bodyOf(result, framing.format);
-  return typed(reply, framing.format).send(body.length < SHORT_BYTES ? body.toString('utf8') : body);
+  typed(reply, framing.format);
+  if (body.length >= SHORT_BYTES) {
+    // Only when all of it was written: a client that goes earlier may leave a write behind.
+    reply.raw.once('finish', () => framing.onSent(body));
+    return reply.send(body);
+  }
+  const text = body.toString('utf8');
+  framing.onSent(body);
+  return reply.send(text);
 }
 
 /** Sends a batch's answers as one list. */

@@ -16,7 +16,7 @@ export const GRAPHQL_PATH = '/v1/graphql';
 
 export interface GraphqlRoute {
   readonly authenticator: Authenticator;
-  readonly runner: Pick<OperationRunner, 'run'>;
+  readonly runner: Pick<OperationRunner, 'run' | 'sent'>;
   readonly server: ServerOptions;
   readonly batchLimit: number;
 }
@@ -68,8 +68,10 @@ async function answerGraphql(
     const body = readGraphqlBody(text, route.batchLimit);
     const asked: RunContext = { session, freshness, signal: life.signal, notes: request.notes };
     const framing = { format: formatOf(route, request), tokens: freshness.tokens };
-    if (body.kind === 'single')
-      return sendSingle(reply, await route.runner.run(body.request, asked), framing);
+    if (body.kind === 'single') {
+      const result = await route.runner.run(body.request, asked);
+      return sendSingle(reply, result, { ...framing, onSent: (bytes) => route.runner.sent(bytes) });
+    }
     const results = await inTurn(body.requests, BATCH_WIDTH, (one) => route.runner.run(one, asked));
     return sendBatch(reply, results, framing);
   } catch (error) {

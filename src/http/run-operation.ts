@@ -88,6 +88,11 @@ export class OperationRunner {
     return result;
   }
 
+  /** An answer's bytes have left: nobody reads them any more. */
+  sent(body: Buffer): void {
+    this.#options.lane.giveBack(body);
+  }
+
   /** Prepares an operation that came over a socket; throws, in Hasura's words, what is wrong with it. */
   prepare(request: GraphqlRequest, context: RunContext): PreparedRead {
     try {

@@ -4,6 +4,7 @@ import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import type { ReadSettings } from './settings.ts';
 import { type PoolOptions, WirePool } from './wire/pool.ts';
+import type { SpareBuffers } from './wire/spare-buffers.ts';
 
 /** Where databases are and which types they have, as the catalog says at this moment. */
 export interface DatabaseBook {
@@ -26,13 +27,15 @@ interface Entry {
 export class Databases {
   readonly #book: DatabaseBook;
   readonly #settings: ReadSettings;
+  readonly #buffers: SpareBuffers;
   readonly #entries = new Map<SourceName, Entry>();
   /** What sessions were last compared with. */
   #seen: ReturnType<DatabaseBook['current']> | null = null;
 
-  constructor(book: DatabaseBook, settings: ReadSettings) {
+  constructor(book: DatabaseBook, settings: ReadSettings, buffers: SpareBuffers) {
     this.#book = book;
     this.#settings = settings;
+    this.#buffers = buffers;
   }
 
   /** The pool of a database that root fields are read from. */
@@ -63,7 +66,7 @@ export class Databases {
     if (known !== undefined && known.url === url && isServedBy(known.types, types)) return known;
     if (known !== undefined) this.#retire(name, known);
     if (url === undefined) throw new NearjoinError(code, `database "${name}" is not available`);
-    const options = poolOptions(url, this.#settings);
+    const options = poolOptions(url, this.#settings, this.#buffers);
     const entry = {
       url,
       types,
@@ -100,7 +103,7 @@ function isServedBy(then: KnownTypes | null, now: KnownTypes | null): boolean {
   return then !== null && extensionTypesText(then) === extensionTypesText(now);
 }
 
-function poolOptions(url: string, settings: ReadSettings): PoolOptions {
+function poolOptions(url: string, settings: ReadSettings, buffers: SpareBuffers): PoolOptions {
   return {
     url,
     size: settings.poolSize,
@@ -109,6 +112,7 @@ function poolOptions(url: string, settings: ReadSettings): PoolOptions {
     connectTimeoutMs: settings.connectTimeoutMs,
     statementTimeoutMs: settings.statementTimeoutMs,
     rowLimit: settings.resultLimitBytes,
+    buffers,
     statementLimit: settings.preparedStatements,
     asksHistory: false,
   };

@@ -12,6 +12,7 @@ import type { FreshnessRequest, TargetReport } from './freshness.ts';
 import { GroupReader } from './group-reader.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
 import { type ReadLog, StatusBoard } from './status-board.ts';
+import { SpareBuffers } from './wire/spare-buffers.ts';
 
 /** What the lane is made of. */
 export interface ReadLaneOptions {
@@ -45,13 +46,14 @@ export interface ReadAnswer {
 /** Answers compiled plans: from caches in one statement per source database, or with rows fetched live. */
 export class ReadLane {
   readonly #settings: ReadSettings;
+  readonly #buffers = new SpareBuffers();
   readonly #databases: Databases;
   readonly #board: StatusBoard;
   readonly #reader: GroupReader;
 
   constructor(options: ReadLaneOptions) {
     this.#settings = { ...DEFAULT_READ_SETTINGS, ...options.settings };
-    this.#databases = new Databases(options.watch, this.#settings);
+    this.#databases = new Databases(options.watch, this.#settings, this.#buffers);
     this.#board = new StatusBoard(this.#databases, this.#settings, options.log, options.clock ?? systemClock);
     this.#reader = new GroupReader({
       databases: this.#databases,
@@ -84,6 +86,11 @@ export class ReadLane {
       // A subscription reads one database.
       cursor: null,
     };
+  }
+
+  /** Nobody reads an answer's bytes any more: rows still to come may overwrite them. */
+  giveBack(body: Buffer): void {
+    this.#buffers.giveBack(body);
   }
 
   /** Says how an operation would be answered now: SQL, Postgres' plan, and each target's route. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Stop } from '../../src/core/stop-signal.ts';
 import { ConnectionLost, PostgresError, RowTooLarge } from '../../src/read/wire/failure.ts';
 import { type PoolOptions, WirePool } from '../../src/read/wire/pool.ts';
+import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -37,6 +38,7 @@ function open(options: Partial<PoolOptions> = {}): WirePool {
     rowLimit: 50_000_000,
     statementLimit: 3,
     asksHistory: false,
+    buffers: new SpareBuffers(),
     ...options,
   });
   pools.push(pool);

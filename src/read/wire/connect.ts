@@ -8,14 +8,14 @@ import { type HistoryName, historyName } from '../../core/token.ts';
 import { WireConnection, type WireOptions } from './connection.ts';
 import { ConnectionLost } from './failure.ts';
 import { FrugalSocket } from './frugal-socket.ts';
+import type { RowMemory } from './incoming.ts';
 import { encodeCancel } from './messages.ts';
 
 /** How connections to one database are made. */
-export interface ConnectOptions {
+export interface ConnectOptions extends RowMemory {
   readonly url: string;
   readonly connectTimeoutMs: number;
   readonly statementTimeoutMs: number;
-  readonly rowLimit: number;
   readonly statementLimit: number;
   /** Ask which history the server writes: positions are told of its answers. */
   readonly asksHistory: boolean;
@@ -113,6 +113,7 @@ function takeOver(
   secret.writeInt32BE(client.secretKey);
   return new WireConnection(socket, {
     rowLimit: options.rowLimit,
+    buffers: options.buffers,
     statementLimit: options.statementLimit,
     history: options.history,
     onAnswered: options.onAnswered,

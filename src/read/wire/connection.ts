@@ -3,7 +3,7 @@ import type { StopSignal } from '../../core/stop-signal.ts';
 import type { HistoryName } from '../../core/token.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
-import { errorFields, Incoming, rowCells } from './incoming.ts';
+import { errorFields, Incoming, type RowMemory, rowCells } from './incoming.ts';
 import { encodeExecution, TERMINATE } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 
@@ -11,9 +11,7 @@ import { PreparedStatements } from './prepared-statements.ts';
 export type WireRow = readonly (Buffer | null)[];
 
 /** What a connection needs besides its socket. */
-export interface WireOptions {
-  /** Longest row accepted. */
-  readonly rowLimit: number;
+export interface WireOptions extends RowMemory {
   /** Prepared statements kept; each costs the server tens of kilobytes. */
   readonly statementLimit: number;
   /** Which history the server writes; null when it was not asked, or does not say. */
@@ -78,7 +76,7 @@ export class WireConnection {
         message: (type, bytes, start, end) => this.#message(type, bytes, start, end),
         oversized: (bytes) => this.#oversized(bytes),
       },
-      options.rowLimit,
+      options,
     );
     receive(socket, (bytes, length) => incoming.push(bytes, length));
     socket.on('error', (error) => this.#lose(error));

@@ -1,11 +1,20 @@
+import type { SpareBuffers } from './spare-buffers.ts';
+
 /** Receives whole messages of the server. */
 export interface MessageSink {
-  /** A data row; its bytes are the receiver's to keep. */
+  /** A data row; its bytes are the receiver's, to keep or to give back. */
   row(body: Buffer): void;
   /** Any other message, from `start` to `end`: the bytes are gone after the call. */
   message(type: number, bytes: Buffer, start: number, end: number): void;
   /** A data row longer than the limit: its bytes are dropped as they arrive. */
   oversized(bytes: number): void;
+}
+
+/** Where rows are put, and how long they may be. */
+export interface RowMemory {
+  /** Longest row accepted. */
+  readonly rowLimit: number;
+  readonly buffers: SpareBuffers;
 }
 
 const HEADER = 5;
@@ -15,6 +24,7 @@ const DATA_ROW = 0x44;
 export class Incoming {
   readonly #sink: MessageSink;
   readonly #rowLimit: number;
+  readonly #buffers: SpareBuffers;
   readonly #header = Buffer.alloc(HEADER);
   #headerBytes = 0;
   #type = 0;
@@ -23,9 +33,10 @@ export class Incoming {
   #filled = 0;
   #skip = 0;
 
-  constructor(sink: MessageSink, rowLimit: number) {
+  constructor(sink: MessageSink, { rowLimit, buffers }: RowMemory) {
     this.#sink = sink;
     this.#rowLimit = rowLimit;
+    this.#buffers = buffers;
   }
 
   /** Takes the first `length` bytes of what a read brought, and holds on to none of them. */
@@ -89,7 +100,7 @@ export class Incoming {
       this.#sink.message(this.#type, chunk, at, next);
       return next;
     }
-    this.#body = Buffer.allocUnsafe(this.#length);
+    this.#body = this.#buffers.take(this.#length);
     this.#filled = 0;
     return at;
   }

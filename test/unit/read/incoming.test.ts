@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Incoming, rowCells } from '../../../src/read/wire/incoming.ts';
+import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
 
 function message(type: string, body: Buffer): Buffer {
   const head = Buffer.alloc(5);
@@ -26,7 +27,7 @@ test('messages come out whole however the stream is cut, and rows over the limit
             void seen.push(`${String.fromCharCode(type)} ${bytes.toString('hex', start, end)}`),
           oversized: (bytes) => void seen.push(`dropped ${bytes}`),
         },
-        20,
+        { rowLimit: 20, buffers: new SpareBuffers() },
       );
       const buffer = Buffer.alloc(30);
       const stream = Buffer.concat(list.map(([type, body]) => message(type, Buffer.from(body))));
