@@ -20,6 +20,7 @@ export function readError(error: unknown, database: SourceName, side: Side): unk
   return error instanceof PostgresError ? fromPostgres(error, database, side) : error;
 }
 
+const RIGHT_MISSING = '42501';
 const INVALID_ESCAPE_SEQUENCE = '22025';
 const FEATURE_NOT_SUPPORTED = '0A000';
 
@@ -45,11 +46,17 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
       internal,
     });
   }
-  if (error.state.startsWith('57P') || error.state.startsWith('08') || error.state.startsWith('53')) {
-    return new NearjoinError(`${side}-unavailable`, `database "${database}" cannot answer now`, {
-      cause: error,
-      internal,
-    });
+  const trouble = troubleOf(error.state, side);
+  if (trouble !== null) {
+    const message = `database "${database}" ${trouble}`;
+    return new NearjoinError(`${side}-unavailable`, message, { cause: error, internal });
   }
   return new NearjoinError('unexpected', 'database query error', { cause: error, internal });
+}
+
+/** What keeps the database from answering, whatever it is asked; null when that is not the matter. */
+function troubleOf(state: string, side: Side): string | null {
+  if (/^(57P|08|53)/.test(state)) return 'cannot answer now';
+  // Which right is for those who run it: the status of the feed says so.
+  return state === RIGHT_MISSING && side === 'target' ? 'denies the server a right that this needs' : null;
 }

@@ -27,3 +27,8 @@ test('a statement beyond a limit of the server tells which one', () => {
     message: 'database "pg1" finds this too complex: as Postgres says it; ask for fewer fields or conditions',
   });
 });
+
+test('a right that was taken away on the target makes it unavailable; on the source it is for the log', () => {
+  expect(readError(reported('42501'), 'pg2', 'target')).toMatchObject({ code: 'target-unavailable' });
+  expect(readError(reported('42501'), 'pg1', 'source')).toMatchObject({ code: 'unexpected' });
+});
