@@ -18,8 +18,19 @@ export function objectJson(fields: readonly Field[], site: ShapeSite): Sql {
 
 /** The rows of a select as a JSON list. */
 export function listJson(select: Select, link: Link, rows: Rows, build: Build): Sql {
+  const { json, from } = listOf(select, link, rows, build);
+  return sql`(select ${json} from ${from})`;
+}
+
+/** The same in two pieces, for a statement that reads nothing else: Postgres copies what a subquery made once more. */
+export function listOf(
+  select: Select,
+  link: Link,
+  rows: Rows,
+  build: Build,
+): { readonly json: Sql; readonly from: Sql } {
   const { row, from } = overRows(select, link, rows, build);
-  return sql`(select ${joinedList(row)} from ${from()})`;
+  return { json: joinedList(row), from: from() };
 }
 
 /** Aggregates and nodes of a select. */

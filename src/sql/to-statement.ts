@@ -8,7 +8,7 @@ import { isLookUp } from './look-up.ts';
 import { checkedOperands } from './operand-checks.ts';
 import { printStatement, printTogether } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
-import { aggregatedJson, batchOf, listJson, oneJson } from './shape.ts';
+import { aggregatedJson, batchOf, listJson, listOf, oneJson } from './shape.ts';
 import { concatenated, constant, type Sql, separated, sql, syntax } from './sql.ts';
 import type { RootStatement } from './statement.ts';
 
@@ -41,18 +41,35 @@ export function toStatement(request: StatementRequest): RootStatement {
     isRemote: (table) => table.source !== request.source,
     gaps: request.gaps,
   });
-  const values = request.roots.map((root) => ({ key: root.key, value: rootJson(root, build) }));
+  const { values, cursor, from } = readRoots(request.roots, build);
   const results =
     request.result === 'answer'
       ? [membersJson([{ key: 'data', value: membersJson(values) }])]
       : values.map(({ value }) => value);
   const label = request.watermarks.length === 0 ? [] : [labelSql(request.watermarks)];
-  const stream = streamIn(request.roots);
-  const cursor = stream === null ? [] : [BATCH.cursor];
-  const from = stream === null ? syntax('') : sql` from ${batchOf(stream, build)} b`;
   const list = separated([...results, ...label, ...cursor], ', ');
   const alone = printStatement(sql`select ${list}${from}${checkedOperands(request.params)}`);
   return { ...alone, together: isLookUp(request.roots, request.params, alone) ? printTogether(list) : null };
+}
+
+/** Roots as they stand in the statement's list, and what it reads them from. */
+interface ReadRoots {
+  readonly values: readonly { readonly key: string; readonly value: Sql }[];
+  /** A stream's new cursor. */
+  readonly cursor: readonly Sql[];
+  readonly from: Sql;
+}
+
+function readRoots(roots: readonly RootField[], build: Build): ReadRoots {
+  const [only, ...others] = roots;
+  if (only?.kind === 'list' && others.length === 0) {
+    const { json, from } = listOf(only.select, null, new Map(), build);
+    return { values: [{ key: only.key, value: json }], cursor: [], from: sql` from ${from}` };
+  }
+  const values = roots.map((root) => ({ key: root.key, value: rootJson(root, build) }));
+  const stream = streamIn(roots);
+  if (stream === null) return { values, cursor: [], from: syntax('') };
+  return { values, cursor: [BATCH.cursor], from: sql` from ${batchOf(stream, build)} b` };
 }
 
 /** What the one row of a stream's batch is read as. */
