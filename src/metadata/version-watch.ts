@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
+import { Repeats } from '../core/repeats.ts';
 
 /** Fast enough for "within a second" also while the notice connection is down. */
 const POLL_MS = 500;
@@ -27,10 +28,11 @@ export async function* watchVersions(watch: VersionWatch): AsyncGenerator<number
   const signal = AbortSignal.any([watch.signal, stop.signal]);
   const bell = new Bell(watch.clock);
   const listening = keepListening({ ...watch, signal }, () => bell.ring());
+  const repeats = new Repeats(watch.clock);
   let last = -1;
   try {
     while (!signal.aborted) {
-      const version = await readOrLast(watch, last);
+      const version = await readOrLast(watch, last, repeats);
       if (version > last && !signal.aborted) yield version;
       last = Math.max(last, version);
       await bell.next(POLL_MS, signal);
@@ -42,12 +44,15 @@ export async function* watchVersions(watch: VersionWatch): AsyncGenerator<number
 }
 
 /** A database that is away for a moment is no reason to end the watch. */
-async function readOrLast(watch: VersionWatch, last: number): Promise<number> {
+async function readOrLast(watch: VersionWatch, last: number, repeats: Repeats): Promise<number> {
   try {
-    return await watch.readVersion();
+    const version = await watch.readVersion();
+    repeats.forget();
+    return version;
   } catch (error) {
-    if (!watch.signal.aborted)
-      watch.log.warn({ reason: messageOf(error) }, 'cannot read the metadata version');
+    const reason = messageOf(error);
+    const repeated = watch.signal.aborted ? null : repeats.heard(reason);
+    if (repeated !== null) watch.log.warn({ reason, repeated }, 'cannot read the metadata version');
     return last;
   }
 }

@@ -4,6 +4,7 @@ import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from 
 import { loadLingering } from '../cache/lingering.ts';
 import { migrate } from '../cache/migrate.ts';
 import { LISTEN_SQL, readWish } from '../cache/proof-wish.ts';
+import { Repeats } from '../core/repeats.ts';
 import { LeaseLost } from './applier.ts';
 import { AwayWatch } from './away-watch.ts';
 import { Backoff } from './backoff.ts';
@@ -16,7 +17,6 @@ import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
 import { Notifier, restUnless } from './notifier.ts';
 import { ProofPace } from './proof-pace.ts';
-import { Repeats } from './repeats.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
 import { slotName } from './slot-name.ts';

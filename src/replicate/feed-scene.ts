@@ -3,11 +3,11 @@ import type { FeedLease } from '../cache/feed-row.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import type { Commit } from '../core/change.ts';
 import type { Lsn } from '../core/lsn.ts';
+import type { Repeats } from '../core/repeats.ts';
 import type { FeedOptions } from './feed-options.ts';
 import type { Lingering } from './linger.ts';
 import type { Notifier } from './notifier.ts';
 import type { ProofPace } from './proof-pace.ts';
-import type { Repeats } from './repeats.ts';
 import type { TableFailures } from './table-failures.ts';
 import type { Desire } from './wanted.ts';
 
