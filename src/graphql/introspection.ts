@@ -1,30 +1,32 @@
 import {
   type DocumentNode,
-  executeSync,
   type FieldNode,
   type FragmentDefinitionNode,
+  GraphQLError,
   type GraphQLField,
   type GraphQLNamedType,
   type GraphQLSchema,
   getNamedType,
+  getVariableValues,
   isObjectType,
   isRequiredArgument,
   Kind,
   type OperationDefinitionNode,
-  SchemaMetaFieldDef,
   type SelectionNode,
   type SelectionSetNode,
-  TypeMetaFieldDef,
   TypeNameMetaFieldDef,
   visit,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { type JsonText, jsonText } from '../core/json-text.ts';
 import type { RoleName } from '../core/names.ts';
 import { IntrospectionBudget } from './introspection-budget.ts';
-import { buildSchema } from './schema.ts';
+import { metaField, writeIntrospection } from './introspection-writer.ts';
+import { schemaSteps } from './schema.ts';
+import { inSlices, type Steps } from './slices.ts';
 
 /** The operation whose introspection fields are wanted. */
 export interface IntrospectionRequest {
@@ -38,23 +40,37 @@ const META_FIELDS: ReadonlySet<string> = new Set(['__schema', '__type']);
 /** A role's name can be the client's invention; those that are asked for again and again are fewer than this. */
 const KEPT_SCHEMAS = 100;
 
-/** The schemas of the roles that asked last, each built once per catalog. */
+/** The schemas of the roles that asked last, each built once per catalog; in slices, as large ones take seconds. */
 export class SchemaCache {
-  readonly #schemas = new WeakMap<Catalog, LRUCache<RoleName, GraphQLSchema>>();
-  readonly #answers = new IntrospectionAnswers();
+  readonly #schemas = new WeakMap<Catalog, LRUCache<RoleName, Promise<GraphQLSchema>>>();
+  readonly #answers: IntrospectionAnswers;
+  readonly #clock: Clock;
 
-  schema(catalog: Catalog, role: RoleName): GraphQLSchema {
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#answers = new IntrospectionAnswers(clock);
+  }
+
+  schema(catalog: Catalog, role: RoleName): Promise<GraphQLSchema> {
     const schemas =
-      this.#schemas.get(catalog) ?? new LRUCache<RoleName, GraphQLSchema>({ max: KEPT_SCHEMAS });
+      this.#schemas.get(catalog) ?? new LRUCache<RoleName, Promise<GraphQLSchema>>({ max: KEPT_SCHEMAS });
     this.#schemas.set(catalog, schemas);
-    const schema = schemas.get(role) ?? buildSchema(catalog, role);
+    const known = schemas.get(role);
+    if (known !== undefined) return known;
+    const schema = inSlices(schemaSteps(catalog, role), this.#clock);
     schemas.set(role, schema);
+    // What failed is told to whoever asked, and tried again for the next.
+    schema.catch(() => schemas.delete(role));
     return schema;
   }
 
   /** What the operation's introspection fields are answered with for the role, by response key. */
-  introspect(catalog: Catalog, role: RoleName, request: IntrospectionRequest): ReadonlyMap<string, JsonText> {
-    return this.#answers.answers(this.schema(catalog, role), request);
+  async introspect(
+    catalog: Catalog,
+    role: RoleName,
+    request: IntrospectionRequest,
+  ): Promise<ReadonlyMap<string, JsonText>> {
+    return this.#answers.answers(await this.schema(catalog, role), request);
   }
 }
 
@@ -66,52 +82,86 @@ interface KeptAnswers {
   readonly answers: ReadonlyMap<string, JsonText>;
 }
 
+/** Answers that are being made. */
+interface Underway {
+  readonly operation: OperationDefinitionNode;
+  readonly answers: Promise<ReadonlyMap<string, JsonText>>;
+}
+
 /**
  * What introspections were answered with lately, the last of each schema: tools ask for all of it again and again, and for
- * hundreds of tables that is tens of megabytes which take seconds to make, while nothing else is answered.
+ * hundreds of tables that is tens of megabytes which take a while to make.
  */
 class IntrospectionAnswers {
+  readonly #clock: Clock;
+  readonly #underway = new WeakMap<GraphQLSchema, Underway>();
   readonly #kept = new LRUCache<GraphQLSchema, KeptAnswers>({
     ...KEPT_ANSWERS,
     sizeCalculation: ({ answers }) => [...answers.values()].reduce((sum, { length }) => sum + length, 1),
   });
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
   /** As `executeIntrospection`. */
-  answers(schema: GraphQLSchema, request: IntrospectionRequest): ReadonlyMap<string, JsonText> {
+  async answers(
+    schema: GraphQLSchema,
+    request: IntrospectionRequest,
+  ): Promise<ReadonlyMap<string, JsonText>> {
     const { operation } = request;
-    const kept = this.#kept.get(schema);
     // The same text is parsed once, and with values of variables left aside always means the same.
-    if (kept?.operation === operation) return kept.answers;
-    const answers = executeIntrospection(schema, request);
     const isFixed = (operation.variableDefinitions ?? []).length === 0;
-    if (isFixed) this.#kept.set(schema, { operation, answers });
+    if (!isFixed) return inSlices(executeIntrospection(schema, request), this.#clock);
+    const kept = this.#kept.get(schema);
+    if (kept?.operation === operation) return kept.answers;
+    const underway = this.#underway.get(schema);
+    if (underway?.operation === operation) return underway.answers;
+    const answers = inSlices(executeIntrospection(schema, request), this.#clock);
+    this.#underway.set(schema, { operation, answers });
+    try {
+      this.#kept.set(schema, { operation, answers: await answers });
+    } finally {
+      if (this.#underway.get(schema)?.answers === answers) this.#underway.delete(schema);
+    }
     return answers;
   }
 }
 
 /** Answers the operation's `__schema` and `__type` root fields, by response key; its other fields are left out. */
-export function executeIntrospection(
+export function* executeIntrospection(
   schema: GraphQLSchema,
   request: IntrospectionRequest,
-): ReadonlyMap<string, JsonText> {
+): Steps<ReadonlyMap<string, JsonText>> {
+  const root = schema.getQueryType();
+  if (root === null || root === undefined) return new Map();
   const fragments = fragmentsOf(request.document);
   const budget = new IntrospectionBudget(schema);
   const selectionSet = metaSelections(request.operation.selectionSet, fragments, budget);
   checkSelections({ schema, fragments, budget }, selectionSet);
-  const used = variablesIn(selectionSet, fragments);
-  const declared = request.operation.variableDefinitions ?? [];
-  const variableDefinitions = declared.filter(({ variable }) => used.has(variable.name.value));
-  const operation = { ...request.operation, directives: [], selectionSet, variableDefinitions };
-  const result = executeSync({
-    schema,
-    document: { kind: Kind.DOCUMENT, definitions: [operation, ...fragments.values()] },
-    variableValues: request.variables,
-  });
-  const [error] = result.errors ?? [];
+  const variables = coerced(schema, request, variablesIn(selectionSet, fragments));
+  try {
+    const texts = yield* writeIntrospection({ schema, fragments, variables }, root, selectionSet);
+    return new Map([...texts].map(([key, text]) => [key, jsonText(text)]));
+  } catch (error) {
+    // An argument or a directive whose value is none.
+    if (error instanceof GraphQLError) throw new NearjoinError('validation-failed', error.message);
+    throw error;
+  }
+}
+
+/** The values of the variables that introspection uses. */
+function coerced(
+  schema: GraphQLSchema,
+  { operation, variables }: IntrospectionRequest,
+  used: ReadonlySet<string>,
+): Readonly<Record<string, unknown>> {
+  const declared = operation.variableDefinitions ?? [];
+  const definitions = declared.filter(({ variable }) => used.has(variable.name.value));
+  const values = getVariableValues(schema, definitions, variables);
+  const [error] = values.errors ?? [];
   if (error !== undefined) throw new NearjoinError('validation-failed', error.message);
-  return new Map(
-    Object.entries(result.data ?? {}).map(([key, value]) => [key, jsonText(JSON.stringify(value))]),
-  );
+  return values.coerced ?? {};
 }
 
 type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
@@ -207,7 +257,7 @@ function checkField(checking: Checking, field: FieldNode, place: Place): void {
   if (name === TypeNameMetaFieldDef.name) return;
   const { type } = place;
   const path = `${place.path}.${name}`;
-  const definition = definitionOf(name, type);
+  const definition = isObjectType(type) ? metaField(name, type) : undefined;
   if (definition === undefined) throw invalid(path, `field '${name}' not found in type: '${type.name}'`);
   checkArguments(field, definition, path);
   const inner = getNamedType(definition.type);
@@ -231,11 +281,6 @@ function checkArguments(field: FieldNode, { args }: GraphQLField<unknown, unknow
   );
   if (missing !== undefined)
     throw invalid(`${path}.args.${missing.name}`, `missing required field '${missing.name}'`);
-}
-
-function definitionOf(name: string, type: GraphQLNamedType): GraphQLField<unknown, unknown> | undefined {
-  const meta = [SchemaMetaFieldDef, TypeMetaFieldDef].find((definition) => definition.name === name);
-  return meta ?? (isObjectType(type) ? type.getFields()[name] : undefined);
 }
 
 function invalid(path: string, message: string): NearjoinError {

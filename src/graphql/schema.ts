@@ -22,6 +22,7 @@ import { ComparisonTypes } from './schema/comparisons.ts';
 import { sorted, TypeRegistry } from './schema/named.ts';
 import { type Field, TableTypes } from './schema/tables.ts';
 import { ValueTypes } from './schema/values.ts';
+import { atOnce, type Steps } from './slices.ts';
 
 const NOTHING_TO_QUERY =
   "There are no queries available to the current role. Either there are no sources or remote schemas configured, or the current role doesn't have the required permissions.";
@@ -31,6 +32,11 @@ const NOTHING_TO_QUERY =
  * editors; queries are checked by the planner, which reads the same catalog through the same eyes.
  */
 export function buildSchema(catalog: Catalog, role: RoleName): GraphQLSchema {
+  return atOnce(schemaSteps(catalog, role));
+}
+
+/** As `buildSchema`, in steps: of hundreds of tables it takes seconds. */
+export function* schemaSteps(catalog: Catalog, role: RoleName): Steps<GraphQLSchema> {
   const registry = new TypeRegistry();
   const values = new ValueTypes(catalog, registry);
   const tables = new TableTypes({
@@ -39,23 +45,20 @@ export function buildSchema(catalog: Catalog, role: RoleName): GraphQLSchema {
     values,
     comparisons: new ComparisonTypes(registry, values),
   });
-  const rootType = (type: RootType): GraphQLObjectType | null => {
-    const fields = rootFields({ catalog, role, type }, tables);
-    return fields.length === 0 ? null : new GraphQLObjectType({ name: type, fields: sorted(fields) });
-  };
-  const query = rootType('query_root') ?? nothingToQuery();
-  const subscription = rootType('subscription_root');
+  const query = (yield* rootSteps({ catalog, role, type: 'query_root' }, tables)) ?? nothingToQuery();
+  const subscription = yield* rootSteps({ catalog, role, type: 'subscription_root' }, tables);
   const directives = [GraphQLIncludeDirective, GraphQLSkipDirective, freshnessDirective(registry)];
-  const types = reachableFrom([query, ...(subscription === null ? [] : [subscription])]);
+  const types = yield* reachableFrom([query, ...(subscription === null ? [] : [subscription])]);
   // A column may be called what GraphQL's own checks dislike; names were checked when the catalog was resolved.
   return new GraphQLSchema({ query, subscription, directives, types, assumeValid: true });
 }
 
 /** All types, found without recursion: tables that lead to each other by the thousand are deeper than any stack. */
-function reachableFrom(roots: readonly GraphQLNamedType[]): readonly GraphQLNamedType[] {
+function* reachableFrom(roots: readonly GraphQLNamedType[]): Steps<readonly GraphQLNamedType[]> {
   const found = new Set<GraphQLNamedType>(roots);
   // A set grows while it is walked through.
   for (const type of found) {
+    yield;
     if (!isObjectType(type) && !isInputObjectType(type)) continue;
     for (const field of Object.values(type.getFields())) {
       const args = 'args' in field ? field.args : [];
@@ -84,9 +87,15 @@ interface RootScope {
   readonly type: RootType;
 }
 
-function rootFields({ catalog, role, type }: RootScope, tables: TableTypes): readonly Field[] {
+function* rootSteps(scope: RootScope, tables: TableTypes): Steps<GraphQLObjectType | null> {
+  const fields = yield* rootFields(scope, tables);
+  return fields.length === 0 ? null : new GraphQLObjectType({ name: scope.type, fields: sorted(fields) });
+}
+
+function* rootFields({ catalog, role, type }: RootScope, tables: TableTypes): Steps<readonly Field[]> {
   const bySource = new Map<SourceName, Field[]>();
   for (const view of visibleTables(catalog, role)) {
+    yield;
     const fields = bySource.get(view.table.source) ?? [];
     bySource.set(view.table.source, fields);
     for (const root of rootFieldsOf(view, type)) {

@@ -41,7 +41,10 @@ export interface OperationRunnerOptions {
 /** An operation ready to be read, once or again and again. */
 export interface PreparedRead {
   readonly isSubscription: boolean;
+  /** Without what introspection answers. */
   readonly read: ReadRequest;
+  /** Answers the operation's introspection; null where it has none. */
+  readonly introspect: (() => Promise<readonly JsonText[]>) | null;
 }
 
 /** One root field of `POST /v1/graphql/explain`: Hasura's members, and where each target's rows would come from. */
@@ -75,9 +78,7 @@ export class OperationRunner {
     const startedMs = clock.monotonicMs();
     let result: OperationResult;
     try {
-      const { body, targets } = await this.#options.lane.run(
-        this.#prepareRead(request, context, 'http').read,
-      );
+      const { body, targets } = await this.#read(this.#prepareRead(request, context, 'http'));
       result = { kind: 'data', body, targets };
     } catch (error) {
       result = this.#failed(error);
@@ -104,11 +105,11 @@ export class OperationRunner {
   }
 
   /** Answers a prepared query; never throws. */
-  async answer(read: ReadRequest): Promise<OperationResult> {
+  async answer(prepared: PreparedRead): Promise<OperationResult> {
     const startedMs = this.#options.clock.monotonicMs();
     let result: OperationResult;
     try {
-      const { body, targets } = await this.#options.lane.run(read);
+      const { body, targets } = await this.#read(prepared);
       result = { kind: 'data', body, targets };
     } catch (error) {
       result = this.#failed(error);
@@ -124,11 +125,18 @@ export class OperationRunner {
     const read = {
       plan: prepared.compiled,
       values: bindParams(prepared.plan, prepared.variables, context.session.variables),
-      introspection: this.#introspect(prepared, context.session, catalog),
+      introspection: [],
       freshness: withDirective(context.freshness, prepared.freshness),
       signal: context.signal,
     };
-    return { isSubscription: prepared.operation.operation === 'subscription', read };
+    const isSubscription = prepared.operation.operation === 'subscription';
+    return { isSubscription, read, introspect: this.#introspection(prepared, context.session, catalog) };
+  }
+
+  #read({ read, introspect }: PreparedRead): ReturnType<ReadLane['run']> {
+    const { lane } = this.#options;
+    if (introspect === null) return lane.run(read);
+    return introspect().then((introspection) => lane.run({ ...read, introspection }));
   }
 
   #failed(error: unknown): Extract<OperationResult, { kind: 'error' }> {
@@ -160,18 +168,20 @@ export class OperationRunner {
     return this.#options.operations.prepare({ query, operationName, variables, role, catalog, over });
   }
 
-  #introspect(
+  #introspection(
     prepared: PreparedOperation<CompiledPlan>,
     session: Session,
     catalog: Catalog,
-  ): readonly JsonText[] {
+  ): PreparedRead['introspect'] {
     const roots = prepared.plan.roots.filter((root) => root.kind === 'introspection');
-    if (roots.length === 0) return [];
-    const { document, operation } = prepared;
-    const variables = Object.fromEntries(prepared.variables);
-    const request = { document, operation, variables };
-    const answers = this.#options.schemas.introspect(catalog, session.role, request);
-    return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
+    if (roots.length === 0) return null;
+    return async () => {
+      const { document, operation } = prepared;
+      const variables = Object.fromEntries(prepared.variables);
+      const request = { document, operation, variables };
+      const answers = await this.#options.schemas.introspect(catalog, session.role, request);
+      return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
+    };
   }
 
   #count(result: OperationResult, elapsedMs: number): void {

@@ -114,7 +114,7 @@ function apiParts(
     catalog: () => watch.current(),
     operations,
     lane,
-    schemas: new SchemaCache(),
+    schemas: new SchemaCache(systemClock),
     metrics,
     clock: systemClock,
     log,

@@ -97,7 +97,7 @@ export class SocketOperation {
     return true;
   }
 
-  async #answer({ read }: PreparedRead): Promise<void> {
+  async #answer(prepared: PreparedRead): Promise<void> {
     const { inTurn, runner, requestTimeoutMs } = this.#scope;
     const timer = setTimeout(() => {
       this.#stop.abort(
@@ -105,7 +105,7 @@ export class SocketOperation {
       );
     }, requestTimeoutMs);
     try {
-      this.#sendResult(await inTurn(() => runner.answer(read), this.#stop));
+      this.#sendResult(await inTurn(() => runner.answer(prepared), this.#stop));
     } catch (error) {
       // Its turn never came.
       this.#sendResult({ kind: 'error', error: publicError(error) });

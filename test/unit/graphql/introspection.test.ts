@@ -1,0 +1,81 @@
+import {
+  type DocumentNode,
+  executeSync,
+  getIntrospectionQuery,
+  type OperationDefinitionNode,
+  parse,
+} from 'graphql';
+import { expect, test } from 'vitest';
+import { systemClock } from '../../../src/core/clock.ts';
+import { executeIntrospection, SchemaCache } from '../../../src/graphql/introspection.ts';
+import { buildSchema } from '../../../src/graphql/schema.ts';
+import { atOnce } from '../../../src/graphql/slices.ts';
+import { catalogOf, database, source, table } from '../catalog/found.ts';
+import { SHOP } from '../plan/plan-for.ts';
+
+function operationIn(document: DocumentNode): OperationDefinitionNode {
+  const found = document.definitions.find((definition) => definition.kind === 'OperationDefinition');
+  if (found === undefined) throw new Error('no operation');
+  return found;
+}
+
+test.each([
+  [
+    'everything',
+    getIntrospectionQuery({ inputValueDeprecation: true, schemaDescription: true, specifiedByUrl: true }),
+  ],
+  ['everything without texts', getIntrospectionQuery({ descriptions: false, directiveIsRepeatable: true })],
+  [
+    'fragments, aliases, fields asked for twice and values',
+    `query ($all: Boolean = true, $no: Boolean!, $type: String!) {
+      a: __type(name: $type) { ...t ...t kind fields(includeDeprecated: $all) { name type { ...t } } }
+      ... on query_root @skip(if: $no) { b: __type(name: "item") { ...t inputFields { name } } c: __type(name: "x") { name } }
+      __schema { __typename types { enumValues { name @include(if: $no) deprecationReason } ofType { name } } directives { locations args { defaultValue } } }
+      __schema { queryType { name } types { name possibleTypes { name } interfaces { name } } }
+    }
+    fragment t on __Type { n: name ... { kind } type: ofType { ...u } }
+    fragment u on __Type { name ofType { name } }`,
+  ],
+])('%s is written as graphql-js answers it', (_, query) => {
+  const variables = { no: false, type: 'order_bool_exp' };
+  const schema = buildSchema(SHOP, 'clerk');
+  const document = parse(query);
+  const { data, errors } = executeSync({ schema, document, variableValues: variables });
+  expect(errors).toBeUndefined();
+  const request = { document, operation: operationIn(document), variables };
+  const found = atOnce(executeIntrospection(schema, request));
+  const members = [...found].map(([key, text]) => `${JSON.stringify(key)}:${text}`);
+  expect(`{${members.join(',')}}`).toBe(JSON.stringify(data));
+});
+
+test('a large schema is built and told of in slices, once for all who ask meanwhile', async () => {
+  const wide = Array.from({ length: 300 }, (__, i) =>
+    table(`w${i}`, ['id int4 pk', ...Array.from({ length: 10 }, (___, c) => `c${c} text`)]),
+  );
+  const catalog = catalogOf(
+    [
+      source(
+        'a',
+        wide.map(({ ref }) => ({ table: ref.name })),
+      ),
+    ],
+    { a: database(wide) },
+  );
+  const document = parse(getIntrospectionQuery());
+  const operation = operationIn(document);
+  const cache = new SchemaCache(systemClock);
+  let turns = 0;
+  let isDone = false;
+  const others = (): void => {
+    turns += 1;
+    if (!isDone) setImmediate(others);
+  };
+  setImmediate(others);
+  const ask = () => cache.introspect(catalog, 'admin', { document, operation, variables: {} });
+  const [first, second] = await Promise.all([ask(), ask()]);
+  isDone = true;
+  expect(second).toBe(first);
+  expect(await ask()).toBe(first);
+  // Work of hundreds of milliseconds, of which each slice takes ten.
+  expect(turns).toBeGreaterThan(8);
+});
