@@ -40,6 +40,8 @@ export interface CopyWork extends CopierOptions {
   readonly sessions: CopySessions;
   /** Turns to read from the target. */
   readonly reading: Turns;
+  /** Where this copy is among those that wait for their first. */
+  readonly place: number;
   /** Turns to build the indexes of a large table. */
   readonly building: Turns;
   /** Turns to gather statistics. */

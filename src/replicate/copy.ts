@@ -1,21 +1,15 @@
-import { createOverlaySql, createTableSql } from '../cache/ddl.ts';
-import type { FeedLease } from '../cache/feed-row.ts';
-import { overlayName, relationName } from '../cache/names.ts';
-import type { Queryable } from '../cache/queryable.ts';
-import { loadStoredTable, type StoredTable, saveStoredTable } from '../cache/stored-table.ts';
-import { must } from '../core/assert.ts';
-import type { Lsn } from '../core/lsn.ts';
+import type { StoredTable } from '../cache/stored-table.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { Turns } from '../core/turns.ts';
+import { Beginnings, beginLarge } from './copy-beginnings.ts';
 import { mergeCopy } from './copy-merge.ts';
 import { copyPieces, copySizes } from './copy-pieces.ts';
 import { CopySessions } from './copy-sessions.ts';
 import { gatherStatistics } from './copy-statistics.ts';
 import { copyWhole } from './copy-whole.ts';
 import { type CopierOptions, type CopyWork, isResumable, withSnapshot } from './copy-work.ts';
-import { nextGeneration, savePending } from './discard.ts';
+import { savePending } from './discard.ts';
 import type { Cacheable } from './reconcile.ts';
-import { overlaySink } from './sink.ts';
 import { Snapshots } from './snapshots.ts';
 
 /** A copy that could not be made; the others go on. */
@@ -41,6 +35,8 @@ export interface Unfinished {
 
 interface UnderWay {
   readonly table: TableRef;
+  /** Among those that wait to read from the target. */
+  readonly place: number;
   readonly stop: AbortController;
   rows: number;
   /** What there is of it can be of use to a later try. */
@@ -48,18 +44,15 @@ interface UnderWay {
   done: Promise<FailedCopy | null>;
 }
 
-interface Begun {
-  readonly stored: StoredTable;
-  /** Every change after this position is in the overlay. */
-  readonly since: Lsn;
-}
-
 /** Makes copies of target tables while the stream of changes goes on. */
 export class Copier {
   readonly #options: CopierOptions;
   readonly #underWay = new Map<string, UnderWay>();
+  /** Places of copies that were stopped, for what is copied in their stead. */
+  readonly #places = new Map<string, number>();
   readonly #snapshots: Snapshots;
   readonly #sessions: CopySessions;
+  readonly #beginnings = new Beginnings();
   readonly #reading: Turns;
   readonly #building = new Turns(1);
   readonly #measuring = new Turns(1);
@@ -85,8 +78,10 @@ export class Copier {
   async cancel(table: TableRef): Promise<void> {
     const found = this.#underWay.get(tableKey(table));
     this.#underWay.delete(tableKey(table));
-    found?.stop.abort(new Error('the copy is not wanted any more'));
-    await found?.done;
+    if (found === undefined) return;
+    this.#places.set(tableKey(table), found.place);
+    found.stop.abort(new Error('the copy is not wanted any more'));
+    await found.done;
   }
 
   /** Copies the tables, each ready on its own; returns those that failed. */
@@ -103,6 +98,7 @@ export class Copier {
         await finish(filled, work);
       }),
     );
+    this.#places.clear();
     return failuresOf(await Promise.all(each));
   }
 
@@ -135,8 +131,10 @@ export class Copier {
     make: (work: CopyWork) => Promise<void>,
   ): Promise<FailedCopy | null> {
     const stop = new AbortController();
-    const job: UnderWay = { table, stop, rows: 0, isKept: false, done: Promise.resolve(null) };
-    this.#underWay.set(tableKey(table), job);
+    const key = tableKey(table);
+    const place = this.#places.get(key) ?? this.#reading.place();
+    const job: UnderWay = { table, place, stop, rows: 0, isKept: false, done: Promise.resolve(null) };
+    this.#underWay.set(key, job);
     job.done = this.#make(job, run, make);
     return job.done;
   }
@@ -172,6 +170,7 @@ export class Copier {
       snapshots: this.#snapshots,
       sessions: this.#sessions,
       reading: this.#reading,
+      place: job.place,
       building: this.#building,
       measuring: this.#measuring,
       run,
@@ -182,22 +181,27 @@ export class Copier {
   }
 
   async #fill(wanted: Cacheable, work: CopyWork): Promise<StoredTable> {
-    const { onStep, reading, stop } = work;
-    const isLarge = (wanted.bytes ?? 0) > copySizes(work.limits).wholeBytes;
-    if (isLarge) {
-      const begun = await reading.take(() => begin(wanted, work, true), stop);
+    const { onStep, reading, place, stop } = work;
+    if ((wanted.bytes ?? 0) > copySizes(work.limits).wholeBytes) {
+      const begun = await reading.take(() => beginLarge(wanted, work), stop, place);
       work.onKept();
       await onStep?.('pieces:begun');
       return await copyPieces({ ...begun, indexes: wanted.indexes }, work);
     }
-    return await reading.take(async () => {
-      const { stored, since } = await begin(wanted, work, false);
-      await onStep?.('copy:overlay-created');
-      return await withSnapshot(work, since, async (snapshot) => {
-        await onStep?.('copy:snapshot-taken');
-        return await copyWhole(stored, wanted.indexes, snapshot, work);
-      });
-    }, stop);
+    return await this.#beginnings.wait(wanted, work, (turn) =>
+      reading.take(
+        async () => {
+          const { stored, since } = await turn.begin();
+          await onStep?.('copy:overlay-created');
+          return await withSnapshot(work, since, async (snapshot) => {
+            await onStep?.('copy:snapshot-taken');
+            return await copyWhole(stored, wanted.indexes, snapshot, work);
+          });
+        },
+        stop,
+        place,
+      ),
+    );
   }
 }
 
@@ -214,40 +218,4 @@ function failuresOf(each: readonly (FailedCopy | null)[]): readonly FailedCopy[]
 async function streamHasColumns({ connector, applied, stop }: CopyWork): Promise<void> {
   await applied(await connector.position(), stop);
   stop.throwIfAborted();
-}
-
-/**
- * From here on changes are kept in an overlay: whatever is not in a snapshot taken later will have gone through it. A
- * large table is made at once, which is also the sign that its copy can be resumed.
- */
-async function begin(wanted: Cacheable, work: CopyWork, isLarge: boolean): Promise<Begun> {
-  const { exclusively, lease, progress, sinks, stop } = work;
-  return exclusively(async (client) => {
-    stop.throwIfAborted();
-    await createOverlay(client, lease, wanted);
-    const stored = await loadStoredTable(client, { target: lease.target, table: wanted.table });
-    if (isLarge) await client.query(createTableSql(stored));
-    sinks.set(overlaySink({ ...stored, overlay: must(stored.overlay, 'an overlay') }, false));
-    return { stored, since: progress.applied };
-  });
-}
-
-async function createOverlay(client: Queryable, { target }: FeedLease, wanted: Cacheable): Promise<void> {
-  const generation = await nextGeneration(client);
-  const relation = relationName(target, wanted.table, generation);
-  const overlay = overlayName(target, wanted.table, generation);
-  const { table, columns, key, rowsEstimated, shape } = wanted;
-  await client.query(createOverlaySql(overlay, { relation, columns, key }));
-  const stored = {
-    target,
-    table,
-    relation,
-    columns,
-    key,
-    overlay,
-    rowsEstimated: Math.round(rowsEstimated),
-    shape,
-    generation,
-  };
-  await saveStoredTable(client, stored, { kind: 'copying' });
 }

@@ -160,7 +160,7 @@ export async function saveRefused(
   await saveStoredTable(client, empty, { kind: 'failed', reason });
 }
 
-/** Notes tables whose copy waits for its turn; one that has a row keeps it. */
+/** Notes tables whose copy waits for its turn, with what it will be of. */
 export async function savePending(
   client: Queryable,
   target: SourceName,
@@ -168,7 +168,11 @@ export async function savePending(
 ): Promise<void> {
   const stored = new Set((await loadStoredTables(client, target)).map(({ table }) => tableKey(table)));
   for (const { table, columns, key, rowsEstimated, shape } of tables) {
-    if (stored.has(tableKey(table))) continue;
+    if (stored.has(tableKey(table))) {
+      const wanted = { columns: JSON.stringify(columns), key_columns: JSON.stringify(key) };
+      await updateStoredTable(client, { target, table }, wanted);
+      continue;
+    }
     const generation = await nextGeneration(client);
     const relation = relationName(target, table, generation);
     const pending = {

@@ -102,7 +102,8 @@ async function publish(
   const before = async (): Promise<void> => {
     published = await connector.publish(plan.publish);
   };
-  await discard(gone, { exclusively, sinks, clock, before }, signal);
+  const begun = await exclusively((client) => loadStoredTables(client, lease.target));
+  await discard(asTheyAre(gone, begun), { exclusively, sinks, clock, before }, signal);
   for (const { stored, afterwards } of gone) {
     const fields = { target: lease.target, table: stored.table };
     if (afterwards.kind === 'failed') log.warn({ ...fields, reason: afterwards.reason }, NOT_CACHED);
@@ -110,6 +111,12 @@ async function publish(
       log.info({ ...fields, reason: afterwards.reason }, 'a table is copied again');
   }
   return published;
+}
+
+/** A copy that waited for its turn when the tables were looked at may have been begun before it was stopped. */
+function asTheyAre(gone: readonly Discarded[], begun: readonly StoredTable[]): readonly Discarded[] {
+  const now = new Map(begun.map((each) => [tableKey(each.table), each]));
+  return gone.map((each) => ({ ...each, stored: now.get(tableKey(each.stored.table)) ?? each.stored }));
 }
 
 const NOT_CACHED = 'a table cannot be cached';

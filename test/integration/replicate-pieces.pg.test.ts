@@ -234,6 +234,29 @@ test('a small table does not wait for a large one', async () => {
   await expectCopied(made);
 });
 
+test('a copy that waits for its turn keeps its place when its table gets a column', async () => {
+  const made = await FeedRig.open([...PLAIN, 'create table third (id int primary key)'], { doc: [] });
+  rig = made;
+  const count = new PieceCount(2);
+  const limits = { ...LIMITS, copy: { ...TINY, wholeBytes: 20_000 }, parallelCopies: 1 };
+  made.start({ limits, onStep: count.onStep });
+  await made.until('two pieces', async () => count.read === 2);
+  await made.track({ doc: [], small: [], third: [] });
+  await made.until('both to wait', async () => (await made.tableStatus('third'))?.state.kind === 'pending');
+  const before = (await made.tableStatus('small'))?.columns.length ?? 0;
+  await made.target.query('alter table small add column more int');
+  await made.refresh();
+  await made.until('the wider copy to wait', async () => {
+    const small = await made.tableStatus('small');
+    return small?.state.kind === 'pending' && small.columns.length === before + 1;
+  });
+  count.letGo();
+  await made.ready();
+  const generation = async (name: string): Promise<number> =>
+    Number((await made.tableStatus(name))?.relation.split('__g').at(-1));
+  expect(await generation('small')).toBeLessThan(await generation('third'));
+});
+
 test('a table rewritten between two pieces is copied again from the beginning', async () => {
   const made = await FeedRig.open(PLAIN, { doc: [] });
   rig = made;

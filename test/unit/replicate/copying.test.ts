@@ -49,6 +49,23 @@ test('turns go to those who wait, in order, before whoever asks again', async ()
   expect(order).toEqual(['large 1', 'small 1', 'small 2', 'large 2']);
 });
 
+test('a place that was left can be taken again', async () => {
+  const turns = new Turns(1);
+  const order: string[] = [];
+  const stop = new AbortController();
+  let end: () => void = () => undefined;
+  const first = turns.take(() => new Promise<void>((resolve) => (end = resolve)), never);
+  const place = turns.place();
+  const left = turns.take(async () => void order.push('left'), stop.signal, place).catch(() => undefined);
+  const behind = turns.take(async () => void order.push('behind'), never);
+  stop.abort(new Error('another is wanted'));
+  await left;
+  const again = turns.take(async () => void order.push('again'), never, place);
+  end();
+  await Promise.all([first, behind, again]);
+  expect(order).toEqual(['again', 'behind']);
+});
+
 test('who stops waiting for a turn leaves it to the next', async () => {
   const turns = new Turns(1);
   const stop = new AbortController();
