@@ -287,7 +287,7 @@ test('a source without room fails the table, says so, and is tried again; the ot
   await made.until('the failure', async () => (await made.tableStatus('doc'))?.state.kind === 'failed');
   expect((await made.tableStatus('doc'))?.state).toEqual({
     kind: 'failed',
-    reason: 'copying failed: no space left on device',
+    reason: 'copying failed: the disk of the source database is full: no space left on device',
   });
   await made.target.query('insert into small values (2)');
   await made.caughtUp();
