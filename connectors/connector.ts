@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Commit, StreamItem } from '../src/core/change.ts';
+import type { Commit, FeedItem } from '../src/core/change.ts';
 import type { ComparedRows } from '../src/core/compared-rows.ts';
 import type { IndexColumn } from '../src/core/index-column.ts';
 import type { Lsn } from '../src/core/lsn.ts';
@@ -135,7 +135,9 @@ export interface ChangeStream {
    * Yields lists of items in commit order; ends only by throwing a ConnectorError, or cleanly on abort.
    * A list may end in the middle of a transaction.
    */
-  readonly items: AsyncIterable<readonly StreamItem[]>;
+  readonly items: AsyncIterable<readonly FeedItem[]>;
+  /** Large transactions come in parts before they commit. */
+  readonly isEarly: boolean;
   /** Tells the target that everything up to this commit end is durable here. Never call it before it is. */
   acknowledge(upTo: Lsn): void;
   /** Asks the target to say how far it has sent; the answer arrives as a `progress` item. */
@@ -178,8 +180,9 @@ export interface Connector {
   /**
    * Streams everything whose commit ends after the position. Fails with `slot-lost` unless the target's history up to
    * there is the one in which `last` was the last commit that a stream told of, null being none since the slot was made.
+   * Asked to be early, it sends large transactions in parts before they commit, where it can.
    */
-  open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream>;
+  open(after: Lsn, last: Commit | null, signal: AbortSignal, isEarly?: boolean): Promise<ChangeStream>;
   /** What it shows every session of the target sees by then. */
   snapshot(signal: AbortSignal): Promise<Snapshot>;
   /**

@@ -43,6 +43,7 @@ export interface KafkaStreamOptions {
 /** One running stream: puts transactions together as their messages come, and gives up at the first failure. */
 export class KafkaStream implements ChangeStream {
   readonly items: ItemQueue;
+  readonly isEarly = false;
   readonly #options: KafkaStreamOptions;
   readonly #signal: AbortSignal;
   readonly #reader: TopicReader;

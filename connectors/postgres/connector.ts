@@ -81,9 +81,9 @@ class PostgresConnector implements Connector {
     return this.#database.forceFlush();
   }
 
-  open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream> {
+  open(after: Lsn, last: Commit | null, signal: AbortSignal, isEarly = false): Promise<ChangeStream> {
     const { target, admin } = this.#database;
-    const from = { applied: { upTo: after, last }, committed: () => this.#database.askAhead() };
+    const from = { applied: { upTo: after, last }, isEarly, committed: () => this.#database.askAhead() };
     return this.#database.while(signal, (until) => openStream(target, admin, from, until));
   }
 

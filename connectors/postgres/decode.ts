@@ -1,7 +1,8 @@
-import type { Relation, RelationColumn, StreamItem } from '../../src/core/change.ts';
+import type { Change, Commit, FeedItem, Relation } from '../../src/core/change.ts';
 import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../src/core/lsn.ts';
 import { completed, type Row } from '../../src/core/row.ts';
 import { ConnectorError } from '../connector.ts';
+import { malformed, readRelation, sameRelation } from './relation-message.ts';
 import { WireRow } from './wire-row.ts';
 
 const BEGIN = 0x42;
@@ -14,25 +15,42 @@ const RELATION = 0x52;
 const TRUNCATE = 0x54;
 const UPDATE = 0x55;
 const TYPE = 0x59;
+const STREAM_START = 0x53;
+const STREAM_STOP = 0x45;
+const STREAM_COMMIT = 0x63;
+const STREAM_ABORT = 0x41;
 
 const NEW_ROW = 0x4e;
 const OLD_KEY = 0x4b;
 const OLD_ROW = 0x4f;
 
+type Relations = Map<number, Relation>;
+
+/** Where the stream is inside a transaction that goes on. */
+interface Chunk {
+  readonly xid: number;
+  readonly relations: Relations;
+  /** What the changes that come are added to, while they are the same subtransaction's. */
+  part: { readonly item: FeedItem; readonly subxid: number; readonly changes: Change[] } | null;
+}
+
 /**
- * Reads pgoutput messages of protocol version 1 in place; keeps the relation descriptions the stream sent so far
+ * Reads pgoutput messages of protocol versions 1 and 2 in place; keeps the relation descriptions the stream sent so far
  * and whether a transaction is half delivered. Rows stay inside the buffer they came in, which must not be written again.
  */
 export class PgoutputDecoder {
-  readonly #relations = new Map<number, Relation>();
+  readonly #relations: Relations = new Map();
+  /** By transactions that go on: what one says of a relation holds for others only when it has committed. */
+  readonly #early = new Map<number, Relations>();
+  #chunk: Chunk | null = null;
   #buffer: Buffer = Buffer.alloc(0);
   #at = 0;
   #inTransaction = false;
   #lastCommit: Lsn = ZERO_LSN;
 
-  /** Whether a begin was read whose commit is still to come. */
+  /** Whether a begin was read whose commit is still to come, or a part of a transaction whose end is. */
   get inTransaction(): boolean {
-    return this.#inTransaction;
+    return this.#inTransaction || this.#chunk !== null;
   }
 
   /** End of the last commit read; zero before the first. */
@@ -41,52 +59,123 @@ export class PgoutputDecoder {
   }
 
   /** Appends what one message says to `items`; throws a ConnectorError on a message it does not know. */
-  decode(buffer: Buffer, start: number, items: StreamItem[]): void {
+  decode(buffer: Buffer, start: number, items: FeedItem[]): void {
     this.#buffer = buffer;
     this.#at = start + 1;
-    switch (buffer[start]) {
-      case INSERT:
-        items.push(this.#insert());
-        break;
-      case UPDATE:
-        items.push(this.#update());
-        break;
-      case DELETE:
-        items.push(this.#delete());
-        break;
+    const tag = buffer[start] ?? 0;
+    if (this.#chunk === null) this.#ordinary(tag, items);
+    else this.#inChunk(tag, this.#chunk, items);
+  }
+
+  #ordinary(tag: number, items: FeedItem[]): void {
+    const change = this.#change(tag);
+    if (change !== null) {
+      items.push(change);
+      return;
+    }
+    switch (tag) {
       case BEGIN:
-        this.#inTransaction = true;
-        items.push({
-          kind: 'begin',
-          xid: buffer.readUInt32BE(start + 17),
-          commit: lsnFromBits(buffer.readBigUInt64BE(start + 1)),
-        });
+        items.push(this.#begin());
         break;
       case COMMIT:
         items.push(this.#commit());
         break;
-      case RELATION:
-        this.#describe();
+      case STREAM_START:
+        this.#startChunk();
         break;
-      case TRUNCATE:
-        items.push(this.#truncate());
+      case STREAM_COMMIT:
+        items.push(this.#commitEarly());
         break;
-      case TYPE:
-      case ORIGIN:
-      case MESSAGE:
+      case STREAM_ABORT:
+        items.push(this.#abortEarly());
         break;
       default:
-        throw new ConnectorError('unfit', `the stream holds a message of an unknown kind (${buffer[start]})`);
+        this.#aside(tag);
     }
   }
 
-  #insert(): StreamItem {
+  /** Every message of a chunk but its end names the subtransaction it is from. */
+  #inChunk(tag: number, chunk: Chunk, items: FeedItem[]): void {
+    if (tag === STREAM_STOP) {
+      this.#chunk = null;
+      return;
+    }
+    if (tag === ORIGIN) return;
+    const subxid = this.#int32();
+    const change = this.#change(tag);
+    if (change === null) return this.#aside(tag);
+    const { part } = chunk;
+    if (part !== null && part.subxid === subxid && items.at(-1) === part.item) {
+      part.changes.push(change);
+      return;
+    }
+    const changes = [change];
+    const item: FeedItem = { kind: 'early-part', xid: chunk.xid, subxid, changes };
+    chunk.part = { item, subxid, changes };
+    items.push(item);
+  }
+
+  #change(tag: number): Change | null {
+    switch (tag) {
+      case INSERT:
+        return this.#insert();
+      case UPDATE:
+        return this.#update();
+      case DELETE:
+        return this.#delete();
+      case TRUNCATE:
+        return this.#truncate();
+      default:
+        return null;
+    }
+  }
+
+  /** Messages that are no items. */
+  #aside(tag: number): void {
+    if (tag === RELATION) this.#describe();
+    else if (tag !== TYPE && tag !== ORIGIN && tag !== MESSAGE)
+      throw new ConnectorError('unfit', `the stream holds a message of an unknown kind (${tag})`);
+  }
+
+  #begin(): FeedItem {
+    this.#inTransaction = true;
+    const commit = this.#lsn();
+    this.#at += 8;
+    return { kind: 'begin', xid: this.#int32(), commit };
+  }
+
+  #startChunk(): void {
+    if (this.#inTransaction) throw malformed('a part of one transaction inside another');
+    const xid = this.#int32();
+    const relations = this.#early.get(xid) ?? new Map<number, Relation>();
+    this.#early.set(xid, relations);
+    this.#chunk = { xid, relations, part: null };
+  }
+
+  #commitEarly(): FeedItem {
+    const xid = this.#int32();
+    this.#at += 1;
+    const commit = this.#lsn();
+    const ended = this.#end();
+    for (const relation of this.#early.get(xid)?.values() ?? []) this.#keep(this.#relations, relation);
+    this.#early.delete(xid);
+    return { kind: 'early-commit', xid, commit, ...ended };
+  }
+
+  #abortEarly(): FeedItem {
+    const xid = this.#int32();
+    const subxid = this.#int32();
+    if (subxid === xid) this.#early.delete(xid);
+    return { kind: 'early-abort', xid, subxid };
+  }
+
+  #insert(): Change {
     const relation = this.#relation();
     this.#expect(NEW_ROW);
     return { kind: 'insert', relation, after: this.#row(relation) };
   }
 
-  #update(): StreamItem {
+  #update(): Change {
     const relation = this.#relation();
     const part = this.#buffer[this.#at];
     if (part !== OLD_KEY && part !== OLD_ROW) {
@@ -100,7 +189,7 @@ export class PgoutputDecoder {
     return { kind: 'update', relation, after: part === OLD_ROW ? filled(after, before) : after, before };
   }
 
-  #delete(): StreamItem {
+  #delete(): Change {
     const relation = this.#relation();
     const part = this.#buffer[this.#at];
     if (part !== OLD_KEY && part !== OLD_ROW) throw malformed('a delete without its key');
@@ -108,14 +197,21 @@ export class PgoutputDecoder {
     return { kind: 'delete', relation, before: this.#row(relation) };
   }
 
-  #commit(): StreamItem {
-    const end = lsnFromBits(this.#buffer.readBigUInt64BE(this.#at + 9));
+  #commit(): FeedItem {
+    this.#at += 9;
     this.#inTransaction = false;
-    this.#lastCommit = maxLsn(this.#lastCommit, end);
-    return { kind: 'commit', end, time: Number(this.#buffer.readBigInt64BE(this.#at + 17)) };
+    return { kind: 'commit', ...this.#end() };
   }
 
-  #truncate(): StreamItem {
+  /** The end and the time of a commit. */
+  #end(): Commit {
+    const end = this.#lsn();
+    this.#lastCommit = maxLsn(this.#lastCommit, end);
+    const time = Number(this.#buffer.readBigInt64BE(this.#at));
+    return { end, time };
+  }
+
+  #truncate(): Change {
     const count = this.#buffer.readUInt32BE(this.#at);
     this.#at += 5;
     const relations: Relation[] = [];
@@ -124,9 +220,8 @@ export class PgoutputDecoder {
   }
 
   #relation(): Relation {
-    const oid = this.#buffer.readUInt32BE(this.#at);
-    this.#at += 4;
-    const relation = this.#relations.get(oid);
+    const oid = this.#int32();
+    const relation = (this.#chunk?.relations ?? this.#relations).get(oid);
     if (relation === undefined) throw malformed(`a change of relation ${oid} before its description`);
     return relation;
   }
@@ -145,38 +240,27 @@ export class PgoutputDecoder {
   }
 
   #describe(): void {
-    const oid = this.#buffer.readUInt32BE(this.#at);
+    const described = readRelation(this.#buffer, this.#at);
+    this.#keep(this.#chunk?.relations ?? this.#relations, described);
+  }
+
+  /** The target repeats descriptions freely; the same object stands for the same shape. */
+  #keep(relations: Relations, described: Relation): void {
+    const { oid } = described;
+    const known = relations.get(oid) ?? this.#relations.get(oid);
+    relations.set(oid, known !== undefined && sameRelation(known, described) ? known : described);
+  }
+
+  #int32(): number {
+    const value = this.#buffer.readUInt32BE(this.#at);
     this.#at += 4;
-    const schema = this.#name();
-    const name = this.#name();
-    const replicaIdentity = identityOf(this.#buffer[this.#at]);
-    const count = this.#buffer.readUInt16BE(this.#at + 1);
-    this.#at += 3;
-    const columns: RelationColumn[] = [];
-    for (let index = 0; index < count; index += 1) columns.push(this.#column());
-    // The stream leaves the name of pg_catalog out.
-    const table = { schema: schema === '' ? 'pg_catalog' : schema, name };
-    const described: Relation = { oid, table, replicaIdentity, columns };
-    const known = this.#relations.get(oid);
-    // The target repeats descriptions freely; the same object stands for the same shape.
-    if (known === undefined || !sameRelation(known, described)) this.#relations.set(oid, described);
+    return value;
   }
 
-  #column(): RelationColumn {
-    const isKey = ((this.#buffer[this.#at] ?? 0) & 1) === 1;
-    this.#at += 1;
-    const name = this.#name();
-    const typeOid = this.#buffer.readUInt32BE(this.#at);
-    const typeModifier = this.#buffer.readInt32BE(this.#at + 4);
+  #lsn(): Lsn {
+    const value = lsnFromBits(this.#buffer.readBigUInt64BE(this.#at));
     this.#at += 8;
-    return { name, typeOid, typeModifier, isKey };
-  }
-
-  #name(): string {
-    const end = this.#buffer.indexOf(0, this.#at);
-    const name = this.#buffer.toString('utf8', this.#at, end);
-    this.#at = end + 1;
-    return name;
+    return value;
   }
 }
 
@@ -186,18 +270,4 @@ function filled(after: Row, before: Row): Row {
   const places = Array.from({ length: after.width }, (_, at) => at);
   const known = places.filter((at) => !after.has(at) && before.cell(at) !== null);
   return completed(after, before, known);
-}
-
-function identityOf(byte: number | undefined): Relation['replicaIdentity'] {
-  const letter = String.fromCharCode(byte ?? 0);
-  if (letter === 'd' || letter === 'n' || letter === 'f' || letter === 'i') return letter;
-  throw malformed('a relation of an unknown replica identity');
-}
-
-function sameRelation(a: Relation, b: Relation): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
-function malformed(what: string): ConnectorError {
-  return new ConnectorError('retry', `the stream is malformed: it holds ${what}`);
 }

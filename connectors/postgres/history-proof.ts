@@ -1,4 +1,4 @@
-import type { Commit, StreamItem } from '../../src/core/change.ts';
+import type { Commit, FeedItem } from '../../src/core/change.ts';
 import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
 import { ConnectorError } from '../connector.ts';
 
@@ -25,11 +25,14 @@ export class HistoryProof {
   readonly #expected: Commit | null;
   #found: Commit | null = null;
   #isThrough = false;
+  readonly #confirmed: Lsn;
+  readonly #headless = new Set<number>();
   readonly #outcome = settleable();
 
   /** `confirmed` is where the stream begins. */
   constructor(applied: Applied, confirmed: Lsn) {
     this.#applied = applied;
+    this.#confirmed = confirmed;
     this.#expected = applied.last !== null && applied.last.end > confirmed ? applied.last : null;
   }
 
@@ -48,20 +51,44 @@ export class HistoryProof {
     this.#outcome.reject(error);
   }
 
+  /** Transactions that went on when the history was found to be the reader's, and whose beginning was passed over. */
+  get headless(): ReadonlySet<number> {
+    return this.#headless;
+  }
+
   /** Whether the reader lacks the item; throws a ConnectorError when the history is another. */
-  isNew(item: StreamItem): boolean {
+  isNew(item: FeedItem): boolean {
     if (this.#isThrough) return true;
-    const { upTo } = this.#applied;
-    if (item.kind === 'commit') {
-      if (item.end > upTo) throw forked(upTo);
-      this.#found = item;
-    } else if (
-      (item.kind === 'begin' && item.commit >= upTo) ||
-      (item.kind === 'progress' && item.position >= upTo)
-    ) {
-      this.#decide();
-    }
+    if (this.#isPast(item)) this.#decide();
+    else if (item.kind === 'commit' || item.kind === 'early-commit') this.#passCommit(item);
+    if (!this.#isThrough) this.#passEarly(item);
     return this.#isThrough;
+  }
+
+  /** Whether it shows that the stream has come to the reader's position. */
+  #isPast(item: FeedItem): boolean {
+    const { upTo } = this.#applied;
+    switch (item.kind) {
+      case 'begin':
+      case 'early-commit':
+        return item.commit >= upTo;
+      case 'progress':
+        return item.position >= upTo;
+      default:
+        return item.kind === 'early-part' && this.#confirmed >= upTo;
+    }
+  }
+
+  #passCommit({ end, time }: Commit): void {
+    const { upTo } = this.#applied;
+    if (end > upTo) throw forked(upTo);
+    this.#found = { end, time };
+  }
+
+  #passEarly(item: FeedItem): void {
+    if (item.kind === 'early-part') this.#headless.add(item.xid);
+    const isOver = item.kind === 'early-commit' || (item.kind === 'early-abort' && item.xid === item.subxid);
+    if (isOver) this.#headless.delete(item.xid);
   }
 
   #decide(): void {

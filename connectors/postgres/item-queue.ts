@@ -1,6 +1,6 @@
-import type { StreamItem } from '../../src/core/change.ts';
+import type { FeedItem } from '../../src/core/change.ts';
 
-type Batch = readonly StreamItem[];
+type Batch = readonly FeedItem[];
 type Outcome =
   | { readonly kind: 'open' }
   | { readonly kind: 'ended' }

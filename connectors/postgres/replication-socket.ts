@@ -58,8 +58,8 @@ export class ReplicationSocket {
     this.#tcp.on('connect', () => this.#listenEarly());
   }
 
-  /** Resolves when the target has begun to stream; rejects with a ConnectorError. */
-  async start(target: Target, after: Lsn): Promise<void> {
+  /** Resolves when the target has begun to stream, transactions that go on too when asked to; rejects with a ConnectorError. */
+  async start(target: Target, after: Lsn, isEarly: boolean): Promise<void> {
     if (this.#isOver) throw new ConnectorError('retry', 'stopped before the stream began');
     const limit = setTimeout(
       () => this.#fail(new ConnectorError('retry', 'the target did not start to stream in time')),
@@ -69,7 +69,7 @@ export class ReplicationSocket {
       await new Promise<void>((resolve, reject) => {
         this.#started = resolve;
         this.#rejectStart = reject;
-        const plugin = this.#plugin(target);
+        const plugin = this.#plugin(target, isEarly);
         this.#service
           .subscribe(plugin, target.name, formatLsn(after))
           .catch((error: unknown) => this.#fail(error));
@@ -90,7 +90,8 @@ export class ReplicationSocket {
     if (client instanceof Client) client.on('error', (error) => this.#fail(error));
   }
 
-  #plugin(target: Target) {
+  #plugin(target: Target, isEarly: boolean) {
+    const version = isEarly ? `proto_version '2', streaming 'on'` : `proto_version '1'`;
     return {
       name: 'pgoutput',
       options: {},
@@ -104,7 +105,7 @@ export class ReplicationSocket {
         this.#takeOver(client);
         const publication = `"${target.name}"`;
         client.connection.query(
-          `START_REPLICATION SLOT "${slot}" LOGICAL ${after} (proto_version '1', publication_names '${publication}')`,
+          `START_REPLICATION SLOT "${slot}" LOGICAL ${after} (${version}, publication_names '${publication}')`,
         );
       },
     };

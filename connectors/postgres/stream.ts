@@ -1,4 +1,4 @@
-import type { StreamItem } from '../../src/core/change.ts';
+import type { FeedItem } from '../../src/core/change.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { formatLsn, type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../src/core/lsn.ts';
 import { type ChangeStream, ConnectorError, type SlotHealth } from '../connector.ts';
@@ -28,9 +28,11 @@ const ASK_MS = 25;
 const ASKS_BEFORE_FLUSH = 3;
 const START_ATTEMPTS = 3;
 
-/** Where a stream begins, and who is told at once when it has brought whole transactions. */
+/** Where a stream begins, what it sends, and who is told at once when it has brought whole transactions. */
 interface Beginning {
   readonly applied: Applied;
+  /** Transactions that go on come in parts, instead of as a whole when they commit. */
+  readonly isEarly: boolean;
   readonly committed: () => void;
 }
 
@@ -47,12 +49,16 @@ export async function openStream(
     try {
       await stream.start();
       await untilProved(stream, admin);
-      return stream;
+      if (!stream.isHeadless) return stream;
     } catch (error) {
       stream.close();
       const isTaken = error instanceof ConnectorError && sqlStateOf(error.cause) === '55006';
       if (!isTaken || attempt === START_ATTEMPTS || signal.aborted) throw error;
+      continue;
     }
+    // A transaction that goes on was in part passed over: it must come as a whole.
+    stream.close();
+    return openStream(target, admin, { ...from, isEarly: false }, signal);
   }
 }
 
@@ -99,12 +105,13 @@ async function freedSlot(target: Target, admin: AdminPool): Promise<SlotHealth> 
 /** One running stream: decodes what the socket brings, answers the target, and gives up at the first failure. */
 class PostgresStream implements ChangeStream {
   readonly items: ItemQueue;
+  readonly isEarly: boolean;
   readonly #target: Target;
   readonly #signal: AbortSignal;
   readonly #socket: ReplicationSocket;
   readonly #decoder = new PgoutputDecoder();
   readonly #stop = (): void => this.close();
-  #read: StreamItem[] = [];
+  #read: FeedItem[] = [];
   /** Of socket reads that gave nothing whole yet. */
   #readBytes = 0;
   #passed: Lsn;
@@ -121,6 +128,7 @@ class PostgresStream implements ChangeStream {
   constructor(target: Target, from: Beginning & { readonly confirmed: Lsn }, signal: AbortSignal) {
     this.#committed = from.committed;
     this.#target = target;
+    this.isEarly = from.isEarly;
     this.#signal = signal;
     this.#passed = from.confirmed;
     this.#acknowledged = from.confirmed;
@@ -136,13 +144,18 @@ class PostgresStream implements ChangeStream {
   async start(): Promise<void> {
     this.#signal.addEventListener('abort', this.#stop);
     if (this.#signal.aborted) this.close();
-    await this.#socket.start(this.#target, this.#passed);
+    await this.#socket.start(this.#target, this.#passed, this.isEarly);
     this.#ticker = setInterval(() => this.#tick(), this.#target.timings.tickMs);
   }
 
   /** The stream goes on with the history that the reader has. */
   get isProved(): boolean {
     return this.#proof.isThrough;
+  }
+
+  /** It goes on with the rest of a transaction whose beginning the reader did not get. */
+  get isHeadless(): boolean {
+    return this.#proof.headless.size > 0;
   }
 
   /** Resolves when it is known that it does; rejects when it does not, or the stream ends. */

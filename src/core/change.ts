@@ -52,3 +52,34 @@ export type StreamItem =
   | Change
   | ({ readonly kind: 'commit' } & Commit)
   | { readonly kind: 'progress'; readonly position: Lsn };
+
+/**
+ * What a stream tells of transactions that go on, where it was asked to: each comes in parts, between other transactions, and
+ * counts for nothing until its commit has come. Where the commit stands in the order of the others is where the whole
+ * transaction stands.
+ */
+export type EarlyItem =
+  /** Changes of the transaction `xid`, made by its subtransaction `subxid`, which is itself where it has none. */
+  | {
+      readonly kind: 'early-part';
+      readonly xid: number;
+      readonly subxid: number;
+      readonly changes: readonly Change[];
+    }
+  /** `commit` is where the record of its commit begins. */
+  | ({ readonly kind: 'early-commit'; readonly xid: number; readonly commit: Lsn } & Commit)
+  /** All that `subxid` and what was begun under it have changed is undone; of the transaction nothing is left when it is `xid`. */
+  | { readonly kind: 'early-abort'; readonly xid: number; readonly subxid: number };
+
+/** Everything a connector may yield. */
+export type FeedItem = StreamItem | EarlyItem;
+
+/** Whether the item tells of a transaction that goes on. */
+export function isEarly(item: FeedItem): item is EarlyItem {
+  return item.kind === 'early-part' || item.kind === 'early-commit' || item.kind === 'early-abort';
+}
+
+/** Whether none of the items does. */
+export function areWhole(items: readonly FeedItem[]): items is readonly StreamItem[] {
+  return !items.some(isEarly);
+}

@@ -17,7 +17,7 @@ import { BatchWriting, type Writes } from './batch-writing.ts';
 import type { StageLimits } from './feed-options.ts';
 import type { FoldedBatch } from './fold.ts';
 import type { Parameter } from './message-buffer.ts';
-import { Statements } from './statements.ts';
+import { type Outgoing, Statements } from './statements.ts';
 import type { Step, StepHook } from './steps.ts';
 
 /** Another process leads this feed now. */
@@ -26,6 +26,12 @@ export class LeaseLost extends Error {
     super('another process leads this feed', { cause });
     this.name = 'LeaseLost';
   }
+}
+
+/** What a failure means: that the lease is gone, or what it says itself. */
+export function orLeaseLost(error: unknown): unknown {
+  const state = sqlStateOf(error);
+  return state === LEASE_LOST || state === LEASE_GONE ? new LeaseLost(error) : error;
 }
 
 /** What a watermark says; no position means that the cache must not be used. */
@@ -156,6 +162,15 @@ export class Applier {
     }
   }
 
+  /**
+   * What commits the transaction of another session as the feed's next one: with a watermark, and under the lease. Nothing
+   * may be under way here, or begin before it is answered.
+   */
+  endOf(mark: Mark): readonly Outgoing[] {
+    const watermark = this.#nextWatermark(mark, FENCED_WATERMARK_SQL, [this.#lease.epoch]);
+    return [...watermark, { text: 'commit', isCommit: true }];
+  }
+
   /** Opens a transaction if none is open; whether somebody may want to stop right after that. */
   #begin(): boolean {
     if (this.#isOpen) return false;
@@ -165,17 +180,25 @@ export class Applier {
     return this.#mayStop;
   }
 
-  #addWatermark({ position, freshAsOf, lastCommit }: Mark, text: string, more: readonly Parameter[]): void {
+  #addWatermark(mark: Mark, text: string, more: readonly Parameter[]): void {
+    for (const statement of this.#nextWatermark(mark, text, more)) this.#statements.add(statement);
+  }
+
+  #nextWatermark(
+    { position, freshAsOf, lastCommit }: Mark,
+    text: string,
+    more: readonly Parameter[],
+  ): readonly Outgoing[] {
     this.#seq += 1n;
     const { target } = this.#lease;
     const at = position === null ? null : formatLsn(position);
     const commit = lastCommit === null ? [null, null] : [formatLsn(lastCommit.end), lastCommit.time];
-    this.#statements.add({ text, values: [target, this.#seq, at, freshAsOf, ...commit, ...more] });
-    if (this.#seq % KEPT_WATERMARKS === 0n) {
-      const upTo = this.#seq - KEPT_WATERMARKS;
-      this.#statements.add({ text: PRUNE_SQL, values: [target, upTo, this.#prunedTo] });
-      this.#prunedTo = upTo;
-    }
+    const watermark = { text, values: [target, this.#seq, at, freshAsOf, ...commit, ...more] };
+    if (this.#seq % KEPT_WATERMARKS !== 0n) return [watermark];
+    const upTo = this.#seq - KEPT_WATERMARKS;
+    const prune = { text: PRUNE_SQL, values: [target, upTo, this.#prunedTo] };
+    this.#prunedTo = upTo;
+    return [watermark, prune];
   }
 
   async #commit(mark: Mark, gate: Promise<void> | null): Promise<void> {
@@ -196,9 +219,7 @@ export class Applier {
     try {
       await this.#statements.settle(gate);
     } catch (error) {
-      const state = sqlStateOf(error);
-      if (state === LEASE_LOST || state === LEASE_GONE) throw new LeaseLost(error);
-      throw error;
+      throw orLeaseLost(error);
     }
   }
 

@@ -117,7 +117,8 @@ export class ChangeBuffer {
   }
 }
 
-function sizeOf(item: StreamItem): number {
+/** About how much memory an item holds. */
+export function sizeOf(item: StreamItem): number {
   switch (item.kind) {
     case 'insert':
     case 'update':

@@ -4,6 +4,7 @@ import { type FeedWishes, finishResync, forgetProof, saveFeedState } from '../ca
 import { NearjoinError } from '../core/errors.ts';
 import { LeaseLost } from './applier.ts';
 import { Backoff } from './backoff.ts';
+import { AnotherStream, EarlyRefused } from './early-choice.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
@@ -96,9 +97,18 @@ export class FeedLeader {
       else await runFeed(this.#scene, stop);
     } catch (error) {
       // What fails after the phase was ended fails because of that.
-      if (!stop.aborted) return { error };
+      if (!stop.aborted && !this.#isForAnother(error)) return { error };
     }
     return this.#trouble === null ? null : { error: this.#trouble };
+  }
+
+  /** Whether the run ended only to go on with another kind of stream. */
+  #isForAnother(error: unknown): boolean {
+    if (!(error instanceof AnotherStream)) return false;
+    const { early, lease, options } = this.#scene;
+    if (error instanceof EarlyRefused) early.refused(error.xid);
+    options.log.info({ target: lease.target, reason: error.message }, 'opening the stream anew');
+    return true;
   }
 
   #isUnwanted(): boolean {

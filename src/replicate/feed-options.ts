@@ -27,6 +27,20 @@ export interface StageLimits {
   readonly bytes: number;
 }
 
+/** How far transactions are written before they commit on the target. */
+export interface EarlyLimits {
+  /** No more than so many at a time. */
+  readonly most: number;
+  /** Subtransactions of one that are remembered each by itself. */
+  readonly savepoints: number;
+  /** What is written holds back the clean-up of the source, so it ends after so long. */
+  readonly openMs: number;
+  /** Somebody who has waited so long on the source may be waiting for rows that they hold. */
+  readonly patienceMs: number;
+  /** Before a stream that was opened without them is opened anew with them, all must have been well for so long. */
+  readonly settledMs: number;
+}
+
 /** Numbers an operator or a test may set. */
 export interface FeedLimits {
   /** How often freshness is proved while no reader wishes it oftener. */
@@ -36,6 +50,7 @@ export interface FeedLimits {
   readonly maxRetainedWalBytes: number;
   readonly batch: BatchLimits;
   readonly stage: StageLimits;
+  readonly early: EarlyLimits;
   readonly parallelCopies: number;
   readonly copy: CopyLimits;
   /** How often the target's tables are looked at again without any other reason. */
@@ -71,6 +86,8 @@ export const DEFAULT_LIMITS: FeedLimits = {
   maxRetainedWalBytes: 4096 * 1024 * 1024,
   batch: { rows: 5_000, bytes: 8 * 1024 * 1024 },
   stage: { rows: 400, bytes: 256 * 1024 },
+  // Postgres keeps 64 subtransactions of a transaction at hand; beyond that everybody's snapshots cost more.
+  early: { most: 4, savepoints: 64, openMs: 600_000, patienceMs: 5_000, settledMs: 60_000 },
   parallelCopies: 2,
   copy: { wholeBytes: 1 << 30, pieceBytes: 128 << 20, snapshotMs: 60_000, mergePages: 64, bytesPerS: null },
   schemaPollMs: 10_000,

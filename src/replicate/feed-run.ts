@@ -7,13 +7,15 @@ import { Applier } from './applier.ts';
 import { Copier } from './copy.ts';
 import { dropOrphans } from './discard.ts';
 import { DurablePosition } from './durable.ts';
+import { AnotherStream } from './early-choice.ts';
+import type { StageLimits } from './feed-options.ts';
 import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import { findStart } from './feed-start.ts';
-import { FeedTables, lookAtTables } from './feed-tables.ts';
+import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
 import { applicationName } from './lease.ts';
 import { runProbes, untilApplied } from './probes.ts';
 import { Progress } from './progress.ts';
-import { Pump } from './pump.ts';
+import { Pump, type PumpOptions } from './pump.ts';
 import type { ReconcilerOptions, Remaining } from './reconciler.ts';
 import { relationMismatch } from './relation-check.ts';
 import { Session } from './session.ts';
@@ -35,22 +37,28 @@ const APPLY_SETTINGS = {
 };
 
 const SETTLED_AFTER_MS = 5_000;
+/** How often it is asked whether the stream can be opened anew with transactions that go on. */
+const CALM_POLL_MS = 250;
 
 /** Connects a feed and keeps it streaming until the signal aborts; throws the first failure of anything in it. */
 export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<void> {
-  const { options, leader } = scene;
-  const session = await Session.open({
-    url: options.sourceUrl,
-    applicationName: applicationName(leader),
-    pipeline: true,
-    settings: APPLY_SETTINGS,
-  });
+  const session = await openSession(scene);
   try {
     await new FeedRun(scene, session).run(signal);
   } finally {
     scene.tick = null;
     await session.close();
   }
+}
+
+/** A session that writes. */
+function openSession({ options, leader }: FeedScene): Promise<Session> {
+  return Session.open({
+    url: options.sourceUrl,
+    applicationName: applicationName(leader),
+    pipeline: true,
+    settings: APPLY_SETTINGS,
+  });
 }
 
 interface Parts {
@@ -83,13 +91,8 @@ class FeedRun {
          and current_setting('server_version_num')::int >= 150000 as "canStage"`,
     );
     const seq = stored.watermark?.seq ?? 0n;
-    const applier = new Applier({
-      client,
-      stage: canStage ? options.limits.stage : null,
-      lease,
-      seq,
-      onStep: options.onStep,
-    });
+    const stage = canStage ? options.limits.stage : null;
+    const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
     const start = await findStart(this.#scene, { stored, applier, sinks: this.#sinks }, signal);
     const order = {
       connector,
@@ -107,22 +110,28 @@ class FeedRun {
     await dropOrphans(exclusively);
     await this.#bindTables();
     signal.throwIfAborted();
-    const stream = await connector.open(start.after, start.lastCommit, signal);
-    await this.#stream(this.#assemble({ applier, stream, start, order }), remaining, signal);
+    const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);
+    const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
+    await this.#stream(this.#assemble({ applier, stage, stream, start, order }), remaining, signal);
   }
 
   #assemble({
     applier,
+    stage,
     stream,
     start,
     order,
-  }: Pick<Parts, 'applier' | 'stream' | 'order'> & { start: StartingPoint }): Parts {
+  }: Pick<Parts, 'applier' | 'stream' | 'order'> & {
+    readonly start: StartingPoint;
+    readonly stage: StageLimits | null;
+  }): Parts {
     const { options, lease, leader, connector, counters } = this.#scene;
     const { limits, clock, sourceUrl, onStep } = options;
     const progress = new Progress(start);
-    const onApplied = (folded: { readonly transactions: number; readonly changes: number }): void => {
-      counters.transactionsApplied += folded.transactions;
-      counters.changesApplied += folded.changes;
+    const onApplied: PumpOptions['onApplied'] = ({ transactions, changes }, xids) => {
+      counters.transactionsApplied += transactions;
+      counters.changesApplied += changes;
+      this.#scene.early.applied(xids);
     };
     const pump = new Pump({
       stream,
@@ -133,6 +142,7 @@ class FeedRun {
       clock,
       shown: (xids, signal) => connector.shown(xids, signal),
       onApplied,
+      early: { limits: limits.early, stage, openSession: () => openSession(this.#scene), onStep },
     });
     const copier = new Copier({
       sourceUrl,
@@ -164,8 +174,9 @@ class FeedRun {
     const { options, lease, connector, control } = this.#scene;
     const { stream, progress, pump } = parts;
     await saveFeedState(control, lease, { state: 'streaming', reason: null });
-    options.log.info({ target: lease.target }, 'streaming');
+    options.log.info({ target: lease.target, early: stream.isEarly }, 'streaming');
     const tables = new FeedTables(this.#scene, parts);
+    const verifier = this.#verifier(parts);
     const durable = new DurablePosition();
     this.#scene.tick = async () => {
       const position = await durable.look(control, progress.stored);
@@ -176,14 +187,30 @@ class FeedRun {
     await untilFirstFailure(signal, [
       (stop) => pump.read(stop),
       (stop) => pump.write(stop),
+      (stop) => pump.watch(stop),
       (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
       (stop) => tables.run(remaining, stop),
-      (stop) => this.#verifier(parts).run(stop),
+      (stop) => verifier.run(stop),
+      (stop) => this.#becomeEarly(stream, () => pump.isIdle && !tables.isBusy && !verifier.isComparing, stop),
       async (stop) => {
         await options.clock.delay(SETTLED_AFTER_MS, stop);
         this.#scene.streamed ||= !stop.aborted;
       },
     ]);
+  }
+
+  /** Ends a run whose stream sends whole transactions only, when that may be otherwise and nothing is disturbed by it. */
+  async #becomeEarly(stream: ChangeStream, isCalm: () => boolean, stop: AbortSignal): Promise<void> {
+    const { options, connector, early } = this.#scene;
+    const { clock, limits } = options;
+    if (stream.isEarly || connector.kind !== 'postgres') return;
+    const begunMs = clock.monotonicMs();
+    while (!stop.aborted) {
+      await clock.delay(CALM_POLL_MS, stop);
+      const isSettled = clock.monotonicMs() - begunMs >= limits.early.settledMs;
+      if (isSettled && early.isAllowed && isCalm())
+        throw new AnotherStream('large transactions are to come before they commit');
+    }
   }
 
   #verifier({ stream, progress, pump }: Parts): Verifier {

@@ -9,10 +9,10 @@ import { LeaseLost } from './applier.ts';
 import { AwayWatch } from './away-watch.ts';
 import { Backoff } from './backoff.ts';
 import { dropCopies } from './discard.ts';
+import { EarlyChoice } from './early-choice.ts';
 import { FeedLeader } from './feed-leader.ts';
 import type { FeedOptions } from './feed-options.ts';
 import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
-import type { FeedScene } from './feed-scene.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
 import { Notifier, restUnless } from './notifier.ts';
@@ -246,7 +246,7 @@ export class FeedRunner {
     const connector = connect(name);
     try {
       const { transactionsApplied, changesApplied } = await loadFeed(control, target);
-      const scene: FeedScene = {
+      this.#leader = new FeedLeader({
         options: this.#options,
         lease,
         leader,
@@ -258,12 +258,12 @@ export class FeedRunner {
         failures: new TableFailures(clock, random),
         repeats: this.#repeats,
         proofs: this.#proofs,
+        early: new EarlyChoice(this.#options.limits.early, clock),
         counters: { transactionsApplied, changesApplied },
         tick: null,
         inOrder: false,
         streamed: false,
-      };
-      this.#leader = new FeedLeader(scene);
+      });
       await this.#leader.lead(signal);
       if (signal.aborted || !this.#isUnwanted()) return false;
       await this.#dropAll(session, lease, connector);

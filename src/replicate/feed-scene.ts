@@ -4,6 +4,7 @@ import type { Queryable } from '../cache/queryable.ts';
 import type { Commit } from '../core/change.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Repeats } from '../core/repeats.ts';
+import type { EarlyChoice } from './early-choice.ts';
 import type { FeedOptions } from './feed-options.ts';
 import type { Lingering } from './linger.ts';
 import type { Notifier } from './notifier.ts';
@@ -32,6 +33,7 @@ export interface FeedScene {
   readonly failures: TableFailures;
   readonly repeats: Repeats;
   readonly proofs: ProofPace;
+  readonly early: EarlyChoice;
   readonly counters: Counters;
   /** What the run that is streaming wants done a few times a second; null in between. */
   tick: (() => Promise<void>) | null;

@@ -1,6 +1,8 @@
+import type { ChangeStream } from '../../connectors/connector.ts';
 import { saveRowsCopied, updateStoredTable } from '../cache/stored-table.ts';
 import type { Copier, FailedCopy } from './copy.ts';
 import type { Exclusively } from './discard.ts';
+import { AnotherStream } from './early-choice.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { buildIndex } from './index-build.ts';
 import type { Pump } from './pump.ts';
@@ -30,12 +32,18 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
   return remaining;
 }
 
+/** Whether copies are to be made, or finished, while the stream goes on. */
+export function isCopying({ copies, resumes, merges }: Remaining): boolean {
+  return copies.length + resumes.length + merges.length > 0;
+}
+
 /** Keeps a streaming feed's tables as they are wanted: copies, indexes, drops. */
 export class FeedTables {
   readonly #scene: FeedScene;
   readonly #pump: Pump;
   readonly #copier: Copier;
   readonly #order: ReconcilerOptions;
+  readonly #isEarly: boolean;
   readonly #running = new Set<Promise<void>>();
   readonly #indexing = new Set<string>();
   #failure: { readonly error: unknown } | null = null;
@@ -46,12 +54,24 @@ export class FeedTables {
       pump,
       copier,
       order,
-    }: { readonly pump: Pump; readonly copier: Copier; readonly order: ReconcilerOptions },
+      stream,
+    }: {
+      readonly pump: Pump;
+      readonly copier: Copier;
+      readonly order: ReconcilerOptions;
+      readonly stream: Pick<ChangeStream, 'isEarly'>;
+    },
   ) {
     this.#scene = scene;
     this.#pump = pump;
     this.#copier = copier;
     this.#order = order;
+    this.#isEarly = stream.isEarly;
+  }
+
+  /** Something long is under way that would begin again if the stream ended. */
+  get isBusy(): boolean {
+    return this.#running.size > 0;
   }
 
   /** Starts what remains, then looks again whenever there is a reason to; long work goes on beside it. */
@@ -76,7 +96,10 @@ export class FeedTables {
     if (copied.length > 0) await saveRowsCopied(control, lease.target, copied);
   }
 
-  #start({ copies, resumes, merges, indexes }: Remaining, stop: AbortSignal): void {
+  #start(remaining: Remaining, stop: AbortSignal): void {
+    // The changes kept beside a copy are those of whole transactions.
+    if (this.#isEarly && isCopying(remaining)) throw new AnotherStream('tables are to be copied');
+    const { copies, resumes, merges, indexes } = remaining;
     if (copies.length > 0) this.#beside(this.#copier.copy(copies, stop));
     for (const each of resumes) this.#beside(this.#copier.resume(each, stop));
     for (const stored of merges) this.#beside(this.#copier.merge(stored, stop));

@@ -1,10 +1,13 @@
 import type { ChangeStream } from '../../connectors/connector.ts';
 import type { Queryable } from '../cache/queryable.ts';
+import { areWhole, type StreamItem } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Applier } from './applier.ts';
 import type { Writes } from './batch-writing.ts';
 import { type Batch, type BatchLimits, ChangeBuffer } from './buffer.ts';
+import { type EarlyOptions, EarlyTransactions } from './early-transactions.ts';
 import { type FoldedBatch, fold } from './fold.ts';
+import { type Job, jobOf } from './job.ts';
 import { Notifier } from './notifier.ts';
 import type { Progress } from './progress.ts';
 import type { Sinks } from './sink.ts';
@@ -19,7 +22,12 @@ export interface PumpOptions {
   readonly clock: Clock;
   /** Resolves when every session of the target sees the transactions. */
   readonly shown: (xids: readonly number[], signal: AbortSignal) => Promise<void>;
-  readonly onApplied: (folded: FoldedBatch) => void;
+  readonly onApplied: (
+    folded: Pick<FoldedBatch, 'transactions' | 'changes'>,
+    xids: readonly number[],
+  ) => void;
+  /** How transactions that go on are written. */
+  readonly early: Pick<EarlyOptions, 'limits' | 'stage' | 'openSession' | 'onStep'>;
 }
 
 interface FoldedAhead {
@@ -27,11 +35,6 @@ interface FoldedAhead {
   readonly folded: FoldedBatch;
   /** Planned only when everything before is sent. */
   writes: Writes | null;
-}
-
-interface Job {
-  run(): Promise<void>;
-  cancel(reason: Error): void;
 }
 
 /** An idle feed's watermark is stored no oftener than this. */
@@ -48,6 +51,10 @@ export class Pump {
   readonly #work = new Notifier();
   readonly #room = new Notifier();
   readonly #jobs: Job[] = [];
+  readonly #early: EarlyTransactions;
+  /** What waits until everything that was read is committed; nothing is read meanwhile. */
+  #turn: Job | null = null;
+  #waitingSinceMs: number | null = null;
   #isOver = false;
   #markWanted = false;
   #markedAtMs = 0;
@@ -62,23 +69,52 @@ export class Pump {
   constructor(options: PumpOptions) {
     this.#options = options;
     this.#buffer = new ChangeBuffer(options.limits);
+    const { early, applier, sinks, progress, limits, clock, shown } = options;
+    const onApplied: EarlyOptions['onApplied'] = (done, xid) => options.onApplied(done, [xid]);
+    this.#early = new EarlyTransactions(
+      { ...early, applier, sinks, progress, batch: limits, clock, shown, onApplied },
+      {
+        between: (work) => this.#between(work),
+        changed: () => this.#answered(),
+        failed: (error) => {
+          this.#failure ??= { error };
+        },
+        waitingSinceMs: () => this.#waitingSinceMs,
+      },
+    );
   }
 
   /** Ends cleanly when the signal aborts, else with the first failure of either side. */
   async read(signal: AbortSignal): Promise<void> {
     for await (const items of this.#options.stream.items) {
-      this.#buffer.push(items);
-      this.#work.notify();
-      this.#foldAhead();
+      if (areWhole(items)) this.#push(items);
+      else await this.#early.takeAll(items, (others) => this.#push(others), signal);
       while (this.#mustWait && !signal.aborted) await this.#room.wait(signal);
       if (signal.aborted) return;
     }
     if (!signal.aborted) throw new Error('the stream of changes ended');
   }
 
+  #push(items: readonly StreamItem[]): void {
+    this.#buffer.push(items);
+    this.#work.notify();
+    this.#foldAhead();
+  }
+
+  /** Nothing is half read or on its way. */
+  get isIdle(): boolean {
+    const isWaiting = this.#buffer.bytes > 0 || this.#next !== null || this.#turn !== null;
+    return !isWaiting && this.#sent.size === 0 && this.#early.bytes === 0;
+  }
+
+  /** Keeps an eye on transactions that go on. */
+  watch(stop: AbortSignal): Promise<void> {
+    return this.#early.watch(stop);
+  }
+
   /** Enough waits to be written, or so much is on its way to the source that more would fill the memory. */
   get #mustWait(): boolean {
-    const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.batch.bytes ?? 0);
+    const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.batch.bytes ?? 0) + this.#early.bytes;
     if (this.#onTheWay > 0 && held >= this.#options.limits.bytes * HELD_BATCHES) return true;
     return this.#buffer.isFull && this.#buffer.isReady;
   }
@@ -88,7 +124,9 @@ export class Pump {
       while (!signal.aborted) if (!(await this.#writeNext(signal))) await this.#work.wait(signal);
     } finally {
       this.#isOver = true;
-      for (const job of this.#jobs.splice(0)) job.cancel(new Error('the feed stopped'));
+      const stopped = new Error('the feed stopped');
+      for (const job of this.#jobs.splice(0)) job.cancel(stopped);
+      this.#turn?.cancel(stopped);
       await Promise.all(this.#sent);
     }
   }
@@ -102,13 +140,20 @@ export class Pump {
 
   /** Runs the work between two transactions, in one of its own; changes to the sinks belong there. */
   exclusively<T>(work: (client: Queryable) => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      if (this.#isOver) return reject(new Error('the feed stopped'));
-      // Its failure belongs to whoever asked; the stream goes on, unless the session is gone and its next write fails.
-      const run = (): Promise<void> => this.#options.applier.exclusively(work).then(resolve, reject);
-      this.#jobs.push({ run, cancel: reject });
-      this.#work.notify();
-    });
+    // Its failure belongs to whoever asked; the stream goes on, unless the session is gone and its next write fails.
+    const { job, done } = jobOf(() => this.#options.applier.exclusively(work));
+    if (this.#isOver) job.cancel(new Error('the feed stopped'));
+    else this.#jobs.push(job);
+    this.#work.notify();
+    return done;
+  }
+
+  #between(work: () => Promise<void>): Promise<void> {
+    const { job, done } = jobOf(work);
+    if (this.#isOver) job.cancel(new Error('the feed stopped'));
+    else this.#turn = job;
+    this.#work.notify();
+    return done;
   }
 
   /** Whether there was something to do. */
@@ -118,11 +163,26 @@ export class Pump {
     const isOpen = this.#options.applier.isOpen;
     // What is folded already was read before the job was asked for, and belongs to the tables as they were.
     const job = isOpen || this.#next !== null ? undefined : this.#jobs.shift();
-    if (job !== undefined) await job.run();
+    if (job !== undefined) await this.#run(job);
     else if (this.#isReady) this.#send(this.#next ?? this.#fold(), signal);
-    else if (this.#markWanted && !isOpen) await this.#mark();
+    else return !isOpen && this.#useRest();
+    return true;
+  }
+
+  /** All that was read is written: whoever waited for that has its turn. */
+  async #useRest(): Promise<boolean> {
+    const turn = this.#turn;
+    this.#turn = null;
+    if (turn !== null) await turn.run();
+    else if (this.#markWanted) await this.#mark();
     else return false;
     return true;
+  }
+
+  async #run(job: Job): Promise<void> {
+    this.#waitingSinceMs = this.#options.clock.monotonicMs();
+    await job.run();
+    this.#waitingSinceMs = null;
   }
 
   get #isReady(): boolean {
@@ -148,23 +208,29 @@ export class Pump {
   #send(next: FoldedAhead, signal: AbortSignal): void {
     this.#next = null;
     this.#onTheWay += next.batch.bytes;
+    this.#waitingSinceMs ??= this.#options.clock.monotonicMs();
     const answered: Promise<void> = this.#write(next, signal).finally(() => {
       this.#sent.delete(answered);
       this.#onTheWay -= next.batch.bytes;
-      this.#gather();
-      this.#room.notify();
-      this.#work.notify();
+      this.#waitingSinceMs = this.#sent.size > 0 ? this.#options.clock.monotonicMs() : null;
+      this.#answered();
     });
     this.#sent.add(answered);
     this.#gather();
     this.#foldAhead();
   }
 
+  #answered(): void {
+    this.#gather();
+    this.#room.notify();
+    this.#work.notify();
+  }
+
   /** The first failure counts: those of batches sent behind it are its consequences. */
   async #write(next: FoldedAhead, signal: AbortSignal): Promise<void> {
     try {
       await this.#writeFolded(next, signal);
-      this.#options.onApplied(next.folded);
+      this.#options.onApplied(next.folded, next.batch.xids);
     } catch (error) {
       this.#failure ??= { error };
     }
@@ -172,7 +238,7 @@ export class Pump {
 
   /** What arrives can only wait, so it may as well arrive together. */
   #gather(): void {
-    const isGathering = this.#sent.size > 0;
+    const isGathering = this.#sent.size > 0 || this.#early.isSending;
     if (isGathering === this.#isGathering) return;
     this.#isGathering = isGathering;
     this.#options.stream.gather(isGathering);

@@ -11,6 +11,9 @@ export const APPLY_STEPS = [
 /** The named steps of applying a batch that is a transaction of one round trip. */
 export const TRIP_STEPS = ['trip:sent', 'trip:answered'] as const;
 
+/** The named steps of writing a transaction that goes on, in order. */
+export const EARLY_STEPS = ['early:written', 'early:ending', 'early:committed'] as const;
+
 /** The named steps of copying tables, in order. */
 export const COPY_STEPS = [
   'copy:overlay-created',
@@ -51,6 +54,7 @@ export const REPLACE_STEPS = ['replace:noted', 'replace:dropped-uncommitted', 'r
 export type Step =
   | (typeof APPLY_STEPS)[number]
   | (typeof TRIP_STEPS)[number]
+  | (typeof EARLY_STEPS)[number]
   | (typeof COPY_STEPS)[number]
   | (typeof PIECE_STEPS)[number]
   | (typeof ASK_STEPS)[number]

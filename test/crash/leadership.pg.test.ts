@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
+import { EARLY_TARGET, halfWritten } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
 
 // Two replicators in processes of their own: the leader is killed, or stopped and woken again.
@@ -38,6 +40,7 @@ async function epoch(): Promise<number> {
 async function open(): Promise<{ leader: ChildProcess; relation: string }> {
   rig = await FeedRig.open(
     [
+      EARLY_TARGET,
       'create table item (id int primary key, n int)',
       'insert into item select g, g from generate_series(1, 50) g',
     ],
@@ -76,6 +79,13 @@ test('a leader that is killed is followed within five seconds, without another c
 
 test('a leader that is stopped is replaced, and writes nothing when it goes on', async () => {
   const { leader, relation } = await open();
+  // Among what it has written is half of a transaction that goes on; its locks must not outlive its lead.
+  const large = new pg.Client({ connectionString: rig.target.url });
+  await large.connect();
+  await large.query('begin');
+  await large.query('update item set n = n + 1 where id > 40');
+  await large.query('insert into item select g, 0 from generate_series(1001, 3000) g');
+  await halfWritten(rig);
   const before = await epoch();
   leader.kill('SIGSTOP');
   expect(await served(1)).toBeLessThan(12_000);
@@ -83,9 +93,12 @@ test('a leader that is stopped is replaced, and writes nothing when it goes on',
   expect(after).toBe(before + 1);
   leader.kill('SIGCONT');
   for (let id = 2; id <= 20; id += 1) await served(id);
+  await large.query('commit');
+  await large.end();
+  await rig.caughtUp();
   expect(await epoch()).toBe(after);
   expect((await rig.tableStatus('item'))?.relation).toBe(relation);
   const { target, cache } = await rig.contents('item');
   expect(cache).toEqual(target);
-  expect(cache).toHaveLength(30);
+  expect(cache).toHaveLength(2_030);
 });

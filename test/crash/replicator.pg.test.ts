@@ -6,12 +6,14 @@ import {
   APPLY_STEPS,
   ASK_STEPS,
   COPY_STEPS,
+  EARLY_STEPS,
   PIECE_STEPS,
   REBUILD_STEPS,
   REPLACE_STEPS,
   type Step,
   TRIP_STEPS,
 } from '../../src/replicate/steps.ts';
+import { EARLY_TARGET } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
 
@@ -26,6 +28,7 @@ let audit: Audit;
 beforeAll(async () => {
   rig = await FeedRig.open(
     [
+      EARLY_TARGET,
       'create table counter (id int primary key, n int not null, body text)',
       'alter table counter alter column body set storage external',
       `insert into counter select g, 0, repeat('x', 2500) from generate_series(1, 60) g`,
@@ -68,6 +71,26 @@ async function write(round: number): Promise<void> {
   );
 }
 
+/** Enough to be sent before it commits, with parts that are undone. */
+async function writeLarge(round: number): Promise<void> {
+  await write(round);
+  await rig.target.query(
+    `do $$ begin
+       insert into event (note) select 'large ${round}' from generate_series(1, 600);
+       begin
+         update counter set n = n + 100;
+         delete from event where note = 'large ${round}' and id % 2 = 0;
+         raise exception 'undone';
+       exception when raise_exception then null;
+       end;
+       update counter set n = n + 1;
+       delete from event where note = 'large ${round}' and id % 4 > 0;
+       insert into event (note) select 'more ${round}' from generate_series(1, 300);
+       delete from event where note = 'more ${round - 1}';
+     end $$`,
+  );
+}
+
 /** Every table is large, and a piece is a page. */
 const PIECES = { wholeBytes: 0, pieceBytes: 1, snapshotMs: 0, mergePages: 1 };
 
@@ -96,7 +119,7 @@ function run({ at, skip = 0, stepwise = false, staged = false, copy = {} }: Endi
 }
 
 /** Writes until the replicator has killed itself. */
-async function killed(ending: Ending): Promise<void> {
+async function killed(ending: Ending, writing: (round: number) => Promise<void> = write): Promise<void> {
   const child = run(ending);
   const exited = once(child, 'exit');
   let errors = '';
@@ -108,7 +131,7 @@ async function killed(ending: Ending): Promise<void> {
     'the replicator to reach its end',
     async () => {
       round += 1;
-      await write(round);
+      await writing(round);
       await audit.look();
       return child.exitCode !== null || child.signalCode !== null;
     },
@@ -170,6 +193,16 @@ test.each([...APPLY_STEPS, ...TRIP_STEPS])(
     const stepwise = at.startsWith('apply:');
     await killed({ at, stepwise });
     await killed({ at, stepwise, staged: true, skip: 3 });
+    await settle();
+  },
+);
+
+test.each(EARLY_STEPS)(
+  'killed at %s while a transaction is written before it commits, at once and later',
+  async (at) => {
+    if ((await rig.status()) === undefined) await settle();
+    await killed({ at }, writeLarge);
+    await killed({ at, staged: true, skip: 2 }, writeLarge);
     await settle();
   },
 );

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { parseLsn } from '../../src/core/lsn.ts';
+import { EARLY_TARGET } from '../support/early.ts';
 import { ACCOUNTS, lastAtMost, Model, NOTE_LENGTH, type Transaction } from './model.ts';
 
 // The target and what writes to it. Every transaction raises the counter in account 0, so they are in one order, and
@@ -9,6 +10,7 @@ const FLOOD = 6_000;
 
 /** Tables, functions and the slot of the test's own reader. */
 export const TARGET_SETUP: readonly string[] = [
+  EARLY_TARGET,
   'create table account (id int primary key, balance int not null, seq int not null, note text)',
   'alter table account alter column note set storage external',
   'create table mirror (id int primary key, balance int not null, seq int not null)',
@@ -46,18 +48,24 @@ export const TARGET_SETUP: readonly string[] = [
      perform tell(n, array[0, a, b], null);
      return n;
    end $$`,
+  // Its rows come before its place in the order, with a part that is undone: it is sent before it commits, while others do.
   `create function flood() returns int language plpgsql as $$
    #variable_conflict use_variable
-   declare n int;
+   declare n int; flooded int;
    begin
+     perform pg_advisory_xact_lock(1);
+     flooded := case when exists (select from flood) then 0 else ${FLOOD} end;
+     begin
+       if flooded = 0 then delete from flood where id % 2 = 0;
+       else insert into flood select g, 1, 0 from generate_series(1, ${FLOOD} / 2) g; end if;
+       raise exception 'undone';
+     exception when raise_exception then null;
+     end;
+     if flooded = 0 then delete from flood;
+     else insert into flood select g, 0, 0 from generate_series(1, ${FLOOD}) g; end if;
      update account set seq = seq + 1 where id = 0 returning seq into n;
-     if exists (select from flood) then
-       delete from flood;
-       perform tell(n, array[0], 0);
-     else
-       insert into flood select g, 0, n from generate_series(1, ${FLOOD}) g;
-       perform tell(n, array[0], ${FLOOD});
-     end if;
+     update flood f set n = n where f.id > 0;
+     perform tell(n, array[0], flooded);
      return n;
    end $$`,
 ];

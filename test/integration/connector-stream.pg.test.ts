@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { ConnectorError } from '../../connectors/connector.ts';
 import { must } from '../../src/core/assert.ts';
-import type { StreamItem } from '../../src/core/change.ts';
+import type { FeedItem } from '../../src/core/change.ts';
 import { type Lsn, parseLsn, ZERO_LSN } from '../../src/core/lsn.ts';
 import {
   changesUntilNow,
@@ -21,7 +21,7 @@ const ONE_TABLE = ['create table t (id int primary key, v text)'];
 const SERVERS: readonly Which[] = ['target', 'target15'];
 
 /** Reads until the test says stop; rejects as the stream does. */
-async function readAll(items: AsyncIterable<readonly StreamItem[]>, seen: StreamItem[] = []): Promise<void> {
+async function readAll(items: AsyncIterable<readonly FeedItem[]>, seen: FeedItem[] = []): Promise<void> {
   for await (const list of items) seen.push(...list);
 }
 
@@ -217,7 +217,7 @@ describe('the stream when the network fails', () => {
       timings: { ...timings, walSenderTimeoutMs: 60_000 },
     });
     const stream = await connector.open(feed.start, null, new AbortController().signal);
-    const seen: StreamItem[] = [];
+    const seen: FeedItem[] = [];
     const reading = failureOf(readAll(stream.items, seen));
     await poll('signs of life', () => seen.length > 0);
     const began = performance.now();

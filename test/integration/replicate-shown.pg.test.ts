@@ -6,6 +6,7 @@ import { Lookout } from '../../connectors/postgres/lookout.ts';
 import { sees } from '../../connectors/postgres/shown.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
 import { freshName, silentLog } from '../support/connector.ts';
+import { EARLY, EARLY_TARGET, halfWritten, streamingEarly } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
@@ -107,8 +108,31 @@ test('a cached answer never holds what a live one after it does not show', async
   expect([await ask(false), await ask(true)]).toEqual([`cache ${all}`, `live ${all}`]);
 });
 
+test('nor one that was written before it committed', async () => {
+  await using rig = await openRig();
+  rig.start({ limits: EARLY, timings: { statementMs: HELD_MS } });
+  await streamingEarly(rig);
+  const client = await connect();
+  await client.query('begin');
+  await client.query('insert into item select generate_series(10, 2000)');
+  await halfWritten(rig);
+  await client.end();
+  await setStandby('nobody');
+  const { over } = await commitUnseen('insert into item select generate_series(10, 2000)');
+  await rig.until('the feed to tell', async () =>
+    /synchronous standby/.test((await rig.status())?.lastError ?? ''),
+  );
+  expect((await rig.contents('item')).cache).toEqual(['{"n":1}']);
+  await setStandby('');
+  await over;
+  await rig.until('the feed to stream', async () => (await rig.status())?.state === 'streaming');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(1_992);
+});
+
 async function openRig(): Promise<FeedRig & AsyncDisposable> {
   const statements = [
+    EARLY_TARGET,
     'drop table if exists item',
     'create table item (n int primary key)',
     'insert into item values (1)',

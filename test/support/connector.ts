@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
-import type { Change, Commit, StreamItem } from '../../src/core/change.ts';
+import type { Change, Commit, FeedItem } from '../../src/core/change.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
 import { type Cell, cellsOf, type Row, UNCHANGED } from '../../src/core/row.ts';
@@ -62,11 +62,11 @@ export async function insertPosition(database: TestDatabase): Promise<Lsn> {
 }
 
 /** Everything the stream brings until it has passed what is committed now; the stream is left open. */
-export async function itemsUntilNow(feed: TestFeed, stream: ChangeStream): Promise<StreamItem[]> {
+export async function itemsUntilNow(feed: TestFeed, stream: ChangeStream): Promise<FeedItem[]> {
   const until = await insertPosition(feed.database);
   await feed.connector.forceFlush();
   stream.requestProgress();
-  const items: StreamItem[] = [];
+  const items: FeedItem[] = [];
   for (;;) {
     const next = await stream.items[Symbol.asyncIterator]().next();
     if (next.done === true) throw new Error('the stream ended');
@@ -96,12 +96,16 @@ export async function changesUntilNow(
 }
 
 /** One line of text for an item, so that whole streams compare at a glance. */
-export function printItem(item: StreamItem): string {
+export function printItem(item: FeedItem): string {
   switch (item.kind) {
     case 'begin':
     case 'commit':
     case 'progress':
+    case 'early-commit':
+    case 'early-abort':
       return item.kind;
+    case 'early-part':
+      return `early-part ${item.changes.map(printChange).join(', ')}`;
     default:
       return printChange(item);
   }

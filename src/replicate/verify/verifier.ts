@@ -47,9 +47,15 @@ const UNDEFINED_TABLE = '42P01';
 /** Compares the cache with its target when asked to, and now and then unasked, while the stream goes on. */
 export class Verifier {
   readonly #options: VerifierOptions;
+  #isComparing = false;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
+  }
+
+  /** A comparison is under way. */
+  get isComparing(): boolean {
+    return this.#isComparing;
   }
 
   /** Ends with the signal; a comparison under way is made again by the next run. */
@@ -62,8 +68,10 @@ export class Verifier {
         await clock.delay(POLL_MS, stop);
         continue;
       }
+      this.#isComparing = true;
       const { reason, report } = await this.#verify(claimed, stop);
       if (stop.aborted) return;
+      this.#isComparing = false;
       await finishVerification(control, lease, claimed, { reason, report });
       const differing = report.reduce((sum, table) => sum + remainingOf(table), 0);
       const fields = { target: lease.target, id: claimed.id, tables: report.length, differing, reason };

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { ConnectorError } from '../../../connectors/connector.ts';
 import { PgoutputDecoder } from '../../../connectors/postgres/decode.ts';
-import type { Change, StreamItem } from '../../../src/core/change.ts';
+import type { Change, FeedItem } from '../../../src/core/change.ts';
 import { cellsOf, type Row, UNCHANGED } from '../../../src/core/row.ts';
 import { MessageBytes, relationMessage } from '../../support/pgoutput.ts';
 
 const T = relationMessage(7, 't', ['*id', 'v', 'w']);
 
-function decodeAll(decoder: PgoutputDecoder, ...messages: readonly Buffer[]): StreamItem[] {
-  const items: StreamItem[] = [];
+function decodeAll(decoder: PgoutputDecoder, ...messages: readonly Buffer[]): FeedItem[] {
+  const items: FeedItem[] = [];
   for (const message of messages) {
     // In the middle of other bytes, as on the socket.
     const among = Buffer.concat([Buffer.from('before'), message, Buffer.from('after')]);
@@ -22,7 +22,7 @@ function insert(...cells: readonly (string | null | undefined)[]): Buffer {
 }
 
 /** The item with its rows as lists of cells. */
-function plain(item: StreamItem): unknown {
+function plain(item: FeedItem): unknown {
   const cells = (row: Row | null): unknown => (row === null ? null : cellsOf(row));
   return {
     ...item,
@@ -31,7 +31,7 @@ function plain(item: StreamItem): unknown {
   };
 }
 
-function relationOf(item: StreamItem | undefined): unknown {
+function relationOf(item: FeedItem | undefined): unknown {
   const change = item as Change;
   return change.kind === 'truncate' ? null : change.relation;
 }
@@ -100,6 +100,63 @@ describe('the decoder', () => {
     expect(relationOf(items[2])).toMatchObject({ table: { name: 'renamed' } });
   });
 
+  test('reads transactions that go on in parts, one for each run of changes of a subtransaction', () => {
+    const decoder = new PgoutputDecoder();
+    const start = (xid: number): Buffer => new MessageBytes('S').int32(xid).int8(1).build();
+    const stop = new MessageBytes('E').build();
+    const within = (xid: number, message: Buffer): Buffer =>
+      Buffer.concat([
+        message.subarray(0, 1),
+        new MessageBytes('x').int32(xid).build().subarray(1),
+        message.subarray(1),
+      ]);
+    const items = decodeAll(
+      decoder,
+      start(50),
+      new MessageBytes('O').int64(1n).name('origin').build(),
+      within(50, T),
+      within(50, insert('1', null, '')),
+      within(50, insert('2', null, '')),
+      within(51, insert('3', null, '')),
+    );
+    expect(decoder.inTransaction).toBe(true);
+    items.push(
+      ...decodeAll(decoder, stop, start(60), within(60, T), within(60, insert('4', 'x', 'y')), stop),
+    );
+    expect(decoder.inTransaction).toBe(false);
+    const ended = new MessageBytes('c').int32(50).int8(0).int64(7n).int64(9n).int64(11n).build();
+    const abort = (subxid: number): Buffer => new MessageBytes('A').int32(60).int32(subxid).build();
+    items.push(...decodeAll(decoder, abort(61), abort(60), ended));
+    const parts = items.map((item) =>
+      item.kind === 'early-part' ? [item.xid, item.subxid, item.changes.map((each) => plain(each))] : item,
+    );
+    expect(parts).toMatchObject([
+      [50, 50, [{ after: ['1', null, ''] }, { after: ['2', null, ''] }]],
+      [50, 51, [{ after: ['3', null, ''] }]],
+      [60, 60, [{ kind: 'insert', after: ['4', 'x', 'y'] }]],
+      { kind: 'early-abort', xid: 60, subxid: 61 },
+      { kind: 'early-abort', xid: 60, subxid: 60 },
+      { kind: 'early-commit', xid: 50, commit: 7n, end: 9n, time: 11 },
+    ]);
+    expect(decoder.lastCommit).toBe(9n);
+  });
+
+  test('what a transaction that goes on says of a table holds for others when it has committed', () => {
+    const decoder = new PgoutputDecoder();
+    const start = new MessageBytes('S').int32(50).int8(1).build();
+    const stop = new MessageBytes('E').build();
+    const other = relationMessage(7, 'renamed', ['*id', 'v', 'w']);
+    const within = Buffer.concat([other.subarray(0, 1), Buffer.from([0, 0, 0, 50]), other.subarray(1)]);
+    const commit = new MessageBytes('c').int32(50).int8(0).int64(7n).int64(9n).int64(11n).build();
+    const one = insert('1', null, null);
+    const items = decodeAll(decoder, T, start, within, stop, one, commit, one);
+    expect(items.map((item) => (item.kind === 'insert' ? item.relation.table.name : item.kind))).toEqual([
+      't',
+      'early-commit',
+      'renamed',
+    ]);
+  });
+
   test('passes over origins, types and logical messages', () => {
     const items = decodeAll(
       new PgoutputDecoder(),
@@ -124,13 +181,19 @@ describe('the decoder', () => {
   });
 
   const broken: readonly (readonly [string, Buffer])[] = [
-    ['a message of an unknown kind', new MessageBytes('S').int32(1).build()],
+    ['a message of an unknown kind', new MessageBytes('Q').int32(1).build()],
     ['a change of an unknown relation', new MessageBytes('I').int32(99).tag('N').row([]).build()],
     ['a row of another width', insert('1')],
     ['a cell of an unknown kind', new MessageBytes('I').int32(7).tag('N').int16(3).tag('b').int32(0).build()],
     ['an insert without a row', new MessageBytes('I').int32(7).tag('X').row([]).build()],
     ['a delete without a key', new MessageBytes('D').int32(7).tag('N').row(['1', null, null]).build()],
   ];
+
+  test('a part of one transaction inside another is an error', () => {
+    const begin = new MessageBytes('B').int64(9n).int64(0n).int32(2).build();
+    const start = new MessageBytes('S').int32(50).int8(1).build();
+    expect(() => decodeAll(new PgoutputDecoder(), begin, start)).toThrow(ConnectorError);
+  });
 
   test.each(broken)('%s is an error, never skipped', (_, message) => {
     expect(() => decodeAll(new PgoutputDecoder(), T, message)).toThrow(ConnectorError);

@@ -1,0 +1,52 @@
+import type { Relation, RelationColumn } from '../../src/core/change.ts';
+import { ConnectorError } from '../connector.ts';
+
+/** Reads the description of a relation, whose number is at `start`; throws a ConnectorError when it cannot be one. */
+export function readRelation(buffer: Buffer, start: number): Relation {
+  let at = start + 4;
+  const name = (): string => {
+    const from = at;
+    at = buffer.indexOf(0, from) + 1;
+    return buffer.toString('utf8', from, at - 1);
+  };
+  const column = (): RelationColumn => {
+    const isKey = ((buffer[at] ?? 0) & 1) === 1;
+    at += 1;
+    const of = name();
+    at += 8;
+    return {
+      name: of,
+      typeOid: buffer.readUInt32BE(at - 8),
+      typeModifier: buffer.readInt32BE(at - 4),
+      isKey,
+    };
+  };
+  const schema = name();
+  // The stream leaves the name of pg_catalog out.
+  const table = { schema: schema === '' ? 'pg_catalog' : schema, name: name() };
+  const replicaIdentity = identityOf(buffer[at]);
+  const count = buffer.readUInt16BE(at + 1);
+  at += 3;
+  return {
+    oid: buffer.readUInt32BE(start),
+    table,
+    replicaIdentity,
+    columns: Array.from({ length: count }, column),
+  };
+}
+
+/** Whether both describe the same relation in the same way. */
+export function sameRelation(a: Relation, b: Relation): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function identityOf(byte: number | undefined): Relation['replicaIdentity'] {
+  const letter = String.fromCharCode(byte ?? 0);
+  if (letter === 'd' || letter === 'n' || letter === 'f' || letter === 'i') return letter;
+  throw malformed('a relation of an unknown replica identity');
+}
+
+/** The failure of a stream that holds what no stream may. */
+export function malformed(what: string): ConnectorError {
+  return new ConnectorError('retry', `the stream is malformed: it holds ${what}`);
+}
