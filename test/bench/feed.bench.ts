@@ -77,8 +77,10 @@ async function run(databases: Databases, children: ChildProcess[]): Promise<void
   const both = [copied.native, started.nearjoin];
   const idleMb = memory(started.server.process.pid ?? 0).now;
   const lines: string[] = [];
-  for (const backlog of backlogs(sizes, scale).filter(({ name }) => workloads.includes(name)))
+  for (const backlog of backlogs(sizes, scale).filter(({ name }) => workloads.includes(name))) {
     lines.push(await compare(databases, { both, server: started.server, backlog }));
+    if (backlog.name === 'a') await compareFollowing(databases, both, backlog);
+  }
   const lags: string[] = [];
   for (const rate of rates) lags.push(await compareLag(databases, both, rate));
   await checkContents(databases, both);
@@ -192,11 +194,17 @@ async function catchUp(
     contender.slot,
   ]);
   let peakMb = 0;
+  let polls = 0;
+  /** The newest reading of each process, for what ends before the end. */
+  const used = new Map<number, number>();
   const idleMb = memory(node).now;
   await until(
     'the backlog to be applied',
     async () => {
       peakMb = Math.max(peakMb, memory(node).now - idleMb);
+      polls += 1;
+      if (polls % 10 === 0)
+        for (const pid of await contender.pids()) used.set(pid, cpuSeconds(pid) || (used.get(pid) ?? 0));
       const found = await onSource.query(`select n from ${contender.relation('ticks')} where w = 0`);
       return Number(found.rows[0]?.n) >= marker;
     },
@@ -204,15 +212,37 @@ async function catchUp(
     5,
   );
   const seconds = (performance.now() - started) / 1000;
-  const used = (pid: number): number => ((cpuSeconds(pid) - (before.get(pid) ?? 0)) * 1e6) / backlog.rows;
-  const servers = (await contender.pids()).filter((pid) => pid !== node);
+  for (const pid of await contender.pids()) used.set(pid, cpuSeconds(pid));
+  const micros = (pid: number): number =>
+    (((used.get(pid) ?? cpuSeconds(pid)) - (before.get(pid) ?? 0)) * 1e6) / backlog.rows;
   const cpu = {
-    apply: servers.reduce((sum, pid) => sum + used(pid), 0),
+    apply: [...used.keys()].filter((pid) => pid !== node).reduce((sum, pid) => sum + micros(pid), 0),
     walsender: (cpuSeconds(Number(rows[0]?.active_pid)) * 1e6) / backlog.rows,
-    node: contender.name === 'native' ? 0 : used(node),
+    node: contender.name === 'native' ? 0 : micros(node),
     mainThread: ((mainThreadSeconds(node) - mainBefore) * 1e6) / backlog.rows,
   };
   return { seconds, cpu, memoryMb: peakMb };
+}
+
+/** From the answer to the commit of one large transaction to the sight of it, when it is followed from its beginning. */
+async function compareFollowing(
+  databases: Databases,
+  both: readonly Contender[],
+  backlog: Backlog,
+): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    const took: string[] = [];
+    for (const contender of both) {
+      for (const other of both) if (other !== contender) await other.pause();
+      await settled(databases, contender);
+      await databases.onTarget.query(backlog.sql(round));
+      const committed = performance.now();
+      await settled(databases, contender);
+      took.push(`${contender.name} ${((performance.now() - committed) / 1000).toFixed(2)} s`);
+      for (const other of both) if (other !== contender) await other.resume();
+    }
+    say(`${backlog.name} ${round}, followed as it goes on, seen after its commit: ${took.join(', ')}`);
+  }
 }
 
 async function compareLag(databases: Databases, both: readonly Contender[], rate: number): Promise<string> {
