@@ -227,6 +227,17 @@ const CACHED: readonly (readonly [what: string, asked: Asked, mostRows: number])
   ],
 ];
 
+test('a list that is the whole answer is made at the top of the plan, where nothing copies its text', async () => {
+  const query = '{ orders(order_by: {id: asc}, limit: 2000) { id note user { id name } } }';
+  const [root] = await lane.explain(query, { role: 'admin', freshness: { fallback: 'stale' } });
+  const { rows } = await pg1.query<Explained>(`explain (format json) ${root?.sql}`);
+  expect(rows[0]?.['QUERY PLAN'][0]?.Plan['Node Type']).toBe('Aggregate');
+});
+
+interface Explained {
+  readonly 'QUERY PLAN': readonly { readonly Plan: { readonly 'Node Type': string } }[];
+}
+
 test.each(CACHED)('from the cache, %s', async (_, asked, mostRows) => {
   const scans = await scannedFromCache(asked);
   expect(scans.filter(({ node, rows }) => node === 'Seq Scan' && rows > 100)).toEqual([]);
