@@ -1,4 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
+import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import { silentLog } from '../support/connector.ts';
 import { FeedRig } from '../support/feed.ts';
 import { hasTestServer } from '../support/postgres.ts';
 import { POSTGRES_15 } from '../support/servers.ts';
@@ -13,6 +15,8 @@ afterEach(async () => {
   await rig?.close();
   await pair?.[Symbol.asyncDispose]();
 });
+
+
 
 const SET_UP = ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'];
 
@@ -43,6 +47,13 @@ test('a standby that kept the slot and all the cache has: the cache goes on', as
   await feed.target.query('delete from item where id <= 10');
   await feed.caughtUp();
   await untilReplayed(servers);
+  // Until it is promoted it cannot be followed, and says so.
+  const early = postgresConnector({ url: servers.standby.url('postgres'), name: 'early', log: { ...silentLog } });
+  await expect(early.identify()).rejects.toMatchObject({
+    failure: 'unfit',
+    message: 'the target is a standby: connect to its primary',
+  });
+  await early.close();
   await servers.failOver();
   await once(servers.standby.url('postgres'), 'insert into item values (1000)');
   await feed.until('streaming', async () => (await timeline(feed)) === 2, 30_000);
