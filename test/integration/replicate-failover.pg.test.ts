@@ -16,8 +16,6 @@ afterEach(async () => {
   await pair?.[Symbol.asyncDispose]();
 });
 
-
-
 const SET_UP = ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'];
 
 async function open(options: PairOptions = {}): Promise<{ rig: FeedRig; pair: Pair }> {
@@ -48,7 +46,11 @@ test('a standby that kept the slot and all the cache has: the cache goes on', as
   await feed.caughtUp();
   await untilReplayed(servers);
   // Until it is promoted it cannot be followed, and says so.
-  const early = postgresConnector({ url: servers.standby.url('postgres'), name: 'early', log: { ...silentLog } });
+  const early = postgresConnector({
+    url: servers.standby.url('postgres'),
+    name: 'early',
+    log: { ...silentLog },
+  });
   await expect(early.identify()).rejects.toMatchObject({
     failure: 'unfit',
     message: 'the target is a standby: connect to its primary',
