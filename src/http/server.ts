@@ -37,7 +37,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   // Every body arrives as text: JSON is parsed where its exactness is known, whatever content type a client claims.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', { parseAs: 'string' }, ({ headers }, body, done) => {
+    const coding = headers['content-encoding'];
+    if (coding === undefined || coding === 'identity') done(null, body);
+    else done(new RefusedError(415, 'bad-request', 'the body must be sent without a content-encoding'));
+  });
   app.addContentTypeParser(OTHER_CHARSET, (_request, _payload, done) => {
     done(new RefusedError(415, 'bad-request', 'the body must be JSON in UTF-8'));
   });

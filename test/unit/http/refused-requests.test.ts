@@ -97,7 +97,7 @@ describe('what is no request is refused in the shape of all errors', () => {
     ['a body above the limit', [post([], `"${'x'.repeat(BODY_LIMIT)}"`)], 413],
     ['chunks above the limit', [CHUNKED, `3000\r\n${'x'.repeat(0x3000)}\r\n0\r\n\r\n`], 413],
     ['another charset', [post(['Content-Type: application/json; charset=utf-16'], '{}')], 415],
-    ['a packed body', [post(['Content-Encoding: gzip'], gzipSync('{"a":1}'))], 400, 'invalid-json'],
+    ['a packed body', [post(['Content-Encoding: gzip'], gzipSync('{"a":1}'))], 415],
     ['no body', [post([], '')], 400, 'invalid-json'],
     ['a byte order mark', [post([], '\ufeff{}')], 400, 'invalid-json'],
   ])('%s', async (_, parts, status, code) => {
