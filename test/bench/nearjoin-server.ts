@@ -1,7 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../src/embedded/port.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
+import { forkApart } from './fork-apart.ts';
 
 /** A nearjoin process under measurement. */
 export interface Nearjoin {
@@ -16,7 +17,7 @@ export async function serveNearjoin(
 ): Promise<Nearjoin> {
   const port = await freePort();
   const profiles = process.env['BENCH_PROFILE'];
-  const child = fork(fileURLToPath(new URL('../../src/main.js', import.meta.url)), ['serve'], {
+  const child = forkApart(fileURLToPath(new URL('../../src/main.js', import.meta.url)), ['serve'], {
     env: {
       PATH: process.env['PATH'] ?? '',
       NEARJOIN_METADATA_DATABASE_URL: metadataUrl,
@@ -25,15 +26,7 @@ export async function serveNearjoin(
       ...env,
     },
     execArgv: profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profiles],
-    // A session of its own, as each Postgres has: the scheduler deals out time by session, and the load has much to do.
-    detached: true,
   });
-  // In a session of its own it hears nothing of what ends this one.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => {
-      child.kill('SIGTERM');
-      process.exit(1);
-    });
   const url = `http://127.0.0.1:${port}`;
   await until('nearjoin to serve', async () => (await fetch(`${url}/healthz`)).ok, 10_000);
   return { url, process: child };

@@ -1,9 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import type { PostgresServer } from '../../src/embedded/server.ts';
+import { forkApart } from './fork-apart.ts';
 import { database, post, remote, serveNearjoin, untilReady } from './nearjoin-server.ts';
 import { dataSql, type Workload } from './workloads.ts';
 
@@ -113,7 +114,7 @@ async function forked(
   { children }: Stage,
   env: Readonly<Record<string, string>>,
 ): Promise<number> {
-  const child = fork(file.startsWith('.') ? here(file) : file, {
+  const child = forkApart(file.startsWith('.') ? here(file) : file, [], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
   });
   children.push(child);
