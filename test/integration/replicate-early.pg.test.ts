@@ -289,7 +289,7 @@ test.each<[string, (feed: FeedRig) => Promise<unknown>]>([
 });
 
 const SEED = Number(process.env['NEARJOIN_SEED'] ?? Math.floor(Math.random() * 1e9));
-const BUDGET_MS = Number(process.env['NEARJOIN_EARLY_SECONDS'] ?? 4) * 1_000;
+const BUDGET_MS = Number(process.env['NEARJOIN_EARLY_SECONDS'] ?? 2) * 1_000;
 
 test('whatever transactions do at the same time, the copy is the target at every commit', async () => {
   const feed = await early();
