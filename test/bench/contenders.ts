@@ -36,6 +36,14 @@ export async function connect(server: PostgresServer): Promise<pg.Client> {
   return client;
 }
 
+/** Both databases, each with a connection. */
+export async function connectBoth([source, target]: readonly [
+  PostgresServer,
+  PostgresServer,
+]): Promise<Databases> {
+  return { source, target, onSource: await connect(source), onTarget: await connect(target) };
+}
+
 async function untilIdle({ onTarget }: Databases, slot: string, isActive: boolean): Promise<void> {
   await until(
     `slot ${slot} to be ${isActive ? 'taken' : 'left'}`,

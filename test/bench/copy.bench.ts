@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';
-import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
-import { connect, type Databases, NATIVE, startNative, startNearjoin } from './contenders.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
+import { connectBoth, type Databases, NATIVE, startNative, startNearjoin } from './contenders.ts';
 import { FOLLOWED, type Followed, rowsSql, sizesOf, smallTables } from './feed-workloads.ts';
+import { REPLICATING, say, withTwoServers } from './two-servers.ts';
 import { familySeconds } from './usage.ts';
 
 // The initial copy beside that of Postgres' own logical replication, in turn: two tables, then many small ones.
@@ -11,42 +12,12 @@ import { familySeconds } from './usage.ts';
 
 const [scaleText = '1', roundsText = '3', smallText = '50'] = process.argv.slice(2);
 const rounds = Number(roundsText);
-const SETTINGS = {
-  shared_buffers: '1GB',
-  max_wal_size: '8GB',
-  checkpoint_timeout: '30min',
-  // The embedded servers' own setting is 0: they have no subscriptions otherwise.
-  max_logical_replication_workers: '8',
-};
-
-const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 interface Copied {
   readonly seconds: number;
   /** CPU seconds of all processes of both servers, and of Node, from just before to just after. */
   readonly servers: number;
   readonly node: number;
-}
-
-async function main(): Promise<void> {
-  const children: ChildProcess[] = [];
-  const servers = await Promise.all([
-    startPostgres({ settings: SETTINGS }),
-    startPostgres({ settings: SETTINGS }),
-  ]);
-  try {
-    const [source, target] = servers;
-    const databases = {
-      source,
-      target,
-      onSource: await connect(source),
-      onTarget: await connect(target),
-    };
-    await run(databases, children);
-  } finally {
-    for (const child of children) child.kill('SIGTERM');
-    await Promise.all(servers.map((server) => server.stop()));
-  }
 }
 
 async function run(databases: Databases, children: ChildProcess[]): Promise<void> {
@@ -131,4 +102,4 @@ function serverSeconds({ source, target }: Databases): number {
   return [source, target].reduce((sum: number, { pid }: PostgresServer) => sum + familySeconds(pid), 0);
 }
 
-await main();
+await withTwoServers(REPLICATING, async (servers, children) => run(await connectBoth(servers), children));

@@ -1,9 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { cpus } from 'node:os';
-import { startPostgres } from '../../src/embedded/server.ts';
 import {
   type Contender,
-  connect,
+  connectBoth,
   type Databases,
   startNative,
   startNearjoin,
@@ -12,6 +11,7 @@ import {
 import { type Backlog, backlogs, COLUMNS, rowsSql, sizesOf, TABLES } from './feed-workloads.ts';
 import { type Lag, measureLag } from './lag.ts';
 import { type Nearjoin, until } from './nearjoin-server.ts';
+import { REPLICATING, say, withTwoServers } from './two-servers.ts';
 import { cpuOf, cpuSeconds, mainThreadSeconds, memory } from './usage.ts';
 
 // Following a target beside Postgres' own logical replication: the same tables, the same backlogs, in turn.
@@ -28,15 +28,6 @@ const scale = Number(scaleText);
 const rounds = Number(roundsText);
 const seconds = Number(secondsText);
 const rates = ratesText === '-' ? [] : ratesText.split(',').map(Number);
-const SETTINGS = {
-  shared_buffers: '1GB',
-  max_wal_size: '8GB',
-  checkpoint_timeout: '30min',
-  // The embedded servers' own setting is 0: they have no subscriptions otherwise.
-  max_logical_replication_workers: '8',
-};
-
-const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 interface Caught {
   readonly seconds: number;
@@ -48,21 +39,6 @@ interface Caught {
     readonly mainThread: number;
   };
   readonly memoryMb: number;
-}
-
-async function main(): Promise<void> {
-  const children: ChildProcess[] = [];
-  const servers = await Promise.all([
-    startPostgres({ settings: SETTINGS }),
-    startPostgres({ settings: SETTINGS }),
-  ]);
-  try {
-    const [source, target] = servers;
-    await run({ source, target, onSource: await connect(source), onTarget: await connect(target) }, children);
-  } finally {
-    for (const child of children) child.kill('SIGTERM');
-    await Promise.all(servers.map((server) => server.stop()));
-  }
 }
 
 async function run(databases: Databases, children: ChildProcess[]): Promise<void> {
@@ -292,4 +268,4 @@ async function checkContents(databases: Databases, both: readonly Contender[]): 
   say('target = native copy = cache');
 }
 
-await main();
+await withTwoServers(REPLICATING, async (servers, children) => run(await connectBoth(servers), children));

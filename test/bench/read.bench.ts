@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
 import { type LoadResult, load } from './load.ts';
 import { post } from './nearjoin-server.ts';
 import {
@@ -12,6 +12,7 @@ import {
   peerContenders,
   type Stage,
 } from './read-contenders.ts';
+import { say, withTwoServers } from './two-servers.ts';
 import { dataSql, WORKLOADS, type Workload } from './workloads.ts';
 
 // Reads by every contender, side by side in one run: rounds interleaved, medians of the ratio inside a round.
@@ -31,24 +32,8 @@ const CHOSEN = WORKLOADS.filter(({ name }) => flags.only.split(',').includes(nam
 const CONNECTIONS = 16;
 const SETTINGS = { shared_buffers: '1GB', max_wal_size: '4GB', max_connections: '200' };
 
-const say = (line: string): boolean => process.stdout.write(`${line}\n`);
-
-async function main(): Promise<void> {
-  const children: ChildProcess[] = [];
-  const servers = await Promise.all([
-    startPostgres({ settings: SETTINGS }),
-    startPostgres({ settings: SETTINGS }),
-  ]);
-  try {
-    await run(servers, children);
-  } finally {
-    for (const child of children) child.kill('SIGTERM');
-    await Promise.all(servers.map((server) => server.stop()));
-  }
-}
-
 async function run(
-  [source, target]: [PostgresServer, PostgresServer],
+  [source, target]: readonly [PostgresServer, PostgresServer],
   children: ChildProcess[],
 ): Promise<void> {
   const data = dataSql(scale);
@@ -177,4 +162,4 @@ function report(
     for (const line of latencyRows(workload, contenders, rows)) say(line);
 }
 
-await main();
+await withTwoServers(SETTINGS, run);
