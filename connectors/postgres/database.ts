@@ -101,7 +101,8 @@ export class TargetDatabase {
     const isEnough = (snapshot: string): boolean => sees(snapshot, xids);
     if (isEnough(await this.#lookout.newest())) return;
     const limitMs = this.target.timings.statementMs;
-    await this.while(signal, (until) => untilEnough({ look, isEnough, limitMs, signal: until }));
+    // The lookout ends with the database.
+    await orAborted(untilEnough({ look, isEnough, limitMs, signal }), signal);
   }
 
   compare(signal: AbortSignal): Promise<Comparison> {

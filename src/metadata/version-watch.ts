@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
+import { Notifier, restUnless } from '../core/notifier.ts';
 import { Repeats } from '../core/repeats.ts';
 
 /** Fast enough for "within a second" also while the notice connection is down. */
@@ -26,8 +27,8 @@ export interface VersionWatch {
 export async function* watchVersions(watch: VersionWatch): AsyncGenerator<number> {
   const stop = new AbortController();
   const signal = AbortSignal.any([watch.signal, stop.signal]);
-  const bell = new Bell(watch.clock);
-  const listening = keepListening({ ...watch, signal }, () => bell.ring());
+  const bell = new Notifier();
+  const listening = keepListening({ ...watch, signal }, () => bell.notify());
   const repeats = new Repeats(watch.clock);
   let last = -1;
   try {
@@ -35,7 +36,7 @@ export async function* watchVersions(watch: VersionWatch): AsyncGenerator<number
       const version = await readOrLast(watch, last, repeats);
       if (version > last && !signal.aborted) yield version;
       last = Math.max(last, version);
-      await bell.next(POLL_MS, signal);
+      await restUnless(bell, { clock: watch.clock, ms: POLL_MS }, signal);
     }
   } finally {
     stop.abort();
@@ -57,30 +58,6 @@ async function readOrLast(watch: VersionWatch, last: number, repeats: Repeats): 
   }
 }
 
-/** Remembers a ring that nobody was waiting for. */
-class Bell {
-  readonly #clock: Clock;
-  #rung = false;
-  #waiter: AbortController | null = null;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  ring(): void {
-    this.#rung = true;
-    this.#waiter?.abort();
-  }
-
-  async next(atMostMs: number, signal: AbortSignal): Promise<void> {
-    const waiter = new AbortController();
-    this.#waiter = waiter;
-    if (!this.#rung) await this.#clock.delay(atMostMs, AbortSignal.any([waiter.signal, signal]));
-    this.#waiter = null;
-    this.#rung = false;
-  }
-}
-
 async function keepListening(watch: VersionWatch, ring: () => void): Promise<void> {
   let retryMs = FIRST_RETRY_MS;
   while (!watch.signal.aborted) {
@@ -99,10 +76,12 @@ async function listenOnce(watch: VersionWatch, ring: () => void): Promise<number
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
   });
+  let stop: () => void = () => undefined;
   const ended = new Promise<unknown>((resolve) => {
+    stop = () => resolve(undefined);
     client.on('error', resolve);
-    client.on('end', () => resolve(undefined));
-    watch.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+    client.on('end', stop);
+    watch.signal.addEventListener('abort', stop);
   });
   client.on('notification', ring);
   try {
@@ -114,6 +93,8 @@ async function listenOnce(watch: VersionWatch, ring: () => void): Promise<number
     if (error !== undefined) throw error;
   } catch (error) {
     if (!watch.signal.aborted) watch.log.warn({ reason: messageOf(error) }, 'metadata notices interrupted');
+  } finally {
+    watch.signal.removeEventListener('abort', stop);
   }
   await client.end().catch((error: unknown) => {
     watch.log.warn({ reason: messageOf(error) }, 'closing the metadata notice connection failed');

@@ -4,6 +4,7 @@ import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from 
 import { loadLingering } from '../cache/lingering.ts';
 import { migrate } from '../cache/migrate.ts';
 import { LISTEN_SQL, readWish } from '../cache/proof-wish.ts';
+import { Notifier, restUnless } from '../core/notifier.ts';
 import { Repeats } from '../core/repeats.ts';
 import { LeaseLost } from './applier.ts';
 import { AwayWatch } from './away-watch.ts';
@@ -15,7 +16,6 @@ import type { FeedOptions } from './feed-options.ts';
 import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
-import { Notifier, restUnless } from './notifier.ts';
 import { ProofPace } from './proof-pace.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';

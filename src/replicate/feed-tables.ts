@@ -1,5 +1,6 @@
 import type { ChangeStream } from '../../connectors/connector.ts';
 import { saveRowsCopied, updateStoredTable } from '../cache/stored-table.ts';
+import { restUnless } from '../core/notifier.ts';
 import type { Copier, FailedCopy } from './copy.ts';
 import type { Exclusively } from './discard.ts';
 import { AnotherStream } from './early-choice.ts';
@@ -126,11 +127,8 @@ export class FeedTables {
 
   async #reason(stop: AbortSignal): Promise<void> {
     const { options, failures, reconsider } = this.#scene;
-    const waited = new AbortController();
-    const either = AbortSignal.any([stop, waited.signal]);
-    const restMs = Math.min(options.limits.schemaPollMs, failures.nextMs() ?? Number.POSITIVE_INFINITY);
-    await Promise.race([reconsider.wait(either), options.clock.delay(restMs, either)]);
-    waited.abort();
+    const ms = Math.min(options.limits.schemaPollMs, failures.nextMs() ?? Number.POSITIVE_INFINITY);
+    await restUnless(reconsider, { clock: options.clock, ms }, stop);
   }
 
   async #note(failed: readonly FailedCopy[]): Promise<void> {

@@ -2,6 +2,7 @@ import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { CLOCK_SQL } from '../cache/feed-row.ts';
 import { type Queryable, rowOf } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
+import { firstOf } from '../core/first-of.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Probe } from '../core/watermark.ts';
 import type { Progress } from './progress.ts';
@@ -66,11 +67,12 @@ export async function untilApplied(
 ): Promise<void> {
   for (let asks = 1; progress.applied < position && !signal.aborted; asks += 1) {
     stream.requestProgress();
-    const waiting = new AbortController();
-    const either = AbortSignal.any([signal, waiting.signal]);
     const pauseMs = asks <= ASKS_BEFORE_FLUSH ? ASK_AGAIN_MS : ASK_AGAIN_MS * 4;
-    await Promise.race([progress.reached(position, either), clock.delay(pauseMs, either)]);
-    waiting.abort();
+    await firstOf(
+      signal,
+      (until) => progress.reached(position, until),
+      (until) => clock.delay(pauseMs, until),
+    );
     // The target's newest page may wait for somebody to commit: an open transaction's tail is written but not flushed.
     if (asks === ASKS_BEFORE_FLUSH && progress.applied < position) await connector.forceFlush();
   }

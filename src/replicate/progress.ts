@@ -1,5 +1,6 @@
 import type { Commit } from '../core/change.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
 import type { Probe, SourceTime } from '../core/watermark.ts';
 import type { Mark } from './applier.ts';
 import type { StartingPoint } from './feed-scene.ts';
@@ -68,7 +69,7 @@ export class Progress {
   }
 
   /** Resolves when the position is applied, or when the signal aborts. */
-  reached(position: Lsn, signal: AbortSignal): Promise<void> {
+  reached(position: Lsn, signal: StopSignal): Promise<void> {
     if (position <= this.#applied || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {

@@ -2,13 +2,13 @@ import type { ChangeStream } from '../../connectors/connector.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { areWhole, type StreamItem } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
+import { Notifier } from '../core/notifier.ts';
 import type { Applier } from './applier.ts';
 import type { Writes } from './batch-writing.ts';
 import { type Batch, type BatchLimits, ChangeBuffer } from './buffer.ts';
 import { type EarlyOptions, EarlyTransactions } from './early-transactions.ts';
 import { type FoldedBatch, fold } from './fold.ts';
 import { type Job, jobOf } from './job.ts';
-import { Notifier } from './notifier.ts';
 import type { Progress } from './progress.ts';
 import type { Sinks } from './sink.ts';
 

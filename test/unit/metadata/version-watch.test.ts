@@ -5,6 +5,9 @@ const NOBODY_LISTENS = 'postgres://nobody@127.0.0.1:1/nothing';
 
 test('a database that is away for long is told of once, and again when it was there in between', async () => {
   const stop = new AbortController();
+  const warnings: Error[] = [];
+  const warned = (warning: Error): number => warnings.push(warning);
+  process.on('warning', warned);
   const said: string[] = [];
   let reads = 0;
   const versions = watchVersions({
@@ -20,7 +23,10 @@ test('a database that is away for long is told of once, and again when it was th
   });
   const seen: number[] = [];
   for await (const version of versions) seen.push(version);
+  process.off('warning', warned);
   expect(seen).toEqual([7]);
   expect(reads).toBe(60);
   expect(said.filter((message) => message === 'cannot read the metadata version')).toHaveLength(2);
+  // Each try that fails lets go of the signal: Node warns of the eleventh listener.
+  expect(warnings).toEqual([]);
 });

@@ -1,11 +1,13 @@
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from './clock.ts';
+import { firstOf } from './first-of.ts';
+import type { StopSignal } from './stop-signal.ts';
 
 /** Wakes whoever waits; a notice given while nobody waits is kept for the next. */
 export class Notifier {
   #noticed = false;
   #wake: (() => void) | null = null;
   /** The signal listened to: one that is waited with again and again is not listened to anew each time. */
-  #signal: AbortSignal | null = null;
+  #signal: StopSignal | null = null;
   readonly #begin = (resolve: () => void): void => {
     this.#wake = resolve;
   };
@@ -21,13 +23,13 @@ export class Notifier {
   }
 
   /** Resolves at the next notice, at once when one was missed, or when the signal aborts. For one waiter at a time. */
-  async wait(signal: AbortSignal): Promise<void> {
+  async wait(signal: StopSignal): Promise<void> {
     this.#listen(signal);
     if (!this.#noticed && !signal.aborted) await new Promise<void>(this.#begin);
     this.#noticed = false;
   }
 
-  #listen(signal: AbortSignal): void {
+  #listen(signal: StopSignal): void {
     if (signal === this.#signal) return;
     this.#signal?.removeEventListener('abort', this.#end);
     this.#signal = signal;
@@ -39,10 +41,11 @@ export class Notifier {
 export async function restUnless(
   notifier: Notifier,
   { clock, ms }: { readonly clock: Clock; readonly ms: number },
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<void> {
-  const due = new AbortController();
-  const either = AbortSignal.any([signal, due.signal]);
-  await Promise.race([clock.delay(ms, either), notifier.wait(either)]);
-  due.abort();
+  await firstOf(
+    signal,
+    (until) => clock.delay(ms, until),
+    (until) => notifier.wait(until),
+  );
 }
