@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { RefusedError } from './error-reply.ts';
 import { type Session, sessionOf } from './session.ts';
-import { headerOf, isSessionVariable, ROLE_HEADER } from './session-variables.ts';
+import { headerBytesOf, headerOf, isSessionVariable, ROLE_HEADER } from './session-variables.ts';
 
 export interface AuthHookOptions {
   readonly url: string;
@@ -104,8 +104,9 @@ export class AuthHook {
 function forwardedHeaders(headers: IncomingHttpHeaders, mode: 'GET' | 'POST'): Record<string, string> {
   const forwarded: Record<string, string> = {};
   for (const name of Object.keys(headers).sort()) {
-    const value = headerOf(headers, name);
-    if (value !== undefined && (mode === 'POST' || !NOT_FORWARDED.has(name))) forwarded[name] = value;
+    if (mode === 'GET' && NOT_FORWARDED.has(name)) continue;
+    const value = mode === 'GET' ? headerBytesOf(headers, name) : headerOf(headers, name);
+    if (value !== undefined) forwarded[name] = value;
   }
   return forwarded;
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../core/json-scan.ts';
 import { NumberText } from '../plan/input.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
+import { refuseLoneSurrogates } from './surrogates.ts';
 
 /** A run of digits (a point may be among them) longer than any number a double surely holds exactly. */
 const LONG_DIGITS = /\d[\d.]{15}/;
@@ -9,10 +10,12 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /**
  * Parses JSON; numbers with more digits than a double holds become `NumberText`. The slow path runs only when the
- * text has a long run of digits, so an ordinary request costs one native parse. A text that would cost too much is a `bad-request`.
+ * text has a long run of digits, so an ordinary request costs one native parse. A text that would cost too much
+ * is a `bad-request`, one with half a character is `invalid-json`.
  */
 export function parseJsonExactly(text: string): unknown {
   refuseCostlyJson(text);
+  refuseLoneSurrogates(text);
   if (!LONG_DIGITS.test(text)) return JSON.parse(text);
   // A mark no client can know, so no string of theirs is taken for a number.
   const mark = `${randomUUID()}:`;

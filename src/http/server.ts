@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import type { ServerOptions as ServerOptionsOfNode } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
@@ -37,10 +38,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   // Every body arrives as text: JSON is parsed where its exactness is known, whatever content type a client claims.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'string' }, ({ headers }, body, done) => {
+  app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, ({ headers }, body, done) => {
     const coding = headers['content-encoding'];
-    if (coding === undefined || coding === 'identity') done(null, body);
-    else done(new RefusedError(415, 'bad-request', 'the body must be sent without a content-encoding'));
+    if (coding !== undefined && coding !== 'identity')
+      done(new RefusedError(415, 'bad-request', 'the body must be sent without a content-encoding'));
+    else done(null, textOf(body));
   });
   app.addContentTypeParser(OTHER_CHARSET, (_request, _payload, done) => {
     done(new RefusedError(415, 'bad-request', 'the body must be JSON in UTF-8'));
@@ -62,6 +64,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
     done();
   });
   return app;
+}
+
+/** Decoded as it stands, every malformed byte would become U+FFFD: another text than the one sent. */
+function textOf(body: Buffer): string {
+  if (!isUtf8(body)) throw new NearjoinError('invalid-json', 'the body is not valid UTF-8');
+  return body.toString('utf8');
 }
 
 /** JSON between systems is UTF-8; read as that, a text in another encoding would come to mean something else. */

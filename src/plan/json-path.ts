@@ -4,7 +4,7 @@ import { invalid } from './problem.ts';
 
 const KEY = /^[^.[\]]+/;
 const INDEX = /^\[(\d+)\]/;
-const QUOTED = /^\[(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\]/;
+const QUOTED = /^\[(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\]/s;
 
 /** A path into JSON (`$.a.b[0]["c d"]`) as an array literal of keys, for `#>`. */
 export function parseJsonPath(value: unknown, path: string): string {
@@ -20,8 +20,14 @@ function keysOf(text: string, path: string): readonly string[] {
     if (dotted) rest = rest.slice(1);
     const step = KEY.exec(rest) ?? INDEX.exec(rest) ?? QUOTED.exec(rest);
     if (step === null) throw invalid(path, `parse json path error: '${rest}' is not a key or an index`);
-    keys.push(step[1] ?? step[2] ?? step[0]);
-    rest = rest.slice(step[0].length);
+    const [all, first, second] = step;
+    keys.push(unescaped(first ?? second) ?? all);
+    rest = rest.slice(all.length);
   }
-  return keys.map((key) => key.replace(/\\(.)/g, '$1'));
+  return keys;
+}
+
+/** As in Hasura a backslash only takes the meaning from what follows: `\\t` is a t. */
+function unescaped(quoted: string | undefined): string | undefined {
+  return quoted?.replace(/\\(.)/gs, '$1');
 }

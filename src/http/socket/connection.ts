@@ -9,6 +9,7 @@ import { freshnessOf } from '../freshness-headers.ts';
 import { isYes } from '../graphql-reply.ts';
 import type { OperationRunner } from '../run-operation.ts';
 import type { Session } from '../session.ts';
+import { bytesOfHeader } from '../session-variables.ts';
 import type { Effect } from './effects.ts';
 import { readClientMessage } from './messages.ts';
 import { type OperationScope, SocketOperation } from './operation.ts';
@@ -145,7 +146,7 @@ export class Connection {
   async #admit(given: Readonly<Record<string, string>>): Promise<void> {
     clearTimeout(this.#initTimer);
     const said: IncomingHttpHeaders = Object.fromEntries(
-      Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]),
+      Object.entries(given).map(([name, value]) => [name.toLowerCase(), bytesOfHeader(value)]),
     );
     try {
       const session = await this.#parts.authenticator.authenticate({ ...this.#opened.headers, ...said });

@@ -49,3 +49,25 @@ function plain(value: unknown): unknown {
     ),
   );
 }
+
+test('half of a character is refused, wherever it stands, and nothing else is', () => {
+  const piece = fc.constantFrom('\\ud83d', '\\uDE00', '\\\\', '\\n', '\\u00e9', 'x', '💡', 'ud83d');
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
+      const text = `["${pieces.join('')}"]`;
+      const [value] = JSON.parse(text) as [string];
+      const isWhole = utf8OrNull(value) !== null;
+      if (isWhole) expect(parseJsonExactly(text)).toEqual([value]);
+      else expect(() => parseJsonExactly(text)).toThrow(/half of a character/);
+    }),
+  );
+});
+
+/** Null for a text that UTF-8 cannot hold. */
+function utf8OrNull(text: string): string | null {
+  try {
+    return encodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}

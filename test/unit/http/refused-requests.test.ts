@@ -99,6 +99,13 @@ describe('what is no request is refused in the shape of all errors', () => {
     ['another charset', [post(['Content-Type: application/json; charset=utf-16'], '{}')], 415],
     ['a packed body', [post(['Content-Encoding: gzip'], gzipSync('{"a":1}'))], 415],
     ['no body', [post([], '')], 400, 'invalid-json'],
+    [
+      'bytes that are no UTF-8',
+      [post([], Buffer.concat([Buffer.from('"'), Buffer.from([0xe9]), Buffer.from('"')]))],
+      400,
+      'invalid-json',
+    ],
+    ['half of a character', [post([], '"\\ud83d"')], 400, 'invalid-json'],
     ['a byte order mark', [post([], '\ufeff{}')], 400, 'invalid-json'],
   ])('%s', async (_, parts, status, code) => {
     expect(refusalIn(await answersTo(...parts))).toEqual(refused(status, code));

@@ -87,6 +87,14 @@ describe('without a secret configured', () => {
   });
 });
 
+test.each([
+  ['UTF-8', Buffer.from('Žoë').toString('latin1'), 'Žoë'],
+  ['Latin-1 where it is no UTF-8', 'Zoë', 'Zoë'],
+])('a session variable of a header is %s', async (_, header, value) => {
+  const session = await authenticator({ adminSecrets: [] }).authenticate({ 'x-hasura-name': header });
+  expect(session.variables.get('x-hasura-name')).toBe(value);
+});
+
 describe('admin secret', () => {
   test.each(['x-hasura-admin-secret', 'x-hasura-access-key'])(
     '%s opens the admin role, and is no session variable',
@@ -405,22 +413,28 @@ describe('over HTTP', () => {
 
   test("a GET hook gets the caller's headers and answers with variables", async () => {
     answer = { status: 200, body: '{"X-Hasura-Role":"user","X-Hasura-User-Id":"5","other":"x"}' };
-    const session = await hooked('GET').authenticate({ authorization: 'me', host: 'h', 'user-agent': 'u' });
+    const session = await hooked('GET').authenticate({
+      authorization: 'm\u00c3\u00ab',
+      host: 'h',
+      'user-agent': 'u',
+    });
     expect(shown(session)).toEqual({
       role: 'user',
       isAdmin: false,
       variables: { 'x-hasura-role': 'user', 'x-hasura-user-id': '5' },
     });
     const last = seen.at(-1);
-    expect(last).toMatchObject({ method: 'GET', headers: { authorization: 'me' } });
+    expect(last).toMatchObject({ method: 'GET', headers: { authorization: 'm\u00c3\u00ab' } });
     expect(last?.headers['user-agent']).not.toBe('u');
   });
 
   test('a POST hook gets headers and the request', async () => {
     answer = { status: 200, body: '{"X-Hasura-Role":"user"}' };
-    await hooked('POST').authenticate({ cookie: 'c' }, () => ({ query: '{ a }' }));
+    const cookie = 'c=Žoë';
+    const header = Buffer.from(cookie).toString('latin1');
+    await hooked('POST').authenticate({ cookie: header }, () => ({ query: '{ a }' }));
     expect(JSON.parse(seen.at(-1)?.body ?? '')).toEqual({
-      headers: { cookie: 'c' },
+      headers: { cookie },
       request: { query: '{ a }' },
     });
   });

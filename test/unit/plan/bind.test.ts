@@ -34,6 +34,12 @@ test('a path into JSON becomes a list of keys', () => {
   expect(bound({ query })).toEqual(['{"a","b","0"}', '{"a","k.1"}', '{"objs","0","k"}', '{}']);
 });
 
+test('in a quoted step of a path a backslash only takes the meaning from what follows', () => {
+  const path = String.raw`$['it\'s']["\t\\"].a\b`;
+  const query = 'query ($path: String!) { order { extra(path: $path) } }';
+  expect(bound({ query, variables: { path } })).toEqual([String.raw`{"it's","t\\","a\\b"}`]);
+});
+
 test('a session variable is bound as it came', () => {
   expect(bound({ role: 'buyer', query: '{ order { id } }', session: { 'x-hasura-name': 'Ann' } })).toEqual([
     'Ann',
