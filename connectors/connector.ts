@@ -154,6 +154,8 @@ export interface Connector {
   readonly kind: 'postgres' | 'kafka';
   /** Identity and fitness of the target; throws a ConnectorError that says what an administrator must change. */
   identify(): Promise<TargetIdentity>;
+  /** A text that changes when what made the target unfit may have been put right. Cheap. */
+  standing(): Promise<string>;
   /** Checks tables one by one, without changing anything; `observe` watches these from now on. */
   check(tables: readonly TableRef[]): Promise<readonly Publishable[]>;
   /** Cheap enough to be asked many times a second. */

@@ -75,6 +75,10 @@ class KafkaConnector implements Connector {
     throw new ConnectorError('unfit', 'Postgres 15 is the oldest that can be followed through Kafka');
   }
 
+  standing(): Promise<string> {
+    return this.#database.standing();
+  }
+
   async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
     const { publication } = this.#kafka;
     const checked = await this.#database.check(tables);

@@ -39,6 +39,10 @@ class PostgresConnector implements Connector {
     return this.#database.identify();
   }
 
+  standing(): Promise<string> {
+    return this.#database.standing();
+  }
+
   check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
     return this.#database.check(tables);
   }

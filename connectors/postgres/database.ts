@@ -18,6 +18,7 @@ import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from '.
 import { sees, untilEnough } from './shown.ts';
 import { dropSlot } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
+import { readStanding } from './standing.ts';
 import { type Followed, NOTHING, readMark } from './table-shape.ts';
 
 /** Where a target is and what to call our things there. */
@@ -56,6 +57,10 @@ export class TargetDatabase {
     const identity = await identify(this.target, this.admin);
     this.#lookout.renew(); // as the other connections, which may lead anywhere
     return identity;
+  }
+
+  standing(): Promise<string> {
+    return readStanding(this.admin, this.#publication);
   }
 
   async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {

@@ -139,6 +139,10 @@ const MARK = `
     (select concat(count(*), ':', sum(r.xmin::text::bigint)) from pg_publication p
       join pg_publication_rel r on r.prpubid = p.oid where p.pubname = $1),
     (select concat(count(*), ':', sum(c.xmin::text::bigint)) from pg_class c where c.oid = any($2::oid[])),
+    (select concat(count(*), ':', sum(n.xmin::text::bigint)) from pg_namespace n
+      where n.oid in (select c.relnamespace from pg_class c where c.oid = any($2::oid[]))),
+    (select concat(count(*), ':', sum(m.xmin::text::bigint)) from pg_auth_members m),
+    (select concat(r.rolsuper, r.rolbypassrls) from pg_roles r where r.rolname = current_user),
     (select concat(count(*), ':', sum(a.xmin::text::bigint)) from pg_attribute a
       where a.attrelid = any($2::oid[]) and a.attnum > 0),
     (select concat(count(*), ':', sum(i.xmin::text::bigint)) from pg_index i where i.indrelid = any($2::oid[])),

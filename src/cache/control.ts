@@ -6,9 +6,24 @@ export function requestPause(client: StatusClient, target: SourceName): Promise<
   return changed(client, 'update nearjoin.feed set paused = true where target = $1', [target]);
 }
 
-/** Asks the feed's leader to go on. False when there is no such feed. */
+const RESUMED = 'nearjoin_resume';
+
+/** Begins to hear of feeds that are to go on, in this source database. */
+export const LISTEN_RESUMED_SQL = `listen ${RESUMED}`;
+
+/** Asks the feed's leader to go on, and to try at once whatever rests after a failure. False when there is no such feed. */
 export function requestResume(client: StatusClient, target: SourceName): Promise<boolean> {
-  return changed(client, 'update nearjoin.feed set paused = false where target = $1', [target]);
+  const text = `with resumed as (update nearjoin.feed set paused = false where target = $1 returning target)
+    select pg_notify('${RESUMED}', target) from resumed`;
+  return changed(client, text, [target]);
+}
+
+/** The target whose feed is to go on; null when a message of a listening session speaks of something else. */
+export function readResumed(message: {
+  readonly channel: string;
+  readonly payload?: string | undefined;
+}): SourceName | null {
+  return message.channel === RESUMED ? (message.payload ?? null) : null;
 }
 
 /** Asks for a fresh copy of the named tables, or with no names of everything over a new slot. False when nothing matches. */

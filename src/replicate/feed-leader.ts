@@ -1,4 +1,4 @@
-import { ConnectorError } from '../../connectors/connector.ts';
+import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import type { FeedState } from '../cache/cache-table.ts';
 import { type FeedWishes, finishResync, forgetProof, saveFeedState } from '../cache/feed-row.ts';
 import { NearjoinError } from '../core/errors.ts';
@@ -9,7 +9,7 @@ import { AnotherStream, EarlyRefused } from './early-choice.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
-import { keepHouse, RetainedTooMuch } from './housekeeping.ts';
+import { keepHouse, REFUSED_MS, RetainedTooMuch } from './housekeeping.ts';
 import { isDiskFull, say } from './say.ts';
 import { TableBroken } from './sink.ts';
 import { untilFirstFailure } from './together.ts';
@@ -17,6 +17,9 @@ import { isNothing } from './wanted.ts';
 
 const CLOCK_SET_BACK =
   'the clock of the source database was set back, or another server took its place: how old the cache is must be proved anew';
+
+/** So often a target that cannot feed the cache is looked at for whether that may have changed. */
+const STANDING_MS = 1_000;
 
 /** What to do about a failure, and what to say of it meanwhile. */
 interface Remedy {
@@ -77,6 +80,13 @@ export class FeedLeader {
     this.#wished.notify();
   }
 
+  /** Somebody says that a failure is healed: nothing rests any longer because of one. */
+  tryNow(): void {
+    this.#scene.failures.forget();
+    this.#backoff.succeeded();
+    this.reconsider();
+  }
+
   async #phases(signal: AbortSignal): Promise<void> {
     while (this.#wishes === null && !signal.aborted) await this.#wished.wait(signal);
     while (!signal.aborted && !this.#isUnwanted()) {
@@ -125,6 +135,7 @@ export class FeedLeader {
     const before = this.#wishes;
     this.#wishes = wishes;
     if (before === null) return this.#wished.notify();
+    if (before.paused && !wishes.paused) this.tryNow();
     if (wishes.tables.length > 0) {
       this.#scene.failures.forget();
       this.#scene.reconsider.notify();
@@ -190,7 +201,25 @@ export class FeedLeader {
       options.log.warn(fields, 'feed interrupted');
     }
     await saveFeedState(control, lease, { state, reason: said, lastError: said });
-    await restUnless(this.#wished, { clock: options.clock, ms: pauseMs }, signal);
+    if (state === 'failed') await this.#restFailed(pauseMs, signal);
+    else await restUnless(this.#wished, { clock: options.clock, ms: pauseMs }, signal);
+  }
+
+  /** Rests until the time is up, somebody says something, or what was wrong with the target may have been put right. */
+  async #restFailed(pauseMs: number, signal: AbortSignal): Promise<void> {
+    const { options, connector } = this.#scene;
+    const { clock } = options;
+    const done = new AbortController();
+    const stop = AbortSignal.any([signal, done.signal]);
+    const watch = async (): Promise<void> => {
+      const before = await standingOf(connector);
+      while (!stop.aborted) {
+        await clock.delay(before === null ? REFUSED_MS : STANDING_MS, stop);
+        if (stop.aborted || (await standingOf(connector)) !== before) return;
+      }
+    };
+    await Promise.race([watch(), restUnless(this.#wished, { clock, ms: pauseMs }, stop)]);
+    done.abort();
   }
 
   async #choose(error: unknown): Promise<Remedy> {
@@ -218,5 +247,15 @@ export class FeedLeader {
       state: isOurs ? 'failed' : 'retrying',
       pauseMs: isOurs ? options.limits.unfitRetryMs : this.#backoff.nextMs(),
     };
+  }
+}
+
+/** Null while the target cannot be asked. */
+async function standingOf(connector: Connector): Promise<string | null> {
+  try {
+    return await connector.standing();
+  } catch (error) {
+    if (error instanceof ConnectorError) return null;
+    throw error;
   }
 }

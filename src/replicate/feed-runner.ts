@@ -3,7 +3,6 @@ import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { loadLingering } from '../cache/lingering.ts';
 import { migrate } from '../cache/migrate.ts';
-import { LISTEN_SQL, readWish } from '../cache/proof-wish.ts';
 import { Notifier, restUnless } from '../core/notifier.ts';
 import { Repeats } from '../core/repeats.ts';
 import { LeaseLost } from './applier.ts';
@@ -16,6 +15,7 @@ import type { FeedOptions } from './feed-options.ts';
 import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
+import { listen } from './listening.ts';
 import { ProofPace } from './proof-pace.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
@@ -87,6 +87,11 @@ export class FeedRunner {
     this.#leader?.reconsider();
     if (!this.#isUnwanted()) this.#removal = null;
     if (before.kind !== desire.kind || before.isUnwanted !== this.#isUnwanted()) this.#wished.notify();
+  }
+
+  /** An administrator may have healed what failed. */
+  tryNow(): void {
+    this.#leader?.tryNow();
   }
 
   /** One of its databases is not in the metadata any more. */
@@ -207,7 +212,10 @@ export class FeedRunner {
         stop,
       );
       if (lease === null) return false;
-      await this.#listen(session);
+      await listen(session.client, target, {
+        wished: (wish) => this.#proofs.wish(wish),
+        resumed: () => this.tryNow(),
+      });
       const gone = await this.#lead(session, { lease, leader, name }, stop);
       if (lost.signal.aborted) throw new Error('the connection to the source database was lost');
       await releaseLease(session.client, target);
@@ -216,14 +224,6 @@ export class FeedRunner {
       this.#wasThere = clock.monotonicMs() - begunMs > limits.retryMs.longest;
       await session.close();
     }
-  }
-
-  async #listen({ client }: Session): Promise<void> {
-    client.on('notification', (message) => {
-      const wish = readWish(message);
-      if (wish?.target === this.#options.target) this.#proofs.wish(wish);
-    });
-    await client.query(LISTEN_SQL);
   }
 
   async #lead(

@@ -46,6 +46,8 @@ export class RetainedTooMuch extends Error {
 
 const TICK_MS = 200;
 const SAMPLE_MS = 1_000;
+/** A target that refuses the role is not asked so often: each time it writes that down, and may count the tries. */
+export const REFUSED_MS = 5_000;
 
 interface Sample {
   targetPosition: Lsn | null;
@@ -105,6 +107,7 @@ async function sampleTarget(
 ): Promise<void> {
   const { connector, clock, maxRetainedWalBytes, onSlotTrouble } = options;
   while (!signal.aborted) {
+    let isRefused = false;
     try {
       await connector.protect();
       const health = await connector.slotHealth();
@@ -121,8 +124,9 @@ async function sampleTarget(
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
       sample.retainedWalBytes = null; // unknown while the target does not answer; the stream's own failure says why
+      isRefused = error.failure === 'unfit';
     }
-    await clock.delay(SAMPLE_MS, signal);
+    await clock.delay(isRefused ? REFUSED_MS : SAMPLE_MS, signal);
   }
 }
 

@@ -19,7 +19,7 @@ import { type Desire, NOTHING } from './wanted.ts';
 
 /** What a supervisor reads of a catalog. */
 export interface SupervisedSnapshot {
-  readonly catalog: Pick<Catalog, 'sources' | 'desired'>;
+  readonly catalog: Pick<Catalog, 'sources' | 'desired' | 'resourceVersion'>;
   readonly urls: ReadonlyMap<SourceName, string>;
 }
 
@@ -99,9 +99,13 @@ export class Supervisor {
     for await (const snapshot of this.#options.catalogs.changes(signal)) {
       if (signal.aborted) return;
       for (const [name, url] of snapshot.urls) this.#lastUrls.set(name, url);
+      const before = this.#latest?.catalog.resourceVersion;
       this.#latest = snapshot;
       await this.#notes.read(this.#running.values());
       await this.#adapt(snapshot);
+      // An administrator changed the metadata, or had it read again.
+      if (before !== snapshot.catalog.resourceVersion)
+        for (const { runner } of this.#running.values()) runner.tryNow();
       await this.#findLeftovers(snapshot);
       this.#dismissRetired();
       await this.#unfollowed.consider(this.#notes.noted, {

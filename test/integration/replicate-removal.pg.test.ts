@@ -134,7 +134,7 @@ class Stage {
     );
     const urls = new Map([...this.#urls].filter(([name]) => this.#listed.has(name)));
     const isWhole = this.#listed.size === 2 && this.#away.size === 0;
-    return { catalog: { sources, desired: isWhole ? this.rig.desired : [] }, urls };
+    return { catalog: { sources, desired: isWhole ? this.rig.desired : [], resourceVersion: 1 }, urls };
   }
 
   #logger(): Log {

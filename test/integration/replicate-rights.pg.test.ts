@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
+import { requestResume, requestResync } from '../../src/cache/control.ts';
 import { FeedRig } from '../support/feed.ts';
 import { createDatabase } from '../support/postgres.ts';
 
@@ -122,4 +123,39 @@ test('a role that may only read, and a publication that an administrator owns', 
   await expect(writing.query('delete from item')).rejects.toThrow('permission denied');
   await writing.end();
   await feed.target.query(`drop publication ${name}`);
+});
+
+test('what failed is tried when it may have been put right, or an administrator says so, long before its time', async () => {
+  const { rig: feed, ...urls } = await open((names) => [
+    `grant create on database ${names.database} to ${names.feed}`,
+    `grant ${names.owner} to ${names.feed}`,
+    `alter role ${names.feed} noreplication`,
+  ]);
+  const [role, , owner] = roles;
+  const failed = async (): Promise<string> => {
+    const state = (await feed.tableStatus('item'))?.state;
+    return state?.kind === 'failed' ? state.reason : '';
+  };
+  feed.start({ ...urls, limits: { unfitRetryMs: 600_000, schemaPollMs: 600_000 } });
+  await feed.until('the feed to fail', async () => (await feed.status())?.state === 'failed');
+  expect((await feed.status())?.reason).toContain('the attribute REPLICATION');
+  await feed.target.query(`alter role ${role} replication`);
+  await feed.ready();
+  await feed.target.query(`revoke ${owner} from ${role}`);
+  await feed.until('the table to fail', async () => (await failed()).includes('may not read it'));
+  await feed.target.query(`grant ${owner} to ${role}`);
+  await feed.ready();
+  await feed.source.query(`create function no_room() returns event_trigger language plpgsql as
+    $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$`);
+  await feed.source.query(`create event trigger no_room on ddl_command_start when tag in ('CREATE TABLE')
+    execute function no_room()`);
+  for (const sayIt of [() => requestResume(feed.source, 'pg2'), () => Promise.resolve(feed.reload())]) {
+    await feed.source.query(`alter event trigger no_room enable`);
+    expect(await requestResync(feed.source, 'pg2', [{ schema: 'public', name: 'item' }])).toBe(true);
+    await feed.until('the copy to fail', async () => (await failed()).includes('no room'));
+    await feed.source.query('alter event trigger no_room disable');
+    await sayIt();
+    await feed.ready();
+  }
+  expect(await requestResume(feed.source, 'nobody')).toBe(false);
 });

@@ -64,6 +64,7 @@ export class FeedRig {
   #tracked: Tracked;
   #desired: readonly Desired[] = [];
   #unavailable = false;
+  #resourceVersion = 1;
   readonly #changed = new Set<() => void>();
   readonly #supervisors: Supervisor[] = [];
 
@@ -139,6 +140,12 @@ export class FeedRig {
       const table = known.get(tableKey({ schema: 'public', name }));
       return table === undefined ? [] : [{ source: 'pg1', target: 'pg2', table, lookups }];
     });
+    for (const wake of this.#changed) wake();
+  }
+
+  /** An administrator has the metadata read again. */
+  reload(): void {
+    this.#resourceVersion += 1;
     for (const wake of this.#changed) wake();
   }
 
@@ -262,7 +269,8 @@ export class FeedRig {
       ['pg1', sourceUrl ?? this.source.url],
       ['pg2', targetUrl ?? this.target.url],
     ]);
-    return { catalog: { sources, desired: this.#unavailable ? [] : this.#desired }, urls };
+    const desired = this.#unavailable ? [] : this.#desired;
+    return { catalog: { sources, desired, resourceVersion: this.#resourceVersion }, urls };
   }
 
   #logger(): Log {
