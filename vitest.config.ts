@@ -25,8 +25,9 @@ export default defineConfig({
           name: 'pg',
           include: ['test/**/*.pg.test.ts'],
           globalSetup: ['test/support/servers.ts'],
-          testTimeout: 90_000,
-          hookTimeout: 90_000,
+          // A test waits for states, each with a time of its own (test/support/poll.ts): this is for what hangs without.
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       ...(process.env['NEARJOIN_TEST_KAFKA'] === undefined ? [] : [KAFKA]),

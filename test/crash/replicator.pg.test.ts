@@ -127,16 +127,12 @@ async function killed(ending: Ending, writing: (round: number) => Promise<void> 
     errors += String(chunk);
   });
   let round = 0;
-  await poll(
-    'the replicator to reach its end',
-    async () => {
-      round += 1;
-      await writing(round);
-      await audit.look();
-      return child.exitCode !== null || child.signalCode !== null;
-    },
-    60_000,
-  ).catch((error: unknown) => {
+  await poll('the replicator to reach its end', async () => {
+    round += 1;
+    await writing(round);
+    await audit.look();
+    return child.exitCode !== null || child.signalCode !== null;
+  }).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${errors}`);
   });

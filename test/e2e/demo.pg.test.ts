@@ -53,14 +53,10 @@ function startDemo(...args: readonly string[]): Demo {
 }
 
 async function urlOf({ child, output }: Demo): Promise<string> {
-  await poll(
-    'the demo to serve',
-    () => {
-      if (child.exitCode !== null) throw new Error(`the demo ended with ${child.exitCode}:\n${output()}`);
-      return output().includes('Ctrl-C stops everything');
-    },
-    45_000,
-  );
+  await poll('the demo to serve', () => {
+    if (child.exitCode !== null) throw new Error(`the demo ended with ${child.exitCode}:\n${output()}`);
+    return output().includes('Ctrl-C stops everything');
+  });
   const url = /serves on (http:\/\/\S+)/.exec(output())?.[1];
   if (url === undefined) throw new Error(`no URL in:\n${output()}`);
   return url;
@@ -94,7 +90,7 @@ test('the demo answers across both databases, its watermark moves, and Ctrl-C le
   for (const path of ['', '/assets/app.js', '/assets/vendor/graphiql.js', '/assets/vendor/react-dom.js'])
     expect((await fetch(`${url}/console${path}`)).status).toBe(200);
   const marks = (): Set<string> => new Set(demo.output().match(/watermark [0-9A-F]+\/[0-9A-F]+/g) ?? []);
-  await poll('the watermark to move', () => marks().size >= 2, 30_000);
+  await poll('the watermark to move', () => marks().size >= 2);
   demo.child.kill('SIGINT');
   const code = await endOf(demo);
   expect({ answer, code, left: playground.leftovers() }).toEqual({ answer: ORDER_11, code: 0, left: [] });
@@ -105,7 +101,7 @@ test('npm killed with SIGKILL takes the demo with it', async () => {
   const url = await urlOf(demo);
   demo.child.kill('SIGKILL');
   await endOf(demo);
-  await poll('everything to be gone', () => playground.leftovers().length === 0, 30_000);
+  await poll('everything to be gone', () => playground.leftovers().length === 0);
   await expect(fetch(url)).rejects.toThrow('fetch failed');
 });
 

@@ -73,7 +73,7 @@ export class World {
         feed?.tables.length === 4 && feed.tables.every((each: { state: string }) => each.state === 'ready');
       if (feed?.state !== 'streaming' || !isReady) throw new Error(JSON.stringify(body));
       return true;
-    }, 60_000);
+    });
   }
 
   readonly query: string = QUERY;
@@ -86,7 +86,7 @@ export class World {
       const { body } = await this.api.get(`/v1/replication/pg2/verify?id=${id}`);
       const [found] = body.verifications;
       return found.state === 'done' ? found.tables : undefined;
-    }, 60_000);
+    });
   }
 
   /** Kills a process at once; another takes its place when it is up, while other things go wrong. */

@@ -154,7 +154,7 @@ test('one that goes on is written only when all before it is committed', async (
     (await sessions(`state = 'idle' and clock_timestamp() - state_change > interval '200 ms'`)).some(
       (pid) => !before.includes(pid),
     );
-  await feed.until('its session to be at rest', isAtRest, 60_000);
+  await feed.until('its session to be at rest', isAtRest);
   await holder.query('commit');
   await halfWritten(feed);
   await large.query('commit');
@@ -183,7 +183,7 @@ test.each([
   await halfWritten(feed);
   await large.query(statements.join(';'));
   await large.query(`insert into pair select g, 'more', 1 from generate_series(1, 2000) g`);
-  await feed.until('the stream to be opened anew', async () => reopened(feed).length > 0, 60_000);
+  await feed.until('the stream to be opened anew', async () => reopened(feed).length > 0);
   expect(reopened(feed)[0]).toContain(reason);
   const since = feed.log.length;
   await nothingOpen(feed);
@@ -204,7 +204,7 @@ test.each([
 ])('one that %s comes again as a whole', async (_name, limits, reason) => {
   const feed = await early({ limits: { early: { ...EARLY.early, ...limits } as FeedLimits['early'] } });
   const large = await begun(feed, 'update doc set n = 1 where id <= 2000');
-  await feed.until('the stream to be opened anew', async () => reopened(feed).length > 0, 60_000);
+  await feed.until('the stream to be opened anew', async () => reopened(feed).length > 0);
   expect(reopened(feed)[0]).toContain(reason);
   await nothingOpen(feed);
   await feed.target.query('update pair set n = 3');
@@ -217,8 +217,8 @@ test('a table that leaves does not wait for those that go on, nor does one that 
   const large = await begun(feed, 'update doc set n = 1 where id <= 2000; update pair set n = 4 where a = 1');
   await halfWritten(feed);
   await feed.track({ pair: [] });
-  await feed.until('its copy to be gone', async () => (await feed.tableStatus('doc')) === undefined, 60_000);
-  await feed.until('the stream to be opened anew', async () => reopened(feed).length > 0, 60_000);
+  await feed.until('its copy to be gone', async () => (await feed.tableStatus('doc')) === undefined);
+  await feed.until('the stream to be opened anew', async () => reopened(feed).length > 0);
   expect(reopened(feed)[0]).toContain('the feed waits on the source');
   const since = feed.log.length;
   await large.query('commit');
@@ -227,11 +227,7 @@ test('a table that leaves does not wait for those that go on, nor does one that 
   await second.query(`insert into pair select g, 'more', 1 from generate_series(1, 2000) g`);
   await halfWritten(feed);
   await feed.track({ doc: [], pair: [] });
-  await feed.until(
-    'it to be copied again',
-    async () => reopened(feed).includes('tables are to be copied'),
-    60_000,
-  );
+  await feed.until('it to be copied again', async () => reopened(feed).includes('tables are to be copied'));
   await second.query('commit');
   await feed.ready();
   await expectSame(feed);
@@ -282,7 +278,7 @@ test.each<[string, (feed: FeedRig) => Promise<unknown>]>([
   await happen(feed);
   await large.query('rollback to s; update doc set n = n + 1 where id > 1000');
   await feed.target.query(`insert into pair values (-2, 'between', 0)`);
-  await feed.until('the feed to stream', async () => (await feed.status())?.state === 'streaming', 60_000);
+  await feed.until('the feed to stream', async () => (await feed.status())?.state === 'streaming');
   await feed.caughtUp();
   await large.query('commit');
   await expectSame(feed);

@@ -34,14 +34,10 @@ async function timeline(feed: FeedRig): Promise<unknown> {
 test('a standby that kept the slot and all the cache has: the cache goes on', async () => {
   const { rig: feed, pair: servers } = await open({ settings: { synchronized_standby_slots: 'standby' } });
   const before = (await feed.tableStatus('item'))?.relation;
-  await feed.until(
-    'the standby to keep the slot',
-    async () => {
-      const kept = `select from pg_replication_slots where slot_type = 'logical' and synced and not temporary`;
-      return (await once(servers.standby.url('postgres'), kept)).length === 1;
-    },
-    40_000,
-  );
+  await feed.until('the standby to keep the slot', async () => {
+    const kept = `select from pg_replication_slots where slot_type = 'logical' and synced and not temporary`;
+    return (await once(servers.standby.url('postgres'), kept)).length === 1;
+  });
   await feed.target.query('delete from item where id <= 10');
   await feed.caughtUp();
   await untilReplayed(servers);
@@ -58,7 +54,7 @@ test('a standby that kept the slot and all the cache has: the cache goes on', as
   await early.close();
   await servers.failOver();
   await once(servers.standby.url('postgres'), 'insert into item values (1000)');
-  await feed.until('streaming', async () => (await timeline(feed)) === 2, 30_000);
+  await feed.until('streaming', async () => (await timeline(feed)) === 2);
   await feed.caughtUp();
   const { target, cache } = await feed.contents('item');
   expect(cache).toEqual(target);

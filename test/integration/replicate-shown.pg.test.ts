@@ -26,7 +26,7 @@ let target: TestDatabase;
 beforeAll(async () => {
   server = await startPostgres({ fsync: false });
   target = databaseAt(server);
-}, 120_000);
+});
 
 beforeEach(() => setStandby(''));
 

@@ -26,7 +26,7 @@ async function open(): Promise<{ rig: FeedRig; pair: Pair }> {
 }
 
 function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  return poll(what, isSo, 60_000).catch((error: unknown) => {
+  return poll(what, isSo).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${rig?.log.slice(-20).join('\n')}`);
   });
 }

@@ -57,7 +57,7 @@ beforeAll(async () => {
   );
   await metadata('replace_metadata', METADATA());
   for (const server of [polling, pushing])
-    await poll('the cache to answer', async () => (await cacheStatus(server)).includes(';hit'), 60_000);
+    await poll('the cache to answer', async () => (await cacheStatus(server)).includes(';hit'));
 });
 
 afterEach(() => {
@@ -164,7 +164,7 @@ function ids(socket: GraphqlSocket, id = 's'): readonly unknown[] {
 }
 
 async function untilIds(socket: GraphqlSocket, wanted: readonly number[], id = 's'): Promise<void> {
-  await poll(`${wanted.length} rows of ${id}`, () => ids(socket, id).length >= wanted.length, 60_000).catch(
+  await poll(`${wanted.length} rows of ${id}`, () => ids(socket, id).length >= wanted.length).catch(
     (error: unknown) => {
       throw new Error(`${String(error)}: ${JSON.stringify([ids(socket, id), socket.heard.slice(-3)])}`);
     },
@@ -235,7 +235,7 @@ test('a cursor keeps every digit of its type', async () => {
 test('rows that share a value with the last of a batch are passed over, as in Hasura', async () => {
   const socket = await connect();
   socket.start('s', 'subscription { tied_stream(batch_size: 2, cursor: {initial_value: {at: 0}}) { at } }');
-  await poll('the last row', () => batches(socket).flat().at(-1)?.['at'] === 30, 60_000);
+  await poll('the last row', () => batches(socket).flat().at(-1)?.['at'] === 30);
   expect(batches(socket).map((rows) => rows.map((row) => row['at']))).toEqual([[10, 20], [30]]);
 });
 
@@ -321,11 +321,11 @@ test('a stream that was stopped sends nothing more, and begins again where its c
   const from = (id: number) =>
     `subscription { event_stream(batch_size: 6, cursor: {initial_value: {id: ${id}}}, where: {id: {_lt: 50}}) { id } }`;
   socket.start('s', from(30));
-  await poll('a batch', () => batches(socket).length > 0, 60_000);
+  await poll('a batch', () => batches(socket).length > 0);
   socket.stop('s');
   const last = Number(ids(socket).at(-1));
   socket.start('again', from(last));
-  await poll('the first of the others', () => batches(socket, 'again').length > 0, 60_000);
+  await poll('the first of the others', () => batches(socket, 'again').length > 0);
   const heard = batches(socket).length;
   await untilIds(socket, upTo(49, last + 1), 'again');
   expect(batches(socket).length).toBe(heard);

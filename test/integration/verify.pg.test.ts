@@ -26,14 +26,10 @@ async function verify(
 ): Promise<Verification> {
   const asked = await requestVerification(rig.source, 'pg2', { tables, repair, rowsPerSecond: null });
   let done: Verification | null = null;
-  await rig.until(
-    'the comparison to end',
-    async () => {
-      done = await findVerification(rig.source, 'pg2', asked?.id ?? null);
-      return done?.finishedAt !== null;
-    },
-    30_000,
-  );
+  await rig.until('the comparison to end', async () => {
+    done = await findVerification(rig.source, 'pg2', asked?.id ?? null);
+    return done?.finishedAt !== null;
+  });
   if (done === null) throw new Error('no comparison');
   return done;
 }
@@ -286,7 +282,7 @@ test('a feed interrupted in the middle of a comparison makes it again', async ()
   await rig.target.query(
     'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active',
   );
-  await rig.until('it to end', async () => (await state()) === 'done', 30_000);
+  await rig.until('it to end', async () => (await state()) === 'done');
   const done = await findVerification(rig.source, 'pg2', asked?.id ?? null);
   for (const table of done?.report ?? []) expect(table).toMatchObject(CLEAN);
 });

@@ -20,12 +20,12 @@ export async function streamingEarly(rig: FeedRig, since = 0): Promise<void> {
     const newest = rig.log.slice(since).findLast((line) => line.includes('"early":'));
     return newest?.includes('"early":true') ?? false;
   };
-  await rig.until('a stream with transactions that go on', isSo, 60_000);
+  await rig.until('a stream with transactions that go on', isSo);
 }
 
 /** Waits until so many transactions of the feed are half written on the source. */
 export async function halfWritten(rig: FeedRig, count = 1): Promise<void> {
-  await rig.until(`${count} half written`, async () => (await openOnSource(rig)) === count, 60_000);
+  await rig.until(`${count} half written`, async () => (await openOnSource(rig)) === count);
 }
 
 /** Transactions of the feed that are open on the source and have written something. */

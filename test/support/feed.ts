@@ -198,7 +198,7 @@ export class FeedRig {
   }
 
   /** Fails with what was logged when it takes too long. */
-  async until(what: string, isSo: () => Promise<boolean>, withinMs = 30_000): Promise<void> {
+  async until(what: string, isSo: () => Promise<boolean>, withinMs?: number): Promise<void> {
     try {
       await poll(what, isSo, withinMs);
     } catch (error) {

@@ -100,7 +100,7 @@ export class GraphqlSocket {
   }
 
   async untilClosed(): Promise<{ readonly code: number; readonly reason: string }> {
-    await poll('the end of the socket', () => this.closed !== null, 60_000);
+    await poll('the end of the socket', () => this.closed !== null);
     return this.closed as NonNullable<typeof this.closed>;
   }
 
@@ -119,7 +119,7 @@ export class GraphqlSocket {
   }
 
   async #until(what: string, isSo: () => boolean): Promise<void> {
-    await poll(what, isSo, 60_000).catch((error: unknown) => {
+    await poll(what, isSo).catch((error: unknown) => {
       const said = { heard: this.heard.slice(-5), closed: this.closed };
       throw new Error(`${String(error)}: ${JSON.stringify(said)}`);
     });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE_MS } from './poll.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 
@@ -65,7 +66,7 @@ function readyUrl(child: ChildProcess, log: string[]): Promise<string> {
 }
 
 /** Polls until the check answers something other than undefined; fails with the last error after the time. */
-export async function eventually<T>(check: () => Promise<T | undefined>, timeMs = 30_000): Promise<T> {
+export async function eventually<T>(check: () => Promise<T | undefined>, timeMs = PATIENCE_MS): Promise<T> {
   const end = performance.now() + timeMs;
   let last: unknown;
   for (;;) {
