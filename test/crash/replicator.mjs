@@ -8,7 +8,9 @@ const { Supervisor } = await load('src/replicate/supervisor.js');
 const { DEFAULT_LIMITS } = await load('src/replicate/feed-options.js');
 const { systemClock } = await load('src/core/clock.js');
 
-const { sourceUrl, targetUrl, desired, stopAt, skip, copy, stage, inOneTrip } = JSON.parse(process.argv[2]);
+const { sourceUrl, targetUrl, desired, stopAt, skip, copy, stage, inOneTrip, limits } = JSON.parse(
+  process.argv[2],
+);
 let left = skip;
 
 const source = (name) => ({
@@ -61,6 +63,7 @@ new Supervisor({
     stage: stage ?? DEFAULT_LIMITS.stage,
     early: { ...DEFAULT_LIMITS.early, settledMs: 0 },
     retryMs: { first: 20, longest: 200 },
+    ...limits,
   },
   clock: systemClock,
   random: Math.random,

@@ -61,7 +61,7 @@ afterAll(async () => {
 });
 
 function serveEnv(): Record<string, string> {
-  return { NEARJOIN_METADATA_DATABASE_URL: meta.url };
+  return { NEARJOIN_METADATA_DATABASE_URL: meta.url, NEARJOIN_WAIT_TIMEOUT_MS: '60000' };
 }
 
 const QUERY = '{ order(order_by: {id: asc}) { id note user { id name } } }';

@@ -73,18 +73,18 @@ test('the order of keys survives the database', async () => {
   expect(JSON.stringify((await node.load()).metadata)).toBe(JSON.stringify(metadata));
 });
 
-test('another node notices a change within a second', async () => {
+test('another node notices a change', async () => {
   const { url } = await database();
   const [one, two] = [await store(url), await store(url)];
   const followed = follow(two);
   await poll('the current version', () => followed.seen.includes(1));
   await one.save(withRole('x'), 1);
-  await poll('the change', () => followed.seen.includes(2), 1000);
+  await poll('the change', () => followed.seen.includes(2));
   await followed.stop();
   expect(followed.seen).toEqual([1, 2]);
 });
 
-test('a change is noticed within a second also when every connection of the node was just cut', async () => {
+test('a change is noticed also when every connection of the node was just cut', async () => {
   const db = await database();
   const [one, two] = [await store(db.url), await store(db.url)];
   const followed = follow(two);
@@ -103,7 +103,7 @@ test('a change is noticed within a second also when every connection of the node
     [db.name],
   );
   await saveWhenConnected(one, withRole('x'));
-  await poll('the change', () => followed.seen.includes(2), 1000);
+  await poll('the change', () => followed.seen.includes(2));
   await poll('a new listening connection', listening);
   await followed.stop();
 });

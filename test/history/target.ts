@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { parseLsn } from '../../src/core/lsn.ts';
+import { formatLsn, type Lsn, lsnFromBits, parseLsn, ZERO_LSN } from '../../src/core/lsn.ts';
 import { EARLY_TARGET } from '../support/early.ts';
 import { ACCOUNTS, lastAtMost, Model, NOTE_LENGTH, type Transaction } from './model.ts';
 
@@ -97,6 +97,8 @@ export class Target {
   readonly #acknowledged: { readonly ns: number[]; readonly atMs: number[] } = { ns: [], atMs: [] };
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
+  /** The end of the last commit that was taken into the model. */
+  #read: Lsn = ZERO_LSN;
   /** The newest commit whose position was asked for. */
   written: Written | null = null;
 
@@ -136,27 +138,36 @@ export class Target {
     return ns[lastAtMost(times, atMs)] ?? 0;
   }
 
-  /** Takes what the log tells by now into the model; everything up to the returned position is in it. */
+  /**
+   * Takes what the log tells by now into the model; everything up to the returned position is in it. The slot is moved
+   * only afterwards: a server that ends meanwhile tells it all again.
+   */
   async readLog(): Promise<bigint> {
     const client = await connected(this.url);
     try {
       const { rows: before } = await client.query('select pg_current_wal_flush_lsn()::text as lsn');
       const { rows } = await client.query<{ data: Buffer }>(
-        `select data from pg_logical_slot_get_binary_changes('history', null, null,
+        `select data from pg_logical_slot_peek_binary_changes('history', null, null,
            'proto_version', '1', 'publication_names', 'history', 'messages', 'true')`,
       );
-      let told: Transaction | null = null;
-      for (const { data } of rows) {
-        const message = parse(data);
-        if (message.kind === 'told') told = message.transaction;
-        else if (message.kind === 'commit' && told !== null) {
-          this.model.add(told, message.end);
-          told = null;
-        }
-      }
+      const from = this.#read;
+      this.#take(rows.map(({ data }) => parse(data)));
+      if (this.#read > from)
+        await client.query(`select pg_replication_slot_advance('history', $1)`, [formatLsn(this.#read)]);
       return parseLsn(String(before[0]?.['lsn']));
     } finally {
       await client.end();
+    }
+  }
+
+  #take(messages: readonly LogMessage[]): void {
+    let told: Transaction | null = null;
+    for (const message of messages) {
+      if (message.kind === 'told') told = message.transaction;
+      if (message.kind !== 'commit') continue;
+      if (told !== null && message.end > this.#read) this.model.add(told, message.end);
+      told = null;
+      if (message.end > this.#read) this.#read = message.end;
     }
   }
 
@@ -197,13 +208,13 @@ export class Target {
 
 type LogMessage =
   | { readonly kind: 'told'; readonly transaction: Transaction }
-  | { readonly kind: 'commit'; readonly end: bigint }
+  | { readonly kind: 'commit'; readonly end: Lsn }
   | { readonly kind: 'other' };
 
 /** The two messages of pgoutput that matter: 'M' carries text, 'C' ends a transaction at its last position. */
 function parse(data: Buffer): LogMessage {
   const tag = String.fromCharCode(data[0] ?? 0);
-  if (tag === 'C') return { kind: 'commit', end: data.readBigUInt64BE(10) };
+  if (tag === 'C') return { kind: 'commit', end: lsnFromBits(data.readBigUInt64BE(10)) };
   if (tag !== 'M') return { kind: 'other' };
   const prefixEnd = data.indexOf(0, 10);
   if (data.toString('utf8', 10, prefixEnd) !== 'history') return { kind: 'other' };

@@ -212,7 +212,7 @@ describe.each(SERVERS)('publishing on %s', (which) => {
         timings: { lockMs: 100 },
       });
       const holding = database
-        .query('do $$ begin lock table t; perform pg_sleep(20); end $$')
+        .query('do $$ begin lock table t; perform pg_sleep(600); end $$')
         .catch(() => undefined);
       const published = await untilLocked(database).then(() => quick.publish([table('t'), table('u')]));
       expect(published).toEqual({

@@ -264,7 +264,7 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
       );
     // Four statements at once would share sessions: this one keeps its own open transaction.
     const blocker = feed.database
-      .query(`do $$ begin insert into t values (1); perform pg_sleep(30); end $$`)
+      .query(`do $$ begin insert into t values (1); perform pg_sleep(600); end $$`)
       .catch(() => undefined); // ended below
     await poll('the other transaction to run', async () => {
       const found = await feed.database.query(
@@ -275,11 +275,9 @@ describe.each(SERVERS)('a snapshot of %s', (which) => {
     const stop = new AbortController();
     const opening = feed.connector.snapshot(stop.signal).catch((error: unknown) => error);
     await poll('the snapshot to wait', async () => (await waiting()).rowCount === 1);
-    const began = performance.now();
     stop.abort();
     expect(await opening).toBeInstanceOf(ConnectorError);
     await poll('the walsender to end', async () => (await waiting()).rowCount === 0);
-    expect(performance.now() - began).toBeLessThan(10_000);
     await feed.database.query(
       `select pg_terminate_backend(pid) from pg_stat_activity
        where datname = current_database() and query like 'do %' and pid <> pg_backend_pid()`,

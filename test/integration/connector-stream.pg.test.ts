@@ -14,7 +14,7 @@ import {
   table,
 } from '../support/connector.ts';
 import { poll } from '../support/poll.ts';
-import { hasTestServer, testServer, type Which } from '../support/postgres.ts';
+import { dropSlots, hasTestServer, testServer, type Which } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
 
 const ONE_TABLE = ['create table t (id int primary key, v text)'];
@@ -177,7 +177,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     await feed.database.query(`drop publication ${feed.connector.slot}`);
     expect(await failureOf(feed.connector.open(await confirmed(feed), null, signal))).toBe('slot-lost');
     expect(await failureOf(feed.connector.publish([table('t')]))).toBe('slot-lost');
-    await feed.database.query('select pg_drop_replication_slot($1)', [feed.connector.slot]);
+    await dropSlots(feed.database);
     expect(await failureOf(feed.connector.open(feed.start, null, signal))).toBe('slot-lost');
     expect(await feed.connector.slotHealth()).toEqual({ kind: 'missing' });
     const start = await feed.connector.createSlot();
@@ -208,6 +208,13 @@ describe('the stream when the network fails', () => {
     connectMs: 2_000,
     statementMs: 2_000,
   };
+  /** Nothing ends by itself while a test goes on. */
+  const ENDLESS = {
+    connectMs: 600_000,
+    statementMs: 600_000,
+    silenceMs: 600_000,
+    walSenderTimeoutMs: 600_000,
+  };
 
   test('a connection that went silent fails by itself, and the next takes the slot over', async () => {
     await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
@@ -220,10 +227,8 @@ describe('the stream when the network fails', () => {
     const seen: FeedItem[] = [];
     const reading = failureOf(readAll(stream.items, seen));
     await poll('signs of life', () => seen.length > 0);
-    const began = performance.now();
     proxy.setMode('black-hole');
     expect(await reading).toBe('retry');
-    expect(performance.now() - began).toBeLessThan(10_000);
     expect(await failureOf(connector.open(feed.start, null, new AbortController().signal))).toBe('retry');
     await feed.database.query(`insert into t values (1, 'a')`);
     expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
@@ -232,16 +237,14 @@ describe('the stream when the network fails', () => {
   test('a silent connection can be aborted at once', async () => {
     await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
     await using proxy = await startProxy(testServer('target'));
-    const connector = feed.again({ url: proxy.through(feed.database.url) });
+    const connector = feed.again({ url: proxy.through(feed.database.url), timings: ENDLESS });
     const stop = new AbortController();
     const stream = await connector.open(feed.start, null, stop.signal);
     proxy.setMode('black-hole');
-    const began = performance.now();
     const reading = readAll(stream.items);
     stop.abort();
     await reading;
     await connector.close();
-    expect(performance.now() - began).toBeLessThan(4_000);
   });
 
   test('a reset and a refused connection are passing failures', async () => {
@@ -260,12 +263,11 @@ describe('the stream when the network fails', () => {
   test('an open that hangs ends with the abort', async () => {
     await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
     await using proxy = await startProxy(testServer('target'));
-    const connector = feed.again({ url: proxy.through(feed.database.url) });
+    const connector = feed.again({ url: proxy.through(feed.database.url), timings: ENDLESS });
     await connector.position();
     const stop = new AbortController();
     proxy.setMode('black-hole');
     const opening = failureOf(connector.snapshot(stop.signal));
-    const began = performance.now();
     stop.abort();
     expect(await opening).toBe('retry');
     const later = new AbortController();
@@ -273,7 +275,6 @@ describe('the stream when the network fails', () => {
     later.abort();
     expect(await openingStream).toBe('retry');
     await connector.close();
-    expect(performance.now() - began).toBeLessThan(4_000);
   });
 
   test('a target is not kept waiting by a slow reader: memory stays bounded and the walsender is not cut off', async () => {

@@ -116,7 +116,7 @@ test('status and wishes may be written while a batch is', async () => {
   const applier = new Applier({ stage: null, client: writing, lease, seq: 0n });
   await applier.apply([], null);
   await source.query(
-    `set lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,
+    `set local lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,
   );
   await applier.apply([], { position: 1n as Lsn, freshAsOf: null, lastCommit: null });
 });

@@ -26,14 +26,12 @@ test('a feed goes on by itself when its target was restarted', async () => {
     { item: [] },
     databaseAt(server),
   );
-  rig.start();
+  rig.start({ timings: { walSenderTimeoutMs: 600_000 } });
   await rig.ready();
   await rig.caughtUp();
   const before = (await rig.tableStatus('item'))?.relation;
-  const begunMs = performance.now();
+  // A walsender lets its server go only when the reader has confirmed everything, or after the time-out.
   await server.stop();
-  // A walsender lets its server go only when the reader has confirmed everything.
-  expect(performance.now() - begunMs).toBeLessThan(5_000);
   await rig.until('the loss to be noticed', async () => (await rig?.status())?.state === 'retrying');
   server = await startPostgres({ directory, fsync: false, port });
   await rig.target.query('insert into item select generate_series(101, 150)');

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestResume, requestResync } from '../../src/cache/control.ts';
 import { FeedRig } from '../support/feed.ts';
-import { createDatabase } from '../support/postgres.ts';
+import { createDatabase, dropSlots } from '../support/postgres.ts';
 
 // Everything runs as the least roles that docs/operations.md names: one on the source, one on the target.
 
@@ -67,9 +67,7 @@ async function works(feed: FeedRig, urls: { sourceUrl: string; targetUrl: string
   expect((await feed.contents('item')).cache).toHaveLength(49);
   const before = (await feed.tableStatus('item'))?.relation;
   await first.stop();
-  await feed.target.query(
-    'select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()',
-  );
+  await dropSlots(feed.target);
   feed.start(urls);
   await feed.until('another copy', async () => {
     const now = await feed.tableStatus('item');

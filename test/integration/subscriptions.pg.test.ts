@@ -59,8 +59,8 @@ beforeAll(async () => {
     createLog('silent'),
   );
   await register();
-  await poll('the cache to answer', async () => (await cacheStatus(pushing)).includes(';hit'), 60_000);
-  await poll('the other node to know', async () => (await cacheStatus(polling)).includes(';hit'), 60_000);
+  await poll('the cache to answer', async () => (await cacheStatus(pushing)).includes(';hit'));
+  await poll('the other node to know', async () => (await cacheStatus(polling)).includes(';hit'));
 });
 
 afterEach(() => {
@@ -152,7 +152,7 @@ async function metric(server: RunningServer, name: string): Promise<number> {
 
 /** Sockets of an earlier test may take a moment to be gone. */
 async function untilMetric(server: RunningServer, name: string, value: number): Promise<void> {
-  await poll(`${name} to be ${value}`, async () => (await metric(server, name)) === value, 60_000);
+  await poll(`${name} to be ${value}`, async () => (await metric(server, name)) === value);
 }
 
 let named = 0;
@@ -314,7 +314,7 @@ test('a target that is down is told, and its rows come again by themselves', asy
   proxy.setMode('refuse');
   proxy.reset();
   const told = () => socket.answers('s').at(-1) as { errors?: { extensions: { code: string } }[] };
-  await poll('the error', () => told().errors?.[0]?.extensions.code === 'target-unavailable', 60_000);
+  await poll('the error', () => told().errors?.[0]?.extensions.code === 'target-unavailable');
   proxy.setMode('forward');
   await socket.untilAnswer('s', before);
 });
@@ -329,12 +329,12 @@ test('a client that does not read gets the newest answer once it does, not every
   for (let at = 0; at < 24; at += 1) {
     const letter = String.fromCharCode(98 + (at % 2));
     await pg1.query('update big set body = repeat($1, 1000000)', [letter]);
-    await poll('the change', () => bodyOf(fast).startsWith(letter), 60_000);
+    await poll('the change', () => bodyOf(fast).startsWith(letter));
   }
   await pg1.query(`update big set body = 'the end'`);
-  await poll('the end', () => bodyOf(fast) === 'the end', 60_000);
+  await poll('the end', () => bodyOf(fast) === 'the end');
   slow.socket.resume();
-  await poll('the slow client to catch up', () => bodyOf(slow) === 'the end', 60_000);
+  await poll('the slow client to catch up', () => bodyOf(slow) === 'the end');
   expect(fast.answers('s').length).toBe(26);
   // What fits into the buffers of the two kernels was sent, and no more than a megabyte kept beside.
   expect(slow.answers('s').length).toBeLessThan(20);
@@ -362,20 +362,29 @@ describe('who comes in', () => {
   });
 
   test('a socket ends with its token', async () => {
-    const token = await new SignJWT({
-      'https://hasura.io/jwt/claims': {
-        'x-hasura-default-role': 'clerk',
-        'x-hasura-allowed-roles': ['clerk'],
-        'x-hasura-user-id': '10',
-      },
-    })
-      .setProtectedHeader({ alg: 'HS256' })
-      .setExpirationTime(Math.floor(Date.now() / 1000) + 5)
-      .sign(Buffer.from(KEY));
-    const socket = await connect(polling, { Authorization: `Bearer ${token}` });
-    socket.start('s', 'subscription { orders { user_id } }');
-    await socket.untilHeard('next', 's');
-    expect(await socket.untilClosed()).toMatchObject({ code: 4403 });
+    const tokenFor = (seconds: number): Promise<string> =>
+      new SignJWT({
+        'https://hasura.io/jwt/claims': {
+          'x-hasura-default-role': 'clerk',
+          'x-hasura-allowed-roles': ['clerk'],
+          'x-hasura-user-id': '10',
+        },
+      })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
+        .sign(Buffer.from(KEY));
+    /** Whether there was an answer before the end; a slow machine may not come to it in time. */
+    const isServed = async (seconds: number): Promise<boolean> => {
+      const socket = await GraphqlSocket.open(polling.url);
+      sockets.push(socket);
+      const headers = { Authorization: `Bearer ${await tokenFor(seconds)}` };
+      socket.say({ type: 'connection_init', payload: { headers } });
+      await poll('an answer', () => socket.heard.length > 0 || socket.closed !== null);
+      socket.start('s', 'subscription { orders { user_id } }');
+      expect(await socket.untilClosed()).toMatchObject({ code: 4403 });
+      return socket.answers('s').length > 0;
+    };
+    expect((await isServed(3)) || (await isServed(30))).toBe(true);
   });
 });
 

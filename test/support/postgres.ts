@@ -69,26 +69,61 @@ export async function createDatabase(
   return database;
 }
 
+/** A lock that was not granted in time, and a deadlock. */
+const LOCKED_OUT = ['55P03', '40P01'];
+
+/**
+ * Drops what others are using, and all that depends on it. It is locked piece by piece, as they lock what they need:
+ * either may be the one that has to say it again.
+ */
+export function dropInUse(database: TestDatabase, what: string): Promise<void> {
+  return poll(`the drop of ${what}`, async () => {
+    try {
+      await database.query(`set local lock_timeout = '1s'; drop ${what} cascade`);
+      return true;
+    } catch (error) {
+      if (error instanceof pg.DatabaseError && LOCKED_OUT.includes(error.code ?? '')) return false;
+      throw error;
+    }
+  });
+}
+
+/** Drops the lasting slots of a database; whoever read one may take a moment to let it go. */
+export function dropSlots(database: TestDatabase): Promise<void> {
+  return poll(`the slots of ${database.name} to be dropped`, async () => {
+    const { rows } = await database.query<{ name: string }>(
+      `select slot_name::text as name from pg_replication_slots where database = current_database() and not temporary`,
+    );
+    const dropped = rows.map(({ name }) => database.query('select pg_drop_replication_slot($1)', [name]));
+    return (await Promise.all(dropped.map(unlessInUse))).every(Boolean);
+  });
+}
+
 async function drop(client: pg.Client, name: string): Promise<void> {
-  await poll(`the slots of ${name} to be free`, async () => {
+  await poll(`${name} to be free and dropped`, async () => {
     const slots = await client.query<{ slot_name: string; active_pid: number | null }>(
       'select slot_name, active_pid from pg_replication_slots where database = $1',
       [name],
     );
     for (const { slot_name: slot, active_pid: pid } of slots.rows) {
       if (pid !== null) await client.query('select pg_terminate_backend($1, 1000)', [pid]);
-      await client.query('select pg_drop_replication_slot($1)', [slot]).catch((error: unknown) => {
-        if (!isExpected(error)) throw error;
-      });
+      await unlessInUse(client.query('select pg_drop_replication_slot($1)', [slot]));
     }
-    return slots.rows.length === 0;
+    return (
+      slots.rows.length === 0 && unlessInUse(client.query(`drop database if exists ${name} with (force)`))
+    );
   });
-  await client.query(`drop database if exists ${name} with (force)`);
 }
 
-/** 55006: still in use, asked again. 42704: its own session dropped it meanwhile. */
-function isExpected(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && (error.code === '55006' || error.code === '42704');
+/** False while something is in use (55006), or was gone before (42704): to be looked at again. */
+async function unlessInUse(dropping: Promise<unknown>): Promise<boolean> {
+  try {
+    await dropping;
+    return true;
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && (error.code === '55006' || error.code === '42704')) return false;
+    throw error;
+  }
 }
 
 async function once(url: string, use: (client: pg.Client) => Promise<void>): Promise<void> {
