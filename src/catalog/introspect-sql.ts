@@ -113,13 +113,13 @@ const hashed = (what: string): string =>
   `select count(*)::text || ':' || coalesce(sum(hashtextextended(${what}, 0)::numeric), 0)::text`;
 
 /**
- * A short text that changes with any table, column, key, enum, comment, extension or right: row identities of the catalog, whose
- * `xmin` moves with every change of definition but not with vacuum or analyze.
+ * A short text that changes with any table, column, key, type, enum, comment, extension or right, and with the name of a schema: row
+ * identities of the catalog, whose `xmin` moves with every change of definition but not with vacuum or analyze.
  */
 export const FINGERPRINT_SQL = `
 with relations as materialized (${RELATIONS})
 select to_json(md5(concat_ws(' ',
-  (${hashed("c.oid::text || ' ' || c.xmin::text")} from relations c),
+  (${hashed("c.oid::text || ' ' || c.nspname || ' ' || c.xmin::text")} from relations c),
   (${hashed("a.attrelid::text || ' ' || a.attnum::text || ' ' || a.xmin::text")}
      from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0),
   (${hashed("i.indexrelid::text || ' ' || i.xmin::text")} from relations c join pg_index i on i.indrelid = c.oid),
@@ -127,5 +127,9 @@ select to_json(md5(concat_ws(' ',
   (${hashed("d.objoid::text || ' ' || d.objsubid::text || ' ' || d.xmin::text")}
      from relations c join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass),
   (${hashed("l.oid::text || ' ' || l.xmin::text")} from pg_enum l),
+  (${hashed("t.oid::text || ' ' || n.nspname || ' ' || t.xmin::text")}
+     from pg_type t join pg_namespace n on n.oid = t.typnamespace
+     left join pg_class k on k.oid = t.typrelid
+    where t.oid >= 16384 and t.typcategory <> 'A' and coalesce(k.relkind, 'c') = 'c'),
   (${hashed("e.oid::text || ' ' || e.xmin::text")} from pg_extension e),
   (select (${FACTS})::text from pg_roles r where r.rolname = current_user)))) as answer`;

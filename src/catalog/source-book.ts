@@ -96,13 +96,15 @@ export class SourceBook {
     this.#entries = readings.entries;
   }
 
-  /** Asks the databases whose turn it is; null when none of them has changed. */
-  async renew(signal: AbortSignal): Promise<SourceReadings | null> {
+  /** Asks the databases whose turn it is, or only one, whatever the time; null when none of them has changed. */
+  async renew(signal: AbortSignal, only: SourceName | null = null): Promise<SourceReadings | null> {
     const now = this.#clock.monotonicMs();
     const before = this.#entries;
+    const isAsked = (name: SourceName, { dueAt }: Entry): boolean =>
+      only === null ? dueAt <= now : name === only;
     const entries = await Promise.all(
       [...before].map(async ([name, entry]): Promise<[SourceName, Entry]> => {
-        return [name, entry.dueAt > now ? entry : await this.#renewed(entry, signal)];
+        return [name, isAsked(name, entry) ? await this.#renewed(entry, signal) : entry];
       }),
     );
     const readings = new SourceReadings(new Map(entries));

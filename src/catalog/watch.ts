@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
+import { Spaced } from '../core/spaced.ts';
 import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog, InconsistentObject } from './catalog.ts';
@@ -36,6 +37,10 @@ export async function openCatalogWatch(options: CatalogWatchOptions): Promise<Ca
   return watch;
 }
 
+/** A database that statements do not fit is looked at so often at most, and waited for so long. */
+const LOOK_REST_MS = 250;
+const LONGEST_LOOK_MS = 2_000;
+
 interface Basis {
   readonly stored: StoredMetadata;
   readonly readings: SourceReadings;
@@ -48,6 +53,7 @@ export class CatalogWatch {
   readonly #clock: Clock;
   readonly #closed = new AbortController();
   readonly #listeners = new Set<() => void>();
+  readonly #looks: Spaced<SourceName>;
   #basis: Basis;
   #snapshot: Snapshot;
   #queue: Promise<unknown> = Promise.resolve();
@@ -59,6 +65,9 @@ export class CatalogWatch {
     this.#clock = options.clock ?? systemClock;
     this.#basis = basis;
     this.#snapshot = this.#build(basis, 1);
+    this.#looks = new Spaced(LOOK_REST_MS, this.#clock, (source) =>
+      this.#guarded('sources', () => this.#renew(source)),
+    );
   }
 
   /** Begins to follow the store and the databases. */
@@ -117,6 +126,20 @@ export class CatalogWatch {
     });
   }
 
+  /**
+   * A statement did not fit the database as `generation` has it: looks whether that has changed, soon. True when there is
+   * a newer generation then. However often it is called, a database is asked a few times a second at most.
+   */
+  async renewed(source: SourceName, generation: number): Promise<boolean> {
+    const isNewer = (): boolean => this.#snapshot.catalog.generation > generation;
+    if (isNewer()) return true;
+    const looked = new AbortController();
+    const limit = this.#clock.delay(LONGEST_LOOK_MS, looked.signal);
+    await Promise.race([this.#looks.next(source), limit]);
+    looked.abort();
+    return isNewer();
+  }
+
   async close(): Promise<void> {
     this.#closed.abort();
     await Promise.all(this.#loops);
@@ -136,11 +159,13 @@ export class CatalogWatch {
     while (!signal.aborted) {
       await this.#clock.delay(Math.min(retryMs, fingerprintMs), signal);
       if (signal.aborted) return;
-      await this.#guarded('sources', async () => {
-        const readings = await this.#book.renew(signal);
-        if (readings !== null) this.#publish({ stored: this.#basis.stored, readings });
-      });
+      await this.#guarded('sources', () => this.#renew(null));
     }
+  }
+
+  async #renew(only: SourceName | null): Promise<void> {
+    const readings = await this.#book.renew(this.#closed.signal, only);
+    if (readings !== null) this.#publish({ stored: this.#basis.stored, readings });
   }
 
   async #rebuild(read: (metadata: Metadata) => Promise<SourceReadings>): Promise<void> {

@@ -36,6 +36,7 @@ export const ERROR_CODES = [
   'position-unknown',
   'query-too-complex',
   'result-too-large',
+  'schema-changed',
   'timed-out',
 ] as const;
 

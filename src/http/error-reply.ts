@@ -54,6 +54,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   'not-found': 404,
   'permission-denied': 403,
   'not-fresh': 503,
+  'schema-changed': 503,
   'source-unavailable': 503,
   'target-unavailable': 503,
   'timed-out': 504,

@@ -1,8 +1,10 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Snapshot } from '../catalog/watch.ts';
 import type { Clock } from '../core/clock.ts';
+import type { NearjoinError } from '../core/errors.ts';
 import { type JsonText, jsonText } from '../core/json-text.ts';
 import type { SourceName } from '../core/names.ts';
+import { Repeats } from '../core/repeats.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { SchemaCache } from '../graphql/introspection.ts';
 import type { OperationRequest, Operations, PreparedOperation } from '../graphql/operations.ts';
@@ -10,6 +12,7 @@ import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { bindParams } from '../plan/bind.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
+import { isForOperators, StatementOutdated } from '../read/error-mapping.ts';
 import type { ExplainedTarget } from '../read/explain.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import type { ReadLane, ReadRequest } from '../read/read-lane.ts';
@@ -30,6 +33,8 @@ export interface RunContext {
 
 export interface OperationRunnerOptions {
   readonly catalog: () => Snapshot;
+  /** Whether there is a newer catalog than a generation, after a look at one of its databases. */
+  readonly renewed: (database: SourceName, generation: number) => Promise<boolean>;
   readonly operations: Operations<CompiledPlan>;
   readonly lane: ReadLane;
   readonly schemas: SchemaCache;
@@ -45,6 +50,15 @@ export interface PreparedRead {
   readonly read: ReadRequest;
   /** Answers the operation's introspection; null where it has none. */
   readonly introspect: (() => Promise<readonly JsonText[]>) | null;
+  /** What it was made of: with a newer catalog it may be another. */
+  readonly asked: Asked;
+  readonly generation: number;
+}
+
+interface Asked {
+  readonly request: GraphqlRequest;
+  readonly context: RunContext;
+  readonly over: OperationRequest['over'];
 }
 
 /** One root field of `POST /v1/graphql/explain`: Hasura's members, and where each target's rows would come from. */
@@ -67,9 +81,11 @@ interface TargetOfField {
 /** Runs GraphQL operations: prepared from the cache, answered by the read lane, counted and noted for the log. */
 export class OperationRunner {
   readonly #options: OperationRunnerOptions;
+  readonly #repeats: Repeats;
 
   constructor(options: OperationRunnerOptions) {
     this.#options = options;
+    this.#repeats = new Repeats(options.clock);
   }
 
   /** Never throws: an operation of a batch fails alone. */
@@ -77,11 +93,13 @@ export class OperationRunner {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     let result: OperationResult;
+    let prepared: PreparedRead | null = null;
     try {
-      const { body, targets } = await this.#read(this.#prepareRead(request, context, 'http'));
+      prepared = this.#prepareRead({ request, context, over: 'http' });
+      const { body, targets } = await this.#read(prepared);
       result = { kind: 'data', body, targets };
     } catch (error) {
-      result = this.#failed(error);
+      result = await this.#afterFailure(error, prepared);
     }
     const elapsedMs = clock.monotonicMs() - startedMs;
     this.#count(result, elapsedMs);
@@ -97,7 +115,7 @@ export class OperationRunner {
   /** Prepares an operation that came over a socket; throws, in Hasura's words, what is wrong with it. */
   prepare(request: GraphqlRequest, context: RunContext): PreparedRead {
     try {
-      return this.#prepareRead(request, context, 'socket');
+      return this.#prepareRead({ request, context, over: 'socket' });
     } catch (error) {
       this.#options.metrics.operation({ operationType: 'unknown', failed: true, seconds: 0 });
       throw this.#failed(error).error;
@@ -112,13 +130,26 @@ export class OperationRunner {
       const { body, targets } = await this.#read(prepared);
       result = { kind: 'data', body, targets };
     } catch (error) {
-      result = this.#failed(error);
+      result = await this.#afterFailure(error, prepared);
     }
     this.#count(result, this.#options.clock.monotonicMs() - startedMs);
     return result;
   }
 
-  #prepareRead(request: GraphqlRequest, context: RunContext, over: 'http' | 'socket'): PreparedRead {
+  /** What a database no longer knows as the catalog has it is looked at, and the operation read once more as it is now. */
+  async #afterFailure(error: unknown, prepared: PreparedRead | null): Promise<OperationResult> {
+    try {
+      const isOutdated = error instanceof StatementOutdated && prepared !== null;
+      if (!isOutdated || !(await this.#options.renewed(error.database, prepared.generation))) throw error;
+      const { body, targets } = await this.#read(this.#prepareRead(prepared.asked));
+      return { kind: 'data', body, targets };
+    } catch (failure) {
+      return this.#failed(failure);
+    }
+  }
+
+  #prepareRead(asked: Asked): PreparedRead {
+    const { request, context, over } = asked;
     // One snapshot for the whole operation: it sees one version of the metadata.
     const { catalog } = this.#options.catalog();
     const prepared = this.#prepare(request, context.session, { catalog, over });
@@ -130,7 +161,8 @@ export class OperationRunner {
       signal: context.signal,
     };
     const isSubscription = prepared.operation.operation === 'subscription';
-    return { isSubscription, read, introspect: this.#introspection(prepared, context.session, catalog) };
+    const introspect = this.#introspection(prepared, context.session, catalog);
+    return { isSubscription, read, introspect, asked, generation: catalog.generation };
   }
 
   #read({ read, introspect }: PreparedRead): ReturnType<ReadLane['run']> {
@@ -143,7 +175,14 @@ export class OperationRunner {
     const known = publicError(error);
     // The cause of anything unforeseen is for the log alone.
     if (known.code === 'unexpected') this.#options.log.error({ err: error }, 'operation failed');
+    else if (isForOperators(known)) this.#warn(known);
     return { kind: 'error', error: known };
+  }
+
+  /** Once a minute at most for each kind: what clients ask for again and again fails as often. */
+  #warn({ code, message, internal }: NearjoinError): void {
+    const repeated = this.#repeats.heard(`${code} ${JSON.stringify(internal)}`);
+    if (repeated !== null) this.#options.log.warn({ code, message, internal, repeated }, 'operation failed');
   }
 
   /** How one request would be answered now; throws where running it would answer an error. */

@@ -1,9 +1,25 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
-import { ConnectionLost, PostgresError, RowTooLarge } from './wire/failure.ts';
+import { ConnectionLost, isUndefined, PostgresError, RowTooLarge } from './wire/failure.ts';
 
 /** Which side of a relationship failed. */
 export type Side = 'source' | 'target';
+
+/** A statement did not fit its database: something in it may not be what it was when the catalog was read. */
+export class StatementOutdated extends NearjoinError {
+  readonly database: SourceName;
+
+  constructor(database: SourceName, { cause, internal }: { cause: PostgresError; internal: unknown }) {
+    const isGone = isUndefined(cause);
+    const message = `a table or column that this reads was changed in database "${database}" a moment ago; ask again`;
+    super(isGone ? 'schema-changed' : 'unexpected', isGone ? message : 'database query error', {
+      cause,
+      internal,
+    });
+    this.name = 'StatementOutdated';
+    this.database = database;
+  }
+}
 
 /** Turns what a database or the way to it reports into an error for clients; anything else stays what it is. */
 export function readError(error: unknown, database: SourceName, side: Side): unknown {
@@ -46,17 +62,26 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
       internal,
     });
   }
-  const trouble = troubleOf(error.state, side);
+  const trouble = troubleOf(error.state);
   if (trouble !== null) {
     const message = `database "${database}" ${trouble}`;
     return new NearjoinError(`${side}-unavailable`, message, { cause: error, internal });
   }
+  if (error.state.startsWith('42') || error.state === '3F000')
+    return new StatementOutdated(database, { cause: error, internal });
   return new NearjoinError('unexpected', 'database query error', { cause: error, internal });
 }
 
 /** What keeps the database from answering, whatever it is asked; null when that is not the matter. */
-function troubleOf(state: string, side: Side): string | null {
+function troubleOf(state: string): string | null {
   if (/^(57P|08|53)/.test(state)) return 'cannot answer now';
-  // Which right is for those who run it: the status of the feed says so.
-  return state === RIGHT_MISSING && side === 'target' ? 'denies the server a right that this needs' : null;
+  // Which right is for those who run it: the log says so.
+  return state === RIGHT_MISSING ? 'denies the server a right that this needs' : null;
+}
+
+/** Whether a failure is for those who run the server to look into, although its code is not `unexpected`. */
+export function isForOperators(error: NearjoinError): boolean {
+  const { cause } = error;
+  if (cause instanceof NearjoinError) return isForOperators(cause);
+  return cause instanceof PostgresError && (cause.state === RIGHT_MISSING || isUndefined(cause));
 }

@@ -112,6 +112,7 @@ function apiParts(
   });
   const runner = new OperationRunner({
     catalog: () => watch.current(),
+    renewed: (database, generation) => watch.renewed(database, generation),
     operations,
     lane,
     schemas: new SchemaCache(systemClock),

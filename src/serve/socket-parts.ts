@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import type { ApiParts } from '../http/api.ts';
 import { publicError } from '../http/error-reply.ts';
 import type { Log } from '../ops/log.ts';
+import { StatementOutdated } from '../read/error-mapping.ts';
 import { ReadLane } from '../read/read-lane.ts';
 import { LiveQueries } from '../subscribe/live-queries.ts';
 import type { ApiInput } from './api-input.ts';
@@ -46,7 +48,15 @@ function openLiveQueries({ config, control, probes, log, closing }: ApiInput): L
   });
   const live = new LiveQueries(
     {
-      run: (request) => lane.run(request).catch((error: unknown) => loggedAnew(error, log)),
+      run: (request) => {
+        const { generation } = control.watch.current().catalog;
+        return lane.run(request).catch(async (error: unknown) => {
+          // With a newer catalog its subscribers are planned anew, and hear nothing of this.
+          if (error instanceof StatementOutdated) await control.watch.renewed(error.database, generation);
+          await setImmediate();
+          return loggedAnew(error, log);
+        });
+      },
       appliedCommits: (source) => lane.appliedCommits(source),
     },
     liveSettings(config),

@@ -50,9 +50,9 @@ export function isWorthRepeating(error: unknown): boolean {
   return error.state === '57014' && error.bystander;
 }
 
-/** A relation, a schema or a column of one is not there. */
+/** A relation, a schema, a type, or a column is not there. */
 export function isUndefined(error: unknown): boolean {
-  return error instanceof PostgresError && ['42P01', '3F000', '42703'].includes(error.state);
+  return error instanceof PostgresError && ['42P01', '3F000', '42703', '42704'].includes(error.state);
 }
 
 /** Whether a lost connection is behind an error. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { readError } from '../../../src/read/error-mapping.ts';
+import type { NearjoinError } from '../../../src/core/errors.ts';
+import { isForOperators, readError, StatementOutdated } from '../../../src/read/error-mapping.ts';
 import { ConnectionLost, PostgresError } from '../../../src/read/wire/failure.ts';
 
 const reported = (state: string): PostgresError =>
@@ -28,7 +29,20 @@ test('a statement beyond a limit of the server tells which one', () => {
   });
 });
 
-test('a right that was taken away on the target makes it unavailable; on the source it is for the log', () => {
-  expect(readError(reported('42501'), 'pg2', 'target')).toMatchObject({ code: 'target-unavailable' });
-  expect(readError(reported('42501'), 'pg1', 'source')).toMatchObject({ code: 'unexpected' });
+test('a right that was taken away makes the side unavailable, and is for operators to read of', () => {
+  for (const side of ['target', 'source'] as const) {
+    const error = readError(reported('42501'), 'pg2', side) as NearjoinError;
+    expect(error).toMatchObject({ code: `${side}-unavailable` });
+    expect(isForOperators(error)).toBe(true);
+  }
 });
+
+test.each(['42P01', '42703', '3F000', '42704', '42883'])(
+  'a statement that met %s may be out of date',
+  (state) => {
+    const code = state === '42883' ? 'unexpected' : 'schema-changed';
+    const error = readError(reported(state), 'pg2', 'target');
+    expect(error).toBeInstanceOf(StatementOutdated);
+    expect(error).toMatchObject({ code, database: 'pg2' });
+  },
+);

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { createLog } from '../../src/ops/log.ts';
+import { type RunningServer, startServer } from '../../src/serve.ts';
+import { poll } from '../support/poll.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+// Tables are changed under a server that has read the catalogs, and asked for at once.
+
+let pg1: TestDatabase;
+let pg2: TestDatabase;
+let meta: TestDatabase;
+let server: RunningServer;
+
+beforeAll(async () => {
+  [pg1, pg2, meta] = await Promise.all([
+    createDatabase('source', [
+      'create schema kinds',
+      `create type kinds.mood as enum ('fine', 'bad')`,
+      'create table orders (id int primary key, user_id int, mood kinds.mood, note text)',
+      `insert into orders values (1, 10, 'fine', 'a'), (2, 20, 'bad', 'b')`,
+    ]),
+    createDatabase('target', [
+      'create schema people',
+      'create table people.users (id int primary key, name text, email text)',
+      `insert into people.users values (10, 'Ada', 'ada@example.com')`,
+    ]),
+    createDatabase('source'),
+  ]);
+  const env = { NEARJOIN_METADATA_DATABASE_URL: meta.url, NEARJOIN_PORT: '0', NEARJOIN_ROLES: 'api' };
+  server = await startServer(readConfig(env), createLog('silent'));
+  const users = { schema: 'people', name: 'users' };
+  const definition = {
+    to_source: {
+      relationship_type: 'object',
+      source: 'pg2',
+      table: users,
+      field_mapping: { user_id: 'id' },
+    },
+  };
+  const source = (name: string, { url }: TestDatabase, tables: readonly object[]): object => {
+    return { name, kind: 'postgres', configuration: { connection_info: { database_url: url } }, tables };
+  };
+  const orders = {
+    table: { schema: 'public', name: 'orders' },
+    remote_relationships: [{ name: 'user', definition }],
+  };
+  const sources = [source('pg1', pg1, [orders]), source('pg2', pg2, [{ table: users }])];
+  const replaced = await command('replace_metadata', { version: 3, sources });
+  expect(replaced).toContain('"is_consistent":true');
+});
+
+afterAll(async () => {
+  await server?.stop();
+  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+});
+
+async function post(path: string, body: object): Promise<string> {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
+  return answer.text();
+}
+
+function command(type: string, args: object): Promise<string> {
+  return post('/v1/metadata', { type, args });
+}
+
+function ask(query: string): Promise<string> {
+  return post('/v1/graphql', { query });
+}
+
+/** A machine that is busy may take longer to look than a query waits. */
+async function askUntilLooked(): Promise<string> {
+  let answer = '';
+  await poll('the look at the database', async () => {
+    answer = await ask(BOTH);
+    return !answer.includes('"code":"schema-changed"');
+  });
+  return answer;
+}
+
+const BOTH = '{ orders(where: {mood: {_eq: "fine"}}) { id note user { name email } } }';
+const ANSWER = '{"data":{"orders":[{"id":1,"note":"a","user":{"name":"Ada","email":"ada@example.com"}}]}}';
+
+test.each([
+  {
+    what: 'a table of the target that was renamed',
+    database: () => pg2,
+    change: 'alter table people.users rename to persons',
+    back: 'alter table people.persons rename to users',
+    said: `field 'user' not found in type: 'orders'`,
+  },
+  {
+    what: 'a schema of the target that was renamed',
+    database: () => pg2,
+    change: 'alter schema people rename to persons',
+    back: 'alter schema persons rename to people',
+    said: `field 'user' not found in type: 'orders'`,
+  },
+  {
+    what: 'a column of the target that was renamed',
+    database: () => pg2,
+    change: 'alter table people.users rename email to mail',
+    back: 'alter table people.users rename mail to email',
+    said: `field 'email' not found in type: 'people_users'`,
+  },
+  {
+    what: 'a table of the source that was renamed',
+    database: () => pg1,
+    change: 'alter table orders rename to buys',
+    back: 'alter table buys rename to orders',
+    said: `field 'orders' not found in type: 'query_root'`,
+  },
+  {
+    what: 'a column of the source that was renamed',
+    database: () => pg1,
+    change: 'alter table orders rename note to remark',
+    back: 'alter table orders rename remark to note',
+    said: `field 'note' not found in type: 'orders'`,
+  },
+  {
+    what: 'a type of the source that moved to another schema',
+    database: () => pg1,
+    change: 'create schema sorts; alter type kinds.mood set schema sorts',
+    back: 'alter type sorts.mood set schema kinds; drop schema sorts',
+    said: ANSWER,
+  },
+])('the first query after it meets $what as it is now', async ({ database, change, back, said }) => {
+  expect(await ask(BOTH)).toBe(ANSWER);
+  await database().query(change);
+  const [first, other] = await Promise.all([askUntilLooked(), askUntilLooked()]);
+  await database().query(back);
+  expect(first).toContain(said);
+  expect(other).toBe(first);
+  await command('reload_metadata', {});
+  expect(await ask(BOTH)).toBe(ANSWER);
+});
+
+test('what stays another than the catalog says is told as such', async () => {
+  await pg1.query(`create function gone() returns int language sql as 'select 1';
+    create function calls_gone() returns int language plpgsql as 'begin return gone(); end';
+    create view broken as select calls_gone() as n`);
+  await command('pg_track_table', { source: 'pg1', table: 'broken' });
+  await pg1.query('drop function gone; create table nothing ()');
+  expect(await ask('{ broken { n } }')).toContain('"message":"database query error"');
+  await pg1.query(`create or replace function calls_gone() returns int language plpgsql as
+    'begin return (select n from nowhere); end'`);
+  expect(await ask('{ broken { n } }')).toContain('"code":"schema-changed"');
+});
