@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { adminSecretsOf } from '../../../src/config/rules.ts';
+import { SETTINGS } from '../../../src/config/settings.ts';
 import { readConfig } from '../../../src/config.ts';
 
 const HS_SECRET = JSON.stringify({ type: 'HS256', key: 'a-secret-of-more-than-thirty-two-bytes' });
@@ -75,6 +76,18 @@ describe('readConfig', () => {
     expect(() => readConfig({ [name]: value })).toThrow(`${name}: ${problem}`);
   });
 
+  test.each(Object.values(SETTINGS).flatMap((setting) => (isAnyText(setting) ? [] : [setting])))(
+    'nonsense as $name is refused under each of its names, and not repeated',
+    ({ name, hasura }) => {
+      const names = [`NEARJOIN_${name}`, ...(hasura === null ? [] : [`HASURA_GRAPHQL_${hasura}`])];
+      for (const each of names) {
+        const message = messageOf(() => readConfig({ [each]: '(hunter2' }));
+        expect(message).toMatch(new RegExp(`^bad configuration: ${each}: [^;]{10,}$`));
+        expect(message).not.toContain('hunter2');
+      }
+    },
+  );
+
   test('every bad variable is named in one message', () => {
     expect(() => readConfig({ NEARJOIN_PORT: 'x', HASURA_GRAPHQL_DEV_MODE: 'x' })).toThrow(
       /NEARJOIN_PORT: .*; HASURA_GRAPHQL_DEV_MODE: /,
@@ -128,6 +141,10 @@ describe('readConfig', () => {
     );
   });
 });
+
+function isAnyText({ schema }: (typeof SETTINGS)[keyof typeof SETTINGS]): boolean {
+  return schema.safeParse('(hunter2').success;
+}
 
 function messageOf(work: () => unknown): string {
   try {
