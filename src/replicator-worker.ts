@@ -1,5 +1,6 @@
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { kafkaConnector } from '../connectors/kafka/connector.ts';
+import type { KafkaCluster } from '../connectors/kafka/settings.ts';
 import { postgresConnector } from '../connectors/postgres/connector.ts';
 import { openCatalogWatch } from './catalog/watch.ts';
 import { must } from './core/assert.ts';
@@ -18,13 +19,16 @@ export interface ReplicatorSettings {
   /** Where `from_env` addresses are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly maxRetainedWalMb: number;
-  readonly kafkaBrokers?: readonly string[];
+  /** Left out, no target can be followed through Kafka. */
+  readonly kafka?: KafkaCluster;
   readonly removalDelayMs: number;
   readonly probeIntervalMs?: number;
   readonly verify?: BackgroundVerification | null;
   /** Null or left out is as fast as it goes. */
   readonly copyMaxMbPerS?: number | null;
 }
+
+const NO_KAFKA: KafkaCluster = { brokers: [], tls: null, login: null };
 
 /** A running replicator. */
 export interface Replicator {
@@ -85,7 +89,7 @@ export async function startReplicator(
     connect: (url, name, kafka = null) =>
       kafka === null
         ? postgresConnector({ url, name, log })
-        : kafkaConnector({ url, name, log, kafka, brokers: settings.kafkaBrokers ?? [] }),
+        : kafkaConnector({ url, name, log, kafka, cluster: settings.kafka ?? NO_KAFKA }),
     limits,
     clock: systemClock,
     random: Math.random,

@@ -47,10 +47,10 @@ class KafkaConnector implements Connector {
   #stream: KafkaStream | null = null;
 
   constructor(options: KafkaConnectorOptions) {
-    const { brokers, kafka, name, log } = options;
+    const { cluster, kafka, name, log } = options;
     this.#database = new TargetDatabase(options, kafka.publication);
     this.#kafka = kafka;
-    this.#client = { brokers, name, log, timings: { ...DEFAULT_KAFKA_TIMINGS, ...options.kafkaTimings } };
+    this.#client = { cluster, name, log, timings: { ...DEFAULT_KAFKA_TIMINGS, ...options.kafkaTimings } };
   }
 
   /** Debezium's slot. */
@@ -63,7 +63,7 @@ class KafkaConnector implements Connector {
   }
 
   async identify(): Promise<TargetIdentity> {
-    if (this.#client.brokers.length === 0) {
+    if (this.#client.cluster.brokers.length === 0) {
       const what = 'the target is to be followed through Kafka, and no brokers are configured';
       throw new ConnectorError('unfit', `${what}: set NEARJOIN_KAFKA_BROKERS`);
     }

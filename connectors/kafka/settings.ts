@@ -12,6 +12,23 @@ export interface KafkaTarget {
   readonly placeholder: string;
 }
 
+/** How a reader says who it is. */
+export interface KafkaLogin {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+}
+
+/** How brokers are reached. */
+export interface KafkaCluster {
+  /** Empty when none are configured: then no target can be followed. */
+  readonly brokers: readonly string[];
+  /** Null is without; `ca` holds the certificates that are trusted, null those that Node trusts. */
+  readonly tls: { readonly ca: string | null } | null;
+  /** Null is without. */
+  readonly login: KafkaLogin | null;
+}
+
 /** How long to wait for Kafka; tests shorten them. */
 export interface KafkaTimings {
   /** For a connection, and for an answer. */
@@ -37,8 +54,7 @@ export interface KafkaConnectorOptions {
   readonly url: string;
   /** Of what a slot of ours would be called: also the beginning of our consumer groups' names. */
   readonly name: string;
-  /** Empty when none are configured: then the target cannot be followed. */
-  readonly brokers: readonly string[];
+  readonly cluster: KafkaCluster;
   readonly kafka: KafkaTarget;
   readonly log: ConnectorLog;
   readonly timings?: Partial<Timings>;

@@ -1,8 +1,8 @@
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
 import { messageOf } from '../../src/core/errors.ts';
 import { ConnectorError } from '../connector.ts';
 import type { ConnectorLog } from '../postgres/settings.ts';
-import type { KafkaTimings } from './settings.ts';
+import type { KafkaCluster, KafkaLogin, KafkaTimings } from './settings.ts';
 
 /** One partition of a topic. */
 export interface TopicPartition {
@@ -18,7 +18,7 @@ export interface Extent {
 
 /** What the brokers are asked with. */
 export interface KafkaClient {
-  readonly brokers: readonly string[];
+  readonly cluster: KafkaCluster;
   /** Our consumer groups' names begin with it. */
   readonly name: string;
   readonly timings: KafkaTimings;
@@ -26,15 +26,41 @@ export interface KafkaClient {
 }
 
 /** kafkajs, as we want it. */
-export function kafkaOf({ brokers, name, timings }: KafkaClient): Kafka {
+export function kafkaOf({ cluster, name, timings }: KafkaClient): Kafka {
   return new Kafka({
+    ...connectionOf(cluster),
     clientId: name,
-    brokers: [...brokers],
     connectionTimeout: timings.requestMs,
+    authenticationTimeout: timings.requestMs,
     requestTimeout: timings.requestMs,
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 2_000 },
     logLevel: logLevel.NOTHING,
   });
+}
+
+/** In kafkajs' words. */
+export function connectionOf({
+  brokers,
+  tls,
+  login,
+}: KafkaCluster): Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'> {
+  return {
+    brokers: [...brokers],
+    ...(tls === null ? {} : { ssl: tls.ca === null ? {} : { ca: tls.ca } }),
+    ...(login === null ? {} : { sasl: saslOf(login) }),
+  };
+}
+
+/** To kafkajs each mechanism is a type of its own. */
+function saslOf({ mechanism, username, password }: KafkaLogin): SASLOptions {
+  switch (mechanism) {
+    case 'plain':
+      return { mechanism, username, password };
+    case 'scram-sha-256':
+      return { mechanism, username, password };
+    case 'scram-sha-512':
+      return { mechanism, username, password };
+  }
 }
 
 /** Asks about topics over a connection of its own. */

@@ -3,7 +3,7 @@ import type { Config } from './settings.ts';
 
 /** Refuses settings that are right one by one but not together. */
 export function refuseContradictions(config: Config): void {
-  const problems = [...authProblems(config), ...exposureProblems(config), ...roleProblems(config)];
+  const problems = [...authProblems(config), ...exposureProblems(config), ...kafkaProblems(config)];
   if (problems.length > 0)
     throw new NearjoinError('start-failed', `bad configuration: ${problems.join('; ')}`);
 }
@@ -25,7 +25,7 @@ function authProblems(config: Config): string[] {
     [hook && unauthorized, 'NEARJOIN_UNAUTHORIZED_ROLE cannot be used with NEARJOIN_AUTH_HOOK'],
     [unauthorized && !secured, 'NEARJOIN_UNAUTHORIZED_ROLE needs NEARJOIN_ADMIN_SECRET to be set'],
   ];
-  return rules.flatMap(([broken, problem]) => (broken ? [problem] : []));
+  return broken(rules);
 }
 
 function exposureProblems(config: Config): string[] {
@@ -35,10 +35,29 @@ function exposureProblems(config: Config): string[] {
   ];
 }
 
-function roleProblems(config: Config): string[] {
-  return config.kafkaBrokers.some((broker) => !/^[^:\s]+:\d{1,5}$/.test(broker))
-    ? ['NEARJOIN_KAFKA_BROKERS: expected host:port, host:port']
-    : [];
+function kafkaProblems(config: Config): string[] {
+  const { kafkaBrokers, kafkaTls, kafkaCaFile, kafkaSaslMechanism } = config;
+  const named = [config.kafkaSaslUsername, config.kafkaSaslPassword];
+  const rules: readonly (readonly [boolean, string])[] = [
+    [
+      kafkaBrokers.some((broker) => !/^[^:\s]+:\d{1,5}$/.test(broker)),
+      'NEARJOIN_KAFKA_BROKERS: expected host:port, host:port',
+    ],
+    [kafkaCaFile !== null && !kafkaTls, 'NEARJOIN_KAFKA_CA_FILE needs NEARJOIN_KAFKA_TLS=true'],
+    [
+      kafkaSaslMechanism !== null && named.includes(null),
+      'NEARJOIN_KAFKA_SASL_MECHANISM needs NEARJOIN_KAFKA_SASL_USERNAME and NEARJOIN_KAFKA_SASL_PASSWORD',
+    ],
+    [
+      kafkaSaslMechanism === null && named.some((value) => value !== null),
+      'NEARJOIN_KAFKA_SASL_USERNAME and NEARJOIN_KAFKA_SASL_PASSWORD need NEARJOIN_KAFKA_SASL_MECHANISM',
+    ],
+  ];
+  return broken(rules);
+}
+
+function broken(rules: readonly (readonly [boolean, string])[]): string[] {
+  return rules.flatMap(([isBroken, problem]) => (isBroken ? [problem] : []));
 }
 
 function isLoopback(host: string): boolean {

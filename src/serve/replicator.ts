@@ -13,6 +13,7 @@ import {
 } from '../replicator-worker.ts';
 import type { Closing } from './closing.ts';
 import { cannotStart } from './errors.ts';
+import { kafkaCluster } from './kafka-cluster.ts';
 
 /** What the replicator role is started with. */
 export interface ReplicatorInput {
@@ -35,7 +36,7 @@ export async function startReplicator(input: ReplicatorInput): Promise<void> {
     metadataDatabaseUrl,
     env: { ...process.env },
     maxRetainedWalMb: config.maxRetainedWalMb,
-    kafkaBrokers: config.kafkaBrokers,
+    kafka: kafkaCluster(config),
     removalDelayMs: config.removalDelayMs,
     probeIntervalMs: config.probeIntervalMs,
     verify: backgroundVerification(config),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Supervisor } from '../../src/replicate/supervisor.ts';
 import { FeedRig } from '../support/feed.ts';
-import { type Debezium, KafkaEstate } from '../support/kafka/estate.ts';
+import { type Debezium, KafkaEstate, PASSWORD } from '../support/kafka/estate.ts';
 import { CARRIED_COLUMNS, CARRIED_ROWS, LOST_COLUMNS } from '../support/kafka/values.ts';
 import { poll } from '../support/poll.ts';
 
@@ -69,8 +69,8 @@ afterAll(async () => {
   await estate?.close();
 });
 
-function start(): void {
-  supervisor = rig.start({ kafka: { brokers: estate.brokers, feed: debezium.feed } });
+function start(cluster = estate.cluster): void {
+  supervisor = rig.start({ kafka: { cluster, feed: debezium.feed } });
 }
 
 async function same(name: string): Promise<readonly string[]> {
@@ -245,4 +245,27 @@ test('a table that Debezium does not publish is refused by name', async () => {
     );
   });
   await same('item');
+});
+
+test.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)(
+  'over TLS, with a login by %s, the feed goes on where it was',
+  async (mechanism) => {
+    await supervisor.stop();
+    start(await estate.secureCluster({ mechanism, password: PASSWORD }));
+    await rig.target.query(`update item set name = '${mechanism}' where id = 1`);
+    await same('item');
+  },
+);
+
+test('who cannot log in, and brokers that are not trusted, are told in the status', async () => {
+  const secure = await estate.secureCluster({ mechanism: 'scram-sha-512', password: 'hunter2' });
+  for (const [cluster, reason] of [
+    [secure, /could not read from Kafka: .*[aA]uthentication failed/],
+    [{ ...secure, tls: { ca: null } }, /could not read from Kafka: .*self-signed certificate/],
+  ] as const) {
+    await supervisor.stop();
+    start(cluster);
+    await poll('the reason', async () => reason.test((await rig.status())?.lastError ?? ''), 60_000);
+    expect(rig.log.join('')).not.toContain('hunter2');
+  }
 });

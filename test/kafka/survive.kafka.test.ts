@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { KafkaCluster } from '../../connectors/kafka/settings.ts';
 import { parseLsn } from '../../src/core/lsn.ts';
 import { Random } from '../oracle/random.ts';
 import { CHANGING_TABLES, changeTable, digest, makeTables } from '../support/changing-tables.ts';
@@ -47,9 +48,9 @@ async function same(feed: FeedRig, name = 'item'): Promise<void> {
 }
 
 function following(debezium: Debezium): {
-  readonly kafka: { brokers: readonly string[]; feed: Debezium['feed'] };
+  readonly kafka: { cluster: KafkaCluster; feed: Debezium['feed'] };
 } {
-  return { kafka: { brokers: estate.brokers, feed: debezium.feed } };
+  return { kafka: { cluster: estate.cluster, feed: debezium.feed } };
 }
 
 /** Whether the cache shows the table as it was after one of its transactions; null while it is not ready. */

@@ -1,5 +1,5 @@
 import { kafkaConnector } from '../../connectors/kafka/connector.ts';
-import type { KafkaTimings } from '../../connectors/kafka/settings.ts';
+import type { KafkaCluster, KafkaTimings } from '../../connectors/kafka/settings.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
 import type { CacheTable, FeedStatus } from '../../src/cache/cache-table.ts';
@@ -35,7 +35,7 @@ export interface SupervisorSettings {
   readonly timings?: Partial<Timings>;
   /** The target is followed through these brokers. */
   readonly kafkaTimings?: Partial<KafkaTimings>;
-  readonly kafka?: { readonly brokers: readonly string[]; readonly feed: KafkaFeed };
+  readonly kafka?: { readonly cluster: KafkaCluster; readonly feed: KafkaFeed };
 }
 
 /** Limits that make tests quick. */
@@ -96,8 +96,8 @@ export class FeedRig {
       connect: (url, name, kafka = null) => {
         const options = { url, name, log: this.#logger(), timings: settings.timings ?? {} };
         if (kafka === null) return postgresConnector(options);
-        const { brokers = [] } = settings.kafka ?? {};
-        return kafkaConnector({ ...options, kafka, brokers, kafkaTimings: settings.kafkaTimings ?? {} });
+        const cluster = settings.kafka?.cluster ?? { brokers: [], tls: null, login: null };
+        return kafkaConnector({ ...options, kafka, cluster, kafkaTimings: settings.kafkaTimings ?? {} });
       },
       limits: { ...QUICK, ...settings.limits },
       clock: systemClock,

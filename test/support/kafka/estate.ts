@@ -1,14 +1,26 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
+import type { KafkaCluster, KafkaLogin } from '../../../connectors/kafka/settings.ts';
 import type { KafkaFeed } from '../../../src/catalog/catalog.ts';
 import { freePort } from '../../../src/embedded/port.ts';
 import { poll } from '../poll.ts';
 import type { TestDatabase } from '../postgres.ts';
 import { classPath, Jvm } from './jvm.ts';
 
+/** Of the broker's store of keys, and of `reader`, who may log in. */
+export const PASSWORD = 'a-secret-of-tests';
+
 const EXAMPLE = join(import.meta.dirname, '../../../connectors/kafka/debezium/pg2.json');
+
+interface BrokerPorts {
+  readonly plain: number;
+  readonly secure: number;
+  readonly controller: number;
+}
 
 type Properties = Readonly<Record<string, string | number | boolean>>;
 
@@ -17,32 +29,46 @@ export class KafkaEstate {
   readonly #directory: string;
   readonly #classPath: string;
   readonly #port: number;
+  readonly #securePort: number;
   #broker: Jvm | null = null;
   readonly #connectors: Debezium[] = [];
 
-  private constructor(directory: string, jars: string, port: number) {
+  private constructor(directory: string, jars: string, ports: BrokerPorts) {
     this.#directory = directory;
     this.#classPath = jars;
-    this.#port = port;
+    this.#port = ports.plain;
+    this.#securePort = ports.secure;
   }
 
   static async open(): Promise<KafkaEstate> {
     const directory = await mkdtemp(join(tmpdir(), 'nearjoin-kafka-'));
-    const [jars, port, controller] = [await classPath(directory), await freePort(), await freePort()];
-    const estate = new KafkaEstate(directory, jars, port);
-    await writeFile(
-      estate.#file('broker.properties'),
-      properties(brokerSettings(directory, port, controller)),
-    );
+    const jars = await classPath(directory);
+    const ports = { plain: await freePort(), secure: await freePort(), controller: await freePort() };
+    const estate = new KafkaEstate(directory, jars, ports);
+    await makeCertificate(directory);
+    await writeFile(estate.#file('broker.properties'), properties(brokerSettings(directory, ports)));
     const format = ['kafka.tools.StorageTool', 'format', '-t', 'nearjoinnearjoinnearjo', '-c'];
-    const code = await estate.#jvm([...format, estate.#file('broker.properties')]).done();
+    const logins = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => {
+      return ['--add-scram', `${mechanism}=[name=reader,password=${PASSWORD}]`];
+    });
+    const code = await estate.#jvm([...format, estate.#file('broker.properties'), ...logins]).done();
     if (code !== 0) throw new Error(`the broker's storage was not made: ${await estate.said()}`);
     await estate.startBroker();
     return estate;
   }
 
-  get brokers(): readonly string[] {
-    return [`127.0.0.1:${this.#port}`];
+  /** Without TLS, for whoever comes. */
+  get cluster(): KafkaCluster {
+    return { brokers: [`127.0.0.1:${this.#port}`], tls: null, login: null };
+  }
+
+  /** With TLS, for who logs in. */
+  async secureCluster(login: Omit<KafkaLogin, 'username'>): Promise<KafkaCluster> {
+    return {
+      brokers: [`127.0.0.1:${this.#securePort}`],
+      tls: { ca: await readFile(this.#file('ca.pem'), 'utf8') },
+      login: { ...login, username: 'reader' },
+    };
   }
 
   async startBroker(): Promise<void> {
@@ -113,7 +139,7 @@ export class KafkaEstate {
 
   #kafka(): Kafka {
     const retry = { retries: 1, initialRetryTime: 100 };
-    return new Kafka({ brokers: [...this.brokers], retry, logLevel: logLevel.NOTHING });
+    return new Kafka({ brokers: [...this.cluster.brokers], retry, logLevel: logLevel.NOTHING });
   }
 
   #jvm(args: readonly string[]): Jvm {
@@ -230,15 +256,23 @@ function workerSettings(
   };
 }
 
-function brokerSettings(directory: string, port: number, controller: number): Properties {
+function brokerSettings(directory: string, { plain, secure, controller }: BrokerPorts): Properties {
+  const module = 'org.apache.kafka.common.security';
   return {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${controller}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://127.0.0.1:${plain},SECURE://127.0.0.1:${secure},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${plain},SECURE://127.0.0.1:${secure}`,
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL',
+    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    'listener.name.secure.plain.sasl.jaas.config': `${module}.plain.PlainLoginModule required user_reader="${PASSWORD}";`,
+    'listener.name.secure.scram-sha-256.sasl.jaas.config': `${module}.scram.ScramLoginModule required;`,
+    'listener.name.secure.scram-sha-512.sasl.jaas.config': `${module}.scram.ScramLoginModule required;`,
+    'ssl.keystore.type': 'PKCS12',
+    'ssl.keystore.location': join(directory, 'broker.p12'),
+    'ssl.keystore.password': PASSWORD,
     'log.dirs': join(directory, 'broker'),
     'offsets.topic.replication.factor': 1,
     'offsets.topic.num.partitions': 1,
@@ -246,6 +280,16 @@ function brokerSettings(directory: string, port: number, controller: number): Pr
     'transaction.state.log.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
   };
+}
+
+/** A certificate of the broker's own making, and the same for who is to trust it. */
+async function makeCertificate(directory: string): Promise<void> {
+  const store = ['-keystore', join(directory, 'broker.p12'), '-storepass', PASSWORD, '-alias', 'broker'];
+  const keytool = (...args: readonly string[]): Promise<unknown> =>
+    promisify(execFile)('keytool', [...args, ...store]);
+  const subject = ['-dname', 'CN=broker', '-ext', 'san=ip:127.0.0.1', '-ext', 'bc:c'];
+  await keytool('-genkeypair', '-keyalg', 'EC', '-storetype', 'PKCS12', '-validity', '3', ...subject);
+  await keytool('-exportcert', '-rfc', '-file', join(directory, 'ca.pem'));
 }
 
 /** Java's format: a backslash escapes. */
