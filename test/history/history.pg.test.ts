@@ -109,7 +109,11 @@ test('every answer is the state of the target at the position it names, whatever
     }
   })();
   const told = (): string => {
-    const counts = JSON.stringify({ transactions: world.target.model.last, ...checker.seen });
+    const counts = JSON.stringify({
+      transactions: world.target.model.last,
+      early: world.streams,
+      ...checker.seen,
+    });
     return `NEARJOIN_SEED=${SEED}\n${happened.join('\n')}\n${counts}`;
   };
   try {
@@ -121,6 +125,7 @@ test('every answer is the state of the target at the position it names, whatever
     await Promise.all([...reading, checking]);
     await world.target.stopWriting();
   }
+  await world.streamsEarly();
   await world.target.flood();
   checker.check(await world.target.readLog());
   checker.checkSessions();

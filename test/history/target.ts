@@ -6,7 +6,10 @@ import { ACCOUNTS, lastAtMost, Model, NOTE_LENGTH, type Transaction } from './mo
 // The target and what writes to it. Every transaction raises the counter in account 0, so they are in one order, and
 // puts what it did into its own log record: the model is made from the log alone, also after a commit that nobody saw.
 
-const FLOOD = 6_000;
+const FLOOD = 1_500;
+/** How often one is begun, and how long it stays open at most, half written. */
+const FLOODS = 0.006;
+const LONGEST_FLOOD_S = 1;
 
 /** Tables, functions and the slot of the test's own reader. */
 export const TARGET_SETUP: readonly string[] = [
@@ -49,11 +52,10 @@ export const TARGET_SETUP: readonly string[] = [
      return n;
    end $$`,
   // Its rows come before its place in the order, with a part that is undone: it is sent before it commits, while others do.
-  `create function flood() returns int language plpgsql as $$
+  `create function flood(seconds float8) returns int language plpgsql as $$
    #variable_conflict use_variable
    declare n int; flooded int;
    begin
-     perform pg_advisory_xact_lock(1);
      flooded := case when exists (select from flood) then 0 else ${FLOOD} end;
      begin
        if flooded = 0 then delete from flood where id % 2 = 0;
@@ -63,6 +65,7 @@ export const TARGET_SETUP: readonly string[] = [
      end;
      if flooded = 0 then delete from flood;
      else insert into flood select g, 0, 0 from generate_series(1, ${FLOOD}) g; end if;
+     perform pg_sleep(seconds);
      update account set seq = seq + 1 where id = 0 returning seq into n;
      update flood f set n = n where f.id > 0;
      perform tell(n, array[0], flooded);
@@ -128,7 +131,7 @@ export class Target {
   /** One more transaction, so that the log is flushed past all that was seen. */
   async flood(): Promise<void> {
     const client = await connected(this.url);
-    await client.query('select flood()');
+    await client.query('select flood(0)');
     await client.end();
   }
 
@@ -179,7 +182,9 @@ export class Target {
         client ??= await connected(this.url);
         const a = 1 + pick(ACCOUNTS - 1);
         const b = 1 + ((a + pick(ACCOUNTS - 2)) % (ACCOUNTS - 1));
-        const call = random() < 0.002 ? 'flood()' : `transfer(${a}, ${b}, ${pick(100)}, ${pick(5)})`;
+        const transfer = `transfer(${a}, ${b}, ${pick(100)}, ${pick(5)})`;
+        const flood = `case when pg_try_advisory_xact_lock(1) then flood(${random() * LONGEST_FLOOD_S}) else ${transfer} end`;
+        const call = random() < FLOODS ? flood : transfer;
         const { rows } = await client.query(`select ${call} as n`);
         this.#note(Number(rows[0]?.['n']), nowMs());
         if (random() < 0.2) await this.#askPosition(client, Number(rows[0]?.['n']));

@@ -1,5 +1,6 @@
 import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
 import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
@@ -38,6 +39,8 @@ export class World {
     [this.api, this.both, this.replicator] = parts.nodes;
   }
 
+  /** What processes that were killed have logged of their streams. */
+  readonly #told: string[] = [];
   readonly #starting = new Map<'both' | 'replicator', Promise<void>>();
 
   static async open(): Promise<World> {
@@ -76,6 +79,27 @@ export class World {
     });
   }
 
+  /** Waits until the feed's stream is one that brings large transactions before they commit. */
+  async streamsEarly(): Promise<void> {
+    await poll(
+      'a stream with transactions that go on',
+      () => {
+        const newest = [this.both, this.replicator].map(({ log }) => log.findLast(isStreaming));
+        return newest.some((line) => line?.includes('"early":true'));
+      },
+      60_000,
+    );
+  }
+
+  /** How many streams brought large transactions before they committed, of how many. */
+  get streams(): string {
+    const lines = [
+      ...this.#told,
+      ...[this.both, this.replicator].flatMap(({ log }) => log.filter(isStreaming)),
+    ];
+    return `${lines.filter((line) => line.includes('"early":true')).length} of ${lines.length}`;
+  }
+
   readonly query: string = QUERY;
 
   /** The product's own comparison of cache and target. */
@@ -93,6 +117,7 @@ export class World {
   async kill(which: 'both' | 'replicator'): Promise<void> {
     if (this.#starting.has(which)) return;
     await this[which].kill();
+    this.#told.push(...this[which].log.filter(isStreaming));
     const starting = startNode(this.#meta, ROLES[which]).then((node) => {
       this[which] = node;
       this.#starting.delete(which);
@@ -118,12 +143,19 @@ export class World {
   }
 }
 
+const EARLY_AT_ONCE = new URL('early-at-once.mjs', import.meta.url);
+
 const ROLES = { both: 'api,replicator', replicator: 'replicator' } as const;
+
+function isStreaming(line: string): boolean {
+  return line.includes('"msg":"streaming"');
+}
 
 function startNode(meta: TestDatabase, roles: string): Promise<Nearjoin> {
   return startNearjoin({
     NEARJOIN_METADATA_DATABASE_URL: meta.url,
     NEARJOIN_ROLES: roles,
+    NODE_OPTIONS: `--import=${EARLY_AT_ONCE.href}`,
     NEARJOIN_PROBE_INTERVAL_MS: '30',
     NEARJOIN_WAIT_TIMEOUT_MS: '1500',
   });
