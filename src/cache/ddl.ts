@@ -128,14 +128,14 @@ function serves(index: readonly string[], lookup: readonly string[]): boolean {
 }
 
 /**
- * Makes the table that gathers the net changes during a copy: columns c1, c2 … for the cached ones, `missing` lists
- * those the target did not send. A row is `astray` when the copy may hold another row under its key, and was `asked` for
- * when the target was to say what is missing and the row has had its key since.
+ * Makes the table that gathers the net changes during a copy, unless it is there: columns c1, c2 … for the cached ones,
+ * `missing` lists those the target did not send. A row is `astray` when the copy may hold another row under its key, and
+ * was `asked` for when the target was to say what is missing and the row has had its key since.
  */
 export function createOverlaySql(overlay: string, { columns, key }: CacheShape): string {
   const list = columns.map(({ type }, index) => `c${index + 1} ${type}`).join(', ');
   const keys = columns.flatMap(({ name }, index) => (key.includes(name) ? [`c${index + 1}`] : []));
-  return `create table ${inCache(overlay)} (${list}, deleted boolean not null default false,
+  return `create table if not exists ${inCache(overlay)} (${list}, deleted boolean not null default false,
     missing int[] not null default '{}', astray boolean not null default false,
     asked boolean not null default false, primary key (${keys.join(', ')})) with ${STORAGE}`;
 }

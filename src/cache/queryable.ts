@@ -1,30 +1,40 @@
+/** A statement, or one that the session prepares under its name and keeps. */
+export type Statement = string | { readonly name: string; readonly text: string };
+
 /** The part of a `pg` client or pool this module needs. */
 export interface Queryable {
-  query(text: string, values?: readonly unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+  query(
+    statement: Statement,
+    values?: readonly unknown[],
+  ): Promise<{
+    rows: unknown[];
+    rowCount: number | null;
+    fields: readonly { readonly dataTypeModifier: number }[];
+  }>;
 }
 
 /** A client as `pg` gives it: `pg` declares its values as a mutable array although it never changes them. */
 interface PgLike {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+  query(statement: Statement, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
 }
 
 /** Runs one statement and returns its rows as the type the statement was written for. */
 export async function rowsOf<Row>(
   client: PgLike | Queryable,
-  text: string,
+  statement: Statement,
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
-  const { rows } = await client.query(text, [...values]);
+  const { rows } = await client.query(statement, [...values]);
   return rows as Row[];
 }
 
 /** Runs one statement that must give exactly one row. */
 export async function rowOf<Row>(
   client: PgLike | Queryable,
-  text: string,
+  statement: Statement,
   values: readonly unknown[] = [],
 ): Promise<Row> {
-  const [row] = await rowsOf<Row>(client, text, values);
+  const [row] = await rowsOf<Row>(client, statement, values);
   if (row === undefined) throw new Error('bug: a statement that always gives a row gave none');
   return row;
 }

@@ -25,7 +25,7 @@ export interface Generation {
   readonly shape: TableShape | null;
   /** Whether the physical table is there with all its columns. */
   readonly exists: boolean;
-  /** The columns' type modifiers here (the overlay's before the table is there), aligned with `columns`; -1 is none. */
+  /** The columns' type modifiers here, aligned with `columns`; -1 is none, or not known before the table is there. */
   readonly modifiers: readonly number[];
 }
 
@@ -63,7 +63,6 @@ const STORED = `
     t.piece_cursor, t.overlay, t.rows_estimated::float8 as rows_estimated, t.shape, t.generation, t.resync, t.serving,
     ${hasAll('c', 't.columns')} as exists,
     ${modifiersOf('c')} as modifiers,
-    ${modifiersOf('o')} as overlay_modifiers,
     t.serving is not null and ${hasAll('s', `(t.serving -> 'columns')`)} as serving_exists,
     ${modifiersOf('s')} as serving_modifiers,
     coalesce((select json_agg((select json_agg(a.attname order by k.place)
@@ -72,7 +71,6 @@ const STORED = `
       from pg_index i where i.indrelid = c.oid and i.indisvalid), '[]') as indexes
   from nearjoin.cache_table t
   left join pg_class c on c.relname = t.relation and c.relnamespace = 'nearjoin'::regnamespace
-  left join pg_class o on o.relname = t.overlay and o.relnamespace = 'nearjoin'::regnamespace
   left join pg_class s on s.relname = t.serving ->> 'relation' and s.relnamespace = 'nearjoin'::regnamespace
   where t.target = $1`;
 
@@ -96,7 +94,6 @@ interface StoredRow {
   readonly resync: boolean;
   readonly exists: boolean;
   readonly modifiers: Readonly<Record<string, number>>;
-  readonly overlay_modifiers: Readonly<Record<string, number>>;
   readonly serving: StoredServing | null;
   readonly serving_exists: boolean;
   readonly serving_modifiers: Readonly<Record<string, number>>;
@@ -112,12 +109,13 @@ export async function loadStoredTables(
   return rows.map((row) => storedTable(target, row));
 }
 
-/** Reads one of them, which is there. */
+/** Reads one of them, which is there; the statement is planned once in a session: that costs more than to run it. */
 export async function loadStoredTable(
   client: Queryable,
   { target, table }: Pick<StoredTable, 'target' | 'table'>,
 ): Promise<StoredTable> {
-  const one = `${STORED} and t.schema_name = $2 and t.table_name = $3`;
+  const text = `${STORED} and t.schema_name = $2 and t.table_name = $3`;
+  const one = { name: 'nearjoin_stored_table', text };
   return storedTable(target, await rowOf<StoredRow>(client, one, [target, table.schema, table.name]));
 }
 
@@ -138,9 +136,7 @@ function storedTable(target: SourceName, row: StoredRow): StoredTable {
     generation: row.generation,
     resync: row.resync,
     exists: row.exists,
-    modifiers: row.columns.map(
-      ({ name }, at) => row.modifiers[name] ?? row.overlay_modifiers[`c${at + 1}`] ?? -1,
-    ),
+    modifiers: row.columns.map(({ name }) => row.modifiers[name] ?? -1),
     indexes: row.indexes.flatMap((columns) => (columns === null ? [] : [columns])),
     serving: row.serving === null ? null : servingOf({ target, table }, row.serving, row),
   };

@@ -24,8 +24,10 @@ export class BatchWriting {
   /** The statements that write the batch, in order. */
   plan(batch: FoldedBatch): Writes {
     const writes: Outgoing[] = [];
-    for (const { sink, net } of batch.tables)
+    for (const { sink, net } of batch.tables) {
+      if (sink.ahead !== null) writes.push({ text: sink.ahead, expected: null, sink });
       for (const step of net.steps()) writes.push(...this.#writesOfStep(sink, step));
+    }
     return writes;
   }
 

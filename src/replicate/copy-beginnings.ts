@@ -1,11 +1,13 @@
-import { createOverlaySql, createTableSql } from '../cache/ddl.ts';
+import { createTableSql } from '../cache/ddl.ts';
 import { overlayName, relationName } from '../cache/names.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { loadStoredTable, type StoredTable, saveStoredTable } from '../cache/stored-table.ts';
+import { modifiersOfTypes } from '../cache/type-modifiers.ts';
 import { must } from '../core/assert.ts';
 import type { Lsn } from '../core/lsn.ts';
+import type { SourceName } from '../core/names.ts';
 import type { CopyWork } from './copy-work.ts';
-import { nextGeneration } from './discard.ts';
+import { nextGenerations } from './discard.ts';
 import type { Cacheable } from './reconcile.ts';
 import { overlaySink } from './sink.ts';
 import type { HeldSnapshot } from './snapshots.ts';
@@ -141,36 +143,41 @@ async function begin(
 ): Promise<readonly Begun[]> {
   const { exclusively, lease, progress, sinks } = must(copies[0], 'a copy').work;
   return exclusively(async (client) => {
-    const begun: Begun[] = [];
-    for (const { wanted, work } of copies) {
-      if (copies.length === 1) work.stop.throwIfAborted();
-      await createOverlay(client, lease.target, wanted);
-      const stored = await loadStoredTable(client, { target: lease.target, table: wanted.table });
+    if (copies.length === 1) copies[0]?.work.stop.throwIfAborted();
+    const tables = copies.map(({ wanted }) => wanted);
+    const begun = await saveCopying(client, lease.target, tables);
+    for (const stored of begun) {
       if (isLarge) await client.query(createTableSql(stored));
-      begun.push({ stored, since: progress.applied });
-    }
-    for (const { stored } of begun)
       sinks.set(overlaySink({ ...stored, overlay: must(stored.overlay, 'an overlay') }, false));
-    return begun;
+    }
+    return begun.map((stored) => ({ stored, since: progress.applied }));
   });
 }
 
-async function createOverlay(client: Queryable, target: string, wanted: Cacheable): Promise<void> {
-  const generation = await nextGeneration(client);
-  const relation = relationName(target, wanted.table, generation);
-  const overlay = overlayName(target, wanted.table, generation);
-  const { table, columns, key, rowsEstimated, shape } = wanted;
-  await client.query(createOverlaySql(overlay, { relation, columns, key }));
-  const stored = {
-    target,
-    table,
-    relation,
-    columns,
-    key,
-    overlay,
-    rowsEstimated: Math.round(rowsEstimated),
-    shape,
-    generation,
-  };
-  await saveStoredTable(client, stored, { kind: 'copying' });
+/** Notes the copies; statements about one and another are sent without waiting for each other. */
+async function saveCopying(
+  client: Queryable,
+  target: SourceName,
+  tables: readonly Cacheable[],
+): Promise<readonly StoredTable[]> {
+  const generations = await nextGenerations(client, tables.length);
+  await Promise.all(
+    tables.map(({ table, columns, key, rowsEstimated, shape }, at) => {
+      const generation = must(generations[at], 'a generation');
+      const relation = relationName(target, table, generation);
+      const overlay = overlayName(target, table, generation);
+      const copy = { target, table, relation, columns, key, overlay, shape, generation };
+      const rows = Math.round(rowsEstimated);
+      return saveStoredTable(client, { ...copy, rowsEstimated: rows }, { kind: 'copying' });
+    }),
+  );
+  return Promise.all(
+    tables.map(async ({ table, columns }) => {
+      const [loaded, modifiers] = await Promise.all([
+        loadStoredTable(client, { target, table }),
+        modifiersOfTypes(client, columns),
+      ]);
+      return { ...loaded, modifiers };
+    }),
+  );
 }

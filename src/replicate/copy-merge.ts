@@ -6,7 +6,7 @@ import { keyPositions } from '../cache/row-source.ts';
 import { isTruncated, loadStoredTable, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
-import { CopySpoilt, type CopyWork, withSnapshot } from './copy-work.ts';
+import { CopySpoilt, type CopyWork, overlayPages, withSnapshot } from './copy-work.ts';
 import { cacheSink, overlaySink } from './sink.ts';
 
 /** What came meanwhile is merged in further rounds, until it is little; a table that changes faster than that is finished in one go. */
@@ -44,9 +44,10 @@ function settle(
   work: CopyWork,
 ): Promise<'much is left' | 'ready' | Question> {
   return work.exclusively(async (client) => {
+    const pages = await overlayPages(client, overlay);
+    if (pages === null) return await makeReady(client, stored, work);
     await updateStoredTable(client, stored, { reason: null });
     work.sinks.set(overlaySink({ ...stored, overlay: overlay.relation }, true));
-    const { pages } = await pagesOf(client, overlay.relation);
     return pages > work.limits.mergePages ? 'much is left' : await finish(client, stored, overlay, work);
   });
 }
@@ -56,7 +57,7 @@ async function drain(stored: StoredTable, overlay: Overlay, work: CopyWork): Pro
   const { exclusively, stop, onStep } = work;
   const step = work.limits.mergePages;
   for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    const { pages } = await exclusively((client) => pagesOf(client, overlay.relation));
+    const pages = (await exclusively((client) => overlayPages(client, overlay))) ?? 0;
     if (pages <= step) return;
     for (let from = 0; from < pages; from += step) {
       stop.throwIfAborted();
@@ -66,11 +67,6 @@ async function drain(stored: StoredTable, overlay: Overlay, work: CopyWork): Pro
     const { rows } = await exclusively((client) => rowsIn(client, overlay.relation));
     if (rows <= FEW_ROWS) return;
   }
-}
-
-function pagesOf(client: Queryable, relation: string): Promise<{ pages: number }> {
-  const size = `pg_relation_size($1::regclass) / current_setting('block_size')::int`;
-  return rowOf(client, `select (${size})::int as pages`, [inCache(relation)]);
 }
 
 function rowsIn(client: Queryable, relation: string): Promise<{ rows: number }> {
@@ -101,14 +97,23 @@ async function finish(
   client: Queryable,
   stored: StoredTable,
   overlay: Overlay,
-  { progress, sinks, stop, onStep }: CopyWork,
+  work: CopyWork,
 ): Promise<'ready' | Question> {
-  stop.throwIfAborted();
+  work.stop.throwIfAborted();
   await merge(client, stored, overlay, null);
   await client.query(`update ${inCache(overlay.relation)} set asked = false where asked`);
   const { keys } = await rowOf<Pick<Question, 'keys'>>(client, askSql(overlay), [KEYS_A_ROUND]);
-  if (keys.length > 0) return { keys, at: progress.applied };
+  if (keys.length > 0) return { keys, at: work.progress.applied };
   await client.query(dropTableSql(overlay.relation));
+  return makeReady(client, stored, work);
+}
+
+async function makeReady(
+  client: Queryable,
+  stored: StoredTable,
+  { sinks, stop, onStep }: CopyWork,
+): Promise<'ready'> {
+  stop.throwIfAborted();
   await updateStoredTable(client, stored, {
     state: 'ready',
     reason: null,

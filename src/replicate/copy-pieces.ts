@@ -9,7 +9,7 @@ import { type Lsn, maxLsn } from '../core/lsn.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';
 import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { writeRows } from './copy-rows.ts';
-import { CopySpoilt, type CopyWork, commit, makeIndex } from './copy-work.ts';
+import { CopySpoilt, type CopyWork, commit, makeIndex, overlayPages } from './copy-work.ts';
 import type { CopyLimits } from './feed-options.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 
@@ -114,7 +114,7 @@ async function buildIndexes(
   const overlay = { shape: stored, relation: must(stored.overlay, 'an overlay'), isSettled: false };
   if (stored.indexes.length === 0) {
     await begin(client, lease);
-    await client.query(dedupeSql(overlay));
+    if ((await overlayPages(client, overlay)) !== null) await client.query(dedupeSql(overlay));
     // Looked at last: a truncation that took the keys out of the overlay makes the copy worthless as well.
     if (await isTruncated(client, stored)) await client.query(`truncate ${inCache(stored.relation)}`);
     await commit(client);

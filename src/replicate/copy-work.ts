@@ -1,6 +1,8 @@
 import type { Connector, Snapshot } from '../../connectors/connector.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
-import { type Queryable, sqlStateOf } from '../cache/queryable.ts';
+import { inCache } from '../cache/names.ts';
+import type { Overlay } from '../cache/overlay.ts';
+import { type Queryable, rowOf, sqlStateOf } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Turns } from '../core/turns.ts';
@@ -86,6 +88,18 @@ export async function withSnapshot<T>(
   }
 }
 
+/** How large an overlay is; null when it is not there, because no change of its table has come since the copy was begun. */
+export async function overlayPages(
+  client: Queryable,
+  { relation }: Pick<Overlay, 'relation'>,
+): Promise<number | null> {
+  const size = `pg_relation_size(to_regclass($1)) / current_setting('block_size')::int`;
+  const { pages } = await rowOf<{ pages: number | null }>(client, `select (${size})::int as pages`, [
+    inCache(relation),
+  ]);
+  return pages;
+}
+
 /** Throws unless the statement that should have committed did. */
 export async function commit(client: Queryable): Promise<void> {
   const { command } = (await client.query('commit')) as { command?: string };
@@ -99,12 +113,13 @@ const VALUE_TOO_LONG = '54000';
  * column has no index) costs the index, not the copy: reads by it are slower, and right.
  */
 export async function makeIndex(client: Queryable, statement: string): Promise<void> {
+  // Without its key no copy can be kept.
+  if (!statement.startsWith('create index')) return void (await client.query(statement));
   await client.query('savepoint before_index');
   try {
     await client.query(statement);
   } catch (error) {
-    // Without its key no copy can be kept.
-    if (sqlStateOf(error) !== VALUE_TOO_LONG || !statement.startsWith('create index')) throw error;
+    if (sqlStateOf(error) !== VALUE_TOO_LONG) throw error;
     await client.query('rollback to savepoint before_index');
   }
 }

@@ -192,7 +192,7 @@ export class Copier {
       reading.take(
         async () => {
           const { stored, since } = await turn.begin();
-          await onStep?.('copy:overlay-created');
+          await onStep?.('copy:begun');
           return await withSnapshot(work, since, async (snapshot) => {
             await onStep?.('copy:snapshot-taken');
             return await copyWhole(stored, wanted.indexes, snapshot, work);

@@ -1,7 +1,7 @@
 import { dropTableSql, ORPHANS_SQL } from '../cache/ddl.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import { relationName } from '../cache/names.ts';
-import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
+import { type Queryable, rowsOf, sqlStateOf } from '../cache/queryable.ts';
 import { saveReplacement } from '../cache/serving.ts';
 import {
   deleteStoredTable,
@@ -12,6 +12,7 @@ import {
   saveStoredTable,
   updateStoredTable,
 } from '../cache/stored-table.ts';
+import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import type { Cacheable } from './reconcile.ts';
@@ -167,27 +168,20 @@ export async function savePending(
   tables: readonly Cacheable[],
 ): Promise<void> {
   const stored = new Set((await loadStoredTables(client, target)).map(({ table }) => tableKey(table)));
-  for (const { table, columns, key, rowsEstimated, shape } of tables) {
-    if (stored.has(tableKey(table))) {
-      const wanted = { columns: JSON.stringify(columns), key_columns: JSON.stringify(key) };
-      await updateStoredTable(client, { target, table }, wanted);
-      continue;
-    }
-    const generation = await nextGeneration(client);
-    const relation = relationName(target, table, generation);
-    const pending = {
-      target,
-      table,
-      relation,
-      columns,
-      key,
-      overlay: null,
-      rowsEstimated,
-      shape,
-      generation,
-    };
-    await saveStoredTable(client, pending, { kind: 'pending' });
-  }
+  const generations = await nextGenerations(client, tables.length);
+  // Sent without waiting for each other.
+  await Promise.all(
+    tables.map(({ table, columns, key, rowsEstimated, shape }, at) => {
+      if (stored.has(tableKey(table))) {
+        const wanted = { columns: JSON.stringify(columns), key_columns: JSON.stringify(key) };
+        return updateStoredTable(client, { target, table }, wanted);
+      }
+      const generation = must(generations[at], 'a generation');
+      const relation = relationName(target, table, generation);
+      const pending = { target, table, relation, columns, key, rowsEstimated, shape, generation };
+      return saveStoredTable(client, { ...pending, overlay: null }, { kind: 'pending' });
+    }),
+  );
 }
 
 /** Drops every copy of a feed that goes. */
@@ -202,11 +196,17 @@ export async function dropCopies(client: Queryable, { target }: FeedLease): Prom
 
 /** A number no copy ever had. */
 export async function nextGeneration(client: Queryable): Promise<number> {
-  const { generation } = await rowOf<{ generation: number }>(
+  return must((await nextGenerations(client, 1))[0], 'a generation');
+}
+
+/** So many of them. */
+export async function nextGenerations(client: Queryable, count: number): Promise<readonly number[]> {
+  const rows = await rowsOf<{ generation: number }>(
     client,
-    `select nextval('nearjoin.generation')::int as generation`,
+    `select nextval('nearjoin.generation')::int as generation from generate_series(1, $1::int)`,
+    [count],
   );
-  return generation;
+  return rows.map(({ generation }) => generation);
 }
 
 /** Drops tables of ours that nothing refers to; one that somebody still reads is left for the next time. */

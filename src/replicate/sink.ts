@@ -1,4 +1,4 @@
-import type { CacheShape } from '../cache/ddl.ts';
+import { type CacheShape, createOverlaySql } from '../cache/ddl.ts';
 import { overlayWriter } from '../cache/overlay.ts';
 import { keyPositions, type RowWriter } from '../cache/row-source.ts';
 import type { Generation } from '../cache/stored-table.ts';
@@ -14,6 +14,8 @@ export interface Sink {
   readonly shape: CacheShape;
   readonly keys: readonly number[];
   readonly writer: RowWriter;
+  /** Goes ahead of what is written in one batch; an overlay is made by the first change that it must keep. */
+  readonly ahead: string | null;
   readonly place: 'cache' | 'overlay';
 }
 
@@ -26,6 +28,7 @@ export function cacheSink(stored: Generation): Sink {
     shape,
     keys: keyPositions(shape),
     writer: cacheWriter(shape),
+    ahead: null,
     place: 'cache',
   };
 }
@@ -33,8 +36,15 @@ export function cacheSink(stored: Generation): Sink {
 /** The sink of a table whose copy is under way, settled when only changes made meanwhile are still to be merged. */
 export function overlaySink(stored: Generation & { readonly overlay: string }, isSettled: boolean): Sink {
   const shape = shapeOf(stored);
-  const writer = overlayWriter({ shape, relation: stored.overlay, isSettled });
-  return { table: stored.table, stored, shape, keys: keyPositions(shape), writer, place: 'overlay' };
+  return {
+    table: stored.table,
+    stored,
+    shape,
+    keys: keyPositions(shape),
+    writer: overlayWriter({ shape, relation: stored.overlay, isSettled }),
+    ahead: createOverlaySql(stored.overlay, shape),
+    place: 'overlay',
+  };
 }
 
 function shapeOf({ relation, columns, key }: Generation): CacheShape {

@@ -97,7 +97,7 @@ const SMALL = `insert into doc select i, 0, repeat('b', 2500) || i, 'note ' || i
 
 test('key changes of rows with values not sent, before and after the snapshot', async () => {
   await copyWith([BIG, EXTERNAL, SMALL], {
-    'copy:overlay-created': [
+    'copy:begun': [
       'update doc set id = 101 where id = 1',
       'update doc set n = 7 where id = 101',
       'update doc set id = 102 where id = 2',
@@ -121,7 +121,7 @@ test('key changes of rows with values not sent, before and after the snapshot', 
 test('a truncate before the snapshot, and rows after it', async () => {
   const { target } = await (
     await copyWith([BIG, EXTERNAL, SMALL], {
-      'copy:overlay-created': ['truncate doc', `insert into doc values (1, 1, repeat('t', 3000), 'new')`],
+      'copy:begun': ['truncate doc', `insert into doc values (1, 1, repeat('t', 3000), 'new')`],
       'copy:snapshot-taken': ['update doc set n = 2', `insert into doc values (2, 1, null, 'newer')`],
     })
   ).contents('doc');
@@ -158,7 +158,7 @@ test('a rewrite between the snapshot and its reading has the table copied again'
 
 test('deletes, and rows that come back, during the copy', async () => {
   await copyWith([BIG, EXTERNAL, SMALL], {
-    'copy:overlay-created': ['delete from doc where id = 1', `insert into doc values (1, 5, null, 'back')`],
+    'copy:begun': ['delete from doc where id = 1', `insert into doc values (1, 5, null, 'back')`],
     'copy:snapshot-taken': [
       'delete from doc where id between 2 and 6',
       `insert into doc values (3, 5, null, 'back')`,
@@ -166,6 +166,39 @@ test('deletes, and rows that come back, during the copy', async () => {
     'copy:rows-copied': ['delete from doc where id = 3', `update doc set note = 'x' where id = 10`],
     'copy:caught-up': [`insert into doc values (2, 6, null, 'late')`],
   });
+});
+
+test('changes are gathered only for a table that has some, by the lengths and precisions of its columns', async () => {
+  const typed = `code varchar(9), price numeric(8, 2)[], at timestamptz(3), bits bit(3), span interval second (2)`;
+  const row = `'first', array[1.25], now(), b'101', interval '1.23 seconds'`;
+  const made = await FeedRig.open(
+    [`create table doc (id int primary key, ${typed})`, `insert into doc values (1, ${row}), (2, ${row})`],
+    { doc: [] },
+  );
+  rig = made;
+  const gathered: number[] = [];
+  let isChanged = false;
+  made.start({
+    onStep: async (step) => {
+      if (step === 'copy:begun' && isChanged) await made.target.query(`update doc set code = 'last'`);
+      if (step !== 'copy:merged-uncommitted') return;
+      const { rows } = await made.source.query(
+        `select count(*)::int as count from pg_class where relname ~ '__o[0-9]+$' and relkind = 'r'`,
+      );
+      gathered.push(Number(rows[0]?.['count']));
+    },
+  });
+  await made.ready();
+  await made.track({});
+  await made.until('the copy to be gone', async () => (await made.tableStatus('doc')) === undefined);
+  isChanged = true;
+  await made.track({ doc: [] });
+  await made.ready();
+  expect(gathered).toEqual([0, 1]);
+  expect(made.log.filter((line) => line.startsWith('warn'))).toEqual([]);
+  await made.caughtUp();
+  const { target, cache } = await made.contents('doc');
+  expect(cache).toEqual(target);
 });
 
 test('a transaction larger than a batch that truncates during the copy makes a new copy', async () => {

@@ -162,7 +162,7 @@ function reading(): { stop(): Promise<number> } {
 
 /** Where the stream goes on, and freshness is proved, while the replicator is held there. */
 const STREAMING: readonly Step[] = [
-  'copy:overlay-created',
+  'copy:begun',
   'copy:snapshot-taken',
   'copy:rows-copied',
   'copy:indexes-built',

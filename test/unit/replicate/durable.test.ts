@@ -5,7 +5,9 @@ import { DurablePosition } from '../../../src/replicate/durable.ts';
 
 /** A source whose own log is written up to one position and on disk up to another. */
 function sourceAt(written: string, durable: string): Queryable {
-  return { query: () => Promise.resolve({ rows: [{ now: '0', written, durable }], rowCount: 1 }) };
+  return {
+    query: () => Promise.resolve({ rows: [{ now: '0', written, durable }], rowCount: 1, fields: [] }),
+  };
 }
 
 test('a stored position is told only when the log of the source is on disk past the commit that stored it', async () => {
