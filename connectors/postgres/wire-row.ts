@@ -6,44 +6,48 @@ const IS_UNCHANGED = 0x75;
 const IS_TEXT = 0x74;
 /** A cell's kind and its length. */
 const HEAD_BYTES = 5;
+/** What stands around the bytes, roughly. */
+const OBJECT_BYTES = 128;
 
-/** A row inside a socket read: it keeps the bytes and where its cells begin. */
+/** A row inside a socket read: it keeps the bytes. Its cells are found by walking over them, mostly once and in order. */
 export class WireRow implements Row {
   readonly #buffer: Buffer;
-  readonly #starts: readonly number[];
+  readonly #start: number;
+  readonly width: number;
   readonly isWhole: boolean;
   readonly end: number;
-  readonly bytes: number;
+  /** The cell that was looked for last, and where it begins. */
+  #at = 0;
+  #place: number;
 
-  /** Finds the cells of a tuple whose column count is at `start`; throws a ConnectorError when it is none. */
+  /** Finds the end of a tuple whose column count is at `start`; throws a ConnectorError when it is none. */
   constructor(buffer: Buffer, start: number, width: number) {
-    const starts: number[] = [];
     let isWhole = true;
-    let at = start + 2;
+    let place = start + 2;
     for (let index = 0; index < width; index += 1) {
-      starts.push(at);
-      const kind = buffer[at];
-      if (kind === IS_TEXT) at += HEAD_BYTES + buffer.readInt32BE(at + 1);
-      else if (kind === IS_NULL) at += 1;
+      const kind = buffer[place];
+      if (kind === IS_TEXT) place += HEAD_BYTES + buffer.readInt32BE(place + 1);
+      else if (kind === IS_NULL) place += 1;
       else if (kind === IS_UNCHANGED) {
-        at += 1;
+        place += 1;
         isWhole = false;
       } else
         throw new ConnectorError('retry', `the stream is malformed: a cell of an unknown kind (${kind})`);
     }
     this.#buffer = buffer;
-    this.#starts = starts;
+    this.#start = start + 2;
+    this.#place = this.#start;
+    this.width = width;
     this.isWhole = isWhole;
-    this.end = at;
-    this.bytes = at - start + 64;
+    this.end = place;
   }
 
-  get width(): number {
-    return this.#starts.length;
+  get bytes(): number {
+    return this.end - this.#start + OBJECT_BYTES;
   }
 
   cell(at: number): Cell {
-    const start = this.#start(at);
+    const start = this.#find(at);
     const kind = this.#buffer[start];
     if (kind === IS_NULL) return null;
     if (kind === IS_UNCHANGED) return UNCHANGED;
@@ -51,21 +55,29 @@ export class WireRow implements Row {
   }
 
   has(at: number): boolean {
-    return this.#buffer[this.#start(at)] !== IS_UNCHANGED;
+    return this.#buffer[this.#find(at)] !== IS_UNCHANGED;
   }
 
   give(at: number, sink: CellSink): void {
-    const start = this.#start(at);
+    const start = this.#find(at);
     const kind = this.#buffer[start];
     if (kind === IS_TEXT) sink.bytes(this.#buffer, start + HEAD_BYTES, this.#endOf(start));
     else if (kind === IS_NULL) sink.null();
     else throw notSent();
   }
 
-  #start(at: number): number {
-    const start = this.#starts[at];
-    if (start === undefined) throw new Error('bug: a cell outside its row');
-    return start;
+  #find(at: number): number {
+    if (at < 0 || at >= this.width) throw new Error('bug: a cell outside its row');
+    if (at < this.#at) {
+      this.#at = 0;
+      this.#place = this.#start;
+    }
+    let place = this.#place;
+    for (let index = this.#at; index < at; index += 1)
+      place = this.#buffer[place] === IS_TEXT ? this.#endOf(place) : place + 1;
+    this.#at = at;
+    this.#place = place;
+    return place;
   }
 
   #endOf(start: number): number {

@@ -14,14 +14,17 @@ export type NetStep =
   | { readonly kind: 'rekey'; readonly before: Row; readonly after: Row }
   | { readonly kind: 'clear' };
 
+/** What became of a key last. An insert began with one, and nothing came before it. */
+interface Last {
+  kind: 'remove' | 'insert' | 'write';
+  row: Row;
+}
+
 /** The net effect of many changes to one table: the last write of each key, key changes that need the old row apart. */
 export class TableNet {
   readonly #keys: readonly number[];
   readonly #steps: NetStep[] = [];
-  readonly #removes = new Map<string, Row>();
-  readonly #writes = new Map<string, Row>();
-  /** Keys of writes that began with an insert, and of nothing before it. */
-  readonly #inserted = new Set<string>();
+  readonly #last = new Map<string, Last>();
 
   /** `keys` are the positions of the key's columns in every row. */
   constructor(keys: readonly number[]) {
@@ -29,9 +32,7 @@ export class TableNet {
   }
 
   insert(row: Row): void {
-    const key = this.#keyOf(row);
-    if (!this.#removes.has(key) && !this.#writes.has(key)) this.#inserted.add(key);
-    this.#put(key, row);
+    this.#put(this.#keyOf(row), row, 'insert');
   }
 
   remove(before: Row): void {
@@ -43,12 +44,12 @@ export class TableNet {
     const after = before === null ? sent : this.#withKeyFrom(before, sent);
     const key = this.#keyOf(after);
     const oldKey = before === null ? key : this.#keyOf(before);
-    const earlier = this.#writes.get(oldKey);
-    const known = earlier === undefined ? after : completed(after, earlier);
-    if (before === null || oldKey === key) return this.#put(key, known);
+    const earlier = after.isWhole ? undefined : this.#last.get(oldKey);
+    const known = earlier === undefined || earlier.kind === 'remove' ? after : completed(after, earlier.row);
+    if (before === null || oldKey === key) return this.#put(key, known, 'write');
     if (known.isWhole) {
       this.#drop(oldKey, before);
-      return this.#put(key, known);
+      return this.#put(key, known, 'write');
     }
     this.#close();
     this.#steps.push({ kind: 'rekey', before, after });
@@ -57,7 +58,7 @@ export class TableNet {
   /** Nothing that came before matters any more. */
   clear(): void {
     this.#steps.length = 0;
-    this.#forget();
+    this.#last.clear();
     this.#steps.push({ kind: 'clear' });
   }
 
@@ -67,31 +68,39 @@ export class TableNet {
     return this.#steps;
   }
 
-  #put(key: string, row: Row): void {
-    this.#removes.delete(key);
-    this.#writes.set(key, row);
+  /** `kind` is what it means for a key that nothing is known of. */
+  #put(key: string, row: Row, kind: 'insert' | 'write'): void {
+    const last = this.#last.get(key);
+    if (last === undefined) {
+      this.#last.set(key, { kind, row });
+      return;
+    }
+    if (last.kind === 'remove') last.kind = 'write';
+    last.row = row;
   }
 
   #drop(key: string, row: Row): void {
-    this.#writes.delete(key);
-    this.#inserted.delete(key);
-    this.#removes.set(key, row);
+    const last = this.#last.get(key);
+    if (last === undefined) {
+      this.#last.set(key, { kind: 'remove', row });
+      return;
+    }
+    last.kind = 'remove';
+    last.row = row;
   }
 
   #close(): void {
-    if (this.#removes.size === 0 && this.#writes.size === 0) return;
+    if (this.#last.size === 0) return;
+    const removes: Row[] = [];
     const inserts: Row[] = [];
     const writes: Row[] = [];
-    for (const [key, row] of this.#writes)
-      (this.#inserted.has(key) && row.isWhole ? inserts : writes).push(row);
-    this.#steps.push({ kind: 'rows', removes: [...this.#removes.values()], inserts, writes });
-    this.#forget();
-  }
-
-  #forget(): void {
-    this.#removes.clear();
-    this.#writes.clear();
-    this.#inserted.clear();
+    for (const { kind, row } of this.#last.values()) {
+      if (kind === 'remove') removes.push(row);
+      else if (kind === 'insert' && row.isWhole) inserts.push(row);
+      else writes.push(row);
+    }
+    this.#steps.push({ kind: 'rows', removes, inserts, writes });
+    this.#last.clear();
   }
 
   #keyOf(row: Row): string {

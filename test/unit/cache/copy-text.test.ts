@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { copyData } from '../../../src/cache/copy-text.ts';
-import { type Cell, type CellSink, rowOf } from '../../../src/core/row.ts';
+import { type Cell, type CellSink, type Row, rowOf } from '../../../src/core/row.ts';
 
 /** The text inside the CopyData messages; every message must be whole. */
 function textOf(rows: readonly (readonly Cell[])[], positions: readonly number[]): string {
@@ -24,13 +24,35 @@ test('what COPY would take for its own is escaped, all else passes', () => {
   expect(textOf([['\\.']], [0])).toBe('\\\\.\n');
 });
 
+/** A row of one cell that is at hand as bytes. */
+function rowOfBytes(bytes: Buffer): Row {
+  return { ...rowOf([null]), give: (_at: number, sink: CellSink) => sink.bytes(bytes, 0, bytes.length) };
+}
+
+test('every byte is escaped or not wherever it stands among others', () => {
+  const escapes = new Map(
+    ['\\\\', '\tt', '\nn', '\rr'].map(([byte = '', letter]) => [byte.charCodeAt(0), `\\${letter}`]),
+  );
+  for (let byte = 0; byte < 256; byte += 1) {
+    const texts = Array.from(
+      { length: 9 },
+      (_, at) => [Buffer.alloc(at, 'x'), Buffer.alloc(8 - at, 0xff)] as const,
+    );
+    const rows = texts.map(([before, after]) =>
+      rowOfBytes(Buffer.concat([before, Buffer.from([byte]), after])),
+    );
+    const written = Buffer.concat([...copyData(rows, [0])].map((message) => message.subarray(5)));
+    const escaped = Buffer.from(escapes.get(byte) ?? [byte]);
+    const expected = texts.map(([before, after]) =>
+      Buffer.concat([before, escaped, after, Buffer.from('\n')]),
+    );
+    expect(written).toEqual(Buffer.concat(expected));
+  }
+});
+
 test('a huge value is taken up block by block: what is in memory already is not put there twice', () => {
   const bytes = Buffer.alloc(2 << 20, 'a');
-  const huge = {
-    ...rowOf([null]),
-    give: (_at: number, sink: CellSink) => sink.bytes(bytes, 0, bytes.length),
-  };
-  const messages = copyData([huge], [0]);
+  const messages = copyData([rowOfBytes(bytes)], [0]);
   expect(messages.next().value?.length).toBeLessThan(1 << 19);
   bytes.fill('b', 1 << 20);
   const rest = Buffer.concat([...messages].map((message) => message.subarray(5))).toString();

@@ -86,6 +86,16 @@ describe('the decoder', () => {
     ]);
   });
 
+  test('the cells of a row are found in any order', () => {
+    const [item] = decodeAll(new PgoutputDecoder(), T, insert(null, 'two', undefined));
+    const row = (item as Change & { kind: 'insert' }).after;
+    const orders = [0, 1, 2].flatMap((a) => [0, 1, 2].flatMap((b) => [0, 1, 2].map((c) => [a, b, c])));
+    const cells = [null, 'two', UNCHANGED];
+    for (const order of orders) expect(order.map((at) => row.cell(at))).toEqual(order.map((at) => cells[at]));
+    expect(() => row.cell(3)).toThrow('outside its row');
+    expect(row.cell(1)).toBe('two');
+  });
+
   test('the same shape stays the same object, another shape is another', () => {
     const items = decodeAll(
       new PgoutputDecoder(),

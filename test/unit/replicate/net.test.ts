@@ -140,8 +140,8 @@ test('a row is new only when nothing was done to its key before its insert', () 
       inserts: [['5', 'b', 'big']],
       writes: [
         ['1', 'again', 'big'],
-        ['3', 'moved', 'big'],
         ['2', 'in its place', 'big'],
+        ['3', 'moved', 'big'],
         ['4', 'b', 'big'],
       ],
     },
