@@ -10,7 +10,7 @@ import { baseType, fromLeaf } from './leaf.ts';
 import { inSafeOrder, shownFirst } from './leaky.ts';
 import { SQL_OPERATORS } from './operators.ts';
 import { type Build, directScope, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
-import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
+import { allOf, identifier, type Sql, separated, sql, syntax, typedParameter } from './sql.ts';
 
 /** A condition on one row, safe to join with `and`. */
 export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, build: Build): Sql {
@@ -83,13 +83,13 @@ export function operandSql(
   held: { column: Column; as: string } | null = null,
 ): Sql {
   const param = must(build.params[operand.index], `parameter ${operand.index}`);
-  const value = parameter({ kind: 'plan', index: operand.index });
+  const value = (type: Sql): Sql => typedParameter({ kind: 'plan', index: operand.index }, type);
   const as = held === null ? null : typeThere(param.type, held);
-  if (!param.list) return sql`${value}::${as ?? parameterType(param.type, false)}`;
+  if (!param.list) return value(as ?? parameterType(param.type, false));
   // Arrays of different lengths make no array: they are bound as texts.
   if (baseType(param.type).kind === 'array')
-    return sql`select v::${as ?? parameterType(param.type, false)} from unnest(${value}::text[]) v`;
-  return sql`${value}::${as === null ? parameterType(param.type, true) : sql`${as}[]`}`;
+    return sql`select v::${as ?? parameterType(param.type, false)} from unnest(${value(syntax('text[]'))}) v`;
+  return value(as === null ? parameterType(param.type, true) : sql`${as}[]`);
 }
 
 /** A column's value where the role may see it, else null. */

@@ -4,28 +4,36 @@ import type { Statement, StatementParameter } from './statement.ts';
 
 /** Prints SQL; a parameter used several times gets one number. */
 export function printStatement(root: Sql): Statement {
-  return print(root, (number) => `$${number}`);
+  const { text, parameters } = print(root, (number) => `$${number}`);
+  return { text, parameters };
 }
 
 /**
  * Prints a select list so that one execution answers many requests, each with a row of its own: what would be the values of
- * one are columns of `asked`, as text, which the casts that every parameter has make the same values of.
+ * one are columns of `asked`, of the types that they would have there, so that what is refused there is refused here.
  */
 export function printTogether(list: Sql): string {
-  const { text, parameters } = print(list, (number) => `asked.p${number}`);
-  const arrays = parameters.map((_, i) => `$${i + 1}::text[]`);
-  const columns = parameters.map((_, i) => `p${i + 1}`);
+  const { text, types } = print(list, (number) => `asked.p${number}`);
+  const arrays = types.map((type, i) => `$${i + 1}::${type ?? 'text'}[]`);
+  const columns = types.map((_, i) => `p${i + 1}`);
   return `select ${text}, asked.n from unnest(${arrays.join(', ')}) with ordinality asked(${[...columns, 'n'].join(', ')})`;
 }
 
-function print(root: Sql, spell: (number: number) => string): Statement {
+interface Printed extends Statement {
+  /** What each parameter is first used as; null where its place says so. */
+  readonly types: readonly (string | null)[];
+}
+
+function print(root: Sql, spell: (number: number) => string): Printed {
   const parameters: StatementParameter[] = [];
+  const types: (string | null)[] = [];
   const numbers = new Map<string, number>();
   const out: string[] = [];
-  const numberOf = (what: StatementParameter): number => {
+  const numberOf = (what: StatementParameter, type: Sql | null): number => {
     const key = JSON.stringify(what);
     const known = numbers.get(key);
     if (known !== undefined) return known;
+    types.push(type === null ? null : printStatement(type).text);
     parameters.push(what);
     numbers.set(key, parameters.length);
     return parameters.length;
@@ -42,8 +50,11 @@ function print(root: Sql, spell: (number: number) => string): Statement {
         out.push(quoteConstant(node.value));
         return;
       case 'parameter':
-        out.push(spell(numberOf(node.parameter)));
+        out.push(spell(numberOf(node.parameter, null)));
         return;
+      case 'typed-parameter':
+        out.push(spell(numberOf(node.parameter, node.type)), '::');
+        return visit(node.type);
       case 'sequence':
         node.parts.forEach(visit);
         return;
@@ -58,7 +69,7 @@ function print(root: Sql, spell: (number: number) => string): Statement {
     }
   };
   visit(root);
-  return { text: out.join(''), parameters };
+  return { text: out.join(''), parameters, types };
 }
 
 function quoteIdentifier(name: string): string {

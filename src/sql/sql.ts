@@ -6,6 +6,7 @@ export type Sql =
   | { readonly kind: 'identifier'; readonly name: string }
   | { readonly kind: 'constant'; readonly value: string }
   | { readonly kind: 'parameter'; readonly parameter: StatementParameter }
+  | { readonly kind: 'typed-parameter'; readonly parameter: StatementParameter; readonly type: Sql }
   | { readonly kind: 'sequence'; readonly parts: readonly Sql[] }
   | { readonly kind: 'concatenation'; readonly parts: readonly Sql[] };
 
@@ -38,6 +39,11 @@ export function constant(value: string): Sql {
 /** A value that arrives with the request. */
 export function parameter(what: StatementParameter): Sql {
   return { kind: 'parameter', parameter: what };
+}
+
+/** The same as a value of a type: a text that is none is refused before any row is read. */
+export function typedParameter(what: StatementParameter, type: Sql): Sql {
+  return { kind: 'typed-parameter', parameter: what, type };
 }
 
 /** The parts with a separator between them. */

@@ -6,11 +6,16 @@ export interface Statement {
 
 /** A statement that answers root fields. */
 export interface RootStatement extends Statement {
-  /**
-   * The same for many requests in one execution: every `$n` is an array with a text for each of them, and a row's last
-   * cell says whose it is, counted from 1. Null where that is not worth it.
-   */
-  readonly together: string | null;
+  /** Null where requests never share an execution. */
+  readonly together: Together | null;
+}
+
+/** The same for many requests in one execution. */
+export interface Together {
+  /** Every `$n` is an array with a text for each request, and a row's last cell says whose it is, counted from 1. */
+  readonly text: string;
+  /** Less work than running a statement, for certain; else the database has to say how much it is. */
+  readonly isLookUp: boolean;
 }
 
 /** What fills one `$n`. */

@@ -4,13 +4,13 @@ import type { Param, RootField } from '../plan/plan.ts';
 import { streamIn } from '../plan/stream-in.ts';
 import { membersJson } from './json-parts.ts';
 import type { Leaves } from './leaf.ts';
-import { isLookUp } from './look-up.ts';
 import { checkedOperands } from './operand-checks.ts';
-import { printStatement, printTogether } from './print.ts';
+import { printStatement } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
 import { aggregatedJson, batchOf, listJson, listOf, oneJson } from './shape.ts';
 import { concatenated, constant, type Sql, separated, sql, syntax } from './sql.ts';
 import type { RootStatement } from './statement.ts';
+import { togetherWith } from './together.ts';
 
 /** One statement over the tables of one source database. */
 export interface StatementRequest {
@@ -42,19 +42,32 @@ export function toStatement(request: StatementRequest): RootStatement {
     gaps: request.gaps,
   });
   const { values, cursor, from } = readRoots(request.roots, build);
+  const list = separated([...cellsOf(values, request), ...cursor], ', ');
+  const alone = printStatement(sql`select ${list}${from}${checkedOperands(request.params)}`);
+  const each = (): Sql => separated(cellsOf(valuesOf(request.roots, build), request), ', ');
+  return { ...alone, together: togetherWith(request, alone, each) };
+}
+
+/** JSON, and the label of what it was made from. */
+function cellsOf(
+  values: readonly RootValue[],
+  { result, watermarks }: Pick<StatementRequest, 'result' | 'watermarks'>,
+): readonly Sql[] {
   const results =
-    request.result === 'answer'
+    result === 'answer'
       ? [membersJson([{ key: 'data', value: membersJson(values) }])]
       : values.map(({ value }) => value);
-  const label = request.watermarks.length === 0 ? [] : [labelSql(request.watermarks)];
-  const list = separated([...results, ...label, ...cursor], ', ');
-  const alone = printStatement(sql`select ${list}${from}${checkedOperands(request.params)}`);
-  return { ...alone, together: isLookUp(request.roots, request.params, alone) ? printTogether(list) : null };
+  return watermarks.length === 0 ? results : [...results, labelSql(watermarks)];
+}
+
+interface RootValue {
+  readonly key: string;
+  readonly value: Sql;
 }
 
 /** Roots as they stand in the statement's list, and what it reads them from. */
 interface ReadRoots {
-  readonly values: readonly { readonly key: string; readonly value: Sql }[];
+  readonly values: readonly RootValue[];
   /** A stream's new cursor. */
   readonly cursor: readonly Sql[];
   readonly from: Sql;
@@ -66,10 +79,14 @@ function readRoots(roots: readonly RootField[], build: Build): ReadRoots {
     const { json, from } = listOf(only.select, null, new Map(), build);
     return { values: [{ key: only.key, value: json }], cursor: [], from: sql` from ${from}` };
   }
-  const values = roots.map((root) => ({ key: root.key, value: rootJson(root, build) }));
+  const values = valuesOf(roots, build);
   const stream = streamIn(roots);
   if (stream === null) return { values, cursor: [], from: syntax('') };
   return { values, cursor: [BATCH.cursor], from: sql` from ${batchOf(stream, build)} b` };
+}
+
+function valuesOf(roots: readonly RootField[], build: Build): readonly RootValue[] {
+  return roots.map((root) => ({ key: root.key, value: rootJson(root, build) }));
 }
 
 /** What the one row of a stream's batch is read as. */

@@ -9,9 +9,10 @@ import { fillStatement } from '../../src/sql/fill-gaps.ts';
 import { type Gap, placeOf } from '../../src/sql/gap.ts';
 import { keysStatement } from '../../src/sql/join-keys.ts';
 import { ownTables } from '../../src/sql/leaf.ts';
-import type { Statement } from '../../src/sql/statement.ts';
+import type { Statement, Together } from '../../src/sql/statement.ts';
 import { toStatement } from '../../src/sql/to-statement.ts';
 import { TestLane } from '../support/lane.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { rowsRead, type Scan, scansOf } from '../support/query-plan.ts';
 import { planFor } from '../unit/plan/plan-for.ts';
@@ -244,15 +245,48 @@ test.each(CACHED)('from the cache, %s', async (_, asked, mostRows) => {
   expect(rowsRead(scans)).toBeLessThanOrEqual(mostRows);
 });
 
-test('many rows by their keys, asked for together, are found as one is', async () => {
-  const scans = await scanned(pg1, lookUpTogether(W1), ['{77,78,79,80}']);
-  expect(scans.filter(({ node }) => node === 'Seq Scan')).toEqual([]);
-  expect(rowsRead(scans)).toBe(8);
-  for (const query of [W2, W3, W5]) expect(lookUpTogether(query)).toBe('');
+test.each([
+  ['rows by their keys', W1, '{77,78,79,80}', 8],
+  ['pages', W2, '{open,paid,open,paid}', 640],
+  ['lists of lists', W3, '{70,700,7000,9}', 1_600],
+  ['lists found through a relationship', W5, '{c7,c8,c9,c10}', 4_000],
+])('%s asked for together are read as one is', async (_, query, values, mostRows) => {
+  const together = togetherWith(query);
+  const scans = await scanned(pg1, together?.text ?? '', [values]);
+  expect(scans.filter(({ node, rows }) => node === 'Seq Scan' && rows > 100)).toEqual([]);
+  expect(rowsRead(scans)).toBeLessThanOrEqual(mostRows);
+  expect(together?.isLookUp).toBe(query === W1);
 });
 
-/** The text that answers several requests at once; empty where there is none. */
-function lookUpTogether(query: string): string {
+test('requests of one turn that share an execution have the answers they have alone', async () => {
+  const freshness = { fallback: 'stale' } as const;
+  const asking = Array.from({ length: 12 }, (_, i) => ({
+    query: `{ orders(where: {id: {_gt: ${i * 1000}}}, order_by: {id: asc}, limit: 3) { id user { id country } } }`,
+    role: 'clerk',
+    session: { 'x-hasura-country': `c${i % 5}` },
+    freshness,
+  }));
+  const alone: string[] = [];
+  for (const { query, ...asked } of asking) alone.push((await lane.query(query, asked)).text);
+  expect(new Set(alone).size).toBe(12);
+  await poll('an execution for several', async () => {
+    const answers = await Promise.all(asking.map(({ query, ...asked }) => lane.query(query, asked)));
+    expect(answers.map(({ text }) => text)).toEqual(alone);
+    expect(answers.every(({ targets }) => targets[0]?.position === 1n)).toBe(true);
+    const { rows } = await pg1.query<{ query: string }>(
+      `select query from pg_stat_activity where datname = current_database() and query like '%"orders" t1%from unnest(%asked(%'`,
+    );
+    return rows.length > 0;
+  });
+});
+
+test('what brings lists or patterns, or nothing, is asked for alone', () => {
+  for (const where of ['id: {_in: [1, 2]}', 'status: {_like: "o%"}', ''])
+    expect(togetherWith(`{ orders(where: {${where}}) { id } }`)).toBeNull();
+});
+
+/** What answers several requests at once. */
+function togetherWith(query: string): Together | null {
   const { roots, params } = planFor({ query, catalog: lane.catalog });
   const statement = toStatement({
     source: 'pg1',
@@ -267,7 +301,7 @@ function lookUpTogether(query: string): string {
     stringifyNumbers: false,
     watermarks: [],
   });
-  return statement.together ?? '';
+  return statement.together;
 }
 
 interface LivePlan {

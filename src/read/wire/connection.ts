@@ -29,6 +29,10 @@ export interface RunOptions {
   readonly signal: StopSignal | null;
   /** Kept prepared under a name. Control statements and statements that are never repeated are not worth it. */
   readonly prepared: boolean;
+  /** Hears when nothing that was asked before is worked at any more. */
+  readonly onTurn?: () => void;
+  /** Gets each row as it comes, and the answer then has none; more than once when the request is repeated. */
+  readonly onRow?: (row: WireRow) => void;
 }
 
 interface Pending {
@@ -47,7 +51,7 @@ interface Pending {
   parseError: PostgresError | null;
   readonly resolve: (rows: readonly WireRow[]) => void;
   readonly reject: (error: Error) => void;
-  readonly signal: StopSignal | null;
+  readonly options: RunOptions;
   onAbort: (() => void) | null;
 }
 
@@ -109,8 +113,9 @@ export class WireConnection {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
     return new Promise((resolve, reject) => {
-      const entry = this.#entry(text, signal, { resolve, reject });
+      const entry = this.#entry(text, options, { resolve, reject });
       this.#pending.push(entry);
+      if (this.#pending.length === 1) options.onTurn?.();
       this.#send(entry, values, options.prepared);
     });
   }
@@ -139,7 +144,8 @@ export class WireConnection {
     this.#lose(new Error('dropped by us'));
   }
 
-  #entry(text: string, signal: StopSignal | null, outcome: Pick<Pending, 'resolve' | 'reject'>): Pending {
+  #entry(text: string, options: RunOptions, outcome: Pick<Pending, 'resolve' | 'reject'>): Pending {
+    const { signal } = options;
     const entry: Pending = {
       text,
       name: '',
@@ -152,7 +158,7 @@ export class WireConnection {
       parseError: null,
       resolve: outcome.resolve,
       reject: outcome.reject,
-      signal,
+      options,
       onAbort: null,
     };
     if (signal !== null) {
@@ -208,7 +214,10 @@ export class WireConnection {
 
   #row(body: Buffer): void {
     const current = this.#pending[0];
-    if (current !== undefined && !current.settled) current.rows.push(rowCells(body));
+    if (current === undefined || current.settled) return;
+    const row = rowCells(body);
+    if (current.options.onRow === undefined) current.rows.push(row);
+    else current.options.onRow(row);
   }
 
   #message(type: number, bytes: Buffer, start: number, end: number): void {
@@ -255,6 +264,7 @@ export class WireConnection {
       if (done.error === null) done.resolve(done.rows);
       else done.reject(done.error);
     }
+    this.#pending[0]?.options.onTurn?.();
     if (this.#pending[0]?.cancelled === true) this.#cancelRunning();
     this.#options.onAnswered();
   }
@@ -281,6 +291,5 @@ const QUERY_CANCELED = '57014';
 /** From here on the request has its outcome, and nobody's change of mind matters. */
 function settle(entry: Pending): void {
   entry.settled = true;
-  if (entry.signal !== null && entry.onAbort !== null)
-    entry.signal.removeEventListener('abort', entry.onAbort);
+  if (entry.onAbort !== null) entry.options.signal?.removeEventListener('abort', entry.onAbort);
 }

@@ -6,8 +6,9 @@ import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
 import { abortError, ConnectionLost, isWorthRepeating } from './failure.ts';
 import { type Lease, Leases } from './leases.ts';
-import { LookUps } from './look-ups.ts';
 import { RequestQueue } from './queue.ts';
+import { SharedRuns } from './shared-runs.ts';
+import type { SharedStatement } from './shares.ts';
 
 /** Connections of one database. */
 export interface PoolOptions extends ConnectOptions {
@@ -18,10 +19,10 @@ export interface PoolOptions extends ConnectOptions {
   readonly leaseTimeoutMs: number;
 }
 
-/** A statement whose answer is one row; `together` answers several requests at once, null where that is not worth it. */
+/** A statement whose answer is one row; `together` answers several requests at once, null where they never share one. */
 export interface RowStatement {
   readonly text: string;
-  readonly together: string | null;
+  readonly together: SharedStatement['together'] | null;
 }
 
 /**
@@ -39,7 +40,7 @@ export class WirePool {
   readonly #shared: WireConnection[] = [];
   readonly #leases: Leases;
   readonly #queue = new RequestQueue();
-  readonly #lookUps = new LookUps((text, values, options) => this.run(text, values, options));
+  readonly #sharedRuns: SharedRuns;
   #opening: Promise<WireConnection> | null = null;
   #failures = 0;
   #retryAtMs = 0;
@@ -49,6 +50,7 @@ export class WirePool {
   constructor(options: PoolOptions, clock: Clock = systemClock) {
     this.#options = options;
     this.#clock = clock;
+    this.#sharedRuns = new SharedRuns((text, values, asked) => this.run(text, values, asked), clock);
     const { leases: most, leaseTimeoutMs: timeoutMs } = options;
     this.#leases = new Leases({ most, timeoutMs, connect: () => this.#connect() });
   }
@@ -60,12 +62,12 @@ export class WirePool {
 
   /** The one row of a root statement. */
   async row(
-    { text, together }: RowStatement,
+    statement: RowStatement,
     values: readonly (string | null)[],
     signal: StopSignal,
   ): Promise<WireRow> {
-    if (together !== null) return this.#lookUps.ask({ text, together }, values, signal);
-    const rows = await this.run(text, values, { signal, prepared: true });
+    if (isShared(statement)) return this.#sharedRuns.ask(statement, values, signal);
+    const rows = await this.run(statement.text, values, { signal, prepared: true });
     return must(rows[0], 'row of a root statement');
   }
 
@@ -199,4 +201,8 @@ export class WirePool {
     }
     throw new ConnectionLost('the pool is closed');
   }
+}
+
+function isShared(statement: RowStatement): statement is SharedStatement {
+  return statement.together !== null;
 }

@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest';
 import { printStatement, printTogether } from '../../../src/sql/print.ts';
-import { concatenated, constant, identifier, parameter, sql, syntax } from '../../../src/sql/sql.ts';
+import {
+  concatenated,
+  constant,
+  identifier,
+  parameter,
+  type Sql,
+  sql,
+  syntax,
+  typedParameter,
+} from '../../../src/sql/sql.ts';
 
 test('names and constants of users are quoted, whatever they hold', () => {
   const name = identifier(`a"b'c\\`);
@@ -34,8 +43,9 @@ test('neighbouring constants are written as one', () => {
 });
 
 test('many requests together are rows of arrays, one for each value', () => {
-  const [id, name] = [parameter({ kind: 'plan', index: 3 }), parameter({ kind: 'plan', index: 0 })];
-  expect(printTogether(sql`${id}::int4, ${name}::text, ${id}::int8`)).toBe(
-    'select asked.p1::int4, asked.p2::text, asked.p1::int8, asked.n from unnest($1::text[], $2::text[]) with ordinality asked(p1, p2, n)',
+  const id = (type: string): Sql => typedParameter({ kind: 'plan', index: 3 }, syntax(type));
+  const name = typedParameter({ kind: 'plan', index: 0 }, identifier('Name'));
+  expect(printTogether(sql`${id('int4')}, ${name}, ${id('int8')}`)).toBe(
+    'select asked.p1::int4, asked.p2::"Name", asked.p1::int8, asked.n from unnest($1::int4[], $2::"Name"[]) with ordinality asked(p1, p2, n)',
   );
 });

@@ -1,15 +1,10 @@
 import { arrayLiteral } from '../../core/array-literal.ts';
 import { must } from '../../core/assert.ts';
+import type { Clock } from '../../core/clock.ts';
 import { Stop, type StopSignal } from '../../core/stop-signal.ts';
 import type { RunOptions, WireRow } from './connection.ts';
 import { abortError } from './failure.ts';
-
-/** A statement for one request, and for many of them in one execution. */
-export interface LookUpStatement {
-  readonly text: string;
-  /** Each parameter is an array of what the requests have for it; the last cell of a row is the request's place, from 1. */
-  readonly together: string;
-}
+import { type SharedStatement, Shares } from './shares.ts';
 
 type Run = (
   text: string,
@@ -18,30 +13,31 @@ type Run = (
 ) => Promise<readonly WireRow[]>;
 
 interface Asked {
-  readonly statement: LookUpStatement;
+  readonly statement: SharedStatement;
   readonly values: readonly (string | null)[];
   readonly signal: StopSignal;
   readonly resolve: (row: WireRow) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Most requests that share an execution: beyond it little is saved, and the first would wait for the last. */
-const MOST = 32;
-
 /**
- * Look-ups of one turn of the event loop that differ in nothing but their values share an execution: its start, its label,
- * its messages and their system calls cost several times what finding the rows does.
+ * Short reads of one turn of the event loop that differ in nothing but their values share an execution: its start, its label,
+ * its messages and their system calls cost more than what they read.
  */
-export class LookUps {
+export class SharedRuns {
   readonly #run: Run;
+  readonly #clock: Clock;
+  readonly #shares: Shares;
   readonly #gathered = new Map<string, Asked[]>();
 
-  constructor(run: Run) {
+  constructor(run: Run, clock: Clock) {
     this.#run = run;
+    this.#clock = clock;
+    this.#shares = new Shares(clock);
   }
 
   /** The row that answers one request. */
-  ask(statement: LookUpStatement, values: readonly (string | null)[], signal: StopSignal): Promise<WireRow> {
+  ask(statement: SharedStatement, values: readonly (string | null)[], signal: StopSignal): Promise<WireRow> {
     return new Promise((resolve, reject) => {
       const asked = { statement, values, signal, resolve, reject };
       const others = this.#gathered.get(statement.text);
@@ -55,13 +51,21 @@ export class LookUps {
     const gathered = [...this.#gathered.values()];
     this.#gathered.clear();
     for (const all of gathered) {
-      for (let from = 0; from < all.length; from += MOST) {
-        const some = all.slice(from, from + MOST);
+      const most = all.length === 1 ? 1 : this.#most(all);
+      for (let from = 0; from < all.length; from += most) {
+        const some = all.slice(from, from + most);
         const [only, ...others] = some;
         if (only !== undefined && others.length === 0) this.#alone(only);
         else void this.#together(some);
       }
     }
+  }
+
+  #most(all: readonly Asked[]): number {
+    const { statement } = must(all[0], 'request of a turn');
+    return this.#shares.most(statement, (text) =>
+      this.#run(text, columnsOf(all), { signal: null, prepared: false }),
+    );
   }
 
   #alone({ statement, values, signal, resolve, reject }: Asked): void {
@@ -71,19 +75,29 @@ export class LookUps {
     );
   }
 
-  /** What fails for one fails for all, so that each is then asked for by itself and has its own outcome. */
+  /** What fails for one fails for all: each that has no row by then is asked for by itself and has its own outcome. */
   async #together(all: readonly Asked[]): Promise<void> {
+    const { statement } = must(all[0], 'request of an execution');
     const waiting = new Waiting(all);
-    try {
-      const [first] = all;
-      const { together } = must(first, 'request of an execution').statement;
-      const rows = await this.#run(together, columnsOf(all), { signal: waiting.stop, prepared: true });
-      for (const row of rows) all[Number(row.at(-1)) - 1]?.resolve(row);
-      waiting.end();
-    } catch {
-      waiting.end();
-      for (const asked of all) this.#alone(asked);
-    }
+    const open: (Asked | null)[] = [...all];
+    let turnMs = this.#clock.monotonicMs();
+    const options = {
+      signal: waiting.stop,
+      prepared: true,
+      onTurn: (): void => {
+        turnMs = this.#clock.monotonicMs();
+      },
+      onRow: (row: WireRow): void => {
+        const place = Number(row.at(-1)) - 1;
+        open[place]?.resolve(row);
+        open[place] = null;
+      },
+    };
+    const run = this.#run(statement.together.text, columnsOf(all), options);
+    await run.catch(() => undefined);
+    this.#shares.took(statement, this.#clock.monotonicMs() - turnMs);
+    waiting.end();
+    for (const asked of open) if (asked !== null) this.#alone(asked);
   }
 }
 

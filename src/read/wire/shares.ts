@@ -1,0 +1,87 @@
+import type { Clock } from '../../core/clock.ts';
+import type { WireRow } from './connection.ts';
+
+/** A statement for one request, and for many of them in one execution. */
+export interface SharedStatement {
+  readonly text: string;
+  readonly together: {
+    /** Each parameter is an array of what the requests have for it; the last cell of a row is the request's place, from 1. */
+    readonly text: string;
+    /** Finds no more than a few rows by key. */
+    readonly isLookUp: boolean;
+  };
+}
+
+/** Most requests that share an execution: beyond it little is saved, and the first would wait for the last. */
+const MOST = 32;
+/** What one execution may cost in the planner's units, a millisecond or so: longer ones do better side by side. */
+const MOST_COST = 240;
+/** What the planner said holds so long: it may think otherwise of tables that have grown. */
+const VALID_MS = 60_000;
+/** The planner was wrong of what takes so long. */
+const SLOW_MS = 50;
+
+/** Statements remembered; more are learnt again. */
+const REMEMBERED = 1000;
+
+interface Share {
+  readonly most: number;
+  readonly untilMs: number;
+}
+
+/** How many requests of a statement may share an execution: as many as the database thinks are little work together. */
+export class Shares {
+  readonly #clock: Clock;
+  /** By the text for several. */
+  readonly #known = new Map<string, Share>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** What is known so far; the database is asked meanwhile, by a statement of the same parameters as the shared one. */
+  most(
+    { together: { text, isLookUp } }: SharedStatement,
+    ask: (text: string) => Promise<readonly WireRow[]>,
+  ): number {
+    if (isLookUp) return MOST;
+    const known = this.#known.get(text);
+    if (known !== undefined && this.#clock.monotonicMs() < known.untilMs) return known.most;
+    const most = known?.most ?? 1;
+    this.#set(text, most);
+    ask(`explain (format json) ${text}`).then(
+      (rows) => this.#set(text, mostFor(costOfOne(rows))),
+      // Who brought what Postgres refuses hears of it from an execution of his own; the next time asks again.
+      () => this.#known.delete(text),
+    );
+    return most;
+  }
+
+  /** An execution for several was worked at for so long: where that is too long, each goes alone for a while. */
+  took({ together: { text, isLookUp } }: SharedStatement, ms: number): void {
+    if (ms > SLOW_MS && !isLookUp) this.#set(text, 1);
+  }
+
+  #set(text: string, most: number): void {
+    if (this.#known.size >= REMEMBERED) this.#known.clear();
+    this.#known.set(text, { most, untilMs: this.#clock.monotonicMs() + VALID_MS });
+  }
+}
+
+function mostFor(cost: number): number {
+  return Math.max(1, Math.min(MOST, Math.floor(MOST_COST / cost)));
+}
+
+/** The plan's top makes a row for each request. */
+function costOfOne(rows: readonly WireRow[]): number {
+  const [explained] = JSON.parse(String(rows[0]?.[0])) as readonly { readonly Plan: Plan }[];
+  const { 'Total Cost': cost, 'Plan Rows': requests } = explained?.Plan ?? NO_PLAN;
+  return cost / requests;
+}
+
+interface Plan {
+  readonly 'Total Cost': number;
+  readonly 'Plan Rows': number;
+}
+
+const NO_PLAN: Plan = { 'Total Cost': Number.POSITIVE_INFINITY, 'Plan Rows': 1 };

@@ -1,0 +1,58 @@
+import type { Field, Param, RootField } from '../plan/plan.ts';
+import { baseType } from './leaf.ts';
+import { printTogether } from './print.ts';
+import type { Sql } from './sql.ts';
+import type { Statement, Together } from './statement.ts';
+
+/**
+ * The statement that answers many requests with one row each, by the list of what one of them selects. What a request
+ * brings must be single values that Postgres reads by itself: lists and patterns are checked one by one.
+ */
+export function togetherWith(
+  { roots, params }: { readonly roots: readonly RootField[]; readonly params: readonly Param[] },
+  { parameters }: Statement,
+  list: () => Sql,
+): Together | null {
+  const isShared =
+    parameters.length > 0 &&
+    parameters.every(({ kind }) => kind === 'plan') &&
+    params.every(isSingle) &&
+    roots.every(isAnswered);
+  return isShared ? { text: printTogether(list()), isLookUp: roots.every(isOneRow) } : null;
+}
+
+function isSingle({ pattern, list, type }: Param): boolean {
+  return pattern === null && !list && baseType(type).kind !== 'array';
+}
+
+/** Whether one cell is all that the root answers. */
+function isAnswered(root: RootField): boolean {
+  if (root.kind === 'object') return root.fields.every(isAnswered);
+  return root.kind !== 'stream' && root.kind !== 'introspection';
+}
+
+/** Whether a root reads no more than one row by key and one for each relationship: less work than running a statement. */
+function isOneRow(root: RootField): boolean {
+  switch (root.kind) {
+    case 'constant':
+      return true;
+    case 'one':
+      return root.select.fields.every(isOneCell);
+    case 'object':
+      return root.fields.every(isOneRow);
+    default:
+      return false;
+  }
+}
+
+function isOneCell(field: Field): boolean {
+  switch (field.kind) {
+    case 'column':
+    case 'constant':
+      return true;
+    case 'object':
+      return field.join.unique && field.select.fields.every(isOneCell);
+    default:
+      return false;
+  }
+}

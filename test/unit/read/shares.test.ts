@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+import type { Clock } from '../../../src/core/clock.ts';
+import type { WireRow } from '../../../src/read/wire/connection.ts';
+import { Shares } from '../../../src/read/wire/shares.ts';
+
+const LIST = { text: 'alone', together: { text: 'together', isLookUp: false } };
+
+/** Shares on a clock moved by hand, and a database that finds an execution for two so dear. */
+function open(cost: number | null) {
+  let now = 0;
+  const clock: Clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
+  const shares = new Shares(clock);
+  const asked: string[] = [];
+  const ask = async (text: string): Promise<readonly WireRow[]> => {
+    asked.push(text);
+    if (cost === null) throw new Error('refused');
+    return [[Buffer.from(JSON.stringify([{ Plan: { 'Total Cost': cost, 'Plan Rows': 2 } }]))]];
+  };
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const most = async (): Promise<number> => {
+    const now = shares.most(LIST, ask);
+    await settled();
+    return now;
+  };
+  return { shares, asked, most, pass: (ms: number) => (now += ms) };
+}
+
+test.each([
+  [2, 32],
+  [80, 6],
+  [241, 1],
+  [100_000, 1],
+])('two that cost %d let %d share an execution, once that is known', async (cost, expected) => {
+  const { asked, most } = open(cost);
+  expect([await most(), await most(), await most()]).toEqual([1, expected, expected]);
+  expect(asked).toEqual(['explain (format json) together']);
+});
+
+test('what the database thinks is asked for again after a while, and what it refuses to say each time', async () => {
+  const known = open(80);
+  await known.most();
+  known.pass(61_000);
+  expect([await known.most(), await known.most()]).toEqual([6, 6]);
+  expect(known.asked).toHaveLength(2);
+  const refused = open(null);
+  expect([await refused.most(), await refused.most()]).toEqual([1, 1]);
+  expect(refused.asked).toHaveLength(2);
+});
+
+test('an execution that took long lets none share one until the database is asked again', async () => {
+  const { shares, most, pass } = open(80);
+  await most();
+  shares.took(LIST, 50);
+  expect(await most()).toBe(6);
+  shares.took(LIST, 51);
+  expect(await most()).toBe(1);
+  pass(61_000);
+  expect([await most(), await most()]).toEqual([1, 6]);
+});
+
+test('look-ups share without asking, however long they take', () => {
+  const { shares, asked } = open(1);
+  const lookUp = { text: 'alone', together: { text: 'together', isLookUp: true } };
+  shares.took(lookUp, 1000);
+  expect(shares.most(lookUp, () => Promise.reject(new Error('asked')))).toBe(32);
+  expect(asked).toEqual([]);
+});
