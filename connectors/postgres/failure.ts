@@ -1,4 +1,5 @@
 import { messageOf } from '../../src/core/errors.ts';
+import { serverAdvice } from '../../src/core/server-advice.ts';
 import { ConnectorError, type ConnectorFailure } from '../connector.ts';
 
 /** What nearjoin was doing when the target failed: some codes mean different things in different places. */
@@ -27,7 +28,8 @@ export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
   if (error instanceof ConnectorError) return error;
   const code = sqlStateOf(error);
   const failure = code === null ? failureWithoutCode(error) : failureOfCode(code, doing);
-  const suffix = code === null ? '' : ` (${code})`;
+  const advice = serverAdvice(code);
+  const suffix = code === null ? '' : ` (${code})${advice === null ? '' : `: ${advice}`}`;
   // The parser of connection strings puts the whole string, password included, into its errors.
   if (isBadUrl(error)) return new ConnectorError('unfit', 'the connection string of the target is malformed');
   return new ConnectorError(failure, `${PHRASES[doing]}: ${messageOf(error)}${suffix}`, error);

@@ -3,7 +3,8 @@ import { must } from '../../src/core/assert.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
-import { isLocked, isThereAlready, isUndefined } from './failure.ts';
+import { withEstimates } from './estimates.ts';
+import { isLocked, isThereAlready } from './failure.ts';
 import { Harmful, harmedTables } from './harm.ts';
 import { judge, quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
@@ -51,55 +52,6 @@ export async function checkTables(
     return { judged, followed, mark };
   });
   return { ...checked, judged: await withEstimates(admin, checked.judged) };
-}
-
-/** Sizes of tables with their partitions. Only the ordinary way of storing rows knows pages. */
-const SIZES_SQL = `
-  select (
-    select case when bool_and(m.amname = 'heap') then sum(pg_table_size(c.oid)) end::float8
-    from (select w.name::regclass::oid as oid union select relid from pg_partition_tree(w.name::regclass)) as part
-    join pg_class c on c.oid = part.oid
-    join pg_am m on m.oid = c.relam
-    where c.relkind = 'r'
-  ) as bytes
-  from unnest($1::text[]) with ordinality as w(name, n)
-  order by w.n`;
-
-/** All together, and when that fails one by one. */
-async function withEstimates(
-  admin: AdminPool,
-  judged: readonly Publishable[],
-): Promise<readonly Publishable[]> {
-  try {
-    return await estimated(admin, judged);
-  } catch (error) {
-    // Somebody rewrites one of them, or has dropped it by now: only numbers are missing.
-    if (!isLocked(error) && !isUndefined(error)) throw error;
-    if (judged.length === 1) return judged;
-    const each = await Promise.all(judged.map((one) => withEstimates(admin, [one])));
-    return each.flat();
-  }
-}
-/** The planner's estimate is right for tables never analyzed and for partitioned ones too. */
-async function estimated(admin: AdminPool, judged: readonly Publishable[]): Promise<readonly Publishable[]> {
-  const tables = judged.filter((each) => each.kind === 'yes').map(({ table }) => table);
-  if (tables.length === 0) return judged;
-  const sizes = await admin.rows<{ bytes: number | null }>(SIZES_SQL, [tables.map(quoted)]);
-  const rows = await Promise.all(tables.map((table) => estimatedRows(admin, table)));
-  const found = new Map(
-    tables.map((table, at) => [
-      tableKey(table),
-      { rowsEstimated: rows[at] ?? 0, bytes: sizes[at]?.bytes ?? null },
-    ]),
-  );
-  return judged.map((each) => (each.kind === 'no' ? each : { ...each, ...found.get(tableKey(each.table)) }));
-}
-
-async function estimatedRows(admin: AdminPool, table: TableRef): Promise<number> {
-  const row = await admin.row<{ 'QUERY PLAN': readonly { Plan: { 'Plan Rows': number } }[] }>(
-    `explain (format json) select from ${quoted(table)}`,
-  );
-  return row['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0;
 }
 
 /** Makes the publication hold exactly these tables, changing only what differs. */

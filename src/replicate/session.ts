@@ -17,11 +17,18 @@ export interface SessionOptions {
 const SETTINGS = {
   ...Object.fromEntries(TEXT_FORM),
   jit: 'off',
+  default_transaction_isolation: 'read committed',
   // a host that vanished must not hold locks for hours
   tcp_keepalives_idle: '5',
   tcp_keepalives_interval: '2',
   tcp_keepalives_count: '3',
 };
+
+/** What role or database limit for all their sessions would end a long copy, or a session that waits; not every version has all of it. */
+const NO_LIMITS = `
+  select set_config(name, '0', false) from pg_settings
+  where name in ('statement_timeout', 'lock_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout',
+    'transaction_timeout') and name <> all ($1)`;
 
 /** One connection to a source database, closed without waiting for anything. */
 export class Session {
@@ -53,6 +60,7 @@ export class Session {
     const session = new Session(client);
     await client.connect();
     await client.query(FIND_OPERATORS);
+    await client.query(NO_LIMITS, [Object.keys(settings)]);
     return session;
   }
 

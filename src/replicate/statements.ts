@@ -18,6 +18,7 @@ export interface Outgoing {
   readonly isCommit?: boolean;
 }
 
+const RIGHT_MISSING = '42501';
 const IN_FAILED_TRANSACTION = '25P02';
 const MAX_PREPARED = 400;
 
@@ -92,8 +93,8 @@ function failureOf(outgoing: Outgoing | undefined, reason: unknown): unknown {
   const sink = outgoing?.sink;
   const state = sqlStateOf(reason);
   if (sink === undefined || state === undefined || state === IN_FAILED_TRANSACTION) return reason;
-  // Data, constraint, shape or size: copying the table again may cure it. All else is the server's.
-  if (!/^(22|23|42|54)/.test(state)) return reason;
+  // Data, constraint, shape or size: copying the table again may cure it. All else is the server's, or that of who grants rights.
+  if (!/^(22|23|42|54)/.test(state) || state === RIGHT_MISSING) return reason;
   return new TableBroken(sink, `its changes could not be written (SQLSTATE ${state})`, reason);
 }
 

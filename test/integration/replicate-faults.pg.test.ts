@@ -419,3 +419,17 @@ test('a copy that finds no room is not tried again at once', async () => {
   expect(failed).toHaveLength(1);
   await first.stop();
 });
+
+test('a table that somebody has locked is looked at without waiting: freshness is proved meanwhile', async () => {
+  await open();
+  rig.start({ limits: { schemaPollMs: 100 } });
+  await rig.ready();
+  const locking = new pg.Client({ connectionString: rig.target.url });
+  await locking.connect();
+  await locking.query('begin');
+  await locking.query('lock table item in access exclusive mode');
+  const before = rig.probes.length;
+  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 16), 20_000);
+  await locking.query('rollback');
+  await locking.end();
+});

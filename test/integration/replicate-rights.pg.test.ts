@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestResume, requestResync } from '../../src/cache/control.ts';
+import { Session } from '../../src/replicate/session.ts';
 import { FeedRig } from '../support/feed.ts';
 import { createDatabase, dropSlots } from '../support/postgres.ts';
 
@@ -156,4 +157,20 @@ test('what failed is tried when it may have been put right, or an administrator 
     await feed.ready();
   }
   expect(await requestResume(feed.source, 'nobody')).toBe(false);
+});
+
+test('what a role is limited to ends no session of a feed', async () => {
+  const { rig: feed, sourceUrl } = await open(() => []);
+  const limits = ['statement_timeout', 'idle_in_transaction_session_timeout', 'lock_timeout'];
+  for (const limit of limits) await feed.source.query(`alter role ${roles[1]} set ${limit} = '10s'`);
+  const session = await Session.open({
+    url: sourceUrl,
+    applicationName: 'nearjoin test',
+    settings: { lock_timeout: '500' },
+  });
+  const { rows } = await session.client.query('select current_setting(unnest($1::text[])) as limit', [
+    limits,
+  ]);
+  expect(rows.map((row) => row.limit)).toEqual(['0', '0', '500ms']);
+  await session.close();
 });

@@ -1,0 +1,93 @@
+import { type TableRef, tableKey } from '../../src/core/names.ts';
+import type { Publishable } from '../connector.ts';
+import type { AdminPool, Query } from './client.ts';
+import { isLocked, isUndefined } from './failure.ts';
+import { quoted } from './publishable.ts';
+
+interface Estimate {
+  readonly rowsEstimated: number;
+  readonly bytes: number | null;
+}
+
+/** Sizes of tables with their partitions. Only the ordinary way of storing rows knows pages. */
+const SIZES_SQL = `
+  select (
+    select case when bool_and(m.amname = 'heap') then sum(pg_table_size(c.oid)) end::float8
+    from (select w.name::regclass::oid as oid union select relid from pg_partition_tree(w.name::regclass)) as part
+    join pg_class c on c.oid = part.oid
+    join pg_am m on m.oid = c.relam
+    where c.relkind = 'r'
+  ) as bytes
+  from unnest($1::text[]) with ordinality as w(name, n)
+  order by w.n`;
+
+/** The same as the last vacuum or analyze left it, and the rows: without any lock. */
+const NOTED_SQL = `
+  with recursive tree (oid) as (
+    select c.oid from pg_class c join pg_namespace s on s.oid = c.relnamespace
+    where s.nspname = $1 and c.relname = $2
+    union all
+    select i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid
+  )
+  select
+    coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 as "rowsEstimated",
+    case when bool_and(m.amname = 'heap') then sum((c.relpages + coalesce(t.relpages, 0))::float8
+      * current_setting('block_size')::int) end as bytes
+  from tree
+  join pg_class c on c.oid = tree.oid and c.relkind = 'r'
+  join pg_am m on m.oid = c.relam
+  left join pg_class t on t.oid = c.reltoastrelid`;
+
+/** Nothing is proved of the tables' freshness while they are looked at: a table that somebody has locked is not waited for. */
+const LOCK_MS = 100;
+/** Held locked together for the moment that it takes. */
+const MOST_TOGETHER = 50;
+
+/** Adds how large the tables are: many together, and when one of them is locked or gone, each by itself. */
+export async function withEstimates(
+  admin: AdminPool,
+  judged: readonly Publishable[],
+): Promise<readonly Publishable[]> {
+  const tables = judged.filter((each) => each.kind === 'yes').map(({ table }) => table);
+  const parts: TableRef[][] = [];
+  for (let at = 0; at < tables.length; at += MOST_TOGETHER) parts.push(tables.slice(at, at + MOST_TOGETHER));
+  const found = new Map((await Promise.all(parts.map((part) => estimates(admin, part)))).flat());
+  return judged.map((each) => (each.kind === 'no' ? each : { ...each, ...found.get(tableKey(each.table)) }));
+}
+
+type Found = readonly (readonly [key: string, estimate: Estimate])[];
+
+async function estimates(admin: AdminPool, tables: readonly TableRef[]): Promise<Found> {
+  try {
+    return await admin.transaction((query) => measured(query, tables));
+  } catch (error) {
+    if (!isLocked(error) && !isUndefined(error)) throw error;
+    const [only, ...others] = tables;
+    if (only !== undefined && others.length === 0) return noted(admin, only);
+    return (await Promise.all(tables.map((table) => estimates(admin, [table])))).flat();
+  }
+}
+
+async function measured(query: Query, tables: readonly TableRef[]): Promise<Found> {
+  await query(`set local lock_timeout = ${LOCK_MS}`);
+  const sizes = await query<{ bytes: number | null }>(SIZES_SQL, [tables.map(quoted)]);
+  const found: [string, Estimate][] = [];
+  for (const [at, table] of tables.entries()) {
+    const estimate = { rowsEstimated: await plannedRows(query, table), bytes: sizes[at]?.bytes ?? null };
+    found.push([tableKey(table), estimate]);
+  }
+  return found;
+}
+
+/** The planner's estimate is right for tables never analyzed and for partitioned ones too. */
+async function plannedRows(query: Query, table: TableRef): Promise<number> {
+  const [row] = await query<{ 'QUERY PLAN': readonly { Plan: { 'Plan Rows': number } }[] }>(
+    `explain (format json) select from ${quoted(table)}`,
+  );
+  return row?.['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0;
+}
+
+async function noted(admin: AdminPool, table: TableRef): Promise<Found> {
+  const rows = await admin.rows<Estimate>(NOTED_SQL, [table.schema, table.name]);
+  return rows.map((estimate) => [tableKey(table), estimate]);
+}
