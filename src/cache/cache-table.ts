@@ -49,6 +49,13 @@ export interface FeedStatus {
   readonly retainedWalBytes: number | null;
   readonly transactionsApplied: number;
   readonly changesApplied: number;
+  /** Transactions that are written before they commit; null while there are none. */
+  readonly early: {
+    readonly transactions: number;
+    readonly changes: number;
+    /** When the first of them was begun here. */
+    readonly since: SourceTime;
+  } | null;
   /** When every table was last compared with the target, in seconds since 1970, and how many rows still differed then. */
   readonly verifiedAt: number | null;
   readonly rowsDiffering: number | null;

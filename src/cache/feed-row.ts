@@ -37,6 +37,13 @@ export interface StoredFeed {
   readonly changesApplied: number;
 }
 
+/** Transactions that are being written before they commit, and how long ago the first was begun. */
+export interface EarlyWork {
+  readonly transactions: number;
+  readonly changes: number;
+  readonly ageMs: number;
+}
+
 /** What administrators asked for. */
 export interface FeedWishes {
   /** When they were read. */
@@ -213,11 +220,14 @@ export async function renewLease(
     readonly retainedWalBytes: number | null;
     readonly transactionsApplied: number;
     readonly changesApplied: number;
+    readonly early: EarlyWork | null;
   },
 ): Promise<boolean> {
   const { rowCount } = await client.query(
     `update nearjoin.feed set target_position = coalesce($3, target_position), retained_wal_bytes = $4,
-       transactions_applied = $5, changes_applied = $6, updated_at = clock_timestamp()
+       transactions_applied = $5, changes_applied = $6, early = case when $7::int is not null then jsonb_build_object(
+         'transactions', $7::int, 'changes', $8::bigint, 'since', (extract(epoch from clock_timestamp()) * 1000000)::bigint - $9::bigint) end,
+       updated_at = clock_timestamp()
      where target = $1 and epoch = $2`,
     [
       lease.target,
@@ -226,6 +236,9 @@ export async function renewLease(
       sample.retainedWalBytes,
       sample.transactionsApplied,
       sample.changesApplied,
+      sample.early?.transactions ?? null,
+      sample.early?.changes ?? null,
+      sample.early === null ? null : Math.round(sample.early.ageMs * 1000),
     ],
   );
   return rowCount === 1;

@@ -120,6 +120,7 @@ const VERSIONS: readonly string[] = [
    update nearjoin.cache_table set shape = jsonb_set(shape, '{written}', '{}') where shape is not null`,
   `alter table nearjoin.cache_table add column unwanted_until timestamptz`,
   `alter table nearjoin.feed add column server_started text`,
+  `alter table nearjoin.feed add column early jsonb`,
 ];
 
 /** Creates, upgrades or mends schema `nearjoin` in the source database; safe when several nodes start at once. */

@@ -37,6 +37,7 @@ const STATUS = `
       'systemId', f.system_id, 'timeline', f.timeline,
       'targetPosition', f.target_position, 'retainedWalBytes', f.retained_wal_bytes,
       'transactionsApplied', f.transactions_applied, 'changesApplied', f.changes_applied,
+      'early', to_jsonb(f) -> 'early',
       'verifiedAt', extract(epoch from f.verified_at), 'rowsDiffering', f.rows_differing,
       'tables', coalesce((
         select json_agg(json_build_object(
@@ -81,6 +82,7 @@ interface FeedRow {
   readonly retainedWalBytes: number | null;
   readonly transactionsApplied: number;
   readonly changesApplied: number;
+  readonly early: FeedStatus['early'];
   readonly verifiedAt: number | null;
   readonly rowsDiffering: number | null;
   readonly tables: readonly TableRow[];

@@ -177,6 +177,17 @@ class FeedGauges {
         'When the whole cache was last compared with the target; absent before the first time',
         (feed) => feed.verified_at,
       ),
+      gauge(
+        'early_transactions',
+        'Transactions that are written before they commit on the target',
+        (feed) => feed.early_transactions,
+      ),
+      gauge('early_changes', 'Row changes of them written so far', (feed) => feed.early_changes),
+      gauge(
+        'early_age_seconds',
+        'For how long the first of them has been open on the source; absent while there are none',
+        (feed) => (feed.early_age_ms === null ? null : feed.early_age_ms / 1000),
+      ),
       gauge('rows_differing', 'Rows that differed then and were not repaired', (feed) => feed.rows_differing),
     ];
     const total = (name: string, help: string, read: (feed: FeedReport) => number) => ({

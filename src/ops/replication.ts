@@ -30,6 +30,10 @@ export interface FeedReport {
   readonly retained_wal_bytes: number | null;
   readonly transactions_applied: number;
   readonly changes_applied: number;
+  /** Transactions that are written before they commit on the target, their changes so far, and for how long the first; null while there are none. */
+  readonly early_transactions: number;
+  readonly early_changes: number;
+  readonly early_age_ms: number | null;
   /** Seconds since 1970, and rows that differed then; null before the first comparison of all tables. */
   readonly verified_at: number | null;
   readonly rows_differing: number | null;
@@ -121,6 +125,7 @@ function feedReport(
     retained_wal_bytes: feed.retainedWalBytes,
     transactions_applied: feed.transactionsApplied,
     changes_applied: feed.changesApplied,
+    ...earlyOf(feed, now),
     verified_at: feed.verifiedAt,
     rows_differing: feed.rowsDiffering,
     tables: feed.tables.map(tableReport),
@@ -128,15 +133,33 @@ function feedReport(
   };
 }
 
+type EarlyReport = Pick<FeedReport, 'early_transactions' | 'early_changes' | 'early_age_ms'>;
+
+const NONE_EARLY: EarlyReport = { early_transactions: 0, early_changes: 0, early_age_ms: null };
+
+function earlyOf({ early, heardAt }: FeedStatus, now: SourceTime): EarlyReport {
+  if (early === null || isSilent(heardAt, now)) return NONE_EARLY;
+  const { transactions, changes, since } = early;
+  return {
+    early_transactions: transactions,
+    early_changes: changes,
+    early_age_ms: Math.max(0, Math.round((now - since) / 1000)),
+  };
+}
+
 /** So long after the last word of a leader another should have taken its place. */
 const SILENT_US = 10_000_000;
+
+function isSilent(heardAt: SourceTime, now: SourceTime): boolean {
+  return Math.abs(now - heardAt) > SILENT_US;
+}
 
 /** What a leader said last holds while somebody leads; that a feed is paused holds until it is resumed. */
 function saidOf(
   { state, reason, heardAt }: FeedStatus,
   now: SourceTime,
 ): { readonly state: FeedState; readonly reason: string | null } {
-  if (state === 'paused' || Math.abs(now - heardAt) <= SILENT_US) return { state, reason };
+  if (state === 'paused' || !isSilent(heardAt, now)) return { state, reason };
   const at = new Date(heardAt / 1000).toISOString();
   return { state: 'retrying', reason: `no replicator leads this feed: one was last heard of at ${at}` };
 }
@@ -168,6 +191,7 @@ function absentFeed({ source, target, tables }: WantedFeed, state: FeedState, re
     retained_wal_bytes: null,
     transactions_applied: 0,
     changes_applied: 0,
+    ...NONE_EARLY,
     verified_at: null,
     rows_differing: null,
     tables: tables.map(pendingTable),

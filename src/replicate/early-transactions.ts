@@ -1,3 +1,4 @@
+import type { EarlyWork } from '../cache/feed-row.ts';
 import { type EarlyItem, type FeedItem, isEarly, type StreamItem } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Applier } from './applier.ts';
@@ -64,6 +65,18 @@ export class EarlyTransactions {
 
   get isSending(): boolean {
     return this.#all.some((each) => each.isSending);
+  }
+
+  /** What is open on the source; null when nothing is. */
+  get work(): EarlyWork | null {
+    const begun = [...this.#begunMs];
+    if (begun.length === 0) return null;
+    const firstMs = Math.min(...begun.map(([, begunMs]) => begunMs));
+    return {
+      transactions: begun.length,
+      changes: begun.reduce((sum, [{ changes }]) => sum + changes, 0),
+      ageMs: this.#options.clock.monotonicMs() - firstMs,
+    };
   }
 
   /** Takes the next items of the stream, each when that may be done; hands on what is to be written like any other transaction. */

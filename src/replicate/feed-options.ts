@@ -39,6 +39,8 @@ export interface EarlyLimits {
   readonly patienceMs: number;
   /** Before a stream that was opened without them is opened anew with them, all must have been well for so long. */
   readonly settledMs: number;
+  /** The same where the stream never rests. */
+  readonly restlessMs: number;
 }
 
 /** Numbers an operator or a test may set. */
@@ -87,7 +89,14 @@ export const DEFAULT_LIMITS: FeedLimits = {
   batch: { rows: 5_000, bytes: 8 * 1024 * 1024 },
   stage: { rows: 400, bytes: 256 * 1024 },
   // Postgres keeps 64 subtransactions of a transaction at hand; beyond that everybody's snapshots cost more.
-  early: { most: 4, savepoints: 64, openMs: 600_000, patienceMs: 5_000, settledMs: 60_000 },
+  early: {
+    most: 4,
+    savepoints: 64,
+    openMs: 600_000,
+    patienceMs: 5_000,
+    settledMs: 60_000,
+    restlessMs: 600_000,
+  },
   parallelCopies: 2,
   copy: { wholeBytes: 1 << 30, pieceBytes: 128 << 20, snapshotMs: 60_000, mergePages: 64, bytesPerS: null },
   schemaPollMs: 10_000,

@@ -47,6 +47,7 @@ export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<vo
     await new FeedRun(scene, session).run(signal);
   } finally {
     scene.tick = null;
+    scene.counters.early = null;
     await session.close();
   }
 }
@@ -179,6 +180,7 @@ class FeedRun {
     const verifier = this.#verifier(parts);
     const durable = new DurablePosition();
     this.#scene.tick = async () => {
+      this.#scene.counters.early = pump.early;
       const position = await durable.look(control, progress.stored);
       if (position !== null) stream.acknowledge(position);
       await options.onStep?.('apply:acknowledged');
@@ -191,7 +193,7 @@ class FeedRun {
       (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
       (stop) => tables.run(remaining, stop),
       (stop) => verifier.run(stop),
-      (stop) => this.#becomeEarly(stream, () => pump.isIdle && !tables.isBusy && !verifier.isComparing, stop),
+      (stop) => this.#becomeEarly(parts, () => !tables.isBusy && !verifier.isComparing, stop),
       async (stop) => {
         await options.clock.delay(SETTLED_AFTER_MS, stop);
         this.#scene.streamed ||= !stop.aborted;
@@ -199,16 +201,25 @@ class FeedRun {
     ]);
   }
 
-  /** Ends a run whose stream sends whole transactions only, when that may be otherwise and nothing is disturbed by it. */
-  async #becomeEarly(stream: ChangeStream, isCalm: () => boolean, stop: AbortSignal): Promise<void> {
+  /**
+   * Ends a run whose stream sends whole transactions only, when that may be otherwise and nothing is disturbed by it: in a
+   * pause of the stream, or after a while between two of its transactions, which costs no more than to write the last anew.
+   */
+  async #becomeEarly(
+    { stream, pump, applier }: Parts,
+    isCalm: () => boolean,
+    stop: AbortSignal,
+  ): Promise<void> {
     const { options, connector, early } = this.#scene;
     const { clock, limits } = options;
     if (stream.isEarly || connector.kind !== 'postgres') return;
     const begunMs = clock.monotonicMs();
     while (!stop.aborted) {
       await clock.delay(CALM_POLL_MS, stop);
-      const isSettled = clock.monotonicMs() - begunMs >= limits.early.settledMs;
-      if (isSettled && early.isAllowed && isCalm())
+      if (!early.isAllowed || !isCalm()) continue;
+      const sinceMs = clock.monotonicMs() - begunMs;
+      const isIdle = sinceMs >= limits.early.settledMs && pump.isIdle;
+      if (isIdle || (sinceMs >= limits.early.restlessMs && !applier.isOpen))
         throw new AnotherStream('large transactions are to come before they commit');
     }
   }

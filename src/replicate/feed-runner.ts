@@ -259,7 +259,7 @@ export class FeedRunner {
         repeats: this.#repeats,
         proofs: this.#proofs,
         early: new EarlyChoice(this.#options.limits.early, clock),
-        counters: { transactionsApplied, changesApplied },
+        counters: { transactionsApplied, changesApplied, early: null },
         tick: null,
         inOrder: false,
         streamed: false,

@@ -1,5 +1,5 @@
 import type { Connector } from '../../connectors/connector.ts';
-import type { FeedLease } from '../cache/feed-row.ts';
+import type { EarlyWork, FeedLease } from '../cache/feed-row.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import type { Commit } from '../core/change.ts';
 import type { Lsn } from '../core/lsn.ts';
@@ -16,6 +16,8 @@ import type { Desire } from './wanted.ts';
 export interface Counters {
   transactionsApplied: number;
   changesApplied: number;
+  /** What the run that is streaming writes of transactions that go on, as it was a moment ago. */
+  early: EarlyWork | null;
 }
 
 /** What the runs of one feed under one leader share. */

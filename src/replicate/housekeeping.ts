@@ -21,7 +21,10 @@ export interface HousekeepingOptions {
   readonly maxRetainedWalBytes: number;
   /** Tables that are wanted no more and whose copies stay for a while: a successor must know how long. */
   readonly lingering: () => readonly Lingering[];
-  readonly counters: () => { readonly transactionsApplied: number; readonly changesApplied: number };
+  readonly counters: () => Pick<
+    Parameters<typeof renewLease>[2],
+    'transactionsApplied' | 'changesApplied' | 'early'
+  >;
   readonly onWishes: (wishes: FeedWishes) => void;
   readonly sourceClock: SourceClock;
   /** What was proved on the source's clock counts no more. */

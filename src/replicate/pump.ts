@@ -1,4 +1,5 @@
 import type { ChangeStream } from '../../connectors/connector.ts';
+import type { EarlyWork } from '../cache/feed-row.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { areWhole, type StreamItem } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
@@ -105,6 +106,11 @@ export class Pump {
   get isIdle(): boolean {
     const isWaiting = this.#buffer.bytes > 0 || this.#next !== null || this.#turn !== null;
     return !isWaiting && this.#sent.size === 0 && this.#early.bytes === 0;
+  }
+
+  /** What is written of transactions that go on; null when there are none. */
+  get early(): EarlyWork | null {
+    return this.#early.work;
   }
 
   /** Keeps an eye on transactions that go on. */

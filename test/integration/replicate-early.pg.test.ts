@@ -68,6 +68,10 @@ test('what a transaction has changed is written before it commits, seen with its
   await feed.target.query(`update pair set n = 2`);
   await feed.caughtUp();
   expect([await cachedN(feed, 1), await cachedN(feed, 2600)]).toEqual([0, 2]);
+  await feed.until('the status to tell of it', async () => {
+    const work = (await feed.status())?.early ?? null;
+    return work !== null && work.transactions === 1 && work.changes > 0 && work.since > 0;
+  });
   // Values that were not sent, a key that changes, two tables, a row that comes and goes.
   await large.query('update doc set n = 3 where id <= 50');
   await large.query('update doc set id = id + 10000 where id between 40 and 60');
@@ -78,6 +82,28 @@ test('what a transaction has changed is written before it commits, seen with its
   expect(await cachedN(feed, 1)).toBe(3);
   expect(reopened(feed)).toEqual([]);
   await nothingOpen(feed);
+  await feed.until('the status to tell of nothing', async () => (await feed.status())?.early === null);
+});
+
+test('a feed that never rests changes over in time, between two transactions', async () => {
+  const feed = await FeedRig.open(TABLES, { doc: [], pair: [] });
+  rig = feed;
+  const limits = { ...EARLY.early, settledMs: 3_600_000, restlessMs: 0 } as FeedLimits['early'];
+  feed.start({ limits: { ...EARLY, early: limits } });
+  let isOver = false;
+  const write = async (): Promise<void> => {
+    while (!isOver) await feed.target.query('update pair set n = n + 1 where a % 100 = 1');
+  };
+  const written = write();
+  await streamingEarly(feed).finally(() => {
+    isOver = true;
+  });
+  await written;
+  const large = await begun(feed, 'update doc set n = 1 where id <= 2000');
+  await halfWritten(feed);
+  await large.query('commit');
+  await expectSame(feed);
+  expect(reopened(feed)).toEqual([]);
 });
 
 test('subtransactions that are rolled back, at any depth, leave nothing', async () => {

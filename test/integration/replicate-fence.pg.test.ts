@@ -143,7 +143,7 @@ test('a fence touches no more pages for the heartbeats of an hour, nor a read fo
   await old.query('select from nearjoin.feed');
   await fence(0);
   const before = { fence: await fence(1), newest: await newest() };
-  const sample = { targetPosition: 1n as Lsn, retainedWalBytes: 1, changesApplied: 1 };
+  const sample = { targetPosition: 1n as Lsn, retainedWalBytes: 1, changesApplied: 1, early: null };
   for (let n = 0; n < 1_500; n += 1) {
     expect(await renewLease(first, lease, { ...sample, transactionsApplied: n })).toBe(true);
     await mark(n);

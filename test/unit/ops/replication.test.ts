@@ -22,6 +22,7 @@ function feed(over: Partial<FeedStatus> = {}): FeedStatus {
     targetPosition: parseLsn('0/180'),
     retainedWalBytes: 8192,
     transactionsApplied: 31,
+    early: null,
     verifiedAt: null,
     rowsDiffering: null,
     changesApplied: 120,
@@ -80,12 +81,27 @@ test('a feed is printed as the contract says', async () => {
       retained_wal_bytes: 8192,
       transactions_applied: 31,
       changes_applied: 120,
+      early_transactions: 0,
+      early_changes: 0,
+      early_age_ms: null,
       verified_at: null,
       rows_differing: null,
       tables: [{ schema: 'public', name: 'users', state: 'copying', rows_copied: 50, rows_estimated: 200 }],
       last_error: null,
     },
   ]);
+});
+
+test('what is written of transactions that go on is told while somebody leads', async () => {
+  const early = { transactions: 2, changes: 70_000, since: NOW - 4_000_000 };
+  const led = await reportFeeds(view({ pg1: status(feed({ early })) }));
+  expect(led).toMatchObject([{ early_transactions: 2, early_changes: 70_000, early_age_ms: 4_000 }]);
+  const metrics = await new Metrics().print(led);
+  expect(metrics).toContain('nearjoin_feed_early_transactions{source="pg1",target="pg2"} 2');
+  expect(metrics).toContain('nearjoin_feed_early_changes{source="pg1",target="pg2"} 70000');
+  expect(metrics).toContain('nearjoin_feed_early_age_seconds{source="pg1",target="pg2"} 4');
+  const silent = await reportFeeds(view({ pg1: status(feed({ early, heardAt: NOW - 10_000_001 })) }));
+  expect(silent).toMatchObject([{ early_transactions: 0, early_changes: 0, early_age_ms: null }]);
 });
 
 test('a newer probe makes the cache younger, never older', async () => {
@@ -153,6 +169,8 @@ test('metrics follow the feeds, and forget those that are gone', async () => {
   expect(first).toContain('nearjoin_feed_retained_wal_bytes{source="pg1",target="pg2"} 8192');
   expect(first).toContain('nearjoin_feed_changes_applied_total{source="pg1",target="pg2"} 120');
   expect(first).toContain('nearjoin_feed_tables{source="pg1",target="pg2",state="copying"} 1');
+  expect(first).toContain('nearjoin_feed_early_transactions{source="pg1",target="pg2"} 0');
+  expect(first).not.toContain('nearjoin_feed_early_age_seconds{');
   const second = await metrics.print([]);
   expect(second).not.toContain('target="pg2"');
 });

@@ -33,6 +33,7 @@ const FEED: FeedStatus = {
   targetPosition: null,
   retainedWalBytes: null,
   transactionsApplied: 0,
+  early: null,
   verifiedAt: null,
   rowsDiffering: null,
   changesApplied: 0,
