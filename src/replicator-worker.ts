@@ -86,9 +86,9 @@ export async function startReplicator(
   };
   const supervisor = new Supervisor({
     catalogs: watch,
-    connect: (url, name, kafka = null) =>
+    connect: (url, name, { kafka = null, reader = null } = {}) =>
       kafka === null
-        ? postgresConnector({ url, name, log })
+        ? postgresConnector({ url, name, log, reader })
         : kafkaConnector({ url, name, log, kafka, cluster: settings.kafka ?? NO_KAFKA }),
     limits,
     clock: systemClock,

@@ -144,12 +144,12 @@ export class OwnClient {
   static async open(
     target: Target,
     signal: AbortSignal,
-    { replication = false, identifies = false } = {},
+    { replication = false, identifies = false, applicationName = APPLICATION_NAME } = {},
   ): Promise<OwnClient> {
     if (signal.aborted) throw new ConnectorError('retry', 'stopped before the connection was made');
     const config = {
       connectionString: target.url,
-      application_name: APPLICATION_NAME,
+      application_name: applicationName,
       connectionTimeoutMillis: target.timings.connectMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,

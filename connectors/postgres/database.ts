@@ -28,6 +28,8 @@ export interface DatabaseOptions {
   readonly name: string;
   readonly log: ConnectorLog;
   readonly timings?: Partial<Timings>;
+  /** The name of the database that is fed; null when whoever reads from the slot may be ended. */
+  readonly reader?: string | null;
 }
 
 const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
@@ -47,7 +49,7 @@ export class TargetDatabase {
     if (!SLOT_NAME.test(options.name))
       throw new TypeError(`not a name for a replication slot: ${options.name}`);
     const timings = { ...DEFAULT_TIMINGS, ...options.timings };
-    this.target = { ...options, timings, history: new History() };
+    this.target = { ...options, timings, reader: options.reader ?? null, history: new History() };
     this.admin = new AdminPool(this.target);
     this.#lookout = new Lookout(this.target, this.#closing.signal);
     this.#publication = publication;
@@ -79,7 +81,7 @@ export class TargetDatabase {
 
   /** Drops our slot and publication, if there are any. */
   async dropOurs(): Promise<void> {
-    await dropSlot(this.admin, this.target.name);
+    await dropSlot(this.admin, this.target);
     await dropPublication(this.target, this.admin);
   }
 

@@ -3,6 +3,7 @@ import { type AdminPool, OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';
 import { parseAncestors } from './history.ts';
 import type { Target } from './settings.ts';
+import { refuseOtherReader } from './slot.ts';
 
 /** The first version whose publications can name the root of a partitioned table. */
 const OLDEST_VERSION = 130_000;
@@ -37,6 +38,7 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
   );
   const fault = faultOf(server);
   if (fault !== null) throw new ConnectorError('unfit', fault);
+  await refuseOtherReader(admin, target);
   const identity = { ...(await readIdentity(target)), startedAt: server.started_at };
   target.history.expect(identity);
   admin.renew(); // older connections may lead anywhere

@@ -7,7 +7,7 @@ import { ConnectorError } from '../connector.ts';
 import { KEEP_ALIVE_MS } from './client.ts';
 import { toConnectorError } from './failure.ts';
 import { FrameReader, type FrameSink } from './frames.ts';
-import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
+import { readerApplication, sessionSettings, type Target } from './settings.ts';
 
 const COPY_DATA = 0x64;
 const COPY_BOTH = 0x57;
@@ -45,7 +45,7 @@ export class ReplicationSocket {
     this.#service = new LogicalReplicationService(
       {
         connectionString: target.url,
-        application_name: APPLICATION_NAME,
+        application_name: readerApplication(target),
         connectionTimeoutMillis: target.timings.connectMs,
         keepAlive: true,
         keepAliveInitialDelayMillis: KEEP_ALIVE_MS,

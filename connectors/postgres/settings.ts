@@ -41,6 +41,8 @@ export interface Target {
   readonly url: string;
   /** Name of our slot and of our publication. */
   readonly name: string;
+  /** Whoever reads from the slot under another name reads for another database; null when whoever it is may be ended. */
+  readonly reader: string | null;
   readonly log: ConnectorLog;
   readonly timings: Timings;
   /** What all connections must lead to. */
@@ -49,6 +51,14 @@ export interface Target {
 
 /** Shown in the target's pg_stat_activity. */
 export const APPLICATION_NAME = 'nearjoin';
+
+/** The same of sessions that hold a slot. */
+export const READER_PREFIX = 'nearjoin for ';
+
+/** What a session that is to hold our slot is called. */
+export function readerApplication({ reader }: Pick<Target, 'reader'>): string {
+  return reader === null ? APPLICATION_NAME : READER_PREFIX + reader;
+}
 
 /**
  * Settings that make a value's text the same on every connection, whatever the role or database says, and that keep

@@ -4,7 +4,7 @@ import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { ConnectorError, type SlotHealth } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { sqlStateOf, toConnectorError } from './failure.ts';
-import type { Target } from './settings.ts';
+import { READER_PREFIX, readerApplication, type Target } from './settings.ts';
 
 const RELEASE_ATTEMPTS = 100;
 const RELEASE_POLL_MS = 50;
@@ -64,13 +64,13 @@ function healthOf(slot: SlotRow): SlotHealth {
 
 /** Creates the slot and returns where it starts; waits until transactions running on the target have ended. */
 export async function createSlot(target: Target, admin: AdminPool, signal: AbortSignal): Promise<Lsn> {
-  await dropSlot(admin, target.name);
+  await dropSlot(admin, target);
   const { version } = await admin.row<{ version: number }>(
     `select current_setting('server_version_num')::int as version`,
   );
   // A failover slot survives the promotion of a standby that synchronizes slots.
   const more = version >= 170_000 ? ', false, true' : '';
-  const own = await OwnClient.open(target, signal);
+  const own = await OwnClient.open(target, signal, { applicationName: readerApplication(target) });
   try {
     return await cutOnFailure(target, admin, own, async () => {
       const result = await own.client.query<{ lsn: string }>(
@@ -119,13 +119,13 @@ export async function endBackend(admin: AdminPool, pid: number): Promise<void> {
 }
 
 /** Drops the slot, ending a walsender that holds it; harmless when there is none. */
-export async function dropSlot(admin: AdminPool, name: string): Promise<void> {
+export async function dropSlot(admin: AdminPool, target: Target): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    await freeSlot(admin, name);
+    await freeSlot(admin, target);
     try {
       await admin.rows(
         'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1',
-        [name],
+        [target.name],
       );
       return;
     } catch (error) {
@@ -137,17 +137,48 @@ export async function dropSlot(admin: AdminPool, name: string): Promise<void> {
   }
 }
 
-/** Ends a walsender that holds the slot, such as one whose client is gone, and waits until the slot is free. */
-export async function freeSlot(admin: AdminPool, name: string): Promise<void> {
+/**
+ * Ends a walsender that holds the slot, such as one whose client is gone, and waits until the slot is free. One that
+ * reads for another database is left alone, and told of.
+ */
+export async function freeSlot(admin: AdminPool, target: Target): Promise<void> {
+  await refuseOtherReader(admin, target);
   for (let attempt = 0; attempt < RELEASE_ATTEMPTS; attempt += 1) {
     const holders = await admin.rows<{ active_pid: number }>(
       `select active_pid, pg_terminate_backend(active_pid)
        from pg_replication_slots
        where slot_name = $1 and active_pid is not null`,
-      [name],
+      [target.name],
     );
     if (holders.length === 0) return;
     await systemClock.delay(RELEASE_POLL_MS);
   }
   throw new ConnectorError('retry', 'another session of the target keeps our slot and does not end');
+}
+
+/** Throws when somebody who lives reads from the slot for another database: two that took it in turns would each copy everything again and again. */
+export async function refuseOtherReader(admin: AdminPool, target: Target): Promise<void> {
+  if (target.reader === null) return;
+  // A session whose client is gone, as after a restart of the source, is ended by the server.
+  const untilMs = systemClock.monotonicMs() + target.timings.walSenderTimeoutMs * 1.5;
+  while (await isReadByOther(admin, target)) {
+    if (systemClock.monotonicMs() >= untilMs) throw new ConnectorError('unfit', takenBy(target));
+    await systemClock.delay(RELEASE_POLL_MS * 4);
+  }
+}
+
+async function isReadByOther(admin: AdminPool, target: Target): Promise<boolean> {
+  const holders = await admin.rows(
+    `select from pg_replication_slots s join pg_stat_activity a on a.pid = s.active_pid
+     where s.slot_name = $1 and starts_with(a.application_name, $2) and a.application_name <> $3`,
+    [target.name, READER_PREFIX, readerApplication(target)],
+  );
+  return holders.length > 0;
+}
+
+function takenBy({ name }: Target): string {
+  return (
+    `slot ${name} of the target is being read for another database of the same id: a clone of this source, or a primary ` +
+    'that it was promoted from. End one of the two, or run on the clone: update nearjoin.installation set id = gen_random_uuid()'
+  );
 }

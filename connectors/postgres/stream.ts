@@ -98,7 +98,7 @@ async function freedSlot(target: Target, admin: AdminPool): Promise<SlotHealth> 
   if (slot.kind !== 'usable' || slot.activePid === null) return slot;
   const { name } = target;
   target.log.warn({ slot: name, pid: slot.activePid }, 'ending the walsender that still holds our slot');
-  await freeSlot(admin, name);
+  await freeSlot(admin, target);
   return readSlotHealth(admin, name);
 }
 

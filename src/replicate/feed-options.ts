@@ -1,4 +1,5 @@
 import type { Connector } from '../../connectors/connector.ts';
+import type { KafkaFeed } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
@@ -109,6 +110,12 @@ export const DEFAULT_LIMITS: FeedLimits = {
   verify: null,
 };
 
+/** How a target is followed, and for whom: see `DatabaseOptions` of the connectors. */
+export interface Way {
+  readonly kafka?: KafkaFeed | null;
+  readonly reader?: string | undefined;
+}
+
 /** All that one feed is given. */
 export interface FeedOptions {
   readonly source: SourceName;
@@ -116,8 +123,8 @@ export interface FeedOptions {
   readonly sourceUrl: string;
   /** For log lines only. */
   readonly targetUrl: string | null;
-  /** Null when the target's address is not known any more: its slot cannot be dropped then. `name` is slot and publication. */
-  readonly connect: ((name: string) => Connector) | null;
+  /** Null when the target's address is not known any more: its slot cannot be dropped then. `name` is slot and publication, `reader` the source as it runs now. */
+  readonly connect: ((name: string, reader?: string) => Connector) | null;
   /** Which kind `connect` makes. */
   readonly connector: Connector['kind'];
   readonly limits: FeedLimits;

@@ -17,6 +17,7 @@ import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
 import { listen } from './listening.ts';
 import { ProofPace } from './proof-pace.ts';
+import { readerName } from './reader-name.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
 import { slotName } from './slot-name.ts';
@@ -243,7 +244,7 @@ export class FeedRunner {
       await deleteFeed(control, lease);
       return true;
     }
-    const connector = connect(name);
+    const connector = connect(name, await readerName(control));
     try {
       const { transactionsApplied, changesApplied } = await loadFeed(control, target);
       this.#leader = new FeedLeader({

@@ -5,7 +5,7 @@ import type { Catalog, Desired, KafkaFeed } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
-import type { FeedLimits } from './feed-options.ts';
+import type { FeedLimits, Way } from './feed-options.ts';
 import { FeedRunner } from './feed-runner.ts';
 import type { Log } from './log.ts';
 import { Pace } from './pace.ts';
@@ -33,7 +33,7 @@ export interface CatalogFeed {
 export interface SupervisorOptions {
   readonly catalogs: CatalogFeed;
   /** Makes a connector; `name` is what slot and publication are to be called. Through Kafka where that is told. */
-  readonly connect: (url: string, name: string, kafka?: KafkaFeed | null) => Connector;
+  readonly connect: (url: string, name: string, how?: Way) => Connector;
   readonly limits: FeedLimits;
   readonly clock: Clock;
   readonly random: () => number;
@@ -181,7 +181,7 @@ export class Supervisor {
         target,
         sourceUrl,
         targetUrl,
-        connect: targetUrl === null ? null : (name) => connect(targetUrl, name, kafka),
+        connect: targetUrl === null ? null : (name, reader) => connect(targetUrl, name, { kafka, reader }),
         connector: kafka === null ? 'postgres' : 'kafka',
         limits: kafka === null ? limits : { ...limits, probeIntervalMs: limits.kafkaProbeIntervalMs },
         clock,

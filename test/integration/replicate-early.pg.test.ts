@@ -273,7 +273,9 @@ test.each<[string, (feed: FeedRig) => Promise<unknown>]>([
   [
     'walsender ends',
     (feed) =>
-      feed.target.query(`${END_SESSIONS} and backend_type = 'walsender' and application_name = 'nearjoin'`),
+      feed.target.query(
+        `${END_SESSIONS} and backend_type = 'walsender' and application_name like 'nearjoin%'`,
+      ),
   ],
   [
     'feed is paused and goes on',

@@ -433,3 +433,42 @@ test('a table that somebody has locked is looked at without waiting: freshness i
   await locking.query('rollback');
   await locking.end();
 });
+
+test('a clone of the source leaves the slot to who reads from it, says so, and takes it when that one has ended', async () => {
+  await open();
+  const first = rig.start();
+  await rig.ready();
+  await first.stop();
+  const clone = `${rig.source.name}_clone`;
+  const admin = new pg.Client({ connectionString: rig.source.server.url('postgres') });
+  await admin.connect();
+  await admin.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [
+    rig.source.name,
+  ]);
+  await admin.query(`create database ${clone} template ${rig.source.name} strategy file_copy`);
+  const original = rig.start();
+  await rig.ready();
+  await rig.caughtUp();
+  const before = await relation();
+  const cloned = new URL(rig.source.url);
+  cloned.pathname = `/${clone}`;
+  const timings = { walSenderTimeoutMs: 1_000, tickMs: 200 };
+  const other = rig.start({ sourceUrl: cloned.href, timings });
+  const inClone = new pg.Client({ connectionString: cloned.href });
+  await inClone.connect();
+  const told = async (): Promise<string> => {
+    const { rows } = await inClone.query('select state, reason from nearjoin.feed');
+    return `${rows[0]?.state}: ${rows[0]?.reason}`;
+  };
+  await rig.until('the clone to say so', async () => (await told()).startsWith('failed: slot nearjoin_'));
+  expect(await told()).toContain('update nearjoin.installation set id = gen_random_uuid()');
+  await rig.target.query('delete from item where id = 1');
+  expect(await same()).toBe(99);
+  expect(await relation()).toBe(before);
+  await original.stop();
+  await rig.until('the clone to stream', async () => (await told()).startsWith('streaming'));
+  await other.stop();
+  await inClone.end();
+  await admin.query(`drop database ${clone} with (force)`);
+  await admin.end();
+});

@@ -93,8 +93,8 @@ export class FeedRig {
   start(settings: SupervisorSettings = {}): Supervisor {
     const supervisor = new Supervisor({
       catalogs: { changes: (signal) => this.#snapshots(settings, signal), refresh: () => this.refresh() },
-      connect: (url, name, kafka = null) => {
-        const options = { url, name, log: this.#logger(), timings: settings.timings ?? {} };
+      connect: (url, name, { kafka = null, reader = null } = {}) => {
+        const options = { url, name, log: this.#logger(), timings: settings.timings ?? {}, reader };
         if (kafka === null) return postgresConnector(options);
         const cluster = settings.kafka?.cluster ?? { brokers: [], tls: null, login: null };
         return kafkaConnector({ ...options, kafka, cluster, kafkaTimings: settings.kafkaTimings ?? {} });
