@@ -72,10 +72,10 @@ export class SourceBook {
     this.#intervals = { ...DEFAULT_INTERVALS, ...options.intervals };
   }
 
-  /** What a resolution of this metadata needs; databases not known yet, or all of them on demand, are read. */
+  /** What a resolution of this metadata needs; databases not known yet are read, on demand those that have changed too, or all. */
   async consult(
     metadata: Metadata,
-    reading: 'unknown' | 'all',
+    reading: 'unknown' | 'changed' | 'all',
     signal: AbortSignal,
   ): Promise<SourceReadings> {
     const known = this.#entries;
@@ -84,7 +84,9 @@ export class SourceBook {
         const wanted = this.#wanted(source);
         const entry = known.get(source.name);
         const fits = entry !== undefined && entry.url === wanted.url && covers(entry, wanted);
-        if (fits && reading === 'unknown' && this.#isRecent(entry)) return [source.name, entry];
+        const isKnown = fits && reading !== 'all' && this.#isRecent(entry);
+        if (isKnown && (reading === 'unknown' || (await this.#isAsRead(entry, signal))))
+          return [source.name, entry];
         return [source.name, await this.#read(wanted, entry, signal)];
       }),
     );
@@ -116,6 +118,14 @@ export class SourceBook {
   /** A failure is repeated without asking until it is time to try again. */
   #isRecent(entry: Entry): boolean {
     return isAvailable(entry.found) || entry.dueAt > this.#clock.monotonicMs();
+  }
+
+  /** Whether a database says the same of itself as when it was read; the rows of enum tables are not in that. */
+  async #isAsRead({ url, found, enumTables }: Entry, signal: AbortSignal): Promise<boolean> {
+    if (url === null || !isAvailable(found) || enumTables.length > 0) return false;
+    const { timeoutMs } = this.#intervals;
+    const fingerprint = await fingerprintOf(url, { timeoutMs, signal }).catch(() => null);
+    return fingerprint === found.fingerprint;
   }
 
   async #renewed(entry: Entry, signal: AbortSignal): Promise<Entry> {

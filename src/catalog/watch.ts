@@ -8,7 +8,7 @@ import type { Catalog, InconsistentObject } from './catalog.ts';
 import type { Introspection, Unavailable } from './introspection.ts';
 import type { ReadingNotes } from './noted-reading.ts';
 import type { NamingConvention } from './resolve/names.ts';
-import { resolve } from './resolve.ts';
+import { Resolver } from './resolve.ts';
 import { type BookOptions, DEFAULT_INTERVALS, SourceBook, type SourceReadings } from './source-book.ts';
 
 /** One generation: what every lane reads, and where the databases are. */
@@ -50,6 +50,7 @@ interface Basis {
 export class CatalogWatch {
   readonly #options: CatalogWatchOptions;
   readonly #book: SourceBook;
+  readonly #resolver: Resolver;
   readonly #clock: Clock;
   readonly #closed = new AbortController();
   readonly #listeners = new Set<() => void>();
@@ -62,6 +63,7 @@ export class CatalogWatch {
   constructor(options: CatalogWatchOptions, book: SourceBook, basis: Basis) {
     this.#options = options;
     this.#book = book;
+    this.#resolver = new Resolver(options.naming);
     this.#clock = options.clock ?? systemClock;
     this.#basis = basis;
     this.#snapshot = this.#build(basis, 1);
@@ -103,26 +105,38 @@ export class CatalogWatch {
    * are read again first: the table may have been created a moment ago.
    */
   async tryResolve(metadata: Metadata): Promise<Catalog> {
-    const { generation, resourceVersion } = this.#snapshot.catalog;
-    const { naming } = this.#options;
-    const readings = await this.#readingsFor(metadata);
-    return resolve(metadata, readings.introspections(), { resourceVersion, generation }, naming);
+    return (await this.#tried(metadata)).catalog;
   }
 
-  async #readingsFor(metadata: Metadata): Promise<SourceReadings> {
-    const { generation, resourceVersion, inconsistent } = this.#snapshot.catalog;
-    const { naming } = this.#options;
-    const known = await this.#book.consult(metadata, 'unknown', this.#closed.signal);
-    const catalog = resolve(metadata, known.introspections(), { resourceVersion, generation }, naming);
-    return hasNewProblem(catalog, inconsistent)
-      ? this.#book.consult(metadata, 'all', this.#closed.signal)
-      : known;
+  async #tried(
+    metadata: Metadata,
+  ): Promise<{ readonly readings: SourceReadings; readonly catalog: Catalog }> {
+    const { inconsistent } = this.#snapshot.catalog;
+    const known = await this.#against(metadata, 'unknown');
+    return hasNewProblem(known.catalog, inconsistent) ? this.#against(metadata, 'all') : known;
+  }
+
+  async #against(
+    metadata: Metadata,
+    reading: 'unknown' | 'all',
+  ): Promise<{ readonly readings: SourceReadings; readonly catalog: Catalog }> {
+    const readings = await this.#book.consult(metadata, reading, this.#closed.signal);
+    const { generation, resourceVersion } = this.#snapshot.catalog;
+    const version = { generation, resourceVersion };
+    return { readings, catalog: this.#resolver.resolve(metadata, readings.introspections(), version) };
   }
 
   /** Reads the stored metadata and every database again, and publishes what changed. */
   async refresh(): Promise<void> {
     await this.#inTurn(() => {
       return this.#rebuild((metadata) => this.#book.consult(metadata, 'all', this.#closed.signal));
+    });
+  }
+
+  /** As `refresh`, of databases only those that say that they have changed. */
+  async follow(): Promise<void> {
+    await this.#inTurn(() => {
+      return this.#rebuild((metadata) => this.#book.consult(metadata, 'changed', this.#closed.signal));
     });
   }
 
@@ -149,7 +163,9 @@ export class CatalogWatch {
   async #followStore(): Promise<void> {
     for await (const version of this.#options.store.listen(this.#closed.signal)) {
       if (version === this.#basis.stored.resourceVersion) continue;
-      await this.#guarded('metadata', () => this.#rebuild((metadata) => this.#readingsFor(metadata)));
+      await this.#guarded('metadata', () =>
+        this.#rebuild(async (metadata) => (await this.#tried(metadata)).readings),
+      );
     }
   }
 
@@ -186,8 +202,8 @@ export class CatalogWatch {
 
   #build({ stored, readings }: Basis, generation: number): Snapshot {
     const { metadata, resourceVersion } = stored;
-    const { naming } = this.#options;
-    const catalog = resolve(metadata, readings.introspections(), { resourceVersion, generation }, naming);
+    const version = { resourceVersion, generation };
+    const catalog = this.#resolver.resolve(metadata, readings.introspections(), version);
     const context = { resourceVersion, generation, inconsistent: catalog.inconsistent.length };
     this.#options.log.info(context, 'catalog ready');
     for (const source of catalog.sources.values()) {

@@ -45,6 +45,7 @@ function refuseInTable(table: TableMetadata, path: string): void {
 }
 
 function refuse(path: string, what: string, names: readonly string[]): void {
+  if (new Set(names).size === names.length) return;
   const twice = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
   if (twice.length === 0) return;
   const message = `multiple declarations exist for the following ${what}: ${twice.join(', ')}`;

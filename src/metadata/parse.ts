@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { refuseDuplicates } from './duplicates.ts';
 import { MetadataError } from './metadata-error.ts';
-import { type Metadata, metadataSchema } from './model.ts';
-import { tidyMetadata } from './tidy.ts';
+import { type Metadata, metadataSchema, type TableMetadata, tableMetadata } from './model.ts';
+import { tidyMetadata, tidyTable } from './tidy.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -11,6 +11,63 @@ export function parseMetadata(value: unknown, path = '$.args'): Metadata {
   const metadata = tidyMetadata(parseWith(metadataSchema, value, path));
   refuseDuplicates(metadata, path);
   return metadata;
+}
+
+/**
+ * Reads stored documents one after the other. What stands there as it stood in the one before is the same object again: of thousands of
+ * tables a command touches a few.
+ */
+export class DocumentReader {
+  #last: { readonly text: string; readonly metadata: Metadata } | null = null;
+  /** By source and text. */
+  #tables: ReadonlyMap<string, TableMetadata> = new Map();
+
+  /** As `parseMetadata` of the text's value. */
+  read(text: string): Metadata {
+    if (this.#last?.text === text) return this.#last.metadata;
+    const metadata = this.#parse(JSON.parse(text));
+    this.#last = { text, metadata };
+    return metadata;
+  }
+
+  #parse(value: unknown): Metadata {
+    const lists = tableLists(value);
+    if (lists === null) return parseMetadata(value, '$');
+    const tables = new Map<string, TableMetadata>();
+    const document = parseMetadata(lists.without, '$');
+    const sources = document.sources.map((source, index) => {
+      const read = (table: unknown): TableMetadata => {
+        const key = `${source.name} ${JSON.stringify(table)}`;
+        const known = this.#tables.get(key) ?? parseTable(table);
+        tables.set(key, known);
+        return known;
+      };
+      return { ...source, tables: (lists.bySource[index] ?? []).map(read) };
+    });
+    const metadata = { ...document, sources };
+    refuseDuplicates(metadata, '$');
+    this.#tables = tables;
+    return metadata;
+  }
+}
+
+/** The lists of tables of a document, and the document without them, its keys in their order; null where it is none of ours. */
+function tableLists(
+  value: unknown,
+): { readonly without: unknown; readonly bySource: readonly (readonly unknown[])[] } | null {
+  if (!isRecord(value) || !Array.isArray(value['sources'])) return null;
+  const bySource: (readonly unknown[])[] = [];
+  const sources: unknown[] = [];
+  for (const source of value['sources'] as readonly unknown[]) {
+    if (!isRecord(source) || !Array.isArray(source['tables'])) return null;
+    bySource.push(source['tables']);
+    sources.push({ ...source, tables: [] });
+  }
+  return { without: { ...value, sources }, bySource };
+}
+
+function parseTable(value: unknown): TableMetadata {
+  return tidyTable(parseWith(tableMetadata, value, '$'));
 }
 
 /** Checks a value against a schema; the order of keys stays as it came, errors name the place as Hasura does. */

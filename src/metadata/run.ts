@@ -77,7 +77,7 @@ async function carryOut(command: Command, context: Omit<MetadataContext, 'sessio
       if (mayRetry && error instanceof NearjoinError && error.code === 'conflict') continue;
       throw error;
     }
-    await catalogWatch.refresh();
+    await catalogWatch.follow();
     return step.answer;
   }
 }

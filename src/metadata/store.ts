@@ -4,7 +4,7 @@ import { messageOf, NearjoinError } from '../core/errors.ts';
 import { MetadataError } from './metadata-error.ts';
 import { migrateMetadata } from './migrate.ts';
 import type { Metadata } from './model.ts';
-import { parseMetadata } from './parse.ts';
+import { DocumentReader } from './parse.ts';
 import { StoredReadingNotes } from './reading-notes.ts';
 import { StoredSlotBook } from './slot-book.ts';
 import { type StoreLog, watchVersions } from './version-watch.ts';
@@ -90,6 +90,7 @@ class PostgresMetadataStore implements MetadataStore {
   readonly #pool: pg.Pool;
   readonly #options: StoreOptions;
   readonly #closed = new AbortController();
+  readonly #documents = new DocumentReader();
   #lastTurn: Promise<unknown> = Promise.resolve();
   readonly slots: StoredSlotBook;
   readonly readings: StoredReadingNotes;
@@ -129,7 +130,7 @@ class PostgresMetadataStore implements MetadataStore {
     if (row === undefined)
       throw new NearjoinError('unexpected', 'the metadata database holds no metadata row');
     return {
-      metadata: parseMetadata(JSON.parse(row.document), '$'),
+      metadata: this.#documents.read(row.document),
       resourceVersion: Number(row.resource_version),
     };
   }

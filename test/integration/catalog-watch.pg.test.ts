@@ -129,6 +129,18 @@ test('a change of a database is noticed; what has not changed is not published a
   expect(columns(watch.current().catalog, 'pg1', 'orders')).toEqual(['id', 'user_id']);
 });
 
+test('what follows a saved change sees what has changed in databases, and reads no others', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  const watch = await open(store, {}, { ...FAST, fingerprintMs: 60_000 });
+  const before = ['pg1', 'pg2'].map((source) => watch.introspection(source));
+  await target.query('alter table users add column age int');
+  await watch.follow();
+  expect(columns(watch.current().catalog, 'pg2', 'users')).toContain('age');
+  const after = ['pg1', 'pg2'].map((source) => watch.introspection(source));
+  expect(after.map((found, place) => found === before[place])).toEqual([true, false]);
+});
+
 test('changes(): the current snapshot, then the newer ones, until aborted', async () => {
   const { here, target, store } = await world();
   await save(store, document(here.url, target.url));

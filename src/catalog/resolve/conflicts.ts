@@ -1,5 +1,6 @@
-import { printTable, type SourceName, tableKey } from '../../core/names.ts';
+import { printTable, type SourceName } from '../../core/names.ts';
 import type { InconsistentObject, Table } from '../catalog.ts';
+import { isSame } from './memo.ts';
 import { typeNamesOf } from './names.ts';
 import { inconsistency, Unresolvable } from './problems.ts';
 
@@ -26,34 +27,89 @@ const RESERVED: readonly string[] = [
   'ID',
 ];
 
-/**
- * Takes out every table whose root fields or types another one, earlier in the metadata, already has.
- */
-export function removeConflicts(sources: readonly NamedSource[], problems: InconsistentObject[]): void {
-  const claims = new Claims(sources);
-  for (const source of sources) {
-    if (!claims.claimNamespace(source)) {
-      source.tables.clear();
-      const problem = new Unresolvable(`root field "${source.namespace}" is taken: choose another namespace`);
-      problems.push(inconsistency({ kind: 'source', source: source.name }, problem));
-    }
-    for (const table of source.tables.values()) {
-      const problem = claims.claim(source, table);
-      if (problem === null) continue;
-      source.tables.delete(tableKey(table.ref));
-      problems.push(
-        inconsistency({ kind: 'table', source: source.name, table: table.ref }, new Unresolvable(problem)),
-      );
+/** Settles who has which name in the schema. */
+export class Conflicts {
+  readonly #names = new WeakMap<Table, TableNames>();
+  #settled: Settled = { asked: [], lost: new Set(), told: [] };
+
+  /** Takes out every table whose root fields or types another one, earlier in the metadata, already has. */
+  remove(sources: readonly NamedSource[], problems: InconsistentObject[]): void {
+    const asked = sources.flatMap(({ tables, ...source }) => [
+      source.name,
+      source.namespace,
+      source.namespaceType,
+      source.subscriptionNamespaceType,
+      ...tables.values(),
+    ]);
+    if (!isSame(this.#settled.asked, asked)) this.#settled = { asked, ...this.#settle(sources) };
+    const { lost, told } = this.#settled;
+    problems.push(...told);
+    for (const { tables } of sources) {
+      for (const [key, table] of tables) if (lost.has(table)) tables.delete(key);
     }
   }
+
+  #settle(sources: readonly NamedSource[]): Pick<Settled, 'lost' | 'told'> {
+    const claims = new Claims(this.#scalarTypes(sources));
+    const lost = new Set<Table>();
+    const told: InconsistentObject[] = [];
+    for (const source of sources) {
+      const hasNamespace = claims.claimNamespace(source);
+      if (!hasNamespace) {
+        const problem = new Unresolvable(
+          `root field "${source.namespace}" is taken: choose another namespace`,
+        );
+        told.push(inconsistency({ kind: 'source', source: source.name }, problem));
+      }
+      for (const table of source.tables.values()) {
+        const problem = hasNamespace ? claims.claim(source, table, this.#namesOf(table)) : null;
+        if (problem === null && hasNamespace) continue;
+        lost.add(table);
+        if (problem === null) continue;
+        const subject = { kind: 'table', source: source.name, table: table.ref } as const;
+        told.push(inconsistency(subject, new Unresolvable(problem)));
+      }
+    }
+    return { lost, told };
+  }
+
+  #namesOf(table: Table): TableNames {
+    const known = this.#names.get(table);
+    if (known !== undefined) return known;
+    const names = { fields: rootFields(table), types: typeNamesOf(table), scalars: scalarTypes(table) };
+    this.#names.set(table, names);
+    return names;
+  }
+
+  #scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {
+    const names = new Set<string>();
+    for (const { tables } of sources)
+      for (const table of tables.values()) for (const name of this.#namesOf(table).scalars) names.add(name);
+    return names;
+  }
+}
+
+/** Who lost a name the last time, and among which tables: the same ones have the same names. */
+interface Settled {
+  readonly asked: readonly unknown[];
+  readonly lost: ReadonlySet<Table>;
+  readonly told: readonly InconsistentObject[];
+}
+
+/** What a table calls its fields and types. */
+interface TableNames {
+  readonly fields: ReadonlyMap<string, RootType>;
+  readonly types: readonly string[];
+  /** Types made of its columns' types, which are everybody's. */
+  readonly scalars: ReadonlySet<string>;
 }
 
 class Claims {
   readonly #fields = new Map<string, { readonly owner: string; readonly root: RootType }>();
   readonly #types = new Map<string, string>();
 
-  constructor(sources: readonly NamedSource[]) {
-    for (const name of [...RESERVED, ...scalarTypes(sources)]) this.#types.set(name, 'the scalars');
+  constructor(scalars: ReadonlySet<string>) {
+    for (const name of [...RESERVED, ...scalars]) this.#types.set(name, 'the scalars');
   }
 
   /** Two sources may not share a namespace. */
@@ -69,9 +125,8 @@ class Claims {
   }
 
   /** Why the table cannot have its names; null when it now has them. */
-  claim(source: NamedSource, table: Table): string | null {
+  claim(source: NamedSource, table: Table, { fields, types }: TableNames): string | null {
     const owner = `table ${printTable(table.ref)} in source ${source.name}`;
-    const fields = rootFields(table);
     const clashes = [...fields].flatMap(([name, root]): readonly Clash[] => {
       const taken = this.#fields.get(fieldKey(source.namespace, name));
       if (taken === undefined) return [];
@@ -80,11 +135,11 @@ class Claims {
       return [{ root: both, text: `'${name}' defined in [${taken.owner}, ${owner}]` }];
     });
     if (clashes.length > 0) return conflictMessage(clashes);
-    const type = typeNamesOf(table).find((name) => this.#types.has(name));
+    const type = types.find((name) => this.#types.has(name));
     if (type !== undefined)
       return `type name "${type}" is taken by ${this.#types.get(type)}: choose a custom_name`;
     for (const [name, root] of fields) this.#fields.set(fieldKey(source.namespace, name), { owner, root });
-    for (const name of typeNamesOf(table)) this.#types.set(name, owner);
+    for (const name of types) this.#types.set(name, owner);
     return null;
   }
 }
@@ -119,17 +174,12 @@ function rootFields(table: Table): ReadonlyMap<string, RootType> {
   ]);
 }
 
-function scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {
-  const names = new Set<string>();
-  for (const { tables } of sources) {
-    for (const { columns, spelling, stream } of tables.values()) {
-      names.add(stream.ordering);
-      for (const { type } of columns) {
-        names.add(type.scalar);
-        for (const ending of ['_comparison_exp', '_array_comparison_exp', '_cast_exp'])
-          names.add(spelling.type(type.scalar + ending));
-      }
-    }
+function scalarTypes({ columns, spelling, stream }: Table): ReadonlySet<string> {
+  const names = new Set([stream.ordering]);
+  for (const scalar of new Set(columns.map(({ type }) => type.scalar))) {
+    names.add(scalar);
+    for (const ending of ['_comparison_exp', '_array_comparison_exp', '_cast_exp'])
+      names.add(spelling.type(scalar + ending));
   }
   return names;
 }

@@ -3,8 +3,8 @@ import { printTable, type SourceName, type TableRef, tableKey } from '../../core
 import type { CacheWarning, Desired, Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
 import { type Introspection, isAvailable, type Unavailable } from '../introspection.ts';
 import { feedObstacle, mappingObstacle, tableObstacle } from './cacheable.ts';
-import type { FindTable } from './permissions.ts';
-import { tablesOfRule } from './rule-tables.ts';
+import type { Memo } from './memo.ts';
+import { type RuleTable, tablesOfRule } from './rule-tables.ts';
 
 /** What each database should hold of the others, and what it cannot. */
 export interface CachePlan {
@@ -32,11 +32,12 @@ const STRENGTH: Readonly<Record<Follow, number>> = { none: 0, object: 1, all: 2 
 export function planCaches(
   sources: ReadonlyMap<SourceName, Source>,
   introspections: Introspections,
+  ruled: Memo<Table, readonly RuleTable[]>,
 ): CachePlan {
   const desired: Desired[] = [];
   const warnings: CacheWarning[] = [];
   for (const source of sources.values()) {
-    for (const copy of new Closure(source, sources).copies()) {
+    for (const copy of new Closure(source, sources, ruled).copies()) {
       const obstacle = obstacleOf(source.name, copy, { sources, introspections });
       const { target, table, lookups } = copy;
       desired.push({ source: source.name, target, table, lookups });
@@ -59,11 +60,17 @@ interface Reached {
 class Closure {
   readonly #source: Source;
   readonly #sources: ReadonlyMap<SourceName, Source>;
+  readonly #rules: Memo<Table, readonly RuleTable[]>;
   readonly #reached = new Map<string, Reached>();
 
-  constructor(source: Source, sources: ReadonlyMap<SourceName, Source>) {
+  constructor(
+    source: Source,
+    sources: ReadonlyMap<SourceName, Source>,
+    rules: Memo<Table, readonly RuleTable[]>,
+  ) {
     this.#source = source;
     this.#sources = sources;
+    this.#rules = rules;
   }
 
   copies(): readonly Copy[] {
@@ -90,12 +97,16 @@ class Closure {
 
   /** What the rules of a table's permissions read: without it every query of such a role would go live. */
   #ruled(table: Table): readonly Step[] {
-    const find: FindTable = (source, ref) => this.#tableAt(source, ref);
-    return [...table.permissions.values()].flatMap(({ filter }) =>
-      [...tablesOfRule(filter, table, find)]
-        .filter(({ source }) => source !== this.#source.name)
-        .map(({ source, table: ref, lookup }) => ({ source, table: ref, follow: 'none' as const, lookup })),
+    const read = this.#rules.take(
+      table,
+      [],
+      (source, ref) => this.#tableAt(source, ref),
+      (find) =>
+        [...table.permissions.values()].flatMap(({ filter }) => [...tablesOfRule(filter, table, find)]),
     );
+    return read
+      .filter(({ source }) => source !== this.#source.name)
+      .map(({ source, table: ref, lookup }) => ({ source, table: ref, follow: 'none' as const, lookup }));
   }
 
   #tableAt(source: SourceName, ref: TableRef): Table | undefined {

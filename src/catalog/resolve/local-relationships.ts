@@ -2,12 +2,13 @@ import { printTable, sameTable, type TableRef, tableKey } from '../../core/names
 import type { LocalRelationshipMetadata } from '../../metadata/model.ts';
 import type { Column, JoinPair, Relationship, Table } from '../catalog.ts';
 import type { FoundForeignKey, Introspection } from '../introspection.ts';
+import type { FindTable } from './memo.ts';
 import { describe } from './names.ts';
 import { Unresolvable } from './problems.ts';
 
 /** What a relationship of a table can lead to: the tables and foreign keys of its own database. */
 export interface LocalScope {
-  readonly tables: ReadonlyMap<string, Table>;
+  readonly find: FindTable;
   readonly found: Introspection;
 }
 
@@ -48,7 +49,7 @@ interface Joined {
 function joinOf(from: From, using: LocalRelationshipMetadata['using'], kind: Relationship['kind']): Joined {
   if ('manual_configuration' in using) {
     const { remote_table: table, column_mapping: mapping } = using.manual_configuration;
-    const right = tracked(from.scope, table);
+    const right = tracked(from, table);
     return { right, on: pairs(from.left, right, Object.entries(mapping)), total: false };
   }
   const key = using.foreign_key_constraint_on;
@@ -60,15 +61,17 @@ function joinOf(from: From, using: LocalRelationshipMetadata['using'], kind: Rel
   return forward(from, typeof key === 'string' ? [key] : key);
 }
 
-function forward({ left, scope }: From, columns: readonly string[]): Joined {
+function forward(from: From, columns: readonly string[]): Joined {
+  const { left, scope } = from;
   const key = requiredKey(foreignKeys(scope, left.ref), columns);
-  const right = tracked(scope, key.references);
+  const right = tracked(from, key.references);
   const on = pairs(left, right, zip(key.columns, key.referencedColumns));
   return { right, on, total: key.validated && on.every((pair) => pair.left.notNull) };
 }
 
-function reverse({ left, scope }: From, table: TableRef, columns: readonly string[]): Joined {
-  const right = tracked(scope, table);
+function reverse(from: From, table: TableRef, columns: readonly string[]): Joined {
+  const { left, scope } = from;
+  const right = tracked(from, table);
   const here = foreignKeys(scope, right.ref).filter((key) => sameTable(key.references, left.ref));
   const key = requiredKey(here, columns);
   return { right, on: pairs(left, right, zip(key.referencedColumns, key.columns)), total: false };
@@ -95,8 +98,8 @@ function foreignKeys(scope: LocalScope, table: TableRef): readonly FoundForeignK
   return scope.found.tables.get(tableKey(table))?.foreignKeys ?? [];
 }
 
-function tracked(scope: LocalScope, table: TableRef): Table {
-  const right = scope.tables.get(tableKey(table));
+function tracked({ left, scope }: From, table: TableRef): Table {
+  const right = scope.find(left.source, table);
   if (right === undefined)
     throw new Unresolvable(`table "${printTable(table)}" is not tracked`, { located: false });
   return right;

@@ -1,21 +1,31 @@
 import { readExists } from '../../core/exists-rule.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
-import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
-import type { SelectPermissionEntry } from '../../metadata/model.ts';
-import type { SelectPermission, Table } from '../catalog.ts';
+import { printTable } from '../../core/names.ts';
+import type { SelectPermissionEntry, TableMetadata } from '../../metadata/model.ts';
+import type { InconsistentObject, SelectPermission, Table } from '../catalog.ts';
 import { PREDICATE_FUNCTIONS, type PredicateFunction, ruleArguments } from '../predicate-functions.ts';
-import { Unresolvable } from './problems.ts';
+import type { FindTable } from './memo.ts';
+import { attempt, Unresolvable } from './problems.ts';
 import { type ComparisonScope, checkColumn, checkComputed } from './rule-comparison.ts';
 
-/** Finds a table with its relationships resolved. */
-export type FindTable = (source: SourceName, table: TableRef) => Table | undefined;
+/** The table with the select permissions that hold. `find` gives tables with their relationships. */
+export function withPermissions(
+  table: Table,
+  tracked: TableMetadata,
+  find: FindTable,
+  problems: InconsistentObject[],
+): Table {
+  const permissions = new Map<string, SelectPermission>();
+  for (const entry of tracked.select_permissions ?? []) {
+    const subject = { kind: 'select_permission', source: table.source, table: table.ref, entry } as const;
+    const permission = attempt(subject, problems, () => resolvePermission(table, entry, find));
+    if (permission !== null) permissions.set(entry.role, permission);
+  }
+  return { ...table, permissions };
+}
 
 /** A role's select permission, its columns and row rule checked against the tables they name. */
-export function resolvePermission(
-  table: Table,
-  entry: SelectPermissionEntry,
-  find: FindTable,
-): SelectPermission {
+function resolvePermission(table: Table, entry: SelectPermissionEntry, find: FindTable): SelectPermission {
   const { permission } = entry;
   const names = permission.columns === '*' ? table.columns.map(({ name }) => name) : permission.columns;
   for (const name of names) columnOf(table, name);

@@ -1,31 +1,25 @@
-import { type SourceName, tableKey } from '../../core/names.ts';
-import type { SourceMetadata, TableMetadata } from '../../metadata/model.ts';
+import type { TableMetadata } from '../../metadata/model.ts';
 import type { InconsistentObject, Relationship, Table } from '../catalog.ts';
-import { type LocalScope, resolveLocal } from './local-relationships.ts';
+import type { Introspection } from '../introspection.ts';
+import { resolveLocal } from './local-relationships.ts';
 import { isGraphqlName } from './names.ts';
 import { attempt, type Subject, Unresolvable } from './problems.ts';
 import { type RemoteScope, resolveRemote } from './remote-relationships.ts';
 
-/** What relationships of one source can lead to. */
+/** What relationships of one source's tables can lead to. */
 export interface RelationshipScope {
-  readonly local: LocalScope;
-  readonly sources: ReadonlyMap<SourceName, RemoteScope>;
+  readonly found: Introspection;
+  readonly sources: RemoteScope;
 }
 
-/** The source's tables with their relationships. */
-export function resolveRelationships(
-  source: SourceMetadata,
+/** The table with its relationships; tables they lead to are asked for, and need no relationships yet. */
+export function withRelationships(
+  table: Table,
+  tracked: TableMetadata,
   scope: RelationshipScope,
   problems: InconsistentObject[],
-): Map<string, Table> {
-  const tables = new Map(scope.local.tables);
-  for (const tracked of source.tables) {
-    const table = tables.get(tableKey(tracked.table));
-    if (table === undefined) continue;
-    const relationships = relationshipsOf(table, tracked, scope, problems);
-    tables.set(tableKey(tracked.table), { ...table, relationships });
-  }
-  return tables;
+): Table {
+  return { ...table, relationships: relationshipsOf(table, tracked, scope, problems) };
 }
 
 function relationshipsOf(
@@ -45,11 +39,13 @@ function relationshipsOf(
   const place = { source: table.source, table: table.ref };
   for (const entry of tracked.object_relationships ?? []) {
     const subject = { kind: 'object_relation', ...place, entry } as const;
-    add(subject, () => resolveLocal(table, entry, 'object', scope.local));
+    add(subject, () =>
+      resolveLocal(table, entry, 'object', { find: scope.sources.find, found: scope.found }),
+    );
   }
   for (const entry of tracked.array_relationships ?? []) {
     const subject = { kind: 'array_relation', ...place, entry } as const;
-    add(subject, () => resolveLocal(table, entry, 'array', scope.local));
+    add(subject, () => resolveLocal(table, entry, 'array', { find: scope.sources.find, found: scope.found }));
   }
   for (const entry of tracked.remote_relationships ?? []) {
     add({ kind: 'remote_relationship', ...place, entry }, () => resolveRemote(table, entry, scope.sources));

@@ -1,21 +1,23 @@
-import { printTable, type SourceName, tableKey } from '../../core/names.ts';
+import { printTable, type SourceName } from '../../core/names.ts';
 import type { CacheOptions, RemoteRelationshipMetadata } from '../../metadata/model.ts';
 import type { Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
 import { coversKey, isIndexed, pairs } from './local-relationships.ts';
 import { mappingProblem } from './mapping.ts';
+import type { FindTable } from './memo.ts';
 import { Unresolvable } from './problems.ts';
 
-/** What is known of a database while relationships are resolved. */
+/** What is known of all databases while relationships are resolved. */
 export interface RemoteScope {
-  readonly tables: ReadonlyMap<string, Table>;
-  readonly unavailable: Source['unavailable'];
+  readonly find: FindTable;
+  /** Why a database does not answer, null while it does; undefined for one that nobody registered. */
+  readonly unavailable: ReadonlyMap<SourceName, Source['unavailable']>;
 }
 
 /** A relationship to a table of another database, or of the same one. */
 export function resolveRemote(
   left: Table,
   entry: RemoteRelationshipMetadata,
-  scopes: ReadonlyMap<SourceName, RemoteScope>,
+  scope: RemoteScope,
 ): Relationship {
   const to = entry.definition.to_source;
   if (to === undefined) {
@@ -23,11 +25,10 @@ export function resolveRemote(
       'remote schemas are not supported: only relationships to a source (to_source) are',
     );
   }
-  const scope = scopes.get(to.source);
-  if (scope === undefined) throw new Unresolvable(`source not found: "${to.source}"`);
-  if (scope.unavailable !== null)
-    throw new Unresolvable(`source "${to.source}" is unavailable: ${scope.unavailable}`);
-  const right = scope.tables.get(tableKey(to.table));
+  const unavailable = scope.unavailable.get(to.source);
+  if (unavailable === undefined) throw new Unresolvable(`source not found: "${to.source}"`);
+  if (unavailable !== null) throw new Unresolvable(`source "${to.source}" is unavailable: ${unavailable}`);
+  const right = scope.find(to.source, to.table);
   if (right === undefined) {
     throw new Unresolvable(`table "${printTable(to.table)}" does not exist in source: ${to.source}`);
   }

@@ -1,7 +1,7 @@
 import { readExists } from '../../core/exists-rule.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
 import type { Table } from '../catalog.ts';
-import type { FindTable } from './permissions.ts';
+import type { FindTable } from './memo.ts';
 
 /** A table that a row rule reads. */
 export interface RuleTable {

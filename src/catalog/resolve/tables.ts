@@ -8,20 +8,21 @@ import { enumValuesOf } from './enums.ts';
 import { baseName, describe, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
 
-/** A source's tracked tables that exist, with their columns and names; relationships and permissions come later. */
-export function resolveTables(
-  source: SourceMetadata,
-  found: Introspection,
-  names: SourceNames,
+/** A tracked table with its columns and names, or null when it cannot be one; relationships and permissions come later. */
+export function resolveTracked(
+  source: SourceMetadata['name'],
+  tracked: TableMetadata,
+  { found, names }: TableScope,
   problems: InconsistentObject[],
-): Map<string, Table> {
-  const tables = new Map<string, Table>();
-  for (const tracked of source.tables) {
-    const subject = { kind: 'table', source: source.name, table: tracked.table } as const;
-    const table = attempt(subject, problems, () => resolveTable(source.name, tracked, found, names));
-    if (table !== null) tables.set(tableKey(tracked.table), table);
-  }
-  return withEnumColumns(tables, found);
+): Table | null {
+  const subject = { kind: 'table', source, table: tracked.table } as const;
+  return attempt(subject, problems, () => resolveTable(source, tracked, found, names));
+}
+
+/** What a source's tables are made of, beside the metadata. */
+export interface TableScope {
+  readonly found: Introspection;
+  readonly names: SourceNames;
 }
 
 function resolveTable(
@@ -124,24 +125,17 @@ function checkedRoots(root: Table['root']): Table['root'] {
   return root;
 }
 
-/** Marks the columns that are foreign keys into enum tables. */
-function withEnumColumns(tables: Map<string, Table>, found: Introspection): Map<string, Table> {
-  const enums = [...tables.values()].filter((table) => table.enumValues !== null);
-  if (enums.length === 0) return tables;
-  const enumOf = (table: Table, column: Column): Table | undefined => {
-    const keys = found.tables.get(tableKey(table.ref))?.foreignKeys ?? [];
+/** The table with those columns marked that are foreign keys into one of the enum tables. */
+export function withEnumColumns(table: Table, enums: readonly Table[], found: Introspection): Table {
+  const keys = found.tables.get(tableKey(table.ref))?.foreignKeys ?? [];
+  const enumOf = (column: Column): Table | undefined => {
     const key = keys.find(({ columns }) => columns.length === 1 && columns[0] === column.name);
     return enums.find((candidate) => key !== undefined && sameTable(candidate.ref, key.references));
   };
-  return new Map(
-    [...tables].map(([key, table]) => [
-      key,
-      withColumns(table, (column) => {
-        const target = enumOf(table, column);
-        return target === undefined ? column : enumColumn(column, target);
-      }),
-    ]),
-  );
+  return withColumns(table, (column) => {
+    const target = enumOf(column);
+    return target === undefined ? column : enumColumn(column, target);
+  });
 }
 
 /** The database holds its values in whatever case; the source's naming convention may show them in upper case. */

@@ -73,4 +73,6 @@ export interface CatalogPort {
   introspection(source: SourceName): FoundSource | { readonly unavailable: string } | undefined;
   /** Reads the stored metadata and the databases' own catalogs again. */
   refresh(): Promise<void>;
+  /** The same without the databases that say that nothing has changed. */
+  follow(): Promise<void>;
 }
