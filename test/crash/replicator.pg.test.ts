@@ -24,6 +24,8 @@ const REPLICATOR = fileURLToPath(new URL('replicator.mjs', import.meta.url));
 
 let rig: FeedRig;
 let audit: Audit;
+/** Nothing has been killed, and nothing written, since the cache was found to be the target. */
+let isSettled = false;
 
 beforeAll(async () => {
   rig = await FeedRig.open(
@@ -120,6 +122,7 @@ function run({ at, skip = 0, stepwise = false, staged = false, copy = {} }: Endi
 
 /** Writes until the replicator has killed itself. */
 async function killed(ending: Ending, writing: (round: number) => Promise<void> = write): Promise<void> {
+  isSettled = false;
   const child = run(ending);
   const exited = once(child, 'exit');
   let errors = '';
@@ -160,6 +163,7 @@ async function settle(copy: object = {}, look: () => Promise<void> = async () =>
       const { target, cache } = await rig.contents(name);
       expect(cache).toEqual(target);
     }
+    isSettled = true;
   } finally {
     child.kill('SIGKILL');
     await exited;
@@ -197,7 +201,7 @@ test.each(EARLY_STEPS)(
   'killed at %s while a transaction is written before it commits, at once and later',
   async (at) => {
     // With nothing to catch up with the first stream sends what goes on.
-    await settle();
+    if (!isSettled) await settle();
     await killed({ at }, writeLarge);
     await settle();
     await killed({ at, staged: true, skip: 2 }, writeLarge);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
 import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
       `insert into logs values (5, 'a line')`,
     ]),
     createDatabase('source', []),
-    startPostgres({ settings: { wal_level: 'replica' } }),
+    startPostgres({ fsync: false, within: inject('scratch'), settings: { wal_level: 'replica' } }),
   ]);
   nearjoin = await startNearjoin({ NEARJOIN_METADATA_DATABASE_URL: meta.url });
   await addSource('pg1', pg1.url);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import {
   type Connector,
   ConnectorError,
@@ -298,7 +298,11 @@ test('a wrong password, a missing database and a malformed url are told without 
 });
 
 test('a target that writes too little into its log is unfit, and so is one out of slots', async () => {
-  const server = await startPostgres({ fsync: false, settings: { wal_level: 'replica' } });
+  const server = await startPostgres({
+    fsync: false,
+    within: inject('scratch'),
+    settings: { wal_level: 'replica' },
+  });
   try {
     const connector = postgresConnector({ url: server.url('postgres'), name: freshName(), log: silentLog });
     const error = await failure(connector.identify());
@@ -312,6 +316,7 @@ test('a target that writes too little into its log is unfit, and so is one out o
 test('a slot the target gave up is lost, whether it streams or not', async () => {
   const server = await startPostgres({
     fsync: false,
+    within: inject('scratch'),
     settings: { wal_level: 'logical', max_slot_wal_keep_size: '1MB', max_replication_slots: '2' },
   });
   try {

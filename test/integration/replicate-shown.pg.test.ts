@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { TargetDatabase } from '../../connectors/postgres/database.ts';
 import { Lookout } from '../../connectors/postgres/lookout.ts';
@@ -24,7 +24,7 @@ let server: PostgresServer;
 let target: TestDatabase;
 
 beforeAll(async () => {
-  server = await startPostgres({ fsync: false });
+  server = await startPostgres({ fsync: false, within: inject('scratch') });
   target = databaseAt(server);
 });
 

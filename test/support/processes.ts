@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inject } from 'vitest';
 
 /** Command lines of living processes that name the text; a zombie that nobody reaps does not live. */
 export function processesNaming(text: string): readonly string[] {
@@ -19,7 +19,7 @@ export interface Playground {
 
 /** Makes one that every account can reach, as /tmp itself. */
 export function makePlayground(): Playground {
-  const path = mkdtempSync(join(tmpdir(), 'nearjoin-test-'));
+  const path = mkdtempSync(join(inject('scratch'), 'nearjoin-test-'));
   chmodSync(path, 0o1777);
   return {
     path,

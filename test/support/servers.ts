@@ -1,7 +1,10 @@
-import { access, statfs } from 'node:fs/promises';
-import { freemem } from 'node:os';
+import { execFile } from 'node:child_process';
+import { access, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
+import { freemem, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
-import { type PostgresOptions, type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
 
 /** What a test process must know to reach a server that the set-up started. */
 export interface ServerAddress {
@@ -15,6 +18,8 @@ export interface ServerAddress {
 declare module 'vitest' {
   export interface ProvidedContext {
     postgres: { readonly [which: string]: ServerAddress };
+    /** Where the tests keep the servers that they start themselves. */
+    scratch: string;
   }
 }
 
@@ -32,7 +37,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     ['target', process.env['NEARJOIN_TEST_PG_TARGET_BIN']],
   ]);
   if (await exists(POSTGRES_15)) wanted.set('target15', POSTGRES_15);
-  const started = await startAll(wanted);
+  const scratch = await scratchFolder();
+  project.provide('scratch', scratch);
+  const started = await startAll(wanted, scratch);
   project.provide(
     'postgres',
     Object.fromEntries([...started].map(([which, server]) => [which, addressOf(server)])),
@@ -44,10 +51,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 async function startAll(
   wanted: ReadonlyMap<string, string | undefined>,
+  within: string,
 ): Promise<Map<string, PostgresServer>> {
   const starting = [...wanted].map(async ([which, binDirectory]) => {
-    const options = { fsync: false, ...(binDirectory === undefined ? {} : { binDirectory }) };
-    return [which, await startInMemory(options)] as const;
+    const options = { fsync: false, within, ...(binDirectory === undefined ? {} : { binDirectory }) };
+    return [which, await startPostgres(options)] as const;
   });
   const settled = await Promise.allSettled(starting);
   const failed = settled.find((each) => each.status === 'rejected');
@@ -61,9 +69,21 @@ async function startAll(
  * Thousands of databases are made, of hundreds of files each: on a file system in memory, where one has room, that takes
  * a tenth of the time. One that forbids programs cannot hold a private copy of the server's.
  */
-async function startInMemory(options: PostgresOptions): Promise<PostgresServer> {
-  if (!(await hasRoomInMemory())) return startPostgres(options);
-  return startPostgres({ ...options, within: MEMORY }).catch(() => startPostgres(options));
+async function scratchFolder(): Promise<string> {
+  return (await hasRoomInMemory()) && (await runsPrograms(MEMORY)) ? MEMORY : tmpdir();
+}
+
+async function runsPrograms(folder: string): Promise<boolean> {
+  const made = await mkdtemp(join(folder, 'nearjoin-test-')).catch(() => null);
+  if (made === null) return false;
+  const program = join(made, 'program');
+  await writeFile(program, '#!/bin/sh\n', { mode: 0o755 });
+  const ran = await promisify(execFile)(program).then(
+    () => true,
+    () => false,
+  );
+  await rm(made, { recursive: true });
+  return ran;
 }
 
 async function hasRoomInMemory(): Promise<boolean> {
