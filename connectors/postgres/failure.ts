@@ -32,7 +32,17 @@ export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
   const suffix = code === null ? '' : ` (${code})${advice === null ? '' : `: ${advice}`}`;
   // The parser of connection strings puts the whole string, password included, into its errors.
   if (isBadUrl(error)) return new ConnectorError('unfit', 'the connection string of the target is malformed');
-  return new ConnectorError(failure, `${PHRASES[doing]}: ${messageOf(error)}${suffix}`, error);
+  const phrase = PHRASES[isOfConnecting(error, code) ? 'connect' : doing];
+  return new ConnectorError(failure, `${phrase}: ${messageOf(error)}${suffix}`, error);
+}
+
+/** A pool connects when it is asked for something, so whatever was to be done failed before it began. */
+function isOfConnecting(error: unknown, code: string | null): boolean {
+  if (code !== null) return /^(28|3D000|53300|57P03)/.test(code);
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  return (
+    first instanceof Error && 'syscall' in first && ['connect', 'getaddrinfo'].includes(String(first.syscall))
+  );
 }
 
 const PHRASES: Readonly<Record<Doing, string>> = {

@@ -41,6 +41,23 @@ describe('the class of a failure', () => {
     expect(toConnectorError(cause, 'stream').failure).toBe('retry');
   });
 
+  test('what fails on the way to the target, or at its door, is told as such, whatever was to be done', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED'), {
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+    });
+    const failures = [refused, new AggregateError([refused]), serverError('28P01'), serverError('53300')];
+    for (const failure of failures)
+      expect(toConnectorError(failure, 'administer').message).toMatch(/^could not connect to the target: /);
+    expect(toConnectorError(serverError('42501'), 'administer').message).toMatch(/^the target refused/);
+  });
+
+  test('where it can be said what to do, it is said', () => {
+    expect(toConnectorError(serverError('53400'), 'snapshot').message).toMatch(
+      /\(53400\): free one, or raise max_replication_slots there/,
+    );
+  });
+
   test('a malformed connection string is told without the string', () => {
     const cause = Object.assign(new TypeError('Invalid URL'), {
       code: 'ERR_INVALID_URL',
