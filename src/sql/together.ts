@@ -18,7 +18,24 @@ export function togetherWith(
     parameters.every(({ kind }) => kind === 'plan') &&
     params.every(isSingle) &&
     roots.every(isAnswered);
-  return isShared ? { text: printTogether(list()), isLookUp: roots.every(isOneRow) } : null;
+  return isShared ? new PrintedLater(list, roots.every(isOneRow)) : null;
+}
+
+/** Most statements are never asked for twice in one turn. */
+class PrintedLater implements Together {
+  readonly isLookUp: boolean;
+  readonly #list: () => Sql;
+  #text: string | null = null;
+
+  constructor(list: () => Sql, isLookUp: boolean) {
+    this.#list = list;
+    this.isLookUp = isLookUp;
+  }
+
+  get text(): string {
+    this.#text ??= printTogether(this.#list());
+    return this.#text;
+  }
 }
 
 function isSingle({ pattern, list, type }: Param): boolean {
