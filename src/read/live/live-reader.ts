@@ -5,7 +5,7 @@ import type { HistoryName, Token } from '../../core/token.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Leaves } from '../../sql/leaf.ts';
-import type { Statement } from '../../sql/statement.ts';
+import type { RootStatement, Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import type { Databases } from '../databases.ts';
 import type { ReadSettings } from '../settings.ts';
@@ -83,16 +83,14 @@ export class LiveReader {
   async #inStatements(request: LiveRequest, gaps: readonly Gap[]): Promise<LiveAnswer> {
     const { group, values, signal } = request;
     const statement = this.#final(request, gaps, { key: openKey(gaps), leaves: request.cachedLeaves });
-    const [row] = await this.#databases
-      .source(group.source)
-      .run(statement.text, boundTo(statement, values), { signal, prepared: true });
+    const row = await this.#databases.source(group.source).row(statement, boundTo(statement, values), signal);
     const positions = new Map<SourceName, Token>();
     const ask: FillerParts['ask'] = async (target, text, bound) => {
       const { row: answer, history } = await this.#askOnce(target, text, bound, signal);
       positions.set(target, { position: positionIn(answer[0]), history });
       return answer;
     };
-    return { row: await this.#filled(must(row, ROOT_ROW), gaps, { request, ask }), positions };
+    return { row: await this.#filled(row, gaps, { request, ask }), positions };
   }
 
   async #askOnce(
@@ -167,7 +165,7 @@ export class LiveReader {
     { group, cacheKey, watermarks }: LiveRequest,
     gaps: readonly Gap[],
     { key, leaves }: { readonly key: string; readonly leaves: Leaves },
-  ): Statement {
+  ): RootStatement {
     const open = new Set(gaps.map(({ field }) => placeOf(field).id));
     return group.statement(`${cacheKey}\n${key}`, leaves, watermarks, open);
   }
