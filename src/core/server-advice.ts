@@ -5,8 +5,18 @@ const ADVICE: Readonly<Record<string, string>> = {
   '53100': 'make room on its disk',
   '53300':
     'none is free: raise max_connections (for a stream max_wal_senders) there, or the limit of the role or database, or end what holds them',
-  '53400': 'free one, or raise max_replication_slots there and restart it',
+  '53400':
+    'free what is used up, or raise what limits it there (max_replication_slots and a restart, or temp_file_limit)',
 };
+
+/** All that nearjoin makes in a source belongs to the role that made it, until somebody gives it to another. */
+const OWNERSHIP =
+  'the role of the source must own schema nearjoin and all that is in it ("reassign owned by … to …", "alter … owner to …")';
+
+/** The same where the server holds a source, and what was to be done concerns schema nearjoin. */
+export function sourceAdvice(state: string | undefined): string | null {
+  return state === '42501' ? OWNERSHIP : serverAdvice(state);
+}
 
 /** What an administrator of a server can do about an error that it reported, by its SQLSTATE; null when its own words say enough. */
 export function serverAdvice(state: string | null | undefined): string | null {

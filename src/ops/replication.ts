@@ -1,7 +1,9 @@
 import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/cache-table.ts';
+import { sqlStateOf } from '../cache/queryable.ts';
 import { messageOf } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
+import { sourceAdvice } from '../core/server-advice.ts';
 import { isCredible, type SourceTime, stalenessMs } from '../core/watermark.ts';
 
 /** One table of a feed, as `GET /v1/replication` prints it. */
@@ -67,12 +69,20 @@ export async function reportFeeds(view: ReplicationView): Promise<readonly FeedR
       try {
         return feedsOf(source, feeds, await view.status(source), view);
       } catch (error) {
-        const reason = `source "${source}" does not answer: ${messageOf(error)}`;
+        const reason = unansweredReason(source, error);
         return feeds.map((feed) => absentFeed(feed, 'retrying', reason));
       }
     }),
   );
   return lists.flat().sort((a, b) => compare(a.target, b.target) || compare(a.source, b.source));
+}
+
+/** Whoever may not look into schema nearjoin has an answer, and something to do. */
+function unansweredReason(source: SourceName, error: unknown): string {
+  const state = sqlStateOf(error);
+  const what = state?.startsWith('42') === true ? 'does not tell of its feeds' : 'does not answer';
+  const advice = sourceAdvice(state);
+  return `source "${source}" ${what}: ${messageOf(error)}${advice === null ? '' : `: ${advice}`}`;
 }
 
 function feedsOf(

@@ -1,8 +1,6 @@
 import { sqlStateOf } from '../cache/queryable.ts';
 import { messageOf } from '../core/errors.ts';
-import { serverAdvice } from '../core/server-advice.ts';
-
-const RIGHT_MISSING = '42501';
+import { sourceAdvice } from '../core/server-advice.ts';
 
 /** What may be told of a failure: Postgres quotes row values in messages about data, so those are left out. */
 export function say(error: unknown): string {
@@ -11,13 +9,9 @@ export function say(error: unknown): string {
   if (state === undefined) return said;
   if (isDiskFull(error)) return `the disk of the source database is full: ${said}`;
   if (/^(22|23)/.test(state)) return `the source database refused a value (SQLSTATE ${state})`;
-  const advice = state === RIGHT_MISSING ? OWNERSHIP : serverAdvice(state);
+  const advice = sourceAdvice(state);
   return `the source database refused a statement: ${said} (${state})${advice === null ? '' : `: ${advice}`}`;
 }
-
-/** All that nearjoin makes there belongs to the role that made it, until somebody gives it to another. */
-const OWNERSHIP =
-  'the role of the source must own schema nearjoin and all that is in it ("reassign owned by … to …", "alter … owner to …")';
 
 /** The source has no room for what was to be written: whoever tries again at once takes what its users free. */
 export function isDiskFull(error: unknown): boolean {

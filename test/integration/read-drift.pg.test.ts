@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { type RunningServer, startServer } from '../../src/serve.ts';
+import { GraphqlSocket } from '../support/graphql-socket.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -134,6 +135,20 @@ test.each([
   expect(other).toBe(first);
   await command('reload_metadata', {});
   expect(await ask(BOTH)).toBe(ANSWER);
+});
+
+test('a subscription that meets it goes on', async () => {
+  const client = await GraphqlSocket.connect(server.url);
+  client.start('a', `subscription ${BOTH}`);
+  await client.untilAnswer('a', JSON.parse(ANSWER));
+  await pg1.query('create schema sorts; alter type kinds.mood set schema sorts');
+  await pg1.query(`update orders set note = 'z' where id = 1`);
+  await client.untilAnswer('a', JSON.parse(ANSWER.replace('"note":"a"', '"note":"z"')));
+  expect(JSON.stringify(client.answers('a'))).not.toContain('unexpected');
+  client.close();
+  await pg1.query(`update orders set note = 'a' where id = 1`);
+  await pg1.query('alter type sorts.mood set schema kinds; drop schema sorts');
+  await command('reload_metadata', {});
 });
 
 test('what stays another than the catalog says is told as such', async () => {

@@ -54,7 +54,7 @@ describe('the class of a failure', () => {
 
   test('where it can be said what to do, it is said', () => {
     expect(toConnectorError(serverError('53400'), 'snapshot').message).toMatch(
-      /\(53400\): free one, or raise max_replication_slots there/,
+      /\(53400\): free what is used up, or raise what limits it there/,
     );
   });
 

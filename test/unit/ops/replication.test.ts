@@ -161,6 +161,16 @@ test('a source that does not answer is reported by its feeds and hides no other'
   ]);
 });
 
+test('a source whose schema nearjoin is another role’s says what to do', async () => {
+  const refused = Object.assign(new Error('permission denied for schema nearjoin'), { code: '42501' });
+  const [report] = await reportFeeds(
+    view({ pg1: refused }, { wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }] }),
+  );
+  expect(report?.reason).toMatch(
+    /^source "pg1" does not tell of its feeds: permission denied .*: the role of the source must own schema nearjoin/,
+  );
+});
+
 test('metrics follow the feeds, and forget those that are gone', async () => {
   const metrics = new Metrics();
   const first = await metrics.print(await reportFeeds(view({ pg1: status(feed()) })));
