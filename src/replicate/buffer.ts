@@ -1,7 +1,7 @@
 import type { Commit, StreamItem } from '../core/change.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
 
-/** How much is joined into one write. */
+/** How much is joined into one write: so many changes, or so many bytes. */
 export interface BatchLimits {
   readonly rows: number;
   readonly bytes: number;
@@ -88,13 +88,16 @@ export class ChangeBuffer {
   }
 
   #add(item: StreamItem): void {
-    if (item.kind === 'begin') this.#xid = item.xid;
     const bytes = sizeOf(item);
     this.#part.push(item);
-    this.#partRows += 1;
     this.#partBytes += bytes;
-    this.#rows += 1;
     this.#bytes += bytes;
+    if (item.kind === 'begin') {
+      this.#xid = item.xid;
+      return;
+    }
+    this.#partRows += 1;
+    this.#rows += 1;
   }
 
   #commit(item: StreamItem & { readonly kind: 'commit' }): void {
@@ -117,6 +120,9 @@ export class ChangeBuffer {
   }
 }
 
+/** A begin and a commit with their numbers. Transactions without changes, which older servers tell of, count by this alone. */
+const TRANSACTION_BYTES = 200;
+
 /** About how much memory an item holds. */
 export function sizeOf(item: StreamItem): number {
   switch (item.kind) {
@@ -125,6 +131,8 @@ export function sizeOf(item: StreamItem): number {
       return item.after.bytes;
     case 'delete':
       return item.before.bytes;
+    case 'begin':
+      return TRANSACTION_BYTES;
     default:
       return 16;
   }

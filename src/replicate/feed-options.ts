@@ -87,7 +87,8 @@ export const DEFAULT_LIMITS: FeedLimits = {
   probeIntervalMs: 200,
   kafkaProbeIntervalMs: 60_000,
   maxRetainedWalBytes: 4096 * 1024 * 1024,
-  batch: { rows: 5_000, bytes: 8 * 1024 * 1024 },
+  // More changes at a time cost Postgres no less each, and Node more: what waits is moved about by its collector of garbage.
+  batch: { rows: 2_500, bytes: 8 * 1024 * 1024 },
   stage: { rows: 400, bytes: 256 * 1024 },
   // Postgres keeps 64 subtransactions of a transaction at hand; beyond that everybody's snapshots cost more.
   early: {

@@ -18,7 +18,7 @@ const progress = (position: number): StreamItem => ({ kind: 'progress', position
 const kinds = (items: readonly StreamItem[]): string => items.map((item) => item.kind).join(' ');
 
 function buffer(): ChangeBuffer {
-  return new ChangeBuffer({ rows: 4, bytes: 10_000 });
+  return new ChangeBuffer({ rows: 3, bytes: 10_000 });
 }
 
 test('whole transactions are taken together, an unfinished one waits', () => {
@@ -40,6 +40,17 @@ test('progress alone is a position without changes', () => {
   const made = buffer();
   made.push([progress(5)]);
   expect(made.take()).toEqual({ items: [], position: 5n, open: false, commit: null, xids: [], bytes: 0 });
+});
+
+test('changes fill a batch, and transactions without any by what they hold', () => {
+  const made = buffer();
+  for (let n = 1; n <= 2; n += 1) made.push([begin, change, commit(n)]);
+  expect(made.isFull).toBe(false);
+  made.push([begin, change, commit(4)]);
+  expect(made.isFull).toBe(true);
+  made.take();
+  for (let n = 5; n < 55; n += 1) made.push([begin, commit(n)]);
+  expect(made.isFull).toBe(true);
 });
 
 test('a large transaction is taken in parts, and no position is told before its end', () => {
@@ -68,7 +79,7 @@ test('a position seen before a large transaction began to be taken is told first
 
 test('reading stops when enough waits', () => {
   const made = buffer();
-  made.push([begin, change, commit(1), begin, change]);
+  made.push([begin, change, commit(1), begin, change, change]);
   expect(made.isFull).toBe(true);
   made.take();
   expect(made.isFull).toBe(false);
