@@ -29,7 +29,7 @@ const rounds = Number(roundsText);
 const seconds = Number(secondsText);
 const rates = ratesText === '-' ? [] : ratesText.split(',').map(Number);
 
-/** Looking takes of the two cores what is measured: a tenth of them when it was done every 5 ms. */
+/** Looking takes of the two cores what is measured: a twentieth of them when it was done every 5 ms. */
 const LOOK_MS = 20;
 
 interface Caught {
