@@ -110,7 +110,8 @@ describe('answers', () => {
     const body = Buffer.from(`{"data":{"a" :\t[${value}0] }}`);
     const app = await serverWith(async () => ({ kind: 'data', body, targets: [] }));
     const answer = await post(app, { query: '{ a }' });
-    expect(answer.rawPayload).toEqual(body);
+    // Compared as they are: byte for byte in JavaScript they would take seconds on a busy machine.
+    expect(answer.rawPayload.equals(body)).toBe(true);
     expect(answer.headers).toMatchObject({
       'content-type': 'application/json; charset=utf-8',
       'content-length': String(body.length),
@@ -140,7 +141,7 @@ describe('answers', () => {
     await Promise.all(Array.from('abcdefghijkl').map((letter, i) => client(letter, i % 2 === 0)));
     // 360 answers at most.
     expect(memories.size).toBeLessThan(180);
-  });
+  }, 90_000);
 
   test('a batch is answered in order, each operation for itself', async () => {
     const app = await serverWith(async (request) => {
