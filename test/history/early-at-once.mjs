@@ -3,4 +3,5 @@
 import { DEFAULT_LIMITS } from '../../dist/src/replicate/feed-options.js';
 
 Object.assign(DEFAULT_LIMITS.batch, { rows: 500 });
-Object.assign(DEFAULT_LIMITS.early, { settledMs: 300 });
+// One that was refused and never came, rolled back when its server ended, is waited for no longer than this.
+Object.assign(DEFAULT_LIMITS.early, { settledMs: 300, openMs: 10_000 });

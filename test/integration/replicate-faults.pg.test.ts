@@ -422,14 +422,16 @@ test('a copy that finds no room is not tried again at once', async () => {
 
 test('a table that somebody has locked is looked at without waiting: freshness is proved meanwhile', async () => {
   await open();
-  rig.start({ limits: { schemaPollMs: 100 } });
+  // Whoever waited for the lock would wait for longer than this test.
+  const timings = { lockMs: 600_000, statementMs: 600_000 };
+  rig.start({ limits: { schemaPollMs: 100 }, timings });
   await rig.ready();
   const locking = new pg.Client({ connectionString: rig.target.url });
   await locking.connect();
   await locking.query('begin');
   await locking.query('lock table item in access exclusive mode');
   const before = rig.probes.length;
-  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 16), 20_000);
+  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 12), 60_000);
   await locking.query('rollback');
   await locking.end();
 });
