@@ -82,7 +82,7 @@ async function changePublication(target: Target, admin: AdminPool, changes: Chan
   const { before, drops, adds } = changes;
   try {
     await changeAtOnce(target, admin, changes);
-    return { added: adds.map(({ table }) => table), refused: [] };
+    return { added: adds, refused: [] };
   } catch (error) {
     if (!isLocked(error) && !(error instanceof Harmful)) throw error;
   }
@@ -93,8 +93,8 @@ async function changePublication(target: Target, admin: AdminPool, changes: Chan
   const refused: Published['refused'][number][] = [];
   for (const add of adds) {
     const reason = await triedAlone(target, admin, { before: [], drops: [], adds: [add] });
-    if (reason === null) added.push(add.table);
-    else refused.push({ table: add.table, reason });
+    if (reason === null) added.push(add);
+    else refused.push({ table: add, reason });
   }
   return { added, refused };
 }
@@ -102,8 +102,7 @@ async function changePublication(target: Target, admin: AdminPool, changes: Chan
 async function changeAtOnce(target: Target, admin: AdminPool, changes: Changes): Promise<void> {
   await admin.transaction(async (query) => {
     await query(`set local lock_timeout = ${target.timings.lockMs}`);
-    for (const sql of changes.before) await query(sql);
-    for (const { sql } of [...changes.drops, ...changes.adds]) await query(sql);
+    for (const sql of statementsOf(target.name, changes)) await query(sql);
     // The locks just taken keep everybody from dropping a key until this is committed.
     const harmed = await harmedTables(query, target.name);
     if (harmed.length > 0) throw new Harmful(harmed);
@@ -192,25 +191,23 @@ async function readPublication(query: Query, name: string): Promise<Publication>
   return must(rows[0], 'the state of the publication');
 }
 
-interface Change {
-  readonly table: TableRef;
-  readonly sql: string;
-}
-
 interface Changes {
   /** What concerns the publication as a whole. */
   readonly before: readonly string[];
-  readonly drops: readonly Change[];
-  readonly adds: readonly Change[];
+  readonly drops: readonly TableRef[];
+  readonly adds: readonly TableRef[];
+}
+
+function statementsOf(name: string, { before, drops, adds }: Changes): readonly string[] {
+  const change = (verb: 'add' | 'drop', tables: readonly TableRef[]): readonly string[] =>
+    tables.length === 0
+      ? []
+      : [`alter publication ${escapeIdentifier(name)} ${verb} table ${tables.map(quoted).join(', ')}`];
+  return [...before, ...change('drop', drops), ...change('add', adds)];
 }
 
 function planChanges(name: string, found: Publication, wanted: readonly TableRef[]): Changes {
   const alter = `alter publication ${escapeIdentifier(name)}`;
-  const changes = (verb: 'add' | 'drop', tables: readonly TableRef[]): readonly Change[] =>
-    tables.map(({ schema, name: table }) => {
-      const ref = { schema, name: table };
-      return { table: ref, sql: `${alter} ${verb} table ${quoted(ref)}` };
-    });
   const options = found.has_our_options === true ? [] : [`${alter} set (${optionsOf(found.version)})`];
   const before = found.exists ? options : [createStatement(name, found.version)];
   // Made by an administrator for all tables: nothing to add, and what is too much is ignored on arrival.
@@ -219,7 +216,7 @@ function planChanges(name: string, found: Publication, wanted: readonly TableRef
   const goodKeys = new Set(found.tables.filter((table) => table.isPlain).map(tableKeyOf));
   const dropped = found.tables.filter((table) => !table.isPlain || !wantedKeys.has(tableKeyOf(table)));
   const added = wanted.filter((table) => !goodKeys.has(tableKey(table)));
-  return { before, drops: changes('drop', dropped), adds: changes('add', added) };
+  return { before, drops: dropped, adds: added };
 }
 
 function tableKeyOf(table: TableRef): string {
