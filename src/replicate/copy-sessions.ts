@@ -17,14 +17,22 @@ const SETTINGS = {
 export class CopySessions {
   readonly #options: CopySessionsOptions;
   readonly #idle = new Set<Session>();
+  /** Being opened for whoever comes; null when that failed, which the next opening will tell of. */
+  readonly #prepared: Promise<Session | null>[] = [];
 
   constructor(options: CopySessionsOptions) {
     this.#options = options;
   }
 
+  /** Opens sessions that will be used in a moment. */
+  prepare(count: number): void {
+    for (let at = this.#idle.size + this.#prepared.length; at < count; at += 1)
+      this.#prepared.push(this.#open().catch(() => null));
+  }
+
   /** Runs the work on a session, which the signal cuts. */
   async use<T>(work: (session: Session) => Promise<T>, stop: AbortSignal): Promise<T> {
-    const session = this.#kept() ?? (await this.#open());
+    const session = this.#kept() ?? (await this.#prepared.shift()) ?? (await this.#open());
     const cut = (): void => void session.close();
     stop.addEventListener('abort', cut);
     try {
@@ -40,9 +48,9 @@ export class CopySessions {
 
   /** Ends those that nobody uses. */
   async close(): Promise<void> {
-    const idle = [...this.#idle];
+    const idle = [...this.#idle, ...this.#prepared.splice(0)];
     this.#idle.clear();
-    await Promise.all(idle.map((session) => session.close()));
+    await Promise.all(idle.map(async (session) => (await session)?.close()));
   }
 
   #kept(): Session | null {

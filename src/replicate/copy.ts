@@ -88,6 +88,7 @@ export class Copier {
   async copy(copies: readonly NewCopy[], signal: AbortSignal): Promise<readonly FailedCopy[]> {
     const { exclusively, lease } = this.#options;
     const tables = copies.map(({ wanted }) => wanted);
+    this.#sessions.prepare(Math.min(copies.length, this.#options.parallel));
     const noted = exclusively((client) => savePending(client, lease.target, tables));
     const each = copies.map(({ wanted, replaces }) =>
       this.#start(wanted.table, signal, async (work) => {
