@@ -14,7 +14,7 @@ export const STORAGE = '(fillfactor = 90)';
 
 /** Makes an empty cache table without any index: the copy fills it faster so. */
 export function createTableSql({ relation, columns, key }: CacheShape): string {
-  // Else adding the primary key reads the whole table to see that no key is null.
+  // As the target has it; a unique index alone would let null in.
   const list = columns.map(
     ({ name, type }) => `${quoteIdentifier(name)} ${type}${key.includes(name) ? ' not null' : ''}`,
   );
@@ -35,14 +35,18 @@ export function indexSql(
   wishes: IndexWishes,
   existing: readonly (readonly string[])[] = [],
 ): readonly string[] {
-  const key = `alter table ${inCache(shape.relation)} add primary key (${identifiers(shape.key)})`;
-  // The key is made first, so when there is any index it is there.
+  const key = `create unique index on ${inCache(shape.relation)} (${identifiers(shape.key)})`;
   return [
-    ...(existing.length === 0 ? [key] : []),
+    ...(hasKey(shape, existing) ? [] : [key]),
     ...missingIndexes(shape, wishes, [shape.key, ...existing]).map((columns) =>
       createIndexSql(shape.relation, columns),
     ),
   ];
+}
+
+/** Whether the index that names the rows is among the others. */
+export function hasKey({ key }: Pick<CacheShape, 'key'>, existing: readonly (readonly string[])[]): boolean {
+  return existing.some((index) => index.length === key.length && beginsWith(index, key));
 }
 
 /** Makes one index. */

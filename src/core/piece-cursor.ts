@@ -8,6 +8,9 @@ export interface PieceCursor {
   readonly end: number;
 }
 
+/** Of a table that has nothing more to read. */
+export const NOTHING_LEFT: PieceCursor = { files: '', next: 0, end: 0 };
+
 /** A cursor with the number of rows that were read up to it. */
 export interface CountedCursor extends PieceCursor {
   readonly rows: number;

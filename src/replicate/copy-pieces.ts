@@ -1,15 +1,15 @@
 import type pg from 'pg';
-import { type IndexWishes, indexSql } from '../cache/ddl.ts';
-import { FENCE_SQL, type FeedLease } from '../cache/feed-row.ts';
+import { hasKey, type IndexWishes } from '../cache/ddl.ts';
 import { inCache } from '../cache/names.ts';
 import { dedupeSql } from '../cache/overlay.ts';
 import { isTruncated, type StoredTable, savePiece, updateStoredTable } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
-import type { CountedCursor } from '../core/piece-cursor.ts';
+import { type CountedCursor, NOTHING_LEFT } from '../core/piece-cursor.ts';
 import { columnsToCopy, copyIntoSql } from './copy-format.ts';
+import { buildIndexes, INDEXING } from './copy-indexes.ts';
 import { writeRows } from './copy-rows.ts';
-import { CopySpoilt, type CopyWork, commit, makeIndex, overlayPages } from './copy-work.ts';
+import { begin, CopySpoilt, type CopyWork, commit, overlayPages } from './copy-work.ts';
 import type { CopyLimits } from './feed-options.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 
@@ -41,7 +41,7 @@ export async function copyPieces(large: LargeCopy, work: CopyWork): Promise<Stor
     // The changes that explain why a key is there twice must be in the overlay.
     const until = maxLsn(copiedAt, await work.connector.position());
     await work.applied(until, work.stop);
-    await work.building.take(() => buildIndexes(large, client, work), work.stop);
+    await work.building.take(() => indexPieces(large, client, work), work.stop);
     return { ...large.stored, copiedAt };
   }, work.stop);
 }
@@ -88,11 +88,9 @@ async function readPiece(
   await work.onStep?.('pieces:read-uncommitted');
   await commit(client);
   await work.onStep?.('pieces:read');
+  // After a truncation whatever is in the table came later, and with the stream into the overlay.
   return { cursor: truncated ? { ...counted, ...NOTHING_LEFT } : counted, at: snapshot.at };
 }
-
-/** After a truncation whatever is in the table came later, and with the stream into the overlay. */
-const NOTHING_LEFT = { files: '', next: 0, end: 0 } as const;
 
 /** A table whose files were replaced is worth going on with only when it was emptied, which the stream will have told. */
 async function mustBeTruncated(stored: StoredTable, client: pg.Client, work: CopyWork): Promise<void> {
@@ -102,36 +100,18 @@ async function mustBeTruncated(stored: StoredTable, client: pg.Client, work: Cop
   throw new CopySpoilt('the table was rewritten on the target while it was copied');
 }
 
-async function buildIndexes(
-  { stored, indexes }: LargeCopy,
-  client: pg.Client,
-  work: CopyWork,
-): Promise<void> {
-  const { lease, onStep } = work;
-  await begin(client, lease);
-  await updateStoredTable(client, stored, { reason: 'building indexes' });
-  await commit(client);
+async function indexPieces({ stored, indexes }: LargeCopy, client: pg.Client, work: CopyWork): Promise<void> {
   const overlay = { shape: stored, relation: must(stored.overlay, 'an overlay'), isSettled: false };
-  if (stored.indexes.length === 0) {
-    await begin(client, lease);
+  if (!hasKey(stored, stored.indexes)) {
+    await begin(client, work.lease);
+    await updateStoredTable(client, stored, { reason: INDEXING });
+    await commit(client);
+    await begin(client, work.lease);
     if ((await overlayPages(client, overlay)) !== null) await client.query(dedupeSql(overlay));
     // Looked at last: a truncation that took the keys out of the overlay makes the copy worthless as well.
     if (await isTruncated(client, stored)) await client.query(`truncate ${inCache(stored.relation)}`);
     await commit(client);
-    await onStep?.('pieces:deduplicated');
+    await work.onStep?.('pieces:deduplicated');
   }
-  for (const statement of indexSql(stored, indexes, stored.indexes)) {
-    await begin(client, lease);
-    await makeIndex(client, statement);
-    await commit(client);
-    await onStep?.('pieces:index-built');
-  }
-  await begin(client, lease);
-  await updateStoredTable(client, stored, { state: 'catching-up', reason: null });
-  await commit(client);
-}
-
-async function begin(client: pg.Client, { target, epoch }: FeedLease): Promise<void> {
-  await client.query('begin');
-  await client.query(FENCE_SQL, [target, epoch]);
+  await buildIndexes({ stored, indexes }, client, work);
 }

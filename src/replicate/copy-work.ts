@@ -1,5 +1,6 @@
+import type pg from 'pg';
 import type { Connector, Snapshot } from '../../connectors/connector.ts';
-import type { FeedLease } from '../cache/feed-row.ts';
+import { FENCE_SQL, type FeedLease } from '../cache/feed-row.ts';
 import { inCache } from '../cache/names.ts';
 import type { Overlay } from '../cache/overlay.ts';
 import { type Queryable, rowOf, sqlStateOf } from '../cache/queryable.ts';
@@ -98,6 +99,12 @@ export async function overlayPages(
     inCache(relation),
   ]);
   return pages;
+}
+
+/** Opens a transaction that a lost lease cannot commit. */
+export async function begin(client: pg.Client, { target, epoch }: FeedLease): Promise<void> {
+  await client.query('begin');
+  await client.query(FENCE_SQL, [target, epoch]);
 }
 
 /** Throws unless the statement that should have committed did. */

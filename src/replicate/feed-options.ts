@@ -14,6 +14,8 @@ export interface CopyLimits {
   /** A table up to this size is copied in one go; a larger one piece by piece. */
   readonly wholeBytes: number;
   readonly pieceBytes: number;
+  /** From so many rows on what was copied in one go is kept before it is indexed, and some indexes are built at once. */
+  readonly apartRows: number;
   /** A snapshot is replaced after so long: while it is open the target cannot clean up what it still shows. */
   readonly snapshotMs: number;
   /** The stream waits while so many pages of what came during a copy are merged. */
@@ -100,7 +102,14 @@ export const DEFAULT_LIMITS: FeedLimits = {
     restlessMs: 600_000,
   },
   parallelCopies: 2,
-  copy: { wholeBytes: 1 << 30, pieceBytes: 128 << 20, snapshotMs: 60_000, mergePages: 64, bytesPerS: null },
+  copy: {
+    wholeBytes: 1 << 30,
+    pieceBytes: 128 << 20,
+    apartRows: 50_000,
+    snapshotMs: 60_000,
+    mergePages: 64,
+    bytesPerS: null,
+  },
   schemaPollMs: 10_000,
   retryMs: { first: 100, longest: 10_000 },
   unfitRetryMs: 30_000,

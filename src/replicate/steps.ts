@@ -19,6 +19,7 @@ export const COPY_STEPS = [
   'copy:begun',
   'copy:snapshot-taken',
   'copy:rows-copied',
+  'copy:rows-kept',
   'copy:indexes-built',
   'copy:caught-up',
   'copy:merged-uncommitted',

@@ -14,7 +14,14 @@ const BUDGET_MS = Number(process.env['NEARJOIN_PIECES_SECONDS'] ?? 5) * 1000;
 const STEPS: readonly Step[] = ['pieces:read', 'pieces:deduplicated'];
 const SEED = Number(process.env['NEARJOIN_SEED'] ?? randomInt(2 ** 31));
 
-const TINY: CopyLimits = { wholeBytes: 0, pieceBytes: 1, snapshotMs: 0, mergePages: 1, bytesPerS: null };
+const TINY: CopyLimits = {
+  wholeBytes: 0,
+  pieceBytes: 1,
+  apartRows: 0,
+  snapshotMs: 0,
+  mergePages: 1,
+  bytesPerS: null,
+};
 const LIMITS = { copy: TINY, batch: { rows: 50, bytes: 1 << 20 } };
 
 let rig: FeedRig | undefined;
@@ -280,7 +287,7 @@ test('a source without room fails the table, says so, and is tried again; the ot
   made.start({ limits: LIMITS });
   await made.ready();
   await made.source.query(
-    `create event trigger no_room on ddl_command_start when tag in ('ALTER TABLE') execute function full()`,
+    `create event trigger no_room on ddl_command_start when tag in ('CREATE INDEX') execute function full()`,
   );
   await made.track({ doc: [], small: [] });
   await made.until('the failure', async () => (await made.tableStatus('doc'))?.state.kind === 'failed');

@@ -141,6 +141,7 @@ test('a slow pace makes smaller pieces, so that no snapshot is used for long', (
   const limits = {
     wholeBytes: 1024 * MB,
     pieceBytes: 128 * MB,
+    apartRows: 50_000,
     snapshotMs: 60_000,
     mergePages: 64,
     bytesPerS: null,
