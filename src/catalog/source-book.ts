@@ -65,6 +65,8 @@ export class SourceBook {
   readonly #clock: Clock;
   readonly #intervals: Intervals;
   #entries: ReadonlyMap<SourceName, Entry> = new Map();
+  /** What was read for the metadata that was tried last: it will be wanted again in a moment, when that is stored. */
+  #tried: ReadonlyMap<SourceName, Entry> = new Map();
 
   constructor(options: BookOptions) {
     this.#options = options;
@@ -79,17 +81,22 @@ export class SourceBook {
     signal: AbortSignal,
   ): Promise<SourceReadings> {
     const known = this.#entries;
+    const tried = new Map<SourceName, Entry>();
     const entries = await Promise.all(
       metadata.sources.map(async (source): Promise<[SourceName, Entry]> => {
         const wanted = this.#wanted(source);
         const entry = known.get(source.name);
-        const fits = entry !== undefined && entry.url === wanted.url && covers(entry, wanted);
-        const isKnown = fits && reading !== 'all' && this.#isRecent(entry);
+        const isKnown = reading !== 'all' && fits(entry, wanted) && this.#isRecent(entry);
         if (isKnown && (reading === 'unknown' || (await this.#isAsRead(entry, signal))))
           return [source.name, entry];
-        return [source.name, await this.#read(wanted, entry, signal)];
+        const before = reading === 'all' || isKnown ? undefined : this.#tried.get(source.name);
+        const isEnough = fits(before, wanted) && this.#isFresh(before);
+        const found = isEnough ? before : await this.#read(wanted, entry, signal);
+        tried.set(source.name, found);
+        return [source.name, found];
       }),
     );
+    this.#tried = tried;
     return new SourceReadings(new Map(entries));
   }
 
@@ -118,6 +125,11 @@ export class SourceBook {
   /** A failure is repeated without asking until it is time to try again. */
   #isRecent(entry: Entry): boolean {
     return isAvailable(entry.found) || entry.dueAt > this.#clock.monotonicMs();
+  }
+
+  /** As good as one that is kept. */
+  #isFresh(entry: Entry): boolean {
+    return isAvailable(entry.found) && entry.dueAt > this.#clock.monotonicMs();
   }
 
   /** Whether a database says the same of itself as when it was read; the rows of enum tables are not in that. */
@@ -240,6 +252,10 @@ export class SourceReadings {
       return there !== undefined && there.found === entry.found && there.url === entry.url;
     });
   }
+}
+
+function fits(entry: Entry | undefined, wanted: Wanted): entry is Entry {
+  return entry !== undefined && entry.url === wanted.url && covers(entry, wanted);
 }
 
 function covers(entry: Entry, wanted: Wanted): boolean {

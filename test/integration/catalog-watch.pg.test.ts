@@ -254,6 +254,36 @@ test('without its notes a node knows the databases that answer', async () => {
   expect(warned).toContain('readings of databases cannot be noted or recalled');
 });
 
+test('databases that were read to try metadata are not read again when it is stored a moment later', async () => {
+  const { here, target, store } = await world();
+  let readings = 0;
+  const note = async (key: string, reading: string): Promise<void> => {
+    readings += 1;
+    await store.readings.note(key, reading);
+  };
+  const watch = await openCatalogWatch({
+    store: {
+      load: () => store.load(),
+      listen: (signal) => store.listen(signal),
+      readings: { recall: (key) => store.readings.recall(key), note },
+    },
+    log,
+    env: {},
+    intervals: { ...FAST, fingerprintMs: 600_000, fullMs: 600_000 },
+  });
+  cleanUps.push(() => watch.close());
+  await watch.tryResolve(document(here.url, target.url));
+  await save(store, document(here.url, target.url));
+  await watch.follow();
+  expect(columns(watch.current().catalog, 'pg2', 'users')).toEqual(['id', 'name']);
+  expect(readings).toBe(2);
+  // A change since then is seen when anything is stored.
+  await target.query('alter table users add column age int');
+  await watch.tryResolve(document(here.url, target.url));
+  await watch.follow();
+  expect(columns(watch.current().catalog, 'pg2', 'users')).toEqual(['id', 'name', 'age']);
+});
+
 test('enum values are part of what is watched by reload', async () => {
   const { here, target, store } = await world();
   await here.query('create table color (value text primary key)');
