@@ -1,7 +1,7 @@
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 import type { Publishable } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
-import { isLocked, isUndefined } from './failure.ts';
+import { isDenied, isLocked, isUndefined } from './failure.ts';
 import { quoted } from './publishable.ts';
 
 interface Estimate {
@@ -43,7 +43,7 @@ const LOCK_MS = 100;
 /** Held locked together for the moment that it takes. */
 const MOST_TOGETHER = 50;
 
-/** Adds how large the tables are: many together, and when one of them is locked or gone, each by itself. */
+/** Adds how large the tables are: many together, and when one of them is locked, gone or forbidden by now, each by itself. */
 export async function withEstimates(
   admin: AdminPool,
   judged: readonly Publishable[],
@@ -61,7 +61,7 @@ async function estimates(admin: AdminPool, tables: readonly TableRef[]): Promise
   try {
     return await admin.transaction((query) => measured(query, tables));
   } catch (error) {
-    if (!isLocked(error) && !isUndefined(error)) throw error;
+    if (!isLocked(error) && !isUndefined(error) && !isDenied(error)) throw error;
     const [only, ...others] = tables;
     if (only !== undefined && others.length === 0) return noted(admin, only);
     return (await Promise.all(tables.map((table) => estimates(admin, [table])))).flat();

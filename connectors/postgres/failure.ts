@@ -70,6 +70,11 @@ export function isUndefined(error: unknown): boolean {
   return ['42P01', '3F000'].includes(causeState(error) ?? '');
 }
 
+/** A right is missing, which may have been there a moment ago. */
+export function isDenied(error: unknown): boolean {
+  return causeState(error) === '42501';
+}
+
 /** What should be made is there. */
 export function isThereAlready(error: unknown): boolean {
   return causeState(error) === '42710';
