@@ -121,6 +121,8 @@ const VERSIONS: readonly string[] = [
   `alter table nearjoin.cache_table add column unwanted_until timestamptz`,
   `alter table nearjoin.feed add column server_started text`,
   `alter table nearjoin.feed add column early jsonb`,
+  // Where the database publishes all its tables, rows of one without a key cannot be updated.
+  'alter table nearjoin.installation add primary key (id)',
 ];
 
 /** Creates, upgrades or mends schema `nearjoin` in the source database; safe when several nodes start at once. */

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { type IndexWishes, indexSql } from '../cache/ddl.ts';
 import { type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
-import { begin, type CopyWork, commit, makeIndex } from './copy-work.ts';
+import { begin, type CopyWork, commit, makeIndex, makeKey } from './copy-work.ts';
 
 /** What is said of a copy meanwhile. */
 export const INDEXING = 'building indexes';
@@ -38,6 +38,7 @@ export async function buildIndexes(
   const ended = await Promise.allSettled(all);
   for (const each of ended) if (each.status === 'rejected') throw each.reason;
   await begin(client, lease);
+  await makeKey(client, stored);
   await updateStoredTable(client, stored, { state: 'catching-up', reason: null });
   await commit(client);
 }

@@ -7,7 +7,7 @@ import { NOTHING_LEFT } from '../core/piece-cursor.ts';
 import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { buildIndexes } from './copy-indexes.ts';
 import { writeRows } from './copy-rows.ts';
-import { begin, type CopyWork, commit, makeIndex } from './copy-work.ts';
+import { begin, type CopyWork, commit, makeIndex, makeKey } from './copy-work.ts';
 
 /** Fills a new cache table from the snapshot and builds its indexes; gives the table as it is then. */
 export async function copyWhole(
@@ -53,6 +53,7 @@ interface Filled {
 /** A small table is there with its indexes, or not at all. */
 async function index({ stored, indexes }: Filled, rows: number, client: pg.Client): Promise<void> {
   for (const statement of indexSql(stored, indexes)) await makeIndex(client, statement);
+  await makeKey(client, stored);
   const copiedAt = formatLsn(stored.copiedAt);
   await updateStoredTable(client, stored, {
     state: 'catching-up',

@@ -1,9 +1,11 @@
 import type pg from 'pg';
 import type { Connector, Snapshot } from '../../connectors/connector.ts';
 import { FENCE_SQL, type FeedLease } from '../cache/feed-row.ts';
-import { inCache } from '../cache/names.ts';
+import { inCache, quoteIdentifier } from '../cache/names.ts';
 import type { Overlay } from '../cache/overlay.ts';
-import { type Queryable, rowOf, sqlStateOf } from '../cache/queryable.ts';
+import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
+import type { StoredTable } from '../cache/stored-table.ts';
+import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Turns } from '../core/turns.ts';
@@ -129,4 +131,22 @@ export async function makeIndex(client: Queryable, statement: string): Promise<v
     if (sqlStateOf(error) !== VALUE_TOO_LONG) throw error;
     await client.query('rollback to savepoint before_index');
   }
+}
+
+/**
+ * Makes the index over the key the primary key, unless a copy that was interrupted has one: where a database publishes all
+ * its tables, Postgres lets nobody update or delete rows of a table without.
+ */
+export async function makeKey(client: Queryable, { relation }: Pick<StoredTable, 'relation'>): Promise<void> {
+  const [unique] = await rowsOf<{ name: string; primary: boolean }>(
+    client,
+    `select c.relname as name, i.indisprimary as primary from pg_index i join pg_class c on c.oid = i.indexrelid
+     where i.indrelid = to_regclass($1) and i.indisunique order by i.indisprimary desc limit 1`,
+    [inCache(relation)],
+  );
+  const { name, primary } = must(unique, 'the unique index of a copy');
+  if (!primary)
+    await client.query(
+      `alter table ${inCache(relation)} add primary key using index ${quoteIdentifier(name)}`,
+    );
 }

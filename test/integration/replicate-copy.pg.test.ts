@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
+import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
 import { FeedRig } from '../support/feed.ts';
 import { Writer } from '../support/writer.ts';
 
@@ -298,4 +299,22 @@ test('statistics follow a copy that is ready, and plans made without them are ma
   // 1/200 of the rows by default, half of them when there are two values.
   await made.until('a plan with statistics', async () => isPlanned && (await planned()) === 250);
   await client.end();
+});
+
+test.each([
+  ['at once', 50_000, 1 << 30],
+  ['before its indexes', 0, 1 << 30],
+  ['in pieces', 0, 0],
+])('a source may publish all its tables; the copy is kept %s', async (_name, apartRows, wholeBytes) => {
+  rig = await FeedRig.open([BIG, FILL], { doc: [['note']] });
+  await rig.source.query('create publication everything for all tables');
+  const copy = { ...DEFAULT_LIMITS.copy, apartRows, wholeBytes, pieceBytes: 1 << 20 };
+  rig.start({ limits: { copy } });
+  await rig.ready();
+  await rig.target.query('update doc set n = 1 where id = 1');
+  await rig.target.query('update doc set id = -2 where id = 2');
+  await rig.target.query('delete from doc where id = 3');
+  await rig.caughtUp();
+  const { target, cache } = await rig.contents('doc');
+  expect(cache).toEqual(target);
 });
