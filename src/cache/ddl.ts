@@ -14,7 +14,7 @@ export const STORAGE = '(fillfactor = 90)';
 
 /** Makes an empty cache table without any index: the copy fills it faster so. */
 export function createTableSql({ relation, columns, key }: CacheShape): string {
-  // As the target has it; a unique index alone would let null in.
+  // Else making the index over it the primary key reads the whole table to see that no key is null.
   const list = columns.map(
     ({ name, type }) => `${quoteIdentifier(name)} ${type}${key.includes(name) ? ' not null' : ''}`,
   );

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
+import { firstOf } from '../core/first-of.ts';
 import type { SourceName } from '../core/names.ts';
 import { Spaced } from '../core/spaced.ts';
 import type { Metadata } from '../metadata/model.ts';
@@ -147,10 +148,11 @@ export class CatalogWatch {
   async renewed(source: SourceName, generation: number): Promise<boolean> {
     const isNewer = (): boolean => this.#snapshot.catalog.generation > generation;
     if (isNewer()) return true;
-    const looked = new AbortController();
-    const limit = this.#clock.delay(LONGEST_LOOK_MS, looked.signal);
-    await Promise.race([this.#looks.next(source), limit]);
-    looked.abort();
+    await firstOf(
+      this.#closed.signal,
+      () => this.#looks.next(source),
+      (until) => this.#clock.delay(LONGEST_LOOK_MS, until),
+    );
     return isNewer();
   }
 

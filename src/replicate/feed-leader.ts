@@ -2,7 +2,9 @@ import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import type { FeedState } from '../cache/cache-table.ts';
 import { type FeedWishes, finishResync, forgetProof, saveFeedState } from '../cache/feed-row.ts';
 import { NearjoinError } from '../core/errors.ts';
+import { firstOf } from '../core/first-of.ts';
 import { Notifier, restUnless } from '../core/notifier.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
 import { LeaseLost } from './applier.ts';
 import { Backoff } from './backoff.ts';
 import { AnotherStream, EarlyRefused } from './early-choice.ts';
@@ -209,17 +211,14 @@ export class FeedLeader {
   async #restFailed(pauseMs: number, signal: AbortSignal): Promise<void> {
     const { options, connector } = this.#scene;
     const { clock } = options;
-    const done = new AbortController();
-    const stop = AbortSignal.any([signal, done.signal]);
-    const watch = async (): Promise<void> => {
+    const watch = async (until: StopSignal): Promise<void> => {
       const before = await standingOf(connector);
-      while (!stop.aborted) {
-        await clock.delay(before === null ? REFUSED_MS : STANDING_MS, stop);
-        if (stop.aborted || (await standingOf(connector)) !== before) return;
+      while (!until.aborted) {
+        await clock.delay(before === null ? REFUSED_MS : STANDING_MS, until);
+        if (until.aborted || (await standingOf(connector)) !== before) return;
       }
     };
-    await Promise.race([watch(), restUnless(this.#wished, { clock, ms: pauseMs }, stop)]);
-    done.abort();
+    await firstOf(signal, watch, (until) => restUnless(this.#wished, { clock, ms: pauseMs }, until));
   }
 
   async #choose(error: unknown): Promise<Remedy> {

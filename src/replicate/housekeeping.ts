@@ -8,6 +8,7 @@ import { isDamaged } from '../cache/serving.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { LeaseLost } from './applier.ts';
+import type { Counters } from './feed-scene.ts';
 import type { Lingering } from './linger.ts';
 import type { SourceClock } from './source-clock.ts';
 import { untilFirstFailure } from './together.ts';
@@ -21,10 +22,7 @@ export interface HousekeepingOptions {
   readonly maxRetainedWalBytes: number;
   /** Tables that are wanted no more and whose copies stay for a while: a successor must know how long. */
   readonly lingering: () => readonly Lingering[];
-  readonly counters: () => Pick<
-    Parameters<typeof renewLease>[2],
-    'transactionsApplied' | 'changesApplied' | 'early'
-  >;
+  readonly counters: () => Readonly<Counters>;
   readonly onWishes: (wishes: FeedWishes) => void;
   readonly sourceClock: SourceClock;
   /** What was proved on the source's clock counts no more. */
