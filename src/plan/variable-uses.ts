@@ -60,7 +60,7 @@ export function usesOf(document: DocumentNode, operation: OperationDefinitionNod
       if (selection.kind !== 'Field') continue;
       for (const argument of selection.arguments ?? []) {
         add(argument.value, useOf(argument.name.value));
-        for (const ordering of cursorOrderings(argument)) add(ordering, 'whole');
+        for (const planned of plannedWithin(argument)) add(planned, 'whole');
       }
     }
   }
@@ -73,9 +73,34 @@ function useOf(argument: string): VariableUse {
   return argument === 'where' ? 'condition' : 'value';
 }
 
+/** What stands in a literal and is planned in full, though the rest of the argument is not. */
+function plannedWithin({ name, value }: ArgumentNode): readonly ValueNode[] {
+  if (name.value === 'where') return aggregated(value);
+  return name.value === 'cursor' ? cursorOrderings(value) : [];
+}
+
+/** Columns that a condition aggregates. Those of a column that is called `arguments` are comparisons, not names. */
+function aggregated(condition: ValueNode): readonly ValueNode[] {
+  const found: ValueNode[] = [];
+  const pending: ValueNode[] = [condition];
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    if (node.kind === 'ListValue') pending.push(...node.values);
+    if (node.kind !== 'ObjectValue') continue;
+    for (const { name, value } of node.fields) {
+      if (name.value === 'arguments' && !isComparison(value)) found.push(value);
+      else pending.push(value);
+    }
+  }
+  return found;
+}
+
+/** Operators begin with an underscore; an aggregate of two columns calls them `X` and `Y`. */
+function isComparison(node: ValueNode): boolean {
+  return node.kind === 'ObjectValue' && node.fields.every(({ name }) => name.value.startsWith('_'));
+}
+
 /** What a literal cursor says of its ordering, which is part of the plan. */
-function cursorOrderings({ name, value }: ArgumentNode): readonly ValueNode[] {
-  if (name.value !== 'cursor') return [];
+function cursorOrderings(value: ValueNode): readonly ValueNode[] {
   const items = value.kind === 'ListValue' ? value.values : [value];
   const members = items.flatMap((item) => (item.kind === 'ObjectValue' ? item.fields : []));
   return members.filter((member) => member.name.value === 'ordering').map((member) => member.value);

@@ -8,8 +8,8 @@ const QUERY = `query ($w: order_bool_exp, $o: [order_order_by!], $n: Int, $id: I
   more: order(where: {id: {_eq: $id}}) { id }
 }`;
 
-function shape(variables: Record<string, unknown>): string {
-  const document = parse(QUERY);
+function shape(variables: Record<string, unknown>, query = QUERY): string {
+  const document = parse(query);
   const operation = document.definitions[0] as OperationDefinitionNode;
   const prepared = prepareVariables(document, operation);
   return variableShape(prepared, coerceVariables(prepared, variables));
@@ -44,8 +44,23 @@ test('everything that may change the plan changes the shape', () => {
     { w: { id: { _eq: 1 }, note: { _eq: 'x' } } },
     { w: { items_aggregate: { count: { arguments: 'id', predicate: { _eq: 1 } } } } },
     { w: { items_aggregate: { count: { arguments: 'sku', predicate: { _eq: 1 } } } } },
-  ].map(shape);
+  ].map((given) => shape(given));
   expect(new Set(shapes).size).toBe(shapes.length);
+});
+
+test.each([
+  ['count: {arguments: $v, predicate: {_eq: 1}}', '[item_select_column!]'],
+  ['count: {arguments: [$v], predicate: {_eq: 1}}', 'item_select_column!'],
+  ['bool_and: {arguments: $v, predicate: {_eq: true}}', 'item_select_column!'],
+  ['corr: {arguments: {X: $v, Y: x}, predicate: {_eq: 1}}', 'item_select_column!'],
+])('columns that a condition aggregates are part of the plan: %s', (predicate, type) => {
+  const query = `query ($v: ${type}) { order(where: {_and: [{items_aggregate: {${predicate}}}]}) { id } }`;
+  expect(shape({ v: 'a' }, query)).not.toBe(shape({ v: 'b' }, query));
+});
+
+test('a column called as the member of an aggregate is is compared with values like any other', () => {
+  const query = 'query ($v: Int) { order(where: {arguments: {_eq: $v}}) { id } }';
+  expect(shape({ v: 1 }, query)).toBe(shape({ v: 2 }, query));
 });
 
 test('a shape stays short', () => {
