@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Stop } from '../../src/core/stop-signal.ts';
@@ -76,6 +77,34 @@ test('values are read and printed the same way, whatever the database says of da
   expect(await ask(open(), settings)).toBe('ISO, MDY; UTC; C');
   expect(await ask(open(), `select ('02/03/2024'::date)::text`)).toBe('2024-02-03');
 });
+
+test('the server process of a session keeps the memory that it has used', async () => {
+  const plain = new pg.Client({ connectionString: database.url });
+  await plain.connect();
+  try {
+    const without = await faults(async (text) => String((await plain.query(text)).rows[0]?.value));
+    const pool = open();
+    const kept = await faults((text) => ask(pool, text));
+    // An allocator that keeps everything by itself has nothing to gain.
+    expect(kept).toBeLessThanOrEqual(Math.max(without / 4, 10));
+  } finally {
+    await plain.end();
+  }
+});
+
+/** Page faults of the server process for each execution of a statement that sorts; 0 where the system does not tell. */
+async function faults(run: (text: string) => Promise<string | null>): Promise<number> {
+  const pid = await run('select pg_backend_pid()::text as value');
+  const soFar = async (): Promise<number> => {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+    return stat === null ? 0 : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[7]);
+  };
+  const sort = 'select count(distinct (i, i))::text as value from generate_series(1, 5000) i';
+  for (let first = 0; first < 5; first += 1) await run(sort);
+  const before = await soFar();
+  for (let again = 0; again < 10; again += 1) await run(sort);
+  return ((await soFar()) - before) / 10;
+}
 
 test('cells come back undecoded, null as null, values go out as text', async () => {
   const pool = open();

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { FIND_OPERATORS } from '../../cache/search-path.ts';
 import { must } from '../../core/assert.ts';
+import { KEEP_HEAP } from '../../core/keep-heap.ts';
 import { TEXT_FORM } from '../../core/text-form.ts';
 import { type HistoryName, historyName } from '../../core/token.ts';
 import { WireConnection, type WireOptions } from './connection.ts';
@@ -97,9 +98,8 @@ function plainSocket(connection?: { readonly ssl?: unknown }): net.Socket {
 /** Puts a session into the state that statements are made for. */
 export function settingsQuery(statementTimeoutMs: number): string {
   const all = [...SETTINGS, ['statement_timeout', String(Math.trunc(statementTimeoutMs))] as const];
-  return [...all.map(([name, value]) => `set ${name} = '${value}'`), CHEAP_RANDOM_PAGES, FIND_OPERATORS].join(
-    '; ',
-  );
+  const settings = all.map(([name, value]) => `set ${name} = '${value}'`);
+  return [...settings, CHEAP_RANDOM_PAGES, FIND_OPERATORS, KEEP_HEAP].join('; ');
 }
 
 function takeOver(
