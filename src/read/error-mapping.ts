@@ -1,6 +1,6 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
-import { ConnectionLost, isUndefined, PostgresError, RowTooLarge } from './wire/failure.ts';
+import { ConnectionLost, isUndefined, PostgresError, RequestTooLarge, RowTooLarge } from './wire/failure.ts';
 
 /** Which side of a relationship failed. */
 export type Side = 'source' | 'target';
@@ -33,6 +33,8 @@ export function readError(error: unknown, database: SourceName, side: Side): unk
     const message = `the answer of database "${database}" is longer than ${error.limit} bytes; ask for fewer rows or columns`;
     return new NearjoinError('result-too-large', message, { cause: error });
   }
+  if (error instanceof RequestTooLarge)
+    return new NearjoinError('query-too-complex', `query is too complex: ${error.message}`, { cause: error });
   return error instanceof PostgresError ? fromPostgres(error, database, side) : error;
 }
 

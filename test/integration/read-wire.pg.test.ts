@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Stop } from '../../src/core/stop-signal.ts';
-import { ConnectionLost, PostgresError, RowTooLarge } from '../../src/read/wire/failure.ts';
+import { ConnectionLost, PostgresError, RequestTooLarge, RowTooLarge } from '../../src/read/wire/failure.ts';
 import { type PoolOptions, WirePool } from '../../src/read/wire/pool.ts';
 import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { poll } from '../support/poll.ts';
@@ -167,6 +167,21 @@ test('a row over the limit is refused while the session goes on', async () => {
   expect(refused).toBeInstanceOf(RowTooLarge);
   expect(next).toBe('7');
   expect(await ask(pool, 'select pg_backend_pid()')).toBe(before);
+});
+
+test.each([
+  ['many', Array<string>(65_536).fill('1')],
+  ['long', Array<string>(4).fill('x'.repeat(100_000_000))],
+])('a request of too %s values fails alone: those behind it have their own answers', async (_, values) => {
+  const pool = open();
+  await ask(pool, 'select 1');
+  const [refused, ...others] = await Promise.all([
+    failure(ask(pool, 'select 2', values)),
+    ...['a', 'b', 'c'].map((value) => ask(pool, 'select $1::text', [value])),
+  ]);
+  expect(refused).toBeInstanceOf(RequestTooLarge);
+  expect(others).toEqual(['a', 'b', 'c']);
+  expect(await ask(pool, 'select 2')).toBe('2');
 });
 
 test('an aborted request ends on the server and the requests behind it are answered', async () => {

@@ -4,7 +4,7 @@ import type { HistoryName } from '../../core/token.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
 import { errorFields, Incoming, type RowMemory, rowCells } from './incoming.ts';
-import { encodeExecution, TERMINATE } from './messages.ts';
+import { encodeExecution, TERMINATE, unsendable } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 
 /** One row: cells in text form, undecoded. */
@@ -112,6 +112,9 @@ export class WireConnection {
     const { signal } = options;
     if (this.#lost !== null) return Promise.reject(this.#lost);
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
+    // Judged before it counts as asked: of what is never sent no answer comes, and the next one would be taken for it.
+    const refusal = unsendable(values);
+    if (refusal !== null) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
       const entry = this.#entry(text, options, { resolve, reject });
       this.#pending.push(entry);

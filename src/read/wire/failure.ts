@@ -28,6 +28,14 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** Its values are more than a message to Postgres holds; nothing of the request was sent. */
+export class RequestTooLarge extends Error {
+  constructor(what: string) {
+    super(what);
+    this.name = 'RequestTooLarge';
+  }
+}
+
 /** A row was longer than the limit. */
 export class RowTooLarge extends Error {
   readonly bytes: number;

@@ -1,3 +1,19 @@
+import { RequestTooLarge } from './failure.ts';
+
+/** A message counts its values in two bytes. */
+const MOST_VALUES = 65_535;
+/** Postgres takes no message of a gigabyte; a character takes three bytes at most. */
+const MOST_CHARACTERS = 300_000_000;
+
+/** What keeps values from being sent with one execution; null when nothing does. */
+export function unsendable(values: readonly (string | null)[]): RequestTooLarge | null {
+  if (values.length > MOST_VALUES) return new RequestTooLarge(`more than ${MOST_VALUES} values`);
+  const characters = values.reduce((sum, value) => sum + (value?.length ?? 0), 0);
+  return characters > MOST_CHARACTERS
+    ? new RequestTooLarge(`values of more than ${MOST_CHARACTERS} characters`)
+    : null;
+}
+
 /** One execution as it goes over the wire. */
 export interface Execution {
   /** Statement name; empty for the unnamed one. */
