@@ -2,6 +2,7 @@ import type { OperandType } from '../catalog/operand-type.ts';
 import { arrayLiteral } from '../core/array-literal.ts';
 import { unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
+import { tooComplex } from './budget.ts';
 import { asEnums, checkLabels } from './encode.ts';
 import { emptyObject, isRecord, VariableMention } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
@@ -10,6 +11,9 @@ import { encodeValue } from './params.ts';
 import { checkPattern } from './pattern.ts';
 import type { Param, QueryPlan } from './plan.ts';
 import type { Variables } from './variables.ts';
+
+/** A variable that is used a thousand times is sent a thousand times. */
+const MOST_CHARACTERS = 64 * 1024 * 1024;
 
 /** Session variables of a request by lower-case name. */
 export type SessionVariables = ReadonlyMap<string, string>;
@@ -25,8 +29,12 @@ export function bindParams(
     const names = missing.map((name) => JSON.stringify(name)).join(', ');
     throw new NearjoinError('not-found', `missing session variables: ${names}`);
   }
+  let characters = 0;
   return plan.params.map((param) => {
     const value = bind(param, variables, session);
+    characters += value.length;
+    if (characters > MOST_CHARACTERS)
+      throw tooComplex('$', `values of more than ${MOST_CHARACTERS} characters`);
     if (param.pattern !== null) checkPattern(param.pattern, value);
     return value;
   });

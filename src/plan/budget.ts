@@ -30,9 +30,9 @@ export class Budget {
     return this.#nodes;
   }
 
-  /** Counts one more field or condition. */
-  spend(path: string): void {
-    this.#nodes += 1;
+  /** Counts one more field or condition, or as many. */
+  spend(path: string, count: number = 1): void {
+    this.#nodes += count;
     if (this.#nodes > this.limits.maxNodes) {
       throw tooComplex(path, `more than ${this.limits.maxNodes} fields and conditions`);
     }
@@ -50,6 +50,14 @@ export class Budget {
       throw tooComplex('$.selectionSet', `more than ${this.limits.maxRootFields} root fields`);
     }
   }
+}
+
+/** As many characters as weigh what a field does: they stand in the statement, and in what is kept of it. */
+const CHARACTERS_OF_NODE = 64;
+
+/** How many fields a text is worth. */
+export function weightOf(text: string): number {
+  return Math.floor(text.length / CHARACTERS_OF_NODE);
 }
 
 /** The complaint about a request past a limit. */

@@ -65,14 +65,13 @@ export function planQuery(input: PlanInput): QueryPlan {
   const roots = planRoots(planning, operation);
   const remotes = places.close();
   const cursor = streamIn(roots)?.cursor ?? null;
-  const { nodes } = budget;
   return {
     roots,
     params: params.list(),
     cursor,
     sessionVariables: params.sessionVariables(),
     remotes,
-    nodes,
+    nodes: budget.nodes + params.weight,
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import { must } from '../core/assert.ts';
+import { weightOf } from './budget.ts';
 import { isIncluded, printArguments } from './directives.ts';
 import type { DirectivePlace } from './known-directives.ts';
 import type { Planning, Position } from './planning.ts';
@@ -114,8 +115,9 @@ function spread({ planning, spread: seen }: Collection, name: string): FragmentD
   return must(planning.fragments.get(name), 'fragment');
 }
 
-function addField({ fields, path }: Collection, node: FieldNode): void {
+function addField({ planning, fields, path }: Collection, node: FieldNode): void {
   const key = node.alias?.value ?? node.name.value;
+  planning.budget.spend(path, weightOf(key));
   const known = fields.get(key);
   if (known === undefined) {
     fields.set(key, { key, node, sets: node.selectionSet === undefined ? [] : [node.selectionSet] });

@@ -1,4 +1,5 @@
 import { arrayLiteral } from '../core/array-literal.ts';
+import { tooComplex } from './budget.ts';
 import { mismatch } from './encode.ts';
 import { invalid } from './problem.ts';
 
@@ -6,9 +7,13 @@ const KEY = /^[^.[\]]+/;
 const INDEX = /^\[(\d+)\]/;
 const QUOTED = /^\[(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\]/s;
 
+/** Far more than any document is deep. */
+const LONGEST = 10_000;
+
 /** A path into JSON (`$.a.b[0]["c d"]`) as an array literal of keys, for `#>`. */
 export function parseJsonPath(value: unknown, path: string): string {
   if (typeof value !== 'string') throw mismatch(path, 'a string', 'String', value);
+  if (value.length > LONGEST) throw tooComplex(path, `a path of more than ${LONGEST} characters`);
   return arrayLiteral(keysOf(value, path));
 }
 

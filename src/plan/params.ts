@@ -1,5 +1,6 @@
 import type { ColumnType } from '../catalog/catalog.ts';
 import type { OperandType } from '../catalog/operand-type.ts';
+import { weightOf } from './budget.ts';
 import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './encode.ts';
 import { hasVariable, type Input, plainValue } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
@@ -19,6 +20,14 @@ export class Params {
   /** All parameters so far. */
   list(): readonly Param[] {
     return this.#params;
+  }
+
+  /** How much the literals are to keep, in fields: one in a fragment stands in the plan wherever that is spread. */
+  get weight(): number {
+    return this.#params.reduce(
+      (sum, { from }) => sum + (from.kind === 'value' ? weightOf(from.value) : 0),
+      0,
+    );
   }
 
   /** Session variables asked for so far, lower case and sorted. */

@@ -17,7 +17,7 @@ export interface QueryPlan {
   readonly sessionVariables: readonly string[];
   /** Remote tables read anywhere in the plan, once per (root source, target). */
   readonly remotes: readonly RemoteUse[];
-  /** Fields and conditions: what it takes to keep the plan. */
+  /** Fields and conditions, long names and literals counted as several: what it takes to keep the plan. */
   readonly nodes: number;
 }
 

@@ -56,3 +56,36 @@ test('names of objects’ own members mean nothing', () => {
     ).toBe(`field '${name}' not found in type: 'order_bool_exp'`);
   }
 });
+
+const CONDITION = 'query ($w: order_bool_exp) { order(where: $w) { id } }';
+const like = (pattern: string): unknown => ({ note: { _like: pattern } });
+const jsonpath = (path: string): unknown => ({ extra: { _jsonb_path_exists: path } });
+
+test.each([
+  ['backslashes', like(`${'\\'.repeat(200_000)}a`), null],
+  ['backslashes at its end', like('\\'.repeat(200_001)), 'bad-request'],
+  ['quotes', jsonpath('"\\'.repeat(200_000)), null],
+  ['comments', jsonpath(`${'/*a'.repeat(200_000)}$x`), null],
+  ['strings before a variable', jsonpath(`${'"$a"'.repeat(200_000)}$x`), 'data-exception'],
+])('a pattern of many %s is judged in one pass', (_, w, refused) => {
+  expect(refusal({ query: CONDITION, variables: { w } })?.code ?? null).toBe(refused);
+});
+
+test('one value or name that a short text uses again and again is counted each time', () => {
+  const uses = Array.from({ length: 3000 }, () => '{note: {_eq: $x}}').join(' ');
+  const query = `query ($x: String!) { order(where: {_or: [${uses}]}) { id } }`;
+  expect(refusal({ query, variables: { x: 'x'.repeat(1000) } })).toBe(null);
+  expect(refusal({ query, variables: { x: 'x'.repeat(30_000) } })).toEqual({
+    code,
+    path: '$',
+    message: 'query is too complex: values of more than 67108864 characters',
+  });
+  const aliased = `{ order { ${'k'.repeat(700_000)}: id } }`;
+  expect(refusal({ query: aliased })?.code).toBe(code);
+});
+
+test('a path into JSON is as long as paths are', () => {
+  const query = 'query ($p: String!) { order { extra(path: $p) } }';
+  expect(refusal({ query, variables: { p: `$${'.a'.repeat(1000)}` } })).toBe(null);
+  expect(refusal({ query, variables: { p: `$${'.a'.repeat(1_000_000)}` } })?.code).toBe(code);
+});
