@@ -13,13 +13,13 @@ import {
 import type { Spelling } from '../catalog/spelling.ts';
 import { mismatch } from './encode.ts';
 import { enumerationOf } from './enumeration.ts';
-import { type Input, membersOf, valueOf } from './input.ts';
+import { elementsOf, type Input, membersOf, valueOf } from './input.ts';
 import type { LocationType } from './location.ts';
 import type { ValueType } from './params.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
 import type { Operand, Predicate, ScalarComparison } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
-import { and } from './predicates.ts';
+import { and, FALSE, TRUE } from './predicates.ts';
 import { notFound } from './problem.ts';
 
 /** A column that a condition speaks of. */
@@ -32,7 +32,7 @@ export function planComparisons(
   planning: Planning,
   target: ColumnAt,
   given: Input,
-  at: Position & { readonly negated: boolean },
+  at: ComparisonAt,
 ): Predicate {
   const { column, place } = target;
   const enumeration = enumerationOf(planning.catalog, place.table, column);
@@ -46,10 +46,13 @@ export function planComparisons(
   place.read(column);
   const comparisons = members.map(([name, member]) => {
     const here = inside(planning, at, name);
-    const condition = planComparison(planning, target, { name, member, at: here });
+    const condition = planComparison(planning, target, {
+      name,
+      member,
+      at: { ...here, negated: at.negated },
+    });
     if (condition === null) throw notFound(at.path, name, type);
-    const guard = cellGuard(planning, target, column);
-    return guardedCondition(guard, condition, at.negated);
+    return condition;
   });
   return and(comparisons);
 }
@@ -61,10 +64,12 @@ export function planBoolean(planning: Planning, given: Input, at: Position): boo
   throw mismatch(at.path, 'a boolean', 'Boolean', value);
 }
 
+type ComparisonAt = Position & { readonly negated: boolean };
+
 interface Member {
   readonly name: string;
   readonly member: Input;
-  readonly at: Position;
+  readonly at: ComparisonAt;
 }
 
 function planComparison(
@@ -74,19 +79,32 @@ function planComparison(
 ): Predicate | null {
   const { column, place } = target;
   const { spelling } = place.table;
-  if (name === spelling.field('_is_null'))
-    return { kind: 'is-null', column, negated: !planBoolean(planning, member, at) };
+  if (name === spelling.field('_is_null')) return planIsNull(planning, target, member, at);
   const enumeration = enumerationOf(planning.catalog, place.table, column);
   if (name === '_cast' && enumeration === null && hasTextCast(column.type))
     return planCast(planning, target, member, at);
   const operator = operatorOf(name, spelling);
   if (operator === null || !operatorsOfColumn(column).includes(operator)) return null;
   const value = { ...operandType(operator, column), enumeration };
-  return compare(column, operator, planOperand(planning, member, value, at));
+  return compare(planning, target, { operator, input: member, value, at, cast: false });
+}
+
+function planIsNull(planning: Planning, target: ColumnAt, given: Input, at: ComparisonAt): Predicate {
+  const { column } = target;
+  return guarded(
+    planning,
+    target,
+    { kind: 'is-null', column, negated: !planBoolean(planning, given, at) },
+    at,
+  );
+}
+
+function guarded(planning: Planning, target: ColumnAt, condition: Predicate, at: ComparisonAt): Predicate {
+  return guardedCondition(cellGuard(planning, target, target.column), condition, at.negated);
 }
 
 /** `{String: {_like: …}}`: the column's text form is compared. */
-function planCast(planning: Planning, target: ColumnAt, given: Input, at: Position): Predicate {
+function planCast(planning: Planning, target: ColumnAt, given: Input, at: ComparisonAt): Predicate {
   const type = target.place.table.spelling.type(castTypeName(target.column.type));
   const input = planning.variables.open(given, type, at.path);
   const members = membersOf(input);
@@ -94,13 +112,18 @@ function planCast(planning: Planning, target: ColumnAt, given: Input, at: Positi
   return and(
     members.map(([name, member]) => {
       if (name !== 'String') throw notFound(at.path, name, type);
-      return planTextComparisons(planning, target, member, inside(planning, at, name));
+      const here = { ...inside(planning, at, name), negated: at.negated };
+      return planTextComparisons(planning, target, member, here);
     }),
   );
 }
 
-function planTextComparisons(planning: Planning, target: ColumnAt, given: Input, at: Position): Predicate {
-  const { column } = target;
+function planTextComparisons(
+  planning: Planning,
+  target: ColumnAt,
+  given: Input,
+  at: ComparisonAt,
+): Predicate {
   const { spelling } = target.place.table;
   const type = spelling.type(comparisonTypeName(TEXT));
   const input = planning.variables.open(given, type, at.path);
@@ -108,13 +131,12 @@ function planTextComparisons(planning: Planning, target: ColumnAt, given: Input,
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
   return and(
     members.map(([name, member]) => {
-      const here = inside(planning, at, name);
-      if (name === spelling.field('_is_null'))
-        return { kind: 'is-null', column, negated: !planBoolean(planning, member, here) };
+      const here = { ...inside(planning, at, name), negated: at.negated };
+      if (name === spelling.field('_is_null')) return planIsNull(planning, target, member, here);
       const operator = operatorOf(name, spelling);
       if (operator === null || !TEXT_CAST_OPERATORS.includes(operator)) throw notFound(at.path, name, type);
       const value = { ...scalarOperandType(operator, TEXT), enumeration: null };
-      return { ...compare(column, operator, planOperand(planning, member, value, here)), cast: true };
+      return compare(planning, target, { operator, input: member, value, at: here, cast: true });
     }),
   );
 }
@@ -185,12 +207,34 @@ function scalarCast(
   });
 }
 
+interface Comparison {
+  readonly operator: Operator;
+  readonly input: Input;
+  readonly value: ValueType;
+  readonly at: ComparisonAt;
+  readonly cast: boolean;
+}
+
+/** What a comparison with the elements of an empty list says of every cell, of a null or hidden one too. */
+const WITH_NONE: Partial<Readonly<Record<Operator, Predicate>>> = {
+  in: FALSE,
+  nin: TRUE,
+  ancestor_any: FALSE,
+  descendant_any: FALSE,
+};
+
 function compare(
-  column: Column,
-  operator: Operator,
-  value: Operand,
-): Predicate & { readonly kind: 'compare' } {
-  return { kind: 'compare', column, operator, value, nullSafe: false, cast: false };
+  planning: Planning,
+  target: ColumnAt,
+  { operator, input, value, at, cast }: Comparison,
+): Predicate {
+  const operand = planOperand(planning, input, value, at);
+  const withNone = WITH_NONE[operator];
+  const opened = planning.variables.open(input, locationOf(value), at.path);
+  if (withNone !== undefined && elementsOf(opened)?.length === 0) return withNone;
+  const { column } = target;
+  const condition: Predicate = { kind: 'compare', column, operator, value: operand, nullSafe: false, cast };
+  return guarded(planning, target, condition, at);
 }
 
 /** The right side of a comparison as a parameter; arguments of fields may be `required`, members of objects are not. */

@@ -247,3 +247,22 @@ test('cells that the role may not see are null, in what is shown, found, ordered
   const sales = (shop as { sales: { id: number; amount: number | null }[] }[]).flatMap((one) => one.sales);
   for (const { id, amount } of sales) expect(amount === null).toBe(id % 2 === 1);
 });
+
+test('cells that the role may not see are compared with a list of none as nulls are: none is in it', async () => {
+  const query = `query($none: [float8!]) {
+    all: sale_aggregate { aggregate { count } }
+    outside: sale_aggregate(where: {amount: {_nin: $none}}) { aggregate { count } }
+    not_in: sale_aggregate(where: {_not: {amount: {_in: []}}}) { aggregate { count } }
+    written: sale_aggregate(where: {_not: {amount: {_cast: {String: {_is_null: false, _in: ["x"]}}}}}) { aggregate { count } }
+    in: sale_aggregate(where: {amount: {_in: $none}}) { aggregate { count } }
+  }`;
+  const {
+    all,
+    outside,
+    not_in,
+    written,
+    in: found,
+  } = await ways.agree(query, { ...as('both'), variables: { none: [] } });
+  expect([outside, not_in, written]).toEqual([all, all, all]);
+  expect(found).toEqual({ aggregate: { count: 0 } });
+});
