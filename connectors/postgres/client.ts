@@ -1,7 +1,7 @@
 import { Client, Pool, type PoolClient } from 'pg';
 import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
-import { APPLICATION_NAME, limitSettings, sessionSettings, type Target } from './settings.ts';
+import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
 
 /** After this many idle milliseconds the kernel starts asking whether the other side is still there. */
 export const KEEP_ALIVE_MS = 5_000;
@@ -53,8 +53,8 @@ export class AdminPool {
   /** Limits that hold on the server too: a client that gives up does not end what it waits for. */
   async #greet(client: PoolClient): Promise<void> {
     const { timings, history } = this.#target;
-    const limits = { statement_timeout: timings.statementMs, lock_timeout: timings.lockMs };
-    await client.query(limitSettings(limits));
+    const limits = { statement_timeout: String(timings.statementMs), lock_timeout: String(timings.lockMs) };
+    await client.query(sessionSettings(limits));
     await history.check(client);
   }
 

@@ -1,4 +1,5 @@
-import { TEXT_FORM } from '../../src/core/text-form.ts';
+import { FIND_OPERATORS } from '../../src/core/search-path.ts';
+import { SESSION_FORM, settingsStatement } from '../../src/core/session-form.ts';
 import type { History } from './history.ts';
 
 /** Where the connector writes what an operator may want to know; any structured logger fits. */
@@ -65,8 +66,7 @@ export function readerApplication({ reader }: Pick<Target, 'reader'>): string {
  * the target from ending a long copy.
  */
 const SESSION_SETTINGS: readonly (readonly [name: string, value: string])[] = [
-  ...TEXT_FORM,
-  ['jit', 'off'],
+  ...SESSION_FORM,
   // A copy must fail rather than silently leave out rows a policy hides.
   ['row_security', 'off'],
   ['statement_timeout', '0'],
@@ -75,23 +75,7 @@ const SESSION_SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['transaction_timeout', '0'],
 ];
 
-/** One statement that limits how long the statements of a session may run and wait. */
-export function limitSettings(
-  limits: Readonly<Record<'statement_timeout' | 'lock_timeout', number>>,
-): string {
-  const calls = Object.entries(limits).map(
-    ([name, ms]) => `pg_catalog.set_config('${name}', '${ms}', false)`,
-  );
-  return `select ${calls.join(', ')}`;
-}
-
-/** One statement that applies our settings, leaving out those this version of the server does not have. */
+/** Statements that apply our settings, and more. */
 export function sessionSettings(more: Readonly<Record<string, string>>): string {
-  const rows = [...SESSION_SETTINGS, ...Object.entries(more)];
-  const values = rows.map(([name, value]) => `('${name}', '${value}')`).join(', ');
-  return (
-    'select pg_catalog.set_config(wanted.name, wanted.value, false) ' +
-    `from (values ${values}) as wanted(name, value) ` +
-    'where pg_catalog.current_setting(wanted.name, true) is not null'
-  );
+  return `${settingsStatement([...SESSION_SETTINGS, ...Object.entries(more)])}; ${FIND_OPERATORS}`;
 }

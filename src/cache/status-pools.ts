@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { SourceName } from '../core/names.ts';
+import { CATALOG_SESSION } from '../core/session-form.ts';
 import type { CacheStatus } from './cache-table.ts';
 import { readCacheStatus, type StatusClient } from './status.ts';
 
@@ -58,6 +59,7 @@ export class StatusPools {
       query_timeout: STATEMENT_TIMEOUT_MS + 1000,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,
+      verify: (client, done) => void client.query(CATALOG_SESSION).then(() => done(), done),
     });
     pool.on('error', (error) => this.#onError(source, error));
     return pool;

@@ -134,7 +134,7 @@ async function withClient<T>(
     await client.connect();
     await client.query(
       `begin isolation level repeatable read read only; set local search_path = pg_catalog;
-       set local statement_timeout = ${Math.ceil(timeoutMs)}; set local jit = off`,
+       set local statement_timeout = ${Math.ceil(timeoutMs)}; set local jit = off; set local quote_all_identifiers = off`,
     );
     const result = await use(client);
     await client.query('commit');

@@ -1,4 +1,6 @@
 const ADVICE: Readonly<Record<string, string>> = {
+  '22021': 'its bytes are no text there: a database with encoding SQL_ASCII lets any bytes in',
+  '22P05': 'its encoding lacks a character: only a database with encoding UTF8 holds all',
   // Read-only: a standby is, and so is whoever was told to be.
   '25006':
     'the address leads to a standby, or default_transaction_read_only is on there for the role or the database',

@@ -21,7 +21,8 @@ export function connectionUrl(url: DatabaseUrl, env: Readonly<Record<string, str
 
 /** Anything else would be read as the name of a database on a host of the client library's choosing, password and all. */
 function checked(url: string): string {
-  if (/^postgres(?:ql)?:\/\//i.test(url)) return url;
+  // Sessions are told apart by our names for them, and the client library would take this one.
+  if (/^postgres(?:ql)?:\/\//i.test(url)) return url.replace(/([?&])application_name=[^&#]*&?/g, '$1');
   throw new NearjoinError(
     'invalid-configuration',
     'the database URL must begin with postgres:// or postgresql://',

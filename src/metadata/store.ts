@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
+import { CATALOG_SESSION } from '../core/session-form.ts';
 import { MetadataError } from './metadata-error.ts';
 import { migrateMetadata } from './migrate.ts';
 import type { Metadata } from './model.ts';
@@ -67,6 +68,7 @@ function openPool({ url, log }: StoreOptions): pg.Pool {
     max: 4,
     connectionTimeoutMillis: 10_000,
     query_timeout: 30_000,
+    verify: (client, done) => void client.query(CATALOG_SESSION).then(() => done(), done),
   });
   pool.on('error', (error) => log.warn({ reason: messageOf(error) }, 'metadata connection lost'));
   return pool;

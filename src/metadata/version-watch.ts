@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import { Notifier, restUnless } from '../core/notifier.ts';
 import { Repeats } from '../core/repeats.ts';
+import { CATALOG_SESSION } from '../core/session-form.ts';
 
 /** Fast enough for "within a second" also while the notice connection is down. */
 const POLL_MS = 500;
@@ -86,6 +87,7 @@ async function listenOnce(watch: VersionWatch, ring: () => void): Promise<number
   client.on('notification', ring);
   try {
     await client.connect();
+    await client.query(CATALOG_SESSION);
     await client.query('listen nearjoin_metadata');
     // A version saved while nobody listened is found at once.
     ring();

@@ -41,6 +41,7 @@ export function readError(error: unknown, database: SourceName, side: Side): unk
 const RIGHT_MISSING = '42501';
 const INVALID_ESCAPE_SEQUENCE = '22025';
 const FEATURE_NOT_SUPPORTED = '0A000';
+const UNTRANSLATABLE_CHARACTER = '22P05';
 
 /** Data exceptions are about values of the request and keep their message; everything else is ours to look into. */
 function fromPostgres(error: PostgresError, database: SourceName, side: Side): NearjoinError {
@@ -51,6 +52,11 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
   // As a jsonpath that would need to know the time zone, or a pattern under a collation that takes no patterns.
   if (error.state === FEATURE_NOT_SUPPORTED)
     return new NearjoinError('not-supported', error.message, { cause: error, internal });
+  // Its words have the character, which may be of a row that nobody asked for.
+  if (error.state === UNTRANSLATABLE_CHARACTER) {
+    const message = `database "${database}" has an encoding that lacks a character of what this compares or shows`;
+    return new NearjoinError('data-exception', message, { cause: error });
+  }
   if (error.state.startsWith('22'))
     return new NearjoinError('data-exception', error.message, { cause: error, internal });
   // Its words are about the server's own limits (stack depth, columns, size of a field), never about rows.

@@ -4,6 +4,7 @@ import { readCacheStatus } from '../cache/status.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
+import { CATALOG_SESSION } from '../core/session-form.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { Databases } from './databases.ts';
 import type { ReadSettings } from './settings.ts';
@@ -127,6 +128,7 @@ export class StatusBoard {
     client.on('error', () => void this.#drop(source));
     await client.connect();
     this.#clients.set(source, { url, client });
+    await client.query(CATALOG_SESSION);
     return client;
   }
 

@@ -8,9 +8,10 @@ export function say(error: unknown): string {
   const state = sqlStateOf(error);
   if (state === undefined) return said;
   if (isDiskFull(error)) return `the disk of the source database is full: ${said}`;
-  if (/^(22|23)/.test(state)) return `the source database refused a value (SQLSTATE ${state})`;
   const advice = sourceAdvice(state);
-  return `the source database refused a statement: ${said} (${state})${advice === null ? '' : `: ${advice}`}`;
+  const suffix = advice === null ? '' : `: ${advice}`;
+  if (/^(22|23)/.test(state)) return `the source database refused a value (SQLSTATE ${state})${suffix}`;
+  return `the source database refused a statement: ${said} (${state})${suffix}`;
 }
 
 /** The source has no room for what was to be written: whoever tries again at once takes what its users free. */

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { FIND_OPERATORS } from '../cache/search-path.ts';
-import { TEXT_FORM } from '../core/text-form.ts';
+import { FIND_OPERATORS } from '../core/search-path.ts';
+import { SESSION_FORM, settingsStatement } from '../core/session-form.ts';
 
 /** How one connection to a source database is set up. */
 export interface SessionOptions {
@@ -14,21 +14,19 @@ export interface SessionOptions {
   readonly answerWithinMs?: number;
 }
 
-const SETTINGS = {
-  ...Object.fromEntries(TEXT_FORM),
-  jit: 'off',
-  default_transaction_isolation: 'read committed',
+const SETTINGS: readonly (readonly [name: string, value: string])[] = [
+  ...SESSION_FORM,
   // a host that vanished must not hold locks for hours
-  tcp_keepalives_idle: '5',
-  tcp_keepalives_interval: '2',
-  tcp_keepalives_count: '3',
-};
-
-/** What role or database limit for all their sessions would end a long copy, or a session that waits; not every version has all of it. */
-const NO_LIMITS = `
-  select set_config(name, '0', false) from pg_settings
-  where name in ('statement_timeout', 'lock_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout',
-    'transaction_timeout') and name <> all ($1)`;
+  ['tcp_keepalives_idle', '5'],
+  ['tcp_keepalives_interval', '2'],
+  ['tcp_keepalives_count', '3'],
+  // what role or database limit for all their sessions would end a long copy, or a session that waits
+  ['statement_timeout', '0'],
+  ['lock_timeout', '0'],
+  ['idle_session_timeout', '0'],
+  ['idle_in_transaction_session_timeout', '0'],
+  ['transaction_timeout', '0'],
+];
 
 /** One connection to a source database, closed without waiting for anything. */
 export class Session {
@@ -44,23 +42,20 @@ export class Session {
   }
 
   static async open(options: SessionOptions): Promise<Session> {
-    const settings = { ...SETTINGS, ...options.settings };
     const config = {
       connectionString: options.url,
       application_name: options.applicationName,
       connectionTimeoutMillis: 10_000,
       keepAlive: true,
       pipeline: options.pipeline ?? false,
-      options: Object.entries(settings)
-        .map(([name, value]) => `-c ${name}=${value.replace(/([\\ ])/g, '\\$1')}`)
-        .join(' '),
       ...(options.answerWithinMs === undefined ? {} : { query_timeout: options.answerWithinMs }),
     };
     const client = new pg.Client(config);
     const session = new Session(client);
     await client.connect();
+    // Not as options of the connection, where those of its string would stand in for them.
+    await client.query(settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]));
     await client.query(FIND_OPERATORS);
-    await client.query(NO_LIMITS, [Object.keys(settings)]);
     return session;
   }
 

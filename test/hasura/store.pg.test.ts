@@ -44,9 +44,10 @@ function follow(from: MetadataStore): { readonly seen: readonly number[]; stop()
   };
 }
 
-test('nodes that start at once agree on one set-up', async () => {
-  const { url } = await database();
-  const nodes = await Promise.all([1, 2, 3, 4].map(() => store(url)));
+test('nodes that start at once agree on one set-up, also where transactions see what was when they began', async () => {
+  const fresh = await database();
+  await fresh.query(`alter database ${fresh.name} set default_transaction_isolation to 'repeatable read'`);
+  const nodes = await Promise.all([1, 2, 3, 4].map(() => store(fresh.url)));
   const loaded = await Promise.all(nodes.map((node) => node.load()));
   expect(loaded).toEqual(loaded.map(() => ({ metadata: EMPTY_METADATA, resourceVersion: 1 })));
   const states = await Promise.all(nodes.map((node) => node.catalogState()));

@@ -71,10 +71,16 @@ test('values are read and printed the same way, whatever the database says of da
       execute format('alter database %I set DateStyle = ''SQL, DMY''', current_database());
       execute format('alter database %I set TimeZone = ''Asia/Tokyo''', current_database());
       execute format('alter database %I set lc_monetary = ''POSIX''', current_database());
+      execute format('alter database %I set array_nulls = off', current_database());
+      execute format('alter database %I set xmloption = document', current_database());
+      execute format('alter database %I set standard_conforming_strings = off', current_database());
+      execute format('alter database %I set default_transaction_isolation = serializable', current_database());
     end $$`,
   );
   const settings = `select current_setting('DateStyle') || '; ' || current_setting('TimeZone') || '; ' || current_setting('lc_monetary')`;
   expect(await ask(open(), settings)).toBe('ISO, MDY; UTC; C');
+  const asUsual = `select concat_ws(' ', '{NULL}'::text[] = array[null::text], length('\\'), '<a/>b'::xml, current_setting('transaction_isolation'))`;
+  expect(await ask(open(), asUsual)).toBe('t 1 <a/>b read committed');
   expect(await ask(open(), `select ('02/03/2024'::date)::text`)).toBe('2024-02-03');
 });
 

@@ -159,18 +159,19 @@ test('what failed is tried when it may have been put right, or an administrator 
   expect(await requestResume(feed.source, 'nobody')).toBe(false);
 });
 
-test('what a role is limited to ends no session of a feed', async () => {
+test('what a role, or its connection string, limits and sets ends no session of a feed and changes no value', async () => {
   const { rig: feed, sourceUrl } = await open(() => []);
   const limits = ['statement_timeout', 'idle_in_transaction_session_timeout', 'lock_timeout'];
   for (const limit of limits) await feed.source.query(`alter role ${roles[1]} set ${limit} = '10s'`);
   const session = await Session.open({
-    url: sourceUrl,
+    url: `${sourceUrl}?options=-c%20lock_timeout%3D9s%20-c%20datestyle%3DGerman%20-c%20search_path%3Dpublic`,
     applicationName: 'nearjoin test',
     settings: { lock_timeout: '500' },
   });
-  const { rows } = await session.client.query('select current_setting(unnest($1::text[])) as limit', [
-    limits,
+  const { rows } = await session.client.query('select current_setting(unnest($1::text[])) as value', [
+    [...limits, 'datestyle', 'search_path'],
   ]);
-  expect(rows.map((row) => row.limit)).toEqual(['0', '0', '500ms']);
+  // What the connection string says holds where nothing depends on it.
+  expect(rows.map(({ value }) => value)).toEqual(['0', '0', '500ms', 'ISO, MDY', 'pg_catalog, public']);
   await session.close();
 });

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TEXT_FORM } from '../../src/core/text-form.ts';
+import { SESSION_FORM } from '../../src/core/session-form.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig, type Tracked } from '../support/feed.ts';
 import type { TestLane } from '../support/lane.ts';
@@ -116,6 +116,11 @@ beforeAll(async () => {
     "datestyle to 'SQL, DMY'",
     "timezone to 'Asia/Kolkata'",
     "intervalstyle to 'iso_8601'",
+    'array_nulls to off',
+    'xmloption to document',
+    'standard_conforming_strings to off',
+    'quote_all_identifiers to on',
+    'default_transaction_isolation to serializable',
   ])
     for (const database of [rig.source, rig.target])
       await database.query(`alter database ${database.name} set ${setting}`);
@@ -138,7 +143,7 @@ async function textsOf(database: TestDatabase, from: string, columns: readonly C
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
   try {
-    for (const [name, value] of TEXT_FORM) await client.query(`set ${name} = ${quote(value)}`);
+    for (const [name, value] of SESSION_FORM) await client.query(`set ${name} = ${quote(value)}`);
     const names = ['id', 'n', ...columns.map(({ name }) => name)].map((name) => pg.escapeIdentifier(name));
     // Not a cast to text: it takes the blanks of a char(n) away, and says `true` for a boolean.
     const list = names.map(

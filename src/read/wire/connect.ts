@@ -1,10 +1,10 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
-import { FIND_OPERATORS } from '../../cache/search-path.ts';
 import { must } from '../../core/assert.ts';
 import { KEEP_HEAP } from '../../core/keep-heap.ts';
-import { TEXT_FORM } from '../../core/text-form.ts';
+import { FIND_OPERATORS } from '../../core/search-path.ts';
+import { SESSION_FORM, settingsStatement } from '../../core/session-form.ts';
 import { type HistoryName, historyName } from '../../core/token.ts';
 import { WireConnection, type WireOptions } from './connection.ts';
 import { ConnectionLost } from './failure.ts';
@@ -36,9 +36,9 @@ interface LoggedIn {
  * makes Postgres plan every single execution again.
  */
 const SETTINGS: readonly (readonly [string, string])[] = [
-  ...TEXT_FORM,
+  ...SESSION_FORM,
   ['client_encoding', 'UTF8'],
-  ['jit', 'off'],
+  ['idle_session_timeout', '0'],
   ['plan_cache_mode', 'force_generic_plan'],
 ];
 
@@ -98,8 +98,7 @@ function plainSocket(connection?: { readonly ssl?: unknown }): net.Socket {
 /** Puts a session into the state that statements are made for. */
 export function settingsQuery(statementTimeoutMs: number): string {
   const all = [...SETTINGS, ['statement_timeout', String(Math.trunc(statementTimeoutMs))] as const];
-  const settings = all.map(([name, value]) => `set ${name} = '${value}'`);
-  return [...settings, CHEAP_RANDOM_PAGES, FIND_OPERATORS, KEEP_HEAP].join('; ');
+  return [settingsStatement(all), CHEAP_RANDOM_PAGES, FIND_OPERATORS, KEEP_HEAP].join('; ');
 }
 
 function takeOver(

@@ -115,6 +115,11 @@ test('parts that would have an effect elsewhere are reported when they are used'
 
 test('a database is reached by its URL, by the environment, or by parts that are quoted', () => {
   expect(connectionUrl('postgres://x', {})).toBe('postgres://x');
+  // Sessions have names of ours.
+  expect(connectionUrl('postgres://x/d?application_name=a%20b&sslmode=require', {})).toBe(
+    'postgres://x/d?sslmode=require',
+  );
+  expect(connectionUrl('postgres://x/d?a=1&application_name=b', {})).toBe('postgres://x/d?a=1&');
   expect(connectionUrl({ from_env: 'A' }, { A: 'postgres://a' })).toBe('postgres://a');
   const parts = { host: 'h', port: 5432, database: 'd/e', username: 'u@v', password: 'p:w/@' };
   expect(connectionUrl({ connection_parameters: parts }, {})).toBe(

@@ -29,6 +29,12 @@ test('a statement beyond a limit of the server tells which one', () => {
   });
 });
 
+test('a character that a database cannot hold is not told: it may be of a row that the asker may not see', () => {
+  const error = readError(reported('22P05'), 'pg1', 'source') as NearjoinError;
+  expect(error.code).toBe('data-exception');
+  expect(JSON.stringify([error.message, error.internal])).not.toContain('as Postgres says it');
+});
+
 test('a right that was taken away makes the side unavailable, and is for operators to read of', () => {
   for (const side of ['target', 'source'] as const) {
     const error = readError(reported('42501'), 'pg2', side) as NearjoinError;
