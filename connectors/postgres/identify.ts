@@ -1,3 +1,4 @@
+import { OLDEST_POSTGRES, tooOld } from '../../src/core/oldest-postgres.ts';
 import { ConnectorError, type TargetIdentity } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';
@@ -5,12 +6,8 @@ import { parseAncestors } from './history.ts';
 import type { Target } from './settings.ts';
 import { refuseOtherReader } from './slot.ts';
 
-/** The first version whose publications can name the root of a partitioned table. */
-const OLDEST_VERSION = 130_000;
-
 interface Server {
   readonly version: number;
-  readonly version_text: string;
   readonly wal_level: string;
   readonly is_standby: boolean;
   readonly slots_left: number;
@@ -27,7 +24,6 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
   const server = await admin.row<Server>(
     `select
        current_setting('server_version_num')::int as version,
-       current_setting('server_version') as version_text,
        current_setting('wal_level') as wal_level,
        pg_is_in_recovery() as is_standby,
        current_setting('max_replication_slots')::int
@@ -46,8 +42,7 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
 }
 
 function faultOf(server: Server): string | null {
-  if (server.version < OLDEST_VERSION)
-    return `Postgres ${server.version_text} is too old: 13 is the oldest we can follow`;
+  if (server.version < OLDEST_POSTGRES) return tooOld('target', server.version);
   if (server.is_standby) return 'the target is a standby: connect to its primary';
   if (server.wal_level !== 'logical') {
     return (

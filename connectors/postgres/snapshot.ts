@@ -222,14 +222,14 @@ async function hold(own: OwnClient, table: TableRef): Promise<void> {
 
 /**
  * The files of the table and its partitions as the snapshot knows them, and as they are: pg_class is read through the
- * snapshot, pg_relation_filenode and pg_partition_tree are not. A column of pg_inherits is missing in Postgres 13.
+ * snapshot, pg_relation_filenode and pg_partition_tree are not.
  */
 const REWRITTEN_SQL = `
   with recursive root as (select $1::regclass::oid as oid), tree as (
     select oid from root
     union all
     select i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid
-    where not coalesce((to_jsonb(i) ->> 'inhdetachpending')::boolean, false)
+    where not i.inhdetachpending
   ), seen as (
     select c.oid, c.relfilenode as file from tree join pg_class c on c.oid = tree.oid
   ), present as (

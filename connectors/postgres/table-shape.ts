@@ -39,7 +39,7 @@ export async function readShapes(
   };
 }
 
-/** A partition that is being detached concurrently is out already; Postgres 13 knows no such state. */
+/** A partition that is being detached concurrently is out already. */
 const SHAPES = `
   with recursive wanted as (
     select w.n, c.oid
@@ -52,7 +52,7 @@ const SHAPES = `
     select tree.root, i.inhrelid
     from tree
     join pg_inherits i on i.inhparent = tree.oid
-    where not coalesce((to_jsonb(i) ->> 'inhdetachpending')::boolean, false)
+    where not i.inhdetachpending
   ), used (root, type) as (
     select distinct tree.root, a.atttypid
     from tree

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { NearjoinError } from '../core/errors.ts';
+import { OLDEST_POSTGRES, tooOld } from '../core/oldest-postgres.ts';
 import { clearAway, isNone, missingObjects, putBack } from './control-objects.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from './queryable.ts';
 
@@ -158,11 +159,14 @@ async function upgrade(client: Queryable): Promise<Installation> {
   try {
     await client.query(`select set_config('nearjoin.new_id', $1, true)`, [newId]);
     await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-    const there = await rowOf<{ schema: boolean; installation: boolean }>(
+    const there = await rowOf<{ server: number; schema: boolean; installation: boolean }>(
       client,
-      `select to_regnamespace('nearjoin') is not null as schema,
+      `select current_setting('server_version_num')::int as server,
+         to_regnamespace('nearjoin') is not null as schema,
          to_regclass('nearjoin.installation') is not null as installation`,
     );
+    if (there.server < OLDEST_POSTGRES)
+      throw new NearjoinError('invalid-configuration', tooOld('source', there.server));
     // Not "if not exists": that asks for the right to make schemas even where an administrator has made this one.
     if (!there.schema) await client.query('create schema nearjoin');
     const found = there.installation ? await installed(client) : null;

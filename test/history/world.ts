@@ -1,9 +1,10 @@
-import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
 import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
+import { startTarget } from '../support/servers.ts';
 import { ACCOUNTS, QUERY } from './model.ts';
 import { Target } from './target.ts';
 
@@ -46,7 +47,7 @@ export class World {
   static async open(): Promise<World> {
     const playground = makePlayground();
     const [server, source, meta] = await Promise.all([
-      startPostgres({ directory: `${playground.path}/target`, fsync: false }),
+      startTarget({ directory: `${playground.path}/target` }),
       createDatabase('source', [
         'create table viewer (id int primary key)',
         `insert into viewer select generate_series(0, ${ACCOUNTS - 1})`,
@@ -130,7 +131,7 @@ export class World {
   async restartTarget(): Promise<void> {
     const { port } = this.#server;
     await this.#server.stop();
-    this.#server = await startPostgres({ directory: `${this.#playground.path}/target`, fsync: false, port });
+    this.#server = await startTarget({ directory: `${this.#playground.path}/target`, port });
   }
 
   async close(): Promise<void> {

@@ -7,9 +7,9 @@ import {
   type Published,
 } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
-import { startPostgres } from '../../src/embedded/server.ts';
 import { changesUntilNow, fillLog, freshName, silentLog, startFeed, table } from '../support/connector.ts';
 import { createDatabase, hasTestServer, type TestDatabase, type Which } from '../support/postgres.ts';
+import { startTarget } from '../support/servers.ts';
 
 const SERVERS: readonly Which[] = ['target', 'target15'];
 
@@ -191,9 +191,13 @@ describe.each(SERVERS)('publishing on %s', (which) => {
       expect(await published(database)).toEqual(['a', 'c']);
       // Somebody narrowed it by hand.
       await database.query(`alter publication ${connector.slot} set (publish = 'insert')`);
-      await database.query(`alter publication ${connector.slot} set table a where (v > 1), c`);
-      expect(await connector.publish([table('a'), table('c')])).toEqual(added('a'));
-      const filters = await database.query('select from pg_publication_rel where prqual is not null');
+      const hasFilters = database.server.version >= 15;
+      if (hasFilters)
+        await database.query(`alter publication ${connector.slot} set table a where (v > 1), c`);
+      expect(await connector.publish([table('a'), table('c')])).toEqual(hasFilters ? added('a') : added());
+      const filters = await database.query(
+        `select from pg_publication_rel r where to_jsonb(r) ->> 'prqual' is not null`,
+      );
       const options = await database.query('select from pg_publication where pubupdate and pubviaroot');
       expect([filters.rowCount, options.rowCount]).toEqual([0, 1]);
       await connector.drop();
@@ -298,8 +302,7 @@ test('a wrong password, a missing database and a malformed url are told without 
 });
 
 test('a target that writes too little into its log is unfit, and so is one out of slots', async () => {
-  const server = await startPostgres({
-    fsync: false,
+  const server = await startTarget({
     within: inject('scratch'),
     settings: { wal_level: 'replica' },
   });
@@ -314,8 +317,7 @@ test('a target that writes too little into its log is unfit, and so is one out o
 });
 
 test('a slot the target gave up is lost, whether it streams or not', async () => {
-  const server = await startPostgres({
-    fsync: false,
+  const server = await startTarget({
     within: inject('scratch'),
     settings: { wal_level: 'logical', max_slot_wal_keep_size: '1MB', max_replication_slots: '2' },
   });

@@ -161,8 +161,10 @@ test('an aborted start leaves nothing behind', async () => {
 });
 
 test('the servers of the tests are the packaged ones unless the environment names others', () => {
-  const named = process.env['NEARJOIN_TEST_PG_TARGET_BIN'] !== undefined;
-  expect([testServer('source').version, named ? 18 : testServer('target').version]).toEqual([18, 18]);
+  const packaged = (['source', 'target'] as const).filter(
+    (which) => process.env[`NEARJOIN_TEST_PG_${which.toUpperCase()}_BIN`] === undefined,
+  );
+  expect(packaged.map((which) => testServer(which).version)).toEqual(packaged.map(() => 18));
 });
 
 test('a database of a test is dropped with its slots and sessions', async () => {

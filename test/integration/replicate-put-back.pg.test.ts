@@ -3,10 +3,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
 import { FeedRig } from '../support/feed.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
+import { startTarget } from '../support/servers.ts';
 import { databaseBehind } from '../support/standby.ts';
 
 // A target whose disks are put back to an earlier state: the same system identifier, the same timeline, the slot is
@@ -38,12 +39,6 @@ interface Address {
   port: number;
 }
 
-/** As the set-up of the tests starts its target. */
-function boot(directory: string): Promise<PostgresServer> {
-  const bin = process.env['NEARJOIN_TEST_PG_TARGET_BIN'];
-  return startPostgres({ directory, fsync: false, ...(bin === undefined ? {} : { binDirectory: bin }) });
-}
-
 /** A server whose data directory can be kept and put back. */
 class Machine {
   readonly #playground: Playground;
@@ -60,7 +55,7 @@ class Machine {
 
   static async start(): Promise<Machine> {
     const playground = makePlayground();
-    const server = await boot(join(playground.path, 'now'));
+    const server = await startTarget({ directory: join(playground.path, 'now') });
     const to = { host: server.host, port: server.port };
     return new Machine(playground, server, { to, proxy: await startProxy(to) });
   }
@@ -104,7 +99,7 @@ class Machine {
   }
 
   async #restart(): Promise<void> {
-    this.#server = await boot(this.#path('now'));
+    this.#server = await startTarget({ directory: this.#path('now') });
     this.#to.port = this.#server.port;
   }
 }

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
-import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
 import { FeedRig } from '../support/feed.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';
+import { startTarget } from '../support/servers.ts';
 import { databaseAt } from '../support/standby.ts';
 
 // A target that is stopped and started again, as for an update of its software.
@@ -19,7 +20,7 @@ afterEach(async () => {
 test('a feed goes on by itself when its target was restarted', async () => {
   playground = makePlayground();
   const directory = `${playground.path}/server`;
-  server = await startPostgres({ directory, fsync: false });
+  server = await startTarget({ directory });
   const { port } = server;
   rig = await FeedRig.open(
     ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'],
@@ -33,7 +34,7 @@ test('a feed goes on by itself when its target was restarted', async () => {
   // A walsender lets its server go only when the reader has confirmed everything, or after the time-out.
   await server.stop();
   await rig.until('the loss to be noticed', async () => (await rig?.status())?.state === 'retrying');
-  server = await startPostgres({ directory, fsync: false, port });
+  server = await startTarget({ directory, port });
   await rig.target.query('insert into item select generate_series(101, 150)');
   await rig.target.query('delete from item where id <= 20');
   await rig.until('streaming', async () => (await rig?.status())?.state === 'streaming');

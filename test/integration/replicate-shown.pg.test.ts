@@ -4,13 +4,14 @@ import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { TargetDatabase } from '../../connectors/postgres/database.ts';
 import { Lookout } from '../../connectors/postgres/lookout.ts';
 import { sees } from '../../connectors/postgres/shown.ts';
-import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
 import { freshName, silentLog } from '../support/connector.ts';
 import { EARLY, EARLY_TARGET, halfWritten, streamingEarly } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
 import type { TestDatabase } from '../support/postgres.ts';
+import { startTarget } from '../support/servers.ts';
 import { databaseAt } from '../support/standby.ts';
 
 // A target that waits for a synchronous standby which is not there: commits are logged, and sent to whoever follows
@@ -24,7 +25,7 @@ let server: PostgresServer;
 let target: TestDatabase;
 
 beforeAll(async () => {
-  server = await startPostgres({ fsync: false, within: inject('scratch') });
+  server = await startTarget({ within: inject('scratch') });
   target = databaseAt(server);
 });
 

@@ -77,10 +77,7 @@ export async function itemsUntilNow(feed: TestFeed, stream: ChangeStream): Promi
   }
 }
 
-/**
- * Opens a stream, reads all that is committed now, and closes it without acknowledging. Before Postgres 15 transactions
- * that concern nobody come too, without changes: they are left out.
- */
+/** Opens a stream, reads all that is committed now, and closes it without acknowledging. */
 export async function changesUntilNow(
   feed: TestFeed,
   after: Lsn = feed.start,
@@ -90,6 +87,11 @@ export async function changesUntilNow(
   const stream = await feed.connector.open(after, last, stop.signal);
   const items = await itemsUntilNow(feed, stream);
   stop.abort();
+  return printChanges(items);
+}
+
+/** Whole transactions as text. Before Postgres 15 those that concern nobody come too, without changes: they are left out. */
+export function printChanges(items: readonly FeedItem[]): string[] {
   const told = items.filter((item) => item.kind !== 'progress');
   const isEmpty = (at: number): boolean => told[at]?.kind === 'begin' && told[at + 1]?.kind === 'commit';
   return told.filter((_, at) => !isEmpty(at) && !isEmpty(at - 1)).map(printItem);

@@ -4,7 +4,7 @@ import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
-import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import { type PostgresOptions, type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
 
 /** What a test process must know to reach a server that the set-up started. */
 export interface ServerAddress {
@@ -32,11 +32,11 @@ const NEEDED_BYTES = 8 * 2 ** 30;
 
 /** Boots the servers once for all test files; the returned function stops them. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const wanted = new Map<string, string | undefined>([
-    ['source', process.env['NEARJOIN_TEST_PG_SOURCE_BIN']],
-    ['target', process.env['NEARJOIN_TEST_PG_TARGET_BIN']],
+  const wanted = new Map<string, PostgresOptions>([
+    ['source', binaries('NEARJOIN_TEST_PG_SOURCE_BIN')],
+    ['target', binaries('NEARJOIN_TEST_PG_TARGET_BIN')],
   ]);
-  if (await exists(POSTGRES_15)) wanted.set('target15', POSTGRES_15);
+  if (await exists(POSTGRES_15)) wanted.set('target15', { binDirectory: POSTGRES_15 });
   const scratch = await scratchFolder();
   project.provide('scratch', scratch);
   const started = await startAll(wanted, scratch);
@@ -49,14 +49,23 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
+/** Starts a target for one test alone, of the version that the environment asks for. */
+export function startTarget(options: PostgresOptions = {}): Promise<PostgresServer> {
+  return startPostgres({ fsync: false, ...binaries('NEARJOIN_TEST_PG_TARGET_BIN'), ...options });
+}
+
+function binaries(variable: string): PostgresOptions {
+  const binDirectory = process.env[variable];
+  return binDirectory === undefined ? {} : { binDirectory };
+}
+
 async function startAll(
-  wanted: ReadonlyMap<string, string | undefined>,
+  wanted: ReadonlyMap<string, PostgresOptions>,
   within: string,
 ): Promise<Map<string, PostgresServer>> {
-  const starting = [...wanted].map(async ([which, binDirectory]) => {
-    const options = { fsync: false, within, ...(binDirectory === undefined ? {} : { binDirectory }) };
-    return [which, await startPostgres(options)] as const;
-  });
+  const starting = [...wanted].map(
+    async ([which, options]) => [which, await startPostgres({ fsync: false, within, ...options })] as const,
+  );
   const settled = await Promise.allSettled(starting);
   const failed = settled.find((each) => each.status === 'rejected');
   const running = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));

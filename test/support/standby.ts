@@ -3,11 +3,12 @@ import { chown, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
 import { poll } from './poll.ts';
 import type { TestDatabase } from './postgres.ts';
 import { makePlayground } from './processes.ts';
 import { type Proxy, startProxy } from './proxy.ts';
+import { startTarget } from './servers.ts';
 
 /** A primary, a standby that follows it, and an address that leads to one of them. */
 export interface Pair extends AsyncDisposable {
@@ -27,7 +28,7 @@ const STANDBY_SLOT = 'standby';
 export interface PairOptions {
   /** For the primary alone. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** In place of the newest Postgres there is. */
+  /** In place of the one that all targets run. */
   readonly binDirectory?: string;
 }
 
@@ -35,17 +36,16 @@ export interface PairOptions {
 export async function startPair({ settings = {}, ...binaries }: PairOptions = {}): Promise<Pair> {
   const playground = makePlayground();
   const [first, second] = [join(playground.path, 'first'), join(playground.path, 'second')];
-  const seed = await startPostgres({ ...binaries, directory: first, fsync: false });
+  const seed = await startTarget({ ...binaries, directory: first });
   await once(seed.url('postgres'), `select pg_create_physical_replication_slot('${STANDBY_SLOT}')`);
   await seed.stop();
   await promisify(execFile)('cp', ['-a', first, second]);
   await makeStandby(join(second, 'data'));
-  const primary = await startPostgres({ ...binaries, directory: first, fsync: false, settings });
+  const primary = await startTarget({ ...binaries, directory: first, settings });
   const line = await startProxy(primary);
-  const standby = await startPostgres({
+  const standby = await startTarget({
     ...binaries,
     directory: second,
-    fsync: false,
     settings: standbySettings(primary, line.port),
   });
   const to = { host: primary.host, port: primary.port };

@@ -93,7 +93,7 @@ export const TYPED_VALUES: Readonly<Record<string, readonly string[]>> = {
     '178000000 years',
     '-178000000 years',
     '2147483647 days',
-    '-2562047788:00:54.775807',
+    '-2147483647:59:59.999999',
     '1 mon -1 day 00:00:00.000001',
     '-1 year 1 day',
   ],

@@ -1,9 +1,7 @@
 import { tableKey } from '../../core/names.ts';
+import { OLDEST_POSTGRES, tooOld } from '../../core/oldest-postgres.ts';
 import type { Table } from '../catalog.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';
-
-/** The oldest Postgres whose stream we read: before it, pgoutput carries no messages for freshness probes. */
-const OLDEST_TARGET = 140_000;
 
 /** Why no table of a target can be kept in a cache of the source; null when nothing stands in the way. `publishes`: we do. */
 export function feedObstacle(
@@ -11,9 +9,10 @@ export function feedObstacle(
   target: Introspection,
   publishes: boolean,
 ): string | null {
+  if (target.server.version < OLDEST_POSTGRES) return tooOld('target', target.server.version);
+  if (source.server.version < OLDEST_POSTGRES) return tooOld('source', source.server.version);
   if (target.server.walLevel !== 'logical')
     return `wal_level is "${target.server.walLevel}", must be "logical"`;
-  if (target.server.version < OLDEST_TARGET) return 'Postgres 14 or newer is needed on the target';
   if (!target.server.mayReplicate) return 'the user may not replicate (alter role … replication)';
   if (target.server.inRecovery) return 'the target is a standby: a publication cannot be made there';
   if (publishes && !target.server.mayCreate)

@@ -209,7 +209,11 @@ describe('what cannot be cached says why, and nothing fails', () => {
     ['wal_level is "replica"', { target: { walLevel: 'replica' } }],
     ['may not replicate', { target: { mayReplicate: false } }],
     ['a standby', { target: { inRecovery: true } }],
-    ['Postgres 14', { target: { version: 130_012 } }],
+    [
+      'the target is Postgres 13: a cache needs 14 or newer',
+      { target: { version: 130_012, walLevel: 'replica' } },
+    ],
+    ['the source is Postgres 12: a cache needs 14 or newer', { here: { version: 120_022 } }],
     ['may not create the schema', { here: { mayCreate: false } }],
     [
       'mapped column "twice" is generated',
