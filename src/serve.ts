@@ -5,12 +5,13 @@ import type { Log } from './ops/log.ts';
 import { listen } from './serve/api-process.ts';
 import { Closing } from './serve/closing.ts';
 import { openControl } from './serve/control.ts';
+import { Leaving } from './serve/leaving.ts';
 import { startReplicator } from './serve/replicator.ts';
 
 /** A server that answers at `url` until it is stopped. */
 export interface RunningServer {
   readonly url: string;
-  /** Lets requests under way end, then closes everything; takes a bounded time. */
+  /** Lets load balancers turn away and requests under way end, then closes everything; takes a bounded time. */
   readonly stop: () => Promise<void>;
 }
 
@@ -23,15 +24,20 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   if (metadataDatabaseUrl === null)
     throw new NearjoinError('start-failed', 'NEARJOIN_METADATA_DATABASE_URL must be set');
   const closing = new Closing(log, config.shutdownTimeoutMs);
+  const leaving = new Leaving();
   try {
     const control = await openControl({ ...config, metadataDatabaseUrl }, log, closing);
     const probes = new ProbeBoard();
     if (config.roles.includes('replicator')) {
       await startReplicator({ config, metadataDatabaseUrl, probes, log, closing });
     }
-    const url = await listen({ config, control, probes, log, closing });
+    const url = await listen({ config, control, probes, log, closing, leaving });
     log.info({ url, roles: config.roles }, 'ready');
-    return { url, stop: () => closing.closeAll() };
+    const stop = async (): Promise<void> => {
+      await leaving.begin(config.shutdownDelayMs);
+      await closing.closeAll();
+    };
+    return { url, stop };
   } catch (error) {
     await closing.closeAll();
     throw error;

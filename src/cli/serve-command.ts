@@ -7,7 +7,7 @@ import { complain, explainError, tell } from './terminal.ts';
 const USAGE = `Usage: nearjoin serve
 
 Runs the server. Everything is configured by the environment; NEARJOIN_METADATA_DATABASE_URL is required.
-It serves when the log has a line with "msg":"ready"; SIGTERM and SIGINT end it after the requests under way.`;
+It serves when the log has a line with "msg":"ready"; SIGTERM and SIGINT end it after the requests under way, a second one at once.`;
 
 /** Time after the bounded shutdown in which even a stuck handle may not keep the process alive. */
 const LAST_RESORT_MS = 2000;
@@ -38,7 +38,7 @@ export async function runServe(argv: readonly string[]): Promise<number> {
 }
 
 async function stopInTime(server: RunningServer, config: Config, log: Log): Promise<number> {
-  exitSoon(0, config.shutdownTimeoutMs + LAST_RESORT_MS);
+  exitSoon(0, config.shutdownDelayMs + config.shutdownTimeoutMs + LAST_RESORT_MS);
   try {
     await server.stop();
     log.info('stopped');

@@ -141,6 +141,7 @@ export const SETTINGS = {
   subscriptionPoolSize: setting<number>('SUBSCRIPTION_POOL_SIZE', whole(1, 1000), 2),
   statementTimeoutMs: setting<number>('STATEMENT_TIMEOUT_MS', whole(1, 86_400_000), 60 * seconds),
   requestTimeoutMs: setting<number>('REQUEST_TIMEOUT_MS', whole(1, 86_400_000), 60 * seconds),
+  shutdownDelayMs: setting<number>('SHUTDOWN_DELAY_MS', whole(0, 600_000), 0),
   shutdownTimeoutMs: setting<number>('SHUTDOWN_TIMEOUT_MS', whole(0, 600_000), 10 * seconds),
   bodyLimitBytes: setting<number>('BODY_LIMIT_BYTES', whole(1024, 1_073_741_824), 10 * 1024 * 1024),
   resultLimitBytes: setting<number>('RESULT_LIMIT_BYTES', whole(1024, 1_073_741_824), 64 * 1024 * 1024),

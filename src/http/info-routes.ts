@@ -64,6 +64,8 @@ function healthAnswer(health: Health, strict: boolean): { status: number; text: 
         : { status: 200, text: 'WARN: inconsistent objects in schema' };
     case 'down':
       return { status: 500, text: 'ERROR' };
+    case 'leaving':
+      return { status: 503, text: 'ERROR: the process is stopping' };
   }
 }
 

@@ -16,6 +16,8 @@ export interface ServerOptions {
   readonly cors: CorsPolicy;
   readonly bodyLimitBytes: number;
   readonly requestTimeoutMs: number;
+  /** Whether the process was asked to stop: clients then are to come back over new connections, to another. */
+  readonly isLeaving: () => boolean;
   /** Whether errors show their details to this caller. */
   readonly showsInternal: (session: Session | null) => boolean;
 }
@@ -52,6 +54,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.addHook('onRequest', (request, reply, done) => {
     request.notes = { session: null, operations: [] };
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    if (options.isLeaving()) reply.header('connection', 'close');
     done();
   });
   registerCors(app, options.cors);

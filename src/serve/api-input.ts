@@ -3,6 +3,7 @@ import type { ProbeBoard } from '../core/probe-board.ts';
 import type { Log } from '../ops/log.ts';
 import type { Closing } from './closing.ts';
 import type { Control } from './control.ts';
+import type { Leaving } from './leaving.ts';
 
 /** What the HTTP side of a process is built from. */
 export interface ApiInput {
@@ -11,4 +12,5 @@ export interface ApiInput {
   readonly probes: ProbeBoard;
   readonly log: Log;
   readonly closing: Closing;
+  readonly leaving: Leaving;
 }

@@ -54,7 +54,7 @@ function openLane({ config, control, probes, log, closing }: ApiInput): ReadLane
 }
 
 function commonParts(
-  { config, control, probes, log, closing }: ApiInput,
+  { config, control, probes, log, closing, leaving }: ApiInput,
   metrics: Metrics,
   lane: ReadLane | null,
 ): CommonParts {
@@ -70,6 +70,7 @@ function commonParts(
       cors: config.cors,
       bodyLimitBytes: config.bodyLimitBytes,
       requestTimeoutMs: config.requestTimeoutMs,
+      isLeaving: () => leaving.hasBegun,
       showsInternal: (session) => config.devMode || (config.adminInternalErrors && session?.isAdmin === true),
     },
     authenticator: authenticatorOf(config),
@@ -90,6 +91,7 @@ function commonParts(
     statusClient: (source) => pools.client(source),
     health: () =>
       checkHealth({
+        isLeaving: () => leaving.hasBegun,
         askMetadata: () => store.catalogState(),
         inconsistentObjects: () => watch.current().catalog.inconsistent.length,
         timeoutMs: HEALTH_TIMEOUT_MS,

@@ -135,7 +135,7 @@ test('a port that is taken is said', async () => {
 });
 
 test('SIGTERM lets the request under way end, refuses new ones, and exits 0 without a secret in the log', async () => {
-  const nearjoin = await serving();
+  const nearjoin = await serving({ NEARJOIN_SHUTDOWN_DELAY_MS: '100' });
   await register(nearjoin);
   const answer = nearjoin.graphql('{ slow { id } }', { headers: admin });
   const under = nearjoin.graphql('{ slow { slept } }', { headers: admin });
@@ -147,6 +147,23 @@ test('SIGTERM lets the request under way end, refuses new ones, and exits 0 with
   expect(nearjoin.log.at(-1)).toContain('"msg":"stopped"');
   await expect(fetch(`${nearjoin.url}/v1/version`)).rejects.toThrow();
   expect(nearjoin.log.join('\n')).not.toContain(SECRET);
+});
+
+test('a process that leaves says so to load balancers and clients, and answers still; a second signal ends it at once', async () => {
+  const nearjoin = await serving({ NEARJOIN_SHUTDOWN_DELAY_MS: '600000' });
+  const ended = once(nearjoin.child, 'exit');
+  expect((await nearjoin.get('/healthz')).status).toBe(200);
+  nearjoin.child.kill('SIGTERM');
+  const health = await eventually(async () => {
+    const answer = await nearjoin.get('/healthz');
+    return answer.status === 200 ? undefined : answer;
+  });
+  expect(health).toMatchObject({ status: 503, text: 'ERROR: the process is stopping' });
+  const answer = await nearjoin.graphql('{ __typename }', { headers: admin });
+  expect(answer.text).toBe('{"data":{"__typename":"query_root"}}');
+  expect(answer.headers.get('connection')).toBe('close');
+  nearjoin.child.kill('SIGTERM');
+  expect(await ended).toEqual([1, null]);
 });
 
 test('API and replicator may be two processes, and both answer for the feeds', async () => {

@@ -40,6 +40,7 @@ async function serverWith(
     cors: over.cors ?? ({ kind: 'any' } as const),
     bodyLimitBytes: 10_000,
     requestTimeoutMs: over.requestTimeoutMs ?? 10_000,
+    isLeaving: () => false,
     showsInternal: () => false,
   };
   const app = createServer(server);

@@ -17,6 +17,7 @@ function server(): FastifyInstance {
     cors: { kind: 'any' },
     bodyLimitBytes: BODY_LIMIT,
     requestTimeoutMs: 1_000,
+    isLeaving: () => false,
     showsInternal: () => false,
   });
 }
