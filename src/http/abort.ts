@@ -18,7 +18,16 @@ export function watchRequest(reply: FastifyReply, timeoutMs: number): RequestLif
   const timer = setTimeout(() => {
     stop.abort(new NearjoinError('timed-out', `the request took longer than ${timeoutMs} ms`));
   }, timeoutMs);
-  // Not taken off again: it does nothing once the answer is out.
-  raw.on('close', gone);
+  onceOver(reply, gone);
   return { signal: stop, end: () => clearTimeout(timer) };
+}
+
+/** Calls back when an answer has left, or its client is gone; maybe twice. */
+export function onceOver({ raw, request }: Pick<FastifyReply, 'raw' | 'request'>, over: () => void): void {
+  raw.on('close', over);
+  if (raw.socket !== null) return;
+  // Behind an answer to the same client that is still being written, a reply hears nothing of the connection's end.
+  const { socket } = request.raw;
+  socket.on('close', over);
+  raw.on('close', () => socket.off('close', over));
 }

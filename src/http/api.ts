@@ -17,6 +17,7 @@ import { registerReplicationRoutes } from './replication-route.ts';
 import type { OperationRunner } from './run-operation.ts';
 import { createServer, type ServerOptions } from './server.ts';
 import { registerSockets, type SocketOptions } from './socket/sockets.ts';
+import { UnsentAnswers } from './unsent-answers.ts';
 import { registerVerificationRoutes } from './verification-route.ts';
 
 /** Everything the routes work with. */
@@ -28,9 +29,11 @@ export interface ApiParts {
   readonly catalogWatch: CatalogPort;
   readonly runner: OperationRunner;
   readonly batchLimit: number;
+  /** Bytes of answers on their way past which clients that take too long for theirs are cut off. */
+  readonly unsentLimitBytes: number;
   readonly sockets: Omit<
     SocketOptions,
-    'authenticator' | 'runner' | 'log' | 'showsInternal' | 'cors' | 'maxMessageBytes'
+    'authenticator' | 'runner' | 'log' | 'showsInternal' | 'cors' | 'maxMessageBytes' | 'unsent'
   >;
   readonly metrics: Metrics;
   readonly metricsSecret: string | null;
@@ -43,8 +46,9 @@ export interface ApiParts {
 export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
   const { authenticator, settings, health, metrics, view } = parts;
   const app = createServer(parts.server);
-  await registerGraphqlRoute(app, { ...parts, server: parts.server });
-  openSockets(app, parts);
+  const unsent = new UnsentAnswers(parts.unsentLimitBytes, parts.server.log);
+  await registerGraphqlRoute(app, { ...parts, unsent });
+  openSockets(app, parts, unsent);
   registerExplainRoute(app, {
     authenticator,
     runner: parts.runner,
@@ -59,11 +63,11 @@ export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
   return app;
 }
 
-function openSockets(app: FastifyInstance, parts: ApiParts): void {
+function openSockets(app: FastifyInstance, parts: ApiParts, unsent: UnsentAnswers): void {
   const { authenticator, runner, metrics, server } = parts;
   const { log, showsInternal, cors, bodyLimitBytes: maxMessageBytes } = server;
   const { live } = parts.sockets;
-  const shared = { authenticator, runner, log, showsInternal, cors, maxMessageBytes };
+  const shared = { authenticator, runner, log, showsInternal, cors, maxMessageBytes, unsent };
   const sockets = registerSockets(app, { ...parts.sockets, ...shared });
   metrics.watch(() => {
     const { subscribers: subscriptions, cohorts: liveQueries, runs: liveRuns } = live.counts;

@@ -3,8 +3,10 @@ import type { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Token } from '../core/token.ts';
 import type { TargetReport } from '../read/freshness.ts';
+import { onceOver } from './abort.ts';
 import { graphqlErrorJson, statusOf } from './error-reply.ts';
 import { answerToken, cacheStatus, nearjoinExtension } from './freshness-answer.ts';
+import type { UnsentAnswers } from './unsent-answers.ts';
 
 /** How one operation ended. */
 export type OperationResult =
@@ -24,6 +26,7 @@ export interface AnswerFormat {
 
 interface Framing {
   readonly format: AnswerFormat;
+  readonly unsent: UnsentAnswers;
   /** Positions the client asked for; the answer's token goes on from them. */
   readonly tokens: ReadonlyMap<SourceName, Token>;
 }
@@ -49,7 +52,7 @@ export function sendSingle(
   if (body.length >= SHORT_BYTES) {
     // Only when all of it was written: a client that goes earlier may leave a write behind.
     reply.raw.once('finish', () => framing.onSent(body));
-    return reply.send(body);
+    return sendLong(reply, body, framing);
   }
   const text = body.toString('utf8');
   framing.onSent(body);
@@ -68,9 +71,16 @@ export function sendBatch(
     Buffer.from(index === 0 ? '[' : ','),
     bodyOf(result, framing.format),
   ]);
-  return typed(reply, framing.format).send(
-    Buffer.concat([...parts, Buffer.from(results.length === 0 ? '[]' : ']')]),
+  const body = Buffer.concat([...parts, Buffer.from(results.length === 0 ? '[]' : ']')]);
+  return sendLong(typed(reply, framing.format), body, framing);
+}
+
+function sendLong(reply: FastifyReply, body: Buffer, { unsent }: Framing): FastifyReply {
+  onceOver(
+    reply,
+    unsent.add(body.length, () => void reply.request.raw.socket.destroy()),
   );
+  return reply.send(body);
 }
 
 /** Sends an error that concerns the whole request. */

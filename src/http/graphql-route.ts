@@ -10,6 +10,7 @@ import { readGraphqlBody } from './graphql-request.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
 import type { OperationRunner, RunContext } from './run-operation.ts';
 import { answerError, type ServerOptions, serverError } from './server.ts';
+import type { UnsentAnswers } from './unsent-answers.ts';
 
 /** The path of Hasura's GraphQL endpoint. */
 export const GRAPHQL_PATH = '/v1/graphql';
@@ -19,6 +20,7 @@ export interface GraphqlRoute {
   readonly runner: Pick<OperationRunner, 'run' | 'sent'>;
   readonly server: ServerOptions;
   readonly batchLimit: number;
+  readonly unsent: UnsentAnswers;
 }
 
 /** Operations of one batch that run at the same time. */
@@ -67,7 +69,8 @@ async function answerGraphql(
     const freshness = freshnessOf(request.headers);
     const body = readGraphqlBody(text, route.batchLimit);
     const asked: RunContext = { session, freshness, signal: life.signal, notes: request.notes };
-    const framing = { format: formatOf(route, request), tokens: freshness.tokens };
+    const { unsent } = route;
+    const framing = { format: formatOf(route, request), tokens: freshness.tokens, unsent };
     if (body.kind === 'single') {
       const result = await route.runner.run(body.request, asked);
       return sendSingle(reply, result, { ...framing, onSent: (bytes) => route.runner.sent(bytes) });

@@ -24,6 +24,8 @@ import { wantedFeeds } from './wanted-feeds.ts';
 const HEALTH_TIMEOUT_MS = 5000;
 const SWEEP_MS = 50;
 const DOCUMENTS = { maxDocuments: 5000, maxKeptTokens: 500_000, maxTokens: 100_000 };
+/** Answers of the largest size that may be on their way to slow clients. */
+const LARGEST_UNSENT = 8;
 const PLANS = { maxPlans: 5000, maxKeptNodes: 500_000 };
 
 /** Builds the routes of the process' roles and listens; the answer is the URL. */
@@ -103,7 +105,7 @@ function apiParts(
   input: ApiInput,
   metrics: Metrics,
   lane: ReadLane,
-): Pick<ApiParts, 'store' | 'catalogWatch' | 'runner' | 'batchLimit' | 'sockets'> {
+): Pick<ApiParts, 'store' | 'catalogWatch' | 'runner' | 'batchLimit' | 'unsentLimitBytes' | 'sockets'> {
   const { config, control, log } = input;
   const { store, watch } = control;
   const operations = new Operations({
@@ -122,7 +124,14 @@ function apiParts(
     clock: systemClock,
     log,
   });
-  return { store, catalogWatch: watch, runner, batchLimit: config.batchLimit, sockets: socketParts(input) };
+  return {
+    store,
+    catalogWatch: watch,
+    runner,
+    batchLimit: config.batchLimit,
+    unsentLimitBytes: LARGEST_UNSENT * config.resultLimitBytes,
+    sockets: socketParts(input),
+  };
 }
 
 function authenticatorOf(config: Config): Authenticator {

@@ -10,6 +10,7 @@ import { isYes } from '../graphql-reply.ts';
 import type { OperationRunner } from '../run-operation.ts';
 import type { Session } from '../session.ts';
 import { bytesOfHeader } from '../session-variables.ts';
+import type { UnsentAnswers } from '../unsent-answers.ts';
 import type { Effect } from './effects.ts';
 import { readClientMessage } from './messages.ts';
 import { type OperationScope, SocketOperation } from './operation.ts';
@@ -25,6 +26,7 @@ export interface ConnectionParts {
   readonly log: Log;
   readonly showsInternal: (session: Session | null) => boolean;
   readonly limits: SocketLimits;
+  readonly unsent: UnsentAnswers;
   /** Wall-clock time: sessions end by it. */
   readonly nowMs: () => number;
 }
@@ -75,7 +77,8 @@ export class Connection {
     this.#opened = opened;
     this.#parts = parts;
     const { socket } = opened;
-    this.#outbox = new Outbox(socket, parts.limits.pendingBytes, () => this.#catchUp());
+    const { limits, unsent } = parts;
+    this.#outbox = new Outbox(socket, { limitBytes: limits.pendingBytes, unsent }, () => this.#catchUp());
     this.#heardMs = performance.now();
     this.#initTimer = setTimeout(() => this.#on({ kind: 'late' }), parts.limits.initMs);
     socket.on('message', (data, isBinary) => this.#hear(data, isBinary));

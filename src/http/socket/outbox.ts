@@ -1,17 +1,24 @@
 import type { WebSocket } from 'ws';
+import type { UnsentAnswers } from '../unsent-answers.ts';
+
+/** How much a client may be behind, alone and among all. */
+export interface OutboxBounds {
+  readonly limitBytes: number;
+  readonly unsent: UnsentAnswers;
+}
 
 /** What a socket sends; knows whether the client reads as fast as we write. */
 export class Outbox {
   readonly #socket: WebSocket;
-  readonly #limitBytes: number;
+  readonly #bounds: OutboxBounds;
   readonly #onRoom: () => void;
   readonly #waiting = new Set<() => void>();
   #isFull = false;
 
   /** Past `limitBytes` not yet taken by the network nothing more is offered to the client until most of it is gone. */
-  constructor(socket: WebSocket, limitBytes: number, onRoom: () => void) {
+  constructor(socket: WebSocket, bounds: OutboxBounds, onRoom: () => void) {
     this.#socket = socket;
-    this.#limitBytes = limitBytes;
+    this.#bounds = bounds;
     this.#onRoom = onRoom;
   }
 
@@ -49,15 +56,20 @@ export class Outbox {
 
   #send(data: string | Buffer): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.send(data, { binary: false }, () => this.#sent());
-    if (this.#isFull || this.#socket.bufferedAmount <= this.#limitBytes) return;
+    const { limitBytes, unsent } = this.#bounds;
+    const taken = unsent.add(data.length, () => this.#socket.terminate());
+    this.#socket.send(data, { binary: false }, () => {
+      taken();
+      this.#sent();
+    });
+    if (this.#isFull || this.#socket.bufferedAmount <= limitBytes) return;
     this.#isFull = true;
     // Nor does it get to ask for more.
     this.#socket.pause();
   }
 
   #sent(): void {
-    if (!this.#isFull || this.#socket.bufferedAmount > this.#limitBytes / 4) return;
+    if (!this.#isFull || this.#socket.bufferedAmount > this.#bounds.limitBytes / 4) return;
     this.#isFull = false;
     this.#socket.resume();
     this.#wakeAll();

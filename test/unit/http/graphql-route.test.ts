@@ -1,20 +1,23 @@
 import { EventEmitter, once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import type { FastifyInstance, LightMyRequestResponse as Response } from 'fastify';
 import { afterEach, describe, expect, test } from 'vitest';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import { lsnFromBits } from '../../../src/core/lsn.ts';
+import type { StopSignal } from '../../../src/core/stop-signal.ts';
 import { Authenticator } from '../../../src/http/authenticator.ts';
 import type { OperationResult } from '../../../src/http/graphql-reply.ts';
 import type { GraphqlRequest } from '../../../src/http/graphql-request.ts';
 import { registerGraphqlRoute } from '../../../src/http/graphql-route.ts';
 import type { RunContext } from '../../../src/http/run-operation.ts';
 import { createServer } from '../../../src/http/server.ts';
+import { UnsentAnswers } from '../../../src/http/unsent-answers.ts';
 import { createLog, type Log } from '../../../src/ops/log.ts';
 import { NumberText } from '../../../src/plan/input.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
+import { poll } from '../../support/poll.ts';
 
 type Run = (request: GraphqlRequest, context: RunContext) => Promise<OperationResult>;
 
@@ -33,6 +36,7 @@ async function serverWith(
     cors?: Parameters<typeof createServer>[0]['cors'];
     log?: Log;
     sent?: (body: Buffer) => void;
+    unsentLimitBytes?: number;
   } = {},
 ): Promise<FastifyInstance> {
   const server = {
@@ -55,6 +59,7 @@ async function serverWith(
     runner: { run, sent: over.sent ?? (() => undefined) },
     server,
     batchLimit: over.batchLimit ?? 3,
+    unsent: new UnsentAnswers(over.unsentLimitBytes ?? 100_000_000, server.log),
   });
   apps.push(app);
   return app;
@@ -98,6 +103,33 @@ function received(port: number, query: string, stays: boolean): Promise<string> 
       response.on('end', () => resolve(text));
     });
     sender.end(JSON.stringify({ query }));
+  });
+}
+
+/** A client that sends what it is told to, and reads nothing by itself. */
+async function connected(app: FastifyInstance): Promise<Socket> {
+  if (app.server.address() === null) await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const client = connect(port, '127.0.0.1');
+  client.on('error', () => undefined);
+  await once(client, 'connect');
+  return client;
+}
+
+function rawPost(query: string): string {
+  const body = JSON.stringify({ query });
+  return `POST /v1/graphql HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** How many bytes a client gets until it has enough, or its connection ends. */
+function bytesUntil(client: Socket, enough: number): Promise<number> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    client.on('close', () => resolve(bytes));
+    client.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes >= enough) client.destroy();
+    });
   });
 }
 
@@ -331,6 +363,42 @@ describe('the life of a request', () => {
     await started;
     client.destroy();
     expect(await aborted).toMatchObject([{ code: 'timed-out' }]);
+  });
+
+  test('so is what it has asked for behind an answer that is still to come', async () => {
+    const signals: StopSignal[] = [];
+    const app = await serverWith(async (_request, { signal }) => {
+      signals.push(signal);
+      await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
+      throw signal.reason;
+    });
+    const client = await connected(app);
+    client.write(rawPost('{ a }') + rawPost('{ b }'));
+    await poll('both to be worked on', async () => signals.length === 2);
+    client.destroy();
+    await poll('both to be given up', async () => signals.every(({ aborted }) => aborted));
+  });
+
+  test('who has had a large answer for the longest is cut off when there is no room for another', async () => {
+    const body = Buffer.alloc(16_000_000, ' ');
+    let answered = 0;
+    const run: Run = async () => {
+      answered += 1;
+      return { kind: 'data', body, targets: [] };
+    };
+    const app = await serverWith(run, { unsentLimitBytes: 40_000_000 });
+    const slow: Socket[] = [];
+    for (const count of [1, 2]) {
+      const client = await connected(app);
+      client.write(rawPost('{ a }'));
+      slow.push(client);
+      await poll('an answer to be on its way', async () => answered === count);
+    }
+    const { port } = app.server.address() as AddressInfo;
+    expect((await received(port, '{ b }', true)).length).toBe(body.length);
+    const [longest, other] = await Promise.all(slow.map((client) => bytesUntil(client, body.length)));
+    expect(longest).toBeLessThan(body.length);
+    expect(other).toBeGreaterThanOrEqual(body.length);
   });
 
   test('work is aborted when the time is up', async () => {

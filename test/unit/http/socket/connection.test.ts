@@ -43,6 +43,7 @@ beforeEach(() => {
     log: { info: ({ event }: { event: string }) => events.push(event), error: () => undefined },
     showsInternal: () => false,
     limits: { initMs: 3000, operations: 10, requestMs: 1000, pendingBytes: 1000, silentMs: 60_000 },
+    unsent: { add: () => () => undefined },
     nowMs: () => Date.now(),
   } as unknown as ConnectionParts;
   const opened = {
