@@ -128,7 +128,8 @@ async function withClient<T>(
     query_timeout: timeoutMs,
   });
   client.on('error', () => undefined); // the pending query fails with the same error
-  const stop = (): void => void client.end().catch(() => undefined);
+  // Not `end`: after that `connect` is never answered, and who stops us while we connect would wait for ever.
+  const stop = (): void => void client.connection.stream.destroy();
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
     await client.connect();

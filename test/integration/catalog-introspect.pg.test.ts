@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fingerprintOf, introspect } from '../../src/catalog/introspect.ts';
 import type { FoundColumn, FoundTable, Introspection } from '../../src/catalog/introspection.ts';
 import { tableKey } from '../../src/core/names.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 
 const SCHEMA = [
   'create schema "Odd ""Schema""."',
@@ -250,8 +252,15 @@ describe('introspect', () => {
     await expect(introspect('not a url')).rejects.toMatchObject({ code: 'source-unavailable' });
   });
 
-  test('an abort ends it', async () => {
+  test('an abort ends it, also before the server has answered', async () => {
     await expect(introspect(database.url, { signal: AbortSignal.abort() })).rejects.toThrow();
+    await using proxy = await startProxy(database.server);
+    proxy.setMode('black-hole');
+    const stop = new AbortController();
+    const reading = introspect(proxy.through(database.url), { signal: stop.signal }).catch(String);
+    await poll('a connection', () => proxy.openConnections > 0);
+    stop.abort();
+    expect(await reading).toContain('Connection terminated');
   });
 
   test('thousands of tables take well under a second or two', async () => {
