@@ -7,6 +7,8 @@ const WHOLE_SCHEMA = { type: 80, member: 200 };
 const ALWAYS_ALLOWED = 200_000;
 /** As many times as the whole schema at once: for editors that ask for everything in their own way. */
 const MOST_SCHEMAS = 2;
+/** Editors' own texts have a few hundred, fragments counted at each use. */
+const MOST_SELECTIONS = 10_000;
 
 /** How many members types of one kind have. */
 interface Sizes {
@@ -23,6 +25,7 @@ export class IntrospectionBudget {
   readonly #members: Sizes;
   readonly #limit: number;
   #spent = 0;
+  #selections = 0;
 
   constructor(schema: GraphQLSchema) {
     const types = Object.values(schema.getTypeMap());
@@ -40,7 +43,9 @@ export class IntrospectionBudget {
   /** Counts one selection that is answered that many times. */
   spend(times: number, path: string): void {
     this.#spent += times;
-    if (this.#spent > this.#limit) throw tooComplex(path, 'introspection of far more than the schema');
+    this.#selections += 1;
+    if (this.#spent > this.#limit || this.#selections > MOST_SELECTIONS)
+      throw tooComplex(path, 'introspection of far more than the schema');
   }
 
   /** About how many values a field has; of one type it may be the largest, of many it is the average. */

@@ -23,6 +23,8 @@ import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { type JsonText, jsonText } from '../core/json-text.ts';
 import type { RoleName } from '../core/names.ts';
+import { Stop, type StopSignal } from '../core/stop-signal.ts';
+import { Turns } from '../core/turns.ts';
 import { IntrospectionBudget } from './introspection-budget.ts';
 import { metaField, writeIntrospection } from './introspection-writer.ts';
 import { schemaSteps } from './schema.ts';
@@ -64,15 +66,18 @@ export class SchemaCache {
     return schema;
   }
 
-  /** What the operation's introspection fields are answered with for the role, by response key. */
+  /** What the operation's introspection fields are answered with for the role, by response key; the signal ends the wait for that. */
   async introspect(
-    catalog: Catalog,
-    role: RoleName,
+    { catalog, role }: { readonly catalog: Catalog; readonly role: RoleName },
     request: IntrospectionRequest,
+    signal: StopSignal,
   ): Promise<ReadonlyMap<string, JsonText>> {
-    return this.#answers.answers(await this.schema(catalog, role), request);
+    return this.#answers.answers(await this.schema(catalog, role), request, signal);
   }
 }
+
+/** Answers that are made at the same time: each takes its slices, and may be tens of megabytes long. */
+const AT_ONCE = 2;
 
 /** Characters of answers that are kept, and for how many schemas. */
 const KEPT_ANSWERS = { maxSize: 64_000_000, max: 20 };
@@ -94,6 +99,7 @@ interface Underway {
  */
 class IntrospectionAnswers {
   readonly #clock: Clock;
+  readonly #turns = new Turns(AT_ONCE);
   readonly #underway = new WeakMap<GraphQLSchema, Underway>();
   readonly #kept = new LRUCache<GraphQLSchema, KeptAnswers>({
     ...KEPT_ANSWERS,
@@ -108,16 +114,20 @@ class IntrospectionAnswers {
   async answers(
     schema: GraphQLSchema,
     request: IntrospectionRequest,
+    signal: StopSignal,
   ): Promise<ReadonlyMap<string, JsonText>> {
     const { operation } = request;
+    const made = (until: StopSignal): Promise<ReadonlyMap<string, JsonText>> =>
+      this.#turns.take(() => inSlices(executeIntrospection(schema, request), this.#clock), until);
     // The same text is parsed once, and with values of variables left aside always means the same.
     const isFixed = (operation.variableDefinitions ?? []).length === 0;
-    if (!isFixed) return inSlices(executeIntrospection(schema, request), this.#clock);
+    if (!isFixed) return made(signal);
     const kept = this.#kept.get(schema);
     if (kept?.operation === operation) return kept.answers;
     const underway = this.#underway.get(schema);
     if (underway?.operation === operation) return underway.answers;
-    const answers = inSlices(executeIntrospection(schema, request), this.#clock);
+    // Others may wait for it too.
+    const answers = made(new Stop());
     this.#underway.set(schema, { operation, answers });
     try {
       this.#kept.set(schema, { operation, answers: await answers });

@@ -25,6 +25,7 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   'content-md5',
   'content-type',
   'dnt',
+  'expect',
   'host',
   'keep-alive',
   'origin',
@@ -88,17 +89,29 @@ export class AuthHook {
         redirect: 'error',
         signal: AbortSignal.timeout(timeoutMs),
       });
-      const text = await response.text();
+      const text = await textOf(response);
       if (response.status === 401) {
         throw new RefusedError(401, 'access-denied', 'Authentication hook unauthorized this request');
       }
-      if (response.status !== 200 || text.length > ANSWER_LIMIT_BYTES) throw badAnswer();
+      if (response.status !== 200) throw badAnswer();
       return { text, headers: response.headers };
     } catch (error) {
       if (error instanceof RefusedError) throw error;
       throw new RefusedError(500, 'unexpected', 'webhook authentication request failed', { cause: error });
     }
   }
+}
+
+/** An answer without end is not read to its end. */
+async function textOf({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let [text, bytes] = ['', 0];
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > ANSWER_LIMIT_BYTES) throw badAnswer();
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
 }
 
 function forwardedHeaders(headers: IncomingHttpHeaders, mode: 'GET' | 'POST'): Record<string, string> {

@@ -161,7 +161,7 @@ export class OperationRunner {
       signal: context.signal,
     };
     const isSubscription = prepared.operation.operation === 'subscription';
-    const introspect = this.#introspection(prepared, context.session, catalog);
+    const introspect = this.#introspection(prepared, context, catalog);
     return { isSubscription, read, introspect, asked, generation: catalog.generation };
   }
 
@@ -209,7 +209,7 @@ export class OperationRunner {
 
   #introspection(
     prepared: PreparedOperation<CompiledPlan>,
-    session: Session,
+    { session, signal }: Pick<RunContext, 'session' | 'signal'>,
     catalog: Catalog,
   ): PreparedRead['introspect'] {
     const roots = prepared.plan.roots.filter((root) => root.kind === 'introspection');
@@ -218,7 +218,11 @@ export class OperationRunner {
       const { document, operation } = prepared;
       const variables = Object.fromEntries(prepared.variables);
       const request = { document, operation, variables };
-      const answers = await this.#options.schemas.introspect(catalog, session.role, request);
+      const answers = await this.#options.schemas.introspect(
+        { catalog, role: session.role },
+        request,
+        signal,
+      );
       return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
     };
   }

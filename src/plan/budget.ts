@@ -55,9 +55,9 @@ export class Budget {
 /** As many characters as weigh what a field does: they stand in the statement, and in what is kept of it. */
 const CHARACTERS_OF_NODE = 64;
 
-/** How many fields a text is worth. */
-export function weightOf(text: string): number {
-  return Math.floor(text.length / CHARACTERS_OF_NODE);
+/** How many fields so many characters are worth. */
+export function weightOf(characters: number): number {
+  return Math.floor(characters / CHARACTERS_OF_NODE);
 }
 
 /** The complaint about a request past a limit. */

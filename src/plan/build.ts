@@ -61,6 +61,7 @@ export function planQuery(input: PlanInput): QueryPlan {
     places,
     budget,
     guards: new Map(),
+    printed: new WeakMap(),
   };
   const roots = planRoots(planning, operation);
   const remotes = places.close();

@@ -117,7 +117,7 @@ function spread({ planning, spread: seen }: Collection, name: string): FragmentD
 
 function addField({ planning, fields, path }: Collection, node: FieldNode): void {
   const key = node.alias?.value ?? node.name.value;
-  planning.budget.spend(path, weightOf(key));
+  planning.budget.spend(path, weightOf(key.length));
   const known = fields.get(key);
   if (known === undefined) {
     fields.set(key, { key, node, sets: node.selectionSet === undefined ? [] : [node.selectionSet] });
@@ -130,7 +130,7 @@ function addField({ planning, fields, path }: Collection, node: FieldNode): void
       `selection of both '${before}' and '${now}' specify the same response name, '${key}'`,
     );
   }
-  if (printArguments(known.node.arguments) !== printArguments(node.arguments)) {
+  if (printArguments(planning, known.node) !== printArguments(planning, node)) {
     throw invalid(path, `inconsistent arguments between multiple selections of field '${before}'`);
   }
   if (node.selectionSet !== undefined) known.sets.push(node.selectionSet);

@@ -1,4 +1,4 @@
-import { type DirectiveNode, print } from 'graphql';
+import { type DirectiveNode, type FieldNode, print } from 'graphql';
 import { mismatch } from './encode.ts';
 import { isNull, literal, valueOf } from './input.ts';
 import { checkDirectives, type DirectivePlace } from './known-directives.ts';
@@ -21,9 +21,14 @@ export function isIncluded(
   return !answers.includes(false);
 }
 
-/** A text that is equal when two selections carry the same arguments. */
-export function printArguments(nodes: DirectiveNode['arguments']): string {
-  return (nodes ?? []).map(print).sort().join();
+/** A text that is equal when two selections carry the same arguments; fragments bring the same ones again and again. */
+export function printArguments({ printed }: Planning, field: FieldNode): string {
+  if (field.arguments === undefined || field.arguments.length === 0) return '';
+  const known = printed.get(field);
+  if (known !== undefined) return known;
+  const text = field.arguments.map(print).sort().join();
+  printed.set(field, text);
+  return text;
 }
 
 function condition(planning: Planning, node: DirectiveNode, path: string): boolean {

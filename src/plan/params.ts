@@ -1,6 +1,6 @@
 import type { ColumnType } from '../catalog/catalog.ts';
 import type { OperandType } from '../catalog/operand-type.ts';
-import { weightOf } from './budget.ts';
+import { tooComplex, weightOf } from './budget.ts';
 import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './encode.ts';
 import { hasVariable, type Input, plainValue } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
@@ -12,22 +12,23 @@ export interface ValueType extends OperandType {
   readonly enumeration: Enumeration | null;
 }
 
+/** Literals of one plan: more than fit into the largest text of a request. */
+const MOST_CHARACTERS = 16 * 1024 * 1024;
+
 /** The values of a plan, numbered in the order they were met. */
 export class Params {
   readonly #params: Param[] = [];
   readonly #sessionVariables = new Set<string>();
+  #characters = 0;
 
   /** All parameters so far. */
   list(): readonly Param[] {
     return this.#params;
   }
 
-  /** How much the literals are to keep, in fields: one in a fragment stands in the plan wherever that is spread. */
+  /** How much the literals are to keep, in fields. */
   get weight(): number {
-    return this.#params.reduce(
-      (sum, { from }) => sum + (from.kind === 'value' ? weightOf(from.value) : 0),
-      0,
-    );
+    return weightOf(this.#characters);
   }
 
   /** Session variables asked for so far, lower case and sorted. */
@@ -93,8 +94,17 @@ export class Params {
   }
 
   #add(param: Param): Operand {
+    this.#count(param);
     this.#params.push(param);
     return { kind: 'param', index: this.#params.length - 1 };
+  }
+
+  /** A literal in a fragment stands in the plan wherever that is spread. */
+  #count({ from, path }: Param): void {
+    if (from.kind !== 'value') return;
+    this.#characters += from.value.length;
+    if (this.#characters > MOST_CHARACTERS)
+      throw tooComplex(path, `values of more than ${MOST_CHARACTERS} characters`);
   }
 }
 

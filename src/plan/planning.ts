@@ -1,4 +1,4 @@
-import type { FragmentDefinitionNode } from 'graphql';
+import type { FieldNode, FragmentDefinitionNode } from 'graphql';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { RoleName } from '../core/names.ts';
 import type { Budget } from './budget.ts';
@@ -20,6 +20,8 @@ export interface Planning {
   readonly budget: Budget;
   /** Conditions on hidden cells by place and column. */
   readonly guards: Map<string, Predicate>;
+  /** Arguments of fields as texts. */
+  readonly printed: WeakMap<FieldNode, string>;
 }
 
 /** A table at a place, as the role sees it. */

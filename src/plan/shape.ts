@@ -3,7 +3,8 @@ import { isRecord, NumberText } from './input.ts';
 import type { PreparedVariables, Variables } from './variables.ts';
 
 const LONGEST = 200;
-const DEEPEST = 200;
+/** Deeper than any plan may be: there everything would look alike. */
+const DEEPEST = 1100;
 /** Members of a condition whose texts are names, not values. */
 const NAMES: ReadonlySet<string> = new Set(['arguments']);
 /** The same for a stream's cursor. */

@@ -157,6 +157,15 @@ test('no more statements stay prepared than allowed, and evicted ones work again
   expect(await ask(pool, 'select 0')).toBe('0');
 });
 
+test('nor more of long ones than are worth keeping', async () => {
+  const pool = open({ statementLimit: 100 });
+  const filling = 'x'.repeat(400_000);
+  for (let i = 0; i < 4; i += 1) expect(await ask(pool, `select ${i} /* ${filling} */`)).toBe(String(i));
+  expect(await ask(pool, 'select count(*) from pg_prepared_statements')).toBe('3');
+  expect(await ask(pool, `select 1 /* ${'x'.repeat(2_000_000)} */`)).toBe('1');
+  expect(await ask(pool, 'select count(*) from pg_prepared_statements')).toBe('1');
+});
+
 test('an answer of ten megabytes arrives whole', async () => {
   const pool = open();
   const text = await ask(pool, `select string_agg(md5(g::text), '') from generate_series(1, 320000) g`);

@@ -11,7 +11,8 @@ const REASON_BYTES = 123;
 
 /** Closes with as much of the reason as fits into a close frame. */
 export function closing(code: number, reason: string): Effect {
-  let fitting = reason;
+  // A byte at least for each character: the rest is not looked at, however long it is.
+  let fitting = reason.slice(0, REASON_BYTES);
   while (Buffer.byteLength(fitting) > REASON_BYTES) fitting = fitting.slice(0, -1);
   return { kind: 'close', code, reason: fitting };
 }

@@ -36,7 +36,8 @@ export function readClientMessage(text: string, words: Vocabulary): ClientMessag
   if (!message.success) return { kind: 'malformed', problem: 'key "type" not found' };
   const kind = words.get(message.data.type);
   if (kind === undefined) return { kind: 'malformed', problem: 'unexpected type for ClientMessage' };
-  return ofKind(kind, value);
+  // What only comes back is no value of ours.
+  return ofKind(kind, kind === 'ping' ? JSON.parse(text) : value);
 }
 
 function ofKind(kind: Exclude<ClientMessage['kind'], 'malformed'>, value: unknown): ClientMessage {

@@ -5,10 +5,14 @@ interface Prepared {
   usedAt: number;
 }
 
-/** The names of what one session has prepared, by text; the statement unused for the longest gives way to a new one. */
+/** Postgres keeps a statement's tree and plan, ten and more times its text: of a few hundred large ones gigabytes. */
+const MOST_CHARACTERS = 1_000_000;
+
+/** The names of what one session has prepared, by text; the statements unused for the longest give way to a new one. */
 export class PreparedStatements {
   readonly #limit: number;
   readonly #known = new Map<string, Prepared>();
+  #characters = 0;
   #toClose: string[] = [];
   #named = 0;
   #uses = 0;
@@ -32,7 +36,8 @@ export class PreparedStatements {
     this.#uses += 1;
     const name = `n${this.#named}`;
     this.#known.set(text, { name, usedAt: this.#uses });
-    if (this.#known.size > this.#limit) {
+    this.#characters += text.length;
+    while (this.#known.size > this.#limit || (this.#known.size > 1 && this.#characters > MOST_CHARACTERS)) {
       const [oldest, { name: unused }] = [...this.#known].reduce((a, b) =>
         b[1].usedAt < a[1].usedAt ? b : a,
       );
@@ -45,6 +50,7 @@ export class PreparedStatements {
   forget(text: string, name: string): void {
     if (this.#known.get(text)?.name !== name) return;
     this.#known.delete(text);
+    this.#characters -= text.length;
     this.#toClose.push(name);
   }
 

@@ -7,6 +7,7 @@ import {
 } from 'graphql';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/core/clock.ts';
+import { Stop } from '../../../src/core/stop-signal.ts';
 import { executeIntrospection, SchemaCache } from '../../../src/graphql/introspection.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
 import { atOnce } from '../../../src/graphql/slices.ts';
@@ -71,11 +72,38 @@ test('a large schema is built and told of in slices, once for all who ask meanwh
     if (!isDone) setImmediate(others);
   };
   setImmediate(others);
-  const ask = () => cache.introspect(catalog, 'admin', { document, operation, variables: {} });
+  const admin = { catalog, role: 'admin' };
+  const ask = () => cache.introspect(admin, { document, operation, variables: {} }, new Stop());
   const [first, second] = await Promise.all([ask(), ask()]);
   isDone = true;
   expect(second).toBe(first);
   expect(await ask()).toBe(first);
   // Work of hundreds of milliseconds, of which each slice takes ten.
   expect(turns).toBeGreaterThan(8);
+});
+
+test('a few answers are made at a time, and who goes away leaves the queue', async () => {
+  const cache = new SchemaCache(systemClock);
+  const document = parse('query ($name: String!) { __type(name: $name) { fields { name } } }');
+  const operation = operationIn(document);
+  const [stop, variables] = [new Stop(), { name: 'order' }];
+  const ask = () =>
+    cache.introspect({ catalog: SHOP, role: 'admin' }, { document, operation, variables }, stop);
+  const asked = [ask(), ask(), ask(), ask()].map((one) => one.then(() => 'answered', String));
+  await cache.schema(SHOP, 'admin');
+  stop.abort('gone');
+  expect((await Promise.all(asked)).toSorted()).toEqual(['answered', 'answered', 'gone', 'gone']);
+});
+
+test('fragments that double each other are counted, however little they ask for', () => {
+  const names = Array.from({ length: 20 }, (_, index) => `f${index}`);
+  const doubled = names.map((name, index) =>
+    index === 19
+      ? `fragment ${name} on __Type { name }`
+      : `fragment ${name} on __Type { ...f${index + 1} ... { ...f${index + 1} } }`,
+  );
+  const document = parse(`{ __type(name: "none") { ...f0 } } ${doubled.join(' ')}`);
+  const request = { document, operation: operationIn(document), variables: {} };
+  const refused = () => atOnce(executeIntrospection(buildSchema(SHOP, 'admin'), request));
+  expect(refused).toThrow(expect.objectContaining({ code: 'query-too-complex' }));
 });

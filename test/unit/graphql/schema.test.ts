@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { tableKey } from '../../../src/core/names.ts';
+import { Stop } from '../../../src/core/stop-signal.ts';
 import { executeIntrospection, SchemaCache } from '../../../src/graphql/introspection.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
 import { atOnce } from '../../../src/graphql/slices.ts';
@@ -439,7 +440,7 @@ describe('introspection', () => {
       const operation = document.definitions.find(({ kind }) => kind === 'OperationDefinition');
       if (operation?.kind !== 'OperationDefinition') throw new Error('no operation');
       return (role: string, name: string, of = catalog) =>
-        cache.introspect(of, role, { document, operation, variables: { name } });
+        cache.introspect({ catalog: of, role }, { document, operation, variables: { name } }, new Stop());
     };
     const all = ask('{ __schema { types { name } } }');
     expect(await all('role1', '')).toBe(await all('role1', ''));

@@ -415,6 +415,7 @@ describe('over HTTP', () => {
     answer = { status: 200, body: '{"X-Hasura-Role":"user","X-Hasura-User-Id":"5","other":"x"}' };
     const session = await hooked('GET').authenticate({
       authorization: 'm\u00c3\u00ab',
+      expect: '100-continue',
       host: 'h',
       'user-agent': 'u',
     });
@@ -450,6 +451,30 @@ describe('over HTTP', () => {
       code,
       message,
     });
+  });
+
+  test('a hook whose answer has no end is not read to its end', async () => {
+    const endless = createServer((_request, response) => {
+      const chunk = Buffer.alloc(65_536, ' ');
+      const more = (): void => {
+        while (response.write(chunk));
+      };
+      response.on('drain', more);
+      more();
+    });
+    await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve));
+    const hook = new AuthHook({
+      url: `http://127.0.0.1:${(endless.address() as AddressInfo).port}`,
+      mode: 'GET',
+      sendRequestBody: false,
+      timeoutMs: 600_000,
+      nowMs: () => nowMs,
+    });
+    expect(await refusal(() => authenticator({ hook }).authenticate({}))).toMatchObject({
+      message: 'Invalid response from authorization hook',
+    });
+    endless.closeAllConnections();
+    endless.close();
   });
 
   test('an answer is kept only when the hook says for how long', async () => {

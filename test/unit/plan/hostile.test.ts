@@ -89,3 +89,13 @@ test('a path into JSON is as long as paths are', () => {
   expect(refusal({ query, variables: { p: `$${'.a'.repeat(1000)}` } })).toBe(null);
   expect(refusal({ query, variables: { p: `$${'.a'.repeat(1_000_000)}` } })?.code).toBe(code);
 });
+
+test('a long literal in a fragment is counted wherever that is spread', () => {
+  const long = Array.from({ length: 10_000 }, (_, index) => index).join();
+  const twice = Array.from({ length: 2 }, () => `a: orders(where: {id: {_in: [${long}]}}) { id }`).join(' ');
+  const uses = Array.from({ length: 150 }, (_, index) => `u${index}: user { ...f }`).join(' ');
+  expect(refusal({ query: `{ ${uses} } fragment f on user { ${twice} }` })).toBe(null);
+  const more = Array.from({ length: 20 }, (_, index) => `b${index}: boss { ...f }`).join(' ');
+  const spread = `{ ${uses.replaceAll('...f', '...g')} } fragment g on user { ${more} } fragment f on user { ${twice} }`;
+  expect(refusal({ query: spread })?.code).toBe(code);
+});

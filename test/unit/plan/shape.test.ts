@@ -67,3 +67,12 @@ test('a shape stays short', () => {
   const big = { w: { _or: Array.from({ length: 5000 }, (_, index) => ({ [`c${index}`]: { _eq: 1 } })) } };
   expect(shape(big).length).toBeLessThan(100);
 });
+
+test('also as deep down as any plan may be', () => {
+  const nested = (comparison: object): Record<string, unknown> => {
+    let inner: object = { id: comparison };
+    for (let level = 0; level < 1000; level += 1) inner = { _not: inner };
+    return { w: inner };
+  };
+  expect(shape(nested({ _eq: 1 }))).not.toBe(shape(nested({ _neq: 1 })));
+});

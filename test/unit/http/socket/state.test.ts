@@ -80,9 +80,15 @@ describe('graphql-transport-ws', () => {
     expect(effects.map(({ kind }) => kind)).toEqual(['admit', 'send', 'close']);
   });
 
+  test('a message of a name without end is refused with as much of it as a close frame holds', () => {
+    const headers = { ['ä'.repeat(5_000_000)]: 1 };
+    const { effects } = run(TRANSPORT, { type: 'connection_init', payload: { headers } });
+    expect(effects).toEqual([{ kind: 'close', code: 4400, reason: expect.stringMatching(/ä$/) }]);
+  });
+
   test('pings are answered at any time, with what they carried', () => {
-    const { effects } = run(TRANSPORT, { type: 'ping', payload: { at: 1 } }, { type: 'pong' });
-    expect(effects).toEqual([{ kind: 'send', text: '{"type":"pong","payload":{"at":1}}' }]);
+    const { effects } = run(TRANSPORT, { type: 'ping', payload: { at: 2 ** 60 } }, { type: 'pong' });
+    expect(effects).toEqual([{ kind: 'send', text: '{"type":"pong","payload":{"at":1152921504606847000}}' }]);
   });
 
   test('the init timeout does not hit a client whose credentials are being checked', () => {
