@@ -29,6 +29,8 @@ export interface ApiParts {
   readonly catalogWatch: CatalogPort;
   readonly runner: OperationRunner;
   readonly batchLimit: number;
+  /** Longest answer of one database, and of a batch. */
+  readonly resultLimitBytes: number;
   /** Bytes of answers on their way past which clients that take too long for theirs are cut off. */
   readonly unsentLimitBytes: number;
   readonly sockets: Omit<

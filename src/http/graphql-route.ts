@@ -5,7 +5,14 @@ import { watchRequest } from './abort.ts';
 import type { Authenticator } from './authenticator.ts';
 import { publicError } from './error-reply.ts';
 import { freshnessOf } from './freshness-headers.ts';
-import { type AnswerFormat, isYes, sendBatch, sendError, sendSingle } from './graphql-reply.ts';
+import {
+  type AnswerFormat,
+  isYes,
+  type OperationResult,
+  sendBatch,
+  sendError,
+  sendSingle,
+} from './graphql-reply.ts';
 import { readGraphqlBody } from './graphql-request.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
 import type { OperationRunner, RunContext } from './run-operation.ts';
@@ -20,6 +27,8 @@ export interface GraphqlRoute {
   readonly runner: Pick<OperationRunner, 'run' | 'sent'>;
   readonly server: ServerOptions;
   readonly batchLimit: number;
+  /** Longest answer of a batch. */
+  readonly resultLimitBytes: number;
   readonly unsent: UnsentAnswers;
 }
 
@@ -75,13 +84,28 @@ async function answerGraphql(
       const result = await route.runner.run(body.request, asked);
       return sendSingle(reply, result, { ...framing, onSent: (bytes) => route.runner.sent(bytes) });
     }
-    const results = await inTurn(body.requests, BATCH_WIDTH, (one) => route.runner.run(one, asked));
+    const fitting = fittingInto(route.resultLimitBytes);
+    const results = await inTurn(body.requests, BATCH_WIDTH, async (one) =>
+      fitting(await route.runner.run(one, asked)),
+    );
     return sendBatch(reply, results, framing);
   } catch (error) {
     return sendError(reply, foreseen(route, error, request), formatOf(route, request));
   } finally {
     life.end();
   }
+}
+
+/** Lets answers of a batch through for as long as all of them together are no longer than one may be. */
+function fittingInto(limitBytes: number): (result: OperationResult) => OperationResult {
+  let bytes = 0;
+  return (result) => {
+    if (result.kind === 'error') return result;
+    bytes += result.body.length;
+    if (bytes <= limitBytes) return result;
+    const message = `the answers of the batch are longer than ${limitBytes} bytes together; ask for them one by one`;
+    return { kind: 'error', error: new NearjoinError('result-too-large', message) };
+  };
 }
 
 /** What is thrown, fit for outsiders; the rest of it is in the log under the request's id. */

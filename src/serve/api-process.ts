@@ -105,7 +105,10 @@ function apiParts(
   input: ApiInput,
   metrics: Metrics,
   lane: ReadLane,
-): Pick<ApiParts, 'store' | 'catalogWatch' | 'runner' | 'batchLimit' | 'unsentLimitBytes' | 'sockets'> {
+): Pick<
+  ApiParts,
+  'store' | 'catalogWatch' | 'runner' | 'batchLimit' | 'resultLimitBytes' | 'unsentLimitBytes' | 'sockets'
+> {
   const { config, control, log } = input;
   const { store, watch } = control;
   const operations = new Operations({
@@ -129,6 +132,7 @@ function apiParts(
     catalogWatch: watch,
     runner,
     batchLimit: config.batchLimit,
+    resultLimitBytes: config.resultLimitBytes,
     unsentLimitBytes: LARGEST_UNSENT * config.resultLimitBytes,
     sockets: socketParts(input),
   };

@@ -59,6 +59,7 @@ async function serverWith(
     runner: { run, sent: over.sent ?? (() => undefined) },
     server,
     batchLimit: over.batchLimit ?? 3,
+    resultLimitBytes: 110,
     unsent: new UnsentAnswers(over.unsentLimitBytes ?? 100_000_000, server.log),
   });
   apps.push(app);
@@ -189,6 +190,14 @@ describe('answers', () => {
       { data: { query: 'c' } },
     ]);
     expect((await post(app, [])).json()).toEqual([]);
+  });
+
+  test('of a batch no more is answered than may be at once', async () => {
+    const app = await serverWith(echo);
+    const answers = await post(app, [{ query: 'x'.repeat(60) }, { query: 'y' }, { query: 'x'.repeat(60) }]);
+    const message = 'the answers of the batch are longer than 110 bytes together; ask for them one by one';
+    const refused = errorOf('result-too-large', message);
+    expect(answers.json()).toEqual([expect.anything(), { data: { query: 'y' } }, refused]);
   });
 
   test('freshness is reported in headers, and in the body when asked', async () => {
@@ -387,12 +396,10 @@ describe('the life of a request', () => {
       return { kind: 'data', body, targets: [] };
     };
     const app = await serverWith(run, { unsentLimitBytes: 40_000_000 });
-    const slow: Socket[] = [];
-    for (const count of [1, 2]) {
-      const client = await connected(app);
+    const slow = [await connected(app), await connected(app)];
+    for (const [index, client] of slow.entries()) {
       client.write(rawPost('{ a }'));
-      slow.push(client);
-      await poll('an answer to be on its way', async () => answered === count);
+      await poll('an answer to be on its way', async () => answered === index + 1);
     }
     const { port } = app.server.address() as AddressInfo;
     expect((await received(port, '{ b }', true)).length).toBe(body.length);
