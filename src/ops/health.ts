@@ -11,9 +11,20 @@ export interface HealthProbe {
   readonly timeoutMs: number;
 }
 
+/** Looks at the health: who asks while a look is under way gets what that one finds, so that questions never pile up. */
+export function healthOf(probe: HealthProbe): () => Promise<Health> {
+  let underway: Promise<Health> | null = null;
+  return () => {
+    if (probe.isLeaving()) return Promise.resolve('leaving');
+    underway ??= checkHealth(probe).finally(() => {
+      underway = null;
+    });
+    return underway;
+  };
+}
+
 /** Asks the metadata database and looks at the catalog. */
-export async function checkHealth(probe: HealthProbe): Promise<Health> {
-  if (probe.isLeaving()) return 'leaving';
+async function checkHealth(probe: Omit<HealthProbe, 'isLeaving'>): Promise<Health> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'down'>((resolve) => {
     timer = setTimeout(() => resolve('down'), probe.timeoutMs);

@@ -10,7 +10,7 @@ import { AuthHook } from '../http/auth-hook.ts';
 import { Authenticator } from '../http/authenticator.ts';
 import { JwtVerifier } from '../http/jwt.ts';
 import { OperationRunner } from '../http/run-operation.ts';
-import { checkHealth } from '../ops/health.ts';
+import { healthOf } from '../ops/health.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { DEFAULT_PLAN_LIMITS } from '../plan/budget.ts';
 import { ReadLane } from '../read/read-lane.ts';
@@ -91,13 +91,12 @@ function commonParts(
       newerFreshness: (source, target, upTo) => probes.latest(source, target, upTo),
     },
     statusClient: (source) => pools.client(source),
-    health: () =>
-      checkHealth({
-        isLeaving: () => leaving.hasBegun,
-        askMetadata: () => store.catalogState(),
-        inconsistentObjects: () => watch.current().catalog.inconsistent.length,
-        timeoutMs: HEALTH_TIMEOUT_MS,
-      }),
+    health: healthOf({
+      isLeaving: () => leaving.hasBegun,
+      askMetadata: () => store.catalogState(),
+      inconsistentObjects: () => watch.current().catalog.inconsistent.length,
+      timeoutMs: HEALTH_TIMEOUT_MS,
+    }),
   };
 }
 

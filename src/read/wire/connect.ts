@@ -54,6 +54,8 @@ export async function connectWire(options: ConnectOptions, onAnswered: () => voi
   const client = new pg.Client({
     connectionString: options.url,
     connectionTimeoutMillis: options.connectTimeoutMs,
+    // Of what sets the session up: a server that lets in and then falls silent would be waited for without end.
+    query_timeout: options.connectTimeoutMs,
     keepAlive: true,
     application_name: 'nearjoin',
     stream: plainSocket,
