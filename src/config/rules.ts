@@ -24,6 +24,10 @@ function authProblems(config: Config): string[] {
     [hook && jwt, 'NEARJOIN_AUTH_HOOK and NEARJOIN_JWT_SECRET cannot both be set'],
     [hook && unauthorized, 'NEARJOIN_UNAUTHORIZED_ROLE cannot be used with NEARJOIN_AUTH_HOOK'],
     [unauthorized && !secured, 'NEARJOIN_UNAUTHORIZED_ROLE needs NEARJOIN_ADMIN_SECRET to be set'],
+    [
+      config.unauthorizedRole === 'admin',
+      'NEARJOIN_UNAUTHORIZED_ROLE cannot be admin: every request would be an administrator',
+    ],
   ];
   return broken(rules);
 }

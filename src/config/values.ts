@@ -71,7 +71,7 @@ export const postgresUrl: z.ZodType<string, string> = z
   .string()
   .refine((value) => /^postgres(ql)?:$/.test(protocolOf(value)), 'expected a URL that begins with postgres:');
 
-/** `*`, or `https://*.example.com, http://localhost:3000`; empty for none. */
+/** `*`, `none`, or `https://*.example.com, http://localhost:3000`. */
 export const corsDomains: z.ZodType<CorsPolicy, string> = z
   .string()
   .transform((value, context): CorsPolicy => {

@@ -122,6 +122,10 @@ describe('readConfig', () => {
     [{ NEARJOIN_AUTH_HOOK: 'http://auth' }, 'NEARJOIN_AUTH_HOOK needs NEARJOIN_ADMIN_SECRET'],
     [{ NEARJOIN_UNAUTHORIZED_ROLE: 'anonymous' }, 'NEARJOIN_UNAUTHORIZED_ROLE needs NEARJOIN_ADMIN_SECRET'],
     [
+      { NEARJOIN_UNAUTHORIZED_ROLE: 'admin', NEARJOIN_ADMIN_SECRET: 's3cret' },
+      'NEARJOIN_UNAUTHORIZED_ROLE cannot be admin',
+    ],
+    [
       { NEARJOIN_AUTH_HOOK: 'http://auth', NEARJOIN_JWT_SECRET: HS_SECRET, NEARJOIN_ADMIN_SECRET: 's' },
       'cannot both be set',
     ],
