@@ -12,6 +12,8 @@ export interface SharedStatement {
   };
 }
 
+type Together = SharedStatement['together'];
+
 /** Most requests that share an execution: beyond it little is saved, and the first would wait for the last. */
 const MOST = 32;
 /** What one execution may cost in the planner's units, a millisecond or so: longer ones do better side by side. */
@@ -21,9 +23,6 @@ const VALID_MS = 60_000;
 /** The planner was wrong of what takes so long. */
 const SLOW_MS = 50;
 
-/** Statements remembered; more are learnt again. */
-const REMEMBERED = 1000;
-
 interface Share {
   readonly most: number;
   readonly untilMs: number;
@@ -32,39 +31,35 @@ interface Share {
 /** How many requests of a statement may share an execution: as many as the database thinks are little work together. */
 export class Shares {
   readonly #clock: Clock;
-  /** By the text for several. */
-  readonly #known = new Map<string, Share>();
+  /** For as long as a statement is kept. */
+  readonly #known = new WeakMap<Together, Share>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /** What is known so far; the database is asked meanwhile, by a statement of the same parameters as the shared one. */
-  most(
-    { together: { text, isLookUp } }: SharedStatement,
-    ask: (text: string) => Promise<readonly WireRow[]>,
-  ): number {
-    if (isLookUp) return MOST;
-    const known = this.#known.get(text);
+  most({ together }: SharedStatement, ask: (text: string) => Promise<readonly WireRow[]>): number {
+    if (together.isLookUp) return MOST;
+    const known = this.#known.get(together);
     if (known !== undefined && this.#clock.monotonicMs() < known.untilMs) return known.most;
     const most = known?.most ?? 1;
-    this.#set(text, most);
-    ask(`explain (format json) ${text}`).then(
-      (rows) => this.#set(text, mostFor(costOfOne(rows))),
+    this.#set(together, most);
+    ask(`explain (format json) ${together.text}`).then(
+      (rows) => this.#set(together, mostFor(costOfOne(rows))),
       // Who brought what Postgres refuses hears of it from an execution of his own; the next time asks again.
-      () => this.#known.delete(text),
+      () => this.#known.delete(together),
     );
     return most;
   }
 
   /** An execution for several was worked at for so long: where that is too long, each goes alone for a while. */
-  took({ together: { text, isLookUp } }: SharedStatement, ms: number): void {
-    if (ms > SLOW_MS && !isLookUp) this.#set(text, 1);
+  took({ together }: SharedStatement, ms: number): void {
+    if (ms > SLOW_MS && !together.isLookUp) this.#set(together, 1);
   }
 
-  #set(text: string, most: number): void {
-    if (this.#known.size >= REMEMBERED) this.#known.clear();
-    this.#known.set(text, { most, untilMs: this.#clock.monotonicMs() + VALID_MS });
+  #set(together: Together, most: number): void {
+    this.#known.set(together, { most, untilMs: this.#clock.monotonicMs() + VALID_MS });
   }
 }
 
