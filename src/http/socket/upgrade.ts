@@ -37,7 +37,8 @@ export function refuse(socket: Duplex, error: NearjoinError, more: readonly stri
     ...more,
   ];
   socket.on('error', () => undefined);
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  // Nobody else watches it any more: left half open it would stay for as long as its client likes.
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 const HOP = new Set(['upgrade', 'connection', 'http2-settings']);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { registerSockets, type SocketOptions } from '../../../../src/http/socket/sockets.ts';
 import { refusalOf } from '../../../../src/http/socket/upgrade.ts';
 import { createLog } from '../../../../src/ops/log.ts';
+import { poll } from '../../../support/poll.ts';
 
 let app: FastifyInstance;
 let port: number;
@@ -55,12 +56,25 @@ test('a request that offers HTTP/2 is answered as if it had not', async () => {
   expect(heard.match(/\{.*?\}/g)).toEqual(['{"got":"one","upgrade":null}', '{"got":"two","upgrade":null}']);
 });
 
+const ELSEWHERE =
+  'GET /v1/other HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
+
 test('a handshake elsewhere is refused', async () => {
-  const request =
-    'GET /v1/other HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
-  const heard = await talk([request], () => false);
+  const heard = await talk([ELSEWHERE], () => false);
   expect(heard).toMatch(/^HTTP\/1.1 404 /);
   expect(heard).toContain(`"only '/v1/graphql' is supported on websockets"`);
+});
+
+test('a client that is refused and stays is let go all the same', async () => {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const ended = once(socket, 'end');
+  socket.on('error', () => undefined).resume();
+  socket.write(ELSEWHERE);
+  await ended;
+  const open = (): Promise<number> =>
+    new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)));
+  await poll('the connection to be closed', async () => (await open()) === 0);
+  socket.destroy();
 });
 
 const listed = {
