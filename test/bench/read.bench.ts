@@ -57,16 +57,20 @@ async function run(
 /** What each contender showed in one round, by name. */
 type Round = ReadonlyMap<string, LoadResult>;
 
+/**
+ * The first turn does not count: in it programs are compiled, and each session of a contender meets pages of shared memory
+ * for the first time, with a page fault for each, so that more sessions would be the slower the shorter a run is.
+ */
 async function measure(workload: Workload, contenders: readonly Contender[]): Promise<readonly Round[]> {
   const results: Round[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = -1; round < rounds; round++) {
     const measured = new Map<string, LoadResult>();
     for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
       const bodies = bodiesOf(workload, contender);
       await load(contender.port, bodies, { connections: CONNECTIONS, seconds: 0.5 });
       measured.set(contender.name, await load(contender.port, bodies, { connections: CONNECTIONS, seconds }));
     }
-    results.push(measured);
+    if (round >= 0) results.push(measured);
   }
   return results;
 }
