@@ -8,8 +8,8 @@ import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
 import type { StatusBoard } from './status-board.ts';
 
-/** Bounds up to this one are not met well by the usual proofs. */
-const SMALL_BOUND_MS = 250;
+/** Bounds up to these are not met well by the usual proofs, by how a feed's changes are read: through Kafka a proof is dear, and usual once a minute. */
+const SMALL_BOUND_MS = { postgres: 250, kafka: 60_000 };
 const WISH_AGAIN_MS = 1_000;
 /** Proofs that come by themselves are younger than this. */
 const HEARD_MS = 2_000;
@@ -32,10 +32,10 @@ export class ProofWishes {
     this.#clock = clock;
   }
 
-  /** Wishes it when the policy's bound is small and may be met by the cache. */
+  /** Wishes it when the policy's bound is small for the feed and may be met by the cache. */
   consider(source: SourceName, target: SourceName, policy: Policy): void {
     const { boundMs, fallback, noCache, cacheOff } = policy;
-    if (boundMs > SMALL_BOUND_MS || noCache || cacheOff) return;
+    if (noCache || cacheOff || boundMs > this.#smallBoundMs(source, target)) return;
     if (boundMs > 0 || fallback === 'wait') this.wish(source, target);
   }
 
@@ -50,6 +50,11 @@ export class ProofWishes {
       .source(source)
       .run(WISH_SQL, [text], { signal: null, prepared: true })
       .catch(() => this.#wishedMs.delete(key));
+  }
+
+  #smallBoundMs(source: SourceName, target: SourceName): number {
+    const feed = this.#parts.board.peek(source)?.status.feeds.get(target);
+    return SMALL_BOUND_MS[feed?.connector ?? 'postgres'];
   }
 
   /** Whether the feed is led in this process, so that proofs arrive in memory. */

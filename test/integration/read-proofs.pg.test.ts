@@ -64,6 +64,17 @@ test('a small bound is met by the cache of a feed that another process leads', a
   await untilHit();
 });
 
+test('the usual bound is met by the cache of a feed through Kafka, which proves itself once a minute', async () => {
+  rig.start({ limits: { probeIntervalMs: NEVER_BY_ITSELF_MS } });
+  await rig.ready();
+  const before = await watermarks();
+  await rig.source.query(`update nearjoin.feed set connector = 'kafka'`);
+  await poll('a proof that was wished for', async () => {
+    await lane.query(QUERY);
+    return (await watermarks()) > before;
+  });
+});
+
 test('proofs heard in memory come at short intervals while asked for and seldom again afterwards', async () => {
   const usualMs = 400;
   rig.start({
