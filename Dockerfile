@@ -3,7 +3,8 @@ FROM node:22-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
 # No embedded Postgres in an image that is given its databases.
-RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+# It leaves empty folders of what it omits.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && find node_modules -type d -empty -delete
 
 FROM packages AS build
 RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
