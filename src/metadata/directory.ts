@@ -1,7 +1,7 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { parse } from 'yaml';
-import { NearjoinError } from '../core/errors.ts';
+import { messageOf, NearjoinError } from '../core/errors.ts';
 import { OBJECT_FILES } from './directory-files.ts';
 import type { Metadata } from './model.ts';
 import { parseMetadata } from './parse.ts';
@@ -61,16 +61,18 @@ async function openReader(dir: string): Promise<Reader> {
   const read = (file: string): Promise<unknown> => including.read(join(root, file), []);
   return {
     read,
-    readIfThere: async (file) => ((await isThere(join(root, file))) ? read(file) : undefined),
+    readIfThere: async (file) => ((await realPath(join(root, file), file)) === null ? undefined : read(file)),
   };
 }
 
-async function isThere(path: string): Promise<boolean> {
+/** Null where there is nothing. What may not be looked at is refused: taken for nothing, it would remove what it holds. */
+async function realPath(path: string, name: string): Promise<string | null> {
   try {
-    await realpath(path);
-    return true;
-  } catch {
-    return false;
+    return await realpath(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw problem(name, messageOf(error));
   }
 }
 
@@ -94,12 +96,8 @@ class Including {
 
   /** Neither `..` nor a link may lead out of the directory. */
   async #inside(path: string, name: string): Promise<string> {
-    let real: string;
-    try {
-      real = await realpath(path);
-    } catch {
-      throw problem(name, 'no such file');
-    }
+    const real = await realPath(path, name);
+    if (real === null) throw problem(name, 'no such file');
     const fromRoot = relative(this.#root, real);
     if (fromRoot === '..' || fromRoot.startsWith(`..${sep}`) || isAbsolute(fromRoot)) {
       throw problem(name, 'lies outside of the metadata directory');

@@ -129,6 +129,12 @@ test('a directory that is not there or of another version is refused', async () 
   );
 });
 
+test('a folder that cannot be looked at is refused, not taken for an empty one', async () => {
+  const dir = await folder({ 'version.yaml': 'version: 3' });
+  await symlink('databases', join(dir, 'databases'));
+  await expect(readDirectory(dir)).rejects.toThrow(/databases\/databases\.yaml: ELOOP/);
+});
+
 test('the directory of the demo can be read', async () => {
   const dir = fileURLToPath(new URL('../../../metadata', import.meta.url));
   const metadata = await readDirectory(dir);
