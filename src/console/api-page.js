@@ -1,6 +1,6 @@
 import { element, say, showDetails } from './dom.js';
 import { follow, send } from './graphql-client.js';
-import { ask } from './server.js';
+import { adminSecret, ask } from './server.js';
 
 /** @typedef {import('./graphql-client.js').GraphqlRequest} GraphqlRequest */
 
@@ -24,7 +24,13 @@ const FIRST = `# Ctrl-Enter runs a query or a subscription. Relationships to oth
  */
 export function openApiPage(panel) {
   const role = /** @type {HTMLInputElement} */ (
-    element('input', { id: 'role', placeholder: 'admin', autocomplete: 'off', size: 12 })
+    element('input', {
+      id: 'role',
+      placeholder: 'admin',
+      autocomplete: 'off',
+      size: 12,
+      onchange: () => readSchemaAnew(),
+    })
   );
   const freshness = /** @type {HTMLSelectElement} */ (
     element(
@@ -49,21 +55,33 @@ export function openApiPage(panel) {
       role,
       element('label', { for: 'freshness' }, 'Freshness'),
       freshness,
-      element(
-        'button',
-        { type: 'button', onclick: () => attempt(() => explain(current, headers())) },
-        'Explain',
-      ),
-      element(
-        'button',
-        { type: 'button', onclick: () => attempt(() => compareRoutes(current, headers())) },
-        'Compare routes',
-      ),
+      button('Explain', () => explain(current, headers())),
+      button('Compare routes', () => compareRoutes(current, headers())),
     ),
     editor,
   );
-  attempt(() => mountEditor(editor, current, headers));
-  return { show: () => {}, hide: () => {} };
+  /** Draws the editor with the schema of whoever asks. @type {() => void} */
+  let draw = () => {};
+  let asker = '';
+  const readSchemaAnew = () => {
+    const now = JSON.stringify([adminSecret(), role.value.trim()]);
+    if (now !== asker) draw();
+    asker = now;
+  };
+  attempt(async () => {
+    draw = await mountEditor(editor, current, headers);
+    asker = '';
+    readSchemaAnew();
+  });
+  return { show: readSchemaAnew, hide: () => {} };
+}
+
+/**
+ * @param {string} label
+ * @param {() => Promise<void>} work
+ */
+function button(label, work) {
+  return element('button', { type: 'button', onclick: () => attempt(work) }, label);
 }
 
 /** @param {() => Promise<void>} work */
@@ -140,9 +158,11 @@ async function compareRoutes(current, headers) {
 }
 
 /**
+ * Gives what draws the editor: it asks for the schema each time, a fetcher it has not seen being another server to it.
  * @param {HTMLElement} editor
  * @param {GraphqlRequest & { headers?: string }} current
  * @param {() => Record<string, string>} headers
+ * @returns {Promise<() => void>}
  */
 async function mountEditor(editor, current, headers) {
   for (const name of ['react.js', 'react-dom.js', 'graphiql.js'])
@@ -158,7 +178,6 @@ async function mountEditor(editor, current, headers) {
     return send(request, own).then(({ text }) => JSON.parse(text));
   };
   const props = {
-    fetcher,
     defaultQuery: FIRST,
     shouldPersistHeaders: false,
     isHeadersEditorEnabled: true,
@@ -167,7 +186,16 @@ async function mountEditor(editor, current, headers) {
     onEditHeaders: (/** @type {string} */ text) => (current.headers = text),
     onEditOperationName: (/** @type {string} */ name) => (current.operationName = name),
   };
-  ReactDOM.createRoot(editor).render(React.createElement(GraphiQL, props));
+  const root = ReactDOM.createRoot(editor);
+  /** @type {() => void} */
+  const draw = () =>
+    root.render(
+      React.createElement(GraphiQL, {
+        ...props,
+        fetcher: (/** @type {Parameters<typeof fetcher>} */ ...asked) => fetcher(...asked),
+      }),
+    );
+  return draw;
 }
 
 /**

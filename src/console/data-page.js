@@ -108,7 +108,7 @@ function complaintsOf(version, broken, warnings) {
  */
 function sourceParts(source, feeds, warnings) {
   return [
-    element('h2', {}, `${source.name} (${source.tables.length} tables)`),
+    element('h2', {}, `${source.name} (${counted(source.tables.length, 'table')})`),
     ...source.tables.map((tracked) => tableCard(source, tracked, feeds, warnings)),
   ];
 }
@@ -203,6 +203,14 @@ function cacheState(feed, table) {
   const why = table.reason ?? feed.reason;
   const text = why === null ? state : `${state}: ${why}`;
   return element('span', { class: stateTone(state) }, isCached ? 'from the cache' : text);
+}
+
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
+function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** @param {TableName | string} table */

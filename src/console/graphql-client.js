@@ -1,4 +1,4 @@
-import { credentials } from './server.js';
+import { credentials, reach } from './server.js';
 
 /**
  * A GraphQL request as GraphiQL makes it.
@@ -12,7 +12,7 @@ import { credentials } from './server.js';
  * @returns {Promise<{ text: string, cacheStatus: string | null }>}
  */
 export async function send(request, headers) {
-  const response = await fetch('/v1/graphql', {
+  const response = await reach('/v1/graphql', {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...credentials(), ...headers },
     body: JSON.stringify(request),
@@ -21,12 +21,12 @@ export async function send(request, headers) {
 }
 
 /**
- * Follows a subscription over a socket of its own; ends when the generator is returned.
+ * Follows a subscription over a socket of its own, which closes when the iterator is returned.
  * @param {GraphqlRequest} request
  * @param {Record<string, string>} headers
- * @returns {AsyncGenerator<unknown, void, void>}
+ * @returns {AsyncIterableIterator<unknown, void, void>}
  */
-export async function* follow(request, headers) {
+export function follow(request, headers) {
   const { protocol, host } = location;
   const socket = new WebSocket(
     `${protocol === 'https:' ? 'wss' : 'ws'}://${host}/v1/graphql`,
@@ -56,12 +56,26 @@ export async function* follow(request, headers) {
     isOver = true;
     wake();
   });
-  try {
-    while (!isOver || heard.length > 0) {
-      if (heard.length > 0) yield heard.shift();
-      else await new Promise((resolve) => (wake = () => resolve(undefined)));
+  const answers = (async function* () {
+    try {
+      while (!isOver || heard.length > 0) {
+        if (heard.length > 0) yield heard.shift();
+        else await new Promise((resolve) => (wake = () => resolve(undefined)));
+      }
+    } finally {
+      socket.close();
     }
-  } finally {
-    socket.close();
-  }
+  })();
+  return {
+    next: () => answers.next(),
+    // A generator that waits hears of its end only when something wakes it, and a quiet subscription never would.
+    return: () => {
+      isOver = true;
+      wake();
+      return answers.return();
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }

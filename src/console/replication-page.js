@@ -30,15 +30,21 @@ export function openReplicationPage(panel) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let isShown = false;
+  let asOf = '';
   const refresh = async () => {
     try {
       /** @type {{ feeds: Feed[] }} */
       const { feeds } = await ask('/v1/replication');
       for (const feed of feeds) remember(histories, feed);
-      if (isShown) redraw(content, cardsOf(feeds, histories));
-      if (isShown) say('');
+      if (isShown && isBeingSelected(content)) {
+        say(`nothing is drawn anew while a text is marked${asOf}`);
+      } else if (isShown) {
+        redraw(content, cardsOf(feeds, histories));
+        say('');
+        asOf = `; what is shown is of ${new Date().toLocaleTimeString()}`;
+      }
     } catch (error) {
-      if (isShown) say(`replication: ${error instanceof Error ? error.message : String(error)}`);
+      if (isShown) say(`replication: ${error instanceof Error ? error.message : String(error)}${asOf}`);
     }
     if (isShown) timer = setTimeout(refresh, EVERY_MS);
   };
@@ -53,6 +59,15 @@ export function openReplicationPage(panel) {
       clearTimeout(timer);
     },
   };
+}
+
+/**
+ * Whether somebody marks a text to copy it, which drawing anew would take away.
+ * @param {HTMLElement} content
+ */
+function isBeingSelected(content) {
+  const selection = getSelection();
+  return selection !== null && !selection.isCollapsed && content.contains(selection.anchorNode);
 }
 
 /**

@@ -33,6 +33,9 @@ export class Refusal extends Error {
   }
 }
 
+/** A server that takes a question and says nothing would leave the page as it was, for ever. */
+const PATIENCE_MS = 30_000;
+
 /**
  * Asks the server; throws a Refusal with its words when it says no.
  * @param {string} path
@@ -40,16 +43,29 @@ export class Refusal extends Error {
  * @returns {Promise<any>}
  */
 export async function ask(path, body) {
-  const response = await fetch(path, {
+  const response = await reach(path, {
     method: body === undefined ? 'GET' : 'POST',
     headers: { ...credentials(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(PATIENCE_MS),
   });
   const text = await response.text();
   const answer = parsed(text);
   if (response.ok) return answer;
   const { error = text, code = String(response.status) } = answer ?? {};
   throw new Refusal(error, code);
+}
+
+/**
+ * Fetches; the browser's own words for a server that does not answer say nothing.
+ * @param {string} path
+ * @param {RequestInit} request
+ * @returns {Promise<Response>}
+ */
+export function reach(path, request) {
+  return fetch(path, request).catch((cause) => {
+    throw new Error('the server does not answer', { cause });
+  });
 }
 
 /**

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { NearjoinError } from '../core/errors.ts';
+import { accepts } from './accepts.ts';
 
 /** The console's own files, and below `vendor` the editor's, which the build puts there. */
 const DIRECTORY = fileURLToPath(new URL('../console/', import.meta.url));
@@ -86,6 +87,6 @@ function send(request: FastifyRequest, reply: FastifyReply, asset: Asset | null)
     .header('etag', asset.tag);
   if (request.headers['if-none-match'] === asset.tag) return reply.code(304).send();
   reply.type(asset.type);
-  const takesPacked = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  const takesPacked = accepts(request.headers['accept-encoding'], 'gzip');
   return takesPacked ? reply.header('content-encoding', 'gzip').send(asset.packed) : reply.send(asset.plain);
 }

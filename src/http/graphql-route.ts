@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mercurius } from 'mercurius';
 import { NearjoinError } from '../core/errors.ts';
 import { watchRequest } from './abort.ts';
+import { accepts } from './accepts.ts';
 import type { Authenticator } from './authenticator.ts';
 import { publicError } from './error-reply.ts';
 import { freshnessOf } from './freshness-headers.ts';
@@ -154,15 +155,6 @@ function formatOf(route: GraphqlRoute, request: FastifyRequest): AnswerFormat {
     namesHistories: isYes(request.headers['x-nearjoin-token-history']),
     showsInternal: route.server.showsInternal(request.notes?.session ?? null),
   };
-}
-
-/** Whether an `Accept` header names the media type, and not to refuse it with `q=0`. */
-function accepts(header: string | undefined, mediaType: string): boolean {
-  if (header?.includes(mediaType) !== true) return false;
-  return header.split(',').some((range) => {
-    const [named = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    return named === mediaType && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
-  });
 }
 
 /** The body as text; Mercurius' own parser has made an object of `application/graphql`. */

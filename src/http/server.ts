@@ -5,6 +5,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { CorsPolicy } from '../config/values.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { Log } from '../ops/log.ts';
+import { registerCompression } from './compression.ts';
 import { registerCors } from './cors.ts';
 import { hasuraErrorBody, publicError, RefusedError, statusOf } from './error-reply.ts';
 import { logRequest } from './request-log.ts';
@@ -58,6 +59,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     done();
   });
   registerCors(app, options.cors);
+  registerCompression(app);
   app.setNotFoundHandler((_request, reply) =>
     sendError(reply, new NearjoinError('not-found', 'resource does not exist'), false),
   );

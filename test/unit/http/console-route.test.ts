@@ -37,6 +37,15 @@ describe('the console', () => {
     }
   });
 
+  test('its rules for bare elements and roles are for its own parts, not for the editor that is on the page too', () => {
+    const rules = readFileSync(`${DIRECTORY}console.css`, 'utf8').replaceAll(/\/\*.*?\*\//gs, '');
+    const ours =
+      /^(?::root|\*|\[hidden\]|html|body|main|main > .*|[.#].*|dl\.facts.*|svg\.history.*|:where\(\..*)$/;
+    const selectors = [...rules.matchAll(/^([^\s{}][^{}\n]*?)(?:,| \{)$/gm)].map(([, selector]) => selector);
+    expect(selectors.length).toBeGreaterThan(20);
+    for (const selector of selectors) expect(selector).toMatch(ours);
+  });
+
   test('every file the page and its scripts name is served', async () => {
     const own = readdirSync(DIRECTORY);
     for (const name of own) {
