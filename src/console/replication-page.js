@@ -27,36 +27,37 @@ export function openReplicationPage(panel) {
   panel.replaceChildren(content);
   /** Staleness of the last two minutes, by feed. @type {Map<string, (number | null)[]>} */
   const histories = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  let isShown = false;
+  /** Counts how often the page came or went: what was asked for before that is nobody's concern any more. */
+  let round = 0;
   let asOf = '';
-  const refresh = async () => {
+  /** @param {number} mine */
+  const refresh = async (mine) => {
+    let said = '';
     try {
       /** @type {{ feeds: Feed[] }} */
       const { feeds } = await ask('/v1/replication');
       for (const feed of feeds) remember(histories, feed);
-      if (isShown && isBeingSelected(content)) {
-        say(`nothing is drawn anew while a text is marked${asOf}`);
-      } else if (isShown) {
+      if (mine !== round) return;
+      if (isBeingSelected(content)) {
+        said = `nothing is drawn anew while a text is marked${asOf}`;
+      } else {
         redraw(content, cardsOf(feeds, histories));
-        say('');
         asOf = `; what is shown is of ${new Date().toLocaleTimeString()}`;
       }
     } catch (error) {
-      if (isShown) say(`replication: ${error instanceof Error ? error.message : String(error)}${asOf}`);
+      said = `replication: ${error instanceof Error ? error.message : String(error)}${asOf}`;
     }
-    if (isShown) timer = setTimeout(refresh, EVERY_MS);
+    if (mine !== round) return;
+    say(said);
+    setTimeout(() => mine === round && refresh(mine), EVERY_MS);
   };
   return {
     show: () => {
-      isShown = true;
-      clearTimeout(timer);
-      void refresh();
+      round += 1;
+      void refresh(round);
     },
     hide: () => {
-      isShown = false;
-      clearTimeout(timer);
+      round += 1;
     },
   };
 }

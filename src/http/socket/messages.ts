@@ -18,6 +18,8 @@ const init = z.looseObject({
 });
 const start = z.looseObject({ id: z.string().min(1).max(256), payload: z.looseObject({}) });
 const stop = z.looseObject({ id: z.string().max(256) });
+/** Clients that only want to know whether somebody is there send none. */
+const ping = z.looseObject({ payload: z.unknown().optional() });
 const typed = z.looseObject({ type: z.string() });
 
 /** The words of a sub-protocol for what a client can say. */
@@ -52,10 +54,7 @@ function ofKind(kind: Exclude<ClientMessage['kind'], 'malformed'>, value: unknow
     case 'stop':
       return parsed(stop, value, 'a stop', ({ id }) => ({ kind, id }));
     case 'ping':
-      return parsed(z.looseObject({ payload: z.unknown() }), value, 'a ping', ({ payload }) => ({
-        kind,
-        payload,
-      }));
+      return parsed(ping, value, 'a ping', ({ payload }) => ({ kind, payload }));
     default:
       return { kind };
   }

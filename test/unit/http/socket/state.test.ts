@@ -87,8 +87,13 @@ describe('graphql-transport-ws', () => {
   });
 
   test('pings are answered at any time, with what they carried', () => {
-    const { effects } = run(TRANSPORT, { type: 'ping', payload: { at: 2 ** 60 } }, { type: 'pong' });
-    expect(effects).toEqual([{ kind: 'send', text: '{"type":"pong","payload":{"at":1152921504606847000}}' }]);
+    const pings = [{ payload: { at: 2 ** 60 } }, {}, { payload: null }].map((ping) => ({ type: 'ping', ...ping }));
+    const { effects } = run(TRANSPORT, ...pings, { type: 'pong' });
+    expect(effects).toEqual([
+      { kind: 'send', text: '{"type":"pong","payload":{"at":1152921504606847000}}' },
+      { kind: 'send', text: '{"type":"pong"}' },
+      { kind: 'send', text: '{"type":"pong","payload":null}' },
+    ]);
   });
 
   test('the init timeout does not hit a client whose credentials are being checked', () => {
