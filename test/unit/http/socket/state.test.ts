@@ -87,7 +87,10 @@ describe('graphql-transport-ws', () => {
   });
 
   test('pings are answered at any time, with what they carried', () => {
-    const pings = [{ payload: { at: 2 ** 60 } }, {}, { payload: null }].map((ping) => ({ type: 'ping', ...ping }));
+    const pings = [{ payload: { at: 2 ** 60 } }, {}, { payload: null }].map((ping) => ({
+      type: 'ping',
+      ...ping,
+    }));
     const { effects } = run(TRANSPORT, ...pings, { type: 'pong' });
     expect(effects).toEqual([
       { kind: 'send', text: '{"type":"pong","payload":{"at":1152921504606847000}}' },
