@@ -147,6 +147,8 @@ export interface ChangeStream {
    * When it has written, what has gathered comes without delay.
    */
   gather(isWriting: boolean): void;
+  /** Ends the stream, and the reader's wait for more of it. */
+  close(): void;
 }
 
 /** What a target offers a feed: a stream of its transactions, a snapshot, an acknowledgement. */

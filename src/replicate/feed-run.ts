@@ -12,13 +12,13 @@ import type { StageLimits } from './feed-options.ts';
 import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import { findStart } from './feed-start.ts';
 import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
-import { applicationName } from './lease.ts';
+import { applicationName, endSessions } from './lease.ts';
 import { runProbes, untilApplied } from './probes.ts';
 import { Progress } from './progress.ts';
 import { Pump, type PumpOptions } from './pump.ts';
 import type { ReconcilerOptions, Remaining } from './reconciler.ts';
 import { relationMismatch } from './relation-check.ts';
-import { Session } from './session.ts';
+import { LEAVE_MS, Session } from './session.ts';
 import { cacheSink, overlaySink, Sinks } from './sink.ts';
 import { SourceTypes } from './source-types.ts';
 import { untilFirstFailure } from './together.ts';
@@ -42,7 +42,10 @@ const CALM_POLL_MS = 250;
 
 /** Connects a feed and keeps it streaming until the signal aborts; throws the first failure of anything in it. */
 export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<void> {
+  // A server does not notice that a client is gone while a statement of it waits or works: it would hold its locks on.
+  await endSessions(scene.control, scene.leader);
   const session = await openSession(scene);
+  session.cutAfter(signal, LEAVE_MS);
   try {
     await new FeedRun(scene, session).run(signal);
   } finally {
@@ -113,7 +116,11 @@ class FeedRun {
     signal.throwIfAborted();
     const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);
     const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
-    await this.#stream(this.#assemble({ applier, stage, stream, start, order }), remaining, signal);
+    try {
+      await this.#stream(this.#assemble({ applier, stage, stream, start, order }), remaining, signal);
+    } finally {
+      stream.close();
+    }
   }
 
   #assemble({
@@ -195,6 +202,7 @@ class FeedRun {
       (stop) => verifier.run(stop),
       (stop) => this.#becomeEarly(parts, () => !tables.isBusy && !verifier.isComparing, stop),
       async (stop) => {
+        this.#session.cutAfter(stop, LEAVE_MS);
         await options.clock.delay(SETTLED_AFTER_MS, stop);
         this.#scene.streamed ||= !stop.aborted;
       },

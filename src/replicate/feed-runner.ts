@@ -19,7 +19,7 @@ import { listen } from './listening.ts';
 import { ProofPace } from './proof-pace.ts';
 import { readerName } from './reader-name.ts';
 import { say } from './say.ts';
-import { Session } from './session.ts';
+import { LEAVE_MS, Session } from './session.ts';
 import { slotName } from './slot-name.ts';
 import { TableFailures } from './table-failures.ts';
 import { type Desire, isNothing, NOTHING } from './wanted.ts';
@@ -192,6 +192,8 @@ export class FeedRunner {
       settings: { lock_timeout: '500' },
       answerWithinMs: ANSWER_WITHIN_MS,
     });
+    // After the sessions that write.
+    session.cutAfter(signal, LEAVE_MS * 2);
     const begunMs = clock.monotonicMs();
     const lost = new AbortController();
     void session.lost.then(() => lost.abort());

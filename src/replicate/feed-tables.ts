@@ -108,7 +108,7 @@ export class FeedTables {
       const key = JSON.stringify([stored.relation, columns]);
       if (this.#indexing.has(key)) continue;
       this.#indexing.add(key);
-      this.#beside(buildIndex(this.#scene, { relation: stored.relation, columns }).then(() => []));
+      this.#beside(buildIndex(this.#scene, { relation: stored.relation, columns }, stop).then(() => []));
     }
   }
 

@@ -7,18 +7,24 @@ import { applicationName } from './lease.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
 
-/** Adds an index to a table that is in use, without stopping its writes; a failure is told and tried with the next run. */
+/**
+ * Adds an index to a table that is in use, without stopping its writes; a failure is told and tried with the next run. It may
+ * take hours, and waits for every transaction that is open on the source, so the signal ends it.
+ */
 export async function buildIndex(
   { options, leader, lease }: FeedScene,
   { relation, columns }: { readonly relation: string; readonly columns: readonly IndexColumn[] },
+  stop: AbortSignal,
 ): Promise<void> {
   const session = await Session.open({ url: options.sourceUrl, applicationName: applicationName(leader) });
+  session.cutAfter(stop, 0);
   try {
     await dropUnfinished(session, relation);
     await session.client.query(
       createIndexSql(relation, columns).replace('create index', 'create index concurrently'),
     );
   } catch (error) {
+    if (stop.aborted) return;
     options.log.warn({ target: lease.target, relation, error: say(error) }, 'an index could not be built');
   } finally {
     await session.close();

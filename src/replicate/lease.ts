@@ -91,7 +91,8 @@ async function endSilentLeader(client: Queryable, { target, staleAfterMs }: Cand
   if (silent !== undefined) await endSessions(client, silent.leader);
 }
 
-async function endSessions(client: Queryable, leader: string): Promise<void> {
+/** Ends what a leader's sessions are at, this one left out. */
+export async function endSessions(client: Queryable, leader: string): Promise<void> {
   try {
     await client.query(
       `select pg_terminate_backend(pid) from pg_stat_activity

@@ -87,7 +87,10 @@ export class Pump {
 
   /** Ends cleanly when the signal aborts, else with the first failure of either side. */
   async read(signal: AbortSignal): Promise<void> {
-    for await (const items of this.#options.stream.items) {
+    const { stream } = this.#options;
+    // Else it would wait for what the target says next.
+    signal.addEventListener('abort', () => stream.close());
+    for await (const items of stream.items) {
       if (areWhole(items)) this.#push(items);
       else await this.#early.takeAll(items, (others) => this.#push(others), signal);
       while (this.#mustWait && !signal.aborted) await this.#room.wait(signal);

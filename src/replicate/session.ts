@@ -28,6 +28,11 @@ const SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['transaction_timeout', '0'],
 ];
 
+/** So long a session that writes may take to end what it is at. */
+export const LEAVE_MS = 3_000;
+/** For the connection to be made, and for it to be set up. */
+const SET_UP_MS = 10_000;
+
 /** One connection to a source database, closed without waiting for anything. */
 export class Session {
   readonly client: pg.Client;
@@ -45,23 +50,48 @@ export class Session {
     const config = {
       connectionString: options.url,
       application_name: options.applicationName,
-      connectionTimeoutMillis: 10_000,
+      connectionTimeoutMillis: SET_UP_MS,
       keepAlive: true,
       pipeline: options.pipeline ?? false,
       ...(options.answerWithinMs === undefined ? {} : { query_timeout: options.answerWithinMs }),
     };
     const client = new pg.Client(config);
     const session = new Session(client);
-    await client.connect();
-    // Not as options of the connection, where those of its string would stand in for them.
-    await client.query(settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]));
-    await client.query(FIND_OPERATORS);
-    return session;
+    const late = setTimeout(() => destroySocket(client, tooLate()), SET_UP_MS * 2);
+    try {
+      await client.connect();
+      // Not as options of the connection, where those of its string would stand in for them.
+      await client.query(settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]));
+      await client.query(FIND_OPERATORS);
+      return session;
+    } catch (error) {
+      destroySocket(client);
+      throw error;
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   /** Resolves with the reason when the connection is gone. */
   get lost(): Promise<Error> {
     return this.#lost;
+  }
+
+  /**
+   * Cuts the connection so long after the signal, should it still be there. What was sent is mostly answered by then; a
+   * statement that waits, for a lock or for a server that has gone silent, is not waited for.
+   */
+  cutAfter(signal: AbortSignal, ms: number): void {
+    let timer: NodeJS.Timeout | undefined;
+    const begin = (): void => {
+      timer = setTimeout(() => destroySocket(this.client), ms);
+    };
+    signal.addEventListener('abort', begin);
+    if (signal.aborted) begin();
+    void this.#lost.then(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', begin);
+    });
   }
 
   /** Ends the connection; a statement still running is left to the server, whose socket is gone then. */
@@ -77,7 +107,11 @@ export class Session {
   }
 }
 
-function destroySocket(client: pg.Client): void {
-  const { connection } = client as pg.Client & { connection?: { stream?: { destroy(): void } } };
-  connection?.stream?.destroy();
+function destroySocket(client: pg.Client, reason?: Error): void {
+  const { connection } = client as pg.Client & { connection?: { stream?: { destroy(why?: Error): void } } };
+  connection?.stream?.destroy(reason);
+}
+
+function tooLate(): Error {
+  return new Error('the source database did not answer in time');
 }

@@ -105,6 +105,7 @@ export class Verifier {
       comparison = await connector.compare(stop);
       const settings = { enable_hashjoin: 'off', enable_mergejoin: 'off' };
       session = await Session.open({ url: sourceUrl, applicationName: applicationName(leader), settings });
+      session.cutAfter(stop, 0);
       for (const table of wanted) await run.table(table, { comparison, client: session.client }, stop);
       return { reason: null, report: run.report };
     } catch (error) {

@@ -1,0 +1,99 @@
+import pg from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { requestPause, requestResume } from '../../src/cache/control.ts';
+import { requestVerification } from '../../src/cache/verification.ts';
+import { FeedRig } from '../support/feed.ts';
+import { startProxy } from '../support/proxy.ts';
+
+let rig: FeedRig;
+let holder: pg.Client;
+
+beforeEach(async () => {
+  rig = await FeedRig.open(
+    [
+      'create table item (id int primary key, n int)',
+      'insert into item select g, g from generate_series(1, 100) g',
+    ],
+    { item: [] },
+  );
+  holder = new pg.Client({ connectionString: rig.source.url });
+  await holder.connect();
+});
+
+afterEach(async () => {
+  await holder?.end();
+  await rig?.close();
+});
+
+/** Somebody on the source has the copy for himself. */
+async function lockCopy(): Promise<void> {
+  const copy = (await rig.tableStatus('item'))?.relation ?? '';
+  await holder.query('begin');
+  await holder.query(`lock table nearjoin."${copy}" in access exclusive mode`);
+}
+
+async function someoneWaits(text: string): Promise<void> {
+  await rig.until(`a session to wait: ${text}`, async () => {
+    const { rows } = await rig.source.query(
+      `select from pg_stat_activity where datname = current_database() and state = 'active' and wait_event_type = 'Lock'
+         and query like $1`,
+      [text],
+    );
+    return rows.length > 0;
+  });
+}
+
+async function state(wanted: string): Promise<void> {
+  await rig.until(`the feed to be ${wanted}`, async () => (await rig.status())?.state === wanted);
+}
+
+test('an index that waits for a transaction on the source does not keep a broken stream from going on', async () => {
+  rig.start();
+  await rig.ready();
+  await holder.query('begin isolation level repeatable read');
+  await holder.query('create temporary table mine (a int)');
+  await rig.track({ item: [['n']] });
+  await someoneWaits('create index concurrently%');
+  await rig.target.query(
+    'select pg_terminate_backend(active_pid) from pg_replication_slots where active_pid is not null',
+  );
+  await rig.target.query('delete from item where id = 1');
+  await rig.caughtUp();
+  await holder.query('rollback');
+  await rig.until('the index', async () => {
+    const { rows } = await rig.source.query<{ valid: boolean }>(
+      `select i.indisvalid as valid from pg_index i join pg_class c on c.oid = i.indrelid
+       where c.relnamespace = 'nearjoin'::regnamespace and c.relname like '%item%'`,
+    );
+    return rows.length === 2 && rows.every(({ valid }) => valid);
+  });
+});
+
+test('a feed whose copy is locked by hand is paused and ended all the same, and goes on with what it left', async () => {
+  const supervisor = rig.start();
+  await rig.ready();
+  await lockCopy();
+  await rig.target.query('delete from item where id = 1');
+  await someoneWaits('%');
+  await requestPause(rig.source, 'pg2');
+  await state('paused');
+  await holder.query('rollback');
+  await requestResume(rig.source, 'pg2');
+  await rig.caughtUp();
+  await lockCopy();
+  await requestVerification(rig.source, 'pg2', { tables: null, repair: false, rowsPerSecond: null });
+  await someoneWaits('%sha256%');
+  await supervisor.stop();
+  await holder.query('rollback');
+  expect((await rig.contents('item')).cache).toHaveLength(99);
+});
+
+test('a source that has gone silent does not keep a feed from ending', async () => {
+  const { hostname, port } = new URL(rig.source.url);
+  await using proxy = await startProxy({ host: hostname, port: Number(port) });
+  const supervisor = rig.start({ sourceUrl: proxy.through(rig.source.url) });
+  await rig.ready();
+  proxy.setMode('black-hole');
+  await rig.target.query('delete from item where id = 1');
+  await supervisor.stop();
+});
