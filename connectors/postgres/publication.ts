@@ -77,6 +77,9 @@ export async function publishTables(
   return published;
 }
 
+/** For each lock after the first that did not come: all of it is tried again, and whoever asked waits for many tables. */
+const ALONE_LOCK_MS = 200;
+
 /** All at once; table by table when one of them is in somebody's hands. */
 async function changePublication(target: Target, admin: AdminPool, changes: Changes): Promise<Published> {
   const { before, drops, adds } = changes;
@@ -99,9 +102,14 @@ async function changePublication(target: Target, admin: AdminPool, changes: Chan
   return { added, refused };
 }
 
-async function changeAtOnce(target: Target, admin: AdminPool, changes: Changes): Promise<void> {
+async function changeAtOnce(
+  target: Target,
+  admin: AdminPool,
+  changes: Changes,
+  lockMs = target.timings.lockMs,
+): Promise<void> {
   await admin.transaction(async (query) => {
-    await query(`set local lock_timeout = ${target.timings.lockMs}`);
+    await query(`set local lock_timeout = ${lockMs}`);
     for (const sql of statementsOf(target.name, changes)) await query(sql);
     // The locks just taken keep everybody from dropping a key until this is committed.
     const harmed = await harmedTables(query, target.name);
@@ -112,7 +120,7 @@ async function changeAtOnce(target: Target, admin: AdminPool, changes: Changes):
 /** Why it cannot be done for now; null when it is done. */
 async function triedAlone(target: Target, admin: AdminPool, changes: Changes): Promise<string | null> {
   try {
-    await changeAtOnce(target, admin, changes);
+    await changeAtOnce(target, admin, changes, Math.min(ALONE_LOCK_MS, target.timings.lockMs));
     return null;
   } catch (error) {
     if (error instanceof Harmful) return error.message;

@@ -106,6 +106,9 @@ class FeedRun {
       sinks: this.#sinks,
       clock: options.clock,
       cancel: () => Promise.resolve(),
+      onJudged: (areRight: boolean) => {
+        this.#scene.inOrder = areRight;
+      },
       onStep: options.onStep,
     };
     const exclusively = applier.exclusively.bind(applier);

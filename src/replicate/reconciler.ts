@@ -22,6 +22,8 @@ export interface ReconcilerOptions {
   readonly log: Pick<Log, 'info' | 'warn'>;
   /** Stops a copy under way; its leftovers are dropped here. */
   readonly cancel: (table: TableRef) => Promise<void>;
+  /** Told whether all copies that are read are known to be right: only then may freshness be proved. */
+  readonly onJudged: (areRight: boolean) => void;
   readonly onStep?: StepHook | undefined;
 }
 
@@ -58,6 +60,7 @@ export async function bringToOrder(
   const isSettled =
     added.length + refused.length === 0 && !plan.actions.some(({ kind }) => kind === 'retire');
   if (isSettled) return remainingOf(plan);
+  options.onJudged(false);
   // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
   // to wait for an older generation to go need not wait longer.
   const now = await load();
@@ -89,13 +92,17 @@ async function carryOut(
 }
 
 async function publish(
-  { connector, lease, sinks, clock, log, cancel }: ReconcilerOptions,
+  { connector, lease, sinks, clock, log, cancel, onJudged }: ReconcilerOptions,
   plan: FeedPlan,
   exclusively: Exclusively,
   signal: AbortSignal,
 ): Promise<Published> {
   const gone = discardedBy(plan);
-  if (gone.length === 0) return connector.publish(plan.publish);
+  if (gone.length === 0) {
+    // What is still to be published may be locked for long, and concerns no copy.
+    onJudged(true);
+    return connector.publish(plan.publish);
+  }
   for (const { stored } of gone) await cancel(stored.table);
   let published: Published = { added: [], refused: [] };
   // A published table without a key makes its owner's updates fail: it is let go before anything that may have to wait.
