@@ -155,7 +155,8 @@ export class Applier {
       await this.#settle();
       return result;
     } catch (error) {
-      await this.#client.query('rollback');
+      // When that fails too the session is gone, as the next statement will tell; why is what failed first.
+      await this.#client.query('rollback').catch(() => undefined);
       throw error;
     } finally {
       this.#isOpen = false;

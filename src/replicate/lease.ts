@@ -15,6 +15,8 @@ export interface Candidate {
 const LOCK = `hashtextextended('nearjoin feed ' || $1, 0)`;
 const LOCK_TIMEOUT = '55P03';
 const NOT_ALLOWED = '42501';
+/** So often the feed's row is waited for, half a second each, before that is told as a failure. */
+const EPOCH_ATTEMPTS = 20;
 
 /** The name of every session a leader opens on the source. */
 export function applicationName(leader: string): string {
@@ -37,7 +39,7 @@ export async function acquireLease(
       `select pg_try_advisory_lock(${LOCK}) as locked`,
       [candidate.target],
     );
-    if (locked) return raiseEpoch(client, candidate);
+    if (locked) return raiseEpoch(client, candidate, signal);
     await endSilentLeader(client, candidate);
     await clock.delay(250, signal);
   }
@@ -49,7 +51,11 @@ export async function releaseLease(client: Queryable, target: SourceName): Promi
   await client.query(`select pg_advisory_unlock(${LOCK})`, [target]);
 }
 
-async function raiseEpoch(client: Queryable, candidate: Candidate): Promise<FeedLease> {
+async function raiseEpoch(
+  client: Queryable,
+  candidate: Candidate,
+  signal: AbortSignal,
+): Promise<FeedLease> {
   const { leader } = await rowOf<{ leader: string | null }>(
     client,
     'select leader from nearjoin.feed where target = $1',
@@ -58,11 +64,13 @@ async function raiseEpoch(client: Queryable, candidate: Candidate): Promise<Feed
   // Nobody holds the lock, so whatever the last leader left running is without a lead: its open transaction would
   // keep the epoch from being raised.
   if (leader !== null) await endSessions(client, leader);
-  for (;;) {
+  for (let attempt = 1; ; attempt += 1) {
     try {
       return await takeEpoch(client, candidate);
     } catch (error) {
-      if (sqlStateOf(error) !== LOCK_TIMEOUT) throw error;
+      // Else somebody has locked the row by hand.
+      const mayPass = sqlStateOf(error) === LOCK_TIMEOUT && attempt < EPOCH_ATTEMPTS && !signal.aborted;
+      if (!mayPass) throw error;
       if (leader !== null) await endSessions(client, leader);
     }
   }

@@ -227,7 +227,7 @@ export class Supervisor {
 
   async #retire(key: string, running: Running): Promise<void> {
     await running.runner.stop();
-    this.#running.delete(key);
+    if (this.#running.get(key) === running) this.#running.delete(key); // else it has ended by itself
     const hasOtherSource = this.#lastUrls.get(running.source) !== running.sourceUrl;
     if (hasOtherSource && running.runner.slot !== null) this.#retired.add(running);
   }

@@ -88,6 +88,17 @@ test('a feed whose copy is locked by hand is paused and ended all the same, and 
   expect((await rig.contents('item')).cache).toHaveLength(99);
 });
 
+test('a feed whose row is locked by hand is not led, and ended all the same', async () => {
+  const supervisor = rig.start();
+  await rig.ready();
+  await supervisor.stop();
+  await holder.query('begin; update nearjoin.feed set reason = reason');
+  const next = rig.start();
+  await someoneWaits('update nearjoin.feed set epoch%');
+  await next.stop();
+  await holder.query('rollback');
+});
+
 test('a source that has gone silent does not keep a feed from ending', async () => {
   const { hostname, port } = new URL(rig.source.url);
   await using proxy = await startProxy({ host: hostname, port: Number(port) });
