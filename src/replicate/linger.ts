@@ -54,8 +54,9 @@ export class Linger {
     const now = this.#clock.monotonicMs();
     for (const { table, leftMs } of copies) {
       const key = tableKey(table);
-      if (!this.#kept.has(key))
-        this.#kept.set(key, { table, untilMs: leftMs === null ? null : now + leftMs });
+      // More than that is left only where the source's clock was set back.
+      const untilMs = leftMs === null ? null : now + Math.min(leftMs, this.#delayMs);
+      if (!this.#kept.has(key)) this.#kept.set(key, { table, untilMs });
     }
   }
 

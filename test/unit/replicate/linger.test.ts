@@ -58,11 +58,12 @@ test('a successor goes on with the time that is left, and gives all of it to wha
     { table: ref('b'), leftMs: 40 },
     { table: ref('c'), leftMs: null },
     { table: ref('d'), leftMs: -1 },
+    { table: ref('e'), leftMs: 2 ** 40 },
   ]);
-  expect(linger.soften(tables('a'))).toEqual(keeping(['a'], ['b', 'c']));
+  expect(linger.soften(tables('a'))).toEqual(keeping(['a'], ['b', 'c', 'e']));
   expect(linger.nextMs()).toBe(40);
   now = 40;
-  expect(linger.soften(tables('a'))).toEqual(keeping(['a'], ['c']));
+  expect(linger.soften(tables('a'))).toEqual(keeping(['a'], ['c', 'e']));
   now = 100;
   expect(linger.soften(tables('a'))).toEqual(tables('a'));
   const meant = new Linger(100, clock);
