@@ -33,7 +33,9 @@ export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
   // The parser of connection strings puts the whole string, password included, into its errors.
   if (isBadUrl(error)) return new ConnectorError('unfit', 'the connection string of the target is malformed');
   const phrase = PHRASES[isOfConnecting(error, code) ? 'connect' : doing];
-  return new ConnectorError(failure, `${phrase}: ${messageOf(error)}${suffix}`, error);
+  // Postgres quotes values of rows in messages about data.
+  const said = /^(22|23)/.test(code ?? '') ? 'it refused a value' : messageOf(error);
+  return new ConnectorError(failure, `${phrase}: ${said}${suffix}`, error);
 }
 
 /** A pool connects when it is asked for something, so whatever was to be done failed before it began. */

@@ -36,6 +36,13 @@ describe('the class of a failure', () => {
     expect(error.message).toContain(code);
   });
 
+  test('what a server quotes of a value is not told', () => {
+    const quoting = Object.assign(serverError('22P02'), { message: 'invalid input value for enum mood: "sad"' });
+    expect(toConnectorError(quoting, 'administer').message).toBe(
+      'the target refused a command: it refused a value (22P02)',
+    );
+  });
+
   test('a broken socket passes', () => {
     const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
     expect(toConnectorError(cause, 'stream').failure).toBe('retry');
