@@ -1,27 +1,24 @@
-import { type Connector, ConnectorError } from '../../connectors/connector.ts';
+import { ConnectorError } from '../../connectors/connector.ts';
 import type { FeedState } from '../cache/cache-table.ts';
 import { type FeedWishes, finishResync, forgetProof, saveFeedState } from '../cache/feed-row.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { firstOf } from '../core/first-of.ts';
 import { Notifier, restUnless } from '../core/notifier.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
 import { LeaseLost } from './applier.ts';
 import { Backoff } from './backoff.ts';
 import { AnotherStream, EarlyRefused } from './early-choice.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
-import { keepHouse, REFUSED_MS, RetainedTooMuch } from './housekeeping.ts';
+import { keepHouse, RetainedTooMuch } from './housekeeping.ts';
 import { isDiskFull, say } from './say.ts';
 import { TableBroken } from './sink.ts';
+import { untilPutRight } from './standing.ts';
 import { untilFirstFailure } from './together.ts';
 import { isNothing } from './wanted.ts';
 
 const CLOCK_SET_BACK =
   'the clock of the source database was set back, or another server took its place: how old the cache is must be proved anew';
-
-/** So often a target that cannot feed the cache is looked at for whether that may have changed. */
-const STANDING_MS = 1_000;
 
 /** What to do about a failure, and what to say of it meanwhile. */
 interface Remedy {
@@ -38,6 +35,8 @@ export class FeedLeader {
   #phase = new AbortController();
   #trouble: Error | null = null;
   #isProofDoubtful = false;
+  /** What the status says is from before: from another leader, or a pause. */
+  #isUntold = true;
 
   constructor(scene: FeedScene) {
     this.#scene = scene;
@@ -106,7 +105,10 @@ export class FeedLeader {
       await this.#forgetDoubtfulProof();
       await this.#resyncIfAsked();
       if (this.#wishes?.paused === true) await this.#pause(stop);
-      else await runFeed(this.#scene, stop);
+      else {
+        await this.#tellBegun();
+        await runFeed(this.#scene, stop);
+      }
     } catch (error) {
       // What fails after the phase was ended fails because of that.
       if (!stop.aborted && !this.#isForAnother(error)) return { error };
@@ -171,8 +173,16 @@ export class FeedLeader {
     options.log.warn({ source: options.source, target: lease.target }, CLOCK_SET_BACK);
   }
 
+  async #tellBegun(): Promise<void> {
+    if (!this.#isUntold) return;
+    this.#isUntold = false;
+    const { control, lease } = this.#scene;
+    await saveFeedState(control, lease, { state: 'starting', reason: 'connecting to the target' });
+  }
+
   async #pause(stop: AbortSignal): Promise<void> {
     const { control, lease } = this.#scene;
+    this.#isUntold = true;
     await saveFeedState(control, lease, { state: 'paused', reason: 'paused by an administrator' });
     if (stop.aborted) return;
     await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()));
@@ -211,14 +221,11 @@ export class FeedLeader {
   async #restFailed(pauseMs: number, signal: AbortSignal): Promise<void> {
     const { options, connector } = this.#scene;
     const { clock } = options;
-    const watch = async (until: StopSignal): Promise<void> => {
-      const before = await standingOf(connector);
-      while (!until.aborted) {
-        await clock.delay(before === null ? REFUSED_MS : STANDING_MS, until);
-        if (until.aborted || (await standingOf(connector)) !== before) return;
-      }
-    };
-    await firstOf(signal, watch, (until) => restUnless(this.#wished, { clock, ms: pauseMs }, until));
+    await firstOf(
+      signal,
+      (until) => untilPutRight({ connector, clock }, until),
+      (until) => restUnless(this.#wished, { clock, ms: pauseMs }, until),
+    );
   }
 
   async #choose(error: unknown): Promise<Remedy> {
@@ -246,15 +253,5 @@ export class FeedLeader {
       state: isOurs ? 'failed' : 'retrying',
       pauseMs: isOurs ? options.limits.unfitRetryMs : this.#backoff.nextMs(),
     };
-  }
-}
-
-/** Null while the target cannot be asked. */
-async function standingOf(connector: Connector): Promise<string | null> {
-  try {
-    return await connector.standing();
-  } catch (error) {
-    if (error instanceof ConnectorError) return null;
-    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { ChangeStream } from '../../connectors/connector.ts';
+import { type ChangeStream, ConnectorError } from '../../connectors/connector.ts';
 import { saveRowsCopied, updateStoredTable } from '../cache/stored-table.ts';
 import { restUnless } from '../core/notifier.ts';
 import type { Copier, FailedCopy } from './copy.ts';
@@ -9,6 +9,7 @@ import { buildIndex } from './index-build.ts';
 import type { Pump } from './pump.ts';
 import { bringToOrder, type ReconcilerOptions, type Remaining } from './reconciler.ts';
 import { isDiskFull, say } from './say.ts';
+import { untilPutRight } from './standing.ts';
 
 /** How the tables can be reached in the present moment of a run. */
 export interface Look {
@@ -48,6 +49,8 @@ export class FeedTables {
   readonly #running = new Set<Promise<void>>();
   readonly #indexing = new Set<string>();
   #failure: { readonly error: unknown } | null = null;
+  /** The wait for what made copies fail on the target to be put right. */
+  #cure: Promise<void> | null = null;
 
   constructor(
     scene: FeedScene,
@@ -87,7 +90,7 @@ export class FeedTables {
       const look = { order: this.#order, exclusively, underWay: this.#copier.underWay() };
       remaining = await lookAtTables(this.#scene, look, stop);
     }
-    await Promise.all(this.#running);
+    await Promise.all([...this.#running, this.#cure]);
   }
 
   /** Writes down how far the copies are. */
@@ -101,20 +104,24 @@ export class FeedTables {
     // The changes kept beside a copy are those of whole transactions.
     if (this.#isEarly && isCopying(remaining)) throw new AnotherStream('tables are to be copied');
     const { copies, resumes, merges, indexes } = remaining;
-    if (copies.length > 0) this.#beside(this.#copier.copy(copies, stop));
-    for (const each of resumes) this.#beside(this.#copier.resume(each, stop));
-    for (const stored of merges) this.#beside(this.#copier.merge(stored, stop));
+    if (copies.length > 0) this.#beside(this.#copier.copy(copies, stop), stop);
+    for (const each of resumes) this.#beside(this.#copier.resume(each, stop), stop);
+    for (const stored of merges) this.#beside(this.#copier.merge(stored, stop), stop);
     for (const { stored, columns } of indexes) {
       const key = JSON.stringify([stored.relation, columns]);
       if (this.#indexing.has(key)) continue;
       this.#indexing.add(key);
-      this.#beside(buildIndex(this.#scene, { relation: stored.relation, columns }, stop).then(() => []));
+      const built = buildIndex(this.#scene, { relation: stored.relation, columns }, stop);
+      this.#beside(
+        built.then(() => []),
+        stop,
+      );
     }
   }
 
-  #beside(work: Promise<readonly FailedCopy[]>): void {
+  #beside(work: Promise<readonly FailedCopy[]>, stop: AbortSignal): void {
     const done = work
-      .then((failed) => this.#note(failed))
+      .then((failed) => this.#note(failed, stop))
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })
@@ -131,12 +138,13 @@ export class FeedTables {
     await restUnless(reconsider, { clock: options.clock, ms }, stop);
   }
 
-  async #note(failed: readonly FailedCopy[]): Promise<void> {
+  async #note(failed: readonly FailedCopy[], stop: AbortSignal): Promise<void> {
     const { failures, options, lease, control } = this.#scene;
+    if (failed.some(({ error }) => isUnfit(error))) this.#cure ??= this.#untilCured(stop);
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
       if (!resumable) {
-        const leastMs = isDiskFull(error) ? options.limits.unfitRetryMs : 0;
+        const leastMs = isDiskFull(error) || isUnfit(error) ? options.limits.unfitRetryMs : 0;
         failures.copyFailed(table, `copying failed: ${say(error)}`, leastMs);
         continue;
       }
@@ -148,4 +156,23 @@ export class FeedTables {
       );
     }
   }
+
+  /** What only somebody's change can cure rests for long, and no longer than until there may have been one. */
+  async #untilCured(stop: AbortSignal): Promise<void> {
+    const { options, connector, failures, reconsider } = this.#scene;
+    try {
+      await untilPutRight({ connector, clock: options.clock }, stop);
+      if (stop.aborted) return;
+      failures.forget();
+    } catch (error) {
+      this.#failure ??= { error };
+    } finally {
+      this.#cure = null;
+    }
+    reconsider.notify();
+  }
+}
+
+function isUnfit(error: unknown): boolean {
+  return error instanceof ConnectorError && error.failure === 'unfit';
 }

@@ -99,6 +99,22 @@ test('a feed whose row is locked by hand is not led, and ended all the same', as
   await holder.query('rollback');
 });
 
+test('a leader that has not reached its target yet does not repeat what was said before it', async () => {
+  const first = rig.start();
+  await rig.ready();
+  await state('streaming');
+  await first.stop();
+  const { hostname, port } = new URL(rig.target.url);
+  await using proxy = await startProxy({ host: hostname, port: Number(port) });
+  proxy.setMode('black-hole');
+  rig.start({ targetUrl: proxy.through(rig.target.url), timings: { connectMs: 600_000 } });
+  await state('starting');
+  expect((await rig.status())?.reason).toBe('connecting to the target');
+  proxy.setMode('forward');
+  await state('streaming');
+  await rig.stop();
+});
+
 test('a source that has gone silent does not keep a feed from ending', async () => {
   const { hostname, port } = new URL(rig.source.url);
   await using proxy = await startProxy({ host: hostname, port: Number(port) });

@@ -144,6 +144,11 @@ test('what failed is tried when it may have been put right, or an administrator 
   await feed.until('the table to fail', async () => (await failed()).includes('may not read it'));
   await feed.target.query(`grant ${owner} to ${role}`);
   await feed.ready();
+  await feed.target.query(`alter role ${role} noreplication`);
+  expect(await requestResync(feed.source, 'pg2', [{ schema: 'public', name: 'item' }])).toBe(true);
+  await feed.until('the copy to fail', async () => (await failed()).includes('copying failed'));
+  await feed.target.query(`alter role ${role} replication`);
+  await feed.ready();
   await feed.source.query(`create function no_room() returns event_trigger language plpgsql as
     $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$`);
   await feed.source.query(`create event trigger no_room on ddl_command_start when tag in ('CREATE TABLE')
