@@ -51,11 +51,7 @@ export async function releaseLease(client: Queryable, target: SourceName): Promi
   await client.query(`select pg_advisory_unlock(${LOCK})`, [target]);
 }
 
-async function raiseEpoch(
-  client: Queryable,
-  candidate: Candidate,
-  signal: AbortSignal,
-): Promise<FeedLease> {
+async function raiseEpoch(client: Queryable, candidate: Candidate, signal: AbortSignal): Promise<FeedLease> {
   const { leader } = await rowOf<{ leader: string | null }>(
     client,
     'select leader from nearjoin.feed where target = $1',

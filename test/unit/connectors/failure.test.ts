@@ -37,7 +37,9 @@ describe('the class of a failure', () => {
   });
 
   test('what a server quotes of a value is not told', () => {
-    const quoting = Object.assign(serverError('22P02'), { message: 'invalid input value for enum mood: "sad"' });
+    const quoting = Object.assign(serverError('22P02'), {
+      message: 'invalid input value for enum mood: "sad"',
+    });
     expect(toConnectorError(quoting, 'administer').message).toBe(
       'the target refused a command: it refused a value (22P02)',
     );
