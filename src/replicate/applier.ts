@@ -138,6 +138,13 @@ export class Applier {
     await this.#onStep?.('trip:answered');
   }
 
+  /** The source ends a session that is silent within a transaction: one half written may have nothing for the cache for long. */
+  async ping(): Promise<void> {
+    if (!this.#isOpen || this.#isEnding) return;
+    this.#statements.add({ text: 'select 1' });
+    await this.#settle();
+  }
+
   /** Writes a watermark and nothing else. */
   async mark(mark: Mark): Promise<void> {
     if (this.#begin()) await this.#reach('apply:begun');

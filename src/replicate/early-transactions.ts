@@ -30,16 +30,16 @@ export interface EarlyTurns {
   /** Something was sent, or was answered. */
   readonly changed: () => void;
   readonly failed: (error: unknown) => void;
-  /** Since when somebody waits for the source; null while nobody does. */
-  readonly waitingSinceMs: () => number | null;
+  /** For how long somebody has been waiting for the source. */
+  readonly waitingMs: () => number;
+  /** Keeps alive what is half written of a transaction that has committed. */
+  readonly ping: () => Promise<void>;
 }
 
 type Commit = EarlyItem & { readonly kind: 'early-commit' };
 
 const NOTHING: readonly StreamItem[] = [];
 const LOOK_EVERY_MS = 1_000;
-/** Far below the time after which the source ends a silent transaction. */
-const PING_EVERY_LOOKS = 15;
 
 /**
  * The transactions of one stream that go on. What comes of one is written when all that came before it is committed: then
@@ -99,11 +99,15 @@ export class EarlyTransactions {
 
   /** Keeps an eye on what is open until the signal aborts, then undoes it; throws EarlyRefused when something has to end. */
   async watch(stop: AbortSignal): Promise<void> {
+    const { clock, limits } = this.#options;
+    let pingedMs = clock.monotonicMs();
     try {
-      for (let looks = 1; !stop.aborted; looks += 1) {
-        await this.#options.clock.delay(LOOK_EVERY_MS, stop);
+      while (!stop.aborted) {
+        await clock.delay(Math.min(LOOK_EVERY_MS, limits.pingMs), stop);
         this.#look();
-        if (looks % PING_EVERY_LOOKS === 0) await Promise.all(this.#all.map((each) => each.ping()));
+        if (clock.monotonicMs() - pingedMs < limits.pingMs) continue;
+        pingedMs = clock.monotonicMs();
+        await Promise.all([this.#turns.ping(), ...this.#all.map((each) => each.ping())]);
       }
     } finally {
       this.#isOver = true;
@@ -125,7 +129,7 @@ export class EarlyTransactions {
   #look(): void {
     const { clock, limits } = this.#options;
     const now = clock.monotonicMs();
-    const waitingMs = now - (this.#turns.waitingSinceMs() ?? now);
+    const waitingMs = this.#turns.waitingMs();
     for (const [transaction, begunMs] of this.#begunMs) {
       if (now - begunMs >= limits.openMs) throw new EarlyRefused(transaction.xid, 'it goes on for too long');
       if (waitingMs >= limits.patienceMs)

@@ -38,6 +38,8 @@ export interface EarlyLimits {
   readonly savepoints: number;
   /** What is written holds back the clean-up of the source, so it ends after so long. */
   readonly openMs: number;
+  /** The source ends a session that is silent within a transaction, so it hears of one so often. */
+  readonly pingMs: number;
   /** Somebody who has waited so long on the source may be waiting for rows that they hold. */
   readonly patienceMs: number;
   /** Before a stream that was opened without them is opened anew with them, all must have been well for so long. */
@@ -97,6 +99,8 @@ export const DEFAULT_LIMITS: FeedLimits = {
     most: 4,
     savepoints: 64,
     openMs: 600_000,
+    // Far below APPLY_SETTINGS' idle_in_transaction_session_timeout.
+    pingMs: 15_000,
     patienceMs: 5_000,
     settledMs: 60_000,
     restlessMs: 600_000,

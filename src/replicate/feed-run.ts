@@ -12,6 +12,7 @@ import type { StageLimits } from './feed-options.ts';
 import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import { findStart } from './feed-start.ts';
 import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
+import { tellHeldUp } from './held-up.ts';
 import { applicationName, endSessions } from './lease.ts';
 import { runProbes, untilApplied } from './probes.ts';
 import { Progress } from './progress.ts';
@@ -72,6 +73,8 @@ interface Parts {
   readonly pump: Pump;
   readonly copier: Copier;
   readonly order: ReconcilerOptions;
+  /** The server process of the session that writes. */
+  readonly pid: number;
 }
 
 class FeedRun {
@@ -89,9 +92,9 @@ class FeedRun {
     const stored = await loadFeed(control, lease.target);
     const { client } = this.#session;
     // Making temporary tables, and MERGE.
-    const { canStage } = await rowOf<{ canStage: boolean }>(
+    const { canStage, pid } = await rowOf<{ canStage: boolean; pid: number }>(
       client,
-      `select has_database_privilege(current_database(), 'temporary')
+      `select pg_backend_pid() as pid, has_database_privilege(current_database(), 'temporary')
          and current_setting('server_version_num')::int >= 150000 as "canStage"`,
     );
     const seq = stored.watermark?.seq ?? 0n;
@@ -120,7 +123,8 @@ class FeedRun {
     const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);
     const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
     try {
-      await this.#stream(this.#assemble({ applier, stage, stream, start, order }), remaining, signal);
+      const parts = this.#assemble({ applier, stage, stream, start, order });
+      await this.#stream({ ...parts, pid }, remaining, signal);
     } finally {
       stream.close();
     }
@@ -135,7 +139,7 @@ class FeedRun {
   }: Pick<Parts, 'applier' | 'stream' | 'order'> & {
     readonly start: StartingPoint;
     readonly stage: StageLimits | null;
-  }): Parts {
+  }): Omit<Parts, 'pid'> {
     const { options, lease, leader, connector, counters } = this.#scene;
     const { limits, clock, sourceUrl, onStep } = options;
     const progress = new Progress(start);
@@ -190,7 +194,7 @@ class FeedRun {
     const verifier = this.#verifier(parts);
     const durable = new DurablePosition();
     this.#scene.tick = async () => {
-      this.#scene.counters.early = pump.early;
+      this.#scene.counters.early = pump.early.work;
       const position = await durable.look(control, progress.stored);
       if (position !== null) stream.acknowledge(position);
       await options.onStep?.('apply:acknowledged');
@@ -199,7 +203,8 @@ class FeedRun {
     await untilFirstFailure(signal, [
       (stop) => pump.read(stop),
       (stop) => pump.write(stop),
-      (stop) => pump.watch(stop),
+      (stop) => pump.early.watch(stop),
+      (stop) => tellHeldUp(this.#scene, { pid: parts.pid, waitingMs: () => pump.waitingMs }, stop),
       (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
       (stop) => tables.run(remaining, stop),
       (stop) => verifier.run(stop),

@@ -132,14 +132,13 @@ export class FeedRunner {
       let backoff = quick;
       try {
         this.#isDropped = await this.#compete(signal);
-        if (this.#isDropped) break;
       } catch (error) {
         if (signal.aborted) break;
         this.#isDropped = await this.#failed(error);
-        if (this.#isDropped) break;
         this.#watchTarget();
         if (this.#isUnwanted() || isDatabaseGone(error)) backoff = slow;
       }
+      if (this.#isDropped) break;
       if (this.#wasThere) for (const each of [quick, slow]) each.succeeded();
       this.#wasThere = false;
       // Ends early when what is wanted changes.
@@ -192,8 +191,7 @@ export class FeedRunner {
       settings: { lock_timeout: '500' },
       answerWithinMs: ANSWER_WITHIN_MS,
     });
-    // After the sessions that write.
-    session.cutAfter(signal, LEAVE_MS * 2);
+    session.cutAfter(signal, LEAVE_MS * 2); // after those that write
     const begunMs = clock.monotonicMs();
     const lost = new AbortController();
     void session.lost.then(() => lost.abort());

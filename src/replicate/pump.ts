@@ -1,5 +1,4 @@
 import type { ChangeStream } from '../../connectors/connector.ts';
-import type { EarlyWork } from '../cache/feed-row.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { areWhole, type StreamItem } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
@@ -52,7 +51,8 @@ export class Pump {
   readonly #work = new Notifier();
   readonly #room = new Notifier();
   readonly #jobs: Job[] = [];
-  readonly #early: EarlyTransactions;
+  /** Transactions that go on. */
+  readonly early: EarlyTransactions;
   /** What waits until everything that was read is committed; nothing is read meanwhile. */
   #turn: Job | null = null;
   #waitingSinceMs: number | null = null;
@@ -72,7 +72,7 @@ export class Pump {
     this.#buffer = new ChangeBuffer(options.limits);
     const { early, applier, sinks, progress, limits, clock, shown } = options;
     const onApplied: EarlyOptions['onApplied'] = (done, xid) => options.onApplied(done, [xid]);
-    this.#early = new EarlyTransactions(
+    this.early = new EarlyTransactions(
       { ...early, applier, sinks, progress, batch: limits, clock, shown, onApplied },
       {
         between: (work) => this.#between(work),
@@ -80,7 +80,8 @@ export class Pump {
         failed: (error) => {
           this.#failure ??= { error };
         },
-        waitingSinceMs: () => this.#waitingSinceMs,
+        waitingMs: () => this.waitingMs,
+        ping: () => (this.#waitingSinceMs === null ? applier.ping() : Promise.resolve()),
       },
     );
   }
@@ -92,7 +93,7 @@ export class Pump {
     signal.addEventListener('abort', () => stream.close());
     for await (const items of stream.items) {
       if (areWhole(items)) this.#push(items);
-      else await this.#early.takeAll(items, (others) => this.#push(others), signal);
+      else await this.early.takeAll(items, (others) => this.#push(others), signal);
       while (this.#mustWait && !signal.aborted) await this.#room.wait(signal);
       if (signal.aborted) return;
     }
@@ -108,22 +109,17 @@ export class Pump {
   /** Nothing is half read or on its way. */
   get isIdle(): boolean {
     const isWaiting = this.#buffer.bytes > 0 || this.#next !== null || this.#turn !== null;
-    return !isWaiting && this.#sent.size === 0 && this.#early.bytes === 0;
+    return !isWaiting && this.#sent.size === 0 && this.early.bytes === 0;
   }
 
-  /** What is written of transactions that go on; null when there are none. */
-  get early(): EarlyWork | null {
-    return this.#early.work;
-  }
-
-  /** Keeps an eye on transactions that go on. */
-  watch(stop: AbortSignal): Promise<void> {
-    return this.#early.watch(stop);
+  /** For how long the source has had something to do that is not done. */
+  get waitingMs(): number {
+    return this.#waitingSinceMs === null ? 0 : this.#options.clock.monotonicMs() - this.#waitingSinceMs;
   }
 
   /** Enough waits to be written, or so much is on its way to the source that more would fill the memory. */
   get #mustWait(): boolean {
-    const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.batch.bytes ?? 0) + this.#early.bytes;
+    const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.batch.bytes ?? 0) + this.early.bytes;
     if (this.#onTheWay > 0 && held >= this.#options.limits.bytes * HELD_BATCHES) return true;
     return this.#buffer.isFull && this.#buffer.isReady;
   }
@@ -247,7 +243,7 @@ export class Pump {
 
   /** What arrives can only wait, so it may as well arrive together. */
   #gather(): void {
-    const isGathering = this.#sent.size > 0 || this.#early.isSending;
+    const isGathering = this.#sent.size > 0 || this.early.isSending;
     if (isGathering === this.#isGathering) return;
     this.#isGathering = isGathering;
     this.#options.stream.gather(isGathering);

@@ -27,11 +27,14 @@ async function open(
 async function same(name = 'item'): Promise<number> {
   await rig.ready();
   await rig.caughtUp();
+  let rows = 0;
   await rig.until(`${name} to be the same`, async () => {
-    const { target, cache } = await rig.contents(name);
-    return JSON.stringify(target) === JSON.stringify(cache);
+    // It may have been given up again: others write to the same server, and some ceilings here are low.
+    const found = await rig.contents(name).catch(() => null);
+    rows = found?.cache.length ?? 0;
+    return found !== null && JSON.stringify(found.target) === JSON.stringify(found.cache);
   });
-  return (await rig.contents(name)).cache.length;
+  return rows;
 }
 
 /** The way to copy a database that writes no log, which is the only one before Postgres 15. */
@@ -442,14 +445,13 @@ test('a table that somebody has locked is looked at without waiting: freshness i
 });
 
 test('tables that somebody has locked before they are published hold up no proof of another', async () => {
-  await open(['create table other (id int primary key)', 'create table third (id int primary key)']);
-  // Whoever waited for the locks would wait for longer than this test.
+  await open(['create table other (id int primary key)']);
   rig.start({ timings: { lockMs: 600_000, statementMs: 600_000 } });
   await rig.ready();
   const locking = new pg.Client({ connectionString: rig.target.url });
   await locking.connect();
-  await locking.query('begin; lock table other, third in share mode');
-  await rig.track({ item: [], other: [], third: [] });
+  await locking.query('begin; lock table other in share mode');
+  await rig.track({ item: [], other: [] });
   await rig.until('somebody to wait for a lock', async () => {
     const { rows } = await rig.target.query(
       `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'alter publication%'`,

@@ -74,11 +74,18 @@ test('a feed whose copy is locked by hand is paused and ended all the same, and 
   await rig.ready();
   await lockCopy();
   await rig.target.query('delete from item where id = 1');
-  await someoneWaits('%');
+  await state('retrying');
+  const { rows } = await holder.query('select pg_backend_pid() as pid');
+  expect((await rig.status())?.reason).toMatch(
+    new RegExp(
+      `^waiting for a lock on nearjoin\\..*item.* in the source, which is held by session ${rows[0]?.pid}`,
+    ),
+  );
   await requestPause(rig.source, 'pg2');
   await state('paused');
   await holder.query('rollback');
   await requestResume(rig.source, 'pg2');
+  await state('streaming');
   await rig.caughtUp();
   await lockCopy();
   await requestVerification(rig.source, 'pg2', { tables: null, repair: false, rowsPerSecond: null });

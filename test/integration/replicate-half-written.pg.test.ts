@@ -1,0 +1,123 @@
+import pg from 'pg';
+import { afterEach, expect, test } from 'vitest';
+import { ItemQueue } from '../../connectors/postgres/item-queue.ts';
+import { ensureFeed } from '../../src/cache/feed-row.ts';
+import { migrate } from '../../src/cache/migrate.ts';
+import type { Relation, StreamItem } from '../../src/core/change.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import type { Lsn } from '../../src/core/lsn.ts';
+import { rowOf } from '../../src/core/row.ts';
+import { Applier } from '../../src/replicate/applier.ts';
+import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
+import { acquireLease } from '../../src/replicate/lease.ts';
+import { Progress } from '../../src/replicate/progress.ts';
+import { Pump } from '../../src/replicate/pump.ts';
+import { relationMismatch } from '../../src/replicate/relation-check.ts';
+import { cacheSink, Sinks } from '../../src/replicate/sink.ts';
+import { poll } from '../support/poll.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+let source: TestDatabase | undefined;
+const clients: pg.Client[] = [];
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.end()));
+  await source?.drop();
+});
+
+async function connect(database: TestDatabase): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: database.url, pipeline: true } as pg.ClientConfig);
+  clients.push(client);
+  await client.connect();
+  return client;
+}
+
+const table = { schema: 'public', name: 'item' };
+const relation: Relation = {
+  oid: 1,
+  table,
+  replicaIdentity: 'd',
+  columns: [{ name: 'id', typeOid: 23, typeModifier: -1, isKey: true }],
+};
+
+function sinks(): Sinks {
+  const all = new Sinks(relationMismatch);
+  const columns = [{ name: 'id', type: 'integer', oid: 23 }];
+  const copy = { target: 'pg2', table, relation: 'copy', columns, key: ['id'], shape: null, exists: true };
+  all.set(cacheSink({ ...copy, modifiers: [-1] }));
+  return all;
+}
+
+function inserts(from: number, count: number): readonly StreamItem[] {
+  return Array.from({ length: count }, (_, at) => ({
+    kind: 'insert',
+    relation,
+    after: rowOf([String(from + at)]),
+  }));
+}
+
+/** Writes what is put into the queue, at most so many changes at a time. */
+async function pumping(
+  rows: number,
+): Promise<{ readonly items: ItemQueue; readonly pid: number; stop(): Promise<void> }> {
+  source = await createDatabase('source');
+  const [control, client] = [await connect(source), await connect(source)];
+  await migrate(control);
+  await ensureFeed(control, 'pg2', 'postgres');
+  await control.query('create table nearjoin.copy (id int primary key)');
+  const stopping = new AbortController();
+  const candidate = { target: 'pg2', leader: 'one', staleAfterMs: 60_000 };
+  const lease = await acquireLease(control, candidate, systemClock, stopping.signal);
+  if (lease === null) throw new Error('no lease');
+  const items = new ItemQueue({ drained: () => undefined, left: () => undefined });
+  const nothing = (): void => undefined;
+  const stream = { isEarly: false, acknowledge: nothing, requestProgress: nothing, gather: nothing };
+  const pump = new Pump({
+    stream: { ...stream, items, close: () => items.end() },
+    applier: new Applier({ client, stage: null, lease, seq: 0n }),
+    sinks: sinks(),
+    progress: new Progress({ after: 1n as Lsn, freshAsOf: null, lastCommit: null }),
+    limits: { rows, bytes: 1 << 20 },
+    clock: systemClock,
+    shown: () => Promise.resolve(),
+    onApplied: nothing,
+    early: {
+      limits: { ...DEFAULT_LIMITS.early, pingMs: 20 },
+      stage: null,
+      openSession: () => Promise.reject(new Error('not here')),
+    },
+  });
+  const { signal } = stopping;
+  const works = [pump.read(signal), pump.write(signal), pump.early.watch(signal)];
+  const { rows: found } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  return {
+    items,
+    pid: found[0]?.pid ?? 0,
+    stop: async () => {
+      stopping.abort();
+      await Promise.all(works);
+    },
+  };
+}
+
+test('a session that has written a part of a transaction, and has nothing of it to write for long, is not silent', async () => {
+  const pumped = await pumping(100);
+  const { items, pid } = pumped;
+  items.put([{ kind: 'begin', xid: 1, commit: 10n as Lsn }, ...inserts(1, 150)], 1);
+  await poll('the half to be written, and the session to be heard of', async () => {
+    const found = await source?.query(
+      `select from pg_stat_activity where pid = $1 and state = 'idle in transaction' and query = 'select 1'`,
+      [pid],
+    );
+    return found?.rows.length === 1;
+  });
+  items.put([...inserts(151, 50), { kind: 'commit', end: 20n as Lsn, time: 1 }], 1);
+  await poll('the whole of it', async () => {
+    const found = await source?.query<{ rows: number }>('select count(*)::int as rows from nearjoin.copy');
+    return found?.rows[0]?.rows === 200;
+  });
+  await pumped.stop();
+  expect((await source?.query('select position::text from nearjoin.watermark'))?.rows).toContainEqual({
+    position: '0/14',
+  });
+});
