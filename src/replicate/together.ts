@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /** Runs all works until the signal aborts or one fails or ends; then stops the others, waits for them, and throws the first failure. */
 export async function untilFirstFailure(
   signal: AbortSignal,
@@ -5,6 +7,8 @@ export async function untilFirstFailure(
 ): Promise<void> {
   const stopping = new AbortController();
   const stop = AbortSignal.any([signal, stopping.signal]);
+  // Each of them listens to it, some more than once.
+  setMaxListeners(0, stop);
   let first: { readonly error: unknown } | undefined;
   await Promise.all(
     works.map(async (work) => {
