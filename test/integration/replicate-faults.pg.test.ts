@@ -254,7 +254,6 @@ test('too much retained log: the slot is dropped while paused, and the cache bui
   await rig.ready();
   expect(await requestPause(rig.source, 'pg2')).toBe(true);
   await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
-  expect(await slots()).toHaveLength(1);
   for (let n = 0; n < 8; n += 1) {
     await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000))`);
   }

@@ -95,11 +95,11 @@ test('a feed whose copy is locked by hand is paused and ended all the same, and 
   expect((await rig.contents('item')).cache).toHaveLength(99);
 });
 
-test('a feed whose row is locked by hand is not led, and ended all the same', async () => {
+test('a feed whose lease is locked by hand is not led, and ended all the same', async () => {
   const supervisor = rig.start();
   await rig.ready();
   await supervisor.stop();
-  await holder.query('begin; update nearjoin.feed set reason = reason');
+  await holder.query('begin; select from nearjoin.lease for key share');
   const next = rig.start();
   await someoneWaits('update nearjoin.feed set epoch%');
   await next.stop();
