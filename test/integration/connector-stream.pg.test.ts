@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { ConnectorError } from '../../connectors/connector.ts';
+import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { must } from '../../src/core/assert.ts';
 import type { FeedItem } from '../../src/core/change.ts';
 import { type Lsn, parseLsn, ZERO_LSN } from '../../src/core/lsn.ts';
@@ -9,6 +11,7 @@ import {
   insertPosition,
   itemsUntilNow,
   printChanges,
+  silentLog,
   startFeed,
   type TestFeed,
   table,
@@ -41,6 +44,28 @@ async function failureOf(work: Promise<unknown>): Promise<string> {
 
 describe.each(SERVERS)('the stream of %s', (which) => {
   const on = test.skipIf(!hasTestServer(which));
+
+  on('who reads the slot for another database is seen and left alone by another role too', async () => {
+    const role = `role_${randomBytes(4).toString('hex')}`;
+    const make = `create role ${role} login replication password 'secret-word'`;
+    await using feed = await startFeed(which, [...ONE_TABLE, make], [table('t')]);
+    const url = new URL(feed.database.url);
+    [url.username, url.password] = [role, 'secret-word'];
+    const same = { name: feed.connector.slot, log: silentLog };
+    const one = postgresConnector({ ...same, url: feed.database.url, reader: 'one' });
+    const two = postgresConnector({
+      ...same,
+      url: url.href,
+      reader: 'two',
+      timings: { walSenderTimeoutMs: 100 },
+    });
+    const stream = await one.open(feed.start, null, new AbortController().signal);
+    await expect(two.identify()).rejects.toThrow('is being read for another database');
+    expect(await itemsUntilNow(feed, stream)).toBeDefined();
+    stream.close();
+    await Promise.all([one.close(), two.close()]);
+    await feed.database.query(`drop role ${role}`);
+  });
 
   on('acknowledging the first of two adjacent commits keeps the second', async () => {
     await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
