@@ -1,9 +1,7 @@
-import type { SourceName } from '../core/names.ts';
 import type { TableShape } from '../core/table-shape.ts';
 import type { Queryable } from './queryable.ts';
 import {
   type Generation,
-  loadStoredTables,
   type StoredServing,
   type StoredTable,
   updateStoredTable,
@@ -12,12 +10,6 @@ import {
 /** The generation that readers use; null while there is none. */
 export function readGeneration(stored: StoredTable): Generation | null {
   return stored.state.kind === 'ready' ? stored : stored.serving;
-}
-
-/** Whether a table that readers use is gone or lacks a column: somebody dropped it by hand. */
-export async function isDamaged(client: Queryable, target: SourceName): Promise<boolean> {
-  const stored = await loadStoredTables(client, target);
-  return stored.some((each) => readGeneration(each)?.exists === false);
 }
 
 /**

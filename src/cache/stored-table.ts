@@ -74,6 +74,20 @@ const STORED = `
   left join pg_class s on s.relname = t.serving ->> 'relation' and s.relnamespace = 'nearjoin'::regnamespace
   where t.target = $1`;
 
+const DAMAGED = `
+  select exists (
+    select from nearjoin.cache_table t
+    left join pg_class c on c.relnamespace = 'nearjoin'::regnamespace
+      and c.relname = case when t.state = 'ready' then t.relation else t.serving ->> 'relation' end
+    cross join lateral (select case when t.state = 'ready' then t.columns else t.serving -> 'columns' end as columns) r
+    where t.target = $1 and (t.state = 'ready' or t.serving is not null) and not (${hasAll('c', 'r.columns')})
+  ) as damaged`;
+
+/** Whether a table that readers use is gone or lacks a column: somebody dropped it by hand. Asked every second. */
+export async function isDamaged(client: Queryable, target: SourceName): Promise<boolean> {
+  return (await rowOf<{ damaged: boolean }>(client, DAMAGED, [target])).damaged;
+}
+
 /** The generation that serves while a newer one is copied, as it is kept. */
 export type StoredServing = Pick<Generation, 'relation' | 'columns' | 'key' | 'shape'>;
 

@@ -4,7 +4,7 @@ import { missingObjects } from '../cache/control-objects.ts';
 import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../cache/feed-row.ts';
 import { saveLingering } from '../cache/lingering.ts';
 import type { Queryable } from '../cache/queryable.ts';
-import { isDamaged } from '../cache/serving.ts';
+import { isDamaged } from '../cache/stored-table.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { LeaseLost } from './applier.ts';
