@@ -1,5 +1,5 @@
 import { createTableSql } from '../cache/ddl.ts';
-import { overlayName, relationName } from '../cache/names.ts';
+import { overlayName } from '../cache/names.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { loadStoredTable, type StoredTable, saveStoredTable } from '../cache/stored-table.ts';
 import { modifiersOfTypes } from '../cache/type-modifiers.ts';
@@ -7,7 +7,7 @@ import { must } from '../core/assert.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
 import type { CopyWork } from './copy-work.ts';
-import { nextGenerations } from './discard.ts';
+import { underNewGenerations } from './discard.ts';
 import type { Cacheable } from './reconcile.ts';
 import { overlaySink } from './sink.ts';
 import type { HeldSnapshot } from './snapshots.ts';
@@ -160,15 +160,11 @@ async function saveCopying(
   target: SourceName,
   tables: readonly Cacheable[],
 ): Promise<readonly StoredTable[]> {
-  const generations = await nextGenerations(client, tables.length);
+  const noted = await underNewGenerations(client, target, tables);
   await Promise.all(
-    tables.map(({ table, columns, key, rowsEstimated, shape }, at) => {
-      const generation = must(generations[at], 'a generation');
-      const relation = relationName(target, table, generation);
-      const overlay = overlayName(target, table, generation);
-      const copy = { target, table, relation, columns, key, overlay, shape, generation };
-      const rows = Math.round(rowsEstimated);
-      return saveStoredTable(client, { ...copy, rowsEstimated: rows }, { kind: 'copying' });
+    noted.map((each) => {
+      const overlay = overlayName(target, each.table, each.generation);
+      return saveStoredTable(client, { ...each, overlay }, { kind: 'copying' });
     }),
   );
   return Promise.all(

@@ -161,6 +161,21 @@ export async function saveRefused(
   await saveStoredTable(client, empty, { kind: 'failed', reason });
 }
 
+/** Each table under a new generation, which no copy ever had. */
+export async function underNewGenerations(
+  client: Queryable,
+  target: SourceName,
+  tables: readonly Cacheable[],
+): Promise<readonly Parameters<typeof saveStoredTable>[1][]> {
+  const generations = await nextGenerations(client, tables.length);
+  return tables.map(({ table, columns, key, rowsEstimated, shape }, at) => {
+    const generation = must(generations[at], 'a generation');
+    const relation = relationName(target, table, generation);
+    const rows = Math.round(rowsEstimated);
+    return { target, table, relation, columns, key, rowsEstimated: rows, shape, generation, overlay: null };
+  });
+}
+
 /** Notes tables whose copy waits for its turn, with what it will be of. */
 export async function savePending(
   client: Queryable,
@@ -168,18 +183,12 @@ export async function savePending(
   tables: readonly Cacheable[],
 ): Promise<void> {
   const stored = new Set((await loadStoredTables(client, target)).map(({ table }) => tableKey(table)));
-  const generations = await nextGenerations(client, tables.length);
-  // Sent without waiting for each other.
+  const noted = await underNewGenerations(client, target, tables);
   await Promise.all(
-    tables.map(({ table, columns, key, rowsEstimated, shape }, at) => {
-      if (stored.has(tableKey(table))) {
-        const wanted = { columns: JSON.stringify(columns), key_columns: JSON.stringify(key) };
-        return updateStoredTable(client, { target, table }, wanted);
-      }
-      const generation = must(generations[at], 'a generation');
-      const relation = relationName(target, table, generation);
-      const pending = { target, table, relation, columns, key, rowsEstimated, shape, generation };
-      return saveStoredTable(client, { ...pending, overlay: null }, { kind: 'pending' });
+    noted.map((each) => {
+      if (!stored.has(tableKey(each.table))) return saveStoredTable(client, each, { kind: 'pending' });
+      const wanted = { columns: JSON.stringify(each.columns), key_columns: JSON.stringify(each.key) };
+      return updateStoredTable(client, each, wanted);
     }),
   );
 }
@@ -195,12 +204,12 @@ export async function dropCopies(client: Queryable, { target }: FeedLease): Prom
 }
 
 /** A number no copy ever had. */
-export async function nextGeneration(client: Queryable): Promise<number> {
+async function nextGeneration(client: Queryable): Promise<number> {
   return must((await nextGenerations(client, 1))[0], 'a generation');
 }
 
 /** So many of them. */
-export async function nextGenerations(client: Queryable, count: number): Promise<readonly number[]> {
+async function nextGenerations(client: Queryable, count: number): Promise<readonly number[]> {
   const rows = await rowsOf<{ generation: number }>(
     client,
     `select nextval('nearjoin.generation')::int as generation from generate_series(1, $1::int)`,
