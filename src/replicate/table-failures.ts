@@ -4,6 +4,8 @@ import { Backoff } from './backoff.ts';
 
 interface Failure {
   readonly backoff: Backoff;
+  /** When it was heard of last. */
+  atMs: number;
   reason: string;
   /** Until then the table is left alone; copied again at once when that has passed. */
   untilMs: number;
@@ -15,6 +17,8 @@ interface Failure {
 
 const FIRST_REST_MS = 2_000;
 const LONGEST_REST_MS = 300_000;
+/** What fails after so long has nothing to do with what failed before. */
+const WELL_AFTER_MS = 3_600_000;
 
 /** Which tables of a feed failed, so that one that fails again and again rests longer and longer. */
 export class TableFailures {
@@ -89,17 +93,18 @@ export class TableFailures {
 
   #failureOf(table: TableRef, reason: string): Failure {
     const key = tableKey(table);
-    const known = this.#failures.get(key);
-    const backoff = known?.backoff ?? new Backoff(FIRST_REST_MS, LONGEST_REST_MS, this.#random);
-    const failure = {
-      backoff,
-      reason,
-      untilMs: known?.untilMs ?? 0,
-      broken: known?.broken ?? null,
-      interrupted: known?.interrupted ?? false,
-    };
+    const failure = this.#failures.get(key) ?? this.#none();
     this.#failures.set(key, failure);
+    const now = this.#clock.monotonicMs();
+    if (now - failure.atMs >= WELL_AFTER_MS) failure.backoff.succeeded();
+    failure.atMs = now;
+    failure.reason = reason;
     return failure;
+  }
+
+  #none(): Failure {
+    const backoff = new Backoff(FIRST_REST_MS, LONGEST_REST_MS, this.#random);
+    return { backoff, atMs: 0, reason: '', untilMs: 0, broken: null, interrupted: false };
   }
 
   #reasons(which: (failure: Failure) => boolean): ReadonlyMap<string, string> {

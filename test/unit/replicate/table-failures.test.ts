@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { TableFailures } from '../../../src/replicate/table-failures.ts';
+
+const table = { schema: 'public', name: 'item' };
+
+test('a table that fails again and again rests longer and longer, and one that was well for long begins anew', () => {
+  let now = 0;
+  const clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
+  const failures = new TableFailures(clock, () => 1);
+  const restOf = (): number | null => {
+    failures.copyFailed(table, 'no');
+    return failures.nextMs();
+  };
+  expect([restOf(), restOf(), restOf()]).toEqual([2_000, 4_000, 8_000]);
+  now += 3_599_999;
+  expect(restOf()).toBe(16_000);
+  now += 3_600_000;
+  expect(restOf()).toBe(2_000);
+  now += 3_600_000;
+  // At once, the first time.
+  failures.broke({ table, relation: 'copy', message: 'no' });
+  expect([failures.nextMs(), [...failures.broken()]]).toEqual([null, [['copy', 'no']]]);
+  failures.discarded();
+  expect([failures.broken().size, restOf()]).toEqual([0, 4_000]);
+});
