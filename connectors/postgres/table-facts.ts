@@ -94,6 +94,20 @@ const FACTS = `
     ) k
     where i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null
   ),
+  -- of one table's own, in one row: looking through all of them for each would take the square of their number
+  keys as (
+    select
+      u.indrelid,
+      (array_agg(u.names order by u.indisprimary desc, jsonb_array_length(u.names), u.indexrelid)
+        filter (where u.are_not_null))[1] as best,
+      (array_agg(u.indexrelid order by u.indisprimary desc, jsonb_array_length(u.names), u.indexrelid)
+        filter (where u.are_not_null))[1] as candidate,
+      (array_agg(u.names) filter (where u.are_not_null and u.indisprimary))[1] as by_primary_key,
+      (array_agg(u.names) filter (where u.are_not_null and u.indisreplident))[1] as by_identity,
+      bool_or(u.indisprimary) as has_primary_key
+    from usable u
+    group by u.indrelid
+  ),
   identity as (
     select
       c.oid,
@@ -103,30 +117,22 @@ const FACTS = `
         'kind', c.relkind,
         'persistence', c.relpersistence,
         'identity', c.relreplident,
-        'key', (
-          select u.names
-          from usable u
-          where u.indrelid = c.oid and u.are_not_null
-            and (c.relreplident = 'f'
-              or c.relreplident = 'd' and u.indisprimary
-              or c.relreplident = 'i' and u.indisreplident)
-          order by u.indisprimary desc, jsonb_array_length(u.names), u.indexrelid
-          limit 1
-        ),
-        'candidate', (
-          select ic.relname
-          from usable u
-          join pg_class ic on ic.oid = u.indexrelid
-          where u.indrelid = c.oid and u.are_not_null
-          order by u.indisprimary desc, jsonb_array_length(u.names), u.indexrelid
-          limit 1
-        ),
+        'key', case c.relreplident
+          when 'f' then k.best when 'd' then k.by_primary_key when 'i' then k.by_identity end,
+        'candidate', (select ic.relname from pg_class ic where ic.oid = k.candidate),
         'has_primary_key', exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary),
-        'has_usable_primary_key', exists (select from usable u where u.indrelid = c.oid and u.indisprimary)
+        'has_usable_primary_key', coalesce(k.has_primary_key, false)
       ) as facts
     from involved v
     join pg_class c on c.oid = v.oid
     join pg_namespace s on s.oid = c.relnamespace
+    left join keys k on k.indrelid = c.oid
+  ),
+  parts as (
+    select l.parent, jsonb_agg(lf.facts order by lf.facts ->> 'schema', lf.facts ->> 'name') as facts
+    from leaf l
+    join identity lf on lf.oid = l.oid
+    group by l.parent
   )
   select case when c.oid is not null then f.facts || jsonb_build_object(
     'is_system', c.oid < 16384 or s.nspname = 'information_schema' or s.nspname like 'pg\\_%',
@@ -167,15 +173,11 @@ const FACTS = `
       ) k
       where i.indrelid = c.oid and i.indisvalid and i.indpred is null and i.indexprs is null
     ),
-    'partitions', (
-      select coalesce(jsonb_agg(lf.facts order by lf.facts ->> 'schema', lf.facts ->> 'name'), '[]')
-      from leaf l
-      join identity lf on lf.oid = l.oid
-      where l.parent = c.oid
-    )
+    'partitions', coalesce(p.facts, '[]')
   ) end as facts
   from wanted w
   left join pg_class c on c.oid = w.oid
   left join pg_namespace s on s.oid = c.relnamespace
   left join identity f on f.oid = w.oid
+  left join parts p on p.parent = w.oid
   order by w.n`;

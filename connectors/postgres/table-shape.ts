@@ -71,6 +71,26 @@ const SHAPES = `
     where part.type >= 16384
   ), composite as (
     select used.root, t.typrelid as oid from used join pg_type t on t.oid = used.type where t.typrelid <> 0
+  ),
+  -- of each table in one row: looking through all of them for each would take the square of their number
+  parts as (
+    select tree.root, array_agg(f.oid::bigint) as oids,
+      jsonb_object_agg(f.oid::text, f.relfilenode::bigint) filter (where f.relkind <> 'p') as files
+    from tree join pg_class f on f.oid = tree.oid
+    group by tree.root
+  ), labels as (
+    select used.root, jsonb_object_agg(e.oid::text, e.enumlabel) as labels
+    from used join pg_enum e on e.enumtypid = used.type
+    group by used.root
+  ), composites as (
+    select k.root, array_agg(k.oid::bigint) as oids, jsonb_object_agg(k.oid::text, (
+      select string_agg(concat(a.attnum, ' ', a.atttypid), ',' order by a.attnum)
+      from pg_attribute a where a.attrelid = k.oid and a.attnum > 0 and not a.attisdropped
+    )) as composites
+    from composite k
+    group by k.root
+  ), types as (
+    select used.root, array_agg(used.type::bigint) as types from used group by used.root
   )
   select
     case when c.oid is not null then jsonb_build_object(
@@ -90,29 +110,18 @@ const SHAPES = `
         from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       ),
       'isPartitioned', c.relkind = 'p',
-      'files', (
-        select coalesce(jsonb_object_agg(f.oid::text, f.relfilenode::bigint), '{}')
-        from tree join pg_class f on f.oid = tree.oid and f.relkind <> 'p' where tree.root = c.oid
-      ),
-      'labels', (
-        select coalesce(jsonb_object_agg(e.oid::text, e.enumlabel), '{}')
-        from used join pg_enum e on e.enumtypid = used.type where used.root = c.oid
-      ),
-      'composites', (
-        select coalesce(jsonb_object_agg(k.oid::text, (
-          select string_agg(concat(a.attnum, ' ', a.atttypid), ',' order by a.attnum)
-          from pg_attribute a where a.attrelid = k.oid and a.attnum > 0 and not a.attisdropped
-        )), '{}')
-        from composite k where k.root = c.oid
-      )
+      'files', coalesce(f.files, '{}'),
+      'labels', coalesce(l.labels, '{}'),
+      'composites', coalesce(k.composites, '{}')
     ) end as shape,
-    (select array_agg(distinct l.oid::bigint) from (
-      select tree.oid from tree where tree.root = c.oid
-      union all select k.oid from composite k where k.root = c.oid
-    ) l)::float8[] as relations,
-    (select array_agg(distinct used.type::bigint) from used where used.root = c.oid)::float8[] as enums
+    (f.oids || k.oids)::float8[] as relations,
+    t.types::float8[] as enums
   from wanted w
   left join pg_class c on c.oid = w.oid
+  left join parts f on f.root = w.oid
+  left join labels l on l.root = w.oid
+  left join composites k on k.root = w.oid
+  left join types t on t.root = w.oid
   order by w.n`;
 
 /**
