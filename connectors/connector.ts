@@ -27,9 +27,6 @@ export type Publishable =
       readonly key: readonly string[];
       /** Columns the stream carries (stored generated ones are missing before Postgres 18). */
       readonly columns: readonly string[];
-      readonly rowsEstimated: number;
-      /** Its size with large values; null when its rows cannot be read piece by piece. */
-      readonly bytes: number | null;
       readonly shape: TableShape;
       /** Its ordinary b-tree indexes over plain columns: what is read fast there should be read fast in a copy. */
       readonly indexes: readonly (readonly IndexColumn[])[];
@@ -41,6 +38,13 @@ export type Publishable =
       /** SQL an administrator could run to make it publishable; null when there is none. */
       readonly fix: string | null;
     };
+
+/** How large a table is, without its rows being counted. */
+export interface TableSize {
+  readonly rowsEstimated: number;
+  /** With large values; null when its rows cannot be read piece by piece. */
+  readonly bytes: number | null;
+}
 
 /** The target's view of our slot. */
 export type SlotHealth =
@@ -160,6 +164,8 @@ export interface Connector {
   standing(): Promise<string>;
   /** Checks tables one by one, without changing anything; `observe` watches these from now on. */
   check(tables: readonly TableRef[]): Promise<readonly Publishable[]>;
+  /** How large tables are that are to be copied, in their order. */
+  sizes(tables: readonly TableRef[]): Promise<readonly TableSize[]>;
   /** Cheap enough to be asked many times a second. */
   observe(): Promise<Observation>;
   /**

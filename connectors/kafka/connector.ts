@@ -12,6 +12,7 @@ import {
   type Published,
   type SlotHealth,
   type Snapshot,
+  type TableSize,
   type TargetIdentity,
 } from '../connector.ts';
 import { TargetDatabase } from '../postgres/database.ts';
@@ -86,6 +87,10 @@ class KafkaConnector implements Connector {
     const { judged, layouts } = eligible(checked, captured, publication);
     this.#layouts = layouts;
     return judged;
+  }
+
+  sizes(tables: readonly TableRef[]): Promise<readonly TableSize[]> {
+    return this.#database.sizes(tables);
   }
 
   observe(): Promise<Observation> {

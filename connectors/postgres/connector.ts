@@ -10,6 +10,7 @@ import type {
   Published,
   SlotHealth,
   Snapshot,
+  TableSize,
   TargetIdentity,
 } from '../connector.ts';
 import { type DatabaseOptions, TargetDatabase } from './database.ts';
@@ -45,6 +46,10 @@ class PostgresConnector implements Connector {
 
   check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
     return this.#database.check(tables);
+  }
+
+  sizes(tables: readonly TableRef[]): Promise<readonly TableSize[]> {
+    return this.#database.sizes(tables);
   }
 
   observe(): Promise<Observation> {

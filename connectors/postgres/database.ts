@@ -6,10 +6,12 @@ import {
   type Observation,
   type Publishable,
   type Snapshot,
+  type TableSize,
   type TargetIdentity,
 } from '../connector.ts';
 import { AdminPool, orAborted, type Query } from './client.ts';
 import { openComparison } from './comparison.ts';
+import { readSizes } from './estimates.ts';
 import { History } from './history.ts';
 import { identify } from './identify.ts';
 import { Lookout } from './lookout.ts';
@@ -70,6 +72,10 @@ export class TargetDatabase {
     const { judged, followed, mark } = await checkTables(publishing, this.admin, tables);
     this.#checked = { followed, mark };
     return judged;
+  }
+
+  sizes(tables: readonly TableRef[]): Promise<readonly TableSize[]> {
+    return readSizes(this.admin, tables);
   }
 
   async observe(): Promise<Observation> {

@@ -1,13 +1,8 @@
-import { type TableRef, tableKey } from '../../src/core/names.ts';
-import type { Publishable } from '../connector.ts';
+import type { TableRef } from '../../src/core/names.ts';
+import type { TableSize } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
 import { isDenied, isLocked, isUndefined } from './failure.ts';
 import { quoted } from './publishable.ts';
-
-interface Estimate {
-  readonly rowsEstimated: number;
-  readonly bytes: number | null;
-}
 
 /** Sizes of tables with their partitions. Only the ordinary way of storing rows knows pages. */
 const SIZES_SQL = `
@@ -43,39 +38,39 @@ const LOCK_MS = 100;
 /** Held locked together for the moment that it takes. */
 const MOST_TOGETHER = 50;
 
-/** Adds how large the tables are: many together, and when one of them is locked, gone or forbidden by now, each by itself. */
-export async function withEstimates(
+/**
+ * How large the tables are, in their order: many together, and when one of them is locked, gone or forbidden by now, each by
+ * itself. One after the other: there are few connections, and whoever waits long for one is refused.
+ */
+export async function readSizes(
   admin: AdminPool,
-  judged: readonly Publishable[],
-): Promise<readonly Publishable[]> {
-  const tables = judged.filter((each) => each.kind === 'yes').map(({ table }) => table);
-  const parts: TableRef[][] = [];
-  for (let at = 0; at < tables.length; at += MOST_TOGETHER) parts.push(tables.slice(at, at + MOST_TOGETHER));
-  const found = new Map((await Promise.all(parts.map((part) => estimates(admin, part)))).flat());
-  return judged.map((each) => (each.kind === 'no' ? each : { ...each, ...found.get(tableKey(each.table)) }));
+  tables: readonly TableRef[],
+): Promise<readonly TableSize[]> {
+  const found: TableSize[] = [];
+  for (let at = 0; at < tables.length; at += MOST_TOGETHER)
+    found.push(...(await sizesTogether(admin, tables.slice(at, at + MOST_TOGETHER))));
+  return found;
 }
 
-type Found = readonly (readonly [key: string, estimate: Estimate])[];
-
-async function estimates(admin: AdminPool, tables: readonly TableRef[]): Promise<Found> {
+async function sizesTogether(admin: AdminPool, tables: readonly TableRef[]): Promise<readonly TableSize[]> {
   try {
     return await admin.transaction((query) => measured(query, tables));
   } catch (error) {
     if (!isLocked(error) && !isUndefined(error) && !isDenied(error)) throw error;
     const [only, ...others] = tables;
     if (only !== undefined && others.length === 0) return noted(admin, only);
-    return (await Promise.all(tables.map((table) => estimates(admin, [table])))).flat();
+    const found: TableSize[] = [];
+    for (const table of tables) found.push(...(await sizesTogether(admin, [table])));
+    return found;
   }
 }
 
-async function measured(query: Query, tables: readonly TableRef[]): Promise<Found> {
+async function measured(query: Query, tables: readonly TableRef[]): Promise<readonly TableSize[]> {
   await query(`set local lock_timeout = ${LOCK_MS}`);
   const sizes = await query<{ bytes: number | null }>(SIZES_SQL, [tables.map(quoted)]);
-  const found: [string, Estimate][] = [];
-  for (const [at, table] of tables.entries()) {
-    const estimate = { rowsEstimated: await plannedRows(query, table), bytes: sizes[at]?.bytes ?? null };
-    found.push([tableKey(table), estimate]);
-  }
+  const found: TableSize[] = [];
+  for (const [at, table] of tables.entries())
+    found.push({ rowsEstimated: await plannedRows(query, table), bytes: sizes[at]?.bytes ?? null });
   return found;
 }
 
@@ -87,7 +82,6 @@ async function plannedRows(query: Query, table: TableRef): Promise<number> {
   return row?.['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0;
 }
 
-async function noted(admin: AdminPool, table: TableRef): Promise<Found> {
-  const rows = await admin.rows<Estimate>(NOTED_SQL, [table.schema, table.name]);
-  return rows.map((estimate) => [tableKey(table), estimate]);
+function noted(admin: AdminPool, table: TableRef): Promise<readonly TableSize[]> {
+  return admin.rows<TableSize>(NOTED_SQL, [table.schema, table.name]);
 }

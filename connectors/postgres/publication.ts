@@ -3,7 +3,6 @@ import { must } from '../../src/core/assert.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
-import { withEstimates } from './estimates.ts';
 import { isLocked, isThereAlready } from './failure.ts';
 import { Harmful, harmedTables } from './harm.ts';
 import { judge, quoted } from './publishable.ts';
@@ -33,13 +32,9 @@ export interface Checked {
   readonly mark: string;
 }
 
-/** Judges each table by the rules in publishable.ts and estimates the rows of those that pass. */
-export async function checkTables(
-  target: Target,
-  admin: AdminPool,
-  tables: readonly TableRef[],
-): Promise<Checked> {
-  const checked = await admin.snapshot(async (query) => {
+/** Judges each table by the rules in publishable.ts. */
+export function checkTables(target: Target, admin: AdminPool, tables: readonly TableRef[]): Promise<Checked> {
+  return admin.snapshot(async (query) => {
     const publication = await readPublication(query, target.name);
     const facts = await readTableFacts(query, target.name, tables);
     const { shapes, followed } = await readShapes(query, target.name, tables);
@@ -51,7 +46,6 @@ export async function checkTables(
     );
     return { judged, followed, mark };
   });
-  return { ...checked, judged: await withEstimates(admin, checked.judged) };
 }
 
 /** Makes the publication hold exactly these tables, changing only what differs. */

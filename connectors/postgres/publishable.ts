@@ -46,8 +46,6 @@ export function judge(table: TableRef, { facts, shape }: Found, to: PublishingTo
     table,
     key: key ?? [],
     columns,
-    rowsEstimated: 0,
-    bytes: null,
     shape: must(shape, 'the shape of a table'),
     indexes,
   };

@@ -8,7 +8,7 @@ import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
 import type { CopyWork } from './copy-work.ts';
 import { underNewGenerations } from './discard.ts';
-import type { Cacheable } from './reconcile.ts';
+import type { Sized } from './reconcile.ts';
 import { overlaySink } from './sink.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 
@@ -25,7 +25,7 @@ export interface Begun {
 }
 
 interface Waiting {
-  readonly wanted: Cacheable;
+  readonly wanted: Sized;
   readonly work: CopyWork;
   begun: Promise<Begun> | null;
   /** Of those that were begun together. */
@@ -47,7 +47,7 @@ export class Beginnings {
 
   /** Does the work, in which the copy is begun when its turn comes or when that of one before it does. */
   async wait<T>(
-    wanted: Cacheable,
+    wanted: Sized,
     work: CopyWork,
     inTurn: (turn: { begin(): Promise<Begun> }) => Promise<T>,
   ): Promise<T> {
@@ -126,7 +126,7 @@ async function leave(group: Group | null): Promise<void> {
 }
 
 /** Begins the copy of a large table, which is made at once: that is also the sign that its copy can be resumed. */
-export async function beginLarge(wanted: Cacheable, work: CopyWork): Promise<Begun> {
+export async function beginLarge(wanted: Sized, work: CopyWork): Promise<Begun> {
   const [begun] = await begin([{ wanted, work }], true);
   return must(begun, 'a copy');
 }
@@ -158,7 +158,7 @@ async function begin(
 async function saveCopying(
   client: Queryable,
   target: SourceName,
-  tables: readonly Cacheable[],
+  tables: readonly Sized[],
 ): Promise<readonly StoredTable[]> {
   const noted = await underNewGenerations(client, target, tables);
   await Promise.all(

@@ -9,7 +9,7 @@ import { gatherStatistics } from './copy-statistics.ts';
 import { copyWhole } from './copy-whole.ts';
 import { type CopierOptions, type CopyWork, isResumable, withSnapshot } from './copy-work.ts';
 import { savePending } from './discard.ts';
-import type { Cacheable } from './reconcile.ts';
+import type { Cacheable, Sized } from './reconcile.ts';
 import { Snapshots } from './snapshots.ts';
 
 /** A copy that could not be made; the others go on. */
@@ -22,7 +22,7 @@ export interface FailedCopy {
 
 /** A copy to make. */
 export interface NewCopy {
-  readonly wanted: Cacheable;
+  readonly wanted: Sized;
   /** An older copy serves that lacks columns which the target's table got lately. */
   readonly replaces: boolean;
 }
@@ -181,7 +181,7 @@ export class Copier {
     };
   }
 
-  async #fill(wanted: Cacheable, work: CopyWork): Promise<StoredTable> {
+  async #fill(wanted: Sized, work: CopyWork): Promise<StoredTable> {
     const { onStep, reading, place, stop } = work;
     if ((wanted.bytes ?? 0) > copySizes(work.limits).wholeBytes) {
       const begun = await reading.take(() => beginLarge(wanted, work), stop, place);

@@ -15,7 +15,7 @@ import {
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
-import type { Cacheable } from './reconcile.ts';
+import type { Sized } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
 import type { StepHook } from './steps.ts';
 
@@ -165,7 +165,7 @@ export async function saveRefused(
 export async function underNewGenerations(
   client: Queryable,
   target: SourceName,
-  tables: readonly Cacheable[],
+  tables: readonly Sized[],
 ): Promise<readonly Parameters<typeof saveStoredTable>[1][]> {
   const generations = await nextGenerations(client, tables.length);
   return tables.map(({ table, columns, key, rowsEstimated, shape }, at) => {
@@ -180,7 +180,7 @@ export async function underNewGenerations(
 export async function savePending(
   client: Queryable,
   target: SourceName,
-  tables: readonly Cacheable[],
+  tables: readonly Sized[],
 ): Promise<void> {
   const stored = new Set((await loadStoredTables(client, target)).map(({ table }) => tableKey(table)));
   const noted = await underNewGenerations(client, target, tables);

@@ -49,8 +49,8 @@ export class FeedTables {
   readonly #running = new Set<Promise<void>>();
   readonly #indexing = new Set<string>();
   #failure: { readonly error: unknown } | null = null;
-  /** The wait for what made copies fail on the target to be put right. */
-  #cure: Promise<void> | null = null;
+  /** Somebody waits for what made copies fail on the target to be put right. */
+  #isAwaitingCure = false;
 
   constructor(
     scene: FeedScene,
@@ -90,7 +90,7 @@ export class FeedTables {
       const look = { order: this.#order, exclusively, underWay: this.#copier.underWay() };
       remaining = await lookAtTables(this.#scene, look, stop);
     }
-    await Promise.all([...this.#running, this.#cure]);
+    await Promise.all(this.#running);
   }
 
   /** Writes down how far the copies are. */
@@ -140,7 +140,7 @@ export class FeedTables {
 
   async #note(failed: readonly FailedCopy[], stop: AbortSignal): Promise<void> {
     const { failures, options, lease, control } = this.#scene;
-    if (failed.some(({ error }) => isUnfit(error))) this.#cure ??= this.#untilCured(stop);
+    if (failed.some(({ error }) => isUnfit(error))) void this.#awaitCure(stop);
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
       if (!resumable) {
@@ -158,7 +158,9 @@ export class FeedTables {
   }
 
   /** What only somebody's change can cure rests for long, and no longer than until there may have been one. */
-  async #untilCured(stop: AbortSignal): Promise<void> {
+  async #awaitCure(stop: AbortSignal): Promise<void> {
+    if (this.#isAwaitingCure) return;
+    this.#isAwaitingCure = true;
     const { options, connector, failures, reconsider } = this.#scene;
     try {
       await untilPutRight({ connector, clock: options.clock }, stop);
@@ -167,7 +169,7 @@ export class FeedTables {
     } catch (error) {
       this.#failure ??= { error };
     } finally {
-      this.#cure = null;
+      this.#isAwaitingCure = false;
     }
     reconsider.notify();
   }

@@ -1,3 +1,4 @@
+import type { TableSize } from '../../connectors/connector.ts';
 import { missingIndexes } from '../cache/ddl.ts';
 import type { Generation, StoredTable } from '../cache/stored-table.ts';
 import type { IndexColumn } from '../core/index-column.ts';
@@ -8,6 +9,9 @@ import type { Wanted } from './wanted.ts';
 
 /** A table that can be copied. */
 export type Cacheable = Wanted & { readonly kind: 'cacheable' };
+
+/** One that is to be copied now. */
+export type Sized = Cacheable & TableSize;
 
 /** One thing to do so that what is there becomes what is wanted. */
 export type FeedAction =

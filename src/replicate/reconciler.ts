@@ -2,8 +2,10 @@ import type { Connector, Published } from '../../connectors/connector.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import { saveShape } from '../cache/serving.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
+import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
+import type { NewCopy } from './copy.ts';
 import { type Discarded, discard, type Exclusively, replace, retire, saveRefused } from './discard.ts';
 import type { Log } from './log.ts';
 import { type FeedAction, type FeedPlan, reconcile } from './reconcile.ts';
@@ -29,7 +31,7 @@ export interface ReconcilerOptions {
 
 /** What remains to be done with the stream running. */
 export interface Remaining {
-  readonly copies: readonly (FeedAction & { readonly kind: 'copy' })[];
+  readonly copies: readonly NewCopy[];
   readonly resumes: readonly (FeedAction & { readonly kind: 'resume' })[];
   readonly merges: readonly StoredTable[];
   readonly indexes: readonly (FeedAction & { readonly kind: 'index' })[];
@@ -59,7 +61,7 @@ export async function bringToOrder(
   const { added, refused } = await carryOut(options, plan, exclusively, signal);
   const isSettled =
     added.length + refused.length === 0 && !plan.actions.some(({ kind }) => kind === 'retire');
-  if (isSettled) return remainingOf(plan);
+  if (isSettled) return remainingOf(connector, plan);
   options.onJudged(false);
   // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
   // to wait for an older generation to go need not wait longer.
@@ -68,7 +70,7 @@ export async function bringToOrder(
   const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
   const again = reconcile(wanted, now, { ...situation, resting, broken: new Map() });
   await carryOut(options, again, exclusively, signal);
-  return remainingOf(again);
+  return remainingOf(connector, again);
 }
 
 function toEntry({ table, reason }: Published['refused'][number]): readonly [string, string] {
@@ -182,9 +184,14 @@ function isSaid(
   return serving === null || servesOn;
 }
 
-function remainingOf({ actions }: FeedPlan): Remaining {
+async function remainingOf(connector: Connector, { actions }: FeedPlan): Promise<Remaining> {
+  const copies = actions.flatMap((action) => (action.kind === 'copy' ? [action] : []));
+  const sizes = copies.length === 0 ? [] : await connector.sizes(copies.map(({ wanted }) => wanted.table));
   return {
-    copies: actions.flatMap((action) => (action.kind === 'copy' ? [action] : [])),
+    copies: copies.map(({ wanted, replaces }, at) => ({
+      wanted: { ...wanted, ...must(sizes[at], 'the size of a table') },
+      replaces,
+    })),
     resumes: actions.flatMap((action) => (action.kind === 'resume' ? [action] : [])),
     merges: actions.flatMap((action) => (action.kind === 'merge' ? [action.stored] : [])),
     indexes: actions.flatMap((action) => (action.kind === 'index' ? [action] : [])),

@@ -32,9 +32,7 @@ export type Wanted =
       readonly columns: readonly StoredColumn[];
       readonly key: readonly string[];
       readonly indexes: IndexWishes;
-      readonly rowsEstimated: number;
       readonly shape: TableShape;
-      readonly bytes: number | null;
     }
   | { readonly kind: 'refused'; readonly table: TableRef; readonly reason: string };
 
@@ -71,9 +69,9 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
       reason: `its key column "${unknown}" is not in the catalog yet`,
     };
   }
-  const { key, rowsEstimated, bytes, shape } = checked;
+  const { key, shape } = checked;
   const indexes = { lookups, mirrored: checked.indexes };
-  return { kind: 'cacheable', table: table.ref, columns, key, indexes, rowsEstimated, bytes, shape };
+  return { kind: 'cacheable', table: table.ref, columns, key, indexes, shape };
 }
 
 function unchanged(stored: StoredTable, checked: Publishable | undefined): Wanted {
@@ -87,9 +85,7 @@ function unchanged(stored: StoredTable, checked: Publishable | undefined): Wante
     columns: stored.columns,
     key: checked.key,
     indexes: { lookups: [], mirrored: checked.indexes },
-    rowsEstimated: checked.rowsEstimated,
     shape: checked.shape,
-    bytes: checked.bytes,
   };
 }
 

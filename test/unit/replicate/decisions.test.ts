@@ -102,9 +102,7 @@ const wanted: Wanted = {
   columns,
   key: ['id'],
   indexes: { lookups: [['id']], mirrored: [] },
-  rowsEstimated: 1,
   shape,
-  bytes: 8192,
 };
 const stored: StoredTable = {
   target: 'pg2',

@@ -9,8 +9,6 @@ const judged: Publishable = {
   table,
   key: ['id'],
   columns: ['id', 'name', 'tags'],
-  rowsEstimated: 1,
-  bytes: 1,
   shape: {
     publication: '1',
     relation: 5,
