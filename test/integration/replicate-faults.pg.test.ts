@@ -443,27 +443,6 @@ test('a table that somebody has locked is looked at without waiting: freshness i
   await locking.end();
 });
 
-test('tables that somebody has locked before they are published hold up no proof of another', async () => {
-  await open(['create table other (id int primary key)']);
-  rig.start({ timings: { lockMs: 600_000, statementMs: 600_000 } });
-  await rig.ready();
-  const locking = new pg.Client({ connectionString: rig.target.url });
-  await locking.connect();
-  await locking.query('begin; lock table other in share mode');
-  await rig.track({ item: [], other: [] });
-  await rig.until('somebody to wait for a lock', async () => {
-    const { rows } = await rig.target.query(
-      `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'alter publication%'`,
-    );
-    return rows.length > 0;
-  });
-  const before = rig.probes.length;
-  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 12), 60_000);
-  await locking.query('rollback');
-  await locking.end();
-  await rig.ready();
-});
-
 test('a clone of the source leaves the slot to who reads from it, says so, and takes it when that one has ended', async () => {
   await open();
   const first = rig.start();

@@ -122,6 +122,27 @@ test('a leader that has not reached its target yet does not repeat what was said
   await rig.stop();
 });
 
+test('tables that somebody has locked before they are published hold up no proof of another', async () => {
+  await rig.target.query('create table other (id int primary key)');
+  rig.start({ timings: { lockMs: 600_000, statementMs: 600_000 } });
+  await rig.ready();
+  const locking = new pg.Client({ connectionString: rig.target.url });
+  await locking.connect();
+  await locking.query('begin; lock table other in share mode');
+  await rig.track({ item: [], other: [] });
+  await rig.until('somebody to wait for a lock', async () => {
+    const { rows } = await rig.target.query(
+      `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'alter publication%'`,
+    );
+    return rows.length > 0;
+  });
+  const before = rig.probes.length;
+  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 12), 60_000);
+  await locking.query('rollback');
+  await locking.end();
+  await rig.ready();
+});
+
 test('a source that has gone silent does not keep a feed from ending', async () => {
   const { hostname, port } = new URL(rig.source.url);
   await using proxy = await startProxy({ host: hostname, port: Number(port) });
