@@ -2,11 +2,13 @@ import type { Random } from './random.ts';
 import {
   BAD_JSON_PATHS,
   BAD_PATTERNS,
+  isUnreadable,
   JSON_PATHS,
   KEY_VALUES,
   LTREE_QUERIES,
   PATTERN_VALUES,
   typeOf,
+  UNREADABLE,
   type Value,
 } from './value-types.ts';
 import {
@@ -107,39 +109,41 @@ function aggregate(
       distinct: false,
       filter,
       operator: random.pick(['_eq', '_neq']),
-      value: random.chance(0.5),
+      value: random.values.chance(0.5),
     };
   }
   const countable = view.columns.filter(({ type }) => type !== 'json');
-  const columns = random.chance(0.5) ? random.some(countable, 0, 2).map(({ name }) => name) : [];
+  const columns = random.chance(0.5) ? random.values.some(countable, 0, 2).map(({ name }) => name) : [];
   return {
     kind: 'aggregate',
     relationship,
     function: 'count',
     columns,
-    distinct: random.chance(0.3),
+    distinct: random.values.chance(0.3),
     filter,
     operator: random.pick(['_eq', '_neq', '_gt', '_lt', '_gte', '_lte']),
-    value: random.int(0, 3),
+    value: random.values.int(0, 3),
   };
 }
 
 function onColumn({ random, isRule, hostile }: Scene, column: ColumnModel): Condition {
   const { operators, values } = typeOf(column.type);
   if (operators.length === 0 || random.chance(0.1)) {
-    return { kind: 'null', column: column.name, isNull: random.chance(0.5) };
+    return { kind: 'null', column: column.name, isNull: random.values.chance(0.5) };
   }
   if (hasTextForm(column) && random.chance(0.06)) return onText(random, column);
   const operator = random.pick(operators);
   const isMalformed = hostile === true && random.chance(0.3);
-  const value = (isMalformed ? malformed : operand)(random, operator, values);
+  const value = isMalformed
+    ? malformed(random.values, operator, column)
+    : operand(random.values, operator, values);
   return {
     kind: 'compare',
     column: column.name,
     operator,
     value,
     cast: false,
-    variable: random.chance(isRule ? 0.25 : 0.3) && !(isRule && operator.startsWith('_jsonb')),
+    variable: isRule && random.chance(0.25) && !operator.startsWith('_jsonb'),
   };
 }
 
@@ -150,7 +154,9 @@ function hasTextForm({ type }: ColumnModel): boolean {
 
 function onText(random: Random, column: ColumnModel): Condition {
   const operator = random.pick(['_like', '_eq', '_gt', '_nilike', '_in']);
-  const { text } = random.pick(operator.endsWith('like') ? PATTERN_VALUES : typeOf(column.type).values);
+  const { text } = random.values.pick(
+    operator.endsWith('like') ? PATTERN_VALUES : typeOf(column.type).values,
+  );
   const value = { text, json: text };
   return {
     kind: 'compare',
@@ -192,8 +198,10 @@ function operand(random: Random, operator: string, values: readonly Value[]): Va
 }
 
 /** An operand that Postgres refuses, some of them only when it comes to a row. */
-function malformed(random: Random, operator: string, values: readonly Value[]): Value | readonly Value[] {
+function malformed(random: Random, operator: string, column: ColumnModel): Value | readonly Value[] {
+  const { values, isEnum } = typeOf(column.type);
   if (/like|similar|regex/.test(operator)) return random.pick(BAD_PATTERNS);
   if (operator.startsWith('_jsonb_path')) return random.pick(BAD_JSON_PATHS);
-  return operand(random, operator, values);
+  if (!isUnreadable(column.type) || isEnum === true) return operand(random, operator, values);
+  return takesList(operator) ? [random.pick(values), UNREADABLE] : UNREADABLE;
 }

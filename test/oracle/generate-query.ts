@@ -1,5 +1,5 @@
 import { condition } from './generate-condition.ts';
-import type { Random } from './random.ts';
+import { Random } from './random.ts';
 import { typeOf, type Value } from './value-types.ts';
 import {
   type ColumnModel,
@@ -19,6 +19,19 @@ import {
 export interface Query {
   readonly role: string;
   readonly roots: readonly Root[];
+  readonly sending: Sending;
+  /** Some of its operands may be malformed. */
+  readonly hostile: boolean;
+}
+
+/** What of a query is sent in variables. */
+export interface Sending {
+  /** Decides which values are. */
+  readonly seed: number;
+  /** How many of them, from none to nearly all. */
+  readonly share: number;
+  /** Some are the variable's default. */
+  readonly defaults: boolean;
 }
 
 export type Root = { readonly alias: string; readonly table: string } & (
@@ -34,8 +47,6 @@ export interface Rows {
   readonly distinctOn: readonly string[];
   readonly limit: number | null;
   readonly offset: number | null;
-  /** Whether the whole condition is a variable. */
-  readonly variable: boolean;
   /** The ordering ends with the whole key: printed, not part of `orderBy`. */
   readonly total: boolean;
 }
@@ -56,7 +67,6 @@ export interface Written {
   readonly directive: {
     readonly name: 'include' | 'skip';
     readonly value: boolean;
-    readonly variable: boolean;
   } | null;
   readonly fragment: 'inline' | 'named' | null;
 }
@@ -138,7 +148,21 @@ export function generateQuery(
   const roots = Array.from({ length: random.chance(0.2) ? 2 : 1 }, (_, i) =>
     root(scene, random.pick(views), `q${i}`),
   );
-  return { role, roots };
+  const sending = { seed: random.seed(), share: random.pick([0, 0.3, 1, 1]), defaults: random.chance(0.15) };
+  return { role, roots, sending, hostile };
+}
+
+/** Two queries that differ in values only: where those are all sent in variables their texts are the same. */
+export function generateTwins(
+  random: Random,
+  world: World,
+  how: { readonly role?: string; readonly hostile?: boolean } = {},
+): readonly Query[] {
+  const seed = random.seed();
+  const made = [random.seed(), random.seed()].map((values) =>
+    generateQuery(new Random(seed, values), world, how),
+  );
+  return made.filter((query) => query !== null);
 }
 
 function anyRole(random: Random): string {
@@ -150,11 +174,11 @@ function root(scene: Scene, view: View, alias: string): Root {
   const { field: table, key, rows } = view.table;
   const keyIsVisible = key.every((name) => view.columns.some((column) => column.name === name));
   if (keyIsVisible && !view.table.isView && random.chance(0.1)) {
-    const row = rows.length > 0 && random.chance(0.8) ? random.pick(rows) : null;
+    const row = rows.length > 0 && random.values.chance(0.8) ? random.values.pick(rows) : null;
     const values = key.map((name): Value => {
       const { values: all } = typeOf(columnNamed(view.table, name).type);
       const text = row?.[view.table.columns.findIndex((column) => column.name === name)];
-      return all.find((value) => value.text === text) ?? random.pick(all);
+      return all.find((value) => value.text === text) ?? random.values.pick(all);
     });
     return { kind: 'one', alias, table, key: values, fields: fields(scene, view, 2) };
   }
@@ -175,7 +199,11 @@ function rowsArguments(scene: Scene, view: View, depth: number): Rows {
   const distinctOn =
     sortable.length > 0 && random.chance(0.1) ? random.some(sortable, 1, 2).map(({ name }) => name) : [];
   const first = distinctOn.map(
-    (column): Ordering => ({ path: [], by: { kind: 'column', column }, direction: random.pick(DIRECTIONS) }),
+    (column): Ordering => ({
+      path: [],
+      by: { kind: 'column', column },
+      direction: random.values.pick(DIRECTIONS),
+    }),
   );
   const chosen = random.chance(0.5)
     ? Array.from({ length: random.int(1, 2) }, () => ordering(scene, view, 2)).flat()
@@ -184,9 +212,8 @@ function rowsArguments(scene: Scene, view: View, depth: number): Rows {
     where: random.chance(0.55) ? condition({ ...scene, isRule: false }, view.table, depth) : null,
     orderBy: [...first, ...chosen],
     distinctOn,
-    limit: random.chance(0.25) ? random.int(0, 5) : null,
-    offset: random.chance(0.12) ? random.int(0, 3) : null,
-    variable: random.chance(0.15),
+    limit: random.chance(0.25) ? random.values.int(0, 5) : null,
+    offset: random.chance(0.12) ? random.values.int(0, 3) : null,
     total: random.chance(0.85) && view.table.key.every((name) => isAlwaysShown(view.table, name, scene.role)),
   };
 }
@@ -198,7 +225,7 @@ function isAlwaysShown(table: TableModel, column: string, role: string): boolean
 
 function ordering(scene: Scene, view: View, depth: number): readonly Ordering[] {
   const { random, world, role } = scene;
-  const direction = random.pick(DIRECTIONS);
+  const direction = random.values.pick(DIRECTIONS);
   const related = depth === 0 ? [] : visibleRelationships(world, view.table, role);
   if (related.length > 0 && random.chance(0.5)) {
     const { relationship, view: right } = random.pick(related);
@@ -239,9 +266,13 @@ function fields(scene: Scene, view: View, depth: number): readonly Field[] {
     ...random
       .some(view.columns, 0, 4)
       .map((column, i): Field => ({ ...written(random, `c${i}`), ...columnField(random, column) })),
-    ...random
-      .some(related, 0, 3)
-      .map((one, i): Field => ({ ...written(random, `r${i}`), ...relatedField(scene, one, depth - 1) })),
+    ...Array.from(
+      { length: related.length === 0 ? 0 : random.int(0, 3) },
+      (_, i): Field => ({
+        ...written(random, `r${i}`),
+        ...relatedField(scene, random.pick(related), depth - 1),
+      }),
+    ),
   ];
   const typename: Field = { ...written(random, 't'), directive: null, kind: 'typename' };
   return made.length === 0 || random.chance(0.05) ? [...made, typename] : made;
@@ -250,8 +281,7 @@ function fields(scene: Scene, view: View, depth: number): readonly Field[] {
 function written(random: Random, alias: string): Written {
   const directive = {
     name: random.pick(['include', 'skip'] as const),
-    value: random.chance(0.5),
-    variable: random.chance(0.5),
+    value: random.values.chance(0.5),
   };
   return {
     alias,
@@ -264,7 +294,8 @@ type Shown<Kind extends Field['kind']> = Omit<Extract<Field, { kind: Kind }>, ke
 
 function columnField(random: Random, { name, type }: ColumnModel): Shown<'column'> {
   const isJson = type === 'jsonb' || type === 'json';
-  const path = isJson && random.chance(0.5) ? random.pick([['a'], ['a', 'b'], ['b', '0'], ['0']]) : null;
+  const path =
+    isJson && random.chance(0.5) ? random.values.pick([['a'], ['a', 'b'], ['b', '0'], ['0']]) : null;
   return { kind: 'column', column: name, path };
 }
 
@@ -290,6 +321,7 @@ function parts(scene: Scene, view: View, depth: number): readonly Part[] {
     fields: fields(scene, view, depth - 1 < 0 ? 0 : depth - 1),
   });
   if (random.chance(0.5)) return [values];
+  if (random.chance(0.2)) return [{ ...nodes(), alias: 'p2' }, values, nodes()];
   return random.chance(0.5) ? [values, nodes()] : [nodes()];
 }
 
@@ -300,8 +332,8 @@ function computed(random: Random, view: View): readonly Computed[] {
   const count = (): Computed => ({
     kind: 'count',
     alias: `v${found.length}`,
-    columns: random.chance(0.6) ? random.some(countable, 0, 2).map(({ name }) => name) : [],
-    distinct: random.chance(0.4),
+    columns: random.chance(0.6) ? random.values.some(countable, 0, 2).map(({ name }) => name) : [],
+    distinct: random.values.chance(0.4),
   });
   found.push(count());
   for (const name of random.some([...NUMBER_FUNCTIONS, 'min', 'max'], 0, 4)) {

@@ -29,6 +29,9 @@ const LINKS: readonly TypeName[] = [
   'timestamptz',
   'mood',
   'ltree',
+  'numeric',
+  'interval',
+  'double',
 ];
 const KEYS: readonly TypeName[] = [
   'int',
@@ -41,6 +44,8 @@ const KEYS: readonly TypeName[] = [
   'varchar',
   'date',
   'citext',
+  'numeric',
+  'interval',
 ];
 const ALL = Object.keys(TYPES) as readonly TypeName[];
 
@@ -88,6 +93,7 @@ export function generateWorld(random: Random): World {
     cramped: { liveInlineRows: random.pick([0, 0, 3]), liveProbeRows: random.pick([1, 2, 4]) },
     stringify: random.chance(0.15),
     session: session(random),
+    otherSession: session(random),
   };
   return {
     ...world,

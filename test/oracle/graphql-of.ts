@@ -1,4 +1,4 @@
-import { takesList, takesText } from './generate-condition.ts';
+import { takesText } from './generate-condition.ts';
 import {
   type Computed,
   type Field,
@@ -8,7 +8,9 @@ import {
   type Query,
   type Root,
   type Rows,
+  type Sending,
 } from './generate-query.ts';
+import { Random } from './random.ts';
 import { typeOf, type Value } from './value-types.ts';
 import {
   type Condition,
@@ -33,42 +35,30 @@ export interface Request {
 
 /** The query as a GraphQL document with its variables; `inOne` for the database that holds everything. */
 export function toRequest(world: World, query: Query, inOne = false): Request {
-  const printing = new Printing(world);
+  const printing = new Printing(world, query.sending);
   const roots = query.roots.map((root) => {
-    const text = rootText(world, root, printing);
+    const text = printing.root(root);
     const source = inOne ? 'all' : tableNamed(world, root.table).database;
     return world.naming.namespaced ? `n_${root.alias}: ns_${source} { ${text} }` : text;
   });
   return printing.request(roots);
 }
 
-function rootText(world: World, root: Root, printing: Printing): string {
-  const table = tableNamed(world, root.table);
-  switch (root.kind) {
-    case 'list':
-      return `${root.alias}: ${rootNamed(world, table)}${printing.rows(table, root.rows)} ${printing.fields(table, root.fields)}`;
-    case 'aggregate':
-      return `${root.alias}: ${rootNamed(world, table, '_aggregate')}${printing.rows(table, root.rows)} ${printing.parts(table, root.parts)}`;
-    case 'one': {
-      const key = table.columns.filter(({ name }) => table.key.includes(name));
-      const values = table.key.map((name, i) => [name, root.key[i]] as const);
-      const given = key.map(
-        (column) =>
-          `${fieldNamed(world, table, column.name)}: ${literal(values.find(([name]) => name === column.name)?.[1]?.json)}`,
-      );
-      return `${root.alias}: ${rootNamed(world, table, '_by_pk')}(${given.join(', ')}) ${printing.fields(table, root.fields)}`;
-    }
-  }
-}
+/** What stands inside a variable holds no other. */
+type Within = 'document' | 'variable';
 
 class Printing {
   readonly #world: World;
+  readonly #sending: Sending;
+  readonly #coins: Random;
   readonly #declared: string[] = [];
   readonly #values: Record<string, unknown> = {};
   readonly #fragments: string[] = [];
 
-  constructor(world: World) {
+  constructor(world: World, sending: Sending) {
     this.#world = world;
+    this.#sending = sending;
+    this.#coins = new Random(sending.seed);
   }
 
   request(roots: readonly string[]): Request {
@@ -79,46 +69,85 @@ class Printing {
     };
   }
 
-  rows(table: TableModel, rows: Rows): string {
-    const { where, distinctOn, limit, offset, variable } = rows;
-    const orderBy = orderingsOf(table, rows);
-    const named = (name: string): string => fieldNamed(this.#world, table, name);
-    const { field } = spellingOf(this.#world);
-    const parts: string[] = [];
-    if (where !== null) {
-      parts.push(
-        `where: ${variable ? this.#variable(typeNamed(this.#world, table, '_bool_exp'), this.#json(table, where)) : this.#condition(table, where)}`,
+  root(root: Root): string {
+    const table = tableNamed(this.#world, root.table);
+    const called = (ending = ''): string => `${root.alias}: ${rootNamed(this.#world, table, ending)}`;
+    if (root.kind === 'list')
+      return this.#selected(`${called()}${this.#rows(table, root.rows)}`, root.fields, (fields) =>
+        this.#fields(table, fields),
       );
-    }
-    if (orderBy.length > 0)
-      parts.push(`${field('order_by')}: [${orderBy.map((one) => this.#ordering(table, one)).join(', ')}]`);
-    if (distinctOn.length > 0) parts.push(`${field('distinct_on')}: [${distinctOn.map(named).join(', ')}]`);
-    if (limit !== null) parts.push(`limit: ${variable ? this.#variable('Int', limit) : limit}`);
-    if (offset !== null) parts.push(`offset: ${variable ? this.#variable('Int', offset) : offset}`);
+    if (root.kind === 'aggregate')
+      return this.#selected(`${called('_aggregate')}${this.#rows(table, root.rows)}`, root.parts, (parts) =>
+        this.#parts(table, parts),
+      );
+    const given = table.key.map((name, i) => {
+      const type = operandScalar(this.#world, table, { column: name, operator: '_eq' });
+      const value = this.#send(`${type}!`, root.key[i]?.json, 'document');
+      return `${fieldNamed(this.#world, table, name)}: ${literal(value)}`;
+    });
+    return this.#selected(`${called('_by_pk')}(${given.join(', ')})`, root.fields, (fields) =>
+      this.#fields(table, fields),
+    );
+  }
+
+  /** A field with its selection, now and then in two pieces that the server has to put together. */
+  #selected<T>(head: string, members: readonly T[], print: (members: readonly T[]) => string): string {
+    if (members.length < 2 || !this.#coins.chance(0.08)) return `${head} ${print(members)}`;
+    const half = Math.ceil(members.length / 2);
+    return `${head} ${print(members.slice(0, half))} ${head} ${print(members.slice(half))}`;
+  }
+
+  #rows(table: TableModel, rows: Rows): string {
+    const { where, distinctOn, limit, offset } = rows;
+    const typed = (ending: string): string => typeNamed(this.#world, table, ending);
+    const { field } = spellingOf(this.#world);
+    const orderBy = orderingsOf(table, rows);
+    const names = distinctOn.map((name) => new Name(fieldNamed(this.#world, table, name)));
+    const given: readonly (readonly [string, unknown])[] = [
+      [
+        'where',
+        where === null ? this.#unset(typed('_bool_exp')) : this.#nested(table, where, 'document', 0.4),
+      ],
+      [field('order_by'), this.#orderings(table, orderBy)],
+      [
+        field('distinct_on'),
+        names.length === 0 ? undefined : this.#sendList(typed('_select_column'), names, 'document'),
+      ],
+      ['limit', limit === null ? this.#unset('Int') : this.#send('Int', limit, 'document')],
+      ['offset', offset === null ? this.#unset('Int') : this.#send('Int', offset, 'document')],
+    ];
+    const parts = given.flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}: ${literal(value)}`],
+    );
     return parts.length === 0 ? '' : `(${parts.join(', ')})`;
   }
 
-  fields(table: TableModel, fields: readonly Field[]): string {
+  #fields(table: TableModel, fields: readonly Field[]): string {
     return `{ ${fields.map((field) => this.#field(table, field)).join(' ')} }`;
   }
 
-  parts(table: TableModel, parts: readonly Part[]): string {
+  #parts(table: TableModel, parts: readonly Part[]): string {
     const printed = parts.map((part) =>
       part.kind === 'nodes'
-        ? `${part.alias}: nodes ${this.fields(table, part.fields)}`
-        : `${part.alias}: aggregate { ${part.values.map((value) => computedText(this.#world, table, value)).join(' ')} }`,
+        ? `${part.alias}: nodes ${this.#fields(table, part.fields)}`
+        : `${part.alias}: aggregate { ${part.values.map((value) => this.#computed(table, value)).join(' ')} }`,
     );
     return `{ ${printed.join(' ')} }`;
   }
 
+  #computed(table: TableModel, value: Computed): string {
+    if (value.kind === 'typename') return `${value.alias}: __typename`;
+    const names = value.columns.map((name) => new Name(fieldNamed(this.#world, table, name)));
+    if (value.kind === 'function')
+      return `${value.alias}: ${spellingOf(this.#world).field(value.name)} { ${names.map(literal).join(' ')} }`;
+    const columns = this.#sendList(typeNamed(this.#world, table, '_select_column'), names, 'document');
+    const distinct = this.#send('Boolean', value.distinct, 'document');
+    return `${value.alias}: count(columns: ${literal(columns)}, distinct: ${literal(distinct)})`;
+  }
+
   #field(table: TableModel, field: Field): string {
     const { directive, fragment } = field;
-    const flag =
-      directive === null
-        ? ''
-        : directive.variable
-          ? this.#variable('Boolean!', directive.value)
-          : String(directive.value);
+    const flag = directive === null ? '' : literal(this.#send('Boolean!', directive.value, 'document'));
     const tail = directive === null ? '' : ` @${directive.name}(if: ${flag})`;
     const text = this.#plainField(table, field, fragment === null ? tail : '');
     if (fragment === null) return text;
@@ -134,119 +163,167 @@ class Printing {
       const path =
         field.path === null
           ? ''
-          : `(path: ${JSON.stringify(`$.${field.path.map((step) => (/^\d+$/.test(step) ? `[${step}]` : step)).join('.')}`)})`;
+          : `(path: ${literal(this.#send('String', pathText(field.path), 'document'))})`;
       return `${field.alias}: ${fieldNamed(this.#world, table, field.column)}${path}${tail}`;
     }
     const to = tableNamed(this.#world, relationshipNamed(table, field.relationship).to);
     const head = `${field.alias}: ${field.relationship}`;
-    if (field.kind === 'object') return `${head}${tail} ${this.fields(to, field.fields)}`;
+    if (field.kind === 'object')
+      return this.#selected(`${head}${tail}`, field.fields, (some) => this.#fields(to, some));
     if (field.kind === 'array')
-      return `${head}${this.rows(to, field.rows)}${tail} ${this.fields(to, field.fields)}`;
-    return `${field.alias}: ${this.#aggregateOf(field.relationship)}${this.rows(to, field.rows)}${tail} ${this.parts(to, field.parts)}`;
+      return this.#selected(`${head}${this.#rows(to, field.rows)}${tail}`, field.fields, (some) =>
+        this.#fields(to, some),
+      );
+    const aggregate = `${field.alias}: ${this.#aggregateOf(field.relationship)}`;
+    return this.#selected(`${aggregate}${this.#rows(to, field.rows)}${tail}`, field.parts, (some) =>
+      this.#parts(to, some),
+    );
   }
 
-  #ordering(table: TableModel, { path, by, direction }: Ordering): string {
+  /** The whole list as a variable, elements of it, or directions; one element may stand alone. */
+  #orderings(table: TableModel, orderings: readonly Ordering[]): unknown {
+    const type = typeNamed(this.#world, table, '_order_by');
+    if (orderings.length === 0) return this.#unset(`[${type}!]`);
+    const print = (within: Within): unknown => {
+      const all = orderings.map((one) =>
+        within === 'document' && this.#isSent(0.2)
+          ? this.#variable(`${type}!`, this.#ordering(table, one, 'variable'))
+          : this.#ordering(table, one, within),
+      );
+      const isAlone = all.length === 1 && !(all[0] instanceof Mention) && this.#coins.chance(0.3);
+      return isAlone ? all[0] : all;
+    };
+    return this.#isSent(0.4) ? this.#variable(`[${type}!]`, print('variable')) : print('document');
+  }
+
+  #ordering(table: TableModel, { path, by, direction }: Ordering, within: Within): unknown {
+    const { field, enumValue } = spellingOf(this.#world);
     let at = table;
-    const open = path.map((step) => {
+    const steps = path.map((step) => {
       const relationship = relationshipNamed(at, step);
       at = tableNamed(this.#world, relationship.to);
-      return `{${relationship.kind === 'array' ? this.#aggregateOf(step) : step}: `;
+      return relationship.kind === 'array' ? this.#aggregateOf(step) : step;
     });
     const column = by.kind === 'count' ? '' : fieldNamed(this.#world, at, by.column);
-    const { field, enumValue } = spellingOf(this.#world);
-    const way = enumValue(direction);
-    const last =
-      by.kind === 'count'
-        ? `{count: ${way}}`
-        : by.kind === 'column'
-          ? `{${column}: ${way}}`
-          : `{${field(by.name)}: {${column}: ${way}}}`;
-    return `${open.join('')}${last}${'}'.repeat(open.length)}`;
+    const last = by.kind === 'count' ? ['count'] : by.kind === 'column' ? [column] : [field(by.name), column];
+    const way = this.#send('order_by', new Name(enumValue(direction)), within);
+    return [...steps, ...last].reduceRight<unknown>((inner, name) => ({ [name]: inner }), way);
   }
 
-  #variable(type: string, value: unknown): string {
+  #isSent(weight = 1): boolean {
+    return this.#coins.chance(this.#sending.share * weight);
+  }
+
+  /** The value, or a variable in its place. */
+  #send(type: string, value: unknown, within: Within): unknown {
+    return within === 'document' && this.#isSent() ? this.#variable(type, value) : value;
+  }
+
+  /** A list, a variable in its place, or variables among its elements. */
+  #sendList(element: string, values: readonly unknown[], within: Within): unknown {
+    if (within === 'document' && this.#isSent()) return this.#variable(`[${element}!]`, values);
+    return values.map((value) => this.#send(`${element}!`, value, within));
+  }
+
+  /** Nothing, or a variable that says nothing. */
+  #unset(type: string): Mention | undefined {
+    if (!this.#isSent(0.15)) return undefined;
+    const name = this.#declare(type, '');
+    if (this.#coins.chance(0.5)) this.#values[name] = null;
+    return new Mention(name);
+  }
+
+  #variable(type: string, value: unknown): Mention {
+    const isDefault = this.#sending.defaults && this.#coins.chance(0.5);
+    const name = this.#declare(type, isDefault ? ` = ${literal(value)}` : '');
+    if (!isDefault) this.#values[name] = value;
+    return new Mention(name);
+  }
+
+  #declare(type: string, rest: string): string {
     const name = `v${this.#declared.length}`;
-    this.#declared.push(`$${name}: ${type}`);
-    this.#values[name] = value;
-    return `$${name}`;
+    this.#declared.push(`$${name}: ${type}${rest}`);
+    return name;
   }
 
-  #condition(table: TableModel, given: Condition): string {
-    if (given.kind === 'compare' && given.variable && !given.cast) {
-      const name = fieldNamed(this.#world, table, given.column);
-      const operator = spellingOf(this.#world).field(given.operator);
-      const value = this.#operand(table, given);
-      return `{${name}: {${operator}: ${this.#variable(operandScalar(this.#world, table, given), value)}}}`;
-    }
-    switch (given.kind) {
-      case 'and':
-      case 'or':
-        return `{_${given.kind}: [${given.of.map((one) => this.#condition(table, one)).join(', ')}]}`;
-      case 'not':
-        return `{_not: ${this.#condition(table, given.of)}}`;
-      case 'related': {
-        const to = tableNamed(this.#world, relationshipNamed(table, given.relationship).to);
-        return `{${given.relationship}: ${this.#condition(to, given.of)}}`;
-      }
-      default:
-        return literal(this.#json(table, given));
-    }
+  /** A condition, or a variable in its place. */
+  #nested(table: TableModel, given: Condition, within: Within, weight = 0.2): unknown {
+    if (within === 'document' && this.#isSent(weight))
+      return this.#variable(
+        typeNamed(this.#world, table, '_bool_exp'),
+        this.#condition(table, given, 'variable'),
+      );
+    return this.#condition(table, given, within);
   }
 
-  /** The condition as a value; enums among it print as their names. */
-  #json(table: TableModel, given: Condition): unknown {
+  #condition(table: TableModel, given: Condition, within: Within): unknown {
+    const { field } = spellingOf(this.#world);
     switch (given.kind) {
       case 'true':
         return {};
       case 'compare': {
-        const operator = spellingOf(this.#world).field(given.operator);
-        const compared = { [operator]: this.#operand(table, given) };
+        const compared = { [field(given.operator)]: this.#operand(table, given, within) };
         const name = fieldNamed(this.#world, table, given.column);
         return { [name]: given.cast ? { _cast: { String: compared } } : compared };
       }
-      case 'null':
-        return {
-          [fieldNamed(this.#world, table, given.column)]: {
-            [spellingOf(this.#world).field('_is_null')]: given.isNull,
-          },
-        };
+      case 'null': {
+        const isNull = this.#send('Boolean', given.isNull, within);
+        return { [fieldNamed(this.#world, table, given.column)]: { [field('_is_null')]: isNull } };
+      }
       case 'and':
       case 'or':
-        return { [`_${given.kind}`]: given.of.map((one) => this.#json(table, one)) };
+        return { [`_${given.kind}`]: this.#list(table, given.of, within) };
       case 'not':
-        return { _not: this.#json(table, given.of) };
+        return { _not: this.#nested(table, given.of, within) };
       case 'related': {
         const to = tableNamed(this.#world, relationshipNamed(table, given.relationship).to);
-        return { [given.relationship]: this.#json(to, given.of) };
+        return { [given.relationship]: this.#nested(to, given.of, within) };
       }
       case 'aggregate':
-        return this.#aggregate(table, given);
+        return this.#aggregate(table, given, within);
       default:
         throw new Error(`a request has no ${given.kind}`);
     }
+  }
+
+  #list(table: TableModel, of: readonly Condition[], within: Within): unknown {
+    const all = (inside: Within): unknown => {
+      const printed = of.map((one) => this.#condition(table, one, inside));
+      return printed.length === 1 && this.#coins.chance(0.3) ? printed[0] : printed;
+    };
+    if (within === 'document' && this.#isSent(0.2))
+      return this.#variable(`[${typeNamed(this.#world, table, '_bool_exp')}!]`, all('variable'));
+    return all(within);
   }
 
   #aggregateOf(relationship: string): string {
     return spellingOf(this.#world).field(`${relationship}_aggregate`);
   }
 
-  #operand(table: TableModel, given: Extract<Condition, { kind: 'compare' }>): unknown {
-    if (!isEnumIn(table, columnNamed(table, given.column))) return operandJson(given.value);
-    const named = ({ text }: Value): Name => new Name(spellingOf(this.#world).enumValue(text));
-    return isList(given.value) ? given.value.map(named) : named(given.value);
+  #operand(table: TableModel, given: Extract<Condition, { kind: 'compare' }>, within: Within): unknown {
+    const isEnum = isEnumIn(table, columnNamed(table, given.column)) && !given.cast;
+    const { enumValue } = spellingOf(this.#world);
+    const json = (value: Value): unknown => (isEnum ? new Name(enumValue(value.text)) : value.json);
+    const type = given.cast ? 'String' : operandScalar(this.#world, table, given);
+    return isList(given.value)
+      ? this.#sendList(type, given.value.map(json), within)
+      : this.#send(type, json(given.value), within);
   }
 
-  #aggregate(table: TableModel, given: Extract<Condition, { kind: 'aggregate' }>): unknown {
+  #aggregate(table: TableModel, given: Extract<Condition, { kind: 'aggregate' }>, within: Within): unknown {
     const to = tableNamed(this.#world, relationshipNamed(table, given.relationship).to);
     const names = given.columns.map((name) => new Name(fieldNamed(this.#world, to, name)));
     const isCount = given.function === 'count';
+    const columns = typeNamed(this.#world, to, '_select_column');
+    const type = isCount ? 'Int' : 'Boolean';
+    const compared = this.#send(type, given.value, within);
     return {
       [this.#aggregateOf(given.relationship)]: {
         [given.function]: {
-          ...(isCount ? (names.length > 0 ? { arguments: names } : {}) : { arguments: names[0] }),
-          ...(isCount && given.distinct ? { distinct: true } : {}),
-          ...(given.filter === null ? {} : { filter: this.#json(to, given.filter) }),
-          predicate: { [spellingOf(this.#world).field(given.operator)]: given.value },
+          ...(isCount ? { arguments: this.#sendList(columns, names, within) } : { arguments: names[0] }),
+          ...(isCount ? { distinct: this.#send('Boolean', given.distinct, within) } : {}),
+          ...(given.filter === null ? {} : { filter: this.#nested(to, given.filter, within) }),
+          predicate: { [spellingOf(this.#world).field(given.operator)]: compared },
         },
       },
     };
@@ -266,18 +343,29 @@ class Name {
   }
 }
 
+/** A variable. */
+class Mention {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
 function literal(value: unknown): string {
   if (value instanceof Name) return value.text;
+  if (value instanceof Mention) return `$${value.name}`;
   if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const members = Object.entries(value).map(([name, member]) => `${name}: ${literal(member)}`);
   return `{${members.join(', ')}}`;
 }
 
-function operandJson(value: Value | readonly Value[]): unknown {
-  return isList(value) ? value.map(({ json }) => json) : value.json;
+function pathText(path: readonly string[]): string {
+  return `$.${path.map((step) => (/^\d+$/.test(step) ? `[${step}]` : step)).join('.')}`;
 }
 
+/** The type that an operand, or an element of it where it is several, is declared as. */
 function operandScalar(
   world: World,
   table: TableModel,
@@ -290,23 +378,10 @@ function operandScalar(
     : operator === '_matches'
       ? 'lquery'
       : scalar;
-  const one = takesText(operator) ? 'String' : list === true ? `[${own}!]` : own;
-  return takesList(operator) ? `[${one}!]` : one;
+  return takesText(operator) ? 'String' : list === true ? `[${own}!]` : own;
 }
 
 /** Whether an operand is several values. */
 export function isList(value: Value | readonly Value[]): value is readonly Value[] {
   return Array.isArray(value);
-}
-
-function computedText(world: World, table: TableModel, value: Computed): string {
-  if (value.kind === 'typename') return `${value.alias}: __typename`;
-  const names = value.columns.map((name) => fieldNamed(world, table, name));
-  if (value.kind === 'function')
-    return `${value.alias}: ${spellingOf(world).field(value.name)} { ${names.join(' ')} }`;
-  const given = [
-    ...(names.length > 0 ? [`columns: [${names.join(', ')}]`] : []),
-    ...(value.distinct ? ['distinct: true'] : []),
-  ];
-  return `${value.alias}: count${given.length === 0 ? '' : `(${given.join(', ')})`}`;
 }

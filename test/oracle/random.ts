@@ -1,9 +1,17 @@
 /** Repeatable choices: the same seed makes the same ones. */
 export class Random {
   #state: number;
+  /** Choices of values: given a seed of their own they can be made anew while everything else stays as it is. */
+  readonly values: Random;
 
-  constructor(seed: number) {
+  constructor(seed: number, valueSeed?: number) {
     this.#state = seed >>> 0;
+    this.values = valueSeed === undefined ? this : new Random(valueSeed);
+  }
+
+  /** A seed for other choices. */
+  seed(): number {
+    return this.int(0, 2 ** 31 - 1);
   }
 
   /** A whole number, both ends included. */

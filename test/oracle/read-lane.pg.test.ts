@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { budgetOf } from './budget.ts';
-import { generateQuery, type Query } from './generate-query.ts';
+import { generateTwins, type Query } from './generate-query.ts';
 import { generateWorld } from './generate-world.ts';
+import { toRequest } from './graphql-of.ts';
 import { disagreement, LaneStage } from './lane-stage.ts';
 import { Random } from './random.ts';
 import { report } from './report.ts';
@@ -12,7 +13,7 @@ import type { World } from './world.ts';
 // through temporary tables, one database, and plain SQL over it must agree.
 
 const BUDGET = budgetOf(7);
-const QUERIES = 60;
+const QUERIES = 40;
 /** So many are asked however slow the machine is. */
 const LEAST = 10;
 
@@ -30,11 +31,13 @@ test('every route gives the answer of one database', {
     });
     try {
       for (let i = 0; i < QUERIES && goesOn(); i += 1) {
-        const query = generateQuery(random, world);
-        if (query === null) continue;
-        asked += 1;
-        const why = disagreement(world, query, await stage.ask(query));
-        if (why !== null) throw new Error(await smallestCase(seed, stage, query, why));
+        const twins = generateTwins(random, world, { hostile: random.chance(0.15) });
+        for (const query of twins) {
+          asked += 1;
+          const why = disagreement(world, query, await stage.ask(query));
+          if (why !== null) throw new Error(await smallestCase(seed, stage, query, why));
+        }
+        if (random.chance(0.3)) await askAtOnce(seed, stage, twins);
       }
     } finally {
       await stage.close();
@@ -42,6 +45,16 @@ test('every route gives the answer of one database', {
   }
   expect(asked).toBeGreaterThanOrEqual(LEAST);
 });
+
+async function askAtOnce(seed: number, stage: LaneStage, twins: readonly Query[]): Promise<void> {
+  const [query] = twins;
+  const why = await stage.crowded(twins);
+  if (why === null || query === undefined) return;
+  const { world } = stage;
+  const { variables } = toRequest(world, twins[1] ?? query);
+  const answers = { 'other variables': JSON.stringify(variables), why };
+  throw new Error(report({ seed, why: 'alone and at once', world, query, answers }));
+}
 
 async function smallestCase(seed: number, stage: LaneStage, query: Query, why: string): Promise<string> {
   const asked = await shrink(

@@ -87,12 +87,14 @@ export const TYPES = {
   }),
   double: define({
     sql: 'double precision',
+    family: 'double',
     scalar: 'float8',
-    values: [...read('0', '0.5', '-1.5', '2.25', '3'), ...same('NaN', 'Infinity', '-Infinity')],
+    values: [...read('0', '0.5', '-1.5', '2.25', '3'), ...same('NaN', 'Infinity', '-Infinity', '-0')],
     aggregates: 'float',
   }),
   real: define({
     sql: 'real',
+    family: 'real',
     scalar: 'Float',
     values: [...read('0', '0.5', '-1.25'), ...same('NaN')],
     aggregates: 'float',
@@ -158,6 +160,7 @@ export const TYPES = {
   }),
   timestamp: define({
     sql: 'timestamp',
+    family: 'timestamp',
     values: same('2004-10-19 10:23:54.123456', '2004-10-19 10:23:54', '-infinity'),
     aggregates: 'ordered',
   }),
@@ -172,28 +175,42 @@ export const TYPES = {
     family: 'timestamptz',
     aggregates: 'ordered',
   }),
-  time: define({ sql: 'time', values: same('11:09:23', '11:09:23.5', '00:00:00'), aggregates: 'ordered' }),
+  time: define({
+    sql: 'time',
+    family: 'time',
+    values: same('11:09:23', '11:09:23.5', '00:00:00'),
+    aggregates: 'ordered',
+  }),
   timetz: define({
     sql: 'timetz',
+    family: 'timetz',
     values: same('15:22:23+00', '15:22:23-07', '15:22:23.5+02'),
     aggregates: 'ordered',
   }),
   interval: define({
     sql: 'interval',
+    family: 'interval',
     values: same('1 day', '24:00:00', '1 mon', '-3 days 04:05:06', '1 year 2 mons'),
     aggregates: 'ordered',
   }),
-  bytea: define({ sql: 'bytea', values: same('\\x00ff', '\\x', '\\xdeadbeef') }),
-  inet: define({ sql: 'inet', values: same('10.0.0.1/8', '10.0.0.1', '::1'), aggregates: 'ordered' }),
-  range: define({ sql: 'int4range', values: same('[1,5)', 'empty', '(,3)') }),
+  bytea: define({ sql: 'bytea', family: 'bytea', values: same('\\x00ff', '\\x', '\\xdeadbeef') }),
+  inet: define({
+    sql: 'inet',
+    family: 'inet',
+    values: same('10.0.0.1/8', '10.0.0.1', '::1'),
+    aggregates: 'ordered',
+  }),
+  range: define({ sql: 'int4range', family: 'range', values: same('[1,5)', 'empty', '(,3)') }),
   jsonb: define({
     sql: 'jsonb',
+    family: 'jsonb',
     values: read(
       '{"a": 1, "b": [1, 2]}',
       '{"a": {"b": "x"}}',
       '[1, "a", null]',
       '"a"',
       '5',
+      '5.0',
       '{}',
       '{"a": 1.50}',
     ),
@@ -211,6 +228,7 @@ export const TYPES = {
   json: define({ sql: 'json', values: read('{"b": 1,  "a": [null]}', '[]', '"x"'), operators: [] }),
   texts: define({
     sql: 'text[]',
+    family: 'texts',
     scalar: 'String',
     values: pairs({ '{}': [], '{a}': ['a'], '{a,b}': ['a', 'b'], '{"a,b","q\\"x",""}': ['a,b', 'q"x', ''] }),
     operators: ARRAYS,
@@ -218,6 +236,7 @@ export const TYPES = {
   }),
   ints: define({
     sql: 'integer[]',
+    family: 'ints',
     scalar: 'Int',
     values: pairs({ '{}': [], '{1}': [1], '{1,2}': [1, 2], '{2,1,1}': [2, 1, 1] }),
     operators: ARRAYS,
@@ -291,3 +310,22 @@ export const BAD_JSON_PATHS: readonly Value[] = same(
 );
 export const LTREE_QUERIES: readonly Value[] = same('top.*', '*.a', '*{1}', 'x|top', '*.a.*');
 export const KEY_VALUES: readonly Value[] = same('a', 'b', 'x', '');
+
+/** A text that only types made of texts take for a value. */
+export const UNREADABLE: Value = { text: 'no value', json: 'no value' };
+
+const READS_ALL: readonly TypeName[] = [
+  'text',
+  'varchar',
+  'char',
+  'citext',
+  'json',
+  'jsonb',
+  'texts',
+  'mood',
+];
+
+/** Whether the type refuses that text. */
+export function isUnreadable(type: TypeName): boolean {
+  return !READS_ALL.includes(type) && typeOf(type).list !== true;
+}

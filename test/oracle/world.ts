@@ -69,6 +69,8 @@ export interface World {
   readonly stringify: boolean;
   /** Session variables by name. */
   readonly session: Readonly<Record<string, string>>;
+  /** Those of somebody else. */
+  readonly otherSession: Readonly<Record<string, string>>;
 }
 
 /** A condition of a request or of a permission rule, free of syntax; columns by Postgres name. */
@@ -81,7 +83,7 @@ export type Condition =
       readonly value: Value | readonly Value[];
       /** The text form is compared. */
       readonly cast: boolean;
-      /** In a request the value is a variable, in a rule a session variable. */
+      /** Rules only: the value is a session variable's. */
       readonly variable: boolean;
     }
   | { readonly kind: 'null'; readonly column: string; readonly isNull: boolean }
