@@ -71,6 +71,12 @@ export function travelType(type: string): string {
   return travelsAsText(type) ? 'text' : type;
 }
 
+/** Whether an array of the type may be split at another character than the comma, so that a list of texts must become it. */
+export function isSplitElsewhere(type: ColumnType): boolean {
+  const { kind, schema, name } = baseType(type);
+  return schema === 'pg_catalog' ? name === 'box' : kind === 'base';
+}
+
 /** The type a remote column is held as, where that may differ from its own; null where both are the same. */
 export function heldAs(column: Column, leaf: Leaf): string | null {
   if (leaf.kind === 'table') return null;

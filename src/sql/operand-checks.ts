@@ -6,12 +6,14 @@ import { allOf, parameter, type Sql, sql, syntax } from './sql.ts';
 /**
  * ` where …` that always holds: it reads, before any row, the operands that Postgres would else read only when it compares
  * a row. An operand it refuses fails in every request, also where the only rows it would meet are hidden from the role.
+ * `unread` are operands that nothing else in the statement reads.
  */
-export function checkedOperands(params: readonly Param[]): Sql {
-  const checks = params.flatMap((param, index) => {
+export function checkedOperands(params: readonly Param[], unread: readonly Sql[] = []): Sql {
+  const patterns = params.flatMap((param, index) => {
     const check = checkOf(param, parameter({ kind: 'plan', index }));
     return check === null ? [] : [check];
   });
+  const checks = [...patterns, ...unread.map((operand) => sql`(${operand}) is not null`)];
   return checks.length === 0 ? syntax('') : sql` where ${allOf(checks)}`;
 }
 

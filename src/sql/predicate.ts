@@ -6,7 +6,7 @@ import { printTable } from '../core/names.ts';
 import type { Join, Operand, PlanTable, Predicate } from '../plan/plan.ts';
 import { parameterType } from './encode.ts';
 import { sortValue } from './enum-order.ts';
-import { baseType, fromLeaf } from './leaf.ts';
+import { baseType, fromLeaf, isSplitElsewhere } from './leaf.ts';
 import { inSafeOrder, shownFirst } from './leaky.ts';
 import { SQL_OPERATORS } from './operators.ts';
 import { type Build, directScope, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
@@ -89,7 +89,10 @@ export function operandSql(
   // Arrays of different lengths make no array: they are bound as texts.
   if (baseType(param.type).kind === 'array')
     return sql`select v::${as ?? parameterType(param.type, false)} from unnest(${value(syntax('text[]'))}) v`;
-  return value(as === null ? parameterType(param.type, true) : sql`${as}[]`);
+  const list = as === null ? parameterType(param.type, true) : sql`${as}[]`;
+  // The list of a session variable comes as the type's own arrays are written.
+  const isOfTexts = isSplitElsewhere(param.type) && param.from.kind !== 'session';
+  return isOfTexts ? sql`${value(syntax('text[]'))}::${list}` : value(list);
 }
 
 /** A column's value where the role may see it, else null. */

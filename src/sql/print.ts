@@ -4,31 +4,34 @@ import type { Statement, StatementParameter } from './statement.ts';
 
 /** Prints SQL; a parameter used several times gets one number. */
 export function printStatement(root: Sql): Statement {
-  const { text, parameters } = print(root, (number) => `$${number}`);
-  return { text, parameters };
+  const { texts, parameters } = print([root], (number) => `$${number}`);
+  return { text: texts.join(''), parameters };
 }
 
 /**
  * Prints a select list so that one execution answers many requests, each with a row of its own: what would be the values of
  * one are columns of `asked`, of the types that they would have there, so that what is refused there is refused here.
+ * `where` stands behind what the list reads from.
  */
-export function printTogether(list: Sql): string {
-  const { text, types } = print(list, (number) => `asked.p${number}`);
+export function printTogether(list: Sql, where: Sql): string {
+  const { texts, types } = print([list, where], (number) => `asked.p${number}`);
+  const [text, conditions] = texts;
   const arrays = types.map((type, i) => `$${i + 1}::${type ?? 'text'}[]`);
   const columns = types.map((_, i) => `p${i + 1}`);
-  return `select ${text}, asked.n from unnest(${arrays.join(', ')}) with ordinality asked(${[...columns, 'n'].join(', ')})`;
+  return `select ${text}, asked.n from unnest(${arrays.join(', ')}) with ordinality asked(${[...columns, 'n'].join(', ')})${conditions}`;
 }
 
-interface Printed extends Statement {
+interface Printed extends Pick<Statement, 'parameters'> {
+  readonly texts: readonly string[];
   /** What each parameter is first used as; null where its place says so. */
   readonly types: readonly (string | null)[];
 }
 
-function print(root: Sql, spell: (number: number) => string): Printed {
+function print(roots: readonly Sql[], spell: (number: number) => string): Printed {
   const parameters: StatementParameter[] = [];
   const types: (string | null)[] = [];
   const numbers = new Map<string, number>();
-  const out: string[] = [];
+  let out: string[] = [];
   const numberOf = (what: StatementParameter, type: Sql | null): number => {
     const key = JSON.stringify(what);
     const known = numbers.get(key);
@@ -68,8 +71,12 @@ function print(root: Sql, spell: (number: number) => string): Printed {
         return unreachable(node);
     }
   };
-  visit(root);
-  return { text: out.join(''), parameters, types };
+  const texts = roots.map((root) => {
+    out = [];
+    visit(root);
+    return out.join('');
+  });
+  return { texts, parameters, types };
 }
 
 function quoteIdentifier(name: string): string {

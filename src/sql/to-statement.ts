@@ -1,11 +1,13 @@
+import type { ColumnType } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Param, RootField } from '../plan/plan.ts';
 import { streamIn } from '../plan/stream-in.ts';
 import { membersJson } from './json-parts.ts';
-import type { Leaves } from './leaf.ts';
+import { baseType, type Leaves } from './leaf.ts';
 import { checkedOperands } from './operand-checks.ts';
-import { printStatement } from './print.ts';
+import { operandSql } from './predicate.ts';
+import { printStatement, printTogether } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
 import { aggregatedJson, batchOf, listJson, listOf, oneJson } from './shape.ts';
 import { concatenated, constant, type Sql, separated, sql, syntax } from './sql.ts';
@@ -43,9 +45,42 @@ export function toStatement(request: StatementRequest): RootStatement {
   });
   const { values, cursor, from } = readRoots(request.roots, build);
   const list = separated([...cellsOf(values, request), ...cursor], ', ');
-  const alone = printStatement(sql`select ${list}${from}${checkedOperands(request.params)}`);
-  const each = (): Sql => separated(cellsOf(valuesOf(request.roots, build), request), ', ');
+  const rows = sql`select ${list}${from}`;
+  const checks = checkedOperands(request.params, notReadBy(rows, build));
+  const alone = printStatement(sql`${rows}${checks}`);
+  const each = (): string =>
+    printTogether(separated(cellsOf(valuesOf(request.roots, build), request), ', '), checks);
   return { ...alone, together: togetherWith(request, alone, each) };
+}
+
+/**
+ * Operands of the request that a statement leaves to targets, or that stand beside what nothing satisfies. What no database
+ * can read is an error in any case: whether a target is asked depends on the rows there are.
+ */
+function notReadBy(rows: Sql, build: Build): readonly Sql[] {
+  const read = new Set(
+    printStatement(rows).parameters.flatMap((slot) =>
+      slot.kind === 'plan' ? [valueText(build.params[slot.index])] : [],
+    ),
+  );
+  return build.params.flatMap((param, index) => {
+    const { from, type, list } = param;
+    // A rule's own are the administrator's. Lists of arrays are always checked, one by one.
+    const isOfRule = from.kind === 'session' || from.kind === 'session-list';
+    const isChecked = isOfRule || read.has(valueText(param)) || (list && baseType(type).kind === 'array');
+    return isChecked || !isKnownEverywhere(type) ? [] : [operandSql({ kind: 'param', index }, build)];
+  });
+}
+
+/** The same text for parameters of the same value: joins that serve several places leave some unread. */
+function valueText(param: Param | undefined): string {
+  return JSON.stringify([param?.from, param?.list, param?.type.schema, param?.type.name]);
+}
+
+/** Another database's own types cannot be named here. */
+function isKnownEverywhere(type: ColumnType): boolean {
+  const { schema, element } = baseType(type);
+  return schema === 'pg_catalog' && (element === null || isKnownEverywhere(element));
 }
 
 /** JSON, and the label of what it was made from. */

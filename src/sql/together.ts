@@ -1,39 +1,37 @@
 import type { Field, Param, RootField } from '../plan/plan.ts';
 import { baseType } from './leaf.ts';
-import { printTogether } from './print.ts';
-import type { Sql } from './sql.ts';
 import type { Statement, Together } from './statement.ts';
 
 /**
- * The statement that answers many requests with one row each, by the list of what one of them selects. What a request
+ * The statement that answers many requests with one row each, printed when it is first asked for. What a request
  * brings must be single values that Postgres reads by itself: lists and patterns are checked one by one.
  */
 export function togetherWith(
   { roots, params }: { readonly roots: readonly RootField[]; readonly params: readonly Param[] },
   { parameters }: Statement,
-  list: () => Sql,
+  print: () => string,
 ): Together | null {
   const isShared =
     parameters.length > 0 &&
     parameters.every(({ kind }) => kind === 'plan') &&
     params.every(isSingle) &&
     roots.every(isAnswered);
-  return isShared ? new PrintedLater(list, roots.every(isOneRow)) : null;
+  return isShared ? new PrintedLater(print, roots.every(isOneRow)) : null;
 }
 
 /** Most statements are never asked for twice in one turn. */
 class PrintedLater implements Together {
   readonly isLookUp: boolean;
-  readonly #list: () => Sql;
+  readonly #print: () => string;
   #text: string | null = null;
 
-  constructor(list: () => Sql, isLookUp: boolean) {
-    this.#list = list;
+  constructor(print: () => string, isLookUp: boolean) {
+    this.#print = print;
     this.isLookUp = isLookUp;
   }
 
   get text(): string {
-    this.#text ??= printTogether(this.#list());
+    this.#text ??= this.#print();
     return this.#text;
   }
 }

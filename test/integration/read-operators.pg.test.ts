@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TestLane } from '../support/lane.ts';
+import { type Asking, TestLane } from '../support/lane.ts';
 import { createDatabase } from '../support/postgres.ts';
 import { ThreeWays, type World } from '../support/three-ways.ts';
 
@@ -7,13 +7,13 @@ import { ThreeWays, type World } from '../support/three-ways.ts';
 // condition finds, by every route.
 
 const COLUMNS =
-  'id int primary key, t text, vc varchar(9), ch char(4), ci citext, n int, big bigint, num numeric, f float8, flag boolean, d date, ts timestamptz, span interval, u uuid, jb jsonb, j json, tags text[], nums int[], path ltree, mood mood, by bytea, ip inet, cash money, rng int4range, tm time, moods mood[]';
+  'id int primary key, t text, vc varchar(9), ch char(4), ci citext, n int, big bigint, num numeric, f float8, flag boolean, d date, ts timestamptz, span interval, u uuid, jb jsonb, j json, tags text[], nums int[], path ltree, mood mood, by bytea, ip inet, cash money, rng int4range, tm time, moods mood[], bx box';
 const ROWS = `
-  (1, 'alpha', 'one', 'ab', 'Hello', 1, 10, 1.5, 0.5, true, '2024-01-01', '2024-01-01T00:00:00Z', '1 day', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"a": 1, "b": [1, 2]}', '{"a": 1}', '{x,y}', '{1,2}', 'top.science', 'sad', '\\x00', '10.0.0.1', 1.5, '[1,5)', '10:00', '{sad,happy}'),
-  (2, 'Alpha', 'two', 'cd', 'hELLO', 2, 20, 2.5, 1.5, false, '2024-02-29', '2024-06-01T12:00:00Z', '2 hours', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12', '{"b": {"c": "d"}}', '[1]', '{y}', '{3}', 'top.science.physics', 'ok', '\\xff', '10.0.0.2', 2.5, '[3,9)', '11:30', '{ok}'),
-  (3, 'be%ta', null, 'ab', 'world', 3, 30, -1, 2.5, null, '2025-01-01', '2025-01-01T00:00:00Z', '1 month', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a13', '[1, "a"]', 'null', '{}', '{}', 'top.hobby', 'happy', '\\x01', '192.168.0.1', -3, 'empty', '00:00', '{}'),
-  (4, '', 'four', '', '', 4, 40, 0, 'NaN', true, 'infinity', 'infinity', '0', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a14', '"text"', '"x"', '{x}', '{1,2,3}', 'top', 'ok', '', '::1', 0, '[,3)', '23:59:59.5', '{ok,NULL}'),
-  (5, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)`;
+  (1, 'alpha', 'one', 'ab', 'Hello', 1, 10, 1.5, 0.5, true, '2024-01-01', '2024-01-01T00:00:00Z', '1 day', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"a": 1, "b": [1, 2]}', '{"a": 1}', '{x,y}', '{1,2}', 'top.science', 'sad', '\\x00', '10.0.0.1', 1.5, '[1,5)', '10:00', '{sad,happy}', '(1,1),(0,0)'),
+  (2, 'Alpha', 'two', 'cd', 'hELLO', 2, 20, 2.5, 1.5, false, '2024-02-29', '2024-06-01T12:00:00Z', '2 hours', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12', '{"b": {"c": "d"}}', '[1]', '{y}', '{3}', 'top.science.physics', 'ok', '\\xff', '10.0.0.2', 2.5, '[3,9)', '11:30', '{ok}', '(3,3),(1,1)'),
+  (3, 'be%ta', null, 'ab', 'world', 3, 30, -1, 2.5, null, '2025-01-01', '2025-01-01T00:00:00Z', '1 month', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a13', '[1, "a"]', 'null', '{}', '{}', 'top.hobby', 'happy', '\\x01', '192.168.0.1', -3, 'empty', '00:00', '{}', '(9,9),(0,0)'),
+  (4, '', 'four', '', '', 4, 40, 0, 'NaN', true, 'infinity', 'infinity', '0', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a14', '"text"', '"x"', '{x}', '{1,2,3}', 'top', 'ok', '', '::1', 0, '[,3)', '23:59:59.5', '{ok,NULL}', null),
+  (5, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)`;
 
 const CASES: readonly (readonly [condition: string, sql: string])[] = [
   ['{t: {_eq: "alpha"}}', "t = 'alpha'"],
@@ -53,6 +53,7 @@ const CASES: readonly (readonly [condition: string, sql: string])[] = [
   ['{ts: {_lte: "2024-06-01T14:00:00+02:00"}}', "ts <= '2024-06-01T12:00:00Z'"],
   ['{span: {_lt: "1 week"}}', "span < '1 week'"],
   ['{u: {_in: ["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A12"]}}', "u = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12'"],
+  ['{bx: {_in: ["(5,5),(3,3)", "(1,0),(0,1)"]}}', "bx = '(1,1),(0,0)' or bx = '(3,3),(1,1)'"],
   ['{jb: {_contains: {a: 1}}}', `jb @> '{"a": 1}'`],
   ['{jb: {_contained_in: [1, "a", 2]}}', `jb <@ '[1, "a", 2]'`],
   ['{jb: {_eq: "text"}}', `jb = '"text"'`],
@@ -206,22 +207,36 @@ test('an enum value of the session that the type does not have is refused by eve
   expect(moods).toHaveLength(4);
   const bad = { ...SESSION, 'x-hasura-mood': 'glum', 'x-hasura-moods': '{ok, glum}' };
   for (const i of moods) {
-    const asked = { role: `r${i}`, session: bad };
-    const ask = [
-      ways.together.query(HELD, asked),
-      ways.dealt.query(HELD, { ...asked, freshness: { fallback: 'stale' } }),
-      ways.dealt.query(HELD, { ...asked, freshness: { noCache: true } }),
-    ];
-    for (const answer of await Promise.allSettled(ask)) {
-      expect(answer).toMatchObject({
-        reason: {
-          code: 'data-exception',
-          message: 'invalid input value for enum mood: "glum"',
-        },
-      });
-    }
+    await refusedEverywhere(
+      HELD,
+      { role: `r${i}`, session: bad },
+      'invalid input value for enum mood: "glum"',
+    );
   }
 });
+
+async function refusedEverywhere(query: string, asked: Asking, message: string): Promise<void> {
+  const ask = [
+    ways.together.query(query, asked),
+    ways.dealt.query(query, { ...asked, freshness: { fallback: 'stale' } }),
+    ways.dealt.query(query, { ...asked, freshness: { noCache: true } }),
+  ];
+  for (const answer of await Promise.allSettled(ask)) {
+    expect(answer).toMatchObject({ reason: { code: 'data-exception', message } });
+  }
+}
+
+test.each([
+  'holder(where: {id: {_gt: 100}}) { all(where: {u: {_eq: "no id"}}) { id } }',
+  'holder(where: {id: {_gt: 100}}) { thing { id } all(where: {n: {_in: []}, u: {_eq: "no id"}}) { id } }',
+  'holder(where: {id: {_gt: 100}, thing: {u: {_in: ["no id"]}}}) { id }',
+  'holder(where: {thing: {n: {_in: []}, u: {_neq: "no id"}}}) { id }',
+])(
+  'a value that its type cannot read is refused by every route, whatever rows there are: %s',
+  async (root) => {
+    await refusedEverywhere(`{ ${root} }`, {}, 'invalid input syntax for type uuid: "no id"');
+  },
+);
 
 test.each([
   '{ holder(order_by: [{thing: {mood: desc_nulls_last}}, {id: asc}]) { id thing { mood } } }',

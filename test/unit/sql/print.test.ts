@@ -45,7 +45,9 @@ test('neighbouring constants are written as one', () => {
 test('many requests together are rows of arrays, one for each value', () => {
   const id = (type: string): Sql => typedParameter({ kind: 'plan', index: 3 }, syntax(type));
   const name = typedParameter({ kind: 'plan', index: 0 }, identifier('Name'));
-  expect(printTogether(sql`${id('int4')}, ${name}, ${id('int8')}`)).toBe(
-    'select asked.p1::int4, asked.p2::"Name", asked.p1::int8, asked.n from unnest($1::int4[], $2::"Name"[]) with ordinality asked(p1, p2, n)',
+  const other = typedParameter({ kind: 'plan', index: 5 }, syntax('uuid'));
+  const where = sql` where ${other} is not null`;
+  expect(printTogether(sql`${id('int4')}, ${name}, ${id('int8')}`, where)).toBe(
+    'select asked.p1::int4, asked.p2::"Name", asked.p1::int8, asked.n from unnest($1::int4[], $2::"Name"[], $3::uuid[]) with ordinality asked(p1, p2, p3, n) where asked.p3::uuid is not null',
   );
 });
