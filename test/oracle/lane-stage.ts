@@ -181,7 +181,7 @@ export class LaneStage {
     for (const one of asks) alone.push(await ask(one));
     for (let turn = 0; turn < 2; turn += 1) {
       const together = await Promise.all(asks.map(ask));
-      const wrong = together.findIndex((answer, i) => answer !== alone[i]);
+      const wrong = together.findIndex((answer, i) => !isSame(answer, alone[i] ?? ''));
       if (wrong !== -1) return `alone: ${alone[wrong]}\nat once: ${together[wrong]}`;
     }
     return null;
@@ -221,25 +221,50 @@ function toldOf(error: unknown): string {
   return `error: ${String(error)} ${JSON.stringify(error, (key, value) => (key === 'internal' ? undefined : value))}`;
 }
 
+/** Whether two answers say the same. Of several things that are wrong with a request either may be told. */
+function isSame(one: string, other: string): boolean {
+  return one === other || (isError(one) && isError(other));
+}
+
+/**
+ * The same answers with errors that are all alike: each database has its own order of looking at what is wrong. What may be
+ * known by one route only stays as it is.
+ */
+function withoutWords(answers: Answers): Answers {
+  const told = (text: string): string => (isError(text) && !text.includes(UNKNOWN_HERE) ? 'error:' : text);
+  return Object.fromEntries(Object.entries(answers).map(([way, text]) => [way, told(text)]));
+}
+
+/** What a source cannot compare for want of an extension is refused from the cache, and may be known live. */
+const UNKNOWN_HERE = 'create the extension of';
+
 /** Why the answers do not agree; null when they do. */
-export function disagreement(world: World, query: Query, answers: Answers): string | null {
-  const { hostile } = query;
-  const { cached = '', live, cramped = cached, mixed = cached, sql = '' } = answers;
+export function disagreement(world: World, query: Query, given: Answers): string | null {
+  const answers = query.hostile ? withoutWords(given) : given;
+  const { cached = '', sql = '' } = answers;
   const order = orderOf(query, world);
   if (isOpen(world, order, cached)) return null;
-  if (cached !== live) return 'cached and live';
-  if (cached !== mixed) return 'cached and partly live';
-  if (cached !== cramped) return 'cached and live through temporary tables';
+  const unlike = ROUTES.find(([route]) => (answers[route] ?? cached) !== cached);
+  if (unlike !== undefined) return unlike[1];
+  if (isError(cached)) return isError(sql) ? null : `SQL and an ${cached.slice(0, 200)}`;
   // What Postgres would refuse may stand beside what nothing satisfies, and then is not looked at.
-  if (!cached.startsWith('error:') && hostile && sql.startsWith('error:')) return null;
-  if (!cached.startsWith('error:')) return elsewhere(cached, answers, order);
-  return sql.startsWith('error:') ? null : `SQL and an ${cached.slice(0, 200)}`;
+  return query.hostile && isError(sql) ? null : elsewhere(cached, answers, order);
+}
+
+/** Other ways than from the cache, and what is said where they do not agree with it. */
+const ROUTES = [
+  ['live', 'cached and live'],
+  ['mixed', 'cached and partly live'],
+  ['cramped', 'cached and live through temporary tables'],
+] as const;
+
+function isError(answer: string): boolean {
+  return answer.startsWith('error:');
 }
 
 /** Whether routes may answer differently. */
 function isOpen(world: World, order: Order, cached: string): boolean {
-  // What a source cannot compare for want of an extension is refused from the cache, and may be known live.
-  if (cached.includes('create the extension of')) return true;
+  if (cached.includes(UNKNOWN_HERE)) return true;
   // Views have no key that would say which of two equal rows is first.
   return order !== 'total' && world.tables.some(({ isView }) => isView);
 }

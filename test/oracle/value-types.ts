@@ -311,7 +311,7 @@ export const BAD_JSON_PATHS: readonly Value[] = same(
 export const LTREE_QUERIES: readonly Value[] = same('top.*', '*.a', '*{1}', 'x|top', '*.a.*');
 export const KEY_VALUES: readonly Value[] = same('a', 'b', 'x', '');
 
-/** A text that only types made of texts take for a value. */
+/** A text that types of Postgres' own refuse, but for those made of texts. */
 export const UNREADABLE: Value = { text: 'no value', json: 'no value' };
 
 const READS_ALL: readonly TypeName[] = [
