@@ -49,8 +49,13 @@ function condition(value: unknown, depth: number): string {
   }
   if (!isRecord(value)) return 'v';
   return members(value, (member, name) =>
-    NAMES.has(name) ? whole(member, depth + 1) : condition(member, depth + 1),
+    NAMES.has(name) && !isComparison(member) ? whole(member, depth + 1) : condition(member, depth + 1),
   );
+}
+
+/** A column may be called as the names are: what it is compared with has operators, which begin with an underscore. */
+function isComparison(value: unknown): boolean {
+  return isRecord(value) && Object.keys(value).every((name) => name.startsWith('_'));
 }
 
 /** As of a condition, but that every element matters, and the words of an ordering. */

@@ -61,6 +61,7 @@ test.each([
 test('a column called as the member of an aggregate is is compared with values like any other', () => {
   const query = 'query ($v: Int) { order(where: {arguments: {_eq: $v}}) { id } }';
   expect(shape({ v: 1 }, query)).toBe(shape({ v: 2 }, query));
+  expect(shape({ w: { arguments: { _eq: 1 } } })).toBe(shape({ w: { arguments: { _eq: 2 } } }));
 });
 
 test('a shape stays short', () => {
