@@ -1,72 +1,27 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Stop } from '../../src/core/stop-signal.ts';
 import { ConnectionLost, PostgresError, RequestTooLarge, RowTooLarge } from '../../src/read/wire/failure.ts';
-import { type PoolOptions, WirePool } from '../../src/read/wire/pool.ts';
-import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { poll } from '../support/poll.ts';
-import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
+import { testServer } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
+import { ask, failure, PLAIN, WireRig } from '../support/wire-rig.ts';
 
-let database: TestDatabase;
-const pools: WirePool[] = [];
+let rig: WireRig;
 
 beforeAll(async () => {
-  database = await createDatabase('source', [
+  rig = await WireRig.make([
     'create table t (id int primary key, name text)',
     `insert into t values (1, 'Ä')`,
   ]);
 });
 
-beforeEach(async () => {
-  await Promise.all(pools.splice(0).map((pool) => pool.close()));
-});
+beforeEach(() => rig.closePools());
 
-afterAll(async () => {
-  await Promise.all(pools.map((pool) => pool.close()));
-  await database.drop();
-});
-
-function open(options: Partial<PoolOptions> = {}): WirePool {
-  const pool = new WirePool({
-    url: database.url,
-    size: 1,
-    leases: 1,
-    leaseTimeoutMs: 500,
-    connectTimeoutMs: 5000,
-    statementTimeoutMs: 20_000,
-    rowLimit: 50_000_000,
-    statementLimit: 3,
-    asksHistory: false,
-    buffers: new SpareBuffers(),
-    ...options,
-  });
-  pools.push(pool);
-  return pool;
-}
-
-const PLAIN = { signal: null, prepared: true };
-
-async function ask(
-  pool: WirePool,
-  text: string,
-  values: (string | null)[] = [],
-  signal: AbortSignal | null = null,
-): Promise<string | null> {
-  const rows = await pool.run(text, values, { signal, prepared: true });
-  return rows[0]?.[0]?.toString('utf8') ?? null;
-}
-
-async function failure(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => new Error('no failure'),
-    (error: unknown) => error,
-  );
-}
+afterAll(() => rig.drop());
 
 test('values are read and printed the same way, whatever the database says of dates, zones and money', async () => {
-  await database.query(
+  await rig.database.query(
     `do $$ begin
       execute format('alter database %I set DateStyle = ''SQL, DMY''', current_database());
       execute format('alter database %I set TimeZone = ''Asia/Tokyo''', current_database());
@@ -78,18 +33,18 @@ test('values are read and printed the same way, whatever the database says of da
     end $$`,
   );
   const settings = `select current_setting('DateStyle') || '; ' || current_setting('TimeZone') || '; ' || current_setting('lc_monetary')`;
-  expect(await ask(open(), settings)).toBe('ISO, MDY; UTC; C');
+  expect(await ask(rig.open(), settings)).toBe('ISO, MDY; UTC; C');
   const asUsual = `select concat_ws(' ', '{NULL}'::text[] = array[null::text], length('\\'), '<a/>b'::xml, current_setting('transaction_isolation'))`;
-  expect(await ask(open(), asUsual)).toBe('t 1 <a/>b read committed');
-  expect(await ask(open(), `select ('02/03/2024'::date)::text`)).toBe('2024-02-03');
+  expect(await ask(rig.open(), asUsual)).toBe('t 1 <a/>b read committed');
+  expect(await ask(rig.open(), `select ('02/03/2024'::date)::text`)).toBe('2024-02-03');
 });
 
 test('the server process of a session keeps the memory that it has used', async () => {
-  const plain = new pg.Client({ connectionString: database.url });
+  const plain = new pg.Client({ connectionString: rig.database.url });
   await plain.connect();
   try {
     const without = await faults(async (text) => String((await plain.query(text)).rows[0]?.value));
-    const pool = open();
+    const pool = rig.open();
     const kept = await faults((text) => ask(pool, text));
     // An allocator that keeps everything by itself has nothing to gain.
     expect(kept).toBeLessThanOrEqual(Math.max(without / 4, 10));
@@ -113,7 +68,7 @@ async function faults(run: (text: string) => Promise<string | null>): Promise<nu
 }
 
 test('cells come back undecoded, null as null, values go out as text', async () => {
-  const pool = open();
+  const pool = rig.open();
   const rows = await pool.run(
     'select name, null, $1::int8 + 1, $2::text from t',
     ['9007199254740993', null],
@@ -125,7 +80,7 @@ test('cells come back undecoded, null as null, values go out as text', async () 
 });
 
 test('requests sent at once on one session are answered each with its own answer, errors included', async () => {
-  const pool = open();
+  const pool = rig.open();
   await ask(pool, 'select 1');
   const answers = await Promise.all(
     Array.from({ length: 300 }, (_, i) =>
@@ -141,7 +96,7 @@ test('requests sent at once on one session are answered each with its own answer
 });
 
 test('a statement that cannot be parsed fails every request that shares it, and a later good one works', async () => {
-  const pool = open();
+  const pool = rig.open();
   await ask(pool, 'select 1');
   const all = await Promise.all(
     Array.from({ length: 5 }, () => failure(ask(pool, 'select nothing_like_it'))),
@@ -151,14 +106,14 @@ test('a statement that cannot be parsed fails every request that shares it, and 
 });
 
 test('no more statements stay prepared than allowed, and evicted ones work again', async () => {
-  const pool = open();
+  const pool = rig.open();
   for (let i = 0; i < 8; i += 1) expect(await ask(pool, `select ${i}`)).toBe(String(i));
   expect(Number(await ask(pool, 'select count(*) from pg_prepared_statements'))).toBeLessThanOrEqual(3);
   expect(await ask(pool, 'select 0')).toBe('0');
 });
 
 test('nor more of long ones than are worth keeping', async () => {
-  const pool = open({ statementLimit: 100 });
+  const pool = rig.open({ statementLimit: 100 });
   const filling = 'x'.repeat(400_000);
   for (let i = 0; i < 4; i += 1) expect(await ask(pool, `select ${i} /* ${filling} */`)).toBe(String(i));
   expect(await ask(pool, 'select count(*) from pg_prepared_statements')).toBe('3');
@@ -167,13 +122,13 @@ test('nor more of long ones than are worth keeping', async () => {
 });
 
 test('an answer of ten megabytes arrives whole', async () => {
-  const pool = open();
+  const pool = rig.open();
   const text = await ask(pool, `select string_agg(md5(g::text), '') from generate_series(1, 320000) g`);
   expect(text?.length).toBe(10_240_000);
 });
 
 test('a row over the limit is refused while the session goes on', async () => {
-  const pool = open({ rowLimit: 100_000 });
+  const pool = rig.open({ rowLimit: 100_000 });
   const before = await ask(pool, 'select pg_backend_pid()');
   const [refused, next] = await Promise.all([
     failure(ask(pool, `select repeat('x', 5000000)`)),
@@ -188,7 +143,7 @@ test.each([
   ['many', Array<string>(65_536).fill('1')],
   ['long', Array<string>(4).fill('x'.repeat(100_000_000))],
 ])('a request of too %s values fails alone: those behind it have their own answers', async (_, values) => {
-  const pool = open();
+  const pool = rig.open();
   await ask(pool, 'select 1');
   const [refused, ...others] = await Promise.all([
     failure(ask(pool, 'select 2', values)),
@@ -200,27 +155,38 @@ test.each([
 });
 
 test('an aborted request ends on the server and the requests behind it are answered', async () => {
-  const pool = open();
+  const pool = rig.open();
   await ask(pool, 'select 1');
   const abort = new AbortController();
   const slow = failure(ask(pool, 'select pg_sleep(30)::text', [], abort.signal));
   const behind = Array.from({ length: 5 }, (_, i) => ask(pool, 'select $1::text', [String(i)]));
-  await poll('the statement to run', async () => (await running()) === 1);
+  await poll('the statement to run', async () => (await rig.running()) === 1);
   abort.abort(new Error('client gone'));
   expect(await slow).toMatchObject({ message: 'client gone' });
   expect(await Promise.all(behind)).toEqual(['0', '1', '2', '3', '4']);
-  expect(await running()).toBe(0);
+  expect(await rig.running()).toBe(0);
 });
 
-async function running(): Promise<number> {
-  const { rows } = await database.query<{ n: number }>(
-    `select count(*)::int as n from pg_stat_activity where state = 'active' and query like 'select pg_sleep%' and datname = current_database()`,
-  );
-  return rows[0]?.n ?? 0;
-}
+test('a cancel request that comes late does not end what the session runs by then', async () => {
+  await using proxy = await startProxy(testServer('source'));
+  const pool = rig.open({ url: proxy.through(rig.database.url) });
+  const abort = new AbortController();
+  const { release } = await held();
+  const slow = 'select pg_sleep(0)::text from pg_advisory_xact_lock(7)';
+  const given = failure(ask(pool, slow, [], abort.signal));
+  await poll('the statement to run', async () => (await rig.running()) === 1);
+  proxy.hold();
+  abort.abort(new Error('client gone'));
+  expect(await given).toMatchObject({ message: 'client gone' });
+  await release();
+  const next = ask(pool, 'select pg_sleep(1)::text || $1', ['next']);
+  await poll('the next statement to run', async () => (await rig.running('select pg_sleep(1)%')) === 1);
+  proxy.letGo();
+  expect(await next).toBe('next');
+});
 
 test('a request aborted before its turn never delays the others', async () => {
-  const pool = open();
+  const pool = rig.open();
   await ask(pool, 'select 1');
   const abort = new AbortController();
   const first = ask(pool, 'select $1::text', ['first']);
@@ -236,14 +202,14 @@ test('a request aborted before its turn never delays the others', async () => {
 
 /** A statement that ends when the lock is given up, and the giving up. */
 async function held(): Promise<{ readonly text: string; readonly release: () => Promise<void> }> {
-  const holder = new pg.Client({ connectionString: database.url });
+  const holder = new pg.Client({ connectionString: rig.database.url });
   await holder.connect();
   await holder.query('select pg_advisory_lock(7)');
   return { text: 'select pg_advisory_xact_lock(7)::text', release: () => holder.end() };
 }
 
 test('what no session can take at once goes to the one that is free first', async () => {
-  const pool = open({ size: 2 });
+  const pool = rig.open({ size: 2 });
   await poll('two sessions to be open', async () => {
     const pids = await Promise.all(Array.from({ length: 4 }, () => ask(pool, 'select pg_backend_pid()')));
     return new Set(pids).size === 2;
@@ -262,7 +228,7 @@ test('what no session can take at once goes to the one that is free first', asyn
 });
 
 test('a request that waits for a session may be given up, and one that waits when the pool retires is answered', async () => {
-  const pool = open();
+  const pool = rig.open();
   await ask(pool, 'select 1');
   const { text, release } = await held();
   const [slow, behind] = [ask(pool, text), ask(pool, 'select 2')];
@@ -278,13 +244,13 @@ test('a request that waits for a session may be given up, and one that waits whe
 });
 
 test('requests that wait for a session go on when it breaks, and fail when the pool is closed', async () => {
-  const pool = open();
+  const pool = rig.open();
   const pid = await ask(pool, 'select pg_backend_pid()');
   const { text, release } = await held();
   const [slow, second, bound, third, fourth] = [text, 'select 2', 'select 9', 'select 3', 'select 4'].map(
     (query) => ask(pool, query),
   );
-  await database.query(`select pg_terminate_backend(${pid})`);
+  await rig.database.query(`select pg_terminate_backend(${pid})`);
   expect(await Promise.all([third, fourth])).toEqual(['3', '4']);
   const last = failure(Promise.all([ask(pool, 'select 5'), ask(pool, 'select 6')]));
   const stopped = failure(Promise.all([slow, second, bound]));
@@ -295,97 +261,8 @@ test('requests that wait for a session go on when it breaks, and fail when the p
   await closed;
 });
 
-const LOOK_UP = {
-  text: 'select (10 / $1::int4)::text',
-  together: {
-    text: 'select (10 / asked.p1::int4)::text, asked.n from unnest($1::int4[]) with ordinality asked(p1, n)',
-    isLookUp: true,
-  },
-};
-const prepared = `select string_agg(statement, ';' order by statement) from pg_prepared_statements where statement like 'select (10 /%'`;
-
-test('look-ups of one turn share an execution, each with its own answer', async () => {
-  const pool = open();
-  const asked = ['1', '2', null, '5'].map((value) => pool.row(LOOK_UP, [value], new Stop()));
-  const rows = await Promise.all(asked);
-  expect(rows.map(([cell]) => cell?.toString())).toEqual(['10', '5', undefined, '2']);
-  expect(await ask(pool, prepared)).toBe(LOOK_UP.together.text);
-  expect((await pool.row(LOOK_UP, ['1'], new Stop()))[0]?.toString()).toBe('10');
-  expect(await ask(pool, prepared)).toBe([LOOK_UP.text, LOOK_UP.together.text].join(';'));
-});
-
-test('a look-up that fails or is given up leaves the others of its turn their answers', async () => {
-  const pool = open();
-  const stop = new Stop();
-  const [division, syntax] = ['0', 'x'].map((value) => failure(pool.row(LOOK_UP, [value], new Stop())));
-  const good = pool.row(LOOK_UP, ['2'], new Stop());
-  const given = failure(pool.row(LOOK_UP, ['1'], stop));
-  stop.abort(new Error('client gone'));
-  expect(await division).toMatchObject({ state: '22012' });
-  expect(await syntax).toMatchObject({ state: '22P02' });
-  expect(String((await good)[0])).toBe('5');
-  expect(await given).toMatchObject({ message: 'client gone' });
-});
-
-const LIST = {
-  text: `select (select string_agg(i::text, ',' order by i) from generate_series(1, 4 / $1::int4) i)`,
-  together: {
-    text: `select (select string_agg(i::text, ',' order by i) from generate_series(1, 4 / p1::int4) i), n from unnest($1::int4[]) with ordinality asked(p1, n)`,
-    isLookUp: false,
-  },
-};
-
-/** Whether a session has run nothing since. */
-async function ranLast(text: string): Promise<boolean> {
-  const { rows } = await database.query(
-    `select from pg_stat_activity where datname = current_database() and query = $1`,
-    [text],
-  );
-  return rows.length > 0;
-}
-
-test('lists of one turn share an execution once the database has said that they are little work', async () => {
-  const pool = open();
-  const cells = (values: readonly string[]): Promise<(string | undefined)[]> =>
-    Promise.all(
-      values.map(async (value) =>
-        pool.row(LIST, [value], new Stop()).then(
-          ([cell]) => cell?.toString(),
-          (error: unknown) => (error instanceof PostgresError ? error.state : String(error)),
-        ),
-      ),
-    );
-  const together = (): Promise<boolean> => ranLast(LIST.together.text);
-  expect(await cells(['1', '2', '8'])).toEqual(['1,2,3,4', '1,2', undefined]);
-  expect(await together()).toBe(false);
-  await poll('an execution for several', async () => {
-    expect(await cells(['1', '2', '8'])).toEqual(['1,2,3,4', '1,2', undefined]);
-    return together();
-  });
-  // The first has its row before the second fails, the others ask again.
-  expect(await cells(['1', '0', '4'])).toEqual(['1,2,3,4', '22012', '1']);
-  expect(await together()).toBe(false);
-});
-
-test('lists that were slow together go alone', async () => {
-  const pool = open();
-  const slow = {
-    text: 'select pg_sleep(0.06 * $1::int4)::text',
-    together: {
-      text: 'select pg_sleep(0.06 * p1::int4)::text, n from unnest($1::int4[]) with ordinality asked(p1, n)',
-      isLookUp: false,
-    },
-  };
-  const together = async (): Promise<boolean> => {
-    await Promise.all(['1', '1'].map((value) => pool.row(slow, [value], new Stop())));
-    return ranLast(slow.together.text);
-  };
-  await poll('an execution for two', together);
-  expect(await together()).toBe(false);
-});
-
 test('a request hears when those before it have been answered', async () => {
-  const pool = open();
+  const pool = rig.open();
   await ask(pool, 'select 1');
   const heard: string[] = [];
   const first = pool.run('select pg_sleep(0.01)', [], { ...PLAIN, onTurn: () => heard.push('first') });
@@ -396,27 +273,9 @@ test('a request hears when those before it have been answered', async () => {
   await second;
 });
 
-test('look-ups that everybody has given up end on the server', async () => {
-  const pool = open();
-  await ask(pool, 'select 1');
-  const slow = {
-    text: 'select pg_sleep($1::float8)::text',
-    together: {
-      text: 'select pg_sleep(p1::float8)::text, n from unnest($1::text[]) with ordinality asked(p1, n)',
-      isLookUp: true,
-    },
-  };
-  const stops = [new Stop(), new Stop()];
-  const asked = stops.map((stop) => failure(pool.row(slow, ['30'], stop)));
-  await poll('the statement to run', async () => (await running()) === 1);
-  for (const stop of stops) stop.abort(new Error('client gone'));
-  for (const given of asked) expect(await given).toMatchObject({ message: 'client gone' });
-  await poll('the statement to end', async () => (await running()) === 0);
-});
-
 test('a session whose network has gone without a word is given up once somebody has waited long enough', async () => {
   await using proxy = await startProxy(testServer('source'));
-  const pool = open({ url: proxy.through(database.url), connectTimeoutMs: 300 });
+  const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 300 });
   const before = await ask(pool, 'select pg_backend_pid()::text');
   proxy.setMode('black-hole');
   const stop = new AbortController();
@@ -431,7 +290,7 @@ test('a session whose network has gone without a word is given up once somebody 
 });
 
 test('a statement over its time-out fails with the reason', async () => {
-  const pool = open({ statementTimeoutMs: 50 });
+  const pool = rig.open({ statementTimeoutMs: 50 });
   expect(await failure(ask(pool, 'select pg_sleep(5)::text'))).toMatchObject({
     state: '57014',
     bystander: false,
@@ -439,25 +298,25 @@ test('a statement over its time-out fails with the reason', async () => {
 });
 
 test('a session killed while it lay idle is replaced unnoticed', async () => {
-  const pool = open();
+  const pool = rig.open();
   const pid = await ask(pool, 'select pg_backend_pid()');
-  await database.query('select pg_terminate_backend($1)', [Number(pid)]);
+  await rig.database.query('select pg_terminate_backend($1)', [Number(pid)]);
   expect(await ask(pool, 'select 5')).toBe('5');
 });
 
 test('requests on a session killed in mid-query are repeated once on another', async () => {
-  const pool = open();
+  const pool = rig.open();
   await ask(pool, 'select 1');
   const slow = ask(pool, `select pg_sleep(1)::text || pg_backend_pid()`);
-  await poll('the statement to run', async () => (await running()) === 1);
-  await database.query(
+  await poll('the statement to run', async () => (await rig.running()) === 1);
+  await rig.database.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'`,
   );
   expect(await slow).toMatch(/^\d+$/);
 });
 
 test('a lease keeps a transaction to itself, and a broken one is not handed on', async () => {
-  const pool = open();
+  const pool = rig.open();
   const lease = await pool.lease(null);
   const pid = async (): Promise<string> => {
     const rows = await lease.connection.run('select pg_backend_pid()', [], PLAIN);
@@ -475,21 +334,21 @@ test('a lease keeps a transaction to itself, and a broken one is not handed on',
 });
 
 test('a database that refuses says so at once and again', async () => {
-  const pool = open({ url: database.url.replace(/\/[^/]*$/, '/no_such_database') });
+  const pool = rig.open({ url: rig.database.url.replace(/\/[^/]*$/, '/no_such_database') });
   expect(await failure(ask(pool, 'select 1'))).toBeInstanceOf(ConnectionLost);
   expect(await failure(ask(pool, 'select 1'))).toMatchObject({ cause: { code: '3D000' } });
 });
 
 test('a prepared statement whose result changed its type is prepared again', async () => {
-  const pool = open();
-  await database.query('create table changing as select 1 as a');
+  const pool = rig.open();
+  await rig.database.query('create table changing as select 1 as a');
   expect(await ask(pool, 'select * from changing')).toBe('1');
-  await database.query(`alter table changing alter a type text using 'now text'`);
+  await rig.database.query(`alter table changing alter a type text using 'now text'`);
   expect(await ask(pool, 'select * from changing')).toBe('now text');
 });
 
 test('every session writes values the same way', async () => {
-  const pool = open();
+  const pool = rig.open();
   const settings = `select string_agg(current_setting(n), ' ' order by n) from unnest(array['TimeZone', 'DateStyle',
     'IntervalStyle', 'bytea_output', 'jit', 'plan_cache_mode']) n`;
   expect(await ask(pool, settings)).toContain('force_generic_plan');

@@ -11,6 +11,9 @@ export interface Proxy extends AsyncDisposable {
   through(url: string): string;
   /** From now on, for open and for new connections (`refuse` resets new ones and leaves open ones alone). */
   setMode(mode: ProxyMode): void;
+  /** New connections wait, not forwarded, until they are let go. */
+  hold(): void;
+  letGo(): void;
   /** Delays what comes from the server. */
   setDelay(ms: number): void;
   /** Resets every open connection. */
@@ -33,12 +36,13 @@ class TcpProxy implements Proxy {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #mode: ProxyMode = 'forward';
+  #held: Socket[] | null = null;
   #delayMs = 0;
   #bytes = 0;
 
   constructor(to: { readonly host: string; readonly port: number }) {
     this.#to = to;
-    this.#server = createServer((client) => this.#accept(client));
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
   }
 
   async listen(): Promise<void> {
@@ -77,6 +81,16 @@ class TcpProxy implements Proxy {
     }
   }
 
+  hold(): void {
+    this.#held = [];
+  }
+
+  letGo(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const client of held) this.#accept(client);
+  }
+
   setDelay(ms: number): void {
     this.#delayMs = ms;
   }
@@ -103,7 +117,11 @@ class TcpProxy implements Proxy {
       client.resetAndDestroy();
       return;
     }
-    const server = connect(this.#to.port, this.#to.host);
+    if (this.#held !== null) {
+      this.#held.push(client);
+      return;
+    }
+    const server = connect({ ...this.#to, allowHalfOpen: true });
     const pair = [client, server] as const;
     this.#pairs.add(pair);
     this.#pipe(client, server, false);

@@ -42,7 +42,7 @@ interface Pending {
   readonly rows: WireRow[];
   error: Error | null;
   settled: boolean;
-  /** Cancel requests sent to this session when the request was queued. */
+  /** Cancel requests that the server had acted on when the request was queued: any other may still reach this one. */
   readonly cancelsBefore: number;
   cancelled: boolean;
   /** Its Parse is on the way and not confirmed. */
@@ -65,6 +65,8 @@ export class WireConnection {
   readonly #pending: Pending[] = [];
   readonly #prepared: PreparedStatements;
   #cancels = 0;
+  /** Those that the server has heard. A busy one takes a while, in which the session may have come to the next request. */
+  #cancelsHeard = 0;
   /** Messages of this turn of the event loop; empty when nothing waits to be sent. */
   #outgoing: Buffer[] = [];
   #lost: ConnectionLost | null = null;
@@ -102,9 +104,9 @@ export class WireConnection {
     return this.#lost === null;
   }
 
-  /** Inside no transaction, as of the last answer. */
+  /** Inside no transaction, as of the last answer, and nothing is on the way that could end what comes next. */
   get isIdle(): boolean {
-    return this.#transaction === 'I';
+    return this.#transaction === 'I' && this.#cancels === this.#cancelsHeard;
   }
 
   /** Runs one statement; values are in text form. */
@@ -155,7 +157,7 @@ export class WireConnection {
       rows: [],
       error: null,
       settled: false,
-      cancelsBefore: this.#cancels,
+      cancelsBefore: this.#cancelsHeard,
       cancelled: false,
       parsing: false,
       parseError: null,
@@ -184,7 +186,8 @@ export class WireConnection {
     this.#cancels += 1;
     const running = this.#pending[0];
     // A cancel request that cannot be delivered leaves the statement to its time-out, or the session to the timer.
-    this.#options.cancel().catch(() => undefined);
+    const heard = (): number => (this.#cancelsHeard += 1);
+    this.#options.cancel().then(heard, () => undefined);
     const look = (): void => {
       if (this.#pending[0] === running) this.#lose(new Error('the database does not answer'));
     };
@@ -256,8 +259,7 @@ export class WireConnection {
 
   #oversized(bytes: number): void {
     const current = this.#pending[0];
-    if (current === undefined) return;
-    this.#abandon(current, new RowTooLarge(bytes, this.#options.rowLimit));
+    if (current !== undefined) this.#abandon(current, new RowTooLarge(bytes, this.#options.rowLimit));
   }
 
   #finished(): void {

@@ -1,0 +1,76 @@
+import { type PoolOptions, WirePool } from '../../src/read/wire/pool.ts';
+import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
+import { createDatabase, type TestDatabase } from './postgres.ts';
+
+/** How most requests are run: kept prepared, and never given up. */
+export const PLAIN = { signal: null, prepared: true };
+
+/** A database of a test's own, and pools of sessions that read it. */
+export class WireRig {
+  readonly database: TestDatabase;
+  readonly #pools: WirePool[] = [];
+
+  private constructor(database: TestDatabase) {
+    this.database = database;
+  }
+
+  static async make(statements: readonly string[]): Promise<WireRig> {
+    return new WireRig(await createDatabase('source', statements));
+  }
+
+  /** A pool of one session, if not told otherwise. */
+  open(options: Partial<PoolOptions> = {}): WirePool {
+    const pool = new WirePool({
+      url: this.database.url,
+      size: 1,
+      leases: 1,
+      leaseTimeoutMs: 500,
+      connectTimeoutMs: 5000,
+      statementTimeoutMs: 20_000,
+      rowLimit: 50_000_000,
+      statementLimit: 3,
+      asksHistory: false,
+      buffers: new SpareBuffers(),
+      ...options,
+    });
+    this.#pools.push(pool);
+    return pool;
+  }
+
+  /** Statements that run now and begin like this. */
+  async running(like = 'select pg_sleep%'): Promise<number> {
+    const { rows } = await this.database.query<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where state = 'active' and query like $1 and datname = current_database()`,
+      [like],
+    );
+    return rows[0]?.n ?? 0;
+  }
+
+  async closePools(): Promise<void> {
+    await Promise.all(this.#pools.splice(0).map((pool) => pool.close()));
+  }
+
+  async drop(): Promise<void> {
+    await this.closePools();
+    await this.database.drop();
+  }
+}
+
+/** The first cell of the answer. */
+export async function ask(
+  pool: WirePool,
+  text: string,
+  values: (string | null)[] = [],
+  signal: AbortSignal | null = null,
+): Promise<string | null> {
+  const rows = await pool.run(text, values, { ...PLAIN, signal });
+  return rows[0]?.[0]?.toString('utf8') ?? null;
+}
+
+/** What the promise is rejected with. */
+export async function failure(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => new Error('no failure'),
+    (error: unknown) => error,
+  );
+}
