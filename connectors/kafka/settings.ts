@@ -19,12 +19,20 @@ export interface KafkaLogin {
   readonly password: string;
 }
 
+/** How brokers are reached over TLS. */
+export interface KafkaTls {
+  /** Certificates (PEM) that are trusted; null for those that Node trusts. */
+  readonly ca: string | null;
+  /** What the brokers know the reader by, in PEM; null for a reader that shows none. */
+  readonly identity: { readonly cert: string; readonly key: string } | null;
+}
+
 /** How brokers are reached. */
 export interface KafkaCluster {
   /** Empty when none are configured: then no target can be followed. */
   readonly brokers: readonly string[];
-  /** Null is without; `ca` holds the certificates that are trusted, null those that Node trusts. */
-  readonly tls: { readonly ca: string | null } | null;
+  /** Null is without. */
+  readonly tls: KafkaTls | null;
   /** Null is without. */
   readonly login: KafkaLogin | null;
 }

@@ -46,7 +46,7 @@ export function connectionOf({
 }: KafkaCluster): Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'> {
   return {
     brokers: [...brokers],
-    ...(tls === null ? {} : { ssl: tls.ca === null ? {} : { ca: tls.ca } }),
+    ...(tls === null ? {} : { ssl: { ...(tls.ca === null ? {} : { ca: tls.ca }), ...tls.identity } }),
     ...(login === null ? {} : { sasl: saslOf(login) }),
   };
 }

@@ -40,7 +40,7 @@ function exposureProblems(config: Config): string[] {
 }
 
 function kafkaProblems(config: Config): string[] {
-  const { kafkaBrokers, kafkaTls, kafkaCaFile, kafkaSaslMechanism } = config;
+  const { kafkaBrokers, kafkaTls, kafkaCaFile, kafkaCertFile, kafkaKeyFile, kafkaSaslMechanism } = config;
   const named = [config.kafkaSaslUsername, config.kafkaSaslPassword];
   const rules: readonly (readonly [boolean, string])[] = [
     [
@@ -48,6 +48,11 @@ function kafkaProblems(config: Config): string[] {
       'NEARJOIN_KAFKA_BROKERS: expected host:port, host:port',
     ],
     [kafkaCaFile !== null && !kafkaTls, 'NEARJOIN_KAFKA_CA_FILE needs NEARJOIN_KAFKA_TLS=true'],
+    [kafkaCertFile !== null && !kafkaTls, 'NEARJOIN_KAFKA_CERT_FILE needs NEARJOIN_KAFKA_TLS=true'],
+    [
+      (kafkaCertFile === null) !== (kafkaKeyFile === null),
+      'NEARJOIN_KAFKA_CERT_FILE and NEARJOIN_KAFKA_KEY_FILE need each other',
+    ],
     [
       kafkaSaslMechanism !== null && named.includes(null),
       'NEARJOIN_KAFKA_SASL_MECHANISM needs NEARJOIN_KAFKA_SASL_USERNAME and NEARJOIN_KAFKA_SASL_PASSWORD',

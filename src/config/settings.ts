@@ -88,6 +88,8 @@ export const SETTINGS = {
   kafkaBrokers: setting<readonly string[]>('KAFKA_BROKERS', list(text), noNames),
   kafkaTls: setting<boolean>('KAFKA_TLS', bool, false),
   kafkaCaFile: setting<string | null>('KAFKA_CA_FILE', text, null),
+  kafkaCertFile: setting<string | null>('KAFKA_CERT_FILE', text, null),
+  kafkaKeyFile: setting<string | null>('KAFKA_KEY_FILE', text, null),
   kafkaSaslMechanism: setting<'plain' | 'scram-sha-256' | 'scram-sha-512' | null>(
     'KAFKA_SASL_MECHANISM',
     choice(['plain', 'scram-sha-256', 'scram-sha-512'] as const),

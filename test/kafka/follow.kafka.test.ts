@@ -257,11 +257,23 @@ test.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)(
   },
 );
 
+test('over TLS, with a certificate of its own, the feed goes on where it was', async () => {
+  await supervisor.stop();
+  start(await estate.certifiedCluster());
+  await rig.target.query("update item set name = 'certified' where id = 1");
+  await same('item');
+});
+
 test('who cannot log in, and brokers that are not trusted, are told in the status', async () => {
   const secure = await estate.secureCluster({ mechanism: 'scram-sha-512', password: 'hunter2' });
+  const nameless = await estate.certifiedCluster(null);
   for (const [cluster, reason] of [
     [secure, /could not read from Kafka: .*[aA]uthentication failed/],
-    [{ ...secure, tls: { ca: null } }, /could not read from Kafka: .*self-signed certificate/],
+    [
+      { ...secure, tls: { ca: null, identity: null } },
+      /could not read from Kafka: .*self-signed certificate/,
+    ],
+    [nameless, /could not read from Kafka: .*alert .*certificate/],
   ] as const) {
     await supervisor.stop();
     start(cluster);

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
-import type { KafkaCluster, KafkaLogin } from '../../../connectors/kafka/settings.ts';
+import type { KafkaCluster, KafkaLogin, KafkaTls } from '../../../connectors/kafka/settings.ts';
 import type { KafkaFeed } from '../../../src/catalog/catalog.ts';
 import { freePort } from '../../../src/embedded/port.ts';
 import { poll } from '../poll.ts';
 import type { TestDatabase } from '../postgres.ts';
 import { classPath, Jvm } from './jvm.ts';
+import { READER_IDENTITY } from './reader-identity.ts';
 
 /** Of the broker's store of keys, and of `reader`, who may log in. */
 export const PASSWORD = 'a-secret-of-tests';
@@ -19,6 +20,7 @@ const EXAMPLE = join(import.meta.dirname, '../../../connectors/kafka/debezium/pg
 interface BrokerPorts {
   readonly plain: number;
   readonly secure: number;
+  readonly certified: number;
   readonly controller: number;
 }
 
@@ -30,6 +32,7 @@ export class KafkaEstate {
   readonly #classPath: string;
   readonly #port: number;
   readonly #securePort: number;
+  readonly #certifiedPort: number;
   #broker: Jvm | null = null;
   readonly #connectors: Debezium[] = [];
 
@@ -38,14 +41,21 @@ export class KafkaEstate {
     this.#classPath = jars;
     this.#port = ports.plain;
     this.#securePort = ports.secure;
+    this.#certifiedPort = ports.certified;
   }
 
   static async open(): Promise<KafkaEstate> {
     const directory = await mkdtemp(join(tmpdir(), 'nearjoin-kafka-'));
     const jars = await classPath(directory);
-    const ports = { plain: await freePort(), secure: await freePort(), controller: await freePort() };
+    const ports = {
+      plain: await freePort(),
+      secure: await freePort(),
+      certified: await freePort(),
+      controller: await freePort(),
+    };
     const estate = new KafkaEstate(directory, jars, ports);
     await makeCertificate(directory);
+    await writeFile(estate.#file('readers.pem'), READER_IDENTITY.cert);
     await writeFile(estate.#file('broker.properties'), properties(brokerSettings(directory, ports)));
     const format = ['kafka.tools.StorageTool', 'format', '-t', 'nearjoinnearjoinnearjo', '-c'];
     const logins = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => {
@@ -66,8 +76,17 @@ export class KafkaEstate {
   async secureCluster(login: Omit<KafkaLogin, 'username'>): Promise<KafkaCluster> {
     return {
       brokers: [`127.0.0.1:${this.#securePort}`],
-      tls: { ca: await readFile(this.#file('ca.pem'), 'utf8') },
+      tls: { ca: await readFile(this.#file('ca.pem'), 'utf8'), identity: null },
       login: { ...login, username: 'reader' },
+    };
+  }
+
+  /** With TLS, for who shows a certificate that the broker trusts. */
+  async certifiedCluster(identity: KafkaTls['identity'] = READER_IDENTITY): Promise<KafkaCluster> {
+    return {
+      brokers: [`127.0.0.1:${this.#certifiedPort}`],
+      tls: { ca: await readFile(this.#file('ca.pem'), 'utf8'), identity },
+      login: null,
     };
   }
 
@@ -256,16 +275,22 @@ function workerSettings(
   };
 }
 
-function brokerSettings(directory: string, { plain, secure, controller }: BrokerPorts): Properties {
+function brokerSettings(directory: string, ports: BrokerPorts): Properties {
   const module = 'org.apache.kafka.common.security';
+  const at = (port: number): string => `://127.0.0.1:${port}`;
+  const open = `PLAINTEXT${at(ports.plain)},SECURE${at(ports.secure)},CERTIFIED${at(ports.certified)}`;
   return {
     'process.roles': 'broker,controller',
     'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
-    listeners: `PLAINTEXT://127.0.0.1:${plain},SECURE://127.0.0.1:${secure},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${plain},SECURE://127.0.0.1:${secure}`,
+    'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
+    listeners: `${open},CONTROLLER${at(ports.controller)}`,
+    'advertised.listeners': open,
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL',
+    'listener.security.protocol.map':
+      'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CERTIFIED:SSL',
+    'listener.name.certified.ssl.client.auth': 'required',
+    'ssl.truststore.type': 'PEM',
+    'ssl.truststore.location': join(directory, 'readers.pem'),
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
     'listener.name.secure.plain.sasl.jaas.config': `${module}.plain.PlainLoginModule required user_reader="${PASSWORD}";`,
     'listener.name.secure.scram-sha-256.sasl.jaas.config': `${module}.scram.ScramLoginModule required;`,

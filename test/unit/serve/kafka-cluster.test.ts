@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectionOf } from '../../../connectors/kafka/topics.ts';
 import { readConfig } from '../../../src/config.ts';
 import { kafkaCluster } from '../../../src/serve/kafka-cluster.ts';
+import { READER_IDENTITY } from '../../support/kafka/reader-identity.ts';
 
 const BROKERS = { NEARJOIN_KAFKA_BROKERS: 'a:9093, b:9093' };
 const LOGIN = {
@@ -23,8 +25,8 @@ beforeAll(() => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-function file(text: string): string {
-  const path = join(directory, 'ca.pem');
+function file(text: string, name = 'ca.pem'): string {
+  const path = join(directory, name);
   writeFileSync(path, text);
   return path;
 }
@@ -45,6 +47,29 @@ test('TLS trusts what Node trusts, or the certificates of a file', () => {
   });
 });
 
+test('a certificate of its own is shown with its key', () => {
+  const cert = file(`${READER_IDENTITY.cert}${CERTIFICATE}\n`, 'cert.pem');
+  const key = file(READER_IDENTITY.key, 'key.pem');
+  const env = { NEARJOIN_KAFKA_TLS: 'true', NEARJOIN_KAFKA_CERT_FILE: cert, NEARJOIN_KAFKA_KEY_FILE: key };
+  expect(connection(env)).toMatchObject({
+    ssl: { cert: `${READER_IDENTITY.cert}${CERTIFICATE}`, key: READER_IDENTITY.key },
+  });
+});
+
+test.each([
+  ['hunter2', ''],
+  [
+    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    'is not the key of the first certificate in NEARJOIN_KAFKA_CERT_FILE',
+  ],
+])('a key that is none, or of another certificate, ends the start (%#)', (text, problem) => {
+  const cert = file(READER_IDENTITY.cert, 'cert.pem');
+  const key = file(text, 'key.pem');
+  const env = { NEARJOIN_KAFKA_TLS: 'true', NEARJOIN_KAFKA_CERT_FILE: cert, NEARJOIN_KAFKA_KEY_FILE: key };
+  expect(() => connection(env)).toThrow(`bad configuration: NEARJOIN_KAFKA_KEY_FILE: ${problem}`);
+  expect(() => connection(env)).not.toThrow(/hunter2/);
+});
+
 test('a login is handed on', () => {
   expect(connection(LOGIN)).toEqual({
     brokers: ['a:9093', 'b:9093'],
@@ -63,6 +88,9 @@ test.each([
 
 test.each([
   [{ NEARJOIN_KAFKA_CA_FILE: '/ca.pem' }, 'NEARJOIN_KAFKA_CA_FILE needs NEARJOIN_KAFKA_TLS=true'],
+  [{ NEARJOIN_KAFKA_CERT_FILE: '/c.pem' }, 'NEARJOIN_KAFKA_CERT_FILE needs NEARJOIN_KAFKA_TLS=true'],
+  [{ NEARJOIN_KAFKA_CERT_FILE: '/c.pem' }, 'NEARJOIN_KAFKA_CERT_FILE and NEARJOIN_KAFKA_KEY_FILE need'],
+  [{ NEARJOIN_KAFKA_KEY_FILE: '/k.pem' }, 'NEARJOIN_KAFKA_CERT_FILE and NEARJOIN_KAFKA_KEY_FILE need'],
   [{ NEARJOIN_KAFKA_SASL_MECHANISM: 'plain' }, 'NEARJOIN_KAFKA_SASL_MECHANISM needs'],
   [{ NEARJOIN_KAFKA_SASL_PASSWORD: 'hunter2' }, 'need NEARJOIN_KAFKA_SASL_MECHANISM'],
   [{ NEARJOIN_KAFKA_SASL_MECHANISM: 'gssapi' }, 'expected one of plain, scram-sha-256, scram-sha-512'],
