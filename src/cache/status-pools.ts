@@ -6,6 +6,8 @@ import { readCacheStatus, type StatusClient } from './status.ts';
 
 const CONNECT_TIMEOUT_MS = 3000;
 const STATEMENT_TIMEOUT_MS = 5000;
+// Not with the log-in, where a proxy takes few settings.
+const SETTINGS = `${CATALOG_SESSION}; set statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 /** Small pools of their own for status and feed requests, so that a busy read lane never hides how it is doing. */
 export class StatusPools {
@@ -55,11 +57,10 @@ export class StatusPools {
       application_name: 'nearjoin status',
       max: 1,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
       query_timeout: STATEMENT_TIMEOUT_MS + 1000,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,
-      verify: (client, done) => void client.query(CATALOG_SESSION).then(() => done(), done),
+      verify: (client, done) => void client.query(SETTINGS).then(() => done(), done),
     });
     pool.on('error', (error) => this.#onError(source, error));
     return pool;

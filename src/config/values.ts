@@ -66,10 +66,10 @@ export const httpUrl: z.ZodType<string, string> = z
   .string()
   .refine((value) => /^https?:$/.test(protocolOf(value)), 'expected an http or https URL');
 
-/** A Postgres connection URL. */
+/** A Postgres connection URL; one to a folder of sockets names no host. */
 export const postgresUrl: z.ZodType<string, string> = z
   .string()
-  .refine((value) => /^postgres(ql)?:$/.test(protocolOf(value)), 'expected a URL that begins with postgres:');
+  .regex(/^postgres(?:ql)?:\/\//i, 'expected a URL that begins with postgres:');
 
 /** `*`, `none`, or `https://*.example.com, http://localhost:3000`. */
 export const corsDomains: z.ZodType<CorsPolicy, string> = z

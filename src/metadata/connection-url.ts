@@ -3,10 +3,10 @@ import type { DatabaseUrl } from './model.ts';
 
 /** The URL a database is reached by; refuses an environment variable that is not set, never showing a value. */
 export function connectionUrl(url: DatabaseUrl, env: Readonly<Record<string, string | undefined>>): string {
-  if (typeof url === 'string') return checked(url);
+  if (typeof url === 'string') return forLibrary(url);
   if ('from_env' in url) {
     const value = env[url.from_env];
-    if (value !== undefined && value !== '') return checked(value);
+    if (value !== undefined && value !== '') return forLibrary(value);
     throw new NearjoinError('invalid-configuration', `environment variable '${url.from_env}' not set`);
   }
   const { host, port, database, username, password } = url.connection_parameters;
@@ -14,17 +14,34 @@ export function connectionUrl(url: DatabaseUrl, env: Readonly<Record<string, str
   const login = `${encodeURIComponent(username)}${secret}`;
   const address = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
   // A folder of sockets cannot stand where a URL has its host.
-  if (host.startsWith('/'))
-    return `postgresql://${login}@/${encodeURIComponent(database)}?host=${encodeURIComponent(host)}&port=${port}`;
-  return `postgresql://${login}@${address}:${port}/${encodeURIComponent(database)}`;
+  const isFolder = host.startsWith('/');
+  const end = `${encodeURIComponent(database)}${isFolder ? `?host=${encodeURIComponent(host)}` : ''}`;
+  return forLibrary(`postgresql://${login}@${isFolder ? 'localhost' : address}:${port}/${end}`);
+}
+
+/**
+ * A URL of ours or of an operator, so that the client library reads it as Postgres' own does: where none was given it names a
+ * host, and `require` does not mean `verify-full`. A name for the session is left out: sessions are told apart by ours.
+ */
+export function forLibrary(url: string): string {
+  const named = checked(url)
+    .replace(/^([a-z]+:\/\/(?:[^/?#]*@)?)(?=[:/?#]|$)/i, '$1localhost')
+    .replace(/([?&])application_name=[^&#]*&?/g, '$1');
+  const mode = /[?&]sslmode=(prefer|require|verify-ca)(?:[&#]|$)/.exec(named)?.[1];
+  const isWeaker = mode === 'verify-ca' ? /[?&]sslrootcert=/.test(named) : mode !== undefined;
+  if (!isWeaker || /[?&]uselibpqcompat=/.test(named)) return named;
+  return named.replace('?', '?uselibpqcompat=true&');
 }
 
 /** Anything else would be read as the name of a database on a host of the client library's choosing, password and all. */
 function checked(url: string): string {
-  // Sessions are told apart by our names for them, and the client library would take this one.
-  if (/^postgres(?:ql)?:\/\//i.test(url)) return url.replace(/([?&])application_name=[^&#]*&?/g, '$1');
-  throw new NearjoinError(
-    'invalid-configuration',
-    'the database URL must begin with postgres:// or postgresql://',
-  );
+  const [, hosts] = /^postgres(?:ql)?:\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url) ?? [];
+  if (hosts === undefined)
+    throw new NearjoinError(
+      'invalid-configuration',
+      'the database URL must begin with postgres:// or postgresql://',
+    );
+  if (!hosts.includes(',')) return url;
+  const message = 'the database URL names several hosts; give it one name, which leads to the primary';
+  throw new NearjoinError('invalid-configuration', message);
 }

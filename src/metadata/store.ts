@@ -2,6 +2,7 @@ import pg from 'pg';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { CATALOG_SESSION } from '../core/session-form.ts';
+import { forLibrary } from './connection-url.ts';
 import { MetadataError } from './metadata-error.ts';
 import { migrateMetadata } from './migrate.ts';
 import type { Metadata } from './model.ts';
@@ -49,8 +50,9 @@ export interface StoreOptions {
 }
 
 /** Connects to the metadata database and brings its schema up to date. */
-export async function openMetadataStore(options: StoreOptions): Promise<MetadataStore> {
+export async function openMetadataStore(given: StoreOptions): Promise<MetadataStore> {
   try {
+    const options = { ...given, url: forLibrary(given.url) };
     const pool = openPool(options);
     await migrate(pool);
     return new PostgresMetadataStore(pool, options);

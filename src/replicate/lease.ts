@@ -80,6 +80,11 @@ async function takeEpoch(client: Queryable, { target, leader }: Candidate): Prom
      where target = $1 returning epoch::text`,
     [target, leader],
   );
+  // Its foreign key has done so, unless session_replication_role is `replica` here, where none acts.
+  await client.query('update nearjoin.lease set epoch = $2 where target = $1 and epoch <> $2', [
+    target,
+    epoch,
+  ]);
   return { target, epoch: BigInt(epoch) };
 }
 

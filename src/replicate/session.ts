@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { refuseSharedSession } from '../cache/own-session.ts';
 import { FIND_OPERATORS } from '../core/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../core/session-form.ts';
 
@@ -60,6 +61,7 @@ export class Session {
     const late = setTimeout(() => destroySocket(client, tooLate()), SET_UP_MS * 2);
     try {
       await client.connect();
+      await refuseSharedSession(client, options.url);
       // Not as options of the connection, where those of its string would stand in for them.
       await client.query(settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]));
       await client.query(FIND_OPERATORS);

@@ -129,6 +129,7 @@ beforeAll(async () => {
     'standard_conforming_strings to off',
     'quote_all_identifiers to on',
     'default_transaction_isolation to serializable',
+    'session_replication_role to replica',
   ])
     for (const database of [rig.source, rig.target])
       await database.query(`alter database ${database.name} set ${setting}`);

@@ -1,6 +1,7 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
+import { refuseSharedSession } from '../../cache/own-session.ts';
 import { must } from '../../core/assert.ts';
 import { KEEP_HEAP } from '../../core/keep-heap.ts';
 import { FIND_OPERATORS } from '../../core/search-path.ts';
@@ -64,6 +65,7 @@ export async function connectWire(options: ConnectOptions, onAnswered: () => voi
   let history: HistoryName | null;
   try {
     await client.connect();
+    await refuseSharedSession(client, options.url);
     await client.query(settingsQuery(options.statementTimeoutMs));
     history = options.asksHistory ? await historyOf(client) : null;
   } catch (cause) {

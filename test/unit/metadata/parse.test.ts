@@ -117,9 +117,16 @@ test('a database is reached by its URL, by the environment, or by parts that are
   expect(connectionUrl('postgres://x', {})).toBe('postgres://x');
   // Sessions have names of ours.
   expect(connectionUrl('postgres://x/d?application_name=a%20b&sslmode=require', {})).toBe(
-    'postgres://x/d?sslmode=require',
+    'postgres://x/d?uselibpqcompat=true&sslmode=require',
   );
   expect(connectionUrl('postgres://x/d?a=1&application_name=b', {})).toBe('postgres://x/d?a=1&');
+  // Who gives no certificates to trust in is asked for none; the other modes mean the same to everybody.
+  for (const mode of ['verify-full', 'no-verify', 'verify-ca', 'require&uselibpqcompat=false'])
+    expect(connectionUrl(`postgres://x/d?sslmode=${mode}`, {})).toBe(`postgres://x/d?sslmode=${mode}`);
+  const inFolder = 'postgres://u:p@/d?host=/run/pg';
+  expect(connectionUrl(inFolder, {})).toBe('postgres://u:p@localhost/d?host=/run/pg');
+  const several = 'postgres://u:p@one:1,two:2/d?target_session_attrs=read-write';
+  expect(refused(() => connectionUrl(several, {})).error).toContain('names several hosts');
   expect(connectionUrl({ from_env: 'A' }, { A: 'postgres://a' })).toBe('postgres://a');
   const parts = { host: 'h', port: 5432, database: 'd/e', username: 'u@v', password: 'p:w/@' };
   expect(connectionUrl({ connection_parameters: parts }, {})).toBe(

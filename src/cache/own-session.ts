@@ -1,0 +1,32 @@
+import pg from 'pg';
+import { NearjoinError } from '../core/errors.ts';
+import { rowOf } from './queryable.ts';
+
+const SHARED =
+  'a proxy on the way to the database gives sessions of the server away between transactions: settings, locks and temporary tables would be lost or others’; name the database itself, or let the proxy pool sessions (PgBouncer: pool_mode = session)';
+
+/**
+ * Refuses a session that is not the client's own: it must stay with the same server process while another client is at
+ * work. Asked only where somebody in between has logged in for us, whose number for the session is not the server's.
+ */
+export async function refuseSharedSession(client: pg.Client, url: string): Promise<void> {
+  const pid = await serverProcess(client);
+  if (pid === (client as pg.Client & { readonly processID: number | null }).processID) return;
+  const other = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  other.on('error', () => undefined);
+  try {
+    await other.connect();
+    await other.query('begin');
+    await serverProcess(other); // has a server process of its own from here on
+    if ((await serverProcess(client)) !== pid) throw new NearjoinError('invalid-configuration', SHARED);
+  } catch (error) {
+    // A proxy without a second session to give gives them to one client each.
+    if (error instanceof NearjoinError) throw error;
+  } finally {
+    await other.end().catch(() => undefined);
+  }
+}
+
+async function serverProcess(client: pg.Client): Promise<number> {
+  return (await rowOf<{ pid: number }>(client, 'select pg_backend_pid() as pid')).pid;
+}
