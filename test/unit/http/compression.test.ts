@@ -6,6 +6,8 @@ import { createLog } from '../../../src/ops/log.ts';
 
 const LONG = JSON.stringify({ data: 'row '.repeat(2000) });
 
+const FAR = { remoteAddress: '192.0.2.1' };
+
 let app: FastifyInstance;
 
 beforeEach(() => {
@@ -26,6 +28,7 @@ afterEach(() => app.close());
 
 test.each(['/text', '/bytes'])('a long answer is packed for who takes gzip: %s', async (url) => {
   const { headers, rawPayload } = await app.inject({
+    ...FAR,
     url,
     headers: { 'accept-encoding': 'gzip, deflate, br' },
   });
@@ -45,12 +48,21 @@ test.each([
   ['/short', 'gzip'],
 ])('others have it as it is: %s for %s', async (url, accepted) => {
   const headers = accepted === undefined ? {} : { 'accept-encoding': accepted };
-  const answer = await app.inject({ url, headers });
+  const answer = await app.inject({ ...FAR, url, headers });
   expect(answer.headers['content-encoding']).toBeUndefined();
   expect(answer.body).toBe(url === '/short' ? LONG.slice(0, 699) : LONG);
 });
 
+test.each(['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1'])(
+  'nothing is packed for a client on the same machine: %s',
+  async (remoteAddress) => {
+    const answer = await app.inject({ remoteAddress, url: '/text', headers: { 'accept-encoding': 'gzip' } });
+    expect(answer.headers['content-encoding']).toBeUndefined();
+    expect(answer.body).toBe(LONG);
+  },
+);
+
 test('what answers vary by is all named', async () => {
-  const answer = await app.inject({ url: '/text', headers: { origin: 'http://app.example' } });
+  const answer = await app.inject({ ...FAR, url: '/text', headers: { origin: 'http://app.example' } });
   expect(answer.headers.vary).toBe('Origin, Accept-Encoding');
 });
