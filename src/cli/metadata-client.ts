@@ -1,4 +1,5 @@
-import { messageOf, NearjoinError } from '../core/errors.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { jsonOf, type Server, sendTo } from './server.ts';
 
 /** A server's metadata API, asked as the stock command line asks it. */
 export interface MetadataClient {
@@ -7,57 +8,27 @@ export interface MetadataClient {
   call(type: string, args: unknown, version?: number): Promise<unknown>;
 }
 
-/** Where the server is and how to become its administrator. */
-export interface ClientOptions {
-  readonly endpoint: string;
-  readonly adminSecret: string | undefined;
-}
-
 const TIMEOUT_MS = 120_000;
 
 /** A client of one server; nothing is sent before the first call. */
-export function metadataClient(options: ClientOptions): MetadataClient {
+export function metadataClient(server: Server): MetadataClient {
   return {
     check: async () => {
-      await ask(options, '/v1/version');
-      const document = await ask(options, '/v1/query', { type: 'export_metadata', args: {} });
+      await ask(server, '/v1/version');
+      const document = await ask(server, '/v1/query', { type: 'export_metadata', args: {} });
       if (isRecord(document) && document['version'] === 3) return;
       throw new NearjoinError('not-supported', 'the server does not keep metadata of version 3');
     },
     call: (type, args, version) =>
-      ask(options, '/v1/metadata', { type, args, ...(version === undefined ? {} : { version }) }),
+      ask(server, '/v1/metadata', { type, args, ...(version === undefined ? {} : { version }) }),
   };
 }
 
-async function ask(options: ClientOptions, path: string, body?: unknown): Promise<unknown> {
-  const url = `${options.endpoint.replace(/\/+$/, '')}${path}`;
-  const secret: Record<string, string> =
-    options.adminSecret === undefined ? {} : { 'x-hasura-admin-secret': options.adminSecret };
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(url, {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { 'content-type': 'application/json', ...secret },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    text = await response.text();
-  } catch (error) {
-    const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new NearjoinError('unexpected', `cannot reach ${options.endpoint}: ${messageOf(reason)}`);
-  }
-  const answer = parsed(text);
-  if (response.status === 200) return answer;
-  throw new NearjoinError('unexpected', refusalText(response.status, answer));
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+async function ask(server: Server, path: string, body?: object): Promise<unknown> {
+  const { status, text } = await sendTo(server, path, { body, timeoutMs: TIMEOUT_MS });
+  const answer = jsonOf(text);
+  if (status === 200) return answer;
+  throw new NearjoinError('unexpected', refusalText(status, answer));
 }
 
 function refusalText(status: number, answer: unknown): string {

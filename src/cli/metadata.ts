@@ -5,6 +5,7 @@ import { directoryFiles } from '../metadata/directory-files.ts';
 import { parseMetadata } from '../metadata/parse.ts';
 import { writeDirectory } from '../metadata/write-directory.ts';
 import { isRecord, type MetadataClient, metadataClient } from './metadata-client.ts';
+import { SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { diffLines } from './text-diff.ts';
 
 /** Where a command's text goes; `process.stdout` and `process.stderr` fit. */
@@ -24,8 +25,7 @@ commands
 
 options
   --dir DIR                            the directory (default: metadata)
-  --endpoint URL                       the server (default: http://127.0.0.1:8080)
-  --admin-secret SECRET                or the environment's NEARJOIN_ADMIN_SECRET
+${SERVER_USAGE}
   --disallow-inconsistent-metadata     apply: refuse a directory in which something does not hold
 `;
 
@@ -33,8 +33,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 interface Options {
   readonly dir: string;
-  readonly endpoint: string;
-  readonly adminSecret: string | undefined;
+  readonly server: Server;
   readonly allowInconsistent: boolean;
 }
 
@@ -58,7 +57,7 @@ export async function runMetadataCli(argv: readonly string[], out: CliOutput, en
     }
     const run = command === undefined ? undefined : COMMANDS.get(command);
     if (run === undefined) return fail(USAGE);
-    const client = metadataClient(options);
+    const client = metadataClient(options.server);
     return await run({ client, options, print: (line) => out.stdout.write(`${line}\n`) });
   } catch (error) {
     return fail(`error: ${messageOf(error)}`);
@@ -74,23 +73,18 @@ function readArguments(
     allowPositionals: true,
     options: {
       dir: { type: 'string', default: 'metadata' },
-      endpoint: { type: 'string' },
-      'admin-secret': { type: 'string' },
+      ...SERVER_OPTIONS,
       'disallow-inconsistent-metadata': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (positionals.length > 1) throw new Error(`unexpected argument "${positionals[1]}"`);
-  const endpoint =
-    values.endpoint ?? env['NEARJOIN_ENDPOINT'] ?? env['HASURA_GRAPHQL_ENDPOINT'] ?? 'http://127.0.0.1:8080';
   return {
     command: positionals[0],
     help: values.help,
     options: {
       dir: values.dir,
-      endpoint,
-      adminSecret:
-        values['admin-secret'] ?? env['NEARJOIN_ADMIN_SECRET'] ?? env['HASURA_GRAPHQL_ADMIN_SECRET'],
+      server: serverOf(values, env),
       allowInconsistent: !values['disallow-inconsistent-metadata'],
     },
   };

@@ -1,4 +1,4 @@
-import { NearjoinError } from '../core/errors.ts';
+import { messageOf, NearjoinError } from '../core/errors.ts';
 
 /** Where a running server is, and how to become its administrator. */
 export interface Server {
@@ -33,15 +33,43 @@ function endpointOf(text = 'http://127.0.0.1:8080'): string {
   throw new NearjoinError('start-failed', '--endpoint: expected an http or https URL');
 }
 
-/** Asks the server; a body makes it a POST. Returns the parsed answer, or throws with what the server said. */
+/** What a server said, whether it liked the question or not. */
+export interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Asks the server; a body makes it a POST. Throws when no answer comes in time. */
+export async function sendTo(
+  { endpoint, secret }: Server,
+  path: string,
+  {
+    body,
+    timeoutMs = ANSWER_TIMEOUT_MS,
+  }: { readonly body?: object | undefined; readonly timeoutMs?: number },
+): Promise<Reply> {
+  try {
+    const response = await fetch(`${endpoint}${path}`, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(secret === null ? {} : { 'x-hasura-admin-secret': secret }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw new NearjoinError('unexpected', `cannot reach ${endpoint}: ${messageOf(reason)}`);
+  }
+}
+
+/** The parsed answer to a question, null for one that is no JSON; throws with what a server said that did not like it. */
 export async function askServer(server: Server, path: string, body?: object): Promise<unknown> {
-  const response = await send(server, path, body);
-  const text = await response.text();
-  if (response.ok) return jsonOf(text);
-  throw new NearjoinError(
-    'unexpected',
-    `${server.endpoint} answered ${response.status}: ${text.slice(0, 500)}`,
-  );
+  const { status, text } = await sendTo(server, path, { body });
+  if (status >= 200 && status < 300) return jsonOf(text);
+  throw new NearjoinError('unexpected', `${server.endpoint} answered ${status}: ${text.slice(0, 500)}`);
 }
 
 /** The complaint about an answer of another shape than ours. */
@@ -49,24 +77,8 @@ export function notNearjoin({ endpoint }: Server): NearjoinError {
   return new NearjoinError('unexpected', `${endpoint} does not answer as nearjoin does`);
 }
 
-async function send({ endpoint, secret }: Server, path: string, body?: object): Promise<Response> {
-  try {
-    return await fetch(`${endpoint}${path}`, {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: {
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(secret === null ? {} : { 'x-hasura-admin-secret': secret }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-    });
-  } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new NearjoinError('unexpected', `${endpoint} does not answer`, { cause });
-  }
-}
-
-function jsonOf(text: string): unknown {
+/** Null for what is no JSON. */
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
