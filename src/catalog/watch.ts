@@ -142,15 +142,17 @@ export class CatalogWatch {
   }
 
   /**
-   * A statement did not fit the database as `generation` has it: looks whether that has changed, soon. True when there is
+   * A statement did not fit databases as `generation` has them: looks whether they have changed, soon. True when there is
    * a newer generation then. However often it is called, a database is asked a few times a second at most.
    */
-  async renewed(source: SourceName, generation: number): Promise<boolean> {
+  async renewed(sources: readonly SourceName[], generation: number): Promise<boolean> {
     const isNewer = (): boolean => this.#snapshot.catalog.generation > generation;
     if (isNewer()) return true;
     await firstOf(
       this.#closed.signal,
-      () => this.#looks.next(source),
+      async () => {
+        await Promise.all(sources.map((source) => this.#looks.next(source)));
+      },
       (until) => this.#clock.delay(LONGEST_LOOK_MS, until),
     );
     return isNewer();

@@ -34,7 +34,7 @@ export interface RunContext {
 export interface OperationRunnerOptions {
   readonly catalog: () => Snapshot;
   /** Whether there is a newer catalog than a generation, after a look at one of its databases. */
-  readonly renewed: (database: SourceName, generation: number) => Promise<boolean>;
+  readonly renewed: (databases: readonly SourceName[], generation: number) => Promise<boolean>;
   readonly operations: Operations<CompiledPlan>;
   readonly lane: ReadLane;
   readonly schemas: SchemaCache;
@@ -140,7 +140,7 @@ export class OperationRunner {
   async #afterFailure(error: unknown, prepared: PreparedRead | null): Promise<OperationResult> {
     try {
       const isOutdated = error instanceof StatementOutdated && prepared !== null;
-      if (!isOutdated || !(await this.#options.renewed(error.database, prepared.generation))) throw error;
+      if (!isOutdated || !(await this.#options.renewed(error.databases, prepared.generation))) throw error;
       const { body, targets } = await this.#read(this.#prepareRead(prepared.asked));
       return { kind: 'data', body, targets };
     } catch (failure) {

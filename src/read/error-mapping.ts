@@ -5,20 +5,27 @@ import { ConnectionLost, isUndefined, PostgresError, RequestTooLarge, RowTooLarg
 /** Which side of a relationship failed. */
 export type Side = 'source' | 'target';
 
-/** A statement did not fit its database: something in it may not be what it was when the catalog was read. */
+/** Something that a statement reads in these databases may not be what it was when the catalog was read; if it is, the error holds. */
 export class StatementOutdated extends NearjoinError {
-  readonly database: SourceName;
+  readonly databases: readonly SourceName[];
 
-  constructor(database: SourceName, { cause, internal }: { cause: PostgresError; internal: unknown }) {
-    const isGone = isUndefined(cause);
-    const message = `a table or column that this reads was changed in database "${database}" a moment ago; ask again`;
-    super(isGone ? 'schema-changed' : 'unexpected', isGone ? message : 'database query error', {
-      cause,
-      internal,
-    });
+  constructor(
+    databases: readonly SourceName[],
+    { code, message, ...details }: Pick<NearjoinError, 'code' | 'message' | 'cause' | 'internal'>,
+  ) {
+    super(code, message, details);
     this.name = 'StatementOutdated';
-    this.database = database;
+    this.databases = databases;
   }
+}
+
+/**
+ * The same of an error about a value: it may be one of a column whose type is another by now, and the message would quote what
+ * nobody asked for.
+ */
+export function perhapsOutdated(error: unknown, databases: readonly SourceName[]): unknown {
+  const isOfValue = error instanceof NearjoinError && error.code === 'data-exception';
+  return isOfValue ? new StatementOutdated(databases, error) : error;
 }
 
 /** Turns what a database or the way to it reports into an error for clients; anything else stays what it is. */
@@ -75,9 +82,20 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
     const message = `database "${database}" ${trouble}`;
     return new NearjoinError(`${side}-unavailable`, message, { cause: error, internal });
   }
-  if (error.state.startsWith('42') || error.state === '3F000')
-    return new StatementOutdated(database, { cause: error, internal });
+  if (error.state.startsWith('42') || error.state === '3F000') return misfit(error, database, internal);
   return new NearjoinError('unexpected', 'database query error', { cause: error, internal });
+}
+
+function misfit(cause: PostgresError, database: SourceName, internal: unknown): StatementOutdated {
+  if (!isUndefined(cause))
+    return new StatementOutdated([database], {
+      code: 'unexpected',
+      message: 'database query error',
+      cause,
+      internal,
+    });
+  const message = `a table or column that this reads was changed in database "${database}" a moment ago; ask again`;
+  return new StatementOutdated([database], { code: 'schema-changed', message, cause, internal });
 }
 
 /** What keeps the database from answering, whatever it is asked; null when that is not the matter. */

@@ -8,7 +8,7 @@ import type { RemoteUse } from '../plan/plan.ts';
 import type { Foreseen, LeafChoice } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
-import { readError } from './error-mapping.ts';
+import { perhapsOutdated, readError } from './error-mapping.ts';
 import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport } from './freshness.ts';
 import { faultOf, improved } from './labels.ts';
 import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
@@ -76,7 +76,8 @@ export class GroupReader {
       const { cells } = await this.#cached(request, []);
       return { cells, targets: [] };
     } catch (error) {
-      throw readError(error, request.group.source, 'source');
+      const { source } = request.group;
+      throw perhapsOutdated(readError(error, source, 'source'), [source]);
     }
   }
 
@@ -95,7 +96,9 @@ export class GroupReader {
       }
       let reading: Reading;
       try {
-        reading = await (isLive(lanes) ? this.#mixed(request, lanes) : this.#cached(request, lanes));
+        reading = await (liveTargets(lanes).length > 0
+          ? this.#mixed(request, lanes)
+          : this.#cached(request, lanes));
       } catch (error) {
         if ((await this.#afterFailure(error, request, { lanes, mayRepeat: repeats > 0 })) === 'lost')
           repeats -= 1;
@@ -151,7 +154,7 @@ export class GroupReader {
     // A session that broke while it lay idle says nothing of the database.
     if (mayRepeat && isConnectionLost(error) && !signal.aborted) return 'lost';
     if (error instanceof TargetUnavailable && this.#takeStale(lanes, error.target)) return 'again';
-    throw readError(error, group.source, 'source');
+    throw perhapsOutdated(readError(error, group.source, 'source'), [group.source, ...liveTargets(lanes)]);
   }
 
   /**
@@ -288,6 +291,6 @@ export class GroupReader {
   }
 }
 
-function isLive(lanes: readonly Lane[]): boolean {
-  return lanes.some((lane) => lane.choice.route === 'live');
+function liveTargets(lanes: readonly Lane[]): readonly SourceName[] {
+  return lanes.flatMap(({ choice, use }) => (choice.route === 'live' ? [use.target] : []));
 }

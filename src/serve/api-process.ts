@@ -118,7 +118,7 @@ function apiParts(
   });
   const runner = new OperationRunner({
     catalog: () => watch.current(),
-    renewed: (database, generation) => watch.renewed(database, generation),
+    renewed: (databases, generation) => watch.renewed(databases, generation),
     operations,
     lane,
     schemas: new SchemaCache(systemClock),

@@ -52,7 +52,7 @@ function openLiveQueries({ config, control, probes, log, closing }: ApiInput): L
         const { generation } = control.watch.current().catalog;
         return lane.run(request).catch(async (error: unknown) => {
           // With a newer catalog its subscribers are planned anew, and hear nothing of this.
-          if (error instanceof StatementOutdated) await control.watch.renewed(error.database, generation);
+          if (error instanceof StatementOutdated) await control.watch.renewed(error.databases, generation);
           await setImmediate();
           return loggedAnew(error, log);
         });

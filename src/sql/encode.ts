@@ -28,9 +28,11 @@ export function valueJson(value: Sql, type: ColumnType, build: Build): Sql {
   const base = baseType(type);
   if (base.kind === 'array') return arrayJson(value, base, build);
   if (base.schema !== 'pg_catalog') return sql`to_json(${value})::text`;
-  if (build.stringifyNumbers && isBigNumber(base)) return quoted(value);
-  if (PLAIN.has(base.name)) return sql`${value}::text`;
-  if (QUOTED.has(base.name)) return quoted(value);
+  // Costs nothing while the column is of this type. A text by now, it would go into the answer as it stands.
+  const typed = sql`${value}::${bareType(base)}`;
+  if (build.stringifyNumbers && isBigNumber(base)) return quoted(typed);
+  if (PLAIN.has(base.name)) return sql`${typed}::text`;
+  if (QUOTED.has(base.name)) return quoted(typed);
   if (FRACTIONS.has(base.name)) return fractionJson(value);
   return sql`to_json(${value})::text`;
 }

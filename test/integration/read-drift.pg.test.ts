@@ -23,8 +23,8 @@ beforeAll(async () => {
     ]),
     createDatabase('target', [
       'create schema people',
-      'create table people.users (id int primary key, name text, email text)',
-      `insert into people.users values (10, 'Ada', 'ada@example.com')`,
+      'create table people.users (id int primary key, name text, email text, age int)',
+      `insert into people.users values (10, 'Ada', 'ada@example.com', 36)`,
     ]),
     createDatabase('source'),
   ]);
@@ -80,8 +80,9 @@ async function askUntilLooked(): Promise<string> {
   return answer;
 }
 
-const BOTH = '{ orders(where: {mood: {_eq: "fine"}}) { id note user { name email } } }';
-const ANSWER = '{"data":{"orders":[{"id":1,"note":"a","user":{"name":"Ada","email":"ada@example.com"}}]}}';
+const BOTH = '{ orders(where: {mood: {_eq: "fine"}}) { id note user { name email age } } }';
+const ANSWER =
+  '{"data":{"orders":[{"id":1,"note":"a","user":{"name":"Ada","email":"ada@example.com","age":36}}]}}';
 
 test.each([
   {
@@ -104,6 +105,20 @@ test.each([
     change: 'alter table people.users rename email to mail',
     back: 'alter table people.users rename mail to email',
     said: `field 'email' not found in type: 'people_users'`,
+  },
+  {
+    what: 'a column of the target of another type',
+    database: () => pg2,
+    change: `alter table people.users alter age type text using 'all of ' || age`,
+    back: 'alter table people.users alter age type int using right(age, 2)::int',
+    said: '"age":"all of 36"',
+  },
+  {
+    what: 'a column of the source of another type',
+    database: () => pg1,
+    change: `alter table orders alter id type text using 'number ' || id`,
+    back: 'alter table orders alter id type int using right(id, 1)::int',
+    said: '"id":"number 1"',
   },
   {
     what: 'a table of the source that was renamed',

@@ -49,6 +49,6 @@ test.each(['42P01', '42703', '3F000', '42704', '42883'])(
     const code = state === '42883' ? 'unexpected' : 'schema-changed';
     const error = readError(reported(state), 'pg2', 'target');
     expect(error).toBeInstanceOf(StatementOutdated);
-    expect(error).toMatchObject({ code, database: 'pg2' });
+    expect(error).toMatchObject({ code, databases: ['pg2'] });
   },
 );
