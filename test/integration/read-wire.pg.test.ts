@@ -171,19 +171,31 @@ test('a cancel request that comes late does not end what the session runs by the
   await using proxy = await startProxy(testServer('source'));
   const pool = rig.open({ url: proxy.through(rig.database.url) });
   const abort = new AbortController();
-  const { release } = await held();
-  const slow = 'select pg_sleep(0)::text from pg_advisory_xact_lock(7)';
-  const given = failure(ask(pool, slow, [], abort.signal));
-  await poll('the statement to run', async () => (await rig.running()) === 1);
+  const [first, second] = [await held(7), await held(8)];
+  const given = failure(ask(pool, first.text, [], abort.signal));
+  await poll('the statement to run', async () => (await rig.running(first.text)) === 1);
   proxy.hold();
   abort.abort(new Error('client gone'));
   expect(await given).toMatchObject({ message: 'client gone' });
-  await release();
-  const next = ask(pool, 'select pg_sleep(1)::text || $1', ['next']);
-  await poll('the next statement to run', async () => (await rig.running('select pg_sleep(1)%')) === 1);
+  await first.release();
+  const text = `${second.text} || $1`;
+  const next = ask(pool, text, ['next']);
+  await poll('the next statement to run', async () => (await rig.running(text)) === 1);
+  const before = await begun(text);
   proxy.letGo();
+  await Promise.race([next, poll('it to be asked again', async () => (await begun(text)) !== before)]);
+  await second.release();
   expect(await next).toBe('next');
 });
+
+/** When the statement that runs was begun. */
+async function begun(text: string): Promise<string | undefined> {
+  const { rows } = await rig.database.query<{ at: string }>(
+    `select query_start::text as at from pg_stat_activity where state = 'active' and query = $1 and datname = current_database()`,
+    [text],
+  );
+  return rows[0]?.at;
+}
 
 test('a request aborted before its turn never delays the others', async () => {
   const pool = rig.open();
@@ -201,11 +213,11 @@ test('a request aborted before its turn never delays the others', async () => {
 });
 
 /** A statement that ends when the lock is given up, and the giving up. */
-async function held(): Promise<{ readonly text: string; readonly release: () => Promise<void> }> {
+async function held(lock = 7): Promise<{ readonly text: string; readonly release: () => Promise<void> }> {
   const holder = new pg.Client({ connectionString: rig.database.url });
   await holder.connect();
-  await holder.query('select pg_advisory_lock(7)');
-  return { text: 'select pg_advisory_xact_lock(7)::text', release: () => holder.end() };
+  await holder.query(`select pg_advisory_lock(${lock})`);
+  return { text: `select pg_advisory_xact_lock(${lock})::text`, release: () => holder.end() };
 }
 
 test('what no session can take at once goes to the one that is free first', async () => {
@@ -307,11 +319,13 @@ test('a session killed while it lay idle is replaced unnoticed', async () => {
 test('requests on a session killed in mid-query are repeated once on another', async () => {
   const pool = rig.open();
   await ask(pool, 'select 1');
-  const slow = ask(pool, `select pg_sleep(1)::text || pg_backend_pid()`);
-  await poll('the statement to run', async () => (await rig.running()) === 1);
+  const { text, release } = await held();
+  const slow = ask(pool, `${text} || pg_backend_pid()`);
+  await poll('the statement to run', async () => (await rig.running(`${text}%`)) === 1);
   await rig.database.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'`,
+    `select pg_terminate_backend(pid) from pg_stat_activity where query like '${text}%' and state = 'active'`,
   );
+  await release();
   expect(await slow).toMatch(/^\d+$/);
 });
 
