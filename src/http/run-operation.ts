@@ -33,7 +33,7 @@ export interface RunContext {
 
 export interface OperationRunnerOptions {
   readonly catalog: () => Snapshot;
-  /** Whether there is a newer catalog than a generation, after a look at one of its databases. */
+  /** Whether there is a newer catalog than a generation, after a look at these databases. */
   readonly renewed: (databases: readonly SourceName[], generation: number) => Promise<boolean>;
   readonly operations: Operations<CompiledPlan>;
   readonly lane: ReadLane;
