@@ -1,3 +1,5 @@
+import { type FunctionRef, functionTypesSql, functionVersionsSql } from './found-functions.ts';
+
 /**
  * Catalog queries. They run with `search_path = pg_catalog`, so that `format_type` qualifies everything else, and
  * answer JSON arrays: half the size of objects, which counts with thousands of tables.
@@ -80,12 +82,16 @@ select coalesce(json_agg(json_build_array(
   join pg_namespace n on n.oid = t.relnamespace
  where not exists (select from pg_constraint p where p.oid = f.conparentid and p.conrelid = f.conrelid)`;
 
-/** One array per type in use, elements and base types included: oid, name, schema, kind, category, element, base, SQL, labels. */
-export const TYPES_SQL = `
+/**
+ * One array per type in use, by columns or by those functions, elements and base types included: oid, name, schema, kind, category,
+ * element, base, SQL, labels.
+ */
+export const typesSql = (functions: readonly FunctionRef[]): string => `
 with recursive relations as materialized (${RELATIONS}),
 used(oid) as (
-  select a.atttypid from relations c
-    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  (select a.atttypid from relations c
+     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+   union ${functionTypesSql(functions)})
   union
   select part.oid from used join pg_type t on t.oid = used.oid,
          lateral (values (t.typelem), (t.typbasetype)) as part(oid)
@@ -113,10 +119,10 @@ const hashed = (what: string): string =>
   `select count(*)::text || ':' || coalesce(sum(hashtextextended(${what}, 0)::numeric), 0)::text`;
 
 /**
- * A short text that changes with any table, column, key, type, enum, comment, extension or right, and with the name of a schema: row
- * identities of the catalog, whose `xmin` moves with every change of definition but not with vacuum or analyze.
+ * A short text that changes with any table, column, key, type, enum, comment, extension or right, with those functions, and with the name
+ * of a schema: row identities of the catalog, whose `xmin` moves with every change of definition but not with vacuum or analyze.
  */
-export const FINGERPRINT_SQL = `
+export const fingerprintSql = (functions: readonly FunctionRef[]): string => `
 with relations as materialized (${RELATIONS})
 select to_json(md5(concat_ws(' ',
   (${hashed("c.oid::text || ' ' || c.nspname || ' ' || c.xmin::text")} from relations c),
@@ -132,4 +138,5 @@ select to_json(md5(concat_ws(' ',
      left join pg_class k on k.oid = t.typrelid
     where t.oid >= 16384 and t.typcategory <> 'A' and coalesce(k.relkind, 'c') = 'c'),
   (${hashed("e.oid::text || ' ' || e.xmin::text")} from pg_extension e),
+  (${hashed('f.id')} from (${functionVersionsSql(functions)}) f),
   (select (${FACTS})::text from pg_roles r where r.rolname = current_user)))) as answer`;

@@ -3,16 +3,17 @@ import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
+import { type FunctionRef, type FunctionRow, foundFunction, functionsSql } from './found-functions.ts';
 import { type KnownTypeRow, knownTypesOf } from './held-type.ts';
 import {
   COLUMNS_SQL,
-  FINGERPRINT_SQL,
   FOREIGN_KEYS_SQL,
+  fingerprintSql,
   INDEXES_SQL,
   KNOWN_TYPES_SQL,
   SERVER_SQL,
   TABLES_SQL,
-  TYPES_SQL,
+  typesSql,
 } from './introspect-sql.ts';
 import type {
   EnumValue,
@@ -24,10 +25,16 @@ import type {
   ServerFacts,
 } from './introspection.ts';
 
-/** What to ask a database besides its catalog, and for how long. */
-export interface IntrospectOptions {
+/** What metadata asks of a database besides its tables. */
+export interface Asked {
   /** Tables whose rows are GraphQL enum values. */
-  readonly enumTables?: readonly TableRef[];
+  readonly enumTables: readonly TableRef[];
+  /** A database may have thousands of them: only those that are named are read. */
+  readonly functions: readonly FunctionRef[];
+}
+
+/** What to ask a database besides its tables, and for how long. */
+export interface IntrospectOptions extends Partial<Asked> {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -68,28 +75,37 @@ const MOST_ENUM_VALUES = 10_000;
 
 /** Reads everything the catalog needs to know of a database, in one snapshot; throws when it does not answer in time. */
 export async function introspect(url: string, options: IntrospectOptions = {}): Promise<Introspection> {
+  const wanted = options.functions ?? [];
   return await withClient(url, options, async (client) => {
-    const [server, tables, columns, indexes, foreignKeys, types, known, fingerprint] = await answers(client, [
-      SERVER_SQL,
-      TABLES_SQL,
-      COLUMNS_SQL,
-      INDEXES_SQL,
-      FOREIGN_KEYS_SQL,
-      TYPES_SQL,
-      KNOWN_TYPES_SQL,
-      FINGERPRINT_SQL,
-    ]);
+    const [server, tables, columns, indexes, foreignKeys, functions, types, known, fingerprint] =
+      await answers(client, [
+        SERVER_SQL,
+        TABLES_SQL,
+        COLUMNS_SQL,
+        INDEXES_SQL,
+        FOREIGN_KEYS_SQL,
+        functionsSql(wanted),
+        typesSql(wanted),
+        KNOWN_TYPES_SQL,
+        fingerprintSql(wanted),
+      ]);
+    const book = new TypeBook(types as readonly TypeRow[]);
     const found = assemble({
       tables: tables as readonly TableRow[],
       columns: columns as readonly ColumnRow[],
       indexes: indexes as readonly IndexRow[],
       foreignKeys: foreignKeys as readonly ForeignKeyRow[],
-      types: new TypeBook(types as readonly TypeRow[]),
+      types: book,
     });
     const enumValues = await readEnums(client, found, options.enumTables ?? []);
     return {
       server: server as ServerFacts,
       tables: found,
+      functions: grouped(
+        functions as readonly FunctionRow[],
+        ([schema, name]) => tableKey({ schema, name }),
+        (row) => foundFunction(row, book),
+      ),
       types: knownTypesOf(known as readonly KnownTypeRow[]),
       enumValues,
       fingerprint: String(fingerprint),
@@ -97,10 +113,10 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
   });
 }
 
-/** Only the fingerprint: cheap enough to ask every few seconds. */
+/** Only the fingerprint, equal to that of a reading of the same functions: cheap enough to ask every few seconds. */
 export async function fingerprintOf(url: string, options: IntrospectOptions = {}): Promise<string> {
   return await withClient(url, options, async (client) =>
-    String((await answers(client, [FINGERPRINT_SQL]))[0]),
+    String((await answers(client, [fingerprintSql(options.functions ?? [])]))[0]),
   );
 }
 
@@ -200,12 +216,12 @@ function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
   return tables;
 }
 
-function grouped<Row, T>(
+function grouped<Row, Key, T>(
   rows: readonly Row[],
-  keyOfRow: (row: Row) => number,
+  keyOfRow: (row: Row) => Key,
   make: (row: Row) => T,
-): Map<number, T[]> {
-  const groups = new Map<number, T[]>();
+): Map<Key, T[]> {
+  const groups = new Map<Key, T[]>();
   for (const row of rows) {
     const key = keyOfRow(row);
     const group = groups.get(key);

@@ -1,5 +1,6 @@
 import type { TableRef } from '../core/names.ts';
 import type { ColumnType, KnownTypes, Table } from './catalog.ts';
+import type { FoundFunction } from './found-functions.ts';
 
 /** A column as the database describes it. */
 export interface FoundColumn {
@@ -77,10 +78,12 @@ export interface Introspection {
   readonly server: ServerFacts;
   /** By `tableKey`. */
   readonly tables: ReadonlyMap<string, FoundTable>;
+  /** Those that were asked for and exist, by `tableKey` of their names; more than one where the name is overloaded. */
+  readonly functions: ReadonlyMap<string, readonly FoundFunction[]>;
   readonly types: KnownTypes;
   /** Rows of the tables that were asked for, by `tableKey`; an error text where they could not be read. */
   readonly enumValues: ReadonlyMap<string, readonly EnumValue[] | { readonly error: string }>;
-  /** Changes when a table, column, key, extension or right does. */
+  /** Changes when a table, column, key, extension, right or function that was asked for does. */
   readonly fingerprint: string;
 }
 

@@ -3,7 +3,8 @@ import { messageOf } from '../core/errors.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import { connectionUrl } from '../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../metadata/model.ts';
-import { fingerprintOf, introspect } from './introspect.ts';
+import { namedFunctions } from '../metadata/named-functions.ts';
+import { type Asked, fingerprintOf, introspect } from './introspect.ts';
 import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
 import { parseReading, printReading, type ReadingNotes, readingKey } from './noted-reading.ts';
 import type { Introspections } from './resolve.ts';
@@ -31,7 +32,7 @@ export const DEFAULT_INTERVALS: Intervals = {
 /** What is known of one database, and when to ask it again. */
 interface Entry {
   readonly url: string | null;
-  readonly enumTables: readonly TableRef[];
+  readonly asked: Asked;
   readonly found: Introspection | Unavailable;
   readonly readAt: number;
   readonly dueAt: number;
@@ -41,7 +42,7 @@ interface Entry {
 interface Wanted {
   readonly url: string | null;
   readonly problem: string | null;
-  readonly enumTables: readonly TableRef[];
+  readonly asked: Asked;
 }
 
 /** Where it is told what happens to the catalog and the databases. */
@@ -133,11 +134,15 @@ export class SourceBook {
   }
 
   /** Whether a database says the same of itself as when it was read; the rows of enum tables are not in that. */
-  async #isAsRead({ url, found, enumTables }: Entry, signal: AbortSignal): Promise<boolean> {
-    if (url === null || !isAvailable(found) || enumTables.length > 0) return false;
-    const { timeoutMs } = this.#intervals;
-    const fingerprint = await fingerprintOf(url, { timeoutMs, signal }).catch(() => null);
+  async #isAsRead(entry: Entry, signal: AbortSignal): Promise<boolean> {
+    const { url, found, asked } = entry;
+    if (url === null || !isAvailable(found) || asked.enumTables.length > 0) return false;
+    const fingerprint = await this.#fingerprint(url, asked, signal).catch(() => null);
     return fingerprint === found.fingerprint;
+  }
+
+  #fingerprint(url: string, { functions }: Asked, signal: AbortSignal): Promise<string> {
+    return fingerprintOf(url, { functions, timeoutMs: this.#intervals.timeoutMs, signal });
   }
 
   async #renewed(entry: Entry, signal: AbortSignal): Promise<Entry> {
@@ -145,7 +150,7 @@ export class SourceBook {
     const isFullTime = this.#clock.monotonicMs() - entry.readAt >= this.#intervals.fullMs;
     if (!isFullTime && isAvailable(entry.found)) {
       try {
-        const fingerprint = await fingerprintOf(entry.url, { timeoutMs: this.#intervals.timeoutMs, signal });
+        const fingerprint = await this.#fingerprint(entry.url, entry.asked, signal);
         if (fingerprint === entry.found.fingerprint)
           return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
       } catch {
@@ -153,13 +158,13 @@ export class SourceBook {
         return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
       }
     }
-    return this.#read({ url: entry.url, problem: null, enumTables: entry.enumTables }, entry, signal);
+    return this.#read({ url: entry.url, problem: null, asked: entry.asked }, entry, signal);
   }
 
   async #read(wanted: Wanted, entry: Entry | undefined, signal: AbortSignal): Promise<Entry> {
     const found = await this.#ask(wanted, signal);
     const old = entry !== undefined && entry.url === wanted.url ? entry.found : undefined;
-    const base = { url: wanted.url, enumTables: wanted.enumTables, failures: entry?.failures ?? 0 };
+    const base = { url: wanted.url, asked: wanted.asked, failures: entry?.failures ?? 0 };
     const kept = newer(old ?? (await this.#recalled(wanted, found)), found);
     if (kept !== old && isAvailable(found)) await this.#note(wanted, found);
     return this.#dated(base, kept);
@@ -200,13 +205,13 @@ export class SourceBook {
     if (wanted.url === null) return { unavailable: wanted.problem ?? 'no connection' };
     const { timeoutMs } = this.#intervals;
     try {
-      return await introspect(wanted.url, { enumTables: wanted.enumTables, timeoutMs, signal });
+      return await introspect(wanted.url, { ...wanted.asked, timeoutMs, signal });
     } catch (error) {
       return { unavailable: messageOf(error) };
     }
   }
 
-  #dated(entry: Pick<Entry, 'url' | 'enumTables' | 'failures'>, found: Introspection | Unavailable): Entry {
+  #dated(entry: Pick<Entry, 'url' | 'asked' | 'failures'>, found: Introspection | Unavailable): Entry {
     const { fingerprintMs, retryMs, longestRetryMs } = this.#intervals;
     const now = this.#clock.monotonicMs();
     const failures = isAvailable(found) ? 0 : entry.failures + 1;
@@ -216,12 +221,15 @@ export class SourceBook {
   }
 
   #wanted(source: SourceMetadata): Wanted {
-    const enumTables = source.tables.filter((table) => table.is_enum === true).map(({ table }) => table);
+    const asked: Asked = {
+      enumTables: source.tables.filter((table) => table.is_enum === true).map(({ table }) => table),
+      functions: namedFunctions(source),
+    };
     try {
       const url = connectionUrl(source.configuration.connection_info.database_url, this.#options.env);
-      return { url, problem: null, enumTables };
+      return { url, problem: null, asked };
     } catch (error) {
-      return { url: null, problem: messageOf(error), enumTables };
+      return { url: null, problem: messageOf(error), asked };
     }
   }
 }
@@ -258,9 +266,15 @@ function fits(entry: Entry | undefined, wanted: Wanted): entry is Entry {
   return entry !== undefined && entry.url === wanted.url && covers(entry, wanted);
 }
 
-function covers(entry: Entry, wanted: Wanted): boolean {
-  const known = new Set(entry.enumTables.map(tableKey));
-  return wanted.enumTables.every((table) => known.has(tableKey(table)));
+function covers({ asked }: Entry, wanted: Wanted): boolean {
+  return (
+    holdsAll(asked.enumTables, wanted.asked.enumTables) && holdsAll(asked.functions, wanted.asked.functions)
+  );
+}
+
+function holdsAll(names: readonly TableRef[], wanted: readonly TableRef[]): boolean {
+  const known = new Set(names.map(tableKey));
+  return wanted.every((name) => known.has(tableKey(name)));
 }
 
 /** The old reading while the new one says the same, or nothing; so that identity means "unchanged". */
@@ -271,9 +285,10 @@ function newer(
   if (old === undefined) return found;
   if (!isAvailable(found)) return isAvailable(old) || old.unavailable === found.unavailable ? old : found;
   if (!isAvailable(old) || old.fingerprint !== found.fingerprint) return found;
-  return enumText(old) === enumText(found) ? old : found;
+  return askedText(old) === askedText(found) ? old : found;
 }
 
-function enumText(found: Introspection): string {
-  return JSON.stringify([...found.enumValues]);
+/** What was asked for and found: two readings with one fingerprint may differ in that. */
+function askedText(found: Introspection): string {
+  return JSON.stringify([[...found.enumValues], [...found.functions]]);
 }

@@ -85,6 +85,18 @@ export const selectPermissionEntry = z.looseObject({
 });
 export type SelectPermissionEntry = z.infer<typeof selectPermissionEntry>;
 
+/** A field of a table that a function computes from its rows; functions are named as tables are. */
+export const computedField = z.looseObject({
+  name: z.string().min(1),
+  definition: z.looseObject({
+    function: qualifiedTable,
+    table_argument: z.string().nullish(),
+    session_argument: z.string().nullish(),
+  }),
+  comment: z.string().nullish(),
+});
+export type ComputedFieldMetadata = z.infer<typeof computedField>;
+
 const rootField = z.union([
   z.string(),
   z.object({ name: z.string().nullish(), comment: z.string().nullish() }),
@@ -118,6 +130,7 @@ export const tableMetadata = z.looseObject({
   object_relationships: z.array(localRelationship).optional(),
   array_relationships: z.array(localRelationship).optional(),
   remote_relationships: z.array(remoteRelationship).optional(),
+  computed_fields: z.array(computedField).optional(),
   select_permissions: z.array(selectPermissionEntry).optional(),
 });
 export type TableMetadata = z.infer<typeof tableMetadata>;

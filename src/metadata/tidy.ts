@@ -27,8 +27,10 @@ function tidySource(source: SourceMetadata): SourceMetadata {
 export function tidyTable(table: TableMetadata): TableMetadata {
   return mapEntries(table, (key, value) => {
     if (value === undefined || (key === 'is_enum' && value === false)) return undefined;
-    if (TABLE_LISTS.has(key))
-      return Array.isArray(value) && value.length > 0 ? value.map(tidyEntry) : undefined;
+    if (TABLE_LISTS.has(key)) {
+      const tidy = key === 'computed_fields' ? tidyComputedField : tidyEntry;
+      return Array.isArray(value) && value.length > 0 ? value.map(tidy) : undefined;
+    }
     if (key !== 'configuration') return value;
     const configuration = tidyConfiguration(value);
     return isEmpty(configuration) ? undefined : configuration;
@@ -40,6 +42,14 @@ export function tidyEntry<T>(entry: T): T {
   return mapEntries(entry, (key, value) => {
     if (key === 'comment' && (value === null || value === '')) return undefined;
     return key === 'permission' ? tidyPermission(value) : value;
+  });
+}
+
+/** A computed field without members that say nothing; an empty comment says that it is to have no description. */
+export function tidyComputedField<T>(field: T): T {
+  return mapEntries(field, (key, value) => {
+    if (value === null || value === undefined) return undefined;
+    return key === 'definition' ? filterEntries(value, (_key, member) => member !== null) : value;
   });
 }
 

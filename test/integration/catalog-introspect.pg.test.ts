@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fingerprintOf, introspect } from '../../src/catalog/introspect.ts';
 import type { FoundColumn, FoundTable, Introspection } from '../../src/catalog/introspection.ts';
-import { tableKey } from '../../src/core/names.ts';
+import { type TableRef, tableKey } from '../../src/core/names.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -211,6 +211,81 @@ describe('introspect', () => {
         last = next;
       }
       expect((await introspect(fresh.url)).fingerprint).toBe(last);
+    } finally {
+      await fresh.drop();
+    }
+  });
+
+  test('functions that are named are read with all their overloads, and the fingerprint changes with them', async () => {
+    const fresh = await createDatabase('target', [
+      'create schema s',
+      'create table users (id int primary key, name text)',
+      `create type mood as enum ('sad', 'ok')`,
+      `create function s.shown(one users, "Odd "" name" text default 'x', out a int, inout b mood default 'ok')
+       language sql stable leakproof as $$ select 1, 'ok'::mood $$`,
+      `comment on function s.shown is 'a comment'`,
+      `create function near(users, variadic numeric[]) returns setof users language sql as 'select $1.*'`,
+      'create function near(int) returns text language sql immutable as $$ select $1::text $$',
+      'create procedure done() language sql as $$ select 1 $$',
+      'create aggregate total(int) (sfunc = int4pl, stype = int)',
+    ]);
+    const named = (schema: string, name: string): TableRef => ({ schema, name });
+    const functions = [
+      named('s', 'shown'),
+      named('public', 'near'),
+      ...['done', 'total', 'gone', "it's", 'nul \u0000'].map((name) => named('public', name)),
+      named('pg_catalog', 'upper'),
+    ];
+    try {
+      const answer = await introspect(fresh.url, { functions });
+      const users = named('public', 'users');
+      expect(answer.functions.get(tableKey(named('s', 'shown')))).toMatchObject([
+        {
+          args: [
+            { name: 'one', type: { kind: 'composite' }, table: users, hasDefault: false },
+            { name: 'Odd " name', type: { name: 'text' }, table: null, hasDefault: true },
+            { name: 'b', type: { sql: 'public.mood', labels: ['sad', 'ok'] }, hasDefault: true },
+          ],
+          variadic: false,
+          returns: { type: { name: 'record', kind: 'pseudo' }, table: null, set: false },
+          volatility: 'stable',
+          leakproof: true,
+          comment: 'a comment',
+        },
+      ]);
+      expect(answer.functions.get(tableKey(named('public', 'near')))).toMatchObject([
+        {
+          args: [
+            { name: null, table: users },
+            { name: null, type: { kind: 'array', element: { name: 'numeric' } } },
+          ],
+          variadic: true,
+          returns: { table: users, set: true },
+          volatility: 'volatile',
+          leakproof: false,
+          comment: null,
+        },
+        { args: [{ name: null }], returns: { type: { name: 'text' }, set: false }, volatility: 'immutable' },
+      ]);
+      expect(answer.functions.size).toBe(2);
+      let last = answer.fingerprint;
+      expect(await fingerprintOf(fresh.url, { functions })).toBe(last);
+      const others = `create function other() returns int language sql as 'select 1'`;
+      await fresh.query(others);
+      expect(await fingerprintOf(fresh.url, { functions })).toBe(last);
+      for (const change of [
+        'create or replace function near(int) returns text language sql immutable as $$ select $1::text $$',
+        `comment on function s.shown is 'another'`,
+        'drop function near(int)',
+        'create function gone() returns int language sql as $$ select 1 $$',
+        'alter function gone() rename to went',
+        'alter schema s rename to s2',
+      ]) {
+        await fresh.query(change);
+        const next = await fingerprintOf(fresh.url, { functions });
+        expect(next, change).not.toBe(last);
+        last = next;
+      }
     } finally {
       await fresh.drop();
     }

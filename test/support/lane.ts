@@ -5,11 +5,11 @@ import type { Catalog, Desired } from '../../src/catalog/catalog.ts';
 import { heldType } from '../../src/catalog/held-type.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
-import type { TableRef } from '../../src/core/names.ts';
+import { must } from '../../src/core/assert.ts';
 import { ProbeBoard } from '../../src/core/probe-board.ts';
 import { Stop, type StopSignal } from '../../src/core/stop-signal.ts';
 import { Operations } from '../../src/graphql/operations.ts';
-import { qualifiedTable } from '../../src/metadata/model.ts';
+import { namedFunctions } from '../../src/metadata/named-functions.ts';
 import { parseMetadata } from '../../src/metadata/parse.ts';
 import { bindParams } from '../../src/plan/bind.ts';
 import { DEFAULT_PLAN_LIMITS } from '../../src/plan/budget.ts';
@@ -229,18 +229,15 @@ async function readCatalog({
     tables: tables[name] ?? [],
     customization: customization[name],
   }));
+  const metadata = parseMetadata({ version: 3, sources, inherited_roles });
   const found = await Promise.all(
-    [...urls].map(async ([name, url]) => {
-      return [name, await introspect(url, { enumTables: enumsIn(tables[name] ?? []) })] as const;
+    metadata.sources.map(async (source) => {
+      const url = must(urls.get(source.name), 'a database of the test');
+      const enumTables = source.tables.filter(({ is_enum }) => is_enum === true).map(({ table }) => table);
+      return [source.name, await introspect(url, { enumTables, functions: namedFunctions(source) })] as const;
     }),
   );
-  const metadata = parseMetadata({ version: 3, sources, inherited_roles });
   const catalog = resolve(metadata, new Map(found), { resourceVersion: 1, generation });
   if (catalog.inconsistent.length > 0) throw new Error(JSON.stringify(catalog.inconsistent));
   return catalog;
-}
-
-function enumsIn(tables: readonly unknown[]): readonly TableRef[] {
-  const named = tables as readonly { table: unknown; is_enum?: boolean }[];
-  return named.filter(({ is_enum }) => is_enum === true).map(({ table }) => qualifiedTable.parse(table));
 }

@@ -111,6 +111,7 @@ export function database(
       ...server,
     },
     tables: new Map(tables.map((found) => [tableKey(found.ref), found])),
+    functions: new Map(),
     types: NO_TYPES,
     enumValues,
     fingerprint: 'f',
