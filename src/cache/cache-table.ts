@@ -1,3 +1,4 @@
+import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { HistoryName } from '../core/token.ts';
@@ -43,6 +44,8 @@ export interface FeedStatus {
   /** Null while the cache is unusable: never copied, slot lost, or history forked. */
   readonly position: Lsn | null;
   readonly freshAsOf: SourceTime | null;
+  /** Whose rows these are; null before the first contact. */
+  readonly identity: DatabaseIdentity | null;
   /** The history its positions belong to; null before the first contact. */
   readonly history: HistoryName | null;
   readonly targetPosition: Lsn | null;

@@ -34,7 +34,7 @@ const STATUS = `
       'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason,
       'heardAt', (extract(epoch from f.updated_at) * 1000000)::bigint, 'slot', f.slot,
       'lastError', nullif(concat_ws(' ', ${ERROR_TIME}, f.last_error), ''), 'position', w.position, 'freshAsOf', w.fresh_as_of,
-      'systemId', f.system_id, 'timeline', f.timeline,
+      'systemId', f.system_id, 'timeline', f.timeline, 'database', f.target_database,
       'targetPosition', f.target_position, 'retainedWalBytes', f.retained_wal_bytes,
       'transactionsApplied', f.transactions_applied, 'changesApplied', f.changes_applied,
       'early', to_jsonb(f) -> 'early',
@@ -78,6 +78,7 @@ interface FeedRow {
   readonly freshAsOf: number | null;
   readonly systemId: string | null;
   readonly timeline: number | null;
+  readonly database: string | null;
   readonly targetPosition: string | null;
   readonly retainedWalBytes: number | null;
   readonly transactionsApplied: number;
@@ -112,12 +113,13 @@ async function readFeeds(client: StatusClient): Promise<CacheStatus | null> {
   }
 }
 
-function feedOf({ systemId, timeline, ...row }: FeedRow): FeedStatus {
+function feedOf({ systemId, timeline, database, ...row }: FeedRow): FeedStatus {
   return {
     ...row,
     position: lsnOf(row.position),
     // A watermark without a position says that nothing here may be used, whatever time stands beside it.
     freshAsOf: row.position === null ? null : row.freshAsOf,
+    identity: database === null ? null : { systemId, database },
     history: systemId === null || timeline === null ? null : historyName(systemId, timeline),
     targetPosition: lsnOf(row.targetPosition),
     tables: row.tables.map((table) => tableOf(row.target, table)),

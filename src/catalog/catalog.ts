@@ -1,3 +1,4 @@
+import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { JsonObject } from '../core/json-text.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
 import type { Spelling } from './spelling.ts';
@@ -158,6 +159,8 @@ export interface Source {
   readonly types: KnownTypes;
   /** How its changes come through Kafka; null when they come through a slot of ours. */
   readonly kafka: KafkaFeed | null;
+  /** Which database it is; null while it does not answer. */
+  readonly identity: DatabaseIdentity | null;
   /** Null while the database answers; else why it does not. Its tables are then missing from the catalog. */
   readonly unavailable: string | null;
 }

@@ -13,8 +13,12 @@ const RELATIONS = `
      and n.nspname not in ('pg_catalog', 'information_schema', 'nearjoin')
      and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp\\_%'`;
 
-const FACTS = `
+/** Without the right to call it a statement that names `pg_control_system()` fails, whether it comes to the call or not. */
+const SYSTEM_ID = `(select system_identifier::text from pg_control_system())`;
+
+const facts = (tellsSystem: boolean): string => `
   json_build_object(
+    'systemId', ${tellsSystem ? SYSTEM_ID : 'null'},
     'database', current_database(),
     'version', current_setting('server_version_num')::int,
     'walLevel', current_setting('wal_level'),
@@ -23,8 +27,12 @@ const FACTS = `
     'mayReplicate', r.rolsuper or r.rolreplication or coalesce(pg_has_role(to_regrole('rds_replication'), 'usage'), false),
     'mayCreate', has_database_privilege(current_database(), 'create'))`;
 
+/** Whether our user may ask for the system identifier. */
+export const TELLS_SYSTEM_SQL = `select has_function_privilege('pg_control_system()', 'execute') as tells`;
+
 /** What the server is and what our user may do. */
-export const SERVER_SQL = `select ${FACTS} as answer from pg_roles r where r.rolname = current_user`;
+export const serverSql = (tellsSystem: boolean): string =>
+  `select ${facts(tellsSystem)} as answer from pg_roles r where r.rolname = current_user`;
 
 /** One array per table: oid, schema, name, kind, comment, replica identity, rows, persistence, owned. */
 export const TABLES_SQL = `
@@ -122,7 +130,7 @@ const hashed = (what: string): string =>
  * A short text that changes with any table, column, key, type, enum, comment, extension or right, with those functions, and with the name
  * of a schema: row identities of the catalog, whose `xmin` moves with every change of definition but not with vacuum or analyze.
  */
-export const fingerprintSql = (functions: readonly FunctionRef[]): string => `
+export const fingerprintSql = (functions: readonly FunctionRef[], tellsSystem: boolean): string => `
 with relations as materialized (${RELATIONS})
 select to_json(md5(concat_ws(' ',
   (${hashed("c.oid::text || ' ' || c.nspname || ' ' || c.xmin::text")} from relations c),
@@ -139,4 +147,4 @@ select to_json(md5(concat_ws(' ',
     where t.oid >= 16384 and t.typcategory <> 'A' and coalesce(k.relkind, 'c') = 'c'),
   (${hashed("e.oid::text || ' ' || e.xmin::text")} from pg_extension e),
   (${hashed('f.id')} from (${functionVersionsSql(functions)}) f),
-  (select (${FACTS})::text from pg_roles r where r.rolname = current_user)))) as answer`;
+  (select (${facts(tellsSystem)})::text from pg_roles r where r.rolname = current_user)))) as answer`;

@@ -11,8 +11,9 @@ import {
   fingerprintSql,
   INDEXES_SQL,
   KNOWN_TYPES_SQL,
-  SERVER_SQL,
+  serverSql,
   TABLES_SQL,
+  TELLS_SYSTEM_SQL,
   typesSql,
 } from './introspect-sql.ts';
 import type {
@@ -76,10 +77,10 @@ const MOST_ENUM_VALUES = 10_000;
 /** Reads everything the catalog needs to know of a database, in one snapshot; throws when it does not answer in time. */
 export async function introspect(url: string, options: IntrospectOptions = {}): Promise<Introspection> {
   const wanted = options.functions ?? [];
-  return await withClient(url, options, async (client) => {
+  return await withClient(url, options, async (client, tellsSystem) => {
     const [server, tables, columns, indexes, foreignKeys, functions, types, known, fingerprint] =
       await answers(client, [
-        SERVER_SQL,
+        serverSql(tellsSystem),
         TABLES_SQL,
         COLUMNS_SQL,
         INDEXES_SQL,
@@ -87,7 +88,7 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
         functionsSql(wanted),
         typesSql(wanted),
         KNOWN_TYPES_SQL,
-        fingerprintSql(wanted),
+        fingerprintSql(wanted, tellsSystem),
       ]);
     const book = new TypeBook(types as readonly TypeRow[]);
     const found = assemble({
@@ -115,8 +116,8 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
 
 /** Only the fingerprint, equal to that of a reading of the same functions: cheap enough to ask every few seconds. */
 export async function fingerprintOf(url: string, options: IntrospectOptions = {}): Promise<string> {
-  return await withClient(url, options, async (client) =>
-    String((await answers(client, [fingerprintSql(options.functions ?? [])]))[0]),
+  return await withClient(url, options, async (client, tellsSystem) =>
+    String((await answers(client, [fingerprintSql(options.functions ?? [], tellsSystem)]))[0]),
   );
 }
 
@@ -133,7 +134,7 @@ async function answers(client: pg.Client, queries: readonly string[]): Promise<r
 async function withClient<T>(
   url: string,
   options: IntrospectOptions,
-  use: (client: pg.Client) => Promise<T>,
+  use: (client: pg.Client, tellsSystem: boolean) => Promise<T>,
 ): Promise<T> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   options.signal?.throwIfAborted();
@@ -153,7 +154,8 @@ async function withClient<T>(
       `begin isolation level repeatable read read only; set local search_path = pg_catalog;
        set local statement_timeout = ${Math.ceil(timeoutMs)}; set local jit = off; set local quote_all_identifiers = off`,
     );
-    const result = await use(client);
+    const { rows } = await client.query<{ tells: boolean }>(TELLS_SYSTEM_SQL);
+    const result = await use(client, rows[0]?.tells === true);
     await client.query('commit');
     return result;
   } catch (error) {

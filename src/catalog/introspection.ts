@@ -1,3 +1,4 @@
+import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { TableRef } from '../core/names.ts';
 import type { ColumnType, KnownTypes, Table } from './catalog.ts';
 import type { FoundFunction } from './found-functions.ts';
@@ -55,8 +56,7 @@ export interface FoundTable {
 }
 
 /** What our user may do in a database, and what the server is able to. */
-export interface ServerFacts {
-  readonly database: string;
+export interface ServerFacts extends DatabaseIdentity {
   /** As in `server_version_num`: 180004. */
   readonly version: number;
   readonly walLevel: string;

@@ -8,7 +8,7 @@ export interface ReadingNotes {
 }
 
 /** Counted up when `Introspection` changes: what another version noted is not understood. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** The key of a database's readings: the same for everybody who connects as this user, and neither address nor secret. */
 export function readingKey(url: string): string {

@@ -1,4 +1,5 @@
 import { must } from '../core/assert.ts';
+import type { DatabaseIdentity } from '../core/database-identity.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from '../metadata/model.ts';
 import { unsupportedObjects } from '../metadata/unsupported.ts';
@@ -171,10 +172,16 @@ export class Resolver {
         const tables = must(permitted.get(name), 'tables of a source');
         const types = isAvailable(found) ? found.types : NO_TYPES;
         const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
-        return [name, { name, ...namespaces, tables, types, kafka: kafkaFeed(draft.metadata), unavailable }];
+        const kafka = kafkaFeed(draft.metadata);
+        const identity = isAvailable(found) ? identityOf(found) : null;
+        return [name, { name, ...namespaces, tables, types, kafka, identity, unavailable }];
       }),
     );
   }
+}
+
+function identityOf({ server: { systemId, database } }: Introspection): DatabaseIdentity {
+  return { systemId, database };
 }
 
 type Tables = ReadonlyMap<SourceName, ReadonlyMap<string, Table>>;

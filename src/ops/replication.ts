@@ -1,5 +1,6 @@
 import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/cache-table.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
+import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
 import { messageOf } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
@@ -56,6 +57,8 @@ export interface ReplicationView {
   readonly sources: () => readonly SourceName[];
   readonly status: (source: SourceName) => Promise<CacheStatus>;
   readonly wanted: () => readonly WantedFeed[];
+  /** Which database the metadata names; null while it has not said. */
+  readonly identity: (target: SourceName) => DatabaseIdentity | null;
   /** A newer time of freshness than the stored one, if this process has heard of any for that position. */
   readonly newerFreshness: (source: SourceName, target: SourceName, upTo: Lsn) => SourceTime | null;
 }
@@ -126,7 +129,7 @@ function feedReport(
     target: feed.target,
     source,
     connector: feed.connector,
-    ...saidOf(feed, now),
+    ...saidOf(feed, now, view.identity(feed.target)),
     slot: feed.slot,
     position: position === null ? null : formatLsn(position),
     target_position: targetPosition === null ? null : formatLsn(targetPosition),
@@ -164,11 +167,19 @@ function isSilent(heardAt: SourceTime, now: SourceTime): boolean {
   return Math.abs(now - heardAt) > SILENT_US;
 }
 
+const TWO_INSTALLATIONS =
+  'if that lasts, a replicator with another metadata database keeps them: give every source to one metadata database';
+
 /** What a leader said last holds while somebody leads; that a feed is paused holds until it is resumed. */
 function saidOf(
-  { state, reason, heardAt }: FeedStatus,
+  { target, state, reason, heardAt, identity }: FeedStatus,
   now: SourceTime,
+  named: DatabaseIdentity | null,
 ): { readonly state: FeedState; readonly reason: string | null } {
+  if (identity !== null && isOtherDatabase(identity, named)) {
+    const held = `the copies are of another database than the metadata names "${target}": of database "${identity.database}"`;
+    return { state: 'failed', reason: `${held}; ${TWO_INSTALLATIONS}` };
+  }
   if (state === 'paused' || !isSilent(heardAt, now)) return { state, reason };
   const at = new Date(heardAt / 1000).toISOString();
   return { state: 'retrying', reason: `no replicator leads this feed: one was last heard of at ${at}` };

@@ -1,5 +1,6 @@
 import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
 import type { Column } from '../catalog/catalog.ts';
+import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { RemoteUse } from '../plan/plan.ts';
@@ -27,9 +28,14 @@ export type CacheFit =
   | { readonly kind: 'usable'; readonly tables: readonly CacheTable[] }
   | { readonly kind: 'unusable'; readonly detail: RouteDetail };
 
-/** Compares what a plan reads of a target with what the source database holds of it. */
-export function cacheFit(use: RemoteUse, feed: FeedStatus | undefined): CacheFit {
+/** Compares what a plan reads of a target, the database that the metadata names, with what the source database holds of it. */
+export function cacheFit(
+  use: RemoteUse,
+  feed: FeedStatus | undefined,
+  target: DatabaseIdentity | null,
+): CacheFit {
   if (feed === undefined) return { kind: 'unusable', detail: 'not-cached' };
+  if (isOtherDatabase(feed.identity, target)) return { kind: 'unusable', detail: 'other-database' };
   const tables: CacheTable[] = [];
   for (const wanted of use.tables) {
     const held = feed.tables.find((candidate) => sameTable(candidate.table, wanted.table));

@@ -1,5 +1,6 @@
 import { extensionTypesText } from '../cache/known-types.ts';
 import type { KnownTypes, Source } from '../catalog/catalog.ts';
+import type { DatabaseIdentity } from '../core/database-identity.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import type { ReadSettings } from './settings.ts';
@@ -10,7 +11,9 @@ import type { SpareBuffers } from './wire/spare-buffers.ts';
 export interface DatabaseBook {
   current(): {
     readonly urls: ReadonlyMap<SourceName, string>;
-    readonly catalog: { readonly sources: ReadonlyMap<SourceName, Pick<Source, 'types' | 'unavailable'>> };
+    readonly catalog: {
+      readonly sources: ReadonlyMap<SourceName, Pick<Source, 'types' | 'identity' | 'unavailable'>>;
+    };
   };
 }
 
@@ -51,6 +54,11 @@ export class Databases {
   /** The URL of a database, for connections that are not ours to pool. */
   url(name: SourceName): string | undefined {
     return this.#current().urls.get(name);
+  }
+
+  /** Which database the metadata names; null while it has not said. */
+  identity(name: SourceName): DatabaseIdentity | null {
+    return this.#current().catalog.sources.get(name)?.identity ?? null;
   }
 
   async close(): Promise<void> {

@@ -1,25 +1,33 @@
 import type { FeedStatus } from '../cache/cache-table.ts';
+import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { SourceName } from '../core/names.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import { type CacheFit, cacheFit } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 
+interface Remembered {
+  readonly feed: FeedStatus;
+  readonly identity: DatabaseIdentity | null;
+  readonly fit: CacheFit;
+}
+
 /** Compares a plan's tables and columns with a feed's once per reading of the status, not once per request. */
 export class FitMemo {
-  readonly #last = new WeakMap<
-    SourceGroup,
-    Map<SourceName, { readonly feed: FeedStatus; readonly fit: CacheFit }>
-  >();
+  readonly #last = new WeakMap<SourceGroup, Map<SourceName, Remembered>>();
 
   /** As `cacheFit`. */
-  fit(group: SourceGroup, use: RemoteUse, feed: FeedStatus | undefined): CacheFit {
-    if (feed === undefined) return cacheFit(use, feed);
-    const known = this.#last.get(group) ?? new Map<SourceName, { feed: FeedStatus; fit: CacheFit }>();
+  fit(
+    group: SourceGroup,
+    use: RemoteUse,
+    { feed, identity }: { readonly feed: FeedStatus | undefined; readonly identity: DatabaseIdentity | null },
+  ): CacheFit {
+    if (feed === undefined) return cacheFit(use, feed, identity);
+    const known = this.#last.get(group) ?? new Map<SourceName, Remembered>();
     this.#last.set(group, known);
     const last = known.get(use.target);
-    if (last?.feed === feed) return last.fit;
-    const fit = cacheFit(use, feed);
-    known.set(use.target, { feed, fit });
+    if (last?.feed === feed && last.identity === identity) return last.fit;
+    const fit = cacheFit(use, feed, identity);
+    known.set(use.target, { feed, identity, fit });
     return fit;
   }
 }

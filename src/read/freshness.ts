@@ -25,6 +25,7 @@ export type RouteDetail =
   | 'copying'
   | 'failed'
   | 'slot-lost'
+  | 'other-database'
   | 'not-cached'
   | 'column-not-cached'
   | 'status-unknown'

@@ -61,7 +61,7 @@ export class GroupReader {
 
   constructor(parts: ReaderParts) {
     this.#parts = parts;
-    this.#chooser = new LeafChooser(parts.board, parts.probes);
+    this.#chooser = new LeafChooser(parts);
     this.#wishes = new ProofWishes(parts);
     this.#live = new LiveReader(parts.databases, parts.settings);
   }

@@ -90,6 +90,7 @@ const WHY: Partial<Record<RouteDetail, string>> = {
   'token-ahead': 'its cache does not contain the position asked for yet',
   copying: 'its cache is still being copied',
   'slot-lost': 'its cache must be rebuilt',
+  'other-database': 'its cache is of another database',
   'status-unknown': 'the state of its cache is not known',
 };
 

@@ -4,18 +4,28 @@ import type { SourceName } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
 import { chooseLeaf } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
+import type { Databases } from './databases.ts';
 import { FitMemo } from './fit-memo.ts';
 import type { Policy } from './freshness.ts';
 import type { Lane } from './lanes.ts';
 import type { StatusBoard } from './status-board.ts';
 
+/** What leaves are chosen by. */
+interface ChooserParts {
+  readonly databases: Pick<Databases, 'identity'>;
+  readonly board: StatusBoard;
+  readonly probes: ProbeBoard;
+}
+
 /** Chooses the leaves of a request from the last reading of the status, what has been tried, and the probes. */
 export class LeafChooser {
+  readonly #databases: Pick<Databases, 'identity'>;
   readonly #board: StatusBoard;
   readonly #probes: ProbeBoard;
   readonly #fits = new FitMemo();
 
-  constructor(board: StatusBoard, probes: ProbeBoard) {
+  constructor({ databases, board, probes }: ChooserParts) {
+    this.#databases = databases;
     this.#board = board;
     this.#probes = probes;
   }
@@ -34,7 +44,8 @@ export class LeafChooser {
     }
     const feed = known.status.feeds.get(lane.use.target);
     lane.history = feed?.history ?? null;
-    const fit = this.#fits.fit(group, lane.use, feed);
+    const identity = this.#databases.identity(lane.use.target);
+    const fit = this.#fits.fit(group, lane.use, { feed, identity });
     const policy: Policy = lane.anyAge ? { ...lane.policy, noCache: false, fallback: 'stale' } : lane.policy;
     lane.choice = chooseLeaf(fit, policy, this.#hopeFor(group.source, feed), known.now);
   }

@@ -88,6 +88,7 @@ function commonParts(
         return status;
       },
       wanted: () => wantedFeeds(watch.current()),
+      identity: (target) => watch.current().catalog.sources.get(target)?.identity ?? null,
       newerFreshness: (source, target, upTo) => probes.latest(source, target, upTo),
     },
     statusClient: (source) => pools.client(source),

@@ -82,6 +82,21 @@ describe('introspect', () => {
     expect(Math.floor(found.server.version / 10_000)).toBe(database.server.version);
   });
 
+  test('says which database it is, but to a role that may not ask for the system', async () => {
+    const { rows } = await database.query<{ id: string }>(
+      'select system_identifier::text as id from pg_control_system()',
+    );
+    expect(found.server.systemId).toBe(rows[0]?.id);
+    const role = `plain_${database.name}`;
+    await database.query(`create role ${role} login password 'x'`);
+    await database.query('revoke execute on function pg_control_system() from public');
+    const url = Object.assign(new URL(database.url), { username: role, password: 'x' }).href;
+    const { server } = await introspect(url);
+    expect(server).toMatchObject({ systemId: null, database: database.name });
+    await database.query('grant execute on function pg_control_system() to public');
+    await database.query(`drop role ${role}`);
+  });
+
   test('finds every kind of relation, and none of our own or the system', () => {
     const kinds = [...found.tables.values()].map(({ ref, kind }) => [ref.name, kind]);
     expect(kinds).toEqual(

@@ -3,6 +3,7 @@ import type { TargetReport } from '../../src/read/freshness.ts';
 import { FeedRig } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
+import { createDatabase } from '../support/postgres.ts';
 
 const USER = {
   name: 'user',
@@ -62,6 +63,30 @@ test('a small bound is met by the cache of a feed that another process leads', a
   rig.start({ limits: { probeIntervalMs: NEVER_BY_ITSELF_MS } });
   await rig.ready();
   await untilHit();
+});
+
+test('rows of another database than the metadata names are in no answer, whatever is asked', async () => {
+  const other = await createDatabase('target', [
+    'create table "user" (id bigint primary key, name text)',
+    `insert into "user" values (10, 'Grace')`,
+  ]);
+  rig.start();
+  await rig.ready();
+  const elsewhere = await TestLane.open({ pg1: rig.source, pg2: other }, TABLES);
+  try {
+    const maxStalenessMs = 60_000;
+    for (const fallback of ['live', 'stale'] as const) {
+      const { text, targets } = await elsewhere.query(QUERY, { freshness: { maxStalenessMs, fallback } });
+      expect(text).toBe('{"order":[{"id":1,"user":{"name":"Grace"}}]}');
+      expect(targets).toMatchObject([{ route: 'live', reason: 'miss', detail: 'other-database' }]);
+    }
+    const insisting = elsewhere.query(QUERY, { freshness: { maxStalenessMs, fallback: 'error' } });
+    await expect(insisting).rejects.toMatchObject({ code: 'not-fresh' });
+    await untilHit();
+  } finally {
+    await elsewhere.close();
+    await other.drop();
+  }
 });
 
 test('the usual bound is met by the cache of a feed through Kafka, which proves itself once a minute', async () => {

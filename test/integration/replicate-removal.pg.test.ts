@@ -127,6 +127,7 @@ class Stage {
       tables: new Map(),
       types: NO_TYPES,
       kafka: null,
+      identity: null,
     };
     const unavailable = (name: string): string | null => (this.#away.has(name) ? 'down' : null);
     const sources = new Map(

@@ -82,6 +82,7 @@ export function catalogOf(
         tables: new Map(tables.map((table) => [tableKey(table.ref), table])),
         types: NO_TYPES,
         kafka: null,
+        identity: null,
         unavailable: null,
       },
     ];

@@ -257,6 +257,7 @@ export class FeedRig {
       subscriptionNamespaceType: null,
       tables: new Map<string, Table>(),
       types: NO_TYPES,
+      identity: null,
     };
     const sources = new Map([
       ['pg1', { name: 'pg1', kafka: null, unavailable: null, ...none }],

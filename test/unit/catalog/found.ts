@@ -101,6 +101,7 @@ export function database(
 ): Introspection {
   return {
     server: {
+      systemId: '1',
       database: 'db',
       version: 180_000,
       walLevel: 'logical',

@@ -18,6 +18,7 @@ function feed(over: Partial<FeedStatus> = {}): FeedStatus {
     lastError: null,
     position: parseLsn('0/100'),
     freshAsOf: NOW - 50_000,
+    identity: null,
     history: null,
     targetPosition: parseLsn('0/180'),
     retainedWalBytes: 8192,
@@ -55,6 +56,7 @@ function view(
       return status;
     },
     wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }],
+    identity: () => null,
     newerFreshness: () => null,
     ...over,
   };
@@ -90,6 +92,17 @@ test('a feed is printed as the contract says', async () => {
       last_error: null,
     },
   ]);
+});
+
+test('a feed whose copies are of another database than the metadata names has failed', async () => {
+  const held = feed({ identity: { systemId: '7', database: 'accounts' } });
+  const named = (systemId: string | null, database: string) =>
+    view({ pg1: status(held) }, { identity: () => ({ systemId, database }) });
+  const failed = { state: 'failed', reason: expect.stringContaining('of database "accounts"') };
+  expect(await reportFeeds(named('8', 'accounts'))).toMatchObject([failed]);
+  expect(await reportFeeds(named(null, 'staging'))).toMatchObject([failed]);
+  expect(await reportFeeds(named('7', 'accounts'))).toMatchObject([{ state: 'streaming', reason: null }]);
+  expect(await reportFeeds(named(null, 'accounts'))).toMatchObject([{ state: 'streaming', reason: null }]);
 });
 
 test('what is written of transactions that go on is told while somebody leads', async () => {

@@ -29,6 +29,7 @@ const FEED: FeedStatus = {
   lastError: null,
   position: 1n as Lsn,
   freshAsOf: 10_000_000,
+  identity: null,
   history: null,
   targetPosition: null,
   retainedWalBytes: null,
@@ -84,11 +85,16 @@ const FITS: readonly [what: string, feed: FeedStatus | undefined, detail: string
     { ...FEED, tables: [{ ...TABLE, state: { kind: 'copying' }, serving: { ...TABLE, columns: [] } }] },
     'copying',
   ],
+  [
+    'it is of another database',
+    { ...FEED, identity: { systemId: '8', database: 'accounts' } },
+    'other-database',
+  ],
   ['the position is gone', { ...FEED, position: null }, 'slot-lost'],
 ];
 
 test.each(FITS)('a cache is judged: %s', (_, feed, detail) => {
-  const fit = cacheFit(USE, feed);
+  const fit = cacheFit(USE, feed, { systemId: '7', database: 'accounts' });
   expect(fit.kind === 'usable' ? 'usable' : fit.detail).toBe(detail);
 });
 
