@@ -33,6 +33,9 @@ export function forLibrary(url: string): string {
   return named.replace('?', '?uselibpqcompat=true&');
 }
 
+/** They lead to a database elsewhere, and the client library passes over them: another one would answer. */
+const MISSED = /[?&](dbname|hostaddr|service)=/;
+
 /** Anything else would be read as the name of a database on a host of the client library's choosing, password and all. */
 function checked(url: string): string {
   const [, hosts] = /^postgres(?:ql)?:\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url) ?? [];
@@ -41,7 +44,12 @@ function checked(url: string): string {
       'invalid-configuration',
       'the database URL must begin with postgres:// or postgresql://',
     );
-  if (!hosts.includes(',')) return url;
+  const missed = MISSED.exec(url)?.[1];
+  if (missed !== undefined) {
+    const message = `the database URL has the parameter "${missed}", which is not understood: write postgres://user@host:port/database`;
+    throw new NearjoinError('invalid-configuration', message);
+  }
+  if (!hosts.includes(',') && !/[?&]host=[^&#]*(?:,|%2C)/i.test(url)) return url;
   const message = 'the database URL names several hosts; give it one name, which leads to the primary';
   throw new NearjoinError('invalid-configuration', message);
 }

@@ -126,7 +126,14 @@ test('a database is reached by its URL, by the environment, or by parts that are
   const inFolder = 'postgres://u:p@/d?host=/run/pg';
   expect(connectionUrl(inFolder, {})).toBe('postgres://u:p@localhost/d?host=/run/pg');
   const several = 'postgres://u:p@one:1,two:2/d?target_session_attrs=read-write';
-  expect(refused(() => connectionUrl(several, {})).error).toContain('names several hosts');
+  for (const url of [several, 'postgres://u@/d?host=one,two', 'postgres://u@/d?port=1&host=one%2ctwo'])
+    expect(refused(() => connectionUrl(url, {})).error).toContain('names several hosts');
+  for (const missed of ['dbname', 'hostaddr', 'service'])
+    expect(refused(() => connectionUrl(`postgres://u:p@h/d?a=b&${missed}=c`, {})).error).toContain(
+      `the parameter "${missed}"`,
+    );
+  const tricky = 'postgres://u:p@[::1]:5432/d?host=/run/pg&options=-c%20service%3Dx,y';
+  expect(connectionUrl(tricky, {})).toBe(tricky);
   expect(connectionUrl({ from_env: 'A' }, { A: 'postgres://a' })).toBe('postgres://a');
   const parts = { host: 'h', port: 5432, database: 'd/e', username: 'u@v', password: 'p:w/@' };
   expect(connectionUrl({ connection_parameters: parts }, {})).toBe(
