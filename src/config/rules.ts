@@ -70,5 +70,5 @@ function broken(rules: readonly (readonly [boolean, string])[]): string[] {
 }
 
 function isLoopback(host: string): boolean {
-  return /^(127(\.\d{1,3}){3}|::1|\[::1\]|localhost)$/i.test(host);
+  return /^(127(\.\d{1,3}){3}|::1|localhost)$/i.test(host);
 }

@@ -61,6 +61,11 @@ export const secretList: z.ZodType<readonly string[], string> = z.string().trans
   return z.NEVER;
 });
 
+/** An address to listen on; one of IPv6 may stand in brackets, as in a URL. */
+export const hostName: z.ZodType<string, string> = text.transform((value) =>
+  value.replace(/^\[(.*)\]$/, '$1'),
+);
+
 /** A URL a webhook can be called at. */
 export const httpUrl: z.ZodType<string, string> = z
   .string()

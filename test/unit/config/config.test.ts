@@ -117,6 +117,11 @@ describe('readConfig', () => {
     expect(readConfig({ NEARJOIN_HOST: host }).host).toBe(host);
   });
 
+  test('an address of IPv6 may stand in brackets', () => {
+    expect(readConfig({ NEARJOIN_HOST: '[::1]' }).host).toBe('::1');
+    expect(() => readConfig({ NEARJOIN_HOST: '[::]' })).toThrow('NEARJOIN_ADMIN_SECRET must be set');
+  });
+
   test.each([
     [{ NEARJOIN_JWT_SECRET: HS_SECRET }, 'NEARJOIN_JWT_SECRET needs NEARJOIN_ADMIN_SECRET'],
     [{ NEARJOIN_AUTH_HOOK: 'http://auth' }, 'NEARJOIN_AUTH_HOOK needs NEARJOIN_ADMIN_SECRET'],
