@@ -49,23 +49,13 @@ const RIGHT_MISSING = '42501';
 const INVALID_ESCAPE_SEQUENCE = '22025';
 const FEATURE_NOT_SUPPORTED = '0A000';
 const UNTRANSLATABLE_CHARACTER = '22P05';
+const SYNTAX_ERROR = '42601';
 
-/** Data exceptions are about values of the request and keep their message; everything else is ours to look into. */
+/** Errors about values keep their message; everything else is ours to look into. */
 function fromPostgres(error: PostgresError, database: SourceName, side: Side): NearjoinError {
   const internal = { database, error: { message: error.message, status_code: error.state } };
-  if (error.state === INVALID_ESCAPE_SEQUENCE) {
-    return new NearjoinError('bad-request', error.message, { cause: error, internal });
-  }
-  // As a jsonpath that would need to know the time zone, or a pattern under a collation that takes no patterns.
-  if (error.state === FEATURE_NOT_SUPPORTED)
-    return new NearjoinError('not-supported', error.message, { cause: error, internal });
-  // Its words have the character, which may be of a row that nobody asked for.
-  if (error.state === UNTRANSLATABLE_CHARACTER) {
-    const message = `database "${database}" has an encoding that lacks a character of what this compares or shows`;
-    return new NearjoinError('data-exception', message, { cause: error });
-  }
-  if (error.state.startsWith('22'))
-    return new NearjoinError('data-exception', error.message, { cause: error, internal });
+  const aboutValues = ofValues(error, database, internal);
+  if (aboutValues !== null) return aboutValues;
   // Its words are about the server's own limits (stack depth, columns, size of a field), never about rows.
   if (error.state.startsWith('54')) {
     const message = `database "${database}" finds this too complex: ${error.message}; ask for fewer fields or conditions`;
@@ -84,6 +74,24 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
   }
   if (error.state.startsWith('42') || error.state === '3F000') return misfit(error, database, internal);
   return new NearjoinError('unexpected', 'database query error', { cause: error, internal });
+}
+
+/** What is wrong with a value of the request or of a row; null when that is not the matter. */
+function ofValues(cause: PostgresError, database: SourceName, internal: unknown): NearjoinError | null {
+  const { state, message } = cause;
+  if (state === INVALID_ESCAPE_SEQUENCE)
+    return new NearjoinError('bad-request', message, { cause, internal });
+  // As a jsonpath that would need to know the time zone, or a pattern under a collation that takes no patterns.
+  if (state === FEATURE_NOT_SUPPORTED)
+    return new NearjoinError('not-supported', message, { cause, internal });
+  // Its words have the character, which may be of a row that nobody asked for.
+  if (state === UNTRANSLATABLE_CHARACTER) {
+    const told = `database "${database}" has an encoding that lacks a character of what this compares or shows`;
+    return new NearjoinError('data-exception', told, { cause });
+  }
+  // Statements made here parse: what does not is a value, as a jsonpath or an lquery.
+  const isOfValue = state.startsWith('22') || state === SYNTAX_ERROR;
+  return isOfValue ? new NearjoinError('data-exception', message, { cause, internal }) : null;
 }
 
 function misfit(cause: PostgresError, database: SourceName, internal: unknown): StatementOutdated {

@@ -100,6 +100,7 @@ test.each([
     '{doc: {_jsonb_path_exists: "$.no ? (@ > $x)"}}',
     'data-exception at $: a jsonpath must not name a variable: there is none',
   ],
+  ['{doc: {_jsonb_path_match: "$.("}}', 'data-exception at $: syntax error at or near "(" of jsonpath input'],
 ])('%s fails whatever rows there are', async (where, error) => {
   for (const table of ['near', 'far']) {
     const query = `{ ${table}(where: ${where}) { id } }`;
