@@ -137,7 +137,8 @@ export function comparison(
   return `(${left} ${spelled(operator)} (array[${list.join(', ')}]::${type}[]))`;
 }
 
-function spelled(operator: string): string {
+/** How an operator is written. */
+export function spelled(operator: string): string {
   return SPELLED[operator] ?? operator;
 }
 
@@ -196,10 +197,18 @@ function ruleAggregate(
   const filter =
     rule.filter === null ? 'true' : ruleSql(world, rule.filter, { ...at, table: to, alias: next });
   const cells = rule.columns.map((name) => `${next}.${quoted(name)}`);
-  const value =
-    rule.function === 'count' ? counted(cells, rule.distinct) : `${rule.function}(${cells.join()})`;
   const from = `${relation(to)} ${next} where ${[...on, filter].join(' and ')}`;
-  return `((select ${value} from ${from}) ${spelled(rule.operator)} ${rule.value})`;
+  return `((select ${called(rule, cells)} from ${from}) ${spelled(rule.operator)} ${rule.value})`;
+}
+
+/** What an aggregate predicate compares. */
+export function called(
+  { function: name, distinct }: Extract<Condition, { kind: 'aggregate' }>,
+  cells: readonly string[],
+): string {
+  return name === 'count'
+    ? counted(cells, distinct)
+    : `${name}(${distinct ? 'distinct ' : ''}${cells.join()})`;
 }
 
 /** Rows, or those in which every one of the cells has a value. */

@@ -315,7 +315,7 @@ class Printing {
     const names = given.columns.map((name) => new Name(fieldNamed(this.#world, to, name)));
     const isCount = given.function === 'count';
     const columns = typeNamed(this.#world, to, '_select_column');
-    const type = isCount ? 'Int' : 'Boolean';
+    const type = isCount ? 'Int' : typeof given.value === 'boolean' ? 'Boolean' : 'float8';
     const compared = this.#send(type, given.value, within);
     return {
       [this.#aggregateOf(given.relationship)]: {

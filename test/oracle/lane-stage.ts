@@ -246,9 +246,14 @@ export function disagreement(world: World, query: Query, given: Answers): string
   if (isOpen(world, order, cached)) return null;
   const unlike = ROUTES.find(([route]) => (answers[route] ?? cached) !== cached);
   if (unlike !== undefined) return unlike[1];
-  if (isError(cached)) return isError(sql) ? null : `SQL and an ${cached.slice(0, 200)}`;
+  if (isError(cached)) return notRefused(query, given);
   // What Postgres would refuse may stand beside what nothing satisfies, and then is not looked at.
   return query.hostile && isError(sql) ? null : elsewhere(cached, answers, order);
+}
+
+/** Plain SQL refuses what is malformed only where a row is compared with it. */
+function notRefused({ hostile }: Query, { cached = '', one = '', sql = '' }: Answers): string | null {
+  return isError(hostile ? one : sql) ? null : `SQL and an ${cached.slice(0, 200)}`;
 }
 
 /** Other ways than from the cache, and what is said where they do not agree with it. */

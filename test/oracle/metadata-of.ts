@@ -40,7 +40,7 @@ export function customizationOf({ naming }: World, source: string): object {
 /** What metadata says beside the tables of some sources. */
 export function moreMetadata(world: World, sources: readonly string[]): MoreMetadata {
   const customization = Object.fromEntries(sources.map((source) => [source, customizationOf(world, source)]));
-  return { inherited_roles: INHERITED_ROLES, customization };
+  return { inherited_roles: inheritedRoles(world), customization };
 }
 
 /** The metadata of every database, by its name. */
@@ -51,8 +51,13 @@ export function dealtMetadata(world: World): Readonly<Record<string, readonly un
   );
 }
 
-/** The role made of the other two. */
-export const INHERITED_ROLES: readonly object[] = [{ role_name: INHERITED, role_set: ROLES }];
+/** The role made of the others: of those that see anything. */
+export function inheritedRoles({ tables }: World): readonly object[] {
+  const granted = ROLES.filter((role) =>
+    tables.some(({ permissions }) => permissions.some((permission) => permission.role === role)),
+  );
+  return granted.length === 0 ? [] : [{ role_name: INHERITED, role_set: granted }];
+}
 
 function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown {
   const local = { object: [] as unknown[], array: [] as unknown[] };

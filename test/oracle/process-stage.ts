@@ -5,7 +5,7 @@ import type { Query } from './generate-query.ts';
 import type { Write } from './generate-write.ts';
 import { toRequest } from './graphql-of.ts';
 import type { Answers } from './lane-stage.ts';
-import { customizationOf, dealtMetadata, INHERITED_ROLES, sessionHeaders } from './metadata-of.ts';
+import { customizationOf, dealtMetadata, inheritedRoles, sessionHeaders } from './metadata-of.ts';
 import { toSql, viewsOf } from './sql-of.ts';
 import { databasesOf, type World } from './world.ts';
 
@@ -91,7 +91,7 @@ export class ProcessStage {
     const replaced = await this.#nearjoin.metadata('replace_metadata', {
       version: 3,
       sources,
-      inherited_roles: INHERITED_ROLES,
+      inherited_roles: inheritedRoles(this.world),
     });
     if (replaced.body.is_consistent !== true) throw new Error(replaced.text);
     const views = this.#views();

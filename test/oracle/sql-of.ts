@@ -1,4 +1,4 @@
-import { comparison, counted, quoted, relation, ruleSql, text } from './database-of.ts';
+import { called, comparison, counted, quoted, relation, ruleSql, spelled, text } from './database-of.ts';
 import {
   type Computed,
   type Field,
@@ -134,9 +134,9 @@ class Naive {
       return object(
         value.columns.map((name, i) => {
           const column = columnNamed(table, name);
-          const called = `${value.name}(${cells[i]})`;
+          const result = `${value.name}(${cells[i]})`;
           const isOne = ['sum', 'min', 'max'].includes(value.name);
-          return [fieldNamed(this.#world, table, name), isOne ? this.#shown(table, column, called) : called];
+          return [fieldNamed(this.#world, table, name), isOne ? this.#shown(table, column, result) : result];
         }),
       );
     }
@@ -246,19 +246,9 @@ class Naive {
     const to = this.#target(table, given.relationship);
     const next = this.#alias();
     const cells = given.columns.map((name) => `${next}.${this.#cell(to, name)}`);
-    const counted: Computed = { kind: 'count', alias: '', columns: given.columns, distinct: given.distinct };
-    const value =
-      given.function === 'count' ? this.#computed(to, counted, next) : `${given.function}(${cells.join()})`;
+    const value = called(given, cells);
     const filter = given.filter === null ? 'true' : this.#condition(to, given.filter, next);
-    const operators: Readonly<Record<string, string>> = {
-      _eq: '=',
-      _neq: '<>',
-      _gt: '>',
-      _lt: '<',
-      _gte: '>=',
-      _lte: '<=',
-    };
-    return `((select ${value} from ${this.#view(to)} ${next} where ${this.#link(table, given.relationship, alias, next)} and ${filter}) ${operators[given.operator]} ${given.value})`;
+    return `((select ${value} from ${this.#view(to)} ${next} where ${this.#link(table, given.relationship, alias, next)} and ${filter}) ${spelled(given.operator)} ${given.value})`;
   }
 
   /** A column's value, or a sum or extreme of it. */

@@ -93,7 +93,7 @@ export type Condition =
   | {
       readonly kind: 'aggregate';
       readonly relationship: string;
-      readonly function: 'count' | 'bool_and' | 'bool_or';
+      readonly function: 'count' | 'bool_and' | 'bool_or' | 'sum' | 'avg' | 'min' | 'max';
       readonly columns: readonly string[];
       readonly distinct: boolean;
       readonly filter: Condition | null;
