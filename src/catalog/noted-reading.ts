@@ -1,10 +1,48 @@
 import { createHash } from 'node:crypto';
+import { messageOf } from '../core/errors.ts';
 import type { Introspection } from './introspection.ts';
+
+/** What was noted last under a key, and how long ago. */
+export interface Note {
+  readonly reading: string;
+  readonly ageMs: number;
+}
 
 /** Where readings outlive the process; both fail when it is out of reach. */
 export interface ReadingNotes {
-  recall(key: string): Promise<string | null>;
+  recall(key: string): Promise<Note | null>;
   note(key: string, reading: string): Promise<void>;
+}
+
+/** Notes and recalls readings; without its notes a node knows the databases that answer. */
+export class NotedReadings {
+  readonly #notes: ReadingNotes;
+  readonly #log: { warn(context: object, message: string): void };
+
+  constructor(notes: ReadingNotes, log: { warn(context: object, message: string): void }) {
+    this.#notes = notes;
+    this.#log = log;
+  }
+
+  /** What a database said of itself last, to whichever node. */
+  async recall(url: string): Promise<{ readonly reading: Introspection; readonly ageMs: number } | null> {
+    const noted = (await this.#tried(() => this.#notes.recall(readingKey(url)))) ?? null;
+    const reading = noted === null ? null : parseReading(noted.reading);
+    return noted === null || reading === null ? null : { reading, ageMs: noted.ageMs };
+  }
+
+  async note(url: string, reading: Introspection): Promise<void> {
+    await this.#tried(() => this.#notes.note(readingKey(url), printReading(reading)));
+  }
+
+  async #tried<Result>(use: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await use();
+    } catch (error) {
+      this.#log.warn({ reason: messageOf(error) }, 'readings of databases cannot be noted or recalled');
+      return undefined;
+    }
+  }
 }
 
 /** Counted up when `Introspection` changes: what another version noted is not understood. */

@@ -6,7 +6,7 @@ import type { Metadata, SourceMetadata } from '../metadata/model.ts';
 import { namedFunctions } from '../metadata/named-functions.ts';
 import { type Asked, fingerprintOf, introspect } from './introspect.ts';
 import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
-import { parseReading, printReading, type ReadingNotes, readingKey } from './noted-reading.ts';
+import { NotedReadings, type ReadingNotes } from './noted-reading.ts';
 import type { Introspections } from './resolve.ts';
 
 /** How often databases are asked whether they changed, and how long they may take to answer. */
@@ -45,6 +45,12 @@ interface Wanted {
   readonly asked: Asked;
 }
 
+/**
+ * Which databases are read: those that are not known yet, also not from what another node has just noted of them, or
+ * those that have changed too, or all.
+ */
+export type Reading = 'unknown' | 'noted' | 'changed' | 'all';
+
 /** Where it is told what happens to the catalog and the databases. */
 export interface CatalogLog {
   info(context: object, message: string): void;
@@ -65,6 +71,7 @@ export class SourceBook {
   readonly #options: BookOptions;
   readonly #clock: Clock;
   readonly #intervals: Intervals;
+  readonly #notes: NotedReadings;
   #entries: ReadonlyMap<SourceName, Entry> = new Map();
   /** What was read for the metadata that was tried last: it will be wanted again in a moment, when that is stored. */
   #tried: ReadonlyMap<SourceName, Entry> = new Map();
@@ -73,14 +80,11 @@ export class SourceBook {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#intervals = { ...DEFAULT_INTERVALS, ...options.intervals };
+    this.#notes = new NotedReadings(options.notes, options.log);
   }
 
-  /** What a resolution of this metadata needs; databases not known yet are read, on demand those that have changed too, or all. */
-  async consult(
-    metadata: Metadata,
-    reading: 'unknown' | 'changed' | 'all',
-    signal: AbortSignal,
-  ): Promise<SourceReadings> {
+  /** What a resolution of this metadata needs. */
+  async consult(metadata: Metadata, reading: Reading, signal: AbortSignal): Promise<SourceReadings> {
     const known = this.#entries;
     const tried = new Map<SourceName, Entry>();
     const entries = await Promise.all(
@@ -88,11 +92,10 @@ export class SourceBook {
         const wanted = this.#wanted(source);
         const entry = known.get(source.name);
         const isKnown = reading !== 'all' && fits(entry, wanted) && this.#isRecent(entry);
-        if (isKnown && (reading === 'unknown' || (await this.#isAsRead(entry, signal))))
+        if (isKnown && (reading !== 'changed' || (await this.#isAsRead(entry, signal))))
           return [source.name, entry];
-        const before = reading === 'all' || isKnown ? undefined : this.#tried.get(source.name);
-        const isEnough = fits(before, wanted) && this.#isFresh(before);
-        const found = isEnough ? before : await this.#read(wanted, entry, signal);
+        const spared = reading === 'all' || isKnown ? null : await this.#spared(source.name, wanted, reading);
+        const found = spared ?? (await this.#read(wanted, entry, signal));
         tried.set(source.name, found);
         return [source.name, found];
       }),
@@ -133,6 +136,13 @@ export class SourceBook {
     return isAvailable(entry.found) && entry.dueAt > this.#clock.monotonicMs();
   }
 
+  /** What is as good as reading: what was read to try this metadata, or what another node has just noted. */
+  async #spared(name: SourceName, wanted: Wanted, reading: Reading): Promise<Entry | null> {
+    const tried = this.#tried.get(name);
+    if (fits(tried, wanted) && this.#isFresh(tried)) return tried;
+    return reading === 'noted' ? await this.#justNoted(wanted) : null;
+  }
+
   /** Whether a database says the same of itself as when it was read; the rows of enum tables are not in that. */
   async #isAsRead(entry: Entry, signal: AbortSignal): Promise<boolean> {
     const { url, found, asked } = entry;
@@ -166,39 +176,34 @@ export class SourceBook {
     const old = entry !== undefined && entry.url === wanted.url ? entry.found : undefined;
     const base = { url: wanted.url, asked: wanted.asked, failures: entry?.failures ?? 0 };
     const kept = newer(old ?? (await this.#recalled(wanted, found)), found);
-    if (kept !== old && isAvailable(found)) await this.#note(wanted, found);
+    if (kept !== old && isAvailable(found) && wanted.url !== null) await this.#notes.note(wanted.url, found);
     return this.#dated(base, kept);
   }
 
   /** Of a database that does not answer a node that has just begun: what it said of itself last. */
   async #recalled({ url }: Wanted, found: Introspection | Unavailable): Promise<Introspection | undefined> {
     if (url === null || isAvailable(found)) return undefined;
-    const text = await this.#withNotes((notes) => notes.recall(readingKey(url)));
-    const recalled = typeof text === 'string' ? parseReading(text) : null;
+    const recalled = await this.#notes.recall(url);
     if (recalled === null) return undefined;
-    const { database } = recalled.server;
+    const { database } = recalled.reading.server;
     this.#options.log.warn(
       { database, reason: found.unavailable },
       'going by the last reading of a database',
     );
-    return recalled;
+    return recalled.reading;
   }
 
-  async #note({ url }: Wanted, found: Introspection): Promise<void> {
-    if (url !== null) await this.#withNotes((notes) => notes.note(readingKey(url), printReading(found)));
-  }
-
-  /** Without its notes a node knows the databases that answer. */
-  async #withNotes<Result>(use: (notes: ReadingNotes) => Promise<Result>): Promise<Result | undefined> {
-    try {
-      return await use(this.#options.notes);
-    } catch (error) {
-      this.#options.log.warn(
-        { reason: messageOf(error) },
-        'readings of databases cannot be noted or recalled',
-      );
-      return undefined;
-    }
+  /** What another node has read for the same metadata, a moment ago: as good as one of this node's that is kept. */
+  async #justNoted({ url, asked }: Wanted): Promise<Entry | null> {
+    const recalled = url === null ? null : await this.#notes.recall(url);
+    if (recalled === null) return null;
+    const { reading, ageMs } = recalled;
+    const tells =
+      asked.enumTables.every((table) => reading.enumValues.has(tableKey(table))) &&
+      asked.functions.every((name) => reading.functions.has(tableKey(name)));
+    if (!tells || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;
+    const { readAt, dueAt, ...entry } = this.#dated({ url, asked, failures: 0 }, reading);
+    return { ...entry, readAt: readAt - ageMs, dueAt: dueAt - ageMs };
   }
 
   async #ask(wanted: Wanted, signal: AbortSignal): Promise<Introspection | Unavailable> {

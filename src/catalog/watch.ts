@@ -10,7 +10,13 @@ import type { Introspection, Unavailable } from './introspection.ts';
 import type { ReadingNotes } from './noted-reading.ts';
 import type { NamingConvention } from './resolve/names.ts';
 import { Resolver } from './resolve.ts';
-import { type BookOptions, DEFAULT_INTERVALS, SourceBook, type SourceReadings } from './source-book.ts';
+import {
+  type BookOptions,
+  DEFAULT_INTERVALS,
+  type Reading,
+  SourceBook,
+  type SourceReadings,
+} from './source-book.ts';
 
 /** One generation: what every lane reads, and where the databases are. */
 export interface Snapshot {
@@ -106,20 +112,21 @@ export class CatalogWatch {
    * are read again first: the table may have been created a moment ago.
    */
   async tryResolve(metadata: Metadata): Promise<Catalog> {
-    return (await this.#tried(metadata)).catalog;
+    return (await this.#tried(metadata, 'unknown')).catalog;
   }
 
   async #tried(
     metadata: Metadata,
+    reading: 'unknown' | 'noted',
   ): Promise<{ readonly readings: SourceReadings; readonly catalog: Catalog }> {
     const { inconsistent } = this.#snapshot.catalog;
-    const known = await this.#against(metadata, 'unknown');
+    const known = await this.#against(metadata, reading);
     return hasNewProblem(known.catalog, inconsistent) ? this.#against(metadata, 'all') : known;
   }
 
   async #against(
     metadata: Metadata,
-    reading: 'unknown' | 'all',
+    reading: Reading,
   ): Promise<{ readonly readings: SourceReadings; readonly catalog: Catalog }> {
     const readings = await this.#book.consult(metadata, reading, this.#closed.signal);
     const { generation, resourceVersion } = this.#snapshot.catalog;
@@ -168,7 +175,8 @@ export class CatalogWatch {
     for await (const version of this.#options.store.listen(this.#closed.signal)) {
       if (version === this.#basis.stored.resourceVersion) continue;
       await this.#guarded('metadata', () =>
-        this.#rebuild(async (metadata) => (await this.#tried(metadata)).readings),
+        // Whoever saved it has read the databases for it.
+        this.#rebuild(async (metadata) => (await this.#tried(metadata, 'noted')).readings),
       );
     }
   }

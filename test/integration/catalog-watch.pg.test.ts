@@ -254,29 +254,35 @@ test('without its notes a node knows the databases that answer', async () => {
   expect(warned).toContain('readings of databases cannot be noted or recalled');
 });
 
-test('databases that were read to try metadata are not read again when it is stored a moment later', async () => {
+test('databases that were read to try metadata are not read again when it is stored a moment later, by no node', async () => {
   const { here, target, store } = await world();
-  let readings = 0;
-  const note = async (key: string, reading: string): Promise<void> => {
-    readings += 1;
-    await store.readings.note(key, reading);
+  const readings = { here: 0, elsewhere: 0 };
+  const node = async (name: keyof typeof readings): Promise<CatalogWatch> => {
+    const note = async (key: string, reading: string): Promise<void> => {
+      readings[name] += 1;
+      await store.readings.note(key, reading);
+    };
+    const watch = await openCatalogWatch({
+      store: {
+        load: () => store.load(),
+        listen: (signal) => store.listen(signal),
+        readings: { recall: (key) => store.readings.recall(key), note },
+      },
+      log,
+      env: {},
+      intervals: { ...FAST, fingerprintMs: 600_000, fullMs: 600_000 },
+    });
+    cleanUps.push(() => watch.close());
+    return watch;
   };
-  const watch = await openCatalogWatch({
-    store: {
-      load: () => store.load(),
-      listen: (signal) => store.listen(signal),
-      readings: { recall: (key) => store.readings.recall(key), note },
-    },
-    log,
-    env: {},
-    intervals: { ...FAST, fingerprintMs: 600_000, fullMs: 600_000 },
-  });
-  cleanUps.push(() => watch.close());
+  const [watch, other] = await Promise.all([node('here'), node('elsewhere')]);
   await watch.tryResolve(document(here.url, target.url));
   await save(store, document(here.url, target.url));
   await watch.follow();
   expect(columns(watch.current().catalog, 'pg2', 'users')).toEqual(['id', 'name']);
-  expect(readings).toBe(2);
+  await poll('the other node', () => other.current().catalog.sources.has('pg2'));
+  expect(columns(other.current().catalog, 'pg2', 'users')).toEqual(['id', 'name']);
+  expect(readings).toEqual({ here: 2, elsewhere: 0 });
   // A change since then is seen when anything is stored.
   await target.query('alter table users add column age int');
   await watch.tryResolve(document(here.url, target.url));
