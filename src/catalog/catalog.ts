@@ -22,8 +22,9 @@ export interface ColumnType {
   readonly labels?: readonly string[];
 }
 
-/** A column of a tracked table. */
+/** A column of a tracked table, or what a plan reads as if it were one. */
 export interface Column {
+  /** Its own, or of a computed field one that no column of the table has. */
   readonly name: string;
   /** Its name in GraphQL: custom or the same. */
   readonly field: string;
@@ -38,6 +39,64 @@ export interface Column {
   readonly upperCased: boolean;
   /** Set where its collation is nondeterministic: texts of different bytes may be equal, in its own database only. */
   readonly loose?: true;
+  /** Set for a computed field: it is stored nowhere, and only the table's own database can compute it. */
+  readonly computed?: { readonly field: string; readonly call: FunctionCall };
+}
+
+/** Where a function's argument comes from, in the order of its definition. `name` is null where the definition has none. */
+export type Slot =
+  /** The row of the table that the field belongs to. */
+  | { readonly kind: 'row'; readonly name: string | null }
+  /** All session variables, as a JSON object. */
+  | { readonly kind: 'session'; readonly name: string | null; readonly type: ColumnType }
+  | GivenSlot;
+
+/** An argument of the request: a member of the `args` object. */
+export interface GivenSlot {
+  readonly kind: 'given';
+  readonly name: string | null;
+  /** The member's name: the argument's, or `arg_1`, `arg_2` … for those without one. */
+  readonly field: string;
+  readonly type: ColumnType;
+  readonly hasDefault: boolean;
+}
+
+/** How a function is called. */
+export interface Signature {
+  readonly ref: TableRef;
+  readonly slots: readonly Slot[];
+  /** Promises to say nothing of its arguments but by what it returns, errors included. */
+  readonly leakproof: boolean;
+}
+
+/** What one call passes; `operand` counts the values of a plan. */
+export type CallArgument = (
+  | { readonly kind: 'row' }
+  | { readonly kind: 'value'; readonly operand: number }
+  | { readonly kind: 'null'; readonly type: ColumnType }
+) & {
+  /** Null for one that is told by its place; all that follow an omitted one are named. */
+  readonly name: string | null;
+};
+
+/** One call of a function. */
+export interface FunctionCall {
+  readonly ref: TableRef;
+  readonly args: readonly CallArgument[];
+  readonly leakproof: boolean;
+}
+
+/** A field that a function computes from a row of its table. */
+export interface ComputedField {
+  readonly name: string;
+  readonly description: string | null;
+  readonly signature: Signature;
+  /** The GraphQL type of its `args`. */
+  readonly argsType: string;
+  readonly returns:
+    | { readonly kind: 'scalar'; readonly type: ColumnType }
+    /** A list of rows of a table of the same database. */
+    | { readonly kind: 'table'; readonly table: TableRef };
 }
 
 /** One pair of a relationship's condition: `left = right`. */
@@ -81,6 +140,8 @@ export interface Relationship {
 export interface SelectPermission {
   /** Postgres column names. */
   readonly columns: ReadonlySet<string>;
+  /** Computed fields that are values; those that are rows follow the permissions of their table. */
+  readonly computedFields: ReadonlySet<string>;
   /** The row rule as written in metadata; checked when the catalog was resolved. */
   readonly filter: JsonObject;
   readonly limit: number | null;
@@ -127,6 +188,7 @@ export interface Table {
   /** Columns of every index that finds rows by plain values, in the index's order. */
   readonly indexes: readonly (readonly string[])[];
   readonly relationships: ReadonlyMap<string, Relationship>;
+  readonly computedFields: ReadonlyMap<string, ComputedField>;
   readonly permissions: ReadonlyMap<RoleName, SelectPermission>;
   /** Values as the database has them, when metadata says this table is an enum. */
   readonly enumValues: readonly { readonly value: string; readonly description: string | null }[] | null;

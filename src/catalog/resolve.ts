@@ -143,12 +143,12 @@ export class Resolver {
     const plain: Tables = new Map(drafts.map((draft) => [draft.name, draft.tables]));
     const unavailable = new Map(drafts.map((draft) => [draft.name, draft.unavailable]));
     const availability = JSON.stringify([...unavailable]);
-    return eachTable(plain, drafts, ({ found }, table, tracked) => {
+    return eachTable(plain, drafts, ({ found, names, metadata }, table, tracked) => {
       if (!isAvailable(found)) return table;
-      const inputs = [table, found, availability];
+      const inputs = [table, found, availability, JSON.stringify(metadata.customization)];
       const related = this.#related.take(tracked, inputs, finderIn(plain), (find) =>
         resolved((list) =>
-          withRelationships(table, tracked, { found, sources: { find, unavailable } }, list),
+          withRelationships(table, tracked, { found, names, sources: { find, unavailable } }, list),
         ),
       );
       return noting(problems, related).table;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MetadataError } from './metadata-error.ts';
 import {
+  computedField,
   customization,
   inheritedRole,
   localRelationship,
@@ -66,6 +67,8 @@ export const commandArgs = {
   pg_create_remote_relationship: remoteArgs,
   pg_update_remote_relationship: remoteArgs,
   pg_delete_remote_relationship: z.object({ ...place, name }),
+  pg_add_computed_field: computedField.extend(place),
+  pg_drop_computed_field: z.object({ ...place, name, cascade }),
   pg_create_select_permission: z.object({
     ...place,
     role: name,

@@ -39,6 +39,11 @@ function refuseInTable(table: TableMetadata, path: string): void {
   );
   refuse(
     path,
+    'computed field',
+    (table.computed_fields ?? []).map((entry) => entry.name),
+  );
+  refuse(
+    path,
     'select permission',
     (table.select_permissions ?? []).map((entry) => entry.role),
   );

@@ -21,12 +21,13 @@ export function findTracked(metadata: Metadata, place: TablePlace): TableMetadat
 }
 
 /** The tracked table at that place; refuses one that is not tracked. */
-export function requireTable(metadata: Metadata, place: TablePlace): TableMetadata {
+export function requireTable(metadata: Metadata, place: TablePlace, path = '$.args'): TableMetadata {
   const found = findTracked(metadata, place);
   if (found !== undefined) return found;
   throw new MetadataError(
     'not-exists',
     `table "${printTable(place.table)}" does not exist in source: ${place.source}`,
+    { path },
   );
 }
 
@@ -54,12 +55,13 @@ export function changeTable(
   }));
 }
 
-/** Refuses a relationship's name that the table already uses for another. */
+/** Refuses a relationship's name that the table already uses for another, or for a computed field. */
 export function refuseTakenField(table: TableMetadata, name: string): void {
   const taken = [
     ...(table.object_relationships ?? []),
     ...(table.array_relationships ?? []),
     ...(table.remote_relationships ?? []),
+    ...(table.computed_fields ?? []),
   ].some((entry) => entry.name === name);
   if (!taken) return;
   throw new MetadataError(

@@ -7,6 +7,7 @@ export type TableObjectKind =
   | 'object_relation'
   | 'array_relation'
   | 'remote_relationship'
+  | 'computed_field'
   | 'select_permission';
 
 /** Something metadata defines that may hold or not, by its place. */
@@ -57,6 +58,7 @@ export function objectReport(object: ObjectRef): string {
 
 function reportOf(kind: TableObjectKind, name: string): string {
   if (kind === 'select_permission') return `permission ${name}.select`;
+  if (kind === 'computed_field') return `computed field ${name}`;
   return kind === 'remote_relationship' ? `remote relationship ${name}` : `relationship ${name}`;
 }
 
@@ -92,6 +94,10 @@ function tableObjects(source: SourceName, table: TableMetadata): readonly Object
     ...refs(
       'remote_relationship',
       (table.remote_relationships ?? []).map((entry) => entry.name),
+    ),
+    ...refs(
+      'computed_field',
+      (table.computed_fields ?? []).map((entry) => entry.name),
     ),
     ...refs(
       'select_permission',
@@ -140,6 +146,8 @@ function removeEntry(
       return withList(table, 'array_relationships', others(table.array_relationships, name));
     case 'remote_relationship':
       return withList(table, 'remote_relationships', others(table.remote_relationships, name));
+    case 'computed_field':
+      return withList(table, 'computed_fields', others(table.computed_fields, name));
     default:
       return withList(
         table,
@@ -153,7 +161,12 @@ function others<T extends { readonly name: string }>(entries: readonly T[] | und
   return (entries ?? []).filter((entry) => entry.name !== name);
 }
 
-type ListKey = 'object_relationships' | 'array_relationships' | 'remote_relationships' | 'select_permissions';
+type ListKey =
+  | 'object_relationships'
+  | 'array_relationships'
+  | 'remote_relationships'
+  | 'computed_fields'
+  | 'select_permissions';
 
 /** The table with one of its lists replaced, or without it when the list is empty. */
 export function withList<K extends ListKey>(

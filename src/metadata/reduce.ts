@@ -2,6 +2,7 @@ import { unreachable } from '../core/assert.ts';
 import type { Command } from './command.ts';
 import { followIn } from './follow.ts';
 import type { Metadata } from './model.ts';
+import { addComputedField, dropComputedField } from './reduce/computed-fields.ts';
 import { commentPermission, createSelectPermission, dropSelectPermission } from './reduce/permissions.ts';
 import {
   commentRelationship,
@@ -58,6 +59,8 @@ const REDUCIBLE = {
   pg_create_remote_relationship: true,
   pg_update_remote_relationship: true,
   pg_delete_remote_relationship: true,
+  pg_add_computed_field: true,
+  pg_drop_computed_field: true,
   pg_create_select_permission: true,
   pg_drop_select_permission: true,
   pg_set_permission_comment: true,
@@ -133,6 +136,10 @@ function reduceInTable(metadata: Metadata, command: InTable, view: Databases | n
       return updateRemoteRelationship(metadata, command.args);
     case 'pg_delete_remote_relationship':
       return deleteRemoteRelationship(metadata, command.args);
+    case 'pg_add_computed_field':
+      return addComputedField(metadata, command.args);
+    case 'pg_drop_computed_field':
+      return dropComputedField(metadata, command.args);
     case 'pg_create_select_permission':
       return createSelectPermission(metadata, command.args);
     case 'pg_drop_select_permission':

@@ -55,6 +55,8 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
             : labelled({ type: param.type, list: false, pattern: null }, session.get(element.session) ?? ''),
         ),
       );
+    case 'whole-session':
+      return JSON.stringify(Object.fromEntries([...session].sort(([a], [b]) => (a < b ? -1 : 1))));
     case 'variable':
       return encode(param, fromJson(param, lookUp(variables, from.path)));
     case 'composed':

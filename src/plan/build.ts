@@ -5,6 +5,7 @@ import type { RoleName } from '../core/names.ts';
 import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
 import { planByPk } from './by-pk.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
+import { ComputedColumns } from './computed-columns.ts';
 import { checkedFragments } from './fragments.ts';
 import { checkDirectives } from './known-directives.ts';
 import { Params } from './params.ts';
@@ -60,6 +61,7 @@ export function planQuery(input: PlanInput): QueryPlan {
     params,
     places,
     budget,
+    computed: new ComputedColumns(),
     guards: new Map(),
     printed: new WeakMap(),
   };

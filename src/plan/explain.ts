@@ -169,6 +169,8 @@ function printParam({ from, type, list, form }: Param): string {
       return `${as} composed`;
     case 'session':
       return `${as} from session ${from.name}`;
+    case 'whole-session':
+      return `${as} of the whole session`;
     default:
       return `${as} from session list`;
   }

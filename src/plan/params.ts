@@ -19,6 +19,7 @@ const MOST_CHARACTERS = 16 * 1024 * 1024;
 export class Params {
   readonly #params: Param[] = [];
   readonly #sessionVariables = new Set<string>();
+  readonly #wholeSession = new Map<string, Operand>();
   #characters = 0;
 
   /** All parameters so far. */
@@ -85,6 +86,16 @@ export class Params {
     );
     const from = { kind: 'session-list', of: named } as const;
     return this.#add({ from, type, list: true, enumeration: null, pattern: null, form: 'typed', path: '$' });
+  }
+
+  /** All session variables as a JSON object: the same value wherever it is of the same type. */
+  wholeSession(type: ColumnType): Operand {
+    const known = this.#wholeSession.get(type.name);
+    if (known !== undefined) return known;
+    const what = { type, list: false, pattern: null, enumeration: null };
+    const made = this.#add({ from: { kind: 'whole-session' }, ...what, form: 'typed', path: '$' });
+    this.#wholeSession.set(type.name, made);
+    return made;
   }
 
   #need(name: string): string {

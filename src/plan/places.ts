@@ -72,7 +72,8 @@ export class Places {
   close(): readonly RemoteUse[] {
     for (const { place, columns } of this.#places) {
       const order = new Map(place.table.columns.map((column, index) => [column.name, index]));
-      columns.sort((a, b) => (order.get(a.name) ?? 0) - (order.get(b.name) ?? 0));
+      const rank = ({ name }: Column): number => order.get(name) ?? order.size;
+      columns.sort((a, b) => rank(a) - rank(b));
     }
     return this.#remotes();
   }
@@ -91,9 +92,9 @@ export class Places {
       };
       uses.set(id, use);
       if (scope.options !== null) use.options.add(scope.options);
-      const known = use.tables.get(tableKey(table.ref)) ?? { table, columns: new Set() };
+      const known = use.tables.get(tableKey(table.ref)) ?? { table, columns: new Map() };
       use.tables.set(tableKey(table.ref), known);
-      for (const column of columns) known.columns.add(column.name);
+      for (const column of columns) known.columns.set(column.name, column);
     }
     return [...uses.values()].map((use) => this.#finished(use));
   }
@@ -101,7 +102,10 @@ export class Places {
   #finished({ source, target, tables, options }: UseInMaking): RemoteUse {
     const listed = [...tables.values()].map(({ table, columns }) => ({
       table: table.ref,
-      columns: table.columns.filter(({ name }) => columns.has(name)),
+      columns: [
+        ...table.columns.filter(({ name }) => columns.has(name)),
+        ...[...columns.values()].filter(({ computed }) => computed !== undefined),
+      ],
     }));
     const known = this.#sources.get(source)?.types ?? NO_TYPES;
     return { source, target, tables: listed, options: [...options], known };
@@ -111,7 +115,7 @@ export class Places {
 interface UseInMaking {
   readonly source: SourceName;
   readonly target: SourceName;
-  readonly tables: Map<string, { readonly table: Table; readonly columns: Set<string> }>;
+  readonly tables: Map<string, { readonly table: Table; readonly columns: Map<string, Column> }>;
   readonly options: Set<RemoteOptions>;
 }
 

@@ -250,7 +250,9 @@ export interface Param {
     | {
         readonly kind: 'session-list';
         readonly of: readonly ({ readonly text: string } | { readonly session: string })[];
-      };
+      }
+    /** All session variables as a JSON object, for functions. */
+    | { readonly kind: 'whole-session' };
   readonly type: ColumnType;
   /** Bound as an array of `type` (`_in`, `_has_keys_any` …). */
   readonly list: boolean;

@@ -2,6 +2,7 @@ import type { FieldNode, FragmentDefinitionNode } from 'graphql';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { RoleName } from '../core/names.ts';
 import type { Budget } from './budget.ts';
+import type { ComputedColumns } from './computed-columns.ts';
 import type { Params } from './params.ts';
 import type { Place, Places } from './places.ts';
 import type { Predicate } from './plan.ts';
@@ -18,6 +19,7 @@ export interface Planning {
   readonly params: Params;
   readonly places: Places;
   readonly budget: Budget;
+  readonly computed: ComputedColumns;
   /** Conditions on hidden cells by place and column. */
   readonly guards: Map<string, Predicate>;
   /** Arguments of fields as texts. */

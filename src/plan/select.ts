@@ -4,6 +4,7 @@ import type { Column } from '../catalog/catalog.ts';
 import { baseType } from '../catalog/operators.ts';
 import { planAggregate } from './aggregate.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
+import { planComputedValue } from './computed.ts';
 import { isNull, literal } from './input.ts';
 import { cellGuard } from './permit.ts';
 import type { Aggregate, Field, Operand, Select } from './plan.ts';
@@ -32,7 +33,10 @@ export function planFields(
 ): readonly Field[] {
   const type = rows.view.table.typeName;
   return collectFields(planning, sets, type, at).map((field) => {
-    const planned = planColumn(planning, rows, field) ?? planRelated(planning, rows, field);
+    const planned =
+      planColumn(planning, rows, field) ??
+      planComputed(planning, rows, field) ??
+      planRelated(planning, rows, field);
     if (planned === null) throw unknownField(field, type);
     return planned;
   });
@@ -53,7 +57,15 @@ function planColumn(planning: Planning, rows: Rows, field: CollectedField): Fiel
   const typename = planTypename(field, rows.view.table.typeName);
   if (typename !== null) return typename;
   const column = rows.view.columnByField.get(field.name);
-  if (column === undefined) return null;
+  return column === undefined ? null : planValue(planning, rows, field, column);
+}
+
+function planComputed(planning: Planning, rows: Rows, field: CollectedField): Field | null {
+  const value = planComputedValue(planning, rows, field);
+  return value === null ? null : planValue(planning, rows, value.rest, value.column);
+}
+
+function planValue(planning: Planning, rows: Rows, field: CollectedField, column: Column): Field {
   checkIsLeaf(field);
   const jsonPath = planJsonPath(planning, field, column);
   rows.place.read(column);

@@ -8,8 +8,8 @@ import type {
 } from 'graphql';
 
 /**
- * How a variable's value enters a plan. `value`: only as a parameter. `condition`: as (part of) a `where`, whose
- * shape is planned and whose values are parameters. `cursor`: as (part of) a stream's cursor, the same but for its
+ * How a variable's value enters a plan. `value`: only as a parameter. `condition`: as (part of) a `where` or of a function's
+ * `args`, whose shape is planned and whose values are parameters. `cursor`: as (part of) a stream's cursor, the same but for its
  * ordering. `whole`: planned in full, like an ordering or a limit.
  */
 export type VariableUse = 'value' | 'condition' | 'cursor' | 'whole';
@@ -70,7 +70,8 @@ export function usesOf(document: DocumentNode, operation: OperationDefinitionNod
 function useOf(argument: string): VariableUse {
   if (PLANNED_ARGUMENTS.has(argument)) return 'whole';
   if (argument === 'cursor') return 'cursor';
-  return argument === 'where' ? 'condition' : 'value';
+  // Which arguments of a function are given, and which are null, is planned; their values are not.
+  return argument === 'where' || argument === 'args' ? 'condition' : 'value';
 }
 
 /** What stands in a literal and is planned in full, though the rest of the argument is not. */

@@ -1,4 +1,12 @@
-import type { Catalog, Column, Relationship, RootName, SelectPermission, Table } from '../catalog/catalog.ts';
+import type {
+  Catalog,
+  Column,
+  ComputedField,
+  Relationship,
+  RootName,
+  SelectPermission,
+  Table,
+} from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
 
@@ -102,6 +110,30 @@ export function aggregateField({ table }: VisibleTable, { name }: Relationship):
   return table.spelling.field(`${name}_aggregate`);
 }
 
+/** A computed field the role may ask for; its rows as the role sees them, null where it is a value. */
+export interface VisibleComputed {
+  readonly field: ComputedField;
+  readonly target: VisibleTable | null;
+}
+
+/** The computed fields of a table that the role sees: values it was given, and rows of tables it sees. */
+export function visibleComputedFields(catalog: Catalog, from: VisibleTable): readonly VisibleComputed[] {
+  return [...from.table.computedFields.keys()].flatMap((name) => visibleComputed(catalog, from, name) ?? []);
+}
+
+/** One computed field by name, if the role sees it. */
+export function visibleComputed(catalog: Catalog, from: VisibleTable, name: string): VisibleComputed | null {
+  const field = from.table.computedFields.get(name);
+  if (field === undefined) return null;
+  if (field.returns.kind === 'scalar') {
+    const { permissions } = from;
+    const isSeen = permissions.length === 0 || permissions.some((one) => one.computedFields.has(name));
+    return isSeen ? { field, target: null } : null;
+  }
+  const target = visibleTable(catalog, from.role, from.table.source, field.returns.table);
+  return target === null ? null : { field, target };
+}
+
 /** The fields of a root type through which the role reaches a table. */
 export function rootFieldsOf(target: VisibleTable, type: RootType): readonly VisibleRootField[] {
   const { root, primaryKey } = target.table;
@@ -122,7 +154,10 @@ export function rootFieldsOf(target: VisibleTable, type: RootType): readonly Vis
  * column then reads as null in rows that only the others let through. Null when the column is never hidden.
  */
 export function showingPermissions(view: VisibleTable, column: Column): readonly SelectPermission[] | null {
-  const showing = view.permissions.filter((permission) => permission.columns.has(column.name));
+  const { name, computed } = column;
+  const showing = view.permissions.filter(({ columns, computedFields }) =>
+    computed === undefined ? columns.has(name) : computedFields.has(computed.field),
+  );
   return showing.length === view.permissions.length ? null : showing;
 }
 

@@ -34,6 +34,9 @@ export function cacheFit(
   feed: FeedStatus | undefined,
   target: DatabaseIdentity | null,
 ): CacheFit {
+  // No cache will ever hold it: only the target has the function.
+  if (use.tables.some(({ columns }) => columns.some(({ computed }) => computed !== undefined)))
+    return { kind: 'unusable', detail: 'computed' };
   if (feed === undefined) return { kind: 'unusable', detail: 'not-cached' };
   if (isOtherDatabase(feed.identity, target)) return { kind: 'unusable', detail: 'other-database' };
   const tables: CacheTable[] = [];
@@ -82,11 +85,7 @@ export function chooseLeaf(
 ): LeafChoice {
   if (policy.noCache) return { route: 'live', reason: 'request', detail: 'asked-for', unmet: false };
   if (policy.cacheOff) return { route: 'live', reason: 'bypass', detail: 'cache-off', unmet: false };
-  if (fit.kind === 'unusable') {
-    const never =
-      fit.detail === 'not-cached' || fit.detail === 'column-not-cached' || fit.detail === 'failed';
-    return { route: 'live', reason: 'miss', detail: fit.detail, unmet: !never };
-  }
+  if (fit.kind === 'unusable') return withoutCache(fit.detail);
   if (policy.fallback === 'live' && isHopeless(policy, feed, now)) {
     return {
       route: 'live',
@@ -96,6 +95,12 @@ export function chooseLeaf(
     };
   }
   return { route: 'cache', tables: fit.tables };
+}
+
+function withoutCache(detail: RouteDetail): LeafChoice {
+  if (detail === 'computed') return { route: 'live', reason: 'bypass', detail, unmet: false };
+  const never = detail === 'not-cached' || detail === 'column-not-cached' || detail === 'failed';
+  return { route: 'live', reason: 'miss', detail, unmet: !never };
 }
 
 /** The bound cannot be met by trying: asking the cache first would only cost time. */

@@ -28,6 +28,7 @@ export type RouteDetail =
   | 'other-database'
   | 'not-cached'
   | 'column-not-cached'
+  | 'computed'
   | 'status-unknown'
   | 'asked-for'
   | 'cache-off'

@@ -49,6 +49,9 @@ function textsOf({ field, left }: Gap, build: Build): Sql {
     filtered: false,
     read: (column) => syntax(`k.k${on.findIndex((pair) => pair.left.name === column.name)}`),
     heldAs: () => null,
+    whole: () => {
+      throw new Error('bug: a gap reads the row that it hangs on');
+    },
   };
   const json = fieldJson(field, { row, rows: new Map(), shared: [], build });
   const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;

@@ -30,13 +30,24 @@ export function isLeaky(predicate: Predicate): boolean {
       return isLeaky(predicate.where);
     case 'exists-aggregate':
       return !UNFAILING.has(predicate.function) || isLeaky(predicate.where);
+    case 'is-null':
+      return isFailing(predicate.column);
     case 'compare':
-      return FAILING.has(predicate.operator) || (!predicate.cast && isLeakyIn(predicate));
+      return (
+        FAILING.has(predicate.operator) ||
+        isFailing(predicate.column) ||
+        (!predicate.cast && isLeakyIn(predicate))
+      );
     case 'compare-columns':
-      return isLeakyIn(predicate);
+      return isFailing(predicate.column) || isLeakyIn(predicate);
     default:
       return false;
   }
+}
+
+/** Whether to compute the value may fail: a function says in its error what it likes. */
+function isFailing({ computed }: Column): boolean {
+  return computed !== undefined && !computed.call.leakproof;
 }
 
 /** Whether the column's values cannot all be compared: a pattern does not fit a collation that takes unlike texts for equal. */

@@ -28,7 +28,11 @@ function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
     case 'column': {
       // A filter may have joined the row under another place than the one that the ordering's rules speak of.
       const own = last === undefined ? row : { ...row, table: last.to };
-      return sortValue(visibleValue(item.by, own, site.rows, site.build), item.by.column, row);
+      const value = sortValue(visibleValue(item.by, own, site.rows, site.build), item.by.column, row);
+      // A function would be called with the row that is not there.
+      return last === undefined || item.by.column.computed === undefined
+        ? value
+        : whereJoined(value, last, row);
     }
     case 'count': {
       const counted = overRelated(() => syntax('count(*)'), last, { row, site });
@@ -46,7 +50,7 @@ function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
   }
 }
 
-/** A row that is not there has no related rows to count: null, as its columns are. */
+/** A row that is not there has nothing to count or compute: null, as its columns are. */
 function whereJoined(value: Sql, { join }: OrderStep, row: RowScope): Sql {
   const present = allOf(join.on.map((pair) => sql`${row.read(pair.right)} is not null`));
   return sql`(case when ${present} then ${value} end)`;
@@ -70,7 +74,7 @@ function openStep(
 ): { from: Sql; scope: RowScope; on: Sql } {
   const alias = build.alias();
   const leaf = build.leaves(step.to);
-  const scope = directScope(step.to, leaf, alias);
+  const scope = directScope(step.to, leaf, alias, build);
   const on = [joinSql(step.join.on, row, scope)];
   if (!scope.filtered && step.where.kind !== 'true') on.push(predicateSql(step.where, scope, rows, build));
   return { from: fromLeaf(step.to, leaf, alias), scope, on: allOf(on) };
@@ -95,12 +99,14 @@ function followFirst(left: RowScope, step: OrderStep, site: JoinSite): RowScope 
   const lifted = site.build.alias();
   const columns = [...step.to.columns, ...step.to.key.filter((key) => !step.to.columns.includes(key))];
   const list = columns.map((column, i) => sql`${scope.read(column)} as ${syntax(`c${i}`)}`);
+  if (site.build.leaves(step.to).kind === 'table') list.push(sql`${scope.whole()} as w`);
   const keys = step.to.key.map((column) => scope.read(column));
   const order = keys.length === 0 ? syntax('') : sql` order by ${separated(keys, ', ')}`;
   const first = sql`select ${separated(list, ', ')} from ${from} where ${on}${order} limit 1`;
   site.from.items.push(sql`left join lateral (${first}) ${syntax(lifted)} on true`);
   return {
     ...scope,
+    whole: () => syntax(`${lifted}.w`),
     read: (column) =>
       syntax(`${lifted}.c${columns.findIndex((candidate) => candidate.name === column.name)}`),
   };

@@ -211,7 +211,7 @@ function related(
 ): { from: Sql; conditions: Sql[]; right: RowScope } {
   const alias = build.alias();
   const leaf = build.leaves(to);
-  const right = directScope(to, leaf, alias);
+  const right = directScope(to, leaf, alias, build);
   const conditions = link === null ? [] : [link(right)];
   if (!right.filtered)
     conditions.push(...inSafeOrder(conjuncts(where), (part) => predicateSql(part, right, rows, build)));

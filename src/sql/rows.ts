@@ -42,7 +42,7 @@ export type RowsOf = Pick<
 export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build): OpenRows {
   const alias = build.alias();
   const leaf = build.leaves(select.from);
-  const row = directScope(select.from, leaf, alias);
+  const row = directScope(select.from, leaf, alias, build);
   const rows = withRow(outer, row);
   const from: FromList = { items: [fromLeaf(select.from, leaf, alias)], shared: [] };
   const conditions = link === null ? [] : [link(row)];
@@ -96,7 +96,7 @@ type Exists = Extract<Predicate, { kind: 'exists' }>;
 function joinInstead(part: Exists, { row, rows, build, from }: JoinSite): void {
   const alias = build.alias();
   const leaf = build.leaves(part.to);
-  const scope = directScope(part.to, leaf, alias);
+  const scope = directScope(part.to, leaf, alias, build);
   const on = [joinSql(part.join.on, row, scope)];
   if (!scope.filtered && part.where.kind !== 'true')
     on.push(predicateSql(part.where, scope, withRow(rows, scope), build));

@@ -1,6 +1,9 @@
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
+import { NearjoinError } from '../core/errors.ts';
+import { printTable } from '../core/names.ts';
 import type { Param, PlanTable } from '../plan/plan.ts';
+import { callSql } from './function-call.ts';
 import { heldAs, type Leaf, type Leaves } from './leaf.ts';
 import { identifier, type Sql, separated, sql, syntax } from './sql.ts';
 
@@ -12,6 +15,8 @@ export interface RowScope {
   read(column: Column): Sql;
   /** The type it is held as where that differs from the column's own; null where it does not. */
   heldAs(column: Column): string | null;
+  /** All of it as one value of its table's row type: only its own database has that. */
+  whole(): Sql;
 }
 
 /** Rows that an expression may refer to, by the id of their place. */
@@ -45,14 +50,35 @@ export function startBuild(what: Omit<Build, 'alias'>): Build {
   };
 }
 
-/** A row read straight from its FROM item. */
-export function directScope(table: PlanTable, leaf: Leaf, alias: string): RowScope {
+/** A row read straight from its FROM item. What is computed was fetched with the rest, or else is computed here. */
+export function directScope(
+  table: PlanTable,
+  leaf: Leaf,
+  alias: string,
+  { params }: Pick<Build, 'params'>,
+): RowScope {
+  const whole = (): Sql => {
+    if (leaf.kind === 'table') return wholeRow(table, alias);
+    throw new NearjoinError(
+      'not-supported',
+      `computed fields of "${printTable(table.ref)}" of "${table.source}" that are rows cannot be combined with what is fetched of it for this query`,
+    );
+  };
   return {
     table,
     filtered: (leaf.kind === 'inline' || leaf.kind === 'temp') && leaf.filtered,
-    read: (column) => sql`${syntax(alias)}.${identifier(column.name)}`,
+    read: ({ name, computed }) =>
+      computed === undefined || leaf.kind !== 'table'
+        ? sql`${syntax(alias)}.${identifier(name)}`
+        : callSql(computed.call, { params, row: whole }),
     heldAs: (column) => heldAs(column, leaf),
+    whole,
   };
+}
+
+/** Without the cast a select list would have the row's columns; without the star a column could have the alias' name. */
+function wholeRow({ ref }: PlanTable, alias: string): Sql {
+  return sql`(${syntax(alias)}.*)::${identifier(ref.schema)}.${identifier(ref.name)}`;
 }
 
 /** The rows with one more. */
@@ -84,6 +110,7 @@ export class Exposure {
       filtered: inner.filtered,
       heldAs: (column) => inner.heldAs(column),
       read: (column) => this.expose(JSON.stringify([inner.table.id, column.name]), inner.read(column)),
+      whole: () => this.expose(JSON.stringify([inner.table.id]), inner.whole()),
     };
   }
 

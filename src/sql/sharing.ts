@@ -1,3 +1,4 @@
+import type { Column } from '../catalog/catalog.ts';
 import type { Field, Join, OrderItem, Param, PlanTable, Predicate, Select } from '../plan/plan.ts';
 import { conjuncts } from './predicate.ts';
 import type { Build, RowScope, Rows } from './scope.ts';
@@ -69,7 +70,13 @@ export function normalForms(
   place: PlanTable,
   params: readonly Param[],
 ): ReadonlySet<string> {
-  return new Set(conjuncts(where).map((part) => normalForm(part, place, params)));
+  const forms = conjuncts(where).map((part) => normalForm(part, place, params));
+  // Where rows are fetched each place has what is computed for it alone.
+  return new Set(place.columns.some(isComputed) ? [...forms, `computed at ${place.id}`] : forms);
+}
+
+function isComputed({ computed }: Column): boolean {
+  return computed !== undefined;
 }
 
 function normalForm(predicate: Predicate, place: PlanTable, params: readonly Param[]): string {

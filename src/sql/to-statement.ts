@@ -66,7 +66,7 @@ function notReadBy(rows: Sql, build: Build): readonly Sql[] {
   return build.params.flatMap((param, index) => {
     const { from, type, list } = param;
     // A rule's own are the administrator's. Lists of arrays are always checked, one by one.
-    const isOfRule = from.kind === 'session' || from.kind === 'session-list';
+    const isOfRule = from.kind === 'session' || from.kind === 'session-list' || from.kind === 'whole-session';
     const isChecked = isOfRule || read.has(valueText(param)) || (list && baseType(type).kind === 'array');
     return isChecked || !isKnownEverywhere(type) ? [] : [operandSql({ kind: 'param', index }, build)];
   });

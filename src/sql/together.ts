@@ -63,6 +63,7 @@ function isOneRow(root: RootField): boolean {
 function isOneCell(field: Field): boolean {
   switch (field.kind) {
     case 'column':
+      return field.column.computed === undefined;
     case 'constant':
       return true;
     case 'object':

@@ -209,6 +209,7 @@ function tableOf({ source, name, spec, columns }: TableMaking): Table {
         relationshipOf({ source, name, spec, columns }, key, relationship),
       ]),
     ),
+    computedFields: new Map(),
     permissions: new Map(
       Object.entries(spec.permissions ?? {}).map(([role, permission]) => [
         role,
@@ -243,6 +244,7 @@ function relationshipOf(making: TableMaking, name: string, spec: RelationshipSpe
 function permissionOf(columns: readonly Column[], spec: PermissionSpec): SelectPermission {
   return {
     columns: new Set(spec.columns ?? columns.map(({ name }) => name)),
+    computedFields: new Set(),
     filter: spec.filter ?? {},
     limit: spec.limit ?? null,
     allowAggregations: spec.allowAggregations ?? false,

@@ -2,7 +2,7 @@ import { printTable, tableKey } from '../../core/names.ts';
 import type { EnumValue, FoundColumn, FoundTable, Introspection } from '../introspection.ts';
 import type { Spelling } from '../spelling.ts';
 import { isGraphqlName } from './names.ts';
-import { Unresolvable } from './problems.ts';
+import { becauseOf, Unresolvable } from './problems.ts';
 
 /** The values of a table that metadata declares an enum; refuses tables that cannot be one, with every reason. */
 export function enumValuesOf(
@@ -14,14 +14,11 @@ export function enumValuesOf(
   const reasons = shapeProblems(table);
   if ('error' in values) reasons.push(`its rows cannot be read: ${values.error}`);
   else if (reasons.length === 0) reasons.push(...valueProblems(values, spelling));
-  if (reasons.length > 0 || 'error' in values) throw new Unresolvable(refusal(table, reasons));
+  if (reasons.length > 0 || 'error' in values)
+    throw new Unresolvable(
+      `the table "${printTable(table.ref)}" cannot be used as an enum ${becauseOf(reasons)}`,
+    );
   return values;
-}
-
-function refusal(table: FoundTable, reasons: readonly string[]): string {
-  const start = `the table "${printTable(table.ref)}" cannot be used as an enum`;
-  if (reasons.length === 1) return `${start} because ${reasons[0]}`;
-  return `${start} for the following reasons:\n${reasons.map((reason) => `  • ${reason}\n`).join('')}`;
 }
 
 function shapeProblems(table: FoundTable): string[] {

@@ -2,7 +2,15 @@ import { readExists } from '../../core/exists-rule.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable } from '../../core/names.ts';
 import type { SelectPermissionEntry, TableMetadata } from '../../metadata/model.ts';
-import type { InconsistentObject, SelectPermission, Table } from '../catalog.ts';
+import type {
+  Column,
+  ColumnType,
+  ComputedField,
+  InconsistentObject,
+  SelectPermission,
+  Table,
+} from '../catalog.ts';
+import { givenSlots } from '../function-arguments.ts';
 import { PREDICATE_FUNCTIONS, type PredicateFunction, ruleArguments } from '../predicate-functions.ts';
 import type { FindTable } from './memo.ts';
 import { attempt, Unresolvable } from './problems.ts';
@@ -29,11 +37,14 @@ function resolvePermission(table: Table, entry: SelectPermissionEntry, find: Fin
   const { permission } = entry;
   const names = permission.columns === '*' ? table.columns.map(({ name }) => name) : permission.columns;
   for (const name of names) columnOf(table, name);
+  const computedFields = new Set(permission.computed_fields);
+  for (const name of computedFields) checkComputedField(table, name);
   checkRule(permission.filter, { table, root: table, find });
   const queryRootFields = permission.query_root_fields ?? null;
   const subscriptionRootFields = permission.subscription_root_fields ?? null;
   return {
     columns: new Set(names),
+    computedFields,
     filter: permission.filter as JsonObject,
     limit: permission.limit ?? null,
     allowAggregations: permission.allow_aggregations ?? false,
@@ -63,6 +74,8 @@ function checkRule(rule: unknown, scope: Scope): void {
 function checkMember(key: string, value: unknown, scope: Scope): void {
   const column = scope.table.columnByName.get(key);
   if (column !== undefined) return checkColumn(column, value as Json, comparisonScope(scope));
+  const computed = scope.table.computedFields.get(key);
+  if (computed !== undefined) return checkComputedMember(computed, value, scope);
   const right = related(key, scope);
   if (right !== null) return checkRule(value, { ...scope, table: right });
   const many = scope.table.relationships.get(key.replace(/_aggregate$/, ''));
@@ -75,6 +88,32 @@ function checkMember(key: string, value: unknown, scope: Scope): void {
     if (called === undefined) throw new Unresolvable(`"${name}" is not an aggregate that can be compared`);
     checkAggregate(called, predicate, { ...scope, table: aggregated });
   }
+}
+
+/** A rule cannot give arguments. What it says of rows is said of those of their table, whoever may see them. */
+function checkComputedMember(field: ComputedField, value: unknown, scope: Scope): void {
+  if (givenSlots(field.signature).length > 0)
+    throw new Unresolvable('Computed columns with input arguments cannot be part of the where clause');
+  if (field.returns.kind === 'scalar')
+    return checkColumn(computedColumn(field, field.returns.type), value as Json, comparisonScope(scope));
+  const table = scope.find(scope.table.source, field.returns.table);
+  if (table === undefined) throw new Unresolvable(`"${field.name}" does not exist`);
+  checkRule(value, { ...scope, table });
+}
+
+/** As far as its type is asked for. */
+function computedColumn({ name, description }: ComputedField, type: ColumnType): Column {
+  const plain = { notNull: false, generated: false, enumTable: null, upperCased: false };
+  return { ...plain, name, field: name, type, description };
+}
+
+function checkComputedField(table: Table, name: string): void {
+  const field = table.computedFields.get(name);
+  if (field === undefined) throw new Unresolvable(`computed field "${name}" does not exist`);
+  if (field.returns.kind === 'scalar') return;
+  throw new Unresolvable(
+    `select permissions on computed field "${name}" are auto-derived from the permissions on its returning table "${printTable(field.returns.table)}" and cannot be specified manually`,
+  );
 }
 
 function checkAggregate(called: PredicateFunction, predicate: unknown, scope: Scope): void {

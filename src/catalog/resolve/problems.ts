@@ -1,5 +1,6 @@
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
 import type {
+  ComputedFieldMetadata,
   LocalRelationshipMetadata,
   RemoteRelationshipMetadata,
   SelectPermissionEntry,
@@ -22,6 +23,12 @@ export type Subject =
       readonly source: SourceName;
       readonly table: TableRef;
       readonly entry: RemoteRelationshipMetadata;
+    }
+  | {
+      readonly kind: 'computed_field';
+      readonly source: SourceName;
+      readonly table: TableRef;
+      readonly entry: ComputedFieldMetadata;
     }
   | {
       readonly kind: 'select_permission';
@@ -52,6 +59,12 @@ export function inconsistency(subject: Subject, problem: Unresolvable): Inconsis
     reason: `Inconsistent object: ${where}${problem.message}`,
     definition: definitionOf(subject),
   };
+}
+
+/** Several reasons as Hasura lists them, behind what they are reasons for. */
+export function becauseOf(reasons: readonly string[]): string {
+  if (reasons.length === 1) return `because ${reasons[0]}`;
+  return `for the following reasons:\n${reasons.map((reason) => `  • ${reason}\n`).join('')}`;
 }
 
 /** Runs a check; what it finds wrong goes to the list and the result is null. */
@@ -88,6 +101,8 @@ function location(subject: Subject): string {
       return '';
     case 'select_permission':
       return `in table "${printTable(subject.table)}": in permission for role "${subject.entry.role}": `;
+    case 'computed_field':
+      return `in table "${printTable(subject.table)}": in computed field "${subject.entry.name}": `;
     case 'remote_relationship':
       return `in table "${printTable(subject.table)}": in remote relationship "${subject.entry.name}": `;
     default:
@@ -108,6 +123,11 @@ export function definitionOf(subject: Subject): unknown {
       const { source, table, entry } = subject;
       const permission = { allow_aggregations: false, computed_fields: [], ...entry.permission };
       return { source, table, role: entry.role, comment: entry.comment ?? null, permission };
+    }
+    case 'computed_field': {
+      const { source, table, entry } = subject;
+      const { name, definition, comment } = entry;
+      return { source, table, name, definition, comment: comment ?? null };
     }
     case 'remote_relationship': {
       const { source, table, entry } = subject;

@@ -70,6 +70,7 @@ function resolveTable(
     uniqueKeys: real.keys.map((key) => key.columns),
     indexes: real.indexes,
     relationships: new Map(),
+    computedFields: new Map(),
     permissions: new Map(),
     enumValues: tracked.is_enum === true ? enumValuesOf(real, found, spelling) : null,
   };

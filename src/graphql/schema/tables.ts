@@ -7,7 +7,7 @@ import {
   type GraphQLOutputType,
   GraphQLString,
 } from 'graphql';
-import type { Column } from '../../catalog/catalog.ts';
+import type { Column, ColumnType } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/operators.ts';
 import { printTable } from '../../core/names.ts';
 import { AGGREGATE_FUNCTIONS, columnsFor, resultScalar } from '../../plan/aggregates.ts';
@@ -15,11 +15,14 @@ import type { AggregateFunction } from '../../plan/plan.ts';
 import {
   aggregateField,
   showingPermissions,
+  type VisibleComputed,
   type VisibleRelationship,
   type VisibleRootField,
   type VisibleTable,
+  visibleComputedFields,
   visibleRelationships,
 } from '../../plan/visible.ts';
+import { callArguments } from './calls.ts';
 import { InputTypes, type Kit } from './inputs.ts';
 import { listOf, required, sorted } from './named.ts';
 import { streamArguments } from './streams.ts';
@@ -59,9 +62,14 @@ export class TableTypes {
     return [root.name, { type: row, args: this.#keyArguments(target), description }];
   }
 
-  /** A row with neither visible column nor relationship would be a type without fields. */
+  /** A row with neither visible column, relationship nor computed field would be a type without fields. */
   #hasFields(view: VisibleTable): boolean {
-    return fieldsOf(view).length > 0 || visibleRelationships(this.#kit.catalog, view).length > 0;
+    const { catalog } = this.#kit;
+    return (
+      fieldsOf(view).length > 0 ||
+      visibleRelationships(catalog, view).length > 0 ||
+      visibleComputedFields(catalog, view).length > 0
+    );
   }
 
   #row(view: VisibleTable): GraphQLObjectType {
@@ -77,7 +85,10 @@ export class TableTypes {
     const related = visibleRelationships(this.#kit.catalog, view).flatMap((step) =>
       this.#relationship(view, step),
     );
-    return [...columns, ...related];
+    const computed = visibleComputedFields(this.#kit.catalog, view).flatMap((step) =>
+      this.#computed(view, step),
+    );
+    return [...columns, ...related, ...computed];
   }
 
   #column(view: VisibleTable, column: Column): GraphQLFieldConfig<unknown, unknown> {
@@ -87,10 +98,18 @@ export class TableTypes {
       type: column.notNull && isAlwaysShown ? required(type) : type,
       description: column.description,
     };
-    const isJson = ['json', 'jsonb'].includes(baseType(column.type).name);
-    return isJson
-      ? { ...config, args: { path: { type: GraphQLString, description: 'JSON select path' } } }
-      : config;
+    return { ...config, args: pathArgument(column.type) };
+  }
+
+  #computed({ table }: VisibleTable, { field }: VisibleComputed): readonly Field[] {
+    const { name, description, signature, argsType, returns } = field;
+    if (returns.kind !== 'scalar') return [];
+    const args = callArguments(this.#kit.registry, signature, {
+      type: argsType,
+      description: `input parameters for computed field "${name}" defined on table "${printTable(table.ref)}"`,
+    });
+    const type = this.#kit.values.plain(returns.type);
+    return [[name, { type, description, args: { ...args, ...pathArgument(returns.type) } }]];
   }
 
   #relationship(view: VisibleTable, { relationship, target }: VisibleRelationship): readonly Field[] {
@@ -196,4 +215,9 @@ export class TableTypes {
       });
     });
   }
+}
+
+function pathArgument(type: ColumnType): GraphQLFieldConfigArgumentMap {
+  const isJson = ['json', 'jsonb'].includes(baseType(type).name);
+  return isJson ? { path: { type: GraphQLString, description: 'JSON select path' } } : {};
 }

@@ -1,5 +1,5 @@
 import type { GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLScalarType } from 'graphql';
-import { type Catalog, type Column, findTable, type Table } from '../../catalog/catalog.ts';
+import { type Catalog, type Column, type ColumnType, findTable, type Table } from '../../catalog/catalog.ts';
 import { printTable } from '../../core/names.ts';
 import { selectColumns } from '../../plan/enumeration.ts';
 import type { VisibleTable } from '../../plan/visible.ts';
@@ -28,7 +28,7 @@ export class ValueTypes {
   }
 
   ofColumn(table: Table, column: Column): ValueType {
-    return this.enumOf(table, column) ?? this.#plain(column);
+    return this.enumOf(table, column) ?? this.plain(column.type);
   }
 
   /** The GraphQL enum of a column that points into an enum table; null for all others. */
@@ -67,7 +67,8 @@ export class ValueTypes {
     });
   }
 
-  #plain({ type }: Column): ValueType {
+  /** A value that points at no enum table. */
+  plain(type: ColumnType): ValueType {
     const scalar = this.#registry.scalar(type.scalar);
     return type.kind === 'array' ? listOf(scalar) : scalar;
   }

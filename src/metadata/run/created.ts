@@ -31,6 +31,8 @@ function entryOf(command: Reducible): ObjectRef | null {
     case 'pg_create_remote_relationship':
     case 'pg_update_remote_relationship':
       return entry('remote_relationship', command.args, command.args.name);
+    case 'pg_add_computed_field':
+      return entry('computed_field', command.args, command.args.name);
     case 'pg_create_select_permission':
       return entry('select_permission', command.args, command.args.role);
     default:

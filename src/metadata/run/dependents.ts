@@ -3,6 +3,7 @@ import { namedTable } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { LocalRelationshipMetadata, Metadata, TableMetadata } from '../model.ts';
 import { type ObjectRef, objectName, objectReport, objectsOf, removeObject } from '../objects.ts';
+import type { ResolvedTable } from './port.ts';
 import { changed, newlyBroken, refusal, resolve, type State, type Tools } from './state.ts';
 
 /** Whether a table goes away; asked of both ends of every relationship. */
@@ -45,8 +46,8 @@ export function dependencyText(dependents: readonly ObjectRef[]): string {
 }
 
 /**
- * Relationships of the tables that stay to tables that go. The catalog knows where foreign keys lead;
- * the metadata knows the rest, also while a database is away.
+ * Relationships and computed fields of the tables that stay to tables that go. The catalog knows where foreign keys and
+ * functions lead; the metadata knows the rest, also while a database is away.
  */
 export function pointingTo(state: State, gone: Gone): readonly ObjectRef[] {
   const found = new Map<string, ObjectRef>();
@@ -58,14 +59,27 @@ export function pointingTo(state: State, gone: Gone): readonly ObjectRef[] {
 
 function* pointingInCatalog(state: State, gone: Gone): Generator<ObjectRef> {
   for (const [source, { tables }] of state.view.sources) {
-    for (const { ref, relationships } of tables.values()) {
+    for (const table of tables.values()) {
+      const { ref, relationships } = table;
       if (gone(source, ref)) continue;
+      yield* computedPointing(source, table, gone);
       for (const { name, kind, remote, ...right } of relationships.values()) {
         if (!gone(right.source, right.table)) continue;
         const local = kind === 'object' ? 'object_relation' : 'array_relation';
         yield { kind: remote === null ? local : 'remote_relationship', source, table: ref, name };
       }
     }
+  }
+}
+
+function* computedPointing(
+  source: SourceName,
+  { ref: table, computedFields }: ResolvedTable,
+  gone: Gone,
+): Generator<ObjectRef> {
+  for (const { name, returns } of computedFields.values()) {
+    if (returns.kind === 'table' && gone(source, returns.table))
+      yield { kind: 'computed_field', source, table, name };
   }
 }
 

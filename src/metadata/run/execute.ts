@@ -45,6 +45,7 @@ async function accept(command: Reducible, state: State, metadata: Metadata, tool
       return remove(state, { metadata, gone: goneTable(command.args), cascade }, tools);
     }
     case 'pg_drop_relationship':
+    case 'pg_drop_computed_field':
       return remove(state, { metadata, gone: () => false, cascade: command.args.cascade }, tools);
     default:
       return admit(state, metadata, createdBy(command), tools);

@@ -18,7 +18,7 @@ export interface ResolvedView {
   readonly sources: ReadonlyMap<SourceName, { readonly tables: ReadonlyMap<string, ResolvedTable> }>;
 }
 
-/** A tracked table that exists, with its relationships. */
+/** A tracked table that exists, with what leads from it to others. */
 export interface ResolvedTable {
   readonly ref: TableRef;
   readonly relationships: ReadonlyMap<
@@ -33,6 +33,13 @@ export interface ResolvedTable {
         readonly left: { readonly name: string };
         readonly right: { readonly name: string };
       }[];
+    }
+  >;
+  readonly computedFields: ReadonlyMap<
+    string,
+    {
+      readonly name: string;
+      readonly returns: { readonly kind: 'scalar' } | { readonly kind: 'table'; readonly table: TableRef };
     }
   >;
 }

@@ -36,6 +36,7 @@ describe('select permissions', () => {
     expect(catalog.roles).toEqual(new Set(['user']));
     expect(tableOf(catalog, 'pg1', 'article').permissions.get('user')).toEqual({
       columns: new Set(['id', 'author_id', 'is_published']),
+      computedFields: new Set(),
       filter: { id: { _eq: 'X-Hasura-User-Id' } },
       limit: 5,
       allowAggregations: true,

@@ -1,0 +1,26 @@
+import { type GraphQLFieldConfigArgumentMap, GraphQLInputObjectType } from 'graphql';
+import type { Signature } from '../../catalog/catalog.ts';
+import { givenSlots } from '../../catalog/function-arguments.ts';
+import { required, sorted, type TypeRegistry } from './named.ts';
+
+/** What the arguments of a function are called. */
+export interface CallNames {
+  readonly type: string;
+  readonly description: string;
+}
+
+/** The `args` of a field that calls a function; nothing where the request gives none. They may be left out where all have defaults. */
+export function callArguments(
+  registry: TypeRegistry,
+  signature: Signature,
+  { type, description }: CallNames,
+): GraphQLFieldConfigArgumentMap {
+  const given = givenSlots(signature);
+  if (given.length === 0) return {};
+  const input = registry.once(type, (name) => {
+    const fields = given.map((slot) => [slot.field, { type: registry.scalar(slot.type.scalar) }] as const);
+    return new GraphQLInputObjectType({ name, fields: () => sorted(fields) });
+  });
+  const isOptional = given.every(({ hasDefault }) => hasDefault);
+  return { args: { type: isOptional ? input : required(input), description } };
+}

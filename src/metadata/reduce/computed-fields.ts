@@ -1,0 +1,36 @@
+import type { CommandOf } from '../command.ts';
+import { changeTable, requireTable } from '../edit.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { ComputedFieldMetadata, Metadata } from '../model.ts';
+import { removeObject, withList } from '../objects.ts';
+import { tidyComputedField } from '../tidy.ts';
+
+/** Adds a computed field; as in Hasura one of the same name is defined anew. */
+export function addComputedField(
+  metadata: Metadata,
+  args: CommandOf<'pg_add_computed_field'>['args'],
+): Metadata {
+  const { name, definition, comment } = args;
+  const entry: ComputedFieldMetadata = tidyComputedField({ name, definition, comment });
+  requireTable(metadata, args, '$.args.table');
+  return changeTable(metadata, args, (table) => {
+    const entries = table.computed_fields ?? [];
+    const isKnown = entries.some((found) => found.name === name);
+    const now = isKnown ? entries.map((found) => (found.name === name ? entry : found)) : [...entries, entry];
+    return withList(table, 'computed_fields', now);
+  });
+}
+
+/** Removes a computed field; permissions that use it must have been dealt with by the caller. */
+export function dropComputedField(
+  metadata: Metadata,
+  args: CommandOf<'pg_drop_computed_field'>['args'],
+): Metadata {
+  const { source, table, name } = args;
+  const fields = requireTable(metadata, args, '$.args.table').computed_fields ?? [];
+  if (!fields.some((field) => field.name === name)) {
+    const message = `computed field "${name}" does not exist`;
+    throw new MetadataError('not-exists', message, { path: '$.args.name' });
+  }
+  return removeObject(metadata, { kind: 'computed_field', source, table, name });
+}
