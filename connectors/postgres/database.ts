@@ -85,9 +85,9 @@ export class TargetDatabase {
     return { position: parseLsn(now.position), isAsChecked: now.mark === mark };
   }
 
-  /** Drops our slot and publication, if there are any. */
+  /** Drops our slot and publication, if there are any; a slot of the same name that another database has since is that one's. */
   async dropOurs(): Promise<void> {
-    await dropSlot(this.admin, this.target);
+    await dropSlot(this.admin, this.target, 'here');
     await dropPublication(this.target, this.admin);
   }
 

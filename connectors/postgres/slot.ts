@@ -8,6 +8,7 @@ import { READER_PREFIX, readerApplication, type Target } from './settings.ts';
 
 const RELEASE_ATTEMPTS = 100;
 const RELEASE_POLL_MS = 50;
+const WHERE = { here: 'database = current_database()', anywhere: 'true' } as const;
 
 interface SlotRow {
   readonly plugin: string | null;
@@ -64,7 +65,7 @@ function healthOf(slot: SlotRow): SlotHealth {
 
 /** Creates the slot and returns where it starts; waits until transactions running on the target have ended. */
 export async function createSlot(target: Target, admin: AdminPool, signal: AbortSignal): Promise<Lsn> {
-  await dropSlot(admin, target);
+  await dropSlot(admin, target, 'anywhere');
   const { version } = await admin.row<{ version: number }>(
     `select current_setting('server_version_num')::int as version`,
   );
@@ -118,13 +119,13 @@ export async function endBackend(admin: AdminPool, pid: number): Promise<void> {
   await admin.rows('select pg_terminate_backend($1) from pg_stat_activity where pid = $1', [pid]);
 }
 
-/** Drops the slot, ending a walsender that holds it; harmless when there is none. */
-export async function dropSlot(admin: AdminPool, target: Target): Promise<void> {
+/** Drops the slot, ending a walsender that holds it; harmless when there is none. Slots of all databases of a server share their names. */
+export async function dropSlot(admin: AdminPool, target: Target, where: 'here' | 'anywhere'): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    await freeSlot(admin, target);
+    await freeSlot(admin, target, where);
     try {
       await admin.rows(
-        'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1',
+        `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and ${WHERE[where]}`,
         [target.name],
       );
       return;
@@ -141,13 +142,17 @@ export async function dropSlot(admin: AdminPool, target: Target): Promise<void> 
  * Ends a walsender that holds the slot, such as one whose client is gone, and waits until the slot is free. One that
  * reads for another database is left alone, and told of.
  */
-export async function freeSlot(admin: AdminPool, target: Target): Promise<void> {
+export async function freeSlot(
+  admin: AdminPool,
+  target: Target,
+  where: 'here' | 'anywhere' = 'here',
+): Promise<void> {
   await refuseOtherReader(admin, target);
   for (let attempt = 0; attempt < RELEASE_ATTEMPTS; attempt += 1) {
     const holders = await admin.rows<{ active_pid: number }>(
       `select active_pid, pg_terminate_backend(active_pid)
        from pg_replication_slots
-       where slot_name = $1 and active_pid is not null`,
+       where slot_name = $1 and active_pid is not null and ${WHERE[where]}`,
       [target.name],
     );
     if (holders.length === 0) return;

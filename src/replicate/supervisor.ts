@@ -1,19 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Connector } from '../../connectors/connector.ts';
-import { storedTargets } from '../cache/feed-row.ts';
 import type { Catalog, Desired, KafkaFeed } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
 import type { FeedLimits, Way } from './feed-options.ts';
 import { FeedRunner } from './feed-runner.ts';
+import { LeftTargets } from './left-targets.ts';
 import type { Log } from './log.ts';
 import { Pace } from './pace.ts';
 import { say } from './say.ts';
-import { Session } from './session.ts';
 import { type NotedSlot, type SlotBook, SlotNotes } from './slot-book.ts';
 import { SourceClock } from './source-clock.ts';
 import type { StepHook } from './steps.ts';
+import { targetsIn } from './targets-in.ts';
 import { UnfollowedSlots } from './unfollowed-slots.ts';
 import { type Desire, NOTHING } from './wanted.ts';
 
@@ -73,6 +73,7 @@ export class Supervisor {
   /** Feeds of databases that a source's name no longer stands for: only there to be removed. */
   readonly #leaving = new Set<Running>();
   readonly #notes: SlotNotes;
+  readonly #left: LeftTargets;
   readonly #unfollowed: UnfollowedSlots;
   #latest: SupervisedSnapshot | null = null;
   #done: Promise<void> | null = null;
@@ -80,6 +81,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#notes = new SlotNotes(options.book, options.log);
+    this.#left = new LeftTargets(options);
     this.#unfollowed = new UnfollowedSlots({ ...options, isFollowed: (slot) => this.#isFollowed(slot) });
   }
 
@@ -92,7 +94,11 @@ export class Supervisor {
     this.#stopping.abort();
     await this.#done;
     const all = [...this.#running.values(), ...this.#leaving];
-    await Promise.all([this.#unfollowed.stop(), ...all.map(({ runner }) => runner.stop())]);
+    await Promise.all([
+      this.#left.stop(),
+      this.#unfollowed.stop(),
+      ...all.map(({ runner }) => runner.stop()),
+    ]);
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -228,8 +234,9 @@ export class Supervisor {
   async #retire(key: string, running: Running): Promise<void> {
     await running.runner.stop();
     if (this.#running.get(key) === running) this.#running.delete(key); // else it has ended by itself
-    const hasOtherSource = this.#lastUrls.get(running.source) !== running.sourceUrl;
-    if (hasOtherSource && running.runner.slot !== null) this.#retired.add(running);
+    const { source, target, sourceUrl } = running;
+    if (this.#lastUrls.get(source) === sourceUrl) this.#left.leave(running, this.#lastUrls.get(target));
+    else if (running.runner.slot !== null) this.#retired.add(running);
   }
 
   /** As soon as it is known what the new address leads to: a feed of another database is removed from the old one. */
@@ -261,6 +268,7 @@ export class Supervisor {
 
   /** The name stands for a database again that was being left. */
   async #stopLeaving({ source, target }: Pair): Promise<void> {
+    await this.#left.returned({ source, target }, this.#lastUrls.get(target));
     for (const leaving of this.#leaving) {
       const isSame = leaving.source === source && leaving.target === target;
       if (!isSame || leaving.sourceUrl !== this.#lastUrls.get(source)) continue;
@@ -283,15 +291,6 @@ function desireOf(snapshot: SupervisedSnapshot, pair: Pair, tables: readonly Des
     (name) => (sources.get(name)?.unavailable ?? null) !== null,
   );
   return isUnread ? { kind: 'unknown' } : NOTHING;
-}
-
-async function targetsIn(url: string): Promise<readonly SourceName[]> {
-  const session = await Session.open({ url, applicationName: 'nearjoin supervisor', answerWithinMs: 10_000 });
-  try {
-    return await storedTargets(session.client);
-  } finally {
-    await session.close();
-  }
 }
 
 function keyOf(source: SourceName, target: SourceName): string {

@@ -137,7 +137,7 @@ export class UnfollowedSlots {
 }
 
 /** Somebody who knows better follows it: another process, or another installation. */
-async function isRead(connector: Connector): Promise<boolean> {
+export async function isRead(connector: Connector): Promise<boolean> {
   const health = await connector.slotHealth();
   return health.kind === 'usable' && health.activePid !== null;
 }

@@ -260,6 +260,35 @@ test('a source that moves to another database leaves nothing in the old one', as
   await stage.until('the new feed', async () => (await leftOn(stage.rig.target)).length === 2);
 });
 
+test('a target that moves to another database leaves nothing in the old one', async () => {
+  const stage = await Stage.open();
+  const other = await createDatabase('source', SET_UP); // a server with slots of its own
+  undo.splice(1, 0, () => other.drop());
+  stage.move({ pg2: other.url });
+  await stage.until('the new feed', async () => (await leftOn(other)).length === 2);
+  await stage.until('the old database to be left', async () => (await leftOn(stage.rig.target)).length === 0);
+  await stage.until(
+    'the new copy',
+    async () => (await stage.rig.tableStatus('item'))?.state.kind === 'ready',
+  );
+  await other.query('insert into item values (1000)');
+  await stage.until('the new feed to go on', async () => {
+    const copy = (await stage.rig.tableStatus('item'))?.relation;
+    const { rows } = await stage.rig.source.query(`select from nearjoin."${copy}" where id = 1000`);
+    return rows.length === 1;
+  });
+});
+
+test('a target that has another address only keeps its slot', async () => {
+  const stage = await Stage.open();
+  const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
+  stage.move({ pg2: `${stage.rig.target.url}?connect_timeout=5` });
+  await stage.until('the old address to be looked at', () => stage.lines('is where it was').length === 1);
+  await stage.rig.target.query('insert into item values (1000)');
+  await stage.rig.caughtUp();
+  expect([await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation]).toEqual(before);
+});
+
 test('a source that has another address only keeps its slot and its copies', async () => {
   const stage = await Stage.open();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
