@@ -194,6 +194,28 @@ export interface Table {
   readonly enumValues: readonly { readonly value: string; readonly description: string | null }[] | null;
 }
 
+/** A tracked function that returns rows of a tracked table of its database. */
+export interface TrackedFunction {
+  readonly source: SourceName;
+  readonly ref: TableRef;
+  readonly returns: TableRef;
+  /**
+   * The table as far as the function's rows are like its own: nobody checks that they keep its constraints, so no column is without
+   * nulls, and no key tells them apart.
+   */
+  readonly rows: Table;
+  /** Any number of rows; else one. */
+  readonly set: boolean;
+  /** Functions that change data are known, and not offered. */
+  readonly exposedAs: 'query' | 'mutation';
+  readonly root: { readonly rows: RootName; readonly aggregate: RootName };
+  readonly signature: Signature;
+  /** The GraphQL type of its arguments. */
+  readonly argsType: string;
+  /** Roles that may call it; null where everybody may who may read the table. */
+  readonly roles: ReadonlySet<RoleName> | null;
+}
+
 /** The types a source database knows, as far as they can hold another database's values. */
 export interface KnownTypes {
   /** Names in pg_catalog. */
@@ -218,6 +240,8 @@ export interface Source {
   readonly namespaceType: string | null;
   readonly subscriptionNamespaceType: string | null;
   readonly tables: ReadonlyMap<string, Table>;
+  /** By `tableKey` of their names. */
+  readonly functions: ReadonlyMap<string, TrackedFunction>;
   readonly types: KnownTypes;
   /** How its changes come through Kafka; null when they come through a slot of ours. */
   readonly kafka: KafkaFeed | null;

@@ -4,10 +4,12 @@ import { type SourceName, tableKey } from '../core/names.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from '../metadata/model.ts';
 import { unsupportedObjects } from '../metadata/unsupported.ts';
 import type { Catalog, InconsistentObject, Source, Table } from './catalog.ts';
+import type { FoundFunction } from './found-functions.ts';
 import { NO_TYPES } from './held-type.ts';
 import { type FoundTable, type Introspection, isAvailable, type Unavailable } from './introspection.ts';
 import { Conflicts, type NamedSource } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
+import { type NamedFunction, resolveFunction, withRows } from './resolve/functions.ts';
 import { kafkaFeed } from './resolve/kafka-feed.ts';
 import { type FindTable, Memo } from './resolve/memo.ts';
 import { type NamingConvention, type SourceNames, sourceNames } from './resolve/names.ts';
@@ -34,24 +36,34 @@ interface Draft extends NamedSource {
   readonly unavailable: string | null;
 }
 
+/** What of a resolution settings decide. */
+export interface ResolveSettings {
+  /** Of sources that say nothing of it. */
+  readonly naming: NamingConvention;
+  /** Who may read a table may call every function that returns its rows; else functions have permissions of their own. */
+  readonly infersFunctionPermissions: boolean;
+}
+
+const DEFAULT_SETTINGS: ResolveSettings = { naming: 'hasura-default', infersFunctionPermissions: true };
+
 const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroach', 'alloy']);
 
 /**
  * Puts metadata and what the databases say of themselves together. Pure, and never fails: what does not hold is
- * listed as inconsistent and left out, everything else works. `naming` is for sources that say nothing of it.
+ * listed as inconsistent and left out, everything else works.
  */
 export function resolve(
   metadata: Metadata,
   introspections: Introspections,
   version: CatalogVersion,
-  naming: NamingConvention = 'hasura-default',
+  settings: Partial<ResolveSettings> = {},
 ): Catalog {
-  return new Resolver(naming).resolve(metadata, introspections, version);
+  return new Resolver(settings).resolve(metadata, introspections, version);
 }
 
-/** A table as far as it is resolved, null where it cannot be, and what does not hold of it. */
-interface Resolved<T extends Table | null> {
-  readonly table: T;
+/** Something as far as it is resolved, null where it cannot be, and what does not hold of it. */
+interface Noted<T> {
+  readonly made: T;
   readonly problems: readonly InconsistentObject[];
 }
 
@@ -60,16 +72,17 @@ interface Resolved<T extends Table | null> {
  * that a change costs little more than what it touches.
  */
 export class Resolver {
-  readonly #naming: NamingConvention;
-  readonly #plain = new Memo<FoundTable, Resolved<Table | null>>();
+  readonly #settings: ResolveSettings;
+  readonly #plain = new Memo<FoundTable, Noted<Table | null>>();
   readonly #ruled = new Memo<Table, readonly RuleTable[]>();
   readonly #marked = new Memo<Table, Table>();
-  readonly #related = new Memo<TableMetadata, Resolved<Table>>();
-  readonly #permitted = new Memo<TableMetadata, Resolved<Table>>();
+  readonly #related = new Memo<TableMetadata, Noted<Table>>();
+  readonly #permitted = new Memo<TableMetadata, Noted<Table>>();
+  readonly #functions = new Memo<FoundFunction, Noted<NamedFunction | null>>();
   readonly #conflicts = new Conflicts();
 
-  constructor(naming: NamingConvention = 'hasura-default') {
-    this.#naming = naming;
+  constructor(settings: Partial<ResolveSettings> = {}) {
+    this.#settings = { ...DEFAULT_SETTINGS, ...settings };
   }
 
   resolve(metadata: Metadata, introspections: Introspections, version: CatalogVersion): Catalog {
@@ -94,19 +107,20 @@ export class Resolver {
   }
 
   #draftOf(metadata: SourceMetadata, introspections: Introspections, problems: InconsistentObject[]): Draft {
-    const names = sourceNames(metadata, this.#naming);
+    const names = sourceNames(metadata, this.#settings.naming);
     const { namespace, namespaceType, subscriptionNamespaceType } = names;
     const found = foundOf(metadata, introspections);
     const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
     const draft = { name: metadata.name, ...namespaces, metadata, found, names };
     if (isAvailable(found)) {
       const tables = this.#tablesOf(metadata, { found, names }, problems);
-      return { ...draft, unavailable: null, tables };
+      const functions = this.#functionsOf(metadata, { found, names }, problems);
+      return { ...draft, unavailable: null, tables, functions };
     }
     problems.push(
       inconsistency({ kind: 'source', source: metadata.name }, new Unresolvable(found.unavailable)),
     );
-    return { ...draft, unavailable: found.unavailable, tables: new Map() };
+    return { ...draft, unavailable: found.unavailable, tables: new Map(), functions: new Map() };
   }
 
   /** A source's tracked tables that exist, with their columns and names. */
@@ -119,13 +133,12 @@ export class Resolver {
     const plain = new Map<string, Table>();
     for (const tracked of tables) {
       const key = tableKey(tracked.table);
-      const make = (): Resolved<Table | null> =>
-        resolved((list) => resolveTracked(name, tracked, scope, list));
+      const make = (): Noted<Table | null> => noted((list) => resolveTracked(name, tracked, scope, list));
       const real = scope.found.tables.get(key);
       // Of the table's metadata only what `resolveTracked` reads: its permissions and relationships may change.
       const text = JSON.stringify([tracked.configuration, tracked.is_enum]);
       const result = real === undefined ? make() : this.#plain.take(real, [...inputs, text], nothing, make);
-      const { table } = noting(problems, result);
+      const table = noting(problems, result);
       if (table !== null) plain.set(key, table);
     }
     const enums = [...plain.values()].filter((table) => table.enumValues !== null);
@@ -138,6 +151,28 @@ export class Resolver {
     );
   }
 
+  /** A source's tracked functions that exist, with their names and arguments. */
+  #functionsOf(
+    { name, functions = [], customization }: SourceMetadata,
+    scope: TableScope,
+    problems: InconsistentObject[],
+  ): Map<string, NamedFunction> {
+    const infersPermissions = this.#settings.infersFunctionPermissions;
+    const inputs = [name, scope.found, JSON.stringify(customization)];
+    const named = functions.flatMap((tracked): readonly (readonly [string, NamedFunction])[] => {
+      const key = tableKey(tracked.function);
+      const make = (): Noted<NamedFunction | null> =>
+        noted((list) => resolveFunction(name, tracked, { ...scope, infersPermissions }, list));
+      const [real] = scope.found.functions.get(key) ?? [];
+      const text = JSON.stringify(tracked);
+      const result =
+        real === undefined ? make() : this.#functions.take(real, [...inputs, text], nothing, make);
+      const made = noting(problems, result);
+      return made === null ? [] : [[key, made]];
+    });
+    return new Map(named);
+  }
+
   /** The tables of every source with their relationships, local and remote. */
   #withRelationships(drafts: readonly Draft[], problems: InconsistentObject[]): Tables {
     const plain: Tables = new Map(drafts.map((draft) => [draft.name, draft.tables]));
@@ -147,11 +182,11 @@ export class Resolver {
       if (!isAvailable(found)) return table;
       const inputs = [table, found, availability, JSON.stringify(metadata.customization)];
       const related = this.#related.take(tracked, inputs, finderIn(plain), (find) =>
-        resolved((list) =>
+        noted((list) =>
           withRelationships(table, tracked, { found, names, sources: { find, unavailable } }, list),
         ),
       );
-      return noting(problems, related).table;
+      return noting(problems, related);
     });
   }
 
@@ -162,9 +197,9 @@ export class Resolver {
   ): ReadonlyMap<SourceName, Source> {
     const permitted = eachTable(related, drafts, (_draft, table, tracked) => {
       const result = this.#permitted.take(tracked, [table], finderIn(related), (find) =>
-        resolved((list) => withPermissions(table, tracked, find, list)),
+        noted((list) => withPermissions(table, tracked, find, list)),
       );
-      return noting(problems, result).table;
+      return noting(problems, result);
     });
     return new Map(
       drafts.map((draft) => {
@@ -174,7 +209,8 @@ export class Resolver {
         const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
         const kafka = kafkaFeed(draft.metadata);
         const identity = isAvailable(found) ? identityOf(found) : null;
-        return [name, { name, ...namespaces, tables, types, kafka, identity, unavailable }];
+        const functions = withRows(draft.functions.values(), tables, problems);
+        return [name, { name, ...namespaces, tables, functions, types, kafka, identity, unavailable }];
       }),
     );
   }
@@ -211,14 +247,15 @@ function finderIn(tables: Tables): FindTable {
 
 const nothing: FindTable = () => undefined;
 
-function resolved<T extends Table | null>(make: (problems: InconsistentObject[]) => T): Resolved<T> {
+function noted<T>(make: (problems: InconsistentObject[]) => T): Noted<T> {
   const problems: InconsistentObject[] = [];
-  return { table: make(problems), problems };
+  return { made: make(problems), problems };
 }
 
-function noting<T extends Table | null>(all: InconsistentObject[], result: Resolved<T>): Resolved<T> {
-  all.push(...result.problems);
-  return result;
+/** What was made; what does not hold of it goes to the list of all. */
+function noting<T>(all: InconsistentObject[], { made, problems }: Noted<T>): T {
+  all.push(...problems);
+  return made;
 }
 
 function foundOf(source: SourceMetadata, introspections: Introspections): Introspection | Unavailable {

@@ -8,8 +8,7 @@ import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog, InconsistentObject } from './catalog.ts';
 import type { Introspection, Unavailable } from './introspection.ts';
 import type { ReadingNotes } from './noted-reading.ts';
-import type { NamingConvention } from './resolve/names.ts';
-import { Resolver } from './resolve.ts';
+import { Resolver, type ResolveSettings } from './resolve.ts';
 import {
   type BookOptions,
   DEFAULT_INTERVALS,
@@ -29,8 +28,7 @@ export interface Snapshot {
 /** What a watch needs from outside. */
 export interface CatalogWatchOptions extends Omit<BookOptions, 'notes'> {
   readonly store: Pick<MetadataStore, 'load' | 'listen'> & { readonly readings: ReadingNotes };
-  /** Of sources whose customization says nothing of it. */
-  readonly naming?: NamingConvention;
+  readonly resolving?: Partial<ResolveSettings>;
 }
 
 /** Reads metadata and databases for the first time and keeps watching both until closed. */
@@ -70,7 +68,7 @@ export class CatalogWatch {
   constructor(options: CatalogWatchOptions, book: SourceBook, basis: Basis) {
     this.#options = options;
     this.#book = book;
-    this.#resolver = new Resolver(options.naming);
+    this.#resolver = new Resolver(options.resolving);
     this.#clock = options.clock ?? systemClock;
     this.#basis = basis;
     this.#snapshot = this.#build(basis, 1);

@@ -114,6 +114,12 @@ export const SETTINGS = {
     'hasura-default',
     'DEFAULT_NAMING_CONVENTION',
   ),
+  inferFunctionPermissions: setting<boolean>(
+    'INFER_FUNCTION_PERMISSIONS',
+    bool,
+    true,
+    'INFER_FUNCTION_PERMISSIONS',
+  ),
   stringifyNumericTypes: setting<boolean>('STRINGIFY_NUMERIC_TYPES', bool, false, 'STRINGIFY_NUMERIC_TYPES'),
   metricsSecret: setting<string | null>('METRICS_SECRET', text, null, 'METRICS_SECRET'),
   poolSize: setting<number>('POOL_SIZE', whole(1, 1000), 4),

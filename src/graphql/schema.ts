@@ -17,7 +17,13 @@ import {
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
 import { namespaceTypeOf } from '../plan/root.ts';
-import { type RootType, rootFieldsOf, visibleTables } from '../plan/visible.ts';
+import {
+  functionFieldsOf,
+  type RootType,
+  rootFieldsOf,
+  visibleTable,
+  visibleTables,
+} from '../plan/visible.ts';
 import { ComparisonTypes } from './schema/comparisons.ts';
 import { sorted, TypeRegistry } from './schema/named.ts';
 import { type Field, TableTypes } from './schema/tables.ts';
@@ -101,6 +107,14 @@ function* rootFields({ catalog, role, type }: RootScope, tables: TableTypes): St
     for (const root of rootFieldsOf(view, type)) {
       const field = tables.rootField(root);
       if (field !== null) fields.push(field);
+    }
+  }
+  for (const source of catalog.sources.values()) {
+    for (const called of functionFieldsOf(catalog, role, source)) {
+      yield;
+      const view = visibleTable(catalog, role, source.name, called.called.returns);
+      const field = view === null ? null : tables.functionField(called, view);
+      if (field !== null) bySource.set(source.name, [...(bySource.get(source.name) ?? []), field]);
     }
   }
   return [...bySource].flatMap(([name, fields]) => underNamespace(catalog.sources.get(name), type, fields));

@@ -13,6 +13,7 @@ export interface PublicSettings {
   readonly jwtSet: boolean;
   readonly consoleEnabled: boolean;
   readonly namingConvention: string;
+  readonly infersFunctionPermissions: boolean;
   readonly liveQueriesRefetchMs: number;
 }
 
@@ -75,7 +76,7 @@ function configAnswer(settings: PublicSettings): Record<string, unknown> {
     version: settings.hasuraVersion,
     server_type: 'nearjoin',
     nearjoin_version: settings.nearjoinVersion,
-    is_function_permissions_inferred: true,
+    is_function_permissions_inferred: settings.infersFunctionPermissions,
     is_remote_schema_permissions_enabled: false,
     is_admin_secret_set: settings.adminSecretSet,
     is_auth_hook_set: settings.authHookSet,

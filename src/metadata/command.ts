@@ -3,6 +3,7 @@ import { MetadataError } from './metadata-error.ts';
 import {
   computedField,
   customization,
+  functionConfiguration,
   inheritedRole,
   localRelationship,
   qualifiedTable,
@@ -28,6 +29,16 @@ const trackTable = z.looseObject({
   configuration: tableConfiguration.nullish(),
 });
 const untrackTable = z.object({ ...place, cascade });
+const functionPlace = { source: sourceName, function: qualifiedTable };
+/** Hasura names the function also by the arguments themselves, if they name no source. */
+const untrackFunction = z.preprocess(
+  (args) =>
+    isRecord(args) && args['function'] === undefined && args['source'] === undefined
+      ? { function: args }
+      : args,
+  z.object(functionPlace),
+);
+const functionPermission = z.object({ ...functionPlace, role: name });
 const remoteArgs = z.object({ ...place, name, definition: remoteRelationship.shape.definition });
 const newSource = { name, kind: z.string().optional(), health_check: z.unknown().optional() };
 
@@ -59,6 +70,15 @@ export const commandArgs = {
   pg_untrack_tables: z.object({ tables: z.array(untrackTable), allow_warnings: z.boolean().default(true) }),
   pg_set_table_customization: z.object({ ...place, configuration: tableConfiguration.default({}) }),
   pg_set_table_is_enum: z.object({ ...place, is_enum: z.boolean() }),
+  pg_track_function: z.looseObject({
+    ...functionPlace,
+    configuration: functionConfiguration.nullish(),
+    comment: z.string().nullish(),
+  }),
+  pg_untrack_function: untrackFunction,
+  pg_set_function_customization: z.object({ ...functionPlace, configuration: functionConfiguration }),
+  pg_create_function_permission: functionPermission,
+  pg_drop_function_permission: functionPermission,
   pg_create_object_relationship: localRelationship.extend({ ...place, using: relationshipUsing }),
   pg_create_array_relationship: localRelationship.extend({ ...place, using: relationshipUsing }),
   pg_drop_relationship: z.object({ ...place, relationship: name, cascade }),
@@ -142,6 +162,10 @@ export function parseCommand(body: unknown): Command {
     version: version ?? null,
     resourceVersion: resource_version ?? null,
   } as Command;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Names the console and the stock command line use for the same commands. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stringify } from 'yaml';
-import type { Metadata, SourceMetadata, TableMetadata } from './model.ts';
+import type { TableRef } from '../core/names.ts';
+import type { Metadata, SourceMetadata } from './model.ts';
 
 /** One file of the directory: the section of the document it holds, or null where the file holds several. */
 interface ObjectFile {
@@ -51,7 +52,9 @@ export function directoryFiles(metadata: Metadata): ReadonlyMap<string, string> 
   const folders = new Names();
   const databases = metadata.sources.map((source) => {
     const folder = folders.take(source.name);
-    addTables(files, folder, source.tables);
+    const { tables, functions = [] } = source;
+    addList(files, `${folder}/tables`, tables, (entry) => entry.table);
+    if (functions.length > 0) addList(files, `${folder}/functions`, functions, (entry) => entry.function);
     return databaseEntry(source, folder);
   });
   files.set('databases/databases.yaml', yaml(databases));
@@ -64,30 +67,43 @@ function actionsOf(metadata: Metadata): Record<string, unknown> {
 }
 
 function databaseEntry(source: SourceMetadata, folder: string): Record<string, unknown> {
-  const { name, kind, configuration, customization, tables: _tables, ...rest } = source;
+  const { name, kind, configuration, customization, tables: _tables, functions, ...rest } = source;
   return {
     name,
     kind,
     configuration,
     ...(customization === undefined ? {} : { customization }),
     tables: `!include ${folder}/tables/tables.yaml`,
+    ...(functions === undefined ? {} : { functions: `!include ${folder}/functions/functions.yaml` }),
     ...rest,
   };
 }
 
-function addTables(files: Map<string, string>, folder: string, tables: readonly TableMetadata[]): void {
-  const names = new Names();
-  const includes = tables.map((table) => {
-    const file = `${names.take(`${table.table.schema}_${table.table.name}`)}.yaml`;
-    files.set(`databases/${folder}/tables/${file}`, yaml(table));
+/** A file for each entry, and one that includes them all and is called as the folder is. */
+function addList<T>(
+  files: Map<string, string>,
+  folder: string,
+  entries: readonly T[],
+  refOf: (entry: T) => TableRef,
+): void {
+  const list = folder.slice(folder.lastIndexOf('/') + 1);
+  const names = new Names([list]);
+  const includes = entries.map((entry) => {
+    const { schema, name } = refOf(entry);
+    const file = `${names.take(`${schema}_${name}`)}.yaml`;
+    files.set(`databases/${folder}/${file}`, yaml(entry));
     return `!include ${file}`;
   });
-  files.set(`databases/${folder}/tables/tables.yaml`, yaml(includes));
+  files.set(`databases/${folder}/${list}.yaml`, yaml(includes));
 }
 
 /** File names that stay apart also where letter case does not count, and that cannot leave their folder. */
 class Names {
-  readonly #taken = new Set<string>(['tables']);
+  readonly #taken: Set<string>;
+
+  constructor(taken: readonly string[] = []) {
+    this.#taken = new Set(taken);
+  }
 
   take(wanted: string): string {
     const safe = wanted.replaceAll(/[^\p{L}\p{N}_.-]/gu, '_').replace(/^\./, '_');

@@ -21,6 +21,11 @@ export function refuseDuplicates(metadata: Metadata, path: string): void {
       'table',
       source.tables.map((table) => printTable(table.table)),
     );
+    refuse(
+      at,
+      'function',
+      (source.functions ?? []).map((entry) => printTable(entry.function)),
+    );
     for (const [position, table] of source.tables.entries())
       refuseInTable(table, `${at}.tables[${position}]`);
   }

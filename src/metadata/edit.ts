@@ -1,11 +1,17 @@
 import { printTable, type SourceName, sameTable, type TableRef } from '../core/names.ts';
 import { MetadataError } from './metadata-error.ts';
-import type { Metadata, SourceMetadata, TableMetadata } from './model.ts';
+import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from './model.ts';
 
 /** Where a table stands in the metadata. */
 export interface TablePlace {
   readonly source: SourceName;
   readonly table: TableRef;
+}
+
+/** Where a function stands in the metadata. */
+export interface FunctionPlace {
+  readonly source: SourceName;
+  readonly function: TableRef;
 }
 
 /** The source of that name; refuses a name nobody registered. */
@@ -52,6 +58,35 @@ export function changeTable(
   return changeSource(metadata, place.source, (source) => ({
     ...source,
     tables: source.tables.map((table) => (table === before ? change(table) : table)),
+  }));
+}
+
+/** The tracked function at that place, or undefined; refuses an unknown source. */
+export function findFunction(metadata: Metadata, place: FunctionPlace): FunctionMetadata | undefined {
+  const { functions } = requireSource(metadata, place.source);
+  return functions?.find((entry) => sameTable(entry.function, place.function));
+}
+
+/** The tracked function at that place; refuses one that is not tracked. */
+export function requireFunction(metadata: Metadata, place: FunctionPlace): FunctionMetadata {
+  const found = findFunction(metadata, place);
+  if (found !== undefined) return found;
+  throw new MetadataError(
+    'not-exists',
+    `function "${printTable(place.function)}" does not exist in source: ${place.source}`,
+  );
+}
+
+/** The metadata with one tracked function replaced by what `change` makes of it. */
+export function changeFunction(
+  metadata: Metadata,
+  place: FunctionPlace,
+  change: (entry: FunctionMetadata) => FunctionMetadata,
+): Metadata {
+  const before = requireFunction(metadata, place);
+  return changeSource(metadata, place.source, (source) => ({
+    ...source,
+    functions: (source.functions ?? []).map((entry) => (entry === before ? change(entry) : entry)),
   }));
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A table named as in Hasura: a bare string means schema public. */
+/** A table, or a function, named as in Hasura: a bare string means schema public. */
 export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown> = z.union([
   z
     .string()
@@ -135,6 +135,39 @@ export const tableMetadata = z.looseObject({
 });
 export type TableMetadata = z.infer<typeof tableMetadata>;
 
+const functionRoots = z
+  .looseObject({ function: z.string().nullish(), function_aggregate: z.string().nullish() })
+  .refine(
+    ({ function: rows, function_aggregate: aggregate }) => typeof rows !== 'string' || rows !== aggregate,
+    {
+      error: ({ input }) => duplicateRoots(input),
+    },
+  );
+
+function duplicateRoots(input: unknown): string {
+  const name = JSON.stringify((input as { readonly function?: unknown }).function);
+  return `the following custom root field names are duplicated: ${name} and ${name}`;
+}
+
+/** How a function is offered: its names, and which argument takes the session variables. */
+export const functionConfiguration = z.looseObject({
+  custom_name: z.string().nullish(),
+  custom_root_fields: functionRoots.nullish(),
+  session_argument: z.string().nullish(),
+  /** Left out, the function's volatility decides. */
+  exposed_as: z.enum(['query', 'mutation']).nullish(),
+});
+export type FunctionConfiguration = z.infer<typeof functionConfiguration>;
+
+/** A tracked function; `permissions` count where they are not inferred from its table's. */
+export const functionMetadata = z.looseObject({
+  function: qualifiedTable,
+  configuration: functionConfiguration.nullish(),
+  permissions: z.array(z.looseObject({ role: z.string().min(1) })).optional(),
+  comment: z.string().nullish(),
+});
+export type FunctionMetadata = z.infer<typeof functionMetadata>;
+
 /** Where a database is; secrets stay in here and are never printed. */
 export const databaseUrl = z.union([
   z.string().min(1),
@@ -189,11 +222,12 @@ export const customization = z.looseObject({
   naming_convention: z.enum(['hasura-default', 'graphql-default']).nullish(),
 });
 
-/** A database with its tracked tables. */
+/** A database with its tracked tables and functions. */
 export const sourceMetadata = z.looseObject({
   name: z.string().min(1),
   kind: z.string().default('postgres'),
   tables: z.array(tableMetadata).default([]),
+  functions: z.array(functionMetadata).optional(),
   configuration: sourceConfiguration,
   customization: customization.optional(),
 });

@@ -3,7 +3,8 @@ import type { SourceMetadata } from './model.ts';
 
 /** The functions of its database that a source's metadata names. */
 export function namedFunctions(source: SourceMetadata): readonly TableRef[] {
-  return source.tables.flatMap((table) =>
+  const computing = source.tables.flatMap((table) =>
     (table.computed_fields ?? []).map(({ definition }) => definition.function),
   );
+  return [...computing, ...(source.functions ?? []).map((entry) => entry.function)];
 }

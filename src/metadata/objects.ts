@@ -1,5 +1,6 @@
 import { printTable, type SourceName, sameTable, type TableRef } from '../core/names.ts';
-import type { Metadata, TableMetadata } from './model.ts';
+import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from './model.ts';
+import { tidyFunction } from './tidy.ts';
 import { unsupportedSections } from './unsupported.ts';
 
 /** A member list of a table whose entries can be inconsistent on their own. */
@@ -20,6 +21,14 @@ export type ObjectRef =
       readonly table: TableRef;
       readonly name: string;
     }
+  | { readonly kind: 'function'; readonly source: SourceName; readonly function: TableRef }
+  | {
+      readonly kind: 'function_permission';
+      readonly source: SourceName;
+      readonly function: TableRef;
+      /** The role. */
+      readonly name: string;
+    }
   | { readonly kind: 'inherited_role'; readonly name: string }
   /** A top-level part of the document that this server only keeps. */
   | { readonly kind: 'section'; readonly name: string };
@@ -31,6 +40,10 @@ export function objectName(object: ObjectRef): string {
       return `source ${object.source}`;
     case 'table':
       return `table ${printTable(object.table)} in source ${object.source}`;
+    case 'function':
+      return `function ${printTable(object.function)} in source ${object.source}`;
+    case 'function_permission':
+      return `function_permission ${object.name} permission for function ${printTable(object.function)} in source ${object.source}`;
     case 'inherited_role':
       return `inherited role ${object.name}`;
     case 'section':
@@ -47,6 +60,10 @@ export function objectReport(object: ObjectRef): string {
       return `source ${object.source}`;
     case 'table':
       return `table ${printTable(object.table)} in source "${object.source}"`;
+    case 'function':
+      return `function ${printTable(object.function)} in source "${object.source}"`;
+    case 'function_permission':
+      return `permission ${printTable(object.function)}.${object.name} in source "${object.source}"`;
     case 'inherited_role':
       return `inherited role ${object.name}`;
     case 'section':
@@ -70,12 +87,23 @@ export function objectsOf(metadata: Metadata): readonly ObjectRef[] {
       { kind: 'table', source: source.name, table: table.table },
       ...tableObjects(source.name, table),
     ]),
+    ...(source.functions ?? []).flatMap((entry) => functionObjects(source.name, entry)),
   ]);
   const roles = metadata.inherited_roles ?? [];
   return [
     ...inSources,
     ...roles.map((role): ObjectRef => ({ kind: 'inherited_role', name: role.role_name })),
     ...unsupportedSections(metadata).map((name): ObjectRef => ({ kind: 'section', name })),
+  ];
+}
+
+function functionObjects(source: SourceName, entry: FunctionMetadata): readonly ObjectRef[] {
+  const place = { source, function: entry.function };
+  return [
+    { kind: 'function', ...place },
+    ...(entry.permissions ?? []).map(({ role }): ObjectRef => {
+      return { kind: 'function_permission', ...place, name: role };
+    }),
   ];
 }
 
@@ -120,10 +148,33 @@ export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
   if (object.kind === 'source') {
     return { ...metadata, sources: metadata.sources.filter((source) => source.name !== object.source) };
   }
-  const sources = metadata.sources.map((source) =>
-    source.name === object.source ? { ...source, tables: removeFrom(source.tables, object) } : source,
-  );
+  const sources = metadata.sources.map((source) => {
+    if (source.name !== object.source) return source;
+    return 'function' in object
+      ? withFunctions(source, removeFunction(source.functions ?? [], object))
+      : { ...source, tables: removeFrom(source.tables, object) };
+  });
   return { ...metadata, sources };
+}
+
+/** The source with these functions, or without the list when it is empty. */
+export function withFunctions(source: SourceMetadata, functions: FunctionMetadata[]): SourceMetadata {
+  if (functions.length > 0) return { ...source, functions };
+  const { functions: _none, ...rest } = source;
+  return rest as SourceMetadata;
+}
+
+function removeFunction(
+  functions: readonly FunctionMetadata[],
+  object: Extract<ObjectRef, { readonly function: TableRef }>,
+): FunctionMetadata[] {
+  const isIt = (entry: FunctionMetadata): boolean => sameTable(entry.function, object.function);
+  if (object.kind === 'function') return functions.filter((entry) => !isIt(entry));
+  return functions.map((entry) => {
+    if (!isIt(entry)) return entry;
+    const permissions = (entry.permissions ?? []).filter(({ role }) => role !== object.name);
+    return tidyFunction({ ...entry, permissions });
+  });
 }
 
 function removeFrom(

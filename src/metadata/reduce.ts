@@ -1,8 +1,16 @@
 import { unreachable } from '../core/assert.ts';
 import type { Command } from './command.ts';
+import type { FunctionPlace } from './edit.ts';
 import { followIn } from './follow.ts';
 import type { Metadata } from './model.ts';
 import { addComputedField, dropComputedField } from './reduce/computed-fields.ts';
+import {
+  createFunctionPermission,
+  customizeFunction,
+  dropFunctionPermission,
+  trackFunction,
+  untrackFunction,
+} from './reduce/functions.ts';
 import { commentPermission, createSelectPermission, dropSelectPermission } from './reduce/permissions.ts';
 import {
   commentRelationship,
@@ -51,6 +59,11 @@ const REDUCIBLE = {
   pg_untrack_table: true,
   pg_set_table_customization: true,
   pg_set_table_is_enum: true,
+  pg_track_function: true,
+  pg_untrack_function: true,
+  pg_set_function_customization: true,
+  pg_create_function_permission: true,
+  pg_drop_function_permission: true,
   pg_create_object_relationship: true,
   pg_create_array_relationship: true,
   pg_drop_relationship: true,
@@ -101,13 +114,38 @@ export function reduce(metadata: Metadata, command: Reducible, view: Databases |
       return customizeTable(metadata, command.args);
     case 'pg_set_table_is_enum':
       return setTableIsEnum(metadata, command.args);
+    case 'pg_track_function':
+    case 'pg_untrack_function':
+    case 'pg_set_function_customization':
+    case 'pg_create_function_permission':
+    case 'pg_drop_function_permission':
+      return reduceFunctions(metadata, command, view);
     default:
       return reduceInTable(metadata, command, view);
   }
 }
 
+type OfFunction = Extract<Reducible, { readonly args: FunctionPlace }>;
+
+function reduceFunctions(metadata: Metadata, command: OfFunction, view: Databases | null): Metadata {
+  switch (command.type) {
+    case 'pg_track_function':
+      return trackFunction(metadata, command.args);
+    case 'pg_untrack_function':
+      return untrackFunction(metadata, command.args);
+    case 'pg_set_function_customization':
+      return customizeFunction(metadata, command.args);
+    case 'pg_create_function_permission':
+      return createFunctionPermission(metadata, command.args, view);
+    case 'pg_drop_function_permission':
+      return dropFunctionPermission(metadata, command.args);
+    default:
+      return unreachable(command);
+  }
+}
+
 type InTable = Exclude<
-  Reducible,
+  Exclude<Reducible, OfFunction>,
   {
     readonly type:
       | `${string}source`

@@ -1,4 +1,4 @@
-import type { Metadata, SourceMetadata, TableMetadata } from './model.ts';
+import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from './model.ts';
 
 /** Object lists of a table that metadata leaves out when they are empty. */
 const TABLE_LISTS: ReadonlySet<string> = new Set([
@@ -19,8 +19,25 @@ export function tidyMetadata(metadata: Metadata): Metadata {
 }
 
 function tidySource(source: SourceMetadata): SourceMetadata {
-  const kept = filterEntries(source, (key, value) => !(key === 'customization' && isEmpty(value)));
-  return { ...kept, tables: source.tables.map(tidyTable) };
+  const kept = filterEntries(
+    source,
+    (key, value) => !((key === 'customization' || key === 'functions') && isEmpty(value)),
+  );
+  const functions = kept.functions === undefined ? {} : { functions: kept.functions.map(tidyFunction) };
+  return { ...kept, tables: source.tables.map(tidyTable), ...functions };
+}
+
+/** One function in canonical form. */
+export function tidyFunction(entry: FunctionMetadata): FunctionMetadata {
+  return mapEntries(entry, (key, value) => {
+    if (key === 'configuration') return nonEmpty(tidyConfiguration(value));
+    if (key === 'permissions') return nonEmpty(value);
+    return key === 'comment' && value === null ? undefined : value;
+  });
+}
+
+function nonEmpty(value: unknown): unknown {
+  return value === null || isEmpty(value) ? undefined : value;
 }
 
 /** One table in canonical form. */

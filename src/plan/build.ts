@@ -7,18 +7,19 @@ import { planByPk } from './by-pk.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { ComputedColumns } from './computed-columns.ts';
 import { checkedFragments } from './fragments.ts';
+import { planArguments } from './function-call.ts';
 import { checkDirectives } from './known-directives.ts';
 import { Params } from './params.ts';
 import { Places } from './places.ts';
 import type { QueryPlan, RootField } from './plan.ts';
 import type { Planning } from './planning.ts';
 import { invalid } from './problem.ts';
-import { findIn, findRoot, hasAnyRoot, type RootEntry } from './root.ts';
+import { findIn, findRoot, hasAnyRoot, type RootEntry, type SourceEntry } from './root.ts';
 import { planAggregateField, planList, planTypename } from './select.ts';
 import { planStream } from './stream.ts';
 import { streamIn } from './stream-in.ts';
 import { type PreparedVariables, prepareVariables, VariableScope, type Variables } from './variables.ts';
-import { type VisibleRootField } from './visible.ts';
+import type { VisibleFunctionField, VisibleRootField } from './visible.ts';
 
 /** An operation of a parsed document, and for whom it is planned. */
 export interface PlanInput {
@@ -122,19 +123,42 @@ function checkIntrospection({ catalog, role }: Planning): void {
 }
 
 function planEntry(planning: Planning, field: CollectedField, entry: RootEntry): RootField {
-  if (entry.kind === 'table') return planTable(planning, field, entry.field);
+  if (entry.kind !== 'namespace') return planOfSource(planning, field, entry);
   const { source, type } = entry;
   checkArguments(field, []);
   const parts = collectFields(planning, field.sets, type, field.at);
   planning.budget.rootFields(parts.length);
   const fields = parts.map((part) => {
     const found = findIn(planning, source, part.name);
-    const planned = planTypename(part, type) ?? (found === null ? null : planTable(planning, part, found));
+    const planned = planTypename(part, type) ?? (found === null ? null : planOfSource(planning, part, found));
     if (planned === null) throw unknownField(part, type);
     return planned;
   });
   if (fields.length > 1 && streamIn(fields) !== null) throw invalid('$', ONE_FIELD);
   return { kind: 'object', key: field.key, fields };
+}
+
+function planOfSource(planning: Planning, field: CollectedField, entry: SourceEntry): RootField {
+  return entry.kind === 'table'
+    ? planTable(planning, field, entry.field)
+    : planFunction(planning, field, entry.field);
+}
+
+/** The rows come from a call, and all else is as of any table. */
+function planFunction(
+  planning: Planning,
+  field: CollectedField,
+  { kind, called, target }: VisibleFunctionField,
+): RootField {
+  const { key } = field;
+  const { args, rest } = planArguments(planning, called, field);
+  const { ref, leakproof } = called.signature;
+  const call = { ref, leakproof, args, set: called.set };
+  const place = planning.places.open(target.table, { rootSource: called.source, options: null }, call);
+  const rows = { view: target, place };
+  if (kind === 'aggregate')
+    return { kind: 'aggregate', key, aggregate: planAggregateField(planning, rows, rest) };
+  return { kind: called.set ? 'list' : 'one', key, select: planList(planning, rows, rest) };
 }
 
 function planTable(planning: Planning, field: CollectedField, { kind, target }: VisibleRootField): RootField {

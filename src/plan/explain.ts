@@ -148,9 +148,10 @@ function printOrdered(by: OrderItem['by']): string {
   return by.onlyIf === null ? name : `${name} only if ${printPredicate(by.onlyIf)}`;
 }
 
-function printFrom({ id, source, ref, columns, key }: PlanTable): string {
+function printFrom({ id, source, ref, columns, key, call }: PlanTable): string {
   const order = key.length === 0 ? '' : ` key ${key.map(({ name }) => name).join(', ')}`;
-  return `${source}.${printTable(ref)}#${id}(${columns.map(({ name }) => name).join(', ')})${order}`;
+  const rows = call === undefined ? printTable(ref) : `${printTable(ref)} by ${printTable(call.ref)}`;
+  return `${source}.${rows}#${id}(${columns.map(({ name }) => name).join(', ')})${order}`;
 }
 
 function printJoin({ name, on, unique }: Join): string {

@@ -1,7 +1,7 @@
 import type { Catalog, Column, Relationship, RemoteOptions, Table } from '../catalog/catalog.ts';
 import { NO_TYPES } from '../catalog/held-type.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
-import type { Join, PlanTable, RemoteUse } from './plan.ts';
+import type { Join, PlanTable, RemoteUse, RowsCall } from './plan.ts';
 
 /** Where in the plan we are: whose cache counts, and which remote relationship led here. */
 export interface Scope {
@@ -35,8 +35,8 @@ export class Places {
     this.#sources = sources;
   }
 
-  /** A new place for a table. */
-  open(table: Table, scope: Scope): Place {
+  /** A new place for a table, or for rows like it that a call answers. */
+  open(table: Table, scope: Scope, call: RowsCall | null = null): Place {
     const columns: Column[] = [];
     const names = new Set<string>();
     const planTable: PlanTable = {
@@ -44,7 +44,8 @@ export class Places {
       source: table.source,
       ref: table.ref,
       columns,
-      key: keyOf(table),
+      key: call === null ? keyOf(table) : [],
+      ...(call === null ? {} : { call }),
     };
     const read = (column: Column): Column => {
       if (!names.has(column.name)) columns.push(column);

@@ -1,4 +1,11 @@
-import type { Column, ColumnType, JoinPair, KnownTypes, RemoteOptions } from '../catalog/catalog.ts';
+import type {
+  Column,
+  ColumnType,
+  FunctionCall,
+  JoinPair,
+  KnownTypes,
+  RemoteOptions,
+} from '../catalog/catalog.ts';
 import type { Operator, Pattern } from '../catalog/operators.ts';
 import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
@@ -39,7 +46,7 @@ export type RootField =
   /** `__schema` and `__type`: answered from the role's schema by src/graphql. */
   | { readonly kind: 'introspection'; readonly key: string; readonly index: number }
   | { readonly kind: 'list'; readonly key: string; readonly select: Select }
-  /** `_by_pk`: one row or null. */
+  /** `_by_pk`, or a function that returns one row: one row or null. */
   | { readonly kind: 'one'; readonly key: string; readonly select: Select }
   | { readonly kind: 'aggregate'; readonly key: string; readonly aggregate: Aggregate }
   /** `_stream`: the next rows by one column, which is what `cursor` speaks of. */
@@ -63,6 +70,14 @@ export interface PlanTable {
   readonly columns: readonly Column[];
   /** The primary key (else a unique key): the last word in every ordering of related rows. Empty for views. */
   readonly key: readonly Column[];
+  /** Set where the rows are not the table's own, but what a function answers: then they have no key, and an order of their own. */
+  readonly call?: RowsCall;
+}
+
+/** A call whose rows are like those of a table. */
+export interface RowsCall extends FunctionCall {
+  /** Any number of rows; else one, or none where all it holds is null. */
+  readonly set: boolean;
 }
 
 /** Rows of a table: filter and permission merged, ordered, cut, shaped. */

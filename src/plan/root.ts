@@ -1,6 +1,14 @@
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName } from '../core/names.ts';
-import { type RootType, rootFieldsOf, type VisibleRootField, visibleTable } from './visible.ts';
+import {
+  fieldsCalling,
+  functionFieldsOf,
+  type RootType,
+  rootFieldsOf,
+  type VisibleFunctionField,
+  type VisibleRootField,
+  visibleTable,
+} from './visible.ts';
 
 /** Who asks at which root type. */
 export interface RootScope {
@@ -9,17 +17,22 @@ export interface RootScope {
   readonly rootType: RootType;
 }
 
+/** A root field of one source. */
+export type SourceEntry =
+  | { readonly kind: 'table'; readonly field: VisibleRootField }
+  | { readonly kind: 'function'; readonly field: VisibleFunctionField };
+
 /** What answers a name at the top of an operation. */
 export type RootEntry =
-  | { readonly kind: 'table'; readonly field: VisibleRootField }
+  | SourceEntry
   | { readonly kind: 'namespace'; readonly source: Source; readonly type: string };
 
 /** Finds a root field the role may ask for. */
 export function findRoot(scope: RootScope, name: string): RootEntry | null {
   for (const source of scope.catalog.sources.values()) {
     if (source.namespace === null) {
-      const field = findIn(scope, source, name);
-      if (field !== null) return { kind: 'table', field };
+      const found = findIn(scope, source, name);
+      if (found !== null) return found;
     } else if (source.namespace === name && hasFields(scope, source)) {
       return { kind: 'namespace', source, type: namespaceTypeOf(source, scope.rootType, name) };
     }
@@ -27,8 +40,29 @@ export function findRoot(scope: RootScope, name: string): RootEntry | null {
   return null;
 }
 
-/** Finds a root field among one source's tables. */
-export function findIn(
+/** Finds a root field among one source's tables and functions. */
+export function findIn(scope: RootScope, source: Source, name: string): SourceEntry | null {
+  const table = findTableField(scope, source, name);
+  if (table !== null) return { kind: 'table', field: table };
+  const called = findFunctionField(scope, source, name);
+  return called === null ? null : { kind: 'function', field: called };
+}
+
+function findFunctionField(
+  { catalog, role }: RootScope,
+  source: Source,
+  name: string,
+): VisibleFunctionField | null {
+  for (const called of source.functions.values()) {
+    const { rows, aggregate } = called.root;
+    if (rows.name !== name && aggregate.name !== name) continue;
+    const found = fieldsCalling(catalog, role, called).find(({ root }) => root.name === name);
+    if (found !== undefined) return found;
+  }
+  return null;
+}
+
+function findTableField(
   { catalog, role, rootType }: RootScope,
   source: Source,
   name: string,
@@ -61,5 +95,5 @@ function hasFields({ catalog, role, rootType }: RootScope, source: Source): bool
     const view = visibleTable(catalog, role, source.name, table.ref);
     if (view !== null && rootFieldsOf(view, rootType).length > 0) return true;
   }
-  return false;
+  return functionFieldsOf(catalog, role, source).length > 0;
 }

@@ -21,11 +21,19 @@ export function variableShape(prepared: PreparedVariables, variables: Variables)
     const value = variables.get(name);
     if (value === undefined || value === null) parts.push('-');
     else if (use === 'value') parts.push('v');
+    else if (use === 'members') parts.push(given(value));
     else if (use === 'whole') parts.push(whole(value, 0));
     else parts.push(use === 'cursor' ? cursor(value, 0) : condition(value, 0));
   }
   const text = parts.join(';');
   return text.length <= LONGEST ? text : createHash('sha256').update(text).digest('base64');
+}
+
+/** Which members there are, and which of them are null. */
+function given(value: unknown): string {
+  return isRecord(value)
+    ? members(value, (member) => (member === null || member === undefined ? '-' : 'v'))
+    : 'v';
 }
 
 /** Everything matters. */

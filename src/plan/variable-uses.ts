@@ -8,16 +8,16 @@ import type {
 } from 'graphql';
 
 /**
- * How a variable's value enters a plan. `value`: only as a parameter. `condition`: as (part of) a `where` or of a function's
- * `args`, whose shape is planned and whose values are parameters. `cursor`: as (part of) a stream's cursor, the same but for its
- * ordering. `whole`: planned in full, like an ordering or a limit.
+ * How a variable's value enters a plan. `value`: only as a parameter. `members`: as a function's `args`, whose members are parameters.
+ * `condition`: as (part of) a `where`, whose shape is planned and whose values are parameters. `cursor`: as (part of) a stream's
+ * cursor, the same but for its ordering. `whole`: planned in full, like an ordering or a limit.
  */
-export type VariableUse = 'value' | 'condition' | 'cursor' | 'whole';
+export type VariableUse = 'value' | 'members' | 'condition' | 'cursor' | 'whole';
 
 /** The strongest use of every variable an operation names, fragments included. */
 export type VariableUses = ReadonlyMap<string, VariableUse>;
 
-const STRENGTH: Record<VariableUse, number> = { value: 0, condition: 1, cursor: 2, whole: 3 };
+const STRENGTH: Record<VariableUse, number> = { value: 0, members: 1, condition: 2, cursor: 3, whole: 4 };
 const PLANNED_ARGUMENTS: ReadonlySet<string> = new Set([
   'limit',
   'order_by',
@@ -59,7 +59,7 @@ export function usesOf(document: DocumentNode, operation: OperationDefinitionNod
       if (selection.selectionSet !== undefined) pending.push(selection.selectionSet);
       if (selection.kind !== 'Field') continue;
       for (const argument of selection.arguments ?? []) {
-        add(argument.value, useOf(argument.name.value));
+        add(argument.value, useOf(argument));
         for (const planned of plannedWithin(argument)) add(planned, 'whole');
       }
     }
@@ -67,11 +67,12 @@ export function usesOf(document: DocumentNode, operation: OperationDefinitionNod
   return uses;
 }
 
-function useOf(argument: string): VariableUse {
-  if (PLANNED_ARGUMENTS.has(argument)) return 'whole';
-  if (argument === 'cursor') return 'cursor';
-  // Which arguments of a function are given, and which are null, is planned; their values are not.
-  return argument === 'where' || argument === 'args' ? 'condition' : 'value';
+function useOf({ name: { value: name }, value }: ArgumentNode): VariableUse {
+  if (PLANNED_ARGUMENTS.has(name)) return 'whole';
+  if (name === 'cursor') return 'cursor';
+  if (name === 'where') return 'condition';
+  // In a literal each variable is one argument of the function, whatever it holds.
+  return name === 'args' && value.kind === 'Variable' ? 'members' : 'value';
 }
 
 /** What stands in a literal and is planned in full, though the rest of the argument is not. */

@@ -5,7 +5,9 @@ import type {
   Relationship,
   RootName,
   SelectPermission,
+  Source,
   Table,
+  TrackedFunction,
 } from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
@@ -44,6 +46,14 @@ export interface VisibleRelationship {
 export interface VisibleRootField {
   readonly kind: RootFieldKind;
   readonly root: RootName;
+  readonly target: VisibleTable;
+}
+
+/** A root field that calls a function, with its rows as the role sees them. */
+export interface VisibleFunctionField {
+  readonly kind: 'rows' | 'aggregate';
+  readonly root: RootName;
+  readonly called: TrackedFunction;
   readonly target: VisibleTable;
 }
 
@@ -147,6 +157,39 @@ export function rootFieldsOf(target: VisibleTable, type: RootType): readonly Vis
   if (target.mayAggregate) add('select_aggregate', root.selectAggregate);
   if (type === 'subscription_root' && mayBegin(target)) add('select_stream', root.selectStream);
   return found;
+}
+
+/** The root fields, the same in queries and subscriptions, that call functions of a source. */
+export function functionFieldsOf(
+  catalog: Catalog,
+  role: RoleName,
+  source: Source,
+): readonly VisibleFunctionField[] {
+  return [...source.functions.values()].flatMap((called) => fieldsCalling(catalog, role, called));
+}
+
+/** The root fields through which the role calls a function: it must see the rows, whatever root fields their table has. */
+export function fieldsCalling(
+  catalog: Catalog,
+  role: RoleName,
+  called: TrackedFunction,
+): readonly VisibleFunctionField[] {
+  if (called.exposedAs !== 'query' || !mayCall(catalog, role, called)) return [];
+  const target = viewOf(catalog, role, called.rows);
+  if (target === null) return [];
+  const rows: VisibleFunctionField = { kind: 'rows', root: called.root.rows, called, target };
+  return target.mayAggregate
+    ? [rows, { kind: 'aggregate', root: called.root.aggregate, called, target }]
+    : [rows];
+}
+
+/** A role may what any of its parents may. */
+function mayCall({ inheritedRoles }: Catalog, role: RoleName, { roles }: TrackedFunction): boolean {
+  if (role === ADMIN || roles === null) return true;
+  const family = new Set([role]);
+  // A set grows while it is walked through.
+  for (const one of family) for (const parent of inheritedRoles.get(one) ?? []) family.add(parent);
+  return [...family].some((one) => roles.has(one));
 }
 
 /**

@@ -166,6 +166,7 @@ function publicSettings(config: Config): ApiParts['settings'] {
     jwtSet: config.jwtSecret !== null || config.jwtSecrets.length > 0,
     consoleEnabled: config.enableConsole,
     namingConvention: config.defaultNamingConvention,
+    infersFunctionPermissions: config.inferFunctionPermissions,
     liveQueriesRefetchMs: config.liveQueriesRefetchMs,
   };
 }

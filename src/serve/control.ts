@@ -15,7 +15,9 @@ export interface Control {
 
 /** Opens the metadata database and the catalog, and applies the configured metadata directory. */
 export async function openControl(
-  config: Pick<Config, 'metadataDir' | 'defaultNamingConvention'> & { readonly metadataDatabaseUrl: string },
+  config: Pick<Config, 'metadataDir' | 'defaultNamingConvention' | 'inferFunctionPermissions'> & {
+    readonly metadataDatabaseUrl: string;
+  },
   log: Log,
   closing: Closing,
 ): Promise<Control> {
@@ -25,7 +27,10 @@ export async function openControl(
     store,
     log,
     env: process.env,
-    naming: config.defaultNamingConvention,
+    resolving: {
+      naming: config.defaultNamingConvention,
+      infersFunctionPermissions: config.inferFunctionPermissions,
+    },
   });
   closing.add('catalog', () => watch.close());
   if (config.metadataDir !== null) await applyDirectory(config.metadataDir, { store, watch }, log);

@@ -1,7 +1,9 @@
 import type { Column } from '../catalog/catalog.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan/plan.ts';
 import { sortValue } from './enum-order.ts';
-import { fromLeaf } from './leaf.ts';
+import { type BaseRows, fromCall } from './from-call.ts';
+import { callSql } from './function-call.ts';
+import { fromLeaf, type Leaf } from './leaf.ts';
 import { inSafeOrder, isLeaky } from './leaky.ts';
 import { orderTerms } from './order.ts';
 import { conjuncts, joinSql, operandSql, predicateSql, visibleValue } from './predicate.ts';
@@ -42,9 +44,10 @@ export type RowsOf = Pick<
 export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build): OpenRows {
   const alias = build.alias();
   const leaf = build.leaves(select.from);
-  const row = directScope(select.from, leaf, alias, build);
+  const base = baseRows(select, leaf, alias, build);
+  const row = directScope(select.from, leaf, alias, { ...build, row: base.row });
   const rows = withRow(outer, row);
-  const from: FromList = { items: [fromLeaf(select.from, leaf, alias)], shared: [] };
+  const from: FromList = { items: [base.from], shared: [] };
   const conditions = link === null ? [] : [link(row)];
   if (!row.filtered) {
     const joined = joinedConditions(select);
@@ -57,6 +60,7 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
     const known = distinct.find(({ column, onlyIf }) => isColumnOrder(item, column, onlyIf));
     return orderTerms(item, { row, rows, build, from }, known?.value ?? null);
   });
+  if (base.number !== null) order.push(base.number);
   const tail = closing(select, order, build);
   const head =
     distinct.length === 0
@@ -72,6 +76,24 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
     shared: from.shared,
     select: (list) => sql`select ${head}${list} from ${separated(from.items, ' ')}${where}${tail}`,
   };
+}
+
+/** Where the rows come from: their table's leaf, or a call. */
+function baseRows(select: RowsOf, leaf: Leaf, alias: string, build: Build): BaseRows {
+  const { from } = select;
+  if (from.call === undefined) return { from: fromLeaf(from, leaf, alias), row: null, number: null };
+  const isNumbered = isOrderedAlike(select, build) || conjuncts(select.where).some(isLeaky);
+  const called = callSql(from.call, { params: build.params, row: noRow });
+  return fromCall(from, from.call, called, { alias, isNumbered });
+}
+
+function noRow(): never {
+  throw new Error('bug: rows of a call that takes a row');
+}
+
+/** Whether two routes must agree on the order of rows: where they are of remote tables, or found or ordered through one. */
+function isOrderedAlike(select: RowsOf, { isRemote }: Build): boolean {
+  return isRemote(select.from) || touchesRemote(select, isRemote);
 }
 
 /**
@@ -122,7 +144,7 @@ export function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
     for (const [index, column] of select.distinctOn.entries())
       add(column, select.distinctOnlyIf[index] ?? null);
   }
-  if (build.isRemote(select.from) || touchesRemote(select, build.isRemote)) {
+  if (isOrderedAlike(select, build)) {
     for (const column of select.from.key) add(column, null);
   }
   return items;

@@ -55,10 +55,10 @@ export function directScope(
   table: PlanTable,
   leaf: Leaf,
   alias: string,
-  { params }: Pick<Build, 'params'>,
+  { params, row = null }: Pick<Build, 'params'> & { readonly row?: Sql | null },
 ): RowScope {
   const whole = (): Sql => {
-    if (leaf.kind === 'table') return wholeRow(table, alias);
+    if (leaf.kind === 'table') return row ?? wholeRow(table, alias);
     throw new NearjoinError(
       'not-supported',
       `computed fields of "${printTable(table.ref)}" of "${table.source}" that are rows cannot be combined with what is fetched of it for this query`,

@@ -40,10 +40,19 @@ function isSingle({ pattern, list, type }: Param): boolean {
   return pattern === null && !list && baseType(type).kind !== 'array';
 }
 
-/** Whether one cell is all that the root answers. */
+/** Whether one cell is all that the root answers, by work that the planner can judge: what a function does it does not know. */
 function isAnswered(root: RootField): boolean {
-  if (root.kind === 'object') return root.fields.every(isAnswered);
-  return root.kind !== 'stream' && root.kind !== 'introspection';
+  switch (root.kind) {
+    case 'object':
+      return root.fields.every(isAnswered);
+    case 'list':
+    case 'one':
+      return root.select.from.call === undefined;
+    case 'aggregate':
+      return root.aggregate.rows.from.call === undefined;
+    default:
+      return root.kind === 'constant';
+  }
 }
 
 /** Whether a root reads no more than one row by key and one for each relationship: less work than running a statement. */

@@ -9,6 +9,9 @@ const TABLES = {
       'create table "user" (id int primary key, name text, parent_id int references "user")',
       'create table tag (user_id int references "user")',
       `comment on column tag.user_id is 'whose'`,
+      'create function kin(of int, session json) returns setof "user" language sql stable as $$ select * from "user" where parent_id = of $$',
+      'create function tagged() returns setof tag language sql as $$ select * from tag $$',
+      'create function plain() returns int language sql stable as $$ select 1 $$',
     ],
   },
 };
@@ -379,4 +382,58 @@ test('commands that may run at the same time are those that only read', async ()
       code: 'not-supported',
     },
   });
+});
+
+const KIN = { source: 'pg2', function: 'kin' };
+
+test('a function is tracked against its database, and goes with the table that it returns', async () => {
+  const track = (more: object) => world.metadata({ type: 'pg_track_function', args: { ...KIN, ...more } });
+  const refusals: readonly (readonly [object, string])[] = [
+    [{ function: 'nobody' }, 'Inconsistent object: in function "nobody": no such function exists: "nobody"'],
+    [
+      { configuration: { session_argument: 'of' } },
+      'Inconsistent object: in function "kin": the function "kin" cannot be tracked because given session argument "of" is not of type json',
+    ],
+    [
+      { function: 'plain' },
+      'Inconsistent object: in function "plain": the function "plain" cannot be tracked for the following reasons:\n • the function does not return a "COMPOSITE" type\n • the function does not return a table\n',
+    ],
+  ];
+  for (const [more, error] of refusals) {
+    expect(await track(more)).toMatchObject({
+      status: 400,
+      body: { code: 'invalid-configuration', path: '$.args', error },
+    });
+  }
+  expect(await track({ configuration: { custom_name: 'user' } })).toMatchObject({
+    status: 500,
+    body: {
+      code: 'unexpected',
+      error: expect.stringContaining(
+        "'user' defined in [table user in source pg2, function kin in source pg2]",
+      ),
+    },
+  });
+  await ok('pg_track_function', { ...KIN, configuration: { session_argument: 'session' } });
+  await ok('pg_track_function', { source: 'pg2', function: 'tagged' });
+  const untrack = { type: 'pg_untrack_table', args: { source: 'pg2', table: 'user' } };
+  expect((await world.metadata(untrack)).body).toEqual({
+    path: '$.args',
+    error: 'cannot drop due to the following dependent objects: function kin in source "pg2"',
+    code: 'dependency-error',
+  });
+  const permit = { type: 'pg_create_function_permission', args: { ...KIN, role: 'r' } };
+  expect((await world.metadata(permit)).body).toEqual({
+    path: '$.args',
+    error:
+      'function permission can only be added when the function\'s return table "user" has select permission configured for role: "r"',
+    code: 'not-supported',
+  });
+  const permission = { columns: ['id'], filter: {} };
+  await ok('pg_create_select_permission', { source: 'pg2', table: 'user', role: 'r', permission });
+  await ok('pg_create_function_permission', { ...KIN, role: 'r' });
+  await ok('pg_untrack_table', { source: 'pg2', table: 'user', cascade: true });
+  const { metadata } = await world.store.load();
+  expect(metadata.sources[1]?.functions).toEqual([{ function: { schema: 'public', name: 'tagged' } }]);
+  await ok('pg_drop_source', { name: 'pg2' });
 });

@@ -125,6 +125,7 @@ class Stage {
       namespaceType: null,
       subscriptionNamespaceType: null,
       tables: new Map(),
+      functions: new Map(),
       types: NO_TYPES,
       kafka: null,
       identity: null,

@@ -256,6 +256,7 @@ export class FeedRig {
       namespaceType: null,
       subscriptionNamespaceType: null,
       tables: new Map<string, Table>(),
+      functions: new Map(),
       types: NO_TYPES,
       identity: null,
     };

@@ -34,6 +34,8 @@ export interface MoreMetadata {
   readonly inherited_roles?: readonly object[];
   /** By source. */
   readonly customization?: Readonly<Record<string, object>>;
+  /** Tracked functions by source. */
+  readonly functions?: Readonly<Record<string, readonly object[]>>;
 }
 
 /** An answer with its text as it would be sent. */
@@ -215,7 +217,7 @@ export class TestLane {
 async function readCatalog({
   urls,
   tables,
-  more: { inherited_roles, customization = {} },
+  more: { inherited_roles, customization = {}, functions = {} },
   generation,
 }: Pick<LaneParts, 'urls'> & {
   readonly tables: Readonly<Record<string, readonly unknown[]>>;
@@ -227,6 +229,7 @@ async function readCatalog({
     kind: 'postgres',
     configuration: { connection_info: { database_url: url } },
     tables: tables[name] ?? [],
+    functions: functions[name],
     customization: customization[name],
   }));
   const metadata = parseMetadata({ version: 3, sources, inherited_roles });

@@ -1,8 +1,10 @@
-import { printTable, type SourceName } from '../../core/names.ts';
+import type { SourceName } from '../../core/names.ts';
 import type { InconsistentObject, Table } from '../catalog.ts';
+import { givenSlots } from '../function-arguments.ts';
+import type { NamedFunction } from './functions.ts';
 import { isSame } from './memo.ts';
 import { typeNamesOf } from './names.ts';
-import { inconsistency, Unresolvable } from './problems.ts';
+import { inconsistency, nameOf, type Subject, Unresolvable } from './problems.ts';
 
 /** A source while names are settled. */
 export interface NamedSource {
@@ -11,6 +13,7 @@ export interface NamedSource {
   readonly namespaceType: string | null;
   readonly subscriptionNamespaceType: string | null;
   readonly tables: Map<string, Table>;
+  readonly functions: Map<string, NamedFunction>;
 }
 
 /** GraphQL types that belong to everybody. */
@@ -27,31 +30,36 @@ const RESERVED: readonly string[] = [
   'ID',
 ];
 
+/** What has fields and types of its own in the schema. */
+type Owner = Table | NamedFunction;
+
 /** Settles who has which name in the schema. */
 export class Conflicts {
-  readonly #names = new WeakMap<Table, TableNames>();
+  readonly #names = new WeakMap<Owner, OwnNames>();
   #settled: Settled = { asked: [], lost: new Set(), told: [] };
 
-  /** Takes out every table whose root fields or types another one, earlier in the metadata, already has. */
+  /** Takes out every table and function whose root fields or types another one already has: tables and what comes earlier go first. */
   remove(sources: readonly NamedSource[], problems: InconsistentObject[]): void {
-    const asked = sources.flatMap(({ tables, ...source }) => [
+    const asked = sources.flatMap((source) => [
       source.name,
       source.namespace,
       source.namespaceType,
       source.subscriptionNamespaceType,
-      ...tables.values(),
+      ...source.tables.values(),
+      ...source.functions.values(),
     ]);
     if (!isSame(this.#settled.asked, asked)) this.#settled = { asked, ...this.#settle(sources) };
     const { lost, told } = this.#settled;
     problems.push(...told);
-    for (const { tables } of sources) {
+    for (const { tables, functions } of sources) {
       for (const [key, table] of tables) if (lost.has(table)) tables.delete(key);
+      for (const [key, named] of functions) if (lost.has(named)) functions.delete(key);
     }
   }
 
   #settle(sources: readonly NamedSource[]): Pick<Settled, 'lost' | 'told'> {
     const claims = new Claims(this.#scalarTypes(sources));
-    const lost = new Set<Table>();
+    const lost = new Set<Owner>();
     const told: InconsistentObject[] = [];
     for (const source of sources) {
       const hasNamespace = claims.claimNamespace(source);
@@ -61,46 +69,47 @@ export class Conflicts {
         );
         told.push(inconsistency({ kind: 'source', source: source.name }, problem));
       }
-      for (const table of source.tables.values()) {
-        const problem = hasNamespace ? claims.claim(source, table, this.#namesOf(table)) : null;
+      for (const owner of [...source.tables.values(), ...source.functions.values()]) {
+        const subject = subjectOf(owner);
+        const problem = hasNamespace ? claims.claim(source, subject, this.#namesOf(owner)) : null;
         if (problem === null && hasNamespace) continue;
-        lost.add(table);
-        if (problem === null) continue;
-        const subject = { kind: 'table', source: source.name, table: table.ref } as const;
-        told.push(inconsistency(subject, new Unresolvable(problem)));
+        lost.add(owner);
+        if (problem !== null)
+          told.push(inconsistency(subject, new Unresolvable(problem, { located: false })));
       }
     }
     return { lost, told };
   }
 
-  #namesOf(table: Table): TableNames {
-    const known = this.#names.get(table);
+  #namesOf(owner: Owner): OwnNames {
+    const known = this.#names.get(owner);
     if (known !== undefined) return known;
-    const names = { fields: rootFields(table), types: typeNamesOf(table), scalars: scalarTypes(table) };
-    this.#names.set(table, names);
+    const names = 'returns' in owner ? namesOfFunction(owner) : namesOfTable(owner);
+    this.#names.set(owner, names);
     return names;
   }
 
   #scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {
     const names = new Set<string>();
-    for (const { tables } of sources)
-      for (const table of tables.values()) for (const name of this.#namesOf(table).scalars) names.add(name);
+    for (const { tables, functions } of sources)
+      for (const owner of [...tables.values(), ...functions.values()])
+        for (const name of this.#namesOf(owner).scalars) names.add(name);
     return names;
   }
 }
 
-/** Who lost a name the last time, and among which tables: the same ones have the same names. */
+/** Who lost a name the last time, and among whom: the same ones have the same names. */
 interface Settled {
   readonly asked: readonly unknown[];
-  readonly lost: ReadonlySet<Table>;
+  readonly lost: ReadonlySet<Owner>;
   readonly told: readonly InconsistentObject[];
 }
 
-/** What a table calls its fields and types. */
-interface TableNames {
+/** What an owner calls its fields and types. */
+interface OwnNames {
   readonly fields: ReadonlyMap<string, RootType>;
   readonly types: readonly string[];
-  /** Types made of its columns' types, which are everybody's. */
+  /** Types made of its columns' or arguments' types, which are everybody's. */
   readonly scalars: ReadonlySet<string>;
 }
 
@@ -124,9 +133,9 @@ class Claims {
     return true;
   }
 
-  /** Why the table cannot have its names; null when it now has them. */
-  claim(source: NamedSource, table: Table, { fields, types }: TableNames): string | null {
-    const owner = `table ${printTable(table.ref)} in source ${source.name}`;
+  /** Why something cannot have its names; null when it now has them. */
+  claim(source: NamedSource, subject: Claimant, { fields, types }: OwnNames): string | null {
+    const owner = nameOf(subject);
     const clashes = [...fields].flatMap(([name, root]): readonly Clash[] => {
       const taken = this.#fields.get(fieldKey(source.namespace, name));
       if (taken === undefined) return [];
@@ -144,9 +153,18 @@ class Claims {
   }
 }
 
+type Claimant = Extract<Subject, { readonly kind: 'table' | 'function' }>;
+
+function subjectOf(owner: Owner): Claimant {
+  const { source, ref } = owner;
+  return 'returns' in owner
+    ? { kind: 'function', source, function: ref }
+    : { kind: 'table', source, table: ref };
+}
+
 type RootType = 'query_root' | 'subscription_root';
 
-/** A field that two tables would define, in the root type where they meet. */
+/** A field that two would define, in the root type where they meet. */
 interface Clash {
   readonly root: RootType;
   readonly text: string;
@@ -163,6 +181,21 @@ function conflictMessage(clashes: readonly Clash[]): string {
 
 function fieldKey(namespace: string | null, name: string): string {
   return JSON.stringify([namespace, name]);
+}
+
+function namesOfTable(table: Table): OwnNames {
+  return { fields: rootFields(table), types: typeNamesOf(table), scalars: scalarTypes(table) };
+}
+
+/** What is not offered needs no names. */
+function namesOfFunction({ exposedAs, root, signature, argsType }: NamedFunction): OwnNames {
+  const given = givenSlots(signature);
+  if (exposedAs === 'mutation') return { fields: new Map(), types: [], scalars: new Set() };
+  return {
+    fields: new Map([root.rows, root.aggregate].map(({ name }) => [name, 'query_root'] as const)),
+    types: given.length === 0 ? [] : [argsType],
+    scalars: new Set(given.map(({ type }) => type.scalar)),
+  };
 }
 
 function rootFields(table: Table): ReadonlyMap<string, RootType> {

@@ -36,6 +36,7 @@ export type Subject =
       readonly table: TableRef;
       readonly entry: SelectPermissionEntry;
     }
+  | { readonly kind: 'function'; readonly source: SourceName; readonly function: TableRef }
   | { readonly kind: 'inherited_role'; readonly name: string; readonly parents: readonly string[] };
 
 /** Why a metadata object does not hold; thrown and caught inside `resolve` only. */
@@ -83,6 +84,7 @@ export function nameOf(subject: Subject): string {
   switch (subject.kind) {
     case 'source':
     case 'table':
+    case 'function':
       return objectName(subject);
     case 'inherited_role':
       return objectName({ kind: 'inherited_role', name: subject.name });
@@ -99,6 +101,8 @@ function location(subject: Subject): string {
     case 'table':
     case 'inherited_role':
       return '';
+    case 'function':
+      return `in function "${printTable(subject.function)}": `;
     case 'select_permission':
       return `in table "${printTable(subject.table)}": in permission for role "${subject.entry.role}": `;
     case 'computed_field':
@@ -117,6 +121,8 @@ export function definitionOf(subject: Subject): unknown {
       return subject.source;
     case 'table':
       return subject.table;
+    case 'function':
+      return subject.function;
     case 'inherited_role':
       return { role_name: subject.name, role_set: subject.parents };
     case 'select_permission': {

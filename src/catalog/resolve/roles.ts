@@ -13,7 +13,11 @@ export interface Roles {
 export function resolveRoles(metadata: Metadata, problems: InconsistentObject[]): Roles {
   const declared = new Map((metadata.inherited_roles ?? []).map((role) => [role.role_name, role.role_set]));
   const tables = metadata.sources.flatMap((source) => source.tables);
-  const own = new Set(tables.flatMap((table) => (table.select_permissions ?? []).map(({ role }) => role)));
+  const functions = metadata.sources.flatMap((source) => source.functions ?? []);
+  const own = new Set([
+    ...tables.flatMap((table) => (table.select_permissions ?? []).map(({ role }) => role)),
+    ...functions.flatMap((entry) => (entry.permissions ?? []).map(({ role }) => role)),
+  ]);
   const inherited = new Map<RoleName, readonly RoleName[]>();
   for (const [name, parents] of declared) {
     const checked = attempt({ kind: 'inherited_role', name, parents }, problems, () => {

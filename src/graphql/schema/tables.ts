@@ -16,6 +16,7 @@ import {
   aggregateField,
   showingPermissions,
   type VisibleComputed,
+  type VisibleFunctionField,
   type VisibleRelationship,
   type VisibleRootField,
   type VisibleTable,
@@ -60,6 +61,21 @@ export class TableTypes {
       return [root.name, { type: required(listOf(row)), args, description }];
     }
     return [root.name, { type: row, args: this.#keyArguments(target), description }];
+  }
+
+  /** The same of a field that calls a function; `target` is the table as the role sees it, which the rows are like. */
+  functionField({ kind, root, called }: VisibleFunctionField, target: VisibleTable): Field | null {
+    const { signature, argsType, set } = called;
+    const description = `input parameters for function "${root.name}"`;
+    const args = {
+      ...callArguments(this.#kit.registry, signature, { type: argsType, description }),
+      ...this.#arguments(target),
+    };
+    if (kind === 'aggregate')
+      return [root.name, { type: required(this.#aggregate(target)), args, description: root.description }];
+    if (!this.#hasFields(target)) return null;
+    const row = this.#row(target);
+    return [root.name, { type: set ? required(listOf(row)) : row, args, description: root.description }];
   }
 
   /** A row with neither visible column, relationship nor computed field would be a type without fields. */

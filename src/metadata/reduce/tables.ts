@@ -1,6 +1,6 @@
 import { printTable } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
-import { changeSource, changeTable, findTracked } from '../edit.ts';
+import { changeSource, changeTable, findFunction, findTracked } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
@@ -11,6 +11,9 @@ export function trackTable(metadata: Metadata, args: CommandOf<'pg_track_table'>
   const { source, table, configuration, is_enum, ...rest } = args;
   if (findTracked(metadata, args) !== undefined) {
     throw new MetadataError('already-tracked', `view/table already tracked: "${printTable(table)}"`);
+  }
+  if (findFunction(metadata, { source, function: table }) !== undefined) {
+    throw new MetadataError('not-supported', `function with name "${printTable(table)}" already exists`);
   }
   const entry: TableMetadata = tidyTable({
     table: { schema: table.schema, name: table.name },

@@ -12,6 +12,9 @@ export function createdBy(command: Reducible): ObjectRef | null {
     case 'pg_set_table_customization':
     case 'pg_set_table_is_enum':
       return { kind: 'table', source: command.args.source, table: command.args.table };
+    case 'pg_track_function':
+    case 'pg_set_function_customization':
+      return { kind: 'function', source: command.args.source, function: command.args.function };
     case 'add_inherited_role':
       return { kind: 'inherited_role', name: command.args.role_name };
     default:

@@ -19,7 +19,8 @@ export interface Removal {
 
 /** Removes something and, when told to, all that depends on it; else refuses and names what does. */
 export async function remove(state: State, removal: Removal, tools: Tools): Promise<State> {
-  let dependents = pointingTo(state, removal.gone);
+  const left = new Set(objectsOf(removal.metadata).map(objectName));
+  let dependents = pointingTo(state, removal.gone).filter((object) => left.has(objectName(object)));
   for (;;) {
     const metadata = dependents.reduce(removeObject, removal.metadata);
     const view = await resolve(metadata, tools);
@@ -46,8 +47,8 @@ export function dependencyText(dependents: readonly ObjectRef[]): string {
 }
 
 /**
- * Relationships and computed fields of the tables that stay to tables that go. The catalog knows where foreign keys and
- * functions lead; the metadata knows the rest, also while a database is away.
+ * Relationships and computed fields of the tables that stay to tables that go, and functions that return these. The catalog knows
+ * where foreign keys and functions lead; the metadata knows the rest, also while a database is away.
  */
 export function pointingTo(state: State, gone: Gone): readonly ObjectRef[] {
   const found = new Map<string, ObjectRef>();
@@ -58,7 +59,10 @@ export function pointingTo(state: State, gone: Gone): readonly ObjectRef[] {
 }
 
 function* pointingInCatalog(state: State, gone: Gone): Generator<ObjectRef> {
-  for (const [source, { tables }] of state.view.sources) {
+  for (const [source, { tables, functions }] of state.view.sources) {
+    for (const { ref, returns } of functions.values()) {
+      if (gone(source, returns)) yield { kind: 'function', source, function: ref };
+    }
     for (const table of tables.values()) {
       const { ref, relationships } = table;
       if (gone(source, ref)) continue;

@@ -15,7 +15,20 @@ export interface ResolvedView {
   readonly inconsistent: readonly InconsistentObject[];
   /** What works, but not as well as it could. */
   readonly warnings: readonly unknown[];
-  readonly sources: ReadonlyMap<SourceName, { readonly tables: ReadonlyMap<string, ResolvedTable> }>;
+  readonly sources: ReadonlyMap<
+    SourceName,
+    {
+      readonly tables: ReadonlyMap<string, ResolvedTable>;
+      /** Tracked functions that hold, by `tableKey`. */
+      readonly functions: ReadonlyMap<string, ResolvedFunction>;
+    }
+  >;
+}
+
+/** A tracked function and the table of its rows. */
+export interface ResolvedFunction {
+  readonly ref: TableRef;
+  readonly returns: TableRef;
 }
 
 /** A tracked table that exists, with what leads from it to others. */

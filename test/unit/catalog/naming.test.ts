@@ -153,7 +153,9 @@ test('the default is for sources that say nothing of it', () => {
   const sources = [source('pg1', tracked), source('pg2', tracked, { customization })];
   const found = new Map(['pg1', 'pg2'].map((name) => [name, database([local])]));
   const version = { resourceVersion: 1, generation: 1 };
-  const catalog = resolve(parseMetadata({ version: 3, sources }), found, version, 'graphql-default');
+  const catalog = resolve(parseMetadata({ version: 3, sources }), found, version, {
+    naming: 'graphql-default',
+  });
   const root = (name: string) => tableOf(catalog, name, 'author_local').root.selectByPk.name;
   expect([root('pg1'), root('pg2')]).toEqual(['authorLocalByPk', 'author_local_by_pk']);
 });

@@ -77,3 +77,13 @@ test('also as deep down as any plan may be', () => {
   };
   expect(shape(nested({ _eq: 1 }))).not.toBe(shape(nested({ _neq: 1 })));
 });
+
+test('of the arguments of a function it matters which are given, and which are null', () => {
+  const all = (a: unknown): string => shape({ a }, 'query ($a: near_args) { near(args: $a) { id } }');
+  const shapes = [undefined, {}, { of: 1 }, { of: null }, { of: 1, in: {} }].map(all);
+  expect(new Set(shapes).size).toBe(shapes.length);
+  expect(all({ of: 1, in: { a: [1] } })).toBe(all({ of: 2, in: { b: null } }));
+  const one = (i: unknown): string => shape({ i }, 'query ($i: json) { near(args: {in: $i}) { id } }');
+  expect(one({ a: 1 })).toBe(one({ b: [2] }));
+  expect(one(null)).not.toBe(one(0));
+});

@@ -1,0 +1,48 @@
+import type { PlanTable, RowsCall } from '../plan/plan.ts';
+import { identifier, type Sql, separated, sql, syntax } from './sql.ts';
+
+/** Rows as a FROM item. */
+export interface BaseRows {
+  readonly from: Sql;
+  /** A row as one value of its table's row type, where that is not read off the item itself. */
+  readonly row: Sql | null;
+  /** Orders the rows as a function has them; null where they have no number. */
+  readonly number: Sql | null;
+}
+
+/**
+ * Rows that a call answers, under an alias. Where they are numbered they keep the function's order, and no condition on them is decided
+ * inside the function, as in one that Postgres makes part of the statement: rows that it leaves out are nobody's business.
+ */
+export function fromCall(
+  { columns, ref }: PlanTable,
+  { set }: RowsCall,
+  called: Sql,
+  { alias, isNumbered }: { readonly alias: string; readonly isNumbered: boolean },
+): BaseRows {
+  const as = syntax(alias);
+  // One row is there in any case: that it is none shows in its having no value.
+  if (!set)
+    return {
+      from: sql`(select f.* from ${called} f where not (f.* is null)) ${as}`,
+      row: null,
+      number: null,
+    };
+  if (!isNumbered) return { from: sql`${called} ${as}`, row: null, number: null };
+  const stored = columns.flatMap(({ name, computed }) => (computed === undefined ? [name] : []));
+  const [row, number] = [identifier(freeName('r', stored)), identifier(freeName('n', stored))];
+  // What of it nobody reads Postgres does not make.
+  const list = [
+    ...stored.map((name) => sql`f.${identifier(name)}`),
+    sql`(f.*)::${identifier(ref.schema)}.${identifier(ref.name)} as ${row}`,
+    sql`row_number() over () as ${number}`,
+  ];
+  const from = sql`(select ${separated(list, ', ')} from ${called} f) ${as}`;
+  return { from, row: sql`${as}.${row}`, number: sql`${as}.${number}` };
+}
+
+function freeName(wanted: string, taken: readonly string[]): string {
+  let name = wanted;
+  while (taken.includes(name)) name = `${name}_`;
+  return name;
+}
