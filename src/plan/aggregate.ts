@@ -1,9 +1,11 @@
 import type { SelectionSetNode } from 'graphql';
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
-import { aggregateFunction, columnsFor } from './aggregates.ts';
+import { aggregateFunction, columnsFor, computedFor } from './aggregates.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { planBoolean } from './comparison.ts';
+import { planComputedValue, type SelectedValue } from './computed.ts';
+import type { ComputedValue } from './computed-columns.ts';
 import { planEnums } from './enum-input.ts';
 import { selectColumns } from './enumeration.ts';
 import { isNull, literal } from './input.ts';
@@ -11,6 +13,7 @@ import { cellGuard } from './permit.ts';
 import type { Aggregate, AggregateField, AggregateFunction, AggregateValue, Field } from './plan.ts';
 import type { Planning, Position, Rows } from './planning.ts';
 import { planRows } from './rows.ts';
+import { visibleComputedFields } from './visible.ts';
 
 /** How the fields of `nodes` are planned. */
 export type PlanFields = (
@@ -52,9 +55,9 @@ function planValues(planning: Planning, rows: Rows, field: CollectedField): read
     if (part.name === '__typename') return typename(part, type);
     if (part.name === 'count') return planCount(planning, rows, part);
     const called = aggregateFunction(rows.view.table, part.name);
-    const columns = called === undefined ? [] : columnsFor(called, rows.view.columns);
-    if (called === undefined || columns.length === 0) throw unknownField(part, type);
-    return planFunction(planning, rows, part, { called, columns });
+    const over = called === undefined ? null : operandsOf(planning, rows, called);
+    if (over === null || over.columns.length + over.computed.length === 0) throw unknownField(part, type);
+    return planFunction(planning, rows, part, over);
   });
 }
 
@@ -82,21 +85,33 @@ function planCount(planning: Planning, rows: Rows, field: CollectedField): Aggre
 interface Called {
   readonly called: AggregateFunction;
   readonly columns: readonly Column[];
+  readonly computed: readonly ComputedValue[];
+}
+
+function operandsOf({ catalog }: Planning, { view }: Rows, called: AggregateFunction): Called {
+  const fields = visibleComputedFields(catalog, view).map(({ field }) => field);
+  return { called, columns: columnsFor(called, view.columns), computed: computedFor(called, fields) };
 }
 
 function planFunction(
   planning: Planning,
   rows: Rows,
   field: CollectedField,
-  { called, columns }: Called,
+  { called, columns, computed }: Called,
 ): AggregateValue {
   checkArguments(field, []);
+  const operandOf = (part: CollectedField): SelectedValue | null => {
+    const column = columns.find((candidate) => candidate.field === part.name);
+    if (column !== undefined) return { column, rest: part };
+    return computed.some(({ name }) => name === part.name) ? planComputedValue(planning, rows, part) : null;
+  };
   const type = rows.view.table.derivedType(`_${called}_fields`);
   const of = collectFields(planning, field.sets, type, field.at).map((part) => {
     if (part.name === '__typename') return typename(part, type);
-    const column = columns.find((candidate) => candidate.field === part.name);
-    if (column === undefined) throw unknownField(part, type);
-    checkArguments(part, []);
+    const operand = operandOf(part);
+    if (operand === null) throw unknownField(part, type);
+    const { column, rest } = operand;
+    checkArguments(rest, []);
     checkIsLeaf(part);
     rows.place.read(column);
     return { kind: 'column' as const, key: part.key, column, onlyIf: cellGuard(planning, rows, column) };

@@ -1,5 +1,6 @@
-import type { Column, ColumnType, Table } from '../catalog/catalog.ts';
+import type { Column, ColumnType, ComputedField, Table } from '../catalog/catalog.ts';
 import { baseType } from '../catalog/operators.ts';
+import { type ComputedValue, isValue } from './computed-columns.ts';
 import type { AggregateFunction } from './plan.ts';
 
 /** Functions over numbers. */
@@ -58,6 +59,14 @@ function appliesTo(name: AggregateFunction, column: Column): boolean {
 /** The columns a function can be applied to. */
 export function columnsFor(name: AggregateFunction, columns: readonly Column[]): readonly Column[] {
   return columns.filter((column) => appliesTo(name, column));
+}
+
+/** The computed fields a function can be applied to. */
+export function computedFor(
+  name: AggregateFunction,
+  fields: readonly ComputedField[],
+): readonly ComputedValue[] {
+  return fields.filter(isValue).filter(({ returns }) => supports(name, baseType(returns.type)));
 }
 
 /** The GraphQL scalar a function answers for a column. */

@@ -1,8 +1,8 @@
 import type { Column } from '../catalog/catalog.ts';
 import { type CollectedField, checkArguments } from './collect.ts';
-import { planOperand } from './comparison.ts';
 import { enumerationOf } from './enumeration.ts';
 import { literal } from './input.ts';
+import { planOperand } from './operand.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
 import type { Predicate, Select } from './plan.ts';
 import type { Planning, Rows } from './planning.ts';

@@ -1,7 +1,8 @@
-import type { Column } from '../catalog/catalog.ts';
+import type { Column, ComputedField, Table } from '../catalog/catalog.ts';
+import { givenSlots } from '../catalog/function-arguments.ts';
 import type { CollectedField } from './collect.ts';
 import { isValue } from './computed-columns.ts';
-import { planArguments } from './function-call.ts';
+import { bareArguments, planArguments } from './function-call.ts';
 import type { Planning, Rows } from './planning.ts';
 import { visibleComputed } from './visible.ts';
 
@@ -25,4 +26,16 @@ export function planComputedValue(
     ? planning.computed.bare(place.table, value, () => args)
     : planning.computed.called(place.table, value, args);
   return { column, rest };
+}
+
+/** The computed field that a condition or an ordering names, if it is a value that the role sees. */
+export function visibleValue(planning: Planning, { view, place }: Rows, name: string): Column | null {
+  const field = visibleComputed(planning.catalog, view, name)?.field;
+  return field === undefined ? null : bareColumn(planning, place.table, field);
+}
+
+/** A computed field as a column, if it is a value and takes nothing of a request: there it could be given nothing. */
+export function bareColumn(planning: Planning, table: Table, field: ComputedField): Column | null {
+  if (!isValue(field) || givenSlots(field.signature).length > 0) return null;
+  return planning.computed.bare(table, field, () => bareArguments(planning, field.signature));
 }

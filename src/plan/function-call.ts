@@ -2,14 +2,14 @@ import type { CallArgument, ColumnType, GivenSlot, Signature, Slot } from '../ca
 import { givenSlots } from '../catalog/function-arguments.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { CollectedField } from './collect.ts';
-import { planOperand } from './comparison.ts';
 import { mismatch } from './encode.ts';
 import { type Input, isNull, literal, membersOf, valueOf } from './input.ts';
+import { planOperand } from './operand.ts';
 import { inside, type Planning, type Position } from './planning.ts';
 import { invalid, notFound } from './problem.ts';
 
 /** The argument of a field that holds those of the function behind it. */
-export const ARGS = 'args';
+const ARGS = 'args';
 
 /** What is called, and the GraphQL type of what requests give. */
 export interface Callable {
@@ -32,6 +32,11 @@ export function planArguments(
   return { args, rest: { ...field, arguments: rest } };
 }
 
+/** What a call passes to which a request gives nothing. */
+export function bareArguments(planning: Planning, signature: Signature): readonly CallArgument[] {
+  return passed(planning, signature, new Map(), '$');
+}
+
 function planCall(
   planning: Planning,
   { signature, argsType }: Callable,
@@ -42,7 +47,7 @@ function planCall(
   const isRequired = slots.some(({ hasDefault }) => !hasDefault);
   if (node === null) {
     if (isRequired) throw invalid(at.path, `missing required field '${ARGS}'`);
-    return passed(planning, signature, new Map(), at.path);
+    return bareArguments(planning, signature);
   }
   const input = planning.variables.open(node, isRequired ? `${argsType}!` : argsType, at.path);
   const members = isNull(input) && !isRequired ? [] : membersOf(input);

@@ -1,5 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
 import { aggregateFunction, columnsFor } from './aggregates.ts';
+import { visibleValue } from './computed.ts';
 import { mismatch } from './encode.ts';
 import { planEnum } from './enum-input.ts';
 import { orderings } from './enumeration.ts';
@@ -54,8 +55,8 @@ function planColumn(
   ordered: Ordered,
   { name, input, at }: Member,
 ): readonly OrderItem[] | null {
-  const column = ordered.view.columnByField.get(name);
-  if (column === undefined) return null;
+  const column = ordered.view.columnByField.get(name) ?? visibleValue(planning, ordered, name);
+  if (column === null) return null;
   const direction = planDirection(planning, ordered, input, at);
   if (direction === null) return [];
   ordered.place.read(column);

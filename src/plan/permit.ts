@@ -8,7 +8,7 @@ import { showingPermissions } from './visible.ts';
 /** Which rows the role may see, at the place they are read. */
 export function permittedRows(planning: Planning, { view, place }: Rows): Predicate {
   if (view.permissions.length === 0) return TRUE;
-  return anyOf(planning, { view, place }, view.permissions);
+  return place.permit(anyOf(planning, { view, place }, view.permissions));
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Catalog, Column, Relationship, RemoteOptions, Table } from '../catalog/catalog.ts';
 import { NO_TYPES } from '../catalog/held-type.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
-import type { Join, PlanTable, RemoteUse, RowsCall } from './plan.ts';
+import type { Join, PlanTable, Predicate, RemoteUse, RowsCall } from './plan.ts';
+import { conjuncts } from './predicates.ts';
 
 /** Where in the plan we are: whose cache counts, and which remote relationship led here. */
 export interface Scope {
@@ -18,6 +19,8 @@ export interface Place {
   readonly planTable: PlanTable;
   /** Notes that a column is read here, and returns it. */
   read(column: Column): Column;
+  /** Notes which rows the role may see here, and returns it. */
+  permit(rule: Predicate): Predicate;
 }
 
 /** A relationship followed to a new place. */
@@ -39,12 +42,14 @@ export class Places {
   open(table: Table, scope: Scope, call: RowsCall | null = null): Place {
     const columns: Column[] = [];
     const names = new Set<string>();
+    const permitted: Predicate[] = [];
     const planTable: PlanTable = {
       id: this.#places.length,
       source: table.source,
       ref: table.ref,
       columns,
       key: call === null ? keyOf(table) : [],
+      permitted,
       ...(call === null ? {} : { call }),
     };
     const read = (column: Column): Column => {
@@ -52,7 +57,11 @@ export class Places {
       names.add(column.name);
       return column;
     };
-    const place: Place = { id: planTable.id, table, scope, planTable, read };
+    const permit = (rule: Predicate): Predicate => {
+      permitted.push(...conjuncts(rule));
+      return rule;
+    };
+    const place: Place = { id: planTable.id, table, scope, planTable, read, permit };
     this.#places.push({ place, columns });
     return place;
   }

@@ -70,6 +70,8 @@ export interface PlanTable {
   readonly columns: readonly Column[];
   /** The primary key (else a unique key): the last word in every ordering of related rows. Empty for views. */
   readonly key: readonly Column[];
+  /** The conditions of the role's permission, all of them parts of the filter that is applied here; none in a row rule. */
+  readonly permitted: readonly Predicate[];
   /** Set where the rows are not the table's own, but what a function answers: then they have no key, and an order of their own. */
   readonly call?: RowsCall;
 }

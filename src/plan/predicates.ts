@@ -17,6 +17,12 @@ export function and(of: readonly Predicate[]): Predicate {
   return parts.length === 1 ? first : { kind: 'and', of: parts };
 }
 
+/** The parts of a predicate that must all hold. */
+export function conjuncts(predicate: Predicate): readonly Predicate[] {
+  if (predicate.kind === 'true') return [];
+  return predicate.kind === 'and' ? predicate.of.flatMap(conjuncts) : [predicate];
+}
+
 /** Any of them; none is false. */
 export function or(of: readonly Predicate[]): Predicate {
   const parts = of

@@ -1,9 +1,10 @@
-import type { Column, JoinPair, Relationship, Table } from '../catalog/catalog.ts';
+import type { Column, ComputedField, JoinPair, Relationship, Table } from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
 import { mappingProblem } from '../catalog/resolve/mapping.ts';
 import { readExists } from '../core/exists-rule.ts';
 import type { Json, JsonObject } from '../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../core/names.ts';
+import { bareColumn } from './computed.ts';
 import type { Place } from './places.ts';
 import type { Predicate } from './plan.ts';
 import type { Planning } from './planning.ts';
@@ -44,6 +45,8 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
   }
   const column = table.columnByName.get(key) ?? table.columnByField.get(key);
   if (column !== undefined) return planColumn(context, column, value);
+  const computed = table.computedFields.get(key);
+  if (computed !== undefined) return planComputed(context, computed, value);
   const relationship = table.relationships.get(key);
   if (relationship !== undefined) return planRelationship(context, relationship, value);
   const many = table.relationships.get(key.replace(/_aggregate$/, ''));
@@ -56,6 +59,13 @@ function planColumn(context: RuleContext, column: Column, value: Json): Predicat
   return and(
     Object.entries(value).map(([operator, operand]) => planRuleOperator(context, column, operator, operand)),
   );
+}
+
+function planComputed(context: RuleContext, field: ComputedField, value: Json): Predicate {
+  const { planning, place } = context;
+  const column = bareColumn(planning, place.table, field);
+  if (column === null) throw brokenRule(place.table, `"${field.name}" takes arguments`);
+  return planColumn(context, column, value);
 }
 
 function planRelationship(context: RuleContext, relationship: Relationship, value: Json): Predicate {

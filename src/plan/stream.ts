@@ -1,11 +1,11 @@
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
 import { type CollectedField, checkArguments } from './collect.ts';
-import { planOperand } from './comparison.ts';
 import { type Enumeration, mismatch } from './encode.ts';
 import { planEnum } from './enum-input.ts';
 import { enumerationOf } from './enumeration.ts';
 import { elementsOf, type Input, isNull, literal, membersOf, valueOf } from './input.ts';
+import { planOperand } from './operand.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
 import type { Operand, OrderItem, Predicate, Select } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';

@@ -1,5 +1,6 @@
 import { planAggregatePredicate } from './aggregate-predicate.ts';
 import { planComparisons } from './comparison.ts';
+import { visibleValue } from './computed.ts';
 import { mismatch } from './encode.ts';
 import { elementsOf, type Input, isNull, membersOf, valueOf } from './input.ts';
 import { permittedRows } from './permit.ts';
@@ -50,8 +51,8 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
         planBoolExp(planning, rows, opened(planning, rows, member, at), { ...at, negated: !at.negated }),
       );
   }
-  const column = rows.view.columnByField.get(name);
-  if (column !== undefined) return planComparisons(planning, { ...rows, column }, member, at);
+  const column = rows.view.columnByField.get(name) ?? visibleValue(planning, rows, name);
+  if (column !== null) return planComparisons(planning, { ...rows, column }, member, at);
   const related = visibleRelationship(planning.catalog, rows.view, name);
   if (related !== null) {
     const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);

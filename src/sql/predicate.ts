@@ -4,6 +4,7 @@ import { must, unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { printTable } from '../core/names.ts';
 import type { Join, Operand, PlanTable, Predicate } from '../plan/plan.ts';
+import { conjuncts } from '../plan/predicates.ts';
 import { parameterType } from './encode.ts';
 import { sortValue } from './enum-order.ts';
 import { baseType, fromLeaf, isSplitElsewhere } from './leaf.ts';
@@ -41,12 +42,6 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, bu
     default:
       return unreachable(predicate);
   }
-}
-
-/** The parts of a predicate that must all hold. */
-export function conjuncts(predicate: Predicate): readonly Predicate[] {
-  if (predicate.kind === 'true') return [];
-  return predicate.kind === 'and' ? predicate.of.flatMap(conjuncts) : [predicate];
 }
 
 /** The condition of a join between two rows. Between databases texts are equal when their bytes are. */

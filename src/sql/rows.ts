@@ -1,12 +1,13 @@
 import type { Column } from '../catalog/catalog.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan/plan.ts';
+import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
 import { type BaseRows, fromCall } from './from-call.ts';
 import { callSql } from './function-call.ts';
 import { fromLeaf, type Leaf } from './leaf.ts';
 import { inSafeOrder, isLeaky } from './leaky.ts';
 import { orderTerms } from './order.ts';
-import { conjuncts, joinSql, operandSql, predicateSql, visibleValue } from './predicate.ts';
+import { joinSql, operandSql, predicateSql, visibleValue } from './predicate.ts';
 import { type Build, directScope, type RowScope, type Rows, withRow } from './scope.ts';
 import {
   type FromList,

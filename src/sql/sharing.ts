@@ -1,6 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
 import type { Field, Join, OrderItem, Param, PlanTable, Predicate, Select } from '../plan/plan.ts';
-import { conjuncts } from './predicate.ts';
+import { conjuncts } from '../plan/predicates.ts';
 import type { Build, RowScope, Rows } from './scope.ts';
 import type { Sql } from './sql.ts';
 

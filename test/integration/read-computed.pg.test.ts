@@ -1,23 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TestLane } from '../support/lane.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-
-let pg1: TestDatabase;
-let pg2: TestDatabase;
-let lane: TestLane;
-
-const SCHEMA = [
-  'create table author (id int primary key, first_name text not null, last_name text)',
-  `insert into author values (1, 'Ada', 'Lovelace'), (2, 'Plato', null), (3, 'Mary', 'Shelley')`,
-  `create function full_name(author) returns text language plpgsql stable as
-   $$ begin return concat_ws(' ', $1.first_name, $1.last_name); end $$`,
-  `create function greeting(word text, one author, session json, mark text default '!', times int default 1)
-   returns text language sql stable as
-   $$ select word || ' ' || one.first_name || repeat(mark, times) || coalesce(session ->> 'x-hasura-user-id', '') $$`,
-  `create function facts(author) returns json language sql immutable as
-   $$ select json_build_object('id', $1.id, 'names', json_build_array($1.first_name, $1.last_name)) $$`,
-  `create function half(author) returns numeric language sql immutable as $$ select $1.id / 2.0 $$`,
-];
+import type { Asking } from '../support/lane.ts';
+import { ThreeWays, type World } from '../support/three-ways.ts';
 
 const FIELDS = [
   { name: 'full_name', definition: { function: 'full_name' } },
@@ -27,26 +10,86 @@ const FIELDS = [
   },
   { name: 'facts', definition: { function: 'facts' } },
   { name: 'half', definition: { function: 'half' } },
+  { name: 'inverse', definition: { function: 'inverse' } },
+  { name: 'mine', definition: { function: 'mine', session_argument: 'session' } },
 ];
 
-const AUTHOR = { table: 'author', computed_fields: FIELDS };
+const WORLD: World = {
+  sql: [
+    'create table author (id int primary key, first_name text not null, last_name text, rank int)',
+    `insert into author values (1, 'Ada', 'Lovelace', 3), (2, 'Plato', null, 0), (3, 'Mary', 'Shelley', 1), (4, 'Ada', 'Zorn', 2)`,
+    'create table book (id int primary key, author_id int, title text)',
+    `insert into book values (10, 1, 'Notes'), (11, 2, 'Republic'), (12, 3, 'Frankenstein'), (13, 3, 'The Last Man'), (14, null, 'Nobody'), (15, 4, 'Z')`,
+    `create function full_name(author) returns text language plpgsql stable as
+     $$ begin return concat_ws(' ', $1.first_name, $1.last_name); end $$`,
+    `create function greeting(word text, one author, session json, mark text default '!', times int default 1)
+     returns text language sql stable as
+     $$ select word || ' ' || one.first_name || repeat(mark, times) || coalesce(session ->> 'x-hasura-user-id', '') $$`,
+    `create function facts(author) returns json language sql immutable as
+     $$ select json_build_object('id', $1.id, 'names', json_build_array($1.first_name, $1.last_name)) $$`,
+    'create function half(author) returns numeric language sql immutable as $$ select $1.id / 2.0 $$',
+    // Fails in a row, and is said to cost nothing: Postgres would call it before it looks at what is permitted.
+    `create function inverse(author) returns int language plpgsql immutable cost 0.0001 as
+     $$ begin return 6 / $1.rank; exception when division_by_zero then
+        raise numeric_value_out_of_range using message = 'secret of ' || $1.first_name; end $$`,
+    `create function mine(one author, session json) returns boolean language sql stable as
+     $$ select one.id = (session ->> 'x-hasura-user-id')::int $$`,
+  ],
+  tables: {
+    author: {
+      database: 'pg2',
+      relationships: { books: { kind: 'array', to: 'book', on: { id: 'author_id' } } },
+      permissions: {
+        reader: {
+          columns: ['id', 'first_name'],
+          computed_fields: ['full_name', 'inverse'],
+          filter: { rank: { _gt: 0 } },
+          allow_aggregations: true,
+        },
+        nameless: { columns: ['id'], filter: {} },
+        owner: { columns: ['id'], computed_fields: ['greeting'], filter: { mine: { _eq: true } } },
+      },
+      more: { computed_fields: FIELDS },
+    },
+    book: {
+      database: 'pg1',
+      relationships: { author: { kind: 'object', to: 'author', on: { author_id: 'id' } } },
+      permissions: {
+        reader: { columns: '*', filter: {}, allow_aggregations: true },
+        nameless: { columns: '*', filter: {} },
+        owner: { columns: '*', filter: {} },
+        hidden: { columns: ['id'], filter: { author: { full_name: { _like: 'Ada%' } } } },
+      },
+    },
+  },
+};
+
+let ways: ThreeWays;
 
 beforeAll(async () => {
-  [pg1, pg2] = await Promise.all([createDatabase('source', SCHEMA), createDatabase('target', SCHEMA)]);
-  lane = await TestLane.open({ pg1, pg2 }, { pg1: [AUTHOR], pg2: [] });
+  ways = await ThreeWays.open(WORLD);
 });
 
-afterAll(async () => {
-  await lane?.close();
-  await Promise.all([pg1?.drop(), pg2?.drop()]);
-});
+afterAll(() => ways?.close());
 
-const data = async (query: string, asking: Parameters<TestLane['query']>[1] = {}): Promise<unknown> =>
-  JSON.parse((await lane.query(query, asking)).text);
+/** The answer of the database that has everything, after checking that the two that share it give the same, live. */
+async function agree(query: string, asking: Asking = {}): Promise<unknown> {
+  const expected = await ways.together.query(query, asking);
+  const dealt = await ways.dealt.query(query, asking);
+  expect(dealt.text).toBe(expected.text);
+  for (const report of dealt.targets)
+    expect(report).toMatchObject({ route: 'live', reason: 'bypass', detail: 'computed' });
+  return JSON.parse(expected.text);
+}
+
+const together = async (query: string, asking: Asking = {}): Promise<unknown> =>
+  JSON.parse((await ways.together.query(query, asking)).text);
+
+const reader: Asking = { role: 'reader', session: { 'x-hasura-role': 'reader' } };
 
 test('values are shown, with arguments and a path into json', async () => {
   const query = `query ($mark: String, $args: greeting_author_args!) {
-    author(order_by: {id: asc}, limit: 2) {
+    book(order_by: {id: asc}, limit: 2) { author {
       full_name
       half
       facts(path: "names[0]")
@@ -55,37 +98,42 @@ test('values are shown, with arguments and a path into json', async () => {
       named: greeting(args: {times: 3, word: "Ho"})
       none: greeting(args: {word: "Hi", mark: null})
       given: greeting(args: $args)
-    }
+    } }
   }`;
   const session = { 'x-hasura-role': 'admin', 'x-hasura-user-id': '7' };
-  expect(await data(query, { session, variables: { mark: '?', args: { word: 'Oh', times: 2 } } })).toEqual({
-    author: [
+  const variables = { mark: '?', args: { word: 'Oh', times: 2 } };
+  expect(await agree(query, { session, variables })).toEqual({
+    book: [
       {
-        full_name: 'Ada Lovelace',
-        half: 0.5,
-        facts: 'Ada',
-        plain: 'Hi Ada!7',
-        marked: 'Hi Ada??7',
-        named: 'Ho Ada!!!7',
-        none: null,
-        given: 'Oh Ada!!7',
+        author: {
+          full_name: 'Ada Lovelace',
+          half: 0.5,
+          facts: 'Ada',
+          plain: 'Hi Ada!7',
+          marked: 'Hi Ada??7',
+          named: 'Ho Ada!!!7',
+          none: null,
+          given: 'Oh Ada!!7',
+        },
       },
       {
-        full_name: 'Plato',
-        half: 1,
-        facts: 'Plato',
-        plain: 'Hi Plato!7',
-        marked: 'Hi Plato??7',
-        named: 'Ho Plato!!!7',
-        none: null,
-        given: 'Oh Plato!!7',
+        author: {
+          full_name: 'Plato',
+          half: 1,
+          facts: 'Plato',
+          plain: 'Hi Plato!7',
+          marked: 'Hi Plato??7',
+          named: 'Ho Plato!!!7',
+          none: null,
+          given: 'Oh Plato!!7',
+        },
       },
     ],
   });
 });
 
 test('an argument without default must be given, and no other than there are', async () => {
-  const ask = (args: string) => data(`{ author { greeting${args} } }`);
+  const ask = (args: string) => together(`{ author { greeting${args} } }`);
   await expect(ask('')).rejects.toMatchObject({ message: "missing required field 'args'" });
   await expect(ask('(args: {mark: "."})')).rejects.toMatchObject({
     code: 'not-supported',
@@ -94,7 +142,95 @@ test('an argument without default must be given, and no other than there are', a
   await expect(ask('(args: {word: "a", session: "{}"})')).rejects.toMatchObject({
     message: "field 'session' not found in type: 'greeting_author_args'",
   });
-  await expect(data('{ author { full_name(args: {}) } }')).rejects.toMatchObject({
+  await expect(together('{ author { full_name(args: {}) } }')).rejects.toMatchObject({
     message: "'full_name' has no argument named 'args'",
+  });
+});
+
+test.each([
+  '{ book(where: {author: {full_name: {_like: "Ada%"}}}, order_by: {id: asc}) { id author { id full_name } } }',
+  '{ book(where: {_not: {author: {half: {_gt: 1}}}}, order_by: {id: asc}) { id author { half } } }',
+  '{ book(where: {author: {full_name: {_is_null: false}, rank: {_gt: 0}}}, order_by: {id: asc}) { id } }',
+  '{ book(where: {_or: [{author: {half: {_eq: 1}}}, {id: {_gt: 14}}]}, order_by: {id: asc}) { id } }',
+  '{ book(order_by: [{author: {half: desc_nulls_last}}, {id: asc}]) { id author { half } } }',
+  '{ book(order_by: [{author: {full_name: asc}}, {id: desc}], limit: 3) { id author { full_name } } }',
+  '{ book(order_by: {id: asc}) { id author { id a: greeting(args: {word: "A"}) b: greeting(args: {word: "B"}) } } }',
+  '{ book(where: {author: {full_name: {_eq: "Plato"}}}) { author { first_name greeting(args: {word: "A"}) } } }',
+  // Text is ordered by each database's own collation: the rows are fetched, and the source decides.
+  '{ book(where: {author: {full_name: {_gt: "M"}}}, order_by: {id: asc}) { author { full_name books { id } } } }',
+])('of another database they are what they are in one: %s', async (query) => {
+  expect(await agree(query)).toMatchObject({ book: expect.any(Array) });
+});
+
+test('in their own database they are selected, compared, ordered by and aggregated', async () => {
+  const both = async (query: string): Promise<unknown> => {
+    const far = JSON.parse((await ways.dealt.query(query)).text);
+    expect(far).toEqual(await together(query));
+    return far;
+  };
+  const found = '(where: {full_name: {_ilike: "%z%"}}, order_by: {full_name: desc})';
+  expect(await both(`{ author${found} { id full_name books { title } } }`)).toEqual({
+    author: [{ id: 4, full_name: 'Ada Zorn', books: [{ title: 'Z' }] }],
+  });
+  const query = `{ author_aggregate(where: {half: {_lte: 2}}) {
+    aggregate { count sum { half rank } avg { half } max { full_name } min { g: greeting(args: {word: "x"}) } }
+    nodes { full_name }
+  } }`;
+  expect(await both(query)).toEqual({
+    author_aggregate: {
+      aggregate: {
+        count: 4,
+        sum: { half: 5, rank: 6 },
+        avg: { half: 1.25 },
+        max: { full_name: 'Plato' },
+        min: { g: 'x Ada!' },
+      },
+      nodes: ['Ada Lovelace', 'Plato', 'Mary Shelley', 'Ada Zorn'].map((full_name) => ({ full_name })),
+    },
+  });
+});
+
+test('a role sees what it was given, in selections, conditions, orderings and aggregates', async () => {
+  expect(await together('{ author(order_by: {full_name: asc}) { full_name } }', reader)).toEqual({
+    author: [{ full_name: 'Ada Lovelace' }, { full_name: 'Ada Zorn' }, { full_name: 'Mary Shelley' }],
+  });
+  for (const query of [
+    '{ author { half } }',
+    '{ author(where: {half: {_eq: 1}}) { id } }',
+    '{ author(order_by: {half: asc}) { id } }',
+    '{ author_aggregate { aggregate { sum { half } } } }',
+  ])
+    await expect(together(query, reader), query).rejects.toMatchObject({ code: 'validation-failed' });
+  const nameless: Asking = { role: 'nameless' };
+  await expect(together('{ book { author { full_name } } }', nameless)).rejects.toMatchObject({
+    code: 'validation-failed',
+  });
+});
+
+test.each([
+  '{ author(where: {inverse: {_gt: 2}}, order_by: {id: asc}) { id } }',
+  '{ author(where: {_not: {inverse: {_is_null: true}}}, order_by: {id: asc}) { id inverse } }',
+  '{ author(order_by: [{inverse: asc}, {id: asc}]) { id inverse } }',
+  '{ author_aggregate { aggregate { max { inverse } } } }',
+  '{ book(where: {author: {inverse: {_gt: 2}}}, order_by: {id: asc}) { id } }',
+  '{ book(order_by: [{author: {inverse: asc}}, {id: asc}]) { id author { inverse } } }',
+  '{ book(where: {_not: {author: {inverse: {_eq: 6}}}}, order_by: {id: asc}) { id } }',
+])('a function is never called with a row that is hidden from the role: %s', async (query) => {
+  const expected = await together(query, reader);
+  expect(JSON.parse((await ways.dealt.query(query, reader)).text)).toEqual(expected);
+  const all = query.startsWith('{ author') ? ways.together : ways.dealt;
+  await expect(all.query(query)).rejects.toMatchObject({
+    message: expect.stringContaining('secret of Plato'),
+  });
+});
+
+test('a rule may speak of them, also with the session as an argument', async () => {
+  const owner: Asking = { role: 'owner', session: { 'x-hasura-role': 'owner', 'x-hasura-user-id': '3' } };
+  const query = '{ book(order_by: {id: asc}) { id author { id greeting(args: {word: "I"}) } } }';
+  expect(await agree(query, owner)).toMatchObject({
+    book: { length: 6, 2: { author: { greeting: 'I Mary!3' } } },
+  });
+  expect(await agree('{ book(order_by: {id: asc}) { id } }', { role: 'hidden' })).toEqual({
+    book: [{ id: 10 }, { id: 15 }],
   });
 });

@@ -6,6 +6,7 @@ import {
   type GraphQLInputType,
 } from 'graphql';
 import type { Catalog, Column } from '../../catalog/catalog.ts';
+import { givenSlots } from '../../catalog/function-arguments.ts';
 import {
   argumentColumns,
   PAIR,
@@ -14,10 +15,12 @@ import {
 } from '../../catalog/predicate-functions.ts';
 import { printTable } from '../../core/names.ts';
 import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregates.ts';
+import { type ComputedValue, isValue } from '../../plan/computed-columns.ts';
 import {
   aggregateField,
   type VisibleRelationship,
   type VisibleTable,
+  visibleComputedFields,
   visibleRelationships,
 } from '../../plan/visible.ts';
 import type { ComparisonTypes } from './comparisons.ts';
@@ -73,12 +76,23 @@ export class InputTypes {
     for (const column of fieldsOf(view)) {
       members.push([column.field, { type: this.#kit.comparisons.ofColumn(view.table, column) }]);
     }
+    for (const { name, returns } of this.#bareValues(view)) {
+      members.push([name, { type: this.#kit.comparisons.ofType(returns.type, view.table.spelling) }]);
+    }
     for (const { relationship, target } of visibleRelationships(this.#kit.catalog, view)) {
       members.push([relationship.name, { type: this.condition(target) }]);
       if (relationship.kind !== 'array' || !target.mayAggregate) continue;
       members.push([aggregateField(view, relationship), { type: this.#aggregateCondition(target) }]);
     }
     return members;
+  }
+
+  /** Computed fields that take nothing of a request, where conditions and orderings could give nothing. */
+  #bareValues(view: VisibleTable): readonly ComputedValue[] {
+    return visibleComputedFields(this.#kit.catalog, view)
+      .map(({ field }) => field)
+      .filter(isValue)
+      .filter(({ signature }) => givenSlots(signature).length === 0);
   }
 
   #aggregateCondition(view: VisibleTable): GraphQLInputObjectType {
@@ -125,7 +139,11 @@ export class InputTypes {
 
   #orderings(view: VisibleTable): readonly Member[] {
     const direction = this.#kit.values.ordering();
-    const columns = fieldsOf(view).map((column): Member => [column.field, { type: direction }]);
+    const names = [
+      ...fieldsOf(view).map(({ field }) => field),
+      ...this.#bareValues(view).map(({ name }) => name),
+    ];
+    const columns = names.map((name): Member => [name, { type: direction }]);
     const related = visibleRelationships(this.#kit.catalog, view).flatMap((step): readonly Member[] => {
       const { name } = step.relationship;
       if (step.relationship.kind === 'array') {
@@ -143,7 +161,7 @@ export class InputTypes {
   #hasOrdering(view: VisibleTable, seen: Set<VisibleTable['table']>): boolean {
     if (seen.has(view.table)) return false;
     seen.add(view.table);
-    if (fieldsOf(view).length > 0) return true;
+    if (fieldsOf(view).length + this.#bareValues(view).length > 0) return true;
     const opens = ({ relationship, target }: VisibleRelationship): boolean =>
       relationship.kind === 'array' ? target.mayAggregate : this.#hasOrdering(target, seen);
     return visibleRelationships(this.#kit.catalog, view).some(opens);

@@ -7,10 +7,10 @@ import {
   type GraphQLOutputType,
   GraphQLString,
 } from 'graphql';
-import type { Column, ColumnType } from '../../catalog/catalog.ts';
+import type { Column, ColumnType, ComputedField } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/operators.ts';
 import { printTable } from '../../core/names.ts';
-import { AGGREGATE_FUNCTIONS, columnsFor, resultScalar } from '../../plan/aggregates.ts';
+import { AGGREGATE_FUNCTIONS, columnsFor, computedFor, resultScalar } from '../../plan/aggregates.ts';
 import type { AggregateFunction } from '../../plan/plan.ts';
 import {
   aggregateField,
@@ -117,13 +117,16 @@ export class TableTypes {
     return { ...config, args: pathArgument(column.type) };
   }
 
-  #computed({ table }: VisibleTable, { field }: VisibleComputed): readonly Field[] {
-    const { name, description, signature, argsType, returns } = field;
+  #callArguments({ table }: VisibleTable, field: ComputedField): GraphQLFieldConfigArgumentMap {
+    const { name, signature, argsType: type } = field;
+    const description = `input parameters for computed field "${name}" defined on table "${printTable(table.ref)}"`;
+    return callArguments(this.#kit.registry, signature, { type, description });
+  }
+
+  #computed(view: VisibleTable, { field }: VisibleComputed): readonly Field[] {
+    const { name, description, returns } = field;
     if (returns.kind !== 'scalar') return [];
-    const args = callArguments(this.#kit.registry, signature, {
-      type: argsType,
-      description: `input parameters for computed field "${name}" defined on table "${printTable(table.ref)}"`,
-    });
+    const args = this.#callArguments(view, field);
     const type = this.#kit.values.plain(returns.type);
     return [[name, { type, description, args: { ...args, ...pathArgument(returns.type) } }]];
   }
@@ -202,9 +205,9 @@ export class TableTypes {
       };
       const fields: Field[] = [['count', { type: required(GraphQLInt), args }]];
       for (const called of AGGREGATE_FUNCTIONS) {
-        const over = columnsFor(called, fieldsOf(view));
-        if (over.length > 0)
-          fields.push([table.spelling.field(called), { type: this.#functionFields(view, called, over) }]);
+        const of = this.#operands(view, called);
+        if (of.length > 0)
+          fields.push([table.spelling.field(called), { type: this.#functionFields(view, called, of) }]);
       }
       return new GraphQLObjectType({
         name,
@@ -214,21 +217,28 @@ export class TableTypes {
     });
   }
 
+  /** What a function can be applied to. As in Hasura a computed field has the same type under every function. */
+  #operands(view: VisibleTable, called: AggregateFunction): readonly Field[] {
+    const columns = columnsFor(called, fieldsOf(view)).map((column): Field => {
+      const type: GraphQLOutputType = this.#kit.registry.scalar(resultScalar(called, column));
+      return [column.field, { type, description: column.description }];
+    });
+    const visible = visibleComputedFields(this.#kit.catalog, view).map(({ field }) => field);
+    const computed = computedFor(called, visible).map((field): Field => {
+      const type = this.#kit.values.plain(field.returns.type);
+      return [field.name, { type, description: field.description, args: this.#callArguments(view, field) }];
+    });
+    return [...columns, ...computed];
+  }
+
   #functionFields(
     view: VisibleTable,
     called: AggregateFunction,
-    columns: readonly Column[],
+    fields: readonly Field[],
   ): GraphQLObjectType {
     return this.#kit.registry.once(view.table.derivedType(`_${called}_fields`), (name) => {
-      const fields = columns.map((column): Field => {
-        const type: GraphQLOutputType = this.#kit.registry.scalar(resultScalar(called, column));
-        return [column.field, { type, description: column.description }];
-      });
-      return new GraphQLObjectType({
-        name,
-        description: `aggregate ${called} on columns`,
-        fields: () => sorted(fields),
-      });
+      const description = `aggregate ${called} on columns`;
+      return new GraphQLObjectType({ name, description, fields: () => sorted(fields) });
     });
   }
 }

@@ -9,7 +9,7 @@ import type { SourceGroup } from '../compiled-plan.ts';
 import type { ReadSettings } from '../settings.ts';
 import { type FetchedRows, joinArrays, noRows } from './fetched-rows.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { beyondLimit } from './limits.ts';
+import { beyondLimit, refuseHidden } from './limits.ts';
 import type { KeyedLookup, Lookup } from './lookup.ts';
 import type { LiveSessions } from './sessions.ts';
 
@@ -132,6 +132,7 @@ export class Fetcher {
   #fetchStatement(lookup: Lookup, on: readonly JoinPair[] | null): Statement {
     const { group, settings, columnsOf } = this.#parts;
     const { place } = lookup;
+    if (!lookup.filtered) refuseHidden(place, lookup.where);
     const columns = columnsOf(place);
     const types = columns.map(({ name, type }) => `${name} ${type}`).join();
     return this.#parts.statement(

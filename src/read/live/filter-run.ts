@@ -1,7 +1,7 @@
 import { NearjoinError } from '../../core/errors.ts';
 import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
+import { conjuncts } from '../../plan/predicates.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
-import { conjuncts } from '../../sql/predicate.ts';
 import type { RowsOf } from '../../sql/rows.ts';
 import { placesIn } from '../../sql/touches.ts';
 import { type Above, bare, leafLevel, TOP } from './chain.ts';

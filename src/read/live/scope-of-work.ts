@@ -9,9 +9,9 @@ import type {
   Predicate,
   Select,
 } from '../../plan/plan.ts';
+import { conjuncts } from '../../plan/predicates.ts';
 import { baseType } from '../../sql/leaf.ts';
 import { isLeaky } from '../../sql/leaky.ts';
-import { conjuncts } from '../../sql/predicate.ts';
 import { placesIn } from '../../sql/touches.ts';
 
 /** Every place that a select reads below its own table. */
