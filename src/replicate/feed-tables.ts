@@ -164,8 +164,9 @@ export class FeedTables {
     const { options, connector, failures, reconsider } = this.#scene;
     try {
       await untilPutRight({ connector, clock: options.clock }, stop);
-      if (stop.aborted) return;
-      failures.forget();
+      // A stream that ended may have done so because the target was restarted, with what was to be put right.
+      if (stop.aborted) failures.wake();
+      else failures.forget();
     } catch (error) {
       this.#failure ??= { error };
     } finally {

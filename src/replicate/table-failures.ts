@@ -64,6 +64,11 @@ export class TableFailures {
     this.#failures.clear();
   }
 
+  /** No table rests any longer; those that fail again rest for as long as if they had. */
+  wake(): void {
+    for (const failure of this.#failures.values()) failure.untilMs = 0;
+  }
+
   /** Generations that cannot be used, by the names of their relations, and why. */
   broken(): ReadonlyMap<string, string> {
     const found = [...this.#failures.values()].flatMap(({ broken, reason }) =>

@@ -17,17 +17,23 @@ afterEach(async () => {
   playground.remove();
 });
 
-test('a feed goes on by itself when its target was restarted', async () => {
+test('a feed goes on by itself when its target was restarted, and so does a copy that waited for that', async () => {
   playground = makePlayground();
   const directory = `${playground.path}/server`;
-  server = await startTarget({ directory });
+  server = await startTarget({ directory, settings: { max_replication_slots: '1' } });
   const { port } = server;
   rig = await FeedRig.open(
     ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'],
     { item: [] },
     databaseAt(server),
   );
-  rig.start({ timings: { walSenderTimeoutMs: 600_000 } });
+  rig.start({ timings: { walSenderTimeoutMs: 600_000 }, limits: { unfitRetryMs: 600_000 } });
+  await rig.until('the copy to want a slot', async () => {
+    const state = (await rig?.tableStatus('item'))?.state;
+    return state?.kind === 'failed' && state.reason.includes('max_replication_slots');
+  });
+  await server.stop();
+  server = await startTarget({ directory, port });
   await rig.ready();
   await rig.caughtUp();
   const before = (await rig.tableStatus('item'))?.relation;
