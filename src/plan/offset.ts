@@ -1,4 +1,5 @@
-import { isNumber, mismatch, outOfBounds, wholeNumber } from './encode.ts';
+import { mismatch } from './encode.ts';
+import { isNumber, outOfBounds, wholeNumber } from './scalar-text.ts';
 
 const LARGEST = 9223372036854775807n;
 

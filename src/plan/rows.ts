@@ -2,7 +2,7 @@ import { BIGINT } from '../catalog/built-in-types.ts';
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
 import { type CollectedField, checkArguments } from './collect.ts';
-import { mismatch, outOfBounds, wholeNumber } from './encode.ts';
+import { mismatch } from './encode.ts';
 import { planEnums } from './enum-input.ts';
 import { selectColumns } from './enumeration.ts';
 import { type Input, isNull, literal, valueOf } from './input.ts';
@@ -12,6 +12,7 @@ import type { OrderItem, Select } from './plan.ts';
 import type { Planning, Position, Rows } from './planning.ts';
 import { and } from './predicates.ts';
 import { invalid } from './problem.ts';
+import { isNumber, outOfBounds, wholeNumber } from './scalar-text.ts';
 import { planWhere } from './where.ts';
 
 const ARGUMENTS = ['where', 'order_by', 'limit', 'offset', 'distinct_on'] as const;
@@ -82,7 +83,7 @@ export function planRowCount(input: Input, path: string): number {
   const value = valueOf(input);
   const whole = wholeNumber(value, false);
   if (whole !== null && whole >= 0n && whole <= LARGEST_LIMIT) return Number(whole);
-  if (whole !== null && whole > LARGEST_LIMIT) throw outOfBounds(value, path);
+  if (whole !== null && whole > LARGEST_LIMIT && isNumber(value)) throw outOfBounds(value, path);
   throw mismatch(path, 'a non-negative 32-bit integer', 'Int', value);
 }
 

@@ -1,0 +1,149 @@
+import type { ColumnType } from '../catalog/catalog.ts';
+import { EnumText, isRecord, NumberText } from './input.ts';
+import { unparsable } from './problem.ts';
+import { scientific } from './scientific.ts';
+
+const INTEGER_TEXT = /^-?\d+$/;
+const DEEPEST = 500;
+
+/** The types of whole numbers: how many bits they have, and what Hasura calls them when it complains. */
+const INTEGERS: ReadonlyMap<string, { readonly bits: number; readonly called: string }> = new Map([
+  ['int2', { bits: 16, called: 'PGSmallInt' }],
+  ['int4', { bits: 32, called: 'PGInteger' }],
+  ['int8', { bits: 64, called: 'PGBigInt' }],
+]);
+
+/** The types of other numbers, and what a value that is none is said not to be. */
+const FRACTIONS: ReadonlyMap<string, string> = new Map([
+  ['float4', 'Float expected for input type: PGFloat'],
+  ['float8', 'Float expected for input type: PGDouble'],
+  ['numeric', 'Scientific'],
+  ['money', 'Scientific'],
+]);
+
+/** The types whose values are strings, and what a value that is none is said not to be. */
+const STRINGS: ReadonlyMap<string, string> = new Map([
+  ['text', 'Text'],
+  ['varchar', 'Text'],
+  ['citext', 'Text'],
+  ['lquery', 'Text'],
+  ['ltxtquery', 'Text'],
+  ['bpchar', 'Char'],
+  ['char', 'Char'],
+  ['uuid', 'UUID'],
+  ['date', 'Day'],
+  ['timestamp', 'LocalTime'],
+  ['timestamptz', 'UTCTime'],
+]);
+
+/**
+ * A value in Postgres' text form for a type that is no array. A string stands for a value of any type, as Postgres is the
+ * judge of what it can read; other values must be of the type's own kind.
+ */
+export function scalarText({ name }: ColumnType, value: unknown, path: string): string {
+  if (name === 'json' || name === 'jsonb') return withoutNul(encodeJson(value, path), path);
+  if (name === 'ltree') return labelPath(value, path);
+  if (typeof value === 'string') return withoutNul(value, path);
+  if (value instanceof EnumText) return value.name;
+  const integer = INTEGERS.get(name);
+  if (integer !== undefined) return integerText(integer, value, path);
+  const fraction = FRACTIONS.get(name);
+  if (fraction !== undefined) {
+    if (isNumber(value)) return numberText(value);
+    throw unreadable(path, fraction, 'Number', value);
+  }
+  if (name === 'bool') {
+    if (typeof value === 'boolean') return String(value);
+    throw unreadable(path, 'Bool', 'Bool', value);
+  }
+  const text = STRINGS.get(name);
+  if (text !== undefined) throw unreadable(path, text, 'String', value);
+  throw unparsable(path, `A string is expected for type: ${name}`);
+}
+
+function integerText(
+  { bits, called }: { bits: number; called: string },
+  value: unknown,
+  path: string,
+): string {
+  if (!isNumber(value)) throw unreadable(path, `Integer expected for input type: ${called}`, 'Number', value);
+  const whole = wholeNumber(value, false);
+  if (whole === null || BigInt.asIntN(bits, whole) !== whole) throw outOfBounds(value, path);
+  return String(whole);
+}
+
+function labelPath(value: unknown, path: string): string {
+  const text = value instanceof EnumText ? value.name : value;
+  if (typeof text === 'string' && !text.split('.').includes('')) return withoutNul(text, path);
+  throw unparsable(
+    path,
+    'Expecting label path: a sequence of zero or more labels separated by dots, for example L1.L2.L3',
+  );
+}
+
+/** The complaint about a value that is not of the JSON kind its type is written in. */
+export function unreadable(path: string, what: string, kind: string, value: unknown): Error {
+  return unparsable(path, `parsing ${what} failed, expected ${kind}, but encountered ${kindOf(value)}`);
+}
+
+function kindOf(value: unknown): string {
+  if (isNumber(value)) return 'Number';
+  if (value === null || value === undefined) return 'Null';
+  if (typeof value === 'boolean') return 'Boolean';
+  if (Array.isArray(value)) return 'Array';
+  return typeof value === 'string' || value instanceof EnumText ? 'String' : 'Object';
+}
+
+/** A plain value as JSON text; numbers keep their digits. */
+function encodeJson(value: unknown, path: string, depth = 0): string {
+  if (depth > DEEPEST) throw unparsable(path, `a value nested deeper than ${DEEPEST} levels`);
+  if (value instanceof NumberText) return value.text;
+  if (value instanceof EnumText) return JSON.stringify(value.name);
+  if (typeof value === 'bigint') return String(value);
+  if (Array.isArray(value))
+    return `[${value.map((element) => encodeJson(element, path, depth + 1)).join(',')}]`;
+  if (!isRecord(value)) return JSON.stringify(value ?? null);
+  const members = Object.entries(value).map(
+    ([name, member]) => `${JSON.stringify(name)}:${encodeJson(member, path, depth + 1)}`,
+  );
+  return `{${members.join(',')}}`;
+}
+
+/** A whole number from a literal, a JSON number or, where allowed, digits in a string; null when it is none of these. */
+export function wholeNumber(value: unknown, allowString: boolean): bigint | null {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : null;
+  if (value instanceof NumberText) return wholeText(value.text);
+  if (allowString && typeof value === 'string' && /^\d{1,19}$/.test(value)) return BigInt(value);
+  return null;
+}
+
+/** Whole numbers may be written with an exponent or a zero fraction. */
+function wholeText(text: string): bigint | null {
+  if (INTEGER_TEXT.test(text)) return BigInt(text);
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? BigInt(number) : null;
+}
+
+/** Whether a value is a number in any of its forms. */
+export function isNumber(value: unknown): value is number | bigint | NumberText {
+  return typeof value === 'number' || typeof value === 'bigint' || value instanceof NumberText;
+}
+
+function numberText(value: number | bigint | NumberText): string {
+  return value instanceof NumberText ? value.text : String(value);
+}
+
+/** The complaint about a number that is not a whole number in range. */
+export function outOfBounds(value: number | bigint | NumberText, path: string): Error {
+  return unparsable(
+    path,
+    `The value ${scientific(numberText(value))} lies outside the bounds or is not an integer. Maybe it is a float, or is there integer overflow?`,
+  );
+}
+
+/** Postgres texts cannot hold the character. */
+export function withoutNul(text: string, path: string): string {
+  if (text.includes('\u0000')) throw unparsable(path, 'a text cannot hold the character U+0000');
+  return text;
+}
