@@ -1,4 +1,4 @@
-import type { Column, ColumnType } from '../catalog/catalog.ts';
+import type { Column } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
 import type {
   Aggregate,
@@ -115,23 +115,17 @@ function countedColumns(value: Extract<AggregateValue, { kind: 'count' }>, site:
 
 type FunctionMember = { readonly column: Column; readonly onlyIf: Predicate | null };
 
-/** Sums and extremes are written as their column is; means and variances are floats to a client. */
+/** Extremes are written as their column is, and so are numbers that clients asked for as strings, whatever is made of them. */
 function functionJson(name: AggregateFunction, member: FunctionMember, site: ShapeSite): Sql {
   const { row, rows, build } = site;
   const { type } = member.column;
   const value = visibleValue(member, row, rows, build);
   if (name === 'min' || name === 'max') return orNull(extremeJson(name, value, member.column, site));
   const call = sql`${syntax(name)}(${value})`;
-  if (name === 'sum' && baseType(type).schema === 'pg_catalog') return orNull(sumJson(call, type, build));
-  return orNull(sql`to_json(${call})::text`);
+  const isText = build.stringifyNumbers && isBigNumber(baseType(type));
+  return orNull(isText ? sql`to_json(${call}::text)::text` : sql`to_json(${call})::text`);
 }
 
 function extremeJson(name: 'min' | 'max', value: Sql, column: Column, { row, build }: ShapeSite): Sql {
   return valueJson(extreme(name, value, column, row), column.type, build);
-}
-
-function sumJson(call: Sql, type: ColumnType, build: Build): Sql {
-  return build.stringifyNumbers && isBigNumber(baseType(type))
-    ? sql`to_json(${call}::text)::text`
-    : sql`to_json(${call})::text`;
 }

@@ -157,6 +157,17 @@ test('big numbers become strings when asked for, by every route', async () => {
   expect(await read(bigTemp, 'far', true)).toBe(here);
 });
 
+test('what is made of big numbers becomes a string too, of others it does not', async () => {
+  const query =
+    '{ v: v_aggregate { aggregate { avg { i4 i8 num_scaled } sum { i4 num_scaled } stddev_pop { f8 } } } }';
+  const { text: here } = await big.query(query);
+  expect(JSON.parse(here).v.aggregate).toEqual({
+    avg: { i4: 7, i8: '9223372036854775807', num_scaled: expect.stringMatching(/^1\.50+$/) },
+    sum: { i4: 7, num_scaled: '1.50' },
+    stddev_pop: { f8: '0' },
+  });
+});
+
 test('types that only the target has are read as text, the same by both routes', async () => {
   const columns = 'e es c p';
   const cached = await read(lane, 'far', false, columns);
