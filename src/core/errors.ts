@@ -6,7 +6,6 @@ export const ERROR_CODES = [
   'already-untracked',
   'bad-request',
   'conflict',
-  'constraint-violation',
   'data-exception',
   'dependency-error',
   'invalid-configuration',

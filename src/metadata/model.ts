@@ -35,11 +35,27 @@ export const remoteRelationship = z.looseObject({
 });
 export type RemoteRelationshipMetadata = z.infer<typeof remoteRelationship>;
 
-const columnNames = z.union([z.string(), z.array(z.string()).min(1)]);
+/** One column or several; a list of one is written as the column itself. */
+const columnNames = z
+  .union([z.string(), z.array(z.string()).min(1)])
+  .transform((names) => (Array.isArray(names) && names.length === 1 ? (names[0] ?? names) : names));
 const foreignKey = z.union([
   columnNames,
-  z.object({ table: qualifiedTable, column: z.string().optional(), columns: z.array(z.string()).optional() }),
+  z
+    .object({ table: qualifiedTable, column: columnNames.optional(), columns: columnNames.optional() })
+    .refine(({ column, columns }) => (column === undefined) !== (columns === undefined), {
+      message: "expected exactly one of 'column' or 'columns'",
+      path: ['columns'],
+    })
+    .transform(({ table, column, columns }) => keyOf(table, column ?? columns ?? [])),
 ]);
+
+function keyOf(
+  table: { schema: string; name: string },
+  columns: string | string[],
+): { table: typeof table; column: string } | { table: typeof table; columns: string[] } {
+  return typeof columns === 'string' ? { table, column: columns } : { table, columns };
+}
 
 /** How a local relationship joins: over a foreign key, or by hand. */
 export const relationshipUsing = z.union([

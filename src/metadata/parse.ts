@@ -78,8 +78,12 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, path: string)
   const needsSome = issue.code === 'invalid_type' || issue.code === 'invalid_union';
   const missing = needsSome && valueAt(value, issue.path) === undefined;
   const at = missing ? issue.path.slice(0, -1) : issue.path;
-  const message = missing ? `key "${String(issue.path.at(-1) ?? '')}" not found` : issue.message;
+  const message = missing ? `key "${String(issue.path.at(-1) ?? '')}" not found` : complaint(issue);
   throw new MetadataError('parse-failed', message, { path: path + printPath(at) });
+}
+
+function complaint(issue: Issue): string {
+  return issue.code === 'too_small' && issue.origin === 'string' ? 'empty string not allowed' : issue.message;
 }
 
 /** JSONPath text of the keys, in Hasura's form: `.tables[0]['odd key']`. */

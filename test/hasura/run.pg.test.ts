@@ -273,6 +273,42 @@ test('a caller who is behind is told so; versions count every change', async () 
   expect(await version()).toBe(seen + 2);
 });
 
+test('a foreign key is named by one column or a list, and kept in one form', async () => {
+  const using = (over: object): object => ({ foreign_key_constraint_on: { table: 'tag', ...over } });
+  const create = (name: string, over: object): Promise<unknown> =>
+    ok('pg_create_array_relationship', { source: 'pg2', table: 'user', name, using: using(over) });
+  await create('a', { columns: 'user_id' });
+  await create('b', { columns: ['user_id'] });
+  const tag = { schema: 'public', name: 'tag' };
+  const kept = { foreign_key_constraint_on: { table: tag, column: 'user_id' } };
+  const [user] = (await world.store.load()).metadata.sources[1]?.tables ?? [];
+  expect(user?.array_relationships).toEqual([
+    { name: 'a', using: kept },
+    { name: 'b', using: kept },
+  ]);
+  const both = { column: 'user_id', columns: ['user_id'] };
+  const args = { source: 'pg2', table: 'user', name: 'c', using: using(both) };
+  expect(await world.metadata({ type: 'pg_create_array_relationship', args })).toMatchObject({
+    status: 400,
+    body: { code: 'parse-failed', error: "expected exactly one of 'column' or 'columns'" },
+  });
+});
+
+test.each([
+  ['the role that may do everything', { role: 'admin' }, 'already-exists', '$.args'],
+  ['a role without a name', { role: '' }, 'parse-failed', '$.args.role'],
+])('%s gets no permission', async (_who, over, code, path) => {
+  const args = { source: 'pg1', table: 'order', permission: { columns: '*', filter: {} }, ...over };
+  const error = {
+    'already-exists': 'select permission already defined on table "order" with role "admin"',
+    'parse-failed': 'empty string not allowed',
+  }[code];
+  expect(await world.metadata({ type: 'pg_create_select_permission', args })).toEqual({
+    status: 400,
+    body: { code, path, error },
+  });
+});
+
 test('changes made at the same time are all kept', async () => {
   const roles = 'abcdefgh'.split('');
   const permission = { columns: '*', filter: {} };
@@ -351,23 +387,24 @@ test('tables of a database are listed as they are now, and its foreign keys sugg
 
 test('a table is described as it is now, tracked or not', async () => {
   const user = { schema: 'public', name: 'user' };
+  const writable = { insertable: true, updatable: true };
   expect(await ok('get_table_info', { source: 'pg2', table: 'user' })).toEqual({
     name: user,
+    type: 'table',
     columns: [
-      { name: 'id', type: 'integer', nullable: false },
-      { name: 'name', type: 'text', nullable: true },
-      { name: 'parent_id', type: 'integer', nullable: true },
+      { name: 'id', type: 'integer', nullable: false, ...writable },
+      { name: 'name', type: 'text', nullable: true, ...writable },
+      { name: 'parent_id', type: 'integer', nullable: true, ...writable },
     ],
+    ...writable,
+    deletable: true,
     primary_key: ['id'],
     foreign_keys: { user_parent_id_fkey: { foreign_table: user, column_mapping: { parent_id: 'id' } } },
   });
-  expect(await ok('pg_get_table_info', { source: 'pg2', table: 'tag' })).toMatchObject({
-    columns: [{ name: 'user_id', description: 'whose' }],
-    primary_key: [],
-  });
-  expect(
-    await world.metadata({ type: 'pg_get_table_info', args: { source: 'pg2', table: 'nope' } }),
-  ).toMatchObject({ status: 400, body: { code: 'not-exists' } });
+  const tag = await ok('pg_get_table_info', { source: 'pg2', table: 'tag' });
+  expect(tag).toMatchObject({ columns: [{ name: 'user_id', description: 'whose' }] });
+  expect(tag).not.toHaveProperty('primary_key');
+  expect(await ok('pg_get_table_info', { source: 'pg2', table: 'nope' })).toBeNull();
 });
 
 test('commands that may run at the same time are those that only read', async () => {

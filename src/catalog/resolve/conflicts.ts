@@ -107,14 +107,14 @@ interface Settled {
 
 /** What an owner calls its fields and types. */
 interface OwnNames {
-  readonly fields: ReadonlyMap<string, RootType>;
+  readonly fields: ReadonlySet<string>;
   readonly types: readonly string[];
   /** Types made of its columns' or arguments' types, which are everybody's. */
   readonly scalars: ReadonlySet<string>;
 }
 
 class Claims {
-  readonly #fields = new Map<string, { readonly owner: string; readonly root: RootType }>();
+  readonly #fields = new Map<string, string>();
   readonly #types = new Map<string, string>();
 
   constructor(scalars: ReadonlySet<string>) {
@@ -128,7 +128,7 @@ class Claims {
     const types = [source.namespaceType, source.subscriptionNamespaceType].filter((type) => type !== null);
     if (this.#fields.has(fieldKey(null, source.namespace)) || types.some((type) => this.#types.has(type)))
       return false;
-    this.#fields.set(fieldKey(null, source.namespace), { owner, root: 'query_root' });
+    this.#fields.set(fieldKey(null, source.namespace), owner);
     for (const type of types) this.#types.set(type, owner);
     return true;
   }
@@ -136,18 +136,15 @@ class Claims {
   /** Why something cannot have its names; null when it now has them. */
   claim(source: NamedSource, subject: Claimant, { fields, types }: OwnNames): string | null {
     const owner = nameOf(subject);
-    const clashes = [...fields].flatMap(([name, root]): readonly Clash[] => {
+    const clashes = [...fields].flatMap((name) => {
       const taken = this.#fields.get(fieldKey(source.namespace, name));
-      if (taken === undefined) return [];
-      // Streams are fields of subscriptions alone, where all others are fields too.
-      const both = taken.root === 'query_root' ? root : taken.root;
-      return [{ root: both, text: `'${name}' defined in [${taken.owner}, ${owner}]` }];
+      return taken === undefined ? [] : [`'${name}' defined in [${taken}, ${owner}]`];
     });
     if (clashes.length > 0) return conflictMessage(clashes);
     const type = types.find((name) => this.#types.has(name));
     if (type !== undefined)
       return `type name "${type}" is taken by ${this.#types.get(type)}: choose a custom_name`;
-    for (const [name, root] of fields) this.#fields.set(fieldKey(source.namespace, name), { owner, root });
+    for (const name of fields) this.#fields.set(fieldKey(source.namespace, name), owner);
     for (const name of types) this.#types.set(name, owner);
     return null;
   }
@@ -162,19 +159,11 @@ function subjectOf(owner: Owner): Claimant {
     : { kind: 'table', source, table: ref };
 }
 
-type RootType = 'query_root' | 'subscription_root';
-
-/** A field that two would define, in the root type where they meet. */
-interface Clash {
-  readonly root: RootType;
-  readonly text: string;
-}
-
-function conflictMessage(clashes: readonly Clash[]): string {
-  const inQueries = clashes.filter(({ root }) => root === 'query_root');
-  const [root, told] = inQueries.length > 0 ? ['query_root', inQueries] : ['subscription_root', clashes];
+/** Streams are fields of subscriptions alone, where all others are fields too: there all of them meet. */
+function conflictMessage(clashes: readonly string[]): string {
+  const fields = clashes.length === 1 ? `field ${clashes.join()}` : `fields: [${clashes.join(', ')}]`;
   return (
-    `Encountered conflicting definitions in the selection set for '${root}' for fields: [${told.map(({ text }) => text).join(', ')}]. ` +
+    `Encountered conflicting definitions in the selection set for 'subscription_root' for ${fields}. ` +
     'Fields must not be defined more than once across all sources.'
   );
 }
@@ -190,21 +179,18 @@ function namesOfTable(table: Table): OwnNames {
 /** What is not offered needs no names. */
 function namesOfFunction({ exposedAs, root, signature, argsType }: NamedFunction): OwnNames {
   const given = givenSlots(signature);
-  if (exposedAs === 'mutation') return { fields: new Map(), types: [], scalars: new Set() };
+  if (exposedAs === 'mutation') return { fields: new Set(), types: [], scalars: new Set() };
   return {
-    fields: new Map([root.rows, root.aggregate].map(({ name }) => [name, 'query_root'] as const)),
+    fields: new Set([root.rows, root.aggregate].map(({ name }) => name)),
     types: given.length === 0 ? [] : [argsType],
     scalars: new Set(given.map(({ type }) => type.scalar)),
   };
 }
 
-function rootFields(table: Table): ReadonlyMap<string, RootType> {
+function rootFields(table: Table): ReadonlySet<string> {
   const { select, selectByPk, selectAggregate, selectStream } = table.root;
   const byPk = table.primaryKey.length === 0 ? [] : [selectByPk];
-  return new Map([
-    [selectStream.name, 'subscription_root' as const],
-    ...[select, ...byPk, selectAggregate].map(({ name }) => [name, 'query_root'] as const),
-  ]);
+  return new Set([selectStream, select, ...byPk, selectAggregate].map(({ name }) => name));
 }
 
 function scalarTypes({ columns, spelling, stream }: Table): ReadonlySet<string> {

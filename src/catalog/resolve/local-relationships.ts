@@ -54,7 +54,7 @@ function joinOf(from: From, using: LocalRelationshipMetadata['using'], kind: Rel
   }
   const key = using.foreign_key_constraint_on;
   if (typeof key === 'object' && !Array.isArray(key)) {
-    return reverse(from, key.table, key.columns ?? (key.column === undefined ? [] : [key.column]));
+    return reverse(from, key.table, 'columns' in key ? key.columns : [key.column]);
   }
   if (kind === 'array')
     throw new Unresolvable('an array relationship needs the table that holds the foreign key');

@@ -12,13 +12,11 @@ export function createSelectPermission(
   args: CommandOf<'pg_create_select_permission'>['args'],
 ): Metadata {
   const { role, permission, comment } = args;
-  if (role === 'admin') {
-    throw new MetadataError('constraint-violation', 'cannot define a permission for the role "admin"');
-  }
   const entry: SelectPermissionEntry = tidyEntry({ role, permission, comment });
   return changeTable(metadata, args, (table) => {
     const entries = table.select_permissions ?? [];
-    if (entries.some((found) => found.role === role)) {
+    // Nobody defines what administrators may do: it is there.
+    if (role === 'admin' || entries.some((found) => found.role === role)) {
       const where = `table "${printTable(args.table)}" with role "${role}"`;
       throw new MetadataError('already-exists', `select permission already defined on ${where}`);
     }

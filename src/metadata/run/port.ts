@@ -67,12 +67,15 @@ export interface FoundColumn {
   readonly name: string;
   readonly type: { readonly sql: string };
   readonly notNull: boolean;
+  /** Computed from other columns. */
+  readonly generated: boolean;
   readonly comment: string | null;
 }
 
 /** A table as its database describes it. */
 export interface FoundTable {
   readonly ref: TableRef;
+  readonly kind: string;
   readonly comment: string | null;
   readonly columns: readonly FoundColumn[];
   readonly keys: readonly { readonly columns: readonly string[]; readonly primary: boolean }[];

@@ -1,4 +1,4 @@
-import { printTable, type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
+import { type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
 import { requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
@@ -19,13 +19,17 @@ interface Suggestion {
   readonly to: End;
 }
 
-/** A table as `pg_get_table_info` answers it. */
+/** A table as `pg_get_table_info` answers it; what may be written is what the database would let its users write. */
 interface TableInfo {
   readonly name: TableRef;
+  readonly type: 'table' | 'view';
   readonly columns: readonly object[];
-  readonly primary_key: readonly string[];
-  readonly foreign_keys: Readonly<Record<string, object>>;
+  readonly primary_key?: readonly string[];
+  readonly foreign_keys?: Readonly<Record<string, object>>;
   readonly description?: string;
+  readonly insertable: boolean;
+  readonly updatable: boolean;
+  readonly deletable: boolean;
 }
 
 /** Every table and view of a database, tracked or not, as it is now. */
@@ -38,24 +42,30 @@ export async function sourceTables(
   return [...found.tables.values()].map((table) => table.ref);
 }
 
-/** One table or view of a database, tracked or not: its columns and keys as they are now. */
+/** One table or view of a database, tracked or not: its columns and keys as they are now; null where there is none. */
 export async function tableInfo(
   state: State,
   { source, table }: CommandOf<'pg_get_table_info'>['args'],
   tools: Tools,
-): Promise<TableInfo> {
+): Promise<TableInfo | null> {
   const found = (await foundSource(state, source, tools)).tables.get(tableKey(table));
-  if (found !== undefined) return describe(found);
-  throw new MetadataError('not-exists', `table "${printTable(table)}" does not exist in source: ${source}`);
+  return found === undefined ? null : describe(found);
 }
 
-function describe({ ref, comment, columns, keys, foreignKeys }: FoundTable): TableInfo {
-  const described = columns.map((column) => ({
-    name: column.name,
-    type: column.type.sql,
-    nullable: !column.notNull,
-    ...(column.comment === null ? {} : { description: column.comment }),
-  }));
+function describe({ ref, kind, comment, columns, keys, foreignKeys }: FoundTable): TableInfo {
+  const isTable = !kind.endsWith('view');
+  const described = columns.map((column) => {
+    const writable = isTable && !column.generated;
+    return {
+      name: column.name,
+      type: column.type.sql,
+      nullable: !column.notNull,
+      ...(column.comment === null ? {} : { description: column.comment }),
+      insertable: writable,
+      updatable: writable,
+    };
+  });
+  const primary = keys.find((key) => key.primary)?.columns ?? [];
   const referring = foreignKeys.map(({ name, columns: own, references, referencedColumns }) => [
     name,
     {
@@ -65,10 +75,14 @@ function describe({ ref, comment, columns, keys, foreignKeys }: FoundTable): Tab
   ]);
   return {
     name: ref,
+    type: isTable ? 'table' : 'view',
     columns: described,
-    primary_key: keys.find((key) => key.primary)?.columns ?? [],
-    foreign_keys: Object.fromEntries(referring),
+    ...(primary.length === 0 ? {} : { primary_key: primary }),
+    ...(referring.length === 0 ? {} : { foreign_keys: Object.fromEntries(referring) }),
     ...(comment === null ? {} : { description: comment }),
+    insertable: isTable,
+    updatable: isTable,
+    deletable: isTable,
   };
 }
 

@@ -157,7 +157,7 @@ const REFUSED: readonly [
     'the name of a table',
     [found('f')],
     { custom_name: 'user' },
-    `Inconsistent object: Encountered conflicting definitions in the selection set for 'query_root' for fields: ['user' defined in [table user in source pg1, function f in source pg1], 'user_aggregate' defined in [table user in source pg1, function f in source pg1]]. Fields must not be defined more than once across all sources.`,
+    `Inconsistent object: Encountered conflicting definitions in the selection set for 'subscription_root' for fields: ['user' defined in [table user in source pg1, function f in source pg1], 'user_aggregate' defined in [table user in source pg1, function f in source pg1]]. Fields must not be defined more than once across all sources.`,
   ],
 ];
 

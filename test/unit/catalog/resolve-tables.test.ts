@@ -130,7 +130,7 @@ describe('inconsistent tables', () => {
     );
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(
-      /^Inconsistent object: Encountered conflicting definitions in the selection set for 'query_root' for fields: \['article' defined in \[table article in source default, table author in source default\]/,
+      /^Inconsistent object: Encountered conflicting definitions in the selection set for 'subscription_root' for fields: \['article_stream' defined in \[table article in source default, table author in source default\], 'article' defined in /,
     );
   });
 
@@ -139,7 +139,7 @@ describe('inconsistent tables', () => {
     const tables = [{ table: 'author' }, { table: 'author_stream' }];
     expect(reasons(tables, [authors, stream])).toEqual([
       expect.stringContaining(
-        "selection set for 'subscription_root' for fields: ['author_stream' defined in [table author in source default, table author_stream in source default]",
+        "selection set for 'subscription_root' for field 'author_stream' defined in [table author in source default, table author_stream in source default].",
       ),
     ]);
     const [first, ...others] = tables;
