@@ -13,28 +13,26 @@ const INTEGERS: ReadonlyMap<string, { readonly bits: number; readonly called: st
   ['int8', { bits: 64, called: 'PGBigInt' }],
 ]);
 
-/** The types of other numbers, and what a value that is none is said not to be. */
-const FRACTIONS: ReadonlyMap<string, string> = new Map([
-  ['float4', 'Float expected for input type: PGFloat'],
-  ['float8', 'Float expected for input type: PGDouble'],
-  ['numeric', 'Scientific'],
-  ['money', 'Scientific'],
-]);
-
-/** The types whose values are strings, and what a value that is none is said not to be. */
-const STRINGS: ReadonlyMap<string, string> = new Map([
-  ['text', 'Text'],
-  ['varchar', 'Text'],
-  ['citext', 'Text'],
-  ['lquery', 'Text'],
-  ['ltxtquery', 'Text'],
-  ['bpchar', 'Char'],
-  ['char', 'Char'],
-  ['uuid', 'UUID'],
-  ['date', 'Day'],
-  ['timestamp', 'LocalTime'],
-  ['timestamptz', 'UTCTime'],
-]);
+/** The types whose values are of one JSON kind, and what another value is said not to be. */
+const KINDS: ReadonlyMap<string, { readonly kind: 'Number' | 'Bool' | 'String'; readonly what: string }> =
+  new Map([
+    ['float4', { kind: 'Number', what: 'Float expected for input type: PGFloat' }],
+    ['float8', { kind: 'Number', what: 'Float expected for input type: PGDouble' }],
+    ['numeric', { kind: 'Number', what: 'Scientific' }],
+    ['money', { kind: 'Number', what: 'Scientific' }],
+    ['bool', { kind: 'Bool', what: 'Bool' }],
+    ['text', { kind: 'String', what: 'Text' }],
+    ['varchar', { kind: 'String', what: 'Text' }],
+    ['citext', { kind: 'String', what: 'Text' }],
+    ['lquery', { kind: 'String', what: 'Text' }],
+    ['ltxtquery', { kind: 'String', what: 'Text' }],
+    ['bpchar', { kind: 'String', what: 'Char' }],
+    ['char', { kind: 'String', what: 'Char' }],
+    ['uuid', { kind: 'String', what: 'UUID' }],
+    ['date', { kind: 'String', what: 'Day' }],
+    ['timestamp', { kind: 'String', what: 'LocalTime' }],
+    ['timestamptz', { kind: 'String', what: 'UTCTime' }],
+  ]);
 
 /**
  * A value in Postgres' text form for a type that is no array. A string stands for a value of any type, as Postgres is the
@@ -46,19 +44,15 @@ export function scalarText({ name }: ColumnType, value: unknown, path: string): 
   if (typeof value === 'string') return withoutNul(value, path);
   if (value instanceof EnumText) return value.name;
   const integer = INTEGERS.get(name);
-  if (integer !== undefined) return integerText(integer, value, path);
-  const fraction = FRACTIONS.get(name);
-  if (fraction !== undefined) {
-    if (isNumber(value)) return numberText(value);
-    throw unreadable(path, fraction, 'Number', value);
-  }
-  if (name === 'bool') {
-    if (typeof value === 'boolean') return String(value);
-    throw unreadable(path, 'Bool', 'Bool', value);
-  }
-  const text = STRINGS.get(name);
-  if (text !== undefined) throw unreadable(path, text, 'String', value);
-  throw unparsable(path, `A string is expected for type: ${name}`);
+  return integer === undefined ? plainText(name, value, path) : integerText(integer, value, path);
+}
+
+function plainText(name: string, value: unknown, path: string): string {
+  const known = KINDS.get(name);
+  if (known === undefined) throw unparsable(path, `A string is expected for type: ${name}`);
+  if (known.kind === 'Number' && isNumber(value)) return numberText(value);
+  if (known.kind === 'Bool' && typeof value === 'boolean') return String(value);
+  throw unreadable(path, known.what, known.kind, value);
 }
 
 function integerText(

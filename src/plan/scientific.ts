@@ -11,9 +11,14 @@ export function scientific(text: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
   const written = (whole + fraction).replace(/^0+/, '');
   const digits = written.replace(/0+$/, '').slice(0, MOST_DIGITS);
-  if (digits === '') return '0.0';
-  /** The number is 0.digits times ten to this power. */
-  const power = Number(exponent) + written.length - fraction.length;
-  if (power < 0 || power > WRITTEN_OUT) return `${sign}${digits[0]}.${digits.slice(1) || '0'}e${power - 1}`;
-  return `${sign}${digits.slice(0, power).padEnd(power, '0') || '0'}.${digits.slice(power) || '0'}`;
+  return (
+    sign + (digits === '' ? '0.0' : writtenAs(digits, Number(exponent) + written.length - fraction.length))
+  );
+}
+
+/** The number 0.digits times ten to the power. */
+function writtenAs(digits: string, power: number): string {
+  if (power < 0 || power > WRITTEN_OUT) return `${digits[0]}.${digits.slice(1) || '0'}e${power - 1}`;
+  const whole = digits.slice(0, power).padEnd(power, '0');
+  return `${whole || '0'}.${digits.slice(power) || '0'}`;
 }
