@@ -6,7 +6,7 @@ import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
 /** After this many idle milliseconds the kernel starts asking whether the other side is still there. */
 export const KEEP_ALIVE_MS = 5_000;
 
-/** Runs one statement; a name makes it a prepared one, for statements that are run again and again. */
+/** Runs one statement, or several that have no values, for the rows of all; a name makes it a prepared one, for statements that are run again and again. */
 export type Query = <T extends object>(
   sql: string,
   values?: readonly unknown[],
@@ -198,7 +198,8 @@ async function rowsOf<T extends object>(
     values: [...values],
     ...(name === undefined ? {} : { name }),
   });
-  return result.rows;
+  // `pg` answers several statements with a list, which its types do not tell.
+  return [result].flat().flatMap(({ rows }) => rows);
 }
 
 /** The work's outcome, or a ConnectorError as soon as the signal aborts; work that goes on must see to itself. */

@@ -68,10 +68,8 @@ class PostgresConnector implements Connector {
 
   createSlot(signal?: AbortSignal): Promise<Lsn> {
     const { target, admin } = this.#database;
-    return this.#database.while(signal, async (until) => {
-      await ensurePublication(target, admin);
-      return await createSlot(target, admin, until);
-    });
+    const older = (): Promise<void> => ensurePublication(target, admin);
+    return this.#database.while(signal, (until) => createSlot(target, admin, { signal: until, older }));
   }
 
   slotHealth(): Promise<SlotHealth> {

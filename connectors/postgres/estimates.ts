@@ -68,18 +68,14 @@ async function sizesTogether(admin: AdminPool, tables: readonly TableRef[]): Pro
 async function measured(query: Query, tables: readonly TableRef[]): Promise<readonly TableSize[]> {
   await query(`set local lock_timeout = ${LOCK_MS}`);
   const sizes = await query<{ bytes: number | null }>(SIZES_SQL, [tables.map(quoted)]);
-  const found: TableSize[] = [];
-  for (const [at, table] of tables.entries())
-    found.push({ rowsEstimated: await plannedRows(query, table), bytes: sizes[at]?.bytes ?? null });
-  return found;
-}
-
-/** The planner's estimate is right for tables never analyzed and for partitioned ones too. */
-async function plannedRows(query: Query, table: TableRef): Promise<number> {
-  const [row] = await query<{ 'QUERY PLAN': readonly { Plan: { 'Plan Rows': number } }[] }>(
-    `explain (format json) select from ${quoted(table)}`,
+  // The planner's estimate is right for tables never analyzed and for partitioned ones too.
+  const plans = await query<{ 'QUERY PLAN': readonly { Plan: { 'Plan Rows': number } }[] }>(
+    tables.map((table) => `explain (format json) select from ${quoted(table)}`).join('; '),
   );
-  return row?.['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0;
+  return plans.map((plan, at) => ({
+    rowsEstimated: plan['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0,
+    bytes: sizes[at]?.bytes ?? null,
+  }));
 }
 
 function noted(admin: AdminPool, table: TableRef): Promise<readonly TableSize[]> {

@@ -21,6 +21,8 @@ interface Server {
  */
 export async function identify(target: Target, admin: AdminPool): Promise<TargetIdentity> {
   target.history.expect(null);
+  const reading = readIdentity(target);
+  reading.catch(() => undefined); // told below, unless there is more to tell
   const server = await admin.row<Server>(
     `select
        current_setting('server_version_num')::int as version,
@@ -35,7 +37,7 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
   const fault = faultOf(server);
   if (fault !== null) throw new ConnectorError('unfit', fault);
   await refuseOtherReader(admin, target);
-  const identity = { ...(await readIdentity(target)), startedAt: server.started_at };
+  const identity = { ...(await reading), startedAt: server.started_at };
   target.history.expect(identity);
   admin.renew(); // older connections may lead anywhere
   return identity;

@@ -63,26 +63,41 @@ function healthOf(slot: SlotRow): SlotHealth {
   };
 }
 
-/** Creates the slot and returns where it starts; waits until transactions running on the target have ended. */
-export async function createSlot(target: Target, admin: AdminPool, signal: AbortSignal): Promise<Lsn> {
-  await dropSlot(admin, target, 'anywhere');
+/**
+ * Creates the slot once what must be older than it is there, and returns where it starts; waits until transactions running
+ * on the target have ended.
+ */
+export async function createSlot(
+  target: Target,
+  admin: AdminPool,
+  { signal, older }: { readonly signal: AbortSignal; readonly older: () => Promise<void> },
+): Promise<Lsn> {
+  const opening = OwnClient.open(target, signal, { applicationName: readerApplication(target) });
+  try {
+    await older();
+    await dropSlot(admin, target, 'anywhere');
+    return await createThrough(await opening, target, admin);
+  } finally {
+    void opening.then(
+      (own) => own.destroy(),
+      () => undefined, // told above, unless something else failed before
+    );
+  }
+}
+
+async function createThrough(own: OwnClient, target: Target, admin: AdminPool): Promise<Lsn> {
   const { version } = await admin.row<{ version: number }>(
     `select current_setting('server_version_num')::int as version`,
   );
   // A failover slot survives the promotion of a standby that synchronizes slots.
   const more = version >= 170_000 ? ', false, true' : '';
-  const own = await OwnClient.open(target, signal, { applicationName: readerApplication(target) });
-  try {
-    return await cutOnFailure(target, admin, own, async () => {
-      const result = await own.client.query<{ lsn: string }>(
-        `select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput', false${more})`,
-        [target.name],
-      );
-      return parseLsn(must(result.rows[0], 'the row of a new slot').lsn);
-    });
-  } finally {
-    own.destroy();
-  }
+  return await cutOnFailure(target, admin, own, async () => {
+    const result = await own.client.query<{ lsn: string }>(
+      `select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput', false${more})`,
+      [target.name],
+    );
+    return parseLsn(must(result.rows[0], 'the row of a new slot').lsn);
+  });
 }
 
 /**

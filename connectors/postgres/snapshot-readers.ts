@@ -18,20 +18,27 @@ export interface Reader {
  */
 export class SnapshotReaders {
   readonly #target: Target;
-  readonly #name: string;
   readonly #signal: AbortSignal;
   readonly #idle: Reader[] = [];
+  /** Connections that see nothing yet. */
+  readonly #blank: Promise<OwnClient>[] = [];
 
   /** All of them end with the signal. */
-  constructor(target: Target, name: string, signal: AbortSignal) {
+  constructor(target: Target, signal: AbortSignal) {
     this.#target = target;
-    this.#name = name;
     this.#signal = signal;
   }
 
+  /** Begins to connect for a snapshot that is still being made. */
+  prepare(): void {
+    const own = OwnClient.open(this.#target, this.#signal);
+    own.catch(() => undefined); // told to whoever is given it
+    this.#blank.push(own);
+  }
+
   /** One that holds the table as it is until it is given back: what is not rewritten by now will not be meanwhile. */
-  async take(table: TableRef): Promise<Reader> {
-    const reader = this.#idle.pop() ?? (await this.#open());
+  async take(table: TableRef, snapshot: string): Promise<Reader> {
+    const reader = this.#idle.pop() ?? (await this.#open(snapshot));
     try {
       await reader.own.client.query(`savepoint one_table; ${lockSql(table)}`);
       return reader;
@@ -51,8 +58,22 @@ export class SnapshotReaders {
     }
   }
 
-  async #open(): Promise<Reader> {
-    const own = await openWithin(this.#target, this.#name, this.#signal);
+  /** A session whose transaction sees what the snapshot sees. */
+  async within(snapshot: string): Promise<OwnClient> {
+    const own = await (this.#blank.pop() ?? OwnClient.open(this.#target, this.#signal));
+    try {
+      await own.client.query(
+        `begin transaction isolation level repeatable read read only; set transaction snapshot '${snapshot}'`,
+      );
+      return own;
+    } catch (error) {
+      own.destroy();
+      throw toConnectorError(error, 'snapshot');
+    }
+  }
+
+  async #open(snapshot: string): Promise<Reader> {
+    const own = await this.within(snapshot);
     try {
       return { own, pid: await backendPid(own) };
     } catch (error) {
@@ -65,18 +86,4 @@ export class SnapshotReaders {
 /** Keeps a table from being rewritten while the transaction lasts, or the subtransaction. */
 export function lockSql(table: TableRef): string {
   return `lock table ${quoted(table)} in access share mode`;
-}
-
-/** Opens a session whose transaction sees what the snapshot sees. */
-export async function openWithin(target: Target, name: string, signal: AbortSignal): Promise<OwnClient> {
-  const own = await OwnClient.open(target, signal);
-  try {
-    await own.client.query(
-      `begin transaction isolation level repeatable read read only; set transaction snapshot '${name}'`,
-    );
-    return own;
-  } catch (error) {
-    own.destroy();
-    throw toConnectorError(error, 'snapshot');
-  }
 }

@@ -29,8 +29,10 @@ import { quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
 import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
 import { cutOnFailure } from './slot.ts';
-import { lockSql, openWithin, type Reader, SnapshotReaders } from './snapshot-readers.ts';
+import { lockSql, type Reader, SnapshotReaders } from './snapshot-readers.ts';
 
+/** One keeps the snapshot and two read from it, as a rule: connecting takes as long as the export. */
+const PREPARED = 3;
 /** One statement asks for so many rows by their key. */
 const KEYS_AT_ONCE = 200;
 
@@ -42,62 +44,58 @@ const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: string) => val
  * not yet visible, so a position read beside an ordinary snapshot would say too much or too little.
  */
 export async function openSnapshot(target: Target, admin: AdminPool, signal: AbortSignal): Promise<Snapshot> {
-  const exporter = await OwnClient.open(target, signal, { replication: true });
+  const stop = new AbortController();
+  const readers = new SnapshotReaders(target, AbortSignal.any([signal, stop.signal]));
+  for (let at = 0; at < PREPARED; at += 1) readers.prepare();
   try {
-    const exported = await cutOnFailure(target, admin, exporter, () => exportSnapshot(exporter, target.name));
-    const { own: keeper, name, sees } = await keep(target, exported, signal);
-    await untilShown(target, admin, { keeper, sees, signal });
-    return new ExportedSnapshot({ target, admin, keeper, exported: { ...exported, name } }, signal);
+    const { at, kept } = await exportThrough(target, admin, { readers, signal });
+    await untilShown(target, admin, { sees: kept.sees, signal });
+    return new ExportedSnapshot({ target, admin, readers, at, name: kept.name, stop });
   } catch (error) {
+    stop.abort();
     throw toConnectorError(error, 'snapshot');
-  } finally {
-    exporter.destroy();
   }
 }
 
 interface Kept {
-  readonly own: OwnClient;
   readonly name: string;
   /** As text of type pg_snapshot. */
   readonly sees: string;
+}
+
+/** The temporary slot would hold back the target's log for as long as it is there, so the snapshot is passed on to an ordinary session. */
+async function exportThrough(
+  target: Target,
+  admin: AdminPool,
+  { readers, signal }: { readonly readers: SnapshotReaders; readonly signal: AbortSignal },
+): Promise<{ readonly at: Lsn; readonly kept: Kept }> {
+  const exporter = await OwnClient.open(target, signal, { replication: true });
+  try {
+    const { at, name } = await cutOnFailure(target, admin, exporter, () =>
+      exportSnapshot(exporter, target.name),
+    );
+    const keeper = await readers.within(name);
+    const result = await keeper.client.query<Kept & QueryResultRow>(
+      'select pg_export_snapshot() as name, pg_current_snapshot()::text as sees',
+    );
+    return { at, kept: must(result.rows[0], 'the name of a snapshot') };
+  } finally {
+    exporter.destroy();
+  }
 }
 
 /** The snapshot shows what is in the log up to its position; the target's own sessions may see some of it a moment later. */
 async function untilShown(
   target: Target,
   admin: AdminPool,
-  {
-    keeper,
-    sees,
-    signal,
-  }: { readonly keeper: OwnClient; readonly sees: string; readonly signal: AbortSignal },
+  { sees, signal }: { readonly sees: string; readonly signal: AbortSignal },
 ): Promise<void> {
-  try {
-    const limitMs = target.timings.statementMs;
-    await untilEnough({
-      look: () => snapshotNow(admin),
-      isEnough: (now) => seesAllOf(now, sees),
-      limitMs,
-      signal,
-    });
-  } catch (error) {
-    keeper.destroy();
-    throw error;
-  }
-}
-
-/** Passes the snapshot on to an ordinary session: the temporary slot would hold back the target's log for as long as it is there. */
-async function keep(target: Target, { name }: Exported, signal: AbortSignal): Promise<Kept> {
-  const own = await openWithin(target, name, signal);
-  try {
-    const result = await own.client.query<Omit<Kept, 'own'>>(
-      'select pg_export_snapshot() as name, pg_current_snapshot()::text as sees',
-    );
-    return { own, ...must(result.rows[0], 'the name of a snapshot') };
-  } catch (error) {
-    own.destroy();
-    throw error;
-  }
+  await untilEnough({
+    look: () => snapshotNow(admin),
+    isEnough: (now) => seesAllOf(now, sees),
+    limitMs: target.timings.statementMs,
+    signal,
+  });
 }
 
 interface Exported {
@@ -114,28 +112,28 @@ async function exportSnapshot(exporter: OwnClient, name: string): Promise<Export
   return { at: parseLsn(row.consistent_point), name: row.snapshot_name };
 }
 
+interface Parts {
+  readonly target: Target;
+  readonly admin: AdminPool;
+  readonly readers: SnapshotReaders;
+  readonly at: Lsn;
+  readonly name: string;
+  /** Ends all its sessions. */
+  readonly stop: AbortController;
+}
+
 /** One connection keeps the snapshot alive; those that read import it. */
 class ExportedSnapshot implements Snapshot {
-  readonly at: Lsn;
-  readonly #target: Target;
-  readonly #admin: AdminPool;
-  readonly #keeper: OwnClient;
-  readonly #name: string;
-  readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #parts: Parts;
   readonly #readers: SnapshotReaders;
 
-  constructor(
-    from: { target: Target; admin: AdminPool; keeper: OwnClient; exported: Exported },
-    signal: AbortSignal,
-  ) {
-    this.at = from.exported.at;
-    this.#target = from.target;
-    this.#admin = from.admin;
-    this.#keeper = from.keeper;
-    this.#name = from.exported.name;
-    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
-    this.#readers = new SnapshotReaders(this.#target, this.#name, this.#signal);
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#readers = parts.readers;
+  }
+
+  get at(): Lsn {
+    return this.#parts.at;
   }
 
   copy(from: TableColumns): Promise<RowStream> {
@@ -178,13 +176,13 @@ class ExportedSnapshot implements Snapshot {
   }
 
   async compare(): Promise<Comparison> {
-    const own = await openWithin(this.#target, this.#name, this.#signal);
+    const own = await this.#readers.within(this.#parts.name);
     return await comparisonOver(own, 'snapshot', (table) => hold(own, table));
   }
 
   /** A session in which the table stands still; the work gives it back when it succeeds. */
   async #reading<T>(table: TableRef, work: (reader: Reader, isRewritten: boolean) => Promise<T>): Promise<T> {
-    const reader = await this.#readers.take(table);
+    const reader = await this.#readers.take(table, this.#parts.name);
     try {
       return await work(reader, await isRewritten(reader.own, table));
     } catch (error) {
@@ -197,15 +195,14 @@ class ExportedSnapshot implements Snapshot {
     return copyRows({
       ...reader,
       query,
-      admin: this.#admin,
-      timings: this.#target.timings,
+      admin: this.#parts.admin,
+      timings: this.#parts.target.timings,
       onEnd: () => void this.#readers.giveBack(reader),
     });
   }
 
   close(): Promise<void> {
-    this.#stop.abort();
-    this.#keeper.destroy();
+    this.#parts.stop.abort();
     return Promise.resolve();
   }
 }

@@ -191,13 +191,13 @@ async function bringUpToDate(
   const isDamaged =
     found === null ? !isNone(missing) : found.version === VERSIONS.length && missing.length > 0;
   if (!isDamaged) {
-    for (const statements of VERSIONS.slice(found?.version ?? 0)) await client.query(statements);
+    await client.query(VERSIONS.slice(found?.version ?? 0).join(';\n'));
     return [];
   }
   // Slots are named after it.
   if (found !== null) await client.query(`select set_config('nearjoin.new_id', $1, true)`, [found.id]);
   const kept = await clearAway(client, missing);
-  for (const statements of VERSIONS) await client.query(statements);
+  await client.query(VERSIONS.join(';\n'));
   await putBack(client, kept);
   return missing;
 }

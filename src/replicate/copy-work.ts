@@ -9,6 +9,7 @@ import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Turns } from '../core/turns.ts';
+import type { CopyMeans } from './copy-means.ts';
 import type { CopySessions } from './copy-sessions.ts';
 import type { Exclusively } from './discard.ts';
 import type { CopyLimits } from './feed-options.ts';
@@ -21,9 +22,8 @@ import type { StepHook } from './steps.ts';
 
 /** What copies of one run of a feed share. */
 export interface CopierOptions {
-  readonly sourceUrl: string;
-  readonly leader: string;
   readonly lease: FeedLease;
+  readonly means: CopyMeans;
   readonly connector: Connector;
   readonly exclusively: Exclusively;
   readonly sinks: Sinks;

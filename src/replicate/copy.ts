@@ -4,13 +4,11 @@ import { Turns } from '../core/turns.ts';
 import { Beginnings, beginLarge } from './copy-beginnings.ts';
 import { mergeCopy } from './copy-merge.ts';
 import { copyPieces, copySizes } from './copy-pieces.ts';
-import { CopySessions } from './copy-sessions.ts';
 import { gatherStatistics } from './copy-statistics.ts';
 import { copyWhole } from './copy-whole.ts';
 import { type CopierOptions, type CopyWork, isResumable, withSnapshot } from './copy-work.ts';
 import { savePending } from './discard.ts';
 import type { Cacheable, Sized } from './reconcile.ts';
-import { Snapshots } from './snapshots.ts';
 
 /** A copy that could not be made; the others go on. */
 export interface FailedCopy {
@@ -50,8 +48,6 @@ export class Copier {
   readonly #underWay = new Map<string, UnderWay>();
   /** Places of copies that were stopped, for what is copied in their stead. */
   readonly #places = new Map<string, number>();
-  readonly #snapshots: Snapshots;
-  readonly #sessions: CopySessions;
   readonly #beginnings = new Beginnings();
   readonly #reading: Turns;
   readonly #building = new Turns(1);
@@ -59,8 +55,6 @@ export class Copier {
 
   constructor(options: CopierOptions) {
     this.#options = options;
-    this.#snapshots = new Snapshots(options.connector, options.clock, options.limits.snapshotMs);
-    this.#sessions = new CopySessions(options);
     this.#reading = new Turns(options.parallel);
   }
 
@@ -86,9 +80,9 @@ export class Copier {
 
   /** Copies the tables, each ready on its own; returns those that failed. */
   async copy(copies: readonly NewCopy[], signal: AbortSignal): Promise<readonly FailedCopy[]> {
-    const { exclusively, lease } = this.#options;
+    const { exclusively, lease, means } = this.#options;
     const tables = copies.map(({ wanted }) => wanted);
-    this.#sessions.prepare(Math.min(copies.length, this.#options.parallel));
+    means.sessions.prepare(Math.min(copies.length, this.#options.parallel));
     const noted = exclusively((client) => savePending(client, lease.target, tables));
     const each = copies.map(({ wanted, replaces }) =>
       this.#start(wanted.table, signal, async (work) => {
@@ -155,7 +149,7 @@ export class Copier {
       return { table: job.table, error, resumable: job.isKept && isResumable(error) };
     } finally {
       if (this.#underWay.get(tableKey(job.table)) === job) this.#underWay.delete(tableKey(job.table));
-      if (this.#underWay.size === 0) await this.#sessions.close();
+      if (this.#underWay.size === 0) await this.#options.means.close();
     }
   }
 
@@ -168,8 +162,8 @@ export class Copier {
     };
     return {
       ...this.#options,
-      snapshots: this.#snapshots,
-      sessions: this.#sessions,
+      snapshots: this.#options.means.snapshots,
+      sessions: this.#options.means.sessions,
       reading: this.#reading,
       place: job.place,
       building: this.#building,

@@ -1,10 +1,12 @@
-import type { ChangeStream } from '../../connectors/connector.ts';
+import type { ChangeStream, TargetIdentity } from '../../connectors/connector.ts';
 import { loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { rowOf } from '../cache/queryable.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { Applier } from './applier.ts';
+import { openApplySession } from './apply-session.ts';
 import { Copier } from './copy.ts';
+import { CopyMeans } from './copy-means.ts';
 import { dropOrphans } from './discard.ts';
 import { DurablePosition } from './durable.ts';
 import { AnotherStream } from './early-choice.ts';
@@ -13,29 +15,17 @@ import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import { findStart } from './feed-start.ts';
 import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
 import { tellHeldUp } from './held-up.ts';
-import { applicationName, endSessions } from './lease.ts';
+import { endSessions } from './lease.ts';
 import { runProbes, untilApplied } from './probes.ts';
 import { Progress } from './progress.ts';
 import { Pump, type PumpOptions } from './pump.ts';
 import type { ReconcilerOptions, Remaining } from './reconciler.ts';
 import { relationMismatch } from './relation-check.ts';
-import { LEAVE_MS, Session } from './session.ts';
+import { LEAVE_MS, type Session } from './session.ts';
 import { cacheSink, overlaySink, Sinks } from './sink.ts';
 import { SourceTypes } from './source-types.ts';
 import { untilFirstFailure } from './together.ts';
 import { Verifier } from './verify/verifier.ts';
-
-const APPLY_SETTINGS = {
-  // Safe because the target is told a position only when it is durable here, and rows and position commit together.
-  synchronous_commit: 'off',
-  // Arrays have no statistics: whatever the planner guesses, every row is looked up by key.
-  enable_hashjoin: 'off',
-  enable_mergejoin: 'off',
-  enable_seqscan: 'off',
-  client_min_messages: 'warning',
-  plan_cache_mode: 'force_generic_plan',
-  idle_in_transaction_session_timeout: '60000',
-};
 
 const SETTLED_AFTER_MS = 5_000;
 /** How often it is asked whether the stream can be opened anew with transactions that go on. */
@@ -45,25 +35,19 @@ const CALM_POLL_MS = 250;
 export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<void> {
   // A server does not notice that a client is gone while a statement of it waits or works: it would hold its locks on.
   await endSessions(scene.control, scene.leader);
-  const session = await openSession(scene);
+  const identifying = scene.connector.identify();
+  identifying.catch(() => undefined); // told where it is awaited, unless the source fails before
+  const session = await openApplySession(scene);
   session.cutAfter(signal, LEAVE_MS);
+  const means = new CopyMeans({ ...scene.options, ...scene });
   try {
-    await new FeedRun(scene, session).run(signal);
+    await new FeedRun(scene, session, means).run(identifying, signal);
   } finally {
     scene.tick = null;
     scene.counters.early = null;
+    await means.close();
     await session.close();
   }
-}
-
-/** A session that writes. */
-function openSession({ options, leader }: FeedScene): Promise<Session> {
-  return Session.open({
-    url: options.sourceUrl,
-    applicationName: applicationName(leader),
-    pipeline: true,
-    settings: APPLY_SETTINGS,
-  });
 }
 
 interface Parts {
@@ -80,14 +64,16 @@ interface Parts {
 class FeedRun {
   readonly #scene: FeedScene;
   readonly #session: Session;
+  readonly #means: CopyMeans;
   readonly #sinks = new Sinks(relationMismatch);
 
-  constructor(scene: FeedScene, session: Session) {
+  constructor(scene: FeedScene, session: Session, means: CopyMeans) {
     this.#scene = scene;
     this.#session = session;
+    this.#means = means;
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  async run(identifying: Promise<TargetIdentity>, signal: AbortSignal): Promise<void> {
     const { options, lease, connector, control } = this.#scene;
     const stored = await loadFeed(control, lease.target);
     const { client } = this.#session;
@@ -100,7 +86,11 @@ class FeedRun {
     const seq = stored.watermark?.seq ?? 0n;
     const stage = canStage ? options.limits.stage : null;
     const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
-    const start = await findStart(this.#scene, { stored, applier, sinks: this.#sinks }, signal);
+    const start = await findStart(
+      this.#scene,
+      { identity: await identifying, stored, applier, sinks: this.#sinks },
+      signal,
+    );
     const order = {
       connector,
       lease,
@@ -121,6 +111,7 @@ class FeedRun {
     await this.#bindTables();
     signal.throwIfAborted();
     const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);
+    this.#means.prepare(remaining.copies.length, signal);
     const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
     try {
       const parts = this.#assemble({ applier, stage, stream, start, order });
@@ -140,8 +131,8 @@ class FeedRun {
     readonly start: StartingPoint;
     readonly stage: StageLimits | null;
   }): Omit<Parts, 'pid'> {
-    const { options, lease, leader, connector, counters } = this.#scene;
-    const { limits, clock, sourceUrl, onStep } = options;
+    const { options, lease, connector, counters } = this.#scene;
+    const { limits, clock, onStep } = options;
     const progress = new Progress(start);
     const onApplied: PumpOptions['onApplied'] = ({ transactions, changes }, xids) => {
       counters.transactionsApplied += transactions;
@@ -157,11 +148,10 @@ class FeedRun {
       clock,
       shown: (xids, signal) => connector.shown(xids, signal),
       onApplied,
-      early: { limits: limits.early, stage, openSession: () => openSession(this.#scene), onStep },
+      early: { limits: limits.early, stage, openSession: () => openApplySession(this.#scene), onStep },
     });
     const copier = new Copier({
-      sourceUrl,
-      leader,
+      means: this.#means,
       lease,
       connector,
       exclusively: pump.exclusively.bind(pump),

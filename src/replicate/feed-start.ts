@@ -17,15 +17,10 @@ import { decideStart, doubtfulCopies } from './start-decision.ts';
 /** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
 export async function findStart(
   scene: FeedScene,
-  {
-    stored,
-    applier,
-    sinks,
-  }: { readonly stored: StoredFeed; readonly applier: Applier; readonly sinks: Sinks },
+  { stored, applier, sinks, identity }: Omit<Rebuild, 'reason'> & { readonly stored: StoredFeed },
   signal: AbortSignal,
 ): Promise<StartingPoint> {
   const { connector, options, lease } = scene;
-  const identity = await connector.identify();
   const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
   const decision = decideStart({ stored, identity, slot, connector: connector.kind, written });
   if (decision.kind === 'resume') {

@@ -63,8 +63,8 @@ export class Session {
       await client.connect();
       await refuseSharedSession(client, options.url);
       // Not as options of the connection, where those of its string would stand in for them.
-      await client.query(settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]));
-      await client.query(FIND_OPERATORS);
+      const settings = settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]);
+      await client.query(`${settings}; ${FIND_OPERATORS}`);
       return session;
     } catch (error) {
       destroySocket(client);

@@ -15,6 +15,8 @@ interface Shared {
   readonly opening: Promise<Snapshot>;
   openedMs: number;
   users: number;
+  /** One of the users is whoever comes first; this ends it when nobody does. */
+  unclaimed: AbortController | null;
 }
 
 /**
@@ -33,12 +35,31 @@ export class Snapshots {
     this.#oldAfterMs = oldAfterMs;
   }
 
+  /** Begins to take one for whoever comes next; unless somebody does, it is open until `close`. */
+  prepare(run: AbortSignal): void {
+    if (this.#current !== null) return;
+    const unclaimed = new AbortController();
+    const shared = this.#open(AbortSignal.any([run, unclaimed.signal]));
+    shared.users = 1;
+    shared.unclaimed = unclaimed;
+  }
+
+  /** Ends one that was prepared for nobody. */
+  close(): void {
+    const shared = this.#current;
+    if (shared === null || shared.unclaimed === null) return;
+    shared.unclaimed.abort();
+    shared.unclaimed = null;
+    void this.#leave(shared);
+  }
+
   /** One that shows everything up to the position. `run` ends it for all who share it, `stop` only this wait for it. */
   async hold(since: Lsn, run: AbortSignal, stop: AbortSignal): Promise<HeldSnapshot> {
     for (;;) {
       const found = this.#current;
       const shared = found ?? this.#open(run);
-      shared.users += 1;
+      if (shared.unclaimed === null) shared.users += 1;
+      shared.unclaimed = null;
       const snapshot = await this.#opened(shared, stop);
       if (snapshot.at >= since && (found === null || !this.#isOld(shared)))
         return this.#held(shared, snapshot);
@@ -48,10 +69,11 @@ export class Snapshots {
   }
 
   #open(run: AbortSignal): Shared {
-    const shared = {
+    const shared: Shared = {
       opening: this.#connector.snapshot(run),
       openedMs: Number.POSITIVE_INFINITY,
       users: 0,
+      unclaimed: null,
     };
     this.#current = shared;
     const failed = (): void => {

@@ -10,6 +10,7 @@ import { Turns } from '../../../src/core/turns.ts';
 import { copySizes } from '../../../src/replicate/copy-pieces.ts';
 import { Pace } from '../../../src/replicate/pace.ts';
 import { Snapshots } from '../../../src/replicate/snapshots.ts';
+import { poll } from '../../support/poll.ts';
 
 const never = new AbortController().signal;
 
@@ -114,6 +115,30 @@ test('a young snapshot is shared when it is new enough, and closed after the las
   expect(open.size).toBe(3);
   for (const each of [...held, newer, last]) await each.release();
   expect(open.size).toBe(0);
+});
+
+test('a snapshot that was prepared is the first one’s who asks, and closed when nobody does', async () => {
+  const { connector, open } = snapshots(['0/10', '0/20', '0/30']);
+  const pool = new Snapshots(connector, manualClock(), 1_000);
+  pool.prepare(never);
+  const held = await pool.hold(parseLsn('0/5'), never, never);
+  const beside = await pool.hold(parseLsn('0/5'), never, never);
+  expect([held.snapshot.at, beside.snapshot.at]).toEqual([parseLsn('0/10'), parseLsn('0/10')]);
+  pool.close();
+  expect(open.size).toBe(1);
+  await held.release();
+  await beside.release();
+  expect(open.size).toBe(0);
+  pool.prepare(never);
+  // What it does not show is read from another.
+  const newer = await pool.hold(parseLsn('0/21'), never, never);
+  expect([newer.snapshot.at, open.size]).toEqual([parseLsn('0/30'), 1]);
+  await newer.release();
+  const unwanted = snapshots(['0/10']);
+  const other = new Snapshots(unwanted.connector, manualClock(), 1_000);
+  other.prepare(never);
+  other.close();
+  await poll('the snapshot to be closed', () => unwanted.open.size === 0);
 });
 
 const MB = 1 << 20;

@@ -1,0 +1,28 @@
+import type { FeedScene } from './feed-scene.ts';
+import { applicationName } from './lease.ts';
+import { Session } from './session.ts';
+
+const APPLY_SETTINGS = {
+  // Safe because the target is told a position only when it is durable here, and rows and position commit together.
+  synchronous_commit: 'off',
+  // Arrays have no statistics: whatever the planner guesses, every row is looked up by key.
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  enable_seqscan: 'off',
+  client_min_messages: 'warning',
+  plan_cache_mode: 'force_generic_plan',
+  idle_in_transaction_session_timeout: '60000',
+};
+
+/** A session that writes a feed's changes. */
+export function openApplySession({
+  options,
+  leader,
+}: Pick<FeedScene, 'options' | 'leader'>): Promise<Session> {
+  return Session.open({
+    url: options.sourceUrl,
+    applicationName: applicationName(leader),
+    pipeline: true,
+    settings: APPLY_SETTINGS,
+  });
+}
