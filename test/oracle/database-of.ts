@@ -27,9 +27,24 @@ export function ddlOf(world: World, tables: readonly TableModel[], isWhole: bool
             `create view ${relation({ ...table, name: viewNamed(table.name) })} as select * from ${relation(table)}`,
           ]
         : []),
+      callable(world, table),
       ...(table.rows.length === 0 ? [] : [insertRows(table, table.rows)]),
     ]),
   ];
+}
+
+/** The name of the function that answers a table's rows, all or none of them. */
+export function functionNamed(world: World, table: TableModel): string {
+  return `called ${world.tables.indexOf(table)}`;
+}
+
+/** Of some Postgres makes a part of the statement, others it runs as they are. */
+function callable(world: World, table: TableModel): string {
+  const rows = relation(table.isView ? { ...table, name: viewNamed(table.name) } : table);
+  const body = `select * from ${rows} where wanted`;
+  const [language, code] =
+    world.tables.indexOf(table) % 2 === 0 ? ['sql', body] : ['plpgsql', `begin return query ${body}; end`];
+  return `create function ${quoted(functionNamed(world, table))}(wanted boolean, session json default null) returns setof ${rows} language ${language} stable as $$ ${code} $$`;
 }
 
 /** Whether a table has a column of its database's enum table. */
@@ -45,7 +60,7 @@ function enumTable(database: string): string {
 
 /** The view that metadata knows instead of the table. */
 export function viewNamed(name: string): string {
-  return `${name.slice(0, 40)} view`;
+  return `view of ${name.slice(-40)}`;
 }
 
 function createTable(table: TableModel): string {

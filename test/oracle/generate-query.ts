@@ -35,10 +35,18 @@ export interface Sending {
 }
 
 export type Root = { readonly alias: string; readonly table: string } & (
-  | { readonly kind: 'list'; readonly rows: Rows; readonly fields: readonly Field[] }
-  | { readonly kind: 'aggregate'; readonly rows: Rows; readonly parts: readonly Part[] }
+  | { readonly kind: 'list'; readonly called: Call; readonly rows: Rows; readonly fields: readonly Field[] }
+  | {
+      readonly kind: 'aggregate';
+      readonly called: Call;
+      readonly rows: Rows;
+      readonly parts: readonly Part[];
+    }
   | { readonly kind: 'one'; readonly key: readonly Value[]; readonly fields: readonly Field[] }
 );
+
+/** The argument of a function that answers the rows, all or none; null where they are the table's own. */
+export type Call = { readonly wanted: boolean | null } | null;
 
 /** The arguments of a list. */
 export interface Rows {
@@ -183,15 +191,24 @@ function root(scene: Scene, view: View, alias: string): Root {
     });
     return { kind: 'one', alias, table, key: values, fields: fields(scene, view, 2) };
   }
+  const called = random.chance(0.2) ? { wanted: random.values.pick([true, true, true, false, null]) } : null;
   if (view.aggregate && random.chance(0.2))
     return {
       kind: 'aggregate',
       alias,
       table,
+      called,
       rows: rowsArguments(scene, view, 2),
       parts: parts(scene, view, 2),
     };
-  return { kind: 'list', alias, table, rows: rowsArguments(scene, view, 2), fields: fields(scene, view, 2) };
+  return {
+    kind: 'list',
+    alias,
+    table,
+    called,
+    rows: rowsArguments(scene, view, 2),
+    fields: fields(scene, view, 2),
+  };
 }
 
 function rowsArguments(scene: Scene, view: View, depth: number): Rows {

@@ -13,7 +13,9 @@ import {
 import { Random } from './random.ts';
 import { typeOf, type Value } from './value-types.ts';
 import {
+  argsTypeNamed,
   type Condition,
+  calledNamed,
   columnNamed,
   enumTypeOf,
   fieldNamed,
@@ -71,23 +73,31 @@ class Printing {
 
   root(root: Root): string {
     const table = tableNamed(this.#world, root.table);
-    const called = (ending = ''): string => `${root.alias}: ${rootNamed(this.#world, table, ending)}`;
     if (root.kind === 'list')
-      return this.#selected(`${called()}${this.#rows(table, root.rows)}`, root.fields, (fields) =>
-        this.#fields(table, fields),
-      );
+      return this.#selected(this.#called(root, table), root.fields, (fields) => this.#fields(table, fields));
     if (root.kind === 'aggregate')
-      return this.#selected(`${called('_aggregate')}${this.#rows(table, root.rows)}`, root.parts, (parts) =>
-        this.#parts(table, parts),
-      );
+      return this.#selected(this.#called(root, table), root.parts, (parts) => this.#parts(table, parts));
     const given = table.key.map((name, i) => {
       const type = operandScalar(this.#world, table, { column: name, operator: '_eq' });
       const value = this.#send(`${type}!`, root.key[i]?.json, 'document');
       return `${fieldNamed(this.#world, table, name)}: ${literal(value)}`;
     });
-    return this.#selected(`${called('_by_pk')}(${given.join(', ')})`, root.fields, (fields) =>
-      this.#fields(table, fields),
+    return this.#selected(
+      `${root.alias}: ${rootNamed(this.#world, table, '_by_pk')}(${given.join(', ')})`,
+      root.fields,
+      (fields) => this.#fields(table, fields),
     );
+  }
+
+  /** The head of a list or an aggregate, of a table or of a function that answers its rows. */
+  #called({ alias, kind, called, rows }: Exclude<Root, { kind: 'one' }>, table: TableModel): string {
+    const ending = kind === 'list' ? '' : '_aggregate';
+    if (called === null)
+      return `${alias}: ${rootNamed(this.#world, table, ending)}${this.#rows(table, rows)}`;
+    const args = this.#isSent(0.4)
+      ? this.#variable(`${argsTypeNamed(this.#world, table)}!`, { wanted: called.wanted })
+      : { wanted: this.#send('Boolean', called.wanted, 'document') };
+    return `${alias}: ${calledNamed(this.#world, table, ending)}${this.#rows(table, rows, [['args', args]])}`;
   }
 
   /** A field with its selection, now and then in two pieces that the server has to put together. */
@@ -97,13 +107,14 @@ class Printing {
     return `${head} ${print(members.slice(0, half))} ${head} ${print(members.slice(half))}`;
   }
 
-  #rows(table: TableModel, rows: Rows): string {
+  #rows(table: TableModel, rows: Rows, more: readonly (readonly [string, unknown])[] = []): string {
     const { where, distinctOn, limit, offset } = rows;
     const typed = (ending: string): string => typeNamed(this.#world, table, ending);
     const { field } = spellingOf(this.#world);
     const orderBy = orderingsOf(table, rows);
     const names = distinctOn.map((name) => new Name(fieldNamed(this.#world, table, name)));
     const given: readonly (readonly [string, unknown])[] = [
+      ...more,
       [
         'where',
         where === null ? this.#unset(typed('_bool_exp')) : this.#nested(table, where, 'document', 0.4),

@@ -1,5 +1,5 @@
 import type { MoreMetadata } from '../support/lane.ts';
-import { sessionOf, usesEnum, viewNamed } from './database-of.ts';
+import { functionNamed, sessionOf, usesEnum, viewNamed } from './database-of.ts';
 import { isList } from './graphql-of.ts';
 import { typeOf } from './value-types.ts';
 import {
@@ -40,7 +40,19 @@ export function customizationOf({ naming }: World, source: string): object {
 /** What metadata says beside the tables of some sources. */
 export function moreMetadata(world: World, sources: readonly string[]): MoreMetadata {
   const customization = Object.fromEntries(sources.map((source) => [source, customizationOf(world, source)]));
-  return { inherited_roles: inheritedRoles(world), customization };
+  const functions = Object.fromEntries(sources.map((source) => [source, functionsMetadata(world, source)]));
+  return { inherited_roles: inheritedRoles(world), customization, functions };
+}
+
+/** The functions of a source; one that is none of the databases holds everything. */
+export function functionsMetadata(world: World, source: string): readonly object[] {
+  const isWhole = !databasesOf(world).includes(source);
+  return world.tables
+    .filter(({ database }) => isWhole || database === source)
+    .map((table) => ({
+      function: functionNamed(world, table),
+      configuration: { custom_name: `called_${table.field}`, session_argument: 'session' },
+    }));
 }
 
 /** The metadata of every database, by its name. */

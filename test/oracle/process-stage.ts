@@ -5,7 +5,13 @@ import type { Query } from './generate-query.ts';
 import type { Write } from './generate-write.ts';
 import { toRequest } from './graphql-of.ts';
 import type { Answers } from './lane-stage.ts';
-import { customizationOf, dealtMetadata, inheritedRoles, sessionHeaders } from './metadata-of.ts';
+import {
+  customizationOf,
+  dealtMetadata,
+  functionsMetadata,
+  inheritedRoles,
+  sessionHeaders,
+} from './metadata-of.ts';
 import { toSql, viewsOf } from './sql-of.ts';
 import { databasesOf, type World } from './world.ts';
 
@@ -86,6 +92,7 @@ export class ProcessStage {
       kind: 'postgres',
       configuration: { connection_info: { database_url: this.#database(name).url } },
       tables,
+      functions: functionsMetadata(this.world, name),
       customization: customizationOf(this.world, name),
     }));
     const replaced = await this.#nearjoin.metadata('replace_metadata', {

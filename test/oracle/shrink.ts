@@ -7,6 +7,7 @@ const OPTIONAL: ReadonlySet<string> = new Set([
   'limit',
   'offset',
   'path',
+  'called',
 ]);
 /** Conditions: each may become one that always holds, or one of its own parts. */
 const CONDITIONS: ReadonlySet<string> = new Set([

@@ -86,8 +86,9 @@ class Naive {
 
   #root(root: Root): string {
     const table = tableNamed(this.#world, root.table);
-    if (root.kind === 'list') return this.#list(table, root.rows, root.fields, () => 'true');
-    if (root.kind === 'aggregate') return this.#aggregate(table, root.rows, root.parts, () => 'true');
+    const wanted = (): string => String(root.kind === 'one' || (root.called?.wanted ?? root.called === null));
+    if (root.kind === 'list') return this.#list(table, root.rows, root.fields, wanted);
+    if (root.kind === 'aggregate') return this.#aggregate(table, root.rows, root.parts, wanted);
     const alias = this.#alias();
     const key = table.key.map(
       (name, i) =>

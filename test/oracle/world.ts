@@ -206,6 +206,16 @@ export function rootNamed(world: World, { field }: TableModel, ending = ''): str
   return spelling.wrap(prefix, `${field}${ending === '' ? '' : spelling.rootEnding(ending)}`, suffix);
 }
 
+/** The root field of the function that answers a table's rows. */
+export function calledNamed({ naming }: World, { field }: TableModel, ending = ''): string {
+  return spellingOf({ naming }).wrap(naming.prefix, `called_${field}${ending}`, naming.suffix);
+}
+
+/** The GraphQL type of that function's arguments; it is spelled as a field is. */
+export function argsTypeNamed(world: World, { field }: TableModel): string {
+  return wrappedType(world, spellingOf(world).field(`called_${field}_args`));
+}
+
 /** A column in GraphQL; a name given by hand is not respelled. */
 export function fieldNamed(world: World, table: TableModel, column: string): string {
   const { name, field } = columnNamed(table, column);
