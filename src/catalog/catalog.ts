@@ -95,8 +95,8 @@ export interface ComputedField {
   readonly argsType: string;
   readonly returns:
     | { readonly kind: 'scalar'; readonly type: ColumnType }
-    /** A list of rows of a table of the same database. */
-    | { readonly kind: 'table'; readonly table: TableRef };
+    /** A list of rows like those of a table of the same database; one at most where it is no set. */
+    | { readonly kind: 'table'; readonly table: TableRef; readonly set: boolean };
 }
 
 /** One pair of a relationship's condition: `left = right`. */

@@ -1,10 +1,19 @@
-import type { Column, ComputedField, Table } from '../catalog/catalog.ts';
+import {
+  type CallArgument,
+  type Column,
+  type ComputedField,
+  findTable,
+  type Table,
+} from '../catalog/catalog.ts';
 import { givenSlots } from '../catalog/function-arguments.ts';
+import { looseRows } from '../catalog/loose-rows.ts';
 import type { CollectedField } from './collect.ts';
 import { isValue } from './computed-columns.ts';
 import { bareArguments, planArguments } from './function-call.ts';
+import type { Place } from './places.ts';
+import type { Join } from './plan.ts';
 import type { Planning, Rows } from './planning.ts';
-import { visibleComputed } from './visible.ts';
+import { looseView, visibleComputed } from './visible.ts';
 
 /** A computed field that is a value, as a column, and what the selection says of it beside the function's arguments. */
 export interface SelectedValue {
@@ -38,4 +47,61 @@ export function visibleValue(planning: Planning, { view, place }: Rows, name: st
 export function bareColumn(planning: Planning, table: Table, field: ComputedField): Column | null {
   if (!isValue(field) || givenSlots(field.signature).length > 0) return null;
   return planning.computed.bare(table, field, () => bareArguments(planning, field.signature));
+}
+
+/** Rows that a computed field answers, at a new place that hangs on the row it is about. */
+export interface CalledRows {
+  readonly join: Join;
+  readonly to: Place;
+}
+
+/** The computed field that a selection names, if it is rows that the role sees, and what the selection says of them. */
+export function planComputedRows(
+  planning: Planning,
+  rows: Rows,
+  field: CollectedField,
+): (CalledRows & { readonly target: Rows; readonly rest: CollectedField }) | null {
+  const found = visibleComputed(planning.catalog, rows.view, field.name);
+  if (found === null || found.target === null) return null;
+  const { args, rest } = planArguments(planning, found.field, field);
+  const view = looseView(planning.catalog, found.target);
+  const called = openCall(planning, rows.place, { field: found.field, args, table: view.table });
+  return { ...called, target: { view, place: called.to }, rest };
+}
+
+/** The computed field that a condition or an ordering names, if it is rows that the role sees. */
+export function visibleRows(
+  planning: Planning,
+  rows: Rows,
+  name: string,
+): (CalledRows & { readonly target: Rows }) | null {
+  const found = visibleComputed(planning.catalog, rows.view, name);
+  if (found === null || found.target === null || givenSlots(found.field.signature).length > 0) return null;
+  const view = looseView(planning.catalog, found.target);
+  const args = bareArguments(planning, found.field.signature);
+  const called = openCall(planning, rows.place, { field: found.field, args, table: view.table });
+  return { ...called, target: { view, place: called.to } };
+}
+
+/** The rows of a computed field in a rule, whoever may see them; null where it is none or takes arguments. */
+export function bareRows(planning: Planning, place: Place, field: ComputedField): CalledRows | null {
+  if (field.returns.kind !== 'table' || givenSlots(field.signature).length > 0) return null;
+  const table = findTable(planning.catalog, place.table.source, field.returns.table);
+  if (table === undefined) return null;
+  const args = bareArguments(planning, field.signature);
+  return openCall(planning, place, { field, args, table: looseRows(table) });
+}
+
+interface Called {
+  readonly field: ComputedField;
+  readonly args: readonly CallArgument[];
+  readonly table: Table;
+}
+
+/** The row itself is the key: a target finds its rows as it would by an index. */
+function openCall(planning: Planning, from: Place, { field, args, table }: Called): CalledRows {
+  const { ref, leakproof } = field.signature;
+  const set = field.returns.kind === 'table' && field.returns.set;
+  const to = planning.places.open(table, from.scope, { ref, leakproof, args, set, row: from.id });
+  return { join: { name: field.name, on: [], unique: false, indexed: true }, to };
 }

@@ -1,6 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
 import { aggregateFunction, columnsFor } from './aggregates.ts';
-import { visibleValue } from './computed.ts';
+import { visibleRows, visibleValue } from './computed.ts';
 import { mismatch } from './encode.ts';
 import { planEnum } from './enum-input.ts';
 import { orderings } from './enumeration.ts';
@@ -9,7 +9,12 @@ import { cellGuard, permittedRows } from './permit.ts';
 import type { AggregateFunction, OrderItem, OrderStep } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { notFound } from './problem.ts';
-import { type VisibleRelationship, visibleAggregate, visibleRelationship } from './visible.ts';
+import {
+  aggregatedComputed,
+  type VisibleRelationship,
+  visibleAggregate,
+  visibleRelationship,
+} from './visible.ts';
 
 /** An `order_by` argument: absent and null order nothing, here and anywhere inside. */
 export function planOrderBy(
@@ -77,12 +82,32 @@ function planRelated(
   const single = visibleRelationship(planning.catalog, ordered.view, name);
   const isSingle = single?.relationship.kind === 'object';
   const related = isSingle ? single : visibleAggregate(planning.catalog, ordered.view, name);
-  if (related === null) return null;
+  if (related === null) return planCalled(planning, ordered, { name, input: given, at });
   const type = related.target.table.derivedType(isSingle ? '_order_by' : '_aggregate_order_by');
   const input = planning.variables.open(given, type, at.path);
   if (isNull(input)) return [];
   const reached = follow(planning, ordered, related);
   return isSingle ? planObject(planning, reached, input, at) : planAggregates(planning, reached, input, at);
+}
+
+/** `<field>_aggregate` of a computed field that is rows. */
+function planCalled(
+  planning: Planning,
+  ordered: Ordered,
+  { name, input: given, at }: Member,
+): readonly OrderItem[] | null {
+  const field = aggregatedComputed(planning.catalog, ordered.view, name);
+  if (field === null) return null;
+  const input = planning.variables.open(
+    given,
+    field.target.table.derivedType('_aggregate_order_by'),
+    at.path,
+  );
+  const called = isNull(input) ? null : visibleRows(planning, ordered, field.name);
+  if (called === null) return [];
+  const where = permittedRows(planning, called.target);
+  const path = [...ordered.path, { join: called.join, to: called.to.planTable, where }];
+  return planAggregates(planning, { ...called.target, path }, input, at);
 }
 
 function follow(

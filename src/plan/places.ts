@@ -99,34 +99,35 @@ export class Places {
         target: table.source,
         tables: new Map(),
         options: new Set(),
+        computes: false,
       };
       uses.set(id, use);
       if (scope.options !== null) use.options.add(scope.options);
-      const known = use.tables.get(tableKey(table.ref)) ?? { table, columns: new Map() };
+      const known = use.tables.get(tableKey(table.ref)) ?? { table, columns: new Set() };
       use.tables.set(tableKey(table.ref), known);
-      for (const column of columns) known.columns.set(column.name, column);
+      for (const column of columns) known.columns.add(column.name);
+      use.computes ||=
+        place.planTable.call !== undefined || columns.some(({ computed }) => computed !== undefined);
     }
     return [...uses.values()].map((use) => this.#finished(use));
   }
 
-  #finished({ source, target, tables, options }: UseInMaking): RemoteUse {
+  #finished({ source, target, tables, options, computes }: UseInMaking): RemoteUse {
     const listed = [...tables.values()].map(({ table, columns }) => ({
       table: table.ref,
-      columns: [
-        ...table.columns.filter(({ name }) => columns.has(name)),
-        ...[...columns.values()].filter(({ computed }) => computed !== undefined),
-      ],
+      columns: table.columns.filter(({ name }) => columns.has(name)),
     }));
     const known = this.#sources.get(source)?.types ?? NO_TYPES;
-    return { source, target, tables: listed, options: [...options], known };
+    return { source, target, tables: listed, options: [...options], computes, known };
   }
 }
 
 interface UseInMaking {
   readonly source: SourceName;
   readonly target: SourceName;
-  readonly tables: Map<string, { readonly table: Table; readonly columns: Map<string, Column> }>;
+  readonly tables: Map<string, { readonly table: Table; readonly columns: Set<string> }>;
   readonly options: Set<RemoteOptions>;
+  computes: boolean;
 }
 
 /** The primary key, else the first unique key without nulls. */

@@ -36,6 +36,8 @@ export interface RemoteUse {
   /** Target tables, with the columns the plan touches. */
   readonly tables: readonly { readonly table: TableRef; readonly columns: readonly Column[] }[];
   readonly options: readonly RemoteOptions[];
+  /** The plan reads what only the target can compute. */
+  readonly computes: boolean;
   /** The types that the root field's database can hold values as. */
   readonly known: KnownTypes;
 }
@@ -80,6 +82,8 @@ export interface PlanTable {
 export interface RowsCall extends FunctionCall {
   /** Any number of rows; else one, or none where all it holds is null. */
   readonly set: boolean;
+  /** The place whose row the call is about; left out where it is about none. */
+  readonly row?: number;
 }
 
 /** Rows of a table: filter and permission merged, ordered, cut, shaped. */

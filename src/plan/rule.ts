@@ -4,7 +4,7 @@ import { mappingProblem } from '../catalog/resolve/mapping.ts';
 import { readExists } from '../core/exists-rule.ts';
 import type { Json, JsonObject } from '../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../core/names.ts';
-import { bareColumn } from './computed.ts';
+import { bareColumn, bareRows } from './computed.ts';
 import type { Place } from './places.ts';
 import type { Predicate } from './plan.ts';
 import type { Planning } from './planning.ts';
@@ -64,8 +64,11 @@ function planColumn(context: RuleContext, column: Column, value: Json): Predicat
 function planComputed(context: RuleContext, field: ComputedField, value: Json): Predicate {
   const { planning, place } = context;
   const column = bareColumn(planning, place.table, field);
-  if (column === null) throw brokenRule(place.table, `"${field.name}" takes arguments`);
-  return planColumn(context, column, value);
+  if (column !== null) return planColumn(context, column, value);
+  const rows = bareRows(planning, place, field);
+  if (rows === null) throw brokenRule(place.table, `"${field.name}" takes arguments`);
+  const { join, to } = rows;
+  return { kind: 'exists', join, to: to.planTable, where: planObject({ ...context, place: to }, value) };
 }
 
 function planRelationship(context: RuleContext, relationship: Relationship, value: Json): Predicate {

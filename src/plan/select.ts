@@ -4,7 +4,7 @@ import type { Column } from '../catalog/catalog.ts';
 import { baseType } from '../catalog/operators.ts';
 import { planAggregate } from './aggregate.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
-import { planComputedValue } from './computed.ts';
+import { planComputedRows, planComputedValue } from './computed.ts';
 import { isNull, literal } from './input.ts';
 import { cellGuard } from './permit.ts';
 import type { Aggregate, Field, Operand, Select } from './plan.ts';
@@ -62,7 +62,15 @@ function planColumn(planning: Planning, rows: Rows, field: CollectedField): Fiel
 
 function planComputed(planning: Planning, rows: Rows, field: CollectedField): Field | null {
   const value = planComputedValue(planning, rows, field);
-  return value === null ? null : planValue(planning, rows, value.rest, value.column);
+  if (value !== null) return planValue(planning, rows, value.rest, value.column);
+  const found = planComputedRows(planning, rows, field);
+  if (found === null) return null;
+  return {
+    kind: 'array',
+    key: field.key,
+    join: found.join,
+    select: planList(planning, found.target, found.rest),
+  };
 }
 
 function planValue(planning: Planning, rows: Rows, field: CollectedField, column: Column): Field {

@@ -10,6 +10,9 @@ import type {
   TrackedFunction,
 } from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
+import { givenSlots } from '../catalog/function-arguments.ts';
+import { looseRows } from '../catalog/loose-rows.ts';
+import { must } from '../core/assert.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
 
 /** The role that sees everything and has no row rules. */
@@ -115,8 +118,8 @@ export function visibleAggregate(
   return null;
 }
 
-/** The field that aggregates an array relationship's rows. */
-export function aggregateField({ table }: VisibleTable, { name }: Relationship): string {
+/** The field that aggregates the rows of an array relationship, or of a computed field. */
+export function aggregateField({ table }: VisibleTable, { name }: { readonly name: string }): string {
   return table.spelling.field(`${name}_aggregate`);
 }
 
@@ -142,6 +145,24 @@ export function visibleComputed(catalog: Catalog, from: VisibleTable, name: stri
   }
   const target = visibleTable(catalog, from.role, from.table.source, field.returns.table);
   return target === null ? null : { field, target };
+}
+
+/** The computed field by whose rows, aggregated, this member orders; null where there is none. */
+export function aggregatedComputed(
+  catalog: Catalog,
+  from: VisibleTable,
+  member: string,
+): { readonly name: string; readonly target: VisibleTable } | null {
+  for (const { field, target } of visibleComputedFields(catalog, from)) {
+    const isOffered = target?.mayAggregate === true && givenSlots(field.signature).length === 0;
+    if (isOffered && aggregateField(from, field) === member) return { name: field.name, target };
+  }
+  return null;
+}
+
+/** What the role sees of rows that a function answers, which are like those of a table it sees. */
+export function looseView(catalog: Catalog, { table, role }: VisibleTable): VisibleTable {
+  return must(viewOf(catalog, role, looseRows(table)), 'view of a table that is seen');
 }
 
 /** The fields of a root type through which the role reaches a table. */

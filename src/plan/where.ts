@@ -1,9 +1,10 @@
 import { planAggregatePredicate } from './aggregate-predicate.ts';
 import { planComparisons } from './comparison.ts';
-import { visibleValue } from './computed.ts';
+import { visibleRows, visibleValue } from './computed.ts';
 import { mismatch } from './encode.ts';
 import { elementsOf, type Input, isNull, membersOf, valueOf } from './input.ts';
 import { permittedRows } from './permit.ts';
+import type { Followed } from './places.ts';
 import type { Predicate } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and, not, or, TRUE } from './predicates.ts';
@@ -53,10 +54,9 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
   }
   const column = rows.view.columnByField.get(name) ?? visibleValue(planning, rows, name);
   if (column !== null) return planComparisons(planning, { ...rows, column }, member, at);
-  const related = visibleRelationship(planning.catalog, rows.view, name);
-  if (related !== null) {
-    const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
-    const target = { view: related.target, place: to };
+  const reached = follow(planning, rows, name);
+  if (reached !== null) {
+    const { join, to, target } = reached;
     // A related row either satisfies the condition or does not: what is outside no longer matters.
     const condition = planBoolExp(planning, target, opened(planning, target, member, at), {
       ...at,
@@ -72,6 +72,14 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
   const aggregate = planAggregatePredicate(planning, rows, { name, input: member, at }, planBoolExp);
   if (aggregate !== null) return aggregate;
   throw notFound(at.path.slice(0, -(name.length + 1)), name, rows.view.table.derivedType('_bool_exp'));
+}
+
+/** The rows behind a relationship or a computed field. */
+function follow(planning: Planning, rows: Rows, name: string): (Followed & { readonly target: Rows }) | null {
+  const related = visibleRelationship(planning.catalog, rows.view, name);
+  if (related === null) return visibleRows(planning, rows, name);
+  const followed = planning.places.follow(rows.place, related.relationship, related.target.table);
+  return { ...followed, target: { view: related.target, place: followed.to } };
 }
 
 /** Members of input objects are nullable in the schema, so a nullable variable may stand there. */

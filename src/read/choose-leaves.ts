@@ -35,8 +35,7 @@ export function cacheFit(
   target: DatabaseIdentity | null,
 ): CacheFit {
   // No cache will ever hold it: only the target has the function.
-  if (use.tables.some(({ columns }) => columns.some(({ computed }) => computed !== undefined)))
-    return { kind: 'unusable', detail: 'computed' };
+  if (use.computes) return { kind: 'unusable', detail: 'computed' };
   if (feed === undefined) return { kind: 'unusable', detail: 'not-cached' };
   if (isOtherDatabase(feed.identity, target)) return { kind: 'unusable', detail: 'other-database' };
   const tables: CacheTable[] = [];

@@ -27,7 +27,7 @@ export function isLeaky(predicate: Predicate): boolean {
       return isLeaky(predicate.of);
     case 'exists':
     case 'exists-table':
-      return isLeaky(predicate.where);
+      return predicate.to.call?.leakproof === false || isLeaky(predicate.where);
     case 'exists-aggregate':
       return !UNFAILING.has(predicate.function) || isLeaky(predicate.where);
     case 'is-null':

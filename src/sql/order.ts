@@ -1,9 +1,10 @@
 import { unreachable } from '../core/assert.ts';
 import type { OrderItem, OrderStep } from '../plan/plan.ts';
 import { sortValue } from './enum-order.ts';
-import { fromLeaf } from './leaf.ts';
+import { isLeaky } from './leaky.ts';
+import { openPlace } from './open-place.ts';
 import { joinSql, predicateSql, visibleValue } from './predicate.ts';
-import { directScope, type RowScope } from './scope.ts';
+import { type RowScope, withRow } from './scope.ts';
 import { findShared, type JoinSite, joinKey, normalForms } from './sharing.ts';
 import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
 
@@ -24,9 +25,11 @@ function direction(item: OrderItem): Sql {
 
 function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
   const last = item.path.at(-1);
+  const parent = item.path.at(-2);
+  // A filter may have joined a row under another place than the one that the ordering speaks of.
+  const left = parent === undefined ? row : { ...row, table: parent.to };
   switch (item.by.kind) {
     case 'column': {
-      // A filter may have joined the row under another place than the one that the ordering's rules speak of.
       const own = last === undefined ? row : { ...row, table: last.to };
       const value = sortValue(visibleValue(item.by, own, site.rows, site.build), item.by.column, row);
       // A function would be called with the row that is not there.
@@ -35,15 +38,14 @@ function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
         : whereJoined(value, last, row);
     }
     case 'count': {
-      const counted = overRelated(() => syntax('count(*)'), last, { row, site });
-      const parent = item.path.at(-2);
+      const counted = overRelated(() => syntax('count(*)'), last, { row: left, site });
       return parent === undefined ? counted : whereJoined(counted, parent, row);
     }
     case 'function': {
       const { by } = item;
       const value = (right: RowScope): Sql =>
         sortValue(visibleValue(by, right, site.rows, site.build), by.column, right);
-      return overRelated((right) => sql`${syntax(by.function)}(${value(right)})`, last, { row, site });
+      return overRelated((right) => sql`${syntax(by.function)}(${value(right)})`, last, { row: left, site });
     }
     default:
       return unreachable(item.by);
@@ -72,12 +74,11 @@ function openStep(
   step: OrderStep,
   { rows, build }: JoinSite,
 ): { from: Sql; scope: RowScope; on: Sql } {
-  const alias = build.alias();
-  const leaf = build.leaves(step.to);
-  const scope = directScope(step.to, leaf, alias, build);
+  const isNumbered = isLeaky(step.where);
+  const { from, row: scope } = openPlace(step.to, { rows: withRow(rows, row), build, isNumbered });
   const on = [joinSql(step.join.on, row, scope)];
   if (!scope.filtered && step.where.kind !== 'true') on.push(predicateSql(step.where, scope, rows, build));
-  return { from: fromLeaf(step.to, leaf, alias), scope, on: allOf(on) };
+  return { from, scope, on: allOf(on) };
 }
 
 /** Joins the next table of a path, or finds it joined already. */

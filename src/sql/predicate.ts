@@ -7,10 +7,11 @@ import type { Join, Operand, PlanTable, Predicate } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
 import { parameterType } from './encode.ts';
 import { sortValue } from './enum-order.ts';
-import { baseType, fromLeaf, isSplitElsewhere } from './leaf.ts';
-import { inSafeOrder, shownFirst } from './leaky.ts';
+import { baseType, isSplitElsewhere } from './leaf.ts';
+import { inSafeOrder, isLeaky, shownFirst } from './leaky.ts';
+import { openPlace } from './open-place.ts';
 import { SQL_OPERATORS } from './operators.ts';
-import { type Build, directScope, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
+import { type Build, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
 import { allOf, identifier, type Sql, separated, sql, syntax, typedParameter } from './sql.ts';
 
 /** A condition on one row, safe to join with `and`. */
@@ -204,13 +205,12 @@ function related(
   rows: Rows,
   { build, link }: Linked,
 ): { from: Sql; conditions: Sql[]; right: RowScope } {
-  const alias = build.alias();
-  const leaf = build.leaves(to);
-  const right = directScope(to, leaf, alias, build);
+  const isNumbered = conjuncts(where).some(isLeaky);
+  const { from, row: right } = openPlace(to, { rows, build, isNumbered });
   const conditions = link === null ? [] : [link(right)];
   if (!right.filtered)
     conditions.push(...inSafeOrder(conjuncts(where), (part) => predicateSql(part, right, rows, build)));
-  return { from: fromLeaf(to, leaf, alias), conditions, right };
+  return { from, conditions, right };
 }
 
 type ExistsAggregate = Extract<Predicate, { kind: 'exists-aggregate' }>;

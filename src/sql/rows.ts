@@ -2,13 +2,11 @@ import type { Column } from '../catalog/catalog.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
-import { type BaseRows, fromCall } from './from-call.ts';
-import { callSql } from './function-call.ts';
-import { fromLeaf, type Leaf } from './leaf.ts';
 import { inSafeOrder, isLeaky } from './leaky.ts';
+import { openPlace } from './open-place.ts';
 import { orderTerms } from './order.ts';
 import { joinSql, operandSql, predicateSql, visibleValue } from './predicate.ts';
-import { type Build, directScope, type RowScope, type Rows, withRow } from './scope.ts';
+import { type Build, type RowScope, type Rows, withRow } from './scope.ts';
 import {
   type FromList,
   isFollowedElsewhere,
@@ -43,10 +41,9 @@ export type RowsOf = Pick<
 
 /** Builds joins, filter and order of a select. */
 export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build): OpenRows {
-  const alias = build.alias();
-  const leaf = build.leaves(select.from);
-  const base = baseRows(select, leaf, alias, build);
-  const row = directScope(select.from, leaf, alias, { ...build, row: base.row });
+  const isNumbered = isOrderedAlike(select, build) || conjuncts(select.where).some(isLeaky);
+  const base = openPlace(select.from, { rows: outer, build, isNumbered });
+  const { row } = base;
   const rows = withRow(outer, row);
   const from: FromList = { items: [base.from], shared: [] };
   const conditions = link === null ? [] : [link(row)];
@@ -79,19 +76,6 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
   };
 }
 
-/** Where the rows come from: their table's leaf, or a call. */
-function baseRows(select: RowsOf, leaf: Leaf, alias: string, build: Build): BaseRows {
-  const { from } = select;
-  if (from.call === undefined) return { from: fromLeaf(from, leaf, alias), row: null, number: null };
-  const isNumbered = isOrderedAlike(select, build) || conjuncts(select.where).some(isLeaky);
-  const called = callSql(from.call, { params: build.params, row: noRow });
-  return fromCall(from, from.call, called, { alias, isNumbered });
-}
-
-function noRow(): never {
-  throw new Error('bug: rows of a call that takes a row');
-}
-
 /** Whether two routes must agree on the order of rows: where they are of remote tables, or found or ordered through one. */
 function isOrderedAlike(select: RowsOf, { isRemote }: Build): boolean {
   return isRemote(select.from) || touchesRemote(select, isRemote);
@@ -117,13 +101,11 @@ export function joinedConditions(select: RowsOf): readonly Exists[] {
 type Exists = Extract<Predicate, { kind: 'exists' }>;
 
 function joinInstead(part: Exists, { row, rows, build, from }: JoinSite): void {
-  const alias = build.alias();
-  const leaf = build.leaves(part.to);
-  const scope = directScope(part.to, leaf, alias, build);
+  const { from: item, row: scope } = openPlace(part.to, { rows, build, isNumbered: false });
   const on = [joinSql(part.join.on, row, scope)];
   if (!scope.filtered && part.where.kind !== 'true')
     on.push(predicateSql(part.where, scope, withRow(rows, scope), build));
-  from.items.push(sql`join ${fromLeaf(part.to, leaf, alias)} on ${allOf(on)}`);
+  from.items.push(sql`join ${item} on ${allOf(on)}`);
   from.shared.push({
     key: joinKey(row.table, part.join),
     scope,

@@ -12,6 +12,9 @@ const FIELDS = [
   { name: 'half', definition: { function: 'half' } },
   { name: 'inverse', definition: { function: 'inverse' } },
   { name: 'mine', definition: { function: 'mine', session_argument: 'session' } },
+  { name: 'namesakes', definition: { function: 'namesakes' } },
+  { name: 'ranked', definition: { function: 'ranked', table_argument: 'one' } },
+  { name: 'next', definition: { function: 'next_author' } },
 ];
 
 const WORLD: World = {
@@ -34,6 +37,14 @@ const WORLD: World = {
         raise numeric_value_out_of_range using message = 'secret of ' || $1.first_name; end $$`,
     `create function mine(one author, session json) returns boolean language sql stable as
      $$ select one.id = (session ->> 'x-hasura-user-id')::int $$`,
+    `create function namesakes(author) returns setof author language sql stable as
+     $$ select a.* from author a where a.first_name = $1.first_name order by a.id desc $$`,
+    `create function ranked(floor int, one author) returns setof author language sql stable as
+     $$ select a.* from author a where a.rank >= floor and a.id <> one.id order by a.rank $$`,
+    `create function next_author(author) returns author language sql stable as
+     $$ select a.* from author a where a.id = $1.id + 1 $$`,
+    `create function siblings(book) returns setof book language sql stable as
+     $$ select b.* from book b where b.author_id = $1.author_id order by b.title desc $$`,
   ],
   tables: {
     author: {
@@ -59,7 +70,9 @@ const WORLD: World = {
         nameless: { columns: '*', filter: {} },
         owner: { columns: '*', filter: {} },
         hidden: { columns: ['id'], filter: { author: { full_name: { _like: 'Ada%' } } } },
+        related: { columns: ['id'], filter: { author: { namesakes: { rank: { _eq: 2 } } } } },
       },
+      more: { computed_fields: [{ name: 'siblings', definition: { function: 'siblings' } }] },
     },
   },
 };
@@ -160,6 +173,65 @@ test.each([
   '{ book(where: {author: {full_name: {_gt: "M"}}}, order_by: {id: asc}) { author { full_name books { id } } } }',
 ])('of another database they are what they are in one: %s', async (query) => {
   expect(await agree(query)).toMatchObject({ book: expect.any(Array) });
+});
+
+test.each([
+  '{ book(order_by: {id: asc}) { id author { namesakes { id full_name } } } }',
+  '{ book(order_by: {id: asc}) { id author { ranked(args: {floor: 1}, where: {id: {_lt: 4}}, order_by: {id: desc}, limit: 2, offset: 1) { id } } } }',
+  '{ book(order_by: {id: asc}) { id author { ranked(args: {floor: 0}, distinct_on: first_name, order_by: {first_name: asc}) { first_name } } } }',
+  '{ book(order_by: {id: asc}) { id author { next { id next { full_name } } } } }',
+  '{ book(where: {author: {namesakes: {rank: {_eq: 2}}}}, order_by: {id: asc}) { id } }',
+  '{ book(where: {author: {namesakes: {full_name: {_eq: "Ada Zorn"}}}}, order_by: {id: asc}) { id author { id } } }',
+])('rows of another database are what they are in one: %s', async (query) => {
+  expect(await agree(query)).toMatchObject({ book: expect.any(Array) });
+});
+
+test('rows are selected, and compared and ordered by what they are', async () => {
+  const both = async (query: string, asking: Asking = {}): Promise<unknown> => {
+    const far = JSON.parse((await ways.dealt.query(query, asking)).text);
+    expect(far).toEqual(await together(query, asking));
+    return far;
+  };
+  const siblings =
+    '{ book(where: {siblings: {id: {_eq: 13}}}, order_by: {id: asc}) { id siblings { id author { half } } } }';
+  const found = [13, 12].map((id) => ({ id, author: { half: 1.5 } }));
+  expect(await both(siblings)).toEqual({ book: [12, 13].map((id) => ({ id, siblings: found })) });
+  const most =
+    '{ author(order_by: [{namesakes_aggregate: {count: desc}}, {namesakes_aggregate: {max: {id: asc}}}, {id: asc}]) { id } }';
+  expect(await both(most)).toEqual({ author: [{ id: 1 }, { id: 4 }, { id: 2 }, { id: 3 }] });
+  expect(await both('{ author(where: {id: {_gte: 3}}) { next { id } } }')).toEqual({
+    author: [{ next: [{ id: 4 }] }, { next: [] }],
+  });
+  // The rows are those that the role may see, with what it may see of them.
+  expect(
+    await both('{ author { namesakes { full_name } ranked(args: {floor: 0}) { id } } }', reader),
+  ).toEqual({
+    author: [
+      {
+        namesakes: [{ full_name: 'Ada Zorn' }, { full_name: 'Ada Lovelace' }],
+        ranked: [{ id: 3 }, { id: 4 }],
+      },
+      { namesakes: [{ full_name: 'Mary Shelley' }], ranked: [{ id: 4 }, { id: 1 }] },
+      {
+        namesakes: [{ full_name: 'Ada Zorn' }, { full_name: 'Ada Lovelace' }],
+        ranked: [{ id: 3 }, { id: 1 }],
+      },
+    ],
+  });
+  await expect(together('{ author { namesakes { half } } }', reader)).rejects.toMatchObject({
+    message: "field 'half' not found in type: 'author'",
+  });
+  expect(await agree('{ book(order_by: {id: asc}) { id } }', { role: 'related' })).toEqual({
+    book: [{ id: 10 }, { id: 15 }],
+  });
+});
+
+test('what another database cannot answer by itself is refused', async () => {
+  const refused = { code: 'not-supported', message: expect.stringContaining('computed field "namesakes"') };
+  // Back in the first database, below a row that only the second has.
+  const below = '{ book { author { namesakes { books { id } } } } }';
+  await expect(ways.dealt.query(below)).rejects.toMatchObject(refused);
+  expect(await together(below)).toMatchObject({ book: { length: 6 } });
 });
 
 test('in their own database they are selected, compared, ordered by and aggregated', async () => {

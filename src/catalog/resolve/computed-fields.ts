@@ -84,7 +84,7 @@ function resolveComputed({ table, tracked, entry }: Wanted, scope: ComputedScope
     returns:
       found.returns.table === null
         ? { kind: 'scalar', type: found.returns.type }
-        : { kind: 'table', table: found.returns.table },
+        : { kind: 'table', table: found.returns.table, set: found.returns.set },
   };
 }
 
@@ -175,8 +175,12 @@ function argumentProblems(entry: ComputedFieldMetadata, found: FoundFunction): r
   const called = `the function "${printTable(found.ref)}"`;
   const fields = givenSlots(signatureOf(found, implicitOf(entry, found))).map(({ field }) => field);
   const invalid = fields.filter((field) => !isGraphqlName(field));
+  const vague = found.args.find(({ type }) => type.kind === 'pseudo');
   return [
     ...(found.variadic ? [`${called} has a VARIADIC argument`] : []),
+    ...(vague === undefined
+      ? []
+      : [`the type "${vague.type.sql}" of an argument of ${called} stands for many`]),
     ...(invalid.length === 0
       ? []
       : [

@@ -1,8 +1,9 @@
 import { printTable, type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { FunctionMetadata } from '../../metadata/model.ts';
-import type { InconsistentObject, Relationship, RootName, Table, TrackedFunction } from '../catalog.ts';
+import type { InconsistentObject, RootName, Table, TrackedFunction } from '../catalog.ts';
 import type { FoundFunction } from '../found-functions.ts';
 import { signatureOf } from '../function-arguments.ts';
+import { looseRows } from '../loose-rows.ts';
 import { HASURA_DEFAULT } from '../spelling.ts';
 import { describe, isGraphqlName, type SourceNames } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
@@ -150,33 +151,11 @@ export function withRows(
       const table = tables.get(tableKey(returns));
       if (table === undefined)
         throw new Unresolvable(`table "${printTable(returns)}" is not tracked`, { located: false });
-      const known = loosened.get(table) ?? loose(table);
+      const known = loosened.get(table) ?? looseRows(table);
       loosened.set(table, known);
       return known;
     });
     return rows === null ? [] : [[tableKey(ref), { ...named, rows }]];
   });
   return new Map(resolved);
-}
-
-/** The table without what only its own rows keep to. */
-function loose(table: Table): Table {
-  const changed = new Map(table.columns.map((column) => [column, { ...column, notNull: false }]));
-  const now = <C extends Table['columns'][number]>(column: C): C =>
-    (changed.get(column) as C | undefined) ?? column;
-  const relationship = (one: Relationship): Relationship => ({
-    ...one,
-    total: false,
-    on: one.on.map(({ left, right }) => ({ left: now(left), right })),
-  });
-  const columns = table.columns.map(now);
-  return {
-    ...table,
-    columns,
-    columnByField: new Map([...table.columnByField].map(([field, column]) => [field, now(column)])),
-    columnByName: new Map(columns.map((column) => [column.name, column])),
-    primaryKey: [],
-    uniqueKeys: [],
-    relationships: new Map([...table.relationships].map(([name, one]) => [name, relationship(one)])),
-  };
 }

@@ -79,6 +79,8 @@ export class InputTypes {
     for (const { name, returns } of this.#bareValues(view)) {
       members.push([name, { type: this.#kit.comparisons.ofType(returns.type, view.table.spelling) }]);
     }
+    for (const { name, target } of this.#bareRows(view))
+      members.push([name, { type: this.condition(target) }]);
     for (const { relationship, target } of visibleRelationships(this.#kit.catalog, view)) {
       members.push([relationship.name, { type: this.condition(target) }]);
       if (relationship.kind !== 'array' || !target.mayAggregate) continue;
@@ -93,6 +95,13 @@ export class InputTypes {
       .map(({ field }) => field)
       .filter(isValue)
       .filter(({ signature }) => givenSlots(signature).length === 0);
+  }
+
+  /** The same of those that are rows. */
+  #bareRows(view: VisibleTable): readonly { readonly name: string; readonly target: VisibleTable }[] {
+    return visibleComputedFields(this.#kit.catalog, view).flatMap(({ field, target }) =>
+      target === null || givenSlots(field.signature).length > 0 ? [] : [{ name: field.name, target }],
+    );
   }
 
   #aggregateCondition(view: VisibleTable): GraphQLInputObjectType {
@@ -154,7 +163,10 @@ export class InputTypes {
       const type = this.ordering(step.target);
       return type === null ? [] : [[name, { type }]];
     });
-    return [...columns, ...related];
+    const called = this.#bareRows(view)
+      .filter(({ target }) => target.mayAggregate)
+      .map((step): Member => [aggregateField(view, step), { type: this.#aggregateOrdering(step.target) }]);
+    return [...columns, ...related, ...called];
   }
 
   /** Guards against a type without members, which GraphQL does not have. */
@@ -164,7 +176,10 @@ export class InputTypes {
     if (fieldsOf(view).length + this.#bareValues(view).length > 0) return true;
     const opens = ({ relationship, target }: VisibleRelationship): boolean =>
       relationship.kind === 'array' ? target.mayAggregate : this.#hasOrdering(target, seen);
-    return visibleRelationships(this.#kit.catalog, view).some(opens);
+    return (
+      this.#bareRows(view).some(({ target }) => target.mayAggregate) ||
+      visibleRelationships(this.#kit.catalog, view).some(opens)
+    );
   }
 
   #aggregateOrdering(view: VisibleTable): GraphQLInputObjectType {

@@ -123,10 +123,18 @@ export class TableTypes {
     return callArguments(this.#kit.registry, signature, { type, description });
   }
 
-  #computed(view: VisibleTable, { field }: VisibleComputed): readonly Field[] {
+  #computed(view: VisibleTable, { field, target }: VisibleComputed): readonly Field[] {
     const { name, description, returns } = field;
-    if (returns.kind !== 'scalar') return [];
     const args = this.#callArguments(view, field);
+    if (target !== null && !this.#hasFields(target)) return [];
+    if (target !== null)
+      return [
+        [
+          name,
+          { type: listOf(this.#row(target)), description, args: { ...args, ...this.#arguments(target) } },
+        ],
+      ];
+    if (returns.kind !== 'scalar') return [];
     const type = this.#kit.values.plain(returns.type);
     return [[name, { type, description, args: { ...args, ...pathArgument(returns.type) } }]];
   }

@@ -8,6 +8,7 @@ import { type Above, bare, leafLevel, TOP } from './chain.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { LeafStore } from './leaf-store.ts';
+import { refuseCall } from './limits.ts';
 import { isKeyed, type Lookup, reversed, rightNames } from './lookup.ts';
 import { decidableAt, isDecidableAt, relaxed } from './scope-of-work.ts';
 
@@ -93,6 +94,7 @@ export class FilterRun {
       if (placesIn(where).some(this.#isLive)) await this.decideAll({ from: to, where }, { chain, join });
       return;
     }
+    refuseCall(to, join);
     const lookup = lookupOf(to, where, join);
     if (this.#store.has(to)) return this.#belowFetched(lookup, where);
     const rows = await this.#bounded(lookup, where, chain);
@@ -151,6 +153,7 @@ export class FilterRun {
       const error = isOpen ? null : await limitError(this.decideAll({ from: to, where }, TOP));
       return isOpen || error !== null ? null : this.candidates({ from: to, where }, TOP);
     }
+    refuseCall(to, join);
     const lookup = lookupOf(to, where, join);
     if (!this.#store.has(to)) {
       const rows = await this.#byOwnMeans(lookup, where);

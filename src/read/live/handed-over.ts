@@ -32,6 +32,8 @@ import {
  * rows: everything below is there, and no value is compared, ordered or printed differently in the two databases.
  */
 export function isHandedOver(field: RelatedField, target: SourceName): boolean {
+  // A gap is filled by key, and a call needs the whole row.
+  if (placeOf(field).call !== undefined) return false;
   return placesOfField(field).every((place) => place.source === target) && isAlikeField(field, target);
 }
 
@@ -56,11 +58,11 @@ function isAlikeMember(field: Field, at: SourceName, row: PlanTable): boolean {
 }
 
 function isAlikeSelect(select: Select, at: SourceName, isOrdered: boolean): boolean {
-  return (
-    (!isOrdered || isOrderedAlike(select)) &&
-    isDecidableAt(select.where, at, select.from) &&
-    select.fields.every((field) => isAlikeMember(field, at, select.from))
-  );
+  // What a function answers is in no other database: its own compares and orders it.
+  const isAlike =
+    select.from.call !== undefined ||
+    ((!isOrdered || isOrderedAlike(select)) && isDecidableAt(select.where, at, select.from));
+  return isAlike && select.fields.every((field) => isAlikeMember(field, at, select.from));
 }
 
 /** Lists of remote rows end their order with the key, and the first row of several is the one with the least key. */

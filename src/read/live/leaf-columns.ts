@@ -8,7 +8,7 @@ import type { SourceGroup } from '../compiled-plan.ts';
 export type HeldTypes = (table: PlanTable) => readonly LeafColumn[] | null;
 
 /**
- * What to fetch of a table: what the plan reads of it anywhere, of computed fields what it reads here, and its key, typed as its cache is, or as one that is made
+ * What to fetch of a table: what the plan reads of it anywhere, its key, and of computed fields what it reads here alone, typed as its cache is, or as one that is made
  * now would be.
  */
 export function leafColumns(
@@ -17,9 +17,7 @@ export function leafColumns(
   heldTypes: HeldTypes,
 ): readonly LeafColumn[] {
   const use = group.remotes.find((remote) => remote.target === place.source);
-  const read = use?.tables.find(({ table }) => sameTable(table, place.ref))?.columns ?? [];
-  // A function is called where its value is wanted, and in no other row.
-  const wanted = read.filter(({ computed }) => computed === undefined);
+  const wanted = use?.tables.find(({ table }) => sameTable(table, place.ref))?.columns ?? [];
   const columns = new Map([...wanted, ...place.columns, ...place.key].map((column) => [column.name, column]));
   const held = heldTypes(place);
   const known = use?.known ?? NO_TYPES;

@@ -19,6 +19,7 @@ import type { Fetcher } from './fetcher.ts';
 import { FilterRun } from './filter-run.ts';
 import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
+import { refuseCall } from './limits.ts';
 import { cutPerKey, type KeyedLookup, rightNames } from './lookup.ts';
 import {
   conditionsOfAggregate,
@@ -134,6 +135,7 @@ export class LiveRun {
   async #step(step: OrderStep, chain: readonly ChainLevel[]): Promise<void> {
     const { to, where, join } = step;
     if (!this.#isLive(to)) return this.#filters.decideAll({ from: to, where }, { chain, join });
+    refuseCall(to, join);
     const filtered = isDecidableAt(where, to.source, to);
     const decidable = decidableAt(where, to.source, to);
     const lookup: KeyedLookup = { place: to, join, where: decidable, filtered, perKey: null };
@@ -163,6 +165,7 @@ export class LiveRun {
     const { join } = field;
     const place = select.from;
     if (!this.#isLive(place)) return { chain, join };
+    refuseCall(place, join);
     const filtered = isDecidableAt(select.where, place.source, place);
     const perKey = filtered ? cutPerKey(field, select) : null;
     const where = decidableAt(select.where, place.source, place);

@@ -55,6 +55,7 @@ const USE: RemoteUse = {
   target: 'pg2',
   tables: [{ table: TABLE.table, columns: [ID] }],
   options: [],
+  computes: false,
   known: NO_TYPES,
 };
 
