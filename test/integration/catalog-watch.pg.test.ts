@@ -110,6 +110,25 @@ test('another node’s save is noticed, with tables that are newer than the last
   expect(watch.current().catalog.inconsistent).toEqual([]);
 });
 
+test('a function that a computed field names is noticed when it goes, comes back or changes', async () => {
+  const { here, target, store } = await world();
+  await here.query('create table items (id int8 primary key)');
+  await here.query(
+    'create function label(items) returns text language sql stable as $$ select $1.id::text $$',
+  );
+  const computed_fields = [{ name: 'label', definition: { function: 'label' } }];
+  await save(store, document(here.url, target.url, [{ table: 'items', computed_fields }]));
+  const watch = await open(store);
+  const told = (): string => JSON.stringify(watch.current().catalog.inconsistent);
+  expect(told()).toBe('[]');
+  await here.query('drop function label(items)');
+  await poll('the loss', () => told().includes('no such function exists'));
+  await here.query('create function label(items) returns text language sql as $$ select $1.id::text $$');
+  await poll('a volatile one', () => told().includes('VOLATILE'));
+  await here.query('alter function label(items) stable');
+  await poll('the right one', () => told() === '[]');
+});
+
 test('a change of a database is noticed; what has not changed is not published again', async () => {
   const { here, target, store } = await world();
   await save(store, document(here.url, target.url));
