@@ -20,6 +20,7 @@ beforeAll(async () => {
       `create type kinds.mood as enum ('fine', 'bad')`,
       'create table orders (id int primary key, user_id int, mood kinds.mood, note text)',
       `insert into orders values (1, 10, 'fine', 'a'), (2, 20, 'bad', 'b')`,
+      'create function since(n int) returns setof orders language sql stable as $$ select * from orders where id >= n $$',
     ]),
     createDatabase('target', [
       'create schema people',
@@ -46,7 +47,10 @@ beforeAll(async () => {
     table: { schema: 'public', name: 'orders' },
     remote_relationships: [{ name: 'user', definition }],
   };
-  const sources = [source('pg1', pg1, [orders]), source('pg2', pg2, [{ table: users }])];
+  const sources = [
+    { ...source('pg1', pg1, [orders]), functions: [{ function: 'since' }] },
+    source('pg2', pg2, [{ table: users }]),
+  ];
   const replaced = await command('replace_metadata', { version: 3, sources });
   expect(replaced).toContain('"is_consistent":true');
 });
@@ -164,6 +168,25 @@ test('a subscription that meets it goes on', async () => {
   await pg1.query(`update orders set note = 'a' where id = 1`);
   await pg1.query('alter type sorts.mood set schema kinds; drop schema sorts');
   await command('reload_metadata', {});
+});
+
+test('a function is subscribed to as a table is, and one that is gone is noticed', async () => {
+  const since = '{ since(args: {n: 2}) { id note user { name } } }';
+  const answer = (note: string) => ({ data: { since: [{ id: 2, note, user: null }] } });
+  const client = await GraphqlSocket.connect(server.url);
+  client.start('a', `subscription ${since}`);
+  await client.untilAnswer('a', answer('b'));
+  await pg1.query(`update orders set note = 'c' where id = 2`);
+  await client.untilAnswer('a', answer('c'));
+  client.close();
+  await pg1.query('alter function since(int) rename to later');
+  // Long before the catalogs are read again anyway, unless the machine is busy.
+  await poll('the look at the database', async () =>
+    (await ask(since)).includes(`field 'since' not found in type: 'query_root'`),
+  );
+  await pg1.query(`alter function later(int) rename to since; update orders set note = 'b' where id = 2`);
+  await command('reload_metadata', {});
+  expect(JSON.parse(await ask(since))).toEqual(answer('b'));
 });
 
 test('what stays another than the catalog says is told as such', async () => {
