@@ -27,6 +27,9 @@ const SQL = [
   'create function is_shown(hidden boolean) returns boolean language plpgsql stable cost 10000 as $$ begin return not hidden; end $$',
   'create function shown() returns setof article language sql stable as $$ select * from article where is_shown(hidden) $$',
   `create function loud(article) returns text language sql stable as $$ select upper($1.title) $$`,
+  `create type size as enum ('small', 'Big one'); create domain positive as int check (value > 0)`,
+  `create function typed(ids int[] default null, like_it article default null, of size default null, above positive default null, ask jsonb default null, "select" char(3) default null)
+     returns setof article language sql stable as $$ select * from article where id = any(ids) or title = like_it.title or (of = 'Big one' and score = 40) or score > above or doc->'at' <> ask->'at' or title = "select" $$`,
   'create schema "Odd s"',
   `create function "Odd s"."Get ""it""" ("n" int) returns setof article language sql stable as $$ select * from article where id = n $$`,
   `create function log_it() returns setof article language sql volatile as $$ select * from article $$`,
@@ -46,6 +49,7 @@ const FUNCTIONS = [
   { function: 'mine', configuration: { session_argument: 'session' } },
   { function: 'best', configuration: { session_argument: 'session' } },
   { function: 'shown' },
+  { function: 'typed' },
   { function: { schema: 'Odd s', name: 'Get "it"' }, configuration: { custom_name: 'get_it' } },
   { function: 'log_it' },
 ];
@@ -175,6 +179,27 @@ test('arguments that are left out have their defaults, and null is null', async 
   expect(await ids('{ get_it(args: {n: null}) { id } }')).toEqual([]);
 });
 
+test('arguments are of any type', async () => {
+  expect(await ids('{ typed { id } }')).toEqual([]);
+  expect(await ids('{ typed(args: {ids: "{1,3}"}) { id } }')).toEqual([1, 3]);
+  expect(await ids('{ typed(args: {like_it: "(7,zoo,,,,)"}) { id } }')).toEqual([5]);
+  expect(await ids('{ typed(args: {of: "Big one", above: "20"}) { id } }')).toEqual([2, 4]);
+  expect(await ids('{ typed(args: {ask: {at: ["x"]}, select: "zoo"}) { id author { name } } }')).toHaveLength(
+    5,
+  );
+  const asking = { variables: { i: '{2}', a: '(1,cart,,,,)', s: 'small', p: '35', j: null } };
+  const query =
+    'query ($i: _int4, $a: article_scalar, $s: size, $p: positive, $j: jsonb) { typed(args: {ids: $i, like_it: $a, of: $s, above: $p, ask: $j}, order_by: {id: asc}) { id } }';
+  expect(await ways.agree(query, asking)).toEqual({ typed: [{ id: 2 }, { id: 3 }, { id: 4 }] });
+  for (const [args, message] of [
+    ['ids: [1]', 'A string is expected for type: _int4'],
+    ['ids: "1"', 'malformed array literal: "1"'],
+    ['above: "0"', 'database query error'],
+    ['of: "huge"', 'invalid input value for enum size: "huge"'],
+  ])
+    await expect(ways.dealt.query(`{ typed(args: {${args}}) { id } }`)).rejects.toThrow(message);
+});
+
 test('variables may be an argument, or all of them, given or not', async () => {
   const one = 'query ($s: String, $l: Int) { search(args: {search: $s, floor: $l}) { id } }';
   const all = 'query ($a: search_args!) { search(args: $a) { id } }';
@@ -222,9 +247,9 @@ test.each([
   ],
   [
     '{ search(args: {search: 1}) { id } }',
-    "expected a string for type 'String', but found an integer",
+    'parsing Text failed, expected String, but encountered Number',
     '$.selectionSet.search.args.args.search',
-    'validation-failed',
+    'parse-failed',
   ],
   [
     '{ twice(args: {}) { id } }',
