@@ -47,6 +47,8 @@ function shapedType(operator: Operator, type: ColumnType): Omit<OperandType, 'pa
       return { type, list: false };
     case 'list':
       return { type, list: true };
+    case 'pattern':
+      return { type: { ...TEXT, scalar: type.scalar }, list: false };
     case 'text':
       return { type: TEXT, list: false };
     case 'text-list':
@@ -54,7 +56,7 @@ function shapedType(operator: Operator, type: ColumnType): Omit<OperandType, 'pa
     case 'lquery':
       return { type: siblingType(type, 'lquery'), list: false };
     case 'lquery-list':
-      return { type: siblingType(type, 'lquery'), list: true };
+      return { type: { ...siblingType(type, 'lquery'), scalar: TEXT.scalar }, list: true };
     case 'ltxtquery':
       return { type: siblingType(type, 'ltxtquery'), list: false };
     case 'jsonpath':

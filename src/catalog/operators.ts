@@ -41,6 +41,8 @@ export type OperandShape =
   | 'same'
   /** A list of the column's type. */
   | 'list'
+  /** A text that is called what the column's type is called. */
+  | 'pattern'
   | 'text'
   | 'text-list'
   | 'lquery'
@@ -88,16 +90,16 @@ const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'c
 const SHAPES: Partial<Record<Operator, OperandShape>> = {
   in: 'list',
   nin: 'list',
-  like: 'text',
-  nlike: 'text',
-  ilike: 'text',
-  nilike: 'text',
-  similar: 'text',
-  nsimilar: 'text',
-  regex: 'text',
-  nregex: 'text',
-  iregex: 'text',
-  niregex: 'text',
+  like: 'pattern',
+  nlike: 'pattern',
+  ilike: 'pattern',
+  nilike: 'pattern',
+  similar: 'pattern',
+  nsimilar: 'pattern',
+  regex: 'pattern',
+  nregex: 'pattern',
+  iregex: 'pattern',
+  niregex: 'pattern',
   has_key: 'text',
   has_keys_any: 'text-list',
   has_keys_all: 'text-list',

@@ -1,5 +1,6 @@
 import {
   DirectiveLocation,
+  GraphQLBoolean,
   GraphQLDirective,
   GraphQLIncludeDirective,
   GraphQLInt,
@@ -53,7 +54,7 @@ export function* schemaSteps(catalog: Catalog, role: RoleName): Steps<GraphQLSch
   });
   const query = (yield* rootSteps({ catalog, role, type: 'query_root' }, tables)) ?? nothingToQuery();
   const subscription = yield* rootSteps({ catalog, role, type: 'subscription_root' }, tables);
-  const directives = [GraphQLIncludeDirective, GraphQLSkipDirective, freshnessDirective(registry)];
+  const directives = [...SELECTING, cachedDirective(), freshnessDirective(registry)];
   const types = yield* reachableFrom([query, ...(subscription === null ? [] : [subscription])]);
   // A column may be called what GraphQL's own checks dislike; names were checked when the catalog was resolved.
   return new GraphQLSchema({ query, subscription, directives, types, assumeValid: true });
@@ -129,6 +130,35 @@ function underNamespace(
   if (source === undefined || namespace === null || fields.length === 0) return fields;
   const name = namespaceTypeOf(source, rootType, namespace);
   return [[namespace, { type: new GraphQLObjectType({ name, fields: sorted(fields) }) }]];
+}
+
+/** GraphQL's own, described as in Hasura. */
+const SELECTING: readonly GraphQLDirective[] = [
+  new GraphQLDirective({
+    ...GraphQLIncludeDirective.toConfig(),
+    description: 'whether this query should be included',
+  }),
+  new GraphQLDirective({
+    ...GraphQLSkipDirective.toConfig(),
+    description: 'whether this query should be skipped',
+  }),
+];
+
+/** Queries written for Hasura's response cache are read, and answered as others are. */
+function cachedDirective(): GraphQLDirective {
+  return new GraphQLDirective({
+    name: 'cached',
+    description: 'accepted, and without effect: how fresh an answer must be is said by @freshness',
+    locations: [DirectiveLocation.QUERY],
+    args: {
+      ttl: { type: new GraphQLNonNull(GraphQLInt), defaultValue: 60, description: 'measured in seconds' },
+      refresh: {
+        type: new GraphQLNonNull(GraphQLBoolean),
+        defaultValue: false,
+        description: 'refresh the cache entry',
+      },
+    },
+  });
 }
 
 function freshnessDirective(registry: TypeRegistry): GraphQLDirective {

@@ -195,6 +195,18 @@ test('conditions of a request', async () => {
   expect(told((i) => idsOf(answer[`c${i}`]))).toEqual(told((i) => wanted[i]));
 });
 
+test('a pattern is declared as its column is, and several queries of a path as texts', async () => {
+  const query = `query ($ci: citext, $ch: bpchar, $paths: [String!]) {
+    a: holder(where: {thing: {ci: {_ilike: $ci}}}) { id }
+    b: holder(where: {thing: {ch: {_like: $ch}}}) { id }
+    c: holder(where: {thing: {path: {_matches_any: $paths}}}) { id }
+  }`;
+  const variables = { ci: 'he%', ch: 'a%', paths: ['top.science.physics'] };
+  const answer = await ways.agree(query, { variables });
+  const wanted = await found(["ci ilike 'he%'", "ch like 'a%'", "path ~ 'top.science.physics'"]);
+  expect(['a', 'b', 'c'].map((key) => idsOf(answer[key]))).toEqual(wanted);
+});
+
 test('rules of a role', async () => {
   const wanted = await found(RULES.map(([, sql]) => sql));
   for (const [i, [rule]] of RULES.entries()) {

@@ -1,4 +1,3 @@
-import { takesText } from './generate-condition.ts';
 import {
   type Computed,
   type Field,
@@ -389,7 +388,8 @@ function operandScalar(
     : operator === '_matches'
       ? 'lquery'
       : scalar;
-  return takesText(operator) ? 'String' : list === true ? `[${own}!]` : own;
+  if (/has_key|jsonb_path/.test(operator)) return 'String';
+  return list === true ? `[${own}!]` : own;
 }
 
 /** Whether an operand is several values. */

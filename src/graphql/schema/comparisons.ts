@@ -69,8 +69,7 @@ export class ComparisonTypes {
   }
 
   ofType(type: ColumnType, spelling: Spelling): GraphQLInputObjectType {
-    const about = type.kind === 'array' ? `${type.scalar}_array` : type.scalar;
-    return this.#make({ name: comparisonTypeName(type), about, spelling }, () => {
+    return this.#make({ name: comparisonTypeName(type), about: type.scalar, spelling }, () => {
       return [...this.#fields(type, operatorsOf(type)), ...this.#cast(type, spelling)];
     });
   }
@@ -97,6 +96,7 @@ export class ComparisonTypes {
     const same = type.kind === 'array' ? listOf(scalar) : scalar;
     switch (operandShape(operator)) {
       case 'same':
+      case 'pattern':
         return same;
       case 'list':
         return listOf(same);
@@ -104,11 +104,10 @@ export class ComparisonTypes {
       case 'jsonpath':
         return GraphQLString;
       case 'text-list':
+      case 'lquery-list':
         return listOf(GraphQLString);
       case 'lquery':
         return this.#registry.scalar('lquery');
-      case 'lquery-list':
-        return listOf(this.#registry.scalar('lquery'));
       case 'ltxtquery':
         return this.#registry.scalar('ltxtquery');
     }

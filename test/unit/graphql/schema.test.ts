@@ -207,6 +207,7 @@ describe('the schema of a role', () => {
   _nin: [color_enum!]
 }`);
     expect(printed('String_array_comparison_exp')).toContain('_contains: [String!]');
+    expect(printed('String_array_comparison_exp')).toContain('to compare columns of type "String"');
     expect(printed('String_array_comparison_exp')).toContain('_in: [[String!]!]');
     expect(printed('jsonb_comparison_exp')).toContain('_has_keys_any: [String!]');
     expect(withoutTexts(printed('color_enum'))).toBe('enum color_enum {\n  blue\n  red\n}');
@@ -358,11 +359,20 @@ describe('introspection', () => {
   });
 
   test('directives', () => {
-    const { __schema: schema } = answer('{ __schema { directives { name args { name } } } }');
+    const { __schema: schema } = answer(
+      '{ __schema { directives { name description args { name defaultValue } } } }',
+    );
     expect(schema).toMatchObject({
       directives: [
-        { name: 'include' },
-        { name: 'skip' },
+        { name: 'include', description: 'whether this query should be included' },
+        { name: 'skip', description: 'whether this query should be skipped' },
+        {
+          name: 'cached',
+          args: [
+            { name: 'ttl', defaultValue: '60' },
+            { name: 'refresh', defaultValue: 'false' },
+          ],
+        },
         { name: 'freshness', args: [{ name: 'fallback' }, { name: 'max_staleness_ms' }, { name: 'token' }] },
       ],
     });
