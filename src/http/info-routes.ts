@@ -3,6 +3,7 @@ import { NearjoinError } from '../core/errors.ts';
 import type { Health } from '../ops/health.ts';
 import { requireAdmin } from './admin.ts';
 import type { Authenticator } from './authenticator.ts';
+import type { JwtInfo } from './jwt-config.ts';
 
 /** What a client may learn of the server's settings. */
 export interface PublicSettings {
@@ -10,7 +11,7 @@ export interface PublicSettings {
   readonly nearjoinVersion: string;
   readonly adminSecretSet: boolean;
   readonly authHookSet: boolean;
-  readonly jwtSet: boolean;
+  readonly jwt: readonly JwtInfo[];
   readonly consoleEnabled: boolean;
   readonly namingConvention: string;
   readonly infersFunctionPermissions: boolean;
@@ -80,8 +81,8 @@ function configAnswer(settings: PublicSettings): Record<string, unknown> {
     is_remote_schema_permissions_enabled: false,
     is_admin_secret_set: settings.adminSecretSet,
     is_auth_hook_set: settings.authHookSet,
-    is_jwt_set: settings.jwtSet,
-    jwt: null,
+    is_jwt_set: settings.jwt.length > 0,
+    jwt: settings.jwt,
     is_allow_list_enabled: false,
     live_queries: { batch_size: 100, refetch_delay: settings.liveQueriesRefetchMs / 1000 },
     streaming_queries: { batch_size: 100, refetch_delay: 1 },
@@ -89,6 +90,8 @@ function configAnswer(settings: PublicSettings): Record<string, unknown> {
     experimental_features: [],
     is_prometheus_metrics_enabled: true,
     default_naming_convention: settings.namingConvention,
+    feature_flags: [],
+    is_apollo_federation_enabled: false,
     is_console_enabled: settings.consoleEnabled,
   };
 }

@@ -9,7 +9,7 @@ export type JwtKey =
 
 /** Where one session variable comes from. */
 export type ClaimSource =
-  | { readonly kind: 'path'; readonly path: JsonPath; readonly initial: unknown }
+  | { readonly kind: 'path'; readonly text: string; readonly path: JsonPath; readonly initial: unknown }
   | { readonly kind: 'literal'; readonly value: unknown };
 
 /** Where Hasura's claims are in a token. */
@@ -33,6 +33,35 @@ export interface JwtConfig {
   readonly issuer: string | null;
   readonly allowedSkewSeconds: number;
   readonly place: TokenPlace;
+}
+
+/** What administrators may read of a JWT secret: where a token has its claims. */
+export interface JwtInfo {
+  readonly claims_namespace: string;
+  readonly claims_format: 'json' | 'stringified_json';
+  readonly claims_map: Readonly<Record<string, unknown>> | null;
+}
+
+/** A JWT secret without its key, in Hasura's shape. */
+export function jwtInfo({ claims, stringified }: JwtConfig): JwtInfo {
+  const claims_format = stringified ? 'stringified_json' : 'json';
+  switch (claims.kind) {
+    case 'namespace':
+      return { claims_namespace: claims.name, claims_format, claims_map: null };
+    case 'path':
+      return { claims_namespace: claims.text, claims_format, claims_map: null };
+    default: {
+      const entries = [...claims.sources].map(([name, source]) => [name, sourceInfo(source)]);
+      return { claims_namespace: DEFAULT_NAMESPACE, claims_format, claims_map: Object.fromEntries(entries) };
+    }
+  }
+}
+
+function sourceInfo(source: ClaimSource): unknown {
+  if (source.kind === 'literal') return source.value;
+  return source.initial === undefined
+    ? { path: source.text }
+    : { path: source.text, default: source.initial };
 }
 
 const DEFAULT_NAMESPACE = 'https://hasura.io/jwt/claims';
@@ -181,7 +210,12 @@ function claimSources(map: NonNullable<Shape['claims_map']>): ReadonlyMap<string
       name.toLowerCase(),
       literal
         ? { kind: 'literal', value: source }
-        : { kind: 'path', path: pathOf(source.path, 'claims_map'), initial: source.default },
+        : {
+            kind: 'path',
+            text: source.path,
+            path: pathOf(source.path, 'claims_map'),
+            initial: source.default,
+          },
     );
   }
   for (const required of ['x-hasura-allowed-roles', 'x-hasura-default-role']) {

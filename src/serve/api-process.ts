@@ -9,6 +9,7 @@ import { type ApiParts, createApi, createReplicatorApi } from '../http/api.ts';
 import { AuthHook } from '../http/auth-hook.ts';
 import { Authenticator } from '../http/authenticator.ts';
 import { JwtVerifier } from '../http/jwt.ts';
+import { type JwtConfig, jwtInfo } from '../http/jwt-config.ts';
 import { OperationRunner } from '../http/run-operation.ts';
 import { healthOf } from '../ops/health.ts';
 import { Metrics } from '../ops/metrics.ts';
@@ -138,8 +139,12 @@ function apiParts(
   };
 }
 
+function jwtConfigsOf({ jwtSecret, jwtSecrets }: Config): readonly JwtConfig[] {
+  return [...(jwtSecret === null ? [] : [jwtSecret]), ...jwtSecrets];
+}
+
 function authenticatorOf(config: Config): Authenticator {
-  const secrets = [...(config.jwtSecret === null ? [] : [config.jwtSecret]), ...config.jwtSecrets];
+  const secrets = jwtConfigsOf(config);
   return new Authenticator({
     adminSecrets: adminSecretsOf(config),
     unauthorizedRole: config.unauthorizedRole,
@@ -163,7 +168,7 @@ function publicSettings(config: Config): ApiParts['settings'] {
     nearjoinVersion: nearjoinVersion(),
     adminSecretSet: adminSecretsOf(config).length > 0,
     authHookSet: config.authHook !== null,
-    jwtSet: config.jwtSecret !== null || config.jwtSecrets.length > 0,
+    jwt: jwtConfigsOf(config).map(jwtInfo),
     consoleEnabled: config.enableConsole,
     namingConvention: config.defaultNamingConvention,
     infersFunctionPermissions: config.inferFunctionPermissions,

@@ -246,6 +246,7 @@ describe('administration', () => {
     expect(JSON.parse((await send('/v1alpha1/config', undefined, admin)).text)).toMatchObject({
       is_admin_secret_set: true,
       is_jwt_set: false,
+      jwt: [],
     });
     const exported = await send('/v1/query', { type: 'export_metadata', args: {} }, admin);
     expect(JSON.parse(exported.text).version).toBe(3);
