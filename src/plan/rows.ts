@@ -12,7 +12,7 @@ import type { OrderItem, Select } from './plan.ts';
 import type { Planning, Position, Rows } from './planning.ts';
 import { and } from './predicates.ts';
 import { invalid } from './problem.ts';
-import { isNumber, outOfBounds, wholeNumber } from './scalar-text.ts';
+import { isFloatLiteral, isNegative, isNumber, outOfBounds, wholeNumber } from './scalar-text.ts';
 import { planWhere } from './where.ts';
 
 const ARGUMENTS = ['where', 'order_by', 'limit', 'offset', 'distinct_on'] as const;
@@ -81,10 +81,11 @@ function planLimit(planning: Planning, given: Input | null, path: string): numbe
 /** A number of rows, which becomes part of the plan. */
 export function planRowCount(input: Input, path: string): number {
   const value = valueOf(input);
+  if (!isNumber(value) || isFloatLiteral(value) || isNegative(value))
+    throw mismatch(path, 'a non-negative 32-bit integer', 'Int', value);
   const whole = wholeNumber(value, false);
-  if (whole !== null && whole >= 0n && whole <= LARGEST_LIMIT) return Number(whole);
-  if (whole !== null && whole > LARGEST_LIMIT && isNumber(value)) throw outOfBounds(value, path);
-  throw mismatch(path, 'a non-negative 32-bit integer', 'Int', value);
+  if (whole === null || whole > LARGEST_LIMIT) throw outOfBounds(value, path);
+  return Number(whole);
 }
 
 function planDistinct(planning: Planning, rows: Rows, given: Input | null, at: Position): readonly Column[] {

@@ -124,6 +124,16 @@ export function isNumber(value: unknown): value is number | bigint | NumberText 
   return typeof value === 'number' || typeof value === 'bigint' || value instanceof NumberText;
 }
 
+/** Whether a number is less than zero. */
+export function isNegative(value: number | bigint | NumberText): boolean {
+  return Number(numberText(value)) < 0;
+}
+
+/** Whether a value is a literal with a fraction or an exponent, which GraphQL takes for no integer, be it whole. */
+export function isFloatLiteral(value: unknown): boolean {
+  return value instanceof NumberText && value.form === 'float';
+}
+
 function numberText(value: number | bigint | NumberText): string {
   return value instanceof NumberText ? value.text : String(value);
 }

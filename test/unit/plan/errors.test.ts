@@ -210,6 +210,28 @@ const VALUES: readonly Case[] = [
     message: "expected a non-negative 32-bit integer for type 'Int', but found a number",
   },
   {
+    name: 'a limit that is a float, though a whole one',
+    query: '{ order(limit: 1.0) { id } }',
+    path: '$.selectionSet.order.args.limit',
+    message: "expected a non-negative 32-bit integer for type 'Int', but found a float",
+  },
+  {
+    name: 'a part of a row in a variable',
+    query: 'query ($n: Int) { order(limit: $n) { id } }',
+    variables: { n: 1.5 },
+    path: '$.selectionSet.order.args.limit',
+    code: 'parse-failed',
+    message:
+      'The value 1.5 lies outside the bounds or is not an integer. Maybe it is a float, or is there integer overflow?',
+  },
+  {
+    name: 'an offset that is a float',
+    query: '{ order(offset: 1.0) { id } }',
+    path: '$.selectionSet.order.args.offset',
+    message:
+      "expected a 32-bit integer, or a 64-bit integer represented as a string for type 'Int', but found a float",
+  },
+  {
     name: 'an unknown operator',
     query: '{ order(where: {id: {_ne: 1}}) { id } }',
     path: '$.selectionSet.order.args.where.id._ne',
