@@ -4,6 +4,7 @@ import type { SourceName, TableRef } from '../core/names.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import type { FeedState } from './cache-table.ts';
 import { type Queryable, rowOf, rowsOf } from './queryable.ts';
+import { told, toldSql } from './told.ts';
 
 /** A feed under one leader: every write names both, so that a replaced leader's writes do nothing. */
 export interface FeedLease {
@@ -203,11 +204,11 @@ export async function saveFeedState(
   said: { readonly state: FeedState; readonly reason: string | null; readonly lastError?: string },
 ): Promise<void> {
   await client.query(
-    `update nearjoin.feed set state = $3, reason = $4, last_error = coalesce($5, last_error),
-       last_error_at = case when $5 is null then last_error_at else clock_timestamp() end,
+    `update nearjoin.feed set state = $3, reason = ${toldSql('$4')}, last_error = coalesce(${toldSql('$5')}, last_error),
+       last_error_at = case when $5::bytea is null then last_error_at else clock_timestamp() end,
        updated_at = clock_timestamp()
      where target = $1 and epoch = $2`,
-    [lease.target, lease.epoch, said.state, said.reason, said.lastError ?? null],
+    [lease.target, lease.epoch, said.state, told(said.reason), told(said.lastError ?? null)],
   );
 }
 

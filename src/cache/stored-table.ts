@@ -5,6 +5,7 @@ import type { TableShape } from '../core/table-shape.ts';
 import type { TableState } from './cache-table.ts';
 import { type Queryable, rowOf, rowsOf } from './queryable.ts';
 import { tableState } from './status.ts';
+import { told, toldSql } from './told.ts';
 
 /** One cached column: its name on the target, its type here, and what it was on the target when copied. */
 export interface StoredColumn {
@@ -177,7 +178,7 @@ export async function saveStoredTable(
   await client.query(
     `insert into nearjoin.cache_table as t (target, schema_name, table_name, relation, columns, key_columns, overlay,
        rows_estimated, generation, state, reason, shape)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ${toldSql('$11')}, $12)
      on conflict (target, schema_name, table_name) do update set relation = excluded.relation,
        columns = excluded.columns, key_columns = excluded.key_columns, overlay = excluded.overlay,
        rows_estimated = excluded.rows_estimated, generation = excluded.generation, state = excluded.state,
@@ -194,7 +195,7 @@ export async function saveStoredTable(
       table.rowsEstimated,
       table.generation,
       state.kind,
-      state.kind === 'failed' ? state.reason : null,
+      told(state.kind === 'failed' ? state.reason : null),
       table.shape === null ? null : JSON.stringify(table.shape),
     ],
   );
@@ -204,12 +205,16 @@ export async function saveStoredTable(
 export async function updateStoredTable(
   client: Queryable,
   { target, table }: { readonly target: SourceName; readonly table: TableRef },
-  fields: Readonly<Record<string, string | number | boolean | null>>,
+  fields: Readonly<Record<string, string | number | boolean | null>> & { readonly reason?: string | null },
 ): Promise<void> {
-  const sets = Object.keys(fields).map((name, index) => `${name} = $${index + 4}`);
+  const names = Object.keys(fields);
+  const sets = names.map(
+    (name, at) => `${name} = ${name === 'reason' ? toldSql(`$${at + 4}`) : `$${at + 4}`}`,
+  );
+  const values = names.map((name) => (name === 'reason' ? told(fields.reason ?? null) : fields[name]));
   await client.query(
     `update nearjoin.cache_table set ${sets.join(', ')} where target = $1 and schema_name = $2 and table_name = $3`,
-    [target, table.schema, table.name, ...Object.values(fields)],
+    [target, table.schema, table.name, ...values],
   );
 }
 

@@ -2,6 +2,7 @@ import type { SourceName, TableRef } from '../core/names.ts';
 import type { FeedLease } from './feed-row.ts';
 import { type Queryable, rowOf, rowsOf } from './queryable.ts';
 import type { StatusClient } from './status.ts';
+import { told, toldSql } from './told.ts';
 
 /** How one row of a copy differs from the target's: what a repair would do. */
 export type Difference = 'insert' | 'update' | 'delete';
@@ -105,9 +106,9 @@ export async function saveReport(
   report: readonly TableVerification[],
 ): Promise<void> {
   await client.query(
-    `update nearjoin.verification set report = $3
+    `update nearjoin.verification set report = (${toldSql('$3')})::jsonb
      where id = $4 and target = $1 and exists (select from nearjoin.feed where target = $1 and epoch = $2)`,
-    [lease.target, lease.epoch, JSON.stringify(report), id],
+    [lease.target, lease.epoch, told(JSON.stringify(report)), id],
   );
 }
 
@@ -118,10 +119,10 @@ export async function finishVerification(
   { id, tables }: Pick<Verification, 'id' | 'tables'>,
   { reason, report }: { readonly reason: string | null; readonly report: readonly TableVerification[] },
 ): Promise<void> {
-  const told = tables === null && reason === null && !report.some(({ state }) => state === 'failed');
+  const isTold = tables === null && reason === null && !report.some(({ state }) => state === 'failed');
   await client.query(
     `with ended as (
-       update nearjoin.verification set state = $5, reason = $6, report = $3, finished_at = clock_timestamp()
+       update nearjoin.verification set state = $5, reason = ${toldSql('$6')}, report = (${toldSql('$3')})::jsonb, finished_at = clock_timestamp()
        where id = $4 and target = $1 and exists (select from nearjoin.feed where target = $1 and epoch = $2)
      ), told as (
        update nearjoin.feed set verified_at = clock_timestamp(), rows_differing = $8
@@ -131,11 +132,11 @@ export async function finishVerification(
     [
       lease.target,
       lease.epoch,
-      JSON.stringify(report),
+      told(JSON.stringify(report)),
       id,
       reason === null ? 'done' : 'failed',
-      reason,
-      told,
+      told(reason),
+      isTold,
       report.reduce((sum, table) => sum + remainingOf(table), 0),
     ],
   );

@@ -90,6 +90,23 @@ async function migrate(pool: pg.Pool): Promise<void> {
   }
 }
 
+/** No session could be had, or it was ended. What a server calls the two kinds of errors depends on its language. */
+const NO_SESSION = /^(08|28|3D000|53300|57P)/;
+const UNTRANSLATABLE_CHARACTER = '22P05';
+
+/** What Postgres says of a statement is ours to look into; anything else means that the database cannot be reached. */
+export function storeFailure(error: unknown): unknown {
+  const state = error instanceof pg.DatabaseError ? (error.code ?? '') : null;
+  if (state === UNTRANSLATABLE_CHARACTER) {
+    const message =
+      'the metadata database has an encoding that lacks a character of this; only UTF8 holds all';
+    return new MetadataError('data-exception', message, { path: '$' });
+  }
+  if (state !== null && !NO_SESSION.test(state)) return error;
+  const message = `the metadata database does not answer: ${messageOf(error)}`;
+  return new MetadataError('source-unavailable', message, { path: '$', status: 503 });
+}
+
 class PostgresMetadataStore implements MetadataStore {
   readonly #pool: pg.Pool;
   readonly #options: StoreOptions;
@@ -112,7 +129,6 @@ class PostgresMetadataStore implements MetadataStore {
     return turn;
   }
 
-  /** What Postgres says of a statement is ours to look into; anything else means that it cannot be reached. */
   async #query<Row extends pg.QueryResultRow>(
     text: string,
     values: readonly unknown[] = [],
@@ -120,9 +136,7 @@ class PostgresMetadataStore implements MetadataStore {
     try {
       return await this.#pool.query<Row>(text, [...values]);
     } catch (error) {
-      if (error instanceof pg.DatabaseError && error.severity === 'ERROR') throw error;
-      const message = `the metadata database does not answer: ${messageOf(error)}`;
-      throw new MetadataError('source-unavailable', message, { path: '$', status: 503 });
+      throw storeFailure(error);
     }
   }
 

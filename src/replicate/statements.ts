@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { sqlStateOf } from '../cache/queryable.ts';
 import type { RowCopy } from '../cache/row-source.ts';
+import { serverAdvice } from '../core/server-advice.ts';
 import type { Parameter } from './message-buffer.ts';
 import { Outbox } from './outbox.ts';
 import { Pipeline, type PipelinedStatement, PipelineFailure } from './pipeline.ts';
@@ -95,7 +96,9 @@ function failureOf(outgoing: Outgoing | undefined, reason: unknown): unknown {
   if (sink === undefined || state === undefined || state === IN_FAILED_TRANSACTION) return reason;
   // Data, constraint, shape or size: copying the table again may cure it. All else is the server's, or that of who grants rights.
   if (!/^(22|23|42|54)/.test(state) || state === RIGHT_MISSING) return reason;
-  return new TableBroken(sink, `its changes could not be written (SQLSTATE ${state})`, reason);
+  const advice = serverAdvice(state);
+  const suffix = advice === null ? '' : `: ${advice}`;
+  return new TableBroken(sink, `its changes could not be written (SQLSTATE ${state})${suffix}`, reason);
 }
 
 function checkAnswer({ sink, expected, isCommit }: Outgoing, tag: string): void {

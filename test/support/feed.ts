@@ -74,14 +74,15 @@ export class FeedRig {
     this.#tracked = tracked;
   }
 
-  /** `statements` run on the target before anything else. */
+  /** `statements` run on the target before anything else; `form` is that of the source, as `createDatabase` takes it. */
   static async open(
     statements: readonly string[],
     tracked: Tracked,
     which: Which | TestDatabase = 'target',
+    form = '',
   ): Promise<FeedRig> {
     const [source, target] = await Promise.all([
-      createDatabase('source'),
+      createDatabase('source', [], form),
       typeof which === 'string' ? createDatabase(which, statements) : prepared(which, statements),
     ]);
     const rig = new FeedRig(source, target, tracked);

@@ -42,15 +42,16 @@ export function testServer(which: Which): TestServer {
   return { host, port, version, url: (database) => `${base}${encodeURIComponent(database)}` };
 }
 
-/** Makes a fresh database and runs the statements in it. */
+/** Makes a fresh database and runs the statements in it; `form` is what else `create database` is to say. */
 export async function createDatabase(
   which: Which,
   statements: readonly string[] = [],
+  form = '',
 ): Promise<TestDatabase> {
   const server = testServer(which);
   const name = `test_${randomBytes(6).toString('hex')}`;
   await once(server.url('postgres'), async (client) => {
-    await client.query(`create database ${name}`);
+    await client.query(`create database ${name} ${form}`);
   });
   const url = server.url(name);
   const pool = new pg.Pool({ connectionString: url, max: 4, allowExitOnIdle: true });

@@ -1,0 +1,58 @@
+import { afterEach, expect, test } from 'vitest';
+import { FeedRig } from '../support/feed.ts';
+
+// A source whose encoding does not hold all that a target has and says.
+
+const LATIN1 = `template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'`;
+
+let rig: FeedRig;
+
+afterEach(() => rig.close());
+
+async function tableReason(name: string): Promise<string> {
+  const state = (await rig.tableStatus(name))?.state;
+  return state?.kind === 'failed' ? state.reason : '';
+}
+
+test('a character that the source lacks costs its table the copy, for as long as it is there, and no other', async () => {
+  rig = await FeedRig.open(
+    [
+      'create table word (id int primary key, name text)',
+      'create table item (id int primary key)',
+      `insert into word values (1, 'Käse')`,
+    ],
+    { word: [], item: [] },
+    'target',
+    LATIN1,
+  );
+  rig.start();
+  await rig.ready();
+  await rig.target.query(`insert into word values (2, '5 €')`);
+  await rig.target.query('insert into item values (7)');
+  await rig.until('the table to fail', async () => (await tableReason('word')) !== '');
+  expect(await tableReason('word')).toContain('only a database with encoding UTF8 holds all');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(1);
+  await rig.target.query(`update word set name = '5 EUR' where id = 2`);
+  await rig.ready();
+  const { target, cache } = await rig.contents('word');
+  expect(cache).toEqual(target);
+});
+
+test('what a target says in a language whose letters the source lacks is told without them', async () => {
+  rig = await FeedRig.open(
+    [
+      'create table item (id int primary key)',
+      `create function refuse() returns event_trigger language plpgsql as
+         $$ begin raise exception 'нет \\101 "места" é' using errcode = 'insufficient_privilege'; end $$`,
+      `create event trigger refuse on ddl_command_start when tag in ('CREATE PUBLICATION') execute function refuse()`,
+    ],
+    { item: [] },
+    'target',
+    LATIN1,
+  );
+  rig.start();
+  await rig.until('the feed to fail', async () => (await rig.status())?.state === 'failed');
+  const said = 'the target refused a command: ? \\101 "?" ? (42501)';
+  expect(await rig.status()).toMatchObject({ reason: said, lastError: expect.stringContaining(said) });
+});
