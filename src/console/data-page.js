@@ -12,7 +12,8 @@ import { ask, metadata } from './server.js';
  *   allow_aggregations?: boolean } }} Permission
  * @typedef {{ table: TableName, object_relationships?: LocalRelationship[], array_relationships?: LocalRelationship[],
  *   remote_relationships?: RemoteRelationship[], select_permissions?: Permission[] }} TrackedTable
- * @typedef {{ name: string, kind: string, tables: TrackedTable[] }} Source
+ * @typedef {{ function: TableName, configuration?: object, permissions?: { role: string }[], comment?: string }} TrackedFunction
+ * @typedef {{ name: string, kind: string, tables: TrackedTable[], functions?: TrackedFunction[] }} Source
  * @typedef {{ name: string, reason: string, type: string, definition: any }} Complaint
  */
 
@@ -110,7 +111,31 @@ function sourceParts(source, feeds, warnings) {
   return [
     element('h2', {}, `${source.name} (${counted(source.tables.length, 'table')})`),
     ...source.tables.map((tracked) => tableCard(source, tracked, feeds, warnings)),
+    ...(source.functions === undefined ? [] : [functionsCard(source.name, source.functions)]),
   ];
+}
+
+/**
+ * @param {string} source
+ * @param {readonly TrackedFunction[]} functions
+ */
+function functionsCard(source, functions) {
+  const rows = functions.map(({ function: called, configuration, permissions = [], comment = '' }) => [
+    nameOf(called),
+    configuration === undefined ? '' : JSON.stringify(configuration),
+    permissions.map(({ role }) => role).join(', '),
+    comment,
+  ]);
+  return element(
+    'article',
+    { class: 'card', 'aria-label': `functions of ${source}` },
+    element('h3', {}, 'Functions'),
+    tableOf(
+      `functions of ${source}`,
+      ['function', 'configuration', 'permissions of its own', 'comment'],
+      rows,
+    ),
+  );
 }
 
 /**
