@@ -2,6 +2,7 @@ import type { LevelWithSilent } from 'pino';
 import type { z } from 'zod';
 import { type JwtConfig, jwtSecret, jwtSecrets } from '../http/jwt-config.ts';
 import {
+  type ApiPart,
   bool,
   type CorsPolicy,
   choice,
@@ -40,6 +41,7 @@ const seconds = 1000;
 const noJwt: readonly JwtConfig[] = [];
 const noNames: readonly string[] = [];
 const bothRoles: readonly ProcessRole[] = ['api', 'replicator'];
+const apiParts: readonly ApiPart[] = ['graphql', 'metadata', 'config', 'pgdump', 'developer', 'metrics'];
 const anyOrigin: CorsPolicy = { kind: 'any' };
 
 /** Every variable that is read, by the member of `Config` it fills. */
@@ -73,6 +75,7 @@ export const SETTINGS = {
   unauthorizedRole: setting<string | null>('UNAUTHORIZED_ROLE', text, null, 'UNAUTHORIZED_ROLE'),
   metadataDir: setting<string | null>('METADATA_DIR', text, null),
   roles: setting<readonly ProcessRole[]>('ROLES', list(choice(bothRoles)), bothRoles),
+  enabledApis: setting<readonly ApiPart[]>('ENABLED_APIS', list(choice(apiParts)), apiParts, 'ENABLED_APIS'),
   maxStalenessMs: setting<number>('MAX_STALENESS_MS', whole(0, 2_147_483_647), 1000),
   fallback: setting<'live' | 'wait' | 'stale' | 'error'>(
     'FALLBACK',

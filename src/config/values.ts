@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** Parts of the HTTP API that can be left out. Those that are not here may be named, as in Hasura. */
+export type ApiPart = 'graphql' | 'metadata' | 'config' | 'pgdump' | 'developer' | 'metrics';
+
 /** Which web origins may read answers. */
 export type CorsPolicy =
   | { readonly kind: 'none' }

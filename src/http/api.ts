@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { StatusClient } from '../cache/status.ts';
+import type { ApiPart } from '../config/values.ts';
 import type { SourceName } from '../core/names.ts';
 import type { CatalogPort } from '../metadata/run/port.ts';
 import type { MetadataStore } from '../metadata/store.ts';
@@ -10,7 +11,7 @@ import type { Authenticator } from './authenticator.ts';
 import { registerConsole } from './console-route.ts';
 import { registerExplainRoute } from './explain-route.ts';
 import { registerGraphqlRoute } from './graphql-route.ts';
-import { type PublicSettings, registerInfoRoutes } from './info-routes.ts';
+import { type PublicSettings, registerInfoRoutes, registerRefusals } from './info-routes.ts';
 import { registerMetadataScope } from './metadata-scope.ts';
 import { registerMetricsRoutes } from './metrics-route.ts';
 import { registerReplicationRoutes } from './replication-route.ts';
@@ -25,6 +26,8 @@ export interface ApiParts {
   readonly server: ServerOptions;
   readonly authenticator: Authenticator;
   readonly settings: PublicSettings;
+  /** What of the API is there. */
+  readonly apis: readonly ApiPart[];
   readonly store: MetadataStore;
   readonly catalogWatch: CatalogPort;
   readonly runner: OperationRunner;
@@ -48,21 +51,27 @@ export interface ApiParts {
 export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
   const { authenticator, settings, health, metrics, view } = parts;
   const app = createServer(parts.server);
-  const unsent = new UnsentAnswers(parts.unsentLimitBytes, parts.server.log);
-  await registerGraphqlRoute(app, { ...parts, unsent });
-  openSockets(app, parts, unsent);
-  registerExplainRoute(app, {
-    authenticator,
-    runner: parts.runner,
-    requestTimeoutMs: parts.server.requestTimeoutMs,
-  });
-  await registerMetadataScope(app, parts);
+  if (parts.apis.includes('graphql')) await registerGraphql(app, parts);
+  if (parts.apis.includes('metadata')) await registerAdministration(app, parts);
   registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerVerificationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
-  registerInfoRoutes(app, { authenticator, settings, health });
+  registerInfoRoutes(app, { authenticator, settings, health, showsConfig: parts.apis.includes('config') });
   if (settings.consoleEnabled) registerConsole(app);
   return app;
+}
+
+async function registerGraphql(app: FastifyInstance, parts: ApiParts): Promise<void> {
+  const unsent = new UnsentAnswers(parts.unsentLimitBytes, parts.server.log);
+  await registerGraphqlRoute(app, { ...parts, unsent });
+  openSockets(app, parts, unsent);
+}
+
+async function registerAdministration(app: FastifyInstance, parts: ApiParts): Promise<void> {
+  const { authenticator, runner } = parts;
+  registerExplainRoute(app, { authenticator, runner, requestTimeoutMs: parts.server.requestTimeoutMs });
+  await registerMetadataScope(app, parts);
+  registerRefusals(app, authenticator);
 }
 
 function openSockets(app: FastifyInstance, parts: ApiParts, unsent: UnsentAnswers): void {
@@ -89,6 +98,6 @@ export async function createReplicatorApi(
   registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerVerificationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
-  registerInfoRoutes(app, { authenticator, settings, health });
+  registerInfoRoutes(app, { authenticator, settings, health, showsConfig: true });
   return app;
 }

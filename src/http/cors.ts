@@ -3,6 +3,7 @@ import type { AllowedOrigin, CorsPolicy } from '../config/values.ts';
 import { RefusedError } from './error-reply.ts';
 
 const EXPOSED = 'Cache-Status, X-Nearjoin-Token, X-Request-Id';
+const METHODS = 'GET,POST,PUT,PATCH,DELETE,OPTIONS';
 const PREFLIGHT_SECONDS = '1728000';
 
 /**
@@ -21,6 +22,7 @@ export function registerCors(app: FastifyInstance, policy: CorsPolicy): void {
     }
     reply.header('access-control-allow-origin', origin);
     reply.header('access-control-allow-credentials', 'true');
+    reply.header('access-control-allow-methods', METHODS);
     reply.header('access-control-expose-headers', EXPOSED);
     if (!isPreflight(request)) return done();
     preflight(request, reply);
@@ -54,7 +56,6 @@ function isPreflight(request: FastifyRequest): boolean {
 
 function preflight(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const asked = request.headers['access-control-request-headers'];
-  reply.header('access-control-allow-methods', 'GET,POST,PUT,PATCH,DELETE,OPTIONS');
   if (asked !== undefined) reply.header('access-control-allow-headers', asked);
   return reply.header('access-control-max-age', PREFLIGHT_SECONDS).code(204).send();
 }

@@ -22,22 +22,25 @@ export interface InfoRoutes {
   readonly authenticator: Authenticator;
   readonly settings: PublicSettings;
   readonly health: () => Promise<Health>;
+  readonly showsConfig: boolean;
 }
 
-/** Registers `/healthz`, `/v1/version`, `/v1alpha1/config`, and the refusals of Hasura's endpoints we do not have. */
+/** Registers `/healthz`, `/v1/version` and, if wanted, `/v1alpha1/config`. */
 export function registerInfoRoutes(
   app: FastifyInstance,
-  { authenticator, settings, health }: InfoRoutes,
+  { authenticator, settings, health, showsConfig }: InfoRoutes,
 ): void {
   app.get('/v1/version', () => ({
     version: settings.hasuraVersion,
     server_type: 'nearjoin',
     nearjoin_version: settings.nearjoinVersion,
   }));
-  app.get('/v1alpha1/config', async (request) => {
-    await requireAdmin(authenticator, request);
-    return configAnswer(settings);
-  });
+  if (showsConfig) {
+    app.get('/v1alpha1/config', async (request) => {
+      await requireAdmin(authenticator, request);
+      return configAnswer(settings);
+    });
+  }
   for (const path of ['/healthz', '/hasura/healthz']) {
     app.get<{ Querystring: { strict?: string } }>(path, async (request, reply) => {
       const strict = request.query.strict !== undefined && request.query.strict !== 'false';
@@ -45,6 +48,10 @@ export function registerInfoRoutes(
       return reply.code(status).type('text/plain; charset=utf-8').send(text);
     });
   }
+}
+
+/** Registers the refusals of Hasura's endpoints for administrators that we do not have. */
+export function registerRefusals(app: FastifyInstance, authenticator: Authenticator): void {
   for (const path of ['/v2/query', '/v1alpha1/pg_dump', '/v1beta1/relay']) {
     app.post(path, async (request) => {
       await requireAdmin(authenticator, request);

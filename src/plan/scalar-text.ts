@@ -66,8 +66,10 @@ function integerText(
   return String(whole);
 }
 
+/** The empty path is one, though Hasura refuses it. */
 function labelPath(value: unknown, path: string): string {
   const text = value instanceof EnumText ? value.name : value;
+  if (text === '') return text;
   if (typeof text === 'string' && !text.split('.').includes('')) return withoutNul(text, path);
   throw unparsable(
     path,

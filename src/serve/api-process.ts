@@ -108,7 +108,14 @@ function apiParts(
   lane: ReadLane,
 ): Pick<
   ApiParts,
-  'store' | 'catalogWatch' | 'runner' | 'batchLimit' | 'resultLimitBytes' | 'unsentLimitBytes' | 'sockets'
+  | 'apis'
+  | 'store'
+  | 'catalogWatch'
+  | 'runner'
+  | 'batchLimit'
+  | 'resultLimitBytes'
+  | 'unsentLimitBytes'
+  | 'sockets'
 > {
   const { config, control, log } = input;
   const { store, watch } = control;
@@ -132,6 +139,7 @@ function apiParts(
     store,
     catalogWatch: watch,
     runner,
+    apis: config.enabledApis,
     batchLimit: config.batchLimit,
     resultLimitBytes: config.resultLimitBytes,
     unsentLimitBytes: LARGEST_UNSENT * config.resultLimitBytes,

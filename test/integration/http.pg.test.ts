@@ -209,6 +209,27 @@ describe('queries', () => {
   });
 });
 
+test('of the API only the parts that are enabled are there', async () => {
+  const env = {
+    NEARJOIN_METADATA_DATABASE_URL: meta.url,
+    NEARJOIN_PORT: '0',
+    NEARJOIN_ROLES: 'api',
+    HASURA_GRAPHQL_ENABLED_APIS: 'graphql,metrics',
+  };
+  const partial = await startServer(readConfig(env), createLog('silent'));
+  try {
+    const statusOf = async (path: string, body: object): Promise<number> =>
+      (await fetch(partial.url + path, { method: 'POST', body: JSON.stringify(body) })).status;
+    expect(await statusOf('/v1/graphql', { query: '{ __typename }' })).toBe(200);
+    for (const path of ['/v1/metadata', '/v1/query', '/v2/query', '/v1/graphql/explain'])
+      expect({ path, status: await statusOf(path, {}) }).toEqual({ path, status: 404 });
+    expect((await fetch(`${partial.url}/v1alpha1/config`)).status).toBe(404);
+    expect((await fetch(`${partial.url}/v1/version`)).status).toBe(200);
+  } finally {
+    await partial.stop();
+  }
+});
+
 describe('administration', () => {
   const refused = { path: '$.args', error: 'restricted access : admin only', code: 'access-denied' };
 

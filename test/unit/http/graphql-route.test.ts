@@ -444,6 +444,8 @@ describe('CORS', () => {
       'access-control-allow-origin': 'http://a.b',
       'access-control-allow-headers': 'x-hasura-role',
     });
+    const plain = await app.inject({ method: 'GET', url: '/v1/graphql', headers: { origin: 'http://a.b' } });
+    expect(plain.headers['access-control-allow-methods']).toBe('GET,POST,PUT,PATCH,DELETE,OPTIONS');
   });
 
   test.each([

@@ -27,6 +27,7 @@ test.each([
   ['text', new EnumText('bare'), 'bare'],
   ['inet', '::1', '::1'],
   ['ltree', 'a.b', 'a.b'],
+  ['ltree', '', ''],
   ['jsonb', 'text', '"text"'],
 ])('for a column of type %s %j is %s', (name, value, text) => {
   expect(scalarText(typed(name), value, '$')).toBe(text);
