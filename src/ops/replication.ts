@@ -109,8 +109,13 @@ function feedsOf(
 /** Tables that metadata asks for and the replicator has not heard of: a moment after a registration, or while none runs. */
 function notYetKnown(wanted: readonly TableRef[], known: readonly CacheTable[]): readonly TableReport[] {
   const names = new Set(known.map(({ table }) => tableKey(table)));
-  return wanted.filter((table) => !names.has(tableKey(table))).map(pendingTable);
+  return wanted
+    .filter((table) => !names.has(tableKey(table)))
+    .map((table) => ({ ...pendingTable(table), reason: NOT_TAKEN_UP }));
 }
+
+const NOT_TAKEN_UP =
+  'not taken up by a replicator yet; if that lasts while the feed streams, the log of the one that leads says why, or it goes by another metadata database';
 
 function pendingTable({ schema, name }: TableRef): TableReport {
   return { schema, name, state: 'pending', rows_copied: 0, rows_estimated: null };

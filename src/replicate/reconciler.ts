@@ -1,12 +1,15 @@
 import type { Connector, Published } from '../../connectors/connector.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
+import type { Queryable } from '../cache/queryable.ts';
 import { saveShape } from '../cache/serving.ts';
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
+import type { Desired } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import type { NewCopy } from './copy.ts';
 import { type Discarded, discard, type Exclusively, replace, retire, saveRefused } from './discard.ts';
+import type { HoldableNames } from './holdable-names.ts';
 import type { Log } from './log.ts';
 import { type FeedAction, type FeedPlan, reconcile } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
@@ -19,6 +22,7 @@ export interface ReconcilerOptions {
   readonly connector: Connector;
   readonly lease: FeedLease;
   readonly types: SourceTypes;
+  readonly names: HoldableNames;
   readonly sinks: Sinks;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
@@ -56,8 +60,9 @@ export async function bringToOrder(
   const load = (): Promise<readonly StoredTable[]> =>
     exclusively((client) => loadStoredTables(client, lease.target));
   const known = await exclusively((client) => types.look(client));
+  const desire = await exclusively((client) => holdable(options, client, situation.desire));
   const stored = await load();
-  const plan = reconcile(await findWanted(connector, situation.desire, stored, known), stored, situation);
+  const plan = reconcile(await findWanted(connector, desire, stored, known), stored, situation);
   const { added, refused } = await carryOut(options, plan, exclusively, signal);
   const isSettled =
     added.length + refused.length === 0 && !plan.actions.some(({ kind }) => kind === 'retire');
@@ -66,12 +71,30 @@ export async function bringToOrder(
   // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
   // to wait for an older generation to go need not wait longer.
   const now = await load();
-  const wanted = await findWanted(connector, situation.desire, now, known);
+  const wanted = await findWanted(connector, desire, now, known);
   const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
   const again = reconcile(wanted, now, { ...situation, resting, broken: new Map() });
   await carryOut(options, again, exclusively, signal);
   return remainingOf(connector, again);
 }
+
+/** Without the tables that the source cannot even note as failed. */
+async function holdable(
+  { names, lease, log }: ReconcilerOptions,
+  client: Queryable,
+  desire: Desire,
+): Promise<Desire> {
+  if (desire.kind === 'unknown') return desire;
+  const tables: Desired[] = [];
+  for (const each of desire.tables) {
+    const { ref } = each.table;
+    if (await names.areHeld(client, ref)) tables.push(each);
+    else log.warn({ target: lease.target, table: ref, reason: NO_NAME }, NOT_CACHED);
+  }
+  return { ...desire, tables };
+}
+
+const NO_NAME = 'its name has a character that the encoding of the source database lacks';
 
 function toEntry({ table, reason }: Published['refused'][number]): readonly [string, string] {
   return [tableKey(table), reason];

@@ -39,6 +39,25 @@ test('a character that the source lacks costs its table the copy, for as long as
   expect(cache).toEqual(target);
 });
 
+test('a table whose name the source lacks a character of is left out, and the others are kept up', async () => {
+  rig = await FeedRig.open(
+    [
+      'create table item (id int primary key)',
+      'create table "Œuvre" (id int primary key)',
+      'insert into item values (1)',
+    ],
+    { Œuvre: [], item: [] },
+    'target',
+    LATIN1,
+  );
+  rig.start();
+  await rig.until('the other table', async () => (await rig.tableStatus('item'))?.state.kind === 'ready');
+  await rig.target.query('insert into item values (2)');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(2);
+  expect(rig.log.join('\n')).toContain('its name has a character');
+});
+
 test('what a target says in a language whose letters the source lacks is told without them', async () => {
   rig = await FeedRig.open(
     [

@@ -128,7 +128,11 @@ export class FeedRig {
 
   /** Reads the target's catalog again. */
   async refresh(): Promise<void> {
-    const tables = Object.keys(this.#tracked).map((name) => ({ table: { schema: 'public', name } }));
+    // Any name will do on the target.
+    const tables = Object.keys(this.#tracked).map((name, at) => ({
+      table: { schema: 'public', name },
+      configuration: { custom_name: `table_${at}` },
+    }));
     const configuration = { connection_info: { database_url: this.target.url } };
     const metadata = parseMetadata({
       version: 3,
