@@ -1,3 +1,5 @@
+import type { QueryResultRow } from 'pg';
+import { must } from '../../src/core/assert.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import { OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';
@@ -36,12 +38,21 @@ export class SnapshotReaders {
     this.#blank.push(own);
   }
 
-  /** One that holds the table as it is until it is given back: what is not rewritten by now will not be meanwhile. */
-  async take(table: TableRef, snapshot: string): Promise<Reader> {
+  /**
+   * One that holds the table as it is until it is given back: what is not rewritten by now will not be meanwhile. The
+   * statement's answer goes along.
+   */
+  async take<T extends QueryResultRow>(
+    table: TableRef,
+    snapshot: string,
+    statement: string,
+  ): Promise<{ readonly reader: Reader; readonly answer: T }> {
     const reader = this.#idle.pop() ?? (await this.#open(snapshot));
     try {
-      await reader.own.client.query(`savepoint one_table; ${lockSql(table)}`);
-      return reader;
+      const sql = `savepoint one_table; ${lockSql(table)}; ${statement}`;
+      // `pg` answers several statements with a list, which its types do not tell.
+      const results = [await reader.own.client.query<T>(sql)].flat();
+      return { reader, answer: must(results.at(-1)?.rows[0], 'an answer') };
     } catch (error) {
       reader.own.destroy();
       throw toConnectorError(error, 'snapshot');

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CustomTypesConfig, QueryResultRow } from 'pg';
+import { type CustomTypesConfig, escapeLiteral, type QueryResultRow } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
@@ -182,9 +182,10 @@ class ExportedSnapshot implements Snapshot {
 
   /** A session in which the table stands still; the work gives it back when it succeeds. */
   async #reading<T>(table: TableRef, work: (reader: Reader, isRewritten: boolean) => Promise<T>): Promise<T> {
-    const reader = await this.#readers.take(table, this.#parts.name);
+    const { name } = this.#parts;
+    const { reader, answer } = await this.#readers.take<Answer>(table, name, rewrittenSql(table));
     try {
-      return await work(reader, await isRewritten(reader.own, table));
+      return await work(reader, answer.rewritten);
     } catch (error) {
       reader.own.destroy();
       throw toConnectorError(error, 'snapshot');
@@ -217,12 +218,16 @@ async function hold(own: OwnClient, table: TableRef): Promise<void> {
   }
 }
 
+interface Answer {
+  readonly rewritten: boolean;
+}
+
 /**
  * The files of the table and its partitions as the snapshot knows them, and as they are: pg_class is read through the
  * snapshot, pg_relation_filenode and pg_partition_tree are not.
  */
-const REWRITTEN_SQL = `
-  with recursive root as (select $1::regclass::oid as oid), tree as (
+const rewrittenSql = (table: TableRef): string => `
+  with recursive root as (select ${escapeLiteral(quoted(table))}::regclass::oid as oid), tree as (
     select oid from root
     union all
     select i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid
@@ -243,7 +248,7 @@ const REWRITTEN_SQL = `
  * gone, and the copy would be missing them.
  */
 async function isRewritten(own: OwnClient, table: TableRef): Promise<boolean> {
-  const result = await own.client.query<{ rewritten: boolean }>(REWRITTEN_SQL, [quoted(table)]);
+  const result = await own.client.query<Answer>(rewrittenSql(table));
   return must(result.rows[0], 'an answer').rewritten;
 }
 

@@ -44,6 +44,11 @@ export function indexSql(
   ];
 }
 
+/** Makes the key of a table that nobody else sees yet: the table is locked meanwhile. */
+export function primaryKeySql({ relation, key }: Pick<CacheShape, 'relation' | 'key'>): string {
+  return `alter table ${inCache(relation)} add primary key (${identifiers(key)})`;
+}
+
 /** Whether the index that names the rows is among the others. */
 export function hasKey({ key }: Pick<CacheShape, 'key'>, existing: readonly (readonly string[])[]): boolean {
   return existing.some((index) => index.length === key.length && beginsWith(index, key));

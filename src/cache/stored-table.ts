@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';
@@ -201,21 +202,33 @@ export async function saveStoredTable(
   );
 }
 
-/** Changes some fields of a stored table; the names are columns of nearjoin.cache_table. */
+/** Fields of a stored table; the names are columns of nearjoin.cache_table. */
+export type StoredFields = Readonly<Record<string, string | number | boolean | null>>;
+
+/** Changes some fields of a stored table. */
 export async function updateStoredTable(
   client: Queryable,
-  { target, table }: { readonly target: SourceName; readonly table: TableRef },
-  fields: Readonly<Record<string, string | number | boolean | null>> & { readonly reason?: string | null },
+  table: { readonly target: SourceName; readonly table: TableRef },
+  fields: StoredFields,
 ): Promise<void> {
-  const names = Object.keys(fields);
-  const sets = names.map(
-    (name, at) => `${name} = ${name === 'reason' ? toldSql(`$${at + 4}`) : `$${at + 4}`}`,
-  );
-  const values = names.map((name) => (name === 'reason' ? told(fields.reason ?? null) : fields[name]));
-  await client.query(
-    `update nearjoin.cache_table set ${sets.join(', ')} where target = $1 and schema_name = $2 and table_name = $3`,
-    [target, table.schema, table.name, ...values],
-  );
+  await client.query(updateSql(table, fields));
+}
+
+/** The same as a statement without parameters, to be sent with others. */
+export function updateSql(
+  { target, table }: { readonly target: SourceName; readonly table: TableRef },
+  fields: StoredFields,
+): string {
+  const sets = Object.entries(fields).map(([name, value]) => {
+    if (typeof value !== 'string') return `${name} = ${value}`;
+    return `${name} = ${name === 'reason' ? toldSql(literal(told(value))) : literal(value)}`;
+  });
+  return `update nearjoin.cache_table set ${sets.join(', ')} where target = ${literal(target)}
+    and schema_name = ${literal(table.schema)} and table_name = ${literal(table.name)}`;
+}
+
+function literal(value: string | null): string {
+  return value === null ? 'null' : pg.escapeLiteral(value);
 }
 
 /** Adds a piece to what was copied of a table; says whether the target's table was truncated since the copy began. */

@@ -13,7 +13,7 @@ import { overlaySink } from './sink.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 
 /** The stream waits while so many copies are begun together. */
-const MOST_TOGETHER = 16;
+const MOST_TOGETHER = 64;
 /** A copy that is begun gathers changes while it waits for its turn, so no more than this is to be read before. */
 const BYTES_TOGETHER = 32 << 20;
 

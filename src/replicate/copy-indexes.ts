@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { type IndexWishes, indexSql } from '../cache/ddl.ts';
-import { type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import { type StoredTable, updateSql } from '../cache/stored-table.ts';
 import { begin, type CopyWork, commit, makeIndex, makeKey } from './copy-work.ts';
 
 /** What is said of a copy meanwhile. */
@@ -19,8 +19,7 @@ export async function buildIndexes(
 ): Promise<void> {
   const { lease, sessions, stop, onStep } = work;
   await begin(client, lease);
-  await updateStoredTable(client, stored, { reason: INDEXING });
-  await commit(client);
+  await commit(client, updateSql(stored, { reason: INDEXING }));
   const missing = [...indexSql(stored, indexes, stored.indexes)];
   const build = async (on: pg.Client): Promise<void> => {
     for (let next = missing.shift(); next !== undefined; next = missing.shift()) {
@@ -39,6 +38,5 @@ export async function buildIndexes(
   for (const each of ended) if (each.status === 'rejected') throw each.reason;
   await begin(client, lease);
   await makeKey(client, stored);
-  await updateStoredTable(client, stored, { state: 'catching-up', reason: null });
-  await commit(client);
+  await commit(client, updateSql(stored, { state: 'catching-up', reason: null }));
 }

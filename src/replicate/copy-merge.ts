@@ -114,13 +114,11 @@ async function makeReady(
   { sinks, stop, onStep }: CopyWork,
 ): Promise<'ready'> {
   stop.throwIfAborted();
-  await updateStoredTable(client, stored, {
-    state: 'ready',
-    reason: null,
-    overlay: null,
-    piece_cursor: null,
-  });
-  const ready = await loadStoredTable(client, stored);
+  const fields = { state: 'ready', reason: null, overlay: null, piece_cursor: null };
+  const [, ready] = await Promise.all([
+    updateStoredTable(client, stored, fields),
+    loadStoredTable(client, stored),
+  ]);
   await onStep?.('copy:merged-uncommitted');
   sinks.set(cacheSink(ready));
   return 'ready';

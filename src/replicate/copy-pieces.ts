@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { hasKey, type IndexWishes } from '../cache/ddl.ts';
 import { inCache } from '../cache/names.ts';
 import { dedupeSql } from '../cache/overlay.ts';
-import { isTruncated, type StoredTable, savePiece, updateStoredTable } from '../cache/stored-table.ts';
+import { isTruncated, type StoredTable, savePiece, updateSql } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
 import { type CountedCursor, NOTHING_LEFT } from '../core/piece-cursor.ts';
@@ -104,8 +104,7 @@ async function indexPieces({ stored, indexes }: LargeCopy, client: pg.Client, wo
   const overlay = { shape: stored, relation: must(stored.overlay, 'an overlay'), isSettled: false };
   if (!hasKey(stored, stored.indexes)) {
     await begin(client, work.lease);
-    await updateStoredTable(client, stored, { reason: INDEXING });
-    await commit(client);
+    await commit(client, updateSql(stored, { reason: INDEXING }));
     await begin(client, work.lease);
     if ((await overlayPages(client, overlay)) !== null) await client.query(dedupeSql(overlay));
     // Looked at last: a truncation that took the keys out of the overlay makes the copy worthless as well.

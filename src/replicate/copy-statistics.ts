@@ -5,23 +5,21 @@ import type { StoredTable } from '../cache/stored-table.ts';
 import type { CopyWork } from './copy-work.ts';
 import { say } from './say.ts';
 
+/** Behind all that wait to be copied. */
+const LAST_PLACE = Number.POSITIVE_INFINITY;
+
 /**
  * Gathers the planner's statistics of a copy that is ready. Nobody waits for them: its size is known from its indexes,
- * and plans made without them are made anew. When it fails, autovacuum will do it.
+ * and plans made without them are made anew. So copies that wait for their turn go first. When it fails, autovacuum will
+ * do it.
  */
 export async function gatherStatistics(
   stored: StoredTable,
-  { sessions, measuring, stop, log }: CopyWork,
+  { sessions, reading, stop, log }: CopyWork,
 ): Promise<void> {
   try {
-    await measuring.take(
-      () =>
-        sessions.use(async ({ client }) => {
-          await analyze(client, stored);
-          await forgetPlans(client, stored);
-        }, stop),
-      stop,
-    );
+    const measure = (): Promise<void> => sessions.use(({ client }) => analyze(client, stored), stop);
+    await reading.take(measure, stop, LAST_PLACE);
   } catch (error) {
     if (stop.aborted) return;
     const { target, table } = stored;
@@ -34,8 +32,11 @@ export async function gatherStatistics(
  * statistics, and the copy is none the worse.
  */
 async function analyze(client: Queryable, { relation, columns }: CacheShape): Promise<void> {
-  if (await isMeasured(client, inCache(relation))) return;
+  // ANALYZE alone leaves plans as they are when it finds as many rows and pages as the indexes had counted.
+  const forgetPlans = `alter table ${inCache(relation)} set ${STORAGE}`;
+  if (await isMeasured(client, `${inCache(relation)}; ${forgetPlans}`)) return;
   for (const { name } of columns) await isMeasured(client, `${inCache(relation)} (${quoteIdentifier(name)})`);
+  await client.query(forgetPlans);
 }
 
 async function isMeasured(client: Queryable, what: string): Promise<boolean> {
@@ -46,9 +47,4 @@ async function isMeasured(client: Queryable, what: string): Promise<boolean> {
     if (sqlStateOf(error)?.startsWith('22') === true) return false;
     throw error;
   }
-}
-
-/** ANALYZE alone leaves plans as they are when it finds as many rows and pages as the indexes had counted. */
-async function forgetPlans(client: Queryable, { relation }: CacheShape): Promise<void> {
-  await client.query(`alter table ${inCache(relation)} set ${STORAGE}`);
 }

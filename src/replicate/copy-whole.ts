@@ -1,13 +1,13 @@
 import type pg from 'pg';
 import type { Snapshot } from '../../connectors/connector.ts';
-import { createTableSql, type IndexWishes, indexSql } from '../cache/ddl.ts';
-import { type StoredTable, savePiece, updateStoredTable } from '../cache/stored-table.ts';
+import { createTableSql, type IndexWishes, indexSql, primaryKeySql } from '../cache/ddl.ts';
+import { type StoredTable, savePiece, updateSql } from '../cache/stored-table.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { NOTHING_LEFT } from '../core/piece-cursor.ts';
 import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { buildIndexes } from './copy-indexes.ts';
 import { writeRows } from './copy-rows.ts';
-import { begin, type CopyWork, commit, makeIndex, makeKey } from './copy-work.ts';
+import { begin, type CopyWork, commit, makeIndex } from './copy-work.ts';
 
 /** Fills a new cache table from the snapshot and builds its indexes; gives the table as it is then. */
 export async function copyWhole(
@@ -16,9 +16,8 @@ export async function copyWhole(
   snapshot: Snapshot,
   work: CopyWork,
 ): Promise<StoredTable> {
-  const { lease, sessions, stop, limits, onStep } = work;
+  const { sessions, stop, limits, onStep } = work;
   return sessions.use(async ({ client }) => {
-    await begin(client, lease);
     const filled = { stored: { ...stored, copiedAt: snapshot.at }, indexes };
     const rows = await fill(filled.stored, snapshot, client, work);
     if (rows < limits.apartRows) await index(filled, rows, client);
@@ -37,7 +36,7 @@ async function fill(
   client: pg.Client,
   work: CopyWork,
 ): Promise<number> {
-  await client.query(createTableSql(stored));
+  await begin(client, work.lease, createTableSql(stored));
   // Nobody reads the table before it is ready, so its rows may be frozen from the start: no second write for them later.
   const into = copyIntoSql(stored, { isFrozen: true });
   const rows = await writeRows(await snapshot.copy(columnsToCopy(stored)), into, client, work);
@@ -52,15 +51,10 @@ interface Filled {
 
 /** A small table is there with its indexes, or not at all. */
 async function index({ stored, indexes }: Filled, rows: number, client: pg.Client): Promise<void> {
-  for (const statement of indexSql(stored, indexes)) await makeIndex(client, statement);
-  await makeKey(client, stored);
+  for (const statement of indexSql(stored, indexes, [stored.key])) await makeIndex(client, statement);
   const copiedAt = formatLsn(stored.copiedAt);
-  await updateStoredTable(client, stored, {
-    state: 'catching-up',
-    rows_copied: rows,
-    copied_at: copiedAt,
-  });
-  await commit(client);
+  const filled = { state: 'catching-up', rows_copied: rows, copied_at: copiedAt };
+  await commit(client, primaryKeySql(stored), updateSql(stored, filled));
 }
 
 /** As a table made piece by piece with nothing left to read: other sessions see it, and a later try goes on with its indexes. */

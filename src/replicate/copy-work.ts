@@ -1,6 +1,6 @@
-import type pg from 'pg';
+import pg from 'pg';
 import type { Connector, Snapshot } from '../../connectors/connector.ts';
-import { FENCE_SQL, type FeedLease } from '../cache/feed-row.ts';
+import type { FeedLease } from '../cache/feed-row.ts';
 import { inCache, quoteIdentifier } from '../cache/names.ts';
 import type { Overlay } from '../cache/overlay.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
@@ -49,8 +49,6 @@ export interface CopyWork extends CopierOptions {
   readonly place: number;
   /** Turns to build the indexes of a large table. */
   readonly building: Turns;
-  /** Turns to gather statistics. */
-  readonly measuring: Turns;
   /** Ends with the feed's run. */
   readonly run: AbortSignal;
   /** Ends with the run, or when this copy is not wanted any more. */
@@ -103,15 +101,21 @@ export async function overlayPages(
   return pages;
 }
 
-/** Opens a transaction that a lost lease cannot commit. */
-export async function begin(client: pg.Client, { target, epoch }: FeedLease): Promise<void> {
-  await client.query('begin');
-  await client.query(FENCE_SQL, [target, epoch]);
+/** Opens a transaction that a lost lease cannot commit, with its first statements: all in one round trip. */
+export async function begin(
+  client: pg.Client,
+  { target, epoch }: FeedLease,
+  ...first: readonly string[]
+): Promise<void> {
+  const fence = `select nearjoin.fence(${pg.escapeLiteral(target)}, ${epoch})`;
+  await client.query(['begin', fence, ...first].join('; '));
 }
 
-/** Throws unless the statement that should have committed did. */
-export async function commit(client: Queryable): Promise<void> {
-  const { command } = (await client.query('commit')) as { command?: string };
+/** Runs the last statements of a transaction in one round trip; throws unless it was committed. */
+export async function commit(client: Queryable, ...last: readonly string[]): Promise<void> {
+  // `pg` answers several statements with a list, which its types do not tell.
+  const results = [await client.query([...last, 'commit'].join('; '))].flat();
+  const { command } = results.at(-1) as { command?: string };
   if (command !== 'COMMIT') throw new Error('the source rolled the copy back');
 }
 

@@ -51,7 +51,6 @@ export class Copier {
   readonly #beginnings = new Beginnings();
   readonly #reading: Turns;
   readonly #building = new Turns(1);
-  readonly #measuring = new Turns(1);
 
   constructor(options: CopierOptions) {
     this.#options = options;
@@ -167,7 +166,6 @@ export class Copier {
       reading: this.#reading,
       place: job.place,
       building: this.#building,
-      measuring: this.#measuring,
       run,
       stop: AbortSignal.any([run, job.stop.signal]),
       onRows,
