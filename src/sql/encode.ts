@@ -8,14 +8,15 @@ export function columnJson(row: RowScope, column: Column, build: Build): Sql {
   const read = row.read(column);
   // Enum values are ASCII; some collations have a dotted capital I.
   const value = column.upperCased ? sql`upper(${read} collate "C")` : read;
-  const isPlain = row.heldAs(column) === 'text' || isCostly(column);
+  const isPlain = row.heldAs(column) === 'text' || isCostly(column, build);
   const encoded = isPlain ? sql`to_json(${value})::text` : valueJson(value, column.type, build);
   return column.notNull ? encoded : orNull(encoded);
 }
 
 /** Whether the cheaper way would call a function three times. */
-function isCostly({ computed, type }: Column): boolean {
-  return computed !== undefined && FRACTIONS.has(baseType(type).name);
+function isCostly({ computed, type }: Column, { stringifyNumbers }: Build): boolean {
+  const base = baseType(type);
+  return computed !== undefined && FRACTIONS.has(base.name) && !(stringifyNumbers && isBigNumber(base));
 }
 
 /** The part of a json or jsonb column at a path, `null` where there is none. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Asking } from '../support/lane.ts';
+import { type Asking, TestLane } from '../support/lane.ts';
 import { ThreeWays, type World } from '../support/three-ways.ts';
 
 const FIELDS = [
@@ -260,6 +260,18 @@ test('in their own database they are selected, compared, ordered by and aggregat
       nodes: ['Ada Lovelace', 'Plato', 'Mary Shelley', 'Ada Zorn'].map((full_name) => ({ full_name })),
     },
   });
+});
+
+test('numbers are strings where big ones are asked for as such', async () => {
+  const author = { table: 'author', computed_fields: FIELDS };
+  const lane = await TestLane.open({ all: ways.all }, { all: [author] }, { stringifyNumbers: true });
+  try {
+    expect((await lane.query('{ author(where: {half: {_lt: "1"}}) { half inverse } }')).text).toBe(
+      '{"author":[{"half":"0.50000000000000000000","inverse":2}]}',
+    );
+  } finally {
+    await lane.close();
+  }
 });
 
 test('a role sees what it was given, in selections, conditions, orderings and aggregates', async () => {

@@ -10,6 +10,7 @@ import {
   relationshipNamed,
   type TableModel,
   tableNamed,
+  twinOf,
   type World,
 } from './world.ts';
 
@@ -28,6 +29,7 @@ export function ddlOf(world: World, tables: readonly TableModel[], isWhole: bool
           ]
         : []),
       callable(world, table),
+      ...twins(world, table),
       ...(table.rows.length === 0 ? [] : [insertRows(table, table.rows)]),
     ]),
   ];
@@ -45,6 +47,23 @@ function callable(world: World, table: TableModel): string {
   const [language, code] =
     world.tables.indexOf(table) % 2 === 0 ? ['sql', body] : ['plpgsql', `begin return query ${body}; end`];
   return `create function ${quoted(functionNamed(world, table))}(wanted boolean, session json default null) returns setof ${rows} language ${language} stable as $$ ${code} $$`;
+}
+
+/** The name of the function that answers a column's value. */
+export function twinFunction(world: World, table: TableModel, twin: string): string {
+  return `${twin} ${world.tables.indexOf(table)}`;
+}
+
+function twins(world: World, table: TableModel): readonly string[] {
+  const row = relation(table.isView ? { ...table, name: viewNamed(table.name) } : table);
+  return table.columns.flatMap(({ name, type }) => {
+    const twin = twinOf(table, name);
+    if (twin === null) return [];
+    const called = quoted(twinFunction(world, table, twin));
+    return [
+      `create function ${called}(${row}) returns ${typeOf(type).bare} language sql stable as $$ select $1.${quoted(name)} $$`,
+    ];
+  });
 }
 
 /** Whether a table has a column of its database's enum table. */

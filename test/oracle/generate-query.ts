@@ -32,6 +32,8 @@ export interface Sending {
   readonly share: number;
   /** Some are the variable's default. */
   readonly defaults: boolean;
+  /** How many columns are asked for by the computed field that is their value. */
+  readonly twins: number;
 }
 
 export type Root = { readonly alias: string; readonly table: string } & (
@@ -157,7 +159,12 @@ export function generateQuery(
   const roots = Array.from({ length: !hostile && random.chance(0.2) ? 2 : 1 }, (_, i) =>
     root(scene, random.pick(views), `q${i}`),
   );
-  const sending = { seed: random.seed(), share: random.pick([0, 0.3, 1, 1]), defaults: random.chance(0.15) };
+  const sending = {
+    seed: random.seed(),
+    share: random.pick([0, 0.3, 1, 1]),
+    defaults: random.chance(0.15),
+    twins: random.pick([0, 0, 0, 0, 0.3]),
+  };
   return { role, roots, sending, hostile };
 }
 

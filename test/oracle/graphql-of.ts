@@ -24,6 +24,7 @@ import {
   spellingOf,
   type TableModel,
   tableNamed,
+  twinOf,
   typeNamed,
   type World,
 } from './world.ts';
@@ -118,7 +119,7 @@ class Printing {
         'where',
         where === null ? this.#unset(typed('_bool_exp')) : this.#nested(table, where, 'document', 0.4),
       ],
-      [field('order_by'), this.#orderings(table, orderBy)],
+      [field('order_by'), this.#orderings(table, orderBy, new Set(distinctOn))],
       [
         field('distinct_on'),
         names.length === 0 ? undefined : this.#sendList(typed('_select_column'), names, 'document'),
@@ -147,9 +148,13 @@ class Printing {
 
   #computed(table: TableModel, value: Computed): string {
     if (value.kind === 'typename') return `${value.alias}: __typename`;
+    if (value.kind === 'function') {
+      const members = value.columns.map(
+        (name) => `${fieldNamed(this.#world, table, name)}: ${this.#column(table, name)}`,
+      );
+      return `${value.alias}: ${spellingOf(this.#world).field(value.name)} { ${members.join(' ')} }`;
+    }
     const names = value.columns.map((name) => new Name(fieldNamed(this.#world, table, name)));
-    if (value.kind === 'function')
-      return `${value.alias}: ${spellingOf(this.#world).field(value.name)} { ${names.map(literal).join(' ')} }`;
     const columns = this.#sendList(typeNamed(this.#world, table, '_select_column'), names, 'document');
     const distinct = this.#send('Boolean', value.distinct, 'document');
     return `${value.alias}: count(columns: ${literal(columns)}, distinct: ${literal(distinct)})`;
@@ -174,7 +179,7 @@ class Printing {
         field.path === null
           ? ''
           : `(path: ${literal(this.#send('String', pathText(field.path), 'document'))})`;
-      return `${field.alias}: ${fieldNamed(this.#world, table, field.column)}${path}${tail}`;
+      return `${field.alias}: ${this.#column(table, field.column)}${path}${tail}`;
     }
     const to = tableNamed(this.#world, relationshipNamed(table, field.relationship).to);
     const head = `${field.alias}: ${field.relationship}`;
@@ -191,14 +196,14 @@ class Printing {
   }
 
   /** The whole list as a variable, elements of it, or directions; one element may stand alone. */
-  #orderings(table: TableModel, orderings: readonly Ordering[]): unknown {
+  #orderings(table: TableModel, orderings: readonly Ordering[], distinct: ReadonlySet<string>): unknown {
     const type = typeNamed(this.#world, table, '_order_by');
     if (orderings.length === 0) return this.#unset(`[${type}!]`);
     const print = (within: Within): unknown => {
       const all = orderings.map((one) =>
         within === 'document' && this.#isSent(0.2)
-          ? this.#variable(`${type}!`, this.#ordering(table, one, 'variable'))
-          : this.#ordering(table, one, within),
+          ? this.#variable(`${type}!`, this.#ordering(table, one, { within: 'variable', distinct }))
+          : this.#ordering(table, one, { within, distinct }),
       );
       const isAlone = all.length === 1 && !(all[0] instanceof Mention) && this.#coins.chance(0.3);
       return isAlone ? all[0] : all;
@@ -206,7 +211,12 @@ class Printing {
     return this.#isSent(0.4) ? this.#variable(`[${type}!]`, print('variable')) : print('document');
   }
 
-  #ordering(table: TableModel, { path, by, direction }: Ordering, within: Within): unknown {
+  /** What rows are told apart by must be what they are ordered by. */
+  #ordering(
+    table: TableModel,
+    { path, by, direction }: Ordering,
+    { within, distinct }: { readonly within: Within; readonly distinct: ReadonlySet<string> },
+  ): unknown {
     const { field, enumValue } = spellingOf(this.#world);
     let at = table;
     const steps = path.map((step) => {
@@ -214,10 +224,22 @@ class Printing {
       at = tableNamed(this.#world, relationship.to);
       return relationship.kind === 'array' ? this.#aggregateOf(step) : step;
     });
-    const column = by.kind === 'count' ? '' : fieldNamed(this.#world, at, by.column);
+    const column =
+      by.kind === 'count'
+        ? ''
+        : by.kind === 'column' && !distinct.has(by.column)
+          ? this.#column(at, by.column)
+          : fieldNamed(this.#world, at, by.column);
     const last = by.kind === 'count' ? ['count'] : by.kind === 'column' ? [column] : [field(by.name), column];
     const way = this.#send('order_by', new Name(enumValue(direction)), within);
     return [...steps, ...last].reduceRight<unknown>((inner, name) => ({ [name]: inner }), way);
+  }
+
+  /** A column, or the computed field that is its value. */
+  #column(table: TableModel, name: string): string {
+    const twin = twinOf(table, name);
+    const isTwin = twin !== null && this.#coins.chance(this.#sending.twins);
+    return isTwin ? twin : fieldNamed(this.#world, table, name);
   }
 
   #isSent(weight = 1): boolean {
@@ -273,12 +295,12 @@ class Printing {
         return {};
       case 'compare': {
         const compared = { [field(given.operator)]: this.#operand(table, given, within) };
-        const name = fieldNamed(this.#world, table, given.column);
+        const name = this.#column(table, given.column);
         return { [name]: given.cast ? { _cast: { String: compared } } : compared };
       }
       case 'null': {
         const isNull = this.#send('Boolean', given.isNull, within);
-        return { [fieldNamed(this.#world, table, given.column)]: { [field('_is_null')]: isNull } };
+        return { [this.#column(table, given.column)]: { [field('_is_null')]: isNull } };
       }
       case 'and':
       case 'or':

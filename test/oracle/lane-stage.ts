@@ -231,12 +231,19 @@ function isSame(one: string, other: string): boolean {
  * known by one route only stays as it is.
  */
 function withoutWords(answers: Answers): Answers {
-  const told = (text: string): string => (isError(text) && !text.includes(UNKNOWN_HERE) ? 'error:' : text);
+  const told = (text: string): string => (isError(text) && !isOfOneRoute(text) ? 'error:' : text);
   return Object.fromEntries(Object.entries(answers).map(([way, text]) => [way, told(text)]));
 }
 
 /** What a source cannot compare for want of an extension is refused from the cache, and may be known live. */
 const UNKNOWN_HERE = 'create the extension of';
+
+/** A target computes a field only for rows of which it knows that the role may see them. */
+const NOT_COMPUTED = 'cannot be read in this query';
+
+function isOfOneRoute(text: string): boolean {
+  return text.includes(UNKNOWN_HERE) || text.includes(NOT_COMPUTED);
+}
 
 /** Why the answers do not agree; null when they do. */
 export function disagreement(world: World, query: Query, given: Answers): string | null {
@@ -269,7 +276,7 @@ function isError(answer: string): boolean {
 
 /** Whether routes may answer differently. */
 function isOpen(world: World, order: Order, cached: string): boolean {
-  if (cached.includes(UNKNOWN_HERE)) return true;
+  if (isOfOneRoute(cached)) return true;
   // Views have no key that would say which of two equal rows is first.
   return order !== 'total' && world.tables.some(({ isView }) => isView);
 }

@@ -1,5 +1,5 @@
 import type { MoreMetadata } from '../support/lane.ts';
-import { functionNamed, sessionOf, usesEnum, viewNamed } from './database-of.ts';
+import { functionNamed, sessionOf, twinFunction, usesEnum, viewNamed } from './database-of.ts';
 import { isList } from './graphql-of.ts';
 import { typeOf } from './value-types.ts';
 import {
@@ -11,6 +11,7 @@ import {
   relationshipNamed,
   type TableModel,
   tableNamed,
+  twinOf,
   type World,
 } from './world.ts';
 
@@ -99,16 +100,25 @@ function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown
     object_relationships: local.object,
     array_relationships: local.array,
     remote_relationships: remote,
+    computed_fields: twinsOf(
+      table,
+      table.columns.map(({ name }) => name),
+    ).map((twin) => ({ name: twin, definition: { function: twinFunction(world, table, twin) } })),
     select_permissions: table.permissions.map(({ role, columns, filter, limit, aggregate }) => ({
       role,
       permission: {
         columns,
+        computed_fields: twinsOf(table, columns),
         filter: ruleJson({ world, inOne }, table, filter),
         limit,
         allow_aggregations: aggregate,
       },
     })),
   };
+}
+
+function twinsOf(table: TableModel, columns: readonly string[]): readonly string[] {
+  return columns.flatMap((name) => twinOf(table, name) ?? []);
 }
 
 function configuration(table: TableModel): unknown {

@@ -134,10 +134,8 @@ class Naive {
     if (value.kind === 'function') {
       return object(
         value.columns.map((name, i) => {
-          const column = columnNamed(table, name);
-          const result = `${value.name}(${cells[i]})`;
-          const isOne = ['sum', 'min', 'max'].includes(value.name);
-          return [fieldNamed(this.#world, table, name), isOne ? this.#shown(table, column, result) : result];
+          const result = this.#shown(table, columnNamed(table, name), `${value.name}(${cells[i]})`);
+          return [fieldNamed(this.#world, table, name), result];
         }),
       );
     }
@@ -252,7 +250,7 @@ class Naive {
     return `((select ${value} from ${this.#view(to)} ${next} where ${this.#link(table, given.relationship, alias, next)} and ${filter}) ${spelled(given.operator)} ${given.value})`;
   }
 
-  /** A column's value, or a sum or extreme of it. */
+  /** A column's value, or what an aggregate makes of it. */
   #shown(table: TableModel, column: ColumnModel, value: string): string {
     const { type } = column;
     if (isEnumIn(table, column) && this.#world.naming.convention === 'graphql-default')

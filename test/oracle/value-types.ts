@@ -134,7 +134,7 @@ export const TYPES = {
   }),
   ltree: define({
     sql: 'ltree',
-    values: same('top', 'top.a', 'top.a.b', 'x', 'x.a', ''),
+    values: same('top', 'top.a', 'top.a.b', 'x', 'x.a'),
     family: 'ltree',
     operators: [...COMPARISONS, '_ancestor', '_ancestor_any', '_descendant', '_descendant_any', '_matches'],
     own: true,

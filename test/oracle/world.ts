@@ -227,6 +227,13 @@ export function isEnumIn({ isView }: TableModel, { type }: ColumnModel): boolean
   return !isView && typeOf(type).isEnum === true;
 }
 
+/** The computed field that is a column's own value; null where a function may not answer the type. */
+export function twinOf(table: TableModel, name: string): string | null {
+  const { own, isEnum, sql } = typeOf(columnNamed(table, name).type);
+  if (own === true || isEnum === true || sql === 'int4range') return null;
+  return `same_${table.columns.findIndex((column) => column.name === name)}`;
+}
+
 /** The enum table that a database's columns of type `hue` point at. */
 export function enumTableOf(database: string): string {
   return `hues_${database}`;
