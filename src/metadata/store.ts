@@ -90,8 +90,8 @@ async function migrate(pool: pg.Pool): Promise<void> {
   }
 }
 
-/** No session could be had, or it was ended. What a server calls the two kinds of errors depends on its language. */
-const NO_SESSION = /^(08|28|3D000|53300|57P)/;
+/** The session was ended. What a server calls such errors depends on its language. */
+const SESSION_ENDED = /^(08|57P)/;
 const UNTRANSLATABLE_CHARACTER = '22P05';
 
 /** What Postgres says of a statement is ours to look into; anything else means that the database cannot be reached. */
@@ -102,10 +102,15 @@ export function storeFailure(error: unknown): unknown {
       'the metadata database has an encoding that lacks a character of this; only UTF8 holds all';
     return new MetadataError('data-exception', message, { path: '$' });
   }
-  if (state !== null && !NO_SESSION.test(state)) return error;
+  return state === null || SESSION_ENDED.test(state) ? outOfReach(error) : error;
+}
+
+function outOfReach(error: unknown): MetadataError {
   const message = `the metadata database does not answer: ${messageOf(error)}`;
   return new MetadataError('source-unavailable', message, { path: '$', status: 503 });
 }
+
+function ignore(): void {}
 
 class PostgresMetadataStore implements MetadataStore {
   readonly #pool: pg.Pool;
@@ -133,9 +138,17 @@ class PostgresMetadataStore implements MetadataStore {
     text: string,
     values: readonly unknown[] = [],
   ): Promise<pg.QueryResult<Row>> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw outOfReach(error);
+    });
+    client.on('error', ignore); // the query that it interrupts fails with the same
     try {
-      return await this.#pool.query<Row>(text, [...values]);
+      const result = await client.query<Row>(text, [...values]);
+      client.off('error', ignore);
+      client.release();
+      return result;
     } catch (error) {
+      client.release(true);
       throw storeFailure(error);
     }
   }
