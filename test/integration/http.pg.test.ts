@@ -18,6 +18,7 @@ beforeAll(async () => {
     createDatabase('source', [
       'create table orders (id int primary key, user_id int, total numeric not null)',
       'insert into orders values (1, 10, 5.50), (2, 20, 1e20), (3, null, 0)',
+      'create function since(n int) returns setof orders language sql stable as $$ select * from orders where id >= n $$',
     ]),
     createDatabase('target', [
       'create table users (id int primary key, name text not null, email text)',
@@ -33,6 +34,7 @@ beforeAll(async () => {
     NEARJOIN_UNAUTHORIZED_ROLE: 'anonymous',
     NEARJOIN_METRICS_SECRET: 'metrics-secret',
     NEARJOIN_ROLES: 'api',
+    HASURA_GRAPHQL_INFER_FUNCTION_PERMISSIONS: 'false',
   };
   server = await startServer(readConfig(env), createLog('silent'));
   for (const [name, database] of Object.entries({ pg1, pg2 })) {
@@ -155,6 +157,19 @@ describe('queries', () => {
       message: 'missing session variables: "x-hasura-user-id"',
       extensions: { path: '$', code: 'not-found' },
     });
+  });
+
+  test('a role calls a function by a permission for it, where none is inferred', async () => {
+    const clerk = { ...admin, 'x-hasura-role': 'clerk', 'x-hasura-user-id': '20' };
+    const place = { source: 'pg1', function: 'since' };
+    const query = '{ since(args: {n: 1}) { id user { name } } }';
+    await expectSuccess('pg_track_function', place);
+    expect(await graphql(query, clerk)).toContain("field 'since' not found in type: 'query_root'");
+    await expectSuccess('pg_create_function_permission', { ...place, role: 'clerk' });
+    expect(await graphql(query, clerk)).toBe('{"data":{"since":[{"id":2,"user":{"name":"Bob"}}]}}');
+    const { text } = await send('/v1alpha1/config', undefined, admin);
+    expect(text).toContain('"is_function_permissions_inferred":false');
+    await expectSuccess('pg_untrack_function', place);
   });
 
   test('without the secret there is only the unauthorized role', async () => {
