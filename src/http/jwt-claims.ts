@@ -1,4 +1,5 @@
 import type { JWTPayload } from 'jose';
+import { jsonKind } from '../core/json-kind.ts';
 import type { RoleName } from '../core/names.ts';
 import { RefusedError } from './error-reply.ts';
 import { atJsonPath } from './json-path.ts';
@@ -86,14 +87,7 @@ function mismatch(claim: string, hint: string, wanted: string, value: unknown): 
 
 function expected(wanted: string, value: unknown): string {
   const type = wanted === 'Array' ? '[]' : 'Text';
-  return `parsing ${type} failed, expected ${wanted}, but encountered ${kindOf(value)}`;
-}
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'Null';
-  if (Array.isArray(value)) return 'Array';
-  const name = typeof value;
-  return name.charAt(0).toUpperCase() + name.slice(1);
+  return `parsing ${type} failed, expected ${wanted}, but encountered ${jsonKind(value)}`;
 }
 
 function invalid(message: string): RefusedError {

@@ -145,7 +145,11 @@ export type CommandOf<K extends Command['type']> = Extract<Command, { readonly t
 const envelope = z.looseObject({
   type: z.string(),
   args: z.unknown(),
-  version: z.union([z.literal(1), z.literal(2)], 'expected version 1 or 2').nullish(),
+  version: z
+    .union([z.literal(1), z.literal(2)], {
+      error: ({ input }) => `expected 1 or 2, encountered ${String(input)}`,
+    })
+    .nullish(),
   resource_version: z.int().nullish(),
 });
 

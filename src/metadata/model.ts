@@ -84,7 +84,7 @@ export const boolExp = z.record(z.string(), z.unknown());
 export const selectPermission = z.looseObject({
   columns: z.union([z.literal('*'), z.array(z.string())]),
   filter: boolExp,
-  limit: z.int().nonnegative().nullish(),
+  limit: z.int().nullish(),
   allow_aggregations: z.boolean().optional(),
   query_root_fields: z.array(z.enum(['select', 'select_by_pk', 'select_aggregate'])).nullish(),
   subscription_root_fields: z

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { jsonKind } from '../core/json-kind.ts';
 import { refuseDuplicates } from './duplicates.ts';
 import { MetadataError } from './metadata-error.ts';
 import { type Metadata, metadataSchema, type TableMetadata, tableMetadata } from './model.ts';
@@ -78,12 +79,29 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, path: string)
   const needsSome = issue.code === 'invalid_type' || issue.code === 'invalid_union';
   const missing = needsSome && valueAt(value, issue.path) === undefined;
   const at = missing ? issue.path.slice(0, -1) : issue.path;
-  const message = missing ? `key "${String(issue.path.at(-1) ?? '')}" not found` : complaint(issue);
+  const message = missing
+    ? `key "${String(issue.path.at(-1) ?? '')}" not found`
+    : complaint(issue, valueAt(value, issue.path));
   throw new MetadataError('parse-failed', message, { path: path + printPath(at) });
 }
 
-function complaint(issue: Issue): string {
-  return issue.code === 'too_small' && issue.origin === 'string' ? 'empty string not allowed' : issue.message;
+/** What Hasura calls the JSON kinds that are expected, and what it says it was parsing. */
+const EXPECTED: Readonly<Record<string, readonly [what: string, kind: string]>> = {
+  string: ['Text', 'String'],
+  number: ['Number', 'Number'],
+  int: ['Int', 'Number'],
+  boolean: ['Bool', 'Bool'],
+  array: ['[]', 'Array'],
+  object: ['Object', 'Object'],
+  record: ['Object', 'Object'],
+};
+
+function complaint(issue: Issue, value: unknown): string {
+  if (issue.code === 'too_small' && issue.origin === 'string') return 'empty string not allowed';
+  const expected = issue.code === 'invalid_type' ? EXPECTED[issue.expected] : undefined;
+  if (expected === undefined) return issue.message;
+  const [what, kind] = expected;
+  return `parsing ${what} failed, expected ${kind}, but encountered ${jsonKind(value)}`;
 }
 
 /** JSONPath text of the keys, in Hasura's form: `.tables[0]['odd key']`. */

@@ -1,4 +1,5 @@
 import type { ColumnType } from '../catalog/catalog.ts';
+import { jsonKind } from '../core/json-kind.ts';
 import { EnumText, isRecord, NumberText } from './input.ts';
 import { unparsable } from './problem.ts';
 import { scientific } from './scientific.ts';
@@ -84,10 +85,7 @@ export function unreadable(path: string, what: string, kind: string, value: unkn
 
 function kindOf(value: unknown): string {
   if (isNumber(value)) return 'Number';
-  if (value === null || value === undefined) return 'Null';
-  if (typeof value === 'boolean') return 'Boolean';
-  if (Array.isArray(value)) return 'Array';
-  return typeof value === 'string' || value instanceof EnumText ? 'String' : 'Object';
+  return value instanceof EnumText ? 'String' : jsonKind(value);
 }
 
 /** A plain value as JSON text; numbers keep their digits. */

@@ -40,6 +40,8 @@ function resolvePermission(table: Table, entry: SelectPermissionEntry, find: Fin
   const computedFields = new Set(permission.computed_fields);
   for (const name of computedFields) checkComputedField(table, name);
   checkRule(permission.filter, { table, root: table, find });
+  checkRootFields(table, entry);
+  if ((permission.limit ?? 0) < 0) throw new Unresolvable('unexpected negative value');
   const queryRootFields = permission.query_root_fields ?? null;
   const subscriptionRootFields = permission.subscription_root_fields ?? null;
   return {
@@ -51,6 +53,28 @@ function resolvePermission(table: Table, entry: SelectPermissionEntry, find: Fin
     queryRootFields: queryRootFields === null ? null : new Set(queryRootFields),
     subscriptionRootFields: subscriptionRootFields === null ? null : new Set(subscriptionRootFields),
   };
+}
+
+/** Root fields that are asked for must be ones that the role can have. */
+function checkRootFields(table: Table, { role, permission }: SelectPermissionEntry): void {
+  const asked = new Set<string>([
+    ...(permission.query_root_fields ?? []),
+    ...(permission.subscription_root_fields ?? []),
+  ]);
+  const { columns } = permission;
+  const seesKey = columns === '*' || table.primaryKey.every(({ name }) => columns.includes(name));
+  if (asked.has('select_by_pk') && (table.primaryKey.length === 0 || !seesKey)) {
+    throw new Unresolvable(
+      'The "select_by_pk" field cannot be included in the query_root_fields or subscription_root_fields because the role ' +
+        `"${role}" does not have access to the primary key of the table "${printTable(table.ref)}" in the source "${table.source}"`,
+    );
+  }
+  if (asked.has('select_aggregate') && permission.allow_aggregations !== true) {
+    throw new Unresolvable(
+      'The "select_aggregate" root field can only be enabled in the query_root_fields or  ' +
+        'the subscription_root_fields when "allow_aggregations" is set to true',
+    );
+  }
 }
 
 interface Scope {

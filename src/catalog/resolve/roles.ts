@@ -23,17 +23,16 @@ export function resolveRoles(metadata: Metadata, problems: InconsistentObject[])
     const checked = attempt({ kind: 'inherited_role', name, parents }, problems, () => {
       const unknown = parents.filter((parent) => !own.has(parent) && !declared.has(parent));
       if (unknown.length > 0)
-        throw new Unresolvable(`the following parent role(s) are not found: ${quoted(unknown)}`);
+        throw new Unresolvable(
+          `in inherited role ${name}: the following parent role(s) are not found: ${unknown.join(', ')} ` +
+            `which are required to construct the inherited role: "${name}"`,
+        );
       if (reaches(name, name, declared)) throw new Unresolvable('found cycle(s) in roles');
       return parents;
     });
     if (checked !== null) inherited.set(name, checked);
   }
   return { all: new Set([...own, ...inherited.keys()]), inherited };
-}
-
-function quoted(roles: readonly RoleName[]): string {
-  return roles.map((role) => `"${role}"`).join(', ');
 }
 
 function reaches(from: RoleName, to: RoleName, parents: ReadonlyMap<RoleName, readonly RoleName[]>): boolean {

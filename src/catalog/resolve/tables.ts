@@ -81,6 +81,12 @@ function resolveColumns(
   configuration: TableConfiguration | undefined,
   spelling: Spelling,
 ): readonly Column[] {
+  const configured = [configuration?.column_config, configuration?.custom_column_names];
+  const unknown = configured
+    .flatMap((columns) => Object.keys(columns ?? {}))
+    .find((name) => !real.columns.some((column) => column.name === name));
+  if (unknown !== undefined)
+    throw new Unresolvable(`configuration was given for the column "${unknown}", but no such column exists`);
   return real.columns.map((column) => {
     const config = own(configuration?.column_config, column.name);
     return {
@@ -108,7 +114,8 @@ function byField(columns: readonly Column[]): ReadonlyMap<string, Column> {
     const other = fields.get(column.field);
     if (other !== undefined) {
       throw new Unresolvable(
-        `columns "${other.name}" and "${column.name}" have the same name "${column.field}"`,
+        `the definitions of columns "${other.name}" and "${column.name}" are in conflict: ` +
+          `they are mapped to the same field name, "${column.field}"`,
       );
     }
     fields.set(column.field, column);

@@ -105,7 +105,7 @@ test('what becomes the same name, or the same enum value, is refused', () => {
     { pg1: database([twins, kind], {}, new Map([[JSON.stringify(['public', 'kind']), values]])) },
   );
   expect(catalog.inconsistent.map(({ reason }) => reason)).toEqual([
-    'Inconsistent object: columns "a_b" and "aB" have the same name "aB"',
+    'Inconsistent object: the definitions of columns "a_b" and "aB" are in conflict: they are mapped to the same field name, "aB"',
     'Inconsistent object: the table "kind" cannot be used as an enum because the values "on" and "On" are both spelled ON',
   ]);
 });

@@ -209,7 +209,7 @@ test.each(REFUSALS)('%s is refused', (_title, body, ...[code, error, path = '$.a
 test('a version of the metadata API that does not exist is refused', () => {
   expect(refused(() => parseCommand({ type: 'export_metadata', version: 3, args: {} }))).toEqual({
     path: '$.version',
-    error: 'expected version 1 or 2',
+    error: 'expected 1 or 2, encountered 3',
     code: 'parse-failed',
   });
 });
