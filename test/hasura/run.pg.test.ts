@@ -294,51 +294,6 @@ test('a foreign key is named by one column or a list, and kept in one form', asy
   });
 });
 
-const ASKED = { source: 'pg1', table: 'order', role: 'r' };
-test.each([
-  [
-    'a primary key that is not seen',
-    { columns: ['note'], query_root_fields: ['select_by_pk'] },
-    'The "select_by_pk" field cannot be included',
-  ],
-  [
-    'aggregates that are not allowed',
-    { columns: ['id'], subscription_root_fields: ['select_aggregate'] },
-    'The "select_aggregate" root field can only be enabled',
-  ],
-  ['less than no rows', { columns: ['id'], limit: -1 }, 'unexpected negative value'],
-])('a permission for %s is refused', async (_what, permission, message) => {
-  const args = { ...ASKED, permission: { filter: {}, ...permission } };
-  const { status, body } = await world.metadata({ type: 'pg_create_select_permission', args });
-  expect({ status, body }).toMatchObject({ status: 400, body: { code: 'invalid-configuration' } });
-  const where = 'Inconsistent object: in table "order": in permission for role "r": ';
-  expect((body as { error: string }).error.startsWith(where + message)).toBe(true);
-});
-
-test.each([
-  [
-    { type: 'pg_track_table', args: { source: 5, table: 'x' } },
-    '$.args.source',
-    'parsing Text failed, expected String, but encountered Number',
-  ],
-  [{ type: 'bulk', args: {} }, '$.args', 'parsing [] failed, expected Array, but encountered Object'],
-  [[], '$', 'parsing Object failed, expected Object, but encountered Array'],
-])('%j is told what it is not', async (request, path, error) => {
-  expect(await world.metadata(request)).toEqual({ status: 400, body: { path, error, code: 'parse-failed' } });
-});
-
-test('a name for a column that is not there is refused', async () => {
-  const configuration = { custom_column_names: { nope: 'x' } };
-  const args = { source: 'pg1', table: 'order', configuration };
-  expect(await world.metadata({ type: 'pg_set_table_customization', args })).toMatchObject({
-    status: 400,
-    body: {
-      error: 'Inconsistent object: configuration was given for the column "nope", but no such column exists',
-      code: 'invalid-configuration',
-    },
-  });
-});
-
 test.each([
   ['the role that may do everything', { role: 'admin' }, 'already-exists', '$.args'],
   ['a role without a name', { role: '' }, 'parse-failed', '$.args.role'],

@@ -41,18 +41,25 @@ function resolvePermission(table: Table, entry: SelectPermissionEntry, find: Fin
   for (const name of computedFields) checkComputedField(table, name);
   checkRule(permission.filter, { table, root: table, find });
   checkRootFields(table, entry);
-  if ((permission.limit ?? 0) < 0) throw new Unresolvable('unexpected negative value');
-  const queryRootFields = permission.query_root_fields ?? null;
-  const subscriptionRootFields = permission.subscription_root_fields ?? null;
   return {
     columns: new Set(names),
     computedFields,
     filter: permission.filter as JsonObject,
-    limit: permission.limit ?? null,
+    limit: checkedLimit(permission.limit),
     allowAggregations: permission.allow_aggregations ?? false,
-    queryRootFields: queryRootFields === null ? null : new Set(queryRootFields),
-    subscriptionRootFields: subscriptionRootFields === null ? null : new Set(subscriptionRootFields),
+    queryRootFields: setOf(permission.query_root_fields),
+    subscriptionRootFields: setOf(permission.subscription_root_fields),
   };
+}
+
+function setOf<T>(names: readonly T[] | null | undefined): ReadonlySet<T> | null {
+  return names === null || names === undefined ? null : new Set(names);
+}
+
+function checkedLimit(limit: number | null | undefined): number | null {
+  if (limit === null || limit === undefined) return null;
+  if (limit < 0) throw new Unresolvable('unexpected negative value');
+  return limit;
 }
 
 /** Root fields that are asked for must be ones that the role can have. */

@@ -50,6 +50,25 @@ describe('select permissions', () => {
     });
   });
 
+  test.each([
+    [
+      'a primary key that is not seen',
+      { columns: ['author_id'], query_root_fields: ['select_by_pk'] },
+      'The "select_by_pk" field cannot be included in the query_root_fields or subscription_root_fields because the role "user" ' +
+        'does not have access to the primary key of the table "article" in the source "pg1"',
+    ],
+    [
+      'aggregates that are not allowed',
+      { columns: '*', subscription_root_fields: ['select_aggregate'] },
+      'The "select_aggregate" root field can only be enabled in the query_root_fields or  the subscription_root_fields when "allow_aggregations" is set to true',
+    ],
+    ['less than no rows', { columns: '*', limit: -1 }, 'unexpected negative value'],
+  ])('a permission for %s does not hold', (_what, { columns, ...more }, message) => {
+    expect(withRule({}, columns, more).inconsistent).toMatchObject([
+      { reason: `Inconsistent object: in table "article": in permission for role "user": ${message}` },
+    ]);
+  });
+
   test.each<[string, object]>([
     ['nothing', {}],
     ['shorthand for _eq', { id: 'X-Hasura-User-Id' }],

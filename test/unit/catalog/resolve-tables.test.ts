@@ -115,6 +115,10 @@ describe('inconsistent tables', () => {
     expect(
       reasons([{ table: 'author', configuration: { custom_column_names: { id: 'name' } } }])[0],
     ).toContain('"name"');
+    const configuration = { column_config: { nope: { custom_name: 'x' } } };
+    expect(reasons([{ table: 'author', configuration }])).toEqual([
+      'Inconsistent object: configuration was given for the column "nope", but no such column exists',
+    ]);
     expect(
       reasons([
         { table: 'author', configuration: { custom_root_fields: { select: 'x', select_by_pk: 'x' } } },

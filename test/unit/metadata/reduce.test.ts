@@ -206,6 +206,18 @@ test.each(REFUSALS)('%s is refused', (_title, body, ...[code, error, path = '$.a
   expect(refused(() => after([...SEED, RELATE, body]))).toEqual({ path, error, code });
 });
 
+test.each([
+  [
+    { type: 'pg_track_table', args: { source: 5, table: 'x' } },
+    '$.args.source',
+    'parsing Text failed, expected String, but encountered Number',
+  ],
+  [{ type: 'bulk', args: {} }, '$.args', 'parsing [] failed, expected Array, but encountered Object'],
+  [[], '$', 'parsing Object failed, expected Object, but encountered Array'],
+])('%j is told what it is not', (request, path, error) => {
+  expect(refused(() => parseCommand(request))).toEqual({ path, error, code: 'parse-failed' });
+});
+
 test('a version of the metadata API that does not exist is refused', () => {
   expect(refused(() => parseCommand({ type: 'export_metadata', version: 3, args: {} }))).toEqual({
     path: '$.version',
