@@ -245,6 +245,36 @@ test('many keys go to temporary tables that serve again and again', async () => 
   }
 });
 
+test('where no temporary table can be made, as on a standby, many keys are an answer all the same', async () => {
+  const readOnly = { ...pg1, url: `${pg1.url}?options=-c%20default_transaction_read_only%3Don` };
+  const small = await TestLane.open({ pg1: readOnly, pg2 }, TABLES, { liveInlineRows: 0 });
+  try {
+    const filtered = '{ order(where: {user: {name: {_like: "A%"}}}) { id user { name } } }';
+    const { text } = await small.query(filtered, { freshness: { noCache: true } });
+    expect(text).toBe('{"order":[{"id":1,"user":{"name":"Ada"}}]}');
+  } finally {
+    await small.close();
+  }
+});
+
+test('what keeps a temporary table from being made is told, not that it kept others from running', async () => {
+  await pg1.query(`create function no_room() returns event_trigger language plpgsql as
+    $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$`);
+  await pg1.query(`create event trigger no_room on ddl_command_start when tag in ('CREATE TABLE')
+    execute function no_room()`);
+  const small = await TestLane.open({ pg1, pg2 }, TABLES, { liveInlineRows: 0 });
+  try {
+    const counting = '{ order_aggregate(where: {user: {name: {_like: "A%"}}}) { aggregate { count } } }';
+    for (const text of [counting, counting])
+      await expect(small.query(text, { freshness: { noCache: true } })).rejects.toMatchObject({
+        internal: { error: { message: 'no room' } },
+      });
+  } finally {
+    await small.close();
+    await pg1.query('drop event trigger no_room');
+  }
+});
+
 test('more keys than the limit is an error that names the table', async () => {
   const small = await TestLane.open({ pg1, pg2 }, TABLES, { liveKeyLimit: 1 });
   try {

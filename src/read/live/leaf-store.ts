@@ -54,7 +54,7 @@ export class LeafStore {
   put(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): void {
     this.#rows.set(place.id, rows);
     const { columns, filtered } = rows;
-    if (rows.count <= this.#parts.inlineRows) {
+    if (rows.count <= this.#parts.inlineRows || !this.#parts.connection.facts.makesTemps) {
       this.#leaves.set(place.id, { kind: 'inline', columns, filtered });
       return;
     }

@@ -10,6 +10,7 @@ import type { SourceGroup } from '../compiled-plan.ts';
 import type { Databases } from '../databases.ts';
 import type { ReadSettings } from '../settings.ts';
 import type { WireRow } from '../wire/connection.ts';
+import { PostgresError } from '../wire/failure.ts';
 import { Fetcher } from './fetcher.ts';
 import { type FillerParts, fillGaps } from './gap-filler.ts';
 import { gapsOf } from './handed-over.ts';
@@ -17,6 +18,8 @@ import { type HeldTypes, leafColumns } from './leaf-columns.ts';
 import { LeafStore, TempTables } from './leaf-store.ts';
 import { LiveRun } from './live-run.ts';
 import { LiveSessions, positionIn, targetError } from './sessions.ts';
+
+const IN_FAILED_TRANSACTION = '25P02';
 
 export { TargetUnavailable } from './sessions.ts';
 
@@ -119,6 +122,10 @@ export class LiveReader {
       const row = await this.#answer(request, sessions, store);
       succeeded = true;
       return { row, positions: sessions.positions };
+    } catch (error) {
+      // Those that come after the statement that failed are only told that one did.
+      if (error instanceof PostgresError && error.state === IN_FAILED_TRANSACTION) await store.settled();
+      throw error;
     } finally {
       if (!succeeded) store.failed();
       sessions.close(succeeded);

@@ -91,7 +91,7 @@ export class LiveSessions {
       const session = await this.#target(target);
       const rows = session.lease.connection.run(text, values, { signal: this.#signal, prepared: true });
       const [position, found] = await Promise.all([session.position, rows]);
-      this.#positions.set(target, { position, history: session.lease.connection.history });
+      this.#positions.set(target, { position, history: session.lease.connection.facts.history });
       return found;
     } catch (error) {
       this.#signal.throwIfAborted();

@@ -12,6 +12,7 @@ import { ConnectionLost } from './failure.ts';
 import { FrugalSocket } from './frugal-socket.ts';
 import type { RowMemory } from './incoming.ts';
 import { encodeCancel } from './messages.ts';
+import type { SessionFacts } from './session-facts.ts';
 
 /** How connections to one database are made. */
 export interface ConnectOptions extends RowMemory {
@@ -62,17 +63,17 @@ export async function connectWire(options: ConnectOptions, onAnswered: () => voi
     stream: plainSocket,
   });
   client.on('error', () => undefined);
-  let history: HistoryName | null;
+  let facts: SessionFacts;
   try {
     await client.connect();
     await refuseSharedSession(client, options.url);
-    await client.query(settingsQuery(options.statementTimeoutMs));
-    history = options.asksHistory ? await historyOf(client) : null;
+    const makesTemps = await setUp(client, options.statementTimeoutMs);
+    facts = { makesTemps, history: options.asksHistory ? await historyOf(client) : null };
   } catch (cause) {
     await client.end().catch(() => undefined);
     throw new ConnectionLost('no connection to the database', cause);
   }
-  return takeOver(client as unknown as LoggedIn, { ...options, history, onAnswered });
+  return takeOver(client as unknown as LoggedIn, { ...options, ...facts, onAnswered });
 }
 
 // A primary keeps its timeline for as long as it runs, so one look holds for all of a connection's life.
@@ -99,6 +100,18 @@ function plainSocket(connection?: { readonly ssl?: unknown }): net.Socket {
   return connection?.ssl ? new net.Socket() : new FrugalSocket();
 }
 
+// A standby makes none, nor does who may only read, or lacks the right.
+const MAKES_TEMPS = `
+  select current_setting('transaction_read_only') = 'off' and has_database_privilege(current_database(), 'temporary') as makes`;
+
+/** Says whether temporary tables can be made there. */
+async function setUp(client: pg.Client, statementTimeoutMs: number): Promise<boolean> {
+  // One round trip: every statement has a result.
+  const results: unknown = await client.query(`${settingsQuery(statementTimeoutMs)}; ${MAKES_TEMPS}`);
+  const last = (results as readonly pg.QueryResult<{ makes: boolean }>[]).at(-1);
+  return last?.rows[0]?.makes === true;
+}
+
 /** Puts a session into the state that statements are made for. */
 export function settingsQuery(statementTimeoutMs: number): string {
   const all = [...SETTINGS, ['statement_timeout', String(Math.trunc(statementTimeoutMs))] as const];
@@ -107,7 +120,7 @@ export function settingsQuery(statementTimeoutMs: number): string {
 
 function takeOver(
   client: LoggedIn,
-  options: ConnectOptions & Pick<WireOptions, 'history' | 'onAnswered'>,
+  options: ConnectOptions & SessionFacts & Pick<WireOptions, 'onAnswered'>,
 ): WireConnection {
   const socket = must(client.connection?.stream, 'socket of a logged-in client');
   for (const event of ['data', 'error', 'close', 'end', 'readable']) socket.removeAllListeners(event);
@@ -119,6 +132,7 @@ function takeOver(
     buffers: options.buffers,
     statementLimit: options.statementLimit,
     history: options.history,
+    makesTemps: options.makesTemps,
     onAnswered: options.onAnswered,
     cancel: () => sendCancel({ host, port }, encodeCancel(processID, secret), options.connectTimeoutMs),
     silenceMs: options.connectTimeoutMs,

@@ -1,21 +1,19 @@
 import type { Duplex } from 'node:stream';
 import type { StopSignal } from '../../core/stop-signal.ts';
-import type { HistoryName } from '../../core/token.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
 import { errorFields, Incoming, type RowMemory, rowCells } from './incoming.ts';
 import { encodeExecution, TERMINATE, unsendable } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
+import type { SessionFacts } from './session-facts.ts';
 
 /** One row: cells in text form, undecoded. */
 export type WireRow = readonly (Buffer | null)[];
 
 /** What a connection needs besides its socket. */
-export interface WireOptions extends RowMemory {
+export interface WireOptions extends RowMemory, SessionFacts {
   /** Prepared statements kept; each costs the server tens of kilobytes. */
   readonly statementLimit: number;
-  /** Which history the server writes; null when it was not asked, or does not say. */
-  readonly history: HistoryName | null;
   /** Asks the server, over another connection, to end what this session runs. Resolves when the server has heard it. */
   readonly cancel: () => Promise<void>;
   /** A session that does not end a statement so long after it was asked to is given up: its network may be gone without a word. */
@@ -90,9 +88,9 @@ export class WireConnection {
     socket.on('end', () => this.#lose(undefined));
   }
 
-  /** Which history the server writes, where it told. */
-  get history(): HistoryName | null {
-    return this.#options.history;
+  /** What it said of its server. */
+  get facts(): SessionFacts {
+    return this.#options;
   }
 
   /** Requests not answered yet. */

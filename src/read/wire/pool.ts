@@ -79,7 +79,7 @@ export class WirePool {
   ): Promise<{ readonly rows: readonly WireRow[]; readonly history: HistoryName | null }> {
     return this.#on(options, async (connection) => {
       const rows = await connection.run(text, values, options);
-      return { rows, history: connection.history };
+      return { rows, history: connection.facts.history };
     });
   }
 
