@@ -3,17 +3,19 @@ import type { TablePlace } from './edit.ts';
 import type { LocalRelationshipMetadata, Metadata } from './model.ts';
 import type { ResolvedView } from './run/port.ts';
 
-/** The table that a relationship leads to; null where nobody knows. */
-export type Follow = (from: TablePlace, relationship: string) => TablePlace | null;
+/** The table that a relationship, or a computed field that is rows, leads to; null where nobody knows. */
+export type Follow = (from: TablePlace, field: string) => TablePlace | null;
 
-/** Follows relationships by what the metadata says; which table a foreign key refers to only the database knows. */
+/** Follows them by what the metadata says; which table a foreign key refers to or a function answers only the database knows. */
 export function followIn(metadata: Metadata, view: Pick<ResolvedView, 'sources'> | null): Follow {
   return (from, name) => {
     const place = namedPlace(metadata, from, name);
     if (place !== null) return place;
-    const tables = view?.sources.get(from.source)?.tables;
-    const found = tables?.get(tableKey(from.table))?.relationships.get(name);
-    return found === undefined ? null : { source: found.source, table: found.table };
+    const table = view?.sources.get(from.source)?.tables.get(tableKey(from.table));
+    const found = table?.relationships.get(name);
+    if (found !== undefined) return { source: found.source, table: found.table };
+    const returns = table?.computedFields.get(name)?.returns;
+    return returns?.kind === 'table' ? { source: from.source, table: returns.table } : null;
   };
 }
 

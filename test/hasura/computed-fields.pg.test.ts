@@ -10,6 +10,8 @@ const SQL = [
   `comment on function full_name is 'first and last'`,
   `create function articles(one author, search text) returns setof article language sql stable as
    $$ select * from article where author_id = one.id $$`,
+  `create function plain(author) returns setof article language sql stable as
+   $$ select * from article where author_id = $1.id $$`,
   `create function others(author) returns setof other language sql stable as 'select * from other'`,
   `create function feeling(author) returns mood language sql stable as $$ select 'ok'::mood $$`,
   `create function names(author) returns setof text language sql stable as $$ select $1.first_name $$`,
@@ -205,6 +207,12 @@ test('one is added, defined anew, permitted, needed by a permission, and dropped
       'cannot drop due to the following dependent objects: permission author.user.select in source "default"',
   });
   await ok('pg_drop_computed_field', { table: 'author', name: 'full_name', cascade: true });
+  await ok('pg_add_computed_field', field('plain', { function: 'plain' }));
+  const using = { foreign_key_constraint_on: 'author_id' };
+  await ok('pg_create_object_relationship', { table: 'article', name: 'author', using });
+  await ok('pg_create_select_permission', permit([], { plain: { author: { id: { _eq: 1 } } } }));
+  await ok('pg_rename_relationship', { table: 'article', name: 'author', new_name: 'writer' });
+  expect(JSON.stringify(await ok('export_metadata', {}))).toContain('{"plain":{"writer":{"id":{"_eq":1}}}}');
   await ok('pg_untrack_table', { table: 'article', cascade: true });
   expect(JSON.stringify(await ok('export_metadata', {}))).not.toMatch(/computed|permission/);
 });

@@ -1,4 +1,6 @@
+import { printSchema } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildSchema } from '../../src/graphql/schema.ts';
 import { type Asking, TestLane } from '../support/lane.ts';
 import { ThreeWays, type World } from '../support/three-ways.ts';
 
@@ -70,6 +72,7 @@ const WORLD: World = {
         nameless: { columns: '*', filter: {} },
         owner: { columns: '*', filter: {} },
         hidden: { columns: ['id'], filter: { author: { full_name: { _like: 'Ada%' } } } },
+        sibling: { columns: ['id'], filter: { siblings: { author: { first_name: { _eq: 'Mary' } } } } },
         related: { columns: ['id'], filter: { author: { namesakes: { rank: { _eq: 2 } } } } },
       },
       more: { computed_fields: [{ name: 'siblings', definition: { function: 'siblings' } }] },
@@ -224,6 +227,36 @@ test('rows are selected, and compared and ordered by what they are', async () =>
   expect(await agree('{ book(order_by: {id: asc}) { id } }', { role: 'related' })).toEqual({
     book: [{ id: 10 }, { id: 15 }],
   });
+  // Rows of the own database may lead on into a cache.
+  expect(await ways.agree('{ book(order_by: {id: asc}) { id } }', { role: 'sibling' })).toEqual({
+    book: [{ id: 12 }, { id: 13 }],
+  });
+});
+
+test('the schema tells of them as Hasura’s does', () => {
+  const printed = (role: string): string => printSchema(buildSchema(ways.dealt.catalog, role));
+  const all = printed('admin');
+  const block = (name: string): string =>
+    (new RegExp(`^(type|input) ${name} {[^}]*}`, 'm').exec(all)?.[0] ?? '').replaceAll(/\s+/g, ' ');
+  expect(block('greeting_author_args')).toBe(
+    'input greeting_author_args { mark: String times: Int word: String }',
+  );
+  for (const part of [
+    'A computed field, executes function "full_name" """ full_name: String',
+    'half: numeric',
+    '"""JSON select path""" path: String ): json',
+    'input parameters for computed field "greeting" defined on table "author" """ args: greeting_author_args! ): String',
+    'args: ranked_author_args! """distinct select on columns""" distinct_on: [author_select_column!]',
+    '): [author!]',
+  ])
+    expect(block('author')).toContain(part);
+  expect(block('author_bool_exp')).toMatch(/full_name: String_comparison_exp .*namesakes: author_bool_exp/);
+  expect(block('author_bool_exp')).not.toMatch(/greeting|ranked/);
+  expect(block('author_order_by')).toMatch(/half: order_by .*namesakes_aggregate: author_aggregate_order_by/);
+  expect(block('author_avg_fields')).toContain('half: numeric');
+  const seen = printed('nameless');
+  expect(seen).toContain('namesakes: author_bool_exp');
+  expect(seen).not.toMatch(/full_name|greeting|half/);
 });
 
 test('what another database cannot answer by itself is refused', async () => {

@@ -19,6 +19,8 @@ export function* tablesOfRule(rule: unknown, table: Table, find: FindTable): Gen
       for (const part of listOf(value)) yield* tablesOfRule(part, table, find);
     } else if (name === '_exists') {
       yield* tablesOfExists(value, table, find);
+    } else if (table.computedFields.has(key)) {
+      yield* tablesOfCalled(key, value, table, find);
     } else {
       yield* tablesBehind(key, value, table, find);
     }
@@ -32,6 +34,13 @@ function* tablesOfExists(value: unknown, from: Table, find: FindTable): Generato
   yield { source, table, lookup: correlated(where) };
   const right = find(source, table);
   if (right !== undefined) yield* tablesOfRule(where, right, find);
+}
+
+/** What a function answers is never cached; what a rule says of it may lead on. */
+function* tablesOfCalled(key: string, value: unknown, from: Table, find: FindTable): Generator<RuleTable> {
+  const returns = from.computedFields.get(key)?.returns;
+  const rows = returns?.kind === 'table' ? find(from.source, returns.table) : undefined;
+  if (rows !== undefined) yield* tablesOfRule(value, rows, find);
 }
 
 function* tablesBehind(key: string, value: unknown, from: Table, find: FindTable): Generator<RuleTable> {
