@@ -75,10 +75,19 @@ export interface Published {
   readonly refused: readonly { readonly table: TableRef; readonly reason: string }[];
 }
 
+/** What a column is taken to be. */
+export interface ExpectedType {
+  readonly oid: number;
+  /** With length and precision, as `format_type` prints it; null where only the number is compared. */
+  readonly sql: string | null;
+}
+
 /** What is read of a table: the named columns in the given order. */
 export interface TableColumns {
   readonly table: TableRef;
   readonly columns: readonly string[];
+  /** Aligned with `columns`: where one has another type nothing is read, and the failure is `outdated`. */
+  readonly types?: readonly ExpectedType[];
   /** Rows come in COPY's binary format, which takes less work on both servers; without it as text. */
   readonly isBinary?: boolean;
 }
@@ -214,7 +223,9 @@ export type ConnectorFailure =
   /** The slot is gone or invalidated: everything must be copied again. */
   | 'slot-lost'
   /** The target cannot feed us until somebody changes it (wal_level, rights). */
-  | 'unfit';
+  | 'unfit'
+  /** A table is not what the catalog says: that must be read again. */
+  | 'outdated';
 
 /** A failure of the target or of the way to it, classed where it is understood. */
 export class ConnectorError extends Error {

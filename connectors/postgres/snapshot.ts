@@ -137,14 +137,14 @@ class ExportedSnapshot implements Snapshot {
   }
 
   copy(from: TableColumns): Promise<RowStream> {
-    return this.#reading(from.table, async (reader, isRewritten) => {
+    return this.#reading(from, async (reader, isRewritten) => {
       if (isRewritten) throw rewritten(from.table);
       return this.#copied(reader, copyQuery(from, tableQuery(from)));
     });
   }
 
   piece(from: TableColumns, cursor: PieceCursor | null, bytes: number): Promise<Piece | null> {
-    return this.#reading(from.table, async (reader, isRewritten) => {
+    return this.#reading(from, async (reader, isRewritten) => {
       const result = await reader.own.client.query<Extent & QueryResultRow>(EXTENT_SQL, [quoted(from.table)]);
       const extent = must(result.rows[0], 'the extent of a table');
       const pages = isRewritten ? null : nextPages(extent, cursor, bytes);
@@ -162,7 +162,7 @@ class ExportedSnapshot implements Snapshot {
     key: readonly string[],
     keys: readonly (readonly string[])[],
   ): Promise<readonly (readonly (string | null)[])[]> {
-    return this.#reading(from.table, async (reader, isRewritten) => {
+    return this.#reading(from, async (reader, isRewritten) => {
       if (isRewritten) throw rewritten(from.table);
       const found: (string | null)[][] = [];
       for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) {
@@ -181,10 +181,15 @@ class ExportedSnapshot implements Snapshot {
   }
 
   /** A session in which the table stands still; the work gives it back when it succeeds. */
-  async #reading<T>(table: TableRef, work: (reader: Reader, isRewritten: boolean) => Promise<T>): Promise<T> {
+  async #reading<T>(
+    from: TableColumns,
+    work: (reader: Reader, isRewritten: boolean) => Promise<T>,
+  ): Promise<T> {
     const { name } = this.#parts;
-    const { reader, answer } = await this.#readers.take<Answer>(table, name, rewrittenSql(table));
+    const look = `${rewrittenSql(from.table)}, ${misfitSql(from)}`;
+    const { reader, answer } = await this.#readers.take<Answer & Misfit>(from.table, name, look);
     try {
+      if (answer.misfit !== null && !answer.rewritten) throw outdated(from.table, answer.misfit);
       return await work(reader, answer.rewritten);
     } catch (error) {
       reader.own.destroy();
@@ -242,6 +247,40 @@ const rewrittenSql = (table: TableRef): string => `
     select from seen full join present on present.oid = seen.oid
     where seen.file is distinct from present.file
   ) as rewritten`;
+
+interface Misfit {
+  /** The name of a column that has another type, or is not there; null when there is none. */
+  readonly misfit: string | null;
+}
+
+/**
+ * Rows of a table whose column got another type since the catalog was read are not what they are taken for: in binary, a
+ * bigint is as good as a double. As long as the table is locked and not rewritten, the snapshot knows its types.
+ */
+function misfitSql({ table, columns, types }: TableColumns): string {
+  if (types === undefined) return 'null::text as misfit';
+  const array = (values: readonly (string | null)[], of: string): string =>
+    `array[${values.map((value) => (value === null ? 'null' : escapeLiteral(value))).join(', ')}]::${of}[]`;
+  const wanted = [
+    array(columns, 'text'),
+    array(
+      types.map(({ oid }) => String(oid)),
+      'oid',
+    ),
+    array(
+      types.map(({ sql }) => sql),
+      'text',
+    ),
+  ];
+  return `(select w.name from unnest(${wanted.join(', ')}) w(name, oid, type)
+    left join pg_attribute a on a.attrelid = ${escapeLiteral(quoted(table))}::regclass and a.attname = w.name and not a.attisdropped
+    where a.atttypid is distinct from w.oid or format_type(a.atttypid, a.atttypmod) <> w.type limit 1) as misfit`;
+}
+
+function outdated(table: TableRef, column: string): ConnectorError {
+  const what = `column "${column}" of ${printTable(table)} is not what it was when the catalog was read`;
+  return new ConnectorError('outdated', `the copy of a table was not begun: ${what}`);
+}
 
 /**
  * TRUNCATE and rewriting ALTERs are not seen by older snapshots: the rows of a table rewritten since the export look

@@ -2,6 +2,7 @@ import type { TableColumns } from '../../connectors/connector.ts';
 import { identifiers } from '../cache/ddl.ts';
 import { inCache } from '../cache/names.ts';
 import type { StoredTable } from '../cache/stored-table.ts';
+import { isHeldAsItIs } from './relation-check.ts';
 
 /**
  * Types with one binary form on every version of Postgres, and their arrays, by the numbers they have everywhere. The
@@ -25,7 +26,11 @@ export function columnsToCopy({ table, columns }: Pick<StoredTable, 'table' | 'c
   readonly isBinary: boolean;
 } {
   const isBinary = columns.every(({ oid }) => SAME_IN_BINARY.has(oid));
-  return { table, columns: columns.map(({ name }) => name), isBinary };
+  const types = columns.map((column) => ({
+    oid: column.oid,
+    sql: isHeldAsItIs(column) ? column.type : null,
+  }));
+  return { table, columns: columns.map(({ name }) => name), types, isBinary };
 }
 
 /** The statement that takes a table's rows; frozen ones are visible to every transaction, so nobody may read it yet. */

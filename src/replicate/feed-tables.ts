@@ -1,4 +1,5 @@
 import { type ChangeStream, ConnectorError } from '../../connectors/connector.ts';
+import { sqlStateOf } from '../cache/queryable.ts';
 import { saveRowsCopied, updateStoredTable } from '../cache/stored-table.ts';
 import { restUnless } from '../core/notifier.ts';
 import type { Copier, FailedCopy } from './copy.ts';
@@ -141,6 +142,8 @@ export class FeedTables {
   async #note(failed: readonly FailedCopy[], stop: AbortSignal): Promise<void> {
     const { failures, options, lease, control } = this.#scene;
     if (failed.some(({ error }) => isUnfit(error))) void this.#awaitCure(stop);
+    // No change of the stream would say so: it begins behind what made the table another.
+    if (failed.some(({ error }) => isOutdated(error))) await options.refreshCatalog();
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
       if (!resumable) {
@@ -174,6 +177,12 @@ export class FeedTables {
     }
     reconsider.notify();
   }
+}
+
+/** Whether a table is, or by what the source refuses may be, another than the catalog says. */
+function isOutdated(error: unknown): boolean {
+  const isOther = error instanceof ConnectorError && error.failure === 'outdated';
+  return isOther || sqlStateOf(error)?.startsWith('22') === true;
 }
 
 function isUnfit(error: unknown): boolean {

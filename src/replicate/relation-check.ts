@@ -5,6 +5,11 @@ import type { Relation } from '../core/change.ts';
 // modifiers of their own; some come with every database, in information_schema.
 const FIRST_MADE_OID = 12_000;
 
+/** Whether a copy holds a column with its very type, length and precision. */
+export function isHeldAsItIs({ oid, type }: StoredTable['columns'][number]): boolean {
+  return oid < FIRST_MADE_OID && type !== 'text' && type !== 'text[]';
+}
+
 /** Why the stream's table is no longer the one that was copied; null when it is. Columns the cache does not hold do not matter. */
 export function relationMismatch(
   stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers'>,
@@ -16,8 +21,7 @@ export function relationMismatch(
     const now = found.get(column.name);
     if (now === undefined) return `column "${column.name}" is gone or renamed on the target`;
     if (now.typeOid !== column.oid) return `column "${column.name}" has another type on the target`;
-    const comparable = column.oid < FIRST_MADE_OID && column.type !== 'text';
-    if (comparable && now.typeModifier !== (stored.modifiers[index] ?? -1)) {
+    if (isHeldAsItIs(column) && now.typeModifier !== (stored.modifiers[index] ?? -1)) {
       return `column "${column.name}" has another length or precision on the target`;
     }
   }

@@ -45,6 +45,25 @@ async function reason(name: string): Promise<string> {
 }
 
 test.each([
+  ['id', 'bigint', 'a wider type'],
+  ['big', 'float8', 'one with values of the same length'],
+  ['n', 'numeric(6,2)', 'another precision'],
+])(
+  'column %s has become %s, %s, since the catalog was read: it is copied as what it is now',
+  async (column, type) => {
+    const big = ['alter table item add big bigint', 'update item set big = id, n = n + 0.5'];
+    rig = await FeedRig.open([ITEM, ROWS, ...big], { item: [] });
+    await rig.target.query(`alter table item alter column ${column} type ${type}`);
+    await rig.target.query('update item set n = n / 4');
+    rig.start();
+    await rig.ready();
+    const { target, cache } = await rig.contents('item');
+    expect(cache).toEqual(target);
+    expect(rig.log.join()).toContain(`column \\"${column}\\" of item is not what it was`);
+  },
+);
+
+test.each([
   ['a column dropped', 'alter table item drop column n'],
   ['a column renamed', 'alter table item rename column n to m'],
   ['a column of another type', 'alter table item alter column n type float8'],
