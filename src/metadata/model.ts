@@ -173,7 +173,6 @@ export const functionConfiguration = z.looseObject({
   /** Left out, the function's volatility decides. */
   exposed_as: z.enum(['query', 'mutation']).nullish(),
 });
-export type FunctionConfiguration = z.infer<typeof functionConfiguration>;
 
 /** A tracked function; `permissions` count where they are not inferred from its table's. */
 export const functionMetadata = z.looseObject({
