@@ -1,4 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
+import { isRecord } from '../core/is-record.ts';
 import { jsonOf, type Server, sendTo } from './server.ts';
 
 /** A server's metadata API, asked as the stock command line asks it. */
@@ -36,9 +37,4 @@ function refusalText(status: number, answer: unknown): string {
     return `the server answered with status ${status}`;
   const internal = answer['internal'] === undefined ? '' : `\n${JSON.stringify(answer['internal'], null, 2)}`;
   return `${answer['error']} (${String(answer['code'])} at ${String(answer['path'])})${internal}`;
-}
-
-/** Whether a value is an object with members to look into. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
+import { isRecord } from '../core/is-record.ts';
 import { parseJsonExactly } from './lossless-json.ts';
 
 /** One GraphQL request, its shape checked. */
@@ -96,8 +97,4 @@ function kindOf(value: unknown): string {
     default:
       return 'a number';
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import type { JWTPayload } from 'jose';
+import { isRecord } from '../core/is-record.ts';
 import { jsonKind } from '../core/json-kind.ts';
 import type { RoleName } from '../core/names.ts';
 import { RefusedError } from './error-reply.ts';
@@ -96,10 +97,6 @@ function invalid(message: string): RefusedError {
 
 function isTextList(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parsedObject(text: string): Record<string, unknown> | null {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isRecord } from '../core/is-record.ts';
 import { MetadataError } from './metadata-error.ts';
 import {
   computedField,
@@ -166,10 +167,6 @@ export function parseCommand(body: unknown): Command {
     version: version ?? null,
     resourceVersion: resource_version ?? null,
   } as Command;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Names the console and the stock command line use for the same commands. */

@@ -2,6 +2,7 @@ import { readFile, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { parse } from 'yaml';
 import { messageOf, NearjoinError } from '../core/errors.ts';
+import { isRecord } from '../core/is-record.ts';
 import { OBJECT_FILES } from './directory-files.ts';
 import type { Metadata } from './model.ts';
 import { parseMetadata } from './parse.ts';
@@ -142,10 +143,6 @@ function withNumbers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withNumbers);
   if (!isRecord(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withNumbers(member)]));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function problem(file: string, text: string): NearjoinError {
