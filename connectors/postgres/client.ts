@@ -1,4 +1,5 @@
 import { Client, Pool, type PoolClient } from 'pg';
+import { statementResults } from '../../src/core/statement-results.ts';
 import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
 import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
@@ -198,8 +199,7 @@ async function rowsOf<T extends object>(
     values: [...values],
     ...(name === undefined ? {} : { name }),
   });
-  // `pg` answers several statements with a list, which its types do not tell.
-  return [result].flat().flatMap(({ rows }) => rows);
+  return statementResults(result).flatMap(({ rows }) => rows);
 }
 
 /** The work's outcome, or a ConnectorError as soon as the signal aborts; work that goes on must see to itself. */

@@ -1,6 +1,7 @@
 import type { QueryResultRow } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import type { TableRef } from '../../src/core/names.ts';
+import { statementResults } from '../../src/core/statement-results.ts';
 import { OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';
 import { quoted } from './publishable.ts';
@@ -50,8 +51,7 @@ export class SnapshotReaders {
     const reader = this.#idle.pop() ?? (await this.#open(snapshot));
     try {
       const sql = `savepoint one_table; ${lockSql(table)}; ${statement}`;
-      // `pg` answers several statements with a list, which its types do not tell.
-      const results = [await reader.own.client.query<T>(sql)].flat();
+      const results = statementResults(await reader.own.client.query<T>(sql));
       return { reader, answer: must(results.at(-1)?.rows[0], 'an answer') };
     } catch (error) {
       reader.own.destroy();

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
+import { statementResults } from '../core/statement-results.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
 import { type FunctionRef, type FunctionRow, foundFunction, functionsSql } from './found-functions.ts';
 import { type KnownTypeRow, knownTypesOf } from './held-type.ts';
@@ -150,12 +151,13 @@ async function withClient<T>(
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
     await client.connect();
-    await client.query(
+    const begun = await client.query<{ tells: boolean }>(
       `begin isolation level repeatable read read only; set local search_path = pg_catalog;
-       set local statement_timeout = ${Math.ceil(timeoutMs)}; set local jit = off; set local quote_all_identifiers = off`,
+       set local statement_timeout = ${Math.ceil(timeoutMs)}; set local jit = off; set local quote_all_identifiers = off;
+       ${TELLS_SYSTEM_SQL}`,
     );
-    const { rows } = await client.query<{ tells: boolean }>(TELLS_SYSTEM_SQL);
-    const result = await use(client, rows[0]?.tells === true);
+    const tells = statementResults(begun).at(-1)?.rows[0]?.tells === true;
+    const result = await use(client, tells);
     await client.query('commit');
     return result;
   } catch (error) {

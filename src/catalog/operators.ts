@@ -177,6 +177,11 @@ export function castTypeName(type: ColumnType): string {
 /** Postgres compares values of these types with nothing. */
 export const INCOMPARABLE: ReadonlySet<string> = new Set(['json', 'xml', 'point', 'polygon', 'jsonpath']);
 
+/** Whether its values are JSON documents. */
+export function isJsonType(type: ColumnType): boolean {
+  return ['json', 'jsonb'].includes(baseType(type).name);
+}
+
 /** Follows domains down to the type they are made of. */
 export function baseType(type: ColumnType): ColumnType {
   let base = type;

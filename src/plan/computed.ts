@@ -13,7 +13,7 @@ import { bareArguments, planArguments } from './function-call.ts';
 import type { Place } from './places.ts';
 import type { Join } from './plan.ts';
 import type { Planning, Rows } from './planning.ts';
-import { looseView, visibleComputed } from './visible.ts';
+import { looseView, type VisibleTable, visibleComputed } from './visible.ts';
 
 /** A computed field that is a value, as a column, and what the selection says of it beside the function's arguments. */
 export interface SelectedValue {
@@ -64,9 +64,7 @@ export function planComputedRows(
   const found = visibleComputed(planning.catalog, rows.view, field.name);
   if (found === null || found.target === null) return null;
   const { args, rest } = planArguments(planning, found.field, field);
-  const view = looseView(planning.catalog, found.target);
-  const called = openCall(planning, rows.place, { field: found.field, args, table: view.table });
-  return { ...called, target: { view, place: called.to }, rest };
+  return { ...openView(planning, rows.place, { ...found, args, target: found.target }), rest };
 }
 
 /** The computed field that a condition or an ordering names, if it is rows that the role sees. */
@@ -77,9 +75,18 @@ export function visibleRows(
 ): (CalledRows & { readonly target: Rows }) | null {
   const found = visibleComputed(planning.catalog, rows.view, name);
   if (found === null || found.target === null || givenSlots(found.field.signature).length > 0) return null;
-  const view = looseView(planning.catalog, found.target);
   const args = bareArguments(planning, found.field.signature);
-  const called = openCall(planning, rows.place, { field: found.field, args, table: view.table });
+  return openView(planning, rows.place, { ...found, args, target: found.target });
+}
+
+/** The rows as the role sees them. */
+function openView(
+  planning: Planning,
+  from: Place,
+  { field, args, target }: Omit<Called, 'table'> & { readonly target: VisibleTable },
+): CalledRows & { readonly target: Rows } {
+  const view = looseView(planning.catalog, target);
+  const called = openCall(planning, from, { field, args, table: view.table });
   return { ...called, target: { view, place: called.to } };
 }
 

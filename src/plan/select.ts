@@ -1,7 +1,7 @@
 import type { SelectionSetNode } from 'graphql';
 import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column } from '../catalog/catalog.ts';
-import { baseType } from '../catalog/operators.ts';
+import { isJsonType } from '../catalog/operators.ts';
 import { planAggregate } from './aggregate.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { planComputedRows, planComputedValue } from './computed.ts';
@@ -81,8 +81,7 @@ function planValue(planning: Planning, rows: Rows, field: CollectedField, column
 }
 
 function planJsonPath(planning: Planning, field: CollectedField, column: Column): Operand | null {
-  const { name } = baseType(column.type);
-  checkArguments(field, name === 'json' || name === 'jsonb' ? ['path'] : []);
+  checkArguments(field, isJsonType(column.type) ? ['path'] : []);
   const node = field.arguments.get('path');
   if (node === undefined) return null;
   const path = `${field.at.path}.args.path`;

@@ -8,6 +8,7 @@ import type { StoredTable } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
+import { statementResults } from '../core/statement-results.ts';
 import type { Turns } from '../core/turns.ts';
 import type { CopyMeans } from './copy-means.ts';
 import type { CopySessions } from './copy-sessions.ts';
@@ -113,8 +114,7 @@ export async function begin(
 
 /** Runs the last statements of a transaction in one round trip; throws unless it was committed. */
 export async function commit(client: Queryable, ...last: readonly string[]): Promise<void> {
-  // `pg` answers several statements with a list, which its types do not tell.
-  const results = [await client.query([...last, 'commit'].join('; '))].flat();
+  const results = statementResults(await client.query([...last, 'commit'].join('; ')));
   const { command } = results.at(-1) as { command?: string };
   if (command !== 'COMMIT') throw new Error('the source rolled the copy back');
 }

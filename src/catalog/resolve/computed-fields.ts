@@ -1,10 +1,11 @@
-import { printTable, sameTable, tableKey } from '../../core/names.ts';
+import { printTable, sameTable } from '../../core/names.ts';
 import type { ComputedFieldMetadata, TableMetadata } from '../../metadata/model.ts';
 import type { ComputedField, InconsistentObject, Table } from '../catalog.ts';
-import type { FoundArgument, FoundFunction, FunctionRef } from '../found-functions.ts';
+import type { FoundArgument, FoundFunction } from '../found-functions.ts';
 import { givenSlots, type Implicit, signatureOf } from '../function-arguments.ts';
 import type { Introspection } from '../introspection.ts';
-import { baseType } from '../operators.ts';
+import { isJsonType } from '../operators.ts';
+import { onlyFunction } from './functions.ts';
 import type { FindTable } from './memo.ts';
 import { baseName, describe, isGraphqlName, type SourceNames } from './names.ts';
 import { attempt, becauseOf, Unresolvable } from './problems.ts';
@@ -88,16 +89,6 @@ function resolveComputed({ table, tracked, entry }: Wanted, scope: ComputedScope
   };
 }
 
-/** The function of that name; refuses a name that no function has, or several. */
-export function onlyFunction(ref: FunctionRef, { functions }: Introspection): FoundFunction {
-  const [found, ...others] = functions.get(tableKey(ref)) ?? [];
-  if (found === undefined) throw new Unresolvable(`no such function exists: "${printTable(ref)}"`);
-  if (others.length === 0) return found;
-  throw new Unresolvable(
-    `function "${printTable(ref)}" is overloaded. Overloaded functions are not supported`,
-  );
-}
-
 function reasonsAgainst(
   table: Table,
   entry: ComputedFieldMetadata,
@@ -162,12 +153,7 @@ function sessionProblems(entry: ComputedFieldMetadata, found: FoundFunction): re
   if (named === null) return [];
   const argument = argumentNamed(found, named);
   if (argument === undefined) return [`"${named}" is not an input argument of ${called}`];
-  return isJson(argument) ? [] : [`"${named}" argument of ${called} is not of type JSON`];
-}
-
-/** Whether an argument can take the session variables. */
-export function isJson({ type }: FoundArgument): boolean {
-  return ['json', 'jsonb'].includes(baseType(type).name);
+  return isJsonType(argument.type) ? [] : [`"${named}" argument of ${called} is not of type JSON`];
 }
 
 /** Hasura leaves such functions to fail with the query. */

@@ -1,8 +1,9 @@
 import { printTable, type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { FunctionMetadata } from '../../metadata/model.ts';
 import type { InconsistentObject, RootName, Table, TrackedFunction } from '../catalog.ts';
-import type { FoundFunction } from '../found-functions.ts';
+import type { FoundFunction, FunctionRef } from '../found-functions.ts';
 import { signatureOf } from '../function-arguments.ts';
+import type { Introspection } from '../introspection.ts';
 import { looseRows } from '../loose-rows.ts';
 import { HASURA_DEFAULT } from '../spelling.ts';
 import { describe, isGraphqlName, type SourceNames } from './names.ts';
@@ -21,12 +22,8 @@ export function resolveFunction(
 ): NamedFunction | null {
   const { function: ref } = tracked;
   return attempt({ kind: 'function', source, function: ref }, problems, () => {
-    const [real, ...others] = found.functions.get(tableKey(ref)) ?? [];
-    const printed = printTable(ref);
-    if (real === undefined) throw new Unresolvable(`no such function exists: "${printed}"`);
-    if (others.length > 0)
-      throw new Unresolvable(`function "${printed}" is overloaded. Overloaded functions are not supported`);
-    const returns = checked(real, tracked, printed);
+    const real = onlyFunction(ref, found);
+    const returns = checked(real, tracked, printTable(ref));
     const roles = infersPermissions ? null : new Set((tracked.permissions ?? []).map(({ role }) => role));
     return {
       source,
@@ -40,6 +37,16 @@ export function resolveFunction(
       roles,
     };
   });
+}
+
+/** The function of that name; refuses a name that no function has, or several. */
+export function onlyFunction(ref: FunctionRef, { functions }: Introspection): FoundFunction {
+  const [found, ...others] = functions.get(tableKey(ref)) ?? [];
+  if (found === undefined) throw new Unresolvable(`no such function exists: "${printTable(ref)}"`);
+  if (others.length === 0) return found;
+  throw new Unresolvable(
+    `function "${printTable(ref)}" is overloaded. Overloaded functions are not supported`,
+  );
 }
 
 /** What functions are made of, beside the metadata. */

@@ -4,6 +4,7 @@ import type { SourceMetadata, TableConfiguration, TableMetadata } from '../../me
 import type { Column, InconsistentObject, Table } from '../catalog.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';
 import { HASURA_DEFAULT, type Spelling } from '../spelling.ts';
+import { withColumns } from '../with-columns.ts';
 import { enumValuesOf } from './enums.ts';
 import { baseName, describe, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
@@ -143,23 +144,10 @@ export function withEnumColumns(table: Table, enums: readonly Table[], found: In
   return withColumns(table, (column) => {
     const target = enumOf(column);
     return target === undefined ? column : enumColumn(column, target);
-  });
+  }).table;
 }
 
 /** The database holds its values in whatever case; the source's naming convention may show them in upper case. */
 function enumColumn(column: Column, { ref, spelling }: Table): Column {
   return { ...column, enumTable: ref, upperCased: spelling.enumValue('a') === 'A' };
-}
-
-function withColumns(table: Table, change: (column: Column) => Column): Table {
-  const changed = new Map(table.columns.map((column) => [column, change(column)]));
-  const now = (column: Column): Column => changed.get(column) ?? column;
-  const columns = table.columns.map(now);
-  return {
-    ...table,
-    columns,
-    columnByField: new Map([...table.columnByField].map(([field, column]) => [field, now(column)])),
-    columnByName: new Map(columns.map((column) => [column.name, column])),
-    primaryKey: table.primaryKey.map(now),
-  };
 }

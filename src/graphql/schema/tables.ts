@@ -8,7 +8,7 @@ import {
   GraphQLString,
 } from 'graphql';
 import type { Column, ColumnType, ComputedField } from '../../catalog/catalog.ts';
-import { baseType } from '../../catalog/operators.ts';
+import { isJsonType } from '../../catalog/operators.ts';
 import { printTable } from '../../core/names.ts';
 import { AGGREGATE_FUNCTIONS, columnsFor, computedFor, resultScalar } from '../../plan/aggregates.ts';
 import type { AggregateFunction } from '../../plan/plan.ts';
@@ -252,6 +252,5 @@ export class TableTypes {
 }
 
 function pathArgument(type: ColumnType): GraphQLFieldConfigArgumentMap {
-  const isJson = ['json', 'jsonb'].includes(baseType(type).name);
-  return isJson ? { path: { type: GraphQLString, description: 'JSON select path' } } : {};
+  return isJsonType(type) ? { path: { type: GraphQLString, description: 'JSON select path' } } : {};
 }
