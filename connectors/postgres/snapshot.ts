@@ -259,22 +259,10 @@ interface Misfit {
  */
 function misfitSql({ table, columns, types }: TableColumns): string {
   if (types === undefined) return 'null::text as misfit';
-  const array = (values: readonly (string | null)[], of: string): string =>
-    `array[${values.map((value) => (value === null ? 'null' : escapeLiteral(value))).join(', ')}]::${of}[]`;
-  const wanted = [
-    array(columns, 'text'),
-    array(
-      types.map(({ oid }) => String(oid)),
-      'oid',
-    ),
-    array(
-      types.map(({ sql }) => sql),
-      'text',
-    ),
-  ];
-  return `(select w.name from unnest(${wanted.join(', ')}) w(name, oid, type)
+  const wanted = columns.map((name, at) => ({ name, ...types[at] }));
+  return `(select w.name from json_to_recordset(${escapeLiteral(JSON.stringify(wanted))}) w(name text, oid oid, sql text)
     left join pg_attribute a on a.attrelid = ${escapeLiteral(quoted(table))}::regclass and a.attname = w.name and not a.attisdropped
-    where a.atttypid is distinct from w.oid or format_type(a.atttypid, a.atttypmod) <> w.type limit 1) as misfit`;
+    where a.atttypid is distinct from w.oid or format_type(a.atttypid, a.atttypmod) <> w.sql limit 1) as misfit`;
 }
 
 function outdated(table: TableRef, column: string): ConnectorError {

@@ -57,11 +57,11 @@ export async function bringToOrder(
   signal: AbortSignal,
 ): Promise<Remaining> {
   const { connector, lease, types } = options;
-  const load = (): Promise<readonly StoredTable[]> =>
-    exclusively((client) => loadStoredTables(client, lease.target));
-  const known = await exclusively((client) => types.look(client));
-  const desire = await exclusively((client) => holdable(options, client, situation.desire));
-  const stored = await load();
+  const { known, desire, stored } = await exclusively(async (client) => ({
+    known: await types.look(client),
+    desire: await holdable(options, client, situation.desire),
+    stored: await loadStoredTables(client, lease.target),
+  }));
   const plan = reconcile(await findWanted(connector, desire, stored, known), stored, situation);
   const { added, refused } = await carryOut(options, plan, exclusively, signal);
   const isSettled =
@@ -70,7 +70,7 @@ export async function bringToOrder(
   options.onJudged(false);
   // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
   // to wait for an older generation to go need not wait longer.
-  const now = await load();
+  const now = await exclusively((client) => loadStoredTables(client, lease.target));
   const wanted = await findWanted(connector, desire, now, known);
   const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
   const again = reconcile(wanted, now, { ...situation, resting, broken: new Map() });
