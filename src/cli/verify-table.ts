@@ -46,9 +46,13 @@ export function printVerifications(verifications: readonly ShownVerification[]):
   );
 }
 
-/** How far a comparison is, on one line. */
-export function printProgress({ target, source, state, tables }: ShownVerification): string {
-  if (state === 'asked') return `${target} -> ${source}  waiting for the feed to stream`;
+/** How far a comparison of a feed in some state is, on one line. */
+export function printProgress(
+  { target, source, state, tables }: ShownVerification,
+  feedState: string,
+): string {
+  const waits = feedState === 'streaming' ? 'waiting for its turn' : 'waiting for the feed to stream';
+  if (state === 'asked') return `${target} -> ${source}  ${waits}`;
   const now = tables.find((table) => table.state === 'comparing');
   if (now === undefined) return `${target} -> ${source}  comparing`;
   return `${target} -> ${source}  ${now.schema}.${now.name}  ${progressBar(now.rows_compared, now.rows_estimated)}`;

@@ -133,15 +133,15 @@ class Follower {
 
   #judged(each: ShownVerification, feeds: readonly VerifiedFeed[]): ShownVerification {
     const feed = feeds.find(({ source, target }) => source === each.source && target === each.target);
-    const reason = whyStuck(feed, this.#unmovedMs(each));
+    const reason = whyStuck(feed, this.#unmovedMs(each, feed?.state ?? 'gone'));
     return reason === null ? each : { ...each, state: 'failed', reason };
   }
 
   /** For how long there has been nothing new to show of a comparison. */
-  #unmovedMs(each: ShownVerification): number {
+  #unmovedMs(each: ShownVerification, feedState: string): number {
     const now = this.#clock.monotonicMs();
     const key = JSON.stringify([each.source, each.target]);
-    const text = printProgress(each);
+    const text = printProgress(each, feedState);
     const known = this.#shown.get(key);
     if (known?.text === text) return now - known.sinceMs;
     process.stderr.write(`${text}\n`);

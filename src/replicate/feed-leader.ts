@@ -1,6 +1,6 @@
 import { ConnectorError } from '../../connectors/connector.ts';
 import type { FeedState } from '../cache/cache-table.ts';
-import { type FeedWishes, finishResync, forgetProof, saveFeedState } from '../cache/feed-row.ts';
+import { type FeedWishes, finishResync, forgetProof, loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { firstOf } from '../core/first-of.ts';
 import { Notifier, restUnless } from '../core/notifier.ts';
@@ -20,6 +20,9 @@ import { isNothing } from './wanted.ts';
 const CLOCK_SET_BACK =
   'the clock of the source database was set back, or another server took its place: how old the cache is must be proved anew';
 
+const PAUSED = 'paused by an administrator';
+const GIVEN_UP = 'the cache was given up, and is copied again when the feed is resumed';
+
 /** What to do about a failure, and what to say of it meanwhile. */
 interface Remedy {
   readonly state: FeedState;
@@ -35,6 +38,8 @@ export class FeedLeader {
   #phase = new AbortController();
   #trouble: Error | null = null;
   #isProofDoubtful = false;
+  /** Paused, with copies that can go on from where they are as long as the slot is there. */
+  #waitsWithCopies = false;
   /** What the status says is from before: from another leader, or a pause. */
   #isUntold = true;
 
@@ -153,7 +158,8 @@ export class FeedLeader {
 
   /** While no stream is open, a slot may be missing because it is about to be made; one that holds too much never may. */
   #hearOfSlot(error: Error): void {
-    if (this.#scene.tick !== null || error instanceof RetainedTooMuch) this.#interrupt(error);
+    const isNeeded = this.#scene.tick !== null || this.#waitsWithCopies;
+    if (isNeeded || error instanceof RetainedTooMuch) this.#interrupt(error);
   }
 
   #doubtProof(): void {
@@ -183,9 +189,14 @@ export class FeedLeader {
   async #pause(stop: AbortSignal): Promise<void> {
     const { control, lease } = this.#scene;
     this.#isUntold = true;
-    await saveFeedState(control, lease, { state: 'paused', reason: 'paused by an administrator' });
+    const { watermark } = await loadFeed(control, lease.target);
+    const isGivenUp = watermark !== null && watermark.position === null;
+    const reason = isGivenUp ? `${PAUSED}; ${GIVEN_UP}` : PAUSED;
+    await saveFeedState(control, lease, { state: 'paused', reason });
     if (stop.aborted) return;
+    this.#waitsWithCopies = watermark !== null && !isGivenUp;
     await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()));
+    this.#waitsWithCopies = false;
   }
 
   async #resyncIfAsked(): Promise<void> {

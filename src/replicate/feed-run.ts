@@ -15,7 +15,6 @@ import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import { findStart } from './feed-start.ts';
 import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
 import { tellHeldUp } from './held-up.ts';
-import { HoldableNames } from './holdable-names.ts';
 import { endSessions } from './lease.ts';
 import { runProbes, untilApplied } from './probes.ts';
 import { Progress } from './progress.ts';
@@ -96,7 +95,7 @@ class FeedRun {
       connector,
       lease,
       types: new SourceTypes(),
-      names: new HoldableNames(),
+      names: this.#scene.names,
       log: options.log,
       sinks: this.#sinks,
       clock: options.clock,

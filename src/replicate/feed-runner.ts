@@ -9,10 +9,10 @@ import { LeaseLost } from './applier.ts';
 import { AwayWatch } from './away-watch.ts';
 import { Backoff } from './backoff.ts';
 import { dropCopies } from './discard.ts';
-import { EarlyChoice } from './early-choice.ts';
 import { FeedLeader } from './feed-leader.ts';
 import type { FeedOptions } from './feed-options.ts';
 import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
+import { beginScene } from './feed-scene.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
 import { listen } from './listening.ts';
@@ -21,7 +21,6 @@ import { readerName } from './reader-name.ts';
 import { say } from './say.ts';
 import { LEAVE_MS, Session } from './session.ts';
 import { slotName } from './slot-name.ts';
-import { TableFailures } from './table-failures.ts';
 import { type Desire, isNothing, NOTHING } from './wanted.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
@@ -232,7 +231,7 @@ export class FeedRunner {
     { lease, leader, name }: { readonly lease: FeedLease; readonly leader: string; readonly name: string },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { connect, log, clock, random, target, source } = this.#options;
+    const { connect, log, target, source } = this.#options;
     log.info({ source, target, epoch: String(lease.epoch) }, 'leading a feed');
     const control = session.client;
     this.#linger.restore(await loadLingering(control, target));
@@ -247,7 +246,7 @@ export class FeedRunner {
     const connector = connect(name, await readerName(control));
     try {
       const { transactionsApplied, changesApplied } = await loadFeed(control, target);
-      this.#leader = new FeedLeader({
+      const scene = beginScene({
         options: this.#options,
         lease,
         leader,
@@ -256,15 +255,11 @@ export class FeedRunner {
         desire: () => this.#desire,
         lingering: () => this.#linger.lingering(),
         reconsider: this.#reconsider,
-        failures: new TableFailures(clock, random),
         repeats: this.#repeats,
         proofs: this.#proofs,
-        early: new EarlyChoice(this.#options.limits.early, clock),
         counters: { transactionsApplied, changesApplied, early: null },
-        tick: null,
-        inOrder: false,
-        streamed: false,
       });
+      this.#leader = new FeedLeader(scene);
       await this.#leader.lead(signal);
       if (signal.aborted || !this.#isUnwanted()) return false;
       await this.#dropAll(session, lease, connector);

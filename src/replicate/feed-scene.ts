@@ -5,11 +5,12 @@ import type { Commit } from '../core/change.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Notifier } from '../core/notifier.ts';
 import type { Repeats } from '../core/repeats.ts';
-import type { EarlyChoice } from './early-choice.ts';
+import { EarlyChoice } from './early-choice.ts';
 import type { FeedOptions } from './feed-options.ts';
+import { HoldableNames } from './holdable-names.ts';
 import type { Lingering } from './linger.ts';
 import type { ProofPace } from './proof-pace.ts';
-import type { TableFailures } from './table-failures.ts';
+import { TableFailures } from './table-failures.ts';
 import type { Desire } from './wanted.ts';
 
 /** Numbers shown in the status. */
@@ -36,6 +37,7 @@ export interface FeedScene {
   readonly repeats: Repeats;
   readonly proofs: ProofPace;
   readonly early: EarlyChoice;
+  readonly names: HoldableNames;
   readonly counters: Counters;
   /** What the run that is streaming wants done a few times a second; null in between. */
   tick: (() => Promise<void>) | null;
@@ -43,6 +45,22 @@ export interface FeedScene {
   inOrder: boolean;
   /** When the last run had been streaming for a while, its failure is the first of a new series. */
   streamed: boolean;
+}
+
+/** A scene in which nothing has happened yet. */
+export function beginScene(
+  given: Omit<FeedScene, 'failures' | 'early' | 'names' | 'tick' | 'inOrder' | 'streamed'>,
+): FeedScene {
+  const { clock, random, limits } = given.options;
+  return {
+    ...given,
+    failures: new TableFailures(clock, random),
+    early: new EarlyChoice(limits.early, clock),
+    names: new HoldableNames(),
+    tick: null,
+    inOrder: false,
+    streamed: false,
+  };
 }
 
 /** A feed's position when a run starts. */

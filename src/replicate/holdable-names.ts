@@ -8,6 +8,15 @@ const NOT_ASCII = /[^\p{ASCII}]/u;
 /** Which names the source's encoding holds: of a table whose name it lacks a character of, nothing can be noted there. */
 export class HoldableNames {
   readonly #known = new Map<string, boolean>();
+  readonly #told = new Set<string>();
+
+  /** Whether it is the first time that somebody wants to say of a table that its name is not held. */
+  isNews(table: TableRef): boolean {
+    const key = tableKey(table);
+    const isFirst = !this.#told.has(key);
+    this.#told.add(key);
+    return isFirst;
+  }
 
   /** Asks inside a transaction of the session that writes the copies. */
   async areHeld(client: Queryable, { schema, name }: TableRef): Promise<boolean> {

@@ -89,7 +89,7 @@ async function holdable(
   for (const each of desire.tables) {
     const { ref } = each.table;
     if (await names.areHeld(client, ref)) tables.push(each);
-    else log.warn({ target: lease.target, table: ref, reason: NO_NAME }, NOT_CACHED);
+    else if (names.isNews(ref)) log.warn({ target: lease.target, table: ref, reason: NO_NAME }, NOT_CACHED);
   }
   return { ...desire, tables };
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
+import { requestResync } from '../../src/cache/control.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
 import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
 import { FeedRig } from '../support/feed.ts';
@@ -248,27 +248,6 @@ test('a cache of another history is built anew', async () => {
   expect(await same()).toBe(100);
 });
 
-test('too much retained log: the slot is dropped while paused, and the cache built anew on resume', async () => {
-  await open();
-  rig.start({ limits: { maxRetainedWalBytes: 4 * 1024 * 1024 } });
-  await rig.ready();
-  expect(await requestPause(rig.source, 'pg2')).toBe(true);
-  await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
-  for (let n = 0; n < 8; n += 1) {
-    await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000))`);
-  }
-  await rig.until('the slot to be dropped', async () => (await slots()).length === 0);
-  expect((await rig.status())?.position).toBeNull();
-  const said = /^\d{4}-\d\d-\d\dT.*Z .*more than the 4 MB allowed/;
-  await rig.until('the reason', async () => said.test((await rig.status())?.lastError ?? ''));
-  await rig.until('the pause to go on', async () => (await rig.status())?.state === 'paused');
-  await rig.target.query('delete from item where id = 1');
-  expect(await requestResume(rig.source, 'pg2')).toBe(true);
-  await rig.until('streaming', async () => (await rig.status())?.state === 'streaming');
-  await rig.ready();
-  expect(await same()).toBe(99);
-});
-
 test('too much retained log while the source is away: the slot goes, and the cache is built anew afterwards', async () => {
   await open();
   await using proxy = await startProxy(rig.source.server);
@@ -358,20 +337,6 @@ test('a leader whose connection went dead without a word is replaced, and writes
   await rig.target.query('delete from item where id = 2');
   expect(await same()).toBe(98);
   expect(await epoch()).toBe(after);
-});
-
-test('pause keeps the slot and the rows; resume goes on', async () => {
-  await open();
-  rig.start();
-  await rig.ready();
-  const before = await relation();
-  await requestPause(rig.source, 'pg2');
-  await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
-  await rig.target.query('delete from item where id = 1');
-  expect((await rig.contents('item')).cache).toHaveLength(100);
-  await requestResume(rig.source, 'pg2');
-  expect(await same()).toBe(99);
-  expect(await relation()).toBe(before);
 });
 
 test('resync of one table copies that one; resync of all builds everything anew', async () => {

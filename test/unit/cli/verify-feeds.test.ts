@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type VerifiedFeed, whyStuck } from '../../../src/cli/verify-feeds.ts';
+import { printProgress } from '../../../src/cli/verify-table.ts';
 
 const feed: VerifiedFeed = {
   target: 'pg2',
@@ -22,4 +23,20 @@ test.each<[name: string, VerifiedFeed | undefined, unmovedMs: number, said: stri
   const why = whyStuck(status, unmovedMs);
   if (said === null) expect(why).toBeNull();
   else expect(why).toContain(said);
+});
+
+test.each([
+  ['streaming', 'waiting for its turn'],
+  ['retrying', 'waiting for the feed to stream'],
+])('what was asked of a feed that is %s is %s', (state, said) => {
+  const asked = {
+    id: '7',
+    source: 'pg1',
+    target: 'pg2',
+    state: 'asked',
+    reason: null,
+    repair: false,
+    tables: [],
+  };
+  expect(printProgress(asked, state)).toBe(`pg2 -> pg1  ${said}`);
 });

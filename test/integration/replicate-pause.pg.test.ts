@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { requestPause, requestResume } from '../../src/cache/control.ts';
+import { FeedRig } from '../support/feed.ts';
+import { dropSlots } from '../support/postgres.ts';
+
+let rig: FeedRig;
+
+beforeEach(async () => {
+  rig = await FeedRig.open(
+    ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'],
+    { item: [] },
+  );
+});
+
+afterEach(() => rig?.close());
+
+async function relation(): Promise<string> {
+  return (await rig.tableStatus('item'))?.relation ?? '';
+}
+
+async function pause(): Promise<void> {
+  expect(await requestPause(rig.source, 'pg2')).toBe(true);
+  await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
+}
+
+async function same(): Promise<number> {
+  await rig.ready();
+  await rig.caughtUp();
+  const { target, cache } = await rig.contents('item');
+  expect(cache).toEqual(target);
+  return cache.length;
+}
+
+test('too much retained log: the slot is dropped while paused, and the cache built anew on resume', async () => {
+  rig.start({ limits: { maxRetainedWalBytes: 4 * 1024 * 1024 } });
+  await rig.ready();
+  await pause();
+  for (let n = 0; n < 8; n += 1) {
+    await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000))`);
+  }
+  await rig.until('the slot to be dropped', async () => {
+    const { rows } = await rig.target.query(
+      'select from pg_replication_slots where database = current_database() and not temporary',
+    );
+    return rows.length === 0;
+  });
+  expect((await rig.status())?.position).toBeNull();
+  const said = /^\d{4}-\d\d-\d\dT.*Z .*more than the 4 MB allowed/;
+  await rig.until('the reason', async () => said.test((await rig.status())?.lastError ?? ''));
+  await rig.until('the pause to go on', async () => (await rig.status())?.state === 'paused');
+  await rig.target.query('delete from item where id = 1');
+  expect(await requestResume(rig.source, 'pg2')).toBe(true);
+  await rig.until('streaming', async () => (await rig.status())?.state === 'streaming');
+  await rig.ready();
+  expect(await same()).toBe(99);
+});
+
+test('a slot that is lost while its feed is paused is told at once; the cache is not used, and is copied on resume', async () => {
+  rig.start();
+  await rig.ready();
+  const before = await relation();
+  await pause();
+  expect((await rig.status())?.reason).toBe('paused by an administrator');
+  await dropSlots(rig.target);
+  const said = 'paused by an administrator; the cache was given up';
+  await rig.until('the loss to be told', async () => (await rig.status())?.reason?.startsWith(said) === true);
+  expect(await rig.status()).toMatchObject({ state: 'paused', position: null });
+  expect((await rig.status())?.lastError).toContain('the replication slot is gone');
+  expect(rig.log.filter((line) => line.includes('the replication slot is gone'))).toHaveLength(1);
+  expect(await relation()).toBe(before);
+  await rig.target.query('delete from item where id = 1');
+  await requestResume(rig.source, 'pg2');
+  await rig.copiedAgain('item', before);
+  expect(await same()).toBe(99);
+});
+
+test('pause keeps the slot and the rows; resume goes on', async () => {
+  rig.start();
+  await rig.ready();
+  const before = await relation();
+  await pause();
+  await rig.target.query('delete from item where id = 1');
+  expect((await rig.contents('item')).cache).toHaveLength(100);
+  await requestResume(rig.source, 'pg2');
+  expect(await same()).toBe(99);
+  expect(await relation()).toBe(before);
+});
