@@ -1,6 +1,7 @@
 import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { JsonObject } from '../core/json-text.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
+import type { KeptOperations } from './kept-operations.ts';
 import type { Spelling } from './spelling.ts';
 
 /** How a value of a type is written into JSON and compared; what a planner must know of a Postgres type. */
@@ -286,6 +287,7 @@ export interface Catalog {
   readonly roles: ReadonlySet<RoleName>;
   readonly inheritedRoles: ReadonlyMap<RoleName, readonly RoleName[]>;
   readonly introspectionDisabledFor: ReadonlySet<RoleName>;
+  readonly kept: KeptOperations;
   readonly inconsistent: readonly InconsistentObject[];
   /** Why tables are not cached; shown with the inconsistent objects, but nothing fails for them. */
   readonly warnings: readonly CacheWarning[];

@@ -11,6 +11,7 @@ import { Conflicts, type NamedSource } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
 import { type NamedFunction, resolveFunction, withRows } from './resolve/functions.ts';
 import { kafkaFeed } from './resolve/kafka-feed.ts';
+import { keptOperations } from './resolve/kept-operations.ts';
 import { type FindTable, Memo } from './resolve/memo.ts';
 import { type NamingConvention, type SourceNames, sourceNames } from './resolve/names.ts';
 import { withPermissions } from './resolve/permissions.ts';
@@ -42,9 +43,15 @@ export interface ResolveSettings {
   readonly naming: NamingConvention;
   /** Who may read a table may call every function that returns its rows; else functions have permissions of their own. */
   readonly infersFunctionPermissions: boolean;
+  /** Finds operations of collections that do not fit the catalog. */
+  readonly checkCollections: (catalog: Catalog) => readonly InconsistentObject[];
 }
 
-const DEFAULT_SETTINGS: ResolveSettings = { naming: 'hasura-default', infersFunctionPermissions: true };
+const DEFAULT_SETTINGS: ResolveSettings = {
+  naming: 'hasura-default',
+  infersFunctionPermissions: true,
+  checkCollections: () => [],
+};
 
 const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroach', 'alloy']);
 
@@ -94,16 +101,26 @@ export class Resolver {
     const roles = resolveRoles(metadata, problems);
     const found: Introspections = new Map(drafts.map((draft) => [draft.name, draft.found]));
     const { desired, warnings } = planCaches(sources, found, this.#ruled);
-    return Object.freeze({
+    const catalog: Catalog = {
       ...version,
       sources,
       roles: roles.all,
       inheritedRoles: roles.inherited,
       introspectionDisabledFor: new Set(metadata.graphql_schema_introspection?.disabled_for_roles),
+      kept: keptOperations(metadata),
       inconsistent: problems,
       warnings,
       desired,
-    });
+    };
+    problems.push(...this.#outdatedIn(catalog));
+    return Object.freeze(catalog);
+  }
+
+  /** What kept operations ask for is only known while all databases are. */
+  #outdatedIn(catalog: Catalog): readonly InconsistentObject[] {
+    if (catalog.kept.collections.length === 0) return [];
+    const isPartial = [...catalog.sources.values()].some(({ unavailable }) => unavailable !== null);
+    return isPartial ? [] : this.#settings.checkCollections(catalog);
   }
 
   #draftOf(metadata: SourceMetadata, introspections: Introspections, problems: InconsistentObject[]): Draft {

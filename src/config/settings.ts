@@ -105,6 +105,7 @@ export const SETTINGS = {
   devMode: setting<boolean>('DEV_MODE', bool, false, 'DEV_MODE'),
   adminInternalErrors: setting<boolean>('ADMIN_INTERNAL_ERRORS', bool, true, 'ADMIN_INTERNAL_ERRORS'),
   enableConsole: setting<boolean>('ENABLE_CONSOLE', bool, false, 'ENABLE_CONSOLE'),
+  enableAllowlist: setting<boolean>('ENABLE_ALLOWLIST', bool, false, 'ENABLE_ALLOWLIST'),
   logLevel: setting<LevelWithSilent>(
     'LOG_LEVEL',
     choice(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const),

@@ -14,6 +14,7 @@ import {
   VariableScope,
   type Variables,
 } from '../plan/variables.ts';
+import type { AllowList } from './allow-list.ts';
 import { DocumentCache, type DocumentLimits, operationOf, type ParsedDocument } from './documents.ts';
 import { type FreshnessDirective, freshnessNode, readFreshness } from './freshness-directive.ts';
 
@@ -24,8 +25,8 @@ export interface OperationRequest {
   readonly variables: Readonly<Record<string, unknown>>;
   readonly role: RoleName;
   readonly catalog: Catalog;
-  /** What it came over: subscriptions need a socket. */
-  readonly over: 'http' | 'socket';
+  /** What it came over: subscriptions need a socket. Administrators may have any operation explained. */
+  readonly over: 'http' | 'socket' | 'explain';
 }
 
 /** An operation ready to run: planned for the role, its variables filled in. */
@@ -49,6 +50,8 @@ export interface OperationOptions<Compiled> {
   readonly plans: KeptPlans;
   readonly limits: PlanLimits;
   readonly compile: (plan: QueryPlan) => Compiled;
+  /** Null where all operations may be run. */
+  readonly allowList: AllowList | null;
 }
 
 interface Planned<Compiled> {
@@ -107,6 +110,7 @@ export class Operations<Compiled> {
 
   #prepare(request: OperationRequest): PreparedOperation<Compiled> {
     const parsed = this.#documents.parse(request.query);
+    if (request.over !== 'explain') this.#options.allowList?.refuseUnlisted(parsed, request);
     const operation = operationOf(parsed, request.operationName);
     refuseUnanswerable(operation, request.over);
     const facts = this.#factsOf(parsed, operation);

@@ -45,19 +45,29 @@ export function buildSchema(catalog: Catalog, role: RoleName): GraphQLSchema {
 /** As `buildSchema`, in steps: of hundreds of tables it takes seconds. */
 export function* schemaSteps(catalog: Catalog, role: RoleName): Steps<GraphQLSchema> {
   const registry = new TypeRegistry();
-  const values = new ValueTypes(catalog, registry);
-  const tables = new TableTypes({
-    catalog,
-    registry,
-    values,
-    comparisons: new ComparisonTypes(registry, values),
-  });
+  const tables = tableTypes(catalog, registry);
   const query = (yield* rootSteps({ catalog, role, type: 'query_root' }, tables)) ?? nothingToQuery();
   const subscription = yield* rootSteps({ catalog, role, type: 'subscription_root' }, tables);
   const directives = [...SELECTING, cachedDirective(), freshnessDirective(registry)];
   const types = yield* reachableFrom([query, ...(subscription === null ? [] : [subscription])]);
   // A column may be called what GraphQL's own checks dislike; names were checked when the catalog was resolved.
   return new GraphQLSchema({ query, subscription, directives, types, assumeValid: true });
+}
+
+/** The types that a role's operations begin with, null where it has none; types below them are made when they are asked for. */
+export function rootTypes(
+  catalog: Catalog,
+  role: RoleName,
+): Readonly<Record<RootType, GraphQLObjectType | null>> {
+  const tables = tableTypes(catalog, new TypeRegistry());
+  const root = (type: RootType): GraphQLObjectType | null =>
+    atOnce(rootSteps({ catalog, role, type }, tables));
+  return { query_root: root('query_root'), subscription_root: root('subscription_root') };
+}
+
+function tableTypes(catalog: Catalog, registry: TypeRegistry): TableTypes {
+  const values = new ValueTypes(catalog, registry);
+  return new TableTypes({ catalog, registry, values, comparisons: new ComparisonTypes(registry, values) });
 }
 
 /** All types, found without recursion: tables that lead to each other by the thousand are deeper than any stack. */

@@ -16,6 +16,7 @@ export interface PublicSettings {
   readonly namingConvention: string;
   readonly infersFunctionPermissions: boolean;
   readonly liveQueriesRefetchMs: number;
+  readonly allowListEnabled: boolean;
 }
 
 export interface InfoRoutes {
@@ -90,7 +91,7 @@ function configAnswer(settings: PublicSettings): Record<string, unknown> {
     is_auth_hook_set: settings.authHookSet,
     is_jwt_set: settings.jwt.length > 0,
     jwt: settings.jwt,
-    is_allow_list_enabled: false,
+    is_allow_list_enabled: settings.allowListEnabled,
     live_queries: { batch_size: 100, refetch_delay: settings.liveQueriesRefetchMs / 1000 },
     streaming_queries: { batch_size: 100, refetch_delay: 1 },
     console_assets_dir: null,

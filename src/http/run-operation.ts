@@ -188,7 +188,7 @@ export class OperationRunner {
   /** How one request would be answered now; throws where running it would answer an error. */
   async explain(request: GraphqlRequest, context: RunContext): Promise<readonly ExplainedField[]> {
     const { catalog } = this.#options.catalog();
-    const prepared = this.#prepare(request, context.session, { catalog, over: 'socket' });
+    const prepared = this.#prepare(request, context.session, { catalog, over: 'explain' });
     const roots = await this.#options.lane.explain({
       plan: prepared.compiled,
       values: bindParams(prepared.plan, prepared.variables, context.session.variables),

@@ -15,6 +15,7 @@ import {
   tableConfiguration,
 } from './model.ts';
 import { parseWith } from './parse.ts';
+import { allowlistEntry, allowlistScope, queryCollection, queryText } from './query-collections.ts';
 import { refuseUnknown } from './unknown-command.ts';
 
 const sourceName = z.string().min(1).default('default');
@@ -41,6 +42,7 @@ const untrackFunction = z.preprocess(
 );
 const functionPermission = z.object({ ...functionPlace, role: name });
 const remoteArgs = z.object({ ...place, name, definition: remoteRelationship.shape.definition });
+const listed = { collection_name: name, query_name: name };
 const newSource = { name, kind: z.string().optional(), health_check: z.unknown().optional() };
 
 /** The arguments of every command the metadata API knows, by its type. */
@@ -105,6 +107,14 @@ export const commandArgs = {
   }),
   add_inherited_role: inheritedRole,
   drop_inherited_role: z.object({ role_name: name }),
+  create_query_collection: queryCollection,
+  rename_query_collection: z.object({ name, new_name: name }),
+  drop_query_collection: z.object({ collection: name, cascade }),
+  add_query_to_collection: z.object({ ...listed, query: queryText }),
+  drop_query_from_collection: z.object(listed),
+  add_collection_to_allowlist: allowlistEntry,
+  drop_collection_from_allowlist: z.object({ collection: name }),
+  update_scope_of_collection_in_allowlist: z.object({ collection: name, scope: allowlistScope }),
   set_graphql_schema_introspection_options: z.object({ disabled_for_roles: z.array(z.string()) }),
   export_metadata: nothing,
   replace_metadata: nothing,

@@ -14,6 +14,16 @@ export function refuseDuplicates(metadata: Metadata, path: string): void {
     'inherited role',
     (metadata.inherited_roles ?? []).map((role) => role.role_name),
   );
+  refuse(
+    path,
+    'query collections',
+    (metadata.query_collections ?? []).map((collection) => collection.name),
+  );
+  refuse(
+    path,
+    'allowlist entries',
+    (metadata.allowlist ?? []).map((entry) => entry.collection),
+  );
   for (const [index, source] of metadata.sources.entries()) {
     const at = `${path}.sources[${index}]`;
     refuse(

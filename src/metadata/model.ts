@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { allowlistEntry, queryCollection } from './query-collections.ts';
 
 /** A table, or a function, named as in Hasura: a bare string means schema public. */
 export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown> = z.union([
@@ -259,6 +260,8 @@ export const metadataSchema = z.looseObject({
   version: z.literal(3),
   sources: z.array(sourceMetadata).default([]),
   inherited_roles: z.array(inheritedRole).optional(),
+  query_collections: z.array(queryCollection).optional(),
+  allowlist: z.array(allowlistEntry).optional(),
   graphql_schema_introspection: z.looseObject({ disabled_for_roles: z.array(z.string()) }).optional(),
 });
 export type Metadata = z.infer<typeof metadataSchema>;

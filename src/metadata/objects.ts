@@ -1,5 +1,6 @@
 import { printTable, type SourceName, sameTable, type TableRef } from '../core/names.ts';
 import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from './model.ts';
+import type { QueryCollection } from './query-collections.ts';
 import { tidyFunction } from './tidy.ts';
 import { unsupportedSections } from './unsupported.ts';
 
@@ -30,6 +31,8 @@ export type ObjectRef =
       readonly name: string;
     }
   | { readonly kind: 'inherited_role'; readonly name: string }
+  /** One operation of a collection. */
+  | { readonly kind: 'query_collections'; readonly collection: string; readonly name: string }
   /** A top-level part of the document that this server only keeps. */
   | { readonly kind: 'section'; readonly name: string };
 
@@ -46,6 +49,8 @@ export function objectName(object: ObjectRef): string {
       return `function_permission ${object.name} permission for function ${printTable(object.function)} in source ${object.source}`;
     case 'inherited_role':
       return `inherited role ${object.name}`;
+    case 'query_collections':
+      return `query_collections ${object.name} in ${object.collection}`;
     case 'section':
       return object.name;
     default:
@@ -66,6 +71,8 @@ export function objectReport(object: ObjectRef): string {
       return `permission ${printTable(object.function)}.${object.name} in source "${object.source}"`;
     case 'inherited_role':
       return `inherited role ${object.name}`;
+    case 'query_collections':
+      return `query ${object.name} of query collection ${object.collection}`;
     case 'section':
       return object.name;
     default:
@@ -93,6 +100,9 @@ export function objectsOf(metadata: Metadata): readonly ObjectRef[] {
   return [
     ...inSources,
     ...roles.map((role): ObjectRef => ({ kind: 'inherited_role', name: role.role_name })),
+    ...(metadata.query_collections ?? []).flatMap(({ name: collection, definition }) =>
+      definition.queries.map(({ name }): ObjectRef => ({ kind: 'query_collections', collection, name })),
+    ),
     ...unsupportedSections(metadata).map((name): ObjectRef => ({ kind: 'section', name })),
   ];
 }
@@ -141,6 +151,7 @@ export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
     const roles = (before ?? []).filter((role) => role.role_name !== object.name);
     return roles.length > 0 ? { ...metadata, inherited_roles: roles } : (rest as Metadata);
   }
+  if (object.kind === 'query_collections') return removeQuery(metadata, object);
   if (object.kind === 'section') {
     const { [object.name]: _gone, ...rest } = metadata;
     return rest as Metadata;
@@ -155,6 +166,24 @@ export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
       : { ...source, tables: removeFrom(source.tables, object) };
   });
   return { ...metadata, sources };
+}
+
+function removeQuery(
+  metadata: Metadata,
+  { collection, name }: Extract<ObjectRef, { readonly kind: 'query_collections' }>,
+): Metadata {
+  const collections = (metadata.query_collections ?? []).map((entry) =>
+    entry.name === collection ? withQueries(entry, others(entry.definition.queries, name)) : entry,
+  );
+  return { ...metadata, query_collections: collections };
+}
+
+/** The collection with these operations. */
+export function withQueries(
+  collection: QueryCollection,
+  queries: QueryCollection['definition']['queries'],
+): QueryCollection {
+  return { ...collection, definition: { ...collection.definition, queries } };
 }
 
 /** The source with these functions, or without the list when it is empty. */

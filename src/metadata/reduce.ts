@@ -12,6 +12,7 @@ import {
   untrackFunction,
 } from './reduce/functions.ts';
 import { commentPermission, createSelectPermission, dropSelectPermission } from './reduce/permissions.ts';
+import { type CollectionCommand, reduceCollections } from './reduce/query-collections.ts';
 import {
   commentRelationship,
   createLocalRelationship,
@@ -79,6 +80,14 @@ const REDUCIBLE = {
   pg_set_permission_comment: true,
   add_inherited_role: true,
   drop_inherited_role: true,
+  create_query_collection: true,
+  rename_query_collection: true,
+  drop_query_collection: true,
+  add_query_to_collection: true,
+  drop_query_from_collection: true,
+  add_collection_to_allowlist: true,
+  drop_collection_from_allowlist: true,
+  update_scope_of_collection_in_allowlist: true,
   set_graphql_schema_introspection_options: true,
   clear_metadata: true,
 } as const satisfies Record<Reducible['type'], true>;
@@ -120,6 +129,15 @@ export function reduce(metadata: Metadata, command: Reducible, view: Databases |
     case 'pg_create_function_permission':
     case 'pg_drop_function_permission':
       return reduceFunctions(metadata, command, view);
+    case 'create_query_collection':
+    case 'rename_query_collection':
+    case 'drop_query_collection':
+    case 'add_query_to_collection':
+    case 'drop_query_from_collection':
+    case 'add_collection_to_allowlist':
+    case 'drop_collection_from_allowlist':
+    case 'update_scope_of_collection_in_allowlist':
+      return reduceCollections(metadata, command);
     default:
       return reduceInTable(metadata, command, view);
   }
@@ -145,7 +163,7 @@ function reduceFunctions(metadata: Metadata, command: OfFunction, view: Database
 }
 
 type InTable = Exclude<
-  Exclude<Reducible, OfFunction>,
+  Exclude<Reducible, OfFunction | CollectionCommand>,
   {
     readonly type:
       | `${string}source`

@@ -6,7 +6,6 @@ const SECTIONS: readonly string[] = [
   'remote_schemas',
   'cron_triggers',
   'rest_endpoints',
-  'allowlist',
   'api_limits',
 ];
 

@@ -3,6 +3,7 @@ import { StatusPools } from '../cache/status-pools.ts';
 import { adminSecretsOf } from '../config/rules.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../core/clock.ts';
+import { AllowList } from '../graphql/allow-list.ts';
 import { SchemaCache } from '../graphql/introspection.ts';
 import { Operations } from '../graphql/operations.ts';
 import { type ApiParts, createApi, createReplicatorApi } from '../http/api.ts';
@@ -124,6 +125,7 @@ function apiParts(
     plans: PLANS,
     limits: { ...DEFAULT_PLAN_LIMITS, maxDepth: config.depthLimit, maxNodes: config.complexityLimit },
     compile: (plan) => lane.compile(plan),
+    allowList: config.enableAllowlist ? new AllowList() : null,
   });
   const runner = new OperationRunner({
     catalog: () => watch.current(),
@@ -181,6 +183,7 @@ function publicSettings(config: Config): ApiParts['settings'] {
     namingConvention: config.defaultNamingConvention,
     infersFunctionPermissions: config.inferFunctionPermissions,
     liveQueriesRefetchMs: config.liveQueriesRefetchMs,
+    allowListEnabled: config.enableAllowlist,
   };
 }
 

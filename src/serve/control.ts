@@ -1,5 +1,6 @@
 import { type CatalogWatch, openCatalogWatch } from '../catalog/watch.ts';
 import type { Config } from '../config.ts';
+import { outdatedQueries } from '../graphql/outdated-queries.ts';
 import { readDirectory } from '../metadata/directory.ts';
 import { applyMetadata } from '../metadata/run.ts';
 import { type MetadataStore, openMetadataStore } from '../metadata/store.ts';
@@ -30,6 +31,7 @@ export async function openControl(
     resolving: {
       naming: config.defaultNamingConvention,
       infersFunctionPermissions: config.inferFunctionPermissions,
+      checkCollections: outdatedQueries,
     },
   });
   closing.add('catalog', () => watch.close());

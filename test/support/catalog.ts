@@ -99,6 +99,7 @@ export function catalogOf(
     ),
     inheritedRoles: new Map(),
     introspectionDisabledFor: new Set(),
+    kept: { collections: [], allowed: [] },
     inconsistent: [],
     warnings: [],
     desired: [],

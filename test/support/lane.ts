@@ -78,6 +78,7 @@ export class TestLane {
       plans: { maxPlans: 1000, maxKeptNodes: 100_000 },
       limits: DEFAULT_PLAN_LIMITS,
       compile: (plan) => this.lane.compile(plan),
+      allowList: null,
     });
   }
 

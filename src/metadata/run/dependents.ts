@@ -30,10 +30,15 @@ export async function remove(state: State, removal: Removal, tools: Tools): Prom
       return changed(state, metadata, view);
     }
     const names = new Set(broken.map((object) => object.name));
-    const more = objectsOf(metadata).filter((object) => names.has(objectName(object)));
+    const more = objectsOf(metadata).filter((object) => mayGo(object) && names.has(objectName(object)));
     if (more.length === 0) throw refusal(broken, null);
     dependents = [...dependents, ...more];
   }
+}
+
+/** What clients ask for by name is dropped by its own name only. */
+function mayGo({ kind }: ObjectRef): boolean {
+  return kind !== 'query_collections';
 }
 
 /** Hasura's refusal to drop what others need. */

@@ -3,6 +3,7 @@ import { NearjoinError } from '../../core/errors.ts';
 import { type Command, parseCommand } from '../command.ts';
 import { errorBody, MetadataError, relocate } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
+import { alreadyAllowed } from '../reduce/query-collections.ts';
 import { isReducible, type Reducible, reduce } from '../reduce.ts';
 import { createdBy } from './created.ts';
 import { goneTable, remove } from './dependents.ts';
@@ -31,6 +32,8 @@ export function isReading({ type }: Command): boolean {
 export async function execute(command: Command, state: State, tools: Tools): Promise<Step> {
   if (!isReducible(command)) return executeOutward(command, state, tools);
   const metadata = reduce(state.metadata, command, state.view);
+  if (command.type === 'add_collection_to_allowlist' && metadata === state.metadata)
+    return { state, answer: { message: alreadyAllowed(command.args.collection) } };
   return { state: await accept(command, state, metadata, tools), answer: SUCCESS };
 }
 

@@ -10,6 +10,7 @@ const EMPTY: Catalog = {
   roles: new Set(),
   inheritedRoles: new Map(),
   introspectionDisabledFor: new Set(),
+  kept: { collections: [], allowed: [] },
   inconsistent: [],
   warnings: [],
   desired: [],
@@ -25,6 +26,7 @@ function cache(): { operations: Operations<number>; compiled: () => number } {
       compiled += 1;
       return compiled;
     },
+    allowList: null,
   });
   return { operations, compiled: () => compiled };
 }

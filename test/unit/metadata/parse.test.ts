@@ -108,9 +108,9 @@ test('parts that would have an effect elsewhere are reported when they are used'
     sources: [],
     actions: [{ name: 'a' }],
     cron_triggers: [],
-    allowlist: [{}],
+    api_limits: { depth_limit: { global: 1 } },
   });
-  expect(unsupportedObjects(metadata).map((object) => object.name)).toEqual(['actions', 'allowlist']);
+  expect(unsupportedObjects(metadata).map((object) => object.name)).toEqual(['actions', 'api_limits']);
 });
 
 test('a database is reached by its URL, by the environment, or by parts that are quoted', () => {

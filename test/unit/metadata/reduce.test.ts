@@ -188,9 +188,9 @@ const REFUSALS: readonly [title: string, body: Body, code: string, error: string
   ],
   [
     'a command for something that is not here',
-    ['create_query_collection', {}],
+    ['create_action', {}],
     'not-supported',
-    '"create_query_collection" is not supported: this server answers queries only',
+    '"create_action" is not supported: this server answers queries only',
     '$.type',
   ],
   [

@@ -1,0 +1,9 @@
+import type { RoleName } from '../core/names.ts';
+import type { QueryCollection } from '../metadata/query-collections.ts';
+
+/** Operations that metadata keeps on the server; their texts do parse. */
+export interface KeptOperations {
+  readonly collections: readonly QueryCollection[];
+  /** Documents that may be run where only listed ones may; of every role where `roles` is null. */
+  readonly allowed: readonly { readonly query: string; readonly roles: readonly RoleName[] | null }[];
+}

@@ -1,0 +1,118 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLObjectType,
+  getNamedType,
+  isEnumType,
+  isObjectType,
+  Kind,
+  parse,
+  SchemaMetaFieldDef,
+  type SelectionSetNode,
+  TypeMetaFieldDef,
+  TypeNameMetaFieldDef,
+} from 'graphql';
+import type { Catalog, InconsistentObject } from '../catalog/catalog.ts';
+import { messageOf } from '../core/errors.ts';
+import { ADMIN } from '../plan/visible.ts';
+import { operationOf } from './documents.ts';
+import { rootTypes } from './schema.ts';
+
+type Roots = ReturnType<typeof rootTypes>;
+
+/** Operations of collections that ask for what not even the administrator has, as inconsistent objects in Hasura's words. */
+export function outdatedQueries(catalog: Catalog): readonly InconsistentObject[] {
+  const roots = rootTypes(catalog, ADMIN);
+  const { collections, allowed: listed } = catalog.kept;
+  const allowed = new Set(listed.map(({ query }) => query));
+  return collections.flatMap(({ name: collection, definition }) =>
+    definition.queries.flatMap(({ name, query }): InconsistentObject[] => {
+      const problems = problemsOf(parse(query, { noLocation: true }), roots);
+      if (problems.length === 0) return [];
+      const told = problems
+        .toReversed()
+        .map((problem) => `"${problem}"`)
+        .join(', ');
+      const text =
+        `In query collection "${collection}" the query "${name}" is invalid with the following error(s): ${told}` +
+        (allowed.has(query) ? '. This query is in allowlist.' : '');
+      return [
+        {
+          type: 'query_collections',
+          name: `query_collections ${name} in ${collection}`,
+          reason: `Inconsistent object: ${text}`,
+          definition: { name, query },
+        },
+      ];
+    }),
+  );
+}
+
+function problemsOf(document: DocumentNode, roots: Roots): readonly string[] {
+  const operations = document.definitions.filter((each) => each.kind === Kind.OPERATION_DEFINITION);
+  try {
+    const { operation, selectionSet } = operationOf({ id: 0, document, operations }, null);
+    const rootName = `${operation}_root`;
+    const root = operation === 'mutation' ? null : roots[`${operation}_root`];
+    if (root === null) return [`$: type '${rootName}' not found in the schema`];
+    const walk = new Walk(document, root);
+    walk.selections(selectionSet, root, '$');
+    return walk.problems;
+  } catch (error) {
+    return [messageOf(error)];
+  }
+}
+
+/** Looks for fields that are not there; arguments and variables are left to whoever runs the operation. */
+class Walk {
+  readonly problems: string[] = [];
+  readonly #root: GraphQLObjectType;
+  readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  /** Fragments by the types they were looked at in: each once, however often they are spread. */
+  readonly #seen = new Set<string>();
+
+  constructor({ definitions }: DocumentNode, root: GraphQLObjectType) {
+    this.#root = root;
+    const fragments = definitions.filter((each) => each.kind === Kind.FRAGMENT_DEFINITION);
+    this.#fragments = new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
+  }
+
+  selections(set: SelectionSetNode, type: GraphQLObjectType, path: string): void {
+    for (const selection of set.selections) {
+      if (selection.kind === Kind.FIELD) this.#field(selection, type, `${path}.${selection.name.value}`);
+      else if (selection.kind === Kind.INLINE_FRAGMENT) this.selections(selection.selectionSet, type, path);
+      else this.#spread(selection.name.value, type, path);
+    }
+  }
+
+  #spread(name: string, type: GraphQLObjectType, path: string): void {
+    const fragment = this.#fragments.get(name);
+    const key = `${type.name} ${name}`;
+    if (fragment === undefined) this.problems.push(`reference to undefined fragment '${name}'`);
+    else if (!this.#seen.has(key)) {
+      this.#seen.add(key);
+      this.selections(fragment.selectionSet, type, path);
+    }
+  }
+
+  #field({ name: { value: name }, selectionSet }: FieldNode, type: GraphQLObjectType, path: string): void {
+    const refuse = (problem: string): void => void this.problems.push(`${path}: ${problem}`);
+    const field = type.getFields()[name] ?? this.#metaField(name, type);
+    if (field === undefined) return refuse(`field '${name}' not found in object '${type.name}'`);
+    const inner = getNamedType(field.type);
+    if (!isObjectType(inner)) {
+      const what = isEnumType(inner) ? 'enum' : 'scalar';
+      if (selectionSet !== undefined) refuse(`${what} '${inner.name}' does not accept a selection set`);
+    } else if (selectionSet === undefined) {
+      refuse(`object of type '${inner.name}' must have a selection set`);
+    } else {
+      this.selections(selectionSet, inner, path);
+    }
+  }
+
+  #metaField(name: string, type: GraphQLObjectType): typeof SchemaMetaFieldDef | undefined {
+    const own = type === this.#root ? [SchemaMetaFieldDef, TypeMetaFieldDef] : [];
+    return [TypeNameMetaFieldDef, ...own].find((field) => field.name === name);
+  }
+}

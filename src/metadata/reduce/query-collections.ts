@@ -1,0 +1,175 @@
+import type { CommandOf } from '../command.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { Metadata } from '../model.ts';
+import { removeObject, withQueries } from '../objects.ts';
+import type { AllowlistEntry, QueryCollection } from '../query-collections.ts';
+
+/** A command about query collections and the allow list. */
+export type CollectionCommand = CommandOf<
+  | 'create_query_collection'
+  | 'rename_query_collection'
+  | 'drop_query_collection'
+  | 'add_query_to_collection'
+  | 'drop_query_from_collection'
+  | 'add_collection_to_allowlist'
+  | 'drop_collection_from_allowlist'
+  | 'update_scope_of_collection_in_allowlist'
+>;
+type ArgsOf<K extends CollectionCommand['type']> = CommandOf<K>['args'];
+
+/** What such a command makes of the metadata. */
+export function reduceCollections(metadata: Metadata, command: CollectionCommand): Metadata {
+  switch (command.type) {
+    case 'create_query_collection':
+      return createCollection(metadata, command.args);
+    case 'rename_query_collection':
+      return renameCollection(metadata, command.args);
+    case 'drop_query_collection':
+      return dropCollection(metadata, command.args);
+    case 'add_query_to_collection':
+      return addQuery(metadata, command.args);
+    case 'drop_query_from_collection':
+      return dropQuery(metadata, command.args);
+    case 'add_collection_to_allowlist':
+      return allow(metadata, command.args);
+    case 'drop_collection_from_allowlist':
+      return disallow(metadata, command.args.collection);
+    default:
+      return changeScope(metadata, command.args);
+  }
+}
+
+/** What is said, in place of `success`, where a collection is in the allow list already. */
+export function alreadyAllowed(collection: string): string {
+  return `collection "${collection}" already exists in the allowlist, scope ignored; to change scope, use update_scope_of_collection_in_allowlist`;
+}
+
+function createCollection(metadata: Metadata, args: ArgsOf<'create_query_collection'>): Metadata {
+  const path = '$.args.definition.queries';
+  refuseTaken(metadata, args.name, '$.args.name');
+  const names = args.definition.queries.map((query) => query.name);
+  const twice = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
+  if (twice.length > 0) {
+    const listed = twice.map((name) => `"${name}"`).join(', ');
+    throw new MetadataError('not-supported', `found duplicate query names ${listed}`, { path });
+  }
+  return withCollections(metadata, [...(metadata.query_collections ?? []), args]);
+}
+
+/** What names the collection goes on naming it. */
+function renameCollection(
+  metadata: Metadata,
+  { name, new_name: next }: ArgsOf<'rename_query_collection'>,
+): Metadata {
+  const found = requireCollection(metadata, name);
+  refuseTaken(metadata, next, '$.args.new_name');
+  const renamed = changeCollection(metadata, found, { ...found, name: next });
+  const allowlist = (metadata.allowlist ?? []).map((entry) =>
+    entry.collection === name ? { ...entry, collection: next } : entry,
+  );
+  return withAllowlist(renamed, allowlist);
+}
+
+function dropCollection(
+  metadata: Metadata,
+  { collection: name, cascade }: ArgsOf<'drop_query_collection'>,
+): Metadata {
+  const path = '$.args.collection';
+  const found = requireCollection(metadata, name, path);
+  const isAllowed = (metadata.allowlist ?? []).some((entry) => entry.collection === name);
+  if (isAllowed && !cascade) {
+    const message = `query collection with name "${name}" is present in the allowlist; cannot proceed to drop. please use cascade to confirm you wish to drop it from the allowlist as well`;
+    throw new MetadataError('dependency-error', message, { path });
+  }
+  const left = isAllowed ? disallow(metadata, name) : metadata;
+  return withCollections(
+    left,
+    (left.query_collections ?? []).filter((entry) => entry !== found),
+  );
+}
+
+function addQuery(metadata: Metadata, args: ArgsOf<'add_query_to_collection'>): Metadata {
+  const { collection_name: collection, query_name: name, query } = args;
+  const found = requireCollection(metadata, collection);
+  const { queries } = found.definition;
+  if (queries.some((listed) => listed.name === name)) {
+    const message = `query with name "${name}" already exists in collection "${collection}"`;
+    throw new MetadataError('already-exists', message);
+  }
+  return changeCollection(metadata, found, withQueries(found, [...queries, { name, query }]));
+}
+
+function dropQuery(metadata: Metadata, args: ArgsOf<'drop_query_from_collection'>): Metadata {
+  const { collection_name: collection, query_name: name } = args;
+  const { queries } = requireCollection(metadata, collection).definition;
+  if (!queries.some((listed) => listed.name === name)) {
+    const message = `query with name "${name}" not found in collection "${collection}"`;
+    throw new MetadataError('not-found', message, { status: 400 });
+  }
+  return removeObject(metadata, { kind: 'query_collections', collection, name });
+}
+
+/** The same metadata where the collection is in the list. */
+function allow(metadata: Metadata, entry: AllowlistEntry): Metadata {
+  requireCollection(metadata, entry.collection, '$.args.collection');
+  const entries = metadata.allowlist ?? [];
+  const isListed = entries.some(({ collection }) => collection === entry.collection);
+  return isListed ? metadata : withAllowlist(metadata, [...entries, entry]);
+}
+
+function disallow(metadata: Metadata, name: string): Metadata {
+  requireCollection(metadata, name, '$.args.collection');
+  const found = requireAllowed(metadata, name);
+  return withAllowlist(
+    metadata,
+    (metadata.allowlist ?? []).filter((entry) => entry !== found),
+  );
+}
+
+function changeScope(
+  metadata: Metadata,
+  { collection, scope }: ArgsOf<'update_scope_of_collection_in_allowlist'>,
+): Metadata {
+  requireCollection(metadata, collection, '$.args.collection');
+  const found = requireAllowed(metadata, collection);
+  return withAllowlist(
+    metadata,
+    (metadata.allowlist ?? []).map((entry) => (entry === found ? { ...entry, scope } : entry)),
+  );
+}
+
+function requireCollection(metadata: Metadata, name: string, path = '$.args'): QueryCollection {
+  const found = metadata.query_collections?.find((collection) => collection.name === name);
+  if (found !== undefined) return found;
+  throw new MetadataError('not-exists', `query collection with name "${name}" does not exist`, { path });
+}
+
+function refuseTaken(metadata: Metadata, name: string, path: string): void {
+  if (metadata.query_collections?.some((collection) => collection.name === name) !== true) return;
+  throw new MetadataError('already-exists', `query collection with name "${name}" already exists`, { path });
+}
+
+function requireAllowed(metadata: Metadata, name: string): AllowlistEntry {
+  const found = metadata.allowlist?.find((entry) => entry.collection === name);
+  if (found !== undefined) return found;
+  const message = `collection "${name}" doesn't exist in the allowlist`;
+  throw new MetadataError('not-found', message, { status: 400 });
+}
+
+function changeCollection(metadata: Metadata, from: QueryCollection, to: QueryCollection): Metadata {
+  const collections = metadata.query_collections ?? [];
+  return withCollections(
+    metadata,
+    collections.map((collection) => (collection === from ? to : collection)),
+  );
+}
+
+function withCollections(metadata: Metadata, collections: QueryCollection[]): Metadata {
+  const { query_collections: _before, ...rest } = metadata;
+  return (collections.length > 0 ? { ...metadata, query_collections: collections } : rest) as Metadata;
+}
+
+function withAllowlist(metadata: Metadata, entries: AllowlistEntry[]): Metadata {
+  const { allowlist: _before, ...rest } = metadata;
+  return (entries.length > 0 ? { ...metadata, allowlist: entries } : rest) as Metadata;
+}
