@@ -12,7 +12,7 @@ import type { Applier } from './applier.ts';
 import { discard } from './discard.ts';
 import type { FeedScene, StartingPoint } from './feed-scene.ts';
 import type { Sinks } from './sink.ts';
-import { decideStart, doubtfulCopies } from './start-decision.ts';
+import { decideStart, doubtfulCopies, leftBehind } from './start-decision.ts';
 
 /** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
 export async function findStart(
@@ -20,7 +20,7 @@ export async function findStart(
   { stored, applier, sinks, identity }: Omit<Rebuild, 'reason'> & { readonly stored: StoredFeed },
   signal: AbortSignal,
 ): Promise<StartingPoint> {
-  const { connector, options, lease } = scene;
+  const { connector, options, lease, control } = scene;
   const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
   const decision = decideStart({ stored, identity, slot, connector: connector.kind, written });
   if (decision.kind === 'resume') {
@@ -30,6 +30,14 @@ export async function findStart(
     return { after, freshAsOf, lastCommit };
   }
   options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
+  const left = leftBehind(stored.identity, { identity, connector: connector.kind }, connector.slot);
+  if (left !== null) {
+    options.log.warn(
+      { target: lease.target, slot: connector.slot, left },
+      'a target is another database now',
+    );
+    await saveFeedState(control, lease, { state: 'starting', reason: decision.reason, lastError: left });
+  }
   return rebuild(scene, { identity, applier, sinks, reason: decision.reason }, signal);
 }
 

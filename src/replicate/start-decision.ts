@@ -76,6 +76,24 @@ function rebuild(reason: string): StartDecision {
 }
 
 /**
+ * What to do where the target was before, of which no address may be known any more; null when it is the same database, or
+ * nothing of ours can be there.
+ */
+export function leftBehind(
+  before: StoredIdentity | null,
+  { identity, connector }: Pick<StartFacts, 'identity' | 'connector'>,
+  slot: string,
+): string | null {
+  if (before === null || connector === 'kafka') return null;
+  const { systemId, database } = before;
+  if (systemId === identity.systemId && database === identity.database) return null;
+  return (
+    `the target was database "${database}" of system ${systemId} before: where that still runs, and the log does not say that ` +
+    `slot and publication were dropped there, run there: select pg_drop_replication_slot('${slot}'); drop publication ${slot};`
+  );
+}
+
+/**
  * Copies under way that were read past the position the cache has proved its history to. When the target's server was
  * another process then, what they were read from may be lost: a failover or a restore can lie in between.
  */

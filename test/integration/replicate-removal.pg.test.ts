@@ -280,6 +280,21 @@ test('a target that moves to another database leaves nothing in the old one', as
   });
 });
 
+test('a target that moved while nobody ran leaves its slot, and the status says where and how to drop it', async () => {
+  const stage = await Stage.open();
+  await stage.stop();
+  const other = await createDatabase('source', SET_UP); // a server with slots of its own
+  undo.splice(1, 0, () => other.drop());
+  stage.move({ pg2: other.url });
+  stage.start();
+  await stage.until('the new feed', async () => (await leftOn(other)).length === 2);
+  const { lastError } = (await stage.rig.status()) ?? {};
+  expect(lastError).toContain(`the target was database "${stage.rig.target.name}" of system`);
+  const [, sql] = /run there: (.*;)$/.exec(lastError ?? '') ?? [];
+  for (const statement of (sql ?? '').split('; ')) await stage.rig.target.query(statement);
+  expect(await leftOn(stage.rig.target)).toEqual([]);
+});
+
 test('a target that has another address only keeps its slot', async () => {
   const stage = await Stage.open();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
