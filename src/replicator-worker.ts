@@ -96,6 +96,7 @@ export async function startReplicator(
     log,
     onProbe,
     book: store.slots,
+    installation: store.installation,
   });
   supervisor.start();
   return {

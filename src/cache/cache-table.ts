@@ -68,5 +68,7 @@ export interface FeedStatus {
 /** Everything schema `nearjoin` of one source database says, read in one snapshot with that database's time. */
 export interface CacheStatus {
   readonly now: SourceTime;
+  /** The metadata database by whose metadata they are kept; null when that is not known. */
+  readonly owner: string | null;
   readonly feeds: ReadonlyMap<SourceName, FeedStatus>;
 }

@@ -124,6 +124,7 @@ const VERSIONS: readonly string[] = [
   `alter table nearjoin.feed add column early jsonb`,
   // Where the database publishes all its tables, rows of one without a key cannot be updated.
   'alter table nearjoin.installation add primary key (id)',
+  'alter table nearjoin.installation add column owner uuid, add column owned_at timestamptz',
 ];
 
 /** Creates, upgrades or mends schema `nearjoin` in the source database; safe when several nodes start at once. */

@@ -29,7 +29,7 @@ const LINGERING = `'wanted no more: its copy stays until '
 
 // One statement is one snapshot: the tables' states belong to the very watermark beside them.
 const STATUS = `
-  select ${NOW}::text as now, coalesce((
+  select ${NOW}::text as now, (select to_jsonb(i) ->> 'owner' from nearjoin.installation i) as owner, coalesce((
     select json_agg(json_build_object(
       'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason,
       'heardAt', (extract(epoch from f.updated_at) * 1000000)::bigint, 'slot', f.slot,
@@ -98,14 +98,17 @@ const HAS_FEEDS = `
 /** Reads what a source database says of its feeds, in one snapshot; no schema `nearjoin` there means no feeds. */
 export async function readCacheStatus(client: StatusClient): Promise<CacheStatus> {
   const { now, hasFeeds } = await rowOf<{ now: string; hasFeeds: boolean }>(client, HAS_FEEDS);
-  return (hasFeeds ? await readFeeds(client) : null) ?? { now: Number(now), feeds: new Map() };
+  return (hasFeeds ? await readFeeds(client) : null) ?? { now: Number(now), owner: null, feeds: new Map() };
 }
 
 /** Null when the schema was dropped a moment ago. */
 async function readFeeds(client: StatusClient): Promise<CacheStatus | null> {
   try {
-    const { now, feeds } = await rowOf<{ now: string; feeds: FeedRow[] }>(client, STATUS);
-    return { now: Number(now), feeds: new Map(feeds.map((feed) => [feed.target, feedOf(feed)])) };
+    const { now, owner, feeds } = await rowOf<{ now: string; owner: string | null; feeds: FeedRow[] }>(
+      client,
+      STATUS,
+    );
+    return { now: Number(now), owner, feeds: new Map(feeds.map((feed) => [feed.target, feedOf(feed)])) };
   } catch (error) {
     const state = sqlStateOf(error);
     if (state !== '42P01' && state !== '3F000') throw error;

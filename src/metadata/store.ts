@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { must } from '../core/assert.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { CATALOG_SESSION } from '../core/session-form.ts';
@@ -33,6 +34,8 @@ export interface MetadataStore {
   inTurn<T>(change: () => Promise<T>): Promise<T>;
   /** The current version first, then each newer one within a second of its saving, whoever saved it. */
   listen(signal: AbortSignal): AsyncIterable<number>;
+  /** Tells this metadata database from every other one, and goes along when it is restored from a dump. */
+  readonly installation: string;
   /** The replication slots there are. */
   readonly slots: StoredSlotBook;
   /** What databases last said of themselves. */
@@ -54,8 +57,7 @@ export async function openMetadataStore(given: StoreOptions): Promise<MetadataSt
   try {
     const options = { ...given, url: forLibrary(given.url) };
     const pool = openPool(options);
-    await migrate(pool);
-    return new PostgresMetadataStore(pool, options);
+    return new PostgresMetadataStore(pool, options, await migrate(pool));
   } catch (error) {
     if (error instanceof NearjoinError) throw error;
     // The cause is left out: a malformed URL travels inside the error it makes, password and all.
@@ -76,11 +78,14 @@ function openPool({ url, log }: StoreOptions): pg.Pool {
   return pool;
 }
 
-async function migrate(pool: pg.Pool): Promise<void> {
+/** Says which metadata database it is. */
+async function migrate(pool: pg.Pool): Promise<string> {
   try {
     const client = await pool.connect();
     try {
       await migrateMetadata(client);
+      const { rows } = await client.query<{ id: string }>('select id from nearjoin_metadata.catalog_state');
+      return must(rows[0], 'the id of the metadata database').id;
     } finally {
       client.release();
     }
@@ -118,10 +123,12 @@ class PostgresMetadataStore implements MetadataStore {
   readonly #closed = new AbortController();
   readonly #documents = new DocumentReader();
   #lastTurn: Promise<unknown> = Promise.resolve();
+  readonly installation: string;
   readonly slots: StoredSlotBook;
   readonly readings: StoredReadingNotes;
 
-  constructor(pool: pg.Pool, options: StoreOptions) {
+  constructor(pool: pg.Pool, options: StoreOptions, installation: string) {
+    this.installation = installation;
     this.#pool = pool;
     this.#options = options;
     this.slots = new StoredSlotBook(pool);

@@ -1,4 +1,5 @@
 import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/cache-table.ts';
+import { ownedByOther } from '../cache/owner.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
 import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
 import { messageOf } from '../core/errors.ts';
@@ -59,6 +60,8 @@ export interface ReplicationView {
   readonly wanted: () => readonly WantedFeed[];
   /** Which database the metadata names; null while it has not said. */
   readonly identity: (target: SourceName) => DatabaseIdentity | null;
+  /** This installation, by the id of its metadata database. */
+  readonly installation: string;
   /** A newer time of freshness than the stored one, if this process has heard of any for that position. */
   readonly newerFreshness: (source: SourceName, target: SourceName, upTo: Lsn) => SourceTime | null;
 }
@@ -95,14 +98,21 @@ function feedsOf(
   view: ReplicationView,
 ): readonly FeedReport[] {
   const missing = wanted.filter(({ target }) => !status.feeds.has(target));
+  const { owner } = status;
+  const others = owner === null || owner === view.installation ? null : ownedByOther(source, owner);
   const present = [...status.feeds.values()].map((feed) => {
     const report = feedReport(source, feed, status.now, view);
     const tables = wanted.find(({ target }) => target === feed.target)?.tables ?? [];
-    return { ...report, tables: [...report.tables, ...notYetKnown(tables, feed.tables)] };
+    const refused = others === null ? {} : ({ state: 'failed', reason: others } as const);
+    return { ...report, ...refused, tables: [...report.tables, ...notYetKnown(tables, feed.tables)] };
   });
   return [
     ...present,
-    ...missing.map((feed) => absentFeed(feed, 'starting', 'no replicator has set up this feed yet')),
+    ...missing.map((feed) =>
+      others === null
+        ? absentFeed(feed, 'starting', 'no replicator has set up this feed yet')
+        : absentFeed(feed, 'failed', others),
+    ),
   ];
 }
 

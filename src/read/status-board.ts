@@ -153,5 +153,5 @@ function keepSameFeeds(before: CacheStatus | null, after: CacheStatus): CacheSta
     const same = old !== undefined && JSON.stringify(old.tables) === JSON.stringify(feed.tables);
     feeds.set(target, same ? { ...feed, tables: old.tables } : feed);
   }
-  return { now: after.now, feeds };
+  return { ...after, feeds };
 }

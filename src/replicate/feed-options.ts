@@ -153,6 +153,8 @@ export interface FeedOptions {
   readonly sourceClock: SourceClock;
   /** What slot and publication were called when the source was reached last, by whichever process; null when nobody noted it. */
   readonly notedSlot: string | null;
+  /** By whose metadata the copies are kept; null for whoever comes. */
+  readonly installation: string | null;
   /** The names of slot and publication are known now. */
   readonly onNamed: (slot: string) => void;
   /** Reads the databases' catalogs again: a table was not what the catalog says. */

@@ -3,6 +3,7 @@ import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { loadLingering } from '../cache/lingering.ts';
 import { migrate } from '../cache/migrate.ts';
+import { claimSchema, OwnedByOther } from '../cache/owner.ts';
 import { Notifier, restUnless } from '../core/notifier.ts';
 import { Repeats } from '../core/repeats.ts';
 import { LeaseLost } from './applier.ts';
@@ -169,6 +170,7 @@ export class FeedRunner {
     if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
     // A connector's failure is the target's: the source was there, and will be asked again.
     if (!this.#isUnwanted() || error instanceof ConnectorError) return false;
+    if (error instanceof OwnedByOther) return true;
     const { connect } = this.#options;
     return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error);
   }
@@ -198,6 +200,7 @@ export class FeedRunner {
     try {
       const { id, restored } = await migrate(session.client);
       if (restored.length > 0) this.#options.log.warn({ source: this.#options.source, restored }, RESTORED);
+      await claimSchema(session.client, this.#options);
       await this.#back();
       const name = slotName(id, target);
       if (this.#slot === null) {

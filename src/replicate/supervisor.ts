@@ -41,6 +41,8 @@ export interface SupervisorOptions {
   readonly onProbe: (source: SourceName, target: SourceName, probe: Probe | null) => void;
   /** Survives the sources and this process. */
   readonly book: SlotBook;
+  /** The id of the metadata database; null claims no source for it. */
+  readonly installation?: string | null;
   readonly onStep?: StepHook | undefined;
 }
 
@@ -93,12 +95,8 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;
-    const all = [...this.#running.values(), ...this.#leaving];
-    await Promise.all([
-      this.#left.stop(),
-      this.#unfollowed.stop(),
-      ...all.map(({ runner }) => runner.stop()),
-    ]);
+    const runners = [...this.#running.values(), ...this.#leaving].map(({ runner }) => runner);
+    await Promise.all([this.#left, this.#unfollowed, ...runners].map((each) => each.stop()));
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -202,6 +200,7 @@ export class Supervisor {
           this.#dismissRetired();
         },
         refreshCatalog: () => catalogs.refresh(),
+        installation: this.#options.installation ?? null,
         onStep,
       },
       desire,

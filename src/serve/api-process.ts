@@ -91,6 +91,7 @@ function commonParts(
       },
       wanted: () => wantedFeeds(watch.current()),
       identity: (target) => watch.current().catalog.sources.get(target)?.identity ?? null,
+      installation: store.installation,
       newerFreshness: (source, target, upTo) => probes.latest(source, target, upTo),
     },
     statusClient: (source) => pools.client(source),

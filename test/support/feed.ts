@@ -32,6 +32,8 @@ export interface SupervisorSettings {
   /** In place of the target's own address, for example a proxy's. */
   readonly targetUrl?: string;
   readonly sourceUrl?: string;
+  /** The id of its metadata database. */
+  readonly installation?: string;
   readonly timings?: Partial<Timings>;
   /** The target is followed through these brokers. */
   readonly kafkaTimings?: Partial<KafkaTimings>;
@@ -109,6 +111,7 @@ export class FeedRig {
         settings.onProbe?.(probe);
       },
       book: this.book,
+      installation: settings.installation ?? null,
       onStep: settings.onStep,
     });
     this.#supervisors.push(supervisor);

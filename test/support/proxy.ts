@@ -141,16 +141,27 @@ class TcpProxy implements Proxy {
   }
 
   #pipe(from: Socket, to: Socket, isFromServer: boolean): void {
+    let delayed = 0;
+    let turn: Promise<void> = Promise.resolve();
+    // What is delayed is not overtaken by what comes later.
+    const wait = (forward: () => void): void => {
+      delayed += 1;
+      const rest = new Promise((resolve) => setTimeout(resolve, this.#delayMs));
+      turn = Promise.all([turn, rest]).then(() => {
+        delayed -= 1;
+        forward();
+      });
+    };
     from.on('data', (chunk) => {
       if (isFromServer) this.#bytes += chunk.length;
       const forward = (): void => {
         // Waiting for the other side keeps the proxy from buffering what its reader does not want.
         if (!to.destroyed && !to.write(chunk)) this.#waitFor(from, to);
       };
-      if (isFromServer && this.#delayMs > 0) setTimeout(forward, this.#delayMs);
+      if (isFromServer && (this.#delayMs > 0 || delayed > 0)) wait(forward);
       else forward();
     });
-    from.on('end', () => to.end());
+    from.on('end', () => void turn.then(() => to.end()));
   }
 
   #waitFor(from: Socket, to: Socket): void {

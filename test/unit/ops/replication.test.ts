@@ -57,6 +57,7 @@ function view(
     },
     wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }],
     identity: () => null,
+    installation: 'ours',
     newerFreshness: () => null,
     ...over,
   };
@@ -64,6 +65,7 @@ function view(
 
 const status = (...feeds: FeedStatus[]): CacheStatus => ({
   now: NOW,
+  owner: null,
   feeds: new Map(feeds.map((one) => [one.target, one])),
 });
 
@@ -103,6 +105,22 @@ test('a feed whose copies are of another database than the metadata names has fa
   expect(await reportFeeds(named(null, 'staging'))).toMatchObject([failed]);
   expect(await reportFeeds(named('7', 'accounts'))).toMatchObject([{ state: 'streaming', reason: null }]);
   expect(await reportFeeds(named(null, 'accounts'))).toMatchObject([{ state: 'streaming', reason: null }]);
+});
+
+test('feeds of a source whose copies are kept for another metadata database have failed', async () => {
+  const held = { ...status(feed({ target: 'pg3' })), owner: 'theirs' };
+  const failed = {
+    state: 'failed',
+    reason: expect.stringContaining('another metadata database (id theirs)'),
+  };
+  expect(await reportFeeds(view({ pg1: held }))).toMatchObject([
+    { ...failed, target: 'pg2' },
+    { ...failed, target: 'pg3' },
+  ]);
+  expect(await reportFeeds(view({ pg1: { ...held, owner: 'ours' } }))).toMatchObject([
+    { state: 'starting' },
+    { state: 'streaming' },
+  ]);
 });
 
 test('what is written of transactions that go on is told while somebody leads', async () => {

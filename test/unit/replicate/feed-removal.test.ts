@@ -40,6 +40,7 @@ function removal(answer: ConnectorError | null): {
     onProbe: () => undefined,
     sourceClock: new SourceClock(systemClock),
     notedSlot: null,
+    installation: null,
     onNamed: () => undefined,
     refreshCatalog: () => Promise.resolve(),
   };

@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FeedRig } from '../support/feed.ts';
+
+// Two metadata databases that name the same source.
+
+const [OURS, THEIRS] = [randomUUID(), randomUUID()];
+let rig: FeedRig;
+
+beforeEach(async () => {
+  rig = await FeedRig.open(
+    ['create table item (id int primary key)', 'insert into item select generate_series(1, 10)'],
+    { item: [] },
+  );
+  const ours = rig.start({ installation: OURS });
+  await rig.ready();
+  await ours.stop();
+});
+
+afterEach(() => rig?.close());
+
+async function epoch(): Promise<unknown> {
+  return (await rig.source.query('select epoch from nearjoin.feed')).rows[0]?.['epoch'];
+}
+
+async function isRefused(): Promise<void> {
+  const said = `kept for another metadata database (id ${OURS})`;
+  await rig.until('it to be refused', () => Promise.resolve(rig.log.some((line) => line.includes(said))));
+}
+
+test('one that keeps the copies has them to itself, until somebody says otherwise', async () => {
+  const before = [await epoch(), (await rig.tableStatus('item'))?.relation];
+  rig.start({ installation: THEIRS });
+  await isRefused();
+  expect([await epoch(), (await rig.tableStatus('item'))?.relation]).toEqual(before);
+  await rig.source.query('update nearjoin.installation set owner = null');
+  await rig.until('the other to lead', async () => (await epoch()) !== before[0]);
+  await rig.caughtUp();
+});
+
+test('one that is not heard of any more is followed by the other', async () => {
+  const before = await epoch();
+  await rig.source.query(`update nearjoin.installation set owned_at = owned_at - interval '11 minutes'`);
+  rig.start({ installation: THEIRS });
+  await isRefused();
+  await rig.source.query(`update nearjoin.feed set updated_at = updated_at - interval '11 minutes'`);
+  await rig.until('the other to lead', async () => (await epoch()) !== before);
+});
+
+test('what only one wants is not removed by the other, which does not want it', async () => {
+  await rig.track({});
+  const theirs = rig.start({ installation: THEIRS });
+  await isRefused();
+  await theirs.stop();
+  expect((await rig.tableStatus('item'))?.state.kind).toBe('ready');
+});
