@@ -30,7 +30,7 @@ export async function awaitBarrier(options: BarrierOptions, signal: AbortSignal)
   try {
     const xid = await commitMessage(options.admin);
     while (performance.now() < deadline && !signal.aborted) {
-      const end = await cursor.next(1n << 62n, LOOK_MS);
+      const end = await cursor.soon(LOOK_MS);
       if (end?.event.xid === xid) return end;
     }
     throw missing(options);

@@ -20,10 +20,10 @@ import { readSlotHealth } from '../postgres/slot.ts';
 import { awaitBarrier } from './barrier.ts';
 import { collectionOf, eligible, topicOf } from './eligible.ts';
 import { readCaptured, type TableLayout } from './layout.ts';
-import { EndCursor, type EndRecord, findEnd } from './progress.ts';
+import { EndCursor, type EndRecord, findEnd, lost } from './progress.ts';
 import { DEFAULT_KAFKA_TIMINGS, type KafkaConnectorOptions, type KafkaTarget } from './settings.ts';
 import { KafkaStream, type TableTopic } from './stream.ts';
-import { askKafka, type KafkaClient, type TopicBook } from './topics.ts';
+import { askKafka, type Extent, type KafkaClient, type TopicBook } from './topics.ts';
 
 /** Of the ends that came last the places are remembered, so that a stream opened again need not search. */
 const REMEMBERED_ENDS = 10_000;
@@ -197,13 +197,10 @@ class KafkaConnector implements Connector {
   }
 
   async #findEnd(after: Lsn, last: Commit | null): Promise<EndRecord> {
-    const at = { topic: this.#transactions, partition: 0 };
     const extent = await askKafka(this.#client, async (topics) => {
-      if (!(await topics.partitions()).has(at.topic))
-        throw new ConnectorError('slot-lost', `the topic ${at.topic} is gone`);
-      return await topics.extent(at);
+      return await this.#extent(topics, await topics.partitions());
     });
-    const cursor = await EndCursor.open(this.#client, at.topic, extent.low);
+    const cursor = await EndCursor.open(this.#client, this.#transactions, extent.low);
     try {
       return await findEnd(cursor, extent, { after, last });
     } finally {
@@ -211,10 +208,22 @@ class KafkaConnector implements Connector {
     }
   }
 
+  /** Of the topic of transactions. */
+  async #extent(topics: TopicBook, there: ReadonlyMap<string, number>): Promise<Extent> {
+    const topic = this.#transactions;
+    const count = there.get(topic);
+    if (count === undefined) throw new ConnectorError('slot-lost', `the topic ${topic} is gone`);
+    if (count !== 1) throw unordered(topic);
+    return await topics.extent({ topic, partition: 0 });
+  }
+
   /** The tables' topics, from where all that comes after the start is in them. */
   async #topics(topics: TopicBook, start: EndRecord): Promise<readonly TableTopic[]> {
     const there = await topics.partitions();
-    if (there.get(this.#transactions) !== 1) throw unordered(this.#transactions);
+    const { low, high } = await this.#extent(topics, there);
+    // A place that was remembered may be gone by now.
+    const next = start.offset + 1n;
+    if (next < low || next > high) throw lost(start.event.end);
     const read = this.#tables.map(async (table): Promise<TableTopic> => {
       const collection = collectionOf(table);
       const topic = topicOf(this.#kafka.topicPrefix, collection);

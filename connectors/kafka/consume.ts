@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { must } from '../../src/core/assert.ts';
 import type { ConnectorError } from '../connector.ts';
 import { type KafkaClient, kafkaOf, type TopicPartition, toConnectorError } from './topics.ts';
 
@@ -15,7 +16,7 @@ export interface KafkaRecord {
 
 /** What a reader tells its owner. */
 export interface ReaderEvents {
-  /** Records that follow those before without a gap. */
+  /** Records that follow those before without a gap; none where only markers were passed. */
   readonly records: (from: TopicPartition, records: readonly KafkaRecord[]) => void;
   readonly failed: (error: ConnectorError) => void;
 }
@@ -118,6 +119,11 @@ export class TopicReader {
     else this.#consumer.resume(which);
   }
 
+  /** The offset to be read next: all messages before it have been told of. */
+  next(at: TopicPartition): bigint {
+    return must(this.#places.get(keyOf(at)), 'a partition that is read').next;
+  }
+
   /** Goes on at another offset. */
   seek(at: TopicPartition, offset: bigint): void {
     const place = this.#places.get(keyOf(at));
@@ -187,7 +193,9 @@ export class TopicReader {
   #passOver(batch: { topic: string; partition: number; batchSize: number; lastOffset: string }): void {
     const place = batch.batchSize === 0 ? this.#places.get(keyOf(batch)) : undefined;
     const after = BigInt(batch.lastOffset) + 1n;
-    if (place !== undefined && after > place.next) place.next = after;
+    if (place === undefined || after <= place.next) return;
+    place.next = after;
+    this.#events.records(place, []);
   }
 
   /** An answer to a question of before a seek; many in a row mean that the offset is gone and another was taken. */

@@ -1,10 +1,10 @@
-import { type Commit } from '../../src/core/change.ts';
+import type { Commit } from '../../src/core/change.ts';
 import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
 import { ConnectorError } from '../connector.ts';
-import { type KafkaRecord, TopicReader } from './consume.ts';
+import { type KafkaRecord, type ReaderEvents, TopicReader } from './consume.ts';
 import { type TransactionEnd, transactionEnd } from './envelope.ts';
 import { MessageReader } from './json.ts';
-import type { Extent, KafkaClient } from './topics.ts';
+import type { Extent, KafkaClient, TopicPartition } from './topics.ts';
 
 /** A transaction's end with its place in the topic of transactions. */
 export interface EndRecord {
@@ -31,23 +31,24 @@ export type Ends = Pick<EndCursor, 'next' | 'seek'>;
 
 /** So few messages are read one after the other rather than halved again. */
 const SCANNED = 256n;
-/** After so long without a message the topic is read to its end: the last offset may be none of a message. */
-const QUIET_MS = 3_000;
+
+/** What a cursor reads with. */
+export type EndReader = Pick<TopicReader, 'start' | 'next' | 'seek' | 'close'>;
 
 /** Reads the topic of transactions here and there. */
 export class EndCursor {
-  readonly #topic: string;
+  readonly #at: TopicPartition;
+  readonly #patienceMs: number;
   readonly #parser = new EndParser();
-  readonly #reader: TopicReader;
+  readonly #reader: EndReader;
   #ends: EndRecord[] = [];
-  /** Offset of the record read last. */
-  #at = -1n;
   #failure: ConnectorError | null = null;
   #wake: () => void = () => undefined;
 
-  private constructor(client: KafkaClient, topic: string, from: bigint) {
-    this.#topic = topic;
-    this.#reader = new TopicReader(client, new Map([[{ topic, partition: 0 }, from]]), {
+  constructor(topic: string, patienceMs: number, readerOf: (events: ReaderEvents) => EndReader) {
+    this.#at = { topic, partition: 0 };
+    this.#patienceMs = patienceMs;
+    this.#reader = readerOf({
       records: (_at, records) => this.#take(records),
       failed: (error) => {
         this.#failure ??= error;
@@ -57,35 +58,50 @@ export class EndCursor {
   }
 
   static async open(client: KafkaClient, topic: string, from: bigint): Promise<EndCursor> {
-    const cursor = new EndCursor(client, topic, from);
+    const start = new Map([[{ topic, partition: 0 }, from]]);
+    const cursor = new EndCursor(topic, client.timings.requestMs, (events) => {
+      return new TopicReader(client, start, events);
+    });
     await cursor.#reader.start();
     return cursor;
   }
 
-  /** The next end before the offset; null when there is none, or nothing came for a while. */
-  async next(before: bigint, quietMs = QUIET_MS): Promise<EndRecord | null> {
+  /** The next end before the offset; null only when the topic was read up to there. Brokers that are silent fail it. */
+  async next(before: bigint): Promise<EndRecord | null> {
     for (;;) {
-      if (this.#failure !== null) throw this.#failure;
-      const end = this.#ends.shift();
-      if (end !== undefined) return end.offset < before ? end : null;
-      if (this.#at >= before - 1n || !(await this.#more(quietMs))) return null;
+      const end = this.#taken();
+      if (end !== null) return end.offset < before ? end : null;
+      // The last offsets may be none of a message.
+      if (this.#reader.next(this.#at) >= before) return null;
+      if (!(await this.#more(this.#patienceMs))) throw silent(this.#at, this.#patienceMs);
     }
+  }
+
+  /** The next end; null when none comes within the time. */
+  async soon(withinMs: number): Promise<EndRecord | null> {
+    const end = this.#taken();
+    if (end !== null) return end;
+    await this.#more(withinMs);
+    return this.#taken();
   }
 
   seek(offset: bigint): void {
     this.#ends = [];
-    this.#at = -1n;
-    this.#reader.seek({ topic: this.#topic, partition: 0 }, offset);
+    this.#reader.seek(this.#at, offset);
   }
 
   close(): Promise<void> {
     return this.#reader.close();
   }
 
+  #taken(): EndRecord | null {
+    if (this.#failure !== null) throw this.#failure;
+    return this.#ends.shift() ?? null;
+  }
+
   #take(records: readonly KafkaRecord[]): void {
     try {
       this.#ends.push(...this.#parser.ends(records));
-      this.#at = records.at(-1)?.offset ?? this.#at;
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
       this.#failure ??= error;
@@ -93,15 +109,21 @@ export class EndCursor {
     this.#wake();
   }
 
-  async #more(quietMs: number): Promise<boolean> {
+  async #more(withinMs: number): Promise<boolean> {
     return await new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), quietMs);
+      const timer = setTimeout(() => resolve(false), withinMs);
       this.#wake = () => {
         clearTimeout(timer);
         resolve(true);
       };
     });
   }
+}
+
+/** That nothing comes says nothing about what is there: brokers that were just started answer late. */
+function silent({ topic }: TopicPartition, ms: number): ConnectorError {
+  const what = `nothing came of the topic ${topic} for ${Math.round(ms / 1000)} seconds`;
+  return new ConnectorError('retry', what);
 }
 
 /**
@@ -139,7 +161,8 @@ function isSame(event: TransactionEnd, last: Commit | null): boolean {
   return last === null || last.end !== event.end || last.time === event.time;
 }
 
-function lost(after: Lsn): ConnectorError {
+/** Kafka does not hold the place where the cache is. */
+export function lost(after: Lsn): ConnectorError {
   const what = `the topic of transactions does not hold the commit that ended at ${formatLsn(after)}`;
   return new ConnectorError('slot-lost', what);
 }

@@ -1,4 +1,5 @@
 import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
+import { must } from '../../src/core/assert.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import { ConnectorError } from '../connector.ts';
 import type { ConnectorLog } from '../postgres/settings.ts';
@@ -91,8 +92,12 @@ export class TopicBook {
   }
 
   async extent({ topic, partition }: TopicPartition): Promise<Extent> {
-    const found = (await this.#admin.fetchTopicOffsets(topic)).find((each) => each.partition === partition);
-    return { low: BigInt(found?.low ?? '0'), high: BigInt(found?.high ?? '0') };
+    const all = await this.#admin.fetchTopicOffsets(topic);
+    const found = must(
+      all.find((each) => each.partition === partition),
+      'the offsets of a partition',
+    );
+    return { low: BigInt(found.low), high: BigInt(found.high) };
   }
 
   /** By partition, the first message written at or after the time; the end where there is none. */

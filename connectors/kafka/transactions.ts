@@ -4,38 +4,7 @@ import { ConnectorError } from '../connector.ts';
 import type { EventReader } from './debezium.ts';
 import type { RowEvent, TableEvent, TransactionEnd } from './envelope.ts';
 import type { TableLayout } from './layout.ts';
-
-/** A message's event, and about how much memory it takes. */
-export interface Held<T> {
-  readonly event: T;
-  readonly bytes: number;
-}
-
-/** Messages of one partition of a table's topic that belong to no finished transaction yet. */
-class Partition {
-  readonly #held: Held<RowEvent>[] = [];
-  #first = 0;
-  bytes = 0;
-
-  push(held: Held<RowEvent>): void {
-    this.#held.push(held);
-    this.bytes += held.bytes;
-  }
-
-  get head(): RowEvent | undefined {
-    return this.#held[this.#first]?.event;
-  }
-
-  shift(): void {
-    this.bytes -= this.#held[this.#first]?.bytes ?? 0;
-    this.#first += 1;
-    // Shifting an array of thousands one by one would move all of them each time.
-    if (this.#first > 1_000 || this.#first === this.#held.length) {
-      this.#held.splice(0, this.#first);
-      this.#first = 0;
-    }
-  }
-}
+import { type Held, Merge, Partition } from './merge.ts';
 
 /** What the assembler needs to know. */
 export interface AssemblerOptions {
@@ -168,103 +137,6 @@ export class Assembler {
     if (previous !== null) return previous < this.#done;
     if (at >= this.#done) throw beganAnew();
     return true;
-  }
-}
-
-interface Part {
-  readonly name: string;
-  readonly count: number;
-  readonly partitions: readonly Partition[];
-}
-
-/** One transaction that is being put together. */
-class Merge {
-  readonly end: TransactionEnd;
-  /** Where the commit before it ended. */
-  readonly #previous: Lsn;
-  readonly #parts: readonly Part[];
-  readonly #tell: (event: RowEvent, old: RowEvent | null) => Change;
-  #part = 0;
-  #taken = 0;
-  /** The delete of an old key, whose new one comes next. */
-  #old: RowEvent | null = null;
-
-  constructor(
-    of: { readonly end: TransactionEnd; readonly previous: Lsn; readonly parts: readonly Part[] },
-    tell: (event: RowEvent, old: RowEvent | null) => Change,
-  ) {
-    this.end = of.end;
-    this.#previous = of.previous;
-    this.#parts = of.parts;
-    this.#tell = tell;
-  }
-
-  /** Appends the changes there are, table by table; true when there are no more to come. */
-  take(items: StreamItem[], limit: number): boolean {
-    for (let part = this.#parts[this.#part]; part !== undefined; part = this.#parts[this.#part]) {
-      while (this.#taken < part.count) {
-        if (items.length >= limit) return false;
-        const event = this.#nextOf(part);
-        if (event === null) return false;
-        this.#taken += 1;
-        this.#append(event, part, items);
-      }
-      this.#part += 1;
-      this.#taken = 0;
-    }
-    return true;
-  }
-
-  /** The change that comes next in its table; null when it was not read yet. */
-  #nextOf({ name, partitions }: Part): RowEvent | null {
-    let isUnread = partitions.length === 0;
-    for (const partition of partitions) {
-      this.#dropOld(partition);
-      const { head } = partition;
-      if (head === undefined) isUnread = true;
-      else if (this.#isOurs(head) && head.order === this.#taken + 1) {
-        partition.shift();
-        return head;
-      }
-    }
-    if (isUnread) return null;
-    const at = formatLsn(this.end.end);
-    throw new ConnectorError('slot-lost', `a change of ${name} in the commit at ${at} is not in its topic`);
-  }
-
-  /** Each change names its transaction and the commit before it: both must be what the topic of transactions says. */
-  #isOurs({ previous, xid, at }: RowEvent): boolean {
-    const isNext = previous === this.#previous;
-    const isSame = xid === this.end.xid && at < this.end.end;
-    if (isNext === isSame) return isNext;
-    const end = formatLsn(this.end.end);
-    throw new ConnectorError(
-      'slot-lost',
-      `a commit before the one at ${end} is not in the topic of transactions`,
-    );
-  }
-
-  /** What was sent a second time. */
-  #dropOld(partition: Partition): void {
-    for (let { head } = partition; head !== undefined; head = partition.head) {
-      const isOld = (head.previous ?? this.#previous) < this.#previous;
-      const isTaken = head.previous === this.#previous && head.order <= this.#taken;
-      if (!isOld && !isTaken) return;
-      partition.shift();
-    }
-  }
-
-  #append(event: RowEvent, { count }: Part, items: StreamItem[]): void {
-    const old = this.#old;
-    this.#old = null;
-    if (event.rekey === 'old' && this.#taken < count) {
-      this.#old = event;
-      if (old !== null) items.push(this.#tell(old, null));
-      return;
-    }
-    const isPair = old !== null && event.rekey === 'new';
-    if (old !== null && !isPair) items.push(this.#tell(old, null));
-    items.push(this.#tell(event, isPair ? old : null));
   }
 }
 

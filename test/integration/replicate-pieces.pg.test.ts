@@ -61,7 +61,7 @@ test(`every kind of change during the copy of every kind of table (seed ${SEED})
   await made.ready();
   const pick = random(SEED);
   const writers = CHANGING_TABLES.map((name) => {
-    return new Writer(made.target.url, (round) => changeTable(name, round, pick));
+    return new Writer(made.target.url, (round) => changeTable(name, round, { pick }));
   });
   const all = Object.fromEntries(['journal', ...CHANGING_TABLES].map((name) => [name, []]));
   const began = performance.now();

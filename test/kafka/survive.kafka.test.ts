@@ -65,6 +65,27 @@ async function isWhole(feed: FeedRig, name: string): Promise<boolean | null> {
   return rows[0]?.whole ?? null;
 }
 
+/**
+ * Debezium that is killed between the two halves of a changed key goes on behind both, which makes another copy: waits
+ * until it has noted every such change.
+ */
+async function noKeyUnderWay(
+  feed: FeedRig,
+  writers: readonly Writer[],
+  { feed: { slot } }: Debezium,
+): Promise<void> {
+  const before = writers.map(({ transactions }) => transactions);
+  const areOver = async () => writers.every(({ transactions }, at) => transactions > (before[at] ?? 0) + 1);
+  await feed.until('writers to have begun anew', areOver, PATIENCE_MS);
+  const { rows } = await feed.target.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+  const noted = 'select from pg_replication_slots where slot_name = $1 and confirmed_flush_lsn >= $2::pg_lsn';
+  await feed.until(
+    'Debezium to have noted what was changed',
+    async () => (await feed.target.query(noted, [slot, rows[0]?.lsn])).rows.length > 0,
+    PATIENCE_MS,
+  );
+}
+
 test(`killed again and again, Debezium, broker and replicator lose nothing and repeat nothing (seed ${SEED})`, async () => {
   const tracked = Object.fromEntries(['journal', ...CHANGING_TABLES].map((name) => [name, []]));
   const feed = await open(makeTables(50), tracked);
@@ -73,9 +94,13 @@ test(`killed again and again, Debezium, broker and replicator lose nothing and r
   await feed.ready(PATIENCE_MS);
   const random = new Random(SEED);
   const pick = (below: number): number => random.int(0, below - 1);
+  let keepsKeys = false;
   const writers = CHANGING_TABLES.map(
     (name) =>
-      new Writer(feed.target.url, (round) => [...changeTable(name, round, pick), 'select pg_sleep(0.05)']),
+      new Writer(feed.target.url, (round) => [
+        ...changeTable(name, round, { pick, keepsKeys }),
+        'select pg_sleep(0.05)',
+      ]),
   );
   const torn: string[] = [];
   let looks = 0;
@@ -95,8 +120,11 @@ test(`killed again and again, Debezium, broker and replicator lose nothing and r
       const before = written();
       await feed.until('the writers to go on', async () => written() > before + 50, PATIENCE_MS);
       if (round % 3 === 0) {
+        keepsKeys = true;
+        await noKeyUnderWay(feed, writers, debezium);
         await debezium.stop('SIGKILL');
         await debezium.start();
+        keepsKeys = false;
       } else if (round % 3 === 1) {
         await estate.stopBroker();
         await estate.startBroker();
@@ -160,6 +188,27 @@ test('a slot that was made anew is noticed, and everything is copied again', asy
   await debezium.start();
   await feed.target.query('update item set amount = 3 where id > 40');
   feed.start(following(debezium));
+  await feed.copiedAgain('item', before, PATIENCE_MS);
+  await same(feed);
+});
+
+test('what Kafka let go of while the feed was paused is noticed, and everything is copied again', async () => {
+  const feed = await open([...ITEM, ROWS], { item: [] });
+  const debezium = await estate.debezium(feed.target);
+  feed.start(following(debezium));
+  await feed.ready(PATIENCE_MS);
+  const before = (await feed.tableStatus('item'))?.relation;
+  await feed.source.query('update nearjoin.feed set paused = true');
+  await feed.until('the pause', async () => (await feed.status())?.state === 'paused');
+  await estate.administer(async (admin) => {
+    const topic = `${debezium.feed.topicPrefix}.transaction`;
+    const high = async (): Promise<number> => Number((await admin.fetchTopicOffsets(topic))[0]?.high);
+    const read = await high();
+    await feed.target.query('update item set amount = 1');
+    await feed.until('the update to be told', async () => (await high()) > read + 1, PATIENCE_MS);
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '-1' }] });
+  });
+  await feed.source.query('update nearjoin.feed set paused = false');
   await feed.copiedAgain('item', before, PATIENCE_MS);
   await same(feed);
 });

@@ -1,8 +1,16 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { KafkaRecord, ReaderEvents } from '../../../../connectors/kafka/consume.ts';
 import type { TransactionEnd } from '../../../../connectors/kafka/envelope.ts';
-import { type EndRecord, type Ends, findEnd } from '../../../../connectors/kafka/progress.ts';
+import {
+  EndCursor,
+  type EndReader,
+  type EndRecord,
+  type Ends,
+  findEnd,
+} from '../../../../connectors/kafka/progress.ts';
 import type { Lsn } from '../../../../src/core/lsn.ts';
+import { endMessage } from '../../../support/kafka-events.ts';
 
 const at = (position: number): Lsn => BigInt(position) as Lsn;
 
@@ -89,5 +97,85 @@ describe('the end that the cache has come to', () => {
     const extent = { low: 0n, high: topic.high };
     expect((await findEnd(topic, extent, wanted(5000))).event.xid).toBe('5');
     await expect(findEnd(topic, extent, wanted(5001))).rejects.toMatchObject({ failure: 'slot-lost' });
+  });
+});
+
+/** A reader that is given messages, when the test says so. */
+class Given implements EndReader {
+  readonly #events: ReaderEvents;
+  #next = 0n;
+
+  constructor(events: ReaderEvents) {
+    this.#events = events;
+  }
+
+  give(...records: readonly KafkaRecord[]): void {
+    this.#next = (records.at(-1)?.offset ?? -1n) + 1n;
+    this.#events.records({ topic: 'ends', partition: 0 }, records);
+  }
+
+  /** Offsets that are none of a message. */
+  pass(upTo: bigint): void {
+    this.#next = upTo;
+    this.#events.records({ topic: 'ends', partition: 0 }, []);
+  }
+
+  next(): bigint {
+    return this.#next;
+  }
+
+  seek(_at: unknown, offset: bigint): void {
+    this.#next = offset;
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+describe('the topic of transactions is read', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  const PATIENCE_MS = 10_000;
+  const message = (position: number): KafkaRecord => {
+    const value = endMessage(position, BigInt(position), {});
+    return { offset: BigInt(position), timestamp: position, value, headers: [] };
+  };
+  const opened = (): { readonly cursor: EndCursor; readonly reader: Given } => {
+    const readers: Given[] = [];
+    const cursor = new EndCursor('ends', PATIENCE_MS, (events) => {
+      const reader = new Given(events);
+      readers.push(reader);
+      return reader;
+    });
+    return { cursor, reader: readers[0] ?? new Given({ records: () => undefined, failed: () => undefined }) };
+  };
+
+  test('to its end, also where the last offsets are none of a message', async () => {
+    const { cursor, reader } = opened();
+    reader.give(message(3));
+    expect((await cursor.next(6n))?.event.end).toBe(at(3));
+    const next = cursor.next(6n);
+    reader.pass(6n);
+    expect(await next).toBeNull();
+  });
+
+  test('and brokers that are silent do not make it shorter', async () => {
+    const { cursor, reader } = opened();
+    const late = findEnd(cursor, { low: 0n, high: 10n }, { after: at(3), last: null });
+    await vi.advanceTimersByTimeAsync(PATIENCE_MS - 1);
+    reader.give(message(1));
+    await vi.advanceTimersByTimeAsync(PATIENCE_MS - 1);
+    reader.give(message(2), message(3));
+    expect((await late).event.end).toBe(at(3));
+    const silent = findEnd(cursor, { low: 0n, high: 10n }, { after: at(3), last: null });
+    const failed = expect(silent).rejects.toMatchObject({ failure: 'retry' });
+    await vi.advanceTimersByTimeAsync(PATIENCE_MS);
+    await failed;
   });
 });

@@ -16,7 +16,12 @@ const COLUMNS = { id: { type: 'int32', name: null } };
 /** What one message says, and where it is put. */
 type Sent =
   | { readonly topic: 'end'; readonly bytes: Buffer }
-  | { readonly topic: string; readonly partition: number; readonly bytes: Buffer };
+  | {
+      readonly topic: string;
+      readonly partition: number;
+      readonly bytes: Buffer;
+      readonly headers?: readonly string[];
+    };
 
 interface Made {
   readonly table: string;
@@ -38,7 +43,7 @@ const endOf = (at: number): bigint => BigInt((at + 1) * 10);
 /** The messages of one transaction, in the order Debezium sends them. */
 function messagesOf(history: History, at: number): readonly Sent[] {
   const counts: Record<string, number> = {};
-  const changes = (history[at] ?? []).map(({ table, partition, row }): Sent => {
+  const changes = (history[at] ?? []).map(({ table, partition, row }, index): Sent => {
     const name = `public.${table}`;
     counts[name] = (counts[name] ?? 0) + 1;
     const event: MadeEvent = {
@@ -46,7 +51,7 @@ function messagesOf(history: History, at: number): readonly Sent[] {
       xid: at,
       previous: endOf(at - 1),
       order: counts[name],
-      lsn: endOf(at) - 5n,
+      lsn: endOf(at) - 9n + BigInt(index),
       table,
       after: `{"id":${row}}`,
     };
@@ -88,7 +93,10 @@ class Feeder {
     const read = reader.read(message.bytes);
     const bytes = message.bytes.length;
     if ('partition' in message) {
-      this.#assembler.pushEvent(message.topic, message.partition, { event: tableEvent(read, []), bytes });
+      this.#assembler.pushEvent(message.topic, message.partition, {
+        event: tableEvent(read, message.headers ?? []),
+        bytes,
+      });
     } else {
       const event = transactionEnd(read);
       if (event !== null) this.#assembler.pushEnd({ event, bytes });
@@ -114,6 +122,12 @@ function toldBy(items: readonly StreamItem[]): readonly (readonly [bigint, reado
   let changes: string[] = [];
   for (const item of items) {
     if (item.kind === 'insert') changes.push(`${item.relation.table.name}:${String(item.after.cell(0))}`);
+    else if (item.kind === 'update')
+      changes.push(
+        `${item.relation.table.name}:${String(item.before?.cell(0))}>${String(item.after.cell(0))}`,
+      );
+    else if (item.kind === 'delete')
+      changes.push(`${item.relation.table.name}:-${String(item.before.cell(0))}`);
     else if (item.kind === 'begin') changes = [];
     else if (item.kind === 'commit') told.push([item.end, changes]);
   }
@@ -277,5 +291,168 @@ describe('transactions out of the topics', () => {
     if (end !== null) assembler.pushEnd({ event: end, bytes: 1 });
     expect(assembler.next()).toEqual([{ kind: 'begin', xid: 1, commit: 10n }]);
     expect(assembler.next()).toEqual([]);
+  });
+});
+
+/** A row that comes, or one whose key changes: Debezium tells that as two events at one place of the log. */
+interface Kept {
+  readonly table: string;
+  readonly row: number;
+  readonly from: number | null;
+}
+
+/** What Debezium tells in one message, before it is numbered. */
+interface Told {
+  readonly xid: number;
+  readonly lsn: bigint;
+  readonly half: { readonly table: string; readonly row: number; readonly op: 'c' | 'd' } | 'end';
+  readonly header: string | null;
+}
+
+/** How one run of Debezium ends: what it had handed over, what of it was not written yet, and what it had noted. */
+interface Kill {
+  readonly share: number;
+  readonly unwritten: readonly number[];
+  readonly noted: number;
+}
+
+function toldOf(made: readonly (readonly Kept[])[]): readonly Told[] {
+  return made.flatMap((changes, xid): readonly Told[] => {
+    const halves = changes.flatMap(({ table, row, from }, index): readonly Told[] => {
+      const lsn = endOf(xid) - 9n + BigInt(index);
+      const came = { table, row, op: 'c' } as const;
+      if (from === null) return [{ xid, lsn, half: came, header: null }];
+      const went = { table, row: from, op: 'd' } as const;
+      return [
+        { xid, lsn, half: went, header: '__debezium.newkey' },
+        { xid, lsn, half: came, header: '__debezium.oldkey' },
+      ];
+    });
+    return [...halves, { xid, lsn: endOf(xid), half: 'end', header: null }];
+  });
+}
+
+const laneOf = ({ half }: Told): string =>
+  half === 'end' ? 'end' : `public.${half.table}/${half.row % PARTITIONS}`;
+
+/** What Debezium has noted: how many changes it has told of the transaction it is in, and what it goes on with. */
+interface Noted {
+  readonly xid: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly next: number;
+}
+
+interface Stage extends Noted {
+  readonly told: Told;
+  readonly message: Sent;
+}
+
+/** What is sent next, and what can be noted then: all that lies at that place of the log is taken for told. */
+function stageOf(all: readonly Told[], told: Told, before: Noted): Stage {
+  const { xid, lsn, half, header } = told;
+  const next = all.findLastIndex((each) => each.xid === xid && each.lsn === lsn) + 1;
+  const counts = xid === before.xid ? before.counts : {};
+  if (half === 'end')
+    return { xid, counts, next, told, message: { topic: 'end', bytes: endMessage(xid, lsn, counts) } };
+  const { table, row, op } = half;
+  const topic = `public.${table}`;
+  const order = (counts[topic] ?? 0) + 1;
+  const image = { [op === 'c' ? 'after' : 'before']: `{"id":${row}}` };
+  const bytes = eventMessage({ op, xid, previous: endOf(xid - 1), order, lsn, table, ...image }, COLUMNS);
+  const headers = header === null ? [] : [header];
+  const message = { topic, partition: row % PARTITIONS, bytes, headers };
+  return { xid, counts: { ...counts, [topic]: order }, next, told, message };
+}
+
+const NO_KILL: Kill = { share: 100, unwritten: [0], noted: 0 };
+
+/** All that is written by a Debezium that is killed now and then. */
+function writtenBy(all: readonly Told[], kills: readonly Kill[]): readonly Sent[] {
+  let noted: Noted = { xid: -1, counts: {}, next: 0 };
+  return [...kills, NO_KILL].flatMap((kill) => {
+    const count = Math.floor(((all.length - noted.next) * kill.share) / 100);
+    const run = all.slice(noted.next, noted.next + count);
+    const lost = lastOfLanes(run, kill.unwritten);
+    const stages: Stage[] = [];
+    for (const told of run) stages.push(stageOf(all, told, stages.at(-1) ?? noted));
+    const firstLost = stages.findIndex(({ told }) => lost.has(told));
+    const whole = firstLost === -1 ? stages : stages.slice(0, firstLost);
+    noted = whole.at(-1 - kill.noted) ?? noted;
+    return stages.filter(({ told }) => !lost.has(told)).map(({ message }) => message);
+  });
+}
+
+/** What was handed over last and not written: some messages at the end of each partition. */
+function lastOfLanes(run: readonly Told[], unwritten: readonly number[]): ReadonlySet<Told> {
+  const lanes = [...new Set(run.map(laneOf))];
+  return new Set(
+    lanes.flatMap((lane, at) => {
+      const there = run.filter((each) => laneOf(each) === lane);
+      return there.slice(Math.max(0, there.length - (unwritten[at % unwritten.length] ?? 0)));
+    }),
+  );
+}
+
+const kept = fc.record({
+  table: fc.constantFrom(...TABLES),
+  row: fc.nat(30),
+  from: fc.option(fc.integer({ min: 31, max: 60 }), { freq: 2 }),
+});
+const kill = fc.record({
+  share: fc.nat(100),
+  unwritten: fc.array(fc.nat(4), { minLength: 1, maxLength: 7 }),
+  noted: fc.nat(8),
+});
+
+describe('a Debezium that is killed between the two halves of a changed key', () => {
+  const made = fc.array(fc.array(kept, { maxLength: 8 }), { minLength: 1, maxLength: 6 });
+  const told = (history: readonly (readonly Kept[])[]): ReturnType<typeof toldBy> => {
+    return history.flatMap((changes, at) => {
+      if (changes.length === 0) return [];
+      const tables = [...new Set(changes.map(({ table }) => table))];
+      const rows = tables.flatMap((name) =>
+        changes
+          .filter(({ table }) => table === name)
+          .map(({ table, row, from }) => `${table}:${from === null ? '' : `${from}>`}${row}`),
+      );
+      return [[endOf(at), rows] as const];
+    });
+  };
+
+  /** Every partition goes past what was before. */
+  const everywhere: readonly Kept[] = TABLES.flatMap((table) =>
+    [0, 1, 2].map((row) => ({ table, row, from: null })),
+  );
+
+  test('makes a gap of what it leaves out or numbers anew, and nothing else', () => {
+    fc.assert(
+      fc.property(
+        made,
+        fc.array(kill, { maxLength: 3 }),
+        fc.array(fc.nat(100), { minLength: 1, maxLength: 40 }),
+        fc.boolean(),
+        (some, kills, picks, isLive) => {
+          const feeder = new Feeder(0n);
+          const history = [...some, everywhere];
+          let gap: string | null = null;
+          const written = writtenBy(toldOf(history), isLive ? kills.slice(0, 1) : kills);
+          try {
+            for (const message of isLive ? written : shuffled(written, picks)) {
+              feeder.push(message);
+              if (isLive) feeder.drain();
+            }
+            feeder.drain();
+          } catch (error) {
+            gap = String(error);
+          }
+          const expected = told(history);
+          const found = toldBy(feeder.items);
+          expect(found).toEqual(expected.slice(0, found.length));
+          if (gap === null) expect(found).toEqual(expected);
+          else expect(gap).toMatch(/between two halves of a change|is not in its topic/);
+        },
+      ),
+      { numRuns: 800 },
+    );
   });
 });

@@ -1,0 +1,161 @@
+import type { Change, StreamItem } from '../../src/core/change.ts';
+import { formatLsn, type Lsn, ZERO_LSN } from '../../src/core/lsn.ts';
+import { ConnectorError } from '../connector.ts';
+import type { RowEvent, TransactionEnd } from './envelope.ts';
+
+/** A message's event, and about how much memory it takes. */
+export interface Held<T> {
+  readonly event: T;
+  readonly bytes: number;
+}
+
+/** Messages of one partition of a table's topic that belong to no finished transaction yet. */
+export class Partition {
+  readonly #held: Held<RowEvent>[] = [];
+  #first = 0;
+  bytes = 0;
+
+  push(held: Held<RowEvent>): void {
+    this.#held.push(held);
+    this.bytes += held.bytes;
+  }
+
+  get head(): RowEvent | undefined {
+    return this.#held[this.#first]?.event;
+  }
+
+  shift(): void {
+    this.bytes -= this.#held[this.#first]?.bytes ?? 0;
+    this.#first += 1;
+    // Shifting an array of thousands one by one would move all of them each time.
+    if (this.#first > 1_000 || this.#first === this.#held.length) {
+      this.#held.splice(0, this.#first);
+      this.#first = 0;
+    }
+  }
+}
+
+/** A table's changes in a transaction. */
+interface Part {
+  readonly name: string;
+  readonly count: number;
+  readonly partitions: readonly Partition[];
+}
+
+/** One transaction that is being put together. */
+export class Merge {
+  readonly end: TransactionEnd;
+  /** Where the commit before it ended. */
+  readonly #previous: Lsn;
+  readonly #parts: readonly Part[];
+  readonly #tell: (event: RowEvent, old: RowEvent | null) => Change;
+  #part = 0;
+  #taken = 0;
+  /** Where the last change that was taken of the part lies. */
+  #at: Lsn = ZERO_LSN;
+  /** The delete of an old key, whose new one comes next. */
+  #old: RowEvent | null = null;
+
+  constructor(
+    of: { readonly end: TransactionEnd; readonly previous: Lsn; readonly parts: readonly Part[] },
+    tell: (event: RowEvent, old: RowEvent | null) => Change,
+  ) {
+    this.end = of.end;
+    this.#previous = of.previous;
+    this.#parts = of.parts;
+    this.#tell = tell;
+  }
+
+  /** Appends the changes there are, table by table; true when there are no more to come. */
+  take(items: StreamItem[], limit: number): boolean {
+    for (let part = this.#parts[this.#part]; part !== undefined; part = this.#parts[this.#part]) {
+      while (this.#taken < part.count) {
+        if (items.length >= limit) return false;
+        const event = this.#nextOf(part);
+        if (event === null) return false;
+        this.#taken += 1;
+        this.#at = event.at;
+        this.#append(event, part, items);
+      }
+      this.#assertDone(part);
+      this.#part += 1;
+      this.#taken = 0;
+      this.#at = ZERO_LSN;
+    }
+    return true;
+  }
+
+  /** The change that comes next in its table; null when it was not read yet. */
+  #nextOf(part: Part): RowEvent | null {
+    const { name, partitions } = part;
+    let isUnread = partitions.length === 0;
+    let first: Partition | null = null;
+    for (const partition of partitions) {
+      this.#dropOld(partition, part);
+      const { head } = partition;
+      if (head === undefined) isUnread = true;
+      else if (this.#isOurs(head) && head.order === this.#taken + 1) first = earlier(first, partition);
+    }
+    const next = first?.head ?? null;
+    first?.shift();
+    if (next !== null || isUnread) return next;
+    const at = formatLsn(this.end.end);
+    throw new ConnectorError('slot-lost', `a change of ${name} in the commit at ${at} is not in its topic`);
+  }
+
+  /** Each change names its transaction and the commit before it: both must be what the topic of transactions says. */
+  #isOurs({ previous, xid, at }: RowEvent): boolean {
+    const isNext = previous === this.#previous;
+    const isSame = xid === this.end.xid && at < this.end.end;
+    if (isNext === isSame) return isNext;
+    const end = formatLsn(this.end.end);
+    throw new ConnectorError(
+      'slot-lost',
+      `a commit before the one at ${end} is not in the topic of transactions`,
+    );
+  }
+
+  /** What was sent a second time. */
+  #dropOld(partition: Partition, part: Part): void {
+    for (let { head } = partition; head !== undefined; head = partition.head) {
+      const isOld = (head.previous ?? this.#previous) < this.#previous;
+      const isTaken = head.previous === this.#previous && head.order <= this.#taken;
+      if (!isOld && !isTaken) return;
+      if (isTaken && head.at > this.#at) throw this.#renumbered(part);
+      partition.shift();
+    }
+  }
+
+  #append(event: RowEvent, part: Part, items: StreamItem[]): void {
+    const old = this.#old;
+    this.#old = null;
+    const isWhole = event.rekey === 'new' ? old?.at === event.at : old === null;
+    if (!isWhole) throw this.#renumbered(part);
+    if (event.rekey === 'old') this.#old = event;
+    else items.push(this.#tell(event, old));
+  }
+
+  #assertDone(part: Part): void {
+    for (const partition of part.partitions) {
+      this.#dropOld(partition, part);
+      const { head } = partition;
+      if (head !== undefined && this.#isOurs(head)) throw this.#renumbered(part);
+    }
+    if (this.#old !== null) throw this.#renumbered(part);
+  }
+
+  /**
+   * A changed key is two events at one place of the log. Debezium that is stopped when it has noted the first of them goes
+   * on behind both: the second may never come, and what follows has other numbers than before.
+   */
+  #renumbered({ name }: Part): ConnectorError {
+    const at = formatLsn(this.end.end);
+    const what = `Debezium was stopped between two halves of a change in the commit at ${at}`;
+    return new ConnectorError('slot-lost', `${what}, and numbered the changes of ${name} anew`);
+  }
+}
+
+/** Where two have the same number, the one before in the log was numbered first. */
+function earlier(one: Partition | null, other: Partition): Partition {
+  return one?.head === undefined || (other.head !== undefined && other.head.at < one.head.at) ? other : one;
+}
