@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { printFeeds, type StatusFeed } from './status-table.ts';
-import { complain, explainError, tell } from './terminal.ts';
+import { complain, explainError, screenOf, tell } from './terminal.ts';
 
 const USAGE = `Usage: nearjoin status [--watch] [--endpoint URL] [--admin-secret S]
 
@@ -80,8 +80,8 @@ async function watch(options: StatusOptions, clock: Clock): Promise<number> {
   process.once('SIGTERM', () => stop.abort());
   while (!stop.signal.aborted) {
     const text = await readFeeds(options).then(printFeeds, (error: unknown) => explainError(error));
-    // Home, the text, and nothing left below it; without a terminal every look is appended.
-    process.stdout.write(process.stdout.isTTY ? `\u001b[H\u001b[2J${text}\n` : `${text}\n\n`);
+    // Without a terminal every look is appended.
+    process.stdout.write(process.stdout.isTTY ? screenOf(text, process.stdout) : `${text}\n\n`);
     await clock.delay(WATCH_INTERVAL_MS, stop.signal);
   }
   return 0;

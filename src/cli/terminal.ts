@@ -21,3 +21,28 @@ export function explainError(error: unknown): string {
   }
   return messageOf(error);
 }
+
+const TO_TOP = '\u001b[H';
+const END_LINE = '\u001b[K';
+const END_SCREEN = '\u001b[J';
+
+/**
+ * What draws a text over the one before: what does not fit is left out, since it would push the rest off the screen at every
+ * drawing, and nothing is wiped before it is written, which would flicker.
+ */
+export function screenOf(
+  text: string,
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+): string {
+  const lines = text.split('\n');
+  const bottoms: number[] = [];
+  for (const line of lines)
+    bottoms.push((bottoms.at(-1) ?? 0) + Math.max(1, Math.ceil(line.length / columns)));
+  const room = rows - 1; // the cursor rests below
+  const isFitting = (bottoms.at(-1) ?? 0) <= room;
+  const count = isFitting ? lines.length : bottoms.filter((bottom) => bottom < room).length;
+  const left = lines.length - count;
+  const more = left === 0 ? [] : [`… and ${left} lines more, which need a taller terminal or no --watch`];
+  const drawn = [...lines.slice(0, count), ...more].map((line) => line + END_LINE);
+  return `${TO_TOP}${drawn.join('\n')}\n${END_SCREEN}`;
+}

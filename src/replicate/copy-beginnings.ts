@@ -6,7 +6,7 @@ import { modifiersOfTypes } from '../cache/type-modifiers.ts';
 import { must } from '../core/assert.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
-import type { CopyWork } from './copy-work.ts';
+import { type CopyWork, holdSnapshot } from './copy-work.ts';
 import { underNewGenerations } from './discard.ts';
 import type { Sized } from './reconcile.ts';
 import { overlaySink } from './sink.ts';
@@ -100,14 +100,14 @@ export class Beginnings {
 }
 
 /** Keeps the snapshot that the first of the group takes, until it is old. */
-async function hold({ group, work }: Waiting, { since }: Begun): Promise<void> {
+async function hold({ group, work }: Waiting, begun: Begun): Promise<void> {
   if (group === null) return;
   const before = group.held;
   if (before !== null && (await before).isOld && group.held === before) {
     group.held = null;
     await (await before).release();
   }
-  const held = group.held ?? work.snapshots.hold(since, work.run, work.run);
+  const held = group.held ?? holdSnapshot(work, begun, work.run);
   group.held = held;
   try {
     await held;

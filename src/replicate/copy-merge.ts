@@ -138,7 +138,7 @@ async function ask(
   await onStep?.('ask:marked');
   const names = stored.columns.map(({ name }) => name);
   const key = keyPositions(stored).map((position) => must(names[position], 'a key column'));
-  const found = await withSnapshot(work, at, async (snapshot) => {
+  const found = await withSnapshot({ stored, since: at }, work, async (snapshot) => {
     const rows = await snapshot.rows({ table: stored.table, columns: names }, key, keys);
     return { rows, at: snapshot.at };
   });

@@ -9,7 +9,7 @@ import { type CountedCursor, NOTHING_LEFT } from '../core/piece-cursor.ts';
 import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { buildIndexes, INDEXING } from './copy-indexes.ts';
 import { writeRows } from './copy-rows.ts';
-import { begin, CopySpoilt, type CopyWork, commit, overlayPages } from './copy-work.ts';
+import { begin, CopySpoilt, type CopyWork, commit, holdSnapshot, overlayPages } from './copy-work.ts';
 import type { CopyLimits } from './feed-options.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 
@@ -53,7 +53,7 @@ async function readPieces({ stored, since }: LargeCopy, client: pg.Client, work:
     while (cursor === null || cursor.next < cursor.end) {
       const read = await work.reading.take(async () => {
         if (held?.isOld === true) await held.release().finally(() => (held = null));
-        held ??= await work.snapshots.hold(since, work.run, work.stop);
+        held ??= await holdSnapshot(work, { stored, since }, work.stop);
         return await readPiece({ stored, cursor, held }, client, work);
       }, work.stop);
       copiedAt = read.at;

@@ -4,7 +4,7 @@ import type { FeedLease } from '../cache/feed-row.ts';
 import { inCache, quoteIdentifier } from '../cache/names.ts';
 import type { Overlay } from '../cache/overlay.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
-import type { StoredTable } from '../cache/stored-table.ts';
+import { type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
@@ -18,7 +18,7 @@ import type { Log } from './log.ts';
 import type { Pace } from './pace.ts';
 import type { Progress } from './progress.ts';
 import type { Sinks } from './sink.ts';
-import type { Snapshots } from './snapshots.ts';
+import type { HeldSnapshot, Snapshots } from './snapshots.ts';
 import type { StepHook } from './steps.ts';
 
 /** What copies of one run of a feed share. */
@@ -76,13 +76,51 @@ export function isResumable(error: unknown): boolean {
   return !(error instanceof CopySpoilt) && !/^(22|23|42|53|54)/.test(sqlStateOf(error) ?? '');
 }
 
-/** Holds a snapshot that shows everything up to the position, for the time of the work. */
+/** A copy whose rows are to be read from a snapshot that shows everything up to the position. */
+interface Waiting {
+  readonly stored: Pick<StoredTable, 'target' | 'table'>;
+  readonly since: Lsn;
+}
+
+const TOLD_AFTER_MS = 2_000;
+const WAITS = 'waiting for transactions that run on the target, or are prepared there, to end';
+
+/** Holds such a snapshot; when it takes long, the status says what the copy waits for. */
+export async function holdSnapshot(
+  { snapshots, run, clock, exclusively }: CopyWork,
+  { stored, since }: Waiting,
+  stop: AbortSignal,
+): Promise<HeldSnapshot> {
+  const holding = snapshots.hold(since, run, stop);
+  const patience = new AbortController();
+  const isSoon = Promise.race([
+    holding.then(() => true),
+    clock.delay(TOLD_AFTER_MS, patience.signal).then(() => false),
+  ]);
+  if (await isSoon.finally(() => patience.abort())) return await holding;
+  const say = (reason: string | null): Promise<void> =>
+    exclusively((client) => updateStoredTable(client, stored, { reason }));
+  try {
+    await say(WAITS);
+    const held = await holding;
+    await say(null);
+    return held;
+  } catch (error) {
+    void holding.then(
+      (held) => held.release(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
+/** Holds a snapshot for the time of the work. */
 export async function withSnapshot<T>(
-  { snapshots, run, stop }: CopyWork,
-  since: Lsn,
+  waiting: Waiting,
+  copy: CopyWork,
   work: (snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
-  const held = await snapshots.hold(since, run, stop);
+  const held = await holdSnapshot(copy, waiting, copy.stop);
   try {
     return await work(held.snapshot);
   } finally {

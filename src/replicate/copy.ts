@@ -186,7 +186,7 @@ export class Copier {
         async () => {
           const { stored, since } = await turn.begin();
           await onStep?.('copy:begun');
-          return await withSnapshot(work, since, async (snapshot) => {
+          return await withSnapshot({ stored, since }, work, async (snapshot) => {
             await onStep?.('copy:snapshot-taken');
             return await copyWhole(stored, wanted.indexes, snapshot, work);
           });

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { requestPause, requestResume } from '../../src/cache/control.ts';
+import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
 import { requestVerification } from '../../src/cache/verification.ts';
 import { FeedRig } from '../support/feed.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -55,7 +55,7 @@ test('an index that waits for a transaction on the source does not keep a broken
   await rig.track({ item: [['n']] });
   await someoneWaits('create index concurrently%');
   await rig.target.query(
-    'select pg_terminate_backend(active_pid) from pg_replication_slots where active_pid is not null',
+    'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database()',
   );
   await rig.target.query('delete from item where id = 1');
   await rig.caughtUp();
@@ -120,6 +120,27 @@ test('a leader that has not reached its target yet does not repeat what was said
   proxy.setMode('forward');
   await state('streaming');
   await rig.stop();
+});
+
+test('a copy that waits for a transaction of the target says so, and goes on when that has ended', async () => {
+  rig.start();
+  await rig.ready();
+  const before = (await rig.tableStatus('item'))?.relation;
+  const writer = new pg.Client({ connectionString: rig.target.url });
+  await writer.connect();
+  await writer.query('begin; select pg_current_xact_id()');
+  await requestResync(rig.source, 'pg2', [{ schema: 'public', name: 'item' }]);
+  await rig.until('the wait to be told', async () => {
+    const { doing } = (await rig.tableStatus('item')) ?? {};
+    return doing?.startsWith('waiting for transactions that run on the target') === true;
+  });
+  await rig.target.query('delete from item where id = 1');
+  await rig.caughtUp();
+  await writer.query('rollback');
+  await writer.end();
+  await rig.copiedAgain('item', before);
+  expect(await rig.tableStatus('item')).toMatchObject({ doing: null });
+  expect((await rig.contents('item')).cache).toHaveLength(99);
 });
 
 test('tables that somebody has locked before they are published hold up no proof of another', async () => {
