@@ -64,7 +64,7 @@ function namedFunctions(refs: readonly FunctionRef[]): string {
 }
 
 const signatureType = (oid: string): string => `
-  (select json_build_array(t.oid::int8, format_type(t.oid, null), rn.nspname, r.relname)
+  (select json_build_array(t.oid::int8, format_type(t.oid, -1), rn.nspname, r.relname)
      from pg_type t
      left join pg_class r on r.oid = t.typrelid and r.relkind <> 'c'
      left join pg_namespace rn on rn.oid = r.relnamespace

@@ -107,7 +107,7 @@ used(oid) as (
 select coalesce(json_agg(json_build_array(
          t.oid::int8, t.typname, n.nspname, t.typtype, t.typcategory,
          case when e.typarray = t.oid then e.oid::int8 else 0 end, t.typbasetype::int8,
-         format_type(t.oid, null), format_type(t.typbasetype, t.typtypmod),
+         format_type(t.oid, -1), format_type(t.typbasetype, t.typtypmod),
          (select json_agg(l.enumlabel order by l.enumsortorder) from pg_enum l where l.enumtypid = t.oid))), '[]') as answer
   from used
   join pg_type t on t.oid = used.oid

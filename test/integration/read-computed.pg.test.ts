@@ -17,6 +17,8 @@ const FIELDS = [
   { name: 'namesakes', definition: { function: 'namesakes' } },
   { name: 'ranked', definition: { function: 'ranked', table_argument: 'one' } },
   { name: 'next', definition: { function: 'next_author' } },
+  { name: 'padded', definition: { function: 'padded' } },
+  { name: 'bits', definition: { function: 'bits' } },
 ];
 
 const WORLD: World = {
@@ -45,6 +47,8 @@ const WORLD: World = {
      $$ select a.* from author a where a.rank >= floor and a.id <> one.id order by a.rank $$`,
     `create function next_author(author) returns author language sql stable as
      $$ select a.* from author a where a.id = $1.id + 1 $$`,
+    `create function padded(author) returns char language sql stable as $$ select $1.first_name::char(7) $$`,
+    `create function bits(author) returns bit language sql stable as $$ select $1.id::bit(4) $$`,
     `create function siblings(book) returns setof book language sql stable as
      $$ select b.* from book b where b.author_id = $1.author_id order by b.title desc $$`,
   ],
@@ -145,6 +149,14 @@ test('values are shown, with arguments and a path into json', async () => {
         },
       },
     ],
+  });
+});
+
+test('a value is whole where its type without a length would be one of a single character', async () => {
+  // What is below leads back: the values are fetched.
+  const query = '{ book(limit: 1, order_by: {id: asc}) { author { padded bits books { id } } } }';
+  expect(await agree(query)).toEqual({
+    book: [{ author: { padded: 'Ada    ', bits: '0001', books: [{ id: 10 }] } }],
   });
 });
 
