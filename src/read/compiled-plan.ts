@@ -1,3 +1,5 @@
+import type { KnownTypes } from '../catalog/catalog.ts';
+import { NO_TYPES } from '../catalog/held-type.ts';
 import { must } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
 import type { QueryPlan, RemoteUse, RootField } from '../plan/plan.ts';
@@ -38,6 +40,11 @@ export class SourceGroup {
     return this.#result === 'answer' ? 1 : this.roots.length;
   }
 
+  /** Types that the source has; none where nothing remote is read. */
+  get known(): KnownTypes {
+    return this.remotes[0]?.known ?? NO_TYPES;
+  }
+
   get stringifyNumbers(): boolean {
     return this.#stringifyNumbers;
   }
@@ -56,6 +63,7 @@ export class SourceGroup {
       roots: this.roots,
       result: this.#result,
       params: this.plan.params,
+      known: this.known,
       leaves,
       gaps,
       stringifyNumbers: this.#stringifyNumbers,

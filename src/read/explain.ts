@@ -124,6 +124,7 @@ async function explainRoot(
     roots: [root],
     result: 'answer',
     params: plan.params,
+    known: group.known,
     leaves,
     gaps: new Set(gaps.map(({ field }) => placeOf(field).id)),
     stringifyNumbers,

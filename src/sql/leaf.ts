@@ -74,8 +74,11 @@ export function travelType(type: string): string {
 /** Whether an array of the type may be split at another character than the comma, so that a list of texts must become it. */
 export function isSplitElsewhere(type: ColumnType): boolean {
   const { kind, schema, name } = baseType(type);
-  return schema === 'pg_catalog' ? name === 'box' : kind === 'base';
+  return schema === 'pg_catalog' ? name === 'box' : kind === 'base' && !SPLIT_AT_COMMAS.has(name);
 }
+
+/** Types of extensions that are known to be no exception: a list of them is read with the request, not with a row. */
+const SPLIT_AT_COMMAS: ReadonlySet<string> = new Set(['citext', 'hstore', 'ltree', 'lquery', 'ltxtquery']);
 
 /** The type a remote column is held as, where that may differ from its own; null where both are the same. */
 export function heldAs(column: Column, leaf: Leaf): string | null {

@@ -1,16 +1,16 @@
-import type { ColumnType } from '../catalog/catalog.ts';
-import { unreachable } from '../core/assert.ts';
+import type { ColumnType, KnownTypes } from '../catalog/catalog.ts';
+import { must, unreachable } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
-import type { Param, RootField } from '../plan/plan.ts';
+import type { Operand, Param, RootField } from '../plan/plan.ts';
 import { streamIn } from '../plan/stream-in.ts';
 import { membersJson } from './json-parts.ts';
-import { baseType, type Leaves } from './leaf.ts';
+import { baseType, isSplitElsewhere, type Leaves } from './leaf.ts';
 import { checkedOperands } from './operand-checks.ts';
 import { operandSql } from './predicate.ts';
 import { printStatement, printTogether } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
 import { aggregatedJson, batchOf, listJson, listOf, oneJson } from './shape.ts';
-import { concatenated, constant, type Sql, separated, sql, syntax } from './sql.ts';
+import { concatenated, constant, type Sql, separated, sql, syntax, typedParameter } from './sql.ts';
 import type { RootStatement } from './statement.ts';
 import { togetherWith } from './together.ts';
 
@@ -22,6 +22,8 @@ export interface StatementRequest {
   /** The whole answer, `{"data":…}`, in the first column, or one column with the JSON of each root. */
   readonly result: 'answer' | 'columns';
   readonly params: readonly Param[];
+  /** Types that the source has. */
+  readonly known: KnownTypes;
   readonly leaves: Leaves;
   /** Places whose rows another database writes. */
   readonly gaps: ReadonlySet<number>;
@@ -46,7 +48,7 @@ export function toStatement(request: StatementRequest): RootStatement {
   const { values, cursor, from } = readRoots(request.roots, build);
   const list = separated([...cellsOf(values, request), ...cursor], ', ');
   const rows = sql`select ${list}${from}`;
-  const checks = checkedOperands(request.params, notReadBy(rows, build));
+  const checks = checkedOperands(request.params, notReadBy(rows, build, request.known));
   const alone = printStatement(sql`${rows}${checks}`);
   const each = (): string =>
     printTogether(separated(cellsOf(valuesOf(request.roots, build), request), ', '), checks);
@@ -54,22 +56,29 @@ export function toStatement(request: StatementRequest): RootStatement {
 }
 
 /**
- * Operands of the request that a statement leaves to targets, or that stand beside what nothing satisfies. What no database
- * can read is an error in any case: whether a target is asked depends on the rows there are.
+ * Operands that a statement leaves to targets, or that stand beside what nothing satisfies. What no database can read is an
+ * error in any case: whether a target is asked depends on the rows there are.
  */
-function notReadBy(rows: Sql, build: Build): readonly Sql[] {
+function notReadBy(rows: Sql, build: Build, known: KnownTypes): readonly Sql[] {
   const read = new Set(
     printStatement(rows).parameters.flatMap((slot) =>
       slot.kind === 'plan' ? [valueText(build.params[slot.index])] : [],
     ),
   );
   return build.params.flatMap((param, index) => {
-    const { from, type, list } = param;
-    // A rule's own are the administrator's. Lists of arrays are always checked, one by one.
-    const isOfRule = from.kind === 'session' || from.kind === 'session-list' || from.kind === 'whole-session';
-    const isChecked = isOfRule || read.has(valueText(param)) || (list && baseType(type).kind === 'array');
-    return isChecked || !isKnownEverywhere(type) ? [] : [operandSql({ kind: 'param', index }, build)];
+    // Lists of arrays are always checked, one by one.
+    const isChecked = read.has(valueText(param)) || (param.list && baseType(param.type).kind === 'array');
+    return isChecked ? [] : readHere({ kind: 'param', index }, build, known);
   });
+}
+
+/** The operand as its type is called here; nothing where another database's own type cannot be named. */
+function readHere(operand: Operand, build: Build, known: KnownTypes): readonly Sql[] {
+  const { type, list } = must(build.params[operand.index], `parameter ${operand.index}`);
+  if (isKnownEverywhere(type)) return [operandSql(operand, build)];
+  const same = known.extension.get(baseType(type).name);
+  if (same === undefined || isSplitElsewhere(type)) return [];
+  return [typedParameter({ kind: 'plan', index: operand.index }, syntax(list ? `${same}[]` : same))];
 }
 
 /** The same text for parameters of the same value: joins that serve several places leave some unread. */

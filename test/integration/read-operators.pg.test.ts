@@ -242,17 +242,45 @@ async function refusedEverywhere(query: string, asked: Asking, message: string):
   }
 }
 
+const NO_ID = 'invalid input syntax for type uuid: "no id"';
+
 test.each([
-  'holder(where: {id: {_gt: 100}}) { all(where: {u: {_eq: "no id"}}) { id } }',
-  'holder(where: {id: {_gt: 100}}) { thing { id } all(where: {n: {_in: []}, u: {_eq: "no id"}}) { id } }',
-  'holder(where: {id: {_gt: 100}, thing: {u: {_in: ["no id"]}}}) { id }',
-  'holder(where: {thing: {n: {_in: []}, u: {_neq: "no id"}}}) { id }',
+  ['holder(where: {id: {_gt: 100}}) { all(where: {u: {_eq: "no id"}}) { id } }', NO_ID],
+  [
+    'holder(where: {id: {_gt: 100}}) { thing { id } all(where: {n: {_in: []}, u: {_eq: "no id"}}) { id } }',
+    NO_ID,
+  ],
+  ['holder(where: {id: {_gt: 100}, thing: {u: {_in: ["no id"]}}}) { id }', NO_ID],
+  ['holder(where: {thing: {n: {_in: []}, u: {_neq: "no id"}}}) { id }', NO_ID],
+  [
+    'holder(where: {id: {_gt: 100}}) { all(where: {jb: {_jsonb_path_exists: "$.("}}) { id } }',
+    expect.stringMatching('^syntax error .* of jsonpath input$'),
+  ],
+  ...['{_matches: "a..b"}', '{_matches_any: ["top", "a..b"]}'].map((path) => [
+    `holder(where: {id: {_gt: 100}}) { all(where: {path: ${path}}) { id } }`,
+    expect.stringMatching('^lquery syntax error'),
+  ]),
+  [
+    'holder(where: {id: {_gt: 100}}) { all(where: {path: {_matches_fulltext: "a &"}}) { id } }',
+    'operand syntax error',
+  ],
 ])(
   'a value that its type cannot read is refused by every route, whatever rows there are: %s',
-  async (root) => {
-    await refusedEverywhere(`{ ${root} }`, {}, 'invalid input syntax for type uuid: "no id"');
+  async (root, message) => {
+    await refusedEverywhere(`{ ${root} }`, {}, message);
   },
 );
+
+test('so is one of the session', async () => {
+  const session = { ...SESSION, 'x-hasura-numbers': '{one}', 'x-hasura-one': 'one' };
+  const rules = RULES.flatMap(([rule], i) => (/numbers|one/i.test(JSON.stringify(rule)) ? [i] : []));
+  expect(rules).toHaveLength(2);
+  for (const i of rules) {
+    const asked = { role: `r${i}`, session };
+    const query = '{ holder(where: {id: {_gt: 100}}) { id thing { id } } }';
+    await refusedEverywhere(query, asked, 'invalid input syntax for type integer: "one"');
+  }
+});
 
 test.each([
   '{ holder(order_by: [{thing: {mood: desc_nulls_last}}, {id: asc}]) { id thing { mood } } }',

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { indexSql } from '../../src/cache/ddl.ts';
+import { NO_TYPES } from '../../src/catalog/held-type.ts';
 import type { Param, Predicate, QueryPlan, RootField, Select } from '../../src/plan/plan.ts';
 import { gapsOf } from '../../src/read/live/handed-over.ts';
 import { settingsQuery } from '../../src/read/wire/connect.ts';
@@ -293,6 +294,7 @@ function togetherWith(query: string): Together | null {
     roots,
     result: 'answer',
     params,
+    known: NO_TYPES,
     leaves: (table) => {
       if (table.source === 'pg1') return { kind: 'table' };
       return { kind: 'cache', relation: relationOf(table.ref.name), columns: [] };
@@ -321,6 +323,7 @@ function livePlan(query: string): LivePlan {
   const final = toStatement({
     ...common,
     roots,
+    known: NO_TYPES,
     result: 'answer',
     leaves: ownTables,
     gaps: open,
