@@ -7,6 +7,7 @@ import type { Catalog, InconsistentObject, Source, Table } from './catalog.ts';
 import type { FoundFunction } from './found-functions.ts';
 import { NO_TYPES } from './held-type.ts';
 import { type FoundTable, type Introspection, isAvailable, type Unavailable } from './introspection.ts';
+import { withOwnTypes } from './resolve/computed-types.ts';
 import { Conflicts, type NamedSource } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
 import { type NamedFunction, resolveFunction, withRows } from './resolve/functions.ts';
@@ -96,7 +97,10 @@ export class Resolver {
     const problems: InconsistentObject[] = [...unsupportedObjects(metadata)];
     const drafts = metadata.sources.map((source) => this.#draftOf(source, introspections, problems));
     this.#conflicts.remove(drafts, problems);
-    const related = this.#withRelationships(drafts, problems);
+    const types = this.#conflicts.takenTypes();
+    const related = eachTable(this.#withRelationships(drafts, problems), drafts, (_draft, table, tracked) =>
+      withOwnTypes(table, tracked, types, problems),
+    );
     const sources = this.#withPermissions(related, drafts, problems);
     const roles = resolveRoles(metadata, problems);
     const found: Introspections = new Map(drafts.map((draft) => [draft.name, draft.found]));

@@ -1,6 +1,7 @@
 import type { SourceName } from '../../core/names.ts';
 import type { InconsistentObject, Table } from '../catalog.ts';
 import { givenSlots } from '../function-arguments.ts';
+import type { Spelling } from '../spelling.ts';
 import type { NamedFunction } from './functions.ts';
 import { isSame } from './memo.ts';
 import { typeNamesOf } from './names.ts';
@@ -30,13 +31,16 @@ const RESERVED: readonly string[] = [
   'ID',
 ];
 
+/** Who has types that belong to everybody. */
+export const SCALARS = 'the scalars';
+
 /** What has fields and types of its own in the schema. */
 type Owner = Table | NamedFunction;
 
 /** Settles who has which name in the schema. */
 export class Conflicts {
   readonly #names = new WeakMap<Owner, OwnNames>();
-  #settled: Settled = { asked: [], lost: new Set(), told: [] };
+  #settled: Settled = { asked: [], lost: new Set(), told: [], types: new Map() };
 
   /** Takes out every table and function whose root fields or types another one already has: tables and what comes earlier go first. */
   remove(sources: readonly NamedSource[], problems: InconsistentObject[]): void {
@@ -57,7 +61,12 @@ export class Conflicts {
     }
   }
 
-  #settle(sources: readonly NamedSource[]): Pick<Settled, 'lost' | 'told'> {
+  /** Who has which type, after `remove`; what comes later may add to it. */
+  takenTypes(): Map<string, string> {
+    return new Map(this.#settled.types);
+  }
+
+  #settle(sources: readonly NamedSource[]): Omit<Settled, 'asked'> {
     const claims = new Claims(this.#scalarTypes(sources));
     const lost = new Set<Owner>();
     const told: InconsistentObject[] = [];
@@ -78,7 +87,7 @@ export class Conflicts {
           told.push(inconsistency(subject, new Unresolvable(problem, { located: false })));
       }
     }
-    return { lost, told };
+    return { lost, told, types: claims.types };
   }
 
   #namesOf(owner: Owner): OwnNames {
@@ -103,6 +112,7 @@ interface Settled {
   readonly asked: readonly unknown[];
   readonly lost: ReadonlySet<Owner>;
   readonly told: readonly InconsistentObject[];
+  readonly types: ReadonlyMap<string, string>;
 }
 
 /** What an owner calls its fields and types. */
@@ -118,7 +128,11 @@ class Claims {
   readonly #types = new Map<string, string>();
 
   constructor(scalars: ReadonlySet<string>) {
-    for (const name of [...RESERVED, ...scalars]) this.#types.set(name, 'the scalars');
+    for (const name of [...RESERVED, ...scalars]) this.#types.set(name, SCALARS);
+  }
+
+  get types(): ReadonlyMap<string, string> {
+    return this.#types;
   }
 
   /** Two sources may not share a namespace. */
@@ -194,11 +208,12 @@ function rootFields(table: Table): ReadonlySet<string> {
 }
 
 function scalarTypes({ columns, spelling, stream }: Table): ReadonlySet<string> {
-  const names = new Set([stream.ordering]);
-  for (const scalar of new Set(columns.map(({ type }) => type.scalar))) {
-    names.add(scalar);
-    for (const ending of ['_comparison_exp', '_array_comparison_exp', '_cast_exp'])
-      names.add(spelling.type(scalar + ending));
-  }
-  return names;
+  const scalars = new Set(columns.map(({ type }) => type.scalar));
+  return new Set([stream.ordering, ...[...scalars].flatMap((scalar) => comparedTypes(scalar, spelling))]);
+}
+
+/** A scalar whose values are compared, with the types that this takes. */
+export function comparedTypes(scalar: string, spelling: Spelling): readonly string[] {
+  const endings = ['_comparison_exp', '_array_comparison_exp', '_cast_exp'];
+  return [scalar, ...endings.map((ending) => spelling.type(scalar + ending))];
 }

@@ -191,3 +191,51 @@ test('roles need a permission of their own when it is not inferred', () => {
   const apart = only(catalogWith({ ...world, settings: { infersFunctionPermissions: false } }));
   expect(apart.roles).toEqual(new Set(['a']));
 });
+
+/** A function that computes a text for a user. */
+function computing(name: string, ...args: readonly ReturnType<typeof argument>[]): FoundFunction {
+  const row = {
+    ...argument('one', 'user'),
+    type: { ...type('user'), kind: 'composite' as const },
+    table: USERS,
+  };
+  return found(name, { args: [row, ...args], returns: { type: type('uuid'), table: null, set: false } });
+}
+
+test.each([
+  [
+    'arguments have',
+    {},
+    [{ function: 'by_user', configuration: { custom_name: 'pin_user' } }],
+    'type name "pin_user_args" is taken by function by_user in source pg1: choose another name',
+  ],
+  [
+    'value has',
+    { configuration: { custom_name: 'uuid' } },
+    [],
+    'type name "uuid" is taken by table user in source pg1: choose another name',
+  ],
+])(
+  'a computed field does not hold whose %s a type that is somebody else’s',
+  (_what, table, functions, problem) => {
+    const catalog = catalogWith({
+      found: [
+        computing('pin', argument('word', 'text')),
+        found('by_user', { args: [argument('n', 'int4')] }),
+      ],
+      functions,
+      tables: [
+        { table: 'user', ...table, computed_fields: [{ name: 'pin', definition: { function: 'pin' } }] },
+      ],
+    });
+    expect(catalog.inconsistent).toMatchObject([
+      {
+        type: 'computed_field',
+        name: 'computed_field pin in table user in source pg1',
+        reason: `Inconsistent object: in table "user": in computed field "pin": ${problem}`,
+      },
+    ]);
+    const tables = catalog.sources.get('pg1')?.tables.values() ?? [];
+    expect([...tables].map(({ computedFields }) => computedFields.size)).toEqual([0]);
+  },
+);
