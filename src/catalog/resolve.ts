@@ -111,7 +111,7 @@ export class Resolver {
       roles: roles.all,
       inheritedRoles: roles.inherited,
       introspectionDisabledFor: new Set(metadata.graphql_schema_introspection?.disabled_for_roles),
-      kept: keptOperations(metadata),
+      kept: keptOperations(metadata, problems),
       inconsistent: problems,
       warnings,
       desired,

@@ -14,6 +14,7 @@ import {
   TypeNameMetaFieldDef,
 } from 'graphql';
 import type { Catalog, InconsistentObject } from '../catalog/catalog.ts';
+import type { Endpoint } from '../catalog/endpoints.ts';
 import { messageOf } from '../core/errors.ts';
 import { ADMIN } from '../plan/visible.ts';
 import { operationOf } from './documents.ts';
@@ -24,7 +25,7 @@ type Roots = ReturnType<typeof rootTypes>;
 /** Operations of collections that ask for what not even the administrator has, as inconsistent objects in Hasura's words. */
 export function outdatedQueries(catalog: Catalog): readonly InconsistentObject[] {
   const roots = rootTypes(catalog, ADMIN);
-  const { collections, allowed: listed } = catalog.kept;
+  const { collections, endpoints, allowed: listed } = catalog.kept;
   const allowed = new Set(listed.map(({ query }) => query));
   return collections.flatMap(({ name: collection, definition }) =>
     definition.queries.flatMap(({ name, query }): InconsistentObject[] => {
@@ -36,6 +37,7 @@ export function outdatedQueries(catalog: Catalog): readonly InconsistentObject[]
         .join(', ');
       const text =
         `In query collection "${collection}" the query "${name}" is invalid with the following error(s): ${told}` +
+        endpointsText(endpoints, query) +
         (allowed.has(query) ? '. This query is in allowlist.' : '');
       return [
         {
@@ -47,6 +49,12 @@ export function outdatedQueries(catalog: Catalog): readonly InconsistentObject[]
       ];
     }),
   );
+}
+
+function endpointsText(endpoints: readonly Endpoint[], query: string): string {
+  const names = endpoints.filter((endpoint) => endpoint.query === query).map(({ name }) => `"${name}"`);
+  if (names.length === 0) return '';
+  return `. This query is being used in the following REST endpoint(s): ${names.toReversed().join(', ')}`;
 }
 
 function problemsOf(document: DocumentNode, roots: Roots): readonly string[] {

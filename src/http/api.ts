@@ -15,6 +15,7 @@ import { type PublicSettings, registerInfoRoutes, registerRefusals } from './inf
 import { registerMetadataScope } from './metadata-scope.ts';
 import { registerMetricsRoutes } from './metrics-route.ts';
 import { registerReplicationRoutes } from './replication-route.ts';
+import { registerRestRoute } from './rest-route.ts';
 import type { OperationRunner } from './run-operation.ts';
 import { createServer, type ServerOptions } from './server.ts';
 import { registerSockets, type SocketOptions } from './socket/sockets.ts';
@@ -64,6 +65,7 @@ export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
 async function registerGraphql(app: FastifyInstance, parts: ApiParts): Promise<void> {
   const unsent = new UnsentAnswers(parts.unsentLimitBytes, parts.server.log);
   await registerGraphqlRoute(app, { ...parts, unsent });
+  registerRestRoute(app, { ...parts, unsent });
   openSockets(app, parts, unsent);
 }
 

@@ -39,23 +39,50 @@ export function isYes(header: string | string[] | undefined): boolean {
 /** Head and body leave in one piece when the body is a text; making one costs more than it saves for a longer body. */
 const SHORT_BYTES = 8192;
 
-/** Sends one operation's answer; data goes out as the bytes Postgres made, and `onSent` has them when nobody reads them any more. */
+/** Who is told that an answer's bytes have left. */
+interface Sent {
+  /** Has them when nobody reads them any more. */
+  readonly onSent: (body: Buffer) => void;
+}
+
+/** Sends one operation's answer; data goes out as the bytes Postgres made. */
 export function sendSingle(
   reply: FastifyReply,
   result: OperationResult,
-  framing: Framing & { readonly onSent: (body: Buffer) => void },
+  framing: Framing & Sent,
 ): FastifyReply {
   if (result.kind === 'error') return sendError(reply, result.error, framing.format);
-  setFreshnessHeaders(reply, result.targets, framing);
+  setFreshnessHeaders(reply, result.targets, framing, framing.format.namesHistories);
   const body = bodyOf(result, framing.format);
-  typed(reply, framing.format);
+  return sendBytes(typed(reply, framing.format), body, { ...framing, over: () => framing.onSent(body) });
+}
+
+const BEFORE_DATA = '{"data":'.length;
+
+/** Sends what stands under `data` alone. */
+export function sendBare(
+  reply: FastifyReply,
+  { body, targets }: Extract<OperationResult, { kind: 'data' }>,
+  framing: Pick<Framing, 'tokens' | 'unsent'> & Sent & Pick<AnswerFormat, 'namesHistories'>,
+): FastifyReply {
+  setFreshnessHeaders(reply, targets, framing, framing.namesHistories);
+  reply.header('content-type', 'application/json; charset=utf-8');
+  const over = (): void => framing.onSent(body);
+  return sendBytes(reply, body.subarray(BEFORE_DATA, -1), { ...framing, over });
+}
+
+function sendBytes(
+  reply: FastifyReply,
+  body: Buffer,
+  { over, ...framing }: Pick<Framing, 'unsent'> & { readonly over: () => void },
+): FastifyReply {
   if (body.length >= SHORT_BYTES) {
     // Only when all of it was written: a client that goes earlier may leave a write behind.
-    reply.raw.once('finish', () => framing.onSent(body));
+    reply.raw.once('finish', over);
     return sendLong(reply, body, framing);
   }
   const text = body.toString('utf8');
-  framing.onSent(body);
+  over();
   return reply.send(text);
 }
 
@@ -66,7 +93,7 @@ export function sendBatch(
   framing: Framing,
 ): FastifyReply {
   const targets = results.flatMap((result) => (result.kind === 'data' ? result.targets : []));
-  setFreshnessHeaders(reply, targets, framing);
+  setFreshnessHeaders(reply, targets, framing, framing.format.namesHistories);
   const parts = results.flatMap((result, index) => [
     Buffer.from(index === 0 ? '[' : ','),
     bodyOf(result, framing.format),
@@ -75,7 +102,7 @@ export function sendBatch(
   return sendLong(typed(reply, framing.format), body, framing);
 }
 
-function sendLong(reply: FastifyReply, body: Buffer, { unsent }: Framing): FastifyReply {
+function sendLong(reply: FastifyReply, body: Buffer, { unsent }: Pick<Framing, 'unsent'>): FastifyReply {
   onceOver(
     reply,
     unsent.add(body.length, () => void reply.request.raw.socket.destroy()),
@@ -112,10 +139,11 @@ function errorBody(error: NearjoinError, format: AnswerFormat): string {
 function setFreshnessHeaders(
   reply: FastifyReply,
   targets: readonly TargetReport[],
-  { tokens, format }: Framing,
+  { tokens }: Pick<Framing, 'tokens'>,
+  namesHistories: boolean,
 ): void {
   const status = cacheStatus(targets);
-  const token = answerToken(targets, tokens, format.namesHistories);
+  const token = answerToken(targets, tokens, namesHistories);
   if (status !== null) reply.header('cache-status', status);
   if (token !== null) reply.header('x-nearjoin-token', token);
 }

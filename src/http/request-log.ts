@@ -15,7 +15,7 @@ const QUIET: ReadonlySet<string> = new Set([
 /** One line for one request, as Hasura's `http-log`: who, what, how long; no query text, no value, no header. */
 export function logRequest(log: Log, request: FastifyRequest, reply: FastifyReply): void {
   if (!log.isLevelEnabled('info')) return;
-  const path = request.url.split('?', 1)[0] ?? '';
+  const path = request.notes?.path ?? request.url.split('?', 1)[0] ?? '';
   const level = QUIET.has(path) && reply.statusCode < 500 ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
   log[level](

@@ -12,6 +12,8 @@ export interface OperationNote {
 export interface RequestNotes {
   session: Session | null;
   operations: OperationNote[];
+  /** Stands in the log for a path that holds values. */
+  path: string | null;
 }
 
 declare module 'fastify' {

@@ -1,4 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
+import type { Endpoint } from '../catalog/endpoints.ts';
 import type { Snapshot } from '../catalog/watch.ts';
 import type { Clock } from '../core/clock.ts';
 import type { NearjoinError } from '../core/errors.ts';
@@ -86,6 +87,11 @@ export class OperationRunner {
   constructor(options: OperationRunnerOptions) {
     this.#options = options;
     this.#repeats = new Repeats(options.clock);
+  }
+
+  /** The endpoints that have an operation of their own. */
+  endpoints(): readonly Endpoint[] {
+    return this.#options.catalog().catalog.kept.endpoints;
   }
 
   /** Never throws: an operation of a batch fails alone. */

@@ -53,7 +53,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.decorateRequest('notes', null);
   // Hooks with callbacks: an async one costs every request a promise.
   app.addHook('onRequest', (request, reply, done) => {
-    request.notes = { session: null, operations: [] };
+    request.notes = { session: null, operations: [], path: null };
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     if (options.isLeaving()) reply.header('connection', 'close');
     done();

@@ -16,6 +16,7 @@ import {
 } from './model.ts';
 import { parseWith } from './parse.ts';
 import { allowlistEntry, allowlistScope, queryCollection, queryText } from './query-collections.ts';
+import { restEndpoint } from './rest-endpoints.ts';
 import { refuseUnknown } from './unknown-command.ts';
 
 const sourceName = z.string().min(1).default('default');
@@ -115,6 +116,8 @@ export const commandArgs = {
   add_collection_to_allowlist: allowlistEntry,
   drop_collection_from_allowlist: z.object({ collection: name }),
   update_scope_of_collection_in_allowlist: z.object({ collection: name, scope: allowlistScope }),
+  create_rest_endpoint: restEndpoint,
+  drop_rest_endpoint: z.object({ name }),
   set_graphql_schema_introspection_options: z.object({ disabled_for_roles: z.array(z.string()) }),
   export_metadata: nothing,
   replace_metadata: nothing,

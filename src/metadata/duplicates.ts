@@ -24,6 +24,11 @@ export function refuseDuplicates(metadata: Metadata, path: string): void {
     'allowlist entries',
     (metadata.allowlist ?? []).map((entry) => entry.collection),
   );
+  refuse(
+    path,
+    'rest endpoints',
+    (metadata.rest_endpoints ?? []).map((endpoint) => endpoint.name),
+  );
   for (const [index, source] of metadata.sources.entries()) {
     const at = `${path}.sources[${index}]`;
     refuse(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { allowlistEntry, queryCollection } from './query-collections.ts';
+import { restEndpoint } from './rest-endpoints.ts';
 
 /** A table, or a function, named as in Hasura: a bare string means schema public. */
 export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown> = z.union([
@@ -262,6 +263,7 @@ export const metadataSchema = z.looseObject({
   inherited_roles: z.array(inheritedRole).optional(),
   query_collections: z.array(queryCollection).optional(),
   allowlist: z.array(allowlistEntry).optional(),
+  rest_endpoints: z.array(restEndpoint).optional(),
   graphql_schema_introspection: z.looseObject({ disabled_for_roles: z.array(z.string()) }).optional(),
 });
 export type Metadata = z.infer<typeof metadataSchema>;

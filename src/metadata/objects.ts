@@ -31,6 +31,7 @@ export type ObjectRef =
       readonly name: string;
     }
   | { readonly kind: 'inherited_role'; readonly name: string }
+  | { readonly kind: 'rest_endpoint'; readonly name: string }
   /** One operation of a collection. */
   | { readonly kind: 'query_collections'; readonly collection: string; readonly name: string }
   /** A top-level part of the document that this server only keeps. */
@@ -51,6 +52,8 @@ export function objectName(object: ObjectRef): string {
       return `inherited role ${object.name}`;
     case 'query_collections':
       return `query_collections ${object.name} in ${object.collection}`;
+    case 'rest_endpoint':
+      return `rest_endpoint ${object.name}`;
     case 'section':
       return object.name;
     default:
@@ -73,6 +76,8 @@ export function objectReport(object: ObjectRef): string {
       return `inherited role ${object.name}`;
     case 'query_collections':
       return `query ${object.name} of query collection ${object.collection}`;
+    case 'rest_endpoint':
+      return `rest endpoint ${object.name}`;
     case 'section':
       return object.name;
     default:
@@ -103,6 +108,7 @@ export function objectsOf(metadata: Metadata): readonly ObjectRef[] {
     ...(metadata.query_collections ?? []).flatMap(({ name: collection, definition }) =>
       definition.queries.map(({ name }): ObjectRef => ({ kind: 'query_collections', collection, name })),
     ),
+    ...(metadata.rest_endpoints ?? []).map(({ name }): ObjectRef => ({ kind: 'rest_endpoint', name })),
     ...unsupportedSections(metadata).map((name): ObjectRef => ({ kind: 'section', name })),
   ];
 }
@@ -152,6 +158,11 @@ export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
     return roles.length > 0 ? { ...metadata, inherited_roles: roles } : (rest as Metadata);
   }
   if (object.kind === 'query_collections') return removeQuery(metadata, object);
+  if (object.kind === 'rest_endpoint') {
+    const { rest_endpoints: before, ...rest } = metadata;
+    const endpoints = others(before, object.name);
+    return endpoints.length > 0 ? { ...metadata, rest_endpoints: endpoints } : (rest as Metadata);
+  }
   if (object.kind === 'section') {
     const { [object.name]: _gone, ...rest } = metadata;
     return rest as Metadata;

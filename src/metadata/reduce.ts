@@ -24,6 +24,7 @@ import {
   deleteRemoteRelationship,
   updateRemoteRelationship,
 } from './reduce/remote-relationships.ts';
+import { createEndpoint, dropEndpoint } from './reduce/rest-endpoints.ts';
 import { addInheritedRole, disableIntrospection, dropInheritedRole } from './reduce/roles.ts';
 import { addSource, clearMetadata, dropSource, renameSource, updateSource } from './reduce/sources.ts';
 import { customizeTable, setTableIsEnum, trackTable, untrackTable } from './reduce/tables.ts';
@@ -88,6 +89,8 @@ const REDUCIBLE = {
   add_collection_to_allowlist: true,
   drop_collection_from_allowlist: true,
   update_scope_of_collection_in_allowlist: true,
+  create_rest_endpoint: true,
+  drop_rest_endpoint: true,
   set_graphql_schema_introspection_options: true,
   clear_metadata: true,
 } as const satisfies Record<Reducible['type'], true>;
@@ -202,6 +205,10 @@ function reduceInTable(metadata: Metadata, command: InTable, view: Databases | n
       return dropSelectPermission(metadata, command.args);
     case 'pg_set_permission_comment':
       return commentPermission(metadata, command.args);
+    case 'create_rest_endpoint':
+      return createEndpoint(metadata, command.args);
+    case 'drop_rest_endpoint':
+      return dropEndpoint(metadata, command.args);
     case 'add_inherited_role':
       return addInheritedRole(metadata, command.args);
     case 'drop_inherited_role':

@@ -13,7 +13,7 @@ const BACKENDS: ReadonlyMap<string, string> = new Map([
 
 /** Parts of Hasura that are not here, most of them because they change data or call out: they are named instead of called unknown. */
 const UNSUPPORTED =
-  /^(pg_)?((create|drop|redeliver|invoke)_.*(event_trigger|event|cron_trigger|scheduled_event|action|custom_types|action_permission)|(create|drop)_(insert|update|delete)_permission|set_custom_types|(add|update|remove|reload|introspect)_remote_schema.*|(create|drop)_rest_endpoint|set_network_options|(track|untrack|get)_(native_query|logical_model|stored_procedure)|(set|remove)_api_limits|set_metrics_config|set_opentelemetry_.*|run_sql|dump_internal_state|get_viewdef|list_source_kinds|get_source_kind_capabilities)$/;
+  /^(pg_)?((create|drop|redeliver|invoke)_.*(event_trigger|event|cron_trigger|scheduled_event|action|custom_types|action_permission)|(create|drop)_(insert|update|delete)_permission|set_custom_types|(add|update|remove|reload|introspect)_remote_schema.*|set_network_options|(track|untrack|get)_(native_query|logical_model|stored_procedure)|(set|remove)_api_limits|set_metrics_config|set_opentelemetry_.*|run_sql|dump_internal_state|get_viewdef|get_source_kind_capabilities)$/;
 
 /** Refuses a command type that is not ours, in Hasura's words where it has some. */
 export function refuseUnknown(type: string): never {

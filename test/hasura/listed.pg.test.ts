@@ -195,3 +195,124 @@ test('what a collection asks for is not taken away, and told where it is gone', 
   const left = await metadata('export_metadata', {});
   expect(left.body.query_collections[1]).toEqual({ name: 'second', definition: { queries: [] } });
 });
+
+describe('an endpoint', () => {
+  const GUARDED = 'query ($name: String!) { user(where: {name: {_eq: $name}}) { id name } }';
+
+  async function called(path: string, init: RequestInit = {}): Promise<Answer> {
+    const answer = await fetch(`${server.url}/api/rest/${path}`, init);
+    return { status: answer.status, headers: answer.headers, body: await answer.json() };
+  }
+
+  function creation(name: string, url: string, query: string, methods = ['GET']): object {
+    return { name, url, methods, definition: { query: { collection_name: 'rest', query_name: query } } };
+  }
+
+  beforeAll(async () => {
+    const queries = {
+      simple: 'query @cached(ttl: 5) { user(order_by: {id: asc}) { id name } }',
+      arg: GUARDED,
+      args: 'query ($id: Int, $on: Boolean = false) { user(limit: $id, order_by: {id: asc}) { id name @include(if: $on) } }',
+      keys: 'query ($keys: [uuid!]!) { user(where: {key: {_in: $keys}}) { id } }',
+      key: 'query ($key: uuid!, $born: date!) { user(where: {key: {_neq: $key}, born: {_gt: $born}}) { id } }',
+      typed: 'query { user { id } __schema { queryType { name } } }',
+      live: 'subscription { user { id } }',
+    };
+    await ok('create_query_collection', {
+      name: 'rest',
+      definition: { queries: Object.entries(queries).map(([name, query]) => ({ name, query })) },
+    });
+    await ok('create_rest_endpoint', creation('simple', 'simple', 'simple'));
+    await ok('create_rest_endpoint', creation('arg', 'arg', 'arg', ['GET', 'POST']));
+    await ok('create_rest_endpoint', creation('template', 'users/named/:name', 'arg'));
+    await ok('create_rest_endpoint', creation('args', 'args', 'args', ['GET', 'PUT', 'PATCH', 'DELETE']));
+    await ok('create_rest_endpoint', creation('keys', 'keys', 'keys', ['POST']));
+    await ok('create_rest_endpoint', creation('key', 'key/:key/:born', 'key'));
+    await ok('create_rest_endpoint', creation('typed', 'typed', 'typed'));
+  });
+
+  test('answers the operation`s data alone', async () => {
+    const simple = await called('simple?');
+    expect(simple).toMatchObject({ status: 200, body: { user: [{ id: 1, name: 'clarke' }, { id: 2 }] } });
+    expect(simple.headers.get('content-type')).toBe('application/json; charset=utf-8');
+    expect((await called('typed')).body).toMatchObject({ __schema: { queryType: { name: 'query_root' } } });
+    const [row] = (await called('arg?name=clarke')).body.user;
+    expect(row).toEqual({ id: 1, name: 'clarke' });
+  });
+
+  test('takes variables from the path, the query string, a form and a JSON body', async () => {
+    const two = { user: [{ id: 2, name: 'X%20Y' }] };
+    expect((await called('arg?name=X%2520Y')).body).toEqual(two);
+    expect((await called('users/named/X%2520Y')).body).toEqual(two);
+    const form = { method: 'POST', body: new URLSearchParams({ name: 'X%20Y' }) };
+    expect((await called('arg', form)).body).toEqual(two);
+    const json = (method: string, body: object): RequestInit => ({ method, body: JSON.stringify(body) });
+    expect((await called('arg', json('POST', { name: 'X%20Y' }))).body).toEqual(two);
+    expect((await called('args?id=1&on')).body).toEqual({ user: [{ id: 1, name: 'clarke' }] });
+    for (const method of ['PUT', 'PATCH', 'DELETE'])
+      expect((await called('args', json(method, { id: 1 }))).body).toEqual({ user: [{ id: 1 }] });
+    expect((await called('args?id=')).body).toEqual({ user: [{ id: 1 }, { id: 2 }] });
+    const keys = ['81F1BFEA-C169-44B5-B4C8-37E9A071ABD8', '80F1BFEA-C169-44B5-B4C8-37E9A071ABD0'];
+    expect((await called('keys', json('POST', { keys }))).body).toEqual({ user: [{ id: 1 }] });
+    expect((await called(`key/${keys[1]}/1999-12-31`)).body).toEqual({ user: [{ id: 1 }] });
+    expect((await called(`users/named/${'n'.repeat(2000)}`)).body).toEqual({ user: [] });
+  });
+
+  test.each([
+    ['void', 'GET', 404, 'not-found', 'Endpoint not found'],
+    ['simple/', 'GET', 404, 'not-found', 'Endpoint not found'],
+    ['simple', 'DELETE', 405, 'method-not-allowed', 'Allowed methods: GET'],
+    ['arg', 'PUT', 405, 'method-not-allowed', 'Allowed methods: GET, POST'],
+    ['arg', 'GET', 400, 'validation-failed', 'expecting a value for non-nullable variable: "name"'],
+    ['arg?name=a&x=1', 'GET', 400, 'bad-request', 'Unexpected variable x'],
+    ['users/named/%E0%A4%A', 'GET', 400, 'bad-request', expect.any(String)],
+  ])('%s by %s is refused with %i', async (path, method, status, ...[code, error]) => {
+    expect(await called(path, { method })).toMatchObject({ status, body: { path: '$', code, error } });
+  });
+
+  test('shows a role what it may see, and only what the allow list has', async () => {
+    const headers = { 'x-hasura-role': 'user' };
+    expect(await called('simple', { headers })).toMatchObject({
+      status: 400,
+      body: { path: '$', error: 'query is not allowed', code: 'validation-failed' },
+    });
+    await ok('add_collection_to_allowlist', { collection: 'rest' });
+    expect((await called('simple', { headers })).body).toMatchObject({ user: [{}, {}] });
+    expect(await called('simple', { headers: { 'x-hasura-role': 'nobody' } })).toMatchObject({
+      status: 400,
+      body: { error: "field 'user' not found in type: 'query_root'", path: '$.selectionSet.user' },
+    });
+    const asked = { headers: { 'x-nearjoin-max-staleness': 'soon' } };
+    expect(await called('simple', asked)).toMatchObject({ status: 400, body: { code: 'invalid-headers' } });
+  });
+
+  test.each([
+    [
+      creation('dup', 'foo/:id/bar/:id', 'simple'),
+      'Duplicate variables found in endpoint path: foo/:id/bar/:id',
+    ],
+    [creation('foo', 'foo/', 'simple'), 'Empty segments or unnamed variables are not allowed: foo/'],
+    [
+      creation('foo', 'foo', 'live'),
+      'Inconsistent object: in endpoint foo: query with name live is a subscription',
+    ],
+    [creation('conflicting', ':any', 'simple'), 'Ambiguous URL paths: arg, args, :any, simple, typed'],
+  ])('%j is refused', async (args, error) => {
+    const answer = await metadata('create_rest_endpoint', args);
+    expect(answer.status).toBe(400);
+    expect(JSON.stringify(answer.body)).toContain(error);
+    expect((await called('foo')).status).toBe(404);
+  });
+
+  test('keeps its collection, and is closed by its name', async () => {
+    const drop = { collection: 'rest', cascade: true };
+    expect(await metadata('drop_query_collection', drop)).toMatchObject({
+      status: 400,
+      body: { code: 'unexpected', error: 'cannot continue due to new inconsistent metadata' },
+    });
+    await ok('drop_rest_endpoint', { name: 'simple' });
+    expect((await called('simple')).status).toBe(404);
+    const { body } = await metadata('export_metadata', {});
+    expect(body.rest_endpoints[0]).toEqual(creation('arg', 'arg', 'arg', ['GET', 'POST']));
+  });
+});

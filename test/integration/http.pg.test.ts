@@ -125,6 +125,34 @@ describe('queries', () => {
     expect(answer.headers.get('x-nearjoin-token')).toMatch(/^pg2:[0-9A-F]+\/[0-9A-F]+@\d+\.1$/);
   });
 
+  test('an endpoint answers with the same headers and bytes', async () => {
+    const queries = [
+      { name: 'q', query: 'query ($id: Int!) { orders_by_pk(id: $id) { total user { name } } }' },
+    ];
+    const definition = { query: { collection_name: 'c', query_name: 'q' } };
+    await expectSuccess('create_query_collection', { name: 'c', definition: { queries } });
+    await expectSuccess('create_rest_endpoint', {
+      name: 'e',
+      url: 'orders/:id',
+      methods: ['GET'],
+      definition,
+    });
+    const answer = await send('/api/rest/orders/2', undefined, admin);
+    expect(answer.text).toBe('{"orders_by_pk":{"total":100000000000000000000,"user":{"name":"Bob"}}}');
+    expect(answer.headers.get('cache-status')).toBe('nearjoin-pg2;fwd=miss');
+    expect(answer.headers.get('x-nearjoin-token')).toMatch(/^pg2:[0-9A-F]+\/[0-9A-F]+$/);
+    const strange = await send('/api/rest/orders/2', undefined, { ...admin, 'x-hasura-role': 'clerk' });
+    expect({ status: strange.status, ...JSON.parse(strange.text) }).toEqual({
+      status: 400,
+      path: '$.selectionSet.orders_by_pk.selectionSet.total',
+      error: "field 'total' not found in type: 'orders'",
+      code: 'validation-failed',
+    });
+    expect((await send('/api/rest/orders/2', undefined, { 'x-hasura-admin-secret': 'no' })).status).toBe(401);
+    await expectSuccess('drop_rest_endpoint', { name: 'e' });
+    await expectSuccess('drop_query_collection', { collection: 'c' });
+  });
+
   test('nothing remote, nothing reported', async () => {
     const answer = await send('/v1/graphql', { query: '{ orders(limit: 1) { id } }' }, admin);
     expect(answer.headers.get('cache-status')).toBeNull();

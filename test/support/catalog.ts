@@ -99,7 +99,7 @@ export function catalogOf(
     ),
     inheritedRoles: new Map(),
     introspectionDisabledFor: new Set(),
-    kept: { collections: [], allowed: [] },
+    kept: { collections: [], endpoints: [], allowed: [] },
     inconsistent: [],
     warnings: [],
     desired: [],

@@ -1,14 +1,14 @@
 import type { Metadata } from '../../metadata/model.ts';
+import type { InconsistentObject } from '../catalog.ts';
 import type { KeptOperations } from '../kept-operations.ts';
+import { resolveEndpoints } from './endpoints.ts';
 
 /** The operations of the metadata; a collection that is not there allows nothing. */
-export function keptOperations({
-  allowlist = [],
-  query_collections: collections = [],
-}: Metadata): KeptOperations {
+export function keptOperations(metadata: Metadata, problems: InconsistentObject[]): KeptOperations {
+  const { allowlist = [], query_collections: collections = [] } = metadata;
   const queries = new Map(collections.map(({ name, definition }) => [name, definition.queries]));
   const allowed = allowlist.flatMap(({ collection, scope }) =>
     (queries.get(collection) ?? []).map(({ query }) => ({ query, roles: scope.roles ?? null })),
   );
-  return { collections, allowed };
+  return { collections, endpoints: resolveEndpoints(metadata, problems), allowed };
 }

@@ -6,6 +6,7 @@ import type {
   SelectPermissionEntry,
 } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/objects.ts';
+import type { RestEndpoint } from '../../metadata/rest-endpoints.ts';
 import type { InconsistentObject } from '../catalog.ts';
 
 /** The metadata object being checked: says what a problem found in it is called. */
@@ -37,7 +38,8 @@ export type Subject =
       readonly entry: SelectPermissionEntry;
     }
   | { readonly kind: 'function'; readonly source: SourceName; readonly function: TableRef }
-  | { readonly kind: 'inherited_role'; readonly name: string; readonly parents: readonly string[] };
+  | { readonly kind: 'inherited_role'; readonly name: string; readonly parents: readonly string[] }
+  | { readonly kind: 'rest_endpoint'; readonly entry: RestEndpoint };
 
 /** Why a metadata object does not hold; thrown and caught inside `resolve` only. */
 export class Unresolvable extends Error {
@@ -88,6 +90,8 @@ export function nameOf(subject: Subject): string {
       return objectName(subject);
     case 'inherited_role':
       return objectName({ kind: 'inherited_role', name: subject.name });
+    case 'rest_endpoint':
+      return objectName({ kind: 'rest_endpoint', name: subject.entry.name });
     case 'select_permission':
       return objectName({ ...subject, name: subject.entry.role });
     default:
@@ -101,6 +105,8 @@ function location(subject: Subject): string {
     case 'table':
     case 'inherited_role':
       return '';
+    case 'rest_endpoint':
+      return `in endpoint ${subject.entry.name}: `;
     case 'function':
       return `in function "${printTable(subject.function)}": `;
     case 'select_permission':
@@ -125,6 +131,8 @@ export function definitionOf(subject: Subject): unknown {
       return subject.function;
     case 'inherited_role':
       return { role_name: subject.name, role_set: subject.parents };
+    case 'rest_endpoint':
+      return { ...subject.entry, comment: subject.entry.comment ?? null };
     case 'select_permission': {
       const { source, table, entry } = subject;
       const permission = { allow_aggregations: false, computed_fields: [], ...entry.permission };

@@ -67,7 +67,18 @@ function renameCollection(
   const allowlist = (metadata.allowlist ?? []).map((entry) =>
     entry.collection === name ? { ...entry, collection: next } : entry,
   );
-  return withAllowlist(renamed, allowlist);
+  const endpoints = metadata.rest_endpoints?.map((endpoint) => {
+    const { query } = endpoint.definition;
+    if (query.collection_name !== name) return endpoint;
+    return {
+      ...endpoint,
+      definition: { ...endpoint.definition, query: { ...query, collection_name: next } },
+    };
+  });
+  return withAllowlist(
+    endpoints === undefined ? renamed : { ...renamed, rest_endpoints: endpoints },
+    allowlist,
+  );
 }
 
 function dropCollection(

@@ -17,6 +17,8 @@ export function createdBy(command: Reducible): ObjectRef | null {
       return { kind: 'function', source: command.args.source, function: command.args.function };
     case 'add_inherited_role':
       return { kind: 'inherited_role', name: command.args.role_name };
+    case 'create_rest_endpoint':
+      return { kind: 'rest_endpoint', name: command.args.name };
     default:
       return entryOf(command);
   }

@@ -38,7 +38,7 @@ export async function remove(state: State, removal: Removal, tools: Tools): Prom
 
 /** What clients ask for by name is dropped by its own name only. */
 function mayGo({ kind }: ObjectRef): boolean {
-  return kind !== 'query_collections';
+  return kind !== 'query_collections' && kind !== 'rest_endpoint';
 }
 
 /** Hasura's refusal to drop what others need. */

@@ -10,7 +10,7 @@ const EMPTY: Catalog = {
   roles: new Set(),
   inheritedRoles: new Map(),
   introspectionDisabledFor: new Set(),
-  kept: { collections: [], allowed: [] },
+  kept: { collections: [], endpoints: [], allowed: [] },
   inconsistent: [],
   warnings: [],
   desired: [],

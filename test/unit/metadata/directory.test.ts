@@ -33,7 +33,16 @@ test('what is written is read back the same', async () => {
     inherited_roles: [{ role_name: 'a', role_set: ['b', 'c'] }],
     graphql_schema_introspection: { disabled_for_roles: ['b'] },
     actions: [{ name: 'act', definition: { kind: 'synchronous' } }],
-    rest_endpoints: [{ name: 'r' }],
+    query_collections: [{ name: 'c', definition: { queries: [{ name: 'q', query: '{ a }' }] } }],
+    allowlist: [{ collection: 'c', scope: { global: false, roles: ['r'] } }],
+    rest_endpoints: [
+      {
+        name: 'r',
+        url: 'a/:b',
+        methods: ['GET'],
+        definition: { query: { collection_name: 'c', query_name: 'q' } },
+      },
+    ],
   });
   const dir = await folder({});
   await writeDirectory(dir, metadata);

@@ -10,7 +10,7 @@ test('unknown parts of the document survive, in the order they came', () => {
   const text = JSON.stringify({
     zeta: { b: 1, a: [2] },
     version: 3,
-    rest_endpoints: [{ url: 'x', name: 'y' }],
+    cron_triggers: [{ url: 'x', name: 'y' }],
     sources: [
       {
         kind: 'postgres',
