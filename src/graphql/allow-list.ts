@@ -1,4 +1,5 @@
-import { type DocumentNode, Kind, type NameNode, parse, print, visit } from 'graphql';
+import { createHash } from 'node:crypto';
+import { type DocumentNode, Kind, type NameNode, parse, type SelectionNode } from 'graphql';
 import type { Catalog } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
@@ -10,11 +11,13 @@ type Audience = ReadonlySet<RoleName> | null;
 
 /** Lets roles other than the administrator's run documents of the catalog's allow list only. */
 export class AllowList {
-  readonly #lists = new WeakMap<Catalog, ReadonlyMap<string, Audience>>();
+  #list: { readonly generation: number; readonly audiences: ReadonlyMap<string, Audience> } | null = null;
+  /** Of the documents of that list: the next one's are mostly the same. */
+  #likenesses = new Map<string, string>();
   /** What was found for a document, in the catalog that it was last asked for with. */
   readonly #found = new WeakMap<
     ParsedDocument,
-    { readonly catalog: Catalog; readonly audience: Audience | undefined }
+    { readonly generation: number; readonly audience: Audience | undefined }
   >();
 
   /** Refuses, in Hasura's words, a document that is not listed for the role: all of it counts, whichever operation is to run. */
@@ -31,41 +34,45 @@ export class AllowList {
   }
 
   #audienceOf(document: ParsedDocument, catalog: Catalog): Audience | undefined {
+    const { generation } = catalog;
     const known = this.#found.get(document);
-    if (known?.catalog === catalog) return known.audience;
-    const list = this.#lists.get(catalog) ?? listOf(catalog);
-    this.#lists.set(catalog, list);
-    const audience = list.get(canonical(document.document));
-    this.#found.set(document, { catalog, audience });
+    if (known?.generation === generation) return known.audience;
+    if (this.#list?.generation !== generation)
+      this.#list = { generation, audiences: this.#audiencesIn(catalog) };
+    const audience = this.#list.audiences.get(likeness(document.document));
+    this.#found.set(document, { generation, audience });
     return audience;
   }
-}
 
-function listOf({ kept: { allowed } }: Catalog): ReadonlyMap<string, Audience> {
-  const list = new Map<string, Audience>();
-  for (const { query, roles } of allowed) {
-    const text = canonical(parse(query, { noLocation: true }));
-    const before = list.get(text);
-    list.set(text, roles === null || before === null ? null : new Set([...(before ?? []), ...roles]));
+  #audiencesIn({ kept: { allowed } }: Catalog): ReadonlyMap<string, Audience> {
+    const before = this.#likenesses;
+    this.#likenesses = new Map();
+    const audiences = new Map<string, Audience>();
+    for (const { query, roles } of allowed) {
+      const key = before.get(query) ?? likeness(parse(query, { noLocation: true }));
+      this.#likenesses.set(query, key);
+      const others = audiences.get(key);
+      audiences.set(key, roles === null || others === null ? null : new Set([...(others ?? []), ...roles]));
+    }
+    return audiences;
   }
-  return list;
 }
 
-/** The same text for documents that are the same but for `__typename`, spaces, and the order of arguments and members. */
-function canonical(document: DocumentNode): string {
-  return print(
-    visit(document, {
-      Field: {
-        enter: ({ name }) => (name.value === '__typename' ? null : undefined),
-        leave: (node) => ({ ...node, arguments: byName(node.arguments) }),
-      },
-      Directive: { leave: (node) => ({ ...node, arguments: byName(node.arguments) }) },
-      [Kind.OBJECT]: { leave: (node) => ({ ...node, fields: byName(node.fields) }) },
-      StringValue: { leave: (node) => ({ ...node, block: false }) },
-    }),
-  );
+/** The same for documents that are the same but for `__typename`, spaces, and the order of arguments and members. */
+function likeness(document: DocumentNode): string {
+  const text = JSON.stringify(document, (key, value: unknown) => {
+    if (key === 'block') return undefined;
+    if (!Array.isArray(value)) return value;
+    if (key === 'selections') return value.filter((node: SelectionNode) => !isTypeName(node));
+    return key === 'arguments' || key === 'fields' ? value.toSorted(byName) : value;
+  });
+  return createHash('sha256').update(text).digest('base64');
 }
 
-function byName<T extends { readonly name: NameNode }>(nodes: readonly T[] = []): readonly T[] {
-  return nodes.toSorted((a, b) => (a.name.value < b.name.value ? -1 : 1));
+function isTypeName(node: SelectionNode): boolean {
+  return node.kind === Kind.FIELD && node.name.value === '__typename';
+}
+
+function byName(a: { readonly name: NameNode }, b: { readonly name: NameNode }): number {
+  return a.name.value < b.name.value ? -1 : 1;
 }

@@ -12,8 +12,9 @@ import {
   type SelectionSetNode,
   TypeMetaFieldDef,
   TypeNameMetaFieldDef,
+  visit,
 } from 'graphql';
-import type { Catalog, InconsistentObject } from '../catalog/catalog.ts';
+import type { Catalog, InconsistentObject, Table } from '../catalog/catalog.ts';
 import type { Endpoint } from '../catalog/endpoints.ts';
 import { messageOf } from '../core/errors.ts';
 import { ADMIN } from '../plan/visible.ts';
@@ -22,33 +23,80 @@ import { rootTypes } from './schema.ts';
 
 type Roots = ReturnType<typeof rootTypes>;
 
-/** Operations of collections that ask for what not even the administrator has, as inconsistent objects in Hasura's words. */
-export function outdatedQueries(catalog: Catalog): readonly InconsistentObject[] {
-  const roots = rootTypes(catalog, ADMIN);
+/** Looks for operations of collections that ask for what not even the administrator has; what was found is kept while nothing changes. */
+export class OutdatedQueries {
+  #last: { readonly basis: Basis; readonly found: readonly InconsistentObject[] } | null = null;
+
+  /** As inconsistent objects in Hasura's words. */
+  in(catalog: Catalog): readonly InconsistentObject[] {
+    const basis = basisOf(catalog);
+    if (this.#last !== null && areSame(this.#last.basis, basis)) return this.#last.found;
+    const found = outdatedIn(catalog);
+    this.#last = { basis, found };
+    return found;
+  }
+}
+
+/** All that the outcome depends on: objects by what they are, the rest by what it says. */
+interface Basis {
+  readonly tables: readonly Table[];
+  readonly text: string;
+}
+
+function basisOf({ sources, kept }: Catalog): Basis {
+  const all = [...sources.values()];
+  const roots = all.map(({ name, namespace, functions }) => [
+    name,
+    namespace,
+    [...functions.values()].map(({ ref, exposedAs, root, set }) => [ref, exposedAs, root, set]),
+  ]);
+  return {
+    tables: all.flatMap(({ tables }) => [...tables.values()]),
+    text: JSON.stringify([roots, kept]),
+  };
+}
+
+function areSame(a: Basis, b: Basis): boolean {
+  return (
+    a.text === b.text &&
+    a.tables.length === b.tables.length &&
+    a.tables.every((table, index) => table === b.tables[index])
+  );
+}
+
+function outdatedIn(catalog: Catalog): readonly InconsistentObject[] {
   const { collections, endpoints, allowed: listed } = catalog.kept;
   const allowed = new Set(listed.map(({ query }) => query));
-  return collections.flatMap(({ name: collection, definition }) =>
-    definition.queries.flatMap(({ name, query }): InconsistentObject[] => {
-      const problems = problemsOf(parse(query, { noLocation: true }), roots);
-      if (problems.length === 0) return [];
-      const told = problems
-        .toReversed()
-        .map((problem) => `"${problem}"`)
-        .join(', ');
-      const text =
-        `In query collection "${collection}" the query "${name}" is invalid with the following error(s): ${told}` +
-        endpointsText(endpoints, query) +
-        (allowed.has(query) ? '. This query is in allowlist.' : '');
-      return [
-        {
-          type: 'query_collections',
-          name: `query_collections ${name} in ${collection}`,
-          reason: `Inconsistent object: ${text}`,
-          definition: { name, query },
-        },
-      ];
+  const queries = collections.flatMap(({ name: collection, definition }) =>
+    definition.queries.map(({ name, query }) => {
+      return { collection, name, query, document: parse(query, { noLocation: true }) };
     }),
   );
+  const roots = rootTypes(catalog, ADMIN, namesIn(queries.map(({ document }) => document)));
+  return queries.flatMap(({ collection, name, query, document }): InconsistentObject[] => {
+    const problems = problemsOf(document, roots);
+    if (problems.length === 0) return [];
+    const told = problems.toReversed().map((problem) => `"${problem}"`);
+    const text =
+      `In query collection "${collection}" the query "${name}" is invalid with the following error(s): ${told.join(', ')}` +
+      endpointsText(endpoints, query) +
+      (allowed.has(query) ? '. This query is in allowlist.' : '');
+    return [
+      {
+        type: 'query_collections',
+        name: `query_collections ${name} in ${collection}`,
+        reason: `Inconsistent object: ${text}`,
+        definition: { name, query },
+      },
+    ];
+  });
+}
+
+/** The names of all fields, wherever they are: namespaces have root fields below them. */
+function namesIn(documents: readonly DocumentNode[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const document of documents) visit(document, { Field: ({ name }) => void names.add(name.value) });
+  return names;
 }
 
 function endpointsText(endpoints: readonly Endpoint[], query: string): string {
@@ -61,9 +109,8 @@ function problemsOf(document: DocumentNode, roots: Roots): readonly string[] {
   const operations = document.definitions.filter((each) => each.kind === Kind.OPERATION_DEFINITION);
   try {
     const { operation, selectionSet } = operationOf({ id: 0, document, operations }, null);
-    const rootName = `${operation}_root`;
-    const root = operation === 'mutation' ? null : roots[`${operation}_root`];
-    if (root === null) return [`$: type '${rootName}' not found in the schema`];
+    if (operation === 'mutation') return ["$: type 'mutation_root' not found in the schema"];
+    const root = roots[`${operation}_root`];
     const walk = new Walk(document, root);
     walk.selections(selectionSet, root, '$');
     return walk.problems;

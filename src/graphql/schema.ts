@@ -54,14 +54,16 @@ export function* schemaSteps(catalog: Catalog, role: RoleName): Steps<GraphQLSch
   return new GraphQLSchema({ query, subscription, directives, types, assumeValid: true });
 }
 
-/** The types that a role's operations begin with, null where it has none; types below them are made when they are asked for. */
+/** The types that a role's operations begin with, with none but the wanted of their fields; types below them are made when asked for. */
 export function rootTypes(
   catalog: Catalog,
   role: RoleName,
-): Readonly<Record<RootType, GraphQLObjectType | null>> {
+  wanted: ReadonlySet<string>,
+): Readonly<Record<RootType, GraphQLObjectType>> {
   const tables = tableTypes(catalog, new TypeRegistry());
-  const root = (type: RootType): GraphQLObjectType | null =>
-    atOnce(rootSteps({ catalog, role, type }, tables));
+  const root = (type: RootType): GraphQLObjectType =>
+    atOnce(rootSteps({ catalog, role, type, wanted }, tables)) ??
+    new GraphQLObjectType({ name: type, fields: {} });
   return { query_root: root('query_root'), subscription_root: root('subscription_root') };
 }
 
@@ -102,6 +104,8 @@ interface RootScope {
   readonly catalog: Catalog;
   readonly role: RoleName;
   readonly type: RootType;
+  /** Names of the fields that are wanted; all where it is left out. */
+  readonly wanted?: ReadonlySet<string>;
 }
 
 function* rootSteps(scope: RootScope, tables: TableTypes): Steps<GraphQLObjectType | null> {
@@ -109,19 +113,22 @@ function* rootSteps(scope: RootScope, tables: TableTypes): Steps<GraphQLObjectTy
   return fields.length === 0 ? null : new GraphQLObjectType({ name: scope.type, fields: sorted(fields) });
 }
 
-function* rootFields({ catalog, role, type }: RootScope, tables: TableTypes): Steps<readonly Field[]> {
+function* rootFields(
+  { catalog, role, type, wanted }: RootScope,
+  tables: TableTypes,
+): Steps<readonly Field[]> {
   const bySource = new Map<SourceName, Field[]>();
   for (const view of visibleTables(catalog, role)) {
     yield;
     const fields = bySource.get(view.table.source) ?? [];
     bySource.set(view.table.source, fields);
-    for (const root of rootFieldsOf(view, type)) {
+    for (const root of wantedOf(rootFieldsOf(view, type), wanted)) {
       const field = tables.rootField(root);
       if (field !== null) fields.push(field);
     }
   }
   for (const source of catalog.sources.values()) {
-    for (const called of functionFieldsOf(catalog, role, source)) {
+    for (const called of wantedOf(functionFieldsOf(catalog, role, source), wanted)) {
       yield;
       const view = visibleTable(catalog, role, source.name, called.called.returns);
       const field = view === null ? null : tables.functionField(called, view);
@@ -129,6 +136,13 @@ function* rootFields({ catalog, role, type }: RootScope, tables: TableTypes): St
     }
   }
   return [...bySource].flatMap(([name, fields]) => underNamespace(catalog.sources.get(name), type, fields));
+}
+
+function wantedOf<T extends { readonly root: { readonly name: string } }>(
+  fields: readonly T[],
+  wanted: ReadonlySet<string> | undefined,
+): readonly T[] {
+  return wanted === undefined ? fields : fields.filter(({ root }) => wanted.has(root.name));
 }
 
 function underNamespace(

@@ -1,6 +1,6 @@
 import { type CatalogWatch, openCatalogWatch } from '../catalog/watch.ts';
 import type { Config } from '../config.ts';
-import { outdatedQueries } from '../graphql/outdated-queries.ts';
+import { OutdatedQueries } from '../graphql/outdated-queries.ts';
 import { readDirectory } from '../metadata/directory.ts';
 import { applyMetadata } from '../metadata/run.ts';
 import { type MetadataStore, openMetadataStore } from '../metadata/store.ts';
@@ -24,6 +24,7 @@ export async function openControl(
 ): Promise<Control> {
   const store = await openStore(config.metadataDatabaseUrl, log);
   closing.add('metadata store', () => store.close());
+  const outdated = new OutdatedQueries();
   const watch = await openCatalogWatch({
     store,
     log,
@@ -31,7 +32,7 @@ export async function openControl(
     resolving: {
       naming: config.defaultNamingConvention,
       infersFunctionPermissions: config.inferFunctionPermissions,
-      checkCollections: outdatedQueries,
+      checkCollections: (catalog) => outdated.in(catalog),
     },
   });
   closing.add('catalog', () => watch.close());

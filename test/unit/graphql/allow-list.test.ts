@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { AllowList } from '../../../src/graphql/allow-list.ts';
 import { Operations } from '../../../src/graphql/operations.ts';
-import { outdatedQueries } from '../../../src/graphql/outdated-queries.ts';
+import { OutdatedQueries } from '../../../src/graphql/outdated-queries.ts';
 import { DEFAULT_PLAN_LIMITS } from '../../../src/plan/budget.ts';
 import { catalogOf, database, source, table } from '../catalog/found.ts';
 
@@ -119,7 +119,7 @@ describe('the allow list', () => {
         over: 'http',
       });
     const before = listing([]);
-    const after = listing(['{ artist { id } }'], ['user']);
+    const after = { ...listing(['{ artist { id } }'], ['user']), generation: 4 };
     expect(() => run(before, 'user')).toThrow(REFUSED);
     run(after, 'user');
     expect(() => run(after, 'clerk')).toThrow(REFUSED);
@@ -153,7 +153,7 @@ describe('operations of collections', () => {
       'exactly one operation has to be present in the document when operationName is not specified',
     ],
   ])('%s are told when they do not fit: %s', (query, problem) => {
-    const [told] = outdatedQueries(listing([query]));
+    const [told] = new OutdatedQueries().in(listing([query]));
     const text = `Inconsistent object: In query collection "c" the query "q0" is invalid with the following error(s): "${problem}". This query is in allowlist.`;
     expect(told).toEqual(
       problem === null
