@@ -15,7 +15,9 @@ export type OperationResult =
 
 /** How the client wants its answer. */
 export interface AnswerFormat {
-  /** GraphQL over HTTP: statuses say how it went. */
+  /** Statuses say how it went. */
+  readonly hasStatuses: boolean;
+  /** The content type is that of GraphQL over HTTP. */
   readonly overHttp: boolean;
   /** `extensions.nearjoin` in the body. */
   readonly withExtensions: boolean;
@@ -112,7 +114,7 @@ function sendLong(reply: FastifyReply, body: Buffer, { unsent }: Pick<Framing, '
 
 /** Sends an error that concerns the whole request. */
 export function sendError(reply: FastifyReply, error: NearjoinError, format: AnswerFormat): FastifyReply {
-  if (format.overHttp) reply.code(statusOf(error));
+  if (format.hasStatuses) reply.code(statusOf(error));
   else reply.code(200);
   return typed(reply, format).send(errorBody(error, format));
 }

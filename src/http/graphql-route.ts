@@ -22,6 +22,8 @@ import type { UnsentAnswers } from './unsent-answers.ts';
 
 /** The path of Hasura's GraphQL endpoint. */
 export const GRAPHQL_PATH = '/v1/graphql';
+/** Its older one: the same, with an error's own status. */
+const OLD_PATH = '/v1alpha1/graphql';
 
 export interface GraphqlRoute {
   readonly authenticator: Authenticator;
@@ -58,6 +60,10 @@ export async function registerGraphqlRoute(app: FastifyInstance, route: GraphqlR
       schema: {},
       preHandler: (request: FastifyRequest, reply: FastifyReply) => answerGraphql(route, request, reply),
     },
+  });
+  app.post(OLD_PATH, {
+    errorHandler: (error, request, reply) => void answerGraphqlError(route, error, request, reply),
+    handler: (request, reply) => answerGraphql(route, request, reply),
   });
 }
 
@@ -149,8 +155,10 @@ function answerGraphqlError(
 }
 
 function formatOf(route: GraphqlRoute, request: FastifyRequest): AnswerFormat {
+  const overHttp = accepts(request.headers.accept, 'application/graphql-response+json');
   return {
-    overHttp: accepts(request.headers.accept, 'application/graphql-response+json'),
+    hasStatuses: overHttp || request.routeOptions.url === OLD_PATH,
+    overHttp,
     withExtensions: isYes(request.headers['x-nearjoin-extensions']),
     namesHistories: isYes(request.headers['x-nearjoin-token-history']),
     showsInternal: route.server.showsInternal(request.notes?.session ?? null),

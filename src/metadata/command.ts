@@ -63,6 +63,7 @@ export const commandArgs = {
   rename_source: z.object({ name, new_name: name }),
   pg_get_source_tables: z.object({ source: sourceName }),
   pg_get_table_info: z.object(place),
+  list_source_kinds: nothing,
   pg_suggest_relationships: z.object({
     source: sourceName,
     tables: z.array(qualifiedTable).nullish(),

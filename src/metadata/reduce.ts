@@ -35,6 +35,7 @@ type Outward =
   | 'pg_get_source_tables'
   | 'pg_get_table_info'
   | 'pg_suggest_relationships'
+  | 'list_source_kinds'
   | 'pg_track_tables'
   | 'pg_untrack_tables'
   | 'export_metadata'

@@ -22,6 +22,7 @@ beforeAll(async () => {
       'create table "user" (id int primary key, name text not null, company text, born date, key uuid)',
       `insert into "user" values (1, 'clarke', 'Symons', '2000-01-01', '81f1bfea-c169-44b5-b4c8-37e9a071abd8'), (2, 'X%20Y', null, null, null)`,
       'create table other (id int primary key)',
+      'create function grown() returns setof "user" language sql stable as $$ select * from "user" where born is not null $$',
     ]),
     createDatabase('source', []),
   ]);
@@ -314,5 +315,62 @@ describe('an endpoint', () => {
     expect((await called('simple')).status).toBe(404);
     const { body } = await metadata('export_metadata', {});
     expect(body.rest_endpoints[0]).toEqual(creation('arg', 'arg', 'arg', ['GET', 'POST']));
+  });
+});
+
+describe('a document of Hasura 1', () => {
+  const replace = (args: unknown): Promise<Answer> => metadata('replace_metadata', args);
+
+  test.each([
+    [1, ['grown']],
+    [undefined, [{ schema: 'public', name: 'grown' }]],
+    [2, [{ function: 'grown' }]],
+  ])('of version %j speaks of the default source', async (version, functions) => {
+    await replace({ version: 3, sources: [] });
+    const configuration = { connection_info: { database_url: database.url } };
+    for (const name of ['default', 'more']) await ok('pg_add_source', { name, configuration });
+    const tables = [{ table: 'user' }, { table: { schema: 'public', name: 'other' } }];
+    const document = { version, tables, functions, allowlist: [{ collection: 'gone' }] };
+    expect(await replace(document)).toMatchObject({ status: 200, body: { is_consistent: true } });
+    const { body } = await metadata('export_metadata', {});
+    expect(body).toMatchObject({
+      version: 3,
+      sources: [
+        {
+          name: 'default',
+          tables: [{ table: { name: 'user' } }, { table: { name: 'other' } }],
+          functions: [{ function: { schema: 'public', name: 'grown' } }],
+          configuration,
+        },
+      ],
+      allowlist: [{ collection: 'gone', scope: { global: true } }],
+    });
+    expect(body.sources).toHaveLength(1);
+    expect(await asked('{ grown { id } }', 'admin')).toEqual({ data: { grown: [{ id: 1 }] } });
+  });
+
+  test('is checked like any other, and needs the source', async () => {
+    expect(await replace({ tables: [{ table: 'gone' }] })).toMatchObject({
+      status: 400,
+      body: { path: '$.args', error: 'cannot continue due to inconsistent metadata' },
+    });
+    const wrapped = { metadata: { version: 2 }, allow_inconsistent_metadata: true };
+    expect(await replace(wrapped)).toMatchObject({
+      status: 400,
+      body: { code: 'parse-failed', error: 'key "tables" not found' },
+    });
+    await replace({ version: 3, sources: [] });
+    expect(await replace({ version: 1, tables: [] })).toEqual({
+      status: 400,
+      headers: expect.anything(),
+      body: {
+        path: '$.args',
+        error: 'cannot import metadata without sources since no default source is defined',
+        code: 'not-supported',
+      },
+    });
+    expect((await metadata('list_source_kinds', {})).body).toEqual({
+      sources: [{ kind: 'pg', display_name: 'pg', builtin: true, available: true }],
+    });
   });
 });

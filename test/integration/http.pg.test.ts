@@ -153,6 +153,19 @@ describe('queries', () => {
     await expectSuccess('drop_query_collection', { collection: 'c' });
   });
 
+  test('the older path answers the same, and errors with their own status', async () => {
+    const old = (query: string, headers: Record<string, string> = admin): Promise<Answer> =>
+      send('/v1alpha1/graphql', { query }, headers);
+    const query = '{ orders(limit: 1) { id } }';
+    expect(await old(query)).toMatchObject({ status: 200, text: await graphql(query) });
+    const refused = await old('{ nope }');
+    expect(refused).toMatchObject({ status: 400, text: await graphql('{ nope }') });
+    expect(refused.headers.get('content-type')).toBe('application/json; charset=utf-8');
+    const secret = { 'x-hasura-admin-secret': 'no' };
+    expect(await old(query, secret)).toMatchObject({ status: 401, text: await graphql(query, secret) });
+    expect((await send('/v1alpha1/graphql')).status).toBe(404);
+  });
+
   test('nothing remote, nothing reported', async () => {
     const answer = await send('/v1/graphql', { query: '{ orders(limit: 1) { id } }' }, admin);
     expect(answer.headers.get('cache-status')).toBeNull();

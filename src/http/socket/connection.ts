@@ -176,6 +176,7 @@ export class Connection {
       live,
       context: { session, freshness: freshnessOf(said) },
       format: {
+        hasStatuses: false,
         overHttp: false,
         withExtensions: isYes(said['x-nearjoin-extensions']),
         namesHistories: false,

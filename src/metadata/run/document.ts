@@ -1,4 +1,5 @@
 import { type CommandOf, replaceArgs } from '../command.ts';
+import { fromLegacy, isLegacy } from '../legacy-document.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
 import { objectName, objectsOf, removeObject } from '../objects.ts';
@@ -12,25 +13,32 @@ export async function replaceMetadata(
   command: CommandOf<'replace_metadata'>,
   tools: Tools,
 ): Promise<Step> {
-  const { metadata, allowInconsistent } = readReplacement(command);
+  const { metadata, allowInconsistent } = readReplacement(command, state.metadata);
   const view = await resolve(metadata, tools);
   if (!allowInconsistent) refuseInconsistent(view);
   return { state: changed(state, metadata, view), answer: consistency(view) };
 }
 
 /** Version 1 is the bare document; the shape tells when no version was given, as stock tools rely on. */
-function readReplacement(command: CommandOf<'replace_metadata'>): {
+function readReplacement(
+  command: CommandOf<'replace_metadata'>,
+  current: Metadata,
+): {
   readonly metadata: Metadata;
   readonly allowInconsistent: boolean;
 } {
   const { args } = command;
   const wrapped = typeof args === 'object' && args !== null && 'metadata' in args;
   if (!wrapped && command.version !== 2) {
-    return { metadata: parseMetadata(args, '$.args'), allowInconsistent: false };
+    return { metadata: readDocument(args, current, '$.args'), allowInconsistent: false };
   }
   const given = parseWith(replaceArgs, args, '$.args');
-  const metadata = parseMetadata(given.metadata, '$.args.metadata');
+  const metadata = readDocument(given.metadata, current, '$.args.metadata');
   return { metadata, allowInconsistent: given.allow_inconsistent_metadata };
+}
+
+function readDocument(document: unknown, current: Metadata, path: string): Metadata {
+  return parseMetadata(isLegacy(document) ? fromLegacy(document, current) : document, path);
 }
 
 function refuseInconsistent(view: ResolvedView): void {

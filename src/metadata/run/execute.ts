@@ -21,6 +21,7 @@ const READING: ReadonlySet<Command['type']> = new Set([
   'pg_get_source_tables',
   'pg_get_table_info',
   'pg_suggest_relationships',
+  'list_source_kinds',
 ]);
 
 /** Whether the command only tells what is there. */
@@ -67,6 +68,8 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
       return { state, answer: await tableInfo(state, command.args, tools) };
     case 'pg_suggest_relationships':
       return { state, answer: await suggestRelationships(state, command.args, tools) };
+    case 'list_source_kinds':
+      return { state, answer: SOURCE_KINDS };
     case 'replace_metadata':
       return replaceMetadata(state, command, tools);
     case 'reload_metadata':
@@ -86,6 +89,9 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
       return executeMany(command, state, tools);
   }
 }
+
+/** Databases that can be registered, in Hasura's shape. */
+const SOURCE_KINDS = { sources: [{ kind: 'pg', display_name: 'pg', builtin: true, available: true }] };
 
 function exported(state: State, version: number | null): unknown {
   if (version !== 2) return state.metadata;

@@ -194,6 +194,13 @@ const REFUSALS: readonly [title: string, body: Body, code: string, error: string
     '$.type',
   ],
   [
+    'a command for another thing that is not here',
+    ['set_query_tags', {}],
+    'not-supported',
+    '"set_query_tags" is not supported: this server answers queries only',
+    '$.type',
+  ],
+  [
     'a command that would change data',
     ['pg_create_insert_permission', {}],
     'not-supported',
