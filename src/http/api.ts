@@ -11,6 +11,7 @@ import type { Authenticator } from './authenticator.ts';
 import { registerConsole } from './console-route.ts';
 import { registerExplainRoute } from './explain-route.ts';
 import { registerGraphqlRoute } from './graphql-route.ts';
+import { registerHookCookies } from './hook-cookies.ts';
 import { type PublicSettings, registerInfoRoutes, registerRefusals } from './info-routes.ts';
 import { registerMetadataScope } from './metadata-scope.ts';
 import { registerMetricsRoutes } from './metrics-route.ts';
@@ -52,6 +53,7 @@ export interface ApiParts {
 export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
   const { authenticator, settings, health, metrics, view } = parts;
   const app = createServer(parts.server);
+  if (authenticator.asksHook) registerHookCookies(app);
   if (parts.apis.includes('graphql')) await registerGraphql(app, parts);
   if (parts.apis.includes('metadata')) await registerAdministration(app, parts);
   registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });

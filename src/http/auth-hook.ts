@@ -69,8 +69,10 @@ export class AuthHook {
     if (role === undefined)
       throw new RefusedError(500, 'unexpected', 'missing x-hasura-role key in webhook response');
     const leftMs = lifetimeMs(caching, response.headers, this.#options.nowMs());
-    const session = sessionOf(role, variables, leftMs === null ? null : this.#options.nowMs() + leftMs);
-    if (leftMs !== null && leftMs >= 1) this.#answers.set(key, session, { ttl: leftMs });
+    const expiresAtMs = leftMs === null ? null : this.#options.nowMs() + leftMs;
+    const session = sessionOf(role, variables, expiresAtMs, response.headers.getSetCookie());
+    // A cookie is given once.
+    if (leftMs !== null && leftMs >= 1) this.#answers.set(key, { ...session, cookies: [] }, { ttl: leftMs });
     return session;
   }
 

@@ -30,6 +30,11 @@ export class Authenticator {
     return this.#secretDigests.length > 0;
   }
 
+  /** Whether a webhook is asked who callers are. */
+  get asksHook(): boolean {
+    return this.#options.hook !== null;
+  }
+
   /** Throws a RefusedError with Hasura's message when the request may not come in. `body` is asked only for a hook. */
   authenticate(headers: IncomingHttpHeaders, body: () => unknown = () => null): Session | Promise<Session> {
     if (!this.secured) return trusted(headers);

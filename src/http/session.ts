@@ -11,6 +11,8 @@ export interface Session {
   readonly isAdmin: boolean;
   /** Milliseconds since 1970 after which the session no longer holds; null when it does not end by itself. */
   readonly expiresAtMs: number | null;
+  /** What the auth hook wants the caller to be given, as `Set-Cookie` headers. */
+  readonly cookies: readonly string[];
 }
 
 /** Builds a session; the role is a variable too. */
@@ -18,7 +20,8 @@ export function sessionOf(
   role: RoleName,
   variables: Map<string, string>,
   expiresAtMs: number | null = null,
+  cookies: readonly string[] = [],
 ): Session {
   variables.set(ROLE_HEADER, role);
-  return { role, variables, isAdmin: role === ADMIN, expiresAtMs };
+  return { role, variables, isAdmin: role === ADMIN, expiresAtMs, cookies };
 }
