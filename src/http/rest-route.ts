@@ -3,6 +3,7 @@ import { type Endpoint, matchEndpoint } from '../catalog/endpoints.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { ENDPOINT_METHODS } from '../metadata/rest-endpoints.ts';
 import { watchRequest } from './abort.ts';
+import { requireAdmin } from './admin.ts';
 import type { Authenticator } from './authenticator.ts';
 import { RefusedError } from './error-reply.ts';
 import { freshnessOf } from './freshness-headers.ts';
@@ -17,17 +18,21 @@ const PREFIX = '/api/rest/';
 
 export interface RestRoute {
   readonly authenticator: Authenticator;
-  readonly runner: Pick<OperationRunner, 'endpoints' | 'run' | 'sent'>;
+  readonly runner: Pick<OperationRunner, 'endpoints' | 'openApi' | 'run' | 'sent'>;
   readonly server: ServerOptions;
   readonly unsent: UnsentAnswers;
 }
 
-/** Registers Hasura's RESTified endpoints: operations of collections under paths of their own. */
+/** Registers Hasura's RESTified endpoints, operations of collections under paths of their own, and what describes them. */
 export function registerRestRoute(app: FastifyInstance, route: RestRoute): void {
   app.route({
     method: [...ENDPOINT_METHODS],
     url: `${PREFIX}*`,
     handler: (request, reply) => answerRest(route, request, reply),
+  });
+  app.get('/api/swagger/json', async (request) => {
+    await requireAdmin(route.authenticator, request);
+    return route.runner.openApi();
   });
 }
 

@@ -8,6 +8,7 @@ import type { SourceName } from '../core/names.ts';
 import { Repeats } from '../core/repeats.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { SchemaCache } from '../graphql/introspection.ts';
+import { openApi } from '../graphql/open-api.ts';
 import type { OperationRequest, Operations, PreparedOperation } from '../graphql/operations.ts';
 import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
@@ -22,7 +23,7 @@ import { withDirective } from './freshness-headers.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 import type { RequestNotes } from './request-notes.ts';
-import type { Session } from './session.ts';
+import { ADMIN, type Session } from './session.ts';
 
 /** What holds for every operation of one HTTP request. */
 export interface RunContext {
@@ -92,6 +93,12 @@ export class OperationRunner {
   /** The endpoints that have an operation of their own. */
   endpoints(): readonly Endpoint[] {
     return this.#options.catalog().catalog.kept.endpoints;
+  }
+
+  /** What the endpoints take and answer, as a document of OpenAPI. */
+  async openApi(): Promise<unknown> {
+    const { catalog } = this.#options.catalog();
+    return openApi(catalog.kept.endpoints, await this.#options.schemas.schema(catalog, ADMIN));
   }
 
   /** Never throws: an operation of a batch fails alone. */

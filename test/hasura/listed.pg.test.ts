@@ -237,6 +237,10 @@ describe('an endpoint', () => {
     expect(simple).toMatchObject({ status: 200, body: { user: [{ id: 1, name: 'clarke' }, { id: 2 }] } });
     expect(simple.headers.get('content-type')).toBe('application/json; charset=utf-8');
     expect((await called('typed')).body).toMatchObject({ __schema: { queryType: { name: 'query_root' } } });
+    const described = await fetch(`${server.url}/api/swagger/json`);
+    expect(await described.json()).toMatchObject({
+      paths: { '/api/rest/users/named/{name}': { get: { summary: 'template' } } },
+    });
     const [row] = (await called('arg?name=clarke')).body.user;
     expect(row).toEqual({ id: 1, name: 'clarke' });
   });
