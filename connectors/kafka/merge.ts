@@ -145,12 +145,12 @@ export class Merge {
   }
 
   /**
-   * A changed key is two events at one place of the log. Debezium that is stopped when it has noted the first of them goes
-   * on behind both: the second may never come, and what follows has other numbers than before.
+   * A changed key is two events at one place of the log, and the rows of a COPY share places too. Debezium that is stopped
+   * when it has noted one of them goes on behind all: the others may never come, and what follows has other numbers.
    */
   #renumbered({ name }: Part): ConnectorError {
     const at = formatLsn(this.end.end);
-    const what = `Debezium was stopped between two halves of a change in the commit at ${at}`;
+    const what = `Debezium was stopped between changes of one place in the log in the commit at ${at}`;
     return new ConnectorError('slot-lost', `${what}, and numbered the changes of ${name} anew`);
   }
 }
