@@ -367,8 +367,10 @@ test('a source without room is left alone for a while, says why, and goes on whe
     create trigger no_room before insert or update on nearjoin."${before}" execute function no_room()`);
   await rig.target.query('update item set n = 0 where id = 1');
   const reason = 'the disk of the source database is full: could not extend file';
-  await rig.until('the reason', async () => (await rig.status())?.reason?.startsWith(reason) === true);
-  expect((await rig.status())?.state).toBe('retrying');
+  await rig.until('the reason', async () => {
+    const status = await rig.status();
+    return status?.state === 'retrying' && status.reason?.startsWith(reason) === true;
+  });
   expect(rig.log.filter((line) => line.includes(reason)).join()).toContain('"pauseMs":700');
   await rig.source.query('drop function no_room cascade');
   expect(await same()).toBe(100);
