@@ -1,5 +1,6 @@
 import { APPLIED_SQL, type AppliedCommits, readApplied } from '../cache/applied-commits.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
+import { inOrder } from '../core/in-order.ts';
 import type { JsonText } from '../core/json-text.ts';
 import type { SourceName } from '../core/names.ts';
 import type { ProbeBoard } from '../core/probe-board.ts';
@@ -8,6 +9,7 @@ import type { QueryPlan } from '../plan/plan.ts';
 import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
 import { type DatabaseBook, Databases } from './databases.ts';
 import { type ExplainedRoot, explainPlan } from './explain.ts';
+import { firstRefusal } from './first-refusal.ts';
 import type { FreshnessRequest, TargetReport } from './freshness.ts';
 import { GroupReader } from './group-reader.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
@@ -68,15 +70,23 @@ export class ReadLane {
     return compilePlan(plan, this.#settings.stringifyNumbers);
   }
 
-  /** Answers one operation; source databases are asked at the same time. */
+  /** Answers one operation; source databases are asked at the same time, and of what fails the first in its order is told. */
   async run(request: ReadRequest): Promise<ReadAnswer> {
+    try {
+      return await this.#answered(request);
+    } catch (error) {
+      throw await firstRefusal(error, request, this.#databases);
+    }
+  }
+
+  async #answered(request: ReadRequest): Promise<ReadAnswer> {
     const { plan, values, freshness, signal, introspection } = request;
     const [only, ...others] = plan.groups;
     if (only !== undefined && others.length === 0) {
       const { cells, targets } = await this.#reader.read({ group: only, values, freshness, signal });
       return { body: assemble(plan, [cells], introspection), targets, cursor: cursorOf(plan, cells) };
     }
-    const answers = await Promise.all(
+    const answers = await inOrder(
       plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })),
     );
     const cells = answers.map((answer) => answer.cells);

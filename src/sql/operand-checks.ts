@@ -1,7 +1,14 @@
-import type { Param } from '../plan/plan.ts';
+import type { ColumnType, KnownTypes } from '../catalog/catalog.ts';
+import { NO_TYPES } from '../catalog/held-type.ts';
+import { must } from '../core/assert.ts';
+import type { Operand, Param } from '../plan/plan.ts';
 import { parameterType } from './encode.ts';
-import { baseType } from './leaf.ts';
-import { allOf, parameter, type Sql, sql, syntax } from './sql.ts';
+import { baseType, isSplitElsewhere } from './leaf.ts';
+import { operandSql } from './predicate.ts';
+import { printStatement } from './print.ts';
+import type { Build } from './scope.ts';
+import { allOf, parameter, type Sql, sql, syntax, typedParameter } from './sql.ts';
+import type { Statement } from './statement.ts';
 
 /**
  * ` where …` that always holds: it reads, before any row, the operands that Postgres would else read only when it compares
@@ -17,10 +24,38 @@ export function checkedOperands(params: readonly Param[], unread: readonly Sql[]
   return checks.length === 0 ? syntax('') : sql` where ${allOf(checks)}`;
 }
 
+/** Reads what any database can read of a request's operands and nothing else, in the order in which the request has them. */
+export function operandsStatement(params: readonly Param[]): Statement {
+  const all = params.flatMap((param, index) =>
+    isListOfArrays(param) ? [] : readHere({ kind: 'param', index }, { params }, NO_TYPES),
+  );
+  return printStatement(sql`select 1${checkedOperands(params, all)}`);
+}
+
+/** The operand as its type is called here; nothing where another database's own type cannot be named. */
+export function readHere(operand: Operand, build: Pick<Build, 'params'>, known: KnownTypes): readonly Sql[] {
+  const { type, list } = must(build.params[operand.index], `parameter ${operand.index}`);
+  if (isKnownEverywhere(type)) return [operandSql(operand, build)];
+  const same = known.extension.get(baseType(type).name);
+  if (same === undefined || isSplitElsewhere(type)) return [];
+  return [typedParameter({ kind: 'plan', index: operand.index }, syntax(list ? `${same}[]` : same))];
+}
+
+/** Whether its members are always checked, one by one. */
+export function isListOfArrays({ list, type }: Param): boolean {
+  return list && baseType(type).kind === 'array';
+}
+
+/** Another database's own types cannot be named here. */
+function isKnownEverywhere(type: ColumnType): boolean {
+  const { schema, element } = baseType(type);
+  return schema === 'pg_catalog' && (element === null || isKnownEverywhere(element));
+}
+
 function checkOf(param: Param, value: Sql): Sql | null {
   if (param.pattern === 'regex') return sql`('' ~ ${value}::text) is not null`;
   if (param.pattern === 'similar') return sql`('' similar to ${value}::text) is not null`;
-  return param.list && baseType(param.type).kind === 'array' ? listCheck(param, value) : null;
+  return isListOfArrays(param) ? listCheck(param, value) : null;
 }
 
 /** Values of a type that not every database has were read with the request, and can only lack the form of an array. */

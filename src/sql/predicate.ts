@@ -75,7 +75,7 @@ function isText(row: RowScope, column: Column): boolean {
 /** A value of the request, cast so that Postgres knows its type: `held` is what the column is held as. */
 export function operandSql(
   operand: Operand,
-  build: Build,
+  build: Pick<Build, 'params'>,
   held: { column: Column; as: string } | null = null,
 ): Sql {
   const param = must(build.params[operand.index], `parameter ${operand.index}`);

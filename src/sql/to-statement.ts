@@ -1,16 +1,15 @@
-import type { ColumnType, KnownTypes } from '../catalog/catalog.ts';
-import { must, unreachable } from '../core/assert.ts';
+import type { KnownTypes } from '../catalog/catalog.ts';
+import { unreachable } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
-import type { Operand, Param, RootField } from '../plan/plan.ts';
+import type { Param, RootField } from '../plan/plan.ts';
 import { streamIn } from '../plan/stream-in.ts';
 import { membersJson } from './json-parts.ts';
-import { baseType, isSplitElsewhere, type Leaves } from './leaf.ts';
-import { checkedOperands } from './operand-checks.ts';
-import { operandSql } from './predicate.ts';
+import type { Leaves } from './leaf.ts';
+import { checkedOperands, isListOfArrays, readHere } from './operand-checks.ts';
 import { printStatement, printTogether } from './print.ts';
 import { type Build, startBuild } from './scope.ts';
 import { aggregatedJson, batchOf, listJson, listOf, oneJson } from './shape.ts';
-import { concatenated, constant, type Sql, separated, sql, syntax, typedParameter } from './sql.ts';
+import { concatenated, constant, type Sql, separated, sql, syntax } from './sql.ts';
 import type { RootStatement } from './statement.ts';
 import { togetherWith } from './together.ts';
 
@@ -66,30 +65,15 @@ function notReadBy(rows: Sql, build: Build, known: KnownTypes): readonly Sql[] {
     ),
   );
   return build.params.flatMap((param, index) => {
-    // Lists of arrays are always checked, one by one.
-    const isChecked = read.has(valueText(param)) || (param.list && baseType(param.type).kind === 'array');
-    return isChecked ? [] : readHere({ kind: 'param', index }, build, known);
+    return read.has(valueText(param)) || isListOfArrays(param)
+      ? []
+      : readHere({ kind: 'param', index }, build, known);
   });
-}
-
-/** The operand as its type is called here; nothing where another database's own type cannot be named. */
-function readHere(operand: Operand, build: Build, known: KnownTypes): readonly Sql[] {
-  const { type, list } = must(build.params[operand.index], `parameter ${operand.index}`);
-  if (isKnownEverywhere(type)) return [operandSql(operand, build)];
-  const same = known.extension.get(baseType(type).name);
-  if (same === undefined || isSplitElsewhere(type)) return [];
-  return [typedParameter({ kind: 'plan', index: operand.index }, syntax(list ? `${same}[]` : same))];
 }
 
 /** The same text for parameters of the same value: joins that serve several places leave some unread. */
 function valueText(param: Param | undefined): string {
   return JSON.stringify([param?.from, param?.list, param?.type.schema, param?.type.name]);
-}
-
-/** Another database's own types cannot be named here. */
-function isKnownEverywhere(type: ColumnType): boolean {
-  const { schema, element } = baseType(type);
-  return schema === 'pg_catalog' && (element === null || isKnownEverywhere(element));
 }
 
 /** JSON, and the label of what it was made from. */

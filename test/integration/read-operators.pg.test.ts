@@ -282,6 +282,13 @@ test('so is one of the session', async () => {
   }
 });
 
+test('of several values that cannot be read the first is told, whichever database comes upon it', async () => {
+  const date = 'thing(where: {d: {_eq: "no date"}}) { holders(where: {id: {_in: ["no number"]}}) { id } }';
+  const id = 'holder(where: {thing: {u: {_eq: "no id"}}}) { all(where: {t: {_regex: "("}}) { id } }';
+  await refusedEverywhere(`{ a: ${date} b: ${id} }`, {}, 'invalid input syntax for type date: "no date"');
+  await refusedEverywhere(`{ a: ${id} b: ${date} }`, {}, NO_ID);
+});
+
 test.each([
   '{ holder(order_by: [{thing: {mood: desc_nulls_last}}, {id: asc}]) { id thing { mood } } }',
   '{ holder(order_by: [{thing: {mood: asc}}, {id: desc}], limit: 3) { id } }',

@@ -1,5 +1,6 @@
 import { arrayLiteral } from '../../core/array-literal.ts';
 import { must } from '../../core/assert.ts';
+import { inOrder } from '../../core/in-order.ts';
 import type { SourceName } from '../../core/names.ts';
 import { fillStatement } from '../../sql/fill-gaps.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
@@ -26,7 +27,7 @@ export async function fillGaps(row: WireRow, gaps: readonly Gap[], parts: Filler
   const text = new GapText(row.slice(0, jsonCells));
   const texts = new Map<number, readonly Buffer[]>();
   const targets = new Set(gaps.map(({ field }) => placeOf(field).source));
-  await Promise.all(
+  await inOrder(
     [...targets].map(async (target) => {
       const here = gaps.filter(({ field }) => placeOf(field).source === target);
       for (const [place, found] of await textsFrom(target, here, text, parts)) texts.set(place, found);
