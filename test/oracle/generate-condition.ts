@@ -62,7 +62,7 @@ function overRelationships(scene: Scene, table: TableModel, depth: number): read
     const of: Condition = random.chance(0.2) ? { kind: 'true' } : condition(scene, view.table, depth - 1);
     return { kind: 'related', relationship: relationship.name, of };
   };
-  const arrays = all.filter(({ relationship, view }) => relationship.kind === 'array' && view.aggregate);
+  const arrays = countableLists(scene, table);
   const aggregated = (): Condition => {
     const { relationship, view } = random.pick(arrays);
     return aggregate(scene, { relationship: relationship.name, view }, depth - 1);
@@ -92,6 +92,33 @@ function columnPair({ random, root }: Scene, table: TableModel): Condition {
   const [column, other] = random.pick(pairs);
   const operator = random.pick(['_ceq', '_cne', '_cgt', '_clt', '_cgte', '_clte']);
   return { kind: 'columns', column: column.name, operator, other: other.name, root: isRoot };
+}
+
+/** How many related rows have values in some columns, or how many different ones. */
+export function counted(random: Random, { relationship, view }: ArrayOf): Condition {
+  const countable = view.columns.filter(({ type }) => type !== 'json');
+  return {
+    kind: 'aggregate',
+    relationship: relationship.name,
+    filter: null,
+    function: 'count',
+    columns: random.values.some(countable, 1, 2).map(({ name }) => name),
+    distinct: random.chance(0.7),
+    operator: random.pick(COMPARED),
+    value: random.values.int(0, 3),
+  };
+}
+
+type ArrayOf = ReturnType<typeof visibleRelationships>[number];
+
+/** Lists of related rows that the role may count. */
+export function countableLists(
+  { world, role }: Pick<Scene, 'world' | 'role'>,
+  table: TableModel,
+): readonly ArrayOf[] {
+  return visibleRelationships(world, table, role).filter(
+    ({ relationship, view }) => relationship.kind === 'array' && view.aggregate,
+  );
 }
 
 const COMPARED = ['_eq', '_neq', '_gt', '_lt', '_gte', '_lte'];

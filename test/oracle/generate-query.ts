@@ -1,4 +1,4 @@
-import { condition } from './generate-condition.ts';
+import { condition, countableLists, counted } from './generate-condition.ts';
 import { Random } from './random.ts';
 import { typeOf, type Value } from './value-types.ts';
 import {
@@ -155,13 +155,13 @@ export function generateQuery(
   const views = world.tables.flatMap((table) => viewOf(table, role) ?? []);
   if (views.length === 0) return null;
   const scene = { random, world, role, hostile };
-  // Of two databases that both refuse something the faster one is heard.
-  const roots = Array.from({ length: !hostile && random.chance(0.2) ? 2 : 1 }, (_, i) =>
-    root(scene, random.pick(views), `q${i}`),
-  );
+  const counting = random.chance(0.15) ? countingRoot(scene, views) : null;
+  const others = (): readonly Root[] =>
+    Array.from({ length: random.chance(0.2) ? 2 : 1 }, (_, i) => root(scene, random.pick(views), `q${i}`));
+  const roots = counting === null ? others() : [counting];
   const sending = {
     seed: random.seed(),
-    share: random.pick([0, 0.3, 1, 1]),
+    share: counting === null ? random.pick([0, 0.3, 1, 1]) : 1,
     defaults: random.chance(0.15),
     twins: random.pick([0, 0, 0, 0, 0.3]),
   };
@@ -216,6 +216,25 @@ function root(scene: Scene, view: View, alias: string): Root {
     rows: rowsArguments(scene, view, 2),
     fields: fields(scene, view, 2),
   };
+}
+
+/** A list filtered by a count of related rows: of its twin nothing differs that makes another plan but the counted columns. */
+function countingRoot(scene: Scene, views: readonly View[]): Root | null {
+  const { random } = scene;
+  const all = views.flatMap((view) => countableLists(scene, view.table).map((list) => ({ view, list })));
+  if (all.length === 0) return null;
+  const { view, list } = random.pick(all);
+  const where = counted(random, list);
+  const total = view.table.key.every((name) => isAlwaysShown(view.table, name, scene.role));
+  const rows = { where, orderBy: [], distinctOn: [], limit: null, offset: null, total };
+  const fields = random
+    .some(view.columns, 1, 2)
+    .map((column, i): Field => ({ ...plainly(`c${i}`), ...columnField(random, column) }));
+  return { kind: 'list', alias: 'q0', table: view.table.field, called: null, rows, fields };
+}
+
+function plainly(alias: string): Written {
+  return { alias, directive: null, fragment: null };
 }
 
 function rowsArguments(scene: Scene, view: View, depth: number): Rows {
