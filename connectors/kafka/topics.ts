@@ -3,7 +3,6 @@ import { must } from '../../src/core/assert.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import { ConnectorError } from '../connector.ts';
 import type { ConnectorLog } from '../postgres/settings.ts';
-import { readSnappyAndLz4 } from './compression.ts';
 import type { KafkaCluster, KafkaLogin, KafkaTimings } from './settings.ts';
 
 /** One partition of a topic. */
@@ -29,7 +28,6 @@ export interface KafkaClient {
 
 /** kafkajs, as we want it. */
 export function kafkaOf({ cluster, name, timings }: KafkaClient): Kafka {
-  readSnappyAndLz4();
   return new Kafka({
     ...connectionOf(cluster),
     clientId: name,
@@ -121,5 +119,5 @@ export function toConnectorError(error: unknown): ConnectorError {
   );
 }
 
-/** Ways of packing that are not read, rights that are missing. */
+/** Compression that is not built in, rights that are missing. */
 const UNFIT: ReadonlySet<string> = new Set(['KafkaJSNotImplemented', 'KafkaJSSASLAuthenticationError']);
