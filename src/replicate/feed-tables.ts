@@ -23,6 +23,7 @@ export interface Look {
 export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSignal): Promise<Remaining> {
   const { failures, desire } = scene;
   scene.inOrder = false;
+  failures.looked();
   const situation = {
     desire: desire(),
     underWay: new Set([...look.underWay, ...failures.interrupted()]),

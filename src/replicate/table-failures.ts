@@ -25,6 +25,7 @@ export class TableFailures {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #failures = new Map<string, Failure>();
+  #lookedMs = 0;
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock;
@@ -69,6 +70,11 @@ export class TableFailures {
     for (const failure of this.#failures.values()) failure.untilMs = 0;
   }
 
+  /** The tables are looked at: those that rest now are left alone until they are looked at again. */
+  looked(): void {
+    this.#lookedMs = this.#clock.monotonicMs();
+  }
+
   /** Generations that cannot be used, by the names of their relations, and why. */
   broken(): ReadonlyMap<string, string> {
     const found = [...this.#failures.values()].flatMap(({ broken, reason }) =>
@@ -89,11 +95,12 @@ export class TableFailures {
     return new Set(this.#reasons((failure) => failure.untilMs > now && failure.interrupted).keys());
   }
 
-  /** Milliseconds until the first table may be tried again; null when none rests. */
+  /** Milliseconds until the first table that rested when they were looked at may be tried again; null when none did. */
   nextMs(): number | null {
-    const now = this.#clock.monotonicMs();
-    const untils = [...this.#failures.values()].map(({ untilMs }) => untilMs - now).filter((ms) => ms > 0);
-    return untils.length === 0 ? null : Math.min(...untils);
+    const untils = [...this.#failures.values()]
+      .map(({ untilMs }) => untilMs)
+      .filter((ms) => ms > this.#lookedMs);
+    return untils.length === 0 ? null : Math.max(0, Math.min(...untils) - this.#clock.monotonicMs());
   }
 
   #failureOf(table: TableRef, reason: string): Failure {

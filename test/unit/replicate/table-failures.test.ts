@@ -23,3 +23,16 @@ test('a table that fails again and again rests longer and longer, and one that w
   failures.discarded();
   expect([failures.broken().size, restOf()]).toEqual([0, 4_000]);
 });
+
+test('a table whose rest ended while the others were looked at is due at once', () => {
+  let now = 1_000;
+  const clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
+  const failures = new TableFailures(clock, () => 1);
+  failures.copyFailed(table, 'no');
+  failures.looked();
+  expect([failures.resting().size, failures.nextMs()]).toEqual([1, 2_000]);
+  now += 2_500;
+  expect(failures.nextMs()).toBe(0);
+  failures.looked();
+  expect([failures.resting().size, failures.nextMs()]).toEqual([0, null]);
+});
