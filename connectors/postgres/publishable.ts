@@ -84,10 +84,11 @@ function refuseKind(facts: TableFacts): Refusal | null {
   return null;
 }
 
-function refusePartition(facts: TableFacts, to: PublishingTo): Refusal | null {
-  const { root } = facts;
-  if (root === null || !to.together.some((table) => sameTable(table, root))) return null;
-  return { reason: `it is a partition of ${printTable(root)}, which is followed as a whole`, fix: null };
+function refusePartition({ root, told_as: whole }: TableFacts, to: PublishingTo): Refusal | null {
+  if (root !== null && to.together.some((table) => sameTable(table, root)))
+    return { reason: `it is a partition of ${printTable(root)}, which is followed as a whole`, fix: null };
+  if (whole === null) return null;
+  return { reason: `the publication tells of its rows as rows of ${printTable(whole)}`, fix: null };
 }
 
 function refusePartitions(facts: TableFacts): Refusal | null {

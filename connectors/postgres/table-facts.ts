@@ -30,6 +30,8 @@ export interface TableFacts extends IdentityFacts {
   readonly has_children: boolean;
   /** The root of the partition tree the table is a part of, else null. */
   readonly root: TableRef | null;
+  /** The table as whose rows the publication tells of this one's, a partition of it; else null. */
+  readonly told_as: TableRef | null;
   readonly is_owner: boolean;
   readonly owner: string;
   readonly me: string;
@@ -142,6 +144,16 @@ const FACTS = `
       from pg_class rc
       join pg_namespace rs on rs.oid = rc.relnamespace
       where rc.oid = pg_partition_root(c.oid)::oid
+    ) end,
+    'told_as', case when c.relispartition then (
+      select jsonb_build_object('schema', ws.nspname, 'name', w.relname)
+      from pg_publication p
+      cross join pg_partition_ancestors(c.oid) as a(oid)
+      join pg_class w on w.oid = a.oid and w.oid <> c.oid
+      join pg_namespace ws on ws.oid = w.relnamespace
+      where p.pubname = $3 and p.pubviaroot and (p.puballtables
+        or exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = w.oid))
+      limit 1
     ) end,
     'is_owner', pg_has_role(c.relowner, 'usage'),
     'owner', pg_get_userbyid(c.relowner),

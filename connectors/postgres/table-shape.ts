@@ -46,10 +46,10 @@ const SHAPES = `
     from unnest($2::text[], $3::text[]) with ordinality as w(schema, name, n)
     left join pg_namespace s on s.nspname = w.schema
     left join pg_class c on c.relnamespace = s.oid and c.relname = w.name and c.relkind in ('r', 'p')
-  ), tree (root, oid) as (
-    select oid, oid from wanted where oid is not null
+  ), tree (root, oid, attached) as (
+    select oid, oid, null from wanted where oid is not null
     union all
-    select tree.root, i.inhrelid
+    select tree.root, i.inhrelid, i.xmin::text
     from tree
     join pg_inherits i on i.inhparent = tree.oid
     where not i.inhdetachpending
@@ -75,11 +75,13 @@ const SHAPES = `
   -- of each table in one row: looking through all of them for each would take the square of their number
   parts as (
     select tree.root, array_agg(f.oid::bigint) as oids,
-      jsonb_object_agg(f.oid::text, f.relfilenode::bigint) filter (where f.relkind <> 'p') as files
+      jsonb_object_agg(f.oid::text, f.relfilenode::bigint) filter (where f.relkind <> 'p') as files,
+      jsonb_object_agg('partition ' || f.oid, tree.attached) filter (where tree.attached is not null) as versions
     from tree join pg_class f on f.oid = tree.oid
     group by tree.root
   ), labels as (
-    select used.root, jsonb_object_agg(e.oid::text, e.enumlabel) as labels
+    select used.root, jsonb_object_agg(e.oid::text, e.enumlabel) as labels,
+      jsonb_object_agg('label ' || e.oid, e.xmin::text) as versions
     from used join pg_enum e on e.enumtypid = used.type
     group by used.root
   ), composites as (
@@ -112,7 +114,8 @@ const SHAPES = `
       'isPartitioned', c.relkind = 'p',
       'files', coalesce(f.files, '{}'),
       'labels', coalesce(l.labels, '{}'),
-      'composites', coalesce(k.composites, '{}')
+      'composites', coalesce(k.composites, '{}'),
+      'versions', coalesce(f.versions, '{}') || coalesce(l.versions, '{}')
     ) end as shape,
     (f.oids || k.oids)::float8[] as relations,
     t.types::float8[] as enums

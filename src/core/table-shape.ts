@@ -18,4 +18,9 @@ export interface TableShape {
   readonly labels: Readonly<Record<string, string>>;
   /** Attributes of the composite types its columns are made of: adding one changes the text of rows. */
   readonly composites: Readonly<Record<string, string>>;
+  /**
+   * Which transaction attached each partition and wrote each label: what was otherwise for a moment looks as before, and its
+   * changes of that moment are missing or have another text. Left out of shapes that an earlier nearjoin noted.
+   */
+  readonly versions?: Readonly<Record<string, string>>;
 }

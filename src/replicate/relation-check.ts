@@ -12,10 +12,12 @@ export function isHeldAsItIs({ oid, type }: StoredTable['columns'][number]): boo
 
 /** Why the stream's table is no longer the one that was copied; null when it is. Columns the cache does not hold do not matter. */
 export function relationMismatch(
-  stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers'>,
+  stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers' | 'shape'>,
   relation: Relation,
 ): string | null {
   if (relation.fault !== undefined) return relation.fault;
+  if (stored.shape !== null && stored.shape.relation !== relation.oid)
+    return 'another table has its name on the target';
   const found = new Map(relation.columns.map((column) => [column.name, column]));
   for (const [index, column] of stored.columns.entries()) {
     const now = found.get(column.name);

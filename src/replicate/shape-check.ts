@@ -17,7 +17,18 @@ export function shapeMismatch(
   if (moved !== undefined) return `column "${moved}" was renamed or made again on the target`;
   if (!holds(now.labels, then.labels)) return 'labels of an enum were renamed on the target';
   if (!holds(now.composites, then.composites)) return 'a composite type was changed on the target';
-  return now.isPartitioned ? partitionMismatch(then, now) : rewriteMismatch(then, now, columns);
+  const mismatch = now.isPartitioned ? partitionMismatch(then, now) : rewriteMismatch(then, now, columns);
+  return mismatch ?? momentaryMismatch(then, now);
+}
+
+/** What was otherwise for a moment, and looks as it was. */
+function momentaryMismatch(
+  { versions: then = {} }: TableShape,
+  { versions: now = {} }: TableShape,
+): string | null {
+  return holds(now, then)
+    ? null
+    : 'a partition was detached, or a label of an enum renamed, for a moment on the target';
 }
 
 /** A partition that was truncated or rewritten by itself is not told of either. */

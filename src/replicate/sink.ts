@@ -4,7 +4,7 @@ import { keyPositions, type RowWriter } from '../cache/row-source.ts';
 import type { Generation } from '../cache/stored-table.ts';
 import { cacheWriter } from '../cache/write-rows.ts';
 import type { Relation } from '../core/change.ts';
-import { type TableRef, tableKey } from '../core/names.ts';
+import { printTable, type TableRef, tableKey } from '../core/names.ts';
 import { picked, type Row } from '../core/row.ts';
 
 /** Where one table's changes go for one generation: to the cache table itself, or to the overlay while it is copied. */
@@ -102,10 +102,21 @@ export class Sinks {
   bind(relation: Relation): readonly Bound[] {
     const known = this.#bound.get(relation);
     if (known !== undefined) return known;
+    this.#refuseOtherName(relation);
     const sinks = this.#of(relation.table);
     const bound = sinks.length === 0 ? NOWHERE : sinks.map((sink) => this.#bind(sink, relation));
     this.#bound.set(relation, bound);
     return bound;
+  }
+
+  /** What is written to a table while it has another name is told of under that one, and so would be lost. */
+  #refuseOtherName({ oid, table }: Relation): void {
+    const own = tableKey(table);
+    for (const [key, sinks] of this.#sinks) {
+      const sink = key === own ? undefined : sinks.find(({ stored }) => stored.shape?.relation === oid);
+      if (sink !== undefined)
+        throw new TableBroken(sink, `it was called ${printTable(table)} on the target for a while`);
+    }
   }
 
   #bind(sink: Sink, relation: Relation): Bound {

@@ -136,6 +136,15 @@ describe.each(SERVERS)('publishing on %s', (which) => {
       await database.query('insert into m values (1, 1), (11, 1)');
       await database.query('update m set v = 2');
       await database.query('delete from m');
+      // What is told as changes of the whole would be missed by whoever follows the partition alone.
+      const toldAsWhole = { kind: 'no', reason: 'the publication tells of its rows as rows of m' };
+      expect(await connector.check([table('m1')])).toMatchObject([toldAsWhole]);
+      await connector.drop();
+      expect(await connector.check([table('m1')])).toMatchObject([{ kind: 'yes' }]);
+      await database.query(
+        `create publication ${connector.slot} for all tables with (publish_via_partition_root)`,
+      );
+      expect(await connector.check([table('m1')])).toMatchObject([toldAsWhole]);
     });
   });
 

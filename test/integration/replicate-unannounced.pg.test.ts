@@ -52,6 +52,43 @@ const CASES: readonly Case[] = [
     parted('slowly'),
     ['alter table slowly detach partition slowly_b concurrently'],
   ],
+  [
+    'a partition detached, changed and attached again at once',
+    'back',
+    parted('back'),
+    [
+      `begin; alter table back detach partition back_b; update back_b set n = -n;
+       alter table back attach partition back_b for values from (100) to (200); commit`,
+    ],
+  ],
+  [
+    'a table that was called otherwise for a moment',
+    'renamed',
+    plain('renamed'),
+    ['begin; alter table renamed rename to x; update x set n = -n; alter table x rename to renamed; commit'],
+  ],
+  [
+    'a table that was elsewhere for a moment',
+    'moved',
+    ['create schema elsewhere', ...plain('moved')],
+    [
+      `begin; alter table moved set schema elsewhere; update elsewhere.moved set n = -n;
+       alter table elsewhere.moved set schema public; commit`,
+    ],
+  ],
+  [
+    'a label renamed for a moment',
+    'fickle',
+    [
+      `create type whim as enum ('up', 'down')`,
+      'create table fickle (id int primary key, w whim)',
+      `insert into fickle values (1, 'up')`,
+    ],
+    [
+      `begin; alter type whim rename value 'up' to 'over'; update fickle set w = 'over';
+       alter type whim rename value 'over' to 'up'; commit`,
+    ],
+  ],
   ['a partition truncated', 'emptied', parted('emptied'), ['truncate emptied_a']],
   ['a partition dropped', 'lost', parted('lost'), ['drop table lost_b']],
   [

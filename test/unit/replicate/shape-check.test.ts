@@ -11,8 +11,14 @@ const plain: TableShape = {
   files: { 1: 10 },
   labels: { 5: 'sad', 6: 'glad' },
   composites: { 9: '1 23,2 25' },
+  versions: { 'label 5': '90', 'label 6': '90' },
 };
-const parted: TableShape = { ...plain, isPartitioned: true, files: { 2: 20, 3: 30 } };
+const parted: TableShape = {
+  ...plain,
+  isPartitioned: true,
+  files: { 2: 20, 3: 30 },
+  versions: { 'partition 2': '90' },
+};
 
 test.each<[string, TableShape, Partial<TableShape>, boolean]>([
   ['nothing', plain, {}, true],
@@ -23,9 +29,15 @@ test.each<[string, TableShape, Partial<TableShape>, boolean]>([
     { columns: { ...plain.columns, more: 4 }, written: { ...plain.written, more: '101' } },
     true,
   ],
+  ['what was not noted before', { ...plain, versions: {} }, { versions: { 'label 5': '90' } }, true],
   ['the file alone', plain, { files: { 1: 11 } }, true],
   ['a column definition alone', plain, { written: { ...plain.written, n: '101' } }, true],
-  ['a label added', plain, { labels: { ...plain.labels, 7: 'so-so' } }, true],
+  [
+    'a label added',
+    plain,
+    { labels: { ...plain.labels, 7: 'so-so' }, versions: { ...plain.versions, 'label 7': '91' } },
+    true,
+  ],
   ['file and column definition', plain, { files: { 1: 11 }, written: { ...plain.written, n: '101' } }, false],
   [
     'a column added to every row',
@@ -44,6 +56,8 @@ test.each<[string, TableShape, Partial<TableShape>, boolean]>([
   ['a column made again', plain, { columns: { id: 1, n: 4 } }, false],
   ['two columns that changed their names', plain, { columns: { id: 2, n: 1 } }, false],
   ['a label', plain, { labels: { 5: 'blue', 6: 'glad' } }, false],
+  ['a label that was renamed for a moment', plain, { versions: { 'label 5': '91', 'label 6': '90' } }, false],
+  ['a partition that was detached for a moment', parted, { versions: { 'partition 2': '91' } }, false],
   ['a composite type', plain, { composites: { 9: '1 23' } }, false],
   ['a partition more', parted, { files: { 2: 20, 3: 30, 4: 40 } }, false],
   ['a partition less', parted, { files: { 2: 20 } }, false],
