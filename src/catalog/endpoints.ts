@@ -1,5 +1,8 @@
 import { ENDPOINT_METHODS, type EndpointMethod } from '../metadata/rest-endpoints.ts';
 
+/** Below it are the paths of all endpoints. */
+export const REST_PREFIX = '/api/rest/';
+
 /** A variable of an endpoint's operation, as far as texts are read for it. */
 export interface EndpointVariable {
   readonly name: string;

@@ -9,7 +9,7 @@ import {
   typeFromAST,
   valueFromASTUntyped,
 } from 'graphql';
-import { type Endpoint, isVariable } from '../catalog/endpoints.ts';
+import { type Endpoint, isVariable, REST_PREFIX } from '../catalog/endpoints.ts';
 import { type JsonSchema, plainSchema, TypeSchemas } from './open-api-types.ts';
 
 const SECRET = {
@@ -56,7 +56,7 @@ export function openApi(endpoints: readonly Endpoint[], schema: GraphQLSchema): 
 
 function pathOf({ segments }: Endpoint): string {
   const named = segments.map((segment) => (isVariable(segment) ? `{${segment.slice(1)}}` : segment));
-  return `/api/rest/${named.join('/')}`;
+  return REST_PREFIX + named.join('/');
 }
 
 function headOf({ name, comment, query }: Endpoint): JsonSchema {

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { REST_PREFIX } from '../catalog/endpoints.ts';
 import type { Log } from '../ops/log.ts';
 import type { OperationNote, RequestNotes } from './request-notes.ts';
 
@@ -15,7 +16,7 @@ const QUIET: ReadonlySet<string> = new Set([
 /** One line for one request, as Hasura's `http-log`: who, what, how long; no query text, no value, no header. */
 export function logRequest(log: Log, request: FastifyRequest, reply: FastifyReply): void {
   if (!log.isLevelEnabled('info')) return;
-  const path = request.notes?.path ?? request.url.split('?', 1)[0] ?? '';
+  const path = request.notes?.path ?? shownPath(request.url);
   const level = QUIET.has(path) && reply.statusCode < 500 ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
   log[level](
@@ -32,6 +33,11 @@ export function logRequest(log: Log, request: FastifyRequest, reply: FastifyRepl
     },
     'request',
   );
+}
+
+/** A REST endpoint's path holds values; which endpoint it is may not be known. */
+function shownPath(url: string): string {
+  return url.startsWith(REST_PREFIX) ? `${REST_PREFIX}*` : (url.split('?', 1)[0] ?? '');
 }
 
 function notesOf(notes: RequestNotes | null): object {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Endpoint, matchEndpoint } from '../catalog/endpoints.ts';
+import { type Endpoint, matchEndpoint, REST_PREFIX } from '../catalog/endpoints.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { ENDPOINT_METHODS } from '../metadata/rest-endpoints.ts';
 import { watchRequest } from './abort.ts';
@@ -14,8 +14,6 @@ import type { OperationRunner } from './run-operation.ts';
 import { answerError, type ServerOptions } from './server.ts';
 import type { UnsentAnswers } from './unsent-answers.ts';
 
-const PREFIX = '/api/rest/';
-
 export interface RestRoute {
   readonly authenticator: Authenticator;
   readonly runner: Pick<OperationRunner, 'endpoints' | 'openApi' | 'run' | 'sent'>;
@@ -27,7 +25,7 @@ export interface RestRoute {
 export function registerRestRoute(app: FastifyInstance, route: RestRoute): void {
   app.route({
     method: [...ENDPOINT_METHODS],
-    url: `${PREFIX}*`,
+    url: `${REST_PREFIX}*`,
     handler: (request, reply) => answerRest(route, request, reply),
   });
   app.get('/api/swagger/json', async (request) => {
@@ -44,7 +42,7 @@ async function answerRest(
   const life = watchRequest(reply, route.server.requestTimeoutMs);
   try {
     const session = await route.authenticator.authenticate(request.headers);
-    if (request.notes !== null) Object.assign(request.notes, { session, path: `${PREFIX}*` });
+    if (request.notes !== null) request.notes.session = session;
     const freshness = freshnessOf(request.headers);
     const context = { session, freshness, signal: life.signal, notes: request.notes };
     // Found and prepared in one go: both see the same metadata.
@@ -65,11 +63,15 @@ async function answerRest(
 
 function operationFor(endpoints: readonly Endpoint[], request: FastifyRequest): GraphqlRequest {
   const [path, search] = split(request.url, '?');
-  const match = matchEndpoint(endpoints, request.method, path.slice(PREFIX.length).split('/').map(decoded));
+  const match = matchEndpoint(
+    endpoints,
+    request.method,
+    path.slice(REST_PREFIX.length).split('/').map(decoded),
+  );
   switch (match.kind) {
     case 'found': {
       const { endpoint, texts } = match;
-      if (request.notes !== null) request.notes.path = `${PREFIX}${endpoint.url}`;
+      if (request.notes !== null) request.notes.path = `${REST_PREFIX}${endpoint.url}`;
       const variables = endpointVariables(endpoint.variables, { search, texts, ...bodyOf(request) });
       return { query: endpoint.query, operationName: null, variables };
     }
