@@ -176,14 +176,19 @@ const FACTS = `
       select coalesce(jsonb_agg(k.columns order by i.indexrelid), '[]')
       from pg_index i
       join pg_class ic on ic.oid = i.indexrelid
-      join pg_am m on m.oid = ic.relam and m.amname = 'btree'
+      join pg_am m on m.oid = ic.relam
       cross join lateral (
         select jsonb_agg(jsonb_build_object('name', a.attname, 'descending', i.indoption[p.n] & 1 = 1,
-          'nullsFirst', i.indoption[p.n] & 2 = 2) order by p.n) as columns
+          'nullsFirst', i.indoption[p.n] & 2 = 2)
+          || case m.amname when 'gist' then '{"spatial": true}' else '{}' end::jsonb order by p.n) as columns
         from generate_series(0, i.indnkeyatts - 1) as p(n)
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[p.n] and a.attnum > 0
       ) k
       where i.indrelid = c.oid and i.indisvalid and i.indpred is null and i.indexprs is null
+        and (m.amname = 'btree' or (m.amname = 'gist' and i.indnkeyatts = 1 and exists (
+          -- What an extension has for its own types is there wherever they are.
+          select from pg_opclass o join pg_type t on t.oid = o.opcintype and t.typnamespace = o.opcnamespace
+          where o.oid = i.indclass[0] and o.opcdefault and t.typnamespace <> 'pg_catalog'::regnamespace)))
     ),
     'partitions', coalesce(p.facts, '[]')
   ) end as facts

@@ -56,6 +56,9 @@ export function hasKey({ key }: Pick<CacheShape, 'key'>, existing: readonly (rea
 
 /** Makes one index. */
 export function createIndexSql(relation: string, columns: readonly IndexColumn[]): string {
+  const [first] = columns;
+  if (first?.spatial === true)
+    return `create index on ${inCache(relation)} using gist (${quoteIdentifier(first.name)})`;
   const list = columns.map(({ name, descending, nullsFirst }) => {
     return `${quoteIdentifier(name)}${descending ? ' desc' : ''} nulls ${nullsFirst ? 'first' : 'last'}`;
   });
@@ -71,18 +74,21 @@ export function missingIndexes(
   { lookups, mirrored }: IndexWishes,
   existing: readonly (readonly string[])[],
 ): readonly (readonly IndexColumn[])[] {
-  const held = new Set(shape.columns.map((column) => column.name));
-  const possible = mirrored.filter((index) => index.every(({ name }) => held.has(name)));
+  const held = new Map(shape.columns.map(({ name, type }) => [name, type]));
+  // What is held as text lies nowhere.
+  const possible = mirrored.filter((index) =>
+    index.every(({ name, spatial }) => held.has(name) && !(spatial === true && held.get(name) === 'text')),
+  );
   const copies = possible.filter((index) => {
     const isThere = existing.some((one) => beginsWith(one, namesOf(index)));
     return !isThere && !possible.some((other) => other.length > index.length && goesOn(other, index));
   });
-  const served = [...existing, ...copies.map(namesOf)];
+  const served = [...existing, ...copies.filter((index) => !isSpatial(index)).map(namesOf)];
   const missing = missingLookups(shape, lookups, served).map((lookup) => lookup.map(ascending));
   return [...copies, ...missing].map((index) => {
-    const isLookup = lookups.some(
-      (lookup) => lookup.length === index.length && serves(namesOf(index), lookup),
-    );
+    const isLookup =
+      !isSpatial(index) &&
+      lookups.some((lookup) => lookup.length === index.length && serves(namesOf(index), lookup));
     return isLookup ? withKey(index, shape.key) : index;
   });
 }
@@ -91,12 +97,17 @@ function namesOf(index: readonly IndexColumn[]): readonly string[] {
   return index.map(({ name }) => name);
 }
 
+function isSpatial(index: readonly IndexColumn[]): boolean {
+  return index[0]?.spatial === true;
+}
+
 /** Whether an index begins with another one, so that it serves wherever that would. */
 function goesOn(index: readonly IndexColumn[], other: readonly IndexColumn[]): boolean {
   return other.every((column, place) => {
     const own = index[place];
     return (
       own?.name === column.name &&
+      own.spatial === column.spatial &&
       own.descending === column.descending &&
       own.nullsFirst === column.nullsFirst
     );

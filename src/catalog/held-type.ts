@@ -1,5 +1,6 @@
 import { isArrayType } from '../core/travel-type.ts';
 import type { ColumnType, KnownTypes } from './catalog.ts';
+import { isShape } from './spatial-operators.ts';
 
 /** A type as `KNOWN_TYPES_SQL` tells of it. */
 export type KnownTypeRow = readonly [isBuiltIn: boolean, name: string, sql: string];
@@ -48,6 +49,8 @@ function arrayType(type: ColumnType, known: KnownTypes): string {
   if (type.element === null) return isSame(type, known) ? type.sql : 'text';
   if (isWrittenAlike(type.element) && isSame(type.element, known)) return type.sql;
   const element = heldType(type.element, known);
+  // They are split at colons, at which nobody else splits.
+  if (element === 'text' && isShape(type.element)) return 'text';
   // Arrays of a domain over arrays are not arrays of more dimensions.
   return isArrayType(element) ? 'text[]' : `${element}[]`;
 }

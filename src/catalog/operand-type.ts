@@ -1,15 +1,17 @@
 import { unreachable } from '../core/assert.ts';
 import { JSONPATH, siblingType, TEXT } from './built-in-types.ts';
-import type { Column, ColumnType } from './catalog.ts';
+import type { ColumnType } from './catalog.ts';
 import {
+  baseType,
   JSONB_OPERATORS,
   LTREE_OPERATORS,
   type Operator,
   operandShape,
+  operatorsOf,
   type Pattern,
   patternOf,
-  TEXT_CAST_OPERATORS,
 } from './operators.ts';
+import { type ObjectOperand, objectOperand, SPATIAL_OPERATORS } from './spatial-operators.ts';
 
 /** What the right side of a comparison is read and bound as. */
 export interface OperandType {
@@ -18,7 +20,12 @@ export interface OperandType {
   readonly pattern: Pattern | null;
 }
 
-const ALL: ReadonlySet<Operator> = new Set([...TEXT_CAST_OPERATORS, ...JSONB_OPERATORS, ...LTREE_OPERATORS]);
+const ALL: ReadonlySet<Operator> = new Set([
+  ...operatorsOf(TEXT),
+  ...JSONB_OPERATORS,
+  ...LTREE_OPERATORS,
+  ...Object.values(SPATIAL_OPERATORS).flat(),
+]);
 
 /** The operator of that name without its underscore, or null. */
 export function operatorNamed(name: string): Operator | null {
@@ -30,8 +37,22 @@ export function operatorWhere(isWanted: (operator: Operator) => boolean): Operat
   return [...ALL].find(isWanted) ?? null;
 }
 
-/** What an operator of a column is compared with. */
-export function operandType(operator: Operator, { type }: Column): OperandType {
+/** What an operator over values of a type is compared with: one value, or the members of an object. */
+export function operandOf(operator: Operator, type: ColumnType): OperandType | ObjectOperand {
+  return objectOperand(operator, baseType(type)) ?? operandType(operator, type);
+}
+
+/** Whether several values are given as an object. */
+export function isObjectOperand(operand: OperandType | ObjectOperand): operand is ObjectOperand {
+  return 'members' in operand;
+}
+
+/** One value of that type, which no pattern is. */
+export function plainOperand(type: ColumnType): OperandType {
+  return { type, list: false, pattern: null };
+}
+
+function operandType(operator: Operator, type: ColumnType): OperandType {
   return { ...shapedType(operator, type), pattern: patternOf(operator) };
 }
 

@@ -1,4 +1,6 @@
+import { siblingType, TEXT } from './built-in-types.ts';
 import type { Column, ColumnType } from './catalog.ts';
+import { SPATIAL_OPERATORS, type SpatialOperator } from './spatial-operators.ts';
 
 /** Hasura's operators without the leading underscore. `eq`…`lte` of column comparisons (`_ceq`) are the same ones. */
 export type Operator =
@@ -33,7 +35,8 @@ export type Operator =
   | 'descendant_any'
   | 'matches'
   | 'matches_any'
-  | 'matches_fulltext';
+  | 'matches_fulltext'
+  | SpatialOperator;
 
 /** How the right side of an operator is typed, relative to the column. */
 export type OperandShape =
@@ -51,8 +54,8 @@ export type OperandShape =
   | 'jsonpath';
 
 const COMPARISONS: readonly Operator[] = ['eq', 'neq', 'gt', 'gte', 'lt', 'lte', 'in', 'nin'];
-const ENUM_COMPARISONS: readonly Operator[] = ['eq', 'neq', 'in', 'nin'];
-const TEXT: readonly Operator[] = [
+const EQUALITIES: readonly Operator[] = ['eq', 'neq', 'in', 'nin'];
+const TEXT_OPERATORS: readonly Operator[] = [
   'like',
   'nlike',
   'ilike',
@@ -139,15 +142,17 @@ export function patternOf(operator: Operator): Pattern | null {
 export function operatorsOf(type: ColumnType): readonly Operator[] {
   if (type.kind === 'array') return [...COMPARISONS, ...ARRAY];
   const name = baseType(type).name;
-  if (TEXT_TYPES.has(name)) return [...COMPARISONS, ...TEXT];
+  if (TEXT_TYPES.has(name)) return [...COMPARISONS, ...TEXT_OPERATORS];
   if (name === 'jsonb') return [...COMPARISONS, ...JSONB_OPERATORS];
   if (name === 'ltree') return [...COMPARISONS, ...LTREE_OPERATORS];
-  return COMPARISONS;
+  const spatial = SPATIAL_OPERATORS[name];
+  if (spatial === undefined) return COMPARISONS;
+  return [...(name === 'raster' ? EQUALITIES : COMPARISONS), ...spatial];
 }
 
 /** The operators of a column: a reference into an enum table is compared by equality only. */
 export function operatorsOfColumn(column: Column): readonly Operator[] {
-  return column.enumTable === null ? operatorsOf(column.type) : ENUM_COMPARISONS;
+  return column.enumTable === null ? operatorsOf(column.type) : EQUALITIES;
 }
 
 /** What an operator takes on its right side. */
@@ -155,14 +160,15 @@ export function operandShape(operator: Operator): OperandShape {
   return SHAPES[operator] ?? 'same';
 }
 
-/** Whether `_cast: {String: …}` is offered for the type: wherever the text form is something else than the value. */
-export function hasTextCast(type: ColumnType): boolean {
-  const { name } = baseType(type);
-  return type.kind !== 'array' && name !== 'text' && name !== 'varchar';
-}
+const OTHER_FORM: Readonly<Record<string, string>> = { geometry: 'geography', geography: 'geometry' };
 
-/** The operators inside `_cast: {String: …}`. */
-export const TEXT_CAST_OPERATORS: readonly Operator[] = [...COMPARISONS, ...TEXT];
+/** What `_cast` takes a value as, by the types' scalars: its text where that is something else, and a shape's other form. */
+export function castsOf(type: ColumnType): readonly ColumnType[] {
+  const base = baseType(type);
+  if (type.kind === 'array' || base.name === 'text' || base.name === 'varchar') return [];
+  const other = OTHER_FORM[base.name];
+  return other === undefined ? [TEXT] : [TEXT, siblingType(base, other)];
+}
 
 /** The name of the comparison input type, e.g. `Int_comparison_exp`, `String_array_comparison_exp`. */
 export function comparisonTypeName(type: ColumnType): string {

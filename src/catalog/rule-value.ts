@@ -1,7 +1,9 @@
 import { arrayLiteral } from '../core/array-literal.ts';
+import { geometryText } from '../core/geojson.ts';
 import type { Json } from '../core/json-text.ts';
 import type { ColumnType } from './catalog.ts';
 import { baseType } from './operators.ts';
+import { isShape } from './spatial-operators.ts';
 
 const SESSION_VARIABLE = /^x-hasura-/i;
 
@@ -18,6 +20,11 @@ export function ruleText(type: ColumnType, value: Json): string | null {
   if (type.kind === 'array') return arrayOf(type.element ?? type, value);
   const base = baseType(type);
   if (DOCUMENTS.has(base.name)) return withoutNul(JSON.stringify(value));
+  if (isShape(base)) return shapeText(value);
+  return scalarText(base, value);
+}
+
+function scalarText(base: ColumnType, value: Json): string | null {
   if (value === null || typeof value === 'object') return null;
   if (TEXTS.has(base.name) && typeof value !== 'string') return null;
   const text = withoutNul(String(value));
@@ -38,6 +45,11 @@ function arrayOf(element: ColumnType, value: Json): string | null {
     texts.push(text);
   }
   return elements.some(Array.isArray) ? `{${texts.join(',')}}` : arrayLiteral(texts);
+}
+
+function shapeText(value: Json): string | null {
+  const read = geometryText(value);
+  return 'text' in read ? withoutNul(read.text) : null;
 }
 
 /** Postgres' texts cannot hold the character. */

@@ -1,9 +1,11 @@
-import type { OperandType } from '../catalog/operand-type.ts';
+import { type OperandType, plainOperand } from '../catalog/operand-type.ts';
+import { baseType } from '../catalog/operators.ts';
+import { isShape } from '../catalog/spatial-operators.ts';
 import { arrayLiteral } from '../core/array-literal.ts';
 import { unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { tooComplex } from './budget.ts';
-import { asEnums, checkLabels } from './encode.ts';
+import { asEnums, checkLabels, encodeScalar } from './encode.ts';
 import { emptyObject, isRecord, VariableMention } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
 import { readOffset } from './offset.ts';
@@ -46,13 +48,13 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
     case 'value':
       return from.value;
     case 'session':
-      return labelled(param, session.get(from.name) ?? '');
+      return fromSession(param, session.get(from.name) ?? '');
     case 'session-list':
       return arrayLiteral(
         from.of.map((element) =>
           'text' in element
             ? element.text
-            : labelled({ type: param.type, list: false, pattern: null }, session.get(element.session) ?? ''),
+            : fromSession(plainOperand(param.type), session.get(element.session) ?? ''),
         ),
       );
     case 'whole-session':
@@ -69,8 +71,12 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
   }
 }
 
-/** Postgres would refuse an unknown label of its own enum; where the enum is another database's, it knows only texts. */
-function labelled(type: OperandType, text: string): string {
+/**
+ * Postgres would refuse an unknown label of its own enum; where the enum is another database's, it knows only texts. And a
+ * shape is GeoJSON here too.
+ */
+function fromSession(type: OperandType, text: string): string {
+  if (!type.list && isShape(baseType(type.type))) return encodeScalar(type.type, text, '$');
   checkLabels(type, text);
   return text;
 }

@@ -41,7 +41,7 @@ function equals(planning: Planning, rows: Rows, field: CollectedField, column: C
     operator: 'eq',
     value,
     nullSafe: false,
-    cast: false,
+    cast: null,
   };
   return guardedCondition(cellGuard(planning, rows, column), condition, false);
 }

@@ -1,23 +1,23 @@
 import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { operandType, operatorWhere, scalarOperandType } from '../catalog/operand-type.ts';
+import { isObjectOperand, operandOf, operatorWhere, scalarOperandType } from '../catalog/operand-type.ts';
 import type { Operator } from '../catalog/operators.ts';
 import {
+  castsOf,
   castTypeName,
   comparisonTypeName,
-  hasTextCast,
   operatorsOf,
   operatorsOfColumn,
-  TEXT_CAST_OPERATORS,
 } from '../catalog/operators.ts';
 import type { Spelling } from '../catalog/spelling.ts';
-import { mismatch } from './encode.ts';
+import { must } from '../core/assert.ts';
+import { type Enumeration, mismatch } from './encode.ts';
 import { enumerationOf } from './enumeration.ts';
 import { elementsOf, type Input, membersOf, valueOf } from './input.ts';
-import { locationOf, planOperand } from './operand.ts';
+import { locationOf, planObjectOperand, planOperand } from './operand.ts';
 import type { ValueType } from './params.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
-import type { Predicate, ScalarComparison } from './plan.ts';
+import type { Comparison, Predicate, ScalarComparison } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and, FALSE, TRUE } from './predicates.ts';
 import { notFound } from './problem.ts';
@@ -34,16 +34,24 @@ export function planComparisons(
   given: Input,
   at: ComparisonAt,
 ): Predicate {
-  const { column, place } = target;
-  const enumeration = enumerationOf(planning.catalog, place.table, column);
-  const { spelling } = place.table;
+  target.place.read(target.column);
+  return planMembers(planning, { ...target, cast: null }, given, at);
+}
+
+/** A column as what it is, or as what it is cast to. */
+interface Compared extends ColumnAt {
+  readonly cast: ColumnType | null;
+}
+
+function planMembers(planning: Planning, target: Compared, given: Input, at: ComparisonAt): Predicate {
+  const { spelling } = target.place.table;
+  const enumeration = enumerationAt(planning, target);
   const type = spelling.type(
-    enumeration === null ? comparisonTypeName(column.type) : `${enumeration.name}_comparison_exp`,
+    enumeration === null ? comparisonTypeName(typeOf(target)) : `${enumeration.name}_comparison_exp`,
   );
   const input = planning.variables.open(given, type, at.path);
   const members = membersOf(input);
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
-  place.read(column);
   const comparisons = members.map(([name, member]) => {
     const here = inside(planning, at, name);
     const condition = planComparison(planning, target, {
@@ -55,6 +63,14 @@ export function planComparisons(
     return condition;
   });
   return and(comparisons);
+}
+
+function typeOf({ column, cast }: Compared): ColumnType {
+  return cast ?? column.type;
+}
+
+function enumerationAt(planning: Planning, { place, column, cast }: Compared): Enumeration | null {
+  return cast === null ? enumerationOf(planning.catalog, place.table, column) : null;
 }
 
 /** A boolean member (`_is_null`, `distinct`): part of the plan, never a parameter. */
@@ -74,19 +90,25 @@ interface Member {
 
 function planComparison(
   planning: Planning,
-  target: ColumnAt,
+  target: Compared,
   { name, member, at }: Member,
 ): Predicate | null {
-  const { column, place } = target;
+  const { column, cast, place } = target;
   const { spelling } = place.table;
   if (name === spelling.field('_is_null')) return planIsNull(planning, target, member, at);
-  const enumeration = enumerationOf(planning.catalog, place.table, column);
-  if (name === '_cast' && enumeration === null && hasTextCast(column.type))
+  const type = typeOf(target);
+  const enumeration = enumerationAt(planning, target);
+  if (name === '_cast' && enumeration === null && castsOf(type).length > 0)
     return planCast(planning, target, member, at);
   const operator = operatorOf(name, spelling);
-  if (operator === null || !operatorsOfColumn(column).includes(operator)) return null;
-  const value = { ...operandType(operator, column), enumeration };
-  return compare(planning, target, { operator, input: member, value, at, cast: false });
+  const offered = cast === null ? operatorsOfColumn(column) : operatorsOf(cast);
+  if (operator === null || !offered.includes(operator)) return null;
+  const operand = operandOf(operator, type);
+  if (isObjectOperand(operand)) {
+    const [value, ...also] = planObjectOperand(planning, operand, member, at);
+    return compared(planning, target, { operator, value: must(value, 'an operand'), also }, at);
+  }
+  return compare(planning, target, { operator, input: member, value: { ...operand, enumeration }, at });
 }
 
 function planIsNull(planning: Planning, target: ColumnAt, given: Input, at: ComparisonAt): Predicate {
@@ -103,40 +125,19 @@ function guarded(planning: Planning, target: ColumnAt, condition: Predicate, at:
   return guardedCondition(cellGuard(planning, target, target.column), condition, at.negated);
 }
 
-/** `{String: {_like: …}}`: the column's text form is compared. */
-function planCast(planning: Planning, target: ColumnAt, given: Input, at: ComparisonAt): Predicate {
-  const type = target.place.table.spelling.type(castTypeName(target.column.type));
+/** `{String: {_like: …}}`: the column is compared as a value of another type. */
+function planCast(planning: Planning, target: Compared, given: Input, at: ComparisonAt): Predicate {
+  const from = typeOf(target);
+  const type = target.place.table.spelling.type(castTypeName(from));
   const input = planning.variables.open(given, type, at.path);
   const members = membersOf(input);
   if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
   return and(
     members.map(([name, member]) => {
-      if (name !== 'String') throw notFound(at.path, name, type);
+      const cast = castsOf(from).find(({ scalar }) => scalar === name);
+      if (cast === undefined) throw notFound(at.path, name, type);
       const here = { ...inside(planning, at, name), negated: at.negated };
-      return planTextComparisons(planning, target, member, here);
-    }),
-  );
-}
-
-function planTextComparisons(
-  planning: Planning,
-  target: ColumnAt,
-  given: Input,
-  at: ComparisonAt,
-): Predicate {
-  const { spelling } = target.place.table;
-  const type = spelling.type(comparisonTypeName(TEXT));
-  const input = planning.variables.open(given, type, at.path);
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
-  return and(
-    members.map(([name, member]) => {
-      const here = { ...inside(planning, at, name), negated: at.negated };
-      if (name === spelling.field('_is_null')) return planIsNull(planning, target, member, here);
-      const operator = operatorOf(name, spelling);
-      if (operator === null || !TEXT_CAST_OPERATORS.includes(operator)) throw notFound(at.path, name, type);
-      const value = { ...scalarOperandType(operator, TEXT), enumeration: null };
-      return compare(planning, target, { operator, input: member, value, at: here, cast: true });
+      return planMembers(planning, { ...target, cast }, member, here);
     }),
   );
 }
@@ -173,7 +174,7 @@ function scalarComparisons(
     const here = inside(planning, at, member);
     if (member === spelling.field('_is_null'))
       return [{ kind: 'is-null', negated: !planBoolean(planning, value, here) }];
-    if (member === '_cast' && hasTextCast(type)) return scalarCast(planning, computed, value, here);
+    if (member === '_cast' && castsOf(type).length > 0) return scalarCast(planning, computed, value, here);
     const operator = operatorOf(member, spelling);
     if (operator === null || !operatorsOf(type).includes(operator)) throw notFound(at.path, member, name);
     const operand = planOperand(
@@ -182,7 +183,7 @@ function scalarComparisons(
       { ...scalarOperandType(operator, type), enumeration: null },
       here,
     );
-    return [{ kind: 'compare', operator, value: operand, cast: false }];
+    return [{ kind: 'compare', operator, value: operand, cast: null }];
   });
 }
 
@@ -202,17 +203,16 @@ function scalarCast(
     const here = inside(planning, at, member);
     const opened = planning.variables.open(value, spelling.type(comparisonTypeName(TEXT)), here.path);
     return scalarComparisons(planning, text, opened, here).map((one) =>
-      one.kind === 'compare' ? { ...one, cast: true } : one,
+      one.kind === 'compare' ? { ...one, cast: TEXT } : one,
     );
   });
 }
 
-interface Comparison {
+interface SingleValue {
   readonly operator: Operator;
   readonly input: Input;
   readonly value: ValueType;
   readonly at: ComparisonAt;
-  readonly cast: boolean;
 }
 
 /** What a comparison with the elements of an empty list says of every cell, of a null or hidden one too. */
@@ -225,16 +225,24 @@ const WITH_NONE: Partial<Readonly<Record<Operator, Predicate>>> = {
 
 function compare(
   planning: Planning,
-  target: ColumnAt,
-  { operator, input, value, at, cast }: Comparison,
+  target: Compared,
+  { operator, input, value, at }: SingleValue,
 ): Predicate {
   const operand = planOperand(planning, input, value, at);
   const withNone = WITH_NONE[operator];
   const opened = planning.variables.open(input, locationOf(value), at.path);
   if (withNone !== undefined && elementsOf(opened)?.length === 0) return withNone;
-  const { column } = target;
-  const condition: Predicate = { kind: 'compare', column, operator, value: operand, nullSafe: false, cast };
-  return guarded(planning, target, condition, at);
+  return compared(planning, target, { operator, value: operand }, at);
+}
+
+function compared(
+  planning: Planning,
+  target: Compared,
+  given: Pick<Comparison, 'operator' | 'value' | 'also'>,
+  at: ComparisonAt,
+): Predicate {
+  const { column, cast } = target;
+  return guarded(planning, target, { kind: 'compare', column, ...given, nullSafe: false, cast }, at);
 }
 
 function operatorOf(name: string, spelling: Spelling): Operator | null {

@@ -32,14 +32,10 @@ export function printPredicate(predicate: Predicate): string {
   }
 }
 
-function printCompare({
-  column,
-  cast,
-  operator,
-  value,
-  nullSafe,
-}: Predicate & { readonly kind: 'compare' }): string {
-  return `${column.name}${cast ? '::text' : ''} ${operator} $${value.index}${nullSafe ? ' null-safe' : ''}`;
+function printCompare(predicate: Predicate & { readonly kind: 'compare' }): string {
+  const { column, cast, operator, value, also = [], nullSafe } = predicate;
+  const values = [value, ...also].map(({ index }) => `$${index}`).join(', ');
+  return `${column.name}${cast === null ? '' : `::${cast.name}`} ${operator} ${values}${nullSafe ? ' null-safe' : ''}`;
 }
 
 function printExistsAggregate(predicate: Predicate & { readonly kind: 'exists-aggregate' }): string {

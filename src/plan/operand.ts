@@ -1,8 +1,12 @@
-import type { Input } from './input.ts';
+import { plainOperand } from '../catalog/operand-type.ts';
+import type { ObjectOperand } from '../catalog/spatial-operators.ts';
+import { mismatch } from './encode.ts';
+import { type Input, membersOf, valueOf } from './input.ts';
 import type { LocationType } from './location.ts';
 import type { ValueType } from './params.ts';
 import type { Operand } from './plan.ts';
-import type { Planning, Position } from './planning.ts';
+import { inside, type Planning, type Position } from './planning.ts';
+import { invalid, notFound } from './problem.ts';
 
 /** The right side of a comparison as a parameter; arguments of fields may be `required`, members of objects are not. */
 export function planOperand(
@@ -15,6 +19,27 @@ export function planOperand(
   const opened = planning.variables.open(input, at.required === true ? `${location}!` : location, at.path);
   checkElements(planning, opened, value, at.path);
   return planning.params.value(opened, value, at.path);
+}
+
+/** The right side of an operator that is an object, in the order of its function; members that are left out are the last. */
+export function planObjectOperand(
+  planning: Planning,
+  { typeName, members }: ObjectOperand,
+  given: Input,
+  at: Position,
+): readonly Operand[] {
+  const input = planning.variables.open(given, typeName, at.path);
+  const values = membersOf(input);
+  if (values === null) throw mismatch(at.path, 'an object', typeName, valueOf(input));
+  const unknown = values.find(([name]) => !members.some((member) => member.name === name));
+  if (unknown !== undefined) throw notFound(at.path, unknown[0], typeName);
+  return members.flatMap(({ name, type, required }) => {
+    const value = values.find(([key]) => key === name)?.[1];
+    if (value === undefined && required) throw invalid(at.path, `missing required field '${name}'`);
+    if (value === undefined) return [];
+    const here = { ...inside(planning, at, name), required };
+    return [planOperand(planning, value, { ...plainOperand(type), enumeration: null }, here)];
+  });
 }
 
 /** Variables among the elements of a literal list must be declared as elements. */

@@ -210,15 +210,8 @@ export type Predicate =
   /** Unknown counts as false: `(…) is true`. */
   | { readonly kind: 'is-true'; readonly of: Predicate }
   | { readonly kind: 'is-null'; readonly column: Column; readonly negated: boolean }
-  /** `nullSafe`: permission rules treat two nulls as equal. `cast`: compare the column's text form. */
-  | {
-      readonly kind: 'compare';
-      readonly column: Column;
-      readonly operator: Operator;
-      readonly value: Operand;
-      readonly nullSafe: boolean;
-      readonly cast: boolean;
-    }
+  /** `nullSafe`: permission rules treat two nulls as equal. */
+  | (Comparison & { readonly column: Column; readonly nullSafe: boolean })
   /** Column with column: of the same row, or of the row at `root` (the table the permission belongs to). */
   | {
       readonly kind: 'compare-columns';
@@ -243,15 +236,18 @@ export type Predicate =
     };
 
 /** A comparison of a computed value. */
-export type ScalarComparison =
-  | { readonly kind: 'is-null'; readonly negated: boolean }
-  | {
-      readonly kind: 'compare';
-      readonly operator: Operator;
-      readonly value: Operand;
-      /** Compare the value's text. */
-      readonly cast: boolean;
-    };
+export type ScalarComparison = { readonly kind: 'is-null'; readonly negated: boolean } | Comparison;
+
+/** A comparison with values of the request. */
+export interface Comparison {
+  readonly kind: 'compare';
+  readonly operator: Operator;
+  readonly value: Operand;
+  /** What an operator that is a function takes besides, in its order. */
+  readonly also?: readonly Operand[];
+  /** What is compared is cast to this type before; null where it is not. */
+  readonly cast: ColumnType | null;
+}
 
 /** A value known only when a request runs. Index into `QueryPlan.params`. */
 export interface Operand {

@@ -1,12 +1,19 @@
 import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { type OperandType, operandType, scalarOperandType } from '../catalog/operand-type.ts';
-import { type Operator, operatorsOf } from '../catalog/operators.ts';
+import {
+  isObjectOperand,
+  type OperandType,
+  operandOf,
+  plainOperand,
+  scalarOperandType,
+} from '../catalog/operand-type.ts';
+import { castsOf, type Operator, operatorsOf } from '../catalog/operators.ts';
 import { ruleOperator } from '../catalog/rule-operator.ts';
 import { isSessionVariable, ruleText } from '../catalog/rule-value.ts';
+import type { ObjectOperand } from '../catalog/spatial-operators.ts';
 import { arrayLiteral } from '../core/array-literal.ts';
-import { unreachable } from '../core/assert.ts';
-import type { Json } from '../core/json-text.ts';
+import { must, unreachable } from '../core/assert.ts';
+import type { Json, JsonObject } from '../core/json-text.ts';
 import { isRecord } from './input.ts';
 import type { Operand, Predicate, ScalarComparison } from './plan.ts';
 import { and, FALSE } from './predicates.ts';
@@ -14,18 +21,29 @@ import { brokenRule, type RuleContext } from './rule-context.ts';
 
 /** One operator of a permission rule: `_eq` or `$eq`, with a value, a session variable or another column. */
 export function planRuleOperator(context: RuleContext, column: Column, key: string, value: Json): Predicate {
-  const meant = ruleOperator(key);
   context.place.read(column);
-  if (meant === null) throw unknownOperator(context, key);
+  return planOperator(context, { column, cast: null }, key, value);
+}
+
+/** A column as what it is, or as what it is cast to. */
+interface Compared {
+  readonly column: Column;
+  readonly cast: ColumnType | null;
+}
+
+function planOperator(context: RuleContext, compared: Compared, key: string, value: Json): Predicate {
+  const meant = ruleOperator(key);
+  const { column, cast } = compared;
+  if (meant === null || (meant.kind === 'columns' && cast !== null)) throw unknownOperator(context, key);
   switch (meant.kind) {
     case 'is-null':
       return { ...isNull(context, value), column };
     case 'cast':
-      return planCast(context, column, value);
+      return planCast(context, compared, value);
     case 'columns':
       return compareColumns(context, column, meant.operator, value);
     case 'compare':
-      return compare(context, column, meant.operator, value);
+      return compare(context, compared, meant.operator, value);
     default:
       return unreachable(meant);
   }
@@ -48,22 +66,32 @@ export function planRuleScalar(
   if (meant?.kind !== 'compare' || value === null || !operatorsOf(type).includes(meant.operator))
     throw brokenRule(context.place.table, `"${key}" does not compare an aggregate`);
   const { operator } = meant;
-  const given = operand(context, scalarOperandType(operator, type), value);
-  return [{ kind: 'compare', operator, value: given, cast: false }];
+  const given = single(context, scalarOperandType(operator, type), value);
+  return [{ kind: 'compare', operator, value: given, cast: null }];
 }
 
-function compare(context: RuleContext, column: Column, operator: Operator, value: Json): Predicate {
+function compare(
+  context: RuleContext,
+  { column, cast }: Compared,
+  operator: Operator,
+  value: Json,
+): Predicate {
   const isEquality = operator === 'eq' || operator === 'neq';
   if (value === null) return isEquality ? { kind: 'is-null', column, negated: operator === 'neq' } : FALSE;
-  const operandOf = operand(context, operandType(operator, column), value);
-  return {
-    kind: 'compare',
-    column,
-    operator,
-    value: operandOf,
-    nullSafe: isEquality && !column.notNull,
-    cast: false,
-  };
+  const nullSafe = cast === null && isEquality && !column.notNull;
+  const operand = operandOf(operator, cast ?? column.type);
+  const [first, ...also] = isObjectOperand(operand)
+    ? objectOperands(context, operand, value)
+    : [single(context, operand, value)];
+  return { kind: 'compare', column, operator, value: must(first, 'an operand'), also, nullSafe, cast };
+}
+
+function objectOperands(context: RuleContext, { members }: ObjectOperand, value: Json): readonly Operand[] {
+  const given = isRecord(value) ? (value as JsonObject) : {};
+  return members.flatMap(({ name, type }) => {
+    const member = given[name];
+    return member === undefined ? [] : [single(context, plainOperand(type), member)];
+  });
 }
 
 function isNull(context: RuleContext, value: Json): ScalarComparison & { readonly kind: 'is-null' } {
@@ -72,12 +100,21 @@ function isNull(context: RuleContext, value: Json): ScalarComparison & { readonl
 }
 
 /** `_cast: {String: {…}}` compares the column's text form. */
-function planCast(context: RuleContext, column: Column, value: Json): Predicate {
+function planCast(context: RuleContext, { column, cast: from }: Compared, value: Json): Predicate {
+  const casts = castsOf(from ?? column.type);
   return and(
-    textTests(context, value).map((test): Predicate => {
-      return test.kind === 'is-null' ? { ...test, column } : { ...test, column, nullSafe: false };
+    membersOf(value).flatMap(([name, operators]) => {
+      const cast = casts.find(({ scalar }) => scalar === name);
+      if (cast === undefined) throw unknownOperator(context, name);
+      return membersOf(operators).map(([key, member]) =>
+        planOperator(context, { column, cast }, key, member),
+      );
     }),
   );
+}
+
+function membersOf(value: Json): readonly (readonly [string, Json])[] {
+  return isRecord(value) ? Object.entries(value as JsonObject) : [];
 }
 
 function textTests(context: RuleContext, value: Json): readonly ScalarComparison[] {
@@ -86,13 +123,12 @@ function textTests(context: RuleContext, value: Json): readonly ScalarComparison
     if (meant?.kind === 'is-null') return isNull(context, member);
     if (meant?.kind !== 'compare' || member === null) throw unknownOperator(context, key);
     const { operator } = meant;
-    const given = operand(context, scalarOperandType(operator, TEXT), member);
-    return { kind: 'compare', operator, value: given, cast: true };
+    const given = single(context, scalarOperandType(operator, TEXT), member);
+    return { kind: 'compare', operator, value: given, cast: TEXT };
   };
-  const parts = isRecord(value) ? Object.values(value) : [];
-  return parts
-    .flatMap((operators) => (isRecord(operators) ? Object.entries(operators) : []))
-    .map(([key, member]) => compare(key, member as Json));
+  return membersOf(value)
+    .flatMap(([, operators]) => membersOf(operators))
+    .map(([key, member]) => compare(key, member));
 }
 
 /** `col`, `[col]` or, for a column of the table the rule belongs to, `[$, col]`. */
@@ -109,7 +145,7 @@ function compareColumns(context: RuleContext, column: Column, operator: Operator
   return { kind: 'compare-columns', column, operator, other: { table: place.id, column: place.read(other) } };
 }
 
-function operand(context: RuleContext, what: OperandType, value: Json): Operand {
+function single(context: RuleContext, what: OperandType, value: Json): Operand {
   const { type, list } = what;
   const { params } = context.planning;
   const text = (constant: Json): string => {

@@ -1,5 +1,7 @@
 import type { ColumnType } from '../catalog/catalog.ts';
+import { geometryText } from '../core/geojson.ts';
 import { jsonKind } from '../core/json-kind.ts';
+import type { Json } from '../core/json-text.ts';
 import { EnumText, isRecord, NumberText } from './input.ts';
 import { unparsable } from './problem.ts';
 import { scientific } from './scientific.ts';
@@ -42,6 +44,8 @@ const KINDS: ReadonlyMap<string, { readonly kind: 'Number' | 'Bool' | 'String'; 
 export function scalarText({ name }: ColumnType, value: unknown, path: string): string {
   if (name === 'json' || name === 'jsonb') return withoutNul(encodeJson(value, path), path);
   if (name === 'ltree') return labelPath(value, path);
+  if (name === 'geometry' || name === 'geography') return shapeText(value, path);
+  if (name === 'raster') return rasterText(value, path);
   if (typeof value === 'string') return withoutNul(value, path);
   if (value instanceof EnumText) return value.name;
   const integer = INTEGERS.get(name);
@@ -76,6 +80,19 @@ function labelPath(value: unknown, path: string): string {
     path,
     'Expecting label path: a sequence of zero or more labels separated by dots, for example L1.L2.L3',
   );
+}
+
+/** Numbers of a shape are doubles: nothing is lost that Postgres would keep. */
+function shapeText(value: unknown, path: string): string {
+  const read = geometryText(JSON.parse(encodeJson(value, path)) as Json);
+  if ('problem' in read) throw unparsable(path, read.problem);
+  return withoutNul(read.text, path);
+}
+
+function rasterText(value: unknown, path: string): string {
+  if (typeof value !== 'string') throw unparsable(path, 'expecting String for raster');
+  if (/^([\da-f]{2})*$/i.test(value)) return value;
+  throw unparsable(path, 'invalid hexadecimal representation of raster well known binary format');
 }
 
 /** The complaint about a value that is not of the JSON kind its type is written in. */

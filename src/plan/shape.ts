@@ -55,7 +55,11 @@ function condition(value: unknown, depth: number): string {
     if (!value.some((element) => typeof element === 'object' && element !== null)) return 'l';
     return `[${value.map((element) => condition(element, depth + 1)).join(',')}]`;
   }
-  if (!isRecord(value)) return 'v';
+  return isRecord(value) ? conditions(value, depth) : 'v';
+}
+
+function conditions(value: Readonly<Record<string, unknown>>, depth: number): string {
+  if (isGeoJson(value)) return 'v';
   return members(value, (member, name) =>
     NAMES.has(name) && !isComparison(member) ? whole(member, depth + 1) : condition(member, depth + 1),
   );
@@ -64,6 +68,11 @@ function condition(value: unknown, depth: number): string {
 /** A column may be called as the names are: what it is compared with has operators, which begin with an underscore. */
 function isComparison(value: unknown): boolean {
   return isRecord(value) && Object.keys(value).every((name) => name.startsWith('_'));
+}
+
+/** A shape is one value, however many points it has; no condition has a text where its columns are. */
+function isGeoJson({ type, coordinates, geometries }: Readonly<Record<string, unknown>>): boolean {
+  return typeof type === 'string' && Array.isArray(coordinates ?? geometries);
 }
 
 /** As of a condition, but that every element matters, and the words of an ordering. */

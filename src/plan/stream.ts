@@ -156,7 +156,7 @@ function membersIn(
 /** A row whose cell is hidden from the role is never behind a value. */
 function behind(planning: Planning, rows: Rows, { column, value, direction }: Cursor): Predicate {
   const operator = direction === 'asc' ? 'gt' : 'lt';
-  const condition: Predicate = { kind: 'compare', column, operator, value, nullSafe: false, cast: false };
+  const condition: Predicate = { kind: 'compare', column, operator, value, nullSafe: false, cast: null };
   return guardedCondition(cellGuard(planning, rows, column), condition, false);
 }
 

@@ -1,16 +1,31 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { bareType, baseType } from './leaf.ts';
+import { isShape } from '../catalog/spatial-operators.ts';
+import { bareType, baseType, beside } from './leaf.ts';
 import type { Build, RowScope } from './scope.ts';
-import { constant, type Sql, sql, syntax } from './sql.ts';
+import { constant, type Sql, sql } from './sql.ts';
 
 /** A column as JSON text, never null: exactly what `to_json` gives, by a cheaper way where there is one. */
 export function columnJson(row: RowScope, column: Column, build: Build): Sql {
   const read = row.read(column);
   // Enum values are ASCII; some collations have a dotted capital I.
   const value = column.upperCased ? sql`upper(${read} collate "C")` : read;
-  const isPlain = row.heldAs(column) === 'text' || isCostly(column, build);
-  const encoded = isPlain ? sql`to_json(${value})::text` : valueJson(value, column.type, build);
+  const encoded = cellJson(value, { row, column, build });
   return column.notNull ? encoded : orNull(encoded);
+}
+
+interface Cell {
+  readonly row: RowScope;
+  readonly column: Column;
+  readonly build: Build;
+}
+
+function cellJson(value: Sql, { row, column, build }: Cell): Sql {
+  const held = row.heldAs(column);
+  if (held === 'text' || isCostly(column, build)) return sql`to_json(${value})::text`;
+  // As Hasura has it: with all digits, and the reference system by its long name.
+  if (isShape(baseType(column.type)))
+    return sql`${beside('st_asgeojson', column.type, held)}(${value}, 15, 4)`;
+  return valueJson(value, column.type, build);
 }
 
 /** Whether the cheaper way would call a function three times. */
@@ -71,9 +86,4 @@ function arrayJson(value: Sql, type: ColumnType, build: Build): Sql {
   return build.stringifyNumbers && element !== null && isBigNumber(element)
     ? sql`to_json(${value}::text[])::text`
     : sql`to_json(${value})::text`;
-}
-
-/** The type a parameter is bound as: without modifier, domains as their base. */
-export function parameterType(type: ColumnType, list: boolean): Sql {
-  return list ? sql`${bareType(type)}${syntax('[]')}` : bareType(type);
 }

@@ -108,6 +108,22 @@ export function bareType(type: ColumnType): Sql {
     : identifier(base.name);
 }
 
+/** What lives beside a type in its extension, as `lquery` and the functions of shapes do: `held` is what the type is called here. */
+export function beside(name: string, type: ColumnType, held: string | null): Sql {
+  return sql`${schemaOf(type, held)}${identifier(name)}`;
+}
+
+/** An operator of a type's extension. */
+export function operatorBeside(symbol: string, type: ColumnType, held: string | null): Sql {
+  return sql`operator(${schemaOf(type, held)}${syntax(symbol)})`;
+}
+
+/** With the dot behind it. */
+function schemaOf(type: ColumnType, held: string | null): Sql {
+  if (held === null) return sql`${identifier(baseType(type).schema)}.`;
+  return syntax(held.slice(0, held.lastIndexOf('.') + 1));
+}
+
 const PLAIN_TYPE = /^_?[a-z][a-z0-9]*$/;
 /** Unquoted these words mean `bit(1)`, `char(1)`; quoted they mean the type itself. */
 const SPECIAL_TYPES: ReadonlySet<string> = new Set([

@@ -1,6 +1,7 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
 import { INCOMPARABLE, type Operator, patternOf } from '../catalog/operators.ts';
 import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
+import { SPATIAL_OPERATORS } from '../catalog/spatial-operators.ts';
 import type { Predicate } from '../plan/plan.ts';
 import { baseType } from './leaf.ts';
 import { allOf, type Sql, sql } from './sql.ts';
@@ -9,7 +10,12 @@ import { allOf, type Sql, sql } from './sql.ts';
 // may come to such a comparison in a row that a rule hides: it has to wait for everything else. The rest, above all what
 // indexes serve, is as Postgres orders it.
 
-const FAILING: ReadonlySet<Operator> = new Set(['jsonb_path_exists', 'jsonb_path_match']);
+const FAILING: ReadonlySet<Operator> = new Set([
+  'jsonb_path_exists',
+  'jsonb_path_match',
+  // Shapes of unlike reference systems, or too bent, are compared with nothing.
+  ...Object.values(SPATIAL_OPERATORS).flat(),
+]);
 /** Types compared by a size that may overflow. */
 const SIZED: ReadonlySet<string> = new Set(['box', 'circle', 'lseg', 'path', 'polygon']);
 const LISTS: ReadonlySet<Operator> = new Set(['in', 'nin']);
@@ -36,7 +42,7 @@ export function isLeaky(predicate: Predicate): boolean {
       return (
         FAILING.has(predicate.operator) ||
         isFailing(predicate.column) ||
-        (!predicate.cast && isLeakyIn(predicate))
+        (predicate.cast === null ? isLeakyIn(predicate) : predicate.cast.schema !== 'pg_catalog')
       );
     case 'compare-columns':
       return isFailing(predicate.column) || isLeakyIn(predicate);
@@ -67,14 +73,24 @@ function isLeakyElement(element: ColumnType, operator: Operator): boolean {
   return kind !== 'enum' && (kind !== 'base' || LISTS.has(operator));
 }
 
-/** Conditions that must all hold, those that may fail behind all others and in their own order: rules come first. */
-export function inSafeOrder(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): readonly Sql[] {
+/**
+ * Conditions that must all hold, those that may fail behind all others and in their own order: rules come first. Where they
+ * wait, no index serves them: `narrow` says what is true wherever they are, and cannot fail.
+ */
+export function inSafeOrder(
+  parts: readonly Predicate[],
+  toSql: (part: Predicate) => Sql,
+  narrow: (part: Predicate) => Sql | null,
+): readonly Sql[] {
   const safe = parts.filter((part) => !isLeaky(part)).map(toSql);
-  const leaky = parts.filter(isLeaky).map(toSql);
+  const waiting = parts.filter(isLeaky);
+  const leaky = waiting.map(toSql);
   const last = leaky.at(-1);
   if (last === undefined) return safe;
   const behind = leaky.slice(0, -1).reduceRight(after, last);
-  return safe.length === 0 ? [behind] : [...safe, after(behind, allOf(safe))];
+  if (parts.length === 1) return [behind];
+  const narrowed = waiting.flatMap((part) => narrow(part) ?? []);
+  return [...safe, ...narrowed, safe.length === 0 ? behind : after(behind, allOf(safe))];
 }
 
 /** Parts of a condition inside another: what shows a cell comes before what looks at it. Both are true or false. */

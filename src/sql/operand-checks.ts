@@ -2,9 +2,8 @@ import type { ColumnType, KnownTypes } from '../catalog/catalog.ts';
 import { NO_TYPES } from '../catalog/held-type.ts';
 import { must } from '../core/assert.ts';
 import type { Operand, Param } from '../plan/plan.ts';
-import { parameterType } from './encode.ts';
-import { baseType, isSplitElsewhere } from './leaf.ts';
-import { operandSql } from './predicate.ts';
+import { bareType, baseType, isSplitElsewhere } from './leaf.ts';
+import { operandSql } from './operand.ts';
 import { printStatement } from './print.ts';
 import type { Build } from './scope.ts';
 import { allOf, parameter, type Sql, sql, syntax, typedParameter } from './sql.ts';
@@ -37,7 +36,7 @@ export function readHere(operand: Operand, build: Pick<Build, 'params'>, known: 
   const { type, list } = must(build.params[operand.index], `parameter ${operand.index}`);
   if (isKnownEverywhere(type)) return [operandSql(operand, build)];
   const same = known.extension.get(baseType(type).name);
-  if (same === undefined || isSplitElsewhere(type)) return [];
+  if (same === undefined || (list && isSplitElsewhere(type))) return [];
   return [typedParameter({ kind: 'plan', index: operand.index }, syntax(list ? `${same}[]` : same))];
 }
 
@@ -62,6 +61,6 @@ function checkOf(param: Param, value: Sql): Sql | null {
 function listCheck({ type }: Param, value: Sql): Sql {
   const { element } = baseType(type);
   const isEverywhere = element !== null && baseType(element).schema === 'pg_catalog';
-  const array = isEverywhere ? parameterType(type, false) : syntax('text[]');
+  const array = isEverywhere ? bareType(type) : syntax('text[]');
   return sql`(select count(v::${array}) from unnest(${value}::text[]) v) >= 0`;
 }

@@ -1,9 +1,9 @@
 import type { Operator } from '../catalog/operators.ts';
 
-/** How an operator of GraphQL is spelled in SQL; `any` and `all` take a list of values. */
+/** How an operator of GraphQL is spelled in SQL; `any` and `all` take a list of values, a `function` is beside the type. */
 export interface SqlOperator {
   readonly symbol: string;
-  readonly shape: 'binary' | 'any' | 'all';
+  readonly shape: 'binary' | 'any' | 'all' | 'function';
 }
 
 /** Postgres' spelling of each comparison. */
@@ -40,4 +40,17 @@ export const SQL_OPERATORS: Readonly<Record<Operator, SqlOperator>> = {
   matches: { symbol: '~', shape: 'binary' },
   matches_any: { symbol: '?', shape: 'binary' },
   matches_fulltext: { symbol: '@', shape: 'binary' },
+  st_contains: { symbol: 'st_contains', shape: 'function' },
+  st_crosses: { symbol: 'st_crosses', shape: 'function' },
+  st_equals: { symbol: 'st_equals', shape: 'function' },
+  st_intersects: { symbol: 'st_intersects', shape: 'function' },
+  st_3d_intersects: { symbol: 'st_3dintersects', shape: 'function' },
+  st_overlaps: { symbol: 'st_overlaps', shape: 'function' },
+  st_touches: { symbol: 'st_touches', shape: 'function' },
+  st_within: { symbol: 'st_within', shape: 'function' },
+  st_d_within: { symbol: 'st_dwithin', shape: 'function' },
+  st_3d_d_within: { symbol: 'st_3ddwithin', shape: 'function' },
+  st_intersects_rast: { symbol: 'st_intersects', shape: 'function' },
+  st_intersects_nband_geom: { symbol: 'st_intersects', shape: 'function' },
+  st_intersects_geom_nband: { symbol: 'st_intersects', shape: 'function' },
 };

@@ -1,18 +1,20 @@
 import type { Column, ColumnType, JoinPair } from '../catalog/catalog.ts';
 import type { Operator } from '../catalog/operators.ts';
-import { must, unreachable } from '../core/assert.ts';
+import { isShape, SPATIAL_OPERATORS } from '../catalog/spatial-operators.ts';
+import { unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { printTable } from '../core/names.ts';
-import type { Join, Operand, PlanTable, Predicate } from '../plan/plan.ts';
+import type { Join, PlanTable, Predicate } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
-import { parameterType } from './encode.ts';
 import { sortValue } from './enum-order.ts';
-import { baseType, isSplitElsewhere } from './leaf.ts';
+import { bareType, baseType } from './leaf.ts';
 import { inSafeOrder, isLeaky, shownFirst } from './leaky.ts';
 import { openPlace } from './open-place.ts';
+import { heldIn, operandSql, typeThere } from './operand.ts';
 import { SQL_OPERATORS } from './operators.ts';
 import { type Build, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
-import { allOf, identifier, type Sql, separated, sql, syntax, typedParameter } from './sql.ts';
+import { boxesMeet, spatialSql } from './spatial.ts';
+import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
 
 /** A condition on one row, safe to join with `and`. */
 export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, build: Build): Sql {
@@ -72,25 +74,6 @@ function isText(row: RowScope, column: Column): boolean {
   return row.heldAs(column) === 'text';
 }
 
-/** A value of the request, cast so that Postgres knows its type: `held` is what the column is held as. */
-export function operandSql(
-  operand: Operand,
-  build: Pick<Build, 'params'>,
-  held: { column: Column; as: string } | null = null,
-): Sql {
-  const param = must(build.params[operand.index], `parameter ${operand.index}`);
-  const value = (type: Sql): Sql => typedParameter({ kind: 'plan', index: operand.index }, type);
-  const as = held === null ? null : typeThere(param.type, held);
-  if (!param.list) return value(as ?? parameterType(param.type, false));
-  // Arrays of different lengths make no array: they are bound as texts.
-  if (baseType(param.type).kind === 'array')
-    return sql`select v::${as ?? parameterType(param.type, false)} from unnest(${value(syntax('text[]'))}) v`;
-  const list = as === null ? parameterType(param.type, true) : sql`${as}[]`;
-  // The list of a session variable comes as the type's own arrays are written.
-  const isOfTexts = isSplitElsewhere(param.type) && param.from.kind !== 'session';
-  return isOfTexts ? sql`${value(syntax('text[]'))}::${list}` : value(list);
-}
-
 /** A column's value where the role may see it, else null. */
 export function visibleValue(
   what: { readonly column: Column; readonly onlyIf: Predicate | null },
@@ -103,19 +86,6 @@ export function visibleValue(
   return sql`(case when ${predicateSql(what.onlyIf, row, withRow(rows, row), build)} then ${value} end)`;
 }
 
-/** A value is read as what its column is held as; what lives beside that type, as `lquery` does beside `ltree`, is there too. */
-function typeThere(type: ColumnType, held: { readonly column: Column; readonly as: string }): Sql | null {
-  if (sameType(type, held.column.type)) return syntax(held.as);
-  const { schema, name } = baseType(type);
-  if (schema === 'pg_catalog' || schema !== baseType(held.column.type).schema) return null;
-  return sql`${syntax(held.as.slice(0, held.as.lastIndexOf('.') + 1))}${identifier(name)}`;
-}
-
-function sameType(a: ColumnType, b: ColumnType): boolean {
-  const [first, second] = [baseType(a), baseType(b)];
-  return first.name === second.name && first.schema === second.schema;
-}
-
 function anyOf(parts: readonly Sql[]): Sql {
   return parts.length === 0 ? syntax('false') : sql`(${separated(parts, ' or ')})`;
 }
@@ -123,36 +93,69 @@ function anyOf(parts: readonly Sql[]): Sql {
 type Compare = Extract<Predicate, { kind: 'compare' }>;
 
 function compare(predicate: Compare, row: RowScope, build: Build): Sql {
-  const as = row.heldAs(predicate.column);
-  const read = row.read(predicate.column);
-  const left = predicate.cast ? sql`${read}::text` : read;
-  const right = operandSql(predicate.value, build, as === null ? null : { column: predicate.column, as });
+  const { column, operator, value, cast } = predicate;
+  const held = heldIn(row, column);
+  if (held?.as === 'text') refuseUnlessText(predicate, row);
+  const read = row.read(column);
+  const left = cast === null ? read : sql`${read}::${typeThere(cast, held)}`;
+  if (SQL_OPERATORS[operator].shape === 'function') return spatialSql(predicate, left, row, build);
+  const right = operandSql(value, build, held);
   // A value is never null, so a null-safe `=` is a plain one; `<>` must also hold for a null column.
-  if (predicate.nullSafe && predicate.operator === 'neq' && !predicate.column.notNull) {
+  if (predicate.nullSafe && operator === 'neq' && !column.notNull)
     return sql`${left} is distinct from ${right}`;
-  }
-  if (as === 'text') refuseUnlessText(predicate, row);
-  if (!RANGES.has(predicate.operator) || predicate.cast) return operatorSql(predicate.operator, left, right);
-  const sorted = (value: Sql): Sql => sortValue(value, predicate.column, row);
-  return operatorSql(predicate.operator, sorted(left), sorted(right));
+  if (cast !== null) return typedSql(operator, cast, left, right);
+  const sorted = (side: Sql): Sql => (RANGES.has(operator) ? sortValue(side, column, row) : side);
+  return typedSql(operator, column.type, sorted(left), sorted(right));
+}
+
+/** Conditions that must all hold of a row, in an order in which none tells of rows that another hides. */
+export function conditionsSql(
+  parts: readonly Predicate[],
+  row: RowScope,
+  rows: Rows,
+  build: Build,
+): readonly Sql[] {
+  const toSql = (part: Predicate): Sql => predicateSql(part, row, rows, build);
+  return inSafeOrder(parts, toSql, (part) => boxesMeet(part, row, build));
 }
 
 const RANGES: ReadonlySet<Operator> = new Set(['gt', 'lt', 'gte', 'lte']);
 const EQUALITIES: ReadonlySet<Operator> = new Set(['eq', 'neq', 'in', 'nin']);
 
-/** A value of an extension's type that is held as text is only known to be equal to itself; to citext not even that. */
-function refuseUnlessText({ column, operator, cast }: Compare, { table }: RowScope): void {
-  const { kind, schema, name } = baseType(column.type);
-  if (cast || kind !== 'base' || schema === 'pg_catalog') return;
-  if (EQUALITIES.has(operator) && name !== 'citext') return;
+/** Of an extension's value that is held as text is known at most what it is equal to. */
+function refuseUnlessText(predicate: Compare, { table }: RowScope): void {
+  const { column, cast } = predicate;
+  const { kind, schema, element } = baseType(column.type);
+  const isOfExtension =
+    schema !== 'pg_catalog' && (kind === 'base' || (element !== null && isShape(element)));
+  if (!isOfExtension || cast?.schema === 'pg_catalog' || isToldByText(predicate)) return;
   throw unknownType(column, table);
 }
 
+function isToldByText({ column, operator, cast }: Compare): boolean {
+  const { kind, name } = baseType(column.type);
+  return cast === null && kind === 'base' && EQUALITIES.has(operator) && !OTHERWISE_EQUAL.has(name);
+}
+
+/** Types of which one value may be written in several ways. */
+const OTHERWISE_EQUAL: ReadonlySet<string> = new Set(['citext', 'geometry', 'geography']);
+
 function unknownType({ name, type }: Column, table: PlanTable): NearjoinError {
+  const base = baseType(type);
   return new NearjoinError(
     'not-supported',
-    `column "${name}" of table "${printTable(table.ref)}" can be compared only where its type is known: create the extension of "${baseType(type).name}" in the source database too`,
+    `column "${name}" of table "${printTable(table.ref)}" can be compared only where its type is known: create the extension of "${(base.element ?? base).name}" in the source database too`,
   );
+}
+
+const NEGATIONS: Partial<Record<Operator, Operator>> = { neq: 'eq', nin: 'in' };
+
+/** The types of PostGIS have no operator for what is not equal. */
+function typedSql(operator: Operator, type: ColumnType, left: Sql, right: Sql): Sql {
+  const negated = NEGATIONS[operator];
+  const isSpatial = SPATIAL_OPERATORS[baseType(type).name] !== undefined;
+  if (negated !== undefined && isSpatial) return sql`(not ${operatorSql(negated, left, right)})`;
+  return operatorSql(operator, left, right);
 }
 
 function operatorSql(operator: Operator, left: Sql, right: Sql): Sql {
@@ -175,7 +178,7 @@ function compareColumns(predicate: CompareColumns, row: RowScope, rows: Rows): S
     RANGES.has(predicate.operator)
       ? sortValue(sql`${value}${cast}`, predicate.column, held)
       : sql`${value}${cast}`;
-  return operatorSql(predicate.operator, sorted(left), sorted(right));
+  return typedSql(predicate.operator, predicate.column.type, sorted(left), sorted(right));
 }
 
 function exists(
@@ -208,8 +211,7 @@ function related(
   const isNumbered = conjuncts(where).some(isLeaky);
   const { from, row: right } = openPlace(to, { rows, build, isNumbered });
   const conditions = link === null ? [] : [link(right)];
-  if (!right.filtered)
-    conditions.push(...inSafeOrder(conjuncts(where), (part) => predicateSql(part, right, rows, build)));
+  if (!right.filtered) conditions.push(...conditionsSql(conjuncts(where), right, rows, build));
   return { from, conditions, right };
 }
 
@@ -227,7 +229,7 @@ function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: Rows, 
   const aggregated = sql`(select ${value} from ${found.from} where ${allOf(found.conditions)})`;
   const { test } = predicate;
   if (test.kind === 'is-null') return sql`${aggregated} is ${syntax(test.negated ? 'not null' : 'null')}`;
-  const compared = test.cast ? sql`${aggregated}::text` : aggregated;
+  const compared = test.cast === null ? aggregated : sql`${aggregated}::${bareType(test.cast)}`;
   return operatorSql(test.operator, compared, operandSql(test.value, build));
 }
 

@@ -2,10 +2,11 @@ import type { Column } from '../catalog/catalog.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
-import { inSafeOrder, isLeaky } from './leaky.ts';
+import { isLeaky } from './leaky.ts';
 import { openPlace } from './open-place.ts';
+import { operandSql } from './operand.ts';
 import { orderTerms } from './order.ts';
-import { joinSql, operandSql, predicateSql, visibleValue } from './predicate.ts';
+import { conditionsSql, joinSql, predicateSql, visibleValue } from './predicate.ts';
 import { type Build, type RowScope, type Rows, withRow } from './scope.ts';
 import {
   type FromList,
@@ -51,7 +52,7 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
     const joined = joinedConditions(select);
     for (const part of joined) joinInstead(part, { row, rows, build, from });
     const others = conjuncts(select.where).filter((part) => !joined.some((one) => one === part));
-    conditions.push(...inSafeOrder(others, (part) => predicateSql(part, row, rows, build)));
+    conditions.push(...conditionsSql(others, row, rows, build));
   }
   const distinct = distinctValues(select, { row, rows, build });
   const order = rowOrder(select, build).flatMap((item) => {

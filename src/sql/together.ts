@@ -1,5 +1,5 @@
 import type { Field, Param, RootField } from '../plan/plan.ts';
-import { baseType } from './leaf.ts';
+import { baseType, isSplitElsewhere } from './leaf.ts';
 import type { Statement, Together } from './statement.ts';
 
 /**
@@ -37,7 +37,7 @@ class PrintedLater implements Together {
 }
 
 function isSingle({ pattern, list, type }: Param): boolean {
-  return pattern === null && !list && baseType(type).kind !== 'array';
+  return pattern === null && !list && baseType(type).kind !== 'array' && !isSplitElsewhere(type);
 }
 
 /** Whether one cell is all that the root answers, by work that the planner can judge: what a function does it does not know. */

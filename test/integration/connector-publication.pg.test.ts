@@ -179,6 +179,25 @@ describe.each(SERVERS)('publishing on %s', (which) => {
     });
   });
 
+  on(
+    'of other indexes those are told that an extension has for where values of its own type lie',
+    async () => {
+      const statements = [
+        'create extension ltree; create extension btree_gist',
+        'create table t (id int primary key, path ltree, span int4range)',
+        'create index on t using gist (path); create index on t using gist (path gist_ltree_ops(siglen=100))',
+        'create index on t using gist (id); create index on t using gist (span)',
+        'create index on t using gist (path, span); create index on t using gist (path) where id > 0',
+      ];
+      await withConnector(which, statements, async (connector) => {
+        const [told] = await connector.check([table('t')]);
+        const column = { descending: false, nullsFirst: false };
+        const path = [{ ...column, name: 'path', spatial: true }];
+        expect(told?.kind === 'yes' && told.indexes).toEqual([[{ ...column, name: 'id' }], path, path]);
+      });
+    },
+  );
+
   on('the columns told are those that arrive', async () => {
     const create = 'create table t (id int primary key, g int generated always as (id * 2) stored)';
     await using feed = await startFeed(which, [create], [table('t')]);

@@ -9,12 +9,31 @@ import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 // what they are by every route, also while there is no cache whose columns would say how the source holds them.
 
 const COLUMNS = (schema: string): string =>
-  `id int primary key, ci ${schema}.citext, path ${schema}.ltree, kv ${schema}.hstore, names ${schema}.citext[]`;
-const ROWS = `(1, 'Ann', 'top.hobby.chess', 'a=>1', '{Ann,bob}'), (2, 'bob', 'top', 'a=>2,b=>NULL', '{}'),
-  (3, 'BOB', 'top.hobby', null, null), (4, 'anne', 'other', '', '{BOB}'), (5, null, null, 'a=>1', '{ANN,Bob}')`;
+  `id int primary key, ci ${schema}.citext, path ${schema}.ltree, kv ${schema}.hstore, names ${schema}.citext[], spot ${schema}.geometry`;
+const SPOT = '0101000020E6100000000000000000F03F0000000000000040';
+const ROWS = `(1, 'Ann', 'top.hobby.chess', 'a=>1', '{Ann,bob}', '${SPOT}'), (2, 'bob', 'top', 'a=>2,b=>NULL', '{}', 'elsewhere'),
+  (3, 'BOB', 'top.hobby', null, null, null), (4, 'anne', 'other', '', '{BOB}', '${SPOT}'), (5, null, null, 'a=>1', '{ANN,Bob}', null)`;
+
+// Stands in for PostGIS, whose types and functions are called so: a shape is its text, near to none but itself.
+const SHAPES = (schema: string): string => `
+  create type ${schema}.geometry;
+  create function ${schema}.geometry_in(cstring) returns ${schema}.geometry language internal immutable strict as 'textin';
+  create function ${schema}.geometry_out(${schema}.geometry) returns cstring language internal immutable strict as 'textout';
+  create type ${schema}.geometry (input = ${schema}.geometry_in, output = ${schema}.geometry_out, like = text);
+  alter extension ltree add type ${schema}.geometry;
+  create function ${schema}.st_asgeojson(${schema}.geometry, int, int) returns text language sql immutable strict
+    as $$ select json_build_array($1::text, $2, $3)::text $$;
+  create function ${schema}.st_equals(${schema}.geometry, ${schema}.geometry) returns boolean language sql immutable strict
+    as $$ select $1::text = $2::text $$;
+  create function ${schema}.st_dwithin(${schema}.geometry, ${schema}.geometry, float8) returns boolean language sql
+    immutable strict as $$ select $1::text = $2::text and $3 = 0.5 $$;
+  create function ${schema}.st_expand(${schema}.geometry, float8) returns ${schema}.geometry language sql immutable strict
+    as $$ select $1 $$;
+  create operator ${schema}.&& (leftarg = ${schema}.geometry, rightarg = ${schema}.geometry, function = ${schema}.st_equals)`;
 const inSchema = (schema: string): string[] => [
   `create schema ${schema}`,
   ...['citext', 'ltree', 'hstore'].map((name) => `create extension ${name} schema ${schema}`),
+  SHAPES(schema),
 ];
 const TABLES = (schema: string): string[] => [
   `create table near (${COLUMNS(schema)}); insert into near values ${ROWS}`,
@@ -60,6 +79,7 @@ afterAll(async () => {
   await Promise.all(Object.values(databases ?? {}).map((database) => database.drop()));
 });
 
+const POINT = '{type: "Point", coordinates: [1, 2]}';
 const found = (where: string): string => `{ near(where: {far: ${where}}, order_by: {id: asc}) { id } }`;
 
 test.each<[string, string]>([
@@ -75,6 +95,12 @@ test.each<[string, string]>([
   [found('{path: {_matches_fulltext: "chess"}}'), '{"near":[{"id":1}]}'],
   [found('{path: {_lt: "top"}}'), '{"near":[{"id":4}]}'],
   [found('{kv: {_eq: "a=>1"}}'), '{"near":[{"id":1},{"id":5}]}'],
+  [found(`{spot: {_st_equals: ${POINT}}}`), '{"near":[{"id":1},{"id":4}]}'],
+  [found(`{spot: {_st_d_within: {from: ${POINT}, distance: 0.5}}, id: {_gt: 1}}`), '{"near":[{"id":4}]}'],
+  [
+    '{ near(where: {id: {_lte: 2}}, order_by: {id: asc}) { far { spot } } }',
+    `{"near":[{"far":[{"spot":["${SPOT}", 15, 4]}]},{"far":[{"spot":["elsewhere", 15, 4]}]}]}`,
+  ],
   [found('{names: {_eq: ["ann", "BOB"]}}'), '{"near":[{"id":1},{"id":5}]}'],
   [found('{names: {_contains: ["bob"]}}'), '{"near":[{"id":1},{"id":4},{"id":5}]}'],
   [

@@ -136,3 +136,14 @@ async function once(url: string, use: (client: pg.Client) => Promise<void>): Pro
     await client.end();
   }
 }
+
+/** Whether a server is there and can make the extension: `test.skipIf(!(await hasExtension(…)))`. */
+export async function hasExtension(which: Which, extension: string): Promise<boolean> {
+  if (!hasTestServer(which)) return false;
+  let isThere = false;
+  await once(testServer(which).url('postgres'), async (client) => {
+    const { rows } = await client.query('select from pg_available_extensions where name = $1', [extension]);
+    isThere = rows.length > 0;
+  });
+  return isThere;
+}

@@ -1,11 +1,18 @@
 import { unreachable } from '../../core/assert.ts';
-import type { Json } from '../../core/json-text.ts';
-import { TEXT } from '../built-in-types.ts';
+import { isRecord } from '../../core/is-record.ts';
+import type { Json, JsonObject } from '../../core/json-text.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
-import { type OperandType, operandType, scalarOperandType } from '../operand-type.ts';
-import { baseType, INCOMPARABLE, type Operator, operatorsOf, TEXT_CAST_OPERATORS } from '../operators.ts';
+import {
+  isObjectOperand,
+  type OperandType,
+  operandOf,
+  plainOperand,
+  scalarOperandType,
+} from '../operand-type.ts';
+import { baseType, castsOf, INCOMPARABLE, type Operator, operatorsOf } from '../operators.ts';
 import { ruleOperator } from '../rule-operator.ts';
 import { isSessionVariable, ruleText } from '../rule-value.ts';
+import type { ObjectOperand } from '../spatial-operators.ts';
 import { Unresolvable } from './problems.ts';
 
 /** Where a comparison of a row rule stands. */
@@ -29,7 +36,7 @@ export function checkComputed(type: ColumnType, value: Json): void {
   for (const [key, operand] of operatorsIn(value)) {
     const meant = known(key);
     if (meant.kind === 'is-null') checkIsNull(operand);
-    else if (meant.kind === 'cast') checkCast('an aggregate', operand);
+    else if (meant.kind === 'cast') checkCast({ type, of: 'an aggregate' }, operand);
     else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || operand === null)
       throw new Unresolvable(`"${key}" does not compare an aggregate`);
     else checkConstant(scalarOperandType(meant.operator, type), operand, { key, of: 'an aggregate' });
@@ -58,14 +65,14 @@ function checkOperator(column: Column, { key, operand }: Comparison, scope: Comp
     case 'is-null':
       return checkIsNull(operand);
     case 'cast':
-      return checkCast(named(column), operand);
+      return checkCast({ type: column.type, of: named(column) }, operand);
     case 'columns':
       checkFits(column, { key, operator: meant.operator });
       return checkOtherColumn(column, { key, operand }, scope);
     case 'compare':
       checkFits(column, { key, operator: meant.operator });
       if (operand === null) return;
-      checkConstant(operandType(meant.operator, column), operand, { key, of: named(column) });
+      checkOperand(operandOf(meant.operator, column.type), operand, { key, of: named(column) });
       if (EQUALITIES.has(meant.operator)) checkEnum(column, { key, operand }, scope);
       return;
     default:
@@ -85,24 +92,53 @@ function checkIsNull(operand: Json): void {
   if (typeof operand !== 'boolean') throw new Unresolvable('"_is_null" takes true or false');
 }
 
-function checkCast(of: string, operand: Json): void {
+/** What is cast, and how messages name it. */
+interface Cast {
+  readonly type: ColumnType;
+  readonly of: string;
+}
+
+function checkCast({ type, of }: Cast, operand: Json): void {
+  const casts = castsOf(type);
   for (const [name, operators] of operatorsIn(operand)) {
-    if (name !== 'String') throw new Unresolvable(`"_cast" of ${of} takes "String" only`);
-    for (const [key, value] of operatorsIn(operators)) {
-      const meant = known(key);
-      if (meant.kind === 'is-null') checkIsNull(value);
-      else if (meant.kind !== 'compare' || !TEXT_CAST_OPERATORS.includes(meant.operator) || value === null)
-        throw new Unresolvable(`operator "${key}" does not fit the text of ${of}`);
-      else checkConstant(scalarOperandType(meant.operator, TEXT), value, { key, of: `the text of ${of}` });
-    }
+    const cast = casts.find(({ scalar }) => scalar === name);
+    const names = casts.map(({ scalar }) => JSON.stringify(scalar)).join(' and ');
+    if (cast === undefined) throw new Unresolvable(`"_cast" of ${of} takes ${names || 'nothing'} only`);
+    checkCasted({ type: cast, of: `the ${cast.name} of ${of}` }, operators);
   }
 }
 
-function checkConstant(
-  { type, list }: OperandType,
-  operand: Json,
-  { key, of }: { readonly key: string; readonly of: string },
-): void {
+function checkCasted({ type, of }: Cast, operators: Json): void {
+  for (const [key, value] of operatorsIn(operators)) {
+    const meant = known(key);
+    if (meant.kind === 'is-null') checkIsNull(value);
+    else if (meant.kind === 'cast') checkCast({ type, of }, value);
+    else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || value === null)
+      throw new Unresolvable(`operator "${key}" does not fit ${of}`);
+    else checkOperand(operandOf(meant.operator, type), value, { key, of });
+  }
+}
+
+/** The operator as it is written, and what it is one of. */
+interface Place {
+  readonly key: string;
+  readonly of: string;
+}
+
+function checkOperand(what: OperandType | ObjectOperand, operand: Json, place: Place): void {
+  if (!isObjectOperand(what)) return checkConstant(what, operand, place);
+  const given = isRecord(operand) ? (operand as JsonObject) : null;
+  const names = what.members.map(({ name }) => name);
+  const isComplete = what.members.every(({ name, required }) => !required || given?.[name] !== undefined);
+  if (given === null || !isComplete || Object.keys(given).some((name) => !names.includes(name)))
+    throw new Unresolvable(`operator "${place.key}" of ${place.of} takes an object of ${names.join(', ')}`);
+  for (const { name, type } of what.members) {
+    const value = given[name];
+    if (value !== undefined) checkConstant(plainOperand(type), value, place);
+  }
+}
+
+function checkConstant({ type, list }: OperandType, operand: Json, { key, of }: Place): void {
   for (const value of list ? elementsOf(operand) : [operand]) {
     if (isSessionVariable(value) || ruleText(type, value) !== null) continue;
     const shown = JSON.stringify(value);

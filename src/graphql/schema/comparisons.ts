@@ -5,19 +5,20 @@ import {
   type GraphQLInputType,
   GraphQLString,
 } from 'graphql';
-import { TEXT } from '../../catalog/built-in-types.ts';
 import type { Column, ColumnType, Table } from '../../catalog/catalog.ts';
 import type { Operator } from '../../catalog/operators.ts';
 import {
+  baseType,
+  castsOf,
   castTypeName,
   comparisonTypeName,
-  hasTextCast,
   operandShape,
   operatorsOf,
   operatorsOfColumn,
 } from '../../catalog/operators.ts';
+import { type ObjectOperand, objectOperand } from '../../catalog/spatial-operators.ts';
 import type { Spelling } from '../../catalog/spelling.ts';
-import { listOf, sorted, type TypeRegistry } from './named.ts';
+import { listOf, required, sorted, type TypeRegistry } from './named.ts';
 import type { ValueTypes } from './values.ts';
 
 const DESCRIPTIONS: Partial<Record<Operator, string>> = {
@@ -43,6 +44,15 @@ const DESCRIPTIONS: Partial<Record<Operator, string>> = {
   matches: 'does `ltree` match `lquery`?',
   matches_any: 'does `ltree` match any `lquery` in array?',
   matches_fulltext: 'does `ltree` match `ltxtquery`?',
+  st_contains: 'does the column contain the given geometry value',
+  st_crosses: 'does the column cross the given geometry value',
+  st_equals: 'is the column equal to given geometry value (directionality is ignored)',
+  st_3d_intersects: 'does the column spatially intersect the given geometry value in 3D',
+  st_overlaps:
+    "does the column 'spatially overlap' (intersect but not completely contain) the given geometry value",
+  st_touches: 'does the column have atleast one point in common with the given geometry value',
+  st_within: 'is the column contained in the given geometry value',
+  st_3d_d_within: 'is the column within a given 3D distance from the given geometry value',
 };
 
 /** The `<scalar>_comparison_exp` input types. */
@@ -86,12 +96,14 @@ export class ComparisonTypes {
 
   #fields(type: ColumnType, operators: readonly Operator[]): readonly Member[] {
     return operators.map((operator) => {
-      const description = DESCRIPTIONS[operator] ?? containment(operator, type);
+      const description = DESCRIPTIONS[operator] ?? nearness(operator, type) ?? containment(operator, type);
       return [`_${operator}`, { type: this.#operand(type, operator), description }];
     });
   }
 
   #operand(type: ColumnType, operator: Operator): GraphQLInputType {
+    const object = objectOperand(operator, baseType(type));
+    if (object !== null) return this.#object(object);
     const scalar = this.#registry.scalar(type.scalar);
     const same = type.kind === 'array' ? listOf(scalar) : scalar;
     switch (operandShape(operator)) {
@@ -113,11 +125,25 @@ export class ComparisonTypes {
     }
   }
 
+  #object({ typeName, members }: ObjectOperand): GraphQLInputObjectType {
+    return this.#registry.once(typeName, (name) => {
+      const fields = (): Record<string, GraphQLInputFieldConfig> =>
+        sorted(
+          members.map(({ name: member, type, required: isRequired, otherwise }): Member => {
+            const scalar = this.#registry.scalar(type.scalar);
+            return [member, { type: isRequired ? required(scalar) : scalar, defaultValue: otherwise }];
+          }),
+        );
+      return new GraphQLInputObjectType({ name, fields });
+    });
+  }
+
   #cast(type: ColumnType, spelling: Spelling): readonly Member[] {
-    if (!hasTextCast(type)) return [];
+    const casts = castsOf(type);
+    if (casts.length === 0) return [];
     const cast = this.#registry.once(spelling.type(castTypeName(type)), (name) => {
       const fields = (): Record<string, GraphQLInputFieldConfig> =>
-        sorted([['String', { type: this.ofType(TEXT, spelling) }]]);
+        sorted(casts.map((other) => [other.scalar, { type: this.ofType(other, spelling) }]));
       return new GraphQLInputObjectType({ name, fields });
     });
     return [['_cast', { type: cast }]];
@@ -131,6 +157,12 @@ interface Naming {
   readonly name: string;
   readonly about: string;
   readonly spelling: Spelling;
+}
+
+function nearness(operator: Operator, { scalar }: ColumnType): string | null {
+  if (operator === 'st_intersects') return `does the column spatially intersect the given ${scalar} value`;
+  if (operator !== 'st_d_within') return null;
+  return `is the column within a given distance from the given ${scalar} value`;
 }
 
 function containment(operator: Operator, type: ColumnType): string | null {

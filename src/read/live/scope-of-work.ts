@@ -139,7 +139,7 @@ function decidesAlike(leaf: Predicate, known: ReadonlySet<number>): boolean {
     case 'compare-columns':
       return known.has(leaf.other.table) && !isLoose(leaf.other.column) && comparesAlike(leaf);
     case 'compare':
-      return comparesAlike(leaf) && !(RANGES.has(leaf.operator) && leaf.cast);
+      return comparesAlike(leaf) && !(RANGES.has(leaf.operator) && leaf.cast !== null);
     case 'exists':
       return joinsByBytes(leaf.join);
     case 'exists-aggregate':

@@ -76,3 +76,29 @@ test('an index that finds rows by a mapping goes on with the key; one that anoth
     'create index on nearjoin."t" ("c" nulls last)',
   ]);
 });
+
+test('an index of where values lie is made again, but not over what is held as text, and it finds no keys', () => {
+  const shape = {
+    columns: [
+      { name: 'id', type: 'integer', oid: 23 },
+      { name: 'place', type: 'ext.geometry(Point,4326)', oid: 1 },
+      { name: 'other', type: 'text', oid: 1 },
+    ],
+    key: ['id'],
+  };
+  const index = (name: string, spatial = true) => [
+    { name, descending: false, nullsFirst: false, ...(spatial ? { spatial } : {}) } as const,
+  ];
+  const mirrored = [index('place'), index('place', false), index('other')];
+  const missing = missingIndexes(shape, { lookups: [], mirrored }, []);
+  expect(missing.map((each) => createIndexSql('t', each))).toEqual([
+    'create index on nearjoin."t" using gist ("place")',
+    'create index on nearjoin."t" ("place" nulls last)',
+  ]);
+  const alone = missingIndexes(shape, { lookups: [['place']], mirrored: [index('place')] }, []);
+  expect(alone.map((each) => createIndexSql('t', each))).toEqual([
+    'create index on nearjoin."t" using gist ("place")',
+    'create index on nearjoin."t" ("place" nulls last, "id" nulls last)',
+  ]);
+  expect(missingIndexes(shape, { lookups: [], mirrored: [index('place')] }, [['place']])).toEqual([]);
+});

@@ -15,6 +15,8 @@ const typed = (name: string): ColumnType => ({
   scalar: name,
 });
 
+const POINT = '0101000020E6100000000000000000F03F0000000000000040';
+
 test.each([
   ['int4', '12', '12'],
   ['int4', 'not a number: Postgres says so', 'not a number: Postgres says so'],
@@ -29,11 +31,19 @@ test.each([
   ['ltree', 'a.b', 'a.b'],
   ['ltree', '', ''],
   ['jsonb', 'text', '"text"'],
+  ['geometry', { type: 'Point', coordinates: [new NumberText('1'), 2] }, POINT],
+  ['geography', '{"type": "Point", "coordinates": [1, 2]}', POINT],
+  ['geometry', 'POINT(1 2)', 'POINT(1 2)'],
+  ['raster', '00Ff', '00Ff'],
 ])('for a column of type %s %j is %s', (name, value, text) => {
   expect(scalarText(typed(name), value, '$')).toBe(text);
 });
 
 test.each([
+  ['geometry', {}, 'key "type" not found'],
+  ['geography', true, 'parsing Geometry failed, expected Object, but encountered Boolean'],
+  ['raster', 'fff', 'invalid hexadecimal representation of raster well known binary format'],
+  ['raster', true, 'expecting String for raster'],
   [
     'int4',
     true,

@@ -21,6 +21,23 @@ test('values that become parameters share a shape', () => {
   expect(shape(one)).toBe(shape(two));
 });
 
+test('shapes of any form share one', () => {
+  const within = (shape: object) => ({ w: { place: { _st_within: shape } } });
+  const point = within({ type: 'Point', coordinates: [1, 2] });
+  const line = within({
+    type: 'LineString',
+    coordinates: [
+      [1, 2],
+      [3, 4],
+    ],
+    crs: null,
+  });
+  expect(shape(line)).toBe(shape(point));
+  expect(shape({ w: { place: { _st_within: { type: { _eq: 'a' }, coordinates: [] } } } })).not.toBe(
+    shape(point),
+  );
+});
+
 test('everything that may change the plan changes the shape', () => {
   const shapes = [
     {},
