@@ -94,19 +94,26 @@ function columnPair({ random, root }: Scene, table: TableModel): Condition {
   return { kind: 'columns', column: column.name, operator, other: other.name, root: isRoot };
 }
 
-/** How many related rows have values in some columns, or how many different ones. */
-export function counted(random: Random, { relationship, view }: ArrayOf): Condition {
+/**
+ * One condition for each small number of related rows with values, or different values, in some columns: together they say
+ * for every row which number it is. Their twins differ in the columns alone.
+ */
+export function counted(random: Random, { relationship, view }: ArrayOf): readonly Condition[] {
   const countable = view.columns.filter(({ type }) => type !== 'json');
-  return {
-    kind: 'aggregate',
+  const of = {
     relationship: relationship.name,
     filter: null,
-    function: 'count',
     columns: random.values.some(countable, 1, 2).map(({ name }) => name),
     distinct: random.chance(0.7),
-    operator: random.pick(COMPARED),
-    value: random.values.int(0, 3),
   };
+  const one = (value: number): Condition => ({
+    kind: 'aggregate',
+    function: 'count',
+    operator: '_eq',
+    value,
+    ...of,
+  });
+  return [0, 1, 2, 3].map(one);
 }
 
 type ArrayOf = ReturnType<typeof visibleRelationships>[number];

@@ -155,13 +155,13 @@ export function generateQuery(
   const views = world.tables.flatMap((table) => viewOf(table, role) ?? []);
   if (views.length === 0) return null;
   const scene = { random, world, role, hostile };
-  const counting = random.chance(0.15) ? countingRoot(scene, views) : null;
+  const counting = random.chance(0.12) ? countingRoots(scene, views) : [];
   const others = (): readonly Root[] =>
     Array.from({ length: random.chance(0.2) ? 2 : 1 }, (_, i) => root(scene, random.pick(views), `q${i}`));
-  const roots = counting === null ? others() : [counting];
+  const roots = counting.length === 0 ? others() : counting;
   const sending = {
     seed: random.seed(),
-    share: counting === null ? random.pick([0, 0.3, 1, 1]) : 1,
+    share: counting.length === 0 ? random.pick([0, 0.3, 1, 1]) : 1,
     defaults: random.chance(0.15),
     twins: random.pick([0, 0, 0, 0, 0.3]),
   };
@@ -218,19 +218,20 @@ function root(scene: Scene, view: View, alias: string): Root {
   };
 }
 
-/** A list filtered by a count of related rows: of its twin nothing differs that makes another plan but the counted columns. */
-function countingRoot(scene: Scene, views: readonly View[]): Root | null {
+/** Lists filtered by a count of related rows: of their twins nothing differs that makes another plan but the counted columns. */
+function countingRoots(scene: Scene, views: readonly View[]): readonly Root[] {
   const { random } = scene;
   const all = views.flatMap((view) => countableLists(scene, view.table).map((list) => ({ view, list })));
-  if (all.length === 0) return null;
+  if (all.length === 0) return [];
   const { view, list } = random.pick(all);
-  const where = counted(random, list);
-  const total = view.table.key.every((name) => isAlwaysShown(view.table, name, scene.role));
-  const rows = { where, orderBy: [], distinctOn: [], limit: null, offset: null, total };
-  const fields = random
-    .some(view.columns, 1, 2)
-    .map((column, i): Field => ({ ...plainly(`c${i}`), ...columnField(random, column) }));
-  return { kind: 'list', alias: 'q0', table: view.table.field, called: null, rows, fields };
+  const { field: table, key } = view.table;
+  const total = key.every((name) => isAlwaysShown(view.table, name, scene.role));
+  const column = random.pick(view.columns);
+  const fields: readonly Field[] = [{ ...plainly('c0'), kind: 'column', column: column.name, path: null }];
+  return counted(random, list).map((where, i) => {
+    const rows = { where, orderBy: [], distinctOn: [], limit: null, offset: null, total };
+    return { kind: 'list', alias: `q${i}`, table, called: null, rows, fields };
+  });
 }
 
 function plainly(alias: string): Written {
