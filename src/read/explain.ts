@@ -1,4 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
+import { inOrder } from '../core/in-order.ts';
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
@@ -53,7 +54,7 @@ interface ExplainParts {
 /** Explains every root field by itself. */
 export function explainPlan(request: ExplainRequest, parts: ExplainParts): Promise<readonly ExplainedRoot[]> {
   const { plan } = request.plan;
-  return Promise.all(plan.roots.map((root) => explainRoot(root, plan, request, parts)));
+  return inOrder(plan.roots.map((root) => explainRoot(root, plan, request, parts)));
 }
 
 /** What live targets would write themselves. */
@@ -69,7 +70,7 @@ function withFillings(
   { source, plan, stringifyNumbers }: SourceGroup,
   explain: (target: SourceName, statement: Statement) => Promise<readonly string[]>,
 ): Promise<readonly ExplainedTarget[]> {
-  return Promise.all(
+  return inOrder(
     targets.map(async (foreseen) => {
       const own = gaps.filter(({ field }) => placeOf(field).source === foreseen.target);
       if (own.length === 0) return { ...foreseen, sql: null, plan: null };

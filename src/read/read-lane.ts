@@ -104,12 +104,13 @@ export class ReadLane {
   }
 
   /** Says how an operation would be answered now: SQL, Postgres' plan, and each target's route. */
-  explain(request: Omit<ReadRequest, 'introspection'>): Promise<readonly ExplainedRoot[]> {
-    return explainPlan(request, {
-      reader: this.#reader,
-      databases: this.#databases,
-      settings: this.#settings,
-    });
+  async explain(request: Omit<ReadRequest, 'introspection'>): Promise<readonly ExplainedRoot[]> {
+    const [reader, databases, settings] = [this.#reader, this.#databases, this.#settings];
+    try {
+      return await explainPlan(request, { reader, databases, settings });
+    } catch (error) {
+      throw await firstRefusal(error, request, databases);
+    }
   }
 
   /** Reads the state of one source's caches again now: somebody was just told a newer one than reads go by. */

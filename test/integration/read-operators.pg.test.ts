@@ -285,7 +285,9 @@ test('so is one of the session', async () => {
 test('of several values that cannot be read the first is told, whichever database comes upon it', async () => {
   const date = 'thing(where: {d: {_eq: "no date"}}) { holders(where: {id: {_in: ["no number"]}}) { id } }';
   const id = 'holder(where: {thing: {u: {_eq: "no id"}}}) { all(where: {t: {_regex: "("}}) { id } }';
-  await refusedEverywhere(`{ a: ${date} b: ${id} }`, {}, 'invalid input syntax for type date: "no date"');
+  const noDate = 'invalid input syntax for type date: "no date"';
+  await refusedEverywhere(`{ a: ${date} b: ${id} }`, {}, noDate);
+  await expect(ways.dealt.explain(`{ a: ${date} b: ${id} }`)).rejects.toMatchObject({ message: noDate });
   await refusedEverywhere(`{ a: ${id} b: ${date} }`, {}, NO_ID);
 });
 
