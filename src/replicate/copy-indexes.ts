@@ -1,5 +1,6 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { type IndexWishes, indexSql } from '../cache/ddl.ts';
+import { inCache } from '../cache/names.ts';
 import { type StoredTable, updateSql } from '../cache/stored-table.ts';
 import { begin, type CopyWork, commit, makeIndex, makeKey } from './copy-work.ts';
 
@@ -7,6 +8,8 @@ import { begin, type CopyWork, commit, makeIndex, makeKey } from './copy-work.ts
 export const INDEXING = 'building indexes';
 /** Each reads the whole table once. */
 const AT_ONCE = 2;
+/** What was written of a copy up to this size is mostly in the system's memory still. */
+const CACHED_BYTES = 1 << 30;
 
 /**
  * Builds what is missing of the indexes of a copy whose rows are kept, each in a transaction of its own and some at the
@@ -23,7 +26,7 @@ export async function buildIndexes(
   const missing = [...indexSql(stored, indexes, stored.indexes)];
   const build = async (on: pg.Client): Promise<void> => {
     for (let next = missing.shift(); next !== undefined; next = missing.shift()) {
-      await begin(on, lease);
+      await begin(on, lease, withoutWorkers(stored));
       await makeIndex(on, next);
       await commit(on);
       await onStep?.('pieces:index-built');
@@ -39,4 +42,10 @@ export async function buildIndexes(
   await begin(client, lease);
   await makeKey(client, stored);
   await commit(client, updateSql(stored, { state: 'catching-up', reason: null }));
+}
+
+/** Handing reads to Postgres' I/O workers, as 18 does, costs more than reading what is in memory. */
+function withoutWorkers({ relation }: StoredTable): string {
+  return `select set_config('effective_io_concurrency', '0', true)
+    where pg_relation_size(to_regclass(${pg.escapeLiteral(inCache(relation))})) < ${CACHED_BYTES}`;
 }

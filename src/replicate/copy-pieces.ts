@@ -2,16 +2,13 @@ import type pg from 'pg';
 import { hasKey, type IndexWishes } from '../cache/ddl.ts';
 import { inCache } from '../cache/names.ts';
 import { dedupeSql } from '../cache/overlay.ts';
-import { isTruncated, type StoredTable, savePiece, updateSql } from '../cache/stored-table.ts';
+import { isTruncated, type StoredTable, updateSql } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
-import { type CountedCursor, NOTHING_LEFT } from '../core/piece-cursor.ts';
-import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { buildIndexes, INDEXING } from './copy-indexes.ts';
-import { writeRows } from './copy-rows.ts';
-import { begin, CopySpoilt, type CopyWork, commit, holdSnapshot, overlayPages } from './copy-work.ts';
+import { begin, type CopyWork, commit, overlayPages } from './copy-work.ts';
 import type { CopyLimits } from './feed-options.ts';
-import type { HeldSnapshot } from './snapshots.ts';
+import { PieceReading } from './piece-reading.ts';
 
 /** A large table's copy: begun now, or by an earlier process. */
 export interface LargeCopy {
@@ -36,7 +33,8 @@ export function copySizes({ wholeBytes, pieceBytes, snapshotMs, bytesPerS }: Cop
  */
 export async function copyPieces(large: LargeCopy, work: CopyWork): Promise<StoredTable> {
   return work.sessions.use(async ({ client }) => {
-    const copiedAt = await readPieces(large, client, work);
+    const { pieceBytes } = copySizes(work.limits);
+    const copiedAt = await new PieceReading({ ...large, pieceBytes }, work).run(client);
     await work.onStep?.('pieces:all-read');
     // The changes that explain why a key is there twice must be in the overlay.
     const until = maxLsn(copiedAt, await work.connector.position());
@@ -44,60 +42,6 @@ export async function copyPieces(large: LargeCopy, work: CopyWork): Promise<Stor
     await work.building.take(() => indexPieces(large, client, work), work.stop);
     return { ...large.stored, copiedAt };
   }, work.stop);
-}
-
-async function readPieces({ stored, since }: LargeCopy, client: pg.Client, work: CopyWork): Promise<Lsn> {
-  let { cursor, copiedAt } = stored;
-  let held: HeldSnapshot | null = null;
-  try {
-    while (cursor === null || cursor.next < cursor.end) {
-      const read = await work.reading.take(async () => {
-        if (held?.isOld === true) await held.release().finally(() => (held = null));
-        held ??= await holdSnapshot(work, { stored, since }, work.stop);
-        return await readPiece({ stored, cursor, held }, client, work);
-      }, work.stop);
-      copiedAt = read.at;
-      cursor = read.cursor;
-    }
-  } finally {
-    await (held as HeldSnapshot | null)?.release();
-  }
-  return must(copiedAt, 'the position of a copy');
-}
-
-interface NextPiece {
-  readonly stored: StoredTable;
-  readonly cursor: CountedCursor | null;
-  readonly held: HeldSnapshot;
-}
-
-async function readPiece(
-  { stored, cursor, held: { snapshot } }: NextPiece,
-  client: pg.Client,
-  work: CopyWork,
-): Promise<{ readonly cursor: CountedCursor; readonly at: Lsn }> {
-  const from = columnsToCopy(stored);
-  const { pieceBytes } = copySizes(work.limits);
-  await begin(client, work.lease);
-  const piece = await snapshot.piece(from, cursor, pieceBytes);
-  if (piece === null) await mustBeTruncated(stored, client, work);
-  const into = copyIntoSql(stored, { isFrozen: false });
-  const rows = piece === null ? 0 : await writeRows(piece.rows, into, client, work);
-  const counted = { ...(piece?.cursor ?? NOTHING_LEFT), rows: (cursor?.rows ?? 0) + rows };
-  const { truncated } = await savePiece(client, stored, { cursor: counted, at: snapshot.at });
-  await work.onStep?.('pieces:read-uncommitted');
-  await commit(client);
-  await work.onStep?.('pieces:read');
-  // After a truncation whatever is in the table came later, and with the stream into the overlay.
-  return { cursor: truncated ? { ...counted, ...NOTHING_LEFT } : counted, at: snapshot.at };
-}
-
-/** A table whose files were replaced is worth going on with only when it was emptied, which the stream will have told. */
-async function mustBeTruncated(stored: StoredTable, client: pg.Client, work: CopyWork): Promise<void> {
-  await work.applied(await work.connector.position(), work.stop);
-  work.stop.throwIfAborted();
-  if (await isTruncated(client, stored)) return;
-  throw new CopySpoilt('the table was rewritten on the target while it was copied');
 }
 
 async function indexPieces({ stored, indexes }: LargeCopy, client: pg.Client, work: CopyWork): Promise<void> {

@@ -145,6 +145,13 @@ async function stoppedAfterTwoPieces(made: FeedRig): Promise<void> {
   const count = new PieceCount(2);
   const supervisor = made.start({ limits: LIMITS, onStep: count.onStep });
   await made.until('two pieces', async () => count.read === 2);
+  await made.until('a third, read meanwhile, to wait for the second', async () => {
+    const { rows } = await made.source.query(
+      `select from pg_stat_activity where datname = current_database() and application_name like 'nearjoin feed%'
+         and state = 'idle in transaction' and query like 'copy %'`,
+    );
+    return rows.length === 1;
+  });
   const stopped = supervisor.stop();
   count.letGo();
   await stopped;
@@ -157,7 +164,7 @@ test('a replicator that stops between two pieces goes on with the third', async 
   await made.target.query(`update doc set note = 'while nobody looked' where id % 7 = 0`);
   const before = await stored(made);
   expect(before).toMatchObject({ state: 'copying', piece_cursor: { next: 2 } });
-  expect(before.rows_copied).toBe(before.piece_cursor?.rows);
+  expect(before.rows_copied).toBeGreaterThanOrEqual(before.piece_cursor?.rows ?? Number.NaN);
   const second = new PieceCount();
   const said = new Set<string | null | undefined>();
   made.start({
