@@ -103,7 +103,7 @@ function feedsOf(
   const present = [...status.feeds.values()].map((feed) => {
     const report = feedReport(source, feed, status.now, view);
     const tables = wanted.find(({ target }) => target === feed.target)?.tables ?? [];
-    const refused = others === null ? {} : ({ state: 'failed', reason: others } as const);
+    const refused = others === null ? {} : ({ state: 'retrying', reason: others } as const);
     return { ...report, ...refused, tables: [...report.tables, ...notYetKnown(tables, feed.tables)] };
   });
   return [
@@ -111,7 +111,7 @@ function feedsOf(
     ...missing.map((feed) =>
       others === null
         ? absentFeed(feed, 'starting', 'no replicator has set up this feed yet')
-        : absentFeed(feed, 'failed', others),
+        : absentFeed(feed, 'retrying', others),
     ),
   ];
 }

@@ -2,8 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../cache/feed-row.ts';
 import { loadLingering } from '../cache/lingering.ts';
-import { migrate } from '../cache/migrate.ts';
-import { claimSchema, OwnedByOther } from '../cache/owner.ts';
 import { Notifier, restUnless } from '../core/notifier.ts';
 import { Repeats } from '../core/repeats.ts';
 import { LeaseLost } from './applier.ts';
@@ -17,6 +15,7 @@ import { beginScene } from './feed-scene.ts';
 import { acquireLease, applicationName, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
 import { listen } from './listening.ts';
+import { ownSchema } from './own-schema.ts';
 import { ProofPace } from './proof-pace.ts';
 import { readerName } from './reader-name.ts';
 import { say } from './say.ts';
@@ -25,7 +24,6 @@ import { slotName } from './slot-name.ts';
 import { type Desire, isNothing, NOTHING } from './wanted.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
-const RESTORED = 'schema nearjoin was set up anew: parts of it were gone';
 
 /** Runs one feed: waits for the lead, leads, starts again after whatever happens; ends when nothing is wanted of it. */
 export class FeedRunner {
@@ -170,7 +168,6 @@ export class FeedRunner {
     if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
     // A connector's failure is the target's: the source was there, and will be asked again.
     if (!this.#isUnwanted() || error instanceof ConnectorError) return false;
-    if (error instanceof OwnedByOther) return true;
     const { connect } = this.#options;
     return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error);
   }
@@ -198,9 +195,10 @@ export class FeedRunner {
     void session.lost.then(() => lost.abort());
     const stop = AbortSignal.any([signal, lost.signal]);
     try {
-      const { id, restored } = await migrate(session.client);
-      if (restored.length > 0) this.#options.log.warn({ source: this.#options.source, restored }, RESTORED);
-      await claimSchema(session.client, this.#options);
+      const isWanted = (): boolean => !this.#isUnwanted();
+      const owning = { ...this.#options, isWanted, wished: this.#wished };
+      const id = await ownSchema(session.client, owning, stop);
+      if (id === null) return !isWanted();
       await this.#back();
       const name = slotName(id, target);
       if (this.#slot === null) {

@@ -107,15 +107,15 @@ test('a feed whose copies are of another database than the metadata names has fa
   expect(await reportFeeds(named(null, 'accounts'))).toMatchObject([{ state: 'streaming', reason: null }]);
 });
 
-test('feeds of a source whose copies are kept for another metadata database have failed', async () => {
+test('feeds of a source whose copies are kept for another metadata database wait for them', async () => {
   const held = { ...status(feed({ target: 'pg3' })), owner: 'theirs' };
-  const failed = {
-    state: 'failed',
+  const waiting = {
+    state: 'retrying',
     reason: expect.stringContaining('another metadata database (id theirs)'),
   };
   expect(await reportFeeds(view({ pg1: held }))).toMatchObject([
-    { ...failed, target: 'pg2' },
-    { ...failed, target: 'pg3' },
+    { ...waiting, target: 'pg2' },
+    { ...waiting, target: 'pg3' },
   ]);
   expect(await reportFeeds(view({ pg1: { ...held, owner: 'ours' } }))).toMatchObject([
     { state: 'starting' },
