@@ -52,6 +52,8 @@ async function setStandby(name: string): Promise<void> {
     const { rows } = await target.query<{ now: string }>(`select current_setting('${NAMES}') as now`);
     return rows[0]?.now === name;
   });
+  // Commits go by what the checkpointer has noted, which it does between two checkpoints.
+  await target.query('checkpoint');
 }
 
 /** Commits what the target will not show before it is told to wait no longer; resolves when it waits. */
