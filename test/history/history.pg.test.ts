@@ -9,7 +9,7 @@ import { World } from './world.ts';
 // While a target is written to and everything around it breaks, whatever nodes answer is held against the target's own
 // log: the state at the position the answer names, its age, the bound and the token that were asked for.
 
-const BUDGET_MS = Number(process.env['NEARJOIN_HISTORY_SECONDS'] ?? 20) * 1000;
+const BUDGET_MS = Number(process.env['NEARJOIN_HISTORY_SECONDS'] ?? 12) * 1000;
 const SEED = Number(process.env['NEARJOIN_SEED'] ?? Math.floor(Math.random() * 1e9));
 const WRITERS = 3;
 const READERS = 6;
