@@ -64,7 +64,7 @@ function textsOf({ segments }: Endpoint, path: readonly string[]): ReadonlyMap<s
 
 /** Groups of endpoints that one request can mean more than one of, directly or through others; each in the order of names. */
 export function ambiguousEndpoints(endpoints: readonly Endpoint[]): readonly (readonly Endpoint[])[] {
-  const open = new Set(endpoints.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
+  const open = new Set(endpoints.toSorted(byName));
   const groups: (readonly Endpoint[])[] = [];
   for (const first of open) {
     open.delete(first);
@@ -77,9 +77,13 @@ export function ambiguousEndpoints(endpoints: readonly Endpoint[]): readonly (re
         group.add(other);
       }
     }
-    if (group.size > 1) groups.push([...group].toSorted((a, b) => (a.name < b.name ? -1 : 1)));
+    if (group.size > 1) groups.push([...group].toSorted(byName));
   }
   return groups;
+}
+
+function byName(a: Endpoint, b: Endpoint): number {
+  return a.name < b.name ? -1 : 1;
 }
 
 function overlap(a: Endpoint, b: Endpoint): boolean {

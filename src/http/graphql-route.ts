@@ -35,6 +35,11 @@ export interface GraphqlRoute {
   readonly unsent: UnsentAnswers;
 }
 
+/** A path that is answered; `hasStatuses`: an error has its own, whatever the client accepts. */
+interface AnsweredRoute extends GraphqlRoute {
+  readonly hasStatuses: boolean;
+}
+
 /** Operations of one batch that run at the same time. */
 const BATCH_WIDTH = 4;
 
@@ -42,7 +47,8 @@ const BATCH_WIDTH = 4;
  * Mercurius owns the path, with a schema of nothing: a preHandler of ours answers every request, so no text of ours is
  * ever parsed again (docs/adr/0003). Its own execution can never be reached.
  */
-export async function registerGraphqlRoute(app: FastifyInstance, route: GraphqlRoute): Promise<void> {
+export async function registerGraphqlRoute(app: FastifyInstance, parts: GraphqlRoute): Promise<void> {
+  const route = { ...parts, hasStatuses: false };
   app.addHook('onRoute', (options) => {
     // Mercurius' guard against forged requests is off, yet costs each request a promise; CORS has refused them before.
     if (options.url === GRAPHQL_PATH) delete options.onRequest;
@@ -61,14 +67,15 @@ export async function registerGraphqlRoute(app: FastifyInstance, route: GraphqlR
       preHandler: (request: FastifyRequest, reply: FastifyReply) => answerGraphql(route, request, reply),
     },
   });
+  const old = { ...parts, hasStatuses: true };
   app.post(OLD_PATH, {
-    errorHandler: (error, request, reply) => void answerGraphqlError(route, error, request, reply),
-    handler: (request, reply) => answerGraphql(route, request, reply),
+    errorHandler: (error, request, reply) => void answerGraphqlError(old, error, request, reply),
+    handler: (request, reply) => answerGraphql(old, request, reply),
   });
 }
 
 async function answerGraphql(
-  route: GraphqlRoute,
+  route: AnsweredRoute,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -144,7 +151,7 @@ async function inTurn<T, R>(
 }
 
 function answerGraphqlError(
-  route: GraphqlRoute,
+  route: AnsweredRoute,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -154,10 +161,10 @@ function answerGraphqlError(
   return sendError(reply, foreseen(route, error, request), formatOf(route, request));
 }
 
-function formatOf(route: GraphqlRoute, request: FastifyRequest): AnswerFormat {
+function formatOf(route: AnsweredRoute, request: FastifyRequest): AnswerFormat {
   const overHttp = accepts(request.headers.accept, 'application/graphql-response+json');
   return {
-    hasStatuses: overHttp || request.routeOptions.url === OLD_PATH,
+    hasStatuses: overHttp || route.hasStatuses,
     overHttp,
     withExtensions: isYes(request.headers['x-nearjoin-extensions']),
     namesHistories: isYes(request.headers['x-nearjoin-token-history']),

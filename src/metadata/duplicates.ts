@@ -1,4 +1,5 @@
 import { printTable } from '../core/names.ts';
+import { repeated } from '../core/repeated.ts';
 import { MetadataError } from './metadata-error.ts';
 import type { Metadata, TableMetadata } from './model.ts';
 
@@ -70,8 +71,7 @@ function refuseInTable(table: TableMetadata, path: string): void {
 }
 
 function refuse(path: string, what: string, names: readonly string[]): void {
-  if (new Set(names).size === names.length) return;
-  const twice = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
+  const twice = repeated(names);
   if (twice.length === 0) return;
   const message = `multiple declarations exist for the following ${what}: ${twice.join(', ')}`;
   throw new MetadataError('parse-failed', message, { path });

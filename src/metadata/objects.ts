@@ -153,16 +153,12 @@ function tableObjects(source: SourceName, table: TableMetadata): readonly Object
 /** The metadata without one object and everything inside it; what points to it stays. */
 export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
   if (object.kind === 'inherited_role') {
-    const { inherited_roles: before, ...rest } = metadata;
-    const roles = (before ?? []).filter((role) => role.role_name !== object.name);
-    return roles.length > 0 ? { ...metadata, inherited_roles: roles } : (rest as Metadata);
+    const roles = (metadata.inherited_roles ?? []).filter((role) => role.role_name !== object.name);
+    return withList(metadata, 'inherited_roles', roles);
   }
   if (object.kind === 'query_collections') return removeQuery(metadata, object);
-  if (object.kind === 'rest_endpoint') {
-    const { rest_endpoints: before, ...rest } = metadata;
-    const endpoints = others(before, object.name);
-    return endpoints.length > 0 ? { ...metadata, rest_endpoints: endpoints } : (rest as Metadata);
-  }
+  if (object.kind === 'rest_endpoint')
+    return withList(metadata, 'rest_endpoints', others(metadata.rest_endpoints, object.name));
   if (object.kind === 'section') {
     const { [object.name]: _gone, ...rest } = metadata;
     return rest as Metadata;
@@ -173,7 +169,7 @@ export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
   const sources = metadata.sources.map((source) => {
     if (source.name !== object.source) return source;
     return 'function' in object
-      ? withFunctions(source, removeFunction(source.functions ?? [], object))
+      ? withList(source, 'functions', removeFunction(source.functions ?? [], object))
       : { ...source, tables: removeFrom(source.tables, object) };
   });
   return { ...metadata, sources };
@@ -195,13 +191,6 @@ export function withQueries(
   queries: QueryCollection['definition']['queries'],
 ): QueryCollection {
   return { ...collection, definition: { ...collection.definition, queries } };
-}
-
-/** The source with these functions, or without the list when it is empty. */
-export function withFunctions(source: SourceMetadata, functions: FunctionMetadata[]): SourceMetadata {
-  if (functions.length > 0) return { ...source, functions };
-  const { functions: _none, ...rest } = source;
-  return rest as SourceMetadata;
 }
 
 function removeFunction(
@@ -253,19 +242,24 @@ function others<T extends { readonly name: string }>(entries: readonly T[] | und
 }
 
 type ListKey =
+  | 'inherited_roles'
+  | 'query_collections'
+  | 'allowlist'
+  | 'rest_endpoints'
+  | 'functions'
   | 'object_relationships'
   | 'array_relationships'
   | 'remote_relationships'
   | 'computed_fields'
   | 'select_permissions';
 
-/** The table with one of its lists replaced, or without it when the list is empty. */
-export function withList<K extends ListKey>(
-  table: TableMetadata,
+/** The metadata, source or table with one of its lists replaced, or without it when the list is empty. */
+export function withList<T extends Metadata | SourceMetadata | TableMetadata, K extends ListKey & keyof T>(
+  owner: T,
   key: K,
-  entries: NonNullable<TableMetadata[K]>,
-): TableMetadata {
-  if (entries.length > 0) return { ...table, [key]: entries };
-  const { [key]: _gone, ...rest } = table;
-  return rest as TableMetadata;
+  entries: NonNullable<T[K]> & readonly unknown[],
+): T {
+  if (entries.length > 0) return { ...owner, [key]: entries };
+  const { [key]: _gone, ...rest } = owner;
+  return rest as unknown as T;
 }

@@ -1,7 +1,8 @@
+import { repeated } from '../../core/repeated.ts';
 import type { CommandOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
-import { removeObject, withQueries } from '../objects.ts';
+import { removeObject, withList, withQueries } from '../objects.ts';
 import type { AllowlistEntry, QueryCollection } from '../query-collections.ts';
 
 /** A command about query collections and the allow list. */
@@ -47,13 +48,12 @@ export function alreadyAllowed(collection: string): string {
 function createCollection(metadata: Metadata, args: ArgsOf<'create_query_collection'>): Metadata {
   const path = '$.args.definition.queries';
   refuseTaken(metadata, args.name, '$.args.name');
-  const names = args.definition.queries.map((query) => query.name);
-  const twice = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
+  const twice = repeated(args.definition.queries.map((query) => query.name));
   if (twice.length > 0) {
     const listed = twice.map((name) => `"${name}"`).join(', ');
     throw new MetadataError('not-supported', `found duplicate query names ${listed}`, { path });
   }
-  return withCollections(metadata, [...(metadata.query_collections ?? []), args]);
+  return withList(metadata, 'query_collections', [...(metadata.query_collections ?? []), args]);
 }
 
 /** What names the collection goes on naming it. */
@@ -75,8 +75,9 @@ function renameCollection(
       definition: { ...endpoint.definition, query: { ...query, collection_name: next } },
     };
   });
-  return withAllowlist(
+  return withList(
     endpoints === undefined ? renamed : { ...renamed, rest_endpoints: endpoints },
+    'allowlist',
     allowlist,
   );
 }
@@ -93,8 +94,9 @@ function dropCollection(
     throw new MetadataError('dependency-error', message, { path });
   }
   const left = isAllowed ? disallow(metadata, name) : metadata;
-  return withCollections(
+  return withList(
     left,
+    'query_collections',
     (left.query_collections ?? []).filter((entry) => entry !== found),
   );
 }
@@ -125,14 +127,15 @@ function allow(metadata: Metadata, entry: AllowlistEntry): Metadata {
   requireCollection(metadata, entry.collection, '$.args.collection');
   const entries = metadata.allowlist ?? [];
   const isListed = entries.some(({ collection }) => collection === entry.collection);
-  return isListed ? metadata : withAllowlist(metadata, [...entries, entry]);
+  return isListed ? metadata : withList(metadata, 'allowlist', [...entries, entry]);
 }
 
 function disallow(metadata: Metadata, name: string): Metadata {
   requireCollection(metadata, name, '$.args.collection');
   const found = requireAllowed(metadata, name);
-  return withAllowlist(
+  return withList(
     metadata,
+    'allowlist',
     (metadata.allowlist ?? []).filter((entry) => entry !== found),
   );
 }
@@ -143,8 +146,9 @@ function changeScope(
 ): Metadata {
   requireCollection(metadata, collection, '$.args.collection');
   const found = requireAllowed(metadata, collection);
-  return withAllowlist(
+  return withList(
     metadata,
+    'allowlist',
     (metadata.allowlist ?? []).map((entry) => (entry === found ? { ...entry, scope } : entry)),
   );
 }
@@ -169,18 +173,9 @@ function requireAllowed(metadata: Metadata, name: string): AllowlistEntry {
 
 function changeCollection(metadata: Metadata, from: QueryCollection, to: QueryCollection): Metadata {
   const collections = metadata.query_collections ?? [];
-  return withCollections(
+  return withList(
     metadata,
+    'query_collections',
     collections.map((collection) => (collection === from ? to : collection)),
   );
-}
-
-function withCollections(metadata: Metadata, collections: QueryCollection[]): Metadata {
-  const { query_collections: _before, ...rest } = metadata;
-  return (collections.length > 0 ? { ...metadata, query_collections: collections } : rest) as Metadata;
-}
-
-function withAllowlist(metadata: Metadata, entries: AllowlistEntry[]): Metadata {
-  const { allowlist: _before, ...rest } = metadata;
-  return (entries.length > 0 ? { ...metadata, allowlist: entries } : rest) as Metadata;
 }
