@@ -28,6 +28,7 @@ export type Change =
   | {
       readonly kind: 'update';
       readonly relation: Relation;
+      /** With what the old row has of the values that were not sent. */
       readonly after: Row;
       /** The old key (cells outside the key are null), sent only when the key changed or the identity is full. */
       readonly before: Row | null;

@@ -1,5 +1,5 @@
 import type { Change, Relation, StreamItem } from '../core/change.ts';
-import { completed, type Row } from '../core/row.ts';
+import type { Row } from '../core/row.ts';
 import { TableNet } from './net.ts';
 import type { Sink, Sinks } from './sink.ts';
 
@@ -39,11 +39,8 @@ function foldChange(change: Change, folding: Folding): boolean {
       return keeping(change.relation, folding, (net, view) => net.remove(view(change.before)));
     case 'update':
       return keeping(change.relation, folding, (net, view) => {
-        const { before, relation } = change;
-        const old = before === null ? null : view(before);
-        const sent = view(change.after);
-        // With full identity a value that was not sent is in the old row.
-        net.update(old, relation.replicaIdentity === 'f' && old !== null ? completed(sent, old) : sent);
+        const { before, after } = change;
+        net.update(before === null ? null : view(before), view(after));
       });
   }
 }

@@ -28,3 +28,24 @@ test('a change with values that were not sent, of a row the copy lacks, makes an
   const { target, cache } = await doc.contents('doc');
   expect(cache).toEqual(target);
 });
+
+test('a key that changes in a partition of another identity than the whole keeps the values that were not sent', async () => {
+  const doc = await FeedRig.open(
+    [
+      'create table doc (id int primary key, n int not null, body text) partition by range (id)',
+      'alter table doc replica identity full',
+      // Identities are not inherited: this one has the default.
+      'create table doc_1 partition of doc for values from (0) to (1000)',
+      'alter table doc_1 alter column body set storage external',
+      `insert into doc select g, 0, repeat('x', 3000) from generate_series(1, 20) g`,
+    ],
+    { doc: [] },
+  );
+  rig = doc;
+  doc.start();
+  await doc.ready();
+  await doc.target.query('update doc set id = id + 100, n = 1 where id <= 2');
+  await doc.caughtUp();
+  const { target, cache } = await doc.contents('doc');
+  expect(cache).toEqual(target);
+});
