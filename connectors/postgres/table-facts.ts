@@ -59,6 +59,11 @@ export async function readTableFacts(
   return rows.map((row) => row.facts);
 }
 
+/** The schemas that a publication `p` holds with all their tables; by what depends on it, since Postgres 14 has no table of them. */
+export const SCHEMAS_OF = `
+  select s.refobjid from pg_depend d join pg_depend s on s.classid = d.classid and s.objid = d.objid
+  where d.refclassid = 'pg_publication'::regclass and d.refobjid = p.oid and s.refclassid = 'pg_namespace'::regclass`;
+
 const FACTS = `
   with recursive wanted as (
     select w.n, c.oid
@@ -151,7 +156,7 @@ const FACTS = `
       cross join pg_partition_ancestors(c.oid) as a(oid)
       join pg_class w on w.oid = a.oid and w.oid <> c.oid
       join pg_namespace ws on ws.oid = w.relnamespace
-      where p.pubname = $3 and p.pubviaroot and (p.puballtables
+      where p.pubname = $3 and p.pubviaroot and (p.puballtables or w.relnamespace in (${SCHEMAS_OF})
         or exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = w.oid))
       limit 1
     ) end,

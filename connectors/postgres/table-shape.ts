@@ -148,8 +148,9 @@ export async function readMark(
 const MARK = `
   select pg_current_wal_insert_lsn()::text as position, concat_ws(' ',
     (select concat(oid, ':', xmin) from pg_publication where pubname = $1),
-    (select concat(count(*), ':', sum(r.xmin::text::bigint)) from pg_publication p
-      join pg_publication_rel r on r.prpubid = p.oid where p.pubname = $1),
+    -- Its tables, and its schemas, of which Postgres 14 has no table.
+    (select concat(count(*), ':', sum(d.xmin::text::bigint)) from pg_publication p
+      join pg_depend d on d.refclassid = 'pg_publication'::regclass and d.refobjid = p.oid where p.pubname = $1),
     (select concat(count(*), ':', sum(c.xmin::text::bigint)) from pg_class c where c.oid = any($2::oid[])),
     (select concat(count(*), ':', sum(n.xmin::text::bigint)) from pg_namespace n
       where n.oid in (select c.relnamespace from pg_class c where c.oid = any($2::oid[]))),

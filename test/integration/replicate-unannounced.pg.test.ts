@@ -159,6 +159,22 @@ const CASES: readonly Case[] = [
       'alter publication PUBLICATION add table missed',
     ],
   ],
+  [
+    'a partition followed alone whose whole is published with its schema',
+    'alone',
+    [
+      'create schema apart',
+      'create table apart.whole (id int primary key, n int) partition by range (id)',
+      'create table alone partition of apart.whole for values from (0) to (100)',
+      'insert into alone values (1, 1)',
+    ],
+    [
+      // Postgres 14 publishes no schemas.
+      `do $$ begin execute format('alter publication PUBLICATION add %s',
+         case when current_setting('server_version_num') < '150000' then 'table apart.whole' else 'tables in schema apart' end); end $$`,
+      'update alone set n = -n',
+    ],
+  ],
 ];
 
 beforeAll(async () => {
