@@ -3,6 +3,7 @@ import { must } from '../../src/core/assert.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import { ConnectorError } from '../connector.ts';
 import type { ConnectorLog } from '../postgres/settings.ts';
+import { readAllCompressions } from './compression.ts';
 import type { KafkaCluster, KafkaLogin, KafkaTimings } from './settings.ts';
 
 /** One partition of a topic. */
@@ -28,6 +29,7 @@ export interface KafkaClient {
 
 /** kafkajs, as we want it. */
 export function kafkaOf({ cluster, name, timings }: KafkaClient): Kafka {
+  readAllCompressions();
   return new Kafka({
     ...connectionOf(cluster),
     clientId: name,
@@ -119,5 +121,5 @@ export function toConnectorError(error: unknown): ConnectorError {
   );
 }
 
-/** Compression that is not built in, rights that are missing. */
+/** A compression that nobody here knows, rights that are missing. */
 const UNFIT: ReadonlySet<string> = new Set(['KafkaJSNotImplemented', 'KafkaJSSASLAuthenticationError']);

@@ -1,3 +1,4 @@
+import { ConfigResourceTypes } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Supervisor } from '../../src/replicate/supervisor.ts';
 import { FeedRig } from '../support/feed.ts';
@@ -24,6 +25,22 @@ const FIRST_CHANGES = [
   ['ledger', 'amount = amount'],
   ['value', 'i4 = i4'],
 ];
+
+/** Some topics are kept in another compression each, whatever the producer's is. */
+const COMPRESSED: Readonly<Record<string, string>> = {
+  item: 'snappy',
+  pair: 'lz4',
+  account: 'zstd',
+  ledger: 'gzip',
+};
+
+const COMPRESSED_TOPICS = Object.fromEntries([
+  ['topic.creation.groups', ['transaction', ...Object.keys(COMPRESSED)].join(',')],
+  ...Object.entries(COMPRESSED).flatMap(([table, type]) => [
+    [`topic.creation.${table}.include`, `.*\\.${table}`],
+    [`topic.creation.${table}.compression.type`, type],
+  ]),
+]);
 
 beforeAll(async () => {
   estate = await KafkaEstate.open();
@@ -57,7 +74,7 @@ beforeAll(async () => {
     ],
     Object.fromEntries(TABLES.map((name) => [name, []])),
   );
-  debezium = await estate.debezium(rig.target);
+  debezium = await estate.debezium(rig.target, COMPRESSED_TOPICS);
   // The first change of a table makes its topic, which a stream that is open finds out by beginning again.
   for (const [name, set] of FIRST_CHANGES) await rig.target.query(`update ${name} set ${set}`);
   start();
@@ -91,6 +108,18 @@ test('the first copy holds every row, and says that it came through Kafka', asyn
     state: 'streaming',
     slot: debezium.feed.slot,
   });
+});
+
+test('topics are compressed in every way there is', async () => {
+  const resources = Object.keys(COMPRESSED).map((table) => {
+    const name = `${debezium.feed.topicPrefix}.public.${table}`;
+    return { type: ConfigResourceTypes.TOPIC, name, configNames: ['compression.type'] };
+  });
+  const found = await estate.administer((admin) =>
+    admin.describeConfigs({ resources, includeSynonyms: false }),
+  );
+  const kept = found.resources.map(({ configEntries }) => configEntries[0]?.configValue);
+  expect(new Set(kept)).toEqual(new Set(Object.values(COMPRESSED)));
 });
 
 test('inserts, updates and deletes arrive', async () => {
