@@ -1,4 +1,7 @@
-import { CompressionCodecs, CompressionTypes } from 'kafkajs';
+import kafkajs from 'kafkajs';
+
+// It is CommonJS, and Node's loader does not see these two among its names.
+const { CompressionCodecs, CompressionTypes } = kafkajs;
 
 /** Lets kafkajs, which comes with gzip alone, read whatever brokers and producers compress with. */
 export function readAllCompressions(): void {
