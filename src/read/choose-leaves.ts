@@ -1,5 +1,5 @@
 import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
-import type { Column } from '../catalog/catalog.ts';
+import type { Column, Fallback } from '../catalog/catalog.ts';
 import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
@@ -23,17 +23,20 @@ export interface Foreseen {
   readonly choice: LeafChoice;
 }
 
-/** Whether a cache holds what a plan needs, whatever its age. */
-export type CacheFit =
+/** Whether a cache holds what a plan reads, whatever its age. */
+export type HeldFit =
   | { readonly kind: 'usable'; readonly tables: readonly CacheTable[] }
   | { readonly kind: 'unusable'; readonly detail: RouteDetail };
+
+/** The same, and whether it is enough: a condition of the plan may be about a type that only the target has. */
+export type CacheFit = HeldFit | { readonly kind: 'undecided'; readonly tables: readonly CacheTable[] };
 
 /** Compares what a plan reads of a target, the database that the metadata names, with what the source database holds of it. */
 export function cacheFit(
   use: RemoteUse,
   feed: FeedStatus | undefined,
   target: DatabaseIdentity | null,
-): CacheFit {
+): HeldFit {
   // No cache will ever hold it: only the target has the function.
   if (use.computes) return { kind: 'unusable', detail: 'computed' };
   if (feed === undefined) return { kind: 'unusable', detail: 'not-cached' };
@@ -75,6 +78,9 @@ function hasColumn({ columns }: CacheTable, name: string): boolean {
 /** Slack for the age of what we know ourselves: within it the cache is tried, and its own snapshot has the last word. */
 const SLACK_MS = 1000;
 
+/** Fallbacks that take no live rows in the cache's place. */
+const INSISTENT: ReadonlySet<Fallback> = new Set(['error', 'wait']);
+
 /** Chooses between cache and target for one feed, before anything is read. */
 export function chooseLeaf(
   fit: CacheFit,
@@ -85,6 +91,8 @@ export function chooseLeaf(
   if (policy.noCache) return { route: 'live', reason: 'request', detail: 'asked-for', unmet: false };
   if (policy.cacheOff) return { route: 'live', reason: 'bypass', detail: 'cache-off', unmet: false };
   if (fit.kind === 'unusable') return withoutCache(fit.detail);
+  if (fit.kind === 'undecided' && !INSISTENT.has(policy.fallback))
+    return { route: 'live', reason: 'bypass', detail: 'type-unknown', unmet: false };
   if (policy.fallback === 'live' && isHopeless(policy, feed, now)) {
     return {
       route: 'live',

@@ -1,12 +1,14 @@
+import type { CacheTable } from '../cache/cache-table.ts';
 import type { KnownTypes } from '../catalog/catalog.ts';
 import { NO_TYPES } from '../catalog/held-type.ts';
 import { must } from '../core/assert.ts';
-import type { SourceName } from '../core/names.ts';
+import { type SourceName, sameTable } from '../core/names.ts';
 import type { QueryPlan, RemoteUse, RootField } from '../plan/plan.ts';
+import { TypeUnknown } from '../sql/held-as-text.ts';
 import type { Leaves } from '../sql/leaf.ts';
 import { NO_GAPS } from '../sql/scope.ts';
 import type { RootStatement } from '../sql/statement.ts';
-import { toStatement } from '../sql/to-statement.ts';
+import { type StatementRequest, toStatement } from '../sql/to-statement.ts';
 
 /** Leaf sets of one plan worth keeping: all cached, and a few mixtures while tables are copied again. */
 const KEPT_STATEMENTS = 8;
@@ -20,6 +22,7 @@ export class SourceGroup {
   readonly #result: 'answer' | 'columns';
   readonly #stringifyNumbers: boolean;
   readonly #statements = new Map<string, RootStatement>();
+  readonly #decided = new Map<string, boolean>();
 
   constructor(
     plan: QueryPlan,
@@ -49,6 +52,31 @@ export class SourceGroup {
     return this.#stringifyNumbers;
   }
 
+  /** Whether the source can decide all that the plan asks of a target, its rows being held as they are in these tables. */
+  canDecide(target: SourceName, tables: readonly CacheTable[]): boolean {
+    const key = tables.map(({ relation }) => relation).join(' ');
+    const known = this.#decided.get(key);
+    if (known !== undefined) return known;
+    const isDecided = this.#isDecided(target, tables);
+    if (this.#decided.size >= KEPT_STATEMENTS) this.#decided.clear();
+    this.#decided.set(key, isDecided);
+    return isDecided;
+  }
+
+  #isDecided(target: SourceName, tables: readonly CacheTable[]): boolean {
+    const leaves: Leaves = (table) => {
+      const held = tables.find((one) => table.source === target && sameTable(one.table, table.ref));
+      return held === undefined ? { kind: 'table' } : { kind: 'cache', ...held };
+    };
+    try {
+      toStatement({ ...this.#request(), leaves, gaps: NO_GAPS, watermarks: [] });
+      return true;
+    } catch (error) {
+      if (error instanceof TypeUnknown) return false;
+      throw error;
+    }
+  }
+
   /** The statement for a set of leaves and gaps; `key` names the set. */
   statement(
     key: string,
@@ -58,20 +86,21 @@ export class SourceGroup {
   ): RootStatement {
     const known = this.#statements.get(key);
     if (known !== undefined) return known;
-    const made = toStatement({
+    const made = toStatement({ ...this.#request(), leaves, gaps, watermarks });
+    if (this.#statements.size >= KEPT_STATEMENTS) this.#statements.clear();
+    this.#statements.set(key, made);
+    return made;
+  }
+
+  #request(): Omit<StatementRequest, 'leaves' | 'gaps' | 'watermarks'> {
+    return {
       source: this.source,
       roots: this.roots,
       result: this.#result,
       params: this.plan.params,
       known: this.known,
-      leaves,
-      gaps,
       stringifyNumbers: this.#stringifyNumbers,
-      watermarks,
-    });
-    if (this.#statements.size >= KEPT_STATEMENTS) this.#statements.clear();
-    this.#statements.set(key, made);
-    return made;
+    };
   }
 }
 

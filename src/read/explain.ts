@@ -116,10 +116,10 @@ async function explainRoot(
   const { source, stringifyNumbers } = owner;
   const group = new SourceGroup(plan, source, [root], { result: 'answer', stringifyNumbers });
   const { values, freshness, signal } = request;
-  const targets = await parts.reader.foresee({ group, values, freshness, signal });
+  const targets = await parts.reader.foresee({ group: owner, values, freshness, signal });
   const gaps = openGaps(root, targets);
   const heldTypes = parts.reader.heldTypes(group);
-  const leaves = explainedLeaves(targets, source, (table) => leafColumns(table, group, heldTypes));
+  const leaves = explainedLeaves(root, targets, source, (table) => leafColumns(table, group, heldTypes));
   const statement = toStatement({
     source,
     roots: [root],

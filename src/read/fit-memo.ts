@@ -2,7 +2,8 @@ import type { FeedStatus } from '../cache/cache-table.ts';
 import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { SourceName } from '../core/names.ts';
 import type { RemoteUse } from '../plan/plan.ts';
-import { type CacheFit, cacheFit } from './choose-leaves.ts';
+import { lacksTypes } from '../sql/held-as-text.ts';
+import { type CacheFit, cacheFit, type HeldFit } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 
 interface Remembered {
@@ -26,8 +27,15 @@ export class FitMemo {
     this.#last.set(group, known);
     const last = known.get(use.target);
     if (last?.feed === feed && last.identity === identity) return last.fit;
-    const fit = cacheFit(use, feed, identity);
+    const fit = decided(cacheFit(use, feed, identity), group, use);
     known.set(use.target, { feed, identity, fit });
     return fit;
   }
+}
+
+/** What is held may still lack a type that a condition of the plan needs. */
+function decided(fit: HeldFit, group: SourceGroup, { target, tables }: RemoteUse): CacheFit {
+  if (fit.kind !== 'usable') return fit;
+  const isDoubtful = tables.some(({ columns }, i) => lacksTypes(columns, fit.tables[i]?.columns ?? []));
+  return isDoubtful && !group.canDecide(target, fit.tables) ? { ...fit, kind: 'undecided' } : fit;
 }

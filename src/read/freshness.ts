@@ -29,6 +29,7 @@ export type RouteDetail =
   | 'not-cached'
   | 'column-not-cached'
   | 'computed'
+  | 'type-unknown'
   | 'status-unknown'
   | 'asked-for'
   | 'cache-off'

@@ -10,6 +10,7 @@ import type {
 } from '../plan/plan.ts';
 import { isBigNumber, orNull, valueJson } from './encode.ts';
 import { extreme } from './enum-order.ts';
+import { refuseUnlessDistinct } from './held-as-text.ts';
 import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
 import { baseType } from './leaf.ts';
 import { countSql, visibleValue } from './predicate.ts';
@@ -108,6 +109,7 @@ function valueOf(value: AggregateValue, site: ShapeSite): Sql {
 }
 
 function countedColumns(value: Extract<AggregateValue, { kind: 'count' }>, site: ShapeSite): readonly Sql[] {
+  if (value.distinct) for (const column of value.columns) refuseUnlessDistinct(column, site.row);
   return value.columns.map((column, i) =>
     visibleValue({ column, onlyIf: value.onlyIf[i] ?? null }, site.row, site.rows, site.build),
   );

@@ -1,12 +1,11 @@
 import type { Column, ColumnType, JoinPair } from '../catalog/catalog.ts';
 import type { Operator } from '../catalog/operators.ts';
-import { isShape, SPATIAL_OPERATORS } from '../catalog/spatial-operators.ts';
+import { SPATIAL_OPERATORS } from '../catalog/spatial-operators.ts';
 import { unreachable } from '../core/assert.ts';
-import { NearjoinError } from '../core/errors.ts';
-import { printTable } from '../core/names.ts';
 import type { Join, PlanTable, Predicate } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
+import { refuseUnlessDistinct, refuseUnlessText, refuseUnlessTexts, TypeUnknown } from './held-as-text.ts';
 import { bareType, baseType } from './leaf.ts';
 import { inSafeOrder, isLeaky, shownFirst } from './leaky.ts';
 import { openPlace } from './open-place.ts';
@@ -53,7 +52,7 @@ export function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope
   return allOf(
     on.map((pair) => {
       const [a, b] = [left.read(pair.left), right.read(pair.right)];
-      if (isCitextPair(pair) && isText(right, pair.right)) throw unknownType(pair.right, right.table);
+      if (isCitextPair(pair) && isText(right, pair.right)) throw new TypeUnknown(pair.right, right.table);
       if (crosses && isLoosePair(pair)) return sql`${b} collate "C" = ${a} collate "C"`;
       const asText = isText(left, pair.left) !== isText(right, pair.right);
       return asText ? sql`${b}::text = ${a}::text` : sql`${b} = ${a}`;
@@ -95,7 +94,7 @@ type Compare = Extract<Predicate, { kind: 'compare' }>;
 function compare(predicate: Compare, row: RowScope, build: Build): Sql {
   const { column, operator, value, cast } = predicate;
   const held = heldIn(row, column);
-  if (held?.as === 'text') refuseUnlessText(predicate, row);
+  refuseUnlessText(predicate, row);
   const read = row.read(column);
   const left = cast === null ? read : sql`${read}::${typeThere(cast, held)}`;
   if (SQL_OPERATORS[operator].shape === 'function') return spatialSql(predicate, left, row, build);
@@ -120,33 +119,6 @@ export function conditionsSql(
 }
 
 const RANGES: ReadonlySet<Operator> = new Set(['gt', 'lt', 'gte', 'lte']);
-const EQUALITIES: ReadonlySet<Operator> = new Set(['eq', 'neq', 'in', 'nin']);
-
-/** Of an extension's value that is held as text is known at most what it is equal to. */
-function refuseUnlessText(predicate: Compare, { table }: RowScope): void {
-  const { column, cast } = predicate;
-  const { kind, schema, element } = baseType(column.type);
-  const isOfExtension =
-    schema !== 'pg_catalog' && (kind === 'base' || (element !== null && isShape(element)));
-  if (!isOfExtension || cast?.schema === 'pg_catalog' || isToldByText(predicate)) return;
-  throw unknownType(column, table);
-}
-
-function isToldByText({ column, operator, cast }: Compare): boolean {
-  const { kind, name } = baseType(column.type);
-  return cast === null && kind === 'base' && EQUALITIES.has(operator) && !OTHERWISE_EQUAL.has(name);
-}
-
-/** Types of which one value may be written in several ways. */
-const OTHERWISE_EQUAL: ReadonlySet<string> = new Set(['citext', 'geometry', 'geography']);
-
-function unknownType({ name, type }: Column, table: PlanTable): NearjoinError {
-  const base = baseType(type);
-  return new NearjoinError(
-    'not-supported',
-    `column "${name}" of table "${printTable(table.ref)}" can be compared only where its type is known: create the extension of "${(base.element ?? base).name}" in the source database too`,
-  );
-}
 
 const NEGATIONS: Partial<Record<Operator, Operator>> = { neq: 'eq', nin: 'in' };
 
@@ -169,6 +141,7 @@ type CompareColumns = Extract<Predicate, { kind: 'compare-columns' }>;
 function compareColumns(predicate: CompareColumns, row: RowScope, rows: Rows): Sql {
   const { table, column } = predicate.other;
   const other = table === row.table.id ? row : rowOf(rows, table);
+  refuseUnlessTexts(predicate.operator, [predicate.column, row], [column, other]);
   const asText = isText(row, predicate.column) !== isText(other, column);
   const [left, right] = [row.read(predicate.column), other.read(column)];
   const cast = asText ? syntax('::text') : syntax('');
@@ -221,6 +194,7 @@ function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: Rows, 
   const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
   const found = related(predicate.to, predicate.where, withRow(rows, row), { build, link });
   const columns = predicate.columns.map((column) => found.right.read(column));
+  if (predicate.distinct) for (const column of predicate.columns) refuseUnlessDistinct(column, found.right);
   const mark = syntax(predicate.distinct ? 'distinct ' : '');
   const value =
     predicate.function === 'count'

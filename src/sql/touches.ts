@@ -10,19 +10,30 @@ export function touchesRemote(
   return placesIn(select.where).some(isRemote) || select.orderBy.some(inPath);
 }
 
+/** A place, and the filter that its rows have there. */
+export interface Filtered {
+  readonly place: PlanTable;
+  readonly where: Predicate;
+}
+
 /** Every place that a predicate reads, however deep. */
 export function placesIn(predicate: Predicate): readonly PlanTable[] {
+  return filtersIn(predicate).map(({ place }) => place);
+}
+
+/** The same places with their filters. */
+export function filtersIn(predicate: Predicate): readonly Filtered[] {
   switch (predicate.kind) {
     case 'and':
     case 'or':
-      return predicate.of.flatMap(placesIn);
+      return predicate.of.flatMap(filtersIn);
     case 'not':
     case 'is-true':
-      return placesIn(predicate.of);
+      return filtersIn(predicate.of);
     case 'exists':
     case 'exists-table':
     case 'exists-aggregate':
-      return [predicate.to, ...placesIn(predicate.where)];
+      return [{ place: predicate.to, where: predicate.where }, ...filtersIn(predicate.where)];
     default:
       return [];
   }

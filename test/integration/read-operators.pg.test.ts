@@ -333,41 +333,72 @@ test('enums sort as they were declared', async () => {
   }
 });
 
-test('a source without the extension compares what a text can tell, refuses the rest, and reads live', async () => {
-  const rows = `create table far (id int primary key, ci citext, path ltree);
-    insert into far values (1, 'Ann', 'a.b'), (2, 'bob', 'a')`;
+test('a source without the extension compares what a text can tell, and asks the target for the rest', async () => {
+  const rows = `create table far (id int primary key, ci citext, other citext, path ltree, n int);
+    create index on far (n); insert into far values (1, 'Ann', 'ANN', 'a.b', 1), (2, 'bob', 'Ann', 'a', 1)`;
   const [pg1, pg2] = await Promise.all([
     createDatabase('source', ['create table near (id int primary key); insert into near values (1), (2)']),
     createDatabase('target', [`create extension citext; create extension ltree; ${rows}`]),
   ]);
   const to_source = { relationship_type: 'object', source: 'pg2', table: 'far', field_mapping: { id: 'id' } };
-  const same = {
-    name: 'same',
-    using: { manual_configuration: { remote_table: 'far', column_mapping: { ci: 'ci' } } },
-  };
+  const using = (on: object) => ({ manual_configuration: { remote_table: 'far', column_mapping: on } });
+  const inside = [
+    { name: 'same', using: using({ ci: 'ci' }) },
+    { name: 'all', using: using({ n: 'n' }) },
+  ];
+  const alike = { role: 'alike', permission: { columns: '*', filter: { ci: { _ceq: 'other' } } } };
   const lane = await TestLane.open(
     { pg1, pg2 },
     {
-      pg1: [{ table: 'near', remote_relationships: [{ name: 'far', definition: { to_source } }] }],
-      pg2: [{ table: 'far', array_relationships: [same] }],
+      pg1: [
+        {
+          table: 'near',
+          remote_relationships: [{ name: 'far', definition: { to_source } }],
+          select_permissions: [{ role: 'alike', permission: { columns: '*', filter: {} } }],
+        },
+      ],
+      pg2: [{ table: 'far', array_relationships: inside, select_permissions: [alike] }],
     },
   );
+  const found = (where: string): string => `{ near(where: {far: ${where}}) { id far { ci path } } }`;
+  const ask = (query: string, freshness: object, role = 'admin'): Promise<unknown> =>
+    lane.query(query, { freshness, role });
+  const cached = { maxStalenessMs: 3_600_000 };
+  const first = '{"near":[{"id":1,"far":{"ci":"Ann","path":"a.b"}}]}';
   try {
     await lane.fillCaches();
-    const ask = async (where: string, noCache: boolean): Promise<string> => {
-      const query = `{ near(where: {far: ${where}}) { id far { ci path } } }`;
-      const freshness = noCache ? { noCache } : { fallback: 'stale' as const };
-      return (await lane.query(query, { freshness })).text;
-    };
-    const first = '{"near":[{"id":1,"far":{"ci":"Ann","path":"a.b"}}]}';
-    expect(await ask('{path: {_eq: "a.b"}}', false)).toBe(first);
-    for (const where of [
-      '{ci: {_eq: "ANN"}}',
-      '{path: {_descendant: "a.b"}}',
-      '{same: {path: {_eq: "a.b"}}}',
-    ]) {
-      await expect(ask(where, false)).rejects.toMatchObject({ code: 'not-supported' });
-      expect(await ask(where, true)).toBe(first);
+    expect(await ask(found('{path: {_eq: "a.b"}}'), cached)).toMatchObject({
+      text: first,
+      targets: [{ route: 'cache' }],
+    });
+    for (const [query, text, role] of [
+      [found('{ci: {_eq: "ANN"}}'), first],
+      [found('{path: {_descendant: "a.b"}}'), first],
+      [found('{path: {_gt: "a"}}'), first],
+      [found('{same: {path: {_eq: "a.b"}}}'), first],
+      [found('{}'), first, 'alike'],
+      [
+        '{ near(where: {id: {_eq: 1}}) { far { all_aggregate { aggregate { count(columns: other, distinct: true) } } } } }',
+        '{"near":[{"far":{"all_aggregate":{"aggregate":{"count":1}}}}]}',
+      ],
+    ] as const) {
+      const live = {
+        text,
+        targets: [{ target: 'pg2', route: 'live', reason: 'bypass', detail: 'type-unknown' }],
+      };
+      for (const fallback of ['live', 'stale'])
+        expect(await ask(query, { ...cached, fallback }, role)).toMatchObject(live);
+      expect(await ask(query, { noCache: true }, role)).toMatchObject({ text });
+      const [root] = await lane.explain(query, {
+        freshness: cached,
+        ...(role === undefined ? {} : { role }),
+      });
+      expect(root?.targets).toMatchObject([{ choice: { route: 'live', detail: 'type-unknown' } }]);
+      for (const fallback of ['error', 'wait'])
+        await expect(ask(query, { ...cached, fallback }, role)).rejects.toMatchObject({
+          code: 'not-supported',
+          message: expect.stringMatching(/create the extension of "(citext|ltree)"/),
+        });
     }
   } finally {
     await lane.close();

@@ -235,20 +235,26 @@ function withoutWords(answers: Answers): Answers {
   return Object.fromEntries(Object.entries(answers).map(([way, text]) => [way, told(text)]));
 }
 
-/** What a source cannot compare for want of an extension is refused from the cache, and may be known live. */
+/** What a source cannot compare for want of an extension, and the target cannot decide alone, is refused by every route. */
 const UNKNOWN_HERE = 'create the extension of';
 
 /** A target computes a field only for rows of which it knows that the role may see them. */
 const NOT_COMPUTED = 'cannot be read in this query';
 
 function isOfOneRoute(text: string): boolean {
-  return text.includes(UNKNOWN_HERE) || text.includes(NOT_COMPUTED);
+  return isUnknown(text) || text.includes(NOT_COMPUTED);
+}
+
+function isUnknown(text: string): boolean {
+  return text.includes(UNKNOWN_HERE);
 }
 
 /** Why the answers do not agree; null when they do. */
 export function disagreement(world: World, query: Query, given: Answers): string | null {
   const answers = query.hostile ? withoutWords(given) : given;
   const { cached = '', sql = '' } = answers;
+  const known = ROUTES.find(([route]) => isUnknown(cached) !== isUnknown(answers[route] ?? cached));
+  if (known !== undefined) return known[1];
   const order = orderOf(query, world);
   if (isOpen(world, order, cached)) return null;
   const unlike = ROUTES.find(([route]) => (answers[route] ?? cached) !== cached);

@@ -1,57 +1,100 @@
 import type { Column } from '../../catalog/catalog.ts';
 import type { SourceName } from '../../core/names.ts';
 import type {
+  Aggregate,
   AggregateField,
   Field,
   Join,
   OrderItem,
   PlanTable,
   Predicate,
+  RootField,
   Select,
 } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
 import { baseType } from '../../sql/leaf.ts';
 import { isLeaky } from '../../sql/leaky.ts';
-import { placesIn } from '../../sql/touches.ts';
+import { type Filtered, filtersIn, placesIn } from '../../sql/touches.ts';
 
 /** Every place that a select reads below its own table. */
 export function placesBelow(select: Select): readonly PlanTable[] {
-  return [...placesOfRows(select), ...select.fields.flatMap(placesOfField)];
+  return filtersBelow(select).map(toPlace);
 }
 
 /** Every place that decides which rows a select has, and their order. */
-export function placesOfRows(
-  select: Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>,
-): readonly PlanTable[] {
-  return [
-    ...placesIn(select.where),
-    ...select.orderBy.flatMap(placesOnPath),
-    ...select.distinctOnlyIf.flatMap((rule) => (rule === null ? [] : placesIn(rule))),
-  ];
+export function placesOfRows(select: RowsOf): readonly PlanTable[] {
+  return filtersOfRows(select).map(toPlace);
 }
 
 /** Every place of a selected field. */
 export function placesOfField(field: Field): readonly PlanTable[] {
-  switch (field.kind) {
+  return filtersOfField(field).map(toPlace);
+}
+
+/** Ids of the places of a root field whose rows are chosen by their own database alone when they are fetched. */
+export function filteredThere(root: RootField): ReadonlySet<number> {
+  const there = filtersOfRoot(root).filter(({ place, where }) => isDecidableAt(where, place.source, place));
+  return new Set(there.map(({ place }) => place.id));
+}
+
+type RowsOf = Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>;
+
+function toPlace({ place }: Filtered): PlanTable {
+  return place;
+}
+
+function filtersOfRoot(root: RootField): readonly Filtered[] {
+  switch (root.kind) {
+    case 'list':
+    case 'one':
+    case 'stream':
+      return filtersOfSelect(root.select);
+    case 'aggregate':
+      return filtersOfAggregate(root.aggregate);
     case 'object':
-    case 'array':
-      return [field.select.from, ...placesBelow(field.select)];
-    case 'aggregate': {
-      const { rows, fields } = field.aggregate;
-      return [rows.from, ...placesBelow(rows), ...fields.flatMap(placesOfAggregateField)];
-    }
-    case 'column':
-      return field.onlyIf === null ? [] : placesIn(field.onlyIf);
+      return root.fields.flatMap(filtersOfRoot);
     default:
       return [];
   }
 }
 
-/** Every place that a field of an aggregate reads. */
-export function placesOfAggregateField(field: AggregateField): readonly PlanTable[] {
-  return field.kind === 'nodes'
-    ? field.fields.flatMap(placesOfField)
-    : conditionsOfAggregate(field).flatMap(placesIn);
+function filtersOfSelect(select: Select): readonly Filtered[] {
+  return [{ place: select.from, where: select.where }, ...filtersBelow(select)];
+}
+
+function filtersBelow(select: Select): readonly Filtered[] {
+  return [...filtersOfRows(select), ...select.fields.flatMap(filtersOfField)];
+}
+
+function filtersOfRows(select: RowsOf): readonly Filtered[] {
+  return [
+    ...filtersIn(select.where),
+    ...select.orderBy.flatMap(filtersOnPath),
+    ...select.distinctOnlyIf.flatMap((rule) => (rule === null ? [] : filtersIn(rule))),
+  ];
+}
+
+function filtersOfField(field: Field): readonly Filtered[] {
+  switch (field.kind) {
+    case 'object':
+    case 'array':
+      return filtersOfSelect(field.select);
+    case 'aggregate':
+      return filtersOfAggregate(field.aggregate);
+    case 'column':
+      return field.onlyIf === null ? [] : filtersIn(field.onlyIf);
+    default:
+      return [];
+  }
+}
+
+function filtersOfAggregate({ rows, fields }: Aggregate): readonly Filtered[] {
+  const inside = fields.flatMap((field) =>
+    field.kind === 'nodes'
+      ? field.fields.flatMap(filtersOfField)
+      : conditionsOfAggregate(field).flatMap(filtersIn),
+  );
+  return [...filtersOfSelect(rows), ...inside];
 }
 
 /** The rules under which an aggregate's columns are visible. */
@@ -66,11 +109,11 @@ export function conditionsOfAggregate(field: AggregateField): readonly Predicate
   });
 }
 
-function placesOnPath(item: OrderItem): readonly PlanTable[] {
+function filtersOnPath(item: OrderItem): readonly Filtered[] {
   const rule = item.by.kind === 'count' ? null : item.by.onlyIf;
   return [
-    ...item.path.flatMap((step) => [step.to, ...placesIn(step.where)]),
-    ...(rule === null ? [] : placesIn(rule)),
+    ...item.path.flatMap(({ to, where }) => [{ place: to, where }, ...filtersIn(where)]),
+    ...(rule === null ? [] : filtersIn(rule)),
   ];
 }
 
@@ -156,7 +199,13 @@ function comparesAlike({
   readonly column: Column;
   readonly operator: string;
 }): boolean {
-  return !isLoose(column) && !(RANGES.has(operator) && isText(column));
+  return !isLoose(column) && !(RANGES.has(operator) && isText(column) && !isOfExtension(column));
+}
+
+/** An extension orders the values of its own types alike everywhere, but for texts; a source without it compares none of them. */
+function isOfExtension({ type }: Column): boolean {
+  const { kind, category } = baseType(type);
+  return kind === 'base' && category !== 'S';
 }
 
 /** Whether no key of a join takes unlike texts for equal, as only its own database would. */
