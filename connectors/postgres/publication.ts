@@ -7,7 +7,7 @@ import { isLocked, isThereAlready } from './failure.ts';
 import { Harmful, harmedTables } from './harm.ts';
 import { judge, quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
-import { readTableFacts, SCHEMAS_OF } from './table-facts.ts';
+import { readTableFacts } from './table-facts.ts';
 import { type Followed, readMark, readShapes } from './table-shape.ts';
 
 /** The first version that can publish generated columns. */
@@ -23,8 +23,6 @@ interface Publication {
   readonly has_slot: boolean;
   /** `isPlain`: no row filter, no column list. */
   readonly tables: readonly (TableRef & { readonly isPlain: boolean })[];
-  /** Whose tables are published, whatever they are. */
-  readonly schemas: readonly string[];
 }
 
 /** Tables as they were judged, and what to watch for that judgement to change. */
@@ -187,8 +185,7 @@ async function readPublication(query: Query, name: string): Promise<Publication>
          join pg_class c on c.oid = r.prrelid
          join pg_namespace n on n.oid = c.relnamespace
          where r.prpubid = p.oid
-       ) as tables,
-       (select coalesce(jsonb_agg(n.nspname), '[]') from pg_namespace n where n.oid in (${SCHEMAS_OF})) as schemas
+       ) as tables
      from (select) as always
      left join pg_publication p on p.pubname = $1`,
     [name],
@@ -214,8 +211,7 @@ function statementsOf(name: string, { before, drops, adds }: Changes): readonly 
 function planChanges(name: string, found: Publication, wanted: readonly TableRef[]): Changes {
   const alter = `alter publication ${escapeIdentifier(name)}`;
   const options = found.has_our_options === true ? [] : [`${alter} set (${optionsOf(found.version)})`];
-  const schemas = found.schemas.map((schema) => `${alter} drop tables in schema ${escapeIdentifier(schema)}`);
-  const before = found.exists ? [...options, ...schemas] : [createStatement(name, found.version)];
+  const before = found.exists ? options : [createStatement(name, found.version)];
   // Made by an administrator for all tables: nothing to add, and what is too much is ignored on arrival.
   if (found.is_for_all === true) return { before, drops: [], adds: [] };
   const wantedKeys = new Set(wanted.map(tableKey));

@@ -60,7 +60,7 @@ export async function readTableFacts(
 }
 
 /** The schemas that a publication `p` holds with all their tables; by what depends on it, since Postgres 14 has no table of them. */
-export const SCHEMAS_OF = `
+const SCHEMAS_OF = `
   select s.refobjid from pg_depend d join pg_depend s on s.classid = d.classid and s.objid = d.objid
   where d.refclassid = 'pg_publication'::regclass and d.refobjid = p.oid and s.refclassid = 'pg_namespace'::regclass`;
 

@@ -145,6 +145,16 @@ describe.each(SERVERS)('publishing on %s', (which) => {
         `create publication ${connector.slot} for all tables with (publish_via_partition_root)`,
       );
       expect(await connector.check([table('m1')])).toMatchObject([toldAsWhole]);
+      if (database.server.version < 15) return;
+      // A whole table that is published with its schema, of which nobody had a word.
+      await connector.drop();
+      await database.query('create schema apart; alter table m set schema apart');
+      await connector.publish([table('m1')]);
+      expect(await connector.check([table('m1')])).toMatchObject([{ kind: 'yes' }]);
+      await database.query(`alter publication ${connector.slot} add tables in schema apart`);
+      expect((await connector.observe()).isAsChecked).toBe(false);
+      const asApart = { kind: 'no', reason: 'the publication tells of its rows as rows of apart.m' };
+      expect(await connector.check([table('m1')])).toMatchObject([asApart]);
     });
   });
 
