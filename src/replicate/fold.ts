@@ -1,7 +1,7 @@
 import type { Change, Relation, StreamItem } from '../core/change.ts';
 import type { Row } from '../core/row.ts';
-import { TableNet } from './net.ts';
-import type { Sink, Sinks } from './sink.ts';
+import { TableNet, Unnamed } from './net.ts';
+import { type Sink, type Sinks, TableBroken } from './sink.ts';
 
 /** The net effect of a run of stream items. */
 export interface FoldedBatch {
@@ -62,7 +62,14 @@ function keeping(
       nets.set(sink, net);
       tables.push({ sink, net });
     }
-    use(net, view);
+    try {
+      use(net, view);
+    } catch (error) {
+      throw error instanceof Unnamed ? new TableBroken(sink, UNNAMED) : error;
+    }
   }
   return bound.length > 0;
 }
+
+// The stream names the identity of the whole table, and a partition may have another until the tables are looked at.
+const UNNAMED = 'a change of it does not name its row: a partition has had another replica identity';

@@ -14,6 +14,9 @@ export type NetStep =
   | { readonly kind: 'rekey'; readonly before: Row; readonly after: Row }
   | { readonly kind: 'clear' };
 
+/** A change does not say which row it is about: no key is null. */
+export class Unnamed extends Error {}
+
 /** What became of a key last. An insert began with one, and nothing came before it. */
 interface Last {
   kind: 'remove' | 'insert' | 'write';
@@ -105,13 +108,19 @@ export class TableNet {
 
   #keyOf(row: Row): string {
     const [first] = this.#keys;
-    if (this.#keys.length === 1 && first !== undefined) return String(row.cell(first));
+    if (this.#keys.length === 1 && first !== undefined) return named(row, first);
     // No Postgres text holds a zero character.
-    return this.#keys.map((at) => String(row.cell(at))).join('\0');
+    return this.#keys.map((at) => named(row, at)).join('\0');
   }
 
   /** A long key that did not change is not sent in the new row, but is in the old one. */
   #withKeyFrom(before: Row, after: Row): Row {
     return this.#keys.every((at) => after.has(at)) ? after : completed(after, before, this.#keys);
   }
+}
+
+function named(row: Row, at: number): string {
+  const cell = row.cell(at);
+  if (cell === null) throw new Unnamed();
+  return String(cell);
 }

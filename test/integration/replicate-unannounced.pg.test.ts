@@ -89,6 +89,20 @@ const CASES: readonly Case[] = [
        alter type whim rename value 'over' to 'up'; commit`,
     ],
   ],
+  [
+    'a partition that names its rows otherwise for a moment',
+    'unnamed',
+    [
+      'create table unnamed (id int primary key, code int not null) partition by range (id)',
+      'create table unnamed_a partition of unnamed for values from (0) to (100)',
+      'create unique index unnamed_code on unnamed_a (code)',
+      'insert into unnamed values (1, 1)',
+    ],
+    [
+      `begin; alter table unnamed_a replica identity using index unnamed_code; delete from unnamed;
+       alter table unnamed_a replica identity default; commit`,
+    ],
+  ],
   ['a partition truncated', 'emptied', parted('emptied'), ['truncate emptied_a']],
   ['a partition dropped', 'lost', parted('lost'), ['drop table lost_b']],
   [
@@ -157,22 +171,6 @@ const CASES: readonly Case[] = [
       'alter publication PUBLICATION drop table missed',
       'delete from missed where id = 1',
       'alter publication PUBLICATION add table missed',
-    ],
-  ],
-  [
-    'a partition followed alone whose whole is published with its schema',
-    'alone',
-    [
-      'create schema apart',
-      'create table apart.whole (id int primary key, n int) partition by range (id)',
-      'create table alone partition of apart.whole for values from (0) to (100)',
-      'insert into alone values (1, 1)',
-    ],
-    [
-      // Postgres 14 publishes no schemas.
-      `do $$ begin execute format('alter publication PUBLICATION add %s',
-         case when current_setting('server_version_num') < '150000' then 'table apart.whole' else 'tables in schema apart' end); end $$`,
-      'update alone set n = -n',
     ],
   ],
 ];
