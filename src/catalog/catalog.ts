@@ -1,6 +1,8 @@
 import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { JsonObject } from '../core/json-text.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
+import type { ApiLimits } from './api-limits.ts';
+import type { KafkaFeed } from './kafka-feed.ts';
 import type { KeptOperations } from './kept-operations.ts';
 import type { Spelling } from './spelling.ts';
 
@@ -225,15 +227,6 @@ export interface KnownTypes {
   readonly extension: ReadonlyMap<string, string>;
 }
 
-/** What the Debezium connector was told that writes a database's changes to Kafka; defaults filled in. */
-export interface KafkaFeed {
-  readonly topicPrefix: string;
-  readonly slot: string;
-  readonly publication: string;
-  /** Stands for a large value that was not sent. */
-  readonly placeholder: string;
-}
-
 export interface Source {
   readonly name: SourceName;
   /** Root fields go under this field when set; its type is `namespaceType`, in subscriptions `subscriptionNamespaceType`. */
@@ -287,6 +280,7 @@ export interface Catalog {
   readonly roles: ReadonlySet<RoleName>;
   readonly inheritedRoles: ReadonlyMap<RoleName, readonly RoleName[]>;
   readonly introspectionDisabledFor: ReadonlySet<RoleName>;
+  readonly limits: ApiLimits;
   readonly kept: KeptOperations;
   readonly inconsistent: readonly InconsistentObject[];
   /** Why tables are not cached; shown with the inconsistent objects, but nothing fails for them. */

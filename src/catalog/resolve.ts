@@ -3,6 +3,7 @@ import type { DatabaseIdentity } from '../core/database-identity.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from '../metadata/model.ts';
 import { unsupportedObjects } from '../metadata/unsupported.ts';
+import { limitsIn } from './api-limits.ts';
 import type { Catalog, InconsistentObject, Source, Table } from './catalog.ts';
 import type { FoundFunction } from './found-functions.ts';
 import { NO_TYPES } from './held-type.ts';
@@ -111,6 +112,7 @@ export class Resolver {
       roles: roles.all,
       inheritedRoles: roles.inherited,
       introspectionDisabledFor: new Set(metadata.graphql_schema_introspection?.disabled_for_roles),
+      limits: limitsIn(metadata.api_limits),
       kept: keptOperations(metadata, problems),
       inconsistent: problems,
       warnings,

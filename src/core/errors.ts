@@ -37,6 +37,11 @@ export const ERROR_CODES = [
   'result-too-large',
   'schema-changed',
   'timed-out',
+  'depth-limit-exceeded',
+  'node-limit-exceeded',
+  'time-limit-exceeded',
+  'batch-limit-exceeded',
+  'rate-limit-exceeded',
 ] as const;
 
 /** One of the codes a client can meet. */

@@ -58,6 +58,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   'source-unavailable': 503,
   'target-unavailable': 503,
   'timed-out': 504,
+  'time-limit-exceeded': 504,
+  'rate-limit-exceeded': 429,
   'start-failed': 500,
   unexpected: 500,
   'postgres-error': 500,

@@ -27,7 +27,7 @@ const OLD_PATH = '/v1alpha1/graphql';
 
 export interface GraphqlRoute {
   readonly authenticator: Authenticator;
-  readonly runner: Pick<OperationRunner, 'run' | 'sent'>;
+  readonly runner: Pick<OperationRunner, 'refuseBatch' | 'run' | 'sent'>;
   readonly server: ServerOptions;
   readonly batchLimit: number;
   /** Longest answer of a batch. */
@@ -91,7 +91,8 @@ async function answerGraphql(
     if (request.notes !== null) request.notes.session = session;
     const freshness = freshnessOf(request.headers);
     const body = readGraphqlBody(text, route.batchLimit);
-    const asked: RunContext = { session, freshness, signal: life.signal, notes: request.notes };
+    const { ip: address, notes } = request;
+    const asked: RunContext = { session, address, freshness, signal: life.signal, notes };
     const { unsent } = route;
     const framing = { format: formatOf(route, request), tokens: freshness.tokens, unsent };
     if (body.kind === 'single') {
@@ -99,6 +100,7 @@ async function answerGraphql(
       return sendSingle(reply, result, { ...framing, onSent: (bytes) => route.runner.sent(bytes) });
     }
     const fitting = fittingInto(route.resultLimitBytes);
+    route.runner.refuseBatch(body.requests.length, session);
     const results = await inTurn(body.requests, BATCH_WIDTH, async (one) =>
       fitting(await route.runner.run(one, asked)),
     );

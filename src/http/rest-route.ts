@@ -44,7 +44,7 @@ async function answerRest(
     const session = await route.authenticator.authenticate(request.headers);
     if (request.notes !== null) request.notes.session = session;
     const freshness = freshnessOf(request.headers);
-    const context = { session, freshness, signal: life.signal, notes: request.notes };
+    const context = { session, address: request.ip, freshness, signal: life.signal, notes: request.notes };
     // Found and prepared in one go: both see the same metadata.
     const result = await route.runner.run(operationFor(route.runner.endpoints(), request), context);
     if (result.kind === 'error') throw result.error;

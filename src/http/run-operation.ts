@@ -1,10 +1,11 @@
+import { limitsOf, type RoleLimits } from '../catalog/api-limits.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Endpoint } from '../catalog/endpoints.ts';
 import type { Snapshot } from '../catalog/watch.ts';
 import type { Clock } from '../core/clock.ts';
-import type { NearjoinError } from '../core/errors.ts';
+import { NearjoinError } from '../core/errors.ts';
 import { type JsonText, jsonText } from '../core/json-text.ts';
-import type { SourceName } from '../core/names.ts';
+import type { RoleName, SourceName } from '../core/names.ts';
 import { Repeats } from '../core/repeats.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { SchemaCache } from '../graphql/introspection.ts';
@@ -22,12 +23,16 @@ import { publicError } from './error-reply.ts';
 import { withDirective } from './freshness-headers.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import type { RequestNotes } from './request-notes.ts';
 import { ADMIN, type Session } from './session.ts';
+import { within } from './time-limit.ts';
 
 /** What holds for every operation of one HTTP request. */
 export interface RunContext {
   readonly session: Session;
+  /** The client's, as far as it is known. */
+  readonly address: string;
   readonly freshness: FreshnessRequest;
   readonly signal: StopSignal;
   readonly notes: RequestNotes | null;
@@ -55,6 +60,8 @@ export interface PreparedRead {
   /** What it was made of: with a newer catalog it may be another. */
   readonly asked: Asked;
   readonly generation: number;
+  /** How long a query may take to be answered; null where nothing is said. */
+  readonly limitS: number | null;
 }
 
 interface Asked {
@@ -84,9 +91,11 @@ interface TargetOfField {
 export class OperationRunner {
   readonly #options: OperationRunnerOptions;
   readonly #repeats: Repeats;
+  readonly #rates: RateLimiter;
 
   constructor(options: OperationRunnerOptions) {
     this.#options = options;
+    this.#rates = new RateLimiter(options.clock);
     this.#repeats = new Repeats(options.clock);
   }
 
@@ -101,6 +110,14 @@ export class OperationRunner {
     return openApi(catalog.kept.endpoints, await this.#options.schemas.schema(catalog, ADMIN));
   }
 
+  /** Refuses a batch of more operations than the role may send at once. */
+  refuseBatch(size: number, { role }: Session): void {
+    const { batch } = this.#limitsOf(role);
+    if (batch === null || size <= batch) return;
+    const message = `a batch may hold at most ${batch} operations, this one has ${size}`;
+    throw new NearjoinError('batch-limit-exceeded', message);
+  }
+
   /** Never throws: an operation of a batch fails alone. */
   async run(request: GraphqlRequest, context: RunContext): Promise<OperationResult> {
     const { clock } = this.#options;
@@ -108,6 +125,7 @@ export class OperationRunner {
     let result: OperationResult;
     let prepared: PreparedRead | null = null;
     try {
+      this.#admit(context);
       prepared = this.#prepareRead({ request, context, over: 'http' });
       const { body, targets } = await this.#read(prepared);
       result = { kind: 'data', body, targets };
@@ -125,9 +143,10 @@ export class OperationRunner {
     this.#options.lane.giveBack(body);
   }
 
-  /** Prepares an operation that came over a socket; throws, in Hasura's words, what is wrong with it. */
-  prepare(request: GraphqlRequest, context: RunContext): PreparedRead {
+  /** Prepares an operation that came over a socket, or came there before; throws, in Hasura's words, what is wrong with it. */
+  prepare(request: GraphqlRequest, context: RunContext, time: 'first' | 'again'): PreparedRead {
     try {
+      if (time === 'first') this.#admit(context);
       return this.#prepareRead({ request, context, over: 'socket' });
     } catch (error) {
       this.#options.metrics.operation({ operationType: 'unknown', failed: true, seconds: 0 });
@@ -161,6 +180,15 @@ export class OperationRunner {
     }
   }
 
+  #limitsOf(role: RoleName): RoleLimits {
+    return limitsOf(this.#options.catalog().catalog.limits, role);
+  }
+
+  #admit({ session, address }: RunContext): void {
+    const { rate } = this.#limitsOf(session.role);
+    if (rate !== null) this.#rates.admit(rate, session, address);
+  }
+
   #prepareRead(asked: Asked): PreparedRead {
     const { request, context, over } = asked;
     // One snapshot for the whole operation: it sees one version of the metadata.
@@ -175,10 +203,19 @@ export class OperationRunner {
     };
     const isSubscription = prepared.operation.operation === 'subscription';
     const introspect = this.#introspection(prepared, context, catalog);
-    return { isSubscription, read, introspect, asked, generation: catalog.generation };
+    const { seconds: limitS } = limitsOf(catalog.limits, context.session.role);
+    return { isSubscription, read, introspect, asked, generation: catalog.generation, limitS };
   }
 
-  #read({ read, introspect }: PreparedRead): ReturnType<ReadLane['run']> {
+  #read(prepared: PreparedRead): ReturnType<ReadLane['run']> {
+    const { limitS, read, introspect } = prepared;
+    if (limitS === null) return this.#readWithin(prepared);
+    return within(limitS, read.signal, (signal) =>
+      this.#readWithin({ read: { ...read, signal }, introspect }),
+    );
+  }
+
+  #readWithin({ read, introspect }: Pick<PreparedRead, 'read' | 'introspect'>): ReturnType<ReadLane['run']> {
     const { lane } = this.#options;
     if (introspect === null) return lane.run(read);
     return introspect().then((introspection) => lane.run({ ...read, introspection }));
@@ -199,7 +236,10 @@ export class OperationRunner {
   }
 
   /** How one request would be answered now; throws where running it would answer an error. */
-  async explain(request: GraphqlRequest, context: RunContext): Promise<readonly ExplainedField[]> {
+  async explain(
+    request: GraphqlRequest,
+    context: Omit<RunContext, 'address'>,
+  ): Promise<readonly ExplainedField[]> {
     const { catalog } = this.#options.catalog();
     const prepared = this.#prepare(request, context.session, { catalog, over: 'explain' });
     const roots = await this.#options.lane.explain({

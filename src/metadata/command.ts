@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isRecord } from '../core/is-record.ts';
+import { apiLimits } from './api-limits.ts';
 import { MetadataError } from './metadata-error.ts';
 import {
   computedField,
@@ -120,6 +121,8 @@ export const commandArgs = {
   create_rest_endpoint: restEndpoint,
   drop_rest_endpoint: z.object({ name }),
   set_graphql_schema_introspection_options: z.object({ disabled_for_roles: z.array(z.string()) }),
+  set_api_limits: apiLimits,
+  remove_api_limits: nothing,
   export_metadata: nothing,
   replace_metadata: nothing,
   reload_metadata: nothing,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { apiLimits } from './api-limits.ts';
 import { allowlistEntry, queryCollection } from './query-collections.ts';
 import { restEndpoint } from './rest-endpoints.ts';
 
@@ -264,6 +265,7 @@ export const metadataSchema = z.looseObject({
   query_collections: z.array(queryCollection).optional(),
   allowlist: z.array(allowlistEntry).optional(),
   rest_endpoints: z.array(restEndpoint).optional(),
+  api_limits: apiLimits.optional(),
   graphql_schema_introspection: z.looseObject({ disabled_for_roles: z.array(z.string()) }).optional(),
 });
 export type Metadata = z.infer<typeof metadataSchema>;

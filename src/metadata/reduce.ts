@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import type { FunctionPlace } from './edit.ts';
 import { followIn } from './follow.ts';
 import type { Metadata } from './model.ts';
+import { removeApiLimits, setApiLimits } from './reduce/api-limits.ts';
 import { addComputedField, dropComputedField } from './reduce/computed-fields.ts';
 import {
   createFunctionPermission,
@@ -93,6 +94,8 @@ const REDUCIBLE = {
   create_rest_endpoint: true,
   drop_rest_endpoint: true,
   set_graphql_schema_introspection_options: true,
+  set_api_limits: true,
+  remove_api_limits: true,
   clear_metadata: true,
 } as const satisfies Record<Reducible['type'], true>;
 
@@ -216,6 +219,10 @@ function reduceInTable(metadata: Metadata, command: InTable, view: Databases | n
       return dropInheritedRole(metadata, command.args);
     case 'set_graphql_schema_introspection_options':
       return disableIntrospection(metadata, command.args);
+    case 'set_api_limits':
+      return setApiLimits(metadata, command.args);
+    case 'remove_api_limits':
+      return removeApiLimits(metadata);
     default:
       return unreachable(command);
   }

@@ -1,7 +1,7 @@
 import type { Metadata } from './model.ts';
 
 /** Parts of Hasura whose absence a user must know of: they would answer, run or protect something. */
-const SECTIONS: readonly string[] = ['actions', 'remote_schemas', 'cron_triggers', 'api_limits'];
+const SECTIONS: readonly string[] = ['actions', 'remote_schemas', 'cron_triggers'];
 
 /** Top-level parts of the document that are kept and exported, but have no effect here. */
 export function unsupportedSections(metadata: Metadata): readonly string[] {

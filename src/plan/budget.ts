@@ -1,3 +1,4 @@
+import type { RoleLimits } from '../catalog/api-limits.ts';
 import { NearjoinError } from '../core/errors.ts';
 
 /** How large a request may be; a request past a limit is refused before it costs anything. */
@@ -19,10 +20,14 @@ export const DEFAULT_PLAN_LIMITS: PlanLimits = {
 /** Counts what one plan uses up. */
 export class Budget {
   readonly limits: PlanLimits;
+  readonly #role: Pick<RoleLimits, 'depth' | 'nodes'>;
   #nodes = 0;
+  #selected = 0;
 
-  constructor(limits: PlanLimits) {
+  /** `role`: what the role may ask for, besides. */
+  constructor(limits: PlanLimits, role: Pick<RoleLimits, 'depth' | 'nodes'>) {
     this.limits = limits;
+    this.#role = role;
   }
 
   /** Fields and conditions so far. */
@@ -36,6 +41,22 @@ export class Budget {
     if (this.#nodes > this.limits.maxNodes) {
       throw tooComplex(path, `more than ${this.limits.maxNodes} fields and conditions`);
     }
+  }
+
+  /** Counts one more field with selections of its own; `depth` is how many of them it is inside of, itself included. */
+  select(depth: number): void {
+    const { depth: maxDepth, nodes: maxNodes } = this.#role;
+    this.#selected += 1;
+    if (maxDepth !== null && depth > maxDepth)
+      throw new NearjoinError(
+        'depth-limit-exceeded',
+        `the operation is deeper than the limit of ${maxDepth}`,
+      );
+    if (maxNodes !== null && this.#selected > maxNodes)
+      throw new NearjoinError(
+        'node-limit-exceeded',
+        `the operation has more nodes than the limit of ${maxNodes}`,
+      );
   }
 
   /** Checks how deep we are; everything recursive passes here, so no request can exhaust the stack. */

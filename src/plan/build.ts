@@ -1,4 +1,5 @@
 import type { DocumentNode, OperationDefinitionNode } from 'graphql';
+import { limitsOf } from '../catalog/api-limits.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
@@ -49,7 +50,7 @@ export function planQuery(input: PlanInput): QueryPlan {
   if (operation.operation === 'mutation') throw invalid('$', 'no mutations exist');
   const isQuery = operation.operation === 'query';
   checkDirectives(operation.directives, isQuery ? 'a query' : 'a subscription', '$');
-  const budget = new Budget(input.limits ?? DEFAULT_PLAN_LIMITS);
+  const budget = new Budget(input.limits ?? DEFAULT_PLAN_LIMITS, limitsOf(catalog.limits, role));
   const fragments = checkedFragments(document, operation, budget);
   const scope = new VariableScope(input.prepared ?? prepareVariables(document, operation), variables);
   const [params, places] = [new Params(), new Places(catalog)];

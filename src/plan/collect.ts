@@ -42,6 +42,8 @@ export function collectFields(
     spread: new Set(),
   };
   planning.budget.descend(collection.depth, path);
+  // The operation itself is no field.
+  if (at.depth > 0) planning.budget.select(at.depth);
   for (const set of sets) collectInto(collection, set, 0);
   return [...collection.fields.values()].map((field) => ({
     key: field.key,

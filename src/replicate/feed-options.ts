@@ -1,5 +1,5 @@
 import type { Connector } from '../../connectors/connector.ts';
-import type { KafkaFeed } from '../catalog/catalog.ts';
+import type { KafkaFeed } from '../catalog/kafka-feed.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Connector } from '../../connectors/connector.ts';
-import type { Catalog, Desired, KafkaFeed } from '../catalog/catalog.ts';
+import type { Catalog, Desired } from '../catalog/catalog.ts';
+import type { KafkaFeed } from '../catalog/kafka-feed.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';

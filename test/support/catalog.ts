@@ -99,6 +99,7 @@ export function catalogOf(
     ),
     inheritedRoles: new Map(),
     introspectionDisabledFor: new Set(),
+    limits: null,
     kept: { collections: [], endpoints: [], allowed: [] },
     inconsistent: [],
     warnings: [],

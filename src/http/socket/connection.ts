@@ -174,7 +174,7 @@ export class Connection {
       outbox: this.#outbox,
       runner,
       live,
-      context: { session, freshness: freshnessOf(said) },
+      context: { session, address: this.#opened.ip, freshness: freshnessOf(said) },
       format: {
         hasStatuses: false,
         overHttp: false,

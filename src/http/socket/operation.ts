@@ -42,7 +42,7 @@ export class SocketOperation {
 
   /** Answers a query once, or begins to follow a subscription. */
   async start(): Promise<void> {
-    const prepared = this.#prepare();
+    const prepared = this.#prepare('first');
     if (prepared === null) return;
     if (prepared.isSubscription) this.#subscribe(prepared, AT_START);
     else await this.#answer(prepared);
@@ -60,7 +60,7 @@ export class SocketOperation {
     if (this.#subscription === null) return;
     const progress = this.#subscription.leave();
     this.#subscription = null;
-    const prepared = this.#prepare();
+    const prepared = this.#prepare('again');
     if (prepared !== null) this.#subscribe(prepared, progress);
   }
 
@@ -70,11 +70,11 @@ export class SocketOperation {
   }
 
   /** Null when it was refused, which the client then knows. */
-  #prepare(): PreparedRead | null {
+  #prepare(time: 'first' | 'again'): PreparedRead | null {
     const { runner, context } = this.#scope;
     try {
       const request: GraphqlRequest = requestOf(this.#payload, '$');
-      return runner.prepare(request, { ...context, signal: this.#stop, notes: null });
+      return runner.prepare(request, { ...context, signal: this.#stop, notes: null }, time);
     } catch (error) {
       this.#finish(this.#scope.protocol.refusedOperation(this.#id, this.#errorJson(error)));
       return null;

@@ -10,6 +10,7 @@ const EMPTY: Catalog = {
   roles: new Set(),
   inheritedRoles: new Map(),
   introspectionDisabledFor: new Set(),
+  limits: null,
   kept: { collections: [], endpoints: [], allowed: [] },
   inconsistent: [],
   warnings: [],

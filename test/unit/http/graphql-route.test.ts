@@ -56,7 +56,7 @@ async function serverWith(
   });
   await registerGraphqlRoute(app, {
     authenticator,
-    runner: { run, sent: over.sent ?? (() => undefined) },
+    runner: { run, refuseBatch: () => undefined, sent: over.sent ?? (() => undefined) },
     server,
     batchLimit: over.batchLimit ?? 3,
     resultLimitBytes: 110,

@@ -108,9 +108,8 @@ test('parts that would have an effect elsewhere are reported when they are used'
     sources: [],
     actions: [{ name: 'a' }],
     cron_triggers: [],
-    api_limits: { depth_limit: { global: 1 } },
   });
-  expect(unsupportedObjects(metadata).map((object) => object.name)).toEqual(['actions', 'api_limits']);
+  expect(unsupportedObjects(metadata).map((object) => object.name)).toEqual(['actions']);
 });
 
 test('a database is reached by its URL, by the environment, or by parts that are quoted', () => {
