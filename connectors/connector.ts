@@ -202,6 +202,8 @@ export interface Connector {
    * Asked to be early, it sends large transactions in parts before they commit, where it can.
    */
   open(after: Lsn, last: Commit | null, signal: AbortSignal, isEarly?: boolean): Promise<ChangeStream>;
+  /** Resolves when every transaction has ended that runs on the target now, however long that takes. */
+  outlast(signal: AbortSignal): Promise<void>;
   /** What it shows every session of the target sees by then. */
   snapshot(signal: AbortSignal): Promise<Snapshot>;
   /**

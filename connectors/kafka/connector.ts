@@ -173,6 +173,10 @@ class KafkaConnector implements Connector {
     });
   }
 
+  outlast(signal: AbortSignal): Promise<void> {
+    return this.#database.outlast(signal);
+  }
+
   snapshot(signal: AbortSignal): Promise<Snapshot> {
     return this.#database.snapshot(signal);
   }

@@ -94,6 +94,10 @@ class PostgresConnector implements Connector {
     return this.#database.while(signal, (until) => openStream(target, admin, from, until));
   }
 
+  outlast(signal: AbortSignal): Promise<void> {
+    return this.#database.outlast(signal);
+  }
+
   snapshot(signal: AbortSignal): Promise<Snapshot> {
     return this.#database.snapshot(signal);
   }

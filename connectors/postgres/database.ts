@@ -17,7 +17,7 @@ import { identify } from './identify.ts';
 import { Lookout } from './lookout.ts';
 import { checkTables, dropPublication } from './publication.ts';
 import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
-import { sees, untilEnough } from './shown.ts';
+import { sees, snapshotNow, untilEnough, untilOutlasted } from './shown.ts';
 import { dropSlot } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
 import { readStanding } from './standing.ts';
@@ -116,6 +116,11 @@ export class TargetDatabase {
     const limitMs = this.target.timings.statementMs;
     // The lookout ends with the database.
     await orAborted(untilEnough({ look, isEnough, limitMs, signal }), signal);
+  }
+
+  outlast(signal: AbortSignal): Promise<void> {
+    const look = (): Promise<string> => snapshotNow(this.admin);
+    return this.while(signal, (until) => untilOutlasted({ look, signal: until }));
   }
 
   compare(signal: AbortSignal): Promise<Comparison> {

@@ -10,6 +10,8 @@ const LOOKS_AT_ONCE = 4;
 /** Between two looks, in the beginning and in the end. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 25;
+/** A transaction of somebody else's may go on for hours. */
+const LONGEST_REST_MS = 500;
 
 /**
  * What to wait for. Postgres writes a commit to its log, and sends it to whoever follows the log, before its own sessions
@@ -41,6 +43,17 @@ export async function untilEnough({ look, isEnough, limitMs, signal }: Showing):
     if (looks < LOOKS_AT_ONCE) continue;
     const pauseMs = FIRST_PAUSE_MS * 2 ** (looks - LOOKS_AT_ONCE);
     await systemClock.delay(Math.min(pauseMs, LONGEST_PAUSE_MS), signal);
+  }
+}
+
+/** Looks again and again until every transaction has ended that ran at the first look. */
+export async function untilOutlasted({ look, signal }: Pick<Showing, 'look' | 'signal'>): Promise<void> {
+  let now = partsOf(await look());
+  const { next } = now;
+  for (let pauseMs = FIRST_PAUSE_MS; distance(now.oldest, next) < 0; pauseMs *= 2) {
+    await systemClock.delay(Math.min(pauseMs, LONGEST_REST_MS), signal);
+    if (signal.aborted) throw new ConnectorError('retry', 'stopped before what runs on the target had ended');
+    now = partsOf(await look());
   }
 }
 

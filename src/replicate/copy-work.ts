@@ -85,26 +85,35 @@ interface Waiting {
 const TOLD_AFTER_MS = 2_000;
 const WAITS = 'waiting for transactions that run on the target, or are prepared there, to end';
 
-/** Holds such a snapshot; when it takes long, the status says what the copy waits for. */
+/** What is waited for; when the target's transactions keep it waiting for long, the status of the copy says so. */
+export async function told<T>(
+  { clock, exclusively }: Pick<CopyWork, 'clock' | 'exclusively'>,
+  copy: Waiting['stored'],
+  wait: Promise<T>,
+): Promise<T> {
+  const patience = new AbortController();
+  const isSoon = Promise.race([
+    wait.then(() => true),
+    clock.delay(TOLD_AFTER_MS, patience.signal).then(() => false),
+  ]);
+  if (await isSoon.finally(() => patience.abort())) return await wait;
+  const say = (reason: string | null): Promise<void> =>
+    exclusively((client) => updateStoredTable(client, copy, { reason }));
+  await say(WAITS);
+  const done = await wait;
+  await say(null);
+  return done;
+}
+
+/** Holds such a snapshot. */
 export async function holdSnapshot(
-  { snapshots, run, clock, exclusively }: CopyWork,
+  work: CopyWork,
   { stored, since }: Waiting,
   stop: AbortSignal,
 ): Promise<HeldSnapshot> {
-  const holding = snapshots.hold(since, run, stop);
-  const patience = new AbortController();
-  const isSoon = Promise.race([
-    holding.then(() => true),
-    clock.delay(TOLD_AFTER_MS, patience.signal).then(() => false),
-  ]);
-  if (await isSoon.finally(() => patience.abort())) return await holding;
-  const say = (reason: string | null): Promise<void> =>
-    exclusively((client) => updateStoredTable(client, stored, { reason }));
+  const holding = work.snapshots.hold(since, work.run, stop);
   try {
-    await say(WAITS);
-    const held = await holding;
-    await say(null);
-    return held;
+    return await told(work, stored, holding);
   } catch (error) {
     void holding.then(
       (held) => held.release(),

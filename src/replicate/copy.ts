@@ -1,4 +1,5 @@
 import type { StoredTable } from '../cache/stored-table.ts';
+import { firstOf } from '../core/first-of.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { Turns } from '../core/turns.ts';
 import { Beginnings, beginLarge } from './copy-beginnings.ts';
@@ -6,7 +7,7 @@ import { mergeCopy } from './copy-merge.ts';
 import { copyPieces, copySizes } from './copy-pieces.ts';
 import { gatherStatistics } from './copy-statistics.ts';
 import { copyWhole } from './copy-whole.ts';
-import { type CopierOptions, type CopyWork, isResumable, withSnapshot } from './copy-work.ts';
+import { type CopierOptions, type CopyWork, isResumable, told, withSnapshot } from './copy-work.ts';
 import { savePending } from './discard.ts';
 import type { Cacheable, Sized } from './reconcile.ts';
 
@@ -16,13 +17,6 @@ export interface FailedCopy {
   readonly error: unknown;
   /** What there is of it can be used: another try goes on where this one ended. */
   readonly resumable: boolean;
-}
-
-/** A copy to make. */
-export interface NewCopy {
-  readonly wanted: Sized;
-  /** An older copy serves that lacks columns which the target's table got lately. */
-  readonly replaces: boolean;
 }
 
 /** A copy that an earlier try left unfinished. */
@@ -77,16 +71,21 @@ export class Copier {
     await found.done;
   }
 
-  /** Copies the tables, each ready on its own; returns those that failed. */
-  async copy(copies: readonly NewCopy[], signal: AbortSignal): Promise<readonly FailedCopy[]> {
+  /** Copies the tables, each ready on its own, once the stream has settled; returns those that failed. */
+  async copy(
+    tables: readonly Sized[],
+    signal: AbortSignal,
+    isSettled: boolean,
+  ): Promise<readonly FailedCopy[]> {
     const { exclusively, lease, means } = this.#options;
-    const tables = copies.map(({ wanted }) => wanted);
-    means.sessions.prepare(Math.min(copies.length, this.#options.parallel));
+    means.sessions.prepare(Math.min(tables.length, this.#options.parallel));
+    const settled = isSettled ? Promise.resolve() : this.#settled(signal);
+    settled.catch(() => undefined); // each copy fails by it
     const noted = exclusively((client) => savePending(client, lease.target, tables));
-    const each = copies.map(({ wanted, replaces }) =>
+    const each = tables.map((wanted) =>
       this.#start(wanted.table, signal, async (work) => {
         await noted;
-        if (replaces) await streamHasColumns(work);
+        await told(work, { target: lease.target, table: wanted.table }, unlessStopped(settled, work.stop));
         const filled = await this.#fill(wanted, work);
         work.onKept();
         await finish(filled, work);
@@ -94,6 +93,17 @@ export class Copier {
     );
     this.#places.clear();
     return failuresOf(await Promise.all(each));
+  }
+
+  /**
+   * A transaction that was going on while a table was out of the publication is told of in part, and what is told may be
+   * older than what a snapshot shows: none may reach an overlay, which wins. Nor may changes from before a column was added.
+   */
+  async #settled(signal: AbortSignal): Promise<void> {
+    const { connector, applied } = this.#options;
+    await connector.outlast(signal);
+    await applied(await connector.position(), signal);
+    signal.throwIfAborted();
   }
 
   /** Goes on with the copy of a large table. */
@@ -207,8 +217,11 @@ function failuresOf(each: readonly (FailedCopy | null)[]): readonly FailedCopy[]
   return each.filter((failed) => failed !== null);
 }
 
-/** Changes from before a column was added come without it: they belong to the older copy alone. */
-async function streamHasColumns({ connector, applied, stop }: CopyWork): Promise<void> {
-  await applied(await connector.position(), stop);
+async function unlessStopped(done: Promise<void>, stop: AbortSignal): Promise<void> {
+  await firstOf(
+    stop,
+    () => done,
+    (until) => new Promise((resolve) => until.addEventListener('abort', resolve)),
+  );
   stop.throwIfAborted();
 }

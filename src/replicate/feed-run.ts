@@ -59,6 +59,7 @@ interface Parts {
   readonly order: ReconcilerOptions;
   /** The server process of the session that writes. */
   readonly pid: number;
+  readonly isNew: boolean;
 }
 
 class FeedRun {
@@ -112,11 +113,11 @@ class FeedRun {
     await this.#bindTables();
     signal.throwIfAborted();
     const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);
-    this.#means.prepare(remaining.copies.length, signal);
+    if (start.isNew) this.#means.prepare(remaining.copies.length, signal);
     const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
     try {
       const parts = this.#assemble({ applier, stage, stream, start, order });
-      await this.#stream({ ...parts, pid }, remaining, signal);
+      await this.#stream({ ...parts, pid, isNew: start.isNew }, remaining, signal);
     } finally {
       stream.close();
     }
@@ -131,7 +132,7 @@ class FeedRun {
   }: Pick<Parts, 'applier' | 'stream' | 'order'> & {
     readonly start: StartingPoint;
     readonly stage: StageLimits | null;
-  }): Omit<Parts, 'pid'> {
+  }): Omit<Parts, 'pid' | 'isNew'> {
     const { options, lease, connector, counters } = this.#scene;
     const { limits, clock, onStep } = options;
     const progress = new Progress(start);

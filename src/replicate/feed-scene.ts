@@ -70,3 +70,9 @@ export interface StartingPoint {
   /** The last commit the stream had told of by then. */
   readonly lastCommit: Commit | null;
 }
+
+/** How a run starts. */
+export interface Start extends StartingPoint {
+  /** The slot was made for it: the stream tells nothing of transactions that were going on before. */
+  readonly isNew: boolean;
+}

@@ -10,7 +10,7 @@ import { loadStoredTables } from '../cache/stored-table.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Applier } from './applier.ts';
 import { discard } from './discard.ts';
-import type { FeedScene, StartingPoint } from './feed-scene.ts';
+import type { FeedScene, Start } from './feed-scene.ts';
 import type { Sinks } from './sink.ts';
 import { decideStart, doubtfulCopies, leftBehind } from './start-decision.ts';
 
@@ -19,7 +19,7 @@ export async function findStart(
   scene: FeedScene,
   { stored, applier, sinks, identity }: Omit<Rebuild, 'reason'> & { readonly stored: StoredFeed },
   signal: AbortSignal,
-): Promise<StartingPoint> {
+): Promise<Start> {
   const { connector, options, lease, control } = scene;
   const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
   const decision = decideStart({ stored, identity, slot, connector: connector.kind, written });
@@ -27,7 +27,7 @@ export async function findStart(
     const { after } = decision;
     await goOn(scene, { before: stored.identity, identity, after, applier, sinks }, signal);
     const { freshAsOf = null, lastCommit = null } = stored.watermark ?? {};
-    return { after, freshAsOf, lastCommit };
+    return { after, freshAsOf, lastCommit, isNew: false };
   }
   options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
   const left = leftBehind(stored.identity, { identity, connector: connector.kind }, connector.slot);
@@ -86,7 +86,7 @@ async function rebuild(
   { connector, options, lease, control }: FeedScene,
   { identity, applier, sinks, reason }: Rebuild,
   signal: AbortSignal,
-): Promise<StartingPoint> {
+): Promise<Start> {
   const { clock, onStep } = options;
   await applier.mark({ position: null, freshAsOf: null, lastCommit: null });
   await onStep?.('rebuild:invalidated');
@@ -103,7 +103,7 @@ async function rebuild(
   await saveIdentity(control, lease, identity, connector.slot);
   await applier.mark({ position: after, freshAsOf: null, lastCommit: null });
   await onStep?.('rebuild:started');
-  return { after, freshAsOf: null, lastCommit: null };
+  return { after, freshAsOf: null, lastCommit: null, isNew: true };
 }
 
 /** Makes readers stop using the cache at once: it cannot be brought up to date any more. */

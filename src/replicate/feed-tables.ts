@@ -5,7 +5,7 @@ import { restUnless } from '../core/notifier.ts';
 import type { Copier, FailedCopy } from './copy.ts';
 import type { Exclusively } from './discard.ts';
 import { AnotherStream } from './early-choice.ts';
-import type { FeedScene } from './feed-scene.ts';
+import type { FeedScene, Start } from './feed-scene.ts';
 import { buildIndex } from './index-build.ts';
 import type { Pump } from './pump.ts';
 import { bringToOrder, type ReconcilerOptions, type Remaining } from './reconciler.ts';
@@ -53,6 +53,8 @@ export class FeedTables {
   #failure: { readonly error: unknown } | null = null;
   /** Somebody waits for what made copies fail on the target to be put right. */
   #isAwaitingCure = false;
+  /** No transaction of the stream was going on when the tables were published. */
+  #isSettled: boolean;
 
   constructor(
     scene: FeedScene,
@@ -61,18 +63,20 @@ export class FeedTables {
       copier,
       order,
       stream,
+      isNew,
     }: {
       readonly pump: Pump;
       readonly copier: Copier;
       readonly order: ReconcilerOptions;
       readonly stream: Pick<ChangeStream, 'isEarly'>;
-    },
+    } & Pick<Start, 'isNew'>,
   ) {
     this.#scene = scene;
     this.#pump = pump;
     this.#copier = copier;
     this.#order = order;
     this.#isEarly = stream.isEarly;
+    this.#isSettled = isNew;
   }
 
   /** Something long is under way that would begin again if the stream ended. */
@@ -106,7 +110,8 @@ export class FeedTables {
     // The changes kept beside a copy are those of whole transactions.
     if (this.#isEarly && isCopying(remaining)) throw new AnotherStream('tables are to be copied');
     const { copies, resumes, merges, indexes } = remaining;
-    if (copies.length > 0) this.#beside(this.#copier.copy(copies, stop), stop);
+    if (copies.length > 0) this.#beside(this.#copier.copy(copies, stop, this.#isSettled), stop);
+    this.#isSettled = false;
     for (const each of resumes) this.#beside(this.#copier.resume(each, stop), stop);
     for (const stored of merges) this.#beside(this.#copier.merge(stored, stop), stop);
     for (const { stored, columns } of indexes) {

@@ -43,8 +43,8 @@ export type FeedAction =
       readonly reason: string;
       readonly servesOn: boolean;
     }
-  /** Make a copy; one that replaces another has columns that the stream may not have come to yet. */
-  | { readonly kind: 'copy'; readonly wanted: Cacheable; readonly replaces: boolean }
+  /** Make a copy. */
+  | { readonly kind: 'copy'; readonly wanted: Cacheable }
   /** The copy of a large table, begun by an earlier try, goes on. */
   | { readonly kind: 'resume'; readonly stored: StoredTable; readonly wanted: Cacheable }
   /** A finished copy waits for the changes made meanwhile. */
@@ -103,7 +103,7 @@ function actionsFor(
     const servesOn = stored !== null && doesServe(wanted, stored, facts);
     return [{ kind: 'refuse', table, stored, reason: resting, servesOn }];
   }
-  return stored === null ? [{ kind: 'copy', wanted, replaces: false }] : actionsOn(wanted, stored, facts);
+  return stored === null ? [{ kind: 'copy', wanted }] : actionsOn(wanted, stored, facts);
 }
 
 /** What to do about a table that can be cached, and of which something is there. */
@@ -116,14 +116,14 @@ function actionsOn(wanted: Cacheable, stored: StoredTable, facts: ReconcileFacts
   if (!isReplaceable(wanted, stored, facts)) {
     return [
       { kind: 'discard', stored, reason, servesOn },
-      { kind: 'copy', wanted, replaces: servesOn },
+      { kind: 'copy', wanted },
     ];
   }
   // Two generations at most: the oldest goes first.
   if (stored.serving !== null) return servesOn ? [{ kind: 'retire', stored }] : older;
   return [
     { kind: 'replace', stored, wanted, reason },
-    { kind: 'copy', wanted, replaces: true },
+    { kind: 'copy', wanted },
   ];
 }
 
@@ -142,7 +142,7 @@ function goingOn(
   if (canResume(stored)) return [...noted, { kind: 'resume', stored, wanted }];
   return [
     { kind: 'discard', stored, reason: null, servesOn },
-    { kind: 'copy', wanted, replaces: servesOn },
+    { kind: 'copy', wanted },
   ];
 }
 

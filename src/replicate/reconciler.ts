@@ -7,11 +7,10 @@ import type { Desired } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
-import type { NewCopy } from './copy.ts';
 import { type Discarded, discard, type Exclusively, replace, retire, saveRefused } from './discard.ts';
 import type { HoldableNames } from './holdable-names.ts';
 import type { Log } from './log.ts';
-import { type FeedAction, type FeedPlan, reconcile } from './reconcile.ts';
+import { type FeedAction, type FeedPlan, reconcile, type Sized } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
 import type { SourceTypes } from './source-types.ts';
 import type { StepHook } from './steps.ts';
@@ -35,7 +34,7 @@ export interface ReconcilerOptions {
 
 /** What remains to be done with the stream running. */
 export interface Remaining {
-  readonly copies: readonly NewCopy[];
+  readonly copies: readonly Sized[];
   readonly resumes: readonly (FeedAction & { readonly kind: 'resume' })[];
   readonly merges: readonly StoredTable[];
   readonly indexes: readonly (FeedAction & { readonly kind: 'index' })[];
@@ -211,10 +210,7 @@ async function remainingOf(connector: Connector, { actions }: FeedPlan): Promise
   const copies = actions.flatMap((action) => (action.kind === 'copy' ? [action] : []));
   const sizes = copies.length === 0 ? [] : await connector.sizes(copies.map(({ wanted }) => wanted.table));
   return {
-    copies: copies.map(({ wanted, replaces }, at) => ({
-      wanted: { ...wanted, ...must(sizes[at], 'the size of a table') },
-      replaces,
-    })),
+    copies: copies.map(({ wanted }, at) => ({ ...wanted, ...must(sizes[at], 'the size of a table') })),
     resumes: actions.flatMap((action) => (action.kind === 'resume' ? [action] : [])),
     merges: actions.flatMap((action) => (action.kind === 'merge' ? [action.stored] : [])),
     indexes: actions.flatMap((action) => (action.kind === 'index' ? [action] : [])),

@@ -143,6 +143,36 @@ test('a copy that waits for a transaction of the target says so, and goes on whe
   expect((await rig.contents('item')).cache).toHaveLength(99);
 });
 
+test('what a transaction did to a table before and while it was not published is not taken for its last word', async () => {
+  await rig.target.query('create table other (id int primary key)');
+  await rig.track({ item: [], other: [] });
+  rig.start();
+  await rig.ready();
+  const published = (tables: number): Promise<void> =>
+    rig.until(`${tables} tables to be published`, async () => {
+      const { rowCount } = await rig.target.query('select from pg_publication_rel');
+      return rowCount === tables;
+    });
+  const writer = new pg.Client({ connectionString: rig.target.url });
+  await writer.connect();
+  await writer.query('begin; update item set n = -1 where id < 3; insert into item values (200, 1)');
+  await rig.track({ other: [] });
+  await published(1);
+  await writer.query('update item set n = -2 where id in (1, 200); delete from item where id = 2');
+  await rig.track({ item: [], other: [] });
+  await published(2);
+  await rig.until(
+    'the copy to wait',
+    async () => (await rig.tableStatus('item'))?.doing?.startsWith('waiting') === true,
+  );
+  await writer.query('commit');
+  await writer.end();
+  await rig.ready();
+  await rig.caughtUp();
+  const { target, cache } = await rig.contents('item');
+  expect(cache).toEqual(target);
+});
+
 test('tables that somebody has locked before they are published hold up no proof of another', async () => {
   await rig.target.query('create table other (id int primary key)');
   rig.start({ timings: { lockMs: 600_000, statementMs: 600_000 } });
