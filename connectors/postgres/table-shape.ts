@@ -39,17 +39,35 @@ export async function readShapes(
   };
 }
 
-/** A partition that is being detached concurrently is out already. */
+/** Of an untouched table only is the size asked for, and only while nobody has it locked, since that would wait. */
+const IS_BARE = `case
+  when f.relkind = 'p' then tree.is_born
+  when f.relkind <> 'r' or f.relfilenode <> f.oid then false
+  when tree.is_born then true
+  when f.reltuples <> -1 or exists (
+    select from pg_locks k where k.relation = f.oid and k.mode = 'AccessExclusiveLock') then false
+  else pg_relation_size(f.oid) = 0
+end`;
+
+/**
+ * A partition that is being detached concurrently is out already. One that was made by `create table … partition of` has its
+ * system columns and its place in the tree from one statement, in which Postgres counts two commands between them; a table
+ * that is made and then attached takes more, even if it is made in the same transaction. A first file has its table's number.
+ */
 const SHAPES = `
   with recursive wanted as (
     select w.n, c.oid
     from unnest($2::text[], $3::text[]) with ordinality as w(schema, name, n)
     left join pg_namespace s on s.nspname = w.schema
     left join pg_class c on c.relnamespace = s.oid and c.relname = w.name and c.relkind in ('r', 'p')
-  ), tree (root, oid, attached) as (
-    select oid, oid, null from wanted where oid is not null
+  ), tree (root, oid, attached, is_born) as (
+    select oid, oid, null, false from wanted where oid is not null
     union all
-    select tree.root, i.inhrelid, i.xmin::text
+    select tree.root, i.inhrelid, i.xmin::text, exists (
+      select from pg_attribute a
+      where a.attrelid = i.inhrelid and a.attname = 'ctid'
+        and a.xmin = i.xmin and i.cmin::text::bigint - a.cmin::text::bigint <= 2
+    )
     from tree
     join pg_inherits i on i.inhparent = tree.oid
     where not i.inhdetachpending
@@ -75,8 +93,9 @@ const SHAPES = `
   -- of each table in one row: looking through all of them for each would take the square of their number
   parts as (
     select tree.root, array_agg(f.oid::bigint) as oids,
-      jsonb_object_agg(f.oid::text, f.relfilenode::bigint) filter (where f.relkind <> 'p') as files,
-      jsonb_object_agg('partition ' || f.oid, tree.attached) filter (where tree.attached is not null) as versions
+      jsonb_object_agg(f.oid::text, f.relfilenode::bigint) as files,
+      jsonb_object_agg('partition ' || f.oid, tree.attached) filter (where tree.attached is not null) as versions,
+      jsonb_agg(f.oid::text order by f.oid) filter (where ${IS_BARE}) as bare
     from tree join pg_class f on f.oid = tree.oid
     group by tree.root
   ), labels as (
@@ -115,7 +134,8 @@ const SHAPES = `
       'files', coalesce(f.files, '{}'),
       'labels', coalesce(l.labels, '{}'),
       'composites', coalesce(k.composites, '{}'),
-      'versions', coalesce(f.versions, '{}') || coalesce(l.versions, '{}')
+      'versions', coalesce(f.versions, '{}') || coalesce(l.versions, '{}'),
+      'bare', coalesce(f.bare, '[]')
     ) end as shape,
     (f.oids || k.oids)::float8[] as relations,
     t.types::float8[] as enums

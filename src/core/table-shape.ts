@@ -12,7 +12,7 @@ export interface TableShape {
   /** Which transaction last wrote the definition of each column. */
   readonly written: Readonly<Record<string, string>>;
   readonly isPartitioned: boolean;
-  /** The files of the table or its partitions: replaced by a rewrite, and by a truncate. */
+  /** The files of the table and its partitions: replaced by a rewrite, and by a truncate. What is divided itself has 0. */
   readonly files: Readonly<Record<string, number>>;
   /** Labels of the enums its columns are made of: renaming one changes the text of rows. */
   readonly labels: Readonly<Record<string, string>>;
@@ -23,4 +23,9 @@ export interface TableShape {
    * changes of that moment are missing or have another text. Left out of shapes that an earlier nearjoin noted.
    */
   readonly versions?: Readonly<Record<string, string>>;
+  /**
+   * Partitions that certainly brought no rows along: made as partitions, or empty to this day, and never emptied. Whatever
+   * lies in them came after they were attached, and was told of. Left out of shapes that an earlier nearjoin noted.
+   */
+  readonly bare?: readonly string[];
 }

@@ -31,9 +31,13 @@ function momentaryMismatch(
     : 'a partition was detached, or a label of an enum renamed, for a moment on the target';
 }
 
-/** A partition that was truncated or rewritten by itself is not told of either. */
+/** Rows that come or go with a partition are not told of, nor is one that was truncated or rewritten by itself. */
 function partitionMismatch(then: TableShape, now: TableShape): string | null {
-  if (!sameKeys(then.files, now.files)) return 'partitions were attached or detached on the target';
+  if (Object.keys(then.files).some((part) => !(part in now.files)))
+    return 'partitions were detached or dropped on the target';
+  const added = Object.keys(now.files).filter((part) => !(part in then.files));
+  if (added.some((part) => now.bare?.includes(part) !== true))
+    return 'partitions were attached on the target, perhaps with rows';
   return holds(now.files, then.files) ? null : 'a partition was truncated or rewritten on the target';
 }
 
@@ -49,11 +53,6 @@ function rewriteMismatch(then: TableShape, now: TableShape, columns: readonly st
 
 function holds<T>(now: Readonly<Record<string, T>>, then: Readonly<Record<string, T>>): boolean {
   return Object.entries(then).every(([key, value]) => now[key] === value);
-}
-
-function sameKeys(a: object, b: object): boolean {
-  const [left, right] = [Object.keys(a), Object.keys(b)];
-  return left.length === right.length && left.every((key) => key in b);
 }
 
 /** Whether nothing at all differs, so that there is nothing to note. */

@@ -32,12 +32,32 @@ const CASES: readonly Case[] = [
     ['alter table attached attach partition late for values from (200) to (300)'],
   ],
   [
-    'a partition made with rows in one transaction',
-    'made',
-    parted('made'),
+    'a table made, filled and attached in one transaction',
+    'grown',
+    parted('grown'),
     [
-      `begin; create table fresh partition of made for values from (200) to (300);
-       insert into fresh values (201, 1); commit`,
+      `begin; create table sprout (like grown including all); insert into sprout values (201, 1);
+       alter table grown attach partition sprout for values from (200) to (300); commit`,
+    ],
+  ],
+  [
+    'a partition with parts of its own, which had rows, attached',
+    'branched',
+    [
+      ...parted('branched'),
+      'create table branch (like branched including all) partition by range (id)',
+      'create table twig partition of branch for values from (200) to (250)',
+      'insert into branch values (201, 1)',
+    ],
+    ['alter table branched attach partition branch for values from (200) to (300)'],
+  ],
+  [
+    'a partition made, filled and emptied by itself',
+    'tried',
+    parted('tried'),
+    [
+      `create table trial partition of tried for values from (200) to (300)`,
+      `begin; insert into tried values (201, 1); truncate trial; commit`,
     ],
   ],
   [
@@ -175,9 +195,43 @@ const CASES: readonly Case[] = [
   ],
 ];
 
+/** What brings no rows along leaves the copy as it is. */
+const KEPT: readonly Case[] = [
+  [
+    'a partition made and filled in one transaction',
+    'made',
+    parted('made'),
+    [
+      `begin; create table fresh partition of made for values from (200) to (300);
+       insert into fresh values (201, 1); insert into made values (202, 2); commit`,
+      'insert into made values (203, 3)',
+    ],
+  ],
+  [
+    'an empty table attached, then filled',
+    'added',
+    [...parted('added'), 'create table blank (like added including all)'],
+    [
+      'alter table added attach partition blank for values from (200) to (300)',
+      'insert into added values (201, 1)',
+    ],
+  ],
+  [
+    'a partition made with parts of its own, beside one for the rest',
+    'divided',
+    [...parted('divided'), 'create table divided_rest partition of divided default'],
+    [
+      'create table share partition of divided for values from (200) to (300) partition by range (id)',
+      'create table part partition of share for values from (200) to (250)',
+      'insert into divided values (150 + 51, 1), (1000, 2)',
+    ],
+  ],
+];
+
 beforeAll(async () => {
-  const setUp = [...CASES.flatMap(([, , statements]) => statements), ...plain('calm'), ...plain('packed')];
-  const names = [...CASES.map(([, name]) => name), 'calm', 'packed'];
+  const all = [...CASES, ...KEPT];
+  const setUp = [...all.flatMap(([, , statements]) => statements), ...plain('calm'), ...plain('packed')];
+  const names = [...all.map(([, name]) => name), 'calm', 'packed'];
   rig = await FeedRig.open(setUp, Object.fromEntries(names.map((name) => [name, []])));
   rig.start({ limits: { schemaPollMs: 60_000 } });
   await rig.ready();
@@ -239,6 +293,16 @@ async function publication(): Promise<string> {
   return rows[0]?.name ?? '';
 }
 
+async function isAsOnTarget(table: string): Promise<void> {
+  const cached = await rig.tableStatus(table);
+  const columns = cached?.columns.map(({ name }) => `${name}::text`).join() ?? '';
+  const copy = await texts(
+    rig.source,
+    `select row(${columns})::text as row from nearjoin."${cached?.relation}"`,
+  );
+  expect(copy).toEqual(await texts(rig.target, `select row(${columns})::text as row from ${table}`));
+}
+
 test.each(CASES)(
   '%s: the old copy is never called fresh past it, and another is made',
   async (...[, table, , change]) => {
@@ -253,13 +317,7 @@ test.each(CASES)(
       expect(seen.state === 'ready' && seen.fresh, 'the old copy is called fresh').toBe(false);
       return false;
     });
-    const cached = await rig.tableStatus(table);
-    const columns = cached?.columns.map(({ name }) => `${name}::text`).join() ?? '';
-    const copy = await texts(
-      rig.source,
-      `select row(${columns})::text as row from nearjoin."${cached?.relation}"`,
-    );
-    expect(copy).toEqual(await texts(rig.target, `select row(${columns})::text as row from ${table}`));
+    await isAsOnTarget(table);
     expect((await rig.tableStatus('calm'))?.relation).toBe(calm);
     // Why there is another copy is told.
     expect(
@@ -267,6 +325,18 @@ test.each(CASES)(
     ).toContain(`"${table}"`);
   },
 );
+
+test.each(KEPT)('%s: the copy goes on, and is fresh', async (...[, table, , change]) => {
+  const before = (await rig.tableStatus(table))?.relation;
+  for (const statement of change) {
+    await rig.target.query(statement);
+    const since = await now();
+    await rig.until('freshness', async () => (await look(table, since)).fresh);
+  }
+  await rig.caughtUp();
+  await isAsOnTarget(table);
+  expect(await rig.tableStatus(table)).toMatchObject({ relation: before, state: { kind: 'ready' } });
+});
 
 test('the same rows packed anew are not copied again, and a truncate is told of', async () => {
   const before = await rig.tableStatus('packed');

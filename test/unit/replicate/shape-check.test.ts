@@ -60,6 +60,14 @@ test.each<[string, TableShape, Partial<TableShape>, boolean]>([
   ['a partition that was detached for a moment', parted, { versions: { 'partition 2': '91' } }, false],
   ['a composite type', plain, { composites: { 9: '1 23' } }, false],
   ['a partition more', parted, { files: { 2: 20, 3: 30, 4: 40 } }, false],
+  ['a partition more, without rows', parted, { files: { 2: 20, 3: 30, 4: 40 }, bare: ['4'] }, true],
+  [
+    'two partitions more, one without rows',
+    parted,
+    { files: { ...parted.files, 4: 4, 5: 5 }, bare: ['4'] },
+    false,
+  ],
+  ['a partition for another', parted, { files: { 2: 20, 4: 40 }, bare: ['4'] }, false],
   ['a partition less', parted, { files: { 2: 20 } }, false],
   ["a partition's file", parted, { files: { 2: 20, 3: 31 } }, false],
 ])('a copy and what changed: %s', (_name, then, change, fits) => {
