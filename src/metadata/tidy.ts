@@ -30,7 +30,7 @@ function tidySource(source: SourceMetadata): SourceMetadata {
 /** One function in canonical form. */
 export function tidyFunction(entry: FunctionMetadata): FunctionMetadata {
   return mapEntries(entry, (key, value) => {
-    if (key === 'configuration') return nonEmpty(tidyConfiguration(value));
+    if (key === 'configuration') return tidyConfiguration(value);
     if (key === 'permissions') return nonEmpty(value);
     return key === 'comment' && value === null ? undefined : value;
   });
@@ -48,16 +48,14 @@ export function tidyTable(table: TableMetadata): TableMetadata {
       const tidy = key === 'computed_fields' ? tidyComputedField : tidyEntry;
       return Array.isArray(value) && value.length > 0 ? value.map(tidy) : undefined;
     }
-    if (key !== 'configuration') return value;
-    const configuration = tidyConfiguration(value);
-    return isEmpty(configuration) ? undefined : configuration;
+    return key === 'configuration' ? tidyConfiguration(value) : value;
   });
 }
 
 /** A relationship or permission without members that say nothing. */
 export function tidyEntry<T>(entry: T): T {
   return mapEntries(entry, (key, value) => {
-    if (key === 'comment' && (value === null || value === '')) return undefined;
+    if (key === 'comment' && value === null) return undefined;
     return key === 'permission' ? tidyPermission(value) : value;
   });
 }
@@ -72,19 +70,20 @@ export function tidyComputedField<T>(field: T): T {
 
 function tidyPermission(permission: unknown): unknown {
   return filterEntries(permission, (key, value) => {
-    if (value === null) return false;
+    if (value === null) return key === 'check'; // of an update: Hasura writes it out
     if (key === 'allow_aggregations') return value !== false;
     return !(key === 'computed_fields' && isEmpty(value));
   });
 }
 
+/** Undefined where nothing in it says anything; else its empty members stay, since Hasura writes them all out. */
 function tidyConfiguration(configuration: unknown): unknown {
-  return mapEntries(configuration, (key, value) => {
-    if (value === null || isEmpty(value)) return undefined;
-    if (key !== 'column_config') return value;
-    const columns = filterEntries(value, (_column, config) => !isEmpty(config));
-    return isEmpty(columns) ? undefined : columns;
+  const written = mapEntries(configuration, (key, value) => {
+    if (value === null) return undefined;
+    return key === 'column_config' ? filterEntries(value, (_column, config) => !isEmpty(config)) : value;
   });
+  const says = filterEntries(written, (_key, value) => !isEmpty(value));
+  return written === null || isEmpty(says) ? undefined : written;
 }
 
 function isEmpty(value: unknown): boolean {

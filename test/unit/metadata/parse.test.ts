@@ -50,6 +50,25 @@ test('what only repeats a default is left out', () => {
   ]);
 });
 
+test('what says nothing and is written out by Hasura all the same stays as it came', () => {
+  const table = {
+    table: { schema: 'public', name: 't' },
+    configuration: { column_config: {}, custom_column_names: {}, custom_name: 'T', custom_root_fields: {} },
+    update_permissions: [{ role: 'r', permission: { columns: [], filter: {}, check: null }, comment: '' }],
+  };
+  const functions = [
+    {
+      function: { schema: 'public', name: 'f' },
+      configuration: { custom_root_fields: {}, custom_name: 'F' },
+    },
+  ];
+  const document = {
+    version: 3,
+    sources: [{ name: 'a', kind: 'postgres', tables: [table], functions, configuration }],
+  };
+  expect(parseMetadata(document)).toEqual(document);
+});
+
 test.each([
   ['an older version', { version: 2, tables: [] }, '$.args.version'],
   [
