@@ -8,7 +8,7 @@ export type KnownTypeRow = readonly [isBuiltIn: boolean, name: string, sql: stri
 /** Of a database that does not say which types it has. */
 export const NO_TYPES: KnownTypes = { builtIn: new Set(), extension: new Map() };
 
-// Their text names objects of the target database, which the source would not find.
+// Their text names objects of the target database, which the source would not find, and changes with those names.
 const NAMES_OBJECTS = new Set(
   `regproc regprocedure regoper regoperator regclass regtype regrole regnamespace regconfig regdictionary
    regcollation aclitem`.split(/\s+/),
@@ -43,6 +43,12 @@ export function heldType(type: ColumnType, known: KnownTypes): string {
 export function isWrittenAlike(type: ColumnType): boolean {
   const isPlain = type.kind === 'base' || type.kind === 'range';
   return isPlain && type.schema === 'pg_catalog' && !NAMES_OBJECTS.has(type.name);
+}
+
+/** Whether values are printed as names of objects: renaming those changes the text of rows that nobody has written. */
+export function namesObjects({ schema, name, element }: ColumnType): boolean {
+  if (element !== null) return namesObjects(element);
+  return schema === 'pg_catalog' && NAMES_OBJECTS.has(name);
 }
 
 function arrayType(type: ColumnType, known: KnownTypes): string {

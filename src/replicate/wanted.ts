@@ -2,7 +2,7 @@ import type { Connector, Publishable } from '../../connectors/connector.ts';
 import type { IndexWishes } from '../cache/ddl.ts';
 import type { StoredColumn, StoredTable } from '../cache/stored-table.ts';
 import type { Desired, KnownTypes } from '../catalog/catalog.ts';
-import { heldType } from '../catalog/held-type.ts';
+import { heldType, namesObjects } from '../catalog/held-type.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import type { TableShape } from '../core/table-shape.ts';
 
@@ -59,15 +59,14 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
   if (checked === undefined || checked.kind === 'no') return refused(table.ref, checked);
   const streamed = new Set(checked.columns);
   const columns = table.columns
-    .filter(({ name }) => streamed.has(name))
+    .filter(({ name, type }) => streamed.has(name) && !namesObjects(type))
     .map(({ name, type }) => ({ name, type: heldType(type, known), oid: type.oid }));
   const unknown = checked.key.find((name) => !columns.some((column) => column.name === name));
   if (unknown !== undefined) {
-    return {
-      kind: 'refused',
-      table: table.ref,
-      reason: `its key column "${unknown}" is not in the catalog yet`,
-    };
+    const what = table.columnByName.has(unknown)
+      ? 'holds names of objects, which change without a word in the stream'
+      : 'is not in the catalog yet';
+    return { kind: 'refused', table: table.ref, reason: `its key column "${unknown}" ${what}` };
   }
   const { key, shape } = checked;
   const indexes = { lookups, mirrored: checked.indexes };

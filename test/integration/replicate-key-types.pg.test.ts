@@ -21,7 +21,6 @@ const KEYS: Readonly<Record<string, readonly [one: readonly string[], other: str
   timestamptz: [['infinity'], '0044-03-15 12:00:00 BC'],
   money: [['-1234.5'], '0'],
   oidvector: [['1 2 3'], ''],
-  regclass: [['pg_class'], 'pg_type'],
   inet: [['10.0.0.1/8'], '::1'],
   mood: [['sad'], "it's"],
   short: [['1.0', '1.00'], '2'],

@@ -30,7 +30,8 @@ const VERSIONS = [testServer('source').version, testServer('target').version];
 /** A byte above 127 is written as its number from Postgres 16 on, and an older one reads only the backslash of that. */
 const isReadAlike = (name: string, value: string): boolean =>
   new Set(VERSIONS.map((version) => version >= 16)).size === 1 || name !== 'char' || !/^\\[23]/.test(value);
-const BUILT_IN: readonly Column[] = Object.entries(TYPED_VALUES).map(([name, values]) => ({
+const isNaming = (name: string): boolean => /^reg|^aclitem$/.test(name);
+const COLUMNS: readonly Column[] = Object.entries(TYPED_VALUES).map(([name, values]) => ({
   name,
   type: builtIn(name),
   values: castsOf(
@@ -38,6 +39,8 @@ const BUILT_IN: readonly Column[] = Object.entries(TYPED_VALUES).map(([name, val
     values.filter((value) => isReadAlike(name, value)),
   ),
 }));
+/** Of whose columns copies are made. */
+const BUILT_IN = COLUMNS.filter(({ name }) => !isNaming(name));
 /** Types that Postgres 14 does not know, as source or as target. */
 const SINCE_15 = new Set(['numeric(3,-2)']);
 const isSince15 = Math.min(...VERSIONS) >= 15;
@@ -114,8 +117,17 @@ let together: TestLane;
 beforeAll(async () => {
   const domains = BUILT_IN.map(({ name, type }) => `create domain d_${name} as ${type}`);
   const root = ['create table root (id int primary key, one int)', 'insert into root values (1, 1)'];
-  const statements = [...OWN_TYPES, ...domains, ...root, ...NAMES.flatMap(tableSql)];
-  const tracked: Tracked = Object.fromEntries(NAMES.map((name) => [name, [['one']]]));
+  const naming = COLUMNS.filter(({ name }) => isNaming(name)).map(({ name, type }) => `${name} ${type}`);
+  const statements = [
+    ...OWN_TYPES,
+    ...domains,
+    ...root,
+    ...NAMES.flatMap(tableSql),
+    `create table naming (id int primary key, one int default 1, ${naming.join(', ')}, list regclass[])`,
+    `insert into naming (id, regclass, list) values (1, 'some_table', '{some_table,NULL}')`,
+  ];
+  const all = [...NAMES, 'naming'];
+  const tracked: Tracked = Object.fromEntries(all.map((name) => [name, [['one']]]));
   rig = await FeedRig.open(statements, tracked);
   const extensions = OWN_TYPES.filter((statement) => /^create (extension|schema)/.test(statement));
   for (const statement of [...extensions, ...root]) await rig.source.query(statement);
@@ -135,7 +147,7 @@ beforeAll(async () => {
       await database.query(`alter database ${database.name} set ${setting}`);
   rig.start();
   await rig.ready();
-  [dealt, together] = await Promise.all([dealtUnderRoot(rig, NAMES), togetherUnderRoot(rig, NAMES)]);
+  [dealt, together] = await Promise.all([dealtUnderRoot(rig, all), togetherUnderRoot(rig, all)]);
 });
 
 afterAll(async () => {
@@ -190,6 +202,20 @@ test('no type of Postgres is forgotten', async () => {
   );
   const covered = [...Object.keys(TYPED_VALUES), ...Object.keys(NO_VALUES)].sort();
   expect(rows.map(({ name }) => name).filter((name) => !covered.includes(name))).toEqual([]);
+});
+
+test('names of objects are not kept in a copy: they change without a change of their row', async () => {
+  expect((await rig.tableStatus('naming'))?.columns.map(({ name }) => name)).toEqual(['id', 'one']);
+  const read = async (): Promise<unknown> => {
+    const query = '{ root { naming { id regclass list } } }';
+    const { text, targets } = await dealt.query(query, { freshness: { fallback: 'stale' } });
+    expect(targets).toMatchObject([{ route: 'live', detail: 'column-not-cached' }]);
+    return JSON.parse(text).root[0].naming;
+  };
+  expect(await read()).toEqual([{ id: 1, regclass: 'some_table', list: ['some_table', null] }]);
+  await rig.target.query('alter table some_table rename to other_table');
+  expect(await read()).toEqual([{ id: 1, regclass: 'other_table', list: ['other_table', null] }]);
+  await rig.target.query('alter table other_table rename to some_table');
 });
 
 /** One row as parameters, several as arrays, or copied into a stage: the limits that let through nothing else. */

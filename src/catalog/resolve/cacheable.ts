@@ -1,6 +1,7 @@
 import { tableKey } from '../../core/names.ts';
 import { OLDEST_POSTGRES, tooOld } from '../../core/oldest-postgres.ts';
 import type { Table } from '../catalog.ts';
+import { namesObjects } from '../held-type.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';
 
 /** Why no table of a target can be kept in a cache of the source; null when nothing stands in the way. `publishes`: we do. */
@@ -37,7 +38,12 @@ export function tableObstacle(table: Table, target: Introspection, publishes: bo
 /** Why the mapped columns cannot be looked up in a cache of the table. */
 export function mappingObstacle(table: Table, columns: readonly string[]): string | null {
   const generated = columns.find((name) => table.columnByName.get(name)?.generated === true);
-  return generated === undefined ? null : `mapped column "${generated}" is generated and not replicated`;
+  if (generated !== undefined) return `mapped column "${generated}" is generated and not replicated`;
+  const naming = columns.find((name) => {
+    const column = table.columnByName.get(name);
+    return column !== undefined && namesObjects(column.type);
+  });
+  return naming === undefined ? null : `mapped column "${naming}" holds names of objects, which may change`;
 }
 
 /** Publishing a table whose replica identity names no row would make its users' own updates fail. */
