@@ -33,9 +33,10 @@ export function leafKey(lanes: readonly Lane[]): string {
 
 /** Leaves over the cache tables that were chosen. */
 export function cacheLeaves(lanes: readonly Lane[], source: SourceName): (table: PlanTable) => Leaf {
+  // As chosen now: a statement for several requests is printed later, when these lanes may have chosen otherwise.
+  const held = lanes.flatMap(({ choice }) => (choice.route === 'cache' ? choice.tables : []));
   return (table) => {
     if (table.source === source) return { kind: 'table' };
-    const held = lanes.flatMap(({ choice }) => (choice.route === 'cache' ? choice.tables : []));
     const found = held.find((cache) => cache.target === table.source && sameTable(cache.table, table.ref));
     const { relation, columns } = must(found, `cache of ${table.ref.name}`);
     return { kind: 'cache', relation, columns };

@@ -145,6 +145,25 @@ test('a token ahead of the cache sends the query to the target; one beyond the t
   await expect(refused).rejects.toMatchObject({ code: 'position-unknown' });
 });
 
+test('what was first tried by a request that went on live is read from the cache for several at once', async () => {
+  const ahead = new Map([['pg2', { position: 2n as Lsn, history: null }]]);
+  const one = async (id: number, freshness: object = {}): Promise<readonly string[]> => {
+    const asking = { variables: { id }, freshness };
+    const { text, targets } = await lane.query(
+      'query ($id: Int!) { order_by_pk(id: $id) { user { name } } }',
+      asking,
+    );
+    return [text, ...targets.map((target) => target.route)];
+  };
+  const ada = '{"order_by_pk":{"user":{"name":"Ada"}}}';
+  expect(await one(1, { tokens: ahead })).toEqual([ada, 'live']);
+  const together = await Promise.all([one(1), one(2)]);
+  expect(together).toEqual([
+    [ada, 'cache'],
+    ['{"order_by_pk":{"user":null}}', 'cache'],
+  ]);
+});
+
 test('a token of another history is never taken for a position of this one', async () => {
   const { rows } = await pg2.query<{ system: string }>(
     'select system_identifier::text as system from pg_control_system()',
