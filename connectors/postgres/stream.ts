@@ -200,7 +200,8 @@ class PostgresStream implements ChangeStream {
     }
     this.#readBytes += bytes;
     if (this.#read.length > 0) {
-      if (this.#read.at(-1)?.kind === 'commit') this.#committed();
+      // Not only the last item: mostly the target also says how far it is, right behind the commit.
+      if (this.#read.some(({ kind }) => kind === 'commit')) this.#committed();
       this.items.put(this.#read, this.#readBytes);
       this.#read = [];
       this.#readBytes = 0;
