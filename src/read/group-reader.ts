@@ -10,6 +10,7 @@ import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { perhapsOutdated, readError } from './error-mapping.ts';
 import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport } from './freshness.ts';
+import { renewHistories } from './histories.ts';
 import { faultOf, improved } from './labels.ts';
 import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
 import { LeafChooser } from './leaf-chooser.ts';
@@ -99,6 +100,7 @@ export class GroupReader {
         reading = await (liveTargets(lanes).length > 0
           ? this.#mixed(request, lanes)
           : this.#cached(request, lanes));
+        await renewHistories(lanes, this.#parts.databases.source(group.source), request.signal);
       } catch (error) {
         if ((await this.#afterFailure(error, request, { lanes, mayRepeat: repeats > 0 })) === 'lost')
           repeats -= 1;

@@ -191,7 +191,9 @@ test('a token of another history is never taken for a position of this one', asy
   ]);
   // The cache has not heard of that history, so the target is asked; it has not either.
   await expect(asked(2)).rejects.toMatchObject({ code: 'position-unknown' });
-  // The cache knows that the token's history has ended: nothing is waited for.
+  // The cache knows that the token's history has ended, also before the lane has heard of it: nothing is waited for.
+  await pg1.query('update nearjoin.feed set timeline = 2');
+  await expect(asked(1)).rejects.toMatchObject({ code: 'position-unknown' });
   await lead(2);
   for (const fallback of ['live', 'wait', 'error'] as const)
     await expect(asked(1, fallback)).rejects.toMatchObject({ code: 'position-unknown' });
