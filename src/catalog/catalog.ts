@@ -281,6 +281,8 @@ export interface Catalog {
   readonly inheritedRoles: ReadonlyMap<RoleName, readonly RoleName[]>;
   readonly introspectionDisabledFor: ReadonlySet<RoleName>;
   readonly limits: ApiLimits;
+  /** Tables whose rows other services may ask for by key; null where this is no service of a federation. */
+  readonly entities: readonly Table[] | null;
   readonly kept: KeptOperations;
   readonly inconsistent: readonly InconsistentObject[];
   /** Why tables are not cached; shown with the inconsistent objects, but nothing fails for them. */

@@ -11,6 +11,7 @@ import { type FoundTable, type Introspection, isAvailable, type Unavailable } fr
 import { withOwnTypes } from './resolve/computed-types.ts';
 import { Conflicts, type NamedSource } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
+import { entitiesIn } from './resolve/entities.ts';
 import { type NamedFunction, resolveFunction, withRows } from './resolve/functions.ts';
 import { kafkaFeed } from './resolve/kafka-feed.ts';
 import { keptOperations } from './resolve/kept-operations.ts';
@@ -45,6 +46,8 @@ export interface ResolveSettings {
   readonly naming: NamingConvention;
   /** Who may read a table may call every function that returns its rows; else functions have permissions of their own. */
   readonly infersFunctionPermissions: boolean;
+  /** This is a service of an Apollo federation. */
+  readonly isFederated: boolean;
   /** Finds operations of collections that do not fit the catalog. */
   readonly checkCollections: (catalog: Catalog) => readonly InconsistentObject[];
 }
@@ -52,6 +55,7 @@ export interface ResolveSettings {
 const DEFAULT_SETTINGS: ResolveSettings = {
   naming: 'hasura-default',
   infersFunctionPermissions: true,
+  isFederated: false,
   checkCollections: () => [],
 };
 
@@ -113,6 +117,7 @@ export class Resolver {
       inheritedRoles: roles.inherited,
       introspectionDisabledFor: new Set(metadata.graphql_schema_introspection?.disabled_for_roles),
       limits: limitsIn(metadata.api_limits),
+      entities: this.#settings.isFederated ? entitiesIn(metadata, sources) : null,
       kept: keptOperations(metadata, problems),
       inconsistent: problems,
       warnings,

@@ -118,6 +118,12 @@ export const SETTINGS = {
     'hasura-default',
     'DEFAULT_NAMING_CONVENTION',
   ),
+  enableApolloFederation: setting<boolean>(
+    'ENABLE_APOLLO_FEDERATION',
+    bool,
+    false,
+    'ENABLE_APOLLO_FEDERATION',
+  ),
   inferFunctionPermissions: setting<boolean>(
     'INFER_FUNCTION_PERMISSIONS',
     bool,

@@ -6,6 +6,7 @@ import {
   getNamedType,
   isEnumType,
   isObjectType,
+  isUnionType,
   Kind,
   parse,
   SchemaMetaFieldDef,
@@ -156,6 +157,8 @@ class Walk {
     const field = type.getFields()[name] ?? this.#metaField(name, type);
     if (field === undefined) return refuse(`field '${name}' not found in object '${type.name}'`);
     const inner = getNamedType(field.type);
+    // What an entity is only the request says.
+    if (isUnionType(inner)) return;
     if (!isObjectType(inner)) {
       const what = isEnumType(inner) ? 'enum' : 'scalar';
       if (selectionSet !== undefined) refuse(`${what} '${inner.name}' does not accept a selection set`);

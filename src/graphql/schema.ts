@@ -14,6 +14,7 @@ import {
   getNamedType,
   isInputObjectType,
   isObjectType,
+  isUnionType,
 } from 'graphql';
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
@@ -26,6 +27,7 @@ import {
   visibleTables,
 } from '../plan/visible.ts';
 import { ComparisonTypes } from './schema/comparisons.ts';
+import { federationFields } from './schema/federation.ts';
 import { sorted, TypeRegistry } from './schema/named.ts';
 import { type Field, TableTypes } from './schema/tables.ts';
 import { ValueTypes } from './schema/values.ts';
@@ -78,6 +80,7 @@ function* reachableFrom(roots: readonly GraphQLNamedType[]): Steps<readonly Grap
   // A set grows while it is walked through.
   for (const type of found) {
     yield;
+    if (isUnionType(type)) for (const one of type.getTypes()) found.add(one);
     if (!isObjectType(type) && !isInputObjectType(type)) continue;
     for (const field of Object.values(type.getFields())) {
       const args = 'args' in field ? field.args : [];
@@ -135,7 +138,10 @@ function* rootFields(
       if (field !== null) bySource.set(source.name, [...(bySource.get(source.name) ?? []), field]);
     }
   }
-  return [...bySource].flatMap(([name, fields]) => underNamespace(catalog.sources.get(name), type, fields));
+  const found = [...bySource].flatMap(([name, fields]) =>
+    underNamespace(catalog.sources.get(name), type, fields),
+  );
+  return [...found, ...federationFields({ catalog, role, type, wanted }, tables)];
 }
 
 function wantedOf<T extends { readonly root: { readonly name: string } }>(

@@ -11,6 +11,7 @@ import type { StopSignal } from '../core/stop-signal.ts';
 import type { SchemaCache } from '../graphql/introspection.ts';
 import { openApi } from '../graphql/open-api.ts';
 import type { OperationRequest, Operations, PreparedOperation } from '../graphql/operations.ts';
+import { sdlOf, serviceText } from '../graphql/sdl.ts';
 import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { bindParams } from '../plan/bind.ts';
@@ -271,12 +272,15 @@ export class OperationRunner {
       const { document, operation } = prepared;
       const variables = Object.fromEntries(prepared.variables);
       const request = { document, operation, variables };
-      const answers = await this.#options.schemas.introspect(
-        { catalog, role: session.role },
-        request,
-        signal,
+      const { schemas, clock } = this.#options;
+      const whose = { catalog, role: session.role };
+      const answers = await schemas.introspect(whose, request, signal);
+      if (roots.every(({ service }) => service === null))
+        return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
+      const sdl = await sdlOf(await schemas.schema(catalog, session.role), whose, clock);
+      return roots.map(({ key, service }) =>
+        service === null ? (answers.get(key) ?? jsonText('null')) : serviceText(service, sdl),
       );
-      return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
     };
   }
 

@@ -5,6 +5,7 @@ import { MetadataError } from './metadata-error.ts';
 import {
   computedField,
   customization,
+  federationConfig,
   functionConfiguration,
   inheritedRole,
   localRelationship,
@@ -31,6 +32,7 @@ const trackTable = z.looseObject({
   ...place,
   is_enum: z.boolean().optional(),
   configuration: tableConfiguration.nullish(),
+  apollo_federation_config: federationConfig.nullish(),
 });
 const untrackTable = z.object({ ...place, cascade });
 const functionPlace = { source: sourceName, function: qualifiedTable };
@@ -76,6 +78,10 @@ export const commandArgs = {
   pg_untrack_tables: z.object({ tables: z.array(untrackTable), allow_warnings: z.boolean().default(true) }),
   pg_set_table_customization: z.object({ ...place, configuration: tableConfiguration.default({}) }),
   pg_set_table_is_enum: z.object({ ...place, is_enum: z.boolean() }),
+  pg_set_apollo_federation_config: z.object({
+    ...place,
+    apollo_federation_config: federationConfig.nullish(),
+  }),
   pg_track_function: z.looseObject({
     ...functionPlace,
     configuration: functionConfiguration.nullish(),

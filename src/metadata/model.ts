@@ -141,11 +141,15 @@ export const tableConfiguration = z.looseObject({
 });
 export type TableConfiguration = z.infer<typeof tableConfiguration>;
 
+/** Whether other services of an Apollo federation may ask for a table's rows. */
+export const federationConfig = z.looseObject({ enable: z.literal('v1') });
+
 /** A tracked table and everything said about it. */
 export const tableMetadata = z.looseObject({
   table: qualifiedTable,
   is_enum: z.boolean().optional(),
   configuration: tableConfiguration.optional(),
+  apollo_federation_config: federationConfig.nullish(),
   object_relationships: z.array(localRelationship).optional(),
   array_relationships: z.array(localRelationship).optional(),
   remote_relationships: z.array(remoteRelationship).optional(),

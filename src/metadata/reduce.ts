@@ -28,7 +28,7 @@ import {
 import { createEndpoint, dropEndpoint } from './reduce/rest-endpoints.ts';
 import { addInheritedRole, disableIntrospection, dropInheritedRole } from './reduce/roles.ts';
 import { addSource, clearMetadata, dropSource, renameSource, updateSource } from './reduce/sources.ts';
-import { customizeTable, setTableIsEnum, trackTable, untrackTable } from './reduce/tables.ts';
+import { customizeTable, setFederation, setTableIsEnum, trackTable, untrackTable } from './reduce/tables.ts';
 import type { ResolvedView } from './run/port.ts';
 
 /** Commands that need more than the metadata itself: the catalog, the store, or other commands. */
@@ -63,6 +63,7 @@ const REDUCIBLE = {
   pg_untrack_table: true,
   pg_set_table_customization: true,
   pg_set_table_is_enum: true,
+  pg_set_apollo_federation_config: true,
   pg_track_function: true,
   pg_untrack_function: true,
   pg_set_function_customization: true,
@@ -130,6 +131,8 @@ export function reduce(metadata: Metadata, command: Reducible, view: Databases |
       return customizeTable(metadata, command.args);
     case 'pg_set_table_is_enum':
       return setTableIsEnum(metadata, command.args);
+    case 'pg_set_apollo_federation_config':
+      return setFederation(metadata, command.args);
     case 'pg_track_function':
     case 'pg_untrack_function':
     case 'pg_set_function_customization':
@@ -178,7 +181,8 @@ type InTable = Exclude<
       | `pg_${string}track_table`
       | 'pg_track_table'
       | 'pg_set_table_customization'
-      | 'pg_set_table_is_enum';
+      | 'pg_set_table_is_enum'
+      | 'pg_set_apollo_federation_config';
   }
 >;
 

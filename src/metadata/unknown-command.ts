@@ -30,7 +30,7 @@ const UNSUPPORTED: ReadonlySet<string> = new Set(
   create_logical_model_select_permission drop_logical_model_select_permission
   get_stored_procedure track_stored_procedure untrack_stored_procedure
   get_source_trackables get_source_kind_capabilities dc_add_agent dc_delete_agent test_connection_template
-  set_apollo_federation_config set_query_tags
+  set_query_tags
   set_metrics_config remove_metrics_config set_opentelemetry_config set_opentelemetry_status
   dump_internal_state run_sql get_viewdef`.split(/\s+/),
 );

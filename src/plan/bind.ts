@@ -2,7 +2,7 @@ import { type OperandType, plainOperand } from '../catalog/operand-type.ts';
 import { baseType } from '../catalog/operators.ts';
 import { isShape } from '../catalog/spatial-operators.ts';
 import { arrayLiteral } from '../core/array-literal.ts';
-import { unreachable } from '../core/assert.ts';
+import { must, unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { tooComplex } from './budget.ts';
 import { asEnums, checkLabels, encodeScalar } from './encode.ts';
@@ -12,6 +12,7 @@ import { readOffset } from './offset.ts';
 import { encodeValue } from './params.ts';
 import { checkPattern } from './pattern.ts';
 import type { Param, QueryPlan } from './plan.ts';
+import { runsOf, valuesIn } from './representations.ts';
 import type { Variables } from './variables.ts';
 
 /** A variable that is used a thousand times is sent a thousand times. */
@@ -61,6 +62,8 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
       return JSON.stringify(Object.fromEntries([...session].sort(([a], [b]) => (a < b ? -1 : 1))));
     case 'variable':
       return encode(param, fromJson(param, lookUp(variables, from.path)));
+    case 'representations':
+      return encode(param, keysIn(from, variables, param.path));
     case 'composed':
       return encode(
         param,
@@ -101,6 +104,14 @@ function lookUp(variables: Variables, [name, ...rest]: readonly (string | number
     else return null;
   }
   return value ?? null;
+}
+
+function keysIn(
+  { path: [variable, run, member] }: Extract<Param['from'], { kind: 'representations' }>,
+  variables: Variables,
+  at: string,
+): readonly unknown[] {
+  return valuesIn(must(runsOf(variables.get(variable), at)[run], 'run of representations'), member, at);
 }
 
 /** The literal it came from was parsed under a depth limit, so plain recursion is safe. */

@@ -7,6 +7,7 @@ import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
 import { planByPk } from './by-pk.ts';
 import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
 import { ComputedColumns } from './computed-columns.ts';
+import { ENTITIES, planEntities, planService, SERVICE, visibleEntities } from './entities.ts';
 import { checkedFragments } from './fragments.ts';
 import { planArguments } from './function-call.ts';
 import { checkDirectives } from './known-directives.ts';
@@ -86,12 +87,16 @@ function planRoots(planning: Planning, operation: OperationDefinitionNode): read
   planning.budget.rootFields(fields.length);
   if (rootType === 'subscription_root') return [planSubscribed(planning, fields)];
   let introspections = 0;
-  return fields.map((field) => {
-    if (field.name === '__schema' || field.name === '__type') {
+  return fields.flatMap((field): RootField | readonly RootField[] => {
+    const isService = planning.catalog.entities !== null && field.name === SERVICE;
+    if (isService || field.name === '__schema' || field.name === '__type') {
       checkIntrospection(planning);
       introspections += 1;
-      return { kind: 'introspection', key: field.key, index: introspections - 1 };
+      const service = isService ? planService(planning, field) : null;
+      return { kind: 'introspection', key: field.key, index: introspections - 1, service };
     }
+    if (field.name === ENTITIES && visibleEntities(planning.catalog, planning.role).length > 0)
+      return planEntities(planning, field);
     return planKnown(planning, field) ?? planFound(planning, field);
   });
 }

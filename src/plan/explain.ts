@@ -46,6 +46,11 @@ function printRoot(root: RootField): Lines {
         `${root.key} = stream of ${printFrom(root.select.from)} by ${root.by.name} behind $${root.cursor.index}`,
         ...indent(printSelect(root.select)),
       ];
+    case 'entities':
+      return [
+        `${root.key} = entities of ${printFrom(root.select.from)} by ${root.by.map(({ column, values }) => `${column.name} in $${values.index}`).join(' and ')}`,
+        ...indent(printSelect(root.select)),
+      ];
     default:
       return [
         `${root.key} = ${root.kind} of ${printFrom(root.select.from)}`,
@@ -170,6 +175,8 @@ function printParam({ from, type, list, form }: Param): string {
       return `${as} composed`;
     case 'session':
       return `${as} from session ${from.name}`;
+    case 'representations':
+      return `${as} from representations ${from.path.join('.')}`;
     case 'whole-session':
       return `${as} of the whole session`;
     default:

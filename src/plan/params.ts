@@ -47,6 +47,17 @@ export class Params {
     });
   }
 
+  /** Values that are known already. */
+  plain(values: readonly unknown[], value: ValueType, path: string): Operand {
+    const from = { kind: 'value', value: encodeValue(value, values, path) } as const;
+    return this.#add({ from, ...value, form: 'typed', path });
+  }
+
+  /** Of a variable with representations, of a run of them, a member. */
+  representations(path: readonly [string, number, string], value: ValueType, at: string): Operand {
+    return this.#add({ from: { kind: 'representations', path }, ...value, form: 'typed', path: at });
+  }
+
   /** An `offset`. */
   offset(input: Input, type: ColumnType, path: string): Operand {
     const from = sourceOf(input, (plain) => readOffset(plain, path));

@@ -1,8 +1,9 @@
 import type { Catalog, Column, Relationship, RemoteOptions, Table } from '../catalog/catalog.ts';
 import { NO_TYPES } from '../catalog/held-type.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
-import type { Join, PlanTable, Predicate, RemoteUse, RowsCall } from './plan.ts';
+import type { Join, PlanTable, Predicate, RemoteUse } from './plan.ts';
 import { conjuncts } from './predicates.ts';
+import type { RowsCall } from './rows-call.ts';
 
 /** Where in the plan we are: whose cache counts, and which remote relationship led here. */
 export interface Scope {

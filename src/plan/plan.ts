@@ -1,14 +1,8 @@
-import type {
-  Column,
-  ColumnType,
-  FunctionCall,
-  JoinPair,
-  KnownTypes,
-  RemoteOptions,
-} from '../catalog/catalog.ts';
+import type { Column, ColumnType, JoinPair, KnownTypes, RemoteOptions } from '../catalog/catalog.ts';
 import type { Operator, Pattern } from '../catalog/operators.ts';
 import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
+import type { RowsCall } from './rows-call.ts';
 
 /**
  * What to read, free of where each table is read from: a join says nothing of databases. A table whose `source`
@@ -46,7 +40,13 @@ export type RootField =
   /** `__typename` and `no_queries_available`: known already. */
   | { readonly kind: 'constant'; readonly key: string; readonly json: string }
   /** `__schema` and `__type`: answered from the role's schema by src/graphql. */
-  | { readonly kind: 'introspection'; readonly key: string; readonly index: number }
+  | {
+      readonly kind: 'introspection';
+      readonly key: string;
+      readonly index: number;
+      /** Of `_service`: its members, null for the schema's text. */
+      readonly service: readonly { readonly key: string; readonly json: string | null }[] | null;
+    }
   | { readonly kind: 'list'; readonly key: string; readonly select: Select }
   /** `_by_pk`, or a function that returns one row: one row or null. */
   | { readonly kind: 'one'; readonly key: string; readonly select: Select }
@@ -58,6 +58,13 @@ export type RootField =
       readonly select: Select;
       readonly by: Column;
       readonly cursor: Operand;
+    }
+  /** `_entities`: a row or null for each key of a list. Those of one response key stand next to each other, and are one list. */
+  | {
+      readonly kind: 'entities';
+      readonly key: string;
+      readonly by: readonly { readonly column: Column; readonly values: Operand }[];
+      readonly select: Select;
     }
   /** A source's namespace. */
   | { readonly kind: 'object'; readonly key: string; readonly fields: readonly RootField[] };
@@ -76,14 +83,6 @@ export interface PlanTable {
   readonly permitted: readonly Predicate[];
   /** Set where the rows are not the table's own, but what a function answers: then they have no key, and an order of their own. */
   readonly call?: RowsCall;
-}
-
-/** A call whose rows are like those of a table. */
-export interface RowsCall extends FunctionCall {
-  /** Any number of rows; else one, or none where all it holds is null. */
-  readonly set: boolean;
-  /** The place whose row the call is about; left out where it is about none. */
-  readonly row?: number;
 }
 
 /** Rows of a table: filter and permission merged, ordered, cut, shaped. */
@@ -263,6 +262,8 @@ export interface Param {
     /** A literal list or object with variables inside. */
     | { readonly kind: 'composed'; readonly value: unknown }
     | { readonly kind: 'session'; readonly name: string }
+    /** Of a variable with representations, of a run of them, a member. */
+    | { readonly kind: 'representations'; readonly path: readonly [string, number, string] }
     /** A list in a permission rule with session variables among its elements. */
     | {
         readonly kind: 'session-list';

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isRecord, NumberText } from './input.ts';
+import { orderOfTypes } from './representations.ts';
+import type { VariableUse } from './variable-uses.ts';
 import type { PreparedVariables, Variables } from './variables.ts';
 
 const LONGEST = 200;
@@ -19,14 +21,27 @@ export function variableShape(prepared: PreparedVariables, variables: Variables)
   const parts: string[] = [];
   for (const [name, use] of prepared.uses) {
     const value = variables.get(name);
-    if (value === undefined || value === null) parts.push('-');
-    else if (use === 'value') parts.push('v');
-    else if (use === 'members') parts.push(given(value));
-    else if (use === 'whole') parts.push(whole(value, 0));
-    else parts.push(use === 'cursor' ? cursor(value, 0) : condition(value, 0));
+    parts.push(value === undefined || value === null ? '-' : shapeOf(use, value));
   }
   const text = parts.join(';');
   return text.length <= LONGEST ? text : createHash('sha256').update(text).digest('base64');
+}
+
+function shapeOf(use: VariableUse, value: unknown): string {
+  switch (use) {
+    case 'value':
+      return 'v';
+    case 'members':
+      return given(value);
+    case 'condition':
+      return condition(value, 0);
+    case 'cursor':
+      return cursor(value, 0);
+    case 'entities':
+      return orderOfTypes(value);
+    case 'whole':
+      return whole(value, 0);
+  }
 }
 
 /** Which members there are, and which of them are null. */

@@ -10,14 +10,21 @@ import type {
 /**
  * How a variable's value enters a plan. `value`: only as a parameter. `members`: as a function's `args`, whose members are parameters.
  * `condition`: as (part of) a `where`, whose shape is planned and whose values are parameters. `cursor`: as (part of) a stream's
- * cursor, the same but for its ordering. `whole`: planned in full, like an ordering or a limit.
+ * cursor, the same but for its ordering. `entities`: as representations, whose types are planned. `whole`: planned in full, like an ordering or a limit.
  */
-export type VariableUse = 'value' | 'members' | 'condition' | 'cursor' | 'whole';
+export type VariableUse = 'value' | 'members' | 'condition' | 'cursor' | 'entities' | 'whole';
 
 /** The strongest use of every variable an operation names, fragments included. */
 export type VariableUses = ReadonlyMap<string, VariableUse>;
 
-const STRENGTH: Record<VariableUse, number> = { value: 0, members: 1, condition: 2, cursor: 3, whole: 4 };
+const STRENGTH: Record<VariableUse, number> = {
+  value: 0,
+  members: 1,
+  condition: 2,
+  cursor: 3,
+  entities: 4,
+  whole: 5,
+};
 const PLANNED_ARGUMENTS: ReadonlySet<string> = new Set([
   'limit',
   'order_by',
@@ -71,6 +78,7 @@ function useOf({ name: { value: name }, value }: ArgumentNode): VariableUse {
   if (PLANNED_ARGUMENTS.has(name)) return 'whole';
   if (name === 'cursor') return 'cursor';
   if (name === 'where') return 'condition';
+  if (name === 'representations') return 'entities';
   // In a literal each variable is one argument of the function, whatever it holds.
   return name === 'args' && value.kind === 'Variable' ? 'members' : 'value';
 }

@@ -125,7 +125,7 @@ export function compilePlan(plan: QueryPlan, stringifyNumbers: boolean): Compile
   if (
     sources.length === 1 &&
     only !== undefined &&
-    !plan.roots.some((root) => root.kind === 'introspection')
+    !plan.roots.some((root, i) => root.kind === 'introspection' || root.key === plan.roots[i - 1]?.key)
   ) {
     const group = new SourceGroup(plan, only, plan.roots, { result: 'answer', stringifyNumbers });
     return { plan, groups: [group], pieces: null };
@@ -150,6 +150,7 @@ function sourceOf(root: RootField): SourceName | null {
     case 'list':
     case 'one':
     case 'stream':
+    case 'entities':
       return root.select.from.source;
     case 'aggregate':
       return root.aggregate.rows.from.source;
@@ -175,11 +176,13 @@ export function assemble(
 ): Buffer {
   if (compiled.pieces === null) return must(cells[0]?.[0], 'answer of the only database');
   const parts: Buffer[] = [Buffer.from('{"data":{')];
-  compiled.pieces.forEach((piece, i) => {
-    parts.push(
-      Buffer.from(`${i === 0 ? '' : ','}${JSON.stringify(piece.key)}:`),
-      pieceJson(piece, cells, introspection),
-    );
+  compiled.pieces.forEach((piece, i, all) => {
+    const json = pieceJson(piece, cells, introspection);
+    const [goesOn, isOver] = [piece.key === all[i - 1]?.key, piece.key !== all[i + 1]?.key];
+    // Parts of one list: its brackets are those of the first and the last.
+    if (goesOn) parts.push(Buffer.from(','));
+    else parts.push(Buffer.from(`${i === 0 ? '' : ','}${JSON.stringify(piece.key)}:`));
+    parts.push(json.subarray(goesOn ? 1 : 0, isOver ? json.length : -1));
   });
   parts.push(Buffer.from('}}'));
   return Buffer.concat(parts);

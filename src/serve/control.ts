@@ -16,7 +16,10 @@ export interface Control {
 
 /** Opens the metadata database and the catalog, and applies the configured metadata directory. */
 export async function openControl(
-  config: Pick<Config, 'metadataDir' | 'defaultNamingConvention' | 'inferFunctionPermissions'> & {
+  config: Pick<
+    Config,
+    'metadataDir' | 'defaultNamingConvention' | 'inferFunctionPermissions' | 'enableApolloFederation'
+  > & {
     readonly metadataDatabaseUrl: string;
   },
   log: Log,
@@ -32,6 +35,7 @@ export async function openControl(
     resolving: {
       naming: config.defaultNamingConvention,
       infersFunctionPermissions: config.inferFunctionPermissions,
+      isFederated: config.enableApolloFederation,
       checkCollections: (catalog) => outdated.in(catalog),
     },
   });

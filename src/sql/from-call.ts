@@ -1,4 +1,5 @@
-import type { PlanTable, RowsCall } from '../plan/plan.ts';
+import type { PlanTable } from '../plan/plan.ts';
+import type { RowsCall } from '../plan/rows-call.ts';
 import { identifier, type Sql, separated, sql, syntax } from './sql.ts';
 
 /** Rows as a FROM item. */

@@ -3,6 +3,7 @@ import { unreachable } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Param, RootField } from '../plan/plan.ts';
 import { streamIn } from '../plan/stream-in.ts';
+import { entitiesJson } from './entities.ts';
 import { membersJson } from './json-parts.ts';
 import type { Leaves } from './leaf.ts';
 import { checkedOperands, isListOfArrays, readHere } from './operand-checks.ts';
@@ -148,6 +149,8 @@ function rootJson(root: RootField, build: Build): Sql {
       return oneJson(root.select, null, none, build);
     case 'stream':
       return BATCH.json;
+    case 'entities':
+      return entitiesJson(root, build);
     case 'aggregate':
       return aggregatedJson(root.aggregate, null, none, build);
     case 'object':

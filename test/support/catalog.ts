@@ -100,6 +100,7 @@ export function catalogOf(
     inheritedRoles: new Map(),
     introspectionDisabledFor: new Set(),
     limits: null,
+    entities: null,
     kept: { collections: [], endpoints: [], allowed: [] },
     inconsistent: [],
     warnings: [],

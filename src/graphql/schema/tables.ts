@@ -52,7 +52,7 @@ export class TableTypes {
       ];
     }
     if (!this.#hasFields(target)) return null;
-    const row = this.#row(target);
+    const row = this.row(target);
     if (kind === 'select') {
       return [root.name, { type: required(listOf(row)), args: this.#arguments(target), description }];
     }
@@ -74,7 +74,7 @@ export class TableTypes {
     if (kind === 'aggregate')
       return [root.name, { type: required(this.#aggregate(target)), args, description: root.description }];
     if (!this.#hasFields(target)) return null;
-    const row = this.#row(target);
+    const row = this.row(target);
     return [root.name, { type: set ? required(listOf(row)) : row, args, description: root.description }];
   }
 
@@ -88,7 +88,8 @@ export class TableTypes {
     );
   }
 
-  #row(view: VisibleTable): GraphQLObjectType {
+  /** The type of a row. */
+  row(view: VisibleTable): GraphQLObjectType {
     const { table } = view;
     return this.#kit.registry.once(table.typeName, (name) => {
       const { description } = table;
@@ -131,7 +132,7 @@ export class TableTypes {
       return [
         [
           name,
-          { type: listOf(this.#row(target)), description, args: { ...args, ...this.#arguments(target) } },
+          { type: listOf(this.row(target)), description, args: { ...args, ...this.#arguments(target) } },
         ],
       ];
     if (returns.kind !== 'scalar') return [];
@@ -144,12 +145,12 @@ export class TableTypes {
     const fields: Field[] = [];
     if (kind === 'object') {
       if (!this.#hasFields(target)) return [];
-      const row = this.#row(target);
+      const row = this.row(target);
       return [[name, { type: total ? required(row) : row, description }]];
     }
     const args = this.#arguments(target);
     if (this.#hasFields(target))
-      fields.push([name, { type: required(listOf(this.#row(target))), args, description }]);
+      fields.push([name, { type: required(listOf(this.row(target))), args, description }]);
     if (target.mayAggregate) {
       const type = required(this.#aggregate(target));
       fields.push([
@@ -193,7 +194,7 @@ export class TableTypes {
     return this.#kit.registry.once(table.derivedType('_aggregate'), (name) => {
       const fields = (): Record<string, GraphQLFieldConfig<unknown, unknown>> => ({
         aggregate: { type: this.#aggregateFields(view) },
-        ...(this.#hasFields(view) ? { nodes: { type: required(listOf(this.#row(view))) } } : {}),
+        ...(this.#hasFields(view) ? { nodes: { type: required(listOf(this.row(view))) } } : {}),
       });
       return new GraphQLObjectType({
         name,

@@ -8,7 +8,7 @@ import { tidyTable } from '../tidy.ts';
 
 /** Exposes a table or view; refuses one that already is. */
 export function trackTable(metadata: Metadata, args: CommandOf<'pg_track_table'>['args']): Metadata {
-  const { source, table, configuration, is_enum, ...rest } = args;
+  const { source, table, configuration, is_enum, apollo_federation_config: federation } = args;
   if (findTracked(metadata, args) !== undefined) {
     throw new MetadataError('already-tracked', `view/table already tracked: "${printTable(table)}"`);
   }
@@ -19,9 +19,7 @@ export function trackTable(metadata: Metadata, args: CommandOf<'pg_track_table'>
     table: { schema: table.schema, name: table.name },
     ...(is_enum === undefined ? {} : { is_enum }),
     ...(configuration === undefined || configuration === null ? {} : { configuration }),
-    ...('apollo_federation_config' in rest
-      ? { apollo_federation_config: rest['apollo_federation_config'] }
-      : {}),
+    ...(federation === undefined || federation === null ? {} : { apollo_federation_config: federation }),
   });
   return changeSource(metadata, source, (found) => ({ ...found, tables: [...found.tables, entry] }));
 }
@@ -48,4 +46,15 @@ export function setTableIsEnum(
   args: CommandOf<'pg_set_table_is_enum'>['args'],
 ): Metadata {
   return changeTable(metadata, args, (table) => tidyTable({ ...table, is_enum: args.is_enum }));
+}
+
+/** Says whether other services of a federation may ask for a table's rows. */
+export function setFederation(
+  metadata: Metadata,
+  args: CommandOf<'pg_set_apollo_federation_config'>['args'],
+): Metadata {
+  const { apollo_federation_config: config } = args;
+  return changeTable(metadata, args, ({ apollo_federation_config: _, ...table }) =>
+    config === undefined || config === null ? table : { ...table, apollo_federation_config: config },
+  );
 }

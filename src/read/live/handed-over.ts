@@ -160,6 +160,7 @@ function isOpenRoot(root: RootField, search: Search): boolean {
     case 'list':
     case 'one':
     case 'stream':
+    case 'entities':
       return isOpenSelect(root.select, search);
     case 'aggregate':
       return isOpenAggregate(root.aggregate, search);

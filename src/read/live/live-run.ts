@@ -1,3 +1,4 @@
+import { amongKeys } from '../../plan/entities.ts';
 import type {
   AggregateField,
   Field,
@@ -10,6 +11,7 @@ import type {
   RootField,
   Select,
 } from '../../plan/plan.ts';
+import { and } from '../../plan/predicates.ts';
 import { placeOf, type RelatedField } from '../../sql/gap.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import { joinedConditions } from '../../sql/rows.ts';
@@ -75,6 +77,10 @@ export class LiveRun {
       case 'one':
       case 'stream':
         return this.#select(root.select, TOP);
+      case 'entities': {
+        const where = and([amongKeys(root), root.select.where]);
+        return this.#select({ ...root.select, where }, TOP);
+      }
       case 'aggregate':
         return this.#aggregate(root.aggregate.rows, root.aggregate.fields, TOP);
       case 'object':

@@ -48,6 +48,7 @@ function filtersOfRoot(root: RootField): readonly Filtered[] {
     case 'list':
     case 'one':
     case 'stream':
+    case 'entities':
       return filtersOfSelect(root.select);
     case 'aggregate':
       return filtersOfAggregate(root.aggregate);

@@ -11,6 +11,7 @@ const EMPTY: Catalog = {
   inheritedRoles: new Map(),
   introspectionDisabledFor: new Set(),
   limits: null,
+  entities: null,
   kept: { collections: [], endpoints: [], allowed: [] },
   inconsistent: [],
   warnings: [],

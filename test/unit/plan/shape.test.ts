@@ -104,3 +104,22 @@ test('of the arguments of a function it matters which are given, and which are n
   expect(one({ a: 1 })).toBe(one({ b: [2] }));
   expect(one(null)).not.toBe(one(0));
 });
+
+test('of representations the order of their types counts, not how many there are, nor their keys', () => {
+  const query = 'query ($r: [_Any!]!) { _entities(representations: $r) { __typename } }';
+  const of = (r: unknown): string => shape({ r }, query);
+  const [a, b] = [(id: unknown) => ({ __typename: 'a', id }), (id: unknown) => ({ __typename: 'b', id })];
+  expect(of([a(1), a(2), b(3)])).toBe(of([a(9), b(1), b(2)]));
+  const others = [
+    [],
+    [a(1)],
+    [b(1)],
+    [a(1), b(1)],
+    [b(1), a(1)],
+    [a(1), b(1), a(2)],
+    [{ id: 1 }],
+    [1],
+    [a(1), 1],
+  ];
+  expect(new Set(others.map(of)).size).toBe(others.length);
+});

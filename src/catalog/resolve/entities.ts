@@ -1,0 +1,21 @@
+import { type SourceName, tableKey } from '../../core/names.ts';
+import type { Metadata } from '../../metadata/model.ts';
+
+import type { Source, Table } from '../catalog.ts';
+import { baseType } from '../operators.ts';
+
+/** The tables whose rows other services of a federation may ask for by key. */
+export function entitiesIn(metadata: Metadata, sources: ReadonlyMap<SourceName, Source>): readonly Table[] {
+  return metadata.sources.flatMap(({ name, tables }) =>
+    tables.flatMap(({ table: ref, apollo_federation_config: config }) => {
+      if (config?.enable === undefined) return [];
+      const table = sources.get(name)?.tables.get(tableKey(ref));
+      return table !== undefined && hasPlainKey(table) ? [table] : [];
+    }),
+  );
+}
+
+/** Keys are sent as lists, of which arrays are no members. */
+function hasPlainKey({ primaryKey }: Table): boolean {
+  return primaryKey.length > 0 && primaryKey.every(({ type }) => baseType(type).kind !== 'array');
+}
