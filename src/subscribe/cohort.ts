@@ -1,9 +1,18 @@
 import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { Stop } from '../core/stop-signal.ts';
+import { Stop, type StopSignal } from '../core/stop-signal.ts';
 import type { Turns } from '../core/turns.ts';
+import type { FreshnessRequest } from '../read/freshness.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
-import { dataAnswer, errorAnswer, isEmptyBatch, type LiveAnswer, type LiveQuery } from './live-query.ts';
+import {
+  dataAnswer,
+  errorAnswer,
+  isEmptyBatch,
+  type LiveAnswer,
+  type LiveQuery,
+  livePositions,
+  notBehind,
+} from './live-query.ts';
 
 /** Whom a live query is read for. */
 export interface Subscriber {
@@ -46,6 +55,8 @@ export interface Pace {
 /** A live query is read for at most a fifth of the time, however often it is woken. */
 const REST_PER_RUN = 4;
 
+const NOTHING_SHOWN: FreshnessRequest['tokens'] = new Map();
+
 /** All subscribers of one live query: it is read once for all of them. */
 export class Cohort {
   readonly key: string;
@@ -56,6 +67,8 @@ export class Cohort {
   /** Aborts once, when nobody is left. */
   readonly #ended = new Stop();
   #lastDigest: string | null = null;
+  /** Of the rows that came live last: from a copy that is not as far, subscribers would see an older state again. */
+  #shown: FreshnessRequest['tokens'] = NOTHING_SHOWN;
   #failures = 0;
   #woken = false;
   #resting: Stop | null = null;
@@ -118,7 +131,7 @@ export class Cohort {
   }
 
   async #read(): Promise<LiveAnswer> {
-    const { run, pace } = this.#parts;
+    const { pace } = this.#parts;
     const stop = new Stop();
     const end = (): void => stop.abort(this.#ended.reason);
     this.#ended.addEventListener('abort', end);
@@ -128,12 +141,26 @@ export class Cohort {
       );
     }, pace.runMs);
     try {
-      return dataAnswer(await run({ ...this.query, signal: stop }));
+      const answer = await this.#run(stop);
+      this.#shown = livePositions(answer);
+      return dataAnswer(answer);
     } catch (error) {
       return errorAnswer(error);
     } finally {
       clearTimeout(timer);
       this.#ended.removeEventListener('abort', end);
+    }
+  }
+
+  async #run(signal: StopSignal): Promise<ReadAnswer> {
+    const { run } = this.#parts;
+    try {
+      return await run({ ...notBehind(this.query, this.#shown), signal });
+    } catch (error) {
+      if (this.#shown.size === 0) throw error;
+      // What was shown is lost, or its database is down: an older state is better than none.
+      this.#shown = NOTHING_SHOWN;
+      return run({ ...this.query, signal });
     }
   }
 

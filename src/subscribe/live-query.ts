@@ -4,7 +4,7 @@ import type { SourceName } from '../core/names.ts';
 import { formatToken } from '../core/token.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
-import type { TargetReport } from '../read/freshness.ts';
+import type { FreshnessRequest, TargetReport } from '../read/freshness.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
 
 /** What a subscription reads again and again: a query's own request, without the end of any one reading. */
@@ -66,6 +66,22 @@ export function behind(query: LiveQuery, cursor: string | null): LiveQuery {
   const place = query.plan.plan.cursor;
   if (place === null || cursor === null) return query;
   return { ...query, values: query.values.map((value, index) => (index === place.index ? cursor : value)) };
+}
+
+/** The query, answered by nothing that is behind these positions. */
+export function notBehind(query: LiveQuery, positions: FreshnessRequest['tokens']): LiveQuery {
+  if (positions.size === 0) return query;
+  const { freshness } = query;
+  return { ...query, freshness: { ...freshness, tokens: new Map([...freshness.tokens, ...positions]) } };
+}
+
+/** How far those targets are whose rows an answer took live. */
+export function livePositions({ targets }: Pick<ReadAnswer, 'targets'>): FreshnessRequest['tokens'] {
+  return new Map(
+    targets.flatMap(({ route, target, position, history }) =>
+      route === 'live' && position !== null ? [[target, { position, history }]] : [],
+    ),
+  );
 }
 
 /** The database that the subscription's root field is read from; null where it names none. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../../src/core/clock.ts';
 import { NearjoinError } from '../../../src/core/errors.ts';
+import type { Lsn } from '../../../src/core/lsn.ts';
 import type { QueryPlan } from '../../../src/plan/plan.ts';
 import { compilePlan } from '../../../src/read/compiled-plan.ts';
 import type { ReadAnswer, ReadRequest } from '../../../src/read/read-lane.ts';
@@ -53,16 +54,20 @@ class World {
   /** What a stream gives behind each value: rows, and where they end. */
   batches: Readonly<Record<string, readonly [string, string]>> | null = null;
   failure: Error | null = null;
+  /** Where the rows of targets come from. */
+  targets: (asked: ReadRequest['freshness']) => ReadAnswer['targets'] = () => [];
   applied = new Map([['pg2', '0/1']]);
   readonly live: LiveQueries;
 
   constructor() {
     const lane = {
-      run: ({ values }: ReadRequest): Promise<ReadAnswer> => {
+      run: ({ values, freshness }: ReadRequest): Promise<ReadAnswer> => {
         this.runs.push(this.clock.monotonicMs());
         if (this.failure !== null) return Promise.reject(this.failure);
         const [body, cursor] = this.#batch(String(values[0]));
-        return Promise.resolve({ body: Buffer.from(body), targets: [], cursor });
+        return new Promise((resolve) =>
+          resolve({ body: Buffer.from(body), targets: this.targets(freshness), cursor }),
+        );
       },
       appliedCommits: () => Promise.resolve(new Map(this.applied)),
     };
@@ -210,6 +215,42 @@ describe('live queries', () => {
     await world.live.close();
   });
 });
+
+test('after rows that came live none from an older copy are read, unless there are no others', async () => {
+  const world = new World();
+  const listener = new Listener();
+  const wanted: (bigint | undefined)[] = [];
+  const from = (route: 'cache' | 'live', position: bigint, isLost = false) => {
+    world.targets = ({ tokens }) => {
+      const token = tokens.get('pg2')?.position;
+      wanted.push(token);
+      if (isLost && token !== undefined) throw new NearjoinError('position-unknown', 'lost');
+      return [{ ...REPORT, route, position: position as Lsn }];
+    };
+  };
+  from('live', 5n);
+  world.live.subscribe(queryOf('x'), listener);
+  await world.clock.pass(1);
+  from('cache', 7n);
+  await world.clock.pass(2000);
+  expect(wanted).toEqual([undefined, 5n, undefined]);
+  from('live', 9n);
+  await world.clock.pass(1000);
+  from('live', 2n, true);
+  await world.clock.pass(1000);
+  expect(wanted.slice(3)).toEqual([undefined, 9n, undefined]);
+  expect(listener.taken).toEqual(['a']);
+  await world.live.close();
+});
+
+const REPORT = {
+  source: 'pg1',
+  target: 'pg2',
+  reason: 'hit',
+  detail: 'fresh',
+  stalenessMs: 0,
+  history: null,
+} as const;
 
 describe('streams', () => {
   const one = queryOf('', null, true);
