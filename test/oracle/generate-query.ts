@@ -45,7 +45,19 @@ export type Root = { readonly alias: string; readonly table: string } & (
       readonly parts: readonly Part[];
     }
   | { readonly kind: 'one'; readonly key: readonly Value[]; readonly fields: readonly Field[] }
+  | {
+      readonly kind: 'stream';
+      readonly where: Condition | null;
+      /** The column it goes by, and the value it begins behind. */
+      readonly by: string;
+      readonly after: Value;
+      readonly descending: boolean;
+      readonly size: number;
+      readonly fields: readonly Field[];
+    }
 );
+
+export type StreamRoot = Extract<Root, { readonly kind: 'stream' }>;
 
 /** The argument of a function that answers the rows, all or none; null where they are the table's own. */
 export type Call = { readonly wanted: boolean | null } | null;
@@ -168,6 +180,29 @@ export function generateQuery(
   return { role, roots, sending, hostile };
 }
 
+/** A stream for a role; null when the role sees no column to go by. */
+export function generateStream(random: Random, world: World): Query | null {
+  const role = anyRole(random);
+  const views = world.tables.flatMap((table) => viewOf(table, role) ?? []);
+  const choices = views.flatMap((view) => sortableOf(view).map((column) => ({ view, column })));
+  if (choices.length === 0) return null;
+  const { view, column } = random.pick(choices);
+  const scene = { random, world, role, hostile: false };
+  const stream: StreamRoot = {
+    kind: 'stream',
+    alias: 'q0',
+    table: view.table.field,
+    where: random.chance(0.4) ? condition({ ...scene, isRule: false }, view.table, 2) : null,
+    by: column.name,
+    after: random.pick(typeOf(column.type).values),
+    descending: random.chance(0.3),
+    size: random.int(1, 4),
+    fields: fields(scene, view, 2),
+  };
+  const sending = { seed: random.seed(), share: random.pick([0, 0.3, 1]), defaults: false, twins: 0 };
+  return { role, roots: [stream], sending, hostile: false };
+}
+
 /** Two queries that differ in values only: where those are all sent in variables their texts are the same. */
 export function generateTwins(
   random: Random,
@@ -240,7 +275,7 @@ function plainly(alias: string): Written {
 
 function rowsArguments(scene: Scene, view: View, depth: number): Rows {
   const { random } = scene;
-  const sortable = view.columns.filter(({ type }) => typeOf(type).operators.includes('_lt'));
+  const sortable = sortableOf(view);
   const distinctOn =
     sortable.length > 0 && random.chance(0.1) ? random.some(sortable, 1, 2).map(({ name }) => name) : [];
   const first = distinctOn.map(
@@ -263,6 +298,10 @@ function rowsArguments(scene: Scene, view: View, depth: number): Rows {
   };
 }
 
+function sortableOf({ columns }: View): readonly ColumnModel[] {
+  return columns.filter(({ type }) => typeOf(type).operators.includes('_lt'));
+}
+
 /** An inherited role may see a column in some rows only. */
 function isAlwaysShown(table: TableModel, column: string, role: string): boolean {
   return role === 'admin' || permissionsFor(table, role).every(({ columns }) => columns.includes(column));
@@ -281,7 +320,7 @@ function ordering(scene: Scene, view: View, depth: number): readonly Ordering[] 
       }));
     return [{ path: [relationship.name], by: aggregateOrder(random, right), direction }];
   }
-  const sortable = view.columns.filter(({ type }) => typeOf(type).operators.includes('_lt'));
+  const sortable = sortableOf(view);
   return sortable.length === 0
     ? []
     : [{ path: [], by: { kind: 'column', column: random.pick(sortable).name }, direction }];

@@ -13,9 +13,9 @@ export interface Write {
 /** Long and hard to compress, so that it is stored apart from its row and later left out of the row's changes. */
 const STORED_APART = `(select string_agg(md5(i::text), '') from generate_series(1, 300) i)`;
 
-/** Inserts, updates, key changes, deletes, now and then a truncate or a value stored apart from its row. */
-export function generateWrite(random: Random, world: World): Write {
-  const database = random.pick(databasesOf(world));
+/** Inserts, updates, key changes, deletes, now and then a truncate or a value stored apart from its row; to any database or to one. */
+export function generateWrite(random: Random, world: World, within?: string): Write {
+  const database = within ?? random.pick(databasesOf(world));
   const tables = world.tables.filter((table) => table.database === database);
   return {
     database,

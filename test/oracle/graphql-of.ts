@@ -8,6 +8,7 @@ import {
   type Root,
   type Rows,
   type Sending,
+  type StreamRoot,
 } from './generate-query.ts';
 import { Random } from './random.ts';
 import { typeOf, type Value } from './value-types.ts';
@@ -35,9 +36,19 @@ export interface Request {
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
-/** The query as a GraphQL document with its variables; `inOne` for the database that holds everything. */
-export function toRequest(world: World, query: Query, inOne = false): Request {
-  const printing = new Printing(world, query.sending);
+/** How a query is written down. */
+export interface Writing {
+  /** For the database that holds everything. */
+  readonly inOne?: boolean;
+  readonly operation?: 'query' | 'subscription';
+  /** Of the operation; several of one document have different ones. */
+  readonly name?: string;
+}
+
+/** The query as a GraphQL document with its variables. */
+export function toRequest(world: World, query: Query, writing: Writing = {}): Request {
+  const { inOne = false } = writing;
+  const printing = new Printing(world, query.sending, writing);
   const roots = query.roots.map((root) => {
     const text = printing.root(root);
     const source = inOne ? 'all' : tableNamed(world, root.table).database;
@@ -56,17 +67,24 @@ class Printing {
   readonly #declared: string[] = [];
   readonly #values: Record<string, unknown> = {};
   readonly #fragments: string[] = [];
+  readonly #writing: Writing;
 
-  constructor(world: World, sending: Sending) {
+  constructor(world: World, sending: Sending, writing: Writing) {
     this.#world = world;
     this.#sending = sending;
+    this.#writing = writing;
     this.#coins = new Random(sending.seed);
   }
 
   request(roots: readonly string[]): Request {
-    const head = this.#declared.length === 0 ? '' : `query q(${this.#declared.join(', ')}) `;
+    const { operation = 'query', name = 'q' } = this.#writing;
+    const variables = this.#declared.length === 0 ? '' : `(${this.#declared.join(', ')})`;
+    const isBare = variables === '' && this.#writing.operation === undefined;
     return {
-      query: [`${head}{ ${roots.join(' ')} }`, ...this.#fragments].join('\n'),
+      query: [
+        `${isBare ? '' : `${operation} ${name}${variables} `}{ ${roots.join(' ')} }`,
+        ...this.#fragments,
+      ].join('\n'),
       variables: JSON.parse(JSON.stringify(this.#values)),
     };
   }
@@ -77,6 +95,8 @@ class Printing {
       return this.#selected(this.#called(root, table), root.fields, (fields) => this.#fields(table, fields));
     if (root.kind === 'aggregate')
       return this.#selected(this.#called(root, table), root.parts, (parts) => this.#parts(table, parts));
+    if (root.kind === 'stream')
+      return this.#selected(this.#stream(root, table), root.fields, (fields) => this.#fields(table, fields));
     const given = table.key.map((name, i) => {
       const type = operandScalar(this.#world, table, { column: name, operator: '_eq' });
       const value = this.#send(`${type}!`, root.key[i]?.json, 'document');
@@ -90,7 +110,7 @@ class Printing {
   }
 
   /** The head of a list or an aggregate, of a table or of a function that answers its rows. */
-  #called({ alias, kind, called, rows }: Exclude<Root, { kind: 'one' }>, table: TableModel): string {
+  #called({ alias, kind, called, rows }: Extract<Root, { readonly rows: Rows }>, table: TableModel): string {
     const ending = kind === 'list' ? '' : '_aggregate';
     if (called === null)
       return `${alias}: ${rootNamed(this.#world, table, ending)}${this.#rows(table, rows)}`;
@@ -98,6 +118,30 @@ class Printing {
       ? this.#variable(`${argsTypeNamed(this.#world, table)}!`, { wanted: called.wanted })
       : { wanted: this.#send('Boolean', called.wanted, 'document') };
     return `${alias}: ${calledNamed(this.#world, table, ending)}${this.#rows(table, rows, [['args', args]])}`;
+  }
+
+  #stream({ alias, where, by, after, descending, size }: StreamRoot, table: TableModel): string {
+    const { field } = spellingOf(this.#world);
+    const typed = (ending: string): string => typeNamed(this.#world, table, ending);
+    const scalar = operandScalar(this.#world, table, { column: by, operator: '_gt' });
+    const isEnum = isEnumIn(table, columnNamed(table, by));
+    const json = isEnum ? new Name(spellingOf(this.#world).enumValue(after.text)) : after.json;
+    const cursor = (within: Within): object => ({
+      [field('initial_value')]: {
+        [fieldNamed(this.#world, table, by)]: this.#send(scalar, json, within),
+      },
+      ...(descending ? { ordering: new Name('DESC') } : {}),
+    });
+    const isWhole = this.#isSent(0.4);
+    const given = {
+      [field('batch_size')]: this.#send('Int!', size, 'document'),
+      cursor: isWhole
+        ? this.#variable(`[${typed('_stream_cursor_input')}]!`, [cursor('variable')])
+        : cursor('document'),
+      ...(where === null ? {} : { where: this.#nested(table, where, 'document', 0.4) }),
+    };
+    const parts = Object.entries(given).map(([name, value]) => `${name}: ${literal(value)}`);
+    return `${alias}: ${rootNamed(this.#world, table, '_stream')}(${parts.join(', ')})`;
   }
 
   /** A field with its selection, now and then in two pieces that the server has to put together. */
@@ -167,7 +211,7 @@ class Printing {
     const text = this.#plainField(table, field, fragment === null ? tail : '');
     if (fragment === null) return text;
     if (fragment === 'inline') return `... on ${typeNamed(this.#world, table)}${tail} { ${text} }`;
-    const name = `F${this.#fragments.length}`;
+    const name = `F${this.#fragments.length}${this.#writing.name ?? ''}`;
     this.#fragments.push(`fragment ${name} on ${typeNamed(this.#world, table)} { ${text} }`);
     return `...${name}${tail}`;
   }

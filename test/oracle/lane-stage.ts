@@ -200,7 +200,7 @@ export class LaneStage {
     freshness: object,
     by: World['session'] = this.world.session,
   ): Promise<string> {
-    const { query: text, variables } = toRequest(this.world, query, lane === this.#lanes.one);
+    const { query: text, variables } = toRequest(this.world, query, { inOne: lane === this.#lanes.one });
     const session = query.role === 'admin' ? {} : by;
     const answer = lane.query(text, { variables, role: query.role, session, freshness });
     return answer.then((told) => told.text, toldOf);

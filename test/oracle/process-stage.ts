@@ -5,6 +5,7 @@ import type { Query } from './generate-query.ts';
 import type { Write } from './generate-write.ts';
 import { toRequest } from './graphql-of.ts';
 import type { Answers } from './lane-stage.ts';
+import { Listener, type Listening } from './listener.ts';
 import {
   customizationOf,
   dealtMetadata,
@@ -75,7 +76,48 @@ export class ProcessStage {
     const status = cached.headers.get('cache-status') ?? '';
     if (status.includes(';hit') && !status.includes('fwd=')) this.hits += 1;
     const live = dataOf(await this.#graphql(query, { 'cache-control': 'no-cache' }));
-    return { cached: dataOf(cached), live, sql: await this.#sql(query) };
+    return { cached: dataOf(cached), live, sql: await this.sql(query) };
+  }
+
+  /** The answer with rows as they are now in every database. */
+  async live(query: Query, session?: World['session']): Promise<string> {
+    return dataOf(await this.#graphql(query, { 'cache-control': 'no-cache', ...session }));
+  }
+
+  /** Sends bodies for a role, all of which are answered from the same state, live or from the caches; gives their texts. */
+  async sender(role: string, isLive: boolean): Promise<(body: object) => Promise<string>> {
+    const wish: Record<string, string> = isLive
+      ? { 'cache-control': 'no-cache' }
+      : { 'x-nearjoin-token': await this.#tokens(), 'x-nearjoin-fallback': 'wait' };
+    const headers = { ...sessionHeaders(this.world, role), ...wish };
+    return async (body) => (await this.#nearjoin.post('/v1/graphql', body, headers)).text;
+  }
+
+  /** The answer of the database that holds everything. */
+  async sql(query: Query): Promise<string> {
+    try {
+      const { rows } = await this.#all.query<{ answer: string }>(toSql(this.world, query));
+      return String(rows[0]?.answer);
+    } catch (error) {
+      return `error: ${String(error)}`;
+    }
+  }
+
+  /** Follows a query as a subscription. */
+  listen(query: Query, { protocol, headers }: Listening): Promise<Listener> {
+    const request = toRequest(this.world, query, { operation: 'subscription' });
+    const session = sessionHeaders(this.world, query.role);
+    return Listener.open(this.#nearjoin.url, request, { protocol, headers: { ...session, ...headers } });
+  }
+
+  /** Has something done to the feeds of a database, if it has any. */
+  async control(target: string, action: 'pause' | 'resume' | 'resync'): Promise<void> {
+    await this.#nearjoin.post(`/v1/replication/${target}/${action}`, {});
+  }
+
+  /** Plans everything anew. */
+  async reload(): Promise<void> {
+    await this.#nearjoin.metadata('reload_metadata', {});
   }
 
   /** Waits until every cached table holds what its target holds. */
@@ -114,17 +156,8 @@ export class ProcessStage {
     const { query: text, variables } = toRequest(this.world, query);
     return this.#nearjoin.graphql(text, {
       variables: { ...variables },
-      headers: { ...headers, ...sessionHeaders(this.world, query.role) },
+      headers: { ...sessionHeaders(this.world, query.role), ...headers },
     });
-  }
-
-  async #sql(query: Query): Promise<string> {
-    try {
-      const { rows } = await this.#all.query<{ answer: string }>(toSql(this.world, query));
-      return String(rows[0]?.answer);
-    } catch (error) {
-      return `error: ${String(error)}`;
-    }
   }
 
   async #tokens(): Promise<string> {

@@ -8,6 +8,7 @@ import {
   type Query,
   type Root,
   type Rows,
+  type StreamRoot,
 } from './generate-query.ts';
 import { typeOf } from './value-types.ts';
 import {
@@ -86,9 +87,10 @@ class Naive {
 
   #root(root: Root): string {
     const table = tableNamed(this.#world, root.table);
-    const wanted = (): string => String(root.kind === 'one' || (root.called?.wanted ?? root.called === null));
+    const wanted = (): string => String(!('called' in root) || (root.called?.wanted ?? root.called === null));
     if (root.kind === 'list') return this.#list(table, root.rows, root.fields, wanted);
     if (root.kind === 'aggregate') return this.#aggregate(table, root.rows, root.parts, wanted);
+    if (root.kind === 'stream') return this.#stream(table, root);
     const alias = this.#alias();
     const key = table.key.map(
       (name, i) =>
@@ -107,6 +109,18 @@ class Naive {
       { alias, link },
     );
     return `(select coalesce(json_agg(j), '[]') from (${inner}) s)`;
+  }
+
+  /** All that lies behind the cursor: rows with the same `rank` may come in any order. */
+  #stream(table: TableModel, { where, by, after, descending, fields }: StreamRoot): string {
+    const alias = this.#alias();
+    const cell = `${alias}.${this.#cell(table, by)}`;
+    const { bare } = typeOf(columnNamed(table, by).type);
+    const condition = where === null ? 'true' : this.#condition(table, where, alias);
+    const ahead = `${cell} ${descending ? '<' : '>'} ${text(after.text)}::${bare}`;
+    const rank = `dense_rank() over (order by ${cell}${descending ? ' desc' : ''})`;
+    const row = `${rank} as rank, ${cell}::text as at, ${this.#object(table, fields, alias)}::text as row`;
+    return `(select coalesce(json_agg(s order by rank), '[]') from (select ${row} from ${this.#view(table)} ${alias} where ${ahead} and (${condition})) s)`;
   }
 
   #aggregate(table: TableModel, rows: Rows, parts: readonly Part[], link: (alias: string) => string): string {

@@ -1,6 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { askedTogether } from './batch.ts';
 import { budgetOf } from './budget.ts';
 import { generateTwins, type Query } from './generate-query.ts';
 import { generateWorld } from './generate-world.ts';
@@ -9,8 +8,9 @@ import { disagreement } from './lane-stage.ts';
 import { ProcessStage } from './process-stage.ts';
 import { Random } from './random.ts';
 import { report } from './report.ts';
+import { Servers } from './servers.ts';
 import { shrink } from './shrink.ts';
-import type { World } from './world.ts';
+import { crosses } from './world.ts';
 
 // Generated schemas, roles and queries through the whole server while rows change: cached, live and plain SQL over one
 // database must agree, and in the end every cache must equal its target.
@@ -18,33 +18,8 @@ import type { World } from './world.ts';
 const BUDGET = budgetOf(8);
 const ROUNDS = 15;
 
-/** How numbers are written is a setting of the whole server, so there is one for each way that is asked for. */
-const servers = new Map<boolean, Server>();
-
-interface Server {
-  readonly meta: TestDatabase;
-  readonly nearjoin: Nearjoin;
-}
-
-afterAll(async () => {
-  for (const { meta, nearjoin } of servers.values()) {
-    await nearjoin.stop();
-    await meta.drop();
-  }
-});
-
-async function serverFor({ stringify }: World): Promise<Nearjoin> {
-  const running = servers.get(stringify);
-  if (running !== undefined) return running.nearjoin;
-  const meta = await createDatabase('source', []);
-  const nearjoin = await startNearjoin({
-    NEARJOIN_METADATA_DATABASE_URL: meta.url,
-    NEARJOIN_WAIT_TIMEOUT_MS: '30000',
-    NEARJOIN_STRINGIFY_NUMERIC_TYPES: String(stringify),
-  });
-  servers.set(stringify, { meta, nearjoin });
-  return nearjoin;
-}
+const servers = new Servers();
+afterAll(() => servers.stop());
 
 test('cached, live and plain SQL in one database agree while rows change', {
   timeout: BUDGET.timeMs + BUDGET.shrinkMs + 240_000,
@@ -55,7 +30,7 @@ test('cached, live and plain SQL in one database agree while rows change', {
     const random = new Random(seed);
     const world = generateWorld(random);
     if (!crosses(world)) continue;
-    const stage = await ProcessStage.open(await serverFor(world), world).catch((error: unknown) => {
+    const stage = await ProcessStage.open(await servers.serverFor(world), world).catch((error: unknown) => {
       throw new Error(`NEARJOIN_SEED=${seed}: ${String(error)}`, { cause: error });
     });
     try {
@@ -79,10 +54,12 @@ async function runWorld({ seed, random, stage, end }: Run): Promise<void> {
   for (let i = 0; i < ROUNDS && (i < 3 || performance.now() < end); i += 1) {
     for (let writes = random.int(0, 3); writes > 0; writes -= 1)
       await stage.write(generateWrite(random, stage.world));
-    for (const query of generateTwins(random, stage.world)) {
+    const twins = generateTwins(random, stage.world);
+    for (const query of twins) {
       const why = disagreement(stage.world, query, await stage.ask(query));
       if (why !== null) throw new Error(await smallestCase(seed, stage, query, why));
     }
+    if (random.chance(0.3)) await askTogether({ seed, random, stage }, twins);
   }
   await stage.converged().catch((error: unknown) => {
     const why = error instanceof Error ? String(error.cause) : '';
@@ -91,6 +68,18 @@ async function runWorld({ seed, random, stage, end }: Run): Promise<void> {
       { cause: error },
     );
   });
+}
+
+async function askTogether(
+  { seed, random, stage }: Omit<Run, 'end'>,
+  twins: readonly Query[],
+): Promise<void> {
+  const [query] = twins;
+  if (query === undefined) return;
+  const others = generateTwins(random, stage.world, { role: query.role });
+  const why = await askedTogether(random, stage, [...twins, ...others]);
+  if (why === null) return;
+  throw new Error(report({ seed, why: 'alone and in a batch', world: stage.world, query, answers: { why } }));
 }
 
 async function smallestCase(seed: number, stage: ProcessStage, query: Query, why: string): Promise<string> {
@@ -104,13 +93,4 @@ async function smallestCase(seed: number, stage: ProcessStage, query: Query, why
     .map(({ database, statements }) => `-- written to ${database}\n${statements.join(';\n')}`)
     .join('\n');
   return `${report({ seed, why, world, query: asked, answers: await stage.ask(asked) })}\n${writes}`;
-}
-
-/** Whether something of another database is cached; views never are. */
-function crosses({ tables }: World): boolean {
-  return tables.some((table) =>
-    table.relationships.some(({ to }) =>
-      tables.some((other) => other.field === to && other.database !== table.database && !other.isView),
-    ),
-  );
 }

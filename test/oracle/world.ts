@@ -238,3 +238,12 @@ export function twinOf(table: TableModel, name: string): string | null {
 export function enumTableOf(database: string): string {
   return `hues_${database}`;
 }
+
+/** Whether something of another database is cached; views never are. */
+export function crosses({ tables }: World): boolean {
+  return tables.some((table) =>
+    table.relationships.some(({ to }) =>
+      tables.some((other) => other.field === to && other.database !== table.database && !other.isView),
+    ),
+  );
+}

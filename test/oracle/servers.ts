@@ -1,0 +1,34 @@
+import { type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import type { World } from './world.ts';
+
+/** Running servers: how numbers are written is a setting of the whole server, so there is one for each way that is asked for. */
+export class Servers {
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #running = new Map<boolean, { readonly meta: TestDatabase; readonly nearjoin: Nearjoin }>();
+
+  constructor(env: Readonly<Record<string, string>> = {}) {
+    this.#env = env;
+  }
+
+  async serverFor({ stringify }: World): Promise<Nearjoin> {
+    const running = this.#running.get(stringify);
+    if (running !== undefined) return running.nearjoin;
+    const meta = await createDatabase('source', []);
+    const nearjoin = await startNearjoin({
+      ...this.#env,
+      NEARJOIN_METADATA_DATABASE_URL: meta.url,
+      NEARJOIN_WAIT_TIMEOUT_MS: '30000',
+      NEARJOIN_STRINGIFY_NUMERIC_TYPES: String(stringify),
+    });
+    this.#running.set(stringify, { meta, nearjoin });
+    return nearjoin;
+  }
+
+  async stop(): Promise<void> {
+    for (const { meta, nearjoin } of this.#running.values()) {
+      await nearjoin.stop();
+      await meta.drop();
+    }
+  }
+}
