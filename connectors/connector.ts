@@ -227,7 +227,9 @@ export type ConnectorFailure =
   /** The target cannot feed us until somebody changes it (wal_level, rights). */
   | 'unfit'
   /** A table is not what the catalog says: that must be read again. */
-  | 'outdated';
+  | 'outdated'
+  /** The target cannot send a row, however often it is asked, because it is too large. */
+  | 'unsendable';
 
 /** A failure of the target or of the way to it, classed where it is understood. */
 export class ConnectorError extends Error {

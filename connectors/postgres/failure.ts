@@ -27,8 +27,8 @@ const SLOT_LOST_CODES: ReadonlySet<string> = new Set(['42704', '55000', '58P01']
 export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
   if (error instanceof ConnectorError) return error;
   const code = sqlStateOf(error);
-  const failure = code === null ? failureWithoutCode(error) : failureOfCode(code, doing);
-  const advice = serverAdvice(code);
+  const failure = failureOf(error, code, doing);
+  const advice = failure === 'unsendable' ? TOO_LARGE : serverAdvice(code);
   const suffix = code === null ? '' : ` (${code})${advice === null ? '' : `: ${advice}`}`;
   // The parser of connection strings puts the whole string, password included, into its errors.
   if (isBadUrl(error)) return new ConnectorError('unfit', 'the connection string of the target is malformed');
@@ -37,6 +37,9 @@ export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
   const said = /^(22|23)/.test(code ?? '') ? 'it refused a value' : messageOf(error);
   return new ConnectorError(failure, `${phrase}: ${said}${suffix}`, error);
 }
+
+const TOO_LARGE =
+  'a row is larger than Postgres can send, 1 GB as text, in which a byte of bytea takes two: make it smaller, or leave its table out of the cache';
 
 /** A pool connects when it is asked for something, so whatever was to be done failed before it began. */
 function isOfConnecting(error: unknown, code: string | null): boolean {
@@ -84,6 +87,19 @@ export function isThereAlready(error: unknown): boolean {
 
 function causeState(error: unknown): string | null {
   return sqlStateOf(error instanceof ConnectorError ? error.cause : error);
+}
+
+function failureOf(error: unknown, code: string | null, doing: Doing): ConnectorFailure {
+  if (code === null) return failureWithoutCode(error);
+  const isReading = doing === 'stream' || doing === 'snapshot';
+  return isReading && isOfSize(error, code) ? 'unsendable' : failureOfCode(code, doing);
+}
+
+/** A buffer that would be larger than 1 GB has a code of its own, a single piece of memory has not. */
+function isOfSize(error: unknown, code: string): boolean {
+  return (
+    code === '54000' || (code === 'XX000' && messageOf(error).startsWith('invalid memory alloc request size'))
+  );
 }
 
 function failureOfCode(code: string, doing: Doing): ConnectorFailure {

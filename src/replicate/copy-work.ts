@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Connector, Snapshot } from '../../connectors/connector.ts';
+import { type Connector, ConnectorError, type Snapshot } from '../../connectors/connector.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
 import { inCache, quoteIdentifier } from '../cache/names.ts';
 import type { Overlay } from '../cache/overlay.ts';
@@ -70,9 +70,10 @@ export class CopySpoilt extends Error {
 
 /**
  * Whether a copy that is made piece by piece can go on after this failure. Not when the source refuses what was to be
- * written, or has no room for it: then what there is must go.
+ * written, or has no room for it, or the target cannot send it: then what there is must go.
  */
 export function isResumable(error: unknown): boolean {
+  if (error instanceof ConnectorError && error.failure === 'unsendable') return false;
   return !(error instanceof CopySpoilt) && !/^(22|23|42|53|54)/.test(sqlStateOf(error) ?? '');
 }
 

@@ -14,6 +14,7 @@ import { keepHouse, RetainedTooMuch } from './housekeeping.ts';
 import { isDiskFull, say } from './say.ts';
 import { TableBroken } from './sink.ts';
 import { untilPutRight } from './standing.ts';
+import { Stuck } from './stuck.ts';
 import { untilFirstFailure } from './together.ts';
 import { isNothing } from './wanted.ts';
 
@@ -42,11 +43,13 @@ export class FeedLeader {
   #waitsWithCopies = false;
   /** What the status says is from before: from another leader, or a pause. */
   #isUntold = true;
+  readonly #stuck: Stuck;
 
   constructor(scene: FeedScene) {
     this.#scene = scene;
     const { limits, random } = scene.options;
     this.#backoff = new Backoff(limits.retryMs.first, limits.retryMs.longest, random);
+    this.#stuck = new Stuck(scene.options.clock, random);
   }
 
   /** Ends when the signal aborts or nothing is wanted of the feed any more; throws when the lease or the source is lost. */
@@ -88,6 +91,7 @@ export class FeedLeader {
 
   /** Somebody says that a failure is healed: nothing rests any longer because of one. */
   tryNow(): void {
+    this.#stuck.forget();
     this.#scene.failures.forget();
     this.#backoff.succeeded();
     this.reconsider();
@@ -239,6 +243,24 @@ export class FeedLeader {
     );
   }
 
+  async #unstick(): Promise<Remedy> {
+    const { control, lease, options } = this.#scene;
+    const { watermark } = await loadFeed(control, lease.target);
+    const next = this.#stuck.broke(watermark?.position ?? null);
+    if (next === 'rest') return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
+    if (next === 'pass by') await giveUp(this.#scene);
+    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
+  }
+
+  /** Null when it passes by itself. */
+  async #chooseForTarget({ failure }: ConnectorError): Promise<Remedy | null> {
+    if (failure === 'unsendable') return await this.#unstick();
+    if (failure === 'unfit') return { state: 'failed', pauseMs: this.#scene.options.limits.unfitRetryMs };
+    if (failure !== 'slot-lost') return null;
+    await giveUp(this.#scene);
+    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
+  }
+
   async #choose(error: unknown): Promise<Remedy> {
     const { options, connector, failures } = this.#scene;
     if (error instanceof TableBroken) {
@@ -251,13 +273,8 @@ export class FeedLeader {
       await connector.drop();
       return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
     }
-    if (error instanceof ConnectorError && error.failure === 'slot-lost') {
-      await giveUp(this.#scene);
-      return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
-    }
-    if (error instanceof ConnectorError && error.failure === 'unfit') {
-      return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
-    }
+    const remedy = error instanceof ConnectorError ? await this.#chooseForTarget(error) : null;
+    if (remedy !== null) return remedy;
     if (isDiskFull(error)) return { state: 'retrying', pauseMs: options.limits.unfitRetryMs };
     const isOurs = error instanceof NearjoinError;
     return {

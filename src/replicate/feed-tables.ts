@@ -12,6 +12,9 @@ import { bringToOrder, type ReconcilerOptions, type Remaining } from './reconcil
 import { isDiskFull, say } from './say.ts';
 import { untilPutRight } from './standing.ts';
 
+/** While a table is tried again its changes are sent, one of which may stop the feed: not often. */
+const UNSENDABLE_MS = 3_600_000;
+
 /** How the tables can be reached in the present moment of a run. */
 export interface Look {
   readonly order: ReconcilerOptions;
@@ -153,8 +156,7 @@ export class FeedTables {
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
       if (!resumable) {
-        const leastMs = isDiskFull(error) || isUnfit(error) ? options.limits.unfitRetryMs : 0;
-        failures.copyFailed(table, `copying failed: ${say(error)}`, leastMs);
+        failures.copyFailed(table, `copying failed: ${say(error)}`, this.#restAfter(error));
         continue;
       }
       failures.copyInterrupted(table, say(error));
@@ -164,6 +166,12 @@ export class FeedTables {
         { reason: `interrupted: ${say(error)}` },
       );
     }
+  }
+
+  #restAfter(error: unknown): number {
+    const { unfitRetryMs } = this.#scene.options.limits;
+    if (isUnsendable(error)) return UNSENDABLE_MS;
+    return isDiskFull(error) || isUnfit(error) ? unfitRetryMs : 0;
   }
 
   /** What only somebody's change can cure rests for long, and no longer than until there may have been one. */
@@ -193,4 +201,8 @@ function isOutdated(error: unknown): boolean {
 
 function isUnfit(error: unknown): boolean {
   return error instanceof ConnectorError && error.failure === 'unfit';
+}
+
+function isUnsendable(error: unknown): boolean {
+  return error instanceof ConnectorError && error.failure === 'unsendable';
 }

@@ -27,6 +27,9 @@ describe('the class of a failure', () => {
     ['3D000', 'connect', 'unfit'],
     ['42501', 'administer', 'unfit'],
     ['53400', 'snapshot', 'unfit'],
+    ['54000', 'stream', 'unsendable'],
+    ['54000', 'snapshot', 'unsendable'],
+    ['54000', 'administer', 'retry'],
   ];
 
   test.each(cases)('%s while the connector does %s is %s', (code, doing, failure) => {
@@ -34,6 +37,17 @@ describe('the class of a failure', () => {
     const error = toConnectorError(cause, doing);
     expect([error.failure, error.cause]).toEqual([failure, cause]);
     expect(error.message).toContain(code);
+  });
+
+  test('a row too large for Postgres to send is told as such, whatever its code', () => {
+    const large = Object.assign(serverError('XX000'), {
+      message: 'invalid memory alloc request size 1100000003',
+    });
+    const error = toConnectorError(large, 'stream');
+    expect(error.failure).toBe('unsendable');
+    expect(error.message).toMatch(
+      /1100000003 \(XX000\): a row is larger than Postgres can send, .* leave its table out/,
+    );
   });
 
   test('what a server quotes of a value is not told', () => {
