@@ -214,7 +214,7 @@ describe.skipIf(!(await hasExtension('target15', 'postgis_raster')))('PostGIS', 
     await databases.cached.query('delete from far where id > 9');
   });
 
-  test('where the source database has no PostGIS, a shape is its text by every route, and is compared with nothing', async () => {
+  test('where the source database has no PostGIS, a shape is its text by every route, and is compared by the target', async () => {
     const query = '{ near(where: {id: {_eq: 1}}) { far { g e many } } }';
     const cached = await lanes.bare.query(query, { freshness: { fallback: 'stale' } });
     const live = await lanes.bare.query(query, { freshness: { noCache: true } });
@@ -227,12 +227,17 @@ describe.skipIf(!(await hasExtension('target15', 'postgis_raster')))('PostGIS', 
       `{e: {_st_intersects: ${point(1, 2)}}}`,
       '{many: {_eq: []}}',
       `{p: {_cast: {geography: {_eq: ${point(1, 2)}}}}}`,
-    ])
+    ]) {
+      const there = await lanes.bare.query(found(where), { freshness: { noCache: true } });
+      const { text, targets } = await lanes.bare.query(found(where), { freshness: { fallback: 'stale' } });
+      expect(text).toBe(there.text);
+      expect(targets).toMatchObject([{ route: 'live', detail: 'type-unknown' }]);
       await expect(
-        lanes.bare.query(found(where), { freshness: { fallback: 'stale' } }),
+        lanes.bare.query(found(where), { freshness: { fallback: 'error' } }),
       ).rejects.toMatchObject({
         code: 'not-supported',
         message: expect.stringContaining('create the extension of "geo'),
       });
+    }
   });
 });
