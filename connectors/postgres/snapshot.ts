@@ -18,12 +18,13 @@ import { copyRows } from './copy-rows.ts';
 import { toConnectorError } from './failure.ts';
 import {
   copyQuery,
+  copyTable,
   EXTENT_SQL,
   type Extent,
   keyedQuery,
   nextPages,
   pieceQuery,
-  tableQuery,
+  plainSql,
 } from './pieces.ts';
 import { quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
@@ -137,17 +138,17 @@ class ExportedSnapshot implements Snapshot {
   }
 
   copy(from: TableColumns): Promise<RowStream> {
-    return this.#reading(from, async (reader, isRewritten) => {
-      if (isRewritten) throw rewritten(from.table);
-      return this.#copied(reader, copyQuery(from, tableQuery(from)));
+    return this.#reading(from, async (reader, found) => {
+      if (found.rewritten) throw rewritten(from.table);
+      return this.#copied(reader, copyTable(from, found.plain));
     });
   }
 
   piece(from: TableColumns, cursor: PieceCursor | null, bytes: number): Promise<Piece | null> {
-    return this.#reading(from, async (reader, isRewritten) => {
+    return this.#reading(from, async (reader, found) => {
       const result = await reader.own.client.query<Extent & QueryResultRow>(EXTENT_SQL, [quoted(from.table)]);
       const extent = must(result.rows[0], 'the extent of a table');
-      const pages = isRewritten ? null : nextPages(extent, cursor, bytes);
+      const pages = found.rewritten ? null : nextPages(extent, cursor, bytes);
       if (pages === null) {
         await this.#readers.giveBack(reader);
         return null;
@@ -162,7 +163,7 @@ class ExportedSnapshot implements Snapshot {
     key: readonly string[],
     keys: readonly (readonly string[])[],
   ): Promise<readonly (readonly (string | null)[])[]> {
-    return this.#reading(from, async (reader, isRewritten) => {
+    return this.#reading(from, async (reader, { rewritten: isRewritten }) => {
       if (isRewritten) throw rewritten(from.table);
       const found: (string | null)[][] = [];
       for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) {
@@ -181,16 +182,13 @@ class ExportedSnapshot implements Snapshot {
   }
 
   /** A session in which the table stands still; the work gives it back when it succeeds. */
-  async #reading<T>(
-    from: TableColumns,
-    work: (reader: Reader, isRewritten: boolean) => Promise<T>,
-  ): Promise<T> {
+  async #reading<T>(from: TableColumns, work: (reader: Reader, found: Found) => Promise<T>): Promise<T> {
     const { name } = this.#parts;
-    const look = `${rewrittenSql(from.table)}, ${misfitSql(from)}`;
-    const { reader, answer } = await this.#readers.take<Answer & Misfit>(from.table, name, look);
+    const look = `${rewrittenSql(from.table)}, ${misfitSql(from)}, ${plainSql(from.table)}`;
+    const { reader, answer } = await this.#readers.take<Found>(from.table, name, look);
     try {
       if (answer.misfit !== null && !answer.rewritten) throw outdated(from.table, answer.misfit);
-      return await work(reader, answer.rewritten);
+      return await work(reader, answer);
     } catch (error) {
       reader.own.destroy();
       throw toConnectorError(error, 'snapshot');
@@ -251,6 +249,11 @@ const rewrittenSql = (table: TableRef): string => `
 interface Misfit {
   /** The name of a column that has another type, or is not there; null when there is none. */
   readonly misfit: string | null;
+}
+
+/** What is found of a table before it is read. */
+interface Found extends Answer, Misfit {
+  readonly plain: boolean;
 }
 
 /**
