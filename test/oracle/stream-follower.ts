@@ -1,5 +1,6 @@
 import { poll } from '../support/poll.ts';
 import type { Query, StreamRoot } from './generate-query.ts';
+import { disagreement } from './lane-stage.ts';
 import type { Listener } from './listener.ts';
 import { tableNamed, viewOf, type World } from './world.ts';
 
@@ -14,6 +15,7 @@ interface Ahead {
 /** A client that follows a stream, held against plain SQL batch by batch. */
 export class StreamFollower {
   readonly listener: Listener;
+  readonly #world: World;
   /** The stream as it would begin where it stands now. */
   query: Query;
   #stream: StreamRoot;
@@ -24,6 +26,7 @@ export class StreamFollower {
     const [stream] = query.roots;
     if (stream?.kind !== 'stream') throw new Error('not a stream');
     this.listener = listener;
+    this.#world = world;
     this.query = query;
     this.#stream = stream;
     const { limit } = viewOf(tableNamed(world, stream.table), query.role) ?? { limit: 0 };
@@ -52,9 +55,12 @@ export class StreamFollower {
     if (answer.startsWith('error')) return answer;
     const rows = rowsOf(answer).map((row) => JSON.stringify(row));
     if (rows.length !== wanted.length) return `${rows.length} rows in the place of ${wanted.length}`;
-    const left = ahead.map(({ rank, row }) => `${rank} ${JSON.stringify(JSON.parse(row))}`);
-    for (const [i, row] of rows.entries()) {
-      const found = left.indexOf(`${wanted[i]?.rank} ${row}`);
+    const left = [...ahead];
+    for (const [i, cached] of rows.entries()) {
+      const found = left.findIndex(
+        ({ rank, row }) =>
+          rank === wanted[i]?.rank && disagreement(this.#world, this.query, { cached, sql: row }) === null,
+      );
       if (found === -1) return `row ${i} of a batch`;
       left.splice(found, 1);
     }
