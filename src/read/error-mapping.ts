@@ -46,6 +46,7 @@ export function readError(error: unknown, database: SourceName, side: Side): unk
 }
 
 const RIGHT_MISSING = '42501';
+const RAISED_BY_FUNCTION = 'exec_stmt_raise';
 const INVALID_ESCAPE_SEQUENCE = '22025';
 const FEATURE_NOT_SUPPORTED = '0A000';
 const UNTRANSLATABLE_CHARACTER = '22P05';
@@ -56,6 +57,8 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
   const internal = { database, error: { message: error.message, status_code: error.state } };
   const aboutValues = ofValues(error, database, internal);
   if (aboutValues !== null) return aboutValues;
+  // Whatever state a function chooses to raise, the database answers.
+  if (error.routine === RAISED_BY_FUNCTION) return queryError(error, internal);
   // Its words are about the server's own limits (stack depth, columns, size of a field), never about rows.
   if (error.state.startsWith('54')) {
     const message = `database "${database}" finds this too complex: ${error.message}; ask for fewer fields or conditions`;
@@ -73,7 +76,11 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
     return new NearjoinError(`${side}-unavailable`, message, { cause: error, internal });
   }
   if (error.state.startsWith('42') || error.state === '3F000') return misfit(error, database, internal);
-  return new NearjoinError('unexpected', 'database query error', { cause: error, internal });
+  return queryError(error, internal);
+}
+
+function queryError(cause: PostgresError, internal: unknown): NearjoinError {
+  return new NearjoinError('unexpected', 'database query error', { cause, internal });
 }
 
 /** What is wrong with a value of the request or of a row; null when that is not the matter. */

@@ -3,10 +3,11 @@ import type { NearjoinError } from '../../../src/core/errors.ts';
 import { isForOperators, readError, StatementOutdated } from '../../../src/read/error-mapping.ts';
 import { ConnectionLost, PostgresError } from '../../../src/read/wire/failure.ts';
 
-const reported = (state: string): PostgresError =>
+const reported = (state: string, routine = ''): PostgresError =>
   new PostgresError(
     new Map([
       ['C', state],
+      ['R', routine],
       ['M', 'as Postgres says it'],
     ]),
     false,
@@ -42,6 +43,15 @@ test('a right that was taken away makes the side unavailable, and is for operato
     expect(isForOperators(error)).toBe(true);
   }
 });
+
+test.each(['42501', '42P01', '57014', '53300', 'P0001'])(
+  'a function that raises %s says nothing about its database',
+  (state) => {
+    const error = readError(reported(state, 'exec_stmt_raise'), 'pg2', 'target');
+    expect(error).not.toBeInstanceOf(StatementOutdated);
+    expect(error).toMatchObject({ code: 'unexpected', message: 'database query error' });
+  },
+);
 
 test.each(['42P01', '42703', '3F000', '42704', '42883'])(
   'a statement that met %s may be out of date',
