@@ -16,7 +16,7 @@ import { History } from './history.ts';
 import { identify } from './identify.ts';
 import { Lookout } from './lookout.ts';
 import { checkTables, dropPublication } from './publication.ts';
-import { type ConnectorLog, DEFAULT_TIMINGS, type Target, type Timings } from './settings.ts';
+import { type ConnectorLog, DEFAULT_TIMINGS, LARGE_BYTES, type Target, type Timings } from './settings.ts';
 import { sees, snapshotNow, untilEnough, untilOutlasted } from './shown.ts';
 import { dropSlot } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
@@ -30,6 +30,7 @@ export interface DatabaseOptions {
   readonly name: string;
   readonly log: ConnectorLog;
   readonly timings?: Partial<Timings>;
+  readonly largeBytes?: number;
   /** The name of the database that is fed; null when whoever reads from the slot may be ended. */
   readonly reader?: string | null;
 }
@@ -51,7 +52,8 @@ export class TargetDatabase {
     if (!SLOT_NAME.test(options.name))
       throw new TypeError(`not a name for a replication slot: ${options.name}`);
     const timings = { ...DEFAULT_TIMINGS, ...options.timings };
-    this.target = { ...options, timings, reader: options.reader ?? null, history: new History() };
+    const { largeBytes = LARGE_BYTES } = options;
+    this.target = { ...options, timings, largeBytes, reader: options.reader ?? null, history: new History() };
     this.admin = new AdminPool(this.target);
     this.#lookout = new Lookout(this.target, this.#closing.signal);
     this.#publication = publication;

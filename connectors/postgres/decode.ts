@@ -47,6 +47,8 @@ export class PgoutputDecoder {
   /** The same bytes. */
   #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
+  /** The new row of the message, where it is not in it. */
+  #passing: Row | null = null;
   #inTransaction = false;
   #lastCommit: Lsn = ZERO_LSN;
 
@@ -60,8 +62,14 @@ export class PgoutputDecoder {
     return this.#lastCommit;
   }
 
-  /** Appends what one message says to `items`; throws a ConnectorError on a message it does not know. */
-  decode(buffer: Buffer, start: number, items: FeedItem[]): void {
+  /** Inside a part of a transaction that goes on. */
+  get isInPart(): boolean {
+    return this.#chunk !== null;
+  }
+
+  /** Appends what one message says to `items`; throws a ConnectorError on one it does not know. A `passing` new row is not in it. */
+  decode(buffer: Buffer, start: number, items: FeedItem[], passing: Row | null = null): void {
+    this.#passing = passing;
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
       this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
@@ -177,7 +185,7 @@ export class PgoutputDecoder {
   #insert(): Change {
     const relation = this.#relation();
     this.#expect(NEW_ROW);
-    return { kind: 'insert', relation, after: this.#row(relation) };
+    return { kind: 'insert', relation, after: this.#newRow(relation) };
   }
 
   #update(): Change {
@@ -185,12 +193,12 @@ export class PgoutputDecoder {
     const part = this.#buffer[this.#at];
     if (part !== OLD_KEY && part !== OLD_ROW) {
       this.#expect(NEW_ROW);
-      return { kind: 'update', relation, after: this.#row(relation), before: null };
+      return { kind: 'update', relation, after: this.#newRow(relation), before: null };
     }
     this.#at += 1;
     const before = this.#row(relation);
     this.#expect(NEW_ROW);
-    const after = this.#row(relation);
+    const after = this.#newRow(relation);
     return { kind: 'update', relation, after: part === OLD_ROW ? filled(after, before) : after, before };
   }
 
@@ -236,6 +244,13 @@ export class PgoutputDecoder {
   #expect(tag: number): void {
     if (this.#buffer[this.#at] !== tag) throw malformed('a change without its new row');
     this.#at += 1;
+  }
+
+  #newRow(relation: Relation): Row {
+    const passing = this.#passing;
+    if (passing !== null && passing.width !== relation.columns.length)
+      throw malformed('a row of another width than its relation');
+    return passing ?? this.#row(relation);
   }
 
   #row({ columns }: Relation): Row {

@@ -3,6 +3,14 @@ import { ConnectorError } from '../connector.ts';
 /** Takes one message: its tag, and its body as the bytes from `start` up to `end` of a buffer nobody writes to again. */
 export type FrameSink = (tag: number, buffer: Buffer, start: number, end: number) => void;
 
+/** Takes messages of one kind that are too large to be gathered, in the pieces they come in. */
+export interface LargeFrames {
+  readonly tag: number;
+  /** From so many bytes on, unless the whole of one comes at once. */
+  readonly from: number;
+  readonly piece: (buffer: Buffer, start: number, end: number, isLast: boolean) => void;
+}
+
 const HEADER_BYTES = 5;
 /** The server builds no larger message. */
 const MAX_FRAME_BYTES = 0x4000_0000;
@@ -13,16 +21,25 @@ const MAX_FRAME_BYTES = 0x4000_0000;
  */
 export class FrameReader {
   readonly #sink: FrameSink;
+  readonly #large: LargeFrames | null;
+  /** Of a large message. */
+  #left = 0;
   #partial: Buffer = Buffer.alloc(0);
   #have = 0;
 
-  constructor(sink: FrameSink) {
+  constructor(sink: FrameSink, large: LargeFrames | null = null) {
     this.#sink = sink;
+    this.#large = large;
   }
 
-  /** Reads one socket read to its end; throws when the bytes cannot be messages, or what the sink throws. */
-  push(chunk: Buffer): void {
+  /**
+   * Reads one socket read to its end, or to that of a large message, and says how far; throws when the bytes cannot be
+   * messages, or what the sink throws.
+   */
+  push(chunk: Buffer): number {
+    if (this.#left > 0) return this.#pass(chunk, 0);
     let at = this.#have > 0 ? this.#complete(chunk) : 0;
+    if (this.#left > 0) return this.#pass(chunk, at);
     while (chunk.length - at >= HEADER_BYTES) {
       const end = at + frameBytes(chunk, at);
       if (end > chunk.length) break;
@@ -30,10 +47,32 @@ export class FrameReader {
       at = end;
     }
     if (at < chunk.length) this.#keep(chunk, at);
+    return chunk.length;
+  }
+
+  #pass(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#left);
+    this.#left -= end - at;
+    this.#large?.piece(chunk, at, end, this.#left === 0);
+    return end;
+  }
+
+  /** Whether the message whose tag is at `at` is to be passed on in pieces: then its header is over. */
+  #isLarge(buffer: Buffer, at: number): boolean {
+    const large = this.#large;
+    if (large === null || buffer[at] !== large.tag) return false;
+    const bytes = frameBytes(buffer, at) - HEADER_BYTES;
+    if (bytes < large.from) return false;
+    this.#left = bytes;
+    return true;
   }
 
   #keep(chunk: Buffer, at: number): void {
     const left = chunk.length - at;
+    if (left >= HEADER_BYTES && this.#isLarge(chunk, at)) {
+      if (left > HEADER_BYTES) this.#pass(chunk, at + HEADER_BYTES);
+      return;
+    }
     this.#partial = Buffer.allocUnsafe(left < HEADER_BYTES ? HEADER_BYTES : frameBytes(chunk, at));
     this.#have = chunk.copy(this.#partial, 0, at);
   }
@@ -45,6 +84,10 @@ export class FrameReader {
       at = this.#fill(chunk, 0, HEADER_BYTES);
       if (this.#have < HEADER_BYTES) return at;
       const header = this.#partial;
+      if (this.#isLarge(header, 0)) {
+        this.#have = 0;
+        return at;
+      }
       this.#partial = Buffer.allocUnsafe(frameBytes(header, 0));
       header.copy(this.#partial, 0, 0, HEADER_BYTES);
     }

@@ -6,7 +6,7 @@ import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
 import { ConnectorError } from '../connector.ts';
 import { KEEP_ALIVE_MS } from './client.ts';
 import { toConnectorError } from './failure.ts';
-import { FrameReader, type FrameSink } from './frames.ts';
+import { FrameReader, type FrameSink, type LargeFrames } from './frames.ts';
 import { readerApplication, sessionSettings, type Target } from './settings.ts';
 
 const COPY_DATA = 0x64;
@@ -19,7 +19,11 @@ const ERROR = 0x45;
 export interface ReplicationEvents {
   /** One socket read begins; the copy data in it follow. */
   readonly data: FrameSink;
-  /** The whole of one socket read was handed to `data`. */
+  /** The bytes of a message of copy data that is too large to be gathered, as they come. */
+  readonly piece: LargeFrames['piece'];
+  /** What comes behind such a message must wait. */
+  readonly mustWait: () => boolean;
+  /** All that may be read of one socket read was handed on. */
   readonly read: (bytes: number) => void;
   /** The connection is over, for good; called once. */
   readonly failed: (error: ConnectorError) => void;
@@ -38,10 +42,16 @@ export class ReplicationSocket {
   #started: (() => void) | null = null;
   #rejectStart: ((error: ConnectorError) => void) | null = null;
   #isOver = false;
+  /** Of the last socket read, behind a large message. */
+  #rest: Buffer | null = null;
 
   constructor(target: Target, events: ReplicationEvents) {
     this.#events = events;
-    this.#frames = new FrameReader((tag, buffer, start, end) => this.#frame(tag, buffer, start, end));
+    this.#frames = new FrameReader((tag, buffer, start, end) => this.#frame(tag, buffer, start, end), {
+      tag: COPY_DATA,
+      from: target.largeBytes,
+      piece: (buffer, start, end, isLast) => events.piece(buffer, start, end, isLast),
+    });
     this.#service = new LogicalReplicationService(
       {
         connectionString: target.url,
@@ -122,8 +132,11 @@ export class ReplicationSocket {
   #read(chunk: Buffer): void {
     if (this.#isOver) return;
     try {
-      this.#frames.push(chunk);
-      this.#events.read(chunk.length);
+      let at = 0;
+      while (at < chunk.length && !this.#events.mustWait())
+        at += this.#frames.push(at === 0 ? chunk : chunk.subarray(at));
+      this.#rest = at < chunk.length ? chunk.subarray(at) : null;
+      this.#events.read(at);
     } catch (error) {
       this.#fail(error);
     }
@@ -140,6 +153,13 @@ export class ReplicationSocket {
       );
     }
     // Notices, settings and the like say nothing about the data.
+  }
+
+  /** Goes on with what had to wait. */
+  readRest(): void {
+    const rest = this.#rest;
+    this.#rest = null;
+    if (rest !== null) this.#read(rest);
   }
 
   /** Sends bytes that are a whole message. */

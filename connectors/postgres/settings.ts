@@ -37,6 +37,9 @@ export const DEFAULT_TIMINGS: Timings = {
   silenceMs: 7_000,
 };
 
+/** Below that a change is written faster when it is there as a whole. */
+export const LARGE_BYTES = 16 << 20;
+
 /** What every file of this connector needs to know about its target. */
 export interface Target {
   readonly url: string;
@@ -46,6 +49,8 @@ export interface Target {
   readonly reader: string | null;
   readonly log: ConnectorLog;
   readonly timings: Timings;
+  /** A change of so many bytes is not gathered in memory, but written as it comes. */
+  readonly largeBytes: number;
   /** What all connections must lead to. */
   readonly history: History;
 }

@@ -1,16 +1,17 @@
 import type { FeedItem } from '../../src/core/change.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { formatLsn, type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../src/core/lsn.ts';
-import { type ChangeStream, ConnectorError, type SlotHealth } from '../connector.ts';
+import { type Lsn, lsnFromBits, maxLsn } from '../../src/core/lsn.ts';
+import type { PassingRow } from '../../src/core/passing-row.ts';
+import { type ChangeStream, ConnectorError } from '../connector.ts';
 import type { AdminPool } from './client.ts';
 import { PgoutputDecoder } from './decode.ts';
 import { sqlStateOf } from './failure.ts';
 import { type Applied, HistoryProof } from './history-proof.ts';
 import { ItemQueue } from './item-queue.ts';
-import { hasPublication } from './publication.ts';
+import { LargeMessage } from './large-message.ts';
 import { ReplicationSocket } from './replication-socket.ts';
 import type { Target } from './settings.ts';
-import { freeSlot, readSlotHealth } from './slot.ts';
+import { checkSlot } from './slot-check.ts';
 import { statusMessage } from './status.ts';
 
 const KEEPALIVE = 0x6b;
@@ -73,35 +74,6 @@ async function untilProved(stream: PostgresStream, admin: AdminPool): Promise<vo
   }
 }
 
-/** Makes sure that the slot still holds everything after the position, and that nobody holds the slot; says where it stands. */
-async function checkSlot(target: Target, admin: AdminPool, after: Lsn): Promise<Lsn> {
-  const slot = await freedSlot(target, admin);
-  if (slot.kind === 'missing' || slot.kind === 'unfinished')
-    throw new ConnectorError('slot-lost', `the slot ${target.name} does not exist`);
-  if (slot.kind === 'lost') throw new ConnectorError('slot-lost', slot.reason);
-  if (!(await hasPublication(admin, target.name))) {
-    throw new ConnectorError(
-      'slot-lost',
-      'the publication was dropped on the target: what it missed is unknown',
-    );
-  }
-  if (after !== ZERO_LSN && slot.confirmed > after) {
-    const range = `${formatLsn(after)} and ${formatLsn(slot.confirmed)}`;
-    throw new ConnectorError('slot-lost', `the slot no longer holds what was written between ${range}`);
-  }
-  return slot.confirmed;
-}
-
-/** While somebody holds the slot, it may still be confirmed further. */
-async function freedSlot(target: Target, admin: AdminPool): Promise<SlotHealth> {
-  const slot = await readSlotHealth(admin, target.name);
-  if (slot.kind !== 'usable' || slot.activePid === null) return slot;
-  const { name } = target;
-  target.log.warn({ slot: name, pid: slot.activePid }, 'ending the walsender that still holds our slot');
-  await freeSlot(admin, target);
-  return readSlotHealth(admin, name);
-}
-
 /** One running stream: decodes what the socket brings, answers the target, and gives up at the first failure. */
 class PostgresStream implements ChangeStream {
   readonly items: ItemQueue;
@@ -114,6 +86,9 @@ class PostgresStream implements ChangeStream {
   #read: FeedItem[] = [];
   /** Of socket reads that gave nothing whole yet. */
   #readBytes = 0;
+  #large: LargeMessage | null = null;
+  /** A row of which not all has come and was taken: the socket is read for it alone. */
+  #passing: PassingRow | null = null;
   #passed: Lsn;
   #acknowledged: Lsn;
   #isPaused = false;
@@ -136,6 +111,8 @@ class PostgresStream implements ChangeStream {
     this.items = new ItemQueue({ drained: () => this.#resume(), left: () => this.close() });
     this.#socket = new ReplicationSocket(target, {
       data: (_tag, buffer, start, end) => this.#message(buffer, start, end),
+      piece: (buffer, start, end, isLast) => this.#piece(buffer, start, end, isLast),
+      mustWait: () => this.#passing?.hasEnded === true,
       read: (bytes) => this.#endOfRead(bytes),
       failed: (error) => this.#fail(error),
     });
@@ -180,6 +157,21 @@ class PostgresStream implements ChangeStream {
     else throw new ConnectorError('retry', `the stream holds a frame of an unknown kind (${kind})`);
   }
 
+  #piece(buffer: Buffer, start: number, end: number, isLast: boolean): void {
+    this.#large ??= new LargeMessage(this.#decoder.isInPart, {
+      begun: (message, row) => this.#decoder.decode(message, 0, this.#read, (this.#passing = row)),
+      room: () => this.#resume(),
+      passed: () => {
+        this.#passing = null;
+        this.#readBytes = 0;
+        this.#resume();
+        this.#socket.readRest();
+      },
+    });
+    this.#large.push(buffer, start, end);
+    if (isLast) this.#large = null;
+  }
+
   /** What the target has sent so far; it may want to hear from us at once, whatever the reader is doing. */
   #keepalive(buffer: Buffer, start: number): void {
     if (buffer[start + 17] === 1) this.#sendStatus(false);
@@ -196,17 +188,24 @@ class PostgresStream implements ChangeStream {
     if (!this.#proof.isThrough) {
       this.#read = this.#read.filter((item) => this.#proof.isNew(item));
       // What the reader has already waits for nobody: the socket is read on, however much of it there is.
-      if (!this.#proof.isThrough) return;
+      if (!this.#proof.isThrough) return this.#passing?.discard();
     }
     this.#readBytes += bytes;
-    if (this.#read.length > 0) {
-      // Not only the last item: mostly the target also says how far it is, right behind the commit.
-      if (this.#read.some(({ kind }) => kind === 'commit')) this.#committed();
-      this.items.put(this.#read, this.#readBytes);
-      this.#read = [];
-      this.#readBytes = 0;
-    }
-    // A huge message counts while it is still coming, unless the reader waits for it.
+    if (this.#read.length > 0) this.#handOn();
+    if (this.#passing === null) this.#rest(bytes);
+    else if (this.#passing.mustWait) this.#pause();
+  }
+
+  #handOn(): void {
+    // Not only the last item: mostly the target also says how far it is, right behind the commit.
+    if (this.#read.some(({ kind }) => kind === 'commit')) this.#committed();
+    this.items.put(this.#read, this.#readBytes);
+    this.#read = [];
+    this.#readBytes = 0;
+  }
+
+  #rest(bytes: number): void {
+    // A message counts while it is still coming, unless the reader waits for it.
     const waiting = this.items.isWaitedFor ? 0 : this.items.bytes + this.#readBytes;
     if (waiting >= QUEUE_BYTES) this.#pause();
     else if (this.#isGathering && bytes < LARGE_READ_BYTES) this.#nap();
@@ -240,7 +239,7 @@ class PostgresStream implements ChangeStream {
   }
 
   #resume(): void {
-    if (!this.#isPaused) return;
+    if (!this.#isPaused || this.#passing?.mustWait === true) return;
     this.#isPaused = false;
     this.#silentTicks = 0;
     if (this.#napping === null) this.#socket.resume();
@@ -273,6 +272,7 @@ class PostgresStream implements ChangeStream {
 
   #fail(error: ConnectorError): void {
     this.#proof.end(error);
+    this.#passing?.fail(error);
     this.#socket.close(null);
     this.#release();
     if (this.#signal.aborted) this.items.end();
@@ -282,6 +282,7 @@ class PostgresStream implements ChangeStream {
   /** The reader or its owner has had enough. */
   close(): void {
     this.#proof.end(new ConnectorError('retry', 'stopped before the stream began'));
+    this.#passing?.fail(new ConnectorError('retry', 'stopped while a row was coming'));
     this.#socket.close(this.#ticker === null ? null : this.#status(false));
     this.#release();
     this.items.end();

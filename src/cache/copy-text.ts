@@ -1,3 +1,4 @@
+import type { PassingRow } from '../core/passing-row.ts';
 import type { CellSink, Row } from '../core/row.ts';
 
 /** Whole messages of the protocol are handed on when they have about this size. */
@@ -32,6 +33,74 @@ export function* copyData(rows: readonly Row[], positions: readonly number[]): G
     text.byte(NEWLINE);
   }
   yield* text.takeAll();
+}
+
+/** What is looked for in a passing row, and what was found when it has passed. */
+export interface PassedRow {
+  /** The cells that go through, in the order of the row. */
+  readonly places: readonly number[];
+  /** Among the positions of the places. */
+  readonly keys: readonly number[];
+  /** Its key stands for one that was not sent; its cells are those at the places. */
+  readonly before: Row | null;
+  /** Positions of cells that were not sent. */
+  readonly missing: number[];
+  /** The key's cells, by position. */
+  readonly key: Map<number, Buffer[]>;
+}
+
+/** The same for one row that is taken as it comes; what is not there yet is waited for. */
+export function* passingData(row: PassingRow, passed: PassedRow): Generator<Buffer | Promise<void>> {
+  const text = new CopyText();
+  let place = -1;
+  let position = -1;
+  for (let part = row.take(); part?.kind !== 'end'; part = row.take()) {
+    if (part === null) {
+      yield row.more();
+    } else if (part.kind === 'cell') {
+      place += 1;
+      position = passed.places.indexOf(place);
+      if (position >= 0) yield* beginCell(part.is, { position, passed, text });
+    } else if (position >= 0) {
+      passed.key.get(position)?.push(part.from.subarray(part.start, part.end));
+      yield* throughText(part, text);
+    }
+  }
+  text.byte(NEWLINE);
+  yield* text.takeAll();
+}
+
+function* beginCell(
+  is: 'null' | 'unchanged' | 'text',
+  {
+    position,
+    passed,
+    text,
+  }: { readonly position: number; readonly passed: PassedRow; readonly text: CopyText },
+): Generator<Buffer> {
+  if (position > 0) text.byte(TAB);
+  const stand = is === 'unchanged' ? standFor(position, passed) : null;
+  if (passed.keys.includes(position)) passed.key.set(position, stand === null ? [] : [stand]);
+  if (stand !== null) return yield* throughText({ from: stand, start: 0, end: stand.length }, text);
+  if (is === 'unchanged') passed.missing.push(position);
+  if (is !== 'text') text.null();
+}
+
+/** What is known of a key's cell that was not sent. */
+function standFor(position: number, { keys, before }: PassedRow): Buffer | null {
+  const known = keys.includes(position) ? before?.cell(position) : null;
+  return typeof known === 'string' ? Buffer.from(known) : null;
+}
+
+function* throughText(
+  { from, start, end }: { readonly from: Buffer; readonly start: number; readonly end: number },
+  text: CopyText,
+): Generator<Buffer> {
+  text.bytes(from, start, end);
+  while (text.hasFull) {
+    yield* text.takeFull();
+    text.goOn();
+  }
 }
 
 /** Blocks of COPY text, each with room for its header in front. While there is a full one, more of a value may wait. */

@@ -5,10 +5,12 @@ import { travelsAsText } from '../core/travel-type.ts';
 import type { CacheShape } from './ddl.ts';
 import { quoteIdentifier } from './names.ts';
 
-/** Rows that follow a statement as COPY data. */
+/** What follows a statement as COPY data: rows, or others in their place. */
 export interface RowCopy {
   readonly rows: readonly Row[];
   readonly positions: readonly number[];
+  /** Makes the messages, and says what they wait for. */
+  readonly data?: () => Iterable<Buffer | Promise<void>>;
   /** The stage they are copied into, which must be empty; null when they go straight where they belong. */
   readonly stage: string | null;
 }

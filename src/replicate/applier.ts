@@ -15,8 +15,9 @@ import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import { BatchWriting, type Writes } from './batch-writing.ts';
 import type { StageLimits } from './feed-options.ts';
-import type { FoldedBatch } from './fold.ts';
+import type { FoldedBatch, Passing } from './fold.ts';
 import type { Parameter } from './message-buffer.ts';
+import { writePassing } from './passing.ts';
 import { type Outgoing, Statements } from './statements.ts';
 import type { Step, StepHook } from './steps.ts';
 
@@ -69,6 +70,7 @@ export class Applier {
   #isOpen = false;
   /** Its end is on the way. */
   #isEnding = false;
+  #isPassing = false;
   /** Transactions of one round trip that were sent and not answered. */
   #unanswered = 0;
 
@@ -96,7 +98,7 @@ export class Applier {
    * ahead of it failed; a part of one is committed by nothing that is sent with it.
    */
   get mayBeFollowed(): boolean {
-    return !this.#isEnding && !this.#mayStop;
+    return !this.#isEnding && !this.#isPassing && !this.#mayStop;
   }
 
   /** Nothing is open, nothing must be looked at before the commit, and nobody wants to stop in between. */
@@ -116,6 +118,21 @@ export class Applier {
     if (mark !== null) return this.#commit(mark, gate);
     await this.#settle();
     await this.#reach('apply:chunk-written');
+  }
+
+  /** Writes a part of a transaction, which stays open, and behind it a row while it comes. */
+  async applyPart(writes: Writes, passing: Passing | null): Promise<void> {
+    await this.apply(writes, null);
+    if (passing === null) return;
+    this.#isPassing = true;
+    try {
+      await writePassing(passing, this.#writing, async (writes) => {
+        for (const write of writes) this.#statements.add(write);
+        await this.#settle();
+      });
+    } finally {
+      this.#isPassing = false;
+    }
   }
 
   /** Somebody wants to stop at the steps between. */

@@ -31,6 +31,17 @@ export class BatchWriting {
     return writes;
   }
 
+  /** The same for statements that write to one table. */
+  planAlone(sink: Sink, statements: readonly WriteStatement[]): Writes {
+    const ahead = sink.ahead === null ? [] : [{ text: sink.ahead, expected: null, sink }];
+    return [...ahead, ...this.#outgoing(sink, statements)];
+  }
+
+  /** Rows can be copied into a table of the session first. */
+  get canStage(): boolean {
+    return this.#stage !== null;
+  }
+
   /** What is planned from here on is in another transaction. */
   ended(): void {
     this.#staged.clear();

@@ -1,11 +1,13 @@
 import { ConnectorError } from '../../connectors/connector.ts';
 import type { Change, EarlyItem, Relation, StreamItem } from '../core/change.ts';
+import { PassingRow } from '../core/passing-row.ts';
 import { LeaseLost, orLeaseLost } from './applier.ts';
 import { BatchWriting } from './batch-writing.ts';
 import { type BatchLimits, sizeOf } from './buffer.ts';
 import { EarlyRefused } from './early-choice.ts';
 import type { EarlyLimits, StageLimits } from './feed-options.ts';
-import { fold } from './fold.ts';
+import { fold, type Passing } from './fold.ts';
+import { writePassing } from './passing.ts';
 import { say } from './say.ts';
 import type { Session } from './session.ts';
 import type { Sinks } from './sink.ts';
@@ -54,6 +56,7 @@ export class EarlyTransaction {
   #changes = 0;
   #open: Open | null = null;
   #isEnding = false;
+  #isPassing = false;
   readonly #sent = new Set<Promise<void>>();
   #bytesSent = 0;
 
@@ -82,6 +85,11 @@ export class EarlyTransaction {
     return this.#bytes;
   }
 
+  /** What was sent last must be answered before anything else is done. */
+  get isPassing(): boolean {
+    return this.#isPassing;
+  }
+
   get isSending(): boolean {
     return this.#sent.size > 0;
   }
@@ -104,7 +112,7 @@ export class EarlyTransaction {
   }
 
   #concerns(change: Change): boolean {
-    if (change.kind !== 'truncate') return this.#isKept(change.relation);
+    if (change.kind !== 'truncate') return this.#isKept(change.relation) || discarded(change);
     if (change.relations.some((relation) => this.#isKept(relation)))
       throw this.#refused('it truncates a table');
     return false;
@@ -151,14 +159,18 @@ export class EarlyTransaction {
   send(): Promise<void> {
     const { statements, batches } = this.#begun;
     const bytes = this.#bytes;
+    let passing: Passing | null = null;
     for (const { subxid, changes } of this.#taken()) {
       if (subxid !== null) statements.add({ text: `savepoint ${this.#nameOf(subxid)}` });
       const folded = this.#trying(() => fold(changes, this.#writing.sinks));
       this.#changes += folded.changes;
       for (const write of batches.plan(folded)) statements.add(write);
+      passing = folded.passing;
     }
     this.#bytesSent += bytes;
-    const answered: Promise<void> = this.#settle(null).finally(() => {
+    this.#isPassing = passing !== null;
+    const answered: Promise<void> = this.#settleWith(passing).finally(() => {
+      this.#isPassing = false;
       this.#sent.delete(answered);
       this.#bytesSent -= bytes;
     });
@@ -237,6 +249,20 @@ export class EarlyTransaction {
     return `s${this.#savepoints.indexOf(subxid)}`;
   }
 
+  async #settleWith(passing: Passing | null): Promise<void> {
+    await this.#settle(null);
+    if (passing === null) return;
+    const { statements, batches } = this.#begun;
+    try {
+      await writePassing(passing, batches, async (writes) => {
+        for (const write of writes) statements.add(write);
+        await statements.settle();
+      });
+    } catch (error) {
+      throw this.#orRefused(orLeaseLost(error));
+    }
+  }
+
   async #settle(gate: Promise<void> | null): Promise<void> {
     try {
       await this.#begun.statements.settle(gate);
@@ -263,4 +289,10 @@ export class EarlyTransaction {
   #refused(reason: string): EarlyRefused {
     return new EarlyRefused(this.xid, reason);
   }
+}
+
+/** Nothing behind a row that passes comes before it was dropped. */
+function discarded(change: Change): false {
+  if ('after' in change && change.after instanceof PassingRow) change.after.discard();
+  return false;
 }

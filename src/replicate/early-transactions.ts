@@ -157,9 +157,9 @@ export class EarlyTransactions {
         .catch((error: unknown) => this.#turns.failed(error))
         .finally(() => this.#turns.changed());
       this.#turns.changed();
-      if (this.#options.onStep === undefined) return;
+      if (this.#options.onStep === undefined && !transaction.isPassing) return;
       await done;
-      await this.#options.onStep('early:written');
+      await this.#options.onStep?.('early:written');
     });
   }
 

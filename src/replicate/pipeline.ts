@@ -121,7 +121,7 @@ function* piecesOf(
     messages.execute();
     if (copy === null) continue;
     yield messages.take();
-    yield* copyData(copy.rows, copy.positions);
+    yield* dataOf(copy);
     messages.copyDone();
   }
   if (closed !== null) {
@@ -130,4 +130,8 @@ function* piecesOf(
   }
   messages.sync();
   yield messages.take();
+}
+
+function dataOf({ rows, positions, data }: RowCopy): Iterable<Buffer | Promise<void>> {
+  return data === undefined ? copyData(rows, positions) : data();
 }

@@ -267,10 +267,10 @@ export class Pump {
     const { applier, progress, shown } = this.#options;
     const { position, open, commit, xids } = batch;
     if (commit !== null) progress.sawCommit(commit);
-    const isIdle = folded.tables.length === 0 && !applier.isOpen;
+    const isIdle = folded.changes === 0 && !applier.isOpen;
     const writes = planned ?? applier.plan(folded);
     if (position === null || open) {
-      if (!isIdle) await applier.apply(writes, null);
+      if (!isIdle) await applier.applyPart(writes, folded.passing);
     } else if (isIdle) {
       progress.advance(position);
     } else {

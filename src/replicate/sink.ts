@@ -65,8 +65,11 @@ export class TableBroken extends Error {
   }
 }
 
-interface Bound {
+/** One of the places where a relation's changes go. */
+export interface Bound {
   readonly sink: Sink;
+  /** Of the cached columns in the relation's rows; -1 where it has none of that name. */
+  readonly places: readonly number[];
   /** The cached columns of one of the relation's rows, in the cache's order. */
   readonly view: (row: Row) => Row;
 }
@@ -122,7 +125,8 @@ export class Sinks {
   #bind(sink: Sink, relation: Relation): Bound {
     const mismatch = this.#check(sink.stored, relation);
     if (mismatch !== null) throw new TableBroken(sink, mismatch);
-    return { sink, view: viewOf(placesIn(relation, sink), relation.columns.length) };
+    const places = placesIn(relation, sink);
+    return { sink, places, view: viewOf(places, relation.columns.length) };
   }
 
   #of(table: TableRef): readonly Sink[] {

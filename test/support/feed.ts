@@ -36,6 +36,8 @@ export interface SupervisorSettings {
   /** The id of its metadata database. */
   readonly installation?: string;
   readonly timings?: Partial<Timings>;
+  /** From where on changes are written as they come. */
+  readonly largeBytes?: number;
   /** The target is followed through these brokers. */
   readonly kafkaTimings?: Partial<KafkaTimings>;
   readonly kafka?: { readonly cluster: KafkaCluster; readonly feed: KafkaFeed };
@@ -99,7 +101,9 @@ export class FeedRig {
       catalogs: { changes: (signal) => this.#snapshots(settings, signal), refresh: () => this.refresh() },
       connect: (url, name, { kafka = null, reader = null } = {}) => {
         const options = { url, name, log: this.#logger(), timings: settings.timings ?? {}, reader };
-        if (kafka === null) return postgresConnector(options);
+        const { largeBytes } = settings;
+        if (kafka === null)
+          return postgresConnector({ ...options, ...(largeBytes === undefined ? {} : { largeBytes }) });
         const cluster = settings.kafka?.cluster ?? { brokers: [], tls: null, login: null };
         return kafkaConnector({ ...options, kafka, cluster, kafkaTimings: settings.kafkaTimings ?? {} });
       },
