@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Commit, FeedItem } from '../src/core/change.ts';
 import type { ComparedRows } from '../src/core/compared-rows.ts';
 import type { IndexColumn } from '../src/core/index-column.ts';
+import type { KeyPart } from '../src/core/key-range.ts';
 import type { Lsn } from '../src/core/lsn.ts';
 import type { TableRef } from '../src/core/names.ts';
 import type { PieceCursor } from '../src/core/piece-cursor.ts';
@@ -90,6 +91,8 @@ export interface TableColumns {
   readonly types?: readonly ExpectedType[];
   /** Rows come in COPY's binary format, which takes less work on both servers; without it as text. */
   readonly isBinary?: boolean;
+  /** A `copy` is of the rows in one of them only. */
+  readonly parts?: readonly KeyPart[];
 }
 
 /** Rows in one of COPY's formats, as bytes. */

@@ -1,6 +1,7 @@
 import type { TableRef } from '../../src/core/names.ts';
 import type { TableShape } from '../../src/core/table-shape.ts';
 import type { Query } from './client.ts';
+import { type PartitionLevel, partOf } from './partition-bounds.ts';
 
 /** What the catalog rows to look at again belong to. */
 export interface Followed {
@@ -13,7 +14,9 @@ export interface Followed {
 export const NOTHING: Followed = { relations: [], enums: [] };
 
 interface ShapeRow {
-  readonly shape: TableShape | null;
+  readonly shape: Omit<TableShape, 'parts'> | null;
+  /** By partition, from the root's own on. */
+  readonly levels: Readonly<Record<string, readonly PartitionLevel[]>> | null;
   readonly relations: readonly number[] | null;
   readonly enums: readonly number[] | null;
 }
@@ -34,42 +37,41 @@ export async function readShapes(
     ...new Set(rows.flatMap((row) => pick(row) ?? [])),
   ];
   return {
-    shapes: rows.map((row) => row.shape),
+    shapes: rows.map(shapeOf),
     followed: { relations: all((row) => row.relations), enums: all((row) => row.enums) },
   };
 }
 
-/** Of an untouched table only is the size asked for, and only while nobody has it locked, since that would wait. */
-const IS_BARE = `case
-  when f.relkind = 'p' then tree.is_born
-  when f.relkind <> 'r' or f.relfilenode <> f.oid then false
-  when tree.is_born then true
-  when f.reltuples <> -1 or exists (
-    select from pg_locks k where k.relation = f.oid and k.mode = 'AccessExclusiveLock') then false
-  else pg_relation_size(f.oid) = 0
-end`;
+function shapeOf({ shape, levels }: ShapeRow): TableShape | null {
+  if (shape === null || levels === null) return shape;
+  const parts = Object.entries(levels).flatMap(([partition, each]) => {
+    const part = partOf(each);
+    return part === null ? [] : [[partition, part] as const];
+  });
+  return { ...shape, parts: Object.fromEntries(parts) };
+}
 
-/**
- * A partition that is being detached concurrently is out already. One that was made by `create table … partition of` has its
- * system columns and its place in the tree from one statement, in which Postgres counts two commands between them; a table
- * that is made and then attached takes more, even if it is made in the same transaction. A first file has its table's number.
- */
+/** A partition that is being detached concurrently is out already. */
 const SHAPES = `
   with recursive wanted as (
     select w.n, c.oid
     from unnest($2::text[], $3::text[]) with ordinality as w(schema, name, n)
     left join pg_namespace s on s.nspname = w.schema
     left join pg_class c on c.relnamespace = s.oid and c.relname = w.name and c.relkind in ('r', 'p')
-  ), tree (root, oid, attached, is_born) as (
-    select oid, oid, null, false from wanted where oid is not null
+  ), tree (root, oid, attached, levels) as (
+    select oid, oid, null, '[]'::jsonb from wanted where oid is not null
     union all
-    select tree.root, i.inhrelid, i.xmin::text, exists (
-      select from pg_attribute a
-      where a.attrelid = i.inhrelid and a.attname = 'ctid'
-        and a.xmin = i.xmin and i.cmin::text::bigint - a.cmin::text::bigint <= 2
-    )
+    select tree.root, i.inhrelid, i.xmin::text, tree.levels || jsonb_build_object(
+      'strategy', d.partstrat, 'width', d.partnatts, 'column', a.attname, 'type', a.atttypid::bigint,
+      'isUsual', exists (select from pg_opclass o where o.oid = d.partclass[0] and o.opcdefault)
+        and not exists (select from pg_collation l where l.oid = d.partcollation[0] and not l.collisdeterministic),
+      -- constants only, for which no lock on the partition is waited for
+      'bound', pg_get_expr(part.relpartbound, part.oid))
     from tree
     join pg_inherits i on i.inhparent = tree.oid
+    join pg_class part on part.oid = i.inhrelid
+    left join pg_partitioned_table d on d.partrelid = tree.oid
+    left join pg_attribute a on a.attrelid = tree.oid and a.attnum = d.partattrs[0] and a.attnum > 0
     where not i.inhdetachpending
   ), used (root, type) as (
     select distinct tree.root, a.atttypid
@@ -93,9 +95,9 @@ const SHAPES = `
   -- of each table in one row: looking through all of them for each would take the square of their number
   parts as (
     select tree.root, array_agg(f.oid::bigint) as oids,
-      jsonb_object_agg(f.oid::text, f.relfilenode::bigint) as files,
+      jsonb_object_agg(f.oid::text, f.relfilenode::bigint) filter (where f.relkind <> 'p') as files,
       jsonb_object_agg('partition ' || f.oid, tree.attached) filter (where tree.attached is not null) as versions,
-      jsonb_agg(f.oid::text order by f.oid) filter (where ${IS_BARE}) as bare
+      jsonb_object_agg(f.oid::text, tree.levels) filter (where tree.attached is not null) as levels
     from tree join pg_class f on f.oid = tree.oid
     group by tree.root
   ), labels as (
@@ -134,9 +136,9 @@ const SHAPES = `
       'files', coalesce(f.files, '{}'),
       'labels', coalesce(l.labels, '{}'),
       'composites', coalesce(k.composites, '{}'),
-      'versions', coalesce(f.versions, '{}') || coalesce(l.versions, '{}'),
-      'bare', coalesce(f.bare, '[]')
+      'versions', coalesce(f.versions, '{}') || coalesce(l.versions, '{}')
     ) end as shape,
+    f.levels,
     (f.oids || k.oids)::float8[] as relations,
     t.types::float8[] as enums
   from wanted w

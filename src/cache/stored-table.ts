@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { KeyPart } from '../core/key-range.ts';
 import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';
@@ -40,6 +41,8 @@ export interface StoredTable extends Generation {
   readonly copiedAt: Lsn | null;
   /** How far a copy made piece by piece is; null before its first piece. */
   readonly cursor: CountedCursor | null;
+  /** Parts of it that are read again, while it is not read by anybody; null when it is made as a whole. */
+  readonly parts: readonly KeyPart[] | null;
   readonly overlay: string | null;
   readonly rowsEstimated: number | null;
   readonly generation: number;
@@ -102,7 +105,7 @@ interface StoredRow {
   readonly state: string;
   readonly reason: string | null;
   readonly copied_at: string | null;
-  readonly piece_cursor: CountedCursor | null;
+  readonly piece_cursor: CountedCursor | { readonly parts: readonly KeyPart[] } | null;
   readonly overlay: string | null;
   readonly rows_estimated: number | null;
   readonly shape: TableShape | null;
@@ -145,7 +148,7 @@ function storedTable(target: SourceName, row: StoredRow): StoredTable {
     key: row.key_columns,
     state: tableState(row.state, row.reason),
     copiedAt: row.copied_at !== null && isLsnText(row.copied_at) ? parseLsn(row.copied_at) : null,
-    cursor: row.piece_cursor,
+    ...progressOf(row.piece_cursor),
     overlay: row.overlay,
     rowsEstimated: row.rows_estimated,
     shape: row.shape,
@@ -156,6 +159,11 @@ function storedTable(target: SourceName, row: StoredRow): StoredTable {
     indexes: row.indexes.flatMap((columns) => (columns === null ? [] : [columns])),
     serving: row.serving === null ? null : servingOf({ target, table }, row.serving, row),
   };
+}
+
+function progressOf(kept: StoredRow['piece_cursor']): Pick<StoredTable, 'cursor' | 'parts'> {
+  const isOfParts = kept !== null && 'parts' in kept;
+  return isOfParts ? { cursor: null, parts: kept.parts } : { cursor: kept, parts: null };
 }
 
 function servingOf(
@@ -257,33 +265,6 @@ export async function isTruncated(
     [target, table.schema, table.name],
   );
   return truncated;
-}
-
-/** Says how far copies are. A row that somebody is changing just now is left for the next time: this is not worth waiting. */
-export async function saveRowsCopied(
-  client: Queryable,
-  target: SourceName,
-  copied: readonly { readonly table: TableRef; readonly rows: number }[],
-): Promise<void> {
-  await client.query(
-    `with free as (
-       select t.schema_name, t.table_name, c.rows
-       from nearjoin.cache_table t
-       join unnest($2::text[], $3::text[], $4::bigint[]) as c (schema_name, table_name, rows)
-         using (schema_name, table_name)
-       where t.target = $1
-       for no key update of t skip locked
-     )
-     update nearjoin.cache_table t set rows_copied = free.rows
-     from free
-     where t.target = $1 and t.schema_name = free.schema_name and t.table_name = free.table_name`,
-    [
-      target,
-      copied.map(({ table }) => table.schema),
-      copied.map(({ table }) => table.name),
-      copied.map(({ rows }) => rows),
-    ],
-  );
 }
 
 /** Forgets a table that is no longer wanted. */

@@ -1,3 +1,5 @@
+import type { KeyPart } from './key-range.ts';
+
 /**
  * What a table on a target is made of, as far as no change event tells of it: rows come and go with a partition, and
  * change with a rewrite, without a word in the stream. Plain data, kept beside each copy and compared with what is there.
@@ -12,7 +14,7 @@ export interface TableShape {
   /** Which transaction last wrote the definition of each column. */
   readonly written: Readonly<Record<string, string>>;
   readonly isPartitioned: boolean;
-  /** The files of the table and its partitions: replaced by a rewrite, and by a truncate. What is divided itself has 0. */
+  /** The files of the table or its partitions: replaced by a rewrite, and by a truncate. */
   readonly files: Readonly<Record<string, number>>;
   /** Labels of the enums its columns are made of: renaming one changes the text of rows. */
   readonly labels: Readonly<Record<string, string>>;
@@ -23,9 +25,6 @@ export interface TableShape {
    * changes of that moment are missing or have another text. Left out of shapes that an earlier nearjoin noted.
    */
   readonly versions?: Readonly<Record<string, string>>;
-  /**
-   * Partitions that certainly brought no rows along: made as partitions, or empty to this day, and never emptied. Whatever
-   * lies in them came after they were attached, and was told of. Left out of shapes that an earlier nearjoin noted.
-   */
-  readonly bare?: readonly string[];
+  /** The keys that rows of a partition can have, where that is known; left out as `versions` is. */
+  readonly parts?: Readonly<Record<string, KeyPart>>;
 }

@@ -69,8 +69,14 @@ async function drain(stored: StoredTable, overlay: Overlay, work: CopyWork): Pro
   }
 }
 
-function rowsIn(client: Queryable, relation: string): Promise<{ rows: number }> {
+/** Counts the rows of a table of ours. */
+export function rowsIn(client: Queryable, relation: string): Promise<{ rows: number }> {
   return rowOf(client, `select count(*)::int as rows from ${inCache(relation)}`);
+}
+
+/** Merges all that an overlay holds, but for rows that the target must be asked for. */
+export function mergeAll(client: Queryable, stored: StoredTable, overlay: Overlay): Promise<void> {
+  return merge(client, stored, overlay, null);
 }
 
 async function merge(
@@ -100,7 +106,7 @@ async function finish(
   work: CopyWork,
 ): Promise<'ready' | Question> {
   work.stop.throwIfAborted();
-  await merge(client, stored, overlay, null);
+  await mergeAll(client, stored, overlay);
   await client.query(`update ${inCache(overlay.relation)} set asked = false where asked`);
   const { keys } = await rowOf<Pick<Question, 'keys'>>(client, askSql(overlay), [KEYS_A_ROUND]);
   if (keys.length > 0) return { keys, at: work.progress.applied };

@@ -4,6 +4,7 @@ import { type TableRef, tableKey } from '../core/names.ts';
 import { Turns } from '../core/turns.ts';
 import { Beginnings, beginLarge } from './copy-beginnings.ts';
 import { mergeCopy } from './copy-merge.ts';
+import { copyParts } from './copy-parts.ts';
 import { copyPieces, copySizes } from './copy-pieces.ts';
 import { gatherStatistics } from './copy-statistics.ts';
 import { copyWhole } from './copy-whole.ts';
@@ -106,13 +107,17 @@ export class Copier {
     signal.throwIfAborted();
   }
 
-  /** Goes on with the copy of a large table. */
+  /** Goes on with the copy of a large table, or of parts of one. */
   async resume(
     { stored, wanted: { indexes } }: Unfinished,
     signal: AbortSignal,
   ): Promise<readonly FailedCopy[]> {
     const make = async (work: CopyWork): Promise<void> => {
       work.onKept();
+      if (stored.parts !== null) {
+        const settled = (): Promise<void> => told(work, stored, this.#settled(work.stop));
+        return await finish(await copyParts(stored, settled, work), work);
+      }
       work.onRows(stored.cursor?.rows ?? 0);
       const large = { stored, indexes, since: work.progress.applied };
       await finish(await copyPieces(large, work), work);

@@ -63,19 +63,31 @@ export async function discard(
   if (tables.length === 0) return;
   await exclusively(async (client) => {
     await before?.();
-    await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
-    while (!(await triedDropping(client, tables))) {
-      signal.throwIfAborted();
-      await clock.delay(LOCK_WAIT_MS / 5, signal);
-    }
+    const drop = async (): Promise<void> => {
+      for (const each of tables) await discardOne(client, each);
+    };
+    await untilDone(client, drop, { clock, signal });
     for (const generation of tables.flatMap(generationsOf)) sinks.remove(generation);
   });
 }
 
-async function triedDropping(client: Queryable, tables: readonly Discarded[]): Promise<boolean> {
+/** Does in the open transaction what needs copies that somebody may be reading, as often as it takes. */
+export async function untilDone(
+  client: Queryable,
+  work: () => Promise<void>,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<void> {
+  await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
+  while (!(await tried(client, work))) {
+    signal.throwIfAborted();
+    await clock.delay(LOCK_WAIT_MS / 5, signal);
+  }
+}
+
+async function tried(client: Queryable, work: () => Promise<void>): Promise<boolean> {
   await client.query('savepoint dropping');
   try {
-    for (const each of tables) await discardOne(client, each);
+    await work();
     return true;
   } catch (error) {
     if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
@@ -98,7 +110,7 @@ async function discardOne(client: Queryable, discarded: Discarded): Promise<void
   if (stored.overlay !== null) await client.query(dropTableSql(stored.overlay));
   if (afterwards.kind === 'forgotten') return deleteStoredTable(client, stored.target, stored.table);
   const { kind: state, reason } = afterwards;
-  const gone = { overlay: null, copied_at: null, resync: false, ...unserved };
+  const gone = { overlay: null, copied_at: null, piece_cursor: null, resync: false, ...unserved };
   await updateStoredTable(client, stored, { state, reason, ...gone });
 }
 
@@ -204,7 +216,7 @@ export async function dropCopies(client: Queryable, { target }: FeedLease): Prom
 }
 
 /** A number no copy ever had. */
-async function nextGeneration(client: Queryable): Promise<number> {
+export async function nextGeneration(client: Queryable): Promise<number> {
   return must((await nextGenerations(client, 1))[0], 'a generation');
 }
 

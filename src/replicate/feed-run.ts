@@ -279,6 +279,9 @@ class FeedRun {
     if (stored.serving !== null) this.#sinks.set(cacheSink(stored.serving));
     if (stored.state.kind === 'ready') this.#sinks.set(cacheSink(stored));
     const { overlay, state } = stored;
+    // Nothing is kept beside it yet.
+    if (state.kind === 'copying' && stored.parts !== null && stored.overlay === null)
+      this.#sinks.set(cacheSink(stored));
     const isUnfinished = state.kind === 'catching-up' || state.kind === 'copying';
     if (isUnfinished && overlay !== null) this.#sinks.set(overlaySink({ ...stored, overlay }, false));
   }

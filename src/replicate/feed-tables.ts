@@ -1,6 +1,7 @@
 import { type ChangeStream, ConnectorError } from '../../connectors/connector.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
-import { saveRowsCopied, updateStoredTable } from '../cache/stored-table.ts';
+import { saveRowsCopied } from '../cache/rows-copied.ts';
+import { updateStoredTable } from '../cache/stored-table.ts';
 import { restUnless } from '../core/notifier.ts';
 import type { Copier, FailedCopy } from './copy.ts';
 import type { Exclusively } from './discard.ts';

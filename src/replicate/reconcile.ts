@@ -2,9 +2,10 @@ import type { TableSize } from '../../connectors/connector.ts';
 import { missingIndexes } from '../cache/ddl.ts';
 import type { Generation, StoredTable } from '../cache/stored-table.ts';
 import type { IndexColumn } from '../core/index-column.ts';
+import type { KeyPart } from '../core/key-range.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import type { TableShape } from '../core/table-shape.ts';
-import { sameShape, shapeMismatch } from './shape-check.ts';
+import { changedParts, sameShape, shapeMismatch } from './shape-check.ts';
 import type { Wanted } from './wanted.ts';
 
 /** A table that can be copied. */
@@ -29,6 +30,14 @@ export type FeedAction =
       readonly kind: 'replace';
       readonly stored: StoredTable;
       readonly wanted: Cacheable;
+      readonly reason: string;
+    }
+  /** Only some parts of the copy may be wrong: they are read again, and nobody reads it meanwhile. */
+  | {
+      readonly kind: 'renew';
+      readonly stored: StoredTable;
+      readonly shape: TableShape;
+      readonly parts: readonly KeyPart[];
       readonly reason: string;
     }
   /** The older copy is no longer right. */
@@ -113,6 +122,8 @@ function actionsOn(wanted: Cacheable, stored: StoredTable, facts: ReconcileFacts
     stored.serving === null || servesOn ? [] : [{ kind: 'unserve', stored }];
   const reason = whatIsWrong(wanted, stored, facts.broken.get(stored.relation));
   if (reason === null) return [...older, ...goingOn(wanted, stored, { facts, servesOn })];
+  const parts = renewable(wanted, stored, facts);
+  if (parts !== null) return [{ kind: 'renew', stored, shape: wanted.shape, parts, reason }];
   if (!isReplaceable(wanted, stored, facts)) {
     return [
       { kind: 'discard', stored, reason, servesOn },
@@ -146,16 +157,39 @@ function goingOn(
   ];
 }
 
+/** The parts to read again, where nothing else is wrong with the only copy. */
+function renewable(
+  wanted: Cacheable,
+  stored: StoredTable,
+  { broken }: ReconcileFacts,
+): readonly KeyPart[] | null {
+  const isWhole = stored.state.kind === 'ready' || isRenewed(stored);
+  if (!isWhole || stored.serving !== null || !stored.exists) return null;
+  if (whatElseIsWrong(wanted, stored, broken.get(stored.relation)) !== null) return null;
+  return changedParts(stored.shape, wanted.shape, stored);
+}
+
+/** Whether all of it is there but for the parts that are read again. */
+function isRenewed({ state, parts }: StoredTable): boolean {
+  return parts !== null && (state.kind === 'copying' || state.kind === 'catching-up');
+}
+
 function whatIsWrong(wanted: Cacheable, stored: StoredTable, broken: string | undefined): string | null {
+  const other = whatElseIsWrong(wanted, stored, broken);
+  // Nothing was copied yet.
+  if (other !== null || stored.state.kind === 'pending' || stored.state.kind === 'failed') return other;
+  return shapeMismatchOf(wanted, stored);
+}
+
+/** All but the shape. */
+function whatElseIsWrong(wanted: Cacheable, stored: StoredTable, broken: string | undefined): string | null {
   if (broken !== undefined) return broken;
   if (stored.resync) return 'a fresh copy was asked for';
   if (!hasColumnsOf(wanted, stored)) return whatChanged(wanted, stored);
   if (wanted.columns.length > stored.columns.length) return 'it has more columns on the target';
   if (!sameSet(wanted.key, stored.key)) return 'its key changed on the target';
   if (stored.state.kind === 'ready' && !stored.exists) return 'the cache table was dropped or altered';
-  // Nothing was copied yet.
-  if (stored.state.kind === 'pending' || stored.state.kind === 'failed') return null;
-  return shapeMismatchOf(wanted, stored);
+  return null;
 }
 
 /** Whether all that is wrong with a ready copy is that it lacks columns: then it may serve until another has them. */
@@ -201,7 +235,8 @@ function canMerge(stored: StoredTable): boolean {
 
 /** A table that is copied in one go is not there before that is finished. */
 function canResume(stored: StoredTable): boolean {
-  return stored.state.kind === 'copying' && stored.exists && stored.overlay !== null;
+  const isBegun = stored.overlay !== null || stored.parts !== null;
+  return stored.state.kind === 'copying' && stored.exists && isBegun;
 }
 
 /** Whether the target's table has every column of the copy, and each is what it was. */

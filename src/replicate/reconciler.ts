@@ -11,6 +11,7 @@ import { type Discarded, discard, type Exclusively, replace, retire, saveRefused
 import type { HoldableNames } from './holdable-names.ts';
 import type { Log } from './log.ts';
 import { type FeedAction, type FeedPlan, reconcile, type Sized } from './reconcile.ts';
+import { renew } from './renew.ts';
 import type { Sinks } from './sink.ts';
 import type { SourceTypes } from './source-types.ts';
 import type { StepHook } from './steps.ts';
@@ -64,7 +65,8 @@ export async function bringToOrder(
   const plan = reconcile(await findWanted(connector, desire, stored, known), stored, situation);
   const { added, refused } = await carryOut(options, plan, exclusively, signal);
   const isSettled =
-    added.length + refused.length === 0 && !plan.actions.some(({ kind }) => kind === 'retire');
+    added.length + refused.length === 0 &&
+    !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
   if (isSettled) return remainingOf(connector, plan);
   options.onJudged(false);
   // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
@@ -72,8 +74,15 @@ export async function bringToOrder(
   const now = await exclusively((client) => loadStoredTables(client, lease.target));
   const wanted = await findWanted(connector, desire, now, known);
   const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
-  const again = reconcile(wanted, now, { ...situation, resting, broken: new Map() });
+  const renewed = plan.actions.flatMap((action) =>
+    action.kind === 'renew' ? [tableKey(action.stored.table)] : [],
+  );
+  const underWay = new Set([...situation.underWay].filter((key) => !renewed.includes(key)));
+  const again = reconcile(wanted, now, { ...situation, underWay, resting, broken: new Map() });
   await carryOut(options, again, exclusively, signal);
+  // Partitions changed between the two looks.
+  if (again.actions.some(({ kind }) => kind === 'renew'))
+    return bringToOrder(options, { ...situation, underWay, broken: new Map() }, exclusively, signal);
   return remainingOf(connector, again);
 }
 
@@ -108,6 +117,7 @@ async function carryOut(
 ): Promise<Published> {
   await note(options, plan, exclusively);
   const published = await publish(options, plan, exclusively, signal);
+  await hideRenewed(options, plan, exclusively, signal);
   const { sinks, onStep } = options;
   for (const action of plan.actions) {
     if (action.kind === 'retire') await retire(action.stored, { exclusively, sinks, onStep });
@@ -124,7 +134,7 @@ async function publish(
   const gone = discardedBy(plan);
   if (gone.length === 0) {
     // What is still to be published may be locked for long, and concerns no copy.
-    onJudged(true);
+    if (!plan.actions.some(({ kind }) => kind === 'renew')) onJudged(true);
     return connector.publish(plan.publish);
   }
   for (const { stored } of gone) await cancel(stored.table);
@@ -142,6 +152,22 @@ async function publish(
       log.info({ ...fields, reason: afterwards.reason }, 'a table is copied again');
   }
   return published;
+}
+
+/** Copies whose parts may be wrong are out of sight before freshness may be proved again. */
+async function hideRenewed(
+  { lease, sinks, clock, log, cancel }: ReconcilerOptions,
+  { actions }: FeedPlan,
+  exclusively: Exclusively,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const action of actions) {
+    if (action.kind !== 'renew') continue;
+    const { stored, reason } = action;
+    await cancel(stored.table);
+    await renew(action, { exclusively, sinks, clock }, signal);
+    log.info({ target: lease.target, table: stored.table, reason }, 'parts of a table are copied again');
+  }
 }
 
 /** A copy that waited for its turn when the tables were looked at may have been begun before it was stopped. */

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Generation } from '../cache/stored-table.ts';
+import { type KeyPart, RANGE_TYPES } from '../core/key-range.ts';
 import type { TableShape } from '../core/table-shape.ts';
 
 /**
@@ -21,6 +23,78 @@ export function shapeMismatch(
   return mismatch ?? momentaryMismatch(then, now);
 }
 
+/** Which partitions are others, attached at another time, or of other files. */
+function changedPartitions(then: TableShape, now: TableShape): readonly string[] {
+  const all = new Set([...partitionsOf(then), ...partitionsOf(now)]);
+  return [...all].filter(
+    (oid) => then.files[oid] !== now.files[oid] || attachedAt(then, oid) !== attachedAt(now, oid),
+  );
+}
+
+function partitionsOf({ files, versions = {} }: TableShape): readonly string[] {
+  const attached = Object.keys(versions).filter((name) => name.startsWith(PARTITION));
+  return [...Object.keys(files), ...attached.map((name) => name.slice(PARTITION.length))];
+}
+
+function attachedAt({ versions = {} }: TableShape, oid: string): string | undefined {
+  return versions[PARTITION + oid];
+}
+
+const PARTITION = 'partition ';
+
+/**
+ * The parts of a copy that may not be right any more, where a few partitions are all that changed; null when more did, or
+ * when nobody knows which keys lay in one of them.
+ */
+export function changedParts(
+  then: TableShape | null,
+  now: TableShape,
+  { columns, key }: Pick<Generation, 'columns' | 'key'>,
+): readonly KeyPart[] | null {
+  if (then === null || !then.isPartitioned || !now.isPartitioned) return null;
+  const names = columns.map(({ name }) => name);
+  if (names.some((name) => then.written[name] !== now.written[name])) return null;
+  const changed = changedPartitions(then, now);
+  if (shapeMismatch(then, withPartitionsOf(then, now), names) !== null) return null;
+  const most = Math.max(Object.keys(then.files).length, Object.keys(now.files).length) / 2;
+  if (changed.length === 0 || changed.length > most) return null;
+  const parts = changed.flatMap((oid) =>
+    [then, now].filter((shape) => isIn(shape, oid)).map((shape) => shape.parts?.[oid] ?? null),
+  );
+  const known = parts.filter((part) => part !== null);
+  return known.length === parts.length && known.every((part) => isHeld(part, { columns, key }))
+    ? known
+    : null;
+}
+
+function isIn({ files, versions = {} }: TableShape, oid: string): boolean {
+  return oid in files || PARTITION + oid in versions;
+}
+
+/** Whether the copy has what a part is told apart by, as it is on the target. */
+function isHeld(part: KeyPart, { columns, key }: Pick<Generation, 'columns' | 'key'>): boolean {
+  const types = new Map(
+    columns.map(({ name, oid, type }) => [name, type === 'text' && oid !== TEXT ? 0 : oid]),
+  );
+  return part.every(
+    ({ column, type }) => key.includes(column) && types.get(column) === type && RANGE_TYPES.has(type),
+  );
+}
+
+const TEXT = 25;
+
+function withPartitionsOf(then: TableShape, now: TableShape): TableShape {
+  const own = (versions: TableShape['versions'], isPartition: boolean): TableShape['versions'] =>
+    Object.fromEntries(
+      Object.entries(versions ?? {}).filter(([name]) => name.startsWith(PARTITION) === isPartition),
+    );
+  return {
+    ...now,
+    files: then.files,
+    versions: { ...own(now.versions, false), ...own(then.versions, true) },
+  };
+}
+
 /** What was otherwise for a moment, and looks as it was. */
 function momentaryMismatch(
   { versions: then = {} }: TableShape,
@@ -31,13 +105,9 @@ function momentaryMismatch(
     : 'a partition was detached, or a label of an enum renamed, for a moment on the target';
 }
 
-/** Rows that come or go with a partition are not told of, nor is one that was truncated or rewritten by itself. */
+/** A partition that was truncated or rewritten by itself is not told of either. */
 function partitionMismatch(then: TableShape, now: TableShape): string | null {
-  if (Object.keys(then.files).some((part) => !(part in now.files)))
-    return 'partitions were detached or dropped on the target';
-  const added = Object.keys(now.files).filter((part) => !(part in then.files));
-  if (added.some((part) => now.bare?.includes(part) !== true))
-    return 'partitions were attached on the target, perhaps with rows';
+  if (!sameKeys(then.files, now.files)) return 'partitions were attached or detached on the target';
   return holds(now.files, then.files) ? null : 'a partition was truncated or rewritten on the target';
 }
 
@@ -53,6 +123,11 @@ function rewriteMismatch(then: TableShape, now: TableShape, columns: readonly st
 
 function holds<T>(now: Readonly<Record<string, T>>, then: Readonly<Record<string, T>>): boolean {
   return Object.entries(then).every(([key, value]) => now[key] === value);
+}
+
+function sameKeys(a: object, b: object): boolean {
+  const [left, right] = [Object.keys(a), Object.keys(b)];
+  return left.length === right.length && left.every((key) => key in b);
 }
 
 /** Whether nothing at all differs, so that there is nothing to note. */

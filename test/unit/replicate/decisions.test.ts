@@ -113,6 +113,7 @@ const stored: StoredTable = {
   state: { kind: 'ready' },
   copiedAt: lsn(1),
   cursor: null,
+  parts: null,
   overlay: null,
   serving: null,
   rowsEstimated: 1,
