@@ -75,7 +75,9 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
     const message = `database "${database}" ${trouble}`;
     return new NearjoinError(`${side}-unavailable`, message, { cause: error, internal });
   }
-  if (error.state.startsWith('42') || error.state === '3F000') return misfit(error, database, internal);
+  const isOfStatement = error.state.startsWith('42') || error.state === '3F000';
+  // What a function itself names wrongly is no other when it is asked again.
+  if (isOfStatement && !error.isWithinFunction) return misfit(error, database, internal);
   return queryError(error, internal);
 }
 

@@ -32,6 +32,7 @@ const SQL = [
      returns setof article language sql stable as $$ select * from article where id = any(ids) or title = like_it.title or (of = 'Big one' and score = 40) or score > above or doc->'at' <> ask->'at' or title = "select" $$`,
   'create schema "Odd s"',
   `create function "Odd s"."Get ""it""" ("n" int) returns setof article language sql stable as $$ select * from article where id = n $$`,
+  `create function broken() returns setof article language plpgsql stable as $$ begin return query select * from gone; end $$`,
   `create function log_it() returns setof article language sql volatile as $$ select * from article $$`,
 ];
 
@@ -51,6 +52,7 @@ const FUNCTIONS = [
   { function: 'shown' },
   { function: 'typed' },
   { function: { schema: 'Odd s', name: 'Get "it"' }, configuration: { custom_name: 'get_it' } },
+  { function: 'broken' },
   { function: 'log_it' },
 ];
 
@@ -90,6 +92,14 @@ async function ids(query: string, role = 'admin'): Promise<unknown> {
   const rows = Object.values(await ways.agree(query, { role, session: { 'x-hasura-name': 'Bo' } }))[0];
   return (rows as readonly { readonly id: number }[]).map(({ id }) => id);
 }
+
+test('a function that reads what is not there is not taken for a schema that has just changed', async () => {
+  for (const lane of [ways.together, ways.dealt])
+    await expect(lane.query('{ broken { id } }')).rejects.toMatchObject({
+      code: 'unexpected',
+      message: 'database query error',
+    });
+});
 
 test('rows come in the order of the function, also where they are found through another database', async () => {
   expect(await ids('{ search(args: {search: "art"}) { id author { name } reviews { stars } } }')).toEqual([

@@ -7,6 +7,8 @@ export class PostgresError extends Error {
   /** The server's function that raised it: the same in every language. */
   readonly routine: string;
   readonly detail: string | null;
+  /** The statement that it is about is one that a function makes. */
+  readonly isWithinFunction: boolean;
   /** Ended by a cancel request that was meant for another request of the same session. */
   readonly bystander: boolean;
 
@@ -16,6 +18,7 @@ export class PostgresError extends Error {
     this.state = fields.get('C') ?? 'XX000';
     this.routine = fields.get('R') ?? '';
     this.detail = fields.get('D') ?? null;
+    this.isWithinFunction = fields.has('q');
     this.bystander = bystander;
   }
 }
