@@ -11,6 +11,7 @@ import { ItemQueue } from './item-queue.ts';
 import { LargeMessage } from './large-message.ts';
 import { ReplicationSocket } from './replication-socket.ts';
 import type { Target } from './settings.ts';
+import { isWalsenderWorking, Silence } from './silence.ts';
 import { checkSlot } from './slot-check.ts';
 import { statusMessage } from './status.ts';
 
@@ -37,6 +38,12 @@ interface Beginning {
   readonly committed: () => void;
 }
 
+/** The same, where the slot stands, and whether the server process that reads it is at work. */
+interface Confirmed extends Beginning {
+  readonly confirmed: Lsn;
+  readonly isWorking: () => Promise<boolean>;
+}
+
 /** Streams everything that is not applied; throws a ConnectorError when the slot cannot do that, or the history is another. */
 export async function openStream(
   target: Target,
@@ -46,7 +53,8 @@ export async function openStream(
 ): Promise<ChangeStream> {
   for (let attempt = 1; ; attempt += 1) {
     const confirmed = await checkSlot(target, admin, from.applied.upTo);
-    const stream = new PostgresStream(target, { ...from, confirmed }, signal);
+    const isWorking = (): Promise<boolean> => isWalsenderWorking(target, admin);
+    const stream = new PostgresStream(target, { ...from, confirmed, isWorking }, signal);
     try {
       await stream.start();
       await untilProved(stream, admin);
@@ -94,13 +102,13 @@ class PostgresStream implements ChangeStream {
   #isPaused = false;
   #isGathering = false;
   #napping: NodeJS.Timeout | null = null;
-  #silentTicks = 0;
+  readonly #silence: Silence;
   #ticker: NodeJS.Timeout | null = null;
   #acknowledging: NodeJS.Timeout | null = null;
   readonly #proof: HistoryProof;
   readonly #committed: () => void;
 
-  constructor(target: Target, from: Beginning & { readonly confirmed: Lsn }, signal: AbortSignal) {
+  constructor(target: Target, from: Confirmed, signal: AbortSignal) {
     this.#committed = from.committed;
     this.#target = target;
     this.isEarly = from.isEarly;
@@ -108,6 +116,8 @@ class PostgresStream implements ChangeStream {
     this.#passed = from.confirmed;
     this.#acknowledged = from.confirmed;
     this.#proof = new HistoryProof(from.applied, from.confirmed);
+    const dead = (error: ConnectorError): void => this.#fail(error);
+    this.#silence = new Silence(target, { isWorking: from.isWorking, dead });
     this.items = new ItemQueue({ drained: () => this.#resume(), left: () => this.close() });
     this.#socket = new ReplicationSocket(target, {
       data: (_tag, buffer, start, end) => this.#message(buffer, start, end),
@@ -184,7 +194,7 @@ class PostgresStream implements ChangeStream {
   }
 
   #endOfRead(bytes: number): void {
-    this.#silentTicks = 0;
+    this.#silence.broken();
     if (!this.#proof.isThrough) {
       this.#read = this.#read.filter((item) => this.#proof.isNew(item));
       // What the reader has already waits for nobody: the socket is read on, however much of it there is.
@@ -241,23 +251,13 @@ class PostgresStream implements ChangeStream {
   #resume(): void {
     if (!this.#isPaused || this.#passing?.mustWait === true) return;
     this.#isPaused = false;
-    this.#silentTicks = 0;
+    this.#silence.broken();
     if (this.#napping === null) this.#socket.resume();
   }
 
   /** Says how far we are; after a while without a byte asks for one, and after a longer while gives up. */
   #tick(): void {
-    const { silenceMs, tickMs } = this.#target.timings;
-    if (!this.#isPaused) {
-      // Ticks are counted, not clock time: a busy event loop must not look like a silent target.
-      this.#silentTicks += 1;
-      if (this.#silentTicks * tickMs >= silenceMs) {
-        const seconds = Math.round(silenceMs / 1000);
-        this.#fail(new ConnectorError('retry', `the target has been silent for ${seconds} seconds`));
-        return;
-      }
-    }
-    this.#sendStatus(this.#silentTicks > 1);
+    this.#sendStatus(this.#isPaused ? false : this.#silence.tick());
   }
 
   #sendStatus(wantsReply: boolean): void {
@@ -289,6 +289,7 @@ class PostgresStream implements ChangeStream {
   }
 
   #release(): void {
+    this.#silence.end();
     this.#signal.removeEventListener('abort', this.#stop);
     if (this.#ticker !== null) clearInterval(this.#ticker);
     if (this.#acknowledging !== null) clearTimeout(this.#acknowledging);

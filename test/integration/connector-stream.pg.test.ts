@@ -259,6 +259,25 @@ describe('the stream when the network fails', () => {
     expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
   });
 
+  test('a target that has much to do before it can say anything is waited for', async () => {
+    await using feed = await startFeed('target', [...ONE_TABLE, 'create table other (n int)'], [table('t')]);
+    const told: string[] = [];
+    const log = { info: (_: object, what: string) => void told.push(what), warn: () => undefined };
+    const connector = feed.again({ log, timings: { ...timings, tickMs: 10, silenceMs: 50 } });
+    const stop = new AbortController();
+    const stream = await connector.open(feed.start, null, stop.signal);
+    const seen: FeedItem[] = [];
+    const reading = readAll(stream.items, seen);
+    // Every row of it is looked at when it commits, and none is sent.
+    await feed.database.query('insert into other select generate_series(1, 500000)');
+    await feed.database.query(`insert into t values (1, 'a')`);
+    await poll('the row', () => seen.some(({ kind }) => kind === 'insert'));
+    expect(told).toContain('the target is at work and sends nothing yet');
+    stop.abort();
+    await reading;
+    await connector.close();
+  });
+
   test('a silent connection can be aborted at once', async () => {
     await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
     await using proxy = await startProxy(testServer('target'));

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
-import type { Timings } from '../../connectors/postgres/settings.ts';
+import type { DatabaseOptions } from '../../connectors/postgres/database.ts';
 import type { Change, Commit, FeedItem } from '../../src/core/change.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
@@ -16,7 +16,7 @@ export interface TestFeed extends AsyncDisposable {
   /** Where the slot starts. */
   readonly start: Lsn;
   /** Another connector of the same slot, for example through a proxy. */
-  again(options: { readonly url?: string; readonly timings?: Partial<Timings> }): Connector;
+  again(options: Partial<Pick<DatabaseOptions, 'url' | 'timings' | 'log'>>): Connector;
 }
 
 /** A table in schema public. */
