@@ -263,16 +263,18 @@ describe('the stream when the network fails', () => {
     await using feed = await startFeed('target', [...ONE_TABLE, 'create table other (n int)'], [table('t')]);
     const told: string[] = [];
     const log = { info: (_: object, what: string) => void told.push(what), warn: () => undefined };
-    const connector = feed.again({ log, timings: { ...timings, tickMs: 10, silenceMs: 50 } });
+    const connector = feed.again({ log, timings: { ...timings, tickMs: 40, silenceMs: 200 } });
     const stop = new AbortController();
     const stream = await connector.open(feed.start, null, stop.signal);
     const seen: FeedItem[] = [];
     const reading = readAll(stream.items, seen);
-    // Every row of it is looked at when it commits, and none is sent.
-    await feed.database.query('insert into other select generate_series(1, 500000)');
-    await feed.database.query(`insert into t values (1, 'a')`);
-    await poll('the row', () => seen.some(({ kind }) => kind === 'insert'));
-    expect(told).toContain('the target is at work and sends nothing yet');
+    // Every row of the other table is looked at when it commits, and none is sent: some number takes long enough anywhere.
+    const says = 'the target is at work and sends nothing yet';
+    for (let rows = 600_000, id = 1; !told.includes(says); rows *= 2, id += 1) {
+      await feed.database.query(`insert into other select generate_series(1, ${rows})`);
+      await feed.database.query(`insert into t values (${id}, 'a')`);
+      await poll('the row', () => seen.filter(({ kind }) => kind === 'insert').length === id);
+    }
     stop.abort();
     await reading;
     await connector.close();
