@@ -87,6 +87,7 @@ export class Copier {
       this.#start(wanted.table, signal, async (work) => {
         await noted;
         await told(work, { target: lease.target, table: wanted.table }, unlessStopped(settled, work.stop));
+        await work.onStep?.('copy:settled');
         const filled = await this.#fill(wanted, work);
         work.onKept();
         await finish(filled, work);

@@ -16,6 +16,7 @@ export const EARLY_STEPS = ['early:written', 'early:ending', 'early:committed'] 
 
 /** The named steps of copying tables, in order. */
 export const COPY_STEPS = [
+  'copy:settled',
   'copy:begun',
   'copy:snapshot-taken',
   'copy:rows-copied',

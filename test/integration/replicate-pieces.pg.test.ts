@@ -114,6 +114,8 @@ async function stored(made: FeedRig): Promise<Stored> {
 /** Counts pieces; the work stands still after each of the given numbers of them, until let go on. */
 class PieceCount {
   read = 0;
+  /** Copies that wait for nothing but their turn, or have had it. */
+  settled = 0;
   readonly #stopAfter: readonly number[];
   #letGo: () => void = () => undefined;
 
@@ -122,6 +124,7 @@ class PieceCount {
   }
 
   readonly onStep = async (step: Step): Promise<void> => {
+    if (step === 'copy:settled') this.settled += 1;
     if (step !== 'pieces:read') return;
     this.read += 1;
     if (!this.#stopAfter.includes(this.read)) return;
@@ -255,13 +258,13 @@ test('a copy that waits for its turn keeps its place when its table gets a colum
   made.start({ limits, onStep: count.onStep });
   await made.until('two pieces', async () => count.read === 2);
   await made.track({ doc: [], small: [], third: [] });
-  await made.until('both to wait', async () => (await made.tableStatus('third'))?.state.kind === 'pending');
+  await made.until('both to wait', async () => count.settled === 3);
   const before = (await made.tableStatus('small'))?.columns.length ?? 0;
   await made.target.query('alter table small add column more int');
   await made.refresh();
   await made.until('the wider copy to wait', async () => {
     const small = await made.tableStatus('small');
-    return small?.state.kind === 'pending' && small.columns.length === before + 1;
+    return small?.state.kind === 'pending' && small.columns.length === before + 1 && count.settled === 4;
   });
   count.letGo();
   await made.ready();
