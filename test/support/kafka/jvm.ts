@@ -21,6 +21,9 @@ export async function classPath(within: string): Promise<string> {
   return (await readFile(file, 'utf8')).trim();
 }
 
+/** Connect's own way to end has been seen to wait for ever. */
+const PATIENCE_MS = 30_000;
+
 /** A Java program that runs until it is stopped. */
 export class Jvm {
   readonly #child: ChildProcess;
@@ -45,10 +48,12 @@ export class Jvm {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Ends it, at once when it is killed, and waits until it is gone. */
+  /** Ends it, at once when it is killed, and waits until it is gone; one that does not end when it is asked to is killed. */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     this.#child.kill(signal);
+    const impatient = setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE_MS);
     await this.#exited;
+    clearTimeout(impatient);
     process.off('exit', this.#onExit);
   }
 
