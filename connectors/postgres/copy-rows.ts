@@ -2,6 +2,7 @@ import { ConnectorError, type RowStream } from '../connector.ts';
 import type { AdminPool, OwnClient } from './client.ts';
 import { CopyOut } from './copy-out.ts';
 import type { Timings } from './settings.ts';
+import { Silence } from './silence.ts';
 
 /** One COPY on a connection. */
 export interface CopyJob {
@@ -29,25 +30,18 @@ export function copyRows(job: CopyJob): RowStream {
 
 /** A copy may be silent because the server is busy; when it is not, or cannot be asked, the connection is dead. */
 function watchSilence(job: CopyJob, rows: CopyOut): NodeJS.Timeout {
-  const { tickMs, silenceMs } = job.timings;
-  let silentMs = 0;
+  const silence = new Silence(job.timings, {
+    isWorking: () => isWorking(job),
+    dead: () => rows.destroy(new ConnectorError('retry', 'the copy of a table went silent')),
+  });
   let heard = 0;
-  let isAsking = false;
-  const ask = async (): Promise<void> => {
-    isAsking = true;
-    const isAlive = await isWorking(job).catch(() => false);
-    isAsking = false;
-    if (isAlive) silentMs = 0;
-    else if (silentMs >= silenceMs)
-      rows.destroy(new ConnectorError('retry', 'the copy of a table went silent'));
-  };
   return setInterval(() => {
     // A reader that does not take what is there is slow, which is no fault of the connection.
     const isSlow = rows.readableLength >= rows.readableHighWaterMark;
-    silentMs = isSlow || rows.bytesRead !== heard ? 0 : silentMs + tickMs;
+    if (isSlow || rows.bytesRead !== heard) silence.broken();
+    else silence.tick();
     heard = rows.bytesRead;
-    if (silentMs >= silenceMs && !isAsking) void ask();
-  }, tickMs);
+  }, job.timings.tickMs);
 }
 
 /** Whether the copy's server process does something else than waiting for us to take its rows. */

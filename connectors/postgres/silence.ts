@@ -1,28 +1,30 @@
 import { systemClock } from '../../src/core/clock.ts';
 import { ConnectorError } from '../connector.ts';
 import type { AdminPool } from './client.ts';
-import type { Target } from './settings.ts';
+import type { Target, Timings } from './settings.ts';
 
-/** What is watched, and who is told that it is dead. */
+/** What is watched, and who is told. */
 export interface Watched {
   /** Whether the other end is at work on something, though it says nothing. */
   readonly isWorking: () => Promise<boolean>;
-  readonly dead: (error: ConnectorError) => void;
+  /** It is waited for on. */
+  readonly working?: () => void;
+  readonly dead: () => void;
 }
 
 /**
- * Tells a stream that is dead from one whose target has much to do before it can say anything, such as the text of a row of
- * hundreds of megabytes. Ticks are counted, not clock time: a busy event loop must not look like a silent target.
+ * Tells what is dead from what has much to do before it can say anything, such as the text of a row of hundreds of
+ * megabytes. Ticks are counted, not clock time: a busy event loop must not look like a silent target.
  */
 export class Silence {
-  readonly #target: Target;
+  readonly #timings: Timings;
   readonly #watched: Watched;
   #ticks = 0;
   #isAsking = false;
   #hasEnded = false;
 
-  constructor(target: Target, watched: Watched) {
-    this.#target = target;
+  constructor(timings: Timings, watched: Watched) {
+    this.#timings = timings;
     this.#watched = watched;
   }
 
@@ -44,8 +46,7 @@ export class Silence {
   }
 
   get #isTooLong(): boolean {
-    const { silenceMs, tickMs } = this.#target.timings;
-    return this.#ticks * tickMs >= silenceMs;
+    return this.#ticks * this.#timings.tickMs >= this.#timings.silenceMs;
   }
 
   async #ask(): Promise<void> {
@@ -53,21 +54,29 @@ export class Silence {
     const isWorking = await this.#watched.isWorking().catch(() => false); // who cannot be asked is dead
     this.#isAsking = false;
     if (!this.#isTooLong || this.#hasEnded) return;
-    const seconds = Math.round(this.#target.timings.silenceMs / 1000);
-    if (!isWorking) {
-      this.#watched.dead(new ConnectorError('retry', `the target has been silent for ${seconds} seconds`));
-      return;
-    }
-    this.#target.log.info(
-      { slot: this.#target.name, seconds },
-      'the target is at work and sends nothing yet',
-    );
+    if (!isWorking) return this.#watched.dead();
+    this.#watched.working?.();
     this.#ticks = 0;
   }
 }
 
+/** Watches the stream of our slot. */
+export function silenceOfStream(
+  target: Target,
+  admin: AdminPool,
+  failed: (error: ConnectorError) => void,
+): Silence {
+  const seconds = Math.round(target.timings.silenceMs / 1000);
+  const fields = { slot: target.name, seconds };
+  return new Silence(target.timings, {
+    isWorking: () => isWalsenderWorking(target, admin),
+    working: () => target.log.info(fields, 'the target is at work and sends nothing yet'),
+    dead: () => failed(new ConnectorError('retry', `the target has been silent for ${seconds} seconds`)),
+  });
+}
+
 /** Whether the server process that reads our slot does something else than waiting, for us or for more to read. */
-export async function isWalsenderWorking(target: Target, admin: AdminPool): Promise<boolean> {
+async function isWalsenderWorking(target: Target, admin: AdminPool): Promise<boolean> {
   const asked = admin.rows(
     `select from pg_replication_slots s join pg_stat_activity a on a.pid = s.active_pid
      where s.slot_name = $1 and coalesce(a.wait_event_type, '') not in ('Activity', 'Client')`,

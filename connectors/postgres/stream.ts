@@ -11,7 +11,7 @@ import { ItemQueue } from './item-queue.ts';
 import { LargeMessage } from './large-message.ts';
 import { ReplicationSocket } from './replication-socket.ts';
 import type { Target } from './settings.ts';
-import { isWalsenderWorking, Silence } from './silence.ts';
+import { type Silence, silenceOfStream } from './silence.ts';
 import { checkSlot } from './slot-check.ts';
 import { statusMessage } from './status.ts';
 
@@ -38,12 +38,6 @@ interface Beginning {
   readonly committed: () => void;
 }
 
-/** The same, where the slot stands, and whether the server process that reads it is at work. */
-interface Confirmed extends Beginning {
-  readonly confirmed: Lsn;
-  readonly isWorking: () => Promise<boolean>;
-}
-
 /** Streams everything that is not applied; throws a ConnectorError when the slot cannot do that, or the history is another. */
 export async function openStream(
   target: Target,
@@ -53,8 +47,7 @@ export async function openStream(
 ): Promise<ChangeStream> {
   for (let attempt = 1; ; attempt += 1) {
     const confirmed = await checkSlot(target, admin, from.applied.upTo);
-    const isWorking = (): Promise<boolean> => isWalsenderWorking(target, admin);
-    const stream = new PostgresStream(target, { ...from, confirmed, isWorking }, signal);
+    const stream = new PostgresStream(target, admin, { ...from, confirmed }, signal);
     try {
       await stream.start();
       await untilProved(stream, admin);
@@ -108,7 +101,12 @@ class PostgresStream implements ChangeStream {
   readonly #proof: HistoryProof;
   readonly #committed: () => void;
 
-  constructor(target: Target, from: Confirmed, signal: AbortSignal) {
+  constructor(
+    target: Target,
+    admin: AdminPool,
+    from: Beginning & { readonly confirmed: Lsn },
+    signal: AbortSignal,
+  ) {
     this.#committed = from.committed;
     this.#target = target;
     this.isEarly = from.isEarly;
@@ -116,8 +114,7 @@ class PostgresStream implements ChangeStream {
     this.#passed = from.confirmed;
     this.#acknowledged = from.confirmed;
     this.#proof = new HistoryProof(from.applied, from.confirmed);
-    const dead = (error: ConnectorError): void => this.#fail(error);
-    this.#silence = new Silence(target, { isWorking: from.isWorking, dead });
+    this.#silence = silenceOfStream(target, admin, (error) => this.#fail(error));
     this.items = new ItemQueue({ drained: () => this.#resume(), left: () => this.close() });
     this.#socket = new ReplicationSocket(target, {
       data: (_tag, buffer, start, end) => this.#message(buffer, start, end),

@@ -1,12 +1,11 @@
 import { ConnectorError } from '../../connectors/connector.ts';
 import type { Change, EarlyItem, Relation, StreamItem } from '../core/change.ts';
-import { PassingRow } from '../core/passing-row.ts';
 import { LeaseLost, orLeaseLost } from './applier.ts';
 import { BatchWriting } from './batch-writing.ts';
 import { type BatchLimits, sizeOf } from './buffer.ts';
 import { EarlyRefused } from './early-choice.ts';
 import type { EarlyLimits, StageLimits } from './feed-options.ts';
-import { fold, type Passing } from './fold.ts';
+import { fold, isPassing, type Passing } from './fold.ts';
 import { writePassing } from './passing.ts';
 import { say } from './say.ts';
 import type { Session } from './session.ts';
@@ -293,6 +292,6 @@ export class EarlyTransaction {
 
 /** Nothing behind a row that passes comes before it was dropped. */
 function discarded(change: Change): false {
-  if ('after' in change && change.after instanceof PassingRow) change.after.discard();
+  if (isPassing(change)) change.after.discard();
   return false;
 }

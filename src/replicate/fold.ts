@@ -95,6 +95,7 @@ function keeping(
 /** The stream names the identity of the whole table, and a partition may have another until the tables are looked at. */
 export const UNNAMED = 'a change of it does not name its row: a partition has had another replica identity';
 
-function isPassing(change: Change): change is PassingChange {
+/** Whether its new row is one that passes. */
+export function isPassing(change: Change): change is PassingChange {
   return 'after' in change && change.after instanceof PassingRow;
 }
