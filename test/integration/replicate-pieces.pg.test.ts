@@ -221,7 +221,8 @@ test('a target that ends every session between two pieces has none read twice', 
   count.letGo();
   await made.ready();
   await expectCopied(made);
-  expect(count.read).toBe(cursor?.end);
+  // The session of the fourth may be cut after its commit was sent, and before it is counted.
+  expect([0, 1]).toContain((cursor?.end ?? 0) - count.read);
   expect((await stored(made)).relation).toBe(relation);
 });
 
