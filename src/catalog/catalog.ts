@@ -23,6 +23,8 @@ export interface ColumnType {
   readonly scalar: string;
   /** The labels of an enum in the order its values sort by; left out for all other types. */
   readonly labels?: readonly string[];
+  /** What is in a composite type, or a range that somebody has made; left out for all other types. */
+  readonly parts?: readonly ColumnType[];
 }
 
 /** A column of a tracked table, or what a plan reads as if it were one. */

@@ -13,6 +13,7 @@ export type TypeRow = readonly [
   sql: string,
   baseSql: string | null,
   labels: readonly string[] | null,
+  parts: readonly number[] | null,
 ];
 
 const KINDS: Readonly<Record<string, ColumnType['kind']>> = {
@@ -56,7 +57,7 @@ export class TypeBook {
   }
 
   #build(row: TypeRow, sqlText: string): ColumnType {
-    const [oid, name, schema, kind, category, elementOid, baseOid, , baseSql, labels] = row;
+    const [oid, name, schema, kind, category, elementOid, baseOid, , baseSql, labels, parts] = row;
     const element =
       this.#part(elementOid, sqlText.replace(/\[\]$/, '')) ?? this.#part(baseOid, baseSql ?? '');
     return {
@@ -69,6 +70,9 @@ export class TypeBook {
       element,
       scalar: element === null ? scalarName(name) : element.scalar,
       ...(labels === null ? {} : { labels }),
+      ...(parts === null
+        ? {}
+        : { parts: parts.map((part) => this.type(part, this.#rows.get(part)?.[7] ?? '')) }),
     };
   }
 

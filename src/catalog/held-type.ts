@@ -46,9 +46,9 @@ export function isWrittenAlike(type: ColumnType): boolean {
 }
 
 /** Whether values are printed as names of objects: renaming those changes the text of rows that nobody has written. */
-export function namesObjects({ schema, name, element }: ColumnType): boolean {
+export function namesObjects({ schema, name, element, parts = [] }: ColumnType): boolean {
   if (element !== null) return namesObjects(element);
-  return schema === 'pg_catalog' && NAMES_OBJECTS.has(name);
+  return parts.some(namesObjects) || (schema === 'pg_catalog' && NAMES_OBJECTS.has(name));
 }
 
 function arrayType(type: ColumnType, known: KnownTypes): string {

@@ -90,9 +90,15 @@ select coalesce(json_agg(json_build_array(
   join pg_namespace n on n.oid = t.relnamespace
  where not exists (select from pg_constraint p where p.oid = f.conparentid and p.conrelid = f.conrelid)`;
 
+/** What a composite type or range `t` that somebody has made holds. */
+const PARTS_OF_TYPE = `
+  select r.rngsubtype from pg_range r where t.oid >= 16384 and t.oid in (r.rngtypid, r.rngmultitypid)
+  union all
+  select a.atttypid from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped`;
+
 /**
- * One array per type in use, by columns or by those functions, elements and base types included: oid, name, schema, kind, category,
- * element, base, SQL, labels.
+ * One array per type in use, by columns or by those functions, what it is made of included: oid, name, schema, kind, category,
+ * element, base, SQL, labels, parts.
  */
 export const typesSql = (functions: readonly FunctionRef[]): string => `
 with recursive relations as materialized (${RELATIONS}),
@@ -102,13 +108,14 @@ used(oid) as (
    union ${functionTypesSql(functions)})
   union
   select part.oid from used join pg_type t on t.oid = used.oid,
-         lateral (values (t.typelem), (t.typbasetype)) as part(oid)
+         lateral (select t.typelem union all select t.typbasetype union all ${PARTS_OF_TYPE}) as part(oid)
    where part.oid <> 0)
 select coalesce(json_agg(json_build_array(
          t.oid::int8, t.typname, n.nspname, t.typtype, t.typcategory,
          case when e.typarray = t.oid then e.oid::int8 else 0 end, t.typbasetype::int8,
          format_type(t.oid, -1), format_type(t.typbasetype, t.typtypmod),
-         (select json_agg(l.enumlabel order by l.enumsortorder) from pg_enum l where l.enumtypid = t.oid))), '[]') as answer
+         (select json_agg(l.enumlabel order by l.enumsortorder) from pg_enum l where l.enumtypid = t.oid),
+         (select json_agg(part.oid::int8) from (${PARTS_OF_TYPE}) as part(oid)))), '[]') as answer
   from used
   join pg_type t on t.oid = used.oid
   left join pg_type e on e.oid = t.typelem
@@ -141,7 +148,7 @@ select to_json(md5(concat_ws(' ',
   (${hashed("d.objoid::text || ' ' || d.objsubid::text || ' ' || d.xmin::text")}
      from relations c join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass),
   (${hashed("l.oid::text || ' ' || l.xmin::text")} from pg_enum l),
-  (${hashed("t.oid::text || ' ' || n.nspname || ' ' || t.xmin::text")}
+  (${hashed("concat_ws(' ', t.oid, n.nspname, t.xmin, k.xmin)")}
      from pg_type t join pg_namespace n on n.oid = t.typnamespace
      left join pg_class k on k.oid = t.typrelid
     where t.oid >= 16384 and t.typcategory <> 'A' and coalesce(k.relkind, 'c') = 'c'),

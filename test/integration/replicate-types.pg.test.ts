@@ -123,8 +123,10 @@ beforeAll(async () => {
     ...domains,
     ...root,
     ...NAMES.flatMap(tableSql),
-    `create table naming (id int primary key, one int default 1, ${naming.join(', ')}, list regclass[])`,
-    `insert into naming (id, regclass, list) values (1, 'some_table', '{some_table,NULL}')`,
+    'create type inner_name as (n int, c regclass)',
+    'create type outer_name as (i inner_name[])',
+    `create table naming (id int primary key, one int default 1, ${naming.join(', ')}, list regclass[], pair outer_name)`,
+    `insert into naming (id, regclass, list, pair) values (1, 'some_table', '{some_table,NULL}', row(array[row(1, 'some_table')::inner_name]))`,
   ];
   const all = [...NAMES, 'naming'];
   const tracked: Tracked = Object.fromEntries(all.map((name) => [name, [['one']]]));
@@ -207,14 +209,20 @@ test('no type of Postgres is forgotten', async () => {
 test('names of objects are not kept in a copy: they change without a change of their row', async () => {
   expect((await rig.tableStatus('naming'))?.columns.map(({ name }) => name)).toEqual(['id', 'one']);
   const read = async (): Promise<unknown> => {
-    const query = '{ root { naming { id regclass list } } }';
+    const query = '{ root { naming { id regclass list pair } } }';
     const { text, targets } = await dealt.query(query, { freshness: { fallback: 'stale' } });
     expect(targets).toMatchObject([{ route: 'live', detail: 'column-not-cached' }]);
     return JSON.parse(text).root[0].naming;
   };
-  expect(await read()).toEqual([{ id: 1, regclass: 'some_table', list: ['some_table', null] }]);
+  const named = (name: string): unknown => ({
+    id: 1,
+    regclass: name,
+    list: [name, null],
+    pair: `("{""(1,${name})""}")`,
+  });
+  expect(await read()).toEqual([named('some_table')]);
   await rig.target.query('alter table some_table rename to other_table');
-  expect(await read()).toEqual([{ id: 1, regclass: 'other_table', list: ['other_table', null] }]);
+  expect(await read()).toEqual([named('other_table')]);
   await rig.target.query('alter table other_table rename to some_table');
 });
 
