@@ -84,7 +84,7 @@ const SHAPES = `
     join pg_type t on t.oid = used.type
     cross join lateral (
       select t.typelem union all select t.typbasetype
-      union all select r.rngsubtype from pg_range r where r.rngtypid = t.oid
+      union all select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
       union all select a.atttypid from pg_attribute a
         where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
     ) part (type)
@@ -106,9 +106,10 @@ const SHAPES = `
     from used join pg_enum e on e.enumtypid = used.type
     group by used.root
   ), composites as (
+    -- with those that are dropped, which tell of an attribute that was there for a moment
     select k.root, array_agg(k.oid::bigint) as oids, jsonb_object_agg(k.oid::text, (
       select string_agg(concat(a.attnum, ' ', a.atttypid), ',' order by a.attnum)
-      from pg_attribute a where a.attrelid = k.oid and a.attnum > 0 and not a.attisdropped
+      from pg_attribute a where a.attrelid = k.oid and a.attnum > 0
     )) as composites
     from composite k
     group by k.root

@@ -123,6 +123,48 @@ const CASES: readonly Case[] = [
        alter table unnamed_a replica identity default; commit`,
     ],
   ],
+  [
+    "two columns that have each other's names for a moment",
+    'crossed',
+    plain('crossed'),
+    [
+      `begin; alter table crossed rename n to x; alter table crossed rename m to n; alter table crossed rename x to m;
+       update crossed set n = 100;
+       alter table crossed rename m to x; alter table crossed rename n to m; alter table crossed rename x to n; commit`,
+    ],
+  ],
+  [
+    'a column whose name another has for a moment',
+    'posed',
+    plain('posed'),
+    [
+      `begin; alter table posed rename n to x; alter table posed add column n int; update posed set n = 100;
+       alter table posed drop column n; alter table posed rename x to n; commit`,
+    ],
+  ],
+  [
+    'a composite type with another attribute for a moment',
+    'blotted',
+    [
+      'create type blot as (x int)',
+      'create table blotted (id int primary key, s blot)',
+      `insert into blotted values (1, '(1)')`,
+    ],
+    [
+      `begin; alter type blot add attribute y int; update blotted set s = '(2,3)'; alter type blot drop attribute y; commit`,
+    ],
+  ],
+  [
+    'a label renamed of which there are ranges',
+    'ranged',
+    [
+      `create type step as enum ('low', 'mid', 'high')`,
+      'create type steps as range (subtype = step, multirange_type_name = flight)',
+      'create table ranged (id int primary key, s flight)',
+      `insert into ranged values (1, '{[low,mid]}')`,
+    ],
+    [`alter type step rename value 'low' to 'ground'`],
+  ],
   ['a partition truncated', 'emptied', parted('emptied'), ['truncate emptied_a']],
   ['a partition dropped', 'lost', parted('lost'), ['drop table lost_b']],
   [
