@@ -4,19 +4,19 @@ import { NumberText } from '../plan/input.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
 import { refuseLoneSurrogates } from './surrogates.ts';
 
-/** A run of digits (a point may be among them) longer than any number a double surely holds exactly. */
-const LONG_DIGITS = /\d[\d.]{15}/;
+/** A run of digits (a point may be among them) longer than any number a double surely holds exactly, or an exponent that it may not hold. */
+const UNSURE = /\d[\d.]{15}|\d[eE][+-]?\d{3}/;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /**
- * Parses JSON; numbers with more digits than a double holds become `NumberText`. The slow path runs only when the
- * text has a long run of digits, so an ordinary request costs one native parse. A text that would cost too much
+ * Parses JSON; numbers with more digits than a double holds, or larger or smaller, become `NumberText`. The slow path runs only when the
+ * text has such a run, so an ordinary request costs one native parse. A text that would cost too much
  * is a `bad-request`, one with half a character is `invalid-json`.
  */
 export function parseJsonExactly(text: string): unknown {
   refuseCostlyJson(text);
   refuseLoneSurrogates(text);
-  if (!LONG_DIGITS.test(text)) return JSON.parse(text);
+  if (!UNSURE.test(text)) return JSON.parse(text);
   // A mark no client can know, so no string of theirs is taken for a number.
   const mark = `${randomUUID()}:`;
   return JSON.parse(markLongNumbers(text, mark), (_key, value: unknown) =>
@@ -36,7 +36,7 @@ function markLongNumbers(text: string, mark: string): string {
     } else if (beginsNumber(char)) {
       const end = endOfNumber(text, at);
       const number = text.slice(at, end);
-      if (number.length > 15 && NUMBER.test(number)) {
+      if ((number.length > 15 || UNSURE.test(number)) && NUMBER.test(number)) {
         result += `${text.slice(copied, at)}"${mark}${number}"`;
         copied = end;
       }

@@ -14,6 +14,16 @@ test('long numbers keep every digit, short ones are plain numbers', () => {
   });
 });
 
+test('numbers that a double cannot hold keep their digits, however few', () => {
+  expect(parseJsonExactly('{"a":1e400,"b":-2.5E-400,"c":[1e+310],"d":1e99,"e":"1e400"}')).toEqual({
+    a: new NumberText('1e400'),
+    b: new NumberText('-2.5E-400'),
+    c: [new NumberText('1e+310')],
+    d: 1e99,
+    e: '1e400',
+  });
+});
+
 test('digits inside strings and keys stay text, whatever is escaped around them', () => {
   const value = {
     '12345678901234567890': ['12345678901234567890', '\\"12345678901234567890\\', '"', '\u0007'],
