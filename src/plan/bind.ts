@@ -13,6 +13,7 @@ import { encodeValue } from './params.ts';
 import { checkPattern } from './pattern.ts';
 import type { Param, QueryPlan } from './plan.ts';
 import { runsOf, valuesIn } from './representations.ts';
+import { ValueCount } from './value-count.ts';
 import type { Variables } from './variables.ts';
 
 /** A variable that is used a thousand times is sent a thousand times. */
@@ -33,8 +34,9 @@ export function bindParams(
     throw new NearjoinError('not-found', `missing session variables: ${names}`);
   }
   let characters = 0;
+  const given = { variables, session, count: new ValueCount() };
   return plan.params.map((param) => {
-    const value = bind(param, variables, session);
+    const value = bind(param, given);
     characters += value.length;
     if (characters > MOST_CHARACTERS)
       throw tooComplex('$', `values of more than ${MOST_CHARACTERS} characters`);
@@ -43,8 +45,20 @@ export function bindParams(
   });
 }
 
-function bind(param: Param, variables: Variables, session: SessionVariables): string {
+/** What a request brings. */
+interface Given {
+  readonly variables: Variables;
+  readonly session: SessionVariables;
+  /** Of what is read of the variables. */
+  readonly count: ValueCount;
+}
+
+function bind(param: Param, { variables, session, count }: Given): string {
   const { from } = param;
+  const counted = <T>(value: T): T => {
+    count.add(value);
+    return value;
+  };
   switch (from.kind) {
     case 'value':
       return from.value;
@@ -61,13 +75,13 @@ function bind(param: Param, variables: Variables, session: SessionVariables): st
     case 'whole-session':
       return JSON.stringify(Object.fromEntries([...session].sort(([a], [b]) => (a < b ? -1 : 1))));
     case 'variable':
-      return encode(param, fromJson(param, lookUp(variables, from.path)));
+      return encode(param, fromJson(param, counted(lookUp(variables, from.path))));
     case 'representations':
-      return encode(param, keysIn(from, variables, param.path));
+      return encode(param, counted(keysIn(from, variables, param.path)));
     case 'composed':
       return encode(
         param,
-        compose(from.value, (name) => fromJson(param, variables.get(name) ?? null)),
+        compose(from.value, (name) => fromJson(param, counted(variables.get(name) ?? null))),
       );
     default:
       return unreachable(from);

@@ -13,7 +13,7 @@ import type { Spelling } from '../catalog/spelling.ts';
 import { must } from '../core/assert.ts';
 import { type Enumeration, mismatch } from './encode.ts';
 import { enumerationOf } from './enumeration.ts';
-import { elementsOf, type Input, membersOf, valueOf } from './input.ts';
+import { type Input, isEmptyList, membersOf, valueOf } from './input.ts';
 import { locationOf, planObjectOperand, planOperand } from './operand.ts';
 import type { ValueType } from './params.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
@@ -231,7 +231,7 @@ function compare(
   const operand = planOperand(planning, input, value, at);
   const withNone = WITH_NONE[operator];
   const opened = planning.variables.open(input, locationOf(value), at.path);
-  if (withNone !== undefined && elementsOf(opened)?.length === 0) return withNone;
+  if (withNone !== undefined && isEmptyList(opened)) return withNone;
   return compared(planning, target, { operator, value: operand }, at);
 }
 

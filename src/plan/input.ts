@@ -127,6 +127,12 @@ export function elementsOf(input: Input): readonly Input[] | null {
   return value.map((element: unknown, index) => ({ kind: 'json', value: element, path: [...path, index] }));
 }
 
+/** Whether the input is a list without elements. */
+export function isEmptyList(input: Input): boolean {
+  const list = input.kind === 'json' ? input.value : input.node.kind === Kind.LIST && input.node.values;
+  return Array.isArray(list) && list.length === 0;
+}
+
 /** Members of an object input, or null when it is not an object. */
 export function membersOf(input: Input): readonly (readonly [string, Input])[] | null {
   if (input.kind === 'literal') {

@@ -6,6 +6,7 @@ import { hasVariable, type Input, plainValue } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
 import { readOffset } from './offset.ts';
 import type { Operand, Param } from './plan.ts';
+import { ValueCount } from './value-count.ts';
 
 /** What a value is read and bound as. */
 export interface ValueType extends OperandType {
@@ -21,6 +22,8 @@ export class Params {
   readonly #sessionVariables = new Set<string>();
   readonly #wholeSession = new Map<string, Operand>();
   #characters = 0;
+  /** Of literals: one in a fragment is read wherever that is spread. */
+  readonly #read = new ValueCount();
 
   /** All parameters so far. */
   list(): readonly Param[] {
@@ -40,7 +43,7 @@ export class Params {
   /** A value of the request; a literal is read at once, so that its errors come with the plan. */
   value(input: Input, value: ValueType, path: string): Operand {
     return this.#add({
-      from: sourceOf(input, (plain) => encodeValue(value, plain, path)),
+      from: this.#sourceOf(input, (plain) => encodeValue(value, plain, path)),
       ...value,
       form: 'typed',
       path,
@@ -60,13 +63,13 @@ export class Params {
 
   /** An `offset`. */
   offset(input: Input, type: ColumnType, path: string): Operand {
-    const from = sourceOf(input, (plain) => readOffset(plain, path));
+    const from = this.#sourceOf(input, (plain) => readOffset(plain, path));
     return this.#add({ from, type, list: false, enumeration: null, pattern: null, form: 'offset', path });
   }
 
   /** The path argument of a JSON column. */
   jsonPath(input: Input, type: ColumnType, path: string): Operand {
-    const from = sourceOf(input, (plain) => parseJsonPath(plain, path));
+    const from = this.#sourceOf(input, (plain) => parseJsonPath(plain, path));
     return this.#add({ from, type, list: true, enumeration: null, pattern: null, form: 'json-path', path });
   }
 
@@ -109,6 +112,15 @@ export class Params {
     return made;
   }
 
+  #sourceOf(input: Input, encode: (plain: unknown) => string): Param['from'] {
+    if (input.kind === 'json') return { kind: 'variable', path: input.path };
+    const plain = plainValue(input.node);
+    this.#read.add(plain);
+    return hasVariable(input.node)
+      ? { kind: 'composed', value: plain }
+      : { kind: 'value', value: encode(plain) };
+  }
+
   #need(name: string): string {
     const lower = name.toLowerCase();
     this.#sessionVariables.add(lower);
@@ -138,12 +150,4 @@ export function encodeValue(
 ): string {
   if (enumeration === null) return list ? encodeList(type, value, path) : encodeScalar(type, value, path);
   return list ? encodeEnumList(enumeration, value, path) : encodeEnum(enumeration, value, path);
-}
-
-function sourceOf(input: Input, encode: (plain: unknown) => string): Param['from'] {
-  if (input.kind === 'json') return { kind: 'variable', path: input.path };
-  const plain = plainValue(input.node);
-  return hasVariable(input.node)
-    ? { kind: 'composed', value: plain }
-    : { kind: 'value', value: encode(plain) };
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { NumberText } from '../../../src/plan/input.ts';
 import { refusal } from './plan-for.ts';
 
 const code = 'query-too-complex';
@@ -93,9 +94,32 @@ test('a path into JSON is as long as paths are', () => {
 test('a long literal in a fragment is counted wherever that is spread', () => {
   const long = Array.from({ length: 10_000 }, (_, index) => index).join();
   const twice = Array.from({ length: 2 }, () => `a: orders(where: {id: {_in: [${long}]}}) { id }`).join(' ');
-  const uses = Array.from({ length: 150 }, (_, index) => `u${index}: user { ...f }`).join(' ');
+  const uses = Array.from({ length: 20 }, (_, index) => `u${index}: user { ...f }`).join(' ');
   expect(refusal({ query: `{ ${uses} } fragment f on user { ${twice} }` })).toBe(null);
   const more = Array.from({ length: 20 }, (_, index) => `b${index}: boss { ...f }`).join(' ');
   const spread = `{ ${uses.replaceAll('...f', '...g')} } fragment g on user { ${more} } fragment f on user { ${twice} }`;
   expect(refusal({ query: spread })?.code).toBe(code);
+});
+
+test('a list that a short text uses again and again is not read each time', () => {
+  const ids = Array.from({ length: 100_000 }, (_, index) => index);
+  const tooMany = { code, path: '$', message: 'query is too complex: more than 500000 values' };
+  const lists = (uses: number): string => {
+    const conditions = Array.from({ length: uses }, () => '{id: {_in: $ids}}').join(' ');
+    return `query ($ids: [Int!]!) { order(where: {_or: [${conditions}]}) { id } }`;
+  };
+  expect(refusal({ query: lists(4), variables: { ids } })).toBe(null);
+  expect(refusal({ query: lists(300), variables: { ids } })).toEqual(tooMany);
+  const members = Array.from({ length: 3000 }, (_, index) => `m${index}: $doc`).join(' ');
+  const documents = `query ($doc: jsonb!) { order(where: {extra: {_contains: {${members}}}}) { id } }`;
+  expect(refusal({ query: documents, variables: { doc: ids.slice(0, 100) } })).toBe(null);
+  expect(refusal({ query: documents, variables: { doc: ids } })).toEqual(tooMany);
+  const long = { code, path: '$', message: 'query is too complex: values of more than 67108864 characters' };
+  expect(refusal({ query: documents, variables: { doc: { ['x'.repeat(1_000_000)]: 1 } } })).toEqual(long);
+});
+
+test('a number of a million digits is told to be none of a column’s before it is read', () => {
+  const query = 'query ($id: Int!) { order(where: {id: {_eq: $id}}) { id } }';
+  const id = new NumberText('9'.repeat(1_000_000));
+  expect(refusal({ query, variables: { id } })?.message).toMatch('lies outside the bounds');
 });
