@@ -235,10 +235,7 @@ test('a small table does not wait for a large one', async () => {
   made.start({ limits, onStep: count.onStep });
   await made.until('two pieces', async () => count.read === 2);
   await made.track({ doc: [], small: [] });
-  await made.until(
-    'the other to wait',
-    async () => (await made.tableStatus('small'))?.state.kind === 'pending',
-  );
+  await made.until('the other to wait', async () => count.settled === 2);
   count.letGo();
   await made.until('the other', async () => (await made.tableStatus('small'))?.state.kind === 'ready');
   const { piece_cursor: cursor, state } = await stored(made);

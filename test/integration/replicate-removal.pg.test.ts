@@ -31,12 +31,13 @@ class Stage {
   #urls = new Map<string, string>();
   #listed = new Set(['pg1', 'pg2']);
   #away = new Set<string>();
-  readonly #limits: Partial<FeedLimits>;
+  /** Of the process that is started next. */
+  limits: Partial<FeedLimits>;
   #supervisor: Supervisor | null = null;
 
   private constructor(rig: FeedRig, limits: Partial<FeedLimits>) {
     this.rig = rig;
-    this.#limits = limits;
+    this.limits = limits;
     this.move({ pg1: rig.source.url, pg2: rig.target.url });
   }
 
@@ -56,7 +57,7 @@ class Stage {
     this.#supervisor = new Supervisor({
       catalogs: { changes: (signal) => this.#snapshots(signal), refresh: () => Promise.resolve() },
       connect: (url, name) => postgresConnector({ url, name, log: this.#logger() }),
-      limits: { ...QUICK, goneRetryMs: 500, ...this.#limits },
+      limits: { ...QUICK, goneRetryMs: 500, ...this.limits },
       clock: {
         ...systemClock,
         delay: (ms, signal) => {
@@ -350,10 +351,11 @@ test('a source that is back in the metadata in time keeps its slot', async () =>
 });
 
 test('a slot of a source that is out of reach from the start holds back no more than allowed', async () => {
-  const stage = await Stage.open({ maxRetainedWalBytes: 1 << 20 });
+  const stage = await Stage.open();
   await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
   await stage.stop();
   stage.lose(['pg1']);
+  stage.limits = { maxRetainedWalBytes: 1 << 20 };
   stage.start();
   await fillLog(stage.rig.target.url);
   await stage.until(

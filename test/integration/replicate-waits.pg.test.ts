@@ -74,13 +74,14 @@ test('a feed whose copy is locked by hand is paused and ended all the same, and 
   await rig.ready();
   await lockCopy();
   await rig.target.query('delete from item where id = 1');
-  await state('retrying');
   const { rows } = await holder.query('select pg_backend_pid() as pid');
-  expect((await rig.status())?.reason).toMatch(
-    new RegExp(
-      `^waiting for a lock on nearjoin\\..*item.* in the source, which is held by session ${rows[0]?.pid}`,
-    ),
+  const said = new RegExp(
+    `^waiting for a lock on nearjoin\\..*item.* in the source, which is held by session ${rows[0]?.pid}`,
   );
+  await rig.until('the wait to be told', async () => {
+    const status = await rig.status();
+    return status?.state === 'retrying' && said.test(status.reason ?? '');
+  });
   await requestPause(rig.source, 'pg2');
   await state('paused');
   await holder.query('rollback');
