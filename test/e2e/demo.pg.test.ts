@@ -15,6 +15,8 @@ const QUERY = '{ order(where: {id: {_eq: 11}}) { id user_id user { id name count
 /** A demo under way; `output` is all it has printed. */
 interface Demo {
   readonly child: ChildProcess;
+  /** When it has ended, and so has its output. */
+  readonly closed: Promise<unknown>;
   readonly output: () => string;
 }
 
@@ -45,7 +47,7 @@ function start(command: string, args: readonly string[]): Demo {
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => printed.push(text));
   }
-  return { child, output: () => printed.join('') };
+  return { child, closed: once(child, 'close'), output: () => printed.join('') };
 }
 
 function startDemo(...args: readonly string[]): Demo {
@@ -72,8 +74,8 @@ async function answerOf(url: string): Promise<unknown> {
   return answer.json();
 }
 
-async function endOf({ child }: Demo): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+async function endOf({ child, closed }: Demo): Promise<number | null> {
+  await closed;
   return child.exitCode;
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
@@ -139,8 +140,21 @@ test('SIGTERM lets the request under way end, refuses new ones, and exits 0 with
   await register(nearjoin);
   const answer = nearjoin.graphql('{ slow { id } }', { headers: admin });
   const under = nearjoin.graphql('{ slow { slept } }', { headers: admin });
+  let isOver = false;
+  const over = (): void => {
+    isOver = true;
+  };
+  under.then(over, over);
   await answer;
-  const ended = once(nearjoin.child, 'exit');
+  await poll('the request to be under way', async () => {
+    const { rows } = await pg1.query(
+      `select from pg_stat_activity where datname = current_database() and state = 'active' and query like '%slept%'
+         and pid <> pg_backend_pid()`,
+    );
+    return rows.length > 0 || isOver;
+  });
+  // The log is whole only then.
+  const ended = once(nearjoin.child, 'close');
   nearjoin.child.kill('SIGTERM');
   expect((await under).text).toBe('{"data":{"slow":[{"slept":""}]}}');
   expect(await ended).toEqual([0, null]);
@@ -176,11 +190,13 @@ test('API and replicator may be two processes, and both answer for the feeds', a
       return answer.headers.get('cache-status')?.includes(';hit') === true ? answer : undefined;
     });
     expect(hit.text).toBe('{"data":{"orders":[{"user":{"id":10}}]}}');
-    const status = await run(['status', '--endpoint', replicator.url, '--admin-secret', SECRET]);
-    expect(status.code).toBe(0);
-    expect(status.stdout).toMatch(
-      /^FEED +STATE +STALENESS.*\npg2 -> pg1 +streaming +\d+ ms.*\n {2}public\.users {2}ready\n$/,
-    );
+    const shown =
+      /^FEED +STATE +STALENESS.*\npg2 -> pg1 +streaming +\d+ m?s.*\n {2}public\.users {2}ready\n$/;
+    await poll('the status to show it', async () => {
+      const { code, stdout } = await run(['status', '--endpoint', replicator.url, '--admin-secret', SECRET]);
+      expect(code).toBe(0);
+      return shown.test(stdout);
+    });
     expect((await replicator.post('/v1/graphql', { query: '{ orders { id } }' }, admin)).status).toBe(404);
     const refused = await run(['status', '--endpoint', replicator.url]);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('access-denied') });
