@@ -364,7 +364,8 @@ describe('introspect', () => {
       const answer = await introspect(wide.url);
       const took = performance.now() - start;
       expect(answer.tables.size).toBe(1500);
-      expect(took).toBeLessThan(5_000);
+      // A busy machine takes ten times as long, a query for each table a hundred times.
+      expect(took).toBeLessThan(20_000);
     } finally {
       await wide.drop();
     }

@@ -76,7 +76,7 @@ beforeAll(async () => {
   lane = await TestLane.open({ pg1, pg2 }, TABLES);
   await lane.fillCaches();
   // Without sessions for transactions only single statements are left.
-  statements = await TestLane.open({ pg1, pg2 }, TABLES, { livePoolSize: 0, connectTimeoutMs: 1000 });
+  statements = await TestLane.open({ pg1, pg2 }, TABLES, { livePoolSize: 0, connectTimeoutMs: 30_000 });
 });
 
 afterAll(async () => {
