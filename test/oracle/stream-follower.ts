@@ -38,7 +38,7 @@ export class StreamFollower {
     let ahead: readonly Ahead[] = this.#size === 0 ? [] : rowsOf(sql);
     while (ahead.length > 0) {
       const came = (): boolean => this.listener.pushed.length > this.#seen;
-      await poll('a batch', came, 20_000).catch(() => undefined);
+      await poll('a batch', came).catch(() => undefined);
       if (!came()) return `no batch behind ${this.#stream.after.text}`;
       const why = this.#compare(this.listener.pushed[this.#seen] ?? '', ahead.slice(0, this.#size), ahead);
       if (why !== null) return why;

@@ -151,7 +151,7 @@ class Run {
         last() === ''
           ? 'nothing'
           : disagreement(this.#stage.world, query, { cached: last(), live, sql: isKnown ? sql : last() });
-      await poll('the last answer', () => why() === null, 20_000).catch(() =>
+      await poll('the last answer', () => why() === null).catch(() =>
         this.#fail(query, String(why()), { headers: JSON.stringify(headers), last: last(), live, sql }),
       );
       follower.seen = listener.pushed.length;

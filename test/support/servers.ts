@@ -4,7 +4,9 @@ import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
+import { must } from '../../src/core/assert.ts';
 import { type PostgresOptions, type PostgresServer, startPostgres } from '../../src/embedded/server.ts';
+import { poll } from './poll.ts';
 
 /** What a test process must know to reach a server that the set-up started. */
 export interface ServerAddress {
@@ -50,8 +52,21 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 /** Starts a target for one test alone, of the version that the environment asks for. */
-export function startTarget(options: PostgresOptions = {}): Promise<PostgresServer> {
-  return startPostgres({ fsync: false, ...binaries('NEARJOIN_TEST_PG_TARGET_BIN'), ...options });
+export async function startTarget(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const start = (): Promise<PostgresServer> =>
+    startPostgres({ fsync: false, ...binaries('NEARJOIN_TEST_PG_TARGET_BIN'), ...options });
+  if (options.port === undefined) return start();
+  const started: PostgresServer[] = [];
+  // While a server is down its port may be given to a connection of somebody else, until that ends.
+  await poll('the port to be free', async () => {
+    const server = await start().catch((error: unknown) => {
+      if (error instanceof Error && error.message.includes('could not bind')) return null;
+      throw error;
+    });
+    if (server !== null) started.push(server);
+    return server !== null;
+  });
+  return must(started[0], 'a server');
 }
 
 function binaries(variable: string): PostgresOptions {
