@@ -91,7 +91,9 @@ export function heldAs(column: Column, leaf: Leaf): string | null {
 function isBuiltIn(type: ColumnType, held: string): boolean {
   const base = baseType(type);
   const element = base.kind === 'array' && base.element !== null ? baseType(base.element) : base;
-  return element.schema === 'pg_catalog' && (base.name === 'text' || held !== 'text');
+  // Arrays of a domain belong to its schema, whatever the domain is made of.
+  const isKnown = base.schema === 'pg_catalog' && element.schema === 'pg_catalog';
+  return isKnown && (base.name === 'text' || held !== 'text');
 }
 
 /** A domain's values are written and compared as its base type's. */

@@ -66,8 +66,8 @@ beforeAll(async () => {
     `create type mood as enum ('sad', 'happy')`,
     `create type pair as (a int, b text)`,
     `create domain positive as int check (value > 0)`,
-    `create table v (id int primary key, ${list}, e mood, es mood[], c pair, p positive)`,
-    `insert into v values (1, ${values}, 'happy', '{sad}', '(1,"x y")', 5)`,
+    `create table v (id int primary key, ${list}, e mood, es mood[], c pair, p positive, ps positive[])`,
+    `insert into v values (1, ${values}, 'happy', '{sad}', '(1,"x y")', 5, '{5,6}')`,
     'insert into v (id) values (2)',
   ];
   [pg1, pg2] = await Promise.all([
@@ -169,16 +169,16 @@ test('what is made of big numbers becomes a string too, of others it does not', 
 });
 
 test('types that only the target has are read as text, the same by both routes', async () => {
-  const columns = 'e es c p';
+  const columns = 'e es c p ps';
   const cached = await read(lane, 'far', false, columns);
   expect(JSON.parse(cached)).toEqual({
     a: [
-      { row: { e: 'happy', es: ['sad'], c: '(1,"x y")', p: 5 } },
-      { row: { e: null, es: null, c: null, p: null } },
+      { row: { e: 'happy', es: ['sad'], c: '(1,"x y")', p: 5, ps: [5, 6] } },
+      { row: { e: null, es: null, c: null, p: null, ps: null } },
     ],
   });
   expect(await read(lane, 'far', true, columns)).toBe(cached);
-  const where = `{ a(where: {far: {e: {_in: ["happy"]}, p: {_gt: 4}}}) { id } }`;
+  const where = `{ a(where: {far: {e: {_in: ["happy"]}, p: {_gt: 4}, ps: {_gt: [4], _in: [[5, 6]]}}}) { id } }`;
   expect((await lane.query(where, { freshness: { fallback: 'stale' } })).text).toBe('{"a":[{"id":1}]}');
   expect((await lane.query(where, { freshness: { noCache: true } })).text).toBe('{"a":[{"id":1}]}');
 });
