@@ -3,7 +3,7 @@ import { must } from '../../src/core/assert.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
-import { isLocked, isThereAlready } from './failure.ts';
+import { isDenied, isLocked, isThereAlready } from './failure.ts';
 import { Harmful, harmedTables } from './harm.ts';
 import { judge, quoted } from './publishable.ts';
 import type { Target } from './settings.ts';
@@ -145,10 +145,24 @@ function publishedByOthers(name: string, found: Publication, tables: readonly Ta
 
 /** An empty publication when there is none: the slot must be younger than the publication it will be read with. */
 export async function ensurePublication(target: Target, admin: AdminPool): Promise<void> {
-  await admin.transaction(async (query) => {
-    const found = await readPublication(query, target.name);
-    if (!found.exists) await query(createStatement(target.name, found.version));
-  });
+  const { exists, version } = await admin.snapshot((query) => readPublication(query, target.name));
+  if (exists) return;
+  const create = createStatement(target.name, version);
+  try {
+    await admin.rows(create);
+  } catch (error) {
+    throw isDenied(error) ? await notAllowed(admin, create, error) : error;
+  }
+}
+
+/** Names both ways out: a right for the role, or a publication that somebody else makes. */
+async function notAllowed(admin: AdminPool, create: string, cause: unknown): Promise<ConnectorError> {
+  const rows = await admin.rows<{ role: string; database: string }>(
+    'select quote_ident(current_user) as role, quote_ident(current_database()) as database',
+  );
+  const { role, database } = must(rows[0], 'the role of the target');
+  const ways = `grant create on database ${database} to ${role}; or make it as another role: ${create};`;
+  return new ConnectorError('unfit', `role ${role} may not make the publication; run: ${ways}`, cause);
 }
 
 /** Whether our publication is there. */
