@@ -202,12 +202,14 @@ function saidOf(
 
 function tableReport({ table, state, doing, rowsCopied, rowsEstimated }: CacheTable): TableReport {
   const reason = state.kind === 'failed' ? state.reason : doing;
+  // Rows that are there were counted; the planner guesses hundreds for a small table it has never looked at.
+  const isCopied = state.kind === 'catching-up' || state.kind === 'ready';
   return {
     schema: table.schema,
     name: table.name,
     state: state.kind,
     rows_copied: rowsCopied,
-    rows_estimated: rowsEstimated,
+    rows_estimated: isCopied ? rowsCopied : rowsEstimated,
     ...(reason === null ? {} : { reason }),
   };
 }

@@ -96,6 +96,12 @@ test('a feed is printed as the contract says', async () => {
   ]);
 });
 
+test('once a table is copied its rows are told as they were counted, not as they were estimated', async () => {
+  const tables = feed().tables.map((table) => ({ ...table, state: { kind: 'ready' } as const }));
+  const [report] = await reportFeeds(view({ pg1: status(feed({ tables })) }));
+  expect(report?.tables).toMatchObject([{ state: 'ready', rows_copied: 50, rows_estimated: 50 }]);
+});
+
 test('a feed whose copies are of another database than the metadata names has failed', async () => {
   const held = feed({ identity: { systemId: '7', database: 'accounts' } });
   const named = (systemId: string | null, database: string) =>
