@@ -24,14 +24,28 @@ export function connectionUrl(url: DatabaseUrl, env: Readonly<Record<string, str
  * host, and `require` does not mean `verify-full`. A name for the session is left out: sessions are told apart by ours.
  */
 export function forLibrary(url: string): string {
-  const named = checked(url)
+  const named = checked(url.trim())
     .replace(/^([a-z]+:\/\/(?:[^/?#]*@)?)(?=[:/?#]|$)/i, '$1localhost')
+    .replace(/^([a-z]+:\/\/[^/?#]*\/)([^?#]*)/i, (_, start: string, name: string) => start + plain(name))
     .replace(/([?&])application_name=[^&#]*&?/g, '$1');
+  if (!URL.canParse(named)) {
+    const message =
+      'the database URL cannot be read: in a user name, a password and the name of a database, @ : / ? # and % are written as %40 %3A %2F %3F %23 and %25';
+    throw new NearjoinError('invalid-configuration', message);
+  }
   const mode = /[?&]sslmode=(prefer|require|verify-ca)(?:[&#]|$)/.exec(named)?.[1];
   const isWeaker = mode === 'verify-ca' ? /[?&]sslrootcert=/.test(named) : mode !== undefined;
   if (!isWeaker || /[?&]uselibpqcompat=/.test(named)) return named;
   return named.replace('?', '?uselibpqcompat=true&');
 }
+
+/** The client library leaves these as they are written in the name of a database, which may hold them plainly. */
+function plain(name: string): string {
+  return name.replace(/%(?:24|26|2B|2C|2F|3A|3B|3D|40)/gi, decodeURIComponent);
+}
+
+/** What the client library knows; any other word it would take for `verify-full`. */
+const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
 
 /** They lead to a database elsewhere, and the client library passes over them: another one would answer. */
 const MISSED = /[?&](dbname|hostaddr|service)=/;
@@ -47,6 +61,11 @@ function checked(url: string): string {
   const missed = MISSED.exec(url)?.[1];
   if (missed !== undefined) {
     const message = `the database URL has the parameter "${missed}", which is not understood: write postgres://user@host:port/database`;
+    throw new NearjoinError('invalid-configuration', message);
+  }
+  const [, mode] = /[?&]sslmode=([^&#]*)/.exec(url) ?? [];
+  if (mode !== undefined && !SSL_MODES.includes(mode)) {
+    const message = `the sslmode of the database URL must be one of ${SSL_MODES.join(', ')}`;
     throw new NearjoinError('invalid-configuration', message);
   }
   if (!hosts.includes(',') && !/[?&]host=[^&#]*(?:,|%2C)/i.test(url)) return url;

@@ -52,6 +52,10 @@ export interface StoreOptions {
   readonly clock?: Clock;
 }
 
+const RIGHT_MISSING = '42501';
+const RIGHTS =
+  'its role must be able to make the schema nearjoin_metadata, and to own it ("grant create on database … to …")';
+
 /** Connects to the metadata database and brings its schema up to date. */
 export async function openMetadataStore(given: StoreOptions): Promise<MetadataStore> {
   try {
@@ -61,7 +65,11 @@ export async function openMetadataStore(given: StoreOptions): Promise<MetadataSt
   } catch (error) {
     if (error instanceof NearjoinError) throw error;
     // The cause is left out: a malformed URL travels inside the error it makes, password and all.
-    throw new NearjoinError('start-failed', `cannot open the metadata database: ${messageOf(error)}`);
+    const denied = error instanceof pg.DatabaseError && error.code === RIGHT_MISSING ? `: ${RIGHTS}` : '';
+    throw new NearjoinError(
+      'start-failed',
+      `cannot open the metadata database: ${messageOf(error)}${denied}`,
+    );
   }
 }
 

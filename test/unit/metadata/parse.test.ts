@@ -150,12 +150,20 @@ test('a database is reached by its URL, by the environment, or by parts that are
     expect(refused(() => connectionUrl(`postgres://u:p@h/d?a=b&${missed}=c`, {})).error).toContain(
       `the parameter "${missed}"`,
     );
+  for (const mode of ['sometimes', 'allow', 'REQUIRE', ''])
+    expect(refused(() => connectionUrl(`postgres://u:p@h/d?sslmode=${mode}`, {})).error).toContain(
+      'must be one of disable, prefer, require',
+    );
+  for (const secret of ['p@s:s', 'p/w', 'p#w', 'p?w'])
+    expect(refused(() => connectionUrl(`postgres://u:${secret}@h:1x/d`, {})).error).toMatch(/written as %40/);
+  const spaced = ' postgres://u:p@h/d?sslmode=no-verify\n';
+  expect(connectionUrl(spaced, {})).toBe('postgres://u:p@h/d?sslmode=no-verify');
   const tricky = 'postgres://u:p@[::1]:5432/d?host=/run/pg&options=-c%20service%3Dx,y';
   expect(connectionUrl(tricky, {})).toBe(tricky);
   expect(connectionUrl({ from_env: 'A' }, { A: 'postgres://a' })).toBe('postgres://a');
   const parts = { host: 'h', port: 5432, database: 'd/e', username: 'u@v', password: 'p:w/@' };
   expect(connectionUrl({ connection_parameters: parts }, {})).toBe(
-    'postgresql://u%40v:p%3Aw%2F%40@h:5432/d%2Fe',
+    'postgresql://u%40v:p%3Aw%2F%40@h:5432/d/e',
   );
   expect(refused(() => connectionUrl({ from_env: 'A' }, { B: 'secret' })).error).toBe(
     `environment variable 'A' not set`,
