@@ -22,7 +22,6 @@ export const ERROR_CODES = [
   'not-supported',
   'parse-failed',
   'permission-denied',
-  'permission-error',
   'postgres-error',
   'start-failed',
   'unexpected',
