@@ -64,7 +64,8 @@ async function open(waiting: Partial<FeedLimits>): Promise<{ leader: ChildProces
   run(waiting);
   await rig.until('the second to wait', async () => {
     const waiting = await rig.source.query(
-      `select from pg_stat_activity where datname = current_database() and query like '%pg_try_advisory_lock%'`,
+      `select from pg_stat_activity where datname = current_database() and application_name like 'nearjoin feed %'
+         and query like 'select leader from nearjoin.feed%updated_at%'`,
     );
     return (waiting.rowCount ?? 0) > 0;
   });

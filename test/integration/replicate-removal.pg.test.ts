@@ -322,13 +322,15 @@ test('a source that left the metadata while nobody ran leaves no slot, once nobo
   await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
   await stage.stop();
   stage.unlist(['pg1']);
-  const other = stage.rig.start();
-  await stage.rig.until('another process to stream', async () => {
+  const isActive = async (wanted: boolean): Promise<boolean> => {
     const { rows } = await stage.rig.target.query<{ active: boolean }>(
       'select active from pg_replication_slots where database = current_database() and not temporary',
     );
-    return rows[0]?.active === true;
-  });
+    return rows[0]?.active === wanted;
+  };
+  await stage.until('the first process to have let go', () => isActive(false));
+  const other = stage.rig.start();
+  await stage.rig.until('another process to stream', () => isActive(true));
   stage.start();
   await stage.until('the reader to be seen', () => stage.lines('somebody follows the slot').length > 0);
   expect(await leftOn(stage.rig.target)).toHaveLength(2);
