@@ -46,6 +46,8 @@ export interface Column {
   readonly loose?: true;
   /** Set for a computed field: it is stored nowhere, and only the table's own database can compute it. */
   readonly computed?: { readonly field: string; readonly call: FunctionCall };
+  /** Set for what stands for all of a row: its text, under a name that no column of the table has. */
+  readonly whole?: true;
 }
 
 /** Where a function's argument comes from, in the order of its definition. `name` is null where the definition has none. */

@@ -19,8 +19,11 @@ export function cellGuard(planning: Planning, rows: Rows, column: Column): Predi
   const showing = showingPermissions(rows.view, column);
   if (showing === null) return null;
   const key = `${rows.place.id}/${column.name}`;
-  const guard = planning.guards.get(key) ?? anyOf(planning, rows, showing);
+  const known = planning.guards.get(key);
+  const guard = known ?? anyOf(planning, rows, showing);
   planning.guards.set(key, guard);
+  const isNew = known === undefined && guard.kind !== 'true';
+  if (isNew && column.computed !== undefined) rows.place.guard(column, guard);
   return guard.kind === 'true' ? null : guard;
 }
 

@@ -1,6 +1,7 @@
 import type { Catalog, Column, Relationship, RemoteOptions, Table } from '../catalog/catalog.ts';
 import { NO_TYPES } from '../catalog/held-type.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
+import { identityOf, keyOf } from './identity.ts';
 import type { Join, PlanTable, Predicate, RemoteUse } from './plan.ts';
 import { conjuncts } from './predicates.ts';
 import type { RowsCall } from './rows-call.ts';
@@ -22,6 +23,8 @@ export interface Place {
   read(column: Column): Column;
   /** Notes which rows the role may see here, and returns it. */
   permit(rule: Predicate): Predicate;
+  /** Notes when a computed column may be shown here. */
+  guard(column: Column, onlyIf: Predicate): void;
 }
 
 /** A relationship followed to a new place. */
@@ -44,6 +47,7 @@ export class Places {
     const columns: Column[] = [];
     const names = new Set<string>();
     const permitted: Predicate[] = [];
+    const guarded: PlanTable['guarded'][number][] = [];
     const planTable: PlanTable = {
       id: this.#places.length,
       source: table.source,
@@ -51,6 +55,8 @@ export class Places {
       columns,
       key: call === null ? keyOf(table) : [],
       permitted,
+      guarded,
+      identity: identityOf(table, call),
       ...(call === null ? {} : { call }),
     };
     const read = (column: Column): Column => {
@@ -62,7 +68,10 @@ export class Places {
       permitted.push(...conjuncts(rule));
       return rule;
     };
-    const place: Place = { id: planTable.id, table, scope, planTable, read, permit };
+    const guard = (column: Column, onlyIf: Predicate): void => {
+      guarded.push({ column, onlyIf });
+    };
+    const place: Place = { id: planTable.id, table, scope, planTable, read, permit, guard };
     this.#places.push({ place, columns });
     return place;
   }
@@ -129,14 +138,4 @@ interface UseInMaking {
   readonly tables: Map<string, { readonly table: Table; readonly columns: Set<string> }>;
   readonly options: Set<RemoteOptions>;
   computes: boolean;
-}
-
-/** The primary key, else the first unique key without nulls. */
-function keyOf(table: Table): readonly Column[] {
-  if (table.primaryKey.length > 0) return table.primaryKey;
-  for (const names of table.uniqueKeys) {
-    const columns = table.columns.filter((column) => names.includes(column.name));
-    if (columns.length === names.length && columns.every((column) => column.notNull)) return columns;
-  }
-  return [];
 }

@@ -81,6 +81,10 @@ export interface PlanTable {
   readonly key: readonly Column[];
   /** The conditions of the role's permission, all of them parts of the filter that is applied here; none in a row rule. */
   readonly permitted: readonly Predicate[];
+  /** Computed columns whose cells are hidden from the role in some rows. */
+  readonly guarded: readonly { readonly column: Column; readonly onlyIf: Predicate }[];
+  /** Tells a row from others: the key where its values are equal everywhere or nowhere, else the whole row as a text. */
+  readonly identity: readonly Column[];
   /** Set where the rows are not the table's own, but what a function answers: then they have no key, and an order of their own. */
   readonly call?: RowsCall;
 }

@@ -1,10 +1,10 @@
 import type { Column, JoinPair } from '../catalog/catalog.ts';
 import type { SourceName } from '../core/names.ts';
-import type { Join, Param } from '../plan/plan.ts';
+import type { Join, Param, Predicate } from '../plan/plan.ts';
 import { isComparedAsText } from './key-type.ts';
 import { baseType, type LeafColumn, type Leaves } from './leaf.ts';
 import { checkedOperands } from './operand-checks.ts';
-import { joinSql } from './predicate.ts';
+import { joinSql, predicateSql } from './predicate.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
 import { type Build, Exposure, NO_GAPS, type RowScope, type Rows, startBuild, withRow } from './scope.ts';
@@ -24,6 +24,8 @@ export interface KeysRequest {
   readonly chain: readonly ChainLevel[];
   /** The left columns are those of the last level. */
   readonly on: readonly JoinPair[];
+  /** Conditions on the last level's rows that are told along with the keys, as booleans behind them. */
+  readonly marks: readonly Predicate[];
   /** The right's table as the source holds it. */
   readonly held: readonly LeafColumn[];
   /** Most different keys wanted; one more is returned to show that there are more. */
@@ -47,8 +49,8 @@ export function keysStatement(request: KeysRequest): Statement {
     isRemote: (table) => table.source !== request.source,
     gaps: NO_GAPS,
   });
-  const names = request.on.map((_, i) => syntax(`k${i}`));
   const found = chainSql(request, 0, { left: null, rows: new Map(), build });
+  const names = found.keys.map((_, i) => syntax(`k${i}`));
   const list = found.keys.map((key, i) => sql`${key} as ${syntax(`k${i}`)}`);
   const cut = request.rowLimit === null ? syntax('') : syntax(` limit ${Math.trunc(request.rowLimit)}`);
   const present = allOf(names.map((name) => sql`${name} is not null`));
@@ -89,7 +91,10 @@ function chainSql(request: KeysRequest, at: number, site: ChainSite): { from: Sq
       if (pair.left.loose === true) return sql`${key} collate "C"`;
       return isComparedAsText(pair, request.held) ? sql`${key}::text` : key;
     });
-    return { from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}`, keys };
+    const marks = request.marks.map(
+      (mark) => sql`coalesce(${predicateSql(mark, row, withRow(rows, row), build)}, false)`,
+    );
+    return { from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}`, keys: [...keys, ...marks] };
   }
   const below = chainSql(request, at + 1, { left: row, rows: withRow(rows, row), build });
   const own = sql`(${opened.select(exposure.list())}) ${syntax(alias)}`;

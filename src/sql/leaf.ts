@@ -14,6 +14,8 @@ export interface LeafColumn {
 export type Leaf =
   /** The table itself, in the database the statement runs in. */
   | { readonly kind: 'table' }
+  /** One row of the table, given as a text in the database of the table. */
+  | { readonly kind: 'given'; readonly row: Sql }
   /** A cache table in schema `nearjoin`. */
   | { readonly kind: 'cache'; readonly relation: string; readonly columns: readonly LeafColumn[] }
   /** Fetched rows, one array parameter per column. `filtered`: they satisfy the place's own filter already. */
@@ -37,6 +39,8 @@ export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
   switch (leaf.kind) {
     case 'table':
       return sql`${identifier(table.ref.schema)}.${identifier(table.ref.name)} ${syntax(alias)}`;
+    case 'given':
+      return givenRow(table, leaf.row, alias);
     case 'cache':
       return sql`nearjoin.${identifier(leaf.relation)} ${syntax(alias)}`;
     case 'temp':
@@ -44,6 +48,21 @@ export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
     case 'inline':
       return inlineRows(table, leaf.columns, alias);
   }
+}
+
+/** Its columns, and all of it; the text is read once. */
+function givenRow({ ref, identity }: PlanTable, row: Sql, alias: string): Sql {
+  const whole = separated(
+    identity.map(({ name }) => identifier(name)),
+    ', ',
+  );
+  const type = sql`${identifier(ref.schema)}.${identifier(ref.name)}`;
+  return sql`(select (g.r).*, g.r as ${whole} from (select ${row}::${type} as r offset 0) g) ${syntax(alias)}`;
+}
+
+/** Whether rows are read where all of their table is. */
+export function isAtHome(leaf: Leaf): leaf is Extract<Leaf, { kind: 'table' | 'given' }> {
+  return leaf.kind === 'table' || leaf.kind === 'given';
 }
 
 /** What cannot be an element of an array travels as its text and is cast back. */
@@ -82,7 +101,7 @@ const SPLIT_AT_COMMAS: ReadonlySet<string> = new Set(['citext', 'hstore', 'ltree
 
 /** The type a remote column is held as, where that may differ from its own; null where both are the same. */
 export function heldAs(column: Column, leaf: Leaf): string | null {
-  if (leaf.kind === 'table') return null;
+  if (isAtHome(leaf)) return null;
   const held = leaf.columns.find((candidate) => candidate.name === column.name)?.type;
   if (held === undefined || isBuiltIn(column.type, held)) return null;
   return held.replace(/\([^()"]*\)(\[\])?$/, '$1');

@@ -4,7 +4,7 @@ import { NearjoinError } from '../core/errors.ts';
 import { printTable } from '../core/names.ts';
 import type { Param, PlanTable } from '../plan/plan.ts';
 import { callSql } from './function-call.ts';
-import { heldAs, type Leaf, type Leaves } from './leaf.ts';
+import { heldAs, isAtHome, type Leaf, type Leaves } from './leaf.ts';
 import { identifier, type Sql, separated, sql, syntax } from './sql.ts';
 
 /** One row somewhere in a statement: how its columns are read there. */
@@ -58,6 +58,8 @@ export function directScope(
   { params, row = null }: Pick<Build, 'params'> & { readonly row?: Sql | null },
 ): RowScope {
   const whole = (): Sql => {
+    if (leaf.kind === 'given')
+      return sql`${syntax(alias)}.${identifier(must(table.identity[0], 'a row').name)}`;
     if (leaf.kind === 'table') return row ?? wholeRow(table, alias);
     throw new NearjoinError(
       'not-supported',
@@ -67,10 +69,12 @@ export function directScope(
   return {
     table,
     filtered: (leaf.kind === 'inline' || leaf.kind === 'temp') && leaf.filtered,
-    read: ({ name, computed }) =>
-      computed === undefined || leaf.kind !== 'table'
+    read: ({ name, computed, whole: isWhole }) => {
+      if (isAtHome(leaf) && isWhole) return sql`${whole()}::text`;
+      return computed === undefined || !isAtHome(leaf)
         ? sql`${syntax(alias)}.${identifier(name)}`
-        : callSql(computed.call, { params, row: whole }),
+        : callSql(computed.call, { params, row: whole });
+    },
     heldAs: (column) => heldAs(column, leaf),
     whole,
   };

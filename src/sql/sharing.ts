@@ -1,6 +1,6 @@
-import type { Column } from '../catalog/catalog.ts';
 import type { Field, Join, OrderItem, Param, PlanTable, Predicate, Select } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
+import { isComputed } from './computed-parts.ts';
 import type { Build, RowScope, Rows } from './scope.ts';
 import type { Sql } from './sql.ts';
 
@@ -73,10 +73,6 @@ export function normalForms(
   const forms = conjuncts(where).map((part) => normalForm(part, place, params));
   // Where rows are fetched each place has what is computed for it alone.
   return new Set(place.columns.some(isComputed) ? [...forms, `computed at ${place.id}`] : forms);
-}
-
-function isComputed({ computed }: Column): boolean {
-  return computed !== undefined;
 }
 
 function normalForm(predicate: Predicate, place: PlanTable, params: readonly Param[]): string {

@@ -65,6 +65,19 @@ const WORLD: World = {
         },
         nameless: { columns: ['id'], filter: {} },
         owner: { columns: ['id'], computed_fields: ['greeting'], filter: { mine: { _eq: true } } },
+        // Only the other database can say which authors these are; Plato, whose rank is 0, is none of them.
+        critic: {
+          columns: ['id', 'first_name'],
+          computed_fields: ['full_name', 'inverse'],
+          filter: { books: { title: { _neq: 'Republic' } } },
+          allow_aggregations: true,
+        },
+        heir: {
+          columns: ['id'],
+          computed_fields: ['inverse', 'mine'],
+          filter: { _and: [{ inverse: { _gt: 0 } }, { books: { title: { _neq: 'Republic' } } }] },
+        },
+        visitor: { columns: ['id'], filter: {} },
       },
       more: { computed_fields: FIELDS },
     },
@@ -75,12 +88,21 @@ const WORLD: World = {
         reader: { columns: '*', filter: {}, allow_aggregations: true },
         nameless: { columns: '*', filter: {} },
         owner: { columns: '*', filter: {} },
+        critic: { columns: '*', filter: {}, allow_aggregations: true },
+        heir: { columns: '*', filter: {} },
+        visitor: { columns: '*', filter: {} },
         hidden: { columns: ['id'], filter: { author: { full_name: { _like: 'Ada%' } } } },
         sibling: { columns: ['id'], filter: { siblings: { author: { first_name: { _eq: 'Mary' } } } } },
         related: { columns: ['id'], filter: { author: { namesakes: { rank: { _eq: 2 } } } } },
       },
       more: { computed_fields: [{ name: 'siblings', definition: { function: 'siblings' } }] },
     },
+  },
+  metadata: {
+    inherited_roles: [
+      { role_name: 'guest', role_set: ['critic', 'visitor'] },
+      { role_name: 'kin', role_set: ['reader', 'visitor'] },
+    ],
   },
 };
 
@@ -351,6 +373,32 @@ test.each([
   await expect(all.query(query)).rejects.toMatchObject({
     message: expect.stringContaining('secret of Plato'),
   });
+});
+
+test.each([
+  ['critic', '{ book(order_by: {id: asc}) { id author { id full_name inverse } } }'],
+  ['critic', '{ book(where: {author: {inverse: {_gt: 2}}}, order_by: {id: asc}) { id } }'],
+  ['critic', '{ book(where: {_not: {author: {inverse: {_gt: 2}}}}, order_by: {id: asc}) { id } }'],
+  [
+    'critic',
+    '{ book(where: {author: {inverse: {_gt: 2}, full_name: {_like: "%o%"}}}) { id author { full_name } } }',
+  ],
+  ['critic', '{ book(order_by: [{author: {inverse: asc}}, {id: asc}]) { id author { inverse } } }'],
+  ['critic', '{ book(order_by: {id: asc}) { author { inverse books { author { full_name inverse } } } } }'],
+  ['heir', '{ book(order_by: {id: asc}) { author { id inverse mine } } }'],
+  ['heir', '{ book(where: {author: {mine: {_eq: true}, inverse: {_gt: 2}}}) { id author { inverse } } }'],
+  // The row may be seen, and the cell may not.
+  ['guest', '{ book(order_by: {id: asc}) { id author { id full_name inverse } } }'],
+  [
+    'guest',
+    '{ book(where: {author: {inverse: {_gt: 2}}}, order_by: {id: asc}) { id author { id inverse } } }',
+  ],
+  ['guest', '{ book(order_by: [{author: {inverse: asc}}, {id: asc}]) { id author { inverse } } }'],
+  ['kin', '{ book(order_by: {id: asc}) { id author { id full_name inverse books { id } } } }'],
+  ['kin', '{ book(order_by: [{author: {inverse: asc}}, {id: asc}]) { id author { inverse books { id } } } }'],
+])('nor where only another database can say what is hidden from role %s: %s', async (role, query) => {
+  const session = { 'x-hasura-role': role, 'x-hasura-user-id': '4' };
+  expect(await agree(query, { role, session })).toMatchObject({ book: expect.any(Array) });
 });
 
 test('a rule may speak of them, also with the session as an argument', async () => {

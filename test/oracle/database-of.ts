@@ -60,8 +60,12 @@ function twins(world: World, table: TableModel): readonly string[] {
     const twin = twinOf(table, name);
     if (twin === null) return [];
     const called = quoted(twinFunction(world, table, twin));
+    const head = `create function ${called}(${row}) returns ${typeOf(type).bare}`;
+    const cell = `$1.${quoted(name)}`;
+    if (!world.brittle) return [`${head} language sql stable as $$ select ${cell} $$`];
+    const broken = `md5(${cell}::text) < '4'`;
     return [
-      `create function ${called}(${row}) returns ${typeOf(type).bare} language sql stable as $$ select $1.${quoted(name)} $$`,
+      `${head} language plpgsql stable cost 0.0001 as $$ begin if ${broken} then raise 'a row'; end if; return ${cell}; end $$`,
     ];
   });
 }

@@ -175,7 +175,7 @@ export function generateQuery(
     seed: random.seed(),
     share: counting.length === 0 ? random.pick([0, 0.3, 1, 1]) : 1,
     defaults: random.chance(0.15),
-    twins: random.pick([0, 0, 0, 0, 0.3]),
+    twins: random.pick([0, 0, 0.3, 0.6]),
   };
   return { role, roots, sending, hostile };
 }

@@ -92,6 +92,7 @@ export function generateWorld(random: Random): World {
     naming: naming(random),
     cramped: { liveInlineRows: random.pick([0, 0, 3]), liveProbeRows: random.pick([1, 2, 4]) },
     stringify: random.chance(0.15),
+    brittle: false,
     session: session(random),
     otherSession: session(random),
   };

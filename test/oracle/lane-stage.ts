@@ -231,19 +231,12 @@ function isSame(one: string, other: string): boolean {
  * known by one route only stays as it is.
  */
 function withoutWords(answers: Answers): Answers {
-  const told = (text: string): string => (isError(text) && !isOfOneRoute(text) ? 'error:' : text);
+  const told = (text: string): string => (isError(text) && !isUnknown(text) ? 'error:' : text);
   return Object.fromEntries(Object.entries(answers).map(([way, text]) => [way, told(text)]));
 }
 
 /** What a source cannot compare for want of an extension, and the target cannot decide alone, is refused by every route. */
 const UNKNOWN_HERE = 'create the extension of';
-
-/** A target computes a field only for rows of which it knows that the role may see them. */
-const NOT_COMPUTED = 'cannot be read in this query';
-
-function isOfOneRoute(text: string): boolean {
-  return isUnknown(text) || text.includes(NOT_COMPUTED);
-}
 
 function isUnknown(text: string): boolean {
   return text.includes(UNKNOWN_HERE);
@@ -282,7 +275,7 @@ function isError(answer: string): boolean {
 
 /** Whether routes may answer differently. */
 function isOpen(world: World, order: Order, cached: string): boolean {
-  if (isOfOneRoute(cached)) return true;
+  if (isUnknown(cached)) return true;
   // Views have no key that would say which of two equal rows is first.
   return order !== 'total' && world.tables.some(({ isView }) => isView);
 }

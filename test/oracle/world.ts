@@ -67,6 +67,8 @@ export interface World {
   readonly cramped: { readonly liveInlineRows: number; readonly liveProbeRows: number };
   /** Numbers that JavaScript would round are written as strings. */
   readonly stringify: boolean;
+  /** What is computed of some values is an error. */
+  readonly brittle: boolean;
   /** Session variables by name. */
   readonly session: Readonly<Record<string, string>>;
   /** Those of somebody else. */

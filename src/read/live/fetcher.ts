@@ -1,6 +1,7 @@
 import type { JoinPair } from '../../catalog/catalog.ts';
 import type { NearjoinError } from '../../core/errors.ts';
-import type { Join, PlanTable } from '../../plan/plan.ts';
+import type { PlanTable } from '../../plan/plan.ts';
+import { computedOf, guardOf } from '../../sql/computed-parts.ts';
 import { fetchStatement } from '../../sql/fetch-rows.ts';
 import { type ChainLevel, keysStatement } from '../../sql/join-keys.ts';
 import type { LeafColumn, Leaves } from '../../sql/leaf.ts';
@@ -9,7 +10,7 @@ import type { SourceGroup } from '../compiled-plan.ts';
 import type { ReadSettings } from '../settings.ts';
 import { type FetchedRows, joinArrays, noRows } from './fetched-rows.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { beyondLimit, refuseHidden } from './limits.ts';
+import { beyondLimit } from './limits.ts';
 import type { KeyedLookup, Lookup } from './lookup.ts';
 import type { LiveSessions } from './sessions.ts';
 
@@ -44,14 +45,10 @@ export class Fetcher {
   }
 
   /** Keys of a chain's rows; null when they are more than the limit, or with `probe` when there are too many rows to say cheaply. */
-  async keys(
-    { join, place }: KeyedLookup,
-    chain: readonly ChainLevel[],
-    probe: boolean,
-  ): Promise<Keys | null> {
+  async keys(lookup: KeyedLookup, chain: readonly ChainLevel[], probe: boolean): Promise<Keys | null> {
     const { settings, store, sessions, values } = this.#parts;
     const limit = settings.liveKeyLimit;
-    const statement = this.#keysStatement(join, place, chain, probe);
+    const statement = this.#keysStatement(lookup, chain, probe);
     const rows = await sessions.source(statement.text, store.bind(statement, values));
     const count = rows.reduce((sum, row) => sum + numberIn(row[0]), 0);
     if (probe && numberIn(rows[0]?.[1]) > settings.liveProbeRows) return null;
@@ -62,7 +59,7 @@ export class Fetcher {
 
   /** Rows with these keys. */
   async byKeys(lookup: KeyedLookup, keys: Keys): Promise<FetchedRows> {
-    const columns = this.#parts.columnsOf(lookup.place);
+    const columns = this.#columns(lookup);
     if (keys.count === 0) return noRows(columns, lookup.filtered);
     const statement = this.#fetchStatement(lookup, lookup.join.on);
     const parts = await Promise.all(keys.chunks.map((chunk) => this.#fetch(lookup.place, statement, chunk)));
@@ -85,7 +82,7 @@ export class Fetcher {
     const statement = this.#fetchStatement(lookup, null);
     const { count, arrays } = await this.#fetch(lookup.place, statement, []);
     if (count > this.#parts.settings.liveKeyLimit) return null;
-    const columns = this.#parts.columnsOf(lookup.place);
+    const columns = this.#columns(lookup);
     if (count === 0) return noRows(columns, lookup.filtered);
     return { columns, count, arrays: columns.map((_, i) => arrays[i] ?? '{}'), filtered: lookup.filtered };
   }
@@ -111,15 +108,19 @@ export class Fetcher {
     return { count, arrays: (row ?? []).slice(1).map((cell) => cell?.toString('utf8') ?? null) };
   }
 
-  #keysStatement(join: Join, place: PlanTable, chain: readonly ChainLevel[], probe: boolean): Statement {
-    const { group, settings, leaves, store, columnsOf } = this.#parts;
-    const key = `keys ${place.id} ${probe} ${chain.map(describe).join(' ')}\n${store.key}`;
+  #keysStatement(lookup: KeyedLookup, chain: readonly ChainLevel[], probe: boolean): Statement {
+    const { group, settings, leaves, store } = this.#parts;
+    const { join, place } = lookup;
+    const marks = markedIn(lookup);
+    const names = marks.map(({ column }) => column.name);
+    const key = `keys ${place.id} ${probe} ${chain.map(describe).join(' ')} ${names.join()}\n${store.key}`;
     return this.#parts.statement(key, () =>
       keysStatement({
         source: group.source,
         chain,
         on: join.on,
-        held: columnsOf(place),
+        marks: marks.map(({ onlyIf }) => onlyIf),
+        held: this.#columns(lookup),
         limit: settings.liveKeyLimit,
         rowLimit: probe ? settings.liveProbeRows + 1 : null,
         chunk: CHUNK,
@@ -130,18 +131,18 @@ export class Fetcher {
   }
 
   #fetchStatement(lookup: Lookup, on: readonly JoinPair[] | null): Statement {
-    const { group, settings, columnsOf } = this.#parts;
+    const { group, settings } = this.#parts;
     const { place } = lookup;
-    if (!lookup.filtered) refuseHidden(place, lookup.where);
-    const columns = columnsOf(place);
+    const columns = this.#columns(lookup);
     const types = columns.map(({ name, type }) => `${name} ${type}`).join();
     return this.#parts.statement(
-      `fetch ${place.id} ${on?.map(({ right }) => right.name).join()} ${types}`,
+      `fetch ${place.id} ${on?.map(({ right }) => right.name).join()} ${lookup.marked} ${types}`,
       () =>
         fetchStatement({
           table: place,
           columns,
           on,
+          marked: markedIn(lookup).map(({ column }) => column),
           where: lookup.where,
           perKey: lookup.perKey,
           limit: on === null ? settings.liveKeyLimit : settings.liveRowLimit,
@@ -149,6 +150,24 @@ export class Fetcher {
         }),
     );
   }
+
+  /** What is not computed yet is asked for again by what tells rows apart. */
+  #columns({ place, computes }: Lookup): readonly LeafColumn[] {
+    const isLeft = ({ name }: LeafColumn): boolean =>
+      computedOf(place).some((one) => one.name === name) && !computes.some((one) => one.name === name);
+    const columns = this.#parts.columnsOf(place).filter((column) => !isLeft(column));
+    if (computedOf(place).length === computes.length) return columns;
+    const more = place.identity.filter(({ whole }) => whole === true);
+    return [...columns, ...more.map(({ name }) => ({ name, type: 'text' }))];
+  }
+}
+
+/** What is computed in some rows only, as the source has decided. */
+function markedIn({ place, computes, marked }: Lookup): PlanTable['guarded'] {
+  return computes.flatMap((column) => {
+    const onlyIf = marked ? guardOf(place, column) : null;
+    return onlyIf === null ? [] : [{ column, onlyIf }];
+  });
 }
 
 /** Names a chain by its places: within one plan and one set of leaves the same places mean the same statement. */

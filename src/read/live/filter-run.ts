@@ -1,6 +1,8 @@
+import type { Column } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
-import { conjuncts } from '../../plan/predicates.ts';
+import { and, conjuncts, TRUE } from '../../plan/predicates.ts';
+import { computedIn, computedOf, guardOf, inSafeOrder } from '../../sql/computed-parts.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import type { RowsOf } from '../../sql/rows.ts';
 import { placesIn } from '../../sql/touches.ts';
@@ -9,8 +11,8 @@ import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { LeafStore } from './leaf-store.ts';
 import { refuseCall } from './limits.ts';
-import { isKeyed, type Lookup, reversed, rightNames } from './lookup.ts';
-import { decidableAt, isDecidableAt, relaxed } from './scope-of-work.ts';
+import { again, isKeyed, type Lookup, lookupOf, reversed, rightNames } from './lookup.ts';
+import { isDecidableAt, relaxed } from './scope-of-work.ts';
 
 type Exists = Extract<Predicate, { kind: 'exists' }>;
 type Filtered = Pick<RowsOf, 'from' | 'where'>;
@@ -39,6 +41,11 @@ export class FilterRun {
    * beyond the limit is tried again after them.
    */
   async decideAll(filtered: Filtered, above: Above): Promise<void> {
+    await this.#lookedAt(filtered, above);
+    if (this.#isLive(filtered.from)) await this.#compute(filtered);
+  }
+
+  async #lookedAt(filtered: Filtered, above: Above): Promise<void> {
     let parts = conjuncts(filtered.where);
     for (;;) {
       const beyond: { readonly part: Predicate; readonly error: NearjoinError }[] = [];
@@ -57,7 +64,7 @@ export class FilterRun {
   candidates({ from, where }: Filtered, above: Above): readonly ChainLevel[] {
     const outer = new Set(above.chain.map((level) => level.rows.from.id));
     outer.add(from.id);
-    const decided = relaxed(where, (place) => this.#isKnown(place), outer);
+    const decided = relaxed({ from, where }, (place) => this.#isKnown(place), outer);
     return [...above.chain, { rows: bare(from, decided), join: above.join }];
   }
 
@@ -82,7 +89,42 @@ export class FilterRun {
   }
 
   #isKnown(place: PlanTable): boolean {
-    return !this.#isLive(place) || this.#store.has(place);
+    return !this.#isLive(place) || (this.#store.has(place) && this.isComputed(place));
+  }
+
+  /** Whether nothing is left to compute of a place's rows. */
+  isComputed(place: PlanTable): boolean {
+    return !this.#isLive(place) || computedOf(place).every((column) => this.#store.holds(place, column));
+  }
+
+  /**
+   * Computes what was left of fetched rows until now that their filter can be decided: a condition's part for rows that those before it
+   * let through, the rest for rows that all do.
+   */
+  async #compute(filtered: Filtered): Promise<void> {
+    const { from, where } = filtered;
+    if (this.isComputed(from)) return;
+    for (const { onlyIf } of from.guarded) await this.decide(onlyIf, this.candidates(filtered, TOP));
+    const parts = inSafeOrder(from, where);
+    for (const [i, part] of parts.entries()) await this.#again(filtered, parts.slice(0, i), computedIn(part));
+    await this.#again(filtered, parts, computedOf(from));
+  }
+
+  /** Fetches the rows that satisfy all of these parts of their filter again, with these columns computed. */
+  async #again(
+    { from, where }: Filtered,
+    parts: readonly Predicate[],
+    wanted: readonly Column[],
+  ): Promise<void> {
+    const isThere = (column: Column): boolean => this.#store.holds(from, column);
+    if (wanted.every(isThere)) return;
+    const first = wanted.flatMap((column) => computedIn(guardOf(from, column) ?? TRUE));
+    await this.#again({ from, where }, parts, first);
+    const computes = computedOf(from).filter((column) => isThere(column) || wanted.includes(column));
+    const decided = relaxed({ from, where: and(parts) }, () => true, new Set([from.id]));
+    const lookup = again(from, computes, conjuncts(decided).length === conjuncts(where).length);
+    const rows = await this.#fetcher.byKeysOf(lookup, [{ rows: bare(from, decided), join: null }]);
+    this.#store.replace(from, rows);
   }
 
   async #related(
@@ -162,11 +204,6 @@ export class FilterRun {
     }
     return [leafLevel(to)];
   }
-}
-
-function lookupOf(place: PlanTable, where: Predicate, join: Join | null): Lookup {
-  const filtered = isDecidableAt(where, place.source, place);
-  return { place, join, where: decidableAt(where, place.source, place), filtered, perKey: null };
 }
 
 /** What went beyond the limit; any other failure goes on. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Column } from '../../catalog/catalog.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Leaf } from '../../sql/leaf.ts';
@@ -41,6 +42,7 @@ export class LeafStore {
   readonly #parts: StoreParts;
   readonly #rows = new Map<number, FetchedRows>();
   readonly #leaves = new Map<number, Leaf>();
+  readonly #lookups = new Map<number, readonly string[]>();
   readonly #uses = new Map<string, number>();
   readonly #gaps: Gap[] = [];
   readonly #filling: Promise<unknown>[] = [];
@@ -53,6 +55,7 @@ export class LeafStore {
   /** Takes the rows of a place. Filling a table is sent ahead and not waited for. */
   put(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): void {
     this.#rows.set(place.id, rows);
+    this.#lookups.set(place.id, lookup);
     const { columns, filtered } = rows;
     if (rows.count <= this.#parts.inlineRows || !this.#parts.connection.facts.makesTemps) {
       this.#leaves.set(place.id, { kind: 'inline', columns, filtered });
@@ -66,6 +69,16 @@ export class LeafStore {
     }
     const fill = fillTempTable(table, place.id);
     this.#send(fill.text, this.bind(fill, []));
+  }
+
+  /** Takes better rows of a place in the stead of those it has. */
+  replace(place: PlanTable, rows: FetchedRows): void {
+    this.put(place, rows, this.#lookups.get(place.id) ?? []);
+  }
+
+  /** Whether a place's rows have a column. */
+  holds(place: PlanTable, { name }: Column): boolean {
+    return this.#rows.get(place.id)?.columns.some((column) => column.name === name) ?? false;
   }
 
   /** Lets another place of the plan read the same rows. */

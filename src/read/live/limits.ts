@@ -1,21 +1,6 @@
 import { NearjoinError } from '../../core/errors.ts';
 import { printTable } from '../../core/names.ts';
-import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
-import { conjuncts } from '../../plan/predicates.ts';
-
-/**
- * Refuses to compute for rows that may be hidden from the role: a function says in its error what it likes. Where the target
- * cannot apply the role's rule by itself, it would be called with every row that is looked up.
- */
-export function refuseHidden({ source, ref, columns, permitted }: PlanTable, where: Predicate): void {
-  const computed = columns.find((column) => column.computed !== undefined);
-  const applied = conjuncts(where);
-  if (computed === undefined || permitted.every((rule) => applied.includes(rule))) return;
-  throw new NearjoinError(
-    'not-supported',
-    `computed field "${computed.field}" of "${printTable(ref)}" of "${source}" cannot be read in this query: the rule of the role, or a condition beside one that calls a function, needs another database to be decided`,
-  );
-}
+import type { Join, PlanTable } from '../../plan/plan.ts';
 
 /** Refuses to look for the rows that a function answers: there are none to be fetched without the row that it is about. */
 export function refuseCall({ source, ref, call }: PlanTable, join: Join | null): void {

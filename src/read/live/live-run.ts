@@ -22,14 +22,8 @@ import { FilterRun } from './filter-run.ts';
 import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
 import { refuseCall } from './limits.ts';
-import { cutPerKey, type KeyedLookup, rightNames } from './lookup.ts';
-import {
-  conditionsOfAggregate,
-  decidableAt,
-  isDecidableAt,
-  placesBelow,
-  placesOfField,
-} from './scope-of-work.ts';
+import { cutPerKey, lookupOf, rightNames } from './lookup.ts';
+import { conditionsOfAggregate, placesBelow, placesOfField } from './scope-of-work.ts';
 
 /** Rows found by a filter that an ordering and the selection meet again. */
 interface Found {
@@ -93,7 +87,7 @@ export class LiveRun {
 
   /** A select whose own rows are there already, in the source or fetched. */
   async #select(select: Select, above: Above): Promise<void> {
-    if (!placesBelow(select).some(this.#isLive)) return;
+    if (this.#filters.isComputed(select.from) && !placesBelow(select).some(this.#isLive)) return;
     const chain = await this.#rows(select, above);
     const rows = { place: select.from, chain, found: this.#foundBy(select) };
     for (const field of select.fields) await this.#field(field, rows);
@@ -142,11 +136,9 @@ export class LiveRun {
     const { to, where, join } = step;
     if (!this.#isLive(to)) return this.#filters.decideAll({ from: to, where }, { chain, join });
     refuseCall(to, join);
-    const filtered = isDecidableAt(where, to.source, to);
-    const decidable = decidableAt(where, to.source, to);
-    const lookup: KeyedLookup = { place: to, join, where: decidable, filtered, perKey: null };
+    const lookup = lookupOf(to, where, join);
     this.#store.put(to, await this.#fetcher.byKeysOf(lookup, chain), rightNames(join));
-    if (!filtered) await this.#filters.decideAll({ from: to, where }, TOP);
+    if (!lookup.filtered) await this.#filters.decideAll({ from: to, where }, TOP);
   }
 
   async #field(field: Field, { place, chain, found }: Shown): Promise<void> {
@@ -172,10 +164,8 @@ export class LiveRun {
     const place = select.from;
     if (!this.#isLive(place)) return { chain, join };
     refuseCall(place, join);
-    const filtered = isDecidableAt(select.where, place.source, place);
-    const perKey = filtered ? cutPerKey(field, select) : null;
-    const where = decidableAt(select.where, place.source, place);
-    const lookup: KeyedLookup = { place, join, where, filtered, perKey };
+    const whole = lookupOf(place, select.where, join);
+    const lookup = whole.filtered ? { ...whole, perKey: cutPerKey(field, select) } : whole;
     this.#store.put(place, await this.#fetcher.byKeysOf(lookup, chain), rightNames(join));
     return TOP;
   }

@@ -1,7 +1,10 @@
+import type { Column } from '../../catalog/catalog.ts';
 import type { Join, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
+import { TRUE } from '../../plan/predicates.ts';
+import { computedOf } from '../../sql/computed-parts.ts';
 import type { RelatedField } from '../../sql/gap.ts';
 import { byColumn } from '../../sql/rows.ts';
-import { joinsByBytes, ordersAlike } from './scope-of-work.ts';
+import { decidableAt, isDecidedThere, joinsByBytes, ordersAlike } from './scope-of-work.ts';
 
 /** How rows of one place are fetched. */
 export interface Lookup {
@@ -12,10 +15,33 @@ export interface Lookup {
   /** `where` is all of the place's filter. */
   readonly filtered: boolean;
   readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
+  /** What is to be computed for each of the rows. */
+  readonly computes: readonly Column[];
+  /** The source has decided which cells the role may see, and says so with the keys. */
+  readonly marked: boolean;
 }
 
 /** A look-up of rows by the keys of others. */
 export type KeyedLookup = Lookup & { readonly join: Join };
+
+/** A look-up of a place's rows: what its target cannot decide alone is left to the source, and nothing is computed before. */
+export function lookupOf<J extends Join | null>(
+  place: PlanTable,
+  where: Predicate,
+  join: J,
+): Lookup & { readonly join: J } {
+  const filtered = isDecidedThere(place, where);
+  const computes = filtered ? computedOf(place) : [];
+  const decidable = decidableAt(where, place.source, place);
+  return { place, join, where: decidable, filtered, perKey: null, computes, marked: false };
+}
+
+/** A look-up of rows that were fetched before, now with what is computed for them; `filtered` as in `Lookup`. */
+export function again(place: PlanTable, computes: readonly Column[], filtered: boolean): KeyedLookup {
+  const on = place.identity.map((column) => ({ left: column, right: column }));
+  const join = { name: place.ref.name, on, unique: true, indexed: true };
+  return { place, join, where: TRUE, filtered, perKey: null, computes, marked: true };
+}
 
 /** Whether rows are looked up by the keys of others. */
 export function isKeyed(lookup: Lookup): lookup is KeyedLookup {

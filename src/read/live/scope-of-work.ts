@@ -12,6 +12,7 @@ import type {
   Select,
 } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
+import { computedIn } from '../../sql/computed-parts.ts';
 import { baseType } from '../../sql/leaf.ts';
 import { isLeaky } from '../../sql/leaky.ts';
 import { type Filtered, filtersIn, placesIn } from '../../sql/touches.ts';
@@ -33,7 +34,7 @@ export function placesOfField(field: Field): readonly PlanTable[] {
 
 /** Ids of the places of a root field whose rows are chosen by their own database alone when they are fetched. */
 export function filteredThere(root: RootField): ReadonlySet<number> {
-  const there = filtersOfRoot(root).filter(({ place, where }) => isDecidableAt(where, place.source, place));
+  const there = filtersOfRoot(root).filter(({ place, where }) => isDecidedThere(place, where));
   return new Set(there.map(({ place }) => place.id));
 }
 
@@ -131,16 +132,25 @@ export function isDecidableAt(where: Predicate, at: SourceName, row: PlanTable):
   return leavesOf(where).every((leaf) => decidesAlike(leaf, known));
 }
 
+/** Whether a place's own database can decide alone which of its rows a filter lets through, and what the role sees of them. */
+export function isDecidedThere(place: PlanTable, where: Predicate): boolean {
+  return [where, ...place.guarded.map(({ onlyIf }) => onlyIf)].every((rule) =>
+    isDecidableAt(rule, place.source, place),
+  );
+}
+
 /** Drops what cannot be decided yet from a filter: what is left lets at least the wanted rows through. */
 export function relaxed(
-  where: Predicate,
+  { from, where }: { readonly from: PlanTable; readonly where: Predicate },
   known: (place: PlanTable) => boolean,
   rows: ReadonlySet<number>,
 ): Predicate {
+  const isComputed = known(from);
   return safely(conjuncts(where), (part) => {
     const inside = placesIn(part);
     const ids = new Set([...rows, ...inside.map((place) => place.id)]);
-    return inside.every(known) && leavesOf(part).every((leaf) => refersTo(leaf, ids));
+    const isKnown = inside.every(known) && (isComputed || computedIn(part).length === 0);
+    return isKnown && leavesOf(part).every((leaf) => refersTo(leaf, ids));
   });
 }
 

@@ -1,0 +1,51 @@
+import type { Column } from '../catalog/catalog.ts';
+import type { PlanTable, Predicate } from '../plan/plan.ts';
+import { conjuncts } from '../plan/predicates.ts';
+import { isLeaky } from './leaky.ts';
+
+/** What is computed at a place. */
+export function computedOf({ columns }: PlanTable): readonly Column[] {
+  return columns.filter(isComputed);
+}
+
+/** What a condition looks at of what is computed for the very row that it is about. */
+export function computedIn(where: Predicate): readonly Column[] {
+  switch (where.kind) {
+    case 'and':
+    case 'or':
+      return where.of.flatMap(computedIn);
+    case 'not':
+    case 'is-true':
+      return computedIn(where.of);
+    case 'is-null':
+    case 'compare':
+    case 'compare-columns':
+      return isComputed(where.column) ? [where.column] : [];
+    default:
+      return [];
+  }
+}
+
+/** The parts of a filter in an order in which none tells of rows that another hides: what may fail or looks at what is computed comes last, rules first. */
+export function inSafeOrder({ permitted }: PlanTable, where: Predicate): readonly Predicate[] {
+  const rank = (part: Predicate): number => {
+    if (!isLeaky(part) && computedIn(part).length === 0) return 0;
+    return permitted.includes(part) ? 1 : 2;
+  };
+  return [...conjuncts(where)].sort((a, b) => rank(a) - rank(b));
+}
+
+/**
+ * What must hold of a row before a field of it is computed, beside the place's filter; null where nothing must. What the role's own
+ * rules look at is computed to decide them.
+ */
+export function guardOf(place: PlanTable, column: Column): Predicate | null {
+  const guard = place.guarded.find((one) => one.column.name === column.name)?.onlyIf ?? null;
+  const rules = [...place.permitted, ...place.guarded.map(({ onlyIf }) => onlyIf)];
+  return rules.flatMap(computedIn).some(({ name }) => name === column.name) ? null : guard;
+}
+
+/** Whether a column is stored nowhere. */
+export function isComputed({ computed }: Column): boolean {
+  return computed !== undefined;
+}
