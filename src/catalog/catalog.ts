@@ -1,9 +1,9 @@
 import type { DatabaseIdentity } from '../core/database-identity.ts';
-import type { JsonObject } from '../core/json-text.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
 import type { ApiLimits } from './api-limits.ts';
 import type { KafkaFeed } from './kafka-feed.ts';
 import type { KeptOperations } from './kept-operations.ts';
+import type { SelectPermission } from './select-permission.ts';
 import type { Spelling } from './spelling.ts';
 
 /** How a value of a type is written into JSON and compared; what a planner must know of a Postgres type. */
@@ -142,23 +142,6 @@ export interface Relationship {
   readonly description: string | null;
   /** Set for `to_source` relationships, also when both sides are in one source. */
   readonly remote: RemoteOptions | null;
-}
-
-export interface SelectPermission {
-  /** Postgres column names. */
-  readonly columns: ReadonlySet<string>;
-  /** Computed fields that are values; those that are rows follow the permissions of their table. */
-  readonly computedFields: ReadonlySet<string>;
-  /** The row rule as written in metadata; checked when the catalog was resolved. */
-  readonly filter: JsonObject;
-  readonly limit: number | null;
-  readonly allowAggregations: boolean;
-  /** Null means all of them. */
-  readonly queryRootFields: ReadonlySet<'select' | 'select_by_pk' | 'select_aggregate'> | null;
-  /** The same for subscriptions. */
-  readonly subscriptionRootFields: ReadonlySet<
-    'select' | 'select_by_pk' | 'select_aggregate' | 'select_stream'
-  > | null;
 }
 
 /** A name and its description where metadata may change both. */

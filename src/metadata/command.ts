@@ -8,16 +8,18 @@ import {
   federationConfig,
   functionConfiguration,
   inheritedRole,
-  localRelationship,
-  qualifiedTable,
-  relationshipUsing,
-  remoteRelationship,
-  selectPermission,
   sourceConfiguration,
   tableConfiguration,
 } from './model.ts';
 import { parseWith } from './parse.ts';
+import { selectPermission } from './permission-model.ts';
 import { allowlistEntry, allowlistScope, queryCollection, queryText } from './query-collections.ts';
+import {
+  localRelationship,
+  qualifiedTable,
+  relationshipUsing,
+  remoteRelationship,
+} from './relationship-model.ts';
 import { restEndpoint } from './rest-endpoints.ts';
 import { refuseUnknown } from './unknown-command.ts';
 

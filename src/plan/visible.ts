@@ -4,7 +4,6 @@ import type {
   ComputedField,
   Relationship,
   RootName,
-  SelectPermission,
   Source,
   Table,
   TrackedFunction,
@@ -12,6 +11,7 @@ import type {
 import { findTable } from '../catalog/catalog.ts';
 import { givenSlots } from '../catalog/function-arguments.ts';
 import { looseRows } from '../catalog/loose-rows.ts';
+import type { SelectPermission } from '../catalog/select-permission.ts';
 import { must } from '../core/assert.ts';
 import type { RoleName, SourceName, TableRef } from '../core/names.ts';
 

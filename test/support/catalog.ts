@@ -4,11 +4,11 @@ import type {
   ColumnType,
   Relationship,
   RemoteOptions,
-  SelectPermission,
   Source,
   Table,
 } from '../../src/catalog/catalog.ts';
 import { NO_TYPES } from '../../src/catalog/held-type.ts';
+import type { SelectPermission } from '../../src/catalog/select-permission.ts';
 import { HASURA_DEFAULT } from '../../src/catalog/spelling.ts';
 import type { JsonObject } from '../../src/core/json-text.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';

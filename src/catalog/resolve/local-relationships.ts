@@ -1,5 +1,5 @@
 import { printTable, sameTable, type TableRef, tableKey } from '../../core/names.ts';
-import type { LocalRelationshipMetadata } from '../../metadata/model.ts';
+import type { LocalRelationshipMetadata } from '../../metadata/relationship-model.ts';
 import type { Column, JoinPair, Relationship, Table } from '../catalog.ts';
 import type { FoundForeignKey, Introspection } from '../introspection.ts';
 import type { FindTable } from './memo.ts';

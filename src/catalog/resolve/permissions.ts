@@ -1,17 +1,12 @@
 import { readExists } from '../../core/exists-rule.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable } from '../../core/names.ts';
-import type { SelectPermissionEntry, TableMetadata } from '../../metadata/model.ts';
-import type {
-  Column,
-  ColumnType,
-  ComputedField,
-  InconsistentObject,
-  SelectPermission,
-  Table,
-} from '../catalog.ts';
+import type { TableMetadata } from '../../metadata/model.ts';
+import type { SelectPermissionEntry } from '../../metadata/permission-model.ts';
+import type { Column, ColumnType, ComputedField, InconsistentObject, Table } from '../catalog.ts';
 import { givenSlots } from '../function-arguments.ts';
 import { PREDICATE_FUNCTIONS, type PredicateFunction, ruleArguments } from '../predicate-functions.ts';
+import type { SelectPermission } from '../select-permission.ts';
 import type { FindTable } from './memo.ts';
 import { attempt, Unresolvable } from './problems.ts';
 import { type ComparisonScope, checkColumn, checkComputed } from './rule-comparison.ts';

@@ -1,11 +1,11 @@
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
+import type { ComputedFieldMetadata } from '../../metadata/model.ts';
+import { objectName } from '../../metadata/objects.ts';
+import type { SelectPermissionEntry } from '../../metadata/permission-model.ts';
 import type {
-  ComputedFieldMetadata,
   LocalRelationshipMetadata,
   RemoteRelationshipMetadata,
-  SelectPermissionEntry,
-} from '../../metadata/model.ts';
-import { objectName } from '../../metadata/objects.ts';
+} from '../../metadata/relationship-model.ts';
 import type { RestEndpoint } from '../../metadata/rest-endpoints.ts';
 import type { InconsistentObject } from '../catalog.ts';
 

@@ -2,8 +2,9 @@ import { printTable } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
 import { changeTable, requireTable, type TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
-import type { Metadata, SelectPermissionEntry } from '../model.ts';
+import type { Metadata } from '../model.ts';
 import { removeObject, withList } from '../objects.ts';
+import type { SelectPermissionEntry } from '../permission-model.ts';
 import { tidyEntry } from '../tidy.ts';
 
 /** Lets a role read a table; refuses a second permission for the same role. */

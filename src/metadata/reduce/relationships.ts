@@ -2,8 +2,9 @@ import type { CommandOf } from '../command.ts';
 import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
 import type { Follow } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
-import type { LocalRelationshipMetadata, Metadata, TableMetadata } from '../model.ts';
+import type { Metadata, TableMetadata } from '../model.ts';
 import { removeObject, type TableObjectKind, withList } from '../objects.ts';
+import type { LocalRelationshipMetadata } from '../relationship-model.ts';
 import { tidyEntry } from '../tidy.ts';
 import { renameInRules } from './rename-in-rules.ts';
 

@@ -2,8 +2,9 @@ import { printTable } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
 import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
-import type { Metadata, RemoteRelationshipMetadata } from '../model.ts';
+import type { Metadata } from '../model.ts';
 import { removeObject, withList } from '../objects.ts';
+import type { RemoteRelationshipMetadata } from '../relationship-model.ts';
 
 type RemoteArgs = CommandOf<'pg_create_remote_relationship'>['args'];
 

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+
+/** A boolean expression as written; its meaning needs the catalog. */
+export const boolExp = z.record(z.string(), z.unknown());
+
+/** What a role may read of a table. */
+export const selectPermission = z.looseObject({
+  columns: z.union([z.literal('*'), z.array(z.string())]),
+  filter: boolExp,
+  limit: z.int().nullish(),
+  allow_aggregations: z.boolean().optional(),
+  query_root_fields: z.array(z.enum(['select', 'select_by_pk', 'select_aggregate'])).nullish(),
+  subscription_root_fields: z
+    .array(z.enum(['select', 'select_by_pk', 'select_aggregate', 'select_stream']))
+    .nullish(),
+  computed_fields: z.array(z.string()).optional(),
+});
+
+/** A select permission with the role it is for. */
+export const selectPermissionEntry = z.looseObject({
+  role: z.string().min(1),
+  permission: selectPermission,
+  comment: z.string().nullish(),
+});
+export type SelectPermissionEntry = z.infer<typeof selectPermissionEntry>;
