@@ -1,5 +1,5 @@
 import type { DatabaseIdentity } from '../core/database-identity.ts';
-import type { RoleName, SourceName, TableRef } from '../core/names.ts';
+import { type RoleName, type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import type { ApiLimits } from './api-limits.ts';
 import type { KafkaFeed } from './kafka-feed.ts';
 import type { KeptOperations } from './kept-operations.ts';
@@ -66,12 +66,20 @@ export interface GivenSlot {
   readonly field: string;
   readonly type: ColumnType;
   readonly hasDefault: boolean;
+  /** Set where it cannot be null. */
+  readonly notNull?: true;
+  readonly description?: string | null;
 }
+
+/** A piece of a statement: its text, or which of the arguments stands there. */
+export type TextPart = { readonly text: string } | { readonly argument: number };
 
 /** How a function is called. */
 export interface Signature {
   readonly ref: TableRef;
   readonly slots: readonly Slot[];
+  /** Set for a native query, which is no function of the database: its statement stands in the place of a call, and takes all its arguments. */
+  readonly statement?: readonly TextPart[];
   /** Promises to say nothing of its arguments but by what it returns, errors included. */
   readonly leakproof: boolean;
 }
@@ -90,16 +98,20 @@ export type CallArgument = (
 export interface FunctionCall {
   readonly ref: TableRef;
   readonly args: readonly CallArgument[];
+  readonly statement?: readonly TextPart[];
   readonly leakproof: boolean;
 }
 
+/** What is called, and the GraphQL type of what requests give. */
+export interface Callable {
+  readonly signature: Signature;
+  readonly argsType: string;
+}
+
 /** A field that a function computes from a row of its table. */
-export interface ComputedField {
+export interface ComputedField extends Callable {
   readonly name: string;
   readonly description: string | null;
-  readonly signature: Signature;
-  /** The GraphQL type of its `args`. */
-  readonly argsType: string;
   readonly returns:
     | { readonly kind: 'scalar'; readonly type: ColumnType }
     /** A list of rows like those of a table of the same database; one at most where it is no set. */
@@ -182,10 +194,12 @@ export interface Table {
   readonly permissions: ReadonlyMap<RoleName, SelectPermission>;
   /** Values as the database has them, when metadata says this table is an enum. */
   readonly enumValues: readonly { readonly value: string; readonly description: string | null }[] | null;
+  /** Set where the rows are a native query's: a database has no such table. */
+  readonly query?: Callable;
 }
 
-/** A tracked function that returns rows of a tracked table of its database. */
-export interface TrackedFunction {
+/** A tracked function that returns rows of a tracked table of its database, or a native query. */
+export interface TrackedFunction extends Callable {
   readonly source: SourceName;
   readonly ref: TableRef;
   readonly returns: TableRef;
@@ -198,10 +212,8 @@ export interface TrackedFunction {
   readonly set: boolean;
   /** Functions that change data are known, and not offered. */
   readonly exposedAs: 'query' | 'mutation';
-  readonly root: { readonly rows: RootName; readonly aggregate: RootName };
-  readonly signature: Signature;
-  /** The GraphQL type of its arguments. */
-  readonly argsType: string;
+  /** Native queries are not aggregated. */
+  readonly root: { readonly rows: RootName; readonly aggregate: RootName | null };
   /** Roles that may call it; null where everybody may who may read the table. */
   readonly roles: ReadonlySet<RoleName> | null;
 }
@@ -221,7 +233,9 @@ export interface Source {
   readonly namespaceType: string | null;
   readonly subscriptionNamespaceType: string | null;
   readonly tables: ReadonlyMap<string, Table>;
-  /** By `tableKey` of their names. */
+  /** Native queries as tables: what relationships lead to. */
+  readonly queries: ReadonlyMap<string, Table>;
+  /** By `tableKey` of their names, native queries among them. */
   readonly functions: ReadonlyMap<string, TrackedFunction>;
   readonly types: KnownTypes;
   /** How its changes come through Kafka; null when they come through a slot of ours. */
@@ -277,7 +291,9 @@ export interface Catalog {
   readonly desired: readonly Desired[];
 }
 
-/** Finds a tracked table; undefined when it is unknown, untracked or its source is down. */
+/** Finds a tracked table, or a native query as one; undefined when it is unknown, untracked or its source is down. */
 export function findTable(catalog: Catalog, source: SourceName, table: TableRef): Table | undefined {
-  return catalog.sources.get(source)?.tables.get(JSON.stringify([table.schema, table.name]));
+  const found = catalog.sources.get(source);
+  const key = tableKey(table);
+  return found?.tables.get(key) ?? found?.queries.get(key);
 }

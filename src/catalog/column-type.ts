@@ -46,8 +46,9 @@ export class TypeBook {
     this.#rows = new Map(rows.map((row) => [row[0], row]));
   }
 
-  /** The type with this oid, written in SQL as given. */
-  type(oid: number, sqlText: string): ColumnType {
+  /** The type with this oid, written in SQL as given, or else without a modifier. */
+  type(oid: number, given?: string): ColumnType {
+    const sqlText = given ?? must(this.#rows.get(oid), `type ${oid}`)[7];
     const id = `${oid} ${sqlText}`;
     const known = this.#built.get(id);
     if (known !== undefined) return known;

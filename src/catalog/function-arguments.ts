@@ -1,6 +1,6 @@
 import type { ColumnType, GivenSlot, Signature, Slot } from './catalog.ts';
 import { scalarName } from './column-type.ts';
-import type { FoundArgument, FoundFunction } from './found-functions.ts';
+import type { FoundFunction } from './found-functions.ts';
 
 /** Which of a function's arguments do not come from the request. */
 export interface Implicit {
@@ -19,7 +19,7 @@ export function signatureOf(found: FoundFunction, implicit: Implicit): Signature
     if (place === implicit.session) return { kind: 'session', name, type: argument.type };
     if (name === null) unnamed += 1;
     const field = name ?? `arg_${unnamed}`;
-    return { kind: 'given', name, field, type: argumentType(argument), hasDefault: argument.hasDefault };
+    return { kind: 'given', name, field, type: argumentType(argument.type), hasDefault: argument.hasDefault };
   });
   return { ref: found.ref, slots, leakproof: found.leakproof };
 }
@@ -30,7 +30,7 @@ export function givenSlots({ slots }: Signature): readonly GivenSlot[] {
 }
 
 /** As in Hasura a scalar of the very type's name: an array is written as its text, a row as the text of its fields. */
-function argumentType({ type }: FoundArgument): ColumnType {
+export function argumentType(type: ColumnType): ColumnType {
   if (type.kind === 'base' || type.kind === 'range') return type;
   const scalar = type.kind === 'composite' ? `${scalarName(type.name)}_scalar` : scalarName(type.name);
   const { oid, name, schema, sql, category, labels } = type;

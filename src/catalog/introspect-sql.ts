@@ -102,10 +102,17 @@ const PARTS_OF_TYPE = `
  */
 export const typesSql = (functions: readonly FunctionRef[]): string => `
 with recursive relations as materialized (${RELATIONS}),
-used(oid) as (
-  (select a.atttypid from relations c
+${usedTypes(`select a.atttypid from relations c
      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-   union ${functionTypesSql(functions)})
+   union ${functionTypesSql(functions)}`)}`;
+
+/** The same of some types. */
+export const typesOfSql = (oids: readonly number[]): string => `
+with recursive ${usedTypes(`select unnest('{${oids.join()}}'::oid[])`)}`;
+
+const usedTypes = (begun: string): string => `
+used(oid) as (
+  (${begun})
   union
   select part.oid from used join pg_type t on t.oid = used.oid,
          lateral (select t.typelem union all select t.typbasetype union all ${PARTS_OF_TYPE}) as part(oid)

@@ -3,8 +3,10 @@ import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import { statementResults } from '../core/statement-results.ts';
+import type { Asked } from './asked.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
-import { type FunctionRef, type FunctionRow, foundFunction, functionsSql } from './found-functions.ts';
+import { type FunctionRow, foundFunction, functionsSql } from './found-functions.ts';
+import { readQueries } from './found-queries.ts';
 import { type KnownTypeRow, knownTypesOf } from './held-type.ts';
 import {
   COLUMNS_SQL,
@@ -26,14 +28,7 @@ import type {
   Introspection,
   ServerFacts,
 } from './introspection.ts';
-
-/** What metadata asks of a database besides its tables. */
-export interface Asked {
-  /** Tables whose rows are GraphQL enum values. */
-  readonly enumTables: readonly TableRef[];
-  /** A database may have thousands of them: only those that are named are read. */
-  readonly functions: readonly FunctionRef[];
-}
+import { NOTHING_ASKED } from './native-text.ts';
 
 /** What to ask a database besides its tables, and for how long. */
 export interface IntrospectOptions extends Partial<Asked> {
@@ -100,6 +95,7 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
       types: book,
     });
     const enumValues = await readEnums(client, found, options.enumTables ?? []);
+    const queries = await readQueries(client, options.queries ?? NOTHING_ASKED);
     return {
       server: server as ServerFacts,
       tables: found,
@@ -108,6 +104,7 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
         ([schema, name]) => tableKey({ schema, name }),
         (row) => foundFunction(row, book),
       ),
+      queries,
       types: knownTypesOf(known as readonly KnownTypeRow[]),
       enumValues,
       fingerprint: String(fingerprint),

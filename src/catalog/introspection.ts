@@ -1,5 +1,5 @@
 import type { DatabaseIdentity } from '../core/database-identity.ts';
-import type { TableRef } from '../core/names.ts';
+import type { SourceName, TableRef } from '../core/names.ts';
 import type { ColumnType, KnownTypes, Table } from './catalog.ts';
 import type { FoundFunction } from './found-functions.ts';
 
@@ -73,6 +73,20 @@ export interface EnumValue {
   readonly description: string | null;
 }
 
+/** The type of a column that a statement answers. */
+export interface AnsweredType {
+  readonly oid: number;
+  readonly sql: string;
+}
+
+/** What a database says to native queries. */
+export interface FoundQueries {
+  /** By the name that metadata has for them; a name of no type is missing. */
+  readonly queryTypes: ReadonlyMap<string, ColumnType>;
+  /** By the text of their probes: the types of the columns in their order, or why the query does not fit. */
+  readonly statements: ReadonlyMap<string, readonly AnsweredType[] | { readonly error: string }>;
+}
+
 /** Everything one database says about itself, read in one snapshot. */
 export interface Introspection {
   readonly server: ServerFacts;
@@ -80,6 +94,7 @@ export interface Introspection {
   readonly tables: ReadonlyMap<string, FoundTable>;
   /** Those that were asked for and exist, by `tableKey` of their names; more than one where the name is overloaded. */
   readonly functions: ReadonlyMap<string, readonly FoundFunction[]>;
+  readonly queries: FoundQueries;
   readonly types: KnownTypes;
   /** Rows of the tables that were asked for, by `tableKey`; an error text where they could not be read. */
   readonly enumValues: ReadonlyMap<string, readonly EnumValue[] | { readonly error: string }>;
@@ -96,3 +111,6 @@ export interface Unavailable {
 export function isAvailable(found: Introspection | Unavailable): found is Introspection {
   return !('unavailable' in found);
 }
+
+/** What the databases answered, by source. */
+export type Introspections = ReadonlyMap<SourceName, Introspection | Unavailable>;

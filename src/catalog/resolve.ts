@@ -2,42 +2,47 @@ import { must } from '../core/assert.ts';
 import type { DatabaseIdentity } from '../core/database-identity.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from '../metadata/model.ts';
+import type { NativeQueryMetadata } from '../metadata/query-model.ts';
 import { unsupportedObjects } from '../metadata/unsupported.ts';
 import { limitsIn } from './api-limits.ts';
 import type { Catalog, InconsistentObject, Source, Table } from './catalog.ts';
 import type { FoundFunction } from './found-functions.ts';
 import { NO_TYPES } from './held-type.ts';
-import { type FoundTable, type Introspection, isAvailable, type Unavailable } from './introspection.ts';
+import { type FoundTable, type Introspection, type Introspections, isAvailable } from './introspection.ts';
 import { withOwnTypes } from './resolve/computed-types.ts';
-import { Conflicts, type NamedSource } from './resolve/conflicts.ts';
+import { Conflicts } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
+import {
+  type Draft,
+  eachTable,
+  finderIn,
+  finderWith,
+  foundOf,
+  type Noted,
+  noted,
+  nothing,
+  noting,
+  type Tables,
+} from './resolve/drafts.ts';
 import { entitiesIn } from './resolve/entities.ts';
 import { type NamedFunction, resolveFunction, withRows } from './resolve/functions.ts';
 import { kafkaFeed } from './resolve/kafka-feed.ts';
 import { keptOperations } from './resolve/kept-operations.ts';
-import { type FindTable, Memo } from './resolve/memo.ts';
-import { type NamingConvention, type SourceNames, sourceNames } from './resolve/names.ts';
+import { Memo } from './resolve/memo.ts';
+import { type NamingConvention, sourceNames } from './resolve/names.ts';
+import { type NamedQuery, resolveQuery } from './resolve/native-queries.ts';
 import { withPermissions } from './resolve/permissions.ts';
 import { inconsistency, Unresolvable } from './resolve/problems.ts';
+import { finishedQueries } from './resolve/queries-in.ts';
 import { withRelationships } from './resolve/relationships.ts';
 import { resolveRoles } from './resolve/roles.ts';
 import type { RuleTable } from './resolve/rule-tables.ts';
 import { resolveTracked, type TableScope, withEnumColumns } from './resolve/tables.ts';
 
-/** What the databases answered, by source. */
-export type Introspections = ReadonlyMap<SourceName, Introspection | Unavailable>;
-
 /** Which metadata a catalog was made from, and which catalog of this process it is. */
 export interface CatalogVersion {
   readonly resourceVersion: number;
   readonly generation: number;
-}
-
-interface Draft extends NamedSource {
-  readonly metadata: SourceMetadata;
-  readonly found: Introspection | Unavailable;
-  readonly names: SourceNames;
-  readonly unavailable: string | null;
 }
 
 /** What of a resolution settings decide. */
@@ -59,8 +64,6 @@ const DEFAULT_SETTINGS: ResolveSettings = {
   checkCollections: () => [],
 };
 
-const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroach', 'alloy']);
-
 /**
  * Puts metadata and what the databases say of themselves together. Pure, and never fails: what does not hold is
  * listed as inconsistent and left out, everything else works.
@@ -72,12 +75,6 @@ export function resolve(
   settings: Partial<ResolveSettings> = {},
 ): Catalog {
   return new Resolver(settings).resolve(metadata, introspections, version);
-}
-
-/** Something as far as it is resolved, null where it cannot be, and what does not hold of it. */
-interface Noted<T> {
-  readonly made: T;
-  readonly problems: readonly InconsistentObject[];
 }
 
 /**
@@ -92,6 +89,7 @@ export class Resolver {
   readonly #related = new Memo<TableMetadata, Noted<Table>>();
   readonly #permitted = new Memo<TableMetadata, Noted<Table>>();
   readonly #functions = new Memo<FoundFunction, Noted<NamedFunction | null>>();
+  readonly #queries = new Memo<NativeQueryMetadata, Noted<NamedQuery | null>>();
   readonly #conflicts = new Conflicts();
 
   constructor(settings: Partial<ResolveSettings> = {}) {
@@ -143,12 +141,14 @@ export class Resolver {
     if (isAvailable(found)) {
       const tables = this.#tablesOf(metadata, { found, names }, problems);
       const functions = this.#functionsOf(metadata, { found, names }, problems);
-      return { ...draft, unavailable: null, tables, functions };
+      const queries = this.#queriesOf(metadata, { found, names }, problems);
+      return { ...draft, unavailable: null, tables, functions, queries };
     }
     problems.push(
       inconsistency({ kind: 'source', source: metadata.name }, new Unresolvable(found.unavailable)),
     );
-    return { ...draft, unavailable: found.unavailable, tables: new Map(), functions: new Map() };
+    const none = { tables: new Map(), functions: new Map(), queries: new Map() };
+    return { ...draft, unavailable: found.unavailable, ...none };
   }
 
   /** A source's tracked tables that exist, with their columns and names. */
@@ -201,6 +201,26 @@ export class Resolver {
     return new Map(named);
   }
 
+  /** A source's native queries that fit its database, with their columns, names and arguments. */
+  #queriesOf(
+    source: SourceMetadata,
+    scope: TableScope,
+    problems: InconsistentObject[],
+  ): Map<string, NamedQuery> {
+    const text = JSON.stringify([source.customization, source.logical_models]);
+    const named = (source.native_queries ?? []).flatMap(
+      (entry): readonly (readonly [string, NamedQuery])[] => {
+        const inputs = [source.name, scope.found, text];
+        const made = this.#queries.take(entry, inputs, nothing, () =>
+          noted((list) => resolveQuery(source, entry, scope, list)),
+        );
+        const query = noting(problems, made);
+        return query === null ? [] : [[tableKey(query.table.ref), query]];
+      },
+    );
+    return new Map(named);
+  }
+
   /** The tables of every source with their relationships, local and remote. */
   #withRelationships(drafts: readonly Draft[], problems: InconsistentObject[]): Tables {
     const plain: Tables = new Map(drafts.map((draft) => [draft.name, draft.tables]));
@@ -209,7 +229,7 @@ export class Resolver {
     return eachTable(plain, drafts, ({ found, names, metadata }, table, tracked) => {
       if (!isAvailable(found)) return table;
       const inputs = [table, found, availability, JSON.stringify(metadata.customization)];
-      const related = this.#related.take(tracked, inputs, finderIn(plain), (find) =>
+      const related = this.#related.take(tracked, inputs, finderWith(plain, drafts), (find) =>
         noted((list) =>
           withRelationships(table, tracked, { found, names, sources: { find, unavailable } }, list),
         ),
@@ -229,6 +249,11 @@ export class Resolver {
       );
       return noting(problems, result);
     });
+    const availability = new Map(drafts.map((draft) => [draft.name, draft.unavailable]));
+    const scope = {
+      sources: { find: finderWith(related, drafts), unavailable: availability },
+      ruled: finderIn(related),
+    };
     return new Map(
       drafts.map((draft) => {
         const { name, namespace, namespaceType, subscriptionNamespaceType, unavailable, found } = draft;
@@ -237,8 +262,12 @@ export class Resolver {
         const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
         const kafka = kafkaFeed(draft.metadata);
         const identity = isAvailable(found) ? identityOf(found) : null;
-        const functions = withRows(draft.functions.values(), tables, problems);
-        return [name, { name, ...namespaces, tables, functions, types, kafka, identity, unavailable }];
+        const { tables: queries, called } = finishedQueries(draft, scope, problems);
+        const functions = new Map([...withRows(draft.functions.values(), tables, problems), ...called]);
+        return [
+          name,
+          { name, ...namespaces, tables, queries, functions, types, kafka, identity, unavailable },
+        ];
       }),
     );
   }
@@ -246,47 +275,4 @@ export class Resolver {
 
 function identityOf({ server: { systemId, database } }: Introspection): DatabaseIdentity {
   return { systemId, database };
-}
-
-type Tables = ReadonlyMap<SourceName, ReadonlyMap<string, Table>>;
-
-/** Every tracked table that is still there, one step further. */
-function eachTable(
-  tables: Tables,
-  drafts: readonly Draft[],
-  step: (draft: Draft, table: Table, tracked: TableMetadata) => Table,
-): Tables {
-  return new Map(
-    drafts.map((draft) => {
-      const now = new Map(must(tables.get(draft.name), 'tables of a source'));
-      for (const tracked of draft.metadata.tables) {
-        const key = tableKey(tracked.table);
-        const table = now.get(key);
-        if (table !== undefined) now.set(key, step(draft, table, tracked));
-      }
-      return [draft.name, now];
-    }),
-  );
-}
-
-function finderIn(tables: Tables): FindTable {
-  return (source, table) => tables.get(source)?.get(tableKey(table));
-}
-
-const nothing: FindTable = () => undefined;
-
-function noted<T>(make: (problems: InconsistentObject[]) => T): Noted<T> {
-  const problems: InconsistentObject[] = [];
-  return { made: make(problems), problems };
-}
-
-/** What was made; what does not hold of it goes to the list of all. */
-function noting<T>(all: InconsistentObject[], { made, problems }: Noted<T>): T {
-  all.push(...problems);
-  return made;
-}
-
-function foundOf(source: SourceMetadata, introspections: Introspections): Introspection | Unavailable {
-  if (!KINDS.has(source.kind)) return { unavailable: `sources of kind "${source.kind}" are not supported` };
-  return introspections.get(source.name) ?? { unavailable: 'not connected yet' };
 }

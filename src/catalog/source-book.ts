@@ -1,13 +1,12 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
-import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
+import type { SourceName } from '../core/names.ts';
 import { connectionUrl } from '../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../metadata/model.ts';
-import { namedFunctions } from '../metadata/named-functions.ts';
-import { type Asked, fingerprintOf, introspect } from './introspect.ts';
-import { type Introspection, isAvailable, type Unavailable } from './introspection.ts';
+import { type Asked, askedOf, askedText, covers, tells } from './asked.ts';
+import { fingerprintOf, introspect } from './introspect.ts';
+import { type Introspection, type Introspections, isAvailable, type Unavailable } from './introspection.ts';
 import { NotedReadings, type ReadingNotes } from './noted-reading.ts';
-import type { Introspections } from './resolve.ts';
 
 /** How often databases are asked whether they changed, and how long they may take to answer. */
 export interface Intervals {
@@ -198,10 +197,7 @@ export class SourceBook {
     const recalled = url === null ? null : await this.#notes.recall(url);
     if (recalled === null) return null;
     const { reading, ageMs } = recalled;
-    const tells =
-      asked.enumTables.every((table) => reading.enumValues.has(tableKey(table))) &&
-      asked.functions.every((name) => reading.functions.has(tableKey(name)));
-    if (!tells || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;
+    if (!tells(reading, asked) || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;
     const { readAt, dueAt, ...entry } = this.#dated({ url, asked, failures: 0 }, reading);
     return { ...entry, readAt: readAt - ageMs, dueAt: dueAt - ageMs };
   }
@@ -226,10 +222,7 @@ export class SourceBook {
   }
 
   #wanted(source: SourceMetadata): Wanted {
-    const asked: Asked = {
-      enumTables: source.tables.filter((table) => table.is_enum === true).map(({ table }) => table),
-      functions: namedFunctions(source),
-    };
+    const asked = askedOf(source);
     try {
       const url = connectionUrl(source.configuration.connection_info.database_url, this.#options.env);
       return { url, problem: null, asked };
@@ -268,18 +261,7 @@ export class SourceReadings {
 }
 
 function fits(entry: Entry | undefined, wanted: Wanted): entry is Entry {
-  return entry !== undefined && entry.url === wanted.url && covers(entry, wanted);
-}
-
-function covers({ asked }: Entry, wanted: Wanted): boolean {
-  return (
-    holdsAll(asked.enumTables, wanted.asked.enumTables) && holdsAll(asked.functions, wanted.asked.functions)
-  );
-}
-
-function holdsAll(names: readonly TableRef[], wanted: readonly TableRef[]): boolean {
-  const known = new Set(names.map(tableKey));
-  return wanted.every((name) => known.has(tableKey(name)));
+  return entry !== undefined && entry.url === wanted.url && covers(entry.asked, wanted.asked);
 }
 
 /** The old reading while the new one says the same, or nothing; so that identity means "unchanged". */
@@ -291,9 +273,4 @@ function newer(
   if (!isAvailable(found)) return isAvailable(old) || old.unavailable === found.unavailable ? old : found;
   if (!isAvailable(old) || old.fingerprint !== found.fingerprint) return found;
   return askedText(old) === askedText(found) ? old : found;
-}
-
-/** What was asked for and found: two readings with one fingerprint may differ in that. */
-function askedText(found: Introspection): string {
-  return JSON.stringify([[...found.enumValues], [...found.functions]]);
 }

@@ -20,7 +20,12 @@ export function sameTable(a: TableRef, b: TableRef): boolean {
   return a.schema === b.schema && a.name === b.name;
 }
 
+/** What a native query is called where tables are named: no table is in a schema without a name. */
+export function queryRef(name: string): TableRef {
+  return { schema: '', name };
+}
+
 /** How Hasura prints a table in messages and root fields: bare in schema public, dotted elsewhere. */
 export function printTable(table: TableRef): string {
-  return table.schema === 'public' ? table.name : `${table.schema}.${table.name}`;
+  return table.schema === 'public' || table.schema === '' ? table.name : `${table.schema}.${table.name}`;
 }

@@ -52,7 +52,7 @@ function basisOf({ sources, kept }: Catalog): Basis {
     [...functions.values()].map(({ ref, exposedAs, root, set }) => [ref, exposedAs, root, set]),
   ]);
   return {
-    tables: all.flatMap(({ tables }) => [...tables.values()]),
+    tables: all.flatMap(({ tables, queries }) => [...tables.values(), ...queries.values()]),
     text: JSON.stringify([roots, kept]),
   };
 }

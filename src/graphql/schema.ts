@@ -19,13 +19,8 @@ import {
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
 import { namespaceTypeOf } from '../plan/root.ts';
-import {
-  functionFieldsOf,
-  type RootType,
-  rootFieldsOf,
-  visibleTable,
-  visibleTables,
-} from '../plan/visible.ts';
+import { type RootType, rootFieldsOf, visibleTable, visibleTables } from '../plan/visible.ts';
+import { functionFieldsOf } from '../plan/visible-calls.ts';
 import { ComparisonTypes } from './schema/comparisons.ts';
 import { federationFields } from './schema/federation.ts';
 import { sorted, TypeRegistry } from './schema/named.ts';

@@ -14,6 +14,7 @@ import {
 import { parseWith } from './parse.ts';
 import { selectPermission } from './permission-model.ts';
 import { allowlistEntry, allowlistScope, queryCollection, queryText } from './query-collections.ts';
+import { logicalModel, nativeQuery } from './query-model.ts';
 import {
   localRelationship,
   qualifiedTable,
@@ -47,6 +48,13 @@ const untrackFunction = z.preprocess(
   z.object(functionPlace),
 );
 const functionPermission = z.object({ ...functionPlace, role: name });
+const modelPlace = { source: sourceName, name };
+/** What has the permission: a logical model, or a native query that brings its own. */
+const modelPermission = {
+  ...modelPlace,
+  type: z.enum(['logical_model', 'native_query']).default('logical_model'),
+  role: name,
+};
 const remoteArgs = z.object({ ...place, name, definition: remoteRelationship.shape.definition });
 const listed = { collection_name: name, query_name: name };
 const newSource = { name, kind: z.string().optional(), health_check: z.unknown().optional() };
@@ -93,6 +101,18 @@ export const commandArgs = {
   pg_set_function_customization: z.object({ ...functionPlace, configuration: functionConfiguration }),
   pg_create_function_permission: functionPermission,
   pg_drop_function_permission: functionPermission,
+  pg_get_logical_model: z.object({ source: sourceName }),
+  pg_track_logical_model: logicalModel.extend({ source: sourceName }),
+  pg_untrack_logical_model: z.object(modelPlace),
+  pg_create_logical_model_select_permission: z.object({
+    ...modelPermission,
+    permission: selectPermission,
+    comment: z.string().nullish(),
+  }),
+  pg_drop_logical_model_select_permission: z.object(modelPermission),
+  pg_get_native_query: z.object({ source: sourceName }),
+  pg_track_native_query: nativeQuery.extend({ source: sourceName, type: z.literal('query').optional() }),
+  pg_untrack_native_query: z.object({ source: sourceName, root_field_name: name }),
   pg_create_object_relationship: localRelationship.extend({ ...place, using: relationshipUsing }),
   pg_create_array_relationship: localRelationship.extend({ ...place, using: relationshipUsing }),
   pg_drop_relationship: z.object({ ...place, relationship: name, cascade }),

@@ -42,6 +42,16 @@ export function refuseDuplicates(metadata: Metadata, path: string): void {
       'function',
       (source.functions ?? []).map((entry) => printTable(entry.function)),
     );
+    refuse(
+      at,
+      'logical model',
+      (source.logical_models ?? []).map((model) => model.name),
+    );
+    refuse(
+      at,
+      'native query',
+      (source.native_queries ?? []).map((query) => query.root_field_name),
+    );
     for (const [position, table] of source.tables.entries())
       refuseInTable(table, `${at}.tables[${position}]`);
   }

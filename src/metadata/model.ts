@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { apiLimits } from './api-limits.ts';
 import { selectPermissionEntry } from './permission-model.ts';
 import { allowlistEntry, queryCollection } from './query-collections.ts';
+import { logicalModel, nativeQuery } from './query-model.ts';
 import { localRelationship, qualifiedTable, remoteRelationship } from './relationship-model.ts';
 import { restEndpoint } from './rest-endpoints.ts';
 
@@ -145,12 +146,14 @@ export const customization = z.looseObject({
   naming_convention: z.enum(['hasura-default', 'graphql-default']).nullish(),
 });
 
-/** A database with its tracked tables and functions. */
+/** A database with its tracked tables and functions, and the queries that metadata brings along. */
 export const sourceMetadata = z.looseObject({
   name: z.string().min(1),
   kind: z.string().default('postgres'),
   tables: z.array(tableMetadata).default([]),
   functions: z.array(functionMetadata).optional(),
+  logical_models: z.array(logicalModel).optional(),
+  native_queries: z.array(nativeQuery).optional(),
   configuration: sourceConfiguration,
   customization: customization.optional(),
 });

@@ -1,8 +1,16 @@
 import { printTable, type SourceName, sameTable, type TableRef } from '../core/names.ts';
-import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from './model.ts';
+import type { FunctionMetadata, Metadata, TableMetadata } from './model.ts';
 import type { QueryCollection } from './query-collections.ts';
+import {
+  isQueryObject,
+  type QueryObjectRef,
+  queryObjectName,
+  queryObjectsIn,
+  withoutQueryObject,
+} from './query-objects.ts';
 import { tidyFunction } from './tidy.ts';
 import { unsupportedSections } from './unsupported.ts';
+import { withList } from './with-list.ts';
 
 /** A member list of a table whose entries can be inconsistent on their own. */
 export type TableObjectKind =
@@ -30,6 +38,7 @@ export type ObjectRef =
       /** The role. */
       readonly name: string;
     }
+  | QueryObjectRef
   | { readonly kind: 'inherited_role'; readonly name: string }
   | { readonly kind: 'rest_endpoint'; readonly name: string }
   /** One operation of a collection. */
@@ -39,6 +48,7 @@ export type ObjectRef =
 
 /** Hasura's name of an object in lists of inconsistent metadata: `object_relation r in table t in source x`. */
 export function objectName(object: ObjectRef): string {
+  if (isQueryObject(object)) return queryObjectName(object, object.source);
   switch (object.kind) {
     case 'source':
       return `source ${object.source}`;
@@ -63,6 +73,7 @@ export function objectName(object: ObjectRef): string {
 
 /** Hasura's name of an object in texts about what depends on what: `relationship t.r in source "x"`. */
 export function objectReport(object: ObjectRef): string {
+  if (isQueryObject(object)) return queryObjectName(object, `"${object.source}"`);
   switch (object.kind) {
     case 'source':
       return `source ${object.source}`;
@@ -100,6 +111,7 @@ export function objectsOf(metadata: Metadata): readonly ObjectRef[] {
       ...tableObjects(source.name, table),
     ]),
     ...(source.functions ?? []).flatMap((entry) => functionObjects(source.name, entry)),
+    ...queryObjectsIn(source),
   ]);
   const roles = metadata.inherited_roles ?? [];
   return [
@@ -168,6 +180,7 @@ export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
   }
   const sources = metadata.sources.map((source) => {
     if (source.name !== object.source) return source;
+    if (isQueryObject(object)) return withoutQueryObject(source, object);
     return 'function' in object
       ? withList(source, 'functions', removeFunction(source.functions ?? [], object))
       : { ...source, tables: removeFrom(source.tables, object) };
@@ -239,27 +252,4 @@ function removeEntry(
 
 function others<T extends { readonly name: string }>(entries: readonly T[] | undefined, name: string): T[] {
   return (entries ?? []).filter((entry) => entry.name !== name);
-}
-
-type ListKey =
-  | 'inherited_roles'
-  | 'query_collections'
-  | 'allowlist'
-  | 'rest_endpoints'
-  | 'functions'
-  | 'object_relationships'
-  | 'array_relationships'
-  | 'remote_relationships'
-  | 'computed_fields'
-  | 'select_permissions';
-
-/** The metadata, source or table with one of its lists replaced, or without it when the list is empty. */
-export function withList<T extends Metadata | SourceMetadata | TableMetadata, K extends ListKey & keyof T>(
-  owner: T,
-  key: K,
-  entries: NonNullable<T[K]> & readonly unknown[],
-): T {
-  if (entries.length > 0) return { ...owner, [key]: entries };
-  const { [key]: _gone, ...rest } = owner;
-  return rest as unknown as T;
 }

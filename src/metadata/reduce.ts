@@ -12,6 +12,7 @@ import {
   trackFunction,
   untrackFunction,
 } from './reduce/functions.ts';
+import { type QueryCommand, reduceQueries } from './reduce/native-queries.ts';
 import { commentPermission, createSelectPermission, dropSelectPermission } from './reduce/permissions.ts';
 import { type CollectionCommand, reduceCollections } from './reduce/query-collections.ts';
 import {
@@ -36,6 +37,8 @@ type Outward =
   | 'pg_get_source_tables'
   | 'pg_get_table_info'
   | 'pg_suggest_relationships'
+  | 'pg_get_logical_model'
+  | 'pg_get_native_query'
   | 'list_source_kinds'
   | 'pg_track_tables'
   | 'pg_untrack_tables'
@@ -69,6 +72,12 @@ const REDUCIBLE = {
   pg_set_function_customization: true,
   pg_create_function_permission: true,
   pg_drop_function_permission: true,
+  pg_track_logical_model: true,
+  pg_untrack_logical_model: true,
+  pg_create_logical_model_select_permission: true,
+  pg_drop_logical_model_select_permission: true,
+  pg_track_native_query: true,
+  pg_untrack_native_query: true,
   pg_create_object_relationship: true,
   pg_create_array_relationship: true,
   pg_drop_relationship: true,
@@ -139,6 +148,13 @@ export function reduce(metadata: Metadata, command: Reducible, view: Databases |
     case 'pg_create_function_permission':
     case 'pg_drop_function_permission':
       return reduceFunctions(metadata, command, view);
+    case 'pg_track_logical_model':
+    case 'pg_untrack_logical_model':
+    case 'pg_create_logical_model_select_permission':
+    case 'pg_drop_logical_model_select_permission':
+    case 'pg_track_native_query':
+    case 'pg_untrack_native_query':
+      return reduceQueries(metadata, command);
     case 'create_query_collection':
     case 'rename_query_collection':
     case 'drop_query_collection':
@@ -173,7 +189,7 @@ function reduceFunctions(metadata: Metadata, command: OfFunction, view: Database
 }
 
 type InTable = Exclude<
-  Exclude<Reducible, OfFunction | CollectionCommand>,
+  Exclude<Reducible, OfFunction | QueryCommand | CollectionCommand>,
   {
     readonly type:
       | `${string}source`

@@ -57,16 +57,28 @@ function keyOf(
   return typeof columns === 'string' ? { table, column: columns } : { table, columns };
 }
 
+const columnMapping = z.record(z.string(), z.string());
+
+/** How a relationship joins that is made by hand: to a table, or to a native query. */
+export const manualConfiguration = z.union([
+  z.looseObject({
+    remote_table: qualifiedTable,
+    remote_native_query: z.undefined().optional(),
+    column_mapping: columnMapping,
+    source: z.string().optional(),
+  }),
+  z.looseObject({
+    remote_native_query: z.string().min(1),
+    remote_table: z.undefined().optional(),
+    column_mapping: columnMapping,
+  }),
+]);
+export type ManualConfiguration = z.infer<typeof manualConfiguration>;
+
 /** How a local relationship joins: over a foreign key, or by hand. */
 export const relationshipUsing = z.union([
   z.strictObject({ foreign_key_constraint_on: foreignKey }),
-  z.strictObject({
-    manual_configuration: z.looseObject({
-      remote_table: qualifiedTable,
-      column_mapping: z.record(z.string(), z.string()),
-      source: z.string().optional(),
-    }),
-  }),
+  z.strictObject({ manual_configuration: manualConfiguration }),
 ]);
 
 /** A relationship inside one database, as metadata writes it. */

@@ -13,18 +13,29 @@ const TABLE_LISTS: ReadonlySet<string> = new Set([
   'event_triggers',
 ]);
 
+/** Parts of a source that metadata leaves out when they are empty. */
+const SOURCE_PARTS: ReadonlySet<string> = new Set([
+  'customization',
+  'functions',
+  'logical_models',
+  'native_queries',
+]);
+
 /** The canonical form: what only repeats a default or is empty is left out, as Hasura's export does. */
 export function tidyMetadata(metadata: Metadata): Metadata {
   return { ...metadata, sources: metadata.sources.map(tidySource) };
 }
 
 function tidySource(source: SourceMetadata): SourceMetadata {
-  const kept = filterEntries(
-    source,
-    (key, value) => !((key === 'customization' || key === 'functions') && isEmpty(value)),
-  );
-  const functions = kept.functions === undefined ? {} : { functions: kept.functions.map(tidyFunction) };
-  return { ...kept, tables: source.tables.map(tidyTable), ...functions };
+  const kept = filterEntries(source, (key, value) => !(SOURCE_PARTS.has(key) && isEmpty(value)));
+  const { functions, logical_models: models, native_queries: queries } = kept;
+  return {
+    ...kept,
+    tables: source.tables.map(tidyTable),
+    ...(functions === undefined ? {} : { functions: functions.map(tidyFunction) }),
+    ...(models === undefined ? {} : { logical_models: models.map(tidyQuery) }),
+    ...(queries === undefined ? {} : { native_queries: queries.map(tidyQuery) }),
+  };
 }
 
 /** One function in canonical form. */
@@ -33,6 +44,16 @@ export function tidyFunction(entry: FunctionMetadata): FunctionMetadata {
     if (key === 'configuration') return tidyConfiguration(value);
     if (key === 'permissions') return nonEmpty(value);
     return key === 'comment' && value === null ? undefined : value;
+  });
+}
+
+/** A logical model or a native query in canonical form, its arguments written out also where there are none. */
+export function tidyQuery<T extends object>(entry: T): T {
+  return mapEntries(entry, (key, value) => {
+    if (value === null || value === undefined) return undefined;
+    if (key === 'returns') return typeof value === 'object' ? tidyQuery(value) : value;
+    if (!TABLE_LISTS.has(key)) return value;
+    return Array.isArray(value) && value.length > 0 ? value.map(tidyEntry) : undefined;
   });
 }
 

@@ -25,9 +25,6 @@ const UNSUPPORTED: ReadonlySet<string> = new Set(
   cleanup_event_trigger_logs pause_event_trigger_cleanups resume_event_trigger_cleanups test_webhook_transform
   create_insert_permission create_update_permission create_delete_permission
   drop_insert_permission drop_update_permission drop_delete_permission
-  get_native_query track_native_query untrack_native_query
-  get_logical_model track_logical_model untrack_logical_model
-  create_logical_model_select_permission drop_logical_model_select_permission
   get_stored_procedure track_stored_procedure untrack_stored_procedure
   get_source_trackables get_source_kind_capabilities dc_add_agent dc_delete_agent test_connection_template
   set_query_tags

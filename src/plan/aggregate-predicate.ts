@@ -16,7 +16,7 @@ import type { Predicate, ScalarComparison } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
-import { type VisibleRelationship, visibleAggregate } from './visible.ts';
+import { isCompared, type VisibleRelationship, visibleAggregate } from './visible.ts';
 
 const MEMBERS: readonly string[] = ['arguments', 'distinct', 'filter', 'predicate'];
 
@@ -193,5 +193,5 @@ function argumentsEnum({ related, called }: Context): Enumeration {
 
 function aggregated(planning: Planning, rows: Rows, name: string): VisibleRelationship | null {
   const related = visibleAggregate(planning.catalog, rows.view, name);
-  return related?.target.mayAggregate === true ? related : null;
+  return related?.target.mayAggregate === true && isCompared(related, rows.view) ? related : null;
 }

@@ -9,7 +9,7 @@ import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknow
 import { ComputedColumns } from './computed-columns.ts';
 import { ENTITIES, planEntities, planService, SERVICE, visibleEntities } from './entities.ts';
 import { checkedFragments } from './fragments.ts';
-import { planArguments } from './function-call.ts';
+import { callOf, planArguments } from './function-call.ts';
 import { checkDirectives } from './known-directives.ts';
 import { Params } from './params.ts';
 import { Places } from './places.ts';
@@ -21,7 +21,8 @@ import { planAggregateField, planList, planTypename } from './select.ts';
 import { planStream } from './stream.ts';
 import { streamIn } from './stream-in.ts';
 import { type PreparedVariables, prepareVariables, VariableScope, type Variables } from './variables.ts';
-import type { VisibleFunctionField, VisibleRootField } from './visible.ts';
+import type { VisibleRootField } from './visible.ts';
+import type { VisibleFunctionField } from './visible-calls.ts';
 
 /** An operation of a parsed document, and for whom it is planned. */
 export interface PlanInput {
@@ -158,8 +159,7 @@ function planFunction(
 ): RootField {
   const { key } = field;
   const { args, rest } = planArguments(planning, called, field);
-  const { ref, leakproof } = called.signature;
-  const call = { ref, leakproof, args, set: called.set };
+  const call = { ...callOf(called.signature, args), set: called.set };
   const place = planning.places.open(target.table, { rootSource: called.source, options: null }, call);
   const rows = { view: target, place };
   if (kind === 'aggregate')

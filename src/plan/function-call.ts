@@ -1,4 +1,12 @@
-import type { CallArgument, ColumnType, GivenSlot, Signature, Slot } from '../catalog/catalog.ts';
+import type {
+  CallArgument,
+  Callable,
+  ColumnType,
+  FunctionCall,
+  GivenSlot,
+  Signature,
+  Slot,
+} from '../catalog/catalog.ts';
 import { givenSlots } from '../catalog/function-arguments.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { CollectedField } from './collect.ts';
@@ -10,12 +18,6 @@ import { invalid, notFound } from './problem.ts';
 
 /** The argument of a field that holds those of the function behind it. */
 const ARGS = 'args';
-
-/** What is called, and the GraphQL type of what requests give. */
-export interface Callable {
-  readonly signature: Signature;
-  readonly argsType: string;
-}
 
 /** What a field's `args` pass to its function, and the field as it is without them. */
 export function planArguments(
@@ -30,6 +32,14 @@ export function planArguments(
   const at = { path: `${field.at.path}.args.${ARGS}`, depth: field.at.depth + 1 };
   const args = planCall(planning, called, node === undefined ? null : literal(node), at);
   return { args, rest: { ...field, arguments: rest } };
+}
+
+/** A call with what it passes. */
+export function callOf(
+  { ref, leakproof, statement }: Signature,
+  args: readonly CallArgument[],
+): FunctionCall {
+  return { ref, leakproof, args, ...(statement === undefined ? {} : { statement }) };
 }
 
 /** What a call passes to which a request gives nothing. */
@@ -61,10 +71,11 @@ function planCall(
   return passed(planning, signature, given, at.path);
 }
 
-/** Every argument of a function may be null. */
-function planGiven(planning: Planning, { name, type }: GivenSlot, member: Input, at: Position): CallArgument {
-  const opened = planning.variables.open(member, type.scalar, at.path);
-  if (isNull(opened)) return { kind: 'null', name, type };
+/** Every argument of a function may be null; a native query says of its own. */
+function planGiven(planning: Planning, slot: GivenSlot, member: Input, at: Position): CallArgument {
+  const { name, type, notNull } = slot;
+  const opened = planning.variables.open(member, notNull === true ? `${type.scalar}!` : type.scalar, at.path);
+  if (isNull(opened) && notNull !== true) return { kind: 'null', name, type };
   return { kind: 'value', name, operand: operandOf(planning, type, opened, at) };
 }
 
@@ -75,13 +86,14 @@ function operandOf(planning: Planning, type: ColumnType, input: Input, at: Posit
 /** By their places as far as none is left out, then by name. */
 function passed(
   planning: Planning,
-  { slots }: Signature,
+  signature: Signature,
   given: ReadonlyMap<string, CallArgument>,
   path: string,
 ): readonly CallArgument[] {
+  if (signature.statement !== undefined) return filledIn(signature, given, path);
   const args: CallArgument[] = [];
   let isNamed = false;
-  for (const slot of slots) {
+  for (const slot of signature.slots) {
     const argument = slot.kind === 'given' ? given.get(slot.field) : implicit(planning, slot);
     if (argument === undefined) {
       isNamed = true;
@@ -94,6 +106,20 @@ function passed(
     }
   }
   return args;
+}
+
+/** All arguments of a native query: those that are left out are null, where they may be. */
+function filledIn(
+  signature: Signature,
+  given: ReadonlyMap<string, CallArgument>,
+  path: string,
+): readonly CallArgument[] {
+  return givenSlots(signature).map(({ field, type, notNull }) => {
+    const argument = given.get(field);
+    if (argument !== undefined) return argument;
+    if (notNull === true) throw invalid(path, `missing required field '${field}'`);
+    return { kind: 'null', name: null, type };
+  });
 }
 
 function implicit(planning: Planning, slot: Exclude<Slot, GivenSlot>): CallArgument {

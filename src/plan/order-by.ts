@@ -11,6 +11,7 @@ import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { notFound } from './problem.ts';
 import {
   aggregatedComputed,
+  isCompared,
   type VisibleRelationship,
   visibleAggregate,
   visibleRelationship,
@@ -82,7 +83,8 @@ function planRelated(
   const single = visibleRelationship(planning.catalog, ordered.view, name);
   const isSingle = single?.relationship.kind === 'object';
   const related = isSingle ? single : visibleAggregate(planning.catalog, ordered.view, name);
-  if (related === null) return planCalled(planning, ordered, { name, input: given, at });
+  if (related === null || !isCompared(related, ordered.view))
+    return planCalled(planning, ordered, { name, input: given, at });
   const type = related.target.table.derivedType(isSingle ? '_order_by' : '_aggregate_order_by');
   const input = planning.variables.open(given, type, at.path);
   if (isNull(input)) return [];

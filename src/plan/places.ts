@@ -77,9 +77,9 @@ export class Places {
   }
 
   /** A new place at the far end of a relationship, with the join's columns read on both sides. */
-  follow(from: Place, relationship: Relationship, table: Table): Followed {
+  follow(from: Place, relationship: Relationship, table: Table, call: RowsCall | null = null): Followed {
     const options = relationship.remote ?? from.scope.options;
-    const to = this.open(table, { rootSource: from.scope.rootSource, options });
+    const to = this.open(table, { rootSource: from.scope.rootSource, options }, call);
     for (const pair of relationship.on) {
       from.read(pair.left);
       to.read(pair.right);

@@ -1,14 +1,7 @@
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName } from '../core/names.ts';
-import {
-  fieldsCalling,
-  functionFieldsOf,
-  type RootType,
-  rootFieldsOf,
-  type VisibleFunctionField,
-  type VisibleRootField,
-  visibleTable,
-} from './visible.ts';
+import { type RootType, rootFieldsOf, type VisibleRootField, visibleTable } from './visible.ts';
+import { fieldsCalling, functionFieldsOf, type VisibleFunctionField } from './visible-calls.ts';
 
 /** Who asks at which root type. */
 export interface RootScope {
@@ -55,7 +48,7 @@ function findFunctionField(
 ): VisibleFunctionField | null {
   for (const called of source.functions.values()) {
     const { rows, aggregate } = called.root;
-    if (rows.name !== name && aggregate.name !== name) continue;
+    if (rows.name !== name && aggregate?.name !== name) continue;
     const found = fieldsCalling(catalog, role, called).find(({ root }) => root.name === name);
     if (found !== undefined) return found;
   }

@@ -9,6 +9,7 @@ import { isNull, literal } from './input.ts';
 import { cellGuard } from './permit.ts';
 import type { Aggregate, Field, Operand, Select } from './plan.ts';
 import type { Planning, Position, Rows } from './planning.ts';
+import { followField } from './related.ts';
 import { permittedSelect, planRows, smallerLimit } from './rows.ts';
 import { type VisibleRelationship, visibleAggregate, visibleRelationship } from './visible.ts';
 
@@ -109,9 +110,8 @@ function planObject(
   field: CollectedField,
   related: VisibleRelationship,
 ): Field {
-  checkArguments(field, []);
-  const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
-  const target = { view: related.target, place: to };
+  const { join, target, rest } = followField(planning, rows, field, related);
+  checkArguments(rest, []);
   const selected = permittedSelect(planning, target);
   return {
     kind: 'object',
@@ -127,11 +127,6 @@ function planArray(
   field: CollectedField,
   related: VisibleRelationship,
 ): Field {
-  const { join, to } = planning.places.follow(rows.place, related.relationship, related.target.table);
-  return {
-    kind: 'array',
-    key: field.key,
-    join,
-    select: planList(planning, { view: related.target, place: to }, field),
-  };
+  const { join, target, rest } = followField(planning, rows, field, related);
+  return { kind: 'array', key: field.key, join, select: planList(planning, target, rest) };
 }

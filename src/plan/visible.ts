@@ -1,13 +1,4 @@
-import type {
-  Catalog,
-  Column,
-  ComputedField,
-  Relationship,
-  RootName,
-  Source,
-  Table,
-  TrackedFunction,
-} from '../catalog/catalog.ts';
+import type { Catalog, Column, ComputedField, Relationship, RootName, Table } from '../catalog/catalog.ts';
 import { findTable } from '../catalog/catalog.ts';
 import { givenSlots } from '../catalog/function-arguments.ts';
 import { looseRows } from '../catalog/loose-rows.ts';
@@ -52,14 +43,6 @@ export interface VisibleRootField {
   readonly target: VisibleTable;
 }
 
-/** A root field that calls a function, with its rows as the role sees them. */
-export interface VisibleFunctionField {
-  readonly kind: 'rows' | 'aggregate';
-  readonly root: RootName;
-  readonly called: TrackedFunction;
-  readonly target: VisibleTable;
-}
-
 /** What the role sees of a table; null when the table does not exist for it. */
 export function visibleTable(
   catalog: Catalog,
@@ -93,6 +76,11 @@ export function visibleRelationships(catalog: Catalog, from: VisibleTable): read
   return found;
 }
 
+/** Those that conditions and orderings may follow. */
+export function comparedRelationships(catalog: Catalog, from: VisibleTable): readonly VisibleRelationship[] {
+  return visibleRelationships(catalog, from).filter((step) => isCompared(step, from));
+}
+
 /** One relationship by name, if the role may follow it. */
 export function visibleRelationship(
   catalog: Catalog,
@@ -103,6 +91,14 @@ export function visibleRelationship(
   if (relationship === undefined) return null;
   const target = visibleTable(catalog, from.role, relationship.source, relationship.table);
   return target === null ? null : { relationship, target };
+}
+
+/**
+ * Whether conditions and orderings may follow a relationship: as in Hasura a native query has none but of its columns, and one that is led
+ * to could be given nothing.
+ */
+export function isCompared({ target }: VisibleRelationship, from: VisibleTable): boolean {
+  return from.table.query === undefined && target.table.query === undefined;
 }
 
 /** The array relationship whose aggregate field has this name, if the role may follow it. */
@@ -180,39 +176,6 @@ export function rootFieldsOf(target: VisibleTable, type: RootType): readonly Vis
   return found;
 }
 
-/** The root fields, the same in queries and subscriptions, that call functions of a source. */
-export function functionFieldsOf(
-  catalog: Catalog,
-  role: RoleName,
-  source: Source,
-): readonly VisibleFunctionField[] {
-  return [...source.functions.values()].flatMap((called) => fieldsCalling(catalog, role, called));
-}
-
-/** The root fields through which the role calls a function: it must see the rows, whatever root fields their table has. */
-export function fieldsCalling(
-  catalog: Catalog,
-  role: RoleName,
-  called: TrackedFunction,
-): readonly VisibleFunctionField[] {
-  if (called.exposedAs !== 'query' || !mayCall(catalog, role, called)) return [];
-  const target = viewOf(catalog, role, called.rows);
-  if (target === null) return [];
-  const rows: VisibleFunctionField = { kind: 'rows', root: called.root.rows, called, target };
-  return target.mayAggregate
-    ? [rows, { kind: 'aggregate', root: called.root.aggregate, called, target }]
-    : [rows];
-}
-
-/** A role may what any of its parents may. */
-function mayCall({ inheritedRoles }: Catalog, role: RoleName, { roles }: TrackedFunction): boolean {
-  if (role === ADMIN || roles === null) return true;
-  const family = new Set([role]);
-  // A set grows while it is walked through.
-  for (const one of family) for (const parent of inheritedRoles.get(one) ?? []) family.add(parent);
-  return [...family].some((one) => roles.has(one));
-}
-
 /**
  * For a role made of several: the permissions that show the column, when others of its permissions do not. The
  * column then reads as null in rows that only the others let through. Null when the column is never hidden.
@@ -225,7 +188,8 @@ export function showingPermissions(view: VisibleTable, column: Column): readonly
   return showing.length === view.permissions.length ? null : showing;
 }
 
-function viewOf(catalog: Catalog, role: RoleName, table: Table): VisibleTable | null {
+/** What the role sees of a table or of rows like it; null where it is none of its. */
+export function viewOf(catalog: Catalog, role: RoleName, table: Table): VisibleTable | null {
   if (role === ADMIN) return unrestricted(table);
   const permissions = permissionsOf(catalog, role, table);
   if (permissions.length === 0) return null;
@@ -239,13 +203,26 @@ function viewOf(catalog: Catalog, role: RoleName, table: Table): VisibleTable | 
     columns,
     columnByField: new Map(columns.map((column) => [column.field, column])),
     limit: largestLimit(permissions),
-    mayAggregate: permissions.some((permission) => permission.allowAggregations),
+    mayAggregate: mayAggregate(table) && permissions.some((permission) => permission.allowAggregations),
   };
 }
 
 function unrestricted(table: Table): VisibleTable {
   const { columns, columnByField } = table;
-  return { table, role: ADMIN, permissions: [], columns, columnByField, limit: null, mayAggregate: true };
+  return {
+    table,
+    role: ADMIN,
+    permissions: [],
+    columns,
+    columnByField,
+    limit: null,
+    mayAggregate: mayAggregate(table),
+  };
+}
+
+/** As in Hasura native queries are not aggregated. */
+function mayAggregate({ query }: Table): boolean {
+  return query === undefined;
 }
 
 /** A permission defined on the role itself wins over those it inherits, at every level of inheritance. */

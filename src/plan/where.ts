@@ -9,7 +9,7 @@ import type { Predicate } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and, not, or, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
-import { visibleRelationship } from './visible.ts';
+import { isCompared, visibleRelationship } from './visible.ts';
 
 /** A condition of a request: where it stands, and whether an odd number of `_not` stand around it. */
 export interface ConditionAt extends Position {
@@ -77,7 +77,7 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
 /** The rows behind a relationship or a computed field. */
 function follow(planning: Planning, rows: Rows, name: string): (Followed & { readonly target: Rows }) | null {
   const related = visibleRelationship(planning.catalog, rows.view, name);
-  if (related === null) return visibleRows(planning, rows, name);
+  if (related === null || !isCompared(related, rows.view)) return visibleRows(planning, rows, name);
   const followed = planning.places.follow(rows.place, related.relationship, related.target.table);
   return { ...followed, target: { view: related.target, place: followed.to } };
 }

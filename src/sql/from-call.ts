@@ -17,7 +17,7 @@ export interface BaseRows {
  */
 export function fromCall(
   { columns, ref }: PlanTable,
-  { set }: RowsCall,
+  { set, statement }: RowsCall,
   called: Sql,
   { alias, isNumbered }: { readonly alias: string; readonly isNumbered: boolean },
 ): BaseRows {
@@ -35,7 +35,10 @@ export function fromCall(
   // What of it nobody reads Postgres does not make.
   const list = [
     ...stored.map((name) => sql`f.${identifier(name)}`),
-    sql`(f.*)::${identifier(ref.schema)}.${identifier(ref.name)} as ${row}`,
+    // A native query's row has no type of its own, and nothing is computed from it.
+    ...(statement === undefined
+      ? [sql`(f.*)::${identifier(ref.schema)}.${identifier(ref.name)} as ${row}`]
+      : []),
     sql`row_number() over () as ${number}`,
   ];
   const from = sql`(select ${separated(list, ', ')} from ${called} f) ${as}`;

@@ -1,4 +1,4 @@
-import type { Field, Param, RootField } from '../plan/plan.ts';
+import type { Aggregate, Field, Param, RootField } from '../plan/plan.ts';
 import { baseType, isSplitElsewhere } from './leaf.ts';
 import type { Statement, Together } from './statement.ts';
 
@@ -47,12 +47,29 @@ function isAnswered(root: RootField): boolean {
       return root.fields.every(isAnswered);
     case 'list':
     case 'one':
-      return root.select.from.call === undefined;
+      return root.select.from.call === undefined && root.select.fields.every(isOurs);
     case 'aggregate':
-      return root.aggregate.rows.from.call === undefined;
+      return root.aggregate.rows.from.call === undefined && isOursIn(root.aggregate);
     default:
       return root.kind === 'constant';
   }
+}
+
+/** Whether nothing below is a native query, in whose text the names of ours may mean something else. */
+function isOurs(field: Field): boolean {
+  switch (field.kind) {
+    case 'object':
+    case 'array':
+      return field.select.from.call?.statement === undefined && field.select.fields.every(isOurs);
+    case 'aggregate':
+      return isOursIn(field.aggregate);
+    default:
+      return true;
+  }
+}
+
+function isOursIn({ fields }: Aggregate): boolean {
+  return fields.every((field) => field.kind !== 'nodes' || field.fields.every(isOurs));
 }
 
 /** Whether a root reads no more than one row by key and one for each relationship: less work than running a statement. */

@@ -474,3 +474,25 @@ test('a function is tracked against its database, and goes with the table that i
   expect(metadata.sources[1]?.functions).toEqual([{ function: { schema: 'public', name: 'tagged' } }]);
   await ok('pg_drop_source', { name: 'pg2' });
 });
+
+test('a native query is tried on its database, and what is wrong with it is said', async () => {
+  const fields = [{ name: 'id', type: 'integer' }];
+  const place = { source: 'pg2', root_field_name: 'first', returns: 'one' };
+  const track = async (code: string) =>
+    world.metadata({ type: 'pg_track_native_query', args: { ...place, code } });
+  const refusal = (why: string) => ({ status: 400, body: { error: `Inconsistent object: ${why}` } });
+  expect(await track('select 1 as id')).toMatchObject(refusal('The logical model one could not be found'));
+  await ok('pg_track_logical_model', { source: 'pg2', name: 'one', fields });
+  const writing = 'with w as (insert into tag values (1) returning 1 as id) select id from w';
+  for (const [code, why] of [
+    ['select 1 as it', 'column q.id does not exist'],
+    [
+      'select 1::bigint as id',
+      "Return column 'id' has a type mismatch. The expected type is 'integer', but the actual type is 'bigint'.",
+    ],
+    [writing, 'WITH clause containing a data-modifying statement must be at the top level'],
+  ] as const)
+    expect(await track(code)).toMatchObject(refusal(`Failed to validate query: ${why}`));
+  await ok('pg_track_native_query', { ...place, code: 'select id from "user";' });
+  expect(await ok('pg_get_native_query', { source: 'pg2' })).toMatchObject([{ root_field_name: 'first' }]);
+});

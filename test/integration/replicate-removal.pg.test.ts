@@ -126,6 +126,7 @@ class Stage {
       namespaceType: null,
       subscriptionNamespaceType: null,
       tables: new Map(),
+      queries: new Map(),
       functions: new Map(),
       types: NO_TYPES,
       kafka: null,

@@ -80,6 +80,7 @@ export function catalogOf(
         namespaceType: spec.namespace === undefined ? null : `${spec.namespace}_query`,
         subscriptionNamespaceType: spec.namespace === undefined ? null : `${spec.namespace}_subscription`,
         tables: new Map(tables.map((table) => [tableKey(table.ref), table])),
+        queries: new Map(),
         functions: new Map(),
         types: NO_TYPES,
         kafka: null,

@@ -269,6 +269,7 @@ export class FeedRig {
       namespaceType: null,
       subscriptionNamespaceType: null,
       tables: new Map<string, Table>(),
+      queries: new Map(),
       functions: new Map(),
       types: NO_TYPES,
       identity: null,

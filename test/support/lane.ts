@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { knownTypes } from '../../src/cache/known-types.ts';
 import { migrate } from '../../src/cache/migrate.ts';
+import { askedOf } from '../../src/catalog/asked.ts';
 import type { Catalog, Desired } from '../../src/catalog/catalog.ts';
 import { heldType } from '../../src/catalog/held-type.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
@@ -9,7 +10,6 @@ import { must } from '../../src/core/assert.ts';
 import { ProbeBoard } from '../../src/core/probe-board.ts';
 import { Stop, type StopSignal } from '../../src/core/stop-signal.ts';
 import { Operations } from '../../src/graphql/operations.ts';
-import { namedFunctions } from '../../src/metadata/named-functions.ts';
 import { parseMetadata } from '../../src/metadata/parse.ts';
 import { bindParams } from '../../src/plan/bind.ts';
 import { DEFAULT_PLAN_LIMITS } from '../../src/plan/budget.ts';
@@ -36,6 +36,10 @@ export interface MoreMetadata {
   readonly customization?: Readonly<Record<string, object>>;
   /** Tracked functions by source. */
   readonly functions?: Readonly<Record<string, readonly object[]>>;
+  /** Logical models and native queries by source. */
+  readonly queries?: Readonly<
+    Record<string, { readonly logical_models: readonly object[]; readonly native_queries: readonly object[] }>
+  >;
 }
 
 /** An answer with its text as it would be sent. */
@@ -218,7 +222,7 @@ export class TestLane {
 async function readCatalog({
   urls,
   tables,
-  more: { inherited_roles, customization = {}, functions = {} },
+  more: { inherited_roles, customization = {}, functions = {}, queries = {} },
   generation,
 }: Pick<LaneParts, 'urls'> & {
   readonly tables: Readonly<Record<string, readonly unknown[]>>;
@@ -231,14 +235,14 @@ async function readCatalog({
     configuration: { connection_info: { database_url: url } },
     tables: tables[name] ?? [],
     functions: functions[name],
+    ...queries[name],
     customization: customization[name],
   }));
   const metadata = parseMetadata({ version: 3, sources, inherited_roles });
   const found = await Promise.all(
     metadata.sources.map(async (source) => {
       const url = must(urls.get(source.name), 'a database of the test');
-      const enumTables = source.tables.filter(({ is_enum }) => is_enum === true).map(({ table }) => table);
-      return [source.name, await introspect(url, { enumTables, functions: namedFunctions(source) })] as const;
+      return [source.name, await introspect(url, askedOf(source))] as const;
     }),
   );
   const catalog = resolve(metadata, new Map(found), { resourceVersion: 1, generation });

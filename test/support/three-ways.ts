@@ -24,7 +24,8 @@ export interface WorldTable {
 export interface World {
   readonly sql: readonly string[];
   readonly tables: Readonly<Record<string, WorldTable>>;
-  readonly metadata?: MoreMetadata;
+  /** May differ where tables lie in one database. */
+  readonly metadata?: MoreMetadata | ((isDealt: boolean) => MoreMetadata);
 }
 
 /** The same metadata over two databases, cached and live, and over one. */
@@ -51,10 +52,16 @@ export class ThreeWays {
       names
         .filter((name) => tables[name]?.database === database)
         .map((name) => metadataOf(name, tables, true));
-    const dealt = await TestLane.open({ pg1, pg2 }, { pg1: within('pg1'), pg2: within('pg2') }, {}, metadata);
+    const more = typeof metadata === 'function' ? metadata : () => metadata;
+    const dealt = await TestLane.open(
+      { pg1, pg2 },
+      { pg1: within('pg1'), pg2: within('pg2') },
+      {},
+      more(true),
+    );
     await dealt.fillCaches();
     const whole = names.map((name) => metadataOf(name, tables, false));
-    const together = await TestLane.open({ pg1 }, { pg1: whole }, {}, metadata);
+    const together = await TestLane.open({ pg1 }, { pg1: whole }, {}, more(false));
     return new ThreeWays([pg1, pg2], pg1, [dealt, together]);
   }
 

@@ -5,6 +5,7 @@ import type { Spelling } from '../spelling.ts';
 import type { NamedFunction } from './functions.ts';
 import { isSame } from './memo.ts';
 import { typeNamesOf } from './names.ts';
+import { hasOwnType, type NamedQuery } from './native-queries.ts';
 import { inconsistency, nameOf, type Subject, Unresolvable } from './problems.ts';
 
 /** A source while names are settled. */
@@ -15,6 +16,7 @@ export interface NamedSource {
   readonly subscriptionNamespaceType: string | null;
   readonly tables: Map<string, Table>;
   readonly functions: Map<string, NamedFunction>;
+  readonly queries: Map<string, NamedQuery>;
 }
 
 /** GraphQL types that belong to everybody. */
@@ -35,7 +37,7 @@ const RESERVED: readonly string[] = [
 export const SCALARS = 'the scalars';
 
 /** What has fields and types of its own in the schema. */
-type Owner = Table | NamedFunction;
+type Owner = Table | NamedFunction | NamedQuery;
 
 /** Settles who has which name in the schema. */
 export class Conflicts {
@@ -51,11 +53,13 @@ export class Conflicts {
       source.subscriptionNamespaceType,
       ...source.tables.values(),
       ...source.functions.values(),
+      ...source.queries.values(),
     ]);
     if (!isSame(this.#settled.asked, asked)) this.#settled = { asked, ...this.#settle(sources) };
     const { lost, told } = this.#settled;
     problems.push(...told);
-    for (const { tables, functions } of sources) {
+    for (const { tables, functions, queries } of sources) {
+      for (const [key, query] of queries) if (lost.has(query)) queries.delete(key);
       for (const [key, table] of tables) if (lost.has(table)) tables.delete(key);
       for (const [key, named] of functions) if (lost.has(named)) functions.delete(key);
     }
@@ -78,7 +82,7 @@ export class Conflicts {
         );
         told.push(inconsistency({ kind: 'source', source: source.name }, problem));
       }
-      for (const owner of [...source.tables.values(), ...source.functions.values()]) {
+      for (const owner of ownersIn(source)) {
         const subject = subjectOf(owner);
         const problem = hasNamespace ? claims.claim(source, subject, this.#namesOf(owner)) : null;
         if (problem === null && hasNamespace) continue;
@@ -93,16 +97,15 @@ export class Conflicts {
   #namesOf(owner: Owner): OwnNames {
     const known = this.#names.get(owner);
     if (known !== undefined) return known;
-    const names = 'returns' in owner ? namesOfFunction(owner) : namesOfTable(owner);
+    const names = namesOf(owner);
     this.#names.set(owner, names);
     return names;
   }
 
   #scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {
     const names = new Set<string>();
-    for (const { tables, functions } of sources)
-      for (const owner of [...tables.values(), ...functions.values()])
-        for (const name of this.#namesOf(owner).scalars) names.add(name);
+    for (const source of sources)
+      for (const owner of ownersIn(source)) for (const name of this.#namesOf(owner).scalars) names.add(name);
     return names;
   }
 }
@@ -121,6 +124,8 @@ interface OwnNames {
   readonly types: readonly string[];
   /** Types made of its columns' or arguments' types, which are everybody's. */
   readonly scalars: ReadonlySet<string>;
+  /** Types that others have too, and whose they are. */
+  readonly shared?: readonly (readonly [type: string, owner: string])[];
 }
 
 class Claims {
@@ -148,25 +153,31 @@ class Claims {
   }
 
   /** Why something cannot have its names; null when it now has them. */
-  claim(source: NamedSource, subject: Claimant, { fields, types }: OwnNames): string | null {
+  claim(source: NamedSource, subject: Claimant, { fields, types, shared }: OwnNames): string | null {
     const owner = nameOf(subject);
     const clashes = [...fields].flatMap((name) => {
       const taken = this.#fields.get(fieldKey(source.namespace, name));
       return taken === undefined ? [] : [`'${name}' defined in [${taken}, ${owner}]`];
     });
     if (clashes.length > 0) return conflictMessage(clashes);
-    const type = types.find((name) => this.#types.has(name));
-    if (type !== undefined)
-      return `type name "${type}" is taken by ${this.#types.get(type)}: choose a custom_name`;
+    const owned = [...types.map((name) => [name, owner] as const), ...(shared ?? [])];
+    const clash = owned.find(([name, whose]) => (this.#types.get(name) ?? whose) !== whose);
+    if (clash !== undefined)
+      return `type name "${clash[0]}" is taken by ${this.#types.get(clash[0])}: choose a custom_name`;
     for (const name of fields) this.#fields.set(fieldKey(source.namespace, name), owner);
-    for (const name of types) this.#types.set(name, owner);
+    for (const [name, whose] of owned) this.#types.set(name, whose);
     return null;
   }
 }
 
-type Claimant = Extract<Subject, { readonly kind: 'table' | 'function' }>;
+type Claimant = Extract<Subject, { readonly kind: 'table' | 'function' | 'native_query' }>;
+
+function ownersIn({ tables, functions, queries }: NamedSource): readonly Owner[] {
+  return [...tables.values(), ...functions.values(), ...queries.values()];
+}
 
 function subjectOf(owner: Owner): Claimant {
+  if ('entry' in owner) return { kind: 'native_query', source: owner.source, entry: owner.entry };
   const { source, ref } = owner;
   return 'returns' in owner
     ? { kind: 'function', source, function: ref }
@@ -184,6 +195,22 @@ function conflictMessage(clashes: readonly string[]): string {
 
 function fieldKey(namespace: string | null, name: string): string {
   return JSON.stringify([namespace, name]);
+}
+
+function namesOf(owner: Owner): OwnNames {
+  if ('entry' in owner) return namesOfQuery(owner);
+  return 'returns' in owner ? namesOfFunction(owner) : namesOfTable(owner);
+}
+
+function namesOfQuery({ root, entry, table, model }: NamedQuery): OwnNames {
+  const { signature, argsType } = table.query;
+  const given = givenSlots(signature).map(({ type }) => type.scalar);
+  return {
+    fields: new Set([root.name]),
+    types: [...(given.length === 0 ? [] : [argsType]), ...(hasOwnType(entry) ? [table.typeName] : [])],
+    scalars: new Set([...given, ...scalarTypes(table)]),
+    shared: model.types.map((type) => [type, model.owner]),
+  };
 }
 
 function namesOfTable(table: Table): OwnNames {

@@ -75,7 +75,7 @@ class Closure {
 
   copies(): readonly Copy[] {
     const pending: Step[] = [];
-    for (const table of this.#source.tables.values()) {
+    for (const table of [...this.#source.tables.values(), ...this.#source.queries.values()]) {
       for (const relationship of table.relationships.values()) {
         if (relationship.remote?.cache === true)
           pending.push(...this.#enter(relationship, relationship.remote.follow));

@@ -11,7 +11,14 @@ import { attempt, Unresolvable } from './problems.ts';
 import type { TableScope } from './tables.ts';
 
 /** A tracked function before its table is known. */
-export type NamedFunction = Omit<TrackedFunction, 'rows'>;
+export interface NamedFunction extends Omit<TrackedFunction, 'rows'> {
+  readonly root: RootNames;
+}
+
+interface RootNames {
+  readonly rows: RootName;
+  readonly aggregate: RootName;
+}
 
 /** A tracked function with its names and arguments, or null when it cannot be one. */
 export function resolveFunction(
@@ -116,7 +123,7 @@ function rootNames(
   { function: ref, configuration, comment }: FunctionMetadata,
   returns: TableRef,
   { spelling, rootField }: SourceNames,
-): TrackedFunction['root'] {
+): RootNames {
   const { custom_name: custom, custom_root_fields: roots } = configuration ?? {};
   const own = spelling.rootBase({ kind: 'own', ...ref });
   // A custom name is never respelled.
@@ -136,8 +143,8 @@ function rootNames(
   };
 }
 
-function checkedRoots(root: TrackedFunction['root']): TrackedFunction['root'] {
-  for (const { name } of [root.rows, root.aggregate] satisfies readonly RootName[]) {
+function checkedRoots(root: RootNames): RootNames {
+  for (const { name } of [root.rows, root.aggregate]) {
     if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
   }
   if (root.rows.name === root.aggregate.name)

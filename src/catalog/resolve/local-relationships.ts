@@ -1,5 +1,5 @@
-import { printTable, sameTable, type TableRef, tableKey } from '../../core/names.ts';
-import type { LocalRelationshipMetadata } from '../../metadata/relationship-model.ts';
+import { printTable, queryRef, sameTable, type TableRef, tableKey } from '../../core/names.ts';
+import type { LocalRelationshipMetadata, ManualConfiguration } from '../../metadata/relationship-model.ts';
 import type { Column, JoinPair, Relationship, Table } from '../catalog.ts';
 import type { FoundForeignKey, Introspection } from '../introspection.ts';
 import type { FindTable } from './memo.ts';
@@ -48,8 +48,8 @@ interface Joined {
 
 function joinOf(from: From, using: LocalRelationshipMetadata['using'], kind: Relationship['kind']): Joined {
   if ('manual_configuration' in using) {
-    const { remote_table: table, column_mapping: mapping } = using.manual_configuration;
-    const right = tracked(from, table);
+    const right = ledTo(from, using.manual_configuration);
+    const { column_mapping: mapping } = using.manual_configuration;
     return { right, on: pairs(from.left, right, Object.entries(mapping)), total: false };
   }
   const key = using.foreign_key_constraint_on;
@@ -98,6 +98,15 @@ function foreignKeys(scope: LocalScope, table: TableRef): readonly FoundForeignK
   return scope.found.tables.get(tableKey(table))?.foreignKeys ?? [];
 }
 
+/** What a relationship that is made by hand leads to. */
+function ledTo(from: From, { remote_table: table, remote_native_query: query }: ManualConfiguration): Table {
+  if (table !== undefined) return tracked(from, table);
+  const right = query === undefined ? undefined : from.scope.find(from.left.source, queryRef(query));
+  if (right === undefined)
+    throw new Unresolvable(`native query "${query}" is not tracked`, { located: false });
+  return right;
+}
+
 function tracked({ left, scope }: From, table: TableRef): Table {
   const right = scope.find(left.source, table);
   if (right === undefined)
@@ -134,7 +143,8 @@ export function isIndexed(right: Table, on: readonly JoinPair[]): boolean {
   const mapped = new Set(on.map((pair) => pair.right.name));
   const serves = (index: readonly string[]): boolean =>
     index.length >= mapped.size && index.slice(0, mapped.size).every((column) => mapped.has(column));
-  return coversKey(right, on) || right.indexes.some(serves);
+  // What a native query is asked for by key it is asked for key by key.
+  return right.query !== undefined || coversKey(right, on) || right.indexes.some(serves);
 }
 
 function zip(left: readonly string[], right: readonly string[]): readonly (readonly [string, string])[] {

@@ -8,8 +8,15 @@ import { givenSlots } from '../function-arguments.ts';
 import { PREDICATE_FUNCTIONS, type PredicateFunction, ruleArguments } from '../predicate-functions.ts';
 import type { SelectPermission } from '../select-permission.ts';
 import type { FindTable } from './memo.ts';
-import { attempt, Unresolvable } from './problems.ts';
+import { attempt, type Subject, Unresolvable } from './problems.ts';
 import { type ComparisonScope, checkColumn, checkComputed } from './rule-comparison.ts';
+
+/** Select permissions, what each is called where it does not hold, and what row rules may look at. */
+export interface Permitting {
+  readonly entries: readonly SelectPermissionEntry[];
+  readonly subjectOf: (entry: SelectPermissionEntry) => Subject;
+  readonly find: FindTable;
+}
 
 /** The table with the select permissions that hold. `find` gives tables with their relationships. */
 export function withPermissions(
@@ -18,13 +25,25 @@ export function withPermissions(
   find: FindTable,
   problems: InconsistentObject[],
 ): Table {
+  const subjectOf = (entry: SelectPermissionEntry): Subject => {
+    return { kind: 'select_permission', source: table.source, table: table.ref, entry };
+  };
+  const entries = tracked.select_permissions ?? [];
+  return { ...table, permissions: permissionsOf(table, { entries, subjectOf, find }, problems) };
+}
+
+/** Those of the permissions that hold, by role. */
+export function permissionsOf(
+  table: Table,
+  { entries, subjectOf, find }: Permitting,
+  problems: InconsistentObject[],
+): Table['permissions'] {
   const permissions = new Map<string, SelectPermission>();
-  for (const entry of tracked.select_permissions ?? []) {
-    const subject = { kind: 'select_permission', source: table.source, table: table.ref, entry } as const;
-    const permission = attempt(subject, problems, () => resolvePermission(table, entry, find));
+  for (const entry of entries) {
+    const permission = attempt(subjectOf(entry), problems, () => resolvePermission(table, entry, find));
     if (permission !== null) permissions.set(entry.role, permission);
   }
-  return { ...table, permissions };
+  return permissions;
 }
 
 /** A role's select permission, its columns and row rule checked against the tables they name. */

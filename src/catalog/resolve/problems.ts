@@ -2,6 +2,8 @@ import { printTable, type SourceName, type TableRef } from '../../core/names.ts'
 import type { ComputedFieldMetadata } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/objects.ts';
 import type { SelectPermissionEntry } from '../../metadata/permission-model.ts';
+import type { NativeQueryMetadata } from '../../metadata/query-model.ts';
+import type { ModelRef } from '../../metadata/query-objects.ts';
 import type {
   LocalRelationshipMetadata,
   RemoteRelationshipMetadata,
@@ -38,6 +40,13 @@ export type Subject =
       readonly entry: SelectPermissionEntry;
     }
   | { readonly kind: 'function'; readonly source: SourceName; readonly function: TableRef }
+  | { readonly kind: 'native_query'; readonly source: SourceName; readonly entry: NativeQueryMetadata }
+  | {
+      readonly kind: 'model_permission';
+      readonly source: SourceName;
+      readonly of: ModelRef;
+      readonly entry: SelectPermissionEntry;
+    }
   | { readonly kind: 'inherited_role'; readonly name: string; readonly parents: readonly string[] }
   | { readonly kind: 'rest_endpoint'; readonly entry: RestEndpoint };
 
@@ -57,7 +66,7 @@ export class Unresolvable extends Error {
 export function inconsistency(subject: Subject, problem: Unresolvable): InconsistentObject {
   const where = problem.located ? location(subject) : '';
   return {
-    type: subject.kind,
+    type: subject.kind === 'model_permission' ? 'select_permission' : subject.kind,
     name: nameOf(subject),
     reason: `Inconsistent object: ${where}${problem.message}`,
     definition: definitionOf(subject),
@@ -92,7 +101,10 @@ export function nameOf(subject: Subject): string {
       return objectName({ kind: 'inherited_role', name: subject.name });
     case 'rest_endpoint':
       return objectName({ kind: 'rest_endpoint', name: subject.entry.name });
+    case 'native_query':
+      return objectName({ ...subject, name: subject.entry.root_field_name });
     case 'select_permission':
+    case 'model_permission':
       return objectName({ ...subject, name: subject.entry.role });
     default:
       return objectName({ ...subject, name: subject.entry.name });
@@ -104,7 +116,10 @@ function location(subject: Subject): string {
     case 'source':
     case 'table':
     case 'inherited_role':
+    case 'native_query':
       return '';
+    case 'model_permission':
+      return `in logical model "${subject.of.name}": in permission for role "${subject.entry.role}": `;
     case 'rest_endpoint':
       return `in endpoint ${subject.entry.name}: `;
     case 'function':
@@ -133,6 +148,10 @@ export function definitionOf(subject: Subject): unknown {
       return { role_name: subject.name, role_set: subject.parents };
     case 'rest_endpoint':
       return { ...subject.entry, comment: subject.entry.comment ?? null };
+    case 'native_query':
+      return subject.entry;
+    case 'model_permission':
+      return { source: subject.source, name: subject.of.name, ...subject.entry };
     case 'select_permission': {
       const { source, table, entry } = subject;
       const permission = { allow_aggregations: false, computed_fields: [], ...entry.permission };

@@ -62,7 +62,7 @@ function relationshipsOf(
 }
 
 /** Claims the relationship's fields; an array one brings `<name>_aggregate` too. */
-function unclashing(relationship: Relationship, { spelling }: Table, taken: Taken): Relationship {
+export function unclashing(relationship: Relationship, { spelling }: Table, taken: Taken): Relationship {
   const { name, kind } = relationship;
   if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
   const fields = kind === 'array' ? [name, spelling.field(`${name}_aggregate`)] : [name];

@@ -1,5 +1,6 @@
 import type { RoleName } from '../../core/names.ts';
 import type { Metadata } from '../../metadata/model.ts';
+import { queryObjectsIn } from '../../metadata/query-objects.ts';
 import type { InconsistentObject } from '../catalog.ts';
 import { attempt, Unresolvable } from './problems.ts';
 
@@ -16,6 +17,9 @@ export function resolveRoles(metadata: Metadata, problems: InconsistentObject[])
   const functions = metadata.sources.flatMap((source) => source.functions ?? []);
   const own = new Set([
     ...tables.flatMap((table) => (table.select_permissions ?? []).map(({ role }) => role)),
+    ...metadata.sources
+      .flatMap(queryObjectsIn)
+      .flatMap((one) => (one.kind === 'model_permission' ? [one.name] : [])),
     ...functions.flatMap((entry) => (entry.permissions ?? []).map(({ role }) => role)),
   ]);
   const inherited = new Map<RoleName, readonly RoleName[]>();

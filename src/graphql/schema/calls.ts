@@ -1,4 +1,8 @@
-import { type GraphQLFieldConfigArgumentMap, GraphQLInputObjectType } from 'graphql';
+import {
+  type GraphQLFieldConfigArgumentMap,
+  type GraphQLInputFieldConfig,
+  GraphQLInputObjectType,
+} from 'graphql';
 import type { Signature } from '../../catalog/catalog.ts';
 import { givenSlots } from '../../catalog/function-arguments.ts';
 import { required, sorted, type TypeRegistry } from './named.ts';
@@ -18,8 +22,11 @@ export function callArguments(
   const given = givenSlots(signature);
   if (given.length === 0) return {};
   const input = registry.once(type, (name) => {
-    const fields = given.map((slot) => [slot.field, { type: registry.scalar(slot.type.scalar) }] as const);
-    return new GraphQLInputObjectType({ name, fields: () => sorted(fields) });
+    const fields = given.map(({ field, type, notNull, description = null }) => {
+      const scalar = registry.scalar(type.scalar);
+      return [field, { type: notNull === true ? required(scalar) : scalar, description }] as const;
+    });
+    return new GraphQLInputObjectType({ name, fields: () => sorted<GraphQLInputFieldConfig>(fields) });
   });
   const isOptional = given.every(({ hasDefault }) => hasDefault);
   return { args: { type: isOptional ? input : required(input), description } };

@@ -18,10 +18,10 @@ import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregates.ts';
 import { type ComputedValue, isValue } from '../../plan/computed-columns.ts';
 import {
   aggregateField,
+  comparedRelationships,
   type VisibleRelationship,
   type VisibleTable,
   visibleComputedFields,
-  visibleRelationships,
 } from '../../plan/visible.ts';
 import type { ComparisonTypes } from './comparisons.ts';
 import { listOf, required, sorted, type TypeRegistry } from './named.ts';
@@ -81,7 +81,7 @@ export class InputTypes {
     }
     for (const { name, target } of this.#bareRows(view))
       members.push([name, { type: this.condition(target) }]);
-    for (const { relationship, target } of visibleRelationships(this.#kit.catalog, view)) {
+    for (const { relationship, target } of comparedRelationships(this.#kit.catalog, view)) {
       members.push([relationship.name, { type: this.condition(target) }]);
       if (relationship.kind !== 'array' || !target.mayAggregate) continue;
       members.push([aggregateField(view, relationship), { type: this.#aggregateCondition(target) }]);
@@ -153,7 +153,7 @@ export class InputTypes {
       ...this.#bareValues(view).map(({ name }) => name),
     ];
     const columns = names.map((name): Member => [name, { type: direction }]);
-    const related = visibleRelationships(this.#kit.catalog, view).flatMap((step): readonly Member[] => {
+    const related = comparedRelationships(this.#kit.catalog, view).flatMap((step): readonly Member[] => {
       const { name } = step.relationship;
       if (step.relationship.kind === 'array') {
         return step.target.mayAggregate
@@ -178,7 +178,7 @@ export class InputTypes {
       relationship.kind === 'array' ? target.mayAggregate : this.#hasOrdering(target, seen);
     return (
       this.#bareRows(view).some(({ target }) => target.mayAggregate) ||
-      visibleRelationships(this.#kit.catalog, view).some(opens)
+      comparedRelationships(this.#kit.catalog, view).some(opens)
     );
   }
 

@@ -7,7 +7,7 @@ import {
   type GraphQLOutputType,
   GraphQLString,
 } from 'graphql';
-import type { Column, ColumnType, ComputedField } from '../../catalog/catalog.ts';
+import type { Callable, Column, ColumnType, ComputedField } from '../../catalog/catalog.ts';
 import { isJsonType } from '../../catalog/operators.ts';
 import { printTable } from '../../core/names.ts';
 import { AGGREGATE_FUNCTIONS, columnsFor, computedFor, resultScalar } from '../../plan/aggregates.ts';
@@ -16,13 +16,13 @@ import {
   aggregateField,
   showingPermissions,
   type VisibleComputed,
-  type VisibleFunctionField,
   type VisibleRelationship,
   type VisibleRootField,
   type VisibleTable,
   visibleComputedFields,
   visibleRelationships,
 } from '../../plan/visible.ts';
+import { type VisibleFunctionField } from '../../plan/visible-calls.ts';
 import { callArguments } from './calls.ts';
 import { InputTypes, type Kit } from './inputs.ts';
 import { listOf, required, sorted } from './named.ts';
@@ -65,17 +65,21 @@ export class TableTypes {
 
   /** The same of a field that calls a function; `target` is the table as the role sees it, which the rows are like. */
   functionField({ kind, root, called }: VisibleFunctionField, target: VisibleTable): Field | null {
-    const { signature, argsType, set } = called;
-    const description = `input parameters for function "${root.name}"`;
-    const args = {
-      ...callArguments(this.#kit.registry, signature, { type: argsType, description }),
-      ...this.#arguments(target),
-    };
+    const { set } = called;
+    const args = { ...this.#given(called, root.name), ...this.#arguments(target) };
     if (kind === 'aggregate')
       return [root.name, { type: required(this.#aggregate(target)), args, description: root.description }];
     if (!this.#hasFields(target)) return null;
     const row = this.row(target);
     return [root.name, { type: set ? required(listOf(row)) : row, args, description: root.description }];
+  }
+
+  #given({ signature, argsType: type }: Callable, field: string): GraphQLFieldConfigArgumentMap {
+    const description =
+      signature.statement === undefined
+        ? `input parameters for function "${field}"`
+        : `${signature.ref.name} Native Query Arguments`;
+    return callArguments(this.#kit.registry, signature, { type, description });
   }
 
   /** A row with neither visible column, relationship nor computed field would be a type without fields. */
@@ -142,13 +146,18 @@ export class TableTypes {
 
   #relationship(view: VisibleTable, { relationship, target }: VisibleRelationship): readonly Field[] {
     const { name, kind, total, description } = relationship;
+    const { query } = target.table;
+    const given = query === undefined ? {} : this.#given(query, name);
     const fields: Field[] = [];
     if (kind === 'object') {
       if (!this.#hasFields(target)) return [];
       const row = this.row(target);
-      return [[name, { type: total ? required(row) : row, description }]];
+      return [[name, { type: total ? required(row) : row, args: given, description }]];
     }
-    const args = this.#arguments(target);
+    const args = { ...given, ...this.#arguments(target) };
+    // As in Hasura, though there always is a list.
+    if (query !== undefined)
+      return this.#hasFields(target) ? [[name, { type: listOf(this.row(target)), args, description }]] : [];
     if (this.#hasFields(target))
       fields.push([name, { type: required(listOf(this.row(target))), args, description }]);
     if (target.mayAggregate) {

@@ -2,8 +2,9 @@ import type { CommandOf } from '../command.ts';
 import { changeTable, requireTable } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { ComputedFieldMetadata, Metadata } from '../model.ts';
-import { removeObject, withList } from '../objects.ts';
+import { removeObject } from '../objects.ts';
 import { tidyComputedField } from '../tidy.ts';
+import { withList } from '../with-list.ts';
 
 /** Adds a computed field; as in Hasura one of the same name is defined anew. */
 export function addComputedField(

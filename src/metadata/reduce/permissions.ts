@@ -3,9 +3,10 @@ import type { CommandOf } from '../command.ts';
 import { changeTable, requireTable, type TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
-import { removeObject, withList } from '../objects.ts';
+import { removeObject } from '../objects.ts';
 import type { SelectPermissionEntry } from '../permission-model.ts';
 import { tidyEntry } from '../tidy.ts';
+import { withList } from '../with-list.ts';
 
 /** Lets a role read a table; refuses a second permission for the same role. */
 export function createSelectPermission(

@@ -2,8 +2,9 @@ import { repeated } from '../../core/repeated.ts';
 import type { CommandOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
-import { removeObject, withList, withQueries } from '../objects.ts';
+import { removeObject, withQueries } from '../objects.ts';
 import type { AllowlistEntry, QueryCollection } from '../query-collections.ts';
+import { withList } from '../with-list.ts';
 
 /** A command about query collections and the allow list. */
 export type CollectionCommand = CommandOf<

@@ -3,9 +3,10 @@ import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
 import type { Follow } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
-import { removeObject, type TableObjectKind, withList } from '../objects.ts';
+import { removeObject, type TableObjectKind } from '../objects.ts';
 import type { LocalRelationshipMetadata } from '../relationship-model.ts';
 import { tidyEntry } from '../tidy.ts';
+import { withList } from '../with-list.ts';
 import { renameInRules } from './rename-in-rules.ts';
 
 /** A table's lists of relationships, by the kind of object they hold. */

@@ -3,6 +3,7 @@ import { changeSource, requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import { EMPTY_METADATA, type Metadata, type SourceMetadata, type TableMetadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
+import type { NativeQueryMetadata } from '../query-model.ts';
 import { tidyMetadata } from '../tidy.ts';
 
 /** Registers a database, or with `replace_configuration` gives a registered one a new configuration. */
@@ -56,28 +57,41 @@ export function renameSource(metadata: Metadata, args: CommandOf<'rename_source'
   if (args.new_name !== args.name && metadata.sources.some((source) => source.name === args.new_name)) {
     throw new MetadataError('already-exists', `source with name "${args.new_name}" already exists`);
   }
-  const sources = metadata.sources.map((source) => ({
-    ...source,
-    name: source.name === args.name ? args.new_name : source.name,
-    tables: source.tables.map((table) => repoint(table, args)),
-  }));
+  const sources = metadata.sources.map((source) => {
+    const { logical_models: models, native_queries: queries } = source;
+    return {
+      ...source,
+      name: source.name === args.name ? args.new_name : source.name,
+      tables: source.tables.map((table) => repoint(table, args)),
+      ...(models === undefined ? {} : { logical_models: models.map((model) => repoint(model, args)) }),
+      ...(queries === undefined ? {} : { native_queries: queries.map((query) => repointQuery(query, args)) }),
+    };
+  });
   return { ...metadata, sources };
 }
 
 type Renaming = CommandOf<'rename_source'>['args'];
 
-function repoint(table: TableMetadata, args: Renaming): TableMetadata {
-  const remote = table.remote_relationships?.map((entry) => {
+function repointQuery(query: NativeQueryMetadata, args: Renaming): NativeQueryMetadata {
+  const { returns } = query;
+  return repoint(typeof returns === 'string' ? query : { ...query, returns: repoint(returns, args) }, args);
+}
+
+/** What may name a source. */
+type Pointing = Partial<Pick<TableMetadata, 'remote_relationships' | 'select_permissions'>>;
+
+function repoint<T extends Pointing>(owner: T, args: Renaming): T {
+  const remote = owner.remote_relationships?.map((entry) => {
     const target = entry.definition.to_source;
     if (target?.source !== args.name) return entry;
     return { ...entry, definition: { ...entry.definition, to_source: { ...target, source: args.new_name } } };
   });
-  const permissions = table.select_permissions?.map((entry) => {
+  const permissions = owner.select_permissions?.map((entry) => {
     const filter = repointRule(entry.permission.filter, args) as typeof entry.permission.filter;
     return { ...entry, permission: { ...entry.permission, filter } };
   });
   return {
-    ...table,
+    ...owner,
     ...(remote === undefined ? {} : { remote_relationships: remote }),
     ...(permissions === undefined ? {} : { select_permissions: permissions }),
   };

@@ -15,6 +15,14 @@ export function createdBy(command: Reducible): ObjectRef | null {
     case 'pg_track_function':
     case 'pg_set_function_customization':
       return { kind: 'function', source: command.args.source, function: command.args.function };
+    case 'pg_track_logical_model':
+      return { kind: 'logical_model', source: command.args.source, name: command.args.name };
+    case 'pg_create_logical_model_select_permission': {
+      const { type: kind, source, name, role } = command.args;
+      return { kind: 'model_permission', source, of: { kind, source, name }, name: role };
+    }
+    case 'pg_track_native_query':
+      return { kind: 'native_query', source: command.args.source, name: command.args.root_field_name };
     case 'add_inherited_role':
       return { kind: 'inherited_role', name: command.args.role_name };
     case 'create_rest_endpoint':

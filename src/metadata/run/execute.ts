@@ -3,6 +3,7 @@ import { NearjoinError } from '../../core/errors.ts';
 import { type Command, parseCommand } from '../command.ts';
 import { errorBody, MetadataError, relocate } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
+import { sourceOfQueries } from '../reduce/native-queries.ts';
 import { alreadyAllowed } from '../reduce/query-collections.ts';
 import { isReducible, type Reducible, reduce } from '../reduce.ts';
 import { createdBy } from './created.ts';
@@ -21,6 +22,8 @@ const READING: ReadonlySet<Command['type']> = new Set([
   'pg_get_source_tables',
   'pg_get_table_info',
   'pg_suggest_relationships',
+  'pg_get_logical_model',
+  'pg_get_native_query',
   'list_source_kinds',
 ]);
 
@@ -68,6 +71,16 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
       return { state, answer: await tableInfo(state, command.args, tools) };
     case 'pg_suggest_relationships':
       return { state, answer: await suggestRelationships(state, command.args, tools) };
+    case 'pg_get_logical_model':
+      return {
+        state,
+        answer: sourceOfQueries(state.metadata, command.args.source).logical_models ?? [],
+      };
+    case 'pg_get_native_query':
+      return {
+        state,
+        answer: sourceOfQueries(state.metadata, command.args.source).native_queries ?? [],
+      };
     case 'list_source_kinds':
       return { state, answer: SOURCE_KINDS };
     case 'replace_metadata':

@@ -31,6 +31,7 @@ export class TempTables {
 export interface StoreParts {
   readonly temps: TempTables;
   readonly connection: WireConnection;
+  readonly makesTemps: boolean;
   /** Runs a statement on that session. */
   readonly run: (text: string, values: readonly (string | null)[]) => Promise<unknown>;
   /** Past this many rows an index is worth more than the temporary table costs. */
@@ -57,7 +58,7 @@ export class LeafStore {
     this.#rows.set(place.id, rows);
     this.#lookups.set(place.id, lookup);
     const { columns, filtered } = rows;
-    if (rows.count <= this.#parts.inlineRows || !this.#parts.connection.facts.makesTemps) {
+    if (rows.count <= this.#parts.inlineRows || !this.#parts.makesTemps) {
       this.#leaves.set(place.id, { kind: 'inline', columns, filtered });
       return;
     }

@@ -17,6 +17,7 @@ import { gapsOf } from './handed-over.ts';
 import { type HeldTypes, leafColumns } from './leaf-columns.ts';
 import { LeafStore, TempTables } from './leaf-store.ts';
 import { LiveRun } from './live-run.ts';
+import { runsStatement } from './scope-of-work.ts';
 import { LiveSessions, positionIn, targetError } from './sessions.ts';
 
 const IN_FAILED_TRANSACTION = '25P02';
@@ -114,7 +115,9 @@ export class LiveReader {
   }
 
   async #inTransactions(request: LiveRequest): Promise<LiveAnswer> {
-    const sessions = await LiveSessions.open(this.#databases, request.group.source, request.signal);
+    const { source, roots } = request.group;
+    const where = { source, isReading: roots.some(runsStatement) };
+    const sessions = await LiveSessions.open(this.#databases, where, request.signal);
     const store = this.#store(sessions);
     let succeeded = false;
     try {
@@ -136,6 +139,7 @@ export class LiveReader {
     return new LeafStore({
       temps: this.#temps,
       connection: sessions.sourceConnection,
+      makesTemps: sessions.makesTemps,
       run: (text, values) => sessions.source(text, values),
       inlineRows: this.#settings.liveInlineRows,
     });

@@ -38,6 +38,11 @@ export function filteredThere(root: RootField): ReadonlySet<number> {
   return new Set(there.map(({ place }) => place.id));
 }
 
+/** Whether a root field has rows of a native query somewhere: a statement that is not ours, and may try anything. */
+export function runsStatement(root: RootField): boolean {
+  return filtersOfRoot(root).some(({ place }) => place.call?.statement !== undefined);
+}
+
 type RowsOf = Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>;
 
 function toPlace({ place }: Filtered): PlanTable {

@@ -41,23 +41,37 @@ interface TargetSession {
 
 /** The sessions of one live answer: one snapshot of the source, one of each target. */
 export class LiveSessions {
+  /** Whether the source's session can make temporary tables. */
+  readonly makesTemps: boolean;
   readonly #databases: Databases;
   readonly #signal: StopSignal;
   readonly #source: Lease;
   readonly #targets = new Map<SourceName, Promise<TargetSession>>();
   readonly #positions = new Map<SourceName, Token>();
 
-  private constructor(databases: Databases, source: Lease, signal: StopSignal) {
+  private constructor(
+    databases: Databases,
+    { lease, makesTemps }: { readonly lease: Lease; readonly makesTemps: boolean },
+    signal: StopSignal,
+  ) {
     this.#databases = databases;
-    this.#source = source;
+    this.#source = lease;
+    this.makesTemps = makesTemps;
     this.#signal = signal;
   }
 
-  static async open(databases: Databases, source: SourceName, signal: StopSignal): Promise<LiveSessions> {
+  /** `isReading`: nothing may be written there, not even what is temporary. */
+  static async open(
+    databases: Databases,
+    { source, isReading }: { readonly source: SourceName; readonly isReading: boolean },
+    signal: StopSignal,
+  ): Promise<LiveSessions> {
     const lease = await databases.source(source).lease(signal);
-    const sessions = new LiveSessions(databases, lease, signal);
+    const makesTemps = !isReading && lease.connection.facts.makesTemps;
+    const sessions = new LiveSessions(databases, { lease, makesTemps }, signal);
     // Not waited for: whatever follows on the session fails if this does.
-    lease.connection.run(BEGIN, [], { signal, prepared: true }).catch(() => undefined);
+    const begin = `${BEGIN} read ${makesTemps ? 'write' : 'only'}`;
+    lease.connection.run(begin, [], { signal, prepared: true }).catch(() => undefined);
     return sessions;
   }
 

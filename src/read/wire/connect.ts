@@ -35,13 +35,15 @@ interface LoggedIn {
 
 /**
  * Values are written the same way on every connection we read through, and plans are generic: with `auto` a limit
- * makes Postgres plan every single execution again.
+ * makes Postgres plan every single execution again. Nothing is written but by a transaction that says so: a native query
+ * may call what it likes.
  */
 const SETTINGS: readonly (readonly [string, string])[] = [
   ...SESSION_FORM,
   ['client_encoding', 'UTF8'],
   ['idle_session_timeout', '0'],
   ['plan_cache_mode', 'force_generic_plan'],
+  ['default_transaction_read_only', 'on'],
 ];
 
 /**

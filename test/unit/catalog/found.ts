@@ -113,6 +113,7 @@ export function database(
     },
     tables: new Map(tables.map((found) => [tableKey(found.ref), found])),
     functions: new Map(),
+    queries: { queryTypes: new Map(), statements: new Map() },
     types: NO_TYPES,
     enumValues,
     fingerprint: 'f',

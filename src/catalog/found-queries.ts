@@ -1,0 +1,69 @@
+import type pg from 'pg';
+import { messageOf } from '../core/errors.ts';
+import { FIND_OPERATORS } from '../core/search-path.ts';
+import type { ColumnType } from './catalog.ts';
+import { TypeBook, type TypeRow } from './column-type.ts';
+import { typesOfSql } from './introspect-sql.ts';
+import type { AnsweredType, FoundQueries } from './introspection.ts';
+import type { AskedQueries, Probe } from './native-text.ts';
+
+/** Nothing was asked. */
+export const NO_QUERIES: FoundQueries = { queryTypes: new Map(), statements: new Map() };
+
+/**
+ * Reads what a database says to native queries, names found as in the sessions that will run them. The session is in a transaction that
+ * can only read, and what does not hold is undone.
+ */
+export async function readQueries(
+  client: pg.Client,
+  { types, statements }: AskedQueries,
+): Promise<FoundQueries> {
+  if (statements.length === 0) return NO_QUERIES;
+  await client.query(`set local search_path to default; ${FIND_OPERATORS}`);
+  const oids = new Map<string, number>();
+  for (const name of types) {
+    const oid = await tried(client, async () => {
+      const { rows } = await client.query<{ oid: number | null }>(
+        'select to_regtype($1)::oid::int8::float8 as oid',
+        [name],
+      );
+      return rows[0]?.oid ?? null;
+    });
+    if (typeof oid === 'number') oids.set(name, oid);
+  }
+  const found = new Map<string, readonly AnsweredType[] | { readonly error: string }>();
+  for (const probe of statements) found.set(probe.text, await tried(client, () => answered(client, probe)));
+  await client.query('set local search_path = pg_catalog');
+  return { queryTypes: await typesOf(client, oids), statements: found };
+}
+
+/** Nothing is read: Postgres asks a statement of no row for none. */
+async function answered(client: pg.Client, { text, parameters }: Probe): Promise<readonly AnsweredType[]> {
+  const { fields } = await client.query({ text, values: Array.from({ length: parameters }, () => null) });
+  const { rows } = await client.query<AnsweredType>(
+    'select oid::int8::float8 as oid, format_type(oid, -1) as sql from unnest($1::oid[]) with ordinality as t(oid, n) order by n',
+    [fields.map(({ dataTypeID }) => dataTypeID)],
+  );
+  return rows;
+}
+
+async function tried<T>(client: pg.Client, use: () => Promise<T>): Promise<T | { readonly error: string }> {
+  await client.query('savepoint query');
+  try {
+    return await use();
+  } catch (error) {
+    await client.query('rollback to savepoint query');
+    return { error: messageOf(error) };
+  } finally {
+    await client.query('release savepoint query');
+  }
+}
+
+async function typesOf(
+  client: pg.Client,
+  oids: ReadonlyMap<string, number>,
+): Promise<ReadonlyMap<string, ColumnType>> {
+  const { rows } = await client.query<{ answer: readonly TypeRow[] }>(typesOfSql([...oids.values()]));
+  const book = new TypeBook(rows[0]?.answer ?? []);
+  return new Map([...oids].map(([name, oid]) => [name, book.type(oid)]));
+}

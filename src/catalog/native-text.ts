@@ -1,0 +1,69 @@
+import pg from 'pg';
+import type { SourceMetadata } from '../metadata/model.ts';
+import { codeParts } from '../metadata/query-code.ts';
+import type { LogicalField, NativeQueryMetadata } from '../metadata/query-model.ts';
+
+/** What of native queries only a database knows: the types that metadata names, and whether statements fit it. */
+export interface AskedQueries {
+  readonly types: readonly string[];
+  readonly statements: readonly Probe[];
+}
+
+/** A statement that says what a native query answers and reads nothing: nothing is given to it, and nothing taken. */
+export interface Probe {
+  readonly text: string;
+  readonly parameters: number;
+}
+
+/** No native query is there. */
+export const NOTHING_ASKED: AskedQueries = { types: [], statements: [] };
+
+/** The fields that are values: the rest is what relationships lead to. */
+export function valuesIn(
+  fields: readonly LogicalField[],
+): readonly (Omit<LogicalField, 'type'> & { readonly type: string; readonly nullable: boolean })[] {
+  return fields.flatMap(({ type, ...field }) =>
+    typeof type === 'object' && 'scalar' in type && typeof type.scalar === 'string'
+      ? [{ ...field, type: type.scalar, nullable: type.nullable }]
+      : [],
+  );
+}
+
+/** The fields of what a native query returns; undefined where its logical model is not there. */
+export function fieldsOf(
+  source: Pick<SourceMetadata, 'logical_models'>,
+  { returns }: NativeQueryMetadata,
+): readonly LogicalField[] | undefined {
+  if (typeof returns !== 'string') return returns.fields;
+  return source.logical_models?.find(({ name }) => name === returns)?.fields;
+}
+
+/** How a database is asked whether the query answers those fields; null while its text cannot be taken apart. */
+export function probeOf(entry: NativeQueryMetadata, fields: readonly LogicalField[]): Probe | null {
+  const parts = codeParts(entry.code);
+  if (parts === null) return null;
+  const declared = new Map(Object.entries(entry.arguments ?? {}));
+  const names = [...new Set(parts.flatMap((part) => ('argument' in part ? [part.argument] : [])))];
+  const spelled = parts.map((part) => {
+    if ('text' in part) return part.text;
+    return `($${names.indexOf(part.argument) + 1}::${declared.get(part.argument)?.type ?? 'unknown'})`;
+  });
+  const list = valuesIn(fields).map(({ name }) => `q.${pg.escapeIdentifier(name)}`);
+  return {
+    text: `select ${list.join(', ')} from (\n${spelled.join('')}\n) q limit 0`,
+    parameters: names.length,
+  };
+}
+
+/** All that is asked about the native queries of a source. */
+export function askedQueries(source: SourceMetadata): AskedQueries {
+  const types = new Set<string>();
+  const statements = new Map<string, Probe>();
+  for (const entry of source.native_queries ?? []) {
+    const fields = fieldsOf(source, entry) ?? [];
+    for (const { type } of [...valuesIn(fields), ...Object.values(entry.arguments ?? {})]) types.add(type);
+    const probe = probeOf(entry, fields);
+    if (probe !== null) statements.set(probe.text, probe);
+  }
+  return { types: [...types], statements: [...statements.values()] };
+}

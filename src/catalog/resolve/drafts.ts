@@ -1,0 +1,79 @@
+import { must } from '../../core/assert.ts';
+import { type SourceName, tableKey } from '../../core/names.ts';
+import type { SourceMetadata, TableMetadata } from '../../metadata/model.ts';
+import type { InconsistentObject, Table } from '../catalog.ts';
+import type { Introspection, Introspections, Unavailable } from '../introspection.ts';
+import type { NamedSource } from './conflicts.ts';
+import type { FindTable } from './memo.ts';
+import type { SourceNames } from './names.ts';
+
+/** A source while it is resolved. */
+export interface Draft extends NamedSource {
+  readonly metadata: SourceMetadata;
+  readonly found: Introspection | Unavailable;
+  readonly names: SourceNames;
+  readonly unavailable: string | null;
+}
+
+const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroach', 'alloy']);
+
+/** What a source's database says of itself. */
+export function foundOf(source: SourceMetadata, introspections: Introspections): Introspection | Unavailable {
+  if (!KINDS.has(source.kind)) return { unavailable: `sources of kind "${source.kind}" are not supported` };
+  return introspections.get(source.name) ?? { unavailable: 'not connected yet' };
+}
+
+/** Tables by source and `tableKey`. */
+export type Tables = ReadonlyMap<SourceName, ReadonlyMap<string, Table>>;
+
+/** Every tracked table that is still there, one step further. */
+export function eachTable(
+  tables: Tables,
+  drafts: readonly Draft[],
+  step: (draft: Draft, table: Table, tracked: TableMetadata) => Table,
+): Tables {
+  return new Map(
+    drafts.map((draft) => {
+      const now = new Map(must(tables.get(draft.name), 'tables of a source'));
+      for (const tracked of draft.metadata.tables) {
+        const key = tableKey(tracked.table);
+        const table = now.get(key);
+        if (table !== undefined) now.set(key, step(draft, table, tracked));
+      }
+      return [draft.name, now];
+    }),
+  );
+}
+
+/** Finds tables among them. */
+export function finderIn(tables: Tables): FindTable {
+  return (source, table) => tables.get(source)?.get(tableKey(table));
+}
+
+/** Finds native queries too, as far as they are tables. */
+export function finderWith(tables: Tables, drafts: readonly Draft[]): FindTable {
+  const find = finderIn(tables);
+  const queries = new Map(drafts.map((draft) => [draft.name, draft.queries]));
+  return (source, table) => find(source, table) ?? queries.get(source)?.get(tableKey(table))?.table;
+}
+
+/** Finds none. */
+export const nothing: FindTable = () => undefined;
+
+/** Something as far as it is resolved, null where it cannot be, and what does not hold of it. */
+export interface Noted<T> {
+  readonly made: T;
+  readonly problems: readonly InconsistentObject[];
+}
+
+/** Notes what does not hold while something is made. */
+export function noted<T>(make: (problems: InconsistentObject[]) => T): Noted<T> {
+  const problems: InconsistentObject[] = [];
+  return { made: make(problems), problems };
+}
+
+/** What was made; what does not hold of it goes to the list of all. */
+export function noting<T>(all: InconsistentObject[], { made, problems }: Noted<T>): T {
+  all.push(...problems);
+  return made;
+}

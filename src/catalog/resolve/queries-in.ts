@@ -1,0 +1,143 @@
+import { tableKey } from '../../core/names.ts';
+import type { SourceMetadata } from '../../metadata/model.ts';
+import type { SelectPermissionEntry } from '../../metadata/permission-model.ts';
+import type { NativeQueryMetadata } from '../../metadata/query-model.ts';
+import type { ModelRef } from '../../metadata/query-objects.ts';
+import type { InconsistentObject, Relationship, Table, TrackedFunction } from '../catalog.ts';
+import { isAvailable } from '../introspection.ts';
+import { looseRows } from '../loose-rows.ts';
+import { valuesIn } from '../native-text.ts';
+import type { Draft } from './drafts.ts';
+import { type LocalScope, resolveLocal } from './local-relationships.ts';
+import type { FindTable } from './memo.ts';
+import type { NamedQuery } from './native-queries.ts';
+import { type Permitting, permissionsOf } from './permissions.ts';
+import { attempt } from './problems.ts';
+import { unclashing } from './relationships.ts';
+import { type RemoteScope, resolveRemote } from './remote-relationships.ts';
+
+/** What native queries lead to. */
+export interface QueryScope {
+  readonly sources: RemoteScope;
+  /** Tables that row rules may look at. */
+  readonly ruled: FindTable;
+}
+
+/** The native queries that hold, as what relationships lead to and as root fields. */
+export interface SourceQueries {
+  readonly tables: ReadonlyMap<string, Table>;
+  readonly called: readonly (readonly [string, TrackedFunction])[];
+}
+
+/** The native queries of a source with their relationships and permissions. */
+export function finishedQueries(
+  { metadata, found, queries }: Draft,
+  scope: QueryScope,
+  problems: InconsistentObject[],
+): SourceQueries {
+  const tables = new Map<string, Table>();
+  const called: (readonly [string, TrackedFunction])[] = [];
+  if (!isAvailable(found)) return { tables, called };
+  for (const query of queries.values()) {
+    const { source, entry } = query;
+    const related = attempt({ kind: 'native_query', source, entry }, problems, () =>
+      relationshipsOf(query, { find: scope.sources.find, found }, scope.sources),
+    );
+    if (related === null) continue;
+    const given = permissionsIn(metadata, entry);
+    const permissions = permitted(query.table, given, scope.ruled, problems);
+    const table = { ...query.table, relationships: related, permissions };
+    const key = tableKey(table.ref);
+    tables.set(key, table);
+    called.push([key, calledRows(query, table)]);
+  }
+  return { tables, called };
+}
+
+function calledRows({ source, root, table: { query } }: NamedQuery, table: Table): TrackedFunction {
+  const { ref } = table;
+  const rows = looseRows(table);
+  const roots = { rows: root, aggregate: null };
+  return {
+    ...query,
+    source,
+    ref,
+    returns: ref,
+    rows,
+    set: true,
+    exposedAs: 'query',
+    root: roots,
+    roles: null,
+  };
+}
+
+function relationshipsOf(
+  { table, entry }: NamedQuery,
+  local: LocalScope,
+  remote: RemoteScope,
+): ReadonlyMap<string, Relationship> {
+  const taken = new Map([...table.columnByField].map(([field, { name }]) => [field, `column "${name}"`]));
+  const byHand = (
+    kind: Relationship['kind'],
+    list: NativeQueryMetadata['object_relationships'],
+  ): Relationship[] =>
+    (list ?? []).map(({ name, using }) =>
+      resolveLocal(table, { name, using: { manual_configuration: using } }, kind, local),
+    );
+  const all = [
+    ...byHand('object', entry.object_relationships),
+    ...byHand('array', entry.array_relationships),
+    ...(entry.remote_relationships ?? []).map((one) => resolveRemote(table, one, remote)),
+  ];
+  return new Map(all.map((one) => [one.name, unclashing(one, table, taken)]));
+}
+
+/** Select permissions, and whose they are. */
+interface Given {
+  readonly of: ModelRef;
+  readonly entries: readonly SelectPermissionEntry[];
+}
+
+function permissionsIn(
+  { name: source, logical_models: models }: SourceMetadata,
+  entry: NativeQueryMetadata,
+): Given {
+  const { returns, root_field_name: query } = entry;
+  const isNamed = typeof returns === 'string';
+  const model = isNamed ? models?.find(({ name }) => name === returns) : returns;
+  const { fields = [], select_permissions: entries = [] } = model ?? {};
+  const values = new Set(valuesIn(fields).map(({ name }) => name));
+  const others = new Set(fields.map(({ name }) => name).filter((name) => !values.has(name)));
+  return {
+    of: isNamed
+      ? { kind: 'logical_model', source, name: returns }
+      : { kind: 'native_query', source, name: query },
+    entries: entries.map((one) => ofValues(one, others)),
+  };
+}
+
+/** Whoever may see a relationship's rows may follow it, whether its field is listed or not. */
+function ofValues(entry: SelectPermissionEntry, others: ReadonlySet<string>): SelectPermissionEntry {
+  const { columns } = entry.permission;
+  if (columns === '*') return entry;
+  return {
+    ...entry,
+    permission: { ...entry.permission, columns: columns.filter((name) => !others.has(name)) },
+  };
+}
+
+/** What is wrong with a model that several queries return is said once. */
+function permitted(
+  table: Table,
+  { of, entries }: Given,
+  find: FindTable,
+  problems: InconsistentObject[],
+): Table['permissions'] {
+  const found: InconsistentObject[] = [];
+  const subjectOf: Permitting['subjectOf'] = (entry) => {
+    return { kind: 'model_permission', source: table.source, of, entry };
+  };
+  const permissions = permissionsOf(table, { entries, subjectOf, find }, found);
+  problems.push(...found.filter(({ name }) => !problems.some((known) => known.name === name)));
+  return permissions;
+}
