@@ -101,6 +101,8 @@ function complaint(issue: Issue, value: unknown): string {
   const expected = issue.code === 'invalid_type' ? EXPECTED[issue.expected] : undefined;
   if (expected === undefined) return issue.message;
   const [what, kind] = expected;
+  if (kind === 'Number' && typeof value === 'number')
+    return `parsing ${what} failed, value is either floating or will cause over or underflow ${value}`;
   return `parsing ${what} failed, expected ${kind}, but encountered ${jsonKind(value)}`;
 }
 

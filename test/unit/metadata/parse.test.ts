@@ -95,6 +95,21 @@ test.each([
   expect(refused(() => parseMetadata(document))).toMatchObject({ code: 'parse-failed', path });
 });
 
+test('a number that should be whole is told as itself', () => {
+  const nearjoin = { max_staleness_ms: 1.5 };
+  const definition = {
+    to_source: { relationship_type: 'object', source: 'b', table: 't', field_mapping: { a: 'b' }, nearjoin },
+  };
+  const tables = [{ table: 't', remote_relationships: [{ name: 'r', definition }] }];
+  expect(
+    refused(() => parseMetadata({ version: 3, sources: [{ name: 'a', configuration, tables }] })),
+  ).toEqual(
+    expect.objectContaining({
+      error: 'parsing Int failed, value is either floating or will cause over or underflow 1.5',
+    }),
+  );
+});
+
 test.each([
   [
     'source',
