@@ -30,7 +30,7 @@ export function forLibrary(url: string): string {
     .replace(/([?&])application_name=[^&#]*&?/g, '$1');
   if (!URL.canParse(named)) {
     const message =
-      'the database URL cannot be read: in a user name, a password and the name of a database, @ : / ? # and % are written as %40 %3A %2F %3F %23 and %25';
+      'the database URL cannot be read: in a user name and a password, @ : / ? # and % are written as %40 %3A %2F %3F %23 and %25';
     throw new NearjoinError('invalid-configuration', message);
   }
   const mode = /[?&]sslmode=(prefer|require|verify-ca)(?:[&#]|$)/.exec(named)?.[1];
