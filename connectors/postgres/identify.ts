@@ -1,4 +1,4 @@
-import { OLDEST_POSTGRES, tooOld } from '../../src/core/oldest-postgres.ts';
+import { unfitTarget } from '../../src/core/oldest-postgres.ts';
 import { ConnectorError, type TargetIdentity } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';
@@ -44,7 +44,8 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
 }
 
 function faultOf(server: Server): string | null {
-  if (server.version < OLDEST_POSTGRES) return tooOld('target', server.version);
+  const unfit = unfitTarget(server.version);
+  if (unfit !== null) return unfit;
   if (server.is_standby) return 'the target is a standby: connect to its primary';
   if (server.wal_level !== 'logical') {
     return (

@@ -1,5 +1,5 @@
 import { tableKey } from '../../core/names.ts';
-import { OLDEST_POSTGRES, tooOld } from '../../core/oldest-postgres.ts';
+import { OLDEST_POSTGRES, tooOld, unfitTarget } from '../../core/oldest-postgres.ts';
 import type { Table } from '../catalog.ts';
 import { namesObjects } from '../held-type.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';
@@ -10,7 +10,8 @@ export function feedObstacle(
   target: Introspection,
   publishes: boolean,
 ): string | null {
-  if (target.server.version < OLDEST_POSTGRES) return tooOld('target', target.server.version);
+  const unfit = unfitTarget(target.server.version);
+  if (unfit !== null) return unfit;
   if (source.server.version < OLDEST_POSTGRES) return tooOld('source', source.server.version);
   if (target.server.walLevel !== 'logical')
     return `wal_level is "${target.server.walLevel}", must be "logical"`;

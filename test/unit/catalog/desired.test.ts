@@ -213,6 +213,7 @@ describe('what cannot be cached says why, and nothing fails', () => {
       'the target is Postgres 13: a cache needs 14 or newer',
       { target: { version: 130_012, walLevel: 'replica' } },
     ],
+    ['the target is Postgres 16.8, which may tell no more', { target: { version: 160_008 } }],
     ['the source is Postgres 12: a cache needs 14 or newer', { here: { version: 120_022 } }],
     ['may not create the schema', { here: { mayCreate: false } }],
     [
