@@ -19,6 +19,8 @@ export interface CopyJob {
 /** The output of the COPY; errors are ConnectorErrors. */
 export function copyRows(job: CopyJob): RowStream {
   const rows = job.own.client.query(new CopyOut(job.query));
+  // Who reads them is told, also when nobody does so yet: without a listener it would end the process.
+  rows.on('error', () => undefined);
   const watch = watchSilence(job, rows);
   rows.on('close', () => {
     clearInterval(watch);
