@@ -40,11 +40,12 @@ export function overlayWriter(overlay: Overlay): RowWriter {
     ) => `insert into ${table} (${columns(all)}) select ${source.columns.join(', ')} from ${source.from}
       ${conflict} ${excluded(all)}, deleted = false, missing = '{}', astray = false`,
   );
+  // Keys may be equal in two writings, as 1.0 and 1.00 are: a row that had first the one and then the other.
   const remove = carried(
     keys,
     (
       source,
-    ) => `insert into ${table} (${columns(keys)}, deleted) select ${source.columns.join(', ')}, true from ${source.from}
+    ) => `insert into ${table} (${columns(keys)}, deleted) select distinct ${source.columns.join(', ')}, true from ${source.from}
       ${conflict} ${excluded(keys)}, deleted = true, missing = '{}', astray = false`,
   );
   const partial = (missing: readonly number[]): CarriedWrite => {

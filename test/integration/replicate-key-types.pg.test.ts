@@ -91,3 +91,21 @@ describe.each(TYPES)('a key of type %s', (type) => {
     await expectSame(table);
   });
 });
+
+test('a key that is written in two ways, and goes, while its table is copied', async () => {
+  await rig.target.query('create table late (k numeric primary key, n int)');
+  await rig.target.query('insert into late values (1.0, 1), (2, 2)');
+  await rig.stop();
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  rig.start({ onStep: (step) => (step === 'copy:snapshot-taken' ? held : undefined) });
+  await rig.track({ late: [] });
+  await rig.until('the copy', async () => (await rig.tableStatus('late'))?.state.kind === 'copying');
+  await rig.target.query('begin; update late set k = 1.00 where k = 1; delete from late where k = 1; commit');
+  await rig.caughtUp();
+  letGo();
+  await rig.ready();
+  await expectSame('late');
+});
