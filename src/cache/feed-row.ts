@@ -74,11 +74,11 @@ export const FENCED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq
 
 /**
  * The same for a transaction sent before the one ahead of it was answered: when that one failed, its watermark is not
- * there, and this one fails alike.
+ * there, or is one that gives the cache up or forgets a proof, and this one fails alike. The last parameter is its position.
  */
 export const CHAINED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
   values ((select l.target from nearjoin.lease l where l.target = $1 and l.epoch = $7
-    and exists (select from nearjoin.watermark w where w.target = $1 and w.seq = $2::bigint - 1) for key share), $2, $3, $4, $5, $6)`;
+    and exists (select from nearjoin.watermark w where w.target = $1 and w.seq = $2::bigint - 1 and w.position = $8) for key share), $2, $3, $4, $5, $6)`;
 
 /** SQLSTATE of FENCED_WATERMARK_SQL without the lease: a null where none may be. */
 export const LEASE_GONE = '23502';

@@ -65,6 +65,8 @@ export class Applier {
   readonly #statements: Statements;
   readonly #onStep: StepHook | undefined;
   #seq: bigint;
+  /** What the watermark of that number says, where it was written here. */
+  #position: string | null = null;
   /** Rows below are gone; while an old snapshot keeps their remains in the index, nobody must walk over them again. */
   #prunedTo = 0n;
   #isOpen = false;
@@ -143,8 +145,9 @@ export class Applier {
   /** What goes out together is a transaction by itself: the server commits at the end of it. */
   async #writeAtOnce(writes: Writes, mark: Mark, gate: Promise<void> | null): Promise<void> {
     for (const write of writes) this.#statements.add(write);
-    const sql = this.#unanswered > 0 ? CHAINED_WATERMARK_SQL : FENCED_WATERMARK_SQL;
-    this.#addWatermark(mark, sql, [this.#lease.epoch]);
+    const { epoch } = this.#lease;
+    if (this.#unanswered > 0) this.#addWatermark(mark, CHAINED_WATERMARK_SQL, [epoch, this.#position]);
+    else this.#addWatermark(mark, FENCED_WATERMARK_SQL, [epoch]);
     this.#writing.ended();
     this.#unanswered += 1;
     try {
@@ -217,6 +220,7 @@ export class Applier {
     this.#seq += 1n;
     const { target } = this.#lease;
     const at = position === null ? null : formatLsn(position);
+    this.#position = at;
     const commit = lastCommit === null ? [null, null] : [formatLsn(lastCommit.end), lastCommit.time];
     const watermark = { text, values: [target, this.#seq, at, freshAsOf, ...commit, ...more] };
     if (this.#seq % KEPT_WATERMARKS !== 0n) return [watermark];

@@ -107,6 +107,28 @@ test('a batch sent behind one that fails is not written', async () => {
   expect(await position()).toBe(2n);
 });
 
+test('nor is one behind a batch whose watermark is that by which the cache was given up meanwhile', async () => {
+  const [first, writing] = [await connect(), await connect()];
+  await migrate(first);
+  await ensureFeed(first, 'pg2', 'postgres');
+  const lease = await acquireLease(first, candidate('one'), systemClock, never);
+  if (lease === null) throw new Error('no lease');
+  await first.query('create table written (n int)');
+  const applier = new Applier({ stage: null, client: writing, lease, seq: 0n });
+  await first.query(`insert into nearjoin.watermark (target, seq) values ('pg2', 2)`);
+  const answers = [1, 2, 3].map((n) =>
+    applier.apply([{ text: `insert into written values (${n})`, expected: null }], {
+      position: BigInt(n) as Lsn,
+      freshAsOf: null,
+      lastCommit: null,
+    }),
+  );
+  const settled = await Promise.allSettled(answers);
+  expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+  expect(await position()).toBeNull();
+  expect((await first.query('select n from written')).rows).toEqual([{ n: 1 }]);
+});
+
 test('status and wishes may be written while a batch is', async () => {
   const [first, writing] = [await connect(), await connect()];
   await migrate(first);
