@@ -1,5 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { must } from '../../src/core/assert.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
@@ -73,6 +74,8 @@ export async function publishTables(
 
 /** For each lock after the first that did not come: all of it is tried again, and whoever asked waits for many tables. */
 const ALONE_LOCK_MS = 200;
+/** When all of them have taken as long as one statement may, for what is still locked. */
+const LATE_LOCK_MS = 1;
 
 /** All at once; table by table when one of them is in somebody's hands. */
 async function changePublication(target: Target, admin: AdminPool, changes: Changes): Promise<Published> {
@@ -83,17 +86,27 @@ async function changePublication(target: Target, admin: AdminPool, changes: Chan
   } catch (error) {
     if (!isLocked(error) && !(error instanceof Harmful)) throw error;
   }
+  const patience = patienceOf(target);
   // Options and drops go together: an option set while a table without a key is still in would harm its owner.
   if (before.length > 0) await changeAtOnce(target, admin, { before, drops, adds: [] });
-  else for (const drop of drops) await triedAlone(target, admin, { before, drops: [drop], adds: [] });
+  else
+    for (const drop of drops)
+      await triedAlone(target, admin, { before, drops: [drop], adds: [] }, patience());
   const added: TableRef[] = [];
   const refused: Published['refused'][number][] = [];
   for (const add of adds) {
-    const reason = await triedAlone(target, admin, { before: [], drops: [], adds: [add] });
+    const reason = await triedAlone(target, admin, { before: [], drops: [], adds: [add] }, patience());
     if (reason === null) added.push(add);
     else refused.push({ table: add, reason });
   }
   return { added, refused };
+}
+
+/** For how long a lock is waited for, each time it is asked. */
+function patienceOf({ timings }: Target): () => number {
+  const untilMs = systemClock.monotonicMs() + timings.statementMs;
+  const usualMs = Math.min(ALONE_LOCK_MS, timings.lockMs);
+  return () => (systemClock.monotonicMs() < untilMs ? usualMs : LATE_LOCK_MS);
 }
 
 async function changeAtOnce(
@@ -112,9 +125,14 @@ async function changeAtOnce(
 }
 
 /** Why it cannot be done for now; null when it is done. */
-async function triedAlone(target: Target, admin: AdminPool, changes: Changes): Promise<string | null> {
+async function triedAlone(
+  target: Target,
+  admin: AdminPool,
+  changes: Changes,
+  lockMs: number,
+): Promise<string | null> {
   try {
-    await changeAtOnce(target, admin, changes, Math.min(ALONE_LOCK_MS, target.timings.lockMs));
+    await changeAtOnce(target, admin, changes, lockMs);
     return null;
   } catch (error) {
     if (error instanceof Harmful) return error.message;

@@ -246,21 +246,29 @@ describe.each(SERVERS)('publishing on %s', (which) => {
   });
 
   on('publishing waits for no lock for long', async () => {
-    const statements = ['t', 'u'].map((name) => `create table ${name} (id int primary key)`);
+    const locked = ['t', ...Array.from({ length: 60 }, (_, at) => `t${at}`)];
+    const statements = ['u', ...locked].map((name) => `create table ${name} (id int primary key)`);
     await withConnector(which, statements, async (connector, database) => {
       const quick = postgresConnector({
         url: database.url,
         name: connector.slot,
         log: silentLog,
-        timings: { lockMs: 100 },
+        timings: { lockMs: 300, statementMs: 1_500 },
       });
       const holding = database
-        .query('do $$ begin lock table t; perform pg_sleep(600); end $$')
+        .query(`do $$ begin lock table ${locked.toReversed().join()}; perform pg_sleep(600); end $$`)
         .catch(() => undefined);
-      const published = await untilLocked(database).then(() => quick.publish([table('t'), table('u')]));
+      await untilLocked(database);
+      const beganMs = performance.now();
+      const published = await quick.publish([...locked.map(table), table('u')]);
+      // For each of them alone it waits a fifth of a second, but not for all.
+      expect(performance.now() - beganMs).toBeLessThan(10_000);
       expect(published).toEqual({
         added: [table('u')],
-        refused: [{ table: table('t'), reason: expect.stringContaining('has it locked') }],
+        refused: locked.map((name) => ({
+          table: table(name),
+          reason: expect.stringContaining('has it locked'),
+        })),
       });
       await database.query(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'do %'
         and datname = current_database() and pid <> pg_backend_pid()`);
