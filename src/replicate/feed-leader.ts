@@ -176,8 +176,8 @@ export class FeedLeader {
   async #forgetDoubtfulProof(): Promise<void> {
     const { control, lease, options } = this.#scene;
     const isDoubtful = this.#isProofDoubtful;
-    this.#isProofDoubtful = false;
     const isForgotten = await forgetProof(control, lease, isDoubtful ? 'all' : 'future');
+    if (isDoubtful) this.#isProofDoubtful = false;
     if (!isDoubtful && !isForgotten) return;
     options.onProbe(null);
     options.log.warn({ source: options.source, target: lease.target }, CLOCK_SET_BACK);
