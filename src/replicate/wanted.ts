@@ -55,6 +55,10 @@ export async function findWanted(
   ];
 }
 
+/** A table has 1,600 at most, and what is kept beside a copy meanwhile has four more than that. */
+const MOST_COLUMNS = 1_596;
+const TOO_MANY = 'it has more than 1,596 columns';
+
 function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined, known: KnownTypes): Wanted {
   if (checked === undefined || checked.kind === 'no') return refused(table.ref, checked);
   const streamed = new Set(checked.columns);
@@ -68,6 +72,7 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
       : 'is not in the catalog yet';
     return { kind: 'refused', table: table.ref, reason: `its key column "${unknown}" ${what}` };
   }
+  if (columns.length > MOST_COLUMNS) return { kind: 'refused', table: table.ref, reason: TOO_MANY };
   const { key, shape } = checked;
   const indexes = { lookups, mirrored: checked.indexes };
   return { kind: 'cacheable', table: table.ref, columns, key, indexes, shape };

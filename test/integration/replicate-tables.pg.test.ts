@@ -152,3 +152,19 @@ describe.each<Which>(['target', 'target15'])('on %s', (which) => {
     },
   );
 });
+
+test('a table with so many columns that nothing can be kept beside its copy is not cached', async () => {
+  const columns = Array.from({ length: 1_596 }, (_, at) => `c${at} int`);
+  const rig = await FeedRig.open([`create table broad (id int primary key, ${columns.join()})`], {
+    broad: [],
+  });
+  try {
+    rig.start();
+    await rig.until('the reason', async () => {
+      const state = (await rig.tableStatus('broad'))?.state;
+      return state?.kind === 'failed' && state.reason === 'it has more than 1,596 columns';
+    });
+  } finally {
+    await rig.close();
+  }
+});
