@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { EARLY, EARLY_TARGET, streamingEarly } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
@@ -75,6 +76,45 @@ test("rows that are written while they come are the target's, whatever was sent 
   await change(20);
   await streamingEarly(rig);
   await change(60);
+  expect((await rig.status())?.lastError).toBeNull();
+});
+
+test('nothing that comes behind a row that is written while it comes is read before that', async () => {
+  rig = await FeedRig.open(
+    ['create table doc (id int primary key, body text)', 'create table other (id int primary key)'],
+    { doc: [], other: [] },
+  );
+  rig.start({ largeBytes: 50_000, timings: { tickMs: 100 } });
+  await rig.ready();
+  const holder = new pg.Client({ connectionString: rig.source.url });
+  await holder.connect();
+  await holder.query(`begin; lock table nearjoin."${(await rig.tableStatus('other'))?.relation}"`);
+  await rig.target.query('insert into other values (1)');
+  await rig.until('the feed to wait', async () => {
+    const { rows } = await rig.source.query(`select from pg_locks where not granted`);
+    return rows.length > 0;
+  });
+  await rig.target.query(
+    `begin; insert into doc values (1, repeat('x', 500000)); delete from doc; insert into other values (2); commit`,
+  );
+  const { rows } = await rig.target.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+  const heardOf = (since: string): Promise<void> =>
+    rig.until('the feed to have been sent all, and to say something after that', async () => {
+      const found = await rig.target.query(
+        `select from pg_stat_replication r join pg_stat_activity a using (pid)
+         where a.datname = current_database() and r.sent_lsn >= $1::pg_lsn and r.reply_time > $2::timestamptz`,
+        [rows[0]?.lsn, since],
+      );
+      return found.rows.length > 0;
+    });
+  const now = async (): Promise<string> =>
+    (await rig.target.query<{ now: string }>('select clock_timestamp()::text as now')).rows[0]?.now ?? '';
+  await heardOf('-infinity');
+  await heardOf(await now());
+  await holder.end();
+  await rig.caughtUp();
+  expect((await rig.contents('doc')).cache).toEqual([]);
+  expect((await rig.contents('other')).cache).toHaveLength(2);
   expect((await rig.status())?.lastError).toBeNull();
 });
 
