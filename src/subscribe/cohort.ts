@@ -2,16 +2,19 @@ import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { Stop, type StopSignal } from '../core/stop-signal.ts';
 import type { Turns } from '../core/turns.ts';
-import type { FreshnessRequest } from '../read/freshness.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
 import {
+  bothOf,
+  cursorOf,
   dataAnswer,
   errorAnswer,
   isEmptyBatch,
   type LiveAnswer,
   type LiveQuery,
   livePositions,
+  NOTHING_SHOWN,
   notBehind,
+  type Progress,
 } from './live-query.ts';
 
 /** Whom a live query is read for. */
@@ -55,8 +58,6 @@ export interface Pace {
 /** A live query is read for at most a fifth of the time, however often it is woken. */
 const REST_PER_RUN = 4;
 
-const NOTHING_SHOWN: FreshnessRequest['tokens'] = new Map();
-
 /** All subscribers of one live query: it is read once for all of them. */
 export class Cohort {
   readonly key: string;
@@ -64,11 +65,15 @@ export class Cohort {
   readonly #parts: CohortParts;
   /** Every subscriber, and the digest of the answer it took last. */
   readonly #members = new Map<Subscriber, string | null>();
+  /** Those that no reading was begun for yet. */
+  readonly #newcomers = new Set<Subscriber>();
+  /** What they were shown elsewhere. */
+  #shownToNewcomers: Progress['shown'] = NOTHING_SHOWN;
   /** Aborts once, when nobody is left. */
   readonly #ended = new Stop();
   #lastDigest: string | null = null;
   /** Of the rows that came live last: from a copy that is not as far, subscribers would see an older state again. */
-  #shown: FreshnessRequest['tokens'] = NOTHING_SHOWN;
+  #shown: Progress['shown'] = NOTHING_SHOWN;
   #failures = 0;
   #woken = false;
   #resting: Stop | null = null;
@@ -80,17 +85,22 @@ export class Cohort {
     this.#parts = parts;
   }
 
-  /** Adds a subscriber, who is offered the newest answer unless `seen` is its digest. */
-  join(subscriber: Subscriber, seen: string | null): void {
-    this.#members.set(subscriber, seen);
+  /** Adds a subscriber, who is offered what is read from now on, unless it has that already; none of it is older than what it was shown. */
+  join(subscriber: Subscriber, { digest, shown }: Omit<Progress, 'cursor'>): void {
+    this.#members.set(subscriber, digest);
+    this.#newcomers.add(subscriber);
+    this.#shownToNewcomers = bothOf(this.#shownToNewcomers, shown);
     this.wake();
   }
 
-  /** Takes a subscriber out; gives the digest of the answer it took last. */
-  leave(subscriber: Subscriber): string | null {
-    const seen = this.#members.get(subscriber) ?? null;
+  /** Takes a subscriber out; tells how far it has come. */
+  leave(subscriber: Subscriber): Progress {
+    const digest = this.#members.get(subscriber) ?? null;
     this.#members.delete(subscriber);
-    return seen;
+    const shown = this.#newcomers.delete(subscriber)
+      ? bothOf(this.#shown, this.#shownToNewcomers)
+      : this.#shown;
+    return { digest, cursor: cursorOf(this.query), shown };
   }
 
   get isEmpty(): boolean {
@@ -117,8 +127,9 @@ export class Cohort {
       let startedMs = clock.monotonicMs();
       const answer = await turns
         .take(() => {
-          // Whoever joins or wakes from here on may not be served by this reading.
+          // Whoever joins or wakes from here on is not served by this reading.
           this.#woken = false;
+          this.#admitNewcomers();
           startedMs = clock.monotonicMs();
           return this.#read();
         }, this.#ended)
@@ -128,6 +139,12 @@ export class Cohort {
       this.#deliver(answer, leastMs);
       await this.#rest(leastMs);
     }
+  }
+
+  #admitNewcomers(): void {
+    this.#newcomers.clear();
+    this.#shown = bothOf(this.#shown, this.#shownToNewcomers);
+    this.#shownToNewcomers = NOTHING_SHOWN;
   }
 
   async #read(): Promise<LiveAnswer> {
@@ -185,7 +202,7 @@ export class Cohort {
   #offer(answer: LiveAnswer): readonly Subscriber[] {
     const took: Subscriber[] = [];
     for (const [subscriber, seen] of this.#members) {
-      if (seen === answer.digest || !subscriber.take(answer)) continue;
+      if (this.#newcomers.has(subscriber) || seen === answer.digest || !subscriber.take(answer)) continue;
       this.#members.set(subscriber, answer.digest);
       took.push(subscriber);
     }
@@ -197,8 +214,10 @@ export class Cohort {
     for (const subscriber of this.#members.keys()) this.#members.set(subscriber, null);
   }
 
+  /** A newcomer is answered as soon as one who asks once. */
   #leastRest(tookMs: number): number {
-    return Math.max(this.#parts.pace.spacingMs, tookMs * REST_PER_RUN);
+    const { spacingMs } = this.#parts.pace;
+    return this.#newcomers.size > 0 ? spacingMs : Math.max(spacingMs, tookMs * REST_PER_RUN);
   }
 
   /** First for as long as the pace demands, then until woken. */

@@ -8,7 +8,6 @@ import { FeedNews } from './feed-news.ts';
 import {
   AT_START,
   behind,
-  cursorOf,
   feedsOf,
   type LiveQuery,
   LiveQueryKeys,
@@ -82,7 +81,7 @@ export class LiveQueries {
 
   /** Reads a query for a subscriber from now on, which has come as far as `from` already. */
   subscribe(query: LiveQuery, subscriber: Subscriber, from: Progress = AT_START): Subscription {
-    this.#enter(behind(query, from.cursor), 0, (cohort) => this.#join(cohort, subscriber, from.digest));
+    this.#enter(behind(query, from.cursor), 0, (cohort) => this.#join(cohort, subscriber, from));
     return {
       leave: () => this.#leave(subscriber),
       catchUp: () => this.#places.get(subscriber)?.wake(),
@@ -108,8 +107,8 @@ export class LiveQueries {
     if (known === undefined) this.#read(cohort, restMs);
   }
 
-  #join(cohort: Cohort, subscriber: Subscriber, seen: string | null): void {
-    cohort.join(subscriber, seen);
+  #join(cohort: Cohort, subscriber: Subscriber, from: Progress): void {
+    cohort.join(subscriber, from);
     this.#places.set(subscriber, cohort);
   }
 
@@ -117,18 +116,20 @@ export class LiveQueries {
     const cohort = this.#places.get(subscriber);
     if (cohort === undefined) return AT_START;
     this.#places.delete(subscriber);
-    const digest = cohort.leave(subscriber);
+    const progress = cohort.leave(subscriber);
     if (cohort.isEmpty) this.#end(cohort);
-    return { digest, cursor: cursorOf(cohort.query) };
+    return progress;
   }
 
   /** Those who are at the same place of a stream are one cohort again, wherever they began. */
   #moveOn(cohort: Cohort, { by: took, cursor, restMs }: TakenBatch): void {
     const by = took.filter((subscriber) => this.#places.get(subscriber) === cohort);
     if (by.length === 0) return;
-    for (const subscriber of by) cohort.leave(subscriber);
+    const moved = by.map(
+      (subscriber) => [subscriber, { ...cohort.leave(subscriber), digest: null }] as const,
+    );
     this.#enter(behind(cohort.query, cursor), restMs, (next) => {
-      for (const subscriber of by) this.#join(next, subscriber, null);
+      for (const [subscriber, from] of moved) this.#join(next, subscriber, from);
     });
     if (cohort.isEmpty) this.#end(cohort);
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
-import { formatToken } from '../core/token.ts';
+import { formatToken, later } from '../core/token.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
 import type { FreshnessRequest, TargetReport } from '../read/freshness.ts';
@@ -29,10 +29,15 @@ export interface Progress {
   readonly digest: string | null;
   /** Where its stream goes on; null for everything that is no stream. */
   readonly cursor: string | null;
+  /** How far those targets were whose rows it was shown live: from a copy that is not as far it would see an older state again. */
+  readonly shown: FreshnessRequest['tokens'];
 }
 
+/** No rows that came live. */
+export const NOTHING_SHOWN: Progress['shown'] = new Map();
+
 /** A subscriber that has taken nothing yet. */
-export const AT_START: Progress = { digest: null, cursor: null };
+export const AT_START: Progress = { digest: null, cursor: null, shown: NOTHING_SHOWN };
 
 /** Names live queries that are one: the same plan with the same values and the same wish for freshness. */
 export class LiveQueryKeys {
@@ -73,6 +78,17 @@ export function notBehind(query: LiveQuery, positions: FreshnessRequest['tokens'
   if (positions.size === 0) return query;
   const { freshness } = query;
   return { ...query, freshness: { ...freshness, tokens: new Map([...freshness.tokens, ...positions]) } };
+}
+
+/** The positions of both, of a target in both the later. */
+export function bothOf(known: Progress['shown'], heard: Progress['shown']): Progress['shown'] {
+  if (heard.size === 0) return known;
+  const both = new Map(known);
+  for (const [target, token] of heard) {
+    const before = both.get(target);
+    both.set(target, before === undefined ? token : later(before, token));
+  }
+  return both;
 }
 
 /** How far those targets are whose rows an answer took live. */

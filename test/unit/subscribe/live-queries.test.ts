@@ -51,6 +51,8 @@ class World {
   readonly clock = new HandClock();
   readonly runs: number[] = [];
   answer = 'a';
+  /** How long a reading takes, of what is there when it begins. */
+  takesMs = 0;
   /** What a stream gives behind each value: rows, and where they end. */
   batches: Readonly<Record<string, readonly [string, string]>> | null = null;
   failure: Error | null = null;
@@ -61,13 +63,13 @@ class World {
 
   constructor() {
     const lane = {
-      run: ({ values, freshness }: ReadRequest): Promise<ReadAnswer> => {
+      run: async ({ values, freshness }: ReadRequest): Promise<ReadAnswer> => {
         this.runs.push(this.clock.monotonicMs());
-        if (this.failure !== null) return Promise.reject(this.failure);
+        if (this.failure !== null) throw this.failure;
         const [body, cursor] = this.#batch(String(values[0]));
-        return new Promise((resolve) =>
-          resolve({ body: Buffer.from(body), targets: this.targets(freshness), cursor }),
-        );
+        const answer = { body: Buffer.from(body), targets: this.targets(freshness), cursor };
+        if (this.takesMs > 0) await this.clock.delay(this.takesMs);
+        return answer;
       },
       appliedCommits: () => Promise.resolve(new Map(this.applied)),
     };
@@ -117,7 +119,7 @@ describe('live queries', () => {
     world.live.subscribe(query, one);
     world.live.subscribe(query, two);
     world.live.subscribe({ ...query, values: ['y'] }, other);
-    await world.clock.pass(1);
+    await world.clock.pass(60);
     expect(world.live.counts).toMatchObject({ subscribers: 3, cohorts: 2 });
     expect([one.taken, two.taken, other.taken]).toEqual([['a'], ['a'], ['a']]);
     await world.live.close();
@@ -192,7 +194,7 @@ describe('live queries', () => {
     const world = new World();
     const listener = new Listener();
     const seen = world.live.subscribe(queryOf('x'), listener).leave();
-    expect(seen).toEqual({ digest: null, cursor: null });
+    expect(seen).toEqual({ digest: null, cursor: null, shown: new Map() });
     const first = world.live.subscribe(queryOf('x'), listener);
     await world.clock.pass(1);
     world.live.subscribe(queryOf('y'), listener, first.leave());
@@ -214,6 +216,47 @@ describe('live queries', () => {
     expect(world.live.counts).toMatchObject({ subscribers: 0, cohorts: 0 });
     await world.live.close();
   });
+});
+
+test('who joins while a query is read is told what is read from then on, and does not wait long for it', async () => {
+  const world = new World();
+  const [first, second] = [new Listener(), new Listener()];
+  const query = queryOf('x');
+  world.takesMs = 200;
+  world.live.subscribe(query, first);
+  await world.clock.pass(100);
+  world.answer = 'b';
+  world.live.subscribe(query, second);
+  await world.clock.pass(300);
+  expect([first.taken, second.taken]).toEqual([['a'], []]);
+  await world.clock.pass(60);
+  expect([first.taken, second.taken]).toEqual([['a', 'b'], ['b']]);
+  await world.live.close();
+});
+
+test('who was shown live rows is shown none from an older copy elsewhere either', async () => {
+  const world = new World();
+  const listener = new Listener();
+  const wanted: (bigint | undefined)[] = [];
+  const from = (route: 'cache' | 'live', position: bigint): void => {
+    world.targets = ({ tokens }) => {
+      wanted.push(tokens.get('pg2')?.position);
+      return [{ ...REPORT, route, position: position as Lsn }];
+    };
+  };
+  from('live', 5n);
+  const query = queryOf('y');
+  const subscription = world.live.subscribe(queryOf('x'), listener);
+  world.live.subscribe(query, new Listener());
+  await world.clock.pass(1);
+  from('cache', 7n);
+  const progress = subscription.leave();
+  expect(progress.shown).toEqual(new Map([['pg2', { position: 5n, history: null }]]));
+  await world.clock.pass(1500);
+  world.live.subscribe(query, listener, progress);
+  await world.clock.pass(60);
+  expect(wanted).toEqual([undefined, undefined, 5n, 5n]);
+  await world.live.close();
 });
 
 test('after rows that came live none from an older copy are read, unless there are no others', async () => {
@@ -318,7 +361,7 @@ describe('streams', () => {
     const subscription = world.live.subscribe(stream('0'), listener);
     await world.clock.pass(10);
     const progress = subscription.leave();
-    expect(progress).toEqual({ digest: null, cursor: '1' });
+    expect(progress).toEqual({ digest: null, cursor: '1', shown: new Map() });
     world.batches = { 0: ['1', '1'], 1: ['2', '2'] };
     world.live.subscribe(stream('0'), listener, progress);
     await world.clock.pass(200);
