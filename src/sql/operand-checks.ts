@@ -12,15 +12,20 @@ import type { Statement } from './statement.ts';
 /**
  * ` where …` that always holds: it reads, before any row, the operands that Postgres would else read only when it compares
  * a row. An operand it refuses fails in every request, also where the only rows it would meet are hidden from the role.
- * `unread` are operands that nothing else in the statement reads.
+ * `unread` are operands that nothing else in the statement reads. Of rows that are known to be none Postgres decides no
+ * `where`: a statement that aggregates them has a `having`.
  */
-export function checkedOperands(params: readonly Param[], unread: readonly Sql[] = []): Sql {
+export function checkedOperands(
+  params: readonly Param[],
+  unread: readonly Sql[] = [],
+  keyword: 'where' | 'having' = 'where',
+): Sql {
   const patterns = params.flatMap((param, index) => {
     const check = checkOf(param, parameter({ kind: 'plan', index }));
     return check === null ? [] : [check];
   });
   const checks = [...patterns, ...unread.map((operand) => sql`(${operand}) is not null`)];
-  return checks.length === 0 ? syntax('') : sql` where ${allOf(checks)}`;
+  return checks.length === 0 ? syntax('') : sql` ${syntax(keyword)} ${allOf(checks)}`;
 }
 
 /** Reads what any database can read of a request's operands and nothing else, in the order in which the request has them. */

@@ -45,13 +45,14 @@ export function toStatement(request: StatementRequest): RootStatement {
     isRemote: (table) => table.source !== request.source,
     gaps: request.gaps,
   });
-  const { values, cursor, from } = readRoots(request.roots, build);
+  const { values, cursor, from, checkedBy } = readRoots(request.roots, build);
   const list = separated([...cellsOf(values, request), ...cursor], ', ');
   const rows = sql`select ${list}${from}`;
-  const checks = checkedOperands(request.params, notReadBy(rows, build, request.known));
-  const alone = printStatement(sql`${rows}${checks}`);
+  const unread = notReadBy(rows, build, request.known);
+  const checks = (by: 'where' | 'having'): Sql => checkedOperands(request.params, unread, by);
+  const alone = printStatement(sql`${rows}${checks(checkedBy)}`);
   const each = (): string =>
-    printTogether(separated(cellsOf(valuesOf(request.roots, build), request), ', '), checks);
+    printTogether(separated(cellsOf(valuesOf(request.roots, build), request), ', '), checks('where'));
   return { ...alone, together: togetherWith(request, alone, each) };
 }
 
@@ -100,18 +101,25 @@ interface ReadRoots {
   /** A stream's new cursor. */
   readonly cursor: readonly Sql[];
   readonly from: Sql;
+  /** See `checkedOperands`. */
+  readonly checkedBy: 'where' | 'having';
 }
 
 function readRoots(roots: readonly RootField[], build: Build): ReadRoots {
   const [only, ...others] = roots;
   if (only?.kind === 'list' && others.length === 0) {
     const { json, from } = listOf(only.select, null, new Map(), build);
-    return { values: [{ key: only.key, value: json }], cursor: [], from: sql` from ${from}` };
+    return {
+      values: [{ key: only.key, value: json }],
+      cursor: [],
+      from: sql` from ${from}`,
+      checkedBy: 'having',
+    };
   }
   const values = valuesOf(roots, build);
   const stream = streamIn(roots);
-  if (stream === null) return { values, cursor: [], from: syntax('') };
-  return { values, cursor: [BATCH.cursor], from: sql` from ${batchOf(stream, build)} b` };
+  if (stream === null) return { values, cursor: [], from: syntax(''), checkedBy: 'where' };
+  return { values, cursor: [BATCH.cursor], from: sql` from ${batchOf(stream, build)} b`, checkedBy: 'where' };
 }
 
 function valuesOf(roots: readonly RootField[], build: Build): readonly RootValue[] {

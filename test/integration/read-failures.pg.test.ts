@@ -95,6 +95,7 @@ test.each([
   ['{body: {_similar: "(a"}}', BRACKETS],
   ['{owner: {name: {_regex: "("}}}', BRACKETS],
   ['{_or: [{id: {_gt: 0}}, {body: {_regex: "("}}]}', BRACKETS],
+  ['{id: {_in: []}, body: {_similar: "(a"}}', BRACKETS],
   ['{nums: {_in: [[1], ["x"]]}}', 'data-exception at $: invalid input syntax for type numeric: "x"'],
   [
     '{doc: {_jsonb_path_exists: "$.no ? (@ > $x)"}}',
