@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Stop } from '../../src/core/stop-signal.ts';
 import { ConnectionLost, PostgresError, RequestTooLarge, RowTooLarge } from '../../src/read/wire/failure.ts';
 import { poll } from '../support/poll.ts';
 import { testServer } from '../support/postgres.ts';
@@ -30,6 +31,8 @@ test('values are read and printed the same way, whatever the database says of da
       execute format('alter database %I set xmloption = document', current_database());
       execute format('alter database %I set standard_conforming_strings = off', current_database());
       execute format('alter database %I set default_transaction_isolation = serializable', current_database());
+      execute format('alter database %I set idle_in_transaction_session_timeout = 1000', current_database());
+      execute format('alter database %I set lock_timeout = 1000', current_database());
     end $$`,
   );
   const settings = `select current_setting('DateStyle') || '; ' || current_setting('TimeZone') || '; ' || current_setting('lc_monetary')`;
@@ -37,6 +40,8 @@ test('values are read and printed the same way, whatever the database says of da
   const asUsual = `select concat_ws(' ', '{NULL}'::text[] = array[null::text], length('\\'), '<a/>b'::xml, current_setting('transaction_isolation'))`;
   expect(await ask(rig.open(), asUsual)).toBe('t 1 <a/>b read committed');
   expect(await ask(rig.open(), `select ('02/03/2024'::date)::text`)).toBe('2024-02-03');
+  const limits = `select current_setting('idle_in_transaction_session_timeout') || current_setting('lock_timeout')`;
+  expect(await ask(rig.open(), limits)).toBe('00');
 });
 
 test('the server process of a session keeps the memory that it has used', async () => {
@@ -333,6 +338,30 @@ test('requests on a session killed in mid-query are repeated once on another', a
   expect(await slow).toMatch(/^\d+$/);
 });
 
+test('while many clients go away, nobody else’s requests end with theirs', async () => {
+  const pool = rig.open({ size: 2 });
+  const short = 'select pg_sleep(0.003)::text';
+  let isOver = false;
+  const leaveEarly = async (): Promise<void> => {
+    for (let turn = 0; !isOver; turn += 1) {
+      const stop = new Stop();
+      const timer = setTimeout(() => stop.abort(new Error('gone')), turn % 12);
+      await pool.run(short, [], { ...PLAIN, signal: stop }).catch(() => undefined);
+      clearTimeout(timer);
+    }
+  };
+  const stay = async (): Promise<void> => {
+    for (let turn = 0; turn < 25; turn += 1) await pool.run(short, [], PLAIN);
+  };
+  const leaving = Array.from({ length: 8 }, leaveEarly);
+  try {
+    await Promise.all(Array.from({ length: 4 }, stay));
+  } finally {
+    isOver = true;
+    await Promise.all(leaving);
+  }
+});
+
 test('a lease keeps a transaction to itself, and a broken one is not handed on', async () => {
   const pool = rig.open();
   const lease = await pool.lease(null);
@@ -348,6 +377,10 @@ test('a lease keeps a transaction to itself, and a broken one is not handed on',
   const rows = await second.connection.run('select pg_backend_pid()', [], PLAIN);
   expect(rows[0]?.[0]?.toString()).not.toBe(first);
   expect(await failure(pool.lease(null))).toBeInstanceOf(ConnectionLost);
+  const stop = new Stop();
+  const stopped = failure(pool.lease(stop));
+  stop.abort(new Error('time is up'));
+  expect(await stopped).toBe(stop.reason);
   second.release();
 });
 

@@ -42,6 +42,10 @@ const SETTINGS: readonly (readonly [string, string])[] = [
   ...SESSION_FORM,
   ['client_encoding', 'UTF8'],
   ['idle_session_timeout', '0'],
+  // A live answer holds a transaction open in one database while another works; how long all may take is said by requests.
+  ['idle_in_transaction_session_timeout', '0'],
+  ['transaction_timeout', '0'],
+  ['lock_timeout', '0'],
   ['plan_cache_mode', 'force_generic_plan'],
   ['default_transaction_read_only', 'on'],
 ];

@@ -58,7 +58,12 @@ export function isWorthRepeating(error: unknown): boolean {
   if (!(error instanceof PostgresError)) return false;
   if (error.state === '26000' || (error.state === '0A000' && error.routine === 'RevalidateCachedQuery'))
     return true;
-  return error.state === '57014' && error.bystander;
+  return isBystander(error);
+}
+
+/** Ended by a cancel request that was meant for another request of the same session. */
+export function isBystander(error: unknown): boolean {
+  return error instanceof PostgresError && error.state === '57014' && error.bystander;
 }
 
 /** A relation, a schema, a type, or a column is not there. */

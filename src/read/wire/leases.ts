@@ -1,6 +1,6 @@
 import type { StopSignal } from '../../core/stop-signal.ts';
 import type { WireConnection } from './connection.ts';
-import { ConnectionLost } from './failure.ts';
+import { abortError, ConnectionLost } from './failure.ts';
 
 /** A session held by one caller until released. */
 export interface Lease {
@@ -98,9 +98,12 @@ export class Leases {
         const at = this.#waiting.indexOf(give);
         if (at >= 0) this.#waiting.splice(at, 1);
         clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
         reject(error);
       };
-      const onAbort = (): void => stop(new Error('aborted'));
+      const onAbort = (): void => {
+        if (signal !== null) stop(abortError(signal));
+      };
       const busy = new ConnectionLost('every session for transactions is taken');
       const timer = setTimeout(() => stop(busy), this.#options.timeoutMs);
       signal?.addEventListener('abort', onAbort, { once: true });

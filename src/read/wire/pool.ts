@@ -4,7 +4,7 @@ import type { StopSignal } from '../../core/stop-signal.ts';
 import type { HistoryName } from '../../core/token.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
-import { abortError, ConnectionLost, isWorthRepeating } from './failure.ts';
+import { abortError, ConnectionLost, isBystander, isWorthRepeating } from './failure.ts';
 import { type Lease, Leases } from './leases.ts';
 import { RequestQueue } from './queue.ts';
 import { SharedRuns } from './shared-runs.ts';
@@ -31,6 +31,9 @@ export interface RowStatement {
  */
 const DEPTH = 3;
 
+/** While many clients go away, what they leave running is cancelled, and now and then what comes after it: nobody is to hear of that. */
+const MOST_TIMES_HIT = 10;
+
 const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 
 /** Few sessions, each taking the next requests while it works on one: the least busy one gets the next. */
@@ -55,7 +58,7 @@ export class WirePool {
     this.#leases = new Leases({ most, timeoutMs, connect: () => this.#connect() });
   }
 
-  /** Runs a statement that only reads; it is repeated once when the session broke or its prepared statement went stale. */
+  /** Runs a statement that only reads; it is repeated when the session broke or its prepared statement went stale. */
   run(text: string, values: readonly (string | null)[], options: RunOptions): Promise<readonly WireRow[]> {
     return this.#on(options, (connection) => connection.run(text, values, options));
   }
@@ -87,12 +90,14 @@ export class WirePool {
     { signal }: Pick<RunOptions, 'signal'>,
     work: (connection: WireConnection) => Promise<T>,
   ): Promise<T> {
-    try {
-      return await this.#whenFree(signal, work);
-    } catch (error) {
-      if (!isWorthRepeating(error) || signal?.aborted === true || this.#closed) throw error;
+    for (let repeats = 0; ; repeats += 1) {
+      try {
+        return await this.#whenFree(signal, work);
+      } catch (error) {
+        const isOver = repeats >= (isBystander(error) ? MOST_TIMES_HIT : 1);
+        if (isOver || !isWorthRepeating(error) || signal?.aborted === true || this.#closed) throw error;
+      }
     }
-    return this.#whenFree(signal, work);
   }
 
   /** First come, first served: what a session cannot take at once is not bound to it, nor to what it is busy with. */
