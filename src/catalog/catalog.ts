@@ -40,10 +40,11 @@ export interface Column {
   readonly description: string | null;
   /** Foreign key into an enum table: the name of that table's GraphQL enum. */
   readonly enumTable: TableRef | null;
-  /** Its values are shown in upper case. */
   readonly upperCased: boolean;
   /** Set where its collation is nondeterministic: texts of different bytes may be equal, in its own database only. */
   readonly loose?: true;
+  /** Set where some other database has other rules for letters and capitals: patterns find other texts there. */
+  readonly ownLocale?: true;
   /** Set for a computed field: it is stored nowhere, and only the table's own database can compute it. */
   readonly computed?: { readonly field: string; readonly call: FunctionCall };
   /** Set for what stands for all of a row: its text, under a name that no column of the table has. */

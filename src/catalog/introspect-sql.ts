@@ -16,11 +16,24 @@ const RELATIONS = `
 /** Without the right to call it a statement that names `pg_control_system()` fails, whether it comes to the call or not. */
 const SYSTEM_ID = `(select system_identifier::text from pg_control_system())`;
 
+/** A provider and its locale as one text, the same for the same rules in every version and spelling. */
+const localeOf = (provider: string, locale: string): string =>
+  `replace(concat(${provider}, ' ', regexp_replace(lower(${locale}), '[.]utf-?8$', '.utf8')), ' posix', ' c')`;
+
+/** What became of the names of these columns from version to version; the locale of ICU was once where libc's is. */
+const DATABASE_LOCALE = `(
+  select ${localeOf("coalesce(d.facts ->> 'datlocprovider', 'c')", "coalesce(d.facts ->> 'datlocale', d.facts ->> 'daticulocale', d.facts ->> 'datctype')")}
+    from (select to_jsonb(p) as facts from pg_database p where p.datname = current_database()) d)`;
+const COLLATION_LOCALE = `(
+  select ${localeOf('l.collprovider', "coalesce(c.facts ->> 'colllocale', c.facts ->> 'colliculocale', l.collctype)")}
+    from (select to_jsonb(l) as facts) c)`;
+
 const facts = (tellsSystem: boolean): string => `
   json_build_object(
     'systemId', ${tellsSystem ? SYSTEM_ID : 'null'},
     'database', current_database(),
     'version', current_setting('server_version_num')::int,
+    'locale', ${DATABASE_LOCALE},
     'walLevel', current_setting('wal_level'),
     'inRecovery', pg_is_in_recovery(),
     'superuser', r.rolsuper,
@@ -43,13 +56,14 @@ select coalesce(json_agg(json_build_array(
   from relations c
   left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0`;
 
-/** One array per column: table oid, name, type oid, type as SQL, not null, generated, identity, comment, loose. */
+/** One array per column: table oid, name, type oid, type as SQL, not null, generated, identity, comment, loose, locale of its own. */
 export const COLUMNS_SQL = `
 with relations as materialized (${RELATIONS})
 select coalesce(json_agg(json_build_array(
          a.attrelid::int8, a.attname, a.atttypid::int8, format_type(a.atttypid, a.atttypmod), a.attnotnull,
          a.attgenerated <> '', a.attidentity <> '', d.description,
-         not coalesce(l.collisdeterministic, true)) order by a.attrelid, a.attnum), '[]') as answer
+         not coalesce(l.collisdeterministic, true),
+         case when l.collprovider <> 'd' then ${COLLATION_LOCALE} end) order by a.attrelid, a.attnum), '[]') as answer
   from relations c
   join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = a.attnum

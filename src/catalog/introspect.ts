@@ -1,10 +1,11 @@
 import pg from 'pg';
 import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
-import { type TableRef, tableKey } from '../core/names.ts';
+import { tableKey } from '../core/names.ts';
 import { statementResults } from '../core/statement-results.ts';
 import type { Asked } from './asked.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
+import { readEnums } from './enum-rows.ts';
 import { type FunctionRow, foundFunction, functionsSql } from './found-functions.ts';
 import { readQueries } from './found-queries.ts';
 import { type KnownTypeRow, knownTypesOf } from './held-type.ts';
@@ -20,7 +21,6 @@ import {
   typesSql,
 } from './introspect-sql.ts';
 import type {
-  EnumValue,
   FoundColumn,
   FoundForeignKey,
   FoundKey,
@@ -47,7 +47,18 @@ type TableRow = readonly [
   persistence: string,
   owned: boolean,
 ];
-type ColumnRow = readonly [number, string, number, string, boolean, boolean, boolean, string | null, boolean];
+type ColumnRow = readonly [
+  table: number,
+  name: string,
+  type: number,
+  typeSql: string,
+  notNull: boolean,
+  generated: boolean,
+  identity: boolean,
+  comment: string | null,
+  loose: boolean,
+  locale: string | null,
+];
 type IndexRow = readonly [
   table: number,
   unique: boolean,
@@ -67,8 +78,6 @@ const KINDS: Readonly<Record<string, FoundTable['kind']>> = {
 const DEFAULT_TIMEOUT_MS = 15_000;
 /** Commands wait for this when a host does not answer at all. */
 const LONGEST_CONNECT_MS = 5_000;
-/** An enum with more values than this is a table of data, not of names. */
-const MOST_ENUM_VALUES = 10_000;
 
 /** Reads everything the catalog needs to know of a database, in one snapshot; throws when it does not answer in time. */
 export async function introspect(url: string, options: IntrospectOptions = {}): Promise<Introspection> {
@@ -233,11 +242,12 @@ function grouped<Row, Key, T>(
 }
 
 function columnOf(
-  [, name, typeOid, typeSql, notNull, generated, identity, comment, loose]: ColumnRow,
+  [, name, typeOid, typeSql, notNull, generated, identity, comment, loose, locale]: ColumnRow,
   types: TypeBook,
 ): FoundColumn {
   const type = types.type(typeOid, typeSql);
-  return { name, type, notNull, generated, identity, comment, ...(loose ? { loose } : {}) };
+  const collation = { ...(loose ? { loose } : {}), ...(locale === null ? {} : { locale }) };
+  return { name, type, notNull, generated, identity, comment, ...collation };
 }
 
 function keyOf([, , primary, replicaIdentity, columns]: IndexRow): FoundKey {
@@ -254,41 +264,4 @@ function foreignKeyOf([
   validated,
 ]: ForeignKeyRow): FoundForeignKey {
   return { name, columns, references: { schema, name: table }, referencedColumns, validated };
-}
-
-async function readEnums(
-  client: pg.Client,
-  tables: ReadonlyMap<string, FoundTable>,
-  wanted: readonly TableRef[],
-): Promise<Introspection['enumValues']> {
-  const values = new Map<string, readonly EnumValue[] | { readonly error: string }>();
-  for (const ref of wanted) {
-    const table = tables.get(tableKey(ref));
-    const key = table?.keys.find((candidate) => candidate.primary);
-    if (table === undefined || key?.columns.length !== 1) continue;
-    values.set(tableKey(ref), await readEnum(client, table, must(key.columns[0], 'key column')));
-  }
-  return values;
-}
-
-async function readEnum(
-  client: pg.Client,
-  table: FoundTable,
-  key: string,
-): Promise<readonly EnumValue[] | { readonly error: string }> {
-  const comment = table.columns.find((column) => column.name !== key);
-  const description = comment === undefined ? 'null' : `${pg.escapeIdentifier(comment.name)}::text`;
-  const from = `${pg.escapeIdentifier(table.ref.schema)}.${pg.escapeIdentifier(table.ref.name)}`;
-  const keySql = pg.escapeIdentifier(key);
-  await client.query('savepoint enum');
-  try {
-    const { rows } = await client.query<EnumValue>(
-      `select ${keySql}::text as value, ${description} as description from ${from}
-        order by ${keySql}::text collate "C" limit ${MOST_ENUM_VALUES}`,
-    );
-    return rows;
-  } catch (error) {
-    await client.query('rollback to savepoint enum');
-    return { error: messageOf(error) };
-  }
 }

@@ -15,6 +15,8 @@ export interface FoundColumn {
   readonly comment: string | null;
   /** See `Column.loose`. */
   readonly loose?: true;
+  /** Of its collation, where that is not the database's. */
+  readonly locale?: string;
 }
 
 /** Columns that identify a row: a primary key, or a unique index over plain columns of the whole table. */
@@ -59,6 +61,8 @@ export interface FoundTable {
 export interface ServerFacts extends DatabaseIdentity {
   /** As in `server_version_num`: 180004. */
   readonly version: number;
+  /** Which characters are letters, and which are one another's capitals. */
+  readonly locale: string;
   readonly walLevel: string;
   readonly inRecovery: boolean;
   readonly superuser: boolean;
@@ -114,3 +118,8 @@ export function isAvailable(found: Introspection | Unavailable): found is Intros
 
 /** What the databases answered, by source. */
 export type Introspections = ReadonlyMap<SourceName, Introspection | Unavailable>;
+
+/** The locales of those databases that answered. */
+export function localesOf(all: Iterable<Introspection | Unavailable>): ReadonlySet<string> {
+  return new Set([...all].flatMap((found) => (isAvailable(found) ? [found.server.locale] : [])));
+}

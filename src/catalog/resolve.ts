@@ -8,7 +8,13 @@ import { limitsIn } from './api-limits.ts';
 import type { Catalog, InconsistentObject, Source, Table } from './catalog.ts';
 import type { FoundFunction } from './found-functions.ts';
 import { NO_TYPES } from './held-type.ts';
-import { type FoundTable, type Introspection, type Introspections, isAvailable } from './introspection.ts';
+import {
+  type FoundTable,
+  type Introspection,
+  type Introspections,
+  isAvailable,
+  localesOf,
+} from './introspection.ts';
 import { withOwnTypes } from './resolve/computed-types.ts';
 import { Conflicts } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
@@ -134,14 +140,16 @@ export class Resolver {
 
   #draftOf(metadata: SourceMetadata, introspections: Introspections, problems: InconsistentObject[]): Draft {
     const names = sourceNames(metadata, this.#settings.naming);
+    const locales = localesOf(introspections.values());
     const { namespace, namespaceType, subscriptionNamespaceType } = names;
     const found = foundOf(metadata, introspections);
     const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
     const draft = { name: metadata.name, ...namespaces, metadata, found, names };
     if (isAvailable(found)) {
-      const tables = this.#tablesOf(metadata, { found, names }, problems);
-      const functions = this.#functionsOf(metadata, { found, names }, problems);
-      const queries = this.#queriesOf(metadata, { found, names }, problems);
+      const scope = { found, names, locales };
+      const tables = this.#tablesOf(metadata, scope, problems);
+      const functions = this.#functionsOf(metadata, scope, problems);
+      const queries = this.#queriesOf(metadata, scope, problems);
       return { ...draft, unavailable: null, tables, functions, queries };
     }
     problems.push(
@@ -157,7 +165,7 @@ export class Resolver {
     scope: TableScope,
     problems: InconsistentObject[],
   ): Map<string, Table> {
-    const inputs = [name, scope.found, JSON.stringify(customization)];
+    const inputs = [name, scope.found, JSON.stringify([customization, ...scope.locales])];
     const plain = new Map<string, Table>();
     for (const tracked of tables) {
       const key = tableKey(tracked.table);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLane } from '../support/lane.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
 
 // Cases in which two routes once gave different answers, each as small as it can be.
 
@@ -225,3 +225,57 @@ test('of two conditions over one relationship only the first is joined, and the 
     ],
   });
 });
+
+test.skipIf(testServer('target').version < 15)(
+  'patterns, and texts in JSON, follow the source’s rules where the databases have others',
+  async () => {
+    const rows = `insert into word values (1, 1, 'Éclair', '"b"'), (2, 1, 'éclair', '"A"'), (3, 1, 'zebra', '"a"')`;
+    const pg1 = await createDatabase('source', [
+      'create table root (id int primary key)',
+      'insert into root values (1)',
+    ]);
+    const sql = [
+      'create table word (id int primary key, root_id int, t text, j jsonb)',
+      rows,
+      'create index on word (root_id)',
+    ];
+    const pg2 = await createDatabase(
+      'target',
+      sql,
+      `template template0 locale_provider icu icu_locale 'en-US' locale 'C'`,
+    );
+    const to_source = {
+      relationship_type: 'array',
+      source: 'pg2',
+      table: 'word',
+      field_mapping: { id: 'root_id' },
+    };
+    const root = { table: 'root', remote_relationships: [{ name: 'words', definition: { to_source } }] };
+    const apart = await TestLane.open({ pg1, pg2 }, { pg1: [root], pg2: [{ table: 'word' }] });
+    const answers = async (query: string): Promise<unknown[]> => {
+      const cached = await apart.query(query, { freshness: { fallback: 'stale' } });
+      const live = await apart.query(query, { freshness: { noCache: true } });
+      return [JSON.parse(cached.text), JSON.parse(live.text)];
+    };
+    try {
+      await apart.fillCaches();
+      for (const [asked, found] of [
+        ['where: {t: {_ilike: "é%"}}', [2]],
+        [String.raw`where: {t: {_regex: "^\\w+$"}}`, [3]],
+        ['where: {j: {_gt: "a"}}', [1]],
+        ['order_by: {j: asc}', [2, 3, 1]],
+      ] as const) {
+        const words = found.map((id) => ({ id }));
+        expect(await answers(`{ root { words(${asked}) { id } } }`)).toEqual([
+          { root: [{ words }] },
+          { root: [{ words }] },
+        ]);
+      }
+      const none = '{ root(where: {words: {id: {_eq: 1}, t: {_ilike: "é%"}}}) { id } }';
+      expect(await answers(none)).toEqual([{ root: [] }, { root: [] }]);
+    } finally {
+      await apart.close();
+      await Promise.all([pg1.drop(), pg2.drop()]);
+    }
+  },
+);

@@ -2,7 +2,7 @@ import { must } from '../../core/assert.ts';
 import { printTable, sameTable, tableKey } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration, TableMetadata } from '../../metadata/model.ts';
 import type { Column, InconsistentObject, Table } from '../catalog.ts';
-import type { FoundTable, Introspection } from '../introspection.ts';
+import type { FoundColumn, FoundTable, Introspection } from '../introspection.ts';
 import { HASURA_DEFAULT, type Spelling } from '../spelling.ts';
 import { withColumns } from '../with-columns.ts';
 import { enumValuesOf } from './enums.ts';
@@ -13,25 +13,23 @@ import { attempt, Unresolvable } from './problems.ts';
 export function resolveTracked(
   source: SourceMetadata['name'],
   tracked: TableMetadata,
-  { found, names }: TableScope,
+  scope: TableScope,
   problems: InconsistentObject[],
 ): Table | null {
   const subject = { kind: 'table', source, table: tracked.table } as const;
-  return attempt(subject, problems, () => resolveTable(source, tracked, found, names));
+  return attempt(subject, problems, () => resolveTable(source, tracked, scope));
 }
 
 /** What a source's tables are made of, beside the metadata. */
 export interface TableScope {
   readonly found: Introspection;
   readonly names: SourceNames;
+  /** Those of all databases. */
+  readonly locales: ReadonlySet<string>;
 }
 
-function resolveTable(
-  source: string,
-  tracked: TableMetadata,
-  found: Introspection,
-  names: SourceNames,
-): Table {
+function resolveTable(source: string, tracked: TableMetadata, scope: TableScope): Table {
+  const { found, names, locales } = scope;
   const { table: ref, configuration } = tracked;
   const printed = printTable(ref);
   const real = found.tables.get(tableKey(ref));
@@ -44,7 +42,9 @@ function resolveTable(
       `cannot include "${printed}" in the GraphQL schema because it is not a valid GraphQL identifier: give it a custom_name`,
     );
   }
-  const columns = resolveColumns(real, configuration, spelling);
+  const isOwn = ({ locale = found.server.locale }: FoundColumn): boolean =>
+    [...locales].some((other) => other !== locale);
+  const columns = resolveColumns(real, configuration, spelling, isOwn);
   const columnByName = new Map(columns.map((column) => [column.name, column]));
   return {
     source,
@@ -81,6 +81,7 @@ function resolveColumns(
   real: FoundTable,
   configuration: TableConfiguration | undefined,
   spelling: Spelling,
+  isOwnLocale: (column: FoundColumn) => boolean,
 ): readonly Column[] {
   const configured = [configuration?.column_config, configuration?.custom_column_names];
   const unknown = configured
@@ -103,6 +104,7 @@ function resolveColumns(
       enumTable: null,
       upperCased: false,
       ...(column.loose === true ? { loose: true as const } : {}),
+      ...(isOwnLocale(column) ? { ownLocale: true as const } : {}),
     };
   });
 }

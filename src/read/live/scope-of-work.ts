@@ -1,4 +1,5 @@
 import type { Column } from '../../catalog/catalog.ts';
+import type { Operator } from '../../catalog/operators.ts';
 import type { SourceName } from '../../core/names.ts';
 import type {
   Aggregate,
@@ -192,6 +193,23 @@ function refersTo(leaf: Predicate, ids: ReadonlySet<number>): boolean {
 
 const RANGES: ReadonlySet<string> = new Set(['gt', 'lt', 'gte', 'lte']);
 
+/** What they find depends on which characters are letters, and whose capitals are whose. */
+const BY_LOCALE: ReadonlySet<string> = new Set([
+  'ilike',
+  'nilike',
+  'similar',
+  'nsimilar',
+  'regex',
+  'nregex',
+  'iregex',
+  'niregex',
+  'jsonb_path_exists',
+  'jsonb_path_match',
+  'matches',
+  'matches_any',
+  'matches_fulltext',
+] satisfies Operator[]);
+
 /** Text is ordered by each database's own collation, and a type that the source lacks is compared as text there. */
 function decidesAlike(leaf: Predicate, known: ReadonlySet<number>): boolean {
   switch (leaf.kind) {
@@ -215,13 +233,19 @@ function comparesAlike({
   readonly column: Column;
   readonly operator: string;
 }): boolean {
-  return !isLoose(column) && !(RANGES.has(operator) && isText(column) && !isOfExtension(column));
+  const isSorted = RANGES.has(operator) && isText(column) && !isOfExtension(column);
+  return !isLoose(column) && !isSorted && !isByLocale(column, operator);
+}
+
+/** Of `citext` even what is equal depends on capitals. */
+function isByLocale({ ownLocale, type }: Column, operator: string): boolean {
+  return ownLocale === true && (BY_LOCALE.has(operator) || baseType(type).name === 'citext');
 }
 
 /** An extension orders the values of its own types alike everywhere, but for texts; a source without it compares none of them. */
 function isOfExtension({ type }: Column): boolean {
-  const { kind, category } = baseType(type);
-  return kind === 'base' && category !== 'S';
+  const { kind, category, schema } = baseType(type);
+  return kind === 'base' && category !== 'S' && schema !== 'pg_catalog';
 }
 
 /** Whether no key of a join takes unlike texts for equal, as only its own database would. */
@@ -234,10 +258,10 @@ export function isLoose(column: Column): boolean {
   return column.loose === true;
 }
 
-/** Whether two databases may order the type's values differently. */
+/** Whether two databases may order the type's values differently, as they do the texts in `jsonb`. */
 export function isText(column: Column): boolean {
-  const { schema, category } = baseType(column.type);
-  return category === 'S' || category === 'A' || schema !== 'pg_catalog';
+  const { schema, category, name } = baseType(column.type);
+  return category === 'S' || category === 'A' || schema !== 'pg_catalog' || name === 'jsonb';
 }
 
 /** Whether a target may cut the rows of each key by itself: it then orders them as the source would. */

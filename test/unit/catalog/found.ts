@@ -104,6 +104,7 @@ export function database(
       systemId: '1',
       database: 'db',
       version: 180_000,
+      locale: 'c c',
       walLevel: 'logical',
       inRecovery: false,
       superuser: true,
