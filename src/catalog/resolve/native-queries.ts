@@ -175,8 +175,9 @@ function tableOf(
   // Hasura's names: of the conditions' type the ending stands there twice, and the list of columns is no part of the source's naming.
   const derivedType = (ending: string): string => {
     if (ending === '_select_column') return `${model}_enum_name`;
-    const name = ending === '_bool_exp' ? `${model}_bool_exp` : model;
-    return names.type(spelling.derivedType({ kind: 'custom', name }, ending));
+    const base = { kind: 'custom', name: model } as const;
+    const name = ending === '_bool_exp' ? spelling.derivedType(base, ending) : model;
+    return names.type(spelling.derivedType({ ...base, name }, ending));
   };
   return {
     source,

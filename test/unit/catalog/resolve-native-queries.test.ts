@@ -109,6 +109,24 @@ test('the schema has the names of Hasura', () => {
   expect(() => parse(text)).not.toThrow();
 });
 
+test('a source has its own naming, as far as Hasura applies it', () => {
+  const customization = {
+    naming_convention: 'graphql-default',
+    type_names: { prefix: 'p_' },
+    root_fields: { namespace: 'ns' },
+  };
+  const catalog = catalogWith({ queries: [SEARCH], more: { customization } });
+  expect(catalog.inconsistent).toEqual([]);
+  const text = printSchema(buildSchema(catalog, 'admin'));
+  for (const part of [
+    'where: p_FoundBoolExpBoolExp',
+    'orderBy: [p_FoundOrderBy!]',
+    'distinctOn: [found_enum_name!]',
+    ': [found!]!',
+  ])
+    expect(text).toContain(part);
+});
+
 test.each<[title: string, world: World, reason: string]>([
   ['no model', { queries: [{ ...SEARCH, returns: 'x' }] }, 'The logical model x could not be found'],
   [
