@@ -47,8 +47,8 @@ export interface Column {
   readonly ownLocale?: true;
   /** Set for a computed field: it is stored nowhere, and only the table's own database can compute it. */
   readonly computed?: { readonly field: string; readonly call: FunctionCall };
-  /** Set for what stands for all of a row: its text, under a name that no column of the table has. */
-  readonly whole?: true;
+  /** Set for what is no column of the table: all of a row as a text, or what is told of a row beside it. */
+  readonly beside?: 'row' | 'told';
 }
 
 /** Where a function's argument comes from, in the order of its definition. `name` is null where the definition has none. */

@@ -10,6 +10,7 @@ import { looseRows } from '../catalog/loose-rows.ts';
 import type { CollectedField } from './collect.ts';
 import { isValue } from './computed-columns.ts';
 import { bareArguments, planArguments } from './function-call.ts';
+import { toldOf } from './identity.ts';
 import type { Place } from './places.ts';
 import type { Join } from './plan.ts';
 import type { Planning, Rows } from './planning.ts';
@@ -105,10 +106,15 @@ interface Called {
   readonly table: Table;
 }
 
-/** The row itself is the key: a target finds its rows as it would by an index. */
+/** The row itself is the key: a target finds its rows as it would by an index. What tells it from others is read where its rows may be fetched. */
 function openCall(planning: Planning, from: Place, { field, args, table }: Called): CalledRows {
   const { ref, leakproof } = field.signature;
   const set = field.returns.kind === 'table' && field.returns.set;
-  const to = planning.places.open(table, from.scope, { ref, leakproof, args, set, row: from.id });
+  const { identity, source } = from.planTable;
+  const isRemote = source !== from.scope.rootSource;
+  if (isRemote) for (const column of identity) from.read(column);
+  const told = isRemote ? { told: toldOf(identity, table) } : {};
+  const call = { ref, leakproof, args, set, row: from.id, ...told };
+  const to = planning.places.open(table, from.scope, call);
   return { join: { name: field.name, on: [], unique: false, indexed: true }, to };
 }

@@ -1,6 +1,6 @@
-import { TEXT } from '../catalog/built-in-types.ts';
+import { BIGINT, TEXT } from '../catalog/built-in-types.ts';
 import type { Column, ColumnType, Table } from '../catalog/catalog.ts';
-import type { RowsCall } from './rows-call.ts';
+import type { RowsCall, Told } from './rows-call.ts';
 
 /** The primary key, else the first unique key without nulls. */
 export function keyOf(table: Table): readonly Column[] {
@@ -15,7 +15,16 @@ export function keyOf(table: Table): readonly Column[] {
 /** What tells rows apart wherever their values are compared: the key if its types are Postgres' own, else all of the row as a text. */
 export function identityOf(table: Table, call: RowsCall | null): readonly Column[] {
   const key = call === null ? keyOf(table) : [];
-  return key.length > 0 && key.every(isEqualAnywhere) ? key : [wholeRow(table)];
+  if (key.length > 0 && key.every(isEqualAnywhere)) return key;
+  const whole = besideOf(table, 'row()', TEXT);
+  const told = call?.told;
+  return told === undefined ? [whole] : [whole, ...told.on.map(({ right }) => right), told.number];
+}
+
+/** What comes with the rows that a call about another row answers; `table` is the one that they are like. */
+export function toldOf(identity: readonly Column[], table: Table): Told {
+  const on = identity.map((left, i) => ({ left, right: besideOf(table, `of() ${i}`, left.type) }));
+  return { on, number: besideOf(table, 'number()', BIGINT) };
 }
 
 function isEqualAnywhere({ type, loose }: Column): boolean {
@@ -28,18 +37,19 @@ function isBuiltIn({ kind, schema, element }: ColumnType): boolean {
     : kind === 'base' && schema === 'pg_catalog';
 }
 
-function wholeRow({ columnByName }: Table): Column {
-  let name = 'row()';
+/** A column under a name that the table has for none. */
+function besideOf({ columnByName }: Table, wanted: string, type: ColumnType): Column {
+  let name = wanted;
   while (columnByName.has(name)) name = `${name}_`;
   return {
     name,
     field: name,
-    type: TEXT,
+    type,
     notNull: true,
     generated: false,
     description: null,
     enumTable: null,
     upperCased: false,
-    whole: true,
+    beside: wanted === 'row()' ? 'row' : 'told',
   };
 }

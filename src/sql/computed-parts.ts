@@ -26,10 +26,27 @@ export function computedIn(where: Predicate): readonly Column[] {
   }
 }
 
+/** Whether a function has to be called with the very row that a condition is about. */
+export function asks(where: Predicate): boolean {
+  switch (where.kind) {
+    case 'and':
+    case 'or':
+      return where.of.some(asks);
+    case 'not':
+    case 'is-true':
+      return asks(where.of);
+    case 'exists':
+    case 'exists-aggregate':
+      return where.to.call !== undefined;
+    default:
+      return computedIn(where).length > 0;
+  }
+}
+
 /** The parts of a filter in an order in which none tells of rows that another hides: what may fail or looks at what is computed comes last, rules first. */
 export function inSafeOrder({ permitted }: PlanTable, where: Predicate): readonly Predicate[] {
   const rank = (part: Predicate): number => {
-    if (!isLeaky(part) && computedIn(part).length === 0) return 0;
+    if (!isLeaky(part) && !asks(part)) return 0;
     return permitted.includes(part) ? 1 : 2;
   };
   return [...conjuncts(where)].sort((a, b) => rank(a) - rank(b));
@@ -48,4 +65,9 @@ export function guardOf(place: PlanTable, column: Column): Predicate | null {
 /** Whether a column is stored nowhere. */
 export function isComputed({ computed }: Column): boolean {
   return computed !== undefined;
+}
+
+/** Whether a column is one of its table. */
+export function isStored({ computed, beside }: Column): boolean {
+  return computed === undefined && beside === undefined;
 }

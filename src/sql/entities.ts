@@ -12,6 +12,7 @@ export function entitiesJson({ by, select }: Extract<RootField, { kind: 'entitie
     // A row of the keys is none of the table's.
     table: { ...select.from, id: -1 },
     filtered: false,
+    atHome: true,
     read: (column) => syntax(`k.k${by.findIndex((key) => key.column.name === column.name)}`),
     heldAs: () => null,
     whole: () => {

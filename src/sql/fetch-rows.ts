@@ -1,13 +1,14 @@
 import type { Column, JoinPair } from '../catalog/catalog.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
-import { guardOf } from './computed-parts.ts';
+import { guardOf, isStored } from './computed-parts.ts';
 import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
-import { bareType, baseType, type Leaf, type LeafColumn, ownTables, travelType } from './leaf.ts';
+import { bareType, baseType, type LeafColumn, travelType } from './leaf.ts';
+import { openPlace } from './open-place.ts';
 import { checkedOperands } from './operand-checks.ts';
 import { visibleValue } from './predicate.ts';
 import { printStatement } from './print.ts';
 import { type OpenRows, openRows, type RowsOf } from './rows.ts';
-import { type Build, NO_GAPS, type RowScope, startBuild } from './scope.ts';
+import { type Build, NO_GAPS, type RowScope, startBuild, withRow } from './scope.ts';
 import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
 import type { Statement } from './statement.ts';
 
@@ -16,6 +17,8 @@ export interface FetchRequest {
   readonly table: PlanTable;
   /** What to fetch, typed as the source holds it. */
   readonly columns: readonly LeafColumn[];
+  /** Where a call answers the rows: the place that it is about, as the source holds it. Its rows are looked up instead. */
+  readonly about: About | null;
   /** Look rows up by these right columns; null fetches by the filter alone. */
   readonly on: readonly JoinPair[] | null;
   /** What is computed only where a boolean behind the key says so. */
@@ -29,27 +32,32 @@ export interface FetchRequest {
   readonly params: readonly Param[];
 }
 
+/** Rows that calls are about. */
+export interface About {
+  readonly table: PlanTable;
+  readonly columns: readonly LeafColumn[];
+}
+
 /** One row: the number of rows found, then one array literal per column. */
 export function fetchStatement(request: FetchRequest): Statement {
+  const { table, about, on } = request;
+  const looked = (about ?? request).table;
+  // Where the whole row is the key there is nothing to look up.
+  const isGiven = on?.some(({ right }) => right.beside === 'row') ?? false;
   const build = startBuild({
-    leaves: (table) => (isGiven(request) && table.id === request.table.id ? GIVEN : ownTables(table)),
+    leaves: ({ id }) =>
+      isGiven && id === looked.id ? { kind: 'given', row: syntax('k.k0') } : { kind: 'table' },
     params: request.params,
     stringifyNumbers: false,
-    isRemote: (table) => table.source !== request.table.source,
+    // What a call answers is numbered.
+    isRemote: ({ id, source }) => source !== table.source || (about !== null && id === table.id),
     gaps: NO_GAPS,
   });
-  const rows = request.on === null ? byFilter(request, build) : byKeys(request, request.on, build);
+  const rows = on === null ? byFilter(request, build) : byKeys(request, { on, isGiven, build });
   const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);
   return printStatement(
     sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f${checkedOperands(request.params)}`,
   );
-}
-
-/** Where the whole row is the key there is nothing to look up. */
-const GIVEN: Leaf = { kind: 'given', row: syntax('k.k0') };
-
-function isGiven({ on }: FetchRequest): boolean {
-  return on?.some(({ right }) => right.whole === true) ?? false;
 }
 
 function byFilter(request: FetchRequest, build: Build): Sql {
@@ -57,26 +65,42 @@ function byFilter(request: FetchRequest, build: Build): Sql {
   return opened.select(valueList(request, opened, build));
 }
 
+interface Keyed {
+  readonly on: readonly JoinPair[];
+  readonly isGiven: boolean;
+  readonly build: Build;
+}
+
 /** Distinct keys meet each row at most once, unless the rows of a key are cut: then each key is its own look-up. */
-function byKeys(request: FetchRequest, on: readonly JoinPair[], build: Build): Sql {
-  const types = [
-    ...on.map((pair) => keyType(pair, request.columns)),
-    ...request.marked.map(() => syntax('bool')),
-  ];
+function byKeys(request: FetchRequest, { on, isGiven, build }: Keyed): Sql {
+  const { about, marked } = request;
+  const held = (about ?? request).columns;
+  const types = [...on.map((pair) => keyType(pair, held)), ...marked.map(() => syntax('bool'))];
   const names = types.map((_, i) => syntax(`k${i}`));
   const arrays = types.map((type, i) => sql`${parameter({ kind: 'keys', column: i })}::${type}[]`);
   const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;
-  const link = (row: RowScope): Sql =>
-    allOf(
-      on.map((pair, i) => {
-        const isArray = isSentAsText(pair) && !isComparedAsText(pair, request.columns);
-        const key = sql`k.${syntax(`k${i}`)}${isArray ? sql`::${bareType(pair.right.type)}` : syntax('')}`;
-        return sql`${rightKey(pair, row, request.columns)} = ${key}`;
-      }),
-    );
-  const opened = openRows(rowsOf(request), isGiven(request) ? null : link, new Map(), build);
-  const values = request.columns.map((_, i) => sql`l.${syntax(`v${i}`)}`);
-  return sql`select ${separated(values, ', ')} from ${keys} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
+  const link = (row: RowScope): Sql => (isGiven ? syntax('true') : linkSql(on, row, held));
+  const values = separated(
+    request.columns.map((_, i) => sql`l.${syntax(`v${i}`)}`),
+    ', ',
+  );
+  if (about === null) {
+    const opened = openRows(rowsOf(request), link, new Map(), build);
+    return sql`select ${values} from ${keys} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
+  }
+  const { from, row } = openPlace(about.table, { rows: new Map(), build, isNumbered: false });
+  const opened = openRows(rowsOf(request), null, withRow(new Map(), row), build);
+  return sql`select ${values} from ${keys} join ${from} on ${link(row)} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
+}
+
+function linkSql(on: readonly JoinPair[], row: RowScope, held: readonly LeafColumn[]): Sql {
+  return allOf(
+    on.map((pair, i) => {
+      const isArray = isSentAsText(pair) && !isComparedAsText(pair, held);
+      const key = sql`k.${syntax(`k${i}`)}${isArray ? sql`::${bareType(pair.right.type)}` : syntax('')}`;
+      return sql`${rightKey(pair, row, held)} = ${key}`;
+    }),
+  );
 }
 
 /** Text types compare with a text by themselves and keep their indexes; others must be made one. */
@@ -107,14 +131,27 @@ function valueList(request: FetchRequest, opened: OpenRows, build: Build): Sql {
     request.columns.map((column, i) => {
       const known = [...columns, ...key, ...identity].find((candidate) => candidate.name === column.name);
       const value =
-        known === undefined
+        toldValue(column.name, request, opened) ??
+        (known === undefined
           ? otherColumn(opened.row, request.table, column.name)
-          : shownValue(known, request, opened, build);
+          : shownValue(known, request, opened, build));
       const cast = travelType(column.type) === 'text' ? syntax('::text') : syntax('');
       return sql`${value}${cast} as ${syntax(`v${i}`)}`;
     }),
     ', ',
   );
+}
+
+/** Whose row it is that a call answers, and its number there: as they came with the key where the row is fetched again. */
+function toldValue(name: string, { table, about, on }: FetchRequest, { number }: OpenRows): Sql | null {
+  const told = table.call?.told;
+  if (told === undefined) return null;
+  if (about !== null && name === told.number.name) return number ?? syntax('1::int8');
+  const at =
+    about === null
+      ? on?.findIndex(({ right }) => right.name === name && right.beside !== 'row')
+      : told.on.findIndex(({ right }) => right.name === name);
+  return at === undefined || at < 0 ? null : syntax(`k.k${at}`);
 }
 
 /** What is computed for a cell that the role may not see would tell of it by failing. */
@@ -128,7 +165,7 @@ function shownValue(column: Column, request: FetchRequest, { row, rows }: OpenRo
 
 /** A column that another place of the plan reads of the same table. */
 function otherColumn(row: RowScope, table: PlanTable, name: string): Sql {
-  const any = table.columns[0] ?? table.key[0];
+  const any = [...table.columns, ...table.key].find(isStored);
   if (any === undefined) return identifier(name);
   return row.read({ ...any, name });
 }

@@ -47,6 +47,7 @@ function textsOf({ field, left }: Gap, build: Build): Sql {
   const row: RowScope = {
     table: left,
     filtered: false,
+    atHome: true,
     read: (column) => syntax(`k.k${on.findIndex((pair) => pair.left.name === column.name)}`),
     heldAs: () => null,
     whole: () => {

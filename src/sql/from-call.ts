@@ -1,5 +1,6 @@
 import type { PlanTable } from '../plan/plan.ts';
 import type { RowsCall } from '../plan/rows-call.ts';
+import { isStored } from './computed-parts.ts';
 import { identifier, type Sql, separated, sql, syntax } from './sql.ts';
 
 /** Rows as a FROM item. */
@@ -30,7 +31,7 @@ export function fromCall(
       number: null,
     };
   if (!isNumbered) return { from: sql`${called} ${as}`, row: null, number: null };
-  const stored = columns.flatMap(({ name, computed }) => (computed === undefined ? [name] : []));
+  const stored = columns.filter(isStored).map(({ name }) => name);
   const [row, number] = [identifier(freeName('r', stored)), identifier(freeName('n', stored))];
   // What of it nobody reads Postgres does not make.
   const list = [

@@ -52,12 +52,10 @@ export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
 
 /** Its columns, and all of it; the text is read once. */
 function givenRow({ ref, identity }: PlanTable, row: Sql, alias: string): Sql {
-  const whole = separated(
-    identity.map(({ name }) => identifier(name)),
-    ', ',
-  );
+  const [whole] = identity;
+  if (whole === undefined) throw new Error('bug: a row that nothing tells from others');
   const type = sql`${identifier(ref.schema)}.${identifier(ref.name)}`;
-  return sql`(select (g.r).*, g.r as ${whole} from (select ${row}::${type} as r offset 0) g) ${syntax(alias)}`;
+  return sql`lateral (select (g.r).*, g.r as ${identifier(whole.name)} from (select ${row}::${type} as r offset 0) g) ${syntax(alias)}`;
 }
 
 /** Whether rows are read where all of their table is. */

@@ -1,9 +1,9 @@
 import type { PlanTable } from '../plan/plan.ts';
 import { type BaseRows, fromCall } from './from-call.ts';
 import { callSql } from './function-call.ts';
-import { fromLeaf, type Leaf } from './leaf.ts';
+import { fromLeaf, isAtHome, type Leaf } from './leaf.ts';
 import { type Build, directScope, type RowScope, type Rows, rowOf } from './scope.ts';
-import type { Sql } from './sql.ts';
+import { identifier, type Sql, sql, syntax } from './sql.ts';
 
 /** A place as a FROM item, and its row there. */
 export interface OpenPlace {
@@ -32,7 +32,11 @@ export function openPlace(table: PlanTable, site: PlaceSite): OpenPlace {
 
 function baseRows(table: PlanTable, leaf: Leaf, alias: string, site: PlaceSite): BaseRows {
   const { call } = table;
-  if (call === undefined) return { from: fromLeaf(table, leaf, alias), row: null, number: null };
+  if (call === undefined || leaf.kind !== 'table') {
+    const number = call?.set === true && !isAtHome(leaf) ? call.told?.number : undefined;
+    const order = number === undefined ? null : sql`${syntax(alias)}.${identifier(number.name)}`;
+    return { from: fromLeaf(table, leaf, alias), row: null, number: order };
+  }
   const row = (): Sql => rowOf(site.rows, call.row ?? -1).whole();
   const called = callSql(call, { params: site.build.params, row });
   return fromCall(table, call, called, { alias, isNumbered: site.isNumbered });

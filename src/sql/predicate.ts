@@ -46,11 +46,12 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, bu
   }
 }
 
-/** The condition of a join between two rows. Between databases texts are equal when their bytes are. */
+/** The condition of a join between two rows. Between databases texts are equal when their bytes are, and rows of a call that were fetched tell whose they are. */
 export function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope): Sql {
   const crosses = left.table.source !== right.table.source;
+  const told = right.atHome ? undefined : right.table.call?.told;
   return allOf(
-    on.map((pair) => {
+    (told?.on ?? on).map((pair) => {
       const [a, b] = [left.read(pair.left), right.read(pair.right)];
       if (isCitextPair(pair) && isText(right, pair.right)) throw new TypeUnknown(pair.right, right.table);
       if (crosses && isLoosePair(pair)) return sql`${b} collate "C" = ${a} collate "C"`;

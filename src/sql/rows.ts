@@ -27,6 +27,8 @@ export interface OpenRows {
   readonly rows: Rows;
   /** To-one joins that the selection may use. */
   readonly shared: readonly SharedJoin[];
+  /** Orders the rows as the function has them that answers them; null where none does. */
+  readonly number: Sql | null;
   /** Closes the select around its list. */
   select(list: Sql): Sql;
 }
@@ -72,6 +74,7 @@ export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build):
   return {
     row,
     rows,
+    number: base.number,
     shared: from.shared,
     select: (list) => sql`select ${head}${list} from ${separated(from.items, ' ')}${where}${tail}`,
   };

@@ -1,7 +1,5 @@
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
-import { NearjoinError } from '../core/errors.ts';
-import { printTable } from '../core/names.ts';
 import type { Param, PlanTable } from '../plan/plan.ts';
 import { callSql } from './function-call.ts';
 import { heldAs, isAtHome, type Leaf, type Leaves } from './leaf.ts';
@@ -15,6 +13,8 @@ export interface RowScope {
   read(column: Column): Sql;
   /** The type it is held as where that differs from the column's own; null where it does not. */
   heldAs(column: Column): string | null;
+  /** Read where all of its table is. */
+  readonly atHome: boolean;
   /** All of it as one value of its table's row type: only its own database has that. */
   whole(): Sql;
 }
@@ -61,16 +61,14 @@ export function directScope(
     if (leaf.kind === 'given')
       return sql`${syntax(alias)}.${identifier(must(table.identity[0], 'a row').name)}`;
     if (leaf.kind === 'table') return row ?? wholeRow(table, alias);
-    throw new NearjoinError(
-      'not-supported',
-      `computed fields of "${printTable(table.ref)}" of "${table.source}" that are rows cannot be combined with what is fetched of it for this query`,
-    );
+    throw new Error('bug: a call about a row that was fetched');
   };
   return {
     table,
+    atHome: isAtHome(leaf),
     filtered: (leaf.kind === 'inline' || leaf.kind === 'temp') && leaf.filtered,
-    read: ({ name, computed, whole: isWhole }) => {
-      if (isAtHome(leaf) && isWhole) return sql`${whole()}::text`;
+    read: ({ name, computed, beside }) => {
+      if (isAtHome(leaf) && beside === 'row') return sql`${whole()}::text`;
       return computed === undefined || !isAtHome(leaf)
         ? sql`${syntax(alias)}.${identifier(name)}`
         : callSql(computed.call, { params, row: whole });
@@ -112,6 +110,7 @@ export class Exposure {
     return {
       table: inner.table,
       filtered: inner.filtered,
+      atHome: inner.atHome,
       heldAs: (column) => inner.heldAs(column),
       read: (column) => this.expose(JSON.stringify([inner.table.id, column.name]), inner.read(column)),
       whole: () => this.expose(JSON.stringify([inner.table.id]), inner.whole()),

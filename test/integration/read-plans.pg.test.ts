@@ -382,7 +382,7 @@ test('live, rows fetched by their filter or by keys are found by an index', asyn
   const { exists, params } = filteredPart(W5);
   const { to, where, join } = exists;
   const columns = to.columns.map(({ name, type }) => ({ name, type: type.sql }));
-  const common = { table: to, columns, where, marked: [], perKey: null, limit: 10_000, params };
+  const common = { table: to, columns, where, about: null, marked: [], perKey: null, limit: 10_000, params };
   const byFilter = fetchStatement({ ...common, on: null });
   expect(await scanned(pg2, byFilter.text, ['c7'])).toEqual([
     { node: expect.stringContaining('Heap Scan'), relation: 'users', rows: 200 },

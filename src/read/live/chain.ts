@@ -30,3 +30,8 @@ export function bare(from: PlanTable, where: Predicate): RowsOf {
 export function leafLevel(place: PlanTable): ChainLevel {
   return { rows: bare(place, { kind: 'true' }), join: null };
 }
+
+/** The place whose rows the way leads to. */
+export function lastOf(chain: readonly ChainLevel[]): PlanTable | null {
+  return chain.at(-1)?.rows.from ?? null;
+}

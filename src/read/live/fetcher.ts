@@ -2,7 +2,7 @@ import type { JoinPair } from '../../catalog/catalog.ts';
 import type { NearjoinError } from '../../core/errors.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { computedOf, guardOf } from '../../sql/computed-parts.ts';
-import { fetchStatement } from '../../sql/fetch-rows.ts';
+import { type About, fetchStatement } from '../../sql/fetch-rows.ts';
 import { type ChainLevel, keysStatement } from '../../sql/join-keys.ts';
 import type { LeafColumn, Leaves } from '../../sql/leaf.ts';
 import type { Statement } from '../../sql/statement.ts';
@@ -120,7 +120,7 @@ export class Fetcher {
         chain,
         on: join.on,
         marks: marks.map(({ onlyIf }) => onlyIf),
-        held: this.#columns(lookup),
+        held: this.#held(lookup).columns,
         limit: settings.liveKeyLimit,
         rowLimit: probe ? settings.liveProbeRows + 1 : null,
         chunk: CHUNK,
@@ -141,6 +141,7 @@ export class Fetcher {
         fetchStatement({
           table: place,
           columns,
+          about: lookup.about === null ? null : this.#held(lookup),
           on,
           marked: markedIn(lookup).map(({ column }) => column),
           where: lookup.where,
@@ -151,13 +152,21 @@ export class Fetcher {
     );
   }
 
+  /** The place whose rows the keys are of, as the source holds it. */
+  #held(lookup: Lookup): About {
+    const { place, about } = lookup;
+    return about === null
+      ? { table: place, columns: this.#columns(lookup) }
+      : { table: about, columns: this.#parts.columnsOf(about) };
+  }
+
   /** What is not computed yet is asked for again by what tells rows apart. */
   #columns({ place, computes }: Lookup): readonly LeafColumn[] {
     const isLeft = ({ name }: LeafColumn): boolean =>
       computedOf(place).some((one) => one.name === name) && !computes.some((one) => one.name === name);
     const columns = this.#parts.columnsOf(place).filter((column) => !isLeft(column));
     if (computedOf(place).length === computes.length) return columns;
-    const more = place.identity.filter(({ whole }) => whole === true);
+    const more = place.identity.filter(({ name }) => !columns.some((column) => column.name === name));
     return [...columns, ...more.map(({ name }) => ({ name, type: 'text' }))];
   }
 }

@@ -2,15 +2,14 @@ import type { Column } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
 import { and, conjuncts, TRUE } from '../../plan/predicates.ts';
-import { computedIn, computedOf, guardOf, inSafeOrder } from '../../sql/computed-parts.ts';
+import { asks, computedIn, computedOf, guardOf, inSafeOrder } from '../../sql/computed-parts.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import type { RowsOf } from '../../sql/rows.ts';
 import { placesIn } from '../../sql/touches.ts';
-import { type Above, bare, leafLevel, TOP } from './chain.ts';
+import { type Above, bare, lastOf, leafLevel, TOP } from './chain.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { refuseCall } from './limits.ts';
 import { again, isKeyed, type Lookup, lookupOf, reversed, rightNames } from './lookup.ts';
 import { isDecidableAt, relaxed } from './scope-of-work.ts';
 
@@ -41,12 +40,16 @@ export class FilterRun {
    * beyond the limit is tried again after them.
    */
   async decideAll(filtered: Filtered, above: Above): Promise<void> {
-    await this.#lookedAt(filtered, above);
-    if (this.#isLive(filtered.from)) await this.#compute(filtered);
+    const { from } = filtered;
+    if (!this.#isLive(from)) return this.#lookedAt(conjuncts(filtered.where), filtered, above);
+    if (this.#store.isFiltered(from)) return;
+    const others = conjuncts(filtered.where).filter((part) => !asks(part));
+    await this.#lookedAt(others, filtered, above);
+    await this.#compute(filtered);
   }
 
-  async #lookedAt(filtered: Filtered, above: Above): Promise<void> {
-    let parts = conjuncts(filtered.where);
+  async #lookedAt(given: readonly Predicate[], filtered: Filtered, above: Above): Promise<void> {
+    let parts = given;
     for (;;) {
       const beyond: { readonly part: Predicate; readonly error: NearjoinError }[] = [];
       for (const part of parts) {
@@ -98,15 +101,18 @@ export class FilterRun {
   }
 
   /**
-   * Computes what was left of fetched rows until now that their filter can be decided: a condition's part for rows that those before it
-   * let through, the rest for rows that all do.
+   * Asks for what was left to compute of fetched rows until now that their filter can be decided: what a part of it looks at for rows that
+   * those before it let through, the rest for rows that all do.
    */
   async #compute(filtered: Filtered): Promise<void> {
     const { from, where } = filtered;
-    if (this.isComputed(from)) return;
     for (const { onlyIf } of from.guarded) await this.decide(onlyIf, this.candidates(filtered, TOP));
     const parts = inSafeOrder(from, where);
-    for (const [i, part] of parts.entries()) await this.#again(filtered, parts.slice(0, i), computedIn(part));
+    for (const [i, part] of parts.entries()) {
+      if (!asks(part)) continue;
+      await this.#again(filtered, parts.slice(0, i), computedIn(part));
+      await this.decide(part, passing(from, parts.slice(0, i)));
+    }
     await this.#again(filtered, parts, computedOf(from));
   }
 
@@ -121,9 +127,9 @@ export class FilterRun {
     const first = wanted.flatMap((column) => computedIn(guardOf(from, column) ?? TRUE));
     await this.#again({ from, where }, parts, first);
     const computes = computedOf(from).filter((column) => isThere(column) || wanted.includes(column));
-    const decided = relaxed({ from, where: and(parts) }, () => true, new Set([from.id]));
-    const lookup = again(from, computes, conjuncts(decided).length === conjuncts(where).length);
-    const rows = await this.#fetcher.byKeysOf(lookup, [{ rows: bare(from, decided), join: null }]);
+    const chain = passing(from, parts);
+    const isAll = chain.every(({ rows }) => conjuncts(rows.where).length === conjuncts(where).length);
+    const rows = await this.#fetcher.byKeysOf(again(from, computes, isAll), chain);
     this.#store.replace(from, rows);
   }
 
@@ -136,8 +142,7 @@ export class FilterRun {
       if (placesIn(where).some(this.#isLive)) await this.decideAll({ from: to, where }, { chain, join });
       return;
     }
-    refuseCall(to, join);
-    const lookup = lookupOf(to, where, join);
+    const lookup = lookupOf(to, where, join, lastOf(chain));
     if (this.#store.has(to)) return this.#belowFetched(lookup, where);
     const rows = await this.#bounded(lookup, where, chain);
     if (rows === null) throw this.#fetcher.unbounded(lookup);
@@ -145,8 +150,7 @@ export class FilterRun {
   }
 
   async #take(lookup: Lookup, where: Predicate, rows: FetchedRows): Promise<void> {
-    const { place, join } = lookup;
-    this.#store.put(place, rows, join === null ? [] : rightNames(join));
+    this.#store.put(lookup.place, rows, rightNames(lookup));
     await this.#belowFetched(lookup, where);
   }
 
@@ -160,6 +164,7 @@ export class FilterRun {
     chain: readonly ChainLevel[],
   ): Promise<FetchedRows | null> {
     if (!isKeyed(lookup)) return (await this.#fetcher.byFilter(lookup)) ?? this.#fromBelow(lookup, where);
+    if (lookup.about !== null) return this.#fetcher.byKeysOf(lookup, chain);
     const few = await this.#fetcher.keys(lookup, chain, true);
     if (few !== null) return this.#fetcher.byKeys(lookup, few);
     const found = await this.#byOwnMeans(lookup, where);
@@ -195,8 +200,8 @@ export class FilterRun {
       const error = isOpen ? null : await limitError(this.decideAll({ from: to, where }, TOP));
       return isOpen || error !== null ? null : this.candidates({ from: to, where }, TOP);
     }
-    refuseCall(to, join);
-    const lookup = lookupOf(to, where, join);
+    if (to.call !== undefined) return null;
+    const lookup = lookupOf(to, where, join, null);
     if (!this.#store.has(to)) {
       const rows = await this.#byOwnMeans(lookup, where);
       if (rows === null) return null;
@@ -204,6 +209,12 @@ export class FilterRun {
     }
     return [leafLevel(to)];
   }
+}
+
+/** Fetched rows that satisfy conditions, as far as these are about them alone. */
+function passing(from: PlanTable, parts: readonly Predicate[]): readonly ChainLevel[] {
+  const where = relaxed({ from, where: and(parts) }, () => true, new Set([from.id]));
+  return [{ rows: bare(from, where), join: null }];
 }
 
 /** What went beyond the limit; any other failure goes on. */

@@ -17,7 +17,10 @@ export function leafColumns(
   heldTypes: HeldTypes,
 ): readonly LeafColumn[] {
   const use = group.remotes.find((remote) => remote.target === place.source);
-  const wanted = use?.tables.find(({ table }) => sameTable(table, place.ref))?.columns ?? [];
+  const of = use?.tables.find(({ table }) => sameTable(table, place.ref))?.columns ?? [];
+  // What a call answers is read here alone, and told whose it is.
+  const told = place.call?.told;
+  const wanted = told === undefined ? of : [...told.on.map(({ right }) => right), told.number];
   const columns = new Map([...wanted, ...place.columns, ...place.key].map((column) => [column.name, column]));
   const held = heldTypes(place);
   const known = use?.known ?? NO_TYPES;

@@ -77,6 +77,11 @@ export class LeafStore {
     this.put(place, rows, this.#lookups.get(place.id) ?? []);
   }
 
+  /** Whether a place's rows are those that its filter lets through. */
+  isFiltered(place: PlanTable): boolean {
+    return this.#rows.get(place.id)?.filtered ?? false;
+  }
+
   /** Whether a place's rows have a column. */
   holds(place: PlanTable, { name }: Column): boolean {
     return this.#rows.get(place.id)?.columns.some((column) => column.name === name) ?? false;

@@ -16,12 +16,11 @@ import { placeOf, type RelatedField } from '../../sql/gap.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import { joinedConditions } from '../../sql/rows.ts';
 import { normalForms } from '../../sql/sharing.ts';
-import { type Above, bare, leafLevel, TOP } from './chain.ts';
+import { type Above, bare, lastOf, TOP } from './chain.ts';
 import type { Fetcher } from './fetcher.ts';
 import { FilterRun } from './filter-run.ts';
 import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { refuseCall } from './limits.ts';
 import { cutPerKey, lookupOf, rightNames } from './lookup.ts';
 import { conditionsOfAggregate, placesBelow, placesOfField } from './scope-of-work.ts';
 
@@ -124,8 +123,9 @@ export class LiveRun {
       const isJoined = item.by.kind === 'column' || at < item.path.length - 1;
       const met = at === 0 && isJoined && this.#meet(step.join, step.to, step.where, found);
       if (!met) await this.#step(step, chain);
+      const rows = { from: step.to, where: step.where };
       chain = this.#isLive(step.to)
-        ? [leafLevel(step.to)]
+        ? this.#filters.candidates(rows, TOP)
         : [...chain, { rows: bare(step.to, step.where), join: step.join }];
     }
     if (item.by.kind !== 'count' && item.by.onlyIf !== null)
@@ -135,9 +135,8 @@ export class LiveRun {
   async #step(step: OrderStep, chain: readonly ChainLevel[]): Promise<void> {
     const { to, where, join } = step;
     if (!this.#isLive(to)) return this.#filters.decideAll({ from: to, where }, { chain, join });
-    refuseCall(to, join);
-    const lookup = lookupOf(to, where, join);
-    this.#store.put(to, await this.#fetcher.byKeysOf(lookup, chain), rightNames(join));
+    const lookup = lookupOf(to, where, join, lastOf(chain));
+    this.#store.put(to, await this.#fetcher.byKeysOf(lookup, chain), rightNames(lookup));
     if (!lookup.filtered) await this.#filters.decideAll({ from: to, where }, TOP);
   }
 
@@ -163,10 +162,9 @@ export class LiveRun {
     const { join } = field;
     const place = select.from;
     if (!this.#isLive(place)) return { chain, join };
-    refuseCall(place, join);
-    const whole = lookupOf(place, select.where, join);
+    const whole = lookupOf(place, select.where, join, lastOf(chain));
     const lookup = whole.filtered ? { ...whole, perKey: cutPerKey(field, select) } : whole;
-    this.#store.put(place, await this.#fetcher.byKeysOf(lookup, chain), rightNames(join));
+    this.#store.put(place, await this.#fetcher.byKeysOf(lookup, chain), rightNames(lookup));
     return TOP;
   }
 

@@ -15,6 +15,8 @@ export interface Lookup {
   /** `where` is all of the place's filter. */
   readonly filtered: boolean;
   readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
+  /** Where a call answers the rows: the place that it is about. */
+  readonly about: PlanTable | null;
   /** What is to be computed for each of the rows. */
   readonly computes: readonly Column[];
   /** The source has decided which cells the role may see, and says so with the keys. */
@@ -24,23 +26,32 @@ export interface Lookup {
 /** A look-up of rows by the keys of others. */
 export type KeyedLookup = Lookup & { readonly join: Join };
 
-/** A look-up of a place's rows: what its target cannot decide alone is left to the source, and nothing is computed before. */
+/**
+ * A look-up of a place's rows: what its target cannot decide alone is left to the source, and nothing is computed before. `left` are the
+ * rows that they hang on.
+ */
 export function lookupOf<J extends Join | null>(
   place: PlanTable,
   where: Predicate,
   join: J,
+  left: PlanTable | null,
 ): Lookup & { readonly join: J } {
   const filtered = isDecidedThere(place, where);
   const computes = filtered ? computedOf(place) : [];
   const decidable = decidableAt(where, place.source, place);
-  return { place, join, where: decidable, filtered, perKey: null, computes, marked: false };
+  const common = { place, where: decidable, filtered, perKey: null, computes, marked: false };
+  if (place.call === undefined || join === null || left === null) return { ...common, join, about: null };
+  return { ...common, join: { ...join, on: itself(left) }, about: left };
 }
 
 /** A look-up of rows that were fetched before, now with what is computed for them; `filtered` as in `Lookup`. */
 export function again(place: PlanTable, computes: readonly Column[], filtered: boolean): KeyedLookup {
-  const on = place.identity.map((column) => ({ left: column, right: column }));
-  const join = { name: place.ref.name, on, unique: true, indexed: true };
-  return { place, join, where: TRUE, filtered, perKey: null, computes, marked: true };
+  const join = { name: place.ref.name, on: itself(place), unique: true, indexed: true };
+  return { place, join, where: TRUE, filtered, perKey: null, about: null, computes, marked: true };
+}
+
+function itself({ identity }: PlanTable): Join['on'] {
+  return identity.map((column) => ({ left: column, right: column }));
 }
 
 /** Whether rows are looked up by the keys of others. */
@@ -48,9 +59,9 @@ export function isKeyed(lookup: Lookup): lookup is KeyedLookup {
   return lookup.join !== null;
 }
 
-/** The columns that a join looks rows up by. */
-export function rightNames(join: Join): readonly string[] {
-  return join.on.map((pair) => pair.right.name);
+/** The columns that a statement over the rows of a look-up finds them by. */
+export function rightNames({ place, join }: Lookup): readonly string[] {
+  return (place.call?.told?.on ?? join?.on ?? []).map((pair) => pair.right.name);
 }
 
 /** The first rows of each key, where the target orders rows as the source does. */
