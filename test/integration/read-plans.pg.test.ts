@@ -261,21 +261,26 @@ test.each([
 
 test('requests of one turn that share an execution have the answers they have alone', async () => {
   const freshness = { fallback: 'stale' } as const;
-  const asking = Array.from({ length: 12 }, (_, i) => ({
+  const asking = Array.from({ length: 24 }, (_, i) => ({
     query: `{ orders(where: {id: {_gt: ${i * 1000}}}, order_by: {id: asc}, limit: 3) { id user { id country } } }`,
-    role: 'clerk',
+    role: i < 12 ? 'clerk' : 'admin',
     session: { 'x-hasura-country': `c${i % 5}` },
     freshness,
   }));
   const alone: string[] = [];
   for (const { query, ...asked } of asking) alone.push((await lane.query(query, asked)).text);
-  expect(new Set(alone).size).toBe(12);
+  expect(new Set(alone).size).toBe(24);
   await poll('an execution for several', async () => {
-    const answers = await Promise.all(asking.map(({ query, ...asked }) => lane.query(query, asked)));
-    expect(answers.map(({ text }) => text)).toEqual(alone);
-    expect(answers.every(({ targets }) => targets[0]?.position === 1n)).toBe(true);
+    // The planner takes lists found through a relationship for too much work: the others come last.
+    for (const from of [0, 12]) {
+      const turn = asking.slice(from, from + 12);
+      const answers = await Promise.all(turn.map(({ query, ...asked }) => lane.query(query, asked)));
+      expect(answers.map(({ text }) => text)).toEqual(alone.slice(from, from + 12));
+      expect(answers.every(({ targets }) => targets[0]?.position === 1n)).toBe(true);
+    }
     const { rows } = await pg1.query<{ query: string }>(
-      `select query from pg_stat_activity where datname = current_database() and query like '%"orders" t1%from unnest(%asked(%'`,
+      `select query from pg_stat_activity where datname = current_database() and application_name = 'nearjoin'
+         and query like 'select%"orders"%asked.p1%'`,
     );
     return rows.length > 0;
   });
