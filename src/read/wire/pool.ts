@@ -32,7 +32,7 @@ export interface RowStatement {
 const DEPTH = 3;
 
 /** While many clients go away, what they leave running is cancelled, and now and then what comes after it: nobody is to hear of that. */
-const MOST_TIMES_HIT = 1;
+const MOST_TIMES_HIT = 10;
 
 const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 
