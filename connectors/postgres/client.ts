@@ -1,4 +1,4 @@
-import { Client, Pool, type PoolClient } from 'pg';
+import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { statementResults } from '../../src/core/statement-results.ts';
 import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
@@ -14,6 +14,17 @@ export type Query = <T extends object>(
   name?: string,
 ) => Promise<readonly T[]>;
 
+/**
+ * Ends with the log-in that it fails: where it is our side that cannot go on, as without a password, the pool forgets the
+ * client and leaves its socket open, and a server that is tried again and again runs out of connections.
+ */
+class Member extends Client {
+  constructor(config?: ClientConfig) {
+    super(config);
+    this.connection.on('error', () => this.connection.stream.destroy());
+  }
+}
+
 /** Ordinary connections to a target, for short statements only. */
 export class AdminPool {
   readonly #target: Target;
@@ -28,6 +39,7 @@ export class AdminPool {
   #open(): Pool {
     const { url, timings, log } = this.#target;
     const pool = new Pool({
+      Client: Member,
       connectionString: url,
       application_name: APPLICATION_NAME,
       max: 3,

@@ -9,6 +9,14 @@ const STATEMENT_TIMEOUT_MS = 5000;
 // Not with the log-in, where a proxy takes few settings.
 const SETTINGS = `${CATALOG_SESSION}; set statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
+/** Ends with the log-in that it fails: where our side cannot go on, as without a password, a pool leaves the socket open. */
+class Member extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    this.connection.on('error', () => this.connection.stream.destroy());
+  }
+}
+
 /** Small pools of their own for status and feed requests, so that a busy read lane never hides how it is doing. */
 export class StatusPools {
   readonly #urls: () => ReadonlyMap<SourceName, string>;
@@ -53,6 +61,7 @@ export class StatusPools {
 
   #open(source: SourceName, url: string): pg.Pool {
     const pool = new pg.Pool({
+      Client: Member,
       connectionString: url,
       application_name: 'nearjoin status',
       max: 1,

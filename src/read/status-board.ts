@@ -126,7 +126,11 @@ export class StatusBoard {
       application_name: 'nearjoin status',
     });
     client.on('error', () => void this.#drop(source));
-    await client.connect();
+    // A log-in that fails on our side leaves the socket open.
+    await client.connect().catch((error: unknown) => {
+      client.connection.stream.destroy();
+      throw error;
+    });
     this.#clients.set(source, { url, client });
     await client.query(CATALOG_SESSION);
     return client;

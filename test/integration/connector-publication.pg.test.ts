@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, inject, test } from 'vitest';
 import {
   type Connector,
@@ -8,7 +9,9 @@ import {
 } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { changesUntilNow, fillLog, freshName, silentLog, startFeed, table } from '../support/connector.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, hasTestServer, type TestDatabase, type Which } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 import { startTarget } from '../support/servers.ts';
 
 const SERVERS: readonly Which[] = ['target', 'target15'];
@@ -347,6 +350,31 @@ test('a wrong password, a missing database and a malformed url are told without 
     }
   });
 });
+
+test('a log-in that fails for want of a password leaves no connection open', async () => {
+  const role = freshName();
+  await withConnector('target', [`create role ${role} login password 'x'`], async (_connector, database) => {
+    await asksForScram(database, role);
+    await using proxy = await startProxy({ host: '127.0.0.1', port: database.server.port });
+    const url = new URL(proxy.through(database.url));
+    [url.username, url.password] = [role, ''];
+    const connector = postgresConnector({ url: url.href, name: freshName(), log: silentLog });
+    const refused = async (): Promise<string> => (await failure(connector.check([table('t')]))).message;
+    await poll('the rule to hold', async () => (await refused()).includes('SCRAM'));
+    // The server itself gives such a client up after a minute.
+    await poll('the sockets to be closed', () => proxy.openConnections === 0, 20_000);
+    await connector.close();
+    await database.query(`drop role ${role}`);
+  });
+});
+
+/** There the client's side has to go on, and cannot without a password. */
+async function asksForScram(database: TestDatabase, role: string): Promise<void> {
+  const { rows } = await database.query<{ file: string }>(`select current_setting('hba_file') as file`);
+  const file = rows[0]?.file ?? '';
+  writeFileSync(file, `host all ${role} 127.0.0.1/32 scram-sha-256\n${readFileSync(file, 'utf8')}`);
+  await database.query('select pg_reload_conf()');
+}
 
 test('a target that writes too little into its log is unfit, and so is one out of slots', async () => {
   const server = await startTarget({
