@@ -159,7 +159,7 @@ export interface ChangeStream {
   /** Asks the target to say how far it has sent; the answer arrives as a `progress` item. */
   requestProgress(): void;
   /**
-   * While the reader writes, nothing is needed at once: messages may gather for a moment, so that one read takes many.
+   * While the reader writes much, nothing is needed at once: messages may gather for a moment, so that one read takes many.
    * When it has written, what has gathered comes without delay.
    */
   gather(isWriting: boolean): void;

@@ -90,7 +90,8 @@ class PostgresConnector implements Connector {
 
   open(after: Lsn, last: Commit | null, signal: AbortSignal, isEarly = false): Promise<ChangeStream> {
     const { target, admin } = this.#database;
-    const from = { applied: { upTo: after, last }, isEarly, committed: () => this.#database.askAhead() };
+    const committed = (mustWait: boolean): void => this.#database.askAhead(mustWait);
+    const from = { applied: { upTo: after, last }, isEarly, committed };
     return this.#database.while(signal, (until) => openStream(target, admin, from, until));
   }
 

@@ -106,9 +106,9 @@ export class TargetDatabase {
     return this.while(signal, (until) => openSnapshot(this.target, this.admin, until));
   }
 
-  /** Transactions have come that somebody will want to see shown. */
-  askAhead(): void {
-    this.#lookout.askAhead();
+  /** Transactions have come that somebody will want to see shown, at once or when much that is ahead of them is written. */
+  askAhead(mustWait: boolean): void {
+    this.#lookout.askAhead(mustWait);
   }
 
   async shown(xids: readonly number[], signal: AbortSignal): Promise<void> {

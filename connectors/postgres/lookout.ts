@@ -46,10 +46,13 @@ export class Lookout {
     this.#closing = closing;
   }
 
-  /** Transactions have come: asks what is seen now, since somebody will soon want to know. */
-  askAhead(): void {
+  /**
+   * Transactions have come: asks what is seen now, since somebody will soon want to know. An answer from before does not
+   * hold them; but while they must wait, and many more come, one question is enough.
+   */
+  askAhead(mustWait: boolean): void {
     const now = systemClock.monotonicMs();
-    if (this.#ahead !== null && now - this.#ahead.askedMs < AHEAD_MS) return;
+    if (mustWait && this.#ahead !== null && now - this.#ahead.askedMs < AHEAD_MS) return;
     const ahead = { askedMs: now, answer: this.now() };
     this.#ahead = ahead;
     ahead.answer.catch(() => {

@@ -30,12 +30,12 @@ const ASK_MS = 25;
 const ASKS_BEFORE_FLUSH = 3;
 const START_ATTEMPTS = 3;
 
-/** Where a stream begins, what it sends, and who is told at once when it has brought whole transactions. */
+/** Where a stream begins, what it sends, and who is told at once, and whether they must wait, when it has brought whole transactions. */
 interface Beginning {
   readonly applied: Applied;
   /** Transactions that go on come in parts, instead of as a whole when they commit. */
   readonly isEarly: boolean;
-  readonly committed: () => void;
+  readonly committed: (mustWait: boolean) => void;
 }
 
 /** Streams everything that is not applied; throws a ConnectorError when the slot cannot do that, or the history is another. */
@@ -99,7 +99,7 @@ class PostgresStream implements ChangeStream {
   #ticker: NodeJS.Timeout | null = null;
   #acknowledging: NodeJS.Timeout | null = null;
   readonly #proof: HistoryProof;
-  readonly #committed: () => void;
+  readonly #committed: (mustWait: boolean) => void;
 
   constructor(
     target: Target,
@@ -205,7 +205,7 @@ class PostgresStream implements ChangeStream {
 
   #handOn(): void {
     // Not only the last item: mostly the target also says how far it is, right behind the commit.
-    if (this.#read.some(({ kind }) => kind === 'commit')) this.#committed();
+    if (this.#read.some(({ kind }) => kind === 'commit')) this.#committed(this.#isGathering);
     this.items.put(this.#read, this.#readBytes);
     this.#read = [];
     this.#readBytes = 0;

@@ -41,6 +41,8 @@ interface FoldedAhead {
 const MARK_EVERY_MS = 250;
 /** Reading waits when what is held comes to so many full batches: a single row may be as large as many. */
 const HELD_BATCHES = 4;
+/** From so many bytes on their way to the source on, what arrives meanwhile is read less often. */
+const MUCH_BYTES = 16 << 10;
 /** So many batches may be on their way to the source: one is written, one is in its hands when that is done. */
 const MOST_SENT = 2;
 
@@ -169,7 +171,7 @@ export class Pump {
     // What is folded already was read before the job was asked for, and belongs to the tables as they were.
     const job = isOpen || this.#next !== null ? undefined : this.#jobs.shift();
     if (job !== undefined) await this.#run(job);
-    else if (this.#isReady) this.#send(this.#next ?? this.#fold(), signal);
+    else if (this.#next !== null || this.#buffer.isReady) this.#send(this.#next ?? this.#fold(), signal);
     else return !isOpen && this.#useRest();
     return true;
   }
@@ -188,10 +190,6 @@ export class Pump {
     this.#waitingSinceMs = this.#options.clock.monotonicMs();
     await job.run();
     this.#waitingSinceMs = null;
-  }
-
-  get #isReady(): boolean {
-    return this.#next !== null || this.#buffer.isReady;
   }
 
   /**
@@ -241,9 +239,9 @@ export class Pump {
     }
   }
 
-  /** What arrives can only wait, so it may as well arrive together. */
+  /** What arrives while much is written can only wait, so it may as well arrive together; else all of it is to be in the next batch. */
   #gather(): void {
-    const isGathering = this.#sent.size > 0 || this.early.isSending;
+    const isGathering = this.#onTheWay >= MUCH_BYTES || this.early.isSending;
     if (isGathering === this.#isGathering) return;
     this.#isGathering = isGathering;
     this.#options.stream.gather(isGathering);

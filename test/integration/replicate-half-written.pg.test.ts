@@ -56,10 +56,16 @@ function inserts(from: number, count: number): readonly StreamItem[] {
   }));
 }
 
+interface Pumping {
+  readonly items: ItemQueue;
+  /** What the stream was told about gathering. */
+  readonly gathered: readonly boolean[];
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
 /** Writes what is put into the queue, at most so many changes at a time. */
-async function pumping(
-  rows: number,
-): Promise<{ readonly items: ItemQueue; readonly pid: number; stop(): Promise<void> }> {
+async function pumping(rows: number): Promise<Pumping> {
   source = await createDatabase('source');
   const [control, client] = [await connect(source), await connect(source)];
   await migrate(control);
@@ -71,7 +77,9 @@ async function pumping(
   if (lease === null) throw new Error('no lease');
   const items = new ItemQueue({ drained: () => undefined, left: () => undefined });
   const nothing = (): void => undefined;
-  const stream = { isEarly: false, acknowledge: nothing, requestProgress: nothing, gather: nothing };
+  const gathered: boolean[] = [];
+  const gather = (isWriting: boolean): void => void gathered.push(isWriting);
+  const stream = { isEarly: false, acknowledge: nothing, requestProgress: nothing, gather };
   const pump = new Pump({
     stream: { ...stream, items, close: () => items.end() },
     applier: new Applier({ client, stage: null, lease, seq: 0n }),
@@ -92,6 +100,7 @@ async function pumping(
   const { rows: found } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   return {
     items,
+    gathered,
     pid: found[0]?.pid ?? 0,
     stop: async () => {
       stopping.abort();
@@ -120,4 +129,23 @@ test('a session that has written a part of a transaction, and has nothing of it 
   expect((await source?.query('select position::text from nearjoin.watermark'))?.rows).toContainEqual({
     position: '0/14',
   });
+});
+
+test('a stream gathers while much is written, and is read at once while little is', async () => {
+  const pumped = await pumping(1_000);
+  const { items, gathered } = pumped;
+  const isWritten = (rows: number): Promise<void> =>
+    poll(`${rows} rows`, async () => {
+      const found = await source?.query<{ rows: number }>('select count(*)::int as rows from nearjoin.copy');
+      return found?.rows[0]?.rows === rows;
+    });
+  const commit = (end: bigint): StreamItem => ({ kind: 'commit', end: end as Lsn, time: 1 });
+  items.put([{ kind: 'begin', xid: 1, commit: 10n as Lsn }, ...inserts(1, 20), commit(20n)], 1);
+  await isWritten(20);
+  expect(gathered).toEqual([]);
+  items.put([{ kind: 'begin', xid: 2, commit: 30n as Lsn }, ...inserts(21, 400), commit(40n)], 1);
+  await isWritten(420);
+  await poll('the answer', async () => gathered.length === 2);
+  expect(gathered).toEqual([true, false]);
+  await pumped.stop();
 });

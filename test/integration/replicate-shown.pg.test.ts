@@ -221,17 +221,23 @@ test('what was asked ahead answers once, and what has come since asks again', as
   // On a machine that stands still for a second the answer is too old, and asked for again.
   let later = 0;
   await poll('an answer from ahead', async () => {
-    lookout.askAhead();
+    lookout.askAhead(false);
     await lookout.now();
     later = await commit();
+    lookout.askAhead(true); // it waits for more than itself: nothing is asked
     return !sees(await lookout.newest(), [later]);
   });
   expect(sees(await lookout.newest(), [later])).toBe(true);
-  lookout.askAhead();
+  lookout.askAhead(false);
+  await lookout.now();
+  const next = await commit();
+  lookout.askAhead(false);
+  expect(sees(await lookout.newest(), [next])).toBe(true);
+  lookout.askAhead(false);
   lookout.renew();
   const other = await commit();
   expect(sees(await lookout.newest(), [other])).toBe(true);
-  database.askAhead();
+  database.askAhead(false);
   await database.shown([await commit()], signal);
   lookout.renew();
   await database.close();
