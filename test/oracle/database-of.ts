@@ -10,6 +10,7 @@ import {
   relationshipNamed,
   type TableModel,
   tableNamed,
+  twinListOf,
   twinOf,
   type World,
 } from './world.ts';
@@ -32,6 +33,7 @@ export function ddlOf(world: World, tables: readonly TableModel[], isWhole: bool
       ...twins(world, table),
       ...(table.rows.length === 0 ? [] : [insertRows(table, table.rows)]),
     ]),
+    ...tables.flatMap((table) => twinLists(world, table)),
   ];
 }
 
@@ -42,7 +44,7 @@ export function functionNamed(world: World, table: TableModel): string {
 
 /** Of some Postgres makes a part of the statement, others it runs as they are. */
 function callable(world: World, table: TableModel): string {
-  const rows = relation(table.isView ? { ...table, name: viewNamed(table.name) } : table);
+  const rows = known(table);
   const body = `select * from ${rows} where wanted`;
   const [language, code] =
     world.tables.indexOf(table) % 2 === 0 ? ['sql', body] : ['plpgsql', `begin return query ${body}; end`];
@@ -55,7 +57,7 @@ export function twinFunction(world: World, table: TableModel, twin: string): str
 }
 
 function twins(world: World, table: TableModel): readonly string[] {
-  const row = relation(table.isView ? { ...table, name: viewNamed(table.name) } : table);
+  const row = known(table);
   return table.columns.flatMap(({ name, type }) => {
     const twin = twinOf(table, name);
     if (twin === null) return [];
@@ -68,6 +70,24 @@ function twins(world: World, table: TableModel): readonly string[] {
       `${head} language plpgsql stable cost 0.0001 as $$ begin if ${broken} then raise 'a row'; end if; return ${cell}; end $$`,
     ];
   });
+}
+
+function twinLists(world: World, table: TableModel): readonly string[] {
+  return table.relationships.flatMap(({ name, to, on }) => {
+    const twin = twinListOf(world, table, name);
+    if (twin === null) return [];
+    const called = quoted(twinFunction(world, table, twin));
+    const rows = known(tableNamed(world, to));
+    const link = on.map(([left, right]) => `r.${quoted(right)} = $1.${quoted(left)}`).join(' and ');
+    return [
+      `create function ${called}(${known(table)}) returns setof ${rows} language sql stable as $$ select r.* from ${rows} r where ${link} $$`,
+    ];
+  });
+}
+
+/** What metadata knows of a table: itself or its view. */
+function known(table: TableModel): string {
+  return relation(table.isView ? { ...table, name: viewNamed(table.name) } : table);
 }
 
 /** Whether a table has a column of its database's enum table. */

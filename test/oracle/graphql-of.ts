@@ -25,6 +25,7 @@ import {
   spellingOf,
   type TableModel,
   tableNamed,
+  twinListOf,
   twinOf,
   typeNamed,
   type World,
@@ -226,7 +227,7 @@ class Printing {
       return `${field.alias}: ${this.#column(table, field.column)}${path}${tail}`;
     }
     const to = tableNamed(this.#world, relationshipNamed(table, field.relationship).to);
-    const head = `${field.alias}: ${field.relationship}`;
+    const head = `${field.alias}: ${field.kind === 'array' ? this.#rowsOf(table, field.relationship) : field.relationship}`;
     if (field.kind === 'object')
       return this.#selected(`${head}${tail}`, field.fields, (some) => this.#fields(to, some));
     if (field.kind === 'array')
@@ -284,6 +285,12 @@ class Printing {
     const twin = twinOf(table, name);
     const isTwin = twin !== null && this.#coins.chance(this.#sending.twins);
     return isTwin ? twin : fieldNamed(this.#world, table, name);
+  }
+
+  /** A relationship, or the computed field that answers its rows. */
+  #rowsOf(table: TableModel, name: string): string {
+    const twin = twinListOf(this.#world, table, name);
+    return twin !== null && this.#coins.chance(this.#sending.twins) ? twin : name;
   }
 
   #isSent(weight = 1): boolean {
@@ -353,7 +360,7 @@ class Printing {
         return { _not: this.#nested(table, given.of, within) };
       case 'related': {
         const to = tableNamed(this.#world, relationshipNamed(table, given.relationship).to);
-        return { [given.relationship]: this.#nested(to, given.of, within) };
+        return { [this.#rowsOf(table, given.relationship)]: this.#nested(to, given.of, within) };
       }
       case 'aggregate':
         return this.#aggregate(table, given, within);

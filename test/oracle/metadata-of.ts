@@ -11,6 +11,7 @@ import {
   relationshipNamed,
   type TableModel,
   tableNamed,
+  twinListOf,
   twinOf,
   type World,
 } from './world.ts';
@@ -100,10 +101,13 @@ function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown
     object_relationships: local.object,
     array_relationships: local.array,
     remote_relationships: remote,
-    computed_fields: twinsOf(
-      table,
-      table.columns.map(({ name }) => name),
-    ).map((twin) => ({ name: twin, definition: { function: twinFunction(world, table, twin) } })),
+    computed_fields: [
+      ...twinsOf(
+        table,
+        table.columns.map(({ name }) => name),
+      ),
+      ...table.relationships.flatMap(({ name }) => twinListOf(world, table, name) ?? []),
+    ].map((twin) => ({ name: twin, definition: { function: twinFunction(world, table, twin) } })),
     select_permissions: table.permissions.map(({ role, columns, filter, limit, aggregate }) => ({
       role,
       permission: {

@@ -236,6 +236,14 @@ export function twinOf(table: TableModel, name: string): string | null {
   return `same_${table.columns.findIndex((column) => column.name === name)}`;
 }
 
+/** The computed field that answers an array relationship's rows; null where these are in another database. */
+export function twinListOf(world: World, table: TableModel, name: string): string | null {
+  const { kind, to } = relationshipNamed(table, name);
+  const target = world.tables.find(({ field }) => field === to);
+  if (kind === 'object' || target?.database !== table.database) return null;
+  return `rows_${table.relationships.findIndex((one) => one.name === name)}`;
+}
+
 /** The enum table that a database's columns of type `hue` point at. */
 export function enumTableOf(database: string): string {
   return `hues_${database}`;
