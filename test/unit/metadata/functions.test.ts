@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { parseCommand } from '../../../src/metadata/command.ts';
 import { directoryFiles } from '../../../src/metadata/directory-files.ts';
 import type { Metadata } from '../../../src/metadata/model.ts';
+import { namedFunctions } from '../../../src/metadata/named-functions.ts';
 import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/objects.ts';
 import { parseMetadata } from '../../../src/metadata/parse.ts';
 import { reduce } from '../../../src/metadata/reduce.ts';
@@ -198,4 +199,22 @@ test('the directory holds a file for each function, as the stock command line wr
     '\n  functions: "!include pg2/functions/functions.yaml"\n',
   );
   expect([...files.keys()].some((file) => file.startsWith('databases/pg1/functions'))).toBe(false);
+});
+
+test('a function is named once, also where it is tracked and computes fields', () => {
+  const near = { schema: 'public', name: 'near' };
+  const fields = ['close', 'closest'].map((name) => ({ name, definition: { function: near } }));
+  const { sources } = parseMetadata({
+    version: 3,
+    sources: [
+      {
+        name: 'pg2',
+        kind: 'postgres',
+        configuration: { connection_info: { database_url: 'postgres://db' } },
+        tables: [{ table: 'user', computed_fields: fields }],
+        functions: [{ function: 'near' }],
+      },
+    ],
+  });
+  expect(sources.map(namedFunctions)).toEqual([[near]]);
 });
