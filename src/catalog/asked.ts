@@ -25,11 +25,11 @@ export function askedOf(source: SourceMetadata): Asked {
 
 /** Whether all that is wanted was asked. Every type of a native query is part of its statement. */
 export function covers(asked: Asked, wanted: Asked): boolean {
-  const texts = new Set(asked.queries.statements.map(({ text }) => text));
+  const texts = new Set(asked.queries.statements);
   return (
     holdsAll(asked.enumTables, wanted.enumTables) &&
     holdsAll(asked.functions, wanted.functions) &&
-    wanted.queries.statements.every(({ text }) => texts.has(text))
+    wanted.queries.statements.every((text) => texts.has(text))
   );
 }
 
@@ -43,7 +43,7 @@ export function tells(reading: Introspection, { enumTables, functions, queries }
   return (
     enumTables.every((table) => reading.enumValues.has(tableKey(table))) &&
     functions.every((name) => reading.functions.has(tableKey(name))) &&
-    queries.statements.every(({ text }) => reading.queries.statements.has(text))
+    queries.statements.every((text) => reading.queries.statements.has(text))
   );
 }
 

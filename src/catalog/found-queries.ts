@@ -5,7 +5,7 @@ import type { ColumnType } from './catalog.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
 import { typesOfSql } from './introspect-sql.ts';
 import type { AnsweredType, FoundQueries } from './introspection.ts';
-import type { AskedQueries, Probe } from './native-text.ts';
+import type { AskedQueries } from './native-text.ts';
 
 /** Nothing was asked. */
 export const NO_QUERIES: FoundQueries = { queryTypes: new Map(), statements: new Map() };
@@ -32,14 +32,16 @@ export async function readQueries(
     if (typeof oid === 'number') oids.set(name, oid);
   }
   const found = new Map<string, readonly AnsweredType[] | { readonly error: string }>();
-  for (const probe of statements) found.set(probe.text, await tried(client, () => answered(client, probe)));
+  for (const text of statements) found.set(text, await tried(client, () => answered(client, text)));
   await client.query('set local search_path = pg_catalog');
   return { queryTypes: await typesOf(client, oids), statements: found };
 }
 
 /** Nothing is read: Postgres asks a statement of no row for none. */
-async function answered(client: pg.Client, { text, parameters }: Probe): Promise<readonly AnsweredType[]> {
-  const { fields } = await client.query({ text, values: Array.from({ length: parameters }, () => null) });
+async function answered(client: pg.Client, text: string): Promise<readonly AnsweredType[]> {
+  // Else a text without parameters could hold several statements, one of which ends the transaction that can only read.
+  const single: pg.QueryConfig & { readonly queryMode: 'extended' } = { text, queryMode: 'extended' };
+  const { fields } = await client.query(single);
   const { rows } = await client.query<AnsweredType>(
     'select oid::int8::float8 as oid, format_type(oid, -1) as sql from unnest($1::oid[]) with ordinality as t(oid, n) order by n',
     [fields.map(({ dataTypeID }) => dataTypeID)],

@@ -6,13 +6,8 @@ import type { LogicalField, NativeQueryMetadata } from '../metadata/query-model.
 /** What of native queries only a database knows: the types that metadata names, and whether statements fit it. */
 export interface AskedQueries {
   readonly types: readonly string[];
-  readonly statements: readonly Probe[];
-}
-
-/** A statement that says what a native query answers and reads nothing: nothing is given to it, and nothing taken. */
-export interface Probe {
-  readonly text: string;
-  readonly parameters: number;
+  /** Each says what a native query answers and reads nothing: nothing is given to it, and nothing taken. */
+  readonly statements: readonly string[];
 }
 
 /** No native query is there. */
@@ -39,31 +34,27 @@ export function fieldsOf(
 }
 
 /** How a database is asked whether the query answers those fields; null while its text cannot be taken apart. */
-export function probeOf(entry: NativeQueryMetadata, fields: readonly LogicalField[]): Probe | null {
+export function probeOf(entry: NativeQueryMetadata, fields: readonly LogicalField[]): string | null {
   const parts = codeParts(entry.code);
   if (parts === null) return null;
   const declared = new Map(Object.entries(entry.arguments ?? {}));
-  const names = [...new Set(parts.flatMap((part) => ('argument' in part ? [part.argument] : [])))];
   const spelled = parts.map((part) => {
     if ('text' in part) return part.text;
-    return `($${names.indexOf(part.argument) + 1}::${declared.get(part.argument)?.type ?? 'unknown'})`;
+    return `(null::${declared.get(part.argument)?.type ?? 'unknown'})`;
   });
   const list = valuesIn(fields).map(({ name }) => `q.${pg.escapeIdentifier(name)}`);
-  return {
-    text: `select ${list.join(', ')} from (\n${spelled.join('')}\n) q limit 0`,
-    parameters: names.length,
-  };
+  return `select ${list.join(', ')} from (\n${spelled.join('')}\n) q limit 0`;
 }
 
 /** All that is asked about the native queries of a source. */
 export function askedQueries(source: SourceMetadata): AskedQueries {
   const types = new Set<string>();
-  const statements = new Map<string, Probe>();
+  const statements = new Set<string>();
   for (const entry of source.native_queries ?? []) {
     const fields = fieldsOf(source, entry) ?? [];
     for (const { type } of [...valuesIn(fields), ...Object.values(entry.arguments ?? {})]) types.add(type);
     const probe = probeOf(entry, fields);
-    if (probe !== null) statements.set(probe.text, probe);
+    if (probe !== null) statements.add(probe);
   }
-  return { types: [...types], statements: [...statements.values()] };
+  return { types: [...types], statements: [...statements] };
 }

@@ -483,6 +483,7 @@ test('a native query is tried on its database, and what is wrong with it is said
   const refusal = (why: string) => ({ status: 400, body: { error: `Inconsistent object: ${why}` } });
   expect(await track('select 1 as id')).toMatchObject(refusal('The logical model one could not be found'));
   await ok('pg_track_logical_model', { source: 'pg2', name: 'one', fields });
+  const several = 'select 1 as id) q; commit; select q.id from (select 1 as id';
   const writing = 'with w as (insert into tag values (1) returning 1 as id) select id from w';
   for (const [code, why] of [
     ['select 1 as it', 'column q.id does not exist'],
@@ -491,6 +492,7 @@ test('a native query is tried on its database, and what is wrong with it is said
       "Return column 'id' has a type mismatch. The expected type is 'integer', but the actual type is 'bigint'.",
     ],
     [writing, 'WITH clause containing a data-modifying statement must be at the top level'],
+    [several, 'cannot insert multiple commands into a prepared statement'],
   ] as const)
     expect(await track(code)).toMatchObject(refusal(`Failed to validate query: ${why}`));
   await ok('pg_track_native_query', { ...place, code: 'select id from "user";' });

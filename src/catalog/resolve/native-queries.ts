@@ -134,7 +134,7 @@ function checkedColumns(
   fields: readonly LogicalField[],
   { found }: TableScope,
 ): readonly Column[] {
-  const answer = found.queries.statements.get(probeOf(entry, fields)?.text ?? '') ?? {
+  const answer = found.queries.statements.get(probeOf(entry, fields) ?? '') ?? {
     error: 'not asked yet',
   };
   if ('error' in answer) throw invalid(answer.error);

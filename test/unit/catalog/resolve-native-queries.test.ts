@@ -46,7 +46,7 @@ function catalogWith({
   const metadata = parseMetadata({ version: 3, sources });
   const asked = askedQueries(must(metadata.sources[0], 'source'));
   const fits = ['int8', 'text'].map((name) => ({ oid: type(name).oid, sql: name }));
-  const statements = new Map(asked.statements.map(({ text }) => [text, answer ?? fits]));
+  const statements = new Map(asked.statements.map((text) => [text, answer ?? fits]));
   const found = { ...database([USER]), queries: { queryTypes: TYPES, statements } };
   return resolve(metadata, new Map([['pg1', found]]), { resourceVersion: 1, generation: 1 });
 }
@@ -59,10 +59,7 @@ test('a database is asked for the columns of the model, with nothing given and n
   expect(askedQueries(must(metadata.sources[0], 'source'))).toEqual({
     types: ['int8', 'text'],
     statements: [
-      {
-        text: 'select q."id", q."title" from (\nselect 1 as id, ($1::text) as title, ($2::int8)\n) q limit 0',
-        parameters: 2,
-      },
+      'select q."id", q."title" from (\nselect 1 as id, (null::text) as title, (null::int8)\n) q limit 0',
     ],
   });
 });
