@@ -169,16 +169,18 @@ export async function ensurePublication(target: Target, admin: AdminPool): Promi
   try {
     await admin.rows(create);
   } catch (error) {
-    throw isDenied(error) ? await notAllowed(admin, create, error) : error;
+    throw (isDenied(error) ? await lackOfRight(admin, create, error) : null) ?? error;
   }
 }
 
-/** Names both ways out: a right for the role, or a publication that somebody else makes. */
-async function notAllowed(admin: AdminPool, create: string, cause: unknown): Promise<ConnectorError> {
-  const rows = await admin.rows<{ role: string; database: string }>(
-    'select quote_ident(current_user) as role, quote_ident(current_database()) as database',
+/** Names both ways out: a right for the role, or a publication that somebody else makes; null where it has the right. */
+async function lackOfRight(admin: AdminPool, create: string, cause: unknown): Promise<ConnectorError | null> {
+  const rows = await admin.rows<{ role: string; database: string; mayCreate: boolean }>(
+    `select quote_ident(current_user) as role, quote_ident(current_database()) as database,
+       has_database_privilege(current_database(), 'create') as "mayCreate"`,
   );
-  const { role, database } = must(rows[0], 'the role of the target');
+  const { role, database, mayCreate } = must(rows[0], 'the role of the target');
+  if (mayCreate) return null;
   const ways = `grant create on database ${database} to ${role}; or make it as another role: ${create};`;
   return new ConnectorError('unfit', `role ${role} may not make the publication; run: ${ways}`, cause);
 }

@@ -65,8 +65,8 @@ const SHAPES = `
       'strategy', d.partstrat, 'width', d.partnatts, 'column', a.attname, 'type', a.atttypid::bigint,
       'isUsual', exists (select from pg_opclass o where o.oid = d.partclass[0] and o.opcdefault)
         and not exists (select from pg_collation l where l.oid = d.partcollation[0] and not l.collisdeterministic),
-      -- constants only, for which no lock on the partition is waited for
-      'bound', pg_get_expr(part.relpartbound, part.oid))
+      -- Constants only. With the partition named there would be none of one that is dropped since the statement's snapshot.
+      'bound', pg_get_expr(part.relpartbound, 0))
     from tree
     join pg_inherits i on i.inhparent = tree.oid
     join pg_class part on part.oid = i.inhrelid
