@@ -31,8 +31,11 @@ export interface RowStatement {
  */
 const DEPTH = 3;
 
-/** While many clients go away, what they leave running is cancelled, and now and then what comes after it: nobody is to hear of that. */
-const MOST_TIMES_HIT = 10;
+/**
+ * While many clients go away, what they leave running is cancelled, and now and then what comes after it: nobody is to hear of
+ * that. Who was hit so often gets a session where nobody else's request runs.
+ */
+const MOST_TIMES_HIT = 3;
 
 const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 
@@ -92,12 +95,17 @@ export class WirePool {
   ): Promise<T> {
     for (let repeats = 0; ; repeats += 1) {
       try {
-        return await this.#whenFree(signal, work);
+        return await (repeats < MOST_TIMES_HIT ? this.#whenFree(signal, work) : this.#alone(signal, work));
       } catch (error) {
         const isOver = repeats >= (isBystander(error) ? MOST_TIMES_HIT : 1);
         if (isOver || !isWorthRepeating(error) || signal?.aborted === true || this.#closed) throw error;
       }
     }
+  }
+
+  async #alone<T>(signal: StopSignal | null, work: (connection: WireConnection) => Promise<T>): Promise<T> {
+    const lease = await this.lease(signal);
+    return work(lease.connection).finally(() => lease.release());
   }
 
   /** First come, first served: what a session cannot take at once is not bound to it, nor to what it is busy with. */
