@@ -23,6 +23,20 @@ export function conjuncts(predicate: Predicate): readonly Predicate[] {
   return predicate.kind === 'and' ? predicate.of.flatMap(conjuncts) : [predicate];
 }
 
+/** The single conditions that a predicate combines; what one on related rows asks of these is inside it. */
+export function conditionsIn(predicate: Predicate): readonly Predicate[] {
+  switch (predicate.kind) {
+    case 'and':
+    case 'or':
+      return predicate.of.flatMap(conditionsIn);
+    case 'not':
+    case 'is-true':
+      return conditionsIn(predicate.of);
+    default:
+      return [predicate];
+  }
+}
+
 /** Any of them; none is false. */
 export function or(of: readonly Predicate[]): Predicate {
   const parts = of

@@ -1,6 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
 import type { PlanTable, Predicate } from '../plan/plan.ts';
-import { conjuncts } from '../plan/predicates.ts';
+import { conditionsIn, conjuncts } from '../plan/predicates.ts';
 import { isLeaky } from './leaky.ts';
 
 /** What is computed at a place. */
@@ -10,41 +10,22 @@ export function computedOf({ columns }: PlanTable): readonly Column[] {
 
 /** What a condition looks at of what is computed for the very row that it is about. */
 export function computedIn(where: Predicate): readonly Column[] {
-  switch (where.kind) {
-    case 'and':
-    case 'or':
-      return where.of.flatMap(computedIn);
-    case 'not':
-    case 'is-true':
-      return computedIn(where.of);
-    case 'is-null':
-    case 'compare':
-    case 'compare-columns':
-      return isComputed(where.column) ? [where.column] : [];
-    default:
-      return [];
-  }
+  return conditionsIn(where).flatMap((condition) =>
+    'column' in condition && isComputed(condition.column) ? [condition.column] : [],
+  );
 }
 
 /** Whether a function has to be called with the very row that a condition is about. */
 export function asks(where: Predicate): boolean {
-  switch (where.kind) {
-    case 'and':
-    case 'or':
-      return where.of.some(asks);
-    case 'not':
-    case 'is-true':
-      return asks(where.of);
-    case 'exists':
-    case 'exists-aggregate':
-      return where.to.call !== undefined;
-    default:
-      return computedIn(where).length > 0;
-  }
+  return conditionsIn(where).some((condition) =>
+    condition.kind === 'exists' || condition.kind === 'exists-aggregate'
+      ? condition.to.call !== undefined
+      : computedIn(condition).length > 0,
+  );
 }
 
 /** The parts of a filter in an order in which none tells of rows that another hides: what may fail or looks at what is computed comes last, rules first. */
-export function inSafeOrder({ permitted }: PlanTable, where: Predicate): readonly Predicate[] {
+export function computingOrder({ permitted }: PlanTable, where: Predicate): readonly Predicate[] {
   const rank = (part: Predicate): number => {
     if (!isLeaky(part) && !asks(part)) return 0;
     return permitted.includes(part) ? 1 : 2;

@@ -3,6 +3,7 @@ import { INCOMPARABLE, type Operator, patternOf } from '../catalog/operators.ts'
 import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
 import { SPATIAL_OPERATORS } from '../catalog/spatial-operators.ts';
 import type { Predicate } from '../plan/plan.ts';
+import { conditionsIn } from '../plan/predicates.ts';
 import { baseType } from './leaf.ts';
 import { allOf, type Sql, sql } from './sql.ts';
 
@@ -24,28 +25,26 @@ const UNFAILING: ReadonlySet<PredicateFunctionName> = new Set(['bool_and', 'bool
 
 /** Whether a condition may fail in one row and not in another. */
 export function isLeaky(predicate: Predicate): boolean {
-  switch (predicate.kind) {
-    case 'and':
-    case 'or':
-      return predicate.of.some(isLeaky);
-    case 'not':
-    case 'is-true':
-      return isLeaky(predicate.of);
+  return conditionsIn(predicate).some(mayFail);
+}
+
+function mayFail(condition: Predicate): boolean {
+  switch (condition.kind) {
     case 'exists':
     case 'exists-table':
-      return predicate.to.call?.leakproof === false || isLeaky(predicate.where);
+      return condition.to.call?.leakproof === false || isLeaky(condition.where);
     case 'exists-aggregate':
-      return !UNFAILING.has(predicate.function) || isLeaky(predicate.where);
+      return !UNFAILING.has(condition.function) || isLeaky(condition.where);
     case 'is-null':
-      return isFailing(predicate.column);
+      return isFailing(condition.column);
     case 'compare':
       return (
-        FAILING.has(predicate.operator) ||
-        isFailing(predicate.column) ||
-        (predicate.cast === null ? isLeakyIn(predicate) : predicate.cast.schema !== 'pg_catalog')
+        FAILING.has(condition.operator) ||
+        isFailing(condition.column) ||
+        (condition.cast === null ? isLeakyIn(condition) : condition.cast.schema !== 'pg_catalog')
       );
     case 'compare-columns':
-      return isFailing(predicate.column) || isLeakyIn(predicate);
+      return isFailing(condition.column) || isLeakyIn(condition);
     default:
       return false;
   }

@@ -1,6 +1,7 @@
-import type { Aggregate, Field, Param, RootField } from '../plan/plan.ts';
+import type { Field, Param, RootField } from '../plan/plan.ts';
 import { baseType, isSplitElsewhere } from './leaf.ts';
 import type { Statement, Together } from './statement.ts';
+import { runsStatement } from './touches.ts';
 
 /**
  * The statement that answers many requests with one row each, printed when it is first asked for. What a request
@@ -15,7 +16,9 @@ export function togetherWith(
     parameters.length > 0 &&
     parameters.every(({ kind }) => kind === 'plan') &&
     params.every(isSingle) &&
-    roots.every(isAnswered);
+    roots.every(isAnswered) &&
+    // In the text of a native query names of ours may mean something else.
+    !roots.some(runsStatement);
   return isShared ? new PrintedLater(print, roots.every(isOneRow)) : null;
 }
 
@@ -47,29 +50,12 @@ function isAnswered(root: RootField): boolean {
       return root.fields.every(isAnswered);
     case 'list':
     case 'one':
-      return root.select.from.call === undefined && root.select.fields.every(isOurs);
+      return root.select.from.call === undefined;
     case 'aggregate':
-      return root.aggregate.rows.from.call === undefined && isOursIn(root.aggregate);
+      return root.aggregate.rows.from.call === undefined;
     default:
       return root.kind === 'constant';
   }
-}
-
-/** Whether nothing below is a native query, in whose text the names of ours may mean something else. */
-function isOurs(field: Field): boolean {
-  switch (field.kind) {
-    case 'object':
-    case 'array':
-      return field.select.from.call?.statement === undefined && field.select.fields.every(isOurs);
-    case 'aggregate':
-      return isOursIn(field.aggregate);
-    default:
-      return true;
-  }
-}
-
-function isOursIn({ fields }: Aggregate): boolean {
-  return fields.every((field) => field.kind !== 'nodes' || field.fields.every(isOurs));
 }
 
 /** Whether a root reads no more than one row by key and one for each relationship: less work than running a statement. */

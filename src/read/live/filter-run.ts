@@ -1,8 +1,8 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
-import { and, conjuncts, TRUE } from '../../plan/predicates.ts';
-import { asks, computedIn, computedOf, guardOf, inSafeOrder } from '../../sql/computed-parts.ts';
+import { and, conditionsIn, conjuncts, TRUE } from '../../plan/predicates.ts';
+import { asks, computedIn, computedOf, computingOrder, guardOf } from '../../sql/computed-parts.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import type { RowsOf } from '../../sql/rows.ts';
 import { placesIn } from '../../sql/touches.ts';
@@ -73,21 +73,10 @@ export class FilterRun {
 
   /** Fetches what one condition on the last rows of a chain looks at. */
   async decide(predicate: Predicate, chain: readonly ChainLevel[]): Promise<void> {
-    switch (predicate.kind) {
-      case 'and':
-      case 'or':
-        for (const part of predicate.of) await this.decide(part, chain);
-        return;
-      case 'not':
-      case 'is-true':
-        return this.decide(predicate.of, chain);
-      case 'exists':
-      case 'exists-aggregate':
-        return this.#related(predicate, predicate.join, chain);
-      case 'exists-table':
-        return this.#related(predicate, null, []);
-      default:
-        return;
+    for (const condition of conditionsIn(predicate)) {
+      if (condition.kind === 'exists' || condition.kind === 'exists-aggregate')
+        await this.#related(condition, condition.join, chain);
+      else if (condition.kind === 'exists-table') await this.#related(condition, null, []);
     }
   }
 
@@ -107,7 +96,7 @@ export class FilterRun {
   async #compute(filtered: Filtered): Promise<void> {
     const { from, where } = filtered;
     for (const { onlyIf } of from.guarded) await this.decide(onlyIf, this.candidates(filtered, TOP));
-    const parts = inSafeOrder(from, where);
+    const parts = computingOrder(from, where);
     for (const [i, part] of parts.entries()) {
       if (!asks(part)) continue;
       await this.#again(filtered, parts.slice(0, i), computedIn(part));

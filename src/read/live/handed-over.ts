@@ -15,17 +15,8 @@ import type {
 import { type Gap, placeOf, type RelatedField } from '../../sql/gap.ts';
 import { baseType } from '../../sql/leaf.ts';
 import { byColumn } from '../../sql/rows.ts';
-import { placesIn } from '../../sql/touches.ts';
-import {
-  conditionsOfAggregate,
-  isDecidableAt,
-  isLoose,
-  isText,
-  joinsByBytes,
-  ordersAlike,
-  placesOfField,
-  placesOfRows,
-} from './scope-of-work.ts';
+import { conditionsOfAggregate, placesIn, placesOfField, placesOfRows } from '../../sql/touches.ts';
+import { isDecidableAt, isLoose, isText, joinsByBytes, ordersAlike } from './scope-of-work.ts';
 
 /**
  * Whether the target can write a related field's text by itself, byte for byte as the source would over the target's

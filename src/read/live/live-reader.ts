@@ -6,6 +6,7 @@ import type { PlanTable } from '../../plan/plan.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Leaves } from '../../sql/leaf.ts';
 import type { RootStatement, Statement } from '../../sql/statement.ts';
+import { runsStatement } from '../../sql/touches.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import type { Databases } from '../databases.ts';
 import type { ReadSettings } from '../settings.ts';
@@ -17,7 +18,6 @@ import { gapsOf } from './handed-over.ts';
 import { type HeldTypes, leafColumns } from './leaf-columns.ts';
 import { LeafStore, TempTables } from './leaf-store.ts';
 import { LiveRun } from './live-run.ts';
-import { runsStatement } from './scope-of-work.ts';
 import { LiveSessions, positionIn, targetError } from './sessions.ts';
 
 const IN_FAILED_TRANSACTION = '25P02';

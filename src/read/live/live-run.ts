@@ -16,13 +16,13 @@ import { placeOf, type RelatedField } from '../../sql/gap.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import { joinedConditions } from '../../sql/rows.ts';
 import { normalForms } from '../../sql/sharing.ts';
+import { conditionsOfAggregate, placesBelow, placesOfField } from '../../sql/touches.ts';
 import { type Above, bare, lastOf, TOP } from './chain.ts';
 import type { Fetcher } from './fetcher.ts';
 import { FilterRun } from './filter-run.ts';
 import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
 import { cutPerKey, lookupOf, rightNames } from './lookup.ts';
-import { conditionsOfAggregate, placesBelow, placesOfField } from './scope-of-work.ts';
 
 /** Rows found by a filter that an ordering and the selection meet again. */
 interface Found {

@@ -1,128 +1,17 @@
 import type { Column } from '../../catalog/catalog.ts';
 import type { Operator } from '../../catalog/operators.ts';
 import type { SourceName } from '../../core/names.ts';
-import type {
-  Aggregate,
-  AggregateField,
-  Field,
-  Join,
-  OrderItem,
-  PlanTable,
-  Predicate,
-  RootField,
-  Select,
-} from '../../plan/plan.ts';
-import { conjuncts } from '../../plan/predicates.ts';
+import type { Join, OrderItem, PlanTable, Predicate, RootField } from '../../plan/plan.ts';
+import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
 import { computedIn } from '../../sql/computed-parts.ts';
 import { baseType } from '../../sql/leaf.ts';
 import { isLeaky } from '../../sql/leaky.ts';
-import { type Filtered, filtersIn, placesIn } from '../../sql/touches.ts';
-
-/** Every place that a select reads below its own table. */
-export function placesBelow(select: Select): readonly PlanTable[] {
-  return filtersBelow(select).map(toPlace);
-}
-
-/** Every place that decides which rows a select has, and their order. */
-export function placesOfRows(select: RowsOf): readonly PlanTable[] {
-  return filtersOfRows(select).map(toPlace);
-}
-
-/** Every place of a selected field. */
-export function placesOfField(field: Field): readonly PlanTable[] {
-  return filtersOfField(field).map(toPlace);
-}
+import { filtersOfRoot, placesIn } from '../../sql/touches.ts';
 
 /** Ids of the places of a root field whose rows are chosen by their own database alone when they are fetched. */
 export function filteredThere(root: RootField): ReadonlySet<number> {
   const there = filtersOfRoot(root).filter(({ place, where }) => isDecidedThere(place, where));
   return new Set(there.map(({ place }) => place.id));
-}
-
-/** Whether a root field has rows of a native query somewhere: a statement that is not ours, and may try anything. */
-export function runsStatement(root: RootField): boolean {
-  return filtersOfRoot(root).some(({ place }) => place.call?.statement !== undefined);
-}
-
-type RowsOf = Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>;
-
-function toPlace({ place }: Filtered): PlanTable {
-  return place;
-}
-
-function filtersOfRoot(root: RootField): readonly Filtered[] {
-  switch (root.kind) {
-    case 'list':
-    case 'one':
-    case 'stream':
-    case 'entities':
-      return filtersOfSelect(root.select);
-    case 'aggregate':
-      return filtersOfAggregate(root.aggregate);
-    case 'object':
-      return root.fields.flatMap(filtersOfRoot);
-    default:
-      return [];
-  }
-}
-
-function filtersOfSelect(select: Select): readonly Filtered[] {
-  return [{ place: select.from, where: select.where }, ...filtersBelow(select)];
-}
-
-function filtersBelow(select: Select): readonly Filtered[] {
-  return [...filtersOfRows(select), ...select.fields.flatMap(filtersOfField)];
-}
-
-function filtersOfRows(select: RowsOf): readonly Filtered[] {
-  return [
-    ...filtersIn(select.where),
-    ...select.orderBy.flatMap(filtersOnPath),
-    ...select.distinctOnlyIf.flatMap((rule) => (rule === null ? [] : filtersIn(rule))),
-  ];
-}
-
-function filtersOfField(field: Field): readonly Filtered[] {
-  switch (field.kind) {
-    case 'object':
-    case 'array':
-      return filtersOfSelect(field.select);
-    case 'aggregate':
-      return filtersOfAggregate(field.aggregate);
-    case 'column':
-      return field.onlyIf === null ? [] : filtersIn(field.onlyIf);
-    default:
-      return [];
-  }
-}
-
-function filtersOfAggregate({ rows, fields }: Aggregate): readonly Filtered[] {
-  const inside = fields.flatMap((field) =>
-    field.kind === 'nodes'
-      ? field.fields.flatMap(filtersOfField)
-      : conditionsOfAggregate(field).flatMap(filtersIn),
-  );
-  return [...filtersOfSelect(rows), ...inside];
-}
-
-/** The rules under which an aggregate's columns are visible. */
-export function conditionsOfAggregate(field: AggregateField): readonly Predicate[] {
-  if (field.kind !== 'values') return [];
-  return field.values.flatMap((value) => {
-    if (value.kind === 'count') return value.onlyIf.filter((rule) => rule !== null);
-    if (value.kind === 'constant') return [];
-    return value.of.flatMap((member) =>
-      member.kind === 'column' && member.onlyIf !== null ? [member.onlyIf] : [],
-    );
-  });
-}
-
-function filtersOnPath(item: OrderItem): readonly Filtered[] {
-  const rule = item.by.kind === 'count' ? null : item.by.onlyIf;
-  return [
-    ...item.path.flatMap(({ to, where }) => [{ place: to, where }, ...filtersIn(where)]),
-    ...(rule === null ? [] : filtersIn(rule)),
-  ];
 }
 
 /** The part of a filter that a database can decide from its own tables; the rest only narrows further. */
@@ -169,22 +58,9 @@ function safely(parts: readonly Predicate[], isWanted: (part: Predicate) => bool
   };
 }
 
-/** The comparisons of a predicate, relationships included. */
+/** The conditions of a predicate, those on related rows and what they ask of these included. */
 function leavesOf(where: Predicate): readonly Predicate[] {
-  switch (where.kind) {
-    case 'and':
-    case 'or':
-      return where.of.flatMap(leavesOf);
-    case 'not':
-    case 'is-true':
-      return leavesOf(where.of);
-    case 'exists':
-    case 'exists-table':
-    case 'exists-aggregate':
-      return [where, ...leavesOf(where.where)];
-    default:
-      return [where];
-  }
+  return conditionsIn(where).flatMap((leaf) => ('to' in leaf ? [leaf, ...leavesOf(leaf.where)] : [leaf]));
 }
 
 function refersTo(leaf: Predicate, ids: ReadonlySet<number>): boolean {
