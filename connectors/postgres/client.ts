@@ -1,4 +1,5 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
+import { endWithLogIn } from '../../src/core/failed-log-in.ts';
 import { statementResults } from '../../src/core/statement-results.ts';
 import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
@@ -14,14 +15,10 @@ export type Query = <T extends object>(
   name?: string,
 ) => Promise<readonly T[]>;
 
-/**
- * Ends with the log-in that it fails: where it is our side that cannot go on, as without a password, the pool forgets the
- * client and leaves its socket open, and a server that is tried again and again runs out of connections.
- */
 class Member extends Client {
   constructor(config?: ClientConfig) {
     super(config);
-    this.connection.on('error', () => this.connection.stream.destroy());
+    endWithLogIn(this);
   }
 }
 

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { endWithLogIn } from '../core/failed-log-in.ts';
 import type { SourceName } from '../core/names.ts';
 import { CATALOG_SESSION } from '../core/session-form.ts';
 import type { CacheStatus } from './cache-table.ts';
@@ -9,11 +10,10 @@ const STATEMENT_TIMEOUT_MS = 5000;
 // Not with the log-in, where a proxy takes few settings.
 const SETTINGS = `${CATALOG_SESSION}; set statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
-/** Ends with the log-in that it fails: where our side cannot go on, as without a password, a pool leaves the socket open. */
 class Member extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
-    this.connection.on('error', () => this.connection.stream.destroy());
+    endWithLogIn(this);
   }
 }
 

@@ -3,6 +3,7 @@ import type { CacheStatus, FeedStatus } from '../cache/cache-table.ts';
 import { readCacheStatus } from '../cache/status.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
+import { endWithLogIn } from '../core/failed-log-in.ts';
 import type { SourceName } from '../core/names.ts';
 import { CATALOG_SESSION } from '../core/session-form.ts';
 import type { SourceTime } from '../core/watermark.ts';
@@ -126,11 +127,8 @@ export class StatusBoard {
       application_name: 'nearjoin status',
     });
     client.on('error', () => void this.#drop(source));
-    // A log-in that fails on our side leaves the socket open.
-    await client.connect().catch((error: unknown) => {
-      client.connection.stream.destroy();
-      throw error;
-    });
+    endWithLogIn(client);
+    await client.connect();
     this.#clients.set(source, { url, client });
     await client.query(CATALOG_SESSION);
     return client;
