@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ensureFeed, FENCED_WATERMARK_SQL, renewLease } from '../../src/cache/feed-row.ts';
+import { ensureFeed, FENCED_WATERMARK_SQL, type FeedLease, renewLease } from '../../src/cache/feed-row.ts';
 import { migrate } from '../../src/cache/migrate.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -36,6 +36,25 @@ const NEWEST = `select position from nearjoin.watermark w where w.target <= $1
 
 async function position(): Promise<bigint | null | undefined> {
   return (await readCacheStatus(source)).feeds.get('pg2')?.position;
+}
+
+/** A leader, and what writes for it over another session. */
+async function leading(): Promise<{
+  readonly first: pg.Client;
+  readonly lease: FeedLease;
+  readonly applier: Applier;
+}> {
+  const [first, writing] = [await connect(), await connect()];
+  await migrate(first);
+  await ensureFeed(first, 'pg2', 'postgres');
+  const lease = await acquireLease(first, candidate('one'), systemClock, never);
+  if (lease === null) throw new Error('no lease');
+  return { first, lease, applier: new Applier({ stage: null, client: writing, lease, seq: 0n }) };
+}
+
+function writeAt(applier: Applier, position: number, text: string): Promise<void> {
+  const mark = { position: BigInt(position) as Lsn, freshAsOf: null, lastCommit: null };
+  return applier.apply([{ text, expected: null }], mark);
 }
 
 test('an old leader can write nothing once another leads', async () => {
@@ -76,19 +95,9 @@ test('a transaction begun under the old lease commits before another leads, or n
 });
 
 test('a batch sent behind one that fails is not written', async () => {
-  const [first, writing] = [await connect(), await connect()];
-  await migrate(first);
-  await ensureFeed(first, 'pg2', 'postgres');
-  const lease = await acquireLease(first, candidate('one'), systemClock, never);
-  if (lease === null) throw new Error('no lease');
+  const { first, applier } = await leading();
   await first.query('create table written (n int)');
-  const applier = new Applier({ stage: null, client: writing, lease, seq: 0n });
-  const apply = (n: number, text: string): Promise<void> =>
-    applier.apply([{ text, expected: null }], {
-      position: BigInt(n) as Lsn,
-      freshAsOf: null,
-      lastCommit: null,
-    });
+  const apply = (n: number, text: string): Promise<void> => writeAt(applier, n, text);
   const answers = await Promise.allSettled([
     apply(1, 'insert into written values (1)'),
     apply(2, 'insert into written values (2)'),
@@ -108,21 +117,10 @@ test('a batch sent behind one that fails is not written', async () => {
 });
 
 test('nor is one behind a batch whose watermark is that by which the cache was given up meanwhile', async () => {
-  const [first, writing] = [await connect(), await connect()];
-  await migrate(first);
-  await ensureFeed(first, 'pg2', 'postgres');
-  const lease = await acquireLease(first, candidate('one'), systemClock, never);
-  if (lease === null) throw new Error('no lease');
+  const { first, applier } = await leading();
   await first.query('create table written (n int)');
-  const applier = new Applier({ stage: null, client: writing, lease, seq: 0n });
   await first.query(`insert into nearjoin.watermark (target, seq) values ('pg2', 2)`);
-  const answers = [1, 2, 3].map((n) =>
-    applier.apply([{ text: `insert into written values (${n})`, expected: null }], {
-      position: BigInt(n) as Lsn,
-      freshAsOf: null,
-      lastCommit: null,
-    }),
-  );
+  const answers = [1, 2, 3].map((n) => writeAt(applier, n, `insert into written values (${n})`));
   const settled = await Promise.allSettled(answers);
   expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
   expect(await position()).toBeNull();
@@ -130,12 +128,7 @@ test('nor is one behind a batch whose watermark is that by which the cache was g
 });
 
 test('status and wishes may be written while a batch is', async () => {
-  const [first, writing] = [await connect(), await connect()];
-  await migrate(first);
-  await ensureFeed(first, 'pg2', 'postgres');
-  const lease = await acquireLease(first, candidate('one'), systemClock, never);
-  if (lease === null) throw new Error('no lease');
-  const applier = new Applier({ stage: null, client: writing, lease, seq: 0n });
+  const { applier } = await leading();
   await applier.apply([], null);
   await source.query(
     `set local lock_timeout = '1s'; update nearjoin.feed set paused = true, updated_at = clock_timestamp()`,
@@ -144,12 +137,8 @@ test('status and wishes may be written while a batch is', async () => {
 });
 
 test('a fence touches no more pages for the heartbeats of an hour, nor a read for its watermarks, while an old snapshot is open', async () => {
-  const [first, old] = [await connect(), await connect()];
-  await migrate(first);
-  await ensureFeed(first, 'pg2', 'postgres');
-  const lease = await acquireLease(first, candidate('one'), systemClock, never);
-  if (lease === null) throw new Error('no lease');
-  const applier = new Applier({ stage: null, client: await connect(), lease, seq: 0n });
+  const { first, lease, applier } = await leading();
+  const old = await connect();
   const mark = (position: number) =>
     applier.mark({ position: BigInt(position) as Lsn, freshAsOf: position, lastCommit: null });
   const pages = async (text: string, values: unknown[]): Promise<number> => {
