@@ -40,6 +40,7 @@ export interface Column {
   readonly description: string | null;
   /** Foreign key into an enum table: the name of that table's GraphQL enum. */
   readonly enumTable: TableRef | null;
+  /** Its values are shown in upper case. */
   readonly upperCased: boolean;
   /** Set where its collation is nondeterministic: texts of different bytes may be equal, in its own database only. */
   readonly loose?: true;
@@ -96,11 +97,8 @@ export type CallArgument = (
 };
 
 /** One call of a function. */
-export interface FunctionCall {
-  readonly ref: TableRef;
+export interface FunctionCall extends Omit<Signature, 'slots'> {
   readonly args: readonly CallArgument[];
-  readonly statement?: readonly TextPart[];
-  readonly leakproof: boolean;
 }
 
 /** What is called, and the GraphQL type of what requests give. */

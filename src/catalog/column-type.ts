@@ -71,9 +71,7 @@ export class TypeBook {
       element,
       scalar: element === null ? scalarName(name) : element.scalar,
       ...(labels === null ? {} : { labels }),
-      ...(parts === null
-        ? {}
-        : { parts: parts.map((part) => this.type(part, this.#rows.get(part)?.[7] ?? '')) }),
+      ...(parts === null ? {} : { parts: parts.map((part) => this.type(part)) }),
     };
   }
 

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { must } from '../core/assert.ts';
-import { messageOf } from '../core/errors.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import type { EnumValue, FoundTable, Introspection } from './introspection.ts';
+import { tried } from './tried.ts';
 
 /** An enum with more values than this is a table of data, not of names. */
 const MOST_ENUM_VALUES = 10_000;
@@ -32,15 +32,11 @@ async function readEnum(
   const description = comment === undefined ? 'null' : `${pg.escapeIdentifier(comment.name)}::text`;
   const from = `${pg.escapeIdentifier(table.ref.schema)}.${pg.escapeIdentifier(table.ref.name)}`;
   const keySql = pg.escapeIdentifier(key);
-  await client.query('savepoint enum');
-  try {
+  return tried(client, async () => {
     const { rows } = await client.query<EnumValue>(
       `select ${keySql}::text as value, ${description} as description from ${from}
         order by ${keySql}::text collate "C" limit ${MOST_ENUM_VALUES}`,
     );
     return rows;
-  } catch (error) {
-    await client.query('rollback to savepoint enum');
-    return { error: messageOf(error) };
-  }
+  });
 }

@@ -1,11 +1,11 @@
 import type pg from 'pg';
-import { messageOf } from '../core/errors.ts';
 import { FIND_OPERATORS } from '../core/search-path.ts';
 import type { ColumnType } from './catalog.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
 import { typesOfSql } from './introspect-sql.ts';
 import type { AnsweredType, FoundQueries } from './introspection.ts';
 import type { AskedQueries } from './native-text.ts';
+import { tried } from './tried.ts';
 
 /** Nothing was asked. */
 export const NO_QUERIES: FoundQueries = { queryTypes: new Map(), statements: new Map() };
@@ -47,18 +47,6 @@ async function answered(client: pg.Client, text: string): Promise<readonly Answe
     [fields.map(({ dataTypeID }) => dataTypeID)],
   );
   return rows;
-}
-
-async function tried<T>(client: pg.Client, use: () => Promise<T>): Promise<T | { readonly error: string }> {
-  await client.query('savepoint query');
-  try {
-    return await use();
-  } catch (error) {
-    await client.query('rollback to savepoint query');
-    return { error: messageOf(error) };
-  } finally {
-    await client.query('release savepoint query');
-  }
 }
 
 async function typesOf(

@@ -1,4 +1,4 @@
-import type { ColumnType, GivenSlot, Signature, Slot } from './catalog.ts';
+import type { CallArgument, ColumnType, FunctionCall, GivenSlot, Signature, Slot } from './catalog.ts';
 import { scalarName } from './column-type.ts';
 import type { FoundFunction } from './found-functions.ts';
 
@@ -27,6 +27,11 @@ export function signatureOf(found: FoundFunction, implicit: Implicit): Signature
 /** The arguments of a function that requests give. */
 export function givenSlots({ slots }: Signature): readonly GivenSlot[] {
   return slots.filter((slot) => slot.kind === 'given');
+}
+
+/** A call with what it passes. */
+export function callOf({ slots: _given, ...called }: Signature, args: readonly CallArgument[]): FunctionCall {
+  return { ...called, args };
 }
 
 /** As in Hasura a scalar of the very type's name: an array is written as its text, a row as the text of its fields. */

@@ -1,7 +1,9 @@
 import pg from 'pg';
 import type { SourceMetadata } from '../metadata/model.ts';
+import type { SelectPermissionEntry } from '../metadata/permission-model.ts';
 import { codeParts } from '../metadata/query-code.ts';
-import type { LogicalField, NativeQueryMetadata } from '../metadata/query-model.ts';
+import type { LogicalField, LogicalModelMetadata, NativeQueryMetadata } from '../metadata/query-model.ts';
+import type { ModelRef } from '../metadata/query-objects.ts';
 
 /** What of native queries only a database knows: the types that metadata names, and whether statements fit it. */
 export interface AskedQueries {
@@ -24,13 +26,34 @@ export function valuesIn(
   );
 }
 
-/** The fields of what a native query returns; undefined where its logical model is not there. */
-export function fieldsOf(
-  source: Pick<SourceMetadata, 'logical_models'>,
-  { returns }: NativeQueryMetadata,
-): readonly LogicalField[] | undefined {
-  if (typeof returns !== 'string') return returns.fields;
-  return source.logical_models?.find(({ name }) => name === returns)?.fields;
+/** What rows of a native query are like, and whose that is. */
+export interface Model {
+  readonly ref: ModelRef;
+  readonly fields: readonly LogicalField[];
+  readonly permissions: readonly SelectPermissionEntry[];
+  readonly description: string | null;
+}
+
+/** The logical model that a native query returns, or the one that it brings along; null where it is not there. */
+export function modelOf(
+  { name: source, logical_models: models = [] }: SourceMetadata,
+  { returns, root_field_name: query, description }: NativeQueryMetadata,
+): Model | null {
+  if (typeof returns !== 'string') {
+    const ref = { kind: 'native_query', source, name: query } as const;
+    return { ...given(returns), ref, description: description ?? null };
+  }
+  const model = models.find(({ name }) => name === returns);
+  if (model === undefined) return null;
+  const ref = { kind: 'logical_model', source, name: returns } as const;
+  return { ...given(model), ref, description: model.description ?? null };
+}
+
+function given({
+  fields,
+  select_permissions: permissions = [],
+}: Pick<LogicalModelMetadata, 'fields' | 'select_permissions'>): Pick<Model, 'fields' | 'permissions'> {
+  return { fields, permissions };
 }
 
 /** How a database is asked whether the query answers those fields; null while its text cannot be taken apart. */
@@ -51,7 +74,7 @@ export function askedQueries(source: SourceMetadata): AskedQueries {
   const types = new Set<string>();
   const statements = new Set<string>();
   for (const entry of source.native_queries ?? []) {
-    const fields = fieldsOf(source, entry) ?? [];
+    const fields = modelOf(source, entry)?.fields ?? [];
     for (const { type } of [...valuesIn(fields), ...Object.values(entry.arguments ?? {})]) types.add(type);
     const probe = probeOf(entry, fields);
     if (probe !== null) statements.add(probe);

@@ -51,6 +51,11 @@ export interface CatalogVersion {
   readonly generation: number;
 }
 
+/** What the databases answered, and the locales of all of them. */
+interface Answers extends Pick<TableScope, 'locales'> {
+  readonly introspections: Introspections;
+}
+
 /** What of a resolution settings decide. */
 export interface ResolveSettings {
   /** Of sources that say nothing of it. */
@@ -104,7 +109,10 @@ export class Resolver {
 
   resolve(metadata: Metadata, introspections: Introspections, version: CatalogVersion): Catalog {
     const problems: InconsistentObject[] = [...unsupportedObjects(metadata)];
-    const drafts = metadata.sources.map((source) => this.#draftOf(source, introspections, problems));
+    const locales = localesOf(introspections.values());
+    const drafts = metadata.sources.map((source) =>
+      this.#draftOf(source, { introspections, locales }, problems),
+    );
     this.#conflicts.remove(drafts, problems);
     const types = this.#conflicts.takenTypes();
     const related = eachTable(this.#withRelationships(drafts, problems), drafts, (_draft, table, tracked) =>
@@ -138,9 +146,12 @@ export class Resolver {
     return isPartial ? [] : this.#settings.checkCollections(catalog);
   }
 
-  #draftOf(metadata: SourceMetadata, introspections: Introspections, problems: InconsistentObject[]): Draft {
+  #draftOf(
+    metadata: SourceMetadata,
+    { introspections, locales }: Answers,
+    problems: InconsistentObject[],
+  ): Draft {
     const names = sourceNames(metadata, this.#settings.naming);
-    const locales = localesOf(introspections.values());
     const { namespace, namespaceType, subscriptionNamespaceType } = names;
     const found = foundOf(metadata, introspections);
     const namespaces = { namespace, namespaceType, subscriptionNamespaceType };

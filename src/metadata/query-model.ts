@@ -34,6 +34,7 @@ export const logicalModel = z.looseObject({
   description,
   select_permissions: permissions,
 });
+export type LogicalModelMetadata = z.infer<typeof logicalModel>;
 
 /** A relationship of a native query; as in Hasura it cannot follow a foreign key. */
 const queryRelationship = z.looseObject({ name: z.string().min(1), using: manualConfiguration });

@@ -1,6 +1,7 @@
 import type { DocumentNode, OperationDefinitionNode } from 'graphql';
 import { limitsOf } from '../catalog/api-limits.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import { callOf } from '../catalog/function-arguments.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
 import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
@@ -9,7 +10,7 @@ import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknow
 import { ComputedColumns } from './computed-columns.ts';
 import { ENTITIES, planEntities, planService, SERVICE, visibleEntities } from './entities.ts';
 import { checkedFragments } from './fragments.ts';
-import { callOf, planArguments } from './function-call.ts';
+import { planArguments } from './function-call.ts';
 import { checkDirectives } from './known-directives.ts';
 import { Params } from './params.ts';
 import { Places } from './places.ts';

@@ -1,4 +1,5 @@
 import type { CallArgument, Column, ComputedField, Table } from '../catalog/catalog.ts';
+import { callOf } from '../catalog/function-arguments.ts';
 import { tableKey } from '../core/names.ts';
 
 /** Names that Postgres does not cut, also with a number behind them. */
@@ -25,7 +26,6 @@ export class ComputedColumns {
   /** The field as one place of the request calls it. */
   called(table: Table, field: ComputedValue, args: readonly CallArgument[]): Column {
     const { name, description, signature, returns } = field;
-    const { ref, leakproof } = signature;
     return {
       name: this.#freeName(table, name),
       field: name,
@@ -35,7 +35,7 @@ export class ComputedColumns {
       description,
       enumTable: null,
       upperCased: false,
-      computed: { field: name, call: { ref, leakproof, args } },
+      computed: { field: name, call: callOf(signature, args) },
     };
   }
 

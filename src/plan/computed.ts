@@ -5,7 +5,7 @@ import {
   findTable,
   type Table,
 } from '../catalog/catalog.ts';
-import { givenSlots } from '../catalog/function-arguments.ts';
+import { callOf, givenSlots } from '../catalog/function-arguments.ts';
 import { looseRows } from '../catalog/loose-rows.ts';
 import type { CollectedField } from './collect.ts';
 import { isValue } from './computed-columns.ts';
@@ -108,13 +108,12 @@ interface Called {
 
 /** The row itself is the key: a target finds its rows as it would by an index. What tells it from others is read where its rows may be fetched. */
 function openCall(planning: Planning, from: Place, { field, args, table }: Called): CalledRows {
-  const { ref, leakproof } = field.signature;
   const set = field.returns.kind === 'table' && field.returns.set;
   const { identity, source } = from.planTable;
   const isRemote = source !== from.scope.rootSource;
   if (isRemote) for (const column of identity) from.read(column);
   const told = isRemote ? { told: toldOf(identity, table) } : {};
-  const call = { ref, leakproof, args, set, row: from.id, ...told };
+  const call = { ...callOf(field.signature, args), set, row: from.id, ...told };
   const to = planning.places.open(table, from.scope, call);
   return { join: { name: field.name, on: [], unique: false, indexed: true }, to };
 }

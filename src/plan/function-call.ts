@@ -1,12 +1,4 @@
-import type {
-  CallArgument,
-  Callable,
-  ColumnType,
-  FunctionCall,
-  GivenSlot,
-  Signature,
-  Slot,
-} from '../catalog/catalog.ts';
+import type { CallArgument, Callable, ColumnType, GivenSlot, Signature, Slot } from '../catalog/catalog.ts';
 import { givenSlots } from '../catalog/function-arguments.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { CollectedField } from './collect.ts';
@@ -32,14 +24,6 @@ export function planArguments(
   const at = { path: `${field.at.path}.args.${ARGS}`, depth: field.at.depth + 1 };
   const args = planCall(planning, called, node === undefined ? null : literal(node), at);
   return { args, rest: { ...field, arguments: rest } };
-}
-
-/** A call with what it passes. */
-export function callOf(
-  { ref, leakproof, statement }: Signature,
-  args: readonly CallArgument[],
-): FunctionCall {
-  return { ref, leakproof, args, ...(statement === undefined ? {} : { statement }) };
 }
 
 /** What a call passes to which a request gives nothing. */

@@ -1,5 +1,6 @@
 import { BIGINT, TEXT } from '../catalog/built-in-types.ts';
 import type { Column, ColumnType, Table } from '../catalog/catalog.ts';
+import { freeName } from '../core/free-name.ts';
 import type { RowsCall, Told } from './rows-call.ts';
 
 /** The primary key, else the first unique key without nulls. */
@@ -39,8 +40,7 @@ function isBuiltIn({ kind, schema, element }: ColumnType): boolean {
 
 /** A column under a name that the table has for none. */
 function besideOf({ columnByName }: Table, wanted: string, type: ColumnType): Column {
-  let name = wanted;
-  while (columnByName.has(name)) name = `${name}_`;
+  const name = freeName(wanted, (taken) => columnByName.has(taken));
   return {
     name,
     field: name,

@@ -1,5 +1,6 @@
+import { callOf } from '../catalog/function-arguments.ts';
 import type { CollectedField } from './collect.ts';
-import { callOf, planArguments } from './function-call.ts';
+import { planArguments } from './function-call.ts';
 import type { Join } from './plan.ts';
 import type { Planning, Rows } from './planning.ts';
 import { looseView, type VisibleRelationship } from './visible.ts';

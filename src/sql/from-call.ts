@@ -1,3 +1,4 @@
+import { freeName } from '../core/free-name.ts';
 import type { PlanTable } from '../plan/plan.ts';
 import type { RowsCall } from '../plan/rows-call.ts';
 import { isStored } from './computed-parts.ts';
@@ -32,7 +33,8 @@ export function fromCall(
     };
   if (!isNumbered) return { from: sql`${called} ${as}`, row: null, number: null };
   const stored = columns.filter(isStored).map(({ name }) => name);
-  const [row, number] = [identifier(freeName('r', stored)), identifier(freeName('n', stored))];
+  const isTaken = (name: string): boolean => stored.includes(name);
+  const [row, number] = [identifier(freeName('r', isTaken)), identifier(freeName('n', isTaken))];
   // What of it nobody reads Postgres does not make.
   const list = [
     ...stored.map((name) => sql`f.${identifier(name)}`),
@@ -44,10 +46,4 @@ export function fromCall(
   ];
   const from = sql`(select ${separated(list, ', ')} from ${called} f) ${as}`;
   return { from, row: sql`${as}.${row}`, number: sql`${as}.${number}` };
-}
-
-function freeName(wanted: string, taken: readonly string[]): string {
-  let name = wanted;
-  while (taken.includes(name)) name = `${name}_`;
-  return name;
 }

@@ -13,7 +13,7 @@ import type {
   TextPart,
 } from '../catalog.ts';
 import { argumentType } from '../function-arguments.ts';
-import { fieldsOf, probeOf, valuesIn } from '../native-text.ts';
+import { modelOf, probeOf, valuesIn } from '../native-text.ts';
 import { describe, isGraphqlName } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
 import type { TableScope } from './tables.ts';
@@ -36,23 +36,16 @@ export function resolveQuery(
   problems: InconsistentObject[],
 ): NamedQuery | null {
   return attempt({ kind: 'native_query', source: source.name, entry }, problems, () => {
-    const { root_field_name: name, returns } = entry;
+    const { root_field_name: name } = entry;
     if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
-    const isNamed = typeof returns === 'string';
-    const model = isNamed ? returns : name;
-    const fields = fieldsOf(source, entry);
-    if (fields === undefined) throw new Unresolvable(`The logical model ${model} could not be found`);
+    const found = modelOf(source, entry);
+    if (found === null) throw new Unresolvable(`The logical model ${returnedName(entry)} could not be found`);
+    const { ref, fields, description } = found;
     const query = callable(entry, scope);
     checkRelated(entry, fields);
     const columns = checkedColumns(entry, fields, scope);
     const root = { name, description: describe(entry.description, null) };
-    const described = isNamed ? source.logical_models?.find((known) => known.name === model) : entry;
-    const shape = { columns, model, description: described?.description ?? null, root };
-    const owner = objectName({
-      kind: isNamed ? 'logical_model' : 'native_query',
-      source: source.name,
-      name: model,
-    });
+    const shape = { columns, model: ref.name, description, root };
     const table = tableOf(source.name, entry, shape, scope);
     const types = ['_bool_exp', '_order_by', '_select_column'].map(table.derivedType);
     return {
@@ -60,9 +53,13 @@ export function resolveQuery(
       entry,
       root,
       table: { ...table, query },
-      model: { owner, types: hasOwnType(entry) ? types : [table.typeName, ...types] },
+      model: { owner: objectName(ref), types: hasOwnType(entry) ? types : [table.typeName, ...types] },
     };
   });
+}
+
+function returnedName({ root_field_name: name, returns }: NativeQueryMetadata): string {
+  return typeof returns === 'string' ? returns : name;
 }
 
 /** As in Hasura rows with relationships have a type that is called as the query, all others one that is called as their model. */

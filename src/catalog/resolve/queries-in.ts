@@ -1,12 +1,12 @@
+import { must } from '../../core/assert.ts';
 import { tableKey } from '../../core/names.ts';
-import type { SourceMetadata } from '../../metadata/model.ts';
 import type { SelectPermissionEntry } from '../../metadata/permission-model.ts';
 import type { NativeQueryMetadata } from '../../metadata/query-model.ts';
 import type { ModelRef } from '../../metadata/query-objects.ts';
 import type { InconsistentObject, Relationship, Table, TrackedFunction } from '../catalog.ts';
 import { isAvailable } from '../introspection.ts';
 import { looseRows } from '../loose-rows.ts';
-import { valuesIn } from '../native-text.ts';
+import { type Model, modelOf, valuesIn } from '../native-text.ts';
 import type { Draft } from './drafts.ts';
 import { type LocalScope, resolveLocal } from './local-relationships.ts';
 import type { FindTable } from './memo.ts';
@@ -44,7 +44,7 @@ export function finishedQueries(
       relationshipsOf(query, { find: scope.sources.find, found }, scope.sources),
     );
     if (related === null) continue;
-    const given = permissionsIn(metadata, entry);
+    const given = permissionsIn(must(modelOf(metadata, entry), 'the model of a native query'));
     const permissions = permitted(query.table, given, scope.ruled, problems);
     const table = { ...query.table, relationships: related, permissions };
     const key = tableKey(table.ref);
@@ -98,22 +98,10 @@ interface Given {
   readonly entries: readonly SelectPermissionEntry[];
 }
 
-function permissionsIn(
-  { name: source, logical_models: models }: SourceMetadata,
-  entry: NativeQueryMetadata,
-): Given {
-  const { returns, root_field_name: query } = entry;
-  const isNamed = typeof returns === 'string';
-  const model = isNamed ? models?.find(({ name }) => name === returns) : returns;
-  const { fields = [], select_permissions: entries = [] } = model ?? {};
+function permissionsIn({ ref, fields, permissions }: Model): Given {
   const values = new Set(valuesIn(fields).map(({ name }) => name));
   const others = new Set(fields.map(({ name }) => name).filter((name) => !values.has(name)));
-  return {
-    of: isNamed
-      ? { kind: 'logical_model', source, name: returns }
-      : { kind: 'native_query', source, name: query },
-    entries: entries.map((one) => ofValues(one, others)),
-  };
+  return { of: ref, entries: permissions.map((entry) => ofValues(entry, others)) };
 }
 
 /** Whoever may see a relationship's rows may follow it, whether its field is listed or not. */

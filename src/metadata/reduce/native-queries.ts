@@ -1,5 +1,6 @@
 import type { SourceName } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
+import { changeSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, SourceMetadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
@@ -50,7 +51,7 @@ function trackModel(metadata: Metadata, args: ArgsOf<'pg_track_logical_model'>):
   const source = sourceOr(metadata, name, `Source ${name} not found.`);
   const models = source.logical_models ?? [];
   if (models.some((known) => known.name === model.name)) throw alreadyTracked('Logical model', model.name);
-  return changed(metadata, { ...source, logical_models: [...models, tidyQuery(model)] });
+  return changeSource(metadata, name, () => ({ ...source, logical_models: [...models, tidyQuery(model)] }));
 }
 
 function trackQuery(metadata: Metadata, args: ArgsOf<'pg_track_native_query'>): Metadata {
@@ -60,7 +61,7 @@ function trackQuery(metadata: Metadata, args: ArgsOf<'pg_track_native_query'>): 
   const queries = source.native_queries ?? [];
   if (queries.some((known) => known.root_field_name === query.root_field_name))
     throw alreadyTracked('Native query', query.root_field_name);
-  return changed(metadata, { ...source, native_queries: [...queries, tidyQuery(query)] });
+  return changeSource(metadata, name, () => ({ ...source, native_queries: [...queries, tidyQuery(query)] }));
 }
 
 function untrack(metadata: Metadata, ref: ModelRef): Metadata {
@@ -76,11 +77,10 @@ function createPermission(
   const { role, permission, comment } = args;
   const ref = modelRef(args);
   const entry = tidyEntry({ role, permission, comment });
-  const source = changePermissions(requireModel(metadata, ref), ref, (entries) => [
-    ...entries.filter((known) => known.role !== role),
-    entry,
-  ]);
-  return changed(metadata, source);
+  requireModel(metadata, ref);
+  return changeSource(metadata, ref.source, (source) =>
+    changePermissions(source, ref, (entries) => [...entries.filter((known) => known.role !== role), entry]),
+  );
 }
 
 function dropPermission(
@@ -96,13 +96,13 @@ function modelRef({ source, name, type: kind }: ArgsOf<'pg_drop_logical_model_se
   return { kind, source, name };
 }
 
-function requireModel(metadata: Metadata, { kind, source: name, name: model }: ModelRef): SourceMetadata {
+function requireModel(metadata: Metadata, { kind, source: name, name: model }: ModelRef): void {
   const source = sourceOr(metadata, name, `Source "${name}" not found.`);
   const names =
     kind === 'logical_model'
       ? (source.logical_models ?? []).map((known) => known.name)
       : (source.native_queries ?? []).map((known) => known.root_field_name);
-  if (names.includes(model)) return source;
+  if (names.includes(model)) return;
   const what = kind === 'logical_model' ? 'Logical model' : 'Native query';
   throw notFound(`${what} "${model}" not found in source "${name}".`);
 }
@@ -111,11 +111,6 @@ function sourceOr(metadata: Metadata, name: SourceName, message: string): Source
   const found = metadata.sources.find((source) => source.name === name);
   if (found === undefined) throw notFound(message);
   return found;
-}
-
-function changed(metadata: Metadata, source: SourceMetadata): Metadata {
-  const sources = metadata.sources.map((known) => (known.name === source.name ? source : known));
-  return { ...metadata, sources };
 }
 
 function alreadyTracked(what: string, name: string): MetadataError {
