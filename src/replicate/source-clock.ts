@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import type { SourceTime } from '../core/watermark.ts';
 
-/** Clocks are slowed down by less than this to be put right, in parts of the time that passes. */
-const SLEWED = 0.001;
+/** Clocks are slowed down by less than this to be put right, in parts of the time that passes (chrony: by a twelfth). */
+const SLEWED = 0.1;
 const SLACK_US = 20_000;
 
 /**
@@ -11,18 +11,24 @@ const SLACK_US = 20_000;
  */
 export class SourceClock {
   readonly #clock: Clock;
-  #last: { readonly time: SourceTime; readonly atMs: number } | null = null;
+  /** The newest reading that tells how far the source's clock is at least. One that took long tells less than one before. */
+  #best: { readonly time: SourceTime; readonly atMs: number } | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Takes a reading that was asked for at `askedMs`; true when less time has passed on the source than here since the last. */
+  /** Takes a reading that was asked for at `askedMs`; true when less time has passed on the source than here. */
   isBehind(time: SourceTime, askedMs: number): boolean {
-    const last = this.#last;
-    this.#last = { time, atMs: this.#clock.monotonicMs() };
-    if (last === null) return false;
-    const leastUs = (askedMs - last.atMs) * 1000;
-    return time - last.time < leastUs * (1 - SLEWED) - SLACK_US;
+    const atMs = this.#clock.monotonicMs();
+    const best = this.#best;
+    const isBehind = best !== null && time < leastAt(askedMs, best) - SLACK_US;
+    if (best === null || isBehind || time >= leastAt(atMs, best)) this.#best = { time, atMs };
+    return isBehind;
   }
+}
+
+/** What the source's clock must show at least at a time here, by a reading that was there then. */
+function leastAt(ms: number, { time, atMs }: { readonly time: SourceTime; readonly atMs: number }): number {
+  return time + (ms - atMs) * 1000 * (1 - SLEWED);
 }

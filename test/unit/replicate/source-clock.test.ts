@@ -30,6 +30,17 @@ test('a clock set back is noticed once, also when its time is later than the las
   expect(read([5_000, 0, 1], [-3_595_000, 200, 201])).toEqual([false, true]);
 });
 
+test('a clock set back while a statement was blocked is noticed with the next one', () => {
+  expect(read([5_000, 0, 1], [6_100, 200, 3_200], [6_400, 3_400, 3_401], [6_600, 3_600, 3_601])).toEqual([
+    false,
+    false,
+    true,
+    false,
+  ]);
+});
+
 test('a clock that is slowed down to be put right is not set back', () => {
   expect(read([0, 0, 0], [59_960, 60_000, 60_001])).toEqual([false, false]);
+  const slewed = Array.from({ length: 50 }, (_, at) => [at * 184, at * 200, at * 200 + 3] as const);
+  expect(read(...slewed)).toEqual(slewed.map(() => false));
 });
