@@ -1,9 +1,10 @@
 import { unreachable } from '../core/assert.ts';
 import type { OrderItem, OrderStep } from '../plan/plan.ts';
+import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
 import { isLeaky } from './leaky.ts';
 import { openPlace } from './open-place.ts';
-import { joinSql, predicateSql, visibleValue } from './predicate.ts';
+import { conditionsSql, joinSql, visibleValue } from './predicate.ts';
 import { type RowScope, withRow } from './scope.ts';
 import { findShared, type JoinSite, joinKey, normalForms } from './sharing.ts';
 import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
@@ -77,7 +78,7 @@ function openStep(
   const isNumbered = isLeaky(step.where);
   const { from, row: scope } = openPlace(step.to, { rows: withRow(rows, row), build, isNumbered });
   const on = [joinSql(step.join.on, row, scope)];
-  if (!scope.filtered && step.where.kind !== 'true') on.push(predicateSql(step.where, scope, rows, build));
+  if (!scope.filtered) on.push(...conditionsSql(conjuncts(step.where), scope, rows, build));
   return { from, scope, on: allOf(on) };
 }
 
