@@ -1,5 +1,4 @@
-import { NearjoinError } from './errors.ts';
-import { type Cell, type CellSink, notSent, type Row, UNCHANGED } from './row.ts';
+import { type Cell, type Row, rowOf, UNCHANGED } from './row.ts';
 
 /** What comes of a passing row, in order: for each cell what it is, and behind it the bytes of a text in pieces. */
 export type PassingPart =
@@ -104,12 +103,12 @@ export class PassingRow implements Row {
 
   /** Takes all of it, for who cannot write it in pieces. */
   async whole(): Promise<Row> {
-    const cells: GatheredCell[] = [];
+    const cells: (Buffer | null | typeof UNCHANGED)[] = [];
     let have = 0;
     for (;;) {
       const part = this.take();
       if (part === null) await this.more();
-      else if (part.kind === 'end') return new GatheredRow(cells);
+      else if (part.kind === 'end') return rowOf(cells);
       else if (part.kind === 'cell') {
         have = 0;
         cells.push(gathered(part));
@@ -137,56 +136,7 @@ function passing(): Error {
   return new Error('bug: a cell of a row that is passing is looked at');
 }
 
-type GatheredCell = Buffer | null | typeof UNCHANGED;
-
-function gathered(part: PassingPart & { readonly kind: 'cell' }): GatheredCell {
+function gathered(part: PassingPart & { readonly kind: 'cell' }): Buffer | null | typeof UNCHANGED {
   if (part.is === 'text') return Buffer.allocUnsafe(part.length);
   return part.is === 'null' ? null : UNCHANGED;
-}
-
-/** A row whose texts are bytes. */
-class GatheredRow implements Row {
-  readonly #cells: readonly GatheredCell[];
-
-  constructor(cells: readonly GatheredCell[]) {
-    this.#cells = cells;
-  }
-
-  get width(): number {
-    return this.#cells.length;
-  }
-
-  get isWhole(): boolean {
-    return !this.#cells.includes(UNCHANGED);
-  }
-
-  get bytes(): number {
-    return this.#cells.reduce<number>((sum, cell) => sum + (Buffer.isBuffer(cell) ? cell.length : 0), 64);
-  }
-
-  cell(at: number): Cell {
-    const cell = this.#cells[at] ?? null;
-    return Buffer.isBuffer(cell) ? textOf(cell) : cell;
-  }
-
-  has(at: number): boolean {
-    return this.#cells[at] !== UNCHANGED;
-  }
-
-  give(at: number, sink: CellSink): void {
-    const cell = this.#cells[at] ?? null;
-    if (cell === UNCHANGED) throw notSent();
-    if (cell === null) sink.null();
-    else sink.bytes(cell, 0, cell.length);
-  }
-}
-
-function textOf(bytes: Buffer): string {
-  try {
-    return bytes.toString('utf8');
-  } catch (error) {
-    const said = `a value of ${bytes.length} bytes is too large to be written where rows cannot be staged`;
-    const needs = 'the source must be Postgres 15 or newer, and let the role make temporary tables';
-    throw new NearjoinError('not-supported', `${said}: ${needs}`, { cause: error });
-  }
 }

@@ -1,3 +1,5 @@
+import { NearjoinError } from './errors.ts';
+
 /** Stands for a large value the target did not send because the update left it alone; never the same as null. */
 export const UNCHANGED: unique symbol = Symbol('unchanged');
 
@@ -31,8 +33,8 @@ export function cellsOf(row: Row): readonly Cell[] {
   return Array.from({ length: row.width }, (_, at) => row.cell(at));
 }
 
-/** A row of cells that are at hand. */
-export function rowOf(cells: readonly Cell[]): Row {
+/** A row of cells that are at hand, as texts or as the bytes of texts. */
+export function rowOf(cells: readonly (Cell | Buffer)[]): Row {
   return new ListRow(cells);
 }
 
@@ -53,9 +55,9 @@ export function completed(row: Row, other: Row, positions: readonly number[] | n
 }
 
 class ListRow implements Row {
-  readonly #cells: readonly Cell[];
+  readonly #cells: readonly (Cell | Buffer)[];
 
-  constructor(cells: readonly Cell[]) {
+  constructor(cells: readonly (Cell | Buffer)[]) {
     this.#cells = cells;
   }
 
@@ -68,11 +70,15 @@ class ListRow implements Row {
   }
 
   get bytes(): number {
-    return this.#cells.reduce<number>((sum, cell) => sum + (typeof cell === 'string' ? cell.length : 0), 64);
+    return this.#cells.reduce<number>(
+      (sum, cell) => sum + (cell === null || cell === UNCHANGED ? 0 : cell.length),
+      64,
+    );
   }
 
   cell(at: number): Cell {
-    return this.#cells[at] ?? null;
+    const cell = this.#cells[at] ?? null;
+    return Buffer.isBuffer(cell) ? textOf(cell) : cell;
   }
 
   has(at: number): boolean {
@@ -80,10 +86,21 @@ class ListRow implements Row {
   }
 
   give(at: number, sink: CellSink): void {
-    const cell = this.cell(at);
+    const cell = this.#cells[at] ?? null;
     if (cell === UNCHANGED) throw notSent();
     if (cell === null) sink.null();
-    else sink.text(cell);
+    else if (typeof cell === 'string') sink.text(cell);
+    else sink.bytes(cell, 0, cell.length);
+  }
+}
+
+function textOf(bytes: Buffer): string {
+  try {
+    return bytes.toString('utf8');
+  } catch (error) {
+    const said = `a value of ${bytes.length} bytes is too large to be written where rows cannot be staged`;
+    const needs = 'the source must be Postgres 15 or newer, and let the role make temporary tables';
+    throw new NearjoinError('not-supported', `${said}: ${needs}`, { cause: error });
   }
 }
 

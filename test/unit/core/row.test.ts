@@ -26,6 +26,20 @@ test('a row completed ten thousand times over is no chain', () => {
   expect(cellsOf(row)).toEqual(['9999', 'big']);
 });
 
+test('a cell that came as bytes is a text to who reads it, and bytes to who passes it on', () => {
+  const row = rowOf([Buffer.from('häh'), null, 'x']);
+  const taken: string[] = [];
+  const sink = {
+    bytes: (from: Uint8Array, start: number, end: number) =>
+      void taken.push(`${end - start} of ${from.length}`),
+    text: (value: string) => void taken.push(value),
+    null: () => void taken.push('null'),
+  };
+  for (let at = 0; at < row.width; at += 1) row.give(at, sink);
+  expect(taken).toEqual(['4 of 4', 'null', 'x']);
+  expect([row.bytes, ...cellsOf(row)]).toEqual([64 + 4 + 1, 'häh', null, 'x']);
+});
+
 test('a cell that was not sent is never handed on', () => {
   const sink = { bytes: () => undefined, text: () => undefined, null: () => undefined };
   expect(() => rowOf([UNCHANGED]).give(0, sink)).toThrow('bug');
