@@ -33,10 +33,15 @@ export function forLibrary(url: string): string {
       'the database URL cannot be read: in a user name and a password, @ : / ? # and % are written as %40 %3A %2F %3F %23 and %25';
     throw new NearjoinError('invalid-configuration', message);
   }
-  const mode = /[?&]sslmode=(prefer|require|verify-ca)(?:[&#]|$)/.exec(named)?.[1];
-  const isWeaker = mode === 'verify-ca' ? /[?&]sslrootcert=/.test(named) : mode !== undefined;
-  if (!isWeaker || /[?&]uselibpqcompat=/.test(named)) return named;
+  const { searchParams: given } = new URL(named);
+  const mode = sslMode(given);
+  if (given.has('uselibpqcompat') || !isWeaker(mode, given)) return named;
   return named.replace('?', '?uselibpqcompat=true&');
+}
+
+/** Whether Postgres' own library asks for less than `verify-full`, which the client library takes the mode for. */
+function isWeaker(mode: string | null, given: URLSearchParams): boolean {
+  return mode === 'prefer' || mode === 'require' || (mode === 'verify-ca' && given.has('sslrootcert'));
 }
 
 /** The client library leaves these as they are written in the name of a database, which may hold them plainly. */
@@ -46,6 +51,14 @@ function plain(name: string): string {
 
 /** What the client library knows; any other word it would take for `verify-full`. */
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+
+/** The last one counts, as in both libraries. */
+function sslMode(given: URLSearchParams): string | null {
+  const mode = given.getAll('sslmode').at(-1) ?? null;
+  if (mode === null || SSL_MODES.includes(mode)) return mode;
+  const message = `the sslmode of the database URL must be one of ${SSL_MODES.join(', ')}`;
+  throw new NearjoinError('invalid-configuration', message);
+}
 
 /** They lead to a database elsewhere, and the client library passes over them: another one would answer. */
 const MISSED = /[?&](dbname|hostaddr|service)=/;
@@ -61,11 +74,6 @@ function checked(url: string): string {
   const missed = MISSED.exec(url)?.[1];
   if (missed !== undefined) {
     const message = `the database URL has the parameter "${missed}", which is not understood: write postgres://user@host:port/database`;
-    throw new NearjoinError('invalid-configuration', message);
-  }
-  const [, mode] = /[?&]sslmode=([^&#]*)/.exec(url) ?? [];
-  if (mode !== undefined && !SSL_MODES.includes(mode)) {
-    const message = `the sslmode of the database URL must be one of ${SSL_MODES.join(', ')}`;
     throw new NearjoinError('invalid-configuration', message);
   }
   if (!hosts.includes(',') && !/[?&]host=[^&#]*(?:,|%2C)/i.test(url)) return url;

@@ -156,6 +156,9 @@ test('a database is reached by its URL, by the environment, or by parts that are
   // Who gives no certificates to trust in is asked for none; the other modes mean the same to everybody.
   for (const mode of ['verify-full', 'no-verify', 'verify-ca', 'require&uselibpqcompat=false'])
     expect(connectionUrl(`postgres://x/d?sslmode=${mode}`, {})).toBe(`postgres://x/d?sslmode=${mode}`);
+  for (const mode of ['disable&sslmode=require', 'requ%69re'])
+    expect(connectionUrl(`postgres://x/d?sslmode=${mode}`, {})).toContain('?uselibpqcompat=true&');
+  expect(connectionUrl('postgres://x/d?sslmode=require&sslmode=disable', {})).not.toContain('compat');
   const inFolder = 'postgres://u:p@/d?host=/run/pg';
   expect(connectionUrl(inFolder, {})).toBe('postgres://u:p@localhost/d?host=/run/pg');
   const several = 'postgres://u:p@one:1,two:2/d?target_session_attrs=read-write';
@@ -165,7 +168,8 @@ test('a database is reached by its URL, by the environment, or by parts that are
     expect(refused(() => connectionUrl(`postgres://u:p@h/d?a=b&${missed}=c`, {})).error).toContain(
       `the parameter "${missed}"`,
     );
-  for (const mode of ['sometimes', 'allow', 'REQUIRE', ''])
+  // Of a parameter that stands there twice the last counts.
+  for (const mode of ['sometimes', 'allow', 'REQUIRE', '', 'require&sslmode=sometimes'])
     expect(refused(() => connectionUrl(`postgres://u:p@h/d?sslmode=${mode}`, {})).error).toContain(
       'must be one of disable, prefer, require',
     );
