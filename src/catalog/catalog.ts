@@ -193,8 +193,8 @@ export interface Table {
   readonly permissions: ReadonlyMap<RoleName, SelectPermission>;
   /** Values as the database has them, when metadata says this table is an enum. */
   readonly enumValues: readonly { readonly value: string; readonly description: string | null }[] | null;
-  /** Set where the rows are a native query's: a database has no such table. */
-  readonly query?: Callable;
+  /** Set where the rows are a native query's, and like its logical model: a database has no such table. */
+  readonly query?: Callable & { readonly model: string };
 }
 
 /** A tracked function that returns rows of a tracked table of its database, or a native query. */

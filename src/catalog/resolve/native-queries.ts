@@ -22,7 +22,7 @@ import type { TableScope } from './tables.ts';
 export interface NamedQuery {
   readonly source: SourceName;
   readonly entry: NativeQueryMetadata;
-  readonly table: Table & { readonly query: Callable };
+  readonly table: Table & Required<Pick<Table, 'query'>>;
   readonly root: RootName;
   /** The types of its logical model, which are those of every query that returns it, and whose they are. */
   readonly model: { readonly owner: string; readonly types: readonly string[] };
@@ -52,7 +52,7 @@ export function resolveQuery(
       source: source.name,
       entry,
       root,
-      table: { ...table, query },
+      table: { ...table, query: { ...query, model: ref.name } },
       model: { owner: objectName(ref), types: hasOwnType(entry) ? types : [table.typeName, ...types] },
     };
   });

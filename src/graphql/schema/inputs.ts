@@ -5,7 +5,7 @@ import {
   GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
-import type { Catalog, Column } from '../../catalog/catalog.ts';
+import type { Catalog, Column, Table } from '../../catalog/catalog.ts';
 import { givenSlots } from '../../catalog/function-arguments.ts';
 import {
   argumentColumns,
@@ -29,6 +29,11 @@ import { fieldsOf, type ValueTypes } from './values.ts';
 
 type Member = readonly [string, GraphQLInputFieldConfig];
 
+/** In Hasura's words: what a condition's rows are of. */
+function rowsOf({ query, ref }: Table): string {
+  return query === undefined ? `table "${printTable(ref)}"` : `logical model for "${query.model}"`;
+}
+
 /** What the types of one schema are made with. */
 export interface Kit {
   readonly catalog: Catalog;
@@ -50,7 +55,7 @@ export class InputTypes {
     const { table } = view;
     return this.#kit.registry.once(table.derivedType('_bool_exp'), (name) => {
       const description =
-        `Boolean expression to filter rows from the table "${printTable(table.ref)}". ` +
+        `Boolean expression to filter rows from the ${rowsOf(table)}. ` +
         "All fields are combined with a logical 'AND'.";
       return new GraphQLInputObjectType({ name, description, fields: () => sorted(this.#conditions(view)) });
     });
@@ -61,7 +66,7 @@ export class InputTypes {
     if (!this.#hasOrdering(view, new Set())) return null;
     const { table } = view;
     return this.#kit.registry.once(table.derivedType('_order_by'), (name) => {
-      const description = `Ordering options when selecting data from "${printTable(table.ref)}".`;
+      const description = `Ordering options when selecting data from "${table.query?.model ?? printTable(table.ref)}".`;
       return new GraphQLInputObjectType({ name, description, fields: () => sorted(this.#orderings(view)) });
     });
   }

@@ -46,11 +46,14 @@ export class ValueTypes {
   /** The columns that `distinct_on` and `count` may name; null when the role sees none. */
   selectColumns(view: VisibleTable): GraphQLEnumType | null {
     const { name } = selectColumns(view);
-    return this.columnEnum(name, fieldsOf(view), `select columns of table "${printTable(view.table.ref)}"`);
+    const { query, ref } = view.table;
+    // As in Hasura those of a native query are not described.
+    const description = query === undefined ? `select columns of table "${printTable(ref)}"` : null;
+    return this.columnEnum(name, fieldsOf(view), description);
   }
 
   /** An enum of some columns. */
-  columnEnum(name: string, columns: readonly Column[], description: string): GraphQLEnumType | null {
+  columnEnum(name: string, columns: readonly Column[], description: string | null): GraphQLEnumType | null {
     if (columns.length === 0) return null;
     const values = columns.map((column): EnumValue => ({ name: column.field, description: 'column name' }));
     return this.#registry.enumeration(name, values, description);

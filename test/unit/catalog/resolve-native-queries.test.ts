@@ -96,7 +96,9 @@ test('the schema has the names of Hasura', () => {
     'type related {\n',
     '): [related!]!',
     '): [found!]\n',
-    'input found_order_by {\n  id: order_by\n  title: order_by\n}',
+    '"""Ordering options when selecting data from "found"."""\ninput found_order_by {\n  id: order_by\n  title: order_by\n}',
+    `rows from the logical model for "found". All fields are combined with a logical 'AND'.\n"""\ninput found_bool_exp_bool_exp {`,
+    '}\n\nenum found_enum_name {',
   ])
     expect(text).toContain(part);
   expect(text).not.toContain('search_aggregate');
