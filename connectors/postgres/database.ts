@@ -31,7 +31,7 @@ export interface DatabaseOptions {
   readonly log: ConnectorLog;
   readonly timings?: Partial<Timings>;
   readonly largeBytes?: number;
-  /** The name of the database that is fed; null when whoever reads from the slot may be ended. */
+  /** The name of the database that is fed; null for one who only looks after the slot. */
   readonly reader?: string | null;
 }
 

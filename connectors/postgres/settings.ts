@@ -45,7 +45,7 @@ export interface Target {
   readonly url: string;
   /** Name of our slot and of our publication. */
   readonly name: string;
-  /** Whoever reads from the slot under another name reads for another database; null when whoever it is may be ended. */
+  /** Whoever reads from the slot under another name reads for another database; null for one who does not read, and ends nobody who does. */
   readonly reader: string | null;
   readonly log: ConnectorLog;
   readonly timings: Timings;

@@ -134,10 +134,13 @@ export async function endBackend(admin: AdminPool, pid: number): Promise<void> {
   await admin.rows('select pg_terminate_backend($1) from pg_stat_activity where pid = $1', [pid]);
 }
 
-/** Drops the slot, ending a walsender that holds it; harmless when there is none. Slots of all databases of a server share their names. */
+/**
+ * Drops the slot, ending a walsender of its reader that holds it; harmless when there is none. Slots of all databases of a
+ * server share their names.
+ */
 export async function dropSlot(admin: AdminPool, target: Target, where: 'here' | 'anywhere'): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    await freeSlot(admin, target, where);
+    if (target.reader !== null) await freeSlot(admin, target, where);
     try {
       await admin.rows(
         `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and ${WHERE[where]}`,
@@ -148,7 +151,7 @@ export async function dropSlot(admin: AdminPool, target: Target, where: 'here' |
       const code = error instanceof ConnectorError ? sqlStateOf(error.cause) : null;
       if (code === '42704') return;
       // Somebody took it again in between.
-      if (code !== '55006' || attempt === 3) throw error;
+      if (code !== '55006' || target.reader === null || attempt === 3) throw error;
     }
   }
 }

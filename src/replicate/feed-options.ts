@@ -70,6 +70,8 @@ export interface FeedLimits {
   readonly goneRetryMs: number;
   /** What is wanted no more is kept for so long, in case that was a slip. */
   readonly removalDelayMs: number;
+  /** A slot is dropped by one who does not lead its feed when nobody has read from it for so long: longer than a reader rests after a failure. */
+  readonly unreadMs: number;
   /** Removing an unwanted feed is tried for so long. */
   readonly giveUpAfterMs: number;
   /** A leader silent for so long is replaced. */
@@ -119,6 +121,7 @@ export const DEFAULT_LIMITS: FeedLimits = {
   unfitRetryMs: 30_000,
   goneRetryMs: 60_000,
   removalDelayMs: 10_000,
+  unreadMs: 60_000,
   giveUpAfterMs: 3_600_000,
   leaderStaleMs: 4_000,
   verify: null,

@@ -2,6 +2,7 @@ import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
 import type { FeedOptions } from './feed-options.ts';
 import { say } from './say.ts';
+import { Unread } from './unread.ts';
 
 const NO_SUCH_DATABASE = '3D000';
 const NOT_ALLOWED = '42501';
@@ -18,17 +19,31 @@ export type RemovalOptions = Pick<
 export class FeedRemoval {
   readonly #options: RemovalOptions;
   readonly #sinceMs: number;
+  readonly #unread: Unread;
   #held: 'held' | 'free' | 'given up' = 'held';
 
   constructor(options: RemovalOptions) {
     this.#options = options;
     this.#sinceMs = options.clock.monotonicMs();
+    this.#unread = new Unread(options);
   }
 
-  /** Drops slot and publication, or gives them up; throws while another try makes sense. */
+  /** Drops slot and publication of a feed that is led, or gives them up; throws while another try makes sense. */
   async freeTarget(connector: Connector): Promise<void> {
-    if (this.#held !== 'held') return;
+    await this.#free(connector, () => Promise.resolve(true));
+  }
+
+  /** The same for who does not lead it; false while somebody may read from the slot. */
+  freeUnread(connector: Connector): Promise<boolean> {
+    // Through Kafka the slot that is read is Debezium's; ours is not there, or left from before.
+    const isOurs = connector.kind === 'postgres';
+    return this.#free(connector, async () => !isOurs || this.#unread.isLong(await connector.slotHealth()));
+  }
+
+  async #free(connector: Connector, mayDrop: () => Promise<boolean>): Promise<boolean> {
+    if (this.#held !== 'held') return true;
     try {
+      if (!(await mayDrop())) return false;
       await connector.drop();
       this.#held = 'free';
     } catch (error) {
@@ -41,6 +56,7 @@ export class FeedRemoval {
         : 'gave up on a target: drop slot and publication there by hand';
       this.#say(connector.slot, error, text);
     }
+    return true;
   }
 
   /**
@@ -67,8 +83,7 @@ export class FeedRemoval {
 
   async #triedFreeing(connector: Connector): Promise<boolean> {
     try {
-      await this.freeTarget(connector);
-      return true;
+      return await this.freeUnread(connector);
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
       return false; // its time will come with the source's next try, or be over

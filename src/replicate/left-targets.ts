@@ -6,7 +6,7 @@ import { Backoff } from './backoff.ts';
 import { FeedRemoval, isDatabaseGone, type RemovalOptions } from './feed-removal.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
-import { isRead } from './unfollowed-slots.ts';
+import { isRead } from './unread.ts';
 
 /** What leaving targets needs. */
 export interface LeavingOptions extends Pick<RemovalOptions, 'clock' | 'limits' | 'log'> {
@@ -106,13 +106,12 @@ export class LeftTargets {
     const { source, target, slot } = left;
     const isTooLate = clock.monotonicMs() >= untilMs;
     try {
-      const [isOther, isFollowed] = [await isLeft(left, connector), await isRead(connector)];
-      if (isFollowed && !isOther) {
+      const isOther = await isLeft(left, connector);
+      if (!isOther && isRead(await connector.slotHealth())) {
         log.debug({ source, target, slot }, 'a target is where it was, at another address');
         return true;
       }
-      if (isFollowed || !isOther) return isTooLate;
-      await removal.freeTarget(connector);
+      if (!isOther || !(await removal.freeUnread(connector))) return isTooLate;
       log.info({ source, target, slot }, 'slot and publication were dropped where a target was before');
       return true;
     } catch (error) {

@@ -121,11 +121,11 @@ export class UnfollowedSlots {
   ): Promise<boolean> {
     const { book, log, isFollowed } = this.#options;
     try {
-      if (isFollowed(noted) || (await isRead(connector))) {
+      // Whoever reads from it knows better: another process, or another installation.
+      if (isFollowed(noted) || !(await removal.freeUnread(connector))) {
         log.debug({ ...noted }, 'somebody follows the slot of a source that is gone');
         return false;
       }
-      await removal.freeTarget(connector);
       await book.forget(noted);
       log.info({ ...noted }, 'the slot of a source that is gone was dropped');
       return true;
@@ -134,10 +134,4 @@ export class UnfollowedSlots {
       return false;
     }
   }
-}
-
-/** Somebody who knows better follows it: another process, or another installation. */
-export async function isRead(connector: Connector): Promise<boolean> {
-  const health = await connector.slotHealth();
-  return health.kind === 'usable' && health.activePid !== null;
 }

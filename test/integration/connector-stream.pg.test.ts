@@ -61,6 +61,8 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     });
     const stream = await one.open(feed.start, null, new AbortController().signal);
     await expect(two.identify()).rejects.toThrow('is being read for another database');
+    const guard = feed.again({}); // reads nothing itself
+    await expect(guard.drop()).rejects.toMatchObject({ failure: 'retry' });
     expect(await itemsUntilNow(feed, stream)).toBeDefined();
     stream.close();
     await Promise.all([one.close(), two.close()]);

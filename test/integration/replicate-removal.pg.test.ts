@@ -159,6 +159,14 @@ async function leftOn(target: TestDatabase): Promise<readonly string[]> {
   return rows.map(({ name }) => name);
 }
 
+/** The session that reads from the slot. */
+async function readerOf(target: TestDatabase): Promise<number | null> {
+  const { rows } = await target.query<{ pid: number | null }>(
+    'select active_pid as pid from pg_replication_slots where database = current_database() and not temporary',
+  );
+  return rows[0]?.pid ?? null;
+}
+
 async function leftIn(source: TestDatabase): Promise<number> {
   const { rows } = await source.query<{ n: number }>(
     `select (select count(*) from pg_class where relnamespace = 'nearjoin'::regnamespace and relname like 'pg2%'
@@ -338,6 +346,30 @@ test('a source that left the metadata while nobody ran leaves no slot, once nobo
   await other.stop();
   await stage.until('the target to be free', async () => (await leftOn(stage.rig.target)).length === 0);
   await stage.until('the note to go', async () => (await stage.rig.book.noted()).length === 0);
+});
+
+test('a slot whose source one process cannot reach is left to the process that reads from it', async () => {
+  const stage = await Stage.open();
+  await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
+  await stage.stop();
+  stage.rig.start();
+  await stage.until('the other process to read', async () => (await readerOf(stage.rig.target)) !== null);
+  const before = [await leftOn(stage.rig.target), await readerOf(stage.rig.target)];
+  const proxy = await startProxy(testServer('source'));
+  undo.push(() => proxy.close());
+  proxy.setMode('refuse');
+  stage.move({ pg1: proxy.through(stage.rig.source.url) });
+  stage.limits = { maxRetainedWalBytes: -1, retryMs: { first: 20, longest: 40 } };
+  stage.start();
+  const rested = async (): Promise<void> => {
+    const rests = stage.rests;
+    await stage.until('more tries', () => stage.rests > rests + 20);
+  };
+  await rested();
+  expect([await leftOn(stage.rig.target), await readerOf(stage.rig.target)]).toEqual(before);
+  stage.unlist(['pg1']);
+  await rested();
+  expect([await leftOn(stage.rig.target), await readerOf(stage.rig.target)]).toEqual(before);
 });
 
 test('a source that is back in the metadata in time keeps its slot', async () => {

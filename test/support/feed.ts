@@ -52,6 +52,7 @@ export const QUICK: FeedLimits = {
   retryMs: { first: 20, longest: 500 },
   unfitRetryMs: 500,
   removalDelayMs: 0,
+  unreadMs: 0,
 };
 
 async function prepared(database: TestDatabase, statements: readonly string[]): Promise<TestDatabase> {
