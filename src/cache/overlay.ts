@@ -205,10 +205,13 @@ export function dedupeSql({ shape, relation }: Overlay): string {
     keys,
     keyPositions(shape).map((at) => `o.c${at + 1}`),
   );
-  return `delete from ${main} m using (
+  const dedupe = `delete from ${main} m using (
       select m.ctid as at, row_number() over (partition by ${keys.join(', ')}) as version
       from ${main} m join ${inCache(relation)} o on ${same}
     ) each where each.version > 1 and m.ctid = each.at`;
+  // Where a database publishes all its tables, rows of one without a key cannot be deleted otherwise.
+  const identity = (by: string): string => `alter table ${main} replica identity ${by}`;
+  return [identity('full'), dedupe, identity('default')].join('; ');
 }
 
 function columns(positions: readonly number[]): string {

@@ -326,7 +326,12 @@ test.each([
   rig = await FeedRig.open([BIG, FILL], { doc: [['note']] });
   await rig.source.query('create publication everything for all tables');
   const copy = { ...DEFAULT_LIMITS.copy, apartRows, wholeBytes, pieceBytes: 1 << 20 };
-  rig.start({ limits: { copy } });
+  const { target: there } = rig;
+  const onStep = async (step: string): Promise<void> => {
+    if (step === 'copy:begun' || step === 'pieces:begun')
+      await there.query('update doc set n = 2 where id = 4');
+  };
+  rig.start({ limits: { copy }, onStep });
   await rig.ready();
   await rig.target.query('update doc set n = 1 where id = 1');
   await rig.target.query('update doc set id = -2 where id = 2');
