@@ -1,6 +1,6 @@
 import type { LevelWithSilent } from 'pino';
 import type { z } from 'zod';
-import { type JwtConfig, jwtSecret, jwtSecrets } from '../http/jwt-config.ts';
+import { type JwtConfig, jwtSecret, jwtSecrets } from '../http/auth/jwt-config.ts';
 import {
   type ApiPart,
   bool,

@@ -2,13 +2,13 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { NearjoinError } from '../core/errors.ts';
 import { watchRequest } from './abort.ts';
-import { requireAdmin } from './admin.ts';
-import type { Authenticator } from './authenticator.ts';
+import { requireAdmin } from './auth/admin.ts';
+import type { Authenticator } from './auth/authenticator.ts';
+import { ADMIN, type Session, sessionOf } from './auth/session.ts';
+import { ROLE_HEADER } from './auth/session-variables.ts';
 import { freshnessOf } from './freshness-headers.ts';
 import { parseJsonBody, requestOf } from './graphql-request.ts';
 import type { OperationRunner } from './run-operation.ts';
-import { ADMIN, type Session, sessionOf } from './session.ts';
-import { ROLE_HEADER } from './session-variables.ts';
 
 export interface ExplainRoute {
   readonly authenticator: Authenticator;

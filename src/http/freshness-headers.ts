@@ -5,7 +5,7 @@ import type { SourceName } from '../core/names.ts';
 import { later, parseToken, type Token } from '../core/token.ts';
 import { type FreshnessDirective, freshnessPath } from '../graphql/freshness-directive.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
-import { headerOf } from './session-variables.ts';
+import { headerOf } from './headers.ts';
 
 const FALLBACKS: readonly Fallback[] = ['live', 'wait', 'stale', 'error'];
 const MAX_MS = 2_147_483_647;

@@ -33,11 +33,6 @@ interface Framing {
   readonly tokens: ReadonlyMap<SourceName, Token>;
 }
 
-/** Whether a header says yes. */
-export function isYes(header: string | string[] | undefined): boolean {
-  return typeof header === 'string' && /^(true|1|yes)$/i.test(header);
-}
-
 /** Head and body leave in one piece when the body is a text; making one costs more than it saves for a longer body. */
 const SHORT_BYTES = 8192;
 

@@ -3,18 +3,18 @@ import { mercurius } from 'mercurius';
 import { NearjoinError } from '../core/errors.ts';
 import { watchRequest } from './abort.ts';
 import { accepts } from './accepts.ts';
-import type { Authenticator } from './authenticator.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import { publicError } from './error-reply.ts';
 import { freshnessOf } from './freshness-headers.ts';
 import {
   type AnswerFormat,
-  isYes,
   type OperationResult,
   sendBatch,
   sendError,
   sendSingle,
 } from './graphql-reply.ts';
 import { readGraphqlBody } from './graphql-request.ts';
+import { isYes } from './headers.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
 import type { OperationRunner, RunContext } from './run-operation.ts';
 import { answerError, type ServerOptions, serverError } from './server.ts';

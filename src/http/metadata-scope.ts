@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { CatalogPort } from '../metadata/run/port.ts';
 import type { MetadataStore } from '../metadata/store.ts';
-import type { Authenticator } from './authenticator.ts';
+import type { Authenticator } from './auth/authenticator.ts';
+import type { Session } from './auth/session.ts';
 import { RefusedError } from './error-reply.ts';
 import { registerMetadataRoutes } from './metadata-route.ts';
 import { registerQueryRoutes } from './query-route.ts';
-import type { Session } from './session.ts';
 
 export interface MetadataScope {
   readonly authenticator: Authenticator;

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Metrics } from '../ops/metrics.ts';
 import { type ReplicationView, reportFeeds } from '../ops/replication.ts';
-import { requireAdmin } from './admin.ts';
-import type { Authenticator } from './authenticator.ts';
-import { sameSecret } from './secrets.ts';
+import { requireAdmin } from './auth/admin.ts';
+import type { Authenticator } from './auth/authenticator.ts';
+import { sameSecret } from './auth/secrets.ts';
 
 export interface MetricsRoutes {
   readonly authenticator: Authenticator;

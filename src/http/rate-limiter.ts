@@ -1,7 +1,7 @@
 import type { RateLimit } from '../catalog/api-limits.ts';
 import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
-import type { Session } from './session.ts';
+import type { Session } from './auth/session.ts';
 
 /** When the operations of one client that may count began: those before `first` are too old. */
 interface Begun {

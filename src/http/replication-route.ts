@@ -5,8 +5,8 @@ import type { StatusClient } from '../cache/status.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import { type ReplicationView, reportFeeds } from '../ops/replication.ts';
-import { requireAdmin } from './admin.ts';
-import type { Authenticator } from './authenticator.ts';
+import { requireAdmin } from './auth/admin.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import { parseJsonBody } from './graphql-request.ts';
 
 /** What the replication routes need of the process. */

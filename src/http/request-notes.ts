@@ -1,5 +1,5 @@
+import type { Session } from './auth/session.ts';
 import type { OperationResult } from './graphql-reply.ts';
-import type { Session } from './session.ts';
 
 /** What the request log needs of one operation. */
 export interface OperationNote {

@@ -3,12 +3,13 @@ import { type Endpoint, matchEndpoint, REST_PREFIX } from '../catalog/endpoints.
 import { NearjoinError } from '../core/errors.ts';
 import { ENDPOINT_METHODS } from '../metadata/rest-endpoints.ts';
 import { watchRequest } from './abort.ts';
-import { requireAdmin } from './admin.ts';
-import type { Authenticator } from './authenticator.ts';
+import { requireAdmin } from './auth/admin.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import { RefusedError } from './error-reply.ts';
 import { freshnessOf } from './freshness-headers.ts';
-import { isYes, sendBare } from './graphql-reply.ts';
+import { sendBare } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
+import { isYes } from './headers.ts';
 import { endpointVariables } from './rest-variables.ts';
 import type { OperationRunner } from './run-operation.ts';
 import { answerError, type ServerOptions } from './server.ts';

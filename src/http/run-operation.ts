@@ -20,13 +20,13 @@ import { isForOperators, StatementOutdated } from '../read/error-mapping.ts';
 import type { ExplainedTarget } from '../read/explain.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import type { ReadLane, ReadRequest } from '../read/read-lane.ts';
+import { ADMIN, type Session } from './auth/session.ts';
 import { publicError } from './error-reply.ts';
 import { withDirective } from './freshness-headers.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import type { RequestNotes } from './request-notes.ts';
-import { ADMIN, type Session } from './session.ts';
 import { within } from './time-limit.ts';
 
 /** What holds for every operation of one HTTP request. */

@@ -5,11 +5,11 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { CorsPolicy } from '../config/values.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { Log } from '../ops/log.ts';
+import type { Session } from './auth/session.ts';
 import { registerCompression } from './compression.ts';
 import { registerCors } from './cors.ts';
 import { hasuraErrorBody, publicError, RefusedError, statusOf } from './error-reply.ts';
 import { logRequest } from './request-log.ts';
-import type { Session } from './session.ts';
 import { answerUnparsed } from './unparsed-request.ts';
 
 export interface ServerOptions {

@@ -4,7 +4,7 @@ import type { StatusClient } from '../cache/status.ts';
 import { findVerification, requestVerification, type Verification } from '../cache/verification.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
-import { requireAdmin } from './admin.ts';
+import { requireAdmin } from './auth/admin.ts';
 import { parseJsonBody } from './graphql-request.ts';
 import {
   holdersOf,

@@ -3,13 +3,12 @@ import type { WebSocket } from 'ws';
 import { Turns } from '../../core/turns.ts';
 import type { Log } from '../../ops/log.ts';
 import type { LiveQueries } from '../../subscribe/live-queries.ts';
-import type { Authenticator } from '../authenticator.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { Session } from '../auth/session.ts';
 import { publicError } from '../error-reply.ts';
 import { freshnessOf } from '../freshness-headers.ts';
-import { isYes } from '../graphql-reply.ts';
+import { headerBytesFrom, isYes } from '../headers.ts';
 import type { OperationRunner } from '../run-operation.ts';
-import type { Session } from '../session.ts';
-import { bytesOfHeader } from '../session-variables.ts';
 import type { UnsentAnswers } from '../unsent-answers.ts';
 import type { Effect } from './effects.ts';
 import { readClientMessage } from './messages.ts';
@@ -149,7 +148,7 @@ export class Connection {
   async #admit(given: Readonly<Record<string, string>>): Promise<void> {
     clearTimeout(this.#initTimer);
     const said: IncomingHttpHeaders = Object.fromEntries(
-      Object.entries(given).map(([name, value]) => [name.toLowerCase(), bytesOfHeader(value)]),
+      Object.entries(given).map(([name, value]) => [name.toLowerCase(), headerBytesFrom(value)]),
     );
     try {
       const session = await this.#parts.authenticator.authenticate({ ...this.#opened.headers, ...said });

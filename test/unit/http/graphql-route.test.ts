@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import { lsnFromBits } from '../../../src/core/lsn.ts';
 import type { StopSignal } from '../../../src/core/stop-signal.ts';
-import { Authenticator } from '../../../src/http/authenticator.ts';
+import { Authenticator } from '../../../src/http/auth/authenticator.ts';
 import type { OperationResult } from '../../../src/http/graphql-reply.ts';
 import type { GraphqlRequest } from '../../../src/http/graphql-request.ts';
 import { registerGraphqlRoute } from '../../../src/http/graphql-route.ts';

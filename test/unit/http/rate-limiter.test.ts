@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/core/clock.ts';
+import { sessionOf } from '../../../src/http/auth/session.ts';
 import { RateLimiter } from '../../../src/http/rate-limiter.ts';
-import { sessionOf } from '../../../src/http/session.ts';
 
 let now = 0;
 

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { Endpoint } from '../../../src/catalog/endpoints.ts';
-import { Authenticator } from '../../../src/http/authenticator.ts';
+import { Authenticator } from '../../../src/http/auth/authenticator.ts';
 import { registerRestRoute } from '../../../src/http/rest-route.ts';
 import { createServer } from '../../../src/http/server.ts';
 import { UnsentAnswers } from '../../../src/http/unsent-answers.ts';

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { WebSocket } from 'ws';
-import type { Session } from '../../../../src/http/session.ts';
-import { sessionOf } from '../../../../src/http/session.ts';
+import type { Session } from '../../../../src/http/auth/session.ts';
+import { sessionOf } from '../../../../src/http/auth/session.ts';
 import { Connection, type ConnectionParts } from '../../../../src/http/socket/connection.ts';
 import { TRANSPORT } from '../../../../src/http/socket/transport-protocol.ts';
 

@@ -1,11 +1,11 @@
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { AuthHook } from '../../../src/http/auth-hook.ts';
-import { Authenticator } from '../../../src/http/authenticator.ts';
-import { registerHookCookies } from '../../../src/http/hook-cookies.ts';
-import { createServer } from '../../../src/http/server.ts';
-import { createLog } from '../../../src/ops/log.ts';
+import { AuthHook } from '../../../../src/http/auth/auth-hook.ts';
+import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
+import { registerHookCookies } from '../../../../src/http/auth/hook-cookies.ts';
+import { createServer } from '../../../../src/http/server.ts';
+import { createLog } from '../../../../src/ops/log.ts';
 
 const COOKIES = ['id=1; Secure; Path=/', 'other=2; HttpOnly'];
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { jwtInfo, jwtSecret } from '../../../src/http/jwt-config.ts';
+import { jwtInfo, jwtSecret } from '../../../../src/http/auth/jwt-config.ts';
 
 const KEY = 'a key of at least thirty-two bytes';
 

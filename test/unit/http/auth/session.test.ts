@@ -3,12 +3,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AuthHook } from '../../../src/http/auth-hook.ts';
-import { Authenticator } from '../../../src/http/authenticator.ts';
-import { JwtVerifier } from '../../../src/http/jwt.ts';
-import { jwtSecret } from '../../../src/http/jwt-config.ts';
-import { keptMs } from '../../../src/http/key-set.ts';
-import type { Session } from '../../../src/http/session.ts';
+import { AuthHook } from '../../../../src/http/auth/auth-hook.ts';
+import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
+import { JwtVerifier } from '../../../../src/http/auth/jwt.ts';
+import { jwtSecret } from '../../../../src/http/auth/jwt-config.ts';
+import { keptMs } from '../../../../src/http/auth/key-set.ts';
+import type { Session } from '../../../../src/http/auth/session.ts';
 
 const KEY = 'a-secret-of-more-than-thirty-two-bytes';
 const NAMESPACE = 'https://hasura.io/jwt/claims';

@@ -1,12 +1,13 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { RoleName } from '../core/names.ts';
+import type { RoleName } from '../../core/names.ts';
+import { RefusedError } from '../error-reply.ts';
+import { headerOf } from '../headers.ts';
 import type { AuthHook } from './auth-hook.ts';
-import { RefusedError } from './error-reply.ts';
 import type { JwtVerifier } from './jwt.ts';
 import { digestOf } from './secrets.ts';
 import { ADMIN, type Session, sessionOf } from './session.ts';
-import { headerOf, ROLE_HEADER, SECRET_HEADERS, variablesOf } from './session-variables.ts';
+import { ROLE_HEADER, SECRET_HEADERS, variablesOf } from './session-variables.ts';
 
 export interface AuthOptions {
   readonly adminSecrets: readonly string[];

@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { errors, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { RefusedError } from './error-reply.ts';
+import { RefusedError } from '../error-reply.ts';
+import { headerOf } from '../headers.ts';
 import { claimsOf, type HasuraClaims } from './jwt-claims.ts';
 import type { JwtConfig, TokenPlace } from './jwt-config.ts';
 import { publishedKeys } from './key-set.ts';
 import { type Session, sessionOf } from './session.ts';
-import { headerOf, ROLE_HEADER } from './session-variables.ts';
+import { ROLE_HEADER } from './session-variables.ts';
 
 /** Signature algorithms a published key set may use; shared secrets never come from a URL. */
 const PUBLISHED_ALGORITHMS = [

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
+import { RefusedError } from '../error-reply.ts';
 import type { Authenticator } from './authenticator.ts';
-import { RefusedError } from './error-reply.ts';
 import type { Session } from './session.ts';
 
 /** Lets administrators in and refuses everybody else in Hasura's words. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { LRUCache } from 'lru-cache';
-import { RefusedError } from './error-reply.ts';
+import { RefusedError } from '../error-reply.ts';
+import { headerBytesOf, headerOf } from '../headers.ts';
 import { type Session, sessionOf } from './session.ts';
-import { headerBytesOf, headerOf, isSessionVariable, ROLE_HEADER } from './session-variables.ts';
+import { isSessionVariable, ROLE_HEADER } from './session-variables.ts';
 
 export interface AuthHookOptions {
   readonly url: string;

@@ -1,8 +1,8 @@
 import type { JWTPayload } from 'jose';
-import { isRecord } from '../core/is-record.ts';
-import { jsonKind } from '../core/json-kind.ts';
-import type { RoleName } from '../core/names.ts';
-import { RefusedError } from './error-reply.ts';
+import { isRecord } from '../../core/is-record.ts';
+import { jsonKind } from '../../core/json-kind.ts';
+import type { RoleName } from '../../core/names.ts';
+import { RefusedError } from '../error-reply.ts';
 import { atJsonPath } from './json-path.ts';
 import type { ClaimSource, ClaimsPlace, JwtConfig } from './jwt-config.ts';
 import { isSessionVariable } from './session-variables.ts';

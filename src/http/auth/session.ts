@@ -1,4 +1,4 @@
-import type { RoleName } from '../core/names.ts';
+import type { RoleName } from '../../core/names.ts';
 import { ROLE_HEADER } from './session-variables.ts';
 
 /** The role that sees everything. */
