@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { NearjoinError } from '../core/errors.ts';
-import { watchRequest } from './abort.ts';
 import { requireAdmin } from './auth/admin.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { ADMIN, type Session, sessionOf } from './auth/session.ts';
 import { ROLE_HEADER } from './auth/session-variables.ts';
 import { freshnessOf } from './freshness-headers.ts';
 import { parseJsonBody, requestOf } from './graphql-request.ts';
+import { watchRequest } from './request-life.ts';
 import type { OperationRunner } from './run-operation.ts';
 
 export interface ExplainRoute {
@@ -38,7 +38,6 @@ export function registerExplainRoute(
         session: explainedAs(parsed.data.user ?? {}),
         freshness: freshnessOf(request.headers),
         signal: life.signal,
-        notes: request.notes,
       });
     } finally {
       life.end();

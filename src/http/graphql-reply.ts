@@ -3,9 +3,9 @@ import type { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Token } from '../core/token.ts';
 import type { TargetReport } from '../read/freshness.ts';
-import { onceOver } from './abort.ts';
 import { graphqlErrorJson, statusOf } from './error-reply.ts';
 import { answerToken, cacheStatus, nearjoinExtension } from './freshness-answer.ts';
+import { whenOver } from './request-life.ts';
 import type { UnsentAnswers } from './unsent-answers.ts';
 
 /** How one operation ended. */
@@ -100,7 +100,7 @@ export function sendBatch(
 }
 
 function sendLong(reply: FastifyReply, body: Buffer, { unsent }: Pick<Framing, 'unsent'>): FastifyReply {
-  onceOver(
+  whenOver(
     reply,
     unsent.add(body.length, () => void reply.request.raw.socket.destroy()),
   );

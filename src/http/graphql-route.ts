@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mercurius } from 'mercurius';
 import { NearjoinError } from '../core/errors.ts';
-import { watchRequest } from './abort.ts';
 import { accepts } from './accepts.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { publicError } from './error-reply.ts';
@@ -16,6 +15,7 @@ import {
 import { readGraphqlBody } from './graphql-request.ts';
 import { isYes } from './headers.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
+import { watchRequest } from './request-life.ts';
 import type { OperationRunner, RunContext } from './run-operation.ts';
 import { answerError, type ServerOptions, serverError } from './server.ts';
 import type { UnsentAnswers } from './unsent-answers.ts';

@@ -239,7 +239,7 @@ export class OperationRunner {
   /** How one request would be answered now; throws where running it would answer an error. */
   async explain(
     request: GraphqlRequest,
-    context: Omit<RunContext, 'address'>,
+    context: Pick<RunContext, 'session' | 'freshness' | 'signal'>,
   ): Promise<readonly ExplainedField[]> {
     const { catalog } = this.#options.catalog();
     const prepared = this.#prepare(request, context.session, { catalog, over: 'explain' });

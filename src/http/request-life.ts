@@ -2,13 +2,13 @@ import type { FastifyReply } from 'fastify';
 import { NearjoinError } from '../core/errors.ts';
 import { Stop, type StopSignal } from '../core/stop-signal.ts';
 
-/** A signal for the work of one request, and the end of watching for it. */
+/** How long the work for one request may go on: until its signal is aborted. Whoever asked for it calls `end` when the work is done. */
 export interface RequestLife {
   readonly signal: StopSignal;
   readonly end: () => void;
 }
 
-/** Aborts when the client goes away before the answer, or when the time is up. */
+/** Starts watching a request: its signal is aborted when the client goes away before the answer has left, or when the time is up. */
 export function watchRequest(reply: FastifyReply, timeoutMs: number): RequestLife {
   const stop = new Stop();
   const { raw } = reply;
@@ -18,12 +18,12 @@ export function watchRequest(reply: FastifyReply, timeoutMs: number): RequestLif
   const timer = setTimeout(() => {
     stop.abort(new NearjoinError('timed-out', `the request took longer than ${timeoutMs} ms`));
   }, timeoutMs);
-  onceOver(reply, gone);
+  whenOver(reply, gone);
   return { signal: stop, end: () => clearTimeout(timer) };
 }
 
-/** Calls back when an answer has left, or its client is gone; maybe twice. */
-export function onceOver({ raw, request }: Pick<FastifyReply, 'raw' | 'request'>, over: () => void): void {
+/** Calls back when the answer has left or its client has gone. It may call twice. */
+export function whenOver({ raw, request }: Pick<FastifyReply, 'raw' | 'request'>, over: () => void): void {
   raw.on('close', over);
   if (raw.socket !== null) return;
   // Behind an answer to the same client that is still being written, a reply hears nothing of the connection's end.
