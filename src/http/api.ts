@@ -13,7 +13,7 @@ import { registerConsole } from './console-route.ts';
 import { registerExplainRoute } from './explain-route.ts';
 import { registerGraphqlRoute } from './graphql-route.ts';
 import { type PublicSettings, registerInfoRoutes, registerRefusals } from './info-routes.ts';
-import { registerMetadataScope } from './metadata-scope.ts';
+import { registerMetadataRoutes } from './metadata-routes.ts';
 import { registerMetricsRoutes } from './metrics-route.ts';
 import { registerReplicationRoutes } from './replication-route.ts';
 import { registerRestRoute } from './rest-route.ts';
@@ -23,12 +23,21 @@ import { registerSockets, type SocketOptions } from './socket/sockets.ts';
 import { UnsentAnswers } from './unsent-answers.ts';
 import { registerVerificationRoutes } from './verification-route.ts';
 
-/** Everything the routes work with. */
-export interface ApiParts {
+/** What the routes of every process work with: health, version, the state of replication and metrics. */
+export interface OperatorParts {
   readonly server: ServerOptions;
   readonly authenticator: Authenticator;
   readonly settings: PublicSettings;
-  /** What of the API is there. */
+  readonly view: ReplicationView;
+  readonly statusClient: (source: SourceName) => StatusClient;
+  readonly metrics: Metrics;
+  readonly metricsSecret: string | null;
+  readonly health: () => Promise<Health>;
+}
+
+/** What GraphQL and the metadata API work with besides. */
+export interface ServingParts {
+  /** The parts of the API that are switched on. */
   readonly apis: readonly ApiPart[];
   readonly store: MetadataStore;
   readonly catalogWatch: CatalogPort;
@@ -42,26 +51,34 @@ export interface ApiParts {
     SocketOptions,
     'authenticator' | 'runner' | 'log' | 'showsInternal' | 'cors' | 'maxMessageBytes' | 'unsent'
   >;
-  readonly metrics: Metrics;
-  readonly metricsSecret: string | null;
-  readonly view: ReplicationView;
-  readonly statusClient: (source: SourceName) => StatusClient;
-  readonly health: () => Promise<Health>;
 }
+
+type ApiParts = OperatorParts & ServingParts;
 
 /** The whole HTTP API, not listening yet. */
 export async function createApi(parts: ApiParts): Promise<FastifyInstance> {
-  const { authenticator, settings, health, metrics, view } = parts;
   const app = createServer(parts.server);
-  if (authenticator.asksHook) registerHookCookies(app);
+  if (parts.authenticator.asksHook) registerHookCookies(app);
   if (parts.apis.includes('graphql')) await registerGraphql(app, parts);
-  if (parts.apis.includes('metadata')) await registerAdministration(app, parts);
+  if (parts.apis.includes('metadata')) registerAdministration(app, parts);
+  registerOperatorRoutes(app, parts, parts.apis.includes('config'));
+  if (parts.settings.consoleEnabled) registerConsole(app);
+  return app;
+}
+
+/** The API of a process that only replicates, not listening yet. */
+export function createReplicatorApi(parts: OperatorParts): FastifyInstance {
+  const app = createServer(parts.server);
+  registerOperatorRoutes(app, parts, true);
+  return app;
+}
+
+function registerOperatorRoutes(app: FastifyInstance, parts: OperatorParts, showsConfig: boolean): void {
+  const { authenticator, settings, health, metrics, view } = parts;
   registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerVerificationRoutes(app, { authenticator, view, client: parts.statusClient });
   registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
-  registerInfoRoutes(app, { authenticator, settings, health, showsConfig: parts.apis.includes('config') });
-  if (settings.consoleEnabled) registerConsole(app);
-  return app;
+  registerInfoRoutes(app, { authenticator, settings, health, showsConfig });
 }
 
 async function registerGraphql(app: FastifyInstance, parts: ApiParts): Promise<void> {
@@ -71,10 +88,10 @@ async function registerGraphql(app: FastifyInstance, parts: ApiParts): Promise<v
   openSockets(app, parts, unsent);
 }
 
-async function registerAdministration(app: FastifyInstance, parts: ApiParts): Promise<void> {
+function registerAdministration(app: FastifyInstance, parts: ApiParts): void {
   const { authenticator, runner } = parts;
   registerExplainRoute(app, { authenticator, runner, requestTimeoutMs: parts.server.requestTimeoutMs });
-  await registerMetadataScope(app, parts);
+  registerMetadataRoutes(app, { authenticator, store: parts.store, catalogWatch: parts.catalogWatch });
   registerRefusals(app, authenticator);
 }
 
@@ -88,20 +105,4 @@ function openSockets(app: FastifyInstance, parts: ApiParts, unsent: UnsentAnswer
     const { subscribers: subscriptions, cohorts: liveQueries, runs: liveRuns } = live.counts;
     return { websockets: sockets.size, subscriptions, liveQueries, liveRuns };
   });
-}
-
-/** The routes of a process that only replicates: health, version, status and metrics. */
-export async function createReplicatorApi(
-  parts: Pick<
-    ApiParts,
-    'server' | 'authenticator' | 'settings' | 'metrics' | 'metricsSecret' | 'view' | 'statusClient' | 'health'
-  >,
-): Promise<FastifyInstance> {
-  const { authenticator, settings, health, metrics, view } = parts;
-  const app = createServer(parts.server);
-  registerReplicationRoutes(app, { authenticator, view, client: parts.statusClient });
-  registerVerificationRoutes(app, { authenticator, view, client: parts.statusClient });
-  registerMetricsRoutes(app, { authenticator, metrics, view, secret: parts.metricsSecret });
-  registerInfoRoutes(app, { authenticator, settings, health, showsConfig: true });
-  return app;
 }

@@ -6,7 +6,7 @@ import { systemClock } from '../core/clock.ts';
 import { AllowList } from '../graphql/allow-list.ts';
 import { SchemaCache } from '../graphql/introspection.ts';
 import { Operations } from '../graphql/operations.ts';
-import { type ApiParts, createApi, createReplicatorApi } from '../http/api.ts';
+import { createApi, createReplicatorApi, type OperatorParts, type ServingParts } from '../http/api.ts';
 import { AuthHook } from '../http/auth/auth-hook.ts';
 import { Authenticator } from '../http/auth/authenticator.ts';
 import { JwtVerifier } from '../http/auth/jwt.ts';
@@ -35,11 +35,11 @@ export async function listen(input: ApiInput): Promise<string> {
   const { config, closing } = input;
   const metrics = new Metrics();
   const lane = config.roles.includes('api') ? openLane(input) : null;
-  const common = commonParts(input, metrics, lane);
+  const parts = operatorParts(input, metrics, lane);
   const app =
     lane === null
-      ? await createReplicatorApi(common)
-      : await createApi({ ...common, ...apiParts(input, metrics, lane) });
+      ? createReplicatorApi(parts)
+      : await createApi({ ...parts, ...servingParts(input, metrics, lane) });
   closing.add('http', () => closeServer(app, config.shutdownTimeoutMs));
   try {
     await app.listen({ host: config.host, port: config.port });
@@ -49,19 +49,17 @@ export async function listen(input: ApiInput): Promise<string> {
   return urlOf(app, config.host);
 }
 
-type CommonParts = Parameters<typeof createReplicatorApi>[0];
-
 function openLane({ config, control, probes, log, closing }: ApiInput): ReadLane {
   const lane = new ReadLane({ watch: control.watch, probes, settings: readSettings(config), log });
   closing.add('read lane', () => lane.close());
   return lane;
 }
 
-function commonParts(
+function operatorParts(
   { config, control, probes, log, closing, leaving }: ApiInput,
   metrics: Metrics,
   lane: ReadLane | null,
-): CommonParts {
+): OperatorParts {
   const { store, watch } = control;
   const pools = new StatusPools(
     () => watch.current().urls,
@@ -104,21 +102,7 @@ function commonParts(
   };
 }
 
-function apiParts(
-  input: ApiInput,
-  metrics: Metrics,
-  lane: ReadLane,
-): Pick<
-  ApiParts,
-  | 'apis'
-  | 'store'
-  | 'catalogWatch'
-  | 'runner'
-  | 'batchLimit'
-  | 'resultLimitBytes'
-  | 'unsentLimitBytes'
-  | 'sockets'
-> {
+function servingParts(input: ApiInput, metrics: Metrics, lane: ReadLane): ServingParts {
   const { config, control, log } = input;
   const { store, watch } = control;
   const operations = new Operations({
@@ -173,7 +157,7 @@ function authenticatorOf(config: Config): Authenticator {
   });
 }
 
-function publicSettings(config: Config): ApiParts['settings'] {
+function publicSettings(config: Config): OperatorParts['settings'] {
   return {
     hasuraVersion: HASURA_VERSION,
     nearjoinVersion: nearjoinVersion(),

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Config } from '../config.ts';
-import type { ApiParts } from '../http/api.ts';
+import type { ServingParts } from '../http/api.ts';
 import { publicError } from '../http/error-reply.ts';
 import type { Log } from '../ops/log.ts';
 import { StatementOutdated } from '../read/error-mapping.ts';
@@ -19,7 +19,7 @@ export function wallClockMs(): number {
 }
 
 /** What the WebSockets of the process are made of. */
-export function socketParts(input: ApiInput): ApiParts['sockets'] {
+export function socketParts(input: ApiInput): ServingParts['sockets'] {
   const { config, control } = input;
   return {
     live: openLiveQueries(input),

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { type FastifyInstance, fastify } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runMetadataCli } from '../../src/cli/metadata.ts';
-import { registerMetadataRoutes } from '../../src/http/metadata-route.ts';
-import { registerQueryRoutes } from '../../src/http/query-route.ts';
+import { Authenticator } from '../../src/http/auth/authenticator.ts';
+import { registerMetadataRoutes } from '../../src/http/metadata-routes.ts';
 import { openWorld, type World } from './world.ts';
 
 let world: World;
@@ -19,16 +19,14 @@ beforeEach(async () => {
   app = fastify();
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-  const context = {
-    store: world.store,
-    catalogWatch: world.watch,
-    sessionOf: (request: { headers: Record<string, unknown> }) => {
-      const isAdmin = request.headers['x-hasura-admin-secret'] === 's3cret';
-      return { role: isAdmin ? 'admin' : 'nobody', isAdmin };
-    },
-  };
-  registerMetadataRoutes(app, context);
-  registerQueryRoutes(app, context);
+  app.decorateRequest('notes', null);
+  const authenticator = new Authenticator({
+    adminSecrets: ['s3cret'],
+    unauthorizedRole: 'nobody',
+    jwt: null,
+    hook: null,
+  });
+  registerMetadataRoutes(app, { authenticator, store: world.store, catalogWatch: world.watch });
   app.get('/v1/version', () => ({ version: 'v2.48.0' }));
   port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port);
 });
