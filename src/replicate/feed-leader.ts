@@ -100,12 +100,23 @@ export class FeedLeader {
   async #phases(signal: AbortSignal): Promise<void> {
     while (this.#wishes === null && !signal.aborted) await this.#wished.wait(signal);
     while (!signal.aborted && !this.#isUnwanted()) {
-      this.#phase = new AbortController();
-      this.#trouble = null;
-      const stop = AbortSignal.any([signal, this.#phase.signal]);
-      const failure = await this.#nextPhase(stop);
+      const failure = this.#taken() ?? (await this.#nextPhase(this.#begin(signal)));
       if (failure !== null && !signal.aborted) await this.#remedy(failure.error, signal);
     }
+  }
+
+  /** What ends the stretch that begins: of streaming, pausing or resting. */
+  #begin(signal: AbortSignal): AbortSignal {
+    this.#trouble = null;
+    this.#phase = new AbortController();
+    return AbortSignal.any([signal, this.#phase.signal]);
+  }
+
+  /** What the last stretch was ended for, if that is something to be put right. */
+  #taken(): { readonly error: unknown } | null {
+    const trouble = this.#trouble;
+    this.#trouble = null;
+    return trouble === null ? null : { error: trouble };
   }
 
   /** One stretch of streaming or pausing; null when it ended because another is wanted. */
@@ -122,7 +133,7 @@ export class FeedLeader {
       // What fails after the phase was ended fails because of that.
       if (!stop.aborted && !this.#isForAnother(error)) return { error };
     }
-    return this.#trouble === null ? null : { error: this.#trouble };
+    return this.#taken();
   }
 
   /** Whether the run ended only to go on with another kind of stream. */
@@ -138,7 +149,7 @@ export class FeedLeader {
     return isNothing(this.#scene.desire());
   }
 
-  /** Ends the phase under way; the next one begins with what is known then. */
+  /** Ends the stretch under way; the next one begins with what is known then. */
   #interrupt(trouble: Error | null): void {
     this.#trouble ??= trouble;
     this.#phase.abort();
@@ -221,6 +232,7 @@ export class FeedLeader {
     }
     this.#scene.streamed = false;
     const { state, pauseMs } = await this.#choose(error);
+    const resting = this.#begin(signal);
     const said = say(error);
     const repeated = this.#scene.repeats.heard(said);
     if (repeated !== null) {
@@ -228,8 +240,8 @@ export class FeedLeader {
       options.log.warn(fields, 'feed interrupted');
     }
     await saveFeedState(control, lease, { state, reason: said, lastError: said });
-    if (state === 'failed') await this.#restFailed(pauseMs, signal);
-    else await restUnless(this.#wished, { clock: options.clock, ms: pauseMs }, signal);
+    if (state === 'failed') await this.#restFailed(pauseMs, resting);
+    else await restUnless(this.#wished, { clock: options.clock, ms: pauseMs }, resting);
   }
 
   /** Rests until the time is up, somebody says something, or what was wrong with the target may have been put right. */

@@ -31,19 +31,26 @@ async function same(): Promise<number> {
   return cache.length;
 }
 
-test('too much retained log: the slot is dropped while paused, and the cache built anew on resume', async () => {
-  rig.start({ limits: { maxRetainedWalBytes: 4 * 1024 * 1024 } });
-  await rig.ready();
-  await pause();
-  for (let n = 0; n < 8; n += 1) {
+async function writeLog(): Promise<void> {
+  for (let n = 0; n < 8; n += 1)
     await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000))`);
-  }
+}
+
+async function slotDropped(): Promise<void> {
   await rig.until('the slot to be dropped', async () => {
     const { rows } = await rig.target.query(
       'select from pg_replication_slots where database = current_database() and not temporary',
     );
     return rows.length === 0;
   });
+}
+
+test('too much retained log: the slot is dropped while paused, and the cache built anew on resume', async () => {
+  rig.start({ limits: { maxRetainedWalBytes: 4 * 1024 * 1024 } });
+  await rig.ready();
+  await pause();
+  await writeLog();
+  await slotDropped();
   expect((await rig.status())?.position).toBeNull();
   const said = /^\d{4}-\d\d-\d\dT.*Z .*more than the 4 MB allowed/;
   await rig.until('the reason', async () => said.test((await rig.status())?.lastError ?? ''));
@@ -56,6 +63,23 @@ test('too much retained log: the slot is dropped while paused, and the cache bui
   await rig.until('streaming', async () => (await rig.status())?.state === 'streaming');
   await rig.ready();
   expect(await same()).toBe(99);
+});
+
+test('too much retained log: the slot is dropped while the feed rests after a failure', async () => {
+  let isIll = false;
+  rig.start({
+    limits: { maxRetainedWalBytes: 4 * 1024 * 1024, retryMs: { first: 600_000, longest: 600_000 } },
+    onStep: (step) => {
+      if (isIll && step === 'apply:begun') throw new Error('the source is ill');
+    },
+  });
+  await rig.ready();
+  isIll = true;
+  await rig.target.query('delete from item where id = 1');
+  await rig.until('the rest', async () => (await rig.status())?.state === 'retrying');
+  await writeLog();
+  await slotDropped();
+  expect(await rig.status()).toMatchObject({ position: null });
 });
 
 test('a slot that is lost while its feed is paused is told at once; the cache is not used, and is copied on resume', async () => {
