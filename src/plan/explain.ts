@@ -164,8 +164,8 @@ function printJoin({ name, on, unique }: Join): string {
   return `over ${name} on ${pairs.join(' and ')}${unique ? ' unique' : ''}`;
 }
 
-function printParam({ from, type, list, form }: Param): string {
-  const as = `${type.sql}${list ? '[]' : ''}${form === 'typed' ? '' : ` as ${form}`}`;
+function printParam({ from, type, list, long = false, form }: Param): string {
+  const as = `${type.sql}${list ? '[]' : ''}${long ? ' long' : ''}${form === 'typed' ? '' : ` as ${form}`}`;
   switch (from.kind) {
     case 'value':
       return `${as} = ${JSON.stringify(from.value)}`;

@@ -129,8 +129,26 @@ export function elementsOf(input: Input): readonly Input[] | null {
 
 /** Whether the input is a list without elements. */
 export function isEmptyList(input: Input): boolean {
-  const list = input.kind === 'json' ? input.value : input.node.kind === Kind.LIST && input.node.values;
-  return Array.isArray(list) && list.length === 0;
+  return listIn(input)?.length === 0;
+}
+
+/** Whether the input is a long list. */
+export function isLongList(input: Input): boolean {
+  const list = listIn(input);
+  return list !== null && isLong(list);
+}
+
+const LONG = 50;
+
+/** Whether a list has so many values that a row's is looked up among them: which it is decides what a plan looks like. */
+export function isLong({ length }: readonly unknown[]): boolean {
+  return length > LONG;
+}
+
+function listIn(input: Input): readonly unknown[] | null {
+  const list: unknown =
+    input.kind === 'json' ? input.value : input.node.kind === Kind.LIST && input.node.values;
+  return Array.isArray(list) ? list : null;
 }
 
 /** Members of an object input, or null when it is not an object. */

@@ -2,7 +2,7 @@ import type { ColumnType } from '../catalog/catalog.ts';
 import type { OperandType } from '../catalog/operand-type.ts';
 import { tooComplex, weightOf } from './budget.ts';
 import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './encode.ts';
-import { hasVariable, type Input, plainValue } from './input.ts';
+import { hasVariable, type Input, isLongList, plainValue } from './input.ts';
 import { parseJsonPath } from './json-path.ts';
 import { readOffset } from './offset.ts';
 import type { Operand, Param } from './plan.ts';
@@ -45,6 +45,7 @@ export class Params {
     return this.#add({
       from: this.#sourceOf(input, (plain) => encodeValue(value, plain, path)),
       ...value,
+      ...(value.list && isLongList(input) ? { long: true } : {}),
       form: 'typed',
       path,
     });

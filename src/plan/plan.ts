@@ -278,6 +278,8 @@ export interface Param {
   readonly type: ColumnType;
   /** Bound as an array of `type` (`_in`, `_has_keys_any` …). */
   readonly list: boolean;
+  /** A list of very many values. */
+  readonly long?: boolean;
   /** How the value is read: by its type, as an `offset`, or as a path into JSON (a list of texts then). */
   readonly form: 'typed' | 'offset' | 'json-path';
   /** Its text must hold as one of these in every request, whatever rows it meets. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isRecord, NumberText } from './input.ts';
+import { isLong, isRecord, NumberText } from './input.ts';
 import { orderOfTypes } from './representations.ts';
 import type { VariableUse } from './variable-uses.ts';
 import type { PreparedVariables, Variables } from './variables.ts';
@@ -60,17 +60,23 @@ function whole(value: unknown, depth: number): string {
   return typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? '-');
 }
 
-/** Names, nesting and booleans (`_is_null`, `distinct`) matter; texts, numbers and how many of them a list holds do not. */
+/** Names, nesting and booleans (`_is_null`, `distinct`) matter, and whether a list is long; texts, numbers and how many of them there are do not. */
 function condition(value: unknown, depth: number): string {
   if (depth > DEEPEST) return '…';
   if (value === null || value === undefined) return '-';
   if (typeof value === 'boolean') return value ? 't' : 'f';
-  if (Array.isArray(value)) {
-    if (value.length === 0) return 'e';
-    if (!value.some((element) => typeof element === 'object' && element !== null)) return 'l';
-    return `[${value.map((element) => condition(element, depth + 1)).join(',')}]`;
-  }
+  if (Array.isArray(value)) return list(value, depth);
   return isRecord(value) ? conditions(value, depth) : 'v';
+}
+
+function list(value: readonly unknown[], depth: number): string {
+  if (value.length === 0) return 'e';
+  if (value.some(isNested)) return `[${value.map((element) => condition(element, depth + 1)).join(',')}]`;
+  return isLong(value) ? 'L' : 'l';
+}
+
+function isNested(value: unknown): boolean {
+  return Array.isArray(value) || isRecord(value);
 }
 
 function conditions(value: Readonly<Record<string, unknown>>, depth: number): string {

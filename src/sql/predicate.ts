@@ -2,7 +2,7 @@ import type { Column, ColumnType, JoinPair } from '../catalog/catalog.ts';
 import type { Operator } from '../catalog/operators.ts';
 import { SPATIAL_OPERATORS } from '../catalog/spatial-operators.ts';
 import { unreachable } from '../core/assert.ts';
-import type { Join, PlanTable, Predicate } from '../plan/plan.ts';
+import type { Join, Param, PlanTable, Predicate } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
 import { refuseUnlessDistinct, refuseUnlessText, refuseUnlessTexts, TypeUnknown } from './held-as-text.ts';
@@ -103,9 +103,37 @@ function compare(predicate: Compare, row: RowScope, build: Build): Sql {
   // A value is never null, so a null-safe `=` is a plain one; `<>` must also hold for a null column.
   if (predicate.nullSafe && operator === 'neq' && !column.notNull)
     return sql`${left} is distinct from ${right}`;
-  if (cast !== null) return typedSql(operator, cast, left, right);
-  const sorted = (side: Sql): Sql => (RANGES.has(operator) ? sortValue(side, column, row) : side);
-  return typedSql(operator, column.type, sorted(left), sorted(right));
+  const type = cast ?? column.type;
+  if (isHashed(type, build.params[value.index])) return lookedUp(operator, left, right);
+  const sorted = (side: Sql): Sql =>
+    cast === null && RANGES.has(operator) ? sortValue(side, column, row) : side;
+  return typedSql(operator, type, sorted(left), sorted(right));
+}
+
+/** Among whose values Postgres looks one up; others it would compare one by one, and more slowly than with `any`. */
+const HASHED: ReadonlySet<string> = new Set([
+  'int2',
+  'int4',
+  'int8',
+  'numeric',
+  'text',
+  'varchar',
+  'bpchar',
+  'uuid',
+  'date',
+  'timestamp',
+  'timestamptz',
+]);
+
+function isHashed(type: ColumnType, values: Param | undefined): boolean {
+  const { schema, name } = baseType(type);
+  return values?.long === true && schema === 'pg_catalog' && HASHED.has(name);
+}
+
+/** Whether a value is in a list. `any` compares it with one after the other where the list is a parameter: with thousands of them, for every row. */
+function lookedUp(operator: Operator, left: Sql, right: Sql): Sql {
+  const found = sql`${left} in (select unnest(${right}))`;
+  return operator === 'nin' ? sql`(not (${found}))` : found;
 }
 
 /** Conditions that must all hold of a row, in an order in which none tells of rows that another hides. */

@@ -259,6 +259,25 @@ test.each([
   expect(together?.isLookUp).toBe(query === W1);
 });
 
+test.each([
+  ['orders', '{total: {_in: $list}}', 60_000],
+  ['orders', '{total: {_nin: $list}}', 40_000],
+  ['products', '{reviews: {stars: {_in: $list}}}', 20_000],
+])(
+  'a row of %s is looked up in a long list, not compared with all of it: %s',
+  async (table, where, count) => {
+    const list = Array.from({ length: 60 }, (_, i) => i);
+    const query = `query ($list: [Int!]) { ${table}_aggregate(where: ${where}) { aggregate { count } } }`;
+    const asking = { variables: { list }, freshness: { fallback: 'stale' } } as const;
+    const [root] = await lane.explain(query, asking);
+    expect(root?.plan?.join('\n')).toMatch(/Hash.*Semi Join|hashed SubPlan/);
+    expect(root?.plan?.join('\n')).not.toContain('ANY ($');
+    expect(JSON.parse((await lane.query(query, asking)).text)).toEqual({
+      [`${table}_aggregate`]: { aggregate: { count } },
+    });
+  },
+);
+
 test('requests of one turn that share an execution have the answers they have alone', async () => {
   const freshness = { fallback: 'stale' } as const;
   const asking = Array.from({ length: 24 }, (_, i) => ({

@@ -244,7 +244,11 @@ function operand(random: Random, operator: string, values: readonly Value[]): Va
   if (/like|similar|regex/.test(operator)) return random.pick(PATTERN_VALUES);
   if (operator.startsWith('_jsonb_path')) return random.pick(JSON_PATHS);
   if (operator === '_matches') return random.pick(LTREE_QUERIES);
-  return takesList(operator) ? random.some(values, 0, 3) : random.pick(values);
+  if (!takesList(operator)) return random.pick(values);
+  // So many are looked up in another way.
+  return random.chance(0.15)
+    ? Array.from({ length: 60 }, () => random.pick(values))
+    : random.some(values, 0, 3);
 }
 
 /** An operand that Postgres refuses, some of them only when it comes to a row. */

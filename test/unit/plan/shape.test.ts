@@ -1,5 +1,6 @@
 import { type OperationDefinitionNode, parse } from 'graphql';
 import { expect, test } from 'vitest';
+import { NumberText } from '../../../src/plan/input.ts';
 import { variableShape } from '../../../src/plan/shape.ts';
 import { coerceVariables, prepareVariables } from '../../../src/plan/variables.ts';
 
@@ -19,6 +20,8 @@ test('values that become parameters share a shape', () => {
   const one = { w: { id: { _in: [1, 2] }, note: { _eq: 'a' } }, id: 1 };
   const two = { w: { id: { _in: [3] }, note: { _eq: 'b' } }, id: 2 };
   expect(shape(one)).toBe(shape(two));
+  const digits = { w: { id: { _in: [new NumberText('1234567890123456789')] }, note: { _eq: 'c' } }, id: 3 };
+  expect(shape(digits)).toBe(shape(one));
 });
 
 test('shapes of any form share one', () => {
@@ -53,6 +56,8 @@ test('everything that may change the plan changes the shape', () => {
     { w: { id: {} } },
     { w: { id: { _eq: 1 } } },
     { w: { id: { _gt: 1 } } },
+    { w: { id: { _in: [1] } } },
+    { w: { id: { _in: Array.from({ length: 51 }, (_, i) => i) } } },
     { w: { id: { _is_null: true } } },
     { w: { id: { _is_null: false } } },
     { w: { _and: [{ id: { _eq: 1 } }] } },
