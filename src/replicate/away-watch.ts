@@ -1,7 +1,6 @@
 import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import type { FeedOptions } from './feed-options.ts';
 import { RetainedTooMuch } from './housekeeping.ts';
-import { Unread } from './unread.ts';
 
 const LOOK_MS = 1_000;
 
@@ -10,18 +9,15 @@ export type AwayWatchOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log' | 's
 
 /**
  * Watches the target of a feed while its source cannot be reached: nothing is read from the slot then, yet it must not
- * hold back more of the target's log than allowed, and no published table may make its owner's writes fail. Where
- * somebody reads, he sees to that himself.
+ * hold back more of the target's log than allowed, and no published table may make its owner's writes fail.
  */
 export class AwayWatch {
   readonly #options: AwayWatchOptions;
   readonly #stopping = new AbortController();
-  readonly #unread: Unread;
   readonly #done: Promise<void>;
 
   constructor(options: AwayWatchOptions, connector: Connector) {
     this.#options = options;
-    this.#unread = new Unread(options);
     this.#done = this.#run(connector);
   }
 
@@ -54,13 +50,14 @@ export class AwayWatch {
 
   async #look(connector: Connector): Promise<void> {
     const { limits, log, source, target } = this.#options;
-    await connector.protect();
     const health = await connector.slotHealth();
-    if (!this.#unread.isLong(health) || !('retainedWalBytes' in health)) return;
-    if (health.retainedWalBytes <= limits.maxRetainedWalBytes) return;
-    // The lost slot is found when the source is back; the cache is given up and made anew then.
-    await connector.drop();
-    const why = new RetainedTooMuch(health.retainedWalBytes, limits.maxRetainedWalBytes).message;
-    log.warn({ source, target, slot: connector.slot, why }, 'slot dropped while the source is away');
+    if ('retainedWalBytes' in health && health.retainedWalBytes > limits.maxRetainedWalBytes) {
+      // The lost slot is found when the source is back; the cache is given up and made anew then.
+      await connector.drop();
+      const why = new RetainedTooMuch(health.retainedWalBytes, limits.maxRetainedWalBytes).message;
+      log.warn({ source, target, slot: connector.slot, why }, 'slot dropped while the source is away');
+    }
+    // Last: where the publication is somebody else's it fails for as long as a table of it lacks its key.
+    await connector.protect();
   }
 }

@@ -110,7 +110,6 @@ async function sampleTarget(
   while (!signal.aborted) {
     let isRefused = false;
     try {
-      await connector.protect();
       const health = await connector.slotHealth();
       sample.targetPosition = await connector.position();
       const retained = 'retainedWalBytes' in health ? health.retainedWalBytes : null;
@@ -122,6 +121,8 @@ async function sampleTarget(
       } else if (health.kind === 'missing') {
         onSlotTrouble(new ConnectorError('slot-lost', 'the replication slot is gone'));
       }
+      // Behind the slot: where the publication is somebody else's it fails for as long as a table of it lacks its key.
+      await connector.protect();
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
       sample.retainedWalBytes = null; // unknown while the target does not answer; the stream's own failure says why

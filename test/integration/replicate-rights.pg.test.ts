@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { requestResume, requestResync } from '../../src/cache/control.ts';
+import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
 import { Session } from '../../src/replicate/session.ts';
 import { FeedRig } from '../support/feed.ts';
-import { createDatabase, dropSlots } from '../support/postgres.ts';
+import { createDatabase, dropSlots, testServer } from '../support/postgres.ts';
 
 // Everything runs as the least roles that docs/operations.md names: one on the source, one on the target.
 
@@ -59,6 +59,13 @@ async function open(
   return { rig, sourceUrl: as(cache, rig.source.url), targetUrl: as(feed, target.url) };
 }
 
+async function slotOf(feed: FeedRig): Promise<string> {
+  const { rows } = await feed.source.query<{ slot: string }>(
+    `select 'nearjoin_' || left(replace(id::text, '-', ''), 8) || '_pg2' as slot from nearjoin.installation`,
+  );
+  return rows[0]?.slot ?? '';
+}
+
 /** Copies, follows, survives a lost slot, and lets go, with no right more. */
 async function works(feed: FeedRig, urls: { sourceUrl: string; targetUrl: string }): Promise<void> {
   const first = feed.start(urls);
@@ -101,10 +108,7 @@ test('a role that may only read, and a publication that an administrator owns', 
   );
   const [, make] = / as another role: (.*);$/.exec(await reason()) ?? [];
   await waiting.stop();
-  const { rows } = await feed.source.query<{ slot: string }>(
-    `select 'nearjoin_' || left(replace(id::text, '-', ''), 8) || '_pg2' as slot from nearjoin.installation`,
-  );
-  const name = rows[0]?.slot ?? '';
+  const name = await slotOf(feed);
   await feed.target.query(`${make}; alter publication ${name} add table item`);
   const partly = feed.start(urls);
   const other = async (): Promise<string> => {
@@ -121,6 +125,29 @@ test('a role that may only read, and a publication that an administrator owns', 
   await writing.connect();
   await expect(writing.query('delete from item')).rejects.toThrow('permission denied');
   await writing.end();
+  await feed.target.query(`drop publication ${name}`);
+});
+
+test('a slot is held to its ceiling, also where a table of somebody else’s publication has lost its key', async () => {
+  const { rig: feed, ...urls } = await open(({ feed: name }) => [`grant select on item, other to ${name}`]);
+  const waiting = feed.start(urls);
+  await feed.until('the reason', async () => (await feed.status())?.state === 'failed');
+  await waiting.stop();
+  const name = await slotOf(feed);
+  await feed.target.query(
+    `create publication ${name} for table item, other with (publish_via_partition_root${testServer('target').version >= 18 ? ', publish_generated_columns = stored' : ''})`,
+  );
+  feed.start({ ...urls, limits: { maxRetainedWalBytes: 4 << 20 } });
+  await feed.ready();
+  expect(await requestPause(feed.source, 'pg2')).toBe(true);
+  await feed.until('the pause', async () => (await feed.status())?.state === 'paused');
+  await feed.target.query('alter table item drop constraint item_pkey');
+  for (let n = 0; n < 8; n += 1)
+    await feed.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000))`);
+  await feed.until('the slot to be dropped', async () => {
+    const { rows } = await feed.target.query('select from pg_replication_slots where slot_name = $1', [name]);
+    return rows.length === 0;
+  });
   await feed.target.query(`drop publication ${name}`);
 });
 
