@@ -1,3 +1,4 @@
+import { ConnectorError } from '../../connectors/connector.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
 import { messageOf } from '../core/errors.ts';
 import { sourceAdvice } from '../core/server-advice.ts';
@@ -23,7 +24,10 @@ function isLost(error: unknown): boolean {
   );
 }
 
-/** The source has no room for what was to be written: whoever tries again at once takes what its users free. */
+/**
+ * The source has no room for what was to be written, or the target for what it takes to decode or read: whoever tries again
+ * at once takes what its users free.
+ */
 export function isDiskFull(error: unknown): boolean {
-  return sqlStateOf(error) === '53100';
+  return sqlStateOf(error instanceof ConnectorError ? error.cause : error) === '53100';
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ConnectorError } from '../../../connectors/connector.ts';
-import { say } from '../../../src/replicate/say.ts';
+import { isDiskFull, say } from '../../../src/replicate/say.ts';
 
 const lost = 'the connection to the source database was lost: ';
 
@@ -12,4 +12,11 @@ test.each([
   [new Error('parts of schema nearjoin are gone: lease'), ''],
 ])('%s', (error, before) => {
   expect(say(error)).toBe(before + error.message);
+});
+
+test('a disk is full at either end', () => {
+  const refused = Object.assign(new Error('could not write to data file for XID 782'), { code: '53100' });
+  expect(isDiskFull(refused)).toBe(true);
+  expect(isDiskFull(new ConnectorError('retry', 'the stream of changes broke', refused))).toBe(true);
+  expect(isDiskFull(new ConnectorError('retry', 'the target has been silent for 30 seconds'))).toBe(false);
 });
