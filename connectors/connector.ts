@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Commit, FeedItem } from '../src/core/change.ts';
 import type { ComparedRows } from '../src/core/compared-rows.ts';
 import type { IndexColumn } from '../src/core/index-column.ts';
-import type { KeyPart } from '../src/core/key-range.ts';
+import type { KeyPart } from '../src/core/key-part.ts';
 import type { Lsn } from '../src/core/lsn.ts';
 import type { TableRef } from '../src/core/names.ts';
 import type { PieceCursor } from '../src/core/piece-cursor.ts';

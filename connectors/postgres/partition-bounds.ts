@@ -1,63 +1,132 @@
-import { type KeyPart, type KeyRange, RANGE_TYPES } from '../../src/core/key-range.ts';
+import {
+  KEY_TYPES,
+  type KeyColumn,
+  type KeyPart,
+  type KeyPlace,
+  type KeyTest,
+} from '../../src/core/key-part.ts';
 
-/** How one table of a tree is divided, and the bound of one of its partitions. */
-export interface PartitionLevel {
+/** How a table is divided. */
+export interface Division {
   /** As in pg_partitioned_table. */
   readonly strategy: string | null;
-  /** The first column of the partition key; null for an expression. */
-  readonly column: string | null;
-  readonly type: number | null;
-  /** Of how many columns the key is. */
-  readonly width: number | null;
-  /** Values compare as is usual for their type, equal only when they are the same. */
-  readonly isUsual: boolean;
-  /** As pg_get_expr prints it. */
-  readonly bound: string | null;
+  readonly columns: readonly PartitionColumn[];
 }
 
-const LITERAL = `(?:'(?:[^']|'')*'|-?[0-9.]+|MINVALUE|MAXVALUE)`;
+/** How one table of a tree is divided, and the bound of one of its partitions. */
+export interface PartitionLevel extends Division {
+  /** As pg_get_expr prints it. */
+  readonly bound: string | null;
+  /** Those of all partitions of the table. */
+  readonly beside: readonly (string | null)[];
+}
+
+/** A column of a partition key; one without a name is an expression. */
+export interface PartitionColumn {
+  readonly name: string | null;
+  readonly type: number | null;
+  readonly isEnum: boolean | null;
+  /** Values compare as is usual for their type, equal only when they are the same. */
+  readonly isUsual: boolean;
+}
+
+const LITERAL = `(?:'(?:[^']|'')*'|-?[0-9.]+|true|false|NULL|MINVALUE|MAXVALUE)`;
 const LITERALS = `${LITERAL}(?:, ${LITERAL})*`;
 const RANGE = new RegExp(`^FOR VALUES FROM \\((${LITERALS})\\) TO \\((${LITERALS})\\)$`);
 const LIST = new RegExp(`^FOR VALUES IN \\((${LITERALS})\\)$`);
 /** Their order is a collation's, which differs between servers. */
-const TEXTS = new Set([25, 1043]);
+const TEXTS = new Set([25, 1042, 1043]);
 
 /**
  * Keys that rows of a partition can have, at least: what a bound says that is not told here makes the part larger than the
- * partition. Null when nothing is known of them, as for a hash or a default partition.
+ * partition. Null when nothing is known of them, as for a partition of a hash.
  */
 export function partOf(levels: readonly PartitionLevel[]): KeyPart | null {
-  const part = levels.flatMap((level) => rangeOf(level) ?? []);
+  const part = levels.flatMap((level) => (level.bound === 'DEFAULT' ? restOf(level) : (testOf(level) ?? [])));
   return part.length === 0 ? null : part;
 }
 
-function rangeOf({ strategy, column, type, width, isUsual, bound }: PartitionLevel): KeyRange | null {
-  if (column === null || type === null || !isUsual || !RANGE_TYPES.has(type)) return null;
-  const all = { column, type, from: null, to: null, isToIncluded: false, values: null };
-  if (strategy === 'l') return listed(all, bound ?? '');
-  return strategy === 'r' && !TEXTS.has(type) ? ranged(all, bound ?? '', width !== 1) : null;
+function testOf({ strategy, columns, bound }: Omit<PartitionLevel, 'beside'>): KeyTest | null {
+  if (strategy === 'l') return listed(columnsOf(columns), bound ?? '');
+  return strategy === 'r' ? ranged(orderedOf(columns), bound ?? '') : null;
 }
 
-function listed(all: KeyRange, bound: string): KeyRange | null {
+/** The first columns of a key whose values mean the same everywhere. */
+function columnsOf(columns: Division['columns']): readonly KeyColumn[] {
+  const known: KeyColumn[] = [];
+  for (const { name, type, isEnum, isUsual } of columns) {
+    if (name === null || type === null || !isUsual || (isEnum !== true && !KEY_TYPES.has(type))) break;
+    known.push({ name, type, isEnum: isEnum === true });
+  }
+  return known;
+}
+
+/** Those of them whose order is the same everywhere. */
+function orderedOf(columns: Division['columns']): readonly KeyColumn[] {
+  const known = columnsOf(columns);
+  const end = known.findIndex(({ type, isEnum }) => isEnum || TEXTS.has(type));
+  return end < 0 ? known : known.slice(0, end);
+}
+
+function listed(columns: readonly KeyColumn[], bound: string): KeyTest | null {
   const list = LIST.exec(bound)?.[1];
-  return list === undefined ? null : { ...all, values: literalsIn(list) };
+  // In a key there is no null.
+  const values = literalsIn(list ?? '').filter((literal) => literal !== 'NULL');
+  if (columns.length === 0 || values.length === 0) return null;
+  return { kind: 'one-of', columns, values: values.map(unquoted), isNot: false };
 }
 
-function ranged(all: KeyRange, bound: string, isToIncluded: boolean): KeyRange | null {
+type Range = KeyTest & { readonly kind: 'between' };
+
+function ranged(columns: readonly KeyColumn[], bound: string): Range | null {
   const [, lower, upper] = RANGE.exec(bound) ?? [];
   if (lower === undefined || upper === undefined) return null;
-  const [from, to] = [endOf(lower), endOf(upper)];
-  return from === null && to === null ? null : { ...all, from, to, isToIncluded };
+  const from = placeOf(lower, columns.length, false);
+  const to = placeOf(upper, columns.length, true);
+  return from === null && to === null ? null : { kind: 'between', columns, from, to, isNot: false };
 }
 
-/** The first value of one end of a range; null where it has no end. */
-function endOf(literals: string): string | null {
-  const first = new RegExp(LITERAL).exec(literals)?.[0] ?? 'MINVALUE';
-  return first === 'MINVALUE' || first === 'MAXVALUE' ? null : unquoted(first);
+/** One end of a range, or where it may be at most when only the first columns are known; null where it has no end. */
+function placeOf(literals: string, known: number, isEnd: boolean): KeyPlace | null {
+  const all = literalsIn(literals);
+  const open = all.findIndex((literal) => literal === 'MINVALUE' || literal === 'MAXVALUE');
+  const length = open < 0 ? all.length : open;
+  const values = all.slice(0, Math.min(length, known)).map(unquoted);
+  if (values.length === 0) return null;
+  return { values, isAfter: length > known ? isEnd : all[open] === 'MAXVALUE' };
+}
+
+/** Keys that no other partition of a table can have; nothing where those of one of them are not known to the last. */
+function restOf({ strategy, columns, beside }: PartitionLevel): KeyPart {
+  const known = strategy === 'r' ? orderedOf(columns) : columnsOf(columns);
+  if (known.length < columns.length) return [];
+  const bounds = beside.filter((bound) => bound !== 'DEFAULT');
+  const tests = bounds.flatMap((bound) => testOf({ strategy, columns, bound }) ?? []);
+  if (tests.length < bounds.length) return [];
+  const values = tests.flatMap((test) => (test.kind === 'one-of' ? test.values : []));
+  const ranges = tests.flatMap((test) => (test.kind === 'between' ? [test] : []));
+  return values.length === 0
+    ? joined(ranges).map((range) => ({ ...range, isNot: true }))
+    : [{ kind: 'one-of', columns: known, values, isNot: true }];
+}
+
+/** The same ranges, as few as can be seen without comparing values: mostly one begins where another ends. */
+function joined(ranges: readonly Range[]): readonly Range[] {
+  const byStart = new Map(ranges.map((range) => [JSON.stringify(range.from), range]));
+  const ends = new Set(ranges.flatMap(({ to }) => (to === null ? [] : [JSON.stringify(to)])));
+  const firsts = ranges.filter(({ from }) => from === null || !ends.has(JSON.stringify(from)));
+  return firsts.flatMap((first) => {
+    let { to } = first;
+    for (let next = byStart.get(JSON.stringify(to)); to !== null && next !== undefined; ) {
+      to = next.to;
+      next = byStart.get(JSON.stringify(to));
+    }
+    return first.from === null && to === null ? [] : [{ ...first, to }];
+  });
 }
 
 function literalsIn(literals: string): readonly string[] {
-  return (literals.match(new RegExp(LITERAL, 'g')) ?? []).map(unquoted);
+  return literals.match(new RegExp(LITERAL, 'g')) ?? [];
 }
 
 function unquoted(literal: string): string {

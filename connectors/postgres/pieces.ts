@@ -1,5 +1,5 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { inOneOf } from '../../src/core/key-range.ts';
+import { inOneOf } from '../../src/core/key-part.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import type { PieceCursor } from '../../src/core/piece-cursor.ts';
 import type { TableColumns } from '../connector.ts';

@@ -1,7 +1,7 @@
 import type { TableRef } from '../../src/core/names.ts';
 import type { TableShape } from '../../src/core/table-shape.ts';
 import type { Query } from './client.ts';
-import { type PartitionLevel, partOf } from './partition-bounds.ts';
+import { type Division, type PartitionLevel, partOf } from './partition-bounds.ts';
 
 /** What the catalog rows to look at again belong to. */
 export interface Followed {
@@ -14,11 +14,20 @@ export interface Followed {
 export const NOTHING: Followed = { relations: [], enums: [] };
 
 interface ShapeRow {
-  readonly shape: Omit<TableShape, 'parts'> | null;
+  readonly shape: Omit<TableShape, 'keys'> | null;
   /** By partition, from the root's own on. */
-  readonly levels: Readonly<Record<string, readonly PartitionLevel[]>> | null;
+  readonly levels: Readonly<Record<string, readonly Bound[]>> | null;
+  /** By the tables that have partitions. */
+  readonly divisions: Readonly<Record<string, Division>> | null;
   readonly relations: readonly number[] | null;
   readonly enums: readonly number[] | null;
+}
+
+/** Where a partition lies in its parent. */
+interface Bound {
+  readonly of: number;
+  /** As pg_get_expr prints it. */
+  readonly bound: string | null;
 }
 
 /** The shapes in the order of the tables, null for one that does not exist; and what to watch for them to change. */
@@ -42,13 +51,23 @@ export async function readShapes(
   };
 }
 
-function shapeOf({ shape, levels }: ShapeRow): TableShape | null {
+function shapeOf({ shape, levels, divisions }: ShapeRow): TableShape | null {
   if (shape === null || levels === null) return shape;
-  const parts = Object.entries(levels).flatMap(([partition, each]) => {
-    const part = partOf(each);
+  const bounds = new Map<number, (string | null)[]>();
+  for (const { of, bound } of Object.values(levels).flatMap((path) => path.slice(-1))) {
+    const beside = bounds.get(of);
+    if (beside === undefined) bounds.set(of, [bound]);
+    else beside.push(bound);
+  }
+  const levelOf = ({ of, bound }: Bound): PartitionLevel => {
+    const division = divisions?.[of] ?? { strategy: null, columns: [] };
+    return { ...division, bound, beside: bounds.get(of) ?? [] };
+  };
+  const keys = Object.entries(levels).flatMap(([partition, path]) => {
+    const part = partOf(path.map(levelOf));
     return part === null ? [] : [[partition, part] as const];
   });
-  return { ...shape, parts: Object.fromEntries(parts) };
+  return { ...shape, keys: Object.fromEntries(keys) };
 }
 
 /** A partition that is being detached concurrently is out already. */
@@ -62,16 +81,11 @@ const SHAPES = `
     select oid, oid, null, '[]'::jsonb from wanted where oid is not null
     union all
     select tree.root, i.inhrelid, i.xmin::text, tree.levels || jsonb_build_object(
-      'strategy', d.partstrat, 'width', d.partnatts, 'column', a.attname, 'type', a.atttypid::bigint,
-      'isUsual', exists (select from pg_opclass o where o.oid = d.partclass[0] and o.opcdefault)
-        and not exists (select from pg_collation l where l.oid = d.partcollation[0] and not l.collisdeterministic),
       -- Constants only. With the partition named there would be none of one that is dropped since the statement's snapshot.
-      'bound', pg_get_expr(part.relpartbound, 0))
+      'of', tree.oid::bigint, 'bound', pg_get_expr(part.relpartbound, 0))
     from tree
     join pg_inherits i on i.inhparent = tree.oid
     join pg_class part on part.oid = i.inhrelid
-    left join pg_partitioned_table d on d.partrelid = tree.oid
-    left join pg_attribute a on a.attrelid = tree.oid and a.attnum = d.partattrs[0] and a.attnum > 0
     where not i.inhdetachpending
   ), used (root, type) as (
     select distinct tree.root, a.atttypid
@@ -99,6 +113,19 @@ const SHAPES = `
       jsonb_object_agg('partition ' || f.oid, tree.attached) filter (where tree.attached is not null) as versions,
       jsonb_object_agg(f.oid::text, tree.levels) filter (where tree.attached is not null) as levels
     from tree join pg_class f on f.oid = tree.oid
+    group by tree.root
+  ), divisions as (
+    select tree.root, jsonb_object_agg(d.partrelid::text, jsonb_build_object('strategy', d.partstrat, 'columns', (
+      select jsonb_agg(jsonb_build_object(
+        'name', a.attname, 'type', a.atttypid::bigint, 'isEnum', t.typtype = 'e',
+        'isUsual', exists (select from pg_opclass o where o.oid = d.partclass[k.at - 1] and o.opcdefault) and not exists (
+          select from pg_collation l where l.oid = d.partcollation[k.at - 1] and not l.collisdeterministic)
+        ) order by k.at)
+      from unnest(d.partattrs) with ordinality as k(attnum, at)
+      left join pg_attribute a on a.attrelid = d.partrelid and a.attnum = k.attnum and a.attnum > 0
+      left join pg_type t on t.oid = a.atttypid
+    ))) as divisions
+    from tree join pg_partitioned_table d on d.partrelid = tree.oid
     group by tree.root
   ), labels as (
     select used.root, jsonb_object_agg(e.oid::text, e.enumlabel) as labels,
@@ -140,11 +167,13 @@ const SHAPES = `
       'versions', coalesce(f.versions, '{}') || coalesce(l.versions, '{}')
     ) end as shape,
     f.levels,
+    d.divisions,
     (f.oids || k.oids)::float8[] as relations,
     t.types::float8[] as enums
   from wanted w
   left join pg_class c on c.oid = w.oid
   left join parts f on f.root = w.oid
+  left join divisions d on d.root = w.oid
   left join labels l on l.root = w.oid
   left join composites k on k.root = w.oid
   left join types t on t.root = w.oid

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { KeyPart } from '../core/key-range.ts';
+import type { KeyPart } from '../core/key-part.ts';
 import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';

@@ -1,4 +1,4 @@
-import type { KeyPart } from './key-range.ts';
+import type { KeyPart } from './key-part.ts';
 
 /**
  * What a table on a target is made of, as far as no change event tells of it: rows come and go with a partition, and
@@ -26,5 +26,5 @@ export interface TableShape {
    */
   readonly versions?: Readonly<Record<string, string>>;
   /** The keys that rows of a partition can have, where that is known; left out as `versions` is. */
-  readonly parts?: Readonly<Record<string, KeyPart>>;
+  readonly keys?: Readonly<Record<string, KeyPart>>;
 }

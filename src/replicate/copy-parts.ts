@@ -1,7 +1,7 @@
 import { inCache, overlayName } from '../cache/names.ts';
 import { type StoredTable, updateSql, updateStoredTable } from '../cache/stored-table.ts';
 import { must } from '../core/assert.ts';
-import { inOneOf } from '../core/key-range.ts';
+import { inOneOf } from '../core/key-part.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import { columnsToCopy, copyIntoSql } from './copy-format.ts';
 import { writeRows } from './copy-rows.ts';

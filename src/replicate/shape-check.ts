@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Generation } from '../cache/stored-table.ts';
-import { type KeyPart, RANGE_TYPES } from '../core/key-range.ts';
+import { KEY_TYPES, type KeyColumn, type KeyPart } from '../core/key-part.ts';
 import type { TableShape } from '../core/table-shape.ts';
 
 /**
@@ -56,10 +56,11 @@ export function changedParts(
   if (names.some((name) => then.written[name] !== now.written[name])) return null;
   const changed = changedPartitions(then, now);
   if (shapeMismatch(then, withPartitionsOf(then, now), names) !== null) return null;
-  const most = Math.max(Object.keys(then.files).length, Object.keys(now.files).length) / 2;
-  if (changed.length === 0 || changed.length > most) return null;
+  // New ones must be read in any case.
+  const lost = changed.filter((oid) => oid in then.files);
+  if (changed.length === 0 || lost.length > Object.keys(then.files).length / 2) return null;
   const parts = changed.flatMap((oid) =>
-    [then, now].filter((shape) => isIn(shape, oid)).map((shape) => shape.parts?.[oid] ?? null),
+    [then, now].filter((shape) => isIn(shape, oid)).map((shape) => shape.keys?.[oid] ?? null),
   );
   const known = parts.filter((part) => part !== null);
   return known.length === parts.length && known.every((part) => isHeld(part, { columns, key }))
@@ -73,12 +74,13 @@ function isIn({ files, versions = {} }: TableShape, oid: string): boolean {
 
 /** Whether the copy has what a part is told apart by, as it is on the target. */
 function isHeld(part: KeyPart, { columns, key }: Pick<Generation, 'columns' | 'key'>): boolean {
-  const types = new Map(
-    columns.map(({ name, oid, type }) => [name, type === 'text' && oid !== TEXT ? 0 : oid]),
-  );
-  return part.every(
-    ({ column, type }) => key.includes(column) && types.get(column) === type && RANGE_TYPES.has(type),
-  );
+  const held = new Map(columns.map((column) => [column.name, column]));
+  const isSame = ({ name, type, isEnum }: KeyColumn): boolean => {
+    const column = held.get(name);
+    if (column?.oid !== type || !key.includes(name)) return false;
+    return isEnum ? column.type === 'text' : KEY_TYPES.has(type) && (column.type !== 'text' || type === TEXT);
+  };
+  return part.every((test) => test.columns.every(isSame));
 }
 
 const TEXT = 25;

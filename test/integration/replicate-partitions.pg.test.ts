@@ -171,15 +171,73 @@ const KEPT: readonly Case[] = [
       `create table days_5 partition of days for values from ('2026-01-05', 0) to ('2026-01-06', 0)`,
     ],
   ],
-];
-
-const COPIED: readonly Case[] = [
-  ['one of a hash', 'hashed', parted('hashed', 'hash (id)'), ['truncate hashed_1']],
   [
     'the default one',
     'rest',
     [...parted('rest'), 'create table rest_x partition of rest default', fill('rest', 300, 310)],
     ['truncate rest_x'],
+  ],
+  [
+    'the default one detached, divided and attached again',
+    'leftover',
+    [
+      ...parted('leftover'),
+      'create table leftover_x partition of leftover default',
+      fill('leftover', 300, 420),
+    ],
+    [
+      `begin; alter table leftover detach partition leftover_x;
+       create table leftover_6 partition of leftover for values from (300) to (350);
+       insert into leftover select * from leftover_x where id < 350; delete from leftover_x where id < 370;
+       alter table leftover attach partition leftover_x default; commit`,
+    ],
+  ],
+  [
+    'a list of labels, and the default one of it',
+    'moods',
+    [
+      `create type mood as enum ('sad', 'glad', 'calm', 'wild')`,
+      'create table moods (id int, mood mood, n int, big text, primary key (id, mood)) partition by list (mood)',
+      ...['sad', 'glad', 'calm'].map(
+        (mood) => `create table moods_${mood} partition of moods for values in ('${mood}')`,
+      ),
+      'create table moods_x partition of moods default',
+      `insert into moods select g, m, g, null from generate_series(1, 60) g, unnest(enum_range(null::mood)) m`,
+    ],
+    ['truncate moods_glad', 'delete from moods where id < 10', 'truncate moods_x'],
+  ],
+  [
+    'one by two columns, and some made ahead',
+    'tenants',
+    [
+      `create table tenants (tenant int, at date, id int, n int, big text, primary key (tenant, at, id))
+       partition by range (tenant, at)`,
+      `create table tenants_1 partition of tenants for values from (1, '2026-01-01') to (1, '2026-01-02')`,
+      `create table tenants_2 partition of tenants for values from (1, '2026-01-02') to (1, '2026-01-03')`,
+      `insert into tenants select 1, '2026-01-01'::date + g % 2, g, g from generate_series(1, 80) g`,
+    ],
+    [
+      `begin; truncate tenants_1; create table tenants_3 partition of tenants for values from (1, '2026-01-03') to (2, minvalue);
+       create table tenants_4 partition of tenants for values from (2, minvalue) to (2, maxvalue);
+       insert into tenants values (2, '2027-01-01', 1, 1), (1, '2026-01-01', 2, 2); commit`,
+    ],
+  ],
+];
+
+const COPIED: readonly Case[] = [
+  ['one of a hash', 'hashed', parted('hashed', 'hash (id)'), ['truncate hashed_1']],
+  [
+    'one of a range of texts',
+    'worded',
+    [
+      'create table worded (id text primary key, n int, big text) partition by range (id)',
+      ...['a', 'c', 'e'].map(
+        (from, at) =>
+          `create table worded_${at} partition of worded for values from ('${from}') to ('${'ceg'[at]}')`,
+      ),
+      `insert into worded select k || g, g from generate_series(1, 20) g, unnest('{a,b,c,d,e,f}'::text[]) k`,
+    ],
+    ['truncate worded_1'],
   ],
   ['most of them', 'most', parted('most'), ['truncate most_0, most_1, most_2, most_3']],
 ];

@@ -77,14 +77,20 @@ test('the order of keys is no difference', () => {
   expect(sameShape(plain, { relation, ...rest, labels: { 6: 'glad', 5: 'sad' } })).toBe(true);
 });
 
-const part = (from: string, to: string) => [
-  { column: 'id', type: 23, from, to, isToIncluded: false, values: null },
+const part = (from: string, to: string, column = { name: 'id', type: 23, isEnum: false }) => [
+  {
+    kind: 'between' as const,
+    columns: [column],
+    from: { values: [from], isAfter: false },
+    to: { values: [to], isAfter: false },
+    isNot: false,
+  },
 ];
 const divided: TableShape = {
   ...parted,
   files: { 2: 20, 3: 30, 4: 40 },
   versions: { 'partition 2': '90', 'partition 3': '90', 'partition 4': '90' },
-  parts: { 2: part('0', '10'), 3: part('10', '20') },
+  keys: { 2: part('0', '10'), 3: part('10', '20') },
 };
 const held = {
   columns: ['id', 'n'].map((name) => ({ name, type: 'integer', oid: 23 })),
@@ -101,7 +107,7 @@ test.each<[string, Partial<TableShape>, readonly string[] | null]>([
   ],
   [
     'one partition more',
-    { files: { ...divided.files, 5: 50 }, parts: { ...divided.parts, 5: part('30', '40') } },
+    { files: { ...divided.files, 5: 50 }, keys: { ...divided.keys, 5: part('30', '40') } },
     ['30'],
   ],
   [
@@ -111,11 +117,21 @@ test.each<[string, Partial<TableShape>, readonly string[] | null]>([
   ],
   ['one of which nobody knows the keys', { files: { ...divided.files, 4: 41 } }, null],
   ['most of them', { files: { 2: 21, 3: 31, 4: 40 } }, null],
+  [
+    'three partitions more and one less',
+    {
+      files: { 3: 30, 4: 40, 5: 50, 6: 60, 7: 70 },
+      versions: { 'partition 3': '90', 'partition 4': '90' },
+      keys: { ...divided.keys, 5: part('30', '40'), 6: part('40', '50'), 7: part('50', '60') },
+    },
+    ['0', '30', '40', '50'],
+  ],
   ['a column too', { files: { ...divided.files, 2: 21 }, written: { ...divided.written, n: '101' } }, null],
   ['the publication too', { files: { ...divided.files, 2: 21 }, publication: '7 101 8' }, null],
 ])('the parts of a copy that may be wrong: %s changed', (_name, change, froms) => {
   const parts = changedParts(divided, { ...divided, ...change }, held);
-  expect(parts?.map(([range]) => range?.from) ?? null).toEqual(froms);
+  const first = parts?.map(([test]) => (test?.kind === 'between' ? test.from?.values[0] : null));
+  expect(first ?? null).toEqual(froms);
 });
 
 test('parts by a column that is not in the key, or is held as another type, are not told apart', () => {
@@ -123,4 +139,13 @@ test('parts by a column that is not in the key, or is held as another type, are 
   expect(changedParts(divided, now, { ...held, key: ['n'] })).toBeNull();
   const columns = [{ name: 'id', type: 'text', oid: 23 }];
   expect(changedParts(divided, now, { columns, key: ['id'] })).toBeNull();
+});
+
+test('labels are told apart where they are held as texts', () => {
+  const label = { name: 'id', type: 16400, isEnum: true };
+  const then = { ...divided, keys: { 2: part('0', '10', label) } };
+  const now = { ...then, files: { ...divided.files, 2: 21 } };
+  const heldAs = (type: string) => ({ columns: [{ name: 'id', type, oid: 16400 }], key: ['id'] });
+  expect(changedParts(then, now, heldAs('text'))).toHaveLength(2);
+  expect(changedParts(then, now, heldAs('mood'))).toBeNull();
 });
