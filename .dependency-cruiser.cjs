@@ -74,7 +74,7 @@ const places = {
     'src/cache',
     'src/read',
     'src/replicate',
-    'src/metadata/(store|migrate|version-watch|slot-book|reading-notes)',
+    'src/metadata/(store|migrate|identity|version-watch|slot-book|reading-notes)',
     'src/demo',
   ],
   'pg-copy-streams': ['connectors', 'src/cache', 'src/replicate'],

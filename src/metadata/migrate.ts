@@ -37,6 +37,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       noted_at timestamptz not null default now()
     )`,
   ],
+  // Where the id was made, and which one there was before: a copy finds itself elsewhere.
+  ['alter table nearjoin_metadata.catalog_state add column home text, add column copy_of uuid'],
 ];
 
 /** Brings the metadata schema to this program's version; safe when several nodes start at once. */

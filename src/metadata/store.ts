@@ -1,9 +1,10 @@
 import pg from 'pg';
-import { must } from '../core/assert.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
+import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { CATALOG_SESSION } from '../core/session-form.ts';
 import { forLibrary } from './connection-url.ts';
+import { settleIdentity } from './identity.ts';
 import { MetadataError } from './metadata-error.ts';
 import { migrateMetadata } from './migrate.ts';
 import type { Metadata } from './model.ts';
@@ -34,8 +35,8 @@ export interface MetadataStore {
   inTurn<T>(change: () => Promise<T>): Promise<T>;
   /** The current version first, then each newer one within a second of its saving, whoever saved it. */
   listen(signal: AbortSignal): AsyncIterable<number>;
-  /** Tells this metadata database from every other one, and goes along when it is restored from a dump. */
-  readonly installation: string;
+  /** Tells this metadata database from every other one, also from one that it was copied from by its contents. */
+  readonly installation: MetadataIdentity;
   /** The replication slots there are. */
   readonly slots: StoredSlotBook;
   /** What databases last said of themselves. */
@@ -61,7 +62,7 @@ export async function openMetadataStore(given: StoreOptions): Promise<MetadataSt
   try {
     const options = { ...given, url: forLibrary(given.url) };
     const pool = openPool(options);
-    return new PostgresMetadataStore(pool, options, await migrate(pool));
+    return new PostgresMetadataStore(pool, options, await migrate(pool, given.log));
   } catch (error) {
     if (error instanceof NearjoinError) throw error;
     // The cause is left out: a malformed URL travels inside the error it makes, password and all.
@@ -86,14 +87,18 @@ function openPool({ url, log }: StoreOptions): pg.Pool {
   return pool;
 }
 
+const COPIED =
+  'the metadata database is a copy of another one, or was moved: it has an id of its own now, and leaves the slots that were noted in it alone';
+
 /** Says which metadata database it is. */
-async function migrate(pool: pg.Pool): Promise<string> {
+async function migrate(pool: pg.Pool, log: StoreLog): Promise<MetadataIdentity> {
   try {
     const client = await pool.connect();
     try {
       await migrateMetadata(client);
-      const { rows } = await client.query<{ id: string }>('select id from nearjoin_metadata.catalog_state');
-      return must(rows[0], 'the id of the metadata database').id;
+      const { copied, ...identity } = await settleIdentity(client);
+      if (copied !== null) log.warn({ ...identity, ...copied }, COPIED);
+      return identity;
     } finally {
       client.release();
     }
@@ -131,11 +136,11 @@ class PostgresMetadataStore implements MetadataStore {
   readonly #closed = new AbortController();
   readonly #documents = new DocumentReader();
   #lastTurn: Promise<unknown> = Promise.resolve();
-  readonly installation: string;
+  readonly installation: MetadataIdentity;
   readonly slots: StoredSlotBook;
   readonly readings: StoredReadingNotes;
 
-  constructor(pool: pg.Pool, options: StoreOptions, installation: string) {
+  constructor(pool: pg.Pool, options: StoreOptions, installation: MetadataIdentity) {
     this.installation = installation;
     this.#pool = pool;
     this.#options = options;

@@ -4,6 +4,7 @@ import { sqlStateOf } from '../cache/queryable.ts';
 import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
 import { messageOf } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import { sourceAdvice } from '../core/server-advice.ts';
 import { isCredible, type SourceTime, stalenessMs } from '../core/watermark.ts';
@@ -60,8 +61,8 @@ export interface ReplicationView {
   readonly wanted: () => readonly WantedFeed[];
   /** Which database the metadata names; null while it has not said. */
   readonly identity: (target: SourceName) => DatabaseIdentity | null;
-  /** This installation, by the id of its metadata database. */
-  readonly installation: string;
+  /** This installation, by its metadata database. */
+  readonly installation: MetadataIdentity;
   /** A newer time of freshness than the stored one, if this process has heard of any for that position. */
   readonly newerFreshness: (source: SourceName, target: SourceName, upTo: Lsn) => SourceTime | null;
 }
@@ -99,7 +100,9 @@ function feedsOf(
 ): readonly FeedReport[] {
   const missing = wanted.filter(({ target }) => !status.feeds.has(target));
   const { owner } = status;
-  const others = owner === null || owner === view.installation ? null : ownedByOther(source, owner);
+  const { installation } = view;
+  const others =
+    owner === null || owner === installation.id ? null : ownedByOther(source, owner, installation);
   const present = [...status.feeds.values()].map((feed) => {
     const report = feedReport(source, feed, status.now, view);
     const tables = wanted.find(({ target }) => target === feed.target)?.tables ?? [];

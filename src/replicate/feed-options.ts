@@ -1,6 +1,7 @@
 import type { Connector } from '../../connectors/connector.ts';
 import type { KafkaFeed } from '../catalog/kafka-feed.ts';
 import type { Clock } from '../core/clock.ts';
+import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
 import type { BatchLimits } from './buffer.ts';
@@ -157,7 +158,7 @@ export interface FeedOptions {
   /** What slot and publication were called when the source was reached last, by whichever process; null when nobody noted it. */
   readonly notedSlot: string | null;
   /** By whose metadata the copies are kept; null for whoever comes. */
-  readonly installation: string | null;
+  readonly installation: MetadataIdentity | null;
   /** The names of slot and publication are known now. */
   readonly onNamed: (slot: string) => void;
   /** Reads the databases' catalogs again: a table was not what the catalog says. */

@@ -32,7 +32,8 @@ export async function ownSchema(
   while (!signal.aborted) {
     const owner = await claimSchema(client, installation);
     if (owner === null) return id;
-    if (owner !== told) log.warn({ source, target, reason: ownedByOther(source, owner) }, LEFT_ALONE);
+    if (owner !== told)
+      log.warn({ source, target, reason: ownedByOther(source, owner, installation) }, LEFT_ALONE);
     if (!isWanted()) return null;
     told = owner;
     await restUnless(wished, { clock, ms: POLL_MS }, signal);

@@ -3,6 +3,7 @@ import type { Connector } from '../../connectors/connector.ts';
 import type { Catalog, Desired } from '../catalog/catalog.ts';
 import type { KafkaFeed } from '../catalog/kafka-feed.ts';
 import type { Clock } from '../core/clock.ts';
+import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
 import type { FeedLimits, Way } from './feed-options.ts';
@@ -42,8 +43,8 @@ export interface SupervisorOptions {
   readonly onProbe: (source: SourceName, target: SourceName, probe: Probe | null) => void;
   /** Survives the sources and this process. */
   readonly book: SlotBook;
-  /** The id of the metadata database; null claims no source for it. */
-  readonly installation?: string | null;
+  /** Null claims no source for a metadata database. */
+  readonly installation?: MetadataIdentity | null;
   readonly onStep?: StepHook | undefined;
 }
 

@@ -17,6 +17,17 @@ async function database(): Promise<TestDatabase> {
   return made;
 }
 
+/** Made from it, as a database that is restored from a dump is. */
+async function copyOf(original: TestDatabase): Promise<TestDatabase> {
+  const other = await database();
+  await other.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [
+    original.name,
+  ]);
+  const copy = await createDatabase('source', [], `template ${original.name}`);
+  closing.push(() => copy.drop());
+  return copy;
+}
+
 async function store(url: string): Promise<MetadataStore> {
   const opened = await openMetadataStore({ url, log: { warn: () => undefined } });
   closing.push(() => opened.close());
@@ -52,6 +63,26 @@ test('nodes that start at once agree on one set-up, also where transactions see 
   expect(loaded).toEqual(loaded.map(() => ({ metadata: EMPTY_METADATA, resourceVersion: 1 })));
   const states = await Promise.all(nodes.map((node) => node.catalogState()));
   expect(new Set(states.map((state) => state.id)).size).toBe(1);
+});
+
+test('a copy has an id of its own, says whose copy it is, and leaves the slots to the original', async () => {
+  const original = await database();
+  const first = await store(original.url);
+  const slot = { slot: 'nearjoin_1_pg2', source: 'pg1', target: 'pg2' };
+  await first.slots.note(slot);
+  const { id } = first.installation;
+  expect(first.installation).toEqual({ id, copyOf: null });
+  const copy = await copyOf(original);
+  const nodes = await Promise.all([1, 2, 3].map(() => store(copy.url)));
+  const [one] = nodes;
+  for (const { installation, slots } of nodes) {
+    expect(installation).toEqual({ id: one?.installation.id, copyOf: id });
+    expect(await slots.noted()).toEqual([]);
+  }
+  expect(one?.installation.id).not.toBe(id);
+  const again = await store(original.url);
+  expect(again.installation).toEqual({ id, copyOf: null });
+  expect(await again.slots.noted()).toEqual([slot]);
 });
 
 test('of two changes based on the same version one is refused and nothing of it kept', async () => {

@@ -4,7 +4,9 @@ import { FeedRig } from '../support/feed.ts';
 
 // Two metadata databases that name the same source.
 
-const [OURS, THEIRS] = [randomUUID(), randomUUID()];
+const OURS = { id: randomUUID(), copyOf: null };
+const THEIRS = { id: randomUUID(), copyOf: null };
+const COPY = { id: randomUUID(), copyOf: OURS.id };
 let rig: FeedRig;
 
 beforeEach(async () => {
@@ -23,8 +25,7 @@ async function epoch(): Promise<unknown> {
   return (await rig.source.query('select epoch from nearjoin.feed')).rows[0]?.['epoch'];
 }
 
-async function isRefused(): Promise<void> {
-  const said = `kept for another metadata database (id ${OURS})`;
+async function isRefused(said = `kept for another metadata database (id ${OURS.id})`): Promise<void> {
   await rig.until('it to be refused', () => Promise.resolve(rig.log.some((line) => line.includes(said))));
 }
 
@@ -45,6 +46,21 @@ test('one that was not heard of for ten seconds is followed by the other', async
   await isRefused();
   await rig.source.query(`update nearjoin.feed set updated_at = updated_at - interval '1 minute'`);
   await rig.until('the other to lead', async () => (await epoch()) !== before);
+});
+
+test('a copy of its metadata database follows it only when it was not heard of for ten minutes', async () => {
+  const before = await epoch();
+  const silent = (minutes: number): Promise<unknown> =>
+    rig.source.query(
+      `update nearjoin.feed set updated_at = clock_timestamp() - interval '${minutes} minutes'`,
+    );
+  await rig.source.query(`update nearjoin.installation set owned_at = owned_at - interval '11 minutes'`);
+  await silent(9);
+  rig.start({ installation: COPY });
+  await isRefused(`the metadata database that this one is a copy of (id ${OURS.id})`);
+  expect(await epoch()).toBe(before);
+  await silent(10);
+  await rig.until('the copy to lead', async () => (await epoch()) !== before);
 });
 
 test('what only one wants is not removed by the other, which does not want it', async () => {

@@ -10,6 +10,7 @@ import { introspect } from '../../src/catalog/introspect.ts';
 import type { KafkaFeed } from '../../src/catalog/kafka-feed.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
 import { systemClock } from '../../src/core/clock.ts';
+import type { MetadataIdentity } from '../../src/core/metadata-identity.ts';
 import { tableKey } from '../../src/core/names.ts';
 import type { Probe } from '../../src/core/watermark.ts';
 import { parseMetadata } from '../../src/metadata/parse.ts';
@@ -33,8 +34,7 @@ export interface SupervisorSettings {
   /** In place of the target's own address, for example a proxy's. */
   readonly targetUrl?: string;
   readonly sourceUrl?: string;
-  /** The id of its metadata database. */
-  readonly installation?: string;
+  readonly installation?: MetadataIdentity;
   readonly timings?: Partial<Timings>;
   /** From where on changes are written as they come. */
   readonly largeBytes?: number;

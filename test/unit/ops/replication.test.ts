@@ -57,7 +57,7 @@ function view(
     },
     wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }],
     identity: () => null,
-    installation: 'ours',
+    installation: { id: 'ours', copyOf: 'original' },
     newerFreshness: () => null,
     ...over,
   };
@@ -122,6 +122,14 @@ test('feeds of a source whose copies are kept for another metadata database wait
   expect(await reportFeeds(view({ pg1: held }))).toMatchObject([
     { ...waiting, target: 'pg2' },
     { ...waiting, target: 'pg3' },
+  ]);
+  const ofOriginal = {
+    state: 'retrying',
+    reason: expect.stringContaining('this one is a copy of (id original)'),
+  };
+  expect(await reportFeeds(view({ pg1: { ...held, owner: 'original' } }))).toMatchObject([
+    ofOriginal,
+    ofOriginal,
   ]);
   expect(await reportFeeds(view({ pg1: { ...held, owner: 'ours' } }))).toMatchObject([
     { state: 'starting' },
