@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Stop } from '../../src/core/stop-signal.ts';
@@ -191,6 +192,42 @@ test('a cancel request that comes late does not end what the session runs by the
   await Promise.race([next, poll('it to be asked again', async () => (await begun(text)) !== before)]);
   await second.release();
   expect(await next).toBe('next');
+});
+
+test('of many requests that are given up at once two are cancelled at a time, and none that has ended meanwhile', async () => {
+  await using proxy = await startProxy(testServer('source'));
+  const pool = rig.open({ url: proxy.through(rig.database.url), leases: 5 });
+  const leases = await Promise.all(Array.from({ length: 5 }, () => pool.lease(null)));
+  /** All of what was connected before has come to the proxy when this has. */
+  const cancelsMade = async (probes: number): Promise<number> => {
+    connect(proxy.port, '127.0.0.1').on('error', () => undefined);
+    await poll('a connection made later', async () => proxy.connectionsMade >= 5 + probes + 2);
+    return proxy.connectionsMade - 5 - probes;
+  };
+  const giveUp = async (text: string): Promise<void> => {
+    const stop = new Stop();
+    const given = leases.map(({ connection }) =>
+      failure(connection.run(text, [], { ...PLAIN, signal: stop })),
+    );
+    await poll('the statements to run', async () => (await rig.running(text)) === 5);
+    proxy.hold();
+    stop.abort(new Error('client gone'));
+    await Promise.all(given);
+  };
+  const { text, release } = await held();
+  await giveUp(text);
+  expect(await cancelsMade(1)).toBe(2);
+  await release();
+  await poll('them to end', async () => (await rig.running(text)) === 0);
+  proxy.letGo();
+  await poll('the cancel requests to be over', async () =>
+    leases.every(({ connection }) => connection.isIdle),
+  );
+  expect(await cancelsMade(2)).toBe(2);
+  await giveUp('select pg_sleep(30)::text');
+  proxy.letGo();
+  await poll('all of them to be cancelled', async () => (await rig.running()) === 0);
+  for (const lease of leases) lease.release();
 });
 
 /** When the statement that runs was begun. */

@@ -21,6 +21,8 @@ export interface Proxy extends AsyncDisposable {
   /** Bytes forwarded from the server so far. */
   readonly bytesFromServer: number;
   readonly openConnections: number;
+  /** Connections that clients have made so far, those that are held included. */
+  readonly connectionsMade: number;
   close(): Promise<void>;
 }
 
@@ -39,10 +41,14 @@ class TcpProxy implements Proxy {
   #held: Socket[] | null = null;
   #delayMs = 0;
   #bytes = 0;
+  #made = 0;
 
   constructor(to: { readonly host: string; readonly port: number }) {
     this.#to = to;
-    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
+    this.#server = createServer({ allowHalfOpen: true }, (client) => {
+      this.#made += 1;
+      this.#accept(client);
+    });
   }
 
   async listen(): Promise<void> {
@@ -62,6 +68,10 @@ class TcpProxy implements Proxy {
 
   get openConnections(): number {
     return this.#pairs.size;
+  }
+
+  get connectionsMade(): number {
+    return this.#made;
   }
 
   through(url: string): string {
@@ -104,6 +114,7 @@ class TcpProxy implements Proxy {
 
   async close(): Promise<void> {
     this.reset();
+    for (const client of this.#held ?? []) client.destroy();
     this.#server.close();
     await once(this.#server, 'close');
   }

@@ -7,12 +7,13 @@ import { KEEP_HEAP } from '../../core/keep-heap.ts';
 import { FIND_OPERATORS } from '../../core/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../../core/session-form.ts';
 import { type HistoryName, historyName } from '../../core/token.ts';
-import { WireConnection, type WireOptions } from './connection.ts';
+import { WireConnection } from './connection.ts';
 import { ConnectionLost } from './failure.ts';
 import { FrugalSocket } from './frugal-socket.ts';
 import type { RowMemory } from './incoming.ts';
 import { encodeCancel } from './messages.ts';
 import type { SessionFacts } from './session-facts.ts';
+import type { WireOptions } from './wire-options.ts';
 
 /** How connections to one database are made. */
 export interface ConnectOptions extends RowMemory {
@@ -23,6 +24,9 @@ export interface ConnectOptions extends RowMemory {
   /** Ask which history the server writes: positions are told of its answers. */
   readonly asksHistory: boolean;
 }
+
+/** What sessions of one pool have in common. */
+export type PoolPart = Pick<WireOptions, 'onAnswered' | 'cancels'>;
 
 /** What `pg` keeps of a session, as far as we take it over. */
 interface LoggedIn {
@@ -57,8 +61,8 @@ const SETTINGS: readonly (readonly [string, string])[] = [
 const CHEAP_RANDOM_PAGES = `
   select set_config('random_page_cost', '1.1', false) from pg_settings where name = 'random_page_cost' and source = 'default'`;
 
-/** Logs in with `pg` (TLS, SCRAM and the rest are its business), then takes the socket over. `onAnswered` hears of every end of a request. */
-export async function connectWire(options: ConnectOptions, onAnswered: () => void): Promise<WireConnection> {
+/** Logs in with `pg` (TLS, SCRAM and the rest are its business), then takes the socket over. */
+export async function connectWire(options: ConnectOptions, pool: PoolPart): Promise<WireConnection> {
   const client = new pg.Client({
     connectionString: options.url,
     connectionTimeoutMillis: options.connectTimeoutMs,
@@ -79,7 +83,7 @@ export async function connectWire(options: ConnectOptions, onAnswered: () => voi
     await client.end().catch(() => undefined);
     throw new ConnectionLost('no connection to the database', cause);
   }
-  return takeOver(client as unknown as LoggedIn, { ...options, ...facts, onAnswered });
+  return takeOver(client as unknown as LoggedIn, { ...options, ...facts, ...pool });
 }
 
 // A primary keeps its timeline for as long as it runs, so one look holds for all of a connection's life.
@@ -124,10 +128,7 @@ export function settingsQuery(statementTimeoutMs: number): string {
   return [settingsStatement(all), CHEAP_RANDOM_PAGES, FIND_OPERATORS, KEEP_HEAP].join('; ');
 }
 
-function takeOver(
-  client: LoggedIn,
-  options: ConnectOptions & SessionFacts & Pick<WireOptions, 'onAnswered'>,
-): WireConnection {
+function takeOver(client: LoggedIn, options: ConnectOptions & SessionFacts & PoolPart): WireConnection {
   const socket = must(client.connection?.stream, 'socket of a logged-in client');
   for (const event of ['data', 'error', 'close', 'end', 'readable']) socket.removeAllListeners(event);
   const { host, port, processID } = client;
@@ -140,6 +141,7 @@ function takeOver(
     history: options.history,
     makesTemps: options.makesTemps,
     onAnswered: options.onAnswered,
+    cancels: options.cancels,
     cancel: () => sendCancel({ host, port }, encodeCancel(processID, secret), options.connectTimeoutMs),
     silenceMs: options.connectTimeoutMs,
   });

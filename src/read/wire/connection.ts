@@ -1,26 +1,15 @@
 import type { Duplex } from 'node:stream';
-import type { StopSignal } from '../../core/stop-signal.ts';
+import { Stop, type StopSignal } from '../../core/stop-signal.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
-import { errorFields, Incoming, type RowMemory, rowCells } from './incoming.ts';
+import { errorFields, Incoming, rowCells } from './incoming.ts';
 import { encodeExecution, TERMINATE, unsendable } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { SessionFacts } from './session-facts.ts';
+import type { WireOptions } from './wire-options.ts';
 
 /** One row: cells in text form, undecoded. */
 export type WireRow = readonly (Buffer | null)[];
-
-/** What a connection needs besides its socket. */
-export interface WireOptions extends RowMemory, SessionFacts {
-  /** Prepared statements kept; each costs the server tens of kilobytes. */
-  readonly statementLimit: number;
-  /** Asks the server, over another connection, to end what this session runs. Resolves when the server has heard it. */
-  readonly cancel: () => Promise<void>;
-  /** A session that does not end a statement so long after it was asked to is given up: its network may be gone without a word. */
-  readonly silenceMs: number;
-  /** Told when a request has ended, or all have with the session. */
-  readonly onAnswered: () => void;
-}
 
 /** How one statement is run. */
 export interface RunOptions {
@@ -181,11 +170,16 @@ export class WireConnection {
   }
 
   #cancelRunning(): void {
-    this.#cancels += 1;
     const running = this.#pending[0];
+    const cancel = async (): Promise<void> => {
+      // What has ended while it waited for its turn needs none.
+      if (this.#pending[0] !== running) return;
+      this.#cancels += 1;
+      await this.#options.cancel();
+      this.#cancelsHeard += 1;
+    };
     // A cancel request that cannot be delivered leaves the statement to its time-out, or the session to the timer.
-    const heard = (): number => (this.#cancelsHeard += 1);
-    this.#options.cancel().then(heard, () => undefined);
+    this.#options.cancels.take(cancel, new Stop()).catch(() => undefined);
     const look = (): void => {
       if (this.#pending[0] === running) this.#lose(new Error('the database does not answer'));
     };

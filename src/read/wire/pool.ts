@@ -2,6 +2,7 @@ import { must } from '../../core/assert.ts';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
 import type { HistoryName } from '../../core/token.ts';
+import { Turns } from '../../core/turns.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
 import { abortError, ConnectionLost, isBystander, isWorthRepeating } from './failure.ts';
@@ -37,6 +38,9 @@ const DEPTH = 3;
  */
 const MOST_TIMES_HIT = 3;
 
+/** Each is a connection, and a process of the server's. */
+const CANCELS_AT_ONCE = 2;
+
 const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 
 /** Few sessions, each taking the next requests while it works on one: the least busy one gets the next. */
@@ -47,6 +51,7 @@ export class WirePool {
   readonly #leases: Leases;
   readonly #queue = new RequestQueue();
   readonly #sharedRuns: SharedRuns;
+  readonly #cancels = new Turns(CANCELS_AT_ONCE);
   #opening: Promise<WireConnection> | null = null;
   #failures = 0;
   #retryAtMs = 0;
@@ -202,7 +207,10 @@ export class WirePool {
       throw new ConnectionLost('no connection to the database', this.#lastFailure);
     }
     try {
-      const connection = await connectWire(this.#options, () => this.#advance());
+      const connection = await connectWire(this.#options, {
+        onAnswered: () => this.#advance(),
+        cancels: this.#cancels,
+      });
       this.#failures = 0;
       if (!this.#closed) return connection;
       await connection.close();

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { Turns } from '../../../src/core/turns.ts';
 import { connectWire } from '../../../src/read/wire/connect.ts';
 import { ConnectionLost } from '../../../src/read/wire/failure.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
@@ -24,7 +25,9 @@ test('a server that lets in and then falls silent is given up', async () => {
     rowLimit: 1000,
     buffers: new SpareBuffers(),
   };
-  await expect(connectWire(options, () => undefined)).rejects.toBeInstanceOf(ConnectionLost);
+  await expect(
+    connectWire(options, { onAnswered: () => undefined, cancels: new Turns(1) }),
+  ).rejects.toBeInstanceOf(ConnectionLost);
   server.close();
   await once(server, 'close');
 });
