@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLane } from '../support/lane.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 // What is particular to live answers: who writes which text, in how many statements, of which snapshot, within which limits.
@@ -128,6 +130,31 @@ test('a filter through the target and texts that it writes are of one snapshot o
     '{ doc(where: {left: {value: {_gte: 0}}}, order_by: {id: asc}) { id left { value } right { value } notes(limit: 1) { id } } }';
   const cached = await lane.query(query, { freshness: { fallback: 'stale' } });
   expect((await lane.query(query, LIVE)).text).toBe(cached.text);
+});
+
+test('a session does not gather temporary tables, whatever it is asked', async () => {
+  const one = await TestLane.open({ pg1, pg2 }, TABLES, { livePoolSize: 1, liveInlineRows: 0 });
+  const made = async (): Promise<unknown> =>
+    (
+      await pg1.query(
+        `select count(*)::int as n from pg_class where relname like 'nearjoin\\_%' and relkind = 'r' and relpersistence = 't'`,
+      )
+    ).rows[0];
+  const query = (places: number): string => {
+    const notes = Array.from({ length: places }, (_, i) => `n${i}: notes(order_by: {body: asc}) { id body }`);
+    return `{ doc(order_by: {id: asc}) { ${notes.join(' ')} } }`;
+  };
+  try {
+    // Made again after they were dropped, the same tables serve the same statements.
+    for (const places of [40, 3, 40, 3]) {
+      const { text } = await one.query(query(places), LIVE);
+      expect(text).toBe((await lane.query(query(places), LIVE)).text);
+      const left = { n: places === 40 ? 0 : 3 };
+      await poll('the tables that stay', async () => isDeepStrictEqual(await made(), left));
+    }
+  } finally {
+    await one.close();
+  }
 });
 
 test('all rows of a target in one answer show the same transactions', async () => {

@@ -8,6 +8,9 @@ import { createTempTable, fillTempTable, type TempTable } from '../../sql/temp-t
 import type { WireConnection } from '../wire/connection.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 
+/** Every commit empties all of a session's temporary tables, and holds four locks of the server's for each. */
+const MOST_TABLES = 32;
+
 /** Temporary tables a session has already, so that they are made once and emptied by every commit. */
 export class TempTables {
   readonly #made = new WeakMap<WireConnection, Set<string>>();
@@ -19,6 +22,13 @@ export class TempTables {
     if (names.has(name)) return false;
     names.add(name);
     return true;
+  }
+
+  /** Whether the session has more of them than it may keep; if so they are taken to be dropped from now on. */
+  giveUp(connection: WireConnection): boolean {
+    const isFull = (this.#made.get(connection)?.size ?? 0) > MOST_TABLES;
+    if (isFull) this.#made.delete(connection);
+    return isFull;
   }
 
   /** The transaction that made them did not commit. */

@@ -131,7 +131,7 @@ export class LiveReader {
       throw error;
     } finally {
       if (!succeeded) store.failed();
-      sessions.close(succeeded);
+      sessions.close({ succeeded, dropsTemps: succeeded && this.#temps.giveUp(sessions.sourceConnection) });
     }
   }
 

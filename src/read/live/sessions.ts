@@ -113,11 +113,12 @@ export class LiveSessions {
     }
   }
 
-  /** Ends every transaction and gives the sessions back; nobody has to wait for it. Temporary tables stay on success. */
-  close(succeeded: boolean): void {
-    endTransaction(this.#source, succeeded ? 'commit' : 'rollback', succeeded);
+  /** Ends every transaction and gives the sessions back; nobody has to wait for it. Temporary tables stay on success, unless they are dropped. */
+  close({ succeeded, dropsTemps }: { readonly succeeded: boolean; readonly dropsTemps: boolean }): void {
+    const end = succeeded ? 'commit' : 'rollback';
+    endTransaction(this.#source, dropsTemps ? [end, 'discard temp'] : [end], succeeded);
     for (const opening of this.#targets.values()) {
-      opening.then((session) => endTransaction(session.lease, 'rollback', succeeded)).catch(() => undefined);
+      opening.then(({ lease }) => endTransaction(lease, ['rollback'], succeeded)).catch(() => undefined);
     }
   }
 
@@ -145,15 +146,14 @@ export function positionIn(cell: Buffer | null | undefined): Lsn {
   return parseLsn(must(cell, 'position of a target').toString('latin1'));
 }
 
-/** A session whose transaction cannot be ended is dropped by the pool. */
-function endTransaction(lease: Lease, how: 'commit' | 'rollback', succeeded: boolean): void {
+/** A session that cannot be left as it should be is dropped. */
+function endTransaction(lease: Lease, statements: readonly string[], succeeded: boolean): void {
   const { connection } = lease;
   // After a failure what still runs may run for long, for an answer nobody waits for. After a success it is at most
   // the set-up of a session that was not needed: a new connection would cost far more than its end.
   const isAbandoned = !succeeded && connection.load > 0;
-  const ended = isAbandoned ? Promise.resolve() : connection.run(how, [], { signal: null, prepared: true });
-  ended.then(
-    () => lease.release(),
-    () => lease.release(),
-  );
+  const run = (text: string): Promise<unknown> => connection.run(text, [], { signal: null, prepared: true });
+  Promise.all(isAbandoned ? [] : statements.map(run))
+    .catch(() => connection.destroy())
+    .finally(() => lease.release());
 }
