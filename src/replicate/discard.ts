@@ -1,6 +1,6 @@
 import { dropTableSql, ORPHANS_SQL } from '../cache/ddl.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
-import { relationName } from '../cache/names.ts';
+import { inCache, relationName } from '../cache/names.ts';
 import { type Queryable, rowsOf, sqlStateOf } from '../cache/queryable.ts';
 import { saveReplacement } from '../cache/serving.ts';
 import {
@@ -66,23 +66,36 @@ export async function discard(
     const drop = async (): Promise<void> => {
       for (const each of tables) await discardOne(client, each);
     };
-    await untilDone(client, drop, { clock, signal });
-    for (const generation of tables.flatMap(generationsOf)) sinks.remove(generation);
+    const generations = tables.flatMap(generationsOf);
+    const relations = generations.map(({ relation }) => relation);
+    await untilDone(client, relations, drop, { clock, signal });
+    for (const generation of generations) sinks.remove(generation);
   });
 }
 
-/** Does in the open transaction what needs copies that somebody may be reading, as often as it takes. */
+/** Does in the open transaction what needs relations that somebody may be reading, as often as it takes. */
 export async function untilDone(
   client: Queryable,
+  relations: readonly string[],
   work: () => Promise<void>,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<void> {
   await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
   while (!(await tried(client, work))) {
     signal.throwIfAborted();
+    await client.query(END_OWN, [relations.map(inCache)]);
     await clock.delay(LOCK_WAIT_MS / 5, signal);
   }
 }
+
+/**
+ * Ends this leader's sessions that do more to the relations than read or write rows: they build indexes of what is to go, or did
+ * so for a copy that was stopped, since a server does not notice that a client is gone while it works.
+ */
+const END_OWN = `
+  select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
+  where l.relation in (select to_regclass(name) from unnest($1::text[]) name) and l.mode not in ('AccessShareLock', 'RowExclusiveLock')
+    and a.application_name = current_setting('application_name') and a.pid <> pg_backend_pid()`;
 
 async function tried(client: Queryable, work: () => Promise<void>): Promise<boolean> {
   await client.query('savepoint dropping');

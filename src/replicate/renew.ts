@@ -21,7 +21,8 @@ export async function renew(
 ): Promise<void> {
   await exclusively(async (client) => {
     const stored = await loadStoredTable(client, action.stored);
-    if (stored.state.kind === 'ready') await untilDone(client, () => hide(client, stored), { clock, signal });
+    if (stored.state.kind === 'ready')
+      await untilDone(client, [stored.relation], () => hide(client, stored), { clock, signal });
     else await foldBack(client, stored);
     await updateStoredTable(client, stored, {
       state: 'copying',

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
 import { requestVerification } from '../../src/cache/verification.ts';
+import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
 import { FeedRig } from '../support/feed.ts';
 import { startProxy } from '../support/proxy.ts';
 
@@ -67,6 +68,43 @@ test('an index that waits for a transaction on the source does not keep a broken
     );
     return rows.length === 2 && rows.every(({ valid }) => valid);
   });
+});
+
+async function copyAgain(): Promise<void> {
+  const before = (await rig.tableStatus('item'))?.relation;
+  await requestResync(rig.source, 'pg2', [{ schema: 'public', name: 'item' }]);
+  await rig.copiedAgain('item', before);
+}
+
+test('an index that waits for a transaction on the source does not keep its table from being copied again', async () => {
+  rig.start();
+  await rig.ready();
+  await holder.query('begin isolation level repeatable read');
+  await holder.query('create temporary table mine (a int)');
+  await rig.track({ item: [['n']] });
+  await someoneWaits('create index concurrently%');
+  await copyAgain();
+  await holder.query('rollback');
+});
+
+test('what the source is still at for a copy that was stopped does not keep its table from being copied again', async () => {
+  await rig.source.query('create table slow (seconds int)');
+  await rig.source.query(`create function wait() returns event_trigger language plpgsql as
+    $$ begin perform pg_sleep(seconds) from public.slow; end $$`);
+  await rig.source.query(`create event trigger slow on ddl_command_end when tag in ('CREATE INDEX')
+    execute function wait()`);
+  const early = { ...DEFAULT_LIMITS.early, settledMs: 600_000 };
+  rig.start({ limits: { early, copy: { ...DEFAULT_LIMITS.copy, apartRows: 0 } } });
+  await rig.ready();
+  await rig.source.query('insert into slow values (600)');
+  await requestResync(rig.source, 'pg2', [{ schema: 'public', name: 'item' }]);
+  await rig.until('the index', async () => {
+    const { rows } = await rig.source.query(`select from pg_stat_activity
+      where datname = current_database() and wait_event = 'PgSleep'`);
+    return rows.length > 0;
+  });
+  await rig.source.query('delete from slow');
+  await copyAgain();
 });
 
 test('a feed whose copy is locked by hand is paused and ended all the same, and goes on with what it left', async () => {
