@@ -73,6 +73,7 @@ export async function createSlot(
   { signal, older }: { readonly signal: AbortSignal; readonly older: () => Promise<void> },
 ): Promise<Lsn> {
   const opening = OwnClient.open(target, signal, { applicationName: readerApplication(target) });
+  opening.catch(() => undefined); // told below, unless something else fails before
   try {
     await older();
     await dropSlot(admin, target, 'anywhere');
@@ -80,7 +81,7 @@ export async function createSlot(
   } finally {
     void opening.then(
       (own) => own.destroy(),
-      () => undefined, // told above, unless something else failed before
+      () => undefined,
     );
   }
 }

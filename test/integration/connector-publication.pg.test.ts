@@ -418,6 +418,23 @@ test('a slot the target gave up is lost, whether it streams or not', async () =>
   }
 });
 
+test('a connection that breaks while a slot is about to be made fails that and nothing else', async () => {
+  const unheard: unknown[] = [];
+  const hear = (reason: unknown): void => void unheard.push(reason);
+  process.on('unhandledRejection', hear);
+  const there = await createDatabase('target');
+  const connector = postgresConnector({ url: there.url, name: freshName(), log: silentLog });
+  const stop = new AbortController();
+  const making = connector.createSlot(stop.signal);
+  stop.abort();
+  expect((await failure(making)).failure).toBe('retry');
+  await connector.position();
+  await connector.close();
+  await there.drop();
+  process.off('unhandledRejection', hear);
+  expect(unheard).toEqual([]);
+});
+
 function added(...names: readonly string[]): Published {
   return { added: names.map(table), refused: [] };
 }
