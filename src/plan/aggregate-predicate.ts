@@ -7,10 +7,11 @@ import {
 } from '../catalog/predicate-functions.ts';
 import { must } from '../core/assert.ts';
 import { planBoolean, planScalarComparisons } from './comparison.ts';
-import { type Enumeration, mismatch } from './encode.ts';
+import { type Enumeration } from './encode.ts';
 import { planEnum, planEnums } from './enum-input.ts';
 import { selectColumns } from './enumeration.ts';
-import { type Input, membersOf, valueOf } from './input.ts';
+import { type Input } from './input.ts';
+import { objectMembers } from './object-input.ts';
 import { cellGuard, permittedRows } from './permit.ts';
 import type { Predicate, ScalarComparison } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
@@ -44,8 +45,7 @@ export function planAggregatePredicate(
   if (related === null) return null;
   const type = related.target.table.derivedType('_aggregate_bool_exp');
   const input = planning.variables.open(given, type, at.path);
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  const members = objectMembers(input, type, at.path);
   const functions = predicateFunctions(related.target.columns);
   const called = members.map(([member, argument]) => {
     const found = functions.find((known) => known.name === member);
@@ -79,8 +79,7 @@ interface Context {
 function planFunction(context: Context, input: Input, at: Position): Predicate {
   const { planning, called, type } = context;
   const opened = planning.variables.open(input, type, at.path);
-  const members = membersOf(opened);
-  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(opened));
+  const members = objectMembers(opened, type, at.path);
   for (const [member] of members) {
     if (!MEMBERS.includes(member)) throw notFound(at.path, member, type);
   }
@@ -161,8 +160,7 @@ function planArguments(context: Context, given: Input | undefined, at: Position)
 function planPair(context: Context, given: Input, at: Position): readonly string[] {
   const { planning, type } = context;
   const input = planning.variables.open(given, `${type}_arguments`, at.path);
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', `${type}_arguments`, valueOf(input));
+  const members = objectMembers(input, `${type}_arguments`, at.path);
   const unknown = members.find(([name]) => !PAIR.includes(name));
   if (unknown !== undefined) throw notFound(at.path, unknown[0], `${type}_arguments`);
   const found = new Map(members);

@@ -13,7 +13,8 @@ import type { Spelling } from '../catalog/spelling.ts';
 import { must } from '../core/assert.ts';
 import { type Enumeration, mismatch } from './encode.ts';
 import { enumerationOf } from './enumeration.ts';
-import { type Input, isEmptyList, membersOf, valueOf } from './input.ts';
+import { type Input, isEmptyList, valueOf } from './input.ts';
+import { objectMembers } from './object-input.ts';
 import { locationOf, planObjectOperand, planOperand } from './operand.ts';
 import type { ValueType } from './params.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
@@ -50,8 +51,7 @@ function planMembers(planning: Planning, target: Compared, given: Input, at: Com
     enumeration === null ? comparisonTypeName(typeOf(target)) : `${enumeration.name}_comparison_exp`,
   );
   const input = planning.variables.open(given, type, at.path);
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  const members = objectMembers(input, type, at.path);
   const comparisons = members.map(([name, member]) => {
     const here = inside(planning, at, name);
     const condition = planComparison(planning, target, {
@@ -130,8 +130,7 @@ function planCast(planning: Planning, target: Compared, given: Input, at: Compar
   const from = typeOf(target);
   const type = target.place.table.spelling.type(castTypeName(from));
   const input = planning.variables.open(given, type, at.path);
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  const members = objectMembers(input, type, at.path);
   return and(
     members.map(([name, member]) => {
       const cast = castsOf(from).find(({ scalar }) => scalar === name);
@@ -168,8 +167,7 @@ function scalarComparisons(
 ): readonly ScalarComparison[] {
   const { type, spelling } = computed;
   const name = spelling.type(comparisonTypeName(type));
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', name, valueOf(input));
+  const members = objectMembers(input, name, at.path);
   return members.flatMap(([member, value]): readonly ScalarComparison[] => {
     const here = inside(planning, at, member);
     if (member === spelling.field('_is_null'))
@@ -195,8 +193,7 @@ function scalarCast(
 ): readonly ScalarComparison[] {
   const name = spelling.type(castTypeName(type));
   const input = planning.variables.open(given, name, at.path);
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', name, valueOf(input));
+  const members = objectMembers(input, name, at.path);
   const text = { type: TEXT, spelling };
   return members.flatMap(([member, value]) => {
     if (member !== 'String') throw notFound(at.path, member, name);

@@ -2,8 +2,8 @@ import type { CallArgument, Callable, ColumnType, GivenSlot, Signature, Slot } f
 import { givenSlots } from '../catalog/function-arguments.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { CollectedField } from './collect.ts';
-import { mismatch } from './encode.ts';
-import { type Input, isNull, literal, membersOf, valueOf } from './input.ts';
+import { type Input, isNull, literal } from './input.ts';
+import { objectMembers } from './object-input.ts';
 import { planOperand } from './operand.ts';
 import { inside, type Planning, type Position } from './planning.ts';
 import { invalid, notFound } from './problem.ts';
@@ -44,8 +44,7 @@ function planCall(
     return bareArguments(planning, signature);
   }
   const input = planning.variables.open(node, isRequired ? `${argsType}!` : argsType, at.path);
-  const members = isNull(input) && !isRequired ? [] : membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', argsType, valueOf(input));
+  const members = isNull(input) && !isRequired ? [] : objectMembers(input, argsType, at.path);
   const given = new Map<string, CallArgument>();
   for (const [name, member] of members) {
     const slot = slots.find(({ field }) => field === name);

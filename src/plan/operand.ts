@@ -1,8 +1,8 @@
 import { plainOperand } from '../catalog/operand-type.ts';
 import type { ObjectOperand } from '../catalog/spatial-operators.ts';
-import { mismatch } from './encode.ts';
-import { type Input, membersOf, valueOf } from './input.ts';
+import { type Input } from './input.ts';
 import type { LocationType } from './location.ts';
+import { objectMembers } from './object-input.ts';
 import type { ValueType } from './params.ts';
 import type { Operand } from './plan.ts';
 import { inside, type Planning, type Position } from './planning.ts';
@@ -29,8 +29,7 @@ export function planObjectOperand(
   at: Position,
 ): readonly Operand[] {
   const input = planning.variables.open(given, typeName, at.path);
-  const values = membersOf(input);
-  if (values === null) throw mismatch(at.path, 'an object', typeName, valueOf(input));
+  const values = objectMembers(input, typeName, at.path);
   const unknown = values.find(([name]) => !members.some((member) => member.name === name));
   if (unknown !== undefined) throw notFound(at.path, unknown[0], typeName);
   return members.flatMap(({ name, type, required }) => {

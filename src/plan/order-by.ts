@@ -1,10 +1,10 @@
 import type { Column } from '../catalog/catalog.ts';
 import { aggregateFunction, columnsFor } from './aggregates.ts';
 import { visibleRows, visibleValue } from './computed.ts';
-import { mismatch } from './encode.ts';
 import { planEnum } from './enum-input.ts';
 import { orderings } from './enumeration.ts';
-import { elementsOf, type Input, isNull, membersOf, valueOf } from './input.ts';
+import { elementsOf, type Input, isNull } from './input.ts';
+import { objectMembers } from './object-input.ts';
 import { cellGuard, permittedRows } from './permit.ts';
 import type { AggregateFunction, OrderItem, OrderStep } from './plan.ts';
 import { inside, type Planning, type Position, type Rows } from './planning.ts';
@@ -48,7 +48,7 @@ interface Member {
 
 function planObject(planning: Planning, ordered: Ordered, input: Input, at: Position): readonly OrderItem[] {
   const type = ordered.view.table.derivedType('_order_by');
-  return membersIn(input, type, at).flatMap(([name, member]) => {
+  return objectMembers(input, type, at.path).flatMap(([name, member]) => {
     const here = { name, input: member, at: inside(planning, at, name) };
     const items = planColumn(planning, ordered, here) ?? planRelated(planning, ordered, here);
     if (items === null) throw notFound(at.path, name, type);
@@ -130,7 +130,7 @@ function planAggregates(
 ): readonly OrderItem[] {
   const { view, path } = ordered;
   const type = view.table.derivedType('_aggregate_order_by');
-  return membersIn(input, type, at).flatMap(([name, member]): readonly OrderItem[] => {
+  return objectMembers(input, type, at.path).flatMap(([name, member]): readonly OrderItem[] => {
     const here = inside(planning, at, name);
     if (name === 'count') {
       const direction = planDirection(planning, ordered, member, here);
@@ -158,7 +158,7 @@ function planFunction(
   const type = ordered.view.table.derivedType(`_${called}_order_by`);
   const input = planning.variables.open(given, type, at.path);
   if (isNull(input)) return [];
-  return membersIn(input, type, at).flatMap(([name, member]): readonly OrderItem[] => {
+  return objectMembers(input, type, at.path).flatMap(([name, member]): readonly OrderItem[] => {
     const here = inside(planning, at, name);
     const column = columns.find(({ field }) => field === name);
     if (column === undefined) throw notFound(at.path, name, type);
@@ -184,10 +184,4 @@ function planDirection(
   const usual = direction === 'asc' ? 'last' : 'first';
   if (name.endsWith('_first')) return { direction, nulls: 'first' };
   return { direction, nulls: name.endsWith('_last') ? 'last' : usual };
-}
-
-function membersIn(input: Input, type: string, at: Position): readonly (readonly [string, Input])[] {
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
-  return members;
 }

@@ -4,7 +4,8 @@ import { type CollectedField, checkArguments } from './collect.ts';
 import { type Enumeration, mismatch } from './encode.ts';
 import { planEnum } from './enum-input.ts';
 import { enumerationOf } from './enumeration.ts';
-import { elementsOf, type Input, isNull, literal, membersOf, valueOf } from './input.ts';
+import { elementsOf, type Input, isNull, literal } from './input.ts';
+import { objectMembers } from './object-input.ts';
 import { planOperand } from './operand.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
 import type { Operand, OrderItem, Predicate, Select } from './plan.ts';
@@ -146,8 +147,7 @@ function membersIn(
   names: Iterable<string>,
   at: Position,
 ): ReadonlyMap<string, Input> {
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  const members = objectMembers(input, type, at.path);
   const known = new Set(names);
   for (const [name] of members) if (!known.has(name)) throw notFound(at.path, name, type);
   return new Map(members);

@@ -1,8 +1,8 @@
 import { planAggregatePredicate } from './aggregate-predicate.ts';
 import { planComparisons } from './comparison.ts';
 import { visibleRows, visibleValue } from './computed.ts';
-import { mismatch } from './encode.ts';
-import { elementsOf, type Input, isNull, membersOf, valueOf } from './input.ts';
+import { elementsOf, type Input, isNull } from './input.ts';
+import { objectMembers } from './object-input.ts';
 import { permittedRows } from './permit.ts';
 import type { Followed } from './places.ts';
 import type { Predicate } from './plan.ts';
@@ -25,8 +25,7 @@ export function planWhere(planning: Planning, rows: Rows, input: Input | null, a
 function planBoolExp(planning: Planning, rows: Rows, given: Input, at: ConditionAt): Predicate {
   const type = rows.view.table.derivedType('_bool_exp');
   const input = planning.variables.open(given, `${type}!`, at.path);
-  const members = membersOf(input);
-  if (members === null) throw mismatch(at.path, 'an object', type, valueOf(input));
+  const members = objectMembers(input, type, at.path);
   return and(
     members.map(([name, member]) => {
       const { path, depth } = inside(planning, at, name);
