@@ -14,7 +14,7 @@ import { type Input } from './input.ts';
 import { objectMembers } from './object-input.ts';
 import { cellGuard, permittedRows } from './permit.ts';
 import type { Predicate, ScalarComparison } from './plan.ts';
-import { inside, type Planning, type Position, type Rows } from './planning.ts';
+import { type ConditionAt, inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
 import { isCompared, type VisibleRelationship, visibleAggregate } from './visible.ts';
@@ -22,11 +22,7 @@ import { isCompared, type VisibleRelationship, visibleAggregate } from './visibl
 const MEMBERS: readonly string[] = ['arguments', 'distinct', 'filter', 'predicate'];
 
 /** How a condition inside the predicate's `filter` is planned. */
-export type PlanFilter = (planning: Planning, rows: Rows, input: Input, at: FilterAt) => Predicate;
-
-interface FilterAt extends Position {
-  readonly negated: boolean;
-}
+export type PlanFilter = (planning: Planning, rows: Rows, input: Input, at: ConditionAt) => Predicate;
 
 interface Member {
   readonly name: string;

@@ -2,7 +2,14 @@ import type { SelectionSetNode } from 'graphql';
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
 import { aggregateFunction, columnsFor, computedFor } from './aggregates.ts';
-import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
+import {
+  type CollectedField,
+  checkArguments,
+  checkIsLeaf,
+  collectFields,
+  planTypename,
+  unknownField,
+} from './collect.ts';
 import { planBoolean } from './comparison.ts';
 import { planComputedValue, type SelectedValue } from './computed.ts';
 import type { ComputedValue } from './computed-columns.ts';
@@ -33,9 +40,9 @@ export function planAggregate(
   const selected = planRows(planning, rows, field);
   const type = rows.view.table.derivedType('_aggregate');
   const fields = collectFields(planning, field.sets, type, field.at).map((part): AggregateField => {
+    const typename = planTypename(part, type);
+    if (typename !== null) return typename;
     switch (part.name) {
-      case '__typename':
-        return typename(part, type);
       case 'nodes':
         checkArguments(part, []);
         return { kind: 'nodes', key: part.key, fields: planFields(planning, rows, part.sets, part.at) };
@@ -52,7 +59,8 @@ export function planAggregate(
 function planValues(planning: Planning, rows: Rows, field: CollectedField): readonly AggregateValue[] {
   const type = rows.view.table.derivedType('_aggregate_fields');
   return collectFields(planning, field.sets, type, field.at).map((part): AggregateValue => {
-    if (part.name === '__typename') return typename(part, type);
+    const typename = planTypename(part, type);
+    if (typename !== null) return typename;
     if (part.name === 'count') return planCount(planning, rows, part);
     const called = aggregateFunction(rows.view.table, part.name);
     const over = called === undefined ? null : operandsOf(planning, rows, called);
@@ -107,7 +115,8 @@ function planFunction(
   };
   const type = rows.view.table.derivedType(`_${called}_fields`);
   const of = collectFields(planning, field.sets, type, field.at).map((part) => {
-    if (part.name === '__typename') return typename(part, type);
+    const typename = planTypename(part, type);
+    if (typename !== null) return typename;
     const operand = operandOf(part);
     if (operand === null) throw unknownField(part, type);
     const { column, rest } = operand;
@@ -117,10 +126,4 @@ function planFunction(
     return { kind: 'column' as const, key: part.key, column, onlyIf: cellGuard(planning, rows, column) };
   });
   return { kind: 'function', key: field.key, function: called, of };
-}
-
-function typename(field: CollectedField, type: string): { kind: 'constant'; key: string; json: string } {
-  checkArguments(field, []);
-  checkIsLeaf(field);
-  return { kind: 'constant', key: field.key, json: JSON.stringify(type) };
 }

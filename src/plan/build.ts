@@ -6,7 +6,14 @@ import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
 import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
 import { planByPk } from './by-pk.ts';
-import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
+import {
+  type CollectedField,
+  checkArguments,
+  checkIsLeaf,
+  collectFields,
+  planTypename,
+  unknownField,
+} from './collect.ts';
 import { ComputedColumns } from './computed-columns.ts';
 import { ENTITIES, planEntities, planService, SERVICE, visibleEntities } from './entities.ts';
 import { checkedFragments } from './fragments.ts';
@@ -18,7 +25,7 @@ import type { QueryPlan, RootField } from './plan.ts';
 import type { Planning } from './planning.ts';
 import { invalid } from './problem.ts';
 import { findIn, findRoot, hasAnyRoot, type RootEntry, type SourceEntry } from './root.ts';
-import { planAggregateField, planList, planTypename } from './select.ts';
+import { planAggregateField, planList } from './select.ts';
 import { planStream } from './stream.ts';
 import { streamIn } from './stream-in.ts';
 import { type PreparedVariables, prepareVariables, VariableScope, type Variables } from './variables.ts';

@@ -67,6 +67,17 @@ export function checkIsLeaf(field: CollectedField): void {
   if (field.sets.length > 0) throw invalid(field.at.path, 'unexpected subselection set for non-object field');
 }
 
+/** `__typename`, which every object type has, as its constant; null for every other field. */
+export function planTypename(
+  field: CollectedField,
+  type: string,
+): { kind: 'constant'; key: string; json: string } | null {
+  if (field.name !== '__typename') return null;
+  checkArguments(field, []);
+  checkIsLeaf(field);
+  return { kind: 'constant', key: field.key, json: JSON.stringify(type) };
+}
+
 /** The complaint about a field the type does not have. */
 export function unknownField(field: CollectedField, type: string): Error {
   const parent = field.at.path.slice(0, -(field.name.length + 1));

@@ -19,7 +19,7 @@ import { locationOf, planObjectOperand, planOperand } from './operand.ts';
 import type { ValueType } from './params.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
 import type { Comparison, Predicate, ScalarComparison } from './plan.ts';
-import { inside, type Planning, type Position, type Rows } from './planning.ts';
+import { type ConditionAt, inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and, FALSE, TRUE } from './predicates.ts';
 import { notFound } from './problem.ts';
 
@@ -33,7 +33,7 @@ export function planComparisons(
   planning: Planning,
   target: ColumnAt,
   given: Input,
-  at: ComparisonAt,
+  at: ConditionAt,
 ): Predicate {
   target.place.read(target.column);
   return planMembers(planning, { ...target, cast: null }, given, at);
@@ -44,7 +44,7 @@ interface Compared extends ColumnAt {
   readonly cast: ColumnType | null;
 }
 
-function planMembers(planning: Planning, target: Compared, given: Input, at: ComparisonAt): Predicate {
+function planMembers(planning: Planning, target: Compared, given: Input, at: ConditionAt): Predicate {
   const { spelling } = target.place.table;
   const enumeration = enumerationAt(planning, target);
   const type = spelling.type(
@@ -53,12 +53,7 @@ function planMembers(planning: Planning, target: Compared, given: Input, at: Com
   const input = planning.variables.open(given, type, at.path);
   const members = objectMembers(input, type, at.path);
   const comparisons = members.map(([name, member]) => {
-    const here = inside(planning, at, name);
-    const condition = planComparison(planning, target, {
-      name,
-      member,
-      at: { ...here, negated: at.negated },
-    });
+    const condition = planComparison(planning, target, { name, member, at: inside(planning, at, name) });
     if (condition === null) throw notFound(at.path, name, type);
     return condition;
   });
@@ -80,12 +75,10 @@ export function planBoolean(planning: Planning, given: Input, at: Position): boo
   throw mismatch(at.path, 'a boolean', 'Boolean', value);
 }
 
-type ComparisonAt = Position & { readonly negated: boolean };
-
 interface Member {
   readonly name: string;
   readonly member: Input;
-  readonly at: ComparisonAt;
+  readonly at: ConditionAt;
 }
 
 function planComparison(
@@ -111,7 +104,7 @@ function planComparison(
   return compare(planning, target, { operator, input: member, value: { ...operand, enumeration }, at });
 }
 
-function planIsNull(planning: Planning, target: ColumnAt, given: Input, at: ComparisonAt): Predicate {
+function planIsNull(planning: Planning, target: ColumnAt, given: Input, at: ConditionAt): Predicate {
   const { column } = target;
   return guarded(
     planning,
@@ -121,12 +114,12 @@ function planIsNull(planning: Planning, target: ColumnAt, given: Input, at: Comp
   );
 }
 
-function guarded(planning: Planning, target: ColumnAt, condition: Predicate, at: ComparisonAt): Predicate {
+function guarded(planning: Planning, target: ColumnAt, condition: Predicate, at: ConditionAt): Predicate {
   return guardedCondition(cellGuard(planning, target, target.column), condition, at.negated);
 }
 
 /** `{String: {_like: …}}`: the column is compared as a value of another type. */
-function planCast(planning: Planning, target: Compared, given: Input, at: ComparisonAt): Predicate {
+function planCast(planning: Planning, target: Compared, given: Input, at: ConditionAt): Predicate {
   const from = typeOf(target);
   const type = target.place.table.spelling.type(castTypeName(from));
   const input = planning.variables.open(given, type, at.path);
@@ -135,8 +128,7 @@ function planCast(planning: Planning, target: Compared, given: Input, at: Compar
     members.map(([name, member]) => {
       const cast = castsOf(from).find(({ scalar }) => scalar === name);
       if (cast === undefined) throw notFound(at.path, name, type);
-      const here = { ...inside(planning, at, name), negated: at.negated };
-      return planMembers(planning, { ...target, cast }, member, here);
+      return planMembers(planning, { ...target, cast }, member, inside(planning, at, name));
     }),
   );
 }
@@ -209,7 +201,7 @@ interface SingleValue {
   readonly operator: Operator;
   readonly input: Input;
   readonly value: ValueType;
-  readonly at: ComparisonAt;
+  readonly at: ConditionAt;
 }
 
 /** What a comparison with the elements of an empty list says of every cell, of a null or hidden one too. */
@@ -236,7 +228,7 @@ function compared(
   planning: Planning,
   target: Compared,
   given: Pick<Comparison, 'operator' | 'value' | 'also'>,
-  at: ComparisonAt,
+  at: ConditionAt,
 ): Predicate {
   const { column, cast } = target;
   return guarded(planning, target, { kind: 'compare', column, ...given, nullSafe: false, cast }, at);

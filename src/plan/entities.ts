@@ -1,7 +1,14 @@
 import type { SelectionSetNode } from 'graphql';
 import type { Catalog, Column } from '../catalog/catalog.ts';
 import type { RoleName } from '../core/names.ts';
-import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
+import {
+  type CollectedField,
+  checkArguments,
+  checkIsLeaf,
+  collectFields,
+  planTypename,
+  unknownField,
+} from './collect.ts';
 import { hasVariable, type Input, literal, valueOf } from './input.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
 import type { Operand, Predicate, RootField } from './plan.ts';
@@ -10,7 +17,7 @@ import { and, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
 import { type Run, runsOf, valuesIn } from './representations.ts';
 import { permittedSelect } from './rows.ts';
-import { planFields, planTypename } from './select.ts';
+import { planFields } from './select.ts';
 import { type VisibleTable, visibleTable } from './visible.ts';
 
 /** The root fields of a service in an Apollo federation. */

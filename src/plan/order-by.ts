@@ -1,5 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
 import { aggregateFunction, columnsFor } from './aggregates.ts';
+import { type Argument, openArgument } from './arguments.ts';
 import { visibleRows, visibleValue } from './computed.ts';
 import { planEnum } from './enum-input.ts';
 import { orderings } from './enumeration.ts';
@@ -17,19 +18,13 @@ import {
   visibleRelationship,
 } from './visible.ts';
 
-/** An `order_by` argument: absent and null order nothing, here and anywhere inside. */
-export function planOrderBy(
-  planning: Planning,
-  rows: Rows,
-  given: Input | null,
-  at: Position,
-): readonly OrderItem[] {
-  if (given === null) return [];
+/** An `order_by` argument: left out and null order nothing, here and anywhere inside. */
+export function planOrderBy(planning: Planning, rows: Rows, argument: Argument): readonly OrderItem[] {
   const type = rows.view.table.derivedType('_order_by');
-  const input = planning.variables.open(given, `[${type}!]`, at.path);
-  if (isNull(input)) return [];
+  const input = openArgument(planning, argument, `[${type}!]`);
+  if (input === null || isNull(input)) return [];
   return (elementsOf(input) ?? [input]).flatMap((element, index) => {
-    const here = inside(planning, at, index);
+    const here = inside(planning, argument.at, index);
     const opened = planning.variables.open(element, `${type}!`, here.path);
     return isNull(opened) ? [] : planObject(planning, { ...rows, path: [] }, opened, here);
   });

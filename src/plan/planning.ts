@@ -38,10 +38,15 @@ export interface Position {
   readonly depth: number;
 }
 
+/** A place inside a condition of the request, and whether an odd number of `_not` stand around it. */
+export interface ConditionAt extends Position {
+  readonly negated: boolean;
+}
+
 /** One level further in, after checking the limits. */
-export function inside(planning: Planning, at: Position, member: string | number): Position {
+export function inside<At extends Position>(planning: Planning, at: At, member: string | number): At {
   const path = typeof member === 'number' ? `${at.path}[${member}]` : `${at.path}.${member}`;
   planning.budget.spend(path);
   planning.budget.descend(at.depth + 1, path);
-  return { path, depth: at.depth + 1 };
+  return { ...at, path, depth: at.depth + 1 };
 }

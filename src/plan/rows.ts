@@ -1,15 +1,16 @@
 import { BIGINT } from '../catalog/built-in-types.ts';
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
-import { type CollectedField, checkArguments } from './collect.ts';
+import { type Argument, argumentsOf, openArgument } from './arguments.ts';
+import type { CollectedField } from './collect.ts';
 import { mismatch } from './encode.ts';
 import { planEnums } from './enum-input.ts';
 import { selectColumns } from './enumeration.ts';
-import { type Input, isNull, literal, valueOf } from './input.ts';
+import { type Input, isNull, valueOf } from './input.ts';
 import { planOrderBy } from './order-by.ts';
 import { cellGuard, permittedRows } from './permit.ts';
 import type { OrderItem, Select } from './plan.ts';
-import type { Planning, Position, Rows } from './planning.ts';
+import type { Planning, Rows } from './planning.ts';
 import { and } from './predicates.ts';
 import { invalid } from './problem.ts';
 import { isFloatLiteral, isNegative, isNumber, outOfBounds, wholeNumber } from './scalar-text.ts';
@@ -20,26 +21,13 @@ const LARGEST_LIMIT = 2147483647n;
 
 /** The rows a field with list arguments selects, permission included; what it shows of them comes later. */
 export function planRows(planning: Planning, rows: Rows, field: CollectedField): Omit<Select, 'fields'> {
-  const { table } = rows.view;
-  const spelled = table.spelling.field;
-  checkArguments(field, ARGUMENTS.map(spelled));
-  const argument = (name: (typeof ARGUMENTS)[number]): Input | null => {
-    const node = field.arguments.get(spelled(name));
-    return node === undefined ? null : literal(node);
-  };
-  const at = (name: (typeof ARGUMENTS)[number]): Position => ({
-    path: `${field.at.path}.args.${spelled(name)}`,
-    depth: field.at.depth + 1,
-  });
-  const where = argument('where');
-  const opened =
-    where === null ? null : planning.variables.open(where, table.derivedType('_bool_exp'), at('where').path);
-  const condition = planWhere(planning, rows, opened, at('where'));
-  const orderBy = planOrderBy(planning, rows, argument('order_by'), at('order_by'));
-  const limit = planLimit(planning, argument('limit'), at('limit').path);
+  const argument = argumentsOf(field, ARGUMENTS, rows.view.table.spelling.field);
+  const condition = planWhere(planning, rows, argument('where'));
+  const orderBy = planOrderBy(planning, rows, argument('order_by'));
+  const limit = planLimit(planning, argument('limit'));
   const offset = argument('offset');
-  const offsetInput = offset === null ? null : planning.variables.open(offset, 'Int', at('offset').path);
-  const distinctOn = planDistinct(planning, rows, argument('distinct_on'), at('distinct_on'));
+  const offsetInput = openArgument(planning, offset, 'Int');
+  const distinctOn = planDistinct(planning, rows, argument('distinct_on'));
   checkDistinct(distinctOn, orderBy, `${field.at.path}.args`);
   return {
     ...bareRows(rows),
@@ -49,7 +37,7 @@ export function planRows(planning: Planning, rows: Rows, field: CollectedField):
     offset:
       offsetInput === null || isNull(offsetInput)
         ? null
-        : planning.params.offset(offsetInput, BIGINT, at('offset').path),
+        : planning.params.offset(offsetInput, BIGINT, offset.at.path),
     distinctOn,
     distinctOnlyIf: distinctOn.map((column) => cellGuard(planning, rows, column)),
   };
@@ -72,10 +60,9 @@ function bareRows({ place }: Rows): Omit<Select, 'fields'> {
   return { from: place.planTable, where: { kind: 'true' }, ...none };
 }
 
-function planLimit(planning: Planning, given: Input | null, path: string): number | null {
-  if (given === null) return null;
-  const input = planning.variables.open(given, 'Int', path);
-  return isNull(input) ? null : planRowCount(input, path);
+function planLimit(planning: Planning, argument: Argument): number | null {
+  const input = openArgument(planning, argument, 'Int');
+  return input === null || isNull(input) ? null : planRowCount(input, argument.at.path);
 }
 
 /** A number of rows, which becomes part of the plan. */
@@ -88,7 +75,7 @@ export function planRowCount(input: Input, path: string): number {
   return Number(whole);
 }
 
-function planDistinct(planning: Planning, rows: Rows, given: Input | null, at: Position): readonly Column[] {
+function planDistinct(planning: Planning, rows: Rows, { given, at }: Argument): readonly Column[] {
   if (given === null) return [];
   const names = planEnums(planning, given, selectColumns(rows.view), at) ?? [];
   const columns = [...new Set(names)].map((name) => must(rows.view.columnByField.get(name), 'column'));

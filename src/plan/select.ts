@@ -3,7 +3,14 @@ import { TEXT } from '../catalog/built-in-types.ts';
 import type { Column } from '../catalog/catalog.ts';
 import { isJsonType } from '../catalog/operators.ts';
 import { planAggregate } from './aggregate.ts';
-import { type CollectedField, checkArguments, checkIsLeaf, collectFields, unknownField } from './collect.ts';
+import {
+  type CollectedField,
+  checkArguments,
+  checkIsLeaf,
+  collectFields,
+  planTypename,
+  unknownField,
+} from './collect.ts';
 import { planComputedRows, planComputedValue } from './computed.ts';
 import { isNull, literal } from './input.ts';
 import { cellGuard } from './permit.ts';
@@ -41,17 +48,6 @@ export function planFields(
     if (planned === null) throw unknownField(field, type);
     return planned;
   });
-}
-
-/** `__typename` of a type, which every object has. */
-export function planTypename(
-  field: CollectedField,
-  type: string,
-): { kind: 'constant'; key: string; json: string } | null {
-  if (field.name !== '__typename') return null;
-  checkArguments(field, []);
-  checkIsLeaf(field);
-  return { kind: 'constant', key: field.key, json: JSON.stringify(type) };
 }
 
 function planColumn(planning: Planning, rows: Rows, field: CollectedField): Field | null {

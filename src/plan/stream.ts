@@ -1,10 +1,11 @@
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
-import { type CollectedField, checkArguments } from './collect.ts';
+import { type Argument, argumentsOf } from './arguments.ts';
+import type { CollectedField } from './collect.ts';
 import { type Enumeration, mismatch } from './encode.ts';
 import { planEnum } from './enum-input.ts';
 import { enumerationOf } from './enumeration.ts';
-import { elementsOf, type Input, isNull, literal } from './input.ts';
+import { elementsOf, type Input, isNull } from './input.ts';
 import { objectMembers } from './object-input.ts';
 import { planOperand } from './operand.ts';
 import { cellGuard, guardedCondition } from './permit.ts';
@@ -32,18 +33,8 @@ export function planStream(
   rows: Rows,
   field: CollectedField,
 ): Pick<Stream, 'select' | 'by' | 'cursor'> {
-  const { table } = rows.view;
-  const spelled = table.spelling.field;
-  checkArguments(field, ARGUMENTS.map(spelled));
-  const argument = (name: (typeof ARGUMENTS)[number]): Argument => {
-    const node = field.arguments.get(spelled(name));
-    const at = { path: `${field.at.path}.args.${spelled(name)}`, depth: field.at.depth + 1 };
-    return { name: spelled(name), given: node === undefined ? null : literal(node), at };
-  };
-  const where = argument('where');
-  const condition =
-    where.given && planning.variables.open(where.given, table.derivedType('_bool_exp'), where.at.path);
-  const filter = planWhere(planning, rows, condition, where.at);
+  const argument = argumentsOf(field, ARGUMENTS, rows.view.table.spelling.field);
+  const filter = planWhere(planning, rows, argument('where'));
   const cursor = onlyOne(planCursors(planning, rows, argument('cursor')), `${field.at.path}.args`);
   const batch = planBatch(planning, argument('batch_size'));
   const selected = permittedSelect(planning, rows);
@@ -55,13 +46,6 @@ export function planStream(
     fields: planFields(planning, rows, field.sets, field.at),
   };
   return { select, by: cursor.column, cursor: cursor.value };
-}
-
-/** An argument as it was given, or a member of one. */
-interface Argument {
-  readonly name: string;
-  readonly given: Input | null;
-  readonly at: Position;
 }
 
 function required({ name, given, at }: Argument): Input {

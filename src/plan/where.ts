@@ -1,4 +1,5 @@
 import { planAggregatePredicate } from './aggregate-predicate.ts';
+import { type Argument, openArgument } from './arguments.ts';
 import { planComparisons } from './comparison.ts';
 import { visibleRows, visibleValue } from './computed.ts';
 import { elementsOf, type Input, isNull } from './input.ts';
@@ -6,20 +7,16 @@ import { objectMembers } from './object-input.ts';
 import { permittedRows } from './permit.ts';
 import type { Followed } from './places.ts';
 import type { Predicate } from './plan.ts';
-import { inside, type Planning, type Position, type Rows } from './planning.ts';
+import { type ConditionAt, inside, type Planning, type Position, type Rows } from './planning.ts';
 import { and, not, or, TRUE } from './predicates.ts';
 import { invalid, notFound } from './problem.ts';
 import { isCompared, visibleRelationship } from './visible.ts';
 
-/** A condition of a request: where it stands, and whether an odd number of `_not` stand around it. */
-export interface ConditionAt extends Position {
-  readonly negated: boolean;
-}
-
-/** A `where` argument; absent and null mean no condition. */
-export function planWhere(planning: Planning, rows: Rows, input: Input | null, at: Position): Predicate {
+/** A `where` argument; left out and null mean no condition. */
+export function planWhere(planning: Planning, rows: Rows, argument: Argument): Predicate {
+  const input = openArgument(planning, argument, rows.view.table.derivedType('_bool_exp'));
   if (input === null || isNull(input)) return TRUE;
-  return planBoolExp(planning, rows, input, { ...at, negated: false });
+  return planBoolExp(planning, rows, input, { ...argument.at, negated: false });
 }
 
 function planBoolExp(planning: Planning, rows: Rows, given: Input, at: ConditionAt): Predicate {
@@ -27,10 +24,9 @@ function planBoolExp(planning: Planning, rows: Rows, given: Input, at: Condition
   const input = planning.variables.open(given, `${type}!`, at.path);
   const members = objectMembers(input, type, at.path);
   return and(
-    members.map(([name, member]) => {
-      const { path, depth } = inside(planning, at, name);
-      return planMember(planning, rows, { name, member, at: { path, depth, negated: at.negated } });
-    }),
+    members.map(([name, member]) =>
+      planMember(planning, rows, { name, member, at: inside(planning, at, name) }),
+    ),
   );
 }
 
@@ -91,8 +87,7 @@ function planList(planning: Planning, rows: Rows, given: Input, at: ConditionAt)
   const type = rows.view.table.derivedType('_bool_exp');
   const input = planning.variables.open(given, `[${type}!]`, at.path);
   if (isNull(input)) throw invalid(at.path, 'expected a list, but found null');
-  return (elementsOf(input) ?? [input]).map((element, index) => {
-    const { path, depth } = inside(planning, at, index);
-    return planBoolExp(planning, rows, element, { path, depth, negated: at.negated });
-  });
+  return (elementsOf(input) ?? [input]).map((element, index) =>
+    planBoolExp(planning, rows, element, inside(planning, at, index)),
+  );
 }
