@@ -1,4 +1,4 @@
-import type { RoleName } from '../core/names.ts';
+import { ADMIN, type RoleName } from '../core/names.ts';
 import type { ApiLimitsMetadata } from '../metadata/api-limits.ts';
 
 /** What the operations of one role may ask for; null where nothing is said. */
@@ -37,7 +37,7 @@ export function limitsIn(metadata: ApiLimitsMetadata | undefined): ApiLimits {
 
 /** A role's own limits, else those of all roles; none for the administrator. */
 export function limitsOf(limits: ApiLimits, role: RoleName): RoleLimits {
-  if (limits === null || role === 'admin') return NO_LIMITS;
+  if (limits === null || role === ADMIN) return NO_LIMITS;
   const rate = own(limits.rate_limit, role);
   return {
     depth: own(limits.depth_limit, role),

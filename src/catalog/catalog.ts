@@ -1,4 +1,5 @@
 import type { DatabaseIdentity } from '../core/database-identity.ts';
+import type { Fallback } from '../core/fallback.ts';
 import { type RoleName, type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import type { ApiLimits } from './api-limits.ts';
 import type { KafkaFeed } from './kafka-feed.ts';
@@ -122,9 +123,6 @@ export interface JoinPair {
   readonly left: Column;
   readonly right: Column;
 }
-
-/** What to do when a cache is not fresh enough. */
-export type Fallback = 'live' | 'wait' | 'stale' | 'error';
 
 /** nearjoin's options of a remote relationship, defaults filled in. */
 export interface RemoteOptions {

@@ -1,4 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
+import { ADMIN } from '../core/names.ts';
 import type { Config } from './settings.ts';
 
 /** Refuses settings that are right one by one but not together. */
@@ -25,7 +26,7 @@ function authProblems(config: Config): string[] {
     [hook && unauthorized, 'NEARJOIN_UNAUTHORIZED_ROLE cannot be used with NEARJOIN_AUTH_HOOK'],
     [unauthorized && !secured, 'NEARJOIN_UNAUTHORIZED_ROLE needs NEARJOIN_ADMIN_SECRET to be set'],
     [
-      config.unauthorizedRole === 'admin',
+      config.unauthorizedRole === ADMIN,
       'NEARJOIN_UNAUTHORIZED_ROLE cannot be admin: every request would be an administrator',
     ],
   ];

@@ -1,5 +1,6 @@
 import type { LevelWithSilent } from 'pino';
 import type { z } from 'zod';
+import { FALLBACKS, type Fallback } from '../core/fallback.ts';
 import { type JwtConfig, jwtSecret, jwtSecrets } from '../http/auth/jwt-config.ts';
 import {
   type ApiPart,
@@ -77,11 +78,7 @@ export const SETTINGS = {
   roles: setting<readonly ProcessRole[]>('ROLES', list(choice(bothRoles)), bothRoles),
   enabledApis: setting<readonly ApiPart[]>('ENABLED_APIS', list(choice(apiParts)), apiParts, 'ENABLED_APIS'),
   maxStalenessMs: setting<number>('MAX_STALENESS_MS', whole(0, 2_147_483_647), 1000),
-  fallback: setting<'live' | 'wait' | 'stale' | 'error'>(
-    'FALLBACK',
-    choice(['live', 'wait', 'stale', 'error'] as const),
-    'live',
-  ),
+  fallback: setting<Fallback>('FALLBACK', choice(FALLBACKS), 'live'),
   waitTimeoutMs: setting<number>('WAIT_TIMEOUT_MS', whole(1, 600_000), 5 * seconds),
   maxRetainedWalMb: setting<number>('MAX_RETAINED_WAL_MB', whole(1, 1_000_000_000), 4096),
   removalDelayMs: setting<number>('REMOVAL_DELAY_MS', whole(0, 2_147_483_647), 10 * seconds),

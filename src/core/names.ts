@@ -1,8 +1,11 @@
 /** Hasura's name of a database in the metadata. */
 export type SourceName = string;
 
-/** A role of the metadata; `admin` sees everything. */
+/** A role of the metadata. */
 export type RoleName = string;
+
+/** The role that sees everything and has no row rules. */
+export const ADMIN: RoleName = 'admin';
 
 /** A table or view by its real Postgres names. */
 export interface TableRef {

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { type DocumentNode, Kind, type NameNode, parse, type SelectionNode } from 'graphql';
 import type { Catalog } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
-import type { RoleName } from '../core/names.ts';
-import { ADMIN } from '../plan/visible.ts';
+import { ADMIN, type RoleName } from '../core/names.ts';
 import type { ParsedDocument } from './documents.ts';
 
 /** Who may run a listed document: everybody where it is null. */

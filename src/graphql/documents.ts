@@ -1,7 +1,7 @@
 import { type DocumentNode, type OperationDefinitionNode, parse } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { NearjoinError } from '../core/errors.ts';
-import { hasRepeats } from './repeats.ts';
+import { hasRepeatedNames } from './repeated-names.ts';
 
 /** A parsed request text; `id` stands for the text in keys of other caches. */
 export interface ParsedDocument {
@@ -96,7 +96,7 @@ export function operationOf(
 function parseText(text: string, maxTokens: number): DocumentNode {
   try {
     const document = parse(text, { maxTokens, noLocation: true });
-    if (document.definitions.every(isExecutable) && !hasRepeats(document)) return document;
+    if (document.definitions.every(isExecutable) && !hasRepeatedNames(document)) return document;
   } catch (error) {
     if (isTooLarge(error)) {
       throw new NearjoinError(

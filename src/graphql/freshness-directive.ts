@@ -1,5 +1,5 @@
 import type { DirectiveNode, OperationDefinitionNode } from 'graphql';
-import type { Fallback } from '../catalog/catalog.ts';
+import { FALLBACKS, type Fallback } from '../core/fallback.ts';
 import { asEnums, encodeEnum, mismatch } from '../plan/encode.ts';
 import { type Input, isNull, literal, valueOf } from '../plan/input.ts';
 import { invalid, quotedList } from '../plan/problem.ts';
@@ -14,7 +14,6 @@ export interface FreshnessDirective {
 }
 
 const NAME = 'freshness';
-const FALLBACKS: readonly Fallback[] = ['live', 'wait', 'stale', 'error'];
 const FALLBACK_TYPE = { name: 'freshness_fallback', values: FALLBACKS };
 
 /** The path of one of the directive's arguments in an error. */

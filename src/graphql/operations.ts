@@ -4,8 +4,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
 import type { PlanLimits } from '../plan/budget.ts';
-import { type PlanInput, planQuery } from '../plan/build.ts';
 import type { QueryPlan } from '../plan/plan.ts';
+import { type PlanInput, planQuery } from '../plan/plan-query.ts';
 import { variableShape } from '../plan/shape.ts';
 import {
   coerceVariables,

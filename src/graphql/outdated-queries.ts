@@ -18,7 +18,7 @@ import {
 import type { Catalog, InconsistentObject, Table } from '../catalog/catalog.ts';
 import type { Endpoint } from '../catalog/endpoints.ts';
 import { messageOf } from '../core/errors.ts';
-import { ADMIN } from '../plan/visible.ts';
+import { ADMIN } from '../core/names.ts';
 import { operationOf } from './documents.ts';
 import { rootTypes } from './schema.ts';
 

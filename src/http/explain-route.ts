@@ -1,14 +1,15 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { NearjoinError } from '../core/errors.ts';
+import { ADMIN } from '../core/names.ts';
 import { requireAdmin } from './auth/admin.ts';
 import type { Authenticator } from './auth/authenticator.ts';
-import { ADMIN, type Session, sessionOf } from './auth/session.ts';
+import { type Session, sessionOf } from './auth/session.ts';
 import { ROLE_HEADER } from './auth/session-variables.ts';
 import { freshnessOf } from './freshness-headers.ts';
 import { parseJsonBody, requestOf } from './graphql-request.ts';
+import type { OperationRunner } from './operation-runner.ts';
 import { watchRequest } from './request-life.ts';
-import type { OperationRunner } from './run-operation.ts';
 
 export interface ExplainRoute {
   readonly authenticator: Authenticator;

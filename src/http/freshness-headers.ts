@@ -1,13 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Fallback } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
+import { FALLBACKS, type Fallback } from '../core/fallback.ts';
 import type { SourceName } from '../core/names.ts';
 import { later, parseToken, type Token } from '../core/token.ts';
 import { type FreshnessDirective, freshnessPath } from '../graphql/freshness-directive.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import { headerOf } from './headers.ts';
 
-const FALLBACKS: readonly Fallback[] = ['live', 'wait', 'stale', 'error'];
 const MAX_MS = 2_147_483_647;
 const MALFORMED_TOKEN = 'expected source:lsn pairs like pg2:0/16B3748';
 

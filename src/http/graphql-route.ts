@@ -15,8 +15,8 @@ import {
 import { readGraphqlBody } from './graphql-request.ts';
 import { isYes } from './headers.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
+import type { OperationRunner, RunContext } from './operation-runner.ts';
 import { watchRequest } from './request-life.ts';
-import type { OperationRunner, RunContext } from './run-operation.ts';
 import { answerError, type ServerOptions, serverError } from './server.ts';
 import type { UnsentAnswers } from './unsent-answers.ts';
 

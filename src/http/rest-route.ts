@@ -9,9 +9,9 @@ import { freshnessOf } from './freshness-headers.ts';
 import { sendBare } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 import { isYes } from './headers.ts';
+import type { OperationRunner } from './operation-runner.ts';
 import { watchRequest } from './request-life.ts';
 import { endpointVariables } from './rest-variables.ts';
-import type { OperationRunner } from './run-operation.ts';
 import { answerError, type ServerOptions } from './server.ts';
 import type { UnsentAnswers } from './unsent-answers.ts';
 

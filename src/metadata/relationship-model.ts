@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FALLBACKS } from '../core/fallback.ts';
 
 /** A table, or a function, named as in Hasura: a bare string means schema public. */
 export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown> = z.union([
@@ -13,7 +14,7 @@ export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown
 export const cacheOptions = z.strictObject({
   cache: z.boolean().optional(),
   max_staleness_ms: z.int().nonnegative().optional(),
-  fallback: z.enum(['live', 'wait', 'stale', 'error']).optional(),
+  fallback: z.enum(FALLBACKS).optional(),
   on_target_down: z.enum(['error', 'stale']).optional(),
   follow: z.enum(['none', 'object', 'all']).optional(),
 });

@@ -1,7 +1,7 @@
 import type { SelectionSetNode } from 'graphql';
 import type { Column } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
-import { aggregateFunction, columnsFor, computedFor } from './aggregates.ts';
+import { aggregateFunction, columnsFor, computedFor } from './aggregate-functions.ts';
 import {
   type CollectedField,
   checkArguments,

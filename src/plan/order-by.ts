@@ -1,5 +1,5 @@
 import type { Column } from '../catalog/catalog.ts';
-import { aggregateFunction, columnsFor } from './aggregates.ts';
+import { aggregateFunction, columnsFor } from './aggregate-functions.ts';
 import { type Argument, openArgument } from './arguments.ts';
 import { visibleRows, visibleValue } from './computed.ts';
 import { planEnum } from './enum-input.ts';

@@ -1,6 +1,6 @@
 import type { Catalog, RootName, Source, TrackedFunction } from '../catalog/catalog.ts';
-import type { RoleName } from '../core/names.ts';
-import { ADMIN, type VisibleTable, viewOf } from './visible.ts';
+import { ADMIN, type RoleName } from '../core/names.ts';
+import { type VisibleTable, viewOf } from './visible.ts';
 
 /** A root field that calls a function, with its rows as the role sees them. */
 export interface VisibleFunctionField {

@@ -1,13 +1,17 @@
-import type { Catalog, Column, ComputedField, Relationship, RootName, Table } from '../catalog/catalog.ts';
-import { findTable } from '../catalog/catalog.ts';
+import {
+  type Catalog,
+  type Column,
+  type ComputedField,
+  findTable,
+  type Relationship,
+  type RootName,
+  type Table,
+} from '../catalog/catalog.ts';
 import { givenSlots } from '../catalog/function-arguments.ts';
 import { looseRows } from '../catalog/loose-rows.ts';
 import type { SelectPermission } from '../catalog/select-permission.ts';
 import { must } from '../core/assert.ts';
-import type { RoleName, SourceName, TableRef } from '../core/names.ts';
-
-/** The role that sees everything and has no row rules. */
-export const ADMIN: RoleName = 'admin';
+import { ADMIN, type RoleName, type SourceName, type TableRef } from '../core/names.ts';
 
 /** Hasura's ways into a table. */
 export type RootFieldKind = 'select' | 'select_by_pk' | 'select_aggregate' | 'select_stream';

@@ -1,6 +1,7 @@
 import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
-import type { Column, Fallback } from '../catalog/catalog.ts';
+import type { Column } from '../catalog/catalog.ts';
 import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
+import { type Fallback } from '../core/fallback.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { RemoteUse } from '../plan/plan.ts';

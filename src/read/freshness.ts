@@ -1,4 +1,5 @@
-import type { Fallback, RemoteOptions } from '../catalog/catalog.ts';
+import type { RemoteOptions } from '../catalog/catalog.ts';
+import { type Fallback } from '../core/fallback.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
 import type { HistoryName, Token } from '../core/token.ts';

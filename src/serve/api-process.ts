@@ -11,7 +11,7 @@ import { AuthHook } from '../http/auth/auth-hook.ts';
 import { Authenticator } from '../http/auth/authenticator.ts';
 import { JwtVerifier } from '../http/auth/jwt.ts';
 import { type JwtConfig, jwtInfo } from '../http/auth/jwt-config.ts';
-import { OperationRunner } from '../http/run-operation.ts';
+import { OperationRunner } from '../http/operation-runner.ts';
 import { healthOf } from '../ops/health.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { DEFAULT_PLAN_LIMITS } from '../plan/budget.ts';

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { NearjoinError } from '../../src/core/errors.ts';
 import { bindParams } from '../../src/plan/bind.ts';
-import { planQuery } from '../../src/plan/build.ts';
+import { planQuery } from '../../src/plan/plan-query.ts';
 import { coerceVariables, prepareVariables } from '../../src/plan/variables.ts';
 import { type CaseStep, casesOf, groups, HAS_CASES, setupOf } from './cases.ts';
 import { openWorld, type World } from './world.ts';

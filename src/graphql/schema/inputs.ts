@@ -14,7 +14,7 @@ import {
   predicateFunctions,
 } from '../../catalog/predicate-functions.ts';
 import { printTable } from '../../core/names.ts';
-import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregates.ts';
+import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregate-functions.ts';
 import { type ComputedValue, isValue } from '../../plan/computed-columns.ts';
 import {
   aggregateField,

@@ -10,7 +10,12 @@ import {
 import type { Callable, Column, ColumnType, ComputedField } from '../../catalog/catalog.ts';
 import { isJsonType } from '../../catalog/operators.ts';
 import { printTable } from '../../core/names.ts';
-import { AGGREGATE_FUNCTIONS, columnsFor, computedFor, resultScalar } from '../../plan/aggregates.ts';
+import {
+  AGGREGATE_FUNCTIONS,
+  columnsFor,
+  computedFor,
+  resultScalar,
+} from '../../plan/aggregate-functions.ts';
 import type { AggregateFunction } from '../../plan/plan.ts';
 import {
   aggregateField,

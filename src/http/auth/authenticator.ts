@@ -1,12 +1,12 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { RoleName } from '../../core/names.ts';
+import { ADMIN, type RoleName } from '../../core/names.ts';
 import { RefusedError } from '../error-reply.ts';
 import { headerOf } from '../headers.ts';
 import type { AuthHook } from './auth-hook.ts';
 import type { JwtVerifier } from './jwt.ts';
 import { digestOf } from './secrets.ts';
-import { ADMIN, type Session, sessionOf } from './session.ts';
+import { type Session, sessionOf } from './session.ts';
 import { ROLE_HEADER, SECRET_HEADERS, variablesOf } from './session-variables.ts';
 
 export interface AuthOptions {

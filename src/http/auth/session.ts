@@ -1,8 +1,5 @@
-import type { RoleName } from '../../core/names.ts';
+import { ADMIN, type RoleName } from '../../core/names.ts';
 import { ROLE_HEADER } from './session-variables.ts';
-
-/** The role that sees everything. */
-export const ADMIN: RoleName = 'admin';
 
 /** Who asks: the role permissions are looked up by, and the variables their rules may use (lower-case names). */
 export interface Session {

@@ -8,7 +8,7 @@ import type { Session } from '../auth/session.ts';
 import { publicError } from '../error-reply.ts';
 import { freshnessOf } from '../freshness-headers.ts';
 import { headerBytesFrom, isYes } from '../headers.ts';
-import type { OperationRunner } from '../run-operation.ts';
+import type { OperationRunner } from '../operation-runner.ts';
 import type { UnsentAnswers } from '../unsent-answers.ts';
 import type { Effect } from './effects.ts';
 import { readClientMessage } from './messages.ts';

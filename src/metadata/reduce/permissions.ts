@@ -1,4 +1,4 @@
-import { printTable } from '../../core/names.ts';
+import { ADMIN, printTable } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
 import { changeTable, requireTable, type TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
@@ -18,7 +18,7 @@ export function createSelectPermission(
   return changeTable(metadata, args, (table) => {
     const entries = table.select_permissions ?? [];
     // Nobody defines what administrators may do: it is there.
-    if (role === 'admin' || entries.some((found) => found.role === role)) {
+    if (role === ADMIN || entries.some((found) => found.role === role)) {
       const where = `table "${printTable(args.table)}" with role "${role}"`;
       throw new MetadataError('already-exists', `select permission already defined on ${where}`);
     }

@@ -1,3 +1,4 @@
+import { ADMIN } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
@@ -9,7 +10,7 @@ export function addInheritedRole(
   args: CommandOf<'add_inherited_role'>['args'],
 ): Metadata {
   const { role_name: role, role_set: parents } = args;
-  if (role === 'admin') throw new MetadataError('invalid-params', 'the role "admin" cannot inherit');
+  if (role === ADMIN) throw new MetadataError('invalid-params', 'the role "admin" cannot inherit');
   if (parents.length === 0)
     throw new MetadataError('invalid-params', 'an inherited role needs at least one parent');
   if (parents.includes(role)) {

@@ -11,7 +11,7 @@ import { Authenticator } from '../../../src/http/auth/authenticator.ts';
 import type { OperationResult } from '../../../src/http/graphql-reply.ts';
 import type { GraphqlRequest } from '../../../src/http/graphql-request.ts';
 import { registerGraphqlRoute } from '../../../src/http/graphql-route.ts';
-import type { RunContext } from '../../../src/http/run-operation.ts';
+import type { RunContext } from '../../../src/http/operation-runner.ts';
 import { createServer } from '../../../src/http/server.ts';
 import { UnsentAnswers } from '../../../src/http/unsent-answers.ts';
 import { createLog, type Log } from '../../../src/ops/log.ts';

@@ -3,8 +3,8 @@ import { type DocumentNode, Kind, type OperationDefinitionNode, parse, print, vi
 import { expect, test } from 'vitest';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import { bindParams } from '../../../src/plan/bind.ts';
-import { planQuery } from '../../../src/plan/build.ts';
 import { printPlan } from '../../../src/plan/explain.ts';
+import { planQuery } from '../../../src/plan/plan-query.ts';
 import { variableShape } from '../../../src/plan/shape.ts';
 import { coerceVariables, prepareVariables } from '../../../src/plan/variables.ts';
 import { SHOP } from './plan-for.ts';

@@ -3,9 +3,9 @@ import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import { bindParams } from '../../../src/plan/bind.ts';
 import { DEFAULT_PLAN_LIMITS, type PlanLimits } from '../../../src/plan/budget.ts';
-import { planQuery } from '../../../src/plan/build.ts';
 import { printPlan } from '../../../src/plan/explain.ts';
 import type { QueryPlan } from '../../../src/plan/plan.ts';
+import { planQuery } from '../../../src/plan/plan-query.ts';
 import { coerceVariables, prepareVariables } from '../../../src/plan/variables.ts';
 import { catalogOf } from '../../support/catalog.ts';
 

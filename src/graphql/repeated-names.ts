@@ -12,7 +12,7 @@ import {
  * Whether a document names an argument, or a member of an input object, twice in one place. Hasura's parser takes such a text
  * for no query at all, in operations that do not run too; graphql-js' parser lets it pass, and either value could win.
  */
-export function hasRepeats(document: DocumentNode): boolean {
+export function hasRepeatedNames(document: DocumentNode): boolean {
   return document.definitions.some((definition) => {
     if (definition.kind === Kind.FRAGMENT_DEFINITION)
       return inDirectives(definition.directives) || inSelections(definition.selectionSet);
