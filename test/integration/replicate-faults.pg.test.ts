@@ -249,6 +249,28 @@ test('a cache of another history is built anew', async () => {
   expect(await same()).toBe(100);
 });
 
+test('copies of many tables are given up some at a time, as a server has so many locks only', async () => {
+  const names = Array.from({ length: 101 }, (_, at) => `t${at}`);
+  const made = names.map((name) => `create table ${name} (id int primary key)`).join('; ');
+  await open([made], Object.fromEntries(names.map((name) => [name, []])));
+  const writers = async (): Promise<unknown> => {
+    const counted = 'count(*)::int as tables, count(distinct xmin::text)::int as transactions';
+    return (await rig.source.query(`select ${counted} from nearjoin.cache_table`)).rows[0];
+  };
+  const first = rig.start();
+  await rig.until('the tables to be noted', async () => (await rig.status())?.tables.length === 101);
+  await first.stop();
+  await dropSlots(rig.target);
+  let found: unknown;
+  rig.start({
+    onStep: async (step) => {
+      if (step === 'rebuild:dropped') found = await writers();
+    },
+  });
+  await rig.until('all copies to be dropped', () => Promise.resolve(found !== undefined));
+  expect(found).toEqual({ tables: 101, transactions: 2 });
+});
+
 test('too much retained log while the source is away: the slot goes, and the cache is built anew afterwards', async () => {
   await open();
   await using proxy = await startProxy(rig.source.server);
