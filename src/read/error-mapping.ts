@@ -11,9 +11,9 @@ export class StatementOutdated extends NearjoinError {
 
   constructor(
     databases: readonly SourceName[],
-    { code, message, ...details }: Pick<NearjoinError, 'code' | 'message' | 'cause' | 'internal'>,
+    { code, message, cause, internal }: Pick<NearjoinError, 'code' | 'message' | 'cause' | 'internal'>,
   ) {
-    super(code, message, details);
+    super(code, message, { cause, internal });
     this.name = 'StatementOutdated';
     this.databases = databases;
   }

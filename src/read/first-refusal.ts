@@ -1,9 +1,11 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import { operandsStatement } from '../sql/operand-checks.ts';
+import { hasCall } from '../sql/touches.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError, StatementOutdated } from './error-mapping.ts';
+import { PostgresError } from './wire/failure.ts';
 
 /** A request as far as its values go. */
 interface Asked {
@@ -14,7 +16,7 @@ interface Asked {
 
 /**
  * What is told of a request that failed: where several of its values cannot be read, of the first, whichever database
- * came upon which of them, and by which route.
+ * came upon which of them, and by which route. What functions and native queries came upon by themselves is not told.
  */
 export async function firstRefusal(
   error: unknown,
@@ -23,16 +25,31 @@ export async function firstRefusal(
 ): Promise<unknown> {
   const [group] = groups;
   if (!isOfValue(error) || group === undefined) return error;
+  const own = plan.roots.some(hasCall) ? withoutValue(error) : error;
   const { text, parameters } = operandsStatement(plan.params);
   const bound = parameters.map((slot) => (slot.kind === 'plan' ? (values[slot.index] ?? null) : null));
   try {
     await databases.source(group.source).run(text, bound, { signal, prepared: false });
-    return error;
+    return own;
   } catch (refusal) {
     const first = readError(refusal, group.source, 'source');
-    if (!isOfValue(first)) return error;
-    return error instanceof StatementOutdated ? new StatementOutdated(error.databases, first) : first;
+    return isOfValue(first) ? inPlaceOf(error, first) : own;
   }
+}
+
+/** Of a limit or an offset. */
+const OF_REQUEST = /^2201[WX]$/;
+
+/** The message may quote a row that the role does not see. */
+function withoutValue(error: NearjoinError): NearjoinError {
+  const { code, cause, internal } = error;
+  const isOfRequest = cause instanceof PostgresError && OF_REQUEST.test(cause.state);
+  if (code !== 'data-exception' || isOfRequest) return error;
+  return inPlaceOf(error, new NearjoinError('unexpected', 'database query error', { cause, internal }));
+}
+
+function inPlaceOf(error: NearjoinError, told: NearjoinError): NearjoinError {
+  return error instanceof StatementOutdated ? new StatementOutdated(error.databases, told) : told;
 }
 
 function isOfValue(error: unknown): error is NearjoinError {

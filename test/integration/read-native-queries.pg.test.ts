@@ -101,6 +101,16 @@ const metadata = (isDealt: boolean): MoreMetadata => {
             code: 'select 10 / n as id from generate_series(0, 2) n where n > 0',
             returns: 'wrote',
           },
+          {
+            root_field_name: 'graded',
+            code: 'select id from (select id, title::int as n from article where hidden offset 0) a where n > 0',
+            returns: {
+              fields: [scalar('id', 'integer')],
+              select_permissions: [
+                { role: 'reader', permission: { columns: '*', filter: { id: { _eq: 1 } } } },
+              ],
+            },
+          },
           { root_field_name: 'writes', code: 'select note() as id', returns: 'wrote' },
           { root_field_name: 'numbers', code: `select nextval('counted')::int as id`, returns: 'wrote' },
           {
@@ -245,6 +255,19 @@ test('arguments are refused in the words of Hasura', async () => {
 
 test('conditions are decided after those of the query', async () => {
   expect(await ids('{ halves(where: {id: {_gt: 5}}) { id } }')).toEqual([10]);
+});
+
+test('what it fails at is not told: it may be of a row that the role does not see', async () => {
+  const refused = { code: 'unexpected', message: 'database query error' };
+  await expect(ways.dealt.query('{ graded { id } }', { role: 'reader' })).rejects.toMatchObject(refused);
+  const unread = '{ graded(where: {id: {_eq: "x"}}) { id } }';
+  await expect(ways.dealt.query(unread, { role: 'reader' })).rejects.toMatchObject({
+    code: 'data-exception',
+    message: 'invalid input syntax for type integer: "x"',
+  });
+  await expect(ways.dealt.query('{ inline(offset: -1) { n } }', { role: 'reader' })).rejects.toMatchObject({
+    message: 'OFFSET must not be negative',
+  });
 });
 
 test('a native query cannot write, by whatever route it is read', async () => {
