@@ -8,8 +8,9 @@ import {
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/core/clock.ts';
 import { Stop } from '../../../src/core/stop-signal.ts';
-import { executeIntrospection, SchemaCache } from '../../../src/graphql/introspection.ts';
+import { executeIntrospection } from '../../../src/graphql/introspection.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
+import { SchemaCache } from '../../../src/graphql/schema-cache.ts';
 import { atOnce } from '../../../src/graphql/slices.ts';
 import { catalogOf, database, source, table } from '../catalog/found.ts';
 import { SHOP } from '../plan/plan-for.ts';

@@ -4,8 +4,9 @@ import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { tableKey } from '../../../src/core/names.ts';
 import { Stop } from '../../../src/core/stop-signal.ts';
-import { executeIntrospection, SchemaCache } from '../../../src/graphql/introspection.ts';
+import { executeIntrospection } from '../../../src/graphql/introspection.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
+import { SchemaCache } from '../../../src/graphql/schema-cache.ts';
 import { atOnce } from '../../../src/graphql/slices.ts';
 import { catalogOf, database, remote, source, table } from '../catalog/found.ts';
 

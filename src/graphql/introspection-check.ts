@@ -1,0 +1,98 @@
+import {
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLField,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  getNamedType,
+  isObjectType,
+  isRequiredArgument,
+  Kind,
+  type SelectionSetNode,
+  TypeNameMetaFieldDef,
+} from 'graphql';
+import { NearjoinError } from '../core/errors.ts';
+import type { IntrospectionBudget } from './introspection-budget.ts';
+import { metaField } from './introspection-writer.ts';
+
+/** What a check of an introspection works with; every selection is paid for from its budget. */
+export interface Checking {
+  readonly schema: GraphQLSchema;
+  readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly budget: IntrospectionBudget;
+}
+
+/** Where the check is: the type selected from, and about how many values of it the answer will have. */
+interface Place {
+  readonly type: GraphQLNamedType;
+  readonly path: string;
+  readonly times: number;
+  /** Fragments we are inside of. */
+  readonly open: readonly string[];
+}
+
+/**
+ * Refuses an introspection that asks for fields that do not exist, leaves out required arguments, or asks for too much:
+ * graphql-js leaves unknown fields out silently, and answers however much is asked for.
+ */
+export function checkSelections(checking: Checking, root: SelectionSetNode): void {
+  const query = checking.schema.getQueryType();
+  if (query === null || query === undefined) return;
+  walk(checking, root, { type: query, path: '$', times: 1, open: [] });
+}
+
+function walk(checking: Checking, node: SelectionSetNode, place: Place): void {
+  const path = `${place.path}.selectionSet`;
+  for (const selection of node.selections) {
+    checking.budget.spend(place.times, path);
+    if (selection.kind === Kind.FIELD) checkField(checking, selection, { ...place, path });
+    else if (selection.kind === Kind.INLINE_FRAGMENT) walk(checking, selection.selectionSet, place);
+    else checkSpread(checking, selection.name.value, { ...place, path });
+  }
+}
+
+function checkSpread(checking: Checking, name: string, place: Place): void {
+  const { path, open } = place;
+  const fragment = checking.fragments.get(name);
+  if (fragment === undefined) throw invalid(path, `reference to undefined fragment '${name}'`);
+  if (open.includes(name)) {
+    const trail = [...open.slice(open.indexOf(name)).reverse(), name].map((step) => `'${step}'`).join(', ');
+    throw invalid(path, `cannot spread fragment '${name}' within itself via [${trail}]`);
+  }
+  walk(checking, fragment.selectionSet, { ...place, path: `${path}.${name}`, open: [...open, name] });
+}
+
+function checkField(checking: Checking, field: FieldNode, place: Place): void {
+  const name = field.name.value;
+  if (name === TypeNameMetaFieldDef.name) return;
+  const { type } = place;
+  const path = `${place.path}.${name}`;
+  const definition = isObjectType(type) ? metaField(name, type) : undefined;
+  if (definition === undefined) throw invalid(path, `field '${name}' not found in type: '${type.name}'`);
+  checkArguments(field, definition, path);
+  const inner = getNamedType(definition.type);
+  if (!isObjectType(inner)) {
+    if (field.selectionSet !== undefined)
+      throw invalid(path, 'unexpected subselection set for non-object field');
+  } else if (field.selectionSet === undefined) {
+    throw invalid(path, `missing selection set for '${inner.name}'`);
+  } else {
+    const times = place.times * checking.budget.sizeOf(name, place.times);
+    walk(checking, field.selectionSet, { ...place, type: inner, path, times });
+  }
+}
+
+function checkArguments(field: FieldNode, { args }: GraphQLField<unknown, unknown>, path: string): void {
+  const name = field.name.value;
+  const unknown = field.arguments?.find((argument) => !args.some((arg) => arg.name === argument.name.value));
+  if (unknown !== undefined) throw invalid(path, `'${name}' has no argument named '${unknown.name.value}'`);
+  const missing = args.find(
+    (arg) => isRequiredArgument(arg) && !field.arguments?.some((given) => given.name.value === arg.name),
+  );
+  if (missing !== undefined)
+    throw invalid(`${path}.args.${missing.name}`, `missing required field '${missing.name}'`);
+}
+
+function invalid(path: string, message: string): NearjoinError {
+  return new NearjoinError('validation-failed', message, { path });
+}
