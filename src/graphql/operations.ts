@@ -40,21 +40,22 @@ export interface PreparedOperation<Compiled> {
 }
 
 /** How many plans are kept, and how many fields and conditions all of them together may have. */
-export interface KeptPlans {
+export interface PlanCacheLimits {
   readonly maxPlans: number;
   readonly maxKeptNodes: number;
 }
 
 export interface OperationOptions<Compiled> {
   readonly documents: DocumentLimits;
-  readonly plans: KeptPlans;
+  readonly plans: PlanCacheLimits;
   readonly limits: PlanLimits;
   readonly compile: (plan: QueryPlan) => Compiled;
   /** Null where all operations may be run. */
   readonly allowList: AllowList | null;
 }
 
-interface Planned<Compiled> {
+/** A plan, and what the read lane has made of it. */
+interface KeptPlan<Compiled> {
   readonly plan: QueryPlan;
   readonly compiled: Compiled;
 }
@@ -63,18 +64,26 @@ interface Planned<Compiled> {
 interface OperationFacts<Compiled> {
   /** All declared variables and their uses. */
   readonly variables: PreparedVariables;
-  /** Those that can lead to another plan: uses in `@freshness` do not. */
-  readonly planned: PreparedVariables;
+  /** The variables whose values can lead to another plan: all but those used in `@freshness` alone. */
+  readonly shaping: PreparedVariables;
   readonly freshness: DirectiveNode | null;
-  /** The plan used last: mostly the next request wants the same, and finds it without a key to build and hash. */
-  last: { readonly for: PlannedFor; readonly planned: Planned<Compiled> } | null;
+  /** The plan used last: the next request mostly wants the same one, and so finds it without building and hashing a key. */
+  last: { readonly key: PlanKey; readonly kept: KeptPlan<Compiled> } | null;
 }
 
-/** A few words with fragments can make a plan of thousands of fields; only what is small is kept with its document too. */
+/** An operation with the variables of one request. */
+interface Bound<Compiled> {
+  readonly parsed: ParsedDocument;
+  readonly operation: OperationDefinitionNode;
+  readonly facts: OperationFacts<Compiled>;
+  readonly variables: Variables;
+}
+
+/** A short text with fragments can make a plan of thousands of fields; only smaller plans are kept with their document too. */
 const SMALL_PLAN = 100;
 
 /** All that a plan of one operation depends on. */
-interface PlannedFor {
+interface PlanKey {
   readonly generation: Catalog['generation'];
   readonly role: RoleName;
   readonly shape: string;
@@ -85,7 +94,7 @@ export class Operations<Compiled> {
   readonly #options: OperationOptions<Compiled>;
   readonly #documents: DocumentCache;
   readonly #facts: WeakMap<OperationDefinitionNode, OperationFacts<Compiled>> = new WeakMap();
-  readonly #plans: LRUCache<string, Planned<Compiled>>;
+  readonly #plans: LRUCache<string, KeptPlan<Compiled>>;
 
   constructor(options: OperationOptions<Compiled>) {
     this.#options = options;
@@ -115,7 +124,7 @@ export class Operations<Compiled> {
     refuseUnanswerable(operation, request.over);
     const facts = this.#factsOf(parsed, operation);
     const variables = coerceVariables(facts.variables, request.variables);
-    const { plan, compiled } = this.#planned(request, { parsed, operation, facts, variables });
+    const { plan, compiled } = this.#planFor(request, { parsed, operation, facts, variables });
     const freshness =
       facts.freshness === null
         ? null
@@ -132,42 +141,34 @@ export class Operations<Compiled> {
       directives: operation.directives?.filter(({ name }) => name.value !== 'freshness') ?? [],
     };
     const freshness = freshnessNode(operation);
-    const planned = freshness === null ? variables : prepareVariables(document, bare);
-    const facts = { variables, planned, freshness, last: null };
+    const shaping = freshness === null ? variables : prepareVariables(document, bare);
+    const facts = { variables, shaping, freshness, last: null };
     this.#facts.set(operation, facts);
     return facts;
   }
 
-  #planned({ catalog, role }: OperationRequest, what: Bound<Compiled>): Planned<Compiled> {
-    const { facts, parsed, operation, variables } = what;
-    const shape = variableShape(facts.planned, variables);
+  #planFor({ catalog, role }: OperationRequest, bound: Bound<Compiled>): KeptPlan<Compiled> {
+    const { facts, parsed, operation, variables } = bound;
+    const shape = variableShape(facts.shaping, variables);
     const { last } = facts;
     const { generation } = catalog;
-    if (last?.for.shape === shape && last.for.generation === generation && last.for.role === role)
-      return last.planned;
+    if (last?.key.shape === shape && last.key.generation === generation && last.key.role === role)
+      return last.kept;
     const key = `${parsed.id}/${parsed.operations.indexOf(operation)}/${generation}/${role}\0${shape}`;
     const { document } = parsed;
-    const planned =
+    const kept =
       this.#plans.get(key) ??
       this.#plan(key, { catalog, role, document, operation, variables, prepared: facts.variables });
-    if (planned.plan.nodes <= SMALL_PLAN) facts.last = { for: { generation, role, shape }, planned };
-    return planned;
+    if (kept.plan.nodes <= SMALL_PLAN) facts.last = { key: { generation, role, shape }, kept };
+    return kept;
   }
 
-  #plan(key: string, input: PlanInput): Planned<Compiled> {
+  #plan(key: string, input: PlanInput): KeptPlan<Compiled> {
     const plan = planQuery({ ...input, limits: this.#options.limits });
-    const planned = { plan, compiled: this.#options.compile(plan) };
-    this.#plans.set(key, planned);
-    return planned;
+    const kept = { plan, compiled: this.#options.compile(plan) };
+    this.#plans.set(key, kept);
+    return kept;
   }
-}
-
-/** An operation with the variables of one request. */
-interface Bound<Compiled> {
-  readonly parsed: ParsedDocument;
-  readonly operation: OperationDefinitionNode;
-  readonly facts: OperationFacts<Compiled>;
-  readonly variables: Variables;
 }
 
 function refuseUnanswerable({ operation }: OperationDefinitionNode, over: OperationRequest['over']): void {
