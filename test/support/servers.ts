@@ -28,6 +28,9 @@ declare module 'vitest' {
 /** Where Postgres 15 is, on a machine that has it. */
 export const POSTGRES_15 = '/usr/lib/postgresql/15/bin';
 
+/** What is written is not torn by a process that ends; and each database that goes is a checkpoint. */
+const SETTINGS = { full_page_writes: 'off' };
+
 const MEMORY = '/dev/shm';
 /** For all servers together, with room to spare. */
 const NEEDED_BYTES = 8 * 2 ** 30;
@@ -79,7 +82,8 @@ async function startAll(
   within: string,
 ): Promise<Map<string, PostgresServer>> {
   const starting = [...wanted].map(
-    async ([which, options]) => [which, await startPostgres({ fsync: false, within, ...options })] as const,
+    async ([which, options]) =>
+      [which, await startPostgres({ fsync: false, within, settings: SETTINGS, ...options })] as const,
   );
   const settled = await Promise.allSettled(starting);
   const failed = settled.find((each) => each.status === 'rejected');
