@@ -20,7 +20,7 @@ import type { SlotBook } from '../../src/replicate/slot-book.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
 import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
 import { poll } from './poll.ts';
-import { createDatabase, type TestDatabase, type Which } from './postgres.ts';
+import { createDatabase, prepared, type TestDatabase, type Which } from './postgres.ts';
 import { memoryBook } from './slot-book.ts';
 
 /** The tables to cache, each with the columns it is looked up by. */
@@ -55,7 +55,7 @@ export const QUICK: FeedLimits = {
   unreadMs: 0,
 };
 
-async function prepared(database: TestDatabase, statements: readonly string[]): Promise<TestDatabase> {
+async function written(database: TestDatabase, statements: readonly string[]): Promise<TestDatabase> {
   for (const statement of statements) await database.query(statement);
   return database;
 }
@@ -89,7 +89,7 @@ export class FeedRig {
   ): Promise<FeedRig> {
     const [source, target] = await Promise.all([
       createDatabase('source', [], form),
-      typeof which === 'string' ? createDatabase(which, statements) : prepared(which, statements),
+      typeof which === 'string' ? createDatabase(which, statements) : written(which, statements),
     ]);
     const rig = new FeedRig(source, target, tracked);
     await rig.refresh();
@@ -170,7 +170,7 @@ export class FeedRig {
   }
 
   async status(): Promise<FeedStatus | undefined> {
-    return (await readCacheStatus({ query: (text) => this.source.query(text) })).feeds.get('pg2');
+    return (await readCacheStatus({ query: (text) => this.source.query(prepared(text)) })).feeds.get('pg2');
   }
 
   async tableStatus(name: string): Promise<CacheTable | undefined> {

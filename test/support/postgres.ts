@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { poll } from './poll.ts';
@@ -15,6 +15,17 @@ export interface TestServer {
   url(database: string): string;
 }
 
+/** A statement that a session plans once, because it is asked again and again. */
+interface Prepared {
+  readonly text: string;
+  readonly name: string;
+}
+
+/** The statement as one to be kept. */
+export function prepared(text: string): Prepared {
+  return { text, name: createHash('sha1').update(text).digest('hex') };
+}
+
 /** A database of one test. */
 export interface TestDatabase {
   readonly url: string;
@@ -22,7 +33,7 @@ export interface TestDatabase {
   readonly server: TestServer;
   /** Values come back as `pg` parses them. */
   query<Row extends pg.QueryResultRow = Record<string, unknown>>(
-    sql: string,
+    sql: string | Prepared,
     params?: readonly unknown[],
   ): Promise<pg.QueryResult<Row>>;
   /** Ends every session in it and drops it with its replication slots. */
