@@ -13,7 +13,10 @@ const KAFKA = {
   },
 } as const;
 
-/** `unit` needs nothing; `pg` boots its servers once (test/support/servers.ts) and only when one of its files runs. */
+/**
+ * `unit` needs nothing; `pg` boots its servers once (test/support/servers.ts) and only when one of its files
+ * runs. No module keeps anything between two files, so they share a process and what they import.
+ */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -23,13 +26,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        // Nothing there keeps anything between two files, so they share what they import.
         test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000, isolate: false },
       },
       {
         extends: true,
         test: {
           name: 'pg',
+          isolate: false,
           include: ['test/**/*.pg.test.ts'],
           globalSetup: ['test/support/servers.ts'],
           // A test waits for states, each with a time of its own (test/support/poll.ts): this is for what hangs without.
