@@ -1,19 +1,13 @@
 import { type DocumentNode, type OperationDefinitionNode, parse } from 'graphql';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
+import { must } from '../../src/core/assert.ts';
 import { NearjoinError } from '../../src/core/errors.ts';
 import { bindParams } from '../../src/plan/bind.ts';
 import { planQuery } from '../../src/plan/plan-query.ts';
 import { coerceVariables, prepareVariables } from '../../src/plan/variables.ts';
-import { type CaseStep, casesOf, groups, HAS_CASES, setupOf } from './cases.ts';
-import { openWorld, type World } from './world.ts';
-
-let world: World | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
+import { type CaseStep, casesOf, groups, HAS_CASES } from './cases.ts';
+import { openGroup, type World } from './world.ts';
 
 interface Request {
   readonly query: string;
@@ -37,15 +31,30 @@ test.skipIf(HAS_CASES)(
 const PLANNED_GROUPS = groups().filter((group) => !/^(remote_)?metadata_/.test(group));
 
 describe.each(PLANNED_GROUPS)('%s', (group) => {
-  test('every request is planned, or refused as by Hasura', async () => {
-    const setup = setupOf(group);
-    world = await openWorld(setup);
-    await world.metadata({ type: 'bulk', args: setup.metadata });
-    const { catalog } = world.watch.current();
+  let world: World | undefined;
+
+  beforeAll(async () => {
+    world = await openGroup(group);
+  });
+
+  afterAll(() => world?.close());
+
+  test('every request is planned, or refused as by Hasura', () => {
+    const { catalog } = must(world, 'a world').watch.current();
     const steps = casesOf(group).flatMap((one) => one.steps.map((step) => ({ name: one.name, step })));
     const graphql = steps.filter(({ step }) => step.path === '/v1/graphql' && !Array.isArray(step.request));
     const answers = graphql.map(({ name, step }) => [name, planned(catalog, step)]);
     expect(answers).toEqual(graphql.map(({ name, step }) => [name, expected(step)]));
+  });
+
+  test('the metadata is accepted, and exported it can be applied again', async () => {
+    const opened = must(world, 'a world');
+    const { body: exported } = await opened.metadata({ type: 'export_metadata', args: {} });
+    expect(await opened.metadata({ type: 'replace_metadata', args: exported })).toEqual({
+      status: 200,
+      body: { is_consistent: true, inconsistent_objects: [] },
+    });
+    expect((await opened.metadata({ type: 'export_metadata', args: {} })).body).toEqual(exported);
   });
 });
 
