@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type Config, readConfig } from '../config.ts';
 import { createLog, type Log } from '../ops/log.ts';
-import { type RunningServer, startServer } from '../serve.ts';
+import type { RunningServer } from '../serve.ts';
 import { complain, explainError, tell } from './terminal.ts';
 
 const USAGE = `Usage: nearjoin serve
@@ -25,6 +25,7 @@ export async function runServe(argv: readonly string[]): Promise<number> {
   const log = createLog(config.logLevel);
   const stopping = signalled();
   try {
+    const { startServer } = await import('../serve.ts');
     const server = await startServer(config, log);
     const signal = await stopping;
     log.info({ signal }, 'stopping');

@@ -6,7 +6,6 @@ import { type Config, readConfig } from '../config.ts';
 import { systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import { createLog, type Log } from '../ops/log.ts';
-import { startServer } from '../serve.ts';
 import { type DemoDatabases, startDatabases, withClient } from './databases.ts';
 import { type Lifetime, watchLifetime } from './lifetime.ts';
 import { listenPort } from './listen-port.ts';
@@ -89,6 +88,7 @@ async function serveDemo(stage: Stage, databases: DemoDatabases, port: number): 
   await withClient(databases.pg1, (orders) =>
     withClient(databases.pg2, (users) => loadDemo({ orders, users }, options.rows, screen, lifetime.signal)),
   );
+  const { startServer } = await import('../serve.ts');
   lifetime.signal.throwIfAborted();
   const server = await startServer(demoConfig(databases, port), log);
   const writing = keepWriting(databases.pg2, log, lifetime.signal);
