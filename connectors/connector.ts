@@ -172,6 +172,10 @@ export interface Connector {
   readonly kind: 'postgres' | 'kafka';
   /** Identity and fitness of the target; throws a ConnectorError that says what an administrator must change. */
   identify(): Promise<TargetIdentity>;
+  /** Why what a new connection leads to is not what was identified; null when it is, or no connection can be made. */
+  strayed(): Promise<ConnectorError | null>;
+  /** Nothing is read for now: connections may lead to whatever the address stands for, until it is identified again. */
+  forgetIdentity(): void;
   /** A text that changes when what made the target unfit may have been put right. Cheap. */
   standing(): Promise<string>;
   /** Checks tables one by one, without changing anything; `observe` watches these from now on. */

@@ -76,6 +76,14 @@ class KafkaConnector implements Connector {
     throw new ConnectorError('unfit', 'Postgres 15 is the oldest that can be followed through Kafka');
   }
 
+  strayed(): Promise<ConnectorError | null> {
+    return this.#database.strayed();
+  }
+
+  forgetIdentity(): void {
+    this.#database.target.history.expect(null);
+  }
+
   standing(): Promise<string> {
     return this.#database.standing();
   }

@@ -5,6 +5,7 @@ import type {
   ChangeStream,
   Comparison,
   Connector,
+  ConnectorError,
   Observation,
   Publishable,
   Published,
@@ -38,6 +39,14 @@ class PostgresConnector implements Connector {
 
   identify(): Promise<TargetIdentity> {
     return this.#database.identify();
+  }
+
+  strayed(): Promise<ConnectorError | null> {
+    return this.#database.strayed();
+  }
+
+  forgetIdentity(): void {
+    this.#database.target.history.expect(null);
   }
 
   standing(): Promise<string> {

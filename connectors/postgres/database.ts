@@ -9,7 +9,7 @@ import {
   type TableSize,
   type TargetIdentity,
 } from '../connector.ts';
-import { AdminPool, orAborted, type Query } from './client.ts';
+import { AdminPool, OwnClient, orAborted, type Query } from './client.ts';
 import { openComparison } from './comparison.ts';
 import { readSizes } from './estimates.ts';
 import { History } from './history.ts';
@@ -63,6 +63,22 @@ export class TargetDatabase {
     const identity = await identify(this.target, this.admin);
     this.#lookout.renew(); // as the other connections, which may lead anywhere
     return identity;
+  }
+
+  /** Open connections stay where they are when the address comes to stand for another server. */
+  async strayed(): Promise<ConnectorError | null> {
+    const limit = AbortSignal.timeout(this.target.timings.connectMs);
+    const until = AbortSignal.any([limit, this.#closing.signal]);
+    const own = await OwnClient.open(this.target, until, { identifies: true }).catch(() => null);
+    if (own === null) return null;
+    try {
+      await this.target.history.check(own.client);
+      return null;
+    } catch (error) {
+      return error instanceof ConnectorError ? error : null;
+    } finally {
+      own.destroy();
+    }
   }
 
   standing(): Promise<string> {

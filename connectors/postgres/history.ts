@@ -1,14 +1,24 @@
 import type { Client, ClientBase } from 'pg';
+import { must } from '../../src/core/assert.ts';
 import { parseLsn } from '../../src/core/lsn.ts';
 import { ConnectorError, type TargetIdentity } from '../connector.ts';
 
-type Server = Pick<TargetIdentity, 'systemId' | 'timeline'>;
+type Server = Pick<TargetIdentity, 'systemId' | 'timeline' | 'startedAt'>;
 
-// A primary never changes its timeline while it runs, so one look at a new connection holds for all of its life.
+// A server that was started from another's files has its system identifier, and its timeline until it is promoted: only the
+// moment in which it was started tells the two apart. All three stay while it runs: one look holds for all of a connection's life.
 const SERVER = `
   select system_identifier::text as system, pg_is_in_recovery() as standby,
-    case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) end as timeline
+    case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) end as timeline,
+    extract(epoch from pg_postmaster_start_time())::text as started
   from pg_control_system()`;
+
+interface Row {
+  readonly system: string;
+  readonly standby: boolean;
+  readonly timeline: string | null;
+  readonly started: string;
+}
 
 /**
  * The one history all connections to a target must lead to. An address may come to stand for another server at any
@@ -25,14 +35,14 @@ export class History {
   /** Throws a ConnectorError when the connection leads to another server than expected. */
   async check(client: Client | ClientBase): Promise<void> {
     if (this.#expected === null) return;
-    const { rows } = await client.query<{ system: string; standby: boolean; timeline: string | null }>(
-      SERVER,
-    );
-    const [row] = rows;
-    const found = { systemId: row?.system ?? '', timeline: Number.parseInt(row?.timeline ?? '0', 16) };
+    const { rows } = await client.query<Row>(SERVER);
+    const row = must(rows[0], 'what the target says of itself');
+    const timeline = Number.parseInt(row.timeline ?? '0', 16);
+    const found = { systemId: row.system, timeline, startedAt: row.started };
     if (isSame(found, this.#expected)) return;
-    const what =
-      row?.standby === true ? 'a standby now' : 'another server than a moment ago, or was failed over';
+    const what = row.standby
+      ? 'a standby now'
+      : 'another server than a moment ago, or that one was failed over or started again';
     throw new ConnectorError('retry', `the address of the target leads to ${what}`);
   }
 }
@@ -47,5 +57,5 @@ export function parseAncestors(file: string): TargetIdentity['ancestors'] {
 }
 
 function isSame(a: Server, b: Server): boolean {
-  return a.systemId === b.systemId && a.timeline === b.timeline;
+  return a.systemId === b.systemId && a.timeline === b.timeline && a.startedAt === b.startedAt;
 }

@@ -64,13 +64,14 @@ export class FeedLeader {
             lease,
             connector,
             clock: options.clock,
-            maxRetainedWalBytes: options.limits.maxRetainedWalBytes,
+            limits: options.limits,
             counters: () => counters,
             lingering: this.#scene.lingering,
             onWishes: (wishes) => this.#hear(wishes),
             sourceClock: options.sourceClock,
             onClockSetBack: () => this.#doubtProof(),
             onSlotTrouble: (error) => this.#hearOfSlot(error),
+            onStrayed: (error) => this.#scene.tick !== null && this.#interrupt(error),
             onDamage: () => this.#scene.reconsider.notify(),
             onTick: async () => this.#scene.tick?.(),
           },
@@ -202,7 +203,7 @@ export class FeedLeader {
   }
 
   async #pause(stop: AbortSignal): Promise<void> {
-    const { control, lease } = this.#scene;
+    const { connector, control, lease } = this.#scene;
     this.#isUntold = true;
     const { watermark } = await loadFeed(control, lease.target);
     const isGivenUp = watermark !== null && watermark.position === null;
@@ -210,6 +211,7 @@ export class FeedLeader {
     await saveFeedState(control, lease, { state: 'paused', reason });
     if (stop.aborted) return;
     this.#waitsWithCopies = watermark !== null && !isGivenUp;
+    connector.forgetIdentity();
     await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()));
     this.#waitsWithCopies = false;
   }

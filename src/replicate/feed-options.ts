@@ -63,6 +63,8 @@ export interface FeedLimits {
   readonly copy: CopyLimits;
   /** How often the target's tables are looked at again without any other reason. */
   readonly schemaPollMs: number;
+  /** How often the target's address is looked at for whether it leads to the server that is followed. */
+  readonly addressPollMs: number;
   /** The first and the longest pause after a failure. */
   readonly retryMs: { readonly first: number; readonly longest: number };
   /** The pause after a failure that only somebody's change can cure. */
@@ -118,6 +120,7 @@ export const DEFAULT_LIMITS: FeedLimits = {
     bytesPerS: null,
   },
   schemaPollMs: 10_000,
+  addressPollMs: 5_000,
   retryMs: { first: 100, longest: 10_000 },
   unfitRetryMs: 30_000,
   goneRetryMs: 60_000,

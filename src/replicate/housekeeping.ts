@@ -8,6 +8,7 @@ import { isDamaged } from '../cache/stored-table.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { LeaseLost } from './applier.ts';
+import type { FeedLimits } from './feed-options.ts';
 import type { Counters } from './feed-scene.ts';
 import type { Lingering } from './linger.ts';
 import type { SourceClock } from './source-clock.ts';
@@ -19,7 +20,7 @@ export interface HousekeepingOptions {
   readonly lease: FeedLease;
   readonly connector: Connector;
   readonly clock: Clock;
-  readonly maxRetainedWalBytes: number;
+  readonly limits: Pick<FeedLimits, 'maxRetainedWalBytes' | 'addressPollMs'>;
   /** Tables that are wanted no more and whose copies stay for a while: a successor must know how long. */
   readonly lingering: () => readonly Lingering[];
   readonly counters: () => Readonly<Counters>;
@@ -29,6 +30,8 @@ export interface HousekeepingOptions {
   readonly onClockSetBack: () => void;
   /** The slot holds back more than it may, or is gone. */
   readonly onSlotTrouble: (error: Error) => void;
+  /** The target's address leads to another server than the one that was identified. */
+  readonly onStrayed: (error: Error) => void;
   /** Something of the cache is gone from the source. */
   readonly onDamage: () => void;
   /** Called every tick, for things that want to be done a few times a second. */
@@ -60,6 +63,7 @@ export async function keepHouse(options: HousekeepingOptions, signal: AbortSigna
   const sample: Sample = { targetPosition: null, retainedWalBytes: null };
   await untilFirstFailure(signal, [
     (stop) => sampleTarget(options, sample, stop),
+    (stop) => watchAddress(options, stop),
     (stop) => renewAndListen(options, sample, stop),
   ]);
 }
@@ -106,7 +110,8 @@ async function sampleTarget(
   sample: Sample,
   signal: AbortSignal,
 ): Promise<void> {
-  const { connector, clock, maxRetainedWalBytes, onSlotTrouble } = options;
+  const { connector, clock, limits, onSlotTrouble } = options;
+  const { maxRetainedWalBytes } = limits;
   while (!signal.aborted) {
     let isRefused = false;
     try {
@@ -129,6 +134,17 @@ async function sampleTarget(
       isRefused = error.failure === 'unfit';
     }
     await clock.delay(isRefused ? REFUSED_MS : SAMPLE_MS, signal);
+  }
+}
+
+async function watchAddress(
+  { connector, clock, limits, onStrayed }: HousekeepingOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.delay(limits.addressPollMs, signal);
+    const error = signal.aborted ? null : await connector.strayed();
+    if (error !== null) onStrayed(error);
   }
 }
 

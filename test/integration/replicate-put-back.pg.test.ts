@@ -8,7 +8,7 @@ import { FeedRig } from '../support/feed.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
 import { startTarget } from '../support/servers.ts';
-import { databaseBehind } from '../support/standby.ts';
+import { databaseBehind, once } from '../support/standby.ts';
 
 // A target whose disks are put back to an earlier state: the same system identifier, the same timeline, the slot is
 // there, and before anybody looks it has written past the cache's position.
@@ -45,6 +45,7 @@ class Machine {
   readonly #to: Address;
   readonly proxy: Proxy;
   #server: PostgresServer;
+  #clone: PostgresServer | null = null;
 
   private constructor(playground: Playground, server: PostgresServer, line: { to: Address; proxy: Proxy }) {
     this.#playground = playground;
@@ -75,6 +76,13 @@ class Machine {
     });
   }
 
+  /** Starts a clone from what was kept, to which new connections lead; the original runs on, and so do connections to it. */
+  async clone(): Promise<PostgresServer> {
+    this.#clone = await startTarget({ directory: this.#path('kept') });
+    this.#to.port = this.#clone.port;
+    return this.#clone;
+  }
+
   /** Ends the server as a power cut would: it comes back with what its last checkpoint knew of slots. */
   async crash(): Promise<void> {
     process.kill(this.#server.pid, 'SIGQUIT');
@@ -84,7 +92,7 @@ class Machine {
 
   async close(): Promise<void> {
     await this.proxy.close();
-    await this.#server.stop();
+    await Promise.all([this.#server.stop(), this.#clone?.stop()]);
     this.#playground.remove();
   }
 
@@ -177,4 +185,33 @@ test('a target that crashed has forgotten what was confirmed: it is told again, 
   const { target: rows, cache } = await feed.contents('item');
   expect(cache).toEqual(rows);
   expect((await feed.tableStatus('item'))?.relation).toBe(before);
+});
+
+test('a target that is started again while its feed is paused is looked after all the same', async () => {
+  await feed.source.query('update nearjoin.feed set paused = true');
+  await feed.until('the pause', async () => (await feed.status())?.state === 'paused');
+  await target.crash();
+  const before = (await feed.status())?.targetPosition ?? null;
+  await feed.until('the target to be heard of', async () => {
+    await feed.target.query('insert into other values (1)').catch(() => undefined);
+    const now = (await feed.status())?.targetPosition ?? null;
+    return now !== null && before !== null && now > before;
+  });
+  await feed.source.query('update nearjoin.feed set paused = false');
+  await feed.caughtUp();
+});
+
+test('a clone of the files to which the address leads is followed, though nothing of the original breaks', async () => {
+  await feed.caughtUp();
+  await feed.stop();
+  await target.keep();
+  feed.start();
+  await feed.caughtUp();
+  const clone = await target.clone();
+  await once(clone.url('postgres'), 'insert into item values (900)');
+  await feed.until('a row of the clone', async () => {
+    const copy = (await feed.tableStatus('item'))?.relation;
+    const { rows } = await feed.source.query(`select from nearjoin."${copy}" where id = 900`);
+    return rows.length === 1;
+  });
 });
