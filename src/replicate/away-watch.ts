@@ -1,6 +1,7 @@
 import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import type { FeedOptions } from './feed-options.ts';
 import { RetainedTooMuch } from './housekeeping.ts';
+import { Unread } from './unread.ts';
 
 const LOOK_MS = 1_000;
 
@@ -9,15 +10,18 @@ export type AwayWatchOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log' | 's
 
 /**
  * Watches the target of a feed while its source cannot be reached: nothing is read from the slot then, yet it must not
- * hold back more of the target's log than allowed, and no published table may make its owner's writes fail.
+ * hold back more of the target's log than allowed, and no published table may make its owner's writes fail. Where
+ * somebody reads, he sees to that himself.
  */
 export class AwayWatch {
   readonly #options: AwayWatchOptions;
   readonly #stopping = new AbortController();
+  readonly #unread: Unread;
   readonly #done: Promise<void>;
 
   constructor(options: AwayWatchOptions, connector: Connector) {
     this.#options = options;
+    this.#unread = new Unread(options);
     this.#done = this.#run(connector);
   }
 
@@ -51,7 +55,8 @@ export class AwayWatch {
   async #look(connector: Connector): Promise<void> {
     const { limits, log, source, target } = this.#options;
     const health = await connector.slotHealth();
-    if ('retainedWalBytes' in health && health.retainedWalBytes > limits.maxRetainedWalBytes) {
+    const isLeft = this.#unread.isLong(health); // each look counts, also below the ceiling
+    if (isLeft && 'retainedWalBytes' in health && health.retainedWalBytes > limits.maxRetainedWalBytes) {
       // The lost slot is found when the source is back; the cache is given up and made anew then.
       await connector.drop();
       const why = new RetainedTooMuch(health.retainedWalBytes, limits.maxRetainedWalBytes).message;
