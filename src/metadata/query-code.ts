@@ -15,3 +15,30 @@ export function codeParts(code: string): readonly CodePart[] | null {
   }
   return parts;
 }
+
+/** What of a text is passed over as a whole, a comment that may hold others, or a parameter by its number. */
+const PIECE =
+  /[eE]'[^'\\]*(?:(?:\\[^]|'')[^'\\]*)*(?:'|$)|'[^']*(?:'|$)|"[^"]*(?:"|$)|--[^\n\r]*|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[^]*?(?:\$\1\$|$)|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|(?<comment>\/\*)|(?<parameter>\$\d+)/g;
+
+/** The first parameter that a text names by its number (`$1`), literals, names and comments aside; null where there is none. */
+export function numberedParameter(code: string): string | null {
+  const piece = new RegExp(PIECE);
+  for (let found = piece.exec(code); found !== null; found = piece.exec(code)) {
+    const { comment, parameter } = found.groups ?? {};
+    if (parameter !== undefined) return parameter;
+    if (comment !== undefined) piece.lastIndex = afterComment(code, piece.lastIndex);
+  }
+  return null;
+}
+
+/** Comments may hold comments. */
+function afterComment(code: string, start: number): number {
+  const mark = /\/\*|\*\//g;
+  mark.lastIndex = start;
+  for (let depth = 1; depth > 0; ) {
+    const found = mark.exec(code);
+    if (found === null) return code.length;
+    depth += found[0] === '/*' ? 1 : -1;
+  }
+  return mark.lastIndex;
+}

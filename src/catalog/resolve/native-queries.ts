@@ -1,7 +1,7 @@
 import { printTable, queryRef, type SourceName } from '../../core/names.ts';
 import type { SourceMetadata } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/objects.ts';
-import { codeParts, UNCLOSED } from '../../metadata/query-code.ts';
+import { codeParts, numberedParameter, UNCLOSED } from '../../metadata/query-code.ts';
 import type { LogicalField, NativeQueryMetadata } from '../../metadata/query-model.ts';
 import type {
   Callable,
@@ -94,6 +94,11 @@ function callable(entry: NativeQueryMetadata, { found }: TableScope): Callable {
 function statementOf({ code }: NativeQueryMetadata, declared: readonly string[]): readonly TextPart[] {
   const parts = codeParts(code);
   if (parts === null) throw new Unresolvable(UNCLOSED);
+  const numbered = numberedParameter(code);
+  if (numbered !== null)
+    throw new Unresolvable(
+      `The query names a parameter by its number, ${numbered}: write {{name}} for a value, and declare it as an argument`,
+    );
   const used = new Set(parts.flatMap((part) => ('argument' in part ? [part.argument] : [])));
   const undeclared = [...used].filter((name) => !declared.includes(name));
   if (undeclared.length > 0)

@@ -139,6 +139,11 @@ test.each<[title: string, world: World, reason: string]>([
     'The following columns are declared as arguments, but are not used in the query: ["least"]',
   ],
   [
+    'a parameter by its number',
+    { queries: [{ ...SEARCH, code: `${SEARCH.code}, $12::int` }] },
+    'The query names a parameter by its number, $12: write {{name}} for a value, and declare it as an argument',
+  ],
+  [
     'a text that does not fit',
     { queries: [SEARCH], answer: { error: 'column q.id does not exist' } },
     'Failed to validate query: column q.id does not exist',

@@ -3,7 +3,7 @@ import { directoryFiles } from '../../../src/metadata/directory-files.ts';
 import type { Metadata } from '../../../src/metadata/model.ts';
 import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/objects.ts';
 import { parseMetadata } from '../../../src/metadata/parse.ts';
-import { codeParts } from '../../../src/metadata/query-code.ts';
+import { codeParts, numberedParameter } from '../../../src/metadata/query-code.ts';
 import { after, type Body, refused, SEED } from './support.ts';
 
 const PLACE = { source: 'pg2', name: 'found' };
@@ -178,4 +178,20 @@ test('the text of a query is taken apart at its arguments, and ends where its st
     { argument: 'c' },
     { text: '' },
   ]);
+});
+
+test.each<[code: string, parameter: string | null]>([
+  ['select $1', '$1'],
+  ['select a from t where b=$23and c', '$23'],
+  ["select '$1', 'it''s $2', e'\\'$3', E'''$4'", null],
+  ["select '\\', $1", '$1'],
+  ['select a$1, "$2 ""$3", ä$4', null],
+  ['select $$ $1 $a$ $$, $A$ $2 $a$ $$ $A$, $ä1$$3$ä1$', null],
+  ['select $a$ $1 $a$, $2', '$2'],
+  ["-- it's $1\nselect /* it's /* $2 */ $3 */ 1 -- $4", null],
+  ['select 1 /* /* */ $1 */ + $2', '$2'],
+  ["select 'without an end $1", null],
+  ['select 1 /* $1 /* $2 */', null],
+])('a text names parameters by their numbers: %s', (code, parameter) => {
+  expect(numberedParameter(code)).toBe(parameter);
 });
