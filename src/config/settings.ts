@@ -160,6 +160,11 @@ export const SETTINGS = {
   shutdownDelayMs: setting<number>('SHUTDOWN_DELAY_MS', whole(0, 600_000), 0),
   shutdownTimeoutMs: setting<number>('SHUTDOWN_TIMEOUT_MS', whole(0, 600_000), 10 * seconds),
   bodyLimitBytes: setting<number>('BODY_LIMIT_BYTES', whole(1024, 1_073_741_824), 10 * 1024 * 1024),
+  arrivingLimitBytes: setting<number>(
+    'ARRIVING_LIMIT_BYTES',
+    whole(1024, 1_099_511_627_776),
+    256 * 1024 * 1024,
+  ),
   resultLimitBytes: setting<number>('RESULT_LIMIT_BYTES', whole(1024, 1_073_741_824), 64 * 1024 * 1024),
   batchLimit: setting<number>('BATCH_LIMIT', whole(1, 100_000), 100),
   depthLimit: setting<number>('DEPTH_LIMIT', whole(1, 1000), 50),

@@ -12,6 +12,7 @@ import { registerHookCookies } from './auth/hook-cookies.ts';
 import { registerConsole } from './console-route.ts';
 import { registerExplainRoute } from './explain-route.ts';
 import { registerGraphqlRoute } from './graphql-route.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { type PublicSettings, registerInfoRoutes, registerRefusals } from './info-routes.ts';
 import { registerMetadataRoutes } from './metadata-routes.ts';
 import { registerMetricsRoutes } from './metrics-route.ts';
@@ -20,7 +21,6 @@ import { registerReplicationRoutes } from './replication-route.ts';
 import { registerRestRoute } from './rest-route.ts';
 import { createServer, type ServerOptions } from './server.ts';
 import { registerSockets, type SocketOptions } from './socket/sockets.ts';
-import { UnsentAnswers } from './unsent-answers.ts';
 import { registerVerificationRoutes } from './verification-route.ts';
 
 /** What the routes of every process work with: health, version, the state of replication and metrics. */
@@ -49,7 +49,7 @@ export interface ServingParts {
   readonly unsentLimitBytes: number;
   readonly sockets: Omit<
     SocketOptions,
-    'authenticator' | 'runner' | 'log' | 'showsInternal' | 'cors' | 'maxMessageBytes' | 'unsent'
+    'authenticator' | 'runner' | 'log' | 'showsInternal' | 'cors' | 'maxMessageBytes' | 'unsent' | 'arriving'
   >;
 }
 
@@ -82,7 +82,9 @@ function registerOperatorRoutes(app: FastifyInstance, parts: OperatorParts, show
 }
 
 async function registerGraphql(app: FastifyInstance, parts: ApiParts): Promise<void> {
-  const unsent = new UnsentAnswers(parts.unsentLimitBytes, parts.server.log);
+  const unsent = new HeldBytes(parts.unsentLimitBytes, (bytes) =>
+    parts.server.log.warn({ bytes }, 'a client that takes too long for its answer is cut off'),
+  );
   await registerGraphqlRoute(app, { ...parts, unsent });
   registerRestRoute(app, { ...parts, unsent });
   openSockets(app, parts, unsent);
@@ -95,11 +97,11 @@ function registerAdministration(app: FastifyInstance, parts: ApiParts): void {
   registerRefusals(app, authenticator);
 }
 
-function openSockets(app: FastifyInstance, parts: ApiParts, unsent: UnsentAnswers): void {
+function openSockets(app: FastifyInstance, parts: ApiParts, unsent: HeldBytes): void {
   const { authenticator, runner, metrics, server } = parts;
-  const { log, showsInternal, cors, bodyLimitBytes: maxMessageBytes } = server;
+  const { log, showsInternal, cors, arriving, bodyLimitBytes: maxMessageBytes } = server;
   const { live } = parts.sockets;
-  const shared = { authenticator, runner, log, showsInternal, cors, maxMessageBytes, unsent };
+  const shared = { authenticator, runner, log, showsInternal, cors, maxMessageBytes, unsent, arriving };
   const sockets = registerSockets(app, { ...parts.sockets, ...shared });
   metrics.watch(() => {
     const { subscribers: subscriptions, cohorts: liveQueries, runs: liveRuns } = live.counts;

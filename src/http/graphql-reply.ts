@@ -5,8 +5,8 @@ import type { Token } from '../core/token.ts';
 import type { TargetReport } from '../read/freshness.ts';
 import { graphqlErrorJson, statusOf } from './error-reply.ts';
 import { answerToken, cacheStatus, nearjoinExtension } from './freshness-answer.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import { whenOver } from './request-life.ts';
-import type { UnsentAnswers } from './unsent-answers.ts';
 
 /** How one operation ended. */
 export type OperationResult =
@@ -28,7 +28,7 @@ export interface AnswerFormat {
 
 interface Framing {
   readonly format: AnswerFormat;
-  readonly unsent: UnsentAnswers;
+  readonly unsent: HeldBytes;
   /** Positions the client asked for; the answer's token goes on from them. */
   readonly tokens: ReadonlyMap<SourceName, Token>;
 }

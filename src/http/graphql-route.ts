@@ -14,11 +14,11 @@ import {
 } from './graphql-reply.ts';
 import { readGraphqlBody } from './graphql-request.ts';
 import { isYes } from './headers.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
 import type { OperationRunner, RunContext } from './operation-runner.ts';
 import { watchRequest } from './request-life.ts';
 import { answerError, type ServerOptions, serverError } from './server.ts';
-import type { UnsentAnswers } from './unsent-answers.ts';
 
 /** The path of Hasura's GraphQL endpoint. */
 export const GRAPHQL_PATH = '/v1/graphql';
@@ -32,7 +32,7 @@ export interface GraphqlRoute {
   readonly batchLimit: number;
   /** Longest answer of a batch. */
   readonly resultLimitBytes: number;
-  readonly unsent: UnsentAnswers;
+  readonly unsent: HeldBytes;
 }
 
 /** A path that is answered; `hasStatuses`: an error has its own, whatever the client accepts. */

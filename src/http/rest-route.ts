@@ -9,17 +9,17 @@ import { freshnessOf } from './freshness-headers.ts';
 import { sendBare } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 import { isYes } from './headers.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import type { OperationRunner } from './operation-runner.ts';
 import { watchRequest } from './request-life.ts';
 import { endpointVariables } from './rest-variables.ts';
 import { answerError, type ServerOptions } from './server.ts';
-import type { UnsentAnswers } from './unsent-answers.ts';
 
 export interface RestRoute {
   readonly authenticator: Authenticator;
   readonly runner: Pick<OperationRunner, 'endpoints' | 'openApi' | 'run' | 'sent'>;
   readonly server: ServerOptions;
-  readonly unsent: UnsentAnswers;
+  readonly unsent: HeldBytes;
 }
 
 /** Registers Hasura's RESTified endpoints, operations of collections under paths of their own, and what describes them. */

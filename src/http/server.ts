@@ -1,10 +1,10 @@
-import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import type { ServerOptions as ServerOptionsOfNode } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { CorsPolicy } from '../config/values.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { Log } from '../ops/log.ts';
+import { type BodyBounds, readBody, UnreadBody } from './arriving-body.ts';
 import type { Session } from './auth/session.ts';
 import { registerCompression } from './compression.ts';
 import { registerCors } from './cors.ts';
@@ -12,10 +12,9 @@ import { hasuraErrorBody, publicError, RefusedError, statusOf } from './error-re
 import { logRequest } from './request-log.ts';
 import { answerUnparsed } from './unparsed-request.ts';
 
-export interface ServerOptions {
+export interface ServerOptions extends BodyBounds {
   readonly log: Log;
   readonly cors: CorsPolicy;
-  readonly bodyLimitBytes: number;
   readonly requestTimeoutMs: number;
   /** Whether the process was asked to stop: clients then are to come back over new connections, to another. */
   readonly isLeaving: () => boolean;
@@ -26,7 +25,6 @@ export interface ServerOptions {
 /** A Fastify server with everything that holds for all routes: bodies as text, errors in Hasura's shape, CORS, the request log. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const app = fastify({
-    bodyLimit: options.bodyLimitBytes,
     // Time to receive a whole request; the work on it is bounded by watchRequest.
     requestTimeout: options.requestTimeoutMs,
     http: arrivalLimits(options.requestTimeoutMs),
@@ -41,11 +39,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   // Every body arrives as text: JSON is parsed where its exactness is known, whatever content type a client claims.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, ({ headers }, body, done) => {
+  app.addContentTypeParser('*', ({ headers }, message, done) => {
     const coding = headers['content-encoding'];
     if (coding !== undefined && coding !== 'identity')
       done(new RefusedError(415, 'bad-request', 'the body must be sent without a content-encoding'));
-    else done(null, textOf(body));
+    else readBody(message, options, done);
   });
   app.addContentTypeParser(OTHER_CHARSET, (_request, _payload, done) => {
     done(new RefusedError(415, 'bad-request', 'the body must be JSON in UTF-8'));
@@ -71,20 +69,17 @@ export function createServer(options: ServerOptions): FastifyInstance {
   return app;
 }
 
-/** Decoded as it stands, every malformed byte would become U+FFFD: another text than the one sent. */
-function textOf(body: Buffer): string {
-  if (!isUtf8(body)) throw new NearjoinError('invalid-json', 'the body is not valid UTF-8');
-  return body.toString('utf8');
-}
-
 /** JSON between systems is UTF-8; read as that, a text in another encoding would come to mean something else. */
 const OTHER_CHARSET = /^[^;]*;(?:.*;)?\s*charset=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i;
+
+/** Nothing but patience keeps 16 kB of headers from arriving at once. */
+const HEADERS_MS = 10_000;
 
 /** Node takes the larger of the two times for the whole request's, so the headers' must not be left at its default of a minute. */
 function arrivalLimits(requestTimeoutMs: number): ServerOptionsOfNode {
   return {
     requestTimeout: requestTimeoutMs,
-    headersTimeout: requestTimeoutMs,
+    headersTimeout: Math.min(HEADERS_MS, requestTimeoutMs),
     connectionsCheckingInterval: Math.min(5_000, Math.ceil(requestTimeoutMs / 4)),
   };
 }
@@ -109,8 +104,9 @@ function sendError(reply: FastifyReply, error: NearjoinError, withInternal: bool
     .send(JSON.stringify(hasuraErrorBody(error, withInternal)));
 }
 
-/** Fastify's own refusals (body too large, malformed URL …) with the status it gives them. */
+/** What is refused before it comes to a route (body too large, malformed URL …), with its status. */
 export function serverError(error: unknown): NearjoinError | null {
+  if (error instanceof UnreadBody) return error;
   if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number')
     return null;
   if (error.statusCode < 400 || error.statusCode >= 500) return null;

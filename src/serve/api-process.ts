@@ -11,6 +11,7 @@ import { AuthHook } from '../http/auth/auth-hook.ts';
 import { Authenticator } from '../http/auth/authenticator.ts';
 import { JwtVerifier } from '../http/auth/jwt.ts';
 import { type JwtConfig, jwtInfo } from '../http/auth/jwt-config.ts';
+import { HeldBytes } from '../http/held-bytes.ts';
 import { OperationRunner } from '../http/operation-runner.ts';
 import { healthOf } from '../ops/health.ts';
 import { Metrics } from '../ops/metrics.ts';
@@ -71,6 +72,9 @@ function operatorParts(
       log,
       cors: config.cors,
       bodyLimitBytes: config.bodyLimitBytes,
+      arriving: new HeldBytes(Math.max(config.arrivingLimitBytes, config.bodyLimitBytes), (bytes) =>
+        log.warn({ bytes }, 'a client that takes too long to say what it wants is cut off'),
+      ),
       requestTimeoutMs: config.requestTimeoutMs,
       isLeaving: () => leaving.hasBegun,
       showsInternal: (session) => config.devMode || (config.adminInternalErrors && session?.isAdmin === true),

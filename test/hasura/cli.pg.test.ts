@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runMetadataCli } from '../../src/cli/metadata.ts';
 import { Authenticator } from '../../src/http/auth/authenticator.ts';
+import { HeldBytes } from '../../src/http/held-bytes.ts';
 import { registerMetadataRoutes } from '../../src/http/metadata-routes.ts';
 import { createServer } from '../../src/http/server.ts';
 import { createLog } from '../../src/ops/log.ts';
@@ -22,6 +23,7 @@ beforeEach(async () => {
     log: createLog('silent'),
     cors: { kind: 'any' },
     bodyLimitBytes: 1_000_000,
+    arriving: new HeldBytes(1_000_000, () => undefined),
     requestTimeoutMs: 60_000,
     isLeaving: () => false,
     showsInternal: () => false,

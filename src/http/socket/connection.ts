@@ -8,8 +8,8 @@ import type { Session } from '../auth/session.ts';
 import { publicError } from '../error-reply.ts';
 import { freshnessOf } from '../freshness-headers.ts';
 import { headerBytesFrom, isYes } from '../headers.ts';
+import type { HeldBytes } from '../held-bytes.ts';
 import type { OperationRunner } from '../operation-runner.ts';
-import type { UnsentAnswers } from '../unsent-answers.ts';
 import type { Effect } from './effects.ts';
 import { readClientMessage } from './messages.ts';
 import { type OperationScope, SocketOperation } from './operation.ts';
@@ -25,7 +25,7 @@ export interface ConnectionParts {
   readonly log: Log;
   readonly showsInternal: (session: Session | null) => boolean;
   readonly limits: SocketLimits;
-  readonly unsent: UnsentAnswers;
+  readonly unsent: HeldBytes;
   /** Wall-clock time: sessions end by it. */
   readonly nowMs: () => number;
 }
@@ -52,6 +52,8 @@ export interface OpenedSocket {
   /** Of the request that opened it, credentials among them. */
   readonly headers: IncomingHttpHeaders;
   readonly ip: string;
+  /** Called when it is known who the client is. */
+  readonly admitted: () => void;
 }
 
 /** Queries of one connection that run at the same time. */
@@ -155,6 +157,7 @@ export class Connection {
       // The client may have gone meanwhile: nothing is begun that only its going would end.
       if (this.#state.kind !== 'admitting') return;
       this.#scope = this.#scopeOf(session, said);
+      this.#opened.admitted();
       this.#expireAt(session.expiresAtMs);
       this.#log('connected', { role: session.role });
       this.#on({ kind: 'admitted' });

@@ -1,10 +1,10 @@
 import type { WebSocket } from 'ws';
-import type { UnsentAnswers } from '../unsent-answers.ts';
+import type { HeldBytes } from '../held-bytes.ts';
 
 /** How much a client may be behind, alone and among all. */
 export interface OutboxBounds {
   readonly limitBytes: number;
-  readonly unsent: UnsentAnswers;
+  readonly unsent: HeldBytes;
 }
 
 /** What a socket sends; knows whether the client reads as fast as we write. */

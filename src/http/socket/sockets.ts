@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -7,6 +8,7 @@ import type { Snapshot } from '../../catalog/watch.ts';
 import type { CorsPolicy } from '../../config/values.ts';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { NearjoinError } from '../../core/errors.ts';
+import type { HeldBytes } from '../held-bytes.ts';
 import { APOLLO } from './apollo-protocol.ts';
 import { Connection, type ConnectionParts } from './connection.ts';
 import type { Protocol } from './protocol.ts';
@@ -17,6 +19,8 @@ import { answerPlainly, refusalOf, refuse, wantsWebSocket } from './upgrade.ts';
 export interface SocketOptions extends ConnectionParts {
   readonly cors: CorsPolicy;
   readonly maxMessageBytes: number;
+  /** What clients have sent that nobody has looked at yet. */
+  readonly arriving: HeldBytes;
   readonly keepAliveMs: number;
   /** Whether clients connect anew when the metadata changes; else their subscriptions are planned anew. */
   readonly closesOnMetadataChange: boolean;
@@ -26,6 +30,8 @@ export interface SocketOptions extends ConnectionParts {
 
 const PROTOCOLS: readonly Protocol[] = [TRANSPORT, APOLLO];
 const CLOSE_MS = 1000;
+/** What an open socket takes before anything comes over it. */
+const SOCKET_BYTES = 65_536;
 /** Of the handshake alone, or not meant for us. */
 const NOT_PASSED_ON = new Set(['upgrade', 'connection', 'host', 'cache-control', 'pragma']);
 
@@ -106,10 +112,28 @@ export class Sockets {
         protocol,
         headers: handedOn(request.headers),
         ip: request.socket.remoteAddress ?? '',
+        admitted: this.#untilAdmitted(socket, request.socket),
       };
       this.#open.set(socket, new Connection(opened, this.#options));
       socket.on('close', () => this.#open.delete(socket));
     });
+  }
+
+  /** Until somebody knows who it is, a client counts among those that hold too much together. */
+  #untilAdmitted(socket: WebSocket, raw: Socket): () => void {
+    const held = this.#options.arriving.hold(() => {
+      socket.close(1013, 'too many clients have not said yet who they are');
+      raw.destroySoon();
+    });
+    const count = (bytes: Buffer): void => held.grow(bytes.length);
+    const admitted = (): void => {
+      held.end();
+      raw.off('data', count);
+    };
+    held.grow(SOCKET_BYTES);
+    raw.on('data', count);
+    socket.on('close', admitted);
+    return admitted;
   }
 
   async #beat(): Promise<void> {

@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { HeldBytes } from '../../../src/http/held-bytes.ts';
 import { createServer } from '../../../src/http/server.ts';
 import { createLog } from '../../../src/ops/log.ts';
 
@@ -15,6 +16,7 @@ beforeEach(() => {
     log: createLog('silent'),
     cors: { kind: 'listed', origins: [] },
     bodyLimitBytes: 1000,
+    arriving: new HeldBytes(1_000_000, () => undefined),
     requestTimeoutMs: 10_000,
     showsInternal: () => false,
     isLeaving: () => false,

@@ -11,9 +11,9 @@ import { Authenticator } from '../../../src/http/auth/authenticator.ts';
 import type { OperationResult } from '../../../src/http/graphql-reply.ts';
 import type { GraphqlRequest } from '../../../src/http/graphql-request.ts';
 import { registerGraphqlRoute } from '../../../src/http/graphql-route.ts';
+import { HeldBytes } from '../../../src/http/held-bytes.ts';
 import type { RunContext } from '../../../src/http/operation-runner.ts';
 import { createServer } from '../../../src/http/server.ts';
-import { UnsentAnswers } from '../../../src/http/unsent-answers.ts';
 import { createLog, type Log } from '../../../src/ops/log.ts';
 import { NumberText } from '../../../src/plan/input.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
@@ -43,6 +43,7 @@ async function serverWith(
     log: over.log ?? createLog('silent'),
     cors: over.cors ?? ({ kind: 'any' } as const),
     bodyLimitBytes: 10_000,
+    arriving: new HeldBytes(1_000_000, () => undefined),
     requestTimeoutMs: over.requestTimeoutMs ?? 10_000,
     isLeaving: () => false,
     showsInternal: () => false,
@@ -60,7 +61,7 @@ async function serverWith(
     server,
     batchLimit: over.batchLimit ?? 3,
     resultLimitBytes: 110,
-    unsent: new UnsentAnswers(over.unsentLimitBytes ?? 100_000_000, server.log),
+    unsent: new HeldBytes(over.unsentLimitBytes ?? 100_000_000, () => undefined),
   });
   apps.push(app);
   return app;

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseJsonBody } from '../../../src/http/graphql-request.ts';
+import { HeldBytes } from '../../../src/http/held-bytes.ts';
 import { createServer } from '../../../src/http/server.ts';
 import { createLog } from '../../../src/ops/log.ts';
 
@@ -11,11 +12,12 @@ const BODY_LIMIT = 10_000;
 
 let app: FastifyInstance;
 
-function server(): FastifyInstance {
+function server(heldBytes = 1_000_000): FastifyInstance {
   return createServer({
     log: createLog('silent'),
     cors: { kind: 'any' },
     bodyLimitBytes: BODY_LIMIT,
+    arriving: new HeldBytes(heldBytes, () => undefined),
     requestTimeoutMs: 1_000,
     isLeaving: () => false,
     showsInternal: () => false,
@@ -190,5 +192,56 @@ describe('bodies that are cheap to send and costly to parse', () => {
       ['__proto__', { b: 3 }],
     ]);
     expect(read['b']).toBeUndefined();
+  });
+});
+
+describe('what clients send slowly is bounded for all of them together', () => {
+  let bounded: FastifyInstance;
+
+  beforeEach(async () => {
+    bounded = server(30_000);
+    bounded.post('/json', (request, reply) => reply.send(parseJsonBody(String(request.body))));
+    await bounded.listen({ host: '127.0.0.1', port: 0 });
+  });
+
+  afterEach(() => bounded.close());
+
+  /** So much of a body whose rest never comes. */
+  const begin = async (
+    length: number,
+  ): Promise<{ readonly socket: Socket; readonly ended: Promise<string> }> => {
+    const client = opened(bounded);
+    client.socket.write(
+      `POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n${' '.repeat(length)}`,
+    );
+    // It is read in order: what is answered came behind.
+    await once(client.socket, 'ready');
+    return client;
+  };
+
+  test('whoever takes the longest makes room', async () => {
+    const first = await begin(9_000);
+    const others = [await begin(9_000), await begin(9_000), await begin(9_000)];
+    expect(refusalIn(await first.ended)).toEqual(refused(503, 'timed-out'));
+    for (const { socket } of others) socket.end(`${' '.repeat(997)}[]`);
+    for (const { ended } of others) expect(await ended).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  test('many small pieces weigh more than their bytes', async () => {
+    const { socket, ended } = opened(bounded);
+    socket.write(CHUNKED + '1\r\n \r\n'.repeat(200));
+    expect(refusalIn(await ended)).toEqual(refused(503, 'timed-out'));
+  });
+
+  test('who is gone, refused or answered holds nothing', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      const clients = [await begin(9_000), await begin(9_000), await begin(9_000)];
+      const answers = clients.map(({ socket, ended }, index) => {
+        if (index === 0) socket.destroy();
+        else socket.end(' '.repeat(997) + (index === 1 ? '[]' : '[['));
+        return ended;
+      });
+      expect((await Promise.all(answers)).map((text) => text.slice(9, 12))).toEqual(['', '200', '400']);
+    }
   });
 });

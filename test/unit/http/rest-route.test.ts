@@ -2,9 +2,9 @@ import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { Endpoint } from '../../../src/catalog/endpoints.ts';
 import { Authenticator } from '../../../src/http/auth/authenticator.ts';
+import { HeldBytes } from '../../../src/http/held-bytes.ts';
 import { registerRestRoute } from '../../../src/http/rest-route.ts';
 import { createServer } from '../../../src/http/server.ts';
-import { UnsentAnswers } from '../../../src/http/unsent-answers.ts';
 import { createLog } from '../../../src/ops/log.ts';
 
 const ENDPOINT: Endpoint = {
@@ -30,6 +30,7 @@ test('the log names endpoints, never the values in their paths', async () => {
     log,
     cors: { kind: 'none' } as const,
     bodyLimitBytes: 1000,
+    arriving: new HeldBytes(1_000_000, () => undefined),
     requestTimeoutMs: 10_000,
     isLeaving: () => false,
     showsInternal: () => false,
@@ -48,7 +49,7 @@ test('the log names endpoints, never the values in their paths', async () => {
       sent: () => undefined,
     },
     server,
-    unsent: new UnsentAnswers(1_000_000, log),
+    unsent: new HeldBytes(1_000_000, () => undefined),
   });
   const asked = async (path: string, secret = 's'): Promise<unknown> => {
     const answer = await app.inject({ url: path, headers: { 'x-hasura-admin-secret': secret } });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AuthHook } from '../../../../src/http/auth/auth-hook.ts';
 import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
 import { registerHookCookies } from '../../../../src/http/auth/hook-cookies.ts';
+import { HeldBytes } from '../../../../src/http/held-bytes.ts';
 import { createServer } from '../../../../src/http/server.ts';
 import { createLog } from '../../../../src/ops/log.ts';
 
@@ -37,6 +38,7 @@ test('cookies that the hook sets are given to the caller, once where its answer 
     log: createLog('silent'),
     cors: { kind: 'none' },
     bodyLimitBytes: 1000,
+    arriving: new HeldBytes(1_000_000, () => undefined),
     requestTimeoutMs: 10_000,
     isLeaving: () => false,
     showsInternal: () => false,

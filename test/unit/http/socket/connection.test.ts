@@ -52,6 +52,7 @@ beforeEach(() => {
     protocol: TRANSPORT,
     headers: {},
     ip: '',
+    admitted: () => undefined,
   };
   new Connection(opened, parts);
   socket.emit('message', Buffer.from('{"type":"connection_init"}'), false);

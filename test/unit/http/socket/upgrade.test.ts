@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { sessionOf } from '../../../../src/http/auth/session.ts';
+import { HeldBytes } from '../../../../src/http/held-bytes.ts';
 import { registerSockets, type SocketOptions } from '../../../../src/http/socket/sockets.ts';
 import { refusalOf } from '../../../../src/http/socket/upgrade.ts';
 import { createLog } from '../../../../src/ops/log.ts';
@@ -19,7 +22,13 @@ beforeEach(async () => {
     log: createLog('silent'),
     cors: { kind: 'any' },
     maxMessageBytes: 1000,
+    arriving: new HeldBytes(200_000, () => undefined),
     keepAliveMs: 60_000,
+    limits: { initMs: 60_000, operations: 10, requestMs: 1000, pendingBytes: 100_000, silentMs: 60_000 },
+    unsent: new HeldBytes(1_000_000, () => undefined),
+    authenticator: { authenticate: async () => sessionOf('user', new Map()) },
+    showsInternal: () => false,
+    nowMs: Date.now,
     catalogs: async function* () {},
   } as unknown as SocketOptions);
   const address = await app.listen({ host: '127.0.0.1', port: 0 });
@@ -75,6 +84,22 @@ test('a client that is refused and stays is let go all the same', async () => {
     new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)));
   await poll('the connection to be closed', async () => (await open()) === 0);
   socket.destroy();
+});
+
+test('of the clients that have not said who they are whoever came first makes room', async () => {
+  const join = async (): Promise<WebSocket> => {
+    const client = new WebSocket(`ws://127.0.0.1:${port}/v1/graphql`, 'graphql-transport-ws');
+    await once(client, 'open');
+    return client;
+  };
+  const known = await join();
+  known.send('{"type":"connection_init"}');
+  expect(String((await once(known, 'message'))[0])).toBe('{"type":"connection_ack"}');
+  const first = await join();
+  const left = once(first, 'close');
+  const others = [await join(), await join(), await join()];
+  expect(await left).toEqual([1013, Buffer.from('too many clients have not said yet who they are')]);
+  for (const client of [known, ...others]) expect(client.readyState).toBe(WebSocket.OPEN);
 });
 
 const listed = {
