@@ -28,8 +28,10 @@ async function folder(files: Record<string, string>): Promise<string> {
 const DATABASE = 'configuration: {connection_info: {database_url: {from_env: PG}}}';
 
 test('what is written is read back the same', async () => {
+  const { sources, ...others } = after([...SEED, RELATE]);
   const metadata = parseMetadata({
-    ...after([...SEED, RELATE]),
+    ...others,
+    sources: sources.map((source) => ({ ...source, query_tags: { format: 'sqlcommenter' } })),
     inherited_roles: [{ role_name: 'a', role_set: ['b', 'c'] }],
     graphql_schema_introspection: { disabled_for_roles: ['b'] },
     actions: [{ name: 'act', definition: { kind: 'synchronous' } }],
