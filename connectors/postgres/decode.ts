@@ -1,9 +1,9 @@
 import type { Change, Commit, FeedItem, Relation } from '../../src/core/change.ts';
 import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../src/core/lsn.ts';
-import { completed, type Row } from '../../src/core/row.ts';
+import type { Row } from '../../src/core/row.ts';
 import { ConnectorError } from '../connector.ts';
-import { malformed, readRelation, sameRelation } from './relation-message.ts';
-import { WireRow } from './wire-row.ts';
+import { malformed, readRelation, sameRelation, withPartition } from './relation-message.ts';
+import { filled, WireRow } from './wire-row.ts';
 
 const BEGIN = 0x42;
 const COMMIT = 0x43;
@@ -42,6 +42,8 @@ export class PgoutputDecoder {
   readonly #relations: Relations = new Map();
   /** By transactions that go on: what one says of a relation holds for others only when it has committed. */
   readonly #early = new Map<number, Relations>();
+  /** The last two that were described since the last change. */
+  #described: readonly Relation[] = [];
   #chunk: Chunk | null = null;
   #buffer: Buffer = Buffer.alloc(0);
   /** The same bytes. */
@@ -183,13 +185,13 @@ export class PgoutputDecoder {
   }
 
   #insert(): Change {
-    const relation = this.#relation();
+    const relation = this.#rowRelation();
     this.#expect(NEW_ROW);
     return { kind: 'insert', relation, after: this.#newRow(relation) };
   }
 
   #update(): Change {
-    const relation = this.#relation();
+    const relation = this.#rowRelation();
     const part = this.#buffer[this.#at];
     if (part !== OLD_KEY && part !== OLD_ROW) {
       this.#expect(NEW_ROW);
@@ -203,7 +205,7 @@ export class PgoutputDecoder {
   }
 
   #delete(): Change {
-    const relation = this.#relation();
+    const relation = this.#rowRelation();
     const part = this.#buffer[this.#at];
     if (part !== OLD_KEY && part !== OLD_ROW) throw malformed('a delete without its key');
     this.#at += 1;
@@ -229,9 +231,16 @@ export class PgoutputDecoder {
   #truncate(): Change {
     const count = this.#buffer.readUInt32BE(this.#at);
     this.#at += 5;
+    this.#described = [];
     const relations: Relation[] = [];
     for (let index = 0; index < count; index += 1) relations.push(this.#relation());
     return { kind: 'truncate', relations };
+  }
+
+  #rowRelation(): Relation {
+    const described = this.#described;
+    this.#described = [];
+    return withPartition(this.#relation(), described);
   }
 
   #relation(): Relation {
@@ -263,6 +272,7 @@ export class PgoutputDecoder {
 
   #describe(): void {
     const described = readRelation(this.#buffer, this.#at);
+    this.#described = [...this.#described.slice(-1), described];
     this.#keep(this.#chunk?.relations ?? this.#relations, described);
   }
 
@@ -285,12 +295,4 @@ export class PgoutputDecoder {
     this.#at += 8;
     return value;
   }
-}
-
-/** An unchanged large value is never null, so a null in the old row only says that it was not sent. */
-function filled(after: Row, before: Row): Row {
-  if (after.isWhole) return after;
-  const places = Array.from({ length: after.width }, (_, at) => at);
-  const known = places.filter((at) => !after.has(at) && before.cell(at) !== null);
-  return completed(after, before, known);
 }

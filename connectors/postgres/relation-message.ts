@@ -35,6 +35,12 @@ export function readRelation(buffer: Buffer, start: number): Relation {
   };
 }
 
+/** A partition is described behind the table as whose its rows are told, and right before the first of them. */
+export function withPartition(relation: Relation, [whole, partition]: readonly Relation[]): Relation {
+  const isTold = partition !== undefined && whole?.oid === relation.oid && partition.oid !== relation.oid;
+  return isTold ? { ...relation, partition } : relation;
+}
+
 /** Whether both describe the same relation in the same way. */
 export function sameRelation(a: Relation, b: Relation): boolean {
   return JSON.stringify(a) === JSON.stringify(b);

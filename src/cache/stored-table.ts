@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { KeyPart } from '../core/key-part.ts';
+import type { PartsOf } from '../core/key-part.ts';
 import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { CountedCursor } from '../core/piece-cursor.ts';
@@ -26,6 +26,8 @@ export interface Generation {
   readonly key: readonly string[];
   /** What the table was on the target when its copy was begun; null when there is none. */
   readonly shape: TableShape | null;
+  /** Parts of it that are read again, while it is not read by anybody; null when it is made as a whole. */
+  readonly parts: PartsOf | null;
   /** Whether the physical table is there with all its columns. */
   readonly exists: boolean;
   /** The columns' type modifiers here, aligned with `columns`; -1 is none, or not known before the table is there. */
@@ -41,8 +43,6 @@ export interface StoredTable extends Generation {
   readonly copiedAt: Lsn | null;
   /** How far a copy made piece by piece is; null before its first piece. */
   readonly cursor: CountedCursor | null;
-  /** Parts of it that are read again, while it is not read by anybody; null when it is made as a whole. */
-  readonly parts: readonly KeyPart[] | null;
   readonly overlay: string | null;
   readonly rowsEstimated: number | null;
   readonly generation: number;
@@ -105,7 +105,7 @@ interface StoredRow {
   readonly state: string;
   readonly reason: string | null;
   readonly copied_at: string | null;
-  readonly piece_cursor: CountedCursor | { readonly parts: readonly KeyPart[] } | null;
+  readonly piece_cursor: CountedCursor | { readonly parts: PartsOf } | null;
   readonly overlay: string | null;
   readonly rows_estimated: number | null;
   readonly shape: TableShape | null;
@@ -172,7 +172,7 @@ function servingOf(
   row: Pick<StoredRow, 'serving_exists' | 'serving_modifiers'>,
 ): Generation {
   const modifiers = serving.columns.map(({ name }) => row.serving_modifiers[name] ?? -1);
-  return { ...owner, ...serving, exists: row.serving_exists, modifiers };
+  return { ...owner, ...serving, parts: null, exists: row.serving_exists, modifiers };
 }
 
 /** Writes the row that describes a table's newest generation. */

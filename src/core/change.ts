@@ -20,6 +20,8 @@ export interface Relation {
   readonly columns: readonly RelationColumn[];
   /** Why a change's cells cannot be told, where they cannot. */
   readonly fault?: string;
+  /** The partition that the change was made in, where the stream says so: with the first one after something about it changed. */
+  readonly partition?: Relation;
 }
 
 /** One row event; every row's cells are aligned with `relation.columns`. */

@@ -35,6 +35,9 @@ export type KeyTest =
 /** A part of a table: the rows that pass all of the tests. */
 export type KeyPart = readonly KeyTest[];
 
+/** Parts by the partitions they are of, with all keys that those could hold at one time or another. */
+export type PartsOf = Readonly<Record<string, readonly KeyPart[]>>;
+
 /** Types by their numbers whose values compare alike on every server; texts only as equal or not. */
 export const KEY_TYPES: ReadonlyMap<number, string> = new Map([
   [16, 'boolean'],

@@ -23,7 +23,7 @@ export async function copyParts(
   return await withSnapshot({ stored, since }, work, async (snapshot) => {
     await work.onStep?.('copy:snapshot-taken');
     return await work.sessions.use(async ({ client }) => {
-      const parts = must(stored.parts, 'the parts to read again');
+      const parts = Object.values(must(stored.parts, 'the parts to read again')).flat();
       await begin(client, work.lease, `delete from ${inCache(stored.relation)} where ${inOneOf(parts)}`);
       const rows = await snapshot.copy({ ...columnsToCopy(stored), parts });
       await writeRows(rows, copyIntoSql(stored, { isFrozen: false }), client, work);

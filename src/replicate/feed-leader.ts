@@ -6,7 +6,7 @@ import { firstOf } from '../core/first-of.ts';
 import { Notifier, restUnless } from '../core/notifier.ts';
 import { LeaseLost } from './applier.ts';
 import { Backoff } from './backoff.ts';
-import { AnotherStream, EarlyRefused } from './early-choice.ts';
+import { AnotherStream, EarlyRefused, UnknownPartition } from './early-choice.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
@@ -140,8 +140,9 @@ export class FeedLeader {
   /** Whether the run ended only to go on with another kind of stream. */
   #isForAnother(error: unknown): boolean {
     if (!(error instanceof AnotherStream)) return false;
-    const { early, lease, options } = this.#scene;
+    const { early, sought, lease, options } = this.#scene;
     if (error instanceof EarlyRefused) early.refused(error.xid);
+    if (error instanceof UnknownPartition) sought.add(error.partition);
     options.log.info({ target: lease.target, reason: error.message }, 'opening the stream anew');
     return true;
   }

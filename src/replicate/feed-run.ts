@@ -66,10 +66,12 @@ class FeedRun {
   readonly #scene: FeedScene;
   readonly #session: Session;
   readonly #means: CopyMeans;
-  readonly #sinks = new Sinks(relationMismatch);
+  readonly #sinks: Sinks;
 
   constructor(scene: FeedScene, session: Session, means: CopyMeans) {
     this.#scene = scene;
+    this.#sinks = new Sinks(relationMismatch, new Set(scene.sought));
+    scene.sought.clear();
     this.#session = session;
     this.#means = means;
   }

@@ -2,7 +2,7 @@ import type { TableSize } from '../../connectors/connector.ts';
 import { missingIndexes } from '../cache/ddl.ts';
 import type { Generation, StoredTable } from '../cache/stored-table.ts';
 import type { IndexColumn } from '../core/index-column.ts';
-import type { KeyPart } from '../core/key-part.ts';
+import type { PartsOf } from '../core/key-part.ts';
 import { type TableRef, tableKey } from '../core/names.ts';
 import type { TableShape } from '../core/table-shape.ts';
 import { changedParts, sameShape, shapeMismatch } from './shape-check.ts';
@@ -37,7 +37,7 @@ export type FeedAction =
       readonly kind: 'renew';
       readonly stored: StoredTable;
       readonly shape: TableShape;
-      readonly parts: readonly KeyPart[];
+      readonly parts: PartsOf;
       readonly reason: string;
     }
   /** The older copy is no longer right. */
@@ -158,11 +158,7 @@ function goingOn(
 }
 
 /** The parts to read again, where nothing else is wrong with the only copy. */
-function renewable(
-  wanted: Cacheable,
-  stored: StoredTable,
-  { broken }: ReconcileFacts,
-): readonly KeyPart[] | null {
+function renewable(wanted: Cacheable, stored: StoredTable, { broken }: ReconcileFacts): PartsOf | null {
   const isWhole = stored.state.kind === 'ready' || isRenewed(stored);
   if (!isWhole || stored.serving !== null || !stored.exists) return null;
   if (whatElseIsWrong(wanted, stored, broken.get(stored.relation)) !== null) return null;

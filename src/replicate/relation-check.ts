@@ -11,6 +11,8 @@ export function isHeldAsItIs({ oid, type }: StoredTable['columns'][number]): boo
   return oid < FIRST_MADE_OID && type !== 'text' && type !== 'text[]';
 }
 
+const UNNAMED_PARTITION = 'a partition of it has had another replica identity on the target';
+
 /** Why the stream's table is no longer the one that was copied; null when it is. Columns the cache does not hold do not matter. */
 export function relationMismatch(
   stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers' | 'shape'>,
@@ -19,9 +21,11 @@ export function relationMismatch(
   if (relation.fault !== undefined) return relation.fault;
   if (stored.shape !== null && stored.shape.relation !== relation.oid)
     return 'another table has its name on the target';
+  const { partition } = relation;
   return (
     columnMismatch(stored, relation) ??
     keyMismatch(stored.key, relation) ??
+    (partition === undefined || keyMismatch(stored.key, partition) === null ? null : UNNAMED_PARTITION) ??
     orderMismatch(stored.shape, relation)
   );
 }

@@ -2,6 +2,7 @@ import { dropTableSql } from '../cache/ddl.ts';
 import { inCache, quoteIdentifier, relationName } from '../cache/names.ts';
 import type { Queryable } from '../cache/queryable.ts';
 import { loadStoredTable, type StoredTable, updateStoredTable } from '../cache/stored-table.ts';
+import type { PartsOf } from '../core/key-part.ts';
 import { mergeAll, rowsIn } from './copy-merge.ts';
 import { overlayPages } from './copy-work.ts';
 import { type DiscardContext, nextGeneration, untilDone } from './discard.ts';
@@ -30,11 +31,19 @@ export async function renew(
       overlay: null,
       copied_at: null,
       shape: JSON.stringify(action.shape),
-      piece_cursor: JSON.stringify({ parts: [...(stored.parts ?? []), ...action.parts] }),
+      piece_cursor: JSON.stringify({ parts: both(stored.parts ?? {}, action.parts) }),
     });
     sinks.remove(stored);
     sinks.set(cacheSink(await loadStoredTable(client, stored)));
   });
+}
+
+function both(some: PartsOf, others: PartsOf): PartsOf {
+  const more = Object.entries(others).map(([partition, parts]) => [
+    partition,
+    [...(some[partition] ?? []), ...parts],
+  ]);
+  return { ...some, ...Object.fromEntries(more) };
 }
 
 async function hide(client: Queryable, stored: StoredTable): Promise<void> {

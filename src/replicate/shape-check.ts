@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Generation } from '../cache/stored-table.ts';
-import { KEY_TYPES, type KeyColumn, type KeyPart } from '../core/key-part.ts';
+import { KEY_TYPES, type KeyColumn, type KeyPart, type PartsOf } from '../core/key-part.ts';
 import type { TableShape } from '../core/table-shape.ts';
 
 /**
@@ -50,7 +50,7 @@ export function changedParts(
   then: TableShape | null,
   now: TableShape,
   { columns, key }: Pick<Generation, 'columns' | 'key'>,
-): readonly KeyPart[] | null {
+): PartsOf | null {
   if (then === null || !then.isPartitioned || !now.isPartitioned) return null;
   const names = columns.map(({ name }) => name);
   if (names.some((name) => then.written[name] !== now.written[name])) return null;
@@ -59,13 +59,20 @@ export function changedParts(
   // New ones must be read in any case.
   const lost = changed.filter((oid) => oid in then.files);
   if (changed.length === 0 || lost.length > Object.keys(then.files).length / 2) return null;
-  const parts = changed.flatMap((oid) =>
-    [then, now].filter((shape) => isIn(shape, oid)).map((shape) => shape.keys?.[oid] ?? null),
-  );
+  const each = changed.map((oid) => [oid, partsIn([then, now], oid, { columns, key })] as const);
+  const known = each.flatMap(([oid, parts]) => (parts === null ? [] : [[oid, parts] as const]));
+  return known.length === each.length ? Object.fromEntries(known) : null;
+}
+
+/** The keys that rows of a partition could have in each of the shapes it is in; null where that is not known. */
+function partsIn(
+  shapes: readonly TableShape[],
+  oid: string,
+  held: Pick<Generation, 'columns' | 'key'>,
+): readonly KeyPart[] | null {
+  const parts = shapes.filter((shape) => isIn(shape, oid)).map(({ keys }) => keys?.[oid] ?? null);
   const known = parts.filter((part) => part !== null);
-  return known.length === parts.length && known.every((part) => isHeld(part, { columns, key }))
-    ? known
-    : null;
+  return known.length === parts.length && known.every((part) => isHeld(part, held)) ? known : null;
 }
 
 function isIn({ files, versions = {} }: TableShape, oid: string): boolean {

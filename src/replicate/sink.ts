@@ -6,6 +6,7 @@ import { cacheWriter } from '../cache/write-rows.ts';
 import type { Relation } from '../core/change.ts';
 import { printTable, type TableRef, tableKey } from '../core/names.ts';
 import { picked, type Row } from '../core/row.ts';
+import { UnknownPartition } from './early-choice.ts';
 
 /** Where one table's changes go for one generation: to the cache table itself, or to the overlay while it is copied. */
 export interface Sink {
@@ -84,9 +85,15 @@ export class Sinks {
   readonly #sinks = new Map<string, readonly Sink[]>();
   #bound = new WeakMap<Relation, readonly Bound[]>();
   readonly #check: (stored: Generation, relation: Relation) => string | null;
+  readonly #sought: ReadonlySet<number>;
 
-  constructor(check: (stored: Generation, relation: Relation) => string | null) {
+  /** `sought` are partitions that the tables were looked through for, because rows had come from them. */
+  constructor(
+    check: (stored: Generation, relation: Relation) => string | null,
+    sought: ReadonlySet<number> = new Set(),
+  ) {
     this.#check = check;
+    this.#sought = sought;
   }
 
   /** In the place of the one of the same generation. */
@@ -125,8 +132,22 @@ export class Sinks {
   #bind(sink: Sink, relation: Relation): Bound {
     const mismatch = this.#check(sink.stored, relation);
     if (mismatch !== null) throw new TableBroken(sink, mismatch);
+    this.#refuseUnknown(sink, relation);
     const places = placesIn(relation, sink);
     return { sink, places, view: viewOf(places, relation.columns.length) };
+  }
+
+  /** What was attached, written to and detached again before anybody looked has rows in the stream and no trace in the catalogs. */
+  #refuseUnknown(sink: Sink, { partition }: Relation): void {
+    const { shape, parts } = sink.stored;
+    if (partition === undefined || shape === null || partition.oid in shape.files) return;
+    // It has gone since, and what it told of is read again.
+    if (sink.place === 'cache' && parts !== null && partition.oid in parts) return;
+    if (!this.#sought.has(partition.oid)) throw new UnknownPartition(partition);
+    throw new TableBroken(
+      sink,
+      `${printTable(partition.table)} was a partition of it on the target for a while`,
+    );
   }
 
   #of(table: TableRef): readonly Sink[] {

@@ -43,7 +43,8 @@ const relation: Relation = {
 function sinks(): Sinks {
   const all = new Sinks(relationMismatch);
   const columns = [{ name: 'id', type: 'integer', oid: 23 }];
-  const copy = { target: 'pg2', table, relation: 'copy', columns, key: ['id'], shape: null, exists: true };
+  const known = { shape: null, parts: null, exists: true };
+  const copy = { target: 'pg2', table, relation: 'copy', columns, key: ['id'], ...known };
   all.set(cacheSink({ ...copy, modifiers: [-1] }));
   return all;
 }

@@ -242,7 +242,7 @@ const COPIED: readonly Case[] = [
   ['most of them', 'most', parted('most'), ['truncate most_0, most_1, most_2, most_3']],
 ];
 
-const STEPPED = ['busy', 'folded', 'ended', 'cleared'] as const;
+const STEPPED = ['busy', 'folded', 'ended', 'cleared', 'absent'] as const;
 
 beforeAll(async () => {
   const cases = [...KEPT, ...COPIED];
@@ -424,4 +424,14 @@ test('the feed stops while a part is read again, and goes on with it', async () 
     await agrees('ended');
   }
   expect(await heap('ended')).toBe(before);
+});
+
+test('a partition goes while the feed is away, after it was written to', async () => {
+  const before = await heap('absent');
+  await rig.stop();
+  await rig.target.query('update absent set n = -n where id % 3 = 0');
+  await rig.target.query('drop table absent_1');
+  start();
+  await agrees('absent');
+  expect(await heap('absent')).toBe(before);
 });

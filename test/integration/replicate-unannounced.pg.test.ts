@@ -124,6 +124,29 @@ const CASES: readonly Case[] = [
     ],
   ],
   [
+    'a partition that names its rows otherwise while a key changes',
+    'renumbered',
+    [
+      'create table renumbered (id int primary key, code int not null) partition by range (id)',
+      'create table renumbered_a partition of renumbered for values from (0) to (100)',
+      'create unique index renumbered_code on renumbered_a (code)',
+      'insert into renumbered values (1, 1)',
+    ],
+    [
+      `begin; alter table renumbered_a replica identity using index renumbered_code; update renumbered set id = 2;
+       alter table renumbered_a replica identity default; commit`,
+    ],
+  ],
+  [
+    'a partition attached, written to through the whole and detached again at once',
+    'visited',
+    [...parted('visited'), 'create table guest (like visited including all)'],
+    [
+      `begin; alter table visited attach partition guest for values from (200) to (300); insert into visited values (250, 1);
+       alter table visited detach partition guest; commit`,
+    ],
+  ],
+  [
     "two columns that have each other's names for a moment",
     'crossed',
     plain('crossed'),

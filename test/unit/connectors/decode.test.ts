@@ -110,6 +110,29 @@ describe('the decoder', () => {
     expect(relationOf(items[2])).toMatchObject({ table: { name: 'renamed' } });
   });
 
+  test('the first change after a partition is described names it', () => {
+    const partition = relationMessage(8, 't_1', ['*id', 'v', 'w']);
+    const row = insert('1', null, null);
+    const truncate = new MessageBytes('T').int32(1).int8(0).int32(7).build();
+    const items = decodeAll(
+      new PgoutputDecoder(),
+      T,
+      partition,
+      row,
+      row,
+      T,
+      row,
+      T,
+      partition,
+      truncate,
+      row,
+    );
+    const partitions = items.map((item) =>
+      item.kind === 'insert' ? (item.relation.partition?.oid ?? null) : 0,
+    );
+    expect(partitions).toEqual([8, null, null, 0, null]);
+  });
+
   test('reads transactions that go on in parts, one for each run of changes of a subtransaction', () => {
     const decoder = new PgoutputDecoder();
     const start = (xid: number): Buffer => new MessageBytes('S').int32(xid).int8(1).build();
