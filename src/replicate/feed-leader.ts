@@ -142,7 +142,7 @@ export class FeedLeader {
     if (!(error instanceof AnotherStream)) return false;
     const { early, sought, lease, options } = this.#scene;
     if (error instanceof EarlyRefused) early.refused(error.xid);
-    if (error instanceof UnknownPartition) sought.add(error.partition);
+    else if (error instanceof UnknownPartition) sought.add(error.partition);
     options.log.info({ target: lease.target, reason: error.message }, 'opening the stream anew');
     return true;
   }
@@ -291,10 +291,7 @@ export class FeedLeader {
     const remedy = error instanceof ConnectorError ? await this.#chooseForTarget(error) : null;
     if (remedy !== null) return remedy;
     if (isDiskFull(error)) return { state: 'retrying', pauseMs: options.limits.unfitRetryMs };
-    const isOurs = error instanceof NearjoinError;
-    return {
-      state: isOurs ? 'failed' : 'retrying',
-      pauseMs: isOurs ? options.limits.unfitRetryMs : this.#backoff.nextMs(),
-    };
+    if (error instanceof NearjoinError) return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
+    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
   }
 }
