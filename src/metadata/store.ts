@@ -2,6 +2,7 @@ import pg from 'pg';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
+import { serverAdvice } from '../core/server-advice.ts';
 import { CATALOG_SESSION } from '../core/session-form.ts';
 import { forLibrary } from './connection-url.ts';
 import { settleIdentity } from './identity.ts';
@@ -111,16 +112,25 @@ async function migrate(pool: pg.Pool, log: StoreLog): Promise<MetadataIdentity> 
 /** The session was ended. What a server calls such errors depends on its language. */
 const SESSION_ENDED = /^(08|57P)/;
 const UNTRANSLATABLE_CHARACTER = '22P05';
+/** It has no room, cannot read or write its files, is read-only, or denies a right: its words hold no value of the statement. */
+const FOR_ITS_OPERATOR = /^(53|58|25006|42501)/;
 
-/** What Postgres says of a statement is ours to look into; anything else means that the database cannot be reached. */
+/** What Postgres says of a statement is its operator's or ours to look into; anything else means that it cannot be reached. */
 export function storeFailure(error: unknown): unknown {
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : null;
+  if (state !== null && FOR_ITS_OPERATOR.test(state)) return refused(error, state);
   if (state === UNTRANSLATABLE_CHARACTER) {
     const message =
       'the metadata database has an encoding that lacks a character of this; only UTF8 holds all';
     return new MetadataError('data-exception', message, { path: '$' });
   }
   return state === null || SESSION_ENDED.test(state) ? outOfReach(error) : error;
+}
+
+function refused(error: unknown, state: string): MetadataError {
+  const advice = serverAdvice(state);
+  const message = `the metadata database refused it: ${messageOf(error)} (${state})${advice === null ? '' : `: ${advice}`}`;
+  return new MetadataError('postgres-error', message, { path: '$' });
 }
 
 function outOfReach(error: unknown): MetadataError {

@@ -60,16 +60,26 @@ async function readOrLast(watch: VersionWatch, last: number, repeats: Repeats): 
 }
 
 async function keepListening(watch: VersionWatch, ring: () => void): Promise<void> {
+  const repeats = new Repeats(watch.clock);
+  const tell = (reason: string): void => {
+    const repeated = repeats.heard(reason);
+    if (repeated !== null) watch.log.warn({ reason, repeated }, 'metadata notices interrupted');
+  };
   let retryMs = FIRST_RETRY_MS;
   while (!watch.signal.aborted) {
-    const heldMs = await listenOnce(watch, ring);
+    const heldMs = await listenOnce(watch, ring, tell);
+    if (heldMs > LAST_RETRY_MS) repeats.forget();
     retryMs = heldMs > LAST_RETRY_MS ? FIRST_RETRY_MS : Math.min(retryMs * 2, LAST_RETRY_MS);
     await watch.clock.delay(retryMs, watch.signal);
   }
 }
 
 /** Listens until the connection ends or the watch is stopped; returns how long that was. */
-async function listenOnce(watch: VersionWatch, ring: () => void): Promise<number> {
+async function listenOnce(
+  watch: VersionWatch,
+  ring: () => void,
+  tell: (reason: string) => void,
+): Promise<number> {
   const startedMs = watch.clock.monotonicMs();
   const client = new pg.Client({
     connectionString: watch.url,
@@ -94,7 +104,7 @@ async function listenOnce(watch: VersionWatch, ring: () => void): Promise<number
     const error = await ended;
     if (error !== undefined) throw error;
   } catch (error) {
-    if (!watch.signal.aborted) watch.log.warn({ reason: messageOf(error) }, 'metadata notices interrupted');
+    if (!watch.signal.aborted) tell(messageOf(error));
   } finally {
     watch.signal.removeEventListener('abort', stop);
   }

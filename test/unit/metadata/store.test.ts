@@ -14,4 +14,12 @@ test('what a server refuses is told apart from its absence by codes: its words a
     expect(storeFailure(said(code, 'FATAL'))).toMatchObject(unavailable);
   expect(storeFailure(new Error('Connection terminated'))).toMatchObject({ code: 'source-unavailable' });
   expect(storeFailure(said('22P05', 'ОШИБКА'))).toMatchObject({ code: 'data-exception' });
+  for (const [code, advice] of [
+    ['53100', ': make room on its disk'],
+    ['42501', ''],
+  ] as const)
+    expect(storeFailure(said(code, 'FEHLER'))).toMatchObject({
+      code: 'postgres-error',
+      message: `the metadata database refused it: Worte (${code})${advice}`,
+    });
 });

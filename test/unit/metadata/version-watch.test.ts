@@ -27,6 +27,7 @@ test('a database that is away for long is told of once, and again when it was th
   expect(seen).toEqual([7]);
   expect(reads).toBe(60);
   expect(said.filter((message) => message === 'cannot read the metadata version')).toHaveLength(2);
+  expect(said.filter((message) => message === 'metadata notices interrupted')).toHaveLength(1);
   // Each try that fails lets go of the signal: Node warns of the eleventh listener.
   expect(warnings).toEqual([]);
 });
