@@ -13,7 +13,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** All that nearjoin makes in a source belongs to the role that made it, until somebody gives it to another. */
 const OWNERSHIP =
-  'the role of the source must own schema nearjoin and all that is in it ("reassign owned by … to …", "alter … owner to …")';
+  'the role of the source must own schema nearjoin and all that is in it ("reassign owned by … to …", "alter … owner to …"), and may create in its default_tablespace';
 
 /** The same where the server holds a source, and what was to be done concerns schema nearjoin. */
 export function sourceAdvice(state: string | undefined): string | null {

@@ -11,7 +11,7 @@ import type { Databases } from './databases.ts';
 import { perhapsOutdated, readError } from './error-mapping.ts';
 import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport } from './freshness.ts';
 import { renewHistories } from './histories.ts';
-import { faultOf, improved } from './labels.ts';
+import { faultOf, improved, lossOf } from './labels.ts';
 import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
 import { LeafChooser } from './leaf-chooser.ts';
 import type { HeldTypes } from './live/leaf-columns.ts';
@@ -22,7 +22,7 @@ import { refuseLost, refuseOutlived } from './refuse-token.ts';
 import type { ReadSettings } from './settings.ts';
 import type { StatusBoard } from './status-board.ts';
 import { untilFresh, waitFor } from './wait.ts';
-import { isConnectionLost, isUndefined } from './wire/failure.ts';
+import { isConnectionLost } from './wire/failure.ts';
 
 /** One request, as far as one source database is concerned. */
 export interface GroupRequest {
@@ -152,7 +152,8 @@ export class GroupReader {
     { group, signal }: GroupRequest,
     { lanes, mayRepeat }: { readonly lanes: readonly Lane[]; readonly mayRepeat: boolean },
   ): Promise<'again' | 'lost'> {
-    if (isUndefined(error) && (await this.#cacheWasReplaced(lanes, group))) return 'again';
+    const loss = lossOf(error);
+    if (loss !== null && (await this.#cacheWasLost(lanes, group, loss))) return 'again';
     // A session that broke while it lay idle says nothing of the database.
     if (mayRepeat && isConnectionLost(error) && !signal.aborted) return 'lost';
     if (error instanceof TargetUnavailable && this.#takeStale(lanes, error.target)) return 'again';
@@ -160,15 +161,15 @@ export class GroupReader {
   }
 
   /**
-   * A cache table was dropped between reading the status and reading the rows: another may have taken its place. When the
-   * status knows of none, the rows are read live; when that fails too it is somebody else's table.
+   * A cache table was dropped between reading the status and reading the rows, or its disk is: another may have taken its
+   * place. When the status knows of none, the rows are read live; when that fails too it is somebody else's table.
    */
-  async #cacheWasReplaced(lanes: readonly Lane[], group: SourceGroup): Promise<boolean> {
+  async #cacheWasLost(lanes: readonly Lane[], group: SourceGroup, detail: RouteDetail): Promise<boolean> {
     const cached = lanes.filter((lane) => lane.choice.route === 'cache' && lane.forced === null);
     const tried = leafKey(cached);
     await this.#parts.board.refresh(group.source);
     for (const lane of cached) this.#chooser.choose(lane, group);
-    if (leafKey(cached) === tried) for (const lane of cached) lane.forced = { detail: 'copying' };
+    if (leafKey(cached) === tried) for (const lane of cached) lane.forced = { detail };
     return cached.length > 0;
   }
 

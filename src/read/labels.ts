@@ -2,6 +2,7 @@ import { type Lsn, parseLsn } from '../core/lsn.ts';
 import { contains, type HistoryName } from '../core/token.ts';
 import { isCredible, type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { Policy, RouteDetail } from './freshness.ts';
+import { isUndefined, isUnreadable } from './wire/failure.ts';
 
 /** The watermark that a snapshot showed beside the rows. Without a position the rows must not be used. */
 export interface Label {
@@ -43,4 +44,10 @@ export function faultOf(label: Label, policy: Policy, at: SourceTime): RouteDeta
     return 'token-ahead';
   if (label.freshAsOf === null || stalenessMs(at, label.freshAsOf) > policy.boundMs) return 'lagging';
   return null;
+}
+
+/** Why caches are passed over when a statement that reads them fails so; null when that is not because of them. */
+export function lossOf(error: unknown): 'copying' | 'failed' | null {
+  if (isUndefined(error)) return 'copying';
+  return isUnreadable(error) ? 'failed' : null;
 }

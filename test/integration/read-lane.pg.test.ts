@@ -238,6 +238,14 @@ test('a cache table that is replaced between two readings of the status costs on
   expect(await route()).toContain('pg2 live');
 });
 
+test('a cache table whose files cannot be read is passed over', async () => {
+  await pg1.query(`alter table nearjoin.pg2__0__user rename to on_that_disk;
+    create function nearjoin.unreadable() returns boolean language plpgsql as
+      $$ begin raise exception 'could not open file "pg_tblspc/1/2"' using errcode = 'undefined_file'; end $$;
+    create view nearjoin.pg2__0__user as select * from nearjoin.on_that_disk where nearjoin.unreadable()`);
+  expect(await route()).toBe('pg2 live stale failed');
+});
+
 test('a table still being copied is answered live, or waited for', async () => {
   await pg1.query(`update nearjoin.cache_table set state = 'copying'`);
   await poll('the lane to notice', async () => (await route()) === 'pg2 live miss copying');

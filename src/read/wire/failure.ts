@@ -71,6 +71,11 @@ export function isUndefined(error: unknown): boolean {
   return error instanceof PostgresError && ['42P01', '3F000', '42703', '42704'].includes(error.state);
 }
 
+/** The files of a relation are not there, are damaged, or are on a disk that fails. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof PostgresError && /^(58|XX00[12])/.test(error.state);
+}
+
 /** Whether a lost connection is behind an error. */
 export function isConnectionLost(error: unknown): boolean {
   return error instanceof ConnectionLost || (error instanceof Error && isConnectionLost(error.cause));
