@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Lsn, ZERO_LSN } from '../../src/core/lsn.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
 import { FeedRig } from '../support/feed.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';
@@ -190,12 +191,14 @@ test('a target that crashed has forgotten what was confirmed: it is told again, 
 test('a target that is started again while its feed is paused is looked after all the same', async () => {
   await feed.source.query('update nearjoin.feed set paused = true');
   await feed.until('the pause', async () => (await feed.status())?.state === 'paused');
+  const heard = async (): Promise<Lsn> => (await feed.status())?.targetPosition ?? ZERO_LSN;
+  // A target that is away when its feed looks has no position in the status for a moment.
+  await feed.until('a position from before', async () => (await heard()) > ZERO_LSN);
+  const before = await heard();
   await target.crash();
-  const before = (await feed.status())?.targetPosition ?? null;
   await feed.until('the target to be heard of', async () => {
     await feed.target.query('insert into other values (1)').catch(() => undefined);
-    const now = (await feed.status())?.targetPosition ?? null;
-    return now !== null && before !== null && now > before;
+    return (await heard()) > before;
   });
   await feed.source.query('update nearjoin.feed set paused = false');
   await feed.caughtUp();
