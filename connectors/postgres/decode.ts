@@ -5,6 +5,7 @@ import { ConnectorError } from '../connector.ts';
 import { malformed, readRelation, sameRelation, withPartition } from './relation-message.ts';
 import { filled, WireRow } from './wire-row.ts';
 
+const NOTHING: readonly Relation[] = [];
 const BEGIN = 0x42;
 const COMMIT = 0x43;
 const DELETE = 0x44;
@@ -43,7 +44,7 @@ export class PgoutputDecoder {
   /** By transactions that go on: what one says of a relation holds for others only when it has committed. */
   readonly #early = new Map<number, Relations>();
   /** The last two that were described since the last change. */
-  #described: readonly Relation[] = [];
+  #described: readonly Relation[] = NOTHING;
   #chunk: Chunk | null = null;
   #buffer: Buffer = Buffer.alloc(0);
   /** The same bytes. */
@@ -231,7 +232,7 @@ export class PgoutputDecoder {
   #truncate(): Change {
     const count = this.#buffer.readUInt32BE(this.#at);
     this.#at += 5;
-    this.#described = [];
+    this.#described = NOTHING;
     const relations: Relation[] = [];
     for (let index = 0; index < count; index += 1) relations.push(this.#relation());
     return { kind: 'truncate', relations };
@@ -239,7 +240,7 @@ export class PgoutputDecoder {
 
   #rowRelation(): Relation {
     const described = this.#described;
-    this.#described = [];
+    this.#described = NOTHING;
     return withPartition(this.#relation(), described);
   }
 

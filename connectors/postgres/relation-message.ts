@@ -36,7 +36,10 @@ export function readRelation(buffer: Buffer, start: number): Relation {
 }
 
 /** A partition is described behind the table as whose its rows are told, and right before the first of them. */
-export function withPartition(relation: Relation, [whole, partition]: readonly Relation[]): Relation {
+export function withPartition(relation: Relation, described: readonly Relation[]): Relation {
+  // Of every row: nearly all come behind other rows.
+  if (described.length < 2) return relation;
+  const [whole, partition] = described;
   const isTold = partition !== undefined && whole?.oid === relation.oid && partition.oid !== relation.oid;
   return isTold ? { ...relation, partition } : relation;
 }
