@@ -48,13 +48,18 @@ async function state(wanted: string): Promise<void> {
   await rig.until(`the feed to be ${wanted}`, async () => (await rig.status())?.state === wanted);
 }
 
-test('an index that waits for a transaction on the source does not keep a broken stream from going on', async () => {
+/** For the transaction that `holder` has open then. */
+async function anIndexWaits(): Promise<void> {
   rig.start();
   await rig.ready();
   await holder.query('begin isolation level repeatable read');
   await holder.query('create temporary table mine (a int)');
   await rig.track({ item: [['n']] });
   await someoneWaits('create index concurrently%');
+}
+
+test('an index that waits for a transaction on the source does not keep a broken stream from going on', async () => {
+  await anIndexWaits();
   await rig.target.query(
     'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database()',
   );
@@ -77,12 +82,7 @@ async function copyAgain(): Promise<void> {
 }
 
 test('an index that waits for a transaction on the source does not keep its table from being copied again', async () => {
-  rig.start();
-  await rig.ready();
-  await holder.query('begin isolation level repeatable read');
-  await holder.query('create temporary table mine (a int)');
-  await rig.track({ item: [['n']] });
-  await someoneWaits('create index concurrently%');
+  await anIndexWaits();
   await copyAgain();
   await holder.query('rollback');
 });
