@@ -56,6 +56,21 @@ const may = {
   'src/console': [],
 };
 
+// What the folders of src/plan may import of each other; the files beside them are free to all.
+const inPlan = {
+  place: [],
+  value: [],
+  operation: ['value'],
+  role: [],
+  argument: ['value', 'operation', 'role'],
+  call: ['value', 'operation', 'argument', 'role', 'place'],
+  rule: ['value', 'role', 'place', 'call'],
+  where: ['value', 'argument', 'role', 'place', 'call', 'rule'],
+  select: ['value', 'operation', 'argument', 'role', 'call', 'rule', 'where'],
+  root: ['value', 'operation', 'argument', 'role', 'rule', 'where', 'select'],
+  explain: [],
+};
+
 // A row's own name also covers its entry file: `src/config` is src/config.ts and src/config/.
 const inside = (name) => (name.endsWith('.ts') ? `^${name}$` : `^${name}(/|\\.ts$)`);
 
@@ -64,6 +79,13 @@ const rows = Object.entries(may).map(([name, others]) => ({
   severity: 'error',
   from: { path: inside(name) },
   to: { path: '^(src|connectors)/', pathNot: [name, ...others].map(inside) },
+}));
+
+const planRows = Object.entries(inPlan).map(([name, others]) => ({
+  name: `src/plan/${name} imports`,
+  severity: 'error',
+  from: { path: `^src/plan/${name}/` },
+  to: { path: '^src/plan/[^/]+/', pathNot: [name, ...others].map((each) => `^src/plan/${each}/`) },
 }));
 
 // Packages that may appear in these places only.
@@ -121,6 +143,7 @@ module.exports = {
       to: { path: '^test/' },
     },
     ...rows,
+    ...planRows,
     ...packages,
   ],
   options: {

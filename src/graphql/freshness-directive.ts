@@ -1,10 +1,10 @@
 import type { DirectiveNode, OperationDefinitionNode } from 'graphql';
 import { FALLBACKS, type Fallback } from '../core/fallback.ts';
-import { asEnums, encodeEnum, mismatch } from '../plan/encode.ts';
-import { type Input, isNull, literal, valueOf } from '../plan/input.ts';
+import type { VariableScope } from '../plan/operation/variables.ts';
 import { invalid, quotedList } from '../plan/problem.ts';
-import { planRowCount } from '../plan/rows.ts';
-import type { VariableScope } from '../plan/variables.ts';
+import { planRowCount } from '../plan/select/rows.ts';
+import { asEnums, encodeEnum, mismatch } from '../plan/value/encode.ts';
+import { type Input, isNull, literal, valueOf } from '../plan/value/input.ts';
 
 /** What an operation's `@freshness` directive asks for; null members leave the headers' word. */
 export interface FreshnessDirective {

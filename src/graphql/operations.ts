@@ -4,16 +4,16 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
 import type { PlanLimits } from '../plan/budget.ts';
-import type { QueryPlan } from '../plan/plan.ts';
-import { type PlanInput, planQuery } from '../plan/plan-query.ts';
-import { variableShape } from '../plan/shape.ts';
+import { variableShape } from '../plan/operation/shape.ts';
 import {
   coerceVariables,
   type PreparedVariables,
   prepareVariables,
   VariableScope,
   type Variables,
-} from '../plan/variables.ts';
+} from '../plan/operation/variables.ts';
+import type { QueryPlan } from '../plan/plan.ts';
+import { type PlanInput, planQuery } from '../plan/plan-query.ts';
 import type { AllowList } from './allow-list.ts';
 import { DocumentCache, type DocumentLimits, operationOf, type ParsedDocument } from './documents.ts';
 import { type FreshnessDirective, freshnessNode, readFreshness } from './freshness-directive.ts';

@@ -18,9 +18,9 @@ import {
 } from 'graphql';
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
-import { namespaceTypeOf } from '../plan/root.ts';
-import { type RootType, rootFieldsOf, visibleTable, visibleTables } from '../plan/visible.ts';
-import { functionFieldsOf } from '../plan/visible-calls.ts';
+import { type RootType, rootFieldsOf, visibleTable, visibleTables } from '../plan/role/visible.ts';
+import { functionFieldsOf } from '../plan/role/visible-calls.ts';
+import { namespaceTypeOf } from '../plan/role/visible-roots.ts';
 import { ComparisonTypes } from './schema/comparisons.ts';
 import { federationFields } from './schema/federation.ts';
 import { sorted, TypeRegistry } from './schema/named.ts';

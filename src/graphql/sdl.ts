@@ -11,8 +11,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../core/clock.ts';
 import { type JsonText, jsonText } from '../core/json-text.ts';
 import type { RoleName } from '../core/names.ts';
-import { ENTITIES, ENTITY, SERVICE, visibleEntities } from '../plan/entities.ts';
-import type { VisibleTable } from '../plan/visible.ts';
+import type { VisibleTable } from '../plan/role/visible.ts';
+import { ENTITIES, ENTITY, SERVICE, visibleEntities } from '../plan/root/entities.ts';
 import { inSlices, type Steps } from './slices.ts';
 
 /** What a federation adds itself. */

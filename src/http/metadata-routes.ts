@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { NearjoinError } from '../core/errors.ts';
 import { MetadataError, refusalAnswer } from '../metadata/metadata-error.ts';
 import { type MetadataAnswer, type MetadataContext, runMetadata } from '../metadata/run.ts';
-import { NumberText } from '../plan/input.ts';
+import { NumberText } from '../plan/value/input.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { parseJsonBody } from './graphql-request.ts';
 

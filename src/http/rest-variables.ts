@@ -1,7 +1,7 @@
 import type { EndpointVariable } from '../catalog/endpoints.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { isRecord } from '../core/is-record.ts';
-import { NumberText } from '../plan/input.ts';
+import { NumberText } from '../plan/value/input.ts';
 import { parseJsonExactly } from './lossless-json.ts';
 
 /** Where a request to an endpoint says the values of variables; the later wins. */

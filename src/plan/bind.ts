@@ -5,16 +5,16 @@ import { arrayLiteral } from '../core/array-literal.ts';
 import { must, unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { tooComplex } from './budget.ts';
-import { asEnums, checkLabels, encodeScalar } from './encode.ts';
-import { emptyObject, isRecord, VariableMention } from './input.ts';
-import { parseJsonPath } from './json-path.ts';
-import { readOffset } from './offset.ts';
+import type { Variables } from './operation/variables.ts';
 import { encodeValue } from './params.ts';
-import { checkPattern } from './pattern.ts';
 import type { Param, QueryPlan } from './plan.ts';
-import { runsOf, valuesIn } from './representations.ts';
-import { ValueCount } from './value-count.ts';
-import type { Variables } from './variables.ts';
+import { asEnums, checkLabels, encodeScalar } from './value/encode.ts';
+import { emptyObject, isRecord, VariableMention } from './value/input.ts';
+import { parseJsonPath } from './value/json-path.ts';
+import { readOffset } from './value/offset.ts';
+import { checkPattern } from './value/pattern.ts';
+import { runsOf, valuesIn } from './value/representations.ts';
+import { ValueCount } from './value/value-count.ts';
 
 /** A variable that is used a thousand times is sent a thousand times. */
 const MOST_CHARACTERS = 64 * 1024 * 1024;

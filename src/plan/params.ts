@@ -1,12 +1,12 @@
 import type { ColumnType } from '../catalog/catalog.ts';
 import type { OperandType } from '../catalog/operand-type.ts';
 import { tooComplex, weightOf } from './budget.ts';
-import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './encode.ts';
-import { hasVariable, type Input, isLongList, plainValue } from './input.ts';
-import { parseJsonPath } from './json-path.ts';
-import { readOffset } from './offset.ts';
 import type { Operand, Param } from './plan.ts';
-import { ValueCount } from './value-count.ts';
+import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './value/encode.ts';
+import { hasVariable, type Input, isLongList, plainValue } from './value/input.ts';
+import { parseJsonPath } from './value/json-path.ts';
+import { readOffset } from './value/offset.ts';
+import { ValueCount } from './value/value-count.ts';
 
 /** What a value is read and bound as. */
 export interface ValueType extends OperandType {

@@ -5,7 +5,8 @@ import { callOf } from '../catalog/function-arguments.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
 import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
-import { planByPk } from './by-pk.ts';
+import { ComputedColumns } from './call/computed-columns.ts';
+import { planArguments } from './call/function-call.ts';
 import {
   type CollectedField,
   checkArguments,
@@ -13,24 +14,28 @@ import {
   collectFields,
   planTypename,
   unknownField,
-} from './collect.ts';
-import { ComputedColumns } from './computed-columns.ts';
-import { ENTITIES, planEntities, planService, SERVICE, visibleEntities } from './entities.ts';
-import { checkedFragments } from './fragments.ts';
-import { planArguments } from './function-call.ts';
-import { checkDirectives } from './known-directives.ts';
+} from './operation/collect.ts';
+import { checkedFragments } from './operation/fragments.ts';
+import { checkDirectives } from './operation/known-directives.ts';
+import {
+  type PreparedVariables,
+  prepareVariables,
+  VariableScope,
+  type Variables,
+} from './operation/variables.ts';
 import { Params } from './params.ts';
-import { Places } from './places.ts';
+import { Places } from './place/places.ts';
 import type { QueryPlan, RootField } from './plan.ts';
 import type { Planning } from './planning.ts';
 import { invalid } from './problem.ts';
-import { findIn, findRoot, hasAnyRoot, type RootEntry, type SourceEntry } from './root.ts';
-import { planAggregateField, planList } from './select.ts';
-import { planStream } from './stream.ts';
-import { streamIn } from './stream-in.ts';
-import { type PreparedVariables, prepareVariables, VariableScope, type Variables } from './variables.ts';
-import type { VisibleRootField } from './visible.ts';
-import type { VisibleFunctionField } from './visible-calls.ts';
+import type { VisibleRootField } from './role/visible.ts';
+import type { VisibleFunctionField } from './role/visible-calls.ts';
+import { findIn, findRoot, hasAnyRoot, type RootEntry, type SourceEntry } from './role/visible-roots.ts';
+import { planByPk } from './root/by-pk.ts';
+import { ENTITIES, planEntities, planService, SERVICE, visibleEntities } from './root/entities.ts';
+import { planStream } from './root/stream.ts';
+import { streamIn } from './root/stream-in.ts';
+import { planAggregateField, planList } from './select/select.ts';
 
 /** An operation of a parsed document, and for whom it is planned. */
 export interface PlanInput {

@@ -2,12 +2,12 @@ import type { FieldNode, FragmentDefinitionNode } from 'graphql';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { RoleName } from '../core/names.ts';
 import type { Budget } from './budget.ts';
-import type { ComputedColumns } from './computed-columns.ts';
+import type { ComputedColumns } from './call/computed-columns.ts';
+import type { VariableScope } from './operation/variables.ts';
 import type { Params } from './params.ts';
-import type { Place, Places } from './places.ts';
+import type { Place, Places } from './place/places.ts';
 import type { Predicate } from './plan.ts';
-import type { VariableScope } from './variables.ts';
-import type { RootType, VisibleTable } from './visible.ts';
+import type { RootType, VisibleTable } from './role/visible.ts';
 
 /** What the planning of one operation shares. */
 export interface Planning {

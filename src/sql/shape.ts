@@ -1,6 +1,6 @@
 import { unreachable } from '../core/assert.ts';
 import type { Aggregate, Field, Join, Select } from '../plan/plan.ts';
-import type { Stream } from '../plan/stream-in.ts';
+import type { Stream } from '../plan/root/stream-in.ts';
 import { aggregateJson } from './aggregate.ts';
 import { columnJson, jsonPathJson, orNull } from './encode.ts';
 import { gapJson, placeOf, type RelatedField } from './gap.ts';

@@ -2,7 +2,7 @@ import type { KnownTypes } from '../catalog/catalog.ts';
 import { unreachable } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Param, RootField } from '../plan/plan.ts';
-import { streamIn } from '../plan/stream-in.ts';
+import { streamIn } from '../plan/root/stream-in.ts';
 import { entitiesJson } from './entities.ts';
 import { membersJson } from './json-parts.ts';
 import type { Leaves } from './leaf.ts';

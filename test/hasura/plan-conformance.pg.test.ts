@@ -4,8 +4,8 @@ import type { Catalog } from '../../src/catalog/catalog.ts';
 import { must } from '../../src/core/assert.ts';
 import { NearjoinError } from '../../src/core/errors.ts';
 import { bindParams } from '../../src/plan/bind.ts';
+import { coerceVariables, prepareVariables } from '../../src/plan/operation/variables.ts';
 import { planQuery } from '../../src/plan/plan-query.ts';
-import { coerceVariables, prepareVariables } from '../../src/plan/variables.ts';
 import { type CaseStep, casesOf, groups, HAS_CASES } from './cases.ts';
 import { openGroup, type World } from './world.ts';
 

@@ -1,8 +1,8 @@
 import { GraphQLList, GraphQLObjectType, GraphQLScalarType, GraphQLString, GraphQLUnionType } from 'graphql';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { RoleName } from '../../core/names.ts';
-import { ENTITIES, ENTITY, SERVICE, visibleEntities } from '../../plan/entities.ts';
-import type { RootType } from '../../plan/visible.ts';
+import type { RootType } from '../../plan/role/visible.ts';
+import { ENTITIES, ENTITY, SERVICE, visibleEntities } from '../../plan/root/entities.ts';
 import { listOf, required } from './named.ts';
 import type { Field, TableTypes } from './tables.ts';
 

@@ -14,15 +14,15 @@ import {
   predicateFunctions,
 } from '../../catalog/predicate-functions.ts';
 import { printTable } from '../../core/names.ts';
-import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/aggregate-functions.ts';
-import { type ComputedValue, isValue } from '../../plan/computed-columns.ts';
+import { type ComputedValue, isValue } from '../../plan/call/computed-columns.ts';
 import {
   aggregateField,
   comparedRelationships,
   type VisibleRelationship,
   type VisibleTable,
   visibleComputedFields,
-} from '../../plan/visible.ts';
+} from '../../plan/role/visible.ts';
+import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/select/aggregate-functions.ts';
 import type { ComparisonTypes } from './comparisons.ts';
 import { listOf, required, sorted, type TypeRegistry } from './named.ts';
 import { fieldsOf, type ValueTypes } from './values.ts';

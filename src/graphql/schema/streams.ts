@@ -5,7 +5,7 @@ import {
   GraphQLInt,
   GraphQLList,
 } from 'graphql';
-import type { VisibleTable } from '../../plan/visible.ts';
+import type { VisibleTable } from '../../plan/role/visible.ts';
 import type { InputTypes, Kit } from './inputs.ts';
 import { required, sorted } from './named.ts';
 import { fieldsOf } from './values.ts';

@@ -10,12 +10,6 @@ import {
 import type { Callable, Column, ColumnType, ComputedField } from '../../catalog/catalog.ts';
 import { isJsonType } from '../../catalog/operators.ts';
 import { printTable } from '../../core/names.ts';
-import {
-  AGGREGATE_FUNCTIONS,
-  columnsFor,
-  computedFor,
-  resultScalar,
-} from '../../plan/aggregate-functions.ts';
 import type { AggregateFunction } from '../../plan/plan.ts';
 import {
   aggregateField,
@@ -26,8 +20,14 @@ import {
   type VisibleTable,
   visibleComputedFields,
   visibleRelationships,
-} from '../../plan/visible.ts';
-import { type VisibleFunctionField } from '../../plan/visible-calls.ts';
+} from '../../plan/role/visible.ts';
+import { type VisibleFunctionField } from '../../plan/role/visible-calls.ts';
+import {
+  AGGREGATE_FUNCTIONS,
+  columnsFor,
+  computedFor,
+  resultScalar,
+} from '../../plan/select/aggregate-functions.ts';
 import { callArguments } from './calls.ts';
 import { InputTypes, type Kit } from './inputs.ts';
 import { listOf, required, sorted } from './named.ts';

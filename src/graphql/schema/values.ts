@@ -1,8 +1,8 @@
 import type { GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLScalarType } from 'graphql';
 import { type Catalog, type Column, type ColumnType, findTable, type Table } from '../../catalog/catalog.ts';
 import { printTable } from '../../core/names.ts';
-import { selectColumns } from '../../plan/enumeration.ts';
-import type { VisibleTable } from '../../plan/visible.ts';
+import { selectColumns } from '../../plan/argument/enumeration.ts';
+import type { VisibleTable } from '../../plan/role/visible.ts';
 import { type EnumValue, listOf, type TypeRegistry } from './named.ts';
 
 /** What a column's value is in GraphQL, nullability aside. */

@@ -1,4 +1,3 @@
-import { amongKeys } from '../../plan/entities.ts';
 import type {
   AggregateField,
   Field,
@@ -12,6 +11,7 @@ import type {
   Select,
 } from '../../plan/plan.ts';
 import { and } from '../../plan/predicates.ts';
+import { amongKeys } from '../../plan/root/entities.ts';
 import { placeOf, type RelatedField } from '../../sql/gap.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import { joinedConditions } from '../../sql/rows.ts';

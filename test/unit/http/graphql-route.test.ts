@@ -15,7 +15,7 @@ import { HeldBytes } from '../../../src/http/held-bytes.ts';
 import type { RunContext } from '../../../src/http/operation-runner.ts';
 import { createServer } from '../../../src/http/server.ts';
 import { createLog, type Log } from '../../../src/ops/log.ts';
-import { NumberText } from '../../../src/plan/input.ts';
+import { NumberText } from '../../../src/plan/value/input.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
 import { poll } from '../../support/poll.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseJsonExactly } from '../../../src/http/lossless-json.ts';
-import { NumberText } from '../../../src/plan/input.ts';
+import { NumberText } from '../../../src/plan/value/input.ts';
 
 test('long numbers keep every digit, short ones are plain numbers', () => {
   const text = '{"a":9007199254740993,"b":-12345678901234567890,"c":1.2345678901234567890,"d":12,"e":1.5e3}';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { EndpointVariable } from '../../../src/catalog/endpoints.ts';
 import { type EndpointInput, endpointVariables } from '../../../src/http/rest-variables.ts';
-import { NumberText } from '../../../src/plan/input.ts';
+import { NumberText } from '../../../src/plan/value/input.ts';
 import { refused } from '../metadata/support.ts';
 
 const NOTHING: EndpointInput = { search: '', body: '', isForm: false, texts: new Map() };

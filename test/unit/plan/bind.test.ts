@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { NumberText } from '../../../src/plan/input.ts';
+import { NumberText } from '../../../src/plan/value/input.ts';
 import { bound, refusal } from './plan-for.ts';
 
 test('values are bound in Postgres text form', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { NumberText } from '../../../src/plan/input.ts';
+import { NumberText } from '../../../src/plan/value/input.ts';
 import { refusal } from './plan-for.ts';
 
 const code = 'query-too-complex';

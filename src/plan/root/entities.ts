@@ -1,0 +1,124 @@
+import type { SelectionSetNode } from 'graphql';
+import type { Catalog, Column } from '../../catalog/catalog.ts';
+import type { RoleName } from '../../core/names.ts';
+import {
+  type CollectedField,
+  checkArguments,
+  checkIsLeaf,
+  collectFields,
+  planTypename,
+  unknownField,
+} from '../operation/collect.ts';
+import type { Operand, Predicate, RootField } from '../plan.ts';
+import type { Planning } from '../planning.ts';
+import { and, TRUE } from '../predicates.ts';
+import { invalid, notFound } from '../problem.ts';
+import { type VisibleTable, visibleTable } from '../role/visible.ts';
+import { cellGuard, guardedCondition } from '../rule/permit.ts';
+import { permittedSelect } from '../select/rows.ts';
+import { planFields } from '../select/select.ts';
+import { hasVariable, type Input, literal, valueOf } from '../value/input.ts';
+import { type Run, runsOf, valuesIn } from '../value/representations.ts';
+
+/** The root fields of a service in an Apollo federation. */
+export const SERVICE = '_service';
+export const ENTITIES = '_entities';
+/** The type of what `_entities` answers: any of the entities. */
+export const ENTITY = '_Entity';
+
+type ServiceField = NonNullable<Extract<RootField, { kind: 'introspection' }>['service']>[number];
+type EntitiesField = Extract<RootField, { kind: 'entities' }>;
+
+/** The entities that a role sees, key included. */
+export function visibleEntities(catalog: Catalog, role: RoleName): readonly VisibleTable[] {
+  return (catalog.entities ?? []).flatMap(({ source, ref, primaryKey }) => {
+    const view = visibleTable(catalog, role, source, ref);
+    const isSeen = view !== null && primaryKey.every(({ field }) => view.columnByField.has(field));
+    return isSeen ? [view] : [];
+  });
+}
+
+/** The members of `_service` that are asked for. */
+export function planService(planning: Planning, field: CollectedField): readonly ServiceField[] {
+  checkArguments(field, []);
+  return collectFields(planning, field.sets, '_Service', field.at).map((member) => {
+    const typename = planTypename(member, '_Service');
+    if (typename !== null) return typename;
+    if (member.name !== 'sdl') throw unknownField(member, '_Service');
+    checkArguments(member, []);
+    checkIsLeaf(member);
+    return { key: member.key, json: null };
+  });
+}
+
+/** Looks rows up by key: as many root fields of one response key as types follow one another. */
+export function planEntities(planning: Planning, field: CollectedField): readonly RootField[] {
+  checkArguments(field, ['representations']);
+  const path = `${field.at.path}.args.representations`;
+  const node = field.arguments.get('representations');
+  if (node === undefined) throw invalid(path, "missing required field 'representations'");
+  const given = literal(node);
+  const input = planning.variables.open(given, '[_Any!]!', path);
+  if (given === input && hasVariable(node))
+    throw invalid(path, 'representations must be a variable, or have none inside');
+  refuseFields(field.sets, `${field.at.path}.selectionSet`);
+  const runs = runsOf(valueOf(input), path);
+  planning.budget.rootFields(runs.length);
+  if (runs.length === 0) return [{ kind: 'constant', key: field.key, json: '[]' }];
+  return runs.map((run, index) => planRun(planning, field, { run, index, input, path }));
+}
+
+interface GivenRun {
+  readonly run: Run;
+  readonly index: number;
+  readonly input: Input;
+  readonly path: string;
+}
+
+function planRun(planning: Planning, field: CollectedField, given: GivenRun): EntitiesField {
+  const { typename } = given.run;
+  const view = visibleEntities(planning.catalog, planning.role).find(
+    ({ table }) => table.typeName === typename,
+  );
+  if (view === undefined)
+    throw invalid(
+      given.path,
+      `${typename} is not found in selection set or apollo federation is not enabled for the type`,
+    );
+  const { table } = view;
+  const place = planning.places.open(table, { rootSource: table.source, options: null });
+  const rows = { view, place };
+  const selected = permittedSelect(planning, rows);
+  const by = table.primaryKey.map((column) => ({ column, values: keysOf(planning, column, given) }));
+  const shown = table.primaryKey.map((column) =>
+    guardedCondition(cellGuard(planning, rows, column), TRUE, false),
+  );
+  const fields = planFields(planning, rows, field.sets, field.at);
+  const where = and([selected.where, ...shown]);
+  return { kind: 'entities', key: field.key, by, select: { ...selected, where, fields } };
+}
+
+function keysOf(planning: Planning, { type, field }: Column, { run, index, input, path }: GivenRun): Operand {
+  const what = { type, list: true, pattern: null, enumeration: null };
+  if (input.kind === 'literal') return planning.params.plain(valuesIn(run, field, path), what, path);
+  return planning.params.representations([String(input.path[0]), index, field], what, path);
+}
+
+/** Of an entity whose type is not said there is nothing but that to ask for. */
+function refuseFields(sets: readonly SelectionSetNode[], path: string): void {
+  for (const selection of sets.flatMap(({ selections }) => selections)) {
+    if (selection.kind === 'InlineFragment' && selection.typeCondition === undefined)
+      refuseFields([selection.selectionSet], path);
+    else if (selection.kind === 'Field' && selection.name.value !== '__typename')
+      throw notFound(path, selection.name.value, ENTITY);
+  }
+}
+
+/** What holds of all rows of the keys, and perhaps of a few more where a key has several columns. */
+export function amongKeys({ by }: EntitiesField): Predicate {
+  return and(
+    by.map(({ column, values }): Predicate => {
+      return { kind: 'compare', column, operator: 'in', value: values, nullSafe: false, cast: null };
+    }),
+  );
+}

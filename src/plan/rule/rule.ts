@@ -1,0 +1,132 @@
+import type { Column, ComputedField, JoinPair, Relationship, Table } from '../../catalog/catalog.ts';
+import { findTable } from '../../catalog/catalog.ts';
+import { mappingProblem } from '../../catalog/resolve/mapping.ts';
+import { readExists } from '../../core/exists-rule.ts';
+import type { Json, JsonObject } from '../../core/json-text.ts';
+import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
+import { bareColumn, bareRows } from '../call/computed.ts';
+import type { Place } from '../place/places.ts';
+import type { Predicate } from '../plan.ts';
+import type { Planning } from '../planning.ts';
+import { and, not, or } from '../predicates.ts';
+import { planRuleAggregate } from './aggregate.ts';
+import { brokenRule, type RuleContext } from './context.ts';
+import { planRuleOperator } from './operator.ts';
+
+/** A row rule of the metadata as a predicate on the rows at `place`; related tables' own rules do not apply in it. */
+export function planRule(planning: Planning, place: Place, rule: JsonObject): Predicate {
+  return planObject({ planning, place, root: place, depth: 0 }, rule);
+}
+
+function planObject(context: RuleContext, rule: Json | undefined): Predicate {
+  const { planning, place, depth } = context;
+  planning.budget.descend(depth, '$');
+  if (!isObject(rule)) throw brokenRule(place.table, 'expected an object');
+  return and(
+    Object.entries(rule).map(([key, value]) => planMember({ ...context, depth: depth + 1 }, key, value)),
+  );
+}
+
+function planMember(context: RuleContext, key: string, value: Json): Predicate {
+  const { table } = context.place;
+  switch (key) {
+    case '_and':
+    case '$and':
+      return and(listOf(value).map((part) => planObject(context, part)));
+    case '_or':
+    case '$or':
+      return or(listOf(value).map((part) => planObject(context, part)));
+    case '_not':
+    case '$not':
+      return not(planObject(context, value));
+    case '_exists':
+    case '$exists':
+      return planExists(context, value);
+  }
+  const column = table.columnByName.get(key) ?? table.columnByField.get(key);
+  if (column !== undefined) return planColumn(context, column, value);
+  const computed = table.computedFields.get(key);
+  if (computed !== undefined) return planComputed(context, computed, value);
+  const relationship = table.relationships.get(key);
+  if (relationship !== undefined) return planRelationship(context, relationship, value);
+  const many = table.relationships.get(key.replace(/_aggregate$/, ''));
+  if (many?.kind === 'array') return planAggregate(context, many, value);
+  throw brokenRule(table, `"${key}" is neither a column nor a relationship`);
+}
+
+function planColumn(context: RuleContext, column: Column, value: Json): Predicate {
+  if (!isOperators(value)) return planRuleOperator(context, column, '_eq', value);
+  return and(
+    Object.entries(value).map(([operator, operand]) => planRuleOperator(context, column, operator, operand)),
+  );
+}
+
+function planComputed(context: RuleContext, field: ComputedField, value: Json): Predicate {
+  const { planning, place } = context;
+  const column = bareColumn(planning, place.table, field);
+  if (column !== null) return planColumn(context, column, value);
+  const rows = bareRows(planning, place, field);
+  if (rows === null) throw brokenRule(place.table, `"${field.name}" takes arguments`);
+  const { join, to } = rows;
+  return { kind: 'exists', join, to: to.planTable, where: planObject({ ...context, place: to }, value) };
+}
+
+function planRelationship(context: RuleContext, relationship: Relationship, value: Json): Predicate {
+  const target = tableAt(context, relationship.source, relationship.table);
+  const { join, to } = context.planning.places.follow(context.place, relationship, target);
+  return { kind: 'exists', join, to: to.planTable, where: planObject({ ...context, place: to }, value) };
+}
+
+function planAggregate(context: RuleContext, relationship: Relationship, value: Json): Predicate {
+  const target = tableAt(context, relationship.source, relationship.table);
+  const planFilter = (place: Place, filter: Json): Predicate => planObject({ ...context, place }, filter);
+  return planRuleAggregate(context, { relationship, target, value, planFilter });
+}
+
+function planExists(context: RuleContext, value: Json): Predicate {
+  const { planning, place } = context;
+  const exists = readExists(value, place.table.source);
+  if (exists === null) throw brokenRule(place.table, '_exists needs a _table');
+  const to = planning.places.open(tableAt(context, exists.source, exists.table), place.scope);
+  const where = planObject({ ...context, place: to }, exists.where as Json);
+  return correlated(context, to, where) ?? { kind: 'exists-table', to: to.planTable, where };
+}
+
+/** An `_exists` that compares columns with the row at hand is a join, so rows are looked up by key. */
+function correlated({ place, root }: RuleContext, to: Place, where: Predicate): Predicate | null {
+  if (place !== root) return null;
+  const parts = where.kind === 'and' ? where.of : [where];
+  const on: JoinPair[] = [];
+  const others = parts.filter((part) => {
+    if (part.kind !== 'compare-columns' || part.operator !== 'eq' || part.other.table !== root.id)
+      return true;
+    const pair = { left: part.other.column, right: part.column };
+    if (mappingProblem(pair.left, pair.right) !== null) return true;
+    on.push(pair);
+    return false;
+  });
+  if (on.length === 0) return null;
+  // No relationship can have this name, so nothing takes the one for the other.
+  const join = { name: `exists ${printTable(to.table.ref)}`, on, unique: false, indexed: false };
+  return { kind: 'exists', join, to: to.planTable, where: and(others) };
+}
+
+/** The catalog has left out every permission that names what is not there. */
+function tableAt({ planning, place }: RuleContext, source: SourceName, ref: TableRef): Table {
+  const found = findTable(planning.catalog, source, ref);
+  if (found === undefined) throw brokenRule(place.table, `table "${printTable(ref)}" is gone`);
+  return found;
+}
+
+/** Anything but an object of operators is shorthand for equality. */
+function isOperators(value: Json): value is JsonObject {
+  return isObject(value) && Object.keys(value).every((key) => key.startsWith('_') || key.startsWith('$'));
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function listOf(value: Json): readonly Json[] {
+  return Array.isArray(value) ? value : [value];
+}

@@ -1,0 +1,94 @@
+import { BIGINT } from '../../catalog/built-in-types.ts';
+import type { Column } from '../../catalog/catalog.ts';
+import { must } from '../../core/assert.ts';
+import { type Argument, argumentsOf, openArgument } from '../argument/arguments.ts';
+import { planEnums } from '../argument/enum-input.ts';
+import { selectColumns } from '../argument/enumeration.ts';
+import type { CollectedField } from '../operation/collect.ts';
+import type { OrderItem, Select } from '../plan.ts';
+import type { Planning, Rows } from '../planning.ts';
+import { and } from '../predicates.ts';
+import { invalid } from '../problem.ts';
+import { cellGuard, permittedRows } from '../rule/permit.ts';
+import { mismatch } from '../value/encode.ts';
+import { type Input, isNull, valueOf } from '../value/input.ts';
+import { isFloatLiteral, isNegative, isNumber, outOfBounds, wholeNumber } from '../value/scalar-text.ts';
+import { planWhere } from '../where/where.ts';
+import { planOrderBy } from './order-by.ts';
+
+const ARGUMENTS = ['where', 'order_by', 'limit', 'offset', 'distinct_on'] as const;
+const LARGEST_LIMIT = 2147483647n;
+
+/** The rows a field with list arguments selects, permission included; what it shows of them comes later. */
+export function planRows(planning: Planning, rows: Rows, field: CollectedField): Omit<Select, 'fields'> {
+  const argument = argumentsOf(field, ARGUMENTS, rows.view.table.spelling.field);
+  const condition = planWhere(planning, rows, argument('where'));
+  const orderBy = planOrderBy(planning, rows, argument('order_by'));
+  const limit = planLimit(planning, argument('limit'));
+  const offset = argument('offset');
+  const offsetInput = openArgument(planning, offset, 'Int');
+  const distinctOn = planDistinct(planning, rows, argument('distinct_on'));
+  checkDistinct(distinctOn, orderBy, `${field.at.path}.args`);
+  return {
+    ...bareRows(rows),
+    where: and([permittedRows(planning, rows), condition]),
+    orderBy,
+    limit,
+    offset:
+      offsetInput === null || isNull(offsetInput)
+        ? null
+        : planning.params.offset(offsetInput, BIGINT, offset.at.path),
+    distinctOn,
+    distinctOnlyIf: distinctOn.map((column) => cellGuard(planning, rows, column)),
+  };
+}
+
+/** All rows the role may see; the key is read too, as the last word in any ordering. */
+export function permittedSelect(planning: Planning, rows: Rows): Omit<Select, 'fields'> {
+  return { ...bareRows(rows), where: permittedRows(planning, rows) };
+}
+
+/** The smaller of two limits; null means none. */
+export function smallerLimit(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}
+
+function bareRows({ place }: Rows): Omit<Select, 'fields'> {
+  for (const column of place.planTable.key) place.read(column);
+  const none = { orderBy: [], distinctOn: [], distinctOnlyIf: [], limit: null, offset: null };
+  return { from: place.planTable, where: { kind: 'true' }, ...none };
+}
+
+function planLimit(planning: Planning, argument: Argument): number | null {
+  const input = openArgument(planning, argument, 'Int');
+  return input === null || isNull(input) ? null : planRowCount(input, argument.at.path);
+}
+
+/** A number of rows, which becomes part of the plan. */
+export function planRowCount(input: Input, path: string): number {
+  const value = valueOf(input);
+  if (!isNumber(value) || isFloatLiteral(value) || isNegative(value))
+    throw mismatch(path, 'a non-negative 32-bit integer', 'Int', value);
+  const whole = wholeNumber(value, false);
+  if (whole === null || whole > LARGEST_LIMIT) throw outOfBounds(value, path);
+  return Number(whole);
+}
+
+function planDistinct(planning: Planning, rows: Rows, { given, at }: Argument): readonly Column[] {
+  if (given === null) return [];
+  const names = planEnums(planning, given, selectColumns(rows.view), at) ?? [];
+  const columns = [...new Set(names)].map((name) => must(rows.view.columnByField.get(name), 'column'));
+  return columns.map((column) => rows.place.read(column));
+}
+
+/** Postgres keeps the first row of each group, so the ordering must begin with what makes the groups. */
+function checkDistinct(distinctOn: readonly Column[], orderBy: readonly OrderItem[], path: string): void {
+  if (distinctOn.length === 0 || orderBy.length === 0) return;
+  const initial = orderBy.slice(0, distinctOn.length);
+  const columns = initial.flatMap(({ by, path: steps }) =>
+    by.kind === 'column' && steps.length === 0 ? [by.column] : [],
+  );
+  if (columns.length === distinctOn.length && distinctOn.every((column) => columns.includes(column))) return;
+  throw invalid(path, '"distinct_on" columns must match initial "order_by" columns');
+}

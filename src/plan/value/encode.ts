@@ -1,0 +1,127 @@
+import type { ColumnType } from '../../catalog/catalog.ts';
+import type { OperandType } from '../../catalog/operand-type.ts';
+import { baseType } from '../../catalog/operators.ts';
+import { arrayElements, arrayLiteral } from '../../core/array-literal.ts';
+import { NearjoinError } from '../../core/errors.ts';
+import { tooComplex } from '../budget.ts';
+import { invalid, quotedList, unparsable } from '../problem.ts';
+import { describe, EnumText } from './input.ts';
+import { scalarText, unreadable, withoutNul } from './scalar-text.ts';
+
+/** The values a column that points at an enum table may have, and the enum's name in messages. */
+export interface Enumeration {
+  readonly name: string;
+  readonly values: readonly string[];
+  /** What the database has instead of each value; left out where that is the value itself. */
+  readonly stored?: ReadonlyMap<string, string>;
+}
+
+const LONGEST_LIST = 100_000;
+/** As many dimensions as Postgres' arrays have. */
+const MOST_DIMENSIONS = 6;
+
+/** A value in Postgres' text form for its type; throws with Hasura's message when it does not fit. */
+export function encodeScalar(type: ColumnType, value: unknown, path: string): string {
+  if (type.kind === 'array') return encodeArray(type, value, path);
+  if (value === null || value === undefined) {
+    throw invalid(path, `unexpected null value for type '${type.scalar}'`);
+  }
+  const base = baseType(type);
+  const text = scalarText(base, value, path);
+  if (base.labels?.includes(text) === false) throw unknownLabel(type, text);
+  return text;
+}
+
+/** A copied enum value is a text, which would take any other: the complaint is Postgres' own. */
+function unknownLabel(type: ColumnType, text: string): NearjoinError {
+  return new NearjoinError(
+    'data-exception',
+    `invalid input value for enum ${baseType(type).name}: "${text}"`,
+  );
+}
+
+/** Refuses labels that an enum does not have in what is in Postgres' text form already: the value of a session variable. */
+export function checkLabels({ type, list }: Omit<OperandType, 'pattern'>, text: string): void {
+  if (list) return arrayElements(text).forEach((element) => checkLabels({ type, list: false }, element));
+  if (type.kind === 'array' && type.element !== null) {
+    const { element } = type;
+    return arrayElements(text).forEach((part) => checkLabels({ type: element, list: false }, part));
+  }
+  if (baseType(type).labels?.includes(text) === false) throw unknownLabel(type, text);
+}
+
+/** Several values as a Postgres array literal, arrays among them as texts; one value stands for a list of one. */
+export function encodeList(type: ColumnType, value: unknown, path: string): string {
+  return listText(value, path, (element, at) => encodeScalar(type, element, at), false);
+}
+
+/** An enum value by name. */
+export function encodeEnum(enumeration: Enumeration, value: unknown, path: string): string {
+  if (value === null || value === undefined) {
+    throw invalid(path, `unexpected null value for type '${enumeration.name}'`);
+  }
+  if (!(value instanceof EnumText)) throw mismatch(path, 'an enum value', enumeration.name, value);
+  if (enumeration.values.includes(value.name)) return enumeration.stored?.get(value.name) ?? value.name;
+  throw unknownEnumValue(enumeration, value.name, path);
+}
+
+/** What came as JSON, with its strings read as enum values. */
+export function asEnums(value: unknown): unknown {
+  if (typeof value === 'string') return new EnumText(value);
+  return Array.isArray(value) ? value.map(asEnums) : value;
+}
+
+/** Several enum values as a Postgres array literal. */
+export function encodeEnumList(enumeration: Enumeration, value: unknown, path: string): string {
+  return listText(value, path, (element, at) => encodeEnum(enumeration, element, at), false);
+}
+
+/** The complaint about a name that is not one of the enum's. */
+export function unknownEnumValue({ name: type, values }: Enumeration, found: string, path: string): Error {
+  return invalid(
+    path,
+    `expected one of the values ${quotedList(values)} for type '${type}', but found '${found}'`,
+  );
+}
+
+/** The complaint about a value of the wrong kind. */
+export function mismatch(path: string, expected: string, type: string, value: unknown): Error {
+  return invalid(path, `expected ${expected} for type '${type}', but found ${describe(value)}`);
+}
+
+/** What is no list is read by Postgres, as an array's text. */
+function encodeArray(type: ColumnType, value: unknown, path: string): string {
+  if (value === null || value === undefined) throw invalid(path, 'expected a list, but found null');
+  if (typeof value === 'string') {
+    checkLabels({ type, list: false }, value);
+    return withoutNul(value, path);
+  }
+  if (!Array.isArray(value)) throw unreadable(path, '[]', 'Array', value);
+  return encodeElements(type.element ?? type, value, path, 1);
+}
+
+function encodeElements(element: ColumnType, value: unknown, path: string, dimension: number): string {
+  const encode = (item: unknown, at: string): string | null => {
+    if (item === null || item === undefined) return null;
+    return Array.isArray(item)
+      ? encodeElements(element, item, at, dimension + 1)
+      : encodeScalar(element, item, at);
+  };
+  if (dimension > MOST_DIMENSIONS)
+    throw unparsable(path, `an array of more than ${MOST_DIMENSIONS} dimensions`);
+  return listText(value, path, encode, true);
+}
+
+function listText(
+  value: unknown,
+  path: string,
+  encode: (element: unknown, path: string) => string | null,
+  nested: boolean,
+): string {
+  if (value === null || value === undefined) throw invalid(path, 'expected a list, but found null');
+  const elements: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (elements.length > LONGEST_LIST) throw tooComplex(path, `a list of more than ${LONGEST_LIST} values`);
+  const texts = elements.map((element, index) => encode(element, `${path}[${index}]`));
+  if (!nested || !elements.some(Array.isArray)) return arrayLiteral(texts);
+  return `{${texts.map((text) => text ?? 'NULL').join(',')}}`;
+}

@@ -1,0 +1,41 @@
+import { invalid } from '../problem.ts';
+import { isRecord } from './input.ts';
+
+/** Representations of one type that stand next to each other. */
+export interface Run {
+  readonly typename: string;
+  readonly members: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** What Apollo's gateway knows of entities, in its order; refuses in Hasura's words what names no type. */
+export function runsOf(value: unknown, path: string): readonly Run[] {
+  const runs: { readonly typename: string; readonly members: Readonly<Record<string, unknown>>[] }[] = [];
+  for (const representation of listOf(value)) {
+    if (!isRecord(representation)) throw invalid(path, 'representations is expecting a list of objects only');
+    const { __typename: typename } = representation;
+    if (typename === undefined) throw invalid(path, '__typename key not found');
+    if (typeof typename !== 'string') throw invalid(path, '__typename can only be a string value');
+    const last = runs.at(-1);
+    if (last?.typename === typename) last.members.push(representation);
+    else runs.push({ typename, members: [representation] });
+  }
+  return runs;
+}
+
+/** One member of all representations of a run. */
+export function valuesIn({ members }: Run, name: string, path: string): readonly unknown[] {
+  return members.map((representation) => {
+    if (!Object.hasOwn(representation, name)) throw invalid(path, `cannot find ${name} in _Any type`);
+    return representation[name];
+  });
+}
+
+/** A text that tells values apart whose types come in another order: how many there are of each is left aside. */
+export function orderOfTypes(value: unknown): string {
+  const names = listOf(value).map((one) => JSON.stringify(isRecord(one) ? [one['__typename']] : one) ?? '');
+  return names.filter((name, index) => name !== names[index - 1]).join(',');
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [value];
+}

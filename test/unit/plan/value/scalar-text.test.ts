@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import type { ColumnType } from '../../../../src/catalog/catalog.ts';
+import { EnumText, NumberText } from '../../../../src/plan/value/input.ts';
+import { scalarText } from '../../../../src/plan/value/scalar-text.ts';
+import { scientific } from '../../../../src/plan/value/scientific.ts';
+
+const typed = (name: string): ColumnType => ({
+  oid: 0,
+  name,
+  schema: 'pg_catalog',
+  sql: name,
+  kind: 'base',
+  category: 'U',
+  element: null,
+  scalar: name,
+});
+
+const POINT = '0101000020E6100000000000000000F03F0000000000000040';
+
+test.each([
+  ['int4', '12', '12'],
+  ['int4', 'not a number: Postgres says so', 'not a number: Postgres says so'],
+  ['int8', new NumberText('9007199254740993'), '9007199254740993'],
+  ['int2', 5, '5'],
+  ['numeric', new NumberText('1.50'), '1.50'],
+  ['float8', 'NaN', 'NaN'],
+  ['bool', true, 'true'],
+  ['bool', 'yes', 'yes'],
+  ['text', new EnumText('bare'), 'bare'],
+  ['inet', '::1', '::1'],
+  ['ltree', 'a.b', 'a.b'],
+  ['ltree', '', ''],
+  ['jsonb', 'text', '"text"'],
+  ['geometry', { type: 'Point', coordinates: [new NumberText('1'), 2] }, POINT],
+  ['geography', '{"type": "Point", "coordinates": [1, 2]}', POINT],
+  ['geometry', 'POINT(1 2)', 'POINT(1 2)'],
+  ['raster', '00Ff', '00Ff'],
+])('for a column of type %s %j is %s', (name, value, text) => {
+  expect(scalarText(typed(name), value, '$')).toBe(text);
+});
+
+test.each([
+  ['geometry', {}, 'key "type" not found'],
+  ['geography', true, 'parsing Geometry failed, expected Object, but encountered Boolean'],
+  ['raster', 'fff', 'invalid hexadecimal representation of raster well known binary format'],
+  ['raster', true, 'expecting String for raster'],
+  [
+    'int4',
+    true,
+    'parsing Integer expected for input type: PGInteger failed, expected Number, but encountered Boolean',
+  ],
+  [
+    'int8',
+    [],
+    'parsing Integer expected for input type: PGBigInt failed, expected Number, but encountered Array',
+  ],
+  [
+    'float4',
+    {},
+    'parsing Float expected for input type: PGFloat failed, expected Number, but encountered Object',
+  ],
+  ['numeric', false, 'parsing Scientific failed, expected Number, but encountered Boolean'],
+  ['bool', 1, 'parsing Bool failed, expected Bool, but encountered Number'],
+  ['varchar', new NumberText('1'), 'parsing Text failed, expected String, but encountered Number'],
+  ['uuid', 7, 'parsing UUID failed, expected String, but encountered Number'],
+  ['inet', 7, 'A string is expected for type: inet'],
+  [
+    'ltree',
+    'a..b',
+    'Expecting label path: a sequence of zero or more labels separated by dots, for example L1.L2.L3',
+  ],
+  [
+    'int2',
+    new NumberText('32768'),
+    'The value 32768.0 lies outside the bounds or is not an integer. Maybe it is a float, or is there integer overflow?',
+  ],
+])('for a column of type %s %j is refused', (name, value, message) => {
+  expect(() => scalarText(typed(name), value, '$.at')).toThrow(
+    expect.objectContaining({ code: 'parse-failed', path: '$.at', message }),
+  );
+});
+
+test.each([
+  ['0', '0.0'],
+  ['0.000', '0.0'],
+  ['12', '12.0'],
+  ['-1.50', '-1.5'],
+  ['0.1', '0.1'],
+  ['0.05', '5.0e-2'],
+  ['9999999', '9999999.0'],
+  ['10000000', '1.0e7'],
+  ['2147483648', '2.147483648e9'],
+  ['1.5e300', '1.5e300'],
+])('a message writes %s as %s', (text, written) => {
+  expect(scientific(text)).toBe(written);
+});
