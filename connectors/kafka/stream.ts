@@ -1,7 +1,7 @@
 import type { StreamItem } from '../../src/core/change.ts';
 import type { Lsn } from '../../src/core/lsn.ts';
 import { type ChangeStream, ConnectorError } from '../connector.ts';
-import { ItemQueue } from '../postgres/item-queue.ts';
+import { ItemQueue } from '../item-queue.ts';
 import { type KafkaRecord, TopicReader } from './consume.ts';
 import { EventReader } from './debezium.ts';
 import { tableEvent } from './envelope.ts';

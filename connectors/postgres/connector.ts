@@ -15,7 +15,7 @@ import type {
   TargetIdentity,
 } from '../connector.ts';
 import { type DatabaseOptions, TargetDatabase } from './database.ts';
-import { protectTables } from './harm.ts';
+import { protectTables } from './publication/harm.ts';
 import { ensurePublication, publishTables } from './publication.ts';
 import { createSlot, readSlotHealth } from './slot.ts';
 import { openStream } from './stream.ts';

@@ -15,13 +15,13 @@ import { readSizes } from './estimates.ts';
 import { History } from './history.ts';
 import { identify } from './identify.ts';
 import { Lookout } from './lookout.ts';
+import { type Followed, NOTHING, readMark } from './publication/table-shape.ts';
 import { checkTables, dropPublication } from './publication.ts';
 import { type ConnectorLog, DEFAULT_TIMINGS, LARGE_BYTES, type Target, type Timings } from './settings.ts';
 import { sees, snapshotNow, untilEnough, untilOutlasted } from './shown.ts';
 import { dropSlot } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
 import { readStanding } from './standing.ts';
-import { type Followed, NOTHING, readMark } from './table-shape.ts';
 
 /** Where a target is and what to call our things there. */
 export interface DatabaseOptions {

@@ -5,11 +5,11 @@ import { type TableRef, tableKey } from '../../src/core/names.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
 import { isDenied, isLocked, isThereAlready } from './failure.ts';
-import { Harmful, harmedTables } from './harm.ts';
-import { judge, quoted } from './publishable.ts';
+import { Harmful, harmedTables } from './publication/harm.ts';
+import { judge, quoted } from './publication/publishable.ts';
+import { readTableFacts } from './publication/table-facts.ts';
+import { type Followed, readMark, readShapes } from './publication/table-shape.ts';
 import type { Target } from './settings.ts';
-import { readTableFacts } from './table-facts.ts';
-import { type Followed, readMark, readShapes } from './table-shape.ts';
 
 /** The first version that can publish generated columns. */
 const GENERATED_SINCE = 180_000;

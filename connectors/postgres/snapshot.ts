@@ -14,8 +14,12 @@ import {
 } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { comparisonOver } from './comparison.ts';
-import { copyRows } from './copy-rows.ts';
 import { toConnectorError } from './failure.ts';
+import { quoted } from './publication/publishable.ts';
+import type { Target } from './settings.ts';
+import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
+import { cutOnFailure } from './slot.ts';
+import { copyRows } from './snapshot/copy-rows.ts';
 import {
   copyQuery,
   copyTable,
@@ -25,12 +29,8 @@ import {
   nextPages,
   pieceQuery,
   plainSql,
-} from './pieces.ts';
-import { quoted } from './publishable.ts';
-import type { Target } from './settings.ts';
-import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
-import { cutOnFailure } from './slot.ts';
-import { lockSql, type Reader, SnapshotReaders } from './snapshot-readers.ts';
+} from './snapshot/pieces.ts';
+import { lockSql, type Reader, SnapshotReaders } from './snapshot/snapshot-readers.ts';
 
 /** One keeps the snapshot and two read from it, as a rule: connecting takes as long as the export. */
 const PREPARED = 3;

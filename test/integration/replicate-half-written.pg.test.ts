@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { ItemQueue } from '../../connectors/postgres/item-queue.ts';
+import { ItemQueue } from '../../connectors/item-queue.ts';
 import { ensureFeed } from '../../src/cache/feed-row.ts';
 import { migrate } from '../../src/cache/migrate.ts';
 import type { Relation, StreamItem } from '../../src/core/change.ts';

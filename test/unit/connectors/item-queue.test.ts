@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ItemQueue } from '../../../connectors/postgres/item-queue.ts';
+import { ItemQueue } from '../../../connectors/item-queue.ts';
 import type { StreamItem } from '../../../src/core/change.ts';
 import { ZERO_LSN } from '../../../src/core/lsn.ts';
 

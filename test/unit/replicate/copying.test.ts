@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import type { Connector, Snapshot } from '../../../connectors/connector.ts';
-import { type Extent, nextPages } from '../../../connectors/postgres/pieces.ts';
+import { type Extent, nextPages } from '../../../connectors/postgres/snapshot/pieces.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import type { Lsn } from '../../../src/core/lsn.ts';
 import { parseLsn } from '../../../src/core/lsn.ts';

@@ -1,4 +1,4 @@
-import { ConnectorError } from '../connector.ts';
+import { ConnectorError } from '../../connector.ts';
 
 const COPY_DATA = 0x64;
 /** CopyOutResponse, ParameterStatus, NoticeResponse, NotificationResponse: they may come before or between rows. */

@@ -3,8 +3,8 @@ import {
   type PartitionColumn,
   type PartitionLevel,
   partOf,
-} from '../../../connectors/postgres/partition-bounds.ts';
-import { inOneOf } from '../../../src/core/key-part.ts';
+} from '../../../../connectors/postgres/publication/partition-bounds.ts';
+import { inOneOf } from '../../../../src/core/key-part.ts';
 
 const column = (name: string | null, type: number, more: Partial<PartitionColumn> = {}): PartitionColumn => ({
   name,

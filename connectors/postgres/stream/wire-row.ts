@@ -1,5 +1,5 @@
-import { type Cell, type CellSink, completed, notSent, type Row, UNCHANGED } from '../../src/core/row.ts';
-import { ConnectorError } from '../connector.ts';
+import { type Cell, type CellSink, completed, notSent, type Row, UNCHANGED } from '../../../src/core/row.ts';
+import { ConnectorError } from '../../connector.ts';
 
 const IS_NULL = 0x6e;
 const IS_UNCHANGED = 0x75;

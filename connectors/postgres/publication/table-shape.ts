@@ -1,6 +1,6 @@
-import type { TableRef } from '../../src/core/names.ts';
-import type { TableShape } from '../../src/core/table-shape.ts';
-import type { Query } from './client.ts';
+import type { TableRef } from '../../../src/core/names.ts';
+import type { TableShape } from '../../../src/core/table-shape.ts';
+import type { Query } from '../client.ts';
 import { type Division, type PartitionLevel, partOf } from './partition-bounds.ts';
 
 /** What the catalog rows to look at again belong to. */

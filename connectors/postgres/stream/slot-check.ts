@@ -1,9 +1,9 @@
-import { formatLsn, type Lsn, ZERO_LSN } from '../../src/core/lsn.ts';
-import { ConnectorError, type SlotHealth } from '../connector.ts';
-import type { AdminPool } from './client.ts';
-import { hasPublication } from './publication.ts';
-import type { Target } from './settings.ts';
-import { freeSlot, readSlotHealth } from './slot.ts';
+import { formatLsn, type Lsn, ZERO_LSN } from '../../../src/core/lsn.ts';
+import { ConnectorError, type SlotHealth } from '../../connector.ts';
+import type { AdminPool } from '../client.ts';
+import { hasPublication } from '../publication.ts';
+import type { Target } from '../settings.ts';
+import { freeSlot, readSlotHealth } from '../slot.ts';
 
 /** Makes sure that the slot still holds everything after the position, and that nobody holds the slot; says where it stands. */
 export async function checkSlot(target: Target, admin: AdminPool, after: Lsn): Promise<Lsn> {

@@ -1,9 +1,9 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { inOneOf } from '../../src/core/key-part.ts';
-import type { TableRef } from '../../src/core/names.ts';
-import type { PieceCursor } from '../../src/core/piece-cursor.ts';
-import type { TableColumns } from '../connector.ts';
-import { quoted } from './publishable.ts';
+import { inOneOf } from '../../../src/core/key-part.ts';
+import type { TableRef } from '../../../src/core/names.ts';
+import type { PieceCursor } from '../../../src/core/piece-cursor.ts';
+import type { TableColumns } from '../../connector.ts';
+import { quoted } from '../publication/publishable.ts';
 
 /** How a table lies on disk: with its partitions, as it is now and not as a snapshot sees it. */
 export interface Extent {

@@ -1,5 +1,5 @@
-import type { Relation, RelationColumn } from '../../src/core/change.ts';
-import { ConnectorError } from '../connector.ts';
+import type { Relation, RelationColumn } from '../../../src/core/change.ts';
+import { ConnectorError } from '../../connector.ts';
 
 /** Reads the description of a relation, whose number is at `start`; throws a ConnectorError when it cannot be one. */
 export function readRelation(buffer: Buffer, start: number): Relation {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FrameReader } from '../../../connectors/postgres/frames.ts';
-import { LargeMessage } from '../../../connectors/postgres/large-message.ts';
-import { passingData } from '../../../src/cache/copy-text.ts';
-import type { PassingRow } from '../../../src/core/passing-row.ts';
-import { frame, MessageBytes } from '../../support/pgoutput.ts';
+import { FrameReader } from '../../../../connectors/postgres/frames.ts';
+import { LargeMessage } from '../../../../connectors/postgres/stream/large-message.ts';
+import { passingData } from '../../../../src/cache/copy-text.ts';
+import type { PassingRow } from '../../../../src/core/passing-row.ts';
+import { frame, MessageBytes } from '../../../support/pgoutput.ts';
 
 const HEADER = Buffer.concat([Buffer.from('w'), Buffer.alloc(24)]);
 const cell = fc.oneof(

@@ -1,4 +1,4 @@
-import type { Lsn } from '../../src/core/lsn.ts';
+import type { Lsn } from '../../../src/core/lsn.ts';
 
 const BODY_BYTES = 34;
 const COPY_DATA = 0x64;

@@ -1,7 +1,7 @@
-import type { Change, Commit, FeedItem, Relation } from '../../src/core/change.ts';
-import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../src/core/lsn.ts';
-import type { Row } from '../../src/core/row.ts';
-import { ConnectorError } from '../connector.ts';
+import type { Change, Commit, FeedItem, Relation } from '../../../src/core/change.ts';
+import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../../src/core/lsn.ts';
+import type { Row } from '../../../src/core/row.ts';
+import { ConnectorError } from '../../connector.ts';
 import { malformed, readRelation, sameRelation, withPartition } from './relation-message.ts';
 import { filled, WireRow } from './wire-row.ts';
 

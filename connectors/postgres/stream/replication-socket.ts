@@ -2,12 +2,12 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Client, DatabaseError } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
-import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
-import { ConnectorError } from '../connector.ts';
-import { KEEP_ALIVE_MS } from './client.ts';
-import { toConnectorError } from './failure.ts';
-import { FrameReader, type FrameSink, type LargeFrames } from './frames.ts';
-import { readerApplication, sessionSettings, type Target } from './settings.ts';
+import { formatLsn, type Lsn } from '../../../src/core/lsn.ts';
+import { ConnectorError } from '../../connector.ts';
+import { KEEP_ALIVE_MS } from '../client.ts';
+import { toConnectorError } from '../failure.ts';
+import { FrameReader, type FrameSink, type LargeFrames } from '../frames.ts';
+import { readerApplication, sessionSettings, type Target } from '../settings.ts';
 
 const COPY_DATA = 0x64;
 const COPY_BOTH = 0x57;

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import type { Connection, Submittable } from 'pg';
-import type { RowStream } from '../connector.ts';
+import type { RowStream } from '../../connector.ts';
+import { toConnectorError } from '../failure.ts';
 import { type Bodies, BodyReader } from './bodies.ts';
-import { toConnectorError } from './failure.ts';
 
 /** Held while the writer is busy: a few socket reads, so that the server need not stop for each. */
 const HELD_BYTES = 256 * 1024;

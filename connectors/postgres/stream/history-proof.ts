@@ -1,6 +1,6 @@
-import type { Commit, FeedItem } from '../../src/core/change.ts';
-import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
-import { ConnectorError } from '../connector.ts';
+import type { Commit, FeedItem } from '../../../src/core/change.ts';
+import { formatLsn, type Lsn } from '../../../src/core/lsn.ts';
+import { ConnectorError } from '../../connector.ts';
 
 /** What the reader of a stream has already. */
 export interface Applied {

@@ -1,8 +1,8 @@
-import { ConnectorError, type RowStream } from '../connector.ts';
-import type { AdminPool, OwnClient } from './client.ts';
+import { ConnectorError, type RowStream } from '../../connector.ts';
+import type { AdminPool, OwnClient } from '../client.ts';
+import type { Timings } from '../settings.ts';
+import { Silence } from '../silence.ts';
 import { CopyOut } from './copy-out.ts';
-import type { Timings } from './settings.ts';
-import { Silence } from './silence.ts';
 
 /** One COPY on a connection. */
 export interface CopyJob {

@@ -1,10 +1,10 @@
 import { escapeIdentifier } from 'pg';
-import { printTable, type TableRef } from '../../src/core/names.ts';
-import { ConnectorError } from '../connector.ts';
-import type { AdminPool, Query } from './client.ts';
-import { isLocked } from './failure.ts';
+import { printTable, type TableRef } from '../../../src/core/names.ts';
+import { ConnectorError } from '../../connector.ts';
+import type { AdminPool, Query } from '../client.ts';
+import { isLocked } from '../failure.ts';
+import type { Target } from '../settings.ts';
 import { quoted } from './publishable.ts';
-import type { Target } from './settings.ts';
 
 /** Published tables whose owners' updates and deletes fail because of that. */
 export class Harmful extends ConnectorError {

@@ -1,5 +1,5 @@
-import { type PassingEvents, PassingRow } from '../../src/core/passing-row.ts';
-import { ConnectorError } from '../connector.ts';
+import { type PassingEvents, PassingRow } from '../../../src/core/passing-row.ts';
+import { ConnectorError } from '../../connector.ts';
 import { malformed } from './relation-message.ts';
 
 const WAL_DATA = 0x77;

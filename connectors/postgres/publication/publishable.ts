@@ -1,8 +1,8 @@
 import { escapeIdentifier } from 'pg';
-import { must } from '../../src/core/assert.ts';
-import { printTable, sameTable, type TableRef } from '../../src/core/names.ts';
-import type { TableShape } from '../../src/core/table-shape.ts';
-import type { Publishable } from '../connector.ts';
+import { must } from '../../../src/core/assert.ts';
+import { printTable, sameTable, type TableRef } from '../../../src/core/names.ts';
+import type { TableShape } from '../../../src/core/table-shape.ts';
+import type { Publishable } from '../../connector.ts';
 import type { ColumnFacts, IdentityFacts, TableFacts } from './table-facts.ts';
 
 /** What the rules must know beside the table. */

@@ -1,6 +1,6 @@
-import type { IndexColumn } from '../../src/core/index-column.ts';
-import type { TableRef } from '../../src/core/names.ts';
-import type { Query } from './client.ts';
+import type { IndexColumn } from '../../../src/core/index-column.ts';
+import type { TableRef } from '../../../src/core/names.ts';
+import type { Query } from '../client.ts';
 
 /** One column of a table on the target. */
 export interface ColumnFacts {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BodyReader } from '../../../connectors/postgres/bodies.ts';
-import { frame } from '../../support/pgoutput.ts';
+import { BodyReader } from '../../../../connectors/postgres/snapshot/bodies.ts';
+import { frame } from '../../../support/pgoutput.ts';
 
 test('the bodies of data come out as one run of bytes however the socket cuts them, and what follows is left whole', () => {
   const message = fc.tuple(

@@ -1,12 +1,12 @@
 import type { QueryResultRow } from 'pg';
-import { must } from '../../src/core/assert.ts';
-import type { TableRef } from '../../src/core/names.ts';
-import { statementResults } from '../../src/core/statement-results.ts';
-import { OwnClient } from './client.ts';
-import { toConnectorError } from './failure.ts';
-import { quoted } from './publishable.ts';
-import type { Target } from './settings.ts';
-import { backendPid } from './slot.ts';
+import { must } from '../../../src/core/assert.ts';
+import type { TableRef } from '../../../src/core/names.ts';
+import { statementResults } from '../../../src/core/statement-results.ts';
+import { OwnClient } from '../client.ts';
+import { toConnectorError } from '../failure.ts';
+import { quoted } from '../publication/publishable.ts';
+import type { Target } from '../settings.ts';
+import { backendPid } from '../slot.ts';
 
 /** A session that sees what a snapshot sees. */
 export interface Reader {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FrameReader } from '../../../connectors/postgres/frames.ts';
-import { frame } from '../../support/pgoutput.ts';
+import { FrameReader } from '../../../../connectors/postgres/frames.ts';
+import { frame } from '../../../support/pgoutput.ts';
 
 /** Reads the bytes in pieces of the given sizes, overwriting each piece afterwards as a socket may. */
 function readIn(bytes: Buffer, sizes: readonly number[]): string[] {

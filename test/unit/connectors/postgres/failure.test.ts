@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { describe, expect, test } from 'vitest';
-import { ConnectorError } from '../../../connectors/connector.ts';
-import { type Doing, toConnectorError } from '../../../connectors/postgres/failure.ts';
+import { ConnectorError } from '../../../../connectors/connector.ts';
+import { type Doing, toConnectorError } from '../../../../connectors/postgres/failure.ts';
 
 function serverError(code: string): DatabaseError {
   const error = new DatabaseError('no', 0, 'error');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sees, seesAllOf } from '../../../connectors/postgres/shown.ts';
+import { sees, seesAllOf } from '../../../../connectors/postgres/shown.ts';
 
 test('a snapshot sees what is older than all that runs, and what is over', () => {
   expect(sees('10:20:10,14', [3, 9, 11, 19])).toBe(true);
