@@ -16,7 +16,8 @@ import { readGraphqlBody } from './graphql-request.ts';
 import { isYes } from './headers.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
-import type { OperationRunner, RunContext } from './operation-runner.ts';
+import type { OperationRunner } from './operation-runner.ts';
+import type { RunContext } from './read-preparer.ts';
 import { watchRequest } from './request-life.ts';
 import { answerError, type ServerOptions, serverError } from './server.ts';
 

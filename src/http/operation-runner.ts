@@ -1,43 +1,26 @@
 import { limitsOf, type RoleLimits } from '../catalog/api-limits.ts';
-import type { Catalog } from '../catalog/catalog.ts';
 import type { Endpoint } from '../catalog/endpoints.ts';
 import type { Snapshot } from '../catalog/watch.ts';
 import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { type JsonText, jsonText } from '../core/json-text.ts';
 import { ADMIN, type RoleName, type SourceName } from '../core/names.ts';
 import { Repeats } from '../core/repeats.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
 import { openApi } from '../graphql/open-api.ts';
-import type { OperationRequest, Operations, PreparedOperation } from '../graphql/operations.ts';
+import type { Operations } from '../graphql/operations.ts';
 import type { SchemaCache } from '../graphql/schema-cache.ts';
-import { sdlOf, serviceText } from '../graphql/sdl.ts';
 import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
-import { bindParams } from '../plan/bind.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
 import { isForOperators, StatementOutdated } from '../read/error-mapping.ts';
 import type { ExplainedTarget } from '../read/explain.ts';
-import type { FreshnessRequest } from '../read/freshness.ts';
-import type { ReadLane, ReadRequest } from '../read/read-lane.ts';
-import { type Session } from './auth/session.ts';
+import type { ReadLane } from '../read/read-lane.ts';
+import type { Session } from './auth/session.ts';
 import { publicError } from './error-reply.ts';
-import { withDirective } from './freshness-headers.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 import { RateLimiter } from './rate-limiter.ts';
-import type { RequestNotes } from './request-notes.ts';
+import { type Asked, type PreparedRead, ReadPreparer, type RunContext } from './read-preparer.ts';
 import { within } from './time-limit.ts';
-
-/** What holds for every operation of one HTTP request. */
-export interface RunContext {
-  readonly session: Session;
-  /** The client's, as far as it is known. */
-  readonly address: string;
-  readonly freshness: FreshnessRequest;
-  readonly signal: StopSignal;
-  readonly notes: RequestNotes | null;
-}
 
 export interface OperationRunnerOptions {
   readonly catalog: () => Snapshot;
@@ -49,26 +32,6 @@ export interface OperationRunnerOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** An operation ready to be read, once or again and again. */
-export interface PreparedRead {
-  readonly isSubscription: boolean;
-  /** Without what introspection answers. */
-  readonly read: ReadRequest;
-  /** Answers the operation's introspection; null where it has none. */
-  readonly introspect: (() => Promise<readonly JsonText[]>) | null;
-  /** What it was made of: with a newer catalog it may be another. */
-  readonly asked: Asked;
-  readonly generation: number;
-  /** How long a query may take to be answered; null where nothing is said. */
-  readonly limitS: number | null;
-}
-
-interface Asked {
-  readonly request: GraphqlRequest;
-  readonly context: RunContext;
-  readonly over: OperationRequest['over'];
 }
 
 /** One root field of `POST /v1/graphql/explain`: Hasura's members, and where each target's rows would come from. */
@@ -91,11 +54,19 @@ interface TargetOfField {
 /** Runs GraphQL operations: prepared from the cache, answered by the read lane, counted and noted for the log. */
 export class OperationRunner {
   readonly #options: OperationRunnerOptions;
+  readonly #preparer: ReadPreparer;
   readonly #repeats: Repeats;
   readonly #rates: RateLimiter;
 
   constructor(options: OperationRunnerOptions) {
     this.#options = options;
+    const { operations, schemas, clock } = options;
+    this.#preparer = new ReadPreparer({
+      catalog: () => options.catalog().catalog,
+      operations,
+      schemas,
+      clock,
+    });
     this.#rates = new RateLimiter(options.clock);
     this.#repeats = new Repeats(options.clock);
   }
@@ -124,14 +95,11 @@ export class OperationRunner {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     let result: OperationResult;
-    let prepared: PreparedRead | null = null;
     try {
       this.#admit(context);
-      prepared = this.#prepareRead({ request, context, over: 'http' });
-      const { body, targets } = await this.#read(prepared);
-      result = { kind: 'data', body, targets };
+      result = await this.#answered(this.#preparer.prepare({ request, context, over: 'http' }));
     } catch (error) {
-      result = await this.#afterFailure(error, prepared);
+      result = this.#failed(error);
     }
     const elapsedMs = clock.monotonicMs() - startedMs;
     this.#count(result, elapsedMs);
@@ -148,7 +116,7 @@ export class OperationRunner {
   prepare(request: GraphqlRequest, context: RunContext, time: 'first' | 'again'): PreparedRead {
     try {
       if (time === 'first') this.#admit(context);
-      return this.#prepareRead({ request, context, over: 'socket' });
+      return this.#preparer.prepare({ request, context, over: 'socket' });
     } catch (error) {
       this.#options.metrics.operation({ operationType: 'unknown', failed: true, seconds: 0 });
       throw this.#failed(error).error;
@@ -158,23 +126,33 @@ export class OperationRunner {
   /** Answers a prepared query; never throws. */
   async answer(prepared: PreparedRead): Promise<OperationResult> {
     const startedMs = this.#options.clock.monotonicMs();
-    let result: OperationResult;
-    try {
-      const { body, targets } = await this.#read(prepared);
-      result = { kind: 'data', body, targets };
-    } catch (error) {
-      result = await this.#afterFailure(error, prepared);
-    }
+    const result = await this.#answered(prepared);
     this.#count(result, this.#options.clock.monotonicMs() - startedMs);
     return result;
   }
 
-  /** What a database no longer knows as the catalog has it is looked at, and the operation read once more as it is now. */
-  async #afterFailure(error: unknown, prepared: PreparedRead | null): Promise<OperationResult> {
+  /** How one request would be answered now; throws where running it would answer an error. */
+  async explain(request: GraphqlRequest, context: Asked['context']): Promise<readonly ExplainedField[]> {
+    const { read } = this.#preparer.prepare({ request, context, over: 'explain' });
+    const roots = await this.#options.lane.explain(read);
+    return roots.map(({ targets, ...root }) => ({ ...root, targets: targets.map(explainedTarget) }));
+  }
+
+  async #answered(prepared: PreparedRead): Promise<OperationResult> {
     try {
-      const isOutdated = error instanceof StatementOutdated && prepared !== null;
+      const { body, targets } = await this.#read(prepared);
+      return { kind: 'data', body, targets };
+    } catch (error) {
+      return this.#afterFailure(error, prepared);
+    }
+  }
+
+  /** What a database no longer knows as the catalog has it is looked at, and the operation read once more as it is now. */
+  async #afterFailure(error: unknown, prepared: PreparedRead): Promise<OperationResult> {
+    try {
+      const isOutdated = error instanceof StatementOutdated;
       if (!isOutdated || !(await this.#options.renewed(error.databases, prepared.generation))) throw error;
-      const { body, targets } = await this.#read(this.#prepareRead(prepared.asked));
+      const { body, targets } = await this.#read(this.#preparer.prepare(prepared.asked));
       return { kind: 'data', body, targets };
     } catch (failure) {
       return this.#failed(failure);
@@ -188,24 +166,6 @@ export class OperationRunner {
   #admit({ session, address }: RunContext): void {
     const { rate } = this.#limitsOf(session.role);
     if (rate !== null) this.#rates.admit(rate, session, address);
-  }
-
-  #prepareRead(asked: Asked): PreparedRead {
-    const { request, context, over } = asked;
-    // One snapshot for the whole operation: it sees one version of the metadata.
-    const { catalog } = this.#options.catalog();
-    const prepared = this.#prepare(request, context.session, { catalog, over });
-    const read = {
-      plan: prepared.compiled,
-      values: bindParams(prepared.plan, prepared.variables, context.session.variables),
-      introspection: [],
-      freshness: withDirective(context.freshness, prepared.freshness),
-      signal: context.signal,
-    };
-    const isSubscription = prepared.operation.operation === 'subscription';
-    const introspect = this.#introspection(prepared, context, catalog);
-    const { seconds: limitS } = limitsOf(catalog.limits, context.session.role);
-    return { isSubscription, read, introspect, asked, generation: catalog.generation, limitS };
   }
 
   #read(prepared: PreparedRead): ReturnType<ReadLane['run']> {
@@ -234,54 +194,6 @@ export class OperationRunner {
   #warn({ code, message, internal }: NearjoinError): void {
     const repeated = this.#repeats.heard(`${code} ${JSON.stringify(internal)}`);
     if (repeated !== null) this.#options.log.warn({ code, message, internal, repeated }, 'operation failed');
-  }
-
-  /** How one request would be answered now; throws where running it would answer an error. */
-  async explain(
-    request: GraphqlRequest,
-    context: Pick<RunContext, 'session' | 'freshness' | 'signal'>,
-  ): Promise<readonly ExplainedField[]> {
-    const { catalog } = this.#options.catalog();
-    const prepared = this.#prepare(request, context.session, { catalog, over: 'explain' });
-    const roots = await this.#options.lane.explain({
-      plan: prepared.compiled,
-      values: bindParams(prepared.plan, prepared.variables, context.session.variables),
-      freshness: withDirective(context.freshness, prepared.freshness),
-      signal: context.signal,
-    });
-    return roots.map(({ targets, ...root }) => ({ ...root, targets: targets.map(explainedTarget) }));
-  }
-
-  /** Parses, checks and plans one request for the session's role. */
-  #prepare(
-    { query, operationName, variables }: GraphqlRequest,
-    { role }: Session,
-    { catalog, over }: Pick<OperationRequest, 'catalog' | 'over'>,
-  ): PreparedOperation<CompiledPlan> {
-    return this.#options.operations.prepare({ query, operationName, variables, role, catalog, over });
-  }
-
-  #introspection(
-    prepared: PreparedOperation<CompiledPlan>,
-    { session, signal }: Pick<RunContext, 'session' | 'signal'>,
-    catalog: Catalog,
-  ): PreparedRead['introspect'] {
-    const roots = prepared.plan.roots.filter((root) => root.kind === 'introspection');
-    if (roots.length === 0) return null;
-    return async () => {
-      const { document, operation } = prepared;
-      const variables = Object.fromEntries(prepared.variables);
-      const request = { document, operation, variables };
-      const { schemas, clock } = this.#options;
-      const whose = { catalog, role: session.role };
-      const answers = await schemas.introspect(whose, request, signal);
-      if (roots.every(({ service }) => service === null))
-        return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
-      const sdl = await sdlOf(await schemas.schema(catalog, session.role), whose, clock);
-      return roots.map(({ key, service }) =>
-        service === null ? (answers.get(key) ?? jsonText('null')) : serviceText(service, sdl),
-      );
-    };
   }
 
   #count(result: OperationResult, elapsedMs: number): void {

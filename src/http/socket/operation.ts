@@ -5,7 +5,8 @@ import { AT_START, type LiveAnswer, type Progress } from '../../subscribe/live-q
 import { graphqlErrorJson, publicError } from '../error-reply.ts';
 import { type AnswerFormat, answerBody, type OperationResult } from '../graphql-reply.ts';
 import { type GraphqlRequest, requestOf } from '../graphql-request.ts';
-import type { OperationRunner, PreparedRead, RunContext } from '../operation-runner.ts';
+import type { OperationRunner } from '../operation-runner.ts';
+import type { PreparedRead, RunContext } from '../read-preparer.ts';
 import type { Outbox } from './outbox.ts';
 import { around, errorsOf, type Protocol } from './protocol.ts';
 

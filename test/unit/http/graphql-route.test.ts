@@ -12,7 +12,7 @@ import type { OperationResult } from '../../../src/http/graphql-reply.ts';
 import type { GraphqlRequest } from '../../../src/http/graphql-request.ts';
 import { registerGraphqlRoute } from '../../../src/http/graphql-route.ts';
 import { HeldBytes } from '../../../src/http/held-bytes.ts';
-import type { RunContext } from '../../../src/http/operation-runner.ts';
+import type { RunContext } from '../../../src/http/read-preparer.ts';
 import { createServer } from '../../../src/http/server.ts';
 import { createLog, type Log } from '../../../src/ops/log.ts';
 import { NumberText } from '../../../src/plan/value/input.ts';
