@@ -96,7 +96,7 @@ const places = {
     'src/cache',
     'src/read',
     'src/replicate',
-    'src/metadata/(store|migrate|identity|version-watch|slot-book|reading-notes)',
+    'src/metadata/store',
     'src/demo',
   ],
   'pg-copy-streams': ['connectors', 'src/cache', 'src/replicate'],
@@ -105,7 +105,7 @@ const places = {
   fastify: ['src/http', 'src/graphql', 'src/serve'],
   mercurius: ['src/http', 'src/graphql'],
   ws: ['src/http/socket'],
-  yaml: ['src/metadata'],
+  yaml: ['src/metadata/directory'],
 };
 
 const packages = Object.entries(places).map(([name, where]) => ({

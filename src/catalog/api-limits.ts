@@ -1,5 +1,5 @@
 import { ADMIN, type RoleName } from '../core/names.ts';
-import type { ApiLimitsMetadata } from '../metadata/api-limits.ts';
+import type { ApiLimitsMetadata } from '../metadata/model/api-limits.ts';
 
 /** What the operations of one role may ask for; null where nothing is said. */
 export interface RoleLimits {

@@ -1,4 +1,4 @@
-import { ENDPOINT_METHODS, type EndpointMethod } from '../metadata/rest-endpoints.ts';
+import { ENDPOINT_METHODS, type EndpointMethod } from '../metadata/model/rest-endpoints.ts';
 
 /** Below it are the paths of all endpoints. */
 export const REST_PREFIX = '/api/rest/';

@@ -1,6 +1,6 @@
 import type { CallArgument, ColumnType, FunctionCall, GivenSlot, Signature, Slot } from './catalog.ts';
-import { scalarName } from './column-type.ts';
-import type { FoundFunction } from './found-functions.ts';
+import { scalarName } from './introspect/column-type.ts';
+import type { FoundFunction } from './introspect/found-functions.ts';
 
 /** Which of a function's arguments do not come from the request. */
 export interface Implicit {

@@ -3,12 +3,12 @@ import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { tableKey } from '../core/names.ts';
 import { statementResults } from '../core/statement-results.ts';
-import type { Asked } from './asked.ts';
-import { TypeBook, type TypeRow } from './column-type.ts';
-import { readEnums } from './enum-rows.ts';
-import { type FunctionRow, foundFunction, functionsSql } from './found-functions.ts';
-import { readQueries } from './found-queries.ts';
 import { type KnownTypeRow, knownTypesOf } from './held-type.ts';
+import type { Asked } from './introspect/asked.ts';
+import { TypeBook, type TypeRow } from './introspect/column-type.ts';
+import { readEnums } from './introspect/enum-rows.ts';
+import { type FunctionRow, foundFunction, functionsSql } from './introspect/found-functions.ts';
+import { readQueries } from './introspect/found-queries.ts';
 import {
   COLUMNS_SQL,
   FOREIGN_KEYS_SQL,
@@ -19,7 +19,7 @@ import {
   TABLES_SQL,
   TELLS_SYSTEM_SQL,
   typesSql,
-} from './introspect-sql.ts';
+} from './introspect/introspect-sql.ts';
 import type {
   FoundColumn,
   FoundForeignKey,

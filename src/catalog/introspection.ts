@@ -1,7 +1,7 @@
 import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { ColumnType, KnownTypes, Table } from './catalog.ts';
-import type { FoundFunction } from './found-functions.ts';
+import type { FoundFunction } from './introspect/found-functions.ts';
 
 /** A column as the database describes it. */
 export interface FoundColumn {

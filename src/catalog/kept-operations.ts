@@ -1,5 +1,5 @@
 import type { RoleName } from '../core/names.ts';
-import type { QueryCollection } from '../metadata/query-collections.ts';
+import type { QueryCollection } from '../metadata/model/query-collections.ts';
 import type { Endpoint } from './endpoints.ts';
 
 /** Operations that metadata keeps on the server; their texts do parse. */

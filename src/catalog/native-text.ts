@@ -1,8 +1,12 @@
 import pg from 'pg';
+import type {
+  LogicalField,
+  LogicalModelMetadata,
+  NativeQueryMetadata,
+} from '../metadata/model/native-queries.ts';
+import type { SelectPermissionEntry } from '../metadata/model/permissions.ts';
 import type { SourceMetadata } from '../metadata/model.ts';
-import type { SelectPermissionEntry } from '../metadata/permission-model.ts';
 import { codeParts } from '../metadata/query-code.ts';
-import type { LogicalField, LogicalModelMetadata, NativeQueryMetadata } from '../metadata/query-model.ts';
 import type { ModelRef } from '../metadata/query-objects.ts';
 
 /** What of native queries only a database knows: the types that metadata names, and whether statements fit it. */

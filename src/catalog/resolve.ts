@@ -1,13 +1,13 @@
 import { must } from '../core/assert.ts';
 import type { DatabaseIdentity } from '../core/database-identity.ts';
 import { type SourceName, tableKey } from '../core/names.ts';
+import type { NativeQueryMetadata } from '../metadata/model/native-queries.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from '../metadata/model.ts';
-import type { NativeQueryMetadata } from '../metadata/query-model.ts';
 import { unsupportedObjects } from '../metadata/unsupported.ts';
 import { limitsIn } from './api-limits.ts';
 import type { Catalog, InconsistentObject, Source, Table } from './catalog.ts';
-import type { FoundFunction } from './found-functions.ts';
 import { NO_TYPES } from './held-type.ts';
+import type { FoundFunction } from './introspect/found-functions.ts';
 import {
   type FoundTable,
   type Introspection,

@@ -3,7 +3,7 @@ import { messageOf } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import { connectionUrl } from '../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../metadata/model.ts';
-import { type Asked, askedOf, askedText, covers, tells } from './asked.ts';
+import { type Asked, askedOf, askedText, covers, tells } from './introspect/asked.ts';
 import { fingerprintOf, introspect } from './introspect.ts';
 import { type Introspection, type Introspections, isAvailable, type Unavailable } from './introspection.ts';
 import { NotedReadings, type ReadingNotes } from './noted-reading.ts';

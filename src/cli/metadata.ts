@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../core/errors.ts';
 import { isRecord } from '../core/is-record.ts';
-import { readDirectory } from '../metadata/directory.ts';
-import { directoryFiles } from '../metadata/directory-files.ts';
+import { directoryFiles } from '../metadata/directory/directory-files.ts';
+import { readDirectory } from '../metadata/directory/read-directory.ts';
+import { writeDirectory } from '../metadata/directory/write-directory.ts';
 import { parseMetadata } from '../metadata/parse.ts';
-import { writeDirectory } from '../metadata/write-directory.ts';
 import { type MetadataClient, metadataClient } from './metadata-client.ts';
 import { SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { diffLines } from './text-diff.ts';

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { StatusClient } from '../cache/status.ts';
 import type { ApiPart } from '../config/values.ts';
 import type { SourceName } from '../core/names.ts';
-import type { CatalogPort } from '../metadata/run/port.ts';
+import type { CatalogPort } from '../metadata/catalog-port.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Health } from '../ops/health.ts';
 import type { Metrics } from '../ops/metrics.ts';

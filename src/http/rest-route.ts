@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Endpoint, matchEndpoint, REST_PREFIX } from '../catalog/endpoints.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { ENDPOINT_METHODS } from '../metadata/rest-endpoints.ts';
+import { ENDPOINT_METHODS } from '../metadata/model/rest-endpoints.ts';
 import { requireAdmin } from './auth/admin.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { RefusedError } from './error-reply.ts';

@@ -1,7 +1,17 @@
 import { z } from 'zod';
 import { isRecord } from '../core/is-record.ts';
-import { apiLimits } from './api-limits.ts';
 import { MetadataError } from './metadata-error.ts';
+import { apiLimits } from './model/api-limits.ts';
+import { logicalModel, nativeQuery } from './model/native-queries.ts';
+import { selectPermission } from './model/permissions.ts';
+import { allowlistEntry, allowlistScope, queryCollection, queryText } from './model/query-collections.ts';
+import {
+  localRelationship,
+  qualifiedTable,
+  relationshipUsing,
+  remoteRelationship,
+} from './model/relationships.ts';
+import { restEndpoint } from './model/rest-endpoints.ts';
 import {
   computedField,
   customization,
@@ -12,16 +22,6 @@ import {
   tableConfiguration,
 } from './model.ts';
 import { parseWith } from './parse.ts';
-import { selectPermission } from './permission-model.ts';
-import { allowlistEntry, allowlistScope, queryCollection, queryText } from './query-collections.ts';
-import { logicalModel, nativeQuery } from './query-model.ts';
-import {
-  localRelationship,
-  qualifiedTable,
-  relationshipUsing,
-  remoteRelationship,
-} from './relationship-model.ts';
-import { restEndpoint } from './rest-endpoints.ts';
 import { refuseUnknown } from './unknown-command.ts';
 
 const sourceName = z.string().min(1).default('default');

@@ -1,8 +1,8 @@
 import { sameTable, type TableRef, tableKey } from '../core/names.ts';
+import type { ResolvedView } from './catalog-port.ts';
 import type { TablePlace } from './edit.ts';
+import type { LocalRelationshipMetadata } from './model/relationships.ts';
 import type { Metadata } from './model.ts';
-import type { LocalRelationshipMetadata } from './relationship-model.ts';
-import type { ResolvedView } from './run/port.ts';
 
 /** The table that a relationship, or a computed field that is rows, leads to; null where nobody knows. */
 export type Follow = (from: TablePlace, field: string) => TablePlace | null;

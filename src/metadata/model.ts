@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { apiLimits } from './api-limits.ts';
-import { selectPermissionEntry } from './permission-model.ts';
-import { allowlistEntry, queryCollection } from './query-collections.ts';
-import { logicalModel, nativeQuery } from './query-model.ts';
-import { localRelationship, qualifiedTable, remoteRelationship } from './relationship-model.ts';
-import { restEndpoint } from './rest-endpoints.ts';
+import { apiLimits } from './model/api-limits.ts';
+import { logicalModel, nativeQuery } from './model/native-queries.ts';
+import { selectPermissionEntry } from './model/permissions.ts';
+import { allowlistEntry, queryCollection } from './model/query-collections.ts';
+import { localRelationship, qualifiedTable, remoteRelationship } from './model/relationships.ts';
+import { restEndpoint } from './model/rest-endpoints.ts';
 
 /** A field of a table that a function computes from its rows; functions are named as tables are. */
 export const computedField = z.looseObject({

@@ -1,6 +1,6 @@
 import { printTable, type SourceName, sameTable, type TableRef } from '../core/names.ts';
+import type { QueryCollection } from './model/query-collections.ts';
 import type { FunctionMetadata, Metadata, TableMetadata } from './model.ts';
-import type { QueryCollection } from './query-collections.ts';
 import {
   isQueryObject,
   type QueryObjectRef,

@@ -1,6 +1,6 @@
 import type { SourceName } from '../core/names.ts';
+import type { SelectPermissionEntry } from './model/permissions.ts';
 import type { SourceMetadata } from './model.ts';
-import type { SelectPermissionEntry } from './permission-model.ts';
 import { withList } from './with-list.ts';
 
 /** What has select permissions of its own beside tables; a native query only where it brings its model along. */

@@ -1,4 +1,5 @@
 import { unreachable } from '../core/assert.ts';
+import type { ResolvedView } from './catalog-port.ts';
 import type { Command } from './command.ts';
 import type { FunctionPlace } from './edit.ts';
 import { followIn } from './follow.ts';
@@ -30,7 +31,6 @@ import { createEndpoint, dropEndpoint } from './reduce/rest-endpoints.ts';
 import { addInheritedRole, disableIntrospection, dropInheritedRole } from './reduce/roles.ts';
 import { addSource, clearMetadata, dropSource, renameSource, updateSource } from './reduce/sources.ts';
 import { customizeTable, setFederation, setTableIsEnum, trackTable, untrackTable } from './reduce/tables.ts';
-import type { ResolvedView } from './run/port.ts';
 
 /** Commands that need more than the metadata itself: the catalog, the store, or other commands. */
 type Outward =

@@ -1,9 +1,9 @@
 import { NearjoinError } from '../core/errors.ts';
+import type { CatalogPort, ResolvedView } from './catalog-port.ts';
 import { type Command, parseCommand } from './command.ts';
 import { MetadataError, refusalAnswer } from './metadata-error.ts';
 import type { Metadata } from './model.ts';
 import { execute, isReading } from './run/execute.ts';
-import type { CatalogPort, ResolvedView } from './run/port.ts';
 import type { State } from './run/state.ts';
 import { conflictError, type MetadataStore } from './store.ts';
 

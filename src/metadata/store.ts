@@ -5,14 +5,14 @@ import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { serverAdvice } from '../core/server-advice.ts';
 import { CATALOG_SESSION } from '../core/session-form.ts';
 import { forLibrary } from './connection-url.ts';
-import { settleIdentity } from './identity.ts';
 import { MetadataError } from './metadata-error.ts';
-import { migrateMetadata } from './migrate.ts';
 import type { Metadata } from './model.ts';
 import { DocumentReader } from './parse.ts';
-import { StoredReadingNotes } from './reading-notes.ts';
-import { StoredSlotBook } from './slot-book.ts';
-import { type StoreLog, watchVersions } from './version-watch.ts';
+import { settleIdentity } from './store/identity.ts';
+import { migrateMetadata } from './store/migrate.ts';
+import { StoredReadingNotes } from './store/reading-notes.ts';
+import { StoredSlotBook } from './store/slot-book.ts';
+import { type StoreLog, watchVersions } from './store/version-watch.ts';
 
 /** The metadata with the version it was stored under. */
 export interface StoredMetadata {

@@ -1,6 +1,6 @@
-import { type OperandType, plainOperand } from '../catalog/operand-type.ts';
-import { baseType } from '../catalog/operators.ts';
-import { isShape } from '../catalog/spatial-operators.ts';
+import { type OperandType, plainOperand } from '../catalog/conditions/operand-type.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
+import { isShape } from '../catalog/conditions/spatial-operators.ts';
 import { arrayLiteral } from '../core/array-literal.ts';
 import { must, unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';

@@ -1,5 +1,5 @@
 import type { ColumnType } from '../catalog/catalog.ts';
-import type { OperandType } from '../catalog/operand-type.ts';
+import type { OperandType } from '../catalog/conditions/operand-type.ts';
 import { tooComplex, weightOf } from './budget.ts';
 import type { Operand, Param } from './plan.ts';
 import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './value/encode.ts';

@@ -1,7 +1,7 @@
 import { type CatalogWatch, openCatalogWatch } from '../catalog/watch.ts';
 import type { Config } from '../config.ts';
 import { OutdatedQueries } from '../graphql/outdated-queries.ts';
-import { readDirectory } from '../metadata/directory.ts';
+import { readDirectory } from '../metadata/directory/read-directory.ts';
 import { applyMetadata } from '../metadata/run.ts';
 import { type MetadataStore, openMetadataStore } from '../metadata/store.ts';
 import type { Log } from '../ops/log.ts';

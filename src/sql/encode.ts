@@ -1,5 +1,5 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { isShape } from '../catalog/spatial-operators.ts';
+import { isShape } from '../catalog/conditions/spatial-operators.ts';
 import { bareType, baseType, beside } from './leaf.ts';
 import type { Build, RowScope } from './scope.ts';
 import { constant, type Sql, sql } from './sql.ts';

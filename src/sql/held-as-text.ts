@@ -1,6 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
-import type { Operator } from '../catalog/operators.ts';
-import { isShape } from '../catalog/spatial-operators.ts';
+import type { Operator } from '../catalog/conditions/operators.ts';
+import { isShape } from '../catalog/conditions/spatial-operators.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { printTable } from '../core/names.ts';
 import type { PlanTable, Predicate } from '../plan/plan.ts';

@@ -1,7 +1,7 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { INCOMPARABLE, type Operator, patternOf } from '../catalog/operators.ts';
-import type { PredicateFunctionName } from '../catalog/predicate-names.ts';
-import { SPATIAL_OPERATORS } from '../catalog/spatial-operators.ts';
+import { INCOMPARABLE, type Operator, patternOf } from '../catalog/conditions/operators.ts';
+import type { PredicateFunctionName } from '../catalog/conditions/predicate-names.ts';
+import { SPATIAL_OPERATORS } from '../catalog/conditions/spatial-operators.ts';
 import type { Predicate } from '../plan/plan.ts';
 import { conditionsIn } from '../plan/predicates.ts';
 import { baseType } from './leaf.ts';

@@ -1,4 +1,4 @@
-import type { Operator } from '../catalog/operators.ts';
+import type { Operator } from '../catalog/conditions/operators.ts';
 
 /** How an operator of GraphQL is spelled in SQL; `any` and `all` take a list of values, a `function` is beside the type. */
 export interface SqlOperator {

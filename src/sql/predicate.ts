@@ -1,6 +1,6 @@
 import type { Column, ColumnType, JoinPair } from '../catalog/catalog.ts';
-import type { Operator } from '../catalog/operators.ts';
-import { SPATIAL_OPERATORS } from '../catalog/spatial-operators.ts';
+import type { Operator } from '../catalog/conditions/operators.ts';
+import { SPATIAL_OPERATORS } from '../catalog/conditions/spatial-operators.ts';
 import { unreachable } from '../core/assert.ts';
 import type { Join, Param, PlanTable, Predicate } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';

@@ -1,4 +1,4 @@
-import { isShape } from '../catalog/spatial-operators.ts';
+import { isShape } from '../catalog/conditions/spatial-operators.ts';
 import type { Predicate } from '../plan/plan.ts';
 import { baseType, beside, operatorBeside } from './leaf.ts';
 import { heldIn, operandSql } from './operand.ts';

@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { knownTypes } from '../../src/cache/known-types.ts';
 import { migrate } from '../../src/cache/migrate.ts';
-import { askedOf } from '../../src/catalog/asked.ts';
 import type { Catalog, Desired } from '../../src/catalog/catalog.ts';
 import { heldType } from '../../src/catalog/held-type.ts';
+import { askedOf } from '../../src/catalog/introspect/asked.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
 import { must } from '../../src/core/assert.ts';

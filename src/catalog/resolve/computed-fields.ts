@@ -1,10 +1,10 @@
 import { printTable, sameTable } from '../../core/names.ts';
 import type { ComputedFieldMetadata, TableMetadata } from '../../metadata/model.ts';
 import type { ComputedField, InconsistentObject, Table } from '../catalog.ts';
-import type { FoundArgument, FoundFunction } from '../found-functions.ts';
+import { isJsonType } from '../conditions/operators.ts';
 import { givenSlots, type Implicit, signatureOf } from '../function-arguments.ts';
+import type { FoundArgument, FoundFunction } from '../introspect/found-functions.ts';
 import type { Introspection } from '../introspection.ts';
-import { isJsonType } from '../operators.ts';
 import { onlyFunction } from './functions.ts';
 import type { FindTable } from './memo.ts';
 import { baseName, describe, isGraphqlName, type SourceNames } from './names.ts';

@@ -2,7 +2,7 @@ import { type SourceName, tableKey } from '../../core/names.ts';
 import type { Metadata } from '../../metadata/model.ts';
 
 import type { Source, Table } from '../catalog.ts';
-import { baseType } from '../operators.ts';
+import { baseType } from '../conditions/operators.ts';
 
 /** The tables whose rows other services of a federation may ask for by key. */
 export function entitiesIn(metadata: Metadata, sources: ReadonlyMap<SourceName, Source>): readonly Table[] {

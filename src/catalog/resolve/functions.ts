@@ -1,8 +1,8 @@
 import { printTable, type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { FunctionMetadata } from '../../metadata/model.ts';
 import type { InconsistentObject, RootName, Table, TrackedFunction } from '../catalog.ts';
-import type { FoundFunction, FunctionRef } from '../found-functions.ts';
 import { signatureOf } from '../function-arguments.ts';
+import type { FoundFunction, FunctionRef } from '../introspect/found-functions.ts';
 import type { Introspection } from '../introspection.ts';
 import { looseRows } from '../loose-rows.ts';
 import { HASURA_DEFAULT } from '../spelling.ts';

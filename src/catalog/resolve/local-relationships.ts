@@ -1,5 +1,5 @@
 import { printTable, queryRef, sameTable, type TableRef, tableKey } from '../../core/names.ts';
-import type { LocalRelationshipMetadata, ManualConfiguration } from '../../metadata/relationship-model.ts';
+import type { LocalRelationshipMetadata, ManualConfiguration } from '../../metadata/model/relationships.ts';
 import type { Column, JoinPair, Relationship, Table } from '../catalog.ts';
 import type { FoundForeignKey, Introspection } from '../introspection.ts';
 import type { FindTable } from './memo.ts';

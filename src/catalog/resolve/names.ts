@@ -1,7 +1,7 @@
 import type { TableRef } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration } from '../../metadata/model.ts';
 import type { RootName, Table } from '../catalog.ts';
-import { PREDICATE_NAMES } from '../predicate-names.ts';
+import { PREDICATE_NAMES } from '../conditions/predicate-names.ts';
 import { type BaseName, GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../spelling.ts';
 
 /** Whether GraphQL accepts the name and keeps it for itself not. */

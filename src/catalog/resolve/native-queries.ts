@@ -1,8 +1,8 @@
 import { printTable, queryRef, type SourceName } from '../../core/names.ts';
+import type { LogicalField, NativeQueryMetadata } from '../../metadata/model/native-queries.ts';
 import type { SourceMetadata } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/objects.ts';
 import { codeParts, numberedParameter, UNCLOSED } from '../../metadata/query-code.ts';
-import type { LogicalField, NativeQueryMetadata } from '../../metadata/query-model.ts';
 import type {
   Callable,
   Column,

@@ -1,11 +1,15 @@
 import { readExists } from '../../core/exists-rule.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable } from '../../core/names.ts';
+import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
 import type { TableMetadata } from '../../metadata/model.ts';
-import type { SelectPermissionEntry } from '../../metadata/permission-model.ts';
 import type { Column, ColumnType, ComputedField, InconsistentObject, Table } from '../catalog.ts';
+import {
+  PREDICATE_FUNCTIONS,
+  type PredicateFunction,
+  ruleArguments,
+} from '../conditions/predicate-functions.ts';
 import { givenSlots } from '../function-arguments.ts';
-import { PREDICATE_FUNCTIONS, type PredicateFunction, ruleArguments } from '../predicate-functions.ts';
 import type { SelectPermission } from '../select-permission.ts';
 import type { FindTable } from './memo.ts';
 import { attempt, type Subject, Unresolvable } from './problems.ts';

@@ -1,14 +1,14 @@
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
-import type { ComputedFieldMetadata } from '../../metadata/model.ts';
-import { objectName } from '../../metadata/objects.ts';
-import type { SelectPermissionEntry } from '../../metadata/permission-model.ts';
-import type { NativeQueryMetadata } from '../../metadata/query-model.ts';
-import type { ModelRef } from '../../metadata/query-objects.ts';
+import type { NativeQueryMetadata } from '../../metadata/model/native-queries.ts';
+import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
 import type {
   LocalRelationshipMetadata,
   RemoteRelationshipMetadata,
-} from '../../metadata/relationship-model.ts';
-import type { RestEndpoint } from '../../metadata/rest-endpoints.ts';
+} from '../../metadata/model/relationships.ts';
+import type { RestEndpoint } from '../../metadata/model/rest-endpoints.ts';
+import type { ComputedFieldMetadata } from '../../metadata/model.ts';
+import { objectName } from '../../metadata/objects.ts';
+import type { ModelRef } from '../../metadata/query-objects.ts';
 import type { InconsistentObject } from '../catalog.ts';
 
 /** The metadata object being checked: says what a problem found in it is called. */

@@ -1,7 +1,7 @@
 import { must } from '../../core/assert.ts';
 import { tableKey } from '../../core/names.ts';
-import type { SelectPermissionEntry } from '../../metadata/permission-model.ts';
-import type { NativeQueryMetadata } from '../../metadata/query-model.ts';
+import type { NativeQueryMetadata } from '../../metadata/model/native-queries.ts';
+import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
 import type { ModelRef } from '../../metadata/query-objects.ts';
 import type { InconsistentObject, Relationship, Table, TrackedFunction } from '../catalog.ts';
 import { isAvailable } from '../introspection.ts';

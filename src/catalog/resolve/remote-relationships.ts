@@ -1,5 +1,5 @@
 import { printTable, type SourceName } from '../../core/names.ts';
-import type { CacheOptions, RemoteRelationshipMetadata } from '../../metadata/relationship-model.ts';
+import type { CacheOptions, RemoteRelationshipMetadata } from '../../metadata/model/relationships.ts';
 import type { Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
 import { coversKey, isIndexed, pairs } from './local-relationships.ts';
 import { mappingProblem } from './mapping.ts';

@@ -8,11 +8,11 @@ import {
   operandOf,
   plainOperand,
   scalarOperandType,
-} from '../operand-type.ts';
-import { baseType, castsOf, INCOMPARABLE, type Operator, operatorsOf } from '../operators.ts';
-import { ruleOperator } from '../rule-operator.ts';
-import { isSessionVariable, ruleText } from '../rule-value.ts';
-import type { ObjectOperand } from '../spatial-operators.ts';
+} from '../conditions/operand-type.ts';
+import { baseType, castsOf, INCOMPARABLE, type Operator, operatorsOf } from '../conditions/operators.ts';
+import { ruleOperator } from '../conditions/rule-operator.ts';
+import { isSessionVariable, ruleText } from '../conditions/rule-value.ts';
+import type { ObjectOperand } from '../conditions/spatial-operators.ts';
 import { Unresolvable } from './problems.ts';
 
 /** Where a comparison of a row rule stands. */

@@ -6,7 +6,7 @@ import {
   GraphQLString,
 } from 'graphql';
 import type { Column, ColumnType, Table } from '../../catalog/catalog.ts';
-import type { Operator } from '../../catalog/operators.ts';
+import type { Operator } from '../../catalog/conditions/operators.ts';
 import {
   baseType,
   castsOf,
@@ -15,8 +15,8 @@ import {
   operandShape,
   operatorsOf,
   operatorsOfColumn,
-} from '../../catalog/operators.ts';
-import { type ObjectOperand, objectOperand } from '../../catalog/spatial-operators.ts';
+} from '../../catalog/conditions/operators.ts';
+import { type ObjectOperand, objectOperand } from '../../catalog/conditions/spatial-operators.ts';
 import type { Spelling } from '../../catalog/spelling.ts';
 import { listOf, required, sorted, type TypeRegistry } from './named.ts';
 import type { ValueTypes } from './values.ts';

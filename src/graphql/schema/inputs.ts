@@ -6,13 +6,13 @@ import {
   type GraphQLInputType,
 } from 'graphql';
 import type { Catalog, Column, Table } from '../../catalog/catalog.ts';
-import { givenSlots } from '../../catalog/function-arguments.ts';
 import {
   argumentColumns,
   PAIR,
   type PredicateFunction,
   predicateFunctions,
-} from '../../catalog/predicate-functions.ts';
+} from '../../catalog/conditions/predicate-functions.ts';
+import { givenSlots } from '../../catalog/function-arguments.ts';
 import { printTable } from '../../core/names.ts';
 import { type ComputedValue, isValue } from '../../plan/call/computed-columns.ts';
 import {

@@ -8,7 +8,7 @@ import {
   GraphQLString,
 } from 'graphql';
 import type { Callable, Column, ColumnType, ComputedField } from '../../catalog/catalog.ts';
-import { isJsonType } from '../../catalog/operators.ts';
+import { isJsonType } from '../../catalog/conditions/operators.ts';
 import { printTable } from '../../core/names.ts';
 import type { AggregateFunction } from '../../plan/plan.ts';
 import {

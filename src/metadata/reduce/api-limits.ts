@@ -1,4 +1,4 @@
-import type { ApiLimitsMetadata } from '../api-limits.ts';
+import type { ApiLimitsMetadata } from '../model/api-limits.ts';
 import type { Metadata } from '../model.ts';
 
 /** Sets all limits anew. */

@@ -1,4 +1,5 @@
 import { printTable, type RoleName, tableKey } from '../../core/names.ts';
+import type { ResolvedView } from '../catalog-port.ts';
 import type { CommandOf } from '../command.ts';
 import {
   changeFunction,
@@ -11,7 +12,6 @@ import {
 import { MetadataError } from '../metadata-error.ts';
 import type { FunctionMetadata, Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
-import type { ResolvedView } from '../run/port.ts';
 import { tidyFunction } from '../tidy.ts';
 
 type PermissionArgs = CommandOf<'pg_create_function_permission'>['args'];

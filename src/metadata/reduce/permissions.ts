@@ -2,9 +2,9 @@ import { ADMIN, printTable } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
 import { changeTable, requireTable, type TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
+import type { SelectPermissionEntry } from '../model/permissions.ts';
 import type { Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
-import type { SelectPermissionEntry } from '../permission-model.ts';
 import { tidyEntry } from '../tidy.ts';
 import { withList } from '../with-list.ts';
 

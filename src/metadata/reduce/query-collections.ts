@@ -1,9 +1,9 @@
 import { repeated } from '../../core/repeated.ts';
 import type { CommandOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
+import type { AllowlistEntry, QueryCollection } from '../model/query-collections.ts';
 import type { Metadata } from '../model.ts';
 import { removeObject, withQueries } from '../objects.ts';
-import type { AllowlistEntry, QueryCollection } from '../query-collections.ts';
 import { withList } from '../with-list.ts';
 
 /** A command about query collections and the allow list. */

@@ -2,9 +2,9 @@ import { printTable } from '../../core/names.ts';
 import type { CommandOf } from '../command.ts';
 import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
+import type { RemoteRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
-import type { RemoteRelationshipMetadata } from '../relationship-model.ts';
 import { withList } from '../with-list.ts';
 
 type RemoteArgs = CommandOf<'pg_create_remote_relationship'>['args'];

@@ -1,9 +1,9 @@
 import type { CommandOf } from '../command.ts';
 import { changeSource, requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
+import type { NativeQueryMetadata } from '../model/native-queries.ts';
 import { EMPTY_METADATA, type Metadata, type SourceMetadata, type TableMetadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
-import type { NativeQueryMetadata } from '../query-model.ts';
 import { tidyMetadata } from '../tidy.ts';
 
 /** Registers a database, or with `replace_configuration` gives a registered one a new configuration. */

@@ -1,10 +1,10 @@
 import { type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
+import type { ResolvedTable } from '../catalog-port.ts';
 import { namedTable } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
+import type { LocalRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
 import { type ObjectRef, objectName, objectReport, objectsOf, removeObject } from '../objects.ts';
-import type { LocalRelationshipMetadata } from '../relationship-model.ts';
-import type { ResolvedTable } from './port.ts';
 import { changed, newlyBroken, refusal, resolve, type State, type Tools } from './state.ts';
 
 /** Whether a table goes away; asked of both ends of every relationship. */

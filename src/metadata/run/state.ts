@@ -1,9 +1,9 @@
 import { NearjoinError } from '../../core/errors.ts';
+import type { CatalogPort, InconsistentObject, ResolvedView } from '../catalog-port.ts';
 import { MetadataError, relocate } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
 import { type ObjectRef, objectName } from '../objects.ts';
 import type { MetadataStore } from '../store.ts';
-import type { CatalogPort, InconsistentObject, ResolvedView } from './port.ts';
 
 /** The metadata as the commands of one request have left it so far, with what the databases say to it. */
 export interface State {

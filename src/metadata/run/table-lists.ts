@@ -1,4 +1,5 @@
 import { NearjoinError } from '../../core/errors.ts';
+import type { ResolvedView } from '../catalog-port.ts';
 import type { CommandOf } from '../command.ts';
 import type { TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
@@ -6,7 +7,6 @@ import type { Metadata } from '../model.ts';
 import { type ObjectRef, objectName, removeObject } from '../objects.ts';
 import { trackTable, untrackTable } from '../reduce/tables.ts';
 import { dependencyText, goneTable, goneTables, pointingTo } from './dependents.ts';
-import type { ResolvedView } from './port.ts';
 import {
   changed,
   newlyBroken,

@@ -1,5 +1,5 @@
-import { plainOperand } from '../../catalog/operand-type.ts';
-import type { ObjectOperand } from '../../catalog/spatial-operators.ts';
+import { plainOperand } from '../../catalog/conditions/operand-type.ts';
+import type { ObjectOperand } from '../../catalog/conditions/spatial-operators.ts';
 import type { LocationType } from '../operation/location.ts';
 import type { ValueType } from '../params.ts';
 import type { Operand } from '../plan.ts';

@@ -1,5 +1,5 @@
 import type { Relationship, Table } from '../../catalog/catalog.ts';
-import { PREDICATE_FUNCTIONS, ruleArguments } from '../../catalog/predicate-functions.ts';
+import { PREDICATE_FUNCTIONS, ruleArguments } from '../../catalog/conditions/predicate-functions.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import type { Place } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';

@@ -6,11 +6,11 @@ import {
   operandOf,
   plainOperand,
   scalarOperandType,
-} from '../../catalog/operand-type.ts';
-import { castsOf, type Operator, operatorsOf } from '../../catalog/operators.ts';
-import { ruleOperator } from '../../catalog/rule-operator.ts';
-import { isSessionVariable, ruleText } from '../../catalog/rule-value.ts';
-import type { ObjectOperand } from '../../catalog/spatial-operators.ts';
+} from '../../catalog/conditions/operand-type.ts';
+import { castsOf, type Operator, operatorsOf } from '../../catalog/conditions/operators.ts';
+import { ruleOperator } from '../../catalog/conditions/rule-operator.ts';
+import { isSessionVariable, ruleText } from '../../catalog/conditions/rule-value.ts';
+import type { ObjectOperand } from '../../catalog/conditions/spatial-operators.ts';
 import { arrayLiteral } from '../../core/array-literal.ts';
 import { must, unreachable } from '../../core/assert.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';

@@ -1,5 +1,5 @@
 import type { Column, ColumnType, ComputedField, Table } from '../../catalog/catalog.ts';
-import { baseType } from '../../catalog/operators.ts';
+import { baseType } from '../../catalog/conditions/operators.ts';
 import { type ComputedValue, isValue } from '../call/computed-columns.ts';
 import type { AggregateFunction } from '../plan.ts';
 

@@ -1,7 +1,7 @@
 import type { SelectionSetNode } from 'graphql';
 import { TEXT } from '../../catalog/built-in-types.ts';
 import type { Column } from '../../catalog/catalog.ts';
-import { isJsonType } from '../../catalog/operators.ts';
+import { isJsonType } from '../../catalog/conditions/operators.ts';
 import { planComputedRows, planComputedValue } from '../call/computed.ts';
 import {
   type CollectedField,

@@ -1,6 +1,6 @@
 import type { ColumnType } from '../../catalog/catalog.ts';
-import type { OperandType } from '../../catalog/operand-type.ts';
-import { baseType } from '../../catalog/operators.ts';
+import type { OperandType } from '../../catalog/conditions/operand-type.ts';
+import { baseType } from '../../catalog/conditions/operators.ts';
 import { arrayElements, arrayLiteral } from '../../core/array-literal.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { tooComplex } from '../budget.ts';

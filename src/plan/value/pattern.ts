@@ -1,4 +1,4 @@
-import type { Pattern } from '../../catalog/operators.ts';
+import type { Pattern } from '../../catalog/conditions/operators.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { endOfString } from '../../core/json-scan.ts';
 

@@ -4,7 +4,7 @@ import {
   PAIR,
   type PredicateFunction,
   predicateFunctions,
-} from '../../catalog/predicate-functions.ts';
+} from '../../catalog/conditions/predicate-functions.ts';
 import { must } from '../../core/assert.ts';
 import { planEnum, planEnums } from '../argument/enum-input.ts';
 import { selectColumns } from '../argument/enumeration.ts';

@@ -1,14 +1,19 @@
 import { TEXT } from '../../catalog/built-in-types.ts';
 import type { Column, ColumnType } from '../../catalog/catalog.ts';
-import { isObjectOperand, operandOf, operatorWhere, scalarOperandType } from '../../catalog/operand-type.ts';
-import type { Operator } from '../../catalog/operators.ts';
+import {
+  isObjectOperand,
+  operandOf,
+  operatorWhere,
+  scalarOperandType,
+} from '../../catalog/conditions/operand-type.ts';
+import type { Operator } from '../../catalog/conditions/operators.ts';
 import {
   castsOf,
   castTypeName,
   comparisonTypeName,
   operatorsOf,
   operatorsOfColumn,
-} from '../../catalog/operators.ts';
+} from '../../catalog/conditions/operators.ts';
 import type { Spelling } from '../../catalog/spelling.ts';
 import { must } from '../../core/assert.ts';
 import { enumerationOf } from '../argument/enumeration.ts';

@@ -1,5 +1,5 @@
 import type { Column } from '../../catalog/catalog.ts';
-import type { Operator } from '../../catalog/operators.ts';
+import type { Operator } from '../../catalog/conditions/operators.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { Join, OrderItem, PlanTable, Predicate, RootField } from '../../plan/plan.ts';
 import { conditionsIn, conjuncts } from '../../plan/predicates.ts';

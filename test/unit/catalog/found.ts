@@ -1,7 +1,7 @@
 import type { Catalog, ColumnType, Relationship, Table } from '../../../src/catalog/catalog.ts';
 import { findTable } from '../../../src/catalog/catalog.ts';
-import { scalarName } from '../../../src/catalog/column-type.ts';
 import { NO_TYPES } from '../../../src/catalog/held-type.ts';
+import { scalarName } from '../../../src/catalog/introspect/column-type.ts';
 import type {
   FoundColumn,
   FoundTable,

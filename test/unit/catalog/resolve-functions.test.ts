@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { FoundFunction } from '../../../src/catalog/found-functions.ts';
+import type { FoundFunction } from '../../../src/catalog/introspect/found-functions.ts';
 import { type } from './found.ts';
 import { argument, catalogWith, found, only, USERS } from './tracked-functions.ts';
 

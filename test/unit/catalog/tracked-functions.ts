@@ -1,5 +1,5 @@
 import type { Catalog, TrackedFunction } from '../../../src/catalog/catalog.ts';
-import type { FoundFunction } from '../../../src/catalog/found-functions.ts';
+import type { FoundFunction } from '../../../src/catalog/introspect/found-functions.ts';
 import type { Introspection } from '../../../src/catalog/introspection.ts';
 import { type ResolveSettings, resolve } from '../../../src/catalog/resolve.ts';
 import { tableKey } from '../../../src/core/names.ts';

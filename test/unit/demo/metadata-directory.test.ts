@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { readDirectory } from '../../../src/metadata/directory.ts';
+import { readDirectory } from '../../../src/metadata/directory/read-directory.ts';
 
 test("the demo's metadata directory holds the seed document's relationship", async () => {
   const metadata = await readDirectory(fileURLToPath(new URL('../../../metadata', import.meta.url)));

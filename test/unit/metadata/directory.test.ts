@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
-import { readDirectory } from '../../../src/metadata/directory.ts';
-import { directoryFiles } from '../../../src/metadata/directory-files.ts';
+import { directoryFiles } from '../../../src/metadata/directory/directory-files.ts';
+import { readDirectory } from '../../../src/metadata/directory/read-directory.ts';
+import { writeDirectory } from '../../../src/metadata/directory/write-directory.ts';
 import { parseMetadata } from '../../../src/metadata/parse.ts';
-import { writeDirectory } from '../../../src/metadata/write-directory.ts';
 import { after, RELATE, SEED } from './support.ts';
 
 const made: string[] = [];

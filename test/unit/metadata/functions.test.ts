@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseCommand } from '../../../src/metadata/command.ts';
-import { directoryFiles } from '../../../src/metadata/directory-files.ts';
+import { directoryFiles } from '../../../src/metadata/directory/directory-files.ts';
 import type { Metadata } from '../../../src/metadata/model.ts';
 import { namedFunctions } from '../../../src/metadata/named-functions.ts';
 import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/objects.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { directoryFiles } from '../../../src/metadata/directory-files.ts';
+import { directoryFiles } from '../../../src/metadata/directory/directory-files.ts';
 import type { Metadata } from '../../../src/metadata/model.ts';
 import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/objects.ts';
 import { parseMetadata } from '../../../src/metadata/parse.ts';

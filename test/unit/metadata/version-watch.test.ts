@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { watchVersions } from '../../../src/metadata/version-watch.ts';
+import { watchVersions } from '../../../src/metadata/store/version-watch.ts';
 
 const NOBODY_LISTENS = 'postgres://nobody@127.0.0.1:1/nothing';
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import type { TableRef } from '../core/names.ts';
-import type { ColumnType } from './catalog.ts';
+import type { TableRef } from '../../core/names.ts';
+import type { ColumnType } from '../catalog.ts';
 import type { TypeBook } from './column-type.ts';
 
 /** Names a function as a table is named: schema and name; its overloads share them. */

@@ -1,11 +1,11 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { parse } from 'yaml';
-import { messageOf, NearjoinError } from '../core/errors.ts';
-import { isRecord } from '../core/is-record.ts';
+import { messageOf, NearjoinError } from '../../core/errors.ts';
+import { isRecord } from '../../core/is-record.ts';
+import type { Metadata } from '../model.ts';
+import { parseMetadata } from '../parse.ts';
 import { OBJECT_FILES } from './directory-files.ts';
-import type { Metadata } from './model.ts';
-import { parseMetadata } from './parse.ts';
 
 /** Includes inside includes; real directories have two levels. */
 const DEEPEST_INCLUDE = 16;

@@ -1,7 +1,7 @@
 import pg from 'pg';
-import { must } from '../core/assert.ts';
-import { type TableRef, tableKey } from '../core/names.ts';
-import type { EnumValue, FoundTable, Introspection } from './introspection.ts';
+import { must } from '../../core/assert.ts';
+import { type TableRef, tableKey } from '../../core/names.ts';
+import type { EnumValue, FoundTable, Introspection } from '../introspection.ts';
 import { tried } from './tried.ts';
 
 /** An enum with more values than this is a table of data, not of names. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { selectPermissionEntry } from './permission-model.ts';
-import { manualConfiguration, remoteRelationship } from './relationship-model.ts';
+import { selectPermissionEntry } from './permissions.ts';
+import { manualConfiguration, remoteRelationship } from './relationships.ts';
 
 const nullable = z.boolean().default(false);
 const description = z.string().nullish();

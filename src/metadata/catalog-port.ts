@@ -1,5 +1,5 @@
-import type { SourceName, TableRef } from '../../core/names.ts';
-import type { Metadata } from '../model.ts';
+import type { SourceName, TableRef } from '../core/names.ts';
+import type { Metadata } from './model.ts';
 
 /** Something in the metadata that does not hold, in Hasura's shape. */
 export interface InconsistentObject {

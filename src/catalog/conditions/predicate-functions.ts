@@ -1,6 +1,6 @@
-import type { Json } from '../core/json-text.ts';
-import { BOOLEAN, DOUBLE, INTEGER } from './built-in-types.ts';
-import type { Column, ColumnType, Table } from './catalog.ts';
+import type { Json } from '../../core/json-text.ts';
+import { BOOLEAN, DOUBLE, INTEGER } from '../built-in-types.ts';
+import type { Column, ColumnType, Table } from '../catalog.ts';
 import { baseType } from './operators.ts';
 import type { PredicateFunctionName } from './predicate-names.ts';
 

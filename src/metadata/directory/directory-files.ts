@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stringify } from 'yaml';
-import type { TableRef } from '../core/names.ts';
-import type { Metadata, SourceMetadata } from './model.ts';
+import type { TableRef } from '../../core/names.ts';
+import type { Metadata, SourceMetadata } from '../model.ts';
 
 /** One file of the directory: the section of the document it holds, or null where the file holds several. */
 interface ObjectFile {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FALLBACKS } from '../core/fallback.ts';
+import { FALLBACKS } from '../../core/fallback.ts';
 
 /** A table, or a function, named as in Hasura: a bare string means schema public. */
 export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown> = z.union([

@@ -1,5 +1,5 @@
-import { must } from '../core/assert.ts';
-import type { ColumnType } from './catalog.ts';
+import { must } from '../../core/assert.ts';
+import type { ColumnType } from '../catalog.ts';
 
 /** A row of pg_type as the catalog query gives it. */
 export type TypeRow = readonly [

@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { NearjoinError } from '../core/errors.ts';
+import { NearjoinError } from '../../core/errors.ts';
 
 /** Any number that nobody else in the metadata database is likely to lock on. */
 const MIGRATION_LOCK = 7_362_114_904_771;

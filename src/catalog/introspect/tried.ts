@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { messageOf } from '../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 
 /** What was read inside an open transaction, which goes on where that failed; or why it failed. */
 export async function tried<T>(

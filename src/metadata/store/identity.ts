@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
-import { must } from '../core/assert.ts';
-import type { MetadataIdentity } from '../core/metadata-identity.ts';
+import { must } from '../../core/assert.ts';
+import type { MetadataIdentity } from '../../core/metadata-identity.ts';
 
 /** What a metadata database says of itself, and what it had noted where it found itself to be a copy just now. */
 export interface Settled extends MetadataIdentity {

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { SourceName } from '../core/names.ts';
+import type { SourceName } from '../../core/names.ts';
 
 interface NotedSlot {
   readonly slot: string;

@@ -1,7 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Metadata } from '../model.ts';
 import { directoryFiles } from './directory-files.ts';
-import type { Metadata } from './model.ts';
 
 /** Writes a metadata directory of version 3 as the stock command line lays it out; other files stay. */
 export async function writeDirectory(dir: string, metadata: Metadata): Promise<void> {
