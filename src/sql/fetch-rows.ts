@@ -1,6 +1,7 @@
 import type { Column, JoinPair } from '../catalog/catalog.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
 import { guardOf, isStored } from './computed-parts.ts';
+import { isFolded, isKnown, isLike, isTaken } from './folded-keys.ts';
 import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
 import { bareType, baseType, type LeafColumn, travelType } from './leaf.ts';
 import { openPlace } from './open-place.ts';
@@ -72,10 +73,15 @@ interface Keyed {
 }
 
 /** Distinct keys meet each row at most once, unless the rows of a key are cut: then each key is its own look-up. */
-function byKeys(request: FetchRequest, { on, isGiven, build }: Keyed): Sql {
+function byKeys(request: FetchRequest, keyed: Keyed): Sql {
+  const { on, isGiven, build } = keyed;
   const { about, marked } = request;
   const held = (about ?? request).columns;
-  const types = [...on.map((pair) => keyType(pair, held)), ...marked.map(() => syntax('bool'))];
+  const types = [
+    ...on.map((pair) => keyType(pair, held)),
+    ...marked.map(() => syntax('bool')),
+    ...on.filter(isFolded).map(() => syntax('text')),
+  ];
   const names = types.map((_, i) => syntax(`k${i}`));
   const arrays = types.map((type, i) => sql`${parameter({ kind: 'keys', column: i })}::${type}[]`);
   const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;
@@ -84,6 +90,7 @@ function byKeys(request: FetchRequest, { on, isGiven, build }: Keyed): Sql {
     request.columns.map((_, i) => sql`l.${syntax(`v${i}`)}`),
     ', ',
   );
+  if (about === null && on.some(isFolded)) return byFoldedKeys(request, keyed, keys);
   if (about === null) {
     const opened = openRows(rowsOf(request), link, new Map(), build);
     return sql`select ${values} from ${keys} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
@@ -93,12 +100,39 @@ function byKeys(request: FetchRequest, { on, isGiven, build }: Keyed): Sql {
   return sql`select ${values} from ${keys} join ${from} on ${link(row)} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
 }
 
+/**
+ * A row may be that of several keys, and is wanted once. Where the target does not know the capitals of a key, all of its table is read:
+ * without such a key Postgres has nothing to compare it with.
+ */
+function byFoldedKeys(request: FetchRequest, { on, build }: Keyed, keys: Sql): Sql {
+  const capitalAt = on.length + request.marked.length;
+  const folded = on.filter(isFolded).map((pair, i) => ({
+    pair,
+    small: syntax(`k.k${on.indexOf(pair)}`),
+    capital: syntax(`k.k${capitalAt + i}`),
+  }));
+  const isUnknown = sql`not (${allOf(folded.map(isKnown))})`;
+  const someKey = (row: RowScope, meets: typeof isTaken, also: readonly Sql[]): Sql => {
+    const met = folded.map((key) => meets(key, row.read(key.pair.right)));
+    return sql`exists (select 1 from ${keys} where ${allOf([linkSql(on, row, request.columns), ...met, ...also])})`;
+  };
+  const taken = (row: RowScope): Sql => someKey(row, isTaken, []);
+  const others = (row: RowScope): Sql => sql`${someKey(row, isLike, [isUnknown])} and not ${taken(row)}`;
+  const rows = (link: (row: RowScope) => Sql): Sql => {
+    const opened = openRows(rowsOf(request), link, new Map(), build);
+    return opened.select(valueList(request, opened, build));
+  };
+  return sql`(${rows(taken)}) union all (${rows(others)})`;
+}
+
+/** Of keys that are no texts in small letters. */
 function linkSql(on: readonly JoinPair[], row: RowScope, held: readonly LeafColumn[]): Sql {
   return allOf(
-    on.map((pair, i) => {
+    on.flatMap((pair, i) => {
+      if (isFolded(pair)) return [];
       const isArray = isSentAsText(pair) && !isComparedAsText(pair, held);
       const key = sql`k.${syntax(`k${i}`)}${isArray ? sql`::${bareType(pair.right.type)}` : syntax('')}`;
-      return sql`${rightKey(pair, row, held)} = ${key}`;
+      return [sql`${rightKey(pair, row, held)} = ${key}`];
     }),
   );
 }

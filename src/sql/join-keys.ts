@@ -1,6 +1,7 @@
 import type { Column, JoinPair } from '../catalog/catalog.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Join, Param, Predicate } from '../plan/plan.ts';
+import { capitalKey, isFolded, smallKey } from './folded-keys.ts';
 import { isComparedAsText } from './key-type.ts';
 import { baseType, type LeafColumn, type Leaves } from './leaf.ts';
 import { checkedOperands } from './operand-checks.ts';
@@ -39,7 +40,7 @@ export interface KeysRequest {
 
 /**
  * Different keys without nulls, in chunks: each row holds the number of keys, the number of rows looked at, and one array
- * literal per key column. Where there is no key, one row says at how many rows was looked.
+ * literal per key column, per mark and per key in capitals where it comes in small letters. Where there is no key, one row says at how many rows was looked.
  */
 export function keysStatement(request: KeysRequest): Statement {
   const build = startBuild({
@@ -88,13 +89,16 @@ function chainSql(request: KeysRequest, at: number, site: ChainSite): { from: Sq
   if (at === request.chain.length - 1) {
     const keys = request.on.map((pair) => {
       const key = row.read(pair.left);
+      if (isFolded(pair)) return smallKey(key);
       if (pair.left.loose === true) return sql`${key} collate "C"`;
       return isComparedAsText(pair, request.held) ? sql`${key}::text` : key;
     });
     const marks = request.marks.map(
       (mark) => sql`coalesce(${predicateSql(mark, row, withRow(rows, row), build)}, false)`,
     );
-    return { from: sql`(${opened.select(exposure.list())}) ${syntax(alias)}`, keys: [...keys, ...marks] };
+    const capitals = request.on.filter(isFolded).map(({ left }) => capitalKey(row.read(left)));
+    const own = sql`(${opened.select(exposure.list())}) ${syntax(alias)}`;
+    return { from: own, keys: [...keys, ...marks, ...capitals] };
   }
   const below = chainSql(request, at + 1, { left: row, rows: withRow(rows, row), build });
   const own = sql`(${opened.select(exposure.list())}) ${syntax(alias)}`;

@@ -1,4 +1,5 @@
 import type { ColumnType, JoinPair } from '../catalog/catalog.ts';
+import { isFolded } from './folded-keys.ts';
 import { bareType, baseType, type LeafColumn } from './leaf.ts';
 import { type Sql, syntax } from './sql.ts';
 
@@ -21,7 +22,7 @@ export function isSentAsText({ right }: JoinPair): boolean {
 
 /** The type keys are read as: the left's among integers, of which the right might be too narrow. */
 export function keyType(pair: JoinPair, columns: readonly LeafColumn[]): Sql {
-  if (isComparedAsText(pair, columns) || isSentAsText(pair)) return syntax('text');
+  if (isFolded(pair) || isComparedAsText(pair, columns) || isSentAsText(pair)) return syntax('text');
   return bareType(isInteger(baseType(pair.left.type)) ? pair.left.type : pair.right.type);
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLane } from '../support/lane.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
+import { ThreeWays } from '../support/three-ways.ts';
 
 // Cases in which two routes once gave different answers, each as small as it can be.
 
@@ -279,3 +280,51 @@ test.skipIf(testServer('target').version < 15)(
     }
   },
 );
+
+const PLAIN = "template template0 locale 'C' encoding 'UTF8'";
+const icu = (language: string): string =>
+  `template template0 locale_provider icu icu_locale '${language}' locale 'C' encoding 'UTF8'`;
+
+test.skipIf(Math.min(testServer('source').version, testServer('target').version) < 15).each([
+  ['only the source knows its letters', icu('en'), PLAIN],
+  ['only the target knows them', PLAIN, icu('en')],
+  ['the source is Turkish', icu('tr'), icu('en')],
+  ['the target is Turkish', icu('en'), icu('tr')],
+])('citext is joined as in the source: %s', async (_name, source, target) => {
+  const dots = target === PLAIN ? [] : ['İD', 'ıd'];
+  const words = ['ann', 'ANN', 'ärzte', 'ÄRZTE', 'Ärzte', 'id', 'ID', 'οδος', 'ΟΔΟΣ', 'Straße', ...dots];
+  const rows = words.map((word, i) => `(${i}, '${word}', ${i % 2})`).join();
+  const table = (name: string): string =>
+    `create table ${name} (id int primary key, w citext, n int); insert into ${name} values ${rows}, (97, 'STRAẞE', 1), (98, '', 0), (99, null, 1)`;
+  const same = { kind: 'array', to: 'theirs', on: { w: 'w' } } as const;
+  const ways = await ThreeWays.open({
+    sql: ['create extension citext', table('ours'), table('theirs'), 'create index on theirs (w)'],
+    tables: {
+      ours: {
+        database: 'pg1',
+        relationships: {
+          same,
+          both: { kind: 'array', to: 'theirs', on: { n: 'n', w: 'w' } },
+          all: { kind: 'array', to: 'theirs', on: { n: 'n' } },
+        },
+      },
+      theirs: { database: 'pg2', relationships: { same } },
+    },
+    forms: [source, target],
+  });
+  const order = 'order_by: {id: asc}';
+  const distinct = 'aggregate { count(columns: w, distinct: true) }';
+  try {
+    for (const query of [
+      `{ ours(${order}) { id same(${order}) { id w } both(${order}) { id } } }`,
+      `{ ours(${order}, where: {w: {_eq: "ann"}}) { id same(${order}) { id w } } }`,
+      `{ ours(${order}) { same_aggregate { aggregate { count } } all_aggregate { ${distinct} } } }`,
+      `{ ours(${order}, where: {same: {id: {_gt: 4}}}) { id } }`,
+      `{ ours(${order}) { id all(${order}, where: {same: {id: {_in: [2, 6, 9]}}}) { id } } }`,
+      `{ ours(${order}, where: {id: {_lt: 5}}) { all(${order}, limit: 3) { id same(${order}) { id } } } }`,
+    ])
+      await ways.agree(query);
+  } finally {
+    await ways.close();
+  }
+});

@@ -26,6 +26,8 @@ export interface World {
   readonly tables: Readonly<Record<string, WorldTable>>;
   /** May differ where tables lie in one database. */
   readonly metadata?: MoreMetadata | ((isDealt: boolean) => MoreMetadata);
+  /** What else the databases are made with. */
+  readonly forms?: readonly [string, string];
 }
 
 /** The same metadata over two databases, cached and live, and over one. */
@@ -45,8 +47,11 @@ export class ThreeWays {
     [this.dealt, this.together] = lanes;
   }
 
-  static async open({ sql, tables, metadata = {} }: World): Promise<ThreeWays> {
-    const [pg1, pg2] = await Promise.all([createDatabase('source', sql), createDatabase('target', sql)]);
+  static async open({ sql, tables, metadata = {}, forms = ['', ''] }: World): Promise<ThreeWays> {
+    const [pg1, pg2] = await Promise.all([
+      createDatabase('source', sql, forms[0]),
+      createDatabase('target', sql, forms[1]),
+    ]);
     const names = Object.keys(tables);
     const within = (database: string): unknown[] =>
       names

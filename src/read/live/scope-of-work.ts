@@ -4,6 +4,7 @@ import type { SourceName } from '../../core/names.ts';
 import type { Join, OrderItem, PlanTable, Predicate, RootField } from '../../plan/plan.ts';
 import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
 import { computedIn } from '../../sql/computed-parts.ts';
+import { isCaseless } from '../../sql/folded-keys.ts';
 import { baseType } from '../../sql/leaf.ts';
 import { isLeaky } from '../../sql/leaky.ts';
 import { filtersOfRoot, placesIn } from '../../sql/touches.ts';
@@ -113,9 +114,8 @@ function comparesAlike({
   return !isLoose(column) && !isSorted && !isByLocale(column, operator);
 }
 
-/** Of `citext` even what is equal depends on capitals. */
-function isByLocale({ ownLocale, type }: Column, operator: string): boolean {
-  return ownLocale === true && (BY_LOCALE.has(operator) || baseType(type).name === 'citext');
+function isByLocale({ ownLocale }: Column, operator: string): boolean {
+  return ownLocale === true && BY_LOCALE.has(operator);
 }
 
 /** An extension orders the values of its own types alike everywhere, but for texts; a source without it compares none of them. */
@@ -129,9 +129,9 @@ export function joinsByBytes({ on }: Join): boolean {
   return !on.some(({ left, right }) => isLoose(left) || isLoose(right));
 }
 
-/** Whether the column's own database takes unlike texts for equal. */
-export function isLoose(column: Column): boolean {
-  return column.loose === true;
+/** Whether the column's own database takes unlike texts for equal that others do not. */
+export function isLoose({ loose, ownLocale, type }: Column): boolean {
+  return loose === true || (ownLocale === true && isCaseless(type));
 }
 
 /** Whether two databases may order the type's values differently, as they do the texts in `jsonb`. */
