@@ -1,3 +1,5 @@
+import { isRecord } from '../../core/is-record.ts';
+import type { Json, JsonObject } from '../../core/json-text.ts';
 import { operatorNamed } from './operand-type.ts';
 import type { Operator } from './operators.ts';
 
@@ -31,4 +33,9 @@ export function ruleOperator(key: string): RuleOperator | null {
   if (ofColumns !== undefined) return { kind: 'columns', operator: ofColumns };
   const operator = operatorNamed(name);
   return operator === null ? null : { kind: 'compare', operator };
+}
+
+/** The operators that something is compared by in a row rule, with what stands behind each; a mere value is short for `_eq`. */
+export function operatorsIn(value: Json): readonly (readonly [string, Json])[] {
+  return isRecord(value) ? Object.entries(value as JsonObject) : [['_eq', value]];
 }

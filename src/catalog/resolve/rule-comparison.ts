@@ -10,7 +10,7 @@ import {
   scalarOperandType,
 } from '../conditions/operand-type.ts';
 import { baseType, castsOf, INCOMPARABLE, type Operator, operatorsOf } from '../conditions/operators.ts';
-import { ruleOperator } from '../conditions/rule-operator.ts';
+import { operatorsIn, ruleOperator } from '../conditions/rule-operator.ts';
 import { isSessionVariable, ruleText } from '../conditions/rule-value.ts';
 import type { ObjectOperand } from '../conditions/spatial-operators.ts';
 import { Unresolvable } from './problems.ts';
@@ -26,7 +26,7 @@ export interface ComparisonScope {
 
 const EQUALITIES: ReadonlySet<Operator> = new Set(['eq', 'neq', 'in', 'nin']);
 
-/** Checks that the operators of a column fit it, and that its constants can be read; `column: value` is short for `_eq`. */
+/** Checks that the operators of a column fit it, and that its constants can be read. */
 export function checkColumn(column: Column, value: Json, scope: ComparisonScope): void {
   for (const [key, operand] of operatorsIn(value)) checkOperator(column, { key, operand }, scope);
 }
@@ -41,11 +41,6 @@ export function checkComputed(type: ColumnType, value: Json): void {
       throw new Unresolvable(`"${key}" does not compare an aggregate`);
     else checkConstant(scalarOperandType(meant.operator, type), operand, { key, of: 'an aggregate' });
   }
-}
-
-function operatorsIn(value: Json): readonly (readonly [string, Json])[] {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return isObject ? Object.entries(value) : [['_eq', value]];
 }
 
 function known(key: string): NonNullable<ReturnType<typeof ruleOperator>> {

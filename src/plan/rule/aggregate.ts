@@ -1,5 +1,6 @@
 import type { Relationship, Table } from '../../catalog/catalog.ts';
 import { PREDICATE_FUNCTIONS, ruleArguments } from '../../catalog/conditions/predicate-functions.ts';
+import { operatorsIn } from '../../catalog/conditions/rule-operator.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import type { Place } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
@@ -25,7 +26,7 @@ export function planRuleAggregate(context: RuleContext, aggregate: RuleAggregate
   const { predicate, arguments: args, distinct, filter } = objectOf(first[1], table);
   const columns = ruleArguments(called, aggregate.target, args);
   if (columns === null) throw brokenRule(aggregate.target, `the arguments do not fit ${called.name}`);
-  const tests = Object.entries(objectOf(predicate, table)).flatMap(([key, value]) =>
+  const tests = operatorsIn(predicate ?? null).flatMap(([key, value]) =>
     planRuleScalar(context, called.answers, key, value),
   );
   return and(

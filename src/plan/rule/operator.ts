@@ -8,7 +8,7 @@ import {
   scalarOperandType,
 } from '../../catalog/conditions/operand-type.ts';
 import { castsOf, type Operator, operatorsOf } from '../../catalog/conditions/operators.ts';
-import { ruleOperator } from '../../catalog/conditions/rule-operator.ts';
+import { operatorsIn, ruleOperator } from '../../catalog/conditions/rule-operator.ts';
 import { isSessionVariable, ruleText } from '../../catalog/conditions/rule-value.ts';
 import type { ObjectOperand } from '../../catalog/conditions/spatial-operators.ts';
 import { arrayLiteral } from '../../core/array-literal.ts';
@@ -103,18 +103,14 @@ function isNull(context: RuleContext, value: Json): ScalarComparison & { readonl
 function planCast(context: RuleContext, { column, cast: from }: Compared, value: Json): Predicate {
   const casts = castsOf(from ?? column.type);
   return and(
-    membersOf(value).flatMap(([name, operators]) => {
+    operatorsIn(value).flatMap(([name, operators]) => {
       const cast = casts.find(({ scalar }) => scalar === name);
       if (cast === undefined) throw unknownOperator(context, name);
-      return membersOf(operators).map(([key, member]) =>
+      return operatorsIn(operators).map(([key, member]) =>
         planOperator(context, { column, cast }, key, member),
       );
     }),
   );
-}
-
-function membersOf(value: Json): readonly (readonly [string, Json])[] {
-  return isRecord(value) ? Object.entries(value as JsonObject) : [];
 }
 
 function textTests(context: RuleContext, value: Json): readonly ScalarComparison[] {
@@ -126,8 +122,8 @@ function textTests(context: RuleContext, value: Json): readonly ScalarComparison
     const given = single(context, scalarOperandType(operator, TEXT), member);
     return { kind: 'compare', operator, value: given, cast: TEXT };
   };
-  return membersOf(value)
-    .flatMap(([, operators]) => membersOf(operators))
+  return operatorsIn(value)
+    .flatMap(([, operators]) => operatorsIn(operators))
     .map(([key, member]) => compare(key, member));
 }
 

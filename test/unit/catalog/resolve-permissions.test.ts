@@ -191,6 +191,7 @@ describe('comparisons of a rule and the types of its columns', () => {
     { f: { _lt: -1.5e30 }, at: { _gt: 'yesterday' }, id: { _gt: 'x-hasura-least' } },
     { jb: { _contains: { a: [1] } }, tags: { _contains: ['x'] }, nums: { _eq: ['1', 2] } },
     { jb: { _has_keys_any: ['a'], _cast: { String: { _ilike: '%a%', _is_null: false } } } },
+    { jb: { _cast: { String: 'x' } }, same_aggregate: { count: { predicate: 1 } } },
     { mood: { _gt: 'sad', _in: ['ok'] }, j: { _is_null: false } },
     { id: { _ceq: 'big', _cgt: ['f'] }, name: { _eq: null, $ne: 'a' } },
     { same_aggregate: { max: { arguments: 'f', predicate: { _gt: '1.5' } } } },

@@ -37,6 +37,7 @@ const STAFF = catalogOf(
         },
         note: {
           columns: { id: 'integer!', owner: 'text', data: 'jsonb', tags: 'text[]', size: 'integer' },
+          relationships: { parts: { kind: 'array', table: 'note', on: { id: 'size' } } },
           permissions: {
             reader: {
               filter: {
@@ -53,6 +54,13 @@ const STAFF = catalogOf(
                     },
                   },
                 ],
+              },
+            },
+            short: {
+              filter: {
+                data: { _cast: { String: 'X-Hasura-Text' } },
+                parts_aggregate: { count: { predicate: 2 } },
+                _not: { parts_aggregate: { count: { predicate: { _cast: { String: '3' } } } } },
               },
             },
             broken: { filter: { nothing: 1 } },
@@ -136,6 +144,19 @@ test('rules know session variables, other spellings, other columns, and other ta
   `);
   const session = { 'x-hasura-user': 'ann', 'x-hasura-friend': 'bo"b', 'x-hasura-keys': '{k}' };
   expect(bound({ ...asked, session })).toEqual(['ann', '{"bo\\"b","everyone"}', '{k}', '%x%', '{"private"}']);
+});
+
+test('a value without an operator is compared for equality, also behind a cast and for an aggregate', () => {
+  expect(printed({ catalog: STAFF, role: 'short', query: '{ note { id } }' })).toMatchInlineSnapshot(`
+    "note = list of default.note#0(id, data)
+      where (data::text eq $0 and count(*) eq $1 over (parts default.note#1(size) where true) and not count(*) eq $2 over (parts default.note#2(size) where true))
+      id: id
+    $0 text from session x-hasura-text
+    $1 integer = "2"
+    $2 text = "3"
+    session x-hasura-text
+    "
+  `);
 });
 
 test('a rule that does not fit its table lets nothing through', () => {
