@@ -279,7 +279,7 @@ export class FeedLeader {
   async #choose(error: unknown): Promise<Remedy> {
     const { options, connector, failures } = this.#scene;
     if (error instanceof TableBroken) {
-      failures.broke(error);
+      failures.broke(error, isDiskFull(error) ? options.limits.unfitRetryMs : 0);
       await options.refreshCatalog();
       return { state: 'retrying', pauseMs: 0 };
     }

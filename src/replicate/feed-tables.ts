@@ -1,7 +1,9 @@
 import { type ChangeStream, ConnectorError } from '../../connectors/connector.ts';
+import { saveLastError } from '../cache/last-error.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
 import { saveRowsCopied } from '../cache/rows-copied.ts';
 import { updateStoredTable } from '../cache/stored-table.ts';
+import { printTable } from '../core/names.ts';
 import { restUnless } from '../core/notifier.ts';
 import type { Copier, FailedCopy } from './copy.ts';
 import type { Exclusively } from './discard.ts';
@@ -156,6 +158,7 @@ export class FeedTables {
     if (failed.some(({ error }) => isOutdated(error))) await options.refreshCatalog();
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
+      await saveLastError(control, lease, `${printTable(table)}: copying failed: ${say(error)}`);
       if (!resumable) {
         failures.copyFailed(table, `copying failed: ${say(error)}`, this.#restAfter(error));
         continue;

@@ -1,11 +1,14 @@
 import { ConnectorError } from '../../connectors/connector.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
 import { messageOf } from '../core/errors.ts';
+import { printTable } from '../core/names.ts';
 import { sourceAdvice } from '../core/server-advice.ts';
+import { TableBroken } from './sink.ts';
 
 /** What may be told of a failure: Postgres quotes row values in messages about data, so those are left out. */
 export function say(error: unknown): string {
   const said = messageOf(error);
+  if (error instanceof TableBroken) return `${printTable(error.table)}: ${said}`;
   const state = sqlStateOf(error);
   if (state === undefined)
     return isLost(error) ? `the connection to the source database was lost: ${said}` : said;
@@ -29,5 +32,6 @@ function isLost(error: unknown): boolean {
  * at once takes what its users free.
  */
 export function isDiskFull(error: unknown): boolean {
-  return sqlStateOf(error instanceof ConnectorError ? error.cause : error) === '53100';
+  const isOfAnother = error instanceof ConnectorError || error instanceof TableBroken;
+  return sqlStateOf(isOfAnother ? error.cause : error) === '53100';
 }

@@ -5,6 +5,7 @@ import { serverAdvice } from '../core/server-advice.ts';
 import type { Parameter } from './message-buffer.ts';
 import { Outbox } from './outbox.ts';
 import { Pipeline, type PipelinedStatement, PipelineFailure } from './pipeline.ts';
+import { say } from './say.ts';
 import { type Sink, TableBroken } from './sink.ts';
 
 /** A statement to send, and what its answer must be. */
@@ -21,6 +22,8 @@ export interface Outgoing {
 
 const RIGHT_MISSING = '42501';
 const IN_FAILED_TRANSACTION = '25P02';
+/** Why one table cannot be made while others can: a right, a type, a size, its disk, somebody's event trigger. */
+const NOT_MADE = /^(0A|22|23|42|54|58|P0|53100)/;
 const MAX_PREPARED = 400;
 
 /** Gathers statements, sends them together, and tells how they went: the first failure is the one that counts. */
@@ -90,10 +93,11 @@ export class Statements {
   }
 }
 
-function failureOf(outgoing: Outgoing | undefined, reason: unknown): unknown {
-  const sink = outgoing?.sink;
+function failureOf({ sink, text }: Partial<Outgoing> = {}, reason: unknown): unknown {
   const state = sqlStateOf(reason);
   if (sink === undefined || state === undefined || state === IN_FAILED_TRANSACTION) return reason;
+  if (text === sink.ahead && NOT_MADE.test(state))
+    return new TableBroken(sink, `what changes meanwhile could not be kept: ${say(reason)}`, reason);
   // Data, constraint, shape or size: copying the table again may cure it. All else is the server's, or that of who grants rights.
   if (!/^(22|23|42|54)/.test(state) || state === RIGHT_MISSING) return reason;
   const advice = serverAdvice(state);

@@ -32,13 +32,17 @@ export class TableFailures {
     this.#random = random;
   }
 
-  /** The stream cannot be applied to one generation of the table; it is copied again, at once the first time. */
-  broke({ table, relation, message }: { table: TableRef; relation: string; message: string }): void {
+  /** The stream cannot be applied to one generation of the table; it is copied again, at once the first time unless it rests at least for a while. */
+  broke(
+    { table, relation, message }: { table: TableRef; relation: string; message: string },
+    leastMs = 0,
+  ): void {
     const failure = this.#failureOf(table, message);
     failure.broken = relation;
     failure.interrupted = false;
     const pauseMs = failure.backoff.nextMs();
-    failure.untilMs = failure.backoff.failures === 1 ? 0 : this.#clock.monotonicMs() + pauseMs;
+    const isAtOnce = failure.backoff.failures === 1 && leastMs === 0;
+    failure.untilMs = isAtOnce ? 0 : this.#clock.monotonicMs() + Math.max(leastMs, pauseMs);
   }
 
   /** A copy of the table failed; it is left alone for so long at least. */

@@ -191,6 +191,64 @@ test('what failed is tried when it may have been put right, or an administrator 
   expect(await requestResume(feed.source, 'nobody')).toBe(false);
 });
 
+test('a table that the source’s role may not make holds up no other, is told by name, and is made once it may be', async () => {
+  const { rig: feed, ...urls } = await open((names) => [
+    `grant create on database ${names.database} to ${names.feed}`,
+    `grant ${names.owner} to ${names.feed}`,
+  ]);
+  await feed.track({ item: [['n']] });
+  const first = feed.start(urls);
+  await feed.ready();
+  await first.stop();
+  const disk = await tablespace(feed);
+  await feed.source.query(`alter role ${roles[1]} set default_tablespace = ${disk}`);
+  await feed.track({ item: [['n']], other: [] });
+  let changed = false;
+  // A change that is to be kept beside the copy is the first to need a table.
+  const onStep = async (step: string): Promise<void> => {
+    if (step !== 'copy:begun' || changed) return;
+    changed = true;
+    await feed.target.query('insert into other values (1)');
+    const slot = 'select from pg_replication_slots where slot_name = $1 and active';
+    const isOver = async (): Promise<boolean> =>
+      (await feed.target.query(slot, [await slotOf(feed)])).rows.length === 0;
+    await feed.until('the stream to end', isOver);
+  };
+  feed.start({ ...urls, onStep: Object.assign(onStep, { inOneTrip: true }) });
+  const said = 'permission denied for tablespace';
+  await feed.until('the table to be told of', async () => {
+    const { lastError = null, state } = (await feed.status()) ?? {};
+    const table = (await feed.tableStatus('other'))?.state;
+    const isTold = table?.kind === 'failed' && table.reason.includes(said);
+    return isTold && state === 'streaming' && lastError?.includes(' other: copying failed: ') === true;
+  });
+  const interrupted = feed.log.filter((line) => line.includes('feed interrupted'));
+  expect(interrupted).toHaveLength(1);
+  expect(interrupted[0]).toContain('"error":"other: what changes meanwhile could not be kept: the source');
+  await feed.target.query('insert into other values (2); update item set n = -n');
+  await feed.caughtUp();
+  const { target, cache } = await feed.contents('item');
+  expect(cache).toEqual(target);
+  await feed.source.query(`grant create on tablespace ${disk} to ${roles[1]}`);
+  await feed.ready();
+  expect((await feed.contents('other')).cache).toHaveLength(2);
+  await feed.stop();
+  await feed.source.query('drop schema nearjoin cascade');
+  await feed.source.query(`drop tablespace ${disk}`);
+});
+
+/** A disk of the source that its roles have no right on. */
+async function tablespace({ source }: FeedRig): Promise<string> {
+  const name = `disk_${randomBytes(4).toString('hex')}`;
+  const client = new pg.Client({
+    connectionString: `${source.url}?options=-c%20allow_in_place_tablespaces%3Don`,
+  });
+  await client.connect();
+  await client.query(`create tablespace ${name} location ''`);
+  await client.end();
+  return name;
+}
+
 test('what a role, or its connection string, limits and sets ends no session of a feed and changes no value', async () => {
   const { rig: feed, sourceUrl } = await open(() => []);
   const limits = ['statement_timeout', 'idle_in_transaction_session_timeout', 'lock_timeout'];
