@@ -7,11 +7,12 @@ const SHARED =
 
 /**
  * Refuses a session that is not the client's own: it must stay with the same server process while another client is at
- * work. Asked only where somebody in between has logged in for us, whose number for the session is not the server's.
+ * work. Asked only where somebody in between has logged in for us, whose number for the session is not the server's. Gives
+ * the server's number.
  */
-export async function refuseSharedSession(client: pg.Client, url: string): Promise<void> {
+export async function refuseSharedSession(client: pg.Client, url: string): Promise<number> {
   const pid = await serverProcess(client);
-  if (pid === (client as pg.Client & { readonly processID: number | null }).processID) return;
+  if (pid === (client as pg.Client & { readonly processID: number | null }).processID) return pid;
   const other = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   other.on('error', () => undefined);
   try {
@@ -25,6 +26,7 @@ export async function refuseSharedSession(client: pg.Client, url: string): Promi
   } finally {
     await other.end().catch(() => undefined);
   }
+  return pid;
 }
 
 async function serverProcess(client: pg.Client): Promise<number> {

@@ -139,14 +139,15 @@ export class EarlyTransaction {
     return run;
   }
 
-  /** Opens a session: what is written goes over it. */
-  async begin(openSession: () => Promise<Session>): Promise<void> {
+  /** Opens a session: what is written goes over it. Gives its server process. */
+  async begin(openSession: () => Promise<Session>): Promise<number> {
     const session = await openSession().catch((error: unknown) => {
       throw this.#orRefused(error);
     });
     const statements = new Statements(session.client);
     this.#open = { session, statements, batches: new BatchWriting(this.#writing.stage) };
     statements.add({ text: 'begin' });
+    return session.pid;
   }
 
   /** Resolves when more may be sent. */

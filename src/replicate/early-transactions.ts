@@ -49,7 +49,7 @@ export class EarlyTransactions {
   readonly #options: EarlyOptions;
   readonly #turns: EarlyTurns;
   readonly #open = new Map<number, EarlyTransaction>();
-  readonly #begunMs = new Map<EarlyTransaction, number>();
+  readonly #begun = new Map<EarlyTransaction, { readonly ms: number; readonly pid: number }>();
   readonly #closing = new Set<Promise<void>>();
   #isOver = false;
 
@@ -67,11 +67,16 @@ export class EarlyTransactions {
     return this.#all.some((each) => each.isSending);
   }
 
+  /** The server processes of their sessions. */
+  get pids(): readonly number[] {
+    return [...this.#begun.values()].map(({ pid }) => pid);
+  }
+
   /** What is open on the source; null when nothing is. */
   get work(): EarlyWork | null {
-    const begun = [...this.#begunMs];
+    const begun = [...this.#begun];
     if (begun.length === 0) return null;
-    const firstMs = Math.min(...begun.map(([, begunMs]) => begunMs));
+    const firstMs = Math.min(...begun.map(([, { ms }]) => ms));
     return {
       transactions: begun.length,
       changes: begun.reduce((sum, [{ changes }]) => sum + changes, 0),
@@ -130,8 +135,8 @@ export class EarlyTransactions {
     const { clock, limits } = this.#options;
     const now = clock.monotonicMs();
     const waitingMs = this.#turns.waitingMs();
-    for (const [transaction, begunMs] of this.#begunMs) {
-      if (now - begunMs >= limits.openMs) throw new EarlyRefused(transaction.xid, 'it goes on for too long');
+    for (const [transaction, { ms }] of this.#begun) {
+      if (now - ms >= limits.openMs) throw new EarlyRefused(transaction.xid, 'it goes on for too long');
       if (waitingMs >= limits.patienceMs)
         throw new EarlyRefused(transaction.xid, 'the feed waits on the source');
     }
@@ -165,9 +170,9 @@ export class EarlyTransactions {
 
   async #begin(transaction: EarlyTransaction): Promise<void> {
     const { limits, openSession, clock } = this.#options;
-    if (this.#begunMs.size >= limits.most) throw new EarlyRefused(transaction.xid, 'too many others go on');
-    await transaction.begin(openSession);
-    this.#begunMs.set(transaction, clock.monotonicMs());
+    if (this.#begun.size >= limits.most) throw new EarlyRefused(transaction.xid, 'too many others go on');
+    const pid = await transaction.begin(openSession);
+    this.#begun.set(transaction, { ms: clock.monotonicMs(), pid });
     if (!this.#isOver) return;
     this.#close(transaction);
     throw new Error('the feed stopped');
@@ -215,7 +220,7 @@ export class EarlyTransactions {
   /** Whatever of it is not committed is undone. */
   #close(transaction: EarlyTransaction): void {
     this.#open.delete(transaction.xid);
-    this.#begunMs.delete(transaction);
+    this.#begun.delete(transaction);
     const closed: Promise<void> = transaction.close().finally(() => this.#closing.delete(closed));
     this.#closing.add(closed);
   }

@@ -57,8 +57,6 @@ interface Parts {
   readonly pump: Pump;
   readonly copier: Copier;
   readonly order: ReconcilerOptions;
-  /** The server process of the session that writes. */
-  readonly pid: number;
   readonly isNew: boolean;
 }
 
@@ -81,9 +79,9 @@ class FeedRun {
     const stored = await loadFeed(control, lease.target);
     const { client } = this.#session;
     // Making temporary tables, and MERGE.
-    const { canStage, pid } = await rowOf<{ canStage: boolean; pid: number }>(
+    const { canStage } = await rowOf<{ canStage: boolean }>(
       client,
-      `select pg_backend_pid() as pid, has_database_privilege(current_database(), 'temporary')
+      `select has_database_privilege(current_database(), 'temporary')
          and current_setting('server_version_num')::int >= 150000 as "canStage"`,
     );
     const seq = stored.watermark?.seq ?? 0n;
@@ -119,7 +117,7 @@ class FeedRun {
     const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
     try {
       const parts = this.#assemble({ applier, stage, stream, start, order });
-      await this.#stream({ ...parts, pid, isNew: start.isNew }, remaining, signal);
+      await this.#stream({ ...parts, isNew: start.isNew }, remaining, signal);
     } finally {
       stream.close();
     }
@@ -134,7 +132,7 @@ class FeedRun {
   }: Pick<Parts, 'applier' | 'stream' | 'order'> & {
     readonly start: StartingPoint;
     readonly stage: StageLimits | null;
-  }): Omit<Parts, 'pid' | 'isNew'> {
+  }): Omit<Parts, 'isNew'> {
     const { options, lease, connector, counters } = this.#scene;
     const { limits, clock, onStep } = options;
     const progress = new Progress(start);
@@ -198,7 +196,7 @@ class FeedRun {
       (stop) => pump.read(stop),
       (stop) => pump.write(stop),
       (stop) => pump.early.watch(stop),
-      (stop) => tellHeldUp(this.#scene, { pid: parts.pid, waitingMs: () => pump.waitingMs }, stop),
+      (stop) => tellHeldUp(this.#scene, { pid: this.#session.pid, pump }, stop),
       (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
       (stop) => tables.run(remaining, stop),
       (stop) => verifier.run(stop),

@@ -10,21 +10,26 @@ const PATIENCE_MS = 5_000;
 export interface Writing {
   /** The server process of its session. */
   readonly pid: number;
-  /** For how long it has been waiting for its source. */
-  readonly waitingMs: () => number;
+  readonly pump: {
+    /** For how long that has been waiting for its source. */
+    readonly waitingMs: number;
+    /** Transactions that go on, in sessions of their own. */
+    readonly early: { readonly pids: readonly number[] };
+  };
 }
 
 /** Says in the status what keeps a feed from writing to its source, for as long as that does. */
 export async function tellHeldUp(
   { options, control, lease }: FeedScene,
-  { pid, waitingMs }: Writing,
+  { pid, pump }: Writing,
   stop: AbortSignal,
 ): Promise<void> {
   const { clock, log, source } = options;
   let told: string | null = null;
   while (!stop.aborted) {
     await clock.delay(LOOK_MS, stop);
-    const reason = !stop.aborted && waitingMs() >= PATIENCE_MS ? await whatHolds(control, pid) : null;
+    const pids = pump.waitingMs >= PATIENCE_MS ? [pid] : [];
+    const reason = stop.aborted ? null : await whatHolds(control, pids, pump.early.pids);
     if (stop.aborted || reason === told) continue;
     told = reason;
     if (reason !== null) log.warn({ source, target: lease.target, reason }, 'feed held up');
@@ -32,9 +37,14 @@ export async function tellHeldUp(
   }
 }
 
-/** The lock that the session waits for, and who has it; null when it waits for none. */
-async function whatHolds(control: FeedScene['control'], pid: number): Promise<string | null> {
-  const [held] = await rowsOf<{ what: string; holders: string | null }>(control, HELD, [pid]);
+/** The lock that one of the sessions waits for, or one of the others has waited for as long, and who has it; null when they wait for none. */
+async function whatHolds(
+  control: FeedScene['control'],
+  pids: readonly number[],
+  others: readonly number[],
+): Promise<string | null> {
+  if (pids.length + others.length === 0) return null;
+  const [held] = await rowsOf<{ what: string; holders: string | null }>(control, HELD, [pids, others]);
   if (held === undefined) return null;
   return `waiting for a lock on ${held.what} in the source, which is held by ${held.holders ?? 'nobody any more'}`;
 }
@@ -44,4 +54,5 @@ const HELD = `
     select string_agg(concat('session ', a.pid, ' (' || nullif(a.application_name, '') || ')'), ', ')
     from pg_stat_activity a where a.pid = any (pg_blocking_pids(l.pid))) as holders
   from pg_locks l
-  where l.pid = $1 and not l.granted`;
+  where not l.granted and (l.pid = any ($1::int[])
+    or (l.pid = any ($2::int[]) and l.waitstart <= clock_timestamp() - interval '${PATIENCE_MS} ms'))`;

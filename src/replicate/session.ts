@@ -38,6 +38,7 @@ const SET_UP_MS = 10_000;
 export class Session {
   readonly client: pg.Client;
   readonly #lost: Promise<Error>;
+  #pid = 0;
 
   private constructor(client: pg.Client) {
     this.client = client;
@@ -61,7 +62,7 @@ export class Session {
     const late = setTimeout(() => destroySocket(client, tooLate()), SET_UP_MS * 2);
     try {
       await client.connect();
-      await refuseSharedSession(client, options.url);
+      session.#pid = await refuseSharedSession(client, options.url);
       // Not as options of the connection, where those of its string would stand in for them.
       const settings = settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]);
       await client.query(`${settings}; ${FIND_OPERATORS}`);
@@ -72,6 +73,11 @@ export class Session {
     } finally {
       clearTimeout(late);
     }
+  }
+
+  /** The server process that it has. */
+  get pid(): number {
+    return this.#pid;
   }
 
   /** Resolves with the reason when the connection is gone. */

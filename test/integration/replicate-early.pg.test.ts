@@ -188,6 +188,28 @@ test('one that goes on is written only when all before it is committed', async (
   expect(reopened(feed)).toEqual([]);
 });
 
+test('what keeps one that goes on from being written is told', async () => {
+  const feed = await early();
+  const relation = (await feed.tableStatus('doc'))?.relation;
+  const holder = new pg.Client({ connectionString: feed.source.url });
+  clients.push(holder);
+  await holder.connect();
+  await holder.query(`begin; lock table nearjoin."${relation}" in access exclusive mode`);
+  const { rows } = await holder.query('select pg_backend_pid() as pid');
+  const large = await begun(feed, 'update doc set n = n + 1 where id <= 2000');
+  const said = `waiting for a lock on nearjoin.${relation} in the source, which is held by session ${rows[0]?.pid}`;
+  await feed.until('the wait to be told', async () => {
+    const { state, reason = null } = (await feed.status()) ?? {};
+    return state === 'retrying' && reason?.startsWith(said) === true;
+  });
+  await holder.query('rollback');
+  await halfWritten(feed);
+  await feed.until('nothing to be told', async () => (await feed.status())?.state === 'streaming');
+  await large.query('commit');
+  await expectSame(feed);
+  expect(reopened(feed)).toEqual([]);
+});
+
 test.each([
   ['truncates', ['truncate pair'], 'it truncates a table'],
   [
