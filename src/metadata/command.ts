@@ -173,20 +173,26 @@ export const replaceArgs = z.object({
 
 type CommandArgs = typeof commandArgs;
 
-/** One metadata API call, its arguments checked for form only; what they mean is for `reduce` and the catalog. */
-export type Command = {
-  [K in keyof CommandArgs]: {
-    readonly type: K;
-    readonly args: z.infer<CommandArgs[K]>;
+/** The name of a command. */
+export type CommandType = keyof CommandArgs;
+
+/** The arguments of the command of one type. */
+export type ArgsOf<K extends CommandType> = z.infer<CommandArgs[K]>;
+
+/** The command of one type, its arguments checked for form only; what they mean is for `reduce` and the catalog. */
+export type CommandOf<K extends CommandType> = {
+  [P in K]: {
+    readonly type: P;
+    readonly args: ArgsOf<P>;
     /** Only export and replace have a version 2; null when the caller named none. */
     readonly version: number | null;
     /** The version of the metadata the caller believes to change; null when it does not care. */
     readonly resourceVersion: number | null;
   };
-}[keyof CommandArgs];
+}[K];
 
-/** The command of one type. */
-export type CommandOf<K extends Command['type']> = Extract<Command, { readonly type: K }>;
+/** One metadata API call. */
+export type Command = CommandOf<CommandType>;
 
 const envelope = z.looseObject({
   type: z.string(),
@@ -220,7 +226,7 @@ function canonicalType(type: string): string {
   return type.startsWith('postgres_') ? `pg_${type.slice('postgres_'.length)}` : type;
 }
 
-function isKnown(type: string): type is Command['type'] {
+function isKnown(type: string): type is CommandType {
   return Object.hasOwn(commandArgs, type);
 }
 

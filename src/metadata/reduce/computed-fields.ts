@@ -1,4 +1,4 @@
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { changeTable, requireTable } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { ComputedFieldMetadata, Metadata } from '../model.ts';
@@ -7,10 +7,7 @@ import { tidyComputedField } from '../tidy.ts';
 import { withList } from '../with-list.ts';
 
 /** Adds a computed field; as in Hasura one of the same name is defined anew. */
-export function addComputedField(
-  metadata: Metadata,
-  args: CommandOf<'pg_add_computed_field'>['args'],
-): Metadata {
+export function addComputedField(metadata: Metadata, args: ArgsOf<'pg_add_computed_field'>): Metadata {
   const { name, definition, comment } = args;
   const entry: ComputedFieldMetadata = tidyComputedField({ name, definition, comment });
   requireTable(metadata, args, '$.args.table');
@@ -23,10 +20,7 @@ export function addComputedField(
 }
 
 /** Removes a computed field; permissions that use it must have been dealt with by the caller. */
-export function dropComputedField(
-  metadata: Metadata,
-  args: CommandOf<'pg_drop_computed_field'>['args'],
-): Metadata {
+export function dropComputedField(metadata: Metadata, args: ArgsOf<'pg_drop_computed_field'>): Metadata {
   const { source, table, name } = args;
   const fields = requireTable(metadata, args, '$.args.table').computed_fields ?? [];
   if (!fields.some((field) => field.name === name)) {

@@ -1,6 +1,6 @@
 import { printTable, type RoleName, tableKey } from '../../core/names.ts';
 import type { ResolvedView } from '../catalog-port.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import {
   changeFunction,
   changeSource,
@@ -14,10 +14,10 @@ import type { FunctionMetadata, Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
 import { tidyFunction } from '../tidy.ts';
 
-type PermissionArgs = CommandOf<'pg_create_function_permission'>['args'];
+type PermissionArgs = ArgsOf<'pg_create_function_permission'>;
 
 /** Exposes a function; refuses one that already is, and one that is called as a tracked table is. */
-export function trackFunction(metadata: Metadata, args: CommandOf<'pg_track_function'>['args']): Metadata {
+export function trackFunction(metadata: Metadata, args: ArgsOf<'pg_track_function'>): Metadata {
   const { source, function: ref, configuration, comment } = args;
   const printed = printTable(ref);
   if (findFunction(metadata, args) !== undefined) {
@@ -34,10 +34,7 @@ export function trackFunction(metadata: Metadata, args: CommandOf<'pg_track_func
 }
 
 /** Hides a function. */
-export function untrackFunction(
-  metadata: Metadata,
-  args: CommandOf<'pg_untrack_function'>['args'],
-): Metadata {
+export function untrackFunction(metadata: Metadata, args: ArgsOf<'pg_untrack_function'>): Metadata {
   requireFunction(metadata, args);
   return removeObject(metadata, { kind: 'function', source: args.source, function: args.function });
 }
@@ -45,7 +42,7 @@ export function untrackFunction(
 /** Replaces a function's configuration as a whole. */
 export function customizeFunction(
   metadata: Metadata,
-  args: CommandOf<'pg_set_function_customization'>['args'],
+  args: ArgsOf<'pg_set_function_customization'>,
 ): Metadata {
   const { configuration } = args;
   return changeFunction(metadata, args, (entry) => tidyFunction({ ...entry, configuration }));

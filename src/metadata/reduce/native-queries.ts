@@ -1,5 +1,5 @@
 import type { SourceName } from '../../core/names.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { changeSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, SourceMetadata } from '../model.ts';
@@ -8,45 +8,13 @@ import { codeParts, UNCLOSED } from '../query-code.ts';
 import { changePermissions, type ModelRef } from '../query-objects.ts';
 import { tidyEntry, tidyQuery } from '../tidy.ts';
 
-/** A command about logical models and native queries. */
-export type QueryCommand = CommandOf<
-  | 'pg_track_logical_model'
-  | 'pg_untrack_logical_model'
-  | 'pg_create_logical_model_select_permission'
-  | 'pg_drop_logical_model_select_permission'
-  | 'pg_track_native_query'
-  | 'pg_untrack_native_query'
->;
-type ArgsOf<K extends QueryCommand['type']> = CommandOf<K>['args'];
-
-/** What such a command makes of the metadata. */
-export function reduceQueries(metadata: Metadata, command: QueryCommand): Metadata {
-  switch (command.type) {
-    case 'pg_track_logical_model':
-      return trackModel(metadata, command.args);
-    case 'pg_untrack_logical_model':
-      return untrack(metadata, { kind: 'logical_model', ...command.args });
-    case 'pg_create_logical_model_select_permission':
-      return createPermission(metadata, command.args);
-    case 'pg_drop_logical_model_select_permission':
-      return dropPermission(metadata, command.args);
-    case 'pg_track_native_query':
-      return trackQuery(metadata, command.args);
-    default:
-      return untrack(metadata, {
-        kind: 'native_query',
-        source: command.args.source,
-        name: command.args.root_field_name,
-      });
-  }
-}
-
 /** The source whose logical models or native queries are asked for. */
 export function sourceOfQueries(metadata: Metadata, name: SourceName): SourceMetadata {
   return sourceOr(metadata, name, `Source '${name}' of kind postgres not found.`);
 }
 
-function trackModel(metadata: Metadata, args: ArgsOf<'pg_track_logical_model'>): Metadata {
+/** Adds a logical model to a source; its permissions come by commands of their own. */
+export function trackModel(metadata: Metadata, args: ArgsOf<'pg_track_logical_model'>): Metadata {
   const { source: name, select_permissions: _given, ...model } = args;
   const source = sourceOr(metadata, name, `Source ${name} not found.`);
   const models = source.logical_models ?? [];
@@ -54,7 +22,8 @@ function trackModel(metadata: Metadata, args: ArgsOf<'pg_track_logical_model'>):
   return changeSource(metadata, name, () => ({ ...source, logical_models: [...models, tidyQuery(model)] }));
 }
 
-function trackQuery(metadata: Metadata, args: ArgsOf<'pg_track_native_query'>): Metadata {
+/** Adds a native query to a source; refuses a text that cannot be taken apart. */
+export function trackQuery(metadata: Metadata, args: ArgsOf<'pg_track_native_query'>): Metadata {
   const { source: name, type: _only, ...query } = args;
   const source = sourceOfQueries(metadata, name);
   if (codeParts(query.code) === null) throw new MetadataError('parse-failed', UNCLOSED);
@@ -64,13 +33,26 @@ function trackQuery(metadata: Metadata, args: ArgsOf<'pg_track_native_query'>): 
   return changeSource(metadata, name, () => ({ ...source, native_queries: [...queries, tidyQuery(query)] }));
 }
 
+/** Removes a logical model; what uses it must have been dealt with by the caller. */
+export function untrackModel(metadata: Metadata, args: ArgsOf<'pg_untrack_logical_model'>): Metadata {
+  return untrack(metadata, { kind: 'logical_model', ...args });
+}
+
+/** Removes a native query; what uses it must have been dealt with by the caller. */
+export function untrackQuery(
+  metadata: Metadata,
+  { source, root_field_name: name }: ArgsOf<'pg_untrack_native_query'>,
+): Metadata {
+  return untrack(metadata, { kind: 'native_query', source, name });
+}
+
 function untrack(metadata: Metadata, ref: ModelRef): Metadata {
   requireModel(metadata, ref);
   return removeObject(metadata, ref);
 }
 
-/** As in Hasura one that is there already is replaced. */
-function createPermission(
+/** Lets a role read rows of a model; as in Hasura a permission that is there already is replaced. */
+export function createModelPermission(
   metadata: Metadata,
   args: ArgsOf<'pg_create_logical_model_select_permission'>,
 ): Metadata {
@@ -83,7 +65,8 @@ function createPermission(
   );
 }
 
-function dropPermission(
+/** Takes a role's permission to read rows of a model away; refuses a model that is not there. */
+export function dropModelPermission(
   metadata: Metadata,
   args: ArgsOf<'pg_drop_logical_model_select_permission'>,
 ): Metadata {

@@ -1,5 +1,5 @@
 import { ADMIN, printTable } from '../../core/names.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { changeTable, requireTable, type TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { SelectPermissionEntry } from '../model/permissions.ts';
@@ -11,7 +11,7 @@ import { withList } from '../with-list.ts';
 /** Lets a role read a table; refuses a second permission for the same role. */
 export function createSelectPermission(
   metadata: Metadata,
-  args: CommandOf<'pg_create_select_permission'>['args'],
+  args: ArgsOf<'pg_create_select_permission'>,
 ): Metadata {
   const { role, permission, comment } = args;
   const entry: SelectPermissionEntry = tidyEntry({ role, permission, comment });
@@ -29,7 +29,7 @@ export function createSelectPermission(
 /** Takes a role's permission to read a table away. */
 export function dropSelectPermission(
   metadata: Metadata,
-  args: CommandOf<'pg_drop_select_permission'>['args'],
+  args: ArgsOf<'pg_drop_select_permission'>,
 ): Metadata {
   const { source, table, role } = args;
   requirePermission(metadata, args);
@@ -37,10 +37,7 @@ export function dropSelectPermission(
 }
 
 /** Sets or removes a permission's comment. */
-export function commentPermission(
-  metadata: Metadata,
-  args: CommandOf<'pg_set_permission_comment'>['args'],
-): Metadata {
+export function commentPermission(metadata: Metadata, args: ArgsOf<'pg_set_permission_comment'>): Metadata {
   requirePermission(metadata, args);
   return changeTable(metadata, args, (table) => {
     const entries = (table.select_permissions ?? []).map((entry) =>

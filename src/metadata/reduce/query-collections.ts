@@ -1,52 +1,18 @@
 import { repeated } from '../../core/repeated.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { AllowlistEntry, QueryCollection } from '../model/query-collections.ts';
 import type { Metadata } from '../model.ts';
 import { removeObject, withQueries } from '../objects.ts';
 import { withList } from '../with-list.ts';
 
-/** A command about query collections and the allow list. */
-export type CollectionCommand = CommandOf<
-  | 'create_query_collection'
-  | 'rename_query_collection'
-  | 'drop_query_collection'
-  | 'add_query_to_collection'
-  | 'drop_query_from_collection'
-  | 'add_collection_to_allowlist'
-  | 'drop_collection_from_allowlist'
-  | 'update_scope_of_collection_in_allowlist'
->;
-type ArgsOf<K extends CollectionCommand['type']> = CommandOf<K>['args'];
-
-/** What such a command makes of the metadata. */
-export function reduceCollections(metadata: Metadata, command: CollectionCommand): Metadata {
-  switch (command.type) {
-    case 'create_query_collection':
-      return createCollection(metadata, command.args);
-    case 'rename_query_collection':
-      return renameCollection(metadata, command.args);
-    case 'drop_query_collection':
-      return dropCollection(metadata, command.args);
-    case 'add_query_to_collection':
-      return addQuery(metadata, command.args);
-    case 'drop_query_from_collection':
-      return dropQuery(metadata, command.args);
-    case 'add_collection_to_allowlist':
-      return allow(metadata, command.args);
-    case 'drop_collection_from_allowlist':
-      return disallow(metadata, command.args.collection);
-    default:
-      return changeScope(metadata, command.args);
-  }
-}
-
 /** What is said, in place of `success`, where a collection is in the allow list already. */
 export function alreadyAllowed(collection: string): string {
   return `collection "${collection}" already exists in the allowlist, scope ignored; to change scope, use update_scope_of_collection_in_allowlist`;
 }
 
-function createCollection(metadata: Metadata, args: ArgsOf<'create_query_collection'>): Metadata {
+/** Adds a collection of operations; its name, and theirs in it, must be new. */
+export function createCollection(metadata: Metadata, args: ArgsOf<'create_query_collection'>): Metadata {
   const path = '$.args.definition.queries';
   refuseTaken(metadata, args.name, '$.args.name');
   const twice = repeated(args.definition.queries.map((query) => query.name));
@@ -57,8 +23,8 @@ function createCollection(metadata: Metadata, args: ArgsOf<'create_query_collect
   return withList(metadata, 'query_collections', [...(metadata.query_collections ?? []), args]);
 }
 
-/** What names the collection goes on naming it. */
-function renameCollection(
+/** Gives a collection another name, also where the allow list and REST endpoints name it. */
+export function renameCollection(
   metadata: Metadata,
   { name, new_name: next }: ArgsOf<'rename_query_collection'>,
 ): Metadata {
@@ -83,7 +49,8 @@ function renameCollection(
   );
 }
 
-function dropCollection(
+/** Removes a collection; with `cascade` also from the allow list, which else is a reason to refuse. */
+export function dropCollection(
   metadata: Metadata,
   { collection: name, cascade }: ArgsOf<'drop_query_collection'>,
 ): Metadata {
@@ -94,7 +61,7 @@ function dropCollection(
     const message = `query collection with name "${name}" is present in the allowlist; cannot proceed to drop. please use cascade to confirm you wish to drop it from the allowlist as well`;
     throw new MetadataError('dependency-error', message, { path });
   }
-  const left = isAllowed ? disallow(metadata, name) : metadata;
+  const left = isAllowed ? disallowCollection(metadata, { collection: name }) : metadata;
   return withList(
     left,
     'query_collections',
@@ -102,7 +69,8 @@ function dropCollection(
   );
 }
 
-function addQuery(metadata: Metadata, args: ArgsOf<'add_query_to_collection'>): Metadata {
+/** Adds an operation to a collection; its name must be new there. */
+export function addQuery(metadata: Metadata, args: ArgsOf<'add_query_to_collection'>): Metadata {
   const { collection_name: collection, query_name: name, query } = args;
   const found = requireCollection(metadata, collection);
   const { queries } = found.definition;
@@ -113,7 +81,8 @@ function addQuery(metadata: Metadata, args: ArgsOf<'add_query_to_collection'>): 
   return changeCollection(metadata, found, withQueries(found, [...queries, { name, query }]));
 }
 
-function dropQuery(metadata: Metadata, args: ArgsOf<'drop_query_from_collection'>): Metadata {
+/** Removes an operation from a collection. */
+export function dropQuery(metadata: Metadata, args: ArgsOf<'drop_query_from_collection'>): Metadata {
   const { collection_name: collection, query_name: name } = args;
   const { queries } = requireCollection(metadata, collection).definition;
   if (!queries.some((listed) => listed.name === name)) {
@@ -123,15 +92,19 @@ function dropQuery(metadata: Metadata, args: ArgsOf<'drop_query_from_collection'
   return removeObject(metadata, { kind: 'query_collections', collection, name });
 }
 
-/** The same metadata where the collection is in the list. */
-function allow(metadata: Metadata, entry: AllowlistEntry): Metadata {
+/** Puts a collection into the allow list; the very same metadata where it is there. */
+export function allowCollection(metadata: Metadata, entry: AllowlistEntry): Metadata {
   requireCollection(metadata, entry.collection, '$.args.collection');
   const entries = metadata.allowlist ?? [];
   const isListed = entries.some(({ collection }) => collection === entry.collection);
   return isListed ? metadata : withList(metadata, 'allowlist', [...entries, entry]);
 }
 
-function disallow(metadata: Metadata, name: string): Metadata {
+/** Takes a collection out of the allow list. */
+export function disallowCollection(
+  metadata: Metadata,
+  { collection: name }: ArgsOf<'drop_collection_from_allowlist'>,
+): Metadata {
   requireCollection(metadata, name, '$.args.collection');
   const found = requireAllowed(metadata, name);
   return withList(
@@ -141,7 +114,8 @@ function disallow(metadata: Metadata, name: string): Metadata {
   );
 }
 
-function changeScope(
+/** Says anew whose a collection of the allow list is. */
+export function changeScope(
   metadata: Metadata,
   { collection, scope }: ArgsOf<'update_scope_of_collection_in_allowlist'>,
 ): Metadata {

@@ -1,10 +1,10 @@
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
 import type { Follow } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { LocalRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
-import { removeObject, type TableObjectKind } from '../objects.ts';
+import { removeObject } from '../objects.ts';
 import { tidyEntry } from '../tidy.ts';
 import { withList } from '../with-list.ts';
 import { renameInRules } from './rename-in-rules.ts';
@@ -19,43 +19,38 @@ const LISTS = [
 /** Adds a relationship inside one database; refuses a name the table already uses. */
 export function createLocalRelationship(
   metadata: Metadata,
-  command: CommandOf<'pg_create_object_relationship'> | CommandOf<'pg_create_array_relationship'>,
+  args: ArgsOf<'pg_create_object_relationship'>,
+  list: 'object_relationships' | 'array_relationships',
 ): Metadata {
-  const { args } = command;
   const { name, using, comment } = args;
-  const key =
-    command.type === 'pg_create_object_relationship' ? 'object_relationships' : 'array_relationships';
   const entry: LocalRelationshipMetadata = tidyEntry({ name, using, comment });
   return changeTable(metadata, args, (table) => {
-    refuseTakenField(table, args.name);
-    return withList(table, key, [...(table[key] ?? []), entry]);
+    refuseTakenField(table, name);
+    return withList(table, list, [...(table[list] ?? []), entry]);
   });
 }
 
-/** Where a relationship of that name is, local or remote; refuses a name the table does not know. */
-export function relationshipKind(table: TableMetadata, name: string): TableObjectKind {
+/** Which list holds the relationship of that name; refuses a name the table does not know. */
+function listOf(table: TableMetadata, name: string): (typeof LISTS)[number] {
   const found = LISTS.find(([, key]) => table[key]?.some((entry) => entry.name === name) === true);
   if (found === undefined) throw new MetadataError('not-exists', `"${name}" does not exist`);
-  return found[0];
+  return found;
 }
 
 /** Removes a relationship; permissions that use it must have been dealt with by the caller. */
-export function dropRelationship(
-  metadata: Metadata,
-  args: CommandOf<'pg_drop_relationship'>['args'],
-): Metadata {
+export function dropRelationship(metadata: Metadata, args: ArgsOf<'pg_drop_relationship'>): Metadata {
   const { source, table, relationship: name } = args;
-  const kind = relationshipKind(requireTable(metadata, args), name);
+  const [kind] = listOf(requireTable(metadata, args), name);
   return removeObject(metadata, { kind, source, table, name });
 }
 
 /** Gives a relationship another name, also in the row rules that walk it. */
 export function renameRelationship(
   metadata: Metadata,
-  args: CommandOf<'pg_rename_relationship'>['args'],
+  args: ArgsOf<'pg_rename_relationship'>,
   follow: Follow,
 ): Metadata {
-  relationshipKind(requireTable(metadata, args), args.name);
+  listOf(requireTable(metadata, args), args.name);
   const renamed = changeTable(metadata, args, (table) => {
     if (args.name !== args.new_name) refuseTakenField(table, args.new_name);
     return renameInLists(table, args.name, args.new_name);
@@ -75,13 +70,11 @@ function renameInLists(table: TableMetadata, from: string, to: string): TableMet
 /** Sets or removes a local relationship's comment. */
 export function commentRelationship(
   metadata: Metadata,
-  args: CommandOf<'pg_set_relationship_comment'>['args'],
+  args: ArgsOf<'pg_set_relationship_comment'>,
 ): Metadata {
-  const kind = relationshipKind(requireTable(metadata, args), args.name);
-  if (kind !== 'object_relation' && kind !== 'array_relation') {
+  const [, key] = listOf(requireTable(metadata, args), args.name);
+  if (key === 'remote_relationships')
     throw new MetadataError('not-supported', `relationship "${args.name}" cannot have a comment`);
-  }
-  const key = kind === 'object_relation' ? 'object_relationships' : 'array_relationships';
   return changeTable(metadata, args, (table) => {
     const entries = (table[key] ?? []).map((entry) =>
       entry.name === args.name ? tidyEntry({ ...entry, comment: args.comment }) : entry,

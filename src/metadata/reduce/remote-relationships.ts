@@ -1,5 +1,5 @@
 import { printTable } from '../../core/names.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { RemoteRelationshipMetadata } from '../model/relationships.ts';
@@ -7,7 +7,7 @@ import type { Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
 import { withList } from '../with-list.ts';
 
-type RemoteArgs = CommandOf<'pg_create_remote_relationship'>['args'];
+type RemoteArgs = ArgsOf<'pg_create_remote_relationship'>;
 
 /** Adds a relationship to a table of another database; refuses a name the table already uses. */
 export function createRemoteRelationship(metadata: Metadata, args: RemoteArgs): Metadata {
@@ -33,14 +33,14 @@ export function updateRemoteRelationship(metadata: Metadata, args: RemoteArgs): 
 /** Removes a relationship that exists. */
 export function deleteRemoteRelationship(
   metadata: Metadata,
-  args: CommandOf<'pg_delete_remote_relationship'>['args'],
+  args: ArgsOf<'pg_delete_remote_relationship'>,
 ): Metadata {
   requireRemote(metadata, args);
   const { source, table, name } = args;
   return removeObject(metadata, { kind: 'remote_relationship', source, table, name });
 }
 
-function requireRemote(metadata: Metadata, args: CommandOf<'pg_delete_remote_relationship'>['args']): void {
+function requireRemote(metadata: Metadata, args: ArgsOf<'pg_delete_remote_relationship'>): void {
   const table = requireTable(metadata, args);
   if (table.remote_relationships?.some((entry) => entry.name === args.name) === true) return;
   throw new MetadataError('not-exists', `"${args.name}" does not exist`);

@@ -1,13 +1,10 @@
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
 
 /** Opens a path; its name must be new. */
-export function createEndpoint(
-  metadata: Metadata,
-  args: CommandOf<'create_rest_endpoint'>['args'],
-): Metadata {
+export function createEndpoint(metadata: Metadata, args: ArgsOf<'create_rest_endpoint'>): Metadata {
   const endpoints = metadata.rest_endpoints ?? [];
   if (endpoints.some(({ name }) => name === args.name))
     throw new MetadataError('already-exists', `Endpoint with name: ${args.name} already exists`);
@@ -15,10 +12,7 @@ export function createEndpoint(
 }
 
 /** Closes a path. */
-export function dropEndpoint(
-  metadata: Metadata,
-  { name }: CommandOf<'drop_rest_endpoint'>['args'],
-): Metadata {
+export function dropEndpoint(metadata: Metadata, { name }: ArgsOf<'drop_rest_endpoint'>): Metadata {
   if (metadata.rest_endpoints?.some((endpoint) => endpoint.name === name) !== true)
     throw new MetadataError('not-exists', `endpoint with name: ${name} does not exist`);
   return removeObject(metadata, { kind: 'rest_endpoint', name });

@@ -1,14 +1,11 @@
 import { ADMIN } from '../../core/names.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
 
 /** Defines a role by its parents, or defines it anew; refuses a role that would inherit from itself. */
-export function addInheritedRole(
-  metadata: Metadata,
-  args: CommandOf<'add_inherited_role'>['args'],
-): Metadata {
+export function addInheritedRole(metadata: Metadata, args: ArgsOf<'add_inherited_role'>): Metadata {
   const { role_name: role, role_set: parents } = args;
   if (role === ADMIN) throw new MetadataError('invalid-params', 'the role "admin" cannot inherit');
   if (parents.length === 0)
@@ -39,10 +36,7 @@ function reaches(parentsOf: ReadonlyMap<string, readonly string[]>, role: string
 }
 
 /** Forgets an inherited role. */
-export function dropInheritedRole(
-  metadata: Metadata,
-  args: CommandOf<'drop_inherited_role'>['args'],
-): Metadata {
+export function dropInheritedRole(metadata: Metadata, args: ArgsOf<'drop_inherited_role'>): Metadata {
   const known = (metadata.inherited_roles ?? []).some((entry) => entry.role_name === args.role_name);
   if (!known) throw new MetadataError('not-exists', `"${args.role_name}" inherited role doesn't exist`);
   return removeObject(metadata, { kind: 'inherited_role', name: args.role_name });
@@ -51,7 +45,7 @@ export function dropInheritedRole(
 /** Says which roles may not ask for the schema. */
 export function disableIntrospection(
   metadata: Metadata,
-  args: CommandOf<'set_graphql_schema_introspection_options'>['args'],
+  args: ArgsOf<'set_graphql_schema_introspection_options'>,
 ): Metadata {
   return { ...metadata, graphql_schema_introspection: { disabled_for_roles: args.disabled_for_roles } };
 }

@@ -1,4 +1,4 @@
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { changeSource, requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { NativeQueryMetadata } from '../model/native-queries.ts';
@@ -7,7 +7,7 @@ import { removeObject } from '../objects.ts';
 import { tidyMetadata } from '../tidy.ts';
 
 /** Registers a database, or with `replace_configuration` gives a registered one a new configuration. */
-export function addSource(metadata: Metadata, args: CommandOf<'pg_add_source'>['args']): Metadata {
+export function addSource(metadata: Metadata, args: ArgsOf<'pg_add_source'>): Metadata {
   const exists = metadata.sources.some((source) => source.name === args.name);
   if (exists && args.replace_configuration) return updateSource(metadata, args);
   if (exists) throw new MetadataError('already-exists', `source with name "${args.name}" already exists`);
@@ -22,7 +22,7 @@ export function addSource(metadata: Metadata, args: CommandOf<'pg_add_source'>['
 }
 
 /** Changes the given parts of a registered database; absent parts stay, `customization: null` removes it. */
-export function updateSource(metadata: Metadata, args: CommandOf<'pg_update_source'>['args']): Metadata {
+export function updateSource(metadata: Metadata, args: ArgsOf<'pg_update_source'>): Metadata {
   const changed = changeSource(metadata, args.name, (source) => {
     const { customization, ...rest } = source;
     const kept = args.customization === undefined && customization !== undefined ? { customization } : {};
@@ -36,7 +36,7 @@ export function updateSource(metadata: Metadata, args: CommandOf<'pg_update_sour
   return tidyMetadata(changed);
 }
 
-function optionalParts(args: CommandOf<'pg_update_source'>['args']): Partial<SourceMetadata> {
+function optionalParts(args: ArgsOf<'pg_update_source'>): Partial<SourceMetadata> {
   return {
     ...(args.customization === undefined || args.customization === null
       ? {}
@@ -46,13 +46,13 @@ function optionalParts(args: CommandOf<'pg_update_source'>['args']): Partial<Sou
 }
 
 /** Forgets a database; what points to it must have been dealt with by the caller. */
-export function dropSource(metadata: Metadata, args: CommandOf<'pg_drop_source'>['args']): Metadata {
+export function dropSource(metadata: Metadata, args: ArgsOf<'pg_drop_source'>): Metadata {
   requireSource(metadata, args.name);
   return removeObject(metadata, { kind: 'source', source: args.name });
 }
 
 /** Gives a database another name, also where relationships and row rules point to it. */
-export function renameSource(metadata: Metadata, args: CommandOf<'rename_source'>['args']): Metadata {
+export function renameSource(metadata: Metadata, args: ArgsOf<'rename_source'>): Metadata {
   requireSource(metadata, args.name);
   if (args.new_name !== args.name && metadata.sources.some((source) => source.name === args.new_name)) {
     throw new MetadataError('already-exists', `source with name "${args.new_name}" already exists`);
@@ -70,7 +70,7 @@ export function renameSource(metadata: Metadata, args: CommandOf<'rename_source'
   return { ...metadata, sources };
 }
 
-type Renaming = CommandOf<'rename_source'>['args'];
+type Renaming = ArgsOf<'rename_source'>;
 
 function repointQuery(query: NativeQueryMetadata, args: Renaming): NativeQueryMetadata {
   const { returns } = query;

@@ -1,5 +1,5 @@
 import { printTable } from '../../core/names.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { changeSource, changeTable, findFunction, findTracked } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
@@ -7,7 +7,7 @@ import { removeObject } from '../objects.ts';
 import { tidyTable } from '../tidy.ts';
 
 /** Exposes a table or view; refuses one that already is. */
-export function trackTable(metadata: Metadata, args: CommandOf<'pg_track_table'>['args']): Metadata {
+export function trackTable(metadata: Metadata, args: ArgsOf<'pg_track_table'>): Metadata {
   const { source, table, configuration, is_enum, apollo_federation_config: federation } = args;
   if (findTracked(metadata, args) !== undefined) {
     throw new MetadataError('already-tracked', `view/table already tracked: "${printTable(table)}"`);
@@ -25,7 +25,7 @@ export function trackTable(metadata: Metadata, args: CommandOf<'pg_track_table'>
 }
 
 /** Hides a table; what points to it must have been dealt with by the caller. */
-export function untrackTable(metadata: Metadata, args: CommandOf<'pg_untrack_table'>['args']): Metadata {
+export function untrackTable(metadata: Metadata, args: ArgsOf<'pg_untrack_table'>): Metadata {
   if (findTracked(metadata, args) === undefined) {
     throw new MetadataError('already-untracked', `view/table already untracked: "${printTable(args.table)}"`);
   }
@@ -33,26 +33,17 @@ export function untrackTable(metadata: Metadata, args: CommandOf<'pg_untrack_tab
 }
 
 /** Replaces a table's names and comments as a whole. */
-export function customizeTable(
-  metadata: Metadata,
-  args: CommandOf<'pg_set_table_customization'>['args'],
-): Metadata {
+export function customizeTable(metadata: Metadata, args: ArgsOf<'pg_set_table_customization'>): Metadata {
   return changeTable(metadata, args, (table) => tidyTable({ ...table, configuration: args.configuration }));
 }
 
 /** Says whether a table's rows are the values of an enum. */
-export function setTableIsEnum(
-  metadata: Metadata,
-  args: CommandOf<'pg_set_table_is_enum'>['args'],
-): Metadata {
+export function setTableIsEnum(metadata: Metadata, args: ArgsOf<'pg_set_table_is_enum'>): Metadata {
   return changeTable(metadata, args, (table) => tidyTable({ ...table, is_enum: args.is_enum }));
 }
 
 /** Says whether other services of a federation may ask for a table's rows. */
-export function setFederation(
-  metadata: Metadata,
-  args: CommandOf<'pg_set_apollo_federation_config'>['args'],
-): Metadata {
+export function setFederation(metadata: Metadata, args: ArgsOf<'pg_set_apollo_federation_config'>): Metadata {
   const { apollo_federation_config: config } = args;
   return changeTable(metadata, args, ({ apollo_federation_config: _, ...table }) =>
     config === undefined || config === null ? table : { ...table, apollo_federation_config: config },

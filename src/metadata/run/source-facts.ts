@@ -1,6 +1,6 @@
 import { type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
 import type { FoundSource, FoundTable } from '../catalog-port.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import { requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { State, Tools } from './state.ts';
@@ -35,7 +35,7 @@ interface TableInfo {
 /** Every table and view of a database, tracked or not, as it is now. */
 export async function sourceTables(
   state: State,
-  args: CommandOf<'pg_get_source_tables'>['args'],
+  args: ArgsOf<'pg_get_source_tables'>,
   tools: Tools,
 ): Promise<readonly TableRef[]> {
   const found = await foundSource(state, args.source, tools);
@@ -45,7 +45,7 @@ export async function sourceTables(
 /** One table or view of a database, tracked or not: its columns and keys as they are now; null where there is none. */
 export async function tableInfo(
   state: State,
-  { source, table }: CommandOf<'pg_get_table_info'>['args'],
+  { source, table }: ArgsOf<'pg_get_table_info'>,
   tools: Tools,
 ): Promise<TableInfo | null> {
   const found = (await foundSource(state, source, tools)).tables.get(tableKey(table));
@@ -89,7 +89,7 @@ function describe({ ref, kind, comment, columns, keys, foreignKeys }: FoundTable
 /** Relationships that the foreign keys between tracked tables make likely, in both directions. */
 export async function suggestRelationships(
   state: State,
-  args: CommandOf<'pg_suggest_relationships'>['args'],
+  args: ArgsOf<'pg_suggest_relationships'>,
   tools: Tools,
 ): Promise<{ readonly relationships: readonly Suggestion[] }> {
   const found = await foundSource(state, args.source, tools);

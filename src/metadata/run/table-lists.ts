@@ -1,6 +1,6 @@
 import { NearjoinError } from '../../core/errors.ts';
 import type { ResolvedView } from '../catalog-port.ts';
-import type { CommandOf } from '../command.ts';
+import type { ArgsOf } from '../command.ts';
 import type { TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
@@ -29,7 +29,7 @@ interface Warning {
 /** Tracks the tables that can be; those that cannot become warnings, or the refusal of all. */
 export async function trackTables(
   state: State,
-  args: CommandOf<'pg_track_tables'>['args'],
+  args: ArgsOf<'pg_track_tables'>,
   tools: Tools,
 ): Promise<Step> {
   const warnings: Warning[] = [];
@@ -60,7 +60,7 @@ export async function trackTables(
 /** Untracks the tables nothing else depends on; the others become warnings, or the refusal of all. */
 export async function untrackTables(
   state: State,
-  args: CommandOf<'pg_untrack_tables'>['args'],
+  args: ArgsOf<'pg_untrack_tables'>,
   tools: Tools,
 ): Promise<Step> {
   const warnings: Warning[] = [];
@@ -85,7 +85,7 @@ export async function untrackTables(
 /** A table that stays can hold another back in turn, so this goes on until nothing changes. */
 function settle(
   state: State,
-  tables: CommandOf<'pg_untrack_tables'>['args']['tables'],
+  tables: ArgsOf<'pg_untrack_tables'>['tables'],
   warn: (place: TablePlace, message: string) => void,
 ): { readonly going: readonly TablePlace[]; readonly dependents: readonly ObjectRef[] } {
   let going = tables;
