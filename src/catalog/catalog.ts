@@ -45,8 +45,8 @@ export interface Column {
   readonly upperCased: boolean;
   /** Set where its collation is nondeterministic: texts of different bytes may be equal, in its own database only. */
   readonly loose?: true;
-  /** Set where some other database has other rules for letters and capitals: patterns find other texts there. */
-  readonly ownLocale?: true;
+  /** Set where some other database has other rules, for letters and capitals or even for what a character is: patterns find other texts there. */
+  readonly ownLocale?: 'letters' | 'characters';
   /** Set for a computed field: it is stored nowhere, and only the table's own database can compute it. */
   readonly computed?: { readonly field: string; readonly call: FunctionCall };
   /** Set for what is no column of the table: all of a row as a text, or what is told of a row beside it. */

@@ -61,7 +61,7 @@ export interface FoundTable {
 export interface ServerFacts extends DatabaseIdentity {
   /** As in `server_version_num`: 180004. */
   readonly version: number;
-  /** Which characters are letters, and which are one another's capitals. */
+  /** What a character is, which of them are letters, and which are one another's capitals. */
   readonly locale: string;
   readonly walLevel: string;
   readonly inRecovery: boolean;
@@ -118,6 +118,14 @@ export function isAvailable(found: Introspection | Unavailable): found is Intros
 
 /** What the databases answered, by source. */
 export type Introspections = ReadonlyMap<SourceName, Introspection | Unavailable>;
+
+/** Ends the locale of a database that knows no characters, only bytes. */
+export const OF_BYTES = ' bytes';
+
+/** Whether a character is a byte in a locale. */
+export function isOfBytes(locale: string): boolean {
+  return locale.endsWith(OF_BYTES);
+}
 
 /** The locales of those databases that answered. */
 export function localesOf(all: Iterable<Introspection | Unavailable>): ReadonlySet<string> {

@@ -13,7 +13,7 @@ export function isCaseless(type: ColumnType): boolean {
 
 /** Whether two columns are joined whatever the case, and some database has other letters. */
 export function isFolded({ left, right }: JoinPair): boolean {
-  const isApart = left.ownLocale === true || right.ownLocale === true;
+  const isApart = left.ownLocale !== undefined || right.ownLocale !== undefined;
   return isApart && isCaseless(left.type) && isCaseless(right.type);
 }
 

@@ -285,6 +285,40 @@ const PLAIN = "template template0 locale 'C' encoding 'UTF8'";
 const icu = (language: string): string =>
   `template template0 locale_provider icu icu_locale '${language}' locale 'C' encoding 'UTF8'`;
 
+test('a character is what it is in the source, also where the target knows only bytes', async () => {
+  const ways = await ThreeWays.open({
+    sql: [
+      'create table root (id int primary key)',
+      'create table word (id int primary key, root_id int, t text)',
+      'create index on word (root_id)',
+      'insert into root values (1)',
+      `insert into word values (1, 1, 'ä'), (2, 1, 'ab'), (3, 1, 'a')`,
+    ],
+    tables: {
+      root: {
+        database: 'pg1',
+        relationships: { words: { kind: 'array', to: 'word', on: { id: 'root_id' } } },
+      },
+      word: { database: 'pg2' },
+    },
+    forms: [PLAIN, "template template0 locale 'C' encoding 'SQL_ASCII'"],
+  });
+  try {
+    for (const [condition, found] of [
+      ['_like: "_"', [1, 3]],
+      ['_nlike: "_"', [2]],
+      ['_regex: "^.$"', [1, 3]],
+    ] as const) {
+      const words = found.map((id) => ({ id }));
+      expect(await ways.agree(`{ root { words(where: {t: {${condition}}}) { id } } }`)).toEqual({
+        root: [{ words }],
+      });
+    }
+  } finally {
+    await ways.close();
+  }
+});
+
 test.skipIf(Math.min(testServer('source').version, testServer('target').version) < 15).each([
   ['only the source knows its letters', icu('en'), PLAIN],
   ['only the target knows them', PLAIN, icu('en')],

@@ -1,3 +1,4 @@
+import { OF_BYTES } from '../introspection.ts';
 import { type FunctionRef, functionTypesSql, functionVersionsSql } from './found-functions.ts';
 
 /**
@@ -18,7 +19,8 @@ const SYSTEM_ID = `(select system_identifier::text from pg_control_system())`;
 
 /** A provider and its locale as one text, the same for the same rules in every version and spelling. */
 const localeOf = (provider: string, locale: string): string =>
-  `replace(concat(${provider}, ' ', regexp_replace(lower(${locale}), '[.]utf-?8$', '.utf8')), ' posix', ' c')`;
+  `replace(concat(${provider}, ' ', regexp_replace(lower(${locale}), '[.]utf-?8$', '.utf8')), ' posix', ' c')
+     || case getdatabaseencoding() when 'SQL_ASCII' then '${OF_BYTES}' else '' end`;
 
 /** What became of the names of these columns from version to version; the locale of ICU was once where libc's is. */
 const DATABASE_LOCALE = `(

@@ -2,7 +2,7 @@ import { must } from '../../core/assert.ts';
 import { printTable, sameTable, tableKey } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration, TableMetadata } from '../../metadata/model.ts';
 import type { Column, InconsistentObject, Table } from '../catalog.ts';
-import type { FoundColumn, FoundTable, Introspection } from '../introspection.ts';
+import { type FoundColumn, type FoundTable, type Introspection, isOfBytes } from '../introspection.ts';
 import { HASURA_DEFAULT, type Spelling } from '../spelling.ts';
 import { withColumns } from '../with-columns.ts';
 import { enumValuesOf } from './enums.ts';
@@ -42,9 +42,12 @@ function resolveTable(source: string, tracked: TableMetadata, scope: TableScope)
       `cannot include "${printed}" in the GraphQL schema because it is not a valid GraphQL identifier: give it a custom_name`,
     );
   }
-  const isOwn = ({ locale = found.server.locale }: FoundColumn): boolean =>
-    [...locales].some((other) => other !== locale);
-  const columns = resolveColumns(real, configuration, spelling, isOwn);
+  const ownLocaleOf = ({ locale = found.server.locale }: FoundColumn): Column['ownLocale'] => {
+    const others = [...locales].filter((other) => other !== locale);
+    if (others.some((other) => isOfBytes(other) !== isOfBytes(locale))) return 'characters';
+    return others.length > 0 ? 'letters' : undefined;
+  };
+  const columns = resolveColumns(real, configuration, spelling, ownLocaleOf);
   const columnByName = new Map(columns.map((column) => [column.name, column]));
   return {
     source,
@@ -81,7 +84,7 @@ function resolveColumns(
   real: FoundTable,
   configuration: TableConfiguration | undefined,
   spelling: Spelling,
-  isOwnLocale: (column: FoundColumn) => boolean,
+  ownLocaleOf: (column: FoundColumn) => Column['ownLocale'],
 ): readonly Column[] {
   const configured = [configuration?.column_config, configuration?.custom_column_names];
   const unknown = configured
@@ -91,6 +94,7 @@ function resolveColumns(
     throw new Unresolvable(`configuration was given for the column "${unknown}", but no such column exists`);
   return real.columns.map((column) => {
     const config = own(configuration?.column_config, column.name);
+    const ownLocale = ownLocaleOf(column);
     return {
       name: column.name,
       field:
@@ -104,7 +108,7 @@ function resolveColumns(
       enumTable: null,
       upperCased: false,
       ...(column.loose === true ? { loose: true as const } : {}),
-      ...(isOwnLocale(column) ? { ownLocale: true as const } : {}),
+      ...(ownLocale === undefined ? {} : { ownLocale }),
     };
   });
 }

@@ -87,6 +87,9 @@ const BY_LOCALE: ReadonlySet<string> = new Set([
   'matches_fulltext',
 ] satisfies Operator[]);
 
+/** They skip characters: of whichever letters, but each as long as it is. */
+const BY_CHARACTER: ReadonlySet<string> = new Set(['like', 'nlike'] satisfies Operator[]);
+
 /** Text is ordered by each database's own collation, and a type that the source lacks is compared as text there. */
 function decidesAlike(leaf: Predicate, known: ReadonlySet<number>): boolean {
   switch (leaf.kind) {
@@ -115,7 +118,8 @@ function comparesAlike({
 }
 
 function isByLocale({ ownLocale }: Column, operator: string): boolean {
-  return ownLocale === true && BY_LOCALE.has(operator);
+  if (ownLocale === 'characters' && BY_CHARACTER.has(operator)) return true;
+  return ownLocale !== undefined && BY_LOCALE.has(operator);
 }
 
 /** An extension orders the values of its own types alike everywhere, but for texts; a source without it compares none of them. */
@@ -131,7 +135,7 @@ export function joinsByBytes({ on }: Join): boolean {
 
 /** Whether the column's own database takes unlike texts for equal that others do not. */
 export function isLoose({ loose, ownLocale, type }: Column): boolean {
-  return loose === true || (ownLocale === true && isCaseless(type));
+  return loose === true || (ownLocale !== undefined && isCaseless(type));
 }
 
 /** Whether two databases may order the type's values differently, as they do the texts in `jsonb`. */
