@@ -3,7 +3,7 @@ import type { OperandType } from '../catalog/conditions/operand-type.ts';
 import { tooComplex, weightOf } from './budget.ts';
 import type { Operand, Param } from './plan.ts';
 import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './value/encode.ts';
-import { hasVariable, type Input, isLongList, plainValue } from './value/input.ts';
+import { hasVariable, type Input, isLong, isLongList, plainValue } from './value/input.ts';
 import { parseJsonPath } from './value/json-path.ts';
 import { readOffset } from './value/offset.ts';
 import { ValueCount } from './value/value-count.ts';
@@ -75,7 +75,7 @@ export class Params {
   }
 
   /** A value of a permission rule, in Postgres' text form. */
-  constant(value: string, what: OperandType): Operand {
+  constant(value: string, what: OperandType & Pick<Param, 'long'>): Operand {
     return this.#add({
       from: { kind: 'value', value },
       ...what,
@@ -100,7 +100,17 @@ export class Params {
       'session' in element ? { session: this.#need(element.session) } : element,
     );
     const from = { kind: 'session-list', of: named } as const;
-    return this.#add({ from, type, list: true, enumeration: null, pattern: null, form: 'typed', path: '$' });
+    const long = isLong(of);
+    return this.#add({
+      from,
+      type,
+      list: true,
+      long,
+      enumeration: null,
+      pattern: null,
+      form: 'typed',
+      path: '$',
+    });
   }
 
   /** All session variables as a JSON object: the same value wherever it is of the same type. */

@@ -12,6 +12,7 @@ import { type ExplainedRoot, explainPlan } from './explain.ts';
 import { firstRefusal } from './first-refusal.ts';
 import type { FreshnessRequest, TargetReport } from './freshness.ts';
 import { GroupReader } from './group-reader.ts';
+import { LongLists } from './long-lists.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
 import { type ReadLog, StatusBoard } from './status-board.ts';
 import { SpareBuffers } from './wire/spare-buffers.ts';
@@ -52,6 +53,7 @@ export class ReadLane {
   readonly #databases: Databases;
   readonly #board: StatusBoard;
   readonly #reader: GroupReader;
+  readonly #longLists = new LongLists((plan) => this.compile(plan));
 
   constructor(options: ReadLaneOptions) {
     this.#settings = { ...DEFAULT_READ_SETTINGS, ...options.settings };
@@ -73,7 +75,7 @@ export class ReadLane {
   /** Answers one operation; source databases are asked at the same time, and of what fails the first in its order is told. */
   async run(request: ReadRequest): Promise<ReadAnswer> {
     try {
-      return await this.#answered(request);
+      return await this.#answered(this.#longLists.fitted(request));
     } catch (error) {
       throw await firstRefusal(error, request, this.#databases);
     }
@@ -107,7 +109,7 @@ export class ReadLane {
   async explain(request: Omit<ReadRequest, 'introspection'>): Promise<readonly ExplainedRoot[]> {
     const [reader, databases, settings] = [this.#reader, this.#databases, this.#settings];
     try {
-      return await explainPlan(request, { reader, databases, settings });
+      return await explainPlan(this.#longLists.fitted(request), { reader, databases, settings });
     } catch (error) {
       throw await firstRefusal(error, request, databases);
     }

@@ -22,6 +22,9 @@ import { planFor } from '../unit/plan/plan-for.ts';
 
 const COUNTRY = { user: { country: { _eq: 'X-Hasura-Country' } } };
 
+const SEEN = { columns: '*', filter: {}, allow_aggregations: true };
+const LISTED = { _or: [{ stars: { _in: 'X-Hasura-Stars' } }, { id: { _lt: 0 } }] };
+
 const remote = (
   name: string,
   relationship_type: string,
@@ -45,11 +48,16 @@ const TABLES = {
     {
       table: 'products',
       remote_relationships: [remote('reviews', 'array', 'reviews', { id: 'product_id' })],
+      select_permissions: [{ role: 'lister', permission: SEEN }],
     },
   ],
   pg2: [
     { table: 'users', select_permissions: [{ role: 'clerk', permission: { columns: '*', filter: {} } }] },
-    { table: 'reviews', object_relationships: [local('user', 'users', { user_id: 'id' })] },
+    {
+      table: 'reviews',
+      object_relationships: [local('user', 'users', { user_id: 'id' })],
+      select_permissions: [{ role: 'lister', permission: { ...SEEN, filter: LISTED } }],
+    },
   ],
 };
 
@@ -275,6 +283,30 @@ test.each([
     expect(JSON.parse((await lane.query(query, asking)).text)).toEqual({
       [`${table}_aggregate`]: { aggregate: { count } },
     });
+  },
+);
+
+test.each([
+  ['reviews_aggregate', '', 120_000],
+  ['products_aggregate', '(where: {reviews: {}})', 12_000],
+])(
+  'a row is looked up among many values of a session, and compared with few: %s',
+  async (root, where, count) => {
+    const query = `{ ${root}${where} { aggregate { count } } }`;
+    const many = Array.from({ length: 5_000 }, (_, i) => 3 + i);
+    for (const [list, isLookedUp] of [
+      [many, true],
+      [[3, 4, 5], false],
+    ] as const) {
+      const session = { 'x-hasura-stars': `{${list.join()}}` };
+      const asking = { role: 'lister', session, freshness: { fallback: 'stale' } } as const;
+      const [explained] = await lane.explain(query, asking);
+      expect(explained?.plan?.join('\n').includes('hashed SubPlan')).toBe(isLookedUp);
+      expect(explained?.sql?.includes('any(')).toBe(!isLookedUp);
+      expect(JSON.parse((await lane.query(query, asking)).text)).toEqual({
+        [root]: { aggregate: { count } },
+      });
+    }
   },
 );
 

@@ -16,7 +16,7 @@ import { must, unreachable } from '../../core/assert.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import type { Operand, Predicate, ScalarComparison } from '../plan.ts';
 import { and, FALSE } from '../predicates.ts';
-import { isRecord } from '../value/input.ts';
+import { isLong, isRecord } from '../value/input.ts';
 import { brokenRule, type RuleContext } from './context.ts';
 
 /** One operator of a permission rule: `_eq` or `$eq`, with a value, a session variable or another column. */
@@ -152,7 +152,8 @@ function single(context: RuleContext, what: OperandType, value: Json): Operand {
   if (isSessionVariable(value)) return params.session(value, what);
   if (!list) return params.constant(text(value), what);
   const elements: readonly Json[] = Array.isArray(value) ? value : [value];
-  if (!elements.some(isSessionVariable)) return params.constant(arrayLiteral(elements.map(text)), what);
+  if (!elements.some(isSessionVariable))
+    return params.constant(arrayLiteral(elements.map(text)), { ...what, long: isLong(elements) });
   const parts = elements.map((element) =>
     isSessionVariable(element) ? { session: element } : { text: text(element) },
   );

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import { catalogOf } from '../../../support/catalog.ts';
 import { bound, printed, refusal } from '../plan-for.ts';
 
+const MANY = Array.from({ length: 51 }, (_, i) => i);
+
 const STAFF = catalogOf(
   {
     default: {
@@ -39,6 +41,9 @@ const STAFF = catalogOf(
           columns: { id: 'integer!', owner: 'text', data: 'jsonb', tags: 'text[]', size: 'integer' },
           relationships: { parts: { kind: 'array', table: 'note', on: { id: 'size' } } },
           permissions: {
+            one_of_many: {
+              filter: { size: { _in: MANY }, owner: { _nin: ['X-Hasura-Friend', ...MANY.map(String)] } },
+            },
             reader: {
               filter: {
                 $or: [
@@ -157,6 +162,12 @@ test('a value without an operator is compared for equality, also behind a cast a
     session x-hasura-text
     "
   `);
+});
+
+test('the long lists of a rule are told from short ones', () => {
+  const plan = printed({ catalog: STAFF, role: 'one_of_many', query: '{ note { id } }' });
+  expect(plan).toContain('$0 integer[] long = ');
+  expect(plan).toContain('$1 text[] long from session list');
 });
 
 test('a rule that does not fit its table lets nothing through', () => {
