@@ -1,8 +1,8 @@
 import type { DirectiveNode, OperationDefinitionNode } from 'graphql';
 import { FALLBACKS, type Fallback } from '../core/fallback.ts';
+import { rowCountOf } from '../plan/argument/planned-value.ts';
 import type { VariableScope } from '../plan/operation/variables.ts';
 import { invalid, quotedList } from '../plan/problem.ts';
-import { planRowCount } from '../plan/select/rows.ts';
 import { asEnums, encodeEnum, mismatch } from '../plan/value/encode.ts';
 import { type Input, isNull, literal, valueOf } from '../plan/value/input.ts';
 
@@ -51,7 +51,7 @@ export function readFreshness(node: DirectiveNode, variables: VariableScope): Fr
 }
 
 function readBound(input: Input, path: string): number | null {
-  return isNull(input) ? null : planRowCount(input, path);
+  return isNull(input) ? null : rowCountOf(input, path);
 }
 
 function readFallback(input: Input, path: string): Fallback | null {

@@ -235,11 +235,11 @@ export type Predicate =
       readonly function: PredicateFunctionName;
       readonly columns: readonly Column[];
       readonly distinct: boolean;
-      readonly test: ScalarComparison;
+      readonly test: Test;
     };
 
-/** A comparison of a computed value. */
-export type ScalarComparison = { readonly kind: 'is-null'; readonly negated: boolean } | Comparison;
+/** What a condition asks of one value. */
+export type Test = { readonly kind: 'is-null'; readonly negated: boolean } | Comparison;
 
 /** A comparison with values of the request. */
 export interface Comparison {
@@ -247,7 +247,7 @@ export interface Comparison {
   readonly operator: Operator;
   readonly value: Operand;
   /** What an operator that is a function takes besides, in its order. */
-  readonly also?: readonly Operand[];
+  readonly also: readonly Operand[];
   /** What is compared is cast to this type before; null where it is not. */
   readonly cast: ColumnType | null;
 }

@@ -1,10 +1,17 @@
-import type { Predicate } from './plan.ts';
+import type { Column } from '../catalog/catalog.ts';
+import type { Operator } from '../catalog/conditions/operators.ts';
+import type { Operand, Predicate } from './plan.ts';
 
 /** Always holds. */
 export const TRUE: Predicate = { kind: 'true' };
 
 /** Never holds. */
 export const FALSE: Predicate = { kind: 'false' };
+
+/** The column as it is, compared with one value. */
+export function compare(column: Column, operator: Operator, value: Operand): Predicate {
+  return { kind: 'compare', column, operator, value, also: [], nullSafe: false, cast: null };
+}
 
 /** All of them; nested conjunctions are flattened and what always holds is left out. */
 export function and(of: readonly Predicate[]): Predicate {

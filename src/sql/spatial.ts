@@ -10,7 +10,7 @@ type Compare = Extract<Predicate, { kind: 'compare' }>;
 
 /** A comparison by a function of the type's extension: `left` is the column, or what it is cast to. */
 export function spatialSql(
-  { column, operator, value, also = [] }: Compare,
+  { column, operator, value, also }: Compare,
   left: Sql,
   row: RowScope,
   build: Build,
@@ -32,7 +32,7 @@ export function boxesMeet(predicate: Predicate, row: RowScope, build: Build): Sq
   const held = heldIn(row, column);
   const as = held?.as ?? null;
   const shape = operandSql(value, build, held);
-  const distance = also?.[0];
+  const distance = also[0];
   const expand = beside(type.name === 'geography' ? '_st_expand' : 'st_expand', type, as);
   const other =
     distance === undefined ? shape : sql`${expand}(${shape}, ${operandSql(distance, build, held)})`;

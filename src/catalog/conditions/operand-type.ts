@@ -56,11 +56,6 @@ function operandType(operator: Operator, type: ColumnType): OperandType {
   return { ...shapedType(operator, type), pattern: patternOf(operator) };
 }
 
-/** What an operator of a computed value, or of a column's text form, is compared with. */
-export function scalarOperandType(operator: Operator, type: ColumnType): OperandType {
-  return { type, list: operator === 'in' || operator === 'nin', pattern: patternOf(operator) };
-}
-
 function shapedType(operator: Operator, type: ColumnType): Omit<OperandType, 'pattern'> {
   const shape = operandShape(operator);
   switch (shape) {

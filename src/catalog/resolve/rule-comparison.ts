@@ -2,13 +2,7 @@ import { unreachable } from '../../core/assert.ts';
 import { isRecord } from '../../core/is-record.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
-import {
-  isObjectOperand,
-  type OperandType,
-  operandOf,
-  plainOperand,
-  scalarOperandType,
-} from '../conditions/operand-type.ts';
+import { isObjectOperand, type OperandType, operandOf, plainOperand } from '../conditions/operand-type.ts';
 import { baseType, castsOf, INCOMPARABLE, type Operator, operatorsOf } from '../conditions/operators.ts';
 import { operatorsIn, ruleOperator } from '../conditions/rule-operator.ts';
 import { isSessionVariable, ruleText } from '../conditions/rule-value.ts';
@@ -39,7 +33,7 @@ export function checkComputed(type: ColumnType, value: Json): void {
     else if (meant.kind === 'cast') checkCast({ type, of: 'an aggregate' }, operand);
     else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || operand === null)
       throw new Unresolvable(`"${key}" does not compare an aggregate`);
-    else checkConstant(scalarOperandType(meant.operator, type), operand, { key, of: 'an aggregate' });
+    else checkOperand(operandOf(meant.operator, type), operand, { key, of: 'an aggregate' });
   }
 }
 

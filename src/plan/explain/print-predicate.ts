@@ -33,7 +33,7 @@ export function printPredicate(predicate: Predicate): string {
 }
 
 function printCompare(predicate: Predicate & { readonly kind: 'compare' }): string {
-  const { column, cast, operator, value, also = [], nullSafe } = predicate;
+  const { column, cast, operator, value, also, nullSafe } = predicate;
   const values = [value, ...also].map(({ index }) => `$${index}`).join(', ');
   return `${column.name}${cast === null ? '' : `::${cast.name}`} ${operator} ${values}${nullSafe ? ' null-safe' : ''}`;
 }

@@ -4,9 +4,9 @@ import { planOperand } from '../argument/operand.ts';
 import { type CollectedField, checkArguments } from '../operation/collect.ts';
 import type { Predicate, Select } from '../plan.ts';
 import type { Planning, Rows } from '../planning.ts';
-import { and } from '../predicates.ts';
+import { and, compare } from '../predicates.ts';
 import { invalid } from '../problem.ts';
-import { cellGuard, guardedCondition } from '../rule/permit.ts';
+import { guarded } from '../rule/permit.ts';
 import { permittedSelect } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
 import { literal } from '../value/input.ts';
@@ -35,13 +35,5 @@ function equals(planning: Planning, rows: Rows, field: CollectedField, column: C
     depth: field.at.depth + 1,
     required: true,
   });
-  const condition: Predicate = {
-    kind: 'compare',
-    column,
-    operator: 'eq',
-    value,
-    nullSafe: false,
-    cast: null,
-  };
-  return guardedCondition(cellGuard(planning, rows, column), condition, false);
+  return guarded(planning, { ...rows, column }, compare(column, 'eq', value), false);
 }

@@ -11,10 +11,10 @@ import {
 } from '../operation/collect.ts';
 import type { Operand, Predicate, RootField } from '../plan.ts';
 import type { Planning } from '../planning.ts';
-import { and, TRUE } from '../predicates.ts';
+import { and, compare, TRUE } from '../predicates.ts';
 import { invalid, notFound } from '../problem.ts';
 import { type VisibleTable, visibleTable } from '../role/visible.ts';
-import { cellGuard, guardedCondition } from '../rule/permit.ts';
+import { guarded } from '../rule/permit.ts';
 import { permittedSelect } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
 import { hasVariable, type Input, literal, valueOf } from '../value/input.ts';
@@ -90,9 +90,7 @@ function planRun(planning: Planning, field: CollectedField, given: GivenRun): En
   const rows = { view, place };
   const selected = permittedSelect(planning, rows);
   const by = table.primaryKey.map((column) => ({ column, values: keysOf(planning, column, given) }));
-  const shown = table.primaryKey.map((column) =>
-    guardedCondition(cellGuard(planning, rows, column), TRUE, false),
-  );
+  const shown = table.primaryKey.map((column) => guarded(planning, { ...rows, column }, TRUE, false));
   const fields = planFields(planning, rows, field.sets, field.at);
   const where = and([selected.where, ...shown]);
   return { kind: 'entities', key: field.key, by, select: { ...selected, where, fields } };
@@ -116,9 +114,5 @@ function refuseFields(sets: readonly SelectionSetNode[], path: string): void {
 
 /** What holds of all rows of the keys, and perhaps of a few more where a key has several columns. */
 export function amongKeys({ by }: EntitiesField): Predicate {
-  return and(
-    by.map(({ column, values }): Predicate => {
-      return { kind: 'compare', column, operator: 'in', value: values, nullSafe: false, cast: null };
-    }),
-  );
+  return and(by.map(({ column, values }) => compare(column, 'in', values)));
 }

@@ -1,16 +1,16 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import { type Argument, argumentsOf } from '../argument/arguments.ts';
-import { planEnum } from '../argument/enum-input.ts';
 import { enumerationOf } from '../argument/enumeration.ts';
 import { planOperand } from '../argument/operand.ts';
+import { planEnum, rowCountOf } from '../argument/planned-value.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan.ts';
 import { inside, type Planning, type Position, type Rows } from '../planning.ts';
-import { and } from '../predicates.ts';
+import { and, compare } from '../predicates.ts';
 import { invalid, notFound } from '../problem.ts';
-import { cellGuard, guardedCondition } from '../rule/permit.ts';
-import { permittedSelect, planRowCount, smallerLimit } from '../select/rows.ts';
+import { guarded } from '../rule/permit.ts';
+import { permittedSelect, smallerLimit } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
 import { type Enumeration, mismatch } from '../value/encode.ts';
 import { elementsOf, type Input, isNull } from '../value/input.ts';
@@ -54,7 +54,7 @@ function required({ name, given, at }: Argument): Input {
 }
 
 function planBatch(planning: Planning, size: Argument): number {
-  return planRowCount(planning.variables.open(required(size), 'Int!', size.at.path), size.at.path);
+  return rowCountOf(planning.variables.open(required(size), 'Int!', size.at.path), size.at.path);
 }
 
 function onlyOne([cursor, ...others]: readonly Cursor[], path: string): Cursor {
@@ -140,8 +140,7 @@ function membersIn(
 /** A row whose cell is hidden from the role is never behind a value. */
 function behind(planning: Planning, rows: Rows, { column, value, direction }: Cursor): Predicate {
   const operator = direction === 'asc' ? 'gt' : 'lt';
-  const condition: Predicate = { kind: 'compare', column, operator, value, nullSafe: false, cast: null };
-  return guardedCondition(cellGuard(planning, rows, column), condition, false);
+  return guarded(planning, { ...rows, column }, compare(column, operator, value), false);
 }
 
 /** No cell of the rows behind a cursor is null. */

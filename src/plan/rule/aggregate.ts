@@ -1,12 +1,11 @@
 import type { Relationship, Table } from '../../catalog/catalog.ts';
 import { PREDICATE_FUNCTIONS, ruleArguments } from '../../catalog/conditions/predicate-functions.ts';
-import { operatorsIn } from '../../catalog/conditions/rule-operator.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import type { Place } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
 import { and, TRUE } from '../predicates.ts';
+import { planRuleTests } from './comparison.ts';
 import { brokenRule, type RuleContext } from './context.ts';
-import { planRuleScalar } from './operator.ts';
 
 /** An aggregate of related rows in a row rule, and how the condition of its `filter` is planned. */
 export interface RuleAggregate {
@@ -26,9 +25,7 @@ export function planRuleAggregate(context: RuleContext, aggregate: RuleAggregate
   const { predicate, arguments: args, distinct, filter } = objectOf(first[1], table);
   const columns = ruleArguments(called, aggregate.target, args);
   if (columns === null) throw brokenRule(aggregate.target, `the arguments do not fit ${called.name}`);
-  const tests = operatorsIn(predicate ?? null).flatMap(([key, value]) =>
-    planRuleScalar(context, called.answers, key, value),
-  );
+  const tests = planRuleTests(context, called.answers, predicate ?? null);
   return and(
     tests.map((test): Predicate => {
       const { join, to } = context.planning.places.follow(

@@ -28,12 +28,23 @@ export function cellGuard(planning: Planning, rows: Rows, column: Column): Predi
   return guard.kind === 'true' ? null : guard;
 }
 
+/** A column at a place, as the role sees it. */
+export interface ColumnAt extends Rows {
+  readonly column: Column;
+}
+
 /**
  * A condition on a cell that may be hidden, when the cell is to compare like a null: neither the condition nor its
  * negation lets a hidden one through. `negated` says whether an odd number of `_not` stand around it, counted from
  * the innermost relationship.
  */
-export function guardedCondition(guard: Predicate | null, condition: Predicate, negated: boolean): Predicate {
+export function guarded(
+  planning: Planning,
+  { column, ...rows }: ColumnAt,
+  condition: Predicate,
+  negated: boolean,
+): Predicate {
+  const guard = cellGuard(planning, rows, column);
   if (guard === null) return condition;
   const shown: Predicate = { kind: 'is-true', of: guard };
   if (condition.kind === 'is-null' && !condition.negated) return or([not(shown), condition]);

@@ -1,4 +1,4 @@
-import type { Column, ComputedField, JoinPair, Relationship, Table } from '../../catalog/catalog.ts';
+import type { ComputedField, JoinPair, Relationship, Table } from '../../catalog/catalog.ts';
 import { findTable } from '../../catalog/catalog.ts';
 import { mappingProblem } from '../../catalog/resolve/mapping.ts';
 import { readExists } from '../../core/exists-rule.ts';
@@ -10,8 +10,8 @@ import type { Predicate } from '../plan.ts';
 import type { Planning } from '../planning.ts';
 import { and, not, or } from '../predicates.ts';
 import { planRuleAggregate } from './aggregate.ts';
+import { planRuleColumn } from './comparison.ts';
 import { brokenRule, type RuleContext } from './context.ts';
-import { planRuleOperator } from './operator.ts';
 
 /** A row rule of the metadata as a predicate on the rows at `place`; related tables' own rules do not apply in it. */
 export function planRule(planning: Planning, place: Place, rule: JsonObject): Predicate {
@@ -44,7 +44,7 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
       return planExists(context, value);
   }
   const column = table.columnByName.get(key) ?? table.columnByField.get(key);
-  if (column !== undefined) return planColumn(context, column, value);
+  if (column !== undefined) return planRuleColumn(context, column, value);
   const computed = table.computedFields.get(key);
   if (computed !== undefined) return planComputed(context, computed, value);
   const relationship = table.relationships.get(key);
@@ -54,17 +54,10 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
   throw brokenRule(table, `"${key}" is neither a column nor a relationship`);
 }
 
-function planColumn(context: RuleContext, column: Column, value: Json): Predicate {
-  if (!isOperators(value)) return planRuleOperator(context, column, '_eq', value);
-  return and(
-    Object.entries(value).map(([operator, operand]) => planRuleOperator(context, column, operator, operand)),
-  );
-}
-
 function planComputed(context: RuleContext, field: ComputedField, value: Json): Predicate {
   const { planning, place } = context;
   const column = bareColumn(planning, place.table, field);
-  if (column !== null) return planColumn(context, column, value);
+  if (column !== null) return planRuleColumn(context, column, value);
   const rows = bareRows(planning, place, field);
   if (rows === null) throw brokenRule(place.table, `"${field.name}" takes arguments`);
   const { join, to } = rows;
@@ -116,11 +109,6 @@ function tableAt({ planning, place }: RuleContext, source: SourceName, ref: Tabl
   const found = findTable(planning.catalog, source, ref);
   if (found === undefined) throw brokenRule(place.table, `table "${printTable(ref)}" is gone`);
   return found;
-}
-
-/** Anything but an object of operators is shorthand for equality. */
-function isOperators(value: Json): value is JsonObject {
-  return isObject(value) && Object.keys(value).every((key) => key.startsWith('_') || key.startsWith('$'));
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

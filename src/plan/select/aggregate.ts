@@ -1,8 +1,8 @@
 import type { SelectionSetNode } from 'graphql';
 import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
-import { planEnums } from '../argument/enum-input.ts';
 import { selectColumns } from '../argument/enumeration.ts';
+import { planBoolean, planEnums } from '../argument/planned-value.ts';
 import { planComputedValue, type SelectedValue } from '../call/computed.ts';
 import type { ComputedValue } from '../call/computed-columns.ts';
 import {
@@ -18,7 +18,6 @@ import type { Planning, Position, Rows } from '../planning.ts';
 import { visibleComputedFields } from '../role/visible.ts';
 import { cellGuard } from '../rule/permit.ts';
 import { isNull, literal } from '../value/input.ts';
-import { planBoolean } from '../where/comparison.ts';
 import { aggregateFunction, columnsFor, computedFor } from './aggregate-functions.ts';
 import { planRows } from './rows.ts';
 

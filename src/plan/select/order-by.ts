@@ -1,7 +1,7 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { type Argument, openArgument } from '../argument/arguments.ts';
-import { planEnum } from '../argument/enum-input.ts';
 import { orderings } from '../argument/enumeration.ts';
+import { planEnum } from '../argument/planned-value.ts';
 import { visibleRows, visibleValue } from '../call/computed.ts';
 import type { AggregateFunction, OrderItem, OrderStep } from '../plan.ts';
 import { inside, type Planning, type Position, type Rows } from '../planning.ts';

@@ -2,22 +2,19 @@ import { BIGINT } from '../../catalog/built-in-types.ts';
 import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import { type Argument, argumentsOf, openArgument } from '../argument/arguments.ts';
-import { planEnums } from '../argument/enum-input.ts';
 import { selectColumns } from '../argument/enumeration.ts';
+import { planEnums, rowCountOf } from '../argument/planned-value.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import type { OrderItem, Select } from '../plan.ts';
 import type { Planning, Rows } from '../planning.ts';
 import { and } from '../predicates.ts';
 import { invalid } from '../problem.ts';
 import { cellGuard, permittedRows } from '../rule/permit.ts';
-import { mismatch } from '../value/encode.ts';
-import { type Input, isNull, valueOf } from '../value/input.ts';
-import { isFloatLiteral, isNegative, isNumber, outOfBounds, wholeNumber } from '../value/scalar-text.ts';
+import { isNull } from '../value/input.ts';
 import { planWhere } from '../where/where.ts';
 import { planOrderBy } from './order-by.ts';
 
 const ARGUMENTS = ['where', 'order_by', 'limit', 'offset', 'distinct_on'] as const;
-const LARGEST_LIMIT = 2147483647n;
 
 /** The rows a field with list arguments selects, permission included; what it shows of them comes later. */
 export function planRows(planning: Planning, rows: Rows, field: CollectedField): Omit<Select, 'fields'> {
@@ -62,17 +59,7 @@ function bareRows({ place }: Rows): Omit<Select, 'fields'> {
 
 function planLimit(planning: Planning, argument: Argument): number | null {
   const input = openArgument(planning, argument, 'Int');
-  return input === null || isNull(input) ? null : planRowCount(input, argument.at.path);
-}
-
-/** A number of rows, which becomes part of the plan. */
-export function planRowCount(input: Input, path: string): number {
-  const value = valueOf(input);
-  if (!isNumber(value) || isFloatLiteral(value) || isNegative(value))
-    throw mismatch(path, 'a non-negative 32-bit integer', 'Int', value);
-  const whole = wholeNumber(value, false);
-  if (whole === null || whole > LARGEST_LIMIT) throw outOfBounds(value, path);
-  return Number(whole);
+  return input === null || isNull(input) ? null : rowCountOf(input, argument.at.path);
 }
 
 function planDistinct(planning: Planning, rows: Rows, { given, at }: Argument): readonly Column[] {

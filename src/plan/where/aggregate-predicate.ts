@@ -6,18 +6,18 @@ import {
   predicateFunctions,
 } from '../../catalog/conditions/predicate-functions.ts';
 import { must } from '../../core/assert.ts';
-import { planEnum, planEnums } from '../argument/enum-input.ts';
 import { selectColumns } from '../argument/enumeration.ts';
-import type { Predicate, ScalarComparison } from '../plan.ts';
+import { planBoolean, planEnum, planEnums } from '../argument/planned-value.ts';
+import type { Predicate, Test } from '../plan.ts';
 import { type ConditionAt, inside, type Planning, type Position, type Rows } from '../planning.ts';
 import { and, TRUE } from '../predicates.ts';
 import { invalid, notFound } from '../problem.ts';
 import { isCompared, type VisibleRelationship, visibleAggregate } from '../role/visible.ts';
-import { cellGuard, permittedRows } from '../rule/permit.ts';
+import { guarded, permittedRows } from '../rule/permit.ts';
 import { type Enumeration } from '../value/encode.ts';
 import { type Input } from '../value/input.ts';
 import { objectMembers } from '../value/object-input.ts';
-import { planBoolean, planScalarComparisons } from './comparison.ts';
+import { planTests } from './comparison.ts';
 
 const MEMBERS: readonly string[] = ['arguments', 'distinct', 'filter', 'predicate'];
 
@@ -88,7 +88,7 @@ function planFunction(context: Context, input: Input, at: Position): Predicate {
   const filter = given.get('filter');
   const compared = inside(planning, at, 'predicate');
   const computed = { type: called.answers, spelling: context.related.target.table.spelling };
-  const tests = planScalarComparisons(planning, computed, predicate, compared);
+  const tests = planTests(planning, computed, predicate, compared);
   return and(
     tests.map((test) =>
       planOne(context, { columns, test, distinct: distinct && columns.length > 0, filter, at }),
@@ -98,7 +98,7 @@ function planFunction(context: Context, input: Input, at: Position): Predicate {
 
 interface One {
   readonly columns: readonly Column[];
-  readonly test: ScalarComparison;
+  readonly test: Test;
   readonly distinct: boolean;
   readonly filter: Input | undefined;
   readonly at: Position;
@@ -114,10 +114,9 @@ function planOne(context: Context, { columns, test, distinct, filter, at }: One)
   const target = { view: related.target, place: to };
   const filtered =
     filter === undefined ? TRUE : planFiltered(context, target, filter, inside(planning, at, 'filter'));
-  const shown = columns.map((column): Predicate => {
-    const guard = cellGuard(planning, target, to.read(column));
-    return guard === null ? TRUE : { kind: 'is-true', of: guard };
-  });
+  const shown = columns.map((column) =>
+    guarded(planning, { ...target, column: to.read(column) }, TRUE, false),
+  );
   const where = and([permittedRows(planning, target), filtered, ...shown]);
   return {
     kind: 'exists-aggregate',

@@ -10,7 +10,7 @@ import { permittedRows } from '../rule/permit.ts';
 import { elementsOf, type Input, isNull } from '../value/input.ts';
 import { objectMembers } from '../value/object-input.ts';
 import { planAggregatePredicate } from './aggregate-predicate.ts';
-import { planComparisons } from './comparison.ts';
+import { planColumn } from './comparison.ts';
 
 /** A `where` argument; left out and null mean no condition. */
 export function planWhere(planning: Planning, rows: Rows, argument: Argument): Predicate {
@@ -48,7 +48,7 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
       );
   }
   const column = rows.view.columnByField.get(name) ?? visibleValue(planning, rows, name);
-  if (column !== null) return planComparisons(planning, { ...rows, column }, member, at);
+  if (column !== null) return planColumn(planning, { ...rows, column }, member, at);
   const reached = follow(planning, rows, name);
   if (reached !== null) {
     const { join, to, target } = reached;
