@@ -7,8 +7,8 @@ import { readCacheStatus, type StatusClient } from './status.ts';
 
 const CONNECT_TIMEOUT_MS = 3000;
 const STATEMENT_TIMEOUT_MS = 5000;
-// Not with the log-in, where a proxy takes few settings.
-const SETTINGS = `${CATALOG_SESSION}; set statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
+// Not with the log-in, where a proxy takes few settings. What is asked of a feed waits for a standby no more than the feed does.
+const SETTINGS = `${CATALOG_SESSION}; set statement_timeout = ${STATEMENT_TIMEOUT_MS}; set synchronous_commit = local`;
 
 class Member extends pg.Client {
   constructor(config?: pg.ClientConfig) {

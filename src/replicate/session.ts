@@ -27,6 +27,9 @@ const SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['idle_session_timeout', '0'],
   ['idle_in_transaction_session_timeout', '0'],
   ['transaction_timeout', '0'],
+  // A standby that is away holds nothing up: what it gets is a beginning of one log, in which rows, position, leader and
+  // all that is said of them are as they were at one moment. What a slot was told beyond that is noticed at the next start.
+  ['synchronous_commit', 'local'],
 ];
 
 /** So long a session that writes may take to end what it is at. */

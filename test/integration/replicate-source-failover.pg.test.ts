@@ -1,7 +1,9 @@
+import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { readCacheStatus } from '../../src/cache/status.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
+import type { TestDatabase } from '../support/postgres.ts';
 import { once, type Pair, startPair, untilReplayed } from '../support/standby.ts';
 
 // The source's primary dies, and its standby, which replays asynchronously, takes its place with the copies in it.
@@ -70,13 +72,46 @@ async function sameAsTarget(feed: FeedRig): Promise<void> {
   });
 }
 
-test('a standby that lacks what the slot was told is stored: its copies are not used, and made anew', async () => {
+/** Has somebody commit who waits for the standby. */
+async function commitOthers({ database, primary }: Pair): Promise<void> {
+  const client = new pg.Client({ connectionString: primary.url('postgres') });
+  client.on('error', () => undefined); // the server is stopped meanwhile
+  await client.connect();
+  // Commits go by what the checkpointer has noted, which it does between two checkpoints.
+  await database.query('checkpoint');
+  client.query('create table mine (a int)').catch(() => undefined);
+  await until('a commit to wait', async () => (await waiting(database)).length > 0);
+}
+
+/** Waits until the leader has renewed its lease, for all to see. */
+async function renewed({ database }: Pair): Promise<void> {
+  const { rows } = await database.query('select clock_timestamp()::text as now');
+  await until('the lease to be renewed', async () => {
+    const sql = 'select updated_at > $1 as renewed from nearjoin.feed';
+    return (await database.query(sql, [rows[0]?.['now']])).rows[0]?.['renewed'] === true;
+  });
+}
+
+/** The names of sessions that wait for the standby. */
+async function waiting(database: TestDatabase): Promise<readonly string[]> {
+  const { rows } = await database.query<{ name: string }>(
+    `select application_name as name from pg_stat_activity where wait_event = 'SyncRep'`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+test('a standby that commits are to wait for is not waited for; what it lacks of what the slot was told is made anew', async () => {
   const { rig: feed, pair: servers } = await open();
   const before = await copy();
   await untilReplayed(servers);
+  await servers.database.query(`alter system set synchronous_standby_names = '*'`);
+  await servers.database.query('select pg_reload_conf()');
   servers.cutOff();
+  await commitOthers(servers);
   await feed.target.query('update item set n = 1 where id <= 50');
   await told(feed);
+  await renewed(servers);
+  expect(await waiting(servers.database)).toEqual(['']);
   await servers.failOver();
   const sql = 'select position::text from nearjoin.watermark order by seq desc limit 1';
   const [stored] = await once<{ position: string }>(servers.standby.url('postgres'), sql);

@@ -52,6 +52,8 @@ const SETTINGS: readonly (readonly [string, string])[] = [
   ['lock_timeout', '0'],
   ['plan_cache_mode', 'force_generic_plan'],
   ['default_transaction_read_only', 'on'],
+  // What is written is temporary: no disk and no standby need be waited for.
+  ['synchronous_commit', 'off'],
 ];
 
 /**
