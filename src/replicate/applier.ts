@@ -171,15 +171,26 @@ export class Applier {
     await this.#commit(mark, null);
   }
 
-  /** Runs the work in a transaction of its own that a lost lease cannot commit; rolled back when it fails. */
-  async exclusively<T>(work: (client: Queryable) => Promise<T>): Promise<T> {
+  /**
+   * Runs the work in a transaction of its own that a lost lease cannot commit; rolled back when it fails. The work may commit
+   * what it has done so far, and goes on in another such transaction.
+   */
+  async exclusively<T>(work: (client: Queryable, next: () => Promise<void>) => Promise<T>): Promise<T> {
     if (this.#isOpen) throw new Error('bug: exclusive work inside an open transaction');
     if (this.#begin()) await this.#reach('apply:begun');
     await this.#settle();
-    try {
-      const result = await work(this.#client);
+    const commit = async (): Promise<void> => {
       this.#statements.add({ text: 'commit', isCommit: true });
       await this.#settle();
+      this.#isOpen = false;
+    };
+    try {
+      const result = await work(this.#client, async () => {
+        await commit();
+        this.#begin();
+        await this.#settle();
+      });
+      await commit();
       return result;
     } catch (error) {
       // When that fails too the session is gone, as the next statement will tell; why is what failed first.

@@ -19,8 +19,13 @@ import type { Sized } from './reconcile.ts';
 import type { Sinks } from './sink.ts';
 import type { StepHook } from './steps.ts';
 
-/** Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. */
-export type Exclusively = <T>(work: (client: Queryable) => Promise<T>) => Promise<T>;
+/**
+ * Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. `next` commits what was
+ * done so far and begins another one: still nothing of the stream is written in between.
+ */
+export type Exclusively = <T>(
+  work: (client: Queryable, next: () => Promise<void>) => Promise<T>,
+) => Promise<T>;
 
 /** What becomes of a table whose copy goes; `unserved`: only the older generation does. */
 export type Afterwards =
@@ -33,6 +38,8 @@ const LOCK_NOT_AVAILABLE = '55P03';
 const LOCK_WAIT_MS = 500;
 /** Nothing presses. */
 const RETIRE_WAIT_MS = 100;
+/** Each takes some locks, of which a server has a few thousand. */
+const DROPPED_TOGETHER = 100;
 
 /** A copy that goes. */
 export interface Discarded {
@@ -52,8 +59,8 @@ export interface DiscardContext {
 }
 
 /**
- * Drops copies and says what becomes of each, in one transaction. While readers hold them the stream waits: a
- * watermark must not move past changes that a copy still in sight does not get.
+ * Drops copies and says what becomes of each, so many in one transaction. The stream waits until the last is gone, also while
+ * readers hold them: a watermark must not move past changes that a copy still in sight does not get.
  */
 export async function discard(
   tables: readonly Discarded[],
@@ -61,15 +68,19 @@ export async function discard(
   signal: AbortSignal,
 ): Promise<void> {
   if (tables.length === 0) return;
-  await exclusively(async (client) => {
+  await exclusively(async (client, next) => {
     await before?.();
-    const drop = async (): Promise<void> => {
-      for (const each of tables) await discardOne(client, each);
-    };
-    const generations = tables.flatMap(generationsOf);
-    const relations = generations.map(({ relation }) => relation);
-    await untilDone(client, relations, drop, { clock, signal });
-    for (const generation of generations) sinks.remove(generation);
+    for (let at = 0; at < tables.length; at += DROPPED_TOGETHER) {
+      if (at > 0) await next();
+      const together = tables.slice(at, at + DROPPED_TOGETHER);
+      const drop = async (): Promise<void> => {
+        for (const each of together) await discardOne(client, each);
+      };
+      const generations = together.flatMap(generationsOf);
+      const relations = generations.map(({ relation }) => relation);
+      await untilDone(client, relations, drop, { clock, signal });
+      for (const generation of generations) sinks.remove(generation);
+    }
   });
 }
 

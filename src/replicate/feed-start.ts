@@ -81,9 +81,6 @@ interface Rebuild {
   readonly reason: string;
 }
 
-/** Each takes some locks, of which a server has a few thousand. */
-const DROPPED_TOGETHER = 100;
-
 /** From the first statement on no reader uses the cache; a crash anywhere leads back here. */
 async function rebuild(
   { connector, options, lease, control }: FeedScene,
@@ -96,8 +93,7 @@ async function rebuild(
   const exclusively = applier.exclusively.bind(applier);
   const stored = await loadStoredTables(control, lease.target);
   const gone = stored.map((each) => ({ stored: each, afterwards: { kind: 'pending', reason } as const }));
-  for (let at = 0; at < gone.length; at += DROPPED_TOGETHER)
-    await discard(gone.slice(at, at + DROPPED_TOGETHER), { exclusively, sinks, clock }, signal);
+  await discard(gone, { exclusively, sinks, clock }, signal);
   signal.throwIfAborted();
   await onStep?.('rebuild:dropped');
   const waits = 'waiting for transactions that run on the target to end';

@@ -146,7 +146,7 @@ export class Pump {
   }
 
   /** Runs the work between two transactions, in one of its own; changes to the sinks belong there. */
-  exclusively<T>(work: (client: Queryable) => Promise<T>): Promise<T> {
+  exclusively<T>(work: (client: Queryable, next: () => Promise<void>) => Promise<T>): Promise<T> {
     // Its failure belongs to whoever asked; the stream goes on, unless the session is gone and its next write fails.
     const { job, done } = jobOf(() => this.#options.applier.exclusively(work));
     if (this.#isOver) job.cancel(new Error('the feed stopped'));
