@@ -1,16 +1,14 @@
 import { NearjoinError } from '../core/errors.ts';
-import type { CatalogPort, ResolvedView } from './catalog-port.ts';
+import type { ResolvedView } from './catalog-port.ts';
 import { type Command, parseCommand } from './command.ts';
 import { MetadataError, refusalAnswer } from './metadata-error.ts';
 import type { Metadata } from './model.ts';
 import { execute, isReading } from './run/execute.ts';
-import type { State } from './run/state.ts';
-import { conflictError, type MetadataStore } from './store.ts';
+import type { State, Tools } from './run/state.ts';
+import { conflictError } from './store.ts';
 
-/** What a metadata request is answered with. */
-export interface MetadataContext {
-  readonly store: MetadataStore;
-  readonly catalogWatch: CatalogPort;
+/** What a metadata request is answered with, and who asks. */
+export interface MetadataContext extends Tools {
   readonly session: { readonly isAdmin: boolean };
 }
 
@@ -38,48 +36,45 @@ export async function runMetadata(body: unknown, context: MetadataContext): Prom
 }
 
 /** Makes the stored metadata this document, unless it already is; answers what of it does not hold. */
-export async function applyMetadata(
-  metadata: Metadata,
-  context: Omit<MetadataContext, 'session'>,
-): Promise<ResolvedView['inconsistent']> {
-  const stored = await context.store.load();
+export async function applyMetadata(metadata: Metadata, tools: Tools): Promise<ResolvedView['inconsistent']> {
+  const stored = await tools.store.load();
   if (JSON.stringify(stored.metadata) !== JSON.stringify(metadata)) {
     const args = { metadata, allow_inconsistent_metadata: true };
-    await answer({ type: 'replace_metadata', version: 2, args }, context);
+    await answer({ type: 'replace_metadata', version: 2, args }, tools);
   }
-  return (await currentView(context)).inconsistent;
+  return (await begin(tools)).view.inconsistent;
 }
 
-async function currentView(context: Omit<MetadataContext, 'session'>): Promise<ResolvedView> {
-  const { metadata, resourceVersion } = await context.store.load();
-  return viewOf(metadata, resourceVersion, context.catalogWatch);
-}
-
-async function answer(body: unknown, context: Omit<MetadataContext, 'session'>): Promise<unknown> {
+async function answer(body: unknown, tools: Tools): Promise<unknown> {
   const command = parseCommand(body);
-  const work = (): Promise<unknown> => carryOut(command, context);
-  return isReading(command) ? work() : context.store.inTurn(work);
+  const work = (): Promise<unknown> => carryOut(command, tools);
+  return isReading(command) ? work() : tools.store.inTurn(work);
 }
 
-async function carryOut(command: Command, context: Omit<MetadataContext, 'session'>): Promise<unknown> {
-  const { store, catalogWatch } = context;
+async function carryOut(command: Command, tools: Tools): Promise<unknown> {
   for (let attempt = 1; ; attempt += 1) {
-    const { metadata, resourceVersion } = await store.load();
-    refuseOutdated(command, resourceVersion);
-    const view = await viewOf(metadata, resourceVersion, catalogWatch);
-    const start: State = { metadata, view, resourceVersion, touched: false };
-    const step = await execute(command, start, { store, catalog: catalogWatch });
+    const start = await begin(tools);
+    refuseOutdated(command, start.resourceVersion);
+    const step = await execute(command, start, tools);
     if (!step.state.touched) return step.answer;
     try {
-      await store.save(step.state.metadata, resourceVersion);
+      await tools.store.save(step.state.metadata, start.resourceVersion);
     } catch (error) {
       const mayRetry = command.resourceVersion === null && attempt < ATTEMPTS;
       if (mayRetry && error instanceof NearjoinError && error.code === 'conflict') continue;
       throw error;
     }
-    await catalogWatch.follow();
+    await tools.catalog.follow();
     return step.answer;
   }
+}
+
+/** What is stored, and what the databases say to it: of the published catalog, unless another node has just saved a newer version. */
+async function begin({ store, catalog }: Tools): Promise<State> {
+  const { metadata, resourceVersion } = await store.load();
+  const known = catalog.current().catalog;
+  const view = known.resourceVersion === resourceVersion ? known : await catalog.tryResolve(metadata);
+  return { metadata, view, resourceVersion, touched: false };
 }
 
 /** Whoever only reads is answered from the newest version, whatever version he knows. */
@@ -87,10 +82,4 @@ function refuseOutdated(command: Command, current: number): void {
   const { resourceVersion } = command;
   if (resourceVersion === null || resourceVersion === current || isReading(command)) return;
   throw conflictError(resourceVersion, current);
-}
-
-/** The published catalog when it shows this very version; another node may just have saved a newer one. */
-async function viewOf(metadata: Metadata, version: number, catalogWatch: CatalogPort): Promise<ResolvedView> {
-  const { catalog } = catalogWatch.current();
-  return catalog.resourceVersion === version ? catalog : await catalogWatch.tryResolve(metadata);
 }

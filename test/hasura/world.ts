@@ -31,7 +31,7 @@ export async function openWorld(setup: Pick<Setup, 'sql' | 'databases'>): Promis
     watch,
     metadata: (body, headers = {}) => {
       const session = { isAdmin: (headers['X-Hasura-Role'] ?? 'admin') === 'admin' };
-      return runMetadata(withUrls(body, databases), { store, catalogWatch: watch, session });
+      return runMetadata(withUrls(body, databases), { store, catalog: watch, session });
     },
     sql: async (statement) => {
       await databases.get('default')?.query(statement);
