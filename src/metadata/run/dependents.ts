@@ -1,5 +1,6 @@
-import { type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
+import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { ResolvedTable } from '../catalog-port.ts';
+import type { TablePlace } from '../edit.ts';
 import { namedTable } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { LocalRelationshipMetadata } from '../model/relationships.ts';
@@ -120,15 +121,8 @@ function* entriesPointing(source: SourceName, entry: TableMetadata, gone: Gone):
   }
 }
 
-/** Says of the given tables of the given sources that they go. */
-export function goneTables(
-  places: readonly { readonly source: SourceName; readonly table: TableRef }[],
-): Gone {
-  const keys = new Set(places.map((place) => JSON.stringify([place.source, tableKey(place.table)])));
+/** Says of these tables that they go. */
+export function goneTables(places: readonly TablePlace[]): Gone {
+  const keys = new Set(places.map(({ source, table }) => JSON.stringify([source, tableKey(table)])));
   return (source, table) => keys.has(JSON.stringify([source, tableKey(table)]));
-}
-
-/** Says that one table goes. */
-export function goneTable(place: { readonly source: SourceName; readonly table: TableRef }): Gone {
-  return (source, table) => source === place.source && sameTable(table, place.table);
 }

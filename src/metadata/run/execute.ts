@@ -7,7 +7,7 @@ import { sourceOfQueries } from '../reduce/native-queries.ts';
 import { alreadyAllowed } from '../reduce/query-collections.ts';
 import { isReducible, type Reducible, reduce } from '../reduce.ts';
 import { createdBy } from './created.ts';
-import { goneTable, remove } from './dependents.ts';
+import { goneTables, remove } from './dependents.ts';
 import { consistencyWithWarnings, dropInconsistent, reloadMetadata, replaceMetadata } from './document.ts';
 import { sourceTables, suggestRelationships, tableInfo } from './source-facts.ts';
 import { admit, changed, newlyBroken, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
@@ -49,7 +49,7 @@ async function accept(command: Reducible, state: State, metadata: Metadata, tool
     }
     case 'pg_untrack_table': {
       const { cascade } = command.args;
-      return remove(state, { metadata, gone: goneTable(command.args), cascade }, tools);
+      return remove(state, { metadata, gone: goneTables([command.args]), cascade }, tools);
     }
     case 'pg_drop_relationship':
     case 'pg_drop_computed_field':
@@ -111,7 +111,7 @@ function exported(state: State, version: number | null): unknown {
   return { resource_version: state.resourceVersion, metadata: state.metadata };
 }
 
-/** Commands that may run at the same time as others. */
+/** What runs at the same time as others may only read. */
 function refuseChange(command: Command): void {
   if (isReading(command)) return;
   throw new MetadataError(
@@ -125,11 +125,11 @@ type Bulk = Extract<Outward, { readonly args: unknown[] }>;
 async function executeMany(command: Bulk, state: State, tools: Tools): Promise<Step> {
   switch (command.type) {
     case 'bulk':
-      return inOrder(command.args, state, tools);
+      return inOrder(command.args, state, tools, {});
     case 'concurrent_bulk':
-      return inOrder(command.args, state, tools, refuseChange);
+      return inOrder(command.args, state, tools, { check: refuseChange });
     case 'bulk_keep_going':
-      return keepGoing(command.args, state, tools);
+      return inOrder(command.args, state, tools, { instead: errorBody });
     case 'bulk_atomic':
       return atOnce(command.args, state, tools);
     default:
@@ -137,41 +137,32 @@ async function executeMany(command: Bulk, state: State, tools: Tools): Promise<S
   }
 }
 
-/** The first failure ends it, and then nothing of it is saved. */
+interface Manner {
+  /** Refuses commands that may not be among them. */
+  readonly check?: (command: Command) => void;
+  /** What is answered in the place of a refused command. Without it the first refusal ends it, and nothing of it is saved. */
+  readonly instead?: (refusal: NearjoinError) => unknown;
+}
+
 async function inOrder(
   bodies: readonly unknown[],
   start: State,
   tools: Tools,
-  check: (command: Command) => void = () => undefined,
+  { check, instead }: Manner,
 ): Promise<Step> {
   let state = start;
   const answers: unknown[] = [];
   for (const [index, body] of bodies.entries()) {
     try {
       const command = parseCommand(body);
-      check(command);
+      check?.(command);
       const step = await execute(command, state, tools);
       state = step.state;
       answers.push(step.answer);
     } catch (error) {
-      throw relocate(error, `$.args[${index}]`);
-    }
-  }
-  return { state, answer: answers };
-}
-
-async function keepGoing(bodies: readonly unknown[], start: State, tools: Tools): Promise<Step> {
-  let state = start;
-  const answers: unknown[] = [];
-  for (const [index, body] of bodies.entries()) {
-    try {
-      const step = await execute(parseCommand(body), state, tools);
-      state = step.state;
-      answers.push(step.answer);
-    } catch (error) {
       const located = relocate(error, `$.args[${index}]`);
-      if (!(located instanceof NearjoinError)) throw located;
-      answers.push(errorBody(located));
+      if (instead === undefined || !(located instanceof NearjoinError)) throw located;
+      answers.push(instead(located));
     }
   }
   return { state, answer: answers };

@@ -6,7 +6,7 @@ import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
 import { type ObjectRef, objectName, removeObject } from '../objects.ts';
 import { trackTable, untrackTable } from '../reduce/tables.ts';
-import { dependencyText, goneTable, goneTables, pointingTo } from './dependents.ts';
+import { dependencyText, goneTables, pointingTo } from './dependents.ts';
 import {
   changed,
   newlyBroken,
@@ -95,7 +95,7 @@ function settle(
     const names = new Set(dependents.map(objectName));
     const held = going.flatMap((table) => {
       if (table.cascade) return [];
-      const own = pointingTo(state, goneTable(table)).filter((object) => names.has(objectName(object)));
+      const own = pointingTo(state, goneTables([table])).filter((object) => names.has(objectName(object)));
       return own.length > 0 ? [{ table, own }] : [];
     });
     if (held.length === 0) return { going, dependents };
