@@ -21,7 +21,7 @@ import {
   sourceConfiguration,
   tableConfiguration,
 } from './model.ts';
-import { parseWith } from './parse.ts';
+import { parseWith } from './parse-with.ts';
 import { refuseUnknown } from './unknown-command.ts';
 
 const sourceName = z.string().min(1).default('default');

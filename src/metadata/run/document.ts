@@ -4,7 +4,8 @@ import { fromLegacy, isLegacy } from '../legacy-document.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
 import { objectName, objectsOf, removeObject } from '../objects.ts';
-import { parseMetadata, parseWith } from '../parse.ts';
+import { parseMetadata } from '../parse.ts';
+import { parseWith } from '../parse-with.ts';
 import { changed, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
 
 /** Replaces the whole document; unless allowed, refuses one in which something does not hold. */
