@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { NearjoinError } from '../core/errors.ts';
+import { isRecord } from '../core/is-record.ts';
 import { MetadataError, refusalAnswer } from '../metadata/metadata-error.ts';
 import { type MetadataAnswer, type MetadataContext, runMetadata } from '../metadata/run.ts';
 import { NumberText } from '../plan/value/input.ts';
@@ -53,7 +54,7 @@ async function runExport(command: unknown, context: MetadataContext): Promise<Me
 }
 
 function typeOf(command: unknown): unknown {
-  return typeof command === 'object' && command !== null && 'type' in command ? command.type : undefined;
+  return isRecord(command) ? command['type'] : undefined;
 }
 
 /** A number too long for a double stays exact as a string, which permission rules accept too. */

@@ -12,12 +12,12 @@ import {
   remoteRelationship,
 } from './model/relationships.ts';
 import { restEndpoint } from './model/rest-endpoints.ts';
+import { inheritedRole } from './model/roles.ts';
 import {
   computedField,
   customization,
   federationConfig,
   functionConfiguration,
-  inheritedRole,
   sourceConfiguration,
   tableConfiguration,
 } from './model.ts';
@@ -232,7 +232,7 @@ function isKnown(type: string): type is CommandType {
 
 /** Hasura's older form, `remote_schema` beside the name, is a relationship to a remote schema. */
 function refuseLegacyRemote(args: unknown): void {
-  const given = typeof args === 'object' && args !== null ? args : {};
+  const given = isRecord(args) ? args : {};
   if ('definition' in given !== 'remote_schema' in given) {
     if ('definition' in given) return;
     throw new MetadataError('not-supported', 'relationships to remote schemas are not supported');

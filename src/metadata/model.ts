@@ -5,6 +5,7 @@ import { selectPermissionEntry } from './model/permissions.ts';
 import { allowlistEntry, queryCollection } from './model/query-collections.ts';
 import { localRelationship, qualifiedTable, remoteRelationship } from './model/relationships.ts';
 import { restEndpoint } from './model/rest-endpoints.ts';
+import { inheritedRole } from './model/roles.ts';
 
 /** A field of a table that a function computes from its rows; functions are named as tables are. */
 export const computedField = z.looseObject({
@@ -158,12 +159,6 @@ export const sourceMetadata = z.looseObject({
   customization: customization.optional(),
 });
 export type SourceMetadata = z.infer<typeof sourceMetadata>;
-
-/** A role that may do what any of its parents may. */
-export const inheritedRole = z.looseObject({
-  role_name: z.string().min(1),
-  role_set: z.array(z.string().min(1)),
-});
 
 /** Hasura's metadata, version 3: what we use is typed, everything else is kept as it came. */
 export const metadataSchema = z.looseObject({

@@ -1,3 +1,4 @@
+import { isRecord } from '../core/is-record.ts';
 import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from './model.ts';
 
 /** Object lists of a table that metadata leaves out when they are empty. */
@@ -108,7 +109,6 @@ function tidyConfiguration(configuration: unknown): unknown {
 }
 
 function isEmpty(value: unknown): boolean {
-  if (Array.isArray(value)) return value.length === 0;
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
@@ -118,7 +118,7 @@ function filterEntries<T>(value: T, keep: (key: string, value: unknown) => boole
 
 /** A copy with each member replaced; undefined leaves it out. The caller keeps the type's promises. */
 function mapEntries<T>(value: T, change: (key: string, value: unknown) => unknown): T {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  if (!isRecord(value)) return value;
   const changed = Object.entries(value).map(([key, member]) => [key, change(key, member)] as const);
   return Object.fromEntries(changed.filter(([, member]) => member !== undefined)) as T;
 }

@@ -1,4 +1,5 @@
 import { readExists } from '../../core/exists-rule.ts';
+import { isRecord } from '../../core/is-record.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable } from '../../core/names.ts';
 import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
@@ -208,9 +209,7 @@ function columnOf(table: Table, name: string): void {
 }
 
 function members(value: unknown, what: string): readonly (readonly [string, unknown])[] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Unresolvable(`${what} must be an object`);
-  }
+  if (!isRecord(value)) throw new Unresolvable(`${what} must be an object`);
   return Object.entries(value);
 }
 

@@ -1,4 +1,5 @@
 import type { RoleName } from '../../core/names.ts';
+import { inheritsItself } from '../../metadata/model/roles.ts';
 import type { Metadata } from '../../metadata/model.ts';
 import { queryObjectsIn } from '../../metadata/query-objects.ts';
 import type { InconsistentObject } from '../catalog.ts';
@@ -31,22 +32,10 @@ export function resolveRoles(metadata: Metadata, problems: InconsistentObject[])
           `in inherited role ${name}: the following parent role(s) are not found: ${unknown.join(', ')} ` +
             `which are required to construct the inherited role: "${name}"`,
         );
-      if (reaches(name, name, declared)) throw new Unresolvable('found cycle(s) in roles');
+      if (inheritsItself(name, declared)) throw new Unresolvable('found cycle(s) in roles');
       return parents;
     });
     if (checked !== null) inherited.set(name, checked);
   }
   return { all: new Set([...own, ...inherited.keys()]), inherited };
-}
-
-function reaches(from: RoleName, to: RoleName, parents: ReadonlyMap<RoleName, readonly RoleName[]>): boolean {
-  const seen = new Set<RoleName>();
-  const pending = [...(parents.get(from) ?? [])];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (next === to) return true;
-    if (seen.has(next)) continue;
-    seen.add(next);
-    pending.push(...(parents.get(next) ?? []));
-  }
-  return false;
 }

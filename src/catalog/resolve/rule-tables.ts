@@ -1,4 +1,5 @@
 import { readExists } from '../../core/exists-rule.ts';
+import { isRecord } from '../../core/is-record.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
 import type { Table } from '../catalog.ts';
 import type { FindTable } from './memo.ts';
@@ -70,7 +71,7 @@ function isOfRoot(other: unknown): boolean {
 }
 
 function members(value: unknown): readonly (readonly [string, unknown])[] {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
+  return isRecord(value) ? Object.entries(value) : [];
 }
 
 function listOf(value: unknown): readonly unknown[] {

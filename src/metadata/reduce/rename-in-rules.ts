@@ -1,6 +1,6 @@
 import { readExists } from '../../core/exists-rule.ts';
-import type { SourceName } from '../../core/names.ts';
-import { sameTable } from '../../core/names.ts';
+import { isRecord } from '../../core/is-record.ts';
+import { type SourceName, sameTable } from '../../core/names.ts';
 import type { TablePlace } from '../edit.ts';
 import type { Follow } from '../follow.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
@@ -109,6 +109,6 @@ function isRenamed(renaming: Renaming, at: TablePlace, name: string): boolean {
 
 /** What is no object stays as it is. */
 function mapMembers(value: unknown, map: (name: string, member: unknown) => [string, unknown]): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  if (!isRecord(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, member]) => map(name, member)));
 }

@@ -1,6 +1,7 @@
 import { ADMIN } from '../../core/names.ts';
 import type { ArgsOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
+import { inheritsItself } from '../model/roles.ts';
 import type { Metadata } from '../model.ts';
 import { removeObject } from '../objects.ts';
 
@@ -15,24 +16,13 @@ export function addInheritedRole(metadata: Metadata, args: ArgsOf<'add_inherited
   }
   const others = (metadata.inherited_roles ?? []).filter((entry) => entry.role_name !== role);
   const next = [...others, args];
-  if (reaches(new Map(next.map((entry) => [entry.role_name, entry.role_set])), role)) {
+  if (inheritsItself(role, new Map(next.map((entry) => [entry.role_name, entry.role_set])))) {
     throw new MetadataError(
       'invalid-configuration',
       `found cycle(s) in roles: "${role}" inherits from itself`,
     );
   }
   return { ...metadata, inherited_roles: next };
-}
-
-function reaches(parentsOf: ReadonlyMap<string, readonly string[]>, role: string): boolean {
-  const seen = new Set<string>();
-  const open = [...(parentsOf.get(role) ?? [])];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (next === role) return true;
-    if (!seen.has(next)) open.push(...(parentsOf.get(next) ?? []));
-    seen.add(next);
-  }
-  return false;
 }
 
 /** Forgets an inherited role. */

@@ -1,3 +1,4 @@
+import { isRecord } from '../../core/is-record.ts';
 import type { ArgsOf } from '../command.ts';
 import { changeSource, requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
@@ -100,7 +101,7 @@ function repoint<T extends Pointing>(owner: T, args: Renaming): T {
 /** Only the table of an `_exists` names a source. */
 function repointRule(rule: unknown, args: Renaming): unknown {
   if (Array.isArray(rule)) return rule.map((part) => repointRule(part, args));
-  if (typeof rule !== 'object' || rule === null) return rule;
+  if (!isRecord(rule)) return rule;
   return Object.fromEntries(
     Object.entries(rule).map(([key, value]) => {
       const isTable = key === '_table' || key === '$table';
@@ -110,8 +111,7 @@ function repointRule(rule: unknown, args: Renaming): unknown {
 }
 
 function repointTable(table: unknown, args: Renaming): unknown {
-  const names = typeof table === 'object' && table !== null && 'source' in table;
-  return names && table.source === args.name ? { ...table, source: args.new_name } : table;
+  return isRecord(table) && table['source'] === args.name ? { ...table, source: args.new_name } : table;
 }
 
 /** Forgets everything but how to reach the default database, as Hasura does. */

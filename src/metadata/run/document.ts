@@ -1,3 +1,4 @@
+import { isRecord } from '../../core/is-record.ts';
 import type { ResolvedView } from '../catalog-port.ts';
 import { type CommandOf, replaceArgs } from '../command.ts';
 import { fromLegacy, isLegacy } from '../legacy-document.ts';
@@ -29,7 +30,7 @@ function readReplacement(
   readonly allowInconsistent: boolean;
 } {
   const { args } = command;
-  const wrapped = typeof args === 'object' && args !== null && 'metadata' in args;
+  const wrapped = isRecord(args) && 'metadata' in args;
   if (!wrapped && command.version !== 2) {
     return { metadata: readDocument(args, current, '$.args'), allowInconsistent: false };
   }
