@@ -1,8 +1,8 @@
 import { printTable, type SourceName } from '../../core/names.ts';
 import type { CacheOptions, RemoteRelationshipMetadata } from '../../metadata/model/relationships.ts';
 import type { Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
+import { mappingProblem } from '../conditions/mapping.ts';
 import { coversKey, isIndexed, pairs } from './local-relationships.ts';
-import { mappingProblem } from './mapping.ts';
 import type { FindTable } from './memo.ts';
 import { Unresolvable } from './problems.ts';
 

@@ -1,6 +1,6 @@
 import type { ComputedField, JoinPair, Relationship, Table } from '../../catalog/catalog.ts';
 import { findTable } from '../../catalog/catalog.ts';
-import { mappingProblem } from '../../catalog/resolve/mapping.ts';
+import { mappingProblem } from '../../catalog/conditions/mapping.ts';
 import { readExists } from '../../core/exists-rule.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Column, JoinPair } from '../../../src/catalog/catalog.ts';
-import { mappingProblem } from '../../../src/catalog/resolve/mapping.ts';
+import { mappingProblem } from '../../../src/catalog/conditions/mapping.ts';
 import { catalogOf, database, relationshipOf, remote, source, table, tableOf, type } from './found.ts';
 
 const author = table('author', ['id int4 pk', 'name text unique']);
@@ -235,6 +235,7 @@ describe('mappingProblem', () => {
     ['jsonb', 'jsonb', true],
     ['xml[]', 'xml[]', false],
     ['point', 'point', false],
+    ['jsonpath', 'jsonpath', false],
   ])('%s and %s: %s', (left, right, expected) => {
     expect(fits(left, right)).toBe(expected);
   });

@@ -1,4 +1,5 @@
 import type { Column, ColumnType } from '../catalog.ts';
+import { baseType, INCOMPARABLE } from './operators.ts';
 
 const FAMILIES: Readonly<Record<string, string>> = {
   int2: 'integer',
@@ -11,16 +12,13 @@ const FAMILIES: Readonly<Record<string, string>> = {
   name: 'text',
 };
 
-/** Types without an equality that means "the same value". */
+/** Types without an equality that means "the same value": shapes are equal to Postgres when they are equally large. */
 const WITHOUT_EQUALITY: ReadonlySet<string> = new Set([
-  'json',
-  'xml',
-  'point',
+  ...INCOMPARABLE,
   'lseg',
   'line',
   'path',
   'box',
-  'polygon',
   'circle',
 ]);
 
@@ -32,22 +30,15 @@ export function mappingProblem(left: Column, right: Column): string | null {
   return family(left.type) === family(right.type) ? null : `${pair}: they cannot be compared without loss`;
 }
 
-/** Follows domains down to the type they are made of. */
-function base(type: ColumnType): ColumnType {
-  let found = type;
-  while (found.kind === 'domain' && found.element !== null) found = found.element;
-  return found;
-}
-
 function lacksEquality(type: ColumnType): boolean {
-  const plain = base(type);
+  const plain = baseType(type);
   if (plain.kind === 'array' && plain.element !== null) return lacksEquality(plain.element);
   return WITHOUT_EQUALITY.has(plain.name) || plain.kind === 'pseudo';
 }
 
 /** Equal for types whose values compare without loss. Two databases number types apart, so types are told by name. */
 function family(type: ColumnType): string {
-  const plain = base(type);
+  const plain = baseType(type);
   if (plain.kind === 'array' && plain.element !== null) return `array of ${family(plain.element)}`;
   return Object.hasOwn(FAMILIES, plain.name) ? `family ${FAMILIES[plain.name]}` : `type ${plain.name}`;
 }
