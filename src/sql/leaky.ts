@@ -92,12 +92,21 @@ export function inSafeOrder(
   return [...safe, ...narrowed, safe.length === 0 ? behind : after(behind, allOf(safe))];
 }
 
-/** Parts of a condition inside another: what shows a cell comes before what looks at it. Both are true or false. */
-export function shownFirst(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): readonly Sql[] {
-  const shown = parts.filter(({ kind }) => kind === 'is-true').map(toSql);
+/** Parts of a condition, what shows a cell before what looks at it. */
+export function shownFirst(parts: readonly Predicate[]): readonly Predicate[] {
+  return [...parts.filter(isShowing), ...parts.filter((part) => !isShowing(part))];
+}
+
+/** The same inside a negation. What shows a cell is true or false. */
+export function afterShown(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): readonly Sql[] {
+  const shown = parts.filter(isShowing).map(toSql);
   if (shown.length === 0 || !parts.some(isLeaky)) return parts.map(toSql);
-  const others = parts.filter(({ kind }) => kind !== 'is-true').map(toSql);
+  const others = parts.filter((part) => !isShowing(part)).map(toSql);
   return [after(allOf(others), allOf(shown))];
+}
+
+function isShowing({ kind }: Predicate): boolean {
+  return kind === 'is-true';
 }
 
 function after(condition: Sql, first: Sql): Sql {

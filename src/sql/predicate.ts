@@ -7,7 +7,7 @@ import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
 import { refuseUnlessDistinct, refuseUnlessText, refuseUnlessTexts, TypeUnknown } from './held-as-text.ts';
 import { bareType, baseType } from './leaf.ts';
-import { inSafeOrder, isLeaky, shownFirst } from './leaky.ts';
+import { afterShown, inSafeOrder, isLeaky, shownFirst } from './leaky.ts';
 import { openPlace } from './open-place.ts';
 import { heldIn, operandSql, typeThere } from './operand.ts';
 import { SQL_OPERATORS } from './operators.ts';
@@ -15,18 +15,18 @@ import { type Build, type RowScope, type Rows, rowOf, withRow } from './scope.ts
 import { boxesMeet, spatialSql } from './spatial.ts';
 import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
 
-/** A condition on one row, safe to join with `and`. */
+/** A condition on one row, safe to join with `and`. Where it is unknown it may be false. */
 export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, build: Build): Sql {
   switch (predicate.kind) {
     case 'true':
     case 'false':
       return syntax(predicate.kind);
     case 'and':
-      return allOf(shownFirst(predicate.of, (part) => predicateSql(part, row, rows, build)));
+      return allOf(conditionsSql(shownFirst(predicate.of), row, rows, build));
     case 'or':
       return anyOf(predicate.of.map((part) => predicateSql(part, row, rows, build)));
     case 'not':
-      return sql`(not (${predicateSql(predicate.of, row, rows, build)}))`;
+      return sql`(not (${negatedSql(predicate.of, row, rows, build)}))`;
     case 'is-true':
       return sql`((${predicateSql(predicate.of, row, rows, build)}) is true)`;
     case 'is-null':
@@ -43,6 +43,19 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, bu
       return existsAggregate(predicate, row, rows, build);
     default:
       return unreachable(predicate);
+  }
+}
+
+/** A condition inside a negation: where it is unknown it must not become false. */
+function negatedSql(predicate: Predicate, row: RowScope, rows: Rows, build: Build): Sql {
+  const toSql = (part: Predicate): Sql => negatedSql(part, row, rows, build);
+  switch (predicate.kind) {
+    case 'and':
+      return allOf(afterShown(predicate.of, toSql));
+    case 'or':
+      return anyOf(predicate.of.map(toSql));
+    default:
+      return predicateSql(predicate, row, rows, build);
   }
 }
 

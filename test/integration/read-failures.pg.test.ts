@@ -25,6 +25,16 @@ const note = (name: string, database: 'pg1' | 'pg2') => ({
         filter: { _and: [{ doc: { _jsonb_path_match: EARLY } }, { owner_id: { _eq: 1 } }] },
         allow_aggregations: true,
       },
+      either: {
+        columns: '*',
+        filter: {
+          _or: [
+            { id: { _lt: 0 } },
+            { _and: [{ doc: { _jsonb_path_match: EARLY } }, { owner_id: { _eq: 1 } }] },
+          ],
+        },
+        allow_aggregations: true,
+      },
     },
   } as const,
 });
@@ -57,6 +67,7 @@ beforeAll(async () => {
           reader: { columns: '*', filter: {} },
           mate: { columns: '*', filter: { notes: { body: { _eq: 'alpha' } } } },
           early: { columns: '*', filter: {} },
+          either: { columns: '*', filter: {} },
         },
       },
       grade: {
@@ -132,8 +143,9 @@ test.each([
   '{ person(order_by: [{notes_aggregate: {count: desc}}, {id: asc}]) { id } }',
   '{ person(order_by: [{notes_aggregate: {max: {body: asc}}}, {id: asc}]) { id } }',
   '{ person(where: {notes: {id: {_gt: 0}}}) { id notes { id } } }',
+  '{ near(order_by: {id: asc}) { id } far(order_by: {id: asc}) { id } }',
 ])('nor does a rule fail in a row that another part of it hides: %s', async (query) => {
-  await ways.agree(query, { role: 'early' });
+  for (const role of ['early', 'either']) await ways.agree(query, { role });
 });
 
 test.each([
@@ -170,6 +182,16 @@ test.each([
   const found = '{"near":[{"id":1}]}';
   expect(await outcomes(query, ANN)).toEqual([found, found, found]);
   expect(await outcomes(query, {})).toEqual([error, error, error]);
+});
+
+test('what is unknown is so in a negation too, beside a comparison that may fail', async () => {
+  for (const where of [
+    `{_and: [{lo: {_eq: "b"}}, ${DATES}]}`,
+    `{_or: [{_and: [{lo: {_eq: "b"}}, ${DATES}]}]}`,
+  ]) {
+    const none = '{"near":[]}';
+    expect(await outcomes(`{ near(where: {_not: ${where}}) { id } }`, ANN)).toEqual([none, none, none]);
+  }
 });
 
 test('a hidden cell of a visible row does not fail', async () => {
