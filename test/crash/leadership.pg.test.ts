@@ -1,15 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { EARLY_TARGET, halfWritten } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
+import { spawnReplicator } from './process.ts';
 
 // Two replicators in processes of their own: the leader is killed, or stopped and woken again.
-
-const REPLICATOR = fileURLToPath(new URL('replicator.mjs', import.meta.url));
 
 let rig: FeedRig;
 const children: ChildProcess[] = [];
@@ -24,18 +22,7 @@ afterEach(async () => {
 });
 
 function run(limits: Partial<FeedLimits>): ChildProcess {
-  const desired = rig.desired.map(({ source, target, lookups, table }) => {
-    return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
-  });
-  const settings = {
-    sourceUrl: rig.source.url,
-    targetUrl: rig.target.url,
-    desired,
-    stopAt: null,
-    skip: 0,
-    limits,
-  };
-  const child = spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], { stdio: 'ignore' });
+  const child = spawnReplicator(rig, limits);
   children.push(child);
   return child;
 }

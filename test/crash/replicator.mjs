@@ -5,13 +5,10 @@ const dist = process.env.NEARJOIN_TEST_DIST ?? new URL('../../dist/', import.met
 const load = (path) => import(new URL(path, dist).href);
 const { postgresConnector } = await load('connectors/postgres/connector.js');
 const { Supervisor } = await load('src/replicate/supervisor.js');
-const { DEFAULT_LIMITS } = await load('src/replicate/feed-options.js');
 const { systemClock } = await load('src/core/clock.js');
 
-const { sourceUrl, targetUrl, desired, stopAt, skip, copy, stage, inOneTrip, limits } = JSON.parse(
-  process.argv[2],
-);
-let left = skip;
+const { sourceUrl, targetUrl, desired, limits, ending } = JSON.parse(process.argv[2]);
+let left = ending.skip;
 
 const source = (name) => ({
   name,
@@ -41,7 +38,7 @@ function warn(fields, text) {
 const log = { debug() {}, info() {}, warn, error() {} };
 
 function onStep(step) {
-  if (step !== stopAt) return;
+  if (step !== ending.at) return;
   left -= 1;
   if (left < 0) process.kill(process.pid, 'SIGKILL');
 }
@@ -55,20 +52,12 @@ new Supervisor({
     async refresh() {},
   },
   connect: (url, name) => postgresConnector({ url, name, log }),
-  limits: {
-    ...DEFAULT_LIMITS,
-    probeIntervalMs: 20,
-    batch: { rows: 40, bytes: 1 << 20 },
-    copy: { ...DEFAULT_LIMITS.copy, ...copy },
-    stage: stage ?? DEFAULT_LIMITS.stage,
-    early: { ...DEFAULT_LIMITS.early, settledMs: 0 },
-    retryMs: { first: 20, longest: 200 },
-    ...limits,
-  },
+  limits,
   clock: systemClock,
   random: Math.random,
   log,
   onProbe: () => {},
   book: { noted: async () => [], note: async () => {}, forget: async () => {} },
-  onStep: Object.assign(onStep, { inOneTrip }),
+  onStep: Object.assign(onStep, { inOneTrip: ending.inOneTrip }),
 }).start();
+process.stdout.write('begun\n');

@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { must } from '../../src/core/assert.ts';
+import { type CopyLimits, DEFAULT_LIMITS, type FeedLimits } from '../../src/replicate/feed-options.ts';
 import {
   APPLY_STEPS,
   ASK_STEPS,
@@ -16,11 +16,10 @@ import {
 import { EARLY_TARGET } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
+import { BUSY, spawnReplicator } from './process.ts';
 
 // The replicator is killed at each named step, some steps twice, and started again; the target is written to all the
 // while. In the end the cache is the target, its position never went back, and no change was applied twice.
-
-const REPLICATOR = fileURLToPath(new URL('replicator.mjs', import.meta.url));
 
 let rig: FeedRig;
 let audit: Audit;
@@ -33,14 +32,23 @@ beforeAll(async () => {
       EARLY_TARGET,
       'create table counter (id int primary key, n int not null, body text)',
       'alter table counter alter column body set storage external',
-      `insert into counter select g, 0, repeat('x', 2500) from generate_series(1, 60) g`,
       'create table event (id int primary key generated always as identity, note text)',
     ],
     { counter: [['n']], event: [] },
   );
+  await fill(0);
 });
 
 afterAll(() => rig?.close());
+
+/** Pages that earlier tests left empty would be copied as well. */
+async function fill(events: number): Promise<void> {
+  await rig.target.query('truncate counter, event');
+  await rig.target.query(
+    `insert into counter (id, n, body) select g, 0, repeat('x', 2500) from generate_series(1, 60) g`,
+  );
+  await rig.target.query(`insert into event (note) select 'row ' || g from generate_series(1, ${events}) g`);
+}
 
 /** What the watermarks said, in the order they were stored; a position below an earlier one is a lie to a reader. */
 class Audit {
@@ -103,35 +111,33 @@ const APART = { apartRows: 0 };
 const STAGE = { never: { rows: 1_000_000, bytes: 1 << 30 }, always: { rows: 2, bytes: 4_000 } };
 
 /** Where the replicator ends, after how many times, and how batches are written: statement by statement, with COPY. */
-interface Ending {
-  readonly at: Step | null;
+interface Killing {
+  readonly at: Step;
   readonly skip?: number;
   readonly stepwise?: boolean;
   readonly staged?: boolean;
-  readonly copy?: object;
+  readonly copy?: Partial<CopyLimits>;
 }
 
-function run({ at, skip = 0, stepwise = false, staged = false, copy = {} }: Ending): ChildProcess {
-  const desired = rig.desired.map(({ source, target, lookups, table }) => {
-    return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
-  });
-  const urls = { sourceUrl: rig.source.url, targetUrl: rig.target.url };
+function limits(copy: Partial<CopyLimits>, staged: boolean): Partial<FeedLimits> {
   const stage = staged ? STAGE.always : STAGE.never;
-  const settings = { ...urls, desired, stopAt: at, skip, copy, stage, inOneTrip: !stepwise };
-  return spawn(process.execPath, [REPLICATOR, JSON.stringify(settings)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  return { copy: { ...DEFAULT_LIMITS.copy, ...copy }, stage };
 }
 
-/** Writes until the replicator has killed itself. */
-async function killed(ending: Ending, writing: (round: number) => Promise<void> = write): Promise<void> {
+/** Writes once before the replicator begins, and then until it has killed itself. */
+async function killed(
+  { at, skip = 0, stepwise = false, staged = false, copy = {} }: Killing,
+  writing: (round: number) => Promise<void> = write,
+): Promise<void> {
   isSettled = false;
-  const child = run(ending);
+  const child = spawnReplicator(rig, limits(copy, staged), { at, skip, inOneTrip: !stepwise });
   const exited = once(child, 'exit');
   let errors = '';
   child.stderr?.on('data', (chunk) => {
     errors += String(chunk);
   });
+  await writing(0);
+  await Promise.race([once(must(child.stdout, 'its output'), 'data'), exited]);
   let round = 0;
   await poll('the replicator to reach its end', async () => {
     round += 1;
@@ -146,9 +152,12 @@ async function killed(ending: Ending, writing: (round: number) => Promise<void> 
   expect({ code, signal }, errors).toEqual({ code: null, signal: 'SIGKILL' });
 }
 
-async function settle(copy: object = {}, look: () => Promise<void> = async () => {}): Promise<void> {
-  const child = run({ at: null, copy });
-  const exited = once(child, 'exit');
+/** What a replicator that nobody kills makes of what the others left. */
+async function settle(
+  copy: Partial<CopyLimits> = {},
+  look: () => Promise<void> = async () => {},
+): Promise<void> {
+  const replicator = rig.start({ limits: { ...BUSY, ...limits(copy, false) } });
   try {
     await rig.until('the tables', async () => {
       await audit.look();
@@ -168,23 +177,23 @@ async function settle(copy: object = {}, look: () => Promise<void> = async () =>
     }
     isSettled = true;
   } finally {
-    child.kill('SIGKILL');
-    await exited;
+    await replicator.stop();
   }
 }
 
 /** From nothing: also the slot and the tables are new. */
-async function startOver(): Promise<void> {
+async function startOver(events: number): Promise<void> {
   await rig.source.query('update nearjoin.feed set timeline = timeline + 1').catch((error: unknown) => {
     if (!(error instanceof Error && 'code' in error && error.code === '42P01')) throw error;
   });
+  await fill(events);
   audit = new Audit();
 }
 
 // Batches go out in one trip or statement by statement, with arrays or with COPY, at every step: what is half done differs.
 test.each([...REBUILD_STEPS, ...COPY_STEPS])('killed at %s while everything is copied', async (at) => {
   for (const stepwise of [true, false]) {
-    await startOver();
+    await startOver(100);
     const copy = stepwise || at === 'copy:rows-kept' ? APART : {};
     await killed({ at, stepwise, staged: !stepwise, copy });
   }
@@ -256,9 +265,7 @@ test.each([
 ] as const)(
   'killed at %s, after %d times, while large tables are copied piece by piece: what was read stays',
   async (step, skip) => {
-    await startOver();
-    await rig.target.query('truncate event');
-    await rig.target.query(`insert into event (note) select 'row ' || g from generate_series(1, 1500) g`);
+    await startOver(1_500);
     await killed({ at: step, skip, staged: skip === 0, copy: PIECES });
     const begun = await relations();
     expect(begun.length).toBeGreaterThan(0);

@@ -233,7 +233,7 @@ export class FeedRig {
     const columns = cached.columns.map((column) => `"${column.name}"`).join(', ');
     const read = async (database: TestDatabase, from: string): Promise<readonly string[]> => {
       const { rows } = await database.query<{ row: string }>(
-        `select row_to_json(t)::text as row from (select ${columns} from ${from}) t order by row_to_json(t)::text collate "C"`,
+        `select row_to_json(t)::text collate "C" as row from (select ${columns} from ${from}) t order by row`,
       );
       return rows.map(({ row }) => row);
     };
