@@ -2,16 +2,11 @@ import type { ColumnType } from '../catalog/catalog.ts';
 import type { OperandType } from '../catalog/conditions/operand-type.ts';
 import { tooComplex, weightOf } from './budget.ts';
 import type { Operand, Param } from './plan.ts';
-import { type Enumeration, encodeEnum, encodeEnumList, encodeList, encodeScalar } from './value/encode.ts';
+import { encodeValue, type ValueType } from './value/encode.ts';
 import { hasVariable, type Input, isLong, isLongList, plainValue } from './value/input.ts';
 import { parseJsonPath } from './value/json-path.ts';
 import { readOffset } from './value/offset.ts';
 import { ValueCount } from './value/value-count.ts';
-
-/** What a value is read and bound as. */
-export interface ValueType extends OperandType {
-  readonly enumeration: Enumeration | null;
-}
 
 /** Literals of one plan: more than fit into the largest text of a request. */
 const MOST_CHARACTERS = 16 * 1024 * 1024;
@@ -151,14 +146,4 @@ export class Params {
     if (this.#characters > MOST_CHARACTERS)
       throw tooComplex(path, `values of more than ${MOST_CHARACTERS} characters`);
   }
-}
-
-/** A plain value in Postgres' text form. */
-export function encodeValue(
-  { type, list, enumeration }: Omit<ValueType, 'pattern'>,
-  value: unknown,
-  path: string,
-): string {
-  if (enumeration === null) return list ? encodeList(type, value, path) : encodeScalar(type, value, path);
-  return list ? encodeEnumList(enumeration, value, path) : encodeEnum(enumeration, value, path);
 }

@@ -111,7 +111,7 @@ function planRoots(planning: Planning, operation: OperationDefinitionNode): read
     }
     if (field.name === ENTITIES && visibleEntities(planning.catalog, planning.role).length > 0)
       return planEntities(planning, field);
-    return planKnown(planning, field) ?? planFound(planning, field);
+    return planConstant(planning, field) ?? planNamed(planning, field);
   });
 }
 
@@ -120,16 +120,16 @@ function planSubscribed(planning: Planning, [field, ...others]: readonly Collect
   if (field === undefined || others.length > 0) throw invalid('$', ONE_FIELD);
   if (field.name === '__typename')
     throw new NearjoinError('not-supported', 'Introspection is not supported over subscriptions');
-  return planFound(planning, field);
+  return planNamed(planning, field);
 }
 
-function planFound(planning: Planning, field: CollectedField): RootField {
+function planNamed(planning: Planning, field: CollectedField): RootField {
   const entry = findRoot(planning, field.name);
   if (entry === null) throw unknownField(field, planning.rootType);
   return planEntry(planning, field, entry);
 }
 
-function planKnown(planning: Planning, field: CollectedField): RootField | null {
+function planConstant(planning: Planning, field: CollectedField): RootField | null {
   if (field.name !== NO_QUERIES) return planTypename(field, planning.rootType);
   if (hasAnyRoot(planning)) return null;
   checkArguments(field, []);

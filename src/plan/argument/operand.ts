@@ -1,12 +1,12 @@
 import { plainOperand } from '../../catalog/conditions/operand-type.ts';
 import type { ObjectOperand } from '../../catalog/conditions/spatial-operators.ts';
 import type { LocationType } from '../operation/location.ts';
-import type { ValueType } from '../params.ts';
 import type { Operand } from '../plan.ts';
 import { inside, type Planning, type Position } from '../planning.ts';
-import { invalid, notFound } from '../problem.ts';
+import { invalid } from '../problem.ts';
+import type { ValueType } from '../value/encode.ts';
 import { type Input } from '../value/input.ts';
-import { objectMembers } from '../value/object-input.ts';
+import { knownMembers, openMembers } from './members.ts';
 
 /** The right side of a comparison as a parameter; arguments of fields may be `required`, members of objects are not. */
 export function planOperand(
@@ -28,12 +28,10 @@ export function planObjectOperand(
   given: Input,
   at: Position,
 ): readonly Operand[] {
-  const input = planning.variables.open(given, typeName, at.path);
-  const values = objectMembers(input, typeName, at.path);
-  const unknown = values.find(([name]) => !members.some((member) => member.name === name));
-  if (unknown !== undefined) throw notFound(at.path, unknown[0], typeName);
+  const names = members.map(({ name }) => name);
+  const values = knownMembers(openMembers(planning, given, typeName, at), typeName, names, at);
   return members.flatMap(({ name, type, required }) => {
-    const value = values.find(([key]) => key === name)?.[1];
+    const value = values.get(name);
     if (value === undefined && required) throw invalid(at.path, `missing required field '${name}'`);
     if (value === undefined) return [];
     const here = { ...inside(planning, at, name), required };

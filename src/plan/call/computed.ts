@@ -23,7 +23,7 @@ export interface SelectedValue {
 }
 
 /** The computed field that a selection names, if it is a value that the role sees. */
-export function planComputedValue(
+export function selectedValue(
   planning: Planning,
   { view, place }: Rows,
   field: CollectedField,
@@ -39,13 +39,13 @@ export function planComputedValue(
 }
 
 /** The computed field that a condition or an ordering names, if it is a value that the role sees. */
-export function visibleValue(planning: Planning, { view, place }: Rows, name: string): Column | null {
+export function comparedValue(planning: Planning, { view, place }: Rows, name: string): Column | null {
   const field = visibleComputed(planning.catalog, view, name)?.field;
-  return field === undefined ? null : bareColumn(planning, place.table, field);
+  return field === undefined ? null : ruledValue(planning, place.table, field);
 }
 
 /** A computed field as a column, if it is a value and takes nothing of a request: there it could be given nothing. */
-export function bareColumn(planning: Planning, table: Table, field: ComputedField): Column | null {
+export function ruledValue(planning: Planning, table: Table, field: ComputedField): Column | null {
   if (!isValue(field) || givenSlots(field.signature).length > 0) return null;
   return planning.computed.bare(table, field, () => bareArguments(planning, field.signature));
 }
@@ -57,7 +57,7 @@ export interface CalledRows {
 }
 
 /** The computed field that a selection names, if it is rows that the role sees, and what the selection says of them. */
-export function planComputedRows(
+export function selectedRows(
   planning: Planning,
   rows: Rows,
   field: CollectedField,
@@ -69,7 +69,7 @@ export function planComputedRows(
 }
 
 /** The computed field that a condition or an ordering names, if it is rows that the role sees. */
-export function visibleRows(
+export function comparedRows(
   planning: Planning,
   rows: Rows,
   name: string,
@@ -92,7 +92,7 @@ function openView(
 }
 
 /** The rows of a computed field in a rule, whoever may see them; null where it is none or takes arguments. */
-export function bareRows(planning: Planning, place: Place, field: ComputedField): CalledRows | null {
+export function ruledRows(planning: Planning, place: Place, field: ComputedField): CalledRows | null {
   if (field.returns.kind !== 'table' || givenSlots(field.signature).length > 0) return null;
   const table = findTable(planning.catalog, place.table.source, field.returns.table);
   if (table === undefined) return null;

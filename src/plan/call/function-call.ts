@@ -1,19 +1,13 @@
-import type {
-  CallArgument,
-  Callable,
-  ColumnType,
-  GivenSlot,
-  Signature,
-  Slot,
-} from '../../catalog/catalog.ts';
+import type { CallArgument, Callable, GivenSlot, Signature, Slot } from '../../catalog/catalog.ts';
+import { plainOperand } from '../../catalog/conditions/operand-type.ts';
 import { givenSlots } from '../../catalog/function-arguments.ts';
 import { NearjoinError } from '../../core/errors.ts';
+import { objectMembers } from '../argument/members.ts';
 import { planOperand } from '../argument/operand.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import { inside, type Planning, type Position } from '../planning.ts';
 import { invalid, notFound } from '../problem.ts';
 import { type Input, isNull, literal } from '../value/input.ts';
-import { objectMembers } from '../value/object-input.ts';
 
 /** The argument of a field that holds those of the function behind it. */
 const ARGS = 'args';
@@ -66,11 +60,8 @@ function planGiven(planning: Planning, slot: GivenSlot, member: Input, at: Posit
   const { name, type, notNull } = slot;
   const opened = planning.variables.open(member, notNull === true ? `${type.scalar}!` : type.scalar, at.path);
   if (isNull(opened) && notNull !== true) return { kind: 'null', name, type };
-  return { kind: 'value', name, operand: operandOf(planning, type, opened, at) };
-}
-
-function operandOf(planning: Planning, type: ColumnType, input: Input, at: Position): number {
-  return planOperand(planning, input, { type, list: false, pattern: null, enumeration: null }, at).index;
+  const what = { ...plainOperand(type), enumeration: null };
+  return { kind: 'value', name, operand: planOperand(planning, opened, what, at).index };
 }
 
 /** By their places as far as none is left out, then by name. */

@@ -2,6 +2,7 @@ import {
   type FieldNode,
   type FragmentDefinitionNode,
   Kind,
+  print,
   type SelectionNode,
   type SelectionSetNode,
   type ValueNode,
@@ -10,7 +11,7 @@ import { must } from '../../core/assert.ts';
 import { weightOf } from '../budget.ts';
 import type { Planning, Position } from '../planning.ts';
 import { invalid, notFound } from '../problem.ts';
-import { isIncluded, printArguments } from './directives.ts';
+import { isIncluded } from './directives.ts';
 import type { DirectivePlace } from './known-directives.ts';
 
 /** A field after fragments are spread and equal response keys are merged. */
@@ -147,4 +148,14 @@ function addField({ planning, fields, path }: Collection, node: FieldNode): void
     throw invalid(path, `inconsistent arguments between multiple selections of field '${before}'`);
   }
   if (node.selectionSet !== undefined) known.sets.push(node.selectionSet);
+}
+
+/** A text that is equal when two selections carry the same arguments; fragments bring the same ones again and again. */
+function printArguments({ printed }: Planning, field: FieldNode): string {
+  if (field.arguments === undefined || field.arguments.length === 0) return '';
+  const known = printed.get(field);
+  if (known !== undefined) return known;
+  const text = field.arguments.map(print).sort().join();
+  printed.set(field, text);
+  return text;
 }

@@ -1,4 +1,4 @@
-import { type DirectiveNode, type FieldNode, print } from 'graphql';
+import type { DirectiveNode } from 'graphql';
 import type { Planning } from '../planning.ts';
 import { invalid } from '../problem.ts';
 import { mismatch } from '../value/encode.ts';
@@ -19,16 +19,6 @@ export function isIncluded(
     (node) => condition(planning, node, `${path}.${node.name.value}`) === (node.name.value === 'include'),
   );
   return !answers.includes(false);
-}
-
-/** A text that is equal when two selections carry the same arguments; fragments bring the same ones again and again. */
-export function printArguments({ printed }: Planning, field: FieldNode): string {
-  if (field.arguments === undefined || field.arguments.length === 0) return '';
-  const known = printed.get(field);
-  if (known !== undefined) return known;
-  const text = field.arguments.map(print).sort().join();
-  printed.set(field, text);
-  return text;
 }
 
 function condition(planning: Planning, node: DirectiveNode, path: string): boolean {

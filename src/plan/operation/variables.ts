@@ -1,6 +1,6 @@
 import type { DocumentNode, OperationDefinitionNode, ValueNode, VariableDefinitionNode } from 'graphql';
 import { invalid, unparsable } from '../problem.ts';
-import { EnumText, emptyObject, type Input, literal, plainValue } from '../value/input.ts';
+import { EnumText, emptyObject, type Input, plainValue } from '../value/input.ts';
 import { checkDirectives } from './known-directives.ts';
 import { type LocationType, mayStandAt, printType } from './location.ts';
 import { usesOf, type VariableUses } from './variable-uses.ts';
@@ -72,11 +72,6 @@ export class VariableScope {
     const name = input.node.name.value;
     this.check(name, location, path);
     return { kind: 'json', value: this.#values.get(name) ?? null, path: [name] };
-  }
-
-  /** Opens the value of a field's argument or an object's member of the given literal. */
-  openLiteral(node: ValueNode, location: LocationType, path: string): Input {
-    return this.open(literal(node), location, path);
   }
 
   /** Checks that a variable may stand where `location` is expected. */

@@ -2,19 +2,19 @@ import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import { type Argument, argumentsOf } from '../argument/arguments.ts';
 import { enumerationOf } from '../argument/enumeration.ts';
+import { knownMembers, objectMembers } from '../argument/members.ts';
 import { planOperand } from '../argument/operand.ts';
 import { planEnum, rowCountOf } from '../argument/planned-value.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan.ts';
 import { inside, type Planning, type Position, type Rows } from '../planning.ts';
 import { and, compare } from '../predicates.ts';
-import { invalid, notFound } from '../problem.ts';
+import { invalid } from '../problem.ts';
 import { guarded } from '../rule/permit.ts';
 import { permittedSelect, smallerLimit } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
-import { type Enumeration, mismatch } from '../value/encode.ts';
+import { mismatch } from '../value/encode.ts';
 import { elementsOf, type Input, isNull } from '../value/input.ts';
-import { objectMembers } from '../value/object-input.ts';
 import { planWhere } from '../where/where.ts';
 import type { Stream } from './stream-in.ts';
 
@@ -79,7 +79,8 @@ function planCursors(planning: Planning, rows: Rows, cursor: Argument): readonly
 function planItem(planning: Planning, rows: Rows, item: Input, at: Position): readonly Cursor[] {
   const { table } = rows.view;
   const initial = table.spelling.field('initial_value');
-  const members = membersIn(item, table.derivedType('_stream_cursor_input'), [initial, 'ordering'], at);
+  const type = table.derivedType('_stream_cursor_input');
+  const members = knownMembers(objectMembers(item, type, at.path), type, [initial, 'ordering'], at);
   const direction = planOrdering(planning, rows, members.get('ordering') ?? null, at);
   const value: Argument = {
     name: initial,
@@ -97,14 +98,10 @@ function planOrdering(
 ): Cursor['direction'] {
   if (given === null) return 'asc';
   const at = inside(planning, item, 'ordering');
-  const type = orderings(rows.view.table.stream.ordering);
+  const type = { name: rows.view.table.stream.ordering, values: ['ASC', 'DESC'] };
   const named = planEnum(planning, given, type, at);
   if (named === null) throw mismatch(at.path, 'an enum value', type.name, null);
   return named === 'ASC' ? 'asc' : 'desc';
-}
-
-function orderings(name: string): Enumeration {
-  return { name, values: ['ASC', 'DESC'] };
 }
 
 function planValues(
@@ -116,25 +113,14 @@ function planValues(
   const { view, place } = rows;
   const type = view.table.derivedType('_stream_cursor_value_input');
   const input = planning.variables.open(given, `${type}!`, at.path);
-  return [...membersIn(input, type, view.columnByField.keys(), at)].map(([name, member]) => {
+  const members = objectMembers(input, type, at.path);
+  return [...knownMembers(members, type, view.columnByField.keys(), at)].map(([name, member]) => {
     const column = must(view.columnByField.get(name), 'column');
     const enumeration = enumerationOf(planning.catalog, view.table, column);
     const what = { type: column.type, list: false, pattern: null, enumeration };
     place.read(column);
     return { column, value: planOperand(planning, member, what, inside(planning, at, name)) };
   });
-}
-
-function membersIn(
-  input: Input,
-  type: string,
-  names: Iterable<string>,
-  at: Position,
-): ReadonlyMap<string, Input> {
-  const members = objectMembers(input, type, at.path);
-  const known = new Set(names);
-  for (const [name] of members) if (!known.has(name)) throw notFound(at.path, name, type);
-  return new Map(members);
 }
 
 /** A row whose cell is hidden from the role is never behind a value. */

@@ -4,7 +4,7 @@ import { mappingProblem } from '../../catalog/conditions/mapping.ts';
 import { readExists } from '../../core/exists-rule.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
-import { bareColumn, bareRows } from '../call/computed.ts';
+import { ruledRows, ruledValue } from '../call/computed.ts';
 import type { Place } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
 import type { Planning } from '../planning.ts';
@@ -56,9 +56,9 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
 
 function planComputed(context: RuleContext, field: ComputedField, value: Json): Predicate {
   const { planning, place } = context;
-  const column = bareColumn(planning, place.table, field);
+  const column = ruledValue(planning, place.table, field);
   if (column !== null) return planRuleColumn(context, column, value);
-  const rows = bareRows(planning, place, field);
+  const rows = ruledRows(planning, place, field);
   if (rows === null) throw brokenRule(place.table, `"${field.name}" takes arguments`);
   const { join, to } = rows;
   return { kind: 'exists', join, to: to.planTable, where: planObject({ ...context, place: to }, value) };

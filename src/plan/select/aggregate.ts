@@ -3,7 +3,7 @@ import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import { selectColumns } from '../argument/enumeration.ts';
 import { planBoolean, planEnums } from '../argument/planned-value.ts';
-import { planComputedValue, type SelectedValue } from '../call/computed.ts';
+import { type SelectedValue, selectedValue } from '../call/computed.ts';
 import type { ComputedValue } from '../call/computed-columns.ts';
 import {
   type CollectedField,
@@ -110,7 +110,7 @@ function planFunction(
   const operandOf = (part: CollectedField): SelectedValue | null => {
     const column = columns.find((candidate) => candidate.field === part.name);
     if (column !== undefined) return { column, rest: part };
-    return computed.some(({ name }) => name === part.name) ? planComputedValue(planning, rows, part) : null;
+    return computed.some(({ name }) => name === part.name) ? selectedValue(planning, rows, part) : null;
   };
   const type = rows.view.table.derivedType(`_${called}_fields`);
   const of = collectFields(planning, field.sets, type, field.at).map((part) => {

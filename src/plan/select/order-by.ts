@@ -1,8 +1,9 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { type Argument, openArgument } from '../argument/arguments.ts';
 import { orderings } from '../argument/enumeration.ts';
+import { objectMembers } from '../argument/members.ts';
 import { planEnum } from '../argument/planned-value.ts';
-import { visibleRows, visibleValue } from '../call/computed.ts';
+import { comparedRows, comparedValue } from '../call/computed.ts';
 import type { AggregateFunction, OrderItem, OrderStep } from '../plan.ts';
 import { inside, type Planning, type Position, type Rows } from '../planning.ts';
 import { notFound } from '../problem.ts';
@@ -15,7 +16,6 @@ import {
 } from '../role/visible.ts';
 import { cellGuard, permittedRows } from '../rule/permit.ts';
 import { elementsOf, type Input, isNull } from '../value/input.ts';
-import { objectMembers } from '../value/object-input.ts';
 import { aggregateFunction, columnsFor } from './aggregate-functions.ts';
 
 /** An `order_by` argument: left out and null order nothing, here and anywhere inside. */
@@ -56,7 +56,7 @@ function planColumn(
   ordered: Ordered,
   { name, input, at }: Member,
 ): readonly OrderItem[] | null {
-  const column = ordered.view.columnByField.get(name) ?? visibleValue(planning, ordered, name);
+  const column = ordered.view.columnByField.get(name) ?? comparedValue(planning, ordered, name);
   if (column === null) return null;
   const direction = planDirection(planning, ordered, input, at);
   if (direction === null) return [];
@@ -100,7 +100,7 @@ function planCalled(
     field.target.table.derivedType('_aggregate_order_by'),
     at.path,
   );
-  const called = isNull(input) ? null : visibleRows(planning, ordered, field.name);
+  const called = isNull(input) ? null : comparedRows(planning, ordered, field.name);
   if (called === null) return [];
   const where = permittedRows(planning, called.target);
   const path = [...ordered.path, { join: called.join, to: called.to.planTable, where }];

@@ -2,7 +2,7 @@ import type { SelectionSetNode } from 'graphql';
 import { TEXT } from '../../catalog/built-in-types.ts';
 import type { Column } from '../../catalog/catalog.ts';
 import { isJsonType } from '../../catalog/conditions/operators.ts';
-import { planComputedRows, planComputedValue } from '../call/computed.ts';
+import { selectedRows, selectedValue } from '../call/computed.ts';
 import {
   type CollectedField,
   checkArguments,
@@ -58,9 +58,9 @@ function planColumn(planning: Planning, rows: Rows, field: CollectedField): Fiel
 }
 
 function planComputed(planning: Planning, rows: Rows, field: CollectedField): Field | null {
-  const value = planComputedValue(planning, rows, field);
+  const value = selectedValue(planning, rows, field);
   if (value !== null) return planValue(planning, rows, value.rest, value.column);
-  const found = planComputedRows(planning, rows, field);
+  const found = selectedRows(planning, rows, field);
   if (found === null) return null;
   return {
     kind: 'array',

@@ -16,9 +16,24 @@ export interface Enumeration {
   readonly stored?: ReadonlyMap<string, string>;
 }
 
+/** What a value is read and bound as. */
+export interface ValueType extends OperandType {
+  readonly enumeration: Enumeration | null;
+}
+
 const LONGEST_LIST = 100_000;
 /** As many dimensions as Postgres' arrays have. */
 const MOST_DIMENSIONS = 6;
+
+/** A plain value in Postgres' text form. */
+export function encodeValue(
+  { type, list, enumeration }: Omit<ValueType, 'pattern'>,
+  value: unknown,
+  path: string,
+): string {
+  if (enumeration === null) return list ? encodeList(type, value, path) : encodeScalar(type, value, path);
+  return list ? encodeEnumList(enumeration, value, path) : encodeEnum(enumeration, value, path);
+}
 
 /** A value in Postgres' text form for its type; throws with Hasura's message when it does not fit. */
 export function encodeScalar(type: ColumnType, value: unknown, path: string): string {
@@ -51,7 +66,7 @@ export function checkLabels({ type, list }: Omit<OperandType, 'pattern'>, text: 
 }
 
 /** Several values as a Postgres array literal, arrays among them as texts; one value stands for a list of one. */
-export function encodeList(type: ColumnType, value: unknown, path: string): string {
+function encodeList(type: ColumnType, value: unknown, path: string): string {
   return listText(value, path, (element, at) => encodeScalar(type, element, at), false);
 }
 
@@ -72,7 +87,7 @@ export function asEnums(value: unknown): unknown {
 }
 
 /** Several enum values as a Postgres array literal. */
-export function encodeEnumList(enumeration: Enumeration, value: unknown, path: string): string {
+function encodeEnumList(enumeration: Enumeration, value: unknown, path: string): string {
   return listText(value, path, (element, at) => encodeEnum(enumeration, element, at), false);
 }
 

@@ -7,6 +7,7 @@ import {
 } from '../../catalog/conditions/predicate-functions.ts';
 import { must } from '../../core/assert.ts';
 import { selectColumns } from '../argument/enumeration.ts';
+import { knownMembers, openMembers } from '../argument/members.ts';
 import { planBoolean, planEnum, planEnums } from '../argument/planned-value.ts';
 import type { Predicate, Test } from '../plan.ts';
 import { type ConditionAt, inside, type Planning, type Position, type Rows } from '../planning.ts';
@@ -16,7 +17,6 @@ import { isCompared, type VisibleRelationship, visibleAggregate } from '../role/
 import { guarded, permittedRows } from '../rule/permit.ts';
 import { type Enumeration } from '../value/encode.ts';
 import { type Input } from '../value/input.ts';
-import { objectMembers } from '../value/object-input.ts';
 import { planTests } from './comparison.ts';
 
 const MEMBERS: readonly string[] = ['arguments', 'distinct', 'filter', 'predicate'];
@@ -40,8 +40,7 @@ export function planAggregatePredicate(
   const related = aggregated(planning, rows, name);
   if (related === null) return null;
   const type = related.target.table.derivedType('_aggregate_bool_exp');
-  const input = planning.variables.open(given, type, at.path);
-  const members = objectMembers(input, type, at.path);
+  const members = openMembers(planning, given, type, at);
   const functions = predicateFunctions(related.target.columns);
   const called = members.map(([member, argument]) => {
     const found = functions.find((known) => known.name === member);
@@ -74,12 +73,7 @@ interface Context {
 
 function planFunction(context: Context, input: Input, at: Position): Predicate {
   const { planning, called, type } = context;
-  const opened = planning.variables.open(input, type, at.path);
-  const members = objectMembers(opened, type, at.path);
-  for (const [member] of members) {
-    if (!MEMBERS.includes(member)) throw notFound(at.path, member, type);
-  }
-  const given = new Map(members);
+  const given = knownMembers(openMembers(planning, input, type, at), type, MEMBERS, at);
   const predicate = given.get('predicate');
   if (predicate === undefined) throw invalid(`${at.path}.predicate`, "missing required field 'predicate'");
   const columns = planArguments(context, given.get('arguments'), inside(planning, at, 'arguments'));
@@ -153,12 +147,9 @@ function planArguments(context: Context, given: Input | undefined, at: Position)
 }
 
 function planPair(context: Context, given: Input, at: Position): readonly string[] {
-  const { planning, type } = context;
-  const input = planning.variables.open(given, `${type}_arguments`, at.path);
-  const members = objectMembers(input, `${type}_arguments`, at.path);
-  const unknown = members.find(([name]) => !PAIR.includes(name));
-  if (unknown !== undefined) throw notFound(at.path, unknown[0], `${type}_arguments`);
-  const found = new Map(members);
+  const { planning } = context;
+  const type = `${context.type}_arguments`;
+  const found = knownMembers(openMembers(planning, given, type, at), type, PAIR, at);
   return PAIR.map((name) => {
     const member = found.get(name);
     const here = inside(planning, at, name);

@@ -11,6 +11,7 @@ import {
 import type { Spelling } from '../../catalog/spelling.ts';
 import { must } from '../../core/assert.ts';
 import { enumerationOf } from '../argument/enumeration.ts';
+import { openMembers } from '../argument/members.ts';
 import { locationOf, planObjectOperand, planOperand } from '../argument/operand.ts';
 import { planBoolean } from '../argument/planned-value.ts';
 import type { Predicate, Test } from '../plan.ts';
@@ -20,7 +21,6 @@ import { notFound } from '../problem.ts';
 import { type ColumnAt, guarded } from '../rule/permit.ts';
 import type { Enumeration } from '../value/encode.ts';
 import { type Input, isEmptyList } from '../value/input.ts';
-import { objectMembers } from '../value/object-input.ts';
 
 /** What a comparison with the elements of an empty list says of every cell, of a null or hidden one too. */
 const WITH_NONE: Partial<Readonly<Record<Operator, Predicate>>> = {
@@ -92,8 +92,7 @@ function planMembers<Condition>(
   const typeName = spelling.type(
     enumeration === null ? comparisonTypeName(type) : `${enumeration.name}_comparison_exp`,
   );
-  const input = planning.variables.open(given, typeName, at.path);
-  return objectMembers(input, typeName, at.path).flatMap(([name, member]) => {
+  return openMembers(planning, given, typeName, at).flatMap(([name, member]) => {
     const here = inside(planning, at, name);
     if (name === spelling.field('_is_null'))
       return [finish({ kind: 'is-null', negated: !planBoolean(planning, member, here) }, false)];
@@ -114,8 +113,7 @@ function planCast<Condition>(
 ): readonly Condition[] {
   const { type, spelling } = compared;
   const typeName = spelling.type(castTypeName(type));
-  const input = planning.variables.open(given, typeName, at.path);
-  return objectMembers(input, typeName, at.path).flatMap(([name, member]) => {
+  return openMembers(planning, given, typeName, at).flatMap(([name, member]) => {
     const cast = castsOf(type).find(({ scalar }) => scalar === name);
     if (cast === undefined) throw notFound(at.path, name, typeName);
     const casted = { ...compared, type: cast, cast, operators: operatorsOf(cast) };

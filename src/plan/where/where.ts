@@ -1,5 +1,6 @@
 import { type Argument, openArgument } from '../argument/arguments.ts';
-import { visibleRows, visibleValue } from '../call/computed.ts';
+import { objectMembers } from '../argument/members.ts';
+import { comparedRows, comparedValue } from '../call/computed.ts';
 import type { Followed } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
 import { type ConditionAt, inside, type Planning, type Position, type Rows } from '../planning.ts';
@@ -8,7 +9,6 @@ import { invalid, notFound } from '../problem.ts';
 import { isCompared, visibleRelationship } from '../role/visible.ts';
 import { permittedRows } from '../rule/permit.ts';
 import { elementsOf, type Input, isNull } from '../value/input.ts';
-import { objectMembers } from '../value/object-input.ts';
 import { planAggregatePredicate } from './aggregate-predicate.ts';
 import { planColumn } from './comparison.ts';
 
@@ -47,7 +47,7 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
         planBoolExp(planning, rows, opened(planning, rows, member, at), { ...at, negated: !at.negated }),
       );
   }
-  const column = rows.view.columnByField.get(name) ?? visibleValue(planning, rows, name);
+  const column = rows.view.columnByField.get(name) ?? comparedValue(planning, rows, name);
   if (column !== null) return planColumn(planning, { ...rows, column }, member, at);
   const reached = follow(planning, rows, name);
   if (reached !== null) {
@@ -72,7 +72,7 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
 /** The rows behind a relationship or a computed field. */
 function follow(planning: Planning, rows: Rows, name: string): (Followed & { readonly target: Rows }) | null {
   const related = visibleRelationship(planning.catalog, rows.view, name);
-  if (related === null || !isCompared(related, rows.view)) return visibleRows(planning, rows, name);
+  if (related === null || !isCompared(related, rows.view)) return comparedRows(planning, rows, name);
   const followed = planning.places.follow(rows.place, related.relationship, related.target.table);
   return { ...followed, target: { view: related.target, place: followed.to } };
 }
