@@ -329,7 +329,7 @@ test.skipIf(Math.min(testServer('source').version, testServer('target').version)
   const words = ['ann', 'ANN', 'ärzte', 'ÄRZTE', 'Ärzte', 'id', 'ID', 'οδος', 'ΟΔΟΣ', 'Straße', ...dots];
   const rows = words.map((word, i) => `(${i}, '${word}', ${i % 2})`).join();
   const table = (name: string): string =>
-    `create table ${name} (id int primary key, w citext, n int); insert into ${name} values ${rows}, (97, 'STRAẞE', 1), (98, '', 0), (99, null, 1)`;
+    `create table ${name} (id int primary key, w citext, n int, list citext[] generated always as (array[w, '"']) stored); insert into ${name} values ${rows}, (97, 'STRAẞE', 1), (98, '', 0), (99, null, 1)`;
   const same = { kind: 'array', to: 'theirs', on: { w: 'w' } } as const;
   const ways = await ThreeWays.open({
     sql: ['create extension citext', table('ours'), table('theirs'), 'create index on theirs (w)'],
@@ -339,6 +339,7 @@ test.skipIf(Math.min(testServer('source').version, testServer('target').version)
         relationships: {
           same,
           both: { kind: 'array', to: 'theirs', on: { n: 'n', w: 'w' } },
+          lists: { kind: 'array', to: 'theirs', on: { list: 'list' } },
           all: { kind: 'array', to: 'theirs', on: { n: 'n' } },
         },
       },
@@ -350,7 +351,7 @@ test.skipIf(Math.min(testServer('source').version, testServer('target').version)
   const distinct = 'aggregate { count(columns: w, distinct: true) }';
   try {
     for (const query of [
-      `{ ours(${order}) { id same(${order}) { id w } both(${order}) { id } } }`,
+      `{ ours(${order}) { id same(${order}) { id w } both(${order}) { id } lists(${order}) { id } } }`,
       `{ ours(${order}, where: {w: {_eq: "ann"}}) { id same(${order}) { id w } } }`,
       `{ ours(${order}) { same_aggregate { aggregate { count } } all_aggregate { ${distinct} } } }`,
       `{ ours(${order}, where: {same: {id: {_gt: 4}}}) { id } }`,

@@ -50,9 +50,8 @@ export function again(place: PlanTable, computes: readonly Column[], filtered: b
   return { place, join, where: TRUE, filtered, perKey: null, about: null, computes, marked: true };
 }
 
-/** Rows that are looked up by themselves are in one database: no other has its letters there. */
 function itself({ identity }: PlanTable): Join['on'] {
-  return identity.map(({ ownLocale: _, ...column }) => ({ left: column, right: column }));
+  return identity.map((column) => ({ left: column, right: column }));
 }
 
 /** Whether rows are looked up by the keys of others. */
