@@ -1,6 +1,6 @@
 import type { Column, ColumnType, JoinPair, KnownTypes, RemoteOptions } from '../catalog/catalog.ts';
 import type { Operator, Pattern } from '../catalog/conditions/operators.ts';
-import type { PredicateFunctionName } from '../catalog/conditions/predicate-names.ts';
+import type { PredicateFunctionName } from '../catalog/conditions/predicate-functions.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { RowsCall } from './rows-call.ts';
 

@@ -1,6 +1,6 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
 import { INCOMPARABLE, type Operator, patternOf } from '../catalog/conditions/operators.ts';
-import type { PredicateFunctionName } from '../catalog/conditions/predicate-names.ts';
+import type { PredicateFunctionName } from '../catalog/conditions/predicate-functions.ts';
 import { SPATIAL_OPERATORS } from '../catalog/conditions/spatial-operators.ts';
 import type { Predicate } from '../plan/plan.ts';
 import { conditionsIn } from '../plan/predicates.ts';

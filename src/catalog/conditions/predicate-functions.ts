@@ -2,7 +2,13 @@ import type { Json } from '../../core/json-text.ts';
 import { BOOLEAN, DOUBLE, INTEGER } from '../built-in-types.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
 import { baseType } from './operators.ts';
-import type { PredicateFunctionName } from './predicate-names.ts';
+
+const TRUTHS = ['bool_and', 'bool_or'] as const;
+const NUMBERS = ['avg', 'max', 'min', 'stddev_samp', 'sum', 'var_samp'] as const;
+const PAIRED = ['corr', 'covar_samp'] as const;
+
+/** An aggregate of related rows that a condition may compare, by Hasura's name. */
+export type PredicateFunctionName = 'count' | (typeof TRUTHS | typeof NUMBERS | typeof PAIRED)[number];
 
 /** What one of them takes and gives. */
 export interface PredicateFunction {
@@ -20,15 +26,9 @@ export const PAIR: readonly string[] = ['Y', 'X'];
 /** Hasura's list: the numeric ones are for `double precision` only. */
 export const PREDICATE_FUNCTIONS: readonly PredicateFunction[] = [
   { name: 'count', takes: 'columns', over: null, answers: INTEGER },
-  ...(['bool_and', 'bool_or'] as const).map((name): PredicateFunction => {
-    return { name, takes: 'column', over: 'bool', answers: BOOLEAN };
-  }),
-  ...(['avg', 'max', 'min', 'stddev_samp', 'sum', 'var_samp'] as const).map((name): PredicateFunction => {
-    return { name, takes: 'column', over: 'float8', answers: DOUBLE };
-  }),
-  ...(['corr', 'covar_samp'] as const).map((name): PredicateFunction => {
-    return { name, takes: 'pair', over: 'float8', answers: DOUBLE };
-  }),
+  ...TRUTHS.map((name): PredicateFunction => ({ name, takes: 'column', over: 'bool', answers: BOOLEAN })),
+  ...NUMBERS.map((name): PredicateFunction => ({ name, takes: 'column', over: 'float8', answers: DOUBLE })),
+  ...PAIRED.map((name): PredicateFunction => ({ name, takes: 'pair', over: 'float8', answers: DOUBLE })),
 ];
 
 /** The columns a function can be applied to. */

@@ -1,7 +1,7 @@
 import type { TableRef } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration } from '../../metadata/model.ts';
 import type { RootName, Table } from '../catalog.ts';
-import { PREDICATE_NAMES } from '../conditions/predicate-names.ts';
+import { PREDICATE_FUNCTIONS } from '../conditions/predicate-functions.ts';
 import { type BaseName, GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../spelling.ts';
 
 /** Whether GraphQL accepts the name and keeps it for itself not. */
@@ -92,7 +92,7 @@ export function rootNames(
   };
 }
 
-const FUNCTIONS = [
+const AGGREGATES = [
   'avg',
   'max',
   'min',
@@ -105,27 +105,30 @@ const FUNCTIONS = [
   'variance',
 ];
 
-/** Endings of every GraphQL type made for a table, its own name (the empty ending) among them. */
+/** Endings of the GraphQL types made for every table, its own name (the empty ending) among them. */
 const TYPE_ENDINGS: readonly string[] = [
   '',
   '_aggregate',
   '_aggregate_fields',
   '_aggregate_order_by',
   '_aggregate_bool_exp',
-  ...PREDICATE_NAMES.map((name) => `_aggregate_bool_exp_${name}`),
-  ...['corr', 'covar_samp'].map((name) => `_aggregate_bool_exp_${name}_arguments`),
   '_bool_exp',
   '_order_by',
   '_select_column',
   '_stream_cursor_input',
   '_stream_cursor_value_input',
-  '_enum',
-  ...FUNCTIONS.flatMap((name) => [`_${name}_fields`, `_${name}_order_by`]),
+  ...AGGREGATES.flatMap((name) => [`_${name}_fields`, `_${name}_order_by`]),
 ];
 
-/** Every GraphQL type name the table may claim. */
-export function typeNamesOf(table: Table): readonly string[] {
-  return TYPE_ENDINGS.filter((ending) => ending !== '_enum' || table.enumValues !== null).map(
-    table.derivedType,
-  );
+/** Every GraphQL type name the table may claim: all that a schema makes for it. */
+export function typeNamesOf({ typeName, enumValues, derivedType, spelling }: Table): readonly string[] {
+  const ofPredicates = PREDICATE_FUNCTIONS.flatMap(({ name, takes }) => {
+    const ending = `_aggregate_bool_exp_${name}`;
+    if (takes === 'columns') return [ending];
+    const columns = `_select_column_${typeName}${ending}_arguments_columns`;
+    return takes === 'pair' ? [ending, columns, `${ending}_arguments`] : [ending, columns];
+  });
+  const values = derivedType('_enum');
+  const ofValues = enumValues === null ? [] : [values, spelling.type(`${values}_comparison_exp`)];
+  return [...[...TYPE_ENDINGS, ...ofPredicates].map(derivedType), ...ofValues];
 }

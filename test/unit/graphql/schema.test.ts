@@ -1,6 +1,7 @@
 import { getIntrospectionQuery, isObjectType, parse, printType, validateSchema } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
+import { typeNamesOf } from '../../../src/catalog/resolve/names.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { tableKey } from '../../../src/core/names.ts';
 import { Stop } from '../../../src/core/stop-signal.ts';
@@ -111,6 +112,35 @@ describe('the schema of a role', () => {
         validateSchema(Object.assign(Object.create(schema), { __validationErrors: undefined })),
         role,
       ).toEqual([]);
+    }
+  });
+
+  test('every type that is made for a table is one that the table has claimed', () => {
+    const reading = table('reading', [
+      'id int4 pk',
+      'at float8',
+      'size float8',
+      'odd bool',
+      'of int4 -> sensor.id',
+    ]);
+    const sensor = table('sensor', ['id int4 pk', 'kind text! -> color.value']);
+    const key = { table: 'reading', column: 'of' };
+    const readings = { name: 'readings', using: { foreign_key_constraint_on: key } };
+    const tracked = [
+      { table: 'reading' },
+      { table: 'sensor', array_relationships: [readings] },
+      { table: 'color', is_enum: true },
+    ];
+    const values = new Map([[tableKey(color.ref), [{ value: 'red', description: null }]]]);
+    for (const naming_convention of ['hasura-default', 'graphql-default']) {
+      const customization = { naming_convention, type_names: { prefix: 'own_' } };
+      const found = database([reading, sensor, color], {}, values);
+      const catalog = catalogOf([source('a', tracked, { customization })], { a: found });
+      const claimed = [...(catalog.sources.get('a')?.tables.values() ?? [])].flatMap(typeNamesOf);
+      const made = Object.keys(buildSchema(catalog, 'admin').getTypeMap());
+      const own = made.filter((name) => /^own_?(reading|sensor|color)/i.test(name));
+      expect(own.filter((name) => !claimed.includes(name))).toEqual([]);
+      expect(own.length).toBeGreaterThan(60);
     }
   });
 
