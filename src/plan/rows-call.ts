@@ -10,9 +10,9 @@ export interface RowsCall extends FunctionCall {
   readonly told?: Told;
 }
 
-/** Whose rows they are, and in which order: columns that no function answers. */
+/** Whose rows they are, and in which order. */
 export interface Told {
-  /** What tells the row that the call is about from others, and the same beside each row of the answer. */
+  /** What tells the row that the call is about from others, and the same beside each row of the answer; of a native query what its rows are joined by. */
   readonly on: readonly JoinPair[];
   readonly number: Column;
 }

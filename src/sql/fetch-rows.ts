@@ -8,7 +8,7 @@ import { openPlace } from './open-place.ts';
 import { checkedOperands } from './operand-checks.ts';
 import { visibleValue } from './predicate.ts';
 import { printStatement } from './print.ts';
-import { type OpenRows, openRows, type RowsOf } from './rows.ts';
+import { type Link, type OpenRows, openRows, type RowsOf } from './rows.ts';
 import { type Build, NO_GAPS, type RowScope, startBuild, withRow } from './scope.ts';
 import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
 import type { Statement } from './statement.ts';
@@ -51,18 +51,24 @@ export function fetchStatement(request: FetchRequest): Statement {
     params: request.params,
     stringifyNumbers: false,
     // What a call answers is numbered.
-    isRemote: ({ id, source }) => source !== table.source || (about !== null && id === table.id),
+    isRemote: ({ id, source }) =>
+      source !== table.source || ((about !== null || isStatement(request)) && id === table.id),
     gaps: NO_GAPS,
   });
-  const rows = on === null ? byFilter(request, build) : byKeys(request, { on, isGiven, build });
+  const rows = on === null ? someRows(request, build, null) : byKeys(request, { on, isGiven, build });
   const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);
   return printStatement(
     sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f${checkedOperands(request.params)}`,
   );
 }
 
-function byFilter(request: FetchRequest, build: Build): Sql {
-  const opened = openRows(rowsOf(request), null, new Map(), build);
+function isStatement({ table }: FetchRequest): boolean {
+  return table.call?.statement !== undefined;
+}
+
+/** All rows, or those that the link lets through. */
+function someRows(request: FetchRequest, build: Build, link: Link): Sql {
+  const opened = openRows(rowsOf(request), link, new Map(), build);
   return opened.select(valueList(request, opened, build));
 }
 
@@ -91,10 +97,11 @@ function byKeys(request: FetchRequest, keyed: Keyed): Sql {
     ', ',
   );
   if (about === null && on.some(isFolded)) return byFoldedKeys(request, keyed, keys);
-  if (about === null) {
-    const opened = openRows(rowsOf(request), link, new Map(), build);
-    return sql`select ${values} from ${keys} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
-  }
+  // For each key by itself a native query would run once more.
+  if (isStatement(request))
+    return someRows(request, build, (row) => sql`exists (select 1 from ${keys} where ${link(row)})`);
+  if (about === null)
+    return sql`select ${values} from ${keys} cross join lateral (${someRows(request, build, link)}) l`;
   const { from, row } = openPlace(about.table, { rows: new Map(), build, isNumbered: false });
   const opened = openRows(rowsOf(request), null, withRow(new Map(), row), build);
   return sql`select ${values} from ${keys} join ${from} on ${link(row)} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
@@ -118,11 +125,7 @@ function byFoldedKeys(request: FetchRequest, { on, build }: Keyed, keys: Sql): S
   };
   const taken = (row: RowScope): Sql => someKey(row, isTaken, []);
   const others = (row: RowScope): Sql => sql`${someKey(row, isLike, [isUnknown])} and not ${taken(row)}`;
-  const rows = (link: (row: RowScope) => Sql): Sql => {
-    const opened = openRows(rowsOf(request), link, new Map(), build);
-    return opened.select(valueList(request, opened, build));
-  };
-  return sql`(${rows(taken)}) union all (${rows(others)})`;
+  return sql`(${someRows(request, build, taken)}) union all (${someRows(request, build, others)})`;
 }
 
 /** Of keys that are no texts in small letters. */
@@ -180,12 +183,10 @@ function valueList(request: FetchRequest, opened: OpenRows, build: Build): Sql {
 function toldValue(name: string, { table, about, on }: FetchRequest, { number }: OpenRows): Sql | null {
   const told = table.call?.told;
   if (told === undefined) return null;
-  if (about !== null && name === told.number.name) return number ?? syntax('1::int8');
-  const at =
-    about === null
-      ? on?.findIndex(({ right }) => right.name === name && right.beside !== 'row')
-      : told.on.findIndex(({ right }) => right.name === name);
-  return at === undefined || at < 0 ? null : syntax(`k.k${at}`);
+  const pairs = about === null ? (on ?? []) : told.on;
+  const at = pairs.findIndex(({ right }) => right.name === name && right.beside === 'told');
+  if (at >= 0) return syntax(`k.k${at}`);
+  return name === told.number.name ? (number ?? syntax('1::int8')) : null;
 }
 
 /** What is computed for a cell that the role may not see would tell of it by failing. */

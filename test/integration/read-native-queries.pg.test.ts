@@ -18,6 +18,13 @@ const scalar = (name: string, type: string, nullable = false): object => ({
   name,
   type: { scalar: type, nullable },
 });
+/** Of an author, wherever authors are: each of them twice. */
+const LINES = {
+  root_field_name: 'lines',
+  arguments: { least: { type: 'integer', nullable: true } },
+  code: `select a.id, author_id, score from article a, generate_series(1, 2) where score >= coalesce({{least}}, 0) order by score desc`,
+  returns: { fields: ['id', 'author_id', 'score'].map((name) => scalar(name, 'integer', true)) },
+};
 const ARTICLE = { columns: ['id', 'title', 'author_id'], filter: { hidden: { _eq: false } }, limit: 2 };
 
 /** What leads to another database is a relationship inside one where all tables are in it. */
@@ -30,8 +37,20 @@ const metadata = (isDealt: boolean): MoreMetadata => {
     nearjoin: { follow: 'all' },
   };
   const inside = { name: 'author', using: { remote_table: 'author', column_mapping: { author_id: 'id' } } };
+  const article = { name: 'article', using: { remote_table: 'article', column_mapping: { id: 'id' } } };
+  const back = { relationship_type: 'object', source: 'pg1', table: 'article', field_mapping: { id: 'id' } };
+  const lines = {
+    ...LINES,
+    array_relationships: [
+      { name: 'again', using: { remote_native_query: 'lines', column_mapping: { score: 'score' } } },
+    ],
+    ...(isDealt
+      ? { remote_relationships: [{ name: 'article', definition: { to_source: back } }] }
+      : { object_relationships: [article] }),
+  };
   return {
     queries: {
+      ...(isDealt ? { pg2: { logical_models: [], native_queries: [lines] } } : {}),
       pg1: {
         logical_models: [
           {
@@ -60,6 +79,7 @@ const metadata = (isDealt: boolean): MoreMetadata => {
           { name: 'wrote', fields: [scalar('id', 'integer')] },
         ],
         native_queries: [
+          ...(isDealt ? [] : [lines]),
           {
             root_field_name: 'search',
             arguments: { search: { type: 'text' }, floor: { type: 'integer', nullable: true } },
@@ -125,6 +145,10 @@ const metadata = (isDealt: boolean): MoreMetadata => {
   };
 };
 
+const AUTHORED = {
+  manual_configuration: { remote_native_query: 'lines', column_mapping: { id: 'author_id' } },
+};
+
 let ways: ThreeWays;
 
 beforeAll(async () => {
@@ -149,7 +173,14 @@ beforeAll(async () => {
           ],
         },
       },
-      author: { database: 'pg2', permissions: { reader: { columns: ['name'], filter: {} } } },
+      author: {
+        database: 'pg2',
+        permissions: { reader: { columns: ['name'], filter: {} } },
+        more: {
+          array_relationships: [{ name: 'lines', using: AUTHORED }],
+          object_relationships: [{ name: 'line', using: AUTHORED }],
+        },
+      },
     },
     metadata,
   });
@@ -211,6 +242,30 @@ test('relationships lead to tables here and elsewhere, and to native queries wit
       '{ article(order_by: {id: asc}, where: {author: {name: {_eq: "Ada"}}}) { id counted { n } c: counted(args: {least: 6}) { n } } }',
     ),
   ).toEqual({ article: [1, 5].map((id) => ({ id, counted: [{ n: 2 }], c: [{ n: 1 }] })) });
+});
+
+test('one of another database gives every row there its own, once and in its order', async () => {
+  // What leads back keeps the other database from writing all of it.
+  const query = `{ article(order_by: {id: asc}) { id author { line { score }
+    lines(args: {least: 6}) { id article { title } again { score } } two: lines(limit: 2, order_by: {id: asc}) { score } } } }`;
+  const expected = await ways.together.query(query);
+  expect(JSON.parse(expected.text)).toMatchObject({
+    article: [
+      { author: { lines: [{ id: 1 }, { id: 1 }], line: { score: 10 } } },
+      {
+        author: {
+          lines: [4, 4, 2, 2].map((id) => ({ id })),
+          two: [{ score: 30 }, { score: 30 }],
+          line: { score: 40 },
+        },
+      },
+      {},
+      {},
+      {},
+    ],
+  });
+  for (const noCache of [false, true])
+    expect((await ways.dealt.query(query, { freshness: { noCache } })).text).toBe(expected.text);
 });
 
 test('a role sees the columns and rows of the model that it may see', async () => {

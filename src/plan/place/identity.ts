@@ -1,5 +1,5 @@
 import { BIGINT, TEXT } from '../../catalog/built-in-types.ts';
-import type { Column, ColumnType, Table } from '../../catalog/catalog.ts';
+import type { Column, ColumnType, JoinPair, Table } from '../../catalog/catalog.ts';
 import { freeName } from '../../core/free-name.ts';
 import type { RowsCall, Told } from '../rows-call.ts';
 
@@ -25,7 +25,16 @@ export function identityOf(table: Table, call: RowsCall | null): readonly Column
 /** What comes with the rows that a call about another row answers; `table` is the one that they are like. */
 export function toldOf(identity: readonly Column[], table: Table): Told {
   const on = identity.map((left, i) => ({ left, right: besideOf(table, `of() ${i}`, left.type) }));
-  return { on, number: besideOf(table, 'number()', BIGINT) };
+  return { on, number: numberOf(table) };
+}
+
+/** What comes with the rows of a native query, which hang on others by columns of their own. */
+export function numbered(on: readonly JoinPair[], table: Table): Told {
+  return { on, number: numberOf(table) };
+}
+
+function numberOf(table: Table): Column {
+  return besideOf(table, 'number()', BIGINT);
 }
 
 function isEqualAnywhere({ type, loose }: Column): boolean {

@@ -4,7 +4,7 @@ import { type SourceName, tableKey } from '../../core/names.ts';
 import type { Join, PlanTable, Predicate, RemoteUse } from '../plan.ts';
 import { conjuncts } from '../predicates.ts';
 import type { RowsCall } from '../rows-call.ts';
-import { identityOf, keyOf } from './identity.ts';
+import { identityOf, keyOf, numbered } from './identity.ts';
 
 /** Where in the plan we are: whose cache counts, and which remote relationship led here. */
 export interface Scope {
@@ -79,7 +79,10 @@ export class Places {
   /** A new place at the far end of a relationship, with the join's columns read on both sides. */
   follow(from: Place, relationship: Relationship, table: Table, call: RowsCall | null = null): Followed {
     const options = relationship.remote ?? from.scope.options;
-    const to = this.open(table, { rootSource: from.scope.rootSource, options }, call);
+    const { rootSource } = from.scope;
+    const isFetched = call !== null && table.source !== rootSource;
+    const told = isFetched ? { ...call, told: numbered(relationship.on, table) } : call;
+    const to = this.open(table, { rootSource, options }, told);
     for (const pair of relationship.on) {
       from.read(pair.left);
       to.read(pair.right);

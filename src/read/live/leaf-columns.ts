@@ -1,6 +1,8 @@
+import type { Column } from '../../catalog/catalog.ts';
 import { heldType, NO_TYPES } from '../../catalog/held-type.ts';
 import { sameTable } from '../../core/names.ts';
 import type { PlanTable } from '../../plan/plan.ts';
+import type { RowsCall } from '../../plan/rows-call.ts';
 import type { LeafColumn } from '../../sql/leaf.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 
@@ -18,9 +20,7 @@ export function leafColumns(
 ): readonly LeafColumn[] {
   const use = group.remotes.find((remote) => remote.target === place.source);
   const of = use?.tables.find(({ table }) => sameTable(table, place.ref))?.columns ?? [];
-  // What a call answers is read here alone, and told whose it is.
-  const told = place.call?.told;
-  const wanted = told === undefined ? of : [...told.on.map(({ right }) => right), told.number];
+  const wanted = place.call === undefined ? of : toldBy(place.call);
   const columns = new Map([...wanted, ...place.columns, ...place.key].map((column) => [column.name, column]));
   const held = heldTypes(place);
   const known = use?.known ?? NO_TYPES;
@@ -28,4 +28,9 @@ export function leafColumns(
     name,
     type: held?.find((column) => column.name === name)?.type ?? heldType(type, known),
   }));
+}
+
+/** What a call answers is read at its own place alone; it is told whose it is, and its number. */
+function toldBy({ told }: RowsCall): readonly Column[] {
+  return told === undefined ? [] : [...told.on.map(({ right }) => right), told.number];
 }

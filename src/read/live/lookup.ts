@@ -15,7 +15,7 @@ export interface Lookup {
   /** `where` is all of the place's filter. */
   readonly filtered: boolean;
   readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
-  /** Where a call answers the rows: the place that it is about. */
+  /** Where a call about a row answers the rows: the place that it is about. */
   readonly about: PlanTable | null;
   /** What is to be computed for each of the rows. */
   readonly computes: readonly Column[];
@@ -40,7 +40,8 @@ export function lookupOf<J extends Join | null>(
   const computes = filtered ? computedOf(place) : [];
   const decidable = decidableAt(where, place.source, place);
   const common = { place, where: decidable, filtered, perKey: null, computes, marked: false };
-  if (place.call === undefined || join === null || left === null) return { ...common, join, about: null };
+  if (place.call?.row === undefined || join === null || left === null)
+    return { ...common, join, about: null };
   return { ...common, join: { ...join, on: itself(left) }, about: left };
 }
 
@@ -64,10 +65,10 @@ export function rightNames({ place, join }: Lookup): readonly string[] {
   return (place.call?.told?.on ?? join?.on ?? []).map((pair) => pair.right.name);
 }
 
-/** The first rows of each key, where the target orders rows as the source does. */
+/** The first rows of each key, where the target orders rows as the source does, and looks each key up by itself. */
 export function cutPerKey(field: RelatedField, select: Select): Lookup['perKey'] {
   const orderBy = [...select.orderBy, ...select.from.key.map(byColumn)];
-  if (field.kind === 'object') return null;
+  if (field.kind === 'object' || select.from.call?.statement !== undefined) return null;
   if (select.limit === null || select.offset !== null || select.distinctOn.length > 0) return null;
   return ordersAlike(orderBy) && joinsByBytes(field.join) ? { orderBy, limit: select.limit } : null;
 }
