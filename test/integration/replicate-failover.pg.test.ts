@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import { WirePool } from '../../src/read/wire/pool.ts';
+import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { silentLog } from '../support/connector.ts';
 import { FeedRig } from '../support/feed.ts';
 import { hasTestServer, testServer } from '../support/postgres.ts';
@@ -25,6 +27,22 @@ async function open(options: PairOptions = {}): Promise<{ rig: FeedRig; pair: Pa
   await rig.ready();
   await rig.caughtUp();
   return { rig, pair };
+}
+
+/** A session that rows of a target are read over. */
+function readers(url: string): WirePool {
+  return new WirePool({
+    url,
+    size: 1,
+    leases: 1,
+    leaseTimeoutMs: 5000,
+    connectTimeoutMs: 5000,
+    statementTimeoutMs: 20_000,
+    rowLimit: 1_000_000,
+    statementLimit: 10,
+    asksHistory: true,
+    buffers: new SpareBuffers(),
+  });
 }
 
 async function timeline(feed: FeedRig): Promise<unknown> {
@@ -57,7 +75,13 @@ test.skipIf(!KEEPS_SLOTS)(
       message: 'the target is a standby: connect to its primary',
     });
     await early.close();
+    const pool = readers(servers.standby.url('postgres'));
+    const history = async () => (await pool.answer('select 1', [], { signal: null, prepared: true })).history;
+    expect(await history()).toBeNull();
     await servers.failOver();
+    // Which history is written is not asked for each answer; the session of before must not go on without.
+    expect(await history()).toMatch(/\.2$/);
+    await pool.close();
     await once(servers.standby.url('postgres'), 'insert into item values (1000)');
     await feed.until('streaming', async () => (await timeline(feed)) === 2);
     await feed.caughtUp();

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { Stop, type StopSignal } from '../../core/stop-signal.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
-import { errorFields, Incoming, rowCells } from './incoming.ts';
+import { errorFields, Incoming, rowCells, tellsOfPromotion } from './incoming.ts';
 import { encodeExecution, TERMINATE, unsendable } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { SessionFacts } from './session-facts.ts';
@@ -228,8 +228,11 @@ export class WireConnection {
       case 0x5a: // ReadyForQuery
         this.#transaction = String.fromCharCode(bytes[start] ?? 0x49);
         return this.#finished();
+      case 0x53: // ParameterStatus
+        if (tellsOfPromotion(bytes.subarray(start, end))) this.#lose(new Error('the server was promoted'));
+        return;
       default:
-        return; // completions, notices, parameter changes: nothing to do
+        return; // completions, notices: nothing to do
     }
   }
 

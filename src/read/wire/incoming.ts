@@ -132,3 +132,8 @@ export function errorFields(body: Buffer): ReadonlyMap<string, string> {
   }
   return fields;
 }
+
+/** Whether a change of a parameter says that the server is no standby any more: what was learnt of it holds no longer. */
+export function tellsOfPromotion(body: Buffer): boolean {
+  return body.toString('latin1') === 'in_hot_standby\0off\0';
+}
