@@ -13,6 +13,8 @@ import { firstRefusal } from './first-refusal.ts';
 import type { FreshnessRequest, TargetReport } from './freshness.ts';
 import { GroupReader } from './group-reader.ts';
 import { LongLists } from './long-lists.ts';
+import { positionOf } from './own-position.ts';
+import { refuseBeyondRoots } from './refuse-token.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
 import { type ReadLog, StatusBoard } from './status-board.ts';
 import { SpareBuffers } from './wire/spare-buffers.ts';
@@ -83,6 +85,7 @@ export class ReadLane {
 
   async #answered(request: ReadRequest): Promise<ReadAnswer> {
     const { plan, values, freshness, signal, introspection } = request;
+    if (freshness.tokens.size > 0) await this.#refuseBeyondRoots(request);
     const [only, ...others] = plan.groups;
     if (only !== undefined && others.length === 0) {
       const { cells, targets } = await this.#reader.read({ group: only, values, freshness, signal });
@@ -98,6 +101,13 @@ export class ReadLane {
       // A subscription reads one database.
       cursor: null,
     };
+  }
+
+  #refuseBeyondRoots({ plan: { groups }, freshness, signal }: ReadRequest): Promise<void> {
+    const sources = groups.map(({ source }) => source);
+    return refuseBeyondRoots(sources, freshness.tokens, (source) =>
+      positionOf(this.#databases, source, signal),
+    );
   }
 
   /** Nobody reads an answer's bytes any more: rows still to come may overwrite them. */

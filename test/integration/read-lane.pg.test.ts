@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { LISTEN_SQL, WISH_SQL } from '../../src/cache/proof-wish.ts';
 import { type Fallback } from '../../src/core/fallback.ts';
-import type { Lsn } from '../../src/core/lsn.ts';
+import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, dropInUse, type TestDatabase } from '../support/postgres.ts';
@@ -143,6 +143,24 @@ test('a token ahead of the cache sends the query to the target; one beyond the t
   expect(await route({ freshness: asking(now) })).toBe('pg2 live stale token-ahead');
   const refused = lane.query(QUERY, { freshness: asking((now + 0x100000000n) as Lsn) });
   await expect(refused).rejects.toMatchObject({ code: 'position-unknown' });
+});
+
+test('a token is held against the database of the root fields themselves too', async () => {
+  const { rows } = await pg2.query<{ lsn: string; system: string }>(
+    'select pg_current_wal_insert_lsn()::text as lsn, system_identifier::text as system from pg_control_system()',
+  );
+  const now = parseLsn(rows[0]?.lsn ?? '');
+  const asked = (position: Lsn, history: string | null = null) =>
+    lane.query('{ user { name } }', {
+      freshness: { tokens: new Map([['pg2', { position, history }]]) },
+    });
+  const ownHistory = `${rows[0]?.system}.1`;
+  for (const history of [null, ownHistory]) expect((await asked(now, history)).text).toContain('Ada');
+  const ahead = parseLsn('ffffffff/0');
+  await expect(asked(ahead)).rejects.toMatchObject({ code: 'position-unknown' });
+  await expect(asked(now, `${rows[0]?.system}.7`)).rejects.toMatchObject({
+    message: `the token's position on "pg2" belongs to another history than it has now`,
+  });
 });
 
 test('what was first tried by a request that went on live is read from the cache for several at once', async () => {

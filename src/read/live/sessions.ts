@@ -32,7 +32,8 @@ export function targetError(error: unknown, target: SourceName): unknown {
 }
 
 const BEGIN = 'begin isolation level repeatable read';
-const POSITION = printStatement(sql`select ${positionSql}`).text;
+/** Asks a database how far it is. */
+export const POSITION = printStatement(sql`select ${positionSql}`).text;
 
 interface TargetSession {
   readonly lease: Lease;

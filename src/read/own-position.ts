@@ -1,0 +1,22 @@
+import type { SourceName } from '../core/names.ts';
+import type { StopSignal } from '../core/stop-signal.ts';
+import type { Token } from '../core/token.ts';
+import type { Databases } from './databases.ts';
+import { readError } from './error-mapping.ts';
+import { POSITION, positionIn } from './live/sessions.ts';
+
+/** How far a database is by now; what is read of it afterwards is no older. */
+export async function positionOf(
+  databases: Databases,
+  source: SourceName,
+  signal: StopSignal,
+): Promise<Token> {
+  try {
+    const options = { signal, prepared: true };
+    const { rows, history } = await databases.target(source).answer(POSITION, [], options);
+    return { position: positionIn(rows[0]?.[0]), history };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw readError(error, source, 'source');
+  }
+}
