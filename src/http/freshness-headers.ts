@@ -49,7 +49,7 @@ export function withDirective(
   };
 }
 
-/** The two Cache-Control directives that concern us; others are somebody else's, as RFC 9111 wants. */
+/** The two Cache-Control directives that concern us; others are somebody else's, as RFC 9111 wants. Of several ages the least counts: proxies add theirs. */
 export function readCacheControl(header: string): {
   readonly noCache: boolean;
   readonly maxAgeMs: number | null;
@@ -61,7 +61,7 @@ export function readCacheControl(header: string): {
     if (name.toLowerCase() === 'no-cache') noCache = true;
     const seconds = /^"?(\d+)"?$/.exec(value)?.[1];
     if (name.toLowerCase() === 'max-age' && seconds !== undefined)
-      maxAgeMs = Math.min(Number(seconds) * 1000, MAX_MS);
+      maxAgeMs = Math.min(Number(seconds) * 1000, maxAgeMs ?? MAX_MS);
   }
   return { noCache, maxAgeMs };
 }

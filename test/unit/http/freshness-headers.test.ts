@@ -43,6 +43,8 @@ describe('request headers', () => {
     ['max-age="5"', false, 5000],
     ['no-store, max-age=0', false, 0],
     ['max-age=99999999999', false, 2_147_483_647],
+    ['max-age=1, max-age=9', false, 1000],
+    ['max-age=9, max-age=1', false, 1000],
     ['max-age=x', false, null],
     ['x-max-age=3', false, null],
     ['', false, null],
