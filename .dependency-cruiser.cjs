@@ -1,4 +1,4 @@
-// docs/ARCHITECTURE.md, "Modules and imports", as data: a module may import itself and what its row names.
+// The lanes of docs/ARCHITECTURE.md as data: a module may import itself and what its row names.
 const may = {
   'src/core': [],
   connectors: ['src/core'],
