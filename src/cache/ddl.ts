@@ -1,5 +1,5 @@
 import type { IndexColumn } from '../core/index-column.ts';
-import { inCache, quoteIdentifier } from './names.ts';
+import { inCache, inStage, quoteIdentifier } from './names.ts';
 import type { StoredColumn } from './stored-table.ts';
 
 /** What a physical cache table is made of. */
@@ -160,9 +160,9 @@ export function createOverlaySql(overlay: string, { columns, key }: CacheShape):
     asked boolean not null default false, primary key (${keys.join(', ')})) with ${STORAGE}`;
 }
 
-/** Drops a relation of ours if it is there. */
+/** Drops a relation of ours if it is there, and what the session has staged for it. */
 export function dropTableSql(relation: string): string {
-  return `drop table if exists ${inCache(relation)}`;
+  return `drop table if exists ${inCache(relation)}, ${inStage(relation)}`;
 }
 
 /**

@@ -13,6 +13,11 @@ export function inCache(relation: string): string {
   return `nearjoin.${quoteIdentifier(relation)}`;
 }
 
+/** What is staged in a session for a relation of schema `nearjoin`: a temporary table of the same name. */
+export function inStage(relation: string): string {
+  return `pg_temp.${quoteIdentifier(relation)}`;
+}
+
 /** The physical name of one generation of one table's copy; unique because generations are never reused. */
 export function relationName(target: SourceName, table: TableRef, generation: number): string {
   return fitted(`${target}__${table.schema}__${table.name}`, `__g${generation}`);

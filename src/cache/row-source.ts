@@ -3,7 +3,7 @@ import type { Cell, Row } from '../core/row.ts';
 import { UNCHANGED } from '../core/row.ts';
 import { travelsAsText } from '../core/travel-type.ts';
 import type { CacheShape } from './ddl.ts';
-import { quoteIdentifier } from './names.ts';
+import { inStage } from './names.ts';
 
 /** What follows a statement as COPY data: rows, or others in their place. */
 export interface RowCopy {
@@ -100,7 +100,7 @@ function arraySource({ columns }: CacheShape, positions: readonly number[]): Row
 function stageSource(relation: string, positions: readonly number[]): RowSource {
   return {
     carrier: 'stage',
-    from: `${stageOf(relation)} as u`,
+    from: `${inStage(relation)} as u`,
     columns: positions.map((at) => `u.c${at + 1}`),
   };
 }
@@ -108,11 +108,7 @@ function stageSource(relation: string, positions: readonly number[]): RowSource 
 /** Makes the stage when it is not there yet; its columns have the types of the table it leads to. */
 function createStageSql(relation: string, { columns }: CacheShape): string {
   const list = columns.map(({ type }, index) => `c${index + 1} ${type}`).join(', ');
-  return `create temporary table if not exists ${stageOf(relation)} (${list}) on commit delete rows`;
-}
-
-function stageOf(relation: string): string {
-  return `pg_temp.${quoteIdentifier(relation)}`;
+  return `create temporary table if not exists ${inStage(relation)} (${list}) on commit delete rows`;
 }
 
 /** How to write rows into one relation, whatever carries them. */
@@ -136,8 +132,8 @@ export class CarriedWrite {
     };
     this.#stage = {
       create: createStageSql(relation, shape),
-      copy: `copy ${stageOf(relation)} (${names}) from stdin`,
-      name: stageOf(relation),
+      copy: `copy ${inStage(relation)} (${names}) from stdin`,
+      name: inStage(relation),
     };
     this.#positions = positions;
   }

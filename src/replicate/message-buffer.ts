@@ -1,4 +1,5 @@
 const PARSE = 0x50;
+const CLOSE = 0x43;
 const BIND = 0x42;
 const EXECUTE = 0x45;
 const SYNC = 0x53;
@@ -25,6 +26,13 @@ export class MessageBuffer {
     this.#string(name);
     this.#string(text);
     this.#int16(0);
+    this.#end();
+  }
+
+  /** The server forgets the statement. */
+  close(name: string): void {
+    this.#begin(CLOSE);
+    this.#string(`S${name}`);
     this.#end();
   }
 

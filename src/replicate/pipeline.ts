@@ -9,10 +9,12 @@ import type { Letter, Outbox } from './outbox.ts';
 export interface PipelinedStatement {
   readonly text: string;
   readonly values: readonly Parameter[];
-  /** Its name on this connection; null when it is not kept. */
-  readonly name: string | null;
+  /** Its name on this connection. */
+  readonly name: string;
   /** The name is known to the server already. */
   readonly isPrepared: boolean;
+  /** The name of another that the server may forget. */
+  readonly closes: string | null;
   readonly copy: RowCopy | null;
   readonly isCommit: boolean;
 }
@@ -110,14 +112,15 @@ function* piecesOf(
 ): Generator<Buffer | Promise<void>> {
   const messages = new MessageBuffer();
   let closed = gate;
-  for (const { name, text, values, isPrepared, copy, isCommit } of statements) {
+  for (const { name, text, values, isPrepared, closes, copy, isCommit } of statements) {
     if (isCommit && closed !== null) {
       yield messages.take();
       yield closed;
       closed = null;
     }
-    if (!isPrepared) messages.parse(name ?? '', text);
-    messages.bind(name ?? '', values);
+    if (closes !== null) messages.close(closes);
+    if (!isPrepared) messages.parse(name, text);
+    messages.bind(name, values);
     messages.execute();
     if (copy === null) continue;
     yield messages.take();

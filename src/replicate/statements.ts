@@ -32,7 +32,7 @@ export class Statements {
   readonly #outbox = new Outbox();
   /** Pipelines that are answered and may run again. */
   readonly #idle: Pipeline[] = [];
-  /** Names of statements the server has prepared, or will have when it comes to what was sent last, by text. */
+  /** Names of statements the server has prepared, or will have when it comes to what was sent last, by text; the last used last. */
   readonly #prepared = new Map<string, string>();
   #named = 0;
   #waiting: Outgoing[] = [];
@@ -73,23 +73,33 @@ export class Statements {
     }
   }
 
-  /** Gives the statement a name while there is room; its first use in a pipeline prepares it. */
+  /** Its first use in a pipeline prepares a statement, in the place of the one that was used longest ago where there are many. */
   #asPipelined({ text, values, copy, isCommit }: Outgoing, fresh: string[]): PipelinedStatement {
-    const known = this.#prepared.get(text) ?? null;
+    const known = this.#prepared.get(text);
+    const closes = known === undefined ? this.#displaced() : null;
     // A name is never used twice: after a failure nobody knows which of them the server has.
-    const name = known ?? (this.#prepared.size < MAX_PREPARED ? `nj${this.#named++}` : null);
-    if (known === null && name !== null) {
-      this.#prepared.set(text, name);
-      fresh.push(text);
-    }
+    const name = known ?? `nj${this.#named++}`;
+    if (known === undefined) fresh.push(text);
+    else this.#prepared.delete(text);
+    this.#prepared.set(text, name);
     return {
       text,
       values: values ?? [],
       name,
-      isPrepared: known !== null,
+      isPrepared: known !== undefined,
+      closes,
       copy: copy ?? null,
       isCommit: isCommit ?? false,
     };
+  }
+
+  /** The name of the statement that makes room for another, when that is needed: mostly one of a copy that is gone. */
+  #displaced(): string | null {
+    if (this.#prepared.size < MAX_PREPARED) return null;
+    const [eldest] = this.#prepared;
+    if (eldest === undefined) return null;
+    this.#prepared.delete(eldest[0]);
+    return eldest[1];
   }
 }
 

@@ -1,4 +1,7 @@
+import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
+import { requestResync } from '../../src/cache/control.ts';
+import { Statements } from '../../src/replicate/statements.ts';
 import { FeedRig } from '../support/feed.ts';
 
 // Batches of every size and kind: one row goes as parameters, some as arrays, many and large ones through a stage.
@@ -109,6 +112,38 @@ test('a table that can no longer be written breaks alone, in the middle of a sta
   await made.copiedAgain('item', first);
   expect(await same(made, 'item')).toBe(6000);
   expect(await same(made, 'other')).toBe(2000);
+});
+
+test('what a session has staged and prepared for a copy goes with it', async () => {
+  const made = await open([ITEM], ['item']);
+  await made.target.query(`insert into item (id, name) select g, 'x' from generate_series(1, 1000) g`);
+  await same(made, 'item');
+  await made.target.query(`update item set name = 'y'`);
+  await same(made, 'item');
+  const staged = async (): Promise<readonly unknown[]> => {
+    const sql = `select relname from pg_class where relpersistence = 't' and relkind = 'r'`;
+    return (await made.source.query(sql)).rows.map(({ relname }) => relname);
+  };
+  const before = (await made.tableStatus('item'))?.relation;
+  expect(await staged()).toEqual([before]);
+  await requestResync(made.source, 'pg2', [{ schema: 'public', name: 'item' }]);
+  await made.copiedAgain('item', before);
+  expect(await staged()).toEqual([]);
+
+  const client = new pg.Client({ connectionString: made.source.url, pipeline: true });
+  await client.connect();
+  const statements = new Statements(client);
+  const run = async (numbers: readonly number[]): Promise<void> => {
+    for (const at of numbers) statements.add({ text: `select ${at}` });
+    await statements.settle();
+  };
+  await run(Array.from({ length: 390 }, (_, at) => at));
+  await run([0, ...Array.from({ length: 20 }, (_, at) => 390 + at), 409]);
+  const { rows } = await client.query<{ at: number }>(
+    `select substring(statement, 'select (.*)')::int as at from pg_prepared_statements where name like 'nj%' order by 1`,
+  );
+  expect(rows.map(({ at }) => at)).toEqual([0, ...Array.from({ length: 399 }, (_, at) => 11 + at)]);
+  await client.end();
 });
 
 test('a role that may make no temporary tables follows too', async () => {
