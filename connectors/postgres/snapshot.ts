@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { type CustomTypesConfig, escapeLiteral, type QueryResultRow } from 'pg';
+import type { CustomTypesConfig, QueryResultRow } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
-import { printTable, type TableRef } from '../../src/core/names.ts';
 import type { PieceCursor } from '../../src/core/piece-cursor.ts';
 import {
   type Comparison,
-  ConnectorError,
   type Piece,
   type RowStream,
   type Snapshot,
@@ -15,7 +13,7 @@ import {
 import { type AdminPool, OwnClient } from './client.ts';
 import { comparisonOver } from './comparison.ts';
 import { toConnectorError } from './failure.ts';
-import { quoted } from './publication/publishable.ts';
+import { quoted } from './quoted.ts';
 import type { Target } from './settings.ts';
 import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
 import { cutOnFailure } from './slot.ts';
@@ -28,9 +26,9 @@ import {
   keyedQuery,
   nextPages,
   pieceQuery,
-  plainSql,
 } from './snapshot/pieces.ts';
-import { lockSql, type Reader, SnapshotReaders } from './snapshot/snapshot-readers.ts';
+import { type Reader, SnapshotReaders } from './snapshot/snapshot-readers.ts';
+import { type Found, hold, lookSql, refuseMisfit, rewritten } from './snapshot/table-check.ts';
 
 /** One keeps the snapshot and two read from it, as a rule: connecting takes as long as the export. */
 const PREPARED = 3;
@@ -183,11 +181,9 @@ class ExportedSnapshot implements Snapshot {
 
   /** A session in which the table stands still; the work gives it back when it succeeds. */
   async #reading<T>(from: TableColumns, work: (reader: Reader, found: Found) => Promise<T>): Promise<T> {
-    const { name } = this.#parts;
-    const look = `${rewrittenSql(from.table)}, ${misfitSql(from)}, ${plainSql(from.table)}`;
-    const { reader, answer } = await this.#readers.take<Found>(from.table, name, look);
+    const { reader, answer } = await this.#readers.take<Found>(from.table, this.#parts.name, lookSql(from));
     try {
-      if (answer.misfit !== null && !answer.rewritten) throw outdated(from.table, answer.misfit);
+      refuseMisfit(from.table, answer);
       return await work(reader, answer);
     } catch (error) {
       reader.own.destroy();
@@ -209,80 +205,4 @@ class ExportedSnapshot implements Snapshot {
     this.#parts.stop.abort();
     return Promise.resolve();
   }
-}
-
-/** Locks the table and refuses one the snapshot no longer shows as it was. */
-async function hold(own: OwnClient, table: TableRef): Promise<void> {
-  try {
-    await own.client.query(lockSql(table));
-    if (await isRewritten(own, table)) throw rewritten(table);
-  } catch (error) {
-    throw toConnectorError(error, 'snapshot');
-  }
-}
-
-interface Answer {
-  readonly rewritten: boolean;
-}
-
-/**
- * The files of the table and its partitions as the snapshot knows them, and as they are: pg_class is read through the
- * snapshot, pg_relation_filenode and pg_partition_tree are not.
- */
-const rewrittenSql = (table: TableRef): string => `
-  with recursive root as (select ${escapeLiteral(quoted(table))}::regclass::oid as oid), tree as (
-    select oid from root
-    union all
-    select i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid
-    where not i.inhdetachpending
-  ), seen as (
-    select c.oid, c.relfilenode as file from tree join pg_class c on c.oid = tree.oid
-  ), present as (
-    select each.oid, coalesce(pg_relation_filenode(each.oid), 0) as file
-    from (select oid from root union select relid from root, pg_partition_tree(root.oid)) as each
-  )
-  select exists (
-    select from seen full join present on present.oid = seen.oid
-    where seen.file is distinct from present.file
-  ) as rewritten`;
-
-interface Misfit {
-  /** The name of a column that has another type, or is not there; null when there is none. */
-  readonly misfit: string | null;
-}
-
-/** What is found of a table before it is read. */
-interface Found extends Answer, Misfit {
-  readonly plain: boolean;
-}
-
-/**
- * Rows of a table whose column got another type since the catalog was read are not what they are taken for: in binary, a
- * bigint is as good as a double. As long as the table is locked and not rewritten, the snapshot knows its types.
- */
-function misfitSql({ table, columns, types }: TableColumns): string {
-  if (types === undefined) return 'null::text as misfit';
-  const wanted = columns.map((name, at) => ({ name, ...types[at] }));
-  return `(select w.name from json_to_recordset(${escapeLiteral(JSON.stringify(wanted))}) w(name text, oid oid, sql text)
-    left join pg_attribute a on a.attrelid = ${escapeLiteral(quoted(table))}::regclass and a.attname = w.name and not a.attisdropped
-    where a.atttypid is distinct from w.oid or format_type(a.atttypid, a.atttypmod) <> w.sql limit 1) as misfit`;
-}
-
-function outdated(table: TableRef, column: string): ConnectorError {
-  const what = `column "${column}" of ${printTable(table)} is not what it was when the catalog was read`;
-  return new ConnectorError('outdated', `the copy of a table was not begun: ${what}`);
-}
-
-/**
- * TRUNCATE and rewriting ALTERs are not seen by older snapshots: the rows of a table rewritten since the export look
- * gone, and the copy would be missing them.
- */
-async function isRewritten(own: OwnClient, table: TableRef): Promise<boolean> {
-  const result = await own.client.query<Answer>(rewrittenSql(table));
-  return must(result.rows[0], 'an answer').rewritten;
-}
-
-function rewritten(table: TableRef): ConnectorError {
-  const what = `${printTable(table)} was truncated or rewritten after the snapshot was taken`;
-  return new ConnectorError('retry', `the copy of a table broke: ${what}`);
 }
