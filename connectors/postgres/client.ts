@@ -112,8 +112,8 @@ export class AdminPool {
   }
 
   /** The only row of a statement that always has one. */
-  async row<T extends object>(sql: string, values: readonly unknown[] = []): Promise<T> {
-    const [row] = await this.rows<T>(sql, values);
+  async row<T extends object>(sql: string, values: readonly unknown[] = [], name?: string): Promise<T> {
+    const [row] = await this.rows<T>(sql, values, name);
     if (row === undefined) throw new ConnectorError('retry', 'the target answered without a row');
     return row;
   }

@@ -4,7 +4,7 @@ import { printTable, type TableRef } from '../../src/core/names.ts';
 import { type Comparison, ConnectorError, type WantedRows } from '../connector.ts';
 import { OwnClient } from './client.ts';
 import { type Doing, toConnectorError } from './failure.ts';
-import { quoted } from './publication/publishable.ts';
+import { quoted } from './quoted.ts';
 import type { Target } from './settings.ts';
 
 /** Opens a connection that reads rows for comparison as they are at each statement. */

@@ -2,7 +2,7 @@ import type { TableRef } from '../../src/core/names.ts';
 import type { TableSize } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
 import { isDenied, isLocked, isUndefined } from './failure.ts';
-import { quoted } from './publication/publishable.ts';
+import { quoted } from './quoted.ts';
 
 /** Sizes of tables with their partitions. Only the ordinary way of storing rows knows pages. */
 const SIZES_SQL = `

@@ -11,6 +11,10 @@ export interface LargeFrames {
   readonly piece: (buffer: Buffer, start: number, end: number, isLast: boolean) => void;
 }
 
+/** Messages that both ends of a stream, or several readers, know by their tag. */
+export const COPY_DATA = 0x64;
+export const ERROR = 0x45;
+
 const HEADER_BYTES = 5;
 /** The server builds no larger message. */
 const MAX_FRAME_BYTES = 0x4000_0000;

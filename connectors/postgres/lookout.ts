@@ -3,12 +3,11 @@ import { systemClock } from '../../src/core/clock.ts';
 import { ConnectorError } from '../connector.ts';
 import { OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';
-import { FrameReader } from './frames.ts';
+import { ERROR, FrameReader } from './frames.ts';
 import type { Target } from './settings.ts';
 import { NOW } from './shown.ts';
 
 const DATA_ROW = 0x44;
-const ERROR = 0x45;
 const READY = 0x5a;
 /** In a data row of one column: how many there are, and how long it is. */
 const ROW_HEAD_BYTES = 6;

@@ -6,13 +6,11 @@ import { ConnectorError, type Publishable, type Published } from '../connector.t
 import type { AdminPool, Query } from './client.ts';
 import { isDenied, isLocked, isThereAlready } from './failure.ts';
 import { Harmful, harmedTables } from './publication/harm.ts';
-import { judge, quoted } from './publication/publishable.ts';
+import { GENERATED_SINCE, judge } from './publication/publishable.ts';
 import { readTableFacts } from './publication/table-facts.ts';
 import { type Followed, readMark, readShapes } from './publication/table-shape.ts';
+import { quoted } from './quoted.ts';
 import type { Target } from './settings.ts';
-
-/** The first version that can publish generated columns. */
-const GENERATED_SINCE = 180_000;
 
 interface Publication {
   readonly version: number;
@@ -56,13 +54,7 @@ export async function publishTables(
   tables: readonly TableRef[],
 ): Promise<Published> {
   const found = await admin.snapshot((query) => readPublication(query, target.name));
-  if (!found.exists && found.has_slot) {
-    // Changes written while there was none are not in the slot's stream, and nothing else tells of that.
-    throw new ConnectorError(
-      'slot-lost',
-      'the publication was dropped on the target: what it missed is unknown',
-    );
-  }
+  if (!found.exists && found.has_slot) throw publicationLost();
   if (found.is_ours === false) return publishedByOthers(target.name, found, tables);
   const changes = planChanges(target.name, found, tables);
   const { before, drops, adds } = changes;
@@ -149,7 +141,7 @@ function publishedByOthers(name: string, found: Publication, tables: readonly Ta
     throw new ConnectorError('unfit', `the publication leaves changes out; run: ${fix}`);
   }
   if (found.is_for_all === true) return { added: [], refused: [] };
-  const there = new Map(found.tables.map((table) => [tableKeyOf(table), table]));
+  const there = new Map(found.tables.map((table) => [tableKey(table), table]));
   const refused = tables.flatMap((table) => {
     const entry = there.get(tableKey(table));
     if (entry?.isPlain === true) return [];
@@ -185,10 +177,18 @@ async function lackOfRight(admin: AdminPool, create: string, cause: unknown): Pr
   return new ConnectorError('unfit', `role ${role} may not make the publication; run: ${ways}`, cause);
 }
 
-/** Whether our publication is there. */
-export async function hasPublication(admin: AdminPool, name: string): Promise<boolean> {
+/** Refuses to go on with a slot whose publication is gone. */
+export async function requirePublication(admin: AdminPool, name: string): Promise<void> {
   const rows = await admin.rows('select from pg_publication where pubname = $1', [name]);
-  return rows.length > 0;
+  if (rows.length === 0) throw publicationLost();
+}
+
+/** Changes written while there is none are not in the slot's stream, and nothing else tells of that. */
+function publicationLost(): ConnectorError {
+  return new ConnectorError(
+    'slot-lost',
+    'the publication was dropped on the target: what it missed is unknown',
+  );
 }
 
 /** Drops our publication; harmless when there is none. */
@@ -249,14 +249,10 @@ function planChanges(name: string, found: Publication, wanted: readonly TableRef
   // Made by an administrator for all tables: nothing to add, and what is too much is ignored on arrival.
   if (found.is_for_all === true) return { before, drops: [], adds: [] };
   const wantedKeys = new Set(wanted.map(tableKey));
-  const goodKeys = new Set(found.tables.filter((table) => table.isPlain).map(tableKeyOf));
-  const dropped = found.tables.filter((table) => !table.isPlain || !wantedKeys.has(tableKeyOf(table)));
+  const goodKeys = new Set(found.tables.filter((table) => table.isPlain).map(tableKey));
+  const dropped = found.tables.filter((table) => !table.isPlain || !wantedKeys.has(tableKey(table)));
   const added = wanted.filter((table) => !goodKeys.has(tableKey(table)));
   return { before, drops: dropped, adds: added };
-}
-
-function tableKeyOf(table: TableRef): string {
-  return tableKey({ schema: table.schema, name: table.name });
 }
 
 function createStatement(name: string, version: number): string {

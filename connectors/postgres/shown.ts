@@ -29,9 +29,8 @@ export interface Showing {
 
 /** What an ordinary session of the target sees now, as text of type pg_snapshot. */
 export async function snapshotNow(admin: AdminPool): Promise<string> {
-  const [row] = await admin.rows<{ now: string }>(NOW, [], 'nearjoin_shown');
-  if (row === undefined) throw new ConnectorError('retry', 'the target answered without a row');
-  return row.now;
+  const { now } = await admin.row<{ now: string }>(NOW, [], 'nearjoin_shown');
+  return now;
 }
 
 /** Looks again and again until the target's sessions see enough; throws a ConnectorError when that takes too long. */

@@ -11,13 +11,12 @@ import { type Silence, silenceOfStream } from './silence.ts';
 import { PgoutputDecoder } from './stream/decode.ts';
 import { type Applied, HistoryProof } from './stream/history-proof.ts';
 import { LargeMessage } from './stream/large-message.ts';
+import { WAL_DATA, WAL_HEADER_BYTES } from './stream/pgoutput.ts';
 import { ReplicationSocket } from './stream/replication-socket.ts';
 import { checkSlot } from './stream/slot-check.ts';
 import { statusMessage } from './stream/status-message.ts';
 
 const KEEPALIVE = 0x6b;
-const WAL_DATA = 0x77;
-const WAL_HEADER_BYTES = 25;
 /** Reading stops when so many bytes wait for the reader. */
 const QUEUE_BYTES = 1 << 20;
 /** Acknowledgements closer together than this share a message. */

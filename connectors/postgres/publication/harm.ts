@@ -3,8 +3,8 @@ import { printTable, type TableRef } from '../../../src/core/names.ts';
 import { ConnectorError } from '../../connector.ts';
 import type { AdminPool, Query } from '../client.ts';
 import { isLocked } from '../failure.ts';
+import { quoted } from '../quoted.ts';
 import type { Target } from '../settings.ts';
-import { quoted } from './publishable.ts';
 
 /** Published tables whose owners' updates and deletes fail because of that. */
 export class Harmful extends ConnectorError {

@@ -3,6 +3,7 @@ import { must } from '../../../src/core/assert.ts';
 import { printTable, sameTable, type TableRef } from '../../../src/core/names.ts';
 import type { TableShape } from '../../../src/core/table-shape.ts';
 import type { Publishable } from '../../connector.ts';
+import { quoted } from '../quoted.ts';
 import type { ColumnFacts, IdentityFacts, TableFacts } from './table-facts.ts';
 
 /** What the rules must know beside the table. */
@@ -23,8 +24,8 @@ interface Refusal {
 
 type Rule = (facts: TableFacts, to: PublishingTo) => Refusal | null;
 
-/** Since then stored generated columns can be published. */
-const GENERATED_SINCE = 180_000;
+/** The first version (`server_version_num`) that can publish stored generated columns. */
+export const GENERATED_SINCE = 180_000;
 
 /** What the target's catalog says of one table; null when it does not exist. */
 export interface Found {
@@ -196,9 +197,4 @@ function refuseRights(facts: TableFacts, to: PublishingTo): Refusal | null {
 
 function isSent(column: ColumnFacts, to: PublishingTo): boolean {
   return column.generated === '' || (column.generated === 's' && to.version >= GENERATED_SINCE);
-}
-
-/** The table's quoted name for SQL. */
-export function quoted(table: TableRef): string {
-  return `${escapeIdentifier(table.schema)}.${escapeIdentifier(table.name)}`;
 }

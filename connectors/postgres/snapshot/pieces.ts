@@ -3,7 +3,7 @@ import { inOneOf } from '../../../src/core/key-part.ts';
 import type { TableRef } from '../../../src/core/names.ts';
 import type { PieceCursor } from '../../../src/core/piece-cursor.ts';
 import type { TableColumns } from '../../connector.ts';
-import { quoted } from '../publication/publishable.ts';
+import { quoted } from '../quoted.ts';
 
 /** How a table lies on disk: with its partitions, as it is now and not as a snapshot sees it. */
 export interface Extent {

@@ -4,7 +4,7 @@ import type { TableRef } from '../../../src/core/names.ts';
 import { statementResults } from '../../../src/core/statement-results.ts';
 import { OwnClient } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
-import { quoted } from '../publication/publishable.ts';
+import { quoted } from '../quoted.ts';
 import type { Target } from '../settings.ts';
 import { backendPid } from '../slot.ts';
 

@@ -2,26 +2,23 @@ import type { Change, Commit, FeedItem, Relation } from '../../../src/core/chang
 import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../../src/core/lsn.ts';
 import type { Row } from '../../../src/core/row.ts';
 import { ConnectorError } from '../../connector.ts';
-import { malformed, readRelation, sameRelation, withPartition } from './relation-message.ts';
+import { DELETE, INSERT, malformed, NEW_ROW, UPDATE } from './pgoutput.ts';
+import { readRelation, sameRelation, withPartition } from './relation-message.ts';
 import { filled, WireRow } from './wire-row.ts';
 
 const NOTHING: readonly Relation[] = [];
 const BEGIN = 0x42;
 const COMMIT = 0x43;
-const DELETE = 0x44;
-const INSERT = 0x49;
 const MESSAGE = 0x4d;
 const ORIGIN = 0x4f;
 const RELATION = 0x52;
 const TRUNCATE = 0x54;
-const UPDATE = 0x55;
 const TYPE = 0x59;
 const STREAM_START = 0x53;
 const STREAM_STOP = 0x45;
 const STREAM_COMMIT = 0x63;
 const STREAM_ABORT = 0x41;
 
-const NEW_ROW = 0x4e;
 const OLD_KEY = 0x4b;
 const OLD_ROW = 0x4f;
 

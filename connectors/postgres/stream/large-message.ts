@@ -1,16 +1,18 @@
 import { type PassingEvents, PassingRow } from '../../../src/core/passing-row.ts';
 import { ConnectorError } from '../../connector.ts';
-import { malformed } from './relation-message.ts';
+import {
+  DELETE,
+  INSERT,
+  IS_NULL,
+  IS_TEXT,
+  IS_UNCHANGED,
+  malformed,
+  NEW_ROW,
+  UPDATE,
+  WAL_DATA,
+  WAL_HEADER_BYTES,
+} from './pgoutput.ts';
 
-const WAL_DATA = 0x77;
-const WAL_HEADER_BYTES = 25;
-const INSERT = 0x49;
-const UPDATE = 0x55;
-const DELETE = 0x44;
-const NEW_ROW = 0x4e;
-const IS_NULL = 0x6e;
-const IS_UNCHANGED = 0x75;
-const IS_TEXT = 0x74;
 /** No key is larger: an index holds a third of a page, and no compression makes more of that. */
 const KEPT_BYTES = 1 << 20;
 

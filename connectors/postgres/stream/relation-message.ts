@@ -1,5 +1,5 @@
 import type { Relation, RelationColumn } from '../../../src/core/change.ts';
-import { ConnectorError } from '../../connector.ts';
+import { malformed } from './pgoutput.ts';
 
 /** Reads the description of a relation, whose number is at `start`; throws a ConnectorError when it cannot be one. */
 export function readRelation(buffer: Buffer, start: number): Relation {
@@ -53,9 +53,4 @@ function identityOf(byte: number | undefined): Relation['replicaIdentity'] {
   const letter = String.fromCharCode(byte ?? 0);
   if (letter === 'd' || letter === 'n' || letter === 'f' || letter === 'i') return letter;
   throw malformed('a relation of an unknown replica identity');
-}
-
-/** The failure of a stream that holds what no stream may. */
-export function malformed(what: string): ConnectorError {
-  return new ConnectorError('retry', `the stream is malformed: it holds ${what}`);
 }

@@ -6,14 +6,12 @@ import { formatLsn, type Lsn } from '../../../src/core/lsn.ts';
 import { ConnectorError } from '../../connector.ts';
 import { KEEP_ALIVE_MS } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
-import { FrameReader, type FrameSink, type LargeFrames } from '../frames.ts';
+import { COPY_DATA, ERROR, FrameReader, type FrameSink, type LargeFrames } from '../frames.ts';
 import { readerApplication, sessionSettings, type Target } from '../settings.ts';
 
-const COPY_DATA = 0x64;
 const COPY_BOTH = 0x57;
 const COPY_DONE = 0x63;
 const COMMAND_COMPLETE = 0x43;
-const ERROR = 0x45;
 
 /** What arrives on a socket that replicates. */
 export interface ReplicationEvents {

@@ -1,7 +1,7 @@
 import { formatLsn, type Lsn, ZERO_LSN } from '../../../src/core/lsn.ts';
 import { ConnectorError, type SlotHealth } from '../../connector.ts';
 import type { AdminPool } from '../client.ts';
-import { hasPublication } from '../publication.ts';
+import { requirePublication } from '../publication.ts';
 import type { Target } from '../settings.ts';
 import { freeSlot, readSlotHealth } from '../slot.ts';
 
@@ -11,12 +11,7 @@ export async function checkSlot(target: Target, admin: AdminPool, after: Lsn): P
   if (slot.kind === 'missing' || slot.kind === 'unfinished')
     throw new ConnectorError('slot-lost', `the slot ${target.name} does not exist`);
   if (slot.kind === 'lost') throw new ConnectorError('slot-lost', slot.reason);
-  if (!(await hasPublication(admin, target.name))) {
-    throw new ConnectorError(
-      'slot-lost',
-      'the publication was dropped on the target: what it missed is unknown',
-    );
-  }
+  await requirePublication(admin, target.name);
   if (after !== ZERO_LSN && slot.confirmed > after) {
     const range = `${formatLsn(after)} and ${formatLsn(slot.confirmed)}`;
     throw new ConnectorError('slot-lost', `the slot no longer holds what was written between ${range}`);

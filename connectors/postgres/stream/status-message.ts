@@ -1,7 +1,7 @@
 import type { Lsn } from '../../../src/core/lsn.ts';
+import { COPY_DATA } from '../frames.ts';
 
 const BODY_BYTES = 34;
-const COPY_DATA = 0x64;
 const STANDBY_STATUS = 0x72;
 /** 2000-01-01 in milliseconds since 1970: where Postgres' clock begins. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;

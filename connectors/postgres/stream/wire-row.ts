@@ -1,9 +1,7 @@
 import { type Cell, type CellSink, completed, notSent, type Row, UNCHANGED } from '../../../src/core/row.ts';
 import { ConnectorError } from '../../connector.ts';
+import { IS_NULL, IS_TEXT, IS_UNCHANGED, malformed } from './pgoutput.ts';
 
-const IS_NULL = 0x6e;
-const IS_UNCHANGED = 0x75;
-const IS_TEXT = 0x74;
 /** A cell's kind and its length. */
 const HEAD_BYTES = 5;
 /** What stands around the bytes, roughly. */
@@ -31,8 +29,7 @@ export class WireRow implements Row {
       else if (kind === IS_UNCHANGED) {
         place += 1;
         isWhole = false;
-      } else
-        throw new ConnectorError('retry', `the stream is malformed: a cell of an unknown kind (${kind})`);
+      } else throw malformed(`a cell of an unknown kind (${kind})`);
     }
     this.#buffer = buffer;
     this.#start = start + 2;
