@@ -138,6 +138,15 @@ export const FAULTS: readonly Fault[] = [
       await waitForStandby(world, '');
     },
   },
+  {
+    name: 'a table is not to be cached for a moment',
+    weight: 2,
+    happen: async (world, random) => {
+      await world.cacheAllBut(random() < 0.5 ? 'mirror' : 'event');
+      await pause(random() * 2_500);
+      await world.cacheAllBut(null);
+    },
+  },
   { name: 'compared and repaired', weight: 2, happen: (world) => ask(world, 'verify', { repair: true }) },
 ];
 

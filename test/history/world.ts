@@ -58,10 +58,8 @@ export class World {
     const proxy = await startProxy(server);
     const node = (roles: string): Promise<Nearjoin> => startNode(meta, roles);
     const nodes = [await node('api'), await node(ROLES.both), await node(ROLES.replicator)] as const;
-    const url = proxy.through(server.url('postgres'));
-    const replaced = await nodes[0].metadata('replace_metadata', metadataOf(source.url, url));
-    if (replaced.status !== 200) throw new Error(replaced.text);
     const world = new World({ source, meta, playground, server, proxy, nodes });
+    await world.cacheAllBut(null);
     await world.target.readLog();
     await world.settled();
     return world;
@@ -127,6 +125,16 @@ export class World {
     this.#starting.set(which, starting);
   }
 
+  /** Has the metadata say so; it is refused while a database does not answer. */
+  async cacheAllBut(table: string | null): Promise<void> {
+    const urls = [this.source.url, this.proxy.through(this.#server.url('postgres'))] as const;
+    await eventually(async () => {
+      const replaced = await this.api.metadata('replace_metadata', metadataOf(urls, table));
+      if (replaced.status !== 200) throw new Error(replaced.text);
+      return true;
+    });
+  }
+
   /** As for an update of its software. */
   async restartTarget(): Promise<void> {
     const { port } = this.#server;
@@ -162,7 +170,7 @@ function startNode(meta: TestDatabase, roles: string): Promise<Nearjoin> {
   });
 }
 
-function metadataOf(sourceUrl: string, targetUrl: string): unknown {
+function metadataOf([sourceUrl, targetUrl]: readonly [string, string], uncached: string | null): unknown {
   const source = (name: string, url: string, tables: readonly unknown[]) => ({
     name,
     kind: 'postgres',
@@ -177,6 +185,7 @@ function metadataOf(sourceUrl: string, targetUrl: string): unknown {
         source: 'pg2',
         table: { schema: 'public', name: table },
         field_mapping: { id: column },
+        nearjoin: { cache: table !== uncached },
       },
     },
   });
