@@ -10,3 +10,8 @@ export function isArrayType(type: string): boolean {
 export function travelsAsText(type: string): boolean {
   return isArrayType(type) || type === 'box' || type.endsWith('vector') || type.includes('.');
 }
+
+/** The type whose array carries a column's values between two databases. */
+export function travelType(type: string): string {
+  return travelsAsText(type) ? 'text' : type;
+}

@@ -3,6 +3,7 @@ import type { Operator, Pattern } from '../catalog/conditions/operators.ts';
 import type { PredicateFunctionName } from '../catalog/conditions/predicate-functions.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { RowsCall } from './rows-call.ts';
+import type { Enumeration } from './value/encode.ts';
 
 /**
  * What to read, free of where each table is read from: a join says nothing of databases. A table whose `source`
@@ -213,8 +214,7 @@ export type Predicate =
   /** Unknown counts as false: `(…) is true`. */
   | { readonly kind: 'is-true'; readonly of: Predicate }
   | { readonly kind: 'is-null'; readonly column: Column; readonly negated: boolean }
-  /** `nullSafe`: permission rules treat two nulls as equal. */
-  | (Comparison & { readonly column: Column; readonly nullSafe: boolean })
+  | ColumnComparison
   /** Column with column: of the same row, or of the row at `root` (the table the permission belongs to). */
   | {
       readonly kind: 'compare-columns';
@@ -252,6 +252,13 @@ export interface Comparison {
   readonly cast: ColumnType | null;
 }
 
+/** A comparison of a column's cell. */
+export interface ColumnComparison extends Comparison {
+  readonly column: Column;
+  /** Two nulls are equal, as in permission rules. */
+  readonly nullSafe: boolean;
+}
+
 /** A value known only when a request runs. Index into `QueryPlan.params`. */
 export interface Operand {
   readonly kind: 'param';
@@ -285,12 +292,7 @@ export interface Param {
   /** Its text must hold as one of these in every request, whatever rows it meets. */
   readonly pattern: Pattern | null;
   /** A reference into an enum table: the values that are allowed. */
-  readonly enumeration: {
-    readonly name: string;
-    readonly values: readonly string[];
-    /** What the database has instead of each value; left out where that is the value itself. */
-    readonly stored?: ReadonlyMap<string, string>;
-  } | null;
+  readonly enumeration: Enumeration | null;
   /** Where the value stands in the request, for error paths. */
   readonly path: string;
 }

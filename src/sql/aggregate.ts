@@ -1,4 +1,5 @@
 import type { Column } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
 import { unreachable } from '../core/assert.ts';
 import type {
   Aggregate,
@@ -12,10 +13,9 @@ import { isBigNumber, orNull, valueJson } from './encode.ts';
 import { extreme } from './enum-order.ts';
 import { refuseUnlessDistinct } from './held-as-text.ts';
 import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
-import { baseType } from './leaf.ts';
 import { countSql, visibleValue } from './predicate.ts';
 import { type Link, openRows } from './rows.ts';
-import { type Build, Exposure, type Rows } from './scope.ts';
+import { type Build, Exposure, type RowsInScope } from './scope.ts';
 import { constant, type Sql, sql, syntax } from './sql.ts';
 
 /** What building an aggregate needs of its surroundings: nodes are shaped as any row is. */
@@ -28,7 +28,7 @@ export interface AggregateBuild {
 export function aggregateJson(
   aggregate: Aggregate,
   link: Link,
-  rows: Rows,
+  rows: RowsInScope,
   { build, nodeJson }: AggregateBuild,
 ): Sql {
   const opened = openRows(aggregate.rows, link, rows, build);

@@ -1,8 +1,9 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
 import { isShape } from '../catalog/conditions/spatial-operators.ts';
-import { bareType, baseType, beside } from './leaf.ts';
 import type { Build, RowScope } from './scope.ts';
 import { constant, type Sql, sql } from './sql.ts';
+import { bareType, beside } from './types.ts';
 
 /** A column as JSON text, never null: exactly what `to_json` gives, by a cheaper way where there is one. */
 export function columnJson(row: RowScope, column: Column, build: Build): Sql {

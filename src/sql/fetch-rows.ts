@@ -1,9 +1,11 @@
 import type { Column, JoinPair } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
+import { travelType } from '../core/travel-type.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
 import { guardOf, isStored } from './computed-parts.ts';
 import { isFolded, isKnown, isLike, isTaken } from './folded-keys.ts';
 import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
-import { bareType, baseType, type LeafColumn, travelType } from './leaf.ts';
+import type { LeafColumn } from './leaf.ts';
 import { openPlace } from './open-place.ts';
 import { checkedOperands } from './operand-checks.ts';
 import { visibleValue } from './predicate.ts';
@@ -12,6 +14,7 @@ import { type Link, type OpenRows, openRows, type RowsOf } from './rows.ts';
 import { type Build, NO_GAPS, type RowScope, startBuild, withRow } from './scope.ts';
 import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from './sql.ts';
 import type { Statement } from './statement.ts';
+import { bareType } from './types.ts';
 
 /** Asks a target database for rows of one of its tables. */
 export interface FetchRequest {

@@ -1,6 +1,5 @@
 import type { SourceName } from '../core/names.ts';
 import type { Param } from '../plan/plan.ts';
-
 import { GAP_MARK, type Gap, placeOf } from './gap.ts';
 import { keyType } from './key-type.ts';
 import { ownTables } from './leaf.ts';

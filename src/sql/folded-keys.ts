@@ -1,6 +1,7 @@
 import type { ColumnType, JoinPair } from '../catalog/catalog.ts';
-import { bareType, baseType } from './leaf.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
 import { constant, type Sql, sql } from './sql.ts';
+import { bareType } from './types.ts';
 
 // `citext` takes for equal what its own database writes alike in small letters. Where two databases have other letters, rows are
 // joined as the source takes their keys, and the target has to bring every row that the source could take for one of a key.

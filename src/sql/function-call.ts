@@ -1,8 +1,8 @@
 import type { CallArgument, FunctionCall } from '../catalog/catalog.ts';
 import { must } from '../core/assert.ts';
 import type { Param } from '../plan/plan.ts';
-import { bareType } from './leaf.ts';
 import { identifier, type Sql, separated, sql, syntax, typedParameter } from './sql.ts';
+import { bareType } from './types.ts';
 
 /** What a call is printed with: the values of the plan, and the row that it is about. */
 export interface CallSite {

@@ -1,5 +1,5 @@
+import { baseType } from '../catalog/conditions/operators.ts';
 import type { Field, PlanTable } from '../plan/plan.ts';
-import { baseType } from './leaf.ts';
 import type { RowScope } from './scope.ts';
 import { concatenated, constant, type Sql, sql } from './sql.ts';
 

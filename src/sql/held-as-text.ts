@@ -1,10 +1,10 @@
 import type { Column } from '../catalog/catalog.ts';
-import type { Operator } from '../catalog/conditions/operators.ts';
+import { baseType, type Operator } from '../catalog/conditions/operators.ts';
 import { isShape } from '../catalog/conditions/spatial-operators.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { printTable } from '../core/names.ts';
-import type { PlanTable, Predicate } from '../plan/plan.ts';
-import { baseType, type LeafColumn } from './leaf.ts';
+import type { ColumnComparison, PlanTable } from '../plan/plan.ts';
+import type { LeafColumn } from './leaf.ts';
 import type { RowScope } from './scope.ts';
 
 // What an extension of the target knows of a value, its text does not tell: such conditions only the target can decide.
@@ -20,8 +20,6 @@ export class TypeUnknown extends NearjoinError {
   }
 }
 
-type Compare = Extract<Predicate, { kind: 'compare' }>;
-
 const EQUALITIES: ReadonlySet<Operator> = new Set(['eq', 'neq', 'in', 'nin']);
 
 /** Types of which one value may be written in several ways. */
@@ -34,7 +32,7 @@ export function lacksTypes(columns: readonly Column[], held: readonly LeafColumn
 }
 
 /** Refuses a comparison with a value where the column's text does not decide it. */
-export function refuseUnlessText({ column, operator, cast }: Compare, row: RowScope): void {
+export function refuseUnlessText({ column, operator, cast }: ColumnComparison, row: RowScope): void {
   if (row.heldAs(column) !== 'text' || cast?.schema === 'pg_catalog') return;
   if (cast !== null || !isToldByText(column, operator)) refuse(column, row);
 }

@@ -1,14 +1,23 @@
 import type { Column, JoinPair } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Join, Param, Predicate } from '../plan/plan.ts';
 import { capitalKey, isFolded, smallKey } from './folded-keys.ts';
 import { isComparedAsText } from './key-type.ts';
-import { baseType, type LeafColumn, type Leaves } from './leaf.ts';
+import { type LeafColumn, type Leaves } from './leaf.ts';
 import { checkedOperands } from './operand-checks.ts';
 import { joinSql, predicateSql } from './predicate.ts';
 import { printStatement } from './print.ts';
 import { openRows, type RowsOf } from './rows.ts';
-import { type Build, Exposure, NO_GAPS, type RowScope, type Rows, startBuild, withRow } from './scope.ts';
+import {
+  type Build,
+  Exposure,
+  NO_GAPS,
+  type RowScope,
+  type RowsInScope,
+  startBuild,
+  withRow,
+} from './scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
 import type { Statement } from './statement.ts';
 
@@ -71,7 +80,7 @@ function travelCast(column: Column | undefined): Sql {
 
 interface ChainSite {
   readonly left: RowScope | null;
-  readonly rows: Rows;
+  readonly rows: RowsInScope;
   readonly build: Build;
 }
 

@@ -1,11 +1,11 @@
-import { type Build, type Exposure, type RowScope, type Rows, withRow } from './scope.ts';
+import { type Build, type Exposure, type RowScope, type RowsInScope, withRow } from './scope.ts';
 import type { SharedJoin } from './sharing.ts';
 import { concatenated, constant, type Sql, sql, syntax } from './sql.ts';
 
 /** Where the JSON of one row is built. */
 export interface ShapeSite {
   readonly row: RowScope;
-  readonly rows: Rows;
+  readonly rows: RowsInScope;
   readonly shared: readonly SharedJoin[];
   readonly build: Build;
 }
@@ -38,7 +38,7 @@ export function joinedList(
 export function liftedSite(
   opened: { readonly row: RowScope; readonly shared: readonly SharedJoin[] },
   exposure: Exposure,
-  rows: Rows,
+  rows: RowsInScope,
   build: Build,
 ): ShapeSite {
   const row = exposure.lift(opened.row);

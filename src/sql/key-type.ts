@@ -1,7 +1,9 @@
 import type { ColumnType, JoinPair } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
 import { isFolded } from './folded-keys.ts';
-import { bareType, baseType, type LeafColumn } from './leaf.ts';
+import type { LeafColumn } from './leaf.ts';
 import { type Sql, syntax } from './sql.ts';
+import { bareType } from './types.ts';
 
 const INTEGERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8']);
 

@@ -1,10 +1,9 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { INCOMPARABLE, type Operator, patternOf } from '../catalog/conditions/operators.ts';
+import { baseType, INCOMPARABLE, type Operator, patternOf } from '../catalog/conditions/operators.ts';
 import type { PredicateFunctionName } from '../catalog/conditions/predicate-functions.ts';
 import { SPATIAL_OPERATORS } from '../catalog/conditions/spatial-operators.ts';
 import type { Predicate } from '../plan/plan.ts';
 import { conditionsIn } from '../plan/predicates.ts';
-import { baseType } from './leaf.ts';
 import { allOf, type Sql, sql } from './sql.ts';
 
 // A comparison that may fail in some rows tells of them by failing. Postgres decides conditions in any order it likes, and

@@ -2,7 +2,7 @@ import type { PlanTable } from '../plan/plan.ts';
 import { type BaseRows, fromCall } from './from-call.ts';
 import { callSql } from './function-call.ts';
 import { fromLeaf, isAtHome, type Leaf } from './leaf.ts';
-import { type Build, directScope, type RowScope, type Rows, rowOf } from './scope.ts';
+import { type Build, directScope, type RowScope, type RowsInScope, rowOf } from './scope.ts';
 import { identifier, type Sql, sql, syntax } from './sql.ts';
 
 /** A place as a FROM item, and its row there. */
@@ -15,7 +15,7 @@ export interface OpenPlace {
 
 /** What a place is opened in: rows that a call may be about, and whether a call's rows are to be numbered. */
 export interface PlaceSite {
-  readonly rows: Rows;
+  readonly rows: RowsInScope;
   readonly build: Build;
   readonly isNumbered: boolean;
 }

@@ -1,13 +1,14 @@
 import type { ColumnType, KnownTypes } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
 import { NO_TYPES } from '../catalog/held-type.ts';
 import { must } from '../core/assert.ts';
 import type { Operand, Param } from '../plan/plan.ts';
-import { bareType, baseType, isSplitElsewhere } from './leaf.ts';
 import { operandSql } from './operand.ts';
 import { printStatement } from './print.ts';
 import type { Build } from './scope.ts';
 import { allOf, parameter, type Sql, sql, syntax, typedParameter } from './sql.ts';
 import type { Statement } from './statement.ts';
+import { bareType, isSplitElsewhere } from './types.ts';
 
 /**
  * ` where …` that always holds: it reads, before any row, the operands that Postgres would else read only when it compares

@@ -1,9 +1,10 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
 import { must } from '../core/assert.ts';
 import type { Operand } from '../plan/plan.ts';
-import { bareType, baseType, beside, isSplitElsewhere } from './leaf.ts';
 import type { Build, RowScope } from './scope.ts';
 import { type Sql, sql, syntax, typedParameter } from './sql.ts';
+import { bareType, beside, isSplitElsewhere } from './types.ts';
 
 /** A column, and the type that it is held as; null where that is its own. */
 export type Held = { readonly column: Column; readonly as: string } | null;

@@ -1,22 +1,22 @@
 import type { Column, ColumnType, JoinPair } from '../catalog/catalog.ts';
-import type { Operator } from '../catalog/conditions/operators.ts';
+import { baseType, type Operator } from '../catalog/conditions/operators.ts';
 import { SPATIAL_OPERATORS } from '../catalog/conditions/spatial-operators.ts';
 import { unreachable } from '../core/assert.ts';
-import type { Join, Param, PlanTable, Predicate } from '../plan/plan.ts';
+import type { ColumnComparison, Join, Param, PlanTable, Predicate } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
 import { refuseUnlessDistinct, refuseUnlessText, refuseUnlessTexts, TypeUnknown } from './held-as-text.ts';
-import { bareType, baseType } from './leaf.ts';
 import { afterShown, inSafeOrder, isLeaky, shownFirst } from './leaky.ts';
 import { openPlace } from './open-place.ts';
 import { heldIn, operandSql, typeThere } from './operand.ts';
 import { SQL_OPERATORS } from './operators.ts';
-import { type Build, type RowScope, type Rows, rowOf, withRow } from './scope.ts';
+import { type Build, type RowScope, type RowsInScope, rowOf, withRow } from './scope.ts';
 import { boxesMeet, spatialSql } from './spatial.ts';
 import { allOf, type Sql, separated, sql, syntax } from './sql.ts';
+import { bareType } from './types.ts';
 
 /** A condition on one row, safe to join with `and`. Where it is unknown it may be false. */
-export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, build: Build): Sql {
+export function predicateSql(predicate: Predicate, row: RowScope, rows: RowsInScope, build: Build): Sql {
   switch (predicate.kind) {
     case 'true':
     case 'false':
@@ -47,7 +47,7 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: Rows, bu
 }
 
 /** A condition inside a negation: where it is unknown it must not become false. */
-function negatedSql(predicate: Predicate, row: RowScope, rows: Rows, build: Build): Sql {
+function negatedSql(predicate: Predicate, row: RowScope, rows: RowsInScope, build: Build): Sql {
   const toSql = (part: Predicate): Sql => negatedSql(part, row, rows, build);
   switch (predicate.kind) {
     case 'and':
@@ -91,7 +91,7 @@ function isText(row: RowScope, column: Column): boolean {
 export function visibleValue(
   what: { readonly column: Column; readonly onlyIf: Predicate | null },
   row: RowScope,
-  rows: Rows,
+  rows: RowsInScope,
   build: Build,
 ): Sql {
   const value = row.read(what.column);
@@ -103,9 +103,7 @@ function anyOf(parts: readonly Sql[]): Sql {
   return parts.length === 0 ? syntax('false') : sql`(${separated(parts, ' or ')})`;
 }
 
-type Compare = Extract<Predicate, { kind: 'compare' }>;
-
-function compare(predicate: Compare, row: RowScope, build: Build): Sql {
+function compare(predicate: ColumnComparison, row: RowScope, build: Build): Sql {
   const { column, operator, value, cast } = predicate;
   const held = heldIn(row, column);
   refuseUnlessText(predicate, row);
@@ -153,7 +151,7 @@ function lookedUp(operator: Operator, left: Sql, right: Sql): Sql {
 export function conditionsSql(
   parts: readonly Predicate[],
   row: RowScope,
-  rows: Rows,
+  rows: RowsInScope,
   build: Build,
 ): readonly Sql[] {
   const toSql = (part: Predicate): Sql => predicateSql(part, row, rows, build);
@@ -180,7 +178,7 @@ function operatorSql(operator: Operator, left: Sql, right: Sql): Sql {
 
 type CompareColumns = Extract<Predicate, { kind: 'compare-columns' }>;
 
-function compareColumns(predicate: CompareColumns, row: RowScope, rows: Rows): Sql {
+function compareColumns(predicate: CompareColumns, row: RowScope, rows: RowsInScope): Sql {
   const { table, column } = predicate.other;
   const other = table === row.table.id ? row : rowOf(rows, table);
   refuseUnlessTexts(predicate.operator, [predicate.column, row], [column, other]);
@@ -199,7 +197,7 @@ function compareColumns(predicate: CompareColumns, row: RowScope, rows: Rows): S
 function exists(
   predicate: { join: Join; to: PlanTable; where: Predicate },
   row: RowScope,
-  rows: Rows,
+  rows: RowsInScope,
   build: Build,
 ): Sql {
   const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
@@ -211,7 +209,7 @@ interface Linked {
   readonly link: ((right: RowScope) => Sql) | null;
 }
 
-function existsIn(to: PlanTable, where: Predicate, rows: Rows, { build, link }: Linked): Sql {
+function existsIn(to: PlanTable, where: Predicate, rows: RowsInScope, { build, link }: Linked): Sql {
   const { from, conditions } = related(to, where, rows, { build, link });
   return sql`exists (select 1 from ${from} where ${allOf(conditions)})`;
 }
@@ -220,7 +218,7 @@ function existsIn(to: PlanTable, where: Predicate, rows: Rows, { build, link }: 
 function related(
   to: PlanTable,
   where: Predicate,
-  rows: Rows,
+  rows: RowsInScope,
   { build, link }: Linked,
 ): { from: Sql; conditions: Sql[]; right: RowScope } {
   const isNumbered = conjuncts(where).some(isLeaky);
@@ -232,7 +230,7 @@ function related(
 
 type ExistsAggregate = Extract<Predicate, { kind: 'exists-aggregate' }>;
 
-function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: Rows, build: Build): Sql {
+function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: RowsInScope, build: Build): Sql {
   const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
   const found = related(predicate.to, predicate.where, withRow(rows, row), { build, link });
   const columns = predicate.columns.map((column) => found.right.read(column));

@@ -7,7 +7,7 @@ import { openPlace } from './open-place.ts';
 import { operandSql } from './operand.ts';
 import { orderTerms } from './order.ts';
 import { conditionsSql, joinSql, predicateSql, visibleValue } from './predicate.ts';
-import { type Build, type RowScope, type Rows, withRow } from './scope.ts';
+import { type Build, type RowScope, type RowsInScope, withRow } from './scope.ts';
 import {
   type FromList,
   isFollowedElsewhere,
@@ -24,7 +24,7 @@ export interface OpenRows {
   /** The base row. */
   readonly row: RowScope;
   /** Rows that what is built inside may refer to. */
-  readonly rows: Rows;
+  readonly rows: RowsInScope;
   /** To-one joins that the selection may use. */
   readonly shared: readonly SharedJoin[];
   /** Orders the rows as the function has them that answers them; null where none does. */
@@ -43,7 +43,7 @@ export type RowsOf = Pick<
 >;
 
 /** Builds joins, filter and order of a select. */
-export function openRows(select: RowsOf, link: Link, outer: Rows, build: Build): OpenRows {
+export function openRows(select: RowsOf, link: Link, outer: RowsInScope, build: Build): OpenRows {
   const isNumbered = isOrderedAlike(select, build) || conjuncts(select.where).some(isLeaky);
   const base = openPlace(select.from, { rows: outer, build, isNumbered });
   const { row } = base;
@@ -154,7 +154,7 @@ function byValue(column: Column, onlyIf: Predicate | null): OrderItem {
 /** Built once: Postgres wants the very same expressions in the ordering. */
 function distinctValues(
   { distinctOn, distinctOnlyIf }: RowsOf,
-  { row, rows, build }: { readonly row: RowScope; readonly rows: Rows; readonly build: Build },
+  { row, rows, build }: { readonly row: RowScope; readonly rows: RowsInScope; readonly build: Build },
 ): readonly { readonly column: Column; readonly onlyIf: Predicate | null; readonly value: Sql }[] {
   return distinctOn.map((column, index) => {
     const what = { column, onlyIf: distinctOnlyIf[index] ?? null };

@@ -20,7 +20,7 @@ export interface RowScope {
 }
 
 /** Rows that an expression may refer to, by the id of their place. */
-export type Rows = ReadonlyMap<number, RowScope>;
+export type RowsInScope = ReadonlyMap<number, RowScope>;
 
 /** What stays the same while one statement is built, and its alias counter. */
 export interface Build {
@@ -84,12 +84,12 @@ function wholeRow({ ref }: PlanTable, alias: string): Sql {
 }
 
 /** The rows with one more. */
-export function withRow(rows: Rows, row: RowScope): Rows {
+export function withRow(rows: RowsInScope, row: RowScope): RowsInScope {
   return new Map([...rows, [row.table.id, row]]);
 }
 
 /** The row of a place that encloses the current one. */
-export function rowOf(rows: Rows, id: number): RowScope {
+export function rowOf(rows: RowsInScope, id: number): RowScope {
   return must(rows.get(id), `row of place ${id}`);
 }
 

@@ -8,7 +8,7 @@ import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-part
 import { operandSql } from './operand.ts';
 import { joinSql, predicateSql } from './predicate.ts';
 import { byColumn, type Link, openRows } from './rows.ts';
-import { type Build, Exposure, type RowScope, type Rows, withRow } from './scope.ts';
+import { type Build, Exposure, type RowScope, type RowsInScope, withRow } from './scope.ts';
 import { findShared, joinKey, normalForms, type SharedJoin } from './sharing.ts';
 import { constant, type Sql, sql, syntax } from './sql.ts';
 
@@ -18,7 +18,7 @@ export function objectJson(fields: readonly Field[], site: ShapeSite): Sql {
 }
 
 /** The rows of a select as a JSON list. */
-export function listJson(select: Select, link: Link, rows: Rows, build: Build): Sql {
+export function listJson(select: Select, link: Link, rows: RowsInScope, build: Build): Sql {
   const { json, from } = listOf(select, link, rows, build);
   return sql`(select ${json} from ${from})`;
 }
@@ -27,7 +27,7 @@ export function listJson(select: Select, link: Link, rows: Rows, build: Build): 
 export function listOf(
   select: Select,
   link: Link,
-  rows: Rows,
+  rows: RowsInScope,
   build: Build,
 ): { readonly json: Sql; readonly from: Sql } {
   const { row, from } = overRows(select, link, rows, build);
@@ -35,12 +35,12 @@ export function listOf(
 }
 
 /** Aggregates and nodes of a select. */
-export function aggregatedJson(aggregate: Aggregate, link: Link, rows: Rows, build: Build): Sql {
+export function aggregatedJson(aggregate: Aggregate, link: Link, rows: RowsInScope, build: Build): Sql {
   return aggregateJson(aggregate, link, rows, { build, nodeJson: objectJson });
 }
 
 /** The one row of a select, or `null`. The select's rows are at most one, or its first counts. */
-export function oneJson(select: Select, link: Link, rows: Rows, build: Build): Sql {
+export function oneJson(select: Select, link: Link, rows: RowsInScope, build: Build): Sql {
   // One row needs no order to be the same by every route.
   const opened = openRows({ ...select, from: { ...select.from, key: [] } }, link, rows, build);
   const site = { row: opened.row, rows: opened.rows, shared: opened.shared, build };
@@ -61,7 +61,7 @@ export function batchOf({ select, by }: Stream, build: Build): Sql {
 function overRows(
   select: Select,
   link: Link,
-  rows: Rows,
+  rows: RowsInScope,
   build: Build,
 ): { readonly row: Sql; readonly site: ShapeSite; readonly from: () => Sql } {
   const opened = openRows(select, link, rows, build);

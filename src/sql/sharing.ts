@@ -1,7 +1,7 @@
 import type { Field, Join, OrderItem, Param, PlanTable, Predicate, Select } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
 import { isComputed } from './computed-parts.ts';
-import type { Build, RowScope, Rows } from './scope.ts';
+import type { Build, RowScope, RowsInScope } from './scope.ts';
 import type { Sql } from './sql.ts';
 
 /** A to-one join of an inner select that a filter, an ordering and the selection may use together. */
@@ -24,7 +24,7 @@ export interface FromList {
 /** Everything a filter or an ordering needs to add a join. */
 export interface JoinSite {
   readonly row: RowScope;
-  readonly rows: Rows;
+  readonly rows: RowsInScope;
   readonly build: Build;
   readonly from: FromList;
 }

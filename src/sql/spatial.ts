@@ -1,16 +1,15 @@
+import { baseType } from '../catalog/conditions/operators.ts';
 import { isShape } from '../catalog/conditions/spatial-operators.ts';
-import type { Predicate } from '../plan/plan.ts';
-import { baseType, beside, operatorBeside } from './leaf.ts';
+import type { ColumnComparison, Predicate } from '../plan/plan.ts';
 import { heldIn, operandSql } from './operand.ts';
 import { SQL_OPERATORS } from './operators.ts';
 import type { Build, RowScope } from './scope.ts';
 import { type Sql, separated, sql } from './sql.ts';
-
-type Compare = Extract<Predicate, { kind: 'compare' }>;
+import { beside, operatorBeside } from './types.ts';
 
 /** A comparison by a function of the type's extension: `left` is the column, or what it is cast to. */
 export function spatialSql(
-  { column, operator, value, also }: Compare,
+  { column, operator, value, also }: ColumnComparison,
   left: Sql,
   row: RowScope,
   build: Build,
@@ -39,7 +38,7 @@ export function boxesMeet(predicate: Predicate, row: RowScope, build: Build): Sq
   return sql`${row.read(column)} ${operatorBeside('&&', type, as)} ${other}`;
 }
 
-function isOfBoxes(predicate: Predicate): predicate is Compare {
+function isOfBoxes(predicate: Predicate): predicate is ColumnComparison {
   if (predicate.kind !== 'compare' || predicate.cast !== null) return false;
   const { column, operator } = predicate;
   const isFunction = SQL_OPERATORS[operator].shape === 'function';

@@ -1,6 +1,5 @@
-import { travelsAsText } from '../core/travel-type.ts';
+import { travelsAsText, travelType } from '../core/travel-type.ts';
 import type { LeafColumn } from './leaf.ts';
-import { travelType } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { identifier, parameter, separated, sql, syntax } from './sql.ts';
 import type { Statement } from './statement.ts';

@@ -1,7 +1,8 @@
+import { baseType } from '../catalog/conditions/operators.ts';
 import type { Field, Param, RootField } from '../plan/plan.ts';
-import { baseType, isSplitElsewhere } from './leaf.ts';
 import type { Statement, Together } from './statement.ts';
 import { runsStatement } from './touches.ts';
+import { isSplitElsewhere } from './types.ts';
 
 /**
  * The statement that answers many requests with one row each, printed when it is first asked for. What a request

@@ -44,7 +44,7 @@ export function placesBelow(select: Select): readonly PlanTable[] {
 }
 
 /** Every place that decides which rows a select has, and their order. */
-export function placesOfRows(select: RowsOf): readonly PlanTable[] {
+export function placesOfRows(select: FindsRows): readonly PlanTable[] {
   return filtersOfRows(select).map(toPlace);
 }
 
@@ -63,7 +63,8 @@ export function runsStatement(root: RootField): boolean {
   return filtersOfRoot(root).some(({ place }) => place.call?.statement !== undefined);
 }
 
-type RowsOf = Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>;
+/** What of a select decides which rows there are, and their order. */
+type FindsRows = Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>;
 
 function toPlace({ place }: Filtered): PlanTable {
   return place;
@@ -94,7 +95,7 @@ function filtersBelow(select: Select): readonly Filtered[] {
   return [...filtersOfRows(select), ...select.fields.flatMap(filtersOfField)];
 }
 
-function filtersOfRows(select: RowsOf): readonly Filtered[] {
+function filtersOfRows(select: FindsRows): readonly Filtered[] {
   return [
     ...filtersIn(select.where),
     ...select.orderBy.flatMap(filtersOnPath),

@@ -5,7 +5,7 @@ import type { Operand } from '../plan.ts';
 import { inside, type Planning, type Position } from '../planning.ts';
 import { invalid } from '../problem.ts';
 import type { ValueType } from '../value/encode.ts';
-import { type Input } from '../value/input.ts';
+import type { Input } from '../value/input.ts';
 import { knownMembers, openMembers } from './members.ts';
 
 /** The right side of a comparison as a parameter; arguments of fields may be `required`, members of objects are not. */

@@ -1,6 +1,6 @@
 import { unreachable } from '../../core/assert.ts';
 import { printTable } from '../../core/names.ts';
-import type { PlanTable, Predicate } from '../plan.ts';
+import type { ColumnComparison, PlanTable, Predicate } from '../plan.ts';
 
 /** A condition as text on one line. */
 export function printPredicate(predicate: Predicate): string {
@@ -32,7 +32,7 @@ export function printPredicate(predicate: Predicate): string {
   }
 }
 
-function printCompare(predicate: Predicate & { readonly kind: 'compare' }): string {
+function printCompare(predicate: ColumnComparison): string {
   const { column, cast, operator, value, also, nullSafe } = predicate;
   const values = [value, ...also].map(({ index }) => `$${index}`).join(', ');
   return `${column.name}${cast === null ? '' : `::${cast.name}`} ${operator} ${values}${nullSafe ? ' null-safe' : ''}`;

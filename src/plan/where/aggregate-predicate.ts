@@ -15,8 +15,8 @@ import { and, TRUE } from '../predicates.ts';
 import { invalid, notFound } from '../problem.ts';
 import { isCompared, type VisibleRelationship, visibleAggregate } from '../role/visible.ts';
 import { guarded, permittedRows } from '../rule/permit.ts';
-import { type Enumeration } from '../value/encode.ts';
-import { type Input } from '../value/input.ts';
+import type { Enumeration } from '../value/encode.ts';
+import type { Input } from '../value/input.ts';
 import { planTests } from './comparison.ts';
 
 const MEMBERS: readonly string[] = ['arguments', 'distinct', 'filter', 'predicate'];

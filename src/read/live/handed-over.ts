@@ -1,4 +1,5 @@
 import type { Column, ColumnType } from '../../catalog/catalog.ts';
+import { baseType } from '../../catalog/conditions/operators.ts';
 import { isWrittenAlike } from '../../catalog/held-type.ts';
 import type { SourceName } from '../../core/names.ts';
 import type {
@@ -13,7 +14,6 @@ import type {
   Select,
 } from '../../plan/plan.ts';
 import { type Gap, placeOf, type RelatedField } from '../../sql/gap.ts';
-import { baseType } from '../../sql/leaf.ts';
 import { byColumn } from '../../sql/rows.ts';
 import { conditionsOfAggregate, placesIn, placesOfField, placesOfRows } from '../../sql/touches.ts';
 import { isDecidableAt, isLoose, isText, joinsByBytes, ordersAlike } from './scope-of-work.ts';

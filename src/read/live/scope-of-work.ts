@@ -1,11 +1,10 @@
 import type { Column } from '../../catalog/catalog.ts';
-import type { Operator } from '../../catalog/conditions/operators.ts';
+import { baseType, type Operator } from '../../catalog/conditions/operators.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { Join, OrderItem, PlanTable, Predicate, RootField } from '../../plan/plan.ts';
 import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
 import { computedIn } from '../../sql/computed-parts.ts';
 import { isCaseless } from '../../sql/folded-keys.ts';
-import { baseType } from '../../sql/leaf.ts';
 import { isLeaky } from '../../sql/leaky.ts';
 import { filtersOfRoot, placesIn } from '../../sql/touches.ts';
 

@@ -1,0 +1,50 @@
+import type { ColumnType } from '../catalog/catalog.ts';
+import { baseType } from '../catalog/conditions/operators.ts';
+import { identifier, type Sql, sql, syntax } from './sql.ts';
+
+const PLAIN_TYPE = /^_?[a-z][a-z0-9]*$/;
+/** Unquoted these words mean `bit(1)`, `char(1)`; quoted they mean the type itself. */
+const SPECIAL_TYPES: ReadonlySet<string> = new Set([
+  'bit',
+  'char',
+  'name',
+  'path',
+  'point',
+  'time',
+  'timestamp',
+  'interval',
+]);
+
+/** Types of extensions that are known to be no exception: a list of them is read with the request, not with a row. */
+const SPLIT_AT_COMMAS: ReadonlySet<string> = new Set(['citext', 'hstore', 'ltree', 'lquery', 'ltxtquery']);
+
+/** A type without its modifier: a cast to `varchar(3)` would cut a value that is only compared. */
+export function bareType(type: ColumnType): Sql {
+  const base = baseType(type);
+  if (base.schema !== 'pg_catalog') return sql`${identifier(base.schema)}.${identifier(base.name)}`;
+  return PLAIN_TYPE.test(base.name) && !SPECIAL_TYPES.has(base.name)
+    ? syntax(base.name)
+    : identifier(base.name);
+}
+
+/** What lives beside a type in its extension, as `lquery` and the functions of shapes do: `held` is what the type is called here. */
+export function beside(name: string, type: ColumnType, held: string | null): Sql {
+  return sql`${schemaOf(type, held)}${identifier(name)}`;
+}
+
+/** An operator of a type's extension. */
+export function operatorBeside(symbol: string, type: ColumnType, held: string | null): Sql {
+  return sql`operator(${schemaOf(type, held)}${syntax(symbol)})`;
+}
+
+/** With the dot behind it. */
+function schemaOf(type: ColumnType, held: string | null): Sql {
+  if (held === null) return sql`${identifier(baseType(type).schema)}.`;
+  return syntax(held.slice(0, held.lastIndexOf('.') + 1));
+}
+
+/** Whether an array of the type may be split at another character than the comma, so that a list of texts must become it. */
+export function isSplitElsewhere(type: ColumnType): boolean {
+  const { kind, schema, name } = baseType(type);
+  return schema === 'pg_catalog' ? name === 'box' : kind === 'base' && !SPLIT_AT_COMMAS.has(name);
+}
