@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { DEFAULT_KAFKA_TIMINGS } from '../../../connectors/kafka/settings.ts';
+import { DEFAULT_TIMINGS, LARGE_BYTES } from '../../../connectors/postgres/settings.ts';
+import { DEFAULT_READ_SETTINGS } from '../../../src/read/settings.ts';
+import { DEFAULT_LIMITS } from '../../../src/replicate/feed-options.ts';
+
+const PAGE = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+const [, SECTION = ''] = /^## Fixed limits$(.*?)^## /ms.exec(PAGE) ?? [];
+const ROWS = [...SECTION.matchAll(/^\| (.*?) \| (.*) \|$/gm)].map(([, limit, of]) => `${limit} | ${of}`);
+
+const { batch, stage, early, copy, retryMs, ...limits } = DEFAULT_LIMITS;
+const [count, mb] = [
+  (value: number): string => value.toLocaleString('en'),
+  (bytes: number): string => `${bytes >> 20} MB`,
+];
+const seconds = (ms: number): string => `${ms / 1000} seconds`;
+const minutes = (ms: number): string => (ms === 3_600_000 ? '1 hour' : `${ms / 60_000} minute`);
+
+test.each([
+  `${count(batch.rows)} rows or ${mb(batch.bytes)} | one batch`,
+  `From ${stage.rows} rows or ${stage.bytes >> 10} kB of one table`,
+  `${mb(LARGE_BYTES)} | a row`,
+  `${DEFAULT_READ_SETTINGS.preparedStatements} in a session that answers`,
+  `${early.most} transactions, ${early.savepoints} subtransactions of each, ${minutes(early.openMs)}`,
+  `${limits.parallelCopies} tables | read`,
+  `up to ${copy.wholeBytes >> 30} GB a table`,
+  `pieces of ${mb(copy.pieceBytes)}`,
+  `for more than ${seconds(copy.snapshotMs)}`,
+  `${DEFAULT_READ_SETTINGS.liveInlineRows} rows | fetched`,
+  [DEFAULT_TIMINGS.connectMs, DEFAULT_TIMINGS.statementMs, DEFAULT_TIMINGS.lockMs].map(seconds).join('; '),
+  `${seconds(DEFAULT_TIMINGS.silenceMs)} | of silence, after which a stream counts as dead; the target ends one after ${DEFAULT_TIMINGS.walSenderTimeoutMs / 1000}`,
+  `${seconds(limits.leaderStaleMs)} | of silence, after which a leader`,
+  `${retryMs.first / 1000} to ${seconds(retryMs.longest)}; ${seconds(limits.unfitRetryMs)} | until a feed`,
+  `${seconds(limits.schemaPollMs)}; ${seconds(limits.addressPollMs)} | between two looks`,
+  `${minutes(limits.unreadMs)}; ${minutes(limits.giveUpAfterMs)} | that nobody`,
+  `${seconds(DEFAULT_READ_SETTINGS.connectTimeoutMs)} | a connection to a database for answers`,
+  [DEFAULT_KAFKA_TIMINGS.requestMs, DEFAULT_KAFKA_TIMINGS.silenceMs, DEFAULT_KAFKA_TIMINGS.barrierMs]
+    .map(seconds)
+    .join('; '),
+])('docs/operations.md names what holds: %s', (said) => {
+  expect(ROWS.filter((row) => row.includes(said))).toHaveLength(1);
+});
