@@ -1,5 +1,6 @@
 import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { Fallback } from '../core/fallback.ts';
+import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import { type RoleName, type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import type { ApiLimits } from './api-limits.ts';
 import type { KafkaFeed } from './kafka-feed.ts';
@@ -223,12 +224,17 @@ export interface KnownTypes {
   readonly extension: ReadonlyMap<string, string>;
 }
 
-export interface Source {
-  readonly name: SourceName;
-  /** Root fields go under this field when set; its type is `namespaceType`, in subscriptions `subscriptionNamespaceType`. */
+/** Where the root fields of a source are. */
+export interface Namespace {
+  /** They go under this field when set; its type is `namespaceType`, in subscriptions `subscriptionNamespaceType`. */
   readonly namespace: string | null;
   readonly namespaceType: string | null;
   readonly subscriptionNamespaceType: string | null;
+}
+
+/** A registered database with what of its metadata holds. */
+export interface Source extends Namespace {
+  readonly name: SourceName;
   readonly tables: ReadonlyMap<string, Table>;
   /** Native queries as tables: what relationships lead to. */
   readonly queries: ReadonlyMap<string, Table>;
@@ -241,14 +247,6 @@ export interface Source {
   readonly identity: DatabaseIdentity | null;
   /** Null while the database answers; else why it does not. Its tables are then missing from the catalog. */
   readonly unavailable: string | null;
-}
-
-/** Something in the metadata that does not hold; the rest works without it. Hasura's shape. */
-export interface InconsistentObject {
-  readonly type: string;
-  readonly name: string;
-  readonly reason: string;
-  readonly definition: unknown;
 }
 
 /** A relationship that can never be answered from a cache, or only in part; it works, live. */

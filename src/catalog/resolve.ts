@@ -1,20 +1,12 @@
-import { must } from '../core/assert.ts';
-import type { DatabaseIdentity } from '../core/database-identity.ts';
-import { type SourceName, tableKey } from '../core/names.ts';
+import type { InconsistentObject } from '../core/inconsistent-object.ts';
+import { tableKey } from '../core/names.ts';
 import type { NativeQueryMetadata } from '../metadata/model/native-queries.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from '../metadata/model.ts';
 import { unsupportedObjects } from '../metadata/unsupported.ts';
 import { limitsIn } from './api-limits.ts';
-import type { Catalog, InconsistentObject, Source, Table } from './catalog.ts';
-import { NO_TYPES } from './held-type.ts';
+import type { Catalog, Table } from './catalog.ts';
 import type { FoundFunction } from './introspect/found-functions.ts';
-import {
-  type FoundTable,
-  type Introspection,
-  type Introspections,
-  isAvailable,
-  localesOf,
-} from './introspection.ts';
+import { type FoundTable, type Introspections, isAvailable, localesOf } from './introspection.ts';
 import { withOwnTypes } from './resolve/computed-types.ts';
 import { Conflicts } from './resolve/conflicts.ts';
 import { planCaches } from './resolve/desired.ts';
@@ -24,25 +16,21 @@ import {
   finderIn,
   finderWith,
   foundOf,
-  type Noted,
-  noted,
   nothing,
-  noting,
   type Tables,
 } from './resolve/drafts.ts';
 import { entitiesIn } from './resolve/entities.ts';
-import { type NamedFunction, resolveFunction, withRows } from './resolve/functions.ts';
-import { kafkaFeed } from './resolve/kafka-feed.ts';
+import { type NamedFunction, resolveFunction } from './resolve/functions.ts';
 import { keptOperations } from './resolve/kept-operations.ts';
 import { Memo } from './resolve/memo.ts';
 import { type NamingConvention, sourceNames } from './resolve/names.ts';
 import { type NamedQuery, resolveQuery } from './resolve/native-queries.ts';
 import { withPermissions } from './resolve/permissions.ts';
-import { inconsistency, Unresolvable } from './resolve/problems.ts';
-import { finishedQueries } from './resolve/queries-in.ts';
+import { inconsistency, type Noted, noted, noting, Unresolvable } from './resolve/problems.ts';
 import { withRelationships } from './resolve/relationships.ts';
 import { resolveRoles } from './resolve/roles.ts';
 import type { RuleTable } from './resolve/rule-tables.ts';
+import { sourcesOf } from './resolve/sources.ts';
 import { resolveTracked, type TableScope, withEnumColumns } from './resolve/tables.ts';
 
 /** Which metadata a catalog was made from, and which catalog of this process it is. */
@@ -118,7 +106,8 @@ export class Resolver {
     const related = eachTable(this.#withRelationships(drafts, problems), drafts, (_draft, table, tracked) =>
       withOwnTypes(table, tracked, types, problems),
     );
-    const sources = this.#withPermissions(related, drafts, problems);
+    const permitted = this.#withPermissions(related, drafts, problems);
+    const sources = sourcesOf({ related, permitted }, drafts, problems);
     const roles = resolveRoles(metadata, problems);
     const found: Introspections = new Map(drafts.map((draft) => [draft.name, draft.found]));
     const { desired, warnings } = planCaches(sources, found, this.#ruled);
@@ -152,10 +141,8 @@ export class Resolver {
     problems: InconsistentObject[],
   ): Draft {
     const names = sourceNames(metadata, this.#settings.naming);
-    const { namespace, namespaceType, subscriptionNamespaceType } = names;
     const found = foundOf(metadata, introspections);
-    const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
-    const draft = { name: metadata.name, ...namespaces, metadata, found, names };
+    const draft = { name: metadata.name, ...names.namespace, metadata, found, names };
     if (isAvailable(found)) {
       const scope = { found, names, locales };
       const tables = this.#tablesOf(metadata, scope, problems);
@@ -257,41 +244,12 @@ export class Resolver {
     });
   }
 
-  #withPermissions(
-    related: Tables,
-    drafts: readonly Draft[],
-    problems: InconsistentObject[],
-  ): ReadonlyMap<SourceName, Source> {
-    const permitted = eachTable(related, drafts, (_draft, table, tracked) => {
+  #withPermissions(related: Tables, drafts: readonly Draft[], problems: InconsistentObject[]): Tables {
+    return eachTable(related, drafts, (_draft, table, tracked) => {
       const result = this.#permitted.take(tracked, [table], finderIn(related), (find) =>
         noted((list) => withPermissions(table, tracked, find, list)),
       );
       return noting(problems, result);
     });
-    const availability = new Map(drafts.map((draft) => [draft.name, draft.unavailable]));
-    const scope = {
-      sources: { find: finderWith(related, drafts), unavailable: availability },
-      ruled: finderIn(related),
-    };
-    return new Map(
-      drafts.map((draft) => {
-        const { name, namespace, namespaceType, subscriptionNamespaceType, unavailable, found } = draft;
-        const tables = must(permitted.get(name), 'tables of a source');
-        const types = isAvailable(found) ? found.types : NO_TYPES;
-        const namespaces = { namespace, namespaceType, subscriptionNamespaceType };
-        const kafka = kafkaFeed(draft.metadata);
-        const identity = isAvailable(found) ? identityOf(found) : null;
-        const { tables: queries, called } = finishedQueries(draft, scope, problems);
-        const functions = new Map([...withRows(draft.functions.values(), tables, problems), ...called]);
-        return [
-          name,
-          { name, ...namespaces, tables, queries, functions, types, kafka, identity, unavailable },
-        ];
-      }),
-    );
   }
-}
-
-function identityOf({ server: { systemId, database } }: Introspection): DatabaseIdentity {
-  return { systemId, database };
 }

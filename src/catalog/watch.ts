@@ -1,11 +1,12 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import { firstOf } from '../core/first-of.ts';
+import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import type { SourceName } from '../core/names.ts';
 import { Spaced } from '../core/spaced.ts';
 import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
-import type { Catalog, InconsistentObject } from './catalog.ts';
+import type { Catalog } from './catalog.ts';
 import type { Introspection, Unavailable } from './introspection.ts';
 import type { ReadingNotes } from './noted-reading.ts';
 import { Resolver, type ResolveSettings } from './resolve.ts';

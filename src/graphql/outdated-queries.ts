@@ -15,9 +15,10 @@ import {
   TypeNameMetaFieldDef,
   visit,
 } from 'graphql';
-import type { Catalog, InconsistentObject, Table } from '../catalog/catalog.ts';
+import type { Catalog, Table } from '../catalog/catalog.ts';
 import type { Endpoint } from '../catalog/endpoints.ts';
 import { messageOf } from '../core/errors.ts';
+import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import { ADMIN } from '../core/names.ts';
 import { operationOf } from './documents.ts';
 import { rootTypes } from './schema.ts';

@@ -1,13 +1,6 @@
+import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { Metadata } from './model.ts';
-
-/** Something in the metadata that does not hold, in Hasura's shape. */
-export interface InconsistentObject {
-  readonly type: string;
-  readonly name: string;
-  readonly reason: string;
-  readonly definition: unknown;
-}
 
 /** What metadata commands need to know of a catalog: what fails, and which table points to which. */
 export interface ResolvedView {

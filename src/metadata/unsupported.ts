@@ -1,3 +1,4 @@
+import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import type { Metadata } from './model.ts';
 
 /** Parts of Hasura whose absence a user must know of: they would answer, run or protect something. */
@@ -12,12 +13,7 @@ export function unsupportedSections(metadata: Metadata): readonly string[] {
 }
 
 /** The same as inconsistent objects in Hasura's shape. */
-export function unsupportedObjects(metadata: Metadata): readonly {
-  readonly type: string;
-  readonly name: string;
-  readonly reason: string;
-  readonly definition: unknown;
-}[] {
+export function unsupportedObjects(metadata: Metadata): readonly InconsistentObject[] {
   return unsupportedSections(metadata).map((name) => ({
     type: name,
     name,

@@ -1,6 +1,7 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { printTable, sameTable } from '../../core/names.ts';
 import type { ComputedFieldMetadata, TableMetadata } from '../../metadata/model.ts';
-import type { ComputedField, InconsistentObject, Table } from '../catalog.ts';
+import type { ComputedField, Table } from '../catalog.ts';
 import { isJsonType } from '../conditions/operators.ts';
 import { givenSlots, type Implicit, signatureOf } from '../function-arguments.ts';
 import type { FoundArgument, FoundFunction } from '../introspect/found-functions.ts';

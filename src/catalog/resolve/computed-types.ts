@@ -1,5 +1,6 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { TableMetadata } from '../../metadata/model.ts';
-import type { ComputedField, InconsistentObject, Table } from '../catalog.ts';
+import type { ComputedField, Table } from '../catalog.ts';
 import { givenSlots } from '../function-arguments.ts';
 import { comparedTypes, SCALARS } from './conflicts.ts';
 import { inconsistency, nameOf, Unresolvable } from './problems.ts';

@@ -1,5 +1,6 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { SourceName } from '../../core/names.ts';
-import type { InconsistentObject, Table } from '../catalog.ts';
+import type { Namespace, Table } from '../catalog.ts';
 import { givenSlots } from '../function-arguments.ts';
 import type { Spelling } from '../spelling.ts';
 import type { NamedFunction } from './functions.ts';
@@ -9,11 +10,8 @@ import { hasOwnType, type NamedQuery } from './native-queries.ts';
 import { inconsistency, nameOf, type Subject, Unresolvable } from './problems.ts';
 
 /** A source while names are settled. */
-export interface NamedSource {
+export interface NamedSource extends Namespace {
   readonly name: SourceName;
-  readonly namespace: string | null;
-  readonly namespaceType: string | null;
-  readonly subscriptionNamespaceType: string | null;
   readonly tables: Map<string, Table>;
   readonly functions: Map<string, NamedFunction>;
   readonly queries: Map<string, NamedQuery>;

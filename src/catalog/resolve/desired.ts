@@ -1,7 +1,7 @@
 import { must } from '../../core/assert.ts';
 import { printTable, type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { CacheWarning, Desired, Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
-import { type Introspection, isAvailable, type Unavailable } from '../introspection.ts';
+import { type Introspections, isAvailable } from '../introspection.ts';
 import { feedObstacle, mappingObstacle, tableObstacle } from './cacheable.ts';
 import type { Memo } from './memo.ts';
 import { type RuleTable, tablesOfRule } from './rule-tables.ts';
@@ -12,7 +12,6 @@ export interface CachePlan {
   readonly warnings: readonly CacheWarning[];
 }
 
-type Introspections = ReadonlyMap<SourceName, Introspection | Unavailable>;
 type Follow = RemoteOptions['follow'];
 type Step = {
   readonly source: SourceName;

@@ -1,7 +1,7 @@
 import { must } from '../../core/assert.ts';
 import { type SourceName, tableKey } from '../../core/names.ts';
 import type { SourceMetadata, TableMetadata } from '../../metadata/model.ts';
-import type { InconsistentObject, Table } from '../catalog.ts';
+import type { Table } from '../catalog.ts';
 import type { Introspection, Introspections, Unavailable } from '../introspection.ts';
 import type { NamedSource } from './conflicts.ts';
 import type { FindTable } from './memo.ts';
@@ -59,21 +59,3 @@ export function finderWith(tables: Tables, drafts: readonly Draft[]): FindTable 
 
 /** Finds none. */
 export const nothing: FindTable = () => undefined;
-
-/** Something as far as it is resolved, null where it cannot be, and what does not hold of it. */
-export interface Noted<T> {
-  readonly made: T;
-  readonly problems: readonly InconsistentObject[];
-}
-
-/** Notes what does not hold while something is made. */
-export function noted<T>(make: (problems: InconsistentObject[]) => T): Noted<T> {
-  const problems: InconsistentObject[] = [];
-  return { made: make(problems), problems };
-}
-
-/** What was made; what does not hold of it goes to the list of all. */
-export function noting<T>(all: InconsistentObject[], { made, problems }: Noted<T>): T {
-  all.push(...problems);
-  return made;
-}

@@ -1,8 +1,8 @@
 import { type OperationDefinitionNode, parse, type TypeNode } from 'graphql';
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { RestEndpoint } from '../../metadata/model/rest-endpoints.ts';
 import type { Metadata } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/objects.ts';
-import type { InconsistentObject } from '../catalog.ts';
 import { ambiguousEndpoints, type Endpoint, type EndpointVariable, isVariable } from '../endpoints.ts';
 import { attempt, definitionOf, Unresolvable } from './problems.ts';
 

@@ -1,6 +1,7 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { printTable, type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { FunctionMetadata } from '../../metadata/model.ts';
-import type { InconsistentObject, RootName, Table, TrackedFunction } from '../catalog.ts';
+import type { RootName, Table, TrackedFunction } from '../catalog.ts';
 import { signatureOf } from '../function-arguments.ts';
 import type { FoundFunction, FunctionRef } from '../introspect/found-functions.ts';
 import type { Introspection } from '../introspection.ts';

@@ -1,5 +1,5 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { Metadata } from '../../metadata/model.ts';
-import type { InconsistentObject } from '../catalog.ts';
 import type { KeptOperations } from '../kept-operations.ts';
 import { resolveEndpoints } from './endpoints.ts';
 

@@ -1,6 +1,6 @@
 import type { TableRef } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration } from '../../metadata/model.ts';
-import type { RootName, Table } from '../catalog.ts';
+import type { Namespace, RootName, Table } from '../catalog.ts';
 import { PREDICATE_FUNCTIONS } from '../conditions/predicate-functions.ts';
 import { type BaseName, GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../spelling.ts';
 
@@ -15,9 +15,7 @@ export type NamingConvention = 'hasura-default' | 'graphql-default';
 /** How a source changes the names of its root fields and types. */
 export interface SourceNames {
   readonly spelling: Spelling;
-  readonly namespace: string | null;
-  readonly namespaceType: string | null;
-  readonly subscriptionNamespaceType: string | null;
+  readonly namespace: Namespace;
   readonly rootField: (name: string) => string;
   readonly type: (name: string) => string;
 }
@@ -30,9 +28,11 @@ export function sourceNames(source: SourceMetadata, initial: NamingConvention): 
   const namespace = root?.namespace ?? null;
   return {
     spelling,
-    namespace,
-    namespaceType: namespace === null ? null : type(`${namespace}_query`),
-    subscriptionNamespaceType: namespace === null ? null : type(`${namespace}_subscription`),
+    namespace: {
+      namespace,
+      namespaceType: namespace === null ? null : type(`${namespace}_query`),
+      subscriptionNamespaceType: namespace === null ? null : type(`${namespace}_subscription`),
+    },
     rootField: (name) => spelling.wrap(root?.prefix ?? '', name, root?.suffix ?? ''),
     type,
   };

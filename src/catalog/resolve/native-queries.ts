@@ -1,17 +1,10 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { printTable, queryRef, type SourceName } from '../../core/names.ts';
 import type { LogicalField, NativeQueryMetadata } from '../../metadata/model/native-queries.ts';
 import type { SourceMetadata } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/objects.ts';
 import { codeParts, numberedParameter, UNCLOSED } from '../../metadata/query-code.ts';
-import type {
-  Callable,
-  Column,
-  GivenSlot,
-  InconsistentObject,
-  RootName,
-  Table,
-  TextPart,
-} from '../catalog.ts';
+import type { Callable, Column, GivenSlot, RootName, Table, TextPart } from '../catalog.ts';
 import { argumentType } from '../function-arguments.ts';
 import { modelOf, probeOf, valuesIn } from '../native-text.ts';
 import { describe, isGraphqlName } from './names.ts';

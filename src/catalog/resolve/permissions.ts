@@ -1,10 +1,11 @@
 import { readExists } from '../../core/exists-rule.ts';
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { isRecord } from '../../core/is-record.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable } from '../../core/names.ts';
 import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
 import type { TableMetadata } from '../../metadata/model.ts';
-import type { Column, ColumnType, ComputedField, InconsistentObject, Table } from '../catalog.ts';
+import type { Column, ColumnType, ComputedField, Table } from '../catalog.ts';
 import {
   PREDICATE_FUNCTIONS,
   type PredicateFunction,

@@ -1,3 +1,4 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
 import type { NativeQueryMetadata } from '../../metadata/model/native-queries.ts';
 import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
@@ -9,7 +10,6 @@ import type { RestEndpoint } from '../../metadata/model/rest-endpoints.ts';
 import type { ComputedFieldMetadata } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/objects.ts';
 import type { ModelRef } from '../../metadata/query-objects.ts';
-import type { InconsistentObject } from '../catalog.ts';
 
 /** The metadata object being checked: says what a problem found in it is called. */
 export type Subject =
@@ -88,6 +88,24 @@ export function attempt<T>(subject: Subject, found: InconsistentObject[], check:
     found.push(inconsistency(subject, error));
     return null;
   }
+}
+
+/** Something as far as it is resolved, null where it cannot be, and what does not hold of it. */
+export interface Noted<T> {
+  readonly made: T;
+  readonly problems: readonly InconsistentObject[];
+}
+
+/** Notes what does not hold while something is made. */
+export function noted<T>(make: (problems: InconsistentObject[]) => T): Noted<T> {
+  const problems: InconsistentObject[] = [];
+  return { made: make(problems), problems };
+}
+
+/** What was made; what does not hold of it goes to the list of all. */
+export function noting<T>(all: InconsistentObject[], { made, problems }: Noted<T>): T {
+  all.push(...problems);
+  return made;
 }
 
 /** Hasura's name of the subject. */

@@ -1,9 +1,10 @@
 import { must } from '../../core/assert.ts';
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { tableKey } from '../../core/names.ts';
 import type { NativeQueryMetadata } from '../../metadata/model/native-queries.ts';
 import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
 import type { ModelRef } from '../../metadata/query-objects.ts';
-import type { InconsistentObject, Relationship, Table, TrackedFunction } from '../catalog.ts';
+import type { Relationship, Table, TrackedFunction } from '../catalog.ts';
 import { isAvailable } from '../introspection.ts';
 import { looseRows } from '../loose-rows.ts';
 import { type Model, modelOf, valuesIn } from '../native-text.ts';

@@ -1,5 +1,6 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { TableMetadata } from '../../metadata/model.ts';
-import type { InconsistentObject, Relationship, Table } from '../catalog.ts';
+import type { Relationship, Table } from '../catalog.ts';
 import type { Introspection } from '../introspection.ts';
 import { claimFields, computedFieldsOf, type FieldsOf, type Taken } from './computed-fields.ts';
 import { resolveLocal } from './local-relationships.ts';

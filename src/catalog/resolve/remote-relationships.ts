@@ -51,22 +51,13 @@ export function resolveRemote(
   };
 }
 
-const DEFAULTS = {
-  cache: true,
-  max_staleness_ms: null,
-  fallback: null,
-  on_target_down: 'error',
-  follow: 'object',
-} as const;
-
 /** nearjoin's options with their defaults; an unset bound or fallback is the server's. */
-function optionsOf(options: CacheOptions | undefined): RemoteOptions {
-  const chosen = options ?? {};
+function optionsOf(options: CacheOptions = {}): RemoteOptions {
   return {
-    cache: chosen.cache ?? DEFAULTS.cache,
-    maxStalenessMs: chosen.max_staleness_ms ?? DEFAULTS.max_staleness_ms,
-    fallback: chosen.fallback ?? DEFAULTS.fallback,
-    onTargetDown: chosen.on_target_down ?? DEFAULTS.on_target_down,
-    follow: chosen.follow ?? DEFAULTS.follow,
+    cache: options.cache ?? true,
+    maxStalenessMs: options.max_staleness_ms ?? null,
+    fallback: options.fallback ?? null,
+    onTargetDown: options.on_target_down ?? 'error',
+    follow: options.follow ?? 'object',
   };
 }

@@ -1,8 +1,8 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { RoleName } from '../../core/names.ts';
 import { inheritsItself } from '../../metadata/model/roles.ts';
 import type { Metadata } from '../../metadata/model.ts';
 import { queryObjectsIn } from '../../metadata/query-objects.ts';
-import type { InconsistentObject } from '../catalog.ts';
 import { attempt, Unresolvable } from './problems.ts';
 
 /** The roles of the metadata. */

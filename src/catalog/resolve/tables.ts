@@ -1,7 +1,8 @@
 import { must } from '../../core/assert.ts';
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { printTable, sameTable, tableKey } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration, TableMetadata } from '../../metadata/model.ts';
-import type { Column, InconsistentObject, Table } from '../catalog.ts';
+import type { Column, Table } from '../catalog.ts';
 import { type FoundColumn, type FoundTable, type Introspection, isOfBytes } from '../introspection.ts';
 import { HASURA_DEFAULT, type Spelling } from '../spelling.ts';
 import { withColumns } from '../with-columns.ts';

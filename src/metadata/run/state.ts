@@ -1,5 +1,6 @@
 import { NearjoinError } from '../../core/errors.ts';
-import type { CatalogPort, InconsistentObject, ResolvedView } from '../catalog-port.ts';
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
+import type { CatalogPort, ResolvedView } from '../catalog-port.ts';
 import { MetadataError, relocate } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
 import { type ObjectRef, objectName } from '../objects.ts';
