@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Case, casesOf, groups, HAS_CASES, type Setup, setupOf } from '../hasura/cases.ts';
+import { type Case, type CaseStep, casesOf, groups, HAS_CASES, type Setup, setupOf } from '../hasura/cases.ts';
 import { expectAnswer } from '../hasura/match.ts';
+import type { HttpAnswer } from '../support/nearjoin.ts';
 import { type Stage, Stages } from './stage.ts';
 import { DEVIATIONS } from './deviations.ts';
 
@@ -18,9 +19,9 @@ test.skipIf(HAS_CASES)('the shared conformance cases are not beside this project
   expect(groups()).toEqual([]);
 });
 
-function stageOf(setup: Setup, one: Case): Stage {
+function stageOf(env: Setup['env']): Stage {
   if (stages === undefined) throw new Error('no stages');
-  return stages.for({ ...setup.env, ...one.env });
+  return stages.for(env);
 }
 
 /** The group that is set up on a stage, while nothing has changed it. */
@@ -34,17 +35,42 @@ async function setUp(stage: Stage, group: string, setup: Setup): Promise<void> {
   onStage.set(stage, group);
 }
 
-describe.each(groups())('%s', (group) => {
+/** Goes through a case's steps, and has each answer looked at. */
+async function play(group: string, one: Case, look: (step: CaseStep, answer: HttpAnswer) => void): Promise<void> {
   const setup = setupOf(group);
-  test.each(casesOf(group).filter((one) => !DEVIATIONS.has(`${group}/${one.name}`)))('$name', async (one) => {
-    const stage = stageOf(setup, one);
+  const stage = stageOf({ ...setup.env, ...one.env });
+  await setUp(stage, group, setup);
+  if (one.steps.some((step) => step.path !== '/v1/graphql')) onStage.delete(stage);
+  for (const step of one.steps) {
+    if (step.sql !== undefined) await stage.sql('default', step.sql);
+    if (step.path === undefined) continue;
+    look(step, await stage.ask(step));
+  }
+}
+
+describe.each(groups())('%s', (group) => {
+  const deviates = ({ name }: Case): boolean => DEVIATIONS.has(`${group}/${name}`);
+
+  test.each(casesOf(group).filter((one) => !deviates(one)))('$name', async (one) => {
+    await play(group, one, (step, { status, body }) => expectAnswer(step, status, body));
+  });
+
+  test.each(casesOf(group).filter(deviates))('$name is answered otherwise, and not with an error', async (one) => {
+    await play(group, one, (_step, { status, body }) => {
+      expect(status).toBe(200);
+      expect(body).not.toHaveProperty('errors');
+    });
+  });
+
+  test('its metadata is exported, and what is exported can be applied again', async () => {
+    const setup = setupOf(group);
+    const stage = stageOf(setup.env);
     await setUp(stage, group, setup);
-    if (one.steps.some((step) => step.path !== '/v1/graphql')) onStage.delete(stage);
-    for (const step of one.steps) {
-      if (step.sql !== undefined) await stage.sql('default', step.sql);
-      if (step.path === undefined) continue;
-      const answer = await stage.ask(step);
-      expectAnswer(step, answer.status, answer.body);
-    }
+    const exported = (await stage.nearjoin.metadata('export_metadata', {})).body;
+    expect(await stage.nearjoin.metadata('replace_metadata', exported)).toMatchObject({
+      status: 200,
+      body: { is_consistent: true, inconsistent_objects: [] },
+    });
+    expect((await stage.nearjoin.metadata('export_metadata', {})).body).toEqual(exported);
   });
 });

@@ -1,9 +1,8 @@
-import { expect } from 'vitest';
 import { type CatalogWatch, openCatalogWatch } from '../../src/catalog/watch.ts';
 import { type MetadataAnswer, runMetadata } from '../../src/metadata/run.ts';
 import { type MetadataStore, openMetadataStore } from '../../src/metadata/store.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { type Setup, setupOf } from './cases.ts';
+import type { Setup } from './cases.ts';
 
 /** Databases of a group with a metadata API over them. */
 export interface World {
@@ -42,15 +41,6 @@ export async function openWorld(setup: Pick<Setup, 'sql' | 'databases'>): Promis
       for (const database of [home, ...databases.values()]) await database.drop();
     },
   };
-}
-
-/** The same with all metadata calls of the group's set-up, made in one request, as one change. */
-export async function openGroup(group: string): Promise<World> {
-  const setup = setupOf(group);
-  const world = await openWorld(setup);
-  const { status, body } = await world.metadata({ type: 'bulk', args: setup.metadata });
-  expect({ status, body }).toEqual({ status: 200, body: setup.metadata.map(() => ({ message: 'success' })) });
-  return world;
 }
 
 function withDefault(url: string): Parameters<MetadataStore['save']>[0] {

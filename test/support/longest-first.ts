@@ -24,7 +24,6 @@ const LONGEST: readonly string[] = [
   'hasura/run',
   'integration/replicate-removal',
   'integration/connector-snapshot',
-  'hasura/plan-conformance',
   'e2e/verify',
   'e2e/seed-flow',
   'integration/subscriptions',
