@@ -51,6 +51,8 @@ interface TargetOfField {
   readonly plan: readonly string[] | null;
 }
 
+const AWAY: ReadonlySet<string> = new Set(['source-unavailable', 'target-unavailable']);
+
 /** Runs GraphQL operations: prepared from the cache, answered by the read lane, counted and noted for the log. */
 export class OperationRunner {
   readonly #options: OperationRunnerOptions;
@@ -147,16 +149,23 @@ export class OperationRunner {
     }
   }
 
-  /** What a database no longer knows as the catalog has it is looked at, and the operation read once more as it is now. */
+  /** Read once more as it is now where the operation met another schema or other metadata than it was planned for. */
   async #afterFailure(error: unknown, prepared: PreparedRead): Promise<OperationResult> {
     try {
-      const isOutdated = error instanceof StatementOutdated;
-      if (!isOutdated || !(await this.#options.renewed(error.databases, prepared.generation))) throw error;
+      if (!(await this.#isOutdated(error, prepared))) throw error;
       const { body, targets } = await this.#read(this.#preparer.prepare(prepared.asked));
       return { kind: 'data', body, targets };
     } catch (failure) {
       return this.#failed(failure);
     }
+  }
+
+  /** What a database no longer knows as the catalog has it is looked at; one that is away may have another name by now. */
+  async #isOutdated(error: unknown, { generation }: PreparedRead): Promise<boolean> {
+    const { renewed, catalog } = this.#options;
+    if (error instanceof StatementOutdated) return renewed(error.databases, generation);
+    const isAway = error instanceof NearjoinError && AWAY.has(error.code);
+    return isAway && catalog().catalog.generation !== generation;
   }
 
   #limitsOf(role: RoleName): RoleLimits {

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/ops/log.ts';
@@ -153,6 +154,24 @@ test.each([
   expect(first).toContain(said);
   expect(other).toBe(first);
   await command('reload_metadata', {});
+  expect(await ask(BOTH)).toBe(ANSWER);
+});
+
+test('a query under way meets a database under its new name', async () => {
+  const holder = new pg.Client(pg1.url);
+  await holder.connect();
+  await holder.query('begin; lock table orders');
+  const answer = ask(BOTH);
+  await poll('the query to wait for the table', async () => {
+    const { rowCount } = await pg1.query(
+      `select from pg_stat_activity where datname = current_database() and application_name = 'nearjoin' and wait_event_type = 'Lock'`,
+    );
+    return rowCount === 1;
+  });
+  expect(await command('rename_source', { name: 'pg2', new_name: 'people' })).toContain('success');
+  await holder.end();
+  expect(await answer).toBe(ANSWER);
+  await command('rename_source', { name: 'people', new_name: 'pg2' });
   expect(await ask(BOTH)).toBe(ANSWER);
 });
 
