@@ -16,7 +16,7 @@ export function computedIn(where: Predicate): readonly Column[] {
 }
 
 /** Whether a function has to be called with the very row that a condition is about. */
-export function asks(where: Predicate): boolean {
+export function callsForRow(where: Predicate): boolean {
   return conditionsIn(where).some((condition) =>
     condition.kind === 'exists' || condition.kind === 'exists-aggregate'
       ? condition.to.call !== undefined
@@ -27,7 +27,7 @@ export function asks(where: Predicate): boolean {
 /** The parts of a filter in an order in which none tells of rows that another hides: what may fail or looks at what is computed comes last, rules first. */
 export function computingOrder({ permitted }: PlanTable, where: Predicate): readonly Predicate[] {
   const rank = (part: Predicate): number => {
-    if (!isLeaky(part) && !asks(part)) return 0;
+    if (!isLeaky(part) && !callsForRow(part)) return 0;
     return permitted.includes(part) ? 1 : 2;
   };
   return [...conjuncts(where)].sort((a, b) => rank(a) - rank(b));

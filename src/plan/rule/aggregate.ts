@@ -15,7 +15,7 @@ export interface RuleAggregate {
   readonly planFilter: (to: Place, filter: Json) => Predicate;
 }
 
-/** `<relationship>_aggregate: {count: {…}}` in a row rule; columns go by their Postgres names there. */
+/** `<relationship>_aggregate: {count: {…}}` in a row rule. */
 export function planRuleAggregate(context: RuleContext, aggregate: RuleAggregate): Predicate {
   const { table } = context.place;
   const [first, ...others] = Object.entries(objectOf(aggregate.value, table));

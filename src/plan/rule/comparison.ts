@@ -97,10 +97,7 @@ function compareColumns(context: RuleContext, column: Column, operator: Operator
   const path: readonly Json[] = Array.isArray(value) ? value : [value];
   const place = path[0] === '$' ? context.root : context.place;
   const name = path[0] === '$' ? path[1] : path[0];
-  const other =
-    typeof name === 'string'
-      ? (place.table.columnByName.get(name) ?? place.table.columnByField.get(name))
-      : undefined;
+  const other = typeof name === 'string' ? place.table.columnByName.get(name) : undefined;
   if (other === undefined || path.length > 2)
     throw brokenRule(context.place.table, 'a column comparison names no column');
   return { kind: 'compare-columns', column, operator, other: { table: place.id, column: place.read(other) } };

@@ -13,7 +13,7 @@ import { planRuleAggregate } from './aggregate.ts';
 import { planRuleColumn } from './comparison.ts';
 import { brokenRule, type RuleContext } from './context.ts';
 
-/** A row rule of the metadata as a predicate on the rows at `place`; related tables' own rules do not apply in it. */
+/** A row rule of the metadata as a predicate on the rows at `place`; columns go by their Postgres names, and related tables' own rules do not apply. */
 export function planRule(planning: Planning, place: Place, rule: JsonObject): Predicate {
   return planObject({ planning, place, root: place, depth: 0 }, rule);
 }
@@ -43,7 +43,7 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
     case '$exists':
       return planExists(context, value);
   }
-  const column = table.columnByName.get(key) ?? table.columnByField.get(key);
+  const column = table.columnByName.get(key);
   if (column !== undefined) return planRuleColumn(context, column, value);
   const computed = table.computedFields.get(key);
   if (computed !== undefined) return planComputed(context, computed, value);

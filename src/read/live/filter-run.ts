@@ -2,7 +2,7 @@ import type { Column } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
 import { and, conditionsIn, conjuncts, TRUE } from '../../plan/predicates.ts';
-import { asks, computedIn, computedOf, computingOrder, guardOf } from '../../sql/computed-parts.ts';
+import { callsForRow, computedIn, computedOf, computingOrder, guardOf } from '../../sql/computed-parts.ts';
 import type { ChainLevel } from '../../sql/join-keys.ts';
 import type { RowsOf } from '../../sql/rows.ts';
 import { placesIn } from '../../sql/touches.ts';
@@ -43,7 +43,7 @@ export class FilterRun {
     const { from } = filtered;
     if (!this.#isLive(from)) return this.#lookedAt(conjuncts(filtered.where), filtered, above);
     if (this.#store.isFiltered(from)) return;
-    const others = conjuncts(filtered.where).filter((part) => !asks(part));
+    const others = conjuncts(filtered.where).filter((part) => !callsForRow(part));
     await this.#lookedAt(others, filtered, above);
     await this.#compute(filtered);
   }
@@ -98,7 +98,7 @@ export class FilterRun {
     for (const { onlyIf } of from.guarded) await this.decide(onlyIf, this.candidates(filtered, TOP));
     const parts = computingOrder(from, where);
     for (const [i, part] of parts.entries()) {
-      if (!asks(part)) continue;
+      if (!callsForRow(part)) continue;
       await this.#again(filtered, parts.slice(0, i), computedIn(part));
       await this.decide(part, passing(from, parts.slice(0, i)));
     }
