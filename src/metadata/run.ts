@@ -5,7 +5,7 @@ import { MetadataError, refusalAnswer } from './metadata-error.ts';
 import type { Metadata } from './model.ts';
 import { execute, isReading } from './run/execute.ts';
 import type { State, Tools } from './run/state.ts';
-import { conflictError } from './store.ts';
+import { conflictError } from './store/failure.ts';
 
 /** What a metadata request is answered with, and who asks. */
 export interface MetadataContext extends Tools {

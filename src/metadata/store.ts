@@ -2,12 +2,11 @@ import pg from 'pg';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
-import { serverAdvice } from '../core/server-advice.ts';
 import { CATALOG_SESSION } from '../core/session-form.ts';
 import { forLibrary } from './connection-url.ts';
-import { MetadataError } from './metadata-error.ts';
 import type { Metadata } from './model.ts';
 import { DocumentReader } from './parse.ts';
+import { conflictError, outOfReach, storeFailure } from './store/failure.ts';
 import { settleIdentity } from './store/identity.ts';
 import { migrateMetadata } from './store/migrate.ts';
 import { StoredReadingNotes } from './store/reading-notes.ts';
@@ -107,35 +106,6 @@ async function migrate(pool: pg.Pool, log: StoreLog): Promise<MetadataIdentity> 
     await pool.end();
     throw error;
   }
-}
-
-/** The session was ended. What a server calls such errors depends on its language. */
-const SESSION_ENDED = /^(08|57P)/;
-const UNTRANSLATABLE_CHARACTER = '22P05';
-/** It has no room, cannot read or write its files, is read-only, or denies a right: its words hold no value of the statement. */
-const FOR_ITS_OPERATOR = /^(53|58|25006|42501)/;
-
-/** What Postgres says of a statement is its operator's or ours to look into; anything else means that it cannot be reached. */
-export function storeFailure(error: unknown): unknown {
-  const state = error instanceof pg.DatabaseError ? (error.code ?? '') : null;
-  if (state !== null && FOR_ITS_OPERATOR.test(state)) return refused(error, state);
-  if (state === UNTRANSLATABLE_CHARACTER) {
-    const message =
-      'the metadata database has an encoding that lacks a character of this; only UTF8 holds all';
-    return new MetadataError('data-exception', message, { path: '$' });
-  }
-  return state === null || SESSION_ENDED.test(state) ? outOfReach(error) : error;
-}
-
-function refused(error: unknown, state: string): MetadataError {
-  const advice = serverAdvice(state);
-  const message = `the metadata database refused it: ${messageOf(error)} (${state})${advice === null ? '' : `: ${advice}`}`;
-  return new MetadataError('postgres-error', message, { path: '$' });
-}
-
-function outOfReach(error: unknown): MetadataError {
-  const message = `the metadata database does not answer: ${messageOf(error)}`;
-  return new MetadataError('source-unavailable', message, { path: '$', status: 503 });
 }
 
 function ignore(): void {}
@@ -256,10 +226,4 @@ class PostgresMetadataStore implements MetadataStore {
     this.#closed.abort();
     await this.#pool.end();
   }
-}
-
-/** The refusal of a change based on a version that is no longer the current one; Hasura's words. */
-export function conflictError(referenced: number, current: number): NearjoinError {
-  const message = `metadata resource version referenced (${referenced}) did not match current version`;
-  return new NearjoinError('conflict', message, { internal: { current_resource_version: current } });
 }

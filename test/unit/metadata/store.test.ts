@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { storeFailure } from '../../../src/metadata/store.ts';
+import { storeFailure } from '../../../src/metadata/store/failure.ts';
 
 function said(code: string, severity: string): pg.DatabaseError {
   return Object.assign(new pg.DatabaseError('Worte', 5, 'error'), { code, severity });
