@@ -11,8 +11,9 @@ export interface LargeFrames {
   readonly piece: (buffer: Buffer, start: number, end: number, isLast: boolean) => void;
 }
 
-/** Messages that both ends of a stream, or several readers, know by their tag. */
+/** The tag of a message of a copy or a stream. */
 export const COPY_DATA = 0x64;
+/** The tag of the server's refusals. */
 export const ERROR = 0x45;
 
 const HEADER_BYTES = 5;

@@ -160,6 +160,7 @@ export interface RootName {
   readonly description: string | null;
 }
 
+/** A tracked table that exists, with all that metadata says of it as far as it holds. */
 export interface Table {
   readonly source: SourceName;
   readonly ref: TableRef;

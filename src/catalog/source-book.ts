@@ -20,6 +20,7 @@ export interface Intervals {
   readonly timeoutMs: number;
 }
 
+/** Intervals for production. */
 export const DEFAULT_INTERVALS: Intervals = {
   fingerprintMs: 5_000,
   fullMs: 60_000,

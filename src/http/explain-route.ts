@@ -11,6 +11,7 @@ import { parseJsonBody, requestOf } from './graphql-request.ts';
 import type { OperationRunner } from './operation-runner.ts';
 import { watchRequest } from './request-life.ts';
 
+/** What the explain route works with. */
 export interface ExplainRoute {
   readonly authenticator: Authenticator;
   readonly runner: Pick<OperationRunner, 'explain'>;

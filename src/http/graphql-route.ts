@@ -26,6 +26,7 @@ export const GRAPHQL_PATH = '/v1/graphql';
 /** Its older one: the same, with an error's own status. */
 const OLD_PATH = '/v1alpha1/graphql';
 
+/** What the GraphQL routes work with. */
 export interface GraphqlRoute {
   readonly authenticator: Authenticator;
   readonly runner: Pick<OperationRunner, 'refuseBatch' | 'run' | 'sent'>;

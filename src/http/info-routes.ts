@@ -19,6 +19,7 @@ export interface PublicSettings {
   readonly allowListEnabled: boolean;
 }
 
+/** What the routes of health, version and configuration work with. */
 export interface InfoRoutes {
   readonly authenticator: Authenticator;
   readonly settings: PublicSettings;

@@ -5,6 +5,7 @@ import { requireAdmin } from './auth/admin.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { sameSecret } from './auth/secrets.ts';
 
+/** What the metrics route works with. */
 export interface MetricsRoutes {
   readonly authenticator: Authenticator;
   readonly metrics: Metrics;

@@ -22,6 +22,7 @@ import { RateLimiter } from './rate-limiter.ts';
 import { type Asked, type PreparedRead, ReadPreparer, type RunContext } from './read-preparer.ts';
 import { within } from './time-limit.ts';
 
+/** What running an operation takes, from the catalog to the databases. */
 export interface OperationRunnerOptions {
   readonly catalog: () => Snapshot;
   /** Whether there is a newer catalog than a generation, after a look at these databases. */

@@ -15,6 +15,7 @@ import { watchRequest } from './request-life.ts';
 import { endpointVariables } from './rest-variables.ts';
 import { answerError, type ServerOptions } from './server.ts';
 
+/** What the REST endpoints work with. */
 export interface RestRoute {
   readonly authenticator: Authenticator;
   readonly runner: Pick<OperationRunner, 'endpoints' | 'openApi' | 'run' | 'sent'>;

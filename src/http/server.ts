@@ -12,6 +12,7 @@ import { hasuraErrorBody, publicError, RefusedError, statusOf } from './error-re
 import { logRequest } from './request-log.ts';
 import { answerUnparsed } from './unparsed-request.ts';
 
+/** What holds for every request, whatever its route. */
 export interface ServerOptions extends BodyBounds {
   readonly log: Log;
   readonly cors: CorsPolicy;

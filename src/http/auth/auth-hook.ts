@@ -6,6 +6,7 @@ import { headerBytesOf, headerOf } from '../headers.ts';
 import { type Session, sessionOf } from './session.ts';
 import { isSessionVariable, ROLE_HEADER } from './session-variables.ts';
 
+/** Where the hook is, how it is asked, and how long it may take. */
 export interface AuthHookOptions {
   readonly url: string;
   readonly mode: 'GET' | 'POST';

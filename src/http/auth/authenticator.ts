@@ -9,6 +9,7 @@ import { digestOf } from './secrets.ts';
 import { type Session, sessionOf } from './session.ts';
 import { ROLE_HEADER, SECRET_HEADERS, variablesOf } from './session-variables.ts';
 
+/** What can make a session of a request; a part that is null does not. */
 export interface AuthOptions {
   readonly adminSecrets: readonly string[];
   readonly unauthorizedRole: RoleName | null;

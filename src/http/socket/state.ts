@@ -39,6 +39,7 @@ export interface SocketRules {
   readonly operationLimit: number;
 }
 
+/** The state after an event, and what is to be done because of it. */
 export interface SocketStep {
   readonly state: SocketState;
   readonly effects: readonly Effect[];
