@@ -20,8 +20,8 @@ const KAFKA = {
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Two leave a quarter of two cores idle: much of a test is waiting.
-    maxWorkers: 3,
+    // Much of a test is waiting: three leave a third of two cores idle.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
       {

@@ -46,6 +46,7 @@ export interface Asked {
   readonly over: OperationRequest['over'];
 }
 
+/** What reads are prepared with. */
 export interface ReadPreparerOptions {
   readonly catalog: () => Catalog;
   readonly operations: Operations<CompiledPlan>;
