@@ -44,7 +44,7 @@ export function guardOf(place: PlanTable, column: Column): Predicate | null {
 }
 
 /** Whether a column is stored nowhere. */
-export function isComputed({ computed }: Column): boolean {
+function isComputed({ computed }: Column): boolean {
   return computed !== undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { Field, Join, OrderItem, Param, PlanTable, Predicate, Select } from '../plan/plan.ts';
 import { conjuncts } from '../plan/predicates.ts';
-import { isComputed } from './computed-parts.ts';
+import { isStored } from './computed-parts.ts';
 import type { Build, RowScope, RowsInScope } from './scope.ts';
 import type { Sql } from './sql.ts';
 
@@ -71,8 +71,10 @@ export function normalForms(
   params: readonly Param[],
 ): ReadonlySet<string> {
   const forms = conjuncts(where).map((part) => normalForm(part, place, params));
-  // Where rows are fetched each place has what is computed for it alone.
-  return new Set(place.columns.some(isComputed) ? [...forms, `computed at ${place.id}`] : forms);
+  // Where rows are fetched each place has what is computed for it, or told of its rows, alone.
+  return new Set(
+    place.columns.some((column) => !isStored(column)) ? [...forms, `only at ${place.id}`] : forms,
+  );
 }
 
 function normalForm(predicate: Predicate, place: PlanTable, params: readonly Param[]): string {

@@ -58,6 +58,12 @@ const WORLD: World = {
      $$ select w.* from writer w where 6 / $1.rank > 0 and w.id <> $1.id order by w.rank $$`,
     `create function siblings(book) returns setof book language sql stable as
      $$ select b.* from book b where b.author_id = $1.author_id order by b.title desc $$`,
+    'create extension citext',
+    'create table town (name citext primary key, size int)',
+    `insert into town values ('Ulm', 2), ('Rom', 3)`,
+    'create function larger(town) returns setof town language sql stable as $$ select t.* from town t where t.size > $1.size $$',
+    'create table stop (id int primary key, town citext)',
+    `insert into stop values (1, 'ulm'), (2, 'nowhere')`,
   ],
   tables: {
     author: {
@@ -103,6 +109,12 @@ const WORLD: World = {
         computed_fields: ['share', 'peers'].map((name) => ({ name, definition: { function: name } })),
       },
     },
+    // Its key is of no type of Postgres' own.
+    town: {
+      database: 'pg2',
+      more: { computed_fields: [{ name: 'larger', definition: { function: 'larger' } }] },
+    },
+    stop: { database: 'pg1', relationships: { at: { kind: 'object', to: 'town', on: { town: 'name' } } } },
     book: {
       database: 'pg1',
       relationships: {
@@ -285,6 +297,10 @@ test('rows are selected, and compared and ordered by what they are', async () =>
   });
   expect(await agree('{ book(order_by: {id: asc}) { id } }', { role: 'related' })).toEqual({
     book: [{ id: 10 }, { id: 15 }],
+  });
+  // The row that a filter has fetched does not tell what the function is about.
+  expect(await agree('{ stop(where: {at: {}}) { at { larger { name } } } }')).toEqual({
+    stop: [{ at: { larger: [{ name: 'Rom' }] } }],
   });
   // Rows of the own database may lead on into a cache.
   expect(await ways.agree('{ book(order_by: {id: asc}) { id } }', { role: 'sibling' })).toEqual({
