@@ -1,3 +1,4 @@
+import { isRecord } from './is-record.ts';
 import type { SourceName, TableRef } from './names.ts';
 
 /** What an `_exists` of a row rule says: some row of this table satisfies the condition. */
@@ -12,7 +13,7 @@ export interface ExistsRule {
  * and name. Null when it names no table.
  */
 export function readExists(value: unknown, home: SourceName): ExistsRule | null {
-  if (!isObject(value)) return null;
+  if (!isRecord(value)) return null;
   const named = readTable(value['_table'] ?? value['$table']);
   if (named === null) return null;
   const { source, table } = named;
@@ -21,12 +22,8 @@ export function readExists(value: unknown, home: SourceName): ExistsRule | null 
 
 function readTable(value: unknown): { readonly source: SourceName | null; readonly table: TableRef } | null {
   if (typeof value === 'string') return { source: null, table: { schema: 'public', name: value } };
-  if (!isObject(value)) return null;
+  if (!isRecord(value)) return null;
   const { source = null, schema = 'public', name } = value;
   if (source !== null && typeof source !== 'string') return null;
   return typeof schema === 'string' && typeof name === 'string' ? { source, table: { schema, name } } : null;
-}
-
-function isObject(value: unknown): value is { readonly [key: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,5 @@
 import { isRecord } from '../../core/is-record.ts';
-import type { Json, JsonObject } from '../../core/json-text.ts';
+import type { Json } from '../../core/json-text.ts';
 import { operatorNamed } from './operand-type.ts';
 import type { Operator } from './operators.ts';
 
@@ -37,5 +37,5 @@ export function ruleOperator(key: string): RuleOperator | null {
 
 /** The operators that something is compared by in a row rule, with what stands behind each; a mere value is short for `_eq`. */
 export function operatorsIn(value: Json): readonly (readonly [string, Json])[] {
-  return isRecord(value) ? Object.entries(value as JsonObject) : [['_eq', value]];
+  return isRecord(value) ? Object.entries(value) : [['_eq', value]];
 }

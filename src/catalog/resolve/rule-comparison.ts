@@ -1,6 +1,6 @@
 import { unreachable } from '../../core/assert.ts';
 import { isRecord } from '../../core/is-record.ts';
-import type { Json, JsonObject } from '../../core/json-text.ts';
+import type { Json } from '../../core/json-text.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
 import { isObjectOperand, type OperandType, operandOf, plainOperand } from '../conditions/operand-type.ts';
 import { baseType, castsOf, INCOMPARABLE, type Operator, operatorsOf } from '../conditions/operators.ts';
@@ -116,7 +116,7 @@ interface Place {
 
 function checkOperand(what: OperandType | ObjectOperand, operand: Json, place: Place): void {
   if (!isObjectOperand(what)) return checkConstant(what, operand, place);
-  const given = isRecord(operand) ? (operand as JsonObject) : null;
+  const given = isRecord(operand) ? operand : null;
   const names = what.members.map(({ name }) => name);
   const isComplete = what.members.every(({ name, required }) => !required || given?.[name] !== undefined);
   if (given === null || !isComplete || Object.keys(given).some((name) => !names.includes(name)))

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { LRUCache } from 'lru-cache';
+import { isRecord } from '../../core/is-record.ts';
 import { RefusedError } from '../error-reply.ts';
 import { headerBytesOf, headerOf } from '../headers.ts';
 import { type Session, sessionOf } from './session.ts';
@@ -144,7 +145,7 @@ function readAnswer(text: string): { variables: Map<string, string>; caching: Re
 function entriesOf(text: string): [string, unknown][] {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return Object.entries(value);
+    if (isRecord(value)) return Object.entries(value);
   } catch {
     // Falls through: text that is no JSON is as bad as JSON that is no object.
   }

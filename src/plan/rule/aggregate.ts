@@ -1,5 +1,6 @@
 import type { Relationship, Table } from '../../catalog/catalog.ts';
 import { PREDICATE_FUNCTIONS, ruleArguments } from '../../catalog/conditions/predicate-functions.ts';
+import { isRecord } from '../../core/is-record.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import type { Place } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
@@ -51,10 +52,6 @@ export function planRuleAggregate(context: RuleContext, aggregate: RuleAggregate
 }
 
 function objectOf(value: Json | undefined, table: Table): JsonObject {
-  if (isJsonObject(value)) return value;
+  if (isRecord(value)) return value;
   throw brokenRule(table, 'an aggregate must be an object');
-}
-
-function isJsonObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -12,7 +12,7 @@ import type { ObjectOperand } from '../../catalog/conditions/spatial-operators.t
 import { arrayLiteral } from '../../core/array-literal.ts';
 import { must } from '../../core/assert.ts';
 import { isRecord } from '../../core/is-record.ts';
-import type { Json, JsonObject } from '../../core/json-text.ts';
+import type { Json } from '../../core/json-text.ts';
 import type { Operand, Predicate, Test } from '../plan.ts';
 import { and, FALSE } from '../predicates.ts';
 import { isLong } from '../value/input.ts';
@@ -109,7 +109,7 @@ function operandsOf(
   value: Json,
 ): readonly Operand[] {
   if (!isObjectOperand(operand)) return [operandIn(context, operand, value)];
-  const given = isRecord(value) ? (value as JsonObject) : {};
+  const given = isRecord(value) ? value : {};
   return operand.members.flatMap(({ name, type }) => {
     const member = given[name];
     return member === undefined ? [] : [operandIn(context, plainOperand(type), member)];

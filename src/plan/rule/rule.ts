@@ -2,6 +2,7 @@ import type { ComputedField, JoinPair, Relationship, Table } from '../../catalog
 import { findTable } from '../../catalog/catalog.ts';
 import { mappingProblem } from '../../catalog/conditions/mapping.ts';
 import { readExists } from '../../core/exists-rule.ts';
+import { isRecord } from '../../core/is-record.ts';
 import type { Json, JsonObject } from '../../core/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
 import { ruledRows, ruledValue } from '../call/computed.ts';
@@ -21,7 +22,7 @@ export function planRule(planning: Planning, place: Place, rule: JsonObject): Pr
 function planObject(context: RuleContext, rule: Json | undefined): Predicate {
   const { planning, place, depth } = context;
   planning.budget.descend(depth, '$');
-  if (!isObject(rule)) throw brokenRule(place.table, 'expected an object');
+  if (!isRecord(rule)) throw brokenRule(place.table, 'expected an object');
   return and(
     Object.entries(rule).map(([key, value]) => planMember({ ...context, depth: depth + 1 }, key, value)),
   );
@@ -109,10 +110,6 @@ function tableAt({ planning, place }: RuleContext, source: SourceName, ref: Tabl
   const found = findTable(planning.catalog, source, ref);
   if (found === undefined) throw brokenRule(place.table, `table "${printTable(ref)}" is gone`);
   return found;
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function listOf(value: Json): readonly Json[] {
