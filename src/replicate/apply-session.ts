@@ -1,6 +1,5 @@
 import type { FeedScene } from './feed-scene.ts';
-import { applicationName } from './lease.ts';
-import { Session } from './session.ts';
+import { applicationName, Session } from './session.ts';
 
 const APPLY_SETTINGS = {
   // Safe because the target is told a position only when it is durable here, and rows and position commit together.

@@ -1,6 +1,6 @@
 import { type Connector, ConnectorError } from '../../connectors/connector.ts';
 import type { FeedOptions } from './feed-options.ts';
-import { RetainedTooMuch } from './housekeeping.ts';
+import { RetainedTooMuch } from './retained.ts';
 import { Unread } from './unread.ts';
 
 const LOOK_MS = 1_000;

@@ -1,11 +1,6 @@
 import type { Commit, StreamItem } from '../core/change.ts';
 import { type Lsn, maxLsn } from '../core/lsn.ts';
-
-/** How much is joined into one write: so many changes, or so many bytes. */
-export interface BatchLimits {
-  readonly rows: number;
-  readonly bytes: number;
-}
+import type { BatchLimits } from './feed-options.ts';
 
 /** A run of items to write together. */
 export interface Batch {

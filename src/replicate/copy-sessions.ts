@@ -1,5 +1,4 @@
-import { applicationName } from './lease.ts';
-import { Session } from './session.ts';
+import { applicationName, Session } from './session.ts';
 
 /** What a copy's sessions are opened with. */
 export interface CopySessionsOptions {

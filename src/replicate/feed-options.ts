@@ -4,11 +4,16 @@ import type { Clock } from '../core/clock.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
-import type { BatchLimits } from './buffer.ts';
 import type { Log } from './log.ts';
 import type { Pace } from './pace.ts';
 import type { SourceClock } from './source-clock.ts';
 import type { StepHook } from './steps.ts';
+
+/** How much is joined into one write: so many changes, or so many bytes. */
+export interface BatchLimits {
+  readonly rows: number;
+  readonly bytes: number;
+}
 
 /** What a copy may take. */
 export interface CopyLimits {

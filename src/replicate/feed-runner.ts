@@ -12,14 +12,14 @@ import { FeedLeader } from './feed-leader.ts';
 import type { FeedOptions } from './feed-options.ts';
 import { FeedRemoval, isDatabaseGone } from './feed-removal.ts';
 import { beginScene } from './feed-scene.ts';
-import { acquireLease, applicationName, releaseLease } from './lease.ts';
+import { acquireLease, releaseLease } from './lease.ts';
 import { Linger } from './linger.ts';
 import { listen } from './listening.ts';
 import { ownSchema } from './own-schema.ts';
 import { ProofPace } from './proof-pace.ts';
 import { readerName } from './reader-name.ts';
 import { say } from './say.ts';
-import { LEAVE_MS, Session } from './session.ts';
+import { applicationName, LEAVE_MS, Session } from './session.ts';
 import { slotName } from './slot-name.ts';
 import { type Desire, isNothing, NOTHING } from './wanted.ts';
 

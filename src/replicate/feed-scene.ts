@@ -1,8 +1,6 @@
 import type { Connector } from '../../connectors/connector.ts';
 import type { EarlyWork, FeedLease } from '../cache/feed-row.ts';
 import type { Queryable } from '../cache/queryable.ts';
-import type { Commit } from '../core/change.ts';
-import type { Lsn } from '../core/lsn.ts';
 import type { Notifier } from '../core/notifier.ts';
 import type { Repeats } from '../core/repeats.ts';
 import { EarlyChoice } from './early-choice.ts';
@@ -64,18 +62,4 @@ export function beginScene(
     inOrder: false,
     streamed: false,
   };
-}
-
-/** A feed's position when a run starts. */
-export interface StartingPoint {
-  readonly after: Lsn;
-  readonly freshAsOf: number | null;
-  /** The last commit the stream had told of by then. */
-  readonly lastCommit: Commit | null;
-}
-
-/** How a run starts. */
-export interface Start extends StartingPoint {
-  /** The slot was made for it: the stream tells nothing of transactions that were going on before. */
-  readonly isNew: boolean;
 }

@@ -10,9 +10,16 @@ import { loadStoredTables } from '../cache/stored-table.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Applier } from './applier.ts';
 import { discard } from './discard.ts';
-import type { FeedScene, Start } from './feed-scene.ts';
+import type { FeedScene } from './feed-scene.ts';
+import type { StartingPoint } from './progress.ts';
 import type { Sinks } from './sink.ts';
 import { decideStart, doubtfulCopies, leftBehind } from './start-decision.ts';
+
+/** How a run starts. */
+export interface Start extends StartingPoint {
+  /** The slot was made for it: the stream tells nothing of transactions that were going on before. */
+  readonly isNew: boolean;
+}
 
 /** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
 export async function findStart(

@@ -1,8 +1,9 @@
 import type { Change, Relation, StreamItem } from '../core/change.ts';
 import { PassingRow } from '../core/passing-row.ts';
 import type { Row } from '../core/row.ts';
+import { TableBroken } from './interruptions.ts';
 import { TableNet, Unnamed } from './net.ts';
-import { type Bound, type Sink, type Sinks, TableBroken } from './sink.ts';
+import { type Bound, type Sink, type Sinks } from './sink.ts';
 
 /** A change whose new row is too large to be held. */
 export type PassingChange = Change & { readonly kind: 'insert' | 'update'; readonly after: PassingRow };

@@ -11,6 +11,7 @@ import { LeaseLost } from './applier.ts';
 import type { FeedLimits } from './feed-options.ts';
 import type { Counters } from './feed-scene.ts';
 import type { Lingering } from './linger.ts';
+import { RetainedTooMuch } from './retained.ts';
 import type { SourceClock } from './source-clock.ts';
 import { untilFirstFailure } from './together.ts';
 
@@ -36,16 +37,6 @@ export interface HousekeepingOptions {
   readonly onDamage: () => void;
   /** Called every tick, for things that want to be done a few times a second. */
   readonly onTick: () => Promise<void>;
-}
-
-/** The slot was holding back more of the target's log than it may. */
-export class RetainedTooMuch extends Error {
-  constructor(bytes: number, limit: number) {
-    super(
-      `the slot held ${megabytes(bytes)} MB of the target's log, more than the ${megabytes(limit)} MB allowed`,
-    );
-    this.name = 'RetainedTooMuch';
-  }
 }
 
 const TICK_MS = 200;
@@ -146,8 +137,4 @@ async function watchAddress(
     const error = signal.aborted ? null : await connector.strayed();
     if (error !== null) onStrayed(error);
   }
-}
-
-function megabytes(bytes: number): number {
-  return Math.round(bytes / 1_048_576);
 }

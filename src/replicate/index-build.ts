@@ -3,9 +3,8 @@ import { inCache } from '../cache/names.ts';
 import { rowsOf } from '../cache/queryable.ts';
 import type { IndexColumn } from '../core/index-column.ts';
 import type { FeedScene } from './feed-scene.ts';
-import { applicationName } from './lease.ts';
 import { say } from './say.ts';
-import { Session } from './session.ts';
+import { applicationName, Session } from './session.ts';
 
 /**
  * Adds an index to a table that is in use, without stopping its writes; a failure is told and tried with the next run. It may

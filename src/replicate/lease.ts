@@ -2,6 +2,7 @@ import type { FeedLease } from '../cache/feed-row.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../cache/queryable.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
+import { applicationName } from './session.ts';
 
 /** Who wants to lead. */
 export interface Candidate {
@@ -17,11 +18,6 @@ const LOCK_TIMEOUT = '55P03';
 const NOT_ALLOWED = '42501';
 /** So often the feed's row is waited for, half a second each, before that is told as a failure. */
 const EPOCH_ATTEMPTS = 20;
-
-/** The name of every session a leader opens on the source. */
-export function applicationName(leader: string): string {
-  return `nearjoin feed ${leader}`;
-}
 
 /**
  * Waits until this session leads the feed; null when the signal aborts first. The session's advisory lock keeps others

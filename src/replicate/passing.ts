@@ -4,7 +4,8 @@ import type { Change } from '../core/change.ts';
 import { type Row, rowOf, UNCHANGED } from '../core/row.ts';
 import type { BatchWriting, Writes } from './batch-writing.ts';
 import { fold, type Passing, type PassingChange, UNNAMED } from './fold.ts';
-import { type Bound, TableBroken } from './sink.ts';
+import { TableBroken } from './interruptions.ts';
+import { type Bound } from './sink.ts';
 
 /** Sends statements and resolves when they are answered. */
 type Send = (writes: Writes) => Promise<void>;

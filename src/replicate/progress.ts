@@ -3,11 +3,18 @@ import { type Lsn, maxLsn } from '../core/lsn.ts';
 import type { StopSignal } from '../core/stop-signal.ts';
 import type { Probe, SourceTime } from '../core/watermark.ts';
 import type { Mark } from './applier.ts';
-import type { StartingPoint } from './feed-scene.ts';
 
 interface Waiter {
   readonly position: Lsn;
   readonly resolve: () => void;
+}
+
+/** A feed's position when a run starts. */
+export interface StartingPoint {
+  readonly after: Lsn;
+  readonly freshAsOf: number | null;
+  /** The last commit the stream had told of by then. */
+  readonly lastCommit: Commit | null;
 }
 
 /** How far one run of a feed is: applied, stored, and proved fresh. */

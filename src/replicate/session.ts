@@ -37,6 +37,11 @@ export const LEAVE_MS = 3_000;
 /** For the connection to be made, and for it to be set up. */
 const SET_UP_MS = 10_000;
 
+/** The name of every session a leader opens on the source. */
+export function applicationName(leader: string): string {
+  return `nearjoin feed ${leader}`;
+}
+
 /** One connection to a source database, closed without waiting for anything. */
 export class Session {
   readonly client: pg.Client;

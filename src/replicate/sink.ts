@@ -6,7 +6,7 @@ import { cacheWriter } from '../cache/write-rows.ts';
 import type { Relation } from '../core/change.ts';
 import { printTable, type TableRef, tableKey } from '../core/names.ts';
 import { picked, type Row } from '../core/row.ts';
-import { UnknownPartition } from './early-choice.ts';
+import { TableBroken, UnknownPartition } from './interruptions.ts';
 
 /** Where one table's changes go for one generation: to the cache table itself, or to the overlay while it is copied. */
 export interface Sink {
@@ -50,20 +50,6 @@ export function overlaySink(stored: Generation & { readonly overlay: string }, i
 
 function shapeOf({ relation, columns, key }: Generation): CacheShape {
   return { relation, columns, key };
-}
-
-/** Something about one table that its sink cannot follow: the table must be copied again, the others go on. */
-export class TableBroken extends Error {
-  readonly table: TableRef;
-  /** The generation that cannot follow. */
-  readonly relation: string;
-
-  constructor({ table, shape }: Pick<Sink, 'table' | 'shape'>, reason: string, cause?: unknown) {
-    super(reason, cause === undefined ? undefined : { cause });
-    this.name = 'TableBroken';
-    this.table = table;
-    this.relation = shape.relation;
-  }
 }
 
 /** One of the places where a relation's changes go. */

@@ -2,11 +2,12 @@ import type pg from 'pg';
 import { sqlStateOf } from '../cache/queryable.ts';
 import type { RowCopy } from '../cache/row-source.ts';
 import { serverAdvice } from '../core/server-advice.ts';
+import { TableBroken } from './interruptions.ts';
 import type { Parameter } from './message-buffer.ts';
 import { Outbox } from './outbox.ts';
 import { Pipeline, type PipelinedStatement, PipelineFailure } from './pipeline.ts';
 import { say } from './say.ts';
-import { type Sink, TableBroken } from './sink.ts';
+import { type Sink } from './sink.ts';
 
 /** A statement to send, and what its answer must be. */
 export interface Outgoing {

@@ -16,10 +16,9 @@ import {
 import type { RowKey } from '../../core/compared-rows.ts';
 import { sameTable } from '../../core/names.ts';
 import type { BackgroundVerification } from '../feed-options.ts';
-import { applicationName } from '../lease.ts';
 import type { Log } from '../log.ts';
 import { say } from '../say.ts';
-import { Session } from '../session.ts';
+import { applicationName, Session } from '../session.ts';
 import { comparePieces, type Pace, USUAL_PACE } from './compare-table.ts';
 import { lookAgain, type Settled, settle } from './settle.ts';
 import { openSides, type Sides, type VerifyScene } from './sides.ts';

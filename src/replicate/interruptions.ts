@@ -1,0 +1,54 @@
+import type { Relation } from '../core/change.ts';
+import { printTable, type TableRef } from '../core/names.ts';
+
+/** The stream is to be opened anew, with transactions that go on or without them. */
+export class AnotherStream extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'AnotherStream';
+  }
+}
+
+/** A transaction cannot be written before it commits: it must come again, as a whole. */
+export class EarlyRefused extends AnotherStream {
+  readonly xid: number;
+
+  constructor(xid: number, reason: string) {
+    super(`transaction ${xid} is not written before it commits: ${reason}`);
+    this.name = 'EarlyRefused';
+    this.xid = xid;
+  }
+}
+
+/** Rows come from a partition that a table did not have when it was looked at: it must be looked at again before they count. */
+export class UnknownPartition extends AnotherStream {
+  readonly partition: number;
+
+  constructor({ oid, table }: Relation) {
+    super(
+      `rows come from ${printTable(table)}, a partition that was not there when the tables were looked at`,
+    );
+    this.name = 'UnknownPartition';
+    this.partition = oid;
+  }
+}
+
+/** A table, and the generation of it that is meant. */
+interface BrokenTable {
+  readonly table: TableRef;
+  readonly shape: { readonly relation: string };
+}
+
+/** Something about one table that its sink cannot follow: the table must be copied again, the others go on. */
+export class TableBroken extends Error {
+  readonly table: TableRef;
+  /** The generation that cannot follow. */
+  readonly relation: string;
+
+  constructor({ table, shape }: BrokenTable, reason: string, cause?: unknown) {
+    super(reason, cause === undefined ? undefined : { cause });
+    this.name = 'TableBroken';
+    this.table = table;
+    this.relation = shape.relation;
+  }
+}
