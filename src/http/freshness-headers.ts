@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { NearjoinError } from '../core/errors.ts';
 import { FALLBACKS, type Fallback } from '../core/fallback.ts';
 import type { SourceName } from '../core/names.ts';
-import { later, parseToken, type Token } from '../core/token.ts';
+import { isComparable, later, parseToken, type Token } from '../core/token.ts';
 import { type FreshnessDirective, freshnessPath } from '../graphql/freshness-directive.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import { headerOf } from './headers.ts';
@@ -66,7 +66,7 @@ export function readCacheControl(header: string): {
   return { noCache, maxAgeMs };
 }
 
-/** Reads `pg2:0/16B3748,pg3:1/0`, with or without the history as in `pg2:0/16B3748@7576.1`; names are percent-encoded where they hold a comma, a colon or anything not ASCII. */
+/** Reads `pg2:0/16B3748,pg3:1/0`, of several positions of a target the last, with or without the history as in `pg2:0/16B3748@7576.1`; names are percent-encoded where they hold a comma, a colon or anything not ASCII. */
 export function readTokens(text: string, header: string): ReadonlyMap<SourceName, Token> {
   const tokens = tokensOf(text);
   if (tokens === null) throw badHeader(header, MALFORMED_TOKEN);
@@ -88,8 +88,9 @@ function tokensOf(text: string): ReadonlyMap<SourceName, Token> | null {
     const name = decodedName(part.slice(0, colon).trim());
     const token = parseToken(part.slice(colon + 1).trim());
     if (colon < 1 || name === null || token === null) return null;
-    const known = tokens.get(name);
-    tokens.set(name, known === undefined ? token : later(known, token));
+    const known = tokens.get(name) ?? token;
+    if (!isComparable(known, token)) throw ofTwoHistories(name);
+    tokens.set(name, later(known, token));
   }
   return tokens;
 }
@@ -111,6 +112,14 @@ function decodedName(text: string): SourceName | null {
   } catch {
     return null;
   }
+}
+
+/** One of them has ended: no answer contains both. */
+function ofTwoHistories(target: SourceName): NearjoinError {
+  return new NearjoinError(
+    'position-unknown',
+    `the token's positions on "${target}" belong to different histories`,
+  );
 }
 
 function badHeader(name: string, problem: string): NearjoinError {

@@ -87,6 +87,26 @@ describe('request headers', () => {
     );
   });
 
+  test.each([
+    ['pg2:0/5, pg2:0/3', { position: 5n, history: null }],
+    ['pg2:0/3@7.1, pg2:0/5', { position: 5n, history: '7.1' }],
+    ['pg2:0/5, pg2:0/3@7.1', { position: 5n, history: '7.1' }],
+  ])('of several positions of a target all are wanted: %s', (text, token) => {
+    expect(readTokens(text, 'X-Nearjoin-Token')).toEqual(new Map([['pg2', token]]));
+  });
+
+  test.each(['pg2:0/5@7.1, pg2:0/3@7.2', 'pg2:0/5@7.2, pg2:0/3, pg2:0/9@7.1', 'pg2:0/1@7.1,pg2:0/1@8.1'])(
+    'no answer contains positions of different histories: %s',
+    (text) => {
+      expect(() => readTokens(text, 'X-Nearjoin-Token')).toThrow(
+        expect.objectContaining({
+          code: 'position-unknown',
+          message: 'the token\'s positions on "pg2" belong to different histories',
+        }),
+      );
+    },
+  );
+
   test('Cache-Control of any text is read without an error', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
