@@ -1,7 +1,6 @@
 import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
 import type { Column } from '../catalog/catalog.ts';
 import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
-import { type Fallback } from '../core/fallback.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import { type SourceTime, stalenessMs } from '../core/watermark.ts';
 import type { RemoteUse } from '../plan/plan.ts';
@@ -79,9 +78,6 @@ function hasColumn({ columns }: CacheTable, name: string): boolean {
 /** Slack for the age of what we know ourselves: within it the cache is tried, and its own snapshot has the last word. */
 const SLACK_MS = 1000;
 
-/** Fallbacks that take no live rows in the cache's place. */
-const INSISTENT: ReadonlySet<Fallback> = new Set(['error', 'wait']);
-
 /** Chooses between cache and target for one feed, before anything is read. */
 export function chooseLeaf(
   fit: CacheFit,
@@ -92,7 +88,7 @@ export function chooseLeaf(
   if (policy.noCache) return { route: 'live', reason: 'request', detail: 'asked-for', unmet: false };
   if (policy.cacheOff) return { route: 'live', reason: 'bypass', detail: 'cache-off', unmet: false };
   if (fit.kind === 'unusable') return withoutCache(fit.detail);
-  if (fit.kind === 'undecided' && !INSISTENT.has(policy.fallback))
+  if (fit.kind === 'undecided')
     return { route: 'live', reason: 'bypass', detail: 'type-unknown', unmet: false };
   if (policy.fallback === 'live' && isHopeless(policy, feed, now)) {
     return {

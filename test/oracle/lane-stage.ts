@@ -235,10 +235,10 @@ function withoutWords(answers: Answers): Answers {
   return Object.fromEntries(Object.entries(answers).map(([way, text]) => [way, told(text)]));
 }
 
+/** What a source cannot compare for want of an extension, and the target cannot decide alone, is refused by every route. */
 const UNKNOWN_HERE = 'create the extension of';
 
-/** What a source cannot compare for want of an extension, and the target cannot decide alone, is refused by every route. */
-export function isUnknown(text: string): boolean {
+function isUnknown(text: string): boolean {
   return text.includes(UNKNOWN_HERE);
 }
 

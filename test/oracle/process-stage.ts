@@ -4,7 +4,7 @@ import { ddlOf, quoted, relation, viewNamed } from './database-of.ts';
 import type { Query } from './generate-query.ts';
 import type { Write } from './generate-write.ts';
 import { toRequest } from './graphql-of.ts';
-import { type Answers, isUnknown } from './lane-stage.ts';
+import type { Answers } from './lane-stage.ts';
 import { Listener, type Listening } from './listener.ts';
 import {
   customizationOf,
@@ -69,13 +69,13 @@ export class ProcessStage {
 
   /** Asks for everything written so far, from the cache and live, and in plain SQL. */
   async ask(query: Query): Promise<Answers> {
-    const token = { 'x-nearjoin-token': await this.#tokens() };
-    const waited = await this.#graphql(query, { ...token, 'x-nearjoin-fallback': 'wait' });
-    const status = waited.headers.get('cache-status') ?? '';
+    const cached = await this.#graphql(query, {
+      'x-nearjoin-token': await this.#tokens(),
+      'x-nearjoin-fallback': 'wait',
+    });
+    const status = cached.headers.get('cache-status') ?? '';
     if (status.includes(';hit') && !status.includes('fwd=')) this.hits += 1;
     const live = dataOf(await this.#graphql(query, { 'cache-control': 'no-cache' }));
-    // What a cache can never decide may be left to the target, but not by who insists on the cache.
-    const cached = isUnknown(dataOf(waited)) ? await this.#graphql(query, token) : waited;
     return { cached: dataOf(cached), live, sql: await this.sql(query) };
   }
 
