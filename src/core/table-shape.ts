@@ -27,4 +27,6 @@ export interface TableShape {
   readonly versions?: Readonly<Record<string, string>>;
   /** The keys that rows of a partition can have, where that is known; left out as `versions` is. */
   readonly keys?: Readonly<Record<string, KeyPart>>;
+  /** Keys that no partition claims by its bound, at least; null when that may be any key. Left out as `versions` is. */
+  readonly unclaimed?: readonly KeyPart[] | null;
 }

@@ -41,6 +41,8 @@ function attachedAt({ versions = {} }: TableShape, oid: string): string | undefi
 }
 
 const PARTITION = 'partition ';
+/** Among parts by the numbers of their partitions. */
+const UNCLAIMED = 'unclaimed';
 
 /**
  * The parts of a copy that may not be right any more, where a few partitions are all that changed; null when more did, or
@@ -59,7 +61,11 @@ export function changedParts(
   // New ones must be read in any case.
   const lost = changed.filter((oid) => oid in then.files);
   if (changed.length === 0 || lost.length > Object.keys(then.files).length / 2) return null;
-  const each = changed.map((oid) => [oid, partsIn([then, now], oid, { columns, key })] as const);
+  const each = [
+    ...changed.map((oid) => [oid, partsIn([then, now], oid, { columns, key })] as const),
+    // Where one of them was for a moment in between no other was, so that it is claimed by none that stayed.
+    [UNCLAIMED, heldParts(now.unclaimed ?? null, { columns, key })] as const,
+  ];
   const known = each.flatMap(([oid, parts]) => (parts === null ? [] : [[oid, parts] as const]));
   return known.length === each.length ? Object.fromEntries(known) : null;
 }
@@ -72,7 +78,14 @@ function partsIn(
 ): readonly KeyPart[] | null {
   const parts = shapes.filter((shape) => isIn(shape, oid)).map(({ keys }) => keys?.[oid] ?? null);
   const known = parts.filter((part) => part !== null);
-  return known.length === parts.length && known.every((part) => isHeld(part, held)) ? known : null;
+  return known.length === parts.length ? heldParts(known, held) : null;
+}
+
+function heldParts(
+  parts: readonly KeyPart[] | null,
+  held: Pick<Generation, 'columns' | 'key'>,
+): readonly KeyPart[] | null {
+  return parts?.every((part) => isHeld(part, held)) === true ? parts : null;
 }
 
 function isIn({ files, versions = {} }: TableShape, oid: string): boolean {
@@ -121,14 +134,24 @@ function partitionMismatch(then: TableShape, now: TableShape): string | null {
 }
 
 /**
- * A new file alone means a truncate, which is told of, the same rows packed anew, or a column added to each; a new
- * definition of a column alone leaves its rows alone. A rewrite that changes a column's values is both at once.
+ * A new file alone means a truncate, which is told of, the same rows packed anew, or a column added to each, where the table
+ * could not be unlogged in between; a new definition of a column alone leaves its rows alone. A rewrite that changes a
+ * column's values is both at once.
  */
 function rewriteMismatch(then: TableShape, now: TableShape, columns: readonly string[]): string | null {
   if (holds(now.files, then.files)) return null;
   const isRewritten = columns.some((name) => then.written[name] !== now.written[name]);
-  return isRewritten ? 'it was rewritten on the target' : null;
+  if (isRewritten) return 'it was rewritten on the target';
+  return isNamed(now.publication) ? null : 'it has another file on the target, and may have been unlogged';
 }
+
+/** Whether the publication has an entry for the table, which keeps it from being unlogged; one for all tables has none. */
+function isNamed(publication: string | null): boolean {
+  return publication?.split(' ').length === ENTRY_LENGTH;
+}
+
+/** Publication, the transaction that wrote it, entry. */
+const ENTRY_LENGTH = 3;
 
 function holds<T>(now: Readonly<Record<string, T>>, then: Readonly<Record<string, T>>): boolean {
   return Object.entries(then).every(([key, value]) => now[key] === value);

@@ -81,6 +81,27 @@ const KEPT: readonly Case[] = [
     ],
   ],
   [
+    'one that was elsewhere in the table before, and written to there',
+    'roamed',
+    [...parted('roamed'), table('roamer')],
+    [
+      `begin; alter table roamed attach partition roamer for values from (400) to (450); ${fill('roamed', 400, 420)};
+       alter table roamed detach partition roamer; delete from roamer;
+       alter table roamed attach partition roamer for values from (300) to (350); commit`,
+    ],
+  ],
+  [
+    'one that was elsewhere for a moment, beside a default one',
+    'strayed',
+    [...parted('strayed'), 'create table strayed_x partition of strayed default', fill('strayed', 600, 700)],
+    [
+      `begin; alter table strayed detach partition strayed_3; create table strayed_kept as table strayed_3; delete from strayed_3;
+       alter table strayed attach partition strayed_3 for values from (800) to (850); ${fill('strayed', 800, 820)};
+       alter table strayed detach partition strayed_3; truncate strayed_3; insert into strayed_3 table strayed_kept;
+       alter table strayed attach partition strayed_3 for values from (150) to (200); commit`,
+    ],
+  ],
+  [
     'one without a key created, filled and attached in one transaction',
     'bare',
     [

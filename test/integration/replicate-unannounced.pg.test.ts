@@ -389,3 +389,19 @@ test('a publication narrowed for a while has missed changes of every table', asy
   const { target, cache } = await rig.contents('calm');
   expect(cache).toEqual(target);
 });
+
+test('where somebody publishes all tables, one that is unlogged for a moment is copied again, and one that keeps its file is not', async () => {
+  const name = await publication();
+  await say(`begin; drop publication ${name};
+    create publication ${name} for all tables with (publish_via_partition_root); commit`);
+  await rig.until('the publication to be noticed', async () => (await look('packed', '0')).state !== 'ready');
+  await rig.ready();
+  await rig.caughtUp();
+  const [before, calm] = [await look('packed', '0'), await look('calm', '0')];
+  await rig.target.query(
+    'begin; alter table packed set unlogged; insert into packed values (2, 2, 2); alter table packed set logged; commit',
+  );
+  await rig.copiedAgain('packed', before.relation);
+  await isAsOnTarget('packed');
+  expect((await look('calm', '0')).relation).toBe(calm.relation);
+});

@@ -21,6 +21,13 @@ export interface PartitionLevel extends Division {
   readonly beside: readonly (string | null)[];
 }
 
+/** A table that has partitions: where it lies itself, from the root on, how it is divided, and their bounds. */
+export interface DividedTable {
+  readonly path: readonly PartitionLevel[];
+  readonly division: Division;
+  readonly bounds: readonly (string | null)[];
+}
+
 /** A column of a partition key; one without a name is an expression. */
 export interface PartitionColumn {
   readonly name: string | null;
@@ -34,6 +41,7 @@ const LITERAL = `(?:'(?:[^']|'')*'|-?[0-9.]+|true|false|NULL|MINVALUE|MAXVALUE)`
 const LITERALS = `${LITERAL}(?:, ${LITERAL})*`;
 const RANGE = new RegExp(`^FOR VALUES FROM \\((${LITERALS})\\) TO \\((${LITERALS})\\)$`);
 const LIST = new RegExp(`^FOR VALUES IN \\((${LITERALS})\\)$`);
+const MODULUS = /^FOR VALUES WITH \(modulus (\d+), remainder \d+\)$/;
 /** Their order is a collation's, which differs between servers. */
 const TEXTS = new Set([25, 1042, 1043]);
 
@@ -42,8 +50,27 @@ const TEXTS = new Set([25, 1042, 1043]);
  * partition. Null when nothing is known of them, as for a partition of a hash.
  */
 export function partOf(levels: readonly PartitionLevel[]): KeyPart | null {
-  const part = levels.flatMap((level) => (level.bound === 'DEFAULT' ? restOf(level) : (testOf(level) ?? [])));
+  const part = testsOf(levels);
   return part.length === 0 ? null : part;
+}
+
+/**
+ * Keys, at least, that no partition claims by its bound: those of default partitions, and those of none. Null when that may
+ * be any key.
+ */
+export function unclaimed(tables: readonly DividedTable[]): readonly KeyPart[] | null {
+  // What is in a default partition is unclaimed already.
+  const claimed = tables.filter(({ path }) => path.every(({ bound }) => bound !== 'DEFAULT'));
+  const parts = claimed.flatMap(({ path, division, bounds }) => {
+    const rest = restOf({ ...division, beside: bounds });
+    return rest === null ? [] : [{ path, rest }];
+  });
+  const areKnown = parts.every(({ rest }) => rest.length > 0);
+  return areKnown ? parts.map(({ path, rest }) => [...testsOf(path), ...rest]) : null;
+}
+
+function testsOf(levels: readonly PartitionLevel[]): KeyPart {
+  return levels.flatMap((level) => (level.bound === 'DEFAULT' ? restOf(level) : testOf(level)) ?? []);
 }
 
 function testOf({ strategy, columns, bound }: Omit<PartitionLevel, 'beside'>): KeyTest | null {
@@ -96,18 +123,29 @@ function placeOf(literals: string, known: number, isEnd: boolean): KeyPlace | nu
   return { values, isAfter: length > known ? isEnd : all[open] === 'MAXVALUE' };
 }
 
-/** Keys that no other partition of a table can have; nothing where those of one of them are not known to the last. */
-function restOf({ strategy, columns, beside }: PartitionLevel): KeyPart {
+/**
+ * Keys that no partition of a table can have by its bound; no test where those of one of them are not known to the last, and
+ * null when every key has its partition.
+ */
+function restOf({ strategy, columns, beside }: Omit<PartitionLevel, 'bound'>): KeyPart | null {
+  if (strategy === 'h') return isWhole(beside) ? null : [];
   const known = strategy === 'r' ? orderedOf(columns) : columnsOf(columns);
   if (known.length < columns.length) return [];
   const bounds = beside.filter((bound) => bound !== 'DEFAULT');
   const tests = bounds.flatMap((bound) => testOf({ strategy, columns, bound }) ?? []);
   if (tests.length < bounds.length) return [];
   const values = tests.flatMap((test) => (test.kind === 'one-of' ? test.values : []));
-  const ranges = tests.flatMap((test) => (test.kind === 'between' ? [test] : []));
-  return values.length === 0
-    ? joined(ranges).map((range) => ({ ...range, isNot: true }))
-    : [{ kind: 'one-of', columns: known, values, isNot: true }];
+  if (values.length > 0) return [{ kind: 'one-of', columns: known, values, isNot: true }];
+  const ranges = joined(tests.flatMap((test) => (test.kind === 'between' ? [test] : [])));
+  if (ranges.some(({ from, to }) => from === null && to === null)) return null;
+  return ranges.map((range) => ({ ...range, isNot: true }));
+}
+
+/** Whether partitions of a hash are all there can be. Of two moduli one is a multiple of the other. */
+function isWhole(bounds: readonly (string | null)[]): boolean {
+  const moduli = bounds.map((bound) => Number(MODULUS.exec(bound ?? '')?.[1]));
+  const most = Math.max(...moduli);
+  return moduli.reduce((sum, modulus) => sum + most / modulus, 0) === most;
 }
 
 /** The same ranges, as few as can be seen without comparing values: mostly one begins where another ends. */
@@ -115,13 +153,13 @@ function joined(ranges: readonly Range[]): readonly Range[] {
   const byStart = new Map(ranges.map((range) => [JSON.stringify(range.from), range]));
   const ends = new Set(ranges.flatMap(({ to }) => (to === null ? [] : [JSON.stringify(to)])));
   const firsts = ranges.filter(({ from }) => from === null || !ends.has(JSON.stringify(from)));
-  return firsts.flatMap((first) => {
+  return firsts.map((first) => {
     let { to } = first;
     for (let next = byStart.get(JSON.stringify(to)); to !== null && next !== undefined; ) {
       to = next.to;
       next = byStart.get(JSON.stringify(to));
     }
-    return first.from === null && to === null ? [] : [{ ...first, to }];
+    return { ...first, to };
   });
 }
 

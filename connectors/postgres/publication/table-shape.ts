@@ -1,7 +1,7 @@
 import type { TableRef } from '../../../src/core/names.ts';
 import type { TableShape } from '../../../src/core/table-shape.ts';
 import type { Query } from '../client.ts';
-import { type Division, type PartitionLevel, partOf } from './partition-bounds.ts';
+import { type Division, type PartitionLevel, partOf, unclaimed } from './partition-bounds.ts';
 
 /** What the catalog rows to look at again belong to. */
 export interface Followed {
@@ -14,7 +14,7 @@ export interface Followed {
 export const NOTHING: Followed = { relations: [], enums: [] };
 
 interface ShapeRow {
-  readonly shape: Omit<TableShape, 'keys'> | null;
+  readonly shape: Omit<TableShape, 'keys' | 'unclaimed'> | null;
   /** By partition, from the root's own on. */
   readonly levels: Readonly<Record<string, readonly Bound[]>> | null;
   /** By the tables that have partitions. */
@@ -67,7 +67,12 @@ function shapeOf({ shape, levels, divisions }: ShapeRow): TableShape | null {
     const part = partOf(path.map(levelOf));
     return part === null ? [] : [[partition, part] as const];
   });
-  return { ...shape, keys: Object.fromEntries(keys) };
+  const tables = Object.entries(divisions ?? {}).map(([table, division]) => ({
+    path: (levels[table] ?? []).map(levelOf),
+    division,
+    bounds: bounds.get(Number(table)) ?? [],
+  }));
+  return { ...shape, keys: Object.fromEntries(keys), unclaimed: unclaimed(tables) };
 }
 
 /** A partition that is being detached concurrently is out already. */

@@ -87,7 +87,7 @@ test.each<[string, Partial<StartFacts>, StartDecision['kind']]>([
 const ref = { schema: 'public', name: 't' };
 const columns = [{ name: 'id', type: 'integer', oid: 23 }];
 const shape: TableShape = {
-  publication: '1',
+  publication: '7 100 8',
   relation: 2,
   columns: { id: 1 },
   written: {},

@@ -38,6 +38,12 @@ test.each<[string, TableShape, Partial<TableShape>, boolean]>([
     { labels: { ...plain.labels, 7: 'so-so' }, versions: { ...plain.versions, 'label 7': '91' } },
     true,
   ],
+  [
+    'the file, where all tables are published',
+    { ...plain, publication: '7 100' },
+    { files: { 1: 11 } },
+    false,
+  ],
   ['file and column definition', plain, { files: { 1: 11 }, written: { ...plain.written, n: '101' } }, false],
   [
     'a column added to every row',
@@ -91,6 +97,7 @@ const divided: TableShape = {
   files: { 2: 20, 3: 30, 4: 40 },
   versions: { 'partition 2': '90', 'partition 3': '90', 'partition 4': '90' },
   keys: { 2: part('0', '10'), 3: part('10', '20') },
+  unclaimed: [part('90', '99')],
 };
 const held = {
   columns: ['id', 'n'].map((name) => ({ name, type: 'integer', oid: 23 })),
@@ -99,21 +106,21 @@ const held = {
 
 test.each<[string, Partial<TableShape>, readonly string[] | null]>([
   ['nothing', {}, null],
-  ["one partition's file", { files: { ...divided.files, 2: 21 } }, ['0', '0']],
+  ["one partition's file", { files: { ...divided.files, 2: 21 } }, ['0', '0', '90']],
   [
     'one partition less',
     { files: { 2: 20, 4: 40 }, versions: { 'partition 2': '90', 'partition 4': '90' } },
-    ['10'],
+    ['10', '90'],
   ],
   [
     'one partition more',
     { files: { ...divided.files, 5: 50 }, keys: { ...divided.keys, 5: part('30', '40') } },
-    ['30'],
+    ['30', '90'],
   ],
   [
     'one that was detached for a moment',
     { versions: { ...divided.versions, 'partition 2': '91' } },
-    ['0', '0'],
+    ['0', '0', '90'],
   ],
   ['one of which nobody knows the keys', { files: { ...divided.files, 4: 41 } }, null],
   ['most of them', { files: { 2: 21, 3: 31, 4: 40 } }, null],
@@ -124,8 +131,10 @@ test.each<[string, Partial<TableShape>, readonly string[] | null]>([
       versions: { 'partition 3': '90', 'partition 4': '90' },
       keys: { ...divided.keys, 5: part('30', '40'), 6: part('40', '50'), 7: part('50', '60') },
     },
-    ['0', '30', '40', '50'],
+    ['0', '30', '40', '50', '90'],
   ],
+  ['one, where others claim all keys', { files: { ...divided.files, 2: 21 }, unclaimed: [] }, ['0', '0']],
+  ['one, where any key may be unclaimed', { files: { ...divided.files, 2: 21 }, unclaimed: null }, null],
   ['a column too', { files: { ...divided.files, 2: 21 }, written: { ...divided.written, n: '101' } }, null],
   ['the publication too', { files: { ...divided.files, 2: 21 }, publication: '7 101 8' }, null],
 ])('the parts of a copy that may be wrong: %s changed', (_name, change, froms) => {
@@ -145,7 +154,7 @@ test('parts by a column that is not in the key, or is held as another type, are 
 
 test('labels are told apart where they are held as texts', () => {
   const label = { name: 'id', type: 16400, isEnum: true };
-  const then = { ...divided, keys: { 2: part('0', '10', label) } };
+  const then = { ...divided, keys: { 2: part('0', '10', label) }, unclaimed: [] };
   const now = { ...then, files: { ...divided.files, 2: 21 } };
   const heldAs = (type: string) => ({ columns: [{ name: 'id', type, oid: 16400 }], key: ['id'] });
   expect(changedParts(then, now, heldAs('text'))?.['2']).toHaveLength(2);

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import {
+  type DividedTable,
   type PartitionColumn,
   type PartitionLevel,
   partOf,
+  unclaimed,
 } from '../../../../connectors/postgres/publication/partition-bounds.ts';
 import { inOneOf } from '../../../../src/core/key-part.ts';
 
@@ -137,4 +139,46 @@ test('what one level does not tell another may', () => {
   const hash = { ...level, strategy: 'h', bound: 'FOR VALUES WITH (modulus 2, remainder 0)' };
   const part = partOf([{ ...level, bound: 'FOR VALUES FROM (0) TO (5)' }, hash]);
   expect(part).toHaveLength(1);
+});
+
+const hashed = (modulus: number, remainder: number): string =>
+  `FOR VALUES WITH (modulus ${modulus}, remainder ${remainder})`;
+const ids = { strategy: 'r', columns: ID };
+const hash = { strategy: 'h', columns: ID };
+const under = (bound: string): PartitionLevel => ({ ...level, bound, beside: [bound, 'DEFAULT'] });
+const root = { path: [], division: ids, bounds: [range('0', '5'), 'DEFAULT'] };
+const outside = `(not (("id") >= ('0'::integer) and ("id") < ('5'::integer)))`;
+
+test.each<[string, readonly DividedTable[], string | null]>([
+  ['ranges', [root], outside],
+  ['ranges of all there is', [{ ...root, bounds: [range('MINVALUE', '5'), range('5', 'MAXVALUE')] }], ''],
+  ['a hash', [{ ...root, division: hash, bounds: [hashed(2, 0), hashed(4, 1), hashed(4, 3)] }], ''],
+  ['a hash that lacks one', [{ ...root, division: hash, bounds: [hashed(2, 0), hashed(4, 1)] }], null],
+  ['the default only', [{ ...root, bounds: ['DEFAULT'] }], null],
+  ['none', [{ ...root, bounds: [] }], null],
+  [
+    'ranges, one of them divided',
+    [root, { path: [under(range('0', '5'))], division: ids, bounds: [range('0', '3')] }],
+    `${outside} or (("id") >= ('0'::integer) and ("id") < ('5'::integer) and not (("id") >= ('0'::integer) and ("id") < ('3'::integer)))`,
+  ],
+  [
+    'ranges, the default divided by what nobody knows',
+    [root, { path: [under('DEFAULT')], division: { strategy: 'r', columns: KIND }, bounds: ['DEFAULT'] }],
+    outside,
+  ],
+  [
+    'ranges, one divided by what nobody knows',
+    [
+      root,
+      {
+        path: [under(range('0', '5'))],
+        division: { strategy: 'r', columns: KIND },
+        bounds: [range('a', 'b')],
+      },
+    ],
+    null,
+  ],
+])('keys that no partition claims, of %s', (_name, tables, condition) => {
+  const parts = unclaimed(tables);
+  expect(parts === null ? null : inOneOf(parts)).toBe(condition);
 });
