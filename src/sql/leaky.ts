@@ -40,6 +40,7 @@ function mayFail(condition: Predicate): boolean {
       return (
         FAILING.has(condition.operator) ||
         isFailing(condition.column) ||
+        isLoosePattern(condition) ||
         (condition.cast === null ? isLeakyIn(condition) : condition.cast.schema !== 'pg_catalog')
       );
     case 'compare-columns':
@@ -54,9 +55,19 @@ function isFailing({ computed }: Column): boolean {
   return computed !== undefined && !computed.call.leakproof;
 }
 
-/** Whether the column's values cannot all be compared: a pattern does not fit a collation that takes unlike texts for equal. */
-function isLeakyIn({ column, operator }: { readonly column: Column; readonly operator: Operator }): boolean {
-  if (column.loose === true && patternOf(operator) !== null) return true;
+/** A column, and how it is compared. */
+interface Compared {
+  readonly column: Column;
+  readonly operator: Operator;
+}
+
+/** A pattern does not fit a collation that takes unlike texts for equal, which a cast to text keeps. */
+function isLoosePattern({ column, operator }: Compared): boolean {
+  return column.loose === true && patternOf(operator) !== null;
+}
+
+/** Whether the column's values cannot all be compared. */
+function isLeakyIn({ column, operator }: Compared): boolean {
   const type = baseType(column.type);
   return SIZED.has(type.name) || (type.element !== null && isLeakyElement(type.element, operator));
 }
