@@ -74,6 +74,25 @@ test('an old leader can write nothing once another leads', async () => {
   expect(await position()).toBe(100n);
 });
 
+test('nor can it with a batch of one round trip, nor with one sent behind a batch that was in time', async () => {
+  const { first, applier } = await leading();
+  await first.query('create table written (n int)');
+  const write = (n: number): Promise<void> => writeAt(applier, n, `insert into written values (${n})`);
+  await write(1);
+  const holder = await connect();
+  await holder.query('begin; lock table written');
+  const [inTime, behind] = [writeAt(applier, 2, 'select 1'), write(3)];
+  behind.catch(() => undefined);
+  await inTime;
+  await releaseLease(first, 'pg2');
+  await acquireLease(await connect(), candidate('two'), systemClock, never);
+  await holder.query('rollback');
+  await expect(behind).rejects.toBeInstanceOf(LeaseLost);
+  await expect(write(4)).rejects.toBeInstanceOf(LeaseLost);
+  expect((await first.query('select n from written')).rows).toEqual([{ n: 1 }]);
+  expect(await position()).toBe(2n);
+});
+
 test('a transaction begun under the old lease commits before another leads, or not at all', async () => {
   const [first, second, writing] = [await connect(), await connect(), await connect()];
   await migrate(first);

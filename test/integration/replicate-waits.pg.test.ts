@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
 import { requestVerification } from '../../src/cache/verification.ts';
 import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
+import type { Step } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
 import { startProxy } from '../support/proxy.ts';
 
@@ -132,6 +133,41 @@ test('a feed whose copy is locked by hand is paused and ended all the same, and 
   await supervisor.stop();
   await holder.query('rollback');
   expect((await rig.contents('item')).cache).toHaveLength(99);
+});
+
+test('what is read behind a batch that waits for the source is not applied before it', async () => {
+  await rig.target.query('create table other (id int primary key)');
+  const first = rig.start();
+  await rig.ready();
+  await first.stop();
+  const { rows: slots } = await rig.target.query<{ name: string }>(
+    'select pubname as name from pg_publication',
+  );
+  // Such a publication tells of tables that nothing is kept of.
+  await rig.target.query(
+    `drop publication ${slots[0]?.name}; create publication ${slots[0]?.name} for all tables`,
+  );
+  let ticks = 0;
+  const count = (step: Step): void => {
+    if (step === 'apply:acknowledged') ticks += 1;
+  };
+  const limits = { batch: { rows: 10, bytes: 1 << 20 } };
+  rig.start({ limits, onStep: Object.assign(count, { inOneTrip: true }) });
+  await state('streaming');
+  await rig.ready();
+  await rig.caughtUp();
+  await lockCopy();
+  await rig.target.query('insert into item values (200, 1)');
+  await someoneWaits('insert into nearjoin%');
+  const now = 'select (extract(epoch from clock_timestamp()) * 1000000)::float8 as us';
+  const written = (await rig.source.query<{ us: number }>(now)).rows[0]?.us ?? 0;
+  await rig.target.query('insert into other select generate_series(1, 20)');
+  ticks = 0;
+  await rig.until('proofs to be due', () => Promise.resolve(ticks > 5));
+  expect(rig.probes.filter(({ freshAsOf }) => freshAsOf > written)).toEqual([]);
+  await holder.query('rollback');
+  await rig.until('a proof', () => Promise.resolve(rig.probes.some(({ freshAsOf }) => freshAsOf > written)));
+  expect((await rig.contents('item')).cache).toHaveLength(101);
 });
 
 test('a feed whose lease is locked by hand is not led, and ended all the same', async () => {
