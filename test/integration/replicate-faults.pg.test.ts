@@ -414,20 +414,19 @@ test('a source without room is left alone for a while, says why, and goes on whe
 test('a copy that finds no room is not tried again at once', async () => {
   await open();
   await rig.source.query(`create function no_room() returns event_trigger ${NO_ROOM}`);
+  // Longer than any other failure rests for the first time.
   const unfitRetryMs = 3_000;
   const first = rig.start({ limits: { unfitRetryMs } });
   await rig.ready();
-  const begun = performance.now();
   await rig.source.query(`create event trigger no_room on ddl_command_start when tag in ('CREATE TABLE')
     execute function no_room()`);
+  const asked = performance.now();
   await requestResync(rig.source, 'pg2', [{ schema: 'public', name: 'item' }]);
   await rig.until('the copy to fail', async () => (await rig.tableStatus('item'))?.state.kind === 'failed');
   expect(JSON.stringify((await rig.tableStatus('item'))?.state)).toContain('the disk of the source database');
   await rig.source.query('drop event trigger no_room');
-  const tries = 1 + Math.floor((performance.now() - begun) / unfitRetryMs);
   expect(await same()).toBe(100);
-  const failed = rig.log.filter((line) => line.includes('a copy failed'));
-  expect([1, tries]).toContain(failed.length);
+  expect(performance.now() - asked).toBeGreaterThan(unfitRetryMs);
   await first.stop();
 });
 
