@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 
-/** Runs all works until the signal aborts or one fails or ends; then stops the others, waits for them, and throws the first failure. */
+/** Runs all works until each has ended, which the signal asks of them; the first that fails stops the others, and its failure is thrown when they have. */
 export async function untilFirstFailure(
   signal: AbortSignal,
   works: readonly ((stop: AbortSignal) => Promise<void>)[],
