@@ -25,9 +25,10 @@ interface Held {
   readonly release: () => void;
 }
 
-/** A batch of a hundred rows that is written with its watermark, and not committed. */
-async function heldBeforeCommit(): Promise<Held> {
-  const held = await FeedRig.open(['create table item (id int primary key)'], { item: [] });
+/** What comes of a hundred rows, which may be nothing but a watermark, is written and not committed. */
+async function heldBeforeCommit(of: 'item' | 'other' = 'item'): Promise<Held> {
+  const tables = ['create table item (id int primary key)', 'create table other (id int primary key)'];
+  const held = await FeedRig.open(tables, { item: [] });
   rig = held;
   let isHeld = false;
   let ticks = 0;
@@ -47,8 +48,8 @@ async function heldBeforeCommit(): Promise<Held> {
   await held.ready();
   await held.caughtUp();
   isHeld = true;
-  await held.target.query('insert into item select generate_series(1, 100)');
-  await held.until('the batch to be written', () => Promise.resolve(reached));
+  await held.target.query(`insert into ${of} select generate_series(1, 100)`);
+  await held.until('that to be written', () => Promise.resolve(reached));
   ticks = 0;
   return {
     rig: held,
@@ -60,14 +61,17 @@ async function heldBeforeCommit(): Promise<Held> {
   };
 }
 
-test('the target is told of a position only after it was committed here', async () => {
-  const { rig: held, ticks, release } = await heldBeforeCommit();
-  await held.until('the target to be told a few times', () => Promise.resolve(ticks() > 3));
-  expect(await isAhead(held)).toBe(false);
-  release();
-  await held.caughtUp();
-  expect(await isAhead(held)).toBe(false);
-});
+test.each(['item', 'other'] as const)(
+  'the target is told of a position only after it was committed here (%s)',
+  async (of) => {
+    const { rig: held, ticks, release } = await heldBeforeCommit(of);
+    await held.until('the target to be told a few times', () => Promise.resolve(ticks() > 3));
+    expect(await isAhead(held)).toBe(false);
+    release();
+    await held.caughtUp();
+    expect(await isAhead(held)).toBe(false);
+  },
+);
 
 test('rows and their watermark are seen together, when both are committed', async () => {
   const { rig: held, release } = await heldBeforeCommit();
