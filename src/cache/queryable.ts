@@ -44,3 +44,12 @@ export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
+
+/** Connections, transactions that were undone, locks, room, operators, disks: nothing that one table could be the cause of. */
+const OF_SERVER = /^(08|25|40|53|55|57|58|XX)/;
+
+/** Whether a failure is an answer of the server's about what was to be done, by a rule that somebody has made; not a failure of the server itself. */
+export function isRefusal(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state !== undefined && !OF_SERVER.test(state);
+}

@@ -141,15 +141,19 @@ async function begin(
   copies: readonly Pick<Waiting, 'wanted' | 'work'>[],
   isLarge: boolean,
 ): Promise<readonly Begun[]> {
-  const { exclusively, lease, progress, sinks } = must(copies[0], 'a copy').work;
+  const { exclusively, lease, progress, sinks, isOverlayMade } = must(copies[0], 'a copy').work;
   return exclusively(async (client) => {
     if (copies.length === 1) copies[0]?.work.stop.throwIfAborted();
     const tables = copies.map(({ wanted }) => wanted);
     const begun = await saveCopying(client, lease.target, tables);
-    for (const stored of begun) {
+    const overlays = begun.map((stored) =>
+      overlaySink({ ...stored, overlay: must(stored.overlay, 'an overlay') }, false),
+    );
+    for (const [at, stored] of begun.entries()) {
       if (isLarge) await client.query(createTableSql(stored));
-      sinks.set(overlaySink({ ...stored, overlay: must(stored.overlay, 'an overlay') }, false));
+      if (isOverlayMade()) await client.query(must(overlays[at]?.ahead, 'what makes an overlay'));
     }
+    for (const sink of overlays) sinks.set(sink);
     return begun.map((stored) => ({ stored, since: progress.applied }));
   });
 }

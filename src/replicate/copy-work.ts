@@ -36,6 +36,8 @@ export interface CopierOptions {
   readonly parallel: number;
   readonly limits: CopyLimits;
   readonly pace: Pace | null;
+  /** Whether what keeps changes beside a copy is made with it, not with the first of them: what refuses that fails the copy then, and not the stream. */
+  readonly isOverlayMade: () => boolean;
   readonly log: Pick<Log, 'warn'>;
   readonly onStep?: StepHook | undefined;
 }

@@ -1,7 +1,7 @@
 import { dropTableSql, ORPHANS_SQL } from '../cache/ddl.ts';
 import type { FeedLease } from '../cache/feed-row.ts';
-import { inCache, relationName } from '../cache/names.ts';
-import { type Queryable, rowsOf, sqlStateOf } from '../cache/queryable.ts';
+import { inCache, quoteIdentifier, relationName } from '../cache/names.ts';
+import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../cache/queryable.ts';
 import { saveReplacement } from '../cache/serving.ts';
 import {
   deleteStoredTable,
@@ -128,14 +128,33 @@ function generationsOf({ stored, afterwards, servesOn = false }: Discarded): rea
 
 async function discardOne(client: Queryable, discarded: Discarded): Promise<void> {
   const { stored, afterwards, servesOn = false } = discarded;
-  for (const { relation } of generationsOf(discarded)) await client.query(dropTableSql(relation));
+  for (const { relation } of generationsOf(discarded)) await drop(client, stored, relation);
   const unserved = servesOn ? {} : { serving: null };
   if (afterwards.kind === 'unserved') return updateStoredTable(client, stored, unserved);
-  if (stored.overlay !== null) await client.query(dropTableSql(stored.overlay));
+  if (stored.overlay !== null) await drop(client, stored, stored.overlay);
   if (afterwards.kind === 'forgotten') return deleteStoredTable(client, stored.target, stored.table);
   const { kind: state, reason } = afterwards;
   const gone = { overlay: null, copied_at: null, piece_cursor: null, resync: false, ...unserved };
   await updateStoredTable(client, stored, { state, reason, ...gone });
+}
+
+/**
+ * Drops a relation of the table's. Where somebody's rule refuses that, or a view of theirs depends on it, it gets a name that
+ * nobody reads it by instead, and is an orphan from then on: one table must not hold up all others.
+ */
+async function drop(
+  client: Queryable,
+  { target, table }: Pick<StoredTable, 'target' | 'table'>,
+  relation: string,
+): Promise<void> {
+  try {
+    await client.query(`savepoint whole; ${dropTableSql(relation)}; release savepoint whole`);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await client.query('rollback to savepoint whole');
+    const name = relationName(target, table, await nextGeneration(client));
+    await client.query(`alter table if exists ${inCache(relation)} rename to ${quoteIdentifier(name)}`);
+  }
 }
 
 /**
@@ -254,7 +273,7 @@ async function nextGenerations(client: Queryable, count: number): Promise<readon
   return rows.map(({ generation }) => generation);
 }
 
-/** Drops tables of ours that nothing refers to; one that somebody still reads is left for the next time. */
+/** Drops tables of ours that nothing refers to; one that somebody still reads, or keeps, is left for the next time. */
 export async function dropOrphans(exclusively: Exclusively): Promise<void> {
   const orphans = await exclusively((client) => rowsOf<{ relation: string }>(client, ORPHANS_SQL));
   for (const { relation } of orphans) {
@@ -264,7 +283,7 @@ export async function dropOrphans(exclusively: Exclusively): Promise<void> {
         await client.query(dropTableSql(relation));
       });
     } catch (error) {
-      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE && !isRefusal(error)) throw error;
     }
   }
 }

@@ -133,7 +133,7 @@ class FeedRun {
     readonly start: StartingPoint;
     readonly stage: StageLimits | null;
   }): Omit<Parts, 'isNew'> {
-    const { options, lease, connector, counters } = this.#scene;
+    const { options, lease, connector, counters, failures } = this.#scene;
     const { limits, clock, onStep } = options;
     const progress = new Progress(start);
     const onApplied: PumpOptions['onApplied'] = ({ transactions, changes }, xids) => {
@@ -165,6 +165,7 @@ class FeedRun {
       parallel: limits.parallelCopies,
       limits: limits.copy,
       pace: options.pace,
+      isOverlayMade: () => failures.isTroubled,
       onStep,
     });
     return {

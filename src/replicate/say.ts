@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { ConnectorError } from '../../connectors/connector.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
 import { messageOf } from '../core/errors.ts';
@@ -13,11 +14,33 @@ export function say(error: unknown): string {
   if (state === undefined)
     return isLost(error) ? `the connection to the source database was lost: ${said}` : said;
   if (isDiskFull(error)) return `the disk of the source database is full: ${said}`;
-  const advice = sourceAdvice(state);
-  const suffix = advice === null ? '' : `: ${advice}`;
-  if (/^(22|23)/.test(state)) return `the source database refused a value (SQLSTATE ${state})${suffix}`;
-  return `the source database refused a statement: ${said} (${state})${suffix}`;
+  if (/^(22|23)/.test(state)) return `the source database refused a value ${refusalOf(error)}`;
+  if (ruleOf(error) !== null) return `the source database refused a statement ${refusalOf(error)}`;
+  return `the source database refused a statement: ${said} (${state})${adviceOn(state)}`;
 }
+
+/** By which rule the source refused something, without a word that may be about a row; and what can be done. */
+export function refusalOf(error: unknown): string {
+  const state = sqlStateOf(error) ?? '';
+  const rule = ruleOf(error);
+  return `(SQLSTATE ${state}${rule === null ? '' : `, by ${rule}`})${adviceOn(state)}`;
+}
+
+function adviceOn(state: string): string {
+  const advice = sourceAdvice(state);
+  return advice === null ? '' : `: ${advice}`;
+}
+
+/** The constraint or function that the server names. */
+function ruleOf(error: unknown): string | null {
+  if (!(error instanceof pg.DatabaseError)) return null;
+  const raised = RAISED.exec(error.where ?? '');
+  if (raised?.[1] !== undefined) return `function ${raised[1]}`;
+  return error.constraint === undefined ? null : `constraint ${error.constraint}`;
+}
+
+/** Its name, with the types of its arguments. */
+const RAISED = /^PL\/\S+ function ("[^"]+"|[^\s(]+\([^)]*\))/;
 
 /** What the driver of the source's sessions, or the system, says of a broken connection; a target's is told by its connector. */
 function isLost(error: unknown): boolean {

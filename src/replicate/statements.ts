@@ -1,12 +1,11 @@
 import type pg from 'pg';
-import { sqlStateOf } from '../cache/queryable.ts';
+import { isRefusal, sqlStateOf } from '../cache/queryable.ts';
 import type { RowCopy } from '../cache/row-source.ts';
-import { serverAdvice } from '../core/server-advice.ts';
 import { TableBroken } from './interruptions.ts';
 import type { Parameter } from './message-buffer.ts';
 import { Outbox } from './outbox.ts';
 import { Pipeline, type PipelinedStatement, PipelineFailure } from './pipeline.ts';
-import { say } from './say.ts';
+import { refusalOf, say } from './say.ts';
 import { type Sink } from './sink.ts';
 
 /** A statement to send, and what its answer must be. */
@@ -21,10 +20,8 @@ export interface Outgoing {
   readonly isCommit?: boolean;
 }
 
-const RIGHT_MISSING = '42501';
-const IN_FAILED_TRANSACTION = '25P02';
-/** Why one table cannot be made while others can: a right, a type, a size, its disk, somebody's event trigger. */
-const NOT_MADE = /^(0A|22|23|42|54|58|P0|53100)/;
+/** A table that is to be made may be the only one on its disk. */
+const DISK = /^(58|53100)/;
 const MAX_PREPARED = 400;
 
 /** Gathers statements, sends them together, and tells how they went: the first failure is the one that counts. */
@@ -105,15 +102,12 @@ export class Statements {
 }
 
 function failureOf({ sink, text }: Partial<Outgoing> = {}, reason: unknown): unknown {
-  const state = sqlStateOf(reason);
-  if (sink === undefined || state === undefined || state === IN_FAILED_TRANSACTION) return reason;
-  if (text === sink.ahead && NOT_MADE.test(state))
+  if (sink === undefined) return reason;
+  if (text === sink.ahead && (isRefusal(reason) || DISK.test(sqlStateOf(reason) ?? '')))
     return new TableBroken(sink, `what changes meanwhile could not be kept: ${say(reason)}`, reason);
-  // Data, constraint, shape or size: copying the table again may cure it. All else is the server's, or that of who grants rights.
-  if (!/^(22|23|42|54)/.test(state) || state === RIGHT_MISSING) return reason;
-  const advice = serverAdvice(state);
-  const suffix = advice === null ? '' : `: ${advice}`;
-  return new TableBroken(sink, `its changes could not be written (SQLSTATE ${state})${suffix}`, reason);
+  // Copying the table again may cure it: data, a constraint, a trigger, a right on it, an index that is gone.
+  if (!isRefusal(reason)) return reason;
+  return new TableBroken(sink, `its changes could not be written ${refusalOf(reason)}`, reason);
 }
 
 function checkAnswer({ sink, expected, isCommit }: Outgoing, tag: string): void {

@@ -79,6 +79,11 @@ export class TableFailures {
     this.#lookedMs = this.#clock.monotonicMs();
   }
 
+  /** Some table failed lately. */
+  get isTroubled(): boolean {
+    return this.#failures.size > 0;
+  }
+
   /** Generations that cannot be used, by the names of their relations, and why. */
   broken(): ReadonlyMap<string, string> {
     const found = [...this.#failures.values()].flatMap(({ broken, reason }) =>

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
 import { Session } from '../../src/replicate/session.ts';
+import type { StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
 import { createDatabase, dropSlots, testServer } from '../support/postgres.ts';
 
@@ -203,18 +204,7 @@ test('a table that the source’s role may not make holds up no other, is told b
   const disk = await tablespace(feed);
   await feed.source.query(`alter role ${roles[1]} set default_tablespace = ${disk}`);
   await feed.track({ item: [['n']], other: [] });
-  let changed = false;
-  // A change that is to be kept beside the copy is the first to need a table.
-  const onStep = async (step: string): Promise<void> => {
-    if (step !== 'copy:begun' || changed) return;
-    changed = true;
-    await feed.target.query('insert into other values (1)');
-    const slot = 'select from pg_replication_slots where slot_name = $1 and active';
-    const isOver = async (): Promise<boolean> =>
-      (await feed.target.query(slot, [await slotOf(feed)])).rows.length === 0;
-    await feed.until('the stream to end', isOver);
-  };
-  feed.start({ ...urls, onStep: Object.assign(onStep, { inOneTrip: true }) });
+  feed.start({ ...urls, onStep: changedMeanwhile(feed) });
   const said = 'permission denied for tablespace';
   await feed.until('the table to be told of', async () => {
     const { lastError = null, state } = (await feed.status()) ?? {};
@@ -236,6 +226,111 @@ test('a table that the source’s role may not make holds up no other, is told b
   await feed.source.query('drop schema nearjoin cascade');
   await feed.source.query(`drop tablespace ${disk}`);
 });
+
+/** What somebody does to a copy, so that its next change is refused; and what is said then. */
+const REFUSED: Readonly<Record<string, readonly [statements: string, said: string]>> = {
+  revoked: [
+    'revoke insert, update, delete on COPY from ROLE',
+    '(SQLSTATE 42501): the role of the source must',
+  ],
+  triggered: [
+    'create trigger t before update on COPY for each row execute function refuse()',
+    '(SQLSTATE ZZ001, by function refuse())',
+  ],
+  checked: ['alter table COPY add constraint mine check (n > 0)', '(SQLSTATE 23514, by constraint mine)'],
+  keyless: ['alter table COPY drop constraint KEY', '(SQLSTATE 42P10)'],
+  // It keeps the copy from being dropped.
+  viewed: [
+    'create view mine as table COPY; alter table COPY add constraint mine check (n > 0)',
+    '(SQLSTATE 23514, by constraint mine)',
+  ],
+};
+const SECRET = 'a value of a row';
+
+test('a ready table whose changes the source refuses holds up no other, says by which rule, and comes back by itself', async () => {
+  const names = Object.keys(REFUSED);
+  const { rig: feed, ...urls } = await open(({ owner, feed: name, database }) => [
+    `grant create on database ${database} to ${name}`,
+    `grant ${owner} to ${name}`,
+    `set role ${owner}; ${names.map((table) => `create table ${table} (id int primary key, n int); insert into ${table} select g, g from generate_series(1, 9) g`).join('; ')}; reset role`,
+  ]);
+  await feed.track(Object.fromEntries(['item', ...names].map((name) => [name, []])));
+  feed.start(urls);
+  await feed.ready();
+  const item = (await feed.tableStatus('item'))?.relation;
+  await feed.source.query(`create function public.refuse() returns trigger language plpgsql as
+    $$ begin raise exception '${SECRET} %', new.n using errcode = 'ZZ001'; end $$`);
+  for (const [name, [statements, said]] of Object.entries(REFUSED)) {
+    const before = (await feed.tableStatus(name))?.relation ?? '';
+    const copy = { COPY: `nearjoin."${before}"`, ROLE: roles[1] ?? '', KEY: await keyOf(feed, before) };
+    await feed.source.query(
+      statements.replaceAll(/COPY|ROLE|KEY/g, (word) => copy[word as keyof typeof copy]),
+    );
+    await feed.target.query(`update ${name} set n = -n; update item set n = n + 1`);
+    await feed.caughtUp();
+    await feed.copiedAgain(name, before);
+    const { target, cache } = await feed.contents(name);
+    expect(cache).toEqual(target);
+    const told = feed.log.filter(
+      (line) => line.includes('a table is copied again') && line.includes(`"${name}"`),
+    );
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain(said);
+  }
+  const { target, cache } = await feed.contents('item');
+  expect(cache).toEqual(target);
+  expect((await feed.tableStatus('item'))?.relation).toBe(item);
+  expect(feed.log.join('\n')).not.toContain(SECRET);
+  await feed.stop();
+  await feed.source.query('drop schema nearjoin cascade');
+});
+
+async function keyOf({ source }: FeedRig, relation: string): Promise<string> {
+  const { rows } = await source.query<{ name: string }>(
+    `select quote_ident(conname) as name from pg_constraint where conrelid = to_regclass($1) and contype = 'p'`,
+    [`nearjoin."${relation}"`],
+  );
+  return rows[0]?.name ?? '';
+}
+
+test('what is refused of a table again and again ends the stream of the others once', async () => {
+  const { rig: feed, ...urls } = await open((names) => [
+    `grant create on database ${names.database} to ${names.feed}`,
+    `grant ${names.owner} to ${names.feed}`,
+  ]);
+  await feed.source.query(`create function public.no_overlay() returns event_trigger language plpgsql as
+    $$ begin if exists (select from pg_event_trigger_ddl_commands() where object_identity ~ 'other__o') then
+      raise exception 'not here'; end if; end $$`);
+  await feed.source.query(`create event trigger no_overlay on ddl_command_end when tag in ('CREATE TABLE')
+    execute function public.no_overlay()`);
+  feed.start({ ...urls, onStep: changedMeanwhile(feed) });
+  const failures = (): readonly string[] => feed.log.filter((line) => line.includes('a copy failed'));
+  await feed.until('two tries', () => Promise.resolve(failures().length > 1));
+  expect(failures()[0]).toContain('refused a statement (SQLSTATE P0001, by function no_overlay())');
+  await feed.target.query('update item set n = -n');
+  await feed.caughtUp();
+  expect(feed.log.filter((line) => line.includes('feed interrupted'))).toHaveLength(1);
+  await feed.source.query('drop event trigger no_overlay');
+  feed.reload();
+  await feed.ready();
+  const { target, cache } = await feed.contents('other');
+  expect(cache).toEqual(target);
+});
+
+/** Changes `other` when the first copy is begun: a change to be kept beside its copy is the first to need a table. */
+function changedMeanwhile(feed: FeedRig): StepHook {
+  let changed = false;
+  const onStep = async (step: string): Promise<void> => {
+    if (step !== 'copy:begun' || changed) return;
+    changed = true;
+    await feed.target.query('insert into other values (1)');
+    const slot = 'select from pg_replication_slots where slot_name = $1 and active';
+    const isOver = async (): Promise<boolean> =>
+      (await feed.target.query(slot, [await slotOf(feed)])).rows.length === 0;
+    await feed.until('the stream to end', isOver);
+  };
+  return Object.assign(onStep, { inOneTrip: true });
+}
 
 /** A disk of the source that its roles have no right on. */
 async function tablespace({ source }: FeedRig): Promise<string> {
