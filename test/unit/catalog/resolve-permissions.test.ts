@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { tableKey } from '../../../src/core/names.ts';
 import { catalogOf, database, remote, source, table, tableOf, type } from './found.ts';
 
 const author = table('author', ['id int4 pk', 'name text', 'tags text[]']);
@@ -63,10 +64,30 @@ describe('select permissions', () => {
       'The "select_aggregate" root field can only be enabled in the query_root_fields or  the subscription_root_fields when "allow_aggregations" is set to true',
     ],
     ['less than no rows', { columns: '*', limit: -1 }, 'unexpected negative value'],
+    ['a column that is not there', { columns: ['id', 'nope'] }, '"nope" does not exist'],
   ])('a permission for %s does not hold', (_what, { columns, ...more }, message) => {
     expect(withRule({}, columns, more).inconsistent).toMatchObject([
       { reason: `Inconsistent object: in table "article": in permission for role "user": ${message}` },
     ]);
+  });
+
+  test('what is asked of root fields and rows may be had in full, or be nothing', () => {
+    const query_root_fields = ['select_by_pk', 'select_aggregate'];
+    for (const columns of ['*', ['id']])
+      expect(
+        withRule({}, columns, { query_root_fields, allow_aggregations: true, limit: 0 }).inconsistent,
+      ).toEqual([]);
+  });
+
+  test('of a key of several columns each has to be seen', () => {
+    const wide = table('wide', ['a int4 pk', 'b int4 pk', 'c text']);
+    const seeing = (columns: readonly string[]) => {
+      const permission = { columns, filter: {}, query_root_fields: ['select_by_pk'] };
+      const tracked = { table: 'wide', select_permissions: [{ role: 'user', permission }] };
+      return catalogOf([source('pg1', [tracked])], { pg1: database([wide]) }).inconsistent;
+    };
+    expect(seeing(['b', 'a'])).toEqual([]);
+    expect(seeing(['a', 'c'])).toHaveLength(1);
   });
 
   test.each<[string, object]>([
@@ -95,7 +116,10 @@ describe('select permissions', () => {
     ['an unknown column', { nope: { _eq: 1 } }, '"nope" does not exist'],
     ['a custom name instead of the column', { published: { _eq: true } }, '"published" does not exist'],
     ['an unknown column of a relationship', { author: { nope: 1 } }, '"nope" does not exist'],
+    ['an unknown column in a list', { _and: [{ id: 1 }, { nope: 1 }] }, '"nope" does not exist'],
+    ['an unknown column in place of a list', { $or: { nope: 1 } }, '"nope" does not exist'],
     ['an unknown operator', { id: { _nope: 1 } }, '"_nope" is not an operator'],
+    ['an operator without its sign', { id: { eq: 1 } }, '"eq" is not an operator'],
     ['an unknown other column', { id: { _ceq: 'nope' } }, '"nope" does not exist'],
     [
       'an unknown column of the root table',
@@ -121,6 +145,21 @@ describe('select permissions', () => {
       'two aggregates at once',
       { author: { articles_aggregate: { count: { predicate: {} }, max: { predicate: {} } } } },
       '"articles_aggregate" takes exactly one predicate',
+    ],
+    [
+      'an unknown column of another table',
+      { _exists: { _table: 'author', _where: { author_id: 1 } } },
+      '"author_id" does not exist',
+    ],
+    [
+      'an unknown column of rows that are aggregated',
+      { author: { articles_aggregate: { count: { filter: { nope: 1 }, predicate: {} } } } },
+      '"nope" does not exist',
+    ],
+    [
+      'an unknown part of an aggregate',
+      { author: { articles_aggregate: { count: { where: {}, predicate: {} } } } },
+      '"where" is not part of an aggregate predicate',
     ],
     ['exists without a table', { _exists: { _where: {} } }, '"_exists" needs'],
     ['a rule that is no object', { _not: 3 }, 'a row rule must be an object'],
@@ -193,7 +232,9 @@ describe('comparisons of a rule and the types of its columns', () => {
     { jb: { _has_keys_any: ['a'], _cast: { String: { _ilike: '%a%', _is_null: false } } } },
     { jb: { _cast: { String: 'x' } }, same_aggregate: { count: { predicate: 1 } } },
     { mood: { _gt: 'sad', _in: ['ok'] }, j: { _is_null: false } },
-    { id: { _ceq: 'big', _cgt: ['f'] }, name: { _eq: null, $ne: 'a' } },
+    { id: { _ceq: 'big', _cgt: ['f'], _clt: 'f' }, name: { _eq: null, $ne: 'a' }, tags: { _cneq: 'tags' } },
+    { big: { _cgte: ['$', 'id'], _clte: 'id', _cne: 'id' }, mood: { $ceq: 'mood' } },
+    { ok: { _in: ['yes', 'no', 'on', 'off', '1', '0', 'T', 'fal', true] }, nums: { _in: [[1], 2] } },
     { same_aggregate: { max: { arguments: 'f', predicate: { _gt: '1.5' } } } },
   ])('accepts %j', (filter) => {
     expect(ofKinds(filter).inconsistent).toEqual([]);
@@ -220,7 +261,20 @@ describe('comparisons of a rule and the types of its columns', () => {
     [{ nums: { _contains: [1, 'x'] } }, 'takes int4[], which [1,"x"] is not'],
     [{ mood: 'glum' }, 'operator "_eq" of column "mood" of type mood takes mood, which "glum" is not'],
     [{ mood: { _in: ['ok', 'glum'] } }, 'takes mood, which "glum" is not'],
+    [{ ok: 'o' }, 'takes boolean, which "o" is not'],
+    [{ name: 'a\u0000' }, 'takes text, which '],
+    [{ big: '9223372036854775808' }, 'takes bigint, which "9223372036854775808" is not'],
     [{ id: { _is_null: 'no' } }, '"_is_null" takes true or false'],
+    [{ same_aggregate: { count: { predicate: { _is_null: 1 } } } }, '"_is_null" takes true or false'],
+    [{ jb: { _cast: { String: { _is_null: 1 } } } }, '"_is_null" takes true or false'],
+    [{ jb: { _cast: { String: { _like: 5 } } } }, 'takes text, which 5 is not'],
+    [{ jb: { _cast: { String: { _like: null } } } }, 'operator "_like" does not fit the text of column "jb"'],
+    [{ j: { _ceq: 'j' } }, 'operator "_ceq" does not fit column "j" of type json'],
+    [{ tags: { _ceq: 'nums' } }, 'cannot compare column "tags" of type text[] with column "nums"'],
+    [{ mood: { _ceq: 'name' } }, 'cannot compare column "mood" of type mood with column "name"'],
+    [{ id: { _ceq: ['id', 'big'] } }, 'a column comparison takes a column name or ["$", column]'],
+    [{ id: { _ceq: ['$', 'id', 'big'] } }, 'a column comparison takes a column name or ["$", column]'],
+    [{ id: { _ceq: 3 } }, 'a column comparison takes a column name or ["$", column]'],
     [
       { id: { _ceq: 'name' } },
       'operator "_ceq" cannot compare column "id" of type integer with column "name"',
@@ -250,6 +304,33 @@ describe('comparisons of a rule and the types of its columns', () => {
     expect(catalog.inconsistent[0]?.reason).toContain(message);
     expect(tableOf(catalog, 'pg1', 'kinds').permissions.size).toBe(0);
   });
+});
+
+test('a column of an enum table is compared with its values', () => {
+  const colors = table('colors', ['value text pk']);
+  const cars = table('cars', ['id int4 pk', 'color text -> colors.value']);
+  const values = new Map([[tableKey(colors.ref), [{ value: 'red', description: null }]]]);
+  const reasons = (color: unknown): readonly string[] => {
+    const permission = { columns: '*', filter: { color } };
+    const tracked = { table: 'cars', select_permissions: [{ role: 'user', permission }] };
+    const sources = [source('pg1', [{ table: 'colors', is_enum: true }, tracked])];
+    return catalogOf(sources, { pg1: database([colors, cars], {}, values) }).inconsistent.map(
+      ({ reason }) => reason,
+    );
+  };
+  for (const color of [
+    { _eq: 'red' },
+    'X-Hasura-Color',
+    { _nin: ['red', 'x-hasura-color'] },
+    { _gt: 'blue' },
+  ])
+    expect(reasons(color)).toEqual([]);
+  for (const color of ['blue', { _neq: 'blue' }, { _in: ['red', 'blue'] }])
+    expect(reasons(color)).toEqual([
+      expect.stringContaining(
+        'of column "color" of type text takes a value of its enum, which "blue" is not',
+      ),
+    ]);
 });
 
 describe('inherited roles', () => {

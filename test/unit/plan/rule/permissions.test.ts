@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { JsonObject } from '../../../../src/core/json-text.ts';
 import { catalogOf } from '../../../support/catalog.ts';
 import { bound, printed, refusal } from '../plan-for.ts';
 
@@ -35,6 +36,7 @@ const STAFF = catalogOf(
         manager: {
           columns: { id: 'integer!', name: 'text' },
           primaryKey: ['id'],
+          relationships: { staff: { kind: 'array', table: 'employee', on: { id: 'manager_id' } } },
           permissions: { both: { columns: ['name'] }, self: { filter: { id: 0 } } },
         },
         note: {
@@ -164,10 +166,140 @@ test('a value without an operator is compared for equality, also behind a cast a
   `);
 });
 
+/** Which rows a rule lets through. */
+function ruled(filter: JsonObject): string | undefined {
+  const catalog = catalogOf({
+    default: {
+      tables: {
+        t: {
+          columns: { id: 'integer!', a: 'integer', c: 'numeric' },
+          relationships: { parts: { kind: 'array', table: 't', on: { id: 'a' } } },
+          permissions: { r: { filter } },
+        },
+      },
+    },
+  });
+  return /^ *where (.*)$/m.exec(printed({ catalog, role: 'r', query: '{ t { id } }' }))?.[1];
+}
+
+const OF_ROOT = { a: { _ceq: ['$', 'id'] } };
+
+test.each<[rule: JsonObject, rows: string]>([
+  [{ a: null }, 'a is null'],
+  [{ a: { _eq: null } }, 'a is null'],
+  [{ a: { _neq: null } }, 'a is not null'],
+  [{ a: { _gt: null } }, 'false'],
+  [{ a: { _in: null } }, 'false'],
+  [{ a: { _is_null: true } }, 'a is null'],
+  [{ a: { $is_null: false } }, 'a is not null'],
+  [{ a: { _ne: 1 }, id: { _ne: 1 } }, '(a neq $0 null-safe and id neq $1)'],
+  [{ $and: [{ a: 1 }, { $not: { _or: { id: 1 } } }] }, '(a eq $0 null-safe and not id eq $1)'],
+  [{ _and: { a: 1 } }, 'a eq $0 null-safe'],
+  [{ _or: [] }, 'false'],
+  [
+    { parts_aggregate: { count: { arguments: 'a', distinct: true, predicate: 1 } } },
+    'count(distinct a) eq $0 over (parts default.t#1(a) where true)',
+  ],
+  [
+    { parts_aggregate: { count: { distinct: true, filter: { id: 1 }, predicate: 1 } } },
+    'count(*) eq $0 over (parts default.t#1(id, a) where id eq $1)',
+  ],
+  // Of a table at large, a comparison with the row at hand is a join; anywhere else it is none.
+  [{ _exists: { _table: 't', _where: OF_ROOT } }, 'exists(exists t default.t#1(a) where true)'],
+  [
+    { _not: { $exists: { _table: 't', _where: { _and: [OF_ROOT, { id: 1 }] } } } },
+    'not exists(exists t default.t#1(id, a) where id eq $0)',
+  ],
+  [
+    { _exists: { _table: 't', _where: { _not: OF_ROOT } } },
+    'exists-table(default.t#1(a) where not a eq #0.id)',
+  ],
+  [
+    { _exists: { _table: 't', _where: { a: { _ceq: 'id' } } } },
+    'exists-table(default.t#1(id, a) where a eq #1.id)',
+  ],
+  [
+    { _exists: { _table: 't', _where: { c: { _ceq: ['$', 'id'] } } } },
+    'exists-table(default.t#1(c) where c eq #0.id)',
+  ],
+  [{ parts: OF_ROOT }, 'exists(parts default.t#1(a) where a eq #0.id)'],
+  [{ parts: { a: { _ceq: 'id' } } }, 'exists(parts default.t#1(id, a) where a eq #1.id)'],
+  [
+    { parts: { _exists: { _table: 't', _where: OF_ROOT } } },
+    'exists(parts default.t#1(a) where exists-table(default.t#2(a) where a eq #0.id))',
+  ],
+])('the rule %j lets through: %s', (rule, rows) => {
+  expect(ruled(rule)).toBe(rows);
+});
+
 test('the long lists of a rule are told from short ones', () => {
   const plan = printed({ catalog: STAFF, role: 'one_of_many', query: '{ note { id } }' });
   expect(plan).toContain('$0 integer[] long = ');
   expect(plan).toContain('$1 text[] long from session list');
+});
+
+test('a condition inside another row, or inside two negations, takes a hidden cell for null', () => {
+  const shown = (table: string, condition: string): string =>
+    printed({ catalog: STAFF, role: 'both', query: `{ ${table}(where: ${condition}) { name } }` });
+  expect(shown('employee', '{_not: {_not: {salary: {_gt: 1}}}}')).toContain(
+    'not not ((id eq $1) is true and salary gt $0)',
+  );
+  expect(shown('manager', '{_not: {staff: {salary: {_gt: 1}}}}')).toMatch(
+    /not exists\(staff .* and \(id eq \$1\) is true and salary gt \$0\)\)$/m,
+  );
+  expect(
+    shown('manager', '{_not: {staff_aggregate: {count: {filter: {salary: {_gt: 9}}, predicate: {_eq: 1}}}}}'),
+  ).toMatch(/not count\(\*\) eq .* and \(id eq \$2\) is true and salary gt \$1\)\)$/m);
+});
+
+test('related rows are counted in a condition as far as the role sees them, and only if it may aggregate them', () => {
+  const many = 'count: {arguments: [sku], distinct: true, predicate: {_gt: 1}}';
+  expect(
+    printed({ role: 'clerk', query: `{ order(where: {items_aggregate: {${many}}}) { id } }` }),
+  ).toContain(
+    'count(distinct sku) gt $0 over (items pg1.item#1(order_id, sku) where exists(order pg1.order#2(id, paid) where paid eq $1))',
+  );
+  const alone = '{ order(where: {items_aggregate: {count: {distinct: true, predicate: {_gt: 1}}}}) { id } }';
+  expect(printed({ role: 'clerk', query: alone })).toContain('count(*) gt $0');
+  expect(
+    refusal({
+      role: 'clerk',
+      query: '{ user(where: {orders_aggregate: {count: {predicate: {_gt: 1}}}}) { name } }',
+    })?.message,
+  ).toBe("field 'orders_aggregate' not found in type: 'user_bool_exp'");
+});
+
+test('of a key of several columns each has to be seen', () => {
+  const permissions = { some: { columns: ['a', 'c'] }, all: { columns: ['b', 'a'] } };
+  const t = { columns: { a: 'integer!', b: 'integer!', c: 'text' }, primaryKey: ['a', 'b'], permissions };
+  const catalog = catalogOf({ default: { tables: { t } } });
+  const ask = (role: string) => refusal({ catalog, role, query: '{ t_by_pk(a: 1, b: 1) { a } }' })?.path;
+  expect([ask('some'), ask('all')]).toEqual(['$.selectionSet.t_by_pk', undefined]);
+});
+
+test('a role shown no rows sees none, and inherits what its parents may ask for', () => {
+  const permissions = {
+    none: { limit: 0, queryRootFields: ['select'] as const },
+    few: { limit: 2, queryRootFields: ['select_aggregate'] as const, allowAggregations: true },
+    every: { queryRootFields: [] },
+  };
+  const catalog = catalogOf(
+    { default: { tables: { t: { columns: { id: 'integer!' }, permissions } } } },
+    {
+      inheritedRoles: new Map([
+        ['two', ['none', 'few']],
+        ['three', ['two', 'every']],
+      ]),
+    },
+  );
+  const limit = (role: string) => /limit \d+/.exec(printed({ catalog, role, query: '{ t { id } }' }))?.[0];
+  expect([limit('none'), limit('two'), limit('three')]).toEqual(['limit 0', 'limit 2', undefined]);
+  const counted = (role: string) =>
+    refusal({ catalog, role, query: '{ t_aggregate { aggregate { count } } }' });
+  expect([counted('none')?.message, counted('two')]).toEqual([
+    "field 't_aggregate' not found in type: 'query_root'",
+    null,
+  ]);
 });
 
 test('a rule that does not fit its table lets nothing through', () => {
