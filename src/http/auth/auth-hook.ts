@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { isRecord } from '../../core/is-record.ts';
 import { RefusedError } from '../error-reply.ts';
 import { headerBytesOf, headerOf } from '../headers.ts';
-import { type Session, sessionOf } from './session.ts';
+import { hasEnded, type Session, sessionOf } from './session.ts';
 import { isSessionVariable, ROLE_HEADER } from './session-variables.ts';
 
 /** Where the hook is, how it is asked, and how long it may take. */
@@ -62,7 +62,9 @@ export class AuthHook {
     const key = createHash('sha256')
       .update(body ?? JSON.stringify(forwarded))
       .digest('base64');
-    return this.#answers.get(key) ?? this.#ask(key, forwarded, body);
+    const known = this.#answers.get(key);
+    const holds = known !== undefined && !hasEnded(known, this.#options.nowMs());
+    return holds ? known : this.#ask(key, forwarded, body);
   }
 
   async #ask(key: string, forwarded: Record<string, string>, body: string | null): Promise<Session> {
@@ -75,7 +77,7 @@ export class AuthHook {
     const expiresAtMs = leftMs === null ? null : this.#options.nowMs() + leftMs;
     const session = sessionOf(role, variables, expiresAtMs, response.headers.getSetCookie());
     // A cookie is given once.
-    if (leftMs !== null && leftMs >= 1) this.#answers.set(key, { ...session, cookies: [] }, { ttl: leftMs });
+    if (expiresAtMs !== null) this.#answers.set(key, { ...session, cookies: [] });
     return session;
   }
 

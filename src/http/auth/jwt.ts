@@ -6,7 +6,7 @@ import { headerOf } from '../headers.ts';
 import { claimsOf, type HasuraClaims } from './jwt-claims.ts';
 import type { JwtConfig, TokenPlace } from './jwt-config.ts';
 import { publishedKeys } from './key-set.ts';
-import { type Session, sessionOf } from './session.ts';
+import { hasEnded, type Session, sessionOf } from './session.ts';
 import { ROLE_HEADER } from './session-variables.ts';
 
 /** Signature algorithms a published key set may use; shared secrets never come from a URL. */
@@ -54,7 +54,7 @@ export class JwtVerifier {
     this.#issuers = configs.map((config) => ({
       config,
       verify: verifierOf(config, nowMs),
-      verified: new LRUCache({ max: REMEMBERED_TOKENS }),
+      verified: new LRUCache({ max: REMEMBERED_TOKENS, ttl: BELIEVED_MS }),
     }));
   }
 
@@ -83,13 +83,12 @@ export class JwtVerifier {
 
   async #verified({ issuer, token }: FoundToken): Promise<VerifiedToken> {
     const known = issuer.verified.get(token);
-    if (known !== undefined) return known;
+    if (known !== undefined && !hasEnded(known, this.#nowMs())) return known;
     const payload = await issuer.verify(token);
     const expiresAtMs =
       payload.exp === undefined ? null : (payload.exp + issuer.config.allowedSkewSeconds) * 1000;
     const verified = { claims: claimsOf(payload, issuer.config), expiresAtMs };
-    const leftMs = expiresAtMs === null ? BELIEVED_MS : Math.min(BELIEVED_MS, expiresAtMs - this.#nowMs());
-    if (leftMs >= 1) issuer.verified.set(token, verified, { ttl: leftMs });
+    issuer.verified.set(token, verified);
     return verified;
   }
 }

@@ -12,6 +12,11 @@ export interface Session {
   readonly cookies: readonly string[];
 }
 
+/** Whether what holds until then holds no more. */
+export function hasEnded({ expiresAtMs }: Pick<Session, 'expiresAtMs'>, nowMs: number): boolean {
+  return expiresAtMs !== null && expiresAtMs <= nowMs;
+}
+
 /** Builds a session; the role is a variable too. */
 export function sessionOf(
   role: RoleName,
