@@ -1,8 +1,9 @@
 import type { Column, ColumnType } from '../catalog/catalog.ts';
-import { baseType, INCOMPARABLE, type Operator, patternOf } from '../catalog/conditions/operators.ts';
+import { lacksEquality } from '../catalog/conditions/mapping.ts';
+import { baseType, type Operator, patternOf } from '../catalog/conditions/operators.ts';
 import type { PredicateFunctionName } from '../catalog/conditions/predicate-functions.ts';
 import { SPATIAL_OPERATORS } from '../catalog/conditions/spatial-operators.ts';
-import type { Predicate } from '../plan/plan.ts';
+import type { ColumnComparison, Predicate } from '../plan/plan.ts';
 import { conditionsIn } from '../plan/predicates.ts';
 import { allOf, type Sql, sql } from './sql.ts';
 
@@ -18,6 +19,7 @@ const FAILING: ReadonlySet<Operator> = new Set([
 ]);
 /** Types compared by a size that may overflow. */
 const SIZED: ReadonlySet<string> = new Set(['box', 'circle', 'lseg', 'path', 'polygon']);
+const FLOATS: ReadonlySet<string> = new Set(['float4', 'float8']);
 const LISTS: ReadonlySet<Operator> = new Set(['in', 'nin']);
 /** Aggregates that cannot overflow. */
 const UNFAILING: ReadonlySet<PredicateFunctionName> = new Set(['bool_and', 'bool_or', 'count', 'max', 'min']);
@@ -37,22 +39,33 @@ function mayFail(condition: Predicate): boolean {
     case 'is-null':
       return isFailing(condition.column);
     case 'compare':
-      return (
-        FAILING.has(condition.operator) ||
-        isFailing(condition.column) ||
-        isLoosePattern(condition) ||
-        (condition.cast === null ? isLeakyIn(condition) : condition.cast.schema !== 'pg_catalog')
-      );
+      return comparisonMayFail(condition);
     case 'compare-columns':
-      return isFailing(condition.column) || isLeakyIn(condition);
+      return (
+        isFailing(condition.column) ||
+        isLeakyIn(condition) ||
+        isNarrowed(condition.column, condition.other.column)
+      );
     default:
       return false;
   }
 }
 
+function comparisonMayFail(condition: ColumnComparison): boolean {
+  const { column, operator, cast } = condition;
+  if (FAILING.has(operator) || isFailing(column) || isLoosePattern(condition)) return true;
+  return cast === null ? isLeakyIn(condition) : cast.schema !== 'pg_catalog';
+}
+
 /** Whether to compute the value may fail: a function says in its error what it likes. */
 function isFailing({ computed }: Column): boolean {
   return computed !== undefined && !computed.call.leakproof;
+}
+
+/** A `numeric` becomes a float where it is compared with one, and may be too large for it. */
+function isNarrowed(...columns: readonly Column[]): boolean {
+  const names = columns.map(({ type }) => baseType(type).name);
+  return names.includes('numeric') && names.some((name) => FLOATS.has(name));
 }
 
 /** A column, and how it is compared. */
@@ -69,16 +82,17 @@ function isLoosePattern({ column, operator }: Compared): boolean {
 /** Whether the column's values cannot all be compared. */
 function isLeakyIn({ column, operator }: Compared): boolean {
   const type = baseType(column.type);
-  return SIZED.has(type.name) || (type.element !== null && isLeakyElement(type.element, operator));
+  if (SIZED.has(type.name) || type.kind === 'composite') return true;
+  return type.element !== null && isLeakyElement(type.element, operator);
 }
 
 /**
- * What an array is made of is compared only where two are met, and may turn out to have no equality; a list of arrays of
- * an extension's type is read then as well.
+ * What an array is made of is compared only where two are met, as the parts of a composite are, and may turn out to have no
+ * equality; a list of arrays of an extension's type is read then as well.
  */
 function isLeakyElement(element: ColumnType, operator: Operator): boolean {
-  const { kind, schema, name } = baseType(element);
-  if (schema === 'pg_catalog') return INCOMPARABLE.has(name);
+  const { kind, schema } = baseType(element);
+  if (schema === 'pg_catalog') return lacksEquality(element);
   return kind !== 'enum' && (kind !== 'base' || LISTS.has(operator));
 }
 

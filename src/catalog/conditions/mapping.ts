@@ -30,9 +30,11 @@ export function mappingProblem(left: Column, right: Column): string | null {
   return family(left.type) === family(right.type) ? null : `${pair}: they cannot be compared without loss`;
 }
 
-function lacksEquality(type: ColumnType): boolean {
+/** Whether values of the type cannot be told equal, or only by their size. */
+export function lacksEquality(type: ColumnType): boolean {
   const plain = baseType(type);
   if (plain.kind === 'array' && plain.element !== null) return lacksEquality(plain.element);
+  if (plain.kind === 'composite') return plain.parts?.some(lacksEquality) ?? false;
   return WITHOUT_EQUALITY.has(plain.name) || plain.kind === 'pseudo';
 }
 

@@ -235,9 +235,24 @@ describe('mappingProblem', () => {
     ['jsonb', 'jsonb', true],
     ['xml[]', 'xml[]', false],
     ['point', 'point', false],
+    ['lseg', 'lseg', false],
+    ['line[]', 'line[]', false],
+    ['path', 'path', false],
+    ['box', 'box', false],
+    ['circle', 'circle', false],
     ['jsonpath', 'jsonpath', false],
   ])('%s and %s: %s', (left, right, expected) => {
     expect(fits(left, right)).toBe(expected);
+  });
+
+  test('a composite has an equality where all that it is made of have one', () => {
+    const spot = (...parts: readonly string[]): Column => {
+      const own = { ...type('spot'), kind: 'composite' as const, parts: parts.map(type) };
+      return { ...column('spot'), type: own };
+    };
+    const problem = (...parts: readonly string[]) => mappingProblem(spot(...parts), spot(...parts));
+    expect(problem('int4', 'text[]')).toBeNull();
+    expect(problem('int4', 'json')).toContain('values of such a type have no equality');
   });
 
   test('is symmetric, and a type with equality fits itself', () => {
