@@ -5,7 +5,7 @@ import type { PredicateFunctionName } from '../catalog/conditions/predicate-func
 import { SPATIAL_OPERATORS } from '../catalog/conditions/spatial-operators.ts';
 import type { ColumnComparison, Predicate } from '../plan/plan.ts';
 import { conditionsIn } from '../plan/predicates.ts';
-import { allOf, type Sql, sql } from './sql.ts';
+import { allOf, anyOf, type Sql, sql } from './sql.ts';
 
 // A comparison that may fail in some rows tells of them by failing. Postgres decides conditions in any order it likes, and
 // may come to such a comparison in a row that a rule hides: it has to wait for everything else. The rest, above all what
@@ -129,8 +129,20 @@ export function afterShown(parts: readonly Predicate[], toSql: (part: Predicate)
   return [after(allOf(others), allOf(shown))];
 }
 
+/** Alternatives, which a negation around them makes conditions that must all hold: what looks at a cell waits for what shows it. */
+export function unlessHidden(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): Sql {
+  const hidden = parts.filter(isHiding).map(toSql);
+  if (hidden.length === 0 || !parts.some(isLeaky)) return anyOf(parts.map(toSql));
+  const others = parts.filter((part) => !isHiding(part)).map(toSql);
+  return sql`(case when ${anyOf(hidden)} then true else ${anyOf(others)} end)`;
+}
+
 function isShowing({ kind }: Predicate): boolean {
   return kind === 'is-true';
+}
+
+function isHiding(part: Predicate): boolean {
+  return part.kind === 'not' && isShowing(part.of);
 }
 
 function after(condition: Sql, first: Sql): Sql {

@@ -6,7 +6,7 @@ import type { ColumnComparison, Join, Param, PlanTable, Predicate } from '../pla
 import { conjuncts } from '../plan/predicates.ts';
 import { sortValue } from './enum-order.ts';
 import { refuseUnlessDistinct, refuseUnlessText, refuseUnlessTexts, TypeUnknown } from './held-as-text.ts';
-import { afterShown, inSafeOrder, isLeaky, shownFirst } from './leaky.ts';
+import { afterShown, inSafeOrder, isLeaky, shownFirst, unlessHidden } from './leaky.ts';
 import { openPlace } from './open-place.ts';
 import { heldIn, operandSql, typeThere } from './operand.ts';
 import { SQL_OPERATORS } from './operators.ts';
@@ -24,7 +24,7 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: RowsInSc
     case 'and':
       return allOf(conditionsSql(shownFirst(predicate.of), row, rows, build));
     case 'or':
-      return anyOf(predicate.of.map((part) => predicateSql(part, row, rows, build)));
+      return unlessHidden(predicate.of, (part) => predicateSql(part, row, rows, build));
     case 'not':
       return sql`(not (${negatedSql(predicate.of, row, rows, build)}))`;
     case 'is-true':
@@ -53,7 +53,7 @@ function negatedSql(predicate: Predicate, row: RowScope, rows: RowsInScope, buil
     case 'and':
       return allOf(afterShown(predicate.of, toSql));
     case 'or':
-      return anyOf(predicate.of.map(toSql));
+      return unlessHidden(predicate.of, toSql);
     default:
       return predicateSql(predicate, row, rows, build);
   }
@@ -97,10 +97,6 @@ export function visibleValue(
   const value = row.read(what.column);
   if (what.onlyIf === null) return value;
   return sql`(case when ${predicateSql(what.onlyIf, row, withRow(rows, row), build)} then ${value} end)`;
-}
-
-function anyOf(parts: readonly Sql[]): Sql {
-  return parts.length === 0 ? syntax('false') : sql`(${separated(parts, ' or ')})`;
 }
 
 function compare(predicate: ColumnComparison, row: RowScope, build: Build): Sql {

@@ -61,6 +61,11 @@ export function allOf(conditions: readonly Sql[]): Sql {
   return conditions.length === 0 ? syntax('true') : separated(conditions, ' and ');
 }
 
+/** Conditions of which one must hold, `false` when there are none. */
+export function anyOf(conditions: readonly Sql[]): Sql {
+  return conditions.length === 0 ? syntax('false') : sql`(${separated(conditions, ' or ')})`;
+}
+
 /** Text concatenation; one inside another becomes one, and so do neighbouring constants: each step copies all before it. */
 export function concatenated(parts: readonly Sql[]): Sql {
   const merged: Sql[] = [];

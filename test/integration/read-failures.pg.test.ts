@@ -8,28 +8,25 @@ import { ThreeWays } from '../support/three-ways.ts';
 // decide the request's condition first, in rows that the rule hides.
 
 const COLUMNS =
-  'id int primary key, owner_id int, body text, doc jsonb, nums numeric[], size circle, docs json[], lo text collate loosely, code char(1) collate loosely, spot spec, big numeric, dbl float8, rings circle[]';
-const ROWS = `(1, 1, 'alpha', '{"at": "2020-01-01"}', '{1}', '<(0,0),1>', null, null, null, null, 1, 2, null),
-  (2, 2, 'secret', '{"at": "2020-01-01 00:00:00+02"}', '{2}', '<(0,0),1e200>', '{1}', 'b', 'b', '(2,{})', 1e400, 2, '{"<(0,0),1>"}')`;
+  'id int primary key, owner_id int, body text, doc jsonb, nums numeric[], size circle, docs json[], lo text collate loosely, code char(1) collate loosely, spot spec, big numeric, dbl float8, rings circle[], spots spec[]';
+const ROWS = `(1, 1, 'alpha', '{"at": "2020-01-01"}', '{1}', '<(0,0),1>', null, null, null, null, 1, 2, null, null),
+  (2, 2, 'secret', '{"at": "2020-01-01 00:00:00+02"}', '{2}', '<(0,0),1e200>', '{1}', 'b', 'b', '(2,{})', 1e400, 2, '{"<(0,0),1>"}', array['(2,{})'::spec])`;
 const MINE = { owner: { name: 'X-Hasura-Name' } };
 const EARLY = '$.at.datetime() < "2021-01-01".datetime()';
+const ALL = { columns: '*', allow_aggregations: true } as const;
 const note = (name: string, database: 'pg1' | 'pg2') => ({
   [name]: {
     database,
     relationships: { owner: { kind: 'object', to: 'person', on: { owner_id: 'id' } } },
     permissions: {
-      reader: { columns: '*', filter: MINE, allow_aggregations: true },
+      reader: { ...ALL, filter: MINE },
       counter: { columns: ['id', 'owner_id'], filter: {} },
       early: {
         columns: '*',
         filter: { _and: [{ doc: { _jsonb_path_match: EARLY } }, { owner_id: { _eq: 1 } }] },
         allow_aggregations: true,
       },
-      exact: {
-        columns: '*',
-        filter: { _and: [{ big: { _clt: 'dbl' } }, { owner: { name: 'ann' } }] },
-        allow_aggregations: true,
-      },
+      exact: { ...ALL, filter: { _and: [{ big: { _clt: 'dbl' } }, { owner: { name: 'ann' } }] } },
       either: {
         columns: '*',
         filter: {
@@ -179,6 +176,7 @@ test.each([
     '{rings: {_eq: ["<(0,0),2>"]}}',
     'unexpected at $: database query error',
   ],
+  ['arrays of such composites', '{spots: {_eq: ["(2,{})"]}}', 'unexpected at $: database query error'],
   [
     'a composite of a type without equality',
     '{spot: {_eq: "(2,{})"}}',
@@ -216,9 +214,15 @@ test('what is unknown is so in a negation too, beside a comparison that may fail
   }
 });
 
-test('a hidden cell of a visible row does not fail', async () => {
-  const found = '{"near":[{"id":1}]}';
-  expect(await outcomes(`{ near(where: ${DATES}) { id } }`, LEFT_OPEN)).toEqual([found, found, found]);
+test.each([
+  [DATES, '[{"id":1}]'],
+  [`{_or: [${DATES}, {id: {_lt: 0}}]}`, '[{"id":1}]'],
+  [`{_not: ${DATES}}`, '[]'],
+  [`{_not: {_and: [${DATES}, {id: {_gt: 0}}]}}`, '[]'],
+  [`{_not: {_or: [${DATES}, {id: {_lt: 0}}]}}`, '[]'],
+])('a hidden cell of a visible row does not fail: %s', async (where, rows) => {
+  const found = `{"near":${rows}}`;
+  expect(await outcomes(`{ near(where: ${where}) { id } }`, LEFT_OPEN)).toEqual([found, found, found]);
 });
 
 test('an aggregate of the rows below a hidden row does not overflow', async () => {

@@ -58,6 +58,10 @@ const WORLD: World = {
             },
           },
         },
+        varied: {
+          ...ALL,
+          filter: { sales_aggregate: { count: { arguments: 'paid', distinct: true, predicate: 2 } } },
+        },
         rich: {
           ...ALL,
           filter: { sales_aggregate: { avg: { arguments: 'amount', predicate: { _gt: 5 } } } },
@@ -132,6 +136,7 @@ test.each<[string, Asking, string]>([
     as('written', { 'x-hasura-digits': '%5' }),
     `(select count(*) ${OF_SALES})::text like '%5'`,
   ],
+  ['a count of what is distinct', as('varied'), `(select count(distinct paid) ${OF_SALES}) = 2`],
   ['a correlation of related rows', as('tied'), `(select corr(cost, amount) ${OF_SALES}) < 0.1`],
 ])('a rule with %s', async (_what, asking, condition) => {
   const { shop } = await ways.agree(SHOPS, asking);
@@ -166,6 +171,7 @@ const PREDICATES: readonly string[] = [
   'var_samp: {arguments: cost, predicate: {_lte: 2}}',
   'corr: {arguments: {X: amount, Y: cost}, predicate: {_gt: 0}}',
   'covar_samp: {arguments: {Y: cost, X: amount}, predicate: {_lt: 0}}',
+  'count: {arguments: paid, distinct: true, predicate: {_eq: 2}}',
 ];
 
 test('every aggregate can be compared', async () => {
@@ -194,6 +200,7 @@ test('every aggregate can be compared', async () => {
       2,
       2,
       4,
+      6,
     ]
   `);
 });
@@ -246,6 +253,33 @@ test('cells that the role may not see are null, in what is shown, found, ordered
   const { shop } = await ways.agree(query, as('both'));
   const sales = (shop as { sales: { id: number; amount: number | null }[] }[]).flatMap((one) => one.sales);
   for (const { id, amount } of sales) expect(amount === null).toBe(id % 2 === 1);
+});
+
+test.each([
+  ['{_or: [{amount: {_gt: 9}}, {id: {_lt: 0}}]}', 'secret and amount > 9'],
+  ['{_not: {amount: {_gt: 9}}}', 'secret and amount <= 9'],
+  ['{_not: {_and: [{amount: {_gt: 9}}, {id: {_gt: 0}}]}}', 'secret and amount <= 9'],
+  ['{_not: {_or: [{amount: {_gt: 9}}, {id: {_lt: 0}}]}}', 'secret and amount <= 9'],
+  ['{_not: {_not: {amount: {_gt: 9}}}}', 'secret and amount > 9'],
+  ['{_or: [{amount: {_is_null: true}}, {id: {_lt: 0}}]}', 'not secret'],
+])(
+  'neither a condition on a cell that the role may not see nor its contrary is met: %s',
+  async (where, rows) => {
+    const { sale } = await ways.agree(`{ sale(where: ${where}, order_by: {id: asc}) { id } }`, as('both'));
+    const { rows: expected } = await ways.all.query(`select id from sale where ${rows} order by id`);
+    expect(ids(sale)).toEqual(ids(expected));
+  },
+);
+
+test('related rows are counted in a condition only as far as the role sees them', async () => {
+  const query =
+    '{ shop(where: {sales_aggregate: {count: {predicate: {_eq: 3}}}}, order_by: {id: asc}) { id } }';
+  const { shop } = await ways.agree(query, as('auditor'));
+  const { rows } = await ways.all.query(
+    'select id from shop where (select count(*) from sale where shop_id = shop.id and secret) = 3 order by id',
+  );
+  expect(ids(shop)).toEqual(ids(rows));
+  expect(rows.length).toBeGreaterThan(0);
 });
 
 test('cells that the role may not see are compared with a list of none as nulls are: none is in it', async () => {
