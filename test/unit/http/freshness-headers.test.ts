@@ -52,6 +52,16 @@ describe('request headers', () => {
     expect(readCacheControl(header)).toEqual({ noCache, maxAgeMs });
   });
 
+  test.each([
+    ['cache-control', 'no-cache', { noCache: true }],
+    ['cache-control', 'max-age=9', { maxStalenessMs: 9000 }],
+    ['x-nearjoin-max-staleness', ' 250 ', { maxStalenessMs: 250 }],
+    ['x-nearjoin-fallback', ' Stale ', { fallback: 'stale' }],
+    ['x-nearjoin-token', ' p : 0/1 , ', { tokens: new Map([['p', { position: 1n, history: null }]]) }],
+  ])('%s: %s counts alone', (name, value, asked) => {
+    expect(freshnessOf({ [name]: value })).toEqual({ ...freshnessOf({}), ...asked });
+  });
+
   test('our own bound wins over max-age', () => {
     const asked = freshnessOf({ 'cache-control': 'max-age=9', 'x-nearjoin-max-staleness': '250' });
     expect(asked.maxStalenessMs).toBe(250);
@@ -134,6 +144,9 @@ describe('request headers', () => {
       fallback: 'wait',
       tokens: new Map([['pg3', { position: 2n, history: null }]]),
     });
+    expect(withDirective(asked, null)).toBe(asked);
+    const aged = freshnessOf({ 'cache-control': 'max-age=9' });
+    expect(withDirective(aged, { maxStalenessMs: null, fallback: null, token: null })).toEqual(aged);
   });
 });
 
@@ -164,9 +177,20 @@ describe('answer headers', () => {
       report({ target: 'pg3' }),
       report({ target: 'pg3', source: 'pg9', route: 'live', reason: 'stale' }),
     ];
-    expect(cacheStatus(reports)).toBe(
-      'nearjoin-pg2;hit;detail="staleness_ms=40 lsn=0/16B3748", nearjoin-pg3;fwd=stale',
-    );
+    const told = ['nearjoin-pg2;hit;detail="staleness_ms=40 lsn=0/16B3748"', 'nearjoin-pg3;fwd=stale'];
+    expect(cacheStatus(reports)).toBe(told.join(', '));
+    expect(cacheStatus(reports.toReversed())).toBe(told.toReversed().join(', '));
+    const unknown = [report({ stalenessMs: null }), report({ source: 'pg9' })];
+    for (const both of [unknown, unknown.toReversed()])
+      expect(cacheStatus(both)).toBe('nearjoin-pg2;hit;detail="lsn=0/16B3748"');
+  });
+
+  test.each<[Partial<TargetReport>, string]>([
+    [{ stalenessMs: null }, ';detail="lsn=0/16B3748"'],
+    [{ position: null }, ';detail="staleness_ms=12"'],
+    [{ stalenessMs: null, position: null }, ''],
+  ])('a hit tells what is known of it: %j', (over, detail) => {
+    expect(cacheStatus([report(over)])).toBe(`nearjoin-pg2;hit${detail}`);
   });
 
   test('nothing remote, no header', () => {

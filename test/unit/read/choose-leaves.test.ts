@@ -99,6 +99,26 @@ test.each(FITS)('a cache is judged: %s', (_, feed, detail) => {
   expect(fit.kind === 'usable' ? 'usable' : fit.detail).toBe(detail);
 });
 
+test('a cache is judged by every table and column that is read, and none is enough for what is computed', () => {
+  const other = { ...TABLE, table: { schema: 'public', name: 'teams' }, relation: 'pg2__teams' };
+  const name = { ...ID, name: 'name', field: 'name' };
+  const reading = (columns: readonly Column[]): RemoteUse => ({
+    ...USE,
+    tables: [...USE.tables, { table: other.table, columns }],
+  });
+  const feed = { ...FEED, tables: [other, TABLE] };
+  expect(cacheFit(reading([ID]), feed, null)).toEqual({ kind: 'usable', tables: [TABLE, other] });
+  const lacking = { kind: 'unusable', detail: 'column-not-cached' };
+  expect(cacheFit(reading([ID, name]), feed, null)).toEqual(lacking);
+  const copied = { ...other, columns: [...other.columns, { name: 'name', type: 'text' }] };
+  expect(cacheFit(reading([ID, name]), { ...FEED, tables: [TABLE, copied] }, null).kind).toBe('usable');
+  expect(cacheFit(reading([name]), { ...FEED, tables: [copied] }, null)).toEqual({
+    kind: 'unusable',
+    detail: 'not-cached',
+  });
+  expect(cacheFit({ ...USE, computes: true }, FEED, null)).toEqual({ kind: 'unusable', detail: 'computed' });
+});
+
 const POLICY: Policy = {
   boundMs: 1000,
   fallback: 'live',

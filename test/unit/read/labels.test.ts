@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Lsn } from '../../../src/core/lsn.ts';
-import { faultOf, improved } from '../../../src/read/labels.ts';
+import type { Policy } from '../../../src/read/freshness.ts';
+import { faultOf, improved, type Label } from '../../../src/read/labels.ts';
 
 const SECOND = 1_000_000;
 const position = 100n as Lsn;
@@ -15,6 +16,22 @@ const policy = {
   staleWhenDown: false,
 };
 
+const AT = 1_000 * SECOND;
+const FRESH: Label = { position, freshAsOf: AT - SECOND, history: '7.1' };
+
+test.each<[what: string, label: Label, over: Partial<Policy>, fault: string | null]>([
+  ['as old as the bound', FRESH, {}, null],
+  ['older', { ...FRESH, freshAsOf: AT - SECOND - 1000 }, {}, 'lagging'],
+  ['of no age', { ...FRESH, freshAsOf: null }, {}, 'lagging'],
+  ['of no position', { ...FRESH, position: null }, {}, 'slot-lost'],
+  ['as far as the token', FRESH, { token: { position, history: '7.1' } }, null],
+  ['as far as a token of any history', FRESH, { token: { position, history: null } }, null],
+  ['behind the token', FRESH, { token: { position: 101n as Lsn, history: '7.1' } }, 'token-ahead'],
+  ['of another history', FRESH, { token: { position: 1n as Lsn, history: '7.2' } }, 'token-ahead'],
+])('rows %s are judged', (_what, label, over, fault) => {
+  expect(faultOf(label, { ...policy, ...over }, AT)).toBe(fault);
+});
+
 test('a finished probe makes a label younger, and never older', () => {
   expect(improved({ position, freshAsOf: 5, history }, () => 7, SECOND)).toEqual({
     position,
@@ -26,6 +43,7 @@ test('a finished probe makes a label younger, and never older', () => {
     freshAsOf: 5,
     history,
   });
+  expect(improved({ position, freshAsOf: 5, history }, nothing, SECOND).freshAsOf).toBe(5);
   expect(improved({ position, freshAsOf: null, history }, nothing, SECOND)).toEqual({
     position,
     freshAsOf: null,
