@@ -92,7 +92,10 @@ export class Pipeline extends pg.Query {
     this.#outcome?.reject(new PipelineFailure(this.#tags.length, error));
   }
 
+  /** Rows that were sent are not kept until it runs again. */
   handleReadyForQuery(): void {
+    this.#statements = [];
+    this.#letter = null;
     this.#outcome?.resolve(this.#tags);
   }
 

@@ -1,8 +1,12 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestResync } from '../../src/cache/control.ts';
+import { type Row, rowOf } from '../../src/core/row.ts';
 import { Statements } from '../../src/replicate/statements.ts';
 import { FeedRig } from '../support/feed.ts';
+import { poll } from '../support/poll.ts';
 
 // Batches of every size and kind: one row goes as parameters, some as arrays, many and large ones through a stage.
 
@@ -143,6 +147,28 @@ test('what a session has staged and prepared for a copy goes with it', async () 
     `select substring(statement, 'select (.*)')::int as at from pg_prepared_statements where name like 'nj%' order by 1`,
   );
   expect(rows.map(({ at }) => at)).toEqual([0, ...Array.from({ length: 399 }, (_, at) => 11 + at)]);
+  await client.end();
+});
+
+test('rows that a session has written are let go of before it writes again', async () => {
+  const made = await open([ITEM], ['item']);
+  const client = new pg.Client({ connectionString: made.source.url });
+  await client.connect();
+  await client.query('create temporary table copied (id int)');
+  const statements = new Statements(client);
+  const add = (): readonly WeakRef<Row>[] => {
+    const rows = Array.from({ length: 500 }, (_, at) => rowOf([String(at)]));
+    statements.add({ text: 'copy copied (id) from stdin', copy: { rows, positions: [0], stage: null } });
+    return rows.map((row) => new WeakRef(row));
+  };
+  const rows = add();
+  await statements.settle();
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  await poll('the rows to be collected', () => {
+    collect();
+    return Promise.resolve(rows.every((row) => row.deref() === undefined));
+  });
   await client.end();
 });
 
