@@ -1,6 +1,7 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { endWithLogIn } from '../../src/core/failed-log-in.ts';
 import { statementResults } from '../../src/core/statement-results.ts';
+import type { StopSignal } from '../../src/core/stop-signal.ts';
 import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
 import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
@@ -137,10 +138,10 @@ export class AdminPool {
 /** A connection of its own with our session settings; the signal cuts it whatever it is doing. */
 export class OwnClient {
   readonly client: Client;
-  readonly #signal: AbortSignal;
+  readonly #signal: StopSignal;
   readonly #cut: () => void;
 
-  private constructor(client: Client, signal: AbortSignal) {
+  private constructor(client: Client, signal: StopSignal) {
     this.client = client;
     this.#signal = signal;
     this.#cut = () => this.destroy();
@@ -153,7 +154,7 @@ export class OwnClient {
    */
   static async open(
     target: Target,
-    signal: AbortSignal,
+    signal: StopSignal,
     { replication = false, identifies = false, applicationName = APPLICATION_NAME } = {},
   ): Promise<OwnClient> {
     if (signal.aborted) throw new ConnectorError('retry', 'stopped before the connection was made');

@@ -1,5 +1,8 @@
+import { systemClock } from '../../src/core/clock.ts';
+import { firstOf } from '../../src/core/first-of.ts';
 import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import type { TableRef } from '../../src/core/names.ts';
+import type { StopSignal } from '../../src/core/stop-signal.ts';
 import {
   type Comparison,
   ConnectorError,
@@ -67,8 +70,18 @@ export class TargetDatabase {
 
   /** Open connections stay where they are when the address comes to stand for another server. */
   async strayed(): Promise<ConnectorError | null> {
-    const limit = AbortSignal.timeout(this.target.timings.connectMs);
-    const until = AbortSignal.any([limit, this.#closing.signal]);
+    let strayed: ConnectorError | null = null;
+    await firstOf(
+      this.#closing.signal,
+      (until) => systemClock.delay(this.target.timings.connectMs, until),
+      async (until) => {
+        strayed = await this.#leadsElsewhere(until);
+      },
+    );
+    return strayed;
+  }
+
+  async #leadsElsewhere(until: StopSignal): Promise<ConnectorError | null> {
     const own = await OwnClient.open(this.target, until, { identifies: true }).catch(() => null);
     if (own === null) return null;
     try {

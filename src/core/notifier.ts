@@ -33,7 +33,7 @@ export class Notifier {
     if (signal === this.#signal) return;
     this.#signal?.removeEventListener('abort', this.#end);
     this.#signal = signal;
-    signal.addEventListener('abort', this.#end);
+    signal.addEventListener('abort', this.#end, { once: true });
   }
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import pg from 'pg';
 import type { CacheStatus, FeedStatus } from '../cache/cache-table.ts';
 import { readCacheStatus } from '../cache/status.ts';
@@ -46,6 +47,8 @@ export class StatusBoard {
     this.#settings = settings;
     this.#log = log;
     this.#clock = clock;
+    // Each source's loop listens to it, and there may be any number.
+    setMaxListeners(0, this.#closed.signal);
   }
 
   /** The last reading, waiting for the first one; null while the source says nothing. */

@@ -213,7 +213,7 @@ export class FeedLeader {
     if (stop.aborted) return;
     this.#waitsWithCopies = watermark !== null && !isGivenUp;
     connector.forgetIdentity();
-    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()));
+    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
     this.#waitsWithCopies = false;
   }
 

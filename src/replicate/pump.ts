@@ -93,7 +93,7 @@ export class Pump {
   async read(signal: AbortSignal): Promise<void> {
     const { stream } = this.#options;
     // Else it would wait for what the target says next.
-    signal.addEventListener('abort', () => stream.close());
+    signal.addEventListener('abort', () => stream.close(), { once: true });
     for await (const items of stream.items) {
       if (areWhole(items)) this.#push(items);
       else await this.early.takeAll(items, (others) => this.#push(others), signal);

@@ -205,6 +205,23 @@ test('API and replicator may be two processes, and both answer for the feeds', a
   }
 });
 
+test('any number of sources are read and followed without a word', async () => {
+  const nearjoin = await serving();
+  const args = Array.from({ length: 12 }, (_, at) => ({
+    type: 'pg_add_source',
+    args: { name: `many_${at}`, configuration: { connection_info: { database_url: pg1.url } } },
+  }));
+  expect((await nearjoin.post('/v1/metadata', { type: 'bulk', args }, admin)).status).toBe(200);
+  const asked = await nearjoin.post('/v1/graphql', { query: '{ __typename }' }, admin);
+  expect(asked.status).toBe(200);
+  const status = await fetch(`${nearjoin.url}/v1/replication`, { headers: admin });
+  expect(status.status).toBe(200);
+  const drops = args.map(({ args: { name } }) => ({ type: 'pg_drop_source', args: { name } }));
+  expect((await nearjoin.post('/v1/metadata', { type: 'bulk', args: drops }, admin)).status).toBe(200);
+  await nearjoin.stop();
+  expect(nearjoin.log.filter((line) => !line.startsWith('{'))).toEqual([]);
+});
+
 test('a feed is paused and goes on when asked', async () => {
   const nearjoin = await serving();
   try {
