@@ -149,8 +149,8 @@ function serves(index: readonly string[], lookup: readonly string[]): boolean {
 
 /**
  * Makes the table that gathers the net changes during a copy, unless it is there: columns c1, c2 … for the cached ones,
- * `missing` lists those the target did not send. A row is `astray` when the copy may hold another row under its key, and
- * was `asked` for when the target was to say what is missing and the row has had its key since.
+ * `missing` lists those the target did not send, of a `deleted` row none. A row is `astray` when the copy may hold another
+ * row under its key, and was `asked` for when the target was to say what is missing and the row has had its key since.
  */
 export function createOverlaySql(overlay: string, { columns, key }: CacheShape): string {
   const list = columns.map(({ type }, index) => `c${index + 1} ${type}`).join(', ');

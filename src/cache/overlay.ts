@@ -118,7 +118,7 @@ function fromCopy({ shape, relation }: Overlay, key: readonly string[]): readonl
     `insert into ${inCache(relation)} (${columns(all)}) select ${all.map(name).join(', ')} from ${main} m where ${isRow}
      on conflict (${columns(keys)}) do nothing`,
     `update ${inCache(relation)} o set ${[...fill, `missing = '{}'`].join(', ')} from ${main} m
-     where ${isRow} and ${same} and not o.deleted and not o.astray and o.missing <> '{}'`,
+     where ${isRow} and ${same} and not o.astray and o.missing <> '{}'`,
   ];
 }
 
@@ -148,9 +148,9 @@ export function mergeSql({ shape, relation }: Overlay, pages: OverlayPages | nul
     (at) => `${name(at)} = case when ${at + 1} = any (o.missing) then m.${name(at)} else o.c${at + 1} end`,
   );
   const filled = `, filled as (
-      update ${main} m set ${kept.join(', ')} from taken o where not o.deleted and o.missing <> '{}' and ${same})`;
+      update ${main} m set ${kept.join(', ')} from taken o where o.missing <> '{}' and ${same})`;
   return `with taken as (
-      delete from ${inCache(relation)} o where ${within} (o.deleted or o.missing = '{}'
+      delete from ${inCache(relation)} o where ${within} (o.missing = '{}'
         or (not o.astray and exists (select from ${main} m where ${same})))
       returning *),
     gone as (delete from ${main} m using taken o where o.deleted and ${same})${kept.length === 0 ? '' : filled}
@@ -162,7 +162,7 @@ export function mergeSql({ shape, relation }: Overlay, pages: OverlayPages | nul
 /** Marks rows whose values must be asked for, and gives their keys as text: `[[k1, k2 …], …]`. Parameter: how many. */
 export function askSql({ shape, relation }: Overlay): string {
   const keys = keyPositions(shape).map((at) => `o.c${at + 1}`);
-  const chosen = `select ctid from ${inCache(relation)} where not deleted and missing <> '{}' limit $1`;
+  const chosen = `select ctid from ${inCache(relation)} where missing <> '{}' limit $1`;
   return `with marked as (
       update ${inCache(relation)} o set asked = true where o.ctid = any (array(${chosen}))
       returning json_build_array(${keys.map((key) => `${key}::text`).join(', ')}) as key)
@@ -189,7 +189,7 @@ export function answer(
       (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then ${values[at]} else o.c${at + 1} end`,
     );
     return `update ${inCache(relation)} o set ${[...sets, `missing = '{}'`].join(', ')}
-      from ${from} where o.asked and not o.deleted and o.missing <> '{}' and ${same}`;
+      from ${from} where o.asked and o.missing <> '{}' and ${same}`;
   });
   return answers.statements(rows.map(rowOf), 'arrays');
 }

@@ -154,7 +154,7 @@ async function ask(
     if (found.rows.length > 0) {
       for (const { text, values } of answer(overlay, found.rows)) await client.query(text, values);
     }
-    const unanswered = `asked and not deleted and missing <> '{}'`;
+    const unanswered = `asked and missing <> '{}'`;
     const { count } = await rowOf<{ count: number }>(
       client,
       `select count(*)::int as count from ${inCache(overlay.relation)} where ${unanswered}`,
