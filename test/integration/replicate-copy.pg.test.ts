@@ -81,6 +81,8 @@ async function copyWith(
       if (work === undefined || done.has(step)) return;
       done.add(step);
       for (const statement of work) await made.target.query(statement);
+      // Before what has come meanwhile is merged.
+      if (step === 'copy:caught-up') await made.caughtUp();
     },
   });
   await made.ready();
@@ -95,6 +97,8 @@ async function copyWith(
 }
 
 const SMALL = `insert into doc select i, 0, repeat('b', 2500) || i, 'note ' || i from generate_series(1, 20) i`;
+
+const LONG = `insert into doc select i, 0, repeat('a', 2500), repeat('b', 2500) from generate_series(1, 3) i`;
 
 test('key changes of rows with values not sent, before and after the snapshot', async () => {
   await copyWith([BIG, EXTERNAL, SMALL], {
@@ -116,6 +120,16 @@ test('key changes of rows with values not sent, before and after the snapshot', 
       'update doc set id = 105 where id = 6',
     ],
     'copy:rows-copied': ['update doc set id = 301 where id = 201', 'update doc set id = 302 where id = 2'],
+  });
+});
+
+test('values that are sent one at a time during the copy are all kept', async () => {
+  await copyWith([BIG, EXTERNAL, 'alter table doc alter note set storage external', LONG], {
+    'copy:snapshot-taken': ['update doc set n = 1'],
+    'copy:caught-up': [
+      `update doc set body = repeat('c', 2500) where id < 3`,
+      `update doc set note = repeat('d', 2500) where id > 1`,
+    ],
   });
 });
 

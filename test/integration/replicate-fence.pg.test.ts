@@ -6,7 +6,9 @@ import { readCacheStatus } from '../../src/cache/status.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Lsn } from '../../src/core/lsn.ts';
 import { Applier, LeaseLost } from '../../src/replicate/applier.ts';
+import { TableBroken } from '../../src/replicate/interruptions.ts';
 import { acquireLease, releaseLease } from '../../src/replicate/lease.ts';
+import { cacheSink } from '../../src/replicate/sink.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 let source: TestDatabase;
@@ -144,6 +146,27 @@ test('nor is one behind a batch whose watermark is that by which the cache was g
   expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
   expect(await position()).toBeNull();
   expect((await first.query('select n from written')).rows).toEqual([{ n: 1 }]);
+});
+
+test('a change that must meet a row and meets none is found out before its batch is committed', async () => {
+  const { first, applier } = await leading();
+  await first.query('create table written (n int)');
+  await writeAt(applier, 1, 'insert into written values (1)');
+  const sink = cacheSink({
+    target: 'pg2',
+    table: { schema: 'public', name: 'written' },
+    relation: 'written',
+    columns: [{ name: 'n', type: 'integer', oid: 23 }],
+    key: ['n'],
+    shape: null,
+    parts: null,
+    exists: true,
+    modifiers: [-1],
+  });
+  const missed = { text: 'update written set n = 2 where n = 9', expected: 1, sink };
+  const mark = { position: 2n as Lsn, freshAsOf: null, lastCommit: null };
+  await expect(applier.apply([missed], mark)).rejects.toBeInstanceOf(TableBroken);
+  expect(await position()).toBe(1n);
 });
 
 test('status and wishes may be written while a batch is', async () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
 import { requestVerification } from '../../src/cache/verification.ts';
 import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
-import type { Step } from '../../src/replicate/steps.ts';
+import type { Step, StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
 import { startProxy } from '../support/proxy.ts';
 
@@ -28,8 +28,8 @@ afterEach(async () => {
 });
 
 /** Somebody on the source has the copy for himself. */
-async function lockCopy(): Promise<void> {
-  const copy = (await rig.tableStatus('item'))?.relation ?? '';
+async function lockCopy(name = 'item'): Promise<void> {
+  const copy = (await rig.tableStatus(name))?.relation ?? '';
   await holder.query('begin');
   await holder.query(`lock table nearjoin."${copy}" in access exclusive mode`);
 }
@@ -43,6 +43,35 @@ async function someoneWaits(text: string): Promise<void> {
     );
     return rows.length > 0;
   });
+}
+
+/** A change of table `other` waits for the source until `holder` lets it go. */
+async function holdStream(): Promise<void> {
+  await lockCopy('other');
+  await rig.target.query('insert into other values (1)');
+  await someoneWaits('insert into nearjoin%');
+}
+
+async function sourceTime(): Promise<number> {
+  const now = 'select (extract(epoch from clock_timestamp()) * 1000000)::float8 as us';
+  return (await rig.source.query<{ us: number }>(now)).rows[0]?.us ?? 0;
+}
+
+/** Counts what a feed does a few times a second, and leaves its batches as they are. */
+function ticking(also: (step: Step) => Promise<void> | void = () => undefined): {
+  readonly onStep: StepHook;
+  readonly some: () => Promise<void>;
+} {
+  let ticks = 0;
+  const onStep = (step: Step): Promise<void> | void => {
+    if (step === 'apply:acknowledged') ticks += 1;
+    return also(step);
+  };
+  const some = async (): Promise<void> => {
+    const until = ticks + 6;
+    await rig.until('some time to pass', () => Promise.resolve(ticks >= until));
+  };
+  return { onStep: Object.assign(onStep, { inOneTrip: true }), some };
 }
 
 async function state(wanted: string): Promise<void> {
@@ -140,6 +169,7 @@ test('what is read behind a batch that waits for the source is not applied befor
   const first = rig.start();
   await rig.ready();
   await first.stop();
+  const before = (await rig.tableStatus('item'))?.relation;
   const { rows: slots } = await rig.target.query<{ name: string }>(
     'select pubname as name from pg_publication',
   );
@@ -147,27 +177,37 @@ test('what is read behind a batch that waits for the source is not applied befor
   await rig.target.query(
     `drop publication ${slots[0]?.name}; create publication ${slots[0]?.name} for all tables`,
   );
-  let ticks = 0;
-  const count = (step: Step): void => {
-    if (step === 'apply:acknowledged') ticks += 1;
-  };
-  const limits = { batch: { rows: 10, bytes: 1 << 20 } };
-  rig.start({ limits, onStep: Object.assign(count, { inOneTrip: true }) });
-  await state('streaming');
-  await rig.ready();
+  const { onStep, some } = ticking();
+  rig.start({ limits: { batch: { rows: 10, bytes: 1 << 20 } }, onStep });
+  await rig.copiedAgain('item', before);
   await rig.caughtUp();
   await lockCopy();
   await rig.target.query('insert into item values (200, 1)');
   await someoneWaits('insert into nearjoin%');
-  const now = 'select (extract(epoch from clock_timestamp()) * 1000000)::float8 as us';
-  const written = (await rig.source.query<{ us: number }>(now)).rows[0]?.us ?? 0;
+  const written = await sourceTime();
   await rig.target.query('insert into other select generate_series(1, 20)');
-  ticks = 0;
-  await rig.until('proofs to be due', () => Promise.resolve(ticks > 5));
+  await some();
   expect(rig.probes.filter(({ freshAsOf }) => freshAsOf > written)).toEqual([]);
   await holder.query('rollback');
   await rig.until('a proof', () => Promise.resolve(rig.probes.some(({ freshAsOf }) => freshAsOf > written)));
   expect((await rig.contents('item')).cache).toHaveLength(101);
+});
+
+test('while somebody reads a copy that is not right any more, nothing is proved', async () => {
+  const { onStep, some } = ticking();
+  rig.start({ onStep });
+  await rig.ready();
+  await rig.caughtUp();
+  const copy = (await rig.tableStatus('item'))?.relation;
+  await holder.query('begin');
+  await holder.query(`select from nearjoin."${copy}"`);
+  await rig.target.query('alter table item alter column n type bigint using n * 2');
+  const altered = await sourceTime();
+  await someoneWaits('drop table if exists nearjoin%');
+  await some();
+  expect(rig.probes.filter(({ freshAsOf }) => freshAsOf > altered)).toEqual([]);
+  await holder.query('rollback');
+  await rig.copiedAgain('item', copy);
 });
 
 test('a feed whose lease is locked by hand is not led, and ended all the same', async () => {
@@ -221,7 +261,8 @@ test('a copy that waits for a transaction of the target says so, and goes on whe
 test('what a transaction did to a table before and while it was not published is not taken for its last word', async () => {
   await rig.target.query('create table other (id int primary key)');
   await rig.track({ item: [], other: [] });
-  rig.start();
+  const { onStep, some } = ticking();
+  rig.start({ onStep });
   await rig.ready();
   const published = (tables: number): Promise<void> =>
     rig.until(`${tables} tables to be published`, async () => {
@@ -240,13 +281,59 @@ test('what a transaction did to a table before and while it was not published is
     'the copy to wait',
     async () => (await rig.tableStatus('item'))?.doing?.startsWith('waiting') === true,
   );
+  // It ends on the target before the stream has come to it.
+  await holdStream();
   await writer.query('commit');
   await writer.end();
+  await some();
+  await holder.query('rollback');
   await rig.ready();
   await rig.caughtUp();
   const { target, cache } = await rig.contents('item');
   expect(cache).toEqual(target);
 });
+
+test.each([
+  // Too little to be made ready for the source, and as much as is made ready behind what was sent.
+  ['copy:rows-copied', ['insert into other values (2)'], 2],
+  [
+    'copy:caught-up',
+    ['insert into other select generate_series(2, 21)', 'insert into item select generate_series(201, 220)'],
+    1,
+  ],
+] as const)(
+  'what was read before a copy is finished is written before that: at %s, %j',
+  async (at, statements, least) => {
+    await rig.target.query('create table other (id int primary key)');
+    await rig.track({ other: [] });
+    let [isNext, isHeld] = [false, false];
+    let seen = 0;
+    const { onStep, some } = ticking(async (step) => {
+      if (isNext && step === at) {
+        isNext = false;
+        await holdStream();
+        for (const statement of statements) await rig.target.query(statement);
+        await some();
+        isHeld = true;
+      }
+      if (step !== 'copy:merged-uncommitted' || !isHeld) return;
+      const copy = (await rig.tableStatus('other'))?.relation;
+      seen = (await rig.source.query(`select from nearjoin."${copy}"`)).rowCount ?? 0;
+    });
+    rig.start({ limits: { batch: { rows: 10, bytes: 1 << 20 }, schemaPollMs: 600_000 }, onStep });
+    await rig.ready();
+    isNext = true;
+    await rig.track({ other: [], item: [] });
+    await rig.until('the stream to wait', () => Promise.resolve(isHeld));
+    await some();
+    await holder.query('rollback');
+    await rig.ready();
+    await rig.caughtUp();
+    expect(seen).toBeGreaterThanOrEqual(least);
+    const { target, cache } = await rig.contents('item');
+    expect(cache).toEqual(target);
+  },
+);
 
 test('tables that somebody has locked before they are published hold up no proof of another', async () => {
   await rig.target.query('create table other (id int primary key)');
