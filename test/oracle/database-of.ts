@@ -10,6 +10,7 @@ import {
   relationshipNamed,
   type TableModel,
   tableNamed,
+  timesOf,
   twinListOf,
   twinOf,
   type World,
@@ -29,7 +30,7 @@ export function ddlOf(world: World, tables: readonly TableModel[], isWhole: bool
             `create view ${relation({ ...table, name: viewNamed(table.name) })} as select * from ${relation(table)}`,
           ]
         : []),
-      callable(world, table),
+      ...(table.isQuery ? [] : [callable(world, table)]),
       ...twins(world, table),
       ...(table.rows.length === 0 ? [] : [insertRows(table, table.rows)]),
     ]),
@@ -49,6 +50,14 @@ function callable(world: World, table: TableModel): string {
   const [language, code] =
     world.tables.indexOf(table) % 2 === 0 ? ['sql', body] : ['plpgsql', `begin return query ${body}; end`];
   return `create function ${quoted(functionNamed(world, table))}(wanted boolean, session json default null) returns setof ${rows} language ${language} stable as $$ ${code} $$`;
+}
+
+/** The statement of a native query: all or none of a table's rows. */
+export function nativeCode(world: World, table: TableModel): string {
+  const columns = table.columns.map(({ name, field }) => `t.${quoted(name)} as ${quoted(field)}`);
+  const key = table.key.map((name) => `t.${quoted(name)}`);
+  const from = `${relation(table)} t, generate_series(1, ${timesOf(world, table)})`;
+  return `select ${columns.join(', ')} from ${from} where {{wanted}} order by ${key.join(', ')}`;
 }
 
 /** The name of the function that answers a column's value. */

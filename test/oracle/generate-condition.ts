@@ -14,9 +14,9 @@ import {
 import {
   type ColumnModel,
   type Condition,
+  comparedRelationships,
   type TableModel,
   viewOf,
-  visibleRelationships,
   type World,
 } from './world.ts';
 
@@ -56,7 +56,7 @@ function composed(scene: Scene, table: TableModel, depth: number): readonly (() 
 
 function overRelationships(scene: Scene, table: TableModel, depth: number): readonly (() => Condition)[] {
   const { random, world, role } = scene;
-  const all = visibleRelationships(world, table, role);
+  const all = comparedRelationships(world, table, role);
   const related = (): Condition => {
     const { relationship, view } = random.pick(all);
     const of: Condition = random.chance(0.2) ? { kind: 'true' } : condition(scene, view.table, depth - 1);
@@ -75,8 +75,9 @@ function overRelationships(scene: Scene, table: TableModel, depth: number): read
 
 function existsIn(scene: Scene, table: TableModel, depth: number): Condition {
   const { random, world } = scene;
-  const near = world.tables.filter(({ database }) => database === table.database);
-  const other = random.pick(random.chance(0.5) ? near : world.tables);
+  const all = world.tables.filter(({ isQuery }) => !isQuery);
+  const near = all.filter(({ database }) => database === table.database);
+  const other = random.pick(near.length > 0 && random.chance(0.5) ? near : all);
   return { kind: 'exists', table: other.field, of: condition(scene, other, depth) };
 }
 
@@ -116,14 +117,14 @@ export function counted(random: Random, { relationship, view }: ArrayOf): readon
   return [0, 1, 2, 3].map(one);
 }
 
-type ArrayOf = ReturnType<typeof visibleRelationships>[number];
+type ArrayOf = ReturnType<typeof comparedRelationships>[number];
 
 /** Lists of related rows that the role may count. */
 export function countableLists(
   { world, role }: Pick<Scene, 'world' | 'role'>,
   table: TableModel,
 ): readonly ArrayOf[] {
-  return visibleRelationships(world, table, role).filter(
+  return comparedRelationships(world, table, role).filter(
     ({ relationship, view }) => relationship.kind === 'array' && view.aggregate,
   );
 }

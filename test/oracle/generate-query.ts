@@ -5,6 +5,7 @@ import {
   type ColumnModel,
   type Condition,
   columnNamed,
+  comparedRelationships,
   INHERITED,
   permissionsFor,
   ROLES,
@@ -59,8 +60,13 @@ export type Root = { readonly alias: string; readonly table: string } & (
 
 export type StreamRoot = Extract<Root, { readonly kind: 'stream' }>;
 
-/** The argument of a function that answers the rows, all or none; null where they are the table's own. */
+/** The argument of a function or native query that answers the rows, all or none; null where they are the table's own, or where it is left out. */
 export type Call = { readonly wanted: boolean | null } | null;
+
+/** Whether the rows are those of the table, or none. */
+export function isWanted({ isQuery }: TableModel, called: Call): boolean {
+  return called === null ? !isQuery : called.wanted === true;
+}
 
 /** The arguments of a list. */
 export interface Rows {
@@ -97,10 +103,16 @@ export type Field = Written &
   (
     | { readonly kind: 'column'; readonly column: string; readonly path: readonly string[] | null }
     | { readonly kind: 'typename' }
-    | { readonly kind: 'object'; readonly relationship: string; readonly fields: readonly Field[] }
+    | {
+        readonly kind: 'object';
+        readonly relationship: string;
+        readonly called: Call;
+        readonly fields: readonly Field[];
+      }
     | {
         readonly kind: 'array';
         readonly relationship: string;
+        readonly called: Call;
         readonly rows: Rows;
         readonly fields: readonly Field[];
       }
@@ -150,12 +162,22 @@ interface Scene {
   readonly hostile: boolean;
 }
 
-/** The whole ordering of a list. */
-export function orderingsOf(table: TableModel, { orderBy, total }: Rows): readonly Ordering[] {
+/** The whole ordering of a list, as it is asked for. */
+export function orderingsOf(table: TableModel, rows: Rows): readonly Ordering[] {
+  const { orderBy, total } = rows;
+  if (isOwnOrder(table, rows)) return [];
   const keys = table.key.map(
     (column): Ordering => ({ path: [], by: { kind: 'column', column }, direction: 'asc' }),
   );
   return total ? [...orderBy, ...keys] : orderBy;
+}
+
+/** Whether rows come in the order of a native query. */
+export function isOwnOrder(
+  { isQuery }: TableModel,
+  { orderBy, distinctOn }: Pick<Rows, 'orderBy' | 'distinctOn'>,
+): boolean {
+  return isQuery && orderBy.length === 0 && distinctOn.length === 0;
 }
 
 /** A query for a role; null when the role sees no table. */
@@ -183,7 +205,7 @@ export function generateQuery(
 /** A stream for a role; null when the role sees no column to go by. */
 export function generateStream(random: Random, world: World): Query | null {
   const role = anyRole(random);
-  const views = world.tables.flatMap((table) => viewOf(table, role) ?? []);
+  const views = world.tables.flatMap((table) => (table.isQuery ? [] : (viewOf(table, role) ?? [])));
   const choices = views.flatMap((view) => sortableOf(view).map((column) => ({ view, column })));
   if (choices.length === 0) return null;
   const { view, column } = random.pick(choices);
@@ -222,9 +244,8 @@ function anyRole(random: Random): string {
 
 function root(scene: Scene, view: View, alias: string): Root {
   const { random } = scene;
-  const { field: table, key, rows } = view.table;
-  const keyIsVisible = key.every((name) => view.columns.some((column) => column.name === name));
-  if (keyIsVisible && !view.table.isView && random.chance(0.1)) {
+  const { field: table, key, rows, isQuery } = view.table;
+  if (hasKey(view) && random.chance(0.1)) {
     const row = rows.length > 0 && random.values.chance(0.8) ? random.values.pick(rows) : null;
     const values = key.map((name): Value => {
       const { values: all } = typeOf(columnNamed(view.table, name).type);
@@ -233,7 +254,7 @@ function root(scene: Scene, view: View, alias: string): Root {
     });
     return { kind: 'one', alias, table, key: values, fields: fields(scene, view, 2) };
   }
-  const called = random.chance(0.2) ? { wanted: random.values.pick([true, true, true, false, null]) } : null;
+  const called = isQuery || random.chance(0.2) ? call(random) : null;
   if (view.aggregate && random.chance(0.2))
     return {
       kind: 'aggregate',
@@ -251,6 +272,15 @@ function root(scene: Scene, view: View, alias: string): Root {
     rows: rowsArguments(scene, view, 2),
     fields: fields(scene, view, 2),
   };
+}
+
+/** Whether single rows can be asked for. */
+function hasKey({ table: { key, isView, isQuery }, columns }: View): boolean {
+  return !isView && !isQuery && key.every((name) => columns.some((column) => column.name === name));
+}
+
+function call(random: Random): NonNullable<Call> {
+  return { wanted: random.values.pick([true, true, true, false, null]) };
 }
 
 /** Lists filtered by a count of related rows: of their twins nothing differs that makes another plan but the counted columns. */
@@ -288,13 +318,17 @@ function rowsArguments(scene: Scene, view: View, depth: number): Rows {
   const chosen = random.chance(0.5)
     ? Array.from({ length: random.int(1, 2) }, () => ordering(scene, view, 2)).flat()
     : [];
+  const orderBy = [...first, ...chosen];
+  const mayBeTotal =
+    isOwnOrder(view.table, { orderBy, distinctOn }) ||
+    view.table.key.every((name) => isAlwaysShown(view.table, name, scene.role));
   return {
     where: random.chance(0.55) ? condition({ ...scene, isRule: false }, view.table, depth) : null,
-    orderBy: [...first, ...chosen],
+    orderBy,
     distinctOn,
     limit: random.chance(0.25) ? random.values.int(0, 5) : null,
     offset: random.chance(0.12) ? random.values.int(0, 3) : null,
-    total: random.chance(0.85) && view.table.key.every((name) => isAlwaysShown(view.table, name, scene.role)),
+    total: random.chance(0.85) && mayBeTotal,
   };
 }
 
@@ -310,7 +344,7 @@ function isAlwaysShown(table: TableModel, column: string, role: string): boolean
 function ordering(scene: Scene, view: View, depth: number): readonly Ordering[] {
   const { random, world, role } = scene;
   const direction = random.values.pick(DIRECTIONS);
-  const related = depth === 0 ? [] : visibleRelationships(world, view.table, role);
+  const related = depth === 0 ? [] : comparedRelationships(world, view.table, role);
   if (related.length > 0 && random.chance(0.5)) {
     const { relationship, view: right } = random.pick(related);
     if (relationship.kind === 'object')
@@ -389,11 +423,12 @@ function relatedField(
   depth: number,
 ): Shown<'object'> | Shown<'array'> | Shown<'aggregate'> {
   const { name, kind } = relationship;
-  if (kind === 'object') return { kind, relationship: name, fields: fields(scene, view, depth) };
+  const called = view.table.isQuery && scene.random.chance(0.9) ? call(scene.random) : null;
+  if (kind === 'object') return { kind, relationship: name, called, fields: fields(scene, view, depth) };
   const rows = rowsArguments(scene, view, depth);
   return view.aggregate && scene.random.chance(0.35)
     ? { kind: 'aggregate', relationship: name, rows, parts: parts(scene, view, depth) }
-    : { kind: 'array', relationship: name, rows, fields: fields(scene, view, depth) };
+    : { kind: 'array', relationship: name, called, rows, fields: fields(scene, view, depth) };
 }
 
 function parts(scene: Scene, view: View, depth: number): readonly Part[] {

@@ -76,13 +76,14 @@ const COLUMN_NAMES = [
   'v0',
 ];
 
-/** Two or three databases with three to six tables, their rows, and what two roles see of them. */
+/** Two or three databases with three to six tables, some native queries, their rows, and what two roles see of them. */
 export function generateWorld(random: Random): World {
   const databases = ['pg1', 'pg2', 'pg3'].slice(0, random.int(2, 3));
   const count = random.int(3, 6);
-  const bare = Array.from({ length: count }, (_, i) => {
+  const bare = Array.from({ length: count + random.int(0, 2) }, (_, i) => {
     const database = databases[i] ?? random.pick(databases);
-    return tableModel(random, i, database);
+    const table = tableModel(random, i, database);
+    return i < count ? table : { ...table, isView: false, isQuery: true };
   });
   const related = bare.map((table) => ({ ...table, relationships: relationships(random, table, bare) }));
   const filled = related.map((table) => ({ ...table, rows: rowsOf(random, table) }));
@@ -146,6 +147,7 @@ function tableModel(random: Random, index: number, database: string): TableModel
     relationships: [],
     permissions: [],
     isView: random.chance(0.12),
+    isQuery: false,
     isSparse: random.chance(0.2),
     rows: [],
   };
@@ -157,9 +159,11 @@ function relationships(
   tables: readonly TableModel[],
 ): readonly RelationshipModel[] {
   const wanted = random.int(1, 4);
+  // A native query is followed within its database only.
+  const reachable = tables.filter(({ isQuery, database }) => !isQuery || database === table.database);
   const found: RelationshipModel[] = [];
   for (let i = 0; i < wanted; i += 1) {
-    const to = random.pick(tables);
+    const to = random.pick(reachable);
     const kind = random.chance(0.5) ? 'object' : 'array';
     const on = mapping(random, table, to, kind);
     if (on !== null)

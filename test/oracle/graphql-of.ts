@@ -1,4 +1,5 @@
 import {
+  type Call,
   type Computed,
   type Field,
   type Ordering,
@@ -110,15 +111,19 @@ class Printing {
     );
   }
 
-  /** The head of a list or an aggregate, of a table or of a function that answers its rows. */
+  /** The head of a list or an aggregate, of a table or of a function or native query that answers its rows. */
   #called({ alias, kind, called, rows }: Extract<Root, { readonly rows: Rows }>, table: TableModel): string {
     const ending = kind === 'list' ? '' : '_aggregate';
-    if (called === null)
-      return `${alias}: ${rootNamed(this.#world, table, ending)}${this.#rows(table, rows)}`;
-    const args = this.#isSent(0.4)
-      ? this.#variable(`${argsTypeNamed(this.#world, table)}!`, { wanted: called.wanted })
-      : { wanted: this.#send('Boolean', called.wanted, 'document') };
-    return `${alias}: ${calledNamed(this.#world, table, ending)}${this.#rows(table, rows, [['args', args]])}`;
+    const name = called === null ? rootNamed : calledNamed;
+    const args = this.#args(called, table);
+    return `${alias}: ${name(this.#world, table, ending)}${this.#rows(table, rows, args)}`;
+  }
+
+  #args(called: Call, table: TableModel): readonly (readonly ['args', unknown])[] {
+    if (called === null) return [];
+    if (this.#isSent(0.4))
+      return [['args', this.#variable(`${argsTypeNamed(this.#world, table)}!`, { wanted: called.wanted })]];
+    return [['args', { wanted: this.#send('Boolean', called.wanted, 'document') }]];
   }
 
   #stream({ alias, where, by, after, descending, size }: StreamRoot, table: TableModel): string {
@@ -172,10 +177,7 @@ class Printing {
       ['limit', limit === null ? this.#unset('Int') : this.#send('Int', limit, 'document')],
       ['offset', offset === null ? this.#unset('Int') : this.#send('Int', offset, 'document')],
     ];
-    const parts = given.flatMap(([name, value]) =>
-      value === undefined ? [] : [`${name}: ${literal(value)}`],
-    );
-    return parts.length === 0 ? '' : `(${parts.join(', ')})`;
+    return inBrackets(given);
   }
 
   #fields(table: TableModel, fields: readonly Field[]): string {
@@ -228,12 +230,11 @@ class Printing {
     }
     const to = tableNamed(this.#world, relationshipNamed(table, field.relationship).to);
     const head = `${field.alias}: ${field.kind === 'array' ? this.#rowsOf(table, field.relationship) : field.relationship}`;
-    if (field.kind === 'object')
-      return this.#selected(`${head}${tail}`, field.fields, (some) => this.#fields(to, some));
-    if (field.kind === 'array')
-      return this.#selected(`${head}${this.#rows(to, field.rows)}${tail}`, field.fields, (some) =>
-        this.#fields(to, some),
-      );
+    if (field.kind !== 'aggregate') {
+      const args = this.#args(field.called, to);
+      const given = field.kind === 'array' ? this.#rows(to, field.rows, args) : inBrackets(args);
+      return this.#selected(`${head}${given}${tail}`, field.fields, (some) => this.#fields(to, some));
+    }
     const aggregate = `${field.alias}: ${this.#aggregateOf(field.relationship)}`;
     return this.#selected(`${aggregate}${this.#rows(to, field.rows)}${tail}`, field.parts, (some) =>
       this.#parts(to, some),
@@ -442,6 +443,12 @@ function literal(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const members = Object.entries(value).map(([name, member]) => `${name}: ${literal(member)}`);
   return `{${members.join(', ')}}`;
+}
+
+/** Arguments that are given. */
+function inBrackets(given: readonly (readonly [name: string, value: unknown])[]): string {
+  const parts = given.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${literal(value)}`]));
+  return parts.length === 0 ? '' : `(${parts.join(', ')})`;
 }
 
 function pathText(path: readonly string[]): string {

@@ -1,5 +1,5 @@
 import type { MoreMetadata } from '../support/lane.ts';
-import { functionNamed, sessionOf, twinFunction, usesEnum, viewNamed } from './database-of.ts';
+import { functionNamed, nativeCode, sessionOf, twinFunction, usesEnum, viewNamed } from './database-of.ts';
 import { isList } from './graphql-of.ts';
 import { typeOf } from './value-types.ts';
 import {
@@ -7,6 +7,8 @@ import {
   databasesOf,
   enumTableOf,
   INHERITED,
+  knownColumn,
+  modelNamed,
   ROLES,
   relationshipNamed,
   type TableModel,
@@ -26,7 +28,8 @@ export function tablesMetadata(
 ): readonly unknown[] {
   const pointing = tables.filter(usesEnum).map(({ database }) => database);
   const enums = [...new Set(pointing)].map((database) => ({ table: enumTableOf(database), is_enum: true }));
-  return [...tables.map((table) => tableMetadata(world, table, inOne)), ...enums];
+  const known = tables.filter(({ isQuery }) => !isQuery);
+  return [...known.map((table) => tableMetadata(world, table, inOne)), ...enums];
 }
 
 /** The customization of a source. */
@@ -43,18 +46,72 @@ export function customizationOf({ naming }: World, source: string): object {
 export function moreMetadata(world: World, sources: readonly string[]): MoreMetadata {
   const customization = Object.fromEntries(sources.map((source) => [source, customizationOf(world, source)]));
   const functions = Object.fromEntries(sources.map((source) => [source, functionsMetadata(world, source)]));
-  return { inherited_roles: inheritedRoles(world), customization, functions };
+  const queries = Object.fromEntries(sources.map((source) => [source, queriesMetadata(world, source)]));
+  return { inherited_roles: inheritedRoles(world), customization, functions, queries };
 }
 
 /** The functions of a source; one that is none of the databases holds everything. */
 export function functionsMetadata(world: World, source: string): readonly object[] {
-  const isWhole = !databasesOf(world).includes(source);
-  return world.tables
-    .filter(({ database }) => isWhole || database === source)
+  return tablesIn(world, source)
+    .filter(({ isQuery }) => !isQuery)
     .map((table) => ({
       function: functionNamed(world, table),
       configuration: { custom_name: `called_${table.field}`, session_argument: 'session' },
     }));
+}
+
+function tablesIn(world: World, source: string): readonly TableModel[] {
+  const isWhole = !databasesOf(world).includes(source);
+  return world.tables.filter(({ database }) => isWhole || database === source);
+}
+
+/** The native queries of a source, with the models that they return. */
+export function queriesMetadata(
+  world: World,
+  source: string,
+): { readonly logical_models: readonly object[]; readonly native_queries: readonly object[] } {
+  const inOne = !databasesOf(world).includes(source);
+  const made = tablesIn(world, source)
+    .filter(({ isQuery }) => isQuery)
+    .map((table) => queryMetadata({ world, inOne }, table));
+  return {
+    logical_models: made.flatMap(({ model }) => (model === null ? [] : [model])),
+    native_queries: made.map(({ query }) => query),
+  };
+}
+
+function queryMetadata(
+  within: Within,
+  table: TableModel,
+): { readonly model: object | null; readonly query: object } {
+  const { world } = within;
+  const name = modelNamed(world, table);
+  const model = {
+    fields: table.columns.map(({ field, type }) => ({
+      name: field,
+      // Of a domain a statement answers the base type.
+      type: { scalar: type === 'positive' ? 'integer' : typeOf(type).bare, nullable: true },
+    })),
+    select_permissions: table.permissions.map(({ role, columns, filter, limit }) => ({
+      role,
+      permission: {
+        columns: columns.map((column) => knownColumn(table, column)),
+        filter: ruleJson({ ...within, root: table }, table, filter),
+        limit,
+      },
+    })),
+  };
+  const { object, array, remote } = relationshipsOf(within, table);
+  const query = {
+    root_field_name: table.field,
+    arguments: { wanted: { type: 'boolean', nullable: true } },
+    code: nativeCode(world, table),
+    returns: name ?? model,
+    object_relationships: object,
+    array_relationships: array,
+    remote_relationships: remote,
+  };
+  return { model: name === null ? null : { name, ...model }, query };
 }
 
 /** The metadata of every database, by its name. */
@@ -73,17 +130,30 @@ export function inheritedRoles({ tables }: World): readonly object[] {
   return granted.length === 0 ? [] : [{ role_name: INHERITED, role_set: granted }];
 }
 
-function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown {
-  const local = { object: [] as unknown[], array: [] as unknown[] };
+interface Local {
+  readonly name: string;
+  readonly using: object;
+}
+
+/** Relationships by how they are written; those of a table's own database as a native query has them. */
+function relationshipsOf(
+  { world, inOne }: Within,
+  table: TableModel,
+): {
+  readonly object: readonly Local[];
+  readonly array: readonly Local[];
+  readonly remote: readonly unknown[];
+} {
+  const local = { object: [] as Local[], array: [] as Local[] };
   const remote: unknown[] = [];
   for (const { name, kind, to, on, follow } of table.relationships) {
     const target = tableNamed(world, to);
-    const mapping = Object.fromEntries(on);
+    const mapping = Object.fromEntries(
+      on.map(([left, right]) => [knownColumn(table, left), knownColumn(target, right)]),
+    );
     if (inOne || target.database === table.database) {
-      local[kind].push({
-        name,
-        using: { manual_configuration: { remote_table: refOf(target), column_mapping: mapping } },
-      });
+      const where = target.isQuery ? { remote_native_query: target.field } : { remote_table: refOf(target) };
+      local[kind].push({ name, using: { ...where, column_mapping: mapping } });
     } else {
       const to_source = {
         relationship_type: kind,
@@ -95,11 +165,20 @@ function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown
       remote.push({ name, definition: { to_source } });
     }
   }
+  return { ...local, remote };
+}
+
+function byHand({ name, using }: Local): object {
+  return { name, using: { manual_configuration: using } };
+}
+
+function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown {
+  const { object, array, remote } = relationshipsOf({ world, inOne }, table);
   return {
     table: refOf(table),
     configuration: configuration(table),
-    object_relationships: local.object,
-    array_relationships: local.array,
+    object_relationships: object.map(byHand),
+    array_relationships: array.map(byHand),
     remote_relationships: remote,
     computed_fields: [
       ...twinsOf(
@@ -113,7 +192,7 @@ function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown
       permission: {
         columns,
         computed_fields: twinsOf(table, columns),
-        filter: ruleJson({ world, inOne }, table, filter),
+        filter: ruleJson({ world, inOne, root: table }, table, filter),
         limit,
         allow_aggregations: aggregate,
       },
@@ -142,23 +221,30 @@ interface Within {
   readonly inOne: boolean;
 }
 
+interface WithinRule extends Within {
+  /** The table that the rule is for. */
+  readonly root: TableModel;
+}
+
 /** A permission rule as metadata writes it. */
-function ruleJson(within: Within, table: TableModel, rule: Condition): Json {
+function ruleJson(within: WithinRule, table: TableModel, rule: Condition): Json {
   const { world } = within;
   switch (rule.kind) {
     case 'true':
       return {};
     case 'compare':
-      return { [rule.column]: comparisonJson(world, table, rule) };
+      return { [knownColumn(table, rule.column)]: comparisonJson(world, table, rule) };
     case 'null':
-      return { [rule.column]: { _is_null: rule.isNull } };
+      return { [knownColumn(table, rule.column)]: { _is_null: rule.isNull } };
     case 'and':
     case 'or':
       return { [`_${rule.kind}`]: rule.of.map((one) => ruleJson(within, table, one)) };
     case 'not':
       return { _not: ruleJson(within, table, rule.of) };
-    case 'columns':
-      return { [rule.column]: { [rule.operator]: rule.root ? ['$', rule.other] : rule.other } };
+    case 'columns': {
+      const other = rule.root ? ['$', knownColumn(within.root, rule.other)] : knownColumn(table, rule.other);
+      return { [knownColumn(table, rule.column)]: { [rule.operator]: other } };
+    }
     case 'related':
       return {
         [rule.relationship]: ruleJson(
@@ -178,7 +264,7 @@ function ruleJson(within: Within, table: TableModel, rule: Condition): Json {
 }
 
 function aggregateJson(
-  within: Within,
+  within: WithinRule,
   table: TableModel,
   rule: Extract<Condition, { kind: 'aggregate' }>,
 ): Json {

@@ -11,6 +11,7 @@ import {
   dealtMetadata,
   functionsMetadata,
   inheritedRoles,
+  queriesMetadata,
   sessionHeaders,
 } from './metadata-of.ts';
 import { toSql, viewsOf } from './sql-of.ts';
@@ -135,6 +136,7 @@ export class ProcessStage {
       configuration: { connection_info: { database_url: this.#database(name).url } },
       tables,
       functions: functionsMetadata(this.world, name),
+      ...queriesMetadata(this.world, name),
       customization: customizationOf(this.world, name),
     }));
     const replaced = await this.#nearjoin.metadata('replace_metadata', {

@@ -1,7 +1,7 @@
 import { ddlOf } from './database-of.ts';
 import type { Query } from './generate-query.ts';
 import { toRequest } from './graphql-of.ts';
-import { tablesMetadata } from './metadata-of.ts';
+import { queriesMetadata, tablesMetadata } from './metadata-of.ts';
 import { databasesOf, type World } from './world.ts';
 
 interface Failure {
@@ -22,6 +22,7 @@ export function report({ seed, why, world, query, answers }: Failure): string {
       `-- ${name}`,
       ...ddlOf(world, own(name), false),
       JSON.stringify(tablesMetadata(world, own(name), false)),
+      JSON.stringify(queriesMetadata(world, name)),
     ]),
     `-- as ${query.role} with ${JSON.stringify(usedSession(world, query))}`,
     text,

@@ -2,6 +2,8 @@ import { called, comparison, counted, quoted, relation, ruleSql, spelled, text }
 import {
   type Computed,
   type Field,
+  isOwnOrder,
+  isWanted,
   type Ordering,
   orderingsOf,
   type Part,
@@ -23,6 +25,7 @@ import {
   relationshipNamed,
   type TableModel,
   tableNamed,
+  timesOf,
   typeNamed,
   viewOf,
   type World,
@@ -59,7 +62,8 @@ function viewSql(world: World, table: TableModel, role: string, index: number): 
     return `case when ${visible} then t.${quoted(name)} end as c${i}, t.${quoted(name)} as r${i}`;
   });
   const rows = role === 'admin' ? 'true' : permissions.map(({ sql }) => sql).join(' or ') || 'false';
-  return `create view ${SCHEMA_OF_ROLE}${role}.v${index} as select ${columns.join(', ')} from ${relation(table)} t where ${rows}`;
+  const from = `${relation(table)} t, generate_series(1, ${timesOf(world, table)})`;
+  return `create view ${SCHEMA_OF_ROLE}${role}.v${index} as select ${columns.join(', ')} from ${from} where ${rows}`;
 }
 
 /** The statement whose one cell is the answer's `data`. */
@@ -87,7 +91,7 @@ class Naive {
 
   #root(root: Root): string {
     const table = tableNamed(this.#world, root.table);
-    const wanted = (): string => String(!('called' in root) || (root.called?.wanted ?? root.called === null));
+    const wanted = (): string => String('called' in root ? isWanted(table, root.called) : true);
     if (root.kind === 'list') return this.#list(table, root.rows, root.fields, wanted);
     if (root.kind === 'aggregate') return this.#aggregate(table, root.rows, root.parts, wanted);
     if (root.kind === 'stream') return this.#stream(table, root);
@@ -163,7 +167,9 @@ class Naive {
     { alias, link }: { alias: string; link: (alias: string) => string },
   ): string {
     const where = rows.where === null ? 'true' : this.#condition(table, rows.where, alias);
-    const order = orderingsOf(table, rows).map((one) => this.#ordering(table, one, alias));
+    const order = isOwnOrder(table, rows)
+      ? keyOf(table, alias)
+      : orderingsOf(table, rows).map((one) => this.#ordering(table, one, alias));
     const distinct = rows.distinctOn.map((name) => `${alias}.${this.#cell(table, name)}`);
     return [
       `select ${distinct.length === 0 ? '' : `distinct on (${distinct.join(', ')}) `}${list}`,
@@ -190,12 +196,13 @@ class Naive {
         : `${cell} #> ${text(`{${field.path.join(',')}}`)}`;
     }
     const to = this.#target(table, field.relationship);
-    const link = (right: string): string => this.#link(table, field.relationship, alias, right);
+    const isNone = field.kind !== 'aggregate' && !isWanted(to, field.called);
+    const link = (right: string): string =>
+      isNone ? 'false' : this.#link(table, field.relationship, alias, right);
     if (field.kind === 'array') return this.#list(to, field.rows, field.fields, link);
     if (field.kind === 'aggregate') return this.#aggregate(to, field.rows, field.parts, link);
     const next = this.#alias();
-    const key = to.key.map((name) => `${next}.${raw(to, name)}`);
-    return `(select ${this.#object(to, field.fields, next)} from ${this.#view(to)} ${next} where ${link(next)} order by ${key.join(', ')} limit 1)`;
+    return `(select ${this.#object(to, field.fields, next)} from ${this.#view(to)} ${next} where ${link(next)} order by ${keyOf(to, next).join(', ')} limit 1)`;
   }
 
   #ordering(table: TableModel, { path, by, direction }: Ordering, alias: string): string {
@@ -214,8 +221,7 @@ class Naive {
     const next = this.#alias();
     const from = `from ${this.#view(to)} ${next} where ${this.#link(table, step, alias, next)}`;
     if (rest.length > 0 || by.kind === 'column') {
-      const key = to.key.map((name) => `${next}.${raw(to, name)}`);
-      return `(select ${this.#orderValue(to, rest, by, next)} ${from} order by ${key.join(', ')} limit 1)`;
+      return `(select ${this.#orderValue(to, rest, by, next)} ${from} order by ${keyOf(to, next).join(', ')} limit 1)`;
     }
     return `(select ${by.kind === 'count' ? 'count(*)' : `${by.name}(${next}.${this.#cell(to, by.column)})`} ${from})`;
   }
@@ -294,6 +300,10 @@ class Naive {
     this.#aliases += 1;
     return `a${this.#aliases}`;
   }
+}
+
+function keyOf(table: TableModel, alias: string): readonly string[] {
+  return table.key.map((name) => `${alias}.${raw(table, name)}`);
 }
 
 function raw(table: TableModel, name: string): string {

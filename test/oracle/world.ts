@@ -39,6 +39,8 @@ export interface TableModel {
   readonly permissions: readonly PermissionModel[];
   /** Metadata knows a view of it, which has no key and is never cached. */
   readonly isView: boolean;
+  /** Metadata knows a native query of it, which answers all or none of its rows, in the order of their key. */
+  readonly isQuery: boolean;
   /** Most of its cells are null. */
   readonly isSparse: boolean;
   readonly rows: readonly Row[];
@@ -154,16 +156,18 @@ export interface View {
 }
 
 export function viewOf(table: TableModel, role: string): View | null {
-  if (role === 'admin') return { table, columns: table.columns, limit: null, aggregate: true };
+  const { isQuery } = table;
+  if (role === 'admin') return { table, columns: table.columns, limit: null, aggregate: !isQuery };
   const permissions = permissionsFor(table, role);
   if (permissions.length === 0) return null;
+  const mayAggregate = permissions.some((one) => one.aggregate);
   const limits = permissions.map(({ limit }) => limit ?? Infinity);
   const limit = Math.max(...limits);
   return {
     table,
     columns: table.columns.filter(({ name }) => permissions.some((one) => one.columns.includes(name))),
     limit: limit === Infinity ? null : limit,
-    aggregate: permissions.some((one) => one.aggregate),
+    aggregate: mayAggregate && !isQuery,
   };
 }
 
@@ -179,16 +183,53 @@ export function visibleRelationships(
   });
 }
 
+/** Those that conditions and orderings may follow: none leads from a native query or to one. */
+export function comparedRelationships(
+  world: World,
+  table: TableModel,
+  role: string,
+): ReturnType<typeof visibleRelationships> {
+  if (table.isQuery) return [];
+  return visibleRelationships(world, table, role).filter(({ view }) => !view.table.isQuery);
+}
+
+/** What metadata calls a column: a native query answers each by its name in GraphQL. */
+export function knownColumn(table: TableModel, name: string): string {
+  return table.isQuery ? columnNamed(table, name).field : name;
+}
+
+/** How often each row is among those of a native query; a table's rows are there once. */
+export function timesOf(world: World, table: TableModel): number {
+  return table.isQuery ? 1 + (world.tables.indexOf(table) % 2) : 1;
+}
+
+/** The logical model that a native query returns; null where it brings its own along. */
+export function modelNamed(world: World, table: TableModel): string | null {
+  return world.tables.indexOf(table) % 3 === 0 ? `model_${table.field}` : null;
+}
+
 /** How names are spelled. */
 export function spellingOf({ naming }: Pick<World, 'naming'>): Spelling {
   return naming.convention === 'graphql-default' ? GRAPHQL_DEFAULT : HASURA_DEFAULT;
 }
 
 /** The GraphQL type of a table's rows, or one derived from it. */
-export function typeNamed(world: World, { field }: Pick<TableModel, 'field'>, ending = ''): string {
+export function typeNamed(world: World, table: TableModel, ending = ''): string {
+  const { field } = table;
+  if (table.isQuery) return queryTypeNamed(world, table, ending);
   const base = { kind: 'custom', name: field } as const;
   const spelling = spellingOf(world);
   return wrappedType(world, ending === '' ? spelling.typeBase(base) : spelling.derivedType(base, ending));
+}
+
+/** Rows with relationships are of a type of their own; the rest is named by the model, without all that sources add to names or with it. */
+function queryTypeNamed(world: World, table: TableModel, ending: string): string {
+  const model = modelNamed(world, table) ?? table.field;
+  if (ending === '') return table.relationships.length > 0 ? table.field : model;
+  if (ending === '_select_column') return `${model}_enum_name`;
+  const { derivedType } = spellingOf(world);
+  const of = (name: string): string => derivedType({ kind: 'custom', name }, ending);
+  return wrappedType(world, ending === '_bool_exp' ? of(of(model)) : of(model));
 }
 
 function wrappedType(world: World, name: string): string {
@@ -202,37 +243,40 @@ export function enumTypeOf(world: World, database: string): string {
 }
 
 /** The root field of a table. */
-export function rootNamed(world: World, { field }: TableModel, ending = ''): string {
+export function rootNamed(world: World, { field, isQuery }: TableModel, ending = ''): string {
+  if (isQuery) return field;
   const { prefix, suffix } = world.naming;
   const spelling = spellingOf(world);
   return spelling.wrap(prefix, `${field}${ending === '' ? '' : spelling.rootEnding(ending)}`, suffix);
 }
 
-/** The root field of the function that answers a table's rows. */
-export function calledNamed({ naming }: World, { field }: TableModel, ending = ''): string {
+/** The root field of the native query or of the function that answers a table's rows. */
+export function calledNamed({ naming }: World, { field, isQuery }: TableModel, ending = ''): string {
+  if (isQuery) return field;
   return spellingOf({ naming }).wrap(naming.prefix, `called_${field}${ending}`, naming.suffix);
 }
 
-/** The GraphQL type of that function's arguments; it is spelled as a field is. */
-export function argsTypeNamed(world: World, { field }: TableModel): string {
+/** The GraphQL type of its arguments; that of a function's is spelled as a field is. */
+export function argsTypeNamed(world: World, { field, isQuery }: TableModel): string {
+  if (isQuery) return `${field}_arguments`;
   return wrappedType(world, spellingOf(world).field(`called_${field}_args`));
 }
 
 /** A column in GraphQL; a name given by hand is not respelled. */
 export function fieldNamed(world: World, table: TableModel, column: string): string {
   const { name, field } = columnNamed(table, column);
-  return name === field ? spellingOf(world).field(field) : field;
+  return name === field && !table.isQuery ? spellingOf(world).field(field) : field;
 }
 
-/** Whether a column's values are those of an enum; a view has no foreign keys, and so no enums. */
-export function isEnumIn({ isView }: TableModel, { type }: ColumnModel): boolean {
-  return !isView && typeOf(type).isEnum === true;
+/** Whether a column's values are those of an enum; neither a view nor a native query has foreign keys, and so no enums. */
+export function isEnumIn({ isView, isQuery }: TableModel, { type }: ColumnModel): boolean {
+  return !isView && !isQuery && typeOf(type).isEnum === true;
 }
 
 /** The computed field that is a column's own value; null where a function may not answer the type. */
 export function twinOf(table: TableModel, name: string): string | null {
   const { own, isEnum, sql } = typeOf(columnNamed(table, name).type);
-  if (own === true || isEnum === true || sql === 'int4range') return null;
+  if (table.isQuery || own === true || isEnum === true || sql === 'int4range') return null;
   return `same_${table.columns.findIndex((column) => column.name === name)}`;
 }
 
@@ -240,7 +284,8 @@ export function twinOf(table: TableModel, name: string): string | null {
 export function twinListOf(world: World, table: TableModel, name: string): string | null {
   const { kind, to } = relationshipNamed(table, name);
   const target = world.tables.find(({ field }) => field === to);
-  if (kind === 'object' || target?.database !== table.database) return null;
+  if (kind === 'object' || target?.database !== table.database || table.isQuery || target.isQuery)
+    return null;
   return `rows_${table.relationships.findIndex((one) => one.name === name)}`;
 }
 
