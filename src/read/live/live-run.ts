@@ -18,11 +18,12 @@ import { joinedConditions } from '../../sql/rows.ts';
 import { normalForms } from '../../sql/sharing.ts';
 import { conditionsOfAggregate, placesBelow, placesOfField } from '../../sql/touches.ts';
 import { type Above, bare, lastOf, TOP } from './chain.ts';
+import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import { FilterRun } from './filter-run.ts';
 import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { cutPerKey, lookupOf, rightNames } from './lookup.ts';
+import { again, cutPerKey, cutsBeforeComputing, type KeyedLookup, lookupOf, rightNames } from './lookup.ts';
 
 /** Rows found by a filter that an ordering and the selection meet again. */
 interface Found {
@@ -163,9 +164,20 @@ export class LiveRun {
     const place = select.from;
     if (!this.#isLive(place)) return { chain, join };
     const whole = lookupOf(place, select.where, join, lastOf(chain));
-    const lookup = whole.filtered ? { ...whole, perKey: cutPerKey(field, select) } : whole;
+    const perKey = whole.filtered ? cutPerKey(field, select) : null;
+    const isCutHere = whole.filtered && perKey === null && cutsBeforeComputing(select);
+    const lookup = { ...whole, perKey, computes: isCutHere ? [] : whole.computes };
     this.#store.put(place, await this.#fetcher.byKeysOf(lookup, chain), rightNames(lookup));
+    if (isCutHere) this.#store.replace(place, await this.#computed(whole, chain, select));
     return TOP;
+  }
+
+  /** Fetched rows with what is computed of them: of those that are left when each key's are cut, unless these are very many. */
+  async #computed(whole: KeyedLookup, chain: readonly ChainLevel[], select: Select): Promise<FetchedRows> {
+    const shown = again(whole.place, whole.computes, whole.filtered);
+    const cut = { rows: { ...select, fields: [] }, join: whole.join };
+    const keys = await this.#fetcher.keys(shown, [...chain, cut], false);
+    return keys === null ? this.#fetcher.byKeysOf(whole, chain) : this.#fetcher.byKeys(shown, keys);
   }
 
   /** Rows that the filter joins to every remaining row: the statement reads no others where these will do. */

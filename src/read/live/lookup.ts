@@ -1,7 +1,7 @@
 import type { Column } from '../../catalog/catalog.ts';
 import type { Join, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { TRUE } from '../../plan/predicates.ts';
-import { computedOf } from '../../sql/computed-parts.ts';
+import { computedOf, isStored } from '../../sql/computed-parts.ts';
 import type { RelatedField } from '../../sql/gap.ts';
 import { byColumn } from '../../sql/rows.ts';
 import { decidableAt, isDecidedThere, joinsByBytes, ordersAlike } from './scope-of-work.ts';
@@ -71,6 +71,15 @@ export function cutPerKey(field: RelatedField, select: Select): Lookup['perKey']
   if (field.kind === 'object' || select.from.call?.statement !== undefined) return null;
   if (select.limit === null || select.offset !== null || select.distinctOn.length > 0) return null;
   return ordersAlike(orderBy) && joinsByBytes(field.join) ? { orderBy, limit: select.limit } : null;
+}
+
+/** Whether it is known which rows of each key are the first before anything is computed of them. */
+export function cutsBeforeComputing({ from, limit, offset, distinctOn, orderBy }: Select): boolean {
+  if (limit === null || offset !== null || distinctOn.length > 0) return false;
+  if (computedOf(from).length === 0 || from.call !== undefined || from.guarded.length > 0) return false;
+  return orderBy.every(
+    ({ path, by }) => path.length === 0 && by.kind === 'column' && by.onlyIf === null && isStored(by.column),
+  );
 }
 
 /** The same join walked the other way. */
