@@ -196,12 +196,13 @@ export class GroupReader {
     const { group, values, signal } = request;
     const cached = lanes.filter((lane) => lane.choice.route === 'cache');
     const targets = cached.map((lane) => lane.use.target);
-    const live = lanes.filter((lane) => lane.choice.route === 'live').map((lane) => lane.use.target);
+    const live = liveTargets(lanes);
     const result = await this.#live.read({
       group,
       values,
       signal,
       live: new Set(live),
+      heldToTokens: new Set(live.filter((target) => request.freshness.tokens.has(target))),
       cachedLeaves: cacheLeaves(cached, group.source),
       cacheKey: leafKey(cached),
       watermarks: targets,
@@ -228,8 +229,8 @@ export class GroupReader {
     for (const lane of lanes) {
       if (lane.choice.route === 'live') {
         const reached = reading.positions.get(lane.use.target) ?? null;
-        refuseLost(lane, reached);
-        reports.push(liveReport(lane, source, reached));
+        refuseLost(lane, reached?.before ?? null);
+        reports.push(liveReport(lane, source, reached?.after ?? null));
         continue;
       }
       const { report, fault, now } = this.#verdict(lane, { reading, arrival, source });

@@ -3,7 +3,7 @@ import type { StopSignal } from '../core/stop-signal.ts';
 import type { Token } from '../core/token.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
-import { POSITION, positionIn } from './live/sessions.ts';
+import { ASK_POSITION, positionIn } from './live/sessions.ts';
 
 /** How far a database is by now; what is read of it afterwards is no older. */
 export async function positionOf(
@@ -13,8 +13,8 @@ export async function positionOf(
 ): Promise<Token> {
   try {
     const options = { signal, prepared: true };
-    const { rows, history } = await databases.target(source).answer(POSITION, [], options);
-    return { position: positionIn(rows[0]?.[0]), history };
+    const { answers, history } = await databases.target(source).answers([ASK_POSITION], options);
+    return { position: positionIn(answers[0]?.[0]?.[0]), history };
   } catch (error) {
     signal.throwIfAborted();
     throw readError(error, source, 'source');

@@ -4,6 +4,14 @@ import type { Token } from '../core/token.ts';
 import type { SourceTime } from '../core/watermark.ts';
 import { type Label, labelOf } from './labels.ts';
 
+/** How far a target was before its rows were looked at, where that was asked, and how far when they had been. */
+export interface Reached {
+  /** All of it is among the rows. On a standby that is more than can be said of `after`. */
+  readonly before: Token | null;
+  /** Nothing beyond it is. */
+  readonly after: Token;
+}
+
 /** The row of a root statement, taken apart. */
 export interface Reading {
   /** JSON first; what follows is not the answer's. */
@@ -11,11 +19,11 @@ export interface Reading {
   readonly now: SourceTime | null;
   readonly labels: ReadonlyMap<SourceName, Label>;
   /** Positions of the snapshots that live rows come from. */
-  readonly positions: ReadonlyMap<SourceName, Token>;
+  readonly positions: ReadonlyMap<SourceName, Reached>;
 }
 
 /** Nothing was read live. */
-const NO_POSITIONS: ReadonlyMap<SourceName, Token> = new Map();
+const NO_POSITIONS: ReadonlyMap<SourceName, Reached> = new Map();
 
 /** Takes apart JSON cells, and where there are feeds the text of the source's clock and one label per feed. */
 export function readingOf(

@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseLsn } from '../../src/core/lsn.ts';
+import { startHeldLine } from '../support/held-line.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -191,6 +193,32 @@ test('a position is never behind what the answer shows', async () => {
     expect(targets[0]?.position).toBeGreaterThanOrEqual(before);
   }
 });
+
+test.each([
+  ['a statement', '{ doc(order_by: {id: asc}) { labelled { body } } }'],
+  ['a transaction', '{ doc(where: {labelled: {body: {_is_null: false}}}) { labelled { body } } }'],
+])(
+  'what a token names is there, also when it is committed while %s looks how far the target is',
+  async (_, query) => {
+    await using line = await startHeldLine(pg2.server, 'pg_last_wal_replay_lsn');
+    const held = await TestLane.open({ pg1, pg2: { ...pg2, url: line.through(pg2.url) } }, TABLES);
+    try {
+      // A primary gives no such token before the commit; a standby meets those of its primary.
+      const ahead = 'select (pg_current_wal_insert_lsn() + 8000000)::text as lsn';
+      const { rows } = await pg2.query<{ lsn: string }>(ahead);
+      const tokens = new Map([['pg2', { position: parseLsn(String(rows[0]?.lsn)), history: null }]]);
+      const asked = held.query(query, { freshness: { noCache: true, tokens } });
+      await line.waits;
+      const log = `select pg_logical_emit_message(true, 'test', repeat('x', 16000000))`;
+      await pg2.query(`begin; update label set body = 'renewed'; ${log}; commit`);
+      line.letGo();
+      expect((await asked).text).toContain('renewed');
+    } finally {
+      await held.close();
+      await pg2.query(`update label set body = 'of ' || name`);
+    }
+  },
+);
 
 test('more different keys than the limit are refused, with the relationship, their number and what to do', async () => {
   const small = await TestLane.open({ pg1, pg2 }, TABLES, { liveKeyLimit: 9 });

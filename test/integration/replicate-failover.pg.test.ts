@@ -76,7 +76,8 @@ test.skipIf(!KEEPS_SLOTS)(
     });
     await early.close();
     const pool = readers(servers.standby.url('postgres'));
-    const history = async () => (await pool.answer('select 1', [], { signal: null, prepared: true })).history;
+    const history = async () =>
+      (await pool.answers([{ text: 'select 1', values: [] }], { signal: null, prepared: true })).history;
     expect(await history()).toBeNull();
     await servers.failOver();
     // Which history is written is not asked for each answer; the session of before must not go on without.

@@ -1,7 +1,6 @@
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
-import type { HistoryName, Token } from '../../core/token.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Leaves } from '../../sql/leaf.ts';
@@ -9,16 +8,18 @@ import type { RootStatement, Statement } from '../../sql/statement.ts';
 import { runsStatement } from '../../sql/touches.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import type { Databases } from '../databases.ts';
+import type { Reached } from '../reading.ts';
 import type { ReadSettings } from '../settings.ts';
 import type { WireRow } from '../wire/connection.ts';
 import { PostgresError } from '../wire/failure.ts';
+import type { AskedStatement } from '../wire/pool.ts';
 import { Fetcher } from './fetcher.ts';
 import { type FillerParts, fillGaps } from './gap-filler.ts';
 import { gapsOf } from './handed-over.ts';
 import { type HeldTypes, leafColumns } from './leaf-columns.ts';
 import { LeafStore, TempTables } from './leaf-store.ts';
 import { LiveRun } from './live-run.ts';
-import { LiveSessions, positionIn, targetError } from './sessions.ts';
+import { ASK_POSITION, LiveSessions, positionIn, reached, targetError } from './sessions.ts';
 
 const IN_FAILED_TRANSACTION = '25P02';
 
@@ -30,6 +31,8 @@ export interface LiveRequest {
   readonly values: readonly (string | null)[];
   readonly signal: StopSignal;
   readonly live: ReadonlySet<SourceName>;
+  /** Those of which the request's token names a position. */
+  readonly heldToTokens: ReadonlySet<SourceName>;
   /** Leaves of all other targets, and a name for the set. */
   readonly cachedLeaves: Leaves;
   readonly cacheKey: string;
@@ -41,7 +44,7 @@ export interface LiveRequest {
 /** An answer's row and the positions of the targets that were read for it. */
 export interface LiveAnswer {
   readonly row: WireRow;
-  readonly positions: ReadonlyMap<SourceName, Token>;
+  readonly positions: ReadonlyMap<SourceName, Reached>;
 }
 
 /** What is worked out once for a plan. */
@@ -88,26 +91,28 @@ export class LiveReader {
     const { group, values, signal } = request;
     const statement = this.#final(request, gaps, { key: openKey(gaps), leaves: request.cachedLeaves });
     const row = await this.#databases.source(group.source).row(statement, boundTo(statement, values), signal);
-    const positions = new Map<SourceName, Token>();
+    const positions = new Map<SourceName, Reached>();
     const ask: FillerParts['ask'] = async (target, text, bound) => {
-      const { row: answer, history } = await this.#askOnce(target, text, bound, signal);
-      positions.set(target, { position: positionIn(answer[0]), history });
-      return answer;
+      const found = await this.#askOnce(target, { text, values: bound }, request);
+      positions.set(target, found.reached);
+      return found.row;
     };
     return { row: await this.#filled(row, gaps, { request, ask }), positions };
   }
 
   async #askOnce(
     target: SourceName,
-    text: string,
-    values: readonly (string | null)[],
-    signal: StopSignal,
-  ): Promise<{ readonly row: WireRow; readonly history: HistoryName | null }> {
+    statement: AskedStatement,
+    { heldToTokens, signal }: LiveRequest,
+  ): Promise<{ readonly row: WireRow; readonly reached: Reached }> {
     try {
-      const { rows, history } = await this.#databases
-        .target(target)
-        .answer(text, values, { signal, prepared: true });
-      return { row: must(rows[0], 'row of a target'), history };
+      const isHeld = heldToTokens.has(target);
+      const asked = isHeld ? [ASK_POSITION, statement] : [statement];
+      const pool = this.#databases.target(target);
+      const { answers, history } = await pool.answers(asked, { signal, prepared: true });
+      const row = must(answers.at(-1)?.[0], 'row of a target');
+      const before = isHeld ? positionIn(answers[0]?.[0]?.[0]) : null;
+      return { row, reached: reached(before, positionIn(row[0]), history) };
     } catch (error) {
       signal.throwIfAborted();
       throw targetError(error, target);
@@ -116,8 +121,9 @@ export class LiveReader {
 
   async #inTransactions(request: LiveRequest): Promise<LiveAnswer> {
     const { source, roots } = request.group;
-    const where = { source, isReading: roots.some(runsStatement) };
-    const sessions = await LiveSessions.open(this.#databases, where, request.signal);
+    const { heldToTokens } = request;
+    const wanted = { source, isReading: roots.some(runsStatement), heldToTokens };
+    const sessions = await LiveSessions.open(this.#databases, wanted, request.signal);
     const store = this.#store(sessions);
     let succeeded = false;
     try {

@@ -3,14 +3,16 @@ import { NearjoinError } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
-import type { Token } from '../../core/token.ts';
+import type { HistoryName } from '../../core/token.ts';
 import { positionSql } from '../../sql/position.ts';
 import { printStatement } from '../../sql/print.ts';
 import { sql } from '../../sql/sql.ts';
 import type { Databases } from '../databases.ts';
 import { readError } from '../error-mapping.ts';
+import type { Reached } from '../reading.ts';
 import type { WireConnection, WireRow } from '../wire/connection.ts';
 import type { Lease } from '../wire/leases.ts';
+import type { AskedStatement } from '../wire/pool.ts';
 
 /** A target did not answer; its rows may still be in the cache. */
 export class TargetUnavailable extends NearjoinError {
@@ -33,11 +35,21 @@ export function targetError(error: unknown, target: SourceName): unknown {
 
 const BEGIN = 'begin isolation level repeatable read';
 /** Asks a database how far it is. */
-export const POSITION = printStatement(sql`select ${positionSql}`).text;
+export const ASK_POSITION: AskedStatement = { ...printStatement(sql`select ${positionSql}`), values: [] };
 
 interface TargetSession {
   readonly lease: Lease;
-  readonly position: Promise<Lsn>;
+  readonly before: Promise<Lsn | null>;
+  readonly after: Promise<Lsn>;
+}
+
+/** What the sessions of an answer are opened for. */
+export interface SessionsWanted {
+  readonly source: SourceName;
+  /** Nothing may be written there, not even what is temporary. */
+  readonly isReading: boolean;
+  /** Targets that are asked how far they are before their snapshots too. */
+  readonly heldToTokens: ReadonlySet<SourceName>;
 }
 
 /** The sessions of one live answer: one snapshot of the source, one of each target. */
@@ -48,30 +60,26 @@ export class LiveSessions {
   readonly #signal: StopSignal;
   readonly #source: Lease;
   readonly #targets = new Map<SourceName, Promise<TargetSession>>();
-  readonly #positions = new Map<SourceName, Token>();
+  readonly #positions = new Map<SourceName, Reached>();
+  readonly #heldToTokens: ReadonlySet<SourceName>;
 
   private constructor(
     databases: Databases,
-    { lease, makesTemps }: { readonly lease: Lease; readonly makesTemps: boolean },
+    { lease, wanted }: { readonly lease: Lease; readonly wanted: SessionsWanted },
     signal: StopSignal,
   ) {
     this.#databases = databases;
     this.#source = lease;
-    this.makesTemps = makesTemps;
+    this.#heldToTokens = wanted.heldToTokens;
+    this.makesTemps = !wanted.isReading && lease.connection.facts.makesTemps;
     this.#signal = signal;
   }
 
-  /** `isReading`: nothing may be written there, not even what is temporary. */
-  static async open(
-    databases: Databases,
-    { source, isReading }: { readonly source: SourceName; readonly isReading: boolean },
-    signal: StopSignal,
-  ): Promise<LiveSessions> {
-    const lease = await databases.source(source).lease(signal);
-    const makesTemps = !isReading && lease.connection.facts.makesTemps;
-    const sessions = new LiveSessions(databases, { lease, makesTemps }, signal);
+  static async open(databases: Databases, wanted: SessionsWanted, signal: StopSignal): Promise<LiveSessions> {
+    const lease = await databases.source(wanted.source).lease(signal);
+    const sessions = new LiveSessions(databases, { lease, wanted }, signal);
     // Not waited for: whatever follows on the session fails if this does.
-    const begin = `${BEGIN} read ${makesTemps ? 'write' : 'only'}`;
+    const begin = `${BEGIN} read ${sessions.makesTemps ? 'write' : 'only'}`;
     lease.connection.run(begin, [], { signal, prepared: true }).catch(() => undefined);
     return sessions;
   }
@@ -82,7 +90,7 @@ export class LiveSessions {
   }
 
   /** Positions of the targets that were read. */
-  get positions(): ReadonlyMap<SourceName, Token> {
+  get positions(): ReadonlyMap<SourceName, Reached> {
     return this.#positions;
   }
 
@@ -105,8 +113,9 @@ export class LiveSessions {
     try {
       const session = await this.#target(target);
       const rows = session.lease.connection.run(text, values, { signal: this.#signal, prepared: true });
-      const [position, found] = await Promise.all([session.position, rows]);
-      this.#positions.set(target, { position, history: session.lease.connection.facts.history });
+      const [before, after, found] = await Promise.all([session.before, session.after, rows]);
+      const { history } = session.lease.connection.facts;
+      this.#positions.set(target, reached(before, after, history));
       return found;
     } catch (error) {
       this.#signal.throwIfAborted();
@@ -135,11 +144,21 @@ export class LiveSessions {
     const lease = await this.#databases.target(target).lease(this.#signal);
     const run = (text: string): Promise<readonly WireRow[]> =>
       lease.connection.run(text, [], { signal: this.#signal, prepared: true });
+    const position = (): Promise<Lsn> => run(ASK_POSITION.text).then((rows) => positionIn(rows[0]?.[0]));
+    const before = this.#heldToTokens.has(target) ? position() : Promise.resolve(null);
     run(`${BEGIN} read only`).catch(() => undefined);
-    const position = run(POSITION).then((rows) => positionIn(rows[0]?.[0]));
-    position.catch(() => undefined);
-    return { lease, position };
+    const after = position();
+    for (const one of [before, after]) one.catch(() => undefined);
+    return { lease, before, after };
   }
+}
+
+/** Positions of one session, in its server's history. */
+export function reached(before: Lsn | null, after: Lsn, history: HistoryName | null): Reached {
+  return {
+    before: before === null ? null : { position: before, history },
+    after: { position: after, history },
+  };
 }
 
 /** The position that a target's statement printed. */

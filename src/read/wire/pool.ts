@@ -26,6 +26,12 @@ export interface RowStatement {
   readonly together: SharedStatement['together'] | null;
 }
 
+/** A statement with its values. */
+export interface AskedStatement {
+  readonly text: string;
+  readonly values: readonly (string | null)[];
+}
+
 /**
  * Requests of one session: while one is worked on the next are on their way, so that a session is never idle for the time
  * that an answer and the next request travel. More would wait behind one that takes long; fewer cost short ones a tenth.
@@ -82,15 +88,16 @@ export class WirePool {
     return must(rows[0], 'row of a root statement');
   }
 
-  /** The same, with the history that the answering server writes, where it told. */
-  answer(
-    text: string,
-    values: readonly (string | null)[],
+  /** The same of several, one behind the other on one session, with the history that the answering server writes, where it told. */
+  answers(
+    asked: readonly AskedStatement[],
     options: RunOptions,
-  ): Promise<{ readonly rows: readonly WireRow[]; readonly history: HistoryName | null }> {
+  ): Promise<{ readonly answers: readonly (readonly WireRow[])[]; readonly history: HistoryName | null }> {
     return this.#on(options, async (connection) => {
-      const rows = await connection.run(text, values, options);
-      return { rows, history: connection.facts.history };
+      const answers = await Promise.all(
+        asked.map(({ text, values }) => connection.run(text, values, options)),
+      );
+      return { answers, history: connection.facts.history };
     });
   }
 
