@@ -60,6 +60,8 @@ export type SlotHealth =
       readonly activePid: number | null;
       /** A standby kept it in step with the primary's slot, so it holds good after the standby's promotion. */
       readonly isSynced: boolean;
+      /** Why the target keeps from its reader what it has, and what to do; null while it does not. */
+      readonly heldBack: string | null;
     };
 
 /** The newest position of a target, and whether nothing about its tables has changed that changes do not tell of. */

@@ -20,6 +20,7 @@ interface SlotRow {
   readonly retained: string | null;
   readonly active_pid: number | null;
   readonly is_synced: boolean;
+  readonly awaited: string | null;
 }
 
 /** How our slot stands on the target. */
@@ -36,7 +37,10 @@ export async function readSlotHealth(admin: AdminPool, name: string): Promise<Sl
          then pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)::text
        end as retained,
        s.active_pid,
-       coalesce((to_jsonb(s) ->> 'synced')::boolean, false) as is_synced
+       coalesce((to_jsonb(s) ->> 'synced')::boolean, false) as is_synced,
+       case when exists (
+         select from pg_stat_activity a where a.pid = s.active_pid and a.wait_event = 'WaitForStandbyConfirmation'
+       ) then current_setting('synchronized_standby_slots', true) end as awaited
      from pg_replication_slots s
      where s.slot_name = $1`,
     [name],
@@ -60,7 +64,12 @@ function healthOf(slot: SlotRow): SlotHealth {
     retainedWalBytes,
     activePid: slot.active_pid,
     isSynced: slot.is_synced,
+    heldBack: slot.awaited === null ? null : awaiting(slot.awaited),
   };
+}
+
+function awaiting(slots: string): string {
+  return `the target sends nothing that its standbys lack: synchronized_standby_slots is "${slots}" there, and one of these is behind; start its standby, or take it off the setting`;
 }
 
 /**

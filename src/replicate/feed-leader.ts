@@ -9,6 +9,7 @@ import { Backoff } from './backoff.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
+import { heldBackTeller } from './held-up.ts';
 import { keepHouse } from './housekeeping.ts';
 import { AnotherStream, EarlyRefused, TableBroken, UnknownPartition } from './interruptions.ts';
 import { RetainedTooMuch } from './retained.ts';
@@ -71,6 +72,7 @@ export class FeedLeader {
             sourceClock: options.sourceClock,
             onClockSetBack: () => this.#doubtProof(),
             onSlotTrouble: (error) => this.#hearOfSlot(error),
+            onHeldBack: heldBackTeller(this.#scene),
             onStrayed: (error) => this.#scene.tick !== null && this.#interrupt(error),
             onDamage: () => this.#scene.reconsider.notify(),
             onTick: async () => this.#scene.tick?.(),

@@ -37,6 +37,29 @@ export async function tellHeldUp(
   }
 }
 
+/**
+ * Takes why the target keeps back what it has, each time it was looked at, and says so in the status when that lasts. Also
+ * while a stream is being opened, which waits as well.
+ */
+export function heldBackTeller(scene: FeedScene): (reason: string | null) => Promise<void> {
+  const { options, control, lease } = scene;
+  const { clock, log, source } = options;
+  let held: { readonly sinceMs: number; isTold: boolean } | null = null;
+  return async (reason) => {
+    if (reason === null) {
+      const isOver = held?.isTold === true && scene.tick !== null;
+      held = null;
+      if (isOver) await saveFeedState(control, lease, { state: 'streaming', reason });
+      return;
+    }
+    held ??= { sinceMs: clock.monotonicMs(), isTold: false };
+    if (clock.monotonicMs() - held.sinceMs < PATIENCE_MS) return;
+    if (!held.isTold) log.warn({ source, target: lease.target, reason }, 'feed held up');
+    held.isTold = true;
+    await saveFeedState(control, lease, { state: 'retrying', reason });
+  };
+}
+
 /** The lock that one of the sessions waits for, or one of the others has waited for as long, and who has it; null when they wait for none. */
 async function whatHolds(
   control: FeedScene['control'],

@@ -1,4 +1,4 @@
-import type { Connector } from '../../connectors/connector.ts';
+import type { Connector, SlotHealth } from '../../connectors/connector.ts';
 import { ConnectorError } from '../../connectors/connector.ts';
 import { missingObjects } from '../cache/control-objects.ts';
 import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../cache/feed-row.ts';
@@ -31,6 +31,8 @@ export interface HousekeepingOptions {
   readonly onClockSetBack: () => void;
   /** The slot holds back more than it may, or is gone. */
   readonly onSlotTrouble: (error: Error) => void;
+  /** Why the target keeps back what it has, as often as it is looked at; null while it does not. */
+  readonly onHeldBack: (reason: string | null) => Promise<void>;
   /** The target's address leads to another server than the one that was identified. */
   readonly onStrayed: (error: Error) => void;
   /** Something of the cache is gone from the source. */
@@ -101,22 +103,16 @@ async function sampleTarget(
   sample: Sample,
   signal: AbortSignal,
 ): Promise<void> {
-  const { connector, clock, limits, onSlotTrouble } = options;
-  const { maxRetainedWalBytes } = limits;
+  const { connector, clock, limits, onSlotTrouble, onHeldBack } = options;
   while (!signal.aborted) {
     let isRefused = false;
     try {
       const health = await connector.slotHealth();
       sample.targetPosition = await connector.position();
-      const retained = 'retainedWalBytes' in health ? health.retainedWalBytes : null;
-      sample.retainedWalBytes = retained;
-      if (retained !== null && retained > maxRetainedWalBytes) {
-        onSlotTrouble(new RetainedTooMuch(retained, maxRetainedWalBytes));
-      } else if (health.kind === 'lost') {
-        onSlotTrouble(new ConnectorError('slot-lost', health.reason));
-      } else if (health.kind === 'missing') {
-        onSlotTrouble(new ConnectorError('slot-lost', 'the replication slot is gone'));
-      }
+      sample.retainedWalBytes = retainedBy(health);
+      await onHeldBack(health.kind === 'usable' ? health.heldBack : null);
+      const trouble = troubleOf(health, limits.maxRetainedWalBytes);
+      if (trouble !== null) onSlotTrouble(trouble);
       // Behind the slot: where the publication is somebody else's it fails for as long as a table of it lacks its key.
       await connector.protect();
     } catch (error) {
@@ -126,6 +122,19 @@ async function sampleTarget(
     }
     await clock.delay(isRefused ? REFUSED_MS : SAMPLE_MS, signal);
   }
+}
+
+function retainedBy(health: SlotHealth): number | null {
+  return 'retainedWalBytes' in health ? health.retainedWalBytes : null;
+}
+
+/** What is wrong with the slot; null while nothing is. */
+function troubleOf(health: SlotHealth, maxRetainedWalBytes: number): Error | null {
+  const retained = retainedBy(health);
+  if (retained !== null && retained > maxRetainedWalBytes)
+    return new RetainedTooMuch(retained, maxRetainedWalBytes);
+  if (health.kind === 'lost') return new ConnectorError('slot-lost', health.reason);
+  return health.kind === 'missing' ? new ConnectorError('slot-lost', 'the replication slot is gone') : null;
 }
 
 async function watchAddress(

@@ -55,12 +55,14 @@ const KEEPS_SLOTS = testServer('target').version >= 17;
 test.skipIf(!KEEPS_SLOTS)(
   'a standby that kept the slot and all the cache has: the cache goes on',
   async () => {
-    const { rig: feed, pair: servers } = await open({ settings: { synchronized_standby_slots: 'standby' } });
+    const { rig: feed, pair: servers } = await open();
+    await awaited(servers, 'standby');
     const before = (await feed.tableStatus('item'))?.relation;
     await feed.until('the standby to keep the slot', async () => {
       const kept = `select from pg_replication_slots where slot_type = 'logical' and synced and not temporary`;
       return (await once(servers.standby.url('postgres'), kept)).length === 1;
     });
+    await away(feed, servers);
     await feed.target.query('delete from item where id <= 10');
     await feed.caughtUp();
     await untilReplayed(servers);
@@ -92,6 +94,28 @@ test.skipIf(!KEEPS_SLOTS)(
     expect((await feed.tableStatus('item'))?.relation).toBe(before);
   },
 );
+
+/** The primary keeps back what the standbys of these slots lack. */
+async function awaited({ primary }: Pair, slots: string): Promise<void> {
+  await once(primary.url('postgres'), `alter system set synchronized_standby_slots = ${slots}`);
+  await once(primary.url('postgres'), 'select pg_reload_conf()');
+}
+
+/** Another standby is away for a while: nothing that it lacks is sent, which the status says. */
+async function away(feed: FeedRig, servers: Pair): Promise<void> {
+  await once(servers.primary.url('postgres'), `select pg_create_physical_replication_slot('other')`);
+  await awaited(servers, 'standby, other');
+  await feed.target.query('insert into item values (0)');
+  const told = async (): Promise<string> => (await feed.status())?.reason ?? '';
+  await feed.until('the reason', async () => (await told()).includes('is "standby, other" there'));
+  expect((await feed.status())?.state).toBe('retrying');
+  expect((await feed.contents('item')).cache).toHaveLength(100);
+  await awaited(servers, 'standby');
+  await feed.caughtUp();
+  await feed.until('streaming', async () => (await feed.status())?.state === 'streaming');
+  expect((await feed.status())?.reason).toBeNull();
+  await feed.target.query('delete from item where id = 0');
+}
 
 test.skipIf(!KEEPS_SLOTS)('a standby that was behind the cache: what it lost is served no more', async () => {
   const { rig: feed, pair: servers } = await open();

@@ -22,7 +22,14 @@ async function done(activePid: number | null): Promise<readonly string[]> {
       return Promise.reject(new ConnectorError('unfit', 'must be owner of publication'));
     },
     slotHealth: () =>
-      Promise.resolve({ kind: 'usable', confirmed: ZERO_LSN, retainedWalBytes, activePid, isSynced: false }),
+      Promise.resolve({
+        kind: 'usable',
+        confirmed: ZERO_LSN,
+        retainedWalBytes,
+        activePid,
+        isSynced: false,
+        heldBack: null,
+      }),
     drop: () => Promise.resolve(void steps.push('drop')),
     close: () => Promise.resolve(),
   };

@@ -12,7 +12,14 @@ import type { Wanted } from '../../../src/replicate/wanted.ts';
 const lsn = (position: number): Lsn => BigInt(position) as Lsn;
 const identity = { systemId: '7', timeline: 1, database: 'd', startedAt: '1', ancestors: [] };
 const usable = (confirmed: number): SlotHealth => {
-  return { kind: 'usable', confirmed: lsn(confirmed), retainedWalBytes: 0, activePid: null, isSynced: false };
+  return {
+    kind: 'usable',
+    confirmed: lsn(confirmed),
+    retainedWalBytes: 0,
+    activePid: null,
+    isSynced: false,
+    heldBack: null,
+  };
 };
 const synced: SlotHealth & { kind: 'usable' } = {
   kind: 'usable',
@@ -20,6 +27,7 @@ const synced: SlotHealth & { kind: 'usable' } = {
   retainedWalBytes: 0,
   activePid: null,
   isSynced: true,
+  heldBack: null,
 };
 const facts: StartFacts = {
   stored: {

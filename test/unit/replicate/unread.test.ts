@@ -14,6 +14,7 @@ function slot(confirmed: bigint, activePid: number | null = null): SlotHealth {
     retainedWalBytes: 0,
     activePid,
     isSynced: false,
+    heldBack: null,
   };
 }
 
