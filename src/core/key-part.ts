@@ -3,8 +3,10 @@ import { must } from './assert.ts';
 /** A column of a table's key. */
 export interface KeyColumn {
   readonly name: string;
-  /** Its type on the target: one of `KEY_TYPES`, or an enum. */
+  /** Its type on the target, or what its domain is over: one of `KEY_TYPES`, or an enum. */
   readonly type: number;
+  /** Left out where it has none. */
+  readonly domain?: number;
   readonly isEnum: boolean;
 }
 

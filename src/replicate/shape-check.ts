@@ -95,9 +95,9 @@ function isIn({ files, versions = {} }: TableShape, oid: string): boolean {
 /** Whether the copy has what a part is told apart by, as it is on the target. */
 function isHeld(part: KeyPart, { columns, key }: Pick<Generation, 'columns' | 'key'>): boolean {
   const held = new Map(columns.map((column) => [column.name, column]));
-  const isSame = ({ name, type, isEnum }: KeyColumn): boolean => {
+  const isSame = ({ name, type, domain, isEnum }: KeyColumn): boolean => {
     const column = held.get(name);
-    if (column?.oid !== type || !key.includes(name)) return false;
+    if (column?.oid !== (domain ?? type) || !key.includes(name)) return false;
     return isEnum ? column.type === 'text' : KEY_TYPES.has(type) && (column.type !== 'text' || type === TEXT);
   };
   return part.every((test) => test.columns.every(isSame));

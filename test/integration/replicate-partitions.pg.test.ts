@@ -177,6 +177,25 @@ const KEPT: readonly Case[] = [
     ['truncate listed_1', 'alter table listed detach partition listed_2'],
   ],
   [
+    'one by domains',
+    'sums',
+    [
+      'create domain amount as int',
+      'create domain total as amount check (value >= 0)',
+      'create domain word as varchar(9)',
+      'create table sums (id total, kind word, n int, big text, primary key (id, kind)) partition by list (kind)',
+      ...['a', 'b', 'c'].flatMap((kind) => [
+        `create table sums_${kind} partition of sums for values in ('${kind}') partition by range (id)`,
+        ...[0, 50].map(
+          (from) =>
+            `create table sums_${kind}_${from} partition of sums_${kind} for values from (${from}) to (${from + 50})`,
+        ),
+      ]),
+      `insert into sums select g, k, g, null from generate_series(1, 99) g, unnest('{a,b,c}'::text[]) k`,
+    ],
+    ['truncate sums_a_0', 'drop table sums_b_50'],
+  ],
+  [
     'one of days',
     'days',
     [

@@ -31,7 +31,9 @@ export interface DividedTable {
 /** A column of a partition key; one without a name is an expression. */
 export interface PartitionColumn {
   readonly name: string | null;
+  /** What its domain is over, where it has one. */
   readonly type: number | null;
+  readonly domain: number | null;
   readonly isEnum: boolean | null;
   /** Values compare as is usual for their type, equal only when they are the same. */
   readonly isUsual: boolean;
@@ -81,9 +83,9 @@ function testOf({ strategy, columns, bound }: Omit<PartitionLevel, 'beside'>): K
 /** The first columns of a key whose values mean the same everywhere. */
 function columnsOf(columns: Division['columns']): readonly KeyColumn[] {
   const known: KeyColumn[] = [];
-  for (const { name, type, isEnum, isUsual } of columns) {
+  for (const { name, type, domain, isEnum, isUsual } of columns) {
     if (name === null || type === null || !isUsual || (isEnum !== true && !KEY_TYPES.has(type))) break;
-    known.push({ name, type, isEnum: isEnum === true });
+    known.push({ name, type, ...(domain === null ? {} : { domain }), isEnum: isEnum === true });
   }
   return known;
 }

@@ -122,7 +122,12 @@ const SHAPES = `
   ), divisions as (
     select tree.root, jsonb_object_agg(d.partrelid::text, jsonb_build_object('strategy', d.partstrat, 'columns', (
       select jsonb_agg(jsonb_build_object(
-        'name', a.attname, 'type', a.atttypid::bigint, 'isEnum', t.typtype = 'e',
+        'name', a.attname, 'type', (
+          with recursive under (oid, base) as (
+            select t.oid, t.typbasetype union all select b.oid, b.typbasetype from under join pg_type b on b.oid = under.base
+          )
+          select oid::bigint from under where base = 0
+        ), 'domain', case when t.typtype = 'd' then t.oid::bigint end, 'isEnum', t.typtype = 'e',
         'isUsual', exists (select from pg_opclass o where o.oid = d.partclass[k.at - 1] and o.opcdefault) and not exists (
           select from pg_collation l where l.oid = d.partcollation[k.at - 1] and not l.collisdeterministic)
         ) order by k.at)

@@ -152,6 +152,15 @@ test('parts by a column that is not in the key, or is held as another type, are 
   expect(changedParts(divided, now, { columns, key: ['id'] })).toBeNull();
 });
 
+test('a column of a domain is held as one of the same', () => {
+  const column = { name: 'id', type: 23, domain: 16400, isEnum: false };
+  const then = { ...divided, keys: { 2: part('0', '10', column) }, unclaimed: [] };
+  const now = { ...then, files: { ...divided.files, 2: 21 } };
+  const heldAs = (oid: number) => ({ columns: [{ name: 'id', type: 'integer', oid }], key: ['id'] });
+  expect(changedParts(then, now, heldAs(16400))?.['2']).toHaveLength(2);
+  expect(changedParts(then, now, heldAs(23))).toBeNull();
+});
+
 test('labels are told apart where they are held as texts', () => {
   const label = { name: 'id', type: 16400, isEnum: true };
   const then = { ...divided, keys: { 2: part('0', '10', label) }, unclaimed: [] };

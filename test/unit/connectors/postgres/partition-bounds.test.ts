@@ -11,6 +11,7 @@ import { inOneOf } from '../../../../src/core/key-part.ts';
 const column = (name: string | null, type: number, more: Partial<PartitionColumn> = {}): PartitionColumn => ({
   name,
   type,
+  domain: null,
   isEnum: false,
   isUsual: true,
   ...more,
@@ -82,6 +83,11 @@ test.each<[string, Partial<PartitionLevel>, string | null]>([
     'a list with null',
     { ...list, columns: ID, bound: 'FOR VALUES IN (1, NULL)' },
     `("id" in ('1'::integer))`,
+  ],
+  [
+    'a domain',
+    { columns: [column('id', 23, { domain: 16400 })], bound: "FOR VALUES FROM ('0') TO ('5')" },
+    `(("id") >= ('0'::integer) and ("id") < ('5'::integer))`,
   ],
   ['a list of null', { ...list, columns: ID, bound: 'FOR VALUES IN (NULL)' }, null],
   ['all there is', { bound: 'FOR VALUES FROM (MINVALUE) TO (MAXVALUE)' }, null],
