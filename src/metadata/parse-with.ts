@@ -1,14 +1,13 @@
 import type { z } from 'zod';
-import { isRecord } from '../core/is-record.ts';
 import { jsonKind } from '../core/json-kind.ts';
 import { MetadataError } from './metadata-error.ts';
 
 type Issue = z.core.$ZodIssue;
 
-/** Checks a value against a schema; the order of keys stays as it came, errors name the place as Hasura does. */
+/** Checks a value against a schema; errors name the place as Hasura does. */
 export function parseWith<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
   const found = schema.safeParse(value);
-  if (found.success) return inOrderOf(value, found.data);
+  if (found.success) return found.data;
   const issue = clearest(found.error.issues);
   const needsSome = issue.code === 'invalid_type' || issue.code === 'invalid_union';
   const missing = needsSome && valueAt(value, issue.path) === undefined;
@@ -74,15 +73,4 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
     here = (here as Record<PropertyKey, unknown>)[key];
   }
   return here;
-}
-
-/** Zod puts the keys it knows first; a document keeps the order of its author. */
-function inOrderOf<T>(raw: unknown, parsed: T): T {
-  if (Array.isArray(raw) && Array.isArray(parsed) && raw.length === parsed.length) {
-    return parsed.map((item: unknown, index) => inOrderOf(raw[index], item)) as T;
-  }
-  if (!isRecord(raw) || !isRecord(parsed)) return parsed;
-  const keys = Object.keys(raw).filter((key) => Object.hasOwn(parsed, key));
-  const added = Object.keys(parsed).filter((key) => !Object.hasOwn(raw, key));
-  return Object.fromEntries([...keys, ...added].map((key) => [key, inOrderOf(raw[key], parsed[key])])) as T;
 }

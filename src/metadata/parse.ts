@@ -1,12 +1,13 @@
 import { isRecord } from '../core/is-record.ts';
 import { refuseDuplicates } from './duplicates.ts';
+import { DOCUMENT_ORDER, inKeyOrder, TABLE_ORDER } from './key-order.ts';
 import { type Metadata, metadataSchema, type TableMetadata, tableMetadata } from './model.ts';
 import { parseWith } from './parse-with.ts';
 import { tidyMetadata, tidyTable } from './tidy.ts';
 
-/** Reads a metadata document of version 3 into its canonical form, the order of keys kept. */
+/** Reads a metadata document of version 3 into its canonical form, its keys in the order of Hasura's export. */
 export function parseMetadata(value: unknown, path = '$.args'): Metadata {
-  const metadata = tidyMetadata(parseWith(metadataSchema, value, path));
+  const metadata = inKeyOrder(tidyMetadata(parseWith(metadataSchema, value, path)), DOCUMENT_ORDER);
   refuseDuplicates(metadata, path);
   return metadata;
 }
@@ -49,7 +50,7 @@ export class DocumentReader {
   }
 }
 
-/** The lists of tables of a document, and the document without them, its keys in their order; null where it is none of ours. */
+/** The lists of tables of a document, and the document without them; null where it is none of ours. */
 function tableLists(
   value: unknown,
 ): { readonly without: unknown; readonly bySource: readonly (readonly unknown[])[] } | null {
@@ -65,5 +66,5 @@ function tableLists(
 }
 
 function parseTable(value: unknown): TableMetadata {
-  return tidyTable(parseWith(tableMetadata, value, '$'));
+  return inKeyOrder(tidyTable(parseWith(tableMetadata, value, '$')), TABLE_ORDER);
 }

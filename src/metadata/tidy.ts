@@ -24,7 +24,19 @@ const SOURCE_PARTS: ReadonlySet<string> = new Set([
 
 /** The canonical form: what only repeats a default or is empty is left out, as Hasura's export does. */
 export function tidyMetadata(metadata: Metadata): Metadata {
-  return { ...metadata, sources: metadata.sources.map(tidySource) };
+  return mapEntries(metadata, (key, value) => {
+    if (key === 'sources') return metadata.sources.map(tidySource);
+    return key === 'actions' || key === 'custom_types' ? tidyAction(value) : value;
+  });
+}
+
+/** Of what has no description, and of a query, which has no kind, the stock command line writes so: null, and an empty text. */
+function tidyAction(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(tidyAction);
+  return mapEntries(value, (key, member) => {
+    const saysNothing = (key === 'description' && member === null) || (key === 'kind' && member === '');
+    return saysNothing ? undefined : tidyAction(member);
+  });
 }
 
 function tidySource(source: SourceMetadata): SourceMetadata {

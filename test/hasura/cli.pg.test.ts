@@ -81,7 +81,7 @@ test('metadata is exported, changed, compared, applied and listed', async () => 
 
   await cli('export');
   expect(await readFile(join(dir, 'databases/default/tables/public_author.yaml'), 'utf8')).toBe(
-    'table:\n  schema: public\n  name: author\n',
+    'table:\n  name: author\n  schema: public\n',
   );
   await writeFile(tablesFile(), '- "!include public_author.yaml"\n');
   expect(await cli('apply', '--disallow-inconsistent-metadata')).toMatchObject({
@@ -145,4 +145,43 @@ test('over HTTP a body that is no JSON, and a query that is no export, are refus
     status: 400,
     body: { path: '$.type', code: 'not-supported' },
   });
+});
+
+test('what the stock command line sends comes back in the order of an export of Hasura, whatever its own', async () => {
+  const ask = async (url: string, payload: string): Promise<string> => {
+    const headers = {
+      'user-agent': 'Go-http-client/1.1',
+      'content-type': 'application/json',
+      'x-hasura-admin-secret': 's3cret',
+      'accept-encoding': 'gzip',
+    };
+    const answer = await app.inject({ method: 'POST', url, headers, payload });
+    expect(answer.statusCode).toBe(200);
+    return answer.payload;
+  };
+  const configuration = `{"connection_info":{"database_url":${JSON.stringify(world.url)}}}`;
+  const table =
+    '{"select_permissions":[{"permission":{"columns":["id"],"filter":{"name":{"_neq":"x"},"id":{"_gt":0}}},"role":"user"}],"table":{"name":"author","schema":"public"}}';
+  const action =
+    '{"definition":{"arguments":[{"description":null,"name":"a","type":"Int"}],"handler":"h","kind":"","output_type":"Int","type":"query"},"name":"act"}';
+  const sources = `[{"configuration":${configuration},"kind":"postgres","name":"default","tables":[${table}]}]`;
+
+  // Before each command, then `metadata apply`, then `metadata export`.
+  const known = await ask('/v1/query', '{"type":"export_metadata","args":{}}\n');
+  expect(JSON.parse(known)).toMatchObject({ version: 3 });
+  const state = await ask('/v1/metadata', '{"args":{},"type":"get_catalog_state"}\n');
+  expect(JSON.parse(state)).toMatchObject({ cli_state: {} });
+  const args = `{"allow_inconsistent_metadata":true,"metadata":{"actions":[${action}],"sources":${sources},"version":3}}`;
+  const applied = await ask('/v1/metadata', `{"type":"replace_metadata","version":2,"args":${args}}\n`);
+  expect(JSON.parse(applied)).toMatchObject({
+    is_consistent: false,
+    inconsistent_objects: [{ type: 'actions' }],
+  });
+  const exported = await ask('/v1/metadata', '{"type":"export_metadata","args":{}}\n');
+  expect(exported).toBe(
+    '{"version":3,"sources":[{"name":"default","kind":"postgres","tables":[{"table":{"name":"author","schema":"public"},' +
+      '"select_permissions":[{"role":"user","permission":{"columns":["id"],"filter":{"id":{"_gt":0},"name":{"_neq":"x"}}}}]}],' +
+      `"configuration":${configuration}}],` +
+      '"actions":[{"name":"act","definition":{"handler":"h","output_type":"Int","arguments":[{"name":"a","type":"Int"}],"type":"query"}}]}',
+  );
 });

@@ -97,14 +97,6 @@ test('of two changes based on the same version one is refused and nothing of it 
   expect(await two.load()).toEqual({ metadata: withRole('one'), resourceVersion: 2 });
 });
 
-test('the order of keys survives the database', async () => {
-  const { url } = await database();
-  const node = await store(url);
-  const metadata = { zeta: 1, version: 3, alpha: { b: 1, a: 2 }, sources: [] } as unknown as Metadata;
-  await node.save(metadata, 1);
-  expect(JSON.stringify((await node.load()).metadata)).toBe(JSON.stringify(metadata));
-});
-
 test('another node notices a change', async () => {
   const { url } = await database();
   const [one, two] = [await store(url), await store(url)];

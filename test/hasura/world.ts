@@ -8,6 +8,8 @@ import type { Setup } from './cases.ts';
 export interface World {
   readonly store: MetadataStore;
   readonly watch: CatalogWatch;
+  /** Of the group's database `default`. */
+  readonly url: string;
   metadata(body: unknown, headers?: Readonly<Record<string, string>>): Promise<MetadataAnswer>;
   /** Runs SQL in the group's only database. */
   sql(statement: string): Promise<void>;
@@ -28,6 +30,7 @@ export async function openWorld(setup: Pick<Setup, 'sql' | 'databases'>): Promis
   return {
     store,
     watch,
+    url: fallback?.url ?? '',
     metadata: (body, headers = {}) => {
       const session = { isAdmin: (headers['X-Hasura-Role'] ?? 'admin') === 'admin' };
       return runMetadata(withUrls(body, databases), { store, catalog: watch, session });

@@ -1,19 +1,20 @@
 import { createHash } from 'node:crypto';
-import { stringify } from 'yaml';
+import { Document, visit } from 'yaml';
 import type { TableRef } from '../../core/names.ts';
+import { inKeyOrder, keys } from '../key-order.ts';
 import type { Metadata, SourceMetadata } from '../model.ts';
+import { type ActionParts, actionFiles, NO_TYPES } from './action-files.ts';
 
-/** One file of the directory: the section of the document it holds, or null where the file holds several. */
+/** One file of the directory: the section of the document it holds. */
 interface ObjectFile {
   readonly file: string;
-  readonly key: string | null;
+  readonly key: string;
   /** What the stock command line writes when there is nothing. */
   readonly empty: unknown;
 }
 
-/** The files beside `version.yaml` and the databases, as the stock command line lays them out. */
+/** The files beside `version.yaml`, the actions and the databases, as the stock command line lays them out. */
 export const OBJECT_FILES: readonly ObjectFile[] = [
-  { file: 'actions.yaml', key: null, empty: { actions: [], custom_types: emptyTypes() } },
   { file: 'remote_schemas.yaml', key: 'remote_schemas', empty: [] },
   { file: 'query_collections.yaml', key: 'query_collections', empty: [] },
   { file: 'allow_list.yaml', key: 'allowlist', empty: [] },
@@ -32,23 +33,29 @@ export const OBJECT_FILES: readonly ObjectFile[] = [
   { file: 'metrics_config.yaml', key: 'metrics_config', empty: {} },
 ];
 
-function emptyTypes(): object {
-  return { enums: [], input_objects: [], objects: [], scalars: [] };
-}
-
-/** Keys of the document that `actions.yaml` holds. */
-const ACTION_KEYS: readonly string[] = ['actions', 'custom_types'];
+/** Of a source's entry, in which the stock command line has an order of its own. */
+const ENTRY_ORDER = keys(
+  'name',
+  'kind',
+  'configuration',
+  'query_tags',
+  'customization',
+  'health_check',
+  'logical_models',
+  'native_queries',
+  'stored_procedures',
+  'tables',
+  'functions',
+);
 
 /** The directory of a document: path to text, in the stock command line's layout. */
 export function directoryFiles(metadata: Metadata): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   files.set('version.yaml', yaml({ version: metadata.version }));
-  for (const { file, key, empty } of OBJECT_FILES) {
-    files.set(
-      file,
-      yaml(key === null ? { ...(empty as object), ...actionsOf(metadata) } : (metadata[key] ?? empty)),
-    );
-  }
+  const actions = actionFiles(actionsOf(metadata));
+  files.set('actions.graphql', actions.graphql);
+  files.set('actions.yaml', yaml(actions.content));
+  for (const { file, key, empty } of OBJECT_FILES) files.set(file, yaml(metadata[key] ?? empty));
   const folders = new Names();
   const databases = metadata.sources.map((source) => {
     const folder = folders.take(source.name);
@@ -61,22 +68,18 @@ export function directoryFiles(metadata: Metadata): ReadonlyMap<string, string> 
   return files;
 }
 
-function actionsOf(metadata: Metadata): Record<string, unknown> {
-  const held = ACTION_KEYS.filter((key) => metadata[key] !== undefined);
-  return Object.fromEntries(held.map((key) => [key, metadata[key]]));
+function actionsOf(metadata: Metadata): ActionParts {
+  return { actions: metadata['actions'] ?? [], custom_types: metadata['custom_types'] ?? NO_TYPES };
 }
 
 function databaseEntry(source: SourceMetadata, folder: string): Record<string, unknown> {
-  const { name, kind, configuration, customization, tables: _tables, functions, ...rest } = source;
-  return {
-    name,
-    kind,
-    configuration,
-    ...(customization === undefined ? {} : { customization }),
+  const { tables: _tables, functions, ...rest } = source;
+  const entry = {
+    ...rest,
     tables: `!include ${folder}/tables/tables.yaml`,
     ...(functions === undefined ? {} : { functions: `!include ${folder}/functions/functions.yaml` }),
-    ...rest,
   };
+  return inKeyOrder(entry, ENTRY_ORDER);
 }
 
 /** A file for each entry, and one that includes them all and is called as the folder is. */
@@ -106,7 +109,7 @@ class Names {
   }
 
   take(wanted: string): string {
-    const safe = wanted.replaceAll(/[^\p{L}\p{N}_.-]/gu, '_').replace(/^\./, '_');
+    const safe = wanted.replaceAll(/[^\p{L}\p{N}_. -]/gu, '_').replace(/^[. ]/, '_');
     const short = Buffer.byteLength(safe) > 200 ? `${safe.slice(0, 60)}_${hash(wanted)}` : safe;
     let name = short;
     for (let next = 2; this.#taken.has(name.toLowerCase()); next += 1) name = `${short}_${next}`;
@@ -119,8 +122,20 @@ function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
-/** Double quotes around includes are the stock layout; the rest is written plainly. */
+/** Quoted as the stock command line does it: twice what another reader may take for no text, and the includes. */
 function yaml(value: unknown): string {
-  const text = stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
-  return text.replaceAll(/(^|: |- )!include (.*)$/gm, '$1"!include $2"');
+  const document = new Document(value, { compat: 'yaml-1.1', aliasDuplicateObjects: false });
+  const { tags, compat } = document.schema;
+  const others = [...tags, ...(compat ?? [])].filter(({ tag }) => tag !== 'tag:yaml.org,2002:str');
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value !== 'string') return;
+      const text = node.value;
+      const isRead = others.some(
+        (tag) => 'test' in tag && tag.default === true && tag.test?.test(text) === true,
+      );
+      if (isRead || text.startsWith('!include ')) node.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return document.toString({ lineWidth: 0, singleQuote: true });
 }

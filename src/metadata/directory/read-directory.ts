@@ -5,6 +5,7 @@ import { messageOf, NearjoinError } from '../../core/errors.ts';
 import { isRecord } from '../../core/is-record.ts';
 import type { Metadata } from '../model.ts';
 import { parseMetadata } from '../parse.ts';
+import { readActions } from './action-files.ts';
 import { OBJECT_FILES } from './directory-files.ts';
 
 /** Includes inside includes; real directories have two levels. */
@@ -22,9 +23,10 @@ export async function readDirectory(dir: string): Promise<Metadata> {
   const document: Record<string, unknown> = { version: 3, sources: sources ?? [] };
   for (const { file, key } of OBJECT_FILES) {
     const content = await reader.readIfThere(file);
-    if (content === undefined || content === null) continue;
-    Object.assign(document, key === null ? content : { [key]: content });
+    if (content !== undefined && content !== null) document[key] = content;
   }
+  const actions = await reader.readIfThere('actions.yaml');
+  Object.assign(document, readActions(actions, await reader.textIfThere('actions.graphql')));
   try {
     return parseMetadata(withoutEmpty(document), '$');
   } catch (error) {
@@ -49,6 +51,8 @@ function isEmptyList(value: unknown): boolean {
 interface Reader {
   read(file: string): Promise<unknown>;
   readIfThere(file: string): Promise<unknown>;
+  /** Empty where there is none. */
+  textIfThere(file: string): Promise<string>;
 }
 
 async function openReader(dir: string): Promise<Reader> {
@@ -60,9 +64,11 @@ async function openReader(dir: string): Promise<Reader> {
   }
   const including = new Including(root);
   const read = (file: string): Promise<unknown> => including.read(join(root, file), []);
+  const isThere = async (file: string): Promise<boolean> => (await realPath(join(root, file), file)) !== null;
   return {
     read,
-    readIfThere: async (file) => ((await realPath(join(root, file), file)) === null ? undefined : read(file)),
+    readIfThere: async (file) => ((await isThere(file)) ? read(file) : undefined),
+    textIfThere: async (file) => ((await isThere(file)) ? including.text(join(root, file)) : ''),
   };
 }
 
@@ -93,6 +99,10 @@ class Including {
     if (above.length > DEEPEST_INCLUDE || this.#files > MOST_FILES) throw problem(name, 'too many includes');
     const content = parseYaml(await readFile(real, 'utf8'), name);
     return this.#resolve(content, path, [...above, real]);
+  }
+
+  async text(path: string): Promise<string> {
+    return readFile(await this.#inside(path, relative(this.#root, path)), 'utf8');
   }
 
   /** Neither `..` nor a link may lead out of the directory. */

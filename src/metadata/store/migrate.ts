@@ -9,7 +9,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [
     `create table nearjoin_metadata.metadata (
       only_row boolean primary key default true check (only_row),
-      -- json, not jsonb: the order of keys is the author's
+      -- json, not jsonb: it comes back as it was written
       document json not null,
       resource_version bigint not null
     )`,

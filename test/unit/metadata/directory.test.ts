@@ -66,12 +66,156 @@ test('the layout is the stock one', () => {
   expect(files.get('inherited_roles.yaml')).toBe('[]\n');
 });
 
+const ACTIONS = {
+  actions: [
+    {
+      name: 'login',
+      definition: {
+        handler: '{{BASE}}/login',
+        output_type: 'Out!',
+        ignored_client_headers: [],
+        arguments: [
+          { name: 'who', type: '[In!]!', description: 'of "whom", and """ too' },
+          { name: 'n', type: 'Int' },
+        ],
+        type: 'mutation',
+        kind: 'synchronous',
+      },
+      permissions: [{ role: 'user' }],
+    },
+    { name: 'me', definition: { handler: 'h', output_type: 'Out', type: 'query' } },
+  ],
+  custom_types: {
+    input_objects: [{ name: 'In', fields: [{ name: 'mode', type: 'Mode' }] }],
+    objects: [
+      {
+        name: 'Out',
+        description: 'what comes out',
+        fields: [{ name: 'id', type: 'Int!', description: 'its id' }],
+        relationships: [{ name: 'user', type: 'object', field_mapping: { id: 'id' } }],
+      },
+    ],
+    scalars: [{ name: 'Stamp' }],
+    enums: [{ name: 'Mode', values: [{ value: 'FAST' }, { value: 'SLOW', description: 'slowly' }] }],
+  },
+};
+
+test('actions are in two files, as the stock command line writes and reads them', async () => {
+  const metadata = parseMetadata({ version: 3, sources: [], ...ACTIONS });
+  const files = directoryFiles(metadata);
+  expect(files.get('actions.graphql')).toBe(`type Mutation {
+  login(
+    """ of "whom", and \\""" too """ who: [In!]!
+    n: Int
+  ): Out!
+}
+
+type Query {
+  me: Out
+}
+
+enum Mode {
+  FAST
+  """ slowly """ SLOW
+}
+
+input In {
+  mode: Mode
+}
+
+""" what comes out """ type Out {
+  """ its id """ id: Int!
+}
+
+scalar Stamp
+
+`);
+  expect(files.get('actions.yaml')).toBe(`actions:
+  - name: login
+    definition:
+      kind: synchronous
+      handler: '{{BASE}}/login'
+      ignored_client_headers: []
+    permissions:
+      - role: user
+  - name: me
+    definition:
+      handler: h
+custom_types:
+  enums:
+    - name: Mode
+      values:
+        - value: FAST
+        - description: slowly
+          value: SLOW
+  input_objects:
+    - name: In
+  objects:
+    - name: Out
+      description: what comes out
+      relationships:
+        - field_mapping:
+            id: id
+          name: user
+          type: object
+  scalars:
+    - name: Stamp
+`);
+  expect(await readDirectory(await folder(Object.fromEntries(files)))).toEqual(metadata);
+});
+
+test.each([
+  ['of no type', [{ name: 'a', definition: { handler: 'h' } }]],
+  ['with a name that is none', [{ name: 'a b', definition: { output_type: 'Int', type: 'query' } }]],
+  ['of odd arguments', [{ name: 'a', definition: { output_type: 'Int', type: 'query', arguments: 'none' } }]],
+])('an action %s stays in actions.yaml as it is', async (_title, actions) => {
+  const metadata = parseMetadata({ version: 3, sources: [], actions });
+  const files = directoryFiles(metadata);
+  expect(files.get('actions.graphql')).toBe('');
+  expect(await readDirectory(await folder(Object.fromEntries(files)))).toEqual(metadata);
+});
+
+test.each([
+  ['type Mutation {', 'metadata: actions.graphql: Syntax Error'],
+  ['interface I { a: Int }', 'not InterfaceTypeDefinition'],
+  ['scalar S', '"login" is not there, but in actions.yaml'],
+])('of actions.graphql, what is wrong with %s is told', async (graphql, text) => {
+  const yaml = 'actions: [{name: login, definition: {handler: h}}]';
+  const dir = await folder({
+    'version.yaml': 'version: 3',
+    'actions.yaml': yaml,
+    'actions.graphql': graphql,
+  });
+  await expect(readDirectory(dir)).rejects.toThrow(text);
+});
+
+test('a text that another reader may take for something else is quoted', () => {
+  const texts = ['y', 'No', 'on', '1_000', '0o7', '1:30', '2026-01-01', '', '~', '- x', "it's", 'plain'];
+  const graphql_schema_introspection = { disabled_for_roles: texts };
+  const files = directoryFiles(parseMetadata({ version: 3, sources: [], graphql_schema_introspection }));
+  expect(files.get('graphql_schema_introspection.yaml')).toBe(`disabled_for_roles:
+  - "y"
+  - "No"
+  - "on"
+  - "1_000"
+  - "0o7"
+  - "1:30"
+  - "2026-01-01"
+  - ""
+  - "~"
+  - '- x'
+  - it's
+  - plain
+`);
+});
+
 test('tables whose file names would be the same get different ones, and none leaves its folder', async () => {
   const names = [
     { schema: 'a_b', name: 'c' },
     { schema: 'a', name: 'b_c' },
     { schema: 'A', name: 'B_c' },
     { schema: '..', name: '/../../x' },
+    { schema: ' with spaces', name: 'x y' },
     { schema: 'public', name: 'ü'.repeat(300) },
   ];
   const configuration = { connection_info: { database_url: 'u' } };

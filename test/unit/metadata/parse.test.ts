@@ -1,28 +1,37 @@
 import { expect, test } from 'vitest';
 import { connectionUrl } from '../../../src/metadata/connection-url.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { DocumentReader, parseMetadata } from '../../../src/metadata/parse.ts';
 import { unsupportedObjects } from '../../../src/metadata/unsupported.ts';
 import { refused } from './support.ts';
 
 const configuration = { connection_info: { database_url: 'u' } };
 
-test('unknown parts of the document survive, in the order they came', () => {
-  const text = JSON.stringify({
-    zeta: { b: 1, a: [2] },
-    version: 3,
-    cron_triggers: [{ url: 'x', name: 'y' }],
-    sources: [
-      {
-        kind: 'postgres',
-        odd: true,
-        name: 'a',
-        configuration,
-        tables: [{ event_triggers: [{ name: 'e' }], table: { name: 't', schema: 's' } }],
-      },
+test('the keys of all parts, known or not, have the order of an export of Hasura', () => {
+  const table = {
+    select_permissions: [
+      { permission: { limit: 1, filter: { b: {}, a: {} }, columns: ['b', 'a'] }, comment: 'c', role: 'r' },
     ],
-    actions: [],
-  });
-  expect(JSON.stringify(parseMetadata(JSON.parse(text)))).toBe(text);
+    remote_relationships: [],
+    event_triggers: [{ zeta: 1, definition: { b: 1, a: 2 }, name: 'e' }],
+    constructor: 1,
+    table: { schema: 's', name: 't' },
+  };
+  const document = {
+    zeta: { b: 1, a: [{ d: 1, c: 2 }] },
+    cron_triggers: [{ schedule: 'x', name: 'y' }],
+    sources: [{ configuration, tables: [table], odd: true, kind: 'postgres', name: 'a' }],
+    actions: [{ definition: { type: 'query', kind: '', handler: 'h' }, name: 'q' }],
+    version: 3,
+  };
+  const written =
+    '{"version":3,"sources":[{"name":"a","kind":"postgres","tables":[{"table":{"name":"t","schema":"s"},' +
+    '"select_permissions":[{"role":"r","permission":{"columns":["b","a"],"filter":{"a":{},"b":{}},"limit":1},"comment":"c"}],' +
+    '"event_triggers":[{"name":"e","definition":{"a":2,"b":1},"zeta":1}],"constructor":1}],' +
+    '"configuration":{"connection_info":{"database_url":"u"}},"odd":true}],' +
+    '"actions":[{"name":"q","definition":{"handler":"h","type":"query"}}],' +
+    '"cron_triggers":[{"name":"y","schedule":"x"}],"zeta":{"a":[{"c":2,"d":1}],"b":1}}';
+  expect(JSON.stringify(parseMetadata(document))).toBe(written);
+  expect(JSON.stringify(new DocumentReader().read(JSON.stringify(document)))).toBe(written);
 });
 
 test('what only repeats a default is left out', () => {
