@@ -1,9 +1,10 @@
 import { readExists } from '../../core/exists-rule.ts';
 import { isRecord } from '../../core/is-record.ts';
-import { type SourceName, sameTable } from '../../core/names.ts';
+import { type SourceName, sameTable, type TableRef } from '../../core/names.ts';
 import type { TablePlace } from '../edit.ts';
 import type { Follow } from '../follow.ts';
-import type { Metadata, TableMetadata } from '../model.ts';
+import type { NativeQueryMetadata } from '../model/native-queries.ts';
+import type { Metadata } from '../model.ts';
 
 /** A relationship and its new name. */
 export interface Renaming extends TablePlace {
@@ -16,26 +17,42 @@ interface Walk {
   readonly follow: Follow;
 }
 
+/** Whose rows a rule is of; those of a logical model have no relationships that it may walk. */
+interface Rows {
+  readonly source: SourceName;
+  readonly table: TableRef | null;
+}
+
 /** Permissions of all kinds hold rules; those that only Hasura uses are kept fit for it. */
 const PERMISSIONS = ['select_permissions', 'insert_permissions', 'update_permissions', 'delete_permissions'];
 const RULES: ReadonlySet<string> = new Set(['filter', 'check']);
 const CONNECTIVES: ReadonlySet<string> = new Set(['_and', '_or', '_not']);
 const AGGREGATE = '_aggregate';
 
-/** The metadata with the new name wherever a row rule of any table walks the relationship, through databases too. */
+/** The metadata with the new name wherever a row rule walks the relationship: of any table or logical model, through databases too. */
 export function renameInRules(metadata: Metadata, renaming: Renaming, follow: Follow): Metadata {
   const walk = { renaming, follow };
-  const sources = metadata.sources.map((source) => ({
-    ...source,
-    tables: source.tables.map((table) => renameInPermissions(walk, source.name, table)),
-  }));
+  const sources = metadata.sources.map((source) => {
+    const { logical_models: models, native_queries: queries } = source;
+    const at = (table: TableRef | null): Rows => ({ source: source.name, table });
+    return {
+      ...source,
+      tables: source.tables.map((table) => renameInPermissions(walk, at(table.table), table)),
+      ...(models && { logical_models: models.map((model) => renameInPermissions(walk, at(null), model)) }),
+      ...(queries && { native_queries: queries.map((query) => renameInQuery(walk, at(null), query)) }),
+    };
+  });
   return { ...metadata, sources };
 }
 
-function renameInPermissions(walk: Walk, source: SourceName, table: TableMetadata): TableMetadata {
-  const at = { source, table: table.table };
+function renameInQuery(walk: Walk, at: Rows, query: NativeQueryMetadata): NativeQueryMetadata {
+  const { returns } = query;
+  return typeof returns === 'string' ? query : { ...query, returns: renameInPermissions(walk, at, returns) };
+}
+
+function renameInPermissions<T extends Readonly<Record<string, unknown>>>(walk: Walk, at: Rows, owner: T): T {
   const changed = PERMISSIONS.flatMap((key) => {
-    const entries: unknown = table[key];
+    const entries: unknown = owner[key];
     if (!Array.isArray(entries)) return [];
     const renamed = entries.map((entry: unknown) =>
       mapMembers(entry, (name, value) => [
@@ -45,27 +62,28 @@ function renameInPermissions(walk: Walk, source: SourceName, table: TableMetadat
     );
     return [[key, renamed] as const];
   });
-  return { ...table, ...Object.fromEntries(changed) };
+  return { ...owner, ...Object.fromEntries(changed) };
 }
 
-function renameInPermission(walk: Walk, at: TablePlace, permission: unknown): unknown {
+function renameInPermission(walk: Walk, at: Rows, permission: unknown): unknown {
   return mapMembers(permission, (name, value) => [
     name,
     RULES.has(name) ? renameInRule(walk, at, value) : value,
   ]);
 }
 
-function renameInRule(walk: Walk, at: TablePlace, rule: unknown): unknown {
+function renameInRule(walk: Walk, at: Rows, rule: unknown): unknown {
   if (Array.isArray(rule)) return rule.map((part) => renameInRule(walk, at, part));
   return mapMembers(rule, (key, value) => {
     const name = key.replace(/^\$/, '_');
     if (CONNECTIVES.has(name)) return [key, renameInRule(walk, at, value)];
     if (name === '_exists') return [key, renameInExists(walk, at, value)];
-    return renameWalked(walk, at, key, value);
+    const { source, table } = at;
+    return table === null ? [key, value] : renameWalked(walk, { source, table }, key, value);
   });
 }
 
-function renameInExists(walk: Walk, at: TablePlace, value: unknown): unknown {
+function renameInExists(walk: Walk, at: Rows, value: unknown): unknown {
   const exists = readExists(value, at.source);
   if (exists === null) return value;
   return mapMembers(value, (key, member) => [

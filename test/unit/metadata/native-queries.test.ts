@@ -143,6 +143,44 @@ test('objects are called as Hasura calls them, and each can be removed', () => {
     expect(objectsOf(removeObject(all, object)).map(objectName)).not.toContain(objectName(object));
 });
 
+test('a relationship is renamed in what the rules of models ask of tables', () => {
+  const manual_configuration = { remote_table: 'order', column_mapping: { id: 'id' } };
+  const user = { source: 'pg2', table: 'user' };
+  const filter = (name: string): object => ({
+    _or: [
+      { _not: { _exists: { _table: 'user', _where: { _and: [{ [name]: {} }] } } } },
+      { $exists: { $table: { source: 'pg1', name: 'order' }, $where: { by: { [name]: { orders: {} } } } } },
+      { orders: { _eq: 1 } },
+    ],
+  });
+  const permission = { columns: '*', filter: filter('orders'), allow_aggregations: false };
+  const to_source = { relationship_type: 'object', ...user, field_mapping: { user_id: 'id' } };
+  const tracked = after([
+    ...SEED,
+    ['pg_create_array_relationship', { ...user, name: 'orders', using: { manual_configuration } }],
+    [
+      'pg_create_remote_relationship',
+      { source: 'pg1', table: 'order', name: 'by', definition: { to_source } },
+    ],
+    MODEL,
+    ['pg_create_logical_model_select_permission', { ...PLACE, role: 'user', permission }],
+    ['pg_track_native_query', { source: 'pg2', ...INLINE }],
+    [
+      'pg_create_logical_model_select_permission',
+      { type: 'native_query', ...PLACE, name: INLINE.root_field_name, role: 'user', permission },
+    ],
+  ]);
+  const renamed = after(
+    [['pg_rename_relationship', { ...user, name: 'orders', new_name: 'bought' }]],
+    tracked,
+  );
+  const [model] = renamed.sources[1]?.logical_models ?? [];
+  const [query] = renamed.sources[1]?.native_queries ?? [];
+  const select_permissions = [{ role: 'user', permission: { filter: filter('bought') } }];
+  expect(model).toMatchObject({ select_permissions });
+  expect(query).toMatchObject({ returns: { select_permissions } });
+});
+
 test('a source that is renamed is followed, and a document says nothing twice', () => {
   const to_source = {
     relationship_type: 'object',
