@@ -66,7 +66,7 @@ describe('local relationships', () => {
       unique: true,
       description: 'who checked it',
     });
-    expect(names(relationshipOf(from, 'namesake').on)).toEqual(['id=id', 'editor_id=id']);
+    expect(names(relationshipOf(from, 'namesake').on)).toEqual(['editor_id=id', 'id=id']);
     expect(relationshipOf(back, 'articles')).toMatchObject({ kind: 'array', unique: false, total: false });
     expect(names(relationshipOf(back, 'articles').on)).toEqual(['id=author_id']);
     expect(relationshipOf(back, 'edited')).toMatchObject({ kind: 'object', unique: false, total: false });
