@@ -83,13 +83,7 @@ export class TableNet {
   }
 
   #drop(key: string, row: Row): void {
-    const last = this.#last.get(key);
-    if (last === undefined) {
-      this.#last.set(key, { kind: 'remove', row });
-      return;
-    }
-    last.kind = 'remove';
-    last.row = row;
+    this.#last.set(key, { kind: 'remove', row });
   }
 
   #close(): void {

@@ -69,6 +69,17 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     await feed.database.query(`drop role ${role}`);
   });
 
+  on('a slot of our name in another database of the server is not taken for ours, nor dropped', async () => {
+    await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
+    const url = new URL(feed.database.url);
+    url.pathname = '/postgres';
+    const elsewhere = postgresConnector({ name: feed.connector.slot, log: silentLog, url: url.href });
+    expect(await elsewhere.slotHealth()).toMatchObject({ kind: 'lost' });
+    await elsewhere.drop();
+    await elsewhere.close();
+    expect(await feed.connector.slotHealth()).toMatchObject({ kind: 'usable' });
+  });
+
   on('acknowledging the first of two adjacent commits keeps the second', async () => {
     await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
     const ends = await adjacentCommits(feed);

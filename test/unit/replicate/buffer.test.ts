@@ -32,8 +32,17 @@ test('whole transactions are taken together, an unfinished one waits', () => {
     xids: [1, 1],
   });
   expect(made.isReady).toBe(false);
+  const rest = made.bytes;
+  expect(rest).toBeGreaterThan(0);
   made.push([commit(30)]);
-  expect(kinds(made.take().items)).toBe('begin insert commit');
+  const last = made.take();
+  expect({ ...last, items: kinds(last.items) }).toMatchObject({
+    items: 'begin insert commit',
+    xids: [1],
+    bytes: rest,
+    commit: { end: 30n },
+  });
+  expect(made.bytes).toBe(0);
 });
 
 test('progress alone is a position without changes', () => {

@@ -42,8 +42,9 @@ const facts: StartFacts = {
   written: lsn(200),
 };
 
-test('a feed goes on from the position it stored', () => {
+test('a feed goes on from the position it stored, also where the target has written nothing since', () => {
   expect(decideStart(facts)).toEqual({ kind: 'resume', after: 100n });
+  expect(decideStart({ ...facts, written: lsn(100) })).toEqual({ kind: 'resume', after: 100n });
 });
 
 test.each<[string, Partial<StartFacts>]>([
@@ -59,6 +60,7 @@ test.each<[string, Partial<StartFacts>]>([
   ['another database', { identity: { ...identity, database: 'e' } }],
   ['a target behind the cache', { written: lsn(99) }],
   ['no slot', { slot: { kind: 'missing' } }],
+  ['a slot that was never finished', { slot: { kind: 'unfinished', retainedWalBytes: 0 } }],
   ['a lost slot', { slot: { kind: 'lost', reason: 'wal_removed' } }],
   ['a slot past the stored position', { slot: usable(101) }],
 ])('%s means building anew', (_name, change) => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Cell, cellsOf, type Row, rowOf, UNCHANGED } from '../../../src/core/row.ts';
-import { TableNet } from '../../../src/replicate/net.ts';
+import { TableNet, Unnamed } from '../../../src/replicate/net.ts';
 
 // Rows are (key, a, big).
 
@@ -64,6 +64,28 @@ test('values not sent stay so when the write before lacks them', () => {
   net.update(null, ['1', 'a', UNCHANGED]);
   net.update(null, ['1', 'b', UNCHANGED]);
   expect(net.steps()).toEqual([{ kind: 'rows', removes: [], inserts: [], writes: [['1', 'b', UNCHANGED]] }]);
+});
+
+test('a row that tells of itself before the change and keeps its key is written where it is', () => {
+  const net = new PlainNet([0]);
+  net.update(['1', 'a', 'big'], ['1', 'b', UNCHANGED]);
+  expect(net.steps()).toEqual([{ kind: 'rows', removes: [], inserts: [], writes: [['1', 'b', UNCHANGED]] }]);
+});
+
+test('what comes before a change of a key that lacks values is written once, before it', () => {
+  const net = new PlainNet([0]);
+  net.update(null, ['1', 'a', UNCHANGED]);
+  net.update(['2', null, null], ['3', 'b', UNCHANGED]);
+  net.insert(['4', 'c', 'big']);
+  expect(net.steps()).toEqual([
+    { kind: 'rows', removes: [], inserts: [], writes: [['1', 'a', UNCHANGED]] },
+    { kind: 'rekey', before: ['2', null, null], after: ['3', 'b', UNCHANGED] },
+    { kind: 'rows', removes: [], inserts: [['4', 'c', 'big']], writes: [] },
+  ]);
+});
+
+test('a change that does not name its row is refused', () => {
+  expect(() => new PlainNet([0]).remove([null, 'a', 'big'])).toThrow(Unnamed);
 });
 
 test('a key change with all values is a delete and a write', () => {

@@ -53,6 +53,7 @@ test('the time is read before the position, which must be applied and is told as
   expect(idle).toEqual({ probes: [{ freshAsOf: 7, position: at(5) }], asked: ['time', 'position'] });
   const { probes } = await proved(progress, { time: 8, position: 12 }, () => progress.markStored(at(20)));
   expect(probes).toEqual([{ freshAsOf: 8, position: at(12) }]);
+  progress.ask({ freshAsOf: 9, position: at(30) });
   expect(progress.markAt(at(20))).toMatchObject({ freshAsOf: 8 });
 });
 

@@ -31,6 +31,7 @@ function run(last: Commit | null, confirmed: number, items: readonly FeedItem[])
 }
 
 test.each<[string, readonly [Commit | null, number], readonly FeedItem[], string]>([
+  ['another commit of the same moment', [made(90, 7), 50], [...transaction(80, 7), progress(100)], 'another'],
   ['the slot is where we are', [made(100), 100], [...transaction(120)], 'begin truncate commit'],
   [
     'the last commit comes again',
