@@ -22,6 +22,8 @@ export interface WriteStatement {
   /** The rows it must touch; another number means that the copy differs from the target. */
   readonly expected: number | null;
   readonly copy?: RowCopy;
+  /** It makes something of the session's own: what refuses it is nothing about the table. */
+  readonly isOfSession?: true;
 }
 
 /**
@@ -152,7 +154,7 @@ export class CarriedWrite {
     if (carrier === 'arrays') return [{ text, values: columnArrays(rows, this.#positions), expected }];
     const { create, copy, name } = this.#stage;
     return [
-      { text: create, values: [], expected: null },
+      { text: create, values: [], expected: null, isOfSession: true },
       {
         text: copy,
         values: [],

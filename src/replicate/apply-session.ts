@@ -1,3 +1,5 @@
+import type pg from 'pg';
+import { isRefusal, rowOf } from '../cache/queryable.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { applicationName, Session } from './session.ts';
 
@@ -24,4 +26,21 @@ export function openApplySession({
     pipeline: true,
     settings: APPLY_SETTINGS,
   });
+}
+
+/** Whether rows can be staged in a session: by temporary tables, which a right or somebody's event trigger may refuse, and MERGE. */
+export async function canStage(client: pg.Client): Promise<boolean> {
+  const { canMerge } = await rowOf<{ canMerge: boolean }>(
+    client,
+    `select current_setting('server_version_num')::int >= 150000 as "canMerge"`,
+  );
+  if (!canMerge) return false;
+  try {
+    await client.query('begin; create temporary table stage (); rollback');
+    return true;
+  } catch (error) {
+    await client.query('rollback');
+    if (isRefusal(error)) return false;
+    throw error;
+  }
 }

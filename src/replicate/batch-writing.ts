@@ -69,8 +69,9 @@ export class BatchWriting {
 
   /** A stage that was filled before in the same transaction is emptied first. */
   #outgoing(sink: Sink, statements: readonly WriteStatement[]): readonly Outgoing[] {
-    return statements.flatMap((statement) => {
+    return statements.flatMap((statement): readonly Outgoing[] => {
       const stage = statement.copy?.stage ?? null;
+      if (statement.isOfSession === true) return [statement];
       const outgoing = { ...statement, sink };
       if (stage === null) return [outgoing];
       const isUsed = this.#staged.has(stage);

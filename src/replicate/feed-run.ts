@@ -1,10 +1,10 @@
 import type { ChangeStream, TargetIdentity } from '../../connectors/connector.ts';
 import { loadFeed, saveFeedState } from '../cache/feed-row.ts';
-import { rowOf } from '../cache/queryable.ts';
+
 import { loadStoredTables, type StoredTable } from '../cache/stored-table.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { Applier } from './applier.ts';
-import { openApplySession } from './apply-session.ts';
+import { canStage, openApplySession } from './apply-session.ts';
 import { Copier } from './copy.ts';
 import { CopyMeans } from './copy-means.ts';
 import { dropOrphans } from './discard.ts';
@@ -78,14 +78,8 @@ class FeedRun {
     const { options, lease, connector, control } = this.#scene;
     const stored = await loadFeed(control, lease.target);
     const { client } = this.#session;
-    // Making temporary tables, and MERGE.
-    const { canStage } = await rowOf<{ canStage: boolean }>(
-      client,
-      `select has_database_privilege(current_database(), 'temporary')
-         and current_setting('server_version_num')::int >= 150000 as "canStage"`,
-    );
     const seq = stored.watermark?.seq ?? 0n;
-    const stage = canStage ? options.limits.stage : null;
+    const stage = (await canStage(client)) ? options.limits.stage : null;
     const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
     const start = await findStart(
       this.#scene,

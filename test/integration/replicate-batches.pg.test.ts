@@ -172,21 +172,34 @@ test('rows that a session has written are let go of before it writes again', asy
   await client.end();
 });
 
-test('a role that may make no temporary tables follows too', async () => {
+test('a role that may make no temporary tables any more, by its rights or by an event trigger, follows too, and copies nothing again', async () => {
   rig = await FeedRig.open([ITEM], { item: [] });
   const { rows } = await rig.source.query<{ name: string }>('select current_database() as name');
   const role = `r_${rows[0]?.name}`;
   const database = `"${rows[0]?.name}"`;
   await rig.source.query(`create role "${role}" login password 'x'`);
-  await rig.source.query(`revoke temporary on database ${database} from public`);
   await rig.source.query(`grant create on database ${database} to "${role}"`);
   const url = new URL(rig.source.url);
   url.username = role;
   url.password = 'x';
-  rig.start({ sourceUrl: String(url) });
+  const first = rig.start({ sourceUrl: String(url) });
   await rig.ready();
-  await rig.target.query(`insert into item (id, name) select g, E'\\t' || g from generate_series(1, 6000) g`);
-  expect(await same(rig, 'item')).toBe(6000);
+  const relation = (await rig.tableStatus('item'))?.relation;
+  const fill = (from: number): string =>
+    `insert into item (id, name) select g, E'\\t' || g from generate_series(${from}, ${from + 5_999}) g`;
+  await rig.source.query(`revoke temporary on database ${database} from public`);
+  await rig.target.query(fill(1));
+  expect(await same(rig, 'item')).toBe(6_000);
+  await first.stop();
+  await rig.source.query(`grant temporary on database ${database} to public`);
+  await rig.source.query(`create function nothing() returns event_trigger language plpgsql as
+    $$ begin raise exception 'no table is made here'; end $$`);
+  await rig.source.query(`create event trigger nothing on ddl_command_start when tag in ('CREATE TABLE')
+    execute function nothing()`);
+  rig.start({ sourceUrl: String(url) });
+  await rig.target.query(fill(6_001));
+  expect(await same(rig, 'item')).toBe(12_000);
+  expect((await rig.tableStatus('item'))?.relation).toBe(relation);
 });
 
 test('values of 100 MB, several in one transaction, go through in pieces', async () => {
