@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import pg from 'pg';
 import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
@@ -154,6 +155,7 @@ async function withClient<T>(
   client.on('error', () => undefined); // the pending query fails with the same error
   // Not `end`: after that `connect` is never answered, and who stops us while we connect would wait for ever.
   const stop = (): void => void client.connection.stream.destroy();
+  if (options.signal !== undefined) setMaxListeners(0, options.signal); // any number of databases may be asked together
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
     await client.connect();

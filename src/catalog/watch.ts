@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import { firstOf } from '../core/first-of.ts';
@@ -74,8 +73,6 @@ export class CatalogWatch {
     this.#clock = options.clock ?? systemClock;
     this.#basis = basis;
     this.#snapshot = this.#build(basis, 1);
-    // Every database that is read listens to it, and there may be any number.
-    setMaxListeners(0, this.#closed.signal);
     this.#looks = new Spaced(LOOK_REST_MS, this.#clock, (source) =>
       this.#guarded('sources', () => this.#renew(source)),
     );
