@@ -270,7 +270,7 @@ function root(scene: Scene, view: View, alias: string): Root {
     table,
     called,
     rows: rowsArguments(scene, view, 2),
-    fields: fields(scene, view, 2),
+    fields: fields(scene, view, random.pick([2, 2, 2, 3])),
   };
 }
 
@@ -388,12 +388,22 @@ function fields(scene: Scene, view: View, depth: number): readonly Field[] {
       { length: related.length === 0 ? 0 : random.int(0, 3) },
       (_, i): Field => ({
         ...written(random, `r${i}`),
-        ...relatedField(scene, random.pick(related), depth - 1),
+        ...relatedField(scene, oneOf(random, view, related), depth - 1),
       }),
     ),
   ];
   const typename: Field = { ...written(random, 't'), directive: null, kind: 'typename' };
   return made.length === 0 || random.chance(0.05) ? [...made, typename] : made;
+}
+
+/** A relationship to follow, more often than there are such: to a native query, or into another database. */
+function oneOf(
+  random: Random,
+  { table }: View,
+  related: ReturnType<typeof visibleRelationships>,
+): (typeof related)[number] {
+  const rare = related.filter(({ view: to }) => to.table.isQuery || to.table.database !== table.database);
+  return random.pick(rare.length > 0 && random.chance(0.4) ? rare : related);
 }
 
 function written(random: Random, alias: string): Written {

@@ -161,9 +161,13 @@ function relationships(
   const wanted = random.int(1, 4);
   // A native query is followed within its database only.
   const reachable = tables.filter(({ isQuery, database }) => !isQuery || database === table.database);
+  // Few are the ways through a native query into another database.
+  const rare = reachable.filter(({ isQuery, database }) =>
+    table.isQuery ? database !== table.database : isQuery,
+  );
   const found: RelationshipModel[] = [];
   for (let i = 0; i < wanted; i += 1) {
-    const to = random.pick(reachable);
+    const to = random.pick(rare.length > 0 && random.chance(0.4) ? rare : reachable);
     const kind = random.chance(0.5) ? 'object' : 'array';
     const on = mapping(random, table, to, kind);
     if (on !== null)
