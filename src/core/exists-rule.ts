@@ -10,20 +10,22 @@ export interface ExistsRule {
 
 /**
  * Reads an `_exists`. Its `_table` is named as in Hasura, within the rule's own source, or with a `source` beside schema
- * and name. Null when it names no table.
+ * and name. Null when it names no table, has no `_where`, or says anything else.
  */
 export function readExists(value: unknown, home: SourceName): ExistsRule | null {
   if (!isRecord(value)) return null;
-  const named = readTable(value['_table'] ?? value['$table']);
-  if (named === null) return null;
+  const { _table, _where, ...others } = value;
+  const named = readTable(_table);
+  if (named === null || _where === undefined || Object.keys(others).length > 0) return null;
   const { source, table } = named;
-  return { source: source ?? home, table, where: value['_where'] ?? value['$where'] ?? {} };
+  return { source: source ?? home, table, where: _where };
 }
 
 function readTable(value: unknown): { readonly source: SourceName | null; readonly table: TableRef } | null {
   if (typeof value === 'string') return { source: null, table: { schema: 'public', name: value } };
   if (!isRecord(value)) return null;
-  const { source = null, schema = 'public', name } = value;
+  const { source = null, schema = 'public', name, ...others } = value;
+  if (Object.keys(others).length > 0) return null;
   if (source !== null && typeof source !== 'string') return null;
   return typeof schema === 'string' && typeof name === 'string' ? { source, table: { schema, name } } : null;
 }

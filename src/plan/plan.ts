@@ -208,6 +208,8 @@ export interface OrderStep {
 export type Predicate =
   | { readonly kind: 'true' }
   | { readonly kind: 'false' }
+  /** Neither true nor false, and its opposite neither. */
+  | { readonly kind: 'unknown' }
   | { readonly kind: 'and'; readonly of: readonly Predicate[] }
   | { readonly kind: 'or'; readonly of: readonly Predicate[] }
   | { readonly kind: 'not'; readonly of: Predicate }
@@ -255,8 +257,6 @@ export interface Comparison {
 /** A comparison of a column's cell. */
 export interface ColumnComparison extends Comparison {
   readonly column: Column;
-  /** Two nulls are equal, as in permission rules. */
-  readonly nullSafe: boolean;
 }
 
 /** A value known only when a request runs. Index into `QueryPlan.params`. */

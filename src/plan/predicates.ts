@@ -8,9 +8,12 @@ export const TRUE: Predicate = { kind: 'true' };
 /** Never holds. */
 export const FALSE: Predicate = { kind: 'false' };
 
+/** Holds no more than its opposite does. */
+export const UNKNOWN: Predicate = { kind: 'unknown' };
+
 /** The column as it is, compared with one value. */
 export function compare(column: Column, operator: Operator, value: Operand): Predicate {
-  return { kind: 'compare', column, operator, value, also: [], nullSafe: false, cast: null };
+  return { kind: 'compare', column, operator, value, also: [], cast: null };
 }
 
 /** All of them; nested conjunctions are flattened and what always holds is left out. */

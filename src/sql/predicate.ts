@@ -21,6 +21,8 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: RowsInSc
     case 'true':
     case 'false':
       return syntax(predicate.kind);
+    case 'unknown':
+      return syntax('null::boolean');
     case 'and':
       return allOf(conditionsSql(shownFirst(predicate.of), row, rows, build));
     case 'or':
@@ -107,9 +109,6 @@ function compare(predicate: ColumnComparison, row: RowScope, build: Build): Sql 
   const left = cast === null ? read : sql`${read}::${typeThere(cast, held)}`;
   if (SQL_OPERATORS[operator].shape === 'function') return spatialSql(predicate, left, row, build);
   const right = operandSql(value, build, held);
-  // A value is never null, so a null-safe `=` is a plain one; `<>` must also hold for a null column.
-  if (predicate.nullSafe && operator === 'neq' && !column.notNull)
-    return sql`${left} is distinct from ${right}`;
   const type = cast ?? column.type;
   if (isHashed(type, build.params[value.index])) return lookedUp(operator, left, right);
   const sorted = (side: Sql): Sql =>

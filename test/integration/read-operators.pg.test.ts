@@ -111,8 +111,18 @@ const RULES: readonly (readonly [rule: object, sql: string])[] = [
   [{ n: { _nin: ['x-hasura-one', 3] } }, 'n not in (1, 3)'],
   [{ tags: { _contains: 'X-Hasura-Tags' } }, "tags @> '{y}'"],
   [{ jb: { _has_keys_any: 'X-Hasura-Tags' } }, "jb ?| '{y}'"],
-  [{ t: { _neq: 'alpha' } }, "t is distinct from 'alpha'"],
+  [{ t: { _neq: 'alpha' } }, "t <> 'alpha'"],
+  [{ _not: { t: { _eq: 'alpha' } } }, "t <> 'alpha'"],
   [{ t: { _eq: null } }, 't is null'],
+  [
+    { _or: [{ t: { _neq: null }, n: { _gt: 1 } }, { _not: { n: { _gt: null } } }] },
+    't is not null and n > 1',
+  ],
+  [{ _not: { t: null } }, 'false'],
+  [{ _not: { id: { _neq: null } } }, 'false'],
+  [{ tags: { _contains: '{"x"}' } }, "tags @> '{x}'"],
+  [{ n: { _gt: 'REQ_USER_ID' } }, 'n > 1'],
+  [{ jb: { _cast: { text: { _like: '%1%' } } } }, "jb::text like '%1%'"],
   [{ mood: { _gt: 'sad' } }, "mood > 'sad'"],
   [{ mood: { _eq: 'X-Hasura-Mood' } }, "mood = 'ok'"],
   [{ mood: { _in: 'X-Hasura-Moods' } }, "mood in ('sad', 'ok')"],
@@ -126,6 +136,7 @@ const RULES: readonly (readonly [rule: object, sql: string])[] = [
 ];
 const SESSION = {
   'x-hasura-text': 'alpha',
+  'x-hasura-user-id': '1',
   'x-hasura-numbers': '{2,3}',
   'x-hasura-one': '1',
   'x-hasura-tags': '{y}',

@@ -288,7 +288,7 @@ export function counted(cells: readonly string[], distinct: boolean): string {
 
 type Compare = Extract<Condition, { kind: 'compare' }>;
 
-/** Rules take nulls for values like any other. */
+/** What a rule says, which may name a session variable for its value. */
 function ruleComparison(world: World, table: TableModel, cell: string, rule: Compare): string {
   const column = columnNamed(table, rule.column);
   const variable = sessionOf(world, table, rule);
@@ -301,8 +301,7 @@ function ruleComparison(world: World, table: TableModel, cell: string, rule: Com
       : `(${cell} ${spelled(rule.operator)} (${values}))`;
   }
   const given = variable === null ? rule : { ...rule, value: { text: variable.value, json: variable.value } };
-  const plain = comparison(cell, column, given);
-  return rule.operator === '_neq' && !rule.cast && !column.notNull ? `(${cell} is null or ${plain})` : plain;
+  return comparison(cell, column, given);
 }
 
 /** The session variable a rule's comparison takes its value from, when it does. */

@@ -1,7 +1,8 @@
 import { isRecord } from '../../core/is-record.ts';
 import type { Json } from '../../core/json-text.ts';
+import type { ColumnType } from '../catalog.ts';
 import { operatorNamed } from './operand-type.ts';
-import type { Operator } from './operators.ts';
+import { castsOf, type Operator } from './operators.ts';
 
 /** What an operator of a row rule does. */
 export type RuleOperator =
@@ -33,6 +34,11 @@ export function ruleOperator(key: string): RuleOperator | null {
   if (ofColumns !== undefined) return { kind: 'columns', operator: ofColumns };
   const operator = operatorNamed(name);
   return operator === null ? null : { kind: 'compare', operator };
+}
+
+/** What a row rule's `_cast` calls by Postgres' name or GraphQL's; undefined where a value is not cast to it. */
+export function ruleCast(type: ColumnType, called: string): ColumnType | undefined {
+  return castsOf(type).find(({ name, scalar }) => scalar === called || name === called.toLowerCase());
 }
 
 /** The operators that something is compared by in a row rule, with what stands behind each; a mere value is short for `_eq`. */

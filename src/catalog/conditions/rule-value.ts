@@ -5,11 +5,13 @@ import type { ColumnType } from '../catalog.ts';
 import { baseType } from './operators.ts';
 import { isShape } from './spatial-operators.ts';
 
-const SESSION_VARIABLE = /^x-hasura-/i;
-
-/** Whether a value of a row rule stands for what the request's session says. */
-export function isSessionVariable(value: Json): value is string {
-  return typeof value === 'string' && SESSION_VARIABLE.test(value);
+/** The session variable that a value of a row rule stands for, in lower case; null for a constant. */
+export function sessionVariable(value: Json): string | null {
+  if (typeof value !== 'string') return null;
+  const name = value.toLowerCase();
+  // What rules said before there were session variables.
+  if (name === 'req_user_id') return 'x-hasura-user-id';
+  return name.startsWith('x-hasura-') ? name : null;
 }
 
 /**
@@ -17,6 +19,7 @@ export function isSessionVariable(value: Json): value is string {
  * booleans as it likes. Of texts that only Postgres can read (dates, ranges, networks …) Postgres is the judge.
  */
 export function ruleText(type: ColumnType, value: Json): string | null {
+  if (value === null) return null;
   if (type.kind === 'array') return arrayOf(type.element ?? type, value);
   const base = baseType(type);
   if (DOCUMENTS.has(base.name)) return withoutNul(JSON.stringify(value));
@@ -25,7 +28,7 @@ export function ruleText(type: ColumnType, value: Json): string | null {
 }
 
 function scalarText(base: ColumnType, value: Json): string | null {
-  if (value === null || typeof value === 'object') return null;
+  if (typeof value === 'object') return null;
   if (TEXTS.has(base.name) && typeof value !== 'string') return null;
   const text = withoutNul(String(value));
   return text !== null && isReadable(base, text) ? text : null;
@@ -35,16 +38,17 @@ function isReadable({ name, labels }: ColumnType, text: string): boolean {
   return labels?.includes(text) ?? READERS[name]?.(text.trim()) ?? true;
 }
 
-/** One value stands for an array of one. */
+/** A list, or the array as Postgres writes it. */
 function arrayOf(element: ColumnType, value: Json): string | null {
-  const elements: readonly Json[] = Array.isArray(value) ? value : [value];
+  if (typeof value === 'string') return /^\s*[[{]/.test(value) ? withoutNul(value) : null;
+  if (!Array.isArray(value)) return null;
   const texts: string[] = [];
-  for (const one of elements) {
+  for (const one of value) {
     const text = Array.isArray(one) ? arrayOf(element, one) : ruleText(element, one);
     if (text === null) return null;
     texts.push(text);
   }
-  return elements.some(Array.isArray) ? `{${texts.join(',')}}` : arrayLiteral(texts);
+  return value.some(Array.isArray) ? `{${texts.join(',')}}` : arrayLiteral(texts);
 }
 
 function shapeText(value: Json): string | null {

@@ -115,7 +115,7 @@ interface Scope {
 function checkRule(rule: unknown, scope: Scope): void {
   for (const [key, value] of members(rule, 'a row rule')) {
     const name = key.startsWith('$') ? `_${key.slice(1)}` : key;
-    if (name === '_and' || name === '_or') for (const part of listOf(value)) checkRule(part, scope);
+    if (name === '_and' || name === '_or') for (const part of listOf(key, value)) checkRule(part, scope);
     else if (name === '_not') checkRule(value, scope);
     else if (name === '_exists') checkExists(value, scope);
     else checkMember(key, value, scope);
@@ -174,6 +174,9 @@ function checkAggregate(called: PredicateFunction, predicate: unknown, scope: Sc
   }
   if (ruleArguments(called, scope.table, given.get('arguments') as Json | undefined) === null)
     throw new Unresolvable(`the arguments of "${called.name}" name no columns that it takes`);
+  const distinct = given.get('distinct');
+  if (distinct !== undefined && typeof distinct !== 'boolean')
+    throw new Unresolvable('"distinct" takes true or false');
   checkComputed(called.answers, given.get('predicate') as Json);
   if (given.has('filter')) checkRule(given.get('filter'), scope);
 }
@@ -182,7 +185,7 @@ const AGGREGATE_MEMBERS: ReadonlySet<string> = new Set(['arguments', 'distinct',
 
 function checkExists(value: unknown, scope: Scope): void {
   const exists = readExists(value, scope.table.source);
-  if (exists === null) throw new Unresolvable('"_exists" needs a "_table" and a "_where"');
+  if (exists === null) throw new Unresolvable('"_exists" needs a "_table" and a "_where", and nothing else');
   const { source, table: ref, where } = exists;
   const table = scope.find(source, ref);
   if (table === undefined) {
@@ -214,6 +217,7 @@ function members(value: unknown, what: string): readonly (readonly [string, unkn
   return Object.entries(value);
 }
 
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [value];
+function listOf(key: string, value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new Unresolvable(`"${key}" takes a list`);
 }

@@ -4,8 +4,8 @@ import type { Json } from '../../core/json-text.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
 import { isObjectOperand, type OperandType, operandOf, plainOperand } from '../conditions/operand-type.ts';
 import { baseType, castsOf, INCOMPARABLE, type Operator, operatorsOf } from '../conditions/operators.ts';
-import { operatorsIn, ruleOperator } from '../conditions/rule-operator.ts';
-import { isSessionVariable, ruleText } from '../conditions/rule-value.ts';
+import { operatorsIn, ruleCast, ruleOperator } from '../conditions/rule-operator.ts';
+import { ruleText, sessionVariable } from '../conditions/rule-value.ts';
 import type { ObjectOperand } from '../conditions/spatial-operators.ts';
 import { Unresolvable } from './problems.ts';
 
@@ -58,12 +58,14 @@ function checkOperator(column: Column, { key, operand }: Comparison, scope: Comp
     case 'columns':
       checkFits(column, { key, operator: meant.operator });
       return checkOtherColumn(column, { key, operand }, scope);
-    case 'compare':
+    case 'compare': {
       checkFits(column, { key, operator: meant.operator });
-      if (operand === null) return;
-      checkOperand(operandOf(meant.operator, column.type), operand, { key, of: named(column) });
+      const what = operandOf(meant.operator, column.type);
+      if (operand === null && !isObjectOperand(what) && !what.list) return;
+      checkOperand(what, operand, { key, of: named(column) });
       if (EQUALITIES.has(meant.operator)) checkEnum(column, { key, operand }, scope);
       return;
+    }
     default:
       return unreachable(meant);
   }
@@ -88,10 +90,11 @@ interface Cast {
 }
 
 function checkCast({ type, of }: Cast, operand: Json): void {
-  const casts = castsOf(type);
   for (const [name, operators] of operatorsIn(operand)) {
-    const cast = casts.find(({ scalar }) => scalar === name);
-    const names = casts.map(({ scalar }) => JSON.stringify(scalar)).join(' and ');
+    const cast = ruleCast(type, name);
+    const names = castsOf(type)
+      .map(({ scalar }) => JSON.stringify(scalar))
+      .join(' and ');
     if (cast === undefined) throw new Unresolvable(`"_cast" of ${of} takes ${names || 'nothing'} only`);
     checkCasted({ type: cast, of: `the ${cast.name} of ${of}` }, operators);
   }
@@ -128,8 +131,10 @@ function checkOperand(what: OperandType | ObjectOperand, operand: Json, place: P
 }
 
 function checkConstant({ type, list }: OperandType, operand: Json, { key, of }: Place): void {
+  if (sessionVariable(operand) !== null) return;
+  if (list && !Array.isArray(operand)) throw new Unresolvable(`operator "${key}" of ${of} takes a list`);
   for (const value of list ? elementsOf(operand) : [operand]) {
-    if (isSessionVariable(value) || ruleText(type, value) !== null) continue;
+    if (sessionVariable(value) !== null || ruleText(type, value) !== null) continue;
     const shown = JSON.stringify(value);
     throw new Unresolvable(`operator "${key}" of ${of} takes ${type.sql}, which ${shown} is not`);
   }
@@ -139,7 +144,7 @@ function checkEnum(column: Column, { key, operand }: Comparison, scope: Comparis
   const values = scope.enumValues(column);
   if (values === null) return;
   for (const value of elementsOf(operand)) {
-    if (typeof value === 'string' && (isSessionVariable(value) || values.includes(value))) continue;
+    if (typeof value === 'string' && (sessionVariable(value) !== null || values.includes(value))) continue;
     const shown = JSON.stringify(value);
     throw new Unresolvable(
       `operator "${key}" of ${named(column)} takes a value of its enum, which ${shown} is not`,

@@ -88,7 +88,7 @@ function renameInExists(walk: Walk, at: Rows, value: unknown): unknown {
   if (exists === null) return value;
   return mapMembers(value, (key, member) => [
     key,
-    /^[_$]where$/.test(key) ? renameInRule(walk, exists, member) : member,
+    key === '_where' ? renameInRule(walk, exists, member) : member,
   ]);
 }
 

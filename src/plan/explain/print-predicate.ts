@@ -7,6 +7,7 @@ export function printPredicate(predicate: Predicate): string {
   switch (predicate.kind) {
     case 'true':
     case 'false':
+    case 'unknown':
       return predicate.kind;
     case 'and':
     case 'or':
@@ -33,9 +34,9 @@ export function printPredicate(predicate: Predicate): string {
 }
 
 function printCompare(predicate: ColumnComparison): string {
-  const { column, cast, operator, value, also, nullSafe } = predicate;
+  const { column, cast, operator, value, also } = predicate;
   const values = [value, ...also].map(({ index }) => `$${index}`).join(', ');
-  return `${column.name}${cast === null ? '' : `::${cast.name}`} ${operator} ${values}${nullSafe ? ' null-safe' : ''}`;
+  return `${column.name}${cast === null ? '' : `::${cast.name}`} ${operator} ${values}`;
 }
 
 function printExistsAggregate(predicate: Predicate & { readonly kind: 'exists-aggregate' }): string {

@@ -5,16 +5,16 @@ import {
   operandOf,
   plainOperand,
 } from '../../catalog/conditions/operand-type.ts';
-import { castsOf, type Operator } from '../../catalog/conditions/operators.ts';
-import { operatorsIn, ruleOperator } from '../../catalog/conditions/rule-operator.ts';
-import { isSessionVariable, ruleText } from '../../catalog/conditions/rule-value.ts';
+import type { Operator } from '../../catalog/conditions/operators.ts';
+import { operatorsIn, ruleCast, ruleOperator } from '../../catalog/conditions/rule-operator.ts';
+import { ruleText, sessionVariable } from '../../catalog/conditions/rule-value.ts';
 import type { ObjectOperand } from '../../catalog/conditions/spatial-operators.ts';
 import { arrayLiteral } from '../../core/array-literal.ts';
 import { must } from '../../core/assert.ts';
 import { isRecord } from '../../core/is-record.ts';
 import type { Json } from '../../core/json-text.ts';
 import type { Operand, Predicate, Test } from '../plan.ts';
-import { and, FALSE } from '../predicates.ts';
+import { and, or, UNKNOWN } from '../predicates.ts';
 import { isLong } from '../value/input.ts';
 import { brokenRule, type RuleContext } from './context.ts';
 
@@ -28,23 +28,16 @@ function planOperator(context: RuleContext, column: Column, key: string, value: 
   const meant = ruleOperator(key);
   if (meant?.kind === 'columns') return [compareColumns(context, column, meant.operator, value)];
   if (meant?.kind === 'compare' && value === null) return [compareWithNull(column, meant.operator)];
-  return planTest(context, { type: column.type, cast: null }, key, value).map((test) =>
-    ofColumn(column, test),
-  );
+  return planTest(context, { type: column.type, cast: null }, key, value).map((test) => ({
+    ...test,
+    column,
+  }));
 }
 
+/** As in SQL nobody knows how anything compares with null, but that a null is equal to it, and what is not null is not. */
 function compareWithNull(column: Column, operator: Operator): Predicate {
-  return isEquality(operator) ? { kind: 'is-null', column, negated: operator === 'neq' } : FALSE;
-}
-
-function isEquality(operator: Operator): boolean {
-  return operator === 'eq' || operator === 'neq';
-}
-
-function ofColumn(column: Column, test: Test): Predicate {
-  if (test.kind === 'is-null') return { ...test, column };
-  const nullSafe = test.cast === null && isEquality(test.operator) && !column.notNull;
-  return { ...test, column, nullSafe };
+  if (column.notNull || (operator !== 'eq' && operator !== 'neq')) return UNKNOWN;
+  return or([{ kind: 'is-null', column, negated: operator === 'neq' }, UNKNOWN]);
 }
 
 /** What a rule says of a computed value. */
@@ -80,7 +73,7 @@ function planTest(context: RuleContext, { type, cast }: Compared, key: string, v
 /** `{String: {…}}` compares the text of the value. */
 function planCast(context: RuleContext, type: ColumnType, value: Json): readonly Test[] {
   return operatorsIn(value).flatMap(([name, operators]) => {
-    const cast = castsOf(type).find(({ scalar }) => scalar === name);
+    const cast = ruleCast(type, name);
     if (cast === undefined) throw unknownOperator(context, name);
     return operatorsIn(operators).flatMap(([key, operand]) =>
       planTest(context, { type: cast, cast }, key, operand),
@@ -124,13 +117,16 @@ function operandIn(context: RuleContext, what: OperandType, value: Json): Operan
     if (read === null) throw brokenRule(context.place.table, `a constant is no ${type.sql}`);
     return read;
   };
-  if (isSessionVariable(value)) return params.session(value, what);
+  const session = sessionVariable(value);
+  if (session !== null) return params.session(session, what);
   if (!list) return params.constant(text(value), what);
-  const elements: readonly Json[] = Array.isArray(value) ? value : [value];
-  if (!elements.some(isSessionVariable))
+  if (!Array.isArray(value)) throw brokenRule(context.place.table, 'expected a list');
+  const elements: readonly Json[] = value;
+  if (!elements.some((element) => sessionVariable(element) !== null))
     return params.constant(arrayLiteral(elements.map(text)), { ...what, long: isLong(elements) });
-  const parts = elements.map((element) =>
-    isSessionVariable(element) ? { session: element } : { text: text(element) },
-  );
+  const parts = elements.map((element) => {
+    const named = sessionVariable(element);
+    return named === null ? { text: text(element) } : { session: named };
+  });
   return params.sessionList(parts, type);
 }

@@ -33,10 +33,10 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
   switch (key) {
     case '_and':
     case '$and':
-      return and(listOf(value).map((part) => planObject(context, part)));
+      return and(listOf(context, value).map((part) => planObject(context, part)));
     case '_or':
     case '$or':
-      return or(listOf(value).map((part) => planObject(context, part)));
+      return or(listOf(context, value).map((part) => planObject(context, part)));
     case '_not':
     case '$not':
       return not(planObject(context, value));
@@ -80,7 +80,7 @@ function planAggregate(context: RuleContext, relationship: Relationship, value: 
 function planExists(context: RuleContext, value: Json): Predicate {
   const { planning, place } = context;
   const exists = readExists(value, place.table.source);
-  if (exists === null) throw brokenRule(place.table, '_exists needs a _table');
+  if (exists === null) throw brokenRule(place.table, '_exists needs a _table and a _where');
   const to = planning.places.open(tableAt(context, exists.source, exists.table), place.scope);
   const where = planObject({ ...context, place: to }, exists.where as Json);
   return correlated(context, to, where) ?? { kind: 'exists-table', to: to.planTable, where };
@@ -112,6 +112,7 @@ function tableAt({ planning, place }: RuleContext, source: SourceName, ref: Tabl
   return found;
 }
 
-function listOf(value: Json): readonly Json[] {
-  return Array.isArray(value) ? value : [value];
+function listOf({ place }: RuleContext, value: Json): readonly Json[] {
+  if (Array.isArray(value)) return value;
+  throw brokenRule(place.table, 'expected a list');
 }

@@ -44,9 +44,7 @@ export function planColumn(planning: Planning, target: ColumnAt, given: Input, a
     finish: (test, withNone) => {
       const known = withNone && test.kind === 'compare' ? WITH_NONE[test.operator] : undefined;
       if (known !== undefined) return known;
-      const condition: Predicate =
-        test.kind === 'compare' ? { ...test, column, nullSafe: false } : { ...test, column };
-      return guarded(planning, target, condition, at.negated);
+      return guarded(planning, target, { ...test, column }, at.negated);
     },
   };
   return and(planMembers(planning, compared, given, at));

@@ -144,13 +144,10 @@ describe('what is cached', () => {
         ),
       );
     expect(users(rule({ never: {} }))).toEqual(['pg2.user(id)', 'pg3.vip(id)']);
-    expect(users(rule({ _or: [{ posts: { id: 1 } }, { _exists: { _table: 'city' } }] }))).toEqual([
-      'pg2.city()',
-      'pg2.post(user_id)',
-      'pg2.user(id)',
-      'pg3.vip(id)',
-    ]);
-    const counted = { count: { predicate: { _gt: 0 }, filter: { _exists: { _table: 'city' } } } };
+    expect(users(rule({ _or: [{ posts: { id: 1 } }, { _exists: { _table: 'city', _where: {} } }] }))).toEqual(
+      ['pg2.city()', 'pg2.post(user_id)', 'pg2.user(id)', 'pg3.vip(id)'],
+    );
+    const counted = { count: { predicate: { _gt: 0 }, filter: { _exists: { _table: 'city', _where: {} } } } };
     expect(users(rule({ posts_aggregate: counted }))).toEqual([
       'pg2.city()',
       'pg2.post(user_id)',

@@ -104,6 +104,15 @@ test.each([
   expect(refused(() => parseMetadata(document))).toMatchObject({ code: 'parse-failed', path });
 });
 
+test('a key that would be left out without a word is refused, above all in a row rule', () => {
+  const filter: unknown = JSON.parse('{"__proto__": {"_eq": 1}}');
+  const select_permissions = [{ role: 'r', permission: { columns: [], filter } }];
+  const tables = [{ table: 't', select_permissions }];
+  expect(
+    refused(() => parseMetadata({ version: 3, sources: [{ name: 'a', configuration, tables }] })),
+  ).toMatchObject({ code: 'parse-failed', error: 'no key may be called "__proto__"' });
+});
+
 test('a number that should be whole is told as itself', () => {
   const nearjoin = { max_staleness_ms: 1.5 };
   const definition = {

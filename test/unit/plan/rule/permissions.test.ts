@@ -89,7 +89,7 @@ test('an inherited role sees the union of rows and columns, and null in cells on
     }),
   ).toMatchInlineSnapshot(`
     "employee = list of default.employee#0(id, name, salary, remarks, manager_id) key id
-      where ((id eq $4 or manager_id eq $5 null-safe) and (id eq $1) is true and salary gt $0 and not ((not (id eq $1) is true or salary lt $2) and (not (manager_id eq $3 null-safe) is true or remarks is null)))
+      where ((id eq $4 or manager_id eq $5) and (id eq $1) is true and salary gt $0 and not ((not (id eq $1) is true or salary lt $2) and (not (manager_id eq $3) is true or remarks is null)))
       order by salary only if id eq $1 asc
       limit 5
       id: id only if id eq $6
@@ -118,11 +118,11 @@ test('an inherited role aggregates over cells as it sees them, with the largest 
     }),
   ).toMatchInlineSnapshot(`
     "employee_aggregate = aggregate of default.employee#0(id, name, salary, remarks, manager_id) key id
-      where (id eq $0 or manager_id eq $1 null-safe)
+      where (id eq $0 or manager_id eq $1)
       distinct on salary only if id eq $2
       nodes limit 5
       aggregate: values
-        count: count(remarks only if manager_id eq $3 null-safe)
+        count: count(remarks only if manager_id eq $3)
         max: max(salary: salary only if id eq $2)
       nodes: nodes
         name: name
@@ -139,7 +139,7 @@ test('rules know session variables, other spellings, other columns, and other ta
   const asked = { catalog: STAFF, role: 'reader', query: '{ note { id } }' };
   expect(printed(asked)).toMatchInlineSnapshot(`
     "note = list of default.note#0(id, owner, data, tags, size)
-      where (owner eq $0 null-safe or owner in $1 or data has_keys_any $2 or data::text like $3 or (size gt #0.id and not tags contains $4) or exists(exists manager default.manager#1(id, name) where name is not null))
+      where (owner eq $0 or owner in $1 or data has_keys_any $2 or data::text like $3 or (size gt #0.id and not tags contains $4) or exists(exists manager default.manager#1(id, name) where name is not null))
       id: id
     $0 text from session x-hasura-user
     $1 text[] from session list
