@@ -1,6 +1,7 @@
 import type { MoreMetadata } from '../support/lane.ts';
 import { functionNamed, nativeCode, sessionOf, twinFunction, usesEnum, viewNamed } from './database-of.ts';
 import { isList } from './graphql-of.ts';
+import { Random } from './random.ts';
 import { typeOf } from './value-types.ts';
 import {
   type Condition,
@@ -96,7 +97,7 @@ function queryMetadata(
       role,
       permission: {
         columns: columns.map((column) => knownColumn(table, column)),
-        filter: ruleJson({ ...within, root: table }, table, filter),
+        filter: filterJson(within, table, filter),
         limit,
       },
     })),
@@ -192,7 +193,7 @@ function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown
       permission: {
         columns,
         computed_fields: twinsOf(table, columns),
-        filter: ruleJson({ world, inOne, root: table }, table, filter),
+        filter: filterJson({ world, inOne }, table, filter),
         limit,
         allow_aggregations: aggregate,
       },
@@ -224,26 +225,42 @@ interface Within {
 interface WithinRule extends Within {
   /** The table that the rule is for. */
   readonly root: TableModel;
+  /** Hasura has several ways to say most things. */
+  readonly spelling: Random;
 }
 
-/** A permission rule as metadata writes it. */
+/** A keyword of a rule; older rules write `$eq` for `_eq`. */
+function keyword({ spelling }: WithinRule, name: string): string {
+  return spelling.chance(0.3) ? name.replace('_', '$') : name;
+}
+
+/** A permission's rule as metadata writes it. */
+function filterJson(within: Within, root: TableModel, filter: Condition): Json {
+  const spelling = new Random(JSON.stringify(filter).length);
+  return ruleJson({ ...within, root, spelling }, root, filter);
+}
+
 function ruleJson(within: WithinRule, table: TableModel, rule: Condition): Json {
   const { world } = within;
   switch (rule.kind) {
     case 'true':
       return {};
     case 'compare':
-      return { [knownColumn(table, rule.column)]: comparisonJson(world, table, rule) };
+      return { [knownColumn(table, rule.column)]: comparisonJson(within, table, rule) };
     case 'null':
-      return { [knownColumn(table, rule.column)]: { _is_null: rule.isNull } };
+      return { [knownColumn(table, rule.column)]: { [keyword(within, '_is_null')]: rule.isNull } };
     case 'and':
     case 'or':
-      return { [`_${rule.kind}`]: rule.of.map((one) => ruleJson(within, table, one)) };
+      return junction(
+        within,
+        rule.kind,
+        rule.of.map((one) => ruleJson(within, table, one)),
+      );
     case 'not':
-      return { _not: ruleJson(within, table, rule.of) };
+      return { [keyword(within, '_not')]: ruleJson(within, table, rule.of) };
     case 'columns': {
       const other = rule.root ? ['$', knownColumn(within.root, rule.other)] : knownColumn(table, rule.other);
-      return { [knownColumn(table, rule.column)]: { [rule.operator]: other } };
+      return { [knownColumn(table, rule.column)]: { [keyword(within, rule.operator)]: other } };
     }
     case 'related':
       return {
@@ -256,11 +273,25 @@ function ruleJson(within: WithinRule, table: TableModel, rule: Condition): Json 
     case 'exists': {
       const to = tableNamed(world, rule.table);
       const source = within.inOne || to.database === table.database ? {} : { source: to.database };
-      return { _exists: { _table: { ...source, ...refOf(to) }, _where: ruleJson(within, to, rule.of) } };
+      return {
+        [keyword(within, '_exists')]: {
+          _table: { ...source, ...refOf(to) },
+          _where: ruleJson(within, to, rule.of),
+        },
+      };
     }
     case 'aggregate':
       return aggregateJson(within, table, rule);
   }
+}
+
+/** Conditions that must all hold may be members of one object. */
+function junction(within: WithinRule, kind: 'and' | 'or', parts: readonly Json[]): Json {
+  const names = parts.flatMap(Object.keys);
+  const fits = kind === 'and' && new Set(names).size === names.length;
+  return fits && within.spelling.chance(0.5)
+    ? Object.assign({}, ...parts)
+    : { [keyword(within, `_${kind}`)]: parts };
 }
 
 function aggregateJson(
@@ -277,20 +308,31 @@ function aggregateJson(
         ...(columns.length === 0 ? {} : { arguments: isCount ? columns : columns[0] }),
         ...(distinct ? { distinct } : {}),
         ...(filter === null ? {} : { filter: ruleJson(within, to, filter) }),
-        predicate: { [rule.operator]: rule.value },
+        predicate: operatorJson(within, rule.operator, rule.value),
       },
     },
   };
 }
 
 function comparisonJson(
-  world: World,
+  within: WithinRule,
   table: TableModel,
   rule: Extract<Condition, { kind: 'compare' }>,
 ): unknown {
-  const variable = sessionOf(world, table, rule);
-  const value = variable?.name ?? (isList(rule.value) ? rule.value.map(({ json }) => json) : rule.value.json);
-  return rule.cast ? { _cast: { String: { [rule.operator]: value } } } : { [rule.operator]: value };
+  const { world, spelling } = within;
+  const name = sessionOf(world, table, rule)?.name;
+  const given = isList(rule.value) ? rule.value.map(({ json }) => json) : rule.value.json;
+  const value = name === undefined ? given : spelling.pick([name, name.toUpperCase()]);
+  const said = operatorJson(within, rule.operator, value);
+  return rule.cast ? { [keyword(within, '_cast')]: { [spelling.pick(['String', 'text'])]: said } } : said;
+}
+
+/** What is no object needs no operator to be compared for equality. */
+function operatorJson(within: WithinRule, operator: string, value: unknown): unknown {
+  const { spelling } = within;
+  if (operator === '_eq' && (typeof value !== 'object' || Array.isArray(value)) && spelling.chance(0.4))
+    return value;
+  return { [keyword(within, operator === '_neq' ? spelling.pick(['_ne', '_neq']) : operator)]: value };
 }
 
 /** The session variables as headers of a role's requests. */

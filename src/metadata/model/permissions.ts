@@ -4,7 +4,10 @@ import { isRecord } from '../../core/is-record.ts';
 /** A boolean expression as written; its meaning needs the catalog. Zod would leave a key out: a rule without its condition lets every row through. */
 export const boolExp = z
   .unknown()
-  .refine((value) => !isRecord(value) || !Object.hasOwn(value, '__proto__'), 'no key may be called "__proto__"')
+  .refine(
+    (value) => !isRecord(value) || !Object.hasOwn(value, '__proto__'),
+    'no key may be called "__proto__"',
+  )
   .pipe(z.record(z.string(), z.unknown()));
 
 /** What a role may read of a table. */
