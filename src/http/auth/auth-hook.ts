@@ -136,7 +136,7 @@ function readAnswer(text: string): { variables: Map<string, string>; caching: Re
   const variables = new Map<string, string>();
   const caching = new Map<string, string>();
   for (const [name, value] of entriesOf(text)) {
-    if (typeof value !== 'string') continue;
+    if (typeof value !== 'string') throw badAnswer();
     const lower = name.toLowerCase();
     if (isSessionVariable(lower)) variables.set(lower, value);
     else caching.set(lower, value);

@@ -83,7 +83,12 @@ test.each<[Answer, string, string]>([
   [{ body: 'no json' }, 'unexpected', 'Invalid response from authorization hook'],
   [{ body: '["user"]' }, 'unexpected', 'Invalid response from authorization hook'],
   [{ body: '{}' }, 'unexpected', 'missing x-hasura-role key in webhook response'],
-  [{ body: '{"X-Hasura-Role":["user"]}' }, 'unexpected', 'missing x-hasura-role key in webhook response'],
+  [{ body: '{"X-Hasura-Role":["user"]}' }, 'unexpected', 'Invalid response from authorization hook'],
+  [
+    { body: '{"X-Hasura-Role":"user","X-Hasura-User-Id":7}' },
+    'unexpected',
+    'Invalid response from authorization hook',
+  ],
   [{ status: 302, headers: { location: '/' } }, 'unexpected', 'webhook authentication request failed'],
 ])('a hook answering %j lets nobody in', async (given, code, message) => {
   answer = given;
