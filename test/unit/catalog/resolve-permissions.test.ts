@@ -117,7 +117,7 @@ describe('select permissions', () => {
     ['a custom name instead of the column', { published: { _eq: true } }, '"published" does not exist'],
     ['an unknown column of a relationship', { author: { nope: 1 } }, '"nope" does not exist'],
     ['an unknown column in a list', { _and: [{ id: 1 }, { nope: 1 }] }, '"nope" does not exist'],
-    ['an unknown column in place of a list', { $or: { nope: 1 } }, '"nope" does not exist'],
+    ['an unknown column of a list', { $or: [{ nope: 1 }] }, '"nope" does not exist'],
     ['an unknown operator', { id: { _nope: 1 } }, '"_nope" is not an operator'],
     ['an operator without its sign', { id: { eq: 1 } }, '"eq" is not an operator'],
     ['an unknown other column', { id: { _ceq: 'nope' } }, '"nope" does not exist'],
@@ -257,7 +257,7 @@ describe('comparisons of a rule and the types of its columns', () => {
     { mood: { _gt: 'sad', _in: ['ok'] }, j: { _is_null: false } },
     { id: { _ceq: 'big', _cgt: ['f'], _clt: 'f' }, name: { _eq: null, $ne: 'a' }, tags: { _cneq: 'tags' } },
     { big: { _cgte: ['$', 'id'], _clte: 'id', _cne: 'id' }, mood: { $ceq: 'mood' } },
-    { ok: { _in: ['yes', 'no', 'on', 'off', '1', '0', 'T', 'fal', true] }, nums: { _in: [[1], 2] } },
+    { ok: { _in: ['yes', 'no', 'on', 'off', '1', '0', 'T', 'fal', true] }, nums: { _in: [[1], [2]] } },
     { same_aggregate: { max: { arguments: 'f', predicate: { _gt: '1.5' } } } },
   ])('accepts %j', (filter) => {
     expect(ofKinds(filter).inconsistent).toEqual([]);

@@ -185,16 +185,16 @@ function ruled(filter: JsonObject): string | undefined {
 const OF_ROOT = { a: { _ceq: ['$', 'id'] } };
 
 test.each<[rule: JsonObject, rows: string]>([
-  [{ a: null }, 'a is null'],
-  [{ a: { _eq: null } }, 'a is null'],
-  [{ a: { _neq: null } }, 'a is not null'],
-  [{ a: { _gt: null } }, 'false'],
-  [{ a: { _in: null } }, 'false'],
+  [{ a: null }, '(a is null or unknown)'],
+  [{ a: { _eq: null } }, '(a is null or unknown)'],
+  [{ a: { _neq: null } }, '(a is not null or unknown)'],
+  [{ id: { _neq: null } }, 'unknown'],
+  [{ _not: { a: { _gt: null } } }, 'not unknown'],
   [{ a: { _is_null: true } }, 'a is null'],
   [{ a: { $is_null: false } }, 'a is not null'],
-  [{ a: { _ne: 1 }, id: { _ne: 1 } }, '(a neq $0 null-safe and id neq $1)'],
-  [{ $and: [{ a: 1 }, { $not: { _or: { id: 1 } } }] }, '(a eq $0 null-safe and not id eq $1)'],
-  [{ _and: { a: 1 } }, 'a eq $0 null-safe'],
+  [{ a: { _ne: 1 }, id: { _ne: 1 } }, '(a neq $0 and id neq $1)'],
+  [{ $and: [{ a: 1 }, { $not: { _or: [{ id: 1 }] } }] }, '(a eq $0 and not id eq $1)'],
+  [{ _and: [{ a: 1 }] }, 'a eq $0'],
   [{ _or: [] }, 'false'],
   [
     { parts_aggregate: { count: { arguments: 'a', distinct: true, predicate: 1 } } },
