@@ -190,7 +190,8 @@ export interface Table {
   readonly indexes: readonly (readonly string[])[];
   readonly relationships: ReadonlyMap<string, Relationship>;
   readonly computedFields: ReadonlyMap<string, ComputedField>;
-  readonly permissions: ReadonlyMap<RoleName, SelectPermission>;
+  /** Null for a role whose permission does not hold: it sees nothing, whatever its parents see. */
+  readonly permissions: ReadonlyMap<RoleName, SelectPermission | null>;
   /** Values as the database has them, when metadata says this table is an enum. */
   readonly enumValues: readonly { readonly value: string; readonly description: string | null }[] | null;
   /** Set where the rows are a native query's, and like its logical model: a database has no such table. */

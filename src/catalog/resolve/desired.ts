@@ -101,7 +101,9 @@ class Closure {
       [],
       (source, ref) => this.#tableAt(source, ref),
       (find) =>
-        [...table.permissions.values()].flatMap(({ filter }) => [...tablesOfRule(filter, table, find)]),
+        [...table.permissions.values()].flatMap((one) =>
+          one === null ? [] : [...tablesOfRule(one.filter, table, find)],
+        ),
     );
     return read
       .filter(({ source }) => source !== this.#source.name)

@@ -38,16 +38,16 @@ export function withPermissions(
   return { ...table, permissions: permissionsOf(table, { entries, subjectOf, find }, problems) };
 }
 
-/** Those of the permissions that hold, by role. */
+/** The permissions by role; null for one that does not hold. */
 export function permissionsOf(
   table: Table,
   { entries, subjectOf, find }: Permitting,
   problems: InconsistentObject[],
 ): Table['permissions'] {
-  const permissions = new Map<string, SelectPermission>();
+  const permissions = new Map<string, SelectPermission | null>();
   for (const entry of entries) {
     const permission = attempt(subjectOf(entry), problems, () => resolvePermission(table, entry, find));
-    if (permission !== null) permissions.set(entry.role, permission);
+    permissions.set(entry.role, permission);
   }
   return permissions;
 }

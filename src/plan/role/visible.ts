@@ -229,7 +229,7 @@ function mayAggregate({ query }: Table): boolean {
   return query === undefined;
 }
 
-/** A permission defined on the role itself wins over those it inherits, at every level of inheritance. */
+/** A permission defined on the role itself, be it one that does not hold, wins over those it inherits, at every level of inheritance. */
 function permissionsOf(catalog: Catalog, role: RoleName, table: Table): readonly SelectPermission[] {
   const found = new Set<SelectPermission>();
   const seen = new Set<RoleName>();
@@ -238,8 +238,8 @@ function permissionsOf(catalog: Catalog, role: RoleName, table: Table): readonly
     if (seen.has(next)) continue;
     seen.add(next);
     const own = table.permissions.get(next);
-    if (own !== undefined) found.add(own);
-    else pending.push(...[...(catalog.inheritedRoles.get(next) ?? [])].reverse());
+    if (own === undefined) pending.push(...[...(catalog.inheritedRoles.get(next) ?? [])].reverse());
+    else if (own !== null) found.add(own);
   }
   return [...found];
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { tableKey } from '../../../src/core/names.ts';
+import { visibleTable } from '../../../src/plan/role/visible.ts';
 import { catalogOf, database, remote, source, table, tableOf, type } from './found.ts';
 
 const author = table('author', ['id int4 pk', 'name text', 'tags text[]']);
@@ -188,7 +189,7 @@ describe('select permissions', () => {
     expect(catalog.inconsistent[0]?.reason).toContain(
       `in table "article": in permission for role "user": ${message}`,
     );
-    expect(tableOf(catalog, 'pg1', 'article').permissions.size).toBe(0);
+    expect(tableOf(catalog, 'pg1', 'article').permissions.get('user')).toBeNull();
     expect(catalog.roles).toEqual(new Set(['user']));
   });
 
@@ -329,7 +330,7 @@ describe('comparisons of a rule and the types of its columns', () => {
       expect.stringContaining(`in table "kinds": in permission for role "user": `),
     ]);
     expect(catalog.inconsistent[0]?.reason).toContain(message);
-    expect(tableOf(catalog, 'pg1', 'kinds').permissions.size).toBe(0);
+    expect(tableOf(catalog, 'pg1', 'kinds').permissions.get('user')).toBeNull();
   });
 });
 
@@ -391,6 +392,25 @@ describe('inherited roles', () => {
       ]),
     );
     expect(catalog.roles).toEqual(new Set(['a', 'b', 'both', 'more']));
+  });
+
+  test('a permission of its own that does not hold leaves a role no rows of its parents', () => {
+    const permission = (role: string, filter: object): object => {
+      return { role, permission: { columns: '*', filter } };
+    };
+    const select_permissions = [permission('a', {}), permission('b', {}), permission('both', { nope: 1 })];
+    const catalog = catalogOf(
+      [source('pg1', [{ table: 'author', select_permissions }])],
+      { pg1: database([author]) },
+      {
+        inherited_roles: [
+          { role_name: 'both', role_set: ['a', 'b'] },
+          { role_name: 'more', role_set: ['both', 'a'] },
+        ],
+      },
+    );
+    expect(visibleTable(catalog, 'both', 'pg1', author.ref)).toBeNull();
+    expect(visibleTable(catalog, 'more', 'pg1', author.ref)?.permissions).toHaveLength(1);
   });
 
   test('unknown parents and circles are inconsistent', () => {

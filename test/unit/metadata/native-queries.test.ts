@@ -149,7 +149,7 @@ test('a relationship is renamed in what the rules of models ask of tables', () =
   const filter = (name: string): object => ({
     _or: [
       { _not: { _exists: { _table: 'user', _where: { _and: [{ [name]: {} }] } } } },
-      { $exists: { $table: { source: 'pg1', name: 'order' }, $where: { by: { [name]: { orders: {} } } } } },
+      { $exists: { _table: { source: 'pg1', name: 'order' }, _where: { by: { [name]: { orders: {} } } } } },
       { orders: { _eq: 1 } },
     ],
   });
