@@ -18,6 +18,8 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
   'x-hasura-access-key',
 ]);
 const CENSORED = '[redacted]';
+/** Lines that could not be written yet; more are dropped. */
+const UNWRITTEN_CHARACTERS = 4 << 20;
 const DEEPEST = 6;
 
 /** Writes a line another thread's logger has made to where this logger writes. */
@@ -62,7 +64,26 @@ export function createLog(level: LevelWithSilent, destination?: DestinationStrea
       },
     },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  return pino(options, destination ?? standardOutput());
+}
+
+/** A full disk, or a reader that is gone, costs lines and nothing else: neither the process nor its end waits for room. */
+function standardOutput(): DestinationStream {
+  const stream = pino.destination({ fd: process.stdout.fd, sync: false, maxLength: UNWRITTEN_CHARACTERS });
+  const flush = stream.flushSync.bind(stream);
+  let isRefused = false;
+  // Told only if somebody listens, else it ends the process. What was refused is written with a later line.
+  stream.on('error', () => {
+    isRefused = true;
+  });
+  stream.on('write', () => {
+    isRefused = false;
+  });
+  // Called when the process ends; on a full disk it would try for ever.
+  stream.flushSync = () => {
+    if (!isRefused) flush();
+  };
+  return stream;
 }
 
 /** A copy without secrets: by name of the member, and by shape inside texts. Errors are left to their serializer. */

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../src/embedded/port.ts';
 import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -204,6 +206,34 @@ test('API and replicator may be two processes, and both answer for the feeds', a
     await Promise.all([api.stop(), replicator.stop()]);
   }
 });
+
+test.skipIf(!existsSync('/dev/full'))(
+  'a log that finds no room on its disk stops neither answers nor the end',
+  async () => {
+    const port = await freePort();
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [MAIN, 'serve'], {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        NEARJOIN_METADATA_DATABASE_URL: meta.url,
+        NEARJOIN_PORT: String(port),
+      },
+      stdio: ['ignore', full, 'inherit'],
+    });
+    closeSync(full);
+    const ended = once(child, 'exit');
+    const answers = async (): Promise<boolean> =>
+      fetch(`http://127.0.0.1:${port}/v1/version`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await poll('an answer', answers);
+    // The line about the first is refused by now.
+    expect(await answers()).toBe(true);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  },
+);
 
 test('any number of sources are read and followed without a word', async () => {
   const nearjoin = await serving();
