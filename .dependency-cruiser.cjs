@@ -56,19 +56,30 @@ const may = {
   'src/console': [],
 };
 
-// What the folders of src/plan may import of each other; the files beside them are free to all.
-const inPlan = {
-  place: [],
-  value: [],
-  operation: ['value'],
-  role: [],
-  argument: ['value', 'operation', 'role'],
-  call: ['value', 'operation', 'argument', 'role', 'place'],
-  rule: ['value', 'role', 'place', 'call'],
-  where: ['value', 'argument', 'role', 'place', 'call', 'rule'],
-  select: ['value', 'operation', 'argument', 'role', 'call', 'rule', 'where'],
-  root: ['value', 'operation', 'argument', 'role', 'rule', 'where', 'select'],
-  explain: [],
+// What the folders of these modules may import of each other; the files beside them are free to all.
+const folders = {
+  'src/plan': {
+    place: [],
+    value: [],
+    operation: ['value'],
+    role: [],
+    argument: ['value', 'operation', 'role'],
+    call: ['value', 'operation', 'argument', 'role', 'place'],
+    rule: ['value', 'role', 'place', 'call'],
+    where: ['value', 'argument', 'role', 'place', 'call', 'rule'],
+    select: ['value', 'operation', 'argument', 'role', 'call', 'rule', 'where'],
+    root: ['value', 'operation', 'argument', 'role', 'rule', 'where', 'select'],
+    explain: [],
+  },
+  'src/replicate': {
+    write: [],
+    table: ['write'],
+    follow: ['write'],
+    copy: ['write', 'table', 'follow'],
+    slot: [],
+    verify: ['table'],
+    lead: ['write', 'table', 'follow', 'copy', 'slot', 'verify'],
+  },
 };
 
 // A row's own name also covers its entry file: `src/config` is src/config.ts and src/config/.
@@ -81,12 +92,14 @@ const rows = Object.entries(may).map(([name, others]) => ({
   to: { path: '^(src|connectors)/', pathNot: [name, ...others].map(inside) },
 }));
 
-const planRows = Object.entries(inPlan).map(([name, others]) => ({
-  name: `src/plan/${name} imports`,
-  severity: 'error',
-  from: { path: `^src/plan/${name}/` },
-  to: { path: '^src/plan/[^/]+/', pathNot: [name, ...others].map((each) => `^src/plan/${each}/`) },
-}));
+const folderRows = Object.entries(folders).flatMap(([module, within]) =>
+  Object.entries(within).map(([name, others]) => ({
+    name: `${module}/${name} imports`,
+    severity: 'error',
+    from: { path: `^${module}/${name}/` },
+    to: { path: `^${module}/[^/]+/`, pathNot: [name, ...others].map((each) => `^${module}/${each}/`) },
+  })),
+);
 
 // Packages that may appear in these places only.
 const places = {
@@ -143,7 +156,7 @@ module.exports = {
       to: { path: '^test/' },
     },
     ...rows,
-    ...planRows,
+    ...folderRows,
     ...packages,
   ],
   options: {

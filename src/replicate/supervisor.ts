@@ -7,17 +7,17 @@ import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/watermark.ts';
 import type { FeedLimits, Way } from './feed-options.ts';
-import { FeedRunner } from './feed-runner.ts';
-import { LeftTargets } from './left-targets.ts';
+import { FeedRunner } from './lead/feed-runner.ts';
 import type { Log } from './log.ts';
 import { Pace } from './pace.ts';
 import { say } from './say.ts';
-import { type NotedSlot, type SlotBook, SlotNotes } from './slot-book.ts';
+import { LeftTargets } from './slot/left-targets.ts';
+import { type NotedSlot, type SlotBook, SlotNotes } from './slot/slot-book.ts';
+import { targetsIn } from './slot/targets-in.ts';
+import { UnfollowedSlots } from './slot/unfollowed-slots.ts';
 import { SourceClock } from './source-clock.ts';
 import type { StepHook } from './steps.ts';
-import { targetsIn } from './targets-in.ts';
-import { UnfollowedSlots } from './unfollowed-slots.ts';
-import { type Desire, NOTHING } from './wanted.ts';
+import { type Desire, NOTHING } from './table/wanted.ts';
 
 /** What a supervisor reads of a catalog. */
 export interface SupervisedSnapshot {

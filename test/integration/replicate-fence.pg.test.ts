@@ -5,10 +5,10 @@ import { migrate } from '../../src/cache/migrate.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Lsn } from '../../src/core/lsn.ts';
-import { Applier, LeaseLost } from '../../src/replicate/applier.ts';
 import { TableBroken } from '../../src/replicate/interruptions.ts';
-import { acquireLease, releaseLease } from '../../src/replicate/lease.ts';
-import { cacheSink } from '../../src/replicate/sink.ts';
+import { acquireLease, releaseLease } from '../../src/replicate/lead/lease.ts';
+import { Applier, LeaseLost } from '../../src/replicate/write/applier.ts';
+import { cacheSink } from '../../src/replicate/write/sink.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 let source: TestDatabase;

@@ -16,7 +16,7 @@ import type { Probe } from '../../src/core/watermark.ts';
 import { parseMetadata } from '../../src/metadata/parse.ts';
 import { DEFAULT_LIMITS, type FeedLimits } from '../../src/replicate/feed-options.ts';
 import type { Log } from '../../src/replicate/log.ts';
-import type { SlotBook } from '../../src/replicate/slot-book.ts';
+import type { SlotBook } from '../../src/replicate/slot/slot-book.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
 import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
 import { poll } from './poll.ts';

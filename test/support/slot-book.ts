@@ -1,4 +1,4 @@
-import type { NotedSlot, SlotBook } from '../../src/replicate/slot-book.ts';
+import type { NotedSlot, SlotBook } from '../../src/replicate/slot/slot-book.ts';
 
 /** Notes of slots that outlive the supervisors of a test, as those in a metadata database do. */
 export function memoryBook(): SlotBook {

@@ -5,7 +5,7 @@ import type { Generation } from '../../cache/stored-table.ts';
 import type { Clock } from '../../core/clock.ts';
 import { ComparedRows } from '../../core/compared-rows.ts';
 import type { Lsn } from '../../core/lsn.ts';
-import type { Exclusively } from '../discard.ts';
+import type { Exclusively } from '../table/discard.ts';
 
 /** What a comparison needs of the streaming feed. */
 export interface VerifyScene {

@@ -4,10 +4,14 @@ import type { StoredTable } from '../../../src/cache/stored-table.ts';
 import type { Lsn } from '../../../src/core/lsn.ts';
 import type { TableShape } from '../../../src/core/table-shape.ts';
 import { Backoff } from '../../../src/replicate/backoff.ts';
-import { type FeedAction, reconcile } from '../../../src/replicate/reconcile.ts';
-import { slotName } from '../../../src/replicate/slot-name.ts';
-import { decideStart, type StartDecision, type StartFacts } from '../../../src/replicate/start-decision.ts';
-import type { Wanted } from '../../../src/replicate/wanted.ts';
+import {
+  decideStart,
+  type StartDecision,
+  type StartFacts,
+} from '../../../src/replicate/lead/start-decision.ts';
+import { slotName } from '../../../src/replicate/slot/slot-name.ts';
+import { type FeedAction, reconcile } from '../../../src/replicate/table/reconcile.ts';
+import type { Wanted } from '../../../src/replicate/table/wanted.ts';
 
 const lsn = (position: number): Lsn => BigInt(position) as Lsn;
 const identity = { systemId: '7', timeline: 1, database: 'd', startedAt: '1', ancestors: [] };

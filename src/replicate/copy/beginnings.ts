@@ -1,0 +1,183 @@
+import { createTableSql } from '../../cache/ddl.ts';
+import { overlayName } from '../../cache/names.ts';
+import type { Queryable } from '../../cache/queryable.ts';
+import { loadStoredTable, type StoredTable, saveStoredTable } from '../../cache/stored-table.ts';
+import { modifiersOfTypes } from '../../cache/type-modifiers.ts';
+import { must } from '../../core/assert.ts';
+import type { Lsn } from '../../core/lsn.ts';
+import type { SourceName } from '../../core/names.ts';
+import { underNewGenerations } from '../table/discard.ts';
+import type { Sized } from '../table/reconcile.ts';
+import { overlaySink } from '../write/sink.ts';
+import type { HeldSnapshot } from './snapshots.ts';
+import { type CopyWork, holdSnapshot } from './work.ts';
+
+/** The stream waits while so many copies are begun together. */
+const MOST_TOGETHER = 64;
+/** A copy that is begun gathers changes while it waits for its turn, so no more than this is to be read before. */
+const BYTES_TOGETHER = 32 << 20;
+
+/** A copy whose changes are kept from here on. */
+export interface Begun {
+  readonly stored: StoredTable;
+  /** Every change after this position is in the overlay. */
+  readonly since: Lsn;
+}
+
+interface Waiting {
+  readonly wanted: Sized;
+  readonly work: CopyWork;
+  begun: Promise<Begun> | null;
+  /** Of those that were begun together. */
+  group: Group | null;
+}
+
+/** Copies begun together: a snapshot taken after that shows enough for all of them, so it is held until the last has read. */
+interface Group {
+  left: number;
+  held: Promise<HeldSnapshot> | null;
+}
+
+/**
+ * Begins copies of tables that are read in one go. When the turn of a small one comes, those that wait behind it are begun
+ * with it, so that they are read from one snapshot: taking one costs more than reading a small table.
+ */
+export class Beginnings {
+  readonly #waiting: Waiting[] = [];
+
+  /** Does the work, in which the copy is begun when its turn comes or when that of one before it does. */
+  async wait<T>(
+    wanted: Sized,
+    work: CopyWork,
+    inTurn: (turn: { begin(): Promise<Begun> }) => Promise<T>,
+  ): Promise<T> {
+    const mine: Waiting = { wanted, work, begun: null, group: null };
+    this.#waiting.push(mine);
+    try {
+      return await inTurn({ begin: () => this.#begin(mine) });
+    } finally {
+      const at = this.#waiting.indexOf(mine);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      // Whoever waits for the end of this copy must not find it begun after that.
+      await mine.begun?.catch(() => undefined);
+      await leave(mine.group);
+    }
+  }
+
+  async #begin(mine: Waiting): Promise<Begun> {
+    if (mine.begun === null) {
+      const together = this.#together(mine);
+      const group = together.length === 1 ? null : { left: together.length, held: null };
+      const all = begin(together, false);
+      for (const [at, each] of together.entries()) {
+        each.group = group;
+        each.begun = all.then(
+          (begun) => must(begun[at], 'a copy'),
+          // One that cannot be begun must not keep the others from it.
+          (error: unknown) => (together.length === 1 ? Promise.reject(error) : beginAlone(each)),
+        );
+        each.begun.catch(() => undefined); // told when its turn comes
+      }
+    }
+    const begun = await must(mine.begun, 'a beginning');
+    await hold(mine, begun);
+    return begun;
+  }
+
+  /** This one, and the small ones behind it; all of them leave the queue. */
+  #together(mine: Waiting): readonly Waiting[] {
+    let bytes = mine.wanted.bytes ?? BYTES_TOGETHER;
+    const together = [mine];
+    for (const each of this.#waiting) {
+      if (each === mine || each.work.stop.aborted) continue;
+      bytes += each.wanted.bytes ?? BYTES_TOGETHER;
+      if (bytes > BYTES_TOGETHER || together.length === MOST_TOGETHER) break;
+      together.push(each);
+    }
+    for (const each of together) this.#waiting.splice(this.#waiting.indexOf(each), 1);
+    return together;
+  }
+}
+
+/** Keeps the snapshot that the first of the group takes, until it is old. */
+async function hold({ group, work }: Waiting, begun: Begun): Promise<void> {
+  if (group === null) return;
+  const before = group.held;
+  if (before !== null && (await before).isOld && group.held === before) {
+    group.held = null;
+    await (await before).release();
+  }
+  const held = group.held ?? holdSnapshot(work, begun, work.run);
+  group.held = held;
+  try {
+    await held;
+  } catch (error) {
+    if (group.held === held) group.held = null; // the next may have more luck
+    throw error;
+  }
+}
+
+async function leave(group: Group | null): Promise<void> {
+  if (group === null) return;
+  group.left -= 1;
+  if (group.left > 0 || group.held === null) return;
+  const held = await group.held.catch(() => null); // whoever waited for it has the error
+  await held?.release();
+}
+
+/** Begins the copy of a large table, which is made at once: that is also the sign that its copy can be resumed. */
+export async function beginLarge(wanted: Sized, work: CopyWork): Promise<Begun> {
+  const [begun] = await begin([{ wanted, work }], true);
+  return must(begun, 'a copy');
+}
+
+async function beginAlone({ wanted, work }: Waiting): Promise<Begun> {
+  const [begun] = await begin([{ wanted, work }], false);
+  return must(begun, 'a copy');
+}
+
+/** From here on changes are kept in overlays: whatever is not in a snapshot taken later will have gone through them. */
+async function begin(
+  copies: readonly Pick<Waiting, 'wanted' | 'work'>[],
+  isLarge: boolean,
+): Promise<readonly Begun[]> {
+  const { exclusively, lease, progress, sinks, isOverlayMade } = must(copies[0], 'a copy').work;
+  return exclusively(async (client) => {
+    if (copies.length === 1) copies[0]?.work.stop.throwIfAborted();
+    const tables = copies.map(({ wanted }) => wanted);
+    const begun = await saveCopying(client, lease.target, tables);
+    const overlays = begun.map((stored) =>
+      overlaySink({ ...stored, overlay: must(stored.overlay, 'an overlay') }, false),
+    );
+    for (const [at, stored] of begun.entries()) {
+      if (isLarge) await client.query(createTableSql(stored));
+      if (isOverlayMade()) await client.query(must(overlays[at]?.ahead, 'what makes an overlay'));
+    }
+    for (const sink of overlays) sinks.set(sink);
+    return begun.map((stored) => ({ stored, since: progress.applied }));
+  });
+}
+
+/** Notes the copies; statements about one and another are sent without waiting for each other. */
+async function saveCopying(
+  client: Queryable,
+  target: SourceName,
+  tables: readonly Sized[],
+): Promise<readonly StoredTable[]> {
+  const noted = await underNewGenerations(client, target, tables);
+  await Promise.all(
+    noted.map((each) => {
+      const overlay = overlayName(target, each.table, each.generation);
+      return saveStoredTable(client, { ...each, overlay }, { kind: 'copying' });
+    }),
+  );
+  return Promise.all(
+    tables.map(async ({ table, columns }) => {
+      const [loaded, modifiers] = await Promise.all([
+        loadStoredTable(client, { target, table }),
+        modifiersOfTypes(client, columns),
+      ]);
+      return { ...loaded, modifiers };
+    }),
+  );
+}

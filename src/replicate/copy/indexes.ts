@@ -1,0 +1,51 @@
+import pg from 'pg';
+import { type IndexWishes, indexSql } from '../../cache/ddl.ts';
+import { inCache } from '../../cache/names.ts';
+import { type StoredTable, updateSql } from '../../cache/stored-table.ts';
+import { begin, type CopyWork, commit, makeIndex, makeKey } from './work.ts';
+
+/** What is said of a copy meanwhile. */
+export const INDEXING = 'building indexes';
+/** Each reads the whole table once. */
+const AT_ONCE = 2;
+/** What was written of a copy up to this size is mostly in the system's memory still. */
+const CACHED_BYTES = 1 << 30;
+
+/**
+ * Builds what is missing of the indexes of a copy whose rows are kept, each in a transaction of its own and some at the
+ * same time, and has it catch up: a later try goes on with those that are not there.
+ */
+export async function buildIndexes(
+  { stored, indexes }: { readonly stored: StoredTable; readonly indexes: IndexWishes },
+  client: pg.Client,
+  work: CopyWork,
+): Promise<void> {
+  const { lease, sessions, stop, onStep } = work;
+  await begin(client, lease);
+  await commit(client, updateSql(stored, { reason: INDEXING }));
+  const missing = [...indexSql(stored, indexes, stored.indexes)];
+  const build = async (on: pg.Client): Promise<void> => {
+    for (let next = missing.shift(); next !== undefined; next = missing.shift()) {
+      await begin(on, lease, withoutWorkers(stored));
+      await makeIndex(on, next);
+      await commit(on);
+      await onStep?.('pieces:index-built');
+    }
+  };
+  const others = Math.max(0, Math.min(AT_ONCE, missing.length) - 1);
+  const all = [build(client)];
+  for (let at = 0; at < others; at += 1) all.push(sessions.use((session) => build(session.client), stop));
+  // The first that fails takes those with it that nobody has begun; what is under way ends first.
+  for (const each of all) each.catch(() => missing.splice(0));
+  const ended = await Promise.allSettled(all);
+  for (const each of ended) if (each.status === 'rejected') throw each.reason;
+  await begin(client, lease);
+  await makeKey(client, stored);
+  await commit(client, updateSql(stored, { state: 'catching-up', reason: null }));
+}
+
+/** Handing reads to Postgres' I/O workers, as 18 does, costs more than reading what is in memory. */
+function withoutWorkers({ relation }: StoredTable): string {
+  return `select set_config('effective_io_concurrency', '0', true)
+    where pg_relation_size(to_regclass(${pg.escapeLiteral(inCache(relation))})) < ${CACHED_BYTES}`;
+}

@@ -1,0 +1,69 @@
+import { dropTableSql } from '../../cache/ddl.ts';
+import { inCache, quoteIdentifier, relationName } from '../../cache/names.ts';
+import type { Queryable } from '../../cache/queryable.ts';
+import { loadStoredTable, type StoredTable, updateStoredTable } from '../../cache/stored-table.ts';
+import type { PartsOf } from '../../core/key-part.ts';
+import { type DiscardContext, nextGeneration, untilDone } from '../table/discard.ts';
+import type { FeedAction } from '../table/reconcile.ts';
+import { cacheSink } from '../write/sink.ts';
+import { mergeAll, rowsIn } from './merge.ts';
+import { overlayPages } from './work.ts';
+
+type Renewal = FeedAction & { readonly kind: 'renew' };
+
+/**
+ * Takes a copy out of sight because parts of it may be wrong. It gets a new name, so that a statement which was made
+ * before finds nothing, and goes on being fed: what is right in it stays so.
+ */
+export async function renew(
+  action: Renewal,
+  { exclusively, sinks, clock }: DiscardContext,
+  signal: AbortSignal,
+): Promise<void> {
+  await exclusively(async (client) => {
+    const stored = await loadStoredTable(client, action.stored);
+    if (stored.state.kind === 'ready')
+      await untilDone(client, [stored.relation], () => hide(client, stored), { clock, signal });
+    else await foldBack(client, stored);
+    await updateStoredTable(client, stored, {
+      state: 'copying',
+      reason: action.reason,
+      overlay: null,
+      copied_at: null,
+      shape: JSON.stringify(action.shape),
+      piece_cursor: JSON.stringify({ parts: both(stored.parts ?? {}, action.parts) }),
+    });
+    sinks.remove(stored);
+    sinks.set(cacheSink(await loadStoredTable(client, stored)));
+  });
+}
+
+function both(some: PartsOf, others: PartsOf): PartsOf {
+  const more = Object.entries(others).map(([partition, parts]) => [
+    partition,
+    [...(some[partition] ?? []), ...parts],
+  ]);
+  return { ...some, ...Object.fromEntries(more) };
+}
+
+async function hide(client: Queryable, stored: StoredTable): Promise<void> {
+  const generation = await nextGeneration(client);
+  const relation = relationName(stored.target, stored.table, generation);
+  await client.query(`alter table ${inCache(stored.relation)} rename to ${quoteIdentifier(relation)}`);
+  await updateStoredTable(client, stored, { relation, generation });
+}
+
+/**
+ * What was kept beside a copy goes back into it: whatever is wrong in its parts will be read again, and the rest is as if
+ * nothing had been kept. Rows that the target would have to be asked for first make all of it be copied again.
+ */
+async function foldBack(client: Queryable, stored: StoredTable): Promise<void> {
+  const { overlay: relation } = stored;
+  if (relation === null) return;
+  const overlay = { shape: stored, relation, isSettled: false };
+  if ((await overlayPages(client, overlay)) === null) return;
+  await mergeAll(client, stored, overlay);
+  const { rows } = await rowsIn(client, relation);
+  if (rows > 0) await updateStoredTable(client, stored, { resync: true });
+  await client.query(dropTableSql(relation));
+}

@@ -1,0 +1,130 @@
+import type { Connector, Snapshot } from '../../../connectors/connector.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Lsn } from '../../core/lsn.ts';
+
+/** A snapshot somebody reads from. */
+export interface HeldSnapshot {
+  readonly snapshot: Snapshot;
+  /** It has been open long enough: take another for the next read. */
+  readonly isOld: boolean;
+  /** Closes it when nobody else reads from it. */
+  release(): Promise<void>;
+}
+
+interface Shared {
+  readonly opening: Promise<Snapshot>;
+  openedMs: number;
+  users: number;
+  /** One of the users is whoever comes first; this ends it when nobody does. */
+  unclaimed: AbortController | null;
+}
+
+/**
+ * Snapshots of one target. Those who begin to read at nearly the same time share one, and none is used for longer than
+ * it must: while it is open the target cannot clean up what it still shows.
+ */
+export class Snapshots {
+  readonly #connector: Connector;
+  readonly #clock: Clock;
+  readonly #oldAfterMs: number;
+  #current: Shared | null = null;
+
+  constructor(connector: Connector, clock: Clock, oldAfterMs: number) {
+    this.#connector = connector;
+    this.#clock = clock;
+    this.#oldAfterMs = oldAfterMs;
+  }
+
+  /** Begins to take one for whoever comes next; unless somebody does, it is open until `close`. */
+  prepare(run: AbortSignal): void {
+    if (this.#current !== null) return;
+    const unclaimed = new AbortController();
+    const shared = this.#open(AbortSignal.any([run, unclaimed.signal]));
+    shared.users = 1;
+    shared.unclaimed = unclaimed;
+  }
+
+  /** Ends one that was prepared for nobody. */
+  close(): void {
+    const shared = this.#current;
+    if (shared === null || shared.unclaimed === null) return;
+    shared.unclaimed.abort();
+    shared.unclaimed = null;
+    void this.#leave(shared);
+  }
+
+  /** One that shows everything up to the position. `run` ends it for all who share it, `stop` only this wait for it. */
+  async hold(since: Lsn, run: AbortSignal, stop: AbortSignal): Promise<HeldSnapshot> {
+    for (;;) {
+      const found = this.#current;
+      const shared = found ?? this.#open(run);
+      if (shared.unclaimed === null) shared.users += 1;
+      shared.unclaimed = null;
+      const snapshot = await this.#opened(shared, stop);
+      if (snapshot.at >= since && (found === null || !this.#isOld(shared)))
+        return this.#held(shared, snapshot);
+      if (this.#current === shared) this.#current = null;
+      await this.#leave(shared);
+    }
+  }
+
+  #open(run: AbortSignal): Shared {
+    const shared: Shared = {
+      opening: this.#connector.snapshot(run),
+      openedMs: Number.POSITIVE_INFINITY,
+      users: 0,
+      unclaimed: null,
+    };
+    this.#current = shared;
+    const failed = (): void => {
+      if (this.#current === shared) this.#current = null;
+    };
+    shared.opening.then(() => {
+      shared.openedMs = this.#clock.monotonicMs();
+    }, failed);
+    return shared;
+  }
+
+  #opened(shared: Shared, stop: AbortSignal): Promise<Snapshot> {
+    return new Promise((resolve, reject) => {
+      const stopped = (): void => {
+        // Nobody waits for the closing: when it is not even open yet, that may take long.
+        void this.#leave(shared);
+        reject(stop.reason);
+      };
+      if (stop.aborted) return stopped();
+      stop.addEventListener('abort', stopped);
+      const over = (settle: () => void): void => {
+        stop.removeEventListener('abort', stopped);
+        settle();
+      };
+      shared.opening.then(
+        (snapshot) => over(() => resolve(snapshot)),
+        (error: unknown) => over(() => reject(error)),
+      );
+    });
+  }
+
+  #held(shared: Shared, snapshot: Snapshot): HeldSnapshot {
+    const isOld = (): boolean => this.#isOld(shared);
+    return {
+      snapshot,
+      get isOld() {
+        return isOld();
+      },
+      release: () => this.#leave(shared),
+    };
+  }
+
+  #isOld({ openedMs }: Shared): boolean {
+    return this.#clock.monotonicMs() - openedMs >= this.#oldAfterMs;
+  }
+
+  async #leave(shared: Shared): Promise<void> {
+    shared.users -= 1;
+    const snapshot = await shared.opening.catch(() => null); // whoever waited for it has the error
+    if (shared.users > 0) return;
+    if (this.#current === shared) this.#current = null;
+    await snapshot?.close();
+  }
+}

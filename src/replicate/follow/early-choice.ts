@@ -1,0 +1,33 @@
+import type { Clock } from '../../core/clock.ts';
+import type { EarlyLimits } from '../feed-options.ts';
+
+/** Whether a feed's next stream may send transactions that go on: not while one that was refused is still to come. */
+export class EarlyChoice {
+  readonly #limits: EarlyLimits;
+  readonly #clock: Clock;
+  readonly #refused = new Set<number>();
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+
+  constructor(limits: EarlyLimits, clock: Clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  get isAllowed(): boolean {
+    return this.#clock.monotonicMs() >= this.#notBeforeMs;
+  }
+
+  /** It may never come, being rolled back: it is not waited for without end. */
+  refused(xid: number): void {
+    if (this.isAllowed) this.#refused.clear();
+    this.#refused.add(xid);
+    this.#notBeforeMs = this.#clock.monotonicMs() + this.#limits.openMs;
+  }
+
+  /** These transactions were applied. */
+  applied(xids: readonly number[]): void {
+    if (this.#refused.size === 0) return;
+    for (const xid of xids) this.#refused.delete(xid);
+    if (this.#refused.size === 0) this.#notBeforeMs = this.#clock.monotonicMs() + this.#limits.settledMs;
+  }
+}

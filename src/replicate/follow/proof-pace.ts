@@ -1,0 +1,49 @@
+import type { Clock } from '../../core/clock.ts';
+import { Notifier, restUnless } from '../../core/notifier.ts';
+
+/** How often freshness is proved while somebody asks for a small bound. */
+const WISHED_MS = 20;
+/** A reader wishes again once a second while such queries come. */
+const WISH_LASTS_MS = 3_000;
+
+/** How often one feed's freshness is proved: now and then by itself, at short intervals while readers wish it. */
+export class ProofPace {
+  readonly #usualMs: number;
+  readonly #clock: Clock;
+  readonly #hurry = new Notifier();
+  #wishedUntilMs = Number.NEGATIVE_INFINITY;
+  #storedUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(usualMs: number, clock: Clock) {
+    this.#usualMs = usualMs;
+    this.#clock = clock;
+  }
+
+  /** From the beginning of one proof to the beginning of the next. */
+  get intervalMs(): number {
+    return this.#clock.monotonicMs() < this.#wishedUntilMs
+      ? Math.min(WISHED_MS, this.#usualMs)
+      : this.#usualMs;
+  }
+
+  /** Somebody who wishes it sees proofs only when they are stored. */
+  get isStored(): boolean {
+    return this.#clock.monotonicMs() < this.#storedUntilMs;
+  }
+
+  /** Somebody wishes short intervals, for a while. */
+  wish({ stored }: { readonly stored: boolean }): void {
+    this.#wishedUntilMs = this.#clock.monotonicMs() + WISH_LASTS_MS;
+    if (stored) this.#storedUntilMs = this.#wishedUntilMs;
+    this.#hurry.notify();
+  }
+
+  /** Rests until the next proof is due, counted from when the last one began; a wish shortens it. */
+  async rest(begunMs: number, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const leftMs = begunMs + this.intervalMs - this.#clock.monotonicMs();
+      if (leftMs <= 0) return;
+      await restUnless(this.#hurry, { clock: this.#clock, ms: leftMs }, signal);
+    }
+  }
+}

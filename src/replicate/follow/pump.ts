@@ -1,0 +1,297 @@
+import type { ChangeStream } from '../../../connectors/connector.ts';
+import type { Queryable } from '../../cache/queryable.ts';
+import { areWhole, type StreamItem } from '../../core/change.ts';
+import type { Clock } from '../../core/clock.ts';
+import { Notifier } from '../../core/notifier.ts';
+import { type BatchLimits } from '../feed-options.ts';
+import type { Applier } from '../write/applier.ts';
+import type { Writes } from '../write/batch-writing.ts';
+import { type FoldedBatch, fold } from '../write/fold.ts';
+import type { Sinks } from '../write/sink.ts';
+import { type Batch, ChangeBuffer } from './buffer.ts';
+import { type EarlyOptions, EarlyTransactions } from './early-transactions.ts';
+import { type Job, jobOf } from './job.ts';
+import type { Progress } from './progress.ts';
+
+/** What one run of a feed reads from, writes to, and tells. */
+export interface PumpOptions {
+  readonly stream: ChangeStream;
+  readonly applier: Applier;
+  readonly sinks: Sinks;
+  readonly progress: Progress;
+  readonly limits: BatchLimits;
+  readonly clock: Clock;
+  /** Resolves when every session of the target sees the transactions. */
+  readonly shown: (xids: readonly number[], signal: AbortSignal) => Promise<void>;
+  readonly onApplied: (
+    folded: Pick<FoldedBatch, 'transactions' | 'changes'>,
+    xids: readonly number[],
+  ) => void;
+  /** How transactions that go on are written. */
+  readonly early: Pick<EarlyOptions, 'limits' | 'stage' | 'openSession' | 'onStep'>;
+}
+
+interface FoldedAhead {
+  readonly batch: Batch;
+  readonly folded: FoldedBatch;
+  /** Planned only when everything before is sent. */
+  writes: Writes | null;
+}
+
+/** An idle feed's watermark is stored no oftener than this. */
+const MARK_EVERY_MS = 250;
+/** Reading waits when what is held comes to so many full batches: a single row may be as large as many. */
+const HELD_BATCHES = 4;
+/** From so many bytes on their way to the source on, what arrives meanwhile is read less often. */
+const MUCH_BYTES = 16 << 10;
+/** So many batches may be on their way to the source: one is written, one is in its hands when that is done. */
+const MOST_SENT = 2;
+
+/** Reads while it writes: what arrives during one write goes together into the next. */
+export class Pump {
+  readonly #options: PumpOptions;
+  readonly #buffer: ChangeBuffer;
+  readonly #work = new Notifier();
+  readonly #room = new Notifier();
+  readonly #jobs: Job[] = [];
+  /** Transactions that go on. */
+  readonly early: EarlyTransactions;
+  /** What waits until everything that was read is committed; nothing is read meanwhile. */
+  #turn: Job | null = null;
+  #waitingSinceMs: number | null = null;
+  #isOver = false;
+  #markWanted = false;
+  #markedAtMs = 0;
+  /** Batches the source has not answered yet; they never reject. */
+  readonly #sent = new Set<Promise<void>>();
+  /** Bytes of them. */
+  #onTheWay = 0;
+  #next: FoldedAhead | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  #isGathering = false;
+
+  constructor(options: PumpOptions) {
+    this.#options = options;
+    this.#buffer = new ChangeBuffer(options.limits);
+    const { early, applier, sinks, progress, limits, clock, shown } = options;
+    const onApplied: EarlyOptions['onApplied'] = (done, xid) => options.onApplied(done, [xid]);
+    this.early = new EarlyTransactions(
+      { ...early, applier, sinks, progress, batch: limits, clock, shown, onApplied },
+      {
+        between: (work) => this.#between(work),
+        changed: () => this.#answered(),
+        failed: (error) => {
+          this.#failure ??= { error };
+        },
+        waitingMs: () => this.waitingMs,
+        ping: () => (this.#waitingSinceMs === null ? applier.ping() : Promise.resolve()),
+      },
+    );
+  }
+
+  /** Ends cleanly when the signal aborts, else with the first failure of either side. */
+  async read(signal: AbortSignal): Promise<void> {
+    const { stream } = this.#options;
+    // Else it would wait for what the target says next.
+    signal.addEventListener('abort', () => stream.close(), { once: true });
+    for await (const items of stream.items) {
+      if (areWhole(items)) this.#push(items);
+      else await this.early.takeAll(items, (others) => this.#push(others), signal);
+      while (this.#mustWait && !signal.aborted) await this.#room.wait(signal);
+      if (signal.aborted) return;
+    }
+    if (!signal.aborted) throw new Error('the stream of changes ended');
+  }
+
+  #push(items: readonly StreamItem[]): void {
+    this.#buffer.push(items);
+    this.#work.notify();
+    this.#foldAhead();
+  }
+
+  /** Nothing is half read or on its way. */
+  get isIdle(): boolean {
+    const isWaiting = this.#buffer.bytes > 0 || this.#next !== null || this.#turn !== null;
+    return !isWaiting && this.#sent.size === 0 && this.early.bytes === 0;
+  }
+
+  /** For how long the source has had something to do that is not done. */
+  get waitingMs(): number {
+    return this.#waitingSinceMs === null ? 0 : this.#options.clock.monotonicMs() - this.#waitingSinceMs;
+  }
+
+  /** Enough waits to be written, or so much is on its way to the source that more would fill the memory. */
+  get #mustWait(): boolean {
+    const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.batch.bytes ?? 0) + this.early.bytes;
+    if (this.#onTheWay > 0 && held >= this.#options.limits.bytes * HELD_BATCHES) return true;
+    return this.#buffer.isFull && this.#buffer.isReady;
+  }
+
+  async write(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) if (!(await this.#writeNext(signal))) await this.#work.wait(signal);
+    } finally {
+      this.#isOver = true;
+      const stopped = new Error('the feed stopped');
+      for (const job of this.#jobs.splice(0)) job.cancel(stopped);
+      this.#turn?.cancel(stopped);
+      await Promise.all(this.#sent);
+    }
+  }
+
+  /** A probe has finished: the time it proves is stored when somebody needs it at once or the last watermark is old enough. */
+  probed(isNeeded: boolean): void {
+    if (!isNeeded && this.#options.clock.monotonicMs() - this.#markedAtMs < MARK_EVERY_MS) return;
+    this.#markWanted = true;
+    this.#work.notify();
+  }
+
+  /** Runs the work between two transactions, in one of its own; changes to the sinks belong there. */
+  exclusively<T>(work: (client: Queryable, next: () => Promise<void>) => Promise<T>): Promise<T> {
+    // Its failure belongs to whoever asked; the stream goes on, unless the session is gone and its next write fails.
+    const { job, done } = jobOf(() => this.#options.applier.exclusively(work));
+    if (this.#isOver) job.cancel(new Error('the feed stopped'));
+    else this.#jobs.push(job);
+    this.#work.notify();
+    return done;
+  }
+
+  #between(work: () => Promise<void>): Promise<void> {
+    const { job, done } = jobOf(work);
+    if (this.#isOver) job.cancel(new Error('the feed stopped'));
+    else this.#turn = job;
+    this.#work.notify();
+    return done;
+  }
+
+  /** Whether there was something to do. */
+  async #writeNext(signal: AbortSignal): Promise<boolean> {
+    if (this.#failure !== null) throw this.#failure.error;
+    if (this.#sent.size > 0) return this.#sendBehind(signal);
+    const isOpen = this.#options.applier.isOpen;
+    // What is folded already was read before the job was asked for, and belongs to the tables as they were.
+    const job = isOpen || this.#next !== null ? undefined : this.#jobs.shift();
+    if (job !== undefined) await this.#run(job);
+    else if (this.#next !== null || this.#buffer.isReady) this.#send(this.#next ?? this.#fold(), signal);
+    else return !isOpen && this.#useRest();
+    return true;
+  }
+
+  /** All that was read is written: whoever waited for that has its turn. */
+  async #useRest(): Promise<boolean> {
+    const turn = this.#turn;
+    this.#turn = null;
+    if (turn !== null) await turn.run();
+    else if (this.#markWanted) await this.#mark();
+    else return false;
+    return true;
+  }
+
+  async #run(job: Job): Promise<void> {
+    this.#waitingSinceMs = this.#options.clock.monotonicMs();
+    await job.run();
+    this.#waitingSinceMs = null;
+  }
+
+  /**
+   * Sends a full batch before the source has answered, so that the source never waits for the next. Less than that waits:
+   * while small ones may follow each other at once, they never grow, and each costs as much as a large one begins with.
+   */
+  #sendBehind(signal: AbortSignal): boolean {
+    const { applier } = this.#options;
+    if (this.#sent.size === MOST_SENT || !applier.mayBeFollowed || this.#jobs.length > 0) return false;
+    const next = this.#next;
+    // What writes nothing only tells a position: not before what is ahead of it is there.
+    if (next === null || next.folded.tables.length === 0) return false;
+    next.writes ??= applier.plan(next.folded);
+    if (!next.batch.open && !applier.fitsOneTrip(next.writes)) return false;
+    this.#send(next, signal);
+    return true;
+  }
+
+  #send(next: FoldedAhead, signal: AbortSignal): void {
+    this.#next = null;
+    this.#onTheWay += next.batch.bytes;
+    this.#waitingSinceMs ??= this.#options.clock.monotonicMs();
+    const answered: Promise<void> = this.#write(next, signal).finally(() => {
+      this.#sent.delete(answered);
+      this.#onTheWay -= next.batch.bytes;
+      this.#waitingSinceMs = this.#sent.size > 0 ? this.#options.clock.monotonicMs() : null;
+      this.#answered();
+    });
+    this.#sent.add(answered);
+    this.#gather();
+    this.#foldAhead();
+  }
+
+  #answered(): void {
+    this.#gather();
+    this.#room.notify();
+    this.#work.notify();
+  }
+
+  /** The first failure counts: those of batches sent behind it are its consequences. */
+  async #write(next: FoldedAhead, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#writeFolded(next, signal);
+      this.#options.onApplied(next.folded, next.batch.xids);
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+  }
+
+  /** What arrives while much is written can only wait, so it may as well arrive together; else all of it is to be in the next batch. */
+  #gather(): void {
+    const isGathering = this.#onTheWay >= MUCH_BYTES || this.early.isSending;
+    if (isGathering === this.#isGathering) return;
+    this.#isGathering = isGathering;
+    this.#options.stream.gather(isGathering);
+  }
+
+  /** A full batch is made ready while the ones before are written, so that the source never waits for it. */
+  #foldAhead(): void {
+    if (this.#sent.size === 0 || this.#next !== null || this.#jobs.length > 0) return;
+    if (!this.#buffer.isFull || !this.#buffer.isReady) return;
+    this.#next = this.#fold();
+    this.#work.notify();
+  }
+
+  #fold(): FoldedAhead {
+    const batch = this.#buffer.take();
+    this.#room.notify();
+    return { batch, folded: fold(batch.items, this.#options.sinks), writes: null };
+  }
+
+  async #writeFolded({ folded, batch, writes: planned }: FoldedAhead, signal: AbortSignal): Promise<void> {
+    const { applier, progress, shown } = this.#options;
+    const { position, open, commit, xids } = batch;
+    if (commit !== null) progress.sawCommit(commit);
+    const isIdle = folded.changes === 0 && !applier.isOpen;
+    const writes = planned ?? applier.plan(folded);
+    if (position === null || open) {
+      if (!isIdle) await applier.applyPart(writes, folded.passing);
+    } else if (isIdle) {
+      progress.advance(position);
+    } else {
+      // Asked for while the rows are written: a copy never shows what the target does not.
+      const gate = xids.length === 0 ? null : shown(xids, signal);
+      gate?.catch(() => undefined); // the rows may fail first
+      await applier.apply(writes, progress.markAt(position), gate);
+      progress.markStored(position);
+      this.#marked();
+    }
+  }
+
+  async #mark(): Promise<void> {
+    const { applier, progress } = this.#options;
+    const position = progress.applied;
+    await applier.mark(progress.markAt(position));
+    progress.markStored(position);
+    this.#marked();
+  }
+
+  #marked(): void {
+    this.#markWanted = false;
+    this.#markedAtMs = this.#options.clock.monotonicMs();
+  }
+}

@@ -1,0 +1,299 @@
+import { ConnectorError } from '../../../connectors/connector.ts';
+import type { FeedState } from '../../cache/cache-table.ts';
+import { type FeedWishes, finishResync, forgetProof, loadFeed, saveFeedState } from '../../cache/feed-row.ts';
+import { NearjoinError } from '../../core/errors.ts';
+import { firstOf } from '../../core/first-of.ts';
+import { Notifier, restUnless } from '../../core/notifier.ts';
+import { Backoff } from '../backoff.ts';
+import { AnotherStream, EarlyRefused, TableBroken, UnknownPartition } from '../interruptions.ts';
+import { isDiskFull, say } from '../say.ts';
+import { RetainedTooMuch } from '../slot/retained.ts';
+import { isNothing } from '../table/wanted.ts';
+import { untilFirstFailure } from '../together.ts';
+import { LeaseLost } from '../write/applier.ts';
+import { runFeed } from './feed-run.ts';
+import type { FeedScene } from './feed-scene.ts';
+import { giveUp } from './feed-start.ts';
+import { heldBackTeller } from './held-up.ts';
+import { keepHouse } from './housekeeping.ts';
+import { untilPutRight } from './standing.ts';
+import { Stuck } from './stuck.ts';
+
+const CLOCK_SET_BACK =
+  'the clock of the source database was set back, or another server took its place: how old the cache is must be proved anew';
+
+const PAUSED = 'paused by an administrator';
+const GIVEN_UP = 'the cache was given up, and is copied again when the feed is resumed';
+
+/** What to do about a failure, and what to say of it meanwhile. */
+interface Remedy {
+  readonly state: FeedState;
+  readonly pauseMs: number;
+}
+
+/** Leads one feed for as long as the lease holds: runs it, rests after failures, does what administrators ask for. */
+export class FeedLeader {
+  readonly #scene: FeedScene;
+  readonly #backoff: Backoff;
+  readonly #wished = new Notifier();
+  #wishes: FeedWishes | null = null;
+  #phase = new AbortController();
+  #trouble: Error | null = null;
+  #isProofDoubtful = false;
+  /** Paused, with copies that can go on from where they are as long as the slot is there. */
+  #waitsWithCopies = false;
+  /** What the status says is from before: from another leader, or a pause. */
+  #isUntold = true;
+  readonly #stuck: Stuck;
+
+  constructor(scene: FeedScene) {
+    this.#scene = scene;
+    const { limits, random } = scene.options;
+    this.#backoff = new Backoff(limits.retryMs.first, limits.retryMs.longest, random);
+    this.#stuck = new Stuck(scene.options.clock, random);
+  }
+
+  /** Ends when the signal aborts or nothing is wanted of the feed any more; throws when the lease or the source is lost. */
+  async lead(signal: AbortSignal): Promise<void> {
+    const { options, lease, connector, control, counters } = this.#scene;
+    const done = new AbortController();
+    await untilFirstFailure(AbortSignal.any([signal, done.signal]), [
+      (stop) =>
+        keepHouse(
+          {
+            client: control,
+            lease,
+            connector,
+            clock: options.clock,
+            limits: options.limits,
+            counters: () => counters,
+            lingering: this.#scene.lingering,
+            onWishes: (wishes) => this.#hear(wishes),
+            sourceClock: options.sourceClock,
+            onClockSetBack: () => this.#doubtProof(),
+            onSlotTrouble: (error) => this.#hearOfSlot(error),
+            onHeldBack: heldBackTeller(this.#scene),
+            onStrayed: (error) => this.#scene.tick !== null && this.#interrupt(error),
+            onDamage: () => this.#scene.reconsider.notify(),
+            onTick: async () => this.#scene.tick?.(),
+          },
+          stop,
+        ),
+      async (stop) => {
+        await this.#phases(stop);
+        done.abort();
+      },
+    ]);
+  }
+
+  /** Looks again at what is wanted, at once. */
+  reconsider(): void {
+    this.#scene.reconsider.notify();
+    this.#wished.notify();
+  }
+
+  /** Somebody says that a failure is healed: nothing rests any longer because of one. */
+  tryNow(): void {
+    this.#stuck.forget();
+    this.#scene.failures.forget();
+    this.#backoff.succeeded();
+    this.reconsider();
+  }
+
+  async #phases(signal: AbortSignal): Promise<void> {
+    while (this.#wishes === null && !signal.aborted) await this.#wished.wait(signal);
+    while (!signal.aborted && !this.#isUnwanted()) {
+      const failure = this.#taken() ?? (await this.#nextPhase(this.#begin(signal)));
+      if (failure !== null && !signal.aborted) await this.#remedy(failure.error, signal);
+    }
+  }
+
+  /** What ends the stretch that begins: of streaming, pausing or resting. */
+  #begin(signal: AbortSignal): AbortSignal {
+    this.#trouble = null;
+    this.#phase = new AbortController();
+    return AbortSignal.any([signal, this.#phase.signal]);
+  }
+
+  /** What the last stretch was ended for, if that is something to be put right. */
+  #taken(): { readonly error: unknown } | null {
+    const trouble = this.#trouble;
+    this.#trouble = null;
+    return trouble === null ? null : { error: trouble };
+  }
+
+  /** One stretch of streaming or pausing; null when it ended because another is wanted. */
+  async #nextPhase(stop: AbortSignal): Promise<{ readonly error: unknown } | null> {
+    try {
+      await this.#forgetDoubtfulProof();
+      await this.#resyncIfAsked();
+      if (this.#wishes?.paused === true) await this.#pause(stop);
+      else {
+        await this.#tellBegun();
+        await runFeed(this.#scene, stop);
+      }
+    } catch (error) {
+      // What fails after the phase was ended fails because of that.
+      if (!stop.aborted && !this.#isForAnother(error)) return { error };
+    }
+    return this.#taken();
+  }
+
+  /** Whether the run ended only to go on with another kind of stream. */
+  #isForAnother(error: unknown): boolean {
+    if (!(error instanceof AnotherStream)) return false;
+    const { early, sought, lease, options } = this.#scene;
+    if (error instanceof EarlyRefused) early.refused(error.xid);
+    else if (error instanceof UnknownPartition) sought.add(error.partition);
+    options.log.info({ target: lease.target, reason: error.message }, 'opening the stream anew');
+    return true;
+  }
+
+  #isUnwanted(): boolean {
+    return isNothing(this.#scene.desire());
+  }
+
+  /** Ends the stretch under way; the next one begins with what is known then. */
+  #interrupt(trouble: Error | null): void {
+    this.#trouble ??= trouble;
+    this.#phase.abort();
+  }
+
+  #hear(wishes: FeedWishes): void {
+    const before = this.#wishes;
+    this.#wishes = wishes;
+    if (before === null) return this.#wished.notify();
+    if (before.paused && !wishes.paused) this.tryNow();
+    if (wishes.tables.length > 0) {
+      this.#scene.failures.forget();
+      this.#scene.reconsider.notify();
+    }
+    const isAnother =
+      before.paused !== wishes.paused || (wishes.resync !== null && wishes.resync !== before.resync);
+    if (!isAnother && !this.#isUnwanted()) return;
+    this.#wished.notify();
+    this.#interrupt(null);
+  }
+
+  /** While no stream is open, a slot may be missing because it is about to be made; one that holds too much never may. */
+  #hearOfSlot(error: Error): void {
+    const isNeeded = this.#scene.tick !== null || this.#waitsWithCopies;
+    if (isNeeded || error instanceof RetainedTooMuch) this.#interrupt(error);
+  }
+
+  #doubtProof(): void {
+    this.#isProofDoubtful = true;
+    this.#wished.notify();
+    this.#interrupt(null);
+  }
+
+  /** A new leader has not seen the clock before, but what was proved at a time to come shows that it was set back. */
+  async #forgetDoubtfulProof(): Promise<void> {
+    const { control, lease, options } = this.#scene;
+    const isDoubtful = this.#isProofDoubtful;
+    const isForgotten = await forgetProof(control, lease, isDoubtful ? 'all' : 'future');
+    if (isDoubtful) this.#isProofDoubtful = false;
+    if (!isDoubtful && !isForgotten) return;
+    options.onProbe(null);
+    options.log.warn({ source: options.source, target: lease.target }, CLOCK_SET_BACK);
+  }
+
+  async #tellBegun(): Promise<void> {
+    if (!this.#isUntold) return;
+    this.#isUntold = false;
+    const { control, lease } = this.#scene;
+    await saveFeedState(control, lease, { state: 'starting', reason: 'connecting to the target' });
+  }
+
+  async #pause(stop: AbortSignal): Promise<void> {
+    const { connector, control, lease } = this.#scene;
+    this.#isUntold = true;
+    const { watermark } = await loadFeed(control, lease.target);
+    const isGivenUp = watermark !== null && watermark.position === null;
+    const reason = isGivenUp ? `${PAUSED}; ${GIVEN_UP}` : PAUSED;
+    await saveFeedState(control, lease, { state: 'paused', reason });
+    if (stop.aborted) return;
+    this.#waitsWithCopies = watermark !== null && !isGivenUp;
+    connector.forgetIdentity();
+    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+    this.#waitsWithCopies = false;
+  }
+
+  async #resyncIfAsked(): Promise<void> {
+    const request = this.#wishes?.resync ?? null;
+    if (request === null || this.#wishes === null) return;
+    await giveUp(this.#scene);
+    await finishResync(this.#scene.control, this.#scene.lease, request);
+    this.#scene.failures.forget();
+    this.#wishes = { ...this.#wishes, resync: null };
+  }
+
+  async #remedy(error: unknown, signal: AbortSignal): Promise<void> {
+    const { options, control, lease } = this.#scene;
+    if (error instanceof LeaseLost) throw error;
+    if (this.#scene.streamed) {
+      this.#backoff.succeeded();
+      this.#scene.repeats.forget();
+    }
+    this.#scene.streamed = false;
+    const { state, pauseMs } = await this.#choose(error);
+    const resting = this.#begin(signal);
+    const said = say(error);
+    const repeated = this.#scene.repeats.heard(said);
+    if (repeated !== null) {
+      const fields = { target: lease.target, error: said, state, pauseMs: Math.round(pauseMs), repeated };
+      options.log.warn(fields, 'feed interrupted');
+    }
+    await saveFeedState(control, lease, { state, reason: said, lastError: said });
+    if (state === 'failed') await this.#restFailed(pauseMs, resting);
+    else await restUnless(this.#wished, { clock: options.clock, ms: pauseMs }, resting);
+  }
+
+  /** Rests until the time is up, somebody says something, or what was wrong with the target may have been put right. */
+  async #restFailed(pauseMs: number, signal: AbortSignal): Promise<void> {
+    const { options, connector } = this.#scene;
+    const { clock } = options;
+    await firstOf(
+      signal,
+      (until) => untilPutRight({ connector, clock }, until),
+      (until) => restUnless(this.#wished, { clock, ms: pauseMs }, until),
+    );
+  }
+
+  async #unstick(): Promise<Remedy> {
+    const { control, lease, options } = this.#scene;
+    const { watermark } = await loadFeed(control, lease.target);
+    const next = this.#stuck.broke(watermark?.position ?? null);
+    if (next === 'rest') return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
+    if (next === 'pass by') await giveUp(this.#scene);
+    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
+  }
+
+  /** Null when it passes by itself. */
+  async #chooseForTarget({ failure }: ConnectorError): Promise<Remedy | null> {
+    if (failure === 'unsendable') return await this.#unstick();
+    if (failure === 'unfit') return { state: 'failed', pauseMs: this.#scene.options.limits.unfitRetryMs };
+    if (failure !== 'slot-lost') return null;
+    await giveUp(this.#scene);
+    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
+  }
+
+  async #choose(error: unknown): Promise<Remedy> {
+    const { options, connector, failures } = this.#scene;
+    if (error instanceof TableBroken) {
+      failures.broke(error, isDiskFull(error) ? options.limits.unfitRetryMs : 0);
+      await options.refreshCatalog();
+      return { state: 'retrying', pauseMs: 0 };
+    }
+    if (error instanceof RetainedTooMuch) {
+      await giveUp(this.#scene);
+      await connector.drop();
+      return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
+    }
+    const remedy = error instanceof ConnectorError ? await this.#chooseForTarget(error) : null;
+    if (remedy !== null) return remedy;
+    if (isDiskFull(error)) return { state: 'retrying', pauseMs: options.limits.unfitRetryMs };
+    if (error instanceof NearjoinError) return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
+    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
+  }
+}

@@ -1,0 +1,283 @@
+import type { ChangeStream, TargetIdentity } from '../../../connectors/connector.ts';
+import { loadFeed, saveFeedState } from '../../cache/feed-row.ts';
+
+import { loadStoredTables, type StoredTable } from '../../cache/stored-table.ts';
+import type { Lsn } from '../../core/lsn.ts';
+import { Copier } from '../copy/copy.ts';
+import { CopyMeans } from '../copy/means.ts';
+import type { StageLimits } from '../feed-options.ts';
+import { runProbes, untilApplied } from '../follow/probes.ts';
+import { Progress, type StartingPoint } from '../follow/progress.ts';
+import { Pump, type PumpOptions } from '../follow/pump.ts';
+import { AnotherStream } from '../interruptions.ts';
+import { LEAVE_MS, type Session } from '../session.ts';
+import { dropOrphans } from '../table/discard.ts';
+import { relationMismatch } from '../table/relation-check.ts';
+import { SourceTypes } from '../table/source-types.ts';
+import { untilFirstFailure } from '../together.ts';
+import { Verifier } from '../verify/verifier.ts';
+import { Applier } from '../write/applier.ts';
+import { DurablePosition } from '../write/durable.ts';
+import { cacheSink, overlaySink, Sinks } from '../write/sink.ts';
+import { canStage, openApplySession } from './apply-session.ts';
+import type { FeedScene } from './feed-scene.ts';
+import { findStart } from './feed-start.ts';
+import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
+import { tellHeldUp } from './held-up.ts';
+import { endSessions } from './lease.ts';
+import type { ReconcilerOptions, Remaining } from './reconciler.ts';
+
+const SETTLED_AFTER_MS = 5_000;
+/** How often it is asked whether the stream can be opened anew with transactions that go on. */
+const CALM_POLL_MS = 250;
+
+/** Connects a feed and keeps it streaming until the signal aborts; throws the first failure of anything in it. */
+export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<void> {
+  // A server does not notice that a client is gone while a statement of it waits or works: it would hold its locks on.
+  await endSessions(scene.control, scene.leader);
+  const identifying = scene.connector.identify();
+  identifying.catch(() => undefined); // told where it is awaited, unless the source fails before
+  const session = await openApplySession(scene);
+  session.cutAfter(signal, LEAVE_MS);
+  const means = new CopyMeans({ ...scene.options, ...scene });
+  try {
+    await new FeedRun(scene, session, means).run(identifying, signal);
+  } finally {
+    scene.tick = null;
+    scene.counters.early = null;
+    await means.close();
+    await session.close();
+  }
+}
+
+interface Parts {
+  readonly applier: Applier;
+  readonly stream: ChangeStream;
+  readonly progress: Progress;
+  readonly pump: Pump;
+  readonly copier: Copier;
+  readonly order: ReconcilerOptions;
+  readonly isNew: boolean;
+}
+
+class FeedRun {
+  readonly #scene: FeedScene;
+  readonly #session: Session;
+  readonly #means: CopyMeans;
+  readonly #sinks: Sinks;
+
+  constructor(scene: FeedScene, session: Session, means: CopyMeans) {
+    this.#scene = scene;
+    this.#sinks = new Sinks(relationMismatch, new Set(scene.sought));
+    scene.sought.clear();
+    this.#session = session;
+    this.#means = means;
+  }
+
+  async run(identifying: Promise<TargetIdentity>, signal: AbortSignal): Promise<void> {
+    const { options, lease, connector, control } = this.#scene;
+    const stored = await loadFeed(control, lease.target);
+    const { client } = this.#session;
+    const seq = stored.watermark?.seq ?? 0n;
+    const stage = (await canStage(client)) ? options.limits.stage : null;
+    const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
+    const start = await findStart(
+      this.#scene,
+      { identity: await identifying, stored, applier, sinks: this.#sinks },
+      signal,
+    );
+    const order = {
+      connector,
+      lease,
+      types: new SourceTypes(),
+      names: this.#scene.names,
+      log: options.log,
+      sinks: this.#sinks,
+      clock: options.clock,
+      cancel: () => Promise.resolve(),
+      onJudged: (areRight: boolean) => {
+        this.#scene.inOrder = areRight;
+      },
+      onStep: options.onStep,
+    };
+    const exclusively = applier.exclusively.bind(applier);
+    // Before the first change: what was broken or is not published must not be taken for fresh.
+    const remaining = await lookAtTables(this.#scene, { order, exclusively, underWay: new Set() }, signal);
+    await dropOrphans(exclusively);
+    await this.#bindTables();
+    signal.throwIfAborted();
+    const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);
+    if (start.isNew) this.#means.prepare(remaining.copies.length, signal);
+    const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
+    try {
+      const parts = this.#assemble({ applier, stage, stream, start, order });
+      await this.#stream({ ...parts, isNew: start.isNew }, remaining, signal);
+    } finally {
+      stream.close();
+    }
+  }
+
+  #assemble({
+    applier,
+    stage,
+    stream,
+    start,
+    order,
+  }: Pick<Parts, 'applier' | 'stream' | 'order'> & {
+    readonly start: StartingPoint;
+    readonly stage: StageLimits | null;
+  }): Omit<Parts, 'isNew'> {
+    const { options, lease, connector, counters, failures } = this.#scene;
+    const { limits, clock, onStep } = options;
+    const progress = new Progress(start);
+    const onApplied: PumpOptions['onApplied'] = ({ transactions, changes }, xids) => {
+      counters.transactionsApplied += transactions;
+      counters.changesApplied += changes;
+      this.#scene.early.applied(xids);
+    };
+    const pump = new Pump({
+      stream,
+      applier,
+      sinks: this.#sinks,
+      progress,
+      limits: limits.batch,
+      clock,
+      shown: (xids, signal) => connector.shown(xids, signal),
+      onApplied,
+      early: { limits: limits.early, stage, openSession: () => openApplySession(this.#scene), onStep },
+    });
+    const copier = new Copier({
+      means: this.#means,
+      lease,
+      connector,
+      exclusively: pump.exclusively.bind(pump),
+      sinks: this.#sinks,
+      progress,
+      applied: (position, signal) => untilApplied({ connector, stream, progress, clock }, position, signal),
+      clock,
+      log: options.log,
+      parallel: limits.parallelCopies,
+      limits: limits.copy,
+      pace: options.pace,
+      isOverlayMade: () => failures.isTroubled,
+      onStep,
+    });
+    return {
+      applier,
+      stream,
+      progress,
+      pump,
+      copier,
+      order: { ...order, cancel: (table) => copier.cancel(table) },
+    };
+  }
+
+  async #stream(parts: Parts, remaining: Remaining, signal: AbortSignal): Promise<void> {
+    const { options, lease, connector, control } = this.#scene;
+    const { stream, progress, pump } = parts;
+    await saveFeedState(control, lease, { state: 'streaming', reason: null });
+    options.log.info({ target: lease.target, early: stream.isEarly }, 'streaming');
+    const tables = new FeedTables(this.#scene, parts);
+    const verifier = this.#verifier(parts);
+    const durable = new DurablePosition();
+    this.#scene.tick = async () => {
+      this.#scene.counters.early = pump.early.work;
+      const position = await durable.look(control, progress.stored);
+      if (position !== null) stream.acknowledge(position);
+      await options.onStep?.('apply:acknowledged');
+      await tables.tellRowsCopied();
+    };
+    await untilFirstFailure(signal, [
+      (stop) => pump.read(stop),
+      (stop) => pump.write(stop),
+      (stop) => pump.early.watch(stop),
+      (stop) => tellHeldUp(this.#scene, { pid: this.#session.pid, pump }, stop),
+      (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
+      (stop) => tables.run(remaining, stop),
+      (stop) => verifier.run(stop),
+      (stop) => this.#becomeEarly(parts, () => !tables.isBusy && !verifier.isComparing, stop),
+      async (stop) => {
+        this.#session.cutAfter(stop, LEAVE_MS);
+        await options.clock.delay(SETTLED_AFTER_MS, stop);
+        this.#scene.streamed ||= !stop.aborted;
+      },
+    ]);
+  }
+
+  /**
+   * Ends a run whose stream sends whole transactions only, when that may be otherwise and nothing is disturbed by it: in a
+   * pause of the stream, or after a while between two of its transactions, which costs no more than to write the last anew.
+   */
+  async #becomeEarly(
+    { stream, pump, applier }: Parts,
+    isCalm: () => boolean,
+    stop: AbortSignal,
+  ): Promise<void> {
+    const { options, connector, early } = this.#scene;
+    const { clock, limits } = options;
+    if (stream.isEarly || connector.kind !== 'postgres') return;
+    const begunMs = clock.monotonicMs();
+    while (!stop.aborted) {
+      await clock.delay(CALM_POLL_MS, stop);
+      if (!early.isAllowed || !isCalm()) continue;
+      const sinceMs = clock.monotonicMs() - begunMs;
+      const isIdle = sinceMs >= limits.early.settledMs && pump.isIdle;
+      if (isIdle || (sinceMs >= limits.early.restlessMs && !applier.isOpen))
+        throw new AnotherStream('large transactions are to come before they commit');
+    }
+  }
+
+  #verifier({ stream, progress, pump }: Parts): Verifier {
+    const { options, connector, lease, leader, control } = this.#scene;
+    const { clock, sourceUrl, log, limits } = options;
+    return new Verifier({
+      connector,
+      lease,
+      leader,
+      control,
+      clock,
+      sourceUrl,
+      log,
+      background: limits.verify,
+      exclusively: pump.exclusively.bind(pump),
+      applied: (position, signal) => untilApplied({ connector, stream, progress, clock }, position, signal),
+    });
+  }
+
+  #probing({ pump }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'pace' | 'observe' | 'onProbe'> {
+    const { options, proofs } = this.#scene;
+    return {
+      observe: () => this.#observe(),
+      clock: options.clock,
+      pace: proofs,
+      onProbe: (probe) => {
+        pump.probed(proofs.isStored);
+        options.onProbe(probe);
+      },
+    };
+  }
+
+  async #observe(): Promise<Lsn | null> {
+    const { position, isAsChecked } = await this.#scene.connector.observe();
+    if (isAsChecked) return this.#scene.inOrder ? position : null;
+    this.#scene.inOrder = false;
+    this.#scene.reconsider.notify();
+    return null;
+  }
+
+  async #bindTables(): Promise<void> {
+    const { control, lease } = this.#scene;
+    for (const stored of await loadStoredTables(control, lease.target)) this.#bind(stored);
+  }
+
+  #bind(stored: StoredTable): void {
+    if (stored.serving !== null) this.#sinks.set(cacheSink(stored.serving));
+    if (stored.state.kind === 'ready') this.#sinks.set(cacheSink(stored));
+    const { overlay, state } = stored;
+    // Nothing is kept beside it yet.
+    if (state.kind === 'copying' && stored.parts !== null && stored.overlay === null)
+      this.#sinks.set(cacheSink(stored));
+    const isUnfinished = state.kind === 'catching-up' || state.kind === 'copying';
+    if (isUnfinished && overlay !== null) this.#sinks.set(overlaySink({ ...stored, overlay }, false));
+  }
+}

@@ -1,0 +1,296 @@
+import { randomBytes } from 'node:crypto';
+import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
+import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../../cache/feed-row.ts';
+import { loadLingering } from '../../cache/lingering.ts';
+import { Notifier, restUnless } from '../../core/notifier.ts';
+import { Repeats } from '../../core/repeats.ts';
+import { Backoff } from '../backoff.ts';
+import type { FeedOptions } from '../feed-options.ts';
+import { ProofPace } from '../follow/proof-pace.ts';
+import { say } from '../say.ts';
+import { applicationName, LEAVE_MS, Session } from '../session.ts';
+import { AwayWatch } from '../slot/away-watch.ts';
+import { FeedRemoval, isDatabaseGone } from '../slot/feed-removal.ts';
+import { readerName } from '../slot/reader-name.ts';
+import { slotName } from '../slot/slot-name.ts';
+import { dropCopies } from '../table/discard.ts';
+import { Linger } from '../table/linger.ts';
+import { type Desire, isNothing, NOTHING } from '../table/wanted.ts';
+import { LeaseLost } from '../write/applier.ts';
+import { FeedLeader } from './feed-leader.ts';
+import { beginScene } from './feed-scene.ts';
+import { acquireLease, releaseLease } from './lease.ts';
+import { listen } from './listening.ts';
+import { ownSchema } from './own-schema.ts';
+
+const ANSWER_WITHIN_MS = 15_000;
+
+/** Runs one feed: waits for the lead, leads, starts again after whatever happens; ends when nothing is wanted of it. */
+export class FeedRunner {
+  readonly #options: FeedOptions;
+  readonly #stopping = new AbortController();
+  readonly #reconsider = new Notifier();
+  readonly #wished = new Notifier();
+  readonly #repeats: Repeats;
+  readonly #proofs: ProofPace;
+  readonly #linger: Linger;
+  #asked: Desire;
+  #desire: Desire;
+  #leader: FeedLeader | null = null;
+  #removal: FeedRemoval | null = null;
+  #slot: string | null = null;
+  #isDropped = false;
+  #lingering = new AbortController();
+  #away: AwayWatch | null = null;
+  /** The last connection to the source held for a while: what failed then is the first failure of a new series. */
+  #wasThere = false;
+  #done: Promise<void> | null = null;
+
+  constructor(options: FeedOptions, desire: Desire) {
+    this.#options = options;
+    this.#linger = new Linger(options.limits.removalDelayMs, options.clock);
+    this.#asked = desire;
+    this.#desire = this.#linger.soften(desire);
+    this.#repeats = new Repeats(options.clock);
+    this.#proofs = new ProofPace(options.limits.probeIntervalMs, options.clock);
+  }
+
+  /** What slot and publication are called; null until the source was reached. */
+  get slot(): string | null {
+    return this.#slot;
+  }
+
+  /** The feed was dropped, as far as that could be done, because nothing was wanted of it. */
+  get isDropped(): boolean {
+    return this.#isDropped;
+  }
+
+  /** The slot there was last, as long as the source was not reached. */
+  get #knownSlot(): string | null {
+    return this.#slot ?? this.#options.notedSlot;
+  }
+
+  /** Begins; resolves when the feed is dropped because nothing is wanted of it, or was stopped. */
+  start(): Promise<void> {
+    this.#done ??= this.#run(this.#stopping.signal);
+    return this.#done;
+  }
+
+  /** What the catalog wants has changed. */
+  wish(asked: Desire): void {
+    const before = { kind: this.#desire.kind, isUnwanted: this.#isUnwanted() };
+    const desire = this.#linger.soften(asked);
+    this.#asked = asked;
+    this.#desire = desire;
+    this.#wishAgain();
+    this.#leader?.reconsider();
+    if (!this.#isUnwanted()) this.#removal = null;
+    if (before.kind !== desire.kind || before.isUnwanted !== this.#isUnwanted()) this.#wished.notify();
+  }
+
+  /** An administrator may have healed what failed. */
+  tryNow(): void {
+    this.#leader?.tryNow();
+  }
+
+  /** One of its databases is not in the metadata any more. */
+  abandon(): void {
+    this.#linger.forget();
+    this.wish(NOTHING);
+  }
+
+  /** When the time of a table that lingers is over. */
+  #wishAgain(): void {
+    const { clock, log, source, target } = this.#options;
+    this.#lingering.abort();
+    this.#lingering = new AbortController();
+    const ms = this.#linger.nextMs();
+    if (ms === null) return;
+    log.info(
+      { source, target, ms: Math.round(ms) },
+      'a table is wanted no more: its copy is kept for a while',
+    );
+    const signal = AbortSignal.any([this.#lingering.signal, this.#stopping.signal]);
+    void clock.delay(ms, signal).then(() => {
+      if (!signal.aborted) this.wish(this.#asked);
+    });
+  }
+
+  /** Ends the feed here and gives the lead to whoever waits for it. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { limits, random } = this.#options;
+    const quick = new Backoff(limits.retryMs.first, limits.retryMs.longest, random);
+    const slow = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
+    while (!signal.aborted) {
+      let backoff = quick;
+      try {
+        this.#isDropped = await this.#compete(signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#isDropped = await this.#failed(error);
+        this.#watchTarget();
+        if (this.#isUnwanted() || isDatabaseGone(error)) backoff = slow;
+      }
+      if (this.#isDropped) break;
+      if (this.#wasThere) for (const each of [quick, slow]) each.succeeded();
+      this.#wasThere = false;
+      // Ends early when what is wanted changes.
+      await restUnless(this.#wished, { clock: this.#options.clock, ms: backoff.nextMs() }, signal);
+    }
+    await this.#back();
+  }
+
+  /** Until the source is there again. */
+  #watchTarget(): void {
+    const { connect } = this.#options;
+    const slot = this.#knownSlot;
+    if (this.#away !== null || slot === null || connect === null || this.#isUnwanted()) return;
+    this.#away = new AwayWatch(this.#options, connect(slot));
+  }
+
+  async #back(): Promise<void> {
+    const away = this.#away;
+    this.#away = null;
+    await away?.stop();
+  }
+
+  /** True when the feed is given up. */
+  async #failed(error: unknown): Promise<boolean> {
+    const { log, source, target } = this.#options;
+    if (this.#wasThere) this.#repeats.forget();
+    const said = say(error);
+    const repeated = this.#repeats.heard(said);
+    if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
+    // A connector's failure is the target's: the source was there, and will be asked again.
+    if (!this.#isUnwanted() || error instanceof ConnectorError) return false;
+    const { connect } = this.#options;
+    return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error);
+  }
+
+  #removing(): FeedRemoval {
+    this.#removal ??= new FeedRemoval(this.#options);
+    return this.#removal;
+  }
+
+  /** True when the feed is dropped for good. */
+  async #compete(signal: AbortSignal): Promise<boolean> {
+    const { sourceUrl, target, limits, clock } = this.#options;
+    const leader = randomBytes(6).toString('hex');
+    const session = await Session.open({
+      url: sourceUrl,
+      applicationName: applicationName(leader),
+      // The lease, probes and the status share it; none of them needs a transaction.
+      pipeline: true,
+      settings: { lock_timeout: '500' },
+      answerWithinMs: ANSWER_WITHIN_MS,
+    });
+    session.cutAfter(signal, LEAVE_MS * 2); // after those that write
+    const begunMs = clock.monotonicMs();
+    const lost = new AbortController();
+    void session.lost.then(() => lost.abort());
+    const stop = AbortSignal.any([signal, lost.signal]);
+    try {
+      const isWanted = (): boolean => !this.#isUnwanted();
+      const owning = { ...this.#options, isWanted, wished: this.#wished };
+      const id = await ownSchema(session.client, owning, stop);
+      if (id === null) return !isWanted();
+      await this.#back();
+      const name = slotName(id, target);
+      if (this.#slot === null) {
+        this.#slot = name;
+        this.#options.onNamed(name);
+      }
+      await ensureFeed(session.client, target, this.#options.connector);
+      const lease = await acquireLease(
+        session.client,
+        { target, leader, staleAfterMs: limits.leaderStaleMs },
+        clock,
+        stop,
+      );
+      if (lease === null) return false;
+      await listen(session.client, target, {
+        wished: (wish) => this.#proofs.wish(wish),
+        resumed: () => this.tryNow(),
+      });
+      const gone = await this.#lead(session, { lease, leader, name }, stop);
+      if (lost.signal.aborted) throw new Error('the connection to the source database was lost');
+      await releaseLease(session.client, target);
+      return gone;
+    } finally {
+      this.#wasThere = clock.monotonicMs() - begunMs > limits.retryMs.longest;
+      await session.close();
+    }
+  }
+
+  async #lead(
+    session: Session,
+    { lease, leader, name }: { readonly lease: FeedLease; readonly leader: string; readonly name: string },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { connect, log, target, source } = this.#options;
+    log.info({ source, target, epoch: String(lease.epoch) }, 'leading a feed');
+    const control = session.client;
+    this.#linger.restore(await loadLingering(control, target));
+    this.wish(this.#asked);
+    if (connect === null) {
+      log.warn({ source, target, slot: name }, 'the address of the target is gone: drop the slot by hand');
+      if (!this.#isUnwanted()) return false;
+      await dropCopies(control, lease);
+      await deleteFeed(control, lease);
+      return true;
+    }
+    const connector = connect(name, await readerName(control));
+    try {
+      const { transactionsApplied, changesApplied } = await loadFeed(control, target);
+      const scene = beginScene({
+        options: this.#options,
+        lease,
+        leader,
+        connector,
+        control,
+        desire: () => this.#desire,
+        lingering: () => this.#linger.lingering(),
+        reconsider: this.#reconsider,
+        repeats: this.#repeats,
+        proofs: this.#proofs,
+        counters: { transactionsApplied, changesApplied, early: null },
+      });
+      this.#leader = new FeedLeader(scene);
+      await this.#leader.lead(signal);
+      if (signal.aborted || !this.#isUnwanted()) return false;
+      await this.#dropAll(session, lease, connector);
+      return true;
+    } catch (error) {
+      if (error instanceof LeaseLost) log.warn({ source, target }, 'another process leads this feed now');
+      else throw error;
+      return false;
+    } finally {
+      this.#leader = null;
+      await connector.close();
+    }
+  }
+
+  #isUnwanted(): boolean {
+    return isNothing(this.#desire);
+  }
+
+  /** The feed's row goes last: with it goes what is known of the slot. */
+  async #dropAll({ client }: Session, lease: FeedLease, connector: Connector): Promise<void> {
+    const { log, target, source } = this.#options;
+    await dropCopies(client, lease);
+    try {
+      await this.#removing().freeTarget(connector);
+    } catch (error) {
+      const reason = `waiting to drop its slot and publication: ${say(error)}`;
+      await saveFeedState(client, lease, { state: 'retrying', reason, lastError: say(error) });
+      throw error;
+    }
+    await deleteFeed(client, lease);
+    log.info({ source, target }, 'feed dropped');
+  }
+}

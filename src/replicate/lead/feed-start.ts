@@ -1,0 +1,125 @@
+import type { TargetIdentity } from '../../../connectors/connector.ts';
+import {
+  loadFeed,
+  type StoredFeed,
+  type StoredIdentity,
+  saveFeedState,
+  saveIdentity,
+} from '../../cache/feed-row.ts';
+import { loadStoredTables } from '../../cache/stored-table.ts';
+import type { Lsn } from '../../core/lsn.ts';
+import type { StartingPoint } from '../follow/progress.ts';
+import { discard } from '../table/discard.ts';
+import type { Applier } from '../write/applier.ts';
+import type { Sinks } from '../write/sink.ts';
+import type { FeedScene } from './feed-scene.ts';
+import { decideStart, doubtfulCopies, leftBehind } from './start-decision.ts';
+
+/** How a run starts. */
+export interface Start extends StartingPoint {
+  /** The slot was made for it: the stream tells nothing of transactions that were going on before. */
+  readonly isNew: boolean;
+}
+
+/** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
+export async function findStart(
+  scene: FeedScene,
+  { stored, applier, sinks, identity }: Omit<Rebuild, 'reason'> & { readonly stored: StoredFeed },
+  signal: AbortSignal,
+): Promise<Start> {
+  const { connector, options, lease, control } = scene;
+  const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
+  const decision = decideStart({ stored, identity, slot, connector: connector.kind, written });
+  if (decision.kind === 'resume') {
+    const { after } = decision;
+    await goOn(scene, { before: stored.identity, identity, after, applier, sinks }, signal);
+    const { freshAsOf = null, lastCommit = null } = stored.watermark ?? {};
+    return { after, freshAsOf, lastCommit, isNew: false };
+  }
+  options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
+  const left = leftBehind(stored.identity, { identity, connector: connector.kind }, connector.slot);
+  if (left !== null) {
+    options.log.warn(
+      { target: lease.target, slot: connector.slot, left },
+      'a target is another database now',
+    );
+    await saveFeedState(control, lease, { state: 'starting', reason: decision.reason, lastError: left });
+  }
+  return rebuild(scene, { identity, applier, sinks, reason: decision.reason }, signal);
+}
+
+/** What was copied from another server process past the position is copied again; what was read before is as good as ever. */
+async function goOn(
+  { connector, options, lease, control }: FeedScene,
+  {
+    before,
+    identity,
+    after,
+    applier,
+    sinks,
+  }: Omit<Rebuild, 'reason'> & {
+    readonly before: StoredIdentity | null;
+    readonly after: Lsn;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { timeline, startedAt: now } = identity;
+  if (before?.timeline === timeline && before.startedAt === now) return;
+  if (before?.timeline !== timeline)
+    options.log.info({ target: lease.target, timeline }, 'going on after a failover');
+  const copies = await loadStoredTables(control, lease.target);
+  const doubtful = doubtfulCopies(copies, { before: before?.startedAt ?? null, now, position: after });
+  const reason = 'the target was restarted, and may not have all that was copied';
+  const gone = doubtful.map((each) => ({
+    stored: each,
+    afterwards: { kind: 'pending', reason } as const,
+    servesOn: true,
+  }));
+  const exclusively = applier.exclusively.bind(applier);
+  await discard(gone, { exclusively, sinks, clock: options.clock }, signal);
+  signal.throwIfAborted();
+  await saveIdentity(control, lease, identity, connector.slot);
+}
+
+interface Rebuild {
+  readonly identity: TargetIdentity;
+  readonly applier: Applier;
+  readonly sinks: Sinks;
+  readonly reason: string;
+}
+
+/** From the first statement on no reader uses the cache; a crash anywhere leads back here. */
+async function rebuild(
+  { connector, options, lease, control }: FeedScene,
+  { identity, applier, sinks, reason }: Rebuild,
+  signal: AbortSignal,
+): Promise<Start> {
+  const { clock, onStep } = options;
+  await applier.mark({ position: null, freshAsOf: null, lastCommit: null });
+  await onStep?.('rebuild:invalidated');
+  const exclusively = applier.exclusively.bind(applier);
+  const stored = await loadStoredTables(control, lease.target);
+  const gone = stored.map((each) => ({ stored: each, afterwards: { kind: 'pending', reason } as const }));
+  await discard(gone, { exclusively, sinks, clock }, signal);
+  signal.throwIfAborted();
+  await onStep?.('rebuild:dropped');
+  const waits = 'waiting for transactions that run on the target to end';
+  await saveFeedState(control, lease, { state: 'starting', reason: waits });
+  const after = await connector.createSlot(signal);
+  await onStep?.('rebuild:slot-created');
+  await saveIdentity(control, lease, identity, connector.slot);
+  await applier.mark({ position: after, freshAsOf: null, lastCommit: null });
+  await onStep?.('rebuild:started');
+  return { after, freshAsOf: null, lastCommit: null, isNew: true };
+}
+
+/** Makes readers stop using the cache at once: it cannot be brought up to date any more. */
+export async function giveUp(scene: FeedScene): Promise<void> {
+  const { control, lease } = scene;
+  const { watermark } = await loadFeed(control, lease.target);
+  await control.query(
+    `insert into nearjoin.watermark (target, seq, position, fresh_as_of)
+     select $1, $3, null, null from nearjoin.feed where target = $1 and epoch = $2`,
+    [lease.target, lease.epoch, (watermark?.seq ?? 0n) + 1n],
+  );
+}

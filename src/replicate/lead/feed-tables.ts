@@ -1,0 +1,213 @@
+import { type ChangeStream, ConnectorError } from '../../../connectors/connector.ts';
+import { saveLastError } from '../../cache/last-error.ts';
+import { sqlStateOf } from '../../cache/queryable.ts';
+import { saveRowsCopied } from '../../cache/rows-copied.ts';
+import { updateStoredTable } from '../../cache/stored-table.ts';
+import { printTable } from '../../core/names.ts';
+import { restUnless } from '../../core/notifier.ts';
+import type { Copier, FailedCopy } from '../copy/copy.ts';
+import type { Pump } from '../follow/pump.ts';
+import { AnotherStream } from '../interruptions.ts';
+import { isDiskFull, say } from '../say.ts';
+import type { Exclusively } from '../table/discard.ts';
+import type { FeedScene } from './feed-scene.ts';
+import { type Start } from './feed-start.ts';
+import { buildIndex } from './index-build.ts';
+import { bringToOrder, type ReconcilerOptions, type Remaining } from './reconciler.ts';
+import { untilPutRight } from './standing.ts';
+
+/** While a table is tried again its changes are sent, one of which may stop the feed: not often. */
+const UNSENDABLE_MS = 3_600_000;
+
+/** How the tables can be reached in the present moment of a run. */
+export interface Look {
+  readonly order: ReconcilerOptions;
+  readonly exclusively: Exclusively;
+  readonly underWay: ReadonlySet<string>;
+}
+
+/** Brings the feed's tables to order as far as that goes without a stream; says what remains. */
+export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSignal): Promise<Remaining> {
+  const { failures, desire } = scene;
+  scene.inOrder = false;
+  failures.looked();
+  const situation = {
+    desire: desire(),
+    underWay: new Set([...look.underWay, ...failures.interrupted()]),
+    broken: failures.broken(),
+    resting: failures.resting(),
+  };
+  const remaining = await bringToOrder(look.order, situation, look.exclusively, signal);
+  failures.discarded();
+  scene.inOrder = true;
+  return remaining;
+}
+
+/** Whether copies are to be made, or finished, while the stream goes on. */
+export function isCopying({ copies, resumes, merges }: Remaining): boolean {
+  return copies.length + resumes.length + merges.length > 0;
+}
+
+/** Keeps a streaming feed's tables as they are wanted: copies, indexes, drops. */
+export class FeedTables {
+  readonly #scene: FeedScene;
+  readonly #pump: Pump;
+  readonly #copier: Copier;
+  readonly #order: ReconcilerOptions;
+  readonly #isEarly: boolean;
+  readonly #running = new Set<Promise<void>>();
+  readonly #indexing = new Set<string>();
+  #failure: { readonly error: unknown } | null = null;
+  /** Somebody waits for what made copies fail on the target to be put right. */
+  #isAwaitingCure = false;
+  /** No transaction of the stream was going on when the tables were published. */
+  #isSettled: boolean;
+
+  constructor(
+    scene: FeedScene,
+    {
+      pump,
+      copier,
+      order,
+      stream,
+      isNew,
+    }: {
+      readonly pump: Pump;
+      readonly copier: Copier;
+      readonly order: ReconcilerOptions;
+      readonly stream: Pick<ChangeStream, 'isEarly'>;
+    } & Pick<Start, 'isNew'>,
+  ) {
+    this.#scene = scene;
+    this.#pump = pump;
+    this.#copier = copier;
+    this.#order = order;
+    this.#isEarly = stream.isEarly;
+    this.#isSettled = isNew;
+  }
+
+  /** Something long is under way that would begin again if the stream ended. */
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
+  /** Starts what remains, then looks again whenever there is a reason to; long work goes on beside it. */
+  async run(first: Remaining, stop: AbortSignal): Promise<void> {
+    let remaining = first;
+    while (!stop.aborted) {
+      this.#start(remaining, stop);
+      await this.#reason(stop);
+      if (this.#failure !== null) throw this.#failure.error;
+      if (stop.aborted) break;
+      const exclusively = this.#pump.exclusively.bind(this.#pump);
+      const look = { order: this.#order, exclusively, underWay: this.#copier.underWay() };
+      remaining = await lookAtTables(this.#scene, look, stop);
+    }
+    await Promise.all(this.#running);
+  }
+
+  /** Writes down how far the copies are. */
+  async tellRowsCopied(): Promise<void> {
+    const { control, lease } = this.#scene;
+    const copied = this.#copier.rowsCopied();
+    if (copied.length > 0) await saveRowsCopied(control, lease.target, copied);
+  }
+
+  #start(remaining: Remaining, stop: AbortSignal): void {
+    // The changes kept beside a copy are those of whole transactions.
+    if (this.#isEarly && isCopying(remaining)) throw new AnotherStream('tables are to be copied');
+    const { copies, resumes, merges, indexes } = remaining;
+    if (copies.length > 0) this.#beside(this.#copier.copy(copies, stop, this.#isSettled), stop);
+    this.#isSettled = false;
+    for (const each of resumes) this.#beside(this.#copier.resume(each, stop), stop);
+    for (const stored of merges) this.#beside(this.#copier.merge(stored, stop), stop);
+    for (const { stored, columns } of indexes) {
+      const key = JSON.stringify([stored.relation, columns]);
+      if (this.#indexing.has(key)) continue;
+      this.#indexing.add(key);
+      const built = buildIndex(this.#scene, { relation: stored.relation, columns }, stop);
+      this.#beside(
+        built.then(() => []),
+        stop,
+      );
+    }
+  }
+
+  #beside(work: Promise<readonly FailedCopy[]>, stop: AbortSignal): void {
+    const done = work
+      .then((failed) => this.#note(failed, stop))
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => {
+        this.#running.delete(done);
+        this.#scene.reconsider.notify();
+      });
+    this.#running.add(done);
+  }
+
+  async #reason(stop: AbortSignal): Promise<void> {
+    const { options, failures, reconsider } = this.#scene;
+    const ms = Math.min(options.limits.schemaPollMs, failures.nextMs() ?? Number.POSITIVE_INFINITY);
+    await restUnless(reconsider, { clock: options.clock, ms }, stop);
+  }
+
+  async #note(failed: readonly FailedCopy[], stop: AbortSignal): Promise<void> {
+    const { failures, options, lease, control } = this.#scene;
+    if (failed.some(({ error }) => isUnfit(error))) void this.#awaitCure(stop);
+    // No change of the stream would say so: it begins behind what made the table another.
+    if (failed.some(({ error }) => isOutdated(error))) await options.refreshCatalog();
+    for (const { table, error, resumable } of failed) {
+      options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
+      await saveLastError(control, lease, `${printTable(table)}: copying failed: ${say(error)}`);
+      if (!resumable) {
+        failures.copyFailed(table, `copying failed: ${say(error)}`, this.#restAfter(error));
+        continue;
+      }
+      failures.copyInterrupted(table, say(error));
+      await updateStoredTable(
+        control,
+        { target: lease.target, table },
+        { reason: `interrupted: ${say(error)}` },
+      );
+    }
+  }
+
+  #restAfter(error: unknown): number {
+    const { unfitRetryMs } = this.#scene.options.limits;
+    if (isUnsendable(error)) return UNSENDABLE_MS;
+    return isDiskFull(error) || isUnfit(error) ? unfitRetryMs : 0;
+  }
+
+  /** What only somebody's change can cure rests for long, and no longer than until there may have been one. */
+  async #awaitCure(stop: AbortSignal): Promise<void> {
+    if (this.#isAwaitingCure) return;
+    this.#isAwaitingCure = true;
+    const { options, connector, failures, reconsider } = this.#scene;
+    try {
+      await untilPutRight({ connector, clock: options.clock }, stop);
+      // A stream that ended may have done so because the target was restarted, with what was to be put right.
+      if (stop.aborted) failures.wake();
+      else failures.forget();
+    } catch (error) {
+      this.#failure ??= { error };
+    } finally {
+      this.#isAwaitingCure = false;
+    }
+    reconsider.notify();
+  }
+}
+
+/** Whether a table is, or by what the source refuses may be, another than the catalog says. */
+function isOutdated(error: unknown): boolean {
+  const isOther = error instanceof ConnectorError && error.failure === 'outdated';
+  return isOther || sqlStateOf(error)?.startsWith('22') === true;
+}
+
+function isUnfit(error: unknown): boolean {
+  return error instanceof ConnectorError && error.failure === 'unfit';
+}
+
+function isUnsendable(error: unknown): boolean {
+  return error instanceof ConnectorError && error.failure === 'unsendable';
+}

@@ -1,0 +1,81 @@
+import { saveFeedState } from '../../cache/feed-row.ts';
+import { rowsOf } from '../../cache/queryable.ts';
+import type { FeedScene } from './feed-scene.ts';
+
+const LOOK_MS = 1_000;
+/** Whoever has a table for a moment, as a vacuum that makes it shorter, is not told of. */
+const PATIENCE_MS = 5_000;
+
+/** A run's writing. */
+export interface Writing {
+  /** The server process of its session. */
+  readonly pid: number;
+  readonly pump: {
+    /** For how long that has been waiting for its source. */
+    readonly waitingMs: number;
+    /** Transactions that go on, in sessions of their own. */
+    readonly early: { readonly pids: readonly number[] };
+  };
+}
+
+/** Says in the status what keeps a feed from writing to its source, for as long as that does. */
+export async function tellHeldUp(
+  { options, control, lease }: FeedScene,
+  { pid, pump }: Writing,
+  stop: AbortSignal,
+): Promise<void> {
+  const { clock, log, source } = options;
+  let told: string | null = null;
+  while (!stop.aborted) {
+    await clock.delay(LOOK_MS, stop);
+    const pids = pump.waitingMs >= PATIENCE_MS ? [pid] : [];
+    const reason = stop.aborted ? null : await whatHolds(control, pids, pump.early.pids);
+    if (stop.aborted || reason === told) continue;
+    told = reason;
+    if (reason !== null) log.warn({ source, target: lease.target, reason }, 'feed held up');
+    await saveFeedState(control, lease, { state: reason === null ? 'streaming' : 'retrying', reason });
+  }
+}
+
+/**
+ * Takes why the target keeps back what it has, each time it was looked at, and says so in the status when that lasts. Also
+ * while a stream is being opened, which waits as well.
+ */
+export function heldBackTeller(scene: FeedScene): (reason: string | null) => Promise<void> {
+  const { options, control, lease } = scene;
+  const { clock, log, source } = options;
+  let held: { readonly sinceMs: number; isTold: boolean } | null = null;
+  return async (reason) => {
+    if (reason === null) {
+      const isOver = held?.isTold === true && scene.tick !== null;
+      held = null;
+      if (isOver) await saveFeedState(control, lease, { state: 'streaming', reason });
+      return;
+    }
+    held ??= { sinceMs: clock.monotonicMs(), isTold: false };
+    if (clock.monotonicMs() - held.sinceMs < PATIENCE_MS) return;
+    if (!held.isTold) log.warn({ source, target: lease.target, reason }, 'feed held up');
+    held.isTold = true;
+    await saveFeedState(control, lease, { state: 'retrying', reason });
+  };
+}
+
+/** The lock that one of the sessions waits for, or one of the others has waited for as long, and who has it; null when they wait for none. */
+async function whatHolds(
+  control: FeedScene['control'],
+  pids: readonly number[],
+  others: readonly number[],
+): Promise<string | null> {
+  if (pids.length + others.length === 0) return null;
+  const [held] = await rowsOf<{ what: string; holders: string | null }>(control, HELD, [pids, others]);
+  if (held === undefined) return null;
+  return `waiting for a lock on ${held.what} in the source, which is held by ${held.holders ?? 'nobody any more'}`;
+}
+
+const HELD = `
+  select coalesce(l.relation::regclass::text, l.locktype) as what, (
+    select string_agg(concat('session ', a.pid, ' (' || nullif(a.application_name, '') || ')'), ', ')
+    from pg_stat_activity a where a.pid = any (pg_blocking_pids(l.pid))) as holders
+  from pg_locks l
+  where not l.granted and (l.pid = any ($1::int[])
+    or (l.pid = any ($2::int[]) and l.waitstart <= clock_timestamp() - interval '${PATIENCE_MS} ms'))`;

@@ -1,0 +1,40 @@
+import { createIndexSql } from '../../cache/ddl.ts';
+import { inCache } from '../../cache/names.ts';
+import { rowsOf } from '../../cache/queryable.ts';
+import type { IndexColumn } from '../../core/index-column.ts';
+import { say } from '../say.ts';
+import { applicationName, Session } from '../session.ts';
+import type { FeedScene } from './feed-scene.ts';
+
+/**
+ * Adds an index to a table that is in use, without stopping its writes; a failure is told and tried with the next run. It may
+ * take hours, and waits for every transaction that is open on the source, so the signal ends it.
+ */
+export async function buildIndex(
+  { options, leader, lease }: FeedScene,
+  { relation, columns }: { readonly relation: string; readonly columns: readonly IndexColumn[] },
+  stop: AbortSignal,
+): Promise<void> {
+  const session = await Session.open({ url: options.sourceUrl, applicationName: applicationName(leader) });
+  session.cutAfter(stop, 0);
+  try {
+    await dropUnfinished(session, relation);
+    await session.client.query(
+      createIndexSql(relation, columns).replace('create index', 'create index concurrently'),
+    );
+  } catch (error) {
+    if (stop.aborted) return;
+    options.log.warn({ target: lease.target, relation, error: say(error) }, 'an index could not be built');
+  } finally {
+    await session.close();
+  }
+}
+
+async function dropUnfinished({ client }: Session, relation: string): Promise<void> {
+  const unfinished = await rowsOf<{ name: string }>(
+    client,
+    `select indexrelid::regclass::text as name from pg_index where indrelid = $1::regclass and not indisvalid`,
+    [inCache(relation)],
+  );
+  for (const { name } of unfinished) await client.query(`drop index concurrently ${name}`);
+}

@@ -1,0 +1,111 @@
+import type { FeedLease } from '../../cache/feed-row.ts';
+import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { SourceName } from '../../core/names.ts';
+import { applicationName } from '../session.ts';
+
+/** Who wants to lead. */
+export interface Candidate {
+  readonly target: SourceName;
+  /** Unique to this attempt at leading; part of the application name of all its sessions. */
+  readonly leader: string;
+  /** A leader that did not renew its lease for so long is ended. */
+  readonly staleAfterMs: number;
+}
+
+const LOCK = `hashtextextended('nearjoin feed ' || $1, 0)`;
+const LOCK_TIMEOUT = '55P03';
+const NOT_ALLOWED = '42501';
+/** So often the feed's row is waited for, half a second each, before that is told as a failure. */
+const EPOCH_ATTEMPTS = 20;
+
+/**
+ * Waits until this session leads the feed; null when the signal aborts first. The session's advisory lock keeps others
+ * out while it lives; the epoch keeps a leader's writes out that lost the lock without noticing.
+ */
+export async function acquireLease(
+  client: Queryable,
+  candidate: Candidate,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<FeedLease | null> {
+  while (!signal.aborted) {
+    const { locked } = await rowOf<{ locked: boolean }>(
+      client,
+      `select pg_try_advisory_lock(${LOCK}) as locked`,
+      [candidate.target],
+    );
+    if (locked) return raiseEpoch(client, candidate, signal);
+    await endSilentLeader(client, candidate);
+    await clock.delay(250, signal);
+  }
+  return null;
+}
+
+/** Gives the lead up at once instead of when the session is found dead. */
+export async function releaseLease(client: Queryable, target: SourceName): Promise<void> {
+  await client.query(`select pg_advisory_unlock(${LOCK})`, [target]);
+}
+
+async function raiseEpoch(client: Queryable, candidate: Candidate, signal: AbortSignal): Promise<FeedLease> {
+  const { leader } = await rowOf<{ leader: string | null }>(
+    client,
+    'select leader from nearjoin.feed where target = $1',
+    [candidate.target],
+  );
+  // Nobody holds the lock, so whatever the last leader left running is without a lead: its open transaction would
+  // keep the epoch from being raised.
+  if (leader !== null) await endSessions(client, leader);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await takeEpoch(client, candidate);
+    } catch (error) {
+      // Else somebody has locked the row by hand.
+      const mayPass = sqlStateOf(error) === LOCK_TIMEOUT && attempt < EPOCH_ATTEMPTS && !signal.aborted;
+      if (!mayPass) throw error;
+      if (leader !== null) await endSessions(client, leader);
+    }
+  }
+}
+
+async function takeEpoch(client: Queryable, { target, leader }: Candidate): Promise<FeedLease> {
+  const { epoch } = await rowOf<{ epoch: string }>(
+    client,
+    `update nearjoin.feed set epoch = epoch + 1, leader = $2, leader_pid = pg_backend_pid(),
+       updated_at = clock_timestamp()
+     where target = $1 returning epoch::text`,
+    [target, leader],
+  );
+  // Its foreign key has done so, unless session_replication_role is `replica` here, where none acts.
+  await client.query('update nearjoin.lease set epoch = $2 where target = $1 and epoch <> $2', [
+    target,
+    epoch,
+  ]);
+  return { target, epoch: BigInt(epoch) };
+}
+
+async function endSilentLeader(client: Queryable, { target, staleAfterMs }: Candidate): Promise<void> {
+  const [silent] = await rowsOf<{ leader: string }>(
+    client,
+    `select leader from nearjoin.feed
+     where target = $1 and leader is not null
+       -- a time to come is from before the clock was set back
+       and abs(extract(epoch from clock_timestamp() - updated_at)) > $2`,
+    [target, staleAfterMs / 1000],
+  );
+  if (silent !== undefined) await endSessions(client, silent.leader);
+}
+
+/** Ends what a leader's sessions are at, this one left out. */
+export async function endSessions(client: Queryable, leader: string): Promise<void> {
+  try {
+    await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()`,
+      [applicationName(leader)],
+    );
+  } catch (error) {
+    // Another role's sessions may not be ended: the server's own time-outs end them, later.
+    if (sqlStateOf(error) !== NOT_ALLOWED) throw error;
+  }
+}

@@ -1,0 +1,244 @@
+import type { Connector, Published } from '../../../connectors/connector.ts';
+import type { FeedLease } from '../../cache/feed-row.ts';
+import type { Queryable } from '../../cache/queryable.ts';
+import { saveShape } from '../../cache/serving.ts';
+import { loadStoredTables, type StoredTable } from '../../cache/stored-table.ts';
+import type { Desired } from '../../catalog/catalog.ts';
+import { must } from '../../core/assert.ts';
+import type { Clock } from '../../core/clock.ts';
+import { type TableRef, tableKey } from '../../core/names.ts';
+import { renew } from '../copy/renew.ts';
+import type { Log } from '../log.ts';
+import type { StepHook } from '../steps.ts';
+import { type Discarded, discard, type Exclusively, replace, retire, saveRefused } from '../table/discard.ts';
+import type { HoldableNames } from '../table/holdable-names.ts';
+import { type FeedAction, type FeedPlan, reconcile, type Sized } from '../table/reconcile.ts';
+import type { SourceTypes } from '../table/source-types.ts';
+import { type Desire, findWanted } from '../table/wanted.ts';
+import type { Sinks } from '../write/sink.ts';
+
+/** What bringing a feed's tables to the wanted state needs. */
+export interface ReconcilerOptions {
+  readonly connector: Connector;
+  readonly lease: FeedLease;
+  readonly types: SourceTypes;
+  readonly names: HoldableNames;
+  readonly sinks: Sinks;
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  /** Stops a copy under way; its leftovers are dropped here. */
+  readonly cancel: (table: TableRef) => Promise<void>;
+  /** Told whether all copies that are read are known to be right: only then may freshness be proved. */
+  readonly onJudged: (areRight: boolean) => void;
+  readonly onStep?: StepHook | undefined;
+}
+
+/** What remains to be done with the stream running. */
+export interface Remaining {
+  readonly copies: readonly Sized[];
+  readonly resumes: readonly (FeedAction & { readonly kind: 'resume' })[];
+  readonly merges: readonly StoredTable[];
+  readonly indexes: readonly (FeedAction & { readonly kind: 'index' })[];
+}
+
+/** Facts that change from one look to the next. */
+export interface Situation {
+  readonly desire: Desire;
+  readonly underWay: ReadonlySet<string>;
+  readonly broken: ReadonlyMap<string, string>;
+  readonly resting: ReadonlyMap<string, string>;
+}
+
+/** Drops what is not wanted or not right, and has the target publish exactly what is; says what must be copied. */
+export async function bringToOrder(
+  options: ReconcilerOptions,
+  situation: Situation,
+  exclusively: Exclusively,
+  signal: AbortSignal,
+): Promise<Remaining> {
+  const { connector, lease, types } = options;
+  const { known, desire, stored } = await exclusively(async (client) => ({
+    known: await types.look(client),
+    desire: await holdable(options, client, situation.desire),
+    stored: await loadStoredTables(client, lease.target),
+  }));
+  const plan = reconcile(await findWanted(connector, desire, stored, known), stored, situation);
+  const { added, refused } = await carryOut(options, plan, exclusively, signal);
+  const isSettled =
+    added.length + refused.length === 0 &&
+    !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
+  if (isSettled) return remainingOf(connector, plan);
+  options.onJudged(false);
+  // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
+  // to wait for an older generation to go need not wait longer.
+  const now = await exclusively((client) => loadStoredTables(client, lease.target));
+  const wanted = await findWanted(connector, desire, now, known);
+  const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
+  const renewed = plan.actions.flatMap((action) =>
+    action.kind === 'renew' ? [tableKey(action.stored.table)] : [],
+  );
+  const underWay = new Set([...situation.underWay].filter((key) => !renewed.includes(key)));
+  const again = reconcile(wanted, now, { ...situation, underWay, resting, broken: new Map() });
+  await carryOut(options, again, exclusively, signal);
+  // Partitions changed between the two looks.
+  if (again.actions.some(({ kind }) => kind === 'renew'))
+    return bringToOrder(options, { ...situation, underWay, broken: new Map() }, exclusively, signal);
+  return remainingOf(connector, again);
+}
+
+/** Without the tables that the source cannot even note as failed. */
+async function holdable(
+  { names, lease, log }: ReconcilerOptions,
+  client: Queryable,
+  desire: Desire,
+): Promise<Desire> {
+  if (desire.kind === 'unknown') return desire;
+  const tables: Desired[] = [];
+  for (const each of desire.tables) {
+    const { ref } = each.table;
+    if (await names.areHeld(client, ref)) tables.push(each);
+    else if (names.isNews(ref)) log.warn({ target: lease.target, table: ref, reason: NO_NAME }, NOT_CACHED);
+  }
+  return { ...desire, tables };
+}
+
+const NO_NAME = 'its name has a character that the encoding of the source database lacks';
+
+function toEntry({ table, reason }: Published['refused'][number]): readonly [string, string] {
+  return [tableKey(table), reason];
+}
+
+/** Has the target publish what the plan says, drops what must go, notes what is new. */
+async function carryOut(
+  options: ReconcilerOptions,
+  plan: FeedPlan,
+  exclusively: Exclusively,
+  signal: AbortSignal,
+): Promise<Published> {
+  await note(options, plan, exclusively);
+  const published = await publish(options, plan, exclusively, signal);
+  await hideRenewed(options, plan, exclusively, signal);
+  const { sinks, onStep } = options;
+  for (const action of plan.actions) {
+    if (action.kind === 'retire') await retire(action.stored, { exclusively, sinks, onStep });
+  }
+  return published;
+}
+
+async function publish(
+  { connector, lease, sinks, clock, log, cancel, onJudged }: ReconcilerOptions,
+  plan: FeedPlan,
+  exclusively: Exclusively,
+  signal: AbortSignal,
+): Promise<Published> {
+  const gone = discardedBy(plan);
+  if (gone.length === 0) {
+    // What is still to be published may be locked for long, and concerns no copy.
+    if (!plan.actions.some(({ kind }) => kind === 'renew')) onJudged(true);
+    return connector.publish(plan.publish);
+  }
+  for (const { stored } of gone) await cancel(stored.table);
+  let published: Published = { added: [], refused: [] };
+  // A published table without a key makes its owner's updates fail: it is let go before anything that may have to wait.
+  const before = async (): Promise<void> => {
+    published = await connector.publish(plan.publish);
+  };
+  const begun = await exclusively((client) => loadStoredTables(client, lease.target));
+  await discard(asTheyAre(gone, begun), { exclusively, sinks, clock, before }, signal);
+  for (const { stored, afterwards } of gone) {
+    const fields = { target: lease.target, table: stored.table };
+    if (afterwards.kind === 'failed') log.warn({ ...fields, reason: afterwards.reason }, NOT_CACHED);
+    else if ('reason' in afterwards && afterwards.reason !== null)
+      log.info({ ...fields, reason: afterwards.reason }, 'a table is copied again');
+  }
+  return published;
+}
+
+/** Copies whose parts may be wrong are out of sight before freshness may be proved again. */
+async function hideRenewed(
+  { lease, sinks, clock, log, cancel }: ReconcilerOptions,
+  { actions }: FeedPlan,
+  exclusively: Exclusively,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const action of actions) {
+    if (action.kind !== 'renew') continue;
+    const { stored, reason } = action;
+    await cancel(stored.table);
+    await renew(action, { exclusively, sinks, clock }, signal);
+    log.info({ target: lease.target, table: stored.table, reason }, 'parts of a table are copied again');
+  }
+}
+
+/** A copy that waited for its turn when the tables were looked at may have been begun before it was stopped. */
+function asTheyAre(gone: readonly Discarded[], begun: readonly StoredTable[]): readonly Discarded[] {
+  const now = new Map(begun.map((each) => [tableKey(each.table), each]));
+  return gone.map((each) => ({ ...each, stored: now.get(tableKey(each.stored.table)) ?? each.stored }));
+}
+
+const NOT_CACHED = 'a table cannot be cached';
+
+async function note(
+  { lease, log, cancel, onStep }: ReconcilerOptions,
+  { actions }: FeedPlan,
+  exclusively: Exclusively,
+): Promise<void> {
+  for (const action of actions) {
+    if (action.kind === 'refuse' && action.stored === null) {
+      const { table, reason } = action;
+      await exclusively((client) => saveRefused(client, lease.target, table, reason));
+      log.warn({ target: lease.target, table, reason }, NOT_CACHED);
+    }
+    if (action.kind === 'note-shape')
+      await exclusively((client) => saveShape(client, action.stored, action.shape));
+    if (action.kind === 'replace') {
+      const { stored, wanted, reason } = action;
+      await cancel(stored.table);
+      await exclusively((client) => replace(client, stored, { columns: wanted.columns, reason }));
+      const fields = { target: lease.target, table: stored.table, reason };
+      log.info(fields, 'a table is copied again, the copy there is serves meanwhile');
+      await onStep?.('replace:noted');
+    }
+  }
+}
+
+function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
+  return actions.flatMap((action): readonly Discarded[] => {
+    switch (action.kind) {
+      case 'forget':
+        return [{ stored: action.stored, afterwards: { kind: 'forgotten' } }];
+      case 'unserve':
+        return [{ stored: action.stored, afterwards: { kind: 'unserved' } }];
+      case 'discard': {
+        const { stored, reason, servesOn } = action;
+        return [{ stored, afterwards: { kind: 'pending', reason }, servesOn }];
+      }
+      case 'refuse': {
+        const { stored, reason, servesOn } = action;
+        if (stored === null || isSaid(stored, action)) return [];
+        return [{ stored, afterwards: { kind: 'failed', reason }, servesOn }];
+      }
+      default:
+        return [];
+    }
+  });
+}
+
+function isSaid(
+  { state, exists, resync, serving }: StoredTable,
+  { reason, servesOn }: { readonly reason: string; readonly servesOn: boolean },
+): boolean {
+  if (state.kind !== 'failed' || state.reason !== reason || exists || resync) return false;
+  return serving === null || servesOn;
+}
+
+async function remainingOf(connector: Connector, { actions }: FeedPlan): Promise<Remaining> {
+  const copies = actions.flatMap((action) => (action.kind === 'copy' ? [action] : []));
+  const sizes = copies.length === 0 ? [] : await connector.sizes(copies.map(({ wanted }) => wanted.table));
+  return {
+    copies: copies.map(({ wanted }, at) => ({ ...wanted, ...must(sizes[at], 'the size of a table') })),
+    resumes: actions.flatMap((action) => (action.kind === 'resume' ? [action] : [])),
+    merges: actions.flatMap((action) => (action.kind === 'merge' ? [action.stored] : [])),
+    indexes: actions.flatMap((action) => (action.kind === 'index' ? [action] : [])),
+  };
+}

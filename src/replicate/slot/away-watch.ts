@@ -1,0 +1,68 @@
+import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
+import type { FeedOptions } from '../feed-options.ts';
+import { RetainedTooMuch } from './retained.ts';
+import { Unread } from './unread.ts';
+
+const LOOK_MS = 1_000;
+
+/** Whose target is watched, and what it may hold back. */
+export type AwayWatchOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log' | 'source' | 'target'>;
+
+/**
+ * Watches the target of a feed while its source cannot be reached: nothing is read from the slot then, yet it must not
+ * hold back more of the target's log than allowed, and no published table may make its owner's writes fail. Where
+ * somebody reads, he sees to that himself.
+ */
+export class AwayWatch {
+  readonly #options: AwayWatchOptions;
+  readonly #stopping = new AbortController();
+  readonly #unread: Unread;
+  readonly #done: Promise<void>;
+
+  constructor(options: AwayWatchOptions, connector: Connector) {
+    this.#options = options;
+    this.#unread = new Unread(options);
+    this.#done = this.#run(connector);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+  }
+
+  async #run(connector: Connector): Promise<void> {
+    try {
+      await this.#watch(connector);
+    } finally {
+      await connector.close();
+    }
+  }
+
+  async #watch(connector: Connector): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#look(connector);
+      } catch (error) {
+        if (!(error instanceof ConnectorError)) throw error;
+        // A target that is away too is looked at again when it is back.
+      }
+      await clock.delay(LOOK_MS, signal);
+    }
+  }
+
+  async #look(connector: Connector): Promise<void> {
+    const { limits, log, source, target } = this.#options;
+    const health = await connector.slotHealth();
+    const isLeft = this.#unread.isLong(health); // each look counts, also below the ceiling
+    if (isLeft && 'retainedWalBytes' in health && health.retainedWalBytes > limits.maxRetainedWalBytes) {
+      // The lost slot is found when the source is back; the cache is given up and made anew then.
+      await connector.drop();
+      const why = new RetainedTooMuch(health.retainedWalBytes, limits.maxRetainedWalBytes).message;
+      log.warn({ source, target, slot: connector.slot, why }, 'slot dropped while the source is away');
+    }
+    // Last: where the publication is somebody else's it fails for as long as a table of it lacks its key.
+    await connector.protect();
+  }
+}

@@ -1,0 +1,140 @@
+import type { Connector } from '../../../connectors/connector.ts';
+import { readCacheStatus } from '../../cache/status.ts';
+import { isOtherDatabase } from '../../core/database-identity.ts';
+import type { SourceName } from '../../core/names.ts';
+import { Backoff } from '../backoff.ts';
+import { say } from '../say.ts';
+import { Session } from '../session.ts';
+import { FeedRemoval, isDatabaseGone, type RemovalOptions } from './feed-removal.ts';
+import { isRead } from './unread.ts';
+
+/** What leaving targets needs. */
+export interface LeavingOptions extends Pick<RemovalOptions, 'clock' | 'limits' | 'log'> {
+  readonly connect: (url: string, name: string) => Connector;
+  readonly random: () => number;
+}
+
+/** A feed's target as it was until its address was changed. */
+interface LeftTarget {
+  readonly source: SourceName;
+  readonly target: SourceName;
+  readonly sourceUrl: string;
+  readonly targetUrl: string;
+  readonly slot: string;
+}
+
+/** A feed that was stopped. */
+interface Stopped extends Omit<LeftTarget, 'targetUrl' | 'slot'> {
+  readonly targetUrl: string | null;
+  readonly kafka: object | null;
+  readonly runner: { readonly slot: string | null };
+}
+
+interface Leaving extends LeftTarget {
+  readonly stopping: AbortController;
+  readonly done: Promise<void>;
+}
+
+/**
+ * Where a target's address has led until it was changed, slot and publication stay behind if it leads to another database now: they are
+ * dropped there as soon as the feed's copies are of that other one, after the usual while, and only when nobody reads from the slot.
+ */
+export class LeftTargets {
+  readonly #options: LeavingOptions;
+  readonly #leaving = new Set<Leaving>();
+
+  constructor(options: LeavingOptions) {
+    this.#options = options;
+  }
+
+  /** Takes notice of a feed that was stopped because something changed; where its target still has the same address there is nothing to do. */
+  leave(
+    { source, target, sourceUrl, targetUrl, kafka, runner: { slot } }: Stopped,
+    urlNow: string | undefined,
+  ): void {
+    if (kafka !== null || slot === null || targetUrl === null || targetUrl === urlNow) return;
+    const left = { source, target, sourceUrl, targetUrl, slot };
+    const stopping = new AbortController();
+    const leaving = { ...left, stopping, done: this.#left(left, stopping.signal) };
+    this.#leaving.add(leaving);
+    void leaving.done.then(() => this.#leaving.delete(leaving));
+  }
+
+  /** The target has this address now, perhaps again. */
+  async returned(
+    { source, target }: Pick<LeftTarget, 'source' | 'target'>,
+    urlNow: string | undefined,
+  ): Promise<void> {
+    await this.#end((left) => left.source === source && left.target === target && left.targetUrl === urlNow);
+  }
+
+  async stop(): Promise<void> {
+    await this.#end(() => true);
+  }
+
+  async #end(isMeant: (left: LeftTarget) => boolean): Promise<void> {
+    const meant = [...this.#leaving].filter(isMeant);
+    for (const { stopping } of meant) stopping.abort();
+    await Promise.all(meant.map(({ done }) => done));
+  }
+
+  async #left(left: LeftTarget, signal: AbortSignal): Promise<void> {
+    const { clock, limits, log, random, connect } = this.#options;
+    const connector = connect(left.targetUrl, left.slot);
+    const removal = new FeedRemoval({ clock, limits, log, ...left });
+    const backoff = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
+    const untilMs = clock.monotonicMs() + limits.giveUpAfterMs;
+    try {
+      await clock.delay(limits.removalDelayMs, signal);
+      while (!signal.aborted && !(await this.#tried(left, { connector, removal, untilMs })))
+        await clock.delay(backoff.nextMs(), signal);
+    } finally {
+      await connector.close();
+    }
+  }
+
+  /** True when nothing is left to do. */
+  async #tried(
+    left: LeftTarget,
+    {
+      connector,
+      removal,
+      untilMs,
+    }: { readonly connector: Connector; readonly removal: FeedRemoval; readonly untilMs: number },
+  ): Promise<boolean> {
+    const { clock, log } = this.#options;
+    const { source, target, slot } = left;
+    const isTooLate = clock.monotonicMs() >= untilMs;
+    try {
+      const isOther = await isLeft(left, connector);
+      if (!isOther && isRead(await connector.slotHealth())) {
+        log.debug({ source, target, slot }, 'a target is where it was, at another address');
+        return true;
+      }
+      if (!isOther || !(await removal.freeUnread(connector))) return isTooLate;
+      log.info({ source, target, slot }, 'slot and publication were dropped where a target was before');
+      return true;
+    } catch (error) {
+      if (isDatabaseGone(error)) return true;
+      const text = 'gave up on where a target was before: drop slot and publication there by hand';
+      if (isTooLate) log.warn({ source, target, slot, error: say(error) }, text);
+      else log.debug({ source, target, slot, error: say(error) }, 'a target is not left yet');
+      return isTooLate;
+    }
+  }
+}
+
+/** Whether the feed's copies are of another database than the one that is to be left, or there is no such feed any more. */
+async function isLeft({ sourceUrl, target }: LeftTarget, connector: Connector): Promise<boolean> {
+  const session = await Session.open({
+    url: sourceUrl,
+    applicationName: 'nearjoin supervisor',
+    answerWithinMs: 10_000,
+  });
+  try {
+    const feed = (await readCacheStatus(session.client)).feeds.get(target);
+    return feed === undefined || isOtherDatabase(feed.identity, await connector.identify());
+  } finally {
+    await session.close();
+  }
+}

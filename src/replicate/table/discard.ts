@@ -1,0 +1,289 @@
+import { dropTableSql, ORPHANS_SQL } from '../../cache/ddl.ts';
+import type { FeedLease } from '../../cache/feed-row.ts';
+import { inCache, quoteIdentifier, relationName } from '../../cache/names.ts';
+import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
+import { saveReplacement } from '../../cache/serving.ts';
+import {
+  deleteStoredTable,
+  type Generation,
+  loadStoredTables,
+  type StoredColumn,
+  type StoredTable,
+  saveStoredTable,
+  updateStoredTable,
+} from '../../cache/stored-table.ts';
+import { must } from '../../core/assert.ts';
+import type { Clock } from '../../core/clock.ts';
+import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
+import type { StepHook } from '../steps.ts';
+import type { Sinks } from '../write/sink.ts';
+import type { Sized } from './reconcile.ts';
+
+/**
+ * Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. `next` commits what was
+ * done so far and begins another one: still nothing of the stream is written in between.
+ */
+export type Exclusively = <T>(
+  work: (client: Queryable, next: () => Promise<void>) => Promise<T>,
+) => Promise<T>;
+
+/** What becomes of a table whose copy goes; `unserved`: only the older generation does. */
+export type Afterwards =
+  | { readonly kind: 'forgotten' }
+  | { readonly kind: 'unserved' }
+  | { readonly kind: 'pending'; readonly reason: string | null }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+const LOCK_NOT_AVAILABLE = '55P03';
+const LOCK_WAIT_MS = 500;
+/** Nothing presses. */
+const RETIRE_WAIT_MS = 100;
+/** Each takes some locks, of which a server has a few thousand. */
+const DROPPED_TOGETHER = 100;
+
+/** A copy that goes. */
+export interface Discarded {
+  readonly stored: StoredTable;
+  readonly afterwards: Afterwards;
+  /** The older generation, if there is one, goes on serving. */
+  readonly servesOn?: boolean;
+}
+
+/** Where copies are dropped. */
+export interface DiscardContext {
+  readonly exclusively: Exclusively;
+  readonly sinks: Sinks;
+  readonly clock: Clock;
+  /** Done first, while the watermark stands still: taking the tables out of the stream, for example. */
+  readonly before?: () => Promise<unknown>;
+}
+
+/**
+ * Drops copies and says what becomes of each, so many in one transaction. The stream waits until the last is gone, also while
+ * readers hold them: a watermark must not move past changes that a copy still in sight does not get.
+ */
+export async function discard(
+  tables: readonly Discarded[],
+  { exclusively, sinks, clock, before }: DiscardContext,
+  signal: AbortSignal,
+): Promise<void> {
+  if (tables.length === 0) return;
+  await exclusively(async (client, next) => {
+    await before?.();
+    for (let at = 0; at < tables.length; at += DROPPED_TOGETHER) {
+      if (at > 0) await next();
+      const together = tables.slice(at, at + DROPPED_TOGETHER);
+      const drop = async (): Promise<void> => {
+        for (const each of together) await discardOne(client, each);
+      };
+      const generations = together.flatMap(generationsOf);
+      const relations = generations.map(({ relation }) => relation);
+      await untilDone(client, relations, drop, { clock, signal });
+      for (const generation of generations) sinks.remove(generation);
+    }
+  });
+}
+
+/** Does in the open transaction what needs relations that somebody may be reading, as often as it takes. */
+export async function untilDone(
+  client: Queryable,
+  relations: readonly string[],
+  work: () => Promise<void>,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<void> {
+  await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
+  while (!(await tried(client, work))) {
+    signal.throwIfAborted();
+    await client.query(END_OWN, [relations.map(inCache)]);
+    await clock.delay(LOCK_WAIT_MS / 5, signal);
+  }
+}
+
+/**
+ * Ends this leader's sessions that do more to the relations than read or write rows: they build indexes of what is to go, or did
+ * so for a copy that was stopped, since a server does not notice that a client is gone while it works.
+ */
+const END_OWN = `
+  select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
+  where l.relation in (select to_regclass(name) from unnest($1::text[]) name) and l.mode not in ('AccessShareLock', 'RowExclusiveLock')
+    and a.application_name = current_setting('application_name') and a.pid <> pg_backend_pid()`;
+
+async function tried(client: Queryable, work: () => Promise<void>): Promise<boolean> {
+  await client.query('savepoint dropping');
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    await client.query('rollback to savepoint dropping');
+    return false;
+  }
+}
+
+/** The generations that go. */
+function generationsOf({ stored, afterwards, servesOn = false }: Discarded): readonly Generation[] {
+  const serving = stored.serving === null || servesOn ? [] : [stored.serving];
+  return afterwards.kind === 'unserved' ? serving : [stored, ...serving];
+}
+
+async function discardOne(client: Queryable, discarded: Discarded): Promise<void> {
+  const { stored, afterwards, servesOn = false } = discarded;
+  for (const { relation } of generationsOf(discarded)) await drop(client, stored, relation);
+  const unserved = servesOn ? {} : { serving: null };
+  if (afterwards.kind === 'unserved') return updateStoredTable(client, stored, unserved);
+  if (stored.overlay !== null) await drop(client, stored, stored.overlay);
+  if (afterwards.kind === 'forgotten') return deleteStoredTable(client, stored.target, stored.table);
+  const { kind: state, reason } = afterwards;
+  const gone = { overlay: null, copied_at: null, piece_cursor: null, resync: false, ...unserved };
+  await updateStoredTable(client, stored, { state, reason, ...gone });
+}
+
+/**
+ * Drops a relation of the table's. Where somebody's rule refuses that, or a view of theirs depends on it, it gets a name that
+ * nobody reads it by instead, and is an orphan from then on: one table must not hold up all others.
+ */
+async function drop(
+  client: Queryable,
+  { target, table }: Pick<StoredTable, 'target' | 'table'>,
+  relation: string,
+): Promise<void> {
+  try {
+    await client.query(`savepoint whole; ${dropTableSql(relation)}; release savepoint whole`);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await client.query('rollback to savepoint whole');
+    const name = relationName(target, table, await nextGeneration(client));
+    await client.query(`alter table if exists ${inCache(relation)} rename to ${quoteIdentifier(name)}`);
+  }
+}
+
+/**
+ * Drops the generation that a newer one has replaced. While somebody still reads it the stream does not wait: it goes on
+ * being fed until the next time.
+ */
+export async function retire(
+  stored: StoredTable,
+  {
+    exclusively,
+    sinks,
+    onStep,
+  }: Pick<DiscardContext, 'exclusively' | 'sinks'> & { onStep?: StepHook | undefined },
+): Promise<void> {
+  try {
+    await exclusively(async (client) => {
+      await client.query(`set local lock_timeout = ${RETIRE_WAIT_MS}`);
+      await discardOne(client, { stored, afterwards: { kind: 'unserved' } });
+      await onStep?.('replace:dropped-uncommitted');
+      if (stored.serving !== null) sinks.remove(stored.serving);
+    });
+    await onStep?.('replace:dropped');
+  } catch (error) {
+    if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+  }
+}
+
+/** Lets a ready copy serve while another with more columns is made. */
+export async function replace(
+  client: Queryable,
+  stored: StoredTable,
+  { columns, reason }: { readonly columns: readonly StoredColumn[]; readonly reason: string },
+): Promise<void> {
+  const generation = await nextGeneration(client);
+  const relation = relationName(stored.target, stored.table, generation);
+  await saveReplacement(client, stored, { relation, columns, generation, reason });
+}
+
+/** Notes a table that cannot be cached and never was. */
+export async function saveRefused(
+  client: Queryable,
+  target: SourceName,
+  table: TableRef,
+  reason: string,
+): Promise<void> {
+  const generation = await nextGeneration(client);
+  const relation = relationName(target, table, generation);
+  const empty = {
+    target,
+    table,
+    relation,
+    columns: [],
+    key: [],
+    overlay: null,
+    rowsEstimated: null,
+    shape: null,
+    generation,
+  };
+  await saveStoredTable(client, empty, { kind: 'failed', reason });
+}
+
+/** Each table under a new generation, which no copy ever had. */
+export async function underNewGenerations(
+  client: Queryable,
+  target: SourceName,
+  tables: readonly Sized[],
+): Promise<readonly Parameters<typeof saveStoredTable>[1][]> {
+  const generations = await nextGenerations(client, tables.length);
+  return tables.map(({ table, columns, key, rowsEstimated, shape }, at) => {
+    const generation = must(generations[at], 'a generation');
+    const relation = relationName(target, table, generation);
+    const rows = Math.round(rowsEstimated);
+    return { target, table, relation, columns, key, rowsEstimated: rows, shape, generation, overlay: null };
+  });
+}
+
+/** Notes tables whose copy waits for its turn, with what it will be of. */
+export async function savePending(
+  client: Queryable,
+  target: SourceName,
+  tables: readonly Sized[],
+): Promise<void> {
+  const stored = new Set((await loadStoredTables(client, target)).map(({ table }) => tableKey(table)));
+  const noted = await underNewGenerations(client, target, tables);
+  await Promise.all(
+    noted.map((each) => {
+      if (!stored.has(tableKey(each.table))) return saveStoredTable(client, each, { kind: 'pending' });
+      const wanted = { columns: JSON.stringify(each.columns), key_columns: JSON.stringify(each.key) };
+      return updateStoredTable(client, each, wanted);
+    }),
+  );
+}
+
+/** Drops every copy of a feed that goes. */
+export async function dropCopies(client: Queryable, { target }: FeedLease): Promise<void> {
+  for (const { relation, overlay, serving } of await loadStoredTables(client, target)) {
+    for (const each of [relation, overlay, serving?.relation ?? null]) {
+      if (each !== null) await client.query(dropTableSql(each));
+    }
+  }
+  await client.query('delete from nearjoin.cache_table where target = $1', [target]);
+}
+
+/** A number no copy ever had. */
+export async function nextGeneration(client: Queryable): Promise<number> {
+  return must((await nextGenerations(client, 1))[0], 'a generation');
+}
+
+/** So many of them. */
+async function nextGenerations(client: Queryable, count: number): Promise<readonly number[]> {
+  const rows = await rowsOf<{ generation: number }>(
+    client,
+    `select nextval('nearjoin.generation')::int as generation from generate_series(1, $1::int)`,
+    [count],
+  );
+  return rows.map(({ generation }) => generation);
+}
+
+/** Drops tables of ours that nothing refers to; one that somebody still reads, or keeps, is left for the next time. */
+export async function dropOrphans(exclusively: Exclusively): Promise<void> {
+  const orphans = await exclusively((client) => rowsOf<{ relation: string }>(client, ORPHANS_SQL));
+  for (const { relation } of orphans) {
+    try {
+      await exclusively(async (client) => {
+        await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
+        await client.query(dropTableSql(relation));
+      });
+    } catch (error) {
+      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE && !isRefusal(error)) throw error;
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import { CLOCK_SQL } from '../../cache/feed-row.ts';
+import { type Queryable, rowOf } from '../../cache/queryable.ts';
+import { type Lsn, parseLsn } from '../../core/lsn.ts';
+
+/**
+ * Finds out which stored position would survive a crash of the source. Commits do not wait for the disk; a position
+ * is told to the target only when the source's log is durable past the commit that stored it.
+ */
+export class DurablePosition {
+  #waiting: { readonly position: Lsn; readonly written: Lsn } | null = null;
+  #durable: Lsn | null = null;
+
+  /** Looks at the source's log; `stored` is the newest position whose commit was answered. Null while nothing is known. */
+  async look(client: Queryable, stored: Lsn): Promise<Lsn | null> {
+    const clock = await rowOf<{ written: string; durable: string }>(client, CLOCK_SQL);
+    const durable = parseLsn(clock.durable);
+    if (this.#waiting !== null && durable >= this.#waiting.written) {
+      this.#durable = this.#waiting.position;
+      this.#waiting = null;
+    }
+    if (stored !== this.#durable) this.#waiting ??= { position: stored, written: parseLsn(clock.written) };
+    return this.#durable;
+  }
+}

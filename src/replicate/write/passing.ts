@@ -1,0 +1,86 @@
+import { type PassedRow, passingData } from '../../cache/copy-text.ts';
+import type { WriteStatement } from '../../cache/row-source.ts';
+import type { Change } from '../../core/change.ts';
+import { type Row, rowOf, UNCHANGED } from '../../core/row.ts';
+import { TableBroken } from '../interruptions.ts';
+import type { BatchWriting, Writes } from './batch-writing.ts';
+import { fold, type Passing, type PassingChange, UNNAMED } from './fold.ts';
+import { type Bound } from './sink.ts';
+
+/** Sends statements and resolves when they are answered. */
+type Send = (writes: Writes) => Promise<void>;
+
+/**
+ * Writes a row while it comes: all before it must have been sent, and nothing may be sent before this resolves. One that
+ * two generations want, or that cannot be staged, is gathered first.
+ */
+export async function writePassing(passing: Passing, writing: BatchWriting, send: Send): Promise<void> {
+  const { change, bound, sinks } = passing;
+  const [only] = bound;
+  if (only !== undefined && bound.length === 1 && isInOrder(only.places)) {
+    if (change.kind === 'insert' && only.sink.writer.append !== null)
+      return append(change, only, writing, send);
+    if (writing.canStage) return stage(change, only, writing, send);
+  }
+  const whole: Change = { ...change, after: await change.after.whole() };
+  await send(writing.plan(fold([whole], sinks)));
+}
+
+/** Whether the cells come in the order in which they are held, and all do. */
+function isInOrder(places: readonly number[]): boolean {
+  return places.every((place, index) => place > (places[index - 1] ?? -1));
+}
+
+async function append(change: PassingChange, to: Bound, writing: BatchWriting, send: Send): Promise<void> {
+  const { writer } = to.sink;
+  const statement = writer.append?.([rowOf([])]);
+  if (statement !== undefined)
+    await send(writing.planAlone(to.sink, [fed(statement, change, lookFor(to, null))]));
+}
+
+/** Copies the row to where it is staged, then writes it from there: only then is it known what of it was not sent. */
+async function stage(change: PassingChange, to: Bound, writing: BatchWriting, send: Send): Promise<void> {
+  const { sink, places, view } = to;
+  const before = change.kind === 'update' && change.before !== null ? view(change.before) : null;
+  if (before !== null && sink.keys.some((at) => before.cell(at) === null))
+    throw new TableBroken(sink, UNNAMED);
+  const passed = lookFor(to, before);
+  const upsert = sink.writer.upsert([rowOf(places.map(() => null))], 'stage');
+  const loads = upsert.slice(0, upsert.length - staged(upsert).length);
+  await send(
+    writing.planAlone(
+      sink,
+      loads.map((each) => fed(each, change, passed)),
+    ),
+  );
+  const key = rowOf(places.map((_, at) => keyText(passed, at) ?? UNCHANGED));
+  const isMoved = before !== null && sink.keys.some((at) => before.cell(at) !== key.cell(at));
+  const moves = !isMoved
+    ? []
+    : passed.missing.length === 0
+      ? sink.writer.remove([before], 'row')
+      : sink.writer.rekey(before, key);
+  const writes = passed.missing.length === 0 ? upsert : sink.writer.partial([key], passed.missing, 'stage');
+  await send([...moves, ...staged(writes)].map((each) => ({ ...each, sink })));
+}
+
+function lookFor({ sink, places }: Bound, before: Row | null): PassedRow {
+  return { places, keys: sink.keys, before, missing: [], key: new Map() };
+}
+
+function keyText({ key }: PassedRow, at: number): string | null {
+  const pieces = key.get(at);
+  return pieces === undefined ? null : Buffer.concat(pieces).toString('utf8');
+}
+
+function fed(statement: WriteStatement, { after }: PassingChange, passed: PassedRow): WriteStatement {
+  const { copy } = statement;
+  return copy === undefined
+    ? statement
+    : { ...statement, copy: { ...copy, data: () => passingData(after, passed) } };
+}
+
+/** The statements behind the one that fills the stage. */
+function staged(statements: readonly WriteStatement[]): readonly WriteStatement[] {
+  return statements.slice(statements.findIndex(({ copy }) => copy !== undefined) + 1);
+}

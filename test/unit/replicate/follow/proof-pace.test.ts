@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest';
+import { readWish, wishText } from '../../../../src/cache/proof-wish.ts';
+import type { Clock } from '../../../../src/core/clock.ts';
+import { ProofPace } from '../../../../src/replicate/follow/proof-pace.ts';
+
+const signal = new AbortController().signal;
+
+/** A clock that stands still but for delays, which pass at once and are noted. */
+function quickClock(): Clock & { nowMs: number; readonly delays: number[] } {
+  const clock = {
+    nowMs: 0,
+    delays: [] as number[],
+    monotonicMs: () => clock.nowMs,
+    delay: (ms: number) => {
+      clock.delays.push(ms);
+      clock.nowMs += ms;
+      return Promise.resolve();
+    },
+  };
+  return clock;
+}
+
+test('freshness is proved seldom, often while wished, and seldom again when wishes end', async () => {
+  const clock = quickClock();
+  const pace = new ProofPace(200, clock);
+  await pace.rest(clock.nowMs, signal);
+  expect(clock.delays.splice(0)).toEqual([200]);
+  pace.wish({ stored: false });
+  await pace.rest(clock.nowMs, signal);
+  expect(clock.delays.splice(0).at(-1)).toBe(20);
+  clock.nowMs += 2_900;
+  pace.wish({ stored: false });
+  clock.nowMs += 2_900;
+  expect(pace.intervalMs).toBe(20);
+  clock.nowMs += 200;
+  expect(pace.intervalMs).toBe(200);
+});
+
+test('a wish shortens the rest under way', async () => {
+  const clock: Clock = {
+    monotonicMs: () => 100,
+    delay: (_ms, stop) => new Promise((resolve) => stop?.addEventListener('abort', () => resolve())),
+  };
+  const pace = new ProofPace(60_000, clock);
+  const resting = pace.rest(50, signal);
+  pace.wish({ stored: false });
+  await resting;
+});
+
+test('proofs are stored only for readers that do not hear of them', () => {
+  const clock = quickClock();
+  const pace = new ProofPace(200, clock);
+  pace.wish({ stored: false });
+  expect(pace.isStored).toBe(false);
+  pace.wish({ stored: true });
+  pace.wish({ stored: false });
+  expect(pace.isStored).toBe(true);
+  clock.nowMs += 3_000;
+  expect(pace.isStored).toBe(false);
+});
+
+test('an interval set shorter than what is wished stays', () => {
+  const clock = quickClock();
+  const pace = new ProofPace(10, clock);
+  pace.wish({ stored: true });
+  expect(pace.intervalMs).toBe(10);
+});
+
+test('a wish travels as text, and what is none is passed over', () => {
+  const wish = { target: 'pg "2"', stored: true };
+  expect(readWish({ channel: 'nearjoin_proof', payload: wishText(wish) })).toEqual(wish);
+  expect(readWish({ channel: 'another', payload: wishText(wish) })).toBeNull();
+  for (const payload of ['', 'null', '7', '{"target":1,"stored":true}', '{"target":"a"}', undefined])
+    expect(readWish({ channel: 'nearjoin_proof', payload })).toBeNull();
+});
