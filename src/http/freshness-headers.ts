@@ -66,7 +66,10 @@ export function readCacheControl(header: string): {
   return { noCache, maxAgeMs };
 }
 
-/** Reads `pg2:0/16B3748,pg3:1/0`, of several positions of a target the last, with or without the history as in `pg2:0/16B3748@7576.1`; names are percent-encoded where they hold a comma, a colon or anything not ASCII. */
+/**
+ * Reads `pg2:0/16B3748,pg3:1/0`, with or without the history as in `pg2:0/16B3748@7576.1`; names are percent-encoded where
+ * they hold a comma, a colon or anything not ASCII. Of several positions of one target the furthest counts.
+ */
 export function readTokens(text: string, header: string): ReadonlyMap<SourceName, Token> {
   const tokens = tokensOf(text);
   if (tokens === null) throw badHeader(header, MALFORMED_TOKEN);

@@ -22,34 +22,23 @@ export interface Sink {
 
 /** The sink of a generation that is read. */
 export function cacheSink(stored: Generation): Sink {
-  const shape = shapeOf(stored);
-  return {
-    table: stored.table,
-    stored,
-    shape,
-    keys: keyPositions(shape),
-    writer: cacheWriter(shape),
-    ahead: null,
-    place: 'cache',
-  };
+  const basis = basisOf(stored);
+  return { ...basis, writer: cacheWriter(basis.shape), ahead: null, place: 'cache' };
 }
 
 /** The sink of a table whose copy is under way, settled when only changes made meanwhile are still to be merged. */
 export function overlaySink(stored: Generation & { readonly overlay: string }, isSettled: boolean): Sink {
-  const shape = shapeOf(stored);
-  return {
-    table: stored.table,
-    stored,
-    shape,
-    keys: keyPositions(shape),
-    writer: overlayWriter({ shape, relation: stored.overlay, isSettled }),
-    ahead: createOverlaySql(stored.overlay, shape),
-    place: 'overlay',
-  };
+  const basis = basisOf(stored);
+  const { shape } = basis;
+  const writer = overlayWriter({ shape, relation: stored.overlay, isSettled });
+  return { ...basis, writer, ahead: createOverlaySql(stored.overlay, shape), place: 'overlay' };
 }
 
-function shapeOf({ relation, columns, key }: Generation): CacheShape {
-  return { relation, columns, key };
+/** What both kinds have in common. */
+function basisOf(stored: Generation): Pick<Sink, 'table' | 'stored' | 'shape' | 'keys'> {
+  const { table, relation, columns, key } = stored;
+  const shape = { relation, columns, key };
+  return { table, stored, shape, keys: keyPositions(shape) };
 }
 
 /** One of the places where a relation's changes go. */
