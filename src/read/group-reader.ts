@@ -196,13 +196,12 @@ export class GroupReader {
     const { group, values, signal } = request;
     const cached = lanes.filter((lane) => lane.choice.route === 'cache');
     const targets = cached.map((lane) => lane.use.target);
-    const live = liveTargets(lanes);
     const result = await this.#live.read({
       group,
       values,
       signal,
-      live: new Set(live),
-      heldToTokens: new Set(live.filter((target) => request.freshness.tokens.has(target))),
+      live: new Set(liveTargets(lanes)),
+      tokens: request.freshness.tokens,
       cachedLeaves: cacheLeaves(cached, group.source),
       cacheKey: leafKey(cached),
       watermarks: targets,

@@ -1,6 +1,7 @@
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
+import type { Token } from '../../core/token.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Leaves } from '../../sql/leaf.ts';
@@ -31,8 +32,8 @@ export interface LiveRequest {
   readonly values: readonly (string | null)[];
   readonly signal: StopSignal;
   readonly live: ReadonlySet<SourceName>;
-  /** Those of which the request's token names a position. */
-  readonly heldToTokens: ReadonlySet<SourceName>;
+  /** Positions that the answer must contain. */
+  readonly tokens: ReadonlyMap<SourceName, Token>;
   /** Leaves of all other targets, and a name for the set. */
   readonly cachedLeaves: Leaves;
   readonly cacheKey: string;
@@ -103,10 +104,10 @@ export class LiveReader {
   async #askOnce(
     target: SourceName,
     statement: AskedStatement,
-    { heldToTokens, signal }: LiveRequest,
+    { tokens, signal }: LiveRequest,
   ): Promise<{ readonly row: WireRow; readonly reached: Reached }> {
     try {
-      const isHeld = heldToTokens.has(target);
+      const isHeld = tokens.has(target);
       const asked = isHeld ? [ASK_POSITION, statement] : [statement];
       const pool = this.#databases.target(target);
       const { answers, history } = await pool.answers(asked, { signal, prepared: true });
@@ -121,8 +122,7 @@ export class LiveReader {
 
   async #inTransactions(request: LiveRequest): Promise<LiveAnswer> {
     const { source, roots } = request.group;
-    const { heldToTokens } = request;
-    const wanted = { source, isReading: roots.some(runsStatement), heldToTokens };
+    const wanted = { source, isReading: roots.some(runsStatement), tokens: request.tokens };
     const sessions = await LiveSessions.open(this.#databases, wanted, request.signal);
     const store = this.#store(sessions);
     let succeeded = false;

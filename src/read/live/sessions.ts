@@ -3,7 +3,7 @@ import { NearjoinError } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { StopSignal } from '../../core/stop-signal.ts';
-import type { HistoryName } from '../../core/token.ts';
+import type { HistoryName, Token } from '../../core/token.ts';
 import { positionSql } from '../../sql/position.ts';
 import { printStatement } from '../../sql/print.ts';
 import { sql } from '../../sql/sql.ts';
@@ -48,8 +48,8 @@ export interface SessionsWanted {
   readonly source: SourceName;
   /** Nothing may be written there, not even what is temporary. */
   readonly isReading: boolean;
-  /** Targets that are asked how far they are before their snapshots too. */
-  readonly heldToTokens: ReadonlySet<SourceName>;
+  /** The targets in it are asked how far they are before their snapshots too. */
+  readonly tokens: ReadonlyMap<SourceName, Token>;
 }
 
 /** The sessions of one live answer: one snapshot of the source, one of each target. */
@@ -61,7 +61,7 @@ export class LiveSessions {
   readonly #source: Lease;
   readonly #targets = new Map<SourceName, Promise<TargetSession>>();
   readonly #positions = new Map<SourceName, Reached>();
-  readonly #heldToTokens: ReadonlySet<SourceName>;
+  readonly #tokens: ReadonlyMap<SourceName, Token>;
 
   private constructor(
     databases: Databases,
@@ -70,7 +70,7 @@ export class LiveSessions {
   ) {
     this.#databases = databases;
     this.#source = lease;
-    this.#heldToTokens = wanted.heldToTokens;
+    this.#tokens = wanted.tokens;
     this.makesTemps = !wanted.isReading && lease.connection.facts.makesTemps;
     this.#signal = signal;
   }
@@ -145,7 +145,7 @@ export class LiveSessions {
     const run = (text: string): Promise<readonly WireRow[]> =>
       lease.connection.run(text, [], { signal: this.#signal, prepared: true });
     const position = (): Promise<Lsn> => run(ASK_POSITION.text).then((rows) => positionIn(rows[0]?.[0]));
-    const before = this.#heldToTokens.has(target) ? position() : Promise.resolve(null);
+    const before = this.#tokens.has(target) ? position() : Promise.resolve(null);
     run(`${BEGIN} read only`).catch(() => undefined);
     const after = position();
     for (const one of [before, after]) one.catch(() => undefined);

@@ -88,15 +88,14 @@ export class WirePool {
     return must(rows[0], 'row of a root statement');
   }
 
-  /** The same of several, one behind the other on one session, with the history that the answering server writes, where it told. */
+  /** Runs several statements one behind the other on one session, and gives the history that the answering server writes, where it told. */
   answers(
     asked: readonly AskedStatement[],
     options: RunOptions,
   ): Promise<{ readonly answers: readonly (readonly WireRow[])[]; readonly history: HistoryName | null }> {
     return this.#on(options, async (connection) => {
-      const answers = await Promise.all(
-        asked.map(({ text, values }) => connection.run(text, values, options)),
-      );
+      const sent = asked.map(({ text, values }) => connection.run(text, values, options));
+      const answers = await Promise.all(sent);
       return { answers, history: connection.facts.history };
     });
   }
