@@ -1,5 +1,4 @@
-import { createServer as createHttpServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AuthHook } from '../../../../src/http/auth/auth-hook.ts';
 import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
@@ -7,6 +6,7 @@ import { registerHookCookies } from '../../../../src/http/auth/hook-cookies.ts';
 import { HeldBytes } from '../../../../src/http/held-bytes.ts';
 import { createServer } from '../../../../src/http/server.ts';
 import { createLog } from '../../../../src/ops/log.ts';
+import { type LocalHttp, serveLocally } from '../../../support/local-http.ts';
 
 interface Answer {
   readonly status?: number;
@@ -19,10 +19,10 @@ const USER = '{"X-Hasura-Role":"user"}';
 
 let nowMs = NOW_MS;
 let answer: Answer = {};
-let url = '';
+let server: LocalHttp;
 const seen: { method: string | undefined; headers: Record<string, unknown>; body: string }[] = [];
 
-const server = createHttpServer((request, response) => {
+function answerHook(request: IncomingMessage, response: ServerResponse): void {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
@@ -31,19 +31,15 @@ const server = createHttpServer((request, response) => {
     const { status = 200, body = USER } = answer;
     response.writeHead(status, { ...answer.headers }).end(body);
   });
-});
+}
 
 beforeAll(async () => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  server = await serveLocally(answerHook);
 });
 
-afterAll(() => {
-  server.closeAllConnections();
-  server.close();
-});
+afterAll(() => server.close());
 
-function hooked(mode: 'GET' | 'POST' = 'GET', at = url): Authenticator {
+function hooked(mode: 'GET' | 'POST' = 'GET', at = server.url): Authenticator {
   const hook = new AuthHook({ url: at, mode, sendRequestBody: true, timeoutMs: 5000, nowMs: () => nowMs });
   return new Authenticator({ adminSecrets: ['secret'], unauthorizedRole: null, jwt: null, hook });
 }
@@ -105,7 +101,7 @@ test('a hook that is not there lets nobody in', async () => {
 });
 
 test('a hook whose answer has no end is not read to its end', async () => {
-  const endless = createHttpServer((_request, response) => {
+  const endless = await serveLocally((_request, response) => {
     const chunk = Buffer.alloc(65_536, ' ');
     const more = (): void => {
       while (response.write(chunk));
@@ -113,12 +109,9 @@ test('a hook whose answer has no end is not read to its end', async () => {
     response.on('drain', more);
     more();
   });
-  await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve));
-  const at = `http://127.0.0.1:${(endless.address() as AddressInfo).port}`;
-  await expect(hooked('GET', at).authenticate({})).rejects.toMatchObject({
+  await expect(hooked('GET', endless.url).authenticate({})).rejects.toMatchObject({
     message: 'Invalid response from authorization hook',
   });
-  endless.closeAllConnections();
   endless.close();
 });
 

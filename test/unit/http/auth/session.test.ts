@@ -1,6 +1,4 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
@@ -8,6 +6,7 @@ import { JwtVerifier } from '../../../../src/http/auth/jwt.ts';
 import { jwtSecret } from '../../../../src/http/auth/jwt-config.ts';
 import { keptMs } from '../../../../src/http/auth/key-set.ts';
 import type { Session } from '../../../../src/http/auth/session.ts';
+import { type LocalHttp, serveLocally } from '../../../support/local-http.ts';
 
 const KEY = 'a-secret-of-more-than-thirty-two-bytes';
 const NAMESPACE = 'https://hasura.io/jwt/claims';
@@ -345,20 +344,17 @@ describe('published keys', () => {
   let fetched = 0;
   let answer: { status: number; body: string; headers?: Record<string, string> } = { status: 200, body: '' };
   let url = '';
-  const server = createServer((_request, response) => {
-    fetched += 1;
-    response.writeHead(answer.status, answer.headers).end(answer.body);
-  });
+  let server: LocalHttp;
 
   beforeAll(async () => {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    server = await serveLocally((_request, response) => {
+      fetched += 1;
+      response.writeHead(answer.status, answer.headers).end(answer.body);
+    });
+    url = server.url;
   });
 
-  afterAll(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  afterAll(() => server.close());
 
   test('keys come from a JWK URL, fetched once', async () => {
     const jwk = { ...rsa.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' };
