@@ -104,8 +104,7 @@ function repointRule(rule: unknown, args: Renaming): unknown {
   if (!isRecord(rule)) return rule;
   return Object.fromEntries(
     Object.entries(rule).map(([key, value]) => {
-      const isTable = key === '_table' || key === '$table';
-      return [key, isTable ? repointTable(value, args) : repointRule(value, args)];
+      return [key, key === '_table' ? repointTable(value, args) : repointRule(value, args)];
     }),
   );
 }
