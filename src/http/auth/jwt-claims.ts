@@ -58,13 +58,21 @@ function mappedClaims(
 ): Record<string, unknown> {
   const claims: Record<string, unknown> = {};
   for (const [name, source] of sources) {
-    const value =
-      source.kind === 'literal' ? source.value : (atJsonPath(payload, source.path) ?? source.initial);
+    const value = source.kind === 'literal' ? source.value : mappedClaim(payload, source);
     const role = name === ALLOWED || name === DEFAULT;
     if (value === undefined && !role) throw invalid(`JWT claim from claims_map, ${name} not found`);
     if (value !== undefined) claims[name] = value;
   }
   return claims;
+}
+
+/** A claim that is null is there: its default is for one that is not. */
+function mappedClaim(
+  payload: JWTPayload,
+  { path, initial }: Extract<ClaimSource, { kind: 'path' }>,
+): unknown {
+  const found = atJsonPath(payload, path);
+  return found === undefined ? initial : found;
 }
 
 function lowerCased(claims: Record<string, unknown>): Map<string, unknown> {

@@ -109,17 +109,23 @@ function verifierOf(config: JwtConfig, nowMs: () => number): Issuer['verify'] {
     ...(config.audience === null ? {} : { audience: [...config.audience] }),
     ...(config.issuer === null ? {} : { issuer: config.issuer }),
   };
-  const published = key.kind === 'url' ? publishedKeys(new URL(key.url), nowMs) : null;
+  const verifying = key.kind === 'url' ? publishedKeys(new URL(key.url), nowMs) : key.key;
   return async (token) => {
-    const dated = { ...options, currentDate: new Date(nowMs()) };
+    const currentDate = new Date(nowMs());
     try {
-      if (published !== null) return (await jwtVerify(token, published, dated)).payload;
-      if (key.kind === 'fixed') return (await jwtVerify(token, key.key, dated)).payload;
+      const { payload } = await jwtVerify(token, verifying, { ...options, currentDate });
+      refuseFromTheFuture(payload, currentDate.getTime() + config.allowedSkewSeconds * 1000);
+      return payload;
     } catch (error) {
       throw refusalOf(error);
     }
-    throw new Error('bug: a JWT configuration without a key');
   };
+}
+
+/** The library looks at the time of issue only where the age of tokens is limited. */
+function refuseFromTheFuture(payload: JWTPayload, untilMs: number): void {
+  if (payload.iat === undefined || payload.iat * 1000 <= untilMs) return;
+  throw new errors.JWTClaimValidationFailed('"iat" is in the future', payload, 'iat', 'check_failed');
 }
 
 function tokenAt(headers: IncomingHttpHeaders, place: TokenPlace): string | null {

@@ -189,6 +189,17 @@ describe('JWT', () => {
     nowMs = NOW_S * 1000;
   });
 
+  test('a token that says it was issued in the future is refused, further ahead than clocks may differ', async () => {
+    const headers = await bearer({ [NAMESPACE]: CLAIMS, iat: NOW_S + 60 });
+    expect(await refusal(() => auth.authenticate(headers))).toMatchObject({
+      code: 'invalid-jwt',
+      message: 'Could not verify JWT: JWTIssuedAtFuture',
+    });
+    const patient = authenticator({ jwt: verifier({ type: 'HS256', key: KEY, allowed_skew: 60 }) });
+    expect((await patient.authenticate(headers)).role).toBe('user');
+    expect((await auth.authenticate(await bearer({ [NAMESPACE]: CLAIMS, iat: NOW_S }))).role).toBe('user');
+  });
+
   test('no token at all', async () => {
     expect(await refusal(() => auth.authenticate({}))).toMatchObject({
       code: 'invalid-headers',
@@ -308,6 +319,18 @@ describe('JWT', () => {
     expect(await refusal(() => byMap.authenticate(missing))).toMatchObject({
       code: 'jwt-invalid-claims',
       message: 'JWT claim from claims_map, x-hasura-user-id not found',
+    });
+    const none = await bearer({ sub: null });
+    expect(await refusal(() => byMap.authenticate(none))).toMatchObject({
+      code: 'jwt-invalid-claims',
+      message:
+        'x-hasura-* claims: x-hasura-user-id: parsing Text failed, expected String, but encountered Null',
+    });
+    const noRoles = await bearer({ sub: '9', roles: { all: null } });
+    expect(await refusal(() => byMap.authenticate(noRoles))).toMatchObject({
+      code: 'jwt-invalid-claims',
+      message:
+        'invalid x-hasura-allowed-roles; should be a list of roles: parsing [] failed, expected Array, but encountered Null',
     });
   });
 
