@@ -39,6 +39,8 @@ export class Leases {
         return this.#leaseOf(await this.#options.connect());
       } catch (error) {
         this.#leased -= 1;
+        // Whoever waits for this one tries for itself.
+        this.#waiting.shift()?.(null);
         throw error;
       }
     }
