@@ -58,6 +58,13 @@ const may = {
 
 // What the folders of these modules may import of each other; the files beside them are free to all.
 const folders = {
+  'src/core': {
+    json: [],
+    position: [],
+    rows: ['position'],
+    postgres: [],
+    waiting: [],
+  },
   'src/plan': {
     place: [],
     value: [],

@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
-import type { Commit, FeedItem } from '../src/core/change.ts';
-import type { ComparedRows } from '../src/core/compared-rows.ts';
-import type { IndexColumn } from '../src/core/index-column.ts';
-import type { KeyPart } from '../src/core/key-part.ts';
-import type { Lsn } from '../src/core/lsn.ts';
 import type { TableRef } from '../src/core/names.ts';
-import type { PieceCursor } from '../src/core/piece-cursor.ts';
-import type { TableShape } from '../src/core/table-shape.ts';
+import type { Lsn } from '../src/core/position/lsn.ts';
+import type { Commit, FeedItem } from '../src/core/rows/change.ts';
+import type { ComparedRows } from '../src/core/rows/compared-rows.ts';
+import type { IndexColumn } from '../src/core/rows/index-column.ts';
+import type { KeyPart } from '../src/core/rows/key-part.ts';
+import type { PieceCursor } from '../src/core/rows/piece-cursor.ts';
+import type { TableShape } from '../src/core/rows/table-shape.ts';
 
 /** Which history a position belongs to: positions of different identities cannot be compared. */
 export interface TargetIdentity {

@@ -1,4 +1,4 @@
-import type { FeedItem } from '../src/core/change.ts';
+import type { FeedItem } from '../src/core/rows/change.ts';
 
 type Batch = readonly FeedItem[];
 type Outcome =

@@ -1,7 +1,7 @@
 import type { Config } from './config.ts';
 import { NearjoinError } from './core/errors.ts';
-import { ProbeBoard } from './core/probe-board.ts';
 import type { Log } from './ops/log.ts';
+import { ProbeBoard } from './read/probe-board.ts';
 import { listen } from './serve/api-process.ts';
 import { Closing } from './serve/closing.ts';
 import { openControl } from './serve/control.ts';

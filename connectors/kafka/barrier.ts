@@ -1,5 +1,5 @@
 import { must } from '../../src/core/assert.ts';
-import { systemClock } from '../../src/core/clock.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError } from '../connector.ts';
 import type { AdminPool } from '../postgres/client.ts';
 import { EndCursor, type EndRecord } from './progress.ts';

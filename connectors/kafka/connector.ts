@@ -1,7 +1,7 @@
 import { must } from '../../src/core/assert.ts';
-import type { Commit } from '../../src/core/change.ts';
-import { type Lsn, ZERO_LSN } from '../../src/core/lsn.ts';
 import type { TableRef } from '../../src/core/names.ts';
+import { type Lsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
+import type { Commit } from '../../src/core/rows/change.ts';
 import {
   type ChangeStream,
   type Comparison,

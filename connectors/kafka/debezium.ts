@@ -1,5 +1,5 @@
-import type { Change, Relation, RelationColumn } from '../../src/core/change.ts';
-import { type Cell, completed, type Row, rowOf, UNCHANGED } from '../../src/core/row.ts';
+import type { Change, Relation, RelationColumn } from '../../src/core/rows/change.ts';
+import { type Cell, completed, type Row, rowOf, UNCHANGED } from '../../src/core/rows/row.ts';
 import type { RowEvent } from './envelope.ts';
 import { isObject, type JsonObject, type JsonValue, member, parse, textOf } from './json.ts';
 import type { ColumnLayout, TableLayout } from './layout.ts';

@@ -1,4 +1,4 @@
-import { type Lsn, lsnFromBits } from '../../src/core/lsn.ts';
+import { type Lsn, lsnFromBits } from '../../src/core/position/lsn.ts';
 import { ConnectorError } from '../connector.ts';
 import { isObject, type JsonObject, type JsonValue, type Message, member, parse, textOf } from './json.ts';
 

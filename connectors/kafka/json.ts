@@ -1,4 +1,4 @@
-import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../../src/core/json-scan.ts';
+import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../../src/core/json/json-scan.ts';
 import { ConnectorError } from '../connector.ts';
 
 const OPEN_BRACE = 0x7b;

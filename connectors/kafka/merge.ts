@@ -1,5 +1,5 @@
-import type { Change, StreamItem } from '../../src/core/change.ts';
-import { formatLsn, type Lsn, ZERO_LSN } from '../../src/core/lsn.ts';
+import { formatLsn, type Lsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
+import type { Change, StreamItem } from '../../src/core/rows/change.ts';
 import { ConnectorError } from '../connector.ts';
 import type { RowEvent, TransactionEnd } from './envelope.ts';
 

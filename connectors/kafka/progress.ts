@@ -1,5 +1,5 @@
-import type { Commit } from '../../src/core/change.ts';
-import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
+import { formatLsn, type Lsn } from '../../src/core/position/lsn.ts';
+import type { Commit } from '../../src/core/rows/change.ts';
 import { ConnectorError } from '../connector.ts';
 import { type KafkaRecord, type ReaderEvents, TopicReader } from './consume.ts';
 import { type TransactionEnd, transactionEnd } from './envelope.ts';

@@ -1,5 +1,5 @@
-import type { StreamItem } from '../../src/core/change.ts';
-import type { Lsn } from '../../src/core/lsn.ts';
+import type { Lsn } from '../../src/core/position/lsn.ts';
+import type { StreamItem } from '../../src/core/rows/change.ts';
 import { type ChangeStream, ConnectorError } from '../connector.ts';
 import { ItemQueue } from '../item-queue.ts';
 import { type KafkaRecord, TopicReader } from './consume.ts';

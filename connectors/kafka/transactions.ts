@@ -1,5 +1,5 @@
-import type { Change, StreamItem } from '../../src/core/change.ts';
-import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
+import { formatLsn, type Lsn } from '../../src/core/position/lsn.ts';
+import type { Change, StreamItem } from '../../src/core/rows/change.ts';
 import { ConnectorError } from '../connector.ts';
 import type { EventReader } from './debezium.ts';
 import type { RowEvent, TableEvent, TransactionEnd } from './envelope.ts';

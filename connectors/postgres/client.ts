@@ -1,7 +1,7 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
-import { endWithLogIn } from '../../src/core/failed-log-in.ts';
-import { statementResults } from '../../src/core/statement-results.ts';
-import type { StopSignal } from '../../src/core/stop-signal.ts';
+import { endWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
+import { statementResults } from '../../src/core/postgres/statement-results.ts';
+import type { StopSignal } from '../../src/core/waiting/stop-signal.ts';
 import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
 import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';

@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg';
-import { ComparedRows } from '../../src/core/compared-rows.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
+import { ComparedRows } from '../../src/core/rows/compared-rows.ts';
 import { type Comparison, ConnectorError, type WantedRows } from '../connector.ts';
 import { OwnClient } from './client.ts';
 import { type Doing, toConnectorError } from './failure.ts';

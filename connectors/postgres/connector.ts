@@ -1,6 +1,6 @@
-import type { Commit } from '../../src/core/change.ts';
-import type { Lsn } from '../../src/core/lsn.ts';
 import type { TableRef } from '../../src/core/names.ts';
+import type { Lsn } from '../../src/core/position/lsn.ts';
+import type { Commit } from '../../src/core/rows/change.ts';
 import type {
   ChangeStream,
   Comparison,

@@ -1,8 +1,8 @@
-import { systemClock } from '../../src/core/clock.ts';
-import { firstOf } from '../../src/core/first-of.ts';
-import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import type { TableRef } from '../../src/core/names.ts';
-import type { StopSignal } from '../../src/core/stop-signal.ts';
+import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
+import { firstOf } from '../../src/core/waiting/first-of.ts';
+import type { StopSignal } from '../../src/core/waiting/stop-signal.ts';
 import {
   type Comparison,
   ConnectorError,

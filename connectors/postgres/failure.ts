@@ -1,5 +1,5 @@
 import { messageOf } from '../../src/core/errors.ts';
-import { serverAdvice } from '../../src/core/server-advice.ts';
+import { serverAdvice } from '../../src/core/postgres/server-advice.ts';
 import { ConnectorError, type ConnectorFailure } from '../connector.ts';
 
 /** What nearjoin was doing when the target failed: some codes mean different things in different places. */

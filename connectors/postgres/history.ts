@@ -1,6 +1,6 @@
 import type { Client, ClientBase } from 'pg';
 import { must } from '../../src/core/assert.ts';
-import { parseLsn } from '../../src/core/lsn.ts';
+import { parseLsn } from '../../src/core/position/lsn.ts';
 import { ConnectorError, type TargetIdentity } from '../connector.ts';
 
 type Server = Pick<TargetIdentity, 'systemId' | 'timeline' | 'startedAt'>;

@@ -1,4 +1,4 @@
-import { unfitTarget } from '../../src/core/oldest-postgres.ts';
+import { unfitTarget } from '../../src/core/postgres/oldest-postgres.ts';
 import { ConnectorError, type TargetIdentity } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';

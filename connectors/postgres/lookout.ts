@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { systemClock } from '../../src/core/clock.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError } from '../connector.ts';
 import { OwnClient } from './client.ts';
 import { toConnectorError } from './failure.ts';

@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { must } from '../../src/core/assert.ts';
-import { systemClock } from '../../src/core/clock.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
 import { isDenied, isLocked, isThereAlready } from './failure.ts';

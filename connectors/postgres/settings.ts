@@ -1,5 +1,5 @@
-import { FIND_OPERATORS } from '../../src/core/search-path.ts';
-import { SESSION_FORM, settingsStatement } from '../../src/core/session-form.ts';
+import { FIND_OPERATORS } from '../../src/core/postgres/search-path.ts';
+import { SESSION_FORM, settingsStatement } from '../../src/core/postgres/session-form.ts';
 import type { History } from './history.ts';
 
 /** Where the connector writes what an operator may want to know; any structured logger fits. */

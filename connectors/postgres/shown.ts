@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/core/clock.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError } from '../connector.ts';
 import type { AdminPool } from './client.ts';
 

@@ -1,6 +1,6 @@
 import { must } from '../../src/core/assert.ts';
-import { systemClock } from '../../src/core/clock.ts';
-import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
+import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError, type SlotHealth } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { sqlStateOf, toConnectorError } from './failure.ts';

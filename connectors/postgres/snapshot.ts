@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { CustomTypesConfig, QueryResultRow } from 'pg';
 import { must } from '../../src/core/assert.ts';
-import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
-import type { PieceCursor } from '../../src/core/piece-cursor.ts';
+import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
+import type { PieceCursor } from '../../src/core/rows/piece-cursor.ts';
 import {
   type Comparison,
   type Piece,

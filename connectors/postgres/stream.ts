@@ -1,7 +1,7 @@
-import type { FeedItem } from '../../src/core/change.ts';
-import { systemClock } from '../../src/core/clock.ts';
-import { type Lsn, lsnFromBits, maxLsn } from '../../src/core/lsn.ts';
-import type { PassingRow } from '../../src/core/passing-row.ts';
+import { type Lsn, lsnFromBits, maxLsn } from '../../src/core/position/lsn.ts';
+import type { FeedItem } from '../../src/core/rows/change.ts';
+import type { PassingRow } from '../../src/core/rows/passing-row.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
 import { type ChangeStream, ConnectorError } from '../connector.ts';
 import { ItemQueue } from '../item-queue.ts';
 import type { AdminPool } from './client.ts';

@@ -1,8 +1,8 @@
-import type { DatabaseIdentity } from '../core/database-identity.ts';
-import type { Lsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
-import type { HistoryName } from '../core/token.ts';
-import type { SourceTime } from '../core/watermark.ts';
+import type { Lsn } from '../core/position/lsn.ts';
+import type { HistoryName } from '../core/position/token.ts';
+import type { SourceTime } from '../core/position/watermark.ts';
+import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
 
 /** How far one cache table is. Only `ready` tables are read; a physical table that was ready is never refilled, it is replaced. */
 export type TableState =

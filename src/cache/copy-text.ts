@@ -1,5 +1,5 @@
-import type { PassingRow } from '../core/passing-row.ts';
-import type { CellSink, Row } from '../core/row.ts';
+import type { PassingRow } from '../core/rows/passing-row.ts';
+import type { CellSink, Row } from '../core/rows/row.ts';
 
 /** Whole messages of the protocol are handed on when they have about this size. */
 const BLOCK_BYTES = 256 * 1024;

@@ -1,4 +1,4 @@
-import type { IndexColumn } from '../core/index-column.ts';
+import type { IndexColumn } from '../core/rows/index-column.ts';
 import { inCache, inStage, quoteIdentifier } from './names.ts';
 import type { StoredColumn } from './stored-table.ts';
 

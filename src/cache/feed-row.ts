@@ -1,7 +1,7 @@
-import type { Commit } from '../core/change.ts';
-import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
-import type { SourceTime } from '../core/watermark.ts';
+import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/position/lsn.ts';
+import type { SourceTime } from '../core/position/watermark.ts';
+import type { Commit } from '../core/rows/change.ts';
 import type { FeedState } from './cache-table.ts';
 import { type Queryable, rowOf, rowsOf } from './queryable.ts';
 import { told, toldSql } from './told.ts';

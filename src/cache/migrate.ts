@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { NearjoinError } from '../core/errors.ts';
-import { OLDEST_POSTGRES, tooOld } from '../core/oldest-postgres.ts';
+import { OLDEST_POSTGRES, tooOld } from '../core/postgres/oldest-postgres.ts';
 import { clearAway, isNone, missingObjects, putBack } from './control-objects.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from './queryable.ts';
 

@@ -1,4 +1,4 @@
-import { type Cell, type Row, rowOf } from '../core/row.ts';
+import { type Cell, type Row, rowOf } from '../core/rows/row.ts';
 import type { CacheShape } from './ddl.ts';
 import { inCache, quoteIdentifier } from './names.ts';
 import {

@@ -1,7 +1,7 @@
-import { arrayLiteral } from '../core/array-literal.ts';
-import type { Cell, Row } from '../core/row.ts';
-import { UNCHANGED } from '../core/row.ts';
-import { travelsAsText } from '../core/travel-type.ts';
+import { travelsAsText } from '../catalog/travel-type.ts';
+import { arrayLiteral } from '../core/postgres/array-literal.ts';
+import type { Cell, Row } from '../core/rows/row.ts';
+import { UNCHANGED } from '../core/rows/row.ts';
 import type { CacheShape } from './ddl.ts';
 import { inStage } from './names.ts';
 

@@ -1,4 +1,4 @@
-import type { TableShape } from '../core/table-shape.ts';
+import type { TableShape } from '../core/rows/table-shape.ts';
 import type { Queryable } from './queryable.ts';
 import { type Generation, type StoredServing, type StoredTable, updateStoredTable } from './stored-table.ts';
 

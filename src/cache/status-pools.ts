@@ -1,7 +1,7 @@
 import pg from 'pg';
-import { endWithLogIn } from '../core/failed-log-in.ts';
 import type { SourceName } from '../core/names.ts';
-import { CATALOG_SESSION } from '../core/session-form.ts';
+import { endWithLogIn } from '../core/postgres/failed-log-in.ts';
+import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
 import type { CacheStatus } from './cache-table.ts';
 import { readCacheStatus, type StatusClient } from './status.ts';
 

@@ -1,6 +1,6 @@
-import { isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
-import { historyName } from '../core/token.ts';
+import { isLsnText, type Lsn, parseLsn } from '../core/position/lsn.ts';
+import { historyName } from '../core/position/token.ts';
 import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
 import { rowOf, sqlStateOf } from './queryable.ts';
 

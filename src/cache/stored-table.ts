@@ -1,9 +1,9 @@
 import pg from 'pg';
-import type { PartsOf } from '../core/key-part.ts';
-import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
-import type { CountedCursor } from '../core/piece-cursor.ts';
-import type { TableShape } from '../core/table-shape.ts';
+import { formatLsn, isLsnText, type Lsn, parseLsn } from '../core/position/lsn.ts';
+import type { PartsOf } from '../core/rows/key-part.ts';
+import type { CountedCursor } from '../core/rows/piece-cursor.ts';
+import type { TableShape } from '../core/rows/table-shape.ts';
 import type { TableState } from './cache-table.ts';
 import { type Queryable, rowOf, rowsOf } from './queryable.ts';
 import { tableState } from './status.ts';

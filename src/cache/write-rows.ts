@@ -1,4 +1,4 @@
-import type { Row } from '../core/row.ts';
+import type { Row } from '../core/rows/row.ts';
 import type { CacheShape } from './ddl.ts';
 import { inCache, quoteIdentifier } from './names.ts';
 import {

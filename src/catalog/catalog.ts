@@ -1,7 +1,7 @@
-import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { Fallback } from '../core/fallback.ts';
 import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import { type RoleName, type SourceName, type TableRef, tableKey } from '../core/names.ts';
+import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
 import type { ApiLimits } from './api-limits.ts';
 import type { KafkaFeed } from './kafka-feed.ts';
 import type { KeptOperations } from './kept-operations.ts';

@@ -1,6 +1,6 @@
-import { isArrayType } from '../core/travel-type.ts';
 import type { ColumnType, KnownTypes } from './catalog.ts';
 import { isShape } from './conditions/spatial-operators.ts';
+import { isArrayType } from './travel-type.ts';
 
 /** A type as `KNOWN_TYPES_SQL` tells of it. */
 export type KnownTypeRow = readonly [isBuiltIn: boolean, name: string, sql: string];

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { tableKey } from '../core/names.ts';
-import { statementResults } from '../core/statement-results.ts';
+import { statementResults } from '../core/postgres/statement-results.ts';
 import { type KnownTypeRow, knownTypesOf } from './held-type.ts';
 import type { Asked } from './introspect/asked.ts';
 import { TypeBook, type TypeRow } from './introspect/column-type.ts';

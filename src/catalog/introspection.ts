@@ -1,5 +1,5 @@
-import type { DatabaseIdentity } from '../core/database-identity.ts';
 import type { SourceName, TableRef } from '../core/names.ts';
+import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
 import type { ColumnType, KnownTypes, Table } from './catalog.ts';
 import type { FoundFunction } from './introspect/found-functions.ts';
 

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../core/json-text.ts';
+import type { JsonObject } from '../core/json/json-text.ts';
 
 /** What a role may read of a table. */
 export interface SelectPermission {

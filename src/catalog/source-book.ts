@@ -1,6 +1,6 @@
-import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import { connectionUrl } from '../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../metadata/model.ts';
 import { type Asked, askedOf, askedText, covers, tells } from './introspect/asked.ts';

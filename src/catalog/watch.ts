@@ -1,9 +1,8 @@
-import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
-import { firstOf } from '../core/first-of.ts';
 import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import type { SourceName } from '../core/names.ts';
-import { Spaced } from '../core/spaced.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { firstOf } from '../core/waiting/first-of.ts';
 import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog } from './catalog.ts';
@@ -17,6 +16,7 @@ import {
   SourceBook,
   type SourceReadings,
 } from './source-book.ts';
+import { Spaced } from './spaced.ts';
 
 /** One generation: what every lane reads, and where the databases are. */
 export interface Snapshot {

@@ -1,5 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import { jsonOf, type Server, sendTo } from './server.ts';
 
 /** A server's metadata API, asked as the stock command line asks it. */

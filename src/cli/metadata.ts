@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../core/errors.ts';
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import { directoryFiles } from '../metadata/directory/directory-files.ts';
 import { readDirectory } from '../metadata/directory/read-directory.ts';
 import { writeDirectory } from '../metadata/directory/write-directory.ts';

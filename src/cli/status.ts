@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { type Clock, systemClock } from '../core/clock.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { printFeeds, type StatusFeed } from './status-table.ts';
 import { complain, explainError, screenOf, tell } from './terminal.ts';

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { type Clock, systemClock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { complain, explainError, tell } from './terminal.ts';
 import { feedList, type VerifiedFeed, whyStuck } from './verify-feeds.ts';

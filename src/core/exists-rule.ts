@@ -1,4 +1,4 @@
-import { isRecord } from './is-record.ts';
+import { isRecord } from './json/is-record.ts';
 import type { SourceName, TableRef } from './names.ts';
 
 /** What an `_exists` of a row rule says: some row of this table satisfies the condition. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 
 /** Ends the demo: aborts on Ctrl-C, SIGTERM, SIGHUP, a closed output, and the death of whoever started it. */
 export interface Lifetime {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 import { progressBar, type Screen } from './screen.ts';
 
 const Replication = z.object({

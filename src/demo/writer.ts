@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import type { Log } from '../ops/log.ts';
 
 const EVERY_MS = 300;

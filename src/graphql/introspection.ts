@@ -11,7 +11,7 @@ import {
   visit,
 } from 'graphql';
 import { NearjoinError } from '../core/errors.ts';
-import { type JsonText, jsonText } from '../core/json-text.ts';
+import { type JsonText, jsonText } from '../core/json/json-text.ts';
 import { IntrospectionBudget } from './introspection-budget.ts';
 import { checkSelections } from './introspection-check.ts';
 import { writeIntrospection } from './introspection-writer.ts';

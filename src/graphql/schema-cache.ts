@@ -1,11 +1,11 @@
 import type { GraphQLSchema, OperationDefinitionNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Clock } from '../core/clock.ts';
-import type { JsonText } from '../core/json-text.ts';
+import type { JsonText } from '../core/json/json-text.ts';
 import type { RoleName } from '../core/names.ts';
-import { Stop, type StopSignal } from '../core/stop-signal.ts';
-import { Turns } from '../core/turns.ts';
+import type { Clock } from '../core/waiting/clock.ts';
+import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
+import { Turns } from '../core/waiting/turns.ts';
 import { executeIntrospection, type IntrospectionRequest } from './introspection.ts';
 import { schemaSteps } from './schema.ts';
 import { inSlices } from './slices.ts';

@@ -8,9 +8,9 @@ import {
   printType,
 } from 'graphql';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Clock } from '../core/clock.ts';
-import { type JsonText, jsonText } from '../core/json-text.ts';
+import { type JsonText, jsonText } from '../core/json/json-text.ts';
 import type { RoleName } from '../core/names.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 import type { VisibleTable } from '../plan/role/visible.ts';
 import { ENTITIES, ENTITY, SERVICE, visibleEntities } from '../plan/root/entities.ts';
 import { inSlices, type Steps } from './slices.ts';

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 
 /** Work that can be left off after any of its steps, and gone on with. */
 export type Steps<T> = Generator<void, T>;

@@ -1,5 +1,5 @@
 import { type ErrorCode, NearjoinError } from '../core/errors.ts';
-import { type JsonText, jsonText } from '../core/json-text.ts';
+import { type JsonText, jsonText } from '../core/json/json-text.ts';
 
 /** A refusal whose HTTP status does not follow from its code. */
 export class RefusedError extends NearjoinError {

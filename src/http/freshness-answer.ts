@@ -1,6 +1,6 @@
-import { formatLsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
-import { formatToken, later, type Token } from '../core/token.ts';
+import { formatLsn } from '../core/position/lsn.ts';
+import { formatToken, later, type Token } from '../core/position/token.ts';
 import type { TargetReport } from '../read/freshness.ts';
 
 /** RFC 8941's bare token. */

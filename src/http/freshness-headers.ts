@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { NearjoinError } from '../core/errors.ts';
 import { FALLBACKS, type Fallback } from '../core/fallback.ts';
 import type { SourceName } from '../core/names.ts';
-import { isComparable, later, parseToken, type Token } from '../core/token.ts';
+import { isComparable, later, parseToken, type Token } from '../core/position/token.ts';
 import { type FreshnessDirective, freshnessPath } from '../graphql/freshness-directive.ts';
 import type { FreshnessRequest } from '../read/freshness.ts';
 import { headerOf } from './headers.ts';

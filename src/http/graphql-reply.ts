@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import type { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
-import type { Token } from '../core/token.ts';
+import type { Token } from '../core/position/token.ts';
 import type { TargetReport } from '../read/freshness.ts';
 import { graphqlErrorJson, statusOf } from './error-reply.ts';
 import { answerToken, cacheStatus, nearjoinExtension } from './freshness-answer.ts';

@@ -1,5 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import { parseJsonExactly } from './lossless-json.ts';
 
 /** One GraphQL request, its shape checked. */

@@ -1,5 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
-import { endOfString, QUOTE } from '../core/json-scan.ts';
+import { endOfString, QUOTE } from '../core/json/json-scan.ts';
 
 /** Deeper than any request goes, and far from where the stack of those who walk through its values ends. */
 const DEEPEST = 2_000;

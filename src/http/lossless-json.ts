@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../core/json-scan.ts';
+import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../core/json/json-scan.ts';
 import { NumberText } from '../plan/value/input.ts';
 import { refuseCostlyJson } from './json-bounds.ts';
 import { refuseLoneSurrogates } from './surrogates.ts';

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { NearjoinError } from '../core/errors.ts';
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import { MetadataError, refusalAnswer } from '../metadata/metadata-error.ts';
 import { type MetadataAnswer, type MetadataContext, runMetadata } from '../metadata/run.ts';
 import { NumberText } from '../plan/value/input.ts';

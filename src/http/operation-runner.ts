@@ -1,10 +1,10 @@
 import { limitsOf, type RoleLimits } from '../catalog/api-limits.ts';
 import type { Endpoint } from '../catalog/endpoints.ts';
 import type { Snapshot } from '../catalog/watch.ts';
-import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { ADMIN, type RoleName, type SourceName } from '../core/names.ts';
-import { Repeats } from '../core/repeats.ts';
+import type { Clock } from '../core/waiting/clock.ts';
+import { Repeats } from '../core/waiting/repeats.ts';
 import { openApi } from '../graphql/open-api.ts';
 import type { Operations } from '../graphql/operations.ts';
 import type { SchemaCache } from '../graphql/schema-cache.ts';

@@ -1,6 +1,6 @@
 import type { RateLimit } from '../catalog/api-limits.ts';
-import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 import type { Session } from './auth/session.ts';
 
 /** When the operations of one client that may count began: those before `first` are too old. */

@@ -1,8 +1,8 @@
 import { limitsOf } from '../catalog/api-limits.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Clock } from '../core/clock.ts';
-import { type JsonText, jsonText } from '../core/json-text.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
+import { type JsonText, jsonText } from '../core/json/json-text.ts';
+import type { Clock } from '../core/waiting/clock.ts';
+import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { OperationRequest, Operations, PreparedOperation } from '../graphql/operations.ts';
 import type { SchemaCache } from '../graphql/schema-cache.ts';
 import { sdlOf, serviceText } from '../graphql/sdl.ts';

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { NearjoinError } from '../core/errors.ts';
-import { Stop, type StopSignal } from '../core/stop-signal.ts';
+import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 
 /** How long the work for one request may go on: until its signal is aborted. Whoever asked for it calls `end` when the work is done. */
 export interface RequestLife {

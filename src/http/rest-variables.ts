@@ -1,6 +1,6 @@
 import type { EndpointVariable } from '../catalog/endpoints.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import { NumberText } from '../plan/value/input.ts';
 import { parseJsonExactly } from './lossless-json.ts';
 

@@ -1,5 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
-import { Stop, type StopSignal } from '../core/stop-signal.ts';
+import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 
 /** The longest that a timer takes. */
 const LONGEST_MS = 2 ** 31 - 1;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import { MetadataError } from './metadata-error.ts';
 import { apiLimits } from './model/api-limits.ts';
 import { logicalModel, nativeQuery } from './model/native-queries.ts';

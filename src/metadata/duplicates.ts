@@ -1,7 +1,7 @@
 import { printTable } from '../core/names.ts';
-import { repeated } from '../core/repeated.ts';
 import { MetadataError } from './metadata-error.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from './model.ts';
+import { repeated } from './repeated.ts';
 
 /** Refuses a document that says something twice, in Hasura's words. */
 export function refuseDuplicates(metadata: Metadata, path: string): void {

@@ -1,4 +1,4 @@
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 
 /** Keys that come first, in this order, each with the order inside of it; all others follow, sorted. */
 export interface KeyOrder {

@@ -1,4 +1,4 @@
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import { MetadataError } from './metadata-error.ts';
 import type { Metadata } from './model.ts';
 

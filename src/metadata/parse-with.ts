@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { jsonKind } from '../core/json-kind.ts';
+import { jsonKind } from '../core/json/json-kind.ts';
 import { MetadataError } from './metadata-error.ts';
 
 type Issue = z.core.$ZodIssue;

@@ -1,4 +1,4 @@
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import { refuseDuplicates } from './duplicates.ts';
 import { DOCUMENT_ORDER, inKeyOrder, TABLE_ORDER } from './key-order.ts';
 import { type Metadata, metadataSchema, type TableMetadata, tableMetadata } from './model.ts';

@@ -1,8 +1,8 @@
 import pg from 'pg';
-import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
-import { CATALOG_SESSION } from '../core/session-form.ts';
+import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import { forLibrary } from './connection-url.ts';
 import type { Metadata } from './model.ts';
 import { DocumentReader } from './parse.ts';

@@ -1,4 +1,4 @@
-import { isRecord } from '../core/is-record.ts';
+import { isRecord } from '../core/json/is-record.ts';
 import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from './model.ts';
 
 /** Object lists of a table that metadata leaves out when they are empty. */

@@ -1,13 +1,13 @@
 import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/cache-table.ts';
 import { ownedByOther } from '../cache/owner.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
-import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
 import { messageOf } from '../core/errors.ts';
-import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';
-import { sourceAdvice } from '../core/server-advice.ts';
-import { isCredible, type SourceTime, stalenessMs } from '../core/watermark.ts';
+import { formatLsn, type Lsn } from '../core/position/lsn.ts';
+import { isCredible, type SourceTime, stalenessMs } from '../core/position/watermark.ts';
+import { type DatabaseIdentity, isOtherDatabase } from '../core/postgres/database-identity.ts';
+import { sourceAdvice } from '../core/postgres/server-advice.ts';
 
 /** One table of a feed, as `GET /v1/replication` prints it. */
 export interface TableReport {

@@ -1,9 +1,9 @@
 import { type OperandType, plainOperand } from '../catalog/conditions/operand-type.ts';
 import { baseType } from '../catalog/conditions/operators.ts';
 import { isShape } from '../catalog/conditions/spatial-operators.ts';
-import { arrayLiteral } from '../core/array-literal.ts';
 import { must, unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
+import { arrayLiteral } from '../core/postgres/array-literal.ts';
 import { tooComplex } from './budget.ts';
 import type { Variables } from './operation/variables.ts';
 import type { Param, QueryPlan } from './plan.ts';

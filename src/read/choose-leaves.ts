@@ -1,8 +1,8 @@
 import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
 import type { Column } from '../catalog/catalog.ts';
-import { type DatabaseIdentity, isOtherDatabase } from '../core/database-identity.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
-import { type SourceTime, stalenessMs } from '../core/watermark.ts';
+import { type SourceTime, stalenessMs } from '../core/position/watermark.ts';
+import { type DatabaseIdentity, isOtherDatabase } from '../core/postgres/database-identity.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import type { Policy, RouteDetail, RouteReason } from './freshness.ts';
 

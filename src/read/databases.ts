@@ -1,8 +1,8 @@
 import { extensionTypesText } from '../cache/known-types.ts';
 import type { KnownTypes, Source } from '../catalog/catalog.ts';
-import type { DatabaseIdentity } from '../core/database-identity.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
+import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
 import type { ReadSettings } from './settings.ts';
 import { type PoolOptions, WirePool } from './wire/pool.ts';
 import type { SpareBuffers } from './wire/spare-buffers.ts';

@@ -1,7 +1,6 @@
 import { NearjoinError } from '../core/errors.ts';
-import { inOrder } from '../core/in-order.ts';
 import type { SourceName } from '../core/names.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
+import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
 import { fillStatement } from '../sql/fill-gaps.ts';
 import { type Gap, placeOf } from '../sql/gap.ts';
@@ -14,6 +13,7 @@ import { readError } from './error-mapping.ts';
 import { explainedLeaves } from './explained-leaves.ts';
 import type { FreshnessRequest } from './freshness.ts';
 import type { GroupReader } from './group-reader.ts';
+import { inOrder } from './in-order.ts';
 import { gapsOf } from './live/handed-over.ts';
 import { leafColumns } from './live/leaf-columns.ts';
 import type { ReadSettings } from './settings.ts';

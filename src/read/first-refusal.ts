@@ -1,5 +1,5 @@
 import { NearjoinError } from '../core/errors.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
+import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import { operandsStatement } from '../sql/operand-checks.ts';
 import { hasCall } from '../sql/touches.ts';
 import type { CompiledPlan } from './compiled-plan.ts';

@@ -1,8 +1,8 @@
 import type { RemoteOptions } from '../catalog/catalog.ts';
 import { type Fallback } from '../core/fallback.ts';
-import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
-import type { HistoryName, Token } from '../core/token.ts';
+import type { Lsn } from '../core/position/lsn.ts';
+import type { HistoryName, Token } from '../core/position/token.ts';
 
 /** What one request asks of freshness; what it leaves open the relationships and then the server decide. */
 export interface FreshnessRequest {

@@ -1,9 +1,8 @@
 import { must } from '../core/assert.ts';
-import type { Lsn } from '../core/lsn.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
-import type { SourceTime } from '../core/watermark.ts';
+import type { Lsn } from '../core/position/lsn.ts';
+import type { SourceTime } from '../core/position/watermark.ts';
+import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import type { Foreseen, LeafChoice } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
@@ -16,6 +15,7 @@ import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, not
 import { LeafChooser } from './leaf-chooser.ts';
 import type { HeldTypes } from './live/leaf-columns.ts';
 import { LiveReader, TargetUnavailable } from './live/live-reader.ts';
+import type { ProbeBoard } from './probe-board.ts';
 import { ProofWishes } from './proof-wishes.ts';
 import { type Reading, readingOf } from './reading.ts';
 import { refuseLost, refuseOutlived } from './refuse-token.ts';

@@ -1,6 +1,6 @@
-import { type Lsn, parseLsn } from '../core/lsn.ts';
-import { contains, type HistoryName } from '../core/token.ts';
-import { isCredible, type SourceTime, stalenessMs } from '../core/watermark.ts';
+import { type Lsn, parseLsn } from '../core/position/lsn.ts';
+import { contains, type HistoryName } from '../core/position/token.ts';
+import { isCredible, type SourceTime, stalenessMs } from '../core/position/watermark.ts';
 import type { Policy, RouteDetail } from './freshness.ts';
 import { isUndefined, isUnreadable } from './wire/failure.ts';
 

@@ -1,8 +1,8 @@
 import { must } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
-import type { HistoryName, Token } from '../core/token.ts';
-import { type SourceTime, stalenessMs } from '../core/watermark.ts';
+import type { HistoryName, Token } from '../core/position/token.ts';
+import { type SourceTime, stalenessMs } from '../core/position/watermark.ts';
 import type { PlanTable, RemoteUse } from '../plan/plan.ts';
 import type { Leaf } from '../sql/leaf.ts';
 import type { LeafChoice } from './choose-leaves.ts';

@@ -1,13 +1,13 @@
 import type { FeedStatus } from '../cache/cache-table.ts';
-import { LAST_LSN } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
+import { LAST_LSN } from '../core/position/lsn.ts';
 import { chooseLeaf } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { FitMemo } from './fit-memo.ts';
 import type { Policy } from './freshness.ts';
 import type { Lane } from './lanes.ts';
+import type { ProbeBoard } from './probe-board.ts';
 import type { StatusBoard } from './status-board.ts';
 
 /** What leaves are chosen by. */

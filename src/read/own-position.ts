@@ -1,6 +1,6 @@
 import type { SourceName } from '../core/names.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
-import type { Token } from '../core/token.ts';
+import type { Token } from '../core/position/token.ts';
+import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
 import { ASK_POSITION, positionIn } from './live/sessions.ts';

@@ -1,11 +1,11 @@
 import { WISH_SQL, wishText } from '../cache/proof-wish.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
-import { LAST_LSN } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
-import { stalenessMs } from '../core/watermark.ts';
+import { LAST_LSN } from '../core/position/lsn.ts';
+import { stalenessMs } from '../core/position/watermark.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
+import type { ProbeBoard } from './probe-board.ts';
 import type { StatusBoard } from './status-board.ts';
 
 /** Bounds up to these are not met well by the usual proofs, by how a feed's changes are read: through Kafka a proof is dear, and usual once a minute. */

@@ -1,7 +1,7 @@
 import { must } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
-import type { Token } from '../core/token.ts';
-import type { SourceTime } from '../core/watermark.ts';
+import type { Token } from '../core/position/token.ts';
+import type { SourceTime } from '../core/position/watermark.ts';
 import { type Label, labelOf } from './labels.ts';
 
 /** How far a target was before its rows were looked at, where that was asked, and how far when they had been. */

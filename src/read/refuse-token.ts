@@ -1,7 +1,7 @@
 import { NearjoinError } from '../core/errors.ts';
-import { inOrder } from '../core/in-order.ts';
 import type { SourceName } from '../core/names.ts';
-import { contains, type HistoryName, isComparable, isSuccessor, type Token } from '../core/token.ts';
+import { contains, type HistoryName, isComparable, isSuccessor, type Token } from '../core/position/token.ts';
+import { inOrder } from './in-order.ts';
 import type { Lane } from './lanes.ts';
 
 type Asked = Pick<Lane, 'policy' | 'use'>;

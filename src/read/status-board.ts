@@ -2,12 +2,12 @@ import { setMaxListeners } from 'node:events';
 import pg from 'pg';
 import type { CacheStatus, FeedStatus } from '../cache/cache-table.ts';
 import { readCacheStatus } from '../cache/status.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
-import { endWithLogIn } from '../core/failed-log-in.ts';
 import type { SourceName } from '../core/names.ts';
-import { CATALOG_SESSION } from '../core/session-form.ts';
-import type { SourceTime } from '../core/watermark.ts';
+import type { SourceTime } from '../core/position/watermark.ts';
+import { endWithLogIn } from '../core/postgres/failed-log-in.ts';
+import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import type { Databases } from './databases.ts';
 import type { ReadSettings } from './settings.ts';
 

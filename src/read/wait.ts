@@ -1,12 +1,12 @@
-import { type Clock, systemClock } from '../core/clock.ts';
-import type { Lsn } from '../core/lsn.ts';
 import type { SourceName } from '../core/names.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
-import type { StopSignal } from '../core/stop-signal.ts';
-import type { SourceTime } from '../core/watermark.ts';
+import type { Lsn } from '../core/position/lsn.ts';
+import type { SourceTime } from '../core/position/watermark.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
 import { faultOf, improved, labelOf } from './labels.ts';
+import type { ProbeBoard } from './probe-board.ts';
 import type { ReadSettings } from './settings.ts';
 
 const STEP_MS = 10;

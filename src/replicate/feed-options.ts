@@ -1,9 +1,9 @@
 import type { Connector } from '../../connectors/connector.ts';
 import type { KafkaFeed } from '../catalog/kafka-feed.ts';
-import type { Clock } from '../core/clock.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
-import type { Probe } from '../core/watermark.ts';
+import type { Probe } from '../core/position/watermark.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 import type { Log } from './log.ts';
 import type { Pace } from './pace.ts';
 import type { SourceClock } from './source-clock.ts';

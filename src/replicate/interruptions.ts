@@ -1,5 +1,5 @@
-import type { Relation } from '../core/change.ts';
 import { printTable, type TableRef } from '../core/names.ts';
+import type { Relation } from '../core/rows/change.ts';
 
 /** The stream is to be opened anew, with transactions that go on or without them. */
 export class AnotherStream extends Error {

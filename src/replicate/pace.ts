@@ -1,5 +1,5 @@
 import { Transform, type TransformCallback } from 'node:stream';
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 
 /** Keeps what is read of one target, by all copies together, under a number of bytes a second. */
 export class Pace {

@@ -3,7 +3,7 @@ import { ConnectorError } from '../../connectors/connector.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
 import { messageOf } from '../core/errors.ts';
 import { printTable } from '../core/names.ts';
-import { sourceAdvice } from '../core/server-advice.ts';
+import { sourceAdvice } from '../core/postgres/server-advice.ts';
 import { TableBroken } from './interruptions.ts';
 
 /** What may be told of a failure: Postgres quotes row values in messages about data, so those are left out. */

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { refuseSharedSession } from '../cache/own-session.ts';
-import { FIND_OPERATORS } from '../core/search-path.ts';
-import { SESSION_FORM, settingsStatement } from '../core/session-form.ts';
+import { FIND_OPERATORS } from '../core/postgres/search-path.ts';
+import { SESSION_FORM, settingsStatement } from '../core/postgres/session-form.ts';
 
 /** How one connection to a source database is set up. */
 export interface SessionOptions {

@@ -1,5 +1,5 @@
-import type { Clock } from '../core/clock.ts';
-import type { SourceTime } from '../core/watermark.ts';
+import type { SourceTime } from '../core/position/watermark.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 
 /** Clocks are slowed down by less than this to be put right, in parts of the time that passes (chrony: by a twelfth). */
 const SLEWED = 0.1;

@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
 import type { Log } from '../ops/log.ts';
+import type { ProbeBoard } from '../read/probe-board.ts';
 import type { Closing } from './closing.ts';
 import type { Control } from './control.ts';
 import type { Leaving } from './leaving.ts';

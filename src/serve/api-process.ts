@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { StatusPools } from '../cache/status-pools.ts';
 import { adminSecretsOf } from '../config/rules.ts';
 import type { Config } from '../config.ts';
-import { systemClock } from '../core/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import { AllowList } from '../graphql/allow-list.ts';
 import { Operations } from '../graphql/operations.ts';
 import { SchemaCache } from '../graphql/schema-cache.ts';

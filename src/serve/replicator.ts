@@ -1,9 +1,9 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Config } from '../config.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
-import type { ProbeBoard } from '../core/probe-board.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import { type Log, writeLine } from '../ops/log.ts';
+import type { ProbeBoard } from '../read/probe-board.ts';
 import {
   type ReplicatorSettings,
   startReplicator as startInThisThread,

@@ -1,6 +1,6 @@
 import type { Column } from '../catalog/catalog.ts';
 import { baseType } from '../catalog/conditions/operators.ts';
-import { arrayLiteral } from '../core/array-literal.ts';
+import { arrayLiteral } from '../core/postgres/array-literal.ts';
 import type { RowScope } from './scope.ts';
 import { constant, type Sql, sql, syntax } from './sql.ts';
 

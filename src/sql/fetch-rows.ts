@@ -1,6 +1,6 @@
 import type { Column, JoinPair } from '../catalog/catalog.ts';
 import { baseType } from '../catalog/conditions/operators.ts';
-import { travelType } from '../core/travel-type.ts';
+import { travelType } from '../catalog/travel-type.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../plan/plan.ts';
 import { guardOf, isStored } from './computed-parts.ts';
 import { isFolded, isKnown, isLike, isTaken } from './folded-keys.ts';

@@ -1,4 +1,4 @@
-import { freeName } from '../core/free-name.ts';
+import { freeName } from '../plan/free-name.ts';
 import type { PlanTable } from '../plan/plan.ts';
 import type { RowsCall } from '../plan/rows-call.ts';
 import { isStored } from './computed-parts.ts';

@@ -1,4 +1,4 @@
-import { travelsAsText, travelType } from '../core/travel-type.ts';
+import { travelsAsText, travelType } from '../catalog/travel-type.ts';
 import type { LeafColumn } from './leaf.ts';
 import { printStatement } from './print.ts';
 import { identifier, parameter, separated, sql, syntax } from './sql.ts';

@@ -1,7 +1,7 @@
-import type { Clock } from '../core/clock.ts';
 import { NearjoinError } from '../core/errors.ts';
-import { Stop, type StopSignal } from '../core/stop-signal.ts';
-import type { Turns } from '../core/turns.ts';
+import type { Clock } from '../core/waiting/clock.ts';
+import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
+import type { Turns } from '../core/waiting/turns.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
 import {
   bothOf,

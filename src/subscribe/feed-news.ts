@@ -1,7 +1,7 @@
 import type { AppliedCommits } from '../cache/applied-commits.ts';
-import type { Clock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
-import { Stop } from '../core/stop-signal.ts';
+import type { Clock } from '../core/waiting/clock.ts';
+import { Stop } from '../core/waiting/stop-signal.ts';
 
 /** What the news need. */
 export interface FeedNewsParts {

@@ -1,7 +1,7 @@
 import type { AppliedCommits } from '../cache/applied-commits.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
 import type { SourceName } from '../core/names.ts';
-import { Turns } from '../core/turns.ts';
+import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { Turns } from '../core/waiting/turns.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
 import { Cohort, type Pace, type RunOutcome, type Subscriber, type TakenBatch } from './cohort.ts';
 import { FeedNews } from './feed-news.ts';

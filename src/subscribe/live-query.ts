@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
-import { formatToken, later } from '../core/token.ts';
+import { formatToken, later } from '../core/position/token.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
 import type { FreshnessRequest, TargetReport } from '../read/freshness.ts';

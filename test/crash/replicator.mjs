@@ -5,7 +5,7 @@ const dist = process.env.NEARJOIN_TEST_DIST ?? new URL('../../dist/', import.met
 const load = (path) => import(new URL(path, dist).href);
 const { postgresConnector } = await load('connectors/postgres/connector.js');
 const { Supervisor } = await load('src/replicate/supervisor.js');
-const { systemClock } = await load('src/core/clock.js');
+const { systemClock } = await load('src/core/waiting/clock.js');
 
 const { sourceUrl, targetUrl, desired, limits, ending } = JSON.parse(process.argv[2]);
 let left = ending.skip;

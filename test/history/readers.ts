@@ -1,4 +1,4 @@
-import { parseLsn } from '../../src/core/lsn.ts';
+import { parseLsn } from '../../src/core/position/lsn.ts';
 import type { HttpAnswer, Nearjoin } from '../support/nearjoin.ts';
 import { QUERY } from './model.ts';
 import { nowMs, pause, type Target } from './target.ts';

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { formatLsn, type Lsn, lsnFromBits, parseLsn, ZERO_LSN } from '../../src/core/lsn.ts';
+import { formatLsn, type Lsn, lsnFromBits, parseLsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
 import { EARLY_TARGET } from '../support/early.ts';
 import { ACCOUNTS, lastAtMost, Model, NOTE_LENGTH, type Transaction } from './model.ts';
 

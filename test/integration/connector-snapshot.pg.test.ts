@@ -1,8 +1,8 @@
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { ConnectorError, type Piece, type Snapshot } from '../../connectors/connector.ts';
-import type { Lsn } from '../../src/core/lsn.ts';
-import type { PieceCursor } from '../../src/core/piece-cursor.ts';
+import type { Lsn } from '../../src/core/position/lsn.ts';
+import type { PieceCursor } from '../../src/core/rows/piece-cursor.ts';
 import { itemsUntilNow, startFeed, table } from '../support/connector.ts';
 import { poll } from '../support/poll.ts';
 import { hasTestServer, testServer, type Which } from '../support/postgres.ts';

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { ConnectorError } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { must } from '../../src/core/assert.ts';
-import type { FeedItem } from '../../src/core/change.ts';
-import { type Lsn, parseLsn, ZERO_LSN } from '../../src/core/lsn.ts';
+import { type Lsn, parseLsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
+import type { FeedItem } from '../../src/core/rows/change.ts';
 import {
   changesUntilNow,
   insertPosition,

@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { type Cell, cellsOf } from '../../src/core/row.ts';
+import { type Cell, cellsOf } from '../../src/core/rows/row.ts';
 import { itemsUntilNow, startFeed, table } from '../support/connector.ts';
 import { hasTestServer, type Which } from '../support/postgres.ts';
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FIND_OPERATORS } from '../../src/core/search-path.ts';
+import { FIND_OPERATORS } from '../../src/core/postgres/search-path.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';

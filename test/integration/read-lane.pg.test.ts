@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { LISTEN_SQL, WISH_SQL } from '../../src/cache/proof-wish.ts';
 import { type Fallback } from '../../src/core/fallback.ts';
-import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
+import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, dropInUse, type TestDatabase } from '../support/postgres.ts';

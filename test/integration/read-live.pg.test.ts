@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseLsn } from '../../src/core/lsn.ts';
+import { parseLsn } from '../../src/core/position/lsn.ts';
 import { startHeldLine } from '../support/held-line.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';

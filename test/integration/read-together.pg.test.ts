@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Stop } from '../../src/core/stop-signal.ts';
+import { Stop } from '../../src/core/waiting/stop-signal.ts';
 import { PostgresError } from '../../src/read/wire/failure.ts';
 import { poll } from '../support/poll.ts';
 import { ask, failure, WireRig } from '../support/wire-rig.ts';

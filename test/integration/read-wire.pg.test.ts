@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Stop } from '../../src/core/stop-signal.ts';
+import { Stop } from '../../src/core/waiting/stop-signal.ts';
 import { ConnectionLost, PostgresError, RequestTooLarge, RowTooLarge } from '../../src/read/wire/failure.ts';
 import { poll } from '../support/poll.ts';
 import { testServer } from '../support/postgres.ts';

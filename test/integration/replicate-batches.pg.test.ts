@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestResync } from '../../src/cache/control.ts';
-import { type Row, rowOf } from '../../src/core/row.ts';
+import { type Row, rowOf } from '../../src/core/rows/row.ts';
 import { Statements } from '../../src/replicate/write/statements.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';

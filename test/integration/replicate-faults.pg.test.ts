@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterEach, expect, test, vi } from 'vitest';
 import { requestResync } from '../../src/cache/control.ts';
 import { readCacheStatus } from '../../src/cache/status.ts';
-import { formatLsn, type Lsn } from '../../src/core/lsn.ts';
+import { formatLsn, type Lsn } from '../../src/core/position/lsn.ts';
 import { FeedRig } from '../support/feed.ts';
 import { dropSlots } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';

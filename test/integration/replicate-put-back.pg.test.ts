@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Lsn, ZERO_LSN } from '../../src/core/lsn.ts';
+import { type Lsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
 import { FeedRig } from '../support/feed.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';

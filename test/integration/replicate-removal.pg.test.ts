@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { NO_TYPES } from '../../src/catalog/held-type.ts';
-import { systemClock } from '../../src/core/clock.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import type { Log } from '../../src/replicate/log.ts';
 import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { parseLsn } from '../../src/core/lsn.ts';
+import { parseLsn } from '../../src/core/position/lsn.ts';
 import type { Step } from '../../src/replicate/steps.ts';
 import { FeedRig, type SupervisorSettings } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';

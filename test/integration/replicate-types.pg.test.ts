@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SESSION_FORM } from '../../src/core/session-form.ts';
+import { SESSION_FORM } from '../../src/core/postgres/session-form.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig, type Tracked } from '../support/feed.ts';
 import type { TestLane } from '../support/lane.ts';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { KafkaCluster } from '../../connectors/kafka/settings.ts';
-import { parseLsn } from '../../src/core/lsn.ts';
+import { parseLsn } from '../../src/core/position/lsn.ts';
 import { Random } from '../oracle/random.ts';
 import { CHANGING_TABLES, changeTable, digest, makeTables } from '../support/changing-tables.ts';
 import { FeedRig, type Tracked } from '../support/feed.ts';

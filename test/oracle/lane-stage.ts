@@ -1,5 +1,5 @@
 import type { Catalog } from '../../src/catalog/catalog.ts';
-import { parseLsn } from '../../src/core/lsn.ts';
+import { parseLsn } from '../../src/core/position/lsn.ts';
 import type { FreshnessRequest } from '../../src/read/freshness.ts';
 import { TestLane } from '../support/lane.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';

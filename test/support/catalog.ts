@@ -10,7 +10,7 @@ import type {
 import { NO_TYPES } from '../../src/catalog/held-type.ts';
 import type { SelectPermission } from '../../src/catalog/select-permission.ts';
 import { HASURA_DEFAULT } from '../../src/catalog/spelling.ts';
-import type { JsonObject } from '../../src/core/json-text.ts';
+import type { JsonObject } from '../../src/core/json/json-text.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 
 /** A table in a few words: columns as `integer!` (not null) or `text[]`. */

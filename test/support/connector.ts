@@ -3,10 +3,10 @@ import { Client } from 'pg';
 import type { ChangeStream, Connector } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { DatabaseOptions } from '../../connectors/postgres/database.ts';
-import type { Change, Commit, FeedItem } from '../../src/core/change.ts';
-import { type Lsn, parseLsn } from '../../src/core/lsn.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
-import { type Cell, cellsOf, type Row, UNCHANGED } from '../../src/core/row.ts';
+import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
+import type { Change, Commit, FeedItem } from '../../src/core/rows/change.ts';
+import { type Cell, cellsOf, type Row, UNCHANGED } from '../../src/core/rows/row.ts';
 import { createDatabase, type TestDatabase, type Which } from './postgres.ts';
 
 /** A connector on a database of its own, published and with a slot. */

@@ -4,7 +4,7 @@ import {
   type KeyPart,
   type KeyPlace,
   type KeyTest,
-} from '../../../src/core/key-part.ts';
+} from '../../../src/core/rows/key-part.ts';
 
 /** How a table is divided. */
 export interface Division {

@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { must } from '../../../src/core/assert.ts';
 import { printTable, sameTable, type TableRef } from '../../../src/core/names.ts';
-import type { TableShape } from '../../../src/core/table-shape.ts';
+import type { TableShape } from '../../../src/core/rows/table-shape.ts';
 import type { Publishable } from '../../connector.ts';
 import { quoted } from '../quoted.ts';
 import type { ColumnFacts, IdentityFacts, TableFacts } from './table-facts.ts';

@@ -1,5 +1,5 @@
-import type { IndexColumn } from '../../../src/core/index-column.ts';
 import type { TableRef } from '../../../src/core/names.ts';
+import type { IndexColumn } from '../../../src/core/rows/index-column.ts';
 import type { Query } from '../client.ts';
 
 /** One column of a table on the target. */

@@ -1,5 +1,5 @@
 import type { TableRef } from '../../../src/core/names.ts';
-import type { TableShape } from '../../../src/core/table-shape.ts';
+import type { TableShape } from '../../../src/core/rows/table-shape.ts';
 import type { Query } from '../client.ts';
 import { type Division, type PartitionLevel, partOf, unclaimed } from './partition-bounds.ts';
 

@@ -1,7 +1,7 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { inOneOf } from '../../../src/core/key-part.ts';
 import type { TableRef } from '../../../src/core/names.ts';
-import type { PieceCursor } from '../../../src/core/piece-cursor.ts';
+import { inOneOf } from '../../../src/core/rows/key-part.ts';
+import type { PieceCursor } from '../../../src/core/rows/piece-cursor.ts';
 import type { TableColumns } from '../../connector.ts';
 import { quoted } from '../quoted.ts';
 

@@ -1,7 +1,7 @@
 import type { QueryResultRow } from 'pg';
 import { must } from '../../../src/core/assert.ts';
 import type { TableRef } from '../../../src/core/names.ts';
-import { statementResults } from '../../../src/core/statement-results.ts';
+import { statementResults } from '../../../src/core/postgres/statement-results.ts';
 import { OwnClient } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
 import { quoted } from '../quoted.ts';

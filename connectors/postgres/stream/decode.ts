@@ -1,6 +1,6 @@
-import type { Change, Commit, FeedItem, Relation } from '../../../src/core/change.ts';
-import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../../src/core/lsn.ts';
-import type { Row } from '../../../src/core/row.ts';
+import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../../src/core/position/lsn.ts';
+import type { Change, Commit, FeedItem, Relation } from '../../../src/core/rows/change.ts';
+import type { Row } from '../../../src/core/rows/row.ts';
 import { ConnectorError } from '../../connector.ts';
 import { DELETE, INSERT, malformed, NEW_ROW, UPDATE } from './pgoutput.ts';
 import { readRelation, sameRelation, withPartition } from './relation-message.ts';

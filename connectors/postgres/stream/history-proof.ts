@@ -1,5 +1,5 @@
-import type { Commit, FeedItem } from '../../../src/core/change.ts';
-import { formatLsn, type Lsn } from '../../../src/core/lsn.ts';
+import { formatLsn, type Lsn } from '../../../src/core/position/lsn.ts';
+import type { Commit, FeedItem } from '../../../src/core/rows/change.ts';
 import { ConnectorError } from '../../connector.ts';
 
 /** What the reader of a stream has already. */

@@ -1,4 +1,4 @@
-import { type PassingEvents, PassingRow } from '../../../src/core/passing-row.ts';
+import { type PassingEvents, PassingRow } from '../../../src/core/rows/passing-row.ts';
 import { ConnectorError } from '../../connector.ts';
 import {
   DELETE,

@@ -1,4 +1,4 @@
-import type { Relation, RelationColumn } from '../../../src/core/change.ts';
+import type { Relation, RelationColumn } from '../../../src/core/rows/change.ts';
 import { malformed } from './pgoutput.ts';
 
 /** Reads the description of a relation, whose number is at `start`; throws a ConnectorError when it cannot be one. */

@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Client, DatabaseError } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
-import { formatLsn, type Lsn } from '../../../src/core/lsn.ts';
+import { formatLsn, type Lsn } from '../../../src/core/position/lsn.ts';
 import { ConnectorError } from '../../connector.ts';
 import { KEEP_ALIVE_MS } from '../client.ts';
 import { toConnectorError } from '../failure.ts';

@@ -1,4 +1,4 @@
-import { formatLsn, type Lsn, ZERO_LSN } from '../../../src/core/lsn.ts';
+import { formatLsn, type Lsn, ZERO_LSN } from '../../../src/core/position/lsn.ts';
 import { ConnectorError, type SlotHealth } from '../../connector.ts';
 import type { AdminPool } from '../client.ts';
 import { requirePublication } from '../publication.ts';

@@ -1,4 +1,4 @@
-import type { Lsn } from '../../../src/core/lsn.ts';
+import type { Lsn } from '../../../src/core/position/lsn.ts';
 import { COPY_DATA } from '../frames.ts';
 
 const BODY_BYTES = 34;

@@ -1,4 +1,11 @@
-import { type Cell, type CellSink, completed, notSent, type Row, UNCHANGED } from '../../../src/core/row.ts';
+import {
+  type Cell,
+  type CellSink,
+  completed,
+  notSent,
+  type Row,
+  UNCHANGED,
+} from '../../../src/core/rows/row.ts';
 import { ConnectorError } from '../../connector.ts';
 import { IS_NULL, IS_TEXT, IS_UNCHANGED, malformed } from './pgoutput.ts';
 

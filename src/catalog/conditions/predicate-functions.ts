@@ -1,4 +1,4 @@
-import type { Json } from '../../core/json-text.ts';
+import type { Json } from '../../core/json/json-text.ts';
 import { BOOLEAN, DOUBLE, INTEGER } from '../built-in-types.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
 import { baseType } from './operators.ts';

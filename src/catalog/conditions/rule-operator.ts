@@ -1,5 +1,5 @@
-import { isRecord } from '../../core/is-record.ts';
-import type { Json } from '../../core/json-text.ts';
+import { isRecord } from '../../core/json/is-record.ts';
+import type { Json } from '../../core/json/json-text.ts';
 import type { ColumnType } from '../catalog.ts';
 import { operatorNamed } from './operand-type.ts';
 import { castsOf, type Operator } from './operators.ts';

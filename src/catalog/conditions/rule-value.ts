@@ -1,7 +1,7 @@
-import { arrayLiteral } from '../../core/array-literal.ts';
-import { geometryText } from '../../core/geojson.ts';
-import type { Json } from '../../core/json-text.ts';
+import type { Json } from '../../core/json/json-text.ts';
+import { arrayLiteral } from '../../core/postgres/array-literal.ts';
 import type { ColumnType } from '../catalog.ts';
+import { geometryText } from './geojson.ts';
 import { baseType } from './operators.ts';
 import { isShape } from './spatial-operators.ts';
 

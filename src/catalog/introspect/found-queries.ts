@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { FIND_OPERATORS } from '../../core/search-path.ts';
+import { FIND_OPERATORS } from '../../core/postgres/search-path.ts';
 import type { ColumnType } from '../catalog.ts';
 import type { AnsweredType, FoundQueries } from '../introspection.ts';
 import type { AskedQueries } from '../native-text.ts';

@@ -1,5 +1,5 @@
 import { tableKey } from '../../core/names.ts';
-import { OLDEST_POSTGRES, tooOld, unfitTarget } from '../../core/oldest-postgres.ts';
+import { OLDEST_POSTGRES, tooOld, unfitTarget } from '../../core/postgres/oldest-postgres.ts';
 import type { Table } from '../catalog.ts';
 import { namesObjects } from '../held-type.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';

@@ -1,7 +1,7 @@
 import { readExists } from '../../core/exists-rule.ts';
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
-import { isRecord } from '../../core/is-record.ts';
-import type { Json, JsonObject } from '../../core/json-text.ts';
+import { isRecord } from '../../core/json/is-record.ts';
+import type { Json, JsonObject } from '../../core/json/json-text.ts';
 import { printTable } from '../../core/names.ts';
 import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
 import type { TableMetadata } from '../../metadata/model.ts';

@@ -1,6 +1,6 @@
 import { unreachable } from '../../core/assert.ts';
-import { isRecord } from '../../core/is-record.ts';
-import type { Json } from '../../core/json-text.ts';
+import { isRecord } from '../../core/json/is-record.ts';
+import type { Json } from '../../core/json/json-text.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
 import { isObjectOperand, type OperandType, operandOf, plainOperand } from '../conditions/operand-type.ts';
 import { baseType, castsOf, INCOMPARABLE, type Operator, operatorsOf } from '../conditions/operators.ts';

@@ -1,5 +1,5 @@
 import { readExists } from '../../core/exists-rule.ts';
-import { isRecord } from '../../core/is-record.ts';
+import { isRecord } from '../../core/json/is-record.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
 import type { Table } from '../catalog.ts';
 import type { FindTable } from './memo.ts';

@@ -1,7 +1,7 @@
 import { must } from '../../core/assert.ts';
-import type { DatabaseIdentity } from '../../core/database-identity.ts';
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { SourceName } from '../../core/names.ts';
+import type { DatabaseIdentity } from '../../core/postgres/database-identity.ts';
 import type { Source } from '../catalog.ts';
 import { NO_TYPES } from '../held-type.ts';
 import { type Introspection, isAvailable } from '../introspection.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { LRUCache } from 'lru-cache';
-import { isRecord } from '../../core/is-record.ts';
+import { isRecord } from '../../core/json/is-record.ts';
 import { RefusedError } from '../error-reply.ts';
 import { headerBytesOf, headerOf } from '../headers.ts';
 import { hasEnded, type Session, sessionOf } from './session.ts';

@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose';
-import { isRecord } from '../../core/is-record.ts';
-import { jsonKind } from '../../core/json-kind.ts';
+import { isRecord } from '../../core/json/is-record.ts';
+import { jsonKind } from '../../core/json/json-kind.ts';
 import type { RoleName } from '../../core/names.ts';
 import { RefusedError } from '../error-reply.ts';
 import { atJsonPath } from './json-path.ts';

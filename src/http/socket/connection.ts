@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { WebSocket } from 'ws';
-import { Turns } from '../../core/turns.ts';
+import { Turns } from '../../core/waiting/turns.ts';
 import type { Log } from '../../ops/log.ts';
 import type { LiveQueries } from '../../subscribe/live-queries.ts';
 import type { Authenticator } from '../auth/authenticator.ts';

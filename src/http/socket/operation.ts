@@ -1,5 +1,5 @@
 import { NearjoinError } from '../../core/errors.ts';
-import { Stop } from '../../core/stop-signal.ts';
+import { Stop } from '../../core/waiting/stop-signal.ts';
 import type { LiveQueries, Subscription } from '../../subscribe/live-queries.ts';
 import { AT_START, type LiveAnswer, type Progress } from '../../subscribe/live-query.ts';
 import { graphqlErrorJson, publicError } from '../error-reply.ts';

@@ -1,4 +1,4 @@
-import type { JsonText } from '../../core/json-text.ts';
+import type { JsonText } from '../../core/json/json-text.ts';
 import type { Effect } from './effects.ts';
 import type { Vocabulary } from './messages.ts';
 

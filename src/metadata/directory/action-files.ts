@@ -11,7 +11,7 @@ import {
   type StringValueNode,
 } from 'graphql';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
-import { isRecord } from '../../core/is-record.ts';
+import { isRecord } from '../../core/json/is-record.ts';
 import { inKeyOrder, keys } from '../key-order.ts';
 
 /** The sections of a document that `actions.yaml` and `actions.graphql` hold together. */

@@ -2,7 +2,7 @@ import { readFile, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { parse } from 'yaml';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
-import { isRecord } from '../../core/is-record.ts';
+import { isRecord } from '../../core/json/is-record.ts';
 import type { Metadata } from '../model.ts';
 import { parseMetadata } from '../parse.ts';
 import { readActions } from './action-files.ts';

@@ -1,9 +1,9 @@
-import { repeated } from '../../core/repeated.ts';
 import type { ArgsOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { AllowlistEntry, QueryCollection } from '../model/query-collections.ts';
 import type { Metadata } from '../model.ts';
 import { removeObject, withQueries } from '../objects.ts';
+import { repeated } from '../repeated.ts';
 import { withList } from '../with-list.ts';
 
 /** What is said, in place of `success`, where a collection is in the allow list already. */

@@ -1,5 +1,5 @@
 import { readExists } from '../../core/exists-rule.ts';
-import { isRecord } from '../../core/is-record.ts';
+import { isRecord } from '../../core/json/is-record.ts';
 import { type SourceName, sameTable, type TableRef } from '../../core/names.ts';
 import type { TablePlace } from '../edit.ts';
 import type { Follow } from '../follow.ts';

@@ -1,4 +1,4 @@
-import { isRecord } from '../../core/is-record.ts';
+import { isRecord } from '../../core/json/is-record.ts';
 import type { ArgsOf } from '../command.ts';
 import { changeSource, requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';

@@ -1,4 +1,4 @@
-import { isRecord } from '../../core/is-record.ts';
+import { isRecord } from '../../core/json/is-record.ts';
 import type { ResolvedView } from '../catalog-port.ts';
 import { type CommandOf, replaceArgs } from '../command.ts';
 import { fromLegacy, isLegacy } from '../legacy-document.ts';

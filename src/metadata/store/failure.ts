@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
-import { serverAdvice } from '../../core/server-advice.ts';
+import { serverAdvice } from '../../core/postgres/server-advice.ts';
 import { MetadataError } from '../metadata-error.ts';
 
 /** The session was ended. What a server calls such errors depends on its language. */

@@ -1,9 +1,9 @@
 import pg from 'pg';
-import type { Clock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
-import { Notifier, restUnless } from '../../core/notifier.ts';
-import { Repeats } from '../../core/repeats.ts';
-import { CATALOG_SESSION } from '../../core/session-form.ts';
+import { CATALOG_SESSION } from '../../core/postgres/session-form.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
+import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
+import { Repeats } from '../../core/waiting/repeats.ts';
 
 /** Fast enough for "within a second" also while the notice connection is down. */
 const POLL_MS = 500;

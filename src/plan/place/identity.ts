@@ -1,6 +1,6 @@
 import { BIGINT, TEXT } from '../../catalog/built-in-types.ts';
 import type { Column, ColumnType, JoinPair, Table } from '../../catalog/catalog.ts';
-import { freeName } from '../../core/free-name.ts';
+import { freeName } from '../free-name.ts';
 import type { RowsCall, Told } from '../rows-call.ts';
 
 /** The primary key, else the first unique key without nulls. */

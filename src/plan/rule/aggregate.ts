@@ -1,7 +1,7 @@
 import type { Relationship, Table } from '../../catalog/catalog.ts';
 import { PREDICATE_FUNCTIONS, ruleArguments } from '../../catalog/conditions/predicate-functions.ts';
-import { isRecord } from '../../core/is-record.ts';
-import type { Json, JsonObject } from '../../core/json-text.ts';
+import { isRecord } from '../../core/json/is-record.ts';
+import type { Json, JsonObject } from '../../core/json/json-text.ts';
 import type { Place } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
 import { and, TRUE } from '../predicates.ts';

@@ -2,8 +2,8 @@ import type { ComputedField, JoinPair, Relationship, Table } from '../../catalog
 import { findTable } from '../../catalog/catalog.ts';
 import { mappingProblem } from '../../catalog/conditions/mapping.ts';
 import { readExists } from '../../core/exists-rule.ts';
-import { isRecord } from '../../core/is-record.ts';
-import type { Json, JsonObject } from '../../core/json-text.ts';
+import { isRecord } from '../../core/json/is-record.ts';
+import type { Json, JsonObject } from '../../core/json/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
 import { ruledRows, ruledValue } from '../call/computed.ts';
 import type { Place } from '../place/places.ts';

@@ -1,8 +1,8 @@
 import type { ColumnType } from '../../catalog/catalog.ts';
 import type { OperandType } from '../../catalog/conditions/operand-type.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
-import { arrayElements, arrayLiteral } from '../../core/array-literal.ts';
 import { NearjoinError } from '../../core/errors.ts';
+import { arrayElements, arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { tooComplex } from '../budget.ts';
 import { invalid, quotedList, unparsable } from '../problem.ts';
 import { describe, EnumText } from './input.ts';

@@ -1,4 +1,4 @@
-import { arrayLiteral } from '../../core/array-literal.ts';
+import { arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { tooComplex } from '../budget.ts';
 import { invalid } from '../problem.ts';
 import { mismatch } from './encode.ts';

@@ -1,6 +1,6 @@
 import type { Pattern } from '../../catalog/conditions/operators.ts';
 import { NearjoinError } from '../../core/errors.ts';
-import { endOfString } from '../../core/json-scan.ts';
+import { endOfString } from '../../core/json/json-scan.ts';
 
 const BACKSLASH = 0x5c;
 /** What a variable's name may begin with, in a jsonpath. */

@@ -1,7 +1,7 @@
 import type { ColumnType } from '../../catalog/catalog.ts';
-import { geometryText } from '../../core/geojson.ts';
-import { jsonKind } from '../../core/json-kind.ts';
-import type { Json } from '../../core/json-text.ts';
+import { geometryText } from '../../catalog/conditions/geojson.ts';
+import { jsonKind } from '../../core/json/json-kind.ts';
+import type { Json } from '../../core/json/json-text.ts';
 import { unparsable } from '../problem.ts';
 import { EnumText, isRecord, NumberText } from './input.ts';
 import { scientific } from './scientific.ts';

@@ -1,11 +1,11 @@
-import { arrayLiteral } from '../../core/array-literal.ts';
 import { must } from '../../core/assert.ts';
-import { inOrder } from '../../core/in-order.ts';
 import type { SourceName } from '../../core/names.ts';
+import { arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { fillStatement } from '../../sql/fill-gaps.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
+import { inOrder } from '../in-order.ts';
 import type { ReadSettings } from '../settings.ts';
 import type { WireRow } from '../wire/connection.ts';
 import { GapText, textsOf } from './gap-text.ts';

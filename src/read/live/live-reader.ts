@@ -1,7 +1,7 @@
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
-import type { StopSignal } from '../../core/stop-signal.ts';
-import type { Token } from '../../core/token.ts';
+import type { Token } from '../../core/position/token.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { type Gap, placeOf } from '../../sql/gap.ts';
 import type { Leaves } from '../../sql/leaf.ts';

@@ -1,9 +1,9 @@
 import { must } from '../../core/assert.ts';
 import { NearjoinError } from '../../core/errors.ts';
-import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import type { SourceName } from '../../core/names.ts';
-import type { StopSignal } from '../../core/stop-signal.ts';
-import type { HistoryName, Token } from '../../core/token.ts';
+import { type Lsn, parseLsn } from '../../core/position/lsn.ts';
+import type { HistoryName, Token } from '../../core/position/token.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { positionSql } from '../../sql/position.ts';
 import { printStatement } from '../../sql/print.ts';
 import { sql } from '../../sql/sql.ts';

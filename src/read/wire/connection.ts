@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { Stop, type StopSignal } from '../../core/stop-signal.ts';
+import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
 import { errorFields, Incoming, rowCells, tellsOfPromotion } from './incoming.ts';

@@ -1,4 +1,4 @@
-import type { StopSignal } from '../../core/stop-signal.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 
 /** An error that Postgres reported. The message may quote values: it goes to administrators, not to clients, unless its class is harmless. */
 export class PostgresError extends Error {

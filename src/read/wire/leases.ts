@@ -1,4 +1,4 @@
-import type { StopSignal } from '../../core/stop-signal.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { WireConnection } from './connection.ts';
 import { abortError, ConnectionLost } from './failure.ts';
 

@@ -1,8 +1,8 @@
 import { must } from '../../core/assert.ts';
-import { type Clock, systemClock } from '../../core/clock.ts';
-import type { StopSignal } from '../../core/stop-signal.ts';
-import type { HistoryName } from '../../core/token.ts';
-import { Turns } from '../../core/turns.ts';
+import type { HistoryName } from '../../core/position/token.ts';
+import { type Clock, systemClock } from '../../core/waiting/clock.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
+import { Turns } from '../../core/waiting/turns.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
 import { abortError, ConnectionLost, isBystander, isWorthRepeating } from './failure.ts';

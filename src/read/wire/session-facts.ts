@@ -1,4 +1,4 @@
-import type { HistoryName } from '../../core/token.ts';
+import type { HistoryName } from '../../core/position/token.ts';
 
 /** What a session said of its server when it was set up. */
 export interface SessionFacts {

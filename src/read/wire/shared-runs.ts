@@ -1,7 +1,7 @@
-import { arrayLiteral } from '../../core/array-literal.ts';
 import { must } from '../../core/assert.ts';
-import type { Clock } from '../../core/clock.ts';
-import { Stop, type StopSignal } from '../../core/stop-signal.ts';
+import { arrayLiteral } from '../../core/postgres/array-literal.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
+import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { RunOptions, WireRow } from './connection.ts';
 import { abortError } from './failure.ts';
 import { type SharedStatement, Shares } from './shares.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import type { WireRow } from './connection.ts';
 
 /** A statement for one request, and for many of them in one execution. */

@@ -1,4 +1,4 @@
-import type { Turns } from '../../core/turns.ts';
+import type { Turns } from '../../core/waiting/turns.ts';
 import type { RowMemory } from './incoming.ts';
 import type { SessionFacts } from './session-facts.ts';
 

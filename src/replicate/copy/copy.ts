@@ -1,7 +1,7 @@
 import type { StoredTable } from '../../cache/stored-table.ts';
-import { firstOf } from '../../core/first-of.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
-import { Turns } from '../../core/turns.ts';
+import { firstOf } from '../../core/waiting/first-of.ts';
+import { Turns } from '../../core/waiting/turns.ts';
 import { savePending } from '../table/discard.ts';
 import type { Cacheable, Sized } from '../table/reconcile.ts';
 import { Beginnings, beginLarge } from './beginnings.ts';

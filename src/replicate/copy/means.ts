@@ -1,5 +1,5 @@
 import type { Connector } from '../../../connectors/connector.ts';
-import type { Clock } from '../../core/clock.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import type { FeedLimits } from '../feed-options.ts';
 import { CopySessions } from './sessions.ts';
 import { Snapshots } from './snapshots.ts';

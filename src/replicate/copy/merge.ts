@@ -10,7 +10,7 @@ import {
   updateStoredTable,
 } from '../../cache/stored-table.ts';
 import { must } from '../../core/assert.ts';
-import { type Lsn, maxLsn } from '../../core/lsn.ts';
+import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
 import { cacheSink, overlaySink } from '../write/sink.ts';
 import { CopySpoilt, type CopyWork, overlayPages, withSnapshot } from './work.ts';
 

@@ -1,8 +1,8 @@
 import { inCache, overlayName } from '../../cache/names.ts';
 import { type StoredTable, updateSql, updateStoredTable } from '../../cache/stored-table.ts';
 import { must } from '../../core/assert.ts';
-import { inOneOf } from '../../core/key-part.ts';
-import { formatLsn, type Lsn } from '../../core/lsn.ts';
+import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
+import { inOneOf } from '../../core/rows/key-part.ts';
 import { overlaySink } from '../write/sink.ts';
 import { columnsToCopy, copyIntoSql } from './format.ts';
 import { writeRows } from './rows.ts';

@@ -4,7 +4,7 @@ import { inCache } from '../../cache/names.ts';
 import { dedupeSql } from '../../cache/overlay.ts';
 import { isTruncated, type StoredTable, updateSql } from '../../cache/stored-table.ts';
 import { must } from '../../core/assert.ts';
-import { type Lsn, maxLsn } from '../../core/lsn.ts';
+import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
 import type { CopyLimits } from '../feed-options.ts';
 import { buildIndexes, INDEXING } from './indexes.ts';
 import { PieceReading } from './piece-reading.ts';

@@ -2,7 +2,7 @@ import { dropTableSql } from '../../cache/ddl.ts';
 import { inCache, quoteIdentifier, relationName } from '../../cache/names.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { loadStoredTable, type StoredTable, updateStoredTable } from '../../cache/stored-table.ts';
-import type { PartsOf } from '../../core/key-part.ts';
+import type { PartsOf } from '../../core/rows/key-part.ts';
 import { type DiscardContext, nextGeneration, untilDone } from '../table/discard.ts';
 import type { FeedAction } from '../table/reconcile.ts';
 import { cacheSink } from '../write/sink.ts';

@@ -1,6 +1,6 @@
 import type { Connector, Snapshot } from '../../../connectors/connector.ts';
-import type { Clock } from '../../core/clock.ts';
-import type { Lsn } from '../../core/lsn.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 
 /** A snapshot somebody reads from. */
 export interface HeldSnapshot {

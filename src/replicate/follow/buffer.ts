@@ -1,5 +1,5 @@
-import type { Commit, StreamItem } from '../../core/change.ts';
-import { type Lsn, maxLsn } from '../../core/lsn.ts';
+import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
+import type { Commit, StreamItem } from '../../core/rows/change.ts';
 import type { BatchLimits } from '../feed-options.ts';
 
 /** A run of items to write together. */

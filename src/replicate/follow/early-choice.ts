@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import type { EarlyLimits } from '../feed-options.ts';
 
 /** Whether a feed's next stream may send transactions that go on: not while one that was refused is still to come. */

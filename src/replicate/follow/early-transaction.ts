@@ -1,5 +1,5 @@
 import { ConnectorError } from '../../../connectors/connector.ts';
-import type { Change, EarlyItem, Relation, StreamItem } from '../../core/change.ts';
+import type { Change, EarlyItem, Relation, StreamItem } from '../../core/rows/change.ts';
 import type { EarlyLimits, StageLimits } from '../feed-options.ts';
 import { type BatchLimits } from '../feed-options.ts';
 import { EarlyRefused } from '../interruptions.ts';

@@ -1,6 +1,6 @@
 import type { EarlyWork } from '../../cache/feed-row.ts';
-import { type EarlyItem, type FeedItem, isEarly, type StreamItem } from '../../core/change.ts';
-import type { Clock } from '../../core/clock.ts';
+import { type EarlyItem, type FeedItem, isEarly, type StreamItem } from '../../core/rows/change.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import { EarlyRefused } from '../interruptions.ts';
 import type { Session } from '../session.ts';
 import type { StepHook } from '../steps.ts';

@@ -1,10 +1,10 @@
 import type { ChangeStream, Connector } from '../../../connectors/connector.ts';
 import { CLOCK_SQL } from '../../cache/feed-row.ts';
 import { type Queryable, rowOf } from '../../cache/queryable.ts';
-import type { Clock } from '../../core/clock.ts';
-import { firstOf } from '../../core/first-of.ts';
-import type { Lsn } from '../../core/lsn.ts';
-import type { Probe } from '../../core/watermark.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
+import type { Probe } from '../../core/position/watermark.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
+import { firstOf } from '../../core/waiting/first-of.ts';
 import type { Progress } from './progress.ts';
 import type { ProofPace } from './proof-pace.ts';
 

@@ -1,7 +1,7 @@
-import type { Commit } from '../../core/change.ts';
-import { type Lsn, maxLsn } from '../../core/lsn.ts';
-import type { StopSignal } from '../../core/stop-signal.ts';
-import type { Probe, SourceTime } from '../../core/watermark.ts';
+import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
+import type { Probe, SourceTime } from '../../core/position/watermark.ts';
+import type { Commit } from '../../core/rows/change.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { Mark } from '../write/applier.ts';
 
 interface Waiter {

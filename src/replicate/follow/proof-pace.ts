@@ -1,5 +1,5 @@
-import type { Clock } from '../../core/clock.ts';
-import { Notifier, restUnless } from '../../core/notifier.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
+import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 
 /** How often freshness is proved while somebody asks for a small bound. */
 const WISHED_MS = 20;

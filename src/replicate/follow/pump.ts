@@ -1,8 +1,8 @@
 import type { ChangeStream } from '../../../connectors/connector.ts';
 import type { Queryable } from '../../cache/queryable.ts';
-import { areWhole, type StreamItem } from '../../core/change.ts';
-import type { Clock } from '../../core/clock.ts';
-import { Notifier } from '../../core/notifier.ts';
+import { areWhole, type StreamItem } from '../../core/rows/change.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
+import { Notifier } from '../../core/waiting/notifier.ts';
 import { type BatchLimits } from '../feed-options.ts';
 import type { Applier } from '../write/applier.ts';
 import type { Writes } from '../write/batch-writing.ts';

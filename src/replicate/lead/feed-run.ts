@@ -2,7 +2,7 @@ import type { ChangeStream, TargetIdentity } from '../../../connectors/connector
 import { loadFeed, saveFeedState } from '../../cache/feed-row.ts';
 
 import { loadStoredTables, type StoredTable } from '../../cache/stored-table.ts';
-import type { Lsn } from '../../core/lsn.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
 import { Copier } from '../copy/copy.ts';
 import { CopyMeans } from '../copy/means.ts';
 import type { StageLimits } from '../feed-options.ts';

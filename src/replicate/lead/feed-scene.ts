@@ -1,8 +1,8 @@
 import type { Connector } from '../../../connectors/connector.ts';
 import type { EarlyWork, FeedLease } from '../../cache/feed-row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
-import type { Notifier } from '../../core/notifier.ts';
-import type { Repeats } from '../../core/repeats.ts';
+import type { Notifier } from '../../core/waiting/notifier.ts';
+import type { Repeats } from '../../core/waiting/repeats.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import { EarlyChoice } from '../follow/early-choice.ts';
 import type { ProofPace } from '../follow/proof-pace.ts';

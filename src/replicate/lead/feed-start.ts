@@ -7,7 +7,7 @@ import {
   saveIdentity,
 } from '../../cache/feed-row.ts';
 import { loadStoredTables } from '../../cache/stored-table.ts';
-import type { Lsn } from '../../core/lsn.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
 import type { StartingPoint } from '../follow/progress.ts';
 import { discard } from '../table/discard.ts';
 import type { Applier } from '../write/applier.ts';

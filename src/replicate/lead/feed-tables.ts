@@ -4,7 +4,7 @@ import { sqlStateOf } from '../../cache/queryable.ts';
 import { saveRowsCopied } from '../../cache/rows-copied.ts';
 import { updateStoredTable } from '../../cache/stored-table.ts';
 import { printTable } from '../../core/names.ts';
-import { restUnless } from '../../core/notifier.ts';
+import { restUnless } from '../../core/waiting/notifier.ts';
 import type { Copier, FailedCopy } from '../copy/copy.ts';
 import type { Pump } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';

@@ -5,8 +5,8 @@ import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../../c
 import { saveLingering } from '../../cache/lingering.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { isDamaged } from '../../cache/stored-table.ts';
-import type { Clock } from '../../core/clock.ts';
-import type { Lsn } from '../../core/lsn.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import type { FeedLimits } from '../feed-options.ts';
 import { RetainedTooMuch } from '../slot/retained.ts';
 import type { SourceClock } from '../source-clock.ts';

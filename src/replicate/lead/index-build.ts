@@ -1,7 +1,7 @@
 import { createIndexSql } from '../../cache/ddl.ts';
 import { inCache } from '../../cache/names.ts';
 import { rowsOf } from '../../cache/queryable.ts';
-import type { IndexColumn } from '../../core/index-column.ts';
+import type { IndexColumn } from '../../core/rows/index-column.ts';
 import { say } from '../say.ts';
 import { applicationName, Session } from '../session.ts';
 import type { FeedScene } from './feed-scene.ts';

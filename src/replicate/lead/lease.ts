@@ -1,7 +1,7 @@
 import type { FeedLease } from '../../cache/feed-row.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
-import type { Clock } from '../../core/clock.ts';
 import type { SourceName } from '../../core/names.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import { applicationName } from '../session.ts';
 
 /** Who wants to lead. */

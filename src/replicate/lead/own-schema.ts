@@ -1,7 +1,7 @@
 import { migrate } from '../../cache/migrate.ts';
 import { claimSchema, ownedByOther } from '../../cache/owner.ts';
 import type { Queryable } from '../../cache/queryable.ts';
-import { type Notifier, restUnless } from '../../core/notifier.ts';
+import { type Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import type { FeedOptions } from '../feed-options.ts';
 
 const POLL_MS = 1_000;

@@ -1,6 +1,6 @@
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
-import type { Clock } from '../../core/clock.ts';
-import type { StopSignal } from '../../core/stop-signal.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { REFUSED_MS } from './housekeeping.ts';
 
 /** So often a target that could not do something is looked at for whether that may have changed. */

@@ -1,7 +1,7 @@
 import type { Connector, SlotHealth, TargetIdentity } from '../../../connectors/connector.ts';
 import type { StoredFeed, StoredIdentity } from '../../cache/feed-row.ts';
 import type { StoredTable } from '../../cache/stored-table.ts';
-import { formatLsn, type Lsn } from '../../core/lsn.ts';
+import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
 
 /** Whether the cache goes on from where it stands, or is built anew. */
 export type StartDecision =

@@ -1,5 +1,5 @@
-import type { Clock } from '../../core/clock.ts';
-import type { Lsn } from '../../core/lsn.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import { Backoff } from '../backoff.ts';
 
 /** From one copy of everything because of a change that cannot be sent to the next. */

@@ -1,7 +1,7 @@
 import type { Connector } from '../../../connectors/connector.ts';
 import { readCacheStatus } from '../../cache/status.ts';
-import { isOtherDatabase } from '../../core/database-identity.ts';
 import type { SourceName } from '../../core/names.ts';
+import { isOtherDatabase } from '../../core/postgres/database-identity.ts';
 import { Backoff } from '../backoff.ts';
 import { say } from '../say.ts';
 import { Session } from '../session.ts';

@@ -1,6 +1,6 @@
 import type { SlotHealth } from '../../../connectors/connector.ts';
-import type { Clock } from '../../core/clock.ts';
-import type { Lsn } from '../../core/lsn.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 
 /** Whether somebody reads from a slot, or is making it. */
 export function isRead(health: SlotHealth): boolean {

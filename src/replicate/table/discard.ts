@@ -13,8 +13,8 @@ import {
   updateStoredTable,
 } from '../../cache/stored-table.ts';
 import { must } from '../../core/assert.ts';
-import type { Clock } from '../../core/clock.ts';
 import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import type { StepHook } from '../steps.ts';
 import type { Sinks } from '../write/sink.ts';
 import type { Sized } from './reconcile.ts';

@@ -1,5 +1,5 @@
-import type { Clock } from '../../core/clock.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import type { Desire } from './wanted.ts';
 
 /** A table that is wanted no more, and how long its copy stays. */

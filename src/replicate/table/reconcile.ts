@@ -1,10 +1,10 @@
 import type { TableSize } from '../../../connectors/connector.ts';
 import { missingIndexes } from '../../cache/ddl.ts';
 import type { Generation, StoredTable } from '../../cache/stored-table.ts';
-import type { IndexColumn } from '../../core/index-column.ts';
-import type { PartsOf } from '../../core/key-part.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
-import type { TableShape } from '../../core/table-shape.ts';
+import type { IndexColumn } from '../../core/rows/index-column.ts';
+import type { PartsOf } from '../../core/rows/key-part.ts';
+import type { TableShape } from '../../core/rows/table-shape.ts';
 import { changedParts, sameShape, shapeMismatch } from './shape-check.ts';
 import type { Wanted } from './wanted.ts';
 

@@ -1,6 +1,6 @@
 import type { StoredTable } from '../../cache/stored-table.ts';
-import type { Relation } from '../../core/change.ts';
-import type { TableShape } from '../../core/table-shape.ts';
+import type { Relation } from '../../core/rows/change.ts';
+import type { TableShape } from '../../core/rows/table-shape.ts';
 
 // Types below this are Postgres' own and have the same numbers everywhere. Those above may be domains, which have
 // modifiers of their own; some come with every database, in information_schema.

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Generation } from '../../cache/stored-table.ts';
-import { KEY_TYPES, type KeyColumn, type KeyPart, type PartsOf } from '../../core/key-part.ts';
-import type { TableShape } from '../../core/table-shape.ts';
+import { KEY_TYPES, type KeyColumn, type KeyPart, type PartsOf } from '../../core/rows/key-part.ts';
+import type { TableShape } from '../../core/rows/table-shape.ts';
 
 /**
  * Why a copy made when the table had the one shape does not stand for the table of the other; null when it does.

@@ -1,7 +1,7 @@
 import { extensionTypesText, knownTypes } from '../../cache/known-types.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import type { KnownTypes } from '../../catalog/catalog.ts';
-import { FIND_OPERATORS } from '../../core/search-path.ts';
+import { FIND_OPERATORS } from '../../core/postgres/search-path.ts';
 
 /** Which types the source has; an extension may come, go, or move to another schema while a feed runs. */
 export class SourceTypes {

@@ -1,5 +1,5 @@
-import type { Clock } from '../../core/clock.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import { Backoff } from '../backoff.ts';
 
 interface Failure {

@@ -4,7 +4,7 @@ import type { StoredColumn, StoredTable } from '../../cache/stored-table.ts';
 import type { Desired, KnownTypes } from '../../catalog/catalog.ts';
 import { heldType, namesObjects } from '../../catalog/held-type.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
-import type { TableShape } from '../../core/table-shape.ts';
+import type { TableShape } from '../../core/rows/table-shape.ts';
 
 /** What the catalog wants of one feed; `unknown` while the target's tables cannot be read: then nothing changes. */
 export type Desire =

@@ -1,4 +1,4 @@
-import { type KeyRange, keyText, type RowKey, type RowMark } from '../../core/compared-rows.ts';
+import { type KeyRange, keyText, type RowKey, type RowMark } from '../../core/rows/compared-rows.ts';
 import { isSameOrder, type Sides, untilCaughtUp, type VerifyScene } from './sides.ts';
 
 /** How much is read at once. */

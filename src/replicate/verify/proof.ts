@@ -1,6 +1,6 @@
 import { ConnectorError } from '../../../connectors/connector.ts';
 import type { Difference } from '../../cache/verification.ts';
-import { type ComparedRows, keyText, type RowKey, type RowMark } from '../../core/compared-rows.ts';
+import { type ComparedRows, keyText, type RowKey, type RowMark } from '../../core/rows/compared-rows.ts';
 import { type Sides, untilCaughtUp, type VerifyScene, wantedRows } from './sides.ts';
 
 /** What is known of one row after it was looked at on both sides, twice each. */

@@ -1,9 +1,9 @@
 import type { Queryable } from '../../cache/queryable.ts';
 import type { Generation } from '../../cache/stored-table.ts';
 import { cacheWriter } from '../../cache/write-rows.ts';
-import type { ComparedRows } from '../../core/compared-rows.ts';
-import { keyText, type RowKey } from '../../core/compared-rows.ts';
-import { rowOf } from '../../core/row.ts';
+import type { ComparedRows } from '../../core/rows/compared-rows.ts';
+import { keyText, type RowKey } from '../../core/rows/compared-rows.ts';
+import { rowOf } from '../../core/rows/row.ts';
 import { byKey, type ProvenRow } from './proof.ts';
 import { cachedRows, type Sides, type VerifyScene } from './sides.ts';
 

@@ -1,5 +1,5 @@
 import type { Difference } from '../../cache/verification.ts';
-import { keyText, type RowKey } from '../../core/compared-rows.ts';
+import { keyText, type RowKey } from '../../core/rows/compared-rows.ts';
 import { differingKeys } from './compare-table.ts';
 import { prove } from './proof.ts';
 import { repairRows } from './repair.ts';

@@ -2,9 +2,9 @@ import type { Comparison, Connector, WantedRows } from '../../../connectors/conn
 import { inCache, quoteIdentifier } from '../../cache/names.ts';
 import { type Queryable, rowsOf } from '../../cache/queryable.ts';
 import type { Generation } from '../../cache/stored-table.ts';
-import type { Clock } from '../../core/clock.ts';
-import { ComparedRows } from '../../core/compared-rows.ts';
-import type { Lsn } from '../../core/lsn.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
+import { ComparedRows } from '../../core/rows/compared-rows.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import type { Exclusively } from '../table/discard.ts';
 
 /** What a comparison needs of the streaming feed. */

@@ -13,8 +13,8 @@ import {
   type TableVerification,
   type Verification,
 } from '../../cache/verification.ts';
-import type { RowKey } from '../../core/compared-rows.ts';
 import { sameTable } from '../../core/names.ts';
+import type { RowKey } from '../../core/rows/compared-rows.ts';
 import type { BackgroundVerification } from '../feed-options.ts';
 import type { Log } from '../log.ts';
 import { say } from '../say.ts';

@@ -10,9 +10,9 @@ import {
   WATERMARK_SQL,
 } from '../../cache/feed-row.ts';
 import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
-import type { Commit } from '../../core/change.ts';
-import { formatLsn, type Lsn } from '../../core/lsn.ts';
-import type { SourceTime } from '../../core/watermark.ts';
+import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
+import type { SourceTime } from '../../core/position/watermark.ts';
+import type { Commit } from '../../core/rows/change.ts';
 import type { StageLimits } from '../feed-options.ts';
 import type { Step, StepHook } from '../steps.ts';
 import { BatchWriting, type Writes } from './batch-writing.ts';

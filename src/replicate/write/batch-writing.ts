@@ -5,7 +5,7 @@ import {
   type WriteStatement,
 } from '../../cache/row-source.ts';
 import { write } from '../../cache/write-rows.ts';
-import type { Row } from '../../core/row.ts';
+import type { Row } from '../../core/rows/row.ts';
 import type { StageLimits } from '../feed-options.ts';
 import type { FoldedBatch } from './fold.ts';
 import type { NetStep } from './net.ts';

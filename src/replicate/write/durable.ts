@@ -1,6 +1,6 @@
 import { CLOCK_SQL } from '../../cache/feed-row.ts';
 import { type Queryable, rowOf } from '../../cache/queryable.ts';
-import { type Lsn, parseLsn } from '../../core/lsn.ts';
+import { type Lsn, parseLsn } from '../../core/position/lsn.ts';
 
 /**
  * Finds out which stored position would survive a crash of the source. Commits do not wait for the disk; a position

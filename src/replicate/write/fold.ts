@@ -1,6 +1,6 @@
-import type { Change, Relation, StreamItem } from '../../core/change.ts';
-import { PassingRow } from '../../core/passing-row.ts';
-import type { Row } from '../../core/row.ts';
+import type { Change, Relation, StreamItem } from '../../core/rows/change.ts';
+import { PassingRow } from '../../core/rows/passing-row.ts';
+import type { Row } from '../../core/rows/row.ts';
 import { TableBroken } from '../interruptions.ts';
 import { TableNet, Unnamed } from './net.ts';
 import { type Bound, type Sink, type Sinks } from './sink.ts';

@@ -1,4 +1,4 @@
-import { completed, type Row } from '../../core/row.ts';
+import { completed, type Row } from '../../core/rows/row.ts';
 
 /**
  * What to do to one table, in order; within `rows` no key appears twice, and removals come first. The keys of `inserts`,

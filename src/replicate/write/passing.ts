@@ -1,7 +1,7 @@
 import { type PassedRow, passingData } from '../../cache/copy-text.ts';
 import type { WriteStatement } from '../../cache/row-source.ts';
-import type { Change } from '../../core/change.ts';
-import { type Row, rowOf, UNCHANGED } from '../../core/row.ts';
+import type { Change } from '../../core/rows/change.ts';
+import { type Row, rowOf, UNCHANGED } from '../../core/rows/row.ts';
 import { TableBroken } from '../interruptions.ts';
 import type { BatchWriting, Writes } from './batch-writing.ts';
 import { fold, type Passing, type PassingChange, UNNAMED } from './fold.ts';

@@ -3,9 +3,9 @@ import { overlayWriter } from '../../cache/overlay.ts';
 import { keyPositions, type RowWriter } from '../../cache/row-source.ts';
 import type { Generation } from '../../cache/stored-table.ts';
 import { cacheWriter } from '../../cache/write-rows.ts';
-import type { Relation } from '../../core/change.ts';
 import { printTable, type TableRef, tableKey } from '../../core/names.ts';
-import { picked, type Row } from '../../core/row.ts';
+import type { Relation } from '../../core/rows/change.ts';
+import { picked, type Row } from '../../core/rows/row.ts';
 import { TableBroken, UnknownPartition } from '../interruptions.ts';
 
 /** Where one table's changes go for one generation: to the cache table itself, or to the overlay while it is copied. */

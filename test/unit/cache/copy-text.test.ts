@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { copyData } from '../../../src/cache/copy-text.ts';
-import { type Cell, type CellSink, type Row, rowOf } from '../../../src/core/row.ts';
+import { type Cell, type CellSink, type Row, rowOf } from '../../../src/core/rows/row.ts';
 
 /** The text inside the CopyData messages; every message must be whole. */
 function textOf(rows: readonly (readonly Cell[])[], positions: readonly number[]): string {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createIndexSql, missingIndexes } from '../../../src/cache/ddl.ts';
 import { overlayName, quoteIdentifier, relationName } from '../../../src/cache/names.ts';
-import { arrayElements, arrayLiteral } from '../../../src/core/array-literal.ts';
+import { arrayElements, arrayLiteral } from '../../../src/core/postgres/array-literal.ts';
 
 const users = { schema: 'public', name: 'users' };
 

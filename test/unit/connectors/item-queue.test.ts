@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ItemQueue } from '../../../connectors/item-queue.ts';
-import type { StreamItem } from '../../../src/core/change.ts';
-import { ZERO_LSN } from '../../../src/core/lsn.ts';
+import { ZERO_LSN } from '../../../src/core/position/lsn.ts';
+import type { StreamItem } from '../../../src/core/rows/change.ts';
 
 const BEGIN: readonly StreamItem[] = [{ kind: 'begin', xid: 1, commit: ZERO_LSN }];
 

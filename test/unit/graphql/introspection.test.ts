@@ -6,8 +6,8 @@ import {
   parse,
 } from 'graphql';
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../src/core/clock.ts';
-import { Stop } from '../../../src/core/stop-signal.ts';
+import { systemClock } from '../../../src/core/waiting/clock.ts';
+import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import { executeIntrospection } from '../../../src/graphql/introspection.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
 import { SchemaCache } from '../../../src/graphql/schema-cache.ts';

@@ -2,9 +2,9 @@ import { getIntrospectionQuery, isObjectType, parse, printType, validateSchema }
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { typeNamesOf } from '../../../src/catalog/resolve/names.ts';
-import { systemClock } from '../../../src/core/clock.ts';
 import { tableKey } from '../../../src/core/names.ts';
-import { Stop } from '../../../src/core/stop-signal.ts';
+import { systemClock } from '../../../src/core/waiting/clock.ts';
+import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import { executeIntrospection } from '../../../src/graphql/introspection.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
 import { SchemaCache } from '../../../src/graphql/schema-cache.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatLsn, lsnFromBits } from '../../../src/core/lsn.ts';
+import { formatLsn, lsnFromBits } from '../../../src/core/position/lsn.ts';
 import { answerToken, cacheStatus, nearjoinExtension } from '../../../src/http/freshness-answer.ts';
 import {
   freshnessOf,

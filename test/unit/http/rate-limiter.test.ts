@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../src/core/clock.ts';
+import { systemClock } from '../../../src/core/waiting/clock.ts';
 import { sessionOf } from '../../../src/http/auth/session.ts';
 import { RateLimiter } from '../../../src/http/rate-limiter.ts';
 

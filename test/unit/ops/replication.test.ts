@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CacheStatus, FeedStatus } from '../../../src/cache/cache-table.ts';
 import { printFeeds, progressBar } from '../../../src/cli/status-table.ts';
-import { parseLsn } from '../../../src/core/lsn.ts';
+import { parseLsn } from '../../../src/core/position/lsn.ts';
 import { Metrics } from '../../../src/ops/metrics.ts';
 import { type ReplicationView, reportFeeds } from '../../../src/ops/replication.ts';
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { CacheTable, FeedStatus } from '../../../src/cache/cache-table.ts';
 import type { Column } from '../../../src/catalog/catalog.ts';
 import { NO_TYPES } from '../../../src/catalog/held-type.ts';
-import type { Lsn } from '../../../src/core/lsn.ts';
+import type { Lsn } from '../../../src/core/position/lsn.ts';
 import type { RemoteUse } from '../../../src/plan/plan.ts';
 import { type CacheFit, cacheFit, chooseLeaf } from '../../../src/read/choose-leaves.ts';
 import { type Policy, policyFor } from '../../../src/read/freshness.ts';

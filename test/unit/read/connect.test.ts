@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { Turns } from '../../../src/core/turns.ts';
+import { Turns } from '../../../src/core/waiting/turns.ts';
 import { connectWire } from '../../../src/read/wire/connect.ts';
 import { ConnectionLost } from '../../../src/read/wire/failure.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Lsn } from '../../../src/core/lsn.ts';
+import type { Lsn } from '../../../src/core/position/lsn.ts';
 import type { Policy } from '../../../src/read/freshness.ts';
 import { faultOf, improved, type Label } from '../../../src/read/labels.ts';
 

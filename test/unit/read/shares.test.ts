@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Clock } from '../../../src/core/clock.ts';
+import type { Clock } from '../../../src/core/waiting/clock.ts';
 import type { WireRow } from '../../../src/read/wire/connection.ts';
 import { Shares } from '../../../src/read/wire/shares.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { SlotHealth } from '../../../connectors/connector.ts';
 import type { StoredTable } from '../../../src/cache/stored-table.ts';
-import type { Lsn } from '../../../src/core/lsn.ts';
-import type { TableShape } from '../../../src/core/table-shape.ts';
+import type { Lsn } from '../../../src/core/position/lsn.ts';
+import type { TableShape } from '../../../src/core/rows/table-shape.ts';
 import { Backoff } from '../../../src/replicate/backoff.ts';
 import {
   decideStart,

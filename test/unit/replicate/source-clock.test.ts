@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../src/core/clock.ts';
+import { systemClock } from '../../../src/core/waiting/clock.ts';
 import { SourceClock } from '../../../src/replicate/source-clock.ts';
 
 /** Readings of a source's clock, each with the time here when it was asked for and answered. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { RowMark } from '../../../src/core/compared-rows.ts';
+import type { RowMark } from '../../../src/core/rows/compared-rows.ts';
 import { differingKeys } from '../../../src/replicate/verify/compare-table.ts';
 import { judge } from '../../../src/replicate/verify/proof.ts';
 import { isSameOrder } from '../../../src/replicate/verify/sides.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Clock } from '../../../src/core/clock.ts';
 import { NearjoinError } from '../../../src/core/errors.ts';
-import type { Lsn } from '../../../src/core/lsn.ts';
+import type { Lsn } from '../../../src/core/position/lsn.ts';
+import type { Clock } from '../../../src/core/waiting/clock.ts';
 import type { QueryPlan } from '../../../src/plan/plan.ts';
 import { compilePlan } from '../../../src/read/compiled-plan.ts';
 import type { ReadAnswer, ReadRequest } from '../../../src/read/read-lane.ts';

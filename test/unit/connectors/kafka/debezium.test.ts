@@ -3,8 +3,8 @@ import { EventReader } from '../../../../connectors/kafka/debezium.ts';
 import { type RowEvent, tableEvent } from '../../../../connectors/kafka/envelope.ts';
 import { MessageReader } from '../../../../connectors/kafka/json.ts';
 import type { TableLayout } from '../../../../connectors/kafka/layout.ts';
-import type { Change } from '../../../../src/core/change.ts';
-import { cellsOf, UNCHANGED } from '../../../../src/core/row.ts';
+import type { Change } from '../../../../src/core/rows/change.ts';
+import { cellsOf, UNCHANGED } from '../../../../src/core/rows/row.ts';
 import { type Columns, eventMessage, type MadeEvent } from '../../../support/kafka-events.ts';
 
 const PLACEHOLDER = '__debezium_unavailable_value';

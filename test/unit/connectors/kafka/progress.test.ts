@@ -9,7 +9,7 @@ import {
   type Ends,
   findEnd,
 } from '../../../../connectors/kafka/progress.ts';
-import type { Lsn } from '../../../../src/core/lsn.ts';
+import type { Lsn } from '../../../../src/core/position/lsn.ts';
 import { endMessage } from '../../../support/kafka-events.ts';
 
 const at = (position: number): Lsn => BigInt(position) as Lsn;

@@ -5,8 +5,8 @@ import { tableEvent, transactionEnd } from '../../../../connectors/kafka/envelop
 import { MessageReader } from '../../../../connectors/kafka/json.ts';
 import type { TableLayout } from '../../../../connectors/kafka/layout.ts';
 import { Assembler } from '../../../../connectors/kafka/transactions.ts';
-import type { StreamItem } from '../../../../src/core/change.ts';
-import type { Lsn } from '../../../../src/core/lsn.ts';
+import type { Lsn } from '../../../../src/core/position/lsn.ts';
+import type { StreamItem } from '../../../../src/core/rows/change.ts';
 import { endMessage, eventMessage, type MadeEvent } from '../../../support/kafka-events.ts';
 
 const PARTITIONS = 3;

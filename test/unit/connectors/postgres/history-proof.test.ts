@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { HistoryProof } from '../../../../connectors/postgres/stream/history-proof.ts';
-import type { Commit, FeedItem } from '../../../../src/core/change.ts';
-import type { Lsn } from '../../../../src/core/lsn.ts';
+import type { Lsn } from '../../../../src/core/position/lsn.ts';
+import type { Commit, FeedItem } from '../../../../src/core/rows/change.ts';
 
 const lsn = (position: number): Lsn => BigInt(position) as Lsn;
 const made = (end: number, time = end): Commit => ({ end: lsn(end), time });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { FrameReader } from '../../../../connectors/postgres/frames.ts';
 import { LargeMessage } from '../../../../connectors/postgres/stream/large-message.ts';
 import { passingData } from '../../../../src/cache/copy-text.ts';
-import type { PassingRow } from '../../../../src/core/passing-row.ts';
+import type { PassingRow } from '../../../../src/core/rows/passing-row.ts';
 import { frame, MessageBytes } from '../../../support/pgoutput.ts';
 
 const HEADER = Buffer.concat([Buffer.from('w'), Buffer.alloc(24)]);

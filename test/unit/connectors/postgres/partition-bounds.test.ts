@@ -6,7 +6,7 @@ import {
   partOf,
   unclaimed,
 } from '../../../../connectors/postgres/publication/partition-bounds.ts';
-import { inOneOf } from '../../../../src/core/key-part.ts';
+import { inOneOf } from '../../../../src/core/rows/key-part.ts';
 
 const column = (name: string | null, type: number, more: Partial<PartitionColumn> = {}): PartitionColumn => ({
   name,

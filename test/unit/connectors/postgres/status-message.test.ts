@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { statusMessage } from '../../../../connectors/postgres/stream/status-message.ts';
-import { parseLsn } from '../../../../src/core/lsn.ts';
+import { parseLsn } from '../../../../src/core/position/lsn.ts';
 
 test('a status message carries the position as it is, three times, and the time since 2000', () => {
   const bytes = statusMessage(parseLsn('1A/FFFFFFFF'), true, 946_684_800_000 + 1_500);

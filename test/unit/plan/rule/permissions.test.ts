@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { JsonObject } from '../../../../src/core/json-text.ts';
+import type { JsonObject } from '../../../../src/core/json/json-text.ts';
 import { catalogOf } from '../../../support/catalog.ts';
 import { bound, printed, refusal } from '../plan-for.ts';
 

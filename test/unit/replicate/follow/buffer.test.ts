@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Relation, StreamItem } from '../../../../src/core/change.ts';
-import type { Lsn } from '../../../../src/core/lsn.ts';
-import { rowOf } from '../../../../src/core/row.ts';
+import type { Lsn } from '../../../../src/core/position/lsn.ts';
+import type { Relation, StreamItem } from '../../../../src/core/rows/change.ts';
+import { rowOf } from '../../../../src/core/rows/row.ts';
 import { ChangeBuffer } from '../../../../src/replicate/follow/buffer.ts';
 
 const relation: Relation = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../../src/core/clock.ts';
+import { systemClock } from '../../../../src/core/waiting/clock.ts';
 import { DEFAULT_LIMITS } from '../../../../src/replicate/feed-options.ts';
 import { EarlyChoice } from '../../../../src/replicate/follow/early-choice.ts';
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Connector } from '../../../../connectors/connector.ts';
 import type { Queryable } from '../../../../src/cache/queryable.ts';
-import { systemClock } from '../../../../src/core/clock.ts';
-import type { Lsn } from '../../../../src/core/lsn.ts';
-import type { Probe } from '../../../../src/core/watermark.ts';
+import type { Lsn } from '../../../../src/core/position/lsn.ts';
+import type { Probe } from '../../../../src/core/position/watermark.ts';
+import { systemClock } from '../../../../src/core/waiting/clock.ts';
 import { runProbes } from '../../../../src/replicate/follow/probes.ts';
 import { Progress } from '../../../../src/replicate/follow/progress.ts';
 import { ProofPace } from '../../../../src/replicate/follow/proof-pace.ts';

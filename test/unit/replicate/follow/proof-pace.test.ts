@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { readWish, wishText } from '../../../../src/cache/proof-wish.ts';
-import type { Clock } from '../../../../src/core/clock.ts';
+import type { Clock } from '../../../../src/core/waiting/clock.ts';
 import { ProofPace } from '../../../../src/replicate/follow/proof-pace.ts';
 
 const signal = new AbortController().signal;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lsnFromBits as at } from '../../../../src/core/lsn.ts';
+import { lsnFromBits as at } from '../../../../src/core/position/lsn.ts';
 import { Stuck } from '../../../../src/replicate/lead/stuck.ts';
 
 test('a change that cannot be sent is passed by when it breaks the stream again, the next ones less and less often', () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Connector, ConnectorError } from '../../../../connectors/connector.ts';
-import { systemClock } from '../../../../src/core/clock.ts';
-import { ZERO_LSN } from '../../../../src/core/lsn.ts';
+import { ZERO_LSN } from '../../../../src/core/position/lsn.ts';
+import { systemClock } from '../../../../src/core/waiting/clock.ts';
 import { DEFAULT_LIMITS } from '../../../../src/replicate/feed-options.ts';
 import { AwayWatch } from '../../../../src/replicate/slot/away-watch.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Connector, ConnectorError } from '../../../../connectors/connector.ts';
-import { systemClock } from '../../../../src/core/clock.ts';
+import { systemClock } from '../../../../src/core/waiting/clock.ts';
 import { DEFAULT_LIMITS, type FeedOptions } from '../../../../src/replicate/feed-options.ts';
 import { FeedRemoval } from '../../../../src/replicate/slot/feed-removal.ts';
 import { SourceClock } from '../../../../src/replicate/source-clock.ts';

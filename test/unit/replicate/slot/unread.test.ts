@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { SlotHealth } from '../../../../connectors/connector.ts';
-import { systemClock } from '../../../../src/core/clock.ts';
-import { lsnFromBits } from '../../../../src/core/lsn.ts';
+import { lsnFromBits } from '../../../../src/core/position/lsn.ts';
+import { systemClock } from '../../../../src/core/waiting/clock.ts';
 import { Unread } from '../../../../src/replicate/slot/unread.ts';
 
 const LOST: SlotHealth = { kind: 'lost', reason: 'the target invalidated the slot (wal_removed)' };

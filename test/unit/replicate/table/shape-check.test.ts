@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { TableShape } from '../../../../src/core/table-shape.ts';
+import type { TableShape } from '../../../../src/core/rows/table-shape.ts';
 import { changedParts, sameShape, shapeMismatch } from '../../../../src/replicate/table/shape-check.ts';
 
 const plain: TableShape = {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Queryable } from '../../../../src/cache/queryable.ts';
-import type { Lsn } from '../../../../src/core/lsn.ts';
+import type { Lsn } from '../../../../src/core/position/lsn.ts';
 import { DurablePosition } from '../../../../src/replicate/write/durable.ts';
 
 /** A source whose own log is written up to one position and on disk up to another. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Cell, cellsOf, type Row, rowOf, UNCHANGED } from '../../../../src/core/row.ts';
+import { type Cell, cellsOf, type Row, rowOf, UNCHANGED } from '../../../../src/core/rows/row.ts';
 import { TableNet, Unnamed } from '../../../../src/replicate/write/net.ts';
 
 // Rows are (key, a, big).

@@ -1,4 +1,4 @@
-import { NearjoinError } from './errors.ts';
+import { NearjoinError } from '../errors.ts';
 
 /** Stands for a large value the target did not send because the update left it alone; never the same as null. */
 export const UNCHANGED: unique symbol = Symbol('unchanged');

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Clock } from '../../../src/core/clock.ts';
-import { Spaced } from '../../../src/core/spaced.ts';
+import { Spaced } from '../../../src/catalog/spaced.ts';
+import type { Clock } from '../../../src/core/waiting/clock.ts';
 
 /** A clock that jumps to the end of each delay. */
 function jumpingClock(): Clock & { now: number } {

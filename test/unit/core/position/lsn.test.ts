@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compareLsn, formatLsn, lsnFromBits, parseLsn } from '../../../src/core/lsn.ts';
+import { compareLsn, formatLsn, lsnFromBits, parseLsn } from '../../../../src/core/position/lsn.ts';
 
 test('a position reads back from its text, padded or not, in either case', () => {
   fc.assert(

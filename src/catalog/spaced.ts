@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '../core/waiting/clock.ts';
 
 interface Turn {
   begunMs: number;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Lsn } from '../../../src/core/lsn.ts';
-import { ProbeBoard } from '../../../src/core/probe-board.ts';
+import type { Lsn } from '../../../src/core/position/lsn.ts';
+import { ProbeBoard } from '../../../src/read/probe-board.ts';
 
 const lsn = (n: number): Lsn => BigInt(n) as Lsn;
 

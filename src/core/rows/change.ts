@@ -1,5 +1,5 @@
-import type { Lsn } from './lsn.ts';
-import type { TableRef } from './names.ts';
+import type { TableRef } from '../names.ts';
+import type { Lsn } from '../position/lsn.ts';
 import type { Row } from './row.ts';
 
 /** A column as the replication stream describes it. */

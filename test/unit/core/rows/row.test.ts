@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cellsOf, completed, picked, rowOf, UNCHANGED } from '../../../src/core/row.ts';
+import { cellsOf, completed, picked, rowOf, UNCHANGED } from '../../../../src/core/rows/row.ts';
 
 test('a row seen through places has the cells in their order, and null where there is none', () => {
   const row = picked(rowOf(['a', UNCHANGED, 'c']), [2, 1, -1]);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Repeats } from '../../../src/core/repeats.ts';
+import { Repeats } from '../../../../src/core/waiting/repeats.ts';
 
 test('the same failure is said at once and then at growing distances, with the number left out', () => {
   let now = 0;

@@ -1,4 +1,4 @@
-import { must } from './assert.ts';
+import { must } from '../assert.ts';
 
 /** A column of a table's key. */
 export interface KeyColumn {

@@ -1,6 +1,6 @@
-import type { Lsn } from './lsn.ts';
-import type { SourceName } from './names.ts';
-import type { Probe, SourceTime } from './watermark.ts';
+import type { SourceName } from '../core/names.ts';
+import type { Lsn } from '../core/position/lsn.ts';
+import type { Probe, SourceTime } from '../core/position/watermark.ts';
 
 const KEPT = 256;
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { geometryText } from '../../../src/core/geojson.ts';
-import type { Json } from '../../../src/core/json-text.ts';
+import { geometryText } from '../../../src/catalog/conditions/geojson.ts';
+import type { Json } from '../../../src/core/json/json-text.ts';
 
 const crs = (name: string) => ({ type: 'name', properties: { name } });
 const RING = [

@@ -1,6 +1,6 @@
-import { isRecord } from './is-record.ts';
-import { jsonKind } from './json-kind.ts';
-import type { Json } from './json-text.ts';
+import { isRecord } from '../../core/json/is-record.ts';
+import { jsonKind } from '../../core/json/json-kind.ts';
+import type { Json } from '../../core/json/json-text.ts';
 
 // PostGIS reads its own binary form in every database and every version, as it reads any other value: before any row, and
 // whatever the schema of its functions. GeoJSON it takes by a function only, which may be called as late as for a row.

@@ -1,9 +1,9 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../src/core/clock.ts';
-import { firstOf } from '../../../src/core/first-of.ts';
-import { Notifier, restUnless } from '../../../src/core/notifier.ts';
-import type { StopSignal } from '../../../src/core/stop-signal.ts';
+import { systemClock } from '../../../../src/core/waiting/clock.ts';
+import { firstOf } from '../../../../src/core/waiting/first-of.ts';
+import { Notifier, restUnless } from '../../../../src/core/waiting/notifier.ts';
+import type { StopSignal } from '../../../../src/core/waiting/stop-signal.ts';
 
 const HOUR_MS = 3_600_000;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { inOrder } from '../../../src/core/in-order.ts';
+import { inOrder } from '../../../src/read/in-order.ts';
 
 const failed = (why: string): Promise<never> => Promise.reject(new Error(why));
 

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { contains, formatToken, isSuccessor, later, parseToken } from '../../../src/core/token.ts';
+import {
+  contains,
+  formatToken,
+  isSuccessor,
+  later,
+  parseToken,
+} from '../../../../src/core/position/token.ts';
 
 const token = (text: string) => {
   const parsed = parseToken(text);
