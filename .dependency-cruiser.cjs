@@ -78,6 +78,13 @@ const folders = {
     root: ['value', 'operation', 'argument', 'role', 'rule', 'where', 'select'],
     explain: [],
   },
+  'src/sql': {
+    place: [],
+    condition: ['place'],
+    rows: ['place', 'condition'],
+    shape: ['place', 'condition', 'rows'],
+    live: ['place', 'condition', 'rows', 'shape'],
+  },
   'src/replicate': {
     write: [],
     table: ['write'],

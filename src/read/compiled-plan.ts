@@ -4,9 +4,9 @@ import { NO_TYPES } from '../catalog/held-type.ts';
 import { must } from '../core/assert.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { QueryPlan, RemoteUse, RootField } from '../plan/plan.ts';
-import { TypeUnknown } from '../sql/held-as-text.ts';
-import type { Leaves } from '../sql/leaf.ts';
-import { NO_GAPS } from '../sql/scope.ts';
+import { TypeUnknown } from '../sql/place/held-as-text.ts';
+import type { Leaves } from '../sql/place/leaf.ts';
+import { NO_GAPS } from '../sql/place/scope.ts';
 import type { RootStatement } from '../sql/statement.ts';
 import { type StatementRequest, toStatement } from '../sql/to-statement.ts';
 

@@ -1,6 +1,6 @@
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { PlanTable, RootField } from '../plan/plan.ts';
-import type { Leaf, LeafColumn, Leaves } from '../sql/leaf.ts';
+import type { Leaf, LeafColumn, Leaves } from '../sql/place/leaf.ts';
 import type { Foreseen } from './choose-leaves.ts';
 import { filteredThere } from './live/scope-of-work.ts';
 

@@ -1,7 +1,7 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
-import { operandsStatement } from '../sql/operand-checks.ts';
-import { hasCall } from '../sql/touches.ts';
+import { hasCall } from '../plan/touches.ts';
+import { operandsStatement } from '../sql/condition/operand-checks.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError, StatementOutdated } from './error-mapping.ts';

@@ -2,7 +2,7 @@ import type { FeedStatus } from '../cache/cache-table.ts';
 import type { SourceName } from '../core/names.ts';
 import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
 import type { RemoteUse } from '../plan/plan.ts';
-import { lacksTypes } from '../sql/held-as-text.ts';
+import { lacksTypes } from '../sql/place/held-as-text.ts';
 import { type CacheFit, cacheFit, type HeldFit } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 

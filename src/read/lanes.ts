@@ -4,7 +4,7 @@ import { type SourceName, sameTable } from '../core/names.ts';
 import type { HistoryName, Token } from '../core/position/token.ts';
 import { type SourceTime, stalenessMs } from '../core/position/watermark.ts';
 import type { PlanTable, RemoteUse } from '../plan/plan.ts';
-import type { Leaf } from '../sql/leaf.ts';
+import type { Leaf } from '../sql/place/leaf.ts';
 import type { LeafChoice } from './choose-leaves.ts';
 import type { Policy, RouteDetail, TargetReport } from './freshness.ts';
 import type { Label } from './labels.ts';

@@ -1,7 +1,7 @@
 import { baseType } from '../catalog/conditions/operators.ts';
 import type { Field, Param, RootField } from '../plan/plan.ts';
+import { runsStatement } from '../plan/touches.ts';
 import type { Statement, Together } from './statement.ts';
-import { runsStatement } from './touches.ts';
 import { isSplitElsewhere } from './types.ts';
 
 /**

@@ -8,7 +8,7 @@ const NAME = /[^\s?%$.[\]{}()|&!=<>@#,*:+/-]/;
 
 /**
  * Refuses what would fail in some rows and not in others, whatever rows there are: else the failure would tell of rows
- * that the role may not see. Postgres itself judges regular expressions, in `src/sql/operand-checks.ts`.
+ * that the role may not see. Postgres itself judges regular expressions, in `src/sql/condition/operand-checks.ts`.
  */
 export function checkPattern(pattern: Pattern, text: string): void {
   if (pattern === 'like' && endsInEscape(text))

@@ -1,6 +1,6 @@
 import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
-import type { ChainLevel } from '../../sql/join-keys.ts';
-import type { RowsOf } from '../../sql/rows.ts';
+import type { ChainLevel } from '../../sql/live/join-keys.ts';
+import type { RowsOf } from '../../sql/rows/rows.ts';
 
 /** Where the rows are whose remote rows come next: levels from a root field or from fetched rows down to them. */
 export interface Above {

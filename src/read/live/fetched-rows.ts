@@ -1,4 +1,4 @@
-import type { LeafColumn } from '../../sql/leaf.ts';
+import type { LeafColumn } from '../../sql/place/leaf.ts';
 
 /** Rows of one place of a plan: an array literal per column, never parsed. */
 export interface FetchedRows {

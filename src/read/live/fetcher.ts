@@ -1,10 +1,10 @@
 import type { JoinPair } from '../../catalog/catalog.ts';
 import type { NearjoinError } from '../../core/errors.ts';
+import { computedOf, guardOf } from '../../plan/computed-parts.ts';
 import type { PlanTable } from '../../plan/plan.ts';
-import { computedOf, guardOf } from '../../sql/computed-parts.ts';
-import { type About, fetchStatement } from '../../sql/fetch-rows.ts';
-import { type ChainLevel, keysStatement } from '../../sql/join-keys.ts';
-import type { LeafColumn, Leaves } from '../../sql/leaf.ts';
+import { type About, fetchStatement } from '../../sql/live/fetch-rows.ts';
+import { type ChainLevel, keysStatement } from '../../sql/live/join-keys.ts';
+import type { LeafColumn, Leaves } from '../../sql/place/leaf.ts';
 import type { Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import type { ReadSettings } from '../settings.ts';

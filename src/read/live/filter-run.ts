@@ -1,11 +1,12 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
+import { callsForRow, computedIn, computedOf, guardOf } from '../../plan/computed-parts.ts';
 import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
 import { and, conditionsIn, conjuncts, TRUE } from '../../plan/predicates.ts';
-import { callsForRow, computedIn, computedOf, computingOrder, guardOf } from '../../sql/computed-parts.ts';
-import type { ChainLevel } from '../../sql/join-keys.ts';
-import type { RowsOf } from '../../sql/rows.ts';
-import { placesIn } from '../../sql/touches.ts';
+import { placesIn } from '../../plan/touches.ts';
+import { computingOrder } from '../../sql/condition/leaky.ts';
+import type { ChainLevel } from '../../sql/live/join-keys.ts';
+import type { RowsOf } from '../../sql/rows/rows.ts';
 import { type Above, bare, lastOf, leafLevel, TOP } from './chain.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';

@@ -1,8 +1,8 @@
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
-import { fillStatement } from '../../sql/fill-gaps.ts';
-import { type Gap, placeOf } from '../../sql/gap.ts';
+import { fillStatement } from '../../sql/live/fill-gaps.ts';
+import { type Gap, placeOf } from '../../sql/shape/gap.ts';
 import type { Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import { inOrder } from '../in-order.ts';

@@ -1,5 +1,5 @@
 import { must } from '../../core/assert.ts';
-import { GAP_MARK } from '../../sql/gap.ts';
+import { GAP_MARK } from '../../sql/shape/gap.ts';
 import { RowTooLarge } from '../wire/failure.ts';
 
 const MARK = GAP_MARK.charCodeAt(0);

@@ -13,9 +13,9 @@ import type {
   RootField,
   Select,
 } from '../../plan/plan.ts';
-import { type Gap, placeOf, type RelatedField } from '../../sql/gap.ts';
-import { byColumn } from '../../sql/rows.ts';
-import { conditionsOfAggregate, placesIn, placesOfField, placesOfRows } from '../../sql/touches.ts';
+import { conditionsOfAggregate, placesIn, placesOfField, placesOfRows } from '../../plan/touches.ts';
+import { byColumn } from '../../sql/rows/rows.ts';
+import { type Gap, placeOf, type RelatedField } from '../../sql/shape/gap.ts';
 import { isDecidableAt, isLoose, isText, joinsByBytes, ordersAlike } from './scope-of-work.ts';
 
 /**

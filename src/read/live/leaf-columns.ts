@@ -3,7 +3,7 @@ import { heldType, NO_TYPES } from '../../catalog/held-type.ts';
 import { sameTable } from '../../core/names.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import type { RowsCall } from '../../plan/rows-call.ts';
-import type { LeafColumn } from '../../sql/leaf.ts';
+import type { LeafColumn } from '../../sql/place/leaf.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 
 /** How the source holds a remote table, where it does. */

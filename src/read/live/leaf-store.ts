@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Column } from '../../catalog/catalog.ts';
 import type { PlanTable } from '../../plan/plan.ts';
-import { type Gap, placeOf } from '../../sql/gap.ts';
-import type { Leaf } from '../../sql/leaf.ts';
+import { createTempTable, fillTempTable, type TempTable } from '../../sql/live/temp-table.ts';
+import type { Leaf } from '../../sql/place/leaf.ts';
+import { type Gap, placeOf } from '../../sql/shape/gap.ts';
 import type { Statement } from '../../sql/statement.ts';
-import { createTempTable, fillTempTable, type TempTable } from '../../sql/temp-table.ts';
 import type { WireConnection } from '../wire/connection.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 

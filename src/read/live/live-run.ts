@@ -12,11 +12,11 @@ import type {
 } from '../../plan/plan.ts';
 import { and } from '../../plan/predicates.ts';
 import { amongKeys } from '../../plan/root/entities.ts';
-import { placeOf, type RelatedField } from '../../sql/gap.ts';
-import type { ChainLevel } from '../../sql/join-keys.ts';
-import { joinedConditions } from '../../sql/rows.ts';
-import { normalForms } from '../../sql/sharing.ts';
-import { conditionsOfAggregate, placesBelow, placesOfField } from '../../sql/touches.ts';
+import { conditionsOfAggregate, placesBelow, placesOfField } from '../../plan/touches.ts';
+import type { ChainLevel } from '../../sql/live/join-keys.ts';
+import { joinedConditions } from '../../sql/rows/rows.ts';
+import { normalForms } from '../../sql/rows/sharing.ts';
+import { placeOf, type RelatedField } from '../../sql/shape/gap.ts';
 import { type Above, bare, lastOf, TOP } from './chain.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';

@@ -1,9 +1,9 @@
 import type { Column } from '../../catalog/catalog.ts';
+import { computedOf, isStored } from '../../plan/computed-parts.ts';
 import type { Join, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { TRUE } from '../../plan/predicates.ts';
-import { computedOf, isStored } from '../../sql/computed-parts.ts';
-import type { RelatedField } from '../../sql/gap.ts';
-import { byColumn } from '../../sql/rows.ts';
+import { byColumn } from '../../sql/rows/rows.ts';
+import type { RelatedField } from '../../sql/shape/gap.ts';
 import { decidableAt, isDecidedThere, joinsByBytes, ordersAlike } from './scope-of-work.ts';
 
 /** How rows of one place are fetched. */

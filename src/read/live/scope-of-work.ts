@@ -1,12 +1,12 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { baseType, type Operator } from '../../catalog/conditions/operators.ts';
 import type { SourceName } from '../../core/names.ts';
+import { computedIn } from '../../plan/computed-parts.ts';
 import type { Join, OrderItem, PlanTable, Predicate, RootField } from '../../plan/plan.ts';
 import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
-import { computedIn } from '../../sql/computed-parts.ts';
-import { isCaseless } from '../../sql/folded-keys.ts';
-import { isLeaky } from '../../sql/leaky.ts';
-import { filtersOfRoot, placesIn } from '../../sql/touches.ts';
+import { filtersOfRoot, placesIn } from '../../plan/touches.ts';
+import { isLeaky } from '../../sql/condition/leaky.ts';
+import { isCaseless } from '../../sql/live/folded-keys.ts';
 
 /** Ids of the places of a root field whose rows are chosen by their own database alone when they are fetched. */
 export function filteredThere(root: RootField): ReadonlySet<number> {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GapText, textsOf } from '../../../src/read/live/gap-text.ts';
 import { RowTooLarge } from '../../../src/read/wire/failure.ts';
-import { GAP_MARK } from '../../../src/sql/gap.ts';
+import { GAP_MARK } from '../../../src/sql/shape/gap.ts';
 
 const gap = (place: number, key: string): string => `${GAP_MARK}${place},${key}${GAP_MARK}`;
 

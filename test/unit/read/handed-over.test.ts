@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { gapsOf } from '../../../src/read/live/handed-over.ts';
-import { placeOf } from '../../../src/sql/gap.ts';
+import { placeOf } from '../../../src/sql/shape/gap.ts';
 import { catalogOf } from '../../support/catalog.ts';
 import { planFor } from '../plan/plan-for.ts';
 

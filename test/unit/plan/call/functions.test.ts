@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Catalog } from '../../../../src/catalog/catalog.ts';
 import { buildSchema } from '../../../../src/graphql/schema.ts';
 import { compilePlan } from '../../../../src/read/compiled-plan.ts';
-import { ownTables } from '../../../../src/sql/leaf.ts';
+import { ownTables } from '../../../../src/sql/place/leaf.ts';
 import { argument, catalogWith, found, type World } from '../../catalog/tracked-functions.ts';
 import { planFor, printed, refusal } from '../plan-for.ts';
 

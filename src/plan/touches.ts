@@ -1,0 +1,147 @@
+import type {
+  Aggregate,
+  AggregateField,
+  Field,
+  OrderItem,
+  PlanTable,
+  Predicate,
+  RootField,
+  Select,
+} from './plan.ts';
+import { conditionsIn } from './predicates.ts';
+
+/** Whether the rows of a select are found or ordered through a table outside its database. */
+export function touchesRemote(
+  select: { readonly where: Predicate; readonly orderBy: readonly OrderItem[] },
+  isRemote: (table: PlanTable) => boolean,
+): boolean {
+  const inPath = (item: OrderItem): boolean =>
+    item.path.some((step) => isRemote(step.to) || placesIn(step.where).some(isRemote));
+  return placesIn(select.where).some(isRemote) || select.orderBy.some(inPath);
+}
+
+/** A place, and the filter that its rows have there. */
+export interface Filtered {
+  readonly place: PlanTable;
+  readonly where: Predicate;
+}
+
+/** Every place that a predicate reads, however deep. */
+export function placesIn(predicate: Predicate): readonly PlanTable[] {
+  return filtersIn(predicate).map(({ place }) => place);
+}
+
+/** The same places with their filters. */
+export function filtersIn(predicate: Predicate): readonly Filtered[] {
+  return conditionsIn(predicate).flatMap((condition) =>
+    'to' in condition ? [{ place: condition.to, where: condition.where }, ...filtersIn(condition.where)] : [],
+  );
+}
+
+/** Every place that a select reads below its own table. */
+export function placesBelow(select: Select): readonly PlanTable[] {
+  return filtersBelow(select).map(toPlace);
+}
+
+/** Every place that decides which rows a select has, and their order. */
+export function placesOfRows(select: FindsRows): readonly PlanTable[] {
+  return filtersOfRows(select).map(toPlace);
+}
+
+/** Every place of a selected field. */
+export function placesOfField(field: Field): readonly PlanTable[] {
+  return filtersOfField(field).map(toPlace);
+}
+
+/** Whether a root field has rows somewhere that a function or a native query answers: it may look at any there are, whatever rules say. */
+export function hasCall(root: RootField): boolean {
+  return filtersOfRoot(root).some(({ place }) => place.call !== undefined);
+}
+
+/** Whether a root field has rows of a native query somewhere: a statement that is not ours, and may try anything. */
+export function runsStatement(root: RootField): boolean {
+  return filtersOfRoot(root).some(({ place }) => place.call?.statement !== undefined);
+}
+
+/** What of a select decides which rows there are, and their order. */
+type FindsRows = Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>;
+
+function toPlace({ place }: Filtered): PlanTable {
+  return place;
+}
+
+/** Every place that a root field reads, with its filter. */
+export function filtersOfRoot(root: RootField): readonly Filtered[] {
+  switch (root.kind) {
+    case 'list':
+    case 'one':
+    case 'stream':
+    case 'entities':
+      return filtersOfSelect(root.select);
+    case 'aggregate':
+      return filtersOfAggregate(root.aggregate);
+    case 'object':
+      return root.fields.flatMap(filtersOfRoot);
+    default:
+      return [];
+  }
+}
+
+function filtersOfSelect(select: Select): readonly Filtered[] {
+  return [{ place: select.from, where: select.where }, ...filtersBelow(select)];
+}
+
+function filtersBelow(select: Select): readonly Filtered[] {
+  return [...filtersOfRows(select), ...select.fields.flatMap(filtersOfField)];
+}
+
+function filtersOfRows(select: FindsRows): readonly Filtered[] {
+  return [
+    ...filtersIn(select.where),
+    ...select.orderBy.flatMap(filtersOnPath),
+    ...select.distinctOnlyIf.flatMap((rule) => (rule === null ? [] : filtersIn(rule))),
+  ];
+}
+
+function filtersOfField(field: Field): readonly Filtered[] {
+  switch (field.kind) {
+    case 'object':
+    case 'array':
+      return filtersOfSelect(field.select);
+    case 'aggregate':
+      return filtersOfAggregate(field.aggregate);
+    case 'column':
+      return field.onlyIf === null ? [] : filtersIn(field.onlyIf);
+    default:
+      return [];
+  }
+}
+
+function filtersOfAggregate({ rows, fields }: Aggregate): readonly Filtered[] {
+  const inside = fields.flatMap((field) =>
+    field.kind === 'nodes'
+      ? field.fields.flatMap(filtersOfField)
+      : conditionsOfAggregate(field).flatMap(filtersIn),
+  );
+  return [...filtersOfSelect(rows), ...inside];
+}
+
+/** The rules under which an aggregate's columns are visible. */
+export function conditionsOfAggregate(field: AggregateField): readonly Predicate[] {
+  if (field.kind !== 'values') return [];
+  return field.values.flatMap((value) => {
+    if (value.kind === 'count') return value.onlyIf.filter((rule) => rule !== null);
+    if (value.kind === 'constant') return [];
+    return value.of.flatMap((member) =>
+      member.kind === 'column' && member.onlyIf !== null ? [member.onlyIf] : [],
+    );
+  });
+}
+
+function filtersOnPath(item: OrderItem): readonly Filtered[] {
+  const rule = item.by.kind === 'count' ? null : item.by.onlyIf;
+  return [
+    ...item.path.flatMap(({ to, where }) => [{ place: to, where }, ...filtersIn(where)]),
+    ...(rule === null ? [] : filtersIn(rule)),
+  ];
+}

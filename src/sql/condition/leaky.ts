@@ -1,0 +1,160 @@
+import type { Column, ColumnType } from '../../catalog/catalog.ts';
+import { lacksEquality } from '../../catalog/conditions/mapping.ts';
+import { baseType, type Operator, patternOf } from '../../catalog/conditions/operators.ts';
+import type { PredicateFunctionName } from '../../catalog/conditions/predicate-functions.ts';
+import { SPATIAL_OPERATORS } from '../../catalog/conditions/spatial-operators.ts';
+import { callsForRow } from '../../plan/computed-parts.ts';
+import type { ColumnComparison, PlanTable, Predicate } from '../../plan/plan.ts';
+import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
+import { allOf, anyOf, type Sql, sql } from '../sql.ts';
+
+// A comparison that may fail in some rows tells of them by failing. Postgres decides conditions in any order it likes, and
+// may come to such a comparison in a row that a rule hides: it has to wait for everything else. The rest, above all what
+// indexes serve, is as Postgres orders it.
+
+const FAILING: ReadonlySet<Operator> = new Set([
+  'jsonb_path_exists',
+  'jsonb_path_match',
+  // Shapes of unlike reference systems, or too bent, are compared with nothing.
+  ...Object.values(SPATIAL_OPERATORS).flat(),
+]);
+/** Types compared by a size that may overflow. */
+const SIZED: ReadonlySet<string> = new Set(['box', 'circle', 'lseg', 'path', 'polygon']);
+const FLOATS: ReadonlySet<string> = new Set(['float4', 'float8']);
+const LISTS: ReadonlySet<Operator> = new Set(['in', 'nin']);
+/** Aggregates that cannot overflow. */
+const UNFAILING: ReadonlySet<PredicateFunctionName> = new Set(['bool_and', 'bool_or', 'count', 'max', 'min']);
+
+/** Whether a condition may fail in one row and not in another. */
+export function isLeaky(predicate: Predicate): boolean {
+  return conditionsIn(predicate).some(mayFail);
+}
+
+function mayFail(condition: Predicate): boolean {
+  switch (condition.kind) {
+    case 'exists':
+    case 'exists-table':
+      return condition.to.call?.leakproof === false || isLeaky(condition.where);
+    case 'exists-aggregate':
+      return !UNFAILING.has(condition.function) || isLeaky(condition.where);
+    case 'is-null':
+      return isFailing(condition.column);
+    case 'compare':
+      return comparisonMayFail(condition);
+    case 'compare-columns':
+      return (
+        isFailing(condition.column) ||
+        isLeakyIn(condition) ||
+        isNarrowed(condition.column, condition.other.column)
+      );
+    default:
+      return false;
+  }
+}
+
+function comparisonMayFail(condition: ColumnComparison): boolean {
+  const { column, operator, cast } = condition;
+  if (FAILING.has(operator) || isFailing(column) || isLoosePattern(condition)) return true;
+  return cast === null ? isLeakyIn(condition) : cast.schema !== 'pg_catalog';
+}
+
+/** Whether to compute the value may fail: a function says in its error what it likes. */
+function isFailing({ computed }: Column): boolean {
+  return computed !== undefined && !computed.call.leakproof;
+}
+
+/** A `numeric` becomes a float where it is compared with one, and may be too large for it. */
+function isNarrowed(...columns: readonly Column[]): boolean {
+  const names = columns.map(({ type }) => baseType(type).name);
+  return names.includes('numeric') && names.some((name) => FLOATS.has(name));
+}
+
+/** A column, and how it is compared. */
+interface Compared {
+  readonly column: Column;
+  readonly operator: Operator;
+}
+
+/** A pattern does not fit a collation that takes unlike texts for equal, which a cast to text keeps. */
+function isLoosePattern({ column, operator }: Compared): boolean {
+  return column.loose === true && patternOf(operator) !== null;
+}
+
+/** Whether the column's values cannot all be compared. */
+function isLeakyIn({ column, operator }: Compared): boolean {
+  const type = baseType(column.type);
+  if (SIZED.has(type.name) || type.kind === 'composite') return true;
+  return type.element !== null && isLeakyElement(type.element, operator);
+}
+
+/**
+ * What an array is made of is compared only where two are met, as the parts of a composite are, and may turn out to have no
+ * equality; a list of arrays of an extension's type is read then as well.
+ */
+function isLeakyElement(element: ColumnType, operator: Operator): boolean {
+  const { kind, schema } = baseType(element);
+  if (schema === 'pg_catalog') return lacksEquality(element);
+  return kind !== 'enum' && (kind !== 'base' || LISTS.has(operator));
+}
+
+/**
+ * Conditions that must all hold, those that may fail behind all others and in their own order: rules come first. Where they
+ * wait, no index serves them: `narrow` says what is true wherever they are, and cannot fail.
+ */
+export function inSafeOrder(
+  parts: readonly Predicate[],
+  toSql: (part: Predicate) => Sql,
+  narrow: (part: Predicate) => Sql | null,
+): readonly Sql[] {
+  const safe = parts.filter((part) => !isLeaky(part)).map(toSql);
+  const waiting = parts.filter(isLeaky);
+  const leaky = waiting.map(toSql);
+  const last = leaky.at(-1);
+  if (last === undefined) return safe;
+  const behind = leaky.slice(0, -1).reduceRight(after, last);
+  if (parts.length === 1) return [behind];
+  const narrowed = waiting.flatMap((part) => narrow(part) ?? []);
+  return [...safe, ...narrowed, safe.length === 0 ? behind : after(behind, allOf(safe))];
+}
+
+/** The parts of a filter in an order in which none tells of rows that another hides: what may fail or looks at what is computed comes last, rules first. */
+export function computingOrder({ permitted }: PlanTable, where: Predicate): readonly Predicate[] {
+  const rank = (part: Predicate): number => {
+    if (!isLeaky(part) && !callsForRow(part)) return 0;
+    return permitted.includes(part) ? 1 : 2;
+  };
+  return [...conjuncts(where)].sort((a, b) => rank(a) - rank(b));
+}
+
+/** Parts of a condition, what shows a cell before what looks at it. */
+export function shownFirst(parts: readonly Predicate[]): readonly Predicate[] {
+  return [...parts.filter(isShowing), ...parts.filter((part) => !isShowing(part))];
+}
+
+/** The same inside a negation. What shows a cell is true or false. */
+export function afterShown(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): readonly Sql[] {
+  const shown = parts.filter(isShowing).map(toSql);
+  if (shown.length === 0 || !parts.some(isLeaky)) return parts.map(toSql);
+  const others = parts.filter((part) => !isShowing(part)).map(toSql);
+  return [after(allOf(others), allOf(shown))];
+}
+
+/** Alternatives, which a negation around them makes conditions that must all hold: what looks at a cell waits for what shows it. */
+export function unlessHidden(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): Sql {
+  const hidden = parts.filter(isHiding).map(toSql);
+  if (hidden.length === 0 || !parts.some(isLeaky)) return anyOf(parts.map(toSql));
+  const others = parts.filter((part) => !isHiding(part)).map(toSql);
+  return sql`(case when ${anyOf(hidden)} then true else ${anyOf(others)} end)`;
+}
+
+function isShowing({ kind }: Predicate): boolean {
+  return kind === 'is-true';
+}
+
+function isHiding(part: Predicate): boolean {
+  return part.kind === 'not' && isShowing(part.of);
+}
+
+function after(condition: Sql, first: Sql): Sql {
+  return sql`(case when ${first} then ${condition} else false end)`;
+}

@@ -1,0 +1,209 @@
+import type { Column, JoinPair } from '../../catalog/catalog.ts';
+import { baseType } from '../../catalog/conditions/operators.ts';
+import { travelType } from '../../catalog/travel-type.ts';
+import { guardOf, isStored } from '../../plan/computed-parts.ts';
+import type { OrderItem, Param, PlanTable, Predicate } from '../../plan/plan.ts';
+import { checkedOperands } from '../condition/operand-checks.ts';
+import { visibleValue } from '../condition/predicate.ts';
+import type { LeafColumn } from '../place/leaf.ts';
+import { openPlace } from '../place/open-place.ts';
+import { type Build, NO_GAPS, type RowScope, startBuild, withRow } from '../place/scope.ts';
+import { printStatement } from '../print.ts';
+import { type Link, type OpenRows, openRows, type RowsOf } from '../rows/rows.ts';
+import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from '../sql.ts';
+import type { Statement } from '../statement.ts';
+import { bareType } from '../types.ts';
+import { isFolded, isKnown, isLike, isTaken } from './folded-keys.ts';
+import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
+
+/** Asks a target database for rows of one of its tables. */
+export interface FetchRequest {
+  readonly table: PlanTable;
+  /** What to fetch, typed as the source holds it. */
+  readonly columns: readonly LeafColumn[];
+  /** Where a call answers the rows: the place that it is about, as the source holds it. Its rows are looked up instead. */
+  readonly about: About | null;
+  /** Look rows up by these right columns; null fetches by the filter alone. */
+  readonly on: readonly JoinPair[] | null;
+  /** What is computed only where a boolean behind the key says so. */
+  readonly marked: readonly Column[];
+  /** Holds of the target's own tables only. */
+  readonly where: Predicate;
+  /** The first rows of each key, where the target may cut them. */
+  readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
+  /** Most rows wanted; one more is returned to show that there are more. */
+  readonly limit: number;
+  readonly params: readonly Param[];
+}
+
+/** Rows that calls are about. */
+export interface About {
+  readonly table: PlanTable;
+  readonly columns: readonly LeafColumn[];
+}
+
+/** One row: the number of rows found, then one array literal per column. */
+export function fetchStatement(request: FetchRequest): Statement {
+  const { table, about, on } = request;
+  const looked = (about ?? request).table;
+  // Where the whole row is the key there is nothing to look up.
+  const isGiven = on?.some(({ right }) => right.beside === 'row') ?? false;
+  const build = startBuild({
+    leaves: ({ id }) =>
+      isGiven && id === looked.id ? { kind: 'given', row: syntax('k.k0') } : { kind: 'table' },
+    params: request.params,
+    stringifyNumbers: false,
+    // What a call answers is numbered.
+    isRemote: ({ id, source }) =>
+      source !== table.source || ((about !== null || isStatement(request)) && id === table.id),
+    gaps: NO_GAPS,
+  });
+  const rows = on === null ? someRows(request, build, null) : byKeys(request, { on, isGiven, build });
+  const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);
+  return printStatement(
+    sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f${checkedOperands(request.params)}`,
+  );
+}
+
+function isStatement({ table }: FetchRequest): boolean {
+  return table.call?.statement !== undefined;
+}
+
+/** All rows, or those that the link lets through. */
+function someRows(request: FetchRequest, build: Build, link: Link): Sql {
+  const opened = openRows(rowsOf(request), link, new Map(), build);
+  return opened.select(valueList(request, opened, build));
+}
+
+interface Keyed {
+  readonly on: readonly JoinPair[];
+  readonly isGiven: boolean;
+  readonly build: Build;
+}
+
+/** Distinct keys meet each row at most once, unless the rows of a key are cut: then each key is its own look-up. */
+function byKeys(request: FetchRequest, keyed: Keyed): Sql {
+  const { on, isGiven, build } = keyed;
+  const { about, marked } = request;
+  const held = (about ?? request).columns;
+  const types = [
+    ...on.map((pair) => keyType(pair, held)),
+    ...marked.map(() => syntax('bool')),
+    ...on.filter(isFolded).map(() => syntax('text')),
+  ];
+  const names = types.map((_, i) => syntax(`k${i}`));
+  const arrays = types.map((type, i) => sql`${parameter({ kind: 'keys', column: i })}::${type}[]`);
+  const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;
+  const link = (row: RowScope): Sql => (isGiven ? syntax('true') : linkSql(on, row, held));
+  const values = separated(
+    request.columns.map((_, i) => sql`l.${syntax(`v${i}`)}`),
+    ', ',
+  );
+  if (about === null && on.some(isFolded)) return byFoldedKeys(request, keyed, keys);
+  // For each key by itself a native query would run once more.
+  if (isStatement(request))
+    return someRows(request, build, (row) => sql`exists (select 1 from ${keys} where ${link(row)})`);
+  if (about === null)
+    return sql`select ${values} from ${keys} cross join lateral (${someRows(request, build, link)}) l`;
+  const { from, row } = openPlace(about.table, { rows: new Map(), build, isNumbered: false });
+  const opened = openRows(rowsOf(request), null, withRow(new Map(), row), build);
+  return sql`select ${values} from ${keys} join ${from} on ${link(row)} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
+}
+
+/**
+ * A row may be that of several keys, and is wanted once. Where the target does not know the capitals of a key, all of its table is read:
+ * without such a key Postgres has nothing to compare it with.
+ */
+function byFoldedKeys(request: FetchRequest, { on, build }: Keyed, keys: Sql): Sql {
+  const capitalAt = on.length + request.marked.length;
+  const folded = on.filter(isFolded).map((pair, i) => ({
+    pair,
+    small: syntax(`k.k${on.indexOf(pair)}`),
+    capital: syntax(`k.k${capitalAt + i}`),
+  }));
+  const isUnknown = sql`not (${allOf(folded.map(isKnown))})`;
+  const someKey = (row: RowScope, meets: typeof isTaken, also: readonly Sql[]): Sql => {
+    const met = folded.map((key) => meets(key, row.read(key.pair.right)));
+    return sql`exists (select 1 from ${keys} where ${allOf([linkSql(on, row, request.columns), ...met, ...also])})`;
+  };
+  const taken = (row: RowScope): Sql => someKey(row, isTaken, []);
+  const others = (row: RowScope): Sql => sql`${someKey(row, isLike, [isUnknown])} and not ${taken(row)}`;
+  return sql`(${someRows(request, build, taken)}) union all (${someRows(request, build, others)})`;
+}
+
+/** Of keys that are no texts in small letters. */
+function linkSql(on: readonly JoinPair[], row: RowScope, held: readonly LeafColumn[]): Sql {
+  return allOf(
+    on.flatMap((pair, i) => {
+      if (isFolded(pair)) return [];
+      const isArray = isSentAsText(pair) && !isComparedAsText(pair, held);
+      const key = sql`k.${syntax(`k${i}`)}${isArray ? sql`::${bareType(pair.right.type)}` : syntax('')}`;
+      return [sql`${rightKey(pair, row, held)} = ${key}`];
+    }),
+  );
+}
+
+/** Text types compare with a text by themselves and keep their indexes; others must be made one. */
+function rightKey(pair: JoinPair, row: RowScope, columns: readonly LeafColumn[]): Sql {
+  const value = row.read(pair.right);
+  if (pair.right.loose === true) return sql`${value} collate "C"`;
+  const isText = baseType(pair.right.type).category === 'S';
+  return isComparedAsText(pair, columns) && !isText ? sql`${value}::text` : value;
+}
+
+function rowsOf(request: FetchRequest): RowsOf {
+  return {
+    from: request.table,
+    fields: [],
+    where: request.where,
+    orderBy: request.perKey?.orderBy ?? [],
+    distinctOn: [],
+    distinctOnlyIf: [],
+    limit: request.perKey?.limit ?? null,
+    offset: null,
+  };
+}
+
+/** Arrays, and types that the source lacks, travel as text. */
+function valueList(request: FetchRequest, opened: OpenRows, build: Build): Sql {
+  const { columns, identity, key } = request.table;
+  return separated(
+    request.columns.map((column, i) => {
+      const known = [...columns, ...key, ...identity].find((candidate) => candidate.name === column.name);
+      const value =
+        toldValue(column.name, request, opened) ??
+        (known === undefined
+          ? otherColumn(opened.row, request.table, column.name)
+          : shownValue(known, request, opened, build));
+      const cast = travelType(column.type) === 'text' ? syntax('::text') : syntax('');
+      return sql`${value}${cast} as ${syntax(`v${i}`)}`;
+    }),
+    ', ',
+  );
+}
+
+/** Whose row it is that a call answers, and its number there: as they came with the key where the row is fetched again. */
+function toldValue(name: string, { table, about, on }: FetchRequest, { number }: OpenRows): Sql | null {
+  const told = table.call?.told;
+  if (told === undefined) return null;
+  const pairs = about === null ? (on ?? []) : told.on;
+  const at = pairs.findIndex(({ right }) => right.name === name && right.beside === 'told');
+  if (at >= 0) return syntax(`k.k${at}`);
+  return name === told.number.name ? (number ?? syntax('1::int8')) : null;
+}
+
+/** What is computed for a cell that the role may not see would tell of it by failing. */
+function shownValue(column: Column, request: FetchRequest, { row, rows }: OpenRows, build: Build): Sql {
+  const { table, on, marked } = request;
+  const mark = marked.findIndex(({ name }) => name === column.name);
+  if (mark < 0) return visibleValue({ column, onlyIf: guardOf(table, column) }, row, rows, build);
+  const shown = syntax(`k.k${(on?.length ?? 0) + mark}`);
+  return sql`(case when ${shown} then ${row.read(column)} end)`;
+}
+
+/** A column that another place of the plan reads of the same table. */
+function otherColumn(row: RowScope, table: PlanTable, name: string): Sql {
+  const any = [...table.columns, ...table.key].find(isStored);
+  if (any === undefined) return identifier(name);
+  return row.read({ ...any, name });
+}

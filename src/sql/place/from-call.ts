@@ -1,0 +1,49 @@
+import { isStored } from '../../plan/computed-parts.ts';
+import { freeName } from '../../plan/free-name.ts';
+import type { PlanTable } from '../../plan/plan.ts';
+import type { RowsCall } from '../../plan/rows-call.ts';
+import { identifier, type Sql, separated, sql, syntax } from '../sql.ts';
+
+/** Rows as a FROM item. */
+export interface BaseRows {
+  readonly from: Sql;
+  /** A row as one value of its table's row type, where that is not read off the item itself. */
+  readonly row: Sql | null;
+  /** Orders the rows as a function has them; null where they have no number. */
+  readonly number: Sql | null;
+}
+
+/**
+ * Rows that a call answers, under an alias. Where they are numbered they keep the function's order, and no condition on them is decided
+ * inside the function, as in one that Postgres makes part of the statement: rows that it leaves out are nobody's business.
+ */
+export function fromCall(
+  { columns, ref }: PlanTable,
+  { set, statement }: RowsCall,
+  called: Sql,
+  { alias, isNumbered }: { readonly alias: string; readonly isNumbered: boolean },
+): BaseRows {
+  const as = syntax(alias);
+  // One row is there in any case: that it is none shows in its having no value.
+  if (!set)
+    return {
+      from: sql`(select f.* from ${called} f where not (f.* is null)) ${as}`,
+      row: null,
+      number: null,
+    };
+  if (!isNumbered) return { from: sql`${called} ${as}`, row: null, number: null };
+  const stored = columns.filter(isStored).map(({ name }) => name);
+  const isTaken = (name: string): boolean => stored.includes(name);
+  const [row, number] = [identifier(freeName('r', isTaken)), identifier(freeName('n', isTaken))];
+  // What of it nobody reads Postgres does not make.
+  const list = [
+    ...stored.map((name) => sql`f.${identifier(name)}`),
+    // A native query's row has no type of its own, and nothing is computed from it.
+    ...(statement === undefined
+      ? [sql`(f.*)::${identifier(ref.schema)}.${identifier(ref.name)} as ${row}`]
+      : []),
+    sql`row_number() over () as ${number}`,
+  ];
+  const from = sql`(select ${separated(list, ', ')} from ${called} f) ${as}`;
+  return { from, row: sql`${as}.${row}`, number: sql`${as}.${number}` };
+}

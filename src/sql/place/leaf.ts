@@ -1,0 +1,101 @@
+import type { Column, ColumnType } from '../../catalog/catalog.ts';
+import { baseType } from '../../catalog/conditions/operators.ts';
+import { travelsAsText, travelType } from '../../catalog/travel-type.ts';
+import type { PlanTable } from '../../plan/plan.ts';
+import { identifier, parameter, type Sql, separated, sql, syntax } from '../sql.ts';
+
+/** A column of a remote table as the source database holds it: its own type, or text where the source lacks the type. */
+export interface LeafColumn {
+  readonly name: string;
+  /** Safe to paste into SQL. */
+  readonly type: string;
+}
+
+/** Where the rows of one place of a plan come from. */
+export type Leaf =
+  /** The table itself, in the database the statement runs in. */
+  | { readonly kind: 'table' }
+  /** One row of the table, given as a text in the database of the table. */
+  | { readonly kind: 'given'; readonly row: Sql }
+  /** A cache table in schema `nearjoin`. */
+  | { readonly kind: 'cache'; readonly relation: string; readonly columns: readonly LeafColumn[] }
+  /** Fetched rows, one array parameter per column. `filtered`: they satisfy the place's own filter already. */
+  | { readonly kind: 'inline'; readonly columns: readonly LeafColumn[]; readonly filtered: boolean }
+  /** Fetched rows in a session's temporary table. */
+  | {
+      readonly kind: 'temp';
+      readonly relation: string;
+      readonly columns: readonly LeafColumn[];
+      readonly filtered: boolean;
+    };
+
+/** Chooses the leaf of each place of a plan. */
+export type Leaves = (table: PlanTable) => Leaf;
+
+/** The leaf of a statement that runs where all its tables are. */
+export const ownTables: Leaves = () => ({ kind: 'table' });
+
+/** The FROM item of a place. */
+export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
+  switch (leaf.kind) {
+    case 'table':
+      return sql`${identifier(table.ref.schema)}.${identifier(table.ref.name)} ${syntax(alias)}`;
+    case 'given':
+      return givenRow(table, leaf.row, alias);
+    case 'cache':
+      return sql`nearjoin.${identifier(leaf.relation)} ${syntax(alias)}`;
+    case 'temp':
+      return sql`pg_temp.${identifier(leaf.relation)} ${syntax(alias)}`;
+    case 'inline':
+      return inlineRows(table, leaf.columns, alias);
+  }
+}
+
+/** Its columns, and all of it; the text is read once. */
+function givenRow({ ref, identity }: PlanTable, row: Sql, alias: string): Sql {
+  const [whole] = identity;
+  if (whole === undefined) throw new Error('bug: a row that nothing tells from others');
+  const type = sql`${identifier(ref.schema)}.${identifier(ref.name)}`;
+  return sql`lateral (select (g.r).*, g.r as ${identifier(whole.name)} from (select ${row}::${type} as r offset 0) g) ${syntax(alias)}`;
+}
+
+/** Whether rows are read where all of their table is. */
+export function isAtHome(leaf: Leaf): leaf is Extract<Leaf, { kind: 'table' | 'given' }> {
+  return leaf.kind === 'table' || leaf.kind === 'given';
+}
+
+/** What cannot be an element of an array travels as its text and is cast back. */
+function inlineRows(table: PlanTable, columns: readonly LeafColumn[], alias: string): Sql {
+  const arrays = columns.map((column, i) => {
+    const values = parameter({ kind: 'fetched', table: table.id, column: i });
+    return sql`${values}::${syntax(`${travelType(column.type)}[]`)}`;
+  });
+  const names = columns.map((column) => identifier(column.name));
+  if (!columns.some((column) => travelsAsText(column.type))) {
+    return sql`unnest(${separated(arrays, ', ')}) as ${syntax(alias)}(${separated(names, ', ')})`;
+  }
+  const cast = columns.map((column, i) =>
+    travelsAsText(column.type)
+      ? sql`r.${syntax(`c${i}`)}::${syntax(column.type)} as ${identifier(column.name)}`
+      : sql`r.${syntax(`c${i}`)} as ${identifier(column.name)}`,
+  );
+  const inner = columns.map((_, i) => syntax(`c${i}`));
+  const list = separated(cast, ', ');
+  return sql`(select ${list} from unnest(${separated(arrays, ', ')}) as r(${separated(inner, ', ')})) ${syntax(alias)}`;
+}
+
+/** The type a remote column is held as, where that may differ from its own; null where both are the same. */
+export function heldAs(column: Column, leaf: Leaf): string | null {
+  if (isAtHome(leaf)) return null;
+  const held = leaf.columns.find((candidate) => candidate.name === column.name)?.type;
+  if (held === undefined || isBuiltIn(column.type, held)) return null;
+  return held.replace(/\([^()"]*\)(\[\])?$/, '$1');
+}
+
+function isBuiltIn(type: ColumnType, held: string): boolean {
+  const base = baseType(type);
+  const element = base.kind === 'array' && base.element !== null ? baseType(base.element) : base;
+  // Arrays of a domain belong to its schema, whatever the domain is made of.
+  const isKnown = base.schema === 'pg_catalog' && element.schema === 'pg_catalog';
+  return isKnown && (base.name === 'text' || held !== 'text');
+}

@@ -1,0 +1,133 @@
+import type { Column } from '../../catalog/catalog.ts';
+import { must } from '../../core/assert.ts';
+import type { Param, PlanTable } from '../../plan/plan.ts';
+import { identifier, type Sql, separated, sql, syntax } from '../sql.ts';
+import { callSql } from './function-call.ts';
+import { heldAs, isAtHome, type Leaf, type Leaves } from './leaf.ts';
+
+/** One row somewhere in a statement: how its columns are read there. */
+export interface RowScope {
+  readonly table: PlanTable;
+  /** The leaf's rows satisfy the place's own filter already. */
+  readonly filtered: boolean;
+  read(column: Column): Sql;
+  /** The type it is held as where that differs from the column's own; null where it does not. */
+  heldAs(column: Column): string | null;
+  /** Read where all of its table is. */
+  readonly atHome: boolean;
+  /** All of it as one value of its table's row type: only its own database has that. */
+  whole(): Sql;
+}
+
+/** Rows that an expression may refer to, by the id of their place. */
+export type RowsInScope = ReadonlyMap<number, RowScope>;
+
+/** What stays the same while one statement is built, and its alias counter. */
+export interface Build {
+  readonly leaves: Leaves;
+  readonly params: readonly Param[];
+  readonly stringifyNumbers: boolean;
+  /** Whether a place lies outside the database the statement runs in. */
+  readonly isRemote: (table: PlanTable) => boolean;
+  /** Places whose rows another database writes: what shows them is left open. */
+  readonly gaps: ReadonlySet<number>;
+  /** Aliases are short and never hold a user's text, which Postgres would cut at 63 bytes. */
+  readonly alias: () => string;
+}
+
+/** A statement that writes everything itself. */
+export const NO_GAPS: ReadonlySet<number> = new Set();
+
+/** Starts a statement. */
+export function startBuild(what: Omit<Build, 'alias'>): Build {
+  let last = 0;
+  return {
+    ...what,
+    alias: () => {
+      last += 1;
+      return `t${last}`;
+    },
+  };
+}
+
+/** A row read straight from its FROM item. What is computed was fetched with the rest, or else is computed here. */
+export function directScope(
+  table: PlanTable,
+  leaf: Leaf,
+  alias: string,
+  { params, row = null }: Pick<Build, 'params'> & { readonly row?: Sql | null },
+): RowScope {
+  const whole = (): Sql => {
+    if (leaf.kind === 'given')
+      return sql`${syntax(alias)}.${identifier(must(table.identity[0], 'a row').name)}`;
+    if (leaf.kind === 'table') return row ?? wholeRow(table, alias);
+    throw new Error('bug: a call about a row that was fetched');
+  };
+  return {
+    table,
+    atHome: isAtHome(leaf),
+    filtered: (leaf.kind === 'inline' || leaf.kind === 'temp') && leaf.filtered,
+    read: ({ name, computed, beside }) => {
+      if (isAtHome(leaf) && beside === 'row') return sql`${whole()}::text`;
+      return computed === undefined || !isAtHome(leaf)
+        ? sql`${syntax(alias)}.${identifier(name)}`
+        : callSql(computed.call, { params, row: whole });
+    },
+    heldAs: (column) => heldAs(column, leaf),
+    whole,
+  };
+}
+
+/** Without the cast a select list would have the row's columns; without the star a column could have the alias' name. */
+function wholeRow({ ref }: PlanTable, alias: string): Sql {
+  return sql`(${syntax(alias)}.*)::${identifier(ref.schema)}.${identifier(ref.name)}`;
+}
+
+/** The rows with one more. */
+export function withRow(rows: RowsInScope, row: RowScope): RowsInScope {
+  return new Map([...rows, [row.table.id, row]]);
+}
+
+/** The row of a place that encloses the current one. */
+export function rowOf(rows: RowsInScope, id: number): RowScope {
+  return must(rows.get(id), `row of place ${id}`);
+}
+
+/**
+ * The output of an inner select. Text is built above it, and what is read there decides which columns it hands up:
+ * rows that a limit cuts off never have their JSON built.
+ */
+export class Exposure {
+  readonly #alias: string;
+  readonly #columns = new Map<string, { readonly inner: Sql; readonly name: string }>();
+
+  constructor(alias: string) {
+    this.#alias = alias;
+  }
+
+  /** The inner row as it is read from above. */
+  lift(inner: RowScope): RowScope {
+    return {
+      table: inner.table,
+      filtered: inner.filtered,
+      atHome: inner.atHome,
+      heldAs: (column) => inner.heldAs(column),
+      read: (column) => this.expose(JSON.stringify([inner.table.id, column.name]), inner.read(column)),
+      whole: () => this.expose(JSON.stringify([inner.table.id]), inner.whole()),
+    };
+  }
+
+  /** Hands up one expression of the inner select; the same key twice is one column. */
+  expose(key: string, inner: Sql): Sql {
+    const known = this.#columns.get(key);
+    const name = known?.name ?? `c${this.#columns.size}`;
+    if (known === undefined) this.#columns.set(key, { inner, name });
+    return syntax(`${this.#alias}.${name}`);
+  }
+
+  /** The inner select's list; call it after everything above is built. */
+  list(): Sql {
+    const columns = [...this.#columns.values()].map(({ inner, name }) => sql`${inner} as ${syntax(name)}`);
+    return columns.length === 0 ? syntax('1') : separated(columns, ', ');
+  }
+}
