@@ -44,11 +44,11 @@ function arrayOf(element: ColumnType, value: Json): string | null {
   if (!Array.isArray(value)) return null;
   const texts: string[] = [];
   for (const one of value) {
-    const text = Array.isArray(one) ? arrayOf(element, one) : ruleText(element, one);
+    const text = ruleText(element, one);
     if (text === null) return null;
     texts.push(text);
   }
-  return value.some(Array.isArray) ? `{${texts.join(',')}}` : arrayLiteral(texts);
+  return arrayLiteral(texts);
 }
 
 function shapeText(value: Json): string | null {

@@ -4,7 +4,7 @@ import { baseType } from '../../catalog/conditions/operators.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { arrayElements, arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { tooComplex } from '../budget.ts';
-import { invalid, quotedList, unparsable } from '../problem.ts';
+import { invalid, quotedList } from '../problem.ts';
 import { describe, EnumText } from './input.ts';
 import { scalarText, unreadable, withoutNul } from './scalar-text.ts';
 
@@ -22,8 +22,6 @@ export interface ValueType extends OperandType {
 }
 
 const LONGEST_LIST = 100_000;
-/** As many dimensions as Postgres' arrays have. */
-const MOST_DIMENSIONS = 6;
 
 /** A plain value in Postgres' text form. */
 export function encodeValue(
@@ -67,7 +65,7 @@ export function checkLabels({ type, list }: Omit<OperandType, 'pattern'>, text: 
 
 /** Several values as a Postgres array literal, arrays among them as texts; one value stands for a list of one. */
 function encodeList(type: ColumnType, value: unknown, path: string): string {
-  return listText(value, path, (element, at) => encodeScalar(type, element, at), false);
+  return listText(value, path, (element, at) => encodeScalar(type, element, at));
 }
 
 /** An enum value by name. */
@@ -88,7 +86,7 @@ export function asEnums(value: unknown): unknown {
 
 /** Several enum values as a Postgres array literal. */
 function encodeEnumList(enumeration: Enumeration, value: unknown, path: string): string {
-  return listText(value, path, (element, at) => encodeEnum(enumeration, element, at), false);
+  return listText(value, path, (element, at) => encodeEnum(enumeration, element, at));
 }
 
 /** The complaint about a name that is not one of the enum's. */
@@ -104,7 +102,7 @@ export function mismatch(path: string, expected: string, type: string, value: un
   return invalid(path, `expected ${expected} for type '${type}', but found ${describe(value)}`);
 }
 
-/** What is no list is read by Postgres, as an array's text. */
+/** What is no list is read by Postgres, as an array's text: only so can more than one dimension be said. */
 function encodeArray(type: ColumnType, value: unknown, path: string): string {
   if (value === null || value === undefined) throw invalid(path, 'expected a list, but found null');
   if (typeof value === 'string') {
@@ -112,31 +110,19 @@ function encodeArray(type: ColumnType, value: unknown, path: string): string {
     return withoutNul(value, path);
   }
   if (!Array.isArray(value)) throw unreadable(path, '[]', 'Array', value);
-  return encodeElements(type.element ?? type, value, path, 1);
-}
-
-function encodeElements(element: ColumnType, value: unknown, path: string, dimension: number): string {
-  const encode = (item: unknown, at: string): string | null => {
-    if (item === null || item === undefined) return null;
-    return Array.isArray(item)
-      ? encodeElements(element, item, at, dimension + 1)
-      : encodeScalar(element, item, at);
-  };
-  if (dimension > MOST_DIMENSIONS)
-    throw unparsable(path, `an array of more than ${MOST_DIMENSIONS} dimensions`);
-  return listText(value, path, encode, true);
+  const element = type.element ?? type;
+  return listText(value, path, (item, at) =>
+    item === null || item === undefined ? null : encodeScalar(element, item, at),
+  );
 }
 
 function listText(
   value: unknown,
   path: string,
   encode: (element: unknown, path: string) => string | null,
-  nested: boolean,
 ): string {
   if (value === null || value === undefined) throw invalid(path, 'expected a list, but found null');
   const elements: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (elements.length > LONGEST_LIST) throw tooComplex(path, `a list of more than ${LONGEST_LIST} values`);
-  const texts = elements.map((element, index) => encode(element, `${path}[${index}]`));
-  if (!nested || !elements.some(Array.isArray)) return arrayLiteral(texts);
-  return `{${texts.map((text) => text ?? 'NULL').join(',')}}`;
+  return arrayLiteral(elements.map((element, index) => encode(element, `${path}[${index}]`)));
 }

@@ -287,6 +287,7 @@ describe('comparisons of a rule and the types of its columns', () => {
     [{ name: 5 }, 'takes text, which 5 is not'],
     [{ u: 'a0eebc99' }, 'takes uuid, which "a0eebc99" is not'],
     [{ nums: { _contains: [1, 'x'] } }, 'takes int4[], which [1,"x"] is not'],
+    [{ nums: { _eq: [[1]] } }, 'takes int4[], which [[1]] is not'],
     [{ mood: 'glum' }, 'operator "_eq" of column "mood" of type mood takes mood, which "glum" is not'],
     [{ mood: { _in: ['ok', 'glum'] } }, 'takes mood, which "glum" is not'],
     [{ ok: 'o' }, 'takes boolean, which "o" is not'],

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ColumnType } from '../../../../src/catalog/catalog.ts';
+import { encodeScalar } from '../../../../src/plan/value/encode.ts';
 import { EnumText, NumberText } from '../../../../src/plan/value/input.ts';
 import { scalarText } from '../../../../src/plan/value/scalar-text.ts';
 import { scientific } from '../../../../src/plan/value/scientific.ts';
@@ -13,6 +14,15 @@ const typed = (name: string): ColumnType => ({
   category: 'U',
   element: null,
   scalar: name,
+});
+
+const listOf = (element: ColumnType): ColumnType => ({
+  ...typed(`_${element.name}`),
+  sql: `${element.sql}[]`,
+  kind: 'array',
+  category: 'A',
+  element,
+  scalar: element.scalar,
 });
 
 const POINT = '0101000020E6100000000000000000F03F0000000000000040';
@@ -77,6 +87,30 @@ test.each([
 ])('for a column of type %s %j is refused', (name, value, message) => {
   expect(() => scalarText(typed(name), value, '$.at')).toThrow(
     expect.objectContaining({ code: 'parse-failed', path: '$.at', message }),
+  );
+});
+
+test.each([
+  ['text', ['a', null, '{b}'], '{"a",NULL,"{b}"}'],
+  ['text', '{{a,b},{c,d}}', '{{a,b},{c,d}}'],
+  ['jsonb', [[1, 2], { a: [] }], '{"[1,2]","{\\"a\\":[]}"}'],
+])('for an array of %s %j is %s', (name, value, text) => {
+  expect(encodeScalar(listOf(typed(name)), value, '$')).toBe(text);
+});
+
+test.each([
+  ['text', [['a']], '$.at[0]', 'parsing Text failed, expected String, but encountered Array'],
+  [
+    'int4',
+    [1, [2]],
+    '$.at[1]',
+    'parsing Integer expected for input type: PGInteger failed, expected Number, but encountered Array',
+  ],
+  ['inet', [[]], '$.at[0]', 'A string is expected for type: inet'],
+  ['int4', 1, '$.at', 'parsing [] failed, expected Array, but encountered Number'],
+])('for an array of %s %j is refused', (name, value, path, message) => {
+  expect(() => encodeScalar(listOf(typed(name)), value, '$.at')).toThrow(
+    expect.objectContaining({ code: 'parse-failed', path, message }),
   );
 });
 
