@@ -74,10 +74,10 @@ export function transactionEnd({ payload }: Message): TransactionEnd | null {
   const status = textOf(member(payload, 'status'));
   if (status === 'BEGIN') return null;
   const [, xid, end] = END_ID.exec(textOf(member(payload, 'id')) ?? '') ?? [];
-  if (status !== 'END' || xid === undefined || end === undefined)
-    throw unfit('the topic of transactions holds a message that is none of a Postgres connector');
   const collections = member(payload, 'data_collections');
-  const counts = Array.isArray(collections) ? (collections as readonly JsonValue[]) : [];
+  if (status !== 'END' || xid === undefined || end === undefined || !Array.isArray(collections))
+    throw unfit('the topic of transactions holds a message that is none of a Postgres connector');
+  const counts = collections as readonly JsonValue[];
   return {
     xid,
     end: lsnFromBits(BigInt(end)),
@@ -131,8 +131,9 @@ function lsnOf(value: JsonValue): Lsn {
 }
 
 function numberOf(value: JsonValue): number {
-  const number = Number(textOf(value));
-  if (!Number.isSafeInteger(number)) throw unfit('a number is missing in the metadata of a transaction');
+  const text = textOf(value);
+  const number = Number(text);
+  if (text === null || !Number.isSafeInteger(number)) throw unfit('a number is missing in the metadata of a transaction');
   return number;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EventReader } from '../../../../connectors/kafka/debezium.ts';
-import { type RowEvent, tableEvent } from '../../../../connectors/kafka/envelope.ts';
+import { type RowEvent, tableEvent, transactionEnd } from '../../../../connectors/kafka/envelope.ts';
 import { MessageReader } from '../../../../connectors/kafka/json.ts';
 import type { TableLayout } from '../../../../connectors/kafka/layout.ts';
 import type { Change } from '../../../../src/core/rows/change.ts';
@@ -120,6 +120,21 @@ describe.each([
     expect(change.kind === 'insert' && change.relation.columns.map(({ name }) => name)).toEqual(['id']);
   });
 
+  test('a change whose key was not sent is told as a fault, unless the old row has it', () => {
+    const keyed: TableLayout = {
+      ...LAYOUT,
+      columns: LAYOUT.columns.map((column) => ({ ...column, isKey: column.name === 'note' })),
+    };
+    const change = (before: string): unknown =>
+      shown(
+        new EventReader(PLACEHOLDER).change(eventOf({ op: 'u', before, after: ABSENT }, columns), keyed, null),
+      );
+    expect(change('null')).toEqual({ kind: 'truncate', fault: 'a change does not name its row' });
+    expect(change('{"id":null,"note":"a","data":null,"tags":null}')).toMatchObject({
+      after: ['1', 'a', UNCHANGED, UNCHANGED],
+    });
+  });
+
   test('a change without its row is told as a fault', () => {
     expect(told({ op: 'u' }, columns)).toMatchObject({ fault: 'a change has no row' });
   });
@@ -169,6 +184,16 @@ describe('an event that is refused', () => {
     ],
   ])('%s', (_title, payload, reason) => {
     expect(() => parsed(payload)).toThrow(reason);
+  });
+
+  // An end that counted no changes would let those of a table go by without a word.
+  test.each([
+    ['changes that are not counted', '{"data_collection":"public.things"}', 'a number is missing'],
+    ['no list of tables', null, 'none of a Postgres connector'],
+  ])('the end of a transaction with %s', (_title, table, reason) => {
+    const tables = table === null ? 'null' : `[${table}]`;
+    const end = `{"status":"END","id":"1:10","ts_ms":1,"data_collections":${tables}}`;
+    expect(() => transactionEnd(new MessageReader().read(Buffer.from(end)))).toThrow(reason);
   });
 
   test('says nothing of values', () => {
