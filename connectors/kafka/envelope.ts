@@ -133,7 +133,8 @@ function lsnOf(value: JsonValue): Lsn {
 function numberOf(value: JsonValue): number {
   const text = textOf(value);
   const number = Number(text);
-  if (text === null || !Number.isSafeInteger(number)) throw unfit('a number is missing in the metadata of a transaction');
+  if (text === null || !Number.isSafeInteger(number))
+    throw unfit('a number is missing in the metadata of a transaction');
   return number;
 }
 

@@ -24,6 +24,22 @@ export function table(name: string): TableRef {
   return { schema: 'public', name };
 }
 
+/** Gives a database of its own, and a connector that knows nothing of it yet. */
+export async function withConnector(
+  which: Which,
+  statements: readonly string[],
+  use: (connector: Connector, database: TestDatabase) => Promise<void>,
+): Promise<void> {
+  const database = await createDatabase(which, statements);
+  const connector = postgresConnector({ url: database.url, name: freshName(), log: silentLog });
+  try {
+    await use(connector, database);
+  } finally {
+    await connector.close();
+    await database.drop();
+  }
+}
+
 export const silentLog = { info: () => undefined, warn: () => undefined };
 
 /** A name for a slot nobody else uses. */

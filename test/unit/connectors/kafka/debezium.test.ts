@@ -127,7 +127,11 @@ describe.each([
     };
     const change = (before: string): unknown =>
       shown(
-        new EventReader(PLACEHOLDER).change(eventOf({ op: 'u', before, after: ABSENT }, columns), keyed, null),
+        new EventReader(PLACEHOLDER).change(
+          eventOf({ op: 'u', before, after: ABSENT }, columns),
+          keyed,
+          null,
+        ),
       );
     expect(change('null')).toEqual({ kind: 'truncate', fault: 'a change does not name its row' });
     expect(change('{"id":null,"note":"a","data":null,"tags":null}')).toMatchObject({
@@ -178,6 +182,11 @@ describe('an event that is refused', () => {
     ],
     ['not JSON', '\u0000\u0001', 'JsonConverter'],
     [
+      'no position',
+      '{"op":"c","source":{"connector":"postgresql","lsn":null,"sequence":"[null,\\"1\\"]"},"transaction":{"id":"1:1","data_collection_order":1}}',
+      'does not say where it was',
+    ],
+    [
       'no transaction',
       '{"op":"c","source":{"connector":"postgresql","lsn":1,"sequence":"[null,\\"1\\"]"},"transaction":null}',
       'provide.transaction.metadata=true',
@@ -188,11 +197,16 @@ describe('an event that is refused', () => {
 
   // An end that counted no changes would let those of a table go by without a word.
   test.each([
-    ['changes that are not counted', '{"data_collection":"public.things"}', 'a number is missing'],
-    ['no list of tables', null, 'none of a Postgres connector'],
-  ])('the end of a transaction with %s', (_title, table, reason) => {
-    const tables = table === null ? 'null' : `[${table}]`;
-    const end = `{"status":"END","id":"1:10","ts_ms":1,"data_collections":${tables}}`;
+    [
+      'changes that are not counted',
+      '"data_collections":[{"data_collection":"public.things"}]',
+      'a number is missing',
+    ],
+    ['no list of tables', '"data_collections":null', 'none of a Postgres connector'],
+    ['no position', '"id":"1","data_collections":[]', 'none of a Postgres connector'],
+    ['another status', '"status":"SOME","data_collections":[]', 'none of a Postgres connector'],
+  ])('the end of a transaction with %s', (_title, more, reason) => {
+    const end = `{"status":"END","id":"1:10","ts_ms":1,${more}}`;
     expect(() => transactionEnd(new MessageReader().read(Buffer.from(end)))).toThrow(reason);
   });
 
