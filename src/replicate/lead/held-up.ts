@@ -1,5 +1,7 @@
 import { saveFeedState } from '../../cache/feed-row.ts';
 import { rowsOf } from '../../cache/queryable.ts';
+import type { FeedOptions } from '../feed-options.ts';
+import type { Log } from '../log.ts';
 import type { FeedScene } from './feed-scene.ts';
 
 const LOOK_MS = 1_000;
@@ -18,9 +20,16 @@ export interface Writing {
   };
 }
 
+/** Whom it is told, and how. */
+interface Teller {
+  readonly options: Pick<FeedOptions, 'clock' | 'source'> & { readonly log: Pick<Log, 'warn'> };
+  readonly control: FeedScene['control'];
+  readonly lease: FeedScene['lease'];
+}
+
 /** Says in the status what keeps a feed from writing to its source, for as long as that does. */
 export async function tellHeldUp(
-  { options, control, lease }: FeedScene,
+  { options, control, lease }: Teller,
   { pid, pump }: Writing,
   stop: AbortSignal,
 ): Promise<void> {
@@ -28,8 +37,10 @@ export async function tellHeldUp(
   let told: string | null = null;
   while (!stop.aborted) {
     await clock.delay(LOOK_MS, stop);
-    const pids = pump.waitingMs >= PATIENCE_MS ? [pid] : [];
-    const reason = stop.aborted ? null : await whatHolds(control, pids, pump.early.pids);
+    const isWaiting = pump.waitingMs >= PATIENCE_MS;
+    const held = stop.aborted ? null : await whatHolds(control, isWaiting ? [pid] : [], pump.early.pids);
+    // Who tries again and again to take a lock waits for none in between.
+    const reason: string | null = held ?? (isWaiting ? told : null);
     if (stop.aborted || reason === told) continue;
     told = reason;
     if (reason !== null) log.warn({ source, target: lease.target, reason }, 'feed held up');
