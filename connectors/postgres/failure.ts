@@ -32,7 +32,7 @@ export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
   const suffix = code === null ? '' : ` (${code})${advice === null ? '' : `: ${advice}`}`;
   // The parser of connection strings puts the whole string, password included, into its errors.
   if (isBadUrl(error)) return new ConnectorError('unfit', 'the connection string of the target is malformed');
-  const phrase = PHRASES[isOfConnecting(error, code) ? 'connect' : doing];
+  const phrase = phraseOf(error, code, doing);
   // Postgres quotes values of rows in messages about data.
   const said = /^(22|23)/.test(code ?? '') ? 'it refused a value' : messageOf(error);
   return new ConnectorError(failure, `${phrase}: ${said}${suffix}`, error);
@@ -48,6 +48,11 @@ function isOfConnecting(error: unknown, code: string | null): boolean {
   return (
     first instanceof Error && 'syscall' in first && ['connect', 'getaddrinfo'].includes(String(first.syscall))
   );
+}
+
+function phraseOf(error: unknown, code: string | null, doing: Doing): string {
+  if (isOfConnecting(error, code)) return PHRASES.connect;
+  return doing === 'administer' && code === null ? 'the target did not answer' : PHRASES[doing];
 }
 
 const PHRASES: Readonly<Record<Doing, string>> = {

@@ -75,6 +75,12 @@ describe('the class of a failure', () => {
     expect(toConnectorError(serverError('42501'), 'administer').message).toMatch(/^the target refused/);
   });
 
+  test('a target that says nothing has refused nothing', () => {
+    expect(toConnectorError(new Error('Query read timeout'), 'administer').message).toBe(
+      'the target did not answer: Query read timeout',
+    );
+  });
+
   test('where it can be said what to do, it is said', () => {
     expect(toConnectorError(serverError('53400'), 'snapshot').message).toMatch(
       /\(53400\): free what is used up, or raise what limits it there/,
