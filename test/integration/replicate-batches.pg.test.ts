@@ -129,7 +129,8 @@ test('what a session has staged and prepared for a copy goes with it', async () 
     return (await made.source.query(sql)).rows.map(({ relname }) => relname);
   };
   const before = (await made.tableStatus('item'))?.relation;
-  expect(await staged()).toEqual([before]);
+  // Postgres 14 cannot merge what is staged.
+  expect(await staged()).toEqual(made.source.server.version < 15 ? [] : [before]);
   await requestResync(made.source, 'pg2', [{ schema: 'public', name: 'item' }]);
   await made.copiedAgain('item', before);
   expect(await staged()).toEqual([]);
