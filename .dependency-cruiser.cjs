@@ -65,6 +65,13 @@ const folders = {
     postgres: [],
     waiting: [],
   },
+  'src/cache': {
+    schema: [],
+    status: [],
+    feed: ['status'],
+    table: ['status', 'feed'],
+    rows: ['table'],
+  },
   'src/plan': {
     place: [],
     value: [],
@@ -93,6 +100,19 @@ const folders = {
     slot: [],
     verify: ['table'],
     lead: ['write', 'table', 'follow', 'copy', 'slot', 'verify'],
+  },
+  'src/http': {
+    auth: [],
+    operation: ['auth'],
+    server: ['auth', 'operation'],
+    route: ['auth', 'operation', 'server'],
+    socket: ['auth', 'operation', 'server', 'route'],
+  },
+  'connectors/postgres': {
+    database: ['publication', 'snapshot'],
+    publication: [],
+    snapshot: ['publication'],
+    stream: [],
   },
 };
 

@@ -13,18 +13,18 @@ import {
   type TargetIdentity,
 } from '../connector.ts';
 import { AdminPool, OwnClient, orAborted, type Query } from './client.ts';
-import { openComparison } from './comparison.ts';
-import { readSizes } from './estimates.ts';
+import { openComparison } from './database/comparison.ts';
+import { readSizes } from './database/estimates.ts';
+import { identify } from './database/identify.ts';
+import { Lookout } from './database/lookout.ts';
+import { readStanding } from './database/standing.ts';
 import { History } from './history.ts';
-import { identify } from './identify.ts';
-import { Lookout } from './lookout.ts';
 import { type Followed, NOTHING, readMark } from './publication/table-shape.ts';
 import { checkTables, dropPublication } from './publication.ts';
 import { type ConnectorLog, DEFAULT_TIMINGS, LARGE_BYTES, type Target, type Timings } from './settings.ts';
 import { sees, snapshotNow, untilEnough, untilOutlasted } from './shown.ts';
 import { dropSlot } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
-import { readStanding } from './standing.ts';
 
 /** Where a target is and what to call our things there. */
 export interface DatabaseOptions {

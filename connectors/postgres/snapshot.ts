@@ -11,7 +11,7 @@ import {
   type TableColumns,
 } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
-import { comparisonOver } from './comparison.ts';
+import { comparisonOver } from './database/comparison.ts';
 import { toConnectorError } from './failure.ts';
 import { quoted } from './quoted.ts';
 import type { Target } from './settings.ts';

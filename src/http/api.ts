@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { StatusClient } from '../cache/status.ts';
+import type { StatusClient } from '../cache/status/status.ts';
 import type { ApiPart } from '../config/values.ts';
 import type { SourceName } from '../core/names.ts';
 import type { CatalogPort } from '../metadata/catalog-port.ts';
@@ -9,19 +9,19 @@ import type { Metrics } from '../ops/metrics.ts';
 import type { ReplicationView } from '../ops/replication.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { registerHookCookies } from './auth/hook-cookies.ts';
-import { registerConsole } from './console-route.ts';
-import { registerExplainRoute } from './explain-route.ts';
-import { registerGraphqlRoute } from './graphql-route.ts';
 import { HeldBytes } from './held-bytes.ts';
-import { type PublicSettings, registerInfoRoutes, registerRefusals } from './info-routes.ts';
-import { registerMetadataRoutes } from './metadata-routes.ts';
-import { registerMetricsRoutes } from './metrics-route.ts';
-import type { OperationRunner } from './operation-runner.ts';
-import { registerReplicationRoutes } from './replication-route.ts';
-import { registerRestRoute } from './rest-route.ts';
-import { createServer, type ServerOptions } from './server.ts';
+import type { OperationRunner } from './operation/operation-runner.ts';
+import { registerConsole } from './route/console-route.ts';
+import { registerExplainRoute } from './route/explain-route.ts';
+import { registerGraphqlRoute } from './route/graphql-route.ts';
+import { type PublicSettings, registerInfoRoutes, registerRefusals } from './route/info-routes.ts';
+import { registerMetadataRoutes } from './route/metadata-routes.ts';
+import { registerMetricsRoutes } from './route/metrics-route.ts';
+import { registerReplicationRoutes } from './route/replication-route.ts';
+import { registerRestRoute } from './route/rest-route.ts';
+import { registerVerificationRoutes } from './route/verification-route.ts';
+import { createServer, type ServerOptions } from './server/server.ts';
 import { registerSockets, type SocketOptions } from './socket/sockets.ts';
-import { registerVerificationRoutes } from './verification-route.ts';
 
 /** What the routes of every process work with: health, version, the state of replication and metrics. */
 export interface OperatorParts {

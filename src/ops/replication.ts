@@ -1,6 +1,6 @@
-import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/cache-table.ts';
-import { ownedByOther } from '../cache/owner.ts';
 import { sqlStateOf } from '../cache/queryable.ts';
+import { ownedByOther } from '../cache/schema/owner.ts';
+import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/status/cache-table.ts';
 import { messageOf } from '../core/errors.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { type SourceName, type TableRef, tableKey } from '../core/names.ts';

@@ -1,4 +1,4 @@
-import type { CacheTable, FeedStatus } from '../cache/cache-table.ts';
+import type { CacheTable, FeedStatus } from '../cache/status/cache-table.ts';
 import type { Column } from '../catalog/catalog.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import { type SourceTime, stalenessMs } from '../core/position/watermark.ts';

@@ -1,4 +1,4 @@
-import type { CacheTable } from '../cache/cache-table.ts';
+import type { CacheTable } from '../cache/status/cache-table.ts';
 import type { KnownTypes } from '../catalog/catalog.ts';
 import { NO_TYPES } from '../catalog/held-type.ts';
 import { must } from '../core/assert.ts';

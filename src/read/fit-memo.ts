@@ -1,4 +1,4 @@
-import type { FeedStatus } from '../cache/cache-table.ts';
+import type { FeedStatus } from '../cache/status/cache-table.ts';
 import type { SourceName } from '../core/names.ts';
 import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
 import type { RemoteUse } from '../plan/plan.ts';

@@ -1,4 +1,4 @@
-import type { FeedStatus } from '../cache/cache-table.ts';
+import type { FeedStatus } from '../cache/status/cache-table.ts';
 import type { SourceName } from '../core/names.ts';
 import { LAST_LSN } from '../core/position/lsn.ts';
 import { chooseLeaf } from './choose-leaves.ts';

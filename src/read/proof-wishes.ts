@@ -1,4 +1,4 @@
-import { WISH_SQL, wishText } from '../cache/proof-wish.ts';
+import { WISH_SQL, wishText } from '../cache/feed/proof-wish.ts';
 import type { SourceName } from '../core/names.ts';
 import { LAST_LSN } from '../core/position/lsn.ts';
 import { stalenessMs } from '../core/position/watermark.ts';

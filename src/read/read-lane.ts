@@ -1,4 +1,4 @@
-import { APPLIED_SQL, type AppliedCommits, readApplied } from '../cache/applied-commits.ts';
+import { APPLIED_SQL, type AppliedCommits, readApplied } from '../cache/feed/applied-commits.ts';
 import type { JsonText } from '../core/json/json-text.ts';
 import type { SourceName } from '../core/names.ts';
 import { type Clock, systemClock } from '../core/waiting/clock.ts';

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import pg from 'pg';
-import type { CacheStatus, FeedStatus } from '../cache/cache-table.ts';
-import { readCacheStatus } from '../cache/status.ts';
+import type { CacheStatus, FeedStatus } from '../cache/status/cache-table.ts';
+import { readCacheStatus } from '../cache/status/status.ts';
 import { messageOf } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import type { SourceTime } from '../core/position/watermark.ts';

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { StatusPools } from '../cache/status-pools.ts';
+import { StatusPools } from '../cache/status/status-pools.ts';
 import { adminSecretsOf } from '../config/rules.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../core/waiting/clock.ts';
@@ -12,7 +12,7 @@ import { Authenticator } from '../http/auth/authenticator.ts';
 import { JwtVerifier } from '../http/auth/jwt.ts';
 import { type JwtConfig, jwtInfo } from '../http/auth/jwt-config.ts';
 import { HeldBytes } from '../http/held-bytes.ts';
-import { OperationRunner } from '../http/operation-runner.ts';
+import { OperationRunner } from '../http/operation/operation-runner.ts';
 import { healthOf } from '../ops/health.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { DEFAULT_PLAN_LIMITS } from '../plan/budget.ts';

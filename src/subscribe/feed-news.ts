@@ -1,4 +1,4 @@
-import type { AppliedCommits } from '../cache/applied-commits.ts';
+import type { AppliedCommits } from '../cache/feed/applied-commits.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import { Stop } from '../core/waiting/stop-signal.ts';

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runMetadataCli } from '../../src/cli/metadata.ts';
 import { Authenticator } from '../../src/http/auth/authenticator.ts';
 import { HeldBytes } from '../../src/http/held-bytes.ts';
-import { registerMetadataRoutes } from '../../src/http/metadata-routes.ts';
-import { createServer } from '../../src/http/server.ts';
+import { registerMetadataRoutes } from '../../src/http/route/metadata-routes.ts';
+import { createServer } from '../../src/http/server/server.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { openWorld, type World } from './world.ts';
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { LISTEN_SQL, WISH_SQL } from '../../src/cache/proof-wish.ts';
+import { LISTEN_SQL, WISH_SQL } from '../../src/cache/feed/proof-wish.ts';
 import { type Fallback } from '../../src/core/fallback.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import { TestLane } from '../support/lane.ts';

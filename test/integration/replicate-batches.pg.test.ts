@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { requestResync } from '../../src/cache/control.ts';
+import { requestResync } from '../../src/cache/feed/requests.ts';
 import { type Row, rowOf } from '../../src/core/rows/row.ts';
 import { Statements } from '../../src/replicate/write/statements.ts';
 import { FeedRig } from '../support/feed.ts';

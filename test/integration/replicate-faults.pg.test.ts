@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events';
 import pg from 'pg';
 import { afterEach, expect, test, vi } from 'vitest';
-import { requestResync } from '../../src/cache/control.ts';
-import { readCacheStatus } from '../../src/cache/status.ts';
+import { requestResync } from '../../src/cache/feed/requests.ts';
+import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { formatLsn, type Lsn } from '../../src/core/position/lsn.ts';
 import { FeedRig } from '../support/feed.ts';
 import { dropSlots } from '../support/postgres.ts';

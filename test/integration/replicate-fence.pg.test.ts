@@ -1,8 +1,13 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ensureFeed, FENCED_WATERMARK_SQL, type FeedLease, renewLease } from '../../src/cache/feed-row.ts';
-import { migrate } from '../../src/cache/migrate.ts';
-import { readCacheStatus } from '../../src/cache/status.ts';
+import {
+  ensureFeed,
+  FENCED_WATERMARK_SQL,
+  type FeedLease,
+  renewLease,
+} from '../../src/cache/feed/feed-row.ts';
+import { migrate } from '../../src/cache/schema/migrate.ts';
+import { readCacheStatus } from '../../src/cache/status/status.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { TableBroken } from '../../src/replicate/interruptions.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { requestPause, requestResume } from '../../src/cache/control.ts';
+import { requestPause, requestResume } from '../../src/cache/feed/requests.ts';
 import { FeedRig } from '../support/feed.ts';
 import { dropSlots } from '../support/postgres.ts';
 

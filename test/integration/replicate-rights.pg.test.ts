@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
+import { requestPause, requestResume, requestResync } from '../../src/cache/feed/requests.ts';
 import { Session } from '../../src/replicate/session.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import type { CacheTable } from '../../src/cache/cache-table.ts';
-import { requestPause } from '../../src/cache/control.ts';
+import { requestPause } from '../../src/cache/feed/requests.ts';
+import type { CacheTable } from '../../src/cache/status/cache-table.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig } from '../support/feed.ts';
 import { dropInUse } from '../support/postgres.ts';

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import { Lookout } from '../../connectors/postgres/database/lookout.ts';
 import { TargetDatabase } from '../../connectors/postgres/database.ts';
-import { Lookout } from '../../connectors/postgres/lookout.ts';
 import { sees } from '../../connectors/postgres/shown.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
 import { freshName, silentLog } from '../support/connector.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { readCacheStatus } from '../../src/cache/status.ts';
+import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
 import type { TestDatabase } from '../support/postgres.ts';

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { requestPause, requestResume, requestResync } from '../../src/cache/control.ts';
-import { requestVerification } from '../../src/cache/verification.ts';
+import { requestPause, requestResume, requestResync } from '../../src/cache/feed/requests.ts';
+import { requestVerification } from '../../src/cache/feed/verification.ts';
 import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
 import type { Step, StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';

@@ -1,5 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
-import { findVerification, requestVerification, type Verification } from '../../src/cache/verification.ts';
+import {
+  findVerification,
+  requestVerification,
+  type Verification,
+} from '../../src/cache/feed/verification.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import { FeedRig } from '../support/feed.ts';
 import { type TestDatabase, testServer } from '../support/postgres.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { knownTypes } from '../../src/cache/known-types.ts';
-import { migrate } from '../../src/cache/migrate.ts';
+import { migrate } from '../../src/cache/schema/migrate.ts';
 import type { Catalog, Desired } from '../../src/catalog/catalog.ts';
 import { heldType } from '../../src/catalog/held-type.ts';
 import { askedOf } from '../../src/catalog/introspect/asked.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { NearjoinError } from '../../core/errors.ts';
-import { parseJsonExactly } from '../lossless-json.ts';
+import { parseJsonExactly } from '../operation/lossless-json.ts';
 
 /** What a client says over a socket, whichever sub-protocol it speaks. */
 export type ClientMessage =

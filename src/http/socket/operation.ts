@@ -3,10 +3,10 @@ import { Stop } from '../../core/waiting/stop-signal.ts';
 import type { LiveQueries, Subscription } from '../../subscribe/live-queries.ts';
 import { AT_START, type LiveAnswer, type Progress } from '../../subscribe/live-query.ts';
 import { graphqlErrorJson, publicError } from '../error-reply.ts';
-import { type AnswerFormat, answerBody, type OperationResult } from '../graphql-reply.ts';
-import { type GraphqlRequest, requestOf } from '../graphql-request.ts';
-import type { OperationRunner } from '../operation-runner.ts';
-import type { PreparedRead, RunContext } from '../read-preparer.ts';
+import { type AnswerFormat, answerBody, type OperationResult } from '../operation/graphql-reply.ts';
+import { type GraphqlRequest, requestOf } from '../operation/graphql-request.ts';
+import type { OperationRunner } from '../operation/operation-runner.ts';
+import type { PreparedRead, RunContext } from '../operation/read-preparer.ts';
 import type { Outbox } from './outbox.ts';
 import { around, errorsOf, type Protocol } from './protocol.ts';
 

@@ -2,9 +2,9 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { CorsPolicy } from '../../config/values.ts';
 import { NearjoinError } from '../../core/errors.ts';
-import { allows, isSameOrigin } from '../cors.ts';
 import { graphqlErrorJson, RefusedError, statusOf } from '../error-reply.ts';
-import { GRAPHQL_PATH } from '../graphql-route.ts';
+import { GRAPHQL_PATH } from '../route/graphql-route.ts';
+import { allows, isSameOrigin } from '../server/cors.ts';
 
 /** Whether a request that wants another protocol wants this one. */
 export function wantsWebSocket({ headers }: IncomingMessage): boolean {

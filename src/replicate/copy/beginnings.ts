@@ -1,8 +1,8 @@
-import { createTableSql } from '../../cache/ddl.ts';
 import { overlayName } from '../../cache/names.ts';
 import type { Queryable } from '../../cache/queryable.ts';
-import { loadStoredTable, type StoredTable, saveStoredTable } from '../../cache/stored-table.ts';
-import { modifiersOfTypes } from '../../cache/type-modifiers.ts';
+import { createTableSql } from '../../cache/table/ddl.ts';
+import { loadStoredTable, type StoredTable, saveStoredTable } from '../../cache/table/stored-table.ts';
+import { modifiersOfTypes } from '../../cache/table/type-modifiers.ts';
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { Lsn } from '../../core/position/lsn.ts';

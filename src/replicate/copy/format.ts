@@ -1,7 +1,7 @@
 import type { TableColumns } from '../../../connectors/connector.ts';
-import { identifiers } from '../../cache/ddl.ts';
 import { inCache } from '../../cache/names.ts';
-import type { StoredTable } from '../../cache/stored-table.ts';
+import { identifiers } from '../../cache/table/ddl.ts';
+import type { StoredTable } from '../../cache/table/stored-table.ts';
 import { isHeldAsItIs } from '../table/relation-check.ts';
 
 /**

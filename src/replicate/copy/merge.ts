@@ -1,14 +1,14 @@
-import { dropTableSql } from '../../cache/ddl.ts';
 import { inCache } from '../../cache/names.ts';
-import { answer, askSql, mergeSql, type Overlay, type OverlayPages } from '../../cache/overlay.ts';
 import { type Queryable, rowOf } from '../../cache/queryable.ts';
-import { keyPositions } from '../../cache/row-source.ts';
+import { answer, askSql, mergeSql, type Overlay, type OverlayPages } from '../../cache/rows/overlay.ts';
+import { keyPositions } from '../../cache/rows/row-source.ts';
+import { dropTableSql } from '../../cache/table/ddl.ts';
 import {
   isTruncated,
   loadStoredTable,
   type StoredTable,
   updateStoredTable,
-} from '../../cache/stored-table.ts';
+} from '../../cache/table/stored-table.ts';
 import { must } from '../../core/assert.ts';
 import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
 import { cacheSink, overlaySink } from '../write/sink.ts';

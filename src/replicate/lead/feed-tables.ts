@@ -1,8 +1,8 @@
 import { type ChangeStream, ConnectorError } from '../../../connectors/connector.ts';
-import { saveLastError } from '../../cache/last-error.ts';
+import { saveLastError } from '../../cache/feed/last-error.ts';
 import { sqlStateOf } from '../../cache/queryable.ts';
-import { saveRowsCopied } from '../../cache/rows-copied.ts';
-import { updateStoredTable } from '../../cache/stored-table.ts';
+import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
+import { updateStoredTable } from '../../cache/table/stored-table.ts';
 import { printTable } from '../../core/names.ts';
 import { restUnless } from '../../core/waiting/notifier.ts';
 import type { Copier, FailedCopy } from '../copy/copy.ts';

@@ -1,6 +1,6 @@
-import { createIndexSql } from '../../cache/ddl.ts';
 import { inCache } from '../../cache/names.ts';
 import { rowsOf } from '../../cache/queryable.ts';
+import { createIndexSql } from '../../cache/table/ddl.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
 import { say } from '../say.ts';
 import { applicationName, Session } from '../session.ts';

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import { LISTEN_RESUMED_SQL, readResumed } from '../../cache/control.ts';
-import { LISTEN_SQL, type ProofWish, readWish } from '../../cache/proof-wish.ts';
+import { LISTEN_SQL, type ProofWish, readWish } from '../../cache/feed/proof-wish.ts';
+import { LISTEN_RESUMED_SQL, readResumed } from '../../cache/feed/requests.ts';
 import type { SourceName } from '../../core/names.ts';
 
 /** What a feed's leader does about what others say of it in the source database. */

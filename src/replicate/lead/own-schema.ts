@@ -1,6 +1,6 @@
-import { migrate } from '../../cache/migrate.ts';
-import { claimSchema, ownedByOther } from '../../cache/owner.ts';
 import type { Queryable } from '../../cache/queryable.ts';
+import { migrate } from '../../cache/schema/migrate.ts';
+import { claimSchema, ownedByOther } from '../../cache/schema/owner.ts';
 import { type Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import type { FeedOptions } from '../feed-options.ts';
 

@@ -1,5 +1,5 @@
 import type { Connector } from '../../../connectors/connector.ts';
-import { readCacheStatus } from '../../cache/status.ts';
+import { readCacheStatus } from '../../cache/status/status.ts';
 import type { SourceName } from '../../core/names.ts';
 import { isOtherDatabase } from '../../core/postgres/database-identity.ts';
 import { Backoff } from '../backoff.ts';

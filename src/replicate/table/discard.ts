@@ -1,8 +1,8 @@
-import { dropTableSql, ORPHANS_SQL } from '../../cache/ddl.ts';
-import type { FeedLease } from '../../cache/feed-row.ts';
+import type { FeedLease } from '../../cache/feed/feed-row.ts';
 import { inCache, quoteIdentifier, relationName } from '../../cache/names.ts';
 import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
-import { saveReplacement } from '../../cache/serving.ts';
+import { dropTableSql, ORPHANS_SQL } from '../../cache/table/ddl.ts';
+import { saveReplacement } from '../../cache/table/serving.ts';
 import {
   deleteStoredTable,
   type Generation,
@@ -11,7 +11,7 @@ import {
   type StoredTable,
   saveStoredTable,
   updateStoredTable,
-} from '../../cache/stored-table.ts';
+} from '../../cache/table/stored-table.ts';
 import { must } from '../../core/assert.ts';
 import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { Clock } from '../../core/waiting/clock.ts';

@@ -1,5 +1,5 @@
 import { ConnectorError } from '../../../connectors/connector.ts';
-import type { Difference } from '../../cache/verification.ts';
+import type { Difference } from '../../cache/feed/verification.ts';
 import { type ComparedRows, keyText, type RowKey, type RowMark } from '../../core/rows/compared-rows.ts';
 import { type Sides, untilCaughtUp, type VerifyScene, wantedRows } from './sides.ts';
 

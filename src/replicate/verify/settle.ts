@@ -1,4 +1,4 @@
-import type { Difference } from '../../cache/verification.ts';
+import type { Difference } from '../../cache/feed/verification.ts';
 import { keyText, type RowKey } from '../../core/rows/compared-rows.ts';
 import { differingKeys } from './compare-table.ts';
 import { prove } from './proof.ts';

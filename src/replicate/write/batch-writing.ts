@@ -3,8 +3,8 @@ import {
   missingPositions,
   type RowWriter,
   type WriteStatement,
-} from '../../cache/row-source.ts';
-import { write } from '../../cache/write-rows.ts';
+} from '../../cache/rows/row-source.ts';
+import { write } from '../../cache/rows/write-rows.ts';
 import type { Row } from '../../core/rows/row.ts';
 import type { StageLimits } from '../feed-options.ts';
 import type { FoldedBatch } from './fold.ts';

@@ -1,5 +1,5 @@
-import { type PassedRow, passingData } from '../../cache/copy-text.ts';
-import type { WriteStatement } from '../../cache/row-source.ts';
+import { type PassedRow, passingData } from '../../cache/rows/copy-text.ts';
+import type { WriteStatement } from '../../cache/rows/row-source.ts';
 import type { Change } from '../../core/rows/change.ts';
 import { type Row, rowOf, UNCHANGED } from '../../core/rows/row.ts';
 import { TableBroken } from '../interruptions.ts';

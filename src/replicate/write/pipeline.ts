@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import pg from 'pg';
-import { copyData } from '../../cache/copy-text.ts';
-import type { RowCopy } from '../../cache/row-source.ts';
+import { copyData } from '../../cache/rows/copy-text.ts';
+import type { RowCopy } from '../../cache/rows/row-source.ts';
 import { MessageBuffer, type Parameter } from './message-buffer.ts';
 import type { Letter, Outbox } from './outbox.ts';
 

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { isRefusal, sqlStateOf } from '../../cache/queryable.ts';
-import type { RowCopy } from '../../cache/row-source.ts';
+import type { RowCopy } from '../../cache/rows/row-source.ts';
 import { TableBroken } from '../interruptions.ts';
 import { refusalOf, say } from '../say.ts';
 import type { Parameter } from './message-buffer.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createIndexSql, missingIndexes } from '../../../src/cache/ddl.ts';
 import { overlayName, quoteIdentifier, relationName } from '../../../src/cache/names.ts';
+import { createIndexSql, missingIndexes } from '../../../src/cache/table/ddl.ts';
 import { arrayElements, arrayLiteral } from '../../../src/core/postgres/array-literal.ts';
 
 const users = { schema: 'public', name: 'users' };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { CacheStatus, FeedStatus } from '../../../src/cache/cache-table.ts';
+import type { CacheStatus, FeedStatus } from '../../../src/cache/status/cache-table.ts';
 import { printFeeds, progressBar } from '../../../src/cli/status-table.ts';
 import { parseLsn } from '../../../src/core/position/lsn.ts';
 import { Metrics } from '../../../src/ops/metrics.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { CacheTable, FeedStatus } from '../../../src/cache/cache-table.ts';
+import type { CacheTable, FeedStatus } from '../../../src/cache/status/cache-table.ts';
 import type { Column } from '../../../src/catalog/catalog.ts';
 import { NO_TYPES } from '../../../src/catalog/held-type.ts';
 import type { Lsn } from '../../../src/core/position/lsn.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FrameReader } from '../../../../connectors/postgres/frames.ts';
 import { LargeMessage } from '../../../../connectors/postgres/stream/large-message.ts';
-import { passingData } from '../../../../src/cache/copy-text.ts';
+import { passingData } from '../../../../src/cache/rows/copy-text.ts';
 import type { PassingRow } from '../../../../src/core/rows/passing-row.ts';
 import { frame, MessageBytes } from '../../../support/pgoutput.ts';
 

@@ -4,7 +4,7 @@ import { AuthHook } from '../../../../src/http/auth/auth-hook.ts';
 import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
 import { registerHookCookies } from '../../../../src/http/auth/hook-cookies.ts';
 import { HeldBytes } from '../../../../src/http/held-bytes.ts';
-import { createServer } from '../../../../src/http/server.ts';
+import { createServer } from '../../../../src/http/server/server.ts';
 import { createLog } from '../../../../src/ops/log.ts';
 import { type LocalHttp, serveLocally } from '../../../support/local-http.ts';
 

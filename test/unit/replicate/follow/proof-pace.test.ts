@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readWish, wishText } from '../../../../src/cache/proof-wish.ts';
+import { readWish, wishText } from '../../../../src/cache/feed/proof-wish.ts';
 import type { Clock } from '../../../../src/core/waiting/clock.ts';
 import { ProofPace } from '../../../../src/replicate/follow/proof-pace.ts';
 

@@ -1,0 +1,98 @@
+import { unfitTarget } from '../../../src/core/postgres/oldest-postgres.ts';
+import { ConnectorError, type TargetIdentity } from '../../connector.ts';
+import { type AdminPool, OwnClient } from '../client.ts';
+import { toConnectorError } from '../failure.ts';
+import { parseAncestors } from '../history.ts';
+import type { Target } from '../settings.ts';
+import { refuseOtherReader } from '../slot.ts';
+
+interface Server {
+  readonly version: number;
+  readonly wal_level: string;
+  readonly is_standby: boolean;
+  readonly slots_left: number;
+  readonly has_slot: boolean;
+  readonly started_at: string;
+}
+
+/**
+ * Which history the target writes; throws when it cannot feed a cache, saying what must change. All connections made
+ * from now on must lead to the same one.
+ */
+export async function identify(target: Target, admin: AdminPool): Promise<TargetIdentity> {
+  target.history.expect(null);
+  const reading = readIdentity(target);
+  reading.catch(() => undefined); // told below, unless there is more to tell
+  const server = await admin.row<Server>(
+    `select
+       current_setting('server_version_num')::int as version,
+       current_setting('wal_level') as wal_level,
+       pg_is_in_recovery() as is_standby,
+       current_setting('max_replication_slots')::int
+         - (select count(*)::int from pg_replication_slots) as slots_left,
+       exists (select from pg_replication_slots where slot_name = $1) as has_slot,
+       extract(epoch from pg_postmaster_start_time())::text as started_at`,
+    [target.name],
+  );
+  const fault = faultOf(server);
+  if (fault !== null) throw new ConnectorError('unfit', fault);
+  await refuseOtherReader(admin, target);
+  const identity = { ...(await reading), startedAt: server.started_at };
+  target.history.expect(identity);
+  admin.renew(); // older connections may lead anywhere
+  return identity;
+}
+
+function faultOf(server: Server): string | null {
+  const unfit = unfitTarget(server.version);
+  if (unfit !== null) return unfit;
+  if (server.is_standby) return 'the target is a standby: connect to its primary';
+  if (server.wal_level !== 'logical') {
+    return (
+      `the target runs with wal_level = ${server.wal_level}: ` +
+      'run "alter system set wal_level = logical" there and restart it'
+    );
+  }
+  if (!server.has_slot && server.slots_left <= 0) {
+    return 'all replication slots of the target are in use: raise max_replication_slots there and restart it';
+  }
+  return null;
+}
+
+/** Also proves that the role may replicate and that a walsender is free. */
+async function readIdentity(target: Target): Promise<Omit<TargetIdentity, 'startedAt'>> {
+  const limit = AbortSignal.timeout(target.timings.statementMs);
+  const options = { replication: true, identifies: true };
+  const own = await OwnClient.open(target, limit, options).catch((error: unknown) => {
+    throw withReplicationHint(error);
+  });
+  try {
+    const result = await own.client.query<{ systemid: string; timeline: number; dbname: string }>(
+      'IDENTIFY_SYSTEM',
+    );
+    const [row] = result.rows;
+    if (row === undefined) throw new ConnectorError('retry', 'the target did not identify itself');
+    const timeline = Number(row.timeline);
+    const ancestors = await readAncestors(own, timeline);
+    return { systemId: row.systemid, timeline, database: row.dbname, ancestors };
+  } catch (error) {
+    throw toConnectorError(error, 'administer');
+  } finally {
+    own.destroy();
+  }
+}
+
+async function readAncestors(own: OwnClient, timeline: number): Promise<TargetIdentity['ancestors']> {
+  if (timeline === 1) return [];
+  const result = await own.client.query<{ content: Buffer | string }>(`TIMELINE_HISTORY ${timeline}`);
+  return parseAncestors(String(result.rows[0]?.content ?? ''));
+}
+
+function withReplicationHint(error: unknown): unknown {
+  if (!(error instanceof ConnectorError) || error.failure !== 'unfit') return error;
+  return new ConnectorError(
+    'unfit',
+    `${error.message}: the role of the connection string needs the attribute REPLICATION ("alter role … replication")`,
+    error.cause,
+  );
+}

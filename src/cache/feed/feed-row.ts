@@ -1,0 +1,297 @@
+import type { SourceName, TableRef } from '../../core/names.ts';
+import { formatLsn, isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
+import type { SourceTime } from '../../core/position/watermark.ts';
+import type { Commit } from '../../core/rows/change.ts';
+import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
+import type { FeedState } from '../status/cache-table.ts';
+import { told, toldSql } from '../told.ts';
+
+/** A feed under one leader: every write names both, so that a replaced leader's writes do nothing. */
+export interface FeedLease {
+  readonly target: SourceName;
+  readonly epoch: bigint;
+}
+
+/** The history a feed's positions belong to; null before the first contact. */
+export interface StoredIdentity {
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly database: string;
+  /** When the target's server process began; null where that was not noted yet. */
+  readonly startedAt: string | null;
+}
+
+/** The newest watermark row; `position` is null while the cache is unusable. */
+export interface StoredWatermark {
+  readonly seq: bigint;
+  readonly position: Lsn | null;
+  readonly freshAsOf: SourceTime | null;
+  /** The last commit up to the position that the stream told of; null when it had told of none. */
+  readonly lastCommit: Commit | null;
+}
+
+/** What a leader reads when it starts. */
+export interface StoredFeed {
+  readonly identity: StoredIdentity | null;
+  readonly watermark: StoredWatermark | null;
+  readonly transactionsApplied: number;
+  readonly changesApplied: number;
+}
+
+/** Transactions that are being written before they commit, and how long ago the first was begun. */
+export interface EarlyWork {
+  readonly transactions: number;
+  readonly changes: number;
+  readonly ageMs: number;
+}
+
+/** What administrators asked for. */
+export interface FeedWishes {
+  /** When they were read. */
+  readonly now: SourceTime;
+  readonly paused: boolean;
+  /** The number of the newest request to build everything anew that is not done; null when there is none. */
+  readonly resync: bigint | null;
+  readonly tables: readonly TableRef[];
+}
+
+/** SQLSTATE of nearjoin.fence. */
+export const LEASE_LOST = 'NJ001';
+
+/** Raises LEASE_LOST unless the lease holds, and keeps it held until the transaction ends. Parameters: target, epoch. */
+export const FENCE_SQL = 'select nearjoin.fence($1, $2)';
+
+/** Adds a watermark. Parameters: target, seq, position, fresh_as_of, and the last commit's end and time. */
+export const WATERMARK_SQL =
+  'insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time) values ($1, $2, $3, $4, $5, $6)';
+
+/**
+ * The same under the fence, for a transaction of one round trip: without the lease there is no target, which the table
+ * refuses with LEASE_GONE. The last parameter is the epoch.
+ */
+export const FENCED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
+  values ((select l.target from nearjoin.lease l where l.target = $1 and l.epoch = $7 for key share), $2, $3, $4, $5, $6)`;
+
+/**
+ * The same for a transaction sent before the one ahead of it was answered: when that one failed, its watermark is not
+ * there, or is one that gives the cache up or forgets a proof, and this one fails alike. The last parameter is its position.
+ */
+export const CHAINED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
+  values ((select l.target from nearjoin.lease l where l.target = $1 and l.epoch = $7
+    and exists (select from nearjoin.watermark w where w.target = $1 and w.seq = $2::bigint - 1 and w.position = $8) for key share), $2, $3, $4, $5, $6)`;
+
+/** SQLSTATE of FENCED_WATERMARK_SQL without the lease: a null where none may be. */
+export const LEASE_GONE = '23502';
+
+/** Removes old watermarks. Parameters: target, the first seq to keep, the first seq that may still be there. */
+export const PRUNE_SQL = 'delete from nearjoin.watermark where target = $1 and seq < $2 and seq >= $3';
+
+/** The source's clock in microseconds since 1970, and how far its own log is written and durable. */
+export const CLOCK_SQL = `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now,
+  pg_current_wal_insert_lsn()::text as written, pg_current_wal_flush_lsn()::text as durable`;
+
+/** Makes the feed's row, and the one its fences lock, when they are not there. */
+export async function ensureFeed(client: Queryable, target: SourceName, connector: string): Promise<void> {
+  await client.query(
+    `insert into nearjoin.feed as there (target, connector) values ($1, $2)
+     on conflict (target) do update set connector = excluded.connector where there.connector <> excluded.connector`,
+    [target, connector],
+  );
+  await client.query(
+    'insert into nearjoin.lease select target, epoch from nearjoin.feed where target = $1 on conflict do nothing',
+    [target],
+  );
+}
+
+/** Reads where the feed stands. */
+export async function loadFeed(client: Queryable, target: SourceName): Promise<StoredFeed> {
+  const row = await rowOf<
+    WatermarkRow & {
+      system_id: string | null;
+      timeline: number | null;
+      target_database: string | null;
+      server_started: string | null;
+      transactions_applied: string;
+      changes_applied: string;
+      seq: string | null;
+    }
+  >(
+    client,
+    `select f.system_id, f.timeline, f.target_database, f.server_started, f.transactions_applied::text, f.changes_applied::text,
+       w.seq::text, w.position::text, w.fresh_as_of::text, w.commit_end::text, w.commit_time::text
+     from nearjoin.feed f
+     left join lateral (
+       select * from nearjoin.watermark where target = f.target order by seq desc limit 1
+     ) w on true
+     where f.target = $1`,
+    [target],
+  );
+  const { system_id: systemId, timeline, target_database: database } = row;
+  const known = systemId !== null && timeline !== null && database !== null;
+  return {
+    identity: known ? { systemId, timeline, database, startedAt: row.server_started } : null,
+    watermark: row.seq === null ? null : watermarkOf(row.seq, row),
+    transactionsApplied: Number(row.transactions_applied),
+    changesApplied: Number(row.changes_applied),
+  };
+}
+
+interface WatermarkRow {
+  readonly position: string | null;
+  readonly fresh_as_of: string | null;
+  readonly commit_end: string | null;
+  readonly commit_time: string | null;
+}
+
+function watermarkOf(
+  seq: string,
+  { position, fresh_as_of: freshAsOf, commit_end: end, commit_time: time }: WatermarkRow,
+): StoredWatermark {
+  return {
+    seq: BigInt(seq),
+    position: position !== null && isLsnText(position) ? parseLsn(position) : null,
+    freshAsOf: freshAsOf === null ? null : Number(freshAsOf),
+    lastCommit: end === null || time === null ? null : { end: parseLsn(end), time: Number(time) },
+  };
+}
+
+/**
+ * Forgets what was proved of the cache's age: all of it, or what the source's clock has not come to yet. While no stream
+ * is applied. False when there was nothing to forget.
+ */
+export async function forgetProof(
+  client: Queryable,
+  { target, epoch }: FeedLease,
+  which: 'all' | 'future',
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
+     select w.target, w.seq + 1, w.position, null, w.commit_end, w.commit_time
+     from (select * from nearjoin.watermark where target = $1 order by seq desc limit 1) w
+     where ($3 or w.fresh_as_of > extract(epoch from clock_timestamp()) * 1000000) and w.fresh_as_of is not null
+       and exists (select from nearjoin.feed where target = $1 and epoch = $2)`,
+    [target, epoch, which === 'all'],
+  );
+  return rowCount !== 0;
+}
+
+/** Remembers the history and the slot the feed now follows. */
+export async function saveIdentity(
+  client: Queryable,
+  lease: FeedLease,
+  identity: StoredIdentity,
+  slot: string,
+): Promise<void> {
+  await client.query(
+    `update nearjoin.feed set system_id = $3, timeline = $4, target_database = $5, slot = $6, server_started = $7
+     where target = $1 and epoch = $2`,
+    [
+      lease.target,
+      lease.epoch,
+      identity.systemId,
+      identity.timeline,
+      identity.database,
+      slot,
+      identity.startedAt,
+    ],
+  );
+}
+
+/** Says in what state the feed is, and why; `lastError` stays when undefined. */
+export async function saveFeedState(
+  client: Queryable,
+  lease: FeedLease,
+  said: { readonly state: FeedState; readonly reason: string | null; readonly lastError?: string },
+): Promise<void> {
+  await client.query(
+    `update nearjoin.feed set state = $3, reason = ${toldSql('$4')}, last_error = coalesce(${toldSql('$5')}, last_error),
+       last_error_at = case when $5::bytea is null then last_error_at else clock_timestamp() end,
+       updated_at = clock_timestamp()
+     where target = $1 and epoch = $2`,
+    [lease.target, lease.epoch, said.state, told(said.reason), told(said.lastError ?? null)],
+  );
+}
+
+/** What a leader tells once a second; it also renews the lease. False when the lease is lost. */
+export async function renewLease(
+  client: Queryable,
+  lease: FeedLease,
+  sample: {
+    readonly targetPosition: Lsn | null;
+    readonly retainedWalBytes: number | null;
+    readonly transactionsApplied: number;
+    readonly changesApplied: number;
+    readonly early: EarlyWork | null;
+  },
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `update nearjoin.feed set target_position = coalesce($3, target_position), retained_wal_bytes = $4,
+       transactions_applied = $5, changes_applied = $6, early = case when $7::int is not null then jsonb_build_object(
+         'transactions', $7::int, 'changes', $8::bigint, 'since', (extract(epoch from clock_timestamp()) * 1000000)::bigint - $9::bigint) end,
+       updated_at = clock_timestamp()
+     where target = $1 and epoch = $2`,
+    [
+      lease.target,
+      lease.epoch,
+      sample.targetPosition === null ? null : formatLsn(sample.targetPosition),
+      sample.retainedWalBytes,
+      sample.transactionsApplied,
+      sample.changesApplied,
+      sample.early?.transactions ?? null,
+      sample.early?.changes ?? null,
+      sample.early === null ? null : Math.round(sample.early.ageMs * 1000),
+    ],
+  );
+  return rowCount === 1;
+}
+
+/** Reads the administrators' wishes; null when the lease is lost. */
+export async function loadWishes(client: Queryable, lease: FeedLease): Promise<FeedWishes | null> {
+  const [row] = await rowsOf<{
+    now: string;
+    paused: boolean;
+    resync: string | null;
+    tables: { schema: string; name: string }[];
+  }>(
+    client,
+    `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now, f.paused,
+       case when f.resync_requested > f.resync_done then f.resync_requested::text end as resync,
+       coalesce((select json_agg(json_build_object('schema', t.schema_name, 'name', t.table_name))
+         from nearjoin.cache_table t where t.target = f.target and t.resync), '[]') as tables
+     from nearjoin.feed f where f.target = $1 and f.epoch = $2`,
+    [lease.target, lease.epoch],
+  );
+  if (row === undefined) return null;
+  const { now, paused, resync, tables } = row;
+  return { now: Number(now), paused, resync: resync === null ? null : BigInt(resync), tables };
+}
+
+/** Notes that the request to build everything anew is carried out. */
+export async function finishResync(client: Queryable, lease: FeedLease, request: bigint): Promise<void> {
+  await client.query('update nearjoin.feed set resync_done = $3 where target = $1 and epoch = $2', [
+    lease.target,
+    lease.epoch,
+    request,
+  ]);
+}
+
+/** The targets a source database has feeds of; none when schema `nearjoin` is not there. */
+export async function storedTargets(client: Queryable): Promise<readonly SourceName[]> {
+  const { exists } = await rowOf<{ exists: boolean }>(
+    client,
+    `select to_regclass('nearjoin.feed') is not null as exists`,
+  );
+  if (!exists) return [];
+  const rows = await rowsOf<{ target: string }>(client, 'select target from nearjoin.feed order by target');
+  return rows.map((row) => row.target);
+}
+
+/** Forgets the feed altogether. */
+export async function deleteFeed(client: Queryable, lease: FeedLease): Promise<void> {
+  await client.query(
+    `with gone as (delete from nearjoin.watermark where target = $1),
+       asked as (delete from nearjoin.verification where target = $1)
+     delete from nearjoin.feed where target = $1 and epoch = $2`,
+    [lease.target, lease.epoch],
+  );
+}

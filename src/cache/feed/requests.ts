@@ -1,0 +1,52 @@
+import type { SourceName, TableRef } from '../../core/names.ts';
+import type { StatusClient } from '../status/status.ts';
+
+/** Asks the feed's leader to stop reading; its slot stays. False when there is no such feed. */
+export function requestPause(client: StatusClient, target: SourceName): Promise<boolean> {
+  return changed(client, 'update nearjoin.feed set paused = true where target = $1', [target]);
+}
+
+const RESUMED = 'nearjoin_resume';
+
+/** Begins to hear of feeds that are to go on, in this source database. */
+export const LISTEN_RESUMED_SQL = `listen ${RESUMED}`;
+
+/** Asks the feed's leader to go on, and to try at once whatever rests after a failure. False when there is no such feed. */
+export function requestResume(client: StatusClient, target: SourceName): Promise<boolean> {
+  const text = `with resumed as (update nearjoin.feed set paused = false where target = $1 returning target)
+    select pg_notify('${RESUMED}', target) from resumed`;
+  return changed(client, text, [target]);
+}
+
+/** The target whose feed is to go on; null when a message of a listening session speaks of something else. */
+export function readResumed(message: {
+  readonly channel: string;
+  readonly payload?: string | undefined;
+}): SourceName | null {
+  return message.channel === RESUMED ? (message.payload ?? null) : null;
+}
+
+/** Asks for a fresh copy of the named tables, or with no names of everything over a new slot. False when nothing matches. */
+export async function requestResync(
+  client: StatusClient,
+  target: SourceName,
+  tables?: readonly TableRef[],
+): Promise<boolean> {
+  if (tables === undefined) {
+    const text = 'update nearjoin.feed set resync_requested = resync_requested + 1 where target = $1';
+    return changed(client, text, [target]);
+  }
+  const text = `update nearjoin.cache_table t set resync = true
+    from unnest($2::text[], $3::text[]) as asked (schema_name, table_name)
+    where t.target = $1 and t.schema_name = asked.schema_name and t.table_name = asked.table_name`;
+  return changed(client, text, [
+    target,
+    tables.map((table) => table.schema),
+    tables.map((table) => table.name),
+  ]);
+}
+
+async function changed(client: StatusClient, text: string, values: unknown[]): Promise<boolean> {
+  const { rowCount } = await client.query(text, values);
+  return (rowCount ?? 0) > 0;
+}

@@ -1,0 +1,175 @@
+import type { SourceName } from '../../core/names.ts';
+import { isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
+import { historyName } from '../../core/position/token.ts';
+import { rowOf, sqlStateOf } from '../queryable.ts';
+import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
+
+/** A `pg` client or pool, as far as reading the status needs it. */
+export interface StatusClient {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+}
+
+const NOW = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
+
+const ERROR_TIME = `to_char(f.last_error_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
+
+/** How far the index is that is being built on a cache table. */
+const INDEXING = `
+  select p.phase || case
+      when p.tuples_total > 0 then ' ' || p.tuples_done * 100 / p.tuples_total || ' %'
+      when p.blocks_total > 0 then ' ' || p.blocks_done * 100 / p.blocks_total || ' %'
+      else '' end
+  from pg_stat_progress_create_index p join pg_class c on c.oid = p.relid
+  where c.relname = t.relation and c.relnamespace = 'nearjoin'::regnamespace
+  limit 1`;
+
+/** A column that an older schema lacks. */
+const LINGERING = `'wanted no more: its copy stays until '
+  || to_char((to_jsonb(t) ->> 'unwanted_until')::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
+
+// One statement is one snapshot: the tables' states belong to the very watermark beside them.
+const STATUS = `
+  select ${NOW}::text as now, (select to_jsonb(i) ->> 'owner' from nearjoin.installation i) as owner, coalesce((
+    select json_agg(json_build_object(
+      'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason,
+      'heardAt', (extract(epoch from f.updated_at) * 1000000)::bigint, 'slot', f.slot,
+      'lastError', nullif(concat_ws(' ', ${ERROR_TIME}, f.last_error), ''), 'position', w.position, 'freshAsOf', w.fresh_as_of,
+      'systemId', f.system_id, 'timeline', f.timeline, 'database', f.target_database,
+      'targetPosition', f.target_position, 'retainedWalBytes', f.retained_wal_bytes,
+      'transactionsApplied', f.transactions_applied, 'changesApplied', f.changes_applied,
+      'early', to_jsonb(f) -> 'early',
+      'verifiedAt', extract(epoch from f.verified_at), 'rowsDiffering', f.rows_differing,
+      'tables', coalesce((
+        select json_agg(json_build_object(
+          'schema', t.schema_name, 'name', t.table_name, 'relation', t.relation, 'columns', t.columns,
+          'state', t.state, 'reason', coalesce(t.reason, ${LINGERING}), 'serving', to_jsonb(t) -> 'serving',
+          'indexing', case when t.state = 'copying' then (${INDEXING}) end, 'rowsCopied', t.rows_copied, 'rowsEstimated', t.rows_estimated)
+          order by t.schema_name, t.table_name)
+        from nearjoin.cache_table t
+        where t.target = f.target), '[]'::json))
+      order by f.target)
+    from nearjoin.feed f
+    left join lateral (
+      select position, fresh_as_of from nearjoin.watermark where target = f.target order by seq desc limit 1
+    ) w on true), '[]'::json) as feeds`;
+
+interface TableRow {
+  readonly schema: string;
+  readonly name: string;
+  readonly relation: string;
+  readonly columns: readonly { name: string; type: string }[];
+  readonly serving: Pick<TableRow, 'relation' | 'columns'> | null;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly indexing: string | null;
+  readonly rowsCopied: number;
+  readonly rowsEstimated: number | null;
+}
+
+interface FeedRow {
+  readonly target: SourceName;
+  readonly connector: 'postgres' | 'kafka';
+  readonly state: FeedState;
+  readonly reason: string | null;
+  readonly heardAt: number;
+  readonly slot: string | null;
+  readonly lastError: string | null;
+  readonly position: string | null;
+  readonly freshAsOf: number | null;
+  readonly systemId: string | null;
+  readonly timeline: number | null;
+  readonly database: string | null;
+  readonly targetPosition: string | null;
+  readonly retainedWalBytes: number | null;
+  readonly transactionsApplied: number;
+  readonly changesApplied: number;
+  readonly early: FeedStatus['early'];
+  readonly verifiedAt: number | null;
+  readonly rowsDiffering: number | null;
+  readonly tables: readonly TableRow[];
+}
+
+// Asked first: a database without feeds would write an error to its log each time.
+const HAS_FEEDS = `
+  select ${NOW}::text as now, exists (
+    select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'nearjoin' and c.relname = 'feed') as "hasFeeds"`;
+
+/** Reads what a source database says of its feeds, in one snapshot; no schema `nearjoin` there means no feeds. */
+export async function readCacheStatus(client: StatusClient): Promise<CacheStatus> {
+  const { now, hasFeeds } = await rowOf<{ now: string; hasFeeds: boolean }>(client, HAS_FEEDS);
+  return (hasFeeds ? await readFeeds(client) : null) ?? { now: Number(now), owner: null, feeds: new Map() };
+}
+
+/** Null when the schema was dropped a moment ago. */
+async function readFeeds(client: StatusClient): Promise<CacheStatus | null> {
+  try {
+    const { now, owner, feeds } = await rowOf<{ now: string; owner: string | null; feeds: FeedRow[] }>(
+      client,
+      STATUS,
+    );
+    return { now: Number(now), owner, feeds: new Map(feeds.map((feed) => [feed.target, feedOf(feed)])) };
+  } catch (error) {
+    const state = sqlStateOf(error);
+    if (state !== '42P01' && state !== '3F000') throw error;
+    return null;
+  }
+}
+
+function feedOf({ systemId, timeline, database, ...row }: FeedRow): FeedStatus {
+  return {
+    ...row,
+    position: lsnOf(row.position),
+    // A watermark without a position says that nothing here may be used, whatever time stands beside it.
+    freshAsOf: row.position === null ? null : row.freshAsOf,
+    identity: database === null ? null : { systemId, database },
+    history: systemId === null || timeline === null ? null : historyName(systemId, timeline),
+    targetPosition: lsnOf(row.targetPosition),
+    tables: row.tables.map((table) => tableOf(row.target, table)),
+  };
+}
+
+function tableOf(target: SourceName, row: TableRow): CacheTable {
+  return {
+    target,
+    table: { schema: row.schema, name: row.name },
+    relation: row.relation,
+    columns: heldColumns(row),
+    serving:
+      row.serving === null ? null : { relation: row.serving.relation, columns: heldColumns(row.serving) },
+    state: tableState(row.state, row.serving === null ? row.reason : `${row.reason}; ${SERVES_MEANWHILE}`),
+    doing: doing(row),
+    rowsCopied: row.rowsCopied,
+    rowsEstimated: row.rowsEstimated,
+  };
+}
+
+function heldColumns({ columns }: Pick<TableRow, 'columns'>): CacheTable['columns'] {
+  return columns.map(({ name, type }) => ({ name, type }));
+}
+
+function doing({ state, reason, indexing, serving }: TableRow): string | null {
+  if (state === 'failed') return null;
+  const now = indexing === null ? reason : `${reason ?? 'building an index'}: ${indexing}`;
+  const meanwhile = serving === null || state === 'ready' ? [] : [SERVES_MEANWHILE];
+  return now === null ? (meanwhile[0] ?? null) : [now, ...meanwhile].join('; ');
+}
+
+const SERVES_MEANWHILE = 'the copy without its new columns serves meanwhile';
+
+/** The state as a union, from its two columns. */
+export function tableState(state: string, reason: string | null): TableState {
+  switch (state) {
+    case 'pending':
+    case 'copying':
+    case 'catching-up':
+    case 'ready':
+      return { kind: state };
+    default:
+      return { kind: 'failed', reason: reason ?? 'unknown' };
+  }
+}
+
+function lsnOf(text: string | null): Lsn | null {
+  return text !== null && isLsnText(text) ? parseLsn(text) : null;
+}

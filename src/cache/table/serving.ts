@@ -1,0 +1,46 @@
+import type { TableShape } from '../../core/rows/table-shape.ts';
+import type { Queryable } from '../queryable.ts';
+import { type Generation, type StoredServing, type StoredTable, updateStoredTable } from './stored-table.ts';
+
+/** The generation that readers use; null while there is none. */
+export function readGeneration(stored: StoredTable): Generation | null {
+  return stored.state.kind === 'ready' ? stored : stored.serving;
+}
+
+/**
+ * Makes a ready copy the one that serves while another with more columns is made: from here on the table's row is about
+ * the new one, of which there is nothing yet.
+ */
+export async function saveReplacement(
+  client: Queryable,
+  { target, table, relation, columns, key, shape }: Generation,
+  next: Pick<StoredTable, 'relation' | 'columns' | 'generation'> & { readonly reason: string },
+): Promise<void> {
+  const serving: StoredServing = { relation, columns, key, shape };
+  await updateStoredTable(
+    client,
+    { target, table },
+    {
+      serving: JSON.stringify(serving),
+      relation: next.relation,
+      columns: JSON.stringify(next.columns),
+      generation: next.generation,
+      state: 'pending',
+      reason: next.reason,
+      rows_copied: 0,
+    },
+  );
+}
+
+/** Notes what a table is on the target now, where that does not concern its copies. */
+export async function saveShape(
+  client: Queryable,
+  stored: Pick<StoredTable, 'target' | 'table'>,
+  shape: TableShape,
+): Promise<void> {
+  await client.query(
+    `update nearjoin.cache_table set shape = $4::jsonb, serving = jsonb_set(serving, '{shape}', $4::jsonb)
+     where target = $1 and schema_name = $2 and table_name = $3`,
+    [stored.target, stored.table.schema, stored.table.name, JSON.stringify(shape)],
+  );
+}

@@ -1,0 +1,151 @@
+import type { FastifyReply } from 'fastify';
+import type { NearjoinError } from '../../core/errors.ts';
+import type { SourceName } from '../../core/names.ts';
+import type { Token } from '../../core/position/token.ts';
+import type { TargetReport } from '../../read/freshness.ts';
+import { graphqlErrorJson, statusOf } from '../error-reply.ts';
+import type { HeldBytes } from '../held-bytes.ts';
+import { whenOver } from '../request-life.ts';
+import { answerToken, cacheStatus, nearjoinExtension } from './freshness-answer.ts';
+
+/** How one operation ended. */
+export type OperationResult =
+  | { readonly kind: 'data'; readonly body: Buffer; readonly targets: readonly TargetReport[] }
+  | { readonly kind: 'error'; readonly error: NearjoinError };
+
+/** How the client wants its answer. */
+export interface AnswerFormat {
+  /** Statuses say how it went. */
+  readonly hasStatuses: boolean;
+  /** The content type is that of GraphQL over HTTP. */
+  readonly overHttp: boolean;
+  /** `extensions.nearjoin` in the body. */
+  readonly withExtensions: boolean;
+  /** The answer's token says which histories its positions belong to. */
+  readonly namesHistories: boolean;
+  readonly showsInternal: boolean;
+}
+
+interface Framing {
+  readonly format: AnswerFormat;
+  readonly unsent: HeldBytes;
+  /** Positions the client asked for; the answer's token goes on from them. */
+  readonly tokens: ReadonlyMap<SourceName, Token>;
+}
+
+/** Head and body leave in one piece when the body is a text; making one costs more than it saves for a longer body. */
+const SHORT_BYTES = 8192;
+
+/** Who is told that an answer's bytes have left. */
+interface Sent {
+  /** Has them when nobody reads them any more. */
+  readonly onSent: (body: Buffer) => void;
+}
+
+/** Sends one operation's answer; data goes out as the bytes Postgres made. */
+export function sendSingle(
+  reply: FastifyReply,
+  result: OperationResult,
+  framing: Framing & Sent,
+): FastifyReply {
+  if (result.kind === 'error') return sendError(reply, result.error, framing.format);
+  setFreshnessHeaders(reply, result.targets, framing, framing.format.namesHistories);
+  const body = bodyOf(result, framing.format);
+  return sendBytes(typed(reply, framing.format), body, { ...framing, over: () => framing.onSent(body) });
+}
+
+const BEFORE_DATA = '{"data":'.length;
+
+/** Sends what stands under `data` alone. */
+export function sendBare(
+  reply: FastifyReply,
+  { body, targets }: Extract<OperationResult, { kind: 'data' }>,
+  framing: Pick<Framing, 'tokens' | 'unsent'> & Sent & Pick<AnswerFormat, 'namesHistories'>,
+): FastifyReply {
+  setFreshnessHeaders(reply, targets, framing, framing.namesHistories);
+  reply.header('content-type', 'application/json; charset=utf-8');
+  const over = (): void => framing.onSent(body);
+  return sendBytes(reply, body.subarray(BEFORE_DATA, -1), { ...framing, over });
+}
+
+function sendBytes(
+  reply: FastifyReply,
+  body: Buffer,
+  { over, ...framing }: Pick<Framing, 'unsent'> & { readonly over: () => void },
+): FastifyReply {
+  if (body.length >= SHORT_BYTES) {
+    // Only when all of it was written: a client that goes earlier may leave a write behind.
+    reply.raw.once('finish', over);
+    return sendLong(reply, body, framing);
+  }
+  const text = body.toString('utf8');
+  over();
+  return reply.send(text);
+}
+
+/** Sends a batch's answers as one list. */
+export function sendBatch(
+  reply: FastifyReply,
+  results: readonly OperationResult[],
+  framing: Framing,
+): FastifyReply {
+  const targets = results.flatMap((result) => (result.kind === 'data' ? result.targets : []));
+  setFreshnessHeaders(reply, targets, framing, framing.format.namesHistories);
+  const parts = results.flatMap((result, index) => [
+    Buffer.from(index === 0 ? '[' : ','),
+    bodyOf(result, framing.format),
+  ]);
+  const body = Buffer.concat([...parts, Buffer.from(results.length === 0 ? '[]' : ']')]);
+  return sendLong(typed(reply, framing.format), body, framing);
+}
+
+function sendLong(reply: FastifyReply, body: Buffer, { unsent }: Pick<Framing, 'unsent'>): FastifyReply {
+  whenOver(
+    reply,
+    unsent.add(body.length, () => void reply.request.raw.socket.destroy()),
+  );
+  return reply.send(body);
+}
+
+/** Sends an error that concerns the whole request. */
+export function sendError(reply: FastifyReply, error: NearjoinError, format: AnswerFormat): FastifyReply {
+  if (format.hasStatuses) reply.code(statusOf(error));
+  else reply.code(200);
+  return typed(reply, format).send(errorBody(error, format));
+}
+
+function bodyOf(result: OperationResult, format: AnswerFormat): Buffer {
+  return result.kind === 'error' ? Buffer.from(errorBody(result.error, format)) : answerBody(result, format);
+}
+
+/** An answer's bytes, with what was asked for beside its data. */
+export function answerBody(
+  { body, targets }: { readonly body: Buffer; readonly targets: readonly TargetReport[] },
+  format: Pick<AnswerFormat, 'withExtensions'>,
+): Buffer {
+  if (!format.withExtensions) return body;
+  const extensions = JSON.stringify({ nearjoin: nearjoinExtension(targets) });
+  // In place of the closing brace.
+  return Buffer.concat([body.subarray(0, -1), Buffer.from(`,"extensions":${extensions}}`)]);
+}
+
+function errorBody(error: NearjoinError, format: AnswerFormat): string {
+  return `{"errors":[${graphqlErrorJson(error, format.showsInternal)}]}`;
+}
+
+function setFreshnessHeaders(
+  reply: FastifyReply,
+  targets: readonly TargetReport[],
+  { tokens }: Pick<Framing, 'tokens'>,
+  namesHistories: boolean,
+): void {
+  const status = cacheStatus(targets);
+  const token = answerToken(targets, tokens, namesHistories);
+  if (status !== null) reply.header('cache-status', status);
+  if (token !== null) reply.header('x-nearjoin-token', token);
+}
+
+function typed(reply: FastifyReply, format: AnswerFormat): FastifyReply {
+  const type = format.overHttp ? 'application/graphql-response+json' : 'application/json';
+  return reply.header('content-type', `${type}; charset=utf-8`);
+}

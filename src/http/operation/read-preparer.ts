@@ -1,0 +1,115 @@
+import { limitsOf } from '../../catalog/api-limits.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { type JsonText, jsonText } from '../../core/json/json-text.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
+import type { OperationRequest, Operations, PreparedOperation } from '../../graphql/operations.ts';
+import type { SchemaCache } from '../../graphql/schema-cache.ts';
+import { sdlOf, serviceText } from '../../graphql/sdl.ts';
+import { bindParams } from '../../plan/bind.ts';
+import type { CompiledPlan } from '../../read/compiled-plan.ts';
+import type { FreshnessRequest } from '../../read/freshness.ts';
+import type { ReadRequest } from '../../read/read-lane.ts';
+import type { Session } from '../auth/session.ts';
+import { withDirective } from './freshness-headers.ts';
+import type { GraphqlRequest } from './graphql-request.ts';
+import type { RequestNotes } from './request-notes.ts';
+
+/** What holds for every operation of one HTTP request. */
+export interface RunContext {
+  readonly session: Session;
+  /** The client's, as far as it is known. */
+  readonly address: string;
+  readonly freshness: FreshnessRequest;
+  readonly signal: StopSignal;
+  readonly notes: RequestNotes | null;
+}
+
+/** An operation ready to be read, once or again and again. */
+export interface PreparedRead {
+  readonly isSubscription: boolean;
+  /** Without what introspection answers. */
+  readonly read: ReadRequest;
+  /** Answers the operation's introspection; null where it has none. */
+  readonly introspect: (() => Promise<readonly JsonText[]>) | null;
+  /** What it was made of: with a newer catalog it may be another. */
+  readonly asked: Asked;
+  readonly generation: number;
+  /** How long a query may take to be answered; null where nothing is said. */
+  readonly limitS: number | null;
+}
+
+/** One operation of a client, as it was asked. */
+export interface Asked {
+  readonly request: GraphqlRequest;
+  readonly context: Pick<RunContext, 'session' | 'freshness' | 'signal'>;
+  readonly over: OperationRequest['over'];
+}
+
+/** What reads are prepared with. */
+export interface ReadPreparerOptions {
+  readonly catalog: () => Catalog;
+  readonly operations: Operations<CompiledPlan>;
+  readonly schemas: SchemaCache;
+  readonly clock: Clock;
+}
+
+/** Makes what was asked ready to be read: parsed, checked and planned for the session's role, its values bound. */
+export class ReadPreparer {
+  readonly #options: ReadPreparerOptions;
+
+  constructor(options: ReadPreparerOptions) {
+    this.#options = options;
+  }
+
+  /** Throws, in Hasura's words, what is wrong with the request. */
+  prepare(asked: Asked): PreparedRead {
+    const { request, context, over } = asked;
+    const { query, operationName, variables } = request;
+    const { role } = context.session;
+    // One snapshot for the whole operation: it sees one version of the metadata.
+    const catalog = this.#options.catalog();
+    const prepared = this.#options.operations.prepare({
+      query,
+      operationName,
+      variables,
+      role,
+      catalog,
+      over,
+    });
+    const read = {
+      plan: prepared.compiled,
+      values: bindParams(prepared.plan, prepared.variables, context.session.variables),
+      introspection: [],
+      freshness: withDirective(context.freshness, prepared.freshness),
+      signal: context.signal,
+    };
+    const isSubscription = prepared.operation.operation === 'subscription';
+    const introspect = this.#introspection(prepared, context, catalog);
+    const { seconds: limitS } = limitsOf(catalog.limits, role);
+    return { isSubscription, read, introspect, asked, generation: catalog.generation, limitS };
+  }
+
+  #introspection(
+    prepared: PreparedOperation<CompiledPlan>,
+    { session, signal }: Pick<RunContext, 'session' | 'signal'>,
+    catalog: Catalog,
+  ): PreparedRead['introspect'] {
+    const roots = prepared.plan.roots.filter((root) => root.kind === 'introspection');
+    if (roots.length === 0) return null;
+    return async () => {
+      const { document, operation } = prepared;
+      const variables = Object.fromEntries(prepared.variables);
+      const request = { document, operation, variables };
+      const { schemas, clock } = this.#options;
+      const whose = { catalog, role: session.role };
+      const answers = await schemas.introspect(whose, request, signal);
+      if (roots.every(({ service }) => service === null))
+        return roots.map(({ key }) => answers.get(key) ?? jsonText('null'));
+      const sdl = await sdlOf(await schemas.schema(catalog, session.role), whose, clock);
+      return roots.map(({ key, service }) =>
+        service === null ? (answers.get(key) ?? jsonText('null')) : serviceText(service, sdl),
+      );
+    };
+  }
+}

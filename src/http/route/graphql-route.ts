@@ -1,0 +1,193 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { mercurius } from 'mercurius';
+import { NearjoinError } from '../../core/errors.ts';
+import { accepts } from '../accepts.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import { publicError } from '../error-reply.ts';
+import { isYes } from '../headers.ts';
+import type { HeldBytes } from '../held-bytes.ts';
+import { freshnessOf } from '../operation/freshness-headers.ts';
+import {
+  type AnswerFormat,
+  type OperationResult,
+  sendBatch,
+  sendError,
+  sendSingle,
+} from '../operation/graphql-reply.ts';
+import { readGraphqlBody } from '../operation/graphql-request.ts';
+import { refuseCostlyJson } from '../operation/json-bounds.ts';
+import type { OperationRunner } from '../operation/operation-runner.ts';
+import type { RunContext } from '../operation/read-preparer.ts';
+import { watchRequest } from '../request-life.ts';
+import { answerError, type ServerOptions, serverError } from '../server/server.ts';
+
+/** The path of Hasura's GraphQL endpoint. */
+export const GRAPHQL_PATH = '/v1/graphql';
+/** Its older one: the same, with an error's own status. */
+const OLD_PATH = '/v1alpha1/graphql';
+
+/** What the GraphQL routes work with. */
+export interface GraphqlRoute {
+  readonly authenticator: Authenticator;
+  readonly runner: Pick<OperationRunner, 'refuseBatch' | 'run' | 'sent'>;
+  readonly server: ServerOptions;
+  readonly batchLimit: number;
+  /** Longest answer of a batch. */
+  readonly resultLimitBytes: number;
+  readonly unsent: HeldBytes;
+}
+
+/** A path that is answered; `hasStatuses`: an error has its own, whatever the client accepts. */
+interface AnsweredRoute extends GraphqlRoute {
+  readonly hasStatuses: boolean;
+}
+
+/** Operations of one batch that run at the same time. */
+const BATCH_WIDTH = 4;
+
+/**
+ * Mercurius owns the path, with a schema of nothing: a preHandler of ours answers every request, so no text of ours is
+ * ever parsed again (docs/adr/0003). Its own execution can never be reached.
+ */
+export async function registerGraphqlRoute(app: FastifyInstance, parts: GraphqlRoute): Promise<void> {
+  const route = { ...parts, hasStatuses: false };
+  app.addHook('onRoute', (options) => {
+    // Mercurius' guard against forged requests is off, yet costs each request a promise; CORS has refused them before.
+    if (options.url === GRAPHQL_PATH) delete options.onRequest;
+  });
+  await app.register(mercurius, {
+    schema: 'type Query { _: Boolean }',
+    path: GRAPHQL_PATH,
+    jit: 0,
+    graphiql: false,
+    errorHandler: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      answerGraphqlError(route, error, request, reply);
+    },
+    additionalRouteOptions: {
+      // Replaces Mercurius' own: no coercion of bodies, no serialisation by schema.
+      schema: {},
+      preHandler: (request: FastifyRequest, reply: FastifyReply) => answerGraphql(route, request, reply),
+    },
+  });
+  const old = { ...parts, hasStatuses: true };
+  app.post(OLD_PATH, {
+    errorHandler: (error, request, reply) => void answerGraphqlError(old, error, request, reply),
+    handler: (request, reply) => answerGraphql(old, request, reply),
+  });
+}
+
+async function answerGraphql(
+  route: AnsweredRoute,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  if (request.method !== 'POST') {
+    const refusal = new NearjoinError('not-found', 'resource does not exist');
+    return answerError(route.server, refusal, request, reply);
+  }
+  const life = watchRequest(reply, route.server.requestTimeoutMs);
+  try {
+    const text = bodyText(request.body);
+    const known = route.authenticator.authenticate(request.headers, () => looseJson(text));
+    const session = known instanceof Promise ? await known : known;
+    if (request.notes !== null) request.notes.session = session;
+    const freshness = freshnessOf(request.headers);
+    const body = readGraphqlBody(text, route.batchLimit);
+    const { ip: address, notes } = request;
+    const asked: RunContext = { session, address, freshness, signal: life.signal, notes };
+    const { unsent } = route;
+    const framing = { format: formatOf(route, request), tokens: freshness.tokens, unsent };
+    if (body.kind === 'single') {
+      const result = await route.runner.run(body.request, asked);
+      return sendSingle(reply, result, { ...framing, onSent: (bytes) => route.runner.sent(bytes) });
+    }
+    const fitting = fittingInto(route.resultLimitBytes);
+    route.runner.refuseBatch(body.requests.length, session);
+    const results = await inTurn(body.requests, BATCH_WIDTH, async (one) =>
+      fitting(await route.runner.run(one, asked)),
+    );
+    return sendBatch(reply, results, framing);
+  } catch (error) {
+    return sendError(reply, foreseen(route, error, request), formatOf(route, request));
+  } finally {
+    life.end();
+  }
+}
+
+/** Lets answers of a batch through for as long as all of them together are no longer than one may be. */
+function fittingInto(limitBytes: number): (result: OperationResult) => OperationResult {
+  let bytes = 0;
+  return (result) => {
+    if (result.kind === 'error') return result;
+    bytes += result.body.length;
+    if (bytes <= limitBytes) return result;
+    const message = `the answers of the batch are longer than ${limitBytes} bytes together; ask for them one by one`;
+    return { kind: 'error', error: new NearjoinError('result-too-large', message) };
+  };
+}
+
+/** What is thrown, fit for outsiders; the rest of it is in the log under the request's id. */
+function foreseen(route: GraphqlRoute, error: unknown, request: FastifyRequest): NearjoinError {
+  const known = publicError(error);
+  if (known.code === 'unexpected')
+    route.server.log.error({ err: error, request_id: request.id }, 'request failed');
+  return known;
+}
+
+/** Maps in order with at most `width` at work. */
+async function inTurn<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<readonly R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next;
+      next += 1;
+      const item = items[index];
+      if (item !== undefined) results[index] = await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
+  return results;
+}
+
+function answerGraphqlError(
+  route: AnsweredRoute,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const refusal = serverError(error);
+  if (refusal !== null) return answerError(route.server, refusal, request, reply);
+  return sendError(reply, foreseen(route, error, request), formatOf(route, request));
+}
+
+function formatOf(route: AnsweredRoute, request: FastifyRequest): AnswerFormat {
+  const overHttp = accepts(request.headers.accept, 'application/graphql-response+json');
+  return {
+    hasStatuses: overHttp || route.hasStatuses,
+    overHttp,
+    withExtensions: isYes(request.headers['x-nearjoin-extensions']),
+    namesHistories: isYes(request.headers['x-nearjoin-token-history']),
+    showsInternal: route.server.showsInternal(request.notes?.session ?? null),
+  };
+}
+
+/** The body as text; Mercurius' own parser has made an object of `application/graphql`. */
+function bodyText(body: unknown): string {
+  if (typeof body === 'string') return body;
+  return body === undefined || body === null ? '' : JSON.stringify(body);
+}
+
+/** What an auth hook may look at; a body that is no JSON is refused later. */
+function looseJson(text: string): unknown {
+  try {
+    refuseCostlyJson(text);
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,65 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { REST_PREFIX } from '../../catalog/endpoints.ts';
+import type { Log } from '../../ops/log.ts';
+import type { OperationNote, RequestNotes } from '../operation/request-notes.ts';
+
+/** Paths that machines and watching people ask every few seconds: logged only when debugging. */
+const QUIET: ReadonlySet<string> = new Set([
+  '/healthz',
+  '/hasura/healthz',
+  '/metrics',
+  '/v1/metrics',
+  '/v1/version',
+  '/v1/replication',
+]);
+
+/** One line for one request, as Hasura's `http-log`: who, what, how long; no query text, no value, no header. */
+export function logRequest(log: Log, request: FastifyRequest, reply: FastifyReply): void {
+  if (!log.isLevelEnabled('info')) return;
+  const path = request.notes?.path ?? shownPath(request.url);
+  const level = QUIET.has(path) && reply.statusCode < 500 ? 'debug' : 'info';
+  if (!log.isLevelEnabled(level)) return;
+  log[level](
+    {
+      type: 'http-log',
+      request_id: request.id,
+      method: request.method,
+      path: path.slice(0, 200),
+      status: reply.statusCode,
+      ms: toMicros(reply.elapsedTime),
+      ip: request.ip,
+      bytes: Number(reply.getHeader('content-length') ?? 0),
+      ...notesOf(request.notes),
+    },
+    'request',
+  );
+}
+
+/** A REST endpoint's path holds values; which endpoint it is may not be known. */
+function shownPath(url: string): string {
+  return url.startsWith(REST_PREFIX) ? `${REST_PREFIX}*` : (url.split('?', 1)[0] ?? '');
+}
+
+function notesOf(notes: RequestNotes | null): object {
+  const { session = null, operations = [] } = notes ?? {};
+  return {
+    ...(session === null ? {} : { role: session.role.slice(0, LONGEST_NAME) }),
+    ...(operations.length === 0 ? {} : { operations: operations.map(operationFields) }),
+  };
+}
+
+/** A name is as long as its client likes; a line of the log is not. */
+const LONGEST_NAME = 200;
+
+/** Nothing a user wrote but the operation's name. */
+function operationFields({ name: given, elapsedMs, result }: OperationNote): object {
+  const name = given?.slice(0, LONGEST_NAME) ?? null;
+  const ms = toMicros(elapsedMs);
+  if (result.kind === 'error') return { name, ms, code: result.error.code, routes: [] };
+  const routes = result.targets.map(({ target, route, detail }) => `${target}:${route}:${detail}`);
+  return { name, ms, code: null, routes };
+}
+
+function toMicros(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import type { ServerOptions as ServerOptionsOfNode } from 'node:http';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { CorsPolicy } from '../../config/values.ts';
+import { messageOf, NearjoinError } from '../../core/errors.ts';
+import type { Log } from '../../ops/log.ts';
+import type { Session } from '../auth/session.ts';
+import { hasuraErrorBody, publicError, RefusedError, statusOf } from '../error-reply.ts';
+import { type BodyBounds, readBody, UnreadBody } from './arriving-body.ts';
+import { registerCompression } from './compression.ts';
+import { registerCors } from './cors.ts';
+import { logRequest } from './request-log.ts';
+import { answerUnparsed } from './unparsed-request.ts';
+
+/** What holds for every request, whatever its route. */
+export interface ServerOptions extends BodyBounds {
+  readonly log: Log;
+  readonly cors: CorsPolicy;
+  readonly requestTimeoutMs: number;
+  /** Whether the process was asked to stop: clients then are to come back over new connections, to another. */
+  readonly isLeaving: () => boolean;
+  /** Whether errors show their details to this caller. */
+  readonly showsInternal: (session: Session | null) => boolean;
+}
+
+/** A Fastify server with everything that holds for all routes: bodies as text, errors in Hasura's shape, CORS, the request log. */
+export function createServer(options: ServerOptions): FastifyInstance {
+  const app = fastify({
+    // Time to receive a whole request; the work on it is bounded by watchRequest.
+    requestTimeout: options.requestTimeoutMs,
+    http: arrivalLimits(options.requestTimeoutMs),
+    forceCloseConnections: 'idle',
+    // What still comes over an open connection while the process stops is answered like all that is under way.
+    return503OnClosing: false,
+    genReqId: requestIds(),
+    routerOptions: { maxParamLength: 500 },
+    logger: false,
+    clientErrorHandler: (error, socket) => answerUnparsed(options.log, error, socket),
+    frameworkErrors: (error, request, reply) => void answerError(options, error, request, reply),
+  });
+  // Every body arrives as text: JSON is parsed where its exactness is known, whatever content type a client claims.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', ({ headers }, message, done) => {
+    const coding = headers['content-encoding'];
+    if (coding !== undefined && coding !== 'identity')
+      done(new RefusedError(415, 'bad-request', 'the body must be sent without a content-encoding'));
+    else readBody(message, options, done);
+  });
+  app.addContentTypeParser(OTHER_CHARSET, (_request, _payload, done) => {
+    done(new RefusedError(415, 'bad-request', 'the body must be JSON in UTF-8'));
+  });
+  app.decorateRequest('notes', null);
+  // Hooks with callbacks: an async one costs every request a promise.
+  app.addHook('onRequest', (request, reply, done) => {
+    request.notes = { session: null, operations: [], path: null };
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    if (options.isLeaving()) reply.header('connection', 'close');
+    done();
+  });
+  registerCors(app, options.cors);
+  registerCompression(app);
+  app.setNotFoundHandler((_request, reply) =>
+    sendError(reply, new NearjoinError('not-found', 'resource does not exist'), false),
+  );
+  app.setErrorHandler((error, request, reply) => answerError(options, error, request, reply));
+  app.addHook('onResponse', (request, reply, done) => {
+    logRequest(options.log, request, reply);
+    done();
+  });
+  return app;
+}
+
+/** JSON between systems is UTF-8; read as that, a text in another encoding would come to mean something else. */
+const OTHER_CHARSET = /^[^;]*;(?:.*;)?\s*charset=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i;
+
+/** Nothing but patience keeps 16 kB of headers from arriving at once. */
+const HEADERS_MS = 10_000;
+
+/** Node takes the larger of the two times for the whole request's, so the headers' must not be left at its default of a minute. */
+function arrivalLimits(requestTimeoutMs: number): ServerOptionsOfNode {
+  return {
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: Math.min(HEADERS_MS, requestTimeoutMs),
+    connectionsCheckingInterval: Math.min(5_000, Math.ceil(requestTimeoutMs / 4)),
+  };
+}
+
+/** Answers anything thrown in Hasura's shape and logs what was not foreseen. */
+export function answerError(
+  options: Pick<ServerOptions, 'log' | 'showsInternal'>,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const known = serverError(error) ?? publicError(error);
+  if (known.code === 'unexpected')
+    options.log.error({ err: error, request_id: request.id }, 'request failed');
+  return sendError(reply, known, options.showsInternal(request.notes?.session ?? null));
+}
+
+function sendError(reply: FastifyReply, error: NearjoinError, withInternal: boolean): FastifyReply {
+  return reply
+    .code(statusOf(error))
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(hasuraErrorBody(error, withInternal)));
+}
+
+/** What is refused before it comes to a route (body too large, malformed URL …), with its status. */
+export function serverError(error: unknown): NearjoinError | null {
+  if (error instanceof UnreadBody) return error;
+  if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number')
+    return null;
+  if (error.statusCode < 400 || error.statusCode >= 500) return null;
+  return new RefusedError(error.statusCode, 'bad-request', messageOf(error), { cause: error });
+}
+
+/** A caller's own id is kept when it is harmless in a header and a log; else a random start and a count, unique and cheap. */
+function requestIds(): (request: Pick<FastifyRequest, 'headers'>) => string {
+  const start = randomBytes(9).toString('hex');
+  let count = 0;
+  return ({ headers }) => {
+    const given = headers['x-request-id'];
+    if (typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given)) return given;
+    count += 1;
+    return `${start}-${count.toString(36)}`;
+  };
+}
