@@ -1,6 +1,6 @@
 import { messageOf } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import { connectionUrl } from '../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../metadata/model.ts';
 import { type Asked, askedOf, askedText, covers, tells } from './introspect/asked.ts';
@@ -63,13 +63,11 @@ export interface BookOptions {
   readonly log: CatalogLog;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly intervals?: Partial<Intervals>;
-  readonly clock?: Clock;
 }
 
 /** The last introspection of every source; unchanged ones are the same object again. */
 export class SourceBook {
   readonly #options: BookOptions;
-  readonly #clock: Clock;
   readonly #intervals: Intervals;
   readonly #notes: NotedReadings;
   #entries: ReadonlyMap<SourceName, Entry> = new Map();
@@ -78,7 +76,6 @@ export class SourceBook {
 
   constructor(options: BookOptions) {
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
     this.#intervals = { ...DEFAULT_INTERVALS, ...options.intervals };
     this.#notes = new NotedReadings(options.notes, options.log);
   }
@@ -111,7 +108,7 @@ export class SourceBook {
 
   /** Asks the databases whose turn it is, or only one, whatever the time; null when none of them has changed. */
   async renew(signal: AbortSignal, only: SourceName | null = null): Promise<SourceReadings | null> {
-    const now = this.#clock.monotonicMs();
+    const now = systemClock.monotonicMs();
     const before = this.#entries;
     const isAsked = (name: SourceName, { dueAt }: Entry): boolean =>
       only === null ? dueAt <= now : name === only;
@@ -128,12 +125,12 @@ export class SourceBook {
 
   /** A failure is repeated without asking until it is time to try again. */
   #isRecent(entry: Entry): boolean {
-    return isAvailable(entry.found) || entry.dueAt > this.#clock.monotonicMs();
+    return isAvailable(entry.found) || entry.dueAt > systemClock.monotonicMs();
   }
 
   /** As good as one that is kept. */
   #isFresh(entry: Entry): boolean {
-    return isAvailable(entry.found) && entry.dueAt > this.#clock.monotonicMs();
+    return isAvailable(entry.found) && entry.dueAt > systemClock.monotonicMs();
   }
 
   /** What is as good as reading: what was read to try this metadata, or what another node has just noted. */
@@ -157,7 +154,7 @@ export class SourceBook {
 
   async #renewed(entry: Entry, signal: AbortSignal): Promise<Entry> {
     if (entry.url === null) return this.#dated(entry, entry.found);
-    const isFullTime = this.#clock.monotonicMs() - entry.readAt >= this.#intervals.fullMs;
+    const isFullTime = systemClock.monotonicMs() - entry.readAt >= this.#intervals.fullMs;
     if (!isFullTime && isAvailable(entry.found)) {
       try {
         const fingerprint = await this.#fingerprint(entry.url, entry.asked, signal);
@@ -215,7 +212,7 @@ export class SourceBook {
 
   #dated(entry: Pick<Entry, 'url' | 'asked' | 'failures'>, found: Introspection | Unavailable): Entry {
     const { fingerprintMs, retryMs, longestRetryMs } = this.#intervals;
-    const now = this.#clock.monotonicMs();
+    const now = systemClock.monotonicMs();
     const failures = isAvailable(found) ? 0 : entry.failures + 1;
     const pause =
       failures === 0 ? fingerprintMs : Math.min(longestRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));

@@ -1,7 +1,7 @@
 import { messageOf } from '../core/errors.ts';
 import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import type { SourceName } from '../core/names.ts';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import { firstOf } from '../core/waiting/first-of.ts';
 import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
@@ -57,7 +57,6 @@ export class CatalogWatch {
   readonly #options: CatalogWatchOptions;
   readonly #book: SourceBook;
   readonly #resolver: Resolver;
-  readonly #clock: Clock;
   readonly #closed = new AbortController();
   readonly #listeners = new Set<() => void>();
   readonly #looks: Spaced<SourceName>;
@@ -70,10 +69,9 @@ export class CatalogWatch {
     this.#options = options;
     this.#book = book;
     this.#resolver = new Resolver(options.resolving);
-    this.#clock = options.clock ?? systemClock;
     this.#basis = basis;
     this.#snapshot = this.#build(basis, 1);
-    this.#looks = new Spaced(LOOK_REST_MS, this.#clock, (source) =>
+    this.#looks = new Spaced(LOOK_REST_MS, systemClock, (source) =>
       this.#guarded('sources', () => this.#renew(source)),
     );
   }
@@ -159,7 +157,7 @@ export class CatalogWatch {
       async () => {
         await Promise.all(sources.map((source) => this.#looks.next(source)));
       },
-      (until) => this.#clock.delay(LONGEST_LOOK_MS, until),
+      (until) => systemClock.delay(LONGEST_LOOK_MS, until),
     );
     return isNewer();
   }
@@ -184,7 +182,7 @@ export class CatalogWatch {
     const { retryMs, fingerprintMs } = { ...DEFAULT_INTERVALS, ...this.#options.intervals };
     const { signal } = this.#closed;
     while (!signal.aborted) {
-      await this.#clock.delay(Math.min(retryMs, fingerprintMs), signal);
+      await systemClock.delay(Math.min(retryMs, fingerprintMs), signal);
       if (signal.aborted) return;
       await this.#guarded('sources', () => this.#renew(null));
     }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { printFeeds, type StatusFeed } from './status-table.ts';
 import { complain, explainError, screenOf, tell } from './terminal.ts';
@@ -46,11 +46,11 @@ interface StatusOptions {
 }
 
 /** Runs `nearjoin status`; the answer is the exit code. */
-export async function runStatus(argv: readonly string[], clock: Clock = systemClock): Promise<number> {
+export async function runStatus(argv: readonly string[]): Promise<number> {
   try {
     const options = statusOptions(argv, process.env);
     if (options === 'help') return tell(USAGE);
-    return options.watch ? await watch(options, clock) : tell(printFeeds(await readFeeds(options)));
+    return options.watch ? await watch(options) : tell(printFeeds(await readFeeds(options)));
   } catch (error) {
     return complain(`status: ${explainError(error)}`);
   }
@@ -74,7 +74,7 @@ function statusOptions(argv: readonly string[], env: NodeJS.ProcessEnv): StatusO
 }
 
 /** A server that is away for a moment does not end the watch. */
-async function watch(options: StatusOptions, clock: Clock): Promise<number> {
+async function watch(options: StatusOptions): Promise<number> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
@@ -82,7 +82,7 @@ async function watch(options: StatusOptions, clock: Clock): Promise<number> {
     const text = await readFeeds(options).then(printFeeds, (error: unknown) => explainError(error));
     // Without a terminal every look is appended.
     process.stdout.write(process.stdout.isTTY ? screenOf(text, process.stdout) : `${text}\n\n`);
-    await clock.delay(WATCH_INTERVAL_MS, stop.signal);
+    await systemClock.delay(WATCH_INTERVAL_MS, stop.signal);
   }
   return 0;
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { NearjoinError } from '../core/errors.ts';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { complain, explainError, tell } from './terminal.ts';
 import { feedList, type VerifiedFeed, whyStuck } from './verify-feeds.ts';
@@ -52,7 +52,7 @@ interface Asked {
 }
 
 /** Runs `nearjoin verify`; the answer is the exit code. */
-export async function runVerify(argv: readonly string[], clock: Clock = systemClock): Promise<number> {
+export async function runVerify(argv: readonly string[]): Promise<number> {
   try {
     const { values, positionals } = parseArgs({
       args: [...argv],
@@ -65,7 +65,7 @@ export async function runVerify(argv: readonly string[], clock: Clock = systemCl
     const asked = await findAsked(server, positionals[0]);
     if (asked.length === 0) return tell('No feeds: no relationship crosses databases yet.');
     const begun = await Promise.all(asked.map((each) => begin(server, each, values.repair ?? false)));
-    const done = await new Follower(server, clock).follow(begun.flat());
+    const done = await new Follower(server).follow(begun.flat());
     tell(printVerifications(done));
     return done.some(isWrong) ? 1 : 0;
   } catch (error) {
@@ -109,13 +109,11 @@ async function begin(
 /** Asks until every comparison has ended, or cannot; a terminal shows how far they are. */
 class Follower {
   readonly #server: Server;
-  readonly #clock: Clock;
   /** What was shown last of each, and since when. */
   readonly #shown = new Map<string, { readonly text: string; readonly sinceMs: number }>();
 
-  constructor(server: Server, clock: Clock) {
+  constructor(server: Server) {
     this.#server = server;
-    this.#clock = clock;
   }
 
   async follow(begun: readonly ShownVerification[]): Promise<readonly ShownVerification[]> {
@@ -126,7 +124,7 @@ class Follower {
       );
       const feeds = looked.every(isOver) ? [] : await feedsOf(this.#server);
       now = looked.map((each) => (isOver(each) ? each : this.#judged(each, feeds)));
-      if (!now.every(isOver)) await this.#clock.delay(POLL_MS);
+      if (!now.every(isOver)) await systemClock.delay(POLL_MS);
     }
     return now;
   }
@@ -139,7 +137,7 @@ class Follower {
 
   /** For how long there has been nothing new to show of a comparison. */
   #unmovedMs(each: ShownVerification, feedState: string): number {
-    const now = this.#clock.monotonicMs();
+    const now = systemClock.monotonicMs();
     const key = JSON.stringify([each.source, each.target]);
     const text = printProgress(each, feedState);
     const known = this.#shown.get(key);

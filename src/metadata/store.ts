@@ -2,7 +2,7 @@ import pg from 'pg';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import { forLibrary } from './connection-url.ts';
 import type { Metadata } from './model.ts';
 import { DocumentReader } from './parse.ts';
@@ -50,7 +50,6 @@ export interface MetadataStore {
 export interface StoreOptions {
   readonly url: string;
   readonly log: StoreLog;
-  readonly clock?: Clock;
 }
 
 const RIGHT_MISSING = '42501';
@@ -192,7 +191,7 @@ class PostgresMetadataStore implements MetadataStore {
     return watchVersions({
       url: this.#options.url,
       log: this.#options.log,
-      clock: this.#options.clock ?? systemClock,
+      clock: systemClock,
       signal: AbortSignal.any([signal, this.#closed.signal]),
       readVersion: () => this.#readVersion(),
     });

@@ -2,7 +2,7 @@ import { WISH_SQL, wishText } from '../cache/feed/proof-wish.ts';
 import type { SourceName } from '../core/names.ts';
 import { LAST_LSN } from '../core/position/lsn.ts';
 import { stalenessMs } from '../core/position/watermark.ts';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
 import type { ProbeBoard } from './probe-board.ts';
@@ -14,22 +14,19 @@ const WISH_AGAIN_MS = 1_000;
 /** Proofs that come by themselves are younger than this. */
 const HEARD_MS = 2_000;
 
+interface WishParts {
+  readonly databases: Databases;
+  readonly board: StatusBoard;
+  readonly probes: ProbeBoard;
+}
+
 /** Asks for proofs of freshness at short intervals while queries need them, once a second for each feed. */
 export class ProofWishes {
-  readonly #parts: {
-    readonly databases: Databases;
-    readonly board: StatusBoard;
-    readonly probes: ProbeBoard;
-  };
-  readonly #clock: Clock;
+  readonly #parts: WishParts;
   readonly #wishedMs = new Map<string, number>();
 
-  constructor(
-    parts: { readonly databases: Databases; readonly board: StatusBoard; readonly probes: ProbeBoard },
-    clock: Clock = systemClock,
-  ) {
+  constructor(parts: WishParts) {
     this.#parts = parts;
-    this.#clock = clock;
   }
 
   /** Wishes it when the policy's bound is small for the feed and may be met by the cache. */
@@ -42,7 +39,7 @@ export class ProofWishes {
   /** Does not wait, nor fail: without it the answer comes live or later, and why is told by the query itself. */
   wish(source: SourceName, target: SourceName): void {
     const key = JSON.stringify([source, target]);
-    const now = this.#clock.monotonicMs();
+    const now = systemClock.monotonicMs();
     if (now - (this.#wishedMs.get(key) ?? Number.NEGATIVE_INFINITY) < WISH_AGAIN_MS) return;
     this.#wishedMs.set(key, now);
     const text = wishText({ target, stored: !this.#hearsOf(source, target) });

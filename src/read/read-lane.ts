@@ -1,7 +1,6 @@
 import { APPLIED_SQL, type AppliedCommits, readApplied } from '../cache/feed/applied-commits.ts';
 import type { JsonText } from '../core/json/json-text.ts';
 import type { SourceName } from '../core/names.ts';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { QueryPlan } from '../plan/plan.ts';
 import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
@@ -25,7 +24,6 @@ export interface ReadLaneOptions {
   readonly probes: ProbeBoard;
   readonly settings?: Partial<ReadSettings>;
   readonly log: ReadLog;
-  readonly clock?: Clock;
 }
 
 /** One operation to answer. */
@@ -60,7 +58,7 @@ export class ReadLane {
   constructor(options: ReadLaneOptions) {
     this.#settings = { ...DEFAULT_READ_SETTINGS, ...options.settings };
     this.#databases = new Databases(options.watch, this.#settings, this.#buffers);
-    this.#board = new StatusBoard(this.#databases, this.#settings, options.log, options.clock ?? systemClock);
+    this.#board = new StatusBoard(this.#databases, this.#settings, options.log);
     this.#reader = new GroupReader({
       databases: this.#databases,
       board: this.#board,

@@ -7,7 +7,7 @@ import type { SourceName } from '../core/names.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
 import { endWithLogIn } from '../core/postgres/failed-log-in.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import type { Databases } from './databases.ts';
 import type { ReadSettings } from './settings.ts';
 
@@ -36,17 +36,15 @@ export class StatusBoard {
   readonly #databases: Databases;
   readonly #settings: ReadSettings;
   readonly #log: ReadLog;
-  readonly #clock: Clock;
   readonly #closed = new AbortController();
   readonly #watches = new Map<SourceName, Watch>();
   readonly #loops = new Set<Promise<void>>();
   readonly #clients = new Map<SourceName, { readonly url: string; readonly client: pg.Client }>();
 
-  constructor(databases: Databases, settings: ReadSettings, log: ReadLog, clock: Clock = systemClock) {
+  constructor(databases: Databases, settings: ReadSettings, log: ReadLog) {
     this.#databases = databases;
     this.#settings = settings;
     this.#log = log;
-    this.#clock = clock;
     // Each source's loop listens to it, and there may be any number.
     setMaxListeners(0, this.#closed.signal);
   }
@@ -62,7 +60,7 @@ export class StatusBoard {
   peek(source: SourceName): KnownStatus | null {
     const watch = this.#watches.get(source);
     if (watch === undefined || watch.status === null) return null;
-    const elapsedUs = (this.#clock.monotonicMs() - watch.readAtMs) * 1000;
+    const elapsedUs = (systemClock.monotonicMs() - watch.readAtMs) * 1000;
     return { status: watch.status, now: watch.status.now + elapsedUs };
   }
 
@@ -96,7 +94,7 @@ export class StatusBoard {
   async #follow(source: SourceName): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted && this.#databases.url(source) !== undefined) {
-      await this.#clock.delay(this.#settings.pollMs, signal);
+      await systemClock.delay(this.#settings.pollMs, signal);
       if (!signal.aborted) await this.refresh(source);
     }
     this.#watches.delete(source);
@@ -107,7 +105,7 @@ export class StatusBoard {
     try {
       const client = await this.#client(source);
       const status = await readCacheStatus(client);
-      watch.readAtMs = this.#clock.monotonicMs();
+      watch.readAtMs = systemClock.monotonicMs();
       watch.status = keepSameFeeds(watch.status, status);
     } catch (error) {
       await this.#drop(source);

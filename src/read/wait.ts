@@ -1,7 +1,7 @@
 import type { SourceName } from '../core/names.ts';
 import type { Lsn } from '../core/position/lsn.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
-import { type Clock, systemClock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
@@ -16,14 +16,13 @@ export async function waitFor(
   timeMs: number,
   signal: StopSignal,
   isMet: () => Promise<boolean>,
-  clock: Clock = systemClock,
 ): Promise<boolean> {
-  const end = clock.monotonicMs() + timeMs;
+  const end = systemClock.monotonicMs() + timeMs;
   for (;;) {
     signal.throwIfAborted();
     if (await isMet()) return true;
-    if (clock.monotonicMs() >= end) return false;
-    await clock.delay(STEP_MS, signal);
+    if (systemClock.monotonicMs() >= end) return false;
+    await systemClock.delay(STEP_MS, signal);
   }
 }
 

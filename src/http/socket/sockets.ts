@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Snapshot } from '../../catalog/watch.ts';
 import type { CorsPolicy } from '../../config/values.ts';
 import { NearjoinError } from '../../core/errors.ts';
-import { type Clock, systemClock } from '../../core/waiting/clock.ts';
+import { systemClock } from '../../core/waiting/clock.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import { APOLLO } from './apollo-protocol.ts';
 import { Connection, type ConnectionParts } from './connection.ts';
@@ -50,15 +50,13 @@ export function registerSockets(app: FastifyInstance, options: SocketOptions): S
 /** Every open socket of the process. */
 export class Sockets {
   readonly #options: SocketOptions;
-  readonly #clock: Clock;
   readonly #server: WebSocketServer;
   readonly #open = new Map<WebSocket, Connection>();
   readonly #closed = new AbortController();
   readonly #loops: Promise<void>[];
 
-  constructor(options: SocketOptions, clock: Clock = systemClock) {
+  constructor(options: SocketOptions) {
     this.#options = options;
-    this.#clock = clock;
     this.#server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -91,8 +89,8 @@ export class Sockets {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#restart('the server is shutting down');
-    const deadline = this.#clock.monotonicMs() + CLOSE_MS;
-    while (this.#open.size > 0 && this.#clock.monotonicMs() < deadline) await this.#clock.delay(20);
+    const deadline = systemClock.monotonicMs() + CLOSE_MS;
+    while (this.#open.size > 0 && systemClock.monotonicMs() < deadline) await systemClock.delay(20);
     for (const socket of this.#open.keys()) socket.terminate();
     await Promise.all(this.#loops);
   }
@@ -139,7 +137,7 @@ export class Sockets {
   async #beat(): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted) {
-      await this.#clock.delay(this.#options.keepAliveMs, signal);
+      await systemClock.delay(this.#options.keepAliveMs, signal);
       for (const connection of this.#open.values()) connection.beat();
     }
   }

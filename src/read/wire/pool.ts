@@ -1,6 +1,6 @@
 import { must } from '../../core/assert.ts';
 import type { HistoryName } from '../../core/position/token.ts';
-import { type Clock, systemClock } from '../../core/waiting/clock.ts';
+import { systemClock } from '../../core/waiting/clock.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
@@ -52,7 +52,6 @@ const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 /** Few sessions, each taking the next requests while it works on one: the least busy one gets the next. */
 export class WirePool {
   readonly #options: PoolOptions;
-  readonly #clock: Clock;
   readonly #shared: WireConnection[] = [];
   readonly #leases: Leases;
   readonly #queue = new RequestQueue();
@@ -64,10 +63,9 @@ export class WirePool {
   #lastFailure: unknown = null;
   #closed = false;
 
-  constructor(options: PoolOptions, clock: Clock = systemClock) {
+  constructor(options: PoolOptions) {
     this.#options = options;
-    this.#clock = clock;
-    this.#sharedRuns = new SharedRuns((text, values, asked) => this.run(text, values, asked), clock);
+    this.#sharedRuns = new SharedRuns((text, values, asked) => this.run(text, values, asked));
     const { leases: most, leaseTimeoutMs: timeoutMs } = options;
     this.#leases = new Leases({ most, timeoutMs, connect: () => this.#connect() });
   }
@@ -209,7 +207,7 @@ export class WirePool {
 
   /** A database that refuses is asked less and less often; meanwhile callers get its last refusal at once. */
   async #connect(): Promise<WireConnection> {
-    if (this.#clock.monotonicMs() < this.#retryAtMs) {
+    if (systemClock.monotonicMs() < this.#retryAtMs) {
       throw new ConnectionLost('no connection to the database', this.#lastFailure);
     }
     try {
@@ -223,7 +221,7 @@ export class WirePool {
     } catch (error) {
       this.#lastFailure = error instanceof ConnectionLost ? error.cause : error;
       this.#failures += 1;
-      this.#retryAtMs = this.#clock.monotonicMs() + (BACK_OFF_MS[this.#failures - 1] ?? 1000);
+      this.#retryAtMs = systemClock.monotonicMs() + (BACK_OFF_MS[this.#failures - 1] ?? 1000);
       throw error;
     }
     throw new ConnectionLost('the pool is closed');

@@ -1,6 +1,6 @@
 import { must } from '../../core/assert.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
-import type { Clock } from '../../core/waiting/clock.ts';
+import { systemClock } from '../../core/waiting/clock.ts';
 import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { RunOptions, WireRow } from './connection.ts';
 import { abortError } from './failure.ts';
@@ -26,14 +26,12 @@ interface Asked {
  */
 export class SharedRuns {
   readonly #run: Run;
-  readonly #clock: Clock;
   readonly #shares: Shares;
   readonly #gathered = new Map<string, Asked[]>();
 
-  constructor(run: Run, clock: Clock) {
+  constructor(run: Run) {
     this.#run = run;
-    this.#clock = clock;
-    this.#shares = new Shares(clock);
+    this.#shares = new Shares(systemClock);
   }
 
   /** The row that answers one request. */
@@ -80,12 +78,12 @@ export class SharedRuns {
     const { statement } = must(all[0], 'request of an execution');
     const waiting = new Waiting(all);
     const open: (Asked | null)[] = [...all];
-    let turnMs = this.#clock.monotonicMs();
+    let turnMs = systemClock.monotonicMs();
     const options = {
       signal: waiting.stop,
       prepared: true,
       onTurn: (): void => {
-        turnMs = this.#clock.monotonicMs();
+        turnMs = systemClock.monotonicMs();
       },
       onRow: (row: WireRow): void => {
         const place = Number(row.at(-1)) - 1;
@@ -95,7 +93,7 @@ export class SharedRuns {
     };
     const run = this.#run(statement.together.text, columnsOf(all), options);
     await run.catch(() => undefined);
-    this.#shares.took(statement, this.#clock.monotonicMs() - turnMs);
+    this.#shares.took(statement, systemClock.monotonicMs() - turnMs);
     waiting.end();
     for (const asked of open) if (asked !== null) this.#alone(asked);
   }
