@@ -274,8 +274,6 @@ export interface Catalog {
   /** Grows with every rebuild, also when only a database changed; part of every plan's cache key. */
   readonly generation: number;
   readonly sources: ReadonlyMap<SourceName, Source>;
-  /** Every role named anywhere, `admin` not among them. */
-  readonly roles: ReadonlySet<RoleName>;
   readonly inheritedRoles: ReadonlyMap<RoleName, readonly RoleName[]>;
   readonly introspectionDisabledFor: ReadonlySet<RoleName>;
   readonly limits: ApiLimits;

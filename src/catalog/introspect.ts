@@ -44,7 +44,6 @@ type TableRow = readonly [
   kind: string,
   comment: string | null,
   identity: FoundTable['replicaIdentity'],
-  rows: number,
   persistence: string,
   owned: boolean,
 ];
@@ -199,17 +198,7 @@ function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
   );
   const foreignKeys = grouped(rows.foreignKeys, (row) => row[0], foreignKeyOf);
   const tables = new Map<string, FoundTable>();
-  for (const [
-    oid,
-    schema,
-    name,
-    kind,
-    comment,
-    replicaIdentity,
-    estimate,
-    persistence,
-    owned,
-  ] of rows.tables) {
+  for (const [oid, schema, name, kind, comment, replicaIdentity, persistence, owned] of rows.tables) {
     const ref = { schema, name };
     tables.set(tableKey(ref), {
       ref,
@@ -222,7 +211,6 @@ function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
       replicaIdentity,
       logged: persistence === 'p',
       owned,
-      estimatedRows: estimate < 0 ? null : estimate,
     });
   }
   return tables;

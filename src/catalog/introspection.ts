@@ -53,8 +53,6 @@ export interface FoundTable {
   readonly logged: boolean;
   /** Our user may publish it: owner of the table, or superuser. */
   readonly owned: boolean;
-  /** The planner's estimate; null before the first vacuum or analyze. */
-  readonly estimatedRows: number | null;
 }
 
 /** What our user may do in a database, and what the server is able to. */

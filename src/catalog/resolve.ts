@@ -108,14 +108,12 @@ export class Resolver {
     );
     const permitted = this.#withPermissions(related, drafts, problems);
     const sources = sourcesOf({ related, permitted }, drafts, problems);
-    const roles = resolveRoles(metadata, problems);
     const found: Introspections = new Map(drafts.map((draft) => [draft.name, draft.found]));
     const { desired, warnings } = planCaches(sources, found, this.#ruled);
     const catalog: Catalog = {
       ...version,
       sources,
-      roles: roles.all,
-      inheritedRoles: roles.inherited,
+      inheritedRoles: resolveRoles(metadata, problems),
       introspectionDisabledFor: new Set(metadata.graphql_schema_introspection?.disabled_for_roles),
       limits: limitsIn(metadata.api_limits),
       entities: this.#settings.isFederated ? entitiesIn(metadata, sources) : null,

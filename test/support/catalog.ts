@@ -93,11 +93,6 @@ export function catalogOf(
     resourceVersion: 1,
     generation: 1,
     sources: new Map(made),
-    roles: new Set(
-      names.flatMap(([, spec]) =>
-        Object.values(spec.tables).flatMap((table) => Object.keys(table.permissions ?? {})),
-      ),
-    ),
     inheritedRoles: new Map(),
     introspectionDisabledFor: new Set(),
     limits: null,
@@ -122,7 +117,7 @@ export function typeOf(sql: string): ColumnType {
 }
 
 /** A relationship's options where nothing else is said. */
-export const DEFAULT_OPTIONS: RemoteOptions = {
+const DEFAULT_OPTIONS: RemoteOptions = {
   cache: true,
   maxStalenessMs: null,
   fallback: null,

@@ -7,7 +7,7 @@ import { type FunctionRef, functionTypesSql, functionVersionsSql } from './found
  */
 
 const RELATIONS = `
-  select c.oid, c.relname, c.relkind, c.relreplident, c.reltuples, c.relpersistence, c.relowner, n.nspname, c.xmin
+  select c.oid, c.relname, c.relkind, c.relreplident, c.relpersistence, c.relowner, n.nspname, c.xmin
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'v', 'm', 'f', 'p')
@@ -49,12 +49,12 @@ export const TELLS_SYSTEM_SQL = `select has_function_privilege('pg_control_syste
 export const serverSql = (tellsSystem: boolean): string =>
   `select ${facts(tellsSystem)} as answer from pg_roles r where r.rolname = current_user`;
 
-/** One array per table: oid, schema, name, kind, comment, replica identity, rows, persistence, owned. */
+/** One array per table: oid, schema, name, kind, comment, replica identity, persistence, owned. */
 export const TABLES_SQL = `
 with relations as materialized (${RELATIONS})
 select coalesce(json_agg(json_build_array(
-         c.oid::int8, c.nspname, c.relname, c.relkind, d.description, c.relreplident, c.reltuples::int8,
-         c.relpersistence, pg_has_role(c.relowner, 'usage')) order by c.nspname, c.relname), '[]') as answer
+         c.oid::int8, c.nspname, c.relname, c.relkind, d.description, c.relreplident, c.relpersistence,
+         pg_has_role(c.relowner, 'usage')) order by c.nspname, c.relname), '[]') as answer
   from relations c
   left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0`;
 

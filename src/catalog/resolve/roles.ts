@@ -5,14 +5,11 @@ import type { Metadata } from '../../metadata/model.ts';
 import { queryObjectsIn } from '../../metadata/query-objects.ts';
 import { attempt, Unresolvable } from './problems.ts';
 
-/** The roles of the metadata. */
-export interface Roles {
-  readonly all: ReadonlySet<RoleName>;
-  readonly inherited: ReadonlyMap<RoleName, readonly RoleName[]>;
-}
-
-/** Collects every role that is named, and who inherits from whom; refuses unknown parents and circles. */
-export function resolveRoles(metadata: Metadata, problems: InconsistentObject[]): Roles {
+/** Which roles the inherited ones are made of; refuses unknown parents and circles. */
+export function resolveRoles(
+  metadata: Metadata,
+  problems: InconsistentObject[],
+): ReadonlyMap<RoleName, readonly RoleName[]> {
   const declared = new Map((metadata.inherited_roles ?? []).map((role) => [role.role_name, role.role_set]));
   const tables = metadata.sources.flatMap((source) => source.tables);
   const functions = metadata.sources.flatMap((source) => source.functions ?? []);
@@ -37,5 +34,5 @@ export function resolveRoles(metadata: Metadata, problems: InconsistentObject[])
     });
     if (checked !== null) inherited.set(name, checked);
   }
-  return { all: new Set([...own, ...inherited.keys()]), inherited };
+  return inherited;
 }

@@ -88,7 +88,6 @@ export function table(name: string, columns: readonly string[], more: Partial<Fo
     replicaIdentity: 'd',
     logged: true,
     owned: true,
-    estimatedRows: null,
     ...more,
   };
 }

@@ -1,22 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { Operations } from '../../../src/graphql/operations.ts';
 import { DEFAULT_PLAN_LIMITS } from '../../../src/plan/budget.ts';
+import { catalogOf } from '../../support/catalog.ts';
 
-const EMPTY: Catalog = {
-  resourceVersion: 1,
-  generation: 1,
-  sources: new Map(),
-  roles: new Set(),
-  inheritedRoles: new Map(),
-  introspectionDisabledFor: new Set(),
-  limits: null,
-  entities: null,
-  kept: { collections: [], endpoints: [], allowed: [] },
-  inconsistent: [],
-  warnings: [],
-  desired: [],
-};
+const EMPTY = catalogOf({});
 
 function cache(): { operations: Operations<number>; compiled: () => number } {
   let compiled = 0;
