@@ -140,7 +140,7 @@ export async function backendPid(own: OwnClient): Promise<number> {
 }
 
 /** Ends a server process of our own role; harmless when it is gone. */
-export async function endBackend(admin: AdminPool, pid: number): Promise<void> {
+async function endBackend(admin: AdminPool, pid: number): Promise<void> {
   await admin.rows('select pg_terminate_backend($1) from pg_stat_activity where pid = $1', [pid]);
 }
 

@@ -96,7 +96,7 @@ export const corsDomains: z.ZodType<CorsPolicy, string> = z
   });
 
 /** Parses JSON; undefined when the text is none. */
-export function parseJson(value: string): unknown {
+function parseJson(value: string): unknown {
   try {
     return JSON.parse(value);
   } catch {

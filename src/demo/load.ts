@@ -58,7 +58,7 @@ const ORDERS: DemoTable = {
 };
 
 /** How many users there are for so many orders. */
-export function usersFor(orders: number): number {
+function usersFor(orders: number): number {
   return Math.max(1, Math.floor(orders / 5));
 }
 

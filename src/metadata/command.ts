@@ -60,7 +60,7 @@ const listed = { collection_name: name, query_name: name };
 const newSource = { name, kind: z.string().optional(), health_check: z.unknown().optional() };
 
 /** The arguments of every command the metadata API knows, by its type. */
-export const commandArgs = {
+const commandArgs = {
   pg_add_source: z.looseObject({
     ...newSource,
     configuration: sourceConfiguration,

@@ -16,7 +16,7 @@ export class MetadataError extends NearjoinError {
 }
 
 /** The HTTP status Hasura's metadata API gives an error of this code. */
-export function statusOf(code: ErrorCode): number {
+function statusOf(code: ErrorCode): number {
   if (code === 'conflict') return 409;
   if (code === 'not-found') return 404;
   if (code === 'unexpected' || code === 'postgres-error') return 500;

@@ -85,7 +85,7 @@ export const functionConfiguration = z.looseObject({
 });
 
 /** A tracked function; `permissions` count where they are not inferred from its table's. */
-export const functionMetadata = z.looseObject({
+const functionMetadata = z.looseObject({
   function: qualifiedTable,
   configuration: functionConfiguration.nullish(),
   permissions: z.array(z.looseObject({ role: z.string().min(1) })).optional(),
@@ -94,7 +94,7 @@ export const functionMetadata = z.looseObject({
 export type FunctionMetadata = z.infer<typeof functionMetadata>;
 
 /** Where a database is; secrets stay in here and are never printed. */
-export const databaseUrl = z.union([
+const databaseUrl = z.union([
   z.string().min(1),
   z.strictObject({ from_env: z.string().min(1) }),
   z.strictObject({
@@ -148,7 +148,7 @@ export const customization = z.looseObject({
 });
 
 /** A database with its tracked tables and functions, and the queries that metadata brings along. */
-export const sourceMetadata = z.looseObject({
+const sourceMetadata = z.looseObject({
   name: z.string().min(1),
   kind: z.string().default('postgres'),
   tables: z.array(tableMetadata).default([]),

@@ -32,7 +32,7 @@ export function placesIn(predicate: Predicate): readonly PlanTable[] {
 }
 
 /** The same places with their filters. */
-export function filtersIn(predicate: Predicate): readonly Filtered[] {
+function filtersIn(predicate: Predicate): readonly Filtered[] {
   return conditionsIn(predicate).flatMap((condition) =>
     'to' in condition ? [{ place: condition.to, where: condition.where }, ...filtersIn(condition.where)] : [],
   );

@@ -36,7 +36,7 @@ async function waitForStandby(world: World, name: string): Promise<void> {
 const STOPPED_MS = 5_500;
 
 /** Everything that is done to a feed while it is watched. */
-export const FAULTS: readonly Fault[] = [
+const FAULTS: readonly Fault[] = [
   { name: 'replicator killed', weight: 3, happen: (world) => world.kill('replicator') },
   { name: 'replicator killed that also answers', weight: 3, happen: (world) => world.kill('both') },
   {

@@ -16,8 +16,8 @@ export const ACCOUNTS = 12;
 /** Length of the notes that Postgres keeps out of line. */
 export const NOTE_LENGTH = 2_100;
 /** Of all events of an account the newest so many are shown. */
-export const EVENTS_SHOWN = 3;
-export const FLOOD_SHOWN = 2;
+const EVENTS_SHOWN = 3;
+const FLOOD_SHOWN = 2;
 
 /** What the readers ask. */
 export const QUERY = `{ viewer(order_by: {id: asc}) { id account { id balance seq note } mirror { id balance seq }

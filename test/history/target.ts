@@ -12,7 +12,7 @@ const FLOODS = 0.006;
 const LONGEST_FLOOD_S = 1;
 
 /** Tables, functions and the slot of the test's own reader. */
-export const TARGET_SETUP: readonly string[] = [
+const TARGET_SETUP: readonly string[] = [
   EARLY_TARGET,
   'create table account (id int primary key, balance int not null, seq int not null, note text)',
   'alter table account alter column note set storage external',

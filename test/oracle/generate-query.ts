@@ -136,7 +136,7 @@ export type Computed = { readonly alias: string } & (
   | { readonly kind: 'function'; readonly name: string; readonly columns: readonly string[] }
 );
 
-export const NUMBER_FUNCTIONS = [
+const NUMBER_FUNCTIONS = [
   'sum',
   'avg',
   'stddev',

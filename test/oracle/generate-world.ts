@@ -228,7 +228,7 @@ function rowsOf(random: Random, table: TableModel): readonly Row[] {
 }
 
 /** Texts of the key's cells, told apart as loosely as any of the key types does. */
-export function keyText(table: TableModel, row: Row): string {
+function keyText(table: TableModel, row: Row): string {
   const cells = table.columns.map((column, i) => (table.key.includes(column.name) ? row[i] : null));
   return JSON.stringify(cells).toLowerCase();
 }

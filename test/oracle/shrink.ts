@@ -25,7 +25,7 @@ const CONDITIONS: ReadonlySet<string> = new Set([
 const FIXED: ReadonlySet<string> = new Set(['columns', 'key', 'on', 'row']);
 
 /** What a value becomes when one thing is left out of it, the largest things first. Not all of it makes sense. */
-export function* smaller(value: unknown, name = ''): Generator<unknown> {
+function* smaller(value: unknown, name = ''): Generator<unknown> {
   if (Array.isArray(value)) yield* smallerList(value, name);
   else if (typeof value === 'object' && value !== null) yield* smallerObject(value);
 }

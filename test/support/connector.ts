@@ -114,7 +114,7 @@ export function printChanges(items: readonly FeedItem[]): string[] {
 }
 
 /** One line of text for an item, so that whole streams compare at a glance. */
-export function printItem(item: FeedItem): string {
+function printItem(item: FeedItem): string {
   switch (item.kind) {
     case 'begin':
     case 'commit':

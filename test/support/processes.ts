@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { inject } from 'vitest';
 
 /** Command lines of living processes that name the text; a zombie that nobody reaps does not live. */
-export function processesNaming(text: string): readonly string[] {
+function processesNaming(text: string): readonly string[] {
   const listed = execFileSync('ps', ['-axww', '-o', 'stat=,pid=,args='], { encoding: 'utf8' });
   return listed.split('\n').filter((line) => line.includes(text) && !/^\s*Z/.test(line));
 }

@@ -58,7 +58,7 @@ export function pieceQuery({ table, columns }: TableColumns, { from, to }: Pages
 }
 
 /** The query of a whole table. */
-export function tableQuery(from: TableColumns): string {
+function tableQuery(from: TableColumns): string {
   return `select ${named(from)} from ${quoted(from.table)}`;
 }
 

@@ -8,7 +8,7 @@ import { typesOfSql } from './introspect-sql.ts';
 import { tried } from './tried.ts';
 
 /** Nothing was asked. */
-export const NO_QUERIES: FoundQueries = { queryTypes: new Map(), statements: new Map() };
+const NO_QUERIES: FoundQueries = { queryTypes: new Map(), statements: new Map() };
 
 /**
  * Reads what a database says to native queries, names found as in the sessions that will run them. The session is in a transaction that

@@ -11,7 +11,7 @@ const MAX_MS = 2_147_483_647;
 const MALFORMED_TOKEN = 'expected source:lsn pairs like pg2:0/16B3748';
 
 /** Nothing asked for: the relationships' and the server's defaults hold. */
-export const NO_WISH: FreshnessRequest = {
+const NO_WISH: FreshnessRequest = {
   noCache: false,
   maxStalenessMs: null,
   fallback: null,

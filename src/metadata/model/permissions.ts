@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isRecord } from '../../core/json/is-record.ts';
 
 /** A boolean expression as written; its meaning needs the catalog. Zod would leave a key out: a rule without its condition lets every row through. */
-export const boolExp = z
+const boolExp = z
   .unknown()
   .refine(
     (value) => !isRecord(value) || !Object.hasOwn(value, '__proto__'),

@@ -4,7 +4,7 @@ import { z } from 'zod';
 const name = z.string().min(1);
 
 /** A document of operations and fragments; null for a text that is none. */
-export function executableDocument(text: string): DocumentNode | null {
+function executableDocument(text: string): DocumentNode | null {
   try {
     const document = parse(text, { noLocation: true });
     const isExecutable = document.definitions.every(

@@ -11,7 +11,7 @@ export const qualifiedTable: z.ZodType<{ schema: string; name: string }, unknown
 ]);
 
 /** nearjoin's own options of one remote relationship; absent members mean the defaults. */
-export const cacheOptions = z.strictObject({
+const cacheOptions = z.strictObject({
   cache: z.boolean().optional(),
   max_staleness_ms: z.int().nonnegative().optional(),
   fallback: z.enum(FALLBACKS).optional(),
@@ -21,7 +21,7 @@ export const cacheOptions = z.strictObject({
 export type CacheOptions = z.infer<typeof cacheOptions>;
 
 /** The right side of a database-to-database relationship. */
-export const toSource = z.looseObject({
+const toSource = z.looseObject({
   relationship_type: z.enum(['object', 'array']),
   source: z.string(),
   table: qualifiedTable,

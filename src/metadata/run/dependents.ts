@@ -44,7 +44,7 @@ function mayGo({ kind }: ObjectRef): boolean {
 }
 
 /** Hasura's refusal to drop what others need. */
-export function dependencyError(dependents: readonly ObjectRef[]): MetadataError {
+function dependencyError(dependents: readonly ObjectRef[]): MetadataError {
   return new MetadataError('dependency-error', dependencyText(dependents));
 }
 

@@ -73,7 +73,7 @@ export async function dropInconsistent(state: State, tools: Tools): Promise<Step
 }
 
 /** Hasura's answer about the consistency of the whole. */
-export function consistency(view: ResolvedView): Record<string, unknown> {
+function consistency(view: ResolvedView): Record<string, unknown> {
   return { is_consistent: view.inconsistent.length === 0, inconsistent_objects: view.inconsistent };
 }
 

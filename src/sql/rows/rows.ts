@@ -122,7 +122,7 @@ function joinInstead(part: Exists, { row, rows, build, from }: JoinSite): void {
  * The order asked for, then what makes it total where two routes must agree: rows of remote tables, and rows that
  * were found or ordered through one, end with the table's key.
  */
-export function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
+function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
   const items = [...select.orderBy];
   const add = (column: Column, onlyIf: Predicate | null): void => {
     if (!items.some((item) => isColumnOrder(item, column, onlyIf))) items.push(byValue(column, onlyIf));

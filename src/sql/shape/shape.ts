@@ -13,7 +13,7 @@ import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-part
 import { columnJson, jsonPathJson, orNull } from './value-json.ts';
 
 /** One row as a JSON object: never null. */
-export function objectJson(fields: readonly Field[], site: ShapeSite): Sql {
+function objectJson(fields: readonly Field[], site: ShapeSite): Sql {
   return membersJson(fields.map((field) => ({ key: field.key, value: fieldJson(field, site) })));
 }
 
