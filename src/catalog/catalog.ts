@@ -259,7 +259,7 @@ export interface CacheWarning extends InconsistentObject {
 }
 
 /** A target table that a source database wants to hold a copy of. */
-export interface Desired {
+export interface WantedTable {
   /** The database that holds the copy. */
   readonly source: SourceName;
   readonly target: SourceName;
@@ -283,7 +283,7 @@ export interface Catalog {
   readonly inconsistent: readonly InconsistentObject[];
   /** Why tables are not cached; shown with the inconsistent objects, but nothing fails for them. */
   readonly warnings: readonly CacheWarning[];
-  readonly desired: readonly Desired[];
+  readonly wanted: readonly WantedTable[];
 }
 
 /** Finds a tracked table, or a native query as one; undefined when it is unknown, untracked or its source is down. */

@@ -9,7 +9,6 @@ import type { FoundFunction } from './introspect/found-functions.ts';
 import { type FoundTable, type Introspections, isAvailable, localesOf } from './introspection.ts';
 import { withOwnTypes } from './resolve/computed-types.ts';
 import { Conflicts } from './resolve/conflicts.ts';
-import { planCaches } from './resolve/desired.ts';
 import {
   type Draft,
   eachTable,
@@ -32,6 +31,7 @@ import { resolveRoles } from './resolve/roles.ts';
 import type { RuleTable } from './resolve/rule-tables.ts';
 import { sourcesOf } from './resolve/sources.ts';
 import { resolveTracked, type TableScope, withEnumColumns } from './resolve/tables.ts';
+import { planCaches } from './resolve/wanted-tables.ts';
 
 /** Which metadata a catalog was made from, and which catalog of this process it is. */
 export interface CatalogVersion {
@@ -109,7 +109,7 @@ export class Resolver {
     const permitted = this.#withPermissions(related, drafts, problems);
     const sources = sourcesOf({ related, permitted }, drafts, problems);
     const found: Introspections = new Map(drafts.map((draft) => [draft.name, draft.found]));
-    const { desired, warnings } = planCaches(sources, found, this.#ruled);
+    const { wanted, warnings } = planCaches(sources, found, this.#ruled);
     const catalog: Catalog = {
       ...version,
       sources,
@@ -120,7 +120,7 @@ export class Resolver {
       kept: keptOperations(metadata, problems),
       inconsistent: problems,
       warnings,
-      desired,
+      wanted,
     };
     problems.push(...this.#outdatedIn(catalog));
     return Object.freeze(catalog);

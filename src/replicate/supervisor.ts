@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Connector } from '../../connectors/connector.ts';
-import type { Catalog, Desired } from '../catalog/catalog.ts';
+import type { Catalog, WantedTable } from '../catalog/catalog.ts';
 import type { KafkaFeed } from '../catalog/kafka-feed.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
@@ -17,11 +17,11 @@ import { targetsIn } from './slot/targets-in.ts';
 import { UnfollowedSlots } from './slot/unfollowed-slots.ts';
 import { SourceClock } from './source-clock.ts';
 import type { StepHook } from './steps.ts';
-import { type Desire, NOTHING } from './table/wanted.ts';
+import { NOTHING, type Wanted } from './table/wanted.ts';
 
 /** What a supervisor reads of a catalog. */
 export interface SupervisedSnapshot {
-  readonly catalog: Pick<Catalog, 'sources' | 'desired' | 'resourceVersion'>;
+  readonly catalog: Pick<Catalog, 'sources' | 'wanted' | 'resourceVersion'>;
   readonly urls: ReadonlyMap<SourceName, string>;
 }
 
@@ -122,14 +122,14 @@ export class Supervisor {
   }
 
   async #adapt(snapshot: SupervisedSnapshot): Promise<void> {
-    const wanted = new Map<string, readonly Desired[]>();
-    for (const each of snapshot.catalog.desired) {
+    const wanted = new Map<string, readonly WantedTable[]>();
+    for (const each of snapshot.catalog.wanted) {
       const key = keyOf(each.source, each.target);
       wanted.set(key, [...(wanted.get(key) ?? []), each]);
     }
     for (const [key, running] of this.#running) {
       if (this.#isMoved(running)) await this.#retire(key, running);
-      else if (isListed(snapshot, running)) running.runner.wish(desireOf(snapshot, running, wanted.get(key)));
+      else if (isListed(snapshot, running)) running.runner.want(wantedOf(snapshot, running, wanted.get(key)));
       else running.runner.abandon();
     }
     for (const [key, tables] of wanted) {
@@ -149,8 +149,7 @@ export class Supervisor {
       try {
         for (const target of await targetsIn(url)) {
           const pair = { source, target };
-          if (!this.#running.has(keyOf(source, target)))
-            this.#begin(pair, desireOf(snapshot, pair, undefined));
+          if (!this.#running.has(keyOf(source, target))) this.#begin(pair, wantedOf(snapshot, pair));
         }
         this.#searched.set(source, url);
       } catch (error) {
@@ -166,20 +165,21 @@ export class Supervisor {
     );
   }
 
-  #begin({ source, target }: Pair, desire: Desire): void {
+  #begin({ source, target }: Pair, wanted: Wanted): void {
     const sourceUrl = this.#lastUrls.get(source);
     if (sourceUrl === undefined) return;
     const targetUrl = this.#lastUrls.get(target) ?? null;
     const kafka = this.#latest?.catalog.sources.get(target)?.kafka ?? null;
-    const runner = this.#runner({ source, target, sourceUrl, targetUrl, kafka }, desire);
-    if (this.#latest !== null && !isListed(this.#latest, { source, target })) runner.abandon();
+    const addressed = { source, target, sourceUrl, targetUrl, kafka };
+    const runner = this.#runner(addressed, wanted);
+    if (this.#latest !== null && !isListed(this.#latest, addressed)) runner.abandon();
     const key = keyOf(source, target);
-    const running = { source, target, sourceUrl, targetUrl, kafka, runner };
+    const running = { ...addressed, runner };
     this.#running.set(key, running);
     void runner.start().then(() => this.#ended(key, running));
   }
 
-  #runner({ source, target, sourceUrl, targetUrl, kafka }: Addressed, desire: Desire): FeedRunner {
+  #runner({ source, target, sourceUrl, targetUrl, kafka }: Addressed, wanted: Wanted): FeedRunner {
     const { limits, clock, random, log, onStep, catalogs, connect, onProbe } = this.#options;
     return new FeedRunner(
       {
@@ -205,7 +205,7 @@ export class Supervisor {
         installation: this.#options.installation ?? null,
         onStep,
       },
-      desire,
+      wanted,
     );
   }
 
@@ -246,20 +246,17 @@ export class Supervisor {
     for (const old of this.#retired) {
       const { source, target } = old;
       const successor = this.#running.get(keyOf(source, target));
-      const isKnown =
-        successor === undefined
-          ? this.#searched.get(source) === this.#lastUrls.get(source)
-          : successor.runner.slot !== null;
-      if (!isKnown) continue;
+      const isSearched = this.#searched.get(source) === this.#lastUrls.get(source);
+      if (successor === undefined ? !isSearched : successor.runner.slot === null) continue;
       this.#retired.delete(old);
       if (successor?.runner.slot !== old.runner.slot) this.#leave(old);
     }
   }
 
-  #leave({ source, target, sourceUrl, targetUrl, kafka }: Addressed): void {
-    const runner = this.#runner({ source, target, sourceUrl, targetUrl, kafka }, NOTHING);
+  #leave(old: Addressed): void {
+    const runner = this.#runner(old, NOTHING);
     runner.abandon();
-    const leaving = { source, target, sourceUrl, targetUrl, kafka, runner };
+    const leaving = { ...old, runner };
     this.#leaving.add(leaving);
     void runner
       .start()
@@ -284,7 +281,7 @@ function isListed({ catalog }: SupervisedSnapshot, { source, target }: Pair): bo
 }
 
 /** A database that cannot be read says nothing about what is wanted of it: its feeds stay as they are. */
-function desireOf(snapshot: SupervisedSnapshot, pair: Pair, tables: readonly Desired[] | undefined): Desire {
+function wantedOf(snapshot: SupervisedSnapshot, pair: Pair, tables?: readonly WantedTable[]): Wanted {
   if (tables !== undefined) return { kind: 'tables', tables, kept: [] };
   if (!isListed(snapshot, pair)) return NOTHING;
   const { sources } = snapshot.catalog;

@@ -14,7 +14,7 @@ export function wantedFeeds({
     feed.tables.push(...tables);
     feeds.set(key, feed);
   };
-  for (const { source, target, table } of catalog.desired) add(source, target, [table.ref]);
+  for (const { source, target, table } of catalog.wanted) add(source, target, [table.ref]);
   const names = new Set(metadata.sources.map(({ name }) => name));
   for (const { name, tables } of metadata.sources) {
     for (const { definition } of tables.flatMap((table) => table.remote_relationships ?? [])) {

@@ -30,13 +30,13 @@ export function spawnReplicator(
   limits: Partial<FeedLimits>,
   ending: Ending = NEVER,
 ): ChildProcess {
-  const desired = rig.desired.map(({ source, target, lookups, table }) => {
+  const wanted = rig.wanted.map(({ source, target, lookups, table }) => {
     return { source, target, lookups, table: { ref: table.ref, columns: table.columns } };
   });
   const settings = {
     sourceUrl: rig.source.url,
     targetUrl: rig.target.url,
-    desired,
+    wanted,
     limits: { ...BUSY, ...limits },
     ending,
   };

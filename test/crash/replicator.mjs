@@ -7,7 +7,7 @@ const { postgresConnector } = await load('connectors/postgres/connector.js');
 const { Supervisor } = await load('src/replicate/supervisor.js');
 const { systemClock } = await load('src/core/waiting/clock.js');
 
-const { sourceUrl, targetUrl, desired, limits, ending } = JSON.parse(process.argv[2]);
+const { sourceUrl, targetUrl, wanted, limits, ending } = JSON.parse(process.argv[2]);
 let left = ending.skip;
 
 const source = (name) => ({
@@ -24,7 +24,7 @@ const snapshot = {
       ['pg1', source('pg1')],
       ['pg2', source('pg2')],
     ]),
-    desired,
+    wanted,
   },
   urls: new Map([
     ['pg1', sourceUrl],

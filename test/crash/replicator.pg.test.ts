@@ -167,7 +167,7 @@ async function settle(
       await look();
       const { tables = [] } = (await rig.status()) ?? {};
       const ready = tables.filter(({ state, serving }) => state.kind === 'ready' && serving === null);
-      return ready.length === rig.desired.length;
+      return ready.length === rig.wanted.length;
     });
     await rig.caughtUp();
     await audit.look();

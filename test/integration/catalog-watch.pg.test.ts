@@ -94,7 +94,7 @@ test('the first snapshot: tables, a relationship across databases, what to cache
     ]),
   );
   expect(metadata.sources).toHaveLength(2);
-  expect(catalog.desired).toMatchObject([
+  expect(catalog.wanted).toMatchObject([
     { source: 'pg1', target: 'pg2', table: { typeName: 'users' }, lookups: [['id']] },
   ]);
   expect(Object.isFrozen(catalog)).toBe(true);

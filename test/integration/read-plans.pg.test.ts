@@ -113,7 +113,7 @@ async function fillSource(): Promise<void> {
   for (const { table_name, relation, columns } of rows) {
     relations.set(table_name, relation);
     await pg1.query((table_name === 'users' ? users : reviews)(`nearjoin.${pg.escapeIdentifier(relation)}`));
-    const lookups = lane.catalog.desired.find(({ table }) => table.ref.name === table_name)?.lookups ?? [];
+    const lookups = lane.catalog.wanted.find(({ table }) => table.ref.name === table_name)?.lookups ?? [];
     const mirrored = table_name === 'users' ? [['country', 'name']] : [['product_id']];
     const wishes = { lookups, mirrored: mirrored.map((index) => index.map(ascending)) };
     const shape = { relation, columns: columns.map((column) => ({ ...column, oid: 0 })), key: ['id'] };

@@ -138,7 +138,7 @@ class Stage {
     );
     const urls = new Map([...this.#urls].filter(([name]) => this.#listed.has(name)));
     const isWhole = this.#listed.size === 2 && this.#away.size === 0;
-    return { catalog: { sources, desired: isWhole ? this.rig.desired : [], resourceVersion: 1 }, urls };
+    return { catalog: { sources, wanted: isWhole ? this.rig.wanted : [], resourceVersion: 1 }, urls };
   }
 
   #logger(): Log {

@@ -100,7 +100,7 @@ export function catalogOf(
     kept: { collections: [], endpoints: [], allowed: [] },
     inconsistent: [],
     warnings: [],
-    desired: [],
+    wanted: [],
     ...more,
   };
 }

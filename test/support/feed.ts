@@ -4,7 +4,7 @@ import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
 import type { CacheTable, FeedStatus } from '../../src/cache/status/cache-table.ts';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
-import type { Desired, Table } from '../../src/catalog/catalog.ts';
+import type { Table, WantedTable } from '../../src/catalog/catalog.ts';
 import { NO_TYPES } from '../../src/catalog/held-type.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import type { KafkaFeed } from '../../src/catalog/kafka-feed.ts';
@@ -69,7 +69,7 @@ export class FeedRig {
   readonly probes: Probe[] = [];
   readonly book: SlotBook = memoryBook();
   #tracked: Tracked;
-  #desired: readonly Desired[] = [];
+  #wanted: readonly WantedTable[] = [];
   #unavailable = false;
   #resourceVersion = 1;
   readonly #changed = new Set<() => void>();
@@ -126,8 +126,8 @@ export class FeedRig {
     return supervisor;
   }
 
-  get desired(): readonly Desired[] {
-    return this.#desired;
+  get wanted(): readonly WantedTable[] {
+    return this.#wanted;
   }
 
   /** Other tables are wanted from now on. */
@@ -151,7 +151,7 @@ export class FeedRig {
     const found = await introspect(this.target.url);
     const catalog = resolve(metadata, new Map([['pg2', found]]), { resourceVersion: 1, generation: 1 });
     const known = catalog.sources.get('pg2')?.tables ?? new Map<string, Table>();
-    this.#desired = Object.entries(this.#tracked).flatMap(([name, lookups]) => {
+    this.#wanted = Object.entries(this.#tracked).flatMap(([name, lookups]) => {
       const table = known.get(tableKey({ schema: 'public', name }));
       return table === undefined ? [] : [{ source: 'pg1', target: 'pg2', table, lookups }];
     });
@@ -180,7 +180,7 @@ export class FeedRig {
 
   /** Waits until every wanted table is ready. */
   async ready(withinMs?: number): Promise<void> {
-    const names = this.#desired.map(({ table }) => table.ref.name);
+    const names = this.#wanted.map(({ table }) => table.ref.name);
     const areReady = async (): Promise<boolean> => {
       const tables = (await this.status())?.tables ?? [];
       const ready = tables.filter(({ state }) => state.kind === 'ready').map(({ table }) => table.name);
@@ -287,8 +287,8 @@ export class FeedRig {
       ['pg1', sourceUrl ?? this.source.url],
       ['pg2', targetUrl ?? this.target.url],
     ]);
-    const desired = this.#unavailable ? [] : this.#desired;
-    return { catalog: { sources, desired, resourceVersion: this.#resourceVersion }, urls };
+    const wanted = this.#unavailable ? [] : this.#wanted;
+    return { catalog: { sources, wanted, resourceVersion: this.#resourceVersion }, urls };
   }
 
   #logger(): Log {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { knownTypes } from '../../src/cache/known-types.ts';
 import { migrate } from '../../src/cache/schema/migrate.ts';
-import type { Catalog, Desired } from '../../src/catalog/catalog.ts';
+import type { Catalog, WantedTable } from '../../src/catalog/catalog.ts';
 import { heldType } from '../../src/catalog/held-type.ts';
 import { askedOf } from '../../src/catalog/introspect/asked.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
@@ -126,8 +126,8 @@ export class TestLane {
 
   /** Copies every table that the catalog wants cached, as one transaction of the feed would leave it. */
   async fillCaches(): Promise<void> {
-    for (const [index, desired] of this.catalog.desired.entries()) await this.#fill(desired, index);
-    for (const key of new Set(this.catalog.desired.map(({ source, target }) => `${source} ${target}`))) {
+    for (const [index, wanted] of this.catalog.wanted.entries()) await this.#fill(wanted, index);
+    for (const key of new Set(this.catalog.wanted.map(({ source, target }) => `${source} ${target}`))) {
       const [source = '', target = ''] = key.split(' ');
       await this.setWatermark(source, target, '0/1');
     }
@@ -173,7 +173,7 @@ export class TestLane {
     return found;
   }
 
-  async #fill({ source, target, table }: Desired, index: number): Promise<void> {
+  async #fill({ source, target, table }: WantedTable, index: number): Promise<void> {
     const client = new pg.Client({ connectionString: this.#database(source).url });
     await client.connect();
     try {

@@ -156,7 +156,7 @@ export class FeedLeader {
   }
 
   #isUnwanted(): boolean {
-    return isNothing(this.#scene.desire());
+    return isNothing(this.#scene.wanted());
   }
 
   /** Ends the stretch under way; the next one begins with what is known then. */

@@ -21,7 +21,7 @@ import { readerName } from '../slot/reader-name.ts';
 import { slotName } from '../slot/slot-name.ts';
 import { dropCopies } from '../table/discard.ts';
 import { Linger } from '../table/linger.ts';
-import { type Desire, isNothing, NOTHING } from '../table/wanted.ts';
+import { isNothing, NOTHING, type Wanted } from '../table/wanted.ts';
 import { LeaseLost } from '../write/applier.ts';
 import { FeedLeader } from './feed-leader.ts';
 import { beginScene } from './feed-scene.ts';
@@ -40,8 +40,9 @@ export class FeedRunner {
   readonly #repeats: Repeats;
   readonly #proofs: ProofPace;
   readonly #linger: Linger;
-  #asked: Desire;
-  #desire: Desire;
+  #asked: Wanted;
+  /** With what was asked for until a moment ago. */
+  #wanted: Wanted;
   #leader: FeedLeader | null = null;
   #removal: FeedRemoval | null = null;
   #slot: string | null = null;
@@ -52,11 +53,11 @@ export class FeedRunner {
   #wasThere = false;
   #done: Promise<void> | null = null;
 
-  constructor(options: FeedOptions, desire: Desire) {
+  constructor(options: FeedOptions, asked: Wanted) {
     this.#options = options;
     this.#linger = new Linger(options.limits.removalDelayMs, options.clock);
-    this.#asked = desire;
-    this.#desire = this.#linger.soften(desire);
+    this.#asked = asked;
+    this.#wanted = this.#linger.soften(asked);
     this.#repeats = new Repeats(options.clock);
     this.#proofs = new ProofPace(options.limits.probeIntervalMs, options.clock);
   }
@@ -83,15 +84,14 @@ export class FeedRunner {
   }
 
   /** What the catalog wants has changed. */
-  wish(asked: Desire): void {
-    const before = { kind: this.#desire.kind, isUnwanted: this.#isUnwanted() };
-    const desire = this.#linger.soften(asked);
+  want(asked: Wanted): void {
+    const before = { kind: this.#wanted.kind, isUnwanted: this.#isUnwanted() };
     this.#asked = asked;
-    this.#desire = desire;
-    this.#wishAgain();
+    this.#wanted = this.#linger.soften(asked);
+    this.#wantAgain();
     this.#leader?.reconsider();
     if (!this.#isUnwanted()) this.#removal = null;
-    if (before.kind !== desire.kind || before.isUnwanted !== this.#isUnwanted()) this.#wished.notify();
+    if (before.kind !== this.#wanted.kind || before.isUnwanted !== this.#isUnwanted()) this.#wished.notify();
   }
 
   /** An administrator may have healed what failed. */
@@ -102,11 +102,11 @@ export class FeedRunner {
   /** One of its databases is not in the metadata any more. */
   abandon(): void {
     this.#linger.forget();
-    this.wish(NOTHING);
+    this.want(NOTHING);
   }
 
   /** When the time of a table that lingers is over. */
-  #wishAgain(): void {
+  #wantAgain(): void {
     const { clock, log, source, target } = this.#options;
     this.#lingering.abort();
     this.#lingering = new AbortController();
@@ -118,7 +118,7 @@ export class FeedRunner {
     );
     const signal = AbortSignal.any([this.#lingering.signal, this.#stopping.signal]);
     void clock.delay(ms, signal).then(() => {
-      if (!signal.aborted) this.wish(this.#asked);
+      if (!signal.aborted) this.want(this.#asked);
     });
   }
 
@@ -204,7 +204,7 @@ export class FeedRunner {
       const isWanted = (): boolean => !this.#isUnwanted();
       const owning = { ...this.#options, isWanted, wished: this.#wished };
       const id = await ownSchema(session.client, owning, stop);
-      if (id === null) return !isWanted();
+      if (id === null) return this.#isUnwanted();
       await this.#back();
       const name = slotName(id, target);
       if (this.#slot === null) {
@@ -242,7 +242,7 @@ export class FeedRunner {
     log.info({ source, target, epoch: String(lease.epoch) }, 'leading a feed');
     const control = session.client;
     this.#linger.restore(await loadLingering(control, target));
-    this.wish(this.#asked);
+    this.want(this.#asked);
     if (connect === null) {
       log.warn({ source, target, slot: name }, 'the address of the target is gone: drop the slot by hand');
       if (!this.#isUnwanted()) return false;
@@ -259,7 +259,7 @@ export class FeedRunner {
         leader,
         connector,
         control,
-        desire: () => this.#desire,
+        wanted: () => this.#wanted,
         lingering: () => this.#linger.lingering(),
         reconsider: this.#reconsider,
         repeats: this.#repeats,
@@ -272,8 +272,8 @@ export class FeedRunner {
       await this.#dropAll(session, lease, connector);
       return true;
     } catch (error) {
-      if (error instanceof LeaseLost) log.warn({ source, target }, 'another process leads this feed now');
-      else throw error;
+      if (!(error instanceof LeaseLost)) throw error;
+      log.warn({ source, target }, 'another process leads this feed now');
       return false;
     } finally {
       this.#leader = null;
@@ -282,7 +282,7 @@ export class FeedRunner {
   }
 
   #isUnwanted(): boolean {
-    return isNothing(this.#desire);
+    return isNothing(this.#wanted);
   }
 
   /** The feed's row goes last: with it goes what is known of the slot. */

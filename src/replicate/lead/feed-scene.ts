@@ -9,7 +9,7 @@ import type { ProofPace } from '../follow/proof-pace.ts';
 import { HoldableNames } from '../table/holdable-names.ts';
 import type { Lingering } from '../table/linger.ts';
 import { TableFailures } from '../table/table-failures.ts';
-import type { Desire } from '../table/wanted.ts';
+import type { Wanted } from '../table/wanted.ts';
 
 /** Numbers shown in the status. */
 export interface Counters {
@@ -27,7 +27,7 @@ export interface FeedScene {
   readonly connector: Connector;
   /** A session beside the stream's: it holds the lease. */
   readonly control: Queryable;
-  readonly desire: () => Desire;
+  readonly wanted: () => Wanted;
   readonly lingering: () => readonly Lingering[];
   /** Somebody should look again at what is wanted and what is there. */
   readonly reconsider: Notifier;

@@ -28,11 +28,11 @@ export interface Look {
 
 /** Brings the feed's tables to order as far as that goes without a stream; says what remains. */
 export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSignal): Promise<Remaining> {
-  const { failures, desire } = scene;
+  const { failures, wanted } = scene;
   scene.inOrder = false;
   failures.looked();
   const situation = {
-    desire: desire(),
+    wanted: wanted(),
     underWay: new Set([...look.underWay, ...failures.interrupted()]),
     broken: failures.broken(),
     resting: failures.resting(),

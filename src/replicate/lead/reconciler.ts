@@ -3,7 +3,7 @@ import type { FeedLease } from '../../cache/feed/feed-row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { saveShape } from '../../cache/table/serving.ts';
 import { loadStoredTables, type StoredTable } from '../../cache/table/stored-table.ts';
-import type { Desired } from '../../catalog/catalog.ts';
+import type { WantedTable } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
@@ -14,7 +14,7 @@ import { type Discarded, discard, type Exclusively, replace, retire, saveRefused
 import type { HoldableNames } from '../table/holdable-names.ts';
 import { type FeedAction, type FeedPlan, reconcile, type Sized } from '../table/reconcile.ts';
 import type { SourceTypes } from '../table/source-types.ts';
-import { type Desire, findWanted } from '../table/wanted.ts';
+import { checkWanted, type Wanted } from '../table/wanted.ts';
 import type { Sinks } from '../write/sink.ts';
 
 /** What bringing a feed's tables to the wanted state needs. */
@@ -43,7 +43,7 @@ export interface Remaining {
 
 /** Facts that change from one look to the next. */
 export interface Situation {
-  readonly desire: Desire;
+  readonly wanted: Wanted;
   readonly underWay: ReadonlySet<string>;
   readonly broken: ReadonlyMap<string, string>;
   readonly resting: ReadonlyMap<string, string>;
@@ -57,12 +57,12 @@ export async function bringToOrder(
   signal: AbortSignal,
 ): Promise<Remaining> {
   const { connector, lease, types } = options;
-  const { known, desire, stored } = await exclusively(async (client) => ({
+  const { known, wanted, stored } = await exclusively(async (client) => ({
     known: await types.look(client),
-    desire: await holdable(options, client, situation.desire),
+    wanted: await holdable(options, client, situation.wanted),
     stored: await loadStoredTables(client, lease.target),
   }));
-  const plan = reconcile(await findWanted(connector, desire, stored, known), stored, situation);
+  const plan = reconcile(await checkWanted(connector, wanted, stored, known), stored, situation);
   const { added, refused } = await carryOut(options, plan, exclusively, signal);
   const isSettled =
     added.length + refused.length === 0 &&
@@ -72,13 +72,13 @@ export async function bringToOrder(
   // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
   // to wait for an older generation to go need not wait longer.
   const now = await exclusively((client) => loadStoredTables(client, lease.target));
-  const wanted = await findWanted(connector, desire, now, known);
+  const checked = await checkWanted(connector, wanted, now, known);
   const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
   const renewed = plan.actions.flatMap((action) =>
     action.kind === 'renew' ? [tableKey(action.stored.table)] : [],
   );
   const underWay = new Set([...situation.underWay].filter((key) => !renewed.includes(key)));
-  const again = reconcile(wanted, now, { ...situation, underWay, resting, broken: new Map() });
+  const again = reconcile(checked, now, { ...situation, underWay, resting, broken: new Map() });
   await carryOut(options, again, exclusively, signal);
   // Partitions changed between the two looks.
   if (again.actions.some(({ kind }) => kind === 'renew'))
@@ -90,16 +90,16 @@ export async function bringToOrder(
 async function holdable(
   { names, lease, log }: ReconcilerOptions,
   client: Queryable,
-  desire: Desire,
-): Promise<Desire> {
-  if (desire.kind === 'unknown') return desire;
-  const tables: Desired[] = [];
-  for (const each of desire.tables) {
+  wanted: Wanted,
+): Promise<Wanted> {
+  if (wanted.kind === 'unknown') return wanted;
+  const tables: WantedTable[] = [];
+  for (const each of wanted.tables) {
     const { ref } = each.table;
     if (await names.areHeld(client, ref)) tables.push(each);
     else if (names.isNews(ref)) log.warn({ target: lease.target, table: ref, reason: NO_NAME }, NOT_CACHED);
   }
-  return { ...desire, tables };
+  return { ...wanted, tables };
 }
 
 const NO_NAME = 'its name has a character that the encoding of the source database lacks';

@@ -1,6 +1,6 @@
 import { type TableRef, tableKey } from '../../core/names.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
-import type { Desire } from './wanted.ts';
+import type { Wanted } from './wanted.ts';
 
 /** A table that is wanted no more, and how long its copy stays. */
 export interface Lingering {
@@ -30,11 +30,11 @@ export class Linger {
   }
 
   /** What is wanted, with the tables that were wanted until a moment ago. */
-  soften(desire: Desire): Desire {
-    if (desire.kind === 'unknown') return desire;
-    if (desire.tables.length > 0) this.#isMeant = false;
-    const wanted = new Set(desire.tables.map(({ table }) => tableKey(table.ref)));
-    for (const { table } of desire.tables)
+  soften(asked: Wanted): Wanted {
+    if (asked.kind === 'unknown') return asked;
+    if (asked.tables.length > 0) this.#isMeant = false;
+    const wanted = new Set(asked.tables.map(({ table }) => tableKey(table.ref)));
+    for (const { table } of asked.tables)
       this.#kept.set(tableKey(table.ref), { table: table.ref, untilMs: null });
     const now = this.#clock.monotonicMs();
     for (const [key, kept] of this.#kept) {
@@ -42,7 +42,7 @@ export class Linger {
       kept.untilMs ??= now + this.#delayMs;
       if (kept.untilMs <= now) this.#kept.delete(key);
     }
-    return { ...desire, kept: this.lingering().map(({ table }) => table) };
+    return { ...asked, kept: this.lingering().map(({ table }) => table) };
   }
 
   /**

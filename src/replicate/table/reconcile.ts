@@ -6,10 +6,10 @@ import type { IndexColumn } from '../../core/rows/index-column.ts';
 import type { PartsOf } from '../../core/rows/key-part.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
 import { changedParts, sameShape, shapeMismatch } from './shape-check.ts';
-import type { Wanted } from './wanted.ts';
+import type { CheckedTable } from './wanted.ts';
 
 /** A table that can be copied. */
-export type Cacheable = Wanted & { readonly kind: 'cacheable' };
+export type Cacheable = CheckedTable & { readonly kind: 'cacheable' };
 
 /** One that is to be copied now. */
 export type Sized = Cacheable & TableSize;
@@ -81,7 +81,7 @@ export interface FeedPlan {
 
 /** Compares what is wanted with what is there. */
 export function reconcile(
-  wanted: readonly Wanted[],
+  wanted: readonly CheckedTable[],
   stored: readonly StoredTable[],
   facts: ReconcileFacts,
 ): FeedPlan {
@@ -100,7 +100,7 @@ export function reconcile(
 }
 
 function actionsFor(
-  wanted: Wanted,
+  wanted: CheckedTable,
   stored: StoredTable | null,
   facts: ReconcileFacts,
 ): readonly FeedAction[] {

@@ -1,31 +1,31 @@
 import type { Connector, Publishable } from '../../../connectors/connector.ts';
 import type { IndexWishes } from '../../cache/table/ddl.ts';
 import type { StoredColumn, StoredTable } from '../../cache/table/stored-table.ts';
-import type { Desired, KnownTypes } from '../../catalog/catalog.ts';
+import type { KnownTypes, WantedTable } from '../../catalog/catalog.ts';
 import { heldType, namesObjects } from '../../catalog/held-type.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
 
 /** What the catalog wants of one feed; `unknown` while the target's tables cannot be read: then nothing changes. */
-export type Desire =
+export type Wanted =
   | {
       readonly kind: 'tables';
-      readonly tables: readonly Desired[];
+      readonly tables: readonly WantedTable[];
       /** Tables that are not wanted, and whose copies stay as they are for now. */
       readonly kept: readonly TableRef[];
     }
   | { readonly kind: 'unknown' };
 
 /** Wants nothing. */
-export const NOTHING: Desire = { kind: 'tables', tables: [], kept: [] };
+export const NOTHING: Wanted = { kind: 'tables', tables: [], kept: [] };
 
 /** Whether a feed is good for nothing any more. */
-export function isNothing(desire: Desire): boolean {
-  return desire.kind === 'tables' && desire.tables.length + desire.kept.length === 0;
+export function isNothing(wanted: Wanted): boolean {
+  return wanted.kind === 'tables' && wanted.tables.length + wanted.kept.length === 0;
 }
 
 /** A table to be cached, as it is on the target now, or why it cannot be. */
-export type Wanted =
+export type CheckedTable =
   | {
       readonly kind: 'cacheable';
       readonly table: TableRef;
@@ -37,20 +37,20 @@ export type Wanted =
   | { readonly kind: 'refused'; readonly table: TableRef; readonly reason: string };
 
 /** Asks the target about the tables the catalog wants, or about those there are while the catalog does not know. */
-export async function findWanted(
+export async function checkWanted(
   connector: Connector,
-  desire: Desire,
+  wanted: Wanted,
   stored: readonly StoredTable[],
   known: KnownTypes,
-): Promise<readonly Wanted[]> {
-  const wanted = desire.kind === 'tables' ? desire.tables : [];
-  const kept = desire.kind === 'tables' ? new Set(desire.kept.map(tableKey)) : null;
+): Promise<readonly CheckedTable[]> {
+  const asked = wanted.kind === 'tables' ? wanted.tables : [];
+  const kept = wanted.kind === 'tables' ? new Set(wanted.kept.map(tableKey)) : null;
   const left = stored.filter(({ table }) => kept === null || kept.has(tableKey(table)));
-  const tables = [...wanted.map(({ table }) => table.ref), ...left.map(({ table }) => table)];
+  const tables = [...asked.map(({ table }) => table.ref), ...left.map(({ table }) => table)];
   const checked = await connector.check(tables);
   const found = new Map(checked.map((each) => [tableKey(each.table), each]));
   return [
-    ...wanted.map((each) => wantedOf(each, found.get(tableKey(each.table.ref)), known)),
+    ...asked.map((each) => checkedOf(each, found.get(tableKey(each.table.ref)), known)),
     ...left.map((each) => unchanged(each, found.get(tableKey(each.table)))),
   ];
 }
@@ -59,7 +59,11 @@ export async function findWanted(
 const MOST_COLUMNS = 1_596;
 const TOO_MANY = 'it has more than 1,596 columns';
 
-function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined, known: KnownTypes): Wanted {
+function checkedOf(
+  { table, lookups }: WantedTable,
+  checked: Publishable | undefined,
+  known: KnownTypes,
+): CheckedTable {
   if (checked === undefined || checked.kind === 'no') return refused(table.ref, checked);
   const streamed = new Set(checked.columns);
   const columns = table.columns
@@ -78,7 +82,7 @@ function wantedOf({ table, lookups }: Desired, checked: Publishable | undefined,
   return { kind: 'cacheable', table: table.ref, columns, key, indexes, shape };
 }
 
-function unchanged(stored: StoredTable, checked: Publishable | undefined): Wanted {
+function unchanged(stored: StoredTable, checked: Publishable | undefined): CheckedTable {
   if (checked === undefined || checked.kind === 'no') return refused(stored.table, checked);
   const gone = stored.columns.find(({ name }) => !checked.columns.includes(name));
   if (gone !== undefined)
@@ -93,7 +97,10 @@ function unchanged(stored: StoredTable, checked: Publishable | undefined): Wante
   };
 }
 
-function refused(table: TableRef, checked: (Publishable & { readonly kind: 'no' }) | undefined): Wanted {
+function refused(
+  table: TableRef,
+  checked: (Publishable & { readonly kind: 'no' }) | undefined,
+): CheckedTable {
   if (checked === undefined) return { kind: 'refused', table, reason: 'the target does not know it' };
   const fix = checked.fix === null ? '' : `; to allow it run: ${checked.fix}`;
   return { kind: 'refused', table, reason: checked.reason + fix };

@@ -11,7 +11,7 @@ import {
 } from '../../../src/replicate/lead/start-decision.ts';
 import { slotName } from '../../../src/replicate/slot/slot-name.ts';
 import { type FeedAction, reconcile } from '../../../src/replicate/table/reconcile.ts';
-import type { Wanted } from '../../../src/replicate/table/wanted.ts';
+import type { CheckedTable } from '../../../src/replicate/table/wanted.ts';
 
 const lsn = (position: number): Lsn => BigInt(position) as Lsn;
 const identity = { systemId: '7', timeline: 1, database: 'd', startedAt: '1', ancestors: [] };
@@ -110,7 +110,7 @@ const shape: TableShape = {
   labels: {},
   composites: {},
 };
-const wanted: Wanted = {
+const wanted: CheckedTable = {
   kind: 'cacheable',
   table: ref,
   columns,
@@ -155,7 +155,7 @@ const calm = {
 const key = JSON.stringify(['public', 't']);
 const kinds = (actions: readonly FeedAction[]): readonly string[] => actions.map((action) => action.kind);
 
-test.each<[string, Wanted[], Partial<StoredTable> | null, object, string[]]>([
+test.each<[string, CheckedTable[], Partial<StoredTable> | null, object, string[]]>([
   ['a table not there is copied', [wanted], null, {}, ['copy']],
   ['a ready table stays', [wanted], {}, {}, []],
   ['a ready table without an index gets it', [wanted], { indexes: [] }, {}, ['index']],

@@ -1,24 +1,24 @@
 import { expect, test } from 'vitest';
-import type { Desired } from '../../../../src/catalog/catalog.ts';
+import type { WantedTable } from '../../../../src/catalog/catalog.ts';
 import { Linger } from '../../../../src/replicate/table/linger.ts';
-import type { Desire } from '../../../../src/replicate/table/wanted.ts';
+import type { Wanted } from '../../../../src/replicate/table/wanted.ts';
 
 let now = 0;
 const clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
-const table = (name: string): Desired =>
+const table = (name: string): WantedTable =>
   ({
     source: 'pg1',
     target: 'pg2',
     table: { ref: { schema: 'public', name } },
     lookups: [],
-  }) as unknown as Desired;
+  }) as unknown as WantedTable;
 const ref = (name: string) => ({ schema: 'public', name });
-const tables = (...names: readonly string[]): Desire => ({
+const tables = (...names: readonly string[]): Wanted => ({
   kind: 'tables',
   tables: names.map(table),
   kept: [],
 });
-const keeping = (wanted: readonly string[], kept: readonly string[]): Desire => ({
+const keeping = (wanted: readonly string[], kept: readonly string[]): Wanted => ({
   kind: 'tables',
   tables: wanted.map(table),
   kept: kept.map(ref),

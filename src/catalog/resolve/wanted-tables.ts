@@ -1,6 +1,6 @@
 import { must } from '../../core/assert.ts';
 import { printTable, type SourceName, type TableRef, tableKey } from '../../core/names.ts';
-import type { CacheWarning, Desired, Relationship, RemoteOptions, Source, Table } from '../catalog.ts';
+import type { CacheWarning, Relationship, RemoteOptions, Source, Table, WantedTable } from '../catalog.ts';
 import { type Introspections, isAvailable } from '../introspection.ts';
 import { feedObstacle, mappingObstacle, tableObstacle } from './cacheable.ts';
 import type { Memo } from './memo.ts';
@@ -8,7 +8,7 @@ import { type RuleTable, tablesOfRule } from './rule-tables.ts';
 
 /** What each database should hold of the others, and what it cannot. */
 export interface CachePlan {
-  readonly desired: readonly Desired[];
+  readonly wanted: readonly WantedTable[];
   readonly warnings: readonly CacheWarning[];
 }
 
@@ -33,20 +33,20 @@ export function planCaches(
   introspections: Introspections,
   ruled: Memo<Table, readonly RuleTable[]>,
 ): CachePlan {
-  const desired: Desired[] = [];
+  const wanted: WantedTable[] = [];
   const warnings: CacheWarning[] = [];
   for (const source of sources.values()) {
     for (const copy of new Closure(source, sources, ruled).copies()) {
       const obstacle = obstacleOf(source.name, copy, { sources, introspections });
       const { target, table, lookups } = copy;
-      desired.push({ source: source.name, target, table, lookups });
+      wanted.push({ source: source.name, target, table, lookups });
       if (obstacle !== null) warnings.push(warningOf(source.name, copy, obstacle));
     }
   }
-  return { desired, warnings };
+  return { wanted, warnings };
 }
 
-type Copy = Omit<Desired, 'source'> & { readonly mapping: string | null };
+type Copy = Omit<WantedTable, 'source'> & { readonly mapping: string | null };
 
 interface Reached {
   readonly table: Table;

@@ -58,7 +58,7 @@ function catalog({
 }
 
 const wanted = (from: Catalog, holder = 'pg1'): readonly string[] =>
-  from.desired
+  from.wanted
     .filter(({ source: name }) => name === holder)
     .map(
       ({ target, table: { ref }, lookups }) =>
@@ -162,7 +162,7 @@ describe('what is cached', () => {
       pg1: database([order]),
     });
     expect(own.inconsistent).toEqual([]);
-    expect(own.desired).toEqual([]);
+    expect(own.wanted).toEqual([]);
   });
 
   test('circles of relationships end', () => {
@@ -180,8 +180,8 @@ describe('what is cached', () => {
         const found = Object.fromEntries([0, 1, 2, 3].map((n) => [`s${n}`, database([node(`t${n}`)])]));
         const result = catalogOf(sources, found);
         expect(result.inconsistent).toEqual([]);
-        for (const { source: holder, target } of result.desired) expect(holder).not.toBe(target);
-        const pairs = result.desired.map((item) => `${item.source} ${item.target}`);
+        for (const { source: holder, target } of result.wanted) expect(holder).not.toBe(target);
+        const pairs = result.wanted.map((item) => `${item.source} ${item.target}`);
         expect(new Set(pairs).size).toBe(pairs.length);
       }),
     );
@@ -229,7 +229,7 @@ describe('what cannot be cached says why, and nothing fails', () => {
     expect(reason).toContain('Not cached, answered live: ');
     expect(reason).toContain(text);
     expect(others).toEqual([]);
-    expect(catalog({ nearjoin: { follow: 'none' }, ...setup }).desired).toHaveLength(3);
+    expect(catalog({ nearjoin: { follow: 'none' }, ...setup }).wanted).toHaveLength(3);
   });
 
   test('full identity with a key is fine', () => {
