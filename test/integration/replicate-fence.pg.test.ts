@@ -1,11 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import {
-  ensureFeed,
-  FENCED_WATERMARK_SQL,
-  type FeedLease,
-  renewLease,
-} from '../../src/cache/feed/feed-row.ts';
+import { ensureFeed, FENCED_WATERMARK_SQL, type FeedLease, renewLease } from '../../src/cache/feed/row.ts';
 import { migrate } from '../../src/cache/schema/migrate.ts';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { ItemQueue } from '../../connectors/item-queue.ts';
-import { ensureFeed } from '../../src/cache/feed/feed-row.ts';
+import { ensureFeed } from '../../src/cache/feed/row.ts';
 import { migrate } from '../../src/cache/schema/migrate.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';
 import type { Relation, StreamItem } from '../../src/core/rows/change.ts';

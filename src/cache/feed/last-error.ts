@@ -1,6 +1,6 @@
 import type { Queryable } from '../queryable.ts';
 import { told, toldSql } from '../told.ts';
-import type { FeedLease } from './feed-row.ts';
+import type { FeedLease } from './row.ts';
 
 /** Notes a failure that does not end the feed's run: one table's. */
 export async function saveLastError(client: Queryable, lease: FeedLease, error: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { SourceName, TableRef } from '../../core/names.ts';
 import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
 import type { StatusClient } from '../status/status.ts';
 import { told, toldSql } from '../told.ts';
-import type { FeedLease } from './feed-row.ts';
+import type { FeedLease } from './row.ts';
 
 /** How one row of a copy differs from the target's: what a repair would do. */
 export type Difference = 'insert' | 'update' | 'delete';

@@ -1,6 +1,6 @@
 import type { IndexColumn } from '../../core/rows/index-column.ts';
 import { inCache, inStage, quoteIdentifier } from '../names.ts';
-import type { StoredColumn } from './stored-table.ts';
+import type { StoredColumn } from './stored.ts';
 
 /** What a physical cache table is made of. */
 export interface CacheShape {

@@ -1,5 +1,5 @@
 import type { SourceName, TableRef } from '../../core/names.ts';
-import type { FeedLease } from '../feed/feed-row.ts';
+import type { FeedLease } from '../feed/row.ts';
 import { type Queryable, rowsOf } from '../queryable.ts';
 
 /**

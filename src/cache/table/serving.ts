@@ -1,6 +1,6 @@
 import type { TableShape } from '../../core/rows/table-shape.ts';
 import type { Queryable } from '../queryable.ts';
-import { type Generation, type StoredServing, type StoredTable, updateStoredTable } from './stored-table.ts';
+import { type Generation, type StoredServing, type StoredTable, updateStoredTable } from './stored.ts';
 
 /** The generation that readers use; null while there is none. */
 export function readGeneration(stored: StoredTable): Generation | null {

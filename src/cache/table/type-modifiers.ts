@@ -1,5 +1,5 @@
 import type { Queryable } from '../queryable.ts';
-import type { StoredColumn } from './stored-table.ts';
+import type { StoredColumn } from './stored.ts';
 
 /** The modifiers of the columns' types as a table with them would have; -1 is none. */
 export async function modifiersOfTypes(

@@ -1,7 +1,7 @@
 import { overlayName } from '../../cache/names.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { createTableSql } from '../../cache/table/ddl.ts';
-import { loadStoredTable, type StoredTable, saveStoredTable } from '../../cache/table/stored-table.ts';
+import { loadStoredTable, type StoredTable, saveStoredTable } from '../../cache/table/stored.ts';
 import { modifiersOfTypes } from '../../cache/table/type-modifiers.ts';
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';

@@ -1,4 +1,4 @@
-import type { StoredTable } from '../../cache/table/stored-table.ts';
+import type { StoredTable } from '../../cache/table/stored.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import { firstOf } from '../../core/waiting/first-of.ts';
 import { Turns } from '../../core/waiting/turns.ts';

@@ -1,7 +1,7 @@
 import type { TableColumns } from '../../../connectors/connector.ts';
 import { inCache } from '../../cache/names.ts';
 import { identifiers } from '../../cache/table/ddl.ts';
-import type { StoredTable } from '../../cache/table/stored-table.ts';
+import type { StoredTable } from '../../cache/table/stored.ts';
 import { isHeldAsItIs } from '../table/relation-check.ts';
 
 /**

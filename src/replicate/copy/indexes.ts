@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { inCache } from '../../cache/names.ts';
 import { type IndexWishes, indexSql } from '../../cache/table/ddl.ts';
-import { type StoredTable, updateSql } from '../../cache/table/stored-table.ts';
+import { type StoredTable, updateSql } from '../../cache/table/stored.ts';
 import { begin, type CopyWork, commit, makeIndex, makeKey } from './work.ts';
 
 /** What is said of a copy meanwhile. */

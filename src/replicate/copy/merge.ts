@@ -8,7 +8,7 @@ import {
   loadStoredTable,
   type StoredTable,
   updateStoredTable,
-} from '../../cache/table/stored-table.ts';
+} from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
 import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
 import { cacheSink, overlaySink } from '../write/sink.ts';

@@ -1,5 +1,5 @@
 import { inCache, overlayName } from '../../cache/names.ts';
-import { type StoredTable, updateSql, updateStoredTable } from '../../cache/table/stored-table.ts';
+import { type StoredTable, updateSql, updateStoredTable } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
 import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
 import { inOneOf } from '../../core/rows/key-part.ts';

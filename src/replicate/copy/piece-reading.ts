@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Piece, Snapshot } from '../../../connectors/connector.ts';
-import { isTruncated, type StoredTable, savePiece } from '../../cache/table/stored-table.ts';
+import { isTruncated, type StoredTable, savePiece } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
 import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
 import { type CountedCursor, NOTHING_LEFT, type PieceCursor } from '../../core/rows/piece-cursor.ts';

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { inCache } from '../../cache/names.ts';
 import { dedupeSql } from '../../cache/rows/overlay.ts';
 import { hasKey, type IndexWishes } from '../../cache/table/ddl.ts';
-import { isTruncated, type StoredTable, updateSql } from '../../cache/table/stored-table.ts';
+import { isTruncated, type StoredTable, updateSql } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
 import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
 import type { CopyLimits } from '../feed-options.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Snapshot } from '../../../connectors/connector.ts';
 import { createTableSql, type IndexWishes, indexSql, primaryKeySql } from '../../cache/table/ddl.ts';
-import { type StoredTable, savePiece, updateSql } from '../../cache/table/stored-table.ts';
+import { type StoredTable, savePiece, updateSql } from '../../cache/table/stored.ts';
 import { formatLsn } from '../../core/position/lsn.ts';
 import { NOTHING_LEFT } from '../../core/rows/piece-cursor.ts';
 import { columnsToCopy, copyIntoSql } from './format.ts';

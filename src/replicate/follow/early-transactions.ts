@@ -1,4 +1,4 @@
-import type { EarlyWork } from '../../cache/feed/feed-row.ts';
+import type { EarlyWork } from '../../cache/feed/row.ts';
 import { type EarlyItem, type FeedItem, isEarly, type StreamItem } from '../../core/rows/change.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { EarlyRefused } from '../interruptions.ts';

@@ -1,5 +1,5 @@
 import type { ChangeStream, Connector } from '../../../connectors/connector.ts';
-import { CLOCK_SQL } from '../../cache/feed/feed-row.ts';
+import { CLOCK_SQL } from '../../cache/feed/row.ts';
 import { type Queryable, rowOf } from '../../cache/queryable.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { Probe } from '../../core/position/watermark.ts';

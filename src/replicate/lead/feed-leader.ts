@@ -1,11 +1,5 @@
 import { ConnectorError } from '../../../connectors/connector.ts';
-import {
-  type FeedWishes,
-  finishResync,
-  forgetProof,
-  loadFeed,
-  saveFeedState,
-} from '../../cache/feed/feed-row.ts';
+import { type FeedWishes, finishResync, forgetProof, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
 import type { FeedState } from '../../cache/status/cache-table.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { firstOf } from '../../core/waiting/first-of.ts';

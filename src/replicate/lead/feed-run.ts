@@ -1,7 +1,7 @@
 import type { ChangeStream, TargetIdentity } from '../../../connectors/connector.ts';
-import { loadFeed, saveFeedState } from '../../cache/feed/feed-row.ts';
+import { loadFeed, saveFeedState } from '../../cache/feed/row.ts';
 
-import { loadStoredTables, type StoredTable } from '../../cache/table/stored-table.ts';
+import { loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import { Copier } from '../copy/copy.ts';
 import { CopyMeans } from '../copy/means.ts';

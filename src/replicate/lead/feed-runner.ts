@@ -1,12 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
-import {
-  deleteFeed,
-  ensureFeed,
-  type FeedLease,
-  loadFeed,
-  saveFeedState,
-} from '../../cache/feed/feed-row.ts';
+import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
 import { loadLingering } from '../../cache/table/lingering.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';

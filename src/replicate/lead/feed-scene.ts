@@ -1,5 +1,5 @@
 import type { Connector } from '../../../connectors/connector.ts';
-import type { EarlyWork, FeedLease } from '../../cache/feed/feed-row.ts';
+import type { EarlyWork, FeedLease } from '../../cache/feed/row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import type { Notifier } from '../../core/waiting/notifier.ts';
 import type { Repeats } from '../../core/waiting/repeats.ts';

@@ -5,8 +5,8 @@ import {
   type StoredIdentity,
   saveFeedState,
   saveIdentity,
-} from '../../cache/feed/feed-row.ts';
-import { loadStoredTables } from '../../cache/table/stored-table.ts';
+} from '../../cache/feed/row.ts';
+import { loadStoredTables } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { StartingPoint } from '../follow/progress.ts';
 import { discard } from '../table/discard.ts';

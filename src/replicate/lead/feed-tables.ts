@@ -2,7 +2,7 @@ import { type ChangeStream, ConnectorError } from '../../../connectors/connector
 import { saveLastError } from '../../cache/feed/last-error.ts';
 import { sqlStateOf } from '../../cache/queryable.ts';
 import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
-import { updateStoredTable } from '../../cache/table/stored-table.ts';
+import { updateStoredTable } from '../../cache/table/stored.ts';
 import { printTable } from '../../core/names.ts';
 import { restUnless } from '../../core/waiting/notifier.ts';
 import type { Copier, FailedCopy } from '../copy/copy.ts';

@@ -1,4 +1,4 @@
-import { saveFeedState } from '../../cache/feed/feed-row.ts';
+import { saveFeedState } from '../../cache/feed/row.ts';
 import { rowsOf } from '../../cache/queryable.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import type { Log } from '../log.ts';

@@ -1,10 +1,10 @@
 import type { Connector, SlotHealth } from '../../../connectors/connector.ts';
 import { ConnectorError } from '../../../connectors/connector.ts';
-import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../../cache/feed/feed-row.ts';
+import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../../cache/feed/row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { missingObjects } from '../../cache/schema/control-objects.ts';
 import { saveLingering } from '../../cache/table/lingering.ts';
-import { isDamaged } from '../../cache/table/stored-table.ts';
+import { isDamaged } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { FeedLimits } from '../feed-options.ts';

@@ -1,4 +1,4 @@
-import type { FeedLease } from '../../cache/feed/feed-row.ts';
+import type { FeedLease } from '../../cache/feed/row.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { Clock } from '../../core/waiting/clock.ts';

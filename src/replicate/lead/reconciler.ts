@@ -1,8 +1,8 @@
 import type { Connector, Published } from '../../../connectors/connector.ts';
-import type { FeedLease } from '../../cache/feed/feed-row.ts';
+import type { FeedLease } from '../../cache/feed/row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { saveShape } from '../../cache/table/serving.ts';
-import { loadStoredTables, type StoredTable } from '../../cache/table/stored-table.ts';
+import { loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
 import type { WantedTable } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';

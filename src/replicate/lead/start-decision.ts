@@ -1,6 +1,6 @@
 import type { Connector, SlotHealth, TargetIdentity } from '../../../connectors/connector.ts';
-import type { StoredFeed, StoredIdentity } from '../../cache/feed/feed-row.ts';
-import type { StoredTable } from '../../cache/table/stored-table.ts';
+import type { StoredFeed, StoredIdentity } from '../../cache/feed/row.ts';
+import type { StoredTable } from '../../cache/table/stored.ts';
 import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
 
 /** Whether the cache goes on from where it stands, or is built anew. */

@@ -1,4 +1,4 @@
-import { storedTargets } from '../../cache/feed/feed-row.ts';
+import { storedTargets } from '../../cache/feed/row.ts';
 import type { SourceName } from '../../core/names.ts';
 import { Session } from '../session.ts';
 

@@ -1,4 +1,4 @@
-import type { FeedLease } from '../../cache/feed/feed-row.ts';
+import type { FeedLease } from '../../cache/feed/row.ts';
 import { inCache, quoteIdentifier, relationName } from '../../cache/names.ts';
 import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
 import { dropTableSql, ORPHANS_SQL } from '../../cache/table/ddl.ts';
@@ -11,7 +11,7 @@ import {
   type StoredTable,
   saveStoredTable,
   updateStoredTable,
-} from '../../cache/table/stored-table.ts';
+} from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
 import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { Clock } from '../../core/waiting/clock.ts';

@@ -1,6 +1,6 @@
 import type { TableSize } from '../../../connectors/connector.ts';
 import { missingIndexes } from '../../cache/table/ddl.ts';
-import type { Generation, StoredTable } from '../../cache/table/stored-table.ts';
+import type { Generation, StoredTable } from '../../cache/table/stored.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
 import type { PartsOf } from '../../core/rows/key-part.ts';

@@ -1,4 +1,4 @@
-import type { StoredTable } from '../../cache/table/stored-table.ts';
+import type { StoredTable } from '../../cache/table/stored.ts';
 import type { Relation } from '../../core/rows/change.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
 

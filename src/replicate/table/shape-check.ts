@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Generation } from '../../cache/table/stored-table.ts';
+import type { Generation } from '../../cache/table/stored.ts';
 import { KEY_TYPES, type KeyColumn, type KeyPart, type PartsOf } from '../../core/rows/key-part.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
 

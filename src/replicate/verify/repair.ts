@@ -1,6 +1,6 @@
 import type { Queryable } from '../../cache/queryable.ts';
 import { cacheWriter } from '../../cache/rows/write-rows.ts';
-import type { Generation } from '../../cache/table/stored-table.ts';
+import type { Generation } from '../../cache/table/stored.ts';
 import type { ComparedRows } from '../../core/rows/compared-rows.ts';
 import { keyText, type RowKey } from '../../core/rows/compared-rows.ts';
 import { rowOf } from '../../core/rows/row.ts';

@@ -1,5 +1,5 @@
 import type { Comparison, Connector } from '../../../connectors/connector.ts';
-import type { FeedLease } from '../../cache/feed/feed-row.ts';
+import type { FeedLease } from '../../cache/feed/row.ts';
 import {
   claimVerification,
   finishVerification,
@@ -12,7 +12,7 @@ import {
 } from '../../cache/feed/verification.ts';
 import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
 import { readGeneration } from '../../cache/table/serving.ts';
-import { type Generation, loadStoredTables, type StoredTable } from '../../cache/table/stored-table.ts';
+import { type Generation, loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
 import { sameTable } from '../../core/names.ts';
 import type { RowKey } from '../../core/rows/compared-rows.ts';
 import type { BackgroundVerification } from '../feed-options.ts';

@@ -8,7 +8,7 @@ import {
   LEASE_LOST,
   PRUNE_SQL,
   WATERMARK_SQL,
-} from '../../cache/feed/feed-row.ts';
+} from '../../cache/feed/row.ts';
 import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
 import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';

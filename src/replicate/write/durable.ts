@@ -1,4 +1,4 @@
-import { CLOCK_SQL } from '../../cache/feed/feed-row.ts';
+import { CLOCK_SQL } from '../../cache/feed/row.ts';
 import { type Queryable, rowOf } from '../../cache/queryable.ts';
 import { type Lsn, parseLsn } from '../../core/position/lsn.ts';
 

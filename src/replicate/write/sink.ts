@@ -2,7 +2,7 @@ import { overlayWriter } from '../../cache/rows/overlay.ts';
 import { keyPositions, type RowWriter } from '../../cache/rows/row-source.ts';
 import { cacheWriter } from '../../cache/rows/write-rows.ts';
 import { type CacheShape, createOverlaySql } from '../../cache/table/ddl.ts';
-import type { Generation } from '../../cache/table/stored-table.ts';
+import type { Generation } from '../../cache/table/stored.ts';
 import { printTable, type TableRef, tableKey } from '../../core/names.ts';
 import type { Relation } from '../../core/rows/change.ts';
 import { picked, type Row } from '../../core/rows/row.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { SlotHealth } from '../../../connectors/connector.ts';
-import type { StoredTable } from '../../../src/cache/table/stored-table.ts';
+import type { StoredTable } from '../../../src/cache/table/stored.ts';
 import type { Lsn } from '../../../src/core/position/lsn.ts';
 import type { TableShape } from '../../../src/core/rows/table-shape.ts';
 import { Backoff } from '../../../src/replicate/backoff.ts';
