@@ -161,12 +161,11 @@ export function viewOf(table: TableModel, role: string): View | null {
   const permissions = permissionsFor(table, role);
   if (permissions.length === 0) return null;
   const mayAggregate = permissions.some((one) => one.aggregate);
-  const limits = permissions.map(({ limit }) => limit ?? Infinity);
-  const limit = Math.max(...limits);
+  const limits = permissions.flatMap(({ limit }) => limit ?? []);
   return {
     table,
     columns: table.columns.filter(({ name }) => permissions.some((one) => one.columns.includes(name))),
-    limit: limit === Infinity ? null : limit,
+    limit: limits.length === 0 ? null : Math.max(...limits),
     aggregate: mayAggregate && !isQuery,
   };
 }

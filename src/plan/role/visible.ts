@@ -244,13 +244,10 @@ function permissionsOf(catalog: Catalog, role: RoleName, table: Table): readonly
   return [...found];
 }
 
+/** As in Hasura, a permission without a limit lifts none of another's. */
 function largestLimit(permissions: readonly SelectPermission[]): number | null {
-  let largest = 0;
-  for (const { limit } of permissions) {
-    if (limit === null) return null;
-    largest = Math.max(largest, limit);
-  }
-  return largest;
+  const limits = permissions.flatMap(({ limit }) => limit ?? []);
+  return limits.length === 0 ? null : Math.max(...limits);
 }
 
 /** A stream begins at the value of a column that can be named. */
