@@ -316,6 +316,17 @@ test.each([
   expect(text.length).toBeGreaterThan(30);
 });
 
+test('several columns are counted as one value, which is there where none of theirs is', async () => {
+  const aggregate = 'aggregate { count several: count(columns: [mood, flag]) one: count(columns: mood) }';
+  const { holder } = await ways.agree(
+    `{ holder(limit: 1, order_by: {id: asc}) { all_aggregate { ${aggregate} } } }`,
+  );
+  const [first] = holder as { all_aggregate: { aggregate: Record<string, number> } }[];
+  const { count = 0, several, one } = first?.all_aggregate.aggregate ?? {};
+  expect(several).toBe(count);
+  expect(one).toBeLessThan(count);
+});
+
 test.each(['_st_contains', '_st_d_within', '_st_intersects'])(
   'without PostGIS %s is no operator',
   async (name) => {

@@ -278,12 +278,11 @@ export function called(
     : `${name}(${distinct ? 'distinct ' : ''}${cells.join()})`;
 }
 
-/** Rows, or those in which every one of the cells has a value. */
+/** Rows, those in which a cell has a value, or all in which several are one value. */
 export function counted(cells: readonly string[], distinct: boolean): string {
   if (cells.length === 0) return 'count(*)';
-  const present = cells.map((cell) => `${cell} is not null`).join(' and ');
-  const of = cells.length === 1 ? cells[0] : `(${cells.join(', ')})`;
-  return `count(${distinct ? 'distinct ' : ''}${of}) filter (where ${present})`;
+  const of = cells.length === 1 ? cells[0] : `row(${cells.join(', ')})`;
+  return `count(${distinct ? 'distinct ' : ''}${of})`;
 }
 
 type Compare = Extract<Condition, { kind: 'compare' }>;

@@ -247,13 +247,8 @@ function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: RowsIn
   return operatorSql(test.operator, compared, operandSql(test.value, build));
 }
 
-/** `count` over rows, over one column, or over rows in which every one of several columns has a value. */
+/** `count` over rows, over one column's values, or over several columns as one value, which is none of nothing. */
 export function countSql(columns: readonly Sql[], distinct: boolean): Sql {
-  const [first, ...others] = columns;
-  if (first === undefined) return syntax('count(*)');
-  const mark = syntax(distinct ? 'distinct ' : '');
-  if (others.length === 0) return sql`count(${mark}${first})`;
-  const list = separated(columns, ', ');
-  const present = allOf(columns.map((column) => sql`${column} is not null`));
-  return sql`count(${mark}(${list})) filter (where ${present})`;
+  if (columns.length === 0) return syntax('count(*)');
+  return sql`count(${syntax(distinct ? 'distinct ' : '')}(${separated(columns, ', ')}))`;
 }
