@@ -160,17 +160,14 @@ export class InputTypes {
     const columns = names.map((name): Member => [name, { type: direction }]);
     const related = comparedRelationships(this.#kit.catalog, view).flatMap((step): readonly Member[] => {
       const { name } = step.relationship;
-      if (step.relationship.kind === 'array') {
-        return step.target.mayAggregate
-          ? [[aggregateField(view, step.relationship), { type: this.#aggregateOrdering(step.target) }]]
-          : [];
-      }
+      if (step.relationship.kind === 'array')
+        return [[aggregateField(view, step.relationship), { type: this.#aggregateOrdering(step.target) }]];
       const type = this.ordering(step.target);
       return type === null ? [] : [[name, { type }]];
     });
-    const called = this.#bareRows(view)
-      .filter(({ target }) => target.mayAggregate)
-      .map((step): Member => [aggregateField(view, step), { type: this.#aggregateOrdering(step.target) }]);
+    const called = this.#bareRows(view).map(
+      (step): Member => [aggregateField(view, step), { type: this.#aggregateOrdering(step.target) }],
+    );
     return [...columns, ...related, ...called];
   }
 
@@ -180,11 +177,8 @@ export class InputTypes {
     seen.add(view.table);
     if (fieldsOf(view).length + this.#bareValues(view).length > 0) return true;
     const opens = ({ relationship, target }: VisibleRelationship): boolean =>
-      relationship.kind === 'array' ? target.mayAggregate : this.#hasOrdering(target, seen);
-    return (
-      this.#bareRows(view).some(({ target }) => target.mayAggregate) ||
-      comparedRelationships(this.#kit.catalog, view).some(opens)
-    );
+      relationship.kind === 'array' || this.#hasOrdering(target, seen);
+    return this.#bareRows(view).length > 0 || comparedRelationships(this.#kit.catalog, view).some(opens);
   }
 
   #aggregateOrdering(view: VisibleTable): GraphQLInputObjectType {

@@ -154,8 +154,8 @@ export function aggregatedComputed(
   member: string,
 ): { readonly name: string; readonly target: VisibleTable } | null {
   for (const { field, target } of visibleComputedFields(catalog, from)) {
-    const isOffered = target?.mayAggregate === true && givenSlots(field.signature).length === 0;
-    if (isOffered && aggregateField(from, field) === member) return { name: field.name, target };
+    if (target === null || givenSlots(field.signature).length > 0) continue;
+    if (aggregateField(from, field) === member) return { name: field.name, target };
   }
   return null;
 }

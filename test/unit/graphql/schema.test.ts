@@ -202,6 +202,9 @@ describe('the schema of a role', () => {
   id: order_by
   name: order_by
 }`);
+    // Who may not aggregate can order by an aggregate of what he sees.
+    expect(printed('artist_order_by', 'role1')).toContain('albums_aggregate: album_aggregate_order_by');
+    expect(printed('artist_bool_exp', 'role1')).not.toContain('albums_aggregate');
     expect(withoutTexts(printed('album_aggregate_bool_exp'))).toBe(`input album_aggregate_bool_exp {
   bool_and: album_aggregate_bool_exp_bool_and
   bool_or: album_aggregate_bool_exp_bool_or
