@@ -1,4 +1,5 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
+import { messageOf } from '../../src/core/errors.ts';
 import { endWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
 import { statementResults } from '../../src/core/postgres/statement-results.ts';
 import type { StopSignal } from '../../src/core/waiting/stop-signal.ts';
@@ -35,7 +36,7 @@ export class AdminPool {
   }
 
   #open(): Pool {
-    const { url, timings, log } = this.#target;
+    const { url, timings, log, name: slot } = this.#target;
     const pool = new Pool({
       Client: Member,
       connectionString: url,
@@ -57,7 +58,9 @@ export class AdminPool {
       client.on('error', () => undefined);
     });
     pool.on('remove', (client) => this.#clients.delete(client));
-    pool.on('error', (error) => log.info({ err: error }, 'idle connection to the target lost'));
+    pool.on('error', (error) =>
+      log.info({ slot, error: error.message }, 'idle connection to the target lost'),
+    );
     return pool;
   }
 
@@ -109,7 +112,10 @@ export class AdminPool {
   renew(): void {
     const old = this.#pool;
     this.#pool = this.#open();
-    old.end().catch((error: unknown) => this.#target.log.info({ err: error }, 'connections not closed'));
+    const { log, name: slot } = this.#target;
+    old
+      .end()
+      .catch((error: unknown) => log.info({ slot, error: messageOf(error) }, 'connections not closed'));
   }
 
   /** The only row of a statement that always has one. */

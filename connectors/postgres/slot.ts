@@ -127,7 +127,10 @@ export async function cutOnFailure<T>(
     return await work();
   } catch (error) {
     await endBackend(admin, pid).catch((reason: unknown) =>
-      target.log.info({ err: reason, pid }, 'could not end the backend that was creating a slot'),
+      target.log.info(
+        { slot: target.name, err: reason, pid },
+        'could not end the backend that was creating a slot',
+      ),
     );
     throw toConnectorError(error, 'administer');
   }

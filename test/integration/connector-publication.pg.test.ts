@@ -265,21 +265,25 @@ describe.each(SERVERS)('publishing on %s', (which) => {
         .query(`do $$ begin lock table ${locked.toReversed().join()}; perform pg_sleep(600); end $$`)
         .catch(() => undefined);
       await untilLocked(database);
-      const beganMs = performance.now();
-      const published = await quick.publish([...locked.map(table), table('u')]);
-      // For each of them alone it waits a fifth of a second, but not for all.
-      expect(performance.now() - beganMs).toBeLessThan(10_000);
-      expect(published).toEqual({
-        added: [table('u')],
-        refused: locked.map((name) => ({
-          table: table(name),
-          reason: expect.stringContaining('has it locked'),
-        })),
-      });
-      await database.query(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'do %'
-        and datname = current_database() and pid <> pg_backend_pid()`);
-      await holding;
-      await quick.close();
+      try {
+        const beganMs = performance.now();
+        const published = await quick.publish([...locked.map(table), table('u')]);
+        // For each of them alone it waits a fifth of a second, but not for all.
+        expect(performance.now() - beganMs).toBeLessThan(10_000);
+        expect(published).toEqual({
+          added: [table('u')],
+          refused: locked.map((name) => ({
+            table: table(name),
+            reason: expect.stringContaining('has it locked'),
+          })),
+        });
+      } finally {
+        // While it goes on no slot can be made on this server.
+        await database.query(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'do %'
+          and datname = current_database() and pid <> pg_backend_pid()`);
+        await holding;
+        await quick.close();
+      }
     });
   });
 
@@ -368,6 +372,21 @@ test('a log-in that fails for want of a password leaves no connection open', asy
     await poll('the sockets to be closed', () => proxy.openConnections === 0, 20_000);
     await connector.close();
     await database.query(`drop role ${role}`);
+  });
+});
+
+test('an idle connection that the target ends is told with the slot it was opened for', async () => {
+  await withConnector('target', [], async (_connector, database) => {
+    const name = freshName();
+    const told: object[] = [];
+    const log = { ...silentLog, info: (fields: object) => void told.push(fields) };
+    const connector = postgresConnector({ url: database.url, name, log });
+    await connector.check([table('t')]);
+    await database.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'nearjoin' and datname = current_database()`);
+    await poll('the loss to be told', () => told.length > 0);
+    expect(told).toEqual([{ slot: name, error: expect.stringContaining('administrator command') }]);
+    await connector.close();
   });
 });
 
