@@ -27,6 +27,8 @@ export interface ColumnType {
   readonly labels?: readonly string[];
   /** What is in a composite type, or a range that somebody has made; left out for all other types. */
   readonly parts?: readonly ColumnType[];
+  /** Set for a base type without an order: Postgres says so when it comes to compare two values in arrays, not before. */
+  readonly unordered?: true;
 }
 
 /** A column of a tracked table, or what a plan reads as if it were one. */

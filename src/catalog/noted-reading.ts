@@ -46,7 +46,7 @@ export class NotedReadings {
 }
 
 /** Counted up when `Introspection` changes: what another version noted is not understood. */
-const FORMAT = 6;
+const FORMAT = 7;
 
 /** The key of a database's readings: the same for everybody who connects as this user, and neither address nor secret. */
 export function readingKey(url: string): string {

@@ -14,6 +14,7 @@ export type TypeRow = readonly [
   baseSql: string | null,
   labels: readonly string[] | null,
   parts: readonly number[] | null,
+  ordered: boolean,
 ];
 
 const KINDS: Readonly<Record<string, ColumnType['kind']>> = {
@@ -58,7 +59,9 @@ export class TypeBook {
   }
 
   #build(row: TypeRow, sqlText: string): ColumnType {
-    const [oid, name, schema, kind, category, elementOid, baseOid, , baseSql, labels, parts] = row;
+    const [oid, name, schema, typtype, category, elementOid, baseOid, , baseSql, labels, parts, ordered] =
+      row;
+    const kind = elementOid === 0 ? (KINDS[typtype] ?? 'base') : 'array';
     const element =
       this.#part(elementOid, sqlText.replace(/\[\]$/, '')) ?? this.#part(baseOid, baseSql ?? '');
     return {
@@ -66,12 +69,13 @@ export class TypeBook {
       name,
       schema,
       sql: sqlText,
-      kind: elementOid === 0 ? (KINDS[kind] ?? 'base') : 'array',
+      kind,
       category,
       element,
       scalar: element === null ? scalarName(name) : element.scalar,
       ...(labels === null ? {} : { labels }),
       ...(parts === null ? {} : { parts: parts.map((part) => this.type(part)) }),
+      ...(kind === 'base' && !ordered ? { unordered: true } : {}),
     };
   }
 

@@ -112,9 +112,16 @@ const PARTS_OF_TYPE = `
   union all
   select a.atttypid from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped`;
 
+/** Whether a base type `t` has an order: its own, or that of a type whose values are stored alike. */
+const HAS_ORDER = `exists (
+  select from pg_opclass o join pg_am m on m.oid = o.opcmethod and m.amname = 'btree'
+   where o.opcdefault and (o.opcintype = t.oid or exists (
+     select from pg_cast c
+      where c.castsource = t.oid and c.casttarget = o.opcintype and c.castmethod = 'b' and c.castcontext = 'i')))`;
+
 /**
  * One array per type in use, by columns or by those functions, what it is made of included: oid, name, schema, kind, category,
- * element, base, SQL, labels, parts.
+ * element, base, SQL, labels, parts, whether it has an order.
  */
 export const typesSql = (functions: readonly FunctionRef[]): string => `
 with recursive relations as materialized (${RELATIONS}),
@@ -138,7 +145,8 @@ select coalesce(json_agg(json_build_array(
          case when e.typarray = t.oid then e.oid::int8 else 0 end, t.typbasetype::int8,
          format_type(t.oid, -1), format_type(t.typbasetype, t.typtypmod),
          (select json_agg(l.enumlabel order by l.enumsortorder) from pg_enum l where l.enumtypid = t.oid),
-         (select json_agg(part.oid::int8) from (${PARTS_OF_TYPE}) as part(oid)))), '[]') as answer
+         (select json_agg(part.oid::int8) from (${PARTS_OF_TYPE}) as part(oid)),
+         ${HAS_ORDER})), '[]') as answer
   from used
   join pg_type t on t.oid = used.oid
   left join pg_type e on e.oid = t.typelem

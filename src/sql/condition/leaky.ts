@@ -92,7 +92,8 @@ function isLeakyIn({ column, operator }: Compared): boolean {
  * equality; a list of arrays of an extension's type is read then as well.
  */
 function isLeakyElement(element: ColumnType, operator: Operator): boolean {
-  const { kind, schema } = baseType(element);
+  const { kind, schema, unordered } = baseType(element);
+  if (unordered === true) return true;
   if (schema === 'pg_catalog') return lacksEquality(element);
   return kind !== 'enum' && (kind !== 'base' || LISTS.has(operator));
 }
