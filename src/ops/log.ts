@@ -104,16 +104,22 @@ function scrubbedValue(value: unknown, depth: number): unknown {
     : scrubbed(Object.fromEntries(Object.entries(value)), depth + 1);
 }
 
-/** An error for a log line: what it is and where it came from, without Postgres' `detail`, which quotes row values. */
+/** Postgres' errors about values, broken constraints, and what functions raise: their messages quote rows. */
+const QUOTING = /^(?:22|23|P0)[0-9A-Z]{3}$/;
+
+/** An error for a log line: what it is and where it came from, without Postgres' `detail`, which quotes row values, as some messages do. */
 function errorFields(error: unknown): unknown {
   if (!(error instanceof Error)) return typeof error === 'string' ? scrub(error) : error;
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
   const cause = error.cause === undefined ? {} : { cause: errorFields(error.cause) };
-  return {
-    type: error.name,
-    message: scrub(error.message),
-    ...code,
-    stack: scrub(error.stack ?? ''),
-    ...cause,
-  };
+  return { type: error.name, ...code, ...wordsOf(error), ...cause };
+}
+
+function wordsOf(error: Error): { readonly message: string; readonly stack: string } {
+  const { message, stack = '' } = error;
+  const state = 'state' in error ? error.state : 'code' in error ? error.code : null;
+  if (typeof state !== 'string' || !QUOTING.test(state))
+    return { message: scrub(message), stack: scrub(stack) };
+  const said = `SQLSTATE ${state}, which quotes values`;
+  return { message: said, stack: scrub(stack.replace(message, said)) };
 }

@@ -86,6 +86,7 @@ export function planQuery(input: PlanInput): QueryPlan {
   const remotes = places.close();
   const cursor = streamIn(roots)?.cursor ?? null;
   return {
+    role,
     roots,
     params: params.list(),
     cursor,

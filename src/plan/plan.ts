@@ -1,7 +1,7 @@
 import type { Column, ColumnType, JoinPair, KnownTypes, RemoteOptions } from '../catalog/catalog.ts';
 import type { Operator, Pattern } from '../catalog/conditions/operators.ts';
 import type { PredicateFunctionName } from '../catalog/conditions/predicate-functions.ts';
-import type { SourceName, TableRef } from '../core/names.ts';
+import type { RoleName, SourceName, TableRef } from '../core/names.ts';
 import type { RowsCall } from './rows-call.ts';
 import type { Enumeration } from './value/encode.ts';
 
@@ -10,6 +10,8 @@ import type { Enumeration } from './value/encode.ts';
  * is not the root field's source is a *remote table*, read from a cache or fetched live (see ADR 0002).
  */
 export interface QueryPlan {
+  /** Whose requests it is for. */
+  readonly role: RoleName;
   readonly roots: readonly RootField[];
   /** Values of a request, in the order of their `Operand.index`. */
   readonly params: readonly Param[];

@@ -53,11 +53,6 @@ export function placesOfField(field: Field): readonly PlanTable[] {
   return filtersOfField(field).map(toPlace);
 }
 
-/** Whether a root field has rows somewhere that a function or a native query answers: it may look at any there are, whatever rules say. */
-export function hasCall(root: RootField): boolean {
-  return filtersOfRoot(root).some(({ place }) => place.call !== undefined);
-}
-
 /** Whether a root field has rows of a native query somewhere: a statement that is not ours, and may try anything. */
 export function runsStatement(root: RootField): boolean {
   return filtersOfRoot(root).some(({ place }) => place.call?.statement !== undefined);

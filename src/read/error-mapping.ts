@@ -51,6 +51,8 @@ const INVALID_ESCAPE_SEQUENCE = '22025';
 const FEATURE_NOT_SUPPORTED = '0A000';
 const UNTRANSLATABLE_CHARACTER = '22P05';
 const SYNTAX_ERROR = '42601';
+/** Of the limits the one that may be a value's, which it quotes: the others are of depth, columns, and arguments. */
+const TOO_LARGE = '54000';
 
 /** Errors about values keep their message; everything else is ours to look into. */
 function fromPostgres(error: PostgresError, database: SourceName, side: Side): NearjoinError {
@@ -59,9 +61,9 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
   if (aboutValues !== null) return aboutValues;
   // Whatever state a function chooses to raise, the database answers.
   if (error.routine === RAISED_BY_FUNCTION) return queryError(error, internal);
-  // Its words are about the server's own limits (stack depth, columns, size of a field), never about rows.
   if (error.state.startsWith('54')) {
-    const message = `database "${database}" finds this too complex: ${error.message}; ask for fewer fields or conditions`;
+    const words = error.state === TOO_LARGE ? '' : `: ${error.message}`;
+    const message = `database "${database}" finds this too complex${words}; ask for fewer fields or conditions`;
     return new NearjoinError('query-too-complex', message, { cause: error, internal });
   }
   if (error.state === '57014') {

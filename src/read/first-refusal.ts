@@ -1,6 +1,6 @@
-import { NearjoinError } from '../core/errors.ts';
+import { type ErrorCode, NearjoinError } from '../core/errors.ts';
+import { ADMIN } from '../core/names.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
-import { hasCall } from '../plan/touches.ts';
 import { operandsStatement } from '../sql/condition/operand-checks.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
@@ -16,17 +16,19 @@ interface Asked {
 
 /**
  * What is told of a request that failed: where several of its values cannot be read, of the first, whichever database
- * came upon which of them, and by which route. What functions and native queries came upon by themselves is not told.
+ * came upon which of them, and by which route. What a row is refused for only those are told who see all rows: the message
+ * may quote one that is hidden, or a cell of it.
  */
 export async function firstRefusal(
   error: unknown,
   { plan: { plan, groups }, values, signal }: Asked,
   databases: Databases,
 ): Promise<unknown> {
-  const [group] = groups;
+  const [group, ...others] = groups;
   if (!isOfValue(error) || group === undefined) return error;
-  const own = plan.roots.some(hasCall) ? withoutValue(error) : error;
-  const { text, parameters } = operandsStatement(plan.params);
+  const own = plan.role === ADMIN ? error : withoutQuotes(error);
+  const isAlone = others.length === 0 && group.remotes.length === 0;
+  const { text, parameters } = operandsStatement(plan.params, isAlone ? null : group.known);
   const bound = parameters.map((slot) => (slot.kind === 'plan' ? (values[slot.index] ?? null) : null));
   try {
     await databases.source(group.source).run(text, bound, { signal, prepared: false });
@@ -37,21 +39,23 @@ export async function firstRefusal(
   }
 }
 
-/** Of a limit or an offset. */
-const OF_REQUEST = /^2201[WX]$/;
+/** Where Postgres looks at a limit and an offset. */
+const OF_REQUEST = 'recompute_limits';
 
-/** The message may quote a row that the role does not see. */
-function withoutValue(error: NearjoinError): NearjoinError {
-  const { code, cause, internal } = error;
-  const isOfRequest = cause instanceof PostgresError && OF_REQUEST.test(cause.state);
-  if (code !== 'data-exception' || isOfRequest) return error;
-  return inPlaceOf(error, new NearjoinError('unexpected', 'database query error', { cause, internal }));
+/** The same without what Postgres says of it. */
+function withoutQuotes(error: NearjoinError): NearjoinError {
+  const { code, cause, internal, message } = error;
+  const isQuoted = cause instanceof PostgresError && cause.message === message;
+  if (!isQuoted || cause.routine === OF_REQUEST) return error;
+  return inPlaceOf(error, new NearjoinError(code, 'database query error', { cause, internal }));
 }
 
 function inPlaceOf(error: NearjoinError, told: NearjoinError): NearjoinError {
   return error instanceof StatementOutdated ? new StatementOutdated(error.databases, told) : told;
 }
 
+const OF_VALUES: ReadonlySet<ErrorCode> = new Set(['data-exception', 'bad-request', 'not-supported']);
+
 function isOfValue(error: unknown): error is NearjoinError {
-  return error instanceof NearjoinError && (error.code === 'data-exception' || error.code === 'bad-request');
+  return error instanceof NearjoinError && OF_VALUES.has(error.code);
 }

@@ -14,6 +14,7 @@ const ROWS = `(1, 1, 'alpha', '{"at": "2020-01-01"}', '{1}', '<(0,0),1>', null, 
 const MINE = { owner: { name: 'X-Hasura-Name' } };
 const EARLY = '$.at.datetime() < "2021-01-01".datetime()';
 const ALL = { columns: '*', allow_aggregations: true } as const;
+const NUMBERS = { columns: ['n', 'm'], filter: { id: { _gt: 1 } } };
 const note = (name: string, database: 'pg1' | 'pg2') => ({
   [name]: {
     database,
@@ -49,6 +50,8 @@ beforeAll(async () => {
       `create extension ltree; create extension citext;
        create collation loosely (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
        create type spec as (size int, doc json);
+       create function complain(text) returns int language plpgsql stable
+         as $$ begin raise exception 'no number: %', $1 using errcode = '0A000'; end $$;
        create table person (id int primary key, name text, score float8);
        create table near (${COLUMNS});
        create table far (${COLUMNS});
@@ -56,11 +59,15 @@ beforeAll(async () => {
        insert into person values (1, 'ann'), (2, 'bob');
        insert into near values ${ROWS};
        insert into far values ${ROWS};
-       insert into grade values (1, 1, 1), (2, 2, 1e308), (3, 2, 1e308);`,
+       insert into grade values (1, 1, 1), (2, 2, 1e308), (3, 2, 1e308);
+       create view near_numbers as select id, body::int as n, complain(body) as m from near;
+       create view far_numbers as select * from near_numbers;`,
     ],
     tables: {
       ...note('near', 'pg1'),
       ...note('far', 'pg2'),
+      near_numbers: { database: 'pg1', permissions: { reader: NUMBERS } },
+      far_numbers: { database: 'pg2', permissions: { reader: NUMBERS } },
       person: {
         database: 'pg2',
         relationships: {
@@ -209,6 +216,28 @@ test.each([
   expect(await outcomes(query, ANN)).toEqual([found, found, found]);
   expect(await outcomes(query, {})).toEqual([error, error, error]);
 });
+
+test.each(['near_numbers', 'far_numbers'])(
+  'what %s says of a row is for those who see all rows: it may quote what others do not',
+  async (table) => {
+    const withheld = 'database query error';
+    for (const [root, asking, code, words] of [
+      ['{ n }', ANN, 'data-exception', withheld],
+      ['(where: {n: {_gt: 0}}) { m }', ANN, 'data-exception', withheld],
+      ['{ m }', ANN, 'not-supported', withheld],
+      [
+        '(where: {id: {_gt: 1}}) { n }',
+        {},
+        'data-exception',
+        'invalid input syntax for type integer: "secret"',
+      ],
+      ['(where: {id: {_gt: 1}}) { m }', {}, 'not-supported', 'no number: secret'],
+    ] as const) {
+      const error = `${code} at $: ${words}`;
+      expect(await outcomes(`{ ${table}${root} }`, asking), root).toEqual([error, error, error]);
+    }
+  },
+);
 
 test('what is unknown is so in a negation too, beside a comparison that may fail', async () => {
   for (const where of [

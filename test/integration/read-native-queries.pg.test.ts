@@ -313,7 +313,7 @@ test('conditions are decided after those of the query', async () => {
 });
 
 test('what it fails at is not told: it may be of a row that the role does not see', async () => {
-  const refused = { code: 'unexpected', message: 'database query error' };
+  const refused = { code: 'data-exception', message: 'database query error' };
   await expect(ways.dealt.query('{ graded { id } }', { role: 'reader' })).rejects.toMatchObject(refused);
   const unread = '{ graded(where: {id: {_eq: "x"}}) { id } }';
   await expect(ways.dealt.query(unread, { role: 'reader' })).rejects.toMatchObject({

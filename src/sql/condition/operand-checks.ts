@@ -1,6 +1,5 @@
 import type { ColumnType, KnownTypes } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
-import { NO_TYPES } from '../../catalog/held-type.ts';
 import { must } from '../../core/assert.ts';
 import type { Operand, Param } from '../../plan/plan.ts';
 import type { Build } from '../place/scope.ts';
@@ -29,11 +28,16 @@ export function checkedOperands(
   return checks.length === 0 ? syntax('') : sql` ${syntax(keyword)} ${allOf(checks)}`;
 }
 
-/** Reads what any database can read of a request's operands and nothing else, in the order in which the request has them. */
-export function operandsStatement(params: readonly Param[]): Statement {
-  const all = params.flatMap((param, index) =>
-    isListOfArrays(param) ? [] : readHere({ kind: 'param', index }, { params }, NO_TYPES),
-  );
+/**
+ * Reads a request's operands and nothing else, in the order in which the request has them: all that the database can, which has
+ * these types under names of its own, or null where it is the one that all operands are for.
+ */
+export function operandsStatement(params: readonly Param[], known: KnownTypes | null): Statement {
+  const all = params.flatMap((param, index) => {
+    const operand = { kind: 'param', index } as const;
+    if (isListOfArrays(param)) return [];
+    return known === null ? [operandSql(operand, { params })] : readHere(operand, { params }, known);
+  });
   return printStatement(sql`select 1${checkedOperands(params, all)}`);
 }
 

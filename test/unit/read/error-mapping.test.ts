@@ -30,6 +30,13 @@ test('a statement beyond a limit of the server tells which one', () => {
   });
 });
 
+test('a limit that a value exceeds is told without the value', () => {
+  expect(readError(reported('54000'), 'pg1', 'source')).toMatchObject({
+    code: 'query-too-complex',
+    message: 'database "pg1" finds this too complex; ask for fewer fields or conditions',
+  });
+});
+
 test('a character that a database cannot hold is not told: it may be of a row that the asker may not see', () => {
   const error = readError(reported('22P05'), 'pg1', 'source') as NearjoinError;
   expect(error.code).toBe('data-exception');

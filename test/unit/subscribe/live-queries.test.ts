@@ -94,6 +94,7 @@ class Listener {
 
 function queryOf(value: string, target: string | null = null, isStream = false): LiveQuery {
   const plan: QueryPlan = {
+    role: 'user',
     roots: [],
     params: [],
     cursor: isStream ? { kind: 'param', index: 0 } : null,

@@ -1,16 +1,40 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { createLog, scrub } from '../../../../src/ops/log.ts';
+import { createLog, type Log, scrub } from '../../../../src/ops/log.ts';
+import { PostgresError } from '../../../../src/read/wire/failure.ts';
 
-test('secrets never reach a line, wherever they stand', () => {
-  const lines: string[] = [];
+function logTo(lines: string[]): Log {
   const sink = new Writable({
     write(chunk, _encoding, done) {
       lines.push(String(chunk));
       done();
     },
   });
-  const log = createLog('trace', sink);
+  return createLog('trace', sink);
+}
+
+test('an error of Postgres that quotes a value is logged by its state', () => {
+  const lines: string[] = [];
+  const raised = new PostgresError(
+    new Map([
+      ['C', 'P0001'],
+      ['M', 'no such tenant: "s3same"'],
+    ]),
+    false,
+  );
+  const cause = Object.assign(new Error('invalid input syntax for type integer: "s3same"'), {
+    code: '22P02',
+  });
+  logTo(lines).error({ err: new Error('failed', { cause: raised }) }, 'x');
+  logTo(lines).error({ err: new Error('failed', { cause }) }, 'y');
+  expect(lines.join('')).not.toContain('s3same');
+  expect(lines[0]).toContain('SQLSTATE P0001, which quotes values');
+  expect(lines[1]).toContain('SQLSTATE 22P02, which quotes values');
+});
+
+test('secrets never reach a line, wherever they stand', () => {
+  const lines: string[] = [];
+  const log = logTo(lines);
   const url = 'postgres://me:hunter2@db.example.com:5432/x?sslmode=require';
   log.info({ reason: `connect to ${url} failed` }, `cannot reach ${url}`);
   log.warn(
