@@ -19,8 +19,15 @@ const note = (name: string, database: 'pg1' | 'pg2') => ({
   [name]: {
     database,
     relationships: { owner: { kind: 'object', to: 'person', on: { owner_id: 'id' } } },
+    more: {
+      computed_fields: ['tenth', 'title'].map((field) => ({
+        name: field,
+        definition: { function: `${name}_${field}` },
+      })),
+    },
     permissions: {
-      reader: { ...ALL, filter: MINE },
+      reader: { ...ALL, computed_fields: ['tenth'], filter: MINE },
+      first: { ...ALL, computed_fields: ['tenth'], filter: {}, limit: 1 },
       counter: { columns: ['id', 'owner_id'], filter: {} },
       early: {
         columns: '*',
@@ -59,6 +66,10 @@ beforeAll(async () => {
        insert into person values (1, 'ann'), (2, 'bob');
        insert into near values ${ROWS};
        insert into far values ${ROWS};
+       create function near_tenth(near) returns int language plpgsql stable as $$ begin return 10 / ($1.id - 2); end $$;
+       create function far_tenth(far) returns int language plpgsql stable cost 0.0001 as $$ begin return 10 / ($1.id - 2); end $$;
+       create function near_title(near) returns text language sql stable as 'select $1.body';
+       create function far_title(far) returns text language sql stable as 'select $1.body';
        insert into grade values (1, 1, 1), (2, 2, 1e308), (3, 2, 1e308);
        create view near_numbers as select id, body::int as n, complain(body) as m from near;
        create view far_numbers as select * from near_numbers;`,
@@ -258,6 +269,29 @@ test.each([
 ])('a hidden cell of a visible row does not fail: %s', async (where, rows) => {
   const found = `{"near":${rows}}`;
   expect(await outcomes(`{ near(where: ${where}) { id } }`, LEFT_OPEN)).toEqual([found, found, found]);
+});
+
+test.each([
+  ['(order_by: {id: desc}, offset: 1) { tenth }', {}, '[{"tenth":-10}]'],
+  ['(distinct_on: dbl, order_by: [{dbl: asc}, {id: asc}]) { tenth }', {}, '[{"tenth":-10}]'],
+  ['(order_by: {title: asc}, limit: 1) { tenth }', {}, '[{"tenth":-10}]'],
+  ['(order_by: {id: asc}) { tenth }', LEFT_OPEN, '[{"tenth":-10},{"tenth":null}]'],
+  [
+    '_aggregate(order_by: {id: asc}) { aggregate { count } nodes { tenth } }',
+    { role: 'first' },
+    '{"aggregate":{"count":2},"nodes":[{"tenth":-10}]}',
+  ],
+  [
+    '_aggregate(order_by: {id: asc}, limit: 1) { aggregate { sum { tenth } } }',
+    {},
+    '{"aggregate":{"sum":{"tenth":-10}}}',
+  ],
+] as const)('nothing is computed of what is not shown: %s', async (rest, asking, found) => {
+  for (const table of ['near', 'far']) {
+    const name = rest.startsWith('_') ? `${table}_aggregate` : table;
+    const answer = `{"${name}":${found}}`;
+    expect(await outcomes(`{ ${table}${rest} }`, asking)).toEqual([answer, answer, answer]);
+  }
 });
 
 test('an aggregate of the rows below a hidden row does not overflow', async () => {

@@ -15,7 +15,7 @@ import {
   withRow,
 } from '../place/scope.ts';
 import { printStatement } from '../print.ts';
-import { openRows, type RowsOf } from '../rows/rows.ts';
+import { isCut, openRows, type RowsOf } from '../rows/rows.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
 import type { Statement } from '../statement.ts';
 import { capitalKey, isFolded, smallKey } from './folded-keys.ts';
@@ -93,7 +93,7 @@ function chainSql(request: KeysRequest, at: number, site: ChainSite): { from: Sq
     join === null || left === null ? null : (right: RowScope): Sql => joinSql(join.on, left, right);
   const opened = openRows(level.rows, link, rows, build);
   const alias = build.alias();
-  const exposure = new Exposure(alias);
+  const exposure = new Exposure(alias, { ...build, isCut: isCut(level.rows) });
   const row = exposure.lift(opened.row);
   if (at === request.chain.length - 1) {
     const keys = request.on.map((pair) => {

@@ -1,4 +1,4 @@
-import type { Column } from '../../catalog/catalog.ts';
+import type { Column, FunctionCall } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import type { Param, PlanTable } from '../../plan/plan.ts';
 import { identifier, type Sql, separated, sql, syntax } from '../sql.ts';
@@ -93,28 +93,49 @@ export function rowOf(rows: RowsInScope, id: number): RowScope {
   return must(rows.get(id), `row of place ${id}`);
 }
 
+/** What an inner select is built with, and whether it may leave out rows that its filter lets through. */
+interface InnerSelect extends Pick<Build, 'params'> {
+  readonly isCut: boolean;
+}
+
 /**
  * The output of an inner select. Text is built above it, and what is read there decides which columns it hands up:
- * rows that a limit cuts off never have their JSON built.
+ * rows that a limit cuts off never have their JSON built, nor a field computed that is not shown, which may fail.
  */
 export class Exposure {
   readonly #alias: string;
+  readonly #select: InnerSelect;
   readonly #columns = new Map<string, { readonly inner: Sql; readonly name: string }>();
 
-  constructor(alias: string) {
+  constructor(alias: string, select: InnerSelect) {
     this.#alias = alias;
+    this.#select = select;
   }
 
   /** The inner row as it is read from above. */
   lift(inner: RowScope): RowScope {
+    const whole = (): Sql => this.expose(JSON.stringify([inner.table.id]), inner.whole());
     return {
       table: inner.table,
       filtered: inner.filtered,
       atHome: inner.atHome,
       heldAs: (column) => inner.heldAs(column),
-      read: (column) => this.expose(JSON.stringify([inner.table.id, column.name]), inner.read(column)),
-      whole: () => this.expose(JSON.stringify([inner.table.id]), inner.whole()),
+      read: (column) => {
+        const call = this.#calledAbove(inner, column);
+        return call === null
+          ? this.expose(JSON.stringify([inner.table.id, column.name]), inner.read(column))
+          : callSql(call, { ...this.#select, row: whole });
+      },
+      whole,
     };
+  }
+
+  /** What computes a column that is not shown of every row, from the row as a whole. */
+  #calledAbove({ table, atHome }: RowScope, { name, computed }: Column): FunctionCall | null {
+    if (computed === undefined || !atHome) return null;
+    return this.#select.isCut || table.guarded.some(({ column }) => column.name === name)
+      ? computed.call
+      : null;
   }
 
   /** Hands up one expression of the inner select; the same key twice is one column. */

@@ -80,6 +80,15 @@ export function openRows(select: RowsOf, link: Link, outer: RowsInScope, build: 
   };
 }
 
+/** Whether rows that the filter lets through may be left out. */
+export function isCut({
+  limit,
+  offset,
+  distinctOn,
+}: Pick<RowsOf, 'limit' | 'offset' | 'distinctOn'>): boolean {
+  return limit !== null || offset !== null || distinctOn.length > 0;
+}
+
 /** Whether two routes must agree on the order of rows: where they are of remote tables, or found or ordered through one. */
 function isOrderedAlike(select: RowsOf, { isRemote }: Build): boolean {
   return isRemote(select.from) || touchesRemote(select, isRemote);

@@ -13,7 +13,7 @@ import { countSql, visibleValue } from '../condition/predicate.ts';
 import { extreme } from '../place/enum-order.ts';
 import { refuseUnlessDistinct } from '../place/held-as-text.ts';
 import { type Build, Exposure, type RowsInScope } from '../place/scope.ts';
-import { type Link, openRows } from '../rows/rows.ts';
+import { isCut, type Link, openRows } from '../rows/rows.ts';
 import { constant, type Sql, sql, syntax } from '../sql.ts';
 import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
 import { isBigNumber, orNull, valueJson } from './value-json.ts';
@@ -33,7 +33,8 @@ export function aggregateJson(
 ): Sql {
   const opened = openRows(aggregate.rows, link, rows, build);
   const alias = build.alias();
-  const exposure = new Exposure(alias);
+  const isCutFor = isCut(aggregate.rows) || aggregate.nodesLimit !== null;
+  const exposure = new Exposure(alias, { ...build, isCut: isCutFor });
   const site = liftedSite(opened, exposure, rows, build);
   const tail = nodesTail(aggregate, alias);
   const node = (fields: readonly Field[]): Sql => joinedList(nodeJson(fields, site), tail ?? undefined);

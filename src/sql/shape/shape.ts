@@ -4,7 +4,7 @@ import type { Stream } from '../../plan/root/stream-in.ts';
 import { operandSql } from '../condition/operand.ts';
 import { joinSql, predicateSql } from '../condition/predicate.ts';
 import { type Build, Exposure, type RowScope, type RowsInScope, withRow } from '../place/scope.ts';
-import { byColumn, type Link, openRows } from '../rows/rows.ts';
+import { byColumn, isCut, type Link, openRows } from '../rows/rows.ts';
 import { findShared, joinKey, normalForms, type SharedJoin } from '../rows/sharing.ts';
 import { constant, type Sql, sql, syntax } from '../sql.ts';
 import { aggregateJson } from './aggregate.ts';
@@ -66,7 +66,7 @@ function overRows(
 ): { readonly row: Sql; readonly site: ShapeSite; readonly from: () => Sql } {
   const opened = openRows(select, link, rows, build);
   const alias = build.alias();
-  const exposure = new Exposure(alias);
+  const exposure = new Exposure(alias, { ...build, isCut: isCut(select) });
   const site = liftedSite(opened, exposure, rows, build);
   const row = objectJson(select.fields, site);
   return { row, site, from: () => sql`(${opened.select(exposure.list())}) ${syntax(alias)}` };
