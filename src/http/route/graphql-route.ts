@@ -24,7 +24,7 @@ import { answerError, type ServerOptions, serverError } from '../server/server.t
 /** The path of Hasura's GraphQL endpoint. */
 export const GRAPHQL_PATH = '/v1/graphql';
 /** Its older one: the same, with an error's own status. */
-const OLD_PATH = '/v1alpha1/graphql';
+export const OLD_GRAPHQL_PATH = '/v1alpha1/graphql';
 
 /** What the GraphQL routes work with. */
 export interface GraphqlRoute {
@@ -70,7 +70,7 @@ export async function registerGraphqlRoute(app: FastifyInstance, parts: GraphqlR
     },
   });
   const old = { ...parts, hasStatuses: true };
-  app.post(OLD_PATH, {
+  app.post(OLD_GRAPHQL_PATH, {
     errorHandler: (error, request, reply) => void answerGraphqlError(old, error, request, reply),
     handler: (request, reply) => answerGraphql(old, request, reply),
   });

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { CorsPolicy } from '../../config/values.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { graphqlErrorJson, RefusedError, statusOf } from '../error-reply.ts';
-import { GRAPHQL_PATH } from '../route/graphql-route.ts';
+import { GRAPHQL_PATH, OLD_GRAPHQL_PATH } from '../route/graphql-route.ts';
 import { allows, isSameOrigin } from '../server/cors.ts';
 
 /** Whether a request that wants another protocol wants this one. */
@@ -16,8 +16,10 @@ export function refusalOf(
   { url, headers }: Pick<IncomingMessage, 'url' | 'headers'>,
   cors: CorsPolicy,
 ): NearjoinError | null {
-  if ((url ?? '').split('?', 1)[0] !== GRAPHQL_PATH) {
-    return new NearjoinError('not-found', `only '${GRAPHQL_PATH}' is supported on websockets`);
+  const [path] = (url ?? '').split('?', 1);
+  if (path !== GRAPHQL_PATH && path !== OLD_GRAPHQL_PATH) {
+    const message = `only '${GRAPHQL_PATH}' and '${OLD_GRAPHQL_PATH}' are supported on websockets`;
+    return new NearjoinError('not-found', message);
   }
   const { origin, host } = headers;
   // A browser opens sockets for any page, cookies included, and asks nobody: this is where other pages are kept out.

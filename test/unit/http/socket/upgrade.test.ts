@@ -71,7 +71,7 @@ const ELSEWHERE =
 test('a handshake elsewhere is refused', async () => {
   const heard = await talk([ELSEWHERE], () => false);
   expect(heard).toMatch(/^HTTP\/1.1 404 /);
-  expect(heard).toContain(`"only '/v1/graphql' is supported on websockets"`);
+  expect(heard).toContain(`"only '/v1/graphql' and '/v1alpha1/graphql' are supported on websockets"`);
 });
 
 test('a client that is refused and stays is let go all the same', async () => {
@@ -84,6 +84,13 @@ test('a client that is refused and stays is let go all the same', async () => {
     new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)));
   await poll('the connection to be closed', async () => (await open()) === 0);
   socket.destroy();
+});
+
+test('the older path takes sockets too', async () => {
+  const client = new WebSocket(`ws://127.0.0.1:${port}/v1alpha1/graphql`, 'graphql-ws');
+  await once(client, 'open');
+  client.send('{"type":"connection_init"}');
+  expect(String((await once(client, 'message'))[0])).toBe('{"type":"connection_ack"}');
 });
 
 test('of the clients that have not said who they are whoever came first makes room', async () => {
