@@ -6,9 +6,11 @@ import {
   type Condition,
   columnNamed,
   comparedRelationships,
+  farWays,
   INHERITED,
   permissionsFor,
   ROLES,
+  type Step,
   type TableModel,
   type View,
   viewOf,
@@ -190,8 +192,13 @@ export function generateQuery(
   if (views.length === 0) return null;
   const scene = { random, world, role, hostile };
   const counting = random.chance(0.12) ? countingRoots(scene, views) : [];
+  const far = random.chance(0.4) ? farWays(world, role) : [];
   const others = (): readonly Root[] =>
-    Array.from({ length: random.chance(0.2) ? 2 : 1 }, (_, i) => root(scene, random.pick(views), `q${i}`));
+    Array.from({ length: random.chance(0.2) ? 2 : 1 }, (_, i) => {
+      const { view, way } =
+        i === 0 && far.length > 0 ? random.pick(far) : { view: random.pick(views), way: [] };
+      return root(scene, view, `q${i}`, way);
+    });
   const roots = counting.length === 0 ? others() : counting;
   const sending = {
     seed: random.seed(),
@@ -242,7 +249,7 @@ function anyRole(random: Random): string {
   return random.chance(0.4) ? 'admin' : random.pick([...ROLES, INHERITED]);
 }
 
-function root(scene: Scene, view: View, alias: string): Root {
+function root(scene: Scene, view: View, alias: string, way: readonly Step[]): Root {
   const { random } = scene;
   const { field: table, key, rows, isQuery } = view.table;
   if (hasKey(view) && random.chance(0.1)) {
@@ -252,7 +259,7 @@ function root(scene: Scene, view: View, alias: string): Root {
       const text = row?.[view.table.columns.findIndex((column) => column.name === name)];
       return all.find((value) => value.text === text) ?? random.values.pick(all);
     });
-    return { kind: 'one', alias, table, key: values, fields: fields(scene, view, 2) };
+    return { kind: 'one', alias, table, key: values, fields: fields(scene, view, 2, way) };
   }
   const called = isQuery || random.chance(0.2) ? call(random) : null;
   if (view.aggregate && random.chance(0.2))
@@ -262,7 +269,7 @@ function root(scene: Scene, view: View, alias: string): Root {
       table,
       called,
       rows: rowsArguments(scene, view, 2),
-      parts: parts(scene, view, 2),
+      parts: parts(scene, view, 2, way),
     };
   return {
     kind: 'list',
@@ -270,7 +277,7 @@ function root(scene: Scene, view: View, alias: string): Root {
     table,
     called,
     rows: rowsArguments(scene, view, 2),
-    fields: fields(scene, view, random.pick([2, 2, 2, 3])),
+    fields: fields(scene, view, random.pick([2, 2, 2, 3]), way),
   };
 }
 
@@ -377,13 +384,22 @@ function functionsOf(kind: string, isOrdered: boolean): readonly string[] {
   return kind === 'ordered' ? ['min', 'max'] : [];
 }
 
-function fields(scene: Scene, view: View, depth: number): readonly Field[] {
+/** Some fields, and those that lead along a way. */
+function fields(
+  scene: Scene,
+  view: View,
+  depth: number,
+  [step, ...way]: readonly Step[] = [],
+): readonly Field[] {
   const { random, world, role } = scene;
   const related = depth === 0 ? [] : visibleRelationships(world, view.table, role);
   const made = [
     ...random
       .some(view.columns, 0, 4)
       .map((column, i): Field => ({ ...written(random, `c${i}`), ...columnField(random, column) })),
+    ...(step === undefined
+      ? []
+      : [{ ...plainly('w'), ...relatedField(scene, step, Math.max(depth - 1, 0), way) }]),
     ...Array.from(
       { length: related.length === 0 ? 0 : random.int(0, 3) },
       (_, i): Field => ({
@@ -397,11 +413,7 @@ function fields(scene: Scene, view: View, depth: number): readonly Field[] {
 }
 
 /** A relationship to follow, more often than there are such: to a native query, or into another database. */
-function oneOf(
-  random: Random,
-  { table }: View,
-  related: ReturnType<typeof visibleRelationships>,
-): (typeof related)[number] {
+function oneOf(random: Random, { table }: View, related: readonly Step[]): Step {
   const rare = related.filter(({ view: to }) => to.table.isQuery || to.table.database !== table.database);
   return random.pick(rare.length > 0 && random.chance(0.4) ? rare : related);
 }
@@ -429,25 +441,26 @@ function columnField(random: Random, { name, type }: ColumnModel): Shown<'column
 
 function relatedField(
   scene: Scene,
-  { relationship, view }: ReturnType<typeof visibleRelationships>[number],
+  { relationship, view }: Step,
   depth: number,
+  way: readonly Step[] = [],
 ): Shown<'object'> | Shown<'array'> | Shown<'aggregate'> {
   const { name, kind } = relationship;
   const called = view.table.isQuery && scene.random.chance(0.9) ? call(scene.random) : null;
-  if (kind === 'object') return { kind, relationship: name, called, fields: fields(scene, view, depth) };
+  if (kind === 'object') return { kind, relationship: name, called, fields: fields(scene, view, depth, way) };
   const rows = rowsArguments(scene, view, depth);
   return view.aggregate && scene.random.chance(0.35)
-    ? { kind: 'aggregate', relationship: name, rows, parts: parts(scene, view, depth) }
-    : { kind: 'array', relationship: name, called, rows, fields: fields(scene, view, depth) };
+    ? { kind: 'aggregate', relationship: name, rows, parts: parts(scene, view, depth, way) }
+    : { kind: 'array', relationship: name, called, rows, fields: fields(scene, view, depth, way) };
 }
 
-function parts(scene: Scene, view: View, depth: number): readonly Part[] {
+function parts(scene: Scene, view: View, depth: number, way: readonly Step[]): readonly Part[] {
   const { random } = scene;
   const values: Part = { kind: 'values', alias: 'p0', values: computed(random, view) };
   const nodes = (): Part => ({
     kind: 'nodes',
     alias: 'p1',
-    fields: fields(scene, view, depth - 1 < 0 ? 0 : depth - 1),
+    fields: fields(scene, view, depth - 1 < 0 ? 0 : depth - 1, way),
   });
   if (random.chance(0.5)) return [values];
   if (random.chance(0.2)) return [{ ...nodes(), alias: 'p2' }, values, nodes()];

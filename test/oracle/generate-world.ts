@@ -78,9 +78,9 @@ const COLUMN_NAMES = [
 
 /** Two or three databases with three to six tables, some native queries, their rows, and what two roles see of them. */
 export function generateWorld(random: Random): World {
-  const databases = ['pg1', 'pg2', 'pg3'].slice(0, random.int(2, 3));
+  const databases = ['pg1', 'pg2', 'pg3'].slice(0, random.pick([2, 3, 3]));
   const count = random.int(3, 6);
-  const bare = Array.from({ length: count + random.int(0, 2) }, (_, i) => {
+  const bare = Array.from({ length: count + random.int(0, 3) }, (_, i) => {
     const database = databases[i] ?? random.pick(databases);
     const table = tableModel(random, i, database);
     return i < count ? table : { ...table, isView: false, isQuery: true };
@@ -167,7 +167,7 @@ function relationships(
   );
   const found: RelationshipModel[] = [];
   for (let i = 0; i < wanted; i += 1) {
-    const to = random.pick(rare.length > 0 && random.chance(0.4) ? rare : reachable);
+    const to = random.pick(rare.length > 0 && random.chance(0.6) ? rare : reachable);
     const kind = random.chance(0.5) ? 'object' : 'array';
     const on = mapping(random, table, to, kind);
     if (on !== null)

@@ -182,6 +182,36 @@ export function visibleRelationships(
   });
 }
 
+/** A relationship to follow, and what a role sees there. */
+export type Step = ReturnType<typeof visibleRelationships>[number];
+
+/** Where ways begin, and how they lead through a native query of another database into a third one. */
+export function farWays(
+  world: World,
+  role: string,
+): readonly { readonly view: View; readonly way: readonly Step[] }[] {
+  return world.tables.flatMap((table) => {
+    const view = viewOf(table, role);
+    return view === null ? [] : farSteps(world, role, [view]).map((way) => ({ view, way }));
+  });
+}
+
+function farSteps(
+  world: World,
+  role: string,
+  path: readonly [View, ...View[]],
+): readonly (readonly Step[])[] {
+  const [from] = path;
+  const here = path.at(-1) ?? from;
+  if (path.length > 3) return [];
+  return visibleRelationships(world, here.table, role).flatMap((step) => {
+    const databases = [from, here, step.view].map(({ table }) => table.database);
+    return here.table.isQuery && new Set(databases).size === 3
+      ? [[step]]
+      : farSteps(world, role, [...path, step.view]).map((way) => [step, ...way]);
+  });
+}
+
 /** Those that conditions and orderings may follow: none leads from a native query or to one. */
 export function comparedRelationships(
   world: World,
