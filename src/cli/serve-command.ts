@@ -7,7 +7,7 @@ import { complain, explainError, tell } from './terminal.ts';
 const USAGE = `Usage: nearjoin serve
 
 Runs the server. Everything is configured by the environment; NEARJOIN_METADATA_DATABASE_URL is required.
-It serves when the log has a line with "msg":"ready"; SIGTERM and SIGINT end it after the requests under way, a second one at once.`;
+It serves when the log has a line with "msg":"ready"; SIGTERM, SIGINT and SIGHUP end it after the requests under way, a second one at once.`;
 
 /** Time after the bounded shutdown in which even a stuck handle may not keep the process alive. */
 const LAST_RESORT_MS = 2000;
@@ -50,15 +50,18 @@ async function stopInTime(server: RunningServer, config: Config, log: Log): Prom
   return 0;
 }
 
-/** The first signal asks nicely; the second one is obeyed at once. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/** The first signal asks nicely; the second one is obeyed at once, unless it is of a terminal that closes, which may send two. */
 function signalled(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
+    let isAsked = false;
     const asked = (signal: NodeJS.Signals): void => {
-      process.once(signal, () => process.exit(1));
+      if (isAsked && signal !== 'SIGHUP') process.exit(1);
+      isAsked = true;
       resolve(signal);
     };
-    process.once('SIGTERM', asked);
-    process.once('SIGINT', asked);
+    for (const signal of SIGNALS) process.on(signal, asked);
   });
 }
 

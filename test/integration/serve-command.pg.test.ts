@@ -169,12 +169,13 @@ test('a process that leaves says so to load balancers and clients, and answers s
   const nearjoin = await serving({ NEARJOIN_SHUTDOWN_DELAY_MS: '600000' });
   const ended = once(nearjoin.child, 'exit');
   expect((await nearjoin.get('/healthz')).status).toBe(200);
-  nearjoin.child.kill('SIGTERM');
+  nearjoin.child.kill('SIGHUP'); // its terminal is closed
   const health = await eventually(async () => {
     const answer = await nearjoin.get('/healthz');
     return answer.status === 200 ? undefined : answer;
   });
   expect(health).toMatchObject({ status: 503, text: 'ERROR: the process is stopping' });
+  nearjoin.child.kill('SIGHUP'); // a shell and the system may both tell of that
   const answer = await nearjoin.graphql('{ __typename }', { headers: admin });
   expect(answer.text).toBe('{"data":{"__typename":"query_root"}}');
   expect(answer.headers.get('connection')).toBe('close');
