@@ -16,7 +16,13 @@ export function say(error: unknown): string {
   if (isDiskFull(error)) return `the disk of the source database is full: ${said}`;
   if (/^(22|23)/.test(state)) return `the source database refused a value ${refusalOf(error)}`;
   if (ruleOf(error) !== null) return `the source database refused a statement ${refusalOf(error)}`;
-  return `the source database refused a statement: ${said} (${state})${adviceOn(state)}`;
+  return `the source database refused a statement: ${said}${dependentsIn(error)} (${state})${adviceOn(state)}`;
+}
+
+/** What keeps something from being dropped: names alone. */
+function dependentsIn(error: unknown): string {
+  if (!(error instanceof pg.DatabaseError) || error.code !== '2BP01' || error.detail === undefined) return '';
+  return `: ${error.detail.replaceAll('\n', '; ')}`;
 }
 
 /** By which rule the source refused something, without a word that may be about a row; and what can be done. */

@@ -235,6 +235,32 @@ test('a target out of reach is freed when it is back; the copies go at once', as
   await stage.until('the feed to go', async () => (await leftIn(stage.rig.source)) === 0);
 });
 
+test('a feed whose copy something of yours depends on frees its target, says what to drop, and goes when that is gone', async () => {
+  const stage = await Stage.open({ giveUpAfterMs: 0, goneRetryMs: 40 });
+  const { source, target } = stage.rig;
+  const copy = `nearjoin."${(await stage.rig.tableStatus('item'))?.relation}"`;
+  await source.query(`create view mine as select id, c as whole from ${copy} c`);
+  await source.query('create view above as select count(*)::int as n from mine');
+  await source.query(`create materialized view kept as table ${copy}`);
+  await source.query(`create table "of yours" (id int constraint known references ${copy})`);
+  stage.unlist();
+  await stage.until('the target to be free', async () => (await leftOn(target)).length === 0);
+  const reason = async (): Promise<string> => (await stage.rig.status())?.reason ?? '';
+  await stage.until('the reason', async () => (await reason()).includes(copy));
+  const rests = stage.rests;
+  await stage.until('more tries', () => stage.rests > rests + 8);
+  expect(stage.lines('waiting to drop')).toHaveLength(1);
+  expect((await source.query('select n from above')).rows).toEqual([{ n: 50 }]);
+  const statements = /goes with: (.*)$/.exec(await reason())?.[1];
+  expect(statements?.split('; ')).toEqual([
+    'alter table "of yours" drop constraint known',
+    'drop materialized view kept',
+    'drop view mine;',
+  ]);
+  await source.query(`drop view above; ${statements}`);
+  await stage.until('the feed to go', async () => (await leftIn(source)) === 0);
+});
+
 test('a target that stays out of reach is given up after a time, with one line', async () => {
   const proxy = await startProxy(testServer('target'));
   undo.push(() => proxy.close());

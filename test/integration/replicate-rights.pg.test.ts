@@ -281,9 +281,28 @@ test('a ready table whose changes the source refuses holds up no other, says by 
   expect(cache).toEqual(target);
   expect((await feed.tableStatus('item'))?.relation).toBe(item);
   expect(feed.log.join('\n')).not.toContain(SECRET);
+  await whenItsViewIsGone(feed);
   await feed.stop();
   await feed.source.query('drop schema nearjoin cascade');
 });
+
+/** The copy that a view keeps is told of, and goes when the view does. */
+async function whenItsViewIsGone(feed: FeedRig): Promise<void> {
+  const old = feed.log.filter((line) => line.includes('an old copy stays'));
+  expect(old).toHaveLength(1);
+  expect(old[0]).toContain('something else depends on it, which goes with: drop view mine;');
+  expect((await feed.status())?.lastError).toContain('an old copy stays: nearjoin."pg2__public__viewed__g');
+  const interruptions = (): number => feed.log.filter((line) => line.includes('feed interrupted')).length;
+  const before = interruptions();
+  await feed.source.query('drop view mine');
+  await feed.until('the old copy to go', async () => {
+    const { rows } = await feed.source.query(
+      `select from pg_class where relname like 'pg2\\_\\_public\\_\\_viewed%' and relkind = 'r'`,
+    );
+    return rows.length === 1;
+  });
+  expect(interruptions()).toBe(before);
+}
 
 async function keyOf({ source }: FeedRig, relation: string): Promise<string> {
   const { rows } = await source.query<{ name: string }>(

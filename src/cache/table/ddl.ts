@@ -167,10 +167,23 @@ export function dropTableSql(relation: string): string {
 
 /**
  * Finds copies and overlays that nothing refers to any more: left by a leader that died or was replaced. By the endings of
- * their names, so that a process of an older version leaves alone what a newer one keeps in the schema.
+ * their names, so that a process of an older version leaves alone what a newer one keeps in the schema. With what of somebody's
+ * depends on them, as the statement that takes it away where there is one.
  */
 export const ORPHANS_SQL = `
-  select c.relname as relation
+  select c.relname as relation, (
+    select string_agg(distinct case
+      when view.oid is not null then format('drop %s %s;', case view.relkind when 'm' then 'materialized view' else 'view' end, view.oid::regclass)
+      when rule.conname is not null then format('alter table %s drop constraint %I;', rule.conrelid::regclass, rule.conname)
+      else (select concat(what.type, ' ', what.identity) from pg_identify_object(d.classid, d.objid, d.objsubid) what) end, ' ')
+    from pg_depend d
+    left join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
+    left join pg_class view on view.relkind in ('v', 'm')
+      and view.oid = coalesce(r.ev_class, case d.classid when 'pg_class'::regclass then d.objid end)
+    left join pg_constraint rule on d.classid = 'pg_constraint'::regclass and rule.oid = d.objid and rule.conrelid <> 0
+    where d.deptype = 'n' and coalesce(r.ev_class, rule.conrelid) is distinct from c.oid
+      and (d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid or d.refclassid = 'pg_type'::regclass and d.refobjid = c.reltype)
+    ) as keepers
   from pg_class c
   where c.relnamespace = 'nearjoin'::regnamespace and c.relkind = 'r'
     and c.relname ~ '__[go][0-9]+$'

@@ -11,7 +11,6 @@ import { Progress, type StartingPoint } from '../follow/progress.ts';
 import { Pump, type PumpOptions } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
 import { LEAVE_MS, type Session } from '../session.ts';
-import { dropOrphans } from '../table/discard.ts';
 import { relationMismatch } from '../table/relation-check.ts';
 import { SourceTypes } from '../table/source-types.ts';
 import { untilFirstFailure } from '../together.ts';
@@ -103,7 +102,6 @@ class FeedRun {
     const exclusively = applier.exclusively.bind(applier);
     // Before the first change: what was broken or is not published must not be taken for fresh.
     const remaining = await lookAtTables(this.#scene, { order, exclusively, underWay: new Set() }, signal);
-    await dropOrphans(exclusively);
     await this.#bindTables();
     signal.throwIfAborted();
     const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
-import { deleteFeed, ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
+import { ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
 import { loadLingering } from '../../cache/table/lingering.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';
@@ -13,8 +13,8 @@ import { AwayWatch } from '../slot/away-watch.ts';
 import { FeedRemoval, isDatabaseGone } from '../slot/feed-removal.ts';
 import { readerName } from '../slot/reader-name.ts';
 import { slotName } from '../slot/slot-name.ts';
-import { dropCopies } from '../table/discard.ts';
 import { Linger } from '../table/linger.ts';
+import { CopiesKept, dropCopies, endFeed } from '../table/orphans.ts';
 import { isNothing, NOTHING, type Wanted } from '../table/wanted.ts';
 import { LeaseLost } from '../write/applier.ts';
 import { FeedLeader } from './feed-leader.ts';
@@ -167,7 +167,7 @@ export class FeedRunner {
     const repeated = this.#repeats.heard(said);
     if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
     // A connector's failure is the target's: the source was there, and will be asked again.
-    if (!this.#isUnwanted() || error instanceof ConnectorError) return false;
+    if (!this.#isUnwanted() || error instanceof ConnectorError || error instanceof CopiesKept) return false;
     const { connect } = this.#options;
     return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error);
   }
@@ -240,8 +240,7 @@ export class FeedRunner {
     if (connect === null) {
       log.warn({ source, target, slot: name }, 'the address of the target is gone: drop the slot by hand');
       if (!this.#isUnwanted()) return false;
-      await dropCopies(control, lease);
-      await deleteFeed(control, lease);
+      await endFeed(control, lease, await dropCopies(control, lease));
       return true;
     }
     const connector = connect(name, await readerName(control));
@@ -281,8 +280,7 @@ export class FeedRunner {
 
   /** The feed's row goes last: with it goes what is known of the slot. */
   async #dropAll({ client }: Session, lease: FeedLease, connector: Connector): Promise<void> {
-    const { log, target, source } = this.#options;
-    await dropCopies(client, lease);
+    const kept = await dropCopies(client, lease);
     try {
       await this.#removing().freeTarget(connector);
     } catch (error) {
@@ -290,7 +288,8 @@ export class FeedRunner {
       await saveFeedState(client, lease, { state: 'retrying', reason, lastError: say(error) });
       throw error;
     }
-    await deleteFeed(client, lease);
+    await endFeed(client, lease, kept);
+    const { log, target, source } = this.#options;
     log.info({ source, target }, 'feed dropped');
   }
 }

@@ -38,6 +38,8 @@ export interface FeedScene {
   readonly names: HoldableNames;
   /** Partitions unknown when rows came from them, for which the run that is streaming has looked through the tables. */
   readonly sought: Set<number>;
+  /** Tables of no use any more that something keeps, and that it was told of. */
+  readonly toldKept: Set<string>;
   readonly counters: Counters;
   /** What the run that is streaming wants done a few times a second; null in between. */
   tick: (() => Promise<void>) | null;
@@ -49,7 +51,10 @@ export interface FeedScene {
 
 /** A scene in which nothing has happened yet. */
 export function beginScene(
-  given: Omit<FeedScene, 'failures' | 'early' | 'names' | 'sought' | 'tick' | 'inOrder' | 'streamed'>,
+  given: Omit<
+    FeedScene,
+    'failures' | 'early' | 'names' | 'sought' | 'toldKept' | 'tick' | 'inOrder' | 'streamed'
+  >,
 ): FeedScene {
   const { clock, random, limits } = given.options;
   return {
@@ -58,6 +63,7 @@ export function beginScene(
     early: new EarlyChoice(limits.early, clock),
     names: new HoldableNames(),
     sought: new Set(),
+    toldKept: new Set(),
     tick: null,
     inOrder: false,
     streamed: false,

@@ -10,6 +10,7 @@ import type { Pump } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
 import { isDiskFull, say } from '../say.ts';
 import type { Exclusively } from '../table/discard.ts';
+import { dropOrphans, sayKept } from '../table/orphans.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { type Start } from './feed-start.ts';
 import { buildIndex } from './index-build.ts';
@@ -39,8 +40,21 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
   };
   const remaining = await bringToOrder(look.order, situation, look.exclusively, signal);
   failures.discarded();
+  await clearAway(scene, look);
   scene.inOrder = true;
   return remaining;
+}
+
+/** Drops what is of no use any more; a table that somebody keeps is told of once. */
+async function clearAway(scene: FeedScene, { exclusively }: Look): Promise<void> {
+  const { options, lease, control, toldKept } = scene;
+  for (const kept of await dropOrphans(exclusively, lease.target)) {
+    const { relation, reason } = kept;
+    if (reason === null || toldKept.has(relation)) continue;
+    toldKept.add(relation);
+    options.log.warn({ source: options.source, target: lease.target, relation, reason }, 'an old copy stays');
+    await saveLastError(control, lease, `an old copy stays: ${sayKept(kept)}`);
+  }
 }
 
 /** Whether copies are to be made, or finished, while the stream goes on. */

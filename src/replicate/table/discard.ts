@@ -1,7 +1,6 @@
-import type { FeedLease } from '../../cache/feed/row.ts';
 import { inCache, quoteIdentifier, relationName } from '../../cache/names.ts';
 import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
-import { dropTableSql, ORPHANS_SQL } from '../../cache/table/ddl.ts';
+import { dropTableSql } from '../../cache/table/ddl.ts';
 import { saveReplacement } from '../../cache/table/serving.ts';
 import {
   deleteStoredTable,
@@ -248,16 +247,6 @@ export async function savePending(
   );
 }
 
-/** Drops every copy of a feed that goes. */
-export async function dropCopies(client: Queryable, { target }: FeedLease): Promise<void> {
-  for (const { relation, overlay, serving } of await loadStoredTables(client, target)) {
-    for (const each of [relation, overlay, serving?.relation ?? null]) {
-      if (each !== null) await client.query(dropTableSql(each));
-    }
-  }
-  await client.query('delete from nearjoin.cache_table where target = $1', [target]);
-}
-
 /** A number no copy ever had. */
 export async function nextGeneration(client: Queryable): Promise<number> {
   return must((await nextGenerations(client, 1))[0], 'a generation');
@@ -271,19 +260,4 @@ async function nextGenerations(client: Queryable, count: number): Promise<readon
     [count],
   );
   return rows.map(({ generation }) => generation);
-}
-
-/** Drops tables of ours that nothing refers to; one that somebody still reads, or keeps, is left for the next time. */
-export async function dropOrphans(exclusively: Exclusively): Promise<void> {
-  const orphans = await exclusively((client) => rowsOf<{ relation: string }>(client, ORPHANS_SQL));
-  for (const { relation } of orphans) {
-    try {
-      await exclusively(async (client) => {
-        await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
-        await client.query(dropTableSql(relation));
-      });
-    } catch (error) {
-      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE && !isRefusal(error)) throw error;
-    }
-  }
 }
