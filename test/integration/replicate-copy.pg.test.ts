@@ -1,7 +1,12 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
+import { answer, askSql, mergeSql, type Overlay, overlayWriter } from '../../src/cache/rows/overlay.ts';
+import type { WriteStatement } from '../../src/cache/rows/row-source.ts';
+import { createOverlaySql, createTableSql, primaryKeySql } from '../../src/cache/table/ddl.ts';
+import { rowOf, UNCHANGED } from '../../src/core/rows/row.ts';
 import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
 import { FeedRig } from '../support/feed.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { Writer } from '../support/writer.ts';
 
 // Copies made while the target is written to: C (the snapshot) + O (what came meanwhile) must be the target, exactly.
@@ -353,4 +358,83 @@ test.each([
   await rig.caughtUp();
   const { target, cache } = await rig.contents('doc');
   expect(cache).toEqual(target);
+});
+
+const OVERLAY: Overlay = {
+  shape: {
+    relation: 'docs',
+    columns: [
+      { name: 'id', type: 'int', oid: 23 },
+      { name: 'body', type: 'text', oid: 25 },
+    ],
+    key: ['id'],
+  },
+  relation: 'beside',
+  isSettled: false,
+};
+const SETTLED = { ...OVERLAY, isSettled: true };
+
+/** A row changes its key; its large value is not sent. */
+function rekeyed(overlay: Overlay, before: number, after: number): readonly WriteStatement[] {
+  const row = (id: number): ReturnType<typeof rowOf> => rowOf([String(id), UNCHANGED]);
+  return overlayWriter(overlay).rekey(row(before), row(after));
+}
+
+async function beside(
+  work: (
+    source: TestDatabase,
+    write: (statements: readonly WriteStatement[]) => Promise<void>,
+  ) => Promise<void>,
+): Promise<void> {
+  const source = await createDatabase('source', [
+    'create schema nearjoin',
+    createTableSql(OVERLAY.shape),
+    primaryKeySql(OVERLAY.shape),
+    createOverlaySql(OVERLAY.relation, OVERLAY.shape),
+  ]);
+  const write = async (statements: readonly WriteStatement[]): Promise<void> => {
+    for (const { text, values } of statements) await source.query(text, values as string[]);
+  };
+  try {
+    await work(source, write);
+  } finally {
+    await source.drop();
+  }
+}
+
+async function lacking(source: TestDatabase): Promise<readonly number[]> {
+  const { rows } = await source.query<{ c1: number }>(
+    `select c1 from nearjoin.beside where missing <> '{}' order by c1`,
+  );
+  return rows.map(({ c1 }) => c1);
+}
+
+test('what the target says of a row is not given to another that has its key by now', async () => {
+  await beside(async (source, write) => {
+    await write([...rekeyed(OVERLAY, 10, 1), ...rekeyed(OVERLAY, 20, 2)]);
+    const { rows } = await source.query<{ keys: unknown }>(askSql(OVERLAY), [100]);
+    expect(rows[0]?.keys).toEqual([['1'], ['2']]);
+    await write([...rekeyed(SETTLED, 1, 3), ...rekeyed(SETTLED, 2, 1)]);
+    await write(
+      answer(SETTLED, [
+        ['1', 'of the first'],
+        ['2', 'of the second'],
+      ]),
+    );
+    expect(await lacking(source)).toEqual([1, 3]);
+    await source.query(askSql(OVERLAY), [100]);
+    await write(answer(SETTLED, [['1', 'of the second']]));
+    expect(await lacking(source)).toEqual([3]);
+  });
+});
+
+test('what the copy holds under a key is not given to a row that came to it from another', async () => {
+  await beside(async (source, write) => {
+    await source.query(`insert into nearjoin.docs values (1, 'of the row before'), (3, 'of another')`);
+    await write([...rekeyed(OVERLAY, 1, 2), ...rekeyed(OVERLAY, 10, 1)]);
+    await source.query(mergeSql(SETTLED, null));
+    expect(await lacking(source)).toEqual([1, 2]);
+    await write(rekeyed(SETTLED, 1, 4));
+    expect(await lacking(source)).toEqual([2, 4]);
+  });
 });

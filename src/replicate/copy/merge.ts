@@ -10,7 +10,7 @@ import {
   updateStoredTable,
 } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
-import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
+import type { Lsn } from '../../core/position/lsn.ts';
 import { cacheSink, overlaySink } from '../write/sink.ts';
 import { CopySpoilt, type CopyWork, overlayPages, withSnapshot } from './work.ts';
 
@@ -21,11 +21,8 @@ const KEYS_A_ROUND = 10_000;
 
 /** Brings a filled copy to the state of the watermark and makes it ready. */
 export async function mergeCopy(stored: StoredTable, work: CopyWork): Promise<void> {
-  const { connector, applied, stop, onStep } = work;
-  // Truncating is not seen by snapshots: what was truncated before it was read is missing from the copy already, so the
-  // copy may stand for no position before the end of the reading.
-  const until = maxLsn(must(stored.copiedAt, 'the position of a copy'), await connector.position());
-  await applied(until, stop);
+  const { applied, stop, onStep } = work;
+  await applied(must(stored.copiedAt, 'the position of a copy'), stop);
   stop.throwIfAborted();
   await onStep?.('copy:caught-up');
   const relation = must(stored.overlay, 'an overlay');
