@@ -6,7 +6,7 @@ import { systemClock } from '../core/waiting/clock.ts';
 import { forLibrary } from './connection-url.ts';
 import type { Metadata } from './model.ts';
 import { DocumentReader } from './parse.ts';
-import { conflictError, outOfReach, storeFailure } from './store/failure.ts';
+import { conflictError, outOfReach, storeFailure, unconfirmed } from './store/failure.ts';
 import { settleIdentity } from './store/identity.ts';
 import { migrateMetadata } from './store/migrate.ts';
 import { StoredReadingNotes } from './store/reading-notes.ts';
@@ -50,9 +50,18 @@ export interface MetadataStore {
 export interface StoreOptions {
   readonly url: string;
   readonly log: StoreLog;
+  /** How long an answer is waited for. */
+  readonly answerWithinMs?: number;
 }
 
 const RIGHT_MISSING = '42501';
+const ANSWER_WITHIN_MS = 30_000;
+/** What is noted here waits for no standby, or none could start while it is away; what is changed waits as the server is set to. */
+const NOTES_SESSION = `${CATALOG_SESSION}; set synchronous_commit = local`;
+const AS_SET = `set_config('synchronous_commit', (select reset_val from pg_settings where name = 'synchronous_commit'), true)`;
+const STANDBY_AWAITED = `select exists (
+  select from pg_stat_activity where datname = current_database() and application_name = current_setting('application_name')
+    and wait_event = 'SyncRep') as awaited`;
 const RIGHTS =
   'its role must be able to make the schema nearjoin_metadata, and to own it ("grant create on database … to …")';
 
@@ -73,14 +82,14 @@ export async function openMetadataStore(given: StoreOptions): Promise<MetadataSt
   }
 }
 
-function openPool({ url, log }: StoreOptions): pg.Pool {
+function openPool({ url, log, answerWithinMs }: StoreOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'nearjoin metadata',
     max: 4,
     connectionTimeoutMillis: 10_000,
-    query_timeout: 30_000,
-    verify: (client, done) => void client.query(CATALOG_SESSION).then(() => done(), done),
+    query_timeout: answerWithinMs ?? ANSWER_WITHIN_MS,
+    verify: (client, done) => void client.query(NOTES_SESSION).then(() => done(), done),
   });
   pool.on('error', (error) => log.warn({ reason: messageOf(error) }, 'metadata connection lost'));
   return pool;
@@ -148,8 +157,17 @@ class PostgresMetadataStore implements MetadataStore {
       return result;
     } catch (error) {
       client.release(true);
-      throw storeFailure(error);
+      const isAnswered = error instanceof pg.DatabaseError;
+      throw !isAnswered && (await this.#isStandbyAwaited()) ? unconfirmed() : storeFailure(error);
     }
+  }
+
+  async #isStandbyAwaited(): Promise<boolean> {
+    const asked = this.#pool.query<{ awaited: boolean }>(STANDBY_AWAITED);
+    return await asked.then(
+      ({ rows }) => rows[0]?.awaited === true,
+      () => false,
+    );
   }
 
   async load(): Promise<StoredMetadata> {
@@ -174,7 +192,7 @@ class PostgresMetadataStore implements MetadataStore {
          where resource_version = $2
          returning resource_version
        )
-       select resource_version, pg_notify('nearjoin_metadata', resource_version::text) from saved`,
+       select resource_version, pg_notify('nearjoin_metadata', resource_version::text), ${AS_SET} from saved`,
       [JSON.stringify(metadata), expectedVersion],
     );
     const row = saved.rows[0];
@@ -216,9 +234,8 @@ class PostgresMetadataStore implements MetadataStore {
 
   async setCatalogState(type: 'cli' | 'console', state: unknown): Promise<void> {
     const column = type === 'cli' ? 'cli_state' : 'console_state';
-    await this.#query(`update nearjoin_metadata.catalog_state set ${column} = $1::json`, [
-      JSON.stringify(state ?? {}),
-    ]);
+    const update = `update nearjoin_metadata.catalog_state set ${column} = $1::json returning ${AS_SET}`;
+    await this.#query(update, [JSON.stringify(state ?? {})]);
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,8 @@ import { Lookout } from '../../connectors/postgres/database/lookout.ts';
 import { TargetDatabase } from '../../connectors/postgres/database.ts';
 import { sees } from '../../connectors/postgres/shown.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
+import { EMPTY_METADATA } from '../../src/metadata/model.ts';
+import { openMetadataStore } from '../../src/metadata/store.ts';
 import { freshName, silentLog } from '../support/connector.ts';
 import { EARLY, EARLY_TARGET, halfWritten, streamingEarly } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
@@ -266,3 +268,25 @@ async function holdOpen() {
     },
   };
 }
+
+test('a metadata database whose standby is away opens, keeps notes, and says what a change waits for', async () => {
+  const { url } = target;
+  const log = { warn: () => undefined };
+  const first = await openMetadataStore({ url, log });
+  await target.query(`update nearjoin_metadata.catalog_state set home = null`);
+  await setStandby('nobody');
+  const store = await openMetadataStore({ url, log, answerWithinMs: 1_000 });
+  await store.slots.note({ slot: 'nearjoin_1_pg2', source: 'pg1', target: 'pg2' });
+  const { resourceVersion } = await store.load();
+  const changed = { ...EMPTY_METADATA, inherited_roles: [{ role_name: 'both', role_set: ['a', 'b'] }] };
+  const said = /^the metadata database waits for its synchronous standby/;
+  for (let turn = 0; turn < 2; turn += 1)
+    await expect(store.save(changed, resourceVersion)).rejects.toThrow(said);
+  expect((await first.load()).resourceVersion).toBe(resourceVersion);
+  await setStandby('');
+  await poll('the first change to be in force', async () => {
+    const now = await first.load();
+    return now.resourceVersion === resourceVersion + 1 && now.metadata.inherited_roles?.length === 1;
+  });
+  await Promise.all([first.close(), store.close()]);
+});

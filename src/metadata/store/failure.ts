@@ -33,6 +33,14 @@ export function outOfReach(error: unknown): MetadataError {
   return new MetadataError('source-unavailable', message, { path: '$', status: 503 });
 }
 
+/** The failure of a change that a standby has not confirmed. */
+export function unconfirmed(): MetadataError {
+  const message =
+    'the metadata database waits for its synchronous standby: a change is in force as soon as that confirms it, and so is this one unless ' +
+    'another is in force before; start the standby, or take it off synchronous_standby_names';
+  return new MetadataError('source-unavailable', message, { path: '$', status: 503 });
+}
+
 /** The refusal of a change based on a version that is no longer the current one; Hasura's words. */
 export function conflictError(referenced: number, current: number): NearjoinError {
   const message = `metadata resource version referenced (${referenced}) did not match current version`;
