@@ -59,9 +59,9 @@ export class EventReader {
   }
 
   /** Messages without a schema name their fields in every row. */
-  #bindingByNames({ op, before, after }: RowEvent, layout: TableLayout): Binding {
+  #bindingByNames({ before, after }: RowEvent, layout: TableLayout): Binding {
     const row = isObject(after) ? after : before;
-    const names = isObject(row) && op !== 't' ? Object.keys(row) : layout.columns.map(({ name }) => name);
+    const names = isObject(row) ? Object.keys(row) : layout.columns.map(({ name }) => name);
     const byNames = this.#bindings.get(layout) ?? new Map<string, Binding>();
     this.#bindings.set(layout, byNames);
     const key = JSON.stringify(names);

@@ -80,7 +80,6 @@ export class Merge {
       this.#assertDone(part);
       this.#part += 1;
       this.#taken = 0;
-      this.#at = ZERO_LSN;
     }
     return true;
   }

@@ -66,12 +66,8 @@ function notShown(): ConnectorError {
 
 /** Whether the snapshot sees all of these transactions; the log names them by the low 32 bits of their numbers. */
 export function sees(snapshot: string, xids: readonly number[]): boolean {
-  const { oldest, next, running } = partsOf(snapshot);
-  return xids.every((xid) => {
-    // Numbers go round: which comes first shows in the sign of their difference.
-    if (distance(xid, oldest) < 0) return true;
-    return distance(xid, next) < 0 && !running.has(xid);
-  });
+  const { next, running } = partsOf(snapshot);
+  return xids.every((xid) => distance(xid, next) < 0 && !running.has(xid));
 }
 
 /** Whether a snapshot sees everything that an exported one does. */
@@ -103,6 +99,7 @@ function lowBits(xid: string): number {
   return Number(BigInt.asUintN(32, BigInt(xid)));
 }
 
+/** Numbers go round: which comes first shows in the sign of their difference. */
 function distance(a: number, b: number): number {
   return (a - b) | 0;
 }

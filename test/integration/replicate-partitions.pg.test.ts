@@ -463,6 +463,19 @@ test('the feed stops while a part is read again, and goes on with it', async () 
     start();
     await agrees('ended');
   }
+  // While a transaction of the target keeps it waiting, nothing is kept beside the copy: that goes on being fed.
+  const open = new pg.Client({ connectionString: rig.target.url });
+  await open.connect();
+  await open.query('begin; select pg_current_xact_id()');
+  await rig.target.query('truncate ended_4');
+  await rig.until('the wait', async () => (await rig.tableStatus('ended'))?.state.kind === 'copying');
+  await rig.stop();
+  await rig.target.query('update ended set n = -n where id % 3 = 0');
+  start();
+  await rig.caughtUp();
+  await open.query('commit');
+  await open.end();
+  await agrees('ended');
   expect(await heap('ended')).toBe(before);
 });
 

@@ -113,7 +113,6 @@ export class PgoutputDecoder {
       this.#chunk = null;
       return;
     }
-    if (tag === ORIGIN) return;
     const subxid = this.#int32();
     const change = this.#change(tag);
     if (change === null) return this.#aside(tag);

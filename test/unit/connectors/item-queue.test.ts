@@ -41,6 +41,13 @@ describe('the queue between a stream and its reader', () => {
     await expect(items.next()).rejects.toThrow('first');
   });
 
+  test('a failure wakes the reader that waits', async () => {
+    const { items } = queue();
+    const next = items.next();
+    items.fail(new Error('first'));
+    await expect(next).rejects.toThrow('first');
+  });
+
   test('an end drops what is left and wakes the reader', async () => {
     const { items } = queue();
     const next = items.next();

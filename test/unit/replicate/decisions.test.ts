@@ -177,6 +177,20 @@ test.each<[string, CheckedTable[], Partial<StoredTable> | null, object, string[]
   ],
   ['a filled copy is merged', [wanted], { state: { kind: 'catching-up' }, overlay: 'o' }, {}, ['merge']],
   [
+    'a filled copy that is gone is made again',
+    [wanted],
+    { state: { kind: 'catching-up' }, overlay: 'o', exists: false },
+    {},
+    ['discard', 'copy'],
+  ],
+  [
+    'nor is one merged of which nobody knows how old it is',
+    [wanted],
+    { state: { kind: 'catching-up' }, overlay: 'o', copiedAt: null },
+    {},
+    ['discard', 'copy'],
+  ],
+  [
     'a large copy begun before goes on',
     [wanted],
     { state: { kind: 'copying' }, overlay: 'o' },
@@ -276,6 +290,12 @@ test.each<[string, Partial<StoredTable>, object, boolean]>([
   ['a newer copy that broke', { ...served, exists: true }, { broken: new Map([['newer', 'why']]) }, true],
   ['a newer copy that failed lately', served, { resting: new Map([[key, 'why']]) }, true],
   ['an older copy that broke', served, { broken: new Map([['r', 'why']]) }, false],
+  [
+    'an older copy that broke, while the newer one rests',
+    served,
+    { broken: new Map([['r', 'why']]), resting: new Map([[key, 'why']]) },
+    false,
+  ],
   ['a fresh copy that is asked for', { ...served, resync: true }, {}, false],
 ])('whether the older copy serves on: %s', (_name, there, facts, servesOn) => {
   const { actions } = reconcile([more], [{ ...stored, ...there }], { ...calm, ...facts });

@@ -94,6 +94,12 @@ describe.each([
     });
   });
 
+  test('a full old row takes nothing back that was sent', () => {
+    const before = ROW.replace('9007199254740993', '1');
+    const after = ABSENT.replace(`"note":"${PLACEHOLDER}"`, '"note":"b"');
+    expect(told({ op: 'u', before, after }, columns)).toMatchObject({ after: ['1', 'b', ...SHOWN.slice(2)] });
+  });
+
   test('in an insert the stand-in is a value like any other', () => {
     expect(
       told({ op: 'c', after: `{"id":1,"note":"${PLACEHOLDER}","data":null,"tags":null}` }, columns),

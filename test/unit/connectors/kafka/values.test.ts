@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse } from '../../../../connectors/kafka/json.ts';
+import { dateOfDays } from '../../../../connectors/kafka/time.ts';
 import { kindOf, placeholderOf, readerOf } from '../../../../connectors/kafka/values.ts';
 
 /** Reads literal JSON as a value of the type whose schema is as given. */
@@ -64,7 +66,12 @@ const VALUES: readonly (readonly [string, string | readonly [string, string], st
   ['date', ['int32', `${TIME}.Date`], '18321', '2020-02-29'],
   ['date', ['int32', `${TIME}.Date`], '-171664', '1500-01-01'],
   ['date', ['int32', `${TIME}.Date`], '-735160', '0044-03-15 BC'],
+  ['date', ['int32', `${TIME}.Date`], '-719469', '0001-02-29 BC'],
+  ['date', ['int32', `${TIME}.Date`], '-719162', '0001-01-01'],
   ['date', ['int32', `${TIME}.Date`], '-2440550', '4713-01-01 BC'],
+  ['date', ['int32', `${TIME}.Date`], '-2440588', '4714-11-24 BC'],
+  ['date', ['int32', `${TIME}.Date`], '-2440589', null],
+  ['date', ['int32', `${TIME}.Date`], '"soon"', null],
   ['date', ['int32', `${TIME}.Date`], '3789391', '12345-01-01'],
   ['date', ['int32', `${TIME}.Date`], '-2147472692', 'infinity'],
   ['date', ['int32', `${TIME}.Date`], '-2147472691', '-infinity'],
@@ -74,12 +81,17 @@ const VALUES: readonly (readonly [string, string | readonly [string, string], st
   ['time', ['int64', `${TIME}.MicroTime`], '0', '00:00:00'],
   ['time', ['int64', `${TIME}.MicroTime`], '86400000000', '24:00:00'],
   ['time', ['int64', `${TIME}.MicroTime`], '86400000001', null],
+  ['time', ['int64', `${TIME}.MicroTime`], '-1', null],
+  ['time', ['int64', `${TIME}.MicroTime`], '"soon"', null],
   ['timestamp', ['int64', `${TIME}.Timestamp`], '1577934245678', '2020-01-02 03:04:05.678'],
   ['timestamp', ['int64', `${TIME}.Timestamp`], '1577934246000', '2020-01-02 03:04:06'],
   ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '1577934245678901', '2020-01-02 03:04:05.678901'],
   ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '-1', '1969-12-31 23:59:59.999999'],
   ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '-14831765877000000', '1500-01-01 01:02:03'],
   ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '-63517824000000000', '0044-03-15 00:00:00 BC'],
+  ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '-210866803200000000', '4714-11-24 00:00:00 BC'],
+  ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '-210866803200000001', null],
+  ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '"soon"', null],
   ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '9223372036825200000', 'infinity'],
   ['timestamp', ['int64', `${TIME}.MicroTimestamp`], '-9223372036832400000', '-infinity'],
   ['timestamp', ['int64', `${TIME}.Timestamp`], '9223372036825200', 'infinity'],
@@ -100,6 +112,12 @@ const VALUES: readonly (readonly [string, string | readonly [string, string], st
     ['string', `${TIME}.ZonedTimestamp`],
     '"-0043-03-15T00:00:00.000000Z"',
     '0044-03-15 00:00:00+00 BC',
+  ],
+  [
+    'timestamptz',
+    ['string', `${TIME}.ZonedTimestamp`],
+    '"0000-02-29T00:00:00.000000Z"',
+    '0001-02-29 00:00:00+00 BC',
   ],
   [
     'timestamptz',
@@ -148,6 +166,21 @@ describe('a value of Debezium', () => {
       expect(kindOf({ name, isEnum: false })).toBeNull();
     },
   );
+
+  test('a day is the one of the calendar', () => {
+    const day = fc.integer({ min: Date.UTC(1000) / 86_400_000, max: Date.UTC(9999) / 86_400_000 });
+    fc.assert(
+      fc.property(day, (days) => {
+        expect(dateOfDays(String(days))).toBe(new Date(days * 86_400_000).toISOString().slice(0, 10));
+      }),
+      {
+        numRuns: 2_000,
+        examples: ['2000-02-29', '2000-12-31', '2100-02-28', '2100-03-01'].map((each) => [
+          Date.parse(each) / 86_400_000,
+        ]),
+      },
+    );
+  });
 
   test('an enum travels as its label, whatever it is called', () => {
     expect(kindOf({ name: 'mood', isEnum: true })).toBe('text');

@@ -73,15 +73,18 @@ describe('the decoder', () => {
 
   test('fills an unchanged value from a whole old row only, and never with a null that was not sent', () => {
     const whole = new MessageBytes('U').int32(7).tag('O').row(['1', 'old', null]);
+    const more = new MessageBytes('U').int32(7).tag('O').row(['1', 'old', 'old']);
     const key = new MessageBytes('U').int32(7).tag('K').row(['1', null, null]);
     const items = decodeAll(
       new PgoutputDecoder(),
       T,
       whole.tag('N').row(['1', undefined, undefined]).build(),
+      more.tag('N').row(['1', undefined, 'new']).build(),
       key.tag('N').row(['2', undefined, 'x']).build(),
     );
     expect(items.map(plain)).toMatchObject([
       { kind: 'update', before: ['1', 'old', null], after: ['1', 'old', UNCHANGED] },
+      { kind: 'update', before: ['1', 'old', 'old'], after: ['1', 'old', 'new'] },
       { kind: 'update', before: ['1', null, null], after: ['2', UNCHANGED, 'x'] },
     ]);
   });
@@ -152,6 +155,8 @@ describe('the decoder', () => {
       within(50, insert('2', null, '')),
       within(51, insert('3', null, '')),
     );
+    // What was handed on already is not added to.
+    items.push(...decodeAll(decoder, within(51, insert('3b', null, ''))));
     expect(decoder.inTransaction).toBe(true);
     items.push(
       ...decodeAll(decoder, stop, start(60), within(60, T), within(60, insert('4', 'x', 'y')), stop),
@@ -166,6 +171,7 @@ describe('the decoder', () => {
     expect(parts).toMatchObject([
       [50, 50, [{ after: ['1', null, ''] }, { after: ['2', null, ''] }]],
       [50, 51, [{ after: ['3', null, ''] }]],
+      [50, 51, [{ after: ['3b', null, ''] }]],
       [60, 60, [{ kind: 'insert', after: ['4', 'x', 'y'] }]],
       { kind: 'early-abort', xid: 60, subxid: 61 },
       { kind: 'early-abort', xid: 60, subxid: 60 },
@@ -217,6 +223,11 @@ describe('the decoder', () => {
     ['a message of an unknown kind', new MessageBytes('Q').int32(1).build()],
     ['a change of an unknown relation', new MessageBytes('I').int32(99).tag('N').row([]).build()],
     ['a row of another width', insert('1')],
+    ['a row with a cell too many', insert('1', null, null, null)],
+    [
+      'an update without its new row',
+      new MessageBytes('U').int32(7).tag('K').row(['1', null, null]).tag('X').row(['1', null, null]).build(),
+    ],
     ['a cell of an unknown kind', new MessageBytes('I').int32(7).tag('N').int16(3).tag('b').int32(0).build()],
     ['an insert without a row', new MessageBytes('I').int32(7).tag('X').row([]).build()],
     ['a delete without a key', new MessageBytes('D').int32(7).tag('N').row(['1', null, null]).build()],

@@ -22,6 +22,8 @@ test('numbers are compared across the turn of their 32 bits', () => {
 test('a snapshot sees all of an exported one when what still runs is hidden there too', () => {
   expect(seesAllOf('10:20:10,14', '10:20:10,14,15')).toBe(true);
   expect(seesAllOf('10:25:10,22', '10:20:10,14')).toBe(true);
+  expect(seesAllOf('20:21:20', '10:20:10,14')).toBe(true);
+  expect(seesAllOf('20:20:', '10:20:10,14')).toBe(true);
   expect(seesAllOf('10:20:10,14', '10:20:10,15')).toBe(false);
   expect(seesAllOf('14:18:14', '14:20:14,18,19')).toBe(true);
   expect(seesAllOf('14:18:14', '14:20:14,18')).toBe(false);

@@ -141,6 +141,25 @@ test('a snapshot that was prepared is the first one’s who asks, and closed whe
   await poll('the snapshot to be closed', () => unwanted.open.size === 0);
 });
 
+test('who stops waiting for a snapshot is told at once, and leaves it to the others', async () => {
+  const { connector, open } = snapshots(['0/10']);
+  let come: () => void = () => undefined;
+  const coming = new Promise<void>((resolve) => (come = resolve));
+  const late = { snapshot: () => coming.then(() => connector.snapshot(never)) } as unknown as Connector;
+  const pool = new Snapshots(late, manualClock(), 1_000);
+  const stop = new AbortController();
+  const stopped = pool.hold(parseLsn('0/5'), never, stop.signal).catch((error: unknown) => error);
+  const held = pool.hold(parseLsn('0/5'), never, never);
+  const reason = new Error('not wanted');
+  stop.abort(reason);
+  expect(await stopped).toBe(reason);
+  come();
+  const { snapshot, release } = await held;
+  expect([snapshot.at, open.size]).toEqual([parseLsn('0/10'), 1]);
+  await release();
+  expect(open.size).toBe(0);
+});
+
 const MB = 1 << 20;
 const extent: Extent = { files: 'f', pages: [100, 10], bytes: 110 * 8192 };
 

@@ -36,3 +36,16 @@ test('a table whose rest ended while the others were looked at is due at once', 
   failures.looked();
   expect([failures.resting().size, failures.nextMs()]).toEqual([0, null]);
 });
+
+test('a copy that was interrupted waits as it is; one that failed, or broke, goes', () => {
+  const clock = { monotonicMs: () => 1_000, delay: () => Promise.resolve() };
+  const failures = new TableFailures(clock, () => 1);
+  const left = (): readonly number[] => [failures.interrupted().size, failures.resting().size];
+  failures.copyInterrupted(table, 'no');
+  expect(left()).toEqual([1, 0]);
+  failures.copyFailed(table, 'no');
+  expect(left()).toEqual([0, 1]);
+  failures.copyInterrupted(table, 'no');
+  failures.broke({ table, relation: 'copy', message: 'no' }, 10);
+  expect(left()).toEqual([0, 1]);
+});
