@@ -1,5 +1,5 @@
 import type { Change, Relation, RelationColumn } from '../../src/core/rows/change.ts';
-import { type Cell, completed, type Row, rowOf, UNCHANGED } from '../../src/core/rows/row.ts';
+import { type Cell, filled, type Row, rowOf, UNCHANGED } from '../../src/core/rows/row.ts';
 import type { RowEvent } from './envelope.ts';
 import { isObject, type JsonObject, type JsonValue, member, parse, textOf } from './json.ts';
 import type { ColumnLayout, TableLayout } from './layout.ts';
@@ -140,19 +140,11 @@ function changeOf(event: RowEvent, binding: Binding, old: RowEvent | null): Chan
 function updateOf(now: JsonValue, then: JsonValue, binding: Binding): Change {
   const { relation, keys } = binding;
   const before = isObject(then) ? rowIn(then, binding, true) : null;
-  const after = filled(rowIn(now, binding, true), before, binding);
+  const sent = rowIn(now, binding, true);
+  const after = before === null ? sent : filled(sent, before);
   if (keys.some((at) => !after.has(at))) throw new Unreadable('a change does not name its row');
   const isMoved = before !== null && keys.some((at) => before.cell(at) !== after.cell(at));
   return { kind: 'update', relation, after, before: isMoved ? before : null };
-}
-
-/** A value that was not sent is never null, so a null in the old row says only that it is not there either. */
-function filled(after: Row, before: Row | null, { columns }: Binding): Row {
-  if (after.isWhole || before === null) return after;
-  const known = columns.flatMap((_, at) =>
-    !after.has(at) && before.has(at) && before.cell(at) !== null ? [at] : [],
-  );
-  return completed(after, before, known);
 }
 
 function rowIn(value: JsonValue, { columns }: Binding, mayLack: boolean): Row {

@@ -1,10 +1,10 @@
 import { type Lsn, lsnFromBits, maxLsn, ZERO_LSN } from '../../../src/core/position/lsn.ts';
 import type { Change, Commit, FeedItem, Relation } from '../../../src/core/rows/change.ts';
-import type { Row } from '../../../src/core/rows/row.ts';
+import { filled, type Row } from '../../../src/core/rows/row.ts';
 import { ConnectorError } from '../../connector.ts';
 import { DELETE, INSERT, malformed, NEW_ROW, UPDATE } from './pgoutput.ts';
 import { readRelation, sameRelation, withPartition } from './relation-message.ts';
-import { filled, WireRow } from './wire-row.ts';
+import { WireRow } from './wire-row.ts';
 
 const NOTHING: readonly Relation[] = [];
 const BEGIN = 0x42;

@@ -1,11 +1,4 @@
-import {
-  type Cell,
-  type CellSink,
-  completed,
-  notSent,
-  type Row,
-  UNCHANGED,
-} from '../../../src/core/rows/row.ts';
+import { type Cell, type CellSink, notSent, type Row, UNCHANGED } from '../../../src/core/rows/row.ts';
 import { ConnectorError } from '../../connector.ts';
 import { IS_NULL, IS_TEXT, IS_UNCHANGED, malformed } from './pgoutput.ts';
 
@@ -95,12 +88,4 @@ function textOf(buffer: Buffer, start: number, end: number): string {
   } catch (error) {
     throw new ConnectorError('unfit', `a value of ${end - start} bytes is too large to read`, error);
   }
-}
-
-/** The new row with what the old one has of it: an unchanged large value is never null, so a null there only says that it was not sent. */
-export function filled(after: Row, before: Row): Row {
-  if (after.isWhole) return after;
-  const places = Array.from({ length: after.width }, (_, at) => at);
-  const known = places.filter((at) => !after.has(at) && before.cell(at) !== null);
-  return completed(after, before, known);
 }

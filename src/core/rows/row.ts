@@ -54,6 +54,14 @@ export function completed(row: Row, other: Row, positions: readonly number[] | n
   return new ComposedRow(parts);
 }
 
+/** The new row with what the old one has of it: a value that was not sent is never null, so a null there only says that it was not sent either. */
+export function filled(after: Row, before: Row): Row {
+  if (after.isWhole) return after;
+  const places = Array.from({ length: after.width }, (_, at) => at);
+  const known = places.filter((at) => !after.has(at) && before.cell(at) !== null);
+  return completed(after, before, known);
+}
+
 class ListRow implements Row {
   readonly #cells: readonly (Cell | Buffer)[];
 

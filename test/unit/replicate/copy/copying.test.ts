@@ -154,9 +154,9 @@ test('who stops waiting for a snapshot is told at once, and leaves it to the oth
   stop.abort(reason);
   expect(await stopped).toBe(reason);
   come();
-  const { snapshot, release } = await held;
-  expect([snapshot.at, open.size]).toEqual([parseLsn('0/10'), 1]);
-  await release();
+  const other = await held;
+  expect([other.snapshot.at, open.size]).toEqual([parseLsn('0/10'), 1]);
+  await other.release();
   expect(open.size).toBe(0);
 });
 
