@@ -32,7 +32,6 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
       await startReplicator({ config, metadataDatabaseUrl, probes, log, closing });
     }
     const url = await listen({ config, control, probes, log, closing, leaving });
-    log.info({ url, roles: config.roles }, 'ready');
     const stop = async (): Promise<void> => {
       await leaving.begin(config.shutdownDelayMs);
       await closing.closeAll();

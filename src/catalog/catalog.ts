@@ -268,6 +268,8 @@ export interface WantedTable {
   readonly table: Table;
   /** Sets of column names reads will look rows up by; each gets an index. */
   readonly lookups: readonly (readonly string[])[];
+  /** Why no copy can be looked up by a mapping that leads to the table; null when all can. */
+  readonly mapping: string | null;
 }
 
 /** Everything metadata and the databases' own catalogs say together; frozen, replaced as a whole. */

@@ -27,6 +27,7 @@ export async function runServe(argv: readonly string[]): Promise<number> {
   try {
     const { startServer } = await import('../serve.ts');
     const server = await startServer(config, log);
+    tellReady(log, { url: server.url, roles: config.roles });
     const signal = await stopping;
     log.info({ signal }, 'stopping');
     return await stopInTime(server, config, log);
@@ -36,6 +37,12 @@ export async function runServe(argv: readonly string[]): Promise<number> {
     exitSoon(1);
     return 1;
   }
+}
+
+/** Whoever starts a server waits for this line: it is written at every level but `silent`. */
+function tellReady(log: Log, facts: Pick<RunningServer, 'url'> & Pick<Config, 'roles'>): void {
+  const told = log.level === 'silent' ? log : log.child({}, { level: 'info' });
+  told.info(facts, 'ready');
 }
 
 async function stopInTime(server: RunningServer, config: Config, log: Log): Promise<number> {

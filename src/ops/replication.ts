@@ -46,11 +46,18 @@ export interface FeedReport {
   readonly last_error: string | null;
 }
 
+/** A table that a feed should hold. */
+export interface FeedTable {
+  readonly table: TableRef;
+  /** Why a mapping that leads to it is answered live although it is held; null when none is. */
+  readonly mapping: string | null;
+}
+
 /** A feed that metadata asks for, with the tables it should hold as far as they are known. */
 export interface WantedFeed {
   readonly source: SourceName;
   readonly target: SourceName;
-  readonly tables: readonly TableRef[];
+  readonly tables: readonly FeedTable[];
 }
 
 /** What a report is made from. */
@@ -107,7 +114,11 @@ function feedsOf(
     const report = feedReport(source, feed, status.now, view);
     const tables = wanted.find(({ target }) => target === feed.target)?.tables ?? [];
     const refused = others === null ? {} : ({ state: 'retrying', reason: others } as const);
-    return { ...report, ...refused, tables: [...report.tables, ...notYetKnown(tables, feed.tables)] };
+    return {
+      ...report,
+      ...refused,
+      tables: [...report.tables.map((one) => readBy(one, tables)), ...notYetKnown(tables, feed.tables)],
+    };
   });
   return [
     ...present,
@@ -120,17 +131,24 @@ function feedsOf(
 }
 
 /** Tables that metadata asks for and the replicator has not heard of: a moment after a registration, or while none runs. */
-function notYetKnown(wanted: readonly TableRef[], known: readonly CacheTable[]): readonly TableReport[] {
+function notYetKnown(wanted: readonly FeedTable[], known: readonly CacheTable[]): readonly TableReport[] {
   const names = new Set(known.map(({ table }) => tableKey(table)));
   return wanted
-    .filter((table) => !names.has(tableKey(table)))
-    .map((table) => ({ ...pendingTable(table), reason: NOT_TAKEN_UP }));
+    .filter(({ table }) => !names.has(tableKey(table)))
+    .map((one) => ({ ...pendingTable(one), reason: NOT_TAKEN_UP }));
+}
+
+/** A copy is kept all the same: other mappings may lead to it. */
+function readBy(report: TableReport, wanted: readonly FeedTable[]): TableReport {
+  if (report.reason !== undefined) return report;
+  const mapping = wanted.find(({ table }) => tableKey(table) === tableKey(report))?.mapping ?? null;
+  return mapping === null ? report : { ...report, reason: `answered live by its mapping: ${mapping}` };
 }
 
 const NOT_TAKEN_UP =
   'not taken up by a replicator yet; if that lasts while the feed streams, the log of the one that leads says why, or it goes by another metadata database';
 
-function pendingTable({ schema, name }: TableRef): TableReport {
+function pendingTable({ table: { schema, name } }: FeedTable): TableReport {
   return { schema, name, state: 'pending', rows_copied: 0, rows_estimated: null };
 }
 

@@ -1,20 +1,20 @@
 import type { Snapshot } from '../catalog/watch.ts';
-import type { TableRef } from '../core/names.ts';
-import type { WantedFeed } from '../ops/replication.ts';
+import type { FeedTable, WantedFeed } from '../ops/replication.ts';
 
 /** The feeds metadata asks for, also those of databases that do not answer and so are missing from the catalog. */
 export function wantedFeeds({
   catalog,
   metadata,
 }: Pick<Snapshot, 'catalog' | 'metadata'>): readonly WantedFeed[] {
-  const feeds = new Map<string, WantedFeed & { readonly tables: TableRef[] }>();
-  const add = (source: string, target: string, tables: readonly TableRef[]): void => {
+  const feeds = new Map<string, WantedFeed & { readonly tables: FeedTable[] }>();
+  const add = (source: string, target: string, tables: readonly FeedTable[]): void => {
     const key = JSON.stringify([source, target]);
     const feed = feeds.get(key) ?? { source, target, tables: [] };
     feed.tables.push(...tables);
     feeds.set(key, feed);
   };
-  for (const { source, target, table } of catalog.wanted) add(source, target, [table.ref]);
+  for (const { source, target, table, mapping } of catalog.wanted)
+    add(source, target, [{ table: table.ref, mapping }]);
   const names = new Set(metadata.sources.map(({ name }) => name));
   for (const { name, tables } of metadata.sources) {
     for (const { definition } of tables.flatMap((table) => table.remote_relationships ?? [])) {

@@ -379,6 +379,15 @@ describe('administration', () => {
     ]);
   });
 
+  test.each(['pause', 'resume', 'resync', 'verify'])(
+    '%s of such a feed says that it is not set up',
+    async (action) => {
+      const answer = await send(`/v1/replication/pg2/${action}`, '', admin);
+      const error = { path: '$', error: 'no replicator has set up this feed yet', code: 'not-found' };
+      expect({ status: answer.status, body: JSON.parse(answer.text) }).toEqual({ status: 404, body: error });
+    },
+  );
+
   test('a database without feeds is asked for none, which would fail and fill its log', async () => {
     const failed: string[] = [];
     const query = (text: string) =>

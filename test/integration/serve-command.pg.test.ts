@@ -124,8 +124,9 @@ describe('a configuration that cannot work ends the start with one readable line
   });
 });
 
-test('a port that is taken is said', async () => {
-  const first = await serving();
+test('where it serves is said whatever the level of the log; a port that is taken is said', async () => {
+  const first = await serving({ NEARJOIN_LOG_LEVEL: 'error' });
+  expect(first.log.map((line) => JSON.parse(line))).toMatchObject([{ msg: 'ready', url: first.url }]);
   const ended = await run(['serve'], {
     NEARJOIN_METADATA_DATABASE_URL: meta.url,
     NEARJOIN_PORT: new URL(first.url).port,

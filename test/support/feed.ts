@@ -153,7 +153,7 @@ export class FeedRig {
     const known = catalog.sources.get('pg2')?.tables ?? new Map<string, Table>();
     this.#wanted = Object.entries(this.#tracked).flatMap(([name, lookups]) => {
       const table = known.get(tableKey({ schema: 'public', name }));
-      return table === undefined ? [] : [{ source: 'pg1', target: 'pg2', table, lookups }];
+      return table === undefined ? [] : [{ source: 'pg1', target: 'pg2', table, lookups, mapping: null }];
     });
     for (const wake of this.#changed) wake();
   }

@@ -38,15 +38,14 @@ export function planCaches(
   for (const source of sources.values()) {
     for (const copy of new Closure(source, sources, ruled).copies()) {
       const obstacle = obstacleOf(source.name, copy, { sources, introspections });
-      const { target, table, lookups } = copy;
-      wanted.push({ source: source.name, target, table, lookups });
+      wanted.push({ source: source.name, ...copy });
       if (obstacle !== null) warnings.push(warningOf(source.name, copy, obstacle));
     }
   }
   return { wanted, warnings };
 }
 
-type Copy = Omit<WantedTable, 'source'> & { readonly mapping: string | null };
+type Copy = Omit<WantedTable, 'source'>;
 
 interface Reached {
   readonly table: Table;

@@ -1,6 +1,6 @@
 import type { SourceName } from '../../core/names.ts';
 import { formatLsn } from '../../core/position/lsn.ts';
-import { formatToken, later, type Token } from '../../core/position/token.ts';
+import { contains, formatToken, later, type Token } from '../../core/position/token.ts';
 import type { TargetReport } from '../../read/freshness.ts';
 
 /** RFC 8941's bare token. */
@@ -12,19 +12,16 @@ export function cacheStatus(reports: readonly TargetReport[]): string | null {
   return onePerTarget(reports).map(member).join(', ');
 }
 
-/** The `X-Nearjoin-Token` header: positions the answer contains, with those the client already asked for; null when empty. */
+/**
+ * The `X-Nearjoin-Token` header: positions the answer contains, and those that the headers asked for of targets it does not
+ * read; null when empty. It contains less than they asked for where a directive's token won over theirs.
+ */
 export function answerToken(
   reports: readonly TargetReport[],
   asked: ReadonlyMap<SourceName, Token>,
   namesHistories: boolean,
 ): string | null {
-  const tokens = new Map(asked);
-  for (const { target, position, history } of reports) {
-    if (position === null) continue;
-    const reached = { position, history };
-    const known = tokens.get(target);
-    tokens.set(target, known === undefined ? reached : later(known, reached));
-  }
+  const tokens = new Map([...asked, ...containedIn(reports, asked)]);
   if (tokens.size === 0) return null;
   return [...tokens]
     .map(([target, token]) => {
@@ -32,6 +29,20 @@ export function answerToken(
       return `${encodedName(target)}:${text}`;
     })
     .join(',');
+}
+
+function containedIn(
+  reports: readonly TargetReport[],
+  asked: ReadonlyMap<SourceName, Token>,
+): ReadonlyMap<SourceName, Token> {
+  const tokens = new Map<SourceName, Token>();
+  for (const { target, position, history } of reports) {
+    if (position === null) continue;
+    const reached = { position, history };
+    const known = tokens.get(target) ?? asked.get(target) ?? reached;
+    tokens.set(target, tokens.has(target) || contains(reached, known) ? later(known, reached) : reached);
+  }
+  return tokens;
 }
 
 /** What `extensions.nearjoin` says: per target, its route and why. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { requestPause, requestResume, requestResync } from '../../cache/feed/requests.ts';
+import { sqlStateOf } from '../../cache/queryable.ts';
 import type { StatusClient } from '../../cache/status/status.ts';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
@@ -57,7 +58,7 @@ interface FeedRequest {
 async function act(routes: ReplicationRoutes, action: Action, asked: FeedRequest): Promise<void> {
   const holders = await holdersOf(routes, asked);
   const done = await Promise.all(holders.map((source) => ask(routes.client(source), action, asked)));
-  if (!done.includes(true)) throw notFound(`target "${asked.target}" has no such table in its cache`);
+  if (!done.includes(true)) throw notHeld(asked);
 }
 
 /**
@@ -93,8 +94,14 @@ async function ask(client: StatusClient, action: Action, asked: FeedRequest): Pr
   }
 }
 
-/** The source database did not answer a request that is a row in it. */
+const NOT_SET_UP = 'no replicator has set up this feed yet';
+
+/** A table of schema `nearjoin`, or the schema, is not there. */
+const UNDEFINED: ReadonlySet<string | undefined> = new Set(['42P01', '3F000']);
+
+/** The source database did not answer a request that is a row in it, or has no place for it yet. */
 export function notTaken(error: unknown): NearjoinError {
+  if (UNDEFINED.has(sqlStateOf(error))) return notFound(NOT_SET_UP);
   const message = `the source database did not take the request: ${messageOf(error)}`;
   return new NearjoinError('source-unavailable', message, { cause: error });
 }
@@ -112,7 +119,11 @@ export function tableOf(item: z.infer<typeof tableBody>): TableRef {
   return typeof item === 'string' ? { schema: 'public', name: item } : item;
 }
 
-/** Nothing of that name is there. */
-export function notFound(message: string): NearjoinError {
+/** A request that no feed took: for tables that are not in the cache, or for a feed that is not made yet. */
+export function notHeld({ target, tables }: Pick<FeedRequest, 'target' | 'tables'>): NearjoinError {
+  return notFound(tables === undefined ? NOT_SET_UP : `target "${target}" has no such table in its cache`);
+}
+
+function notFound(message: string): NearjoinError {
   return new NearjoinError('not-found', message);
 }

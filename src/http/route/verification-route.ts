@@ -8,7 +8,7 @@ import { requireAdmin } from '../auth/admin.ts';
 import { parseJsonBody } from '../operation/graphql-request.ts';
 import {
   holdersOf,
-  notFound,
+  notHeld,
   notTaken,
   type ReplicationRoutes,
   tableBody,
@@ -37,10 +37,11 @@ export function registerVerificationRoutes(app: FastifyInstance, routes: Replica
   app.post<Asked>('/v1/replication/:target/verify', async (request) => {
     await requireAdmin(routes.authenticator, request);
     const { target } = request.params;
-    const { tables, repair } = bodyOf(request);
-    const asked = { tables: tables?.map(tableOf) ?? null, repair, rowsPerSecond: null };
+    const { tables: named, repair } = bodyOf(request);
+    const tables = named?.map(tableOf);
+    const asked = { tables: tables ?? null, repair, rowsPerSecond: null };
     const found = await each(routes, request, (client) => requestVerification(client, target, asked));
-    if (found.length === 0) throw notFound(`target "${target}" has no such table in its cache`);
+    if (found.length === 0) throw notHeld({ target, tables });
     return { verifications: found };
   });
   app.get<Asked>('/v1/replication/:target/verify', async (request) => {

@@ -102,6 +102,21 @@ test('once a table is copied its rows are told as they were counted, not as they
   expect(report?.tables).toMatchObject([{ state: 'ready', rows_copied: 50, rows_estimated: 50 }]);
 });
 
+test('of a copy that a mapping cannot look into is told why, though it is ready', async () => {
+  const tables = feed().tables.map((table) => ({ ...table, state: { kind: 'ready' } as const }));
+  const mapping = 'mapped column "g" is generated and not replicated';
+  const wanted = [{ table: { schema: 'public', name: 'users' }, mapping }];
+  const [report] = await reportFeeds(
+    view(
+      { pg1: status(feed({ tables })) },
+      { wanted: () => [{ source: 'pg1', target: 'pg2', tables: wanted }] },
+    ),
+  );
+  expect(report?.tables).toMatchObject([
+    { state: 'ready', reason: `answered live by its mapping: ${mapping}` },
+  ]);
+});
+
 test('a feed whose copies are of another database than the metadata names has failed', async () => {
   const held = feed({ identity: { systemId: '7', database: 'accounts' } });
   const named = (systemId: string | null, database: string) =>
@@ -176,7 +191,7 @@ test('an unknown position means an unknown staleness, not zero', async () => {
 });
 
 test('a table that metadata asks for is pending until the replicator knows it', async () => {
-  const tables = ['users', 'countries'].map((name) => ({ schema: 'public', name }));
+  const tables = ['users', 'countries'].map((name) => ({ table: { schema: 'public', name }, mapping: null }));
   const [report] = await reportFeeds(
     view({ pg1: status(feed()) }, { wanted: () => [{ source: 'pg1', target: 'pg2', tables }] }),
   );

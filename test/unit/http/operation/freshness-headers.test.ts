@@ -218,14 +218,20 @@ describe('answer headers', () => {
     );
   });
 
-  test('the token never goes back behind what the client asked for', () => {
+  test('the token names what the answer contains, also where a directive asked for less than the headers', () => {
     fc.assert(
       fc.property(lsn, lsn, (asked, contained) => {
         const token = { position: asked, history: '7576.1' };
         const answer = answerToken([report({ position: contained })], new Map([['pg2', token]]), false);
-        expect(answer).toBe(`pg2:${formatLsn(asked > contained ? asked : contained)}`);
+        expect(answer).toBe(`pg2:${formatLsn(contained)}`);
       }),
     );
+  });
+
+  test('of several answers the token names the latest, beside what was asked of targets that none of them read', () => {
+    const asked = readTokens('pg2:0/2@7576.1,pg3:0/5', 'X-Nearjoin-Token');
+    const read = (position: bigint) => report({ position: lsnFromBits(position), history: null });
+    expect(answerToken([read(2n), read(9n), read(4n)], asked, true)).toBe('pg2:0/9@7576.1,pg3:0/5');
   });
 
   test("a live answer without a position still passes the client's tokens on", () => {

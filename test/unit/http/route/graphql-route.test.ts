@@ -233,7 +233,7 @@ describe('answers', () => {
   ] as const)('with application/graphql-response+json %s has status %i', async (code, status) => {
     const app = await serverWith(async () => ({ kind: 'error', error: new NearjoinError(code, 'x') }));
     expect((await post(app, { query: '{ a }' })).statusCode).toBe(200);
-    const answer = await post(app, { query: '{ a }' }, { accept: 'application/graphql-response+json' });
+    const answer = await post(app, { query: '{ a }' }, { accept: 'Application/GraphQL-Response+JSON' });
     expect(answer.statusCode).toBe(status);
     expect(answer.headers['content-type']).toBe('application/graphql-response+json; charset=utf-8');
     const refused = { accept: 'application/graphql-response+json;q=0, application/json' };
