@@ -4,15 +4,11 @@ import { type Lsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
 import type { Commit } from '../../src/core/rows/change.ts';
 import {
   type ChangeStream,
-  type Comparison,
   type Connector,
   ConnectorError,
-  type Observation,
   type Publishable,
   type Published,
   type SlotHealth,
-  type Snapshot,
-  type TableSize,
   type TargetIdentity,
 } from '../connector.ts';
 import { TargetDatabase } from '../postgres/database.ts';
@@ -37,9 +33,8 @@ export function kafkaConnector(options: KafkaConnectorOptions): Connector {
   return new KafkaConnector(options);
 }
 
-class KafkaConnector implements Connector {
+class KafkaConnector extends TargetDatabase implements Connector {
   readonly kind = 'kafka';
-  readonly #database: TargetDatabase;
   readonly #kafka: KafkaTarget;
   readonly #client: KafkaClient;
   readonly #ends = new Map<Lsn, EndRecord>();
@@ -49,7 +44,7 @@ class KafkaConnector implements Connector {
 
   constructor(options: KafkaConnectorOptions) {
     const { cluster, kafka, name, log } = options;
-    this.#database = new TargetDatabase(options, kafka.publication);
+    super(options, kafka.publication);
     this.#kafka = kafka;
     this.#client = { cluster, name, log, timings: { ...DEFAULT_KAFKA_TIMINGS, ...options.kafkaTimings } };
   }
@@ -63,46 +58,26 @@ class KafkaConnector implements Connector {
     return `${this.#kafka.topicPrefix}.transaction`;
   }
 
-  async identify(): Promise<TargetIdentity> {
+  override async identify(): Promise<TargetIdentity> {
     if (this.#client.cluster.brokers.length === 0) {
       const what = 'the target is to be followed through Kafka, and no brokers are configured';
       throw new ConnectorError('unfit', `${what}: set NEARJOIN_KAFKA_BROKERS`);
     }
-    const identity = await this.#database.identify();
-    const { version } = await this.#database.admin.row<{ version: number }>(
+    const identity = await super.identify();
+    const { version } = await this.admin.row<{ version: number }>(
       `select current_setting('server_version_num')::int as version`,
     );
     if (version >= OLDEST_VERSION) return identity;
     throw new ConnectorError('unfit', 'Postgres 15 is the oldest that can be followed through Kafka');
   }
 
-  strayed(): Promise<ConnectorError | null> {
-    return this.#database.strayed();
-  }
-
-  forgetIdentity(): void {
-    this.#database.target.history.expect(null);
-  }
-
-  standing(): Promise<string> {
-    return this.#database.standing();
-  }
-
-  async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
+  override async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
     const { publication } = this.#kafka;
-    const checked = await this.#database.check(tables);
-    const captured = await this.#database.admin.snapshot((query) => readCaptured(query, publication, tables));
+    const checked = await super.check(tables);
+    const captured = await this.admin.snapshot((query) => readCaptured(query, publication, tables));
     const { judged, layouts } = eligible(checked, captured, publication);
     this.#layouts = layouts;
     return judged;
-  }
-
-  sizes(tables: readonly TableRef[]): Promise<readonly TableSize[]> {
-    return this.#database.sizes(tables);
-  }
-
-  observe(): Promise<Observation> {
-    return this.#database.observe();
   }
 
   /** Nothing is changed on the target: what Debezium captures is its administrator's business. */
@@ -123,14 +98,14 @@ class KafkaConnector implements Connector {
 
   /** Begins after a transaction of our own, which must come through Debezium. */
   async createSlot(signal?: AbortSignal): Promise<Lsn> {
-    return await this.#database.while(signal, async (until) => {
+    return await this.while(signal, async (until) => {
       // Left from when the target was followed by a slot of ours.
-      await this.#database.dropOurs();
+      await this.drop();
       const end = await awaitBarrier(
         {
           client: this.#client,
           topic: this.#transactions,
-          admin: this.#database.admin,
+          admin: this.admin,
           kafka: this.#kafka,
         },
         until,
@@ -142,24 +117,12 @@ class KafkaConnector implements Connector {
 
   /** What Debezium's slot holds back of the target's log is not ours to answer for; what it sent is kept by Kafka. */
   async slotHealth(): Promise<SlotHealth> {
-    const health = await readSlotHealth(this.#database.admin, this.slot);
+    const health = await readSlotHealth(this.admin, this.slot);
     return health.kind === 'usable' ? { ...health, confirmed: ZERO_LSN, retainedWalBytes: 0 } : health;
   }
 
-  drop(): Promise<void> {
-    return this.#database.dropOurs();
-  }
-
-  position(): Promise<Lsn> {
-    return this.#database.position();
-  }
-
-  forceFlush(): Promise<void> {
-    return this.#database.forceFlush();
-  }
-
   async open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream> {
-    return await this.#database.while(signal, async () => {
+    return await this.while(signal, async () => {
       const start = this.#ends.get(after) ?? (await this.#findEnd(after, last));
       const tables = await askKafka(this.#client, (topics) => this.#topics(topics, start));
       const stream = new KafkaStream(
@@ -181,25 +144,9 @@ class KafkaConnector implements Connector {
     });
   }
 
-  outlast(signal: AbortSignal): Promise<void> {
-    return this.#database.outlast(signal);
-  }
-
-  snapshot(signal: AbortSignal): Promise<Snapshot> {
-    return this.#database.snapshot(signal);
-  }
-
-  shown(xids: readonly number[], signal: AbortSignal): Promise<void> {
-    return this.#database.shown(xids, signal);
-  }
-
-  compare(signal: AbortSignal): Promise<Comparison> {
-    return this.#database.compare(signal);
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#stream?.close();
-    await this.#database.close();
+    await super.close();
   }
 
   #remember(end: EndRecord): void {

@@ -40,7 +40,7 @@ export interface DatabaseOptions {
 
 const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
 
-/** The target's database itself: what connectors ask of it whichever way its changes come. */
+/** What every connector does, whichever way the target's changes come: it asks the target's database itself. */
 export class TargetDatabase {
   readonly target: Target;
   readonly admin: AdminPool;
@@ -94,6 +94,10 @@ export class TargetDatabase {
     }
   }
 
+  forgetIdentity(): void {
+    this.target.history.expect(null);
+  }
+
   standing(): Promise<string> {
     return readStanding(this.admin, this.#publication);
   }
@@ -117,7 +121,7 @@ export class TargetDatabase {
   }
 
   /** Drops our slot and publication, if there are any; a slot of the same name that another database has since is that one's. */
-  async dropOurs(): Promise<void> {
+  async drop(): Promise<void> {
     await dropSlot(this.admin, this.target, 'here');
     await dropPublication(this.target, this.admin);
   }
