@@ -15,7 +15,7 @@ import { givenSlots } from '../function-arguments.ts';
 import type { SelectPermission } from '../select-permission.ts';
 import type { FindTable } from './memo.ts';
 import { attempt, type Subject, Unresolvable } from './problems.ts';
-import { type ComparisonScope, checkColumn, checkComputed } from './rule-comparison.ts';
+import { type ComparisonScope, checkAggregated, checkColumn } from './rule-comparison.ts';
 
 /** Select permissions, what each is called where it does not hold, and what row rules may look at. */
 export interface Permitting {
@@ -177,7 +177,7 @@ function checkAggregate(called: PredicateFunction, predicate: unknown, scope: Sc
   const distinct = given.get('distinct');
   if (distinct !== undefined && typeof distinct !== 'boolean')
     throw new Unresolvable('"distinct" takes true or false');
-  checkComputed(called.answers, given.get('predicate') as Json);
+  checkAggregated(called.answers, given.get('predicate') as Json);
   if (given.has('filter')) checkRule(given.get('filter'), scope);
 }
 

@@ -25,16 +25,9 @@ export function checkColumn(column: Column, value: Json, scope: ComparisonScope)
   for (const [key, operand] of operatorsIn(value)) checkOperator(column, { key, operand }, scope);
 }
 
-/** Checks the operators of a computed value. */
-export function checkComputed(type: ColumnType, value: Json): void {
-  for (const [key, operand] of operatorsIn(value)) {
-    const meant = known(key);
-    if (meant.kind === 'is-null') checkIsNull(operand);
-    else if (meant.kind === 'cast') checkCast({ type, of: 'an aggregate' }, operand);
-    else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || operand === null)
-      throw new Unresolvable(`"${key}" does not compare an aggregate`);
-    else checkOperand(operandOf(meant.operator, type), operand, { key, of: 'an aggregate' });
-  }
+/** Checks the operators of an aggregate. */
+export function checkAggregated(type: ColumnType, value: Json): void {
+  checkValue({ type, of: 'an aggregate' }, value, (key) => `"${key}" does not compare an aggregate`);
 }
 
 function known(key: string): NonNullable<ReturnType<typeof ruleOperator>> {
@@ -83,31 +76,32 @@ function checkIsNull(operand: Json): void {
   if (typeof operand !== 'boolean') throw new Unresolvable('"_is_null" takes true or false');
 }
 
-/** What is cast, and how messages name it. */
-interface Cast {
+/** A value that is no column's as it is, and how messages name it. */
+interface Value {
   readonly type: ColumnType;
   readonly of: string;
 }
 
-function checkCast({ type, of }: Cast, operand: Json): void {
+function checkCast({ type, of }: Value, operand: Json): void {
   for (const [name, operators] of operatorsIn(operand)) {
     const cast = ruleCast(type, name);
     const names = castsOf(type)
       .map(({ scalar }) => JSON.stringify(scalar))
       .join(' and ');
     if (cast === undefined) throw new Unresolvable(`"_cast" of ${of} takes ${names || 'nothing'} only`);
-    checkCasted({ type: cast, of: `the ${cast.name} of ${of}` }, operators);
+    const casted = { type: cast, of: `the ${cast.name} of ${of}` };
+    checkValue(casted, operators, (key) => `operator "${key}" does not fit ${casted.of}`);
   }
 }
 
-function checkCasted({ type, of }: Cast, operators: Json): void {
-  for (const [key, value] of operatorsIn(operators)) {
+function checkValue({ type, of }: Value, operators: Json, unfit: (key: string) => string): void {
+  for (const [key, operand] of operatorsIn(operators)) {
     const meant = known(key);
-    if (meant.kind === 'is-null') checkIsNull(value);
-    else if (meant.kind === 'cast') checkCast({ type, of }, value);
-    else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || value === null)
-      throw new Unresolvable(`operator "${key}" does not fit ${of}`);
-    else checkOperand(operandOf(meant.operator, type), value, { key, of });
+    if (meant.kind === 'is-null') checkIsNull(operand);
+    else if (meant.kind === 'cast') checkCast({ type, of }, operand);
+    else if (meant.kind !== 'compare' || !operatorsOf(type).includes(meant.operator) || operand === null)
+      throw new Unresolvable(unfit(key));
+    else checkOperand(operandOf(meant.operator, type), operand, { key, of });
   }
 }
 
