@@ -47,9 +47,9 @@ export interface ServingParts {
   readonly resultLimitBytes: number;
   /** Bytes of answers on their way past which clients that take too long for theirs are cut off. */
   readonly unsentLimitBytes: number;
-  readonly sockets: Omit<
+  readonly sockets: Pick<
     SocketOptions,
-    'authenticator' | 'runner' | 'log' | 'showsInternal' | 'cors' | 'maxMessageBytes' | 'unsent' | 'arriving'
+    'live' | 'limits' | 'nowMs' | 'keepAliveMs' | 'closesOnMetadataChange' | 'catalogs'
   >;
 }
 

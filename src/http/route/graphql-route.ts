@@ -94,17 +94,17 @@ async function answerGraphql(
     const freshness = freshnessOf(request.headers);
     const body = readGraphqlBody(text, route.batchLimit);
     const { ip: address, notes } = request;
-    const asked: RunContext = { session, address, freshness, signal: life.signal, notes };
+    const context: RunContext = { session, address, freshness, signal: life.signal, notes };
     const { unsent } = route;
     const framing = { format: formatOf(route, request), tokens: freshness.tokens, unsent };
     if (body.kind === 'single') {
-      const result = await route.runner.run(body.request, asked);
+      const result = await route.runner.run(body.request, context);
       return sendSingle(reply, result, { ...framing, onSent: (bytes) => route.runner.sent(bytes) });
     }
     const fitting = fittingInto(route.resultLimitBytes);
     route.runner.refuseBatch(body.requests.length, session);
     const results = await inTurn(body.requests, BATCH_WIDTH, async (one) =>
-      fitting(await route.runner.run(one, asked)),
+      fitting(await route.runner.run(one, context)),
     );
     return sendBatch(reply, results, framing);
   } catch (error) {
