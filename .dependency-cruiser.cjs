@@ -61,7 +61,7 @@ const folders = {
   'src/core': {
     json: [],
     position: [],
-    rows: ['position'],
+    rows: ['position', 'postgres'],
     postgres: [],
     waiting: [],
   },

@@ -1,12 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { SourceName, TableRef } from '../core/names.ts';
+import { quoteIdentifier } from '../core/postgres/quote-identifier.ts';
 
 const MAX_BYTES = 63;
-
-/** An identifier as SQL wants it, whatever characters it holds. */
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
 
 /** A relation of schema `nearjoin`, safe to paste into SQL. */
 export function inCache(relation: string): string {

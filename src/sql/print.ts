@@ -1,4 +1,5 @@
 import { unreachable } from '../core/assert.ts';
+import { quoteIdentifier } from '../core/postgres/quote-identifier.ts';
 import type { Sql } from './sql.ts';
 import type { Statement, StatementParameter } from './statement.ts';
 
@@ -77,11 +78,6 @@ function print(roots: readonly Sql[], spell: (number: number) => string): Printe
     return out.join('');
   });
   return { texts, parameters, types };
-}
-
-function quoteIdentifier(name: string): string {
-  if (name.includes('\0')) throw new Error('bug: a name holds a zero byte');
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /** A backslash is spelled with the E form, so that `standard_conforming_strings` does not matter. */

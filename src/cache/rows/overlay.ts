@@ -1,5 +1,6 @@
+import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { type Cell, type Row, rowOf } from '../../core/rows/row.ts';
-import { inCache, quoteIdentifier } from '../names.ts';
+import { inCache } from '../names.ts';
 import type { CacheShape } from '../table/ddl.ts';
 import {
   CarriedWrite,

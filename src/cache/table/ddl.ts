@@ -1,5 +1,6 @@
+import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
-import { inCache, inStage, quoteIdentifier } from '../names.ts';
+import { inCache, inStage } from '../names.ts';
 import type { StoredColumn } from './stored.ts';
 
 /** What a physical cache table is made of. */

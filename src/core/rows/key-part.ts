@@ -1,4 +1,5 @@
 import { must } from '../assert.ts';
+import { quoteIdentifier } from '../postgres/quote-identifier.ts';
 
 /** A column of a table's key. */
 export interface KeyColumn {
@@ -66,7 +67,7 @@ function passes(test: KeyTest): string {
   if (test.kind === 'one-of') {
     const column = must(test.columns[0], 'the column of a list');
     const values = test.values.map((value) => literal(column, value)).join(', ');
-    return `${quoted(column)} ${test.isNot ? 'not in' : 'in'} (${values})`;
+    return `${quoteIdentifier(column.name)} ${test.isNot ? 'not in' : 'in'} (${values})`;
   }
   const conditions = between(test).join(' and ');
   return test.isNot ? `not (${conditions})` : conditions;
@@ -79,7 +80,7 @@ function between({ columns, from, to }: KeyTest & { readonly kind: 'between' }):
   if (first !== undefined && shared !== undefined && shared === to?.values[0]) {
     const rest = { columns: others, from: behindFirst(from), to: behindFirst(to) };
     return [
-      `${quoted(first)} = ${literal(first, shared)}`,
+      `${quoteIdentifier(first.name)} = ${literal(first, shared)}`,
       ...between({ kind: 'between', isNot: false, ...rest }),
     ];
   }
@@ -98,14 +99,10 @@ function compared(
   { values }: KeyPlace,
   operator: '<' | '<=' | '>' | '>=',
 ): readonly string[] {
-  const names = columns.slice(0, values.length).map(quoted);
+  const names = columns.slice(0, values.length).map(({ name }) => quoteIdentifier(name));
   const literals = values.map((value, at) => literal(must(columns[at], 'a column of a range'), value));
   const whole = `(${names.join(', ')}) ${operator} (${literals.join(', ')})`;
   return names.length === 1 ? [whole] : [`${names[0]} ${operator[0]}= ${literals[0]}`, whole];
-}
-
-function quoted({ name }: KeyColumn): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /** A label is one of its enum where there is that, and elsewhere a text. */

@@ -1,7 +1,8 @@
-import { inCache, quoteIdentifier, relationName } from '../../cache/names.ts';
+import { inCache, relationName } from '../../cache/names.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { dropTableSql } from '../../cache/table/ddl.ts';
 import { loadStoredTable, type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
+import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import type { PartsOf } from '../../core/rows/key-part.ts';
 import { type DiscardContext, nextGeneration, untilDone } from '../table/discard.ts';
 import type { FeedAction } from '../table/reconcile.ts';

@@ -1,12 +1,13 @@
 import pg from 'pg';
 import { type Connector, ConnectorError, type Snapshot } from '../../../connectors/connector.ts';
 import type { FeedLease } from '../../cache/feed/row.ts';
-import { inCache, quoteIdentifier } from '../../cache/names.ts';
+import { inCache } from '../../cache/names.ts';
 import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
 import type { Overlay } from '../../cache/rows/overlay.ts';
 import { type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
+import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { statementResults } from '../../core/postgres/statement-results.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { Turns } from '../../core/waiting/turns.ts';

@@ -1,4 +1,4 @@
-import { inCache, quoteIdentifier, relationName } from '../../cache/names.ts';
+import { inCache, relationName } from '../../cache/names.ts';
 import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
 import { dropTableSql } from '../../cache/table/ddl.ts';
 import { saveReplacement } from '../../cache/table/serving.ts';
@@ -13,6 +13,7 @@ import {
 } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
 import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
+import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { StepHook } from '../steps.ts';
 import type { Sinks } from '../write/sink.ts';

@@ -1,8 +1,9 @@
 import type { Comparison, Connector, WantedRows } from '../../../connectors/connector.ts';
-import { inCache, quoteIdentifier } from '../../cache/names.ts';
+import { inCache } from '../../cache/names.ts';
 import { type Queryable, rowsOf } from '../../cache/queryable.ts';
 import type { Generation } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
+import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { ComparedRows } from '../../core/rows/compared-rows.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { Exclusively } from '../table/discard.ts';
