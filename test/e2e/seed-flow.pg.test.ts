@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { leadingTo } from '../support/leading-to.ts';
 import { type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -10,14 +11,7 @@ const REGISTER = {
     name: 'user',
     source: 'pg1',
     table: { name: 'order', schema: 'public' },
-    definition: {
-      to_source: {
-        relationship_type: 'object',
-        source: 'pg2',
-        table: { name: 'user', schema: 'public' },
-        field_mapping: { user_id: 'id' },
-      },
-    },
+    definition: leadingTo('pg2', { name: 'user', schema: 'public' }, { user_id: 'id' }),
   },
 };
 

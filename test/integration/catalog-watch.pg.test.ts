@@ -6,6 +6,7 @@ import { type CatalogWatch, openCatalogWatch } from '../../src/catalog/watch.ts'
 import type { Metadata } from '../../src/metadata/model.ts';
 import { parseMetadata } from '../../src/metadata/parse.ts';
 import { type MetadataStore, openMetadataStore } from '../../src/metadata/store.ts';
+import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -50,14 +51,7 @@ async function open(
 function document(here: string | object, target: string | object, extra: readonly object[] = []): Metadata {
   const user = {
     name: 'user',
-    definition: {
-      to_source: {
-        relationship_type: 'object',
-        source: 'pg2',
-        table: 'users',
-        field_mapping: { user_id: 'id' },
-      },
-    },
+    definition: leadingTo('pg2', 'users', { user_id: 'id' }),
   };
   const at = (url: string | object): object => ({ connection_info: { database_url: url } });
   return parseMetadata({

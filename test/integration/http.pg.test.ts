@@ -3,6 +3,7 @@ import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { type RunningServer, startServer } from '../../src/serve.ts';
+import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -47,14 +48,7 @@ beforeAll(async () => {
     source: 'pg1',
     table: 'orders',
     name: 'user',
-    definition: {
-      to_source: {
-        relationship_type: 'object',
-        source: 'pg2',
-        table: 'users',
-        field_mapping: { user_id: 'id' },
-      },
-    },
+    definition: leadingTo('pg2', 'users', { user_id: 'id' }),
   });
   const permission = { filter: {}, columns: ['id', 'name'] };
   await expectSuccess('pg_create_select_permission', {

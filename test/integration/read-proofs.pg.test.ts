@@ -2,19 +2,13 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { TargetReport } from '../../src/read/freshness.ts';
 import { FeedRig } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';
+import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase } from '../support/postgres.ts';
 
 const USER = {
   name: 'user',
-  definition: {
-    to_source: {
-      relationship_type: 'object',
-      source: 'pg2',
-      table: 'user',
-      field_mapping: { user_id: 'id' },
-    },
-  },
+  definition: leadingTo('pg2', 'user', { user_id: 'id' }),
 };
 const TABLES = { pg1: [{ table: 'order', remote_relationships: [USER] }], pg2: [{ table: 'user' }] };
 const QUERY = '{ order { id user { name } } }';

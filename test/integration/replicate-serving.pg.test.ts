@@ -4,6 +4,7 @@ import { parseLsn } from '../../src/core/position/lsn.ts';
 import type { Step } from '../../src/replicate/steps.ts';
 import { FeedRig, type SupervisorSettings } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';
+import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 
 // A column is added to a cached table. The copy without it is read, and fed, until the copy with it is ready.
@@ -28,14 +29,7 @@ const METADATA = {
       remote_relationships: [
         {
           name: 'item',
-          definition: {
-            to_source: {
-              relationship_type: 'object',
-              source: 'pg2',
-              table: 'item',
-              field_mapping: { item_id: 'id' },
-            },
-          },
+          definition: leadingTo('pg2', 'item', { item_id: 'id' }),
         },
       ],
     },

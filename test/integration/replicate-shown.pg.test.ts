@@ -11,6 +11,7 @@ import { freshName, silentLog } from '../support/connector.ts';
 import { EARLY, EARLY_TARGET, halfWritten, streamingEarly } from '../support/early.ts';
 import { FeedRig } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';
+import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 import { startTarget } from '../support/servers.ts';
@@ -151,9 +152,7 @@ async function openRig(): Promise<FeedRig & AsyncDisposable> {
 async function openLane({ source }: FeedRig): Promise<AsyncDisposable & { readonly lane: TestLane }> {
   const there = {
     name: 'there',
-    definition: {
-      to_source: { relationship_type: 'object', source: 'pg2', table: 'item', field_mapping: { n: 'n' } },
-    },
+    definition: leadingTo('pg2', 'item', { n: 'n' }),
   };
   const tables = { pg1: [{ table: 'viewer', remote_relationships: [there] }], pg2: [{ table: 'item' }] };
   const lane = await TestLane.open({ pg1: source, pg2: target }, tables, { pollMs: 20 });

@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../src/embedded/port.ts';
+import { leadingTo } from '../support/leading-to.ts';
 import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -68,14 +69,7 @@ async function register(nearjoin: Nearjoin): Promise<void> {
         source: 'pg1',
         table: 'orders',
         name: 'user',
-        definition: {
-          to_source: {
-            relationship_type: 'object',
-            source: 'pg2',
-            table: 'users',
-            field_mapping: { user_id: 'id' },
-          },
-        },
+        definition: leadingTo('pg2', 'users', { user_id: 'id' }),
       },
     },
   ];

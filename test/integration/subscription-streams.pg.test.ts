@@ -3,6 +3,7 @@ import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { type RunningServer, startServer } from '../../src/serve.ts';
 import { GraphqlSocket } from '../support/graphql-socket.ts';
+import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -92,14 +93,7 @@ const METADATA = () => ({
           remote_relationships: [
             {
               name: 'user',
-              definition: {
-                to_source: {
-                  relationship_type: 'object',
-                  source: 'pg2',
-                  table: 'users',
-                  field_mapping: { user_id: 'id' },
-                },
-              },
+              definition: leadingTo('pg2', 'users', { user_id: 'id' }),
             },
           ],
           select_permissions: [

@@ -4,6 +4,7 @@ import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { type RunningServer, startServer } from '../../src/serve.ts';
 import { GraphqlSocket, type SocketAsking } from '../support/graphql-socket.ts';
+import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
@@ -91,14 +92,7 @@ async function register(): Promise<void> {
     source: 'pg1',
     table: 'orders',
     name: 'user',
-    definition: {
-      to_source: {
-        relationship_type: 'object',
-        source: 'pg2',
-        table: 'users',
-        field_mapping: { user_id: 'id' },
-      },
-    },
+    definition: leadingTo('pg2', 'users', { user_id: 'id' }),
   });
   const own = { columns: ['id', 'user_id'], filter: { user_id: { _eq: 'X-Hasura-User-Id' } } };
   await metadata('pg_create_select_permission', {

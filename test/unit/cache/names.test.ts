@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { overlayName, quoteIdentifier, relationName } from '../../../src/cache/names.ts';
+import { overlayName, relationName } from '../../../src/cache/names.ts';
 import { createIndexSql, missingIndexes } from '../../../src/cache/table/ddl.ts';
 import { arrayElements, arrayLiteral } from '../../../src/core/postgres/array-literal.ts';
+import { quoteIdentifier } from '../../../src/core/postgres/quote-identifier.ts';
 
 const users = { schema: 'public', name: 'users' };
 

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { readDirectory } from '../../../src/metadata/directory/read-directory.ts';
+import { leadingTo } from '../../support/leading-to.ts';
 
 test("the demo's metadata directory holds the seed document's relationship", async () => {
   const metadata = await readDirectory(fileURLToPath(new URL('../../../metadata', import.meta.url)));
@@ -10,14 +11,7 @@ test("the demo's metadata directory holds the seed document's relationship", asy
     [
       {
         name: 'user',
-        definition: {
-          to_source: {
-            relationship_type: 'object',
-            source: 'pg2',
-            table: { schema: 'public', name: 'user' },
-            field_mapping: { user_id: 'id' },
-          },
-        },
+        definition: leadingTo('pg2', { schema: 'public', name: 'user' }, { user_id: 'id' }),
       },
     ],
   ]);
