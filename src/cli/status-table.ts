@@ -1,32 +1,10 @@
-/** What `nearjoin status` shows of one feed. */
-export interface StatusFeed {
-  readonly target: string;
-  readonly source: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly staleness_ms: number | null;
-  readonly lag_bytes: number | null;
-  readonly retained_wal_bytes: number | null;
-  readonly changes_applied: number;
-  readonly last_error: string | null;
-  readonly tables: readonly StatusTable[];
-}
-
-/** What it shows of one cached table. */
-export interface StatusTable {
-  readonly schema: string;
-  readonly name: string;
-  readonly state: string;
-  readonly rows_copied: number;
-  readonly rows_estimated: number | null;
-  readonly reason?: string | undefined;
-}
+import type { Feed } from './replication.ts';
 
 const HEADINGS = ['FEED', 'STATE', 'STALENESS', 'LAG', 'WAL HELD', 'CHANGES'] as const;
 const BAR_WIDTH = 24;
 
 /** Feeds as an aligned table, each followed by its tables; copies under way have a bar. */
-export function printFeeds(feeds: readonly StatusFeed[]): string {
+export function printFeeds(feeds: readonly Feed[]): string {
   if (feeds.length === 0) return 'No feeds: no relationship crosses databases yet.';
   const rows = feeds.map((feed) => [
     `${feed.target} -> ${feed.source}`,
@@ -66,14 +44,14 @@ export function progressBar(copied: number, estimated: number | null): string {
   return `[${bar}] ${String(Math.floor(part * 100)).padStart(3)} %  ${count(copied)} of about ${count(estimated)} rows`;
 }
 
-function notes(feed: StatusFeed): readonly string[] {
+function notes(feed: Feed): readonly string[] {
   return [
     ...(feed.reason === null ? [] : [`  why: ${feed.reason}`]),
     ...(feed.last_error === null ? [] : [`  last error: ${feed.last_error}`]),
   ];
 }
 
-function printTable(table: StatusTable): string {
+function printTable(table: Feed['tables'][number]): string {
   const name = `  ${table.schema}.${table.name}`;
   switch (table.state) {
     case 'copying':
@@ -87,7 +65,7 @@ function printTable(table: StatusTable): string {
   }
 }
 
-function because({ reason }: StatusTable): string {
+function because({ reason }: Feed['tables'][number]): string {
   return reason === undefined ? '' : ` (${reason})`;
 }
 

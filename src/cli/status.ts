@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
 import { systemClock } from '../core/waiting/clock.ts';
-import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
-import { printFeeds, type StatusFeed } from './status-table.ts';
+import { readFeeds } from './replication.ts';
+import { SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
+import { printFeeds } from './status-table.ts';
 import { complain, explainError, screenOf, tell } from './terminal.ts';
 
 const USAGE = `Usage: nearjoin status [--watch] [--endpoint URL] [--admin-secret S]
@@ -14,32 +14,6 @@ ${SERVER_USAGE}`;
 
 const WATCH_INTERVAL_MS = 1000;
 
-const answer = z.object({
-  feeds: z.array(
-    z.object({
-      target: z.string(),
-      source: z.string(),
-      state: z.string(),
-      reason: z.string().nullable(),
-      staleness_ms: z.number().nullable(),
-      lag_bytes: z.number().nullable(),
-      retained_wal_bytes: z.number().nullable(),
-      changes_applied: z.number(),
-      last_error: z.string().nullable(),
-      tables: z.array(
-        z.object({
-          schema: z.string(),
-          name: z.string(),
-          state: z.string(),
-          rows_copied: z.number(),
-          rows_estimated: z.number().nullable(),
-          reason: z.string().optional(),
-        }),
-      ),
-    }),
-  ),
-});
-
 interface StatusOptions {
   readonly server: Server;
   readonly watch: boolean;
@@ -50,7 +24,7 @@ export async function runStatus(argv: readonly string[]): Promise<number> {
   try {
     const options = statusOptions(argv, process.env);
     if (options === 'help') return tell(USAGE);
-    return options.watch ? await watch(options) : tell(printFeeds(await readFeeds(options)));
+    return options.watch ? await watch(options) : tell(printFeeds(await readFeeds(options.server)));
   } catch (error) {
     return complain(`status: ${explainError(error)}`);
   }
@@ -74,21 +48,15 @@ function statusOptions(argv: readonly string[], env: NodeJS.ProcessEnv): StatusO
 }
 
 /** A server that is away for a moment does not end the watch. */
-async function watch(options: StatusOptions): Promise<number> {
+async function watch({ server }: StatusOptions): Promise<number> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
   while (!stop.signal.aborted) {
-    const text = await readFeeds(options).then(printFeeds, (error: unknown) => explainError(error));
+    const text = await readFeeds(server).then(printFeeds, (error: unknown) => explainError(error));
     // Without a terminal every look is appended.
     process.stdout.write(process.stdout.isTTY ? screenOf(text, process.stdout) : `${text}\n\n`);
     await systemClock.delay(WATCH_INTERVAL_MS, stop.signal);
   }
   return 0;
-}
-
-async function readFeeds({ server }: StatusOptions): Promise<readonly StatusFeed[]> {
-  const parsed = answer.safeParse(await askServer(server, '/v1/replication'));
-  if (parsed.success) return parsed.data.feeds;
-  throw notNearjoin(server);
 }

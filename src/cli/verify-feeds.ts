@@ -1,34 +1,13 @@
-import { z } from 'zod';
+import type { Feed } from './replication.ts';
 
-/** What `nearjoin verify` reads of one feed's status. */
-export interface VerifiedFeed {
-  readonly target: string;
-  readonly source: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly staleness_ms: number | null;
-  readonly tables: readonly { readonly schema: string; readonly name: string }[];
-}
-
-/** The answer of `GET /v1/replication`, as far as it is needed. */
-export const feedList: z.ZodType<{ readonly feeds: readonly VerifiedFeed[] }> = z.object({
-  feeds: z.array(
-    z.object({
-      target: z.string(),
-      source: z.string(),
-      state: z.string(),
-      reason: z.string().nullable(),
-      staleness_ms: z.number().nullable(),
-      tables: z.array(z.object({ schema: z.string(), name: z.string() })),
-    }),
-  ),
-});
+/** What of a feed tells whether its comparison goes on. */
+export type ComparedFeed = Pick<Feed, 'target' | 'state' | 'reason' | 'staleness_ms'>;
 
 /** A feed may be between two tries, or be taken over, for so long. */
 const PATIENCE_MS = 30_000;
 
 /** Why nothing comes of waiting for a feed's comparison, which has not moved for so long; null while something may. */
-export function whyStuck(feed: VerifiedFeed | undefined, unmovedMs: number): string | null {
+export function whyStuck(feed: ComparedFeed | undefined, unmovedMs: number): string | null {
   if (feed === undefined) return 'the feed is gone';
   const { target, state, reason, staleness_ms: stalenessMs } = feed;
   if (state === 'paused') return `the feed is paused; resume it: POST /v1/replication/${target}/resume`;

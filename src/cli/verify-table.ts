@@ -1,31 +1,5 @@
+import type { Verification } from './replication.ts';
 import { aligned, count, progressBar } from './status-table.ts';
-
-/** What `nearjoin verify` shows of one table. */
-export interface VerifiedTable {
-  readonly schema: string;
-  readonly name: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly rows_compared: number;
-  readonly rows_estimated: number | null;
-  readonly insert: number;
-  readonly update: number;
-  readonly delete: number;
-  readonly repaired: number;
-  readonly unsettled: number;
-  readonly keys: Readonly<Record<'insert' | 'update' | 'delete', readonly (readonly string[])[]>>;
-}
-
-/** What it shows of one comparison. */
-export interface ShownVerification {
-  readonly id: string;
-  readonly source: string;
-  readonly target: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly repair: boolean;
-  readonly tables: readonly VerifiedTable[];
-}
 
 const HEADINGS = ['TABLE', 'STATE', 'ROWS', 'MISSING', 'CHANGED', 'EXTRA', 'REPAIRED', 'UNSETTLED'] as const;
 const KINDS = [
@@ -35,7 +9,7 @@ const KINDS = [
 ] as const;
 
 /** Finished comparisons as an aligned table, with the keys of rows that differ below each table. */
-export function printVerifications(verifications: readonly ShownVerification[]): string {
+export function printVerifications(verifications: readonly Verification[]): string {
   const rows = verifications.flatMap(rowsOf);
   const line = aligned([HEADINGS, ...rows.map(({ cells }) => cells)]);
   const blocks = verifications.flatMap(({ target, source, reason }) =>
@@ -47,10 +21,7 @@ export function printVerifications(verifications: readonly ShownVerification[]):
 }
 
 /** How far a comparison of a feed in some state is, on one line. */
-export function printProgress(
-  { target, source, state, tables }: ShownVerification,
-  feedState: string,
-): string {
+export function printProgress({ target, source, state, tables }: Verification, feedState: string): string {
   const waits = feedState === 'streaming' ? 'waiting for its turn' : 'waiting for the feed to stream';
   if (state === 'asked') return `${target} -> ${source}  ${waits}`;
   const now = tables.find((table) => table.state === 'comparing');
@@ -59,7 +30,7 @@ export function printProgress(
 }
 
 /** Whether the cache is not known to be right: rows differ still, or something could not be compared. */
-export function isWrong({ state, tables }: ShownVerification): boolean {
+export function isWrong({ state, tables }: Verification): boolean {
   return state !== 'done' || tables.some((table) => table.state === 'failed' || remaining(table) > 0);
 }
 
@@ -67,7 +38,7 @@ function rowsOf({
   target,
   source,
   tables,
-}: ShownVerification): readonly { readonly cells: readonly string[]; readonly notes: readonly string[] }[] {
+}: Verification): readonly { readonly cells: readonly string[]; readonly notes: readonly string[] }[] {
   return tables.map((table) => ({
     cells: [
       `${target}.${table.schema}.${table.name} -> ${source}`,
@@ -86,12 +57,12 @@ function rowsOf({
   }));
 }
 
-function stateOf(table: VerifiedTable): string {
+function stateOf(table: Verification['tables'][number]): string {
   if (table.state !== 'compared') return table.state;
   if (remaining(table) > 0) return 'differs';
   return table.repaired > 0 ? 'repaired' : 'equal';
 }
 
-function remaining(table: VerifiedTable): number {
+function remaining(table: Verification['tables'][number]): number {
   return table.insert + table.update + table.delete - table.repaired;
 }

@@ -1,11 +1,11 @@
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
 import { NearjoinError } from '../core/errors.ts';
 import { systemClock } from '../core/waiting/clock.ts';
-import { askServer, notNearjoin, SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
+import { askVerifications, type Feed, readFeeds, type Verification } from './replication.ts';
+import { SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { complain, explainError, tell } from './terminal.ts';
-import { feedList, type VerifiedFeed, whyStuck } from './verify-feeds.ts';
-import { isWrong, printProgress, printVerifications, type ShownVerification } from './verify-table.ts';
+import { whyStuck } from './verify-feeds.ts';
+import { isWrong, printProgress, printVerifications } from './verify-table.ts';
 
 const USAGE = `Usage: nearjoin verify [target[.schema.table]] [--repair] [--endpoint URL] [--admin-secret S]
 
@@ -17,37 +17,8 @@ ${SERVER_USAGE}`;
 
 const POLL_MS = 500;
 
-const keys = z.array(z.array(z.string()));
-const answer = z.object({
-  verifications: z.array(
-    z.object({
-      id: z.string(),
-      source: z.string(),
-      target: z.string(),
-      state: z.string(),
-      reason: z.string().nullable(),
-      repair: z.boolean(),
-      tables: z.array(
-        z.object({
-          schema: z.string(),
-          name: z.string(),
-          state: z.string(),
-          reason: z.string().nullable(),
-          rows_compared: z.number(),
-          rows_estimated: z.number().nullable(),
-          insert: z.number(),
-          update: z.number(),
-          delete: z.number(),
-          repaired: z.number(),
-          unsettled: z.number(),
-          keys: z.object({ insert: keys, update: keys, delete: keys }),
-        }),
-      ),
-    }),
-  ),
-});
 interface Asked {
-  readonly feed: VerifiedFeed;
+  readonly feed: Feed;
   readonly table: { readonly schema: string; readonly name: string } | null;
 }
 
@@ -75,7 +46,7 @@ export async function runVerify(argv: readonly string[]): Promise<number> {
 
 /** Names may hold dots: what is meant is found among what there is. */
 async function findAsked(server: Server, what: string | undefined): Promise<readonly Asked[]> {
-  const feeds = await feedsOf(server);
+  const feeds = await readFeeds(server);
   if (what === undefined) return feeds.map((feed) => ({ feed, table: null }));
   const whole = feeds.filter((feed) => feed.target === what);
   if (whole.length > 0) return whole.map((feed) => ({ feed, table: null }));
@@ -87,23 +58,17 @@ async function findAsked(server: Server, what: string | undefined): Promise<read
   throw new NearjoinError('start-failed', `there is no target and no cached table "${what}"`);
 }
 
-async function feedsOf(server: Server): Promise<readonly VerifiedFeed[]> {
-  const parsed = feedList.safeParse(await askServer(server, '/v1/replication'));
-  if (!parsed.success) throw notNearjoin(server);
-  return parsed.data.feeds;
-}
-
 /** A feed that is paused is not asked at all: it would be compared whenever somebody resumes it. */
 async function begin(
   server: Server,
   { feed, table }: Asked,
   repair: boolean,
-): Promise<readonly ShownVerification[]> {
+): Promise<readonly Verification[]> {
   const { source, target } = feed;
   const reason = whyStuck(feed, 0);
   if (reason !== null) return [{ id: '', source, target, state: 'failed', reason, repair, tables: [] }];
   const body = { repair, ...(table === null ? {} : { tables: [table] }) };
-  return parsed(server, await askServer(server, pathOf(feed), body));
+  return await askVerifications(server, feed, { body });
 }
 
 /** Asks until every comparison has ended, or cannot; a terminal shows how far they are. */
@@ -116,27 +81,27 @@ class Follower {
     this.#server = server;
   }
 
-  async follow(begun: readonly ShownVerification[]): Promise<readonly ShownVerification[]> {
+  async follow(begun: readonly Verification[]): Promise<readonly Verification[]> {
     let now = begun;
     while (!now.every(isOver)) {
       const looked = await Promise.all(
         now.map(async (each) => (isOver(each) ? each : await look(this.#server, each))),
       );
-      const feeds = looked.every(isOver) ? [] : await feedsOf(this.#server);
+      const feeds = looked.every(isOver) ? [] : await readFeeds(this.#server);
       now = looked.map((each) => (isOver(each) ? each : this.#judged(each, feeds)));
       if (!now.every(isOver)) await systemClock.delay(POLL_MS);
     }
     return now;
   }
 
-  #judged(each: ShownVerification, feeds: readonly VerifiedFeed[]): ShownVerification {
+  #judged(each: Verification, feeds: readonly Feed[]): Verification {
     const feed = feeds.find(({ source, target }) => source === each.source && target === each.target);
     const reason = whyStuck(feed, this.#unmovedMs(each, feed?.state ?? 'gone'));
     return reason === null ? each : { ...each, state: 'failed', reason };
   }
 
   /** For how long there has been nothing new to show of a comparison. */
-  #unmovedMs(each: ShownVerification, feedState: string): number {
+  #unmovedMs(each: Verification, feedState: string): number {
     const now = systemClock.monotonicMs();
     const key = JSON.stringify([each.source, each.target]);
     const text = printProgress(each, feedState);
@@ -148,23 +113,13 @@ class Follower {
   }
 }
 
-async function look(server: Server, each: ShownVerification): Promise<ShownVerification> {
+async function look(server: Server, each: Verification): Promise<Verification> {
   const { id, target } = each;
-  const [found] = parsed(server, await askServer(server, `${pathOf(each)}&id=${id}`));
+  const [found] = await askVerifications(server, each, { id });
   if (found === undefined) throw new NearjoinError('unexpected', `comparison ${id} of "${target}" is gone`);
   return found;
 }
 
-function isOver({ state }: ShownVerification): boolean {
+function isOver({ state }: Verification): boolean {
   return state === 'done' || state === 'failed';
-}
-
-function pathOf({ target, source }: { readonly target: string; readonly source: string }): string {
-  return `/v1/replication/${encodeURIComponent(target)}/verify?source=${encodeURIComponent(source)}`;
-}
-
-function parsed(server: Server, found: unknown): readonly ShownVerification[] {
-  const result = answer.safeParse(found);
-  if (result.success) return result.data.verifications;
-  throw notNearjoin(server);
 }

@@ -1,17 +1,15 @@
 import { expect, test } from 'vitest';
-import { type VerifiedFeed, whyStuck } from '../../../src/cli/verify-feeds.ts';
+import { type ComparedFeed, whyStuck } from '../../../src/cli/verify-feeds.ts';
 import { printProgress } from '../../../src/cli/verify-table.ts';
 
-const feed: VerifiedFeed = {
+const feed: ComparedFeed = {
   target: 'pg2',
-  source: 'pg1',
   state: 'streaming',
   reason: null,
   staleness_ms: 100,
-  tables: [],
 };
 
-test.each<[name: string, VerifiedFeed | undefined, unmovedMs: number, said: string | null]>([
+test.each<[name: string, ComparedFeed | undefined, unmovedMs: number, said: string | null]>([
   ['it streams', feed, 3_600_000, null],
   ['it is gone', undefined, 0, 'the feed is gone'],
   ['it is paused', { ...feed, state: 'paused' }, 0, 'the feed is paused'],
