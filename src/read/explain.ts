@@ -11,15 +11,14 @@ import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
 import { explainedLeaves } from './explained-leaves.ts';
-import type { FreshnessRequest } from './freshness.ts';
+import type { FreshnessRequest, RouteDetail } from './freshness.ts';
 import type { GroupReader } from './group-reader.ts';
 import { inOrder } from './in-order.ts';
 import { gapsOf } from './live/handed-over.ts';
 import { leafColumns } from './live/leaf-columns.ts';
-import type { ReadSettings } from './settings.ts';
 import type { WirePool } from './wire/pool.ts';
 
-/** How one root field would be answered. */
+/** How one root field would be answered: Hasura's members, and where each target's rows would come from. */
 export interface ExplainedRoot {
   readonly field: string;
   readonly sql: string | null;
@@ -31,7 +30,8 @@ export interface ExplainedRoot {
 /** Where one target's rows would come from. */
 export interface ExplainedTarget {
   readonly target: SourceName;
-  readonly choice: LeafChoice;
+  readonly route: LeafChoice['route'];
+  readonly reason: RouteDetail | 'cached';
   /** The statement that fills the gaps which the root field's own leaves to the target; null where it leaves none. */
   readonly sql: string | null;
   /** The target's own EXPLAIN of it; null also where the target does not answer. */
@@ -48,7 +48,6 @@ interface ExplainRequest {
 interface ExplainParts {
   readonly reader: GroupReader;
   readonly databases: Databases;
-  readonly settings: ReadSettings;
 }
 
 /** Explains every root field by itself. */
@@ -71,15 +70,16 @@ function withFillings(
   explain: (target: SourceName, statement: Statement) => Promise<readonly string[]>,
 ): Promise<readonly ExplainedTarget[]> {
   return inOrder(
-    targets.map(async (foreseen) => {
-      const own = gaps.filter(({ field }) => placeOf(field).source === foreseen.target);
-      if (own.length === 0) return { ...foreseen, sql: null, plan: null };
+    targets.map(async ({ target, choice }) => {
+      const where = {
+        target,
+        route: choice.route,
+        reason: choice.route === 'live' ? choice.detail : 'cached',
+      } as const;
+      const own = gaps.filter(({ field }) => placeOf(field).source === target);
+      if (own.length === 0) return { ...where, sql: null, plan: null };
       const statement = fillStatement({ source, gaps: own, params: plan.params, stringifyNumbers });
-      return {
-        ...foreseen,
-        sql: statement.text,
-        plan: await explain(foreseen.target, statement).catch(nullIfDown),
-      };
+      return { ...where, sql: statement.text, plan: await explain(target, statement).catch(nullIfDown) };
     }),
   );
 }

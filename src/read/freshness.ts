@@ -38,7 +38,6 @@ export type RouteDetail =
 
 /** How one target's rows came into an answer. */
 export interface TargetReport {
-  readonly source: SourceName;
   readonly target: SourceName;
   readonly route: 'cache' | 'live';
   readonly reason: RouteReason;

@@ -229,7 +229,7 @@ export class GroupReader {
       if (lane.choice.route === 'live') {
         const reached = reading.positions.get(lane.use.target) ?? null;
         refuseLost(lane, reached?.before ?? null);
-        reports.push(liveReport(lane, source, reached?.after ?? null));
+        reports.push(liveReport(lane, reached?.after ?? null));
         continue;
       }
       const { report, fault, now } = this.#verdict(lane, { reading, arrival, source });
@@ -254,7 +254,7 @@ export class GroupReader {
     const fault = faultOf(label, lane.policy, at);
     const serves = fault === null || mayServe(fault, lane);
     return {
-      report: serves ? cacheReport(lane, source, { label, now, fault }) : null,
+      report: serves ? cacheReport(lane, { label, now, fault }) : null,
       fault: fault ?? 'fresh',
       now,
     };

@@ -51,11 +51,9 @@ export function mayServe(fault: RouteDetail, { policy, anyAge }: Pick<Lane, 'pol
 /** What is said of rows from a cache. */
 export function cacheReport(
   lane: Lane,
-  source: SourceName,
   { label, now, fault }: { label: Label; now: SourceTime; fault: RouteDetail | null },
 ): TargetReport {
   return {
-    source,
     target: lane.use.target,
     route: 'cache',
     reason: 'hit',
@@ -67,14 +65,13 @@ export function cacheReport(
 }
 
 /** What is said of rows fetched live. */
-export function liveReport(lane: Lane, source: SourceName, reached: Token | null): TargetReport {
+export function liveReport(lane: Lane, reached: Token | null): TargetReport {
   const { choice } = lane;
   const why =
     choice.route === 'live' ? choice : { reason: 'miss' as const, detail: 'status-unknown' as const };
   const { reason, detail } = why;
   const { position, history } = reached ?? { position: null, history: null };
   return {
-    source,
     target: lane.use.target,
     route: 'live',
     reason,

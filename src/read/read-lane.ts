@@ -115,11 +115,11 @@ export class ReadLane {
 
   /** Says how an operation would be answered now: SQL, Postgres' plan, and each target's route. */
   async explain(request: Omit<ReadRequest, 'introspection'>): Promise<readonly ExplainedRoot[]> {
-    const [reader, databases, settings] = [this.#reader, this.#databases, this.#settings];
+    const parts = { reader: this.#reader, databases: this.#databases };
     try {
-      return await explainPlan(this.#longLists.fitted(request), { reader, databases, settings });
+      return await explainPlan(this.#longLists.fitted(request), parts);
     } catch (error) {
-      throw await firstRefusal(error, request, databases);
+      throw await firstRefusal(error, request, parts.databases);
     }
   }
 

@@ -369,9 +369,7 @@ test('explain shows statement, plan and route without running the query', async 
   expect(root?.field).toBe('order');
   expect(root?.sql).toContain('nearjoin."pg2__0__user"');
   expect(root?.plan?.join('\n')).toContain('Scan');
-  expect(root?.targets).toEqual([
-    { target: 'pg2', choice: expect.objectContaining({ route: 'cache' }), sql: null, plan: null },
-  ]);
+  expect(root?.targets).toEqual([{ target: 'pg2', route: 'cache', reason: 'cached', sql: null, plan: null }]);
 });
 
 test('explain asks for no proofs of freshness', async () => {
@@ -397,7 +395,8 @@ test('explain of a live answer shows what the source writes and what it leaves t
   expect(root?.targets).toEqual([
     {
       target: 'pg2',
-      choice: expect.objectContaining({ route: 'live' }),
+      route: 'live',
+      reason: 'asked-for',
       sql: expect.stringMatching(/^select .*pg_current_wal.* from "public"\."user"/),
       plan: expect.arrayContaining([expect.stringMatching(/Function Scan on unnest/)]),
     },

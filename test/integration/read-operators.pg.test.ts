@@ -415,7 +415,7 @@ test('a source without the extension compares what a text can tell, and asks the
         freshness: cached,
         ...(role === undefined ? {} : { role }),
       });
-      expect(root?.targets).toMatchObject([{ choice: { route: 'live', detail: 'type-unknown' } }]);
+      expect(root?.targets).toMatchObject([{ route: 'live', reason: 'type-unknown' }]);
     }
     for (const freshness of [{ ...cached, fallback: 'wait' }, { noCache: true }])
       await expect(ask(found('{ci: {_gt: "a"}}'), freshness)).rejects.toMatchObject({

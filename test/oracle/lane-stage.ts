@@ -143,7 +143,7 @@ export class LaneStage {
       const explained = lane
         .explain(text, asking)
         .then((roots) =>
-          roots.map(({ sql, targets }) => [sql, targets.map(({ target, choice }) => [target, choice.route])]),
+          roots.map(({ sql, targets }) => [sql, targets.map(({ target, route }) => [target, route])]),
         );
       told[`${way} explained`] = await explained.catch((error: unknown) => String(error));
     }

@@ -12,7 +12,7 @@ import type { Log } from '../../ops/log.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { CompiledPlan } from '../../read/compiled-plan.ts';
 import { isForOperators, StatementOutdated } from '../../read/error-mapping.ts';
-import type { ExplainedTarget } from '../../read/explain.ts';
+import type { ExplainedRoot } from '../../read/explain.ts';
 import type { ReadLane } from '../../read/read-lane.ts';
 import type { Session } from '../auth/session.ts';
 import { publicError } from '../error-reply.ts';
@@ -33,23 +33,6 @@ export interface OperationRunnerOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** One root field of `POST /v1/graphql/explain`: Hasura's members, and where each target's rows would come from. */
-export interface ExplainedField {
-  readonly field: string;
-  readonly sql: string | null;
-  readonly plan: readonly string[] | null;
-  readonly targets: readonly TargetOfField[];
-}
-
-interface TargetOfField {
-  readonly target: SourceName;
-  readonly route: 'cache' | 'live';
-  readonly reason: string;
-  /** What the target itself would be asked, where one statement of it is all that is needed, and its plan. */
-  readonly sql: string | null;
-  readonly plan: readonly string[] | null;
 }
 
 const AWAY: ReadonlySet<string> = new Set(['source-unavailable', 'target-unavailable']);
@@ -135,10 +118,9 @@ export class OperationRunner {
   }
 
   /** How one request would be answered now; throws where running it would answer an error. */
-  async explain(request: GraphqlRequest, context: Asked['context']): Promise<readonly ExplainedField[]> {
+  async explain(request: GraphqlRequest, context: Asked['context']): Promise<readonly ExplainedRoot[]> {
     const { read } = this.#preparer.prepare({ request, context, over: 'explain' });
-    const roots = await this.#options.lane.explain(read);
-    return roots.map(({ targets, ...root }) => ({ ...root, targets: targets.map(explainedTarget) }));
+    return await this.#options.lane.explain(read);
   }
 
   async #answered(prepared: PreparedRead): Promise<OperationResult> {
@@ -212,9 +194,4 @@ export class OperationRunner {
     if (result.kind === 'error') return;
     for (const { target, route, detail } of result.targets) metrics.route(target, route, detail);
   }
-}
-
-function explainedTarget({ target, choice, sql, plan }: ExplainedTarget): TargetOfField {
-  const reason = choice.route === 'cache' ? 'cached' : choice.detail;
-  return { target, route: choice.route, reason, sql, plan };
 }

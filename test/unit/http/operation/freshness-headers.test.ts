@@ -18,7 +18,6 @@ const lsn = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }).map(lsnFromBits);
 
 function report(over: Partial<TargetReport>): TargetReport {
   return {
-    source: 'pg1',
     target: 'pg2',
     route: 'cache',
     reason: 'hit',
@@ -177,14 +176,14 @@ describe('answer headers', () => {
   test('one member per target: the live one, else the older', () => {
     const reports = [
       report({ stalenessMs: 3 }),
-      report({ source: 'pg9', stalenessMs: 40 }),
+      report({ stalenessMs: 40 }),
       report({ target: 'pg3' }),
-      report({ target: 'pg3', source: 'pg9', route: 'live', reason: 'stale' }),
+      report({ target: 'pg3', route: 'live', reason: 'stale' }),
     ];
     const told = ['nearjoin-pg2;hit;detail="staleness_ms=40 lsn=0/16B3748"', 'nearjoin-pg3;fwd=stale'];
     expect(cacheStatus(reports)).toBe(told.join(', '));
     expect(cacheStatus(reports.toReversed())).toBe(told.toReversed().join(', '));
-    const unknown = [report({ stalenessMs: null }), report({ source: 'pg9' })];
+    const unknown = [report({ stalenessMs: null }), report({})];
     for (const both of [unknown, unknown.toReversed()])
       expect(cacheStatus(both)).toBe('nearjoin-pg2;hit;detail="lsn=0/16B3748"');
   });
