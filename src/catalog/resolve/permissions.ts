@@ -1,8 +1,8 @@
-import { readExists } from '../../core/exists-rule.ts';
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { isRecord } from '../../core/json/is-record.ts';
 import type { Json, JsonObject } from '../../core/json/json-text.ts';
 import { printTable } from '../../core/names.ts';
+import { aggregatedBy, readExists, ruleMember } from '../../core/row-rule.ts';
 import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
 import type { TableMetadata } from '../../metadata/model.ts';
 import type { Column, ColumnType, ComputedField, Table } from '../catalog.ts';
@@ -114,7 +114,7 @@ interface Scope {
 /** Checks that everything a row rule names exists, and that its comparisons fit what they compare. */
 function checkRule(rule: unknown, scope: Scope): void {
   for (const [key, value] of members(rule, 'a row rule')) {
-    const name = key.startsWith('$') ? `_${key.slice(1)}` : key;
+    const name = ruleMember(key);
     if (name === '_and' || name === '_or') for (const part of listOf(key, value)) checkRule(part, scope);
     else if (name === '_not') checkRule(value, scope);
     else if (name === '_exists') checkExists(value, scope);
@@ -129,7 +129,7 @@ function checkMember(key: string, value: unknown, scope: Scope): void {
   if (computed !== undefined) return checkComputedMember(computed, value, scope);
   const right = related(key, scope);
   if (right !== null) return checkRule(value, { ...scope, table: right });
-  const many = scope.table.relationships.get(key.replace(/_aggregate$/, ''));
+  const many = scope.table.relationships.get(aggregatedBy(key));
   const aggregated = many?.kind === 'array' ? related(many.name, scope) : null;
   if (aggregated === null) throw new Unresolvable(`"${key}" does not exist`);
   const predicates = members(value, `"${key}"`);

@@ -1,6 +1,6 @@
-import { readExists } from '../../core/exists-rule.ts';
 import { isRecord } from '../../core/json/is-record.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
+import { aggregatedBy, readExists, ruleMember } from '../../core/row-rule.ts';
 import type { Table } from '../catalog.ts';
 import type { FindTable } from './memo.ts';
 
@@ -15,7 +15,7 @@ export interface RuleTable {
 /** Every table that a checked row rule of `table` reads; what lies behind a relationship that is never cached is left out. */
 export function* tablesOfRule(rule: unknown, table: Table, find: FindTable): Generator<RuleTable> {
   for (const [key, value] of members(rule)) {
-    const name = key.replace(/^\$/, '_');
+    const name = ruleMember(key);
     if (name === '_and' || name === '_or' || name === '_not') {
       for (const part of listOf(value)) yield* tablesOfRule(part, table, find);
     } else if (name === '_exists') {
@@ -46,7 +46,7 @@ function* tablesOfCalled(key: string, value: unknown, from: Table, find: FindTab
 
 function* tablesBehind(key: string, value: unknown, from: Table, find: FindTable): Generator<RuleTable> {
   const single = from.relationships.get(key);
-  const via = single ?? from.relationships.get(key.replace(/_aggregate$/, ''));
+  const via = single ?? from.relationships.get(aggregatedBy(key));
   if (via === undefined || via.remote?.cache === false) return;
   yield { source: via.source, table: via.table, lookup: via.on.map((pair) => pair.right.name) };
   const right = find(via.source, via.table);
@@ -61,8 +61,10 @@ function* tablesBehind(key: string, value: unknown, from: Table, find: FindTable
 /** Columns that must equal one of the row the rule belongs to. */
 function correlated(where: unknown): readonly string[] {
   return members(where).flatMap(([key, value]) => {
-    if (key === '_and' || key === '$and') return listOf(value).flatMap(correlated);
-    return members(value).some(([name, other]) => /^[_$]ceq$/.test(name) && isOfRoot(other)) ? [key] : [];
+    if (ruleMember(key) === '_and') return listOf(value).flatMap(correlated);
+    return members(value).some(([name, other]) => ruleMember(name) === '_ceq' && isOfRoot(other))
+      ? [key]
+      : [];
   });
 }
 

@@ -1,6 +1,6 @@
-import { readExists } from '../../core/exists-rule.ts';
 import { isRecord } from '../../core/json/is-record.ts';
 import { type SourceName, sameTable, type TableRef } from '../../core/names.ts';
+import { aggregatedBy, readExists, ruleMember } from '../../core/row-rule.ts';
 import type { TablePlace } from '../edit.ts';
 import type { Follow } from '../follow.ts';
 import type { NativeQueryMetadata } from '../model/native-queries.ts';
@@ -27,7 +27,6 @@ interface Rows {
 const PERMISSIONS = ['select_permissions', 'insert_permissions', 'update_permissions', 'delete_permissions'];
 const RULES: ReadonlySet<string> = new Set(['filter', 'check']);
 const CONNECTIVES: ReadonlySet<string> = new Set(['_and', '_or', '_not']);
-const AGGREGATE = '_aggregate';
 
 /** The metadata with the new name wherever a row rule walks the relationship: of any table or logical model, through databases too. */
 export function renameInRules(metadata: Metadata, renaming: Renaming, follow: Follow): Metadata {
@@ -75,7 +74,7 @@ function renameInPermission(walk: Walk, at: Rows, permission: unknown): unknown 
 function renameInRule(walk: Walk, at: Rows, rule: unknown): unknown {
   if (Array.isArray(rule)) return rule.map((part) => renameInRule(walk, at, part));
   return mapMembers(rule, (key, value) => {
-    const name = key.replace(/^\$/, '_');
+    const name = ruleMember(key);
     if (CONNECTIVES.has(name)) return [key, renameInRule(walk, at, value)];
     if (name === '_exists') return [key, renameInExists(walk, at, value)];
     const { source, table } = at;
@@ -98,10 +97,10 @@ function renameWalked(walk: Walk, at: TablePlace, key: string, value: unknown): 
     const to = walk.follow(at, key);
     return [nameOf(walk, at, key), to === null ? value : renameInRule(walk, to, value)];
   }
-  const name = key.endsWith(AGGREGATE) ? key.slice(0, -AGGREGATE.length) : key;
+  const name = aggregatedBy(key);
   if (name === key || !isWalked(walk, at, name)) return [key, value];
   const to = walk.follow(at, name);
-  const renamed = `${nameOf(walk, at, name)}${AGGREGATE}`;
+  const renamed = `${nameOf(walk, at, name)}_aggregate`;
   return [renamed, to === null ? value : renameInAggregate(walk, to, value)];
 }
 

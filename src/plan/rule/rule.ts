@@ -1,10 +1,10 @@
 import type { ComputedField, JoinPair, Relationship, Table } from '../../catalog/catalog.ts';
 import { findTable } from '../../catalog/catalog.ts';
 import { mappingProblem } from '../../catalog/conditions/mapping.ts';
-import { readExists } from '../../core/exists-rule.ts';
 import { isRecord } from '../../core/json/is-record.ts';
 import type { Json, JsonObject } from '../../core/json/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
+import { aggregatedBy, readExists, ruleMember } from '../../core/row-rule.ts';
 import { ruledRows, ruledValue } from '../call/computed.ts';
 import type { Place } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
@@ -30,18 +30,14 @@ function planObject(context: RuleContext, rule: Json | undefined): Predicate {
 
 function planMember(context: RuleContext, key: string, value: Json): Predicate {
   const { table } = context.place;
-  switch (key) {
+  switch (ruleMember(key)) {
     case '_and':
-    case '$and':
       return and(listOf(context, value).map((part) => planObject(context, part)));
     case '_or':
-    case '$or':
       return or(listOf(context, value).map((part) => planObject(context, part)));
     case '_not':
-    case '$not':
       return not(planObject(context, value));
     case '_exists':
-    case '$exists':
       return planExists(context, value);
   }
   const column = table.columnByName.get(key);
@@ -50,7 +46,7 @@ function planMember(context: RuleContext, key: string, value: Json): Predicate {
   if (computed !== undefined) return planComputed(context, computed, value);
   const relationship = table.relationships.get(key);
   if (relationship !== undefined) return planRelationship(context, relationship, value);
-  const many = table.relationships.get(key.replace(/_aggregate$/, ''));
+  const many = table.relationships.get(aggregatedBy(key));
   if (many?.kind === 'array') return planAggregate(context, many, value);
   throw brokenRule(table, `"${key}" is neither a column nor a relationship`);
 }

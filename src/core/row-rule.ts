@@ -1,6 +1,16 @@
 import { isRecord } from './json/is-record.ts';
 import type { SourceName, TableRef } from './names.ts';
 
+/** A member of a row rule by the name that it has now: what is `_and` was once `$and`. */
+export function ruleMember(key: string): string {
+  return key.replace(/^\$/, '_');
+}
+
+/** The relationship whose rows a member of that name counts. */
+export function aggregatedBy(key: string): string {
+  return key.replace(/_aggregate$/, '');
+}
+
 /** What an `_exists` of a row rule says: some row of this table satisfies the condition. */
 export interface ExistsRule {
   readonly source: SourceName;
