@@ -1,4 +1,5 @@
-import type { ConnectorLog, Timings } from '../postgres/settings.ts';
+import type { Log } from '../../src/core/log.ts';
+import type { Timings } from '../postgres/settings.ts';
 
 /** What an existing Debezium connector was told, as far as its topics cannot be understood without. */
 export interface KafkaTarget {
@@ -64,7 +65,7 @@ export interface KafkaConnectorOptions {
   readonly name: string;
   readonly cluster: KafkaCluster;
   readonly kafka: KafkaTarget;
-  readonly log: ConnectorLog;
+  readonly log: Pick<Log, 'info' | 'warn'>;
   readonly timings?: Partial<Timings>;
   readonly kafkaTimings?: Partial<KafkaTimings>;
 }

@@ -1,8 +1,8 @@
 import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
 import { must } from '../../src/core/assert.ts';
 import { messageOf } from '../../src/core/errors.ts';
+import type { Log } from '../../src/core/log.ts';
 import { ConnectorError } from '../connector.ts';
-import type { ConnectorLog } from '../postgres/settings.ts';
 import { readAllCompressions } from './compression.ts';
 import type { KafkaCluster, KafkaLogin, KafkaTimings } from './settings.ts';
 
@@ -24,7 +24,7 @@ export interface KafkaClient {
   /** Our consumer groups' names begin with it. */
   readonly name: string;
   readonly timings: KafkaTimings;
-  readonly log: ConnectorLog;
+  readonly log: Pick<Log, 'info' | 'warn'>;
 }
 
 /** kafkajs, as we want it. */

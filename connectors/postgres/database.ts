@@ -1,3 +1,4 @@
+import type { Log } from '../../src/core/log.ts';
 import type { TableRef } from '../../src/core/names.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
@@ -21,7 +22,7 @@ import { readStanding } from './database/standing.ts';
 import { History } from './history.ts';
 import { type Followed, NOTHING, readMark } from './publication/table-shape.ts';
 import { checkTables, dropPublication } from './publication.ts';
-import { type ConnectorLog, DEFAULT_TIMINGS, LARGE_BYTES, type Target, type Timings } from './settings.ts';
+import { DEFAULT_TIMINGS, LARGE_BYTES, type Target, type Timings } from './settings.ts';
 import { sees, snapshotNow, untilEnough, untilOutlasted } from './shown.ts';
 import { dropSlot } from './slot.ts';
 import { openSnapshot } from './snapshot.ts';
@@ -31,7 +32,7 @@ export interface DatabaseOptions {
   readonly url: string;
   /** Of slot and publication: lower-case letters, digits and underscores, at most 63. */
   readonly name: string;
-  readonly log: ConnectorLog;
+  readonly log: Pick<Log, 'info' | 'warn'>;
   readonly timings?: Partial<Timings>;
   readonly largeBytes?: number;
   /** The name of the database that is fed; null for one who only looks after the slot. */

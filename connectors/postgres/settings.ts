@@ -1,12 +1,7 @@
+import type { Log } from '../../src/core/log.ts';
 import { FIND_OPERATORS } from '../../src/core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../../src/core/postgres/session-form.ts';
 import type { History } from './history.ts';
-
-/** Where the connector writes what an operator may want to know; any structured logger fits. */
-export interface ConnectorLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
 
 /** How long the connector waits for things; tests shorten them. */
 export interface Timings {
@@ -47,7 +42,7 @@ export interface Target {
   readonly name: string;
   /** Whoever reads from the slot under another name reads for another database; null for one who does not read, and ends nobody who does. */
   readonly reader: string | null;
-  readonly log: ConnectorLog;
+  readonly log: Pick<Log, 'info' | 'warn'>;
   readonly timings: Timings;
   /** A change of so many bytes is not gathered in memory, but written as it comes. */
   readonly largeBytes: number;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { messageOf } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
 import type { Introspection } from './introspection.ts';
 
 /** What was noted last under a key, and how long ago. */
@@ -17,9 +18,9 @@ export interface ReadingNotes {
 /** Notes and recalls readings; without its notes a node knows the databases that answer. */
 export class NotedReadings {
   readonly #notes: ReadingNotes;
-  readonly #log: { warn(context: object, message: string): void };
+  readonly #log: Pick<Log, 'warn'>;
 
-  constructor(notes: ReadingNotes, log: { warn(context: object, message: string): void }) {
+  constructor(notes: ReadingNotes, log: Pick<Log, 'warn'>) {
     this.#notes = notes;
     this.#log = log;
   }

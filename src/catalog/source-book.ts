@@ -1,4 +1,5 @@
 import { messageOf } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
 import type { SourceName } from '../core/names.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { connectionUrl } from '../metadata/connection-url.ts';
@@ -51,16 +52,10 @@ interface Wanted {
  */
 export type Reading = 'unknown' | 'noted' | 'changed' | 'all';
 
-/** Where it is told what happens to the catalog and the databases. */
-export interface CatalogLog {
-  info(context: object, message: string): void;
-  warn(context: object, message: string): void;
-}
-
 /** What a book needs from outside. */
 export interface BookOptions {
   readonly notes: ReadingNotes;
-  readonly log: CatalogLog;
+  readonly log: Pick<Log, 'info' | 'warn'>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly intervals?: Partial<Intervals>;
 }

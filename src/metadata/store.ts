@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { messageOf, NearjoinError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
 import { systemClock } from '../core/waiting/clock.ts';
@@ -11,7 +12,7 @@ import { settleIdentity } from './store/identity.ts';
 import { migrateMetadata } from './store/migrate.ts';
 import { StoredReadingNotes } from './store/reading-notes.ts';
 import { StoredSlotBook } from './store/slot-book.ts';
-import { type StoreLog, watchVersions } from './store/version-watch.ts';
+import { watchVersions } from './store/version-watch.ts';
 
 /** The metadata with the version it was stored under. */
 export interface StoredMetadata {
@@ -49,7 +50,7 @@ export interface MetadataStore {
 /** Where the metadata lives, and whom to tell when it cannot be reached. */
 export interface StoreOptions {
   readonly url: string;
-  readonly log: StoreLog;
+  readonly log: Pick<Log, 'warn'>;
   /** How long an answer is waited for. */
   readonly answerWithinMs?: number;
 }
@@ -99,7 +100,7 @@ const COPIED =
   'the metadata database is a copy of another one, or was moved: it has an id of its own now, and leaves the slots that were noted in it alone';
 
 /** Says which metadata database it is. */
-async function migrate(pool: pg.Pool, log: StoreLog): Promise<MetadataIdentity> {
+async function migrate(pool: pg.Pool, log: Pick<Log, 'warn'>): Promise<MetadataIdentity> {
   try {
     const client = await pool.connect();
     try {

@@ -1,5 +1,6 @@
 import { APPLIED_SQL, type AppliedCommits, readApplied } from '../cache/feed/applied-commits.ts';
 import type { JsonText } from '../core/json/json-text.ts';
+import type { Log } from '../core/log.ts';
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { QueryPlan } from '../plan/plan.ts';
@@ -15,7 +16,7 @@ import { positionOf } from './own-position.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import { refuseBeyondRoots } from './refuse-token.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
-import { type ReadLog, StatusBoard } from './status-board.ts';
+import { StatusBoard } from './status-board.ts';
 import { SpareBuffers } from './wire/spare-buffers.ts';
 
 /** What the lane is made of. */
@@ -23,7 +24,7 @@ export interface ReadLaneOptions {
   readonly watch: DatabaseBook;
   readonly probes: ProbeBoard;
   readonly settings?: Partial<ReadSettings>;
-  readonly log: ReadLog;
+  readonly log: Pick<Log, 'warn'>;
 }
 
 /** One operation to answer. */

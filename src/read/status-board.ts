@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { CacheStatus, FeedStatus } from '../cache/status/cache-table.ts';
 import { readCacheStatus } from '../cache/status/status.ts';
 import { messageOf } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
 import type { SourceName } from '../core/names.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
 import { endWithLogIn } from '../core/postgres/failed-log-in.ts';
@@ -18,11 +19,6 @@ export interface KnownStatus {
   readonly now: SourceTime;
 }
 
-/** Where the board writes what goes wrong. */
-export interface ReadLog {
-  warn(context: object, message: string): void;
-}
-
 interface Watch {
   status: CacheStatus | null;
   readAtMs: number;
@@ -35,13 +31,13 @@ interface Watch {
 export class StatusBoard {
   readonly #databases: Databases;
   readonly #settings: ReadSettings;
-  readonly #log: ReadLog;
+  readonly #log: Pick<Log, 'warn'>;
   readonly #closed = new AbortController();
   readonly #watches = new Map<SourceName, Watch>();
   readonly #loops = new Set<Promise<void>>();
   readonly #clients = new Map<SourceName, { readonly url: string; readonly client: pg.Client }>();
 
-  constructor(databases: Databases, settings: ReadSettings, log: ReadLog) {
+  constructor(databases: Databases, settings: ReadSettings, log: Pick<Log, 'warn'>) {
     this.#databases = databases;
     this.#settings = settings;
     this.#log = log;

@@ -1,10 +1,10 @@
 import type { Connector } from '../../connectors/connector.ts';
 import type { KafkaFeed } from '../catalog/kafka-feed.ts';
+import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/position/watermark.ts';
 import type { Clock } from '../core/waiting/clock.ts';
-import type { Log } from './log.ts';
 import type { Pace } from './pace.ts';
 import type { SourceClock } from './source-clock.ts';
 import type { StepHook } from './steps.ts';

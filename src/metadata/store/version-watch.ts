@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { messageOf } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
 import { CATALOG_SESSION } from '../../core/postgres/session-form.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
@@ -10,15 +11,10 @@ const POLL_MS = 500;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 10_000;
 
-/** What the store reports to; pino's loggers fit. */
-export interface StoreLog {
-  warn(fields: object, message: string): void;
-}
-
 /** What a watch needs from the store. */
 export interface VersionWatch {
   readonly url: string;
-  readonly log: StoreLog;
+  readonly log: Pick<Log, 'warn'>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly readVersion: () => Promise<number>;

@@ -6,6 +6,7 @@ import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../../cache/queryable
 import type { Overlay } from '../../cache/rows/overlay.ts';
 import { type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
+import type { Log } from '../../core/log.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { statementResults } from '../../core/postgres/statement-results.ts';
@@ -13,7 +14,6 @@ import type { Clock } from '../../core/waiting/clock.ts';
 import type { Turns } from '../../core/waiting/turns.ts';
 import type { CopyLimits } from '../feed-options.ts';
 import type { Progress } from '../follow/progress.ts';
-import type { Log } from '../log.ts';
 import type { Pace } from '../pace.ts';
 import type { StepHook } from '../steps.ts';
 import type { Exclusively } from '../table/discard.ts';

@@ -1,7 +1,7 @@
 import { saveFeedState } from '../../cache/feed/row.ts';
 import { rowsOf } from '../../cache/queryable.ts';
+import type { Log } from '../../core/log.ts';
 import type { FeedOptions } from '../feed-options.ts';
-import type { Log } from '../log.ts';
 import type { FeedScene } from './feed-scene.ts';
 
 const LOOK_MS = 1_000;

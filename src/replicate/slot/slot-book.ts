@@ -1,5 +1,5 @@
+import type { Log } from '../../core/log.ts';
 import type { SourceName } from '../../core/names.ts';
-import type { Log } from '../log.ts';
 import { say } from '../say.ts';
 
 /** A slot of ours on a target, and whose feed it is. */

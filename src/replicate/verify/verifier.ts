@@ -13,10 +13,10 @@ import {
 import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
 import { readGeneration } from '../../cache/table/serving.ts';
 import { type Generation, loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
+import type { Log } from '../../core/log.ts';
 import { sameTable } from '../../core/names.ts';
 import type { RowKey } from '../../core/rows/compared-rows.ts';
 import type { BackgroundVerification } from '../feed-options.ts';
-import type { Log } from '../log.ts';
 import { say } from '../say.ts';
 import { applicationName, Session } from '../session.ts';
 import { comparePieces, type Pace, USUAL_PACE } from './compare-table.ts';
