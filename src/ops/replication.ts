@@ -177,7 +177,7 @@ function feedReport(
     ...earlyOf(feed, now),
     verified_at: feed.verifiedAt,
     rows_differing: feed.rowsDiffering,
-    tables: feed.tables.map(tableReport),
+    tables: feed.tables.map((table) => tableReport(position === null ? unusable(table) : table)),
     last_error: feed.lastError,
   };
 }
@@ -220,6 +220,13 @@ function saidOf(
   const at = new Date(heardAt / 1000).toISOString();
   return { state: 'retrying', reason: `no replicator leads this feed: one was last heard of at ${at}` };
 }
+
+/** Without a position nothing that was copied may be read: it is given up, and copied again. */
+function unusable(table: CacheTable): CacheTable {
+  return table.state.kind === 'ready' ? { ...table, state: { kind: 'pending' }, doing: GIVEN_UP } : table;
+}
+
+const GIVEN_UP = 'the copy was given up';
 
 function tableReport({ table, state, doing, rowsCopied, rowsEstimated }: CacheTable): TableReport {
   const reason = state.kind === 'failed' ? state.reason : doing;

@@ -185,9 +185,13 @@ test('what a leader said last does not hold when nobody leads any more, but that
   expect(paused[0]).toMatchObject({ state: 'paused', reason: 'asked' });
 });
 
-test('an unknown position means an unknown staleness, not zero', async () => {
-  const [report] = await reportFeeds(view({ pg1: status(feed({ position: null, freshAsOf: null })) }));
+test('an unknown position means an unknown staleness, not zero, and that no copy is ready', async () => {
+  const tables = feed().tables.map((table) => ({ ...table, state: { kind: 'ready' } as const }));
+  const [report] = await reportFeeds(
+    view({ pg1: status(feed({ position: null, freshAsOf: null, tables })) }),
+  );
   expect(report).toMatchObject({ position: null, staleness_ms: null, lag_bytes: null });
+  expect(report?.tables).toMatchObject([{ state: 'pending', reason: 'the copy was given up' }]);
 });
 
 test('a table that metadata asks for is pending until the replicator knows it', async () => {
