@@ -20,10 +20,7 @@ export interface FeedNewsParts {
  */
 export class FeedNews {
   readonly #parts: FeedNewsParts;
-  readonly #watches = new Map<
-    SourceName,
-    { watchers: number; readonly stop: Stop; readonly loop: Promise<void> }
-  >();
+  readonly #watches = new Map<SourceName, { watchers: number; readonly stop: Stop }>();
 
   constructor(parts: FeedNewsParts) {
     this.#parts = parts;
@@ -37,7 +34,8 @@ export class FeedNews {
       return;
     }
     const stop = new Stop();
-    this.#watches.set(source, { watchers: 1, stop, loop: this.#follow(source, stop) });
+    this.#watches.set(source, { watchers: 1, stop });
+    void this.#follow(source, stop);
   }
 
   /** One watcher less. */
@@ -48,14 +46,6 @@ export class FeedNews {
     if (known.watchers > 0) return;
     known.stop.abort(null);
     this.#watches.delete(source);
-  }
-
-  /** Ends every watch. */
-  async close(): Promise<void> {
-    const watches = [...this.#watches.values()];
-    this.#watches.clear();
-    for (const { stop } of watches) stop.abort(null);
-    await Promise.all(watches.map(({ loop }) => loop));
   }
 
   async #follow(source: SourceName, stop: Stop): Promise<void> {

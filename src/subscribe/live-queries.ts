@@ -95,7 +95,7 @@ export class LiveQueries {
   /** Ends every live query. */
   async close(): Promise<void> {
     for (const cohort of this.#cohorts.values()) this.#end(cohort);
-    await Promise.all([this.#news.close(), ...this.#readings]);
+    await Promise.all(this.#readings);
   }
 
   /** Joins the query's cohort; one that nobody was in is read after a rest. */
@@ -122,9 +122,7 @@ export class LiveQueries {
   }
 
   /** Those who are at the same place of a stream are one cohort again, wherever they began. */
-  #moveOn(cohort: Cohort, { by: took, cursor, restMs }: TakenBatch): void {
-    const by = took.filter((subscriber) => this.#places.get(subscriber) === cohort);
-    if (by.length === 0) return;
+  #moveOn(cohort: Cohort, { by, cursor, restMs }: TakenBatch): void {
     const moved = by.map(
       (subscriber) => [subscriber, { ...cohort.leave(subscriber), digest: null }] as const,
     );
