@@ -19,7 +19,7 @@ import {
 
 /** Whom a live query is read for. */
 export interface Subscriber {
-  /** Takes an answer; false when it cannot now: it is offered the newest one later. */
+  /** Takes an answer, and leaves no earlier than afterwards; false when it cannot now: it is offered the newest one later. */
   take(answer: LiveAnswer): boolean;
 }
 
@@ -176,7 +176,6 @@ export class Cohort {
     } catch (error) {
       if (this.#shown.size === 0) throw error;
       // What was shown is lost, or its database is down: an older state is better than none.
-      this.#shown = NOTHING_SHOWN;
       return run({ ...this.query, signal });
     }
   }

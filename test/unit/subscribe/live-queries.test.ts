@@ -1,51 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import type { Lsn } from '../../../src/core/position/lsn.ts';
-import type { Clock } from '../../../src/core/waiting/clock.ts';
 import type { QueryPlan } from '../../../src/plan/plan.ts';
 import { compilePlan } from '../../../src/read/compiled-plan.ts';
 import type { ReadAnswer, ReadRequest } from '../../../src/read/read-lane.ts';
 import { LiveQueries } from '../../../src/subscribe/live-queries.ts';
-import type { LiveAnswer, LiveQuery } from '../../../src/subscribe/live-query.ts';
-
-/** A clock that a test moves. */
-class HandClock implements Clock {
-  #now = 0;
-  readonly #waiting = new Set<{ readonly at: number; readonly wake: () => void }>();
-
-  monotonicMs(): number {
-    return this.#now;
-  }
-
-  delay: Clock['delay'] = (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve();
-      const entry = { at: this.#now + ms, wake: () => undefined as void };
-      const done = (): void => {
-        this.#waiting.delete(entry);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      entry.wake = done;
-      this.#waiting.add(entry);
-      signal?.addEventListener('abort', done);
-    });
-
-  /** Lets time pass, millisecond by millisecond, and everything that it wakes. */
-  async pass(ms: number): Promise<void> {
-    await settled();
-    for (let step = 0; step < ms; step += 1) {
-      this.#now += 1;
-      const due = [...this.#waiting].filter(({ at }) => at <= this.#now);
-      for (const { wake } of due) wake();
-      if (due.length > 0) await settled();
-    }
-  }
-}
-
-async function settled(): Promise<void> {
-  await new Promise<void>((resolve) => setImmediate(resolve));
-}
+import { bothOf, type LiveAnswer, type LiveQuery } from '../../../src/subscribe/live-query.ts';
+import { HandClock } from '../../support/hand-clock.ts';
+import { poll } from '../../support/poll.ts';
 
 class World {
   readonly clock = new HandClock();
@@ -61,19 +23,20 @@ class World {
   applied = new Map([['pg2', '0/1']]);
   readonly live: LiveQueries;
 
-  constructor() {
+  constructor({ runMs = 60_000 } = {}) {
     const lane = {
-      run: async ({ values, freshness }: ReadRequest): Promise<ReadAnswer> => {
+      run: async ({ values, freshness, signal }: ReadRequest): Promise<ReadAnswer> => {
         this.runs.push(this.clock.monotonicMs());
         if (this.failure !== null) throw this.failure;
         const [body, cursor] = this.#batch(String(values[0]));
         const answer = { body: Buffer.from(body), targets: this.targets(freshness), cursor };
-        if (this.takesMs > 0) await this.clock.delay(this.takesMs);
+        if (this.takesMs > 0) await this.clock.delay(this.takesMs, signal);
+        signal.throwIfAborted();
         return answer;
       },
       appliedCommits: () => Promise.resolve(new Map(this.applied)),
     };
-    this.live = new LiveQueries(lane, { refetchMs: 1000, atOnce: 1, runMs: 60_000 }, this.clock);
+    this.live = new LiveQueries(lane, { refetchMs: 1000, atOnce: 1, runMs }, this.clock);
   }
 
   #batch(cursor: string): readonly [string, string | null] {
@@ -92,7 +55,7 @@ class Listener {
   }
 }
 
-function queryOf(value: string, target: string | null = null, isStream = false): LiveQuery {
+function queryOf(value: string, target: string | null = null, isStream = false, source = 'pg1'): LiveQuery {
   const plan: QueryPlan = {
     role: 'user',
     roots: [],
@@ -103,7 +66,7 @@ function queryOf(value: string, target: string | null = null, isStream = false):
     nodes: 1,
   };
   const compiled = compilePlan(plan, false);
-  const group = { source: 'pg1', remotes: target === null ? [] : [{ source: 'pg1', target }] };
+  const group = { source, remotes: target === null ? [] : [{ source, target }] };
   return {
     plan: { ...compiled, groups: [group] } as unknown as LiveQuery['plan'],
     values: [value],
@@ -168,9 +131,12 @@ describe('live queries', () => {
     await world.clock.pass(60_000);
     expect(listener.taken).toEqual(['NearjoinError: down']);
     expect(world.runs.slice(0, 5)).toEqual([0, 2000, 6000, 14_000, 24_000]);
+    world.failure = new NearjoinError('source-unavailable', 'still down');
+    await world.clock.pass(10_000);
     world.failure = null;
     await world.clock.pass(10_000);
-    expect(listener.taken).toEqual(['NearjoinError: down', 'a']);
+    expect(listener.taken).toEqual(['NearjoinError: down', 'NearjoinError: still down', 'a']);
+    expect(world.live.counts.runs).toMatchObject({ changed: 1, failed: 9 });
     await world.live.close();
   });
 
@@ -217,6 +183,43 @@ describe('live queries', () => {
     expect(world.live.counts).toMatchObject({ subscribers: 0, cohorts: 0 });
     await world.live.close();
   });
+});
+
+test('a query is read for a fifth of the time at most, and for no longer than it may', async () => {
+  const world = new World();
+  world.takesMs = 100;
+  world.live.subscribe(queryOf('x', 'pg2'), new Listener());
+  for (let at = 2; at < 1002; at += 1) {
+    world.applied = new Map([['pg2', `0/${at}`]]);
+    await world.clock.pass(1);
+  }
+  expect(world.runs).toEqual([0, 500, 1000]);
+  await world.live.close();
+  const listener = new Listener();
+  const hanging = new World({ runMs: 5 });
+  hanging.takesMs = 1000;
+  hanging.live.subscribe(queryOf('x'), listener);
+  await poll('the end of the time', () => listener.taken.length > 0);
+  expect(listener.taken).toEqual(['NearjoinError: the subscription took longer than 5 ms to read']);
+  await hanging.live.close();
+});
+
+test('a source that hangs does not hold up another', async () => {
+  const world = new World();
+  const [stuck, other] = [new Listener(), new Listener()];
+  world.takesMs = 10_000;
+  world.live.subscribe(queryOf('x'), stuck);
+  await world.clock.pass(1);
+  world.takesMs = 0;
+  world.live.subscribe(queryOf('y', null, false, 'pg9'), other);
+  await world.clock.pass(100);
+  expect([stuck.taken, other.taken]).toEqual([[], ['a']]);
+  await world.live.close();
+});
+
+test('of positions that were shown the later ones count', () => {
+  const at = (position: bigint) => new Map([['pg2', { position: position as Lsn, history: null }]]);
+  expect([bothOf(at(9n), at(5n)), bothOf(at(5n), at(9n))]).toEqual([at(9n), at(9n)]);
 });
 
 test('who joins while a query is read is told what is read from then on, and does not wait long for it', async () => {
@@ -284,6 +287,23 @@ test('after rows that came live none from an older copy are read, unless there a
   await world.clock.pass(1000);
   expect(wanted.slice(3)).toEqual([undefined, 9n, undefined]);
   expect(listener.taken).toEqual(['a']);
+  await world.live.close();
+});
+
+test('after rows that came live none from an older copy are read, an outage or not', async () => {
+  const world = new World();
+  const wanted: (bigint | undefined)[] = [];
+  world.targets = ({ tokens }) => {
+    wanted.push(tokens.get('pg2')?.position);
+    return [{ ...REPORT, route: 'live', position: 5n as Lsn }];
+  };
+  world.live.subscribe(queryOf('x'), new Listener());
+  await world.clock.pass(1);
+  world.failure = new NearjoinError('source-unavailable', 'down');
+  await world.clock.pass(5000);
+  world.failure = null;
+  await world.clock.pass(10_000);
+  expect(wanted.slice(0, 2)).toEqual([undefined, 5n]);
   await world.live.close();
 });
 
