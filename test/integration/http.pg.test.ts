@@ -3,6 +3,7 @@ import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { type RunningServer, startServer } from '../../src/serve.ts';
+import { GraphqlSocket } from '../support/graphql-socket.ts';
 import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -191,6 +192,37 @@ describe('queries', () => {
     ).toEqual({
       message: 'missing session variables: "x-hasura-user-id"',
       extensions: { path: '$', code: 'not-found' },
+    });
+  });
+
+  describe('what a database said of an error is told to administrators alone', () => {
+    const clerk = { ...admin, 'x-hasura-role': 'clerk', 'x-hasura-user-id': 'nobody' };
+    const refused = {
+      message: 'invalid input syntax for type integer: "nobody"',
+      extensions: { path: '$', code: 'data-exception' },
+    };
+    const query = '{ orders { id } }';
+    const own = '{ orders(where: {total: {_eq: "nobody"}}) { id } }';
+    const internal = { database: 'pg1', error: { status_code: '22P02' } };
+
+    test('over HTTP', async () => {
+      expect(JSON.parse(await graphql(query, clerk))).toEqual({ errors: [refused] });
+      const { text } = await send('/v1/graphql', [{ query }], clerk);
+      expect(JSON.parse(text)).toEqual([{ errors: [refused] }]);
+      expect(JSON.parse(await graphql(own))).toMatchObject({ errors: [{ extensions: { internal } }] });
+    });
+
+    test('over a socket', async () => {
+      const theirs = await GraphqlSocket.connect(server.url, clerk);
+      theirs.start('1', query);
+      theirs.start('2', `subscription ${query}`);
+      expect((await theirs.untilHeard('error', '1')).payload).toEqual([refused]);
+      await theirs.untilAnswer('2', { errors: [refused] });
+      theirs.close();
+      const ours = await GraphqlSocket.connect(server.url, admin);
+      ours.start('1', own);
+      expect((await ours.untilHeard('error', '1')).payload).toMatchObject([{ extensions: { internal } }]);
+      ours.close();
     });
   });
 

@@ -84,6 +84,8 @@ describe('graphql-transport-ws', () => {
     const headers = { ['ä'.repeat(5_000_000)]: 1 };
     const { effects } = run(TRANSPORT, { type: 'connection_init', payload: { headers } });
     expect(effects).toEqual([{ kind: 'close', code: 4400, reason: expect.stringMatching(/ä$/) }]);
+    const [close] = effects;
+    expect(close?.kind === 'close' && Buffer.byteLength(close.reason)).toBeLessThanOrEqual(123);
   });
 
   test('pings are answered at any time, with what they carried', () => {
@@ -131,6 +133,10 @@ describe('graphql-ws', () => {
   test('operations sent together with connection_init wait for the acknowledgement', () => {
     const { effects } = run(APOLLO, init, start('1'), start('2'), { id: '1', type: 'stop' }, admitted);
     expect(effects).toEqual([admit, ack, ka, startOf('2')]);
+    const both = run(APOLLO, init, start('1'), start('2'), admitted);
+    expect(both.effects).toEqual([admit, ack, ka, startOf('1'), startOf('2')]);
+    const tooMany = run(APOLLO, init, start('1'), start('2'), start('3'), admitted);
+    expect(tooMany.effects).toEqual([admit, { kind: 'close', code: 4429, reason: 'Too many operations' }]);
   });
 
   test('an operation before connection_init is an error of its own', () => {
