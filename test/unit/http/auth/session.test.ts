@@ -28,7 +28,7 @@ function verifier(...secrets: object[]): JwtVerifier {
 
 function authenticator(over: Partial<ConstructorParameters<typeof Authenticator>[0]> = {}): Authenticator {
   return new Authenticator({
-    adminSecrets: ['s3cret'],
+    adminSecrets: ['s3cret', 'the one that follows it'],
     unauthorizedRole: null,
     jwt: null,
     hook: null,

@@ -108,6 +108,16 @@ test('an inherited role sees the union of rows and columns, and null in cells on
   `);
 });
 
+test.each([
+  ['{salary: {_is_null: true}}', '(not (id eq $0) is true or salary is null)'],
+  ['{salary: {_is_null: false}}', '(id eq $0) is true and salary is not null'],
+  ['{_not: {salary: {_is_null: true}}}', 'not (not (id eq $0) is true or salary is null)'],
+  ['{_not: {salary: {_is_null: false}}}', 'not ((id eq $0) is true and salary is not null)'],
+])('a cell that an inherited role does not see is null to it: %s', (where, rule) => {
+  const text = printed({ catalog: STAFF, role: 'both', query: `{ employee(where: ${where}) { name } }` });
+  expect(/where \(.*\) and (.*)\)$/m.exec(text)?.[1]).toBe(rule);
+});
+
 test('an inherited role aggregates over cells as it sees them, with the largest limit on nodes', () => {
   expect(
     printed({
