@@ -243,6 +243,16 @@ test('a compared aggregate passes over the cells that the role may not see', asy
   `);
 });
 
+test('a count of several columns passes over a null as over a cell that the role may not see', async () => {
+  const where = (columns: string): string =>
+    `{sales_aggregate: {count: {arguments: ${columns}, predicate: {_lt: 5}}}}`;
+  const shops = (columns: string): string => `shop(where: ${where(columns)}, order_by: {id: asc}) { id }`;
+  for (const asking of [{}, as('both')]) {
+    const { one, two } = await ways.agree(`{ one: ${shops('paid')} two: ${shops('[id, paid]')} }`, asking);
+    expect(two).toEqual(one);
+  }
+});
+
 test('cells that the role may not see are null, in what is shown, found, ordered and counted', async () => {
   const query = `{
     shop(order_by: {id: asc}) { id sales(order_by: [{amount: asc_nulls_first}, {id: asc}]) { id paid amount } }

@@ -268,14 +268,14 @@ function ruleAggregate(
   return `((select ${called(rule, cells)} from ${from}) ${spelled(rule.operator)} ${rule.value})`;
 }
 
-/** What an aggregate predicate compares. */
+/** What an aggregate predicate compares; of several cells it counts the rows in which each has a value. */
 export function called(
   { function: name, distinct }: Extract<Condition, { kind: 'aggregate' }>,
   cells: readonly string[],
 ): string {
-  return name === 'count'
-    ? counted(cells, distinct)
-    : `${name}(${distinct ? 'distinct ' : ''}${cells.join()})`;
+  if (name !== 'count') return `${name}(${distinct ? 'distinct ' : ''}${cells.join()})`;
+  const present = cells.map((cell) => `${cell} is not null`).join(' and ');
+  return counted(cells, distinct) + (cells.length > 1 ? ` filter (where ${present})` : '');
 }
 
 /** Rows, those in which a cell has a value, or all in which several are one value. */

@@ -240,7 +240,10 @@ function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: RowsIn
     predicate.function === 'count'
       ? countSql(columns, predicate.distinct)
       : sql`${syntax(predicate.function)}(${mark}${separated(columns, ', ')})`;
-  const aggregated = sql`(select ${value} from ${found.from} where ${allOf(found.conditions)})`;
+  // A plan leaves out rows of which a cell is hidden: with a null among several they are left out alike.
+  const present = columns.length > 1 ? columns.map((column) => sql`${column} is not null`) : [];
+  const conditions = allOf([...found.conditions, ...present]);
+  const aggregated = sql`(select ${value} from ${found.from} where ${conditions})`;
   const { test } = predicate;
   if (test.kind === 'is-null') return sql`${aggregated} is ${syntax(test.negated ? 'not null' : 'null')}`;
   const compared = test.cast === null ? aggregated : sql`${aggregated}::${bareType(test.cast)}`;
