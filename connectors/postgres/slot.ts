@@ -44,6 +44,7 @@ export async function readSlotHealth(admin: AdminPool, name: string): Promise<Sl
      from pg_replication_slots s
      where s.slot_name = $1`,
     [name],
+    'nearjoin_slot',
   );
   return slot === undefined ? { kind: 'missing' } : healthOf(slot);
 }

@@ -1,5 +1,12 @@
+import { createHash } from 'node:crypto';
+
 /** A statement, or one that the session prepares under its name and keeps. */
 export type Statement = string | { readonly name: string; readonly text: string };
+
+/** A statement that a session asks again and again: planned once, under a name made of its text. */
+export function keptStatement(text: string): Statement {
+  return { name: `nearjoin_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`, text };
+}
 
 /** The part of a `pg` client or pool this module needs. */
 export interface Queryable {

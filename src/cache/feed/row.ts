@@ -2,7 +2,7 @@ import type { SourceName, TableRef } from '../../core/names.ts';
 import { formatLsn, isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';
 import type { Commit } from '../../core/rows/change.ts';
-import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
+import { keptStatement, type Queryable, rowOf, rowsOf } from '../queryable.ts';
 import type { FeedState } from '../status/cache-table.ts';
 import { told, toldSql } from '../told.ts';
 
@@ -87,8 +87,9 @@ export const LEASE_GONE = '23502';
 export const PRUNE_SQL = 'delete from nearjoin.watermark where target = $1 and seq < $2 and seq >= $3';
 
 /** The source's clock in microseconds since 1970, and how far its own log is written and durable. */
-export const CLOCK_SQL = `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now,
-  pg_current_wal_insert_lsn()::text as written, pg_current_wal_flush_lsn()::text as durable`;
+export const CLOCK_SQL =
+  keptStatement(`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now,
+  pg_current_wal_insert_lsn()::text as written, pg_current_wal_flush_lsn()::text as durable`);
 
 /** Makes the feed's row, and the one its fences lock, when they are not there. */
 export async function ensureFeed(client: Queryable, target: SourceName, connector: string): Promise<void> {
@@ -225,11 +226,11 @@ export async function renewLease(
   },
 ): Promise<boolean> {
   const { rowCount } = await client.query(
-    `update nearjoin.feed set target_position = coalesce($3, target_position), retained_wal_bytes = $4,
+    keptStatement(`update nearjoin.feed set target_position = coalesce($3, target_position), retained_wal_bytes = $4,
        transactions_applied = $5, changes_applied = $6, early = case when $7::int is not null then jsonb_build_object(
          'transactions', $7::int, 'changes', $8::bigint, 'since', (extract(epoch from clock_timestamp()) * 1000000)::bigint - $9::bigint) end,
        updated_at = clock_timestamp()
-     where target = $1 and epoch = $2`,
+     where target = $1 and epoch = $2`),
     [
       lease.target,
       lease.epoch,
@@ -254,11 +255,11 @@ export async function loadWishes(client: Queryable, lease: FeedLease): Promise<F
     tables: { schema: string; name: string }[];
   }>(
     client,
-    `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now, f.paused,
+    keptStatement(`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now, f.paused,
        case when f.resync_requested > f.resync_done then f.resync_requested::text end as resync,
        coalesce((select json_agg(json_build_object('schema', t.schema_name, 'name', t.table_name))
          from nearjoin.cache_table t where t.target = f.target and t.resync), '[]') as tables
-     from nearjoin.feed f where f.target = $1 and f.epoch = $2`,
+     from nearjoin.feed f where f.target = $1 and f.epoch = $2`),
     [lease.target, lease.epoch],
   );
   if (row === undefined) return null;

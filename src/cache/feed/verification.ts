@@ -1,5 +1,5 @@
 import type { SourceName, TableRef } from '../../core/names.ts';
-import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
+import { keptStatement, type Queryable, rowOf, rowsOf } from '../queryable.ts';
 import type { StatusClient } from '../status/status.ts';
 import { told, toldSql } from '../told.ts';
 import type { FeedLease } from './row.ts';
@@ -85,16 +85,16 @@ export async function findVerification(
   return found ?? null;
 }
 
-/** The next comparison for the leader to make: a running one was left by a leader before, or by a feed interrupted. */
-export async function claimVerification(client: Queryable, lease: FeedLease): Promise<Verification | null> {
-  const [claimed] = await rowsOf<Verification>(
-    client,
-    `update nearjoin.verification v set state = 'running', reason = null, report = '[]'
+const CLAIM = keptStatement(
+  `update nearjoin.verification v set state = 'running', reason = null, report = '[]'
      where v.id = (select min(id) from nearjoin.verification where target = $1 and state in ('asked', 'running'))
        and exists (select from nearjoin.feed where target = $1 and epoch = $2)
      returning ${COLUMNS}`,
-    [lease.target, lease.epoch],
-  );
+);
+
+/** The next comparison for the leader to make: a running one was left by a leader before, or by a feed interrupted. */
+export async function claimVerification(client: Queryable, lease: FeedLease): Promise<Verification | null> {
+  const [claimed] = await rowsOf<Verification>(client, CLAIM, [lease.target, lease.epoch]);
   return claimed ?? null;
 }
 

@@ -1,4 +1,4 @@
-import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
+import { keptStatement, type Queryable, rowOf, rowsOf } from '../queryable.ts';
 
 /** Everything in schema `nearjoin` but the copies, in the order in which it can be dropped. */
 const OBJECTS: readonly (readonly [name: string, kind: 'table' | 'sequence' | 'function'])[] = [
@@ -12,11 +12,11 @@ const OBJECTS: readonly (readonly [name: string, kind: 'table' | 'sequence' | 'f
   ['fence(text, bigint)', 'function'],
 ];
 
-const STATE = `
+const STATE = keptStatement(`
   select name, case kind
       when 'function' then to_regprocedure('nearjoin.' || name) is not null
       else to_regclass('nearjoin.' || name) is not null end as there
-  from unnest($1::text[], $2::text[]) as wanted (name, kind)`;
+  from unnest($1::text[], $2::text[]) as wanted (name, kind)`);
 
 /** Names what somebody dropped by hand of the tables that the copies cannot be kept up without; empty when all is there. */
 export async function missingObjects(client: Queryable): Promise<readonly string[]> {

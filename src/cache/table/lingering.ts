@@ -1,18 +1,9 @@
 import type { SourceName, TableRef } from '../../core/names.ts';
 import type { FeedLease } from '../feed/row.ts';
-import { type Queryable, rowsOf } from '../queryable.ts';
+import { keptStatement, type Queryable, rowsOf } from '../queryable.ts';
 
-/**
- * Notes which tables are wanted no more and how long their copies stay, each when that begins and when it ends. A row that
- * somebody is changing just now is left for the next time.
- */
-export async function saveLingering(
-  client: Queryable,
-  { target, epoch }: FeedLease,
-  lingering: readonly { readonly table: TableRef; readonly leftMs: number }[],
-): Promise<void> {
-  await client.query(
-    `with changed as (
+const NOTE = keptStatement(
+  `with changed as (
        select t.schema_name, t.table_name, k.ms
        from nearjoin.cache_table t
        left join unnest($3::text[], $4::text[], $5::float8[]) as k (schema_name, table_name, ms)
@@ -24,14 +15,24 @@ export async function saveLingering(
      update nearjoin.cache_table t set unwanted_until = clock_timestamp() + changed.ms * interval '1 millisecond'
      from changed
      where t.target = $1 and t.schema_name = changed.schema_name and t.table_name = changed.table_name`,
-    [
-      target,
-      epoch,
-      lingering.map(({ table }) => table.schema),
-      lingering.map(({ table }) => table.name),
-      lingering.map(({ leftMs }) => leftMs),
-    ],
-  );
+);
+
+/**
+ * Notes which tables are wanted no more and how long their copies stay, each when that begins and when it ends. A row that
+ * somebody is changing just now is left for the next time.
+ */
+export async function saveLingering(
+  client: Queryable,
+  { target, epoch }: FeedLease,
+  lingering: readonly { readonly table: TableRef; readonly leftMs: number }[],
+): Promise<void> {
+  await client.query(NOTE, [
+    target,
+    epoch,
+    lingering.map(({ table }) => table.schema),
+    lingering.map(({ table }) => table.name),
+    lingering.map(({ leftMs }) => leftMs),
+  ]);
 }
 
 /** Every table that has a row, with the time its copy stays once it is wanted no more; null where it is wanted. */

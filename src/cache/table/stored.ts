@@ -4,7 +4,7 @@ import { formatLsn, isLsnText, type Lsn, parseLsn } from '../../core/position/ls
 import type { PartsOf } from '../../core/rows/key-part.ts';
 import type { CountedCursor } from '../../core/rows/piece-cursor.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
-import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
+import { keptStatement, type Queryable, rowOf, rowsOf } from '../queryable.ts';
 import type { TableState } from '../status/cache-table.ts';
 import { tableState } from '../status/status.ts';
 import { told, toldSql } from '../told.ts';
@@ -79,14 +79,14 @@ const STORED = `
   left join pg_class s on s.relname = t.serving ->> 'relation' and s.relnamespace = 'nearjoin'::regnamespace
   where t.target = $1`;
 
-const DAMAGED = `
+const DAMAGED = keptStatement(`
   select exists (
     select from nearjoin.cache_table t
     left join pg_class c on c.relnamespace = 'nearjoin'::regnamespace
       and c.relname = case when t.state = 'ready' then t.relation else t.serving ->> 'relation' end
     cross join lateral (select case when t.state = 'ready' then t.columns else t.serving -> 'columns' end as columns) r
     where t.target = $1 and (t.state = 'ready' or t.serving is not null) and not (${hasAll('c', 'r.columns')})
-  ) as damaged`;
+  ) as damaged`);
 
 /** Whether a table that readers use is gone or lacks a column: somebody dropped it by hand. Asked every second. */
 export async function isDamaged(client: Queryable, target: SourceName): Promise<boolean> {

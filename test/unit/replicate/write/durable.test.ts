@@ -20,4 +20,6 @@ test('a stored position is told only when the log of the source is on disk past 
   // The later one was first seen stored at 0/60.
   expect(await position.look(sourceAt('0/70', '0/5F'), second)).toBe(first);
   expect(await position.look(sourceAt('0/70', '0/60'), second)).toBe(second);
+  const nobody = { query: () => Promise.reject(new Error('nothing is to be asked')) };
+  expect(await position.look(nobody, second)).toBe(second);
 });
