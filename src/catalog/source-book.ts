@@ -40,7 +40,8 @@ interface Entry {
   readonly failures: number;
 }
 
-interface Wanted {
+/** A source as the metadata describes it now. */
+interface Described {
   readonly url: string | null;
   readonly problem: string | null;
   readonly asked: Asked;
@@ -81,13 +82,14 @@ export class SourceBook {
     const tried = new Map<SourceName, Entry>();
     const entries = await Promise.all(
       metadata.sources.map(async (source): Promise<[SourceName, Entry]> => {
-        const wanted = this.#wanted(source);
+        const described = this.#describe(source);
         const entry = known.get(source.name);
-        const isKnown = reading !== 'all' && fits(entry, wanted) && this.#isRecent(entry);
+        const isKnown = reading !== 'all' && fits(entry, described) && this.#isRecent(entry);
         if (isKnown && (reading !== 'changed' || (await this.#isAsRead(entry, signal))))
           return [source.name, entry];
-        const spared = reading === 'all' || isKnown ? null : await this.#spared(source.name, wanted, reading);
-        const found = spared ?? (await this.#read(wanted, entry, signal));
+        const spared =
+          reading === 'all' || isKnown ? null : await this.#spared(source.name, described, reading);
+        const found = spared ?? (await this.#read(described, entry, signal));
         tried.set(source.name, found);
         return [source.name, found];
       }),
@@ -129,10 +131,10 @@ export class SourceBook {
   }
 
   /** What is as good as reading: what was read to try this metadata, or what another node has just noted. */
-  async #spared(name: SourceName, wanted: Wanted, reading: Reading): Promise<Entry | null> {
+  async #spared(name: SourceName, described: Described, reading: Reading): Promise<Entry | null> {
     const tried = this.#tried.get(name);
-    if (fits(tried, wanted) && this.#isFresh(tried)) return tried;
-    return reading === 'noted' ? await this.#justNoted(wanted) : null;
+    if (fits(tried, described) && this.#isFresh(tried)) return tried;
+    return reading === 'noted' ? await this.#justNoted(described) : null;
   }
 
   /** Whether a database says the same of itself as when it was read; the rows of enum tables are not in that. */
@@ -163,17 +165,21 @@ export class SourceBook {
     return this.#read({ url: entry.url, problem: null, asked: entry.asked }, entry, signal);
   }
 
-  async #read(wanted: Wanted, entry: Entry | undefined, signal: AbortSignal): Promise<Entry> {
-    const found = await this.#ask(wanted, signal);
-    const old = entry !== undefined && entry.url === wanted.url ? entry.found : undefined;
-    const base = { url: wanted.url, asked: wanted.asked, failures: entry?.failures ?? 0 };
-    const kept = newer(old ?? (await this.#recalled(wanted, found)), found);
-    if (kept !== old && isAvailable(found) && wanted.url !== null) await this.#notes.note(wanted.url, found);
+  async #read(described: Described, entry: Entry | undefined, signal: AbortSignal): Promise<Entry> {
+    const found = await this.#ask(described, signal);
+    const old = entry !== undefined && entry.url === described.url ? entry.found : undefined;
+    const base = { url: described.url, asked: described.asked, failures: entry?.failures ?? 0 };
+    const kept = newer(old ?? (await this.#recalled(described, found)), found);
+    if (kept !== old && isAvailable(found) && described.url !== null)
+      await this.#notes.note(described.url, found);
     return this.#dated(base, kept);
   }
 
   /** Of a database that does not answer a node that has just begun: what it said of itself last. */
-  async #recalled({ url }: Wanted, found: Introspection | Unavailable): Promise<Introspection | undefined> {
+  async #recalled(
+    { url }: Described,
+    found: Introspection | Unavailable,
+  ): Promise<Introspection | undefined> {
     if (url === null || isAvailable(found)) return undefined;
     const recalled = await this.#notes.recall(url);
     if (recalled === null) return undefined;
@@ -186,7 +192,7 @@ export class SourceBook {
   }
 
   /** What another node has read for the same metadata, a moment ago: as good as one of this node's that is kept. */
-  async #justNoted({ url, asked }: Wanted): Promise<Entry | null> {
+  async #justNoted({ url, asked }: Described): Promise<Entry | null> {
     const recalled = url === null ? null : await this.#notes.recall(url);
     if (recalled === null) return null;
     const { reading, ageMs } = recalled;
@@ -195,11 +201,11 @@ export class SourceBook {
     return { ...entry, readAt: readAt - ageMs, dueAt: dueAt - ageMs };
   }
 
-  async #ask(wanted: Wanted, signal: AbortSignal): Promise<Introspection | Unavailable> {
-    if (wanted.url === null) return { unavailable: wanted.problem ?? 'no connection' };
+  async #ask(described: Described, signal: AbortSignal): Promise<Introspection | Unavailable> {
+    if (described.url === null) return { unavailable: described.problem ?? 'no connection' };
     const { timeoutMs } = this.#intervals;
     try {
-      return await introspect(wanted.url, { ...wanted.asked, timeoutMs, signal });
+      return await introspect(described.url, { ...described.asked, timeoutMs, signal });
     } catch (error) {
       return { unavailable: messageOf(error) };
     }
@@ -214,7 +220,7 @@ export class SourceBook {
     return { ...entry, found, failures, readAt: now, dueAt: now + pause };
   }
 
-  #wanted(source: SourceMetadata): Wanted {
+  #describe(source: SourceMetadata): Described {
     const asked = askedOf(source);
     try {
       const url = connectionUrl(source.configuration.connection_info.database_url, this.#options.env);
@@ -253,8 +259,8 @@ export class SourceReadings {
   }
 }
 
-function fits(entry: Entry | undefined, wanted: Wanted): entry is Entry {
-  return entry !== undefined && entry.url === wanted.url && covers(entry.asked, wanted.asked);
+function fits(entry: Entry | undefined, described: Described): entry is Entry {
+  return entry !== undefined && entry.url === described.url && covers(entry.asked, described.asked);
 }
 
 /** The old reading while the new one says the same, or nothing; so that identity means "unchanged". */

@@ -61,13 +61,13 @@ export function computedFieldsOf(
   return fields;
 }
 
-interface Wanted {
+interface TrackedField {
   readonly table: Table;
   readonly tracked: TableMetadata;
   readonly entry: ComputedFieldMetadata;
 }
 
-function resolveComputed({ table, tracked, entry }: Wanted, scope: ComputedScope): ComputedField {
+function resolveComputed({ table, tracked, entry }: TrackedField, scope: ComputedScope): ComputedField {
   const { name, definition, comment } = entry;
   const found = onlyFunction(definition.function, scope.found);
   const reasons = reasonsAgainst(table, entry, found, scope.find);
