@@ -34,6 +34,7 @@ const TABLES = {
         to('shop', 'pg3', 'shop', { shop_id: 'id' }),
       ],
     },
+    { table: 'visit', remote_relationships: [to('mass', 'pg2', 'mass', { mass_id: 'id' })] },
   ],
   pg2: [
     {
@@ -49,6 +50,7 @@ const TABLES = {
         list('sales', 'pg1', 'sale', { id: 'person_id' }),
       ],
     },
+    { table: 'mass' },
     { table: 'club', remote_relationships: [to('town', 'pg3', 'town', { town_id: 'id' })] },
   ],
   pg3: [{ table: 'town' }, { table: 'shop' }],
@@ -63,8 +65,12 @@ beforeAll(async () => {
     createDatabase('source', [
       'create table sale (id int primary key, person_id int, shop_id int, total int not null)',
       'insert into sale select i, nullif(i % 41, 0), nullif(i % 31, 0), i from generate_series(1, 200) i',
+      'create table visit (id int primary key, mass_id int not null)',
+      'insert into visit select i, i from generate_series(1, 2500) i',
     ]),
     createDatabase('target', [
+      'create table mass (id int primary key, note text not null)',
+      `insert into mass values (7, 'b'), (2400, 'a')`,
       'create table club (id int primary key, town_id int)',
       'insert into club select i, i % 21 from generate_series(1, 20) i',
       'create table person (id int primary key, town_id int, club_id int, active boolean not null)',
@@ -124,6 +130,24 @@ test.each([
   await expect(cramped.query(ask(where), LIVE)).rejects.toMatchObject({
     code: 'live-limit-exceeded',
     message: `a live answer would need more than ${KEYS} rows or different keys in ${what}: filter or limit the rows, or allow the cache to answer`,
+  });
+});
+
+test('rows are looked up by thousands of keys, some at a time, and refused where they are too many together, never cut', async () => {
+  const [pg1, pg2, pg3] = databases as [TestDatabase, TestDatabase, TestDatabase];
+  const query = '{ visit(order_by: [{mass: {note: asc_nulls_last}}, {id: asc}], limit: 3) { id } }';
+  const within = async (liveRowLimit: number): Promise<string> => {
+    const limited = await TestLane.open({ pg1, pg2, pg3 }, TABLES, { liveRowLimit });
+    try {
+      return (await limited.query(query, LIVE)).text;
+    } finally {
+      await limited.close();
+    }
+  };
+  expect(await within(2)).toBe('{"visit":[{"id":2400},{"id":7},{"id":1}]}');
+  await expect(within(1)).rejects.toMatchObject({
+    code: 'live-limit-exceeded',
+    message: expect.stringContaining('more than 1 rows in "mass" of "pg2" for relationship "mass"'),
   });
 });
 

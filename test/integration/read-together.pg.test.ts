@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Stop } from '../../src/core/waiting/stop-signal.ts';
-import { PostgresError } from '../../src/read/wire/failure.ts';
+import { PostgresError, RowTooLarge } from '../../src/read/wire/failure.ts';
+import type { WirePool } from '../../src/read/wire/pool.ts';
 import { poll } from '../support/poll.ts';
 import { ask, failure, WireRig } from '../support/wire-rig.ts';
 
@@ -44,6 +46,88 @@ test('a look-up that fails or is given up leaves the others of its turn their an
   expect(await syntax).toMatchObject({ state: '22P02' });
   expect(String((await good)[0])).toBe('5');
   expect(await given).toMatchObject({ message: 'client gone' });
+});
+
+/** A request that is made, and the outcome that it must have; or it is given up after so many milliseconds. */
+interface Request {
+  readonly does: 'answer' | 'look up' | 'wait' | 'fail' | 'be no SQL' | 'be long';
+  /** The statement that it shares with others: more than stay prepared. */
+  readonly text: number;
+  readonly leavesAfterMs: number | null;
+}
+
+/** The outcome of one, named by its number, which no other has. */
+async function outcome(pool: WirePool, { does, text, leavesAfterMs }: Request, n: number): Promise<string> {
+  const signal = new Stop();
+  const leave = (): void => signal.abort(new Error(`gone ${n}`));
+  if (leavesAfterMs === 0) setImmediate(leave);
+  else if (leavesAfterMs !== null) setTimeout(leave, leavesAfterMs);
+  const run = async (sql: string): Promise<string> =>
+    String((await pool.run(`${sql} /* ${text} */`, [String(n)], { prepared: true, signal }))[0]?.[0]);
+  try {
+    switch (does) {
+      case 'answer':
+        return await run('select $1::text');
+      case 'look up':
+        return String((await pool.row(ECHO, [String(n)], signal))[0]);
+      case 'wait':
+        return await run('select $1::text from pg_sleep(0.003)');
+      case 'fail':
+        return await run('select ($1::text || $$ is no number$$)::int4');
+      case 'be no SQL':
+        return await run('select $1::text, nothing');
+      default:
+        return await run('select repeat($1::text, 100000)');
+    }
+  } catch (error) {
+    return error instanceof RowTooLarge ? 'too long' : String(error);
+  }
+}
+
+const ECHO = {
+  text: 'select $1::text',
+  together: { text: 'select p1, n from unnest($1::text[]) with ordinality asked(p1, n)', isLookUp: true },
+};
+
+/** Whom cancel requests hit again and again waits for a session of its own. */
+const PATIENT = { leases: 2, leaseTimeoutMs: 60_000, connectTimeoutMs: 60_000 };
+
+const OUTCOMES: Readonly<Record<Request['does'], (n: number) => string>> = {
+  answer: String,
+  'look up': String,
+  wait: String,
+  fail: (n) => `PostgresError: invalid input syntax for type integer: "${n} is no number"`,
+  'be no SQL': () => 'PostgresError: column "nothing" does not exist',
+  'be long': () => 'too long',
+};
+
+test('whatever is asked, fails and is given up at once, each request has its own outcome', async () => {
+  const request = fc.record({
+    does: fc.constantFrom(...(Object.keys(OUTCOMES) as Request['does'][])),
+    text: fc.nat(4),
+    leavesAfterMs: fc.option(fc.nat(8)),
+  });
+  const waves = fc.array(fc.array(request, { minLength: 1, maxLength: 20 }), { minLength: 3, maxLength: 8 });
+  await fc.assert(
+    fc.asyncProperty(waves, async (requests) => {
+      const pool = rig.open({ ...PATIENT, size: 2, rowLimit: 50_000 });
+      let n = 1000;
+      const all: Promise<void>[] = [];
+      for (const wave of requests) {
+        const some = wave.map(async (one) => {
+          n += 1;
+          const [own, number] = [OUTCOMES[one.does](n), n];
+          const allowed = one.leavesAfterMs === null ? [own] : [own, `Error: gone ${number}`];
+          expect(allowed).toContain(await outcome(pool, one, number));
+        });
+        all.push(...some);
+        await Promise.race(some);
+      }
+      await Promise.all(all);
+      await rig.closePools();
+    }),
+    { numRuns: 10 },
+  );
 });
 
 const LIST = {
