@@ -4,6 +4,7 @@ import type { SourceTime } from '../core/position/watermark.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { Databases } from './databases.ts';
+import { readError } from './error-mapping.ts';
 import type { Policy } from './freshness.ts';
 import { faultOf, improved, labelOf } from './labels.ts';
 import type { ProbeBoard } from './probe-board.ts';
@@ -45,7 +46,9 @@ export function untilFresh(
   const { source, target, policy, arrival, signal } = wanted;
   const pool = parts.databases.source(source);
   return waitFor(parts.settings.waitMs, signal, async () => {
-    const rows = await pool.run(WATERMARK, [target], { signal, prepared: true });
+    const rows = await pool.run(WATERMARK, [target], { signal, prepared: true }).catch((error: unknown) => {
+      throw readError(error, source, 'source');
+    });
     const [position, freshAsOf, now, history] = (rows[0] ?? []).map((cell) => cell?.toString('latin1'));
     const label = labelOf(position, freshAsOf, history);
     const proving = (upTo: Lsn): SourceTime | null => parts.probes.latest(source, target, upTo);

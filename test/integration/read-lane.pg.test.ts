@@ -6,6 +6,7 @@ import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import { TestLane } from '../support/lane.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, dropInUse, type TestDatabase } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 
 let pg1: TestDatabase;
 let pg2: TestDatabase;
@@ -132,6 +133,28 @@ test('fallback wait gives up after its time', async () => {
     await expect(waiting).rejects.toMatchObject({ code: 'not-fresh' });
   } finally {
     await hasty.close();
+  }
+});
+
+test('a source that goes while its cache is waited for is told as such', async () => {
+  await lane.setWatermark('pg1', 'pg2', '0/2', OLD_MS);
+  await using proxy = await startProxy(pg1.server);
+  const through = { ...pg1, url: proxy.through(pg1.url) };
+  const apart = await TestLane.open({ pg1: through, pg2 }, TABLES, { maxStalenessMs: 0, waitMs: 60_000 });
+  try {
+    const { rows } = await pg1.query<{ now: string }>('select clock_timestamp()::text as now');
+    const waiting = apart.query(QUERY, { freshness: { fallback: 'wait' } });
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'source-unavailable' });
+    await poll('the watermark to be asked for', async () => {
+      const asked = `select from pg_stat_activity where datname = current_database() and query_start > $1
+        and query like 'select coalesce(w.position%'`;
+      return (await pg1.query(asked, [rows[0]?.now])).rows.length > 0;
+    });
+    proxy.setMode('refuse');
+    proxy.reset();
+    await refused;
+  } finally {
+    await apart.close();
   }
 });
 
