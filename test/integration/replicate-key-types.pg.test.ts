@@ -1,9 +1,14 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FeedRig } from '../support/feed.ts';
+import { testServer } from '../support/postgres.ts';
 
 // Keys that are equal in more than one writing, and keys of types that come with an extension outside of the search path:
 // the row of a change is found by its key however it is written, and afterwards it is written as on the target.
+
+/** Postgres 16 and newer write a byte above 127 as its number, of which an older one reads only the backslash. */
+const READ_ALIKE =
+  new Set([testServer('source'), testServer('target')].map(({ version }) => version >= 16)).size === 1;
 
 /** By type: writings of one value, then of another one. */
 const KEYS: Readonly<Record<string, readonly [one: readonly string[], other: string]>> = {
@@ -15,7 +20,7 @@ const KEYS: Readonly<Record<string, readonly [one: readonly string[], other: str
   numrange: [['[1.0,2.0)', '[1.00,2)'], 'empty'],
   'numeric[]': [['{1.0,NULL}', '{1.00,NULL}'], '{}'],
   'character(3)': [['a'], 'b'],
-  '"char"': [['a'], '\\200'],
+  '"char"': [['a'], READ_ALIKE ? '\\200' : 'b'],
   bytea: [['\\x00ff5c'], '\\x'],
   'bit varying': [['101'], ''],
   timestamptz: [['infinity'], '0044-03-15 12:00:00 BC'],
