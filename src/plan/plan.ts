@@ -10,7 +10,6 @@ import type { Enumeration } from './value/encode.ts';
  * is not the root field's source is a *remote table*, read from a cache or fetched live (see ADR 0002).
  */
 export interface QueryPlan {
-  /** Whose requests it is for. */
   readonly role: RoleName;
   readonly roots: readonly RootField[];
   /** Values of a request, in the order of their `Operand.index`. */
@@ -101,8 +100,9 @@ export interface Select {
   readonly distinctOn: readonly Column[];
   /** Aligned with `distinctOn`: the cell reads as null unless this holds. */
   readonly distinctOnlyIf: readonly (Predicate | null)[];
-  /** Literal, the permission's limit already merged; null means all. */
+  /** Literal, the permission's limit already merged; null means all. Of a stream rows ordered like its last one come too. */
   readonly limit: number | null;
+  readonly withTies?: true;
   readonly offset: Operand | null;
 }
 

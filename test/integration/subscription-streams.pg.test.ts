@@ -226,11 +226,14 @@ test('a cursor keeps every digit of its type', async () => {
   for (const column of Object.keys(begins)) await untilIds(socket, [1, 2, 3, 4, 5], column);
 });
 
-test('rows that share a value with the last of a batch are passed over, as in Hasura', async () => {
+test('rows that share a value with the last of a batch come with it, as in Hasura', async () => {
   const socket = await connect();
-  socket.start('s', 'subscription { tied_stream(batch_size: 2, cursor: {initial_value: {at: 0}}) { at } }');
+  socket.start(
+    's',
+    'subscription { tied_stream(batch_size: 2, cursor: {initial_value: {at: 0}}) { id at } }',
+  );
   await poll('the last row', () => batches(socket).flat().at(-1)?.['at'] === 30);
-  expect(batches(socket).map((rows) => rows.map((row) => row['at']))).toEqual([[10, 20], [30]]);
+  expect(batches(socket).map((rows) => rows.map((row) => row['at']))).toEqual([[10, 20, 20, 20], [30]]);
 });
 
 describe('across databases', () => {
@@ -267,6 +270,24 @@ describe('across databases', () => {
       expect(new Set(routes)).toEqual(new Set([text.includes(live) ? 'live' : 'cache']));
       for (const row of batches(socket, id).flat())
         expect(row['user']).toEqual({ name: `user ${(Number(row['id']) % 3) + 1}` });
+    }
+  });
+
+  test('rows that share a value come in the order of their key, from the cache and live', async () => {
+    const socket = await connect();
+    const ofUser = (user: number) => upTo(100).filter((id) => id % 3 === user - 1);
+    for (const staleness of [600_000, 0]) {
+      const id = `within ${staleness}`;
+      socket.start(
+        id,
+        `subscription @freshness(max_staleness_ms: ${staleness}) {
+          event_stream(
+            batch_size: 20, cursor: {initial_value: {user_id: 0}}, where: {id: {_lte: 100}, user: {name: {_like: "user%"}}}
+          ) { id }
+        }`,
+      );
+      await poll('all rows', () => batches(socket, id).flat().length === 100);
+      expect(batches(socket, id).map((rows) => rows.map((row) => row['id']))).toEqual([1, 2, 3].map(ofUser));
     }
   });
 

@@ -40,10 +40,11 @@ export class StreamFollower {
       const came = (): boolean => this.listener.pushed.length > this.#seen;
       await poll('a batch', came).catch(() => undefined);
       if (!came()) return `no batch behind ${this.#stream.after.text}`;
-      const why = this.#compare(this.listener.pushed[this.#seen] ?? '', ahead.slice(0, this.#size), ahead);
+      const last = ahead[Math.min(this.#size, ahead.length) - 1];
+      const wanted = ahead.filter(({ rank }) => rank <= (last?.rank ?? 0));
+      const why = this.#compare(this.listener.pushed[this.#seen] ?? '', wanted);
       if (why !== null) return why;
       this.#seen += 1;
-      const last = ahead[Math.min(this.#size, ahead.length) - 1];
       this.#stream = { ...this.#stream, after: { text: last?.at ?? '', json: null } };
       this.query = { ...this.query, roots: [this.#stream] };
       ahead = ahead.filter(({ rank }) => rank > (last?.rank ?? 0));
@@ -51,11 +52,11 @@ export class StreamFollower {
     return this.listener.pushed.length > this.#seen ? 'more than is there' : null;
   }
 
-  #compare(answer: string, wanted: readonly Ahead[], ahead: readonly Ahead[]): string | null {
+  #compare(answer: string, wanted: readonly Ahead[]): string | null {
     if (answer.startsWith('error')) return answer;
     const rows = rowsOf(answer).map((row) => JSON.stringify(row));
     if (rows.length !== wanted.length) return `${rows.length} rows in the place of ${wanted.length}`;
-    const left = [...ahead];
+    const left = [...wanted];
     for (const [i, cached] of rows.entries()) {
       const found = left.findIndex(
         ({ rank, row }) =>

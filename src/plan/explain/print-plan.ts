@@ -64,7 +64,7 @@ function printSelect(select: Select): Lines {
 }
 
 function printRows(select: Select): Lines {
-  const { where, orderBy, distinctOn, distinctOnlyIf, limit, offset } = select;
+  const { where, orderBy, distinctOn, distinctOnlyIf, limit, withTies, offset } = select;
   const distinct = distinctOn.map(({ name }, index) => {
     const guard = distinctOnlyIf[index] ?? null;
     return guard === null ? name : `${name} only if ${printPredicate(guard)}`;
@@ -73,7 +73,7 @@ function printRows(select: Select): Lines {
     ...(where.kind === 'true' ? [] : [`where ${printPredicate(where)}`]),
     ...(distinct.length === 0 ? [] : [`distinct on ${distinct.join(', ')}`]),
     ...(orderBy.length === 0 ? [] : [`order by ${orderBy.map(printOrder).join(', ')}`]),
-    ...(limit === null ? [] : [`limit ${limit}`]),
+    ...(limit === null ? [] : [`limit ${limit}${withTies === undefined ? '' : ' with ties'}`]),
     ...(offset === null ? [] : [`offset $${offset.index}`]),
   ];
 }

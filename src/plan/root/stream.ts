@@ -43,6 +43,8 @@ export function planStream(
     where: and([selected.where, filter, behind(planning, rows, cursor)]),
     orderBy: [orderOf(cursor)],
     limit: smallerLimit(batch, rows.view.limit),
+    // Behind the cursor they would never come.
+    withTies: true,
     fields: planFields(planning, rows, field.sets, field.at),
   };
   return { select, by: cursor.column, cursor: cursor.value };

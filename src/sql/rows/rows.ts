@@ -39,7 +39,7 @@ export type Link = ((right: RowScope) => Sql) | null;
 /** What of a select decides its rows. */
 export type RowsOf = Pick<
   Select,
-  'from' | 'fields' | 'where' | 'orderBy' | 'distinctOn' | 'distinctOnlyIf' | 'limit' | 'offset'
+  'from' | 'fields' | 'where' | 'orderBy' | 'distinctOn' | 'distinctOnlyIf' | 'limit' | 'withTies' | 'offset'
 >;
 
 /** Builds joins, filter and order of a select. */
@@ -140,10 +140,22 @@ function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
     for (const [index, column] of select.distinctOn.entries())
       add(column, select.distinctOnlyIf[index] ?? null);
   }
-  if (isOrderedAlike(select, build)) {
+  // A total order has no ties.
+  if (isOrderedAlike(select, build) && select.withTies === undefined) {
     for (const column of select.from.key) add(column, null);
   }
   return items;
+}
+
+/** The ORDER BY of a select's rows above it, where two routes must agree and ties kept the select's own from being total. */
+export function orderAbove(select: Select, site: Omit<JoinSite, 'from'>): Sql {
+  if (select.withTies === undefined || !isOrderedAlike(select, site.build)) return syntax('');
+  const from: FromList = { items: [], shared: [] };
+  const items = [...select.orderBy, ...select.from.key.map(byColumn)];
+  return sql` order by ${separated(
+    items.flatMap((item) => orderTerms(item, { ...site, from }, null)),
+    ', ',
+  )}`;
 }
 
 /** A cell that reads as null in some rows orders them by less than the column does. */
@@ -174,9 +186,14 @@ function distinctValues(
 function closing(select: RowsOf, order: readonly Sql[], build: Build): Sql {
   const parts: Sql[] = [];
   if (order.length > 0) parts.push(sql` order by ${separated(order, ', ')}`);
-  if (select.limit !== null) parts.push(syntax(` limit ${Math.trunc(select.limit)}`));
+  if (select.limit !== null) parts.push(limitSql(select.limit, select.withTies !== undefined));
   if (select.offset !== null) parts.push(offsetSql(select.offset, build));
   return separated(parts, '');
+}
+
+function limitSql(limit: number, withTies: boolean): Sql {
+  const rows = Math.trunc(limit);
+  return syntax(withTies ? ` fetch first ${rows} rows with ties` : ` limit ${rows}`);
 }
 
 function offsetSql(offset: Operand, build: Build): Sql {

@@ -4,7 +4,7 @@ import type { Stream } from '../../plan/root/stream-in.ts';
 import { operandSql } from '../condition/operand.ts';
 import { joinSql, predicateSql } from '../condition/predicate.ts';
 import { type Build, Exposure, type RowScope, type RowsInScope, withRow } from '../place/scope.ts';
-import { byColumn, isCut, type Link, openRows } from '../rows/rows.ts';
+import { byColumn, isCut, type Link, openRows, orderAbove } from '../rows/rows.ts';
 import { findShared, joinKey, normalForms, type SharedJoin } from '../rows/sharing.ts';
 import { constant, type Sql, sql, syntax } from '../sql.ts';
 import { aggregateJson } from './aggregate.ts';
@@ -54,7 +54,8 @@ export function oneJson(select: Select, link: Link, rows: RowsInScope, build: Bu
 export function batchOf({ select, by }: Stream, build: Build): Sql {
   const { row, site, from } = overRows(select, null, new Map(), build);
   const last = sql`(array_agg(${site.row.read(by)}::text))[count(*)]`;
-  return sql`(select ${joinedList(row)} as json, ${last} as cursor from ${from()})`;
+  const tail = { filter: syntax(''), order: orderAbove(select, { row: site.row, rows: site.rows, build }) };
+  return sql`(select ${joinedList(row, tail)} as json, ${last} as cursor from ${from()})`;
 }
 
 /** The text of a select's rows above the select itself; `from` comes last, when everything above is built. */

@@ -15,7 +15,7 @@ test('a stream is the next rows behind its cursor, in its order, with filter, pe
     "order_stream = stream of pg1.order#0(id, user_id, total, paid) key id by id behind $2
       where (paid eq $3 and exists(user pg2.user#1(id, name, age) where (age gte $1 and name eq $0)) and id lt $2)
       order by id desc
-      limit 10
+      limit 10 with ties
       id: id
       total: total
     $0 text = "x"
@@ -153,7 +153,7 @@ describe('who may stream', () => {
       "order_stream = stream of here.order#0(id, note) by note behind $0
         where ((id gt $2) is true and note gt $0)
         order by note asc
-        limit 1
+        limit 1 with ties
         id: id
       $0 text = "a"
       $1 integer = "5"
