@@ -67,7 +67,8 @@ async function begin(
   const { source, target } = feed;
   const reason = whyStuck(feed, 0);
   if (reason !== null) return [{ id: '', source, target, state: 'failed', reason, repair, tables: [] }];
-  const body = { repair, ...(table === null ? {} : { tables: [table] }) };
+  const named = table === null ? {} : { tables: [{ schema: table.schema, name: table.name }] };
+  const body = { repair, ...named };
   return await askVerifications(server, feed, { body });
 }
 
