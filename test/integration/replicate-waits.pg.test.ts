@@ -294,8 +294,8 @@ test('what a transaction did to a table before and while it was not published is
 });
 
 test.each([
-  // Too little to be made ready for the source, and as much as is made ready behind what was sent.
-  ['copy:rows-copied', ['insert into other values (2)'], 2],
+  // Too little to be made ready for the source, of before the copy's snapshot; and as much as is made ready behind what was sent.
+  ['copy:begun', ['insert into other values (2)'], 2],
   [
     'copy:caught-up',
     ['insert into other select generate_series(2, 21)', 'insert into item select generate_series(201, 220)'],
