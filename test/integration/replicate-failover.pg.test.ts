@@ -4,6 +4,7 @@ import { WirePool } from '../../src/read/wire/pool.ts';
 import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { silentLog } from '../support/connector.ts';
 import { FeedRig } from '../support/feed.ts';
+import { poll } from '../support/poll.ts';
 import { hasTestServer, testServer } from '../support/postgres.ts';
 import { POSTGRES_15 } from '../support/servers.ts';
 import { once, type Pair, type PairOptions, startPair, untilReplayed } from '../support/standby.ts';
@@ -99,6 +100,12 @@ test.skipIf(!KEEPS_SLOTS)(
 async function awaited({ primary }: Pair, slots: string): Promise<void> {
   await once(primary.url('postgres'), `alter system set synchronized_standby_slots = ${slots}`);
   await once(primary.url('postgres'), 'select pg_reload_conf()');
+  // A new session has it once all others were told.
+  await poll('the setting', async () => {
+    const ask = `select current_setting('synchronized_standby_slots') as slots`;
+    const [set] = await once<{ slots: string }>(primary.url('postgres'), ask);
+    return set?.slots === slots;
+  });
 }
 
 /** Another standby is away for a while: nothing that it lacks is sent, which the status says. */
