@@ -39,10 +39,15 @@ function containedIn(
   for (const { target, position, history } of reports) {
     if (position === null) continue;
     const reached = { position, history };
-    const known = tokens.get(target) ?? asked.get(target) ?? reached;
-    tokens.set(target, tokens.has(target) || contains(reached, known) ? later(known, reached) : reached);
+    const known = tokens.get(target);
+    tokens.set(target, known === undefined ? placed(reached, asked.get(target)) : later(known, reached));
   }
   return tokens;
+}
+
+/** A position in the history of a token that it contains, where it names none itself. */
+function placed(reached: Token, token: Token | undefined): Token {
+  return token !== undefined && contains(reached, token) ? later(token, reached) : reached;
 }
 
 /** What `extensions.nearjoin` says: per target, its route and why. */

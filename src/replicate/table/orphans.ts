@@ -1,5 +1,5 @@
 import { deleteFeed, type FeedLease, saveFeedState } from '../../cache/feed/row.ts';
-import { inCache } from '../../cache/names.ts';
+import { inCache, isNamedAfter } from '../../cache/names.ts';
 import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
 import { dropTableSql, ORPHANS_SQL } from '../../cache/table/ddl.ts';
 import type { SourceName } from '../../core/names.ts';
@@ -40,7 +40,7 @@ export async function dropOrphans(exclusively: Exclusively, target: SourceName):
       keepers === null
         ? await tried(exclusively, relation)
         : { relation, reason: `something else depends on it, which goes with: ${keepers}` };
-    if (still !== null && relation.startsWith(`${target}__`)) kept.push(still);
+    if (still !== null && isNamedAfter(target, relation)) kept.push(still);
   }
   return kept;
 }
