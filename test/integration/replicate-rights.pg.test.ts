@@ -7,7 +7,7 @@ import type { StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
 import { createDatabase, dropSlots, testServer } from '../support/postgres.ts';
 
-// Everything runs as the least roles that docs/operations.md names: one on the source, one on the target.
+// Everything runs as the least roles that docs/databases.md names: one on the source, one on the target.
 
 let rig: FeedRig | undefined;
 const roles: string[] = [];
