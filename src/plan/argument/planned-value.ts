@@ -29,15 +29,15 @@ export function planEnum(planning: Planning, given: Input, type: Enumeration, at
   return isNull(input) ? null : nameOf(input, type, at.path);
 }
 
-/** A list of enum values that become part of the plan; a single one stands for a list of one, null stays null. */
+/** A list of enum values that become part of the plan; a single one stands for a list of one. */
 export function planEnums(
   planning: Planning,
   given: Input,
   type: Enumeration,
   at: Position,
-): readonly string[] | null {
+): readonly string[] {
   const input = planning.variables.open(given, `[${type.name}!]`, at.path);
-  if (isNull(input)) return null;
+  if (isNull(input)) throw invalid(at.path, 'expected a list, but found null');
   return (elementsOf(input) ?? [input]).map((element, index) => {
     const here = inside(planning, at, index);
     const opened = planning.variables.open(element, `${type.name}!`, here.path);

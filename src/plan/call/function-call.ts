@@ -45,7 +45,7 @@ function planCall(
     return bareArguments(planning, signature);
   }
   const input = planning.variables.open(node, isRequired ? `${argsType}!` : argsType, at.path);
-  const members = isNull(input) && !isRequired ? [] : objectMembers(input, argsType, at.path);
+  const members = objectMembers(input, argsType, at.path);
   const given = new Map<string, CallArgument>();
   for (const [name, member] of members) {
     const slot = slots.find(({ field }) => field === name);

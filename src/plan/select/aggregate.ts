@@ -17,7 +17,7 @@ import type { Aggregate, AggregateField, AggregateFunction, AggregateValue, Fiel
 import type { Planning, Position, Rows } from '../planning.ts';
 import { visibleComputedFields } from '../role/visible.ts';
 import { cellGuard } from '../rule/permit.ts';
-import { isNull, literal } from '../value/input.ts';
+import { literal } from '../value/input.ts';
 import { aggregateFunction, columnsFor, computedFor } from './aggregate-functions.ts';
 import { planRows } from './rows.ts';
 
@@ -77,14 +77,10 @@ function planCount(planning: Planning, rows: Rows, field: CollectedField): Aggre
     depth: field.at.depth + 1,
   });
   const given = field.arguments.get('columns');
-  const names = given === undefined ? null : planEnums(planning, literal(given), selectable, at('columns'));
-  const columns = (names ?? []).map((name) =>
-    rows.place.read(must(rows.view.columnByField.get(name), 'column')),
-  );
+  const names = given === undefined ? [] : planEnums(planning, literal(given), selectable, at('columns'));
+  const columns = names.map((name) => rows.place.read(must(rows.view.columnByField.get(name), 'column')));
   const node = field.arguments.get('distinct');
-  const opened =
-    node === undefined ? null : planning.variables.open(literal(node), 'Boolean', at('distinct').path);
-  const distinct = opened !== null && !isNull(opened) && planBoolean(planning, opened, at('distinct'));
+  const distinct = node !== undefined && planBoolean(planning, literal(node), at('distinct'));
   const onlyIf = columns.map((column) => cellGuard(planning, rows, column));
   return { kind: 'count', key: field.key, columns, onlyIf, distinct: distinct && columns.length > 0 };
 }

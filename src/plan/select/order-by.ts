@@ -1,7 +1,7 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { type Argument, openArgument } from '../argument/arguments.ts';
 import { orderings } from '../argument/enumeration.ts';
-import { objectMembers } from '../argument/members.ts';
+import { objectMembers, openMembers } from '../argument/members.ts';
 import { planEnum } from '../argument/planned-value.ts';
 import { comparedRows, comparedValue } from '../call/computed.ts';
 import type { AggregateFunction, OrderItem, OrderStep } from '../plan.ts';
@@ -18,7 +18,7 @@ import { cellGuard, permittedRows } from '../rule/permit.ts';
 import { elementsOf, type Input, isNull } from '../value/input.ts';
 import { aggregateFunction, columnsFor } from './aggregate-functions.ts';
 
-/** An `order_by` argument: left out and null order nothing, here and anywhere inside. */
+/** An `order_by` argument: left out and null order nothing, and neither does a null for a field or a relationship inside. */
 export function planOrderBy(planning: Planning, rows: Rows, argument: Argument): readonly OrderItem[] {
   const type = rows.view.table.derivedType('_order_by');
   const input = openArgument(planning, argument, `[${type}!]`);
@@ -26,7 +26,7 @@ export function planOrderBy(planning: Planning, rows: Rows, argument: Argument):
   return (elementsOf(input) ?? [input]).flatMap((element, index) => {
     const here = inside(planning, argument.at, index);
     const opened = planning.variables.open(element, `${type}!`, here.path);
-    return isNull(opened) ? [] : planObject(planning, { ...rows, path: [] }, opened, here);
+    return planObject(planning, { ...rows, path: [] }, opened, here);
   });
 }
 
@@ -151,9 +151,7 @@ function planFunction(
   { called, columns, input: given, at }: FunctionMember,
 ): readonly OrderItem[] {
   const type = ordered.view.table.derivedType(`_${called}_order_by`);
-  const input = planning.variables.open(given, type, at.path);
-  if (isNull(input)) return [];
-  return objectMembers(input, type, at.path).flatMap(([name, member]): readonly OrderItem[] => {
+  return openMembers(planning, given, type, at).flatMap(([name, member]): readonly OrderItem[] => {
     const here = inside(planning, at, name);
     const column = columns.find(({ field }) => field === name);
     if (column === undefined) throw notFound(at.path, name, type);

@@ -24,8 +24,9 @@ export function planRows(planning: Planning, rows: Rows, field: CollectedField):
   const limit = planLimit(planning, argument('limit'));
   const offset = argument('offset');
   const offsetInput = openArgument(planning, offset, 'Int');
-  const distinctOn = planDistinct(planning, rows, argument('distinct_on'));
-  checkDistinct(distinctOn, orderBy, `${field.at.path}.args`);
+  const named = planDistinct(planning, rows, argument('distinct_on'));
+  checkDistinct(named, orderBy, `${field.at.path}.args`);
+  const distinctOn = [...new Set(named)];
   return {
     ...bareRows(rows),
     where: and([permittedRows(planning, rows), condition]),
@@ -62,20 +63,26 @@ function planLimit(planning: Planning, argument: Argument): number | null {
   return input === null || isNull(input) ? null : rowCountOf(input, argument.at.path);
 }
 
-function planDistinct(planning: Planning, rows: Rows, { given, at }: Argument): readonly Column[] {
-  if (given === null) return [];
-  const names = planEnums(planning, given, selectColumns(rows.view), at) ?? [];
-  const columns = [...new Set(names)].map((name) => must(rows.view.columnByField.get(name), 'column'));
-  return columns.map((column) => rows.place.read(column));
+/** As named: a column may be there twice. */
+function planDistinct(planning: Planning, rows: Rows, argument: Argument): readonly Column[] {
+  const type = selectColumns(rows.view);
+  const input = openArgument(planning, argument, `[${type.name}!]`);
+  const names = input === null || isNull(input) ? [] : planEnums(planning, input, type, argument.at);
+  return names.map((name) => rows.place.read(must(rows.view.columnByField.get(name), 'column')));
 }
 
 /** Postgres keeps the first row of each group, so the ordering must begin with what makes the groups. */
-function checkDistinct(distinctOn: readonly Column[], orderBy: readonly OrderItem[], path: string): void {
-  if (distinctOn.length === 0 || orderBy.length === 0) return;
+function checkDistinct(named: readonly Column[], orderBy: readonly OrderItem[], path: string): void {
+  if (named.length === 0 || orderBy.length === 0) return;
+  // Hasura counts a column as often as it is named, Postgres once.
+  if (beginsWith(orderBy, named) && beginsWith(orderBy, [...new Set(named)])) return;
+  throw invalid(path, '"distinct_on" columns must match initial "order_by" columns');
+}
+
+function beginsWith(orderBy: readonly OrderItem[], distinctOn: readonly Column[]): boolean {
   const initial = orderBy.slice(0, distinctOn.length);
   const columns = initial.flatMap(({ by, path: steps }) =>
     by.kind === 'column' && steps.length === 0 ? [by.column] : [],
   );
-  if (columns.length === distinctOn.length && distinctOn.every((column) => columns.includes(column))) return;
-  throw invalid(path, '"distinct_on" columns must match initial "order_by" columns');
+  return columns.length === distinctOn.length && distinctOn.every((column) => columns.includes(column));
 }

@@ -15,7 +15,7 @@ import type { Aggregate, Field, Operand, Select } from '../plan.ts';
 import type { Planning, Position, Rows } from '../planning.ts';
 import { type VisibleRelationship, visibleAggregate, visibleRelationship } from '../role/visible.ts';
 import { cellGuard } from '../rule/permit.ts';
-import { isNull, literal } from '../value/input.ts';
+import { literal } from '../value/input.ts';
 import { planAggregate } from './aggregate.ts';
 import { followField } from './related.ts';
 import { permittedSelect, planRows, smallerLimit } from './rows.ts';
@@ -81,9 +81,9 @@ function planJsonPath(planning: Planning, field: CollectedField, column: Column)
   checkArguments(field, isJsonType(column.type) ? ['path'] : []);
   const node = field.arguments.get('path');
   if (node === undefined) return null;
-  const path = `${field.at.path}.args.path`;
-  const input = planning.variables.open(literal(node), 'String', path);
-  return isNull(input) ? null : planning.params.jsonPath(input, TEXT, path);
+  const args = `${field.at.path}.args`;
+  const input = planning.variables.open(literal(node), 'String', `${args}.path`);
+  return planning.params.jsonPath(input, TEXT, args);
 }
 
 function planRelated(planning: Planning, rows: Rows, field: CollectedField): Field | null {

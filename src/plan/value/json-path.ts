@@ -2,37 +2,54 @@ import { arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { tooComplex } from '../budget.ts';
 import { invalid } from '../problem.ts';
 import { mismatch } from './encode.ts';
+import { withoutNul } from './scalar-text.ts';
 
-const KEY = /^[^.[\]]+/;
-const INDEX = /^\[(\d+)\]/;
-const QUOTED = /^\[(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\]/s;
+/** A name, an index, or what is in quotes. */
+const STEP = /^\.?(?:([\p{L}_][\p{L}0-9_-]*)|\[0*(\d+)\]|\[(["'])((?:(?!\3)[^\\]|\\.)*)\3\])/su;
+
+/** What single quotes hold otherwise than double ones. */
+const IN_DOUBLE_QUOTES: Readonly<Record<string, string>> = { "\\'": "'", '"': '\\"' };
 
 /** Far more than any document is deep. */
 const LONGEST = 10_000;
 
-/** A path into JSON (`$.a.b[0]["c d"]`) as an array literal of keys, for `#>`. */
-export function parseJsonPath(value: unknown, path: string): string {
+/** A path into JSON (`$.a.b[0]["c d"]`) as an array literal of keys, for `#>`; `args` is where the field's arguments are. */
+export function parseJsonPath(value: unknown, args: string): string {
+  const path = `${args}.path`;
   if (typeof value !== 'string') throw mismatch(path, 'a string', 'String', value);
   if (value.length > LONGEST) throw tooComplex(path, `a path of more than ${LONGEST} characters`);
-  return arrayLiteral(keysOf(value, path));
+  const keys = value === '$' ? [] : keysOf(value);
+  if (keys === null) throw malformed(value, args);
+  return withoutNul(arrayLiteral(keys), path);
 }
 
-function keysOf(text: string, path: string): readonly string[] {
+function malformed(text: string, args: string): Error {
+  return invalid(
+    args,
+    `parse json path error: ${text}. Accept letters, digits, underscore (_) or hyphen (-) only. Use quotes enclosed in bracket (["..."]) if there is any special character`,
+  );
+}
+
+/** Null where the text is no path; a path has a key at least. */
+function keysOf(text: string): readonly string[] | null {
   const keys: string[] = [];
   let rest = text.startsWith('$') ? text.slice(1) : text;
-  while (rest.length > 0) {
-    const dotted = rest.startsWith('.');
-    if (dotted) rest = rest.slice(1);
-    const step = KEY.exec(rest) ?? INDEX.exec(rest) ?? QUOTED.exec(rest);
-    if (step === null) throw invalid(path, `parse json path error: '${rest}' is not a key or an index`);
-    const [all, first, second] = step;
-    keys.push(unescaped(first ?? second) ?? all);
+  do {
+    const [all, name, index, quote, quoted = ''] = STEP.exec(rest) ?? [''];
+    const key = name ?? index ?? (quote === undefined ? null : unquoted(quoted, quote));
+    if (key === null) return null;
+    keys.push(key);
     rest = rest.slice(all.length);
-  }
+  } while (rest.length > 0);
   return keys;
 }
 
-/** As in Hasura a backslash only takes the meaning from what follows: `\\t` is a t. */
-function unescaped(quoted: string | undefined): string | undefined {
-  return quoted?.replace(/\\(.)/gs, '$1');
+/** Between either quotes stands what could stand in a JSON string. */
+function unquoted(text: string, quote: string): string | null {
+  const inner = quote === '"' ? text : text.replace(/\\.|"/gs, (found) => IN_DOUBLE_QUOTES[found] ?? found);
+  try {
+    return String(JSON.parse(`"${inner}"`));
+  } catch {
+    return null;
+  }
 }

@@ -138,8 +138,8 @@ function planArguments(context: Context, given: Input | undefined, at: Position)
   const { planning, related, called } = context;
   const named = (field: string): Column => must(related.target.columnByField.get(field), 'column');
   if (called.takes === 'columns') {
-    const fields = given === undefined ? null : planEnums(planning, given, selectColumns(related.target), at);
-    return (fields ?? []).map(named);
+    if (given === undefined) return [];
+    return planEnums(planning, given, selectColumns(related.target), at).map(named);
   }
   if (given === undefined) throw invalid(at.path, "missing required field 'arguments'");
   if (called.takes === 'pair') return planPair(context, given, at).map(named);

@@ -34,10 +34,38 @@ test('a path into JSON becomes a list of keys', () => {
   expect(bound({ query })).toEqual(['{"a","b","0"}', '{"a","k.1"}', '{"objs","0","k"}', '{}']);
 });
 
-test('in a quoted step of a path a backslash only takes the meaning from what follows', () => {
-  const path = String.raw`$['it\'s']["\t\\"].a\b`;
+test('a quoted step of a path is a JSON string in either quotes', () => {
+  const path = String.raw`$['it\'s "x"'].["\t\\\u00e9"][007]['\n']ä-1`;
   const query = 'query ($path: String!) { order { extra(path: $path) } }';
-  expect(bound({ query, variables: { path } })).toEqual([String.raw`{"it's","t\\","a\\b"}`]);
+  expect(bound({ query, variables: { path } })).toEqual([
+    String.raw`{"it's \"x\"","	\\é","7","
+","ä-1"}`,
+  ]);
+});
+
+test.each([
+  '',
+  '0',
+  '0k',
+  'k l',
+  '$$',
+  '$.',
+  'a..b',
+  '[x]',
+  'k[-1]',
+  '$[',
+  '["a',
+  '["\\x"]',
+  '["\n"]',
+  '.a\\b',
+  'a$',
+])('%j is no path into JSON', (path) => {
+  const query = 'query ($path: String!) { order { extra(path: $path) } }';
+  expect(refusal({ query, variables: { path } })).toEqual({
+    code: 'validation-failed',
+    path: '$.selectionSet.order.selectionSet.extra.args',
+    message: `parse json path error: ${path}. Accept letters, digits, underscore (_) or hyphen (-) only. Use quotes enclosed in bracket (["..."]) if there is any special character`,
+  });
 });
 
 test('a session variable is bound as it came', () => {

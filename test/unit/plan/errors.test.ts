@@ -21,6 +21,33 @@ const PAIR_OF_TABLES = catalogOf({
     },
   },
 });
+const NO_LIST = 'expected a list, but found null';
+const NULLS: readonly (readonly [name: string, field: string, path: string, message: string])[] = [
+  [
+    'among orderings',
+    'order(order_by: [{id: asc}, null]) { id }',
+    'order.args.order_by[1]',
+    "expected an object for type 'order_order_by', but found null",
+  ],
+  [
+    'for what an aggregate orders by',
+    'order(order_by: {items_aggregate: {max: null}}) { id }',
+    'order.args.order_by[0].items_aggregate.max',
+    "expected an object for type 'item_max_order_by', but found null",
+  ],
+  [
+    'for the columns to count',
+    'order_aggregate { aggregate { count(columns: null) } }',
+    'order_aggregate.selectionSet.aggregate.selectionSet.count.args.columns',
+    NO_LIST,
+  ],
+  [
+    'for a path into JSON',
+    'order { extra(path: null) }',
+    'order.selectionSet.extra.args.path',
+    "expected a string for type 'String', but found null",
+  ],
+];
 const PREDICATES: readonly (readonly [name: string, predicate: string, path: string, message: string])[] = [
   ['no column', 'avg: {predicate: {_gt: 1}}', '.avg.arguments', "missing required field 'arguments'"],
   [
@@ -47,6 +74,7 @@ const PREDICATES: readonly (readonly [name: string, predicate: string, path: str
     '.bool_or',
     "field 'bool_or' not found in type: 'b_aggregate_bool_exp'",
   ],
+  ['null for columns', 'count: {arguments: null, predicate: {}}', '.count.arguments', NO_LIST],
   ['no comparison', 'count: {}', '.count.predicate', "missing required field 'predicate'"],
 ];
 
@@ -305,6 +333,18 @@ const VALUES: readonly Case[] = [
     message: '"distinct_on" columns must match initial "order_by" columns',
   },
   {
+    name: 'a distinct column that is named more often than the ordering has columns of them',
+    query: '{ order(distinct_on: [note, note, id], order_by: [{note: asc}, {id: asc}]) { id } }',
+    path: '$.selectionSet.order.args',
+    message: '"distinct_on" columns must match initial "order_by" columns',
+  },
+  ...NULLS.map(([name, field, path, message]) => ({
+    name: `null ${name}`,
+    query: `{ ${field} }`,
+    path: `$.selectionSet.${path}`,
+    message,
+  })),
+  {
     name: 'a direction that does not exist',
     query: '{ order(order_by: {id: up}) { id } }',
     path: '$.selectionSet.order.args.order_by[0].id',
@@ -377,6 +417,12 @@ const VARIABLES: readonly Case[] = [
     variables: { x: 1 },
     path: '$.selectionSet.order_by_pk.args.id',
     message: "variable 'x' is declared as 'Int', but used where 'Int!' is expected",
+  },
+  {
+    name: 'a variable without a value where there must be none or one',
+    query: 'query ($p: String) { order { extra(path: $p) } }',
+    path: '$.selectionSet.order.selectionSet.extra.args.path',
+    message: "expected a string for type 'String', but found null",
   },
   {
     name: 'a missing variable',

@@ -52,6 +52,15 @@ test('a call is planned as any list is, under the rules of the table, and nowher
   expect(statement?.together).toBeNull();
 });
 
+test('a function that needs nothing is given nothing, or an object', () => {
+  expect(refusal({ query: '{ best(args: {}) { id } }', role: 'reader', catalog: world() })).toBe(null);
+  expect(refusal({ query: '{ best(args: null) { id } }', role: 'reader', catalog: world() })).toEqual({
+    code: 'validation-failed',
+    path: '$.selectionSet.best.args.args',
+    message: "expected an object for type 'best_args', but found null",
+  });
+});
+
 test('what is asked of a function can be subscribed to, and lies in the namespace of its source', () => {
   const query = 'subscription { near(args: {of: 1}) { id } }';
   expect(printed({ query, role: 'reader', catalog: world() })).toContain('near = list of pg1.user by near#0');
