@@ -140,6 +140,8 @@ test('cache, live rows in parameters and live rows in a table give the same byte
 
 test('big numbers become strings when asked for, by every route', async () => {
   const here = await read(big, 'near', false);
+  // As in Hasura, not those in arrays: which digits they have JavaScript does not keep.
+  expect(here).toContain('"bigs":[9223372036854775807]');
   const [first] = (JSON.parse(here) as { a: { row: Record<string, unknown> }[] }).a;
   expect(first?.row).toMatchObject({
     i2: -32768,
@@ -149,7 +151,6 @@ test('big numbers become strings when asked for, by every route', async () => {
     num_nan: 'NaN',
     f4: 1.1,
     f8: '0.1',
-    bigs: ['9223372036854775807'],
     ints: [1, null, 3],
   });
   expect(await read(big, 'far', false)).toBe(here);

@@ -48,8 +48,7 @@ export function orNull(json: Sql): Sql {
 /** A value as JSON text; null stays null. */
 export function valueJson(value: Sql, type: ColumnType, build: Build): Sql {
   const base = baseType(type);
-  if (base.kind === 'array') return arrayJson(value, base, build);
-  if (base.schema !== 'pg_catalog') return sql`to_json(${value})::text`;
+  if (base.kind === 'array' || base.schema !== 'pg_catalog') return sql`to_json(${value})::text`;
   // Costs nothing while the column is of this type. A text by now, it would go into the answer as it stands.
   const typed = sql`${value}::${bareType(base)}`;
   if (build.stringifyNumbers && isBigNumber(base)) return quoted(typed);
@@ -80,11 +79,4 @@ function fractionJson(value: Sql): Sql {
 
 function quoted(value: Sql): Sql {
   return sql`(${constant('"')} || ${value}::text || ${constant('"')})`;
-}
-
-function arrayJson(value: Sql, type: ColumnType, build: Build): Sql {
-  const element = type.element === null ? null : baseType(type.element);
-  return build.stringifyNumbers && element !== null && isBigNumber(element)
-    ? sql`to_json(${value}::text[])::text`
-    : sql`to_json(${value})::text`;
 }
