@@ -5,6 +5,7 @@ import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
 import { updateStoredTable } from '../../cache/table/stored.ts';
 import { printTable } from '../../core/names.ts';
 import { restUnless } from '../../core/waiting/notifier.ts';
+import { Turns } from '../../core/waiting/turns.ts';
 import type { Copier, FailedCopy } from '../copy/copy.ts';
 import type { Pump } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
@@ -71,6 +72,8 @@ export class FeedTables {
   readonly #isEarly: boolean;
   readonly #running = new Set<Promise<void>>();
   readonly #indexing = new Set<string>();
+  /** Two that are built at once on one table wait for each other. */
+  readonly #building = new Turns(1);
   #failure: { readonly error: unknown } | null = null;
   /** Somebody waits for what made copies fail on the target to be put right. */
   #isAwaitingCure = false;
@@ -139,11 +142,11 @@ export class FeedTables {
       const key = JSON.stringify([stored.relation, columns]);
       if (this.#indexing.has(key)) continue;
       this.#indexing.add(key);
-      const built = buildIndex(this.#scene, { relation: stored.relation, columns }, stop);
-      this.#beside(
-        built.then(() => []),
-        stop,
-      );
+      const build = async (): Promise<readonly FailedCopy[]> => {
+        await buildIndex(this.#scene, { relation: stored.relation, columns }, stop);
+        return [];
+      };
+      this.#beside(this.#building.take(build, stop), stop);
     }
   }
 
