@@ -136,6 +136,9 @@ export const DEFAULT_LIMITS: FeedLimits = {
   verify: null,
 };
 
+/** A target that refuses the role is not asked more often: each time it writes that down, and may count the tries. */
+export const REFUSED_MS = 5_000;
+
 /** How a target is followed, and for whom: see `DatabaseOptions` of the connectors. */
 export interface Way {
   readonly kafka?: KafkaFeed | null;

@@ -343,6 +343,17 @@ test('a target that has another address only keeps its slot', async () => {
   expect([await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation]).toEqual(before);
 });
 
+test('the slot of a target that has an address which leads nowhere holds back no more than allowed, however long', async () => {
+  const stage = await Stage.open({ maxRetainedWalBytes: 1 << 20, giveUpAfterMs: 0 });
+  const proxy = await startProxy(testServer('target'));
+  undo.push(() => proxy.close());
+  proxy.setMode('refuse');
+  stage.move({ pg2: proxy.through(stage.rig.target.url) });
+  await stage.until('the new address to be tried', () => stage.lines('feed interrupted').length > 0);
+  await fillLog(stage.rig.target.url);
+  await stage.until('the slot to go', async () => (await leftOn(stage.rig.target)).length === 0);
+});
+
 test('a source that has another address only keeps its slot and its copies', async () => {
   const stage = await Stage.open();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
@@ -423,7 +434,7 @@ test('a slot of a source that is out of reach from the start holds back no more 
   await fillLog(stage.rig.target.url);
   await stage.until(
     'the slot to go',
-    () => stage.lines('slot dropped while the source is away').length === 1,
+    () => stage.lines('slot dropped while nobody reads from it').length === 1,
   );
   expect(await leftOn(stage.rig.target)).toEqual([]);
 });

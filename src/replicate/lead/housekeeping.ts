@@ -7,7 +7,7 @@ import { saveLingering } from '../../cache/table/lingering.ts';
 import { isDamaged } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
-import type { FeedLimits } from '../feed-options.ts';
+import { type FeedLimits, REFUSED_MS } from '../feed-options.ts';
 import { RetainedTooMuch } from '../slot/retained.ts';
 import type { SourceClock } from '../source-clock.ts';
 import type { Lingering } from '../table/linger.ts';
@@ -43,8 +43,6 @@ export interface HousekeepingOptions {
 
 const TICK_MS = 200;
 const SAMPLE_MS = 1_000;
-/** A target that refuses the role is not asked so often: each time it writes that down, and may count the tries. */
-export const REFUSED_MS = 5_000;
 
 interface Sample {
   targetPosition: Lsn | null;

@@ -1,7 +1,7 @@
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
-import { REFUSED_MS } from './housekeeping.ts';
+import { REFUSED_MS } from '../feed-options.ts';
 
 /** So often a target that could not do something is looked at for whether that may have changed. */
 const STANDING_MS = 1_000;

@@ -1,5 +1,5 @@
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
-import type { FeedOptions } from '../feed-options.ts';
+import { type FeedOptions, REFUSED_MS } from '../feed-options.ts';
 import { RetainedTooMuch } from './retained.ts';
 import { Unread } from './unread.ts';
 
@@ -42,13 +42,14 @@ export class AwayWatch {
     const { clock } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
+      let isRefused = false;
       try {
         await this.#look(connector);
       } catch (error) {
         if (!(error instanceof ConnectorError)) throw error;
-        // A target that is away too is looked at again when it is back.
+        isRefused = error.failure === 'unfit'; // one that is away too is looked at again when it is back
       }
-      await clock.delay(LOOK_MS, signal);
+      await clock.delay(isRefused ? REFUSED_MS : LOOK_MS, signal);
     }
   }
 
@@ -60,7 +61,7 @@ export class AwayWatch {
       // The lost slot is found when the source is back; the cache is given up and made anew then.
       await connector.drop();
       const why = new RetainedTooMuch(health.retainedWalBytes, limits.maxRetainedWalBytes).message;
-      log.warn({ source, target, slot: connector.slot, why }, 'slot dropped while the source is away');
+      log.warn({ source, target, slot: connector.slot, why }, 'slot dropped while nobody reads from it');
     }
     // Last: where the publication is somebody else's it fails for as long as a table of it lacks its key.
     await connector.protect();

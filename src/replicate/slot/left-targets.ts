@@ -1,12 +1,13 @@
-import type { Connector } from '../../../connectors/connector.ts';
+import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
 import { readCacheStatus } from '../../cache/status/status.ts';
 import type { SourceName } from '../../core/names.ts';
 import { isOtherDatabase } from '../../core/postgres/database-identity.ts';
 import { Backoff } from '../backoff.ts';
 import { say } from '../say.ts';
 import { Session } from '../session.ts';
-import { FeedRemoval, isDatabaseGone, type RemovalOptions } from './feed-removal.ts';
-import { isRead } from './unread.ts';
+import { AwayWatch } from './away-watch.ts';
+import { isDatabaseGone, type RemovalOptions } from './feed-removal.ts';
+import { isRead, Unread } from './unread.ts';
 
 /** What leaving targets needs. */
 export interface LeavingOptions extends Pick<RemovalOptions, 'clock' | 'limits' | 'log'> {
@@ -28,6 +29,13 @@ interface Stopped extends Omit<LeftTarget, 'targetUrl' | 'slot'> {
   readonly targetUrl: string | null;
   readonly kafka: object | null;
   readonly runner: { readonly slot: string | null };
+}
+
+/** What the tries to leave a target share. */
+interface Visit {
+  readonly connector: Connector;
+  readonly unread: Unread;
+  readonly patience: { untilMs: number };
 }
 
 interface Leaving extends LeftTarget {
@@ -79,43 +87,44 @@ export class LeftTargets {
   }
 
   async #left(left: LeftTarget, signal: AbortSignal): Promise<void> {
-    const { clock, limits, log, random, connect } = this.#options;
+    const { clock, limits, random, connect } = this.#options;
     const connector = connect(left.targetUrl, left.slot);
-    const removal = new FeedRemoval({ clock, limits, log, ...left });
+    // The new address may lead nowhere, until somebody sees that.
+    const watch = new AwayWatch({ ...this.#options, ...left }, connect(left.targetUrl, left.slot));
+    const unread = new Unread(this.#options);
     const backoff = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
-    const untilMs = clock.monotonicMs() + limits.giveUpAfterMs;
+    const patience = { untilMs: clock.monotonicMs() + limits.giveUpAfterMs };
     try {
       await clock.delay(limits.removalDelayMs, signal);
-      while (!signal.aborted && !(await this.#tried(left, { connector, removal, untilMs })))
+      while (!signal.aborted && !(await this.#tried(left, { connector, unread, patience })))
         await clock.delay(backoff.nextMs(), signal);
     } finally {
+      await watch.stop();
       await connector.close();
     }
   }
 
-  /** True when nothing is left to do. */
-  async #tried(
-    left: LeftTarget,
-    {
-      connector,
-      removal,
-      untilMs,
-    }: { readonly connector: Connector; readonly removal: FeedRemoval; readonly untilMs: number },
-  ): Promise<boolean> {
-    const { clock, log } = this.#options;
+  /** True when nothing is left to do. Only a target that does not answer for long is given up, not one that is waited for. */
+  async #tried(left: LeftTarget, { connector, unread, patience }: Visit): Promise<boolean> {
+    const { clock, limits, log } = this.#options;
     const { source, target, slot } = left;
-    const isTooLate = clock.monotonicMs() >= untilMs;
+    const now = clock.monotonicMs();
     try {
       const isOther = await isLeft(left, connector);
-      if (!isOther && isRead(await connector.slotHealth())) {
+      const health = await connector.slotHealth();
+      patience.untilMs = now + limits.giveUpAfterMs;
+      if (!isOther && isRead(health)) {
         log.debug({ source, target, slot }, 'a target is where it was, at another address');
         return true;
       }
-      if (!isOther || !(await removal.freeUnread(connector))) return isTooLate;
+      if (!isOther || !unread.isLong(health)) return false;
+      await connector.drop();
       log.info({ source, target, slot }, 'slot and publication were dropped where a target was before');
       return true;
     } catch (error) {
-      if (isDatabaseGone(error)) return true;
+      const isOfTarget = error instanceof ConnectorError;
+      if (isOfTarget && isDatabaseGone(error)) return true;
+      const isTooLate = isOfTarget && now >= patience.untilMs;
       const text = 'gave up on where a target was before: drop slot and publication there by hand';
       if (isTooLate) log.warn({ source, target, slot, error: say(error) }, text);
       else log.debug({ source, target, slot, error: say(error) }, 'a target is not left yet');

@@ -1,12 +1,16 @@
 import { expect, test } from 'vitest';
-import { type Connector, ConnectorError } from '../../../../connectors/connector.ts';
+import { type Connector, ConnectorError, type ConnectorFailure } from '../../../../connectors/connector.ts';
 import { ZERO_LSN } from '../../../../src/core/position/lsn.ts';
 import { systemClock } from '../../../../src/core/waiting/clock.ts';
 import { DEFAULT_LIMITS } from '../../../../src/replicate/feed-options.ts';
 import { AwayWatch } from '../../../../src/replicate/slot/away-watch.ts';
 
-/** What is done to a slot that holds so much more than it may, and whose publication is somebody else's, by the end of three looks. */
-async function done(activePid: number | null, over = 1): Promise<readonly string[]> {
+/** What is done to a slot that holds so much more than it may, and whose tables cannot be let go, by the end of three looks. */
+async function done(
+  activePid: number | null,
+  over = 1,
+  failure: ConnectorFailure = 'unfit',
+): Promise<readonly string[]> {
   const say = (): void => undefined;
   const steps: string[] = [];
   let thrice: () => void = say;
@@ -19,7 +23,7 @@ async function done(activePid: number | null, over = 1): Promise<readonly string
     protect: () => {
       steps.push('protect');
       if (steps.filter((step) => step === 'protect').length === 3) thrice();
-      return Promise.reject(new ConnectorError('unfit', 'must be owner of publication'));
+      return Promise.reject(new ConnectorError(failure, 'must be owner of publication'));
     },
     slotHealth: () =>
       Promise.resolve({
@@ -35,7 +39,7 @@ async function done(activePid: number | null, over = 1): Promise<readonly string
   };
   const watch = new AwayWatch(
     {
-      clock: { ...systemClock, delay: () => Promise.resolve() },
+      clock: { ...systemClock, delay: (ms) => Promise.resolve(void steps.push(`rest ${ms}`)) },
       limits: { ...DEFAULT_LIMITS, unreadMs: 0 },
       log: { debug: say, info: say, warn: say, error: say },
       source: 'pg1',
@@ -55,4 +59,9 @@ test('a slot is held to its ceiling, also where a published table cannot be let 
 
 test('one that somebody reads from is left to him', async () => {
   expect(await done(11)).not.toContain('drop');
+});
+
+test('a target that refuses the role is not asked every second', async () => {
+  expect(await done(null)).not.toContain('rest 1000');
+  expect(await done(null, 1, 'retry')).toContain('rest 1000');
 });
