@@ -16,21 +16,12 @@ export function inStage(relation: string): string {
 
 /** The physical name of one generation of one table's copy; unique because generations are never reused. */
 export function relationName(target: SourceName, table: TableRef, generation: number): string {
-  return fitted(`${begin(target)}${table.schema}__${table.name}`, `__g${generation}`);
+  return fitted(`${target}__${table.schema}__${table.name}`, `__g${generation}`);
 }
 
 /** The name of the table that gathers changes while a copy is made. */
 export function overlayName(target: SourceName, table: TableRef, generation: number): string {
-  return fitted(`${begin(target)}${table.schema}__${table.name}`, `__o${generation}`);
-}
-
-/** Whether a relation has its name from this target. */
-export function isNamedAfter(target: SourceName, relation: string): boolean {
-  return relation.startsWith(begin(target));
-}
-
-function begin(target: SourceName): string {
-  return `${target}__`;
+  return fitted(`${target}__${table.schema}__${table.name}`, `__o${generation}`);
 }
 
 /** Postgres cuts long names silently, which could make two equal; a hash of the whole keeps them apart. */

@@ -388,7 +388,7 @@ async function beside(
 ): Promise<void> {
   const source = await createDatabase('source', [
     'create schema nearjoin',
-    createTableSql(OVERLAY.shape),
+    createTableSql({ target: 'pg2', ...OVERLAY.shape }),
     primaryKeySql(OVERLAY.shape),
     createOverlaySql(OVERLAY.relation, OVERLAY.shape),
   ]);

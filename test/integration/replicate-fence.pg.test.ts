@@ -3,10 +3,12 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ensureFeed, FENCED_WATERMARK_SQL, type FeedLease, renewLease } from '../../src/cache/feed/row.ts';
 import { migrate } from '../../src/cache/schema/migrate.ts';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
+import { createTableSql } from '../../src/cache/table/ddl.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { TableBroken } from '../../src/replicate/interruptions.ts';
 import { acquireLease, releaseLease } from '../../src/replicate/lead/lease.ts';
+import { dropCopies, dropOrphans } from '../../src/replicate/table/orphans.ts';
 import { Applier, LeaseLost } from '../../src/replicate/write/applier.ts';
 import { cacheSink } from '../../src/replicate/write/sink.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -244,4 +246,66 @@ test('a database without the schema has no feeds', async () => {
   const { feeds, now } = await readCacheStatus(source);
   expect(feeds.size).toBe(0);
   expect(now).toBeGreaterThan(1_600_000_000_000_000);
+});
+
+const oldCopyOf = (target: string, relation: string): string =>
+  createTableSql({ target, relation, columns: [], key: [] });
+
+async function oldCopies(): Promise<readonly unknown[]> {
+  const { rows } = await source.query(`select relname as name from pg_class
+    where relnamespace = 'nearjoin'::regnamespace and relname ~ '__[go][0-9]+$' order by 1`);
+  return rows.map(({ name }) => name);
+}
+
+test('an old copy that somebody reads has the stream wait for nothing, and goes after the reader', async () => {
+  const { first, applier } = await leading();
+  await first.query(oldCopyOf('pg2', 'pg2__public__item__g1'));
+  const reader = await connect();
+  await reader.query('begin; select from nearjoin.pg2__public__item__g1');
+  let turns = 0;
+  const exclusively: Applier['exclusively'] = (work) => {
+    turns += 1;
+    return applier.exclusively(work);
+  };
+  const dropping = { client: first, exclusively };
+  const kept = [{ relation: 'pg2__public__item__g1', reason: null }];
+  expect(await dropOrphans(dropping, 'pg2')).toEqual(kept);
+  expect(turns).toBe(0);
+  await reader.query('rollback');
+  expect(await dropOrphans(dropping, 'pg2')).toEqual([]);
+  expect(await oldCopies()).toEqual([]);
+});
+
+test('a feed drops old copies of its own, and of targets that are no more, by their comments or else their names', async () => {
+  const { first, applier } = await leading();
+  const exclusively: Applier['exclusively'] = (work) => applier.exclusively(work);
+  await ensureFeed(first, 'pg2__b', 'postgres');
+  const longName = 'pg3'.repeat(20);
+  await ensureFeed(first, longName, 'postgres');
+  const others = [`${longName.slice(0, 50)}_01234567__g1`, 'pg2__b__t__g2', 'pg2__b__public__t__g3'];
+  await first.query(`${oldCopyOf(longName, others[0] ?? '')}; ${oldCopyOf('pg2__b', others[1] ?? '')};
+    create table nearjoin.${others[2]} ()`);
+  await first.query(`${oldCopyOf('pg2', 'pg2__b__t__g4')}; ${oldCopyOf('gone', 'gone__public__t__g5')};
+    create table nearjoin.pg2__public__t__o6 (); create table nearjoin.gone__public__t__g7 ()`);
+  const reader = await connect();
+  await reader.query('begin; select from nearjoin.gone__public__t__g5');
+  expect(await dropOrphans({ client: first, exclusively }, 'pg2')).toEqual([]);
+  await reader.query('rollback');
+  expect(await oldCopies()).toEqual(['gone__public__t__g5', ...others.slice(1).toReversed(), others[0]]);
+  expect(await dropOrphans({ client: first, exclusively }, 'pg2')).toEqual([]);
+  expect(await oldCopies()).toHaveLength(3);
+});
+
+test('no copy is dropped, nor forgotten, by who does not lead any more', async () => {
+  const { first, lease, applier } = await leading();
+  await first.query(oldCopyOf('pg2', 'pg2__public__item__g1'));
+  await first.query(`insert into nearjoin.cache_table (target, schema_name, table_name, relation, columns, key_columns, state, generation)
+    values ('pg2', 'public', 'other', 'pg2__public__other__g2', '[]', '[]', 'ready', 2)`);
+  await releaseLease(first, 'pg2');
+  await acquireLease(await connect(), candidate('two'), systemClock, never);
+  const exclusively: Applier['exclusively'] = (work) => applier.exclusively(work);
+  await expect(dropOrphans({ client: first, exclusively }, 'pg2')).rejects.toBeInstanceOf(LeaseLost);
+  await expect(dropCopies(first, lease)).rejects.toBeInstanceOf(LeaseLost);
+  expect(await oldCopies()).toEqual(['pg2__public__item__g1']);
+  expect((await first.query('select target from nearjoin.cache_table')).rows).toEqual([{ target: 'pg2' }]);
 });

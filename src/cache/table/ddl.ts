@@ -1,6 +1,9 @@
+import pg from 'pg';
+import type { SourceName } from '../../core/names.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
 import { inCache, inStage } from '../names.ts';
+import { keptStatement } from '../queryable.ts';
 import type { StoredColumn } from './stored.ts';
 
 /** What a physical cache table is made of. */
@@ -13,13 +16,22 @@ export interface CacheShape {
 /** Room for the next version of a row beside it. */
 export const STORAGE = '(fillfactor = 90)';
 
+/** The comment of a copy says whose it is: its name is cut where it is long, and may begin like another target's. */
+const COPY_OF = 'a copy that nearjoin keeps of target ';
+
 /** Makes an empty cache table without any index: the copy fills it faster so. */
-export function createTableSql({ relation, columns, key }: CacheShape): string {
+export function createTableSql({
+  target,
+  relation,
+  columns,
+  key,
+}: CacheShape & { readonly target: SourceName }): string {
   // Else making the index over it the primary key reads the whole table to see that no key is null.
   const list = columns.map(
     ({ name, type }) => `${quoteIdentifier(name)} ${type}${key.includes(name) ? ' not null' : ''}`,
   );
-  return `create table ${inCache(relation)} (${list.join(', ')}) with ${STORAGE}`;
+  return `create table ${inCache(relation)} (${list.join(', ')}) with ${STORAGE};
+    comment on table ${inCache(relation)} is ${pg.escapeLiteral(COPY_OF + target)}`;
 }
 
 /** What reads of a cache table want to be fast. */
@@ -166,13 +178,26 @@ export function dropTableSql(relation: string): string {
   return `drop table if exists ${inCache(relation)}, ${inStage(relation)}`;
 }
 
+/** A copy or overlay that nothing refers to any more. */
+export interface Orphan {
+  readonly relation: string;
+  /** It is the target's own, and not of one that is gone or not known. */
+  readonly isOwn: boolean;
+  /** Somebody has a lock on it. */
+  readonly isHeld: boolean;
+  /** What of somebody's depends on it, as the statement that takes it away where there is one. */
+  readonly keepers: string | null;
+}
+
 /**
- * Finds copies and overlays that nothing refers to any more: left by a leader that died or was replaced. By the endings of
- * their names, so that a process of an older version leaves alone what a newer one keeps in the schema. With what of somebody's
- * depends on them, as the statement that takes it away where there is one.
+ * Finds what was left by a leader that died or was replaced: the orphans of the target $1, and those of no feed's. By the endings
+ * of their names, so that a process of an older version leaves alone what a newer one keeps in the schema. Where no comment says
+ * whose one is, as of an overlay, its name does: it is of the target with the longest name that it begins with.
  */
-export const ORPHANS_SQL = `
-  select c.relname as relation, (
+export const ORPHANS_SQL = keptStatement(`
+  select c.relname as relation, w.owner is not null and w.owner = $1 as "isOwn",
+    c.oid in (select l.relation from pg_locks l join pg_database d on d.oid = l.database
+      where d.datname = current_database() and l.locktype = 'relation' and l.mode <> 'SIReadLock') as "isHeld", (
     select string_agg(distinct case
       when view.oid is not null then format('drop %s %s;', case view.relkind when 'm' then 'materialized view' else 'view' end, view.oid::regclass)
       when rule.conname is not null then format('alter table %s drop constraint %I;', rule.conrelid::regclass, rule.conname)
@@ -186,9 +211,14 @@ export const ORPHANS_SQL = `
       and (d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid or d.refclassid = 'pg_type'::regclass and d.refobjid = c.reltype)
     ) as keepers
   from pg_class c
+  cross join lateral (select coalesce(
+    substring(obj_description(c.oid, 'pg_class') from '^${COPY_OF}(.*)$'),
+    (select f.target from nearjoin.feed f where starts_with(c.relname::text, f.target || '__')
+      order by length(f.target) desc limit 1)) as owner) w
   where c.relnamespace = 'nearjoin'::regnamespace and c.relkind = 'r'
     and c.relname ~ '__[go][0-9]+$'
-    and not exists (select from nearjoin.cache_table t where c.relname in (t.relation, t.overlay, t.serving ->> 'relation'))`;
+    and not exists (select from nearjoin.cache_table t where c.relname in (t.relation, t.overlay, t.serving ->> 'relation'))
+    and not exists (select from nearjoin.feed f where f.target = w.owner and f.target <> $1)`);
 
 /** A list of identifiers for SQL. */
 export function identifiers(names: readonly string[]): string {

@@ -49,7 +49,7 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
 /** Drops what is of no use any more; a table that somebody keeps is told of once. */
 async function clearAway(scene: FeedScene, { exclusively }: Look): Promise<void> {
   const { options, lease, control, toldKept } = scene;
-  for (const kept of await dropOrphans(exclusively, lease.target)) {
+  for (const kept of await dropOrphans({ client: control, exclusively }, lease.target)) {
     const { relation, reason } = kept;
     if (reason === null || toldKept.has(relation)) continue;
     toldKept.add(relation);

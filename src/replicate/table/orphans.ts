@@ -1,13 +1,14 @@
-import { deleteFeed, type FeedLease, saveFeedState } from '../../cache/feed/row.ts';
-import { inCache, isNamedAfter } from '../../cache/names.ts';
+import { deleteFeed, FENCE_SQL, type FeedLease, saveFeedState } from '../../cache/feed/row.ts';
+import { inCache } from '../../cache/names.ts';
 import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
-import { dropTableSql, ORPHANS_SQL } from '../../cache/table/ddl.ts';
+import { dropTableSql, type Orphan, ORPHANS_SQL } from '../../cache/table/ddl.ts';
 import type { SourceName } from '../../core/names.ts';
 import { say } from '../say.ts';
-import type { Exclusively } from './discard.ts';
+import { orLeaseLost } from '../write/applier.ts';
 
 const LOCK_NOT_AVAILABLE = '55P03';
-const LOCK_WAIT_MS = 500;
+/** Nothing presses, and the stream waits meanwhile: whoever reads one was seen before. */
+const LOCK_WAIT_MS = 20;
 
 /** A table of ours that is of no use any more, and why it is there still; null when somebody reads it just now. */
 export interface Kept {
@@ -29,24 +30,36 @@ export function sayKept({ relation, reason }: Kept): string {
   return `${inCache(relation)}: ${reason ?? 'somebody reads it'}`;
 }
 
-/** Drops tables of ours that nothing refers to; gives those of the target's that stay until the next time. */
-export async function dropOrphans(exclusively: Exclusively, target: SourceName): Promise<readonly Kept[]> {
-  const orphans = await exclusively((client) =>
-    rowsOf<{ relation: string; keepers: string | null }>(client, ORPHANS_SQL),
-  );
+/** Looks for what may be dropped, beside the stream, and drops each of it in a transaction of its own under the feed's lease. */
+export interface Dropping {
+  readonly client: Queryable;
+  readonly exclusively: (work: (client: Queryable) => Promise<unknown>) => Promise<unknown>;
+}
+
+/**
+ * Drops tables of ours that nothing refers to, the target's and those of no other feed's; gives those of the target's that stay
+ * until the next time. The stream has nothing to do with what somebody reads.
+ */
+export async function dropOrphans(
+  { client, exclusively }: Dropping,
+  target: SourceName,
+): Promise<readonly Kept[]> {
   const kept: Kept[] = [];
-  for (const { relation, keepers } of orphans) {
-    const still =
-      keepers === null
-        ? await tried(exclusively, relation)
-        : { relation, reason: `something else depends on it, which goes with: ${keepers}` };
-    if (still !== null && isNamedAfter(target, relation)) kept.push(still);
+  for (const orphan of await rowsOf<Orphan>(client, ORPHANS_SQL, [target])) {
+    const still = reasonToStay(orphan) ?? (await tried(exclusively, orphan));
+    if (still !== null && orphan.isOwn) kept.push(still);
   }
   return kept;
 }
 
+function reasonToStay({ relation, isHeld, keepers }: Orphan): Kept | null {
+  if (keepers !== null)
+    return { relation, reason: `something else depends on it, which goes with: ${keepers}` };
+  return isHeld ? { relation, reason: null } : null;
+}
+
 /** Null when it is dropped. */
-async function tried(exclusively: Exclusively, relation: string): Promise<Kept | null> {
+async function tried(exclusively: Dropping['exclusively'], { relation }: Orphan): Promise<Kept | null> {
   try {
     const statements = `set local lock_timeout = ${LOCK_WAIT_MS}; ${dropTableSql(relation)}`;
     await exclusively((client) => client.query(statements));
@@ -59,9 +72,28 @@ async function tried(exclusively: Exclusively, relation: string): Promise<Kept |
 }
 
 /** Drops the tables of a feed that goes, which nobody reads from here on; gives those that stay until the next time. */
-export async function dropCopies(client: Queryable, { target }: FeedLease): Promise<readonly Kept[]> {
-  await client.query('delete from nearjoin.cache_table where target = $1', [target]);
-  return await dropOrphans((work) => work(client, () => Promise.resolve()), target);
+export async function dropCopies(client: Queryable, lease: FeedLease): Promise<readonly Kept[]> {
+  const exclusively: Dropping['exclusively'] = (work) => underLease(client, lease, work);
+  const { target } = lease;
+  await exclusively(() => client.query('delete from nearjoin.cache_table where target = $1', [target]));
+  return await dropOrphans({ client, exclusively }, target);
+}
+
+/** Over a session that nothing else is sent over meanwhile. */
+async function underLease(
+  client: Queryable,
+  { target, epoch }: FeedLease,
+  work: (client: Queryable) => Promise<unknown>,
+): Promise<void> {
+  await client.query('begin');
+  try {
+    await client.query(FENCE_SQL, [target, epoch]);
+    await work(client);
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined); // what failed first says why
+    throw orLeaseLost(error);
+  }
 }
 
 /** Forgets a feed of which nothing is left; throws CopiesKept, and says so in its status, as long as some of its tables stay. */
