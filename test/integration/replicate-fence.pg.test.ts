@@ -11,6 +11,7 @@ import { acquireLease, releaseLease } from '../../src/replicate/lead/lease.ts';
 import { dropCopies, dropOrphans } from '../../src/replicate/table/orphans.ts';
 import { Applier, LeaseLost } from '../../src/replicate/write/applier.ts';
 import { cacheSink } from '../../src/replicate/write/sink.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 let source: TestDatabase;
@@ -212,6 +213,26 @@ test('two nodes may set up the schema at once', async () => {
   const all = await Promise.all(Array.from({ length: 6 }, () => connect()));
   const ids = await Promise.all(all.map((client) => migrate(client)));
   expect(new Set(ids.map(({ id }) => id)).size).toBe(1);
+});
+
+test('who sets up the schema behind others waits for its turn, and finds it done', async () => {
+  const [busy, next, last] = [await connect(), await connect(), await connect()];
+  await busy.query('begin');
+  await busy.query('select pg_advisory_xact_lock(7046029254)');
+  const turns = [next, last].map(async (client) => {
+    await client.query("set lock_timeout = '20ms'");
+    return migrate(client);
+  });
+  for (const turn of turns) turn.catch(() => undefined); // told below
+  await poll('both to wait for longer than that', async () => {
+    const { rows } = await source.query(`select from pg_locks where locktype = 'advisory' and not granted
+      and database = (select oid from pg_database where datname = current_database())
+      and waitstart < clock_timestamp() - interval '50 ms'`);
+    return rows.length === 2;
+  });
+  await busy.query('rollback');
+  const [first, second] = await Promise.all(turns);
+  expect(second).toEqual(first);
 });
 
 test('a role that may not create the schema is told what to run', async () => {

@@ -14,6 +14,10 @@ export interface Installation {
 
 // One number for all databases is enough: advisory locks are per database.
 const MIGRATION_LOCK = 7_046_029_254;
+/** All feeds of a source may begin at once, and each has its turn. */
+const TURN_WAIT_MS = 10_000;
+/** For tables that somebody may have locked. */
+const LOCK_WAIT_MS = 500;
 const UNDEFINED_SCHEMA = '3F000';
 const UNDEFINED_TABLE = '42P01';
 const INSUFFICIENT_PRIVILEGE = '42501';
@@ -127,12 +131,13 @@ const VERSIONS: readonly string[] = [
   'alter table nearjoin.installation add column owner uuid, add column owned_at timestamptz',
 ];
 
+const NOW_CURRENT = `update nearjoin.installation set schema_version = ${VERSIONS.length}`;
+
 /** Creates, upgrades or mends schema `nearjoin` in the source database; safe when several nodes start at once. */
 export async function migrate(client: Queryable): Promise<Installation> {
   try {
     const found = await installed(client);
-    const isCurrent = found !== null && found.version === VERSIONS.length;
-    if (isCurrent && (await missingObjects(client)).length === 0) return { id: found.id, restored: [] };
+    if (found !== null && (await isWhole(client, found))) return { id: found.id, restored: [] };
     return await upgrade(client);
   } catch (error) {
     if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
@@ -140,9 +145,18 @@ export async function migrate(client: Queryable): Promise<Installation> {
   }
 }
 
-async function installed(client: Queryable): Promise<{ id: string; version: number } | null> {
+interface Found {
+  readonly id: string;
+  readonly version: number;
+}
+
+async function isWhole(client: Queryable, { version }: Found): Promise<boolean> {
+  return version === VERSIONS.length && (await missingObjects(client)).length === 0;
+}
+
+async function installed(client: Queryable): Promise<Found | null> {
   try {
-    const [row] = await rowsOf<{ id: string; version: number }>(
+    const [row] = await rowsOf<Found>(
       client,
       'select id, schema_version as version from nearjoin.installation',
     );
@@ -159,7 +173,9 @@ async function upgrade(client: Queryable): Promise<Installation> {
   await client.query('begin');
   try {
     await client.query(`select set_config('nearjoin.new_id', $1, true)`, [newId]);
+    await client.query(`set local lock_timeout = ${TURN_WAIT_MS}`);
     await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
     const there = await rowOf<{ server: number; schema: boolean; installation: boolean }>(
       client,
       `select current_setting('server_version_num')::int as server,
@@ -172,8 +188,8 @@ async function upgrade(client: Queryable): Promise<Installation> {
     if (!there.schema) await client.query('create schema nearjoin');
     const found = there.installation ? await installed(client) : null;
     if (found !== null && found.version > VERSIONS.length) throw tooNew(found.version);
-    const restored = await bringUpToDate(client, found);
-    await client.query('update nearjoin.installation set schema_version = $1', [VERSIONS.length]);
+    const isDone = found !== null && (await isWhole(client, found)); // by whose turn was before
+    const restored = isDone ? [] : await bringUpToDate(client, found);
     const { id } = await rowOf<{ id: string }>(client, 'select id from nearjoin.installation');
     await client.query('commit');
     return { id, restored };
@@ -184,21 +200,18 @@ async function upgrade(client: Queryable): Promise<Installation> {
 }
 
 /** What is only partly there is made anew as a whole; says what was missing of it. */
-async function bringUpToDate(
-  client: Queryable,
-  found: { readonly id: string; readonly version: number } | null,
-): Promise<readonly string[]> {
+async function bringUpToDate(client: Queryable, found: Found | null): Promise<readonly string[]> {
   const missing = await missingObjects(client);
   const isDamaged =
     found === null ? !isNone(missing) : found.version === VERSIONS.length && missing.length > 0;
   if (!isDamaged) {
-    await client.query(VERSIONS.slice(found?.version ?? 0).join(';\n'));
+    await client.query([...VERSIONS.slice(found?.version ?? 0), NOW_CURRENT].join(';\n'));
     return [];
   }
   // Slots are named after it.
   if (found !== null) await client.query(`select set_config('nearjoin.new_id', $1, true)`, [found.id]);
   const kept = await clearAway(client, missing);
-  await client.query(VERSIONS.join(';\n'));
+  await client.query([...VERSIONS, NOW_CURRENT].join(';\n'));
   await putBack(client, kept);
   return missing;
 }
