@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Case, type CaseStep, casesOf, groups, HAS_CASES, type Setup, setupOf } from '../hasura/cases.ts';
 import { expectAnswer } from '../hasura/match.ts';
-import type { HttpAnswer } from '../support/nearjoin.ts';
+import type { HttpAnswer } from '../support/http-answer.ts';
 import { type Stage, Stages } from './stage.ts';
 import { DEVIATIONS } from './deviations.ts';
 

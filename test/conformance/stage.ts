@@ -1,4 +1,5 @@
-import { eventually, type HttpAnswer, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
+import type { HttpAnswer } from '../support/http-answer.ts';
+import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import type { CaseStep } from '../hasura/cases.ts';
 

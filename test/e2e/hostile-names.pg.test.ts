@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually, type HttpAnswer, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
+import type { HttpAnswer } from '../support/http-answer.ts';
+import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 // Names and values that would run as SQL, format a text or end a literal if any route pasted them anywhere.

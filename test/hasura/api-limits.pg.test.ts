@@ -1,38 +1,29 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { createLog } from '../../src/ops/log.ts';
-import { type RunningServer, startServer } from '../../src/serve.ts';
 import { GraphqlSocket } from '../support/graphql-socket.ts';
+import type { HttpAnswer } from '../support/http-answer.ts';
+import { NearjoinHere } from '../support/nearjoin-here.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 let database: TestDatabase;
-let meta: TestDatabase;
-let server: RunningServer;
+let server: NearjoinHere;
 
 const USERS = '{ user { id } }';
 
 beforeAll(async () => {
-  [database, meta] = await Promise.all([
-    createDatabase('source', [
-      'create table "user" (id int primary key)',
-      'insert into "user" values (1)',
-      'create view slow as select id, pg_sleep(60)::text as slept from "user"',
-    ]),
-    createDatabase('source', []),
+  database = await createDatabase('source', [
+    'create table "user" (id int primary key)',
+    'insert into "user" values (1)',
+    'create view slow as select id, pg_sleep(60)::text as slept from "user"',
   ]);
-  const env = {
-    NEARJOIN_METADATA_DATABASE_URL: meta.url,
-    NEARJOIN_PORT: '0',
+  server = await NearjoinHere.start({
     NEARJOIN_ROLES: 'api',
     NEARJOIN_CLOSE_WEBSOCKETS_ON_METADATA_CHANGE: 'false',
-  };
-  server = await startServer(readConfig(env), createLog('silent'));
-  const configuration = { connection_info: { database_url: database.url } };
-  await ok('pg_add_source', { name: 'default', configuration });
+  });
+  await server.addSources({ default: database });
   for (const table of ['user', 'slow']) {
-    await ok('pg_track_table', { table });
-    await ok('pg_create_select_permission', {
+    await server.command('pg_track_table', { table });
+    await server.command('pg_create_select_permission', {
       table,
       role: 'user',
       permission: { columns: '*', filter: {} },
@@ -42,33 +33,17 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.stop();
-  await Promise.all([database?.drop(), meta?.drop()]);
+  await database?.drop();
 });
-
-interface Answer {
-  readonly status: number;
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
-  readonly body: any;
-}
-
-async function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-  const answer = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
-  return { status: answer.status, body: await answer.json() };
-}
-
-async function ok(type: string, args: unknown): Promise<void> {
-  const answer = await post('/v1/metadata', { type, args });
-  expect(answer).toMatchObject({ status: 200, body: { message: 'success' } });
-}
 
 /** The error's code; undefined where there is none. */
 async function code(query: string, role: string, headers: Record<string, string> = {}): Promise<unknown> {
-  const { body } = await post('/v1/graphql', { query }, { 'x-hasura-role': role, ...headers });
+  const { body } = await server.graphql(query, { 'x-hasura-role': role, ...headers });
   return body.errors?.[0].extensions.code;
 }
 
 const limit = (name: string, own: unknown, others: unknown = 100): Promise<void> =>
-  ok('set_api_limits', { [name]: { global: others, per_role: { user: own } } });
+  server.command('set_api_limits', { [name]: { global: others, per_role: { user: own } } });
 
 test('depth and nodes are limited for a role`s operations however they come', async () => {
   const socket = await GraphqlSocket.connect(server.url, { 'x-hasura-role': 'user' });
@@ -85,8 +60,8 @@ test('depth and nodes are limited for a role`s operations however they come', as
   }
   socket.close();
   const path = '/v1alpha1/graphql';
-  expect((await post(path, { query: USERS }, { 'x-hasura-role': 'user' })).status).toBe(400);
-  await ok('set_api_limits', { disabled: true, depth_limit: { global: 0 } });
+  expect((await server.post(path, { query: USERS }, { 'x-hasura-role': 'user' })).status).toBe(400);
+  await server.command('set_api_limits', { disabled: true, depth_limit: { global: 0 } });
   expect(await code(USERS, 'user')).toBeUndefined();
 });
 
@@ -100,8 +75,8 @@ function perUser(max_reqs_per_min: number): object {
 
 test('one operation too many in a batch refuses all of it', async () => {
   await limit('batch_limit', 2);
-  const batch = (size: number, role: string): Promise<Answer> =>
-    post('/v1/graphql', Array(size).fill({ query: USERS }), { 'x-hasura-role': role });
+  const batch = (size: number, role: string): Promise<HttpAnswer> =>
+    server.post('/v1/graphql', Array(size).fill({ query: USERS }), { 'x-hasura-role': role });
   expect((await batch(2, 'user')).body).toHaveLength(2);
   expect((await batch(3, 'user')).body.errors[0].extensions.code).toBe('batch-limit-exceeded');
   expect((await batch(3, 'admin')).body).toHaveLength(3);
@@ -110,7 +85,7 @@ test('one operation too many in a batch refuses all of it', async () => {
 test('every operation of a minute counts, a subscription when it begins', async () => {
   await limit('rate_limit', perUser(5), perUser(100));
   const one = { 'x-hasura-role': 'user', 'x-hasura-user-id': '1' };
-  const { body } = await post('/v1/graphql', [{ query: USERS }, { query: USERS }], one);
+  const { body } = await server.post('/v1/graphql', [{ query: USERS }, { query: USERS }], one);
   expect(body).toEqual([{ data: { user: [{ id: 1 }] } }, { data: { user: [{ id: 1 }] } }]);
   expect(await code('{ nope }', 'user', one)).toBe('validation-failed');
   const socket = await GraphqlSocket.connect(server.url, one);
@@ -122,7 +97,7 @@ test('every operation of a minute counts, a subscription when it begins', async 
   await poll('more rows', async () => socket.closed !== null || socket.answers('a').length === 2);
   socket.close();
   const accept = { accept: 'application/graphql-response+json' };
-  expect(await post('/v1/graphql', { query: USERS }, { ...one, ...accept })).toMatchObject({
+  expect(await server.post('/v1/graphql', { query: USERS }, { ...one, ...accept })).toMatchObject({
     status: 429,
     body: { errors: [{ extensions: { code: 'rate-limit-exceeded' } }] },
   });
@@ -144,8 +119,11 @@ test('an operation that takes too long is cancelled in its database', async () =
 });
 
 test('without them everything is as before', async () => {
-  await ok('remove_api_limits', {});
+  await server.command('remove_api_limits', {});
   const batch = Array(20).fill({ query: USERS });
-  const { body } = await post('/v1/graphql', batch, { 'x-hasura-role': 'user', 'x-hasura-user-id': '1' });
+  const { body } = await server.post('/v1/graphql', batch, {
+    'x-hasura-role': 'user',
+    'x-hasura-user-id': '1',
+  });
   expect(body.every((answer: object) => 'data' in answer)).toBe(true);
 });

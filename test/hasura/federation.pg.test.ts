@@ -1,20 +1,17 @@
 import { buildSchema } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { createLog } from '../../src/ops/log.ts';
-import { type RunningServer, startServer } from '../../src/serve.ts';
+import { NearjoinHere } from '../support/nearjoin-here.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 /** A service of an Apollo federation over two databases, whose entities lead into one another. */
 let pg1: TestDatabase;
 let pg2: TestDatabase;
-let meta: TestDatabase;
-let server: RunningServer;
+let server: NearjoinHere;
 
 const V1 = { enable: 'v1' };
 
 beforeAll(async () => {
-  [pg1, pg2, meta] = await Promise.all([
+  [pg1, pg2] = await Promise.all([
     createDatabase('source', [
       'create table orders (id int, part text, user_id int, primary key (id, part))',
       `insert into orders values (1, 'a', 10), (1, 'b', 20), (2, 'a', null)`,
@@ -24,35 +21,30 @@ beforeAll(async () => {
       'create table users (id bigint primary key, name text, email text)',
       `insert into users values (10, 'Ada', 'ada@example.com'), (20, 'Bob', null), (30, 'Cyd', null)`,
     ]),
-    createDatabase('source', []),
   ]);
-  const env = {
-    NEARJOIN_METADATA_DATABASE_URL: meta.url,
-    NEARJOIN_PORT: '0',
+  server = await NearjoinHere.start({
     NEARJOIN_ROLES: 'api',
     HASURA_GRAPHQL_ENABLE_APOLLO_FEDERATION: 'true',
-  };
-  server = await startServer(readConfig(env), createLog('silent'));
-  for (const [name, { url }] of Object.entries({ pg1, pg2 }))
-    await ok('pg_add_source', { name, configuration: { connection_info: { database_url: url } } });
+  });
+  await server.addSources({ pg1, pg2 });
   const [orders, users] = [
     { source: 'pg1', table: 'orders' },
     { source: 'pg2', table: 'users' },
   ];
-  await ok('pg_track_table', { ...orders, apollo_federation_config: V1 });
-  await ok('pg_track_table', { source: 'pg1', table: 'seen', apollo_federation_config: V1 });
-  await ok('pg_track_table', users);
-  await ok('pg_set_apollo_federation_config', { ...users, apollo_federation_config: V1 });
+  await server.command('pg_track_table', { ...orders, apollo_federation_config: V1 });
+  await server.command('pg_track_table', { source: 'pg1', table: 'seen', apollo_federation_config: V1 });
+  await server.command('pg_track_table', users);
+  await server.command('pg_set_apollo_federation_config', { ...users, apollo_federation_config: V1 });
   const toUser = { ...users, relationship_type: 'object', field_mapping: { user_id: 'id' } };
   const toOrders = { ...orders, relationship_type: 'array', field_mapping: { id: 'user_id' } };
   for (const [from, name, to_source] of [
     [orders, 'user', toUser],
     [users, 'orders', toOrders],
   ] as const)
-    await ok('pg_create_remote_relationship', { ...from, name, definition: { to_source } });
+    await server.command('pg_create_remote_relationship', { ...from, name, definition: { to_source } });
   const permission = { columns: ['id', 'name'], filter: { id: { _neq: 'X-Hasura-Hidden' } } };
-  await ok('pg_create_select_permission', { ...users, role: 'clerk', permission });
-  await ok('pg_create_select_permission', {
+  await server.command('pg_create_select_permission', { ...users, role: 'clerk', permission });
+  await server.command('pg_create_select_permission', {
     ...orders,
     role: 'clerk',
     permission: { columns: ['id'], filter: {} },
@@ -61,17 +53,12 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.stop();
-  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+  await Promise.all([pg1?.drop(), pg2?.drop()]);
 });
 
 // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
-async function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<any> {
-  const answer = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
-  return answer.json();
-}
-
-async function ok(type: string, args: unknown): Promise<void> {
-  expect(await post('/v1/metadata', { type, args })).toMatchObject({ message: 'success' });
+async function asked(query: string, headers = {}, variables = {}): Promise<any> {
+  return (await server.graphql(query, headers, { variables })).body;
 }
 
 const clerk = { 'x-hasura-role': 'clerk', 'x-hasura-hidden': '20' };
@@ -85,7 +72,7 @@ const ENTITIES = `query ($representations: [_Any!]!, $withMail: Boolean = true) 
 fragment u on users { id name email @include(if: $withMail) orders(order_by: {id: asc}) { part } }`;
 
 function entities(representations: unknown, query = ENTITIES, headers = {}): Promise<unknown> {
-  return post('/v1/graphql', { query, variables: { representations } }, headers);
+  return asked(query, headers, { representations });
 }
 
 const user = (id: unknown): object => ({ __typename: 'users', id });
@@ -109,7 +96,7 @@ test('entities of several types and databases are one list', async () => {
   const query = `{ __typename a: _entities(representations: [{__typename: "users", id: 10}, {__typename: "orders", id: 1, part: "b"}]) {
       ... on users { name } ... on orders { user { name } } }
     b: _entities(representations: [{__typename: "users", id: 20}]) { ... on users { name } } users { id } }`;
-  expect(await post('/v1/graphql', { query })).toEqual({
+  expect(await asked(query)).toEqual({
     data: {
       __typename: 'query_root',
       a: [{ name: 'Ada' }, { user: { name: 'Bob' } }],
@@ -172,7 +159,7 @@ test.each(['id', '... @include(if: true) { id }'])('%s is asked for of no type',
 
 test('a gateway is told the schema with its keys, and without what it adds itself', async () => {
   const query = '{ _service { __typename sdl } }';
-  const { data } = await post('/v1/graphql', { query });
+  const { data } = await asked(query);
   expect(data._service.__typename).toBe('_Service');
   const sdl: string = data._service.sdl;
   expect(sdl).toContain('type orders @key(fields: "id part") {\n');
@@ -181,11 +168,11 @@ test('a gateway is told the schema with its keys, and without what it adds itsel
   expect(sdl).not.toMatch(/_entities|_service|_Any|_Entity|_Service/);
   const schema = buildSchema(`directive @key(fields: String!) on OBJECT\n${sdl}`);
   expect(schema.getQueryType()?.name).toBe('query_root');
-  const own = await post('/v1/graphql', { query }, clerk);
+  const own = await asked(query, clerk);
   expect(own.data._service.sdl).toContain('type users @key(fields: "id") {\n');
   expect(own.data._service.sdl).toContain('type orders {\n');
-  await ok('set_graphql_schema_introspection_options', { disabled_for_roles: ['clerk'] });
-  expect(await post('/v1/graphql', { query }, clerk)).toMatchObject({
+  await server.command('set_graphql_schema_introspection_options', { disabled_for_roles: ['clerk'] });
+  expect(await asked(query, clerk)).toMatchObject({
     errors: [{ message: 'introspection is disabled for role: "clerk"' }],
   });
 });
@@ -193,7 +180,7 @@ test('a gateway is told the schema with its keys, and without what it adds itsel
 test('introspection shows both fields, and the second only while there are entities', async () => {
   const query = `{ __type(name: "query_root") { fields { name type { kind ofType { name kind ofType { name kind } } } } }
     e: __type(name: "_Entity") { kind possibleTypes { name } } }`;
-  const before = await post('/v1/graphql', { query });
+  const before = await asked(query);
   expect(before.data.e).toEqual({ kind: 'UNION', possibleTypes: [{ name: 'orders' }, { name: 'users' }] });
   const own = before.data.__type.fields.filter(({ name }: { name: string }) => name.startsWith('_'));
   expect(own).toEqual([
@@ -213,8 +200,8 @@ test('introspection shows both fields, and the second only while there are entit
     { source: 'pg1', table: 'orders' },
     { source: 'pg2', table: 'users' },
   ])
-    await ok('pg_set_apollo_federation_config', { ...place, apollo_federation_config: null });
-  const after = await post('/v1/graphql', { query });
+    await server.command('pg_set_apollo_federation_config', { ...place, apollo_federation_config: null });
+  const after = await asked(query);
   expect(after.data.e).toBeNull();
   expect(await entities([user(10)])).toMatchObject({
     errors: [{ message: "field '_entities' not found in type: 'query_root'" }],

@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { createLog } from '../../src/ops/log.ts';
-import { type RunningServer, startServer } from '../../src/serve.ts';
 import { GraphqlSocket } from '../support/graphql-socket.ts';
+import { answerOf, type HttpAnswer } from '../support/http-answer.ts';
+import { NearjoinHere } from '../support/nearjoin-here.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 /** What Hasura's own tests of query collections and the allow list check, of one server that enforces the list. */
 let database: TestDatabase;
-let meta: TestDatabase;
-let server: RunningServer;
+let server: NearjoinHere;
 
 const USERS = '{ user(order_by: {id: asc}) { id name company } }';
 const BY_PK = 'query ($id: Int!) { user_by_pk(id: $id) { id __typename name company } }';
@@ -17,31 +15,24 @@ const FRAGMENT =
 const LIVE = 'subscription { user(order_by: {id: asc}) { id } }';
 
 beforeAll(async () => {
-  [database, meta] = await Promise.all([
-    createDatabase('source', [
-      'create table "user" (id int primary key, name text not null, company text, born date, key uuid)',
-      `insert into "user" values (1, 'clarke', 'Symons', '2000-01-01', '81f1bfea-c169-44b5-b4c8-37e9a071abd8'), (2, 'X%20Y', null, null, null)`,
-      'create table other (id int primary key)',
-      'create function grown() returns setof "user" language sql stable as $$ select * from "user" where born is not null $$',
-    ]),
-    createDatabase('source', []),
+  database = await createDatabase('source', [
+    'create table "user" (id int primary key, name text not null, company text, born date, key uuid)',
+    `insert into "user" values (1, 'clarke', 'Symons', '2000-01-01', '81f1bfea-c169-44b5-b4c8-37e9a071abd8'), (2, 'X%20Y', null, null, null)`,
+    'create table other (id int primary key)',
+    'create function grown() returns setof "user" language sql stable as $$ select * from "user" where born is not null $$',
   ]);
-  const env = {
-    NEARJOIN_METADATA_DATABASE_URL: meta.url,
-    NEARJOIN_PORT: '0',
+  server = await NearjoinHere.start({
     NEARJOIN_ROLES: 'api',
     HASURA_GRAPHQL_ENABLE_ALLOWLIST: 'true',
-  };
-  server = await startServer(readConfig(env), createLog('silent'));
-  const configuration = { connection_info: { database_url: database.url } };
-  await ok('pg_add_source', { name: 'default', configuration });
-  await ok('pg_track_table', { table: 'user' });
-  await ok('pg_track_table', { table: 'other' });
+  });
+  await server.addSources({ default: database });
+  await server.command('pg_track_table', { table: 'user' });
+  await server.command('pg_track_table', { table: 'other' });
   const permission = { columns: '*', filter: {} };
   for (const role of ['user', 'guest'])
-    await ok('pg_create_select_permission', { table: 'user', role, permission });
+    await server.command('pg_create_select_permission', { table: 'user', role, permission });
   const queries = Object.entries({ users: USERS, by_pk: BY_PK, fragment: FRAGMENT, live: LIVE });
-  await ok('create_query_collection', {
+  await server.command('create_query_collection', {
     name: 'first',
     comment: 'the first collection',
     definition: { queries: queries.map(([name, query]) => ({ name, query })) },
@@ -50,29 +41,15 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.stop();
-  await Promise.all([database?.drop(), meta?.drop()]);
+  await database?.drop();
 });
 
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
-  readonly body: any;
-}
-
-async function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-  const answer = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
-  return { status: answer.status, headers: answer.headers, body: await answer.json() };
-}
-
-const metadata = (type: string, args: unknown): Promise<Answer> => post('/v1/metadata', { type, args });
-
-async function ok(type: string, args: unknown): Promise<void> {
-  expect(await metadata(type, args)).toMatchObject({ status: 200, body: { message: 'success' } });
-}
+/** A command that may be refused. */
+const metadata = (type: string, args: unknown): Promise<HttpAnswer> =>
+  server.post('/v1/metadata', { type, args });
 
 async function asked(query: string, role: string, variables: object = {}): Promise<unknown> {
-  const answer = await post('/v1/graphql', { query, variables }, { 'x-hasura-role': role });
+  const answer = await server.graphql(query, { 'x-hasura-role': role }, { variables });
   expect(answer.status).toBe(200);
   return answer.body;
 }
@@ -87,7 +64,7 @@ describe('the allow list', () => {
     expect(await asked(USERS, 'admin')).toMatchObject({ data: { user: [{ id: 1 }, { id: 2 }] } });
     expect(await asked('{ __typename }', 'user')).toEqual(REFUSED);
     expect(await asked('{ __schema { queryType { name } } }', 'user')).toEqual(REFUSED);
-    await ok('add_collection_to_allowlist', { collection: 'first' });
+    await server.command('add_collection_to_allowlist', { collection: 'first' });
     const rows = [
       { id: 1, name: 'clarke', company: 'Symons' },
       { id: 2, name: 'X%20Y', company: null },
@@ -111,17 +88,21 @@ describe('the allow list', () => {
   });
 
   test('changes with its collections and their scope', async () => {
-    await ok('drop_query_from_collection', { collection_name: 'first', query_name: 'users' });
+    await server.command('drop_query_from_collection', { collection_name: 'first', query_name: 'users' });
     expect(await asked(USERS, 'user')).toEqual(REFUSED);
-    await ok('add_query_to_collection', { collection_name: 'first', query_name: 'users', query: USERS });
+    await server.command('add_query_to_collection', {
+      collection_name: 'first',
+      query_name: 'users',
+      query: USERS,
+    });
     expect(await asked(USERS, 'user')).toMatchObject({ data: {} });
     const scope = { global: false, roles: ['user', 'editor'] };
-    await ok('update_scope_of_collection_in_allowlist', { collection: 'first', scope });
+    await server.command('update_scope_of_collection_in_allowlist', { collection: 'first', scope });
     expect(await asked(USERS, 'user')).toMatchObject({ data: {} });
     expect(await asked(USERS, 'guest')).toEqual(REFUSED);
-    await ok('rename_query_collection', { name: 'first', new_name: 'one' });
+    await server.command('rename_query_collection', { name: 'first', new_name: 'one' });
     expect(await asked(USERS, 'user')).toMatchObject({ data: {} });
-    await ok('rename_query_collection', { name: 'one', new_name: 'first' });
+    await server.command('rename_query_collection', { name: 'one', new_name: 'first' });
     expect(await metadata('add_collection_to_allowlist', { collection: 'first' })).toMatchObject({
       status: 200,
       body: {
@@ -152,16 +133,15 @@ describe('the allow list', () => {
   });
 
   test('is told to whoever asks for the settings, and hides nothing from explain', async () => {
-    const config = await fetch(`${server.url}/v1alpha1/config`);
-    expect(await config.json()).toMatchObject({ is_allow_list_enabled: true });
+    expect((await server.get('/v1alpha1/config')).body).toMatchObject({ is_allow_list_enabled: true });
     const explained = { query: { query: '{ user { born } }' }, user: { 'x-hasura-role': 'user' } };
-    expect((await post('/v1/graphql/explain', explained)).status).toBe(200);
+    expect((await server.post('/v1/graphql/explain', explained)).status).toBe(200);
   });
 });
 
 test('what a collection asks for is not taken away, and told where it is gone', async () => {
   const query = { name: 'others', query: '{ other { id } }' };
-  await ok('create_query_collection', { name: 'second', definition: { queries: [query] } });
+  await server.command('create_query_collection', { name: 'second', definition: { queries: [query] } });
   const reason =
     'Inconsistent object: In query collection "second" the query "others" is invalid with the following error(s): "$.other: field \'other\' not found in object \'query_root\'"';
   const broken = {
@@ -192,7 +172,7 @@ test('what a collection asks for is not taken away, and told where it is gone', 
   expect(await metadata('replace_metadata', replaced)).toMatchObject({
     body: { is_consistent: false, inconsistent_objects: [broken] },
   });
-  await ok('drop_inconsistent_metadata', {});
+  await server.command('drop_inconsistent_metadata', {});
   const left = await metadata('export_metadata', {});
   expect(left.body.query_collections[1]).toEqual({ name: 'second', definition: { queries: [] } });
 });
@@ -200,9 +180,8 @@ test('what a collection asks for is not taken away, and told where it is gone', 
 describe('an endpoint', () => {
   const GUARDED = 'query ($name: String!) { user(where: {name: {_eq: $name}}) { id name } }';
 
-  async function called(path: string, init: RequestInit = {}): Promise<Answer> {
-    const answer = await fetch(`${server.url}/api/rest/${path}`, init);
-    return { status: answer.status, headers: answer.headers, body: await answer.json() };
+  async function called(path: string, init: RequestInit = {}): Promise<HttpAnswer> {
+    return answerOf(await fetch(`${server.url}/api/rest/${path}`, init));
   }
 
   function creation(name: string, url: string, query: string, methods = ['GET']): object {
@@ -219,17 +198,20 @@ describe('an endpoint', () => {
       typed: 'query { user { id } __schema { queryType { name } } }',
       live: 'subscription { user { id } }',
     };
-    await ok('create_query_collection', {
+    await server.command('create_query_collection', {
       name: 'rest',
       definition: { queries: Object.entries(queries).map(([name, query]) => ({ name, query })) },
     });
-    await ok('create_rest_endpoint', creation('simple', 'simple', 'simple'));
-    await ok('create_rest_endpoint', creation('arg', 'arg', 'arg', ['GET', 'POST']));
-    await ok('create_rest_endpoint', creation('template', 'users/named/:name', 'arg'));
-    await ok('create_rest_endpoint', creation('args', 'args', 'args', ['GET', 'PUT', 'PATCH', 'DELETE']));
-    await ok('create_rest_endpoint', creation('keys', 'keys', 'keys', ['POST']));
-    await ok('create_rest_endpoint', creation('key', 'key/:key/:born', 'key'));
-    await ok('create_rest_endpoint', creation('typed', 'typed', 'typed'));
+    await server.command('create_rest_endpoint', creation('simple', 'simple', 'simple'));
+    await server.command('create_rest_endpoint', creation('arg', 'arg', 'arg', ['GET', 'POST']));
+    await server.command('create_rest_endpoint', creation('template', 'users/named/:name', 'arg'));
+    await server.command(
+      'create_rest_endpoint',
+      creation('args', 'args', 'args', ['GET', 'PUT', 'PATCH', 'DELETE']),
+    );
+    await server.command('create_rest_endpoint', creation('keys', 'keys', 'keys', ['POST']));
+    await server.command('create_rest_endpoint', creation('key', 'key/:key/:born', 'key'));
+    await server.command('create_rest_endpoint', creation('typed', 'typed', 'typed'));
   });
 
   test('answers the operation`s data alone', async () => {
@@ -237,8 +219,7 @@ describe('an endpoint', () => {
     expect(simple).toMatchObject({ status: 200, body: { user: [{ id: 1, name: 'clarke' }, { id: 2 }] } });
     expect(simple.headers.get('content-type')).toBe('application/json; charset=utf-8');
     expect((await called('typed')).body).toMatchObject({ __schema: { queryType: { name: 'query_root' } } });
-    const described = await fetch(`${server.url}/api/swagger/json`);
-    expect(await described.json()).toMatchObject({
+    expect((await server.get('/api/swagger/json')).body).toMatchObject({
       paths: { '/api/rest/users/named/{name}': { get: { summary: 'template' } } },
     });
     const [row] = (await called('arg?name=clarke')).body.user;
@@ -281,7 +262,7 @@ describe('an endpoint', () => {
       status: 400,
       body: { path: '$', error: 'query is not allowed', code: 'validation-failed' },
     });
-    await ok('add_collection_to_allowlist', { collection: 'rest' });
+    await server.command('add_collection_to_allowlist', { collection: 'rest' });
     expect((await called('simple', { headers })).body).toMatchObject({ user: [{}, {}] });
     expect(await called('simple', { headers: { 'x-hasura-role': 'nobody' } })).toMatchObject({
       status: 400,
@@ -315,7 +296,7 @@ describe('an endpoint', () => {
       status: 400,
       body: { code: 'unexpected', error: 'cannot continue due to new inconsistent metadata' },
     });
-    await ok('drop_rest_endpoint', { name: 'simple' });
+    await server.command('drop_rest_endpoint', { name: 'simple' });
     expect((await called('simple')).status).toBe(404);
     const { body } = await metadata('export_metadata', {});
     expect(body.rest_endpoints[0]).toEqual(creation('arg', 'arg', 'arg', ['GET', 'POST']));
@@ -323,7 +304,7 @@ describe('an endpoint', () => {
 });
 
 describe('a document of Hasura 1', () => {
-  const replace = (args: unknown): Promise<Answer> => metadata('replace_metadata', args);
+  const replace = (args: unknown): Promise<HttpAnswer> => metadata('replace_metadata', args);
 
   test.each([
     [1, ['grown']],
@@ -332,7 +313,7 @@ describe('a document of Hasura 1', () => {
   ])('of version %j speaks of the default source', async (version, functions) => {
     await replace({ version: 3, sources: [] });
     const configuration = { connection_info: { database_url: database.url } };
-    for (const name of ['default', 'more']) await ok('pg_add_source', { name, configuration });
+    for (const name of ['default', 'more']) await server.command('pg_add_source', { name, configuration });
     const tables = [{ table: 'user' }, { table: { schema: 'public', name: 'other' } }];
     const document = { version, tables, functions, allowlist: [{ collection: 'gone' }] };
     expect(await replace(document)).toMatchObject({ status: 200, body: { is_consistent: true } });
@@ -364,9 +345,8 @@ describe('a document of Hasura 1', () => {
       body: { code: 'parse-failed', error: 'key "tables" not found' },
     });
     await replace({ version: 3, sources: [] });
-    expect(await replace({ version: 1, tables: [] })).toEqual({
+    expect(await replace({ version: 1, tables: [] })).toMatchObject({
       status: 400,
-      headers: expect.anything(),
       body: {
         path: '$.args',
         error: 'cannot import metadata without sources since no default source is defined',

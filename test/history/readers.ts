@@ -1,5 +1,6 @@
 import { parseLsn } from '../../src/core/position/lsn.ts';
-import type { HttpAnswer, Nearjoin } from '../support/nearjoin.ts';
+import type { HttpAnswer } from '../support/http-answer.ts';
+import type { Nearjoin } from '../support/nearjoin.ts';
 import { QUERY } from './model.ts';
 import { nowMs, pause, type Target } from './target.ts';
 

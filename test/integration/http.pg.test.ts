@@ -1,22 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
-import { readConfig } from '../../src/config.ts';
-import { createLog } from '../../src/ops/log.ts';
-import { type RunningServer, startServer } from '../../src/serve.ts';
 import { GraphqlSocket } from '../support/graphql-socket.ts';
+import type { HttpAnswer } from '../support/http-answer.ts';
 import { leadingTo } from '../support/leading-to.ts';
+import { NearjoinHere } from '../support/nearjoin-here.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const SECRET = 'admin-secret';
+const admin = { 'x-hasura-admin-secret': SECRET };
 
 let pg1: TestDatabase;
 let pg2: TestDatabase;
-let meta: TestDatabase;
-let server: RunningServer;
+let server: NearjoinHere;
 
 beforeAll(async () => {
-  [pg1, pg2, meta] = await Promise.all([
+  [pg1, pg2] = await Promise.all([
     createDatabase('source', [
       'create table orders (id int primary key, user_id int, total numeric not null)',
       'insert into orders values (1, 10, 5.50), (2, 20, 1e20), (3, null, 0)',
@@ -26,39 +25,32 @@ beforeAll(async () => {
       'create table users (id int primary key, name text not null, email text)',
       `insert into users values (10, 'Ada', 'ada@example.com'), (20, 'Bob', null)`,
     ]),
-    createDatabase('source', []),
   ]);
   // Only the API: nothing is cached, every remote row comes live.
-  const env = {
-    NEARJOIN_METADATA_DATABASE_URL: meta.url,
-    NEARJOIN_PORT: '0',
+  server = await NearjoinHere.start({
     NEARJOIN_ADMIN_SECRET: SECRET,
     NEARJOIN_UNAUTHORIZED_ROLE: 'anonymous',
     NEARJOIN_METRICS_SECRET: 'metrics-secret',
     NEARJOIN_ROLES: 'api',
     HASURA_GRAPHQL_INFER_FUNCTION_PERMISSIONS: 'false',
-  };
-  server = await startServer(readConfig(env), createLog('silent'));
-  for (const [name, database] of Object.entries({ pg1, pg2 })) {
-    const configuration = { connection_info: { database_url: database.url } };
-    await expectSuccess('pg_add_source', { name, configuration });
-  }
-  await expectSuccess('pg_track_table', { source: 'pg1', table: 'orders' });
-  await expectSuccess('pg_track_table', { source: 'pg2', table: 'users' });
-  await expectSuccess('pg_create_remote_relationship', {
+  });
+  await server.addSources({ pg1, pg2 });
+  await server.command('pg_track_table', { source: 'pg1', table: 'orders' });
+  await server.command('pg_track_table', { source: 'pg2', table: 'users' });
+  await server.command('pg_create_remote_relationship', {
     source: 'pg1',
     table: 'orders',
     name: 'user',
     definition: leadingTo('pg2', 'users', { user_id: 'id' }),
   });
   const permission = { filter: {}, columns: ['id', 'name'] };
-  await expectSuccess('pg_create_select_permission', {
+  await server.command('pg_create_select_permission', {
     source: 'pg2',
     table: 'users',
     role: 'clerk',
     permission,
   });
-  await expectSuccess('pg_create_select_permission', {
+  await server.command('pg_create_select_permission', {
     source: 'pg1',
     table: 'orders',
     role: 'clerk',
@@ -68,37 +60,19 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.stop();
-  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+  await Promise.all([pg1?.drop(), pg2?.drop()]);
 });
 
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
+function send(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<HttpAnswer> {
+  return body === undefined ? server.get(path, headers) : server.post(path, body, headers);
 }
-
-async function send(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-  const response = await fetch(server.url + path, {
-    method: body === undefined ? 'GET' : 'POST',
-    headers,
-    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-  });
-  return { status: response.status, headers: response.headers, text: await response.text() };
-}
-
-const admin = { 'x-hasura-admin-secret': SECRET };
 
 async function graphql(
   query: string,
   headers: Record<string, string> = admin,
-  rest: object = {},
+  more: object = {},
 ): Promise<string> {
-  return (await send('/v1/graphql', { query, ...rest }, headers)).text;
-}
-
-async function expectSuccess(type: string, args: unknown): Promise<void> {
-  const answer = await send('/v1/metadata', { type, args }, admin);
-  expect(answer.text).toContain('"message":"success"');
+  return (await server.graphql(query, headers, more)).text;
 }
 
 describe('queries', () => {
@@ -125,8 +99,8 @@ describe('queries', () => {
       { name: 'q', query: 'query ($id: Int!) { orders_by_pk(id: $id) { total user { name } } }' },
     ];
     const definition = { query: { collection_name: 'c', query_name: 'q' } };
-    await expectSuccess('create_query_collection', { name: 'c', definition: { queries } });
-    await expectSuccess('create_rest_endpoint', {
+    await server.command('create_query_collection', { name: 'c', definition: { queries } });
+    await server.command('create_rest_endpoint', {
       name: 'e',
       url: 'orders/:id',
       methods: ['GET'],
@@ -144,12 +118,12 @@ describe('queries', () => {
       code: 'validation-failed',
     });
     expect((await send('/api/rest/orders/2', undefined, { 'x-hasura-admin-secret': 'no' })).status).toBe(401);
-    await expectSuccess('drop_rest_endpoint', { name: 'e' });
-    await expectSuccess('drop_query_collection', { collection: 'c' });
+    await server.command('drop_rest_endpoint', { name: 'e' });
+    await server.command('drop_query_collection', { collection: 'c' });
   });
 
   test('the older path answers the same, and errors with their own status', async () => {
-    const old = (query: string, headers: Record<string, string> = admin): Promise<Answer> =>
+    const old = (query: string, headers: Record<string, string> = admin): Promise<HttpAnswer> =>
       send('/v1alpha1/graphql', { query }, headers);
     const query = '{ orders(limit: 1) { id } }';
     expect(await old(query)).toMatchObject({ status: 200, text: await graphql(query) });
@@ -230,13 +204,13 @@ describe('queries', () => {
     const clerk = { ...admin, 'x-hasura-role': 'clerk', 'x-hasura-user-id': '20' };
     const place = { source: 'pg1', function: 'since' };
     const query = '{ since(args: {n: 1}) { id user { name } } }';
-    await expectSuccess('pg_track_function', place);
+    await server.command('pg_track_function', place);
     expect(await graphql(query, clerk)).toContain("field 'since' not found in type: 'query_root'");
-    await expectSuccess('pg_create_function_permission', { ...place, role: 'clerk' });
+    await server.command('pg_create_function_permission', { ...place, role: 'clerk' });
     expect(await graphql(query, clerk)).toBe('{"data":{"since":[{"id":2,"user":{"name":"Bob"}}]}}');
     const { text } = await send('/v1alpha1/config', undefined, admin);
     expect(text).toContain('"is_function_permissions_inferred":false');
-    await expectSuccess('pg_untrack_function', place);
+    await server.command('pg_untrack_function', place);
   });
 
   test('without the secret there is only the unauthorized role', async () => {
@@ -292,21 +266,16 @@ describe('queries', () => {
 });
 
 test('of the API only the parts that are enabled are there', async () => {
-  const env = {
-    NEARJOIN_METADATA_DATABASE_URL: meta.url,
-    NEARJOIN_PORT: '0',
+  const partial = await server.another({
     NEARJOIN_ROLES: 'api',
     HASURA_GRAPHQL_ENABLED_APIS: 'graphql,metrics',
-  };
-  const partial = await startServer(readConfig(env), createLog('silent'));
+  });
   try {
-    const statusOf = async (path: string, body: object): Promise<number> =>
-      (await fetch(partial.url + path, { method: 'POST', body: JSON.stringify(body) })).status;
-    expect(await statusOf('/v1/graphql', { query: '{ __typename }' })).toBe(200);
+    expect((await partial.graphql('{ __typename }')).status).toBe(200);
     for (const path of ['/v1/metadata', '/v1/query', '/v2/query', '/v1/graphql/explain'])
-      expect({ path, status: await statusOf(path, {}) }).toEqual({ path, status: 404 });
-    expect((await fetch(`${partial.url}/v1alpha1/config`)).status).toBe(404);
-    expect((await fetch(`${partial.url}/v1/version`)).status).toBe(200);
+      expect({ path, status: (await partial.post(path, {})).status }).toEqual({ path, status: 404 });
+    expect((await partial.get('/v1alpha1/config')).status).toBe(404);
+    expect((await partial.get('/v1/version')).status).toBe(200);
   } finally {
     await partial.stop();
   }
@@ -427,11 +396,10 @@ describe('administration', () => {
 
   test('a source that is dropped from the metadata is let go', async () => {
     const other = await createDatabase('source', ['create table things (id int primary key)']);
-    const configuration = { connection_info: { database_url: other.url } };
-    await expectSuccess('pg_add_source', { name: 'other', configuration });
-    await expectSuccess('pg_track_table', { source: 'other', table: 'things' });
+    await server.addSources({ other });
+    await server.command('pg_track_table', { source: 'other', table: 'things' });
     expect(await graphql('{ things { id } }')).toBe('{"data":{"things":[]}}');
-    await expectSuccess('pg_drop_source', { name: 'other', cascade: true });
+    await server.command('pg_drop_source', { name: 'other', cascade: true });
     await poll('its sessions to end', async () => {
       await graphql('{ orders { id } }');
       const { rowCount } = await pg1.query(

@@ -1,9 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { createLog } from '../../src/ops/log.ts';
-import { type RunningServer, startServer } from '../../src/serve.ts';
 import { GraphqlSocket } from '../support/graphql-socket.ts';
+import { leadingTo } from '../support/leading-to.ts';
+import { NearjoinHere } from '../support/nearjoin-here.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -11,11 +10,10 @@ import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 let pg1: TestDatabase;
 let pg2: TestDatabase;
-let meta: TestDatabase;
-let server: RunningServer;
+let server: NearjoinHere;
 
 beforeAll(async () => {
-  [pg1, pg2, meta] = await Promise.all([
+  [pg1, pg2] = await Promise.all([
     createDatabase('source', [
       'create schema kinds',
       `create type kinds.mood as enum ('fine', 'bad')`,
@@ -28,19 +26,10 @@ beforeAll(async () => {
       'create table people.users (id int primary key, name text, email text, age int)',
       `insert into people.users values (10, 'Ada', 'ada@example.com', 36)`,
     ]),
-    createDatabase('source'),
   ]);
-  const env = { NEARJOIN_METADATA_DATABASE_URL: meta.url, NEARJOIN_PORT: '0', NEARJOIN_ROLES: 'api' };
-  server = await startServer(readConfig(env), createLog('silent'));
+  server = await NearjoinHere.start({ NEARJOIN_ROLES: 'api' });
   const users = { schema: 'people', name: 'users' };
-  const definition = {
-    to_source: {
-      relationship_type: 'object',
-      source: 'pg2',
-      table: users,
-      field_mapping: { user_id: 'id' },
-    },
-  };
+  const definition = leadingTo('pg2', users, { user_id: 'id' });
   const source = (name: string, { url }: TestDatabase, tables: readonly object[]): object => {
     return { name, kind: 'postgres', configuration: { connection_info: { database_url: url } }, tables };
   };
@@ -52,27 +41,16 @@ beforeAll(async () => {
     { ...source('pg1', pg1, [orders]), functions: [{ function: 'since' }] },
     source('pg2', pg2, [{ table: users }]),
   ];
-  const replaced = await command('replace_metadata', { version: 3, sources });
-  expect(replaced).toContain('"is_consistent":true');
+  await server.command('replace_metadata', { version: 3, sources });
 });
 
 afterAll(async () => {
   await server?.stop();
-  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+  await Promise.all([pg1?.drop(), pg2?.drop()]);
 });
 
-async function post(path: string, body: object): Promise<string> {
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
-  return answer.text();
-}
-
-function command(type: string, args: object): Promise<string> {
-  return post('/v1/metadata', { type, args });
-}
-
-function ask(query: string): Promise<string> {
-  return post('/v1/graphql', { query });
+async function ask(query: string): Promise<string> {
+  return (await server.graphql(query)).text;
 }
 
 /** A machine that is busy may take longer to look than a query waits. */
@@ -153,7 +131,7 @@ test.each([
   await database().query(back);
   expect(first).toContain(said);
   expect(other).toBe(first);
-  await command('reload_metadata', {});
+  await server.command('reload_metadata', {});
   expect(await ask(BOTH)).toBe(ANSWER);
 });
 
@@ -168,10 +146,10 @@ test('a query under way meets a database under its new name', async () => {
     );
     return rowCount === 1;
   });
-  expect(await command('rename_source', { name: 'pg2', new_name: 'people' })).toContain('success');
+  await server.command('rename_source', { name: 'pg2', new_name: 'people' });
   await holder.end();
   expect(await answer).toBe(ANSWER);
-  await command('rename_source', { name: 'people', new_name: 'pg2' });
+  await server.command('rename_source', { name: 'people', new_name: 'pg2' });
   expect(await ask(BOTH)).toBe(ANSWER);
 });
 
@@ -186,7 +164,7 @@ test('a subscription that meets it goes on', async () => {
   client.close();
   await pg1.query(`update orders set note = 'a' where id = 1`);
   await pg1.query('alter type sorts.mood set schema kinds; drop schema sorts');
-  await command('reload_metadata', {});
+  await server.command('reload_metadata', {});
 });
 
 test('a function is subscribed to as a table is, and one that is gone is noticed', async () => {
@@ -204,7 +182,7 @@ test('a function is subscribed to as a table is, and one that is gone is noticed
     (await ask(since)).includes(`field 'since' not found in type: 'query_root'`),
   );
   await pg1.query(`alter function later(int) rename to since; update orders set note = 'b' where id = 2`);
-  await command('reload_metadata', {});
+  await server.command('reload_metadata', {});
   expect(JSON.parse(await ask(since))).toEqual(answer('b'));
 });
 
@@ -212,7 +190,7 @@ test('what a function reads that is not there is no change of the schema', async
   await pg1.query(`create function gone() returns int language sql as 'select 1';
     create function calls_gone() returns int language plpgsql as 'begin return gone(); end';
     create view broken as select calls_gone() as n`);
-  await command('pg_track_table', { source: 'pg1', table: 'broken' });
+  await server.command('pg_track_table', { source: 'pg1', table: 'broken' });
   await pg1.query('drop function gone; create table nothing ()');
   expect(await ask('{ broken { n } }')).toContain('"message":"database query error"');
   await pg1.query(`create or replace function calls_gone() returns int language plpgsql as

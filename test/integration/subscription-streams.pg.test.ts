@@ -1,9 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { createLog } from '../../src/ops/log.ts';
-import { type RunningServer, startServer } from '../../src/serve.ts';
 import { GraphqlSocket } from '../support/graphql-socket.ts';
 import { leadingTo } from '../support/leading-to.ts';
+import { NearjoinHere } from '../support/nearjoin-here.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -11,15 +9,14 @@ type Row = Readonly<Record<string, unknown>>;
 
 let pg1: TestDatabase;
 let pg2: TestDatabase;
-let meta: TestDatabase;
 /** Reads every 50 ms, and its sockets live through new metadata. */
-let polling: RunningServer;
+let polling: NearjoinHere;
 /** Reads again only when a feed brings something, or a batch was sent. */
-let pushing: RunningServer;
+let pushing: NearjoinHere;
 const sockets: GraphqlSocket[] = [];
 
 beforeAll(async () => {
-  [pg1, pg2, meta] = await Promise.all([
+  [pg1, pg2] = await Promise.all([
     createDatabase('source', [
       'create table event (id int primary key, user_id int, note text)',
       `insert into event select g, g % 3 + 1, 'note ' || g from generate_series(1, 100) g`,
@@ -37,26 +34,16 @@ beforeAll(async () => {
       'create table users (id int primary key, name text not null)',
       `insert into users select g, 'user ' || g from generate_series(1, 4) g`,
     ]),
-    createDatabase('source', []),
   ]);
-  const env = { NEARJOIN_METADATA_DATABASE_URL: meta.url, NEARJOIN_PORT: '0' };
-  polling = await startServer(
-    readConfig({
-      ...env,
-      NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '50',
-      NEARJOIN_CLOSE_WEBSOCKETS_ON_METADATA_CHANGE: 'false',
-    }),
-    createLog('silent'),
-  );
-  pushing = await startServer(
-    readConfig({
-      ...env,
-      NEARJOIN_ROLES: 'api',
-      NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '3600000',
-    }),
-    createLog('silent'),
-  );
-  await metadata('replace_metadata', METADATA());
+  polling = await NearjoinHere.start({
+    NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '50',
+    NEARJOIN_CLOSE_WEBSOCKETS_ON_METADATA_CHANGE: 'false',
+  });
+  pushing = await polling.another({
+    NEARJOIN_ROLES: 'api',
+    NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '3600000',
+  });
+  await polling.command('replace_metadata', METADATA());
   for (const server of [polling, pushing])
     await poll('the cache to answer', async () => (await cacheStatus(server)).includes(';hit'));
 });
@@ -68,7 +55,7 @@ afterEach(() => {
 afterAll(async () => {
   await pushing?.stop();
   await polling?.stop();
-  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+  await Promise.all([pg1?.drop(), pg2?.drop()]);
 });
 
 /** Neighbours differ by the least their type can tell. */
@@ -124,18 +111,8 @@ const METADATA = () => ({
   ],
 });
 
-async function metadata(type: string, args: object): Promise<void> {
-  const body = JSON.stringify({ type, args });
-  const answer = await fetch(`${polling.url}/v1/metadata`, { method: 'POST', body });
-  expect([answer.status, await answer.text()]).toEqual([
-    200,
-    expect.stringMatching(/success|"is_consistent":true/),
-  ]);
-}
-
-async function cacheStatus(server: RunningServer): Promise<string> {
-  const body = JSON.stringify({ query: '{ event(limit: 1) { user { name } } }' });
-  const { headers } = await fetch(`${server.url}/v1/graphql`, { method: 'POST', body });
+async function cacheStatus(server: NearjoinHere): Promise<string> {
+  const { headers } = await server.graphql('{ event(limit: 1) { user { name } } }');
   return headers.get('cache-status') ?? '';
 }
 
@@ -324,9 +301,8 @@ describe('across databases', () => {
 
 test('a stream is explained as any field is', async () => {
   const query = 'subscription { log_stream(batch_size: 2, cursor: {initial_value: {id: 0}}) { id } }';
-  const body = JSON.stringify({ query: { query } });
-  const answer = await fetch(`${polling.url}/v1/graphql/explain`, { method: 'POST', body });
-  const [field] = (await answer.json()) as { field: string; plan: readonly string[] }[];
+  const { body } = await polling.post('/v1/graphql/explain', { query: { query } });
+  const [field] = body as { field: string; plan: readonly string[] }[];
   expect(field).toMatchObject({ field: 'log_stream', sql: expect.stringContaining('as cursor from') });
   expect(field?.plan.join('\n')).toContain('Limit');
 });
@@ -355,7 +331,7 @@ test('new metadata plans a stream anew where it has come to, and ends one that n
   clerk.start('s', text);
   await untilIds(socket, upTo(1010, 1001));
   await untilIds(clerk, [1002, 1005, 1008]);
-  await metadata('pg_drop_select_permission', { source: 'pg1', table: 'event', role: 'clerk' });
+  await polling.command('pg_drop_select_permission', { source: 'pg1', table: 'event', role: 'clerk' });
   expect((await clerk.untilHeard('error', 's')).payload[0].message).toBe(
     "field 'event_stream' not found in type: 'subscription_root'",
   );

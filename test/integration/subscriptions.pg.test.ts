@@ -1,30 +1,27 @@
 import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { createLog } from '../../src/ops/log.ts';
-import { type RunningServer, startServer } from '../../src/serve.ts';
 import { GraphqlSocket, type SocketAsking } from '../support/graphql-socket.ts';
 import { leadingTo } from '../support/leading-to.ts';
+import { NearjoinHere } from '../support/nearjoin-here.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
 
 const SECRET = 'admin-secret';
-const KEY = 'a key of more than thirty-two characters';
 const admin = { 'x-hasura-admin-secret': SECRET };
+const KEY = 'a key of more than thirty-two characters';
 
 let pg1: TestDatabase;
 let pg2: TestDatabase;
-let meta: TestDatabase;
 let proxy: Proxy;
 /** Reads live queries again only when a feed brings something: whatever comes later is pushed. */
-let pushing: RunningServer;
+let pushing: NearjoinHere;
 /** Another API node, which reads them every 50 ms and lets sockets live through new metadata. */
-let polling: RunningServer;
+let polling: NearjoinHere;
 const sockets: GraphqlSocket[] = [];
 
 beforeAll(async () => {
-  [pg1, pg2, meta] = await Promise.all([
+  [pg1, pg2] = await Promise.all([
     createDatabase('source', [
       'create table orders (id int primary key, user_id int, total numeric not null)',
       'insert into orders select g, 10 * g, g + 0.50 from generate_series(1, 3) g',
@@ -35,30 +32,24 @@ beforeAll(async () => {
       'create table users (id int primary key, name text not null)',
       `insert into users select 10 * g, 'user ' || g from generate_series(1, 3) g`,
     ]),
-    createDatabase('source', []),
   ]);
   proxy = await startProxy(pg2.server);
   const env = {
-    NEARJOIN_METADATA_DATABASE_URL: meta.url,
-    NEARJOIN_PORT: '0',
     NEARJOIN_ADMIN_SECRET: SECRET,
     NEARJOIN_JWT_SECRET: JSON.stringify({ type: 'HS256', key: KEY }),
     NEARJOIN_WEBSOCKET_KEEPALIVE: '1',
     NEARJOIN_WEBSOCKET_OPERATION_LIMIT: '50',
   };
-  pushing = await startServer(
-    readConfig({ ...env, NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '3600000' }),
-    createLog('silent'),
-  );
-  polling = await startServer(
-    readConfig({
-      ...env,
-      NEARJOIN_ROLES: 'api',
-      NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '50',
-      NEARJOIN_CLOSE_WEBSOCKETS_ON_METADATA_CHANGE: 'false',
-    }),
-    createLog('silent'),
-  );
+  pushing = await NearjoinHere.start({
+    ...env,
+    NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '3600000',
+  });
+  polling = await pushing.another({
+    ...env,
+    NEARJOIN_ROLES: 'api',
+    NEARJOIN_LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL: '50',
+    NEARJOIN_CLOSE_WEBSOCKETS_ON_METADATA_CHANGE: 'false',
+  });
   await register();
   await poll('the cache to answer', async () => (await cacheStatus(pushing)).includes(';hit'));
   await poll('the other node to know', async () => (await cacheStatus(polling)).includes(';hit'));
@@ -72,30 +63,25 @@ afterAll(async () => {
   await polling?.stop();
   await pushing?.stop();
   await proxy?.close();
-  await Promise.all([pg1?.drop(), pg2?.drop(), meta?.drop()]);
+  await Promise.all([pg1?.drop(), pg2?.drop()]);
 });
 
 async function register(): Promise<void> {
-  for (const [name, url] of [
-    ['pg1', pg1.url],
-    ['pg2', proxy.through(pg2.url)],
-  ]) {
-    await metadata('pg_add_source', { name, configuration: { connection_info: { database_url: url } } });
-  }
+  await pushing.addSources({ pg1, pg2: { url: proxy.through(pg2.url) } });
   for (const [source, table] of [
     ['pg1', 'orders'],
     ['pg1', 'big'],
     ['pg2', 'users'],
   ])
-    await metadata('pg_track_table', { source, table });
-  await metadata('pg_create_remote_relationship', {
+    await pushing.command('pg_track_table', { source, table });
+  await pushing.command('pg_create_remote_relationship', {
     source: 'pg1',
     table: 'orders',
     name: 'user',
     definition: leadingTo('pg2', 'users', { user_id: 'id' }),
   });
   const own = { columns: ['id', 'user_id'], filter: { user_id: { _eq: 'X-Hasura-User-Id' } } };
-  await metadata('pg_create_select_permission', {
+  await pushing.command('pg_create_select_permission', {
     source: 'pg1',
     table: 'orders',
     role: 'clerk',
@@ -103,29 +89,16 @@ async function register(): Promise<void> {
   });
 }
 
-async function metadata(type: string, args: object): Promise<void> {
-  const answer = await post('/v1/metadata', { type, args });
-  expect(await answer.text()).toContain('"message":"success"');
-}
-
-function post(path: string, body: object, server = pushing, headers = {}): Promise<Response> {
-  return fetch(server.url + path, {
-    method: 'POST',
-    headers: { ...admin, ...headers },
-    body: JSON.stringify(body),
-  });
-}
-
 const JOINED = '{ orders(order_by: {id: asc}) { id total user { name } } }';
 
-async function cacheStatus(server: RunningServer): Promise<string> {
-  const { headers } = await post('/v1/graphql', { query: JOINED }, server);
+async function cacheStatus(server: NearjoinHere): Promise<string> {
+  const { headers } = await server.graphql(JOINED);
   return headers.get('cache-status') ?? '';
 }
 
 /** What the query itself answers, as its bytes. */
 async function queried(query: string, server = pushing, headers = {}): Promise<string> {
-  return (await post('/v1/graphql', { query }, server, headers)).text();
+  return (await server.graphql(query, { ...admin, ...headers })).text;
 }
 
 async function connect(
@@ -138,14 +111,14 @@ async function connect(
   return socket;
 }
 
-async function metric(server: RunningServer, name: string): Promise<number> {
-  const text = await (await fetch(`${server.url}/metrics`, { headers: admin })).text();
+async function metric(server: NearjoinHere, name: string): Promise<number> {
+  const { text } = await server.get('/metrics', admin);
   const lines = text.split('\n').filter((line) => line.startsWith(name));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
 /** Sockets of an earlier test may take a moment to be gone. */
-async function untilMetric(server: RunningServer, name: string, value: number): Promise<void> {
+async function untilMetric(server: NearjoinHere, name: string, value: number): Promise<void> {
   await poll(`${name} to be ${value}`, async () => (await metric(server, name)) === value);
 }
 
@@ -255,8 +228,8 @@ test('rows of the source itself are polled for, and only changes are sent', asyn
 
 test('a subscription is explained like a query', async () => {
   const query = { query: 'subscription { orders { id user { id } } }' };
-  const [field] = (await (await post('/v1/graphql/explain', { query })).json()) as [object];
-  expect(field).toMatchObject({ field: 'orders', targets: [{ target: 'pg2' }] });
+  const { body } = await pushing.post('/v1/graphql/explain', { query }, admin);
+  expect(body[0]).toMatchObject({ field: 'orders', targets: [{ target: 'pg2' }] });
 });
 
 test('routes are reported when asked for, and a directive chooses them', async () => {
@@ -389,7 +362,7 @@ test('new metadata closes sockets, or plans their subscriptions anew', async () 
   kept.start('s', 'subscription { orders { id } }');
   kept.start('by_pk', 'subscription { orders_by_pk(id: 3) { id user_id } }');
   await Promise.all(['s', 'by_pk'].map((id) => kept.untilHeard('next', id)));
-  await metadata('pg_drop_select_permission', { source: 'pg1', table: 'orders', role: 'clerk' });
+  await pushing.command('pg_drop_select_permission', { source: 'pg1', table: 'orders', role: 'clerk' });
   expect((await closed.untilClosed()).code).toBe(1012);
   expect((await kept.untilHeard('error', 's')).payload[0].message).toBe(
     "field 'orders' not found in type: 'subscription_root'",
@@ -399,14 +372,7 @@ test('new metadata closes sockets, or plans their subscriptions anew', async () 
 });
 
 test('a server that stops asks its clients to come again', async () => {
-  const server = await startServer(
-    readConfig({
-      NEARJOIN_METADATA_DATABASE_URL: meta.url,
-      NEARJOIN_PORT: '0',
-      NEARJOIN_ROLES: 'api',
-    }),
-    createLog('silent'),
-  );
+  const server = await pushing.another({ NEARJOIN_ROLES: 'api' });
   const socket = await connect(server, {});
   socket.start('s', `subscription ${JOINED}`);
   await socket.untilHeard('next', 's');

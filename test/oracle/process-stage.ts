@@ -1,4 +1,5 @@
-import { eventually, type HttpAnswer, type Nearjoin } from '../support/nearjoin.ts';
+import type { HttpAnswer } from '../support/http-answer.ts';
+import { eventually, type Nearjoin } from '../support/nearjoin.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { ddlOf, quoted, relation, viewNamed } from './database-of.ts';
 import type { Query } from './generate-query.ts';

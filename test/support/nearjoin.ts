@@ -3,18 +3,10 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { answerOf, type HttpAnswer } from './http-answer.ts';
 import { PATIENCE_MS } from './poll.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
-
-/** One answer over HTTP; `text` is the body untouched. */
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
-  readonly body: any;
-}
 
 export interface GraphqlOptions {
   readonly variables?: Record<string, unknown>;
@@ -161,18 +153,5 @@ class RunningNearjoin implements Nearjoin {
     const ended = once(this.child, 'exit');
     this.child.kill(signal);
     await ended;
-  }
-}
-
-async function answerOf(response: Response): Promise<HttpAnswer> {
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, text, body: parsed(text) };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
