@@ -1,6 +1,6 @@
 import type { KnownTypes } from '../catalog/catalog.ts';
-import { type KnownTypeRow, knownTypesOf } from '../catalog/held-type.ts';
 import { KNOWN_TYPES_SQL } from '../catalog/introspect/introspect-sql.ts';
+import { type KnownTypeRow, knownTypesOf } from '../catalog/type/held-type.ts';
 import { type Queryable, rowOf } from './queryable.ts';
 
 /** Asks a source database which types it has. */

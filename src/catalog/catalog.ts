@@ -2,11 +2,11 @@ import type { Fallback } from '../core/fallback.ts';
 import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import { type RoleName, type SourceName, type TableRef, tableKey } from '../core/names.ts';
 import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
-import type { ApiLimits } from './api-limits.ts';
-import type { KafkaFeed } from './kafka-feed.ts';
-import type { KeptOperations } from './kept-operations.ts';
-import type { SelectPermission } from './select-permission.ts';
-import type { Spelling } from './spelling.ts';
+import type { ApiLimits } from './part/api-limits.ts';
+import type { KafkaFeed } from './part/kafka-feed.ts';
+import type { KeptOperations } from './part/kept-operations.ts';
+import type { SelectPermission } from './part/select-permission.ts';
+import type { Spelling } from './part/spelling.ts';
 
 /** How a value of a type is written into JSON and compared; what a planner must know of a Postgres type. */
 export interface ColumnType {

@@ -4,7 +4,6 @@ import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { tableKey } from '../core/names.ts';
 import { statementResults } from '../core/postgres/statement-results.ts';
-import { type KnownTypeRow, knownTypesOf } from './held-type.ts';
 import type { Asked } from './introspect/asked.ts';
 import { TypeBook, type TypeRow } from './introspect/column-type.ts';
 import { readEnums } from './introspect/enum-rows.ts';
@@ -21,6 +20,7 @@ import {
   TELLS_SYSTEM_SQL,
   typesSql,
 } from './introspect/introspect-sql.ts';
+import { NOTHING_ASKED } from './introspect/native-text.ts';
 import type {
   FoundColumn,
   FoundForeignKey,
@@ -29,7 +29,7 @@ import type {
   Introspection,
   ServerFacts,
 } from './introspection.ts';
-import { NOTHING_ASKED } from './native-text.ts';
+import { type KnownTypeRow, knownTypesOf } from './type/held-type.ts';
 
 /** What to ask a database besides its tables, and for how long. */
 export interface IntrospectOptions extends Partial<Asked> {

@@ -1,13 +1,15 @@
 import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import { tableKey } from '../core/names.ts';
+import { unsupportedObjects } from '../metadata/document/unsupported.ts';
 import type { NativeQueryMetadata } from '../metadata/model/native-queries.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from '../metadata/model.ts';
-import { unsupportedObjects } from '../metadata/unsupported.ts';
-import { limitsIn } from './api-limits.ts';
 import type { Catalog, Table } from './catalog.ts';
 import type { FoundFunction } from './introspect/found-functions.ts';
 import { type FoundTable, type Introspections, isAvailable, localesOf } from './introspection.ts';
-import { withOwnTypes } from './resolve/computed-types.ts';
+import { limitsIn } from './part/api-limits.ts';
+import { withOwnTypes } from './resolve/call/computed-types.ts';
+import { type NamedFunction, resolveFunction } from './resolve/call/functions.ts';
+import { type NamedQuery, resolveQuery } from './resolve/call/native-queries.ts';
 import { Conflicts } from './resolve/conflicts.ts';
 import {
   type Draft,
@@ -19,16 +21,14 @@ import {
   type Tables,
 } from './resolve/drafts.ts';
 import { entitiesIn } from './resolve/entities.ts';
-import { type NamedFunction, resolveFunction } from './resolve/functions.ts';
 import { keptOperations } from './resolve/kept-operations.ts';
 import { Memo } from './resolve/memo.ts';
 import { type NamingConvention, sourceNames } from './resolve/names.ts';
-import { type NamedQuery, resolveQuery } from './resolve/native-queries.ts';
-import { withPermissions } from './resolve/permissions.ts';
 import { inconsistency, type Noted, noted, noting, Unresolvable } from './resolve/problems.ts';
-import { withRelationships } from './resolve/relationships.ts';
-import { resolveRoles } from './resolve/roles.ts';
-import type { RuleTable } from './resolve/rule-tables.ts';
+import { withRelationships } from './resolve/relationship/relationships.ts';
+import { withPermissions } from './resolve/rule/permissions.ts';
+import { resolveRoles } from './resolve/rule/roles.ts';
+import type { RuleTable } from './resolve/rule/rule-tables.ts';
 import { sourcesOf } from './resolve/sources.ts';
 import { resolveTracked, type TableScope, withEnumColumns } from './resolve/tables.ts';
 import { planCaches } from './resolve/wanted-tables.ts';

@@ -7,16 +7,16 @@ import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog } from './catalog.ts';
 import type { Introspection, Unavailable } from './introspection.ts';
-import type { ReadingNotes } from './noted-reading.ts';
 import { Resolver, type ResolveSettings } from './resolve.ts';
+import type { ReadingNotes } from './watch/noted-reading.ts';
 import {
   type BookOptions,
   DEFAULT_INTERVALS,
   type Reading,
   SourceBook,
   type SourceReadings,
-} from './source-book.ts';
-import { Spaced } from './spaced.ts';
+} from './watch/source-book.ts';
+import { Spaced } from './watch/spaced.ts';
 
 /** One generation: what every lane reads, and where the databases are. */
 export interface Snapshot {

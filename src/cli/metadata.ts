@@ -4,7 +4,7 @@ import { isRecord } from '../core/json/is-record.ts';
 import { directoryFiles } from '../metadata/directory/directory-files.ts';
 import { readDirectory } from '../metadata/directory/read-directory.ts';
 import { writeDirectory } from '../metadata/directory/write-directory.ts';
-import { parseMetadata } from '../metadata/parse.ts';
+import { parseMetadata } from '../metadata/document/parse.ts';
 import { type MetadataClient, metadataClient } from './metadata-client.ts';
 import { SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { diffLines } from './text-diff.ts';

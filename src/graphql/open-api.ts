@@ -9,7 +9,7 @@ import {
   typeFromAST,
   valueFromASTUntyped,
 } from 'graphql';
-import { type Endpoint, isVariable, REST_PREFIX } from '../catalog/endpoints.ts';
+import { type Endpoint, isVariable, REST_PREFIX } from '../catalog/part/endpoints.ts';
 import { type JsonSchema, plainSchema, TypeSchemas } from './open-api-types.ts';
 
 const SECRET = {

@@ -16,7 +16,7 @@ import {
   visit,
 } from 'graphql';
 import type { Catalog, Table } from '../catalog/catalog.ts';
-import type { Endpoint } from '../catalog/endpoints.ts';
+import type { Endpoint } from '../catalog/part/endpoints.ts';
 import { messageOf } from '../core/errors.ts';
 import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import { ADMIN } from '../core/names.ts';

@@ -1,7 +1,7 @@
 import type { ResolvedView } from './catalog-port.ts';
 import type { ArgsOf, Command, CommandOf, CommandType } from './command.ts';
-import { followIn } from './follow.ts';
 import type { Metadata } from './model.ts';
+import { followIn } from './object/follow.ts';
 import { removeApiLimits, setApiLimits } from './reduce/api-limits.ts';
 import { addComputedField, dropComputedField } from './reduce/computed-fields.ts';
 import {

@@ -1,4 +1,4 @@
-import type { RoleLimits } from '../catalog/api-limits.ts';
+import type { RoleLimits } from '../catalog/part/api-limits.ts';
 import { NearjoinError } from '../core/errors.ts';
 
 /** How large a request may be; a request past a limit is refused before it costs anything. */

@@ -1,7 +1,7 @@
 import type { DocumentNode, OperationDefinitionNode } from 'graphql';
-import { limitsOf } from '../catalog/api-limits.ts';
+import { callOf } from '../catalog/call/function-arguments.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import { callOf } from '../catalog/function-arguments.ts';
+import { limitsOf } from '../catalog/part/api-limits.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
 import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';

@@ -1,6 +1,6 @@
 import type { CacheTable } from '../cache/status/cache-table.ts';
 import type { KnownTypes } from '../catalog/catalog.ts';
-import { NO_TYPES } from '../catalog/held-type.ts';
+import { NO_TYPES } from '../catalog/type/held-type.ts';
 import { must } from '../core/assert.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { QueryPlan, RemoteUse, RootField } from '../plan/plan.ts';

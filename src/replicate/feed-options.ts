@@ -1,5 +1,5 @@
 import type { Connector } from '../../connectors/connector.ts';
-import type { KafkaFeed } from '../catalog/kafka-feed.ts';
+import type { KafkaFeed } from '../catalog/part/kafka-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { indexSql } from '../../src/cache/table/ddl.ts';
-import { NO_TYPES } from '../../src/catalog/held-type.ts';
+import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
 import type { Param, Predicate, QueryPlan, RootField, Select } from '../../src/plan/plan.ts';
 import { gapsOf } from '../../src/read/live/handed-over.ts';
 import { settingsQuery } from '../../src/read/wire/connect.ts';

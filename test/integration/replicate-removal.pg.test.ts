@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
-import { NO_TYPES } from '../../src/catalog/held-type.ts';
+import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
 import type { Log } from '../../src/core/log.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';

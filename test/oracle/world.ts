@@ -1,4 +1,4 @@
-import { GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../../src/catalog/spelling.ts';
+import { GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../../src/catalog/part/spelling.ts';
 import { type TypeName, typeOf, type Value } from './value-types.ts';
 
 /** A column; `name` is Postgres' and `field` GraphQL's. */

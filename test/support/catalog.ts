@@ -7,9 +7,9 @@ import type {
   Source,
   Table,
 } from '../../src/catalog/catalog.ts';
-import { NO_TYPES } from '../../src/catalog/held-type.ts';
-import type { SelectPermission } from '../../src/catalog/select-permission.ts';
-import { HASURA_DEFAULT } from '../../src/catalog/spelling.ts';
+import type { SelectPermission } from '../../src/catalog/part/select-permission.ts';
+import { HASURA_DEFAULT } from '../../src/catalog/part/spelling.ts';
+import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
 import type { JsonObject } from '../../src/core/json/json-text.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 

@@ -1,4 +1,4 @@
-import { travelsAsText } from '../../catalog/travel-type.ts';
+import { travelsAsText } from '../../catalog/type/travel-type.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
 import type { Cell, Row } from '../../core/rows/row.ts';
 import { UNCHANGED } from '../../core/rows/row.ts';

@@ -1,6 +1,6 @@
 import { unreachable } from '../../core/assert.ts';
-import { JSONPATH, siblingType, TEXT } from '../built-in-types.ts';
 import type { ColumnType } from '../catalog.ts';
+import { JSONPATH, siblingType, TEXT } from './built-in-types.ts';
 import {
   baseType,
   JSONB_OPERATORS,

@@ -1,5 +1,5 @@
-import { siblingType, TEXT } from '../built-in-types.ts';
 import type { Column, ColumnType } from '../catalog.ts';
+import { siblingType, TEXT } from './built-in-types.ts';
 import { SPATIAL_OPERATORS, type SpatialOperator } from './spatial-operators.ts';
 
 /** Hasura's operators without the leading underscore. `eq`…`lte` of column comparisons (`_ceq`) are the same ones. */

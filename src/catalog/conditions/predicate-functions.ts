@@ -1,6 +1,6 @@
 import type { Json } from '../../core/json/json-text.ts';
-import { BOOLEAN, DOUBLE, INTEGER } from '../built-in-types.ts';
 import type { Column, ColumnType, Table } from '../catalog.ts';
+import { BOOLEAN, DOUBLE, INTEGER } from './built-in-types.ts';
 import { baseType } from './operators.ts';
 
 const TRUTHS = ['bool_and', 'bool_or'] as const;

@@ -1,5 +1,5 @@
-import { BOOLEAN, DOUBLE, INTEGER, siblingType } from '../built-in-types.ts';
 import type { ColumnType } from '../catalog.ts';
+import { BOOLEAN, DOUBLE, INTEGER, siblingType } from './built-in-types.ts';
 
 /** Operators of PostGIS' types, each a function there. */
 export type SpatialOperator =

@@ -1,9 +1,9 @@
 import { type TableRef, tableKey } from '../../core/names.ts';
 import type { SourceMetadata } from '../../metadata/model.ts';
-import { namedFunctions } from '../../metadata/named-functions.ts';
+import { namedFunctions } from '../../metadata/object/named-functions.ts';
 import type { Introspection } from '../introspection.ts';
-import { type AskedQueries, askedQueries } from '../native-text.ts';
 import type { FunctionRef } from './found-functions.ts';
+import { type AskedQueries, askedQueries } from './native-text.ts';
 
 /** What metadata asks of a database besides its tables. */
 export interface Asked {

@@ -2,9 +2,9 @@ import type pg from 'pg';
 import { FIND_OPERATORS } from '../../core/postgres/search-path.ts';
 import type { ColumnType } from '../catalog.ts';
 import type { AnsweredType, FoundQueries } from '../introspection.ts';
-import type { AskedQueries } from '../native-text.ts';
 import { TypeBook, type TypeRow } from './column-type.ts';
 import { typesOfSql } from './introspect-sql.ts';
+import type { AskedQueries } from './native-text.ts';
 import { tried } from './tried.ts';
 
 /** Nothing was asked. */

@@ -1,8 +1,8 @@
 import { tableKey } from '../../core/names.ts';
 import { OLDEST_POSTGRES, tooOld, unfitTarget } from '../../core/postgres/oldest-postgres.ts';
 import type { Table } from '../catalog.ts';
-import { namesObjects } from '../held-type.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';
+import { namesObjects } from '../type/held-type.ts';
 
 /** Why no table of a target can be kept in a cache of the source; null when nothing stands in the way. `publishes`: we do. */
 export function feedObstacle(

@@ -1,12 +1,12 @@
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { SourceName } from '../../core/names.ts';
+import { givenSlots } from '../call/function-arguments.ts';
 import type { Namespace, Table } from '../catalog.ts';
-import { givenSlots } from '../function-arguments.ts';
-import type { Spelling } from '../spelling.ts';
-import type { NamedFunction } from './functions.ts';
+import type { Spelling } from '../part/spelling.ts';
+import type { NamedFunction } from './call/functions.ts';
+import { hasOwnType, type NamedQuery } from './call/native-queries.ts';
 import { isSame } from './memo.ts';
 import { typeNamesOf } from './names.ts';
-import { hasOwnType, type NamedQuery } from './native-queries.ts';
 import { inconsistency, nameOf, type Subject, Unresolvable } from './problems.ts';
 
 /** A source while names are settled. */

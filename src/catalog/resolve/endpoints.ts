@@ -2,8 +2,8 @@ import { type OperationDefinitionNode, parse, type TypeNode } from 'graphql';
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { RestEndpoint } from '../../metadata/model/rest-endpoints.ts';
 import type { Metadata } from '../../metadata/model.ts';
-import { objectName } from '../../metadata/objects.ts';
-import { ambiguousEndpoints, type Endpoint, type EndpointVariable, isVariable } from '../endpoints.ts';
+import { objectName } from '../../metadata/object/objects.ts';
+import { ambiguousEndpoints, type Endpoint, type EndpointVariable, isVariable } from '../part/endpoints.ts';
 import { attempt, definitionOf, Unresolvable } from './problems.ts';
 
 /** The endpoints whose operations are there. Those whose paths are odd or mean several are told, and kept, as in Hasura. */

@@ -1,6 +1,6 @@
 import { printTable, tableKey } from '../../core/names.ts';
 import type { EnumValue, FoundColumn, FoundTable, Introspection } from '../introspection.ts';
-import type { Spelling } from '../spelling.ts';
+import type { Spelling } from '../part/spelling.ts';
 import { isGraphqlName } from './names.ts';
 import { becauseOf, Unresolvable } from './problems.ts';
 

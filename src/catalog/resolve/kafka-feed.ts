@@ -1,5 +1,5 @@
 import type { SourceMetadata } from '../../metadata/model.ts';
-import type { KafkaFeed } from '../kafka-feed.ts';
+import type { KafkaFeed } from '../part/kafka-feed.ts';
 
 /** How a source's changes come through Kafka, with Debezium's own defaults; null when they do not. */
 export function kafkaFeed({ configuration }: Pick<SourceMetadata, 'configuration'>): KafkaFeed | null {

@@ -1,6 +1,6 @@
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { Metadata } from '../../metadata/model.ts';
-import type { KeptOperations } from '../kept-operations.ts';
+import type { KeptOperations } from '../part/kept-operations.ts';
 import { resolveEndpoints } from './endpoints.ts';
 
 /** The operations of the metadata; a collection that is not there allows nothing. */

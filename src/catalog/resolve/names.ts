@@ -2,7 +2,7 @@ import type { TableRef } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration } from '../../metadata/model.ts';
 import type { Namespace, RootName, Table } from '../catalog.ts';
 import { PREDICATE_FUNCTIONS } from '../conditions/predicate-functions.ts';
-import { type BaseName, GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../spelling.ts';
+import { type BaseName, GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../part/spelling.ts';
 
 /** Whether GraphQL accepts the name and keeps it for itself not. */
 export function isGraphqlName(name: string): boolean {

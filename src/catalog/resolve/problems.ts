@@ -8,8 +8,8 @@ import type {
 } from '../../metadata/model/relationships.ts';
 import type { RestEndpoint } from '../../metadata/model/rest-endpoints.ts';
 import type { ComputedFieldMetadata } from '../../metadata/model.ts';
-import { objectName } from '../../metadata/objects.ts';
-import type { ModelRef } from '../../metadata/query-objects.ts';
+import { objectName } from '../../metadata/object/objects.ts';
+import type { ModelRef } from '../../metadata/object/query-objects.ts';
 
 /** The metadata object being checked: says what a problem found in it is called. */
 export type Subject =

@@ -3,19 +3,19 @@ import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import { tableKey } from '../../core/names.ts';
 import type { NativeQueryMetadata } from '../../metadata/model/native-queries.ts';
 import type { SelectPermissionEntry } from '../../metadata/model/permissions.ts';
-import type { ModelRef } from '../../metadata/query-objects.ts';
+import type { ModelRef } from '../../metadata/object/query-objects.ts';
+import { looseRows } from '../call/loose-rows.ts';
 import type { Relationship, Table, TrackedFunction } from '../catalog.ts';
+import { type Model, modelOf, valuesIn } from '../introspect/native-text.ts';
 import { isAvailable } from '../introspection.ts';
-import { looseRows } from '../loose-rows.ts';
-import { type Model, modelOf, valuesIn } from '../native-text.ts';
+import type { NamedQuery } from './call/native-queries.ts';
 import type { Draft } from './drafts.ts';
-import { type LocalScope, resolveLocal } from './local-relationships.ts';
 import type { FindTable } from './memo.ts';
-import type { NamedQuery } from './native-queries.ts';
-import { type Permitting, permissionsOf } from './permissions.ts';
 import { attempt } from './problems.ts';
-import { unclashing } from './relationships.ts';
-import { type RemoteScope, resolveRemote } from './remote-relationships.ts';
+import { type LocalScope, resolveLocal } from './relationship/local-relationships.ts';
+import { unclashing } from './relationship/relationships.ts';
+import { type RemoteScope, resolveRemote } from './relationship/remote-relationships.ts';
+import { type Permitting, permissionsOf } from './rule/permissions.ts';
 
 /** What native queries lead to. */
 export interface QueryScope {

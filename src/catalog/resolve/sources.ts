@@ -3,10 +3,10 @@ import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { DatabaseIdentity } from '../../core/postgres/database-identity.ts';
 import type { Source } from '../catalog.ts';
-import { NO_TYPES } from '../held-type.ts';
 import { type Introspection, isAvailable } from '../introspection.ts';
+import { NO_TYPES } from '../type/held-type.ts';
+import { withRows } from './call/functions.ts';
 import { type Draft, finderIn, finderWith, type Tables } from './drafts.ts';
-import { withRows } from './functions.ts';
 import { kafkaFeed } from './kafka-feed.ts';
 import { finishedQueries } from './queries-in.ts';
 

@@ -4,7 +4,7 @@ import type { CacheWarning, Relationship, RemoteOptions, Source, Table, WantedTa
 import { type Introspections, isAvailable } from '../introspection.ts';
 import { feedObstacle, mappingObstacle, tableObstacle } from './cacheable.ts';
 import type { Memo } from './memo.ts';
-import { type RuleTable, tablesOfRule } from './rule-tables.ts';
+import { type RuleTable, tablesOfRule } from './rule/rule-tables.ts';
 
 /** What each database should hold of the others, and what it cannot. */
 export interface CachePlan {

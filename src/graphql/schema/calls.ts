@@ -3,8 +3,8 @@ import {
   type GraphQLInputFieldConfig,
   GraphQLInputObjectType,
 } from 'graphql';
+import { givenSlots } from '../../catalog/call/function-arguments.ts';
 import type { Signature } from '../../catalog/catalog.ts';
-import { givenSlots } from '../../catalog/function-arguments.ts';
 import { required, sorted, type TypeRegistry } from './named.ts';
 
 /** What the arguments of a function are called. */

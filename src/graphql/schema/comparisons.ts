@@ -17,7 +17,7 @@ import {
   operatorsOfColumn,
 } from '../../catalog/conditions/operators.ts';
 import { type ObjectOperand, objectOperand } from '../../catalog/conditions/spatial-operators.ts';
-import type { Spelling } from '../../catalog/spelling.ts';
+import type { Spelling } from '../../catalog/part/spelling.ts';
 import { listOf, required, sorted, type TypeRegistry } from './named.ts';
 import type { ValueTypes } from './values.ts';
 

@@ -5,6 +5,7 @@ import {
   GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
+import { givenSlots } from '../../catalog/call/function-arguments.ts';
 import type { Catalog, Column, Table } from '../../catalog/catalog.ts';
 import {
   argumentColumns,
@@ -12,7 +13,6 @@ import {
   type PredicateFunction,
   predicateFunctions,
 } from '../../catalog/conditions/predicate-functions.ts';
-import { givenSlots } from '../../catalog/function-arguments.ts';
 import { printTable } from '../../core/names.ts';
 import { type ComputedValue, isValue } from '../../plan/call/computed-columns.ts';
 import {

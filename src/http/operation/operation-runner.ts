@@ -1,5 +1,5 @@
-import { limitsOf, type RoleLimits } from '../../catalog/api-limits.ts';
-import type { Endpoint } from '../../catalog/endpoints.ts';
+import { limitsOf, type RoleLimits } from '../../catalog/part/api-limits.ts';
+import type { Endpoint } from '../../catalog/part/endpoints.ts';
 import type { Snapshot } from '../../catalog/watch.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { ADMIN, type RoleName, type SourceName } from '../../core/names.ts';

@@ -1,4 +1,4 @@
-import type { RateLimit } from '../../catalog/api-limits.ts';
+import type { RateLimit } from '../../catalog/part/api-limits.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { Session } from '../auth/session.ts';

@@ -1,5 +1,5 @@
-import { limitsOf } from '../../catalog/api-limits.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
+import { limitsOf } from '../../catalog/part/api-limits.ts';
 import { type JsonText, jsonText } from '../../core/json/json-text.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Endpoint, matchEndpoint, REST_PREFIX } from '../../catalog/endpoints.ts';
+import { type Endpoint, matchEndpoint, REST_PREFIX } from '../../catalog/part/endpoints.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { ENDPOINT_METHODS } from '../../metadata/model/rest-endpoints.ts';
 import { requireAdmin } from '../auth/admin.ts';

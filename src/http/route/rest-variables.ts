@@ -1,4 +1,4 @@
-import type { EndpointVariable } from '../../catalog/endpoints.ts';
+import type { EndpointVariable } from '../../catalog/part/endpoints.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json/is-record.ts';
 import { NumberText } from '../../plan/value/input.ts';

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { REST_PREFIX } from '../../catalog/endpoints.ts';
+import { REST_PREFIX } from '../../catalog/part/endpoints.ts';
 import type { Log } from '../../ops/log.ts';
 import type { OperationNote, RequestNotes } from '../operation/request-notes.ts';
 

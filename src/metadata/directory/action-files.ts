@@ -12,7 +12,7 @@ import {
 } from 'graphql';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json/is-record.ts';
-import { inKeyOrder, keys } from '../key-order.ts';
+import { inKeyOrder, keys } from '../document/key-order.ts';
 
 /** The sections of a document that `actions.yaml` and `actions.graphql` hold together. */
 export interface ActionParts {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Document, visit } from 'yaml';
 import type { TableRef } from '../../core/names.ts';
-import { inKeyOrder, keys } from '../key-order.ts';
+import { inKeyOrder, keys } from '../document/key-order.ts';
 import type { Metadata, SourceMetadata } from '../model.ts';
 import { type ActionParts, actionFiles, NO_TYPES } from './action-files.ts';
 

@@ -3,8 +3,8 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { parse } from 'yaml';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json/is-record.ts';
+import { parseMetadata } from '../document/parse.ts';
 import type { Metadata } from '../model.ts';
-import { parseMetadata } from '../parse.ts';
 import { readActions } from './action-files.ts';
 import { OBJECT_FILES } from './directory-files.ts';
 

@@ -1,10 +1,10 @@
 import type { ArgsOf } from '../command.ts';
-import { changeTable, requireTable } from '../edit.ts';
+import { tidyComputedField } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { ComputedFieldMetadata, Metadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
-import { tidyComputedField } from '../tidy.ts';
-import { withList } from '../with-list.ts';
+import { changeTable, requireTable } from '../object/edit.ts';
+import { removeObject } from '../object/objects.ts';
+import { withList } from '../object/with-list.ts';
 
 /** Adds a computed field; as in Hasura one of the same name is defined anew. */
 export function addComputedField(metadata: Metadata, args: ArgsOf<'pg_add_computed_field'>): Metadata {

@@ -1,6 +1,9 @@
 import { printTable, type RoleName, tableKey } from '../../core/names.ts';
 import type { ResolvedView } from '../catalog-port.ts';
 import type { ArgsOf } from '../command.ts';
+import { tidyFunction } from '../document/tidy.ts';
+import { MetadataError } from '../metadata-error.ts';
+import type { FunctionMetadata, Metadata } from '../model.ts';
 import {
   changeFunction,
   changeSource,
@@ -8,11 +11,8 @@ import {
   findTracked,
   requireFunction,
   type TablePlace,
-} from '../edit.ts';
-import { MetadataError } from '../metadata-error.ts';
-import type { FunctionMetadata, Metadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
-import { tidyFunction } from '../tidy.ts';
+} from '../object/edit.ts';
+import { removeObject } from '../object/objects.ts';
 
 type PermissionArgs = ArgsOf<'pg_create_function_permission'>;
 

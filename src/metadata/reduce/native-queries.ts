@@ -1,12 +1,12 @@
 import type { SourceName } from '../../core/names.ts';
 import type { ArgsOf } from '../command.ts';
-import { changeSource } from '../edit.ts';
+import { tidyEntry, tidyQuery } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, SourceMetadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
-import { codeParts, UNCLOSED } from '../query-code.ts';
-import { changePermissions, type ModelRef } from '../query-objects.ts';
-import { tidyEntry, tidyQuery } from '../tidy.ts';
+import { changeSource } from '../object/edit.ts';
+import { removeObject } from '../object/objects.ts';
+import { codeParts, UNCLOSED } from '../object/query-code.ts';
+import { changePermissions, type ModelRef } from '../object/query-objects.ts';
 
 /** The source whose logical models or native queries are asked for. */
 export function sourceOfQueries(metadata: Metadata, name: SourceName): SourceMetadata {

@@ -1,12 +1,12 @@
 import { ADMIN, printTable } from '../../core/names.ts';
 import type { ArgsOf } from '../command.ts';
-import { changeTable, requireTable, type TablePlace } from '../edit.ts';
+import { tidyEntry } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { SelectPermissionEntry } from '../model/permissions.ts';
 import type { Metadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
-import { tidyEntry } from '../tidy.ts';
-import { withList } from '../with-list.ts';
+import { changeTable, requireTable, type TablePlace } from '../object/edit.ts';
+import { removeObject } from '../object/objects.ts';
+import { withList } from '../object/with-list.ts';
 
 /** Lets a role read a table; refuses a second permission for the same role. */
 export function createSelectPermission(

@@ -1,10 +1,10 @@
 import type { ArgsOf } from '../command.ts';
+import { repeated } from '../document/repeated.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { AllowlistEntry, QueryCollection } from '../model/query-collections.ts';
 import type { Metadata } from '../model.ts';
-import { removeObject, withQueries } from '../objects.ts';
-import { repeated } from '../repeated.ts';
-import { withList } from '../with-list.ts';
+import { removeObject, withQueries } from '../object/objects.ts';
+import { withList } from '../object/with-list.ts';
 
 /** What is said, in place of `success`, where a collection is in the allow list already. */
 export function alreadyAllowed(collection: string): string {

@@ -1,12 +1,12 @@
 import type { ArgsOf } from '../command.ts';
-import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
-import type { Follow } from '../follow.ts';
+import { tidyEntry } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { LocalRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
-import { tidyEntry } from '../tidy.ts';
-import { withList } from '../with-list.ts';
+import { changeTable, refuseTakenField, requireTable } from '../object/edit.ts';
+import type { Follow } from '../object/follow.ts';
+import { removeObject } from '../object/objects.ts';
+import { withList } from '../object/with-list.ts';
 import { renameInRules } from './rename-in-rules.ts';
 
 /** A table's lists of relationships, by the kind of object they hold. */

@@ -1,11 +1,11 @@
 import { printTable } from '../../core/names.ts';
 import type { ArgsOf } from '../command.ts';
-import { changeTable, refuseTakenField, requireTable } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { RemoteRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
-import { withList } from '../with-list.ts';
+import { changeTable, refuseTakenField, requireTable } from '../object/edit.ts';
+import { removeObject } from '../object/objects.ts';
+import { withList } from '../object/with-list.ts';
 
 type RemoteArgs = ArgsOf<'pg_create_remote_relationship'>;
 

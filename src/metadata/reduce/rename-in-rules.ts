@@ -1,10 +1,10 @@
 import { isRecord } from '../../core/json/is-record.ts';
 import { type SourceName, sameTable, type TableRef } from '../../core/names.ts';
 import { aggregatedBy, readExists, ruleMember } from '../../core/row-rule.ts';
-import type { TablePlace } from '../edit.ts';
-import type { Follow } from '../follow.ts';
 import type { NativeQueryMetadata } from '../model/native-queries.ts';
 import type { Metadata } from '../model.ts';
+import type { TablePlace } from '../object/edit.ts';
+import type { Follow } from '../object/follow.ts';
 
 /** A relationship and its new name. */
 export interface Renaming extends TablePlace {

@@ -1,7 +1,7 @@
 import type { ArgsOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
+import { removeObject } from '../object/objects.ts';
 
 /** Opens a path; its name must be new. */
 export function createEndpoint(metadata: Metadata, args: ArgsOf<'create_rest_endpoint'>): Metadata {

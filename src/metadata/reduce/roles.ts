@@ -3,7 +3,7 @@ import type { ArgsOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import { inheritsItself } from '../model/roles.ts';
 import type { Metadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
+import { removeObject } from '../object/objects.ts';
 
 /** Defines a role by its parents, or defines it anew; refuses a role that would inherit from itself. */
 export function addInheritedRole(metadata: Metadata, args: ArgsOf<'add_inherited_role'>): Metadata {

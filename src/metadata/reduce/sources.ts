@@ -1,11 +1,11 @@
 import { isRecord } from '../../core/json/is-record.ts';
 import type { ArgsOf } from '../command.ts';
-import { changeSource, requireSource } from '../edit.ts';
+import { tidyMetadata } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { NativeQueryMetadata } from '../model/native-queries.ts';
 import { EMPTY_METADATA, type Metadata, type SourceMetadata, type TableMetadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
-import { tidyMetadata } from '../tidy.ts';
+import { changeSource, requireSource } from '../object/edit.ts';
+import { removeObject } from '../object/objects.ts';
 
 /** Registers a database, or with `replace_configuration` gives a registered one a new configuration. */
 export function addSource(metadata: Metadata, args: ArgsOf<'pg_add_source'>): Metadata {

@@ -1,10 +1,10 @@
 import { printTable } from '../../core/names.ts';
 import type { ArgsOf } from '../command.ts';
-import { changeSource, changeTable, findFunction, findTracked } from '../edit.ts';
+import { tidyTable } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
-import { removeObject } from '../objects.ts';
-import { tidyTable } from '../tidy.ts';
+import { changeSource, changeTable, findFunction, findTracked } from '../object/edit.ts';
+import { removeObject } from '../object/objects.ts';
 
 /** Exposes a table or view; refuses one that already is. */
 export function trackTable(metadata: Metadata, args: ArgsOf<'pg_track_table'>): Metadata {

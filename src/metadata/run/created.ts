@@ -1,5 +1,5 @@
-import type { TablePlace } from '../edit.ts';
-import type { ObjectRef, TableObjectKind } from '../objects.ts';
+import type { TablePlace } from '../object/edit.ts';
+import type { ObjectRef, TableObjectKind } from '../object/objects.ts';
 import type { Reducible } from '../reduce.ts';
 
 /** The object a command is about; its failure is the command's own. */

@@ -1,11 +1,11 @@
 import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import type { ResolvedTable } from '../catalog-port.ts';
-import type { TablePlace } from '../edit.ts';
-import { namedTable } from '../follow.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { LocalRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
-import { type ObjectRef, objectName, objectReport, objectsOf, removeObject } from '../objects.ts';
+import type { TablePlace } from '../object/edit.ts';
+import { namedTable } from '../object/follow.ts';
+import { type ObjectRef, objectName, objectReport, objectsOf, removeObject } from '../object/objects.ts';
 import { changed, newlyBroken, refusal, resolve, type State, type Tools } from './state.ts';
 
 /** Whether a table goes away; asked of both ends of every relationship. */

@@ -1,11 +1,11 @@
 import { isRecord } from '../../core/json/is-record.ts';
 import type { ResolvedView } from '../catalog-port.ts';
 import { type CommandOf, replaceArgs } from '../command.ts';
-import { fromLegacy, isLegacy } from '../legacy-document.ts';
+import { fromLegacy, isLegacy } from '../document/legacy-document.ts';
+import { parseMetadata } from '../document/parse.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
-import { objectName, objectsOf, removeObject } from '../objects.ts';
-import { parseMetadata } from '../parse.ts';
+import { objectName, objectsOf, removeObject } from '../object/objects.ts';
 import { parseWith } from '../parse-with.ts';
 import { changed, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
 

@@ -1,8 +1,8 @@
 import { type SourceName, sameTable, type TableRef, tableKey } from '../../core/names.ts';
 import type { FoundSource, FoundTable } from '../catalog-port.ts';
 import type { ArgsOf } from '../command.ts';
-import { requireSource } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
+import { requireSource } from '../object/edit.ts';
 import type { State, Tools } from './state.ts';
 
 /** One end of a suggested relationship. */

@@ -3,7 +3,7 @@ import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { CatalogPort, ResolvedView } from '../catalog-port.ts';
 import { MetadataError, relocate } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
-import { type ObjectRef, objectName } from '../objects.ts';
+import { type ObjectRef, objectName } from '../object/objects.ts';
 import type { MetadataStore } from '../store.ts';
 
 /** The metadata as the commands of one request have left it so far, with what the databases say to it. */

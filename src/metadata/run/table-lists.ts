@@ -1,10 +1,10 @@
 import { NearjoinError } from '../../core/errors.ts';
 import type { ResolvedView } from '../catalog-port.ts';
 import type { ArgsOf } from '../command.ts';
-import type { TablePlace } from '../edit.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
-import { type ObjectRef, objectName, removeObject } from '../objects.ts';
+import type { TablePlace } from '../object/edit.ts';
+import { type ObjectRef, objectName, removeObject } from '../object/objects.ts';
 import { trackTable, untrackTable } from '../reduce/tables.ts';
 import { dependencyText, goneTables, pointingTo } from './dependents.ts';
 import {

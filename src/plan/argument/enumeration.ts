@@ -1,6 +1,6 @@
 import type { Catalog, Column, Table } from '../../catalog/catalog.ts';
 import { findTable } from '../../catalog/catalog.ts';
-import type { Spelling } from '../../catalog/spelling.ts';
+import type { Spelling } from '../../catalog/part/spelling.ts';
 import type { VisibleTable } from '../role/visible.ts';
 import type { Enumeration } from '../value/encode.ts';
 

@@ -1,5 +1,5 @@
+import { callOf } from '../../catalog/call/function-arguments.ts';
 import type { CallArgument, Column, ComputedField, Table } from '../../catalog/catalog.ts';
-import { callOf } from '../../catalog/function-arguments.ts';
 import { tableKey } from '../../core/names.ts';
 
 /** Names that Postgres does not cut, also with a number behind them. */

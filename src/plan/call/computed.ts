@@ -1,3 +1,5 @@
+import { callOf, givenSlots } from '../../catalog/call/function-arguments.ts';
+import { looseRows } from '../../catalog/call/loose-rows.ts';
 import {
   type CallArgument,
   type Column,
@@ -5,8 +7,6 @@ import {
   findTable,
   type Table,
 } from '../../catalog/catalog.ts';
-import { callOf, givenSlots } from '../../catalog/function-arguments.ts';
-import { looseRows } from '../../catalog/loose-rows.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import { toldOf } from '../place/identity.ts';
 import type { Place } from '../place/places.ts';

@@ -1,6 +1,6 @@
+import { givenSlots } from '../../catalog/call/function-arguments.ts';
 import type { CallArgument, Callable, GivenSlot, Signature, Slot } from '../../catalog/catalog.ts';
 import { plainOperand } from '../../catalog/conditions/operand-type.ts';
-import { givenSlots } from '../../catalog/function-arguments.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { objectMembers } from '../argument/members.ts';
 import { planOperand } from '../argument/operand.ts';

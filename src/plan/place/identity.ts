@@ -1,5 +1,5 @@
-import { BIGINT, TEXT } from '../../catalog/built-in-types.ts';
 import type { Column, ColumnType, JoinPair, Table } from '../../catalog/catalog.ts';
+import { BIGINT, TEXT } from '../../catalog/conditions/built-in-types.ts';
 import { freeName } from '../free-name.ts';
 import type { RowsCall, Told } from '../rows-call.ts';
 

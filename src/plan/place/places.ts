@@ -1,5 +1,5 @@
 import type { Catalog, Column, Relationship, RemoteOptions, Table } from '../../catalog/catalog.ts';
-import { NO_TYPES } from '../../catalog/held-type.ts';
+import { NO_TYPES } from '../../catalog/type/held-type.ts';
 import { type SourceName, tableKey } from '../../core/names.ts';
 import type { Join, PlanTable, Predicate, RemoteUse } from '../plan.ts';
 import { conjuncts } from '../predicates.ts';

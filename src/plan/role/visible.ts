@@ -1,3 +1,5 @@
+import { givenSlots } from '../../catalog/call/function-arguments.ts';
+import { looseRows } from '../../catalog/call/loose-rows.ts';
 import {
   type Catalog,
   type Column,
@@ -7,9 +9,7 @@ import {
   type RootName,
   type Table,
 } from '../../catalog/catalog.ts';
-import { givenSlots } from '../../catalog/function-arguments.ts';
-import { looseRows } from '../../catalog/loose-rows.ts';
-import type { SelectPermission } from '../../catalog/select-permission.ts';
+import type { SelectPermission } from '../../catalog/part/select-permission.ts';
 import { must } from '../../core/assert.ts';
 import { ADMIN, type RoleName, type SourceName, type TableRef } from '../../core/names.ts';
 

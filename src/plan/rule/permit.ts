@@ -1,5 +1,5 @@
 import type { Column } from '../../catalog/catalog.ts';
-import type { SelectPermission } from '../../catalog/select-permission.ts';
+import type { SelectPermission } from '../../catalog/part/select-permission.ts';
 import type { Predicate } from '../plan.ts';
 import type { Planning, Rows } from '../planning.ts';
 import { and, not, or, TRUE } from '../predicates.ts';

@@ -1,4 +1,4 @@
-import { callOf } from '../../catalog/function-arguments.ts';
+import { callOf } from '../../catalog/call/function-arguments.ts';
 import { planArguments } from '../call/function-call.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import type { Join } from '../plan.ts';

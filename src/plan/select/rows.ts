@@ -1,5 +1,5 @@
-import { BIGINT } from '../../catalog/built-in-types.ts';
 import type { Column } from '../../catalog/catalog.ts';
+import { BIGINT } from '../../catalog/conditions/built-in-types.ts';
 import { must } from '../../core/assert.ts';
 import { type Argument, argumentsOf, openArgument } from '../argument/arguments.ts';
 import { selectColumns } from '../argument/enumeration.ts';

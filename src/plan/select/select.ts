@@ -1,6 +1,6 @@
 import type { SelectionSetNode } from 'graphql';
-import { TEXT } from '../../catalog/built-in-types.ts';
 import type { Column } from '../../catalog/catalog.ts';
+import { TEXT } from '../../catalog/conditions/built-in-types.ts';
 import { isJsonType } from '../../catalog/conditions/operators.ts';
 import { selectedRows, selectedValue } from '../call/computed.ts';
 import {

@@ -8,7 +8,7 @@ import {
   operatorsOf,
   operatorsOfColumn,
 } from '../../catalog/conditions/operators.ts';
-import type { Spelling } from '../../catalog/spelling.ts';
+import type { Spelling } from '../../catalog/part/spelling.ts';
 import { must } from '../../core/assert.ts';
 import { enumerationOf } from '../argument/enumeration.ts';
 import { openMembers } from '../argument/members.ts';

@@ -1,6 +1,6 @@
 import type { Column, ColumnType } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
-import { isWrittenAlike } from '../../catalog/held-type.ts';
+import { isWrittenAlike } from '../../catalog/type/held-type.ts';
 import type { SourceName } from '../../core/names.ts';
 import type {
   Aggregate,

@@ -1,5 +1,5 @@
 import type { Column } from '../../catalog/catalog.ts';
-import { heldType, NO_TYPES } from '../../catalog/held-type.ts';
+import { heldType, NO_TYPES } from '../../catalog/type/held-type.ts';
 import { sameTable } from '../../core/names.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import type { RowsCall } from '../../plan/rows-call.ts';

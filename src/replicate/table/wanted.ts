@@ -2,7 +2,7 @@ import type { Connector, Publishable } from '../../../connectors/connector.ts';
 import type { IndexWishes } from '../../cache/table/ddl.ts';
 import type { StoredColumn, StoredTable } from '../../cache/table/stored.ts';
 import type { KnownTypes, WantedTable } from '../../catalog/catalog.ts';
-import { heldType, namesObjects } from '../../catalog/held-type.ts';
+import { heldType, namesObjects } from '../../catalog/type/held-type.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
 

@@ -1,6 +1,6 @@
 import type { Column, JoinPair } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
-import { travelType } from '../../catalog/travel-type.ts';
+import { travelType } from '../../catalog/type/travel-type.ts';
 import { guardOf, isStored } from '../../plan/computed-parts.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../../plan/plan.ts';
 import { checkedOperands } from '../condition/operand-checks.ts';

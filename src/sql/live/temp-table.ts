@@ -1,4 +1,4 @@
-import { travelsAsText, travelType } from '../../catalog/travel-type.ts';
+import { travelsAsText, travelType } from '../../catalog/type/travel-type.ts';
 import type { LeafColumn } from '../place/leaf.ts';
 import { printStatement } from '../print.ts';
 import { identifier, parameter, separated, sql, syntax } from '../sql.ts';

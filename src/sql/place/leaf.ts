@@ -1,6 +1,6 @@
 import type { Column, ColumnType } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
-import { travelsAsText, travelType } from '../../catalog/travel-type.ts';
+import { travelsAsText, travelType } from '../../catalog/type/travel-type.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { identifier, parameter, type Sql, separated, sql, syntax } from '../sql.ts';
 

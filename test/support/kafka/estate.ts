@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaCluster, KafkaLogin, KafkaTls } from '../../../connectors/kafka/settings.ts';
-import type { KafkaFeed } from '../../../src/catalog/kafka-feed.ts';
+import type { KafkaFeed } from '../../../src/catalog/part/kafka-feed.ts';
 import { freePort } from '../../../src/embedded/port.ts';
 import { poll } from '../poll.ts';
 import type { TestDatabase } from '../postgres.ts';

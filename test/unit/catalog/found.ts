@@ -1,6 +1,5 @@
 import type { Catalog, ColumnType, Relationship, Table } from '../../../src/catalog/catalog.ts';
 import { findTable } from '../../../src/catalog/catalog.ts';
-import { NO_TYPES } from '../../../src/catalog/held-type.ts';
 import { scalarName } from '../../../src/catalog/introspect/column-type.ts';
 import type {
   FoundColumn,
@@ -9,8 +8,9 @@ import type {
   Unavailable,
 } from '../../../src/catalog/introspection.ts';
 import { resolve } from '../../../src/catalog/resolve.ts';
+import { NO_TYPES } from '../../../src/catalog/type/held-type.ts';
 import { type TableRef, tableKey } from '../../../src/core/names.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 
 const CATEGORIES: Readonly<Record<string, string>> = {
   int2: 'N',

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Catalog, Table } from '../../../src/catalog/catalog.ts';
 import type { Introspection, Unavailable } from '../../../src/catalog/introspection.ts';
+import type { Spelling } from '../../../src/catalog/part/spelling.ts';
 import { Resolver, resolve } from '../../../src/catalog/resolve.ts';
-import type { Spelling } from '../../../src/catalog/spelling.ts';
-import { DocumentReader, parseMetadata } from '../../../src/metadata/parse.ts';
+import { DocumentReader, parseMetadata } from '../../../src/metadata/document/parse.ts';
 import { Random } from '../../oracle/random.ts';
 import { database, remote, source, table, tableOf } from './found.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type EndpointMatch, matchEndpoint } from '../../../src/catalog/endpoints.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { type EndpointMatch, matchEndpoint } from '../../../src/catalog/part/endpoints.ts';
+import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 import { after, type Body, refused } from '../metadata/support.ts';
 import { catalogOf } from './found.ts';
 

@@ -1,11 +1,11 @@
 import { parse, printSchema } from 'graphql';
 import { expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
-import { askedQueries } from '../../../src/catalog/native-text.ts';
+import { askedQueries } from '../../../src/catalog/introspect/native-text.ts';
 import { resolve } from '../../../src/catalog/resolve.ts';
 import { must } from '../../../src/core/assert.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 import { database, source, table, type } from './found.ts';
 
 const USER = table('user', ['id int8 pk', 'name text!']);

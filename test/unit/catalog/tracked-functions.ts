@@ -3,7 +3,7 @@ import type { FoundFunction } from '../../../src/catalog/introspect/found-functi
 import type { Introspection } from '../../../src/catalog/introspection.ts';
 import { type ResolveSettings, resolve } from '../../../src/catalog/resolve.ts';
 import { tableKey } from '../../../src/core/names.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 import { database, source, table, type } from './found.ts';
 
 const USER = table('user', ['id int8 pk', 'name text!']);

@@ -6,7 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 import { directoryFiles } from '../../../src/metadata/directory/directory-files.ts';
 import { readDirectory } from '../../../src/metadata/directory/read-directory.ts';
 import { writeDirectory } from '../../../src/metadata/directory/write-directory.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 import { after, RELATE, SEED } from './support.ts';
 
 const made: string[] = [];

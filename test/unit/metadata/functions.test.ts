@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { parseCommand } from '../../../src/metadata/command.ts';
 import { directoryFiles } from '../../../src/metadata/directory/directory-files.ts';
+import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 import type { Metadata } from '../../../src/metadata/model.ts';
-import { namedFunctions } from '../../../src/metadata/named-functions.ts';
-import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/objects.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { namedFunctions } from '../../../src/metadata/object/named-functions.ts';
+import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/object/objects.ts';
 import { reduce } from '../../../src/metadata/reduce.ts';
 import { after, type Body, refused, SEED } from './support.ts';
 

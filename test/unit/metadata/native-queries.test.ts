@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { directoryFiles } from '../../../src/metadata/directory/directory-files.ts';
+import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 import type { Metadata } from '../../../src/metadata/model.ts';
-import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/objects.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
-import { codeParts, numberedParameter } from '../../../src/metadata/query-code.ts';
+import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/object/objects.ts';
+import { codeParts, numberedParameter } from '../../../src/metadata/object/query-code.ts';
 import { after, type Body, refused, SEED } from './support.ts';
 
 const PLACE = { source: 'pg2', name: 'found' };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseCommand } from '../../../src/metadata/command.ts';
-import { parseMetadata } from '../../../src/metadata/parse.ts';
+import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 import { after, type Body, refused } from './support.ts';
 
 const QUERY = '{ user { id } }';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CacheTable, FeedStatus } from '../../../src/cache/status/cache-table.ts';
 import type { Column } from '../../../src/catalog/catalog.ts';
-import { NO_TYPES } from '../../../src/catalog/held-type.ts';
+import { NO_TYPES } from '../../../src/catalog/type/held-type.ts';
 import type { Lsn } from '../../../src/core/position/lsn.ts';
 import type { RemoteUse } from '../../../src/plan/plan.ts';
 import { type CacheFit, cacheFit, chooseLeaf } from '../../../src/read/choose-leaves.ts';

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
-import type { Endpoint } from '../../../../src/catalog/endpoints.ts';
+import type { Endpoint } from '../../../../src/catalog/part/endpoints.ts';
 import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
 import { HeldBytes } from '../../../../src/http/held-bytes.ts';
 import { registerRestRoute } from '../../../../src/http/route/rest-route.ts';

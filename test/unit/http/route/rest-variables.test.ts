@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { EndpointVariable } from '../../../../src/catalog/endpoints.ts';
+import type { EndpointVariable } from '../../../../src/catalog/part/endpoints.ts';
 import { type EndpointInput, endpointVariables } from '../../../../src/http/route/rest-variables.ts';
 import { NumberText } from '../../../../src/plan/value/input.ts';
 import { refused } from '../../metadata/support.ts';

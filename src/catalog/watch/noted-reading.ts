@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { messageOf } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import type { Introspection } from '../introspection.ts';
+
+/** What was noted last under a key, and how long ago. */
+export interface Note {
+  readonly reading: string;
+  readonly ageMs: number;
+}
+
+/** Where readings outlive the process; both fail when it is out of reach. */
+export interface ReadingNotes {
+  recall(key: string): Promise<Note | null>;
+  note(key: string, reading: string): Promise<void>;
+}
+
+/** Notes and recalls readings; without its notes a node knows the databases that answer. */
+export class NotedReadings {
+  readonly #notes: ReadingNotes;
+  readonly #log: Pick<Log, 'warn'>;
+
+  constructor(notes: ReadingNotes, log: Pick<Log, 'warn'>) {
+    this.#notes = notes;
+    this.#log = log;
+  }
+
+  /** What a database said of itself last, to whichever node. */
+  async recall(url: string): Promise<{ readonly reading: Introspection; readonly ageMs: number } | null> {
+    const noted = (await this.#tried(() => this.#notes.recall(readingKey(url)))) ?? null;
+    const reading = noted === null ? null : parseReading(noted.reading);
+    return noted === null || reading === null ? null : { reading, ageMs: noted.ageMs };
+  }
+
+  async note(url: string, reading: Introspection): Promise<void> {
+    await this.#tried(() => this.#notes.note(readingKey(url), printReading(reading)));
+  }
+
+  async #tried<Result>(use: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await use();
+    } catch (error) {
+      this.#log.warn({ reason: messageOf(error) }, 'readings of databases cannot be noted or recalled');
+      return undefined;
+    }
+  }
+}
+
+/** Counted up when `Introspection` changes: what another version noted is not understood. */
+const FORMAT = 7;
+
+/** The key of a database's readings: the same for everybody who connects as this user, and neither address nor secret. */
+export function readingKey(url: string): string {
+  const address = new URL(url);
+  address.password = '';
+  address.searchParams.delete('password');
+  return createHash('sha256').update(address.href).digest('hex');
+}
+
+/** A reading as JSON, maps and sets as lists of their members. */
+export function printReading(reading: Introspection): string {
+  return JSON.stringify({ format: FORMAT, reading }, (_key, value: unknown) => {
+    if (value instanceof Map) return { map: [...value] };
+    return value instanceof Set ? { set: [...value] } : value;
+  });
+}
+
+/** Reads what `printReading` wrote; null when another version did. */
+export function parseReading(text: string): Introspection | null {
+  const { format, reading } = JSON.parse(text, (_key, value: unknown) => {
+    if (isOnly('map', value)) return new Map(value.map as [unknown, unknown][]);
+    return isOnly('set', value) ? new Set(value.set) : value;
+  }) as { format: number; reading: Introspection };
+  return format === FORMAT ? reading : null;
+}
+
+function isOnly<Name extends string>(name: Name, value: unknown): value is Record<Name, unknown[]> {
+  if (typeof value !== 'object' || value === null) return false;
+  const [[key, member] = [], ...others] = Object.entries(value);
+  return key === name && others.length === 0 && Array.isArray(member);
+}

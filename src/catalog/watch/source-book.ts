@@ -1,0 +1,275 @@
+import { messageOf } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import type { SourceName } from '../../core/names.ts';
+import { systemClock } from '../../core/waiting/clock.ts';
+import { connectionUrl } from '../../metadata/connection-url.ts';
+import type { Metadata, SourceMetadata } from '../../metadata/model.ts';
+import { type Asked, askedOf, askedText, covers, tells } from '../introspect/asked.ts';
+import { fingerprintOf, introspect } from '../introspect.ts';
+import { type Introspection, type Introspections, isAvailable, type Unavailable } from '../introspection.ts';
+import { NotedReadings, type ReadingNotes } from './noted-reading.ts';
+
+/** How often databases are asked whether they changed, and how long they may take to answer. */
+export interface Intervals {
+  /** Between two cheap looks at an available database. */
+  readonly fingerprintMs: number;
+  /** Between two full readings. */
+  readonly fullMs: number;
+  /** The first pause before an unavailable database is tried again; doubled up to `longestRetryMs`. */
+  readonly retryMs: number;
+  readonly longestRetryMs: number;
+  readonly timeoutMs: number;
+}
+
+/** Intervals for production. */
+export const DEFAULT_INTERVALS: Intervals = {
+  fingerprintMs: 5_000,
+  fullMs: 60_000,
+  retryMs: 1_000,
+  longestRetryMs: 15_000,
+  timeoutMs: 15_000,
+};
+
+/** What is known of one database, and when to ask it again. */
+interface Entry {
+  readonly url: string | null;
+  readonly asked: Asked;
+  readonly found: Introspection | Unavailable;
+  readonly readAt: number;
+  readonly dueAt: number;
+  readonly failures: number;
+}
+
+/** A source as the metadata describes it now. */
+interface Described {
+  readonly url: string | null;
+  readonly problem: string | null;
+  readonly asked: Asked;
+}
+
+/**
+ * Which databases are read: those that are not known yet, also not from what another node has just noted of them, or
+ * those that have changed too, or all.
+ */
+export type Reading = 'unknown' | 'noted' | 'changed' | 'all';
+
+/** What a book needs from outside. */
+export interface BookOptions {
+  readonly notes: ReadingNotes;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly intervals?: Partial<Intervals>;
+}
+
+/** The last introspection of every source; unchanged ones are the same object again. */
+export class SourceBook {
+  readonly #options: BookOptions;
+  readonly #intervals: Intervals;
+  readonly #notes: NotedReadings;
+  #entries: ReadonlyMap<SourceName, Entry> = new Map();
+  /** What was read for the metadata that was tried last: it will be wanted again in a moment, when that is stored. */
+  #tried: ReadonlyMap<SourceName, Entry> = new Map();
+
+  constructor(options: BookOptions) {
+    this.#options = options;
+    this.#intervals = { ...DEFAULT_INTERVALS, ...options.intervals };
+    this.#notes = new NotedReadings(options.notes, options.log);
+  }
+
+  /** What a resolution of this metadata needs. */
+  async consult(metadata: Metadata, reading: Reading, signal: AbortSignal): Promise<SourceReadings> {
+    const known = this.#entries;
+    const tried = new Map<SourceName, Entry>();
+    const entries = await Promise.all(
+      metadata.sources.map(async (source): Promise<[SourceName, Entry]> => {
+        const described = this.#describe(source);
+        const entry = known.get(source.name);
+        const isKnown = reading !== 'all' && fits(entry, described) && this.#isRecent(entry);
+        if (isKnown && (reading !== 'changed' || (await this.#isAsRead(entry, signal))))
+          return [source.name, entry];
+        const spared =
+          reading === 'all' || isKnown ? null : await this.#spared(source.name, described, reading);
+        const found = spared ?? (await this.#read(described, entry, signal));
+        tried.set(source.name, found);
+        return [source.name, found];
+      }),
+    );
+    this.#tried = tried;
+    return new SourceReadings(new Map(entries));
+  }
+
+  /** Makes readings the known ones. */
+  keep(readings: SourceReadings): void {
+    this.#entries = readings.entries;
+  }
+
+  /** Asks the databases whose turn it is, or only one, whatever the time; null when none of them has changed. */
+  async renew(signal: AbortSignal, only: SourceName | null = null): Promise<SourceReadings | null> {
+    const now = systemClock.monotonicMs();
+    const before = this.#entries;
+    const isAsked = (name: SourceName, { dueAt }: Entry): boolean =>
+      only === null ? dueAt <= now : name === only;
+    const entries = await Promise.all(
+      [...before].map(async ([name, entry]): Promise<[SourceName, Entry]> => {
+        return [name, isAsked(name, entry) ? await this.#renewed(entry, signal) : entry];
+      }),
+    );
+    const readings = new SourceReadings(new Map(entries));
+    const isSame = entries.every(([name, entry]) => before.get(name)?.found === entry.found);
+    if (isSame && this.#entries === before) this.keep(readings);
+    return isSame ? null : readings;
+  }
+
+  /** A failure is repeated without asking until it is time to try again. */
+  #isRecent(entry: Entry): boolean {
+    return isAvailable(entry.found) || entry.dueAt > systemClock.monotonicMs();
+  }
+
+  /** As good as one that is kept. */
+  #isFresh(entry: Entry): boolean {
+    return isAvailable(entry.found) && entry.dueAt > systemClock.monotonicMs();
+  }
+
+  /** What is as good as reading: what was read to try this metadata, or what another node has just noted. */
+  async #spared(name: SourceName, described: Described, reading: Reading): Promise<Entry | null> {
+    const tried = this.#tried.get(name);
+    if (fits(tried, described) && this.#isFresh(tried)) return tried;
+    return reading === 'noted' ? await this.#justNoted(described) : null;
+  }
+
+  /** Whether a database says the same of itself as when it was read; the rows of enum tables are not in that. */
+  async #isAsRead(entry: Entry, signal: AbortSignal): Promise<boolean> {
+    const { url, found, asked } = entry;
+    if (url === null || !isAvailable(found) || asked.enumTables.length > 0) return false;
+    const fingerprint = await this.#fingerprint(url, asked, signal).catch(() => null);
+    return fingerprint === found.fingerprint;
+  }
+
+  #fingerprint(url: string, { functions }: Asked, signal: AbortSignal): Promise<string> {
+    return fingerprintOf(url, { functions, timeoutMs: this.#intervals.timeoutMs, signal });
+  }
+
+  async #renewed(entry: Entry, signal: AbortSignal): Promise<Entry> {
+    if (entry.url === null) return this.#dated(entry, entry.found);
+    const isFullTime = systemClock.monotonicMs() - entry.readAt >= this.#intervals.fullMs;
+    if (!isFullTime && isAvailable(entry.found)) {
+      try {
+        const fingerprint = await this.#fingerprint(entry.url, entry.asked, signal);
+        if (fingerprint === entry.found.fingerprint)
+          return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
+      } catch {
+        // Down for now: what was known stays valid for cached reads, and the next look comes at the usual time.
+        return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
+      }
+    }
+    return this.#read({ url: entry.url, problem: null, asked: entry.asked }, entry, signal);
+  }
+
+  async #read(described: Described, entry: Entry | undefined, signal: AbortSignal): Promise<Entry> {
+    const found = await this.#ask(described, signal);
+    const old = entry !== undefined && entry.url === described.url ? entry.found : undefined;
+    const base = { url: described.url, asked: described.asked, failures: entry?.failures ?? 0 };
+    const kept = newer(old ?? (await this.#recalled(described, found)), found);
+    if (kept !== old && isAvailable(found) && described.url !== null)
+      await this.#notes.note(described.url, found);
+    return this.#dated(base, kept);
+  }
+
+  /** Of a database that does not answer a node that has just begun: what it said of itself last. */
+  async #recalled(
+    { url }: Described,
+    found: Introspection | Unavailable,
+  ): Promise<Introspection | undefined> {
+    if (url === null || isAvailable(found)) return undefined;
+    const recalled = await this.#notes.recall(url);
+    if (recalled === null) return undefined;
+    const { database } = recalled.reading.server;
+    this.#options.log.warn(
+      { database, reason: found.unavailable },
+      'going by the last reading of a database',
+    );
+    return recalled.reading;
+  }
+
+  /** What another node has read for the same metadata, a moment ago: as good as one of this node's that is kept. */
+  async #justNoted({ url, asked }: Described): Promise<Entry | null> {
+    const recalled = url === null ? null : await this.#notes.recall(url);
+    if (recalled === null) return null;
+    const { reading, ageMs } = recalled;
+    if (!tells(reading, asked) || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;
+    const { readAt, dueAt, ...entry } = this.#dated({ url, asked, failures: 0 }, reading);
+    return { ...entry, readAt: readAt - ageMs, dueAt: dueAt - ageMs };
+  }
+
+  async #ask(described: Described, signal: AbortSignal): Promise<Introspection | Unavailable> {
+    if (described.url === null) return { unavailable: described.problem ?? 'no connection' };
+    const { timeoutMs } = this.#intervals;
+    try {
+      return await introspect(described.url, { ...described.asked, timeoutMs, signal });
+    } catch (error) {
+      return { unavailable: messageOf(error) };
+    }
+  }
+
+  #dated(entry: Pick<Entry, 'url' | 'asked' | 'failures'>, found: Introspection | Unavailable): Entry {
+    const { fingerprintMs, retryMs, longestRetryMs } = this.#intervals;
+    const now = systemClock.monotonicMs();
+    const failures = isAvailable(found) ? 0 : entry.failures + 1;
+    const pause =
+      failures === 0 ? fingerprintMs : Math.min(longestRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
+    return { ...entry, found, failures, readAt: now, dueAt: now + pause };
+  }
+
+  #describe(source: SourceMetadata): Described {
+    const asked = askedOf(source);
+    try {
+      const url = connectionUrl(source.configuration.connection_info.database_url, this.#options.env);
+      return { url, problem: null, asked };
+    } catch (error) {
+      return { url: null, problem: messageOf(error), asked };
+    }
+  }
+}
+
+/** One consistent set of answers. */
+export class SourceReadings {
+  readonly entries: ReadonlyMap<SourceName, Entry>;
+
+  constructor(entries: ReadonlyMap<SourceName, Entry>) {
+    this.entries = entries;
+  }
+
+  introspections(): Introspections {
+    return new Map([...this.entries].map(([name, entry]) => [name, entry.found]));
+  }
+
+  urls(): ReadonlyMap<SourceName, string> {
+    return new Map(
+      [...this.entries].flatMap(([name, { url }]) => (url === null ? [] : [[name, url] as const])),
+    );
+  }
+
+  /** Whether both would resolve to the same catalog, given the same metadata. */
+  sameAs(other: SourceReadings): boolean {
+    if (this.entries.size !== other.entries.size) return false;
+    return [...this.entries].every(([name, entry]) => {
+      const there = other.entries.get(name);
+      return there !== undefined && there.found === entry.found && there.url === entry.url;
+    });
+  }
+}
+
+function fits(entry: Entry | undefined, described: Described): entry is Entry {
+  return entry !== undefined && entry.url === described.url && covers(entry.asked, described.asked);
+}
+
+/** The old reading while the new one says the same, or nothing; so that identity means "unchanged". */
+function newer(
+  old: Introspection | Unavailable | undefined,
+  found: Introspection | Unavailable,
+): Introspection | Unavailable {
+  if (old === undefined) return found;
+  if (!isAvailable(found)) return isAvailable(old) || old.unavailable === found.unavailable ? old : found;
+  if (!isAvailable(old) || old.fingerprint !== found.fingerprint) return found;
+  return askedText(old) === askedText(found) ? old : found;
+}

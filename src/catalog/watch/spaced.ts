@@ -1,0 +1,38 @@
+import type { Clock } from '../../core/waiting/clock.ts';
+
+interface Turn {
+  begunMs: number;
+  /** Begins after it was asked for; null when none is due. */
+  next: Promise<void> | null;
+}
+
+/** Work that many may want at once: each of them waits for one that begins after he asked, and they are never closer than `restMs`. */
+export class Spaced<Key> {
+  readonly #restMs: number;
+  readonly #clock: Clock;
+  readonly #work: (key: Key) => Promise<void>;
+  readonly #turns = new Map<Key, Turn>();
+
+  constructor(restMs: number, clock: Clock, work: (key: Key) => Promise<void>) {
+    this.#restMs = restMs;
+    this.#clock = clock;
+    this.#work = work;
+  }
+
+  /** Resolves when the work is done, begun after this call. */
+  next(key: Key): Promise<void> {
+    const turn = this.#turns.get(key) ?? { begunMs: Number.NEGATIVE_INFINITY, next: null };
+    this.#turns.set(key, turn);
+    turn.next ??= this.#begin(key, turn);
+    return turn.next;
+  }
+
+  async #begin(key: Key, turn: Turn): Promise<void> {
+    const restMs = turn.begunMs + this.#restMs - this.#clock.monotonicMs();
+    await this.#clock.delay(Math.max(0, restMs));
+    // Who asks from here on may know of more than this one sees.
+    turn.next = null;
+    turn.begunMs = this.#clock.monotonicMs();
+    await this.#work(key);
+  }
+}
