@@ -1,6 +1,6 @@
-import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
+import { Client, Pool, type PoolClient } from 'pg';
 import { messageOf } from '../../src/core/errors.ts';
-import { endWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
+import { endingWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
 import { statementResults } from '../../src/core/postgres/statement-results.ts';
 import type { StopSignal } from '../../src/core/waiting/stop-signal.ts';
 import { ConnectorError } from '../connector.ts';
@@ -17,13 +17,6 @@ export type Query = <T extends object>(
   name?: string,
 ) => Promise<readonly T[]>;
 
-class Member extends Client {
-  constructor(config?: ClientConfig) {
-    super(config);
-    endWithLogIn(this);
-  }
-}
-
 /** Ordinary connections to a target, for short statements only. */
 export class AdminPool {
   readonly #target: Target;
@@ -38,7 +31,7 @@ export class AdminPool {
   #open(): Pool {
     const { url, timings, log, name: slot } = this.#target;
     const pool = new Pool({
-      Client: Member,
+      Client: endingWithLogIn(Client),
       connectionString: url,
       application_name: APPLICATION_NAME,
       max: 3,

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { SourceName } from '../../core/names.ts';
-import { endWithLogIn } from '../../core/postgres/failed-log-in.ts';
+import { endingWithLogIn } from '../../core/postgres/failed-log-in.ts';
 import { CATALOG_SESSION } from '../../core/postgres/session-form.ts';
 import type { CacheStatus } from './cache-table.ts';
 import { readCacheStatus, type StatusClient } from './status.ts';
@@ -9,13 +9,6 @@ const CONNECT_TIMEOUT_MS = 3000;
 const STATEMENT_TIMEOUT_MS = 5000;
 // Not with the log-in, where a proxy takes few settings. What is asked of a feed waits for a standby no more than the feed does.
 const SETTINGS = `${CATALOG_SESSION}; set statement_timeout = ${STATEMENT_TIMEOUT_MS}; set synchronous_commit = local`;
-
-class Member extends pg.Client {
-  constructor(config?: pg.ClientConfig) {
-    super(config);
-    endWithLogIn(this);
-  }
-}
 
 /** Small pools of their own for status and feed requests, so that a busy read lane never hides how it is doing. */
 export class StatusPools {
@@ -61,7 +54,7 @@ export class StatusPools {
 
   #open(source: SourceName, url: string): pg.Pool {
     const pool = new pg.Pool({
-      Client: Member,
+      Client: endingWithLogIn(pg.Client),
       connectionString: url,
       application_name: 'nearjoin status',
       max: 1,

@@ -13,3 +13,18 @@ interface LoggingIn {
 export function endWithLogIn({ connection }: LoggingIn): void {
   connection.on('error', () => connection.stream.destroy());
 }
+
+/** The same of every client of a class, as a pool makes them. */
+export function endingWithLogIn<Config, Made extends LoggingIn>(
+  Client: new (config?: Config) => Made,
+): new (
+  config?: Config,
+) => Made {
+  return new Proxy(Client, {
+    construct: (Member, [config]: [Config?]) => {
+      const client = new Member(config);
+      endWithLogIn(client);
+      return client;
+    },
+  });
+}

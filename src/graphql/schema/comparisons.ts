@@ -18,7 +18,7 @@ import {
 } from '../../catalog/conditions/operators.ts';
 import { type ObjectOperand, objectOperand } from '../../catalog/conditions/spatial-operators.ts';
 import type { Spelling } from '../../catalog/part/spelling.ts';
-import { listOf, required, sorted, type TypeRegistry } from './named.ts';
+import { listOf, type Member, required, sorted, type TypeRegistry } from './named.ts';
 import type { ValueTypes } from './values.ts';
 
 const DESCRIPTIONS: Partial<Record<Operator, string>> = {
@@ -149,8 +149,6 @@ export class ComparisonTypes {
     return [['_cast', { type: cast }]];
   }
 }
-
-type Member = readonly [string, GraphQLInputFieldConfig];
 
 /** What a comparison type is called before it is spelled, and of what its description speaks. */
 interface Naming {

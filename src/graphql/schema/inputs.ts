@@ -24,10 +24,8 @@ import {
 } from '../../plan/role/visible.ts';
 import { AGGREGATE_FUNCTIONS, columnsFor } from '../../plan/select/aggregate-functions.ts';
 import type { ComparisonTypes } from './comparisons.ts';
-import { listOf, required, sorted, type TypeRegistry } from './named.ts';
+import { listOf, type Member, required, sorted, type TypeRegistry } from './named.ts';
 import { fieldsOf, type ValueTypes } from './values.ts';
-
-type Member = readonly [string, GraphQLInputFieldConfig];
 
 /** In Hasura's words: what a condition's rows are of. */
 function rowsOf({ query, ref }: Table): string {

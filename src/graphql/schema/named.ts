@@ -3,6 +3,7 @@ import {
   GraphQLEnumType,
   type GraphQLEnumValueConfigMap,
   GraphQLFloat,
+  type GraphQLInputFieldConfig,
   GraphQLInt,
   GraphQLList,
   type GraphQLNamedType,
@@ -11,6 +12,9 @@ import {
   GraphQLScalarType,
   GraphQLString,
 } from 'graphql';
+
+/** A member of an input object, by its name. */
+export type Member = readonly [string, GraphQLInputFieldConfig];
 
 /** The types of one schema by name: each is made once, however many places use it. */
 export class TypeRegistry {

@@ -7,10 +7,8 @@ import {
 } from 'graphql';
 import type { VisibleTable } from '../../plan/role/visible.ts';
 import type { InputTypes, Kit } from './inputs.ts';
-import { required, sorted } from './named.ts';
+import { type Member, required, sorted } from './named.ts';
 import { fieldsOf } from './values.ts';
-
-type Member = readonly [string, GraphQLInputFieldConfig];
 
 const ORDERINGS = [
   { name: 'ASC', description: 'ascending ordering of the cursor' },

@@ -22,7 +22,7 @@ import { canStage, openApplySession } from './apply-session.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { findStart } from './feed-start.ts';
 import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
-import { tellHeldUp } from './held-up.ts';
+import { tellHeldUpBySource } from './held-up.ts';
 import { endSessions } from './lease.ts';
 import type { ReconcilerOptions, Remaining } from './reconciler.ts';
 
@@ -189,7 +189,7 @@ class FeedRun {
       (stop) => pump.read(stop),
       (stop) => pump.write(stop),
       (stop) => pump.early.watch(stop),
-      (stop) => tellHeldUp(this.#scene, { pid: this.#session.pid, pump }, stop),
+      (stop) => tellHeldUpBySource(this.#scene, { pid: this.#session.pid, pump }, stop),
       (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
       (stop) => tables.run(remaining, stop),
       (stop) => verifier.run(stop),

@@ -27,8 +27,8 @@ interface Teller {
   readonly lease: FeedScene['lease'];
 }
 
-/** Says in the status what keeps a feed from writing to its source, for as long as that does. */
-export async function tellHeldUp(
+/** Says in the status that a feed is held up by a lock on its source, for as long as that keeps it from writing. */
+export async function tellHeldUpBySource(
   { options, control, lease }: Teller,
   { pid, pump }: Writing,
   stop: AbortSignal,
@@ -49,10 +49,10 @@ export async function tellHeldUp(
 }
 
 /**
- * Takes why the target keeps back what it has, each time it was looked at, and says so in the status when that lasts. Also
- * while a stream is being opened, which waits as well.
+ * Says in the status that a feed is held up by its target, when that lasts: takes why the target keeps back what it has, each time it was
+ * looked at. Also while a stream is being opened, which waits as well.
  */
-export function heldBackTeller(scene: FeedScene): (reason: string | null) => Promise<void> {
+export function heldUpByTarget(scene: FeedScene): (reason: string | null) => Promise<void> {
   const { options, control, lease } = scene;
   const { clock, log, source } = options;
   let held: { readonly sinceMs: number; isTold: boolean } | null = null;

@@ -32,7 +32,7 @@ export interface HousekeepingOptions {
   /** The slot holds back more than it may, or is gone. */
   readonly onSlotTrouble: (error: Error) => void;
   /** Why the target keeps back what it has, as often as it is looked at; null while it does not. */
-  readonly onHeldBack: (reason: string | null) => Promise<void>;
+  readonly onHeldUp: (reason: string | null) => Promise<void>;
   /** The target's address leads to another server than the one that was identified. */
   readonly onStrayed: (error: Error) => void;
   /** Something of the cache is gone from the source. */
@@ -101,14 +101,14 @@ async function sampleTarget(
   sample: Sample,
   signal: AbortSignal,
 ): Promise<void> {
-  const { connector, clock, limits, onSlotTrouble, onHeldBack } = options;
+  const { connector, clock, limits, onSlotTrouble, onHeldUp } = options;
   while (!signal.aborted) {
     let isRefused = false;
     try {
       const health = await connector.slotHealth();
       sample.targetPosition = await connector.position();
       sample.retainedWalBytes = retainedBy(health);
-      await onHeldBack(health.kind === 'usable' ? health.heldBack : null);
+      await onHeldUp(health.kind === 'usable' ? health.heldBack : null);
       const trouble = troubleOf(health, limits.maxRetainedWalBytes);
       if (trouble !== null) onSlotTrouble(trouble);
       // Behind the slot: where the publication is somebody else's it fails for as long as a table of it lacks its key.

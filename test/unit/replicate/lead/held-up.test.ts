@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { tellHeldUp } from '../../../../src/replicate/lead/held-up.ts';
+import { tellHeldUpBySource } from '../../../../src/replicate/lead/held-up.ts';
 
 const READER = [{ what: 'nearjoin.pg2__public__item__g1', holders: 'session 4711 (psql)' }];
 const SAID =
@@ -29,7 +29,7 @@ test('what waits is told once, also while it tries again and again, and that it 
     if (!String(statement).includes('pg_locks')) return [saved.push(values[2])];
     return seen[at]?.[1] ?? [];
   };
-  await tellHeldUp(
+  await tellHeldUpBySource(
     {
       options: { clock: { monotonicMs: () => 0, delay }, log, source: 'pg1' },
       control: {
