@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Connector } from '../../connectors/connector.ts';
 import type { Catalog, WantedTable } from '../catalog/catalog.ts';
-import type { KafkaFeed } from '../catalog/part/kafka-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
@@ -9,6 +8,7 @@ import type { Probe } from '../core/position/watermark.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import type { FeedLimits, Way } from './feed-options.ts';
 import { FeedRunner } from './lead/feed-runner.ts';
+import { type Addressed, MovedFeeds, type Pair, type Running } from './moved-feeds.ts';
 import { Pace } from './pace.ts';
 import { say } from './say.ts';
 import { LeftTargets } from './slot/left-targets.ts';
@@ -48,21 +48,6 @@ export interface SupervisorOptions {
   readonly onStep?: StepHook | undefined;
 }
 
-interface Pair {
-  readonly source: SourceName;
-  readonly target: SourceName;
-}
-
-interface Addressed extends Pair {
-  readonly sourceUrl: string;
-  readonly targetUrl: string | null;
-  readonly kafka: KafkaFeed | null;
-}
-
-interface Running extends Addressed {
-  readonly runner: FeedRunner;
-}
-
 /** Runs a feed for every pair of source and target the catalog wants one for, and ends those it no longer wants. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -72,12 +57,9 @@ export class Supervisor {
   readonly #lastUrls = new Map<SourceName, string>();
   readonly #paces = new Map<SourceName, Pace>();
   readonly #searched = new Map<SourceName, string>();
-  /** Feeds whose source has another address now: they may be the same databases under it. */
-  readonly #retired = new Set<Running>();
-  /** Feeds of databases that a source's name no longer stands for: only there to be removed. */
-  readonly #leaving = new Set<Running>();
   readonly #notes: SlotNotes;
   readonly #left: LeftTargets;
+  readonly #moved: MovedFeeds;
   readonly #unfollowed: UnfollowedSlots;
   #latest: SupervisedSnapshot | null = null;
   #done: Promise<void> | null = null;
@@ -86,6 +68,15 @@ export class Supervisor {
     this.#options = options;
     this.#notes = new SlotNotes(options.book, options.log);
     this.#left = new LeftTargets(options);
+    this.#moved = new MovedFeeds({
+      urls: this.#lastUrls,
+      left: this.#left,
+      notes: this.#notes,
+      makeRunner: (addressed, wanted) => this.#runner(addressed, wanted),
+      successorOf: ({ source, target }) => this.#running.get(keyOf(source, target)),
+      isSearched: (source) => this.#searched.get(source) === this.#lastUrls.get(source),
+      signal: this.#stopping.signal,
+    });
     this.#unfollowed = new UnfollowedSlots({ ...options, isFollowed: (slot) => this.#isFollowed(slot) });
   }
 
@@ -97,7 +88,7 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;
-    const runners = [...this.#running.values(), ...this.#leaving].map(({ runner }) => runner);
+    const runners = [...this.#running.values(), ...this.#moved.leaving].map(({ runner }) => runner);
     await Promise.all([this.#left, this.#unfollowed, ...runners].map((each) => each.stop()));
   }
 
@@ -113,7 +104,7 @@ export class Supervisor {
       if (before !== snapshot.catalog.resourceVersion)
         for (const { runner } of this.#running.values()) runner.tryNow();
       await this.#findLeftovers(snapshot);
-      this.#dismissRetired();
+      this.#moved.dismissRetired();
       await this.#unfollowed.consider(this.#notes.noted, {
         isListed: (name) => snapshot.catalog.sources.has(name),
         urls: snapshot.urls,
@@ -134,7 +125,7 @@ export class Supervisor {
     }
     for (const [key, tables] of wanted) {
       const [first] = tables;
-      if (first !== undefined) await this.#stopLeaving(first);
+      if (first !== undefined) await this.#moved.stopLeaving(first);
       if (first !== undefined && !this.#running.has(key))
         this.#begin(first, { kind: 'tables', tables, kept: [] });
     }
@@ -160,7 +151,7 @@ export class Supervisor {
 
   /** A feed whose name is not known yet may turn out to follow it, under another name of the same source. */
   #isFollowed({ slot, target }: NotedSlot): boolean {
-    return [...this.#running.values(), ...this.#leaving].some(
+    return [...this.#running.values(), ...this.#moved.leaving].some(
       ({ target: followed, runner }) => followed === target && (runner.slot ?? slot) === slot,
     );
   }
@@ -199,7 +190,7 @@ export class Supervisor {
         notedSlot: this.#notes.slotOf({ source, target }),
         onNamed: (slot) => {
           void this.#notes.note({ slot, source, target });
-          this.#dismissRetired();
+          this.#moved.dismissRetired();
         },
         refreshCatalog: () => catalogs.refresh(),
         installation: this.#options.installation ?? null,
@@ -235,44 +226,7 @@ export class Supervisor {
   async #retire(key: string, running: Running): Promise<void> {
     await running.runner.stop();
     if (this.#running.get(key) === running) this.#running.delete(key); // else it has ended by itself
-    const { source, target, sourceUrl } = running;
-    if (this.#lastUrls.get(source) === sourceUrl) this.#left.leave(running, this.#lastUrls.get(target));
-    else if (running.runner.slot !== null) this.#retired.add(running);
-  }
-
-  /** As soon as it is known what the new address leads to: a feed of another database is removed from the old one. */
-  #dismissRetired(): void {
-    if (this.#stopping.signal.aborted) return;
-    for (const old of this.#retired) {
-      const { source, target } = old;
-      const successor = this.#running.get(keyOf(source, target));
-      const isSearched = this.#searched.get(source) === this.#lastUrls.get(source);
-      if (successor === undefined ? !isSearched : successor.runner.slot === null) continue;
-      this.#retired.delete(old);
-      if (successor?.runner.slot !== old.runner.slot) this.#leave(old);
-    }
-  }
-
-  #leave(old: Addressed): void {
-    const runner = this.#runner(old, NOTHING);
-    runner.abandon();
-    const leaving = { ...old, runner };
-    this.#leaving.add(leaving);
-    void runner
-      .start()
-      .then(() => this.#notes.forgetDropped(leaving))
-      .then(() => this.#leaving.delete(leaving));
-  }
-
-  /** The name stands for a database again that was being left. */
-  async #stopLeaving({ source, target }: Pair): Promise<void> {
-    await this.#left.returned({ source, target }, this.#lastUrls.get(target));
-    for (const leaving of this.#leaving) {
-      const isSame = leaving.source === source && leaving.target === target;
-      if (!isSame || leaving.sourceUrl !== this.#lastUrls.get(source)) continue;
-      await leaving.runner.stop();
-      this.#leaving.delete(leaving);
-    }
+    this.#moved.retire(running);
   }
 }
 

@@ -1,12 +1,8 @@
-import { ConnectorError } from '../../../connectors/connector.ts';
 import { type FeedWishes, finishResync, forgetProof, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
-import type { FeedState } from '../../cache/status/cache-table.ts';
-import { NearjoinError } from '../../core/errors.ts';
 import { firstOf } from '../../core/waiting/first-of.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
-import { Backoff } from '../backoff.ts';
-import { AnotherStream, EarlyRefused, TableBroken, UnknownPartition } from '../interruptions.ts';
-import { isDiskFull, say } from '../say.ts';
+import { AnotherStream, EarlyRefused, UnknownPartition } from '../interruptions.ts';
+import { say } from '../say.ts';
 import { RetainedTooMuch } from '../slot/retained.ts';
 import { isNothing } from '../table/wanted.ts';
 import { untilFirstFailure } from '../together.ts';
@@ -14,10 +10,10 @@ import { LeaseLost } from '../write/applier.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
-import { heldBackTeller } from './held-up.ts';
+import { heldUpByTarget } from './held-up.ts';
 import { keepHouse } from './housekeeping.ts';
+import { Remedies } from './remedies.ts';
 import { untilPutRight } from './standing.ts';
-import { Stuck } from './stuck.ts';
 
 const CLOCK_SET_BACK =
   'the clock of the source database was set back, or another server took its place: how old the cache is must be proved anew';
@@ -25,16 +21,10 @@ const CLOCK_SET_BACK =
 const PAUSED = 'paused by an administrator';
 const GIVEN_UP = 'the cache was given up, and is copied again when the feed is resumed';
 
-/** What to do about a failure, and what to say of it meanwhile. */
-interface Remedy {
-  readonly state: FeedState;
-  readonly pauseMs: number;
-}
-
 /** Leads one feed for as long as the lease holds: runs it, rests after failures, does what administrators ask for. */
 export class FeedLeader {
   readonly #scene: FeedScene;
-  readonly #backoff: Backoff;
+  readonly #remedies: Remedies;
   readonly #wished = new Notifier();
   #wishes: FeedWishes | null = null;
   #phase = new AbortController();
@@ -44,13 +34,10 @@ export class FeedLeader {
   #waitsWithCopies = false;
   /** What the status says is from before: from another leader, or a pause. */
   #isUntold = true;
-  readonly #stuck: Stuck;
 
   constructor(scene: FeedScene) {
     this.#scene = scene;
-    const { limits, random } = scene.options;
-    this.#backoff = new Backoff(limits.retryMs.first, limits.retryMs.longest, random);
-    this.#stuck = new Stuck(scene.options.clock, random);
+    this.#remedies = new Remedies(scene);
   }
 
   /** Ends when the signal aborts or nothing is wanted of the feed any more; throws when the lease or the source is lost. */
@@ -72,7 +59,7 @@ export class FeedLeader {
             sourceClock: options.sourceClock,
             onClockSetBack: () => this.#doubtProof(),
             onSlotTrouble: (error) => this.#hearOfSlot(error),
-            onHeldBack: heldBackTeller(this.#scene),
+            onHeldUp: heldUpByTarget(this.#scene),
             onStrayed: (error) => this.#scene.tick !== null && this.#interrupt(error),
             onDamage: () => this.#scene.reconsider.notify(),
             onTick: async () => this.#scene.tick?.(),
@@ -94,9 +81,8 @@ export class FeedLeader {
 
   /** Somebody says that a failure is healed: nothing rests any longer because of one. */
   tryNow(): void {
-    this.#stuck.forget();
+    this.#remedies.forget();
     this.#scene.failures.forget();
-    this.#backoff.succeeded();
     this.reconsider();
   }
 
@@ -232,11 +218,11 @@ export class FeedLeader {
     const { options, control, lease } = this.#scene;
     if (error instanceof LeaseLost) throw error;
     if (this.#scene.streamed) {
-      this.#backoff.succeeded();
+      this.#remedies.succeeded();
       this.#scene.repeats.forget();
     }
     this.#scene.streamed = false;
-    const { state, pauseMs } = await this.#choose(error);
+    const { state, pauseMs } = await this.#remedies.choose(error);
     const resting = this.#begin(signal);
     const said = say(error);
     const repeated = this.#scene.repeats.heard(said);
@@ -258,42 +244,5 @@ export class FeedLeader {
       (until) => untilPutRight({ connector, clock }, until),
       (until) => restUnless(this.#wished, { clock, ms: pauseMs }, until),
     );
-  }
-
-  async #unstick(): Promise<Remedy> {
-    const { control, lease, options } = this.#scene;
-    const { watermark } = await loadFeed(control, lease.target);
-    const next = this.#stuck.broke(watermark?.position ?? null);
-    if (next === 'rest') return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
-    if (next === 'pass by') await giveUp(this.#scene);
-    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
-  }
-
-  /** Null when it passes by itself. */
-  async #chooseForTarget({ failure }: ConnectorError): Promise<Remedy | null> {
-    if (failure === 'unsendable') return await this.#unstick();
-    if (failure === 'unfit') return { state: 'failed', pauseMs: this.#scene.options.limits.unfitRetryMs };
-    if (failure !== 'slot-lost') return null;
-    await giveUp(this.#scene);
-    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
-  }
-
-  async #choose(error: unknown): Promise<Remedy> {
-    const { options, connector, failures } = this.#scene;
-    if (error instanceof TableBroken) {
-      failures.broke(error, isDiskFull(error) ? options.limits.unfitRetryMs : 0);
-      await options.refreshCatalog();
-      return { state: 'retrying', pauseMs: 0 };
-    }
-    if (error instanceof RetainedTooMuch) {
-      await giveUp(this.#scene);
-      await connector.drop();
-      return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
-    }
-    const remedy = error instanceof ConnectorError ? await this.#chooseForTarget(error) : null;
-    if (remedy !== null) return remedy;
-    if (isDiskFull(error)) return { state: 'retrying', pauseMs: options.limits.unfitRetryMs };
-    if (error instanceof NearjoinError) return { state: 'failed', pauseMs: options.limits.unfitRetryMs };
-    return { state: 'retrying', pauseMs: this.#backoff.nextMs() };
   }
 }

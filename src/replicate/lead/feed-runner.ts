@@ -13,15 +13,15 @@ import { AwayWatch } from '../slot/away-watch.ts';
 import { FeedRemoval, isDatabaseGone } from '../slot/feed-removal.ts';
 import { readerName } from '../slot/reader-name.ts';
 import { slotName } from '../slot/slot-name.ts';
-import { Linger } from '../table/linger.ts';
 import { CopiesKept, dropCopies, endFeed } from '../table/orphans.ts';
-import { isNothing, NOTHING, type Wanted } from '../table/wanted.ts';
+import { NOTHING, type Wanted } from '../table/wanted.ts';
 import { LeaseLost } from '../write/applier.ts';
 import { FeedLeader } from './feed-leader.ts';
 import { beginScene } from './feed-scene.ts';
 import { acquireLease, releaseLease } from './lease.ts';
 import { listen } from './listening.ts';
 import { ownSchema } from './own-schema.ts';
+import { WantedNow } from './wanted-now.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
 
@@ -33,15 +33,11 @@ export class FeedRunner {
   readonly #wished = new Notifier();
   readonly #repeats: Repeats;
   readonly #proofs: ProofPace;
-  readonly #linger: Linger;
-  #asked: Wanted;
-  /** With what was asked for until a moment ago. */
-  #wanted: Wanted;
+  readonly #wanted: WantedNow;
   #leader: FeedLeader | null = null;
   #removal: FeedRemoval | null = null;
   #slot: string | null = null;
   #isDropped = false;
-  #lingering = new AbortController();
   #away: AwayWatch | null = null;
   /** The last connection to the source held for a while: what failed then is the first failure of a new series. */
   #wasThere = false;
@@ -49,9 +45,7 @@ export class FeedRunner {
 
   constructor(options: FeedOptions, asked: Wanted) {
     this.#options = options;
-    this.#linger = new Linger(options.limits.removalDelayMs, options.clock);
-    this.#asked = asked;
-    this.#wanted = this.#linger.soften(asked);
+    this.#wanted = new WantedNow(options, asked, this.#stopping.signal, (again) => this.want(again));
     this.#repeats = new Repeats(options.clock);
     this.#proofs = new ProofPace(options.limits.probeIntervalMs, options.clock);
   }
@@ -79,13 +73,10 @@ export class FeedRunner {
 
   /** What the catalog wants has changed. */
   want(asked: Wanted): void {
-    const before = { kind: this.#wanted.kind, isUnwanted: this.#isUnwanted() };
-    this.#asked = asked;
-    this.#wanted = this.#linger.soften(asked);
-    this.#wantAgain();
+    const isAnother = this.#wanted.ask(asked);
     this.#leader?.reconsider();
-    if (!this.#isUnwanted()) this.#removal = null;
-    if (before.kind !== this.#wanted.kind || before.isUnwanted !== this.#isUnwanted()) this.#wished.notify();
+    if (!this.#wanted.isNothing) this.#removal = null;
+    if (isAnother) this.#wished.notify();
   }
 
   /** An administrator may have healed what failed. */
@@ -95,25 +86,8 @@ export class FeedRunner {
 
   /** One of its databases is not in the metadata any more. */
   abandon(): void {
-    this.#linger.forget();
+    this.#wanted.forget();
     this.want(NOTHING);
-  }
-
-  /** When the time of a table that lingers is over. */
-  #wantAgain(): void {
-    const { clock, log, source, target } = this.#options;
-    this.#lingering.abort();
-    this.#lingering = new AbortController();
-    const ms = this.#linger.nextMs();
-    if (ms === null) return;
-    log.info(
-      { source, target, ms: Math.round(ms) },
-      'a table is wanted no more: its copy is kept for a while',
-    );
-    const signal = AbortSignal.any([this.#lingering.signal, this.#stopping.signal]);
-    void clock.delay(ms, signal).then(() => {
-      if (!signal.aborted) this.want(this.#asked);
-    });
   }
 
   /** Ends the feed here and gives the lead to whoever waits for it. */
@@ -134,7 +108,7 @@ export class FeedRunner {
         if (signal.aborted) break;
         this.#isDropped = await this.#failed(error);
         this.#watchTarget();
-        if (this.#isUnwanted() || isDatabaseGone(error)) backoff = slow;
+        if (this.#wanted.isNothing || isDatabaseGone(error)) backoff = slow;
       }
       if (this.#isDropped) break;
       if (this.#wasThere) for (const each of [quick, slow]) each.succeeded();
@@ -149,7 +123,7 @@ export class FeedRunner {
   #watchTarget(): void {
     const { connect } = this.#options;
     const slot = this.#knownSlot;
-    if (this.#away !== null || slot === null || connect === null || this.#isUnwanted()) return;
+    if (this.#away !== null || slot === null || connect === null || this.#wanted.isNothing) return;
     this.#away = new AwayWatch(this.#options, connect(slot));
   }
 
@@ -167,7 +141,8 @@ export class FeedRunner {
     const repeated = this.#repeats.heard(said);
     if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
     // A connector's failure is the target's: the source was there, and will be asked again.
-    if (!this.#isUnwanted() || error instanceof ConnectorError || error instanceof CopiesKept) return false;
+    if (!this.#wanted.isNothing || error instanceof ConnectorError || error instanceof CopiesKept)
+      return false;
     const { connect } = this.#options;
     return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error);
   }
@@ -195,10 +170,10 @@ export class FeedRunner {
     void session.lost.then(() => lost.abort());
     const stop = AbortSignal.any([signal, lost.signal]);
     try {
-      const isWanted = (): boolean => !this.#isUnwanted();
+      const isWanted = (): boolean => !this.#wanted.isNothing;
       const owning = { ...this.#options, isWanted, wished: this.#wished };
       const id = await ownSchema(session.client, owning, stop);
-      if (id === null) return this.#isUnwanted();
+      if (id === null) return this.#wanted.isNothing;
       await this.#back();
       const name = slotName(id, target);
       if (this.#slot === null) {
@@ -235,11 +210,11 @@ export class FeedRunner {
     const { connect, log, target, source } = this.#options;
     log.info({ source, target, epoch: String(lease.epoch) }, 'leading a feed');
     const control = session.client;
-    this.#linger.restore(await loadLingering(control, target));
-    this.want(this.#asked);
+    this.#wanted.restore(await loadLingering(control, target));
+    this.want(this.#wanted.asked);
     if (connect === null) {
       log.warn({ source, target, slot: name }, 'the address of the target is gone: drop the slot by hand');
-      if (!this.#isUnwanted()) return false;
+      if (!this.#wanted.isNothing) return false;
       await endFeed(control, lease, await dropCopies(control, lease));
       return true;
     }
@@ -252,8 +227,8 @@ export class FeedRunner {
         leader,
         connector,
         control,
-        wanted: () => this.#wanted,
-        lingering: () => this.#linger.lingering(),
+        wanted: () => this.#wanted.now,
+        lingering: () => this.#wanted.lingering(),
         reconsider: this.#reconsider,
         repeats: this.#repeats,
         proofs: this.#proofs,
@@ -261,7 +236,7 @@ export class FeedRunner {
       });
       this.#leader = new FeedLeader(scene);
       await this.#leader.lead(signal);
-      if (signal.aborted || !this.#isUnwanted()) return false;
+      if (signal.aborted || !this.#wanted.isNothing) return false;
       await this.#dropAll(session, lease, connector);
       return true;
     } catch (error) {
@@ -272,10 +247,6 @@ export class FeedRunner {
       this.#leader = null;
       await connector.close();
     }
-  }
-
-  #isUnwanted(): boolean {
-    return isNothing(this.#wanted);
   }
 
   /** The feed's row goes last: with it goes what is known of the slot. */
