@@ -10,7 +10,7 @@ type Outcome =
 export interface QueueEvents {
   /** The reader waits and nothing is left. */
   readonly drained: () => void;
-  /** The reader wants no more. */
+  /** The reader wants no more: ends the queue. */
   readonly left: () => void;
 }
 
@@ -85,7 +85,6 @@ export class ItemQueue implements AsyncIterableIterator<Batch> {
 
   return(): Promise<IteratorResult<Batch>> {
     this.#events.left();
-    this.end();
     return Promise.resolve({ done: true, value: undefined });
   }
 

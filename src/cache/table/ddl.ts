@@ -157,7 +157,7 @@ function missingLookups(
 
 function serves(index: readonly string[], lookup: readonly string[]): boolean {
   const first = new Set(index.slice(0, lookup.length));
-  return index.length >= lookup.length && lookup.every((column) => first.has(column));
+  return lookup.every((column) => first.has(column));
 }
 
 /**

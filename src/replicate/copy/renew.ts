@@ -3,7 +3,6 @@ import type { Queryable } from '../../cache/queryable.ts';
 import { dropTableSql } from '../../cache/table/ddl.ts';
 import { loadStoredTable, type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
-import type { PartsOf } from '../../core/rows/key-part.ts';
 import { type DiscardContext, nextGeneration, untilDone } from '../table/discard.ts';
 import type { FeedAction } from '../table/reconcile.ts';
 import { cacheSink } from '../write/sink.ts';
@@ -32,19 +31,12 @@ export async function renew(
       overlay: null,
       copied_at: null,
       shape: JSON.stringify(action.shape),
-      piece_cursor: JSON.stringify({ parts: both(stored.parts ?? {}, action.parts) }),
+      // A key that was to be read for a partition which has changed again is still: it lies in another by now, or in none.
+      piece_cursor: JSON.stringify({ parts: { ...stored.parts, ...action.parts } }),
     });
     sinks.remove(stored);
     sinks.set(cacheSink(await loadStoredTable(client, stored)));
   });
-}
-
-function both(some: PartsOf, others: PartsOf): PartsOf {
-  const more = Object.entries(others).map(([partition, parts]) => [
-    partition,
-    [...(some[partition] ?? []), ...parts],
-  ]);
-  return { ...some, ...Object.fromEntries(more) };
 }
 
 async function hide(client: Queryable, stored: StoredTable): Promise<void> {

@@ -72,7 +72,5 @@ const SAME_ORDER: ReadonlySet<number> = new Set([
 
 /** Whether a range of keys means the same rows on both sides. */
 export function isSameOrder({ columns, key }: Pick<Generation, 'columns' | 'key'>): boolean {
-  return key.every((name) =>
-    columns.some((column) => column.name === name && column.type !== 'text' && SAME_ORDER.has(column.oid)),
-  );
+  return key.every((name) => columns.some((column) => column.name === name && SAME_ORDER.has(column.oid)));
 }

@@ -12,7 +12,7 @@ export class DurablePosition {
 
   /** Looks at the source's log; `stored` is the newest position whose commit was answered. Null while nothing is known. Of one known to be durable nothing is asked. */
   async look(client: Queryable, stored: Lsn): Promise<Lsn | null> {
-    if (this.#waiting === null && stored === this.#durable) return stored;
+    if (stored === this.#durable) return stored;
     const clock = await rowOf<{ written: string; durable: string }>(client, CLOCK_SQL);
     const durable = parseLsn(clock.durable);
     if (this.#waiting !== null && durable >= this.#waiting.written) {

@@ -23,9 +23,10 @@ describe('the queue between a stream and its reader', () => {
     expect([items.bytes, events]).toEqual([0, ['drained']]);
   });
 
-  test('hands a list straight to a reader that waits', async () => {
-    const { items } = queue();
+  test('hands a list straight to a reader that waits, who is told of', async () => {
+    const { items, events } = queue();
     const next = items.next();
+    expect(events).toEqual(['drained']);
     items.put(BEGIN, 10);
     expect([await next, items.bytes]).toEqual([{ done: false, value: BEGIN }, 0]);
   });

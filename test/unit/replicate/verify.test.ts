@@ -46,6 +46,14 @@ test.each([
   [[{ name: 'id', type: 'character(3)', oid: 1042 }], false],
   // an enum, cached as text
   [[{ name: 'id', type: 'text', oid: 70_001 }], false],
+  // what is no part of the key does not matter
+  [
+    [
+      { name: 'id', type: 'text', oid: 25 },
+      { name: 'n', type: 'integer', oid: 23 },
+    ],
+    false,
+  ],
 ] as const)('a key of %j has the same order everywhere: %s', (columns, same) => {
   expect(isSameOrder({ columns, key: ['id'] })).toBe(same);
 });
