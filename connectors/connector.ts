@@ -57,6 +57,8 @@ export type SlotHealth =
       readonly kind: 'usable';
       readonly confirmed: Lsn;
       readonly retainedWalBytes: number;
+      /** Held back by snapshots that wait for the target's running transactions. */
+      readonly retainedForCopies: number;
       readonly activePid: number | null;
       /** A standby kept it in step with the primary's slot, so it holds good after the standby's promotion. */
       readonly isSynced: boolean;

@@ -18,9 +18,15 @@ interface SlotRow {
   readonly conflicting: string | null;
   readonly confirmed: string | null;
   readonly retained: string | null;
+  readonly for_copies: string | null;
   readonly active_pid: number | null;
   readonly is_synced: boolean;
   readonly awaited: string | null;
+}
+
+/** What temporary slots are called through which snapshots are taken, but for their ends. */
+export function copySlotPrefix(name: string): string {
+  return `${name.slice(0, 40)}_copy_`;
 }
 
 /** How our slot stands on the target. */
@@ -36,6 +42,10 @@ export async function readSlotHealth(admin: AdminPool, name: string): Promise<Sl
        case when not pg_is_in_recovery()
          then pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)::text
        end as retained,
+       case when not pg_is_in_recovery()
+         then pg_wal_lsn_diff(pg_current_wal_insert_lsn(), (
+           select min(c.restart_lsn) from pg_replication_slots c where c.temporary and starts_with(c.slot_name, $2)))::text
+       end as for_copies,
        s.active_pid,
        coalesce((to_jsonb(s) ->> 'synced')::boolean, false) as is_synced,
        case when exists (
@@ -43,7 +53,7 @@ export async function readSlotHealth(admin: AdminPool, name: string): Promise<Sl
        ) then current_setting('synchronized_standby_slots', true) end as awaited
      from pg_replication_slots s
      where s.slot_name = $1`,
-    [name],
+    [name, copySlotPrefix(name)],
     'nearjoin_slot',
   );
   return slot === undefined ? { kind: 'missing' } : healthOf(slot);
@@ -63,6 +73,7 @@ function healthOf(slot: SlotRow): SlotHealth {
     kind: 'usable',
     confirmed: parseLsn(slot.confirmed),
     retainedWalBytes,
+    retainedForCopies: Number(slot.for_copies ?? 0),
     activePid: slot.active_pid,
     isSynced: slot.is_synced,
     heldBack: slot.awaited === null ? null : awaiting(slot.awaited),

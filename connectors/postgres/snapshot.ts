@@ -16,7 +16,7 @@ import { toConnectorError } from './failure.ts';
 import { quoted } from './quoted.ts';
 import type { Target } from './settings.ts';
 import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
-import { cutOnFailure } from './slot.ts';
+import { copySlotPrefix, cutOnFailure } from './slot.ts';
 import { copyRows } from './snapshot/copy-rows.ts';
 import {
   copyQuery,
@@ -103,7 +103,7 @@ interface Exported {
 }
 
 async function exportSnapshot(exporter: OwnClient, name: string): Promise<Exported> {
-  const slot = `${name.slice(0, 40)}_copy_${randomBytes(6).toString('hex')}`;
+  const slot = copySlotPrefix(name) + randomBytes(6).toString('hex');
   const result = await exporter.client.query<{ consistent_point: string; snapshot_name: string }>(
     `CREATE_REPLICATION_SLOT "${slot}" TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`,
   );

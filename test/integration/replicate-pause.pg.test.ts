@@ -1,5 +1,7 @@
+import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { requestPause, requestResume } from '../../src/cache/feed/requests.ts';
+import type { StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
 import { dropSlots } from '../support/postgres.ts';
 
@@ -81,6 +83,45 @@ test('too much retained log: the slot is dropped while the feed rests after a fa
   await slotDropped();
   expect(await rig.status()).toMatchObject({ position: null });
 });
+
+test('too much log retained by a snapshot that waits: it is let go, and the cache stays', async () => {
+  const holder = new pg.Client({ connectionString: rig.target.url });
+  await holder.connect();
+  await rig.target.query('create table other (id int primary key)');
+  let isLater = false;
+  const settled: StepHook = async (step) => {
+    // Nothing of it is in the log, so that it holds back nothing of what the feed's own slot must send.
+    if (step === 'copy:settled' && isLater) await holder.query('begin; select pg_current_xact_id()');
+  };
+  rig.start({ limits: { maxRetainedWalBytes: 4 * 1024 * 1024 }, onStep: settled });
+  await rig.ready();
+  const before = await relation();
+  isLater = true;
+  await rig.track({ item: [], other: [] });
+  await rig.until('the snapshot to wait', async () => (await restartOf('temporary')) !== null);
+  for (let n = 0; n < 6; n += 1) {
+    const from = await restartOf('not temporary');
+    await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 1000000))`);
+    await rig.until('the slot to move', async () => {
+      await rig.target.query('checkpoint');
+      return (await restartOf('not temporary')) !== from;
+    });
+  }
+  await rig.until('it to be told', () =>
+    Promise.resolve(rig.log.some((line) => /a snapshot that waits .* more than the 4 MB allowed/.test(line))),
+  );
+  isLater = false;
+  await holder.end();
+  await rig.until('the copy', async () => (await rig.tableStatus('other'))?.state.kind === 'ready');
+  expect(await relation()).toBe(before);
+});
+
+async function restartOf(kind: string): Promise<string | null> {
+  const { rows } = await rig.target.query<{ at: string }>(
+    `select restart_lsn::text as at from pg_replication_slots where database = current_database() and ${kind}`,
+  );
+  return rows[0]?.at ?? null;
+}
 
 test('a slot that is lost while its feed is paused is told at once; the cache is not used, and is copied on resume', async () => {
   rig.start();

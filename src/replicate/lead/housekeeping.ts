@@ -8,7 +8,7 @@ import { isDamaged } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { type FeedLimits, REFUSED_MS } from '../feed-options.ts';
-import { RetainedTooMuch } from '../slot/retained.ts';
+import { RetainedTooMuch, tooMuch } from '../slot/retained.ts';
 import type { SourceClock } from '../source-clock.ts';
 import type { Lingering } from '../table/linger.ts';
 import { untilFirstFailure } from '../together.ts';
@@ -43,6 +43,8 @@ export interface HousekeepingOptions {
 
 const TICK_MS = 200;
 const SAMPLE_MS = 1_000;
+
+const WAITING_SNAPSHOT = 'a snapshot that waits for transactions of the target to end';
 
 interface Sample {
   targetPosition: Lsn | null;
@@ -131,6 +133,10 @@ function troubleOf(health: SlotHealth, maxRetainedWalBytes: number): Error | nul
   const retained = retainedBy(health);
   if (retained !== null && retained > maxRetainedWalBytes)
     return new RetainedTooMuch(retained, maxRetainedWalBytes);
+  const forCopies = health.kind === 'usable' ? health.retainedForCopies : 0;
+  // The copies are begun again, for which nothing else need be given up.
+  if (forCopies > maxRetainedWalBytes)
+    return new ConnectorError('retry', tooMuch(WAITING_SNAPSHOT, forCopies, maxRetainedWalBytes));
   if (health.kind === 'lost') return new ConnectorError('slot-lost', health.reason);
   return health.kind === 'missing' ? new ConnectorError('slot-lost', 'the replication slot is gone') : null;
 }

@@ -30,6 +30,7 @@ async function done(
         kind: 'usable',
         confirmed: ZERO_LSN,
         retainedWalBytes,
+        retainedForCopies: 0,
         activePid,
         isSynced: false,
         heldBack: null,

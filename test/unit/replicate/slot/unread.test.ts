@@ -12,6 +12,7 @@ function slot(confirmed: bigint, activePid: number | null = null): SlotHealth {
     kind: 'usable',
     confirmed: lsnFromBits(confirmed),
     retainedWalBytes: 0,
+    retainedForCopies: 0,
     activePid,
     isSynced: false,
     heldBack: null,
