@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
+import { requestPause } from '../../src/cache/feed/requests.ts';
 import { FeedRig } from '../support/feed.ts';
 import { startProxy } from '../support/proxy.ts';
 
@@ -100,6 +101,19 @@ test('set forward: the feed goes on, and what is proved from then on is not call
     return Number((await newest()).fresh_as_of) - since > 3_000_000_000;
   });
   expect(said()).toBe(false);
+});
+
+test('set back while the feed is paused: what was proved counts no more', async () => {
+  await open();
+  await shiftTo(3_600_000);
+  rig.start();
+  await rig.ready();
+  await rig.until('a proof', async () => (await newest()).fresh_as_of !== null);
+  await requestPause(rig.source, 'pg2');
+  await rig.until('the pause', async () => (await rig.status())?.state === 'paused');
+  await shiftTo(0);
+  await rig.until('the proof to be forgotten', async () => (await newest()).fresh_as_of === null);
+  await rig.until('the pause again', async () => (await rig.status())?.state === 'paused');
 });
 
 test('set back by an hour under a leader that falls silent: another takes its place all the same', async () => {

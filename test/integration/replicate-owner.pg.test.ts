@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { claimSchema } from '../../src/cache/schema/owner.ts';
 import { FeedRig } from '../support/feed.ts';
 
 // Two metadata databases that name the same source.
@@ -46,6 +47,13 @@ test('one that was not heard of for ten seconds is followed by the other', async
   await isRefused();
   await rig.source.query(`update nearjoin.feed set updated_at = updated_at - interval '1 minute'`);
   await rig.until('the other to lead', async () => (await epoch()) !== before);
+});
+
+test('one that has just come has them to itself, though nobody has heard of its feeds yet', async () => {
+  await rig.source.query(`update nearjoin.installation set owner = null`);
+  await rig.source.query(`update nearjoin.feed set updated_at = updated_at - interval '1 minute'`);
+  expect(await claimSchema(rig.source, OURS)).toBe(null);
+  expect(await claimSchema(rig.source, THEIRS)).toBe(OURS.id);
 });
 
 test('a copy of its metadata database follows it only when it was not heard of for ten minutes', async () => {

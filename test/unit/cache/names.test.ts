@@ -18,6 +18,7 @@ test('long names fit into 63 bytes, stay different, and are not cut inside a cha
   expect(long('a')).not.toBe(long('b'));
   expect(long('a')).toMatch(/__g12$/);
   expect(long('a')).not.toContain('�');
+  expect(long('a')).toContain('ziel__öffentlichöffentlich');
 });
 
 test('identifiers are quoted whatever they hold', () => {
