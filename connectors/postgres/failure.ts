@@ -65,9 +65,7 @@ const PHRASES: Readonly<Record<Doing, string>> = {
 /** The five-character SQLSTATE of a server's error, or null for anything else. */
 export function sqlStateOf(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error)) return null;
-  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error
-    ? error.code
-    : null;
+  return typeof error.code === 'string' && 'severity' in error ? error.code : null;
 }
 
 /** Somebody holds a lock longer than we wait. */
@@ -95,7 +93,7 @@ function causeState(error: unknown): string | null {
 }
 
 function failureOf(error: unknown, code: string | null, doing: Doing): ConnectorFailure {
-  if (code === null) return failureWithoutCode(error);
+  if (code === null) return 'retry';
   const isReading = doing === 'stream' || doing === 'snapshot';
   return isReading && isOfSize(error, code) ? 'unsendable' : failureOfCode(code, doing);
 }
@@ -110,10 +108,6 @@ function isOfSize(error: unknown, code: string): boolean {
 function failureOfCode(code: string, doing: Doing): ConnectorFailure {
   if (doing === 'stream' && SLOT_LOST_CODES.has(code)) return 'slot-lost';
   return UNFIT_CODES.has(code) ? 'unfit' : 'retry';
-}
-
-function failureWithoutCode(error: unknown): ConnectorFailure {
-  return isBadUrl(error) ? 'unfit' : 'retry';
 }
 
 function isBadUrl(error: unknown): boolean {

@@ -42,7 +42,6 @@ export class FrameReader {
    * messages, or what the sink throws.
    */
   push(chunk: Buffer): number {
-    if (this.#left > 0) return this.#pass(chunk, 0);
     let at = this.#have > 0 ? this.#complete(chunk) : 0;
     if (this.#left > 0) return this.#pass(chunk, at);
     while (chunk.length - at >= HEADER_BYTES) {

@@ -59,9 +59,11 @@ describe('the class of a failure', () => {
     );
   });
 
-  test('a broken socket passes', () => {
-    const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
-    expect(toConnectorError(cause, 'stream').failure).toBe('retry');
+  test.each(['EPIPE', 'ECONNRESET'])('a broken socket passes: %s is no code of the server', (code) => {
+    const cause = Object.assign(new Error(`write ${code}`), { code, syscall: 'write' });
+    const { failure, message } = toConnectorError(cause, 'stream');
+    expect([failure, message]).toEqual(['retry', `the stream of changes broke: write ${code}`]);
+    expect(toConnectorError(cause, 'administer').message).toBe(`the target did not answer: write ${code}`);
   });
 
   test('what fails on the way to the target, or at its door, is told as such, whatever was to be done', () => {
