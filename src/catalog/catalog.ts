@@ -163,7 +163,7 @@ export interface RootName {
 }
 
 /** A tracked table that exists, with all that metadata says of it as far as it holds. */
-export interface Table {
+export interface Table extends Pick<Column, 'ownLocale'> {
   readonly source: SourceName;
   readonly ref: TableRef;
   readonly kind: 'table' | 'view' | 'materialized-view' | 'foreign-table' | 'partitioned-table';

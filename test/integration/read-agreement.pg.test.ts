@@ -286,11 +286,21 @@ const icu = (language: string): string =>
   `template template0 locale_provider icu icu_locale '${language}' locale 'C' encoding 'UTF8'`;
 
 test('a character is what it is in the source, also where the target knows only bytes', async () => {
+  const fields = [
+    { name: 'id', type: { scalar: 'integer' } },
+    { name: 't', type: { scalar: 'text' } },
+  ];
+  const queries = {
+    logical_models: [{ name: 'spelling', fields }],
+    native_queries: [{ root_field_name: 'spelled', code: 'select id, t from word', returns: 'spelling' }],
+  };
+  const to = { remote_native_query: 'spelled', column_mapping: { id: 'id' } };
   const ways = await ThreeWays.open({
     sql: [
       'create table root (id int primary key)',
       'create table word (id int primary key, root_id int, t text)',
       'create index on word (root_id)',
+      'create function said(word) returns text language sql stable as $$ select $1.t $$',
       'insert into root values (1)',
       `insert into word values (1, 1, 'ä'), (2, 1, 'ab'), (3, 1, 'a')`,
     ],
@@ -299,8 +309,15 @@ test('a character is what it is in the source, also where the target knows only 
         database: 'pg1',
         relationships: { words: { kind: 'array', to: 'word', on: { id: 'root_id' } } },
       },
-      word: { database: 'pg2' },
+      word: {
+        database: 'pg2',
+        more: {
+          computed_fields: [{ name: 'said', definition: { function: 'said' } }],
+          array_relationships: [{ name: 'spelled', using: { manual_configuration: to } }],
+        },
+      },
     },
+    metadata: (isDealt) => ({ queries: { [isDealt ? 'pg2' : 'pg1']: queries } }),
     forms: [PLAIN, "template template0 locale 'C' encoding 'SQL_ASCII'"],
   });
   try {
@@ -313,6 +330,11 @@ test('a character is what it is in the source, also where the target knows only 
       expect(await ways.agree(`{ root { words(where: {t: {${condition}}}) { id } } }`)).toEqual({
         root: [{ words }],
       });
+      const computed = `{ root { words(where: {said: {${condition}}}) { id } } }`;
+      expect((await ways.dealt.query(computed)).text).toBe(JSON.stringify({ root: [{ words }] }));
+      const queried = `{ root { words(order_by: {id: asc}) { spelled(where: {t: {${condition}}}) { id } } } }`;
+      const spelled = [1, 2, 3].map((id) => ({ spelled: words.filter((word) => word.id === id) }));
+      expect((await ways.dealt.query(queried)).text).toBe(JSON.stringify({ root: [{ words: spelled }] }));
     }
   } finally {
     await ways.close();

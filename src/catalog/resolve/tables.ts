@@ -4,8 +4,8 @@ import { printTable, sameTable, tableKey } from '../../core/names.ts';
 import type { SourceMetadata, TableConfiguration, TableMetadata } from '../../metadata/model.ts';
 import { withColumns } from '../call/with-columns.ts';
 import type { Column, Table } from '../catalog.ts';
-import { type FoundColumn, type FoundTable, type Introspection, isOfBytes } from '../introspection.ts';
-import { HASURA_DEFAULT, type Spelling } from '../part/spelling.ts';
+import { type FoundTable, type Introspection, isOfBytes } from '../introspection.ts';
+import { HASURA_DEFAULT } from '../part/spelling.ts';
 import { enumValuesOf } from './enums.ts';
 import { baseName, describe, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
@@ -29,8 +29,16 @@ export interface TableScope {
   readonly locales: ReadonlySet<string>;
 }
 
+/** What sets a text's collation, or its database's where it has none of its own, apart from those of all databases. */
+export function ownLocaleIn({ found, locales }: TableScope, own?: string): Pick<Column, 'ownLocale'> {
+  const locale = own ?? found.server.locale;
+  const others = [...locales].filter((other) => other !== locale);
+  if (others.some((other) => isOfBytes(other) !== isOfBytes(locale))) return { ownLocale: 'characters' };
+  return others.length > 0 ? { ownLocale: 'letters' } : {};
+}
+
 function resolveTable(source: string, tracked: TableMetadata, scope: TableScope): Table {
-  const { found, names, locales } = scope;
+  const { found, names } = scope;
   const { table: ref, configuration } = tracked;
   const printed = printTable(ref);
   const real = found.tables.get(tableKey(ref));
@@ -43,12 +51,7 @@ function resolveTable(source: string, tracked: TableMetadata, scope: TableScope)
       `cannot include "${printed}" in the GraphQL schema because it is not a valid GraphQL identifier: give it a custom_name`,
     );
   }
-  const ownLocaleOf = ({ locale = found.server.locale }: FoundColumn): Column['ownLocale'] => {
-    const others = [...locales].filter((other) => other !== locale);
-    if (others.some((other) => isOfBytes(other) !== isOfBytes(locale))) return 'characters';
-    return others.length > 0 ? 'letters' : undefined;
-  };
-  const columns = resolveColumns(real, configuration, spelling, ownLocaleOf);
+  const columns = resolveColumns(real, configuration, scope);
   const columnByName = new Map(columns.map((column) => [column.name, column]));
   return {
     source,
@@ -61,6 +64,7 @@ function resolveTable(source: string, tracked: TableMetadata, scope: TableScope)
       ordering: names.type(spelling.type('cursor_ordering')),
       table: HASURA_DEFAULT.rootBase(base),
     },
+    ...ownLocaleIn(scope),
     description: describe(
       configuration?.comment,
       real.comment ?? `columns and relationships of "${printed}"`,
@@ -84,8 +88,7 @@ function resolveTable(source: string, tracked: TableMetadata, scope: TableScope)
 function resolveColumns(
   real: FoundTable,
   configuration: TableConfiguration | undefined,
-  spelling: Spelling,
-  ownLocaleOf: (column: FoundColumn) => Column['ownLocale'],
+  scope: TableScope,
 ): readonly Column[] {
   const configured = [configuration?.column_config, configuration?.custom_column_names];
   const unknown = configured
@@ -95,13 +98,12 @@ function resolveColumns(
     throw new Unresolvable(`configuration was given for the column "${unknown}", but no such column exists`);
   return real.columns.map((column) => {
     const config = own(configuration?.column_config, column.name);
-    const ownLocale = ownLocaleOf(column);
     return {
       name: column.name,
       field:
         config?.custom_name ??
         own(configuration?.custom_column_names, column.name) ??
-        spelling.field(column.name),
+        scope.names.spelling.field(column.name),
       type: column.type,
       notNull: column.notNull,
       generated: column.generated,
@@ -109,7 +111,7 @@ function resolveColumns(
       enumTable: null,
       upperCased: false,
       ...(column.loose === true ? { loose: true as const } : {}),
-      ...(ownLocale === undefined ? {} : { ownLocale }),
+      ...ownLocaleIn(scope, column.locale),
     };
   });
 }

@@ -26,6 +26,7 @@ export class ComputedColumns {
   /** The field as one place of the request calls it. */
   called(table: Table, field: ComputedValue, args: readonly CallArgument[]): Column {
     const { name, description, signature, returns } = field;
+    const { ownLocale } = table;
     return {
       name: this.#freeName(table, name),
       field: name,
@@ -35,6 +36,7 @@ export class ComputedColumns {
       description,
       enumTable: null,
       upperCased: false,
+      ...(ownLocale === undefined ? {} : { ownLocale }),
       computed: { field: name, call: callOf(signature, args) },
     };
   }

@@ -49,11 +49,11 @@ function isAlikeMember(field: Field, at: SourceName, row: PlanTable): boolean {
 }
 
 function isAlikeSelect(select: Select, at: SourceName, isOrdered: boolean): boolean {
-  // What a function answers is in no other database: its own compares and orders it.
-  const isAlike =
-    select.from.call !== undefined ||
-    ((!isOrdered || isOrderedAlike(select)) && isDecidableAt(select.where, at, select.from));
-  return isAlike && select.fields.every((field) => isAlikeMember(field, at, select.from));
+  return (
+    (!isOrdered || isOrderedAlike(select)) &&
+    isDecidableAt(select.where, at, select.from) &&
+    select.fields.every((field) => isAlikeMember(field, at, select.from))
+  );
 }
 
 /** Lists of remote rows end their order with the key, and the first row of several is the one with the least key. */

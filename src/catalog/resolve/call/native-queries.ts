@@ -9,7 +9,7 @@ import type { Callable, Column, GivenSlot, RootName, Table, TextPart } from '../
 import { modelOf, probeOf, valuesIn } from '../../introspect/native-text.ts';
 import { describe, isGraphqlName } from '../names.ts';
 import { attempt, Unresolvable } from '../problems.ts';
-import type { TableScope } from '../tables.ts';
+import { ownLocaleIn, type TableScope } from '../tables.ts';
 
 /** A native query as a table without relationships and permissions, with what it brings into the schema. */
 export interface NamedQuery {
@@ -127,8 +127,9 @@ function checkRelated(entry: NativeQueryMetadata, fields: readonly LogicalField[
 function checkedColumns(
   entry: NativeQueryMetadata,
   fields: readonly LogicalField[],
-  { found }: TableScope,
+  scope: TableScope,
 ): readonly Column[] {
+  const { found } = scope;
   const answer = found.queries.statements.get(probeOf(entry, fields) ?? '') ?? {
     error: 'not asked yet',
   };
@@ -141,7 +142,7 @@ function checkedColumns(
       throw invalid(
         `Return column '${name}' has a type mismatch. The expected type is '${typeName}', but the actual type is '${actual?.sql}'.`,
       );
-    const plain = { generated: false, enumTable: null, upperCased: false };
+    const plain = { generated: false, enumTable: null, upperCased: false, ...ownLocaleIn(scope) };
     return { ...plain, name, field: name, type, notNull: !nullable, description: description ?? null };
   });
 }
