@@ -2,12 +2,12 @@ import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
-import type { Log } from '../../src/core/log.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
 import { fillLog } from '../support/connector.ts';
 import { FeedRig, QUICK } from '../support/feed.ts';
+import { logInto } from '../support/log-lines.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -56,7 +56,7 @@ class Stage {
   start(): void {
     this.#supervisor = new Supervisor({
       catalogs: { changes: (signal) => this.#snapshots(signal), refresh: () => Promise.resolve() },
-      connect: (url, name) => postgresConnector({ url, name, log: this.#logger() }),
+      connect: (url, name) => postgresConnector({ url, name, log: logInto(this.log) }),
       limits: { ...QUICK, goneRetryMs: 500, ...this.limits },
       clock: {
         ...systemClock,
@@ -66,7 +66,7 @@ class Stage {
         },
       },
       random: () => 0.5,
-      log: this.#logger(),
+      log: logInto(this.log),
       onProbe: () => undefined,
       book: this.rig.book,
     });
@@ -139,15 +139,6 @@ class Stage {
     const urls = new Map([...this.#urls].filter(([name]) => this.#listed.has(name)));
     const isWhole = this.#listed.size === 2 && this.#away.size === 0;
     return { catalog: { sources, wanted: isWhole ? this.rig.wanted : [], resourceVersion: 1 }, urls };
-  }
-
-  #logger(): Log {
-    const write =
-      (level: string) =>
-      (fields: object, text: string): void => {
-        this.log.push(`${level} ${text} ${JSON.stringify(fields)}`);
-      };
-    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }
 }
 

@@ -2,12 +2,13 @@ import type { Catalog } from '../../src/catalog/catalog.ts';
 import { parseLsn } from '../../src/core/position/lsn.ts';
 import type { FreshnessRequest } from '../../src/read/freshness.ts';
 import { TestLane } from '../support/lane.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { ddlOf, insertRows, quoted, relation } from './database-of.ts';
+import type { TestDatabase } from '../support/postgres.ts';
+import { insertRows, quoted, relation } from './database-of.ts';
+import { makeDatabases } from './databases.ts';
 import type { Query, Rows } from './generate-query.ts';
 import { toRequest } from './graphql-of.ts';
 import { dealtMetadata, hasOwnTypes, moreMetadata, tablesMetadata } from './metadata-of.ts';
-import { toSql, viewsOf } from './sql-of.ts';
+import { toSql } from './sql-of.ts';
 import { databasesOf, type TableModel, type World } from './world.ts';
 
 /** What one way of asking gave: a text, or an error. */
@@ -38,20 +39,10 @@ export class LaneStage {
   }
 
   static async open(world: World): Promise<LaneStage> {
-    const names = databasesOf(world);
-    const own = (name: string) => world.tables.filter((table) => table.database === name);
-    const made = names.map(
-      async (name, i) =>
-        [name, await createDatabase(i === 0 ? 'source' : 'target', ddlOf(world, own(name), false))] as const,
-    );
-    const [all, ...rest] = await Promise.all([
-      createDatabase('source', [...ddlOf(world, world.tables, true), ...viewsOf(world)]),
-      ...made,
-    ]);
-    const databases = Object.fromEntries(rest);
+    const { all, databases } = await makeDatabases(world);
     const dealt = dealtMetadata(world);
     const whole = { all: tablesMetadata(world, world.tables, true) };
-    const more = moreMetadata(world, names);
+    const more = moreMetadata(world, databasesOf(world));
     const settings = { stringifyNumbers: world.stringify };
     const [cached, cramped, one] = await Promise.all([
       TestLane.open(databases, dealt, settings, more),

@@ -1,7 +1,8 @@
 import type { HttpAnswer } from '../support/http-answer.ts';
 import { eventually, type Nearjoin } from '../support/nearjoin.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { ddlOf, quoted, relation, viewNamed } from './database-of.ts';
+import type { TestDatabase } from '../support/postgres.ts';
+import { quoted, relation, viewNamed } from './database-of.ts';
+import { makeDatabases } from './databases.ts';
 import type { Query } from './generate-query.ts';
 import type { Write } from './generate-write.ts';
 import { toRequest } from './graphql-of.ts';
@@ -15,8 +16,8 @@ import {
   queriesMetadata,
   sessionHeaders,
 } from './metadata-of.ts';
-import { toSql, viewsOf } from './sql-of.ts';
-import { databasesOf, type World } from './world.ts';
+import { toSql } from './sql-of.ts';
+import type { World } from './world.ts';
 
 /** A world behind a running server, replicated, and once more in one database. */
 export class ProcessStage {
@@ -41,17 +42,8 @@ export class ProcessStage {
   }
 
   static async open(nearjoin: Nearjoin, world: World): Promise<ProcessStage> {
-    const names = databasesOf(world);
-    const own = (name: string) => world.tables.filter((table) => table.database === name);
-    const made = names.map(
-      async (name, i) =>
-        [name, await createDatabase(i === 0 ? 'source' : 'target', ddlOf(world, own(name), false))] as const,
-    );
-    const [all, ...rest] = await Promise.all([
-      createDatabase('source', [...ddlOf(world, world.tables, true), ...viewsOf(world)]),
-      ...made,
-    ]);
-    const stage = new ProcessStage(nearjoin, world, Object.fromEntries(rest), all);
+    const { all, databases } = await makeDatabases(world);
+    const stage = new ProcessStage(nearjoin, world, databases, all);
     await stage.#register();
     return stage;
   }

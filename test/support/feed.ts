@@ -9,7 +9,6 @@ import { introspect } from '../../src/catalog/introspect.ts';
 import type { KafkaFeed } from '../../src/catalog/part/kafka-feed.ts';
 import { resolve } from '../../src/catalog/resolve.ts';
 import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
-import type { Log } from '../../src/core/log.ts';
 import type { MetadataIdentity } from '../../src/core/metadata-identity.ts';
 import { tableKey } from '../../src/core/names.ts';
 import type { Probe } from '../../src/core/position/watermark.ts';
@@ -19,6 +18,7 @@ import { DEFAULT_LIMITS, type FeedLimits } from '../../src/replicate/feed-option
 import type { SlotBook } from '../../src/replicate/slot/slot-book.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
 import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
+import { logInto } from './log-lines.ts';
 import { poll } from './poll.ts';
 import { createDatabase, prepared, type TestDatabase, type Which } from './postgres.ts';
 import { memoryBook } from './slot-book.ts';
@@ -102,7 +102,7 @@ export class FeedRig {
     const supervisor = new Supervisor({
       catalogs: { changes: (signal) => this.#snapshots(settings, signal), refresh: () => this.refresh() },
       connect: (url, name, { kafka = null, reader = null } = {}) => {
-        const options = { url, name, log: this.#logger(), timings: settings.timings ?? {}, reader };
+        const options = { url, name, log: logInto(this.log), timings: settings.timings ?? {}, reader };
         const { largeBytes } = settings;
         if (kafka === null)
           return postgresConnector({ ...options, ...(largeBytes === undefined ? {} : { largeBytes }) });
@@ -112,7 +112,7 @@ export class FeedRig {
       limits: { ...QUICK, ...settings.limits },
       clock: systemClock,
       random: () => 0.5,
-      log: this.#logger(),
+      log: logInto(this.log),
       onProbe: (_source, _target, probe) => {
         if (probe !== null) this.probes.push(probe);
         settings.onProbe?.(probe);
@@ -289,14 +289,5 @@ export class FeedRig {
     ]);
     const wanted = this.#unavailable ? [] : this.#wanted;
     return { catalog: { sources, wanted, resourceVersion: this.#resourceVersion }, urls };
-  }
-
-  #logger(): Log {
-    const write =
-      (level: string) =>
-      (fields: object, text: string): void => {
-        this.log.push(`${level} ${text} ${JSON.stringify(fields)}`);
-      };
-    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }
 }
