@@ -421,6 +421,20 @@ test('a lease keeps a transaction to itself, and a broken one is not handed on',
   second.release();
 });
 
+test('what a session still runs when it is given back or its pool closes is cancelled', async () => {
+  const pool = rig.open({ leases: 4, statementTimeoutMs: 600_000 });
+  const leases = await Promise.all(Array.from({ length: 4 }, () => pool.lease(null)));
+  const given = leases.map(({ connection }) => failure(connection.run('select pg_sleep(600)', [], PLAIN)));
+  const own = failure(ask(pool, 'select pg_sleep(600)'));
+  await poll('the statements to run', async () => (await rig.running()) === 5);
+  for (const lease of leases) lease.release();
+  expect(await Promise.all(given)).toEqual(given.map(() => expect.any(ConnectionLost)));
+  await poll('them to be cancelled', async () => (await rig.running()) === 1);
+  await pool.close();
+  expect(await own).toBeInstanceOf(ConnectionLost);
+  expect(await rig.running()).toBe(0);
+});
+
 test('a database that refuses says so at once and again', async () => {
   const pool = rig.open({ url: rig.database.url.replace(/\/[^/]*$/, '/no_such_database') });
   expect(await failure(ask(pool, 'select 1'))).toBeInstanceOf(ConnectionLost);

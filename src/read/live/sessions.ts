@@ -166,7 +166,7 @@ export function positionIn(cell: Buffer | null | undefined): Lsn {
   return parseLsn(must(cell, 'position of a target').toString('latin1'));
 }
 
-/** A session that cannot be left as it should be is dropped. */
+/** A session that cannot be left as it should be is ended. */
 function endTransaction(lease: Lease, statements: readonly string[], succeeded: boolean): void {
   const { connection } = lease;
   // After a failure what still runs may run for long, for an answer nobody waits for. After a success it is at most
@@ -174,6 +174,6 @@ function endTransaction(lease: Lease, statements: readonly string[], succeeded: 
   const isAbandoned = !succeeded && connection.load > 0;
   const run = (text: string): Promise<unknown> => connection.run(text, [], { signal: null, prepared: true });
   Promise.all(isAbandoned ? [] : statements.map(run))
-    .catch(() => connection.destroy())
+    .catch(() => connection.close())
     .finally(() => lease.release());
 }

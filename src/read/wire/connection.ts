@@ -57,6 +57,7 @@ export class WireConnection {
   /** Messages of this turn of the event loop; empty when nothing waits to be sent. */
   #outgoing: Buffer[] = [];
   #lost: ConnectionLost | null = null;
+  #isEnding = false;
   #transaction = 'I';
 
   constructor(socket: Duplex, options: WireOptions) {
@@ -88,7 +89,7 @@ export class WireConnection {
   }
 
   get isOpen(): boolean {
-    return this.#lost === null;
+    return this.#lost === null && !this.#isEnding;
   }
 
   /** Inside no transaction, as of the last answer, and nothing is on the way that could end what comes next. */
@@ -99,7 +100,7 @@ export class WireConnection {
   /** Runs one statement; values are in text form. */
   run(text: string, values: readonly (string | null)[], options: RunOptions): Promise<readonly WireRow[]> {
     const { signal } = options;
-    if (this.#lost !== null) return Promise.reject(this.#lost);
+    if (!this.isOpen) return Promise.reject(this.#lost ?? new ConnectionLost('the session was closed'));
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
     // Judged before it counts as asked: of what is never sent no answer comes, and the next one would be taken for it.
     const refusal = unsendable(values);
@@ -112,28 +113,21 @@ export class WireConnection {
     });
   }
 
-  /** Ends the session; requests still waiting fail. */
-  async close(): Promise<void> {
-    if (this.#lost !== null) return;
-    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
-    this.#fail(new Error('closed by us'));
-    this.#socket.end(TERMINATE);
-    await closed;
+  /** Ends the session, and on the server what it runs; requests still waiting fail. */
+  close(): Promise<void> {
+    const closed = new ConnectionLost('the session was closed');
+    for (const entry of this.#pending) this.#abandon(entry, closed);
+    return this.finish();
   }
 
   /** Ends the session when everything that was asked of it is answered; nothing more may be. */
   async finish(): Promise<void> {
-    if (this.#lost !== null) return;
+    if (!this.isOpen) return;
+    this.#isEnding = true;
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
     this.#flush();
     this.#socket.end(TERMINATE);
     await closed;
-  }
-
-  /** Drops the socket at once. */
-  destroy(): void {
-    this.#socket.destroy();
-    this.#lose(new Error('dropped by us'));
   }
 
   #entry(text: string, options: RunOptions, outcome: Pick<Pending, 'resolve' | 'reject'>): Pending {

@@ -5,7 +5,7 @@ import { abortError, ConnectionLost } from './failure.ts';
 /** A session held by one caller until released. */
 export interface Lease {
   readonly connection: WireConnection;
-  /** Gives it back; a session inside a transaction or with unread answers is dropped instead. */
+  /** Gives it back; a session inside a transaction or with unread answers is ended instead. */
   release(): void;
 }
 
@@ -84,7 +84,7 @@ export class Leases {
       else next(connection);
       return;
     }
-    connection.destroy();
+    void connection.close();
     this.#leased -= 1;
     next?.(null);
   }
