@@ -31,6 +31,7 @@ export class Leases {
   /** Takes a session, waiting for one when all are taken. */
   async take(signal: StopSignal | null): Promise<Lease> {
     if (this.#closed) throw new ConnectionLost('the pool is closed');
+    if (signal?.aborted === true) throw abortError(signal);
     const free = this.#takeFree();
     if (free !== null) return this.#leaseOf(free);
     if (this.#leased < this.#options.most) {
