@@ -187,19 +187,25 @@ test('lists that were slow together go alone', async () => {
   expect(await together()).toBe(false);
 });
 
-test('look-ups that everybody has given up end on the server', async () => {
-  const pool = rig.open();
+test.each([
+  ['all of whom have gone', []],
+  ['the first of whom has its row', ['0']],
+])('look-ups that nobody waits for any more, %s, end on the server', async (_, answered) => {
+  const pool = rig.open({ statementTimeoutMs: 600_000 });
   await ask(pool, 'select 1');
   const slow = {
     text: 'select pg_sleep($1::float8)::text',
     together: {
-      text: 'select pg_sleep(p1::float8)::text, n from unnest($1::text[]) with ordinality asked(p1, n)',
+      // A long row is sent before the next is there.
+      text: `select pg_sleep(p1::float8)::text || repeat(' ', 20000), n from unnest($1::text[]) with ordinality asked(p1, n)`,
       isLookUp: true,
     },
   };
+  const first = answered.map((value) => pool.row(slow, [value], new Stop()));
   const stops = [new Stop(), new Stop()];
-  const asked = stops.map((stop) => failure(pool.row(slow, ['30'], stop)));
+  const asked = stops.map((stop) => failure(pool.row(slow, ['600'], stop)));
   await poll('the statement to run', async () => (await rig.running()) === 1);
+  await Promise.all(first);
   for (const stop of stops) stop.abort(new Error('client gone'));
   for (const given of asked) expect(await given).toMatchObject({ message: 'client gone' });
   await poll('the statement to end', async () => (await rig.running()) === 0);

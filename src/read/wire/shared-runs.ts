@@ -77,7 +77,6 @@ export class SharedRuns {
   async #together(all: readonly Asked[]): Promise<void> {
     const { statement } = must(all[0], 'request of an execution');
     const waiting = new Waiting(all);
-    const open: (Asked | null)[] = [...all];
     let turnMs = systemClock.monotonicMs();
     const options = {
       signal: waiting.stop,
@@ -85,43 +84,57 @@ export class SharedRuns {
       onTurn: (): void => {
         turnMs = systemClock.monotonicMs();
       },
-      onRow: (row: WireRow): void => {
-        const place = Number(row.at(-1)) - 1;
-        open[place]?.resolve(row);
-        open[place] = null;
-      },
+      onRow: (row: WireRow): void => waiting.take(row),
     };
     const run = this.#run(statement.together.text, columnsOf(all), options);
     await run.catch(() => undefined);
     this.#shares.took(statement, systemClock.monotonicMs() - turnMs);
-    waiting.end();
-    for (const asked of open) if (asked !== null) this.#alone(asked);
+    for (const asked of waiting.end()) this.#alone(asked);
   }
 }
 
-/** The clients that wait for one execution: it is given up when none is left. */
+/** The clients that wait for one execution: it is given up when none of them is left and not all rows have come. */
 class Waiting {
   readonly stop = new Stop();
-  readonly #listeners: readonly { readonly signal: StopSignal; readonly leave: () => void }[];
-  #left: number;
+  #rowsToCome: number;
+  /** By place, from 1; what ends waiting for the signal of each. */
+  readonly #open = new Map<number, { readonly asked: Asked; readonly leave: () => void }>();
 
   constructor(all: readonly Asked[]) {
-    this.#left = all.length;
-    this.#listeners = all.map(({ signal, reject }) => {
-      const leave = (): void => {
-        const error = abortError(signal);
-        reject(error);
-        this.#left -= 1;
-        if (this.#left === 0) this.stop.abort(error);
-      };
-      if (signal.aborted) leave();
-      else signal.addEventListener('abort', leave, { once: true });
-      return { signal, leave };
+    this.#rowsToCome = all.length;
+    all.forEach((asked, i) => {
+      const place = i + 1;
+      this.#open.set(place, { asked, leave: () => this.#leave(place, asked) });
     });
+    for (const { asked, leave } of [...this.#open.values()]) {
+      if (asked.signal.aborted) leave();
+      else asked.signal.addEventListener('abort', leave, { once: true });
+    }
   }
 
-  end(): void {
-    for (const { signal, leave } of this.#listeners) signal.removeEventListener('abort', leave);
+  /** Hands a row to whom it answers. */
+  take(row: WireRow): void {
+    this.#rowsToCome -= 1;
+    this.#close(Number(row.at(-1)))?.resolve(row);
+  }
+
+  /** Those that have no row. */
+  end(): readonly Asked[] {
+    return [...this.#open.keys()].flatMap((place) => this.#close(place) ?? []);
+  }
+
+  #leave(place: number, { signal, reject }: Asked): void {
+    reject(abortError(signal));
+    this.#close(place);
+  }
+
+  #close(place: number): Asked | null {
+    const one = this.#open.get(place);
+    if (one === undefined) return null;
+    this.#open.delete(place);
+    one.asked.signal.removeEventListener('abort', one.leave);
+    if (this.#open.size === 0 && this.#rowsToCome > 0) this.stop.abort(new Error('nobody waits'));
+    return one.asked;
   }
 }
 
