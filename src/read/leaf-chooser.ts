@@ -46,7 +46,7 @@ export class LeafChooser {
     lane.history = feed?.history ?? null;
     const identity = this.#databases.identity(lane.use.target);
     const fit = this.#fits.fit(group, lane.use, { feed, identity });
-    const policy: Policy = lane.anyAge ? { ...lane.policy, noCache: false, fallback: 'stale' } : lane.policy;
+    const policy: Policy = lane.anyAge ? { ...lane.policy, fallback: 'stale' } : lane.policy;
     lane.choice = chooseLeaf(fit, policy, this.#hopeFor(group.source, feed), known.now);
   }
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import pg from 'pg';
-import type { CacheStatus, FeedStatus } from '../cache/status/cache-table.ts';
+import type { CacheStatus } from '../cache/status/cache-table.ts';
 import { readCacheStatus } from '../cache/status/status.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -99,10 +99,8 @@ export class StatusBoard {
 
   async #read(source: SourceName, watch: Watch): Promise<void> {
     try {
-      const client = await this.#client(source);
-      const status = await readCacheStatus(client);
+      watch.status = await readCacheStatus(await this.#client(source));
       watch.readAtMs = systemClock.monotonicMs();
-      watch.status = keepSameFeeds(watch.status, status);
     } catch (error) {
       await this.#drop(source);
       // Once is enough for the log: the source's own requests report what is wrong with it.
@@ -141,16 +139,4 @@ export class StatusBoard {
 /** A session that is broken already cannot be ended politely, and need not be. */
 async function endQuietly(client: pg.Client): Promise<void> {
   await client.end().catch(() => undefined);
-}
-
-/** Feeds whose tables did not change keep their table list, so that what was derived from it stays valid. */
-function keepSameFeeds(before: CacheStatus | null, after: CacheStatus): CacheStatus {
-  if (before === null) return after;
-  const feeds = new Map<SourceName, FeedStatus>();
-  for (const [target, feed] of after.feeds) {
-    const old = before.feeds.get(target);
-    const same = old !== undefined && JSON.stringify(old.tables) === JSON.stringify(feed.tables);
-    feeds.set(target, same ? { ...feed, tables: old.tables } : feed);
-  }
-  return { ...after, feeds };
 }
