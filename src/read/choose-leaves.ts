@@ -13,9 +13,14 @@ export type LeafChoice =
       readonly route: 'live';
       readonly reason: RouteReason;
       readonly detail: RouteDetail;
-      /** Not what was asked for: the fallback decides what happens instead. */
+      /** Not what was asked for. */
       readonly unmet: boolean;
     };
+
+/** Whether the fallback decides what happens instead. */
+export function isUnmet(choice: LeafChoice): choice is Extract<LeafChoice, { route: 'live' }> {
+  return choice.route === 'live' && choice.unmet;
+}
 
 /** The leaf that a target's rows would be read from. */
 export interface Foreseen {

@@ -2,9 +2,10 @@ import { must } from '../core/assert.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import type { Lsn } from '../core/position/lsn.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { RemoteUse } from '../plan/plan.ts';
-import type { Foreseen, LeafChoice } from './choose-leaves.ts';
+import { type Foreseen, isUnmet, type LeafChoice } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { perhapsOutdated, readError } from './error-mapping.ts';
@@ -67,32 +68,19 @@ export class GroupReader {
     this.#live = new LiveReader(parts.databases, parts.settings);
   }
 
-  read(request: GroupRequest): Promise<GroupAnswer> {
-    return request.group.remotes.length === 0 ? this.#own(request) : this.#untilServed(request);
-  }
-
-  /** Root fields that read nothing but their own database. */
-  async #own(request: GroupRequest): Promise<GroupAnswer> {
-    try {
-      const { cells } = await this.#cached(request, []);
-      return { cells, targets: [] };
-    } catch (error) {
-      const { source } = request.group;
-      throw perhapsOutdated(readError(error, source, 'source'), [source]);
-    }
-  }
-
   /** Tries leaf after leaf until what was read is what was asked for. */
-  async #untilServed(request: GroupRequest): Promise<GroupAnswer> {
+  async read(request: GroupRequest): Promise<GroupAnswer> {
     const { group } = request;
-    if (this.#parts.board.peek(group.source) === null) await this.#parts.board.known(group.source);
+    const isKnown = group.remotes.length === 0 || this.#parts.board.peek(group.source) !== null;
+    if (!isKnown) await this.#parts.board.known(group.source);
     const lanes = this.#wishingLanes(request);
+    const untilMs = systemClock.monotonicMs() + this.#parts.settings.waitMs;
     let arrival: SourceTime | null = null;
     let repeats = 1;
     for (;;) {
       const waiting = this.#choose(lanes, group);
       if (waiting !== null) {
-        await this.#waitUntilUsable(waiting, request);
+        await this.#waitUntilUsable(waiting, request, untilMs);
         continue;
       }
       let reading: Reading;
@@ -109,7 +97,7 @@ export class GroupReader {
       arrival ??= reading.now;
       const done = this.#judge(request, lanes, { reading, arrival });
       if ('cells' in done) return done;
-      await this.#fallBack(done.lane, done.fault, { request, arrival: arrival ?? done.now });
+      await this.#fallBack(done.lane, done.fault, { request, arrival: arrival ?? done.now, untilMs });
     }
   }
 
@@ -139,7 +127,7 @@ export class GroupReader {
     for (const lane of lanes) {
       this.#chooser.choose(lane, group);
       const { choice, policy } = lane;
-      if (choice.route === 'cache' || !choice.unmet || lane.forced !== null) continue;
+      if (!isUnmet(choice) || lane.forced !== null) continue;
       if (policy.fallback === 'error') throw notFresh(lane.use.target, choice.detail);
       if (policy.fallback === 'wait') return lane;
     }
@@ -166,11 +154,12 @@ export class GroupReader {
    */
   async #cacheWasLost(lanes: readonly Lane[], group: SourceGroup, detail: RouteDetail): Promise<boolean> {
     const cached = lanes.filter((lane) => lane.choice.route === 'cache' && lane.forced === null);
+    if (cached.length === 0) return false;
     const tried = leafKey(cached);
     await this.#parts.board.refresh(group.source);
     for (const lane of cached) this.#chooser.choose(lane, group);
     if (leafKey(cached) === tried) for (const lane of cached) lane.forced = { detail };
-    return cached.length > 0;
+    return true;
   }
 
   #takeStale(lanes: readonly Lane[], target: SourceName): boolean {
@@ -263,34 +252,28 @@ export class GroupReader {
   async #fallBack(
     lane: Lane,
     fault: RouteDetail,
-    { request, arrival }: { request: GroupRequest; arrival: SourceTime },
+    { request, arrival, untilMs }: { request: GroupRequest; arrival: SourceTime; untilMs: number },
   ): Promise<void> {
     if (lane.policy.fallback === 'error') throw notFresh(lane.use.target, fault);
     if (lane.policy.fallback !== 'wait') {
       lane.forced = { detail: fault };
       return;
     }
-    const { target } = lane.use;
-    this.#wishes.wish(request.group.source, target);
-    const wanted = {
-      source: request.group.source,
-      target,
-      policy: lane.policy,
-      arrival,
-      signal: request.signal,
-    };
-    if (!(await untilFresh(this.#parts, wanted))) throw notFresh(target, fault);
+    const { use, policy } = lane;
+    const { group, signal } = request;
+    const wanted = { source: group.source, target: use.target, policy, arrival, signal, untilMs };
+    this.#wishes.wish(group.source, use.target);
+    if (!(await untilFresh(this.#parts, wanted))) throw notFresh(use.target, fault);
   }
 
-  async #waitUntilUsable(lane: Lane, request: GroupRequest): Promise<void> {
-    const { board, settings } = this.#parts;
-    const { source } = request.group;
-    const met = await waitFor(settings.waitMs, request.signal, async () => {
-      await board.refresh(source);
-      this.#chooser.choose(lane, request.group);
-      return lane.choice.route === 'cache';
+  /** Until the cache can be tried, or it is known that waiting does not help. */
+  async #waitUntilUsable(lane: Lane, { group, signal }: GroupRequest, untilMs: number): Promise<void> {
+    await waitFor(untilMs, signal, async () => {
+      await this.#parts.board.refresh(group.source);
+      this.#chooser.choose(lane, group);
+      return !isUnmet(lane.choice);
     });
-    if (!met && lane.choice.route === 'live') throw notFresh(lane.use.target, lane.choice.detail);
+    if (isUnmet(lane.choice)) throw notFresh(lane.use.target, lane.choice.detail);
   }
 }
 

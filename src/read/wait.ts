@@ -8,21 +8,19 @@ import { readError } from './error-mapping.ts';
 import type { Policy } from './freshness.ts';
 import { faultOf, improved, labelOf } from './labels.ts';
 import type { ProbeBoard } from './probe-board.ts';
-import type { ReadSettings } from './settings.ts';
 
 const STEP_MS = 10;
 
-/** Asks again and again until the answer is yes (true) or the time is over (false); an abort ends it with its reason. */
+/** Asks again and again until the answer is yes (true) or it is so late (false); an abort ends it with its reason. */
 export async function waitFor(
-  timeMs: number,
+  untilMs: number,
   signal: StopSignal,
   isMet: () => Promise<boolean>,
 ): Promise<boolean> {
-  const end = systemClock.monotonicMs() + timeMs;
   for (;;) {
     signal.throwIfAborted();
     if (await isMet()) return true;
-    if (systemClock.monotonicMs() >= end) return false;
+    if (systemClock.monotonicMs() >= untilMs) return false;
     await systemClock.delay(STEP_MS, signal);
   }
 }
@@ -34,18 +32,19 @@ const WATERMARK = `select coalesce(w.position::text, '-'), coalesce(w.fresh_as_o
 
 /** Waits until a cache is as fresh as asked for, counted from when the request arrived; false when time is up. */
 export function untilFresh(
-  parts: { readonly databases: Databases; readonly probes: ProbeBoard; readonly settings: ReadSettings },
+  parts: { readonly databases: Databases; readonly probes: ProbeBoard },
   wanted: {
     readonly source: SourceName;
     readonly target: SourceName;
     readonly policy: Policy;
     readonly arrival: SourceTime;
     readonly signal: StopSignal;
+    readonly untilMs: number;
   },
 ): Promise<boolean> {
-  const { source, target, policy, arrival, signal } = wanted;
+  const { source, target, policy, arrival, signal, untilMs } = wanted;
   const pool = parts.databases.source(source);
-  return waitFor(parts.settings.waitMs, signal, async () => {
+  return waitFor(untilMs, signal, async () => {
     const rows = await pool.run(WATERMARK, [target], { signal, prepared: true }).catch((error: unknown) => {
       throw readError(error, source, 'source');
     });

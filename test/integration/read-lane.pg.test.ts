@@ -136,6 +136,26 @@ test('fallback wait gives up after its time', async () => {
   }
 });
 
+test('however often something else is waited for, all of it takes no longer than the time', async () => {
+  const copies = (state: string) => pg1.query('update nearjoin.cache_table set state = $1', [state]);
+  await copies('copying');
+  await lane.setWatermark('pg1', 'pg2', '0/2', OLD_MS);
+  const hasty = await TestLane.open({ pg1, pg2 }, TABLES, { waitMs: 2_000, pollMs: 20 });
+  try {
+    const end = performance.now() + 1_600;
+    const refused = expect(hasty.query(QUERY, { freshness: { fallback: 'wait' } })).rejects.toMatchObject({
+      message: expect.stringContaining('older than asked for'),
+    });
+    await poll('most of the time to have gone', () => performance.now() > end);
+    await copies('ready');
+    const ready = performance.now();
+    await refused;
+    expect(performance.now() - ready).toBeLessThan(1_600);
+  } finally {
+    await hasty.close();
+  }
+});
+
 test('a source that goes while its cache is waited for is told as such', async () => {
   await lane.setWatermark('pg1', 'pg2', '0/2', OLD_MS);
   await using proxy = await startProxy(pg1.server);
@@ -296,6 +316,14 @@ test('a table still being copied is answered live, or waited for', async () => {
   const waiting = route({ freshness: { fallback: 'wait' } });
   await pg1.query(`update nearjoin.cache_table set state = 'ready'`);
   expect(await waiting).toBe('pg2 cache hit fresh');
+});
+
+test('a copy that fails while it is waited for is waited for no longer', async () => {
+  await pg1.query(`update nearjoin.cache_table set state = 'copying'`);
+  await poll('the lane to notice', async () => (await route()) === 'pg2 live miss copying');
+  const waiting = route({ freshness: { fallback: 'wait' } });
+  await pg1.query(`update nearjoin.cache_table set state = 'failed'`);
+  expect(await waiting).toBe('pg2 live miss failed');
 });
 
 test('a source without any cache is answered live', async () => {
