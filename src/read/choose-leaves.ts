@@ -6,19 +6,28 @@ import { type DatabaseIdentity, isOtherDatabase } from '../core/postgres/databas
 import type { RemoteUse } from '../plan/plan.ts';
 import type { Policy, RouteDetail, RouteReason } from './freshness.ts';
 
+/** Why rows are read from the target. */
+export interface LiveLeaf {
+  readonly route: 'live';
+  readonly reason: RouteReason;
+  readonly detail: RouteDetail;
+  /** Not what was asked for. */
+  readonly unmet: boolean;
+}
+
 /** Where the rows of one feed's target are read from. */
-export type LeafChoice =
-  | { readonly route: 'cache'; readonly tables: readonly CacheTable[] }
-  | {
-      readonly route: 'live';
-      readonly reason: RouteReason;
-      readonly detail: RouteDetail;
-      /** Not what was asked for. */
-      readonly unmet: boolean;
-    };
+export type LeafChoice = { readonly route: 'cache'; readonly tables: readonly CacheTable[] } | LiveLeaf;
+
+/** Of a cache nothing is known. */
+export const UNKNOWN_LEAF: LiveLeaf = {
+  route: 'live',
+  reason: 'miss',
+  detail: 'status-unknown',
+  unmet: true,
+};
 
 /** Whether the fallback decides what happens instead. */
-export function isUnmet(choice: LeafChoice): choice is Extract<LeafChoice, { route: 'live' }> {
+export function isUnmet(choice: LeafChoice): choice is LiveLeaf {
   return choice.route === 'live' && choice.unmet;
 }
 

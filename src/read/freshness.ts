@@ -33,8 +33,7 @@ export type RouteDetail =
   | 'type-unknown'
   | 'status-unknown'
   | 'asked-for'
-  | 'cache-off'
-  | 'target-down';
+  | 'cache-off';
 
 /** How one target's rows came into an answer. */
 export interface TargetReport {

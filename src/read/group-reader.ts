@@ -5,7 +5,7 @@ import type { SourceTime } from '../core/position/watermark.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { RemoteUse } from '../plan/plan.ts';
-import { type Foreseen, isUnmet, type LeafChoice } from './choose-leaves.ts';
+import { type Foreseen, isUnmet, UNKNOWN_LEAF } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { perhapsOutdated, readError } from './error-mapping.ts';
@@ -118,8 +118,7 @@ export class GroupReader {
 
   #lane(use: RemoteUse, { freshness }: GroupRequest): Lane {
     const policy = policyFor(use.target, freshness, use.options, this.#parts.settings);
-    const choice: LeafChoice = { route: 'live', reason: 'miss', detail: 'status-unknown', unmet: true };
-    return { use, policy, forced: null, anyAge: false, history: null, choice };
+    return { use, policy, forced: null, anyAge: false, history: null, choice: UNKNOWN_LEAF };
   }
 
   /** Chooses every leaf; the lane whose cache must be waited for first, if there is one. */
@@ -215,10 +214,11 @@ export class GroupReader {
     const { source } = request.group;
     const reports: TargetReport[] = [];
     for (const lane of lanes) {
-      if (lane.choice.route === 'live') {
-        const reached = reading.positions.get(lane.use.target) ?? null;
+      const { choice, use } = lane;
+      if (choice.route === 'live') {
+        const reached = reading.positions.get(use.target) ?? null;
         refuseLost(lane, reached?.before ?? null);
-        reports.push(liveReport(lane, reached?.after ?? null));
+        reports.push(liveReport(use.target, choice, reached?.after ?? null));
         continue;
       }
       const { report, fault, now } = this.#verdict(lane, { reading, arrival, source });

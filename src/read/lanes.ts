@@ -5,7 +5,7 @@ import type { HistoryName, Token } from '../core/position/token.ts';
 import { type SourceTime, stalenessMs } from '../core/position/watermark.ts';
 import type { PlanTable, RemoteUse } from '../plan/plan.ts';
 import type { Leaf } from '../sql/place/leaf.ts';
-import type { LeafChoice } from './choose-leaves.ts';
+import type { LeafChoice, LiveLeaf } from './choose-leaves.ts';
 import type { Policy, RouteDetail, TargetReport } from './freshness.ts';
 import type { Label } from './labels.ts';
 
@@ -65,21 +65,13 @@ export function cacheReport(
 }
 
 /** What is said of rows fetched live. */
-export function liveReport(lane: Lane, reached: Token | null): TargetReport {
-  const { choice } = lane;
-  const why =
-    choice.route === 'live' ? choice : { reason: 'miss' as const, detail: 'status-unknown' as const };
-  const { reason, detail } = why;
+export function liveReport(
+  target: SourceName,
+  { route, reason, detail }: LiveLeaf,
+  reached: Token | null,
+): TargetReport {
   const { position, history } = reached ?? { position: null, history: null };
-  return {
-    target: lane.use.target,
-    route: 'live',
-    reason,
-    detail,
-    stalenessMs: 0,
-    position,
-    history,
-  };
+  return { target, route, reason, detail, stalenessMs: 0, position, history };
 }
 
 const WHY: Partial<Record<RouteDetail, string>> = {

@@ -1,7 +1,7 @@
 import type { FeedStatus } from '../cache/status/cache-table.ts';
 import type { SourceName } from '../core/names.ts';
 import { LAST_LSN } from '../core/position/lsn.ts';
-import { chooseLeaf } from './choose-leaves.ts';
+import { chooseLeaf, UNKNOWN_LEAF } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { FitMemo } from './fit-memo.ts';
@@ -39,7 +39,7 @@ export class LeafChooser {
       return;
     }
     if (known === null) {
-      lane.choice = { route: 'live', reason: 'miss', detail: 'status-unknown', unmet: true };
+      lane.choice = UNKNOWN_LEAF;
       return;
     }
     const feed = known.status.feeds.get(lane.use.target);
