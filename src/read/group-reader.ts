@@ -71,9 +71,7 @@ export class GroupReader {
   /** Tries leaf after leaf until what was read is what was asked for. */
   async read(request: GroupRequest): Promise<GroupAnswer> {
     const { group } = request;
-    const isKnown = group.remotes.length === 0 || this.#parts.board.peek(group.source) !== null;
-    if (!isKnown) await this.#parts.board.known(group.source);
-    const lanes = this.#wishingLanes(request);
+    const lanes = await this.#wishingLanes(request);
     const untilMs = systemClock.monotonicMs() + this.#parts.settings.waitMs;
     let arrival: SourceTime | null = null;
     let repeats = 1;
@@ -109,8 +107,11 @@ export class GroupReader {
     return lanes.map(({ use, choice }) => ({ target: use.target, choice }));
   }
 
-  #wishingLanes(request: GroupRequest): readonly Lane[] {
+  /** One lane for each feed, once the state of its cache has been read. */
+  async #wishingLanes(request: GroupRequest): Promise<readonly Lane[]> {
     const { source, remotes } = request.group;
+    const isKnown = remotes.length === 0 || this.#parts.board.peek(source) !== null;
+    if (!isKnown) await this.#parts.board.known(source);
     const lanes = remotes.map((use) => this.#lane(use, request));
     for (const { use, policy } of lanes) this.#wishes.consider(source, use.target, policy);
     return lanes;

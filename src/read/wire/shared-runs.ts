@@ -106,7 +106,7 @@ class Waiting {
       const place = i + 1;
       this.#open.set(place, { asked, leave: () => this.#leave(place, asked) });
     });
-    for (const { asked, leave } of [...this.#open.values()]) {
+    for (const { asked, leave } of this.#open.values()) {
       if (asked.signal.aborted) leave();
       else asked.signal.addEventListener('abort', leave, { once: true });
     }
