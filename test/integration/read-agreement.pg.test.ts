@@ -281,6 +281,36 @@ test.skipIf(testServer('target').version < 15)(
   },
 );
 
+test('floats add up to the same number in whichever order their rows lie', async () => {
+  const ways = await ThreeWays.open({
+    sql: [
+      'create table root (id int primary key)',
+      'create table item (id int primary key, root_id int, f float8)',
+      'insert into root values (1), (2)',
+      'insert into item values (1, 1, 0.1), (2, 1, 0.2), (3, 1, 0.3), (4, 2, 0.3), (5, 2, 0.2), (6, 2, 0.1)',
+    ],
+    tables: {
+      root: {
+        database: 'pg1',
+        relationships: { items: { kind: 'array', to: 'item', on: { id: 'root_id' } } },
+      },
+      item: { database: 'pg2' },
+    },
+  });
+  try {
+    const { rows } = await ways.all.query<{ relation: string }>('select relation from nearjoin.cache_table');
+    // A row that is written again goes behind all others.
+    for (const id of [2, 1, 5, 4])
+      await ways.all.query(`update nearjoin."${rows[0]?.relation}" set f = f where id = ${id}`);
+    const sum = 'items_aggregate: {sum: {arguments: f, predicate: {_lte: 0.6}}}';
+    expect(await ways.agree(`{ root(where: {${sum}}) { id } }`)).toEqual({ root: [] });
+    const order = '[{items_aggregate: {sum: {f: asc}}}, {id: asc}]';
+    expect(await ways.agree(`{ root(order_by: ${order}) { id } }`)).toEqual({ root: [{ id: 1 }, { id: 2 }] });
+  } finally {
+    await ways.close();
+  }
+});
+
 const PLAIN = "template template0 locale 'C' encoding 'UTF8'";
 const icu = (language: string): string =>
   `template template0 locale_provider icu icu_locale '${language}' locale 'C' encoding 'UTF8'`;

@@ -235,11 +235,10 @@ function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: RowsIn
   const found = related(predicate.to, predicate.where, withRow(rows, row), { build, link });
   const columns = predicate.columns.map((column) => found.right.read(column));
   if (predicate.distinct) for (const column of predicate.columns) refuseUnlessDistinct(column, found.right);
-  const mark = syntax(predicate.distinct ? 'distinct ' : '');
   const value =
     predicate.function === 'count'
       ? countSql(columns, predicate.distinct)
-      : sql`${syntax(predicate.function)}(${mark}${separated(columns, ', ')})`;
+      : aggregateSql(predicate.function, { ...predicate, values: columns });
   // A plan leaves out rows of which a cell is hidden: with a null among several they are left out alike.
   const present = columns.length > 1 ? columns.map((column) => sql`${column} is not null`) : [];
   const conditions = allOf([...found.conditions, ...present]);
@@ -248,6 +247,24 @@ function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: RowsIn
   if (test.kind === 'is-null') return sql`${aggregated} is ${syntax(test.negated ? 'not null' : 'null')}`;
   const compared = test.cast === null ? aggregated : sql`${aggregated}::${bareType(test.cast)}`;
   return operatorSql(test.operator, compared, operandSql(test.value, build));
+}
+
+interface Aggregated {
+  readonly columns: readonly Column[];
+  /** What is read of each column. */
+  readonly values: readonly Sql[];
+  readonly distinct: boolean;
+}
+
+const FLOATS: ReadonlySet<string> = new Set(['float4', 'float8']);
+
+/** An aggregate function of columns. What floats add up to depends on their order, and their rows lie in another one in every database. */
+export function aggregateSql(name: string, { columns, values, distinct }: Aggregated): Sql {
+  const isExtreme = name === 'min' || name === 'max';
+  const isInOrder = !isExtreme && columns.some(({ type }) => FLOATS.has(baseType(type).name));
+  const list = separated(values, ', ');
+  const order = isInOrder ? sql` order by ${list}` : syntax('');
+  return sql`${syntax(name)}(${syntax(distinct ? 'distinct ' : '')}${list}${order})`;
 }
 
 /** `count` over rows, over one column's values, or over several columns as one value, which is none of nothing. */

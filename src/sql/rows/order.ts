@@ -2,7 +2,7 @@ import { unreachable } from '../../core/assert.ts';
 import type { OrderItem, OrderStep } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
 import { isLeaky } from '../condition/leaky.ts';
-import { conditionsSql, joinSql, visibleValue } from '../condition/predicate.ts';
+import { aggregateSql, conditionsSql, joinSql, visibleValue } from '../condition/predicate.ts';
 import { sortValue } from '../place/enum-order.ts';
 import { openPlace } from '../place/open-place.ts';
 import { type RowScope, withRow } from '../place/scope.ts';
@@ -44,9 +44,11 @@ function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
     }
     case 'function': {
       const { by } = item;
-      const value = (right: RowScope): Sql =>
-        sortValue(visibleValue(by, right, site.rows, site.build), by.column, right);
-      return overRelated((right) => sql`${syntax(by.function)}(${value(right)})`, last, { row: left, site });
+      const called = (right: RowScope): Sql => {
+        const value = sortValue(visibleValue(by, right, site.rows, site.build), by.column, right);
+        return aggregateSql(by.function, { columns: [by.column], values: [value], distinct: false });
+      };
+      return overRelated(called, last, { row: left, site });
     }
     default:
       return unreachable(item.by);
