@@ -46,9 +46,9 @@ export async function rowOf<Row>(
   return row;
 }
 
-/** The SQLSTATE of anything thrown by `pg`; undefined for other errors, connection failures among them. */
+/** The SQLSTATE of anything thrown by `pg`; undefined for other errors, connection failures among them: `EPIPE` looks like one. */
 export function sqlStateOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (!(error instanceof Error) || !('code' in error) || 'syscall' in error) return undefined;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { ConnectorError } from '../../../connectors/connector.ts';
+import { isRefusal } from '../../../src/cache/queryable.ts';
 import { isDiskFull, say } from '../../../src/replicate/say.ts';
 
 const lost = 'the connection to the source database was lost: ';
@@ -12,6 +13,12 @@ test.each([
   [new Error('parts of schema nearjoin are gone: lease'), ''],
 ])('%s', (error, before) => {
   expect(say(error)).toBe(before + error.message);
+});
+
+test('a connection that breaks has refused nothing, though its code looks like one of the server', () => {
+  const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE', syscall: 'write' });
+  expect(say(broken)).toBe('the connection to the source database was lost: write EPIPE');
+  expect(isRefusal(broken)).toBe(false);
 });
 
 test('a disk is full at either end', () => {
