@@ -57,7 +57,7 @@ async function writeRows(
   const writer = cacheWriter({ relation, columns, key });
   const gone = rows.filter(({ difference }) => difference === 'delete');
   const fresh = rows.flatMap((row) => {
-    const values = row.difference === 'delete' ? undefined : cells.get(keyText(row.key));
+    const values = cells.get(keyText(row.key));
     return values === undefined ? [] : [values];
   });
   const removes = gone.map((row) => columns.map(({ name }) => keyCell(row.key, key.indexOf(name))));

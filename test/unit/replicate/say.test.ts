@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { expect, test } from 'vitest';
 import { ConnectorError } from '../../../connectors/connector.ts';
 import { isRefusal } from '../../../src/cache/queryable.ts';
@@ -19,6 +20,32 @@ test('a connection that breaks has refused nothing, though its code looks like o
   const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE', syscall: 'write' });
   expect(say(broken)).toBe('the connection to the source database was lost: write EPIPE');
   expect(isRefusal(broken)).toBe(false);
+});
+
+test.each([
+  ['22P02', {}, 'the source database refused a value (SQLSTATE 22P02)'],
+  [
+    '23505',
+    { constraint: 'copy_pkey' },
+    'the source database refused a value (SQLSTATE 23505, by constraint copy_pkey)',
+  ],
+  [
+    'P0001',
+    { where: 'PL/pgSQL function public.refuse(integer) line 1 at RAISE' },
+    'the source database refused a statement (SQLSTATE P0001, by function public.refuse(integer))',
+  ],
+])('%s quotes values of rows, none of which is told', (code, more, said) => {
+  const refused = new pg.DatabaseError('Key (id)=(a secret) is not welcome', 1, 'error');
+  expect(say(Object.assign(refused, { code, detail: 'Failing row contains (a secret).', ...more }))).toBe(
+    said,
+  );
+});
+
+test('what keeps something from being dropped is told', () => {
+  const refused = new pg.DatabaseError('cannot drop table copy', 1, 'error');
+  expect(say(Object.assign(refused, { code: '2BP01', detail: 'view a depends on it\nview b too' }))).toBe(
+    'the source database refused a statement: cannot drop table copy: view a depends on it; view b too (2BP01)',
+  );
 });
 
 test('a disk is full at either end', () => {

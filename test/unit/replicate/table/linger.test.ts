@@ -70,4 +70,7 @@ test('a successor goes on with the time that is left, and gives all of it to wha
   meant.forget();
   meant.restore([{ table: ref('b'), leftMs: 40 }]);
   expect(meant.soften(tables())).toEqual(tables());
+  meant.soften(tables('a'));
+  meant.restore([{ table: ref('b'), leftMs: 40 }]);
+  expect(meant.soften(tables('a'))).toEqual(keeping(['a'], ['b']));
 });

@@ -145,6 +145,13 @@ test.each<[string, Partial<TableShape>, readonly string[] | null]>([
   expect(parts === null ? null : first).toEqual(froms);
 });
 
+test('a partition that has partitions itself, and was detached for a moment, is read again beside another', () => {
+  const versions = { ...divided.versions, 'partition 8': '90' };
+  const then = { ...divided, versions, keys: { ...divided.keys, 8: part('60', '70') } };
+  const now = { ...then, files: { ...then.files, 2: 21 }, versions: { ...versions, 'partition 8': '91' } };
+  expect(Object.keys(changedParts(then, now, held) ?? {})).toEqual(['2', '8', 'unclaimed']);
+});
+
 test('parts by a column that is not in the key, or is held as another type, are not told apart', () => {
   const now = { ...divided, files: { ...divided.files, 2: 21 } };
   expect(changedParts(divided, now, { ...held, key: ['n'] })).toBeNull();

@@ -38,14 +38,23 @@ test('a table whose rest ended while the others were looked at is due at once', 
 });
 
 test('a copy that was interrupted waits as it is; one that failed, or broke, goes', () => {
-  const clock = { monotonicMs: () => 1_000, delay: () => Promise.resolve() };
+  let now = 1_000;
+  const clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
   const failures = new TableFailures(clock, () => 1);
   const left = (): readonly number[] => [failures.interrupted().size, failures.resting().size];
   failures.copyInterrupted(table, 'no');
   expect(left()).toEqual([1, 0]);
+  now += 2_000;
+  expect(left()).toEqual([0, 0]);
   failures.copyFailed(table, 'no');
   expect(left()).toEqual([0, 1]);
   failures.copyInterrupted(table, 'no');
   failures.broke({ table, relation: 'copy', message: 'no' }, 10);
   expect(left()).toEqual([0, 1]);
+});
+
+test('a table that breaks for the first time because a disk is full rests all the same', () => {
+  const failures = new TableFailures({ monotonicMs: () => 0, delay: () => Promise.resolve() }, () => 1);
+  failures.broke({ table, relation: 'copy', message: 'no' }, 30_000);
+  expect(failures.nextMs()).toBe(30_000);
 });
