@@ -116,6 +116,14 @@ test('too much log retained by a snapshot that waits: it is let go, and the cach
   expect(await relation()).toBe(before);
 });
 
+/** The newest watermark, and when the leader was heard of last. */
+async function newest(): Promise<{ readonly seq: string; readonly heardAt: number }> {
+  const { rows } = await rig.source.query<{ seq: string }>(
+    'select max(seq)::text as seq from nearjoin.watermark',
+  );
+  return { seq: rows[0]?.seq ?? '', heardAt: (await rig.status())?.heardAt ?? 0 };
+}
+
 async function restartOf(kind: string): Promise<string | null> {
   const { rows } = await rig.target.query<{ at: string }>(
     `select restart_lsn::text as at from pg_replication_slots where database = current_database() and ${kind}`,
@@ -136,6 +144,12 @@ test('a slot that is lost while its feed is paused is told at once; the cache is
   expect((await rig.status())?.lastError).toContain('the replication slot is gone');
   expect(rig.log.filter((line) => line.includes('the replication slot is gone'))).toHaveLength(1);
   expect(await relation()).toBe(before);
+  const given = await newest();
+  await rig.until(
+    'more looks at the slot',
+    async () => ((await rig.status())?.heardAt ?? 0) > given.heardAt + 2_000_000,
+  );
+  expect(await newest()).toMatchObject({ seq: given.seq });
   await rig.target.query('delete from item where id = 1');
   await requestResume(rig.source, 'pg2');
   await rig.copiedAgain('item', before);

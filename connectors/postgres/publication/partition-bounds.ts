@@ -126,16 +126,14 @@ function placeOf(literals: string, known: number, isEnd: boolean): KeyPlace | nu
 }
 
 /**
- * Keys that no partition of a table can have by its bound; no test where those of one of them are not known to the last, and
+ * Keys, at least, that no partition of a table can have by its bound; no test where bounds are not known to the last column, and
  * null when every key has its partition.
  */
 function restOf({ strategy, columns, beside }: Omit<PartitionLevel, 'bound'>): KeyPart | null {
   if (strategy === 'h') return isWhole(beside) ? null : [];
   const known = strategy === 'r' ? orderedOf(columns) : columnsOf(columns);
   if (known.length < columns.length) return [];
-  const bounds = beside.filter((bound) => bound !== 'DEFAULT');
-  const tests = bounds.flatMap((bound) => testOf({ strategy, columns, bound }) ?? []);
-  if (tests.length < bounds.length) return [];
+  const tests = beside.flatMap((bound) => testOf({ strategy, columns, bound }) ?? []);
   const values = tests.flatMap((test) => (test.kind === 'one-of' ? test.values : []));
   if (values.length > 0) return [{ kind: 'one-of', columns: known, values, isNot: true }];
   const ranges = joined(tests.flatMap((test) => (test.kind === 'between' ? [test] : [])));
