@@ -55,9 +55,10 @@ export class MovedFeeds {
 
   /** Takes over a feed that was stopped because one of its databases has moved. */
   retire(old: Running): void {
-    const { urls, left } = this.#options;
+    const { urls, left, notes } = this.#options;
     const { source, target, sourceUrl } = old;
-    if (urls.get(source) === sourceUrl) left.leave(old, urls.get(target));
+    const slot = old.runner.slot ?? notes.slotOf(old);
+    if (urls.get(source) === sourceUrl) left.leave({ ...old, slot }, urls.get(target));
     else if (old.runner.slot !== null) this.#retired.add(old);
   }
 

@@ -345,6 +345,24 @@ test('the slot of a target that has an address which leads nowhere holds back no
   await stage.until('the slot to go', async () => (await leftOn(stage.rig.target)).length === 0);
 });
 
+test('nor does it where its source has been out of reach from the start', async () => {
+  const stage = await Stage.open();
+  await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
+  await stage.stop();
+  const proxies = [await startProxy(testServer('source')), await startProxy(testServer('target'))] as const;
+  for (const proxy of proxies) {
+    undo.push(() => proxy.close());
+    proxy.setMode('refuse');
+  }
+  stage.move({ pg1: proxies[0].through(stage.rig.source.url) });
+  stage.limits = { maxRetainedWalBytes: 1 << 20 };
+  stage.start();
+  await stage.until('the source to be missed', () => stage.lines('feed left its source').length > 0);
+  stage.move({ pg2: proxies[1].through(stage.rig.target.url) });
+  await fillLog(stage.rig.target.url);
+  await stage.until('the slot to go', async () => (await leftOn(stage.rig.target)).length === 0);
+});
+
 test('a source that has another address only keeps its slot and its copies', async () => {
   const stage = await Stage.open();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];

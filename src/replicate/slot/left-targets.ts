@@ -28,7 +28,7 @@ interface LeftTarget {
 interface Stopped extends Omit<LeftTarget, 'targetUrl' | 'slot'> {
   readonly targetUrl: string | null;
   readonly kafka: object | null;
-  readonly runner: { readonly slot: string | null };
+  readonly slot: string | null;
 }
 
 /** What the tries to leave a target share. */
@@ -56,10 +56,7 @@ export class LeftTargets {
   }
 
   /** Takes notice of a feed that was stopped because something changed; where its target still has the same address there is nothing to do. */
-  leave(
-    { source, target, sourceUrl, targetUrl, kafka, runner: { slot } }: Stopped,
-    urlNow: string | undefined,
-  ): void {
+  leave({ source, target, sourceUrl, targetUrl, kafka, slot }: Stopped, urlNow: string | undefined): void {
     if (kafka !== null || slot === null || targetUrl === null || targetUrl === urlNow) return;
     const left = { source, target, sourceUrl, targetUrl, slot };
     const stopping = new AbortController();
