@@ -11,7 +11,7 @@ export interface Pace {
 }
 
 /** The pace of a comparison an administrator waits for. */
-export const USUAL_PACE: Pace = { pageRows: 10_000, pagesAtOnce: 8, rowsPerSecond: null };
+export const USUAL_PACE: Pace = { pageRows: 10_000, pagesAtOnce: 4, rowsPerSecond: null };
 
 /** What a pass over a table calls back. */
 export interface PassOptions {
@@ -41,6 +41,8 @@ interface Piece extends KeyRange {
   readonly digest: string;
 }
 
+type Reading = () => Promise<readonly Piece[]>;
+
 class Pass {
   readonly #scene: VerifyScene;
   readonly #sides: Sides;
@@ -57,10 +59,11 @@ class Pass {
   /** Ranges are cut where the target's pages end; only checksums travel where nothing differs. */
   async byRanges(): Promise<void> {
     const { pace, onSuspects, onRows } = this.#options;
-    let after: RowKey | null = null;
-    for (let isLast = false; !isLast; ) {
+    for (let next: Reading | null = this.#reading(null); next !== null; ) {
       const startedMs = this.#scene.clock.monotonicMs();
-      const pieces: Piece[] = await this.#readPieces(after);
+      const pieces: readonly Piece[] = await next();
+      const end = pieces.at(-1)?.upTo ?? null;
+      next = end === null ? null : this.#reading(end);
       await untilCaughtUp(this.#scene, this.#signal);
       for (const piece of pieces) {
         const here = await this.#sides.cache.digest(piece, pace.pageRows + 1);
@@ -69,10 +72,16 @@ class Pass {
       }
       const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
       await onRows(rows);
-      after = pieces.at(-1)?.upTo ?? null;
-      isLast = after === null;
       await this.#rest(rows, startedMs);
     }
+  }
+
+  /** Where nobody minds the load the target is read on while the cache is compared. */
+  #reading(after: RowKey | null): Reading {
+    if (this.#options.pace.rowsPerSecond !== null) return () => this.#readPieces(after);
+    const pieces = this.#readPieces(after);
+    pieces.catch(() => undefined); // whoever asks for them is told; nobody does where the comparison has ended
+    return () => pieces;
   }
 
   /** The last piece is open at its end, for rows of the copy past the target's last. */
