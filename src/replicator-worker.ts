@@ -32,6 +32,8 @@ const NO_KAFKA: KafkaCluster = { brokers: [], tls: null, login: null };
 
 /** A running replicator. */
 export interface Replicator {
+  /** Looks at databases that somebody says have changed. */
+  look(sources: readonly SourceName[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -49,7 +51,9 @@ export type WorkerMessage =
   | { readonly kind: 'failed'; readonly message: string };
 
 /** What it can be told. */
-export type WorkerRequest = { readonly kind: 'stop' };
+export type WorkerRequest =
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'changed'; readonly sources: readonly SourceName[] };
 
 interface WorkerStart {
   readonly role: 'nearjoin replicator';
@@ -62,19 +66,24 @@ export function workerStart(settings: ReplicatorSettings, logLevel: WorkerStart[
   return { role: 'nearjoin replicator', settings, logLevel };
 }
 
-/** Runs every feed the metadata wants, in this thread, until stopped; fails when the metadata database cannot be used. */
+/**
+ * Runs every feed the metadata wants, in this thread, until stopped; fails when the metadata database cannot be used. `isTold`
+ * leaves it to somebody else to see that databases have changed.
+ */
 export async function startReplicator(
   settings: ReplicatorSettings,
   {
     log,
     onProbe,
+    isTold = false,
   }: {
     readonly log: Log;
+    readonly isTold?: boolean;
     readonly onProbe: (source: SourceName, target: SourceName, probe: Probe | null) => void;
   },
 ): Promise<Replicator> {
   const store = await openMetadataStore({ url: settings.metadataDatabaseUrl, log });
-  const watch = await openCatalogWatch({ store, log, env: settings.env });
+  const watch = await openCatalogWatch({ store, log, env: settings.env, isTold });
   const limits = {
     ...DEFAULT_LIMITS,
     maxRetainedWalBytes: settings.maxRetainedWalMb * 1_048_576,
@@ -100,6 +109,7 @@ export async function startReplicator(
   });
   supervisor.start();
   return {
+    look: (sources) => watch.look(sources),
     stop: async () => {
       await supervisor.stop();
       await watch.close();
@@ -119,9 +129,11 @@ async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort)
     const replicator = await startReplicator(settings, {
       log,
       onProbe: (source, target, probe) => tell({ kind: 'probe', source, target, probe }),
+      isTold: true,
     });
-    port.once('message', () => {
-      void replicator.stop().then(() => port.close());
+    port.on('message', (request: WorkerRequest) => {
+      if (request.kind === 'changed') void replicator.look(request.sources);
+      else void replicator.stop().then(() => port.close());
     });
     tell({ kind: 'started' });
   } catch (error) {

@@ -29,7 +29,8 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     const control = await openControl({ ...config, metadataDatabaseUrl }, log, closing);
     const probes = new ProbeBoard();
     if (config.roles.includes('replicator')) {
-      await startReplicator({ config, metadataDatabaseUrl, probes, log, closing });
+      const { watch } = control;
+      await startReplicator({ config, metadataDatabaseUrl, probes, watch, log, closing });
     }
     const url = await listen({ config, control, probes, log, closing, leaving });
     const stop = async (): Promise<void> => {

@@ -59,6 +59,7 @@ export class CatalogWatch {
   readonly #resolver: Resolver;
   readonly #closed = new AbortController();
   readonly #listeners = new Set<() => void>();
+  readonly #told = new Set<(sources: readonly SourceName[]) => void>();
   readonly #looks: Spaced<SourceName>;
   #basis: Basis;
   #snapshot: Snapshot;
@@ -102,6 +103,16 @@ export class CatalogWatch {
         await this.#nextChange(ended);
       }
     }
+  }
+
+  /** Has somebody told which databases say something else of themselves than before, as soon as that is known here. */
+  tellChanges(tell: (sources: readonly SourceName[]) => void): void {
+    this.#told.add(tell);
+  }
+
+  /** Looks at databases that somebody says have changed. */
+  async look(sources: readonly SourceName[]): Promise<void> {
+    await Promise.all(sources.map((source) => this.#looks.next(source)));
   }
 
   /**
@@ -154,9 +165,7 @@ export class CatalogWatch {
     if (isNewer()) return true;
     await firstOf(
       this.#closed.signal,
-      async () => {
-        await Promise.all(sources.map((source) => this.#looks.next(source)));
-      },
+      () => this.look(sources),
       (until) => systemClock.delay(LONGEST_LOOK_MS, until),
     );
     return isNewer();
@@ -206,6 +215,8 @@ export class CatalogWatch {
     if (isSame) return;
     this.#basis = basis;
     this.#snapshot = this.#build(basis, this.#snapshot.catalog.generation + 1);
+    const others = basis.readings.differingFrom(readings);
+    for (const tell of others.length === 0 ? [] : this.#told) tell(others);
     for (const wake of this.#listeners) wake();
   }
 

@@ -60,9 +60,13 @@ export class StatusBoard {
     return { status: watch.status, now: watch.status.now + elapsedUs };
   }
 
-  /** Reads again now: what was chosen by the last reading has turned out to be gone. */
+  /** Reads again now: what was chosen by the last reading has turned out to be gone. A source that nobody reads from is not followed. */
   async refresh(source: SourceName): Promise<void> {
-    const watch = this.#watch(source);
+    const watch = this.#watches.get(source);
+    if (watch !== undefined) await this.#again(source, watch);
+  }
+
+  async #again(source: SourceName, watch: Watch): Promise<void> {
     watch.refreshing ??= this.#read(source, watch).finally(() => {
       watch.refreshing = null;
     });
@@ -81,7 +85,7 @@ export class StatusBoard {
     if (known !== undefined) return known;
     const watch: Watch = { status: null, readAtMs: 0, first: Promise.resolve(), refreshing: null };
     this.#watches.set(source, watch);
-    watch.first = this.refresh(source);
+    watch.first = this.#again(source, watch);
     const loop = watch.first.then(() => this.#follow(source)).finally(() => this.#loops.delete(loop));
     this.#loops.add(loop);
     return watch;

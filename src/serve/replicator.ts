@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { CatalogWatch } from '../catalog/watch.ts';
 import type { Config } from '../config.ts';
 import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import { type Log, writeLine } from '../ops/log.ts';
@@ -20,6 +21,8 @@ export interface ReplicatorInput {
   readonly config: Config;
   readonly metadataDatabaseUrl: string;
   readonly probes: ProbeBoard;
+  /** Looks at the databases for a replicator beside it too. */
+  readonly watch: Pick<CatalogWatch, 'tellChanges'>;
   readonly log: Log;
   readonly closing: Closing;
 }
@@ -31,7 +34,7 @@ const RESTART_MS = 1000;
  * in this thread when nothing else runs in the process.
  */
 export async function startReplicator(input: ReplicatorInput): Promise<void> {
-  const { config, metadataDatabaseUrl, probes, log, closing } = input;
+  const { config, metadataDatabaseUrl, probes, watch, log, closing } = input;
   const settings: ReplicatorSettings = {
     metadataDatabaseUrl,
     env: { ...process.env },
@@ -45,6 +48,7 @@ export async function startReplicator(input: ReplicatorInput): Promise<void> {
   if (config.roles.includes('api') && isBuilt()) {
     const thread = new ReplicatorThread(settings, { log, probes, clock: systemClock });
     thread.start();
+    watch.tellChanges((sources) => thread.tell({ kind: 'changed', sources }));
     closing.add('replicator', () => thread.stop());
     return;
   }
@@ -96,10 +100,14 @@ class ReplicatorThread {
     this.#loop = this.#keepRunning(this.#stopping.signal);
   }
 
+  /** One that is just being started again knows no more of the past. */
+  tell(request: WorkerRequest): void {
+    this.#worker?.postMessage(request);
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const request: WorkerRequest = { kind: 'stop' };
-    this.#worker?.postMessage(request);
+    this.tell({ kind: 'stop' });
     await this.#loop;
   }
 

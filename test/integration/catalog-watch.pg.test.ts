@@ -42,8 +42,9 @@ async function open(
   store: MetadataStore,
   env = {},
   intervals: Partial<typeof FAST> = FAST,
+  isTold = false,
 ): Promise<CatalogWatch> {
-  const watch = await openCatalogWatch({ store, log, env, intervals });
+  const watch = await openCatalogWatch({ store, log, env, intervals, isTold });
   cleanUps.push(() => watch.close());
   return watch;
 }
@@ -140,6 +141,30 @@ test('a change of a database is noticed; what has not changed is not published a
     'remote_relationship',
   ]);
   expect(columns(watch.current().catalog, 'pg1', 'orders')).toEqual(['id', 'user_id']);
+});
+
+test('one that is told of changes by another looks when it is told, and at those databases only', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  const looks = await open(store);
+  const [told, other] = [await open(store, {}, FAST, true), await open(store, {}, FAST, true)];
+  const said: (readonly string[])[] = [];
+  looks.tellChanges((sources) => {
+    said.push(sources);
+    void told.look(sources);
+  });
+  const seen = (watch: CatalogWatch, column: string): boolean =>
+    columns(watch.current().catalog, 'pg2', 'users').includes(column);
+  for (const column of ['age', 'height']) {
+    await target.query(`alter table users add column ${column} int`);
+    await poll('the change', () => seen(looks, column) && seen(told, column));
+  }
+  expect(said).toEqual([['pg2'], ['pg2']]);
+  expect(seen(other, 'age')).toBe(false);
+  await here.query('alter table orders add column at date');
+  await other.look(['pg2']);
+  expect(seen(other, 'height')).toBe(true);
+  expect(columns(other.current().catalog, 'pg1', 'orders')).not.toContain('at');
 });
 
 test('what follows a saved change sees what has changed in databases, and reads no others', async () => {

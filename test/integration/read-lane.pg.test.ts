@@ -326,6 +326,15 @@ test('a copy that fails while it is waited for is waited for no longer', async (
   expect(await waiting).toBe('pg2 live miss failed');
 });
 
+test('the state of a database that nobody reads from is not followed for being asked after', async () => {
+  const sessions = async (database: TestDatabase): Promise<number> => {
+    const asked = `select from pg_stat_activity where datname = $1 and application_name = 'nearjoin status'`;
+    return (await database.query(asked, [database.name])).rows.length;
+  };
+  await Promise.all(['pg1', 'pg2'].map((source) => lane.lane.refresh(source)));
+  expect([await sessions(pg1), await sessions(pg2)]).toEqual([1, 0]);
+});
+
 test('a source without any cache is answered live', async () => {
   await dropInUse(pg1, 'schema nearjoin');
   await poll('the lane to notice', async () => (await route()) === 'pg2 live miss not-cached');

@@ -36,6 +36,7 @@ interface Entry {
   readonly asked: Asked;
   readonly found: Introspection | Unavailable;
   readonly readAt: number;
+  readonly lookedAt: number;
   readonly dueAt: number;
   readonly failures: number;
 }
@@ -59,6 +60,8 @@ export interface BookOptions {
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly intervals?: Partial<Intervals>;
+  /** Somebody else looks at the same databases as often, and says which have changed: by themselves only full readings are due. */
+  readonly isTold?: boolean;
 }
 
 /** The last introspection of every source; unchanged ones are the same object again. */
@@ -127,7 +130,11 @@ export class SourceBook {
 
   /** As good as one that is kept. */
   #isFresh(entry: Entry): boolean {
-    return isAvailable(entry.found) && entry.dueAt > systemClock.monotonicMs();
+    return isAvailable(entry.found) && this.#ageMs(entry) < this.#intervals.fingerprintMs;
+  }
+
+  #ageMs({ lookedAt }: Entry): number {
+    return systemClock.monotonicMs() - lookedAt;
   }
 
   /** What is as good as reading: what was read to try this metadata, or what another node has just noted. */
@@ -158,8 +165,9 @@ export class SourceBook {
         if (fingerprint === entry.found.fingerprint)
           return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
       } catch {
-        // Down for now: what was known stays valid for cached reads, and the next look comes at the usual time.
-        return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
+        // Down for now: what was known stays valid for cached reads, and nobody knows yet whether it has changed.
+        const looked = this.#dated(entry, entry.found);
+        return { ...looked, readAt: entry.readAt, dueAt: looked.lookedAt + this.#intervals.fingerprintMs };
       }
     }
     return this.#read({ url: entry.url, problem: null, asked: entry.asked }, entry, signal);
@@ -197,8 +205,9 @@ export class SourceBook {
     if (recalled === null) return null;
     const { reading, ageMs } = recalled;
     if (!tells(reading, asked) || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;
-    const { readAt, dueAt, ...entry } = this.#dated({ url, asked, failures: 0 }, reading);
-    return { ...entry, readAt: readAt - ageMs, dueAt: dueAt - ageMs };
+    const { lookedAt, dueAt, ...entry } = this.#dated({ url, asked, failures: 0 }, reading);
+    const at = lookedAt - ageMs;
+    return { ...entry, readAt: at, lookedAt: at, dueAt: dueAt - ageMs };
   }
 
   async #ask(described: Described, signal: AbortSignal): Promise<Introspection | Unavailable> {
@@ -212,12 +221,13 @@ export class SourceBook {
   }
 
   #dated(entry: Pick<Entry, 'url' | 'asked' | 'failures'>, found: Introspection | Unavailable): Entry {
-    const { fingerprintMs, retryMs, longestRetryMs } = this.#intervals;
+    const { fingerprintMs, fullMs, retryMs, longestRetryMs } = this.#intervals;
     const now = systemClock.monotonicMs();
     const failures = isAvailable(found) ? 0 : entry.failures + 1;
+    const restMs = this.#options.isTold === true ? fullMs : fingerprintMs;
     const pause =
-      failures === 0 ? fingerprintMs : Math.min(longestRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
-    return { ...entry, found, failures, readAt: now, dueAt: now + pause };
+      failures === 0 ? restMs : Math.min(longestRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
+    return { ...entry, found, failures, readAt: now, lookedAt: now, dueAt: now + pause };
   }
 
   #describe(source: SourceMetadata): Described {
@@ -247,6 +257,14 @@ export class SourceReadings {
     return new Map(
       [...this.entries].flatMap(([name, { url }]) => (url === null ? [] : [[name, url] as const])),
     );
+  }
+
+  /** The databases that are in both and do not say the same. */
+  differingFrom(other: SourceReadings): readonly SourceName[] {
+    return [...this.entries].flatMap(([name, { found }]) => {
+      const there = other.entries.get(name);
+      return there === undefined || there.found === found ? [] : [name];
+    });
   }
 
   /** Whether both would resolve to the same catalog, given the same metadata. */
