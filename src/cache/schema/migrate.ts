@@ -18,8 +18,6 @@ const MIGRATION_LOCK = 7_046_029_254;
 const TURN_WAIT_MS = 10_000;
 /** For tables that somebody may have locked. */
 const LOCK_WAIT_MS = 500;
-const UNDEFINED_SCHEMA = '3F000';
-const UNDEFINED_TABLE = '42P01';
 const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Steps to bring the schema from version n to n + 1; old entries are never edited. */
@@ -154,18 +152,18 @@ async function isWhole(client: Queryable, { version }: Found): Promise<boolean> 
   return version === VERSIONS.length && (await missingObjects(client)).length === 0;
 }
 
+/** Looks before it asks: a database without the schema would write an error to its log for every feed. */
 async function installed(client: Queryable): Promise<Found | null> {
-  try {
-    const [row] = await rowsOf<Found>(
-      client,
-      'select id, schema_version as version from nearjoin.installation',
-    );
-    return row ?? null;
-  } catch (error) {
-    const state = sqlStateOf(error);
-    if (state === UNDEFINED_SCHEMA || state === UNDEFINED_TABLE) return null;
-    throw error;
-  }
+  const { there } = await rowOf<{ there: boolean }>(
+    client,
+    `select to_regclass('nearjoin.installation') is not null as there`,
+  );
+  if (!there) return null;
+  const [row] = await rowsOf<Found>(
+    client,
+    'select id, schema_version as version from nearjoin.installation',
+  );
+  return row ?? null;
 }
 
 async function upgrade(client: Queryable): Promise<Installation> {
@@ -176,17 +174,15 @@ async function upgrade(client: Queryable): Promise<Installation> {
     await client.query(`set local lock_timeout = ${TURN_WAIT_MS}`);
     await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
-    const there = await rowOf<{ server: number; schema: boolean; installation: boolean }>(
+    const there = await rowOf<{ server: number; schema: boolean }>(
       client,
-      `select current_setting('server_version_num')::int as server,
-         to_regnamespace('nearjoin') is not null as schema,
-         to_regclass('nearjoin.installation') is not null as installation`,
+      `select current_setting('server_version_num')::int as server, to_regnamespace('nearjoin') is not null as schema`,
     );
     if (there.server < OLDEST_POSTGRES)
       throw new NearjoinError('invalid-configuration', tooOld('source', there.server));
     // Not "if not exists": that asks for the right to make schemas even where an administrator has made this one.
     if (!there.schema) await client.query('create schema nearjoin');
-    const found = there.installation ? await installed(client) : null;
+    const found = await installed(client);
     if (found !== null && found.version > VERSIONS.length) throw tooNew(found.version);
     const isDone = found !== null && (await isWhole(client, found)); // by whose turn was before
     const restored = isDone ? [] : await bringUpToDate(client, found);
