@@ -98,8 +98,7 @@ export class Leases {
         resolve(connection);
       };
       const stop = (error: Error): void => {
-        const at = this.#waiting.indexOf(give);
-        if (at >= 0) this.#waiting.splice(at, 1);
+        this.#waiting.splice(this.#waiting.indexOf(give), 1);
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         reject(error);
