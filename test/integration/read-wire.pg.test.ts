@@ -291,6 +291,7 @@ test('a request that waits for a session may be given up, and one that waits whe
   const waiting = ask(pool, 'select 4');
   abort.abort(new Error('gone'));
   expect(await given).toMatchObject({ message: 'gone' });
+  expect(await failure(ask(pool, 'select 3', [], abort.signal))).toMatchObject({ message: 'gone' });
   const retired = pool.retire();
   await release();
   expect(await Promise.all([slow, behind, waiting])).toEqual(['', '2', '4']);
@@ -366,13 +367,32 @@ test('requests on a session killed in mid-query are repeated once on another', a
   const pool = rig.open();
   await ask(pool, 'select 1');
   const { text, release } = await held();
-  const slow = ask(pool, `${text} || pg_backend_pid()`);
-  await poll('the statement to run', async () => (await rig.running(`${text}%`)) === 1);
-  await rig.database.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity where query like '${text}%' and state = 'active'`,
-  );
+  const [once, twice] = [`${text} || pg_backend_pid()`, `${text} || 'twice'`];
+  const kill = (running: string): Promise<void> =>
+    poll('the statement to run, and to be killed', async () => {
+      const { rows } = await rig.database.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where query = $1 and state = 'active'`,
+        [running],
+      );
+      return rows.length > 0;
+    });
+  const lost = failure(ask(pool, twice));
+  for (let times = 0; times < 2; times += 1) await kill(twice);
+  expect(await lost).toBeInstanceOf(ConnectionLost);
+  const slow = ask(pool, once);
+  await kill(once);
   await release();
   expect(await slow).toMatch(/^\d+$/);
+});
+
+test('one that Postgres refuses is not repeated', async () => {
+  const pool = rig.open();
+  let times = 0;
+  const onTurn = (): void => {
+    times += 1;
+  };
+  expect(await failure(pool.run('select 1/0', [], { ...PLAIN, onTurn }))).toMatchObject({ state: '22012' });
+  expect(times).toBe(1);
 });
 
 test('while many clients go away, nobody else’s requests end with theirs', async () => {

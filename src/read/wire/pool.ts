@@ -107,7 +107,7 @@ export class WirePool {
         return await (repeats < MOST_TIMES_HIT ? this.#whenFree(signal, work) : this.#alone(signal, work));
       } catch (error) {
         const isOver = repeats >= (isBystander(error) ? MOST_TIMES_HIT : 1);
-        if (isOver || !isWorthRepeating(error) || signal?.aborted === true || this.#closed) throw error;
+        if (isOver || !isWorthRepeating(error)) throw error;
       }
     }
   }
@@ -121,7 +121,7 @@ export class WirePool {
   #whenFree<T>(signal: StopSignal | null, work: (connection: WireConnection) => Promise<T>): Promise<T> {
     const ready = this.#leastBusy();
     if (ready === null) return this.#grow().then(work);
-    if (ready.load < DEPTH && this.#queue.isEmpty) return work(ready);
+    if (ready.load < DEPTH) return work(ready);
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
     return this.#queue.join(signal, work);
   }
