@@ -43,7 +43,8 @@ export interface GroupAnswer {
 interface Unmet {
   readonly lane: Lane;
   readonly fault: RouteDetail;
-  readonly now: SourceTime;
+  /** When the request came, as far as the source's clock was read. */
+  readonly arrival: SourceTime;
 }
 
 /** Everything a reader works with. */
@@ -92,10 +93,10 @@ export class GroupReader {
           repeats -= 1;
         continue;
       }
-      arrival ??= reading.now;
       const done = this.#judge(request, lanes, { reading, arrival });
       if ('cells' in done) return done;
-      await this.#fallBack(done.lane, done.fault, { request, arrival: arrival ?? done.now, untilMs });
+      arrival = done.arrival;
+      await this.#fallBack(done.lane, done.fault, { request, arrival, untilMs });
     }
   }
 
@@ -222,9 +223,9 @@ export class GroupReader {
         reports.push(liveReport(use.target, choice, reached?.after ?? null));
         continue;
       }
-      const { report, fault, now } = this.#verdict(lane, { reading, arrival, source });
-      if (report === null) return { lane, fault, now };
-      reports.push(report);
+      const verdict = this.#verdict(lane, { reading, arrival, source });
+      if ('lane' in verdict) return verdict;
+      reports.push(verdict);
     }
     return { cells: reading.cells, targets: reports };
   }
@@ -233,21 +234,17 @@ export class GroupReader {
   #verdict(
     lane: Lane,
     { reading, arrival, source }: { reading: Reading; arrival: SourceTime | null; source: SourceName },
-  ): { readonly report: TargetReport | null; readonly fault: RouteDetail; readonly now: SourceTime } {
+  ): TargetReport | Unmet {
+    const { history, policy } = lane;
     const { target } = lane.use;
     const now = must(reading.now, 'clock of the source');
     const proving = (upTo: Lsn): SourceTime | null => this.#parts.probes.latest(source, target, upTo);
-    const { history } = lane;
     const label = improved({ ...must(reading.labels.get(target), 'label'), history }, proving, now);
     if (history !== null) refuseOutlived(lane, history);
-    const at = lane.policy.fallback === 'wait' ? (arrival ?? now) : now;
-    const fault = faultOf(label, lane.policy, at);
-    const serves = fault === null || mayServe(fault, lane);
-    return {
-      report: serves ? cacheReport(lane, { label, now, fault }) : null,
-      fault: fault ?? 'fresh',
-      now,
-    };
+    const since = arrival ?? now;
+    const fault = faultOf(label, policy, policy.fallback === 'wait' ? since : now);
+    if (fault === null || mayServe(fault, lane)) return cacheReport(lane, { label, now, fault });
+    return { lane, fault, arrival: since };
   }
 
   async #fallBack(

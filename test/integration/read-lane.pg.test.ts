@@ -246,6 +246,8 @@ test('a token of another history is never taken for a position of this one', asy
     });
   };
   await lane.setWatermark('pg1', 'pg2', '0/abc');
+  // Of a cache whose history nobody knows any may be meant.
+  expect((await asked(1)).targets).toMatchObject([{ route: 'cache', history: null }]);
   await lead(1);
   expect((await asked(1)).targets).toEqual([
     expect.objectContaining({ route: 'cache', position: 0xabcn, history: history(1) }),
@@ -299,12 +301,25 @@ test('a cache table that is replaced between two readings of the status costs on
   expect(await route()).toContain('pg2 live');
 });
 
+test('one that is another table by then is read from that', async () => {
+  const slow = await TestLane.open({ pg1, pg2 }, TABLES, { maxStalenessMs: BOUND_MS, pollMs: 600_000 });
+  try {
+    await slow.query(QUERY);
+    await pg1.query(`begin; alter table nearjoin.pg2__0__user rename to pg2__0__user_g2;
+      update nearjoin.cache_table set relation = 'pg2__0__user_g2'; commit`);
+    expect((await slow.query(QUERY)).targets).toMatchObject([{ route: 'cache', detail: 'fresh' }]);
+  } finally {
+    await slow.close();
+  }
+});
+
 test('a cache table whose files cannot be read is passed over', async () => {
   await pg1.query(`alter table nearjoin.pg2__0__user rename to on_that_disk;
     create function nearjoin.unreadable() returns boolean language plpgsql as
       $$ begin raise exception 'could not open file "pg_tblspc/1/2"' using errcode = 'undefined_file'; end $$;
     create view nearjoin.pg2__0__user as select * from nearjoin.on_that_disk where nearjoin.unreadable()`);
-  expect(await route()).toBe('pg2 live stale failed');
+  for (const fallback of ['live', 'error', 'wait'] as const)
+    expect(await route({ freshness: { fallback } })).toBe('pg2 live stale failed');
 });
 
 test('a table still being copied is answered live, or waited for', async () => {
@@ -338,6 +353,8 @@ test('the state of a database that nobody reads from is not followed for being a
 test('a source without any cache is answered live', async () => {
   await dropInUse(pg1, 'schema nearjoin');
   await poll('the lane to notice', async () => (await route()) === 'pg2 live miss not-cached');
+  for (const fallback of ['error', 'wait'] as const)
+    expect(await route({ freshness: { fallback } })).toBe('pg2 live miss not-cached');
 });
 
 test('many keys go to temporary tables that serve again and again', async () => {
@@ -401,35 +418,49 @@ test('an aborted request fails with its reason', async () => {
   await expect(lane.query(QUERY, { signal: abort.signal })).rejects.toMatchObject({ message: 'client gone' });
 });
 
-test('a target that is down is served from the cache where the relationship allows it', async () => {
-  const away = await createDatabase('target', [
-    'create table "user" (id bigint primary key, name text not null)',
-  ]);
-  const other = await TestLane.open({ pg1, pg2: away }, TABLES, { pollMs: 20 });
-  try {
-    await away.drop();
-    await lane.setWatermark('pg1', 'pg2', '0/2', OLD_MS);
-    const { text, targets } = await other.query(QUERY);
-    expect(text).toBe(ANSWER);
-    expect(targets).toEqual([expect.objectContaining({ route: 'cache', detail: 'stale-allowed' })]);
-    // Neither a position asked for nor live rows asked for are what an old cache can give.
-    const ahead = { tokens: new Map([['pg2', { position: 3n as Lsn, history: null }]]) };
-    for (const freshness of [ahead, { noCache: true }]) {
-      await expect(other.query(QUERY, { freshness })).rejects.toMatchObject({ code: 'target-unavailable' });
+test.each([
+  ['knows', 20],
+  ['finds out', 600_000],
+])(
+  'a target that is down is served from a cache that the lane %s to be old, where the relationship allows it',
+  async (_, pollMs) => {
+    const away = await createDatabase('target', [
+      'create table "user" (id bigint primary key, name text not null)',
+    ]);
+    const other = await TestLane.open({ pg1, pg2: away }, TABLES, { maxStalenessMs: BOUND_MS, pollMs });
+    try {
+      expect((await other.query(QUERY)).targets).toMatchObject([{ route: 'cache', detail: 'fresh' }]);
+      await away.drop();
+      await lane.setWatermark('pg1', 'pg2', '0/2', OLD_MS);
+      const { text, targets } = await other.query(QUERY);
+      expect(text).toBe(ANSWER);
+      expect(targets).toEqual([expect.objectContaining({ route: 'cache', detail: 'stale-allowed' })]);
+      // Neither a position asked for nor live rows asked for are what an old cache can give.
+      const ahead = { tokens: new Map([['pg2', { position: 3n as Lsn, history: null }]]) };
+      for (const freshness of [ahead, { noCache: true }]) {
+        await expect(other.query(QUERY, { freshness })).rejects.toMatchObject({ code: 'target-unavailable' });
+      }
+      await lane.setWatermark('pg1', 'pg2', null);
+      await expect(other.query(QUERY)).rejects.toMatchObject({ code: 'target-unavailable' });
+    } finally {
+      await other.close();
     }
-    await lane.setWatermark('pg1', 'pg2', null);
-    await expect(other.query(QUERY)).rejects.toMatchObject({ code: 'target-unavailable' });
+  },
+);
+
+test('explain shows statement, plan and route without running the query, whatever was asked before', async () => {
+  const other = await TestLane.open({ pg1, pg2 }, TABLES, { maxStalenessMs: BOUND_MS });
+  try {
+    const [root] = await other.explain(QUERY);
+    expect(root?.field).toBe('order');
+    expect(root?.sql).toContain('nearjoin."pg2__0__user"');
+    expect(root?.plan?.join('\n')).toContain('Scan');
+    expect(root?.targets).toEqual([
+      { target: 'pg2', route: 'cache', reason: 'cached', sql: null, plan: null },
+    ]);
   } finally {
     await other.close();
   }
-});
-
-test('explain shows statement, plan and route without running the query', async () => {
-  const [root] = await lane.explain(QUERY);
-  expect(root?.field).toBe('order');
-  expect(root?.sql).toContain('nearjoin."pg2__0__user"');
-  expect(root?.plan?.join('\n')).toContain('Scan');
-  expect(root?.targets).toEqual([{ target: 'pg2', route: 'cache', reason: 'cached', sql: null, plan: null }]);
 });
 
 test('explain asks for no proofs of freshness', async () => {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseLsn } from '../../src/core/position/lsn.ts';
 import { startHeldLine } from '../support/held-line.ts';
@@ -243,4 +244,32 @@ test('an answer that grows beyond the limit where its gaps are filled is refused
   } finally {
     await small.close();
   }
+});
+
+test('a session that breaks under a live answer costs another attempt, once', async () => {
+  const found = async (): Promise<string> => {
+    const filtered = '{ doc(where: {labelled: {body: {_is_null: false}}}, order_by: {id: asc}) { id } }';
+    return (await lane.query(filtered, { freshness: { noCache: true } })).text;
+  };
+  const usual = await found();
+  const breaking = async (times: number): Promise<string> => {
+    const holder = new pg.Client({ connectionString: pg2.url });
+    await holder.connect();
+    try {
+      await holder.query('begin; lock table label');
+      const outcome = found().catch(String);
+      for (let left = times; left > 0; left -= 1)
+        await poll('a session to wait for the table, and to end', async () => {
+          const ending = `select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'`;
+          return (await pg2.query(ending)).rows.length > 0;
+        });
+      await holder.query('commit');
+      return await outcome;
+    } finally {
+      await holder.end();
+    }
+  };
+  expect(await breaking(1)).toBe(usual);
+  expect(await breaking(2)).toBe('NearjoinError: database "pg2" does not answer');
 });
