@@ -368,19 +368,23 @@ test('requests on a session killed in mid-query are repeated once on another', a
   await ask(pool, 'select 1');
   const { text, release } = await held();
   const [once, twice] = [`${text} || pg_backend_pid()`, `${text} || 'twice'`];
-  const kill = (running: string): Promise<void> =>
-    poll('the statement to run, and to be killed', async () => {
-      const { rows } = await rig.database.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where query = $1 and state = 'active'`,
-        [running],
+  const kill = async (running: string, times: number): Promise<void> => {
+    const killed: number[] = [];
+    await poll('the statement to run, and to be killed', async () => {
+      const { rows } = await rig.database.query<{ pid: number }>(
+        `select pid, pg_terminate_backend(pid) from pg_stat_activity
+         where query = $1 and state = 'active' and pid <> all($2)`,
+        [running, killed],
       );
-      return rows.length > 0;
+      killed.push(...rows.map(({ pid }) => pid));
+      return killed.length === times;
     });
+  };
   const lost = failure(ask(pool, twice));
-  for (let times = 0; times < 2; times += 1) await kill(twice);
+  await kill(twice, 2);
   expect(await lost).toBeInstanceOf(ConnectionLost);
   const slow = ask(pool, once);
-  await kill(once);
+  await kill(once, 1);
   await release();
   expect(await slow).toMatch(/^\d+$/);
 });
