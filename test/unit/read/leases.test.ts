@@ -44,8 +44,8 @@ class Sessions {
 
   /** Lends one, and says which it is, by the order in which they were made. */
   async take(signal: Stop | null = null): Promise<{ readonly number: number; readonly release: () => void }> {
-    const { connection, release } = await this.leases.take(signal);
-    return { number: this.made.indexOf(connection), release };
+    const lease = await this.leases.take(signal);
+    return { number: this.made.indexOf(lease.connection), release: () => lease.release() };
   }
 }
 
