@@ -114,10 +114,7 @@ test('fallback wait answers once the cache has caught up with the moment of the 
   await lane.setWatermark('pg1', 'pg2', '0/2', OLD_MS);
   const waiting = route({ freshness: { fallback: 'wait', maxStalenessMs: 0 } });
   let isOver = false;
-  const over = (): void => {
-    isOver = true;
-  };
-  waiting.then(over, over);
+  void waiting.catch(() => null).then(() => void (isOver = true));
   await poll('the answer', async () => {
     await lane.setWatermark('pg1', 'pg2', '0/3');
     return isOver;
@@ -452,8 +449,7 @@ test('explain shows statement, plan and route without running the query, whateve
   const other = await TestLane.open({ pg1, pg2 }, TABLES, { maxStalenessMs: BOUND_MS });
   try {
     const [root] = await other.explain(QUERY);
-    expect(root?.field).toBe('order');
-    expect(root?.sql).toContain('nearjoin."pg2__0__user"');
+    expect(root).toMatchObject({ field: 'order', sql: expect.stringContaining('nearjoin."pg2__0__user"') });
     expect(root?.plan?.join('\n')).toContain('Scan');
     expect(root?.targets).toEqual([
       { target: 'pg2', route: 'cache', reason: 'cached', sql: null, plan: null },
