@@ -197,7 +197,8 @@ export class FeedRunner {
       await releaseLease(session.client, target);
       return gone;
     } finally {
-      this.#wasThere = clock.monotonicMs() - begunMs > limits.retryMs.longest;
+      // To take long over its end is no success.
+      this.#wasThere = !this.#wanted.isNothing && clock.monotonicMs() - begunMs > limits.retryMs.longest;
       await session.close();
     }
   }
