@@ -1,6 +1,13 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
-import { ConnectionLost, isUndefined, PostgresError, RequestTooLarge, RowTooLarge } from './wire/failure.ts';
+import {
+  ConnectionLost,
+  isUndefined,
+  PostgresError,
+  RequestTooLarge,
+  RowTooLarge,
+  SessionsTaken,
+} from './wire/failure.ts';
 
 /** Which side of a relationship failed. */
 export type Side = 'source' | 'target';
@@ -32,9 +39,8 @@ export function perhapsOutdated(error: unknown, databases: readonly SourceName[]
 export function readError(error: unknown, database: SourceName, side: Side): unknown {
   if (error instanceof NearjoinError) return error;
   if (error instanceof ConnectionLost) {
-    return new NearjoinError(`${side}-unavailable`, `database "${database}" does not answer`, {
-      cause: error,
-    });
+    const how = error instanceof SessionsTaken ? 'is busy with other answers' : 'does not answer';
+    return new NearjoinError(`${side}-unavailable`, `database "${database}" ${how}`, { cause: error });
   }
   if (error instanceof RowTooLarge) {
     const message = `the answer of database "${database}" is longer than ${error.limit} bytes; ask for fewer rows or columns`;

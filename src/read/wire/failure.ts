@@ -31,6 +31,14 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** Every session that could be lent was held by others for as long as one may wait: the same would be waited for again. */
+export class SessionsTaken extends ConnectionLost {
+  constructor() {
+    super('every session for transactions is taken');
+    this.name = 'SessionsTaken';
+  }
+}
+
 /** Its values are more than a message to Postgres holds; nothing of the request was sent. */
 export class RequestTooLarge extends Error {
   constructor(what: string) {
@@ -54,7 +62,7 @@ export class RowTooLarge extends Error {
 
 /** Whether running the same statement again on a fresh footing is the right answer: our statements only read. */
 export function isWorthRepeating(error: unknown): boolean {
-  if (error instanceof ConnectionLost) return true;
+  if (error instanceof ConnectionLost) return !(error instanceof SessionsTaken);
   if (!(error instanceof PostgresError)) return false;
   if (error.state === '26000' || (error.state === '0A000' && error.routine === 'RevalidateCachedQuery'))
     return true;
@@ -76,9 +84,10 @@ export function isUnreadable(error: unknown): boolean {
   return error instanceof PostgresError && /^(58|XX00[12])/.test(error.state);
 }
 
-/** Whether a lost connection is behind an error. */
+/** Whether a connection that broke, or could not be made, is behind an error. */
 export function isConnectionLost(error: unknown): boolean {
-  return error instanceof ConnectionLost || (error instanceof Error && isConnectionLost(error.cause));
+  if (error instanceof ConnectionLost) return !(error instanceof SessionsTaken);
+  return error instanceof Error && isConnectionLost(error.cause);
 }
 
 /** The prepared statement is gone, or its result is of other types than before. */

@@ -1,6 +1,6 @@
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { WireConnection } from './connection.ts';
-import { abortError, ConnectionLost } from './failure.ts';
+import { abortError, ConnectionLost, SessionsTaken } from './failure.ts';
 
 /** A session held by one caller until released. */
 export interface Lease {
@@ -106,8 +106,7 @@ export class Leases {
       const onAbort = (): void => {
         if (signal !== null) stop(abortError(signal));
       };
-      const busy = new ConnectionLost('every session for transactions is taken');
-      const timer = setTimeout(() => stop(busy), this.#options.timeoutMs);
+      const timer = setTimeout(() => stop(new SessionsTaken()), this.#options.timeoutMs);
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(give);
     });

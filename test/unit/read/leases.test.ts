@@ -3,8 +3,9 @@ import { expect, test } from 'vitest';
 import { must } from '../../../src/core/assert.ts';
 import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import { Turns } from '../../../src/core/waiting/turns.ts';
+import { readError } from '../../../src/read/error-mapping.ts';
 import { WireConnection } from '../../../src/read/wire/connection.ts';
-import { ConnectionLost } from '../../../src/read/wire/failure.ts';
+import { ConnectionLost, isConnectionLost, isWorthRepeating } from '../../../src/read/wire/failure.ts';
 import { Leases } from '../../../src/read/wire/leases.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
 
@@ -126,7 +127,14 @@ test('who waited too long or has gone is passed over', async () => {
   const [late, given] = [sessions.take(), sessions.take(gone)];
   gone.abort(new Error('gone'));
   await expect(given).rejects.toBe(gone.reason);
-  await expect(late).rejects.toThrow('every session for transactions is taken');
+  const taken = await late.catch((error: unknown) => error);
+  expect(String(taken)).toContain('every session for transactions is taken');
+  // The same would be waited for again.
+  expect([isWorthRepeating(taken), isConnectionLost(taken)]).toEqual([false, false]);
+  expect(readError(taken, 'pg2', 'target')).toMatchObject({
+    code: 'target-unavailable',
+    message: 'database "pg2" is busy with other answers',
+  });
   held.release();
   expect((await sessions.take()).number).toBe(0);
 });
