@@ -106,7 +106,7 @@ const variables = {
   v: HEADER,
   like: `%${HEADER.replaceAll('\\', '\\\\').replaceAll('%', '\\%')}%`,
   doc: { [DATA]: [DATA] },
-  path: `$["${DATA.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"]`,
+  path: `$[${JSON.stringify(DATA)}]`,
 };
 const as = { 'x-hasura-role': ROLE, 'x-hasura-evil': HEADER };
 
