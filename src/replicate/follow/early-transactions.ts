@@ -52,6 +52,8 @@ export class EarlyTransactions {
   readonly #begun = new Map<EarlyTransaction, { readonly ms: number; readonly pid: number }>();
   readonly #closing = new Set<Promise<void>>();
   #isOver = false;
+  /** Why what was open had to end: whatever fails of it since then fails of that. */
+  #cause: { readonly error: unknown } | null = null;
 
   constructor(options: EarlyOptions, turns: EarlyTurns) {
     this.#options = options;
@@ -114,6 +116,9 @@ export class EarlyTransactions {
         pingedMs = clock.monotonicMs();
         await Promise.all([this.#turns.ping(), ...this.#all.map((each) => each.ping())]);
       }
+    } catch (error) {
+      this.#cause = { error };
+      throw error;
     } finally {
       this.#isOver = true;
       for (const each of this.#all) this.#close(each);
@@ -122,9 +127,17 @@ export class EarlyTransactions {
   }
 
   async #take(item: EarlyItem, signal: AbortSignal): Promise<readonly StreamItem[]> {
-    if (item.kind === 'early-commit') return this.#commit(item, signal);
-    await (item.kind === 'early-part' ? this.#write(item) : this.#abort(item));
-    return NOTHING;
+    try {
+      if (item.kind === 'early-commit') return await this.#commit(item, signal);
+      await (item.kind === 'early-part' ? this.#write(item) : this.#abort(item));
+      return NOTHING;
+    } catch (error) {
+      throw this.#causeOf(error);
+    }
+  }
+
+  #causeOf(error: unknown): unknown {
+    return this.#cause === null ? error : this.#cause.error;
   }
 
   get #all(): readonly EarlyTransaction[] {
@@ -159,7 +172,7 @@ export class EarlyTransactions {
     await this.#turns.between(async () => {
       const answered = transaction.send();
       const done = answered
-        .catch((error: unknown) => this.#turns.failed(error))
+        .catch((error: unknown) => this.#turns.failed(this.#causeOf(error)))
         .finally(() => this.#turns.changed());
       this.#turns.changed();
       if (this.#options.onStep === undefined && !transaction.isPassing) return;
