@@ -189,8 +189,9 @@ test('lists that were slow together go alone', async () => {
 
 test.each([
   ['all of whom have gone', []],
-  ['the first of whom has its row', ['0']],
-])('look-ups that nobody waits for any more, %s, end on the server', async (_, answered) => {
+  // Before Postgres 17 the end of a row may wait in the server for more to be sent.
+  ['the first of whom has its row', ['0', '0']],
+])('look-ups that nobody waits for any more, %s, end on the server', async (_, quick) => {
   const pool = rig.open({ statementTimeoutMs: 600_000 });
   await ask(pool, 'select 1');
   const slow = {
@@ -201,12 +202,15 @@ test.each([
       isLookUp: true,
     },
   };
-  const first = answered.map((value) => pool.row(slow, [value], new Stop()));
-  const stops = [new Stop(), new Stop()];
-  const asked = stops.map((stop) => failure(pool.row(slow, ['600'], stop)));
+  const clients = [...quick, '600', '600'].map((value) => {
+    const stop = new Stop();
+    const row = pool.row(slow, [value], stop);
+    row.catch(() => undefined);
+    return { stop, row };
+  });
   await poll('the statement to run', async () => (await rig.running()) === 1);
-  await Promise.all(first);
-  for (const stop of stops) stop.abort(new Error('client gone'));
-  for (const given of asked) expect(await given).toMatchObject({ message: 'client gone' });
+  if (quick.length > 0) await clients[0]?.row;
+  for (const { stop } of clients) stop.abort(new Error('client gone'));
+  for (const { row } of clients.slice(quick.length)) await expect(row).rejects.toThrow('client gone');
   await poll('the statement to end', async () => (await rig.running()) === 0);
 });
