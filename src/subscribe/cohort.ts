@@ -174,7 +174,7 @@ export class Cohort {
     try {
       return await run({ ...notBehind(this.query, this.#shown), signal });
     } catch (error) {
-      if (this.#shown.size === 0) throw error;
+      if (this.#shown.size === 0 || isOfSource(error)) throw error;
       // What was shown is lost, or its database is down: an older state is better than none.
       return run({ ...this.query, signal });
     }
@@ -229,4 +229,9 @@ export class Cohort {
     await this.#parts.clock.delay(Math.max(0, backedOff - least), this.#resting);
     this.#resting = null;
   }
+}
+
+/** Without its source there is no older state either; should it be back by now, it is asked for what is due. */
+function isOfSource(error: unknown): boolean {
+  return error instanceof NearjoinError && error.code === 'source-unavailable';
 }

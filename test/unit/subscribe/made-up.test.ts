@@ -289,6 +289,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ does: fc.constantFrom('lose the copy', 'have a copy') }),
 );
 
+/** A source that comes up while a reading of it fails: the next one is of nothing older. */
+const COMES_UP: readonly (readonly [Step, number])[] = [
+  [{ does: 'subscribe', value: 'x', wish: 0, from: null }, 0],
+  [{ does: 'write', by: 1 }, 0],
+  [{ does: 'lose the copy' }, 0],
+  [{ does: 'subscribe', value: 'x', wish: 0, from: null }, 200],
+  [{ does: 'leave', who: 0 }, 0],
+  [{ does: 'write', by: 1 }, 0],
+  [{ does: 'go down' }, 0],
+  [{ does: 'write', by: 1 }, 0],
+  [{ does: 'lose the copy' }, 0],
+  [{ does: 'write', by: 1 }, 0],
+  [{ does: 'write', by: 1 }, 0],
+  [{ does: 'have a copy' }, 0],
+  [{ does: 'leave', who: 0 }, 0],
+  [{ does: 'plan anew' }, 0],
+];
+
 test('on every made-up day each subscriber is told every state or row that it is due, once and in order, and never of an older one', async () => {
   const days = fc.array(fc.tuple(step, fc.constantFrom(0, 1, 5, 60, 200)), { minLength: 10, maxLength: 60 });
   await fc.assert(
@@ -301,5 +319,6 @@ test('on every made-up day each subscriber is told every state or row that it is
       await day.end();
       await day.close();
     }),
+    { examples: [[COMES_UP.map(([does, thenMs]) => [does, thenMs]), false]] },
   );
 });
