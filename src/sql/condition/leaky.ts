@@ -20,7 +20,8 @@ const FAILING: ReadonlySet<Operator> = new Set([
 ]);
 /** Types compared by a size that may overflow. */
 const SIZED: ReadonlySet<string> = new Set(['box', 'circle', 'lseg', 'path', 'polygon']);
-const FLOATS: ReadonlySet<string> = new Set(['float4', 'float8']);
+/** Types whose values are rounded. */
+export const FLOATS: ReadonlySet<string> = new Set(['float4', 'float8']);
 const LISTS: ReadonlySet<Operator> = new Set(['in', 'nin']);
 /** Aggregates that cannot overflow. */
 const UNFAILING: ReadonlySet<PredicateFunctionName> = new Set(['bool_and', 'bool_or', 'count', 'max', 'min']);

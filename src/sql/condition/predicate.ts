@@ -15,7 +15,7 @@ import { openPlace } from '../place/open-place.ts';
 import { type Build, type RowScope, type RowsInScope, rowOf, withRow } from '../place/scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
 import { bareType } from '../types.ts';
-import { afterShown, inSafeOrder, isLeaky, shownFirst, unlessHidden } from './leaky.ts';
+import { afterShown, FLOATS, inSafeOrder, isLeaky, shownFirst, unlessHidden } from './leaky.ts';
 import { heldIn, operandSql, typeThere } from './operand.ts';
 import { boxesMeet, spatialSql } from './spatial.ts';
 import { SQL_OPERATORS } from './sql-operators.ts';
@@ -255,8 +255,6 @@ interface Aggregated {
   readonly values: readonly Sql[];
   readonly distinct: boolean;
 }
-
-const FLOATS: ReadonlySet<string> = new Set(['float4', 'float8']);
 
 /** An aggregate function of columns. What floats add up to depends on their order, and their rows lie in another one in every database. */
 export function aggregateSql(name: string, { columns, values, distinct }: Aggregated): Sql {
