@@ -19,8 +19,8 @@ export class SourceGroup {
   readonly roots: readonly RootField[];
   readonly remotes: readonly RemoteUse[];
   readonly plan: QueryPlan;
+  readonly stringifyNumbers: boolean;
   readonly #result: 'answer' | 'columns';
-  readonly #stringifyNumbers: boolean;
   readonly #statements = new Map<string, RootStatement>();
   readonly #decided = new Map<string, boolean>();
 
@@ -35,7 +35,7 @@ export class SourceGroup {
     this.roots = roots;
     this.remotes = plan.remotes.filter((use) => use.source === source);
     this.#result = how.result;
-    this.#stringifyNumbers = how.stringifyNumbers;
+    this.stringifyNumbers = how.stringifyNumbers;
   }
 
   /** Cells that hold JSON, before clock and watermarks. */
@@ -46,10 +46,6 @@ export class SourceGroup {
   /** Types that the source has; none where nothing remote is read. */
   get known(): KnownTypes {
     return this.remotes[0]?.known ?? NO_TYPES;
-  }
-
-  get stringifyNumbers(): boolean {
-    return this.#stringifyNumbers;
   }
 
   /** Whether the source can decide all that the plan asks of a target, its rows being held as they are in these tables. */
@@ -99,7 +95,7 @@ export class SourceGroup {
       result: this.#result,
       params: this.plan.params,
       known: this.known,
-      stringifyNumbers: this.#stringifyNumbers,
+      stringifyNumbers: this.stringifyNumbers,
     };
   }
 }

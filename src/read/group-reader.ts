@@ -15,7 +15,8 @@ import { faultOf, improved, lossOf } from './labels.ts';
 import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
 import { LeafChooser } from './leaf-chooser.ts';
 import type { HeldTypes } from './live/leaf-columns.ts';
-import { LiveReader, TargetUnavailable } from './live/live-reader.ts';
+import { LiveReader } from './live/live-reader.ts';
+import { TargetUnavailable } from './live/sessions.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import { ProofWishes } from './proof-wishes.ts';
 import { type Reading, readingOf } from './reading.ts';
@@ -75,7 +76,7 @@ export class GroupReader {
     const lanes = await this.#wishingLanes(request);
     const untilMs = systemClock.monotonicMs() + this.#parts.settings.waitMs;
     let arrival: SourceTime | null = null;
-    let repeats = 1;
+    let mayRepeat = true;
     for (;;) {
       const waiting = this.#choose(lanes, group);
       if (waiting !== null) {
@@ -89,8 +90,7 @@ export class GroupReader {
           : this.#cached(request, lanes));
         await renewHistories(lanes, this.#parts.databases.source(group.source), request.signal);
       } catch (error) {
-        if ((await this.#afterFailure(error, request, { lanes, mayRepeat: repeats > 0 })) === 'lost')
-          repeats -= 1;
+        if ((await this.#afterFailure(error, request, { lanes, mayRepeat })) === 'lost') mayRepeat = false;
         continue;
       }
       const done = this.#judge(request, lanes, { reading, arrival });

@@ -117,7 +117,7 @@ function servingParts(input: ApiInput, metrics: Metrics, lane: ReadLane): Servin
     allowList: config.enableAllowlist ? new AllowList() : null,
   });
   const runner = new OperationRunner({
-    catalog: () => watch.current(),
+    catalog: () => watch.current().catalog,
     renewed: (databases, generation) => watch.renewed(databases, generation),
     operations,
     lane,

@@ -49,9 +49,9 @@ export function sendSingle(
   framing: Framing & Sent,
 ): FastifyReply {
   if (result.kind === 'error') return sendError(reply, result.error, framing.format);
-  setFreshnessHeaders(reply, result.targets, framing, framing.format.namesHistories);
+  setFreshnessHeaders(reply, result.targets, framing.tokens, framing.format);
   const body = bodyOf(result, framing.format);
-  return sendBytes(typed(reply, framing.format), body, { ...framing, over: () => framing.onSent(body) });
+  return sendBytes(typed(reply, framing.format), body, framing.unsent, () => framing.onSent(body));
 }
 
 const BEFORE_DATA = '{"data":'.length;
@@ -62,21 +62,16 @@ export function sendBare(
   { body, targets }: Extract<OperationResult, { kind: 'data' }>,
   framing: Pick<Framing, 'tokens' | 'unsent'> & Sent & Pick<AnswerFormat, 'namesHistories'>,
 ): FastifyReply {
-  setFreshnessHeaders(reply, targets, framing, framing.namesHistories);
+  setFreshnessHeaders(reply, targets, framing.tokens, framing);
   reply.header('content-type', 'application/json; charset=utf-8');
-  const over = (): void => framing.onSent(body);
-  return sendBytes(reply, body.subarray(BEFORE_DATA, -1), { ...framing, over });
+  return sendBytes(reply, body.subarray(BEFORE_DATA, -1), framing.unsent, () => framing.onSent(body));
 }
 
-function sendBytes(
-  reply: FastifyReply,
-  body: Buffer,
-  { over, ...framing }: Pick<Framing, 'unsent'> & { readonly over: () => void },
-): FastifyReply {
+function sendBytes(reply: FastifyReply, body: Buffer, unsent: HeldBytes, over: () => void): FastifyReply {
   if (body.length >= SHORT_BYTES) {
     // Only when all of it was written: a client that goes earlier may leave a write behind.
     reply.raw.once('finish', over);
-    return sendLong(reply, body, framing);
+    return sendLong(reply, body, unsent);
   }
   const text = body.toString('utf8');
   over();
@@ -90,16 +85,16 @@ export function sendBatch(
   framing: Framing,
 ): FastifyReply {
   const targets = results.flatMap((result) => (result.kind === 'data' ? result.targets : []));
-  setFreshnessHeaders(reply, targets, framing, framing.format.namesHistories);
+  setFreshnessHeaders(reply, targets, framing.tokens, framing.format);
   const parts = results.flatMap((result, index) => [
     Buffer.from(index === 0 ? '[' : ','),
     bodyOf(result, framing.format),
   ]);
   const body = Buffer.concat([...parts, Buffer.from(results.length === 0 ? '[]' : ']')]);
-  return sendLong(typed(reply, framing.format), body, framing);
+  return sendLong(typed(reply, framing.format), body, framing.unsent);
 }
 
-function sendLong(reply: FastifyReply, body: Buffer, { unsent }: Pick<Framing, 'unsent'>): FastifyReply {
+function sendLong(reply: FastifyReply, body: Buffer, unsent: HeldBytes): FastifyReply {
   whenOver(
     reply,
     unsent.add(body.length, () => void reply.request.raw.socket.destroy()),
@@ -109,8 +104,7 @@ function sendLong(reply: FastifyReply, body: Buffer, { unsent }: Pick<Framing, '
 
 /** Sends an error that concerns the whole request. */
 export function sendError(reply: FastifyReply, error: NearjoinError, format: AnswerFormat): FastifyReply {
-  if (format.hasStatuses) reply.code(statusOf(error));
-  else reply.code(200);
+  reply.code(format.hasStatuses ? statusOf(error) : 200);
   return typed(reply, format).send(errorBody(error, format));
 }
 
@@ -136,8 +130,8 @@ function errorBody(error: NearjoinError, format: AnswerFormat): string {
 function setFreshnessHeaders(
   reply: FastifyReply,
   targets: readonly TargetReport[],
-  { tokens }: Pick<Framing, 'tokens'>,
-  namesHistories: boolean,
+  tokens: Framing['tokens'],
+  { namesHistories }: Pick<AnswerFormat, 'namesHistories'>,
 ): void {
   const status = cacheStatus(targets);
   const token = answerToken(targets, tokens, namesHistories);

@@ -1,6 +1,6 @@
+import type { Catalog } from '../../catalog/catalog.ts';
 import { limitsOf, type RoleLimits } from '../../catalog/part/api-limits.ts';
 import type { Endpoint } from '../../catalog/part/endpoints.ts';
-import type { Snapshot } from '../../catalog/watch.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { ADMIN, type RoleName, type SourceName } from '../../core/names.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
@@ -24,7 +24,7 @@ import { within } from './time-limit.ts';
 
 /** What running an operation takes, from the catalog to the databases. */
 export interface OperationRunnerOptions {
-  readonly catalog: () => Snapshot;
+  readonly catalog: () => Catalog;
   /** Whether there is a newer catalog than a generation, after a look at these databases. */
   readonly renewed: (databases: readonly SourceName[], generation: number) => Promise<boolean>;
   readonly operations: Operations<CompiledPlan>;
@@ -46,25 +46,20 @@ export class OperationRunner {
 
   constructor(options: OperationRunnerOptions) {
     this.#options = options;
-    const { operations, schemas, clock } = options;
-    this.#preparer = new ReadPreparer({
-      catalog: () => options.catalog().catalog,
-      operations,
-      schemas,
-      clock,
-    });
-    this.#rates = new RateLimiter(options.clock);
-    this.#repeats = new Repeats(options.clock);
+    const { catalog, operations, schemas, clock } = options;
+    this.#preparer = new ReadPreparer({ catalog, operations, schemas, clock });
+    this.#rates = new RateLimiter(clock);
+    this.#repeats = new Repeats(clock);
   }
 
   /** The endpoints that have an operation of their own. */
   endpoints(): readonly Endpoint[] {
-    return this.#options.catalog().catalog.kept.endpoints;
+    return this.#options.catalog().kept.endpoints;
   }
 
   /** What the endpoints take and answer, as a document of OpenAPI. */
   async openApi(): Promise<unknown> {
-    const { catalog } = this.#options.catalog();
+    const catalog = this.#options.catalog();
     return openApi(catalog.kept.endpoints, await this.#options.schemas.schema(catalog, ADMIN));
   }
 
@@ -148,11 +143,11 @@ export class OperationRunner {
     const { renewed, catalog } = this.#options;
     if (error instanceof StatementOutdated) return renewed(error.databases, generation);
     const isAway = error instanceof NearjoinError && AWAY.has(error.code);
-    return isAway && catalog().catalog.generation !== generation;
+    return isAway && catalog().generation !== generation;
   }
 
   #limitsOf(role: RoleName): RoleLimits {
-    return limitsOf(this.#options.catalog().catalog.limits, role);
+    return limitsOf(this.#options.catalog().limits, role);
   }
 
   #admit({ session, address }: RunContext): void {

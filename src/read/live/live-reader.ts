@@ -24,8 +24,6 @@ import { ASK_POSITION, LiveSessions, positionIn, reached, targetError } from './
 
 const IN_FAILED_TRANSACTION = '25P02';
 
-export { TargetUnavailable } from './sessions.ts';
-
 /** One answer with rows of some targets fetched live. */
 export interface LiveRequest {
   readonly group: SourceGroup;
