@@ -4,7 +4,7 @@ import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
 import { fillStatement } from '../sql/live/fill-gaps.ts';
 import { type Gap, placeOf } from '../sql/shape/gap.ts';
-import type { Statement } from '../sql/statement.ts';
+import { boundValues, type Statement } from '../sql/statement.ts';
 import { toStatement } from '../sql/to-statement.ts';
 import type { Foreseen, LeafChoice } from './choose-leaves.ts';
 import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
@@ -96,9 +96,7 @@ async function planLines(
   statement: Statement,
   { values, signal }: ExplainRequest,
 ): Promise<readonly string[]> {
-  const bound = statement.parameters.map((slot) =>
-    slot.kind === 'plan' ? (values[slot.index] ?? null) : '{}',
-  );
+  const bound = boundValues(statement, values, () => '{}');
   const rows = await pool.run(`explain (format text) ${statement.text}`, bound, { signal, prepared: false });
   return rows.map((row) => row[0]?.toString('utf8') ?? '');
 }

@@ -2,6 +2,7 @@ import { type ErrorCode, NearjoinError } from '../core/errors.ts';
 import { ADMIN } from '../core/names.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import { operandsStatement } from '../sql/condition/operand-checks.ts';
+import { boundValues } from '../sql/statement.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError, StatementOutdated } from './error-mapping.ts';
@@ -28,10 +29,10 @@ export async function firstRefusal(
   if (!isOfValue(error) || group === undefined) return error;
   const own = plan.role === ADMIN ? error : withoutQuotes(error);
   const isAlone = others.length === 0 && group.remotes.length === 0;
-  const { text, parameters } = operandsStatement(plan.params, isAlone ? null : group.known);
-  const bound = parameters.map((slot) => (slot.kind === 'plan' ? (values[slot.index] ?? null) : null));
+  const statement = operandsStatement(plan.params, isAlone ? null : group.known);
+  const bound = boundValues(statement, values);
   try {
-    await databases.source(group.source).run(text, bound, { signal, prepared: false });
+    await databases.source(group.source).run(statement.text, bound, { signal, prepared: false });
     return own;
   } catch (refusal) {
     const first = readError(refusal, group.source, 'source');

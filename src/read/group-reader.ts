@@ -5,6 +5,7 @@ import type { SourceTime } from '../core/position/watermark.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { RemoteUse } from '../plan/plan.ts';
+import { boundValues } from '../sql/statement.ts';
 import { type Foreseen, isUnmet, UNKNOWN_LEAF } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
@@ -175,9 +176,7 @@ export class GroupReader {
     const { group, values, signal } = request;
     const targets = lanes.map((lane) => lane.use.target);
     const statement = group.statement(leafKey(lanes), cacheLeaves(lanes, group.source), targets);
-    const bound = statement.parameters.map((slot) =>
-      slot.kind === 'plan' ? (values[slot.index] ?? null) : null,
-    );
+    const bound = boundValues(statement, values);
     const row = await this.#parts.databases.source(group.source).row(statement, bound, signal);
     return readingOf(row, group.jsonCells, targets);
   }

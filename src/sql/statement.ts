@@ -28,3 +28,14 @@ export type StatementParameter =
   | { readonly kind: 'keys'; readonly column: number }
   /** Keys of the rows that fill a gap: one array per key column, in Postgres text form. */
   | { readonly kind: 'gap'; readonly place: number; readonly column: number };
+
+/** Values for a statement's parameters, in order: the request's own, and what `fill` gives for every other parameter. */
+export function boundValues(
+  { parameters }: Pick<Statement, 'parameters'>,
+  values: readonly (string | null)[],
+  fill: (parameter: Exclude<StatementParameter, { kind: 'plan' }>) => string | null = () => null,
+): readonly (string | null)[] {
+  return parameters.map((parameter) =>
+    parameter.kind === 'plan' ? (values[parameter.index] ?? null) : fill(parameter),
+  );
+}

@@ -5,7 +5,7 @@ import type { PlanTable } from '../../plan/plan.ts';
 import { type About, fetchStatement } from '../../sql/live/fetch-rows.ts';
 import { type ChainLevel, keysStatement } from '../../sql/live/join-keys.ts';
 import type { LeafColumn, Leaves } from '../../sql/place/leaf.ts';
-import type { Statement } from '../../sql/statement.ts';
+import { boundValues, type Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import type { ReadSettings } from '../settings.ts';
 import { type FetchedRows, joinArrays, noRows } from './fetched-rows.ts';
@@ -99,10 +99,9 @@ export class Fetcher {
     keys: readonly string[],
   ): Promise<{ readonly count: number; readonly arrays: readonly (string | null)[] }> {
     const { sessions, values } = this.#parts;
-    const bound = statement.parameters.map((slot) => {
-      if (slot.kind === 'plan') return values[slot.index] ?? null;
-      return slot.kind === 'keys' ? (keys[slot.column] ?? null) : null;
-    });
+    const bound = boundValues(statement, values, (slot) =>
+      slot.kind === 'keys' ? (keys[slot.column] ?? null) : null,
+    );
     const [row] = await sessions.target(place.source, statement.text, bound);
     const count = numberIn(row?.[0]);
     return { count, arrays: (row ?? []).slice(1).map((cell) => cell?.toString('utf8') ?? null) };

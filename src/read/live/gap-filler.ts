@@ -3,7 +3,7 @@ import type { SourceName } from '../../core/names.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { fillStatement } from '../../sql/live/fill-gaps.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
-import type { Statement } from '../../sql/statement.ts';
+import { boundValues, type Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import { inOrder } from '../in-order.ts';
 import type { ReadSettings } from '../settings.ts';
@@ -45,7 +45,7 @@ async function textsFrom(
   const keys = new Map(gaps.map(({ field }) => [placeOf(field).id, text.keys(placeOf(field).id)]));
   if ([...keys.values()].every((list) => list.length === 0)) return [];
   checkLimit(gaps, keys, settings.liveKeyLimit);
-  const { text: fill, parameters } = statement(`fill ${[...keys.keys()].join(' ')}`, () =>
+  const fill = statement(`fill ${[...keys.keys()].join(' ')}`, () =>
     fillStatement({
       source: group.source,
       gaps,
@@ -59,11 +59,10 @@ async function textsFrom(
       return [id, columnsOf(keys.get(id) ?? [], field.join.on.length)];
     }),
   );
-  const bound = parameters.map((slot) => {
-    if (slot.kind === 'plan') return values[slot.index] ?? null;
-    return slot.kind === 'gap' ? must(arrays.get(slot.place)?.[slot.column], 'keys of a gap') : null;
-  });
-  const row = await ask(target, fill, bound);
+  const bound = boundValues(fill, values, (slot) =>
+    slot.kind === 'gap' ? must(arrays.get(slot.place)?.[slot.column], 'keys of a gap') : null,
+  );
+  const row = await ask(target, fill.text, bound);
   return [...keys].map(([id, list], i) => [id, textsOf(row[i + 1] ?? null, list.length)]);
 }
 

@@ -4,7 +4,7 @@ import type { PlanTable } from '../../plan/plan.ts';
 import { createTempTable, fillTempTable, type TempTable } from '../../sql/live/temp-table.ts';
 import type { Leaf } from '../../sql/place/leaf.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
-import type { Statement } from '../../sql/statement.ts';
+import { boundValues, type Statement } from '../../sql/statement.ts';
 import type { WireConnection } from '../wire/connection.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 
@@ -138,8 +138,7 @@ export class LeafStore {
 
   /** Values of a statement: the request's own, and fetched rows. */
   bind(statement: Statement, values: readonly (string | null)[]): readonly (string | null)[] {
-    return statement.parameters.map((slot) => {
-      if (slot.kind === 'plan') return values[slot.index] ?? null;
+    return boundValues(statement, values, (slot) => {
       if (slot.kind === 'fetched') return this.#rows.get(slot.table)?.arrays[slot.column] ?? null;
       throw new Error('bug: keys in a statement of the source');
     });

@@ -6,7 +6,7 @@ import type { PlanTable } from '../../plan/plan.ts';
 import { runsStatement } from '../../plan/touches.ts';
 import type { Leaves } from '../../sql/place/leaf.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
-import type { RootStatement, Statement } from '../../sql/statement.ts';
+import { boundValues, type RootStatement, type Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
 import type { Databases } from '../databases.ts';
 import type { Reached } from '../reading.ts';
@@ -89,7 +89,9 @@ export class LiveReader {
   async #inStatements(request: LiveRequest, gaps: readonly Gap[]): Promise<LiveAnswer> {
     const { group, values, signal } = request;
     const statement = this.#final(request, gaps, { key: openKey(gaps), leaves: request.cachedLeaves });
-    const row = await this.#databases.source(group.source).row(statement, boundTo(statement, values), signal);
+    const row = await this.#databases
+      .source(group.source)
+      .row(statement, boundValues(statement, values), signal);
     const positions = new Map<SourceName, Reached>();
     const ask: FillerParts['ask'] = async (target, text, bound) => {
       const found = await this.#askOnce(target, { text, values: bound }, request);
@@ -216,8 +218,4 @@ export class LiveReader {
 
 function openKey(gaps: readonly Gap[]): string {
   return `open ${gaps.map(({ field }) => placeOf(field).id).join(' ')}`;
-}
-
-function boundTo({ parameters }: Statement, values: readonly (string | null)[]): readonly (string | null)[] {
-  return parameters.map((slot) => (slot.kind === 'plan' ? (values[slot.index] ?? null) : null));
 }
