@@ -1,5 +1,6 @@
 import { type ErrorCode, NearjoinError } from '../core/errors.ts';
 import { type JsonText, jsonText } from '../core/json/json-text.ts';
+import type { Log } from '../ops/log.ts';
 
 /** A refusal whose HTTP status does not follow from its code. */
 export class RefusedError extends NearjoinError {
@@ -20,6 +21,18 @@ export class RefusedError extends NearjoinError {
 export function publicError(error: unknown): NearjoinError {
   if (error instanceof NearjoinError) return error;
   return new NearjoinError('unexpected', 'internal error', { cause: error });
+}
+
+/** As `publicError`. The cause of anything unforeseen is told to nobody outside, so it is written to the log. */
+export function loggedError(
+  error: unknown,
+  log: Pick<Log, 'error'>,
+  what: string,
+  fields: { readonly request_id?: string } = {},
+): NearjoinError {
+  const known = publicError(error);
+  if (known.code === 'unexpected') log.error({ err: error, ...fields }, what);
+  return known;
 }
 
 /** One member of a GraphQL answer's `errors`. */

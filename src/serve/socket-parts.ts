@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import type { ServingParts } from '../http/api.ts';
-import { publicError } from '../http/error-reply.ts';
-import type { Log } from '../ops/log.ts';
+import { loggedError } from '../http/error-reply.ts';
 import { StatementOutdated } from '../read/error-mapping.ts';
 import { ReadLane } from '../read/read-lane.ts';
 import { LiveQueries } from '../subscribe/live-queries.ts';
@@ -54,7 +53,8 @@ function openLiveQueries({ config, control, probes, log, closing }: ApiInput): L
           // With a newer catalog its subscribers are planned anew, and hear nothing of this.
           if (error instanceof StatementOutdated) await control.watch.renewed(error.databases, generation);
           await setImmediate();
-          return loggedAnew(error, log);
+          // Once for all subscribers: each of them is told without the cause.
+          throw loggedError(error, log, 'live query failed');
         });
       },
       appliedCommits: (source) => lane.appliedCommits(source),
@@ -72,11 +72,4 @@ function liveSettings(config: Config): ConstructorParameters<typeof LiveQueries>
     atOnce: config.subscriptionPoolSize,
     runMs: config.requestTimeoutMs,
   };
-}
-
-/** Subscribers are told without the cause of anything unforeseen: it is for the log, once for all of them. */
-function loggedAnew(error: unknown, log: Log): never {
-  const known = publicError(error);
-  if (known.code === 'unexpected') log.error({ err: error }, 'live query failed');
-  throw known;
 }

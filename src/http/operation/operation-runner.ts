@@ -15,7 +15,7 @@ import { isForOperators, StatementOutdated } from '../../read/error-mapping.ts';
 import type { ExplainedRoot } from '../../read/explain.ts';
 import type { ReadLane } from '../../read/read-lane.ts';
 import type { Session } from '../auth/session.ts';
-import { publicError } from '../error-reply.ts';
+import { loggedError } from '../error-reply.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 import { RateLimiter } from './rate-limiter.ts';
@@ -170,10 +170,8 @@ export class OperationRunner {
   }
 
   #failed(error: unknown): Extract<OperationResult, { kind: 'error' }> {
-    const known = publicError(error);
-    // The cause of anything unforeseen is for the log alone.
-    if (known.code === 'unexpected') this.#options.log.error({ err: error }, 'operation failed');
-    else if (isForOperators(known)) this.#warn(known);
+    const known = loggedError(error, this.#options.log, 'operation failed');
+    if (known.code !== 'unexpected' && isForOperators(known)) this.#warn(known);
     return { kind: 'error', error: known };
   }
 

@@ -3,7 +3,7 @@ import { mercurius } from 'mercurius';
 import { NearjoinError } from '../../core/errors.ts';
 import { accepts } from '../accepts.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
-import { publicError } from '../error-reply.ts';
+import { loggedError } from '../error-reply.ts';
 import { isYes } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import { freshnessOf } from '../operation/freshness-headers.ts';
@@ -108,7 +108,7 @@ async function answerGraphql(
     );
     return sendBatch(reply, results, framing);
   } catch (error) {
-    return sendError(reply, foreseen(route, error, request), formatOf(route, request));
+    return sendFailure(route, error, request, reply);
   } finally {
     life.end();
   }
@@ -124,14 +124,6 @@ function fittingInto(limitBytes: number): (result: OperationResult) => Operation
     const message = `the answers of the batch are longer than ${limitBytes} bytes together; ask for them one by one`;
     return { kind: 'error', error: new NearjoinError('result-too-large', message) };
   };
-}
-
-/** What is thrown, fit for outsiders; the rest of it is in the log under the request's id. */
-function foreseen(route: GraphqlRoute, error: unknown, request: FastifyRequest): NearjoinError {
-  const known = publicError(error);
-  if (known.code === 'unexpected')
-    route.server.log.error({ err: error, request_id: request.id }, 'request failed');
-  return known;
 }
 
 /** Maps in order with at most `width` at work. */
@@ -161,8 +153,19 @@ function answerGraphqlError(
   reply: FastifyReply,
 ): FastifyReply {
   const refusal = serverError(error);
-  if (refusal !== null) return answerError(route.server, refusal, request, reply);
-  return sendError(reply, foreseen(route, error, request), formatOf(route, request));
+  return refusal === null
+    ? sendFailure(route, error, request, reply)
+    : answerError(route.server, refusal, request, reply);
+}
+
+function sendFailure(
+  route: AnsweredRoute,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const known = loggedError(error, route.server.log, 'request failed', { request_id: request.id });
+  return sendError(reply, known, formatOf(route, request));
 }
 
 function formatOf(route: AnsweredRoute, request: FastifyRequest): AnswerFormat {

@@ -5,7 +5,7 @@ import type { CorsPolicy } from '../../config/values.ts';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Session } from '../auth/session.ts';
-import { hasuraErrorBody, publicError, RefusedError, statusOf } from '../error-reply.ts';
+import { hasuraErrorBody, loggedError, RefusedError, statusOf } from '../error-reply.ts';
 import { type BodyBounds, readBody, UnreadBody } from './arriving-body.ts';
 import { registerCompression } from './compression.ts';
 import { registerCors } from './cors.ts';
@@ -92,9 +92,8 @@ export function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const known = serverError(error) ?? publicError(error);
-  if (known.code === 'unexpected')
-    options.log.error({ err: error, request_id: request.id }, 'request failed');
+  const known =
+    serverError(error) ?? loggedError(error, options.log, 'request failed', { request_id: request.id });
   return sendError(reply, known, options.showsInternal(request.notes?.session ?? null));
 }
 

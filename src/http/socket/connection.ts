@@ -5,7 +5,7 @@ import type { Log } from '../../ops/log.ts';
 import type { LiveQueries } from '../../subscribe/live-queries.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Session } from '../auth/session.ts';
-import { publicError } from '../error-reply.ts';
+import { loggedError } from '../error-reply.ts';
 import { headerBytesFrom, isYes } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import { freshnessOf } from '../operation/freshness-headers.ts';
@@ -162,8 +162,7 @@ export class Connection {
       this.#log('connected', { role: session.role });
       this.#on({ kind: 'admitted' });
     } catch (error) {
-      const known = publicError(error);
-      if (known.code === 'unexpected') this.#parts.log.error({ err: error }, 'connection not admitted');
+      const known = loggedError(error, this.#parts.log, 'connection not admitted');
       this.#log('refused', { code: known.code });
       this.#on({ kind: 'refused', reason: known.message });
     }
