@@ -11,14 +11,14 @@ export interface LiveLeaf {
   readonly route: 'live';
   readonly reason: RouteReason;
   readonly detail: RouteDetail;
-  /** Not what was asked for. */
+  /** A cache answer was wanted and is not to be had now: the fallback decides. */
   readonly unmet: boolean;
 }
 
 /** Where the rows of one feed's target are read from. */
 export type LeafChoice = { readonly route: 'cache'; readonly tables: readonly CacheTable[] } | LiveLeaf;
 
-/** Of a cache nothing is known. */
+/** The choice while nothing is known of a cache. */
 export const UNKNOWN_LEAF: LiveLeaf = {
   route: 'live',
   reason: 'miss',
@@ -26,26 +26,26 @@ export const UNKNOWN_LEAF: LiveLeaf = {
   unmet: true,
 };
 
-/** Whether the fallback decides what happens instead. */
+/** Whether a cache answer was wanted and is not to be had, so that the fallback decides. */
 export function isUnmet(choice: LeafChoice): choice is LiveLeaf {
   return choice.route === 'live' && choice.unmet;
 }
 
-/** The leaf that a target's rows would be read from. */
+/** Where a target's rows would be read from now. */
 export interface Foreseen {
   readonly target: SourceName;
   readonly choice: LeafChoice;
 }
 
-/** Whether a cache holds what a plan reads, whatever its age. */
+/** Whether a cache holds the tables and columns that a plan reads; how old they are does not matter here. */
 export type HeldFit =
   | { readonly kind: 'usable'; readonly tables: readonly CacheTable[] }
   | { readonly kind: 'unusable'; readonly detail: RouteDetail };
 
-/** The same, and whether it is enough: a condition of the plan may be about a type that only the target has. */
+/** As `HeldFit`; `undecided` means that the source cannot evaluate a condition of the plan, since only the target has its type. */
 export type CacheFit = HeldFit | { readonly kind: 'undecided'; readonly tables: readonly CacheTable[] };
 
-/** Compares what a plan reads of a target, the database that the metadata names, with what the source database holds of it. */
+/** Compares what a plan reads of a target with what the source holds of it. `target` is the database that the metadata names. */
 export function cacheFit(
   use: RemoteUse,
   feed: FeedStatus | undefined,
@@ -68,7 +68,7 @@ export function cacheFit(
   return { kind: 'usable', tables };
 }
 
-/** The generation to read: while a copy with more columns is made, the one before. */
+/** The generation to read: the older one while a copy with more columns is made. */
 function readGeneration(held: CacheTable): CacheTable | null {
   if (held.state.kind === 'ready') return held;
   return held.serving === null ? null : { ...held, ...held.serving };
@@ -89,7 +89,7 @@ function hasColumn({ columns }: CacheTable, name: string): boolean {
   return columns.some((column) => column.name === name);
 }
 
-/** Slack for the age of what we know ourselves: within it the cache is tried, and its own snapshot has the last word. */
+/** What we know of a feed may itself be this old: within it the cache is tried, and the watermark in its snapshot decides. */
 const SLACK_MS = 1000;
 
 /** Chooses between cache and target for one feed, before anything is read. */
@@ -121,7 +121,7 @@ function withoutCache(detail: RouteDetail): LeafChoice {
   return { route: 'live', reason: 'miss', detail, unmet: !never };
 }
 
-/** The bound cannot be met by trying: asking the cache first would only cost time. */
+/** Whether the cache is surely too old, so that asking it first would only cost time. */
 function isHopeless(
   policy: Policy,
   feed: { readonly freshAsOf: SourceTime | null } | null,

@@ -8,7 +8,7 @@ import type { Databases } from './databases.ts';
 import { readError, StatementOutdated } from './error-mapping.ts';
 import { PostgresError } from './wire/failure.ts';
 
-/** A request as far as its values go. */
+/** The part of a request that its values concern. */
 interface Asked {
   readonly plan: CompiledPlan;
   readonly values: readonly (string | null)[];
@@ -16,9 +16,9 @@ interface Asked {
 }
 
 /**
- * What is told of a request that failed: where several of its values cannot be read, of the first, whichever database
- * came upon which of them, and by which route. What a row is refused for only those are told who see all rows: the message
- * may quote one that is hidden, or a cell of it.
+ * The error to tell for a failed request. Where several of its values are malformed it is about the first of them, whichever
+ * database or route met which one. An error about a row's own value is told in full to administrators only: Postgres' message
+ * may quote a row or a cell that the role must not see.
  */
 export async function firstRefusal(
   error: unknown,
@@ -40,10 +40,10 @@ export async function firstRefusal(
   }
 }
 
-/** Where Postgres looks at a limit and an offset. */
+/** Postgres' function that checks limit and offset, which are the request's own values. */
 const OF_REQUEST = 'recompute_limits';
 
-/** The same without what Postgres says of it. */
+/** The same error without Postgres' message. */
 function withoutQuotes(error: NearjoinError): NearjoinError {
   const { code, cause, internal, message } = error;
   const isQuoted = cause instanceof PostgresError && cause.message === message;

@@ -13,7 +13,6 @@ import { perhapsOutdated, readError } from './error-mapping.ts';
 import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport } from './freshness.ts';
 import { renewHistories } from './histories.ts';
 import { faultOf, improved, lossOf } from './labels.ts';
-import { cacheLeaves, cacheReport, type Lane, leafKey, liveReport, mayServe, notFresh } from './lanes.ts';
 import { LeafChooser } from './leaf-chooser.ts';
 import type { HeldTypes } from './live/leaf-columns.ts';
 import { LiveReader } from './live/live-reader.ts';
@@ -24,6 +23,15 @@ import { type Reading, readingOf } from './reading.ts';
 import { refuseLost, refuseOutlived } from './refuse-token.ts';
 import type { ReadSettings } from './settings.ts';
 import type { StatusBoard } from './status-board.ts';
+import {
+  cacheLeaves,
+  cacheReport,
+  leafKey,
+  liveReport,
+  mayServe,
+  notFresh,
+  type TargetRead,
+} from './target-read.ts';
 import { untilFresh, waitFor } from './wait.ts';
 import { isConnectionLost } from './wire/failure.ts';
 
@@ -41,9 +49,9 @@ export interface GroupAnswer {
   readonly targets: readonly TargetReport[];
 }
 
-/** Rows that must not be the answer, and what keeps them from it. */
+/** A target whose rows must not be the answer, and why. */
 interface Unmet {
-  readonly lane: Lane;
+  readonly read: TargetRead;
   readonly fault: RouteDetail;
   /** When the request came, as far as the source's clock was read. */
   readonly arrival: SourceTime;
@@ -57,7 +65,7 @@ export interface ReaderParts {
   readonly settings: ReadSettings;
 }
 
-/** Answers the root fields of one source database: chooses leaves, reads, checks what was read against what was asked. */
+/** Answers the root fields of one source database: chooses leaves, reads, and checks what was read against what was asked for. */
 export class GroupReader {
   readonly #parts: ReaderParts;
   readonly #live: LiveReader;
@@ -71,125 +79,129 @@ export class GroupReader {
     this.#live = new LiveReader(parts.databases, parts.settings);
   }
 
-  /** Tries leaf after leaf until what was read is what was asked for. */
+  /** Reads until every target's rows are what was asked for: from its cache, or else as the fallback says. */
   async read(request: GroupRequest): Promise<GroupAnswer> {
     const { group } = request;
-    const lanes = await this.#wishingLanes(request);
+    const reads = await this.#prepare(request);
     const untilMs = systemClock.monotonicMs() + this.#parts.settings.waitMs;
     let arrival: SourceTime | null = null;
     let mayRepeat = true;
     for (;;) {
-      const waiting = this.#choose(lanes, group);
+      const waiting = this.#choose(reads, group);
       if (waiting !== null) {
         await this.#waitUntilUsable(waiting, request, untilMs);
         continue;
       }
       let reading: Reading;
       try {
-        reading = await (liveTargets(lanes).length > 0
-          ? this.#mixed(request, lanes)
-          : this.#cached(request, lanes));
-        await renewHistories(lanes, this.#parts.databases.source(group.source), request.signal);
+        reading = await (liveTargets(reads).length > 0
+          ? this.#mixed(request, reads)
+          : this.#cached(request, reads));
+        await renewHistories(reads, this.#parts.databases.source(group.source), request.signal);
       } catch (error) {
-        if ((await this.#afterFailure(error, request, { lanes, mayRepeat })) === 'lost') mayRepeat = false;
+        if ((await this.#afterFailure(error, request, { reads, mayRepeat })) === 'lost') mayRepeat = false;
         continue;
       }
-      const done = this.#judge(request, lanes, { reading, arrival });
+      const done = this.#judge(request, reads, { reading, arrival });
       if ('cells' in done) return done;
       arrival = done.arrival;
-      await this.#fallBack(done.lane, done.fault, { request, arrival, untilMs });
+      await this.#fallBack(done.read, done.fault, { request, arrival, untilMs });
     }
   }
 
   /** The leaf that would be chosen for every feed right now, and why. */
   async foresee(request: GroupRequest): Promise<readonly Foreseen[]> {
-    const lanes = request.group.remotes.map((use) => this.#lane(use, request));
+    const reads = request.group.remotes.map((use) => this.#targetRead(use, request));
     await this.#parts.board.known(request.group.source);
-    for (const lane of lanes) this.#chooser.choose(lane, request.group);
-    return lanes.map(({ use, choice }) => ({ target: use.target, choice }));
+    for (const read of reads) this.#chooser.choose(read, request.group);
+    return reads.map(({ use, choice }) => ({ target: use.target, choice }));
   }
 
-  /** One lane for each feed, once the state of its cache has been read. */
-  async #wishingLanes(request: GroupRequest): Promise<readonly Lane[]> {
+  /** One for each target, once the state of its cache is known. Where a bound is small, more proofs of freshness are wished for. */
+  async #prepare(request: GroupRequest): Promise<readonly TargetRead[]> {
     const { source, remotes } = request.group;
     const isKnown = remotes.length === 0 || this.#parts.board.peek(source) !== null;
     if (!isKnown) await this.#parts.board.known(source);
-    const lanes = remotes.map((use) => this.#lane(use, request));
-    for (const { use, policy } of lanes) this.#wishes.consider(source, use.target, policy);
-    return lanes;
+    const reads = remotes.map((use) => this.#targetRead(use, request));
+    for (const { use, policy } of reads) this.#wishes.consider(source, use.target, policy);
+    return reads;
   }
 
-  #lane(use: RemoteUse, { freshness }: GroupRequest): Lane {
+  #targetRead(use: RemoteUse, { freshness }: GroupRequest): TargetRead {
     const policy = policyFor(use.target, freshness, use.options, this.#parts.settings);
     return { use, policy, forced: null, anyAge: false, history: null, choice: UNKNOWN_LEAF };
   }
 
-  /** Chooses every leaf; the lane whose cache must be waited for first, if there is one. */
-  #choose(lanes: readonly Lane[], group: SourceGroup): Lane | null {
-    for (const lane of lanes) {
-      this.#chooser.choose(lane, group);
-      const { choice, policy } = lane;
-      if (!isUnmet(choice) || lane.forced !== null) continue;
-      if (policy.fallback === 'error') throw notFresh(lane.use.target, choice.detail);
-      if (policy.fallback === 'wait') return lane;
+  /** Chooses every leaf; returns the first target whose cache must be waited for, or null. */
+  #choose(reads: readonly TargetRead[], group: SourceGroup): TargetRead | null {
+    for (const read of reads) {
+      this.#chooser.choose(read, group);
+      const { choice, policy } = read;
+      if (!isUnmet(choice) || read.forced !== null) continue;
+      if (policy.fallback === 'error') throw notFresh(read.use.target, choice.detail);
+      if (policy.fallback === 'wait') return read;
     }
     return null;
   }
 
-  /** Prepares for another attempt where one may do better; else throws what clients are told. */
+  /** Prepares another attempt where one may succeed (`lost`: the connection broke, which is tried once); else throws what clients are told. */
   async #afterFailure(
     error: unknown,
     { group, signal }: GroupRequest,
-    { lanes, mayRepeat }: { readonly lanes: readonly Lane[]; readonly mayRepeat: boolean },
+    { reads, mayRepeat }: { readonly reads: readonly TargetRead[]; readonly mayRepeat: boolean },
   ): Promise<'again' | 'lost'> {
     const loss = lossOf(error);
-    if (loss !== null && (await this.#cacheWasLost(lanes, group, loss))) return 'again';
+    if (loss !== null && (await this.#cacheWasLost(reads, group, loss))) return 'again';
     // A session that broke while it lay idle says nothing of the database.
     if (mayRepeat && isConnectionLost(error) && !signal.aborted) return 'lost';
-    if (error instanceof TargetUnavailable && this.#takeStale(lanes, error.target)) return 'again';
-    throw perhapsOutdated(readError(error, group.source, 'source'), [group.source, ...liveTargets(lanes)]);
+    if (error instanceof TargetUnavailable && this.#takeStale(reads, error.target)) return 'again';
+    throw perhapsOutdated(readError(error, group.source, 'source'), [group.source, ...liveTargets(reads)]);
   }
 
   /**
-   * A cache table was dropped between reading the status and reading the rows, or its disk is: another may have taken its
-   * place. When the status knows of none, the rows are read live; when that fails too it is somebody else's table.
+   * A cache table could not be read: it was dropped after the status was read, or its disk fails. The status may know of
+   * another in its place by now. If not, the rows are read live; if that fails too, another table was the cause.
    */
-  async #cacheWasLost(lanes: readonly Lane[], group: SourceGroup, detail: RouteDetail): Promise<boolean> {
-    const cached = lanes.filter((lane) => lane.choice.route === 'cache' && lane.forced === null);
+  async #cacheWasLost(
+    reads: readonly TargetRead[],
+    group: SourceGroup,
+    detail: RouteDetail,
+  ): Promise<boolean> {
+    const cached = reads.filter((read) => read.choice.route === 'cache' && read.forced === null);
     if (cached.length === 0) return false;
     const tried = leafKey(cached);
     await this.#parts.board.refresh(group.source);
-    for (const lane of cached) this.#chooser.choose(lane, group);
-    if (leafKey(cached) === tried) for (const lane of cached) lane.forced = { detail };
+    for (const read of cached) this.#chooser.choose(read, group);
+    if (leafKey(cached) === tried) for (const read of cached) read.forced = { detail };
     return true;
   }
 
-  #takeStale(lanes: readonly Lane[], target: SourceName): boolean {
-    const lane = lanes.find((candidate) => candidate.use.target === target);
-    if (lane === undefined || !lane.policy.staleWhenDown || lane.anyAge) return false;
-    lane.anyAge = true;
-    lane.forced = null;
+  #takeStale(reads: readonly TargetRead[], target: SourceName): boolean {
+    const read = reads.find((candidate) => candidate.use.target === target);
+    if (read === undefined || !read.policy.staleWhenDown || read.anyAge) return false;
+    read.anyAge = true;
+    read.forced = null;
     return true;
   }
 
-  async #cached(request: GroupRequest, lanes: readonly Lane[]): Promise<Reading> {
+  async #cached(request: GroupRequest, reads: readonly TargetRead[]): Promise<Reading> {
     const { group, values, signal } = request;
-    const targets = lanes.map((lane) => lane.use.target);
-    const statement = group.statement(leafKey(lanes), cacheLeaves(lanes, group.source), targets);
+    const targets = reads.map((read) => read.use.target);
+    const statement = group.statement(leafKey(reads), cacheLeaves(reads, group.source), targets);
     const bound = boundValues(statement, values);
     const row = await this.#parts.databases.source(group.source).row(statement, bound, signal);
     return readingOf(row, group.jsonCells, targets);
   }
 
-  async #mixed(request: GroupRequest, lanes: readonly Lane[]): Promise<Reading> {
+  async #mixed(request: GroupRequest, reads: readonly TargetRead[]): Promise<Reading> {
     const { group, values, signal } = request;
-    const cached = lanes.filter((lane) => lane.choice.route === 'cache');
-    const targets = cached.map((lane) => lane.use.target);
+    const cached = reads.filter((read) => read.choice.route === 'cache');
+    const targets = cached.map((read) => read.use.target);
     const result = await this.#live.read({
       group,
       values,
       signal,
-      live: new Set(liveTargets(lanes)),
+      live: new Set(liveTargets(reads)),
       tokens: request.freshness.tokens,
       cachedLeaves: cacheLeaves(cached, group.source),
       cacheKey: leafKey(cached),
@@ -199,81 +211,81 @@ export class GroupReader {
     return { ...readingOf(result.row, group.jsonCells, targets), positions: result.positions };
   }
 
-  /** Column types as the source holds them, where it holds the table at all: live rows take the same ones. */
+  /** The column types of the cache tables there are: rows fetched live take the same ones. */
   heldTypes(group: SourceGroup): HeldTypes {
     const feeds = this.#parts.board.peek(group.source)?.status.feeds;
     return (table) =>
       feeds?.get(table.source)?.tables.find((held) => sameTable(held.table, table.ref))?.columns ?? null;
   }
 
-  /** The answer, or the first lane whose rows are not what was asked for. */
+  /** The answer; or the first target whose rows are not what was asked for. */
   #judge(
     request: GroupRequest,
-    lanes: readonly Lane[],
+    reads: readonly TargetRead[],
     { reading, arrival }: { reading: Reading; arrival: SourceTime | null },
   ): GroupAnswer | Unmet {
     const { source } = request.group;
     const reports: TargetReport[] = [];
-    for (const lane of lanes) {
-      const { choice, use } = lane;
+    for (const read of reads) {
+      const { choice, use } = read;
       if (choice.route === 'live') {
         const reached = reading.positions.get(use.target) ?? null;
-        refuseLost(lane, reached?.before ?? null);
+        refuseLost(read, reached?.before ?? null);
         reports.push(liveReport(use.target, choice, reached?.after ?? null));
         continue;
       }
-      const verdict = this.#verdict(lane, { reading, arrival, source });
-      if ('lane' in verdict) return verdict;
+      const verdict = this.#verdict(read, { reading, arrival, source });
+      if ('read' in verdict) return verdict;
       reports.push(verdict);
     }
     return { cells: reading.cells, targets: reports };
   }
 
-  /** Holds what the rows' own snapshot says of a cache against what was asked for. */
+  /** Compares the watermark that came with the rows, in their own snapshot, with what was asked for. */
   #verdict(
-    lane: Lane,
+    read: TargetRead,
     { reading, arrival, source }: { reading: Reading; arrival: SourceTime | null; source: SourceName },
   ): TargetReport | Unmet {
-    const { history, policy } = lane;
-    const { target } = lane.use;
+    const { history, policy } = read;
+    const { target } = read.use;
     const now = must(reading.now, 'clock of the source');
     const proving = (upTo: Lsn): SourceTime | null => this.#parts.probes.latest(source, target, upTo);
     const label = improved({ ...must(reading.labels.get(target), 'label'), history }, proving, now);
-    if (history !== null) refuseOutlived(lane, history);
+    if (history !== null) refuseOutlived(read, history);
     const since = arrival ?? now;
     const fault = faultOf(label, policy, policy.fallback === 'wait' ? since : now);
-    if (fault === null || mayServe(fault, lane)) return cacheReport(lane, { label, now, fault });
-    return { lane, fault, arrival: since };
+    if (fault === null || mayServe(fault, read)) return cacheReport(read, { label, now, fault });
+    return { read, fault, arrival: since };
   }
 
   async #fallBack(
-    lane: Lane,
+    read: TargetRead,
     fault: RouteDetail,
     { request, arrival, untilMs }: { request: GroupRequest; arrival: SourceTime; untilMs: number },
   ): Promise<void> {
-    if (lane.policy.fallback === 'error') throw notFresh(lane.use.target, fault);
-    if (lane.policy.fallback !== 'wait') {
-      lane.forced = { detail: fault };
+    if (read.policy.fallback === 'error') throw notFresh(read.use.target, fault);
+    if (read.policy.fallback !== 'wait') {
+      read.forced = { detail: fault };
       return;
     }
-    const { use, policy } = lane;
+    const { use, policy } = read;
     const { group, signal } = request;
     const wanted = { source: group.source, target: use.target, policy, arrival, signal, untilMs };
     this.#wishes.wish(group.source, use.target);
     if (!(await untilFresh(this.#parts, wanted))) throw notFresh(use.target, fault);
   }
 
-  /** Until the cache can be tried, or it is known that waiting does not help. */
-  async #waitUntilUsable(lane: Lane, { group, signal }: GroupRequest, untilMs: number): Promise<void> {
+  /** Waits until the cache can be tried; throws `not-fresh` when the time is up. */
+  async #waitUntilUsable(read: TargetRead, { group, signal }: GroupRequest, untilMs: number): Promise<void> {
     await waitFor(untilMs, signal, async () => {
       await this.#parts.board.refresh(group.source);
-      this.#chooser.choose(lane, group);
-      return !isUnmet(lane.choice);
+      this.#chooser.choose(read, group);
+      return !isUnmet(read.choice);
     });
-    if (isUnmet(lane.choice)) throw notFresh(lane.use.target, lane.choice.detail);
+    if (isUnmet(read.choice)) throw notFresh(read.use.target, read.choice.detail);
   }
 }
 
-function liveTargets(lanes: readonly Lane[]): readonly SourceName[] {
-  return lanes.flatMap(({ choice, use }) => (choice.route === 'live' ? [use.target] : []));
+function liveTargets(reads: readonly TargetRead[]): readonly SourceName[] {
+  return reads.flatMap(({ choice, use }) => (choice.route === 'live' ? [use.target] : []));
 }

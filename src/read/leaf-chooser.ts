@@ -6,18 +6,18 @@ import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { FitMemo } from './fit-memo.ts';
 import type { Policy } from './freshness.ts';
-import type { Lane } from './lanes.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import type { StatusBoard } from './status-board.ts';
+import type { TargetRead } from './target-read.ts';
 
-/** What leaves are chosen by. */
+/** What the choice is made from. */
 interface ChooserParts {
   readonly databases: Pick<Databases, 'identity'>;
   readonly board: StatusBoard;
   readonly probes: ProbeBoard;
 }
 
-/** Chooses the leaves of a request from the last reading of the status, what has been tried, and the probes. */
+/** Chooses between cache and target from the last status that was read, the probes since then, and what has been tried already. */
 export class LeafChooser {
   readonly #databases: Pick<Databases, 'identity'>;
   readonly #board: StatusBoard;
@@ -30,27 +30,27 @@ export class LeafChooser {
     this.#probes = probes;
   }
 
-  /** Sets the lane's choice by what is known right now. */
-  choose(lane: Lane, group: SourceGroup): void {
+  /** Sets `read.choice` by what is known right now. */
+  choose(read: TargetRead, group: SourceGroup): void {
     const known = this.#board.peek(group.source);
-    if (lane.forced !== null) {
-      const reason = lane.forced.detail === 'slot-lost' ? 'miss' : 'stale';
-      lane.choice = { route: 'live', reason, detail: lane.forced.detail, unmet: true };
+    if (read.forced !== null) {
+      const reason = read.forced.detail === 'slot-lost' ? 'miss' : 'stale';
+      read.choice = { route: 'live', reason, detail: read.forced.detail, unmet: true };
       return;
     }
     if (known === null) {
-      lane.choice = UNKNOWN_LEAF;
+      read.choice = UNKNOWN_LEAF;
       return;
     }
-    const feed = known.status.feeds.get(lane.use.target);
-    lane.history = feed?.history ?? null;
-    const identity = this.#databases.identity(lane.use.target);
-    const fit = this.#fits.fit(group, lane.use, { feed, identity });
-    const policy: Policy = lane.anyAge ? { ...lane.policy, fallback: 'stale' } : lane.policy;
-    lane.choice = chooseLeaf(fit, policy, this.#hopeFor(group.source, feed), known.now);
+    const feed = known.status.feeds.get(read.use.target);
+    read.history = feed?.history ?? null;
+    const identity = this.#databases.identity(read.use.target);
+    const fit = this.#fits.fit(group, read.use, { feed, identity });
+    const policy: Policy = read.anyAge ? { ...read.policy, fallback: 'stale' } : read.policy;
+    read.choice = chooseLeaf(fit, policy, this.#hopeFor(group.source, feed), known.now);
   }
 
-  /** How fresh the feed may be by now: any finished probe may have been applied since the status was read. */
+  /** How fresh the feed may be at best: every finished probe may have been applied since the status was read. */
   #hopeFor(source: SourceName, feed: FeedStatus | undefined): Pick<FeedStatus, 'state' | 'freshAsOf'> | null {
     if (feed === undefined) return null;
     const proved = this.#probes.latest(source, feed.target, LAST_LSN);

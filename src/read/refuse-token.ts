@@ -2,11 +2,11 @@ import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import { contains, type HistoryName, isComparable, isSuccessor, type Token } from '../core/position/token.ts';
 import { inOrder } from './in-order.ts';
-import type { Lane } from './lanes.ts';
+import type { TargetRead } from './target-read.ts';
 
-type Asked = Pick<Lane, 'policy' | 'use'>;
+type Asked = Pick<TargetRead, 'policy' | 'use'>;
 
-/** The target has the last word: a token it has not reached, or of another history, names nothing there is. */
+/** Refuses a token that the target itself has not reached, or that is of another history: such a commit does not exist. */
 export function refuseLost({ policy, use }: Asked, reached: Token | null): void {
   if (policy.token !== null && reached !== null) refuseBeyond(reached, policy.token, use.target);
 }
@@ -18,7 +18,7 @@ function refuseBeyond(reached: Token, token: Token, target: SourceName): void {
     : unknownPosition(`the token's position on "${target}" belongs to another history than it has now`);
 }
 
-/** What root fields read of their own databases is all there is by now; a token may ask for more there too. */
+/** The same for the databases of root fields, which are read directly: a token may name a commit that they do not have. */
 export async function refuseBeyondRoots(
   sources: readonly SourceName[],
   tokens: ReadonlyMap<SourceName, Token>,
@@ -31,7 +31,7 @@ export async function refuseBeyondRoots(
   await inOrder(asked);
 }
 
-/** No waiting helps a token of a history that has ended; one of a history the cache has not heard of may be right. */
+/** Refuses a token of a history that a failover ended: waiting does not help. One of a newer history than the cache's may be right. */
 export function refuseOutlived({ policy, use }: Asked, history: HistoryName): void {
   const asked = policy.token?.history ?? null;
   if (asked === null || !isSuccessor(history, asked)) return;

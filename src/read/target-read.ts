@@ -9,22 +9,22 @@ import type { LeafChoice, LiveLeaf } from './choose-leaves.ts';
 import type { Policy, RouteDetail, TargetReport } from './freshness.ts';
 import type { Label } from './labels.ts';
 
-/** One feed of the request, with what has been decided about it so far. */
-export interface Lane {
+/** One target that a request reads, with what has been decided about it so far. */
+export interface TargetRead {
   readonly use: RemoteUse;
   readonly policy: Policy;
-  /** Live whatever the cache says: it was tried and is not fresh enough. */
+  /** Set when the cache was tried and will not do: read live, and why. */
   forced: { readonly detail: RouteDetail } | null;
-  /** The cache's rows are taken whatever their age. */
+  /** Set when the target is down and old rows are better than none. */
   anyAge: boolean;
-  /** Which history of the target the cache held when it was chosen. */
+  /** Which history of the target the cache holds (see core/position/token.ts); null while that is unknown. */
   history: HistoryName | null;
   choice: LeafChoice;
 }
 
-/** Names the caches of a request: equal names are the same statement. */
-export function leafKey(lanes: readonly Lane[]): string {
-  return lanes
+/** Names the cache tables that were chosen: for the same name the statement is the same. */
+export function leafKey(reads: readonly TargetRead[]): string {
+  return reads
     .map(({ choice }) =>
       choice.route === 'cache' ? choice.tables.map((table) => table.relation).join(' ') : '',
     )
@@ -32,9 +32,9 @@ export function leafKey(lanes: readonly Lane[]): string {
 }
 
 /** Leaves over the cache tables that were chosen. */
-export function cacheLeaves(lanes: readonly Lane[], source: SourceName): (table: PlanTable) => Leaf {
-  // As chosen now: a statement for several requests is printed later, when these lanes may have chosen otherwise.
-  const held = lanes.flatMap(({ choice }) => (choice.route === 'cache' ? choice.tables : []));
+export function cacheLeaves(reads: readonly TargetRead[], source: SourceName): (table: PlanTable) => Leaf {
+  // As chosen now: a statement for several requests is printed later, when another choice may have been made.
+  const held = reads.flatMap(({ choice }) => (choice.route === 'cache' ? choice.tables : []));
   return (table) => {
     if (table.source === source) return { kind: 'table' };
     const found = held.find((cache) => cache.target === table.source && sameTable(cache.table, table.ref));
@@ -43,28 +43,31 @@ export function cacheLeaves(lanes: readonly Lane[], source: SourceName): (table:
   };
 }
 
-/** Rows of any age are an answer with `stale`, and when the target is down and that is allowed; a token is a promise that neither undoes. */
-export function mayServe(fault: RouteDetail, { policy, anyAge }: Pick<Lane, 'policy' | 'anyAge'>): boolean {
+/** Whether rows are an answer despite their age: with the fallback `stale`, or while the target is down. Nothing excuses a token that is not met. */
+export function mayServe(
+  fault: RouteDetail,
+  { policy, anyAge }: Pick<TargetRead, 'policy' | 'anyAge'>,
+): boolean {
   return fault === 'lagging' && (anyAge || policy.fallback === 'stale');
 }
 
-/** What is said of rows from a cache. */
+/** How rows from a cache are reported. */
 export function cacheReport(
-  lane: Lane,
+  read: TargetRead,
   { label, now, fault }: { label: Label; now: SourceTime; fault: RouteDetail | null },
 ): TargetReport {
   return {
-    target: lane.use.target,
+    target: read.use.target,
     route: 'cache',
     reason: 'hit',
-    detail: fault === null && !lane.anyAge ? 'fresh' : 'stale-allowed',
+    detail: fault === null && !read.anyAge ? 'fresh' : 'stale-allowed',
     stalenessMs: label.freshAsOf === null ? null : stalenessMs(now, label.freshAsOf),
     position: label.position,
     history: label.history,
   };
 }
 
-/** What is said of rows fetched live. */
+/** How rows fetched live are reported. */
 export function liveReport(
   target: SourceName,
   { route, reason, detail }: LiveLeaf,
