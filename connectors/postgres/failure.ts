@@ -1,5 +1,6 @@
 import { messageOf } from '../../src/core/errors.ts';
 import { serverAdvice } from '../../src/core/postgres/server-advice.ts';
+import { sqlStateOf } from '../../src/core/postgres/sql-state.ts';
 import { ConnectorError, type ConnectorFailure } from '../connector.ts';
 
 /** What nearjoin was doing when the target failed: some codes mean different things in different places. */
@@ -61,12 +62,6 @@ const PHRASES: Readonly<Record<Doing, string>> = {
   stream: 'the stream of changes broke',
   snapshot: 'the copy of a table broke',
 };
-
-/** The five-character SQLSTATE of a server's error, or null for anything else. */
-export function sqlStateOf(error: unknown): string | null {
-  if (!(error instanceof Error) || !('code' in error)) return null;
-  return typeof error.code === 'string' && 'severity' in error ? error.code : null;
-}
 
 /** Somebody holds a lock longer than we wait. */
 export function isLocked(error: unknown): boolean {

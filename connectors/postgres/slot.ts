@@ -1,9 +1,10 @@
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
+import { sqlStateOf } from '../../src/core/postgres/sql-state.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError, type SlotHealth } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
-import { sqlStateOf, toConnectorError } from './failure.ts';
+import { toConnectorError } from './failure.ts';
 import { READER_PREFIX, readerApplication, type Target } from './settings.ts';
 
 const RELEASE_ATTEMPTS = 100;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { sqlStateOf } from '../core/postgres/sql-state.ts';
 
 /** A statement, or one that the session prepares under its name and keeps. */
 export type Statement = string | { readonly name: string; readonly text: string };
@@ -46,17 +47,11 @@ export async function rowOf<Row>(
   return row;
 }
 
-/** The SQLSTATE of anything thrown by `pg`; undefined for other errors, connection failures among them: `EPIPE` looks like one. */
-export function sqlStateOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || 'syscall' in error) return undefined;
-  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
-}
-
 /** Connections, transactions that were undone, locks, room, operators, disks: nothing that one table could be the cause of. */
 const OF_SERVER = /^(08|25|40|53|55|57|58|XX)/;
 
 /** Whether a failure is an answer of the server's about what was to be done, by a rule that somebody has made; not a failure of the server itself. */
 export function isRefusal(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state !== undefined && !OF_SERVER.test(state);
+  return state !== null && !OF_SERVER.test(state);
 }

@@ -3,6 +3,7 @@ import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
+import { sqlStateOf } from '../core/postgres/sql-state.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { forLibrary } from './connection-url.ts';
 import { DocumentReader } from './document/parse.ts';
@@ -75,7 +76,7 @@ export async function openMetadataStore(given: StoreOptions): Promise<MetadataSt
   } catch (error) {
     if (error instanceof NearjoinError) throw error;
     // The cause is left out: a malformed URL travels inside the error it makes, password and all.
-    const denied = error instanceof pg.DatabaseError && error.code === RIGHT_MISSING ? `: ${RIGHTS}` : '';
+    const denied = sqlStateOf(error) === RIGHT_MISSING ? `: ${RIGHTS}` : '';
     throw new NearjoinError(
       'start-failed',
       `cannot open the metadata database: ${messageOf(error)}${denied}`,
@@ -158,7 +159,7 @@ class PostgresMetadataStore implements MetadataStore {
       return result;
     } catch (error) {
       client.release(true);
-      const isAnswered = error instanceof pg.DatabaseError;
+      const isAnswered = sqlStateOf(error) !== null;
       throw !isAnswered && (await this.#isStandbyAwaited()) ? unconfirmed() : storeFailure(error);
     }
   }

@@ -1,4 +1,3 @@
-import { sqlStateOf } from '../cache/queryable.ts';
 import { ownedByOther } from '../cache/schema/owner.ts';
 import type { CacheStatus, CacheTable, FeedState, FeedStatus } from '../cache/status/cache-table.ts';
 import { messageOf } from '../core/errors.ts';
@@ -8,6 +7,7 @@ import { formatLsn, type Lsn } from '../core/position/lsn.ts';
 import { isCredible, type SourceTime, stalenessMs } from '../core/position/watermark.ts';
 import { type DatabaseIdentity, isOtherDatabase } from '../core/postgres/database-identity.ts';
 import { sourceAdvice } from '../core/postgres/server-advice.ts';
+import { sqlStateOf } from '../core/postgres/sql-state.ts';
 
 /** One table of a feed, as `GET /v1/replication` prints it. */
 export interface TableReport {

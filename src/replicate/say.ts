@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { ConnectorError } from '../../connectors/connector.ts';
-import { sqlStateOf } from '../cache/queryable.ts';
 import { messageOf } from '../core/errors.ts';
 import { printTable } from '../core/names.ts';
 import { sourceAdvice } from '../core/postgres/server-advice.ts';
+import { sqlStateOf } from '../core/postgres/sql-state.ts';
 import { TableBroken } from './interruptions.ts';
 
 /** What may be told of a failure: Postgres quotes row values in messages about data, so those are left out. */
@@ -11,8 +11,7 @@ export function say(error: unknown): string {
   const said = messageOf(error);
   if (error instanceof TableBroken) return `${printTable(error.table)}: ${said}`;
   const state = sqlStateOf(error);
-  if (state === undefined)
-    return isLost(error) ? `the connection to the source database was lost: ${said}` : said;
+  if (state === null) return isLost(error) ? `the connection to the source database was lost: ${said}` : said;
   if (isDiskFull(error)) return `the disk of the source database is full: ${said}`;
   if (/^(22|23)/.test(state)) return `the source database refused a value ${refusalOf(error)}`;
   if (ruleOf(error) !== null) return `the source database refused a statement ${refusalOf(error)}`;
@@ -21,7 +20,8 @@ export function say(error: unknown): string {
 
 /** What keeps something from being dropped: names alone. */
 function dependentsIn(error: unknown): string {
-  if (!(error instanceof pg.DatabaseError) || error.code !== '2BP01' || error.detail === undefined) return '';
+  if (!(error instanceof pg.DatabaseError) || sqlStateOf(error) !== '2BP01' || error.detail === undefined)
+    return '';
   return `: ${error.detail.replaceAll('\n', '; ')}`;
 }
 

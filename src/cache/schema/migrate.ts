@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { NearjoinError } from '../../core/errors.ts';
 import { OLDEST_POSTGRES, tooOld } from '../../core/postgres/oldest-postgres.ts';
-import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../queryable.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
 import { clearAway, isNone, missingObjects, putBack } from './control-objects.ts';
 
 /** What a source database's `nearjoin` schema says of itself. */

@@ -1,7 +1,8 @@
 import type { SourceName } from '../../core/names.ts';
 import { isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import { historyName } from '../../core/position/token.ts';
-import { rowOf, sqlStateOf } from '../queryable.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { rowOf } from '../queryable.ts';
 import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
 
 /** A `pg` client or pool, as far as reading the status needs it. */

@@ -16,11 +16,11 @@ const OWNERSHIP =
   'the role of the source must own schema nearjoin and all that is in it ("reassign owned by … to …", "alter … owner to …"), and may create in its default_tablespace';
 
 /** The same where the server holds a source, and what was to be done concerns schema nearjoin. */
-export function sourceAdvice(state: string | undefined): string | null {
+export function sourceAdvice(state: string | null): string | null {
   return state === '42501' ? OWNERSHIP : serverAdvice(state);
 }
 
 /** What an administrator of a server can do about an error that it reported, by its SQLSTATE; null when its own words say enough. */
-export function serverAdvice(state: string | null | undefined): string | null {
+export function serverAdvice(state: string | null): string | null {
   return ADVICE[state ?? ''] ?? null;
 }

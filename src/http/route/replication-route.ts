@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { requestPause, requestResume, requestResync } from '../../cache/feed/requests.ts';
-import { sqlStateOf } from '../../cache/queryable.ts';
 import type { StatusClient } from '../../cache/status/status.ts';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { type ReplicationView, reportFeeds } from '../../ops/replication.ts';
 import { requireAdmin } from '../auth/admin.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
@@ -97,7 +97,7 @@ async function ask(client: StatusClient, action: Action, asked: FeedRequest): Pr
 const NOT_SET_UP = 'no replicator has set up this feed yet';
 
 /** A table of schema `nearjoin`, or the schema, is not there. */
-const UNDEFINED: ReadonlySet<string | undefined> = new Set(['42P01', '3F000']);
+const UNDEFINED: ReadonlySet<string | null> = new Set(['42P01', '3F000']);
 
 /** The source database did not answer a request that is a row in it, or has no place for it yet. */
 export function notTaken(error: unknown): NearjoinError {

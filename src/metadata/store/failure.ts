@@ -1,6 +1,6 @@
-import pg from 'pg';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import { serverAdvice } from '../../core/postgres/server-advice.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { MetadataError } from '../metadata-error.ts';
 
 /** The session was ended. What a server calls such errors depends on its language. */
@@ -11,7 +11,7 @@ const FOR_ITS_OPERATOR = /^(53|58|25006|42501)/;
 
 /** What Postgres says of a statement is its operator's or ours to look into; anything else means that it cannot be reached. */
 export function storeFailure(error: unknown): unknown {
-  const state = error instanceof pg.DatabaseError ? (error.code ?? '') : null;
+  const state = sqlStateOf(error);
   if (state !== null && FOR_ITS_OPERATOR.test(state)) return refused(error, state);
   if (state === UNTRANSLATABLE_CHARACTER) {
     const message =

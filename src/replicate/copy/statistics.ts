@@ -1,8 +1,9 @@
 import { inCache } from '../../cache/names.ts';
-import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
+import { type Queryable } from '../../cache/queryable.ts';
 import { type CacheShape, STORAGE } from '../../cache/table/ddl.ts';
 import type { StoredTable } from '../../cache/table/stored.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { say } from '../say.ts';
 import type { CopyWork } from './work.ts';
 

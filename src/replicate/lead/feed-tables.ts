@@ -1,9 +1,9 @@
 import { type ChangeStream, ConnectorError } from '../../../connectors/connector.ts';
 import { saveLastError } from '../../cache/feed/last-error.ts';
-import { sqlStateOf } from '../../cache/queryable.ts';
 import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
 import { updateStoredTable } from '../../cache/table/stored.ts';
 import { printTable } from '../../core/names.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { restUnless } from '../../core/waiting/notifier.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import type { Copier, FailedCopy } from '../copy/copy.ts';

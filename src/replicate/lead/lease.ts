@@ -1,6 +1,7 @@
 import type { FeedLease } from '../../cache/feed/row.ts';
-import { type Queryable, rowOf, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
+import { type Queryable, rowOf, rowsOf } from '../../cache/queryable.ts';
 import type { SourceName } from '../../core/names.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { applicationName } from '../session.ts';
 

@@ -1,5 +1,5 @@
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
-import { sqlStateOf } from '../../cache/queryable.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import { say } from '../say.ts';
 import { Unread } from './unread.ts';
@@ -114,7 +114,7 @@ function isForbidden(error: unknown): boolean {
   return stateOf(error) === NOT_ALLOWED;
 }
 
-function stateOf(error: unknown): string | undefined {
+function stateOf(error: unknown): string | null {
   return sqlStateOf(error instanceof ConnectorError ? error.cause : error);
 }
 

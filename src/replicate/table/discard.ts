@@ -1,5 +1,5 @@
 import { inCache, relationName } from '../../cache/names.ts';
-import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
+import { isRefusal, type Queryable, rowsOf } from '../../cache/queryable.ts';
 import { dropTableSql } from '../../cache/table/ddl.ts';
 import { saveReplacement } from '../../cache/table/serving.ts';
 import {
@@ -14,6 +14,7 @@ import {
 import { must } from '../../core/assert.ts';
 import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { StepHook } from '../steps.ts';
 import type { Sinks } from '../write/sink.ts';

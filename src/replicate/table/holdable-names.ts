@@ -1,6 +1,7 @@
-import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
+import { type Queryable } from '../../cache/queryable.ts';
 import { told } from '../../cache/told.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 
 const UNTRANSLATABLE_CHARACTER = '22P05';
 const NOT_ASCII = /[^\p{ASCII}]/u;

@@ -1,8 +1,9 @@
 import { deleteFeed, FENCE_SQL, type FeedLease, saveFeedState } from '../../cache/feed/row.ts';
 import { inCache } from '../../cache/names.ts';
-import { isRefusal, type Queryable, rowsOf, sqlStateOf } from '../../cache/queryable.ts';
+import { isRefusal, type Queryable, rowsOf } from '../../cache/queryable.ts';
 import { dropTableSql, ORPHANS_SQL, type Orphan } from '../../cache/table/ddl.ts';
 import type { SourceName } from '../../core/names.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { say } from '../say.ts';
 import { orLeaseLost } from '../write/applier.ts';
 

@@ -10,11 +10,12 @@ import {
   type TableVerification,
   type Verification,
 } from '../../cache/feed/verification.ts';
-import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
+import { type Queryable } from '../../cache/queryable.ts';
 import { readGeneration } from '../../cache/table/serving.ts';
 import { type Generation, loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
 import type { Log } from '../../core/log.ts';
 import { sameTable } from '../../core/names.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { RowKey } from '../../core/rows/compared-rows.ts';
 import type { BackgroundVerification } from '../feed-options.ts';
 import { say } from '../say.ts';

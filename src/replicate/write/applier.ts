@@ -9,9 +9,10 @@ import {
   PRUNE_SQL,
   WATERMARK_SQL,
 } from '../../cache/feed/row.ts';
-import { type Queryable, sqlStateOf } from '../../cache/queryable.ts';
+import { type Queryable } from '../../cache/queryable.ts';
 import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Commit } from '../../core/rows/change.ts';
 import type { StageLimits } from '../feed-options.ts';
 import type { Step, StepHook } from '../steps.ts';

@@ -1,6 +1,7 @@
 import type pg from 'pg';
-import { isRefusal, sqlStateOf } from '../../cache/queryable.ts';
+import { isRefusal } from '../../cache/queryable.ts';
 import type { RowCopy } from '../../cache/rows/row-source.ts';
+import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { TableBroken } from '../interruptions.ts';
 import { refusalOf, say } from '../say.ts';
 import type { Parameter } from './message-buffer.ts';

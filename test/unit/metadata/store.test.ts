@@ -1,9 +1,9 @@
-import pg from 'pg';
 import { expect, test } from 'vitest';
 import { storeFailure } from '../../../src/metadata/store/failure.ts';
+import { serverError } from '../../support/server-error.ts';
 
-function said(code: string, severity: string): pg.DatabaseError {
-  return Object.assign(new pg.DatabaseError('Worte', 5, 'error'), { code, severity });
+function said(code: string, severity: string): Error {
+  return serverError(code, 'Worte', { severity });
 }
 
 test('what a server refuses is told apart from its absence by codes: its words are of its language', () => {

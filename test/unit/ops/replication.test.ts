@@ -4,6 +4,7 @@ import { printFeeds, progressBar } from '../../../src/cli/status-table.ts';
 import { parseLsn } from '../../../src/core/position/lsn.ts';
 import { Metrics } from '../../../src/ops/metrics.ts';
 import { type ReplicationView, reportFeeds } from '../../../src/ops/replication.ts';
+import { serverError } from '../../support/server-error.ts';
 
 const NOW = 1_000_000_000;
 
@@ -226,7 +227,7 @@ test('a source that does not answer is reported by its feeds and hides no other'
 });
 
 test('a source whose schema nearjoin is another role’s says what to do', async () => {
-  const refused = Object.assign(new Error('permission denied for schema nearjoin'), { code: '42501' });
+  const refused = serverError('42501', 'permission denied for schema nearjoin');
   const [report] = await reportFeeds(
     view({ pg1: refused }, { wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }] }),
   );

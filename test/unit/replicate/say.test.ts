@@ -1,8 +1,8 @@
-import pg from 'pg';
 import { expect, test } from 'vitest';
 import { ConnectorError } from '../../../connectors/connector.ts';
 import { isRefusal } from '../../../src/cache/queryable.ts';
 import { isDiskFull, say } from '../../../src/replicate/say.ts';
+import { serverError } from '../../support/server-error.ts';
 
 const lost = 'the connection to the source database was lost: ';
 
@@ -35,21 +35,19 @@ test.each([
     'the source database refused a statement (SQLSTATE P0001, by function public.refuse(integer))',
   ],
 ])('%s quotes values of rows, none of which is told', (code, more, said) => {
-  const refused = new pg.DatabaseError('Key (id)=(a secret) is not welcome', 1, 'error');
-  expect(say(Object.assign(refused, { code, detail: 'Failing row contains (a secret).', ...more }))).toBe(
-    said,
-  );
+  const quoting = { detail: 'Failing row contains (a secret).', ...more };
+  expect(say(serverError(code, 'Key (id)=(a secret) is not welcome', quoting))).toBe(said);
 });
 
 test('what keeps something from being dropped is told', () => {
-  const refused = new pg.DatabaseError('cannot drop table copy', 1, 'error');
-  expect(say(Object.assign(refused, { code: '2BP01', detail: 'view a depends on it\nview b too' }))).toBe(
+  const detail = 'view a depends on it\nview b too';
+  expect(say(serverError('2BP01', 'cannot drop table copy', { detail }))).toBe(
     'the source database refused a statement: cannot drop table copy: view a depends on it; view b too (2BP01)',
   );
 });
 
 test('a disk is full at either end', () => {
-  const refused = Object.assign(new Error('could not write to data file for XID 782'), { code: '53100' });
+  const refused = serverError('53100', 'could not write to data file for XID 782');
   expect(isDiskFull(refused)).toBe(true);
   expect(isDiskFull(new ConnectorError('retry', 'the stream of changes broke', refused))).toBe(true);
   expect(isDiskFull(new ConnectorError('retry', 'the target has been silent for 30 seconds'))).toBe(false);

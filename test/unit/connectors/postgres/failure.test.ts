@@ -1,14 +1,7 @@
-import { DatabaseError } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { ConnectorError } from '../../../../connectors/connector.ts';
 import { type Doing, toConnectorError } from '../../../../connectors/postgres/failure.ts';
-
-function serverError(code: string): DatabaseError {
-  const error = new DatabaseError('no', 0, 'error');
-  error.code = code;
-  error.severity = 'ERROR';
-  return error;
-}
+import { serverError } from '../../../support/server-error.ts';
 
 describe('the class of a failure', () => {
   const cases: readonly (readonly [string, Doing, string])[] = [

@@ -4,6 +4,7 @@ import { systemClock } from '../../../../src/core/waiting/clock.ts';
 import { DEFAULT_LIMITS, type FeedOptions } from '../../../../src/replicate/feed-options.ts';
 import { FeedRemoval } from '../../../../src/replicate/slot/feed-removal.ts';
 import { SourceClock } from '../../../../src/replicate/source-clock.ts';
+import { serverError } from '../../../support/server-error.ts';
 
 interface Said {
   readonly text: string;
@@ -54,10 +55,6 @@ function removal(answer: ConnectorError | null): {
       now += ms;
     },
   };
-}
-
-function serverError(code: string): Error {
-  return Object.assign(new Error('the server says no'), { code, severity: 'FATAL' });
 }
 
 const HOUR_MS = 3_600_000;
