@@ -136,7 +136,7 @@ const NOW_CURRENT = `update nearjoin.installation set schema_version = ${VERSION
 export async function migrate(client: Queryable): Promise<Installation> {
   try {
     const found = await installed(client);
-    if (found !== null && (await isWhole(client, found))) return { id: found.id, restored: [] };
+    if (found !== null && isWhole(found, await missingObjects(client))) return { id: found.id, restored: [] };
     return await upgrade(client);
   } catch (error) {
     if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
@@ -149,8 +149,8 @@ interface Found {
   readonly version: number;
 }
 
-async function isWhole(client: Queryable, { version }: Found): Promise<boolean> {
-  return version === VERSIONS.length && (await missingObjects(client)).length === 0;
+function isWhole({ version }: Found, missing: readonly string[]): boolean {
+  return version === VERSIONS.length && missing.length === 0;
 }
 
 /** Looks before it asks: a database without the schema would write an error to its log for every feed. */
@@ -185,8 +185,7 @@ async function upgrade(client: Queryable): Promise<Installation> {
     if (!there.schema) await client.query('create schema nearjoin');
     const found = await installed(client);
     if (found !== null && found.version > VERSIONS.length) throw tooNew(found.version);
-    const isDone = found !== null && (await isWhole(client, found)); // by whose turn was before
-    const restored = isDone ? [] : await bringUpToDate(client, found);
+    const restored = await bringUpToDate(client, found);
     const { id } = await rowOf<{ id: string }>(client, 'select id from nearjoin.installation');
     await client.query('commit');
     return { id, restored };
@@ -196,9 +195,10 @@ async function upgrade(client: Queryable): Promise<Installation> {
   }
 }
 
-/** What is only partly there is made anew as a whole; says what was missing of it. */
+/** What is only partly there is made anew as a whole; says what was missing of it. Whose turn was before may have done it. */
 async function bringUpToDate(client: Queryable, found: Found | null): Promise<readonly string[]> {
   const missing = await missingObjects(client);
+  if (found !== null && isWhole(found, missing)) return [];
   const isDamaged =
     found === null ? !isNone(missing) : found.version === VERSIONS.length && missing.length > 0;
   if (!isDamaged) {
