@@ -182,11 +182,14 @@ export class ComparedRows {
 // A row of a partitioned table has the place of its partition's; a row written again has another place or writer.
 const VERSION = `concat_ws(' ', t.tableoid, t.ctid, t.xmin)`;
 
+/** As text. */
+export const SHORT_ROW_BYTES = 200;
+
 /**
  * What stands for a row among thousands: itself where it is short, which is faster than a checksum of each, and else a checksum.
  * The two cannot be taken for each other, since a row begins with a parenthesis.
  */
-const SHORTENED = `case when octet_length(b.body) <= 200 then b.body else encode(${digestOf('b.body')}, 'hex') end`;
+const SHORTENED = `case when octet_length(b.body) <= ${SHORT_ROW_BYTES} then b.body else encode(${digestOf('b.body')}, 'hex') end`;
 
 function keySql(columns: readonly string[]): string {
   return `json_build_array(${columns.map((column) => `${column}::text`).join(', ')})::text`;

@@ -9,7 +9,7 @@ import { orLeaseLost } from '../write/applier.ts';
 
 const LOCK_NOT_AVAILABLE = '55P03';
 /** Nothing presses, and the stream waits meanwhile: whoever reads one was seen before. */
-const LOCK_WAIT_MS = 20;
+export const ORPHAN_LOCK_MS = 20;
 
 /** A table of ours that is of no use any more, and why it is there still; null when somebody reads it just now. */
 export interface Kept {
@@ -62,7 +62,7 @@ function reasonToStay({ relation, isHeld, keepers }: Orphan): Kept | null {
 /** Null when it is dropped. */
 async function tried(exclusively: Dropping['exclusively'], { relation }: Orphan): Promise<Kept | null> {
   try {
-    const statements = `set local lock_timeout = ${LOCK_WAIT_MS}; ${dropTableSql(relation)}`;
+    const statements = `set local lock_timeout = ${ORPHAN_LOCK_MS}; ${dropTableSql(relation)}`;
     await exclusively((client) => client.query(statements));
     return null;
   } catch (error) {

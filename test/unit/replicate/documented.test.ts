@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { DEFAULT_KAFKA_TIMINGS } from '../../../connectors/kafka/settings.ts';
 import { DEFAULT_TIMINGS, LARGE_BYTES } from '../../../connectors/postgres/settings.ts';
+import { SHORT_ROW_BYTES } from '../../../src/core/rows/compared-rows.ts';
 import { DEFAULT_READ_SETTINGS } from '../../../src/read/settings.ts';
-import { DEFAULT_LIMITS } from '../../../src/replicate/feed-options.ts';
+import { DEFAULT_LIMITS, REFUSED_MS } from '../../../src/replicate/feed-options.ts';
+import { ORPHAN_LOCK_MS } from '../../../src/replicate/table/orphans.ts';
+import { USUAL_PACE } from '../../../src/replicate/verify/compare-table.ts';
 
 const PAGE = readFileSync(new URL('../../../docs/limits.md', import.meta.url), 'utf8');
 const ROWS = [...PAGE.matchAll(/^\| (.*?) \| (.*) \|$/gm)].map(([, limit, of]) => `${limit} | ${of}`);
@@ -26,11 +29,14 @@ test.each([
   `up to ${copy.wholeBytes >> 30} GB a table`,
   `pieces of ${mb(copy.pieceBytes)}`,
   `for more than ${seconds(copy.snapshotMs)}`,
+  `${ORPHAN_LOCK_MS} ms | that the drop`,
+  `${count(USUAL_PACE.pageRows)} rows; ${USUAL_PACE.pagesAtOnce} times as many; ${SHORT_ROW_BYTES} bytes | that a comparison`,
   `${DEFAULT_READ_SETTINGS.liveInlineRows} rows | fetched`,
   [DEFAULT_TIMINGS.connectMs, DEFAULT_TIMINGS.statementMs, DEFAULT_TIMINGS.lockMs].map(seconds).join('; '),
   `${seconds(DEFAULT_TIMINGS.silenceMs)} | of silence, after which a stream counts as dead; the target ends one after ${DEFAULT_TIMINGS.walSenderTimeoutMs / 1000}`,
   `${seconds(limits.leaderStaleMs)} | of silence, after which a leader`,
-  `${retryMs.first / 1000} to ${seconds(retryMs.longest)}; ${seconds(limits.unfitRetryMs)} | until a feed`,
+  `${retryMs.first / 1000} to ${seconds(retryMs.longest)}; ${seconds(limits.unfitRetryMs)}; ${minutes(limits.goneRetryMs)} | until a feed`,
+  `${seconds(REFUSED_MS)} | until a target`,
   `${seconds(limits.schemaPollMs)}; ${seconds(limits.addressPollMs)} | between two looks`,
   `${minutes(limits.unreadMs)}; ${minutes(limits.giveUpAfterMs)} | that nobody`,
   `${seconds(DEFAULT_READ_SETTINGS.connectTimeoutMs)} | a connection to a database for answers`,
