@@ -3,15 +3,18 @@ import { afterEach, expect, test } from 'vitest';
 import { ItemQueue } from '../../connectors/item-queue.ts';
 import { ensureFeed } from '../../src/cache/feed/row.ts';
 import { migrate } from '../../src/cache/schema/migrate.ts';
+import { must } from '../../src/core/assert.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';
-import type { Relation, StreamItem } from '../../src/core/rows/change.ts';
+import type { Change, EarlyItem, Relation, StreamItem } from '../../src/core/rows/change.ts';
 import { rowOf } from '../../src/core/rows/row.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
-import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
+import { DEFAULT_LIMITS, type EarlyLimits } from '../../src/replicate/feed-options.ts';
 import { Progress } from '../../src/replicate/follow/progress.ts';
 import { Pump } from '../../src/replicate/follow/pump.ts';
 import { acquireLease } from '../../src/replicate/lead/lease.ts';
+import { Session } from '../../src/replicate/session.ts';
 import { relationMismatch } from '../../src/replicate/table/relation-check.ts';
+import { untilFirstFailure } from '../../src/replicate/together.ts';
 import { Applier } from '../../src/replicate/write/applier.ts';
 import { cacheSink, Sinks } from '../../src/replicate/write/sink.ts';
 import { poll } from '../support/poll.ts';
@@ -49,7 +52,7 @@ function sinks(): Sinks {
   return all;
 }
 
-function inserts(from: number, count: number): readonly StreamItem[] {
+function inserts(from: number, count: number): readonly Change[] {
   return Array.from({ length: count }, (_, at) => ({
     kind: 'insert',
     relation,
@@ -57,17 +60,25 @@ function inserts(from: number, count: number): readonly StreamItem[] {
   }));
 }
 
+/** Of a transaction that goes on, more than are written at a time. */
+function part(from: number): EarlyItem {
+  return { kind: 'early-part', xid: 7, subxid: 7, changes: inserts(from, 20) };
+}
+
 interface Pumping {
   readonly items: ItemQueue;
+  readonly early: Pump['early'];
   /** What the stream was told about gathering. */
   readonly gathered: readonly boolean[];
   readonly pid: number;
+  /** Rejects with the first failure. */
+  readonly done: Promise<void>;
   stop(): Promise<void>;
 }
 
 /** Writes what is put into the queue, at most so many changes at a time. */
-async function pumping(rows: number): Promise<Pumping> {
-  source = await createDatabase('source');
+async function pumping(rows: number, early: Partial<EarlyLimits> = {}): Promise<Pumping> {
+  const { url } = (source = await createDatabase('source'));
   const [control, client] = [await connect(source), await connect(source)];
   await migrate(control);
   await ensureFeed(control, 'pg2', 'postgres');
@@ -91,21 +102,26 @@ async function pumping(rows: number): Promise<Pumping> {
     shown: () => Promise.resolve(),
     onApplied: nothing,
     early: {
-      limits: { ...DEFAULT_LIMITS.early, pingMs: 20 },
+      limits: { ...DEFAULT_LIMITS.early, pingMs: 20, ...early },
       stage: null,
-      openSession: () => Promise.reject(new Error('not here')),
+      openSession: () => Session.open({ url, applicationName: 'nearjoin feed one', pipeline: true }),
     },
   });
-  const { signal } = stopping;
-  const works = [pump.read(signal), pump.write(signal), pump.early.watch(signal)];
+  const done = untilFirstFailure(stopping.signal, [
+    (stop) => pump.read(stop),
+    (stop) => pump.write(stop),
+    (stop) => pump.early.watch(stop),
+  ]);
   const { rows: found } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   return {
     items,
+    early: pump.early,
     gathered,
     pid: found[0]?.pid ?? 0,
+    done,
     stop: async () => {
       stopping.abort();
-      await Promise.all(works);
+      await done;
     },
   };
 }
@@ -150,3 +166,27 @@ test('a stream gathers while much is written, and is read at once while little i
   expect(gathered).toEqual([true, false]);
   await pumped.stop();
 });
+
+test.each<[string, (pumped: Pumping, pid: number) => unknown]>([
+  ['is cut', (_, pid) => source?.query('select pg_terminate_backend($1)', [pid])],
+  ['goes on', ({ items }) => items.put([part(21)], 1)],
+])(
+  'one that has to end early is ended for that, also when it %s before its end has come',
+  async (_name, meanwhile) => {
+    const pumped = await pumping(10, { openMs: 200 });
+    const { items, early, done } = pumped;
+    done.catch(() => undefined); // told below
+    const holder = await connect(must(source, 'a source'));
+    await holder.query('begin; lock table nearjoin.copy');
+    items.put([part(1)], 1);
+    await poll('it to be begun', async () => early.pids.length === 1);
+    const [pid = 0] = early.pids;
+    // What is on its way to the source keeps its session from being closed at once.
+    await poll('its end', async () => early.pids.length === 0);
+    await meanwhile(pumped, pid);
+    await expect(done).rejects.toThrow(
+      'transaction 7 is not written before it commits: it goes on for too long',
+    );
+    await holder.query('rollback');
+  },
+);
