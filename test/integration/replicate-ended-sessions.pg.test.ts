@@ -101,3 +101,44 @@ test('closing a connector in the middle of a transaction fails that transaction 
   await holder.end();
   expect(unobserved).toEqual([]);
 });
+
+/** How often each reason was told for which a feed left its source. */
+function told(rig: FeedRig): readonly number[] {
+  const reasons = rig.log
+    .filter((line) => line.includes('feed left its source'))
+    .map((line) => String(JSON.parse(line.slice(line.indexOf('{'))).error));
+  return [...new Set(reasons)].map((reason) => reasons.filter((each) => each === reason).length);
+}
+
+const AT_ONCE_AGAIN = { retryMs: { first: 1, longest: 1 }, goneRetryMs: 1 };
+
+test('a source that is lost again after it was there is told again', async () => {
+  const rig = await FeedRig.open(['create table item (id int primary key)'], { item: [] });
+  rig.start({ limits: AT_ONCE_AGAIN });
+  await rig.ready();
+  for (let round = 1; round <= 7; round += 1) {
+    await rig.target.query(`insert into item values (${round})`);
+    await rig.caughtUp();
+    await rig.source.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name like 'nearjoin feed %'`);
+  }
+  // What fails first when its sessions are ended, and so what is told, is one of a few things.
+  expect(Math.max(...told(rig))).toBeGreaterThan(1);
+  await rig.close();
+});
+
+test('a feed that takes long over its end says once why', async () => {
+  const rig = await FeedRig.open(['create table item (id int primary key)'], { item: [] });
+  rig.start({ limits: AT_ONCE_AGAIN });
+  await rig.ready();
+  const reader = new pg.Client({ connectionString: rig.source.url });
+  await reader.connect();
+  await reader.query(`begin; select from nearjoin."${(await rig.tableStatus('item'))?.relation}"`);
+  const tries = (): number => rig.log.filter((line) => line.includes('leading a feed')).length;
+  const before = tries();
+  await rig.track({});
+  await rig.until('more tries', async () => tries() > before + 3);
+  expect(told(rig)).toEqual([1]);
+  await reader.end();
+  await rig.close();
+});
