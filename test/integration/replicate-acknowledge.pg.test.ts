@@ -2,8 +2,12 @@ import { afterEach, expect, test } from 'vitest';
 import { FeedRig } from '../support/feed.ts';
 
 let rig: FeedRig | undefined;
+let release: () => void = () => undefined;
 
-afterEach(() => rig?.close());
+afterEach(async () => {
+  release(); // also where the test failed before
+  await rig?.close();
+});
 
 /** Whether the target was told of more than the cache's newest committed watermark. */
 async function isAhead(of: FeedRig): Promise<boolean> {
@@ -22,7 +26,6 @@ interface Held {
   readonly rig: FeedRig;
   /** How often the target was told since. */
   readonly ticks: () => number;
-  readonly release: () => void;
 }
 
 /** What comes of a hundred rows, which may be nothing but a watermark, is written and not committed. */
@@ -33,9 +36,11 @@ async function heldBeforeCommit(of: 'item' | 'other' = 'item'): Promise<Held> {
   let isHeld = false;
   let ticks = 0;
   let reached = false;
-  let release: () => void = () => undefined;
   const released = new Promise<void>((resolve) => {
-    release = resolve;
+    release = () => {
+      isHeld = false;
+      resolve();
+    };
   });
   held.start({
     onStep: async (step) => {
@@ -51,20 +56,13 @@ async function heldBeforeCommit(of: 'item' | 'other' = 'item'): Promise<Held> {
   await held.target.query(`insert into ${of} select generate_series(1, 100)`);
   await held.until('that to be written', () => Promise.resolve(reached));
   ticks = 0;
-  return {
-    rig: held,
-    ticks: () => ticks,
-    release: () => {
-      isHeld = false;
-      release();
-    },
-  };
+  return { rig: held, ticks: () => ticks };
 }
 
 test.each(['item', 'other'] as const)(
   'the target is told of a position only after it was committed here (%s)',
   async (of) => {
-    const { rig: held, ticks, release } = await heldBeforeCommit(of);
+    const { rig: held, ticks } = await heldBeforeCommit(of);
     await held.until('the target to be told a few times', () => Promise.resolve(ticks() > 3));
     expect(await isAhead(held)).toBe(false);
     release();
@@ -74,7 +72,7 @@ test.each(['item', 'other'] as const)(
 );
 
 test('rows and their watermark are seen together, when both are committed', async () => {
-  const { rig: held, release } = await heldBeforeCommit();
+  const { rig: held } = await heldBeforeCommit();
   const relation = (await held.tableStatus('item'))?.relation;
   const seen = async (): Promise<unknown> => {
     const { rows } = await held.source.query(

@@ -180,8 +180,7 @@ class FeedRun {
     const durable = new DurablePosition();
     this.#scene.tick = async () => {
       this.#scene.counters.early = pump.early.work;
-      const position = await durable.look(control, progress.stored);
-      if (position !== null) stream.acknowledge(position);
+      await durable.tell(control, progress.stored, stream);
       await options.onStep?.('apply:acknowledged');
       await tables.tellRowsCopied();
     };

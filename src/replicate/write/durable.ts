@@ -1,3 +1,4 @@
+import type { ChangeStream } from '../../../connectors/connector.ts';
 import { CLOCK_SQL } from '../../cache/feed/row.ts';
 import { type Queryable, rowOf } from '../../cache/queryable.ts';
 import { type Lsn, parseLsn } from '../../core/position/lsn.ts';
@@ -10,9 +11,14 @@ export class DurablePosition {
   #waiting: { readonly position: Lsn; readonly written: Lsn } | null = null;
   #durable: Lsn | null = null;
 
-  /** Looks at the source's log; `stored` is the newest position whose commit was answered. Null while nothing is known. Of one known to be durable nothing is asked. */
-  async look(client: Queryable, stored: Lsn): Promise<Lsn | null> {
-    if (stored === this.#durable) return stored;
+  /** Looks at the source's log, and tells the stream what of it is durable; `stored` is the newest position whose commit was answered. */
+  async tell(client: Queryable, stored: Lsn, stream: Pick<ChangeStream, 'acknowledge'>): Promise<void> {
+    // Of one known to be durable nothing is asked.
+    if (stored !== this.#durable) await this.#look(client, stored);
+    if (this.#durable !== null) stream.acknowledge(this.#durable);
+  }
+
+  async #look(client: Queryable, stored: Lsn): Promise<void> {
     const clock = await rowOf<{ written: string; durable: string }>(client, CLOCK_SQL);
     const durable = parseLsn(clock.durable);
     if (this.#waiting !== null && durable >= this.#waiting.written) {
@@ -20,6 +26,5 @@ export class DurablePosition {
       this.#waiting = null;
     }
     if (stored !== this.#durable) this.#waiting ??= { position: stored, written: parseLsn(clock.written) };
-    return this.#durable;
   }
 }
