@@ -20,12 +20,18 @@ const MOST = 32;
 const MOST_COST = 240;
 /** What the planner said holds so long: it may think otherwise of tables that have grown. */
 const VALID_MS = 60_000;
-/** The planner was wrong of what takes so long. */
+/** The planner was wrong of what takes so long, again and again: once, any execution does that waits for a core. */
 const SLOW_MS = 50;
+/** More than the sessions of a pool, all of which are late when the machine or this process stands still. */
+const MOST_SLOW = 8;
+/** So many that were not slow make up for one that was. */
+const QUICK_FOR_SLOW = 16;
 
 interface Share {
   readonly most: number;
   readonly untilMs: number;
+  /** Slow executions, less what others made up for. */
+  slow: number;
 }
 
 /** How many requests of a statement may share an execution: as many as the database thinks are little work together. */
@@ -53,13 +59,16 @@ export class Shares {
     return most;
   }
 
-  /** An execution for several was worked at for so long: where that is too long, each goes alone for a while. */
+  /** An execution for several was worked at for so long: where that is too long too often, each goes alone for a while. */
   took({ together }: SharedStatement, ms: number): void {
-    if (ms > SLOW_MS && !together.isLookUp) this.#set(together, 1);
+    const share = this.#known.get(together);
+    if (share === undefined) return;
+    share.slow = ms > SLOW_MS ? share.slow + 1 : Math.max(0, share.slow - 1 / QUICK_FOR_SLOW);
+    if (share.slow >= MOST_SLOW) this.#set(together, 1);
   }
 
   #set(together: Together, most: number): void {
-    this.#known.set(together, { most, untilMs: this.#clock.monotonicMs() + VALID_MS });
+    this.#known.set(together, { most, untilMs: this.#clock.monotonicMs() + VALID_MS, slow: 0 });
   }
 }
 
