@@ -18,7 +18,7 @@ import type { HeldTypes } from './live/leaf-columns.ts';
 import { LiveReader } from './live/live-reader.ts';
 import { TargetUnavailable } from './live/sessions.ts';
 import type { ProbeBoard } from './probe-board.ts';
-import { ProofWishes } from './proof-wishes.ts';
+import { ProbeWishes } from './probe-wishes.ts';
 import { type Reading, readingOf } from './reading.ts';
 import { refuseLost, refuseOutlived } from './refuse-token.ts';
 import type { ReadSettings } from './settings.ts';
@@ -70,12 +70,12 @@ export class GroupReader {
   readonly #parts: ReaderParts;
   readonly #live: LiveReader;
   readonly #chooser: LeafChooser;
-  readonly #wishes: ProofWishes;
+  readonly #wishes: ProbeWishes;
 
   constructor(parts: ReaderParts) {
     this.#parts = parts;
     this.#chooser = new LeafChooser(parts);
-    this.#wishes = new ProofWishes(parts);
+    this.#wishes = new ProbeWishes(parts);
     this.#live = new LiveReader(parts.databases, parts.settings);
   }
 
@@ -117,7 +117,7 @@ export class GroupReader {
     return reads.map(({ use, choice }) => ({ target: use.target, choice }));
   }
 
-  /** One for each target, once the state of its cache is known. Where a bound is small, more proofs of freshness are wished for. */
+  /** One for each target, once the state of its cache is known. Where a bound is small, more probes are wished for. */
   async #prepare(request: GroupRequest): Promise<readonly TargetRead[]> {
     const { source, remotes } = request.group;
     const isKnown = remotes.length === 0 || this.#parts.board.peek(source) !== null;

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { LISTEN_SQL, WISH_SQL } from '../../src/cache/feed/proof-wish.ts';
+import { LISTEN_WISHES_SQL, WISH_SQL } from '../../src/cache/feed/probe-wish.ts';
 import { type Fallback } from '../../src/core/fallback.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import { TestLane } from '../support/lane.ts';
@@ -465,7 +465,7 @@ test('explain asks for no proofs of freshness', async () => {
   try {
     const heard: (string | undefined)[] = [];
     client.on('notification', ({ payload }) => heard.push(payload));
-    await client.query(LISTEN_SQL);
+    await client.query(LISTEN_WISHES_SQL);
     await lane.explain(QUERY, { freshness: { maxStalenessMs: 50 } });
     await pg1.query(WISH_SQL, ['the end']);
     await poll('the last notification', () => heard.includes('the end'));

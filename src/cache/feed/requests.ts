@@ -1,5 +1,18 @@
 import type { SourceName, TableRef } from '../../core/names.ts';
+import type { SourceTime } from '../../core/position/watermark.ts';
+import { keptStatement, type Queryable, rowsOf } from '../queryable.ts';
 import type { StatusClient } from '../status/status.ts';
+import type { FeedLease } from './row.ts';
+
+/** What administrators have asked of a feed's leader. */
+export interface FeedRequests {
+  /** When they were read. */
+  readonly now: SourceTime;
+  readonly paused: boolean;
+  /** The number of the newest request to build everything anew that is not done; null when there is none. */
+  readonly resync: bigint | null;
+  readonly tables: readonly TableRef[];
+}
 
 /** Asks the feed's leader to stop reading; its slot stays. False when there is no such feed. */
 export function requestPause(client: StatusClient, target: SourceName): Promise<boolean> {
@@ -49,4 +62,34 @@ export async function requestResync(
 async function changed(client: StatusClient, text: string, values: unknown[]): Promise<boolean> {
   const { rowCount } = await client.query(text, values);
   return (rowCount ?? 0) > 0;
+}
+
+/** What the feed's leader is asked for at the moment; null when the lease is lost. */
+export async function loadRequests(client: Queryable, lease: FeedLease): Promise<FeedRequests | null> {
+  const [row] = await rowsOf<{
+    now: string;
+    paused: boolean;
+    resync: string | null;
+    tables: { schema: string; name: string }[];
+  }>(
+    client,
+    keptStatement(`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now, f.paused,
+       case when f.resync_requested > f.resync_done then f.resync_requested::text end as resync,
+       coalesce((select json_agg(json_build_object('schema', t.schema_name, 'name', t.table_name))
+         from nearjoin.cache_table t where t.target = f.target and t.resync), '[]') as tables
+     from nearjoin.feed f where f.target = $1 and f.epoch = $2`),
+    [lease.target, lease.epoch],
+  );
+  if (row === undefined) return null;
+  const { now, paused, resync, tables } = row;
+  return { now: Number(now), paused, resync: resync === null ? null : BigInt(resync), tables };
+}
+
+/** Notes that the request to build everything anew is carried out. */
+export async function finishResync(client: Queryable, lease: FeedLease, request: bigint): Promise<void> {
+  await client.query('update nearjoin.feed set resync_done = $3 where target = $1 and epoch = $2', [
+    lease.target,
+    lease.epoch,
+    request,
+  ]);
 }

@@ -1,4 +1,4 @@
-import type { SourceName, TableRef } from '../../core/names.ts';
+import type { SourceName } from '../../core/names.ts';
 import { formatLsn, isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';
 import type { Commit } from '../../core/rows/change.ts';
@@ -43,16 +43,6 @@ export interface EarlyWork {
   readonly transactions: number;
   readonly changes: number;
   readonly ageMs: number;
-}
-
-/** What administrators asked for. */
-export interface FeedWishes {
-  /** When they were read. */
-  readonly now: SourceTime;
-  readonly paused: boolean;
-  /** The number of the newest request to build everything anew that is not done; null when there is none. */
-  readonly resync: bigint | null;
-  readonly tables: readonly TableRef[];
 }
 
 /** SQLSTATE of nearjoin.fence. */
@@ -244,36 +234,6 @@ export async function renewLease(
     ],
   );
   return rowCount === 1;
-}
-
-/** Reads the administrators' wishes; null when the lease is lost. */
-export async function loadWishes(client: Queryable, lease: FeedLease): Promise<FeedWishes | null> {
-  const [row] = await rowsOf<{
-    now: string;
-    paused: boolean;
-    resync: string | null;
-    tables: { schema: string; name: string }[];
-  }>(
-    client,
-    keptStatement(`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now, f.paused,
-       case when f.resync_requested > f.resync_done then f.resync_requested::text end as resync,
-       coalesce((select json_agg(json_build_object('schema', t.schema_name, 'name', t.table_name))
-         from nearjoin.cache_table t where t.target = f.target and t.resync), '[]') as tables
-     from nearjoin.feed f where f.target = $1 and f.epoch = $2`),
-    [lease.target, lease.epoch],
-  );
-  if (row === undefined) return null;
-  const { now, paused, resync, tables } = row;
-  return { now: Number(now), paused, resync: resync === null ? null : BigInt(resync), tables };
-}
-
-/** Notes that the request to build everything anew is carried out. */
-export async function finishResync(client: Queryable, lease: FeedLease, request: bigint): Promise<void> {
-  await client.query('update nearjoin.feed set resync_done = $3 where target = $1 and epoch = $2', [
-    lease.target,
-    lease.epoch,
-    request,
-  ]);
 }
 
 /** The targets a source database has feeds of; none when schema `nearjoin` is not there. */

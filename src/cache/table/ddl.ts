@@ -35,23 +35,23 @@ export function createTableSql({
 }
 
 /** What reads of a cache table want to be fast. */
-export interface IndexWishes {
+export interface WantedIndexes {
   /** Sets of columns that rows are looked up by. */
   readonly lookups: readonly (readonly string[])[];
   /** The indexes of the table on its target. */
   readonly mirrored: readonly (readonly IndexColumn[])[];
 }
 
-/** The statements that follow a copy: the key, and every index that is wished for and neither there nor served by another. */
+/** The statements that follow a copy: the key, and every wanted index that is neither there nor served by another. */
 export function indexSql(
   shape: CacheShape,
-  wishes: IndexWishes,
+  wanted: WantedIndexes,
   existing: readonly (readonly string[])[] = [],
 ): readonly string[] {
   const key = `create unique index on ${inCache(shape.relation)} (${identifiers(shape.key)})`;
   return [
     ...(hasKey(shape, existing) ? [] : [key]),
-    ...missingIndexes(shape, wishes, [shape.key, ...existing]).map((columns) =>
+    ...missingIndexes(shape, wanted, [shape.key, ...existing]).map((columns) =>
       createIndexSql(shape.relation, columns),
     ),
   ];
@@ -79,12 +79,12 @@ export function createIndexSql(relation: string, columns: readonly IndexColumn[]
 }
 
 /**
- * The indexes that are wished for and not there. One that finds rows by a mapping goes on with the key: lists of related
+ * The wanted indexes that are not there. One that finds rows by a mapping goes on with the key: lists of related
  * rows end their order with it, so the first rows of each are read from the index as they come.
  */
 export function missingIndexes(
   shape: Pick<CacheShape, 'columns' | 'key'>,
-  { lookups, mirrored }: IndexWishes,
+  { lookups, mirrored }: WantedIndexes,
   existing: readonly (readonly string[])[],
 ): readonly (readonly IndexColumn[])[] {
   const held = new Map(shape.columns.map(({ name, type }) => [name, type]));

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { inCache } from '../../cache/names.ts';
-import { type IndexWishes, indexSql } from '../../cache/table/ddl.ts';
+import { indexSql, type WantedIndexes } from '../../cache/table/ddl.ts';
 import { type StoredTable, updateSql } from '../../cache/table/stored.ts';
 import { begin, type CopyWork, commit, makeIndex, makeKey } from './work.ts';
 
@@ -16,7 +16,7 @@ const CACHED_BYTES = 1 << 30;
  * same time, and has it catch up: a later try goes on with those that are not there.
  */
 export async function buildIndexes(
-  { stored, indexes }: { readonly stored: StoredTable; readonly indexes: IndexWishes },
+  { stored, indexes }: { readonly stored: StoredTable; readonly indexes: WantedIndexes },
   client: pg.Client,
   work: CopyWork,
 ): Promise<void> {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { inCache } from '../../cache/names.ts';
 import { dedupeSql } from '../../cache/rows/overlay.ts';
-import { hasKey, type IndexWishes } from '../../cache/table/ddl.ts';
+import { hasKey, type WantedIndexes } from '../../cache/table/ddl.ts';
 import { isTruncated, type StoredTable, updateSql } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
 import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
@@ -13,7 +13,7 @@ import { begin, type CopyWork, commit, overlayPages } from './work.ts';
 /** A large table's copy: begun now, or by an earlier process. */
 export interface LargeCopy {
   readonly stored: StoredTable;
-  readonly indexes: IndexWishes;
+  readonly indexes: WantedIndexes;
   /** Every change after this position is in the overlay. */
   readonly since: Lsn;
 }

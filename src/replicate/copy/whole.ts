@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Snapshot } from '../../../connectors/connector.ts';
-import { createTableSql, type IndexWishes, indexSql, primaryKeySql } from '../../cache/table/ddl.ts';
+import { createTableSql, indexSql, primaryKeySql, type WantedIndexes } from '../../cache/table/ddl.ts';
 import { type StoredTable, savePiece, updateSql } from '../../cache/table/stored.ts';
 import { formatLsn } from '../../core/position/lsn.ts';
 import { NOTHING_LEFT } from '../../core/rows/piece-cursor.ts';
@@ -12,7 +12,7 @@ import { begin, type CopyWork, commit, makeIndex } from './work.ts';
 /** Fills a new cache table from the snapshot and builds its indexes; gives the table as it is then. */
 export async function copyWhole(
   stored: StoredTable,
-  indexes: IndexWishes,
+  indexes: WantedIndexes,
   snapshot: Snapshot,
   work: CopyWork,
 ): Promise<StoredTable> {
@@ -46,7 +46,7 @@ async function fill(
 
 interface Filled {
   readonly stored: StoredTable & { readonly copiedAt: Snapshot['at'] };
-  readonly indexes: IndexWishes;
+  readonly indexes: WantedIndexes;
 }
 
 /** A small table is there with its indexes, or not at all. */

@@ -5,8 +5,8 @@ import type { Lsn } from '../../core/position/lsn.ts';
 import type { Probe } from '../../core/position/watermark.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { firstOf } from '../../core/waiting/first-of.ts';
+import type { ProbePace } from './probe-pace.ts';
 import type { Progress } from './progress.ts';
-import type { ProofPace } from './proof-pace.ts';
 
 /** What proving freshness needs. */
 export interface ProbeOptions {
@@ -16,7 +16,7 @@ export interface ProbeOptions {
   readonly stream: ChangeStream;
   readonly progress: Progress;
   readonly clock: Clock;
-  readonly pace: ProofPace;
+  readonly pace: ProbePace;
   /**
    * Where the target is, or null while the tables must be looked at first: rows may have come, gone or changed there
    * without a word in the stream, so nothing may be called fresh.

@@ -1,4 +1,5 @@
-import { type FeedWishes, finishResync, forgetProof, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
+import { type FeedRequests, finishResync } from '../../cache/feed/requests.ts';
+import { forgetProof, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
 import { firstOf } from '../../core/waiting/first-of.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { AnotherStream, EarlyRefused, UnknownPartition } from '../interruptions.ts';
@@ -25,8 +26,9 @@ const GIVEN_UP = 'the cache was given up, and is copied again when the feed is r
 export class FeedLeader {
   readonly #scene: FeedScene;
   readonly #remedies: Remedies;
-  readonly #wished = new Notifier();
-  #wishes: FeedWishes | null = null;
+  /** Ends a rest: somebody asks for something, or may have put something right. */
+  readonly #wake = new Notifier();
+  #requests: FeedRequests | null = null;
   #phase = new AbortController();
   #trouble: Error | null = null;
   #isProofDoubtful = false;
@@ -55,7 +57,7 @@ export class FeedLeader {
             limits: options.limits,
             counters: () => counters,
             lingering: this.#scene.lingering,
-            onWishes: (wishes) => this.#hear(wishes),
+            onRequests: (requests) => this.#hear(requests),
             sourceClock: options.sourceClock,
             onClockSetBack: () => this.#doubtProof(),
             onSlotTrouble: (error) => this.#hearOfSlot(error),
@@ -76,7 +78,7 @@ export class FeedLeader {
   /** Looks again at what is wanted, at once. */
   reconsider(): void {
     this.#scene.reconsider.notify();
-    this.#wished.notify();
+    this.#wake.notify();
   }
 
   /** Somebody says that a failure is healed: nothing rests any longer because of one. */
@@ -87,7 +89,7 @@ export class FeedLeader {
   }
 
   async #phases(signal: AbortSignal): Promise<void> {
-    while (this.#wishes === null && !signal.aborted) await this.#wished.wait(signal);
+    while (this.#requests === null && !signal.aborted) await this.#wake.wait(signal);
     while (!signal.aborted && !this.#isUnwanted()) {
       const failure = this.#taken() ?? (await this.#nextPhase(this.#begin(signal)));
       if (failure !== null && !signal.aborted) await this.#remedy(failure.error, signal);
@@ -113,7 +115,7 @@ export class FeedLeader {
     try {
       await this.#forgetDoubtfulProof();
       await this.#resyncIfAsked();
-      if (this.#wishes?.paused === true) await this.#pause(stop);
+      if (this.#requests?.paused === true) await this.#pause(stop);
       else {
         await this.#tellBegun();
         await runFeed(this.#scene, stop);
@@ -145,19 +147,19 @@ export class FeedLeader {
     this.#phase.abort();
   }
 
-  #hear(wishes: FeedWishes): void {
-    const before = this.#wishes;
-    this.#wishes = wishes;
-    if (before === null) return this.#wished.notify();
-    if (before.paused && !wishes.paused) this.tryNow();
-    if (wishes.tables.length > 0) {
+  #hear(requests: FeedRequests): void {
+    const before = this.#requests;
+    this.#requests = requests;
+    if (before === null) return this.#wake.notify();
+    if (before.paused && !requests.paused) this.tryNow();
+    if (requests.tables.length > 0) {
       this.#scene.failures.forget();
       this.#scene.reconsider.notify();
     }
     const isAnother =
-      before.paused !== wishes.paused || (wishes.resync !== null && wishes.resync !== before.resync);
+      before.paused !== requests.paused || (requests.resync !== null && requests.resync !== before.resync);
     if (!isAnother && !this.#isUnwanted()) return;
-    this.#wished.notify();
+    this.#wake.notify();
     this.#interrupt(null);
   }
 
@@ -169,7 +171,7 @@ export class FeedLeader {
 
   #doubtProof(): void {
     this.#isProofDoubtful = true;
-    this.#wished.notify();
+    this.#wake.notify();
     this.#interrupt(null);
   }
 
@@ -206,12 +208,12 @@ export class FeedLeader {
   }
 
   async #resyncIfAsked(): Promise<void> {
-    const request = this.#wishes?.resync ?? null;
-    if (request === null || this.#wishes === null) return;
+    const request = this.#requests?.resync ?? null;
+    if (request === null || this.#requests === null) return;
     await giveUp(this.#scene);
     await finishResync(this.#scene.control, this.#scene.lease, request);
     this.#scene.failures.forget();
-    this.#wishes = { ...this.#wishes, resync: null };
+    this.#requests = { ...this.#requests, resync: null };
   }
 
   async #remedy(error: unknown, signal: AbortSignal): Promise<void> {
@@ -232,7 +234,7 @@ export class FeedLeader {
     }
     await saveFeedState(control, lease, { state, reason: said, lastError: said });
     if (state === 'failed') await this.#restFailed(pauseMs, resting);
-    else await restUnless(this.#wished, { clock: options.clock, ms: pauseMs }, resting);
+    else await restUnless(this.#wake, { clock: options.clock, ms: pauseMs }, resting);
   }
 
   /** Rests until the time is up, somebody says something, or what was wrong with the target may have been put right. */
@@ -242,7 +244,7 @@ export class FeedLeader {
     await firstOf(
       signal,
       (until) => untilPutRight({ connector, clock }, until),
-      (until) => restUnless(this.#wished, { clock, ms: pauseMs }, until),
+      (until) => restUnless(this.#wake, { clock, ms: pauseMs }, until),
     );
   }
 }

@@ -242,13 +242,13 @@ class FeedRun {
   }
 
   #probing({ pump }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'pace' | 'observe' | 'onProbe'> {
-    const { options, proofs } = this.#scene;
+    const { options, probePace } = this.#scene;
     return {
       observe: () => this.#observe(),
       clock: options.clock,
-      pace: proofs,
+      pace: probePace,
       onProbe: (probe) => {
-        pump.probed(proofs.isStored);
+        pump.probed(probePace.isStored);
         options.onProbe(probe);
       },
     };

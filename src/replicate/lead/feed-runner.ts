@@ -6,7 +6,7 @@ import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';
 import { Backoff } from '../backoff.ts';
 import type { FeedOptions } from '../feed-options.ts';
-import { ProofPace } from '../follow/proof-pace.ts';
+import { ProbePace } from '../follow/probe-pace.ts';
 import { say } from '../say.ts';
 import { applicationName, LEAVE_MS, Session } from '../session.ts';
 import { AwayWatch } from '../slot/away-watch.ts';
@@ -30,9 +30,10 @@ export class FeedRunner {
   readonly #options: FeedOptions;
   readonly #stopping = new AbortController();
   readonly #reconsider = new Notifier();
-  readonly #wished = new Notifier();
+  /** Ends a rest: what is wanted has changed. */
+  readonly #wake = new Notifier();
   readonly #repeats: Repeats;
-  readonly #proofs: ProofPace;
+  readonly #probePace: ProbePace;
   readonly #wanted: WantedNow;
   #leader: FeedLeader | null = null;
   #removal: FeedRemoval | null = null;
@@ -47,7 +48,7 @@ export class FeedRunner {
     this.#options = options;
     this.#wanted = new WantedNow(options, asked, this.#stopping.signal, (again) => this.want(again));
     this.#repeats = new Repeats(options.clock);
-    this.#proofs = new ProofPace(options.limits.probeIntervalMs, options.clock);
+    this.#probePace = new ProbePace(options.limits.probeIntervalMs, options.clock);
   }
 
   /** What slot and publication are called; null until the source was reached. */
@@ -76,7 +77,7 @@ export class FeedRunner {
     const isAnother = this.#wanted.ask(asked);
     this.#leader?.reconsider();
     if (!this.#wanted.isNothing) this.#removal = null;
-    if (isAnother) this.#wished.notify();
+    if (isAnother) this.#wake.notify();
   }
 
   /** An administrator may have healed what failed. */
@@ -114,7 +115,7 @@ export class FeedRunner {
       if (this.#wasThere) for (const each of [quick, slow]) each.succeeded();
       this.#wasThere = false;
       // Ends early when what is wanted changes.
-      await restUnless(this.#wished, { clock: this.#options.clock, ms: backoff.nextMs() }, signal);
+      await restUnless(this.#wake, { clock: this.#options.clock, ms: backoff.nextMs() }, signal);
     }
     await this.#back();
   }
@@ -171,7 +172,7 @@ export class FeedRunner {
     const stop = AbortSignal.any([signal, lost.signal]);
     try {
       const isWanted = (): boolean => !this.#wanted.isNothing;
-      const owning = { ...this.#options, isWanted, wished: this.#wished };
+      const owning = { ...this.#options, isWanted, wake: this.#wake };
       const id = await ownSchema(session.client, owning, stop);
       if (id === null) return this.#wanted.isNothing;
       await this.#back();
@@ -189,7 +190,7 @@ export class FeedRunner {
       );
       if (lease === null) return false;
       await listen(session.client, target, {
-        wished: (wish) => this.#proofs.wish(wish),
+        wished: (wish) => this.#probePace.wish(wish),
         resumed: () => this.tryNow(),
       });
       const gone = await this.#lead(session, { lease, leader, name }, stop);
@@ -232,7 +233,7 @@ export class FeedRunner {
         lingering: () => this.#wanted.lingering(),
         reconsider: this.#reconsider,
         repeats: this.#repeats,
-        proofs: this.#proofs,
+        probePace: this.#probePace,
         counters: { transactionsApplied, changesApplied, early: null },
       });
       this.#leader = new FeedLeader(scene);

@@ -5,7 +5,7 @@ import type { Notifier } from '../../core/waiting/notifier.ts';
 import type { Repeats } from '../../core/waiting/repeats.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import { EarlyChoice } from '../follow/early-choice.ts';
-import type { ProofPace } from '../follow/proof-pace.ts';
+import type { ProbePace } from '../follow/probe-pace.ts';
 import { HoldableNames } from '../table/holdable-names.ts';
 import type { Lingering } from '../table/linger.ts';
 import { TableFailures } from '../table/table-failures.ts';
@@ -33,7 +33,7 @@ export interface FeedScene {
   readonly reconsider: Notifier;
   readonly failures: TableFailures;
   readonly repeats: Repeats;
-  readonly proofs: ProofPace;
+  readonly probePace: ProbePace;
   readonly early: EarlyChoice;
   readonly names: HoldableNames;
   /** Partitions unknown when rows came from them, for which the run that is streaming has looked through the tables. */

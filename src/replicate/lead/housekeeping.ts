@@ -1,6 +1,7 @@
 import type { Connector, SlotHealth } from '../../../connectors/connector.ts';
 import { ConnectorError } from '../../../connectors/connector.ts';
-import { type FeedLease, type FeedWishes, loadWishes, renewLease } from '../../cache/feed/row.ts';
+import { type FeedRequests, loadRequests } from '../../cache/feed/requests.ts';
+import { type FeedLease, renewLease } from '../../cache/feed/row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { missingObjects } from '../../cache/schema/control-objects.ts';
 import { saveLingering } from '../../cache/table/lingering.ts';
@@ -25,7 +26,7 @@ export interface HousekeepingOptions {
   /** Tables that are wanted no more and whose copies stay for a while: a successor must know how long. */
   readonly lingering: () => readonly Lingering[];
   readonly counters: () => Readonly<Counters>;
-  readonly onWishes: (wishes: FeedWishes) => void;
+  readonly onRequests: (requests: FeedRequests) => void;
   readonly sourceClock: SourceClock;
   /** What was proved on the source's clock counts no more. */
   readonly onClockSetBack: () => void;
@@ -51,7 +52,7 @@ interface Sample {
   retainedWalBytes: number | null;
 }
 
-/** Reads wishes, renews the lease and samples the target until the signal aborts; throws when the lease is lost. */
+/** Reads what is asked of the feed, renews the lease and samples the target until the signal aborts; throws when the lease is lost. */
 export async function keepHouse(options: HousekeepingOptions, signal: AbortSignal): Promise<void> {
   const sample: Sample = { targetPosition: null, retainedWalBytes: null };
   await untilFirstFailure(signal, [
@@ -69,7 +70,7 @@ async function renewAndListen(
   const { client, lease, clock, counters, lingering, onDamage, onTick } = options;
   let renewedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
-    await hearWishes(options);
+    await hearRequests(options);
     if (clock.monotonicMs() - renewedMs >= SAMPLE_MS) {
       renewedMs = clock.monotonicMs();
       if (!(await renewLease(client, lease, { ...sample, ...counters() }))) throw new LeaseLost();
@@ -82,13 +83,13 @@ async function renewAndListen(
   }
 }
 
-async function hearWishes(options: HousekeepingOptions): Promise<void> {
-  const { client, lease, clock, sourceClock, onClockSetBack, onWishes } = options;
+async function hearRequests(options: HousekeepingOptions): Promise<void> {
+  const { client, lease, clock, sourceClock, onClockSetBack, onRequests } = options;
   const askedMs = clock.monotonicMs();
-  const wishes = await loadWishes(client, lease);
-  if (wishes === null) throw new LeaseLost();
-  if (sourceClock.isBehind(wishes.now, askedMs)) onClockSetBack();
-  onWishes(wishes);
+  const requests = await loadRequests(client, lease);
+  if (requests === null) throw new LeaseLost();
+  if (sourceClock.isBehind(requests.now, askedMs)) onClockSetBack();
+  onRequests(requests);
 }
 
 /** Whoever takes the lead next sets up what is missing. */

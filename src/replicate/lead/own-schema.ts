@@ -13,7 +13,7 @@ export interface Competitor
   extends Pick<FeedOptions, 'source' | 'target' | 'installation' | 'clock' | 'log'> {
   readonly isWanted: () => boolean;
   /** What is wanted has changed. */
-  readonly wished: Notifier;
+  readonly wake: Notifier;
 }
 
 /**
@@ -22,7 +22,7 @@ export interface Competitor
  */
 export async function ownSchema(
   client: Queryable,
-  { source, target, installation, clock, log, isWanted, wished }: Competitor,
+  { source, target, installation, clock, log, isWanted, wake }: Competitor,
   signal: AbortSignal,
 ): Promise<string | null> {
   const { id, restored } = await migrate(client);
@@ -36,7 +36,7 @@ export async function ownSchema(
       log.warn({ source, target, reason: ownedByOther(source, owner, installation) }, LEFT_ALONE);
     if (!isWanted()) return null;
     told = owner;
-    await restUnless(wished, { clock, ms: POLL_MS }, signal);
+    await restUnless(wake, { clock, ms: POLL_MS }, signal);
   }
   return null;
 }

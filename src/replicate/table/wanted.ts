@@ -1,5 +1,5 @@
 import type { Connector, Publishable } from '../../../connectors/connector.ts';
-import type { IndexWishes } from '../../cache/table/ddl.ts';
+import type { WantedIndexes } from '../../cache/table/ddl.ts';
 import type { StoredColumn, StoredTable } from '../../cache/table/stored.ts';
 import type { KnownTypes, WantedTable } from '../../catalog/catalog.ts';
 import { heldType, namesObjects } from '../../catalog/type/held-type.ts';
@@ -31,7 +31,7 @@ export type CheckedTable =
       readonly table: TableRef;
       readonly columns: readonly StoredColumn[];
       readonly key: readonly string[];
-      readonly indexes: IndexWishes;
+      readonly indexes: WantedIndexes;
       readonly shape: TableShape;
     }
   | { readonly kind: 'refused'; readonly table: TableRef; readonly reason: string };

@@ -4,9 +4,9 @@ import type { Queryable } from '../../../../src/cache/queryable.ts';
 import type { Lsn } from '../../../../src/core/position/lsn.ts';
 import type { Probe } from '../../../../src/core/position/watermark.ts';
 import { systemClock } from '../../../../src/core/waiting/clock.ts';
+import { ProbePace } from '../../../../src/replicate/follow/probe-pace.ts';
 import { runProbes } from '../../../../src/replicate/follow/probes.ts';
 import { Progress } from '../../../../src/replicate/follow/progress.ts';
-import { ProofPace } from '../../../../src/replicate/follow/proof-pace.ts';
 
 const at = (position: number): Lsn => BigInt(position) as Lsn;
 
@@ -38,7 +38,7 @@ async function proved(
     probes.push(probe);
     stopping.abort();
   };
-  const pace = new ProofPace(1, systemClock);
+  const pace = new ProbePace(1, systemClock);
   const connector = {} as Connector;
   await runProbes(
     { client, connector, stream, progress, clock: systemClock, pace, observe, onProbe },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { readWish, wishText } from '../../../../src/cache/feed/proof-wish.ts';
+import { readWish, wishText } from '../../../../src/cache/feed/probe-wish.ts';
 import type { Clock } from '../../../../src/core/waiting/clock.ts';
-import { ProofPace } from '../../../../src/replicate/follow/proof-pace.ts';
+import { ProbePace } from '../../../../src/replicate/follow/probe-pace.ts';
 
 const signal = new AbortController().signal;
 
@@ -22,7 +22,7 @@ function quickClock(): Clock & { nowMs: number; readonly delays: number[] } {
 
 test('freshness is proved seldom, often while wished, and seldom again when wishes end', async () => {
   const clock = quickClock();
-  const pace = new ProofPace(200, clock);
+  const pace = new ProbePace(200, clock);
   await pace.rest(clock.nowMs, signal);
   expect(clock.delays.splice(0)).toEqual([200]);
   pace.wish({ stored: false });
@@ -41,7 +41,7 @@ test('a wish shortens the rest under way', async () => {
     monotonicMs: () => 100,
     delay: (_ms, stop) => new Promise((resolve) => stop?.addEventListener('abort', () => resolve())),
   };
-  const pace = new ProofPace(60_000, clock);
+  const pace = new ProbePace(60_000, clock);
   const resting = pace.rest(50, signal);
   pace.wish({ stored: false });
   await resting;
@@ -49,7 +49,7 @@ test('a wish shortens the rest under way', async () => {
 
 test('proofs are stored only for readers that do not hear of them', () => {
   const clock = quickClock();
-  const pace = new ProofPace(200, clock);
+  const pace = new ProbePace(200, clock);
   pace.wish({ stored: false });
   expect(pace.isStored).toBe(false);
   pace.wish({ stored: true });
@@ -61,7 +61,7 @@ test('proofs are stored only for readers that do not hear of them', () => {
 
 test('an interval set shorter than what is wished stays', () => {
   const clock = quickClock();
-  const pace = new ProofPace(10, clock);
+  const pace = new ProbePace(10, clock);
   pace.wish({ stored: true });
   expect(pace.intervalMs).toBe(10);
 });

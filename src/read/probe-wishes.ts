@@ -1,4 +1,4 @@
-import { WISH_SQL, wishText } from '../cache/feed/proof-wish.ts';
+import { WISH_SQL, wishText } from '../cache/feed/probe-wish.ts';
 import type { SourceName } from '../core/names.ts';
 import { LAST_LSN } from '../core/position/lsn.ts';
 import { stalenessMs } from '../core/position/watermark.ts';
@@ -8,10 +8,13 @@ import type { Policy } from './freshness.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import type { StatusBoard } from './status-board.ts';
 
-/** Bounds up to these are not met well by the usual proofs, by how a feed's changes are read: through Kafka a proof is dear, and usual once a minute. */
+/**
+ * Bounds up to these are hardly met by the usual probes, by how the feed's changes are read. Through Kafka a probe costs a
+ * transaction on the target, and the usual interval is a minute.
+ */
 const SMALL_BOUND_MS = { postgres: 250, kafka: 60_000 };
 const WISH_AGAIN_MS = 1_000;
-/** Proofs that come by themselves are younger than this. */
+/** A feed that is led in this process always has a probe younger than this. */
 const HEARD_MS = 2_000;
 
 interface WishParts {
@@ -20,8 +23,8 @@ interface WishParts {
   readonly probes: ProbeBoard;
 }
 
-/** Asks for proofs of freshness at short intervals while queries need them, once a second for each feed. */
-export class ProofWishes {
+/** Asks feeds' leaders for probes at short intervals while queries need them: once a second for each feed. */
+export class ProbeWishes {
   readonly #parts: WishParts;
   readonly #wishedMs = new Map<string, number>();
 
@@ -29,14 +32,14 @@ export class ProofWishes {
     this.#parts = parts;
   }
 
-  /** Wishes it when the policy's bound is small for the feed and may be met by the cache. */
+  /** Wishes it when the policy's bound is small for the feed and the cache can meet it. */
   consider(source: SourceName, target: SourceName, policy: Policy): void {
     const { boundMs, fallback, noCache, cacheOff } = policy;
     if (noCache || cacheOff || boundMs > this.#smallBoundMs(source, target)) return;
     if (boundMs > 0 || fallback === 'wait') this.wish(source, target);
   }
 
-  /** Does not wait, nor fail: without it the answer comes live or later, and why is told by the query itself. */
+  /** Neither waits nor fails: at worst the answer comes live, or later. */
   wish(source: SourceName, target: SourceName): void {
     const key = JSON.stringify([source, target]);
     const now = systemClock.monotonicMs();
@@ -54,7 +57,7 @@ export class ProofWishes {
     return SMALL_BOUND_MS[feed?.connector ?? 'postgres'];
   }
 
-  /** Whether the feed is led in this process, so that proofs arrive in memory. */
+  /** Whether the feed is led in this process, so that its probes arrive in memory. */
   #hearsOf(source: SourceName, target: SourceName): boolean {
     const proved = this.#parts.probes.latest(source, target, LAST_LSN);
     const known = this.#parts.board.peek(source);

@@ -1,22 +1,23 @@
 import type { SourceName } from '../../core/names.ts';
 
-/** A reader's wish that freshness be proved at short intervals for a while; it says so in the source database. */
-export interface ProofWish {
+/** A reader's wish for probes at short intervals, for a while. It travels as a notification in the source database. */
+export interface ProbeWish {
   readonly target: SourceName;
-  /** The reader hears of no proofs in memory: they have to be written beside the rows. */
+  /** The reader is in another process than the feed's leader: it sees only the watermarks that are stored, so probes must be stored too. */
   readonly stored: boolean;
 }
 
+/** Other versions of nearjoin listen to it, so it keeps its name. */
 const CHANNEL = 'nearjoin_proof';
 
-/** Begins to hear the wishes of all readers of this source database. */
-export const LISTEN_SQL = `listen ${CHANNEL}`;
+/** Begins to listen for the wishes of all readers of this source database. */
+export const LISTEN_WISHES_SQL = `listen ${CHANNEL}`;
 
 /** Tells a wish to whoever leads the feed, in whatever process. Parameter: the wish as text. */
 export const WISH_SQL = `select pg_notify('${CHANNEL}', $1)`;
 
 /** A wish as it travels. */
-export function wishText({ target, stored }: ProofWish): string {
+export function wishText({ target, stored }: ProbeWish): string {
   return JSON.stringify({ target, stored });
 }
 
@@ -24,7 +25,7 @@ export function wishText({ target, stored }: ProofWish): string {
 export function readWish(message: {
   readonly channel: string;
   readonly payload?: string | undefined;
-}): ProofWish | null {
+}): ProbeWish | null {
   if (message.channel !== CHANNEL || message.payload === undefined) return null;
   try {
     const said: unknown = JSON.parse(message.payload);

@@ -1,13 +1,13 @@
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 
-/** How often freshness is proved while somebody asks for a small bound. */
+/** The interval of probes while somebody asks for a small bound. */
 const WISHED_MS = 20;
 /** A reader wishes again once a second while such queries come. */
 const WISH_LASTS_MS = 3_000;
 
-/** How often one feed's freshness is proved: now and then by itself, at short intervals while readers wish it. */
-export class ProofPace {
+/** How often one feed is probed: at its usual interval, or at short ones while readers wish it. */
+export class ProbePace {
   readonly #usualMs: number;
   readonly #clock: Clock;
   readonly #hurry = new Notifier();
@@ -19,26 +19,26 @@ export class ProofPace {
     this.#clock = clock;
   }
 
-  /** From the beginning of one proof to the beginning of the next. */
+  /** From the beginning of one probe to the beginning of the next. */
   get intervalMs(): number {
     return this.#clock.monotonicMs() < this.#wishedUntilMs
       ? Math.min(WISHED_MS, this.#usualMs)
       : this.#usualMs;
   }
 
-  /** Somebody who wishes it sees proofs only when they are stored. */
+  /** Whether one of the readers who wish it sees only what is stored. */
   get isStored(): boolean {
     return this.#clock.monotonicMs() < this.#storedUntilMs;
   }
 
-  /** Somebody wishes short intervals, for a while. */
+  /** A reader wishes short intervals: they hold for a while. */
   wish({ stored }: { readonly stored: boolean }): void {
     this.#wishedUntilMs = this.#clock.monotonicMs() + WISH_LASTS_MS;
     if (stored) this.#storedUntilMs = this.#wishedUntilMs;
     this.#hurry.notify();
   }
 
-  /** Rests until the next proof is due, counted from when the last one began; a wish shortens it. */
+  /** Rests until the next probe is due, counted from when the last one began; a wish may bring it forward. */
   async rest(begunMs: number, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const leftMs = begunMs + this.intervalMs - this.#clock.monotonicMs();
