@@ -19,20 +19,19 @@ export interface ReplicatorSettings {
   /** Where `from_env` addresses are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly maxRetainedWalMb: number;
-  /** Left out, no target can be followed through Kafka. */
-  readonly kafka?: KafkaCluster;
+  readonly kafka: KafkaCluster;
   readonly removalDelayMs: number;
-  readonly probeIntervalMs?: number;
-  readonly verify?: BackgroundVerification | null;
-  /** Null or left out is as fast as it goes. */
-  readonly copyMaxMbPerS?: number | null;
+  readonly probeIntervalMs: number;
+  readonly verify: BackgroundVerification | null;
+  /** Null is as fast as it goes. */
+  readonly copyMaxMbPerS: number | null;
 }
 
-const NO_KAFKA: KafkaCluster = { brokers: [], tls: null, login: null };
+const MB = 1_048_576;
 
 /** A running replicator. */
 export interface Replicator {
-  /** Looks at databases that somebody says have changed. */
+  /** Looks again at these databases, which have changed. */
   look(sources: readonly SourceName[]): Promise<void>;
   stop(): Promise<void>;
 }
@@ -50,7 +49,7 @@ export type WorkerMessage =
   | { readonly kind: 'started' }
   | { readonly kind: 'failed'; readonly message: string };
 
-/** What it can be told. */
+/** What the thread that started it may tell a worker thread. */
 export type WorkerRequest =
   | { readonly kind: 'stop' }
   | { readonly kind: 'changed'; readonly sources: readonly SourceName[] };
@@ -67,10 +66,10 @@ export function workerStart(settings: ReplicatorSettings, logLevel: WorkerStart[
 }
 
 /**
- * Runs every feed the metadata wants, in this thread, until stopped; fails when the metadata database cannot be used. `isTold`
- * leaves it to somebody else to see that databases have changed.
+ * Runs every feed the metadata wants, in this thread, until stopped; fails when the metadata database cannot be used. With
+ * `isTold`, somebody else watches the databases and calls \`look\` when they change.
  */
-export async function startReplicator(
+export async function openReplicator(
   settings: ReplicatorSettings,
   {
     log,
@@ -86,19 +85,22 @@ export async function startReplicator(
   const watch = await openCatalogWatch({ store, log, env: settings.env, isTold });
   const limits = {
     ...DEFAULT_LIMITS,
-    maxRetainedWalBytes: settings.maxRetainedWalMb * 1_048_576,
+    maxRetainedWalBytes: settings.maxRetainedWalMb * MB,
     removalDelayMs: settings.removalDelayMs,
-    probeIntervalMs: settings.probeIntervalMs ?? DEFAULT_LIMITS.probeIntervalMs,
-    kafkaProbeIntervalMs: Math.max(settings.probeIntervalMs ?? 0, DEFAULT_LIMITS.kafkaProbeIntervalMs),
-    verify: settings.verify ?? DEFAULT_LIMITS.verify,
-    copy: { ...DEFAULT_LIMITS.copy, bytesPerS: bytesPerS(settings.copyMaxMbPerS ?? null) },
+    probeIntervalMs: settings.probeIntervalMs,
+    kafkaProbeIntervalMs: Math.max(settings.probeIntervalMs, DEFAULT_LIMITS.kafkaProbeIntervalMs),
+    verify: settings.verify,
+    copy: {
+      ...DEFAULT_LIMITS.copy,
+      bytesPerS: settings.copyMaxMbPerS === null ? null : settings.copyMaxMbPerS * MB,
+    },
   };
   const supervisor = new Supervisor({
     catalogs: watch,
     connect: (url, name, { kafka = null, reader = null } = {}) =>
       kafka === null
         ? postgresConnector({ url, name, log, reader })
-        : kafkaConnector({ url, name, log, kafka, cluster: settings.kafka ?? NO_KAFKA }),
+        : kafkaConnector({ url, name, log, kafka, cluster: settings.kafka }),
     limits,
     clock: systemClock,
     random: Math.random,
@@ -118,15 +120,11 @@ export async function startReplicator(
   };
 }
 
-function bytesPerS(megabytes: number | null): number | null {
-  return megabytes === null ? null : megabytes * 1_048_576;
-}
-
 async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort): Promise<void> {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
   const log = createLog(logLevel, { write: (line) => tell({ kind: 'log', line }) });
   try {
-    const replicator = await startReplicator(settings, {
+    const replicator = await openReplicator(settings, {
       log,
       onProbe: (source, target, probe) => tell({ kind: 'probe', source, target, probe }),
       isTold: true,

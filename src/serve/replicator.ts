@@ -6,8 +6,8 @@ import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import { type Log, writeLine } from '../ops/log.ts';
 import type { ProbeBoard } from '../read/probe-board.ts';
 import {
+  openReplicator,
   type ReplicatorSettings,
-  startReplicator as startInThisThread,
   type WorkerMessage,
   type WorkerRequest,
   workerStart,
@@ -21,7 +21,7 @@ export interface ReplicatorInput {
   readonly config: Config;
   readonly metadataDatabaseUrl: string;
   readonly probes: ProbeBoard;
-  /** Looks at the databases for a replicator beside it too. */
+  /** Watches the databases, and tells the replicator's thread which have changed. */
   readonly watch: Pick<CatalogWatch, 'tellChanges'>;
   readonly log: Log;
   readonly closing: Closing;
@@ -53,7 +53,7 @@ export async function startReplicator(input: ReplicatorInput): Promise<void> {
     return;
   }
   try {
-    const replicator = await startInThisThread(settings, {
+    const replicator = await openReplicator(settings, {
       log,
       onProbe: (source, target, probe) => probes.put(source, target, probe),
     });
@@ -63,7 +63,7 @@ export async function startReplicator(input: ReplicatorInput): Promise<void> {
   }
 }
 
-function backgroundVerification(config: Config): NonNullable<ReplicatorSettings['verify']> | null {
+function backgroundVerification(config: Config): ReplicatorSettings['verify'] {
   if (config.verifyIntervalMs === 0) return null;
   return {
     everyMs: config.verifyIntervalMs,
@@ -100,7 +100,7 @@ class ReplicatorThread {
     this.#loop = this.#keepRunning(this.#stopping.signal);
   }
 
-  /** One that is just being started again knows no more of the past. */
+  /** Says nothing while the thread is being started again: a new one reads everything anyway. */
   tell(request: WorkerRequest): void {
     this.#worker?.postMessage(request);
   }
