@@ -110,7 +110,7 @@ test.each<[string, unknown]>([
 
 test('variables are spelled as the schema is, and rules as the database is', async () => {
   const query =
-    'query ($day: [WeekDaysEnum!], $by: [LogEntriesOrderBy!], $way: order_by) { appUsers(where: {favouriteDay: {_in: $day}}, orderBy: {userId: $way}) { userId log_entries(orderBy: $by, limit: 1) { entryId weekday } } }';
+    'query ($day: [WeekDaysEnum!], $by: [LogEntriesOrderBy!], $way: OrderBy) { appUsers(where: {favouriteDay: {_in: $day}}, orderBy: {userId: $way}) { userId log_entries(orderBy: $by, limit: 1) { entryId weekday } } }';
   const variables = { day: ['MONDAY', 'TUESDAY'], by: [{ entryId: 'DESC' }], way: 'DESC' };
   expect(await ways.agree(query, { variables })).toEqual({
     appUsers: [
@@ -133,7 +133,7 @@ test.each<[string, string]>([
   ],
   [
     '{ appUsers(orderBy: {userId: asc}) { userId } }',
-    "expected one of the values ['ASC', 'ASC_NULLS_FIRST', 'ASC_NULLS_LAST', 'DESC', 'DESC_NULLS_FIRST', 'DESC_NULLS_LAST'] for type 'order_by', but found 'asc'",
+    "expected one of the values ['ASC', 'ASC_NULLS_FIRST', 'ASC_NULLS_LAST', 'DESC', 'DESC_NULLS_FIRST', 'DESC_NULLS_LAST'] for type 'OrderBy', but found 'asc'",
   ],
 ])('%s is refused', async (query, message) => {
   await expect(ways.dealt.query(query)).rejects.toThrow(message);

@@ -234,7 +234,8 @@ function rootFields(table: Table): ReadonlySet<string> {
 
 function scalarTypes({ columns, spelling, stream }: Table): ReadonlySet<string> {
   const scalars = new Set(columns.map(({ type }) => type.scalar));
-  return new Set([stream.ordering, ...[...scalars].flatMap((scalar) => comparedTypes(scalar, spelling))]);
+  const compared = [...scalars].flatMap((scalar) => comparedTypes(scalar, spelling));
+  return new Set([stream.ordering, spelling.type('order_by'), ...compared]);
 }
 
 /** A scalar whose values are compared, with the types that this takes. */

@@ -150,7 +150,7 @@ export class InputTypes {
   }
 
   #orderings(view: VisibleTable): readonly Member[] {
-    const direction = this.#kit.values.ordering();
+    const direction = this.#kit.values.ordering(view.table.spelling);
     const names = [
       ...fieldsOf(view).map(({ field }) => field),
       ...this.#bareValues(view).map(({ name }) => name),
@@ -181,7 +181,7 @@ export class InputTypes {
 
   #aggregateOrdering(view: VisibleTable): GraphQLInputObjectType {
     const { table } = view;
-    const direction = this.#kit.values.ordering();
+    const direction = this.#kit.values.ordering(table.spelling);
     return this.#kit.registry.once(table.derivedType('_aggregate_order_by'), (name) => {
       const members: Member[] = [['count', { type: direction }]];
       for (const called of AGGREGATE_FUNCTIONS) {

@@ -1,5 +1,6 @@
 import type { GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLScalarType } from 'graphql';
 import { type Catalog, type Column, type ColumnType, findTable, type Table } from '../../catalog/catalog.ts';
+import type { Spelling } from '../../catalog/part/spelling.ts';
 import { printTable } from '../../core/names.ts';
 import { selectColumns } from '../../plan/argument/enumeration.ts';
 import type { VisibleTable } from '../../plan/role/visible.ts';
@@ -59,15 +60,10 @@ export class ValueTypes {
     return this.#registry.enumeration(name, values, description);
   }
 
-  /** One type for all sources: where they are spelled differently, it has the values of both. */
-  ordering(): GraphQLEnumType {
-    return this.#registry.once('order_by', (name) => {
-      const tables = [...this.#catalog.sources.values()].flatMap((source) => [...source.tables.values()]);
-      const values = [...new Set(tables.map(({ spelling }) => spelling))].flatMap((spelling) =>
-        ORDERINGS.map(([value, description]) => ({ name: spelling.enumValue(value), description })),
-      );
-      return this.#registry.enumeration(name, values, 'column ordering options');
-    });
+  /** One type for all sources of the same spelling. */
+  ordering({ type, enumValue }: Spelling): GraphQLEnumType {
+    const values = ORDERINGS.map(([value, description]) => ({ name: enumValue(value), description }));
+    return this.#registry.enumeration(type('order_by'), values, 'column ordering options');
   }
 
   /** A value that points at no enum table. */

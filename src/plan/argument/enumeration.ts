@@ -32,6 +32,6 @@ const DIRECTIONS = [
 ];
 
 /** The directions of an ordering as a source spells them. */
-export function orderings({ enumValue }: Spelling): Enumeration {
-  return { name: 'order_by', values: DIRECTIONS.map(enumValue) };
+export function orderings({ type, enumValue }: Spelling): Enumeration {
+  return { name: type('order_by'), values: DIRECTIONS.map(enumValue) };
 }
