@@ -147,8 +147,8 @@ function planArguments(context: Context, given: Input | undefined, at: Position)
 }
 
 function planPair(context: Context, given: Input, at: Position): readonly string[] {
-  const { planning } = context;
-  const type = `${context.type}_arguments`;
+  const { planning, related, called } = context;
+  const type = related.target.table.derivedType(`_aggregate_bool_exp_${called.name}_arguments`);
   const found = knownMembers(openMembers(planning, given, type, at), type, PAIR, at);
   return PAIR.map((name) => {
     const member = found.get(name);
