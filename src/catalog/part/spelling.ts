@@ -13,8 +13,6 @@ export interface Spelling {
   readonly typeBase: (table: BaseName) => string;
   /** A type of the table, by its ending: `_bool_exp`. */
   readonly derivedType: (table: BaseName, ending: string) => string;
-  /** The type of a computed field's arguments. */
-  readonly argumentsType: (table: BaseName, field: string) => string;
   /** Puts a prefix and a suffix around a name; empty ones are none. */
   readonly wrap: (prefix: string, name: string, suffix: string) => string;
 }
@@ -39,7 +37,6 @@ export const HASURA_DEFAULT: Spelling = {
   rootEnding: same,
   typeBase: plain,
   derivedType: (table, ending) => `${plain(table)}${ending}`,
-  argumentsType: (table, field) => `${field}_${plain(table)}_args`,
   wrap: (prefix, name, suffix) => `${prefix}${name}${suffix}`,
 };
 
@@ -52,7 +49,6 @@ export const GRAPHQL_DEFAULT: Spelling = {
   rootEnding: (ending) => pascal(ending.slice(1)),
   typeBase: pascalBase,
   derivedType: graphqlType,
-  argumentsType: (table, field) => `${pascal(field)}${pascalBase(table)}Args`,
   wrap: (prefix, name, suffix) => `${prefix}${prefix === '' ? name : upperFirst(name)}${upperFirst(suffix)}`,
 };
 

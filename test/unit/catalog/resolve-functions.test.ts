@@ -203,6 +203,22 @@ function computing(name: string, ...args: readonly ReturnType<typeof argument>[]
 }
 
 test.each([
+  ['plain', {}, 'pin_user_args'],
+  ['wrapped', { type_names: { prefix: 'p_', suffix: '_s' } }, 'p_pin_user_args_s'],
+  ['respelled', { naming_convention: 'graphql-default' }, 'pin_user_args'],
+])('the type of a computed field’s arguments where names are %s', (_how, customization, argsType) => {
+  const { sources, inconsistent } = catalogWith({
+    found: [computing('pin', argument('word', 'text'))],
+    functions: [],
+    tables: [{ table: 'user', computed_fields: [{ name: 'pin', definition: { function: 'pin' } }] }],
+    more: { customization },
+  });
+  expect(inconsistent).toEqual([]);
+  const [user] = sources.get('pg1')?.tables.values() ?? [];
+  expect(user?.computedFields.get('pin')?.argsType).toBe(argsType);
+});
+
+test.each([
   [
     'arguments have',
     {},

@@ -6,6 +6,7 @@ import type { ComputedField, Table } from '../../catalog.ts';
 import { isJsonType } from '../../conditions/operators.ts';
 import type { FoundArgument, FoundFunction } from '../../introspect/found-functions.ts';
 import type { Introspection } from '../../introspection.ts';
+import { HASURA_DEFAULT } from '../../part/spelling.ts';
 import type { FindTable } from '../memo.ts';
 import { baseName, describe, isGraphqlName, type SourceNames } from '../names.ts';
 import { attempt, becauseOf, Unresolvable } from '../problems.ts';
@@ -75,14 +76,14 @@ function resolveComputed({ table, tracked, entry }: TrackedField, scope: Compute
     const refused = `the computed field "${name}" cannot be added to table "${printTable(table.ref)}"`;
     throw new Unresolvable(`${refused} ${becauseOf(reasons)}`);
   }
-  const { spelling, type } = scope.names;
-  const base = baseName(table.ref, tracked.configuration);
+  // As in Hasura the same by every naming convention.
+  const argsType = `${name}_${HASURA_DEFAULT.rootBase(baseName(table.ref, tracked.configuration))}_args`;
   const fallback = found.comment ?? `A computed field, executes function "${printTable(found.ref)}"`;
   return {
     name,
     description: describe(comment, fallback),
     signature: signatureOf(found, implicitOf(entry, found)),
-    argsType: type(spelling.argumentsType(base, name)),
+    argsType: scope.names.type(argsType),
     returns:
       found.returns.table === null
         ? { kind: 'scalar', type: found.returns.type }
