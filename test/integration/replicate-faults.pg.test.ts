@@ -467,7 +467,8 @@ test('a clone of the source leaves the slot to who reads from it, says so, and t
   ]);
   await admin.query(`create database ${clone} template ${rig.source.name}${byFiles()}`);
   const original = rig.start();
-  await rig.ready();
+  // Only who reads from the slot has this.
+  await rig.target.query('update item set n = n + 1 where id = 1');
   await rig.caughtUp();
   const before = await relation();
   const cloned = new URL(rig.source.url);
