@@ -400,6 +400,10 @@ test('a slot whose source one process cannot reach is left to the process that r
   const stage = await Stage.open();
   await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
   await stage.stop();
+  await stage.until(
+    'the first process to have let go',
+    async () => (await readerOf(stage.rig.target)) === null,
+  );
   stage.rig.start();
   await stage.until('the other process to read', async () => (await readerOf(stage.rig.target)) !== null);
   const before = [await leftOn(stage.rig.target), await readerOf(stage.rig.target)];
