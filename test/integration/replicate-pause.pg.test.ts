@@ -1,20 +1,28 @@
 import pg from 'pg';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { requestPause, requestResume } from '../../src/cache/feed/requests.ts';
+import type { PostgresServer } from '../../src/embedded/server.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
-import { dropSlots } from '../support/postgres.ts';
+import { dropSlots, type TestDatabase } from '../support/postgres.ts';
+import { startTarget } from '../support/servers.ts';
+import { databaseAt } from '../support/standby.ts';
 
 let rig: FeedRig;
+let own: PostgresServer | undefined;
 
-beforeEach(async () => {
-  rig = await FeedRig.open(
-    ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'],
-    { item: [] },
-  );
+beforeEach(() => open());
+
+afterEach(async () => {
+  await rig?.close();
+  await own?.stop();
+  own = undefined;
 });
 
-afterEach(() => rig?.close());
+async function open(target?: TestDatabase): Promise<void> {
+  const setUp = ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'];
+  rig = await FeedRig.open(setUp, { item: [] }, target);
+}
 
 async function relation(): Promise<string> {
   return (await rig.tableStatus('item'))?.relation ?? '';
@@ -85,6 +93,10 @@ test('too much retained log: the slot is dropped while the feed rests after a fa
 });
 
 test('too much log retained by a snapshot that waits: it is let go, and the cache stays', async () => {
+  await rig.close();
+  // Others who use the same server could fill the feed's own slot too.
+  own = await startTarget({ within: inject('scratch') });
+  await open(databaseAt(own));
   const holder = new pg.Client({ connectionString: rig.target.url });
   await holder.connect();
   await rig.target.query('create table other (id int primary key)');
