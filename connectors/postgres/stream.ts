@@ -17,27 +17,29 @@ import { checkSlot } from './stream/slot-check.ts';
 import { statusMessage } from './stream/status-message.ts';
 
 const KEEPALIVE = 0x6b;
-/** Reading stops when so many bytes wait for the reader. */
+/** The socket is paused when so many bytes wait for the reader. */
 const QUEUE_BYTES = 1 << 20;
 /** Acknowledgements closer together than this share a message. */
 const ACKNOWLEDGE_MS = 10;
 const NAP_MS = 1;
-/** A read of at least this much found more waiting than it could take, or nearly so. */
+/** After a read of at least this much more is surely waiting already, so resting would gain nothing. */
 const LARGE_READ_BYTES = 16 << 10;
-/** Until the history is proved, the target is asked so often how far it has sent; less often when it has much to send. */
+/** The target is asked this often how far it has sent until the history is proved; less often after the first few times. */
 const ASK_MS = 25;
 const ASKS_BEFORE_FLUSH = 3;
 const START_ATTEMPTS = 3;
 
-/** Where a stream begins, what it sends, and who is told at once, and whether they must wait, when it has brought whole transactions. */
+/** How a stream begins. */
 interface Beginning {
+  /** What the reader has already: everything after it is streamed. */
   readonly applied: Applied;
-  /** Transactions that go on come in parts, instead of as a whole when they commit. */
+  /** Transactions in progress come in parts, instead of as a whole when they commit. */
   readonly isEarly: boolean;
+  /** Called as soon as whole transactions have arrived; `mustWait`: they will wait, since the reader is busy writing. */
   readonly committed: (mustWait: boolean) => void;
 }
 
-/** Streams everything that is not applied; throws a ConnectorError when the slot cannot do that, or the history is another. */
+/** Streams everything that is not applied yet; throws a ConnectorError when the slot lacks some of it, or the history is another. */
 export async function openStream(
   target: Target,
   admin: AdminPool,
@@ -57,19 +59,19 @@ export async function openStream(
       if (!isTaken || attempt === START_ATTEMPTS || signal.aborted) throw error;
       continue;
     }
-    // A transaction that goes on was in part passed over: it must come as a whole.
+    // The first parts of a transaction in progress were passed over: it must come as a whole, over another stream.
     stream.close();
     return openStream(target, admin, { ...from, isEarly: false }, signal);
   }
 }
 
-/** Nothing may be made of a stream whose history is not known to be ours. */
+/** Waits until the target's history is known to be the one that the reader has; no item is handed on before. */
 async function untilProved(stream: PostgresStream, admin: AdminPool): Promise<void> {
   for (let asks = 1; !stream.isProved; asks += 1) {
     stream.requestProgress();
     const pauseMs = asks <= ASKS_BEFORE_FLUSH ? ASK_MS : ASK_MS * 4;
     await Promise.race([stream.proved, systemClock.delay(pauseMs)]);
-    // Another history may have been written past our position and not be on disk that far.
+    // The target sends only what is on its disk, which may not reach our position yet.
     if (asks === ASKS_BEFORE_FLUSH && !stream.isProved) await admin.forceFlush();
   }
 }
@@ -84,10 +86,10 @@ class PostgresStream implements ChangeStream {
   readonly #decoder = new PgoutputDecoder();
   readonly #stop = (): void => this.close();
   #read: FeedItem[] = [];
-  /** Of socket reads that gave nothing whole yet. */
+  /** Bytes read since items were last handed on. */
   #readBytes = 0;
   #large: LargeMessage | null = null;
-  /** A row of which not all has come and was taken: the socket is read for it alone. */
+  /** A row too large to be held, while it passes through to the reader: nothing behind it is read meanwhile. */
   #passing: PassingRow | null = null;
   #passed: Lsn;
   #acknowledged: Lsn;
@@ -131,17 +133,17 @@ class PostgresStream implements ChangeStream {
     this.#ticker = setInterval(() => this.#tick(), this.#target.timings.tickMs);
   }
 
-  /** The stream goes on with the history that the reader has. */
+  /** The stream is known to continue the history that the reader has. */
   get isProved(): boolean {
     return this.#proof.isThrough;
   }
 
-  /** It goes on with the rest of a transaction whose beginning the reader did not get. */
+  /** A transaction in progress is missing its first parts: they were passed over while the history was being proved. */
   get isHeadless(): boolean {
     return this.#proof.headless.size > 0;
   }
 
-  /** Resolves when it is known that it does; rejects when it does not, or the stream ends. */
+  /** Resolves when `isProved` becomes true; rejects when the history is another, or the stream ends. */
   get proved(): Promise<void> {
     return this.#proof.through;
   }
@@ -178,7 +180,7 @@ class PostgresStream implements ChangeStream {
     if (isLast) this.#large = null;
   }
 
-  /** What the target has sent so far; it may want to hear from us at once, whatever the reader is doing. */
+  /** How far the target has sent; it may ask for an answer at once, which it gets however busy the reader is. */
   #keepalive(buffer: Buffer, start: number): void {
     if (buffer[start + 17] === 1) this.#sendStatus(false);
     const sent = lsnFromBits(buffer.readBigUInt64BE(start + 1));
@@ -193,7 +195,7 @@ class PostgresStream implements ChangeStream {
     this.#silence.broken();
     if (!this.#proof.isThrough) {
       this.#read = this.#read.filter((item) => this.#proof.isNew(item));
-      // What the reader has already waits for nobody: the socket is read on, however much of it there is.
+      // These items the reader has already. They are dropped, so nothing needs to wait for the reader.
       if (!this.#proof.isThrough) return this.#passing?.discard();
     }
     this.#readBytes += bytes;
@@ -203,7 +205,7 @@ class PostgresStream implements ChangeStream {
   }
 
   #handOn(): void {
-    // Not only the last item: mostly the target also says how far it is, right behind the commit.
+    // A commit is rarely the last item: the target mostly says how far it is right behind it.
     if (this.#read.some(({ kind }) => kind === 'commit')) this.#committed(this.#isGathering);
     this.items.put(this.#read, this.#readBytes);
     this.#read = [];
@@ -211,7 +213,7 @@ class PostgresStream implements ChangeStream {
   }
 
   #rest(bytes: number): void {
-    // A message counts while it is still coming, unless the reader waits for it.
+    // A message that is still arriving counts too, unless the reader is waiting for it.
     const waiting = this.items.isWaitedFor ? 0 : this.items.bytes + this.#readBytes;
     if (waiting >= QUEUE_BYTES) this.#pause();
     else if (this.#isGathering && bytes < LARGE_READ_BYTES) this.#nap();
@@ -229,8 +231,8 @@ class PostgresStream implements ChangeStream {
   }
 
   /**
-   * A walsender sends every message by itself, so an eager reader wakes up for each of them, which costs both sides
-   * several times what the data cost; a rest of a millisecond gathers them.
+   * A walsender sends every message by itself. A reader that wakes up for each of them costs both sides several times what
+   * the data cost; resting for a millisecond lets many arrive in one read.
    */
   #nap(): void {
     this.#socket.pause();
@@ -251,7 +253,7 @@ class PostgresStream implements ChangeStream {
     if (this.#napping === null) this.#socket.resume();
   }
 
-  /** Says how far we are; after a while without a byte asks for one, and after a longer while gives up. */
+  /** Tells the target how far we are. After a while of silence asks it to answer, and after a longer one gives up. */
   #tick(): void {
     this.#sendStatus(this.#isPaused ? false : this.#silence.tick());
   }

@@ -1,7 +1,7 @@
 import { printTable, type TableRef } from '../core/names.ts';
 import type { Relation } from '../core/rows/change.ts';
 
-/** The stream is to be opened anew, with transactions that go on or without them. */
+/** The stream is to be opened anew, with transactions in progress or without them. */
 export class AnotherStream extends Error {
   constructor(reason: string) {
     super(reason);

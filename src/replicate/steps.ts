@@ -11,7 +11,7 @@ export const APPLY_STEPS = [
 /** The named steps of applying a batch that is a transaction of one round trip. */
 export const TRIP_STEPS = ['trip:sent', 'trip:answered'] as const;
 
-/** The named steps of writing a transaction that goes on, in order. */
+/** The named steps of writing a transaction that is still in progress, in order. */
 export const EARLY_STEPS = ['early:written', 'early:ending', 'early:committed'] as const;
 
 /** The named steps of copying tables, in order. */

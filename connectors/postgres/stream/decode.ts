@@ -24,11 +24,11 @@ const OLD_ROW = 0x4f;
 
 type Relations = Map<number, Relation>;
 
-/** Where the stream is inside a transaction that goes on. */
+/** One chunk of a transaction in progress, from its stream start to its stream stop. */
 interface Chunk {
   readonly xid: number;
   readonly relations: Relations;
-  /** What the changes that come are added to, while they are the same subtransaction's. */
+  /** The item that changes are added to, as long as they are of the same subtransaction. */
   part: { readonly item: FeedItem; readonly subxid: number; readonly changes: Change[] } | null;
 }
 
@@ -38,16 +38,16 @@ interface Chunk {
  */
 export class PgoutputDecoder {
   readonly #relations: Relations = new Map();
-  /** By transactions that go on: what one says of a relation holds for others only when it has committed. */
+  /** By transaction in progress: its descriptions of relations hold for others only once it has committed. */
   readonly #early = new Map<number, Relations>();
-  /** The last two that were described since the last change. */
+  /** The relations described since the last change, the last two of them at most. */
   #described: readonly Relation[] = NOTHING;
   #chunk: Chunk | null = null;
   #buffer: Buffer = Buffer.alloc(0);
-  /** The same bytes. */
+  /** A view of `#buffer`. */
   #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
-  /** The new row of the message, where it is not in it. */
+  /** The message's new row when it is not in the message, but comes through a PassingRow. */
   #passing: Row | null = null;
   #inTransaction = false;
   #lastCommit: Lsn = ZERO_LSN;
@@ -62,7 +62,7 @@ export class PgoutputDecoder {
     return this.#lastCommit;
   }
 
-  /** Inside a part of a transaction that goes on. */
+  /** Inside a chunk of a transaction in progress. */
   get isInPart(): boolean {
     return this.#chunk !== null;
   }
@@ -142,7 +142,7 @@ export class PgoutputDecoder {
     }
   }
 
-  /** Messages that are no items. */
+  /** Messages that make no item. */
   #aside(tag: number): void {
     if (tag === RELATION) this.#describe();
     else if (tag !== TYPE && tag !== ORIGIN && tag !== MESSAGE)

@@ -11,7 +11,7 @@ export interface Applied {
 }
 
 /**
- * Finds out whether a stream goes on with the history that the reader has. A target that was put back to an earlier
+ * Finds out whether a stream continues the history that the reader has. A target that was put back to an earlier
  * state of its disks has the same system identifier and timeline as before, and may have written past the reader's
  * position again. So the stream begins where the slot was confirmed, and what comes between there and the reader's
  * position must be what came before: its last commit is the reader's last, or there is none.
@@ -46,12 +46,12 @@ export class HistoryProof {
     return this.#outcome.promise;
   }
 
-  /** The stream ends; what is not known by now is not found out. */
+  /** The stream ends: who waits for the proof waits no longer. */
   end(error: ConnectorError): void {
     this.#outcome.reject(error);
   }
 
-  /** Transactions that went on when the history was found to be the reader's, and whose beginning was passed over. */
+  /** Transactions that were in progress when the history was proved, and whose first parts were passed over. */
   get headless(): ReadonlySet<number> {
     return this.#headless;
   }
@@ -65,7 +65,7 @@ export class HistoryProof {
     return this.#isThrough;
   }
 
-  /** Whether it shows that the stream has come to the reader's position. */
+  /** Whether the item shows that the stream has reached the reader's position. */
   #isPast(item: FeedItem): boolean {
     const { upTo } = this.#applied;
     switch (item.kind) {

@@ -16,9 +16,9 @@ import {
 /** No key is larger: an index holds a third of a page, and no compression makes more of that. */
 const KEPT_BYTES = 1 << 20;
 
-/** What a large message turned out to be. */
+/** Who takes what a large message turns out to be. */
 export interface LargeMessageSink extends PassingEvents {
-  /** A message without its new row, which passes behind it; null where it has none. */
+  /** The message up to its new row, and the row, whose cells follow; null where the message has no new row. */
   readonly begun: (message: Buffer, row: PassingRow | null) => void;
 }
 
@@ -34,14 +34,14 @@ export class LargeMessage {
   #at = 0;
   #end = 0;
 
-  /** One that is part of a transaction that goes on names the subtransaction. */
+  /** `isPart`: the message is in a chunk of a transaction in progress, and so names its subtransaction. */
   constructor(isPart: boolean, sink: LargeMessageSink) {
     this.#isPart = isPart;
     this.#sink = sink;
     this.#reading = this.#read();
   }
 
-  /** Takes the next bytes of it; throws a ConnectorError when they are no change. */
+  /** Takes the next bytes of the message; throws a ConnectorError when it is no change. */
   push(piece: Buffer, start: number, end: number): void {
     this.#piece = piece;
     this.#at = start;

@@ -17,11 +17,11 @@ const COMMAND_COMPLETE = 0x43;
 export interface ReplicationEvents {
   /** One socket read begins; the copy data in it follow. */
   readonly data: FrameSink;
-  /** The bytes of a message of copy data that is too large to be gathered, as they come. */
+  /** Gets the bytes of a message that is too large to be gathered, as they come. */
   readonly piece: LargeFrames['piece'];
-  /** What comes behind such a message must wait. */
+  /** Whether what follows such a message must wait. */
   readonly mustWait: () => boolean;
-  /** All that may be read of one socket read was handed on. */
+  /** Called when all of one socket read that may be handed on has been. */
   readonly read: (bytes: number) => void;
   /** The connection is over, for good; called once. */
   readonly failed: (error: ConnectorError) => void;
@@ -40,7 +40,7 @@ export class ReplicationSocket {
   #started: (() => void) | null = null;
   #rejectStart: ((error: ConnectorError) => void) | null = null;
   #isOver = false;
-  /** Of the last socket read, behind a large message. */
+  /** What followed a large message in the last socket read, and must wait. */
   #rest: Buffer | null = null;
 
   constructor(target: Target, events: ReplicationEvents) {
@@ -66,7 +66,7 @@ export class ReplicationSocket {
     this.#tcp.on('connect', () => this.#listenEarly());
   }
 
-  /** Resolves when the target has begun to stream, transactions that go on too when asked to; rejects with a ConnectorError. */
+  /** Resolves when the target has begun to stream, with `isEarly` transactions in progress too; rejects with a ConnectorError. */
   async start(target: Target, after: Lsn, isEarly: boolean): Promise<void> {
     if (this.#isOver) throw new ConnectorError('retry', 'stopped before the stream began');
     const limit = setTimeout(

@@ -57,9 +57,8 @@ export type StreamItem =
   | { readonly kind: 'progress'; readonly position: Lsn };
 
 /**
- * What a stream tells of transactions that go on, where it was asked to: each comes in parts, between other transactions, and
- * counts for nothing until its commit has come. Where the commit stands in the order of the others is where the whole
- * transaction stands.
+ * What a stream that was asked to be early tells of transactions still in progress: each comes in parts, between other
+ * transactions, and counts for nothing until its commit comes. Its place among the others is that of its commit.
  */
 export type EarlyItem =
   /** Changes of the transaction `xid`, made by its subtransaction `subxid`, which is itself where it has none. */
@@ -71,18 +70,18 @@ export type EarlyItem =
     }
   /** `commit` is where the record of its commit begins. */
   | ({ readonly kind: 'early-commit'; readonly xid: number; readonly commit: Lsn } & Commit)
-  /** All that `subxid` and what was begun under it have changed is undone; of the transaction nothing is left when it is `xid`. */
+  /** Everything that `subxid`, and subtransactions within it, have changed is undone; when it is `xid`, the whole transaction. */
   | { readonly kind: 'early-abort'; readonly xid: number; readonly subxid: number };
 
 /** Everything a connector may yield. */
 export type FeedItem = StreamItem | EarlyItem;
 
-/** Whether the item tells of a transaction that goes on. */
+/** Whether the item tells of a transaction that came in parts. */
 export function isEarly(item: FeedItem): item is EarlyItem {
   return item.kind === 'early-part' || item.kind === 'early-commit' || item.kind === 'early-abort';
 }
 
-/** Whether none of the items does. */
+/** Whether all of the items are of transactions that come as a whole. */
 export function areWhole(items: readonly FeedItem[]): items is readonly StreamItem[] {
   return !items.some(isEarly);
 }

@@ -7,7 +7,7 @@ export interface Batch {
   readonly items: readonly StreamItem[];
   /** Everything up to here is in this batch or the ones before; null when nothing was finished in it. */
   readonly position: Lsn | null;
-  /** The last transaction goes on in the next batch: nothing may be committed yet. */
+  /** The last transaction continues in the next batch: nothing may be committed yet. */
   readonly open: boolean;
   /** The last commit in it. */
   readonly commit: Commit | null;
@@ -22,14 +22,14 @@ export class ChangeBuffer {
   #whole: StreamItem[] = [];
   #part: StreamItem[] = [];
   #xids: number[] = [];
-  /** Of the transaction that was begun last. */
+  /** Xid of the transaction that was begun last. */
   #xid = 0;
   #rows = 0;
   #bytes = 0;
   #partRows = 0;
   #partBytes = 0;
   #position: Lsn | null = null;
-  /** The beginning of the current transaction was taken already. */
+  /** The beginning of the current transaction has been taken already. */
   #isOpen = false;
 
   constructor(limits: BatchLimits) {
@@ -115,7 +115,7 @@ export class ChangeBuffer {
   }
 }
 
-/** A begin and a commit with their numbers. Transactions without changes, which older servers tell of, count by this alone. */
+/** A begin and a commit. It bounds empty transactions too, which older servers send. */
 const TRANSACTION_BYTES = 200;
 
 /** About how much memory an item holds. */

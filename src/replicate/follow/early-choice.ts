@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { EarlyLimits } from '../feed-options.ts';
 
-/** Whether a feed's next stream may send transactions that go on: not while one that was refused is still to come. */
+/** Whether a feed's next stream may send transactions in progress: not while one that was refused before is still to come. */
 export class EarlyChoice {
   readonly #limits: EarlyLimits;
   readonly #clock: Clock;
@@ -17,7 +17,7 @@ export class EarlyChoice {
     return this.#clock.monotonicMs() >= this.#notBeforeMs;
   }
 
-  /** It may never come, being rolled back: it is not waited for without end. */
+  /** Notes a refused transaction. It may be rolled back and never come, so it is waited for only `openMs`. */
   refused(xid: number): void {
     if (this.isAllowed) this.#refused.clear();
     this.#refused.add(xid);

@@ -24,13 +24,13 @@ export interface EarlyWriting {
 type Part = EarlyItem & { readonly kind: 'early-part' };
 type Commit = EarlyItem & { readonly kind: 'early-commit' };
 
-/** Changes to write together; those of `subxid` begin with them, so that all from there on can be undone. */
+/** Changes to write together. With a `subxid` they are its first, and a savepoint goes before them. */
 interface Run {
   readonly subxid: number | null;
   readonly changes: Change[];
 }
 
-/** Where it is written. */
+/** The session that writes it. */
 interface Open {
   readonly session: Session;
   readonly statements: Statements;
@@ -41,14 +41,14 @@ interface Open {
 const MOST_SENT = 2;
 
 /**
- * A transaction that the target has not committed yet, written in a transaction of its own, which locks its rows as the
- * target does. A savepoint stands before the first change of each subtransaction: while that one goes on all changes are
- * its own or of subtransactions within it, so what comes before its abort and after its savepoint is undone by it.
+ * A transaction that the target has not committed yet, written in a transaction of its own, which locks the rows as the
+ * target's does. A savepoint is set before the first change of each subtransaction. Until a subtransaction ends, all changes
+ * are its own or of subtransactions within it, so rolling back to its savepoint undoes just what its abort undoes.
  */
 export class EarlyTransaction {
   readonly xid: number;
   readonly #writing: EarlyWriting;
-  /** Subtransactions that have a savepoint, sent or not: each within, or after, the one before. */
+  /** Subtransactions that have a savepoint, sent or not yet, in the order of the savepoints. */
   readonly #savepoints: number[] = [];
   #runs: Run[] = [];
   #rows = 0;
@@ -65,27 +65,27 @@ export class EarlyTransaction {
     this.#writing = writing;
   }
 
-  /** Something of it was sent to the source. */
+  /** A session has been opened, and something may have been sent. */
   get isBegun(): boolean {
     return this.#open !== null;
   }
 
-  /** Enough has come to be written. */
+  /** Enough has come to be worth writing. */
   get isFull(): boolean {
     return this.#rows >= this.#writing.batch.rows || this.#bytes >= this.#writing.batch.bytes;
   }
 
-  /** Memory held by what is not written yet. */
+  /** Memory held by what waits or is on its way. */
   get bytes(): number {
     return this.#bytes + this.#bytesSent;
   }
 
-  /** Memory held by what was not sent yet. */
+  /** Memory held by what waits to be sent. */
   get waitingBytes(): number {
     return this.#bytes;
   }
 
-  /** What was sent last must be answered before anything else is done. */
+  /** A row too large to be held is being sent: nothing else may be done before it is answered. */
   get isPassing(): boolean {
     return this.#isPassing;
   }
@@ -99,7 +99,7 @@ export class EarlyTransaction {
     return this.#changes;
   }
 
-  /** Takes in what has come; throws EarlyRefused when that must not be written before the commit. */
+  /** Takes a part; throws EarlyRefused when it must not be written before the commit. */
   add({ subxid, changes }: Part): void {
     const ours = changes.filter((change) => this.#concerns(change));
     if (ours.length === 0) return;
@@ -140,7 +140,7 @@ export class EarlyTransaction {
     return run;
   }
 
-  /** Opens a session: what is written goes over it. Gives its server process. */
+  /** Opens the session that will write it; returns the session's server process. */
   async begin(openSession: () => Promise<Session>): Promise<number> {
     const session = await openSession().catch((error: unknown) => {
       throw this.#orRefused(error);
@@ -179,10 +179,10 @@ export class EarlyTransaction {
     return answered;
   }
 
-  /** Undoes what the subtransaction and those within it have changed. */
+  /** Undoes what a subtransaction, and those within it, have changed. */
   async abort(subxid: number): Promise<void> {
     const depth = this.#savepoints.indexOf(subxid);
-    // It has changed nothing that is kept, or went with one that was aborted before.
+    // It has changed nothing that is cached, or was undone with one that it was within.
     if (depth < 0) return;
     const name = this.#nameOf(subxid);
     this.#savepoints.length = depth;
@@ -200,13 +200,13 @@ export class EarlyTransaction {
     await this.#settle(null);
   }
 
-  /** What came of it as if it had come with its commit; for one that has not begun. */
+  /** All that has come of it, as the items of an ordinary transaction; only for one that has not begun to be written. */
   asWhole({ xid, commit, end, time }: Commit): readonly StreamItem[] {
     const changes = this.#taken().flatMap((run) => run.changes);
     return [{ kind: 'begin', xid, commit }, ...changes, { kind: 'commit', end, time }];
   }
 
-  /** Ends it with these statements, the last of which waits for the gate. */
+  /** Ends it with these statements; the last one, the commit, waits for the gate. */
   async commit(end: readonly Outgoing[], gate: Promise<void>): Promise<void> {
     this.#isEnding = true;
     await Promise.all(this.#sent);
@@ -221,7 +221,7 @@ export class EarlyTransaction {
     await this.#settle(null);
   }
 
-  /** The source ends a session that is silent within a transaction, as a leader's that was stopped. */
+  /** Keeps the session alive: the source ends one that is silent within a transaction, so that a stopped leader's locks go. */
   async ping(): Promise<void> {
     if (this.#open === null || this.isSending || this.#isEnding) return;
     this.#open.statements.add({ text: 'select 1' });
@@ -237,7 +237,7 @@ export class EarlyTransaction {
     return this.#open;
   }
 
-  /** All that waits, which waits no more. */
+  /** Takes out all that waits. */
   #taken(): readonly Run[] {
     const runs = this.#runs;
     this.#runs = [];
@@ -280,7 +280,7 @@ export class EarlyTransaction {
     }
   }
 
-  /** What is wrong with a table, or with the source, shows again and is dealt with when the transaction comes as a whole. */
+  /** EarlyRefused for what is wrong with a table or the source: it will show again when the transaction comes as a whole. */
   #orRefused(error: unknown): unknown {
     const isOthers =
       error instanceof EarlyRefused || error instanceof LeaseLost || error instanceof ConnectorError;
@@ -292,7 +292,7 @@ export class EarlyTransaction {
   }
 }
 
-/** Nothing behind a row that passes comes before it was dropped. */
+/** A row too large to be held, of a table that is not cached, is dropped: the stream waits behind it until it is. */
 function discarded(change: Change): false {
   if (isPassing(change)) change.after.discard();
   return false;

@@ -8,7 +8,7 @@ import type { Applier } from '../write/applier.ts';
 import { EarlyTransaction, type EarlyWriting } from './early-transaction.ts';
 import type { Progress } from './progress.ts';
 
-/** What writing transactions that go on needs. */
+/** What is needed to write transactions that are still in progress on the target. */
 export interface EarlyOptions extends EarlyWriting {
   readonly applier: Applier;
   readonly progress: Progress;
@@ -23,16 +23,16 @@ export interface EarlyOptions extends EarlyWriting {
   readonly onStep?: StepHook | undefined;
 }
 
-/** The order in which transactions that go on take their turns with all others. */
+/** How transactions in progress take turns with all others; the pump's side of it. */
 export interface EarlyTurns {
-  /** Runs the work when everything read before is committed; nothing else is written meanwhile. */
+  /** Runs the work once everything read before is committed; nothing else is written meanwhile. */
   readonly between: (work: () => Promise<void>) => Promise<void>;
   /** Something was sent, or was answered. */
   readonly changed: () => void;
   readonly failed: (error: unknown) => void;
   /** For how long somebody has been waiting for the source. */
   readonly waitingMs: () => number;
-  /** Keeps alive what is half written of a transaction that has committed. */
+  /** Keeps the session alive that has half written a transaction of the usual kind. */
   readonly ping: () => Promise<void>;
 }
 
@@ -42,8 +42,8 @@ const NOTHING: readonly StreamItem[] = [];
 const LOOK_EVERY_MS = 1_000;
 
 /**
- * The transactions of one stream that go on. What comes of one is written when all that came before it is committed: then
- * its rows are as they were for it on the target, and nobody else changes them before its end.
+ * The transactions of one stream that are still in progress. A part of one is written when everything that came before the
+ * part is committed: the rows are then as they were for it on the target, and its locks keep them so until it ends.
  */
 export class EarlyTransactions {
   readonly #options: EarlyOptions;
@@ -52,7 +52,7 @@ export class EarlyTransactions {
   readonly #begun = new Map<EarlyTransaction, { readonly ms: number; readonly pid: number }>();
   readonly #closing = new Set<Promise<void>>();
   #isOver = false;
-  /** Why what was open had to end: whatever fails of it since then fails of that. */
+  /** Why everything open had to end; later failures are only its consequences. */
   #cause: { readonly error: unknown } | null = null;
 
   constructor(options: EarlyOptions, turns: EarlyTurns) {
@@ -69,7 +69,7 @@ export class EarlyTransactions {
     return this.#all.some((each) => each.isSending);
   }
 
-  /** The server processes of their sessions. */
+  /** The server processes of the sessions that write them. */
   get pids(): readonly number[] {
     return [...this.#begun.values()].map(({ pid }) => pid);
   }
@@ -86,7 +86,7 @@ export class EarlyTransactions {
     };
   }
 
-  /** Takes the next items of the stream, each when that may be done; hands on what is to be written like any other transaction. */
+  /** Takes the next items of the stream, each when its turn has come; gives `push` what is to be written like any other transaction. */
   async takeAll(
     items: readonly FeedItem[],
     push: (others: readonly StreamItem[]) => void,
@@ -104,7 +104,7 @@ export class EarlyTransactions {
     push(others);
   }
 
-  /** Keeps an eye on what is open until the signal aborts, then undoes it; throws EarlyRefused when something has to end. */
+  /** Watches what is open until the signal aborts, then undoes it; throws EarlyRefused when one takes too long. */
   async watch(stop: AbortSignal): Promise<void> {
     const { clock, limits } = this.#options;
     let pingedMs = clock.monotonicMs();
@@ -165,7 +165,7 @@ export class EarlyTransactions {
     for (const each of this.#all) if (each.waitingBytes > 0) await this.#send(each);
   }
 
-  /** Resolves when it is on its way. */
+  /** Sends what waits; resolves when it is on its way, not when it is answered. */
   async #send(transaction: EarlyTransaction): Promise<void> {
     if (!transaction.isBegun) await this.#begin(transaction);
     await transaction.room();
@@ -191,7 +191,7 @@ export class EarlyTransactions {
     throw new Error('the feed stopped');
   }
 
-  /** What comes after it in the stream may change the same rows, so they are set free first. */
+  /** Resolves when the rows it has changed are free again: what follows in the stream may change the same ones. */
   async #abort({ xid, subxid }: EarlyItem & { readonly kind: 'early-abort' }): Promise<void> {
     const transaction = this.#open.get(xid);
     if (subxid !== xid) return transaction?.abort(subxid);
@@ -219,7 +219,7 @@ export class EarlyTransactions {
   async #end(transaction: EarlyTransaction, { xid, end, time }: Commit, signal: AbortSignal): Promise<void> {
     const { applier, progress, shown, onApplied, onStep } = this.#options;
     await onStep?.('early:ending');
-    // Asked for while the last rows are written: a copy never shows what the target does not.
+    // Asked while the last rows are written. The commit waits for it: a cache never shows what the target does not show yet.
     const gate = shown([xid], signal);
     gate.catch(() => undefined); // the rows may fail first
     progress.sawCommit({ end, time });
@@ -230,7 +230,7 @@ export class EarlyTransactions {
     this.#close(transaction);
   }
 
-  /** Whatever of it is not committed is undone. */
+  /** Closes its session, which undoes what is not committed. */
   #close(transaction: EarlyTransaction): void {
     this.#open.delete(transaction.xid);
     this.#begun.delete(transaction);

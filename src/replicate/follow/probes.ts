@@ -18,11 +18,11 @@ export interface ProbeOptions {
   readonly clock: Clock;
   readonly pace: ProbePace;
   /**
-   * Where the target is, or null while the tables must be looked at first: rows may have come, gone or changed there
-   * without a word in the stream, so nothing may be called fresh.
+   * The target's newest position; null while the tables must be looked at first, since their rows may have changed in ways
+   * that the stream does not tell, and nothing may be called fresh.
    */
   readonly observe: () => Promise<Lsn | null>;
-  /** A finished probe: whoever has applied its position is fresh as of its time. */
+  /** Called with each finished probe: a cache that has applied its position is fresh as of its time. */
   readonly onProbe: (probe: Probe) => void;
 }
 
@@ -42,7 +42,7 @@ export async function runProbes(options: ProbeOptions, signal: AbortSignal): Pro
       await untilApplied(options, probe.position, signal);
       if (signal.aborted) return;
       progress.finish(probe);
-      // Nothing between the stored position and the probe's concerned the cache: it is as good there.
+      // Between the stored position and the probe's nothing concerned the cache, so the probe holds at the stored one too.
       const position = probe.position < progress.stored ? probe.position : progress.stored;
       onProbe({ freshAsOf: probe.freshAsOf, position });
     }
@@ -73,7 +73,7 @@ export async function untilApplied(
       (until) => progress.reached(position, until),
       (until) => clock.delay(pauseMs, until),
     );
-    // The target's newest page may wait for somebody to commit: an open transaction's tail is written but not flushed.
+    // The end of the target's log may not be on its disk until somebody commits, and is not sent before.
     if (asks === ASKS_BEFORE_FLUSH && progress.applied < position) await connector.forceFlush();
   }
 }

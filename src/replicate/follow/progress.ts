@@ -13,7 +13,7 @@ interface Waiter {
 export interface StartingPoint {
   readonly after: Lsn;
   readonly freshAsOf: number | null;
-  /** The last commit the stream had told of by then. */
+  /** The last commit that the stream had told of by then. */
   readonly lastCommit: Commit | null;
 }
 
@@ -43,12 +43,12 @@ export class Progress {
     return this.#stored;
   }
 
-  /** The stream has told of a commit; said before its position is reached. */
+  /** The stream has told of a commit; called before its position is applied. */
   sawCommit(commit: Commit): void {
     this.#lastCommit = commit;
   }
 
-  /** What is known once everything up to the position, and nothing after it, is applied. */
+  /** What a watermark at the position says: everything up to it, and nothing after it, is applied. */
   markAt(position: Lsn): Mark & { readonly position: Lsn } {
     const asked = this.#asked !== null && position >= this.#asked.position ? this.#asked : null;
     return { position, freshAsOf: asked?.freshAsOf ?? this.#freshAsOf, lastCommit: this.#lastCommit };

@@ -27,22 +27,22 @@ export interface PumpOptions {
     folded: Pick<FoldedBatch, 'transactions' | 'changes'>,
     xids: readonly number[],
   ) => void;
-  /** How transactions that go on are written. */
+  /** How transactions in progress are written. */
   readonly early: Pick<EarlyOptions, 'limits' | 'stage' | 'openSession' | 'onStep'>;
 }
 
 interface FoldedAhead {
   readonly batch: Batch;
   readonly folded: FoldedBatch;
-  /** Planned only when everything before is sent. */
+  /** Null until everything before it has been sent. */
   writes: Writes | null;
 }
 
 /** An idle feed's watermark is stored no oftener than this. */
 const MARK_EVERY_MS = 250;
-/** Reading waits when what is held comes to so many full batches: a single row may be as large as many. */
+/** Reading waits when so many full batches are held; a single row may be as large as several. */
 const HELD_BATCHES = 4;
-/** From so many bytes on their way to the source on, what arrives meanwhile is read less often. */
+/** While so many bytes or more are on their way to the source, the socket is read less often. */
 const MUCH_BYTES = 16 << 10;
 /** So many batches may be on their way to the source: one is written, one is in its hands when that is done. */
 const MOST_SENT = 2;
@@ -54,9 +54,9 @@ export class Pump {
   readonly #work = new Notifier();
   readonly #room = new Notifier();
   readonly #jobs: Job[] = [];
-  /** Transactions that go on. */
+  /** Transactions in progress. */
   readonly early: EarlyTransactions;
-  /** What waits until everything that was read is committed; nothing is read meanwhile. */
+  /** Work that waits until everything that was read is committed. Nothing is read meanwhile, so there is never a second one. */
   #turn: Job | null = null;
   #waitingSinceMs: number | null = null;
   #isOver = false;
@@ -64,7 +64,7 @@ export class Pump {
   #markedAtMs = 0;
   /** Batches the source has not answered yet; they never reject. */
   readonly #sent = new Set<Promise<void>>();
-  /** Bytes of them. */
+  /** Bytes of the batches in `#sent`. */
   #onTheWay = 0;
   #next: FoldedAhead | null = null;
   #failure: { readonly error: unknown } | null = null;
@@ -92,7 +92,7 @@ export class Pump {
   /** Ends cleanly when the signal aborts, else with the first failure of either side. */
   async read(signal: AbortSignal): Promise<void> {
     const { stream } = this.#options;
-    // Else it would wait for what the target says next.
+    // Else the loop would wait for the target's next message.
     signal.addEventListener('abort', () => stream.close(), { once: true });
     for await (const items of stream.items) {
       if (areWhole(items)) this.#push(items);
@@ -115,12 +115,12 @@ export class Pump {
     return !isWaiting && this.#sent.size === 0 && this.early.bytes === 0;
   }
 
-  /** For how long the source has had something to do that is not done. */
+  /** How long the source has been busy with what was sent without a break; 0 when it is not. */
   get waitingMs(): number {
     return this.#waitingSinceMs === null ? 0 : this.#options.clock.monotonicMs() - this.#waitingSinceMs;
   }
 
-  /** Enough waits to be written, or so much is on its way to the source that more would fill the memory. */
+  /** Whether reading must wait: a full batch is ready, or what is held would fill the memory. */
   get #mustWait(): boolean {
     const held = this.#buffer.bytes + this.#onTheWay + (this.#next?.batch.bytes ?? 0) + this.early.bytes;
     if (this.#onTheWay > 0 && held >= this.#options.limits.bytes * HELD_BATCHES) return true;
@@ -148,7 +148,7 @@ export class Pump {
 
   /** Runs the work between two transactions, in one of its own; changes to the sinks belong there. */
   exclusively<T>(work: (client: Queryable, next: () => Promise<void>) => Promise<T>): Promise<T> {
-    // Its failure belongs to whoever asked; the stream goes on, unless the session is gone and its next write fails.
+    // Its failure is told to whoever asked for it, and does not end the stream; a session that is gone does, with the next write.
     const { job, done } = jobOf(() => this.#options.applier.exclusively(work));
     if (this.#isOver) job.cancel(new Error('the feed stopped'));
     else this.#jobs.push(job);
@@ -164,12 +164,12 @@ export class Pump {
     return done;
   }
 
-  /** Whether there was something to do. */
+  /** Does the next thing; false when there is nothing to do. */
   async #writeNext(signal: AbortSignal): Promise<boolean> {
     if (this.#failure !== null) throw this.#failure.error;
     if (this.#sent.size > 0) return this.#sendBehind(signal);
     const isOpen = this.#options.applier.isOpen;
-    // What is folded already was read before the job was asked for, and belongs to the tables as they were.
+    // A batch that is folded already was read before the job was asked for: it is written before the job may change the tables.
     const job = isOpen || this.#next !== null ? undefined : this.#jobs.shift();
     if (job !== undefined) await this.#run(job);
     else if (this.#next !== null || this.#buffer.isReady) this.#send(this.#next ?? this.#fold(), signal);
@@ -177,7 +177,7 @@ export class Pump {
     return true;
   }
 
-  /** All that was read is written: whoever waited for that has its turn. */
+  /** All that was read is written: runs what has waited for that. */
   async #useRest(): Promise<boolean> {
     const turn = this.#turn;
     this.#turn = null;
@@ -194,14 +194,14 @@ export class Pump {
   }
 
   /**
-   * Sends a full batch before the source has answered, so that the source never waits for the next. Less than that waits:
-   * while small ones may follow each other at once, they never grow, and each costs as much as a large one begins with.
+   * Sends a full batch before the source has answered the one ahead, so that the source never waits. A smaller one is held
+   * back: it grows meanwhile, and every batch has a fixed cost.
    */
   #sendBehind(signal: AbortSignal): boolean {
     const { applier } = this.#options;
     if (this.#sent.size === MOST_SENT || !applier.mayBeFollowed || this.#jobs.length > 0) return false;
     const next = this.#next;
-    // What writes nothing only tells a position: not before what is ahead of it is there.
+    // A batch that writes nothing only advances the position, which it must not before the one ahead is written.
     if (next === null || next.folded.tables.length === 0) return false;
     next.writes ??= applier.plan(next.folded);
     if (!next.batch.open && !applier.fitsOneTrip(next.writes)) return false;
@@ -230,7 +230,7 @@ export class Pump {
     this.#work.notify();
   }
 
-  /** The first failure counts: those of batches sent behind it are its consequences. */
+  /** Only the first failure counts: batches sent behind it fail because of it. */
   async #write(next: FoldedAhead, signal: AbortSignal): Promise<void> {
     try {
       await this.#writeFolded(next, signal);
@@ -240,7 +240,7 @@ export class Pump {
     }
   }
 
-  /** What arrives while much is written can only wait, so it may as well arrive together; else all of it is to be in the next batch. */
+  /** Lets changes gather in the socket while much is being written, since they could only wait here; otherwise they come at once. */
   #gather(): void {
     const isGathering = this.#onTheWay >= MUCH_BYTES || this.early.isSending;
     if (isGathering === this.#isGathering) return;
@@ -248,7 +248,7 @@ export class Pump {
     this.#options.stream.gather(isGathering);
   }
 
-  /** A full batch is made ready while the ones before are written, so that the source never waits for it. */
+  /** Folds a full batch while those before it are written, so that the source never waits for that. */
   #foldAhead(): void {
     if (this.#sent.size === 0 || this.#next !== null || this.#jobs.length > 0) return;
     if (!this.#buffer.isFull || !this.#buffer.isReady) return;
@@ -273,7 +273,7 @@ export class Pump {
     } else if (isIdle) {
       progress.advance(position);
     } else {
-      // Asked for while the rows are written: a copy never shows what the target does not.
+      // Asked while the rows are written. The commit waits for it: a cache never shows what the target does not show yet.
       const gate = xids.length === 0 ? null : shown(xids, signal);
       gate?.catch(() => undefined); // the rows may fail first
       await applier.apply(writes, progress.markAt(position), gate);

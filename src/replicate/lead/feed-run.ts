@@ -27,12 +27,12 @@ import { endSessions } from './lease.ts';
 import type { ReconcilerOptions, Remaining } from './reconciler.ts';
 
 const SETTLED_AFTER_MS = 5_000;
-/** How often it is asked whether the stream can be opened anew with transactions that go on. */
+/** How often a run without transactions in progress looks whether its stream may be opened anew with them. */
 const CALM_POLL_MS = 250;
 
 /** Connects a feed and keeps it streaming until the signal aborts; throws the first failure of anything in it. */
 export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<void> {
-  // A server does not notice that a client is gone while a statement of it waits or works: it would hold its locks on.
+  // A server does not notice that its client is gone while a statement waits or works, and goes on holding locks.
   await endSessions(scene.control, scene.leader);
   const identifying = scene.connector.identify();
   identifying.catch(() => undefined); // told where it is awaited, unless the source fails before
@@ -100,7 +100,7 @@ class FeedRun {
       onStep: options.onStep,
     };
     const exclusively = applier.exclusively.bind(applier);
-    // Before the first change: what was broken or is not published must not be taken for fresh.
+    // Before the first change is read: a table that is broken or not published must not count as fresh.
     const remaining = await lookAtTables(this.#scene, { order, exclusively, underWay: new Set() }, signal);
     await this.#bindTables();
     signal.throwIfAborted();
@@ -202,8 +202,8 @@ class FeedRun {
   }
 
   /**
-   * Ends a run whose stream sends whole transactions only, when that may be otherwise and nothing is disturbed by it: in a
-   * pause of the stream, or after a while between two of its transactions, which costs no more than to write the last anew.
+   * Ends a run whose stream sends whole transactions only, once it may send transactions in progress and little is disturbed
+   * by opening it anew: in a pause of the stream, or after a longer while between two transactions.
    */
   async #becomeEarly(
     { stream, pump, applier }: Parts,
@@ -271,7 +271,7 @@ class FeedRun {
     if (stored.serving !== null) this.#sinks.set(cacheSink(stored.serving));
     if (stored.state.kind === 'ready') this.#sinks.set(cacheSink(stored));
     const { overlay, state } = stored;
-    // Nothing is kept beside it yet.
+    // Some parts of the copy are read again and there is no overlay yet: changes go to the cache table itself.
     if (state.kind === 'copying' && stored.parts !== null && stored.overlay === null)
       this.#sinks.set(cacheSink(stored));
     const isUnfinished = state.kind === 'catching-up' || state.kind === 'copying';

@@ -15,7 +15,7 @@ import type { Wanted } from '../table/wanted.ts';
 export interface Counters {
   transactionsApplied: number;
   changesApplied: number;
-  /** What the run that is streaming writes of transactions that go on, as it was a moment ago. */
+  /** What is being written of transactions in progress, as of a moment ago; null while nothing is. */
   early: EarlyWork | null;
 }
 
@@ -25,27 +25,27 @@ export interface FeedScene {
   readonly lease: FeedLease;
   readonly leader: string;
   readonly connector: Connector;
-  /** A session beside the stream's: it holds the lease. */
+  /** The session that holds the lease; it is not the one that writes changes. */
   readonly control: Queryable;
   readonly wanted: () => Wanted;
   readonly lingering: () => readonly Lingering[];
-  /** Somebody should look again at what is wanted and what is there. */
+  /** Notified when what is wanted, or what is there, should be looked at again. */
   readonly reconsider: Notifier;
   readonly failures: TableFailures;
   readonly repeats: Repeats;
   readonly probePace: ProbePace;
   readonly early: EarlyChoice;
   readonly names: HoldableNames;
-  /** Partitions unknown when rows came from them, for which the run that is streaming has looked through the tables. */
+  /** Partitions that rows came from before they were known: the next run looks for them in the tables first. */
   readonly sought: Set<number>;
-  /** Tables of no use any more that something keeps, and that it was told of. */
+  /** Old cache tables that could not be dropped, and that were logged. */
   readonly toldKept: Set<string>;
   readonly counters: Counters;
-  /** What the run that is streaming wants done a few times a second; null in between. */
+  /** What a run wants done a few times a second while it streams; null while nothing streams. */
   tick: (() => Promise<void>) | null;
-  /** The feed's tables were looked at since the target last showed that something about them has changed. */
+  /** The tables have been looked at since the target last showed a change of them: only then is freshness proved. */
   inOrder: boolean;
-  /** When the last run had been streaming for a while, its failure is the first of a new series. */
+  /** The last run streamed for a while, so its failure is the first of a new series. */
   streamed: boolean;
 }
 

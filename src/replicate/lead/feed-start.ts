@@ -17,7 +17,7 @@ import { decideStart, doubtfulCopies, leftBehind } from './start-decision.ts';
 
 /** How a run starts. */
 export interface Start extends StartingPoint {
-  /** The slot was made for it: the stream tells nothing of transactions that were going on before. */
+  /** The slot was made for this run: no transaction in its stream began before the slot was there. */
   readonly isNew: boolean;
 }
 

@@ -18,17 +18,17 @@ import { buildIndex } from './index-build.ts';
 import { bringToOrder, type ReconcilerOptions, type Remaining } from './reconciler.ts';
 import { untilPutRight } from './standing.ts';
 
-/** While a table is tried again its changes are sent, one of which may stop the feed: not often. */
+/** Trying such a table again means streaming its changes, one of which may stop the whole feed: not often. */
 const UNSENDABLE_MS = 3_600_000;
 
-/** How the tables can be reached in the present moment of a run. */
+/** How the tables can be changed at this moment of a run. */
 export interface Look {
   readonly order: ReconcilerOptions;
   readonly exclusively: Exclusively;
   readonly underWay: ReadonlySet<string>;
 }
 
-/** Brings the feed's tables to order as far as that goes without a stream; says what remains. */
+/** Brings the feed's tables to order as far as that needs no stream; returns what remains to be done with one. */
 export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSignal): Promise<Remaining> {
   const { failures, wanted } = scene;
   scene.inOrder = false;
@@ -46,7 +46,7 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
   return remaining;
 }
 
-/** Drops what is of no use any more; a table that somebody keeps is told of once. */
+/** Drops tables that are of no use any more. One that cannot be dropped is logged once. */
 async function clearAway(scene: FeedScene, { exclusively }: Look): Promise<void> {
   const { options, lease, control, toldKept } = scene;
   for (const kept of await dropOrphans({ client: control, exclusively }, lease.target)) {
@@ -75,9 +75,9 @@ export class FeedTables {
   /** Two that are built at once on one table wait for each other. */
   readonly #building = new Turns(1);
   #failure: { readonly error: unknown } | null = null;
-  /** Somebody waits for what made copies fail on the target to be put right. */
+  /** Waiting for what made copies fail on the target to be put right. */
   #isAwaitingCure = false;
-  /** No transaction of the stream was going on when the tables were published. */
+  /** No transaction of the stream was in progress when the tables were published. */
   #isSettled: boolean;
 
   constructor(
@@ -103,7 +103,7 @@ export class FeedTables {
     this.#isSettled = isNew;
   }
 
-  /** Something long is under way that would begin again if the stream ended. */
+  /** Something long is under way that would have to begin again if the stream ended. */
   get isBusy(): boolean {
     return this.#running.size > 0;
   }
@@ -172,7 +172,7 @@ export class FeedTables {
   async #note(failed: readonly FailedCopy[], stop: AbortSignal): Promise<void> {
     const { failures, options, lease, control } = this.#scene;
     if (failed.some(({ error }) => isUnfit(error))) void this.#awaitCure(stop);
-    // No change of the stream would say so: it begins behind what made the table another.
+    // The stream will not tell: the slot was made after the table had changed.
     if (failed.some(({ error }) => isOutdated(error))) await options.refreshCatalog();
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');

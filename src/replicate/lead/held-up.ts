@@ -5,7 +5,7 @@ import type { FeedOptions } from '../feed-options.ts';
 import type { FeedScene } from './feed-scene.ts';
 
 const LOOK_MS = 1_000;
-/** Whoever has a table for a moment, as a vacuum that makes it shorter, is not told of. */
+/** A lock held for a shorter time, as by a vacuum that truncates the table, is not worth telling. */
 const PATIENCE_MS = 5_000;
 
 /** A run's writing. */
@@ -13,14 +13,14 @@ export interface Writing {
   /** The server process of its session. */
   readonly pid: number;
   readonly pump: {
-    /** For how long that has been waiting for its source. */
+    /** For how long it has been waiting for the source. */
     readonly waitingMs: number;
-    /** Transactions that go on, in sessions of their own. */
+    /** The sessions that write transactions in progress. */
     readonly early: { readonly pids: readonly number[] };
   };
 }
 
-/** Whom it is told, and how. */
+/** What is needed to tell it in the log and the status. */
 interface Teller {
   readonly options: Pick<FeedOptions, 'clock' | 'source'> & { readonly log: Pick<Log, 'warn'> };
   readonly control: FeedScene['control'];
@@ -39,7 +39,7 @@ export async function tellHeldUpBySource(
     await clock.delay(LOOK_MS, stop);
     const isWaiting = pump.waitingMs >= PATIENCE_MS;
     const held = stop.aborted ? null : await whatHolds(control, isWaiting ? [pid] : [], pump.early.pids);
-    // Who tries again and again to take a lock waits for none in between.
+    // A statement with a lock timeout waits for nothing between two tries: what was told still holds.
     const reason: string | null = held ?? (isWaiting ? told : null);
     if (stop.aborted || reason === told) continue;
     told = reason;
@@ -49,8 +49,8 @@ export async function tellHeldUpBySource(
 }
 
 /**
- * Says in the status that a feed is held up by its target, when that lasts: takes why the target keeps back what it has, each time it was
- * looked at. Also while a stream is being opened, which waits as well.
+ * Says in the status that a feed is held up by its target, when that lasts; also while a stream is being opened. The function
+ * that is returned takes, after each look at the target, why it holds changes back, or null.
  */
 export function heldUpByTarget(scene: FeedScene): (reason: string | null) => Promise<void> {
   const { options, control, lease } = scene;
@@ -71,7 +71,7 @@ export function heldUpByTarget(scene: FeedScene): (reason: string | null) => Pro
   };
 }
 
-/** The lock that one of the sessions waits for, or one of the others has waited for as long, and who has it; null when they wait for none. */
+/** The lock that one of `pids` waits for now, or one of `others` has waited for long, and who holds it; null when there is none. */
 async function whatHolds(
   control: FeedScene['control'],
   pids: readonly number[],

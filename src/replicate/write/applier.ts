@@ -30,7 +30,7 @@ export class LeaseLost extends Error {
   }
 }
 
-/** What a failure means: that the lease is gone, or what it says itself. */
+/** The failure itself; as LeaseLost when it means that. */
 export function orLeaseLost(error: unknown): unknown {
   const state = sqlStateOf(error);
   return state === LEASE_LOST || state === LEASE_GONE ? new LeaseLost(error) : error;
@@ -40,7 +40,7 @@ export function orLeaseLost(error: unknown): unknown {
 export interface Mark {
   readonly position: Lsn | null;
   readonly freshAsOf: SourceTime | null;
-  /** The last commit up to the position that the stream has told of: what is known again when it is opened anew. */
+  /** The last commit up to the position: when the stream is opened anew, it must be in the target's history. */
   readonly lastCommit: Commit | null;
 }
 
@@ -66,15 +66,18 @@ export class Applier {
   readonly #statements: Statements;
   readonly #onStep: StepHook | undefined;
   #seq: bigint;
-  /** What the watermark of that number says, where it was written here. */
+  /** The position of watermark `#seq`; null when another wrote it. */
   #position: string | null = null;
-  /** Rows below are gone; while an old snapshot keeps their remains in the index, nobody must walk over them again. */
+  /**
+   * Older watermarks are deleted up to here. The next delete begins here: while an old snapshot keeps dead rows, walking over
+   * them again is slow.
+   */
   #prunedTo = 0n;
   #isOpen = false;
-  /** Its end is on the way. */
+  /** The open transaction's commit is on the way. */
   #isEnding = false;
   #isPassing = false;
-  /** Transactions of one round trip that were sent and not answered. */
+  /** How many transactions of one round trip were sent and are not answered. */
   #unanswered = 0;
 
   constructor({ client, stage, lease, seq, onStep }: ApplierOptions) {
@@ -86,7 +89,7 @@ export class Applier {
     this.#onStep = onStep;
   }
 
-  /** A transaction whose end has not come yet is half written. */
+  /** A transaction is half written: its commit has not come yet. */
   get isOpen(): boolean {
     return this.#isOpen;
   }
@@ -97,14 +100,17 @@ export class Applier {
   }
 
   /**
-   * Whether more may be sent before what was sent last is answered. A whole transaction finds out by itself that the one
-   * ahead of it failed; a part of one is committed by nothing that is sent with it.
+   * Whether more may be sent before what was sent last is answered. That is safe: a whole transaction checks that the
+   * watermark ahead of it is there, and parts of a transaction are not committed by what follows them.
    */
   get mayBeFollowed(): boolean {
     return !this.#isEnding && !this.#isPassing && !this.#mayStop;
   }
 
-  /** Nothing is open, nothing must be looked at before the commit, and nobody wants to stop in between. */
+  /**
+   * Whether the batch can be one transaction of one round trip: none is open, no answer must be checked before the commit,
+   * and no test stops in between.
+   */
   fitsOneTrip(writes: Writes): boolean {
     return !this.#isOpen && !this.#mayStop && writes.every(({ expected }) => expected === null);
   }
@@ -123,7 +129,7 @@ export class Applier {
     await this.#reach('apply:chunk-written');
   }
 
-  /** Writes a part of a transaction, which stays open, and behind it a row while it comes. */
+  /** Writes a part of a transaction, which stays open, and then a row too large to be held, as it arrives. */
   async applyPart(writes: Writes, passing: Passing | null): Promise<void> {
     await this.apply(writes, null);
     if (passing === null) return;
@@ -138,12 +144,12 @@ export class Applier {
     }
   }
 
-  /** Somebody wants to stop at the steps between. */
+  /** A test may want to stop at the steps within a transaction. */
   get #mayStop(): boolean {
     return this.#onStep !== undefined && this.#onStep.inOneTrip !== true;
   }
 
-  /** What goes out together is a transaction by itself: the server commits at the end of it. */
+  /** Statements that go out together without a `begin` are one transaction: the server commits at their end. */
   async #writeAtOnce(writes: Writes, mark: Mark, gate: Promise<void> | null): Promise<void> {
     for (const write of writes) this.#statements.add(write);
     const { epoch } = this.#lease;
@@ -159,7 +165,10 @@ export class Applier {
     await this.#onStep?.('trip:answered');
   }
 
-  /** The source ends a session that is silent within a transaction: one half written may have nothing for the cache for long. */
+  /**
+   * Keeps the session alive within a half-written transaction, which may bring nothing for the cache for long: the source
+   * ends silent ones.
+   */
   async ping(): Promise<void> {
     if (!this.#isOpen || this.#isEnding) return;
     this.#statements.add({ text: 'select 1' });
@@ -194,7 +203,7 @@ export class Applier {
       await commit();
       return result;
     } catch (error) {
-      // When that fails too the session is gone, as the next statement will tell; why is what failed first.
+      // If that fails too the session is gone, and the next statement will say so. What is told is what failed first.
       await this.#client.query('rollback').catch(() => undefined);
       throw error;
     } finally {
@@ -203,15 +212,15 @@ export class Applier {
   }
 
   /**
-   * What commits the transaction of another session as the feed's next one: with a watermark, and under the lease. Nothing
-   * may be under way here, or begin before it is answered.
+   * Statements that commit another session's transaction as the feed's next: with its watermark, and under the lease. Nothing
+   * may be under way here, and nothing may begin before they are answered.
    */
   endOf(mark: Mark): readonly Outgoing[] {
     const watermark = this.#nextWatermark(mark, FENCED_WATERMARK_SQL, [this.#lease.epoch]);
     return [...watermark, { text: 'commit', isCommit: true }];
   }
 
-  /** Opens a transaction if none is open; whether somebody may want to stop right after that. */
+  /** Opens a transaction if none is open; true when a test may want to stop right after that. */
   #begin(): boolean {
     if (this.#isOpen) return false;
     this.#isOpen = true;
@@ -246,7 +255,7 @@ export class Applier {
     this.#isEnding = true;
     this.#addWatermark(mark, WATERMARK_SQL, []);
     await this.#reach('apply:watermark-written');
-    // What must be counted has to be right before the commit; all else is settled by it.
+    // Row counts must be checked before the commit; everything else may be answered with it.
     if (this.#statements.mustBeCounted) await this.#settle();
     this.#statements.add({ text: 'commit', isCommit: true });
     await this.#settle(gate);

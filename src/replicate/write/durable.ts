@@ -11,9 +11,9 @@ export class DurablePosition {
   #waiting: { readonly position: Lsn; readonly written: Lsn } | null = null;
   #durable: Lsn | null = null;
 
-  /** Looks at the source's log, and tells the stream what of it is durable; `stored` is the newest position whose commit was answered. */
+  /** Tells the target, through the stream, the newest position known to be durable. `stored` is the newest one whose commit was answered. */
   async tell(client: Queryable, stored: Lsn, stream: Pick<ChangeStream, 'acknowledge'>): Promise<void> {
-    // Of one known to be durable nothing is asked.
+    // Nothing is asked when that one is known to be durable.
     if (stored !== this.#durable) await this.#look(client, stored);
     if (this.#durable !== null) stream.acknowledge(this.#durable);
   }
