@@ -1,5 +1,6 @@
 import { formatLsn, type Lsn } from '../../../src/core/position/lsn.ts';
 import type { Commit, FeedItem } from '../../../src/core/rows/change.ts';
+import { settleable } from '../../../src/core/waiting/settleable.ts';
 import { ConnectorError } from '../../connector.ts';
 
 /** What the reader of a stream has already. */
@@ -27,10 +28,11 @@ export class HistoryProof {
   #isThrough = false;
   readonly #confirmed: Lsn;
   readonly #headless = new Set<number>();
-  readonly #outcome = settleable();
+  readonly #outcome = settleable<void>();
 
   /** `confirmed` is where the stream begins. */
   constructor(applied: Applied, confirmed: Lsn) {
+    this.#outcome.promise.catch(() => undefined); // a stream may fail before anybody waits
     this.#applied = applied;
     this.#confirmed = confirmed;
     this.#expected = applied.last !== null && applied.last.end > confirmed ? applied.last : null;
@@ -97,19 +99,6 @@ export class HistoryProof {
     this.#isThrough = true;
     this.#outcome.resolve();
   }
-}
-
-function settleable(): {
-  promise: Promise<void>;
-  resolve: () => void;
-  reject: (error: ConnectorError) => void;
-} {
-  let [resolve, reject] = [(): void => undefined, (_error: ConnectorError): void => undefined];
-  const promise = new Promise<void>((...settle) => {
-    [resolve, reject] = settle;
-  });
-  promise.catch(() => undefined); // a stream may fail before anybody waits
-  return { promise, resolve, reject };
 }
 
 function forked(upTo: Lsn): ConnectorError {

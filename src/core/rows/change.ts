@@ -73,6 +73,12 @@ export type EarlyItem =
   /** Everything that `subxid`, and subtransactions within it, have changed is undone; when it is `xid`, the whole transaction. */
   | { readonly kind: 'early-abort'; readonly xid: number; readonly subxid: number };
 
+/** The part of a transaction in progress that an item brings. */
+export type EarlyPart = Extract<EarlyItem, { readonly kind: 'early-part' }>;
+
+/** The commit of a transaction that came in parts. */
+export type EarlyCommit = Extract<EarlyItem, { readonly kind: 'early-commit' }>;
+
 /** Everything a connector may yield. */
 export type FeedItem = StreamItem | EarlyItem;
 

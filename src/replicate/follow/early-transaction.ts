@@ -1,12 +1,12 @@
 import { ConnectorError } from '../../../connectors/connector.ts';
-import type { Change, EarlyItem, Relation, StreamItem } from '../../core/rows/change.ts';
+import type { Change, EarlyCommit, EarlyPart, Relation, StreamItem } from '../../core/rows/change.ts';
 import type { EarlyLimits, StageLimits } from '../feed-options.ts';
 import { type BatchLimits } from '../feed-options.ts';
 import { EarlyRefused } from '../interruptions.ts';
 import { say } from '../say.ts';
 import type { Session } from '../session.ts';
 import { LeaseLost, orLeaseLost } from '../write/applier.ts';
-import { BatchWriting } from '../write/batch-writing.ts';
+import { BatchWriting, MOST_SENT } from '../write/batch-writing.ts';
 import { fold, isPassing, type Passing } from '../write/fold.ts';
 import { writePassing } from '../write/passing.ts';
 import type { Sinks } from '../write/sink.ts';
@@ -21,9 +21,6 @@ export interface EarlyWriting {
   readonly limits: EarlyLimits;
 }
 
-type Part = EarlyItem & { readonly kind: 'early-part' };
-type Commit = EarlyItem & { readonly kind: 'early-commit' };
-
 /** Changes to write together. With a `subxid` they are its first, and a savepoint goes before them. */
 interface Run {
   readonly subxid: number | null;
@@ -36,9 +33,6 @@ interface Open {
   readonly statements: Statements;
   readonly batches: BatchWriting;
 }
-
-/** So many batches may be on their way, as with those that have committed. */
-const MOST_SENT = 2;
 
 /**
  * A transaction that the target has not committed yet, written in a transaction of its own, which locks the rows as the
@@ -100,7 +94,7 @@ export class EarlyTransaction {
   }
 
   /** Takes a part; throws EarlyRefused when it must not be written before the commit. */
-  add({ subxid, changes }: Part): void {
+  add({ subxid, changes }: EarlyPart): void {
     const ours = changes.filter((change) => this.#concerns(change));
     if (ours.length === 0) return;
     const run = this.#runOf(subxid);
@@ -201,7 +195,7 @@ export class EarlyTransaction {
   }
 
   /** All that has come of it, as the items of an ordinary transaction; only for one that has not begun to be written. */
-  asWhole({ xid, commit, end, time }: Commit): readonly StreamItem[] {
+  asWhole({ xid, commit, end, time }: EarlyCommit): readonly StreamItem[] {
     const changes = this.#taken().flatMap((run) => run.changes);
     return [{ kind: 'begin', xid, commit }, ...changes, { kind: 'commit', end, time }];
   }

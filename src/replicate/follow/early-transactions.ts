@@ -1,5 +1,12 @@
 import type { EarlyWork } from '../../cache/feed/row.ts';
-import { type EarlyItem, type FeedItem, isEarly, type StreamItem } from '../../core/rows/change.ts';
+import {
+  type EarlyCommit,
+  type EarlyItem,
+  type EarlyPart,
+  type FeedItem,
+  isEarly,
+  type StreamItem,
+} from '../../core/rows/change.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { EarlyRefused } from '../interruptions.ts';
 import type { Session } from '../session.ts';
@@ -35,8 +42,6 @@ export interface EarlyTurns {
   /** Keeps the session alive that has half written a transaction of the usual kind. */
   readonly ping: () => Promise<void>;
 }
-
-type Commit = EarlyItem & { readonly kind: 'early-commit' };
 
 const NOTHING: readonly StreamItem[] = [];
 const LOOK_EVERY_MS = 1_000;
@@ -155,7 +160,7 @@ export class EarlyTransactions {
     }
   }
 
-  async #write(part: EarlyItem & { readonly kind: 'early-part' }): Promise<void> {
+  async #write(part: EarlyPart): Promise<void> {
     const transaction = this.#open.get(part.xid) ?? new EarlyTransaction(part.xid, this.#options);
     this.#open.set(part.xid, transaction);
     transaction.add(part);
@@ -192,21 +197,17 @@ export class EarlyTransactions {
   }
 
   /** Resolves when the rows it has changed are free again: what follows in the stream may change the same ones. */
-  async #abort({ xid, subxid }: EarlyItem & { readonly kind: 'early-abort' }): Promise<void> {
+  async #abort({ xid, subxid }: Pick<EarlyPart, 'xid' | 'subxid'>): Promise<void> {
     const transaction = this.#open.get(xid);
     if (subxid !== xid) return transaction?.abort(subxid);
     await transaction?.rollback();
     if (transaction !== undefined) this.#close(transaction);
   }
 
-  async #commit(item: Commit, signal: AbortSignal): Promise<readonly StreamItem[]> {
-    const { xid, commit, end, time } = item;
-    const transaction = this.#open.get(xid);
-    if (transaction === undefined)
-      return [
-        { kind: 'begin', xid, commit },
-        { kind: 'commit', end, time },
-      ];
+  async #commit(item: EarlyCommit, signal: AbortSignal): Promise<readonly StreamItem[]> {
+    const { xid } = item;
+    // Of one without changes no part came, so it is not open.
+    const transaction = this.#open.get(xid) ?? new EarlyTransaction(xid, this.#options);
     if (!transaction.isBegun) {
       this.#open.delete(xid);
       return transaction.asWhole(item);
@@ -216,7 +217,11 @@ export class EarlyTransactions {
     return NOTHING;
   }
 
-  async #end(transaction: EarlyTransaction, { xid, end, time }: Commit, signal: AbortSignal): Promise<void> {
+  async #end(
+    transaction: EarlyTransaction,
+    { xid, end, time }: EarlyCommit,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { applier, progress, shown, onApplied, onStep } = this.#options;
     await onStep?.('early:ending');
     // Asked while the last rows are written. The commit waits for it: a cache never shows what the target does not show yet.

@@ -1,3 +1,5 @@
+import { settleable } from '../../core/waiting/settleable.ts';
+
 /** Work that waits for its turn. */
 export interface Job {
   run(): Promise<void>;
@@ -6,9 +8,6 @@ export interface Job {
 
 /** Work as a job, and how it went. */
 export function jobOf<T>(work: () => Promise<T>): { readonly job: Job; readonly done: Promise<T> } {
-  let [resolve, reject] = [(_: T): void => undefined, (_: Error): void => undefined];
-  const done = new Promise<T>((...settle) => {
-    [resolve, reject] = settle;
-  });
+  const { promise: done, resolve, reject } = settleable<T>();
   return { job: { run: () => work().then(resolve, reject), cancel: reject }, done };
 }

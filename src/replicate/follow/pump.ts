@@ -5,7 +5,7 @@ import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier } from '../../core/waiting/notifier.ts';
 import { type BatchLimits } from '../feed-options.ts';
 import type { Applier } from '../write/applier.ts';
-import type { Writes } from '../write/batch-writing.ts';
+import { MOST_SENT, type Writes } from '../write/batch-writing.ts';
 import { type FoldedBatch, fold } from '../write/fold.ts';
 import type { Sinks } from '../write/sink.ts';
 import { type Batch, ChangeBuffer } from './buffer.ts';
@@ -44,8 +44,6 @@ const MARK_EVERY_MS = 250;
 const HELD_BATCHES = 4;
 /** While so many bytes or more are on their way to the source, the socket is read less often. */
 const MUCH_BYTES = 16 << 10;
-/** So many batches may be on their way to the source: one is written, one is in its hands when that is done. */
-const MOST_SENT = 2;
 
 /** Reads while it writes: what arrives during one write goes together into the next. */
 export class Pump {

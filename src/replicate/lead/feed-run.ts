@@ -6,8 +6,8 @@ import type { Lsn } from '../../core/position/lsn.ts';
 import { Copier } from '../copy/copy.ts';
 import { CopyMeans } from '../copy/means.ts';
 import type { StageLimits } from '../feed-options.ts';
-import { runProbes, untilApplied } from '../follow/probes.ts';
-import { Progress, type StartingPoint } from '../follow/progress.ts';
+import { type ProbeOptions, runProbes, untilApplied } from '../follow/probes.ts';
+import { Progress } from '../follow/progress.ts';
 import { Pump, type PumpOptions } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
 import { LEAVE_MS, type Session } from '../session.ts';
@@ -20,7 +20,7 @@ import { DurablePosition } from '../write/durable.ts';
 import { cacheSink, overlaySink, Sinks } from '../write/sink.ts';
 import { canStage, openApplySession } from './apply-session.ts';
 import type { FeedScene } from './feed-scene.ts';
-import { findStart } from './feed-start.ts';
+import { findStart, type Start } from './feed-start.ts';
 import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
 import { tellHeldUpBySource } from './held-up.ts';
 import { endSessions } from './lease.ts';
@@ -85,20 +85,7 @@ class FeedRun {
       { identity: await identifying, stored, applier, sinks: this.#sinks },
       signal,
     );
-    const order = {
-      connector,
-      lease,
-      types: new SourceTypes(),
-      names: this.#scene.names,
-      log: options.log,
-      sinks: this.#sinks,
-      clock: options.clock,
-      cancel: () => Promise.resolve(),
-      onJudged: (areRight: boolean) => {
-        this.#scene.inOrder = areRight;
-      },
-      onStep: options.onStep,
-    };
+    const order = this.#order();
     const exclusively = applier.exclusively.bind(applier);
     // Before the first change is read: a table that is broken or not published must not count as fresh.
     const remaining = await lookAtTables(this.#scene, { order, exclusively, underWay: new Set() }, signal);
@@ -108,11 +95,29 @@ class FeedRun {
     if (start.isNew) this.#means.prepare(remaining.copies.length, signal);
     const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
     try {
-      const parts = this.#assemble({ applier, stage, stream, start, order });
-      await this.#stream({ ...parts, isNew: start.isNew }, remaining, signal);
+      await this.#stream(this.#assemble({ applier, stage, stream, start, order }), remaining, signal);
     } finally {
       stream.close();
     }
+  }
+
+  /** How tables are brought to order before the stream is open: no copy is under way that would have to be stopped. */
+  #order(): ReconcilerOptions {
+    const { options, connector, lease, names } = this.#scene;
+    return {
+      connector,
+      lease,
+      types: new SourceTypes(),
+      names,
+      log: options.log,
+      sinks: this.#sinks,
+      clock: options.clock,
+      cancel: () => Promise.resolve(),
+      onJudged: (areRight) => {
+        this.#scene.inOrder = areRight;
+      },
+      onStep: options.onStep,
+    };
   }
 
   #assemble({
@@ -122,9 +127,9 @@ class FeedRun {
     start,
     order,
   }: Pick<Parts, 'applier' | 'stream' | 'order'> & {
-    readonly start: StartingPoint;
+    readonly start: Start;
     readonly stage: StageLimits | null;
-  }): Omit<Parts, 'isNew'> {
+  }): Parts {
     const { options, lease, connector, counters, failures } = this.#scene;
     const { limits, clock, onStep } = options;
     const progress = new Progress(start);
@@ -167,11 +172,12 @@ class FeedRun {
       pump,
       copier,
       order: { ...order, cancel: (table) => copier.cancel(table) },
+      isNew: start.isNew,
     };
   }
 
   async #stream(parts: Parts, remaining: Remaining, signal: AbortSignal): Promise<void> {
-    const { options, lease, connector, control } = this.#scene;
+    const { options, lease, control } = this.#scene;
     const { stream, progress, pump } = parts;
     await saveFeedState(control, lease, { state: 'streaming', reason: null });
     options.log.info({ target: lease.target, early: stream.isEarly }, 'streaming');
@@ -189,7 +195,7 @@ class FeedRun {
       (stop) => pump.write(stop),
       (stop) => pump.early.watch(stop),
       (stop) => tellHeldUpBySource(this.#scene, { pid: this.#session.pid, pump }, stop),
-      (stop) => runProbes({ ...this.#probing(parts), client: control, connector, stream, progress }, stop),
+      (stop) => runProbes(this.#probing(parts), stop),
       (stop) => tables.run(remaining, stop),
       (stop) => verifier.run(stop),
       (stop) => this.#becomeEarly(parts, () => !tables.isBusy && !verifier.isComparing, stop),
@@ -241,9 +247,13 @@ class FeedRun {
     });
   }
 
-  #probing({ pump }: Parts): Pick<Parameters<typeof runProbes>[0], 'clock' | 'pace' | 'observe' | 'onProbe'> {
-    const { options, probePace } = this.#scene;
+  #probing({ stream, progress, pump }: Parts): ProbeOptions {
+    const { options, control, connector, probePace } = this.#scene;
     return {
+      client: control,
+      connector,
+      stream,
+      progress,
       observe: () => this.#observe(),
       clock: options.clock,
       pace: probePace,

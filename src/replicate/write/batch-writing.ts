@@ -12,6 +12,9 @@ import type { NetStep } from './net.ts';
 import type { Sink } from './sink.ts';
 import type { Outgoing } from './statements.ts';
 
+/** So many batches of one session may be on their way to the source: while it writes one, the next is in its hands. */
+export const MOST_SENT = 2;
+
 /** What writes one batch. */
 export type Writes = readonly Outgoing[];
 
