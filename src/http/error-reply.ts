@@ -17,7 +17,7 @@ export class RefusedError extends NearjoinError {
   }
 }
 
-/** What is thrown, as an error meant for outsiders; anything unforeseen loses its text. */
+/** The error to tell outsiders for anything thrown; what was not foreseen becomes `unexpected`, without its text. */
 export function publicError(error: unknown): NearjoinError {
   if (error instanceof NearjoinError) return error;
   return new NearjoinError('unexpected', 'internal error', { cause: error });

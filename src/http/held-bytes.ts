@@ -1,8 +1,8 @@
-/** What one client holds of the memory that is there for all. */
+/** One client's share of a bounded amount of memory. */
 export interface Held {
-  /** It holds so much more. Whoever has held some for the longest is dropped while all hold too much: maybe this one. */
+  /** The client holds so many bytes more. While all clients together hold too much, the oldest are dropped, perhaps this one. */
   readonly grow: (bytes: number) => void;
-  /** It holds nothing any more. */
+  /** The client holds nothing any more. */
   readonly end: () => void;
 }
 
@@ -19,13 +19,13 @@ export class HeldBytes {
   readonly #holders = new Set<Holder>();
   #bytes = 0;
 
-  /** `dropped` hears of each client that had to go. */
+  /** `dropped` is called for each client that had to go, with what it held. */
   constructor(limitBytes: number, dropped: (bytes: number) => void) {
     this.#limitBytes = limitBytes;
     this.#dropped = dropped;
   }
 
-  /** Counts what a client holds until its end; `drop` makes it hold nothing. */
+  /** Counts what a client holds, until `end`; `drop` must make it hold nothing. */
   hold(drop: () => void): Held {
     const mine: Holder = { bytes: 0, drop };
     this.#holders.add(mine);
@@ -40,7 +40,7 @@ export class HeldBytes {
     };
   }
 
-  /** The same of what does not grow; calling what it returns is its end. */
+  /** As `hold`, for a fixed number of bytes; the function returned is its `end`. */
   add(bytes: number, drop: () => void): () => void {
     const held = this.hold(drop);
     held.grow(bytes);

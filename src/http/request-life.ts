@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { NearjoinError } from '../core/errors.ts';
 import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 
-/** How long the work for one request may go on: until its signal is aborted. Whoever asked for it calls `end` when the work is done. */
+/** How long the work for one request may take: until `signal` is aborted. `end` must be called when the work is done. */
 export interface RequestLife {
   readonly signal: StopSignal;
   readonly end: () => void;

@@ -10,7 +10,7 @@ import { NO_GAPS } from '../sql/place/scope.ts';
 import type { RootStatement } from '../sql/statement.ts';
 import { type StatementRequest, toStatement } from '../sql/to-statement.ts';
 
-/** Leaf sets of one plan worth keeping: all cached, and a few mixtures while tables are copied again. */
+/** Statements kept for one plan: with everything cached, and with a few mixtures while tables are copied again. */
 const KEPT_STATEMENTS = 8;
 
 /** The root fields of one source database: one statement. */
@@ -38,17 +38,17 @@ export class SourceGroup {
     this.stringifyNumbers = how.stringifyNumbers;
   }
 
-  /** Cells that hold JSON, before clock and watermarks. */
+  /** How many cells hold JSON; clock and watermarks follow. */
   get jsonCells(): number {
     return this.#result === 'answer' ? 1 : this.roots.length;
   }
 
-  /** Types that the source has; none where nothing remote is read. */
+  /** The types that the source knows; needed only where something remote is read. */
   get known(): KnownTypes {
     return this.remotes[0]?.known ?? NO_TYPES;
   }
 
-  /** Whether the source can decide all that the plan asks of a target, its rows being held as they are in these tables. */
+  /** Whether the source can evaluate all conditions of the plan on a target's rows, given the column types of these cache tables. */
   canDecide(target: SourceName, tables: readonly CacheTable[]): boolean {
     const key = tables.map(({ relation }) => relation).join(' ');
     const known = this.#decided.get(key);
@@ -175,7 +175,7 @@ export function assemble(
   compiled.pieces.forEach((piece, i, all) => {
     const json = pieceJson(piece, cells, introspection);
     const [goesOn, isOver] = [piece.key === all[i - 1]?.key, piece.key !== all[i + 1]?.key];
-    // Parts of one list: its brackets are those of the first and the last.
+    // Pieces with one key are parts of one list: the inner brackets are cut off.
     if (goesOn) parts.push(Buffer.from(','));
     else parts.push(Buffer.from(`${i === 0 ? '' : ','}${JSON.stringify(piece.key)}:`));
     parts.push(json.subarray(goesOn ? 1 : 0, isOver ? json.length : -1));

@@ -12,7 +12,10 @@ import {
 /** Which side of a relationship failed. */
 export type Side = 'source' | 'target';
 
-/** Something that a statement reads in these databases may not be what it was when the catalog was read; if it is, the error holds. */
+/**
+ * An error that may come from a catalog that is out of date about these databases. If the catalog turns out to be current,
+ * the error stands.
+ */
 export class StatementOutdated extends NearjoinError {
   readonly databases: readonly SourceName[];
 
@@ -27,8 +30,8 @@ export class StatementOutdated extends NearjoinError {
 }
 
 /**
- * The same of an error about a value: it may be one of a column whose type is another by now, and the message would quote what
- * nobody asked for.
+ * As StatementOutdated for an error about a value: the value may be of a column whose type has changed, and the message would
+ * quote it to somebody who never sent it.
  */
 export function perhapsOutdated(error: unknown, databases: readonly SourceName[]): unknown {
   const isOfValue = error instanceof NearjoinError && error.code === 'data-exception';

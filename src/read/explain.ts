@@ -56,13 +56,13 @@ export function explainPlan(request: ExplainRequest, parts: ExplainParts): Promi
   return inOrder(plan.roots.map((root) => explainRoot(root, plan, request, parts)));
 }
 
-/** What live targets would write themselves. */
+/** The gaps that live targets would fill. */
 function openGaps(root: RootField, targets: readonly Foreseen[]): readonly Gap[] {
   const live = new Set(targets.flatMap(({ target, choice }) => (choice.route === 'live' ? [target] : [])));
   return gapsOf([root], (place) => live.has(place.source)) ?? [];
 }
 
-/** What the targets would be asked, and how they would go about it. */
+/** For each target its route, and the statement that fills its gaps with the target's own plan for it. */
 function withFillings(
   targets: readonly Foreseen[],
   gaps: readonly Gap[],
@@ -84,7 +84,7 @@ function withFillings(
   );
 }
 
-/** The rest of an explanation is worth having while a target is down. */
+/** While a target is down, the rest of an explanation is still worth having. */
 function nullIfDown(error: unknown): null {
   if (error instanceof NearjoinError && error.code === 'target-unavailable') return null;
   throw error;

@@ -33,7 +33,7 @@ export class FitMemo {
   }
 }
 
-/** What is held may still lack a type that a condition of the plan needs. */
+/** `undecided` when the source lacks a type that a condition of the plan needs. */
 function decided(fit: HeldFit, group: SourceGroup, { target, tables }: RemoteUse): CacheFit {
   if (fit.kind !== 'usable') return fit;
   const isDoubtful = tables.some(({ columns }, i) => lacksTypes(columns, fit.tables[i]?.columns ?? []));

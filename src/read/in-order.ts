@@ -1,4 +1,4 @@
-/** What all of them give; else what the first in their order fails with, however soon one behind it fails. */
+/** As `Promise.all`, but it throws the failure that is first in the list, not the one that happens first. */
 export async function inOrder<T>(waits: readonly Promise<T>[]): Promise<readonly T[]> {
   for (const wait of waits) wait.catch(() => undefined); // told below, or not at all
   const all: T[] = [];

@@ -4,14 +4,14 @@ import { isCredible, type SourceTime, stalenessMs } from '../core/position/water
 import type { Policy, RouteDetail } from './freshness.ts';
 import { isUndefined, isUnreadable } from './wire/failure.ts';
 
-/** The watermark that a snapshot showed beside the rows. Without a position the rows must not be used. */
+/** The watermark that came with the rows, in the same snapshot. Without a position the rows must not be used. */
 export interface Label {
   readonly position: Lsn | null;
   readonly freshAsOf: SourceTime | null;
   readonly history: HistoryName | null;
 }
 
-/** Reads what a statement prints of a watermark; `-` where it knows nothing. The history is that of the feed. */
+/** Reads a watermark as statements print it, `-` standing for null. */
 export function labelOf(
   position: string = '-',
   freshAsOf: string = '-',
@@ -24,7 +24,7 @@ export function labelOf(
   };
 }
 
-/** The label with the newest credible time: its own, or the one a finished probe proves for its position. */
+/** The label with the newest credible time: its own, or that of a finished probe which its position covers. */
 export function improved(label: Label, proving: (upTo: Lsn) => SourceTime | null, now: SourceTime): Label {
   const { position, freshAsOf, history } = label;
   if (position === null) return label;
@@ -37,7 +37,7 @@ function later(a: SourceTime | null, b: SourceTime | null): SourceTime | null {
   return a === null || b === null ? (a ?? b) : Math.max(a, b);
 }
 
-/** What keeps labelled rows from being the answer; null when nothing does. `at` is the time that the bound counts from. */
+/** Why rows with this label must not be the answer; null when they may. The bound counts back from `at`. */
 export function faultOf(label: Label, policy: Policy, at: SourceTime): RouteDetail | null {
   if (label.position === null) return 'slot-lost';
   if (policy.token !== null && !contains({ ...label, position: label.position }, policy.token))
@@ -46,7 +46,7 @@ export function faultOf(label: Label, policy: Policy, at: SourceTime): RouteDeta
   return null;
 }
 
-/** Why caches are passed over when a statement that reads them fails so; null when that is not because of them. */
+/** Why a cache cannot be read, told from a statement's failure; null when the failure is about something else. */
 export function lossOf(error: unknown): 'copying' | 'failed' | null {
   if (isUndefined(error)) return 'copying';
   return isUnreadable(error) ? 'failed' : null;

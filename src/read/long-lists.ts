@@ -8,7 +8,7 @@ interface Planned {
   readonly values: readonly (string | null)[];
 }
 
-/** Plans as they are for long lists of the session: a plan is kept for a role, and says nothing of how many values its users have. */
+/** Variants of plans for long lists in session variables. A plan is kept per role, however many values the lists of its users have. */
 export class LongLists {
   readonly #compile: (plan: QueryPlan) => CompiledPlan;
   readonly #plans = new WeakMap<CompiledPlan, CompiledPlan>();
@@ -17,7 +17,7 @@ export class LongLists {
     this.#compile = compile;
   }
 
-  /** The request with a plan that looks a row's value up in the session's lists where one of them is long, else as it is. */
+  /** The request; if one of its session's lists is long, with a plan that looks a row's value up in the list. */
   fitted<R extends Planned>(request: R): R {
     const { plan, values } = request;
     const areLong = plan.plan.params.some((param, i) => isSessionList(param) && isLongText(values[i] ?? ''));
@@ -39,10 +39,10 @@ function isSessionList({ from, list }: Param): boolean {
   return list && from.kind === 'session';
 }
 
-/** Of an array's text, with a comma more for each that stands in a value. */
+/** Counts the values in an array's text by its commas; commas inside values make it look a little longer. */
 function isLongText(text: string): boolean {
   return isLong(text.split(',', MOST_PARTS));
 }
 
-/** More than it takes to be long. */
+/** More parts than it takes to be long. */
 const MOST_PARTS = 100;

@@ -5,7 +5,7 @@ import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
 import { ASK_POSITION, positionIn } from './live/sessions.ts';
 
-/** How far a database is by now; what is read of it afterwards is no older. */
+/** The newest position of a database; what is read of it afterwards contains everything up to there. */
 export async function positionOf(
   databases: Databases,
   source: SourceName,

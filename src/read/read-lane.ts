@@ -19,7 +19,7 @@ import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
 import { StatusBoard } from './status-board.ts';
 import { SpareBuffers } from './wire/spare-buffers.ts';
 
-/** What the lane is made of. */
+/** What a read lane needs. */
 export interface ReadLaneOptions {
   readonly watch: DatabaseBook;
   readonly probes: ProbeBoard;
@@ -73,7 +73,7 @@ export class ReadLane {
     return compilePlan(plan, this.#settings.stringifyNumbers);
   }
 
-  /** Answers one operation; source databases are asked at the same time, and of what fails the first in its order is told. */
+  /** Answers one operation. Several source databases are asked at once; of several failures that of the first root field is thrown. */
   async run(request: ReadRequest): Promise<ReadAnswer> {
     try {
       return await this.#answered(this.#longLists.fitted(request));
@@ -109,7 +109,7 @@ export class ReadLane {
     );
   }
 
-  /** Nobody reads an answer's bytes any more: rows still to come may overwrite them. */
+  /** Takes back an answer's bytes, which nobody reads any more: later rows may overwrite them. */
   giveBack(body: Buffer): void {
     this.#buffers.giveBack(body);
   }
@@ -124,12 +124,12 @@ export class ReadLane {
     }
   }
 
-  /** Reads the state of one source's caches again now: somebody was just told a newer one than reads go by. */
+  /** Reads the state of one source's caches again now, so that reads know at least what a client was just told. */
   refresh(source: SourceName): Promise<void> {
     return this.#board.refresh(source);
   }
 
-  /** By target, the newest of its commits that the source's cache contains: another text when rows may have changed. */
+  /** By target, the newest of its commits that the source's cache contains. When it is another, rows may have changed. */
   async appliedCommits(source: SourceName): Promise<AppliedCommits> {
     const rows = await this.#databases.source(source).run(APPLIED_SQL, [], { signal: null, prepared: true });
     return readApplied(rows[0]?.[0]?.toString('utf8'));

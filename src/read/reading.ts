@@ -4,17 +4,17 @@ import type { Token } from '../core/position/token.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
 import { type Label, labelOf } from './labels.ts';
 
-/** How far a target was before its rows were looked at, where that was asked, and how far when they had been. */
+/** How far a target was before its rows were read (if a token asked for that), and how far afterwards. */
 export interface Reached {
-  /** All of it is among the rows. On a standby that is more than can be said of `after`. */
+  /** The rows contain everything up to here; on a standby that is not certain of `after`. */
   readonly before: Token | null;
-  /** Nothing beyond it is. */
+  /** The rows contain nothing beyond it. */
   readonly after: Token;
 }
 
 /** The row of a root statement, taken apart. */
 export interface Reading {
-  /** JSON first; what follows is not the answer's. */
+  /** JSON first; what follows is no part of the answer. */
   readonly cells: readonly (Buffer | null)[];
   readonly now: SourceTime | null;
   readonly labels: ReadonlyMap<SourceName, Label>;

@@ -11,7 +11,7 @@ import type { ProbeBoard } from './probe-board.ts';
 
 const STEP_MS = 10;
 
-/** Asks again and again until the answer is yes (true) or it is so late (false); an abort ends it with its reason. */
+/** Asks until the answer is yes (true) or the time `untilMs` has come (false); throws the signal's reason when it aborts. */
 export async function waitFor(
   untilMs: number,
   signal: StopSignal,

@@ -45,7 +45,7 @@ function containedIn(
   return tokens;
 }
 
-/** A position in the history of a token that it contains, where it names none itself. */
+/** The position reached; when it names no history, that of the token it contains. */
 function placed(reached: Token, token: Token | undefined): Token {
   return token !== undefined && contains(reached, token) ? later(token, reached) : reached;
 }

@@ -49,7 +49,10 @@ export function withDirective(
   };
 }
 
-/** The two Cache-Control directives that concern us; others are somebody else's, as RFC 9111 wants. Of several ages the least counts: proxies add theirs. */
+/**
+ * The two Cache-Control directives that concern us; others are somebody else's, as RFC 9111 wants. Of several ages the least
+ * counts: proxies add theirs.
+ */
 export function readCacheControl(header: string): {
   readonly noCache: boolean;
   readonly maxAgeMs: number | null;
@@ -82,7 +85,7 @@ function directiveTokens(text: string): ReadonlyMap<SourceName, Token> {
   throw new NearjoinError('validation-failed', MALFORMED_TOKEN, { path: freshnessPath('token') });
 }
 
-/** Null for what is not pairs. */
+/** Null when the text is not a list of `source:lsn` pairs. */
 function tokensOf(text: string): ReadonlyMap<SourceName, Token> | null {
   const tokens = new Map<SourceName, Token>();
   for (const part of text.split(',').map((item) => item.trim())) {

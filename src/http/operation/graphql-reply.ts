@@ -15,13 +15,13 @@ export type OperationResult =
 
 /** How the client wants its answer. */
 export interface AnswerFormat {
-  /** Statuses say how it went. */
+  /** An error sets the HTTP status; otherwise it is always 200. */
   readonly hasStatuses: boolean;
-  /** The content type is that of GraphQL over HTTP. */
+  /** The content type is `application/graphql-response+json`. */
   readonly overHttp: boolean;
-  /** `extensions.nearjoin` in the body. */
+  /** The body has `extensions.nearjoin`. */
   readonly withExtensions: boolean;
-  /** The answer's token says which histories its positions belong to. */
+  /** The answer's token names the histories of its positions. */
   readonly namesHistories: boolean;
   readonly showsInternal: boolean;
 }
@@ -29,16 +29,19 @@ export interface AnswerFormat {
 interface Framing {
   readonly format: AnswerFormat;
   readonly unsent: HeldBytes;
-  /** Positions the client asked for; the answer's token goes on from them. */
+  /** Positions the client asked for: the answer's token contains them too. */
   readonly tokens: ReadonlyMap<SourceName, Token>;
 }
 
-/** Head and body leave in one piece when the body is a text; making one costs more than it saves for a longer body. */
+/**
+ * Up to this length a body is sent as a string, which leaves together with the head; making a longer string would cost more
+ * than that saves.
+ */
 const SHORT_BYTES = 8192;
 
-/** Who is told that an answer's bytes have left. */
+/** Who wants an answer's bytes back. */
 interface Sent {
-  /** Has them when nobody reads them any more. */
+  /** Called when the bytes have been sent and nobody reads them any more. */
   readonly onSent: (body: Buffer) => void;
 }
 
@@ -56,7 +59,7 @@ export function sendSingle(
 
 const BEFORE_DATA = '{"data":'.length;
 
-/** Sends what stands under `data` alone. */
+/** Sends only the value of `data`, for a REST endpoint. */
 export function sendBare(
   reply: FastifyReply,
   { body, targets }: Extract<OperationResult, { kind: 'data' }>,
@@ -69,7 +72,7 @@ export function sendBare(
 
 function sendBytes(reply: FastifyReply, body: Buffer, unsent: HeldBytes, over: () => void): FastifyReply {
   if (body.length >= SHORT_BYTES) {
-    // Only when all of it was written: a client that goes earlier may leave a write behind.
+    // 'finish' comes only when all of it was written; when the client goes earlier a write may still read the bytes.
     reply.raw.once('finish', over);
     return sendLong(reply, body, unsent);
   }
@@ -112,14 +115,14 @@ function bodyOf(result: OperationResult, format: AnswerFormat): Buffer {
   return result.kind === 'error' ? Buffer.from(errorBody(result.error, format)) : answerBody(result, format);
 }
 
-/** An answer's bytes, with what was asked for beside its data. */
+/** An answer's bytes, with `extensions` when the client wants them. */
 export function answerBody(
   { body, targets }: { readonly body: Buffer; readonly targets: readonly TargetReport[] },
   format: Pick<AnswerFormat, 'withExtensions'>,
 ): Buffer {
   if (!format.withExtensions) return body;
   const extensions = JSON.stringify({ nearjoin: nearjoinExtension(targets) });
-  // In place of the closing brace.
+  // The closing brace is cut off, and set again after the extensions.
   return Buffer.concat([body.subarray(0, -1), Buffer.from(`,"extensions":${extensions}}`)]);
 }
 

@@ -25,7 +25,7 @@ import { within } from './time-limit.ts';
 /** What running an operation takes, from the catalog to the databases. */
 export interface OperationRunnerOptions {
   readonly catalog: () => Catalog;
-  /** Whether there is a newer catalog than a generation, after a look at these databases. */
+  /** Looks again at these databases; whether there is a catalog newer than the generation then. */
   readonly renewed: (databases: readonly SourceName[], generation: number) => Promise<boolean>;
   readonly operations: Operations<CompiledPlan>;
   readonly lane: ReadLane;
@@ -37,7 +37,7 @@ export interface OperationRunnerOptions {
 
 const AWAY: ReadonlySet<string> = new Set(['source-unavailable', 'target-unavailable']);
 
-/** Runs GraphQL operations: prepared from the cache, answered by the read lane, counted and noted for the log. */
+/** Runs GraphQL operations: has them prepared, answered by the read lane, counted, and noted for the log. */
 export class OperationRunner {
   readonly #options: OperationRunnerOptions;
   readonly #preparer: ReadPreparer;
@@ -52,12 +52,12 @@ export class OperationRunner {
     this.#repeats = new Repeats(clock);
   }
 
-  /** The endpoints that have an operation of their own. */
+  /** The REST endpoints that the metadata defines. */
   endpoints(): readonly Endpoint[] {
     return this.#options.catalog().kept.endpoints;
   }
 
-  /** What the endpoints take and answer, as a document of OpenAPI. */
+  /** The REST endpoints as an OpenAPI document. */
   async openApi(): Promise<unknown> {
     const catalog = this.#options.catalog();
     return openApi(catalog.kept.endpoints, await this.#options.schemas.schema(catalog, ADMIN));
@@ -71,7 +71,7 @@ export class OperationRunner {
     throw new NearjoinError('batch-limit-exceeded', message);
   }
 
-  /** Never throws: an operation of a batch fails alone. */
+  /** Runs one operation. Never throws, so that one operation of a batch fails alone. */
   async run(request: GraphqlRequest, context: RunContext): Promise<OperationResult> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
@@ -88,12 +88,15 @@ export class OperationRunner {
     return result;
   }
 
-  /** An answer's bytes have left: nobody reads them any more. */
+  /** Takes an answer's bytes back, which have been sent. */
   sent(body: Buffer): void {
     this.#options.lane.giveBack(body);
   }
 
-  /** Prepares an operation that came over a socket, or came there before; throws, in Hasura's words, what is wrong with it. */
+  /**
+   * Prepares an operation from a socket, for the first time or `again` after a change of the catalog; throws Hasura's error
+   * when it is wrong.
+   */
   prepare(request: GraphqlRequest, context: RunContext, time: 'first' | 'again'): PreparedRead {
     try {
       if (time === 'first') this.#admit(context);
@@ -112,7 +115,7 @@ export class OperationRunner {
     return result;
   }
 
-  /** How one request would be answered now; throws where running it would answer an error. */
+  /** How one request would be answered now; throws the error that running it would answer. */
   async explain(request: GraphqlRequest, context: Asked['context']): Promise<readonly ExplainedRoot[]> {
     const { read } = this.#preparer.prepare({ request, context, over: 'explain' });
     return await this.#options.lane.explain(read);
@@ -127,7 +130,7 @@ export class OperationRunner {
     }
   }
 
-  /** Read once more as it is now where the operation met another schema or other metadata than it was planned for. */
+  /** Plans and reads once more if schema or metadata have changed since the operation was planned; else tells the error. */
   async #afterFailure(error: unknown, prepared: PreparedRead): Promise<OperationResult> {
     try {
       if (!(await this.#isOutdated(error, prepared))) throw error;
@@ -138,7 +141,7 @@ export class OperationRunner {
     }
   }
 
-  /** What a database no longer knows as the catalog has it is looked at; one that is away may have another name by now. */
+  /** Whether the catalog is newer now: it is renewed when a statement did not fit, and a source that is away may have a new address. */
   async #isOutdated(error: unknown, { generation }: PreparedRead): Promise<boolean> {
     const { renewed, catalog } = this.#options;
     if (error instanceof StatementOutdated) return renewed(error.databases, generation);
@@ -175,7 +178,7 @@ export class OperationRunner {
     return { kind: 'error', error: known };
   }
 
-  /** Once a minute at most for each kind: what clients ask for again and again fails as often. */
+  /** At most once a minute for each kind of failure, however often clients repeat what fails. */
   #warn({ code, message, internal }: NearjoinError): void {
     const repeated = this.#repeats.heard(`${code} ${JSON.stringify(internal)}`);
     if (repeated !== null) this.#options.log.warn({ code, message, internal, repeated }, 'operation failed');

@@ -18,28 +18,28 @@ import type { RequestNotes } from './request-notes.ts';
 /** What holds for every operation of one HTTP request. */
 export interface RunContext {
   readonly session: Session;
-  /** The client's, as far as it is known. */
+  /** The client's IP address. */
   readonly address: string;
   readonly freshness: FreshnessRequest;
   readonly signal: StopSignal;
   readonly notes: RequestNotes | null;
 }
 
-/** An operation ready to be read, once or again and again. */
+/** An operation that is ready to be read, once or (as a subscription) repeatedly. */
 export interface PreparedRead {
   readonly isSubscription: boolean;
-  /** Without what introspection answers. */
+  /** Without the answers to introspection. */
   readonly read: ReadRequest;
   /** Answers the operation's introspection; null where it has none. */
   readonly introspect: (() => Promise<readonly JsonText[]>) | null;
-  /** What it was made of: with a newer catalog it may be another. */
+  /** What it was prepared from, to prepare it again for a newer catalog. */
   readonly asked: Asked;
   readonly generation: number;
-  /** How long a query may take to be answered; null where nothing is said. */
+  /** The metadata's time limit for the role; null where there is none. */
   readonly limitS: number | null;
 }
 
-/** One operation of a client, as it was asked. */
+/** One operation as its client asked for it. */
 export interface Asked {
   readonly request: GraphqlRequest;
   readonly context: Pick<RunContext, 'session' | 'freshness' | 'signal'>;
@@ -54,7 +54,7 @@ export interface ReadPreparerOptions {
   readonly clock: Clock;
 }
 
-/** Makes what was asked ready to be read: parsed, checked and planned for the session's role, its values bound. */
+/** Prepares operations: parses, checks and plans them for the session's role, and binds the values. */
 export class ReadPreparer {
   readonly #options: ReadPreparerOptions;
 

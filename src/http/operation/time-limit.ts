@@ -1,10 +1,10 @@
 import { NearjoinError } from '../../core/errors.ts';
 import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
 
-/** The longest that a timer takes. */
+/** Node's longest timer. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** Does some work under a signal that also stops it when its time is up. */
+/** Does the work under a signal that aborts with the given one, and when the time is up. */
 export async function within<T>(
   seconds: number,
   signal: StopSignal,

@@ -23,7 +23,7 @@ import { answerError, type ServerOptions, serverError } from '../server/server.t
 
 /** The path of Hasura's GraphQL endpoint. */
 export const GRAPHQL_PATH = '/v1/graphql';
-/** Its older one: the same, with an error's own status. */
+/** Its older path: the same, but an error sets the HTTP status. */
 export const OLD_GRAPHQL_PATH = '/v1alpha1/graphql';
 
 /** What the GraphQL routes work with. */
@@ -37,7 +37,7 @@ export interface GraphqlRoute {
   readonly unsent: HeldBytes;
 }
 
-/** A path that is answered; `hasStatuses`: an error has its own, whatever the client accepts. */
+/** One path; with `hasStatuses` an error sets the HTTP status, whatever the client accepts. */
 interface AnsweredRoute extends GraphqlRoute {
   readonly hasStatuses: boolean;
 }
@@ -46,13 +46,13 @@ interface AnsweredRoute extends GraphqlRoute {
 const BATCH_WIDTH = 4;
 
 /**
- * Mercurius owns the path, with a schema of nothing: a preHandler of ours answers every request, so no text of ours is
- * ever parsed again (docs/adr/0003). Its own execution can never be reached.
+ * Mercurius owns the path, with an empty schema. Our preHandler answers every request before Mercurius would execute it, so
+ * the bytes from Postgres are never parsed (docs/adr/0003).
  */
 export async function registerGraphqlRoute(app: FastifyInstance, parts: GraphqlRoute): Promise<void> {
   const route = { ...parts, hasStatuses: false };
   app.addHook('onRoute', (options) => {
-    // Mercurius' guard against forged requests is off, yet costs each request a promise; CORS has refused them before.
+    // Mercurius' guard against forged requests is off but would still cost each request a promise; `registerCors` refuses those.
     if (options.url === GRAPHQL_PATH) delete options.onRequest;
   });
   await app.register(mercurius, {
@@ -114,7 +114,7 @@ async function answerGraphql(
   }
 }
 
-/** Lets answers of a batch through for as long as all of them together are no longer than one may be. */
+/** Lets a batch's answers through until together they are longer than the limit; the rest become errors. */
 function fittingInto(limitBytes: number): (result: OperationResult) => OperationResult {
   let bytes = 0;
   return (result) => {
@@ -126,7 +126,7 @@ function fittingInto(limitBytes: number): (result: OperationResult) => Operation
   };
 }
 
-/** Maps in order with at most `width` at work. */
+/** Maps the items, at most `width` at a time; the results are in the items' order. */
 async function inTurn<T, R>(
   items: readonly T[],
   width: number,
@@ -185,7 +185,7 @@ function bodyText(body: unknown): string {
   return body === undefined || body === null ? '' : JSON.stringify(body);
 }
 
-/** What an auth hook may look at; a body that is no JSON is refused later. */
+/** The body as an auth hook gets it; null when it is no JSON, which is refused later. */
 function looseJson(text: string): unknown {
   try {
     refuseCostlyJson(text);
