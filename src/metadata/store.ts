@@ -35,7 +35,7 @@ export interface MetadataStore {
   save(metadata: Metadata, expectedVersion: number): Promise<number>;
   /** One after the other, so that what this process loads, changes and saves races with other processes only. */
   inTurn<T>(change: () => Promise<T>): Promise<T>;
-  /** The current version first, then each newer one within a second of its saving, whoever saved it. */
+  /** The current version first, then each other one within a second of its saving, whoever saved it or put it back. */
   listen(signal: AbortSignal): AsyncIterable<number>;
   /** Tells this metadata database from every other one, also from one that it was copied from by its contents. */
   readonly installation: MetadataIdentity;

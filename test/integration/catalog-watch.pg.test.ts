@@ -14,6 +14,7 @@ const log = { info: () => undefined, warn: () => undefined };
 const FAST = { fingerprintMs: 50, fullMs: 60_000, retryMs: 50, longestRetryMs: 100, timeoutMs: 5_000 };
 
 interface World {
+  readonly metadata: TestDatabase;
   readonly here: TestDatabase;
   readonly target: TestDatabase;
   readonly store: MetadataStore;
@@ -35,7 +36,7 @@ async function world(): Promise<World> {
   );
   const store = await openMetadataStore({ url: metadata.url, log });
   cleanUps.push(() => store.close());
-  return { here, target, store };
+  return { metadata, here, target, store };
 }
 
 async function open(
@@ -103,6 +104,25 @@ test('another node’s save is noticed, with tables that are newer than the last
   await save(store, document(here.url, target.url, [{ table: 'items' }]));
   await poll('the new table', () => columns(watch.current().catalog, 'pg1', 'items').length === 1);
   expect(watch.current().catalog.inconsistent).toEqual([]);
+});
+
+test('metadata that is put back from a backup is followed, and so is what is saved from there on', async () => {
+  const { metadata, here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  const backup = 'create table backup as table nearjoin_metadata.metadata';
+  await metadata.query(backup);
+  await here.query('create table items (id int8 primary key)');
+  for (const table of ['items', 'items', 'items'])
+    await save(store, document(here.url, target.url, [{ table }]));
+  const watch = await open(store);
+  const hasItems = (): boolean => columns(watch.current().catalog, 'pg1', 'items').length === 1;
+  expect(hasItems()).toBe(true);
+  await metadata.query(
+    `update nearjoin_metadata.metadata m set document = b.document, resource_version = b.resource_version from backup b`,
+  );
+  await poll('the older metadata', () => !hasItems());
+  await save(store, document(here.url, target.url, [{ table: 'items' }]));
+  await poll('what was saved after it', hasItems);
 });
 
 test('a function that a computed field names is noticed when it goes, comes back or changes', async () => {

@@ -20,7 +20,10 @@ export interface VersionWatch {
   readonly readVersion: () => Promise<number>;
 }
 
-/** The current version, then each newer one: woken by notices, and by a poll where a notice may be lost. */
+/**
+ * The current version, then each other one, also an older one: that of a database which was put back from a backup. Woken
+ * by notices, and by a poll where a notice may be lost.
+ */
 export async function* watchVersions(watch: VersionWatch): AsyncGenerator<number> {
   const stop = new AbortController();
   const signal = AbortSignal.any([watch.signal, stop.signal]);
@@ -31,8 +34,8 @@ export async function* watchVersions(watch: VersionWatch): AsyncGenerator<number
   try {
     while (!signal.aborted) {
       const version = await readOrLast(watch, last, repeats);
-      if (version > last && !signal.aborted) yield version;
-      last = Math.max(last, version);
+      if (version !== last && !signal.aborted) yield version;
+      last = version;
       await restUnless(bell, { clock: watch.clock, ms: POLL_MS }, signal);
     }
   } finally {
