@@ -16,7 +16,7 @@ import { faultOf, improved, lossOf } from './labels.ts';
 import { LeafChooser } from './leaf-chooser.ts';
 import type { HeldTypes } from './live/leaf-columns.ts';
 import { LiveReader } from './live/live-reader.ts';
-import { TargetUnavailable } from './live/sessions.ts';
+import { SnapshotOutlived, TargetUnavailable } from './live/sessions.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import { ProbeWishes } from './probe-wishes.ts';
 import { type Reading, readingOf } from './reading.ts';
@@ -57,6 +57,9 @@ interface Unmet {
   readonly arrival: SourceTime;
 }
 
+/** How often an answer is begun anew whose tables are emptied or replaced while they are read; after a lost connection once. */
+const REPEATS = 3;
+
 /** Everything a reader works with. */
 export interface ReaderParts {
   readonly databases: Databases;
@@ -85,7 +88,7 @@ export class GroupReader {
     const reads = await this.#prepare(request);
     const untilMs = systemClock.monotonicMs() + this.#parts.settings.waitMs;
     let arrival: SourceTime | null = null;
-    let mayRepeat = true;
+    let repeats = REPEATS;
     for (;;) {
       const waiting = this.#choose(reads, group);
       if (waiting !== null) {
@@ -99,7 +102,7 @@ export class GroupReader {
           : this.#cached(request, reads));
         await renewHistories(reads, this.#parts.databases.source(group.source), request.signal);
       } catch (error) {
-        if ((await this.#afterFailure(error, request, { reads, mayRepeat })) === 'lost') mayRepeat = false;
+        repeats -= await this.#afterFailure(error, request, { reads, repeats });
         continue;
       }
       const done = this.#judge(request, reads, { reading, arrival });
@@ -144,17 +147,18 @@ export class GroupReader {
     return null;
   }
 
-  /** Prepares another attempt where one may succeed (`lost`: the connection broke, which is tried once); else throws what clients are told. */
+  /** Prepares another attempt where one may succeed, and says how many of those that are left it takes; else throws what clients are told. */
   async #afterFailure(
     error: unknown,
     { group, signal }: GroupRequest,
-    { reads, mayRepeat }: { readonly reads: readonly TargetRead[]; readonly mayRepeat: boolean },
-  ): Promise<'again' | 'lost'> {
+    { reads, repeats }: { readonly reads: readonly TargetRead[]; readonly repeats: number },
+  ): Promise<number> {
     const loss = lossOf(error);
-    if (loss !== null && (await this.#cacheWasLost(reads, group, loss))) return 'again';
+    if (loss !== null && (await this.#cacheWasLost(reads, group, loss))) return 0;
     // A session that broke while it lay idle says nothing of the database.
-    if (mayRepeat && isConnectionLost(error) && !signal.aborted) return 'lost';
-    if (error instanceof TargetUnavailable && this.#takeStale(reads, error.target)) return 'again';
+    if (repeats > 0 && isConnectionLost(error) && !signal.aborted) return repeats;
+    if (repeats > 0 && error instanceof SnapshotOutlived) return 1;
+    if (error instanceof TargetUnavailable && this.#takeStale(reads, error.target)) return 0;
     throw perhapsOutdated(readError(error, group.source, 'source'), [group.source, ...liveTargets(reads)]);
   }
 

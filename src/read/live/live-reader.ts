@@ -171,11 +171,15 @@ export class LiveReader {
     const statement = this.#final(request, store.gaps, { key: store.key, leaves });
     const [, rows] = await Promise.all([
       store.settled(),
-      sessions.source(statement.text, store.bind(statement, values)),
+      sessions.lastOfSource(statement.text, store.bind(statement, values)),
+      store.gaps.length === 0 ? sessions.checkTargets() : null,
     ]);
+    if (store.gaps.length === 0) return must(rows[0], ROOT_ROW);
     const ask: FillerParts['ask'] = async (target, text, bound) =>
       must((await sessions.target(target, text, bound))[0], 'row of a target');
-    return this.#filled(must(rows[0], ROOT_ROW), store.gaps, { request, ask });
+    const row = await this.#filled(must(rows[0], ROOT_ROW), store.gaps, { request, ask });
+    await sessions.checkTargets();
+    return row;
   }
 
   #final(

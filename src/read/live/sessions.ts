@@ -4,6 +4,7 @@ import type { SourceName } from '../../core/names.ts';
 import { type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import type { HistoryName, Token } from '../../core/position/token.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
+import { ASK_OUTLIVED } from '../../sql/live/outlived.ts';
 import { positionSql } from '../../sql/position.ts';
 import { printStatement } from '../../sql/print.ts';
 import { sql } from '../../sql/sql.ts';
@@ -22,6 +23,17 @@ export class TargetUnavailable extends NearjoinError {
     super('target-unavailable', cause.message, { cause, internal: cause.internal });
     this.name = 'TargetUnavailable';
     this.target = target;
+  }
+}
+
+/** A table was emptied, rewritten or replaced after the snapshot in which it was read: its rows are not those of any moment. */
+export class SnapshotOutlived extends NearjoinError {
+  constructor(database: SourceName) {
+    super(
+      'schema-changed',
+      `a table that this reads was emptied or replaced in database "${database}" a moment ago; ask again`,
+    );
+    this.name = 'SnapshotOutlived';
   }
 }
 
@@ -61,7 +73,7 @@ export class LiveSessions {
   readonly #source: Lease;
   readonly #targets = new Map<SourceName, Promise<TargetSession>>();
   readonly #positions = new Map<SourceName, Reached>();
-  readonly #tokens: ReadonlyMap<SourceName, Token>;
+  readonly #wanted: SessionsWanted;
 
   private constructor(
     databases: Databases,
@@ -70,7 +82,7 @@ export class LiveSessions {
   ) {
     this.#databases = databases;
     this.#source = lease;
-    this.#tokens = wanted.tokens;
+    this.#wanted = wanted;
     this.makesTemps = !wanted.isReading && lease.connection.facts.makesTemps;
     this.#signal = signal;
   }
@@ -104,6 +116,25 @@ export class LiveSessions {
     this.#target(target).catch(() => undefined);
   }
 
+  /** Runs the last statement in the source's snapshot; throws `SnapshotOutlived` when rows of any of them were not to be seen. */
+  async lastOfSource(text: string, values: readonly (string | null)[]): Promise<readonly WireRow[]> {
+    const rows = this.source(text, values);
+    const [found] = await Promise.all([
+      rows,
+      this.#refuseOutlived(this.#wanted.source, this.sourceConnection),
+    ]);
+    return found;
+  }
+
+  /** Throws `SnapshotOutlived` when rows of a target that was read were not to be seen in its snapshot. */
+  async checkTargets(): Promise<void> {
+    const checked = [...this.#positions.keys()].map(async (target) => {
+      const { lease } = await this.#target(target);
+      await this.#refuseOutlived(target, lease.connection);
+    });
+    await Promise.all(checked);
+  }
+
   /** Runs a statement in a target's snapshot. */
   async target(
     target: SourceName,
@@ -121,6 +152,11 @@ export class LiveSessions {
       this.#signal.throwIfAborted();
       throw targetError(error, target);
     }
+  }
+
+  async #refuseOutlived(database: SourceName, connection: WireConnection): Promise<void> {
+    const rows = await connection.run(ASK_OUTLIVED, [], { signal: this.#signal, prepared: true });
+    if (rows[0]?.[0]?.toString('latin1') === 't') throw new SnapshotOutlived(database);
   }
 
   /** Ends every transaction and gives the sessions back; nobody has to wait for it. Temporary tables stay on success, unless they are dropped. */
@@ -145,7 +181,7 @@ export class LiveSessions {
     const run = (text: string): Promise<readonly WireRow[]> =>
       lease.connection.run(text, [], { signal: this.#signal, prepared: true });
     const position = (): Promise<Lsn> => run(ASK_POSITION.text).then((rows) => positionIn(rows[0]?.[0]));
-    const before = this.#tokens.has(target) ? position() : Promise.resolve(null);
+    const before = this.#wanted.tokens.has(target) ? position() : Promise.resolve(null);
     run(`${BEGIN} read only`).catch(() => undefined);
     const after = position();
     for (const one of [before, after]) one.catch(() => undefined);
