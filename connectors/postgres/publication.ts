@@ -1,5 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { must } from '../../src/core/assert.ts';
+import { messageOf } from '../../src/core/errors.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
@@ -69,14 +70,14 @@ const ALONE_LOCK_MS = 200;
 /** When all of them have taken as long as one statement may, for what is still locked. */
 const LATE_LOCK_MS = 1;
 
-/** All at once; table by table when one of them is in somebody's hands. */
+/** All at once; table by table when one of them is in somebody's hands, or in a schema that the role may not use any more. */
 async function changePublication(target: Target, admin: AdminPool, changes: Changes): Promise<Published> {
   const { before, drops, adds } = changes;
   try {
     await changeAtOnce(target, admin, changes);
     return { added: adds, refused: [] };
   } catch (error) {
-    if (!isLocked(error) && !(error instanceof Harmful)) throw error;
+    if (!isLocked(error) && !isDenied(error) && !(error instanceof Harmful)) throw error;
   }
   const patience = patienceOf(target);
   // Options and drops go together: an option set while a table without a key is still in would harm its owner.
@@ -128,6 +129,7 @@ async function triedAlone(
     return null;
   } catch (error) {
     if (error instanceof Harmful) return error.message;
+    if (isDenied(error)) return `the role may not publish it: ${messageOf(error)}`;
     if (!isLocked(error) && !isThereAlready(error)) throw error;
     return 'another session of the target has it locked, with an index build, a vacuum or a change of it';
   }

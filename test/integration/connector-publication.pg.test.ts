@@ -292,6 +292,25 @@ describe.each(SERVERS)('publishing on %s', (which) => {
     });
   });
 
+  on('a table in a schema that may not be used any more keeps no other from being published', async () => {
+    const role = freshName();
+    const statements = [
+      `create role ${role} superuser login password 'x'`,
+      `create schema closed; set role ${role}; create table closed.t (id int primary key); create table u (id int primary key)`,
+    ];
+    await withConnector(which, statements, async (_connector, database) => {
+      const url = new URL(database.url);
+      [url.username, url.password] = [role, 'x'];
+      const connector = postgresConnector({ url: url.href, name: freshName(), log: silentLog });
+      const closed = { schema: 'closed', name: 't' };
+      await connector.publish([closed]);
+      await database.query(`reset role; alter role ${role} nosuperuser`);
+      expect(await connector.publish([table('u')])).toEqual({ added: [table('u')], refused: [] });
+      await connector.close();
+      await database.query(`drop publication ${connector.slot}; drop owned by ${role}; drop role ${role}`);
+    });
+  });
+
   on('missing rights are named with what would grant them', async () => {
     const role = `role_${randomBytes(4).toString('hex')}`;
     const statements = [
