@@ -35,7 +35,8 @@ function valueOf(env: NodeJS.ProcessEnv, setting: Setting<unknown>, problems: st
   if (name === undefined) return setting.initial;
   const parsed = setting.schema.safeParse(env[name] ?? '');
   if (parsed.success) return parsed.data;
-  problems.push(`${name}: ${parsed.error.issues.map((issue) => issue.message).join(', ')}`);
+  const messages = new Set(parsed.error.issues.map((issue) => issue.message));
+  problems.push(`${name}: ${[...messages].join(', ')}`);
   return undefined;
 }
 

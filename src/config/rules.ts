@@ -41,13 +41,9 @@ function exposureProblems(config: Config): string[] {
 }
 
 function kafkaProblems(config: Config): string[] {
-  const { kafkaBrokers, kafkaTls, kafkaCaFile, kafkaCertFile, kafkaKeyFile, kafkaSaslMechanism } = config;
+  const { kafkaTls, kafkaCaFile, kafkaCertFile, kafkaKeyFile, kafkaSaslMechanism } = config;
   const named = [config.kafkaSaslUsername, config.kafkaSaslPassword];
   const rules: readonly (readonly [boolean, string])[] = [
-    [
-      kafkaBrokers.some((broker) => !/^[^:\s]+:\d{1,5}$/.test(broker)),
-      'NEARJOIN_KAFKA_BROKERS: expected host:port, host:port',
-    ],
     [kafkaCaFile !== null && !kafkaTls, 'NEARJOIN_KAFKA_CA_FILE needs NEARJOIN_KAFKA_TLS=true'],
     [kafkaCertFile !== null && !kafkaTls, 'NEARJOIN_KAFKA_CERT_FILE needs NEARJOIN_KAFKA_TLS=true'],
     [

@@ -69,6 +69,12 @@ export const hostName: z.ZodType<string, string> = text.transform((value) =>
   value.replace(/^\[(.*)\]$/, '$1'),
 );
 
+/** Where a broker listens: `host:port`. */
+export const hostAndPort: z.ZodType<string, string> = z.string().refine((value) => {
+  const [, port = ''] = /^[^:\s]+:(\d{1,5})$/.exec(value) ?? [];
+  return isPort(port);
+}, 'expected host:port, host:port');
+
 /** A URL a webhook can be called at. */
 export const httpUrl: z.ZodType<string, string> = z
   .string()
@@ -104,6 +110,10 @@ function parseJson(value: string): unknown {
   }
 }
 
+function isPort(digits: string): boolean {
+  return Number(digits) >= 1 && Number(digits) <= 65_535;
+}
+
 function protocolOf(value: string): string {
   return URL.canParse(value) ? new URL(value).protocol : '';
 }
@@ -112,6 +122,7 @@ function originOf(value: string): AllowedOrigin | null {
   const match = /^(https?):\/\/(\*\.)?([^/:*\s]+|\[[0-9a-f:]+\])(?::(\d{1,5}))?\/?$/i.exec(value);
   if (match === null) return null;
   const [, scheme = '', star, host = '', port = ''] = match;
+  if (port !== '' && !isPort(port)) return null;
   return {
     scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',
     host: host.toLowerCase(),

@@ -71,6 +71,13 @@ describe('readConfig', () => {
     ['NEARJOIN_METADATA_DATABASE_URL', 'mysql://x/y', 'expected a URL that begins with postgres:'],
     ['NEARJOIN_AUTH_HOOK', 'ftp://x', 'expected an http or https URL'],
     ['NEARJOIN_CORS_DOMAIN', 'example.com', 'expected *, none, or origins like https://*.example.com:8443'],
+    [
+      'NEARJOIN_CORS_DOMAIN',
+      'http://a:65536',
+      'expected *, none, or origins like https://*.example.com:8443',
+    ],
+    ['NEARJOIN_KAFKA_BROKERS', 'a:9092,b:65536', 'expected host:port, host:port'],
+    ['NEARJOIN_KAFKA_BROKERS', 'a:0', 'expected host:port, host:port'],
     ['NEARJOIN_LOG_LEVEL', 'loud', 'expected one of silent, fatal, error, warn, info, debug, trace'],
   ])('%s=%s is refused by name', (name, value, problem) => {
     expect(() => readConfig({ [name]: value })).toThrow(`${name}: ${problem}`);
@@ -87,6 +94,11 @@ describe('readConfig', () => {
       }
     },
   );
+
+  test('what is wrong with several parts of a value is said once', () => {
+    const message = messageOf(() => readConfig({ NEARJOIN_KAFKA_BROKERS: 'a,b' }));
+    expect(message).toBe('bad configuration: NEARJOIN_KAFKA_BROKERS: expected host:port, host:port');
+  });
 
   test('every bad variable is named in one message', () => {
     expect(() => readConfig({ NEARJOIN_PORT: 'x', HASURA_GRAPHQL_DEV_MODE: 'x' })).toThrow(
