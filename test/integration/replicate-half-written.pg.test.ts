@@ -70,6 +70,8 @@ interface Pumping {
   readonly early: Pump['early'];
   /** What the stream was told about gathering. */
   readonly gathered: readonly boolean[];
+  /** Of which transactions it was asked whether the target shows them, and which are applied, in order. */
+  readonly steps: readonly string[];
   readonly pid: number;
   /** Rejects with the first failure. */
   readonly done: Promise<void>;
@@ -90,6 +92,7 @@ async function pumping(rows: number, early: Partial<EarlyLimits> = {}): Promise<
   const items = new ItemQueue({ drained: () => undefined, left: () => undefined });
   const nothing = (): void => undefined;
   const gathered: boolean[] = [];
+  const steps: string[] = [];
   const gather = (isWriting: boolean): void => void gathered.push(isWriting);
   const stream = { isEarly: false, acknowledge: nothing, requestProgress: nothing, gather };
   const pump = new Pump({
@@ -99,8 +102,8 @@ async function pumping(rows: number, early: Partial<EarlyLimits> = {}): Promise<
     progress: new Progress({ after: 1n as Lsn, freshAsOf: null, lastCommit: null }),
     limits: { rows, bytes: 1 << 20 },
     clock: systemClock,
-    shown: () => Promise.resolve(),
-    onApplied: nothing,
+    shown: async (xids) => void steps.push(`shown ${xids.join()}`),
+    onApplied: (_, xids) => void steps.push(`applied ${xids.join()}`),
     early: {
       limits: { ...DEFAULT_LIMITS.early, pingMs: 20, ...early },
       stage: null,
@@ -117,6 +120,7 @@ async function pumping(rows: number, early: Partial<EarlyLimits> = {}): Promise<
     items,
     early: pump.early,
     gathered,
+    steps,
     pid: found[0]?.pid ?? 0,
     done,
     stop: async () => {
@@ -190,3 +194,35 @@ test.each<[string, (pumped: Pumping, pid: number) => unknown]>([
     await holder.query('rollback');
   },
 );
+
+test('the end of one that goes on waits for all before it', async () => {
+  const pumped = await pumping(10);
+  const { items, pid, steps } = pumped;
+  items.put([part(1)], 1);
+  await poll('it to be written', async () => {
+    const found = await source?.query(
+      `select from pg_stat_activity where datname = current_database() and application_name = 'nearjoin feed one'
+         and state = 'idle in transaction' and backend_xid is not null`,
+    );
+    return found?.rows.length === 1;
+  });
+  const holder = await connect(must(source, 'a source'));
+  await holder.query('begin; insert into nearjoin.copy values (500)');
+  const before: readonly StreamItem[] = [
+    { kind: 'begin', xid: 8, commit: 10n as Lsn },
+    ...inserts(500, 1),
+    { kind: 'commit', end: 20n as Lsn, time: 1 },
+  ];
+  items.put([...before, { kind: 'early-commit', xid: 7, commit: 30n as Lsn, end: 40n as Lsn, time: 2 }], 1);
+  await poll('what is before it to be held up', async () => {
+    const found = await source?.query(
+      `select from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'`,
+      [pid],
+    );
+    return found?.rows.length === 1;
+  });
+  await holder.query('rollback');
+  await poll('its end', async () => steps.length === 4);
+  expect(steps).toEqual(['shown 8', 'applied 8', 'shown 7', 'applied 7']);
+  await pumped.stop();
+});
