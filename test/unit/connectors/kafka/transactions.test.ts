@@ -112,7 +112,8 @@ class Feeder {
     const places = TABLES.flatMap((table) =>
       [0, 1, 2].map((partition) => [`public.${table}`, partition] as const),
     );
-    return places.reduce((sum, [name, partition]) => sum + this.#assembler.bytesOf(name, partition), 0);
+    const { endBytes } = this.#assembler;
+    return places.reduce((sum, [name, at]) => sum + this.#assembler.bytesOf(name, at), endBytes);
   }
 }
 
@@ -278,6 +279,43 @@ describe('transactions out of the topics', () => {
     }
     expect(toldBy(feeder.items)).toEqual(expected(made, -1));
     expect(feeder.waiting).toBe(0);
+  });
+
+  test('what waits counts until it is told, so that what was held back because of it goes on', () => {
+    const feeder = new Feeder(0n);
+    const sent = messagesOf([[one(1), one(2, 1)]], 0);
+    let bytes = 0;
+    for (const message of sent) {
+      feeder.push(message);
+      bytes += message.bytes.length;
+      expect(feeder.waiting).toBe(bytes);
+    }
+    feeder.drain();
+    expect(feeder.waiting).toBe(0);
+  });
+
+  test('a transaction of other tables is only progress', () => {
+    const feeder = new Feeder(0n);
+    for (const message of messagesOf([[{ table: 'other', partition: 0, row: 1 }]], 0)) feeder.push(message);
+    feeder.drain();
+    expect(feeder.items).toEqual([{ kind: 'progress', position: endOf(0) }]);
+  });
+
+  test('a commit of so long ago that its number is not remembered is taken for the same', () => {
+    const assembler = new Assembler({
+      after: 0n as Lsn,
+      reader: new EventReader('gone'),
+      partitions: new Map(),
+      layoutOf,
+    });
+    const told = (at: number, xid: number): readonly StreamItem[] => {
+      const event = { end: BigInt(at) as Lsn, time: 0, xid: String(xid), counts: new Map() };
+      assembler.pushEnd({ event, bytes: 1 });
+      return assembler.next();
+    };
+    for (let at = 1; at <= 100_010; at += 1) told(at, at);
+    expect(told(10, 12)).toEqual([]);
+    expect(() => told(11, 12)).toThrow('the target was put back to an earlier state');
   });
 
   test('a table without a topic keeps its transaction waiting', () => {
