@@ -14,11 +14,19 @@ function progressAt(position: number): Progress {
   return new Progress({ after: at(position), freshAsOf: 3, lastCommit: null });
 }
 
+interface Course {
+  readonly time: number;
+  /** Where the target is; null at first where the tables must be looked at before. */
+  readonly position: number;
+  readonly isUnlooked?: boolean;
+  readonly forceFlush?: () => void;
+}
+
 /** Proves once: the source's clock shows a time, the target is at a position that `meanwhile` brings the cache to. */
 async function proved(
   progress: Progress,
-  { time, position }: { readonly time: number; readonly position: number },
-  meanwhile: () => void,
+  { time, position, isUnlooked = false, forceFlush }: Course,
+  meanwhile: (stopping: AbortController) => void,
 ): Promise<{ readonly probes: readonly Probe[]; readonly asked: readonly string[] }> {
   const stopping = new AbortController();
   const probes: Probe[] = [];
@@ -29,17 +37,17 @@ async function proved(
       return Promise.resolve({ rows: [{ now: String(time) }], rowCount: 1, fields: [] });
     },
   };
-  const observe = (): Promise<Lsn> => {
+  const observe = (): Promise<Lsn | null> => {
     asked.push('position');
-    return Promise.resolve(at(position));
+    return Promise.resolve(isUnlooked && asked.length === 2 ? null : at(position));
   };
-  const stream = { requestProgress: meanwhile } as Parameters<typeof runProbes>[0]['stream'];
+  const stream = { requestProgress: () => meanwhile(stopping) } as Parameters<typeof runProbes>[0]['stream'];
   const onProbe = (probe: Probe): void => {
     probes.push(probe);
     stopping.abort();
   };
   const pace = new ProbePace(1, systemClock);
-  const connector = {} as Connector;
+  const connector = { forceFlush: async () => forceFlush?.() } as Connector;
   await runProbes(
     { client, connector, stream, progress, clock: systemClock, pace, observe, onProbe },
     stopping.signal,
@@ -62,4 +70,26 @@ test('a watermark has the time of a probe from its position on', () => {
   progress.ask({ freshAsOf: 7, position: at(10) });
   expect(progress.markAt(at(9))).toMatchObject({ freshAsOf: 3 });
   expect(progress.markAt(at(10))).toMatchObject({ freshAsOf: 7 });
+});
+
+test('a feed that stops before the position is applied has proved nothing', async () => {
+  const progress = progressAt(5);
+  const { probes } = await proved(progress, { time: 7, position: 10 }, (stopping) => stopping.abort());
+  expect(probes).toEqual([]);
+  expect(progress.markAt(at(5))).toMatchObject({ freshAsOf: 3 });
+});
+
+test('nor has one whose tables must be looked at first', async () => {
+  const progress = progressAt(5);
+  const course = { time: 7, position: 10, isUnlooked: true };
+  const { probes, asked } = await proved(progress, course, () => progress.advance(at(10)));
+  expect(probes).toEqual([{ freshAsOf: 7, position: at(5) }]);
+  expect(asked).toEqual(['time', 'position', 'time', 'position']);
+});
+
+test('a position whose page of the log is not on disk, and so is not sent, is brought there', async () => {
+  const progress = progressAt(5);
+  const forceFlush = (): void => progress.advance(at(10));
+  const { probes } = await proved(progress, { time: 7, position: 10, forceFlush }, () => undefined);
+  expect(probes).toHaveLength(1);
 });
