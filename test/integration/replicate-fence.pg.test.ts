@@ -57,9 +57,14 @@ async function leading(): Promise<{
   return { first, lease, applier: new Applier({ stage: null, client: writing, lease, seq: 0n }) };
 }
 
-function writeAt(applier: Applier, position: number, text: string): Promise<void> {
+function writeAt(
+  applier: Applier,
+  position: number,
+  text: string,
+  gate: Promise<void> | null = null,
+): Promise<void> {
   const mark = { position: BigInt(position) as Lsn, freshAsOf: null, lastCommit: null };
-  return applier.apply([{ text, expected: null }], mark);
+  return applier.apply([{ text, expected: null }], mark, gate);
 }
 
 test('an old leader can write nothing once another leads', async () => {
@@ -117,6 +122,38 @@ test('a transaction begun under the old lease commits before another leads, or n
   expect(isTaken).toBe(true);
   expect(await position()).toBe(300n);
 });
+
+test.each([0, 1])(
+  'nor does another lead before a batch of one round trip that was in time, %i ahead of it',
+  async (ahead) => {
+    const { first, applier } = await leading();
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const all = Array.from({ length: ahead }, (_, n) => writeAt(applier, n + 1, 'select 1'));
+    all.push(writeAt(applier, ahead + 1, 'select 1', gate));
+    const isSo = async (state: string): Promise<boolean> => {
+      const found = await source.query(
+        `select from pg_stat_activity where datname = current_database() and ${state}`,
+      );
+      return found.rows.length > 0;
+    };
+    await Promise.all(all.slice(0, ahead));
+    await poll('it to want its commit', () => isSo(`wait_event = 'ClientRead' and backend_xid is not null`));
+    await releaseLease(first, 'pg2');
+    let isTaken = false;
+    const taking = acquireLease(await connect(), candidate('two'), systemClock, never).then(() => {
+      isTaken = true;
+    });
+    try {
+      await poll('the other to wait', async () => isTaken || (await isSo(`wait_event_type = 'Lock'`)));
+      expect(isTaken).toBe(false);
+    } finally {
+      open();
+    }
+    await Promise.all([...all, taking]);
+    expect(await position()).toBe(BigInt(ahead + 1));
+  },
+);
 
 test('a batch sent behind one that fails is not written', async () => {
   const { first, applier } = await leading();
