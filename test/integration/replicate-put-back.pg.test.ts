@@ -3,8 +3,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { type Lsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
+import { freshName, silentLog } from '../support/connector.ts';
 import { FeedRig } from '../support/feed.ts';
 import { makePlayground, type Playground } from '../support/processes.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
@@ -207,10 +209,19 @@ test('a target that is started again while its feed is paused is looked after al
 test('a clone of the files to which the address leads is followed, though nothing of the original breaks', async () => {
   await feed.caughtUp();
   await feed.stop();
+  const other = postgresConnector({ url: feed.target.url, name: freshName(), log: silentLog });
+  await other.publish([]);
+  const start = await other.createSlot();
   await target.keep();
+  await other.identify();
   feed.start();
   await feed.caughtUp();
+  await other.slotHealth();
   const clone = await target.clone();
+  // The session that it has stays with the original, and would say of the clone's stream how far it is.
+  const opening = other.open(start, null, new AbortController().signal);
+  await expect(opening).rejects.toThrow('the address of the target leads to another server');
+  await other.close();
   await once(clone.url('postgres'), 'insert into item values (900)');
   await feed.until('a row of the clone', async () => {
     const copy = (await feed.tableStatus('item'))?.relation;

@@ -6,6 +6,7 @@ import type { TableShape } from '../../../src/core/rows/table-shape.ts';
 import { Backoff } from '../../../src/replicate/backoff.ts';
 import {
   decideStart,
+  doubtfulCopies,
   type StartDecision,
   type StartFacts,
 } from '../../../src/replicate/lead/start-decision.ts';
@@ -140,6 +141,19 @@ const stored: StoredTable = {
   modifiers: [-1],
   indexes: [['id']],
 };
+test.each<[string, Partial<StoredTable>, string, boolean]>([
+  ['past the position', { state: { kind: 'copying' }, copiedAt: lsn(11) }, 'before', true],
+  ['and filled', { state: { kind: 'catching-up' }, copiedAt: lsn(11) }, 'before', true],
+  ['up to the position', { state: { kind: 'copying' }, copiedAt: lsn(10) }, 'before', false],
+  ['nowhere yet', { state: { kind: 'copying' }, copiedAt: null }, 'before', false],
+  ['and ready', { state: { kind: 'ready' }, copiedAt: lsn(11) }, 'before', false],
+  ['from the same server process', { state: { kind: 'copying' }, copiedAt: lsn(11) }, 'now', false],
+])('a copy that was read %s may be of what is lost, or not', (_name, change, before, isDoubtful) => {
+  const copy = { ...stored, ...change };
+  const found = doubtfulCopies([copy], { before, now: 'now', position: lsn(10) });
+  expect(found).toEqual(isDoubtful ? [copy] : []);
+});
+
 const more = { ...wanted, columns: [...columns, { name: 'extra', type: 'text', oid: 25 }] };
 /** A copy that lacks the column serves; the one that has it is not there yet. */
 const served = {
