@@ -109,13 +109,16 @@ export interface Unavailable {
   readonly unavailable: string;
 }
 
+/** What came of asking a database. */
+export type Found = Introspection | Unavailable;
+
 /** Whether the database answered. */
-export function isAvailable(found: Introspection | Unavailable): found is Introspection {
+export function isAvailable(found: Found): found is Introspection {
   return !('unavailable' in found);
 }
 
 /** What the databases answered, by source. */
-export type Introspections = ReadonlyMap<SourceName, Introspection | Unavailable>;
+export type Introspections = ReadonlyMap<SourceName, Found>;
 
 /** Ends the locale of a database that knows no characters, only bytes. */
 export const OF_BYTES = ' bytes';
@@ -126,6 +129,6 @@ export function isOfBytes(locale: string): boolean {
 }
 
 /** The locales of those databases that answered. */
-export function localesOf(all: Iterable<Introspection | Unavailable>): ReadonlySet<string> {
+export function localesOf(all: Iterable<Found>): ReadonlySet<string> {
   return new Set([...all].flatMap((found) => (isAvailable(found) ? [found.server.locale] : [])));
 }

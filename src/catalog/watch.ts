@@ -6,15 +6,15 @@ import { firstOf } from '../core/waiting/first-of.ts';
 import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog } from './catalog.ts';
-import type { Introspection, Unavailable } from './introspection.ts';
+import type { Found } from './introspection.ts';
 import { Resolver, type ResolveSettings } from './resolve.ts';
 import type { ReadingNotes } from './watch/noted-reading.ts';
 import {
   type BookOptions,
   DEFAULT_INTERVALS,
-  type Reading,
   SourceBook,
   type SourceReadings,
+  type ToRead,
 } from './watch/source-book.ts';
 import { Spaced } from './watch/spaced.ts';
 
@@ -87,7 +87,7 @@ export class CatalogWatch {
   }
 
   /** What a database last said of itself; undefined for a source nobody registered. */
-  introspection(source: SourceName): Introspection | Unavailable | undefined {
+  introspection(source: SourceName): Found | undefined {
     return this.#basis.readings.entries.get(source)?.found;
   }
 
@@ -125,18 +125,18 @@ export class CatalogWatch {
 
   async #tried(
     metadata: Metadata,
-    reading: 'unknown' | 'noted',
+    toRead: 'unknown' | 'noted',
   ): Promise<{ readonly readings: SourceReadings; readonly catalog: Catalog }> {
     const { inconsistent } = this.#snapshot.catalog;
-    const known = await this.#against(metadata, reading);
+    const known = await this.#against(metadata, toRead);
     return hasNewProblem(known.catalog, inconsistent) ? this.#against(metadata, 'all') : known;
   }
 
   async #against(
     metadata: Metadata,
-    reading: Reading,
+    toRead: ToRead,
   ): Promise<{ readonly readings: SourceReadings; readonly catalog: Catalog }> {
-    const readings = await this.#book.consult(metadata, reading, this.#closed.signal);
+    const readings = await this.#book.consult(metadata, toRead, this.#closed.signal);
     const { generation, resourceVersion } = this.#snapshot.catalog;
     const version = { generation, resourceVersion };
     return { readings, catalog: this.#resolver.resolve(metadata, readings.introspections(), version) };

@@ -2,7 +2,7 @@ import { must } from '../../core/assert.ts';
 import { type SourceName, tableKey } from '../../core/names.ts';
 import type { SourceMetadata, TableMetadata } from '../../metadata/model.ts';
 import type { Table } from '../catalog.ts';
-import type { Introspection, Introspections, Unavailable } from '../introspection.ts';
+import type { Found, Introspections } from '../introspection.ts';
 import type { NamedSource } from './conflicts.ts';
 import type { FindTable } from './memo.ts';
 import type { SourceNames } from './names.ts';
@@ -10,7 +10,7 @@ import type { SourceNames } from './names.ts';
 /** A source while it is resolved. */
 export interface Draft extends NamedSource {
   readonly metadata: SourceMetadata;
-  readonly found: Introspection | Unavailable;
+  readonly found: Found;
   readonly names: SourceNames;
   readonly unavailable: string | null;
 }
@@ -18,7 +18,7 @@ export interface Draft extends NamedSource {
 const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroach', 'alloy']);
 
 /** What a source's database says of itself. */
-export function foundOf(source: SourceMetadata, introspections: Introspections): Introspection | Unavailable {
+export function foundOf(source: SourceMetadata, introspections: Introspections): Found {
   if (!KINDS.has(source.kind)) return { unavailable: `sources of kind "${source.kind}" are not supported` };
   return introspections.get(source.name) ?? { unavailable: 'not connected yet' };
 }

@@ -6,7 +6,7 @@ import { connectionUrl } from '../../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../../metadata/model.ts';
 import { type Asked, askedOf, askedText, covers, tells } from '../introspect/asked.ts';
 import { fingerprintOf, introspect } from '../introspect.ts';
-import { type Introspection, type Introspections, isAvailable, type Unavailable } from '../introspection.ts';
+import { type Found, type Introspection, type Introspections, isAvailable } from '../introspection.ts';
 import { NotedReadings, type ReadingNotes } from './noted-reading.ts';
 
 /** How often databases are asked whether they changed, and how long they may take to answer. */
@@ -34,7 +34,7 @@ export const DEFAULT_INTERVALS: Intervals = {
 interface Entry {
   readonly url: string | null;
   readonly asked: Asked;
-  readonly found: Introspection | Unavailable;
+  readonly found: Found;
   readonly readAt: number;
   readonly lookedAt: number;
   readonly dueAt: number;
@@ -49,10 +49,10 @@ interface Described {
 }
 
 /**
- * Which databases are read: those that are not known yet, also not from what another node has just noted of them, or
- * those that have changed too, or all.
+ * Which databases `consult` reads: only those that are `unknown`; of these only what another node has not just `noted`;
+ * also those that have `changed`; or `all`.
  */
-export type Reading = 'unknown' | 'noted' | 'changed' | 'all';
+export type ToRead = 'unknown' | 'noted' | 'changed' | 'all';
 
 /** What a book needs from outside. */
 export interface BookOptions {
@@ -60,7 +60,7 @@ export interface BookOptions {
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly intervals?: Partial<Intervals>;
-  /** Somebody else looks at the same databases as often, and says which have changed: by themselves only full readings are due. */
+  /** Somebody else watches the same databases and says which have changed: here only full readings become due. */
   readonly isTold?: boolean;
 }
 
@@ -70,7 +70,7 @@ export class SourceBook {
   readonly #intervals: Intervals;
   readonly #notes: NotedReadings;
   #entries: ReadonlyMap<SourceName, Entry> = new Map();
-  /** What was read for the metadata that was tried last: it will be wanted again in a moment, when that is stored. */
+  /** What was read to try new metadata: when that is stored, a moment later, it is wanted again. */
   #tried: ReadonlyMap<SourceName, Entry> = new Map();
 
   constructor(options: BookOptions) {
@@ -79,19 +79,19 @@ export class SourceBook {
     this.#notes = new NotedReadings(options.notes, options.log);
   }
 
-  /** What a resolution of this metadata needs. */
-  async consult(metadata: Metadata, reading: Reading, signal: AbortSignal): Promise<SourceReadings> {
+  /** What the databases of this metadata say of themselves. */
+  async consult(metadata: Metadata, toRead: ToRead, signal: AbortSignal): Promise<SourceReadings> {
     const known = this.#entries;
     const tried = new Map<SourceName, Entry>();
     const entries = await Promise.all(
       metadata.sources.map(async (source): Promise<[SourceName, Entry]> => {
         const described = this.#describe(source);
         const entry = known.get(source.name);
-        const isKnown = reading !== 'all' && fits(entry, described) && this.#isRecent(entry);
-        if (isKnown && (reading !== 'changed' || (await this.#isAsRead(entry, signal))))
+        const isKnown = toRead !== 'all' && fits(entry, described) && this.#isRecent(entry);
+        if (isKnown && (toRead !== 'changed' || (await this.#isAsRead(entry, signal))))
           return [source.name, entry];
         const spared =
-          reading === 'all' || isKnown ? null : await this.#spared(source.name, described, reading);
+          toRead === 'all' || isKnown ? null : await this.#spared(source.name, described, toRead);
         const found = spared ?? (await this.#read(described, entry, signal));
         tried.set(source.name, found);
         return [source.name, found];
@@ -101,12 +101,12 @@ export class SourceBook {
     return new SourceReadings(new Map(entries));
   }
 
-  /** Makes readings the known ones. */
+  /** Takes these readings as what is known from now on. */
   keep(readings: SourceReadings): void {
     this.#entries = readings.entries;
   }
 
-  /** Asks the databases whose turn it is, or only one, whatever the time; null when none of them has changed. */
+  /** Asks the databases that are due, or just `only` one at once; null when none of them has changed. */
   async renew(signal: AbortSignal, only: SourceName | null = null): Promise<SourceReadings | null> {
     const now = systemClock.monotonicMs();
     const before = this.#entries;
@@ -123,12 +123,12 @@ export class SourceBook {
     return isSame ? null : readings;
   }
 
-  /** A failure is repeated without asking until it is time to try again. */
+  /** Whether an entry may be used without asking: a failure only until it is time to try again. */
   #isRecent(entry: Entry): boolean {
     return isAvailable(entry.found) || entry.dueAt > systemClock.monotonicMs();
   }
 
-  /** As good as one that is kept. */
+  /** Whether the database was looked at so lately that it need not be looked at again. */
   #isFresh(entry: Entry): boolean {
     return isAvailable(entry.found) && this.#ageMs(entry) < this.#intervals.fingerprintMs;
   }
@@ -137,11 +137,11 @@ export class SourceBook {
     return systemClock.monotonicMs() - lookedAt;
   }
 
-  /** What is as good as reading: what was read to try this metadata, or what another node has just noted. */
-  async #spared(name: SourceName, described: Described, reading: Reading): Promise<Entry | null> {
+  /** What spares reading a database: what was read to try this metadata, or what another node has just noted. */
+  async #spared(name: SourceName, described: Described, toRead: ToRead): Promise<Entry | null> {
     const tried = this.#tried.get(name);
     if (fits(tried, described) && this.#isFresh(tried)) return tried;
-    return reading === 'noted' ? await this.#justNoted(described) : null;
+    return toRead === 'noted' ? await this.#justNoted(described) : null;
   }
 
   /** Whether a database says the same of itself as when it was read; the rows of enum tables are not in that. */
@@ -184,10 +184,7 @@ export class SourceBook {
   }
 
   /** Of a database that does not answer a node that has just begun: what it said of itself last. */
-  async #recalled(
-    { url }: Described,
-    found: Introspection | Unavailable,
-  ): Promise<Introspection | undefined> {
+  async #recalled({ url }: Described, found: Found): Promise<Introspection | undefined> {
     if (url === null || isAvailable(found)) return undefined;
     const recalled = await this.#notes.recall(url);
     if (recalled === null) return undefined;
@@ -210,7 +207,7 @@ export class SourceBook {
     return { ...entry, readAt: at, lookedAt: at, dueAt: dueAt - ageMs };
   }
 
-  async #ask(described: Described, signal: AbortSignal): Promise<Introspection | Unavailable> {
+  async #ask(described: Described, signal: AbortSignal): Promise<Found> {
     if (described.url === null) return { unavailable: described.problem ?? 'no connection' };
     const { timeoutMs } = this.#intervals;
     try {
@@ -220,7 +217,7 @@ export class SourceBook {
     }
   }
 
-  #dated(entry: Pick<Entry, 'url' | 'asked' | 'failures'>, found: Introspection | Unavailable): Entry {
+  #dated(entry: Pick<Entry, 'url' | 'asked' | 'failures'>, found: Found): Entry {
     const { fingerprintMs, fullMs, retryMs, longestRetryMs } = this.#intervals;
     const now = systemClock.monotonicMs();
     const failures = isAvailable(found) ? 0 : entry.failures + 1;
@@ -281,11 +278,8 @@ function fits(entry: Entry | undefined, described: Described): entry is Entry {
   return entry !== undefined && entry.url === described.url && covers(entry.asked, described.asked);
 }
 
-/** The old reading while the new one says the same, or nothing; so that identity means "unchanged". */
-function newer(
-  old: Introspection | Unavailable | undefined,
-  found: Introspection | Unavailable,
-): Introspection | Unavailable {
+/** The old reading when the new one says the same or failed, else the new one: the same object always means "unchanged". */
+function newer(old: Found | undefined, found: Found): Found {
   if (old === undefined) return found;
   if (!isAvailable(found)) return isAvailable(old) || old.unavailable === found.unavailable ? old : found;
   if (!isAvailable(old) || old.fingerprint !== found.fingerprint) return found;
