@@ -28,26 +28,6 @@ export interface CatalogState {
   readonly console_state: unknown;
 }
 
-/** Where metadata outlives the process; shared by all nodes. */
-export interface MetadataStore {
-  load(): Promise<StoredMetadata>;
-  /** Stores a new document if the stored version is still the expected one; else refuses with code `conflict`. */
-  save(metadata: Metadata, expectedVersion: number): Promise<number>;
-  /** One after the other, so that what this process loads, changes and saves races with other processes only. */
-  inTurn<T>(change: () => Promise<T>): Promise<T>;
-  /** The current version first, then each other one within a second of its saving, whoever saved it or put it back. */
-  listen(signal: AbortSignal): AsyncIterable<number>;
-  /** Tells this metadata database from every other one, also from one that it was copied from by its contents. */
-  readonly installation: MetadataIdentity;
-  /** The replication slots there are. */
-  readonly slots: StoredSlotBook;
-  /** What databases last said of themselves. */
-  readonly readings: StoredReadingNotes;
-  catalogState(): Promise<CatalogState>;
-  setCatalogState(type: 'cli' | 'console', state: unknown): Promise<void>;
-  close(): Promise<void>;
-}
-
 /** Where the metadata lives, and whom to tell when it cannot be reached. */
 export interface StoreOptions {
   readonly url: string;
@@ -72,7 +52,7 @@ export async function openMetadataStore(given: StoreOptions): Promise<MetadataSt
   try {
     const options = { ...given, url: forLibrary(given.url) };
     const pool = openPool(options);
-    return new PostgresMetadataStore(pool, options, await migrate(pool, given.log));
+    return new MetadataStore(pool, options, await migrate(pool, given.log));
   } catch (error) {
     if (error instanceof NearjoinError) throw error;
     // The cause is left out: a malformed URL travels inside the error it makes, password and all.
@@ -100,7 +80,7 @@ function openPool({ url, log, answerWithinMs }: StoreOptions): pg.Pool {
 const COPIED =
   'the metadata database is a copy of another one, or was moved: it has an id of its own now, and leaves the slots that were noted in it alone';
 
-/** Says which metadata database it is. */
+/** Brings the schema up to date; returns which metadata database it is. */
 async function migrate(pool: pg.Pool, log: Pick<Log, 'warn'>): Promise<MetadataIdentity> {
   try {
     const client = await pool.connect();
@@ -120,14 +100,18 @@ async function migrate(pool: pg.Pool, log: Pick<Log, 'warn'>): Promise<MetadataI
 
 function ignore(): void {}
 
-class PostgresMetadataStore implements MetadataStore {
+/** Where metadata outlives the process; shared by all nodes. Made by `openMetadataStore`. */
+export class MetadataStore {
   readonly #pool: pg.Pool;
   readonly #options: StoreOptions;
   readonly #closed = new AbortController();
   readonly #documents = new DocumentReader();
   #lastTurn: Promise<unknown> = Promise.resolve();
+  /** Tells this metadata database from every other one, also from one that it was copied from by its contents. */
   readonly installation: MetadataIdentity;
+  /** The replication slots there are. */
   readonly slots: StoredSlotBook;
+  /** What databases last said of themselves. */
   readonly readings: StoredReadingNotes;
 
   constructor(pool: pg.Pool, options: StoreOptions, installation: MetadataIdentity) {
@@ -138,6 +122,7 @@ class PostgresMetadataStore implements MetadataStore {
     this.readings = new StoredReadingNotes(pool);
   }
 
+  /** Runs changes one after the other: what this process loads, changes and saves races with other processes only. */
   inTurn<T>(change: () => Promise<T>): Promise<T> {
     const turn = this.#lastTurn.then(change, change);
     this.#lastTurn = turn;
@@ -185,6 +170,7 @@ class PostgresMetadataStore implements MetadataStore {
     };
   }
 
+  /** Stores a new document if the stored version is still the expected one; else refuses with code `conflict`. */
   async save(metadata: Metadata, expectedVersion: number): Promise<number> {
     // One statement, so the notice is sent if and only if the row moved.
     const saved = await this.#query<{ resource_version: string }>(
@@ -207,6 +193,7 @@ class PostgresMetadataStore implements MetadataStore {
     return conflictError(expectedVersion, current);
   }
 
+  /** The current version first, then each other one within a second of its saving, whoever saved it or put it back. */
   listen(signal: AbortSignal): AsyncIterable<number> {
     return watchVersions({
       url: this.#options.url,
