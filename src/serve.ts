@@ -11,7 +11,7 @@ import { startReplicator } from './serve/replicator.ts';
 /** A server that answers at `url` until it is stopped. */
 export interface RunningServer {
   readonly url: string;
-  /** Lets load balancers turn away and requests under way end, then closes everything; takes a bounded time. */
+  /** Lets load balancers send clients elsewhere and requests under way end, then closes everything; takes a bounded time. */
   readonly stop: () => Promise<void>;
 }
 

@@ -80,7 +80,7 @@ export interface FoundTable {
   }[];
 }
 
-/** The catalog as seen from here; `src/catalog` fits it, and this module stays free of it. */
+/** What commands use of the catalog. `src/catalog` satisfies it; this module must not import that one. */
 export interface CatalogPort {
   current(): { readonly catalog: ResolvedView };
   /** What the catalog would be with this metadata; publishes nothing. */
@@ -89,6 +89,6 @@ export interface CatalogPort {
   introspection(source: SourceName): FoundSource | { readonly unavailable: string } | undefined;
   /** Reads the stored metadata and the databases' own catalogs again. */
   refresh(): Promise<void>;
-  /** The same without the databases that say that nothing has changed. */
+  /** As `refresh`, but databases that say that nothing has changed are not read again. */
   follow(): Promise<void>;
 }

@@ -46,12 +46,12 @@ import { addInheritedRole, disableIntrospection, dropInheritedRole } from './red
 import { addSource, clearMetadata, dropSource, renameSource, updateSource } from './reduce/sources.ts';
 import { customizeTable, setFederation, setTableIsEnum, trackTable, untrackTable } from './reduce/tables.ts';
 
-/** What the databases said to the metadata that is changed; null where nobody asked them. */
+/** How the metadata before the command resolves against the databases; null when they were not asked. */
 type Databases = Pick<ResolvedView, 'sources'> | null;
 
 type Reducer<K extends CommandType> = (metadata: Metadata, args: ArgsOf<K>, view: Databases) => Metadata;
 
-/** What each command makes of the metadata; one that is missing needs the catalog, the store, or other commands. */
+/** How each command changes the metadata. Commands that are missing need the catalog, the store, or other commands. */
 const REDUCERS = {
   pg_add_source: addSource,
   pg_update_source: updateSource,
@@ -118,8 +118,8 @@ export function isReducible(command: Command): command is Reducible {
 }
 
 /**
- * The metadata after a command; refuses with Hasura's path and code what the metadata alone shows to be wrong. What databases say
- * to it is only asked where a foreign key or a function leads.
+ * The metadata after a command; refuses with Hasura's path and code what the metadata alone shows to be wrong. The view is
+ * used only to find where a foreign key or a function leads.
  */
 export function reduce<K extends ReducibleType>(
   metadata: Metadata,

@@ -18,12 +18,12 @@ export interface MetadataAnswer {
   readonly body: unknown;
 }
 
-/** Other nodes may save between our load and our save; that many times we look again. */
+/** Another node may save between our load and our save: then the command is carried out again, at most so many times. */
 const ATTEMPTS = 50;
 
 /**
- * Answers one metadata request. Commands are reduced, tried against the databases and saved, in this order:
- * a refused request leaves nothing behind. What is not a refusal is thrown.
+ * Answers one metadata request. Commands are reduced, tried against the databases and saved, in this order, so a refused
+ * request leaves nothing behind. Only a failure that is no refusal is thrown.
  */
 export async function runMetadata(body: unknown, context: MetadataContext): Promise<MetadataAnswer> {
   try {
@@ -35,7 +35,7 @@ export async function runMetadata(body: unknown, context: MetadataContext): Prom
   }
 }
 
-/** Makes the stored metadata this document, unless it already is; answers what of it does not hold. */
+/** Replaces the stored metadata by this document, unless it is the same; returns its inconsistent objects. */
 export async function applyMetadata(metadata: Metadata, tools: Tools): Promise<ResolvedView['inconsistent']> {
   const stored = await tools.store.load();
   if (JSON.stringify(stored.metadata) !== JSON.stringify(metadata)) {
@@ -69,7 +69,7 @@ async function carryOut(command: Command, tools: Tools): Promise<unknown> {
   }
 }
 
-/** What is stored, and what the databases say to it: of the published catalog, unless another node has just saved a newer version. */
+/** What is stored, and how it resolves against the databases: as published, unless another node has just saved a newer version. */
 async function begin({ store, catalog }: Tools): Promise<State> {
   const { metadata, resourceVersion } = await store.load();
   const known = catalog.current().catalog;
@@ -77,7 +77,7 @@ async function begin({ store, catalog }: Tools): Promise<State> {
   return { metadata, view, resourceVersion, touched: false };
 }
 
-/** Whoever only reads is answered from the newest version, whatever version he knows. */
+/** Refuses a change by somebody who knows an older version; reading is answered from the newest, whatever version the caller knows. */
 function refuseOutdated(command: Command, current: number): void {
   const { resourceVersion } = command;
   if (resourceVersion === null || resourceVersion === current || isReading(command)) return;

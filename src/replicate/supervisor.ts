@@ -34,16 +34,16 @@ export interface CatalogFeed {
 /** What a supervisor needs from outside. */
 export interface SupervisorOptions {
   readonly catalogs: CatalogFeed;
-  /** Makes a connector; `name` is what slot and publication are to be called. Through Kafka where that is told. */
+  /** Makes a connector; `name` is what slot and publication are to be called. With `how.kafka` it reads through Kafka. */
   readonly connect: (url: string, name: string, how?: Way) => Connector;
   readonly limits: FeedLimits;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
   readonly onProbe: (source: SourceName, target: SourceName, probe: Probe | null) => void;
-  /** Survives the sources and this process. */
+  /** Notes of slots, in the metadata database: they survive the sources and this process. */
   readonly book: SlotBook;
-  /** Null claims no source for a metadata database. */
+  /** The metadata database for which sources are claimed; null claims none. */
   readonly installation?: MetadataIdentity | null;
   readonly onStep?: StepHook | undefined;
 }
@@ -131,7 +131,7 @@ export class Supervisor {
     }
   }
 
-  /** Feeds that an earlier process left in a source database and nobody wants any more are ended too. */
+  /** Ends feeds that an earlier process left in a source database and that are not wanted any more. */
   async #findLeftovers(snapshot: SupervisedSnapshot): Promise<void> {
     for (const source of this.#searched.keys()) if (!snapshot.urls.has(source)) this.#searched.delete(source);
     for (const [source, url] of snapshot.urls) {
@@ -149,7 +149,7 @@ export class Supervisor {
     }
   }
 
-  /** A feed whose name is not known yet may turn out to follow it, under another name of the same source. */
+  /** Whether a feed here uses the slot. One of the same target whose slot's name is not known yet might, so it counts. */
   #isFollowed({ slot, target }: NotedSlot): boolean {
     return [...this.#running.values(), ...this.#moved.leaving].some(
       ({ target: followed, runner }) => followed === target && (runner.slot ?? slot) === slot,
@@ -200,7 +200,7 @@ export class Supervisor {
     );
   }
 
-  /** However many sources copy from a target at once, they share what may be read of it. */
+  /** All sources that copy from a target share one pace. */
   #paceOf(target: SourceName): Pace | null {
     const { limits, clock } = this.#options;
     if (limits.copy.bytesPerS === null) return null;
@@ -234,7 +234,7 @@ function isListed({ catalog }: SupervisedSnapshot, { source, target }: Pair): bo
   return catalog.sources.has(source) && catalog.sources.has(target);
 }
 
-/** A database that cannot be read says nothing about what is wanted of it: its feeds stay as they are. */
+/** What is wanted of a feed; `unknown` while one of its databases cannot be read, so that the feed stays as it is. */
 function wantedOf(snapshot: SupervisedSnapshot, pair: Pair, tables?: readonly WantedTable[]): Wanted {
   if (tables !== undefined) return { kind: 'tables', tables, kept: [] };
   if (!isListed(snapshot, pair)) return NOTHING;

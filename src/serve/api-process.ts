@@ -27,7 +27,7 @@ import { wantedFeeds } from './wanted-feeds.ts';
 const HEALTH_TIMEOUT_MS = 5000;
 const SWEEP_MS = 50;
 const DOCUMENTS = { maxDocuments: 5000, maxKeptTokens: 500_000, maxTokens: 100_000 };
-/** Answers of the largest size that may be on their way to slow clients. */
+/** So many answers of the largest size may be on their way to slow clients at once. */
 const LARGEST_UNSENT = 8;
 const PLANS = { maxPlans: 5000, maxKeptNodes: 500_000 };
 
@@ -87,7 +87,7 @@ function operatorParts(
       sources: () => pools.sources,
       status: async (source) => {
         const status = await pools.status(source);
-        // What is reported as ready is read from by the very next query.
+        // A cache that is reported as ready is used by the very next query.
         await lane?.refresh(source);
         return status;
       },
@@ -179,7 +179,7 @@ function publicSettings(config: Config): OperatorParts['settings'] {
 /** New connections are refused at once; requests under way get the time, then their connections are cut. */
 async function closeServer(app: FastifyInstance, timeoutMs: number): Promise<void> {
   const timer = setTimeout(() => app.server.closeAllConnections(), Math.max(0, timeoutMs - 500));
-  // A connection whose last request ends after the close began would be kept alive for its client's next one.
+  // A connection whose last request ends after the close began would otherwise stay open for its client's next request.
   const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
   try {
     await app.close();

@@ -6,7 +6,7 @@ interface Opened {
   readonly close: () => Promise<void>;
 }
 
-/** What a process has opened, closed in reverse order; each gets a bounded time, and one failure stops no other. */
+/** What a process has opened. It is closed in reverse order, each in a bounded time; a failure does not keep the others open. */
 export class Closing {
   readonly #log: Log;
   readonly #timeoutMs: number;

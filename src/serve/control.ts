@@ -8,7 +8,7 @@ import type { Log } from '../ops/log.ts';
 import type { Closing } from './closing.ts';
 import { cannotStart } from './errors.ts';
 
-/** What metadata says and what of it holds, kept up to date. */
+/** The metadata, and the catalog that is kept up to date from it. */
 export interface Control {
   readonly store: MetadataStore;
   readonly watch: CatalogWatch;

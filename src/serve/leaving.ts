@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 
-/** The time between being asked to stop and refusing connections, in which load balancers turn away. */
+/** The time between being asked to stop and refusing connections, for load balancers to send clients elsewhere. */
 export class Leaving {
   #hasBegun = false;
 
@@ -8,7 +8,7 @@ export class Leaving {
     return this.#hasBegun;
   }
 
-  /** From here on health is red and connections are given up after their next answer; resolves when the time is over. */
+  /** From here on `/healthz` fails and connections are closed after their next answer; resolves when the time is over. */
   async begin(timeMs: number): Promise<void> {
     this.#hasBegun = true;
     await setTimeout(timeMs);

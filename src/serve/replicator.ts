@@ -30,8 +30,8 @@ export interface ReplicatorInput {
 const RESTART_MS = 1000;
 
 /**
- * Runs the feeds: in a thread of their own beside an API, so that applying a large transaction never delays an answer;
- * in this thread when nothing else runs in the process.
+ * Runs the feeds: beside an API in a thread of their own, so that applying a large transaction never delays an answer; in
+ * this thread when the process does nothing else.
  */
 export async function startReplicator(input: ReplicatorInput): Promise<void> {
   const { config, metadataDatabaseUrl, probes, watch, log, closing } = input;
@@ -72,7 +72,7 @@ function backgroundVerification(config: Config): ReplicatorSettings['verify'] {
   };
 }
 
-/** A thread loads built files only: from sources, as in tests, everything runs in one thread. */
+/** A worker thread can load built files only; when run from sources, as in tests, everything is in one thread. */
 function isBuilt(): boolean {
   return extname(import.meta.url) === '.js';
 }

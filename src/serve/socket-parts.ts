@@ -8,11 +8,11 @@ import { LiveQueries } from '../subscribe/live-queries.ts';
 import type { ApiInput } from './api-input.ts';
 import { readSettings } from './read-settings.ts';
 
-/** Bytes on their way to a client past which it counts as behind. */
+/** A client with more bytes on their way to it counts as behind. */
 const PENDING_BYTES = 1024 * 1024;
 const SILENT_MS = 60_000;
 
-/** Tokens, `Expires` headers and the ends of sessions speak of wall-clock time. */
+/** The wall clock, by which JWTs, `Expires` headers and sessions end. */
 export function wallClockMs(): number {
   return Date.now();
 }
@@ -36,7 +36,7 @@ export function socketParts(input: ApiInput): ServingParts['sockets'] {
   };
 }
 
-/** Live queries have sessions of their own: however many there are, no query waits behind them. */
+/** Live queries have database sessions of their own, so that no query ever waits behind them. */
 function openLiveQueries({ config, control, probes, log, closing }: ApiInput): LiveQueries {
   const size = config.subscriptionPoolSize;
   const lane = new ReadLane({
@@ -50,7 +50,7 @@ function openLiveQueries({ config, control, probes, log, closing }: ApiInput): L
       run: (request) => {
         const { generation } = control.watch.current().catalog;
         return lane.run(request).catch(async (error: unknown) => {
-          // With a newer catalog its subscribers are planned anew, and hear nothing of this.
+          // If there is a newer catalog, the subscribers are planned anew by it and this failure is not told to them.
           if (error instanceof StatementOutdated) await control.watch.renewed(error.databases, generation);
           await setImmediate();
           // Once for all subscribers: each of them is told without the cause.

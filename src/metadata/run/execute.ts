@@ -27,12 +27,12 @@ const READING: ReadonlySet<Command['type']> = new Set([
   'list_source_kinds',
 ]);
 
-/** Whether the command only tells what is there. */
+/** Whether the command changes nothing. */
 export function isReading({ type }: Command): boolean {
   return READING.has(type);
 }
 
-/** Carries out one command on the state; nothing is saved here but the stock tools' own notes. */
+/** Carries out one command on the state. Nothing is saved here except `set_catalog_state`, the stock tools' own notes. */
 export async function execute(command: Command, state: State, tools: Tools): Promise<Step> {
   if (!isReducible(command)) return executeOutward(command, state, tools);
   const metadata = reduce(state.metadata, command, state.view);
@@ -111,7 +111,7 @@ function exported(state: State, version: number | null): unknown {
   return { resource_version: state.resourceVersion, metadata: state.metadata };
 }
 
-/** What runs at the same time as others may only read. */
+/** Refuses a command of `concurrent_bulk` that changes something. */
 function refuseChange(command: Command): void {
   if (isReading(command)) return;
   throw new MetadataError(
@@ -140,7 +140,7 @@ async function executeMany(command: Bulk, state: State, tools: Tools): Promise<S
 interface Manner {
   /** Refuses commands that may not be among them. */
   readonly check?: (command: Command) => void;
-  /** What is answered in the place of a refused command. Without it the first refusal ends it, and nothing of it is saved. */
+  /** The answer for a refused command. Without it the first refusal ends the whole bulk, and nothing is saved. */
   readonly instead?: (refusal: NearjoinError) => unknown;
 }
 
@@ -168,7 +168,7 @@ async function inOrder(
   return { state, answer: answers };
 }
 
-/** All commands are reduced first; what they make of the metadata is judged once, as a whole. */
+/** Reduces all commands first, and checks the resulting metadata once, as a whole. */
 async function atOnce(bodies: readonly unknown[], state: State, tools: Tools): Promise<Step> {
   let { metadata } = state;
   for (const [index, body] of bodies.entries()) {

@@ -6,7 +6,7 @@ import type { Metadata } from '../model.ts';
 import { type ObjectRef, objectName } from '../object/objects.ts';
 import type { MetadataStore } from '../store.ts';
 
-/** The metadata as the commands of one request have left it so far, with what the databases say to it. */
+/** The metadata as the commands of one request have left it so far, and how it resolves against the databases. */
 export interface State {
   readonly metadata: Metadata;
   readonly view: ResolvedView;
@@ -22,7 +22,7 @@ export interface Step {
   readonly answer: unknown;
 }
 
-/** What commands reach the world through. */
+/** What commands work with outside of the metadata. */
 export interface Tools {
   readonly store: MetadataStore;
   readonly catalog: CatalogPort;
@@ -51,7 +51,7 @@ export function changed(state: State, metadata: Metadata, view: ResolvedView): S
   return { ...state, metadata, view, touched: true };
 }
 
-/** What the databases say to the metadata; a refusal of the whole is located in the command's arguments. */
+/** How the metadata resolves against the databases; a refusal of the whole document is located in the command's arguments. */
 export async function resolve(metadata: Metadata, tools: Tools): Promise<ResolvedView> {
   try {
     return await tools.catalog.tryResolve(metadata);

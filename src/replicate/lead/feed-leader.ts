@@ -22,7 +22,10 @@ const CLOCK_SET_BACK =
 const PAUSED = 'paused by an administrator';
 const GIVEN_UP = 'the cache was given up, and is copied again when the feed is resumed';
 
-/** Leads one feed for as long as the lease holds: runs it, rests after failures, does what administrators ask for. */
+/**
+ * Leads one feed for as long as the lease holds, in stretches: each streams, is paused by an administrator, or rests after a
+ * failure.
+ */
 export class FeedLeader {
   readonly #scene: FeedScene;
   readonly #remedies: Remedies;
@@ -32,9 +35,9 @@ export class FeedLeader {
   #phase = new AbortController();
   #trouble: Error | null = null;
   #isProofDoubtful = false;
-  /** Paused, with copies that can go on from where they are as long as the slot is there. */
+  /** Paused, with a cache that can be continued as long as the slot is there. */
   #waitsWithCopies = false;
-  /** What the status says is from before: from another leader, or a pause. */
+  /** The status in the feed's row is still that of another leader, or of a pause. */
   #isUntold = true;
 
   constructor(scene: FeedScene) {
@@ -81,7 +84,7 @@ export class FeedLeader {
     this.#wake.notify();
   }
 
-  /** Somebody says that a failure is healed: nothing rests any longer because of one. */
+  /** Ends all rests at once: somebody may have put right what failed. */
   tryNow(): void {
     this.#remedies.forget();
     this.#scene.failures.forget();
@@ -96,21 +99,21 @@ export class FeedLeader {
     }
   }
 
-  /** What ends the stretch that begins: of streaming, pausing or resting. */
+  /** Begins a stretch of streaming, pausing or resting; returns the signal that ends it. */
   #begin(signal: AbortSignal): AbortSignal {
     this.#trouble = null;
     this.#phase = new AbortController();
     return AbortSignal.any([signal, this.#phase.signal]);
   }
 
-  /** What the last stretch was ended for, if that is something to be put right. */
+  /** The trouble that the last stretch was interrupted for, once; null when there was none. */
   #taken(): { readonly error: unknown } | null {
     const trouble = this.#trouble;
     this.#trouble = null;
     return trouble === null ? null : { error: trouble };
   }
 
-  /** One stretch of streaming or pausing; null when it ended because another is wanted. */
+  /** One stretch of streaming or pausing; returns its failure, or null when another stretch was asked for. */
   async #nextPhase(stop: AbortSignal): Promise<{ readonly error: unknown } | null> {
     try {
       await this.#forgetDoubtfulProof();
@@ -121,13 +124,13 @@ export class FeedLeader {
         await runFeed(this.#scene, stop);
       }
     } catch (error) {
-      // What fails after the phase was ended fails because of that.
+      // A failure after the stretch was ended is a consequence of that.
       if (!stop.aborted && !this.#isForAnother(error)) return { error };
     }
     return this.#taken();
   }
 
-  /** Whether the run ended only to go on with another kind of stream. */
+  /** Whether the run ended only because another stream must be opened; notes what that one must take into account. */
   #isForAnother(error: unknown): boolean {
     if (!(error instanceof AnotherStream)) return false;
     const { early, sought, lease, options } = this.#scene;
@@ -141,7 +144,7 @@ export class FeedLeader {
     return isNothing(this.#scene.wanted());
   }
 
-  /** Ends the stretch under way; the next one begins with what is known then. */
+  /** Ends the stretch under way, because of trouble or because another is asked for. */
   #interrupt(trouble: Error | null): void {
     this.#trouble ??= trouble;
     this.#phase.abort();
@@ -163,7 +166,7 @@ export class FeedLeader {
     this.#interrupt(null);
   }
 
-  /** While no stream is open, a slot may be missing because it is about to be made; one that holds too much never may. */
+  /** A slot that is missing while none is needed is no trouble: it may be about to be made. One that holds back too much always is. */
   #hearOfSlot(error: Error): void {
     const isNeeded = this.#scene.tick !== null || this.#waitsWithCopies;
     if (isNeeded || error instanceof RetainedTooMuch) this.#interrupt(error);
@@ -175,7 +178,10 @@ export class FeedLeader {
     this.#interrupt(null);
   }
 
-  /** A new leader has not seen the clock before, but what was proved at a time to come shows that it was set back. */
+  /**
+   * Forgets all freshness when the source's clock was set back. A new leader sees that only from a time of proof that lies in
+   * the future.
+   */
   async #forgetDoubtfulProof(): Promise<void> {
     const { control, lease, options } = this.#scene;
     const isDoubtful = this.#isProofDoubtful;
@@ -237,7 +243,7 @@ export class FeedLeader {
     else await restUnless(this.#wake, { clock: options.clock, ms: pauseMs }, resting);
   }
 
-  /** Rests until the time is up, somebody says something, or what was wrong with the target may have been put right. */
+  /** Rests until the time is up, somebody asks for something, or what was wrong with the target may have been put right. */
   async #restFailed(pauseMs: number, signal: AbortSignal): Promise<void> {
     const { options, connector } = this.#scene;
     const { clock } = options;

@@ -25,7 +25,10 @@ import { WantedNow } from './wanted-now.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
 
-/** Runs one feed: waits for the lead, leads, starts again after whatever happens; ends when nothing is wanted of it. */
+/**
+ * Runs one feed: competes for its lease, leads while it has it, and begins again after any failure; ends when the feed is not
+ * wanted any more.
+ */
 export class FeedRunner {
   readonly #options: FeedOptions;
   readonly #stopping = new AbortController();
@@ -40,7 +43,7 @@ export class FeedRunner {
   #slot: string | null = null;
   #isDropped = false;
   #away: AwayWatch | null = null;
-  /** The last connection to the source held for a while: what failed then is the first failure of a new series. */
+  /** The last connection to the source lasted for a while, so its failure is the first of a new series. */
   #wasThere = false;
   #done: Promise<void> | null = null;
 
@@ -56,17 +59,17 @@ export class FeedRunner {
     return this.#slot;
   }
 
-  /** The feed was dropped, as far as that could be done, because nothing was wanted of it. */
+  /** The feed was dropped, as far as possible, because it was not wanted any more. */
   get isDropped(): boolean {
     return this.#isDropped;
   }
 
-  /** The slot there was last, as long as the source was not reached. */
+  /** The slot's name; until the source was reached, the one noted last. */
   get #knownSlot(): string | null {
     return this.#slot ?? this.#options.notedSlot;
   }
 
-  /** Begins; resolves when the feed is dropped because nothing is wanted of it, or was stopped. */
+  /** Begins; resolves when the feed was dropped or stopped. */
   start(): Promise<void> {
     this.#done ??= this.#run(this.#stopping.signal);
     return this.#done;
@@ -80,18 +83,18 @@ export class FeedRunner {
     if (isAnother) this.#wake.notify();
   }
 
-  /** An administrator may have healed what failed. */
+  /** Tries at once what rests: an administrator may have put right what failed. */
   tryNow(): void {
     this.#leader?.tryNow();
   }
 
-  /** One of its databases is not in the metadata any more. */
+  /** Removes the feed: one of its databases is not in the metadata any more. */
   abandon(): void {
     this.#wanted.forget();
     this.want(NOTHING);
   }
 
-  /** Ends the feed here and gives the lead to whoever waits for it. */
+  /** Stops running the feed here; another process may lead it then. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;
@@ -120,7 +123,7 @@ export class FeedRunner {
     await this.#back();
   }
 
-  /** Until the source is there again. */
+  /** Watches the target's slot while the source is away; until `#back`. */
   #watchTarget(): void {
     const { connect } = this.#options;
     const slot = this.#knownSlot;
@@ -141,7 +144,7 @@ export class FeedRunner {
     const said = say(error);
     const repeated = this.#repeats.heard(said);
     if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
-    // A connector's failure is the target's: the source was there, and will be asked again.
+    // A ConnectorError is about the target, so the source was there and the feed is tried again.
     if (!this.#wanted.isNothing || error instanceof ConnectorError || error instanceof CopiesKept)
       return false;
     const { connect } = this.#options;
@@ -198,7 +201,7 @@ export class FeedRunner {
       await releaseLease(session.client, target);
       return gone;
     } finally {
-      // To take long over its end is no success.
+      // When a feed is being removed, taking long is no success.
       this.#wasThere = !this.#wanted.isNothing && clock.monotonicMs() - begunMs > limits.retryMs.longest;
       await session.close();
     }

@@ -26,9 +26,9 @@ export interface ReconcilerOptions {
   readonly sinks: Sinks;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
-  /** Stops a copy under way; its leftovers are dropped here. */
+  /** Stops a copy that is under way; what it leaves is dropped afterwards. */
   readonly cancel: (table: TableRef) => Promise<void>;
-  /** Told whether all copies that are read are known to be right: only then may freshness be proved. */
+  /** Called with whether all copies that readers use are known to be right: only then may freshness be proved. */
   readonly onJudged: (areRight: boolean) => void;
   readonly onStep?: StepHook | undefined;
 }
@@ -49,7 +49,10 @@ export interface Situation {
   readonly resting: ReadonlyMap<string, string>;
 }
 
-/** Drops what is not wanted or not right, and has the target publish exactly what is; says what must be copied. */
+/**
+ * Drops copies that are not wanted or not right, and has the target publish exactly the wanted tables; returns what remains
+ * to be done.
+ */
 export async function bringToOrder(
   options: ReconcilerOptions,
   situation: Situation,
@@ -69,8 +72,8 @@ export async function bringToOrder(
     !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
   if (isSettled) return remainingOf(connector, plan);
   options.onJudged(false);
-  // What was added is another to the stream from here on, so that a copy from before does not fit it any more; what had
-  // to wait for an older generation to go need not wait longer.
+  // Changes of an added table were missing from the stream until now, so an earlier copy of it is wrong. And what had to wait
+  // until an older generation was gone can be done now.
   const now = await exclusively((client) => loadStoredTables(client, lease.target));
   const checked = await checkWanted(connector, wanted, now, known);
   const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
@@ -86,7 +89,7 @@ export async function bringToOrder(
   return remainingOf(connector, again);
 }
 
-/** Without the tables that the source cannot even note as failed. */
+/** What is wanted, without tables whose names the source cannot hold, not even to note that they failed. */
 async function holdable(
   { names, lease, log }: ReconcilerOptions,
   client: Queryable,
@@ -133,7 +136,7 @@ async function publish(
 ): Promise<Published> {
   const gone = discardedBy(plan);
   if (gone.length === 0) {
-    // What is still to be published may be locked for long, and concerns no copy.
+    // Publishing may wait long for a lock, and only concerns tables that have no copy yet.
     if (!plan.actions.some(({ kind }) => kind === 'renew')) onJudged(true);
     return connector.publish(plan.publish);
   }
@@ -154,7 +157,7 @@ async function publish(
   return published;
 }
 
-/** Copies whose parts may be wrong are out of sight before freshness may be proved again. */
+/** Hides copies of which some parts may be wrong, before freshness may be proved again. */
 async function hideRenewed(
   { lease, sinks, clock, log, cancel }: ReconcilerOptions,
   { actions }: FeedPlan,
@@ -170,7 +173,7 @@ async function hideRenewed(
   }
 }
 
-/** A copy that waited for its turn when the tables were looked at may have been begun before it was stopped. */
+/** Tables as they are now: a copy that was still waiting when they were looked at may have begun before it was stopped. */
 function asTheyAre(gone: readonly Discarded[], begun: readonly StoredTable[]): readonly Discarded[] {
   const now = new Map(begun.map((each) => [tableKey(each.table), each]));
   return gone.map((each) => ({ ...each, stored: now.get(tableKey(each.stored.table)) ?? each.stored }));
