@@ -15,7 +15,7 @@ import { checkPattern } from './value/pattern.ts';
 import { runsOf, valuesIn } from './value/representations.ts';
 import { ValueCount } from './value/value-count.ts';
 
-/** A variable that is used a thousand times is sent a thousand times. */
+/** Most characters of all values together: a variable that is used a thousand times is sent a thousand times. */
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 
 /** Session variables of a request by lower-case name. */
@@ -48,7 +48,7 @@ export function bindParams(
 interface Given {
   readonly variables: Variables;
   readonly session: SessionVariables;
-  /** Of what is read of the variables. */
+  /** Counts the values that are read from variables, and refuses too many. */
   readonly count: ValueCount;
 }
 

@@ -35,7 +35,7 @@ export class Params {
     return [...this.#sessionVariables].sort();
   }
 
-  /** A value of the request; a literal is read at once, so that its errors come with the plan. */
+  /** A value of the request; a literal is checked at once, so that its errors come with planning. */
   value(input: Input, value: ValueType, path: string): Operand {
     return this.#add({
       from: this.#sourceOf(input, (plain) => encodeValue(value, plain, path)),

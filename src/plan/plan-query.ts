@@ -116,7 +116,7 @@ function planRoots(planning: Planning, operation: OperationDefinitionNode): read
   });
 }
 
-/** A subscription follows one root field, and what never changes cannot be followed. */
+/** Refuses a subscription of several root fields, or of one that can never change. */
 function planSubscribed(planning: Planning, [field, ...others]: readonly CollectedField[]): RootField {
   if (field === undefined || others.length > 0) throw invalid('$', ONE_FIELD);
   if (field.name === '__typename')
@@ -165,7 +165,7 @@ function planOfSource(planning: Planning, field: CollectedField, entry: SourceEn
     : planFunction(planning, field, entry.field);
 }
 
-/** The rows come from a call, and all else is as of any table. */
+/** A root field whose rows come from a call; everything else is as for a table. */
 function planFunction(
   planning: Planning,
   field: CollectedField,

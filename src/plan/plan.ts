@@ -6,7 +6,7 @@ import type { RowsCall } from './rows-call.ts';
 import type { Enumeration } from './value/encode.ts';
 
 /**
- * What to read, free of where each table is read from: a join says nothing of databases. A table whose `source`
+ * What to read, whatever each table is read from: a join says nothing of databases. A table whose `source`
  * is not the root field's source is a *remote table*, read from a cache or fetched live (see ADR 0002).
  */
 export interface QueryPlan {
@@ -14,13 +14,13 @@ export interface QueryPlan {
   readonly roots: readonly RootField[];
   /** Values of a request, in the order of their `Operand.index`. */
   readonly params: readonly Param[];
-  /** The value behind which a stream goes on: a reading that finds rows moves it. Null for everything that is no stream. */
+  /** The value after which a stream continues; a reading that finds rows moves it on. Null for everything that is no stream. */
   readonly cursor: Operand | null;
   /** Session variables the plan needs, lower case: missing ones are one error before anything runs. */
   readonly sessionVariables: readonly string[];
   /** Remote tables read anywhere in the plan, once per (root source, target). */
   readonly remotes: readonly RemoteUse[];
-  /** Fields and conditions, long names and literals counted as several: what it takes to keep the plan. */
+  /** How much memory the plan takes: its fields and conditions, long names and literals counting as several. */
   readonly nodes: number;
 }
 
@@ -39,7 +39,7 @@ export interface RemoteUse {
 }
 
 export type RootField =
-  /** `__typename` and `no_queries_available`: known already. */
+  /** `__typename` and `no_queries_available`: known when planning. */
   | { readonly kind: 'constant'; readonly key: string; readonly json: string }
   /** `__schema` and `__type`: answered from the role's schema by src/graphql. */
   | {
@@ -61,7 +61,7 @@ export type RootField =
       readonly by: Column;
       readonly cursor: Operand;
     }
-  /** `_entities`: a row or null for each key of a list. Those of one response key stand next to each other, and are one list. */
+  /** `_entities`: a row or null for each key of a list. Roots of one response key stand next to each other and make one list. */
   | {
       readonly kind: 'entities';
       readonly key: string;
@@ -79,15 +79,15 @@ export interface PlanTable {
   readonly ref: TableRef;
   /** Every column the plan reads at this place, join and filter columns included. */
   readonly columns: readonly Column[];
-  /** The primary key (else a unique key): the last word in every ordering of related rows. Empty for views. */
+  /** The primary key (else a unique key), which ends every ordering of related rows. Empty for views. */
   readonly key: readonly Column[];
-  /** The conditions of the role's permission, all of them parts of the filter that is applied here; none in a row rule. */
+  /** The conditions of the role's permission, which are also part of the place's filter; none inside a row rule. */
   readonly permitted: readonly Predicate[];
   /** Computed columns whose cells are hidden from the role in some rows. */
   readonly guarded: readonly { readonly column: Column; readonly onlyIf: Predicate }[];
-  /** Tells a row from others: the key where its values are equal everywhere or nowhere, else the whole row as a text. */
+  /** Tells a row from others: the key if every database agrees on which of its values are equal, else the whole row as a text. */
   readonly identity: readonly Column[];
-  /** Set where the rows are not the table's own, but what a function answers: then they have no key, and an order of their own. */
+  /** Set when the rows are not the table's own but a function's: they have no key, and an order of their own. */
   readonly call?: RowsCall;
 }
 
@@ -100,7 +100,7 @@ export interface Select {
   readonly distinctOn: readonly Column[];
   /** Aligned with `distinctOn`: the cell reads as null unless this holds. */
   readonly distinctOnlyIf: readonly (Predicate | null)[];
-  /** Literal, the permission's limit already merged; null means all. Of a stream rows ordered like its last one come too. */
+  /** A literal, merged with the permission's limit; null means all. With `withTies`, rows that tie with the last one come too. */
   readonly limit: number | null;
   readonly withTies?: true;
   readonly offset: Operand | null;
@@ -111,7 +111,7 @@ export interface Join {
   readonly on: readonly JoinPair[];
   /** At most one right row matches. */
   readonly unique: boolean;
-  /** An index of the right table finds rows by the right columns, where the table itself is. */
+  /** In its own database, the right table has an index on the right columns. */
   readonly indexed: boolean;
 }
 
@@ -210,7 +210,7 @@ export interface OrderStep {
 export type Predicate =
   | { readonly kind: 'true' }
   | { readonly kind: 'false' }
-  /** Neither true nor false, and its opposite neither. */
+  /** Neither true nor false; nor is its negation. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'and'; readonly of: readonly Predicate[] }
   | { readonly kind: 'or'; readonly of: readonly Predicate[] }
@@ -230,7 +230,7 @@ export type Predicate =
   | { readonly kind: 'exists'; readonly join: Join; readonly to: PlanTable; readonly where: Predicate }
   /** Some row of the table satisfies `where`, correlated only through compare-columns. */
   | { readonly kind: 'exists-table'; readonly to: PlanTable; readonly where: Predicate }
-  /** An aggregate over related rows compared with a value; every cell of `columns` may be seen in rows that `where` lets through. */
+  /** An aggregate over related rows compared with a value; in the rows that `where` lets through the role may see all of `columns`. */
   | {
       readonly kind: 'exists-aggregate';
       readonly join: Join;

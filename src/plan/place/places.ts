@@ -6,7 +6,7 @@ import { conjuncts } from '../predicates.ts';
 import type { RowsCall } from '../rows-call.ts';
 import { identityOf, keyOf, numbered } from './identity.ts';
 
-/** Where in the plan we are: whose cache counts, and which remote relationship led here. */
+/** What a place is reached through: the root field's database, and the remote relationship that led here, if one did. */
 export interface Scope {
   readonly rootSource: SourceName;
   readonly options: RemoteOptions | null;
@@ -17,7 +17,7 @@ export interface Place {
   readonly id: number;
   readonly table: Table;
   readonly scope: Scope;
-  /** Its face in the plan; complete once the plan is. */
+  /** What the plan says of it; complete once the plan is. */
   readonly planTable: PlanTable;
   /** Notes that a column is read here, and returns it. */
   read(column: Column): Column;
@@ -33,7 +33,7 @@ export interface Followed {
   readonly to: Place;
 }
 
-/** Hands out places and keeps the account of remote tables. */
+/** Hands out places, and notes which remote tables and columns the plan reads. */
 export class Places {
   readonly #sources: Catalog['sources'];
   readonly #places: { readonly place: Place; readonly columns: Column[] }[] = [];

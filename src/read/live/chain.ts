@@ -2,14 +2,14 @@ import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
 import type { ChainLevel } from '../../sql/live/join-keys.ts';
 import type { RowsOf } from '../../sql/rows/rows.ts';
 
-/** Where the rows are whose remote rows come next: levels from a root field or from fetched rows down to them. */
+/** The way to the rows whose remote rows are fetched next: levels from a root field, or from fetched rows, down to them. */
 export interface Above {
   readonly chain: readonly ChainLevel[];
-  /** How the next level hangs on the last. */
+  /** How the next level is joined to the last. */
   readonly join: Join | null;
 }
 
-/** Nothing is above a root field, and nothing that matters above fetched rows. */
+/** The way to a root field, or to fetched rows: nothing above them matters. */
 export const TOP: Above = { chain: [], join: null };
 
 /** All rows that satisfy a filter. */

@@ -14,7 +14,7 @@ import { beyondLimit } from './limits.ts';
 import type { KeyedLookup, Lookup } from './lookup.ts';
 import type { LiveSessions } from './sessions.ts';
 
-/** Different keys to look rows up by: one array literal per key column and chunk. */
+/** Different keys to look rows up by, in chunks: each is one array literal per key column. */
 export interface Keys {
   readonly chunks: readonly (readonly string[])[];
   readonly count: number;
@@ -44,7 +44,10 @@ export class Fetcher {
     this.#parts = parts;
   }
 
-  /** Keys of a chain's rows; null when they are more than the limit, or with `probe` when there are too many rows to say cheaply. */
+  /**
+   * The keys of a chain's rows; null when they are more than the limit. With `probe` also null when finding out would be
+   * dear, as there are many rows.
+   */
   async keys(lookup: KeyedLookup, chain: readonly ChainLevel[], probe: boolean): Promise<Keys | null> {
     const { settings, store, sessions, values } = this.#parts;
     const limit = settings.liveKeyLimit;
@@ -87,7 +90,7 @@ export class Fetcher {
     return { columns, count, arrays: columns.map((_, i) => arrays[i] ?? '{}'), filtered: lookup.filtered };
   }
 
-  /** The error of a place whose rows can be bounded neither by keys nor by its filter. */
+  /** The error of a place of which both keys and filter would fetch more rows than the limit. */
   unbounded({ place, join }: Lookup): NearjoinError {
     const limit = this.#parts.settings.liveKeyLimit;
     return beyondLimit(place, join, `more than ${limit} rows or different keys`);
@@ -159,7 +162,7 @@ export class Fetcher {
       : { table: about, columns: this.#parts.columnsOf(about) };
   }
 
-  /** What is not computed yet is asked for again by what tells rows apart. */
+  /** The columns to fetch. While computed ones are left out, what tells rows apart is fetched, to ask for them later. */
   #columns({ place, computes }: Lookup): readonly LeafColumn[] {
     const isLeft = ({ name }: LeafColumn): boolean =>
       computedOf(place).some((one) => one.name === name) && !computes.some((one) => one.name === name);
@@ -170,7 +173,7 @@ export class Fetcher {
   }
 }
 
-/** What is computed in some rows only, as the source has decided. */
+/** Computed columns that are wanted in some rows only, as the source has decided. */
 function markedIn({ place, computes, marked }: Lookup): PlanTable['guarded'] {
   return computes.flatMap((column) => {
     const onlyIf = marked ? guardOf(place, column) : null;

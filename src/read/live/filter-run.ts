@@ -18,8 +18,8 @@ type Exists = Extract<Predicate, { kind: 'exists' }>;
 type Filtered = Pick<RowsOf, 'from' | 'where'>;
 
 /**
- * Fetches what filters look at. The rows of a place are bounded by the keys of few parents, by what its own filter lets
- * through, by what the filter demands further down, or by the keys of many parents: the first that stays within the limit.
+ * Fetches the rows that filters look at. Which rows of a place are fetched is decided by the first of these that stays within
+ * the limit: the keys of few parents, the place's own filter, its filter's conditions further down, the keys of many parents.
  */
 export class FilterRun {
   readonly #isLive: (place: PlanTable) => boolean;
@@ -37,8 +37,8 @@ export class FilterRun {
   }
 
   /**
-   * Fetches what a filter's conditions look at. Every one that is decided leaves fewer rows to the others: what goes
-   * beyond the limit is tried again after them.
+   * Fetches what a filter's conditions look at. Each condition that is decided leaves fewer rows to the others, so one that goes
+   * beyond the limit is tried again after the others.
    */
   async decideAll(filtered: Filtered, above: Above): Promise<void> {
     const { from } = filtered;
@@ -64,7 +64,7 @@ export class FilterRun {
     }
   }
 
-  /** The rows that could still be wanted, as far as the filter can be decided by now. */
+  /** The way to the rows that the filter may let through, by the conditions that can be decided so far. */
   candidates({ from, where }: Filtered, above: Above): readonly ChainLevel[] {
     const outer = new Set(above.chain.map((level) => level.rows.from.id));
     outer.add(from.id);
@@ -85,14 +85,14 @@ export class FilterRun {
     return !this.#isLive(place) || (this.#store.has(place) && this.isComputed(place));
   }
 
-  /** Whether nothing is left to compute of a place's rows. */
+  /** Whether every computed column of a place's rows has been fetched. */
   isComputed(place: PlanTable): boolean {
     return !this.#isLive(place) || computedOf(place).every((column) => this.#store.holds(place, column));
   }
 
   /**
-   * Asks for what was left to compute of fetched rows until now that their filter can be decided: what a part of it looks at for rows that
-   * those before it let through, the rest for rows that all do.
+   * Fetches the computed columns that were left out until the filter of their rows could be decided. Those that a condition
+   * reads are fetched for the rows that the conditions before it let through; the rest for rows that pass the whole filter.
    */
   async #compute(filtered: Filtered): Promise<void> {
     const { from, where } = filtered;
@@ -106,7 +106,7 @@ export class FilterRun {
     await this.#again(filtered, parts, computedOf(from));
   }
 
-  /** Fetches the rows that satisfy all of these parts of their filter again, with these columns computed. */
+  /** Fetches the rows that satisfy these parts of their filter once more, with these columns computed. */
   async #again(
     { from, where }: Filtered,
     parts: readonly Predicate[],
@@ -163,14 +163,14 @@ export class FilterRun {
     return many === null ? null : this.#fetcher.byKeys(lookup, many);
   }
 
-  /** Rows that a filter bounds, whatever parents they have; null when it lets too many through. */
+  /** The rows that a filter lets through, whatever parents they have; null when they are too many. */
   async #byOwnMeans(lookup: Lookup, where: Predicate): Promise<FetchedRows | null> {
     const saysSomething = conjuncts(lookup.where).length > 0;
     const found = saysSomething ? await this.#fetcher.byFilter(lookup) : null;
     return found ?? this.#fromBelow(lookup, where);
   }
 
-  /** A filter that leads on into another database is answered there first, and its rows' keys say which rows can satisfy it. */
+  /** A condition on rows of another database is answered there first; the keys of those rows say which rows here can satisfy it. */
   async #fromBelow(lookup: Lookup, where: Predicate): Promise<FetchedRows | null> {
     for (const part of conjuncts(where)) {
       if (part.kind !== 'exists' || isDecidableAt(part, lookup.place.source, lookup.place)) continue;
@@ -183,7 +183,7 @@ export class FilterRun {
     return null;
   }
 
-  /** The way to the rows that satisfy a condition by themselves; null when there is none within the limit. */
+  /** The way to the rows that a condition asks for, found without their parents; null when they are more than the limit. */
   async #known({ to, where, join }: Exists): Promise<readonly ChainLevel[] | null> {
     if (!this.#isLive(to)) {
       const isOpen = conjuncts(where).length === 0;
@@ -201,13 +201,13 @@ export class FilterRun {
   }
 }
 
-/** Fetched rows that satisfy conditions, as far as these are about them alone. */
+/** The way to fetched rows that satisfy these conditions, as far as the conditions are about them alone. */
 function passing(from: PlanTable, parts: readonly Predicate[]): readonly ChainLevel[] {
   const where = relaxed({ from, where: and(parts) }, () => true, new Set([from.id]));
   return [{ rows: bare(from, where), join: null }];
 }
 
-/** What went beyond the limit; any other failure goes on. */
+/** The error of work that went beyond the limit, null when it did not; any other failure is thrown. */
 async function limitError(work: Promise<void>): Promise<NearjoinError | null> {
   try {
     await work;

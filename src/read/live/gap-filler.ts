@@ -11,7 +11,7 @@ import type { WireRow } from '../wire/connection.ts';
 import { GapText, textsOf } from './gap-text.ts';
 import { beyondLimit } from './limits.ts';
 
-/** What filling needs. */
+/** What filling gaps needs. */
 export interface FillerParts {
   readonly group: SourceGroup;
   readonly values: readonly (string | null)[];

@@ -8,14 +8,14 @@ import { boundValues, type Statement } from '../../sql/statement.ts';
 import type { WireConnection } from '../wire/connection.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 
-/** Every commit empties all of a session's temporary tables, and holds four locks of the server's for each. */
+/** Most temporary tables of a session: every commit empties all of them, and takes four locks for each. */
 const MOST_TABLES = 32;
 
 /** Temporary tables a session has already, so that they are made once and emptied by every commit. */
 export class TempTables {
   readonly #made = new WeakMap<WireConnection, Set<string>>();
 
-  /** Whether the session still needs the table; it is taken to have it from now on. */
+  /** Whether the table must still be created in the session; from now on it counts as created. */
   claim(connection: WireConnection, name: string): boolean {
     const names = this.#made.get(connection) ?? new Set<string>();
     this.#made.set(connection, names);
@@ -24,14 +24,14 @@ export class TempTables {
     return true;
   }
 
-  /** Whether the session has more of them than it may keep; if so they are taken to be dropped from now on. */
+  /** Whether the session has more of them than it may keep; if so they count as dropped from now on. */
   giveUp(connection: WireConnection): boolean {
     const isFull = (this.#made.get(connection)?.size ?? 0) > MOST_TABLES;
     if (isFull) this.#made.delete(connection);
     return isFull;
   }
 
-  /** The transaction that made them did not commit. */
+  /** Notes that these were not created after all: their transaction did not commit. */
   disclaim(connection: WireConnection, names: readonly string[]): void {
     for (const name of names) this.#made.get(connection)?.delete(name);
   }
@@ -63,7 +63,7 @@ export class LeafStore {
     this.#parts = parts;
   }
 
-  /** Takes the rows of a place. Filling a table is sent ahead and not waited for. */
+  /** Takes the rows of a place. The statements that fill a temporary table are sent, and not waited for. */
   put(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): void {
     this.#rows.set(place.id, rows);
     this.#lookups.set(place.id, lookup);
@@ -82,12 +82,12 @@ export class LeafStore {
     this.#send(fill.text, this.bind(fill, []));
   }
 
-  /** Takes better rows of a place in the stead of those it has. */
+  /** Takes better rows of a place, instead of those it has. */
   replace(place: PlanTable, rows: FetchedRows): void {
     this.put(place, rows, this.#lookups.get(place.id) ?? []);
   }
 
-  /** Whether a place's rows are those that its filter lets through. */
+  /** Whether the target has filtered a place's rows already. */
   isFiltered(place: PlanTable): boolean {
     return this.#rows.get(place.id)?.filtered ?? false;
   }
@@ -106,12 +106,12 @@ export class LeafStore {
     this.#leaves.set(place.id, leaf);
   }
 
-  /** Leaves a field open: its target writes it. */
+  /** Notes a field that its target will write. */
   leaveOpen(gap: Gap): void {
     this.#gaps.push(gap);
   }
 
-  /** What was left open. */
+  /** The fields that targets will write. */
   get gaps(): readonly Gap[] {
     return this.#gaps;
   }
@@ -124,7 +124,7 @@ export class LeafStore {
     return this.#leaves.get(place.id);
   }
 
-  /** Names leaves and gaps, for looking up statements made for the same ones. */
+  /** Names the set of leaves and gaps: for the same name, a statement is the same. */
   get key(): string {
     const one = ([id, leaf]: [number, Leaf]): string => {
       if (leaf.kind !== 'inline' && leaf.kind !== 'temp') return '';
@@ -144,12 +144,12 @@ export class LeafStore {
     });
   }
 
-  /** The transaction fails, and the tables made in it are gone. */
+  /** Call this when the transaction fails: the tables made in it are gone. */
   failed(): void {
     this.#parts.temps.disclaim(this.#parts.connection, this.#made);
   }
 
-  /** Throws what went wrong with filling tables. */
+  /** Waits until all tables are filled; throws what went wrong. */
   async settled(): Promise<void> {
     await Promise.all(this.#filling);
   }

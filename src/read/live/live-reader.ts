@@ -58,7 +58,7 @@ const ROOT_ROW = 'row of a root statement';
 /** Statements kept per plan: keys, fetches and fillings. */
 const KEPT_STATEMENTS = 64;
 
-/** Reads with rows fetched from targets: the cached route's own statement over fetched leaves. */
+/** Reads with rows fetched from targets: the same statement as for the cache, over fetched leaves. */
 export class LiveReader {
   readonly #databases: Databases;
   readonly #settings: ReadSettings;
@@ -70,7 +70,7 @@ export class LiveReader {
     this.#settings = settings;
   }
 
-  /** Where targets have only to fill gaps, one statement of the source and one of each target are the whole answer. */
+  /** If the targets only have to fill gaps, one statement of the source and one of each target are the whole answer. */
   async read(request: LiveRequest): Promise<LiveAnswer> {
     const gaps = this.#gaps(request);
     return gaps === null ? this.#inTransactions(request) : this.#inStatements(request, gaps);
@@ -132,7 +132,7 @@ export class LiveReader {
       succeeded = true;
       return { row, positions: sessions.positions };
     } catch (error) {
-      // Those that come after the statement that failed are only told that one did.
+      // Statements after the one that failed only report that one did; `settled` throws the failure itself.
       if (error instanceof PostgresError && error.state === IN_FAILED_TRANSACTION) await store.settled();
       throw error;
     } finally {

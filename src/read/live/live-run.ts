@@ -25,14 +25,14 @@ import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
 import { again, cutPerKey, cutsBeforeComputing, type KeyedLookup, lookupOf, rightNames } from './lookup.ts';
 
-/** Rows found by a filter that an ordering and the selection meet again. */
+/** Rows that a filter has joined, and that an ordering or the selection may use again. */
 interface Found {
   readonly join: Join;
   readonly place: PlanTable;
   readonly conditions: ReadonlySet<string>;
 }
 
-/** Rows whose fields are shown. */
+/** The rows whose fields are being fetched. */
 interface Shown {
   readonly place: PlanTable;
   readonly chain: readonly ChainLevel[];
@@ -40,9 +40,9 @@ interface Shown {
 }
 
 /**
- * Fetches what the final statement will look at, place by place: what a filter needs before what an ordering needs before
- * what the selection needs, parents before children. Fetched rows may be more than needed, never fewer, so the statement
- * over them gives what it would give over the whole tables.
+ * Fetches what the final statement will look at, place by place: first for filters, then for orderings, then for the
+ * selection; parents before children. Fetched rows may be more than needed, never fewer, so the statement gives the same over
+ * them as over the whole tables.
  */
 export class LiveRun {
   readonly #isLive: (place: PlanTable) => boolean;
@@ -85,7 +85,7 @@ export class LiveRun {
     }
   }
 
-  /** A select whose own rows are there already, in the source or fetched. */
+  /** A select whose own rows are there already: in the source, or fetched before. */
   async #select(select: Select, above: Above): Promise<void> {
     if (this.#filters.isComputed(select.from) && !placesBelow(select).some(this.#isLive)) return;
     const chain = await this.#rows(select, above);
@@ -103,7 +103,7 @@ export class LiveRun {
     }
   }
 
-  /** Fetches what decides the select's rows, and returns the way down to exactly these rows. */
+  /** Fetches what decides which rows the select has, and returns the way down to exactly these rows. */
   async #rows(select: Select, above: Above): Promise<readonly ChainLevel[]> {
     await this.#filters.decideAll(select, above);
     const found = this.#foundBy(select);
@@ -112,7 +112,7 @@ export class LiveRun {
     for (const rule of select.distinctOnlyIf) {
       if (rule !== null) await this.#filters.decide(rule, this.#filters.candidates(select, above));
     }
-    // Fetched rows are those of all parents together: a limit that holds for each of them is not one for all.
+    // Fetched rows are those of all parents together, but the select's limit is for each parent.
     const rows = this.#isLive(select.from) ? bare(select.from, select.where) : { ...select, fields: [] };
     return [...above.chain, { rows, join: above.join }];
   }
@@ -120,7 +120,7 @@ export class LiveRun {
   async #order(item: OrderItem, candidates: readonly ChainLevel[], found: readonly Found[]): Promise<void> {
     let chain = candidates;
     for (const [at, step] of item.path.entries()) {
-      // An aggregate looks at its rows through their own filter, even where a filter of the same rows has joined them.
+      // An aggregate reads its rows through their own filter, even when the same rows were joined by another filter.
       const isJoined = item.by.kind === 'column' || at < item.path.length - 1;
       const met = at === 0 && isJoined && this.#meet(step.join, step.to, step.where, found);
       if (!met) await this.#step(step, chain);
@@ -172,7 +172,7 @@ export class LiveRun {
     return TOP;
   }
 
-  /** Fetched rows with what is computed of them: of those that are left when each key's are cut, unless these are very many. */
+  /** Rows with their computed columns: only the rows left when each key's are cut, unless these have too many keys. */
   async #computed(whole: KeyedLookup, chain: readonly ChainLevel[], select: Select): Promise<FetchedRows> {
     const shown = again(whole.place, whole.computes, whole.filtered);
     const cut = { rows: { ...select, fields: [] }, join: whole.join };
@@ -180,7 +180,7 @@ export class LiveRun {
     return keys === null ? this.#fetcher.byKeysOf(whole, chain) : this.#fetcher.byKeys(shown, keys);
   }
 
-  /** Rows that the filter joins to every remaining row: the statement reads no others where these will do. */
+  /** Rows that the filter has joined to every row that it lets through: the statement uses these again where it can. */
   #foundBy(select: Select): readonly Found[] {
     return joinedConditions(select).flatMap(({ join, to, where }) =>
       this.#isLive(to) && this.#store.has(to)
@@ -189,7 +189,7 @@ export class LiveRun {
     );
   }
 
-  /** Whether the place's rows are those of a filter; then it reads the same ones. */
+  /** Whether the place's rows are among those that a filter has joined; then the place shares them. */
   #meet(join: Join, place: PlanTable, where: Predicate, found: readonly Found[]): boolean {
     if (!this.#isLive(place)) return false;
     const wanted = normalForms(where, place, this.#params);

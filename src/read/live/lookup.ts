@@ -15,11 +15,11 @@ export interface Lookup {
   /** `where` is all of the place's filter. */
   readonly filtered: boolean;
   readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
-  /** Where a call about a row answers the rows: the place that it is about. */
+  /** When the rows come from a call about another row: the place of that row. */
   readonly about: PlanTable | null;
-  /** What is to be computed for each of the rows. */
+  /** The computed columns to fetch. */
   readonly computes: readonly Column[];
-  /** The source has decided which cells the role may see, and says so with the keys. */
+  /** The source has decided which cells the role may see, and marks the keys accordingly. */
   readonly marked: boolean;
 }
 
@@ -27,8 +27,8 @@ export interface Lookup {
 export type KeyedLookup = Lookup & { readonly join: Join };
 
 /**
- * A look-up of a place's rows: what its target cannot decide alone is left to the source, and nothing is computed before. `left` are the
- * rows that they hang on.
+ * A look-up of a place's rows, which belong to rows of `left`. Conditions that the target cannot decide alone are left to the
+ * source; then computed columns are left for later too.
  */
 export function lookupOf<J extends Join | null>(
   place: PlanTable,
@@ -45,7 +45,7 @@ export function lookupOf<J extends Join | null>(
   return { ...common, join: { ...join, on: itself(left) }, about: left };
 }
 
-/** A look-up of rows that were fetched before, now with what is computed for them; `filtered` as in `Lookup`. */
+/** A look-up of rows that were fetched before, this time with computed columns; `filtered` as in `Lookup`. */
 export function again(place: PlanTable, computes: readonly Column[], filtered: boolean): KeyedLookup {
   const join = { name: place.ref.name, on: itself(place), unique: true, indexed: true };
   return { place, join, where: TRUE, filtered, perKey: null, about: null, computes, marked: true };
@@ -60,12 +60,12 @@ export function isKeyed(lookup: Lookup): lookup is KeyedLookup {
   return lookup.join !== null;
 }
 
-/** The columns that a statement over the rows of a look-up finds them by. */
+/** The columns by which the final statement will look up the fetched rows. */
 export function rightNames({ place, join }: Lookup): readonly string[] {
   return (place.call?.told?.on ?? join?.on ?? []).map((pair) => pair.right.name);
 }
 
-/** The first rows of each key, where the target orders rows as the source does, and looks each key up by itself. */
+/** Cuts the rows of each key in the target; null where the target would not cut them as the source does. */
 export function cutPerKey(field: RelatedField, select: Select): Lookup['perKey'] {
   const orderBy = [...select.orderBy, ...select.from.key.map(byColumn)];
   if (field.kind === 'object' || select.from.call?.statement !== undefined) return null;
@@ -73,7 +73,7 @@ export function cutPerKey(field: RelatedField, select: Select): Lookup['perKey']
   return ordersAlike(orderBy) && joinsByBytes(field.join) ? { orderBy, limit: select.limit } : null;
 }
 
-/** Whether it is known which rows of each key are the first before anything is computed of them. */
+/** Whether order and limit need no computed column, so that rows can be cut before anything is computed. */
 export function cutsBeforeComputing({ from, limit, offset, distinctOn, orderBy }: Select): boolean {
   if (limit === null || offset !== null || distinctOn.length > 0) return false;
   if (computedOf(from).length === 0 || from.call !== undefined || from.guarded.length > 0) return false;

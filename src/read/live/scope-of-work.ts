@@ -14,13 +14,13 @@ export function filteredThere(root: RootField): ReadonlySet<number> {
   return new Set(there.map(({ place }) => place.id));
 }
 
-/** The part of a filter that a database can decide from its own tables; the rest only narrows further. */
+/** The part of a filter that a database can decide from its own tables; the rest, decided elsewhere, only narrows further. */
 export function decidableAt(where: Predicate, at: SourceName, row: PlanTable): Predicate {
   const parts = conjuncts(where);
   return safely(parts, (part) => isDecidableAt(part, at, row));
 }
 
-/** Whether a database can decide a filter alone, and would decide it as the source does. */
+/** Whether a database can decide a filter alone, and decides it just as the source would. */
 export function isDecidableAt(where: Predicate, at: SourceName, row: PlanTable): boolean {
   if (placesIn(where).some((place) => place.source !== at)) return false;
   const known = new Set([row.id, ...placesIn(where).map((place) => place.id)]);
@@ -49,7 +49,10 @@ export function relaxed(
   });
 }
 
-/** Some parts of a filter; without all of them a condition that may fail could do so in rows that the others hide. */
+/**
+ * The wanted parts of a filter. Unless all are wanted, conditions that may fail are left out too: they could fail in rows
+ * that the other parts hide.
+ */
 function safely(parts: readonly Predicate[], isWanted: (part: Predicate) => boolean): Predicate {
   const wanted = parts.filter(isWanted);
   return {
@@ -69,7 +72,7 @@ function refersTo(leaf: Predicate, ids: ReadonlySet<number>): boolean {
 
 const RANGES: ReadonlySet<string> = new Set(['gt', 'lt', 'gte', 'lte']);
 
-/** What they find depends on which characters are letters, and whose capitals are whose. */
+/** Their result depends on the locale: which characters are letters, and which are the same letter. */
 const BY_LOCALE: ReadonlySet<string> = new Set([
   'ilike',
   'nilike',
@@ -86,7 +89,7 @@ const BY_LOCALE: ReadonlySet<string> = new Set([
   'matches_fulltext',
 ] satisfies Operator[]);
 
-/** They skip characters: of whichever letters, but each as long as it is. */
+/** They match single characters, so their result depends only on how long a character is in the encoding. */
 const BY_CHARACTER: ReadonlySet<string> = new Set(['like', 'nlike'] satisfies Operator[]);
 
 /** Text is ordered by each database's own collation, and a type that the source lacks is compared as text there. */

@@ -15,7 +15,7 @@ import type { WireConnection, WireRow } from '../wire/connection.ts';
 import type { Lease } from '../wire/leases.ts';
 import type { AskedStatement } from '../wire/pool.ts';
 
-/** A target did not answer; its rows may still be in the cache. */
+/** A target did not answer. Old rows of it may still be in the cache. */
 export class TargetUnavailable extends NearjoinError {
   readonly target: SourceName;
 
@@ -37,7 +37,7 @@ export class SnapshotOutlived extends NearjoinError {
   }
 }
 
-/** What a target reports, as an error for clients; one that does not answer is told apart. */
+/** A target's failure as an error for clients; TargetUnavailable when it does not answer. */
 export function targetError(error: unknown, target: SourceName): unknown {
   const known = readError(error, target, 'target');
   return known instanceof NearjoinError && known.code === 'target-unavailable'
@@ -58,9 +58,9 @@ interface TargetSession {
 /** What the sessions of an answer are opened for. */
 export interface SessionsWanted {
   readonly source: SourceName;
-  /** Nothing may be written there, not even what is temporary. */
+  /** The source's transaction must be read-only: a native query may try to write. No temporary tables then. */
   readonly isReading: boolean;
-  /** The targets in it are asked how far they are before their snapshots too. */
+  /** Targets with a token are asked how far they are before their snapshot is taken, too. */
   readonly tokens: ReadonlyMap<SourceName, Token>;
 }
 
@@ -159,7 +159,10 @@ export class LiveSessions {
     if (rows[0]?.[0]?.toString('latin1') === 't') throw new SnapshotOutlived(database);
   }
 
-  /** Ends every transaction and gives the sessions back; nobody has to wait for it. Temporary tables stay on success, unless they are dropped. */
+  /**
+   * Ends every transaction and gives the sessions back; nobody has to wait for it. Temporary tables stay on success, unless
+   * they are dropped.
+   */
   close({ succeeded, dropsTemps }: { readonly succeeded: boolean; readonly dropsTemps: boolean }): void {
     const end = succeeded ? 'commit' : 'rollback';
     endTransaction(this.#source, dropsTemps ? [end, 'discard temp'] : [end], succeeded);
