@@ -56,51 +56,6 @@ export function explainPlan(request: ExplainRequest, parts: ExplainParts): Promi
   return inOrder(plan.roots.map((root) => explainRoot(root, plan, request, parts)));
 }
 
-/** The gaps that live targets would fill. */
-function openGaps(root: RootField, targets: readonly Foreseen[]): readonly Gap[] {
-  const live = new Set(targets.flatMap(({ target, choice }) => (choice.route === 'live' ? [target] : [])));
-  return gapsOf([root], (place) => live.has(place.source)) ?? [];
-}
-
-/** For each target its route, and the statement that fills its gaps with the target's own plan for it. */
-function withFillings(
-  targets: readonly Foreseen[],
-  gaps: readonly Gap[],
-  { source, plan, stringifyNumbers }: SourceGroup,
-  explain: (target: SourceName, statement: Statement) => Promise<readonly string[]>,
-): Promise<readonly ExplainedTarget[]> {
-  return inOrder(
-    targets.map(async ({ target, choice }) => {
-      const where = {
-        target,
-        route: choice.route,
-        reason: choice.route === 'live' ? choice.detail : 'cached',
-      } as const;
-      const own = gaps.filter(({ field }) => placeOf(field).source === target);
-      if (own.length === 0) return { ...where, sql: null, plan: null };
-      const statement = fillStatement({ source, gaps: own, params: plan.params, stringifyNumbers });
-      return { ...where, sql: statement.text, plan: await explain(target, statement).catch(nullIfDown) };
-    }),
-  );
-}
-
-/** While a target is down, the rest of an explanation is still worth having. */
-function nullIfDown(error: unknown): null {
-  if (error instanceof NearjoinError && error.code === 'target-unavailable') return null;
-  throw error;
-}
-
-/** Lines of a database's EXPLAIN; lists of keys and rows, which only a run would find, are empty. */
-async function planLines(
-  pool: WirePool,
-  statement: Statement,
-  { values, signal }: ExplainRequest,
-): Promise<readonly string[]> {
-  const bound = boundValues(statement, values, () => '{}');
-  const rows = await pool.run(`explain (format text) ${statement.text}`, bound, { signal, prepared: false });
-  return rows.map((row) => row[0]?.toString('utf8') ?? '');
-}
-
 async function explainRoot(
   root: RootField,
   plan: QueryPlan,
@@ -147,4 +102,49 @@ async function explainRoot(
   } catch (error) {
     throw readError(error, source, 'source');
   }
+}
+
+/** The gaps that live targets would fill. */
+function openGaps(root: RootField, targets: readonly Foreseen[]): readonly Gap[] {
+  const live = new Set(targets.flatMap(({ target, choice }) => (choice.route === 'live' ? [target] : [])));
+  return gapsOf([root], (place) => live.has(place.source)) ?? [];
+}
+
+/** For each target its route, and the statement that fills its gaps with the target's own plan for it. */
+function withFillings(
+  targets: readonly Foreseen[],
+  gaps: readonly Gap[],
+  { source, plan, stringifyNumbers }: SourceGroup,
+  explain: (target: SourceName, statement: Statement) => Promise<readonly string[]>,
+): Promise<readonly ExplainedTarget[]> {
+  return inOrder(
+    targets.map(async ({ target, choice }) => {
+      const where = {
+        target,
+        route: choice.route,
+        reason: choice.route === 'live' ? choice.detail : 'cached',
+      } as const;
+      const own = gaps.filter(({ field }) => placeOf(field).source === target);
+      if (own.length === 0) return { ...where, sql: null, plan: null };
+      const statement = fillStatement({ source, gaps: own, params: plan.params, stringifyNumbers });
+      return { ...where, sql: statement.text, plan: await explain(target, statement).catch(nullIfDown) };
+    }),
+  );
+}
+
+/** While a target is down, the rest of an explanation is still worth having. */
+function nullIfDown(error: unknown): null {
+  if (error instanceof NearjoinError && error.code === 'target-unavailable') return null;
+  throw error;
+}
+
+/** Lines of a database's EXPLAIN; lists of keys and rows, which only a run would find, are empty. */
+async function planLines(
+  pool: WirePool,
+  statement: Statement,
+  { values, signal }: ExplainRequest,
+): Promise<readonly string[]> {
+  const bound = boundValues(statement, values, () => '{}');
+  const rows = await pool.run(`explain (format text) ${statement.text}`, bound, { signal, prepared: false });
+  return rows.map((row) => row[0]?.toString('utf8') ?? '');
 }
