@@ -10,6 +10,7 @@ import { freshnessOf } from '../operation/freshness-headers.ts';
 import { parseJsonBody, requestOf } from '../operation/graphql-request.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
 import { watchRequest } from '../request-life.ts';
+import { textOf } from '../server/arriving-body.ts';
 
 /** What the explain route works with. */
 export interface ExplainRoute {
@@ -27,7 +28,7 @@ export function registerExplainRoute(
 ): void {
   app.post('/v1/graphql/explain', async (request, reply) => {
     await requireAdmin(authenticator, request);
-    const parsed = body.safeParse(parseJsonBody(typeof request.body === 'string' ? request.body : ''));
+    const parsed = body.safeParse(parseJsonBody(textOf(request)));
     if (!parsed.success || parsed.data.query === undefined) {
       throw new NearjoinError(
         'parse-failed',

@@ -6,6 +6,7 @@ import { type MetadataAnswer, type MetadataContext, runMetadata } from '../../me
 import { NumberText } from '../../plan/value/input.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { parseJsonBody } from '../operation/graphql-request.ts';
+import { textOf } from '../server/arriving-body.ts';
 
 /** What the metadata routes work with; who asks is found out for each request. */
 export interface MetadataRoutes extends Omit<MetadataContext, 'session'> {
@@ -26,7 +27,7 @@ export function registerMetadataRoutes(app: FastifyInstance, routes: MetadataRou
     app.post(path, async (request, reply) => {
       const session = await routes.authenticator.authenticate(request.headers);
       if (request.notes !== null) request.notes.session = session;
-      const { status, body } = await answerTo(request.body, { ...routes, session }, run);
+      const { status, body } = await answerTo(textOf(request), { ...routes, session }, run);
       return reply.status(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
     });
   };
@@ -35,10 +36,10 @@ export function registerMetadataRoutes(app: FastifyInstance, routes: MetadataRou
 }
 
 /** Runs the command that a body holds; a body that is no JSON is answered in the metadata API's own shape. */
-async function answerTo(body: unknown, context: MetadataContext, run: RunCommand): Promise<MetadataAnswer> {
+async function answerTo(body: string, context: MetadataContext, run: RunCommand): Promise<MetadataAnswer> {
   let command: unknown;
   try {
-    command = withNumberStrings(parseJsonBody(typeof body === 'string' ? body : ''));
+    command = withNumberStrings(parseJsonBody(body));
   } catch (error) {
     if (!(error instanceof NearjoinError)) throw error;
     return refusalAnswer(error);

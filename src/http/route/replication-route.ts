@@ -9,6 +9,7 @@ import { type ReplicationView, reportFeeds } from '../../ops/replication.ts';
 import { requireAdmin } from '../auth/admin.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { parseJsonBody } from '../operation/graphql-request.ts';
+import { textOf } from '../server/arriving-body.ts';
 
 /** What the replication routes need of the process. */
 export interface ReplicationRoutes {
@@ -107,8 +108,9 @@ export function notTaken(error: unknown): NearjoinError {
 }
 
 function tablesOf(request: FastifyRequest): readonly TableRef[] | undefined {
-  if (typeof request.body !== 'string' || request.body.trim() === '') return undefined;
-  const parsed = resyncBody.safeParse(parseJsonBody(request.body));
+  const text = textOf(request);
+  if (text.trim() === '') return undefined;
+  const parsed = resyncBody.safeParse(parseJsonBody(text));
   if (!parsed.success)
     throw new NearjoinError('parse-failed', 'expected {"tables": [{"schema": "…", "name": "…"}]}');
   return parsed.data.tables?.map(tableOf);

@@ -12,6 +12,7 @@ import { sendBare } from '../operation/graphql-reply.ts';
 import type { GraphqlRequest } from '../operation/graphql-request.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
 import { watchRequest } from '../request-life.ts';
+import { textOf } from '../server/arriving-body.ts';
 import { answerError, type ServerOptions } from '../server/server.ts';
 import { endpointVariables } from './rest-variables.ts';
 
@@ -86,9 +87,9 @@ function operationFor(endpoints: readonly Endpoint[], request: FastifyRequest): 
   }
 }
 
-function bodyOf({ body, headers }: FastifyRequest): { readonly body: string; readonly isForm: boolean } {
-  const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
-  return { body: typeof body === 'string' ? body : '', isForm };
+function bodyOf(request: FastifyRequest): { readonly body: string; readonly isForm: boolean } {
+  const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
+  return { body: textOf(request), isForm };
 }
 
 function split(text: string, mark: string): readonly [string, string] {

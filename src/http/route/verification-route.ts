@@ -6,6 +6,7 @@ import { NearjoinError } from '../../core/errors.ts';
 import type { SourceName } from '../../core/names.ts';
 import { requireAdmin } from '../auth/admin.ts';
 import { parseJsonBody } from '../operation/graphql-request.ts';
+import { textOf } from '../server/arriving-body.ts';
 import {
   holdersOf,
   notHeld,
@@ -90,8 +91,9 @@ function printed(source: SourceName, { id, target, state, reason, repair, ...res
 }
 
 function bodyOf(request: FastifyRequest): z.infer<typeof verifyBody> {
-  if (typeof request.body !== 'string' || request.body.trim() === '') return { repair: false };
-  const parsed = verifyBody.safeParse(parseJsonBody(request.body));
+  const text = textOf(request);
+  if (text.trim() === '') return { repair: false };
+  const parsed = verifyBody.safeParse(parseJsonBody(text));
   if (parsed.success) return parsed.data;
   const expected = '{"tables": [{"schema": "…", "name": "…"}], "repair": true}';
   throw new NearjoinError('parse-failed', `expected ${expected}, both optional`);

@@ -17,6 +17,11 @@ export interface BodyBounds {
   readonly arriving: HeldBytes;
 }
 
+/** A request's body, which arrives as text; empty where there is none. */
+export function textOf({ body }: { readonly body: unknown }): string {
+  return typeof body === 'string' ? body : '';
+}
+
 /** Calls back, once, with the whole text of a request's body, or with why there is none. */
 export function readBody(
   message: IncomingMessage,
