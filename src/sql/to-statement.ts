@@ -129,7 +129,10 @@ function valuesOf(roots: readonly RootField[], build: Build): readonly RootValue
 /** What the one row of a stream's batch is read as. */
 const BATCH = { json: syntax('b.json'), cursor: syntax('b.cursor') };
 
-/** Seconds, exact to the microsecond; read after the snapshot was taken, so that no answer looks younger than it is. */
+/**
+ * The source's clock in seconds, to the microsecond. It is read after the snapshot was taken, so that no answer looks younger
+ * than it is.
+ */
 const clockSql: Sql = sql`date_part('epoch', clock_timestamp())::text`;
 
 function labelSql(watermarks: readonly SourceName[]): Sql {
@@ -137,8 +140,8 @@ function labelSql(watermarks: readonly SourceName[]): Sql {
 }
 
 /**
- * Asks for a range, whose first row is the newest of the target if it has one: the planner, which knows nothing of how
- * many rows have which target, takes one target's to be so few that it reads and sorts the whole table, dead rows included.
+ * The newest watermark of a target, as the first row of an index range that begins there. Asked for one target's rows alone, the
+ * planner expects so few that it would read and sort the whole table, dead rows included.
  */
 function watermarkSql(target: SourceName): Sql {
   const name = constant(target);

@@ -44,7 +44,10 @@ function isSingle({ pattern, list, type }: Param): boolean {
   return pattern === null && !list && baseType(type).kind !== 'array' && !isSplitElsewhere(type);
 }
 
-/** Whether one cell is all that the root answers, by work that the planner can judge: what a function does it does not know. */
+/**
+ * Whether requests for the root may share an execution: it answers one cell, and the planner can judge the work, which it
+ * cannot for functions.
+ */
 function isAnswered(root: RootField): boolean {
   switch (root.kind) {
     case 'object':
@@ -59,7 +62,7 @@ function isAnswered(root: RootField): boolean {
   }
 }
 
-/** Whether a root reads no more than one row by key and one for each relationship: less work than running a statement. */
+/** Whether a root reads one row by key and one for each relationship at most, which is less work than running a statement. */
 function isOneRow(root: RootField): boolean {
   switch (root.kind) {
     case 'constant':

@@ -32,7 +32,7 @@ export type Leaf =
 /** Chooses the leaf of each place of a plan. */
 export type Leaves = (table: PlanTable) => Leaf;
 
-/** The leaf of a statement that runs where all its tables are. */
+/** Every place is read from its own table: for statements that run where all tables are. */
 export const ownTables: Leaves = () => ({ kind: 'table' });
 
 /** The FROM item of a place. */
@@ -59,7 +59,7 @@ function givenRow({ ref, identity }: PlanTable, row: Sql, alias: string): Sql {
   return sql`lateral (select (g.r).*, g.r as ${identifier(whole.name)} from (select ${row}::${type} as r offset 0) g) ${syntax(alias)}`;
 }
 
-/** Whether rows are read where all of their table is. */
+/** Whether the rows are read from their own table, so that all of its columns are there. */
 export function isAtHome(leaf: Leaf): leaf is Extract<Leaf, { kind: 'table' | 'given' }> {
   return leaf.kind === 'table' || leaf.kind === 'given';
 }

@@ -35,7 +35,7 @@ export interface Build {
   readonly alias: () => string;
 }
 
-/** A statement that writes everything itself. */
+/** No gaps: the statement writes everything itself. */
 export const NO_GAPS: ReadonlySet<number> = new Set();
 
 /** Starts a statement. */
@@ -50,7 +50,7 @@ export function startBuild(what: Omit<Build, 'alias'>): Build {
   };
 }
 
-/** A row read straight from its FROM item. What is computed was fetched with the rest, or else is computed here. */
+/** A row read straight from its FROM item. A computed column was fetched with the rest, or is computed here. */
 export function directScope(
   table: PlanTable,
   leaf: Leaf,
@@ -83,12 +83,12 @@ function wholeRow({ ref }: PlanTable, alias: string): Sql {
   return sql`(${syntax(alias)}.*)::${identifier(ref.schema)}.${identifier(ref.name)}`;
 }
 
-/** The rows with one more. */
+/** These rows, and one more. */
 export function withRow(rows: RowsInScope, row: RowScope): RowsInScope {
   return new Map([...rows, [row.table.id, row]]);
 }
 
-/** The row of a place that encloses the current one. */
+/** The row of a place that encloses the current row. */
 export function rowOf(rows: RowsInScope, id: number): RowScope {
   return must(rows.get(id), `row of place ${id}`);
 }
@@ -99,8 +99,8 @@ interface InnerSelect extends Pick<Build, 'params'> {
 }
 
 /**
- * The output of an inner select. Text is built above it, and what is read there decides which columns it hands up:
- * rows that a limit cuts off never have their JSON built, nor a field computed that is not shown, which may fail.
+ * The output of an inner select. JSON is built above it, and only columns that are read there are handed up. So no JSON is
+ * built for rows that a limit cuts off, and no function is called for a field that is not shown (it could fail).
  */
 export class Exposure {
   readonly #alias: string;
@@ -138,7 +138,7 @@ export class Exposure {
       : null;
   }
 
-  /** Hands up one expression of the inner select; the same key twice is one column. */
+  /** Hands up one expression of the inner select; for the same key there is one column. */
   expose(key: string, inner: Sql): Sql {
     const known = this.#columns.get(key);
     const name = known?.name ?? `c${this.#columns.size}`;

@@ -33,7 +33,7 @@ export interface OpenRows {
   select(list: Sql): Sql;
 }
 
-/** How the rows hang on an enclosing row; null for a root field. */
+/** How the rows are joined to an enclosing row; null for a root field. */
 export type Link = ((right: RowScope) => Sql) | null;
 
 /** What of a select decides its rows. */
@@ -100,7 +100,7 @@ function isOrderedAlike(select: RowsOf, { isRemote }: Build): boolean {
  */
 export function joinedConditions(select: RowsOf): readonly Exists[] {
   const parts = conjuncts(select.where);
-  // What a leaky condition has to wait for must be a condition itself.
+  // A condition that may fail must wait for all others, so they must stay conditions.
   if (parts.some(isLeaky)) return [];
   const joined = new Map<string, Exists>();
   for (const part of parts) {

@@ -29,12 +29,12 @@ export interface JoinSite {
   readonly from: FromList;
 }
 
-/** Names a join by where it starts. */
+/** Names a join by the place it starts from and its relationship. */
 export function joinKey(left: PlanTable, join: Join): string {
   return JSON.stringify([left.id, join.name]);
 }
 
-/** Finds a join whose row is the one that the same relationship under this filter would give. */
+/** Finds a join whose row is the same one that this relationship, under this filter, would give. */
 export function findShared(
   shared: readonly SharedJoin[],
   key: string,
