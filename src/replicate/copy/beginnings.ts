@@ -12,12 +12,12 @@ import { overlaySink } from '../write/sink.ts';
 import type { HeldSnapshot } from './snapshots.ts';
 import { type CopyWork, holdSnapshot } from './work.ts';
 
-/** The stream waits while so many copies are begun together. */
+/** Most copies that are begun together: the stream waits meanwhile. */
 const MOST_TOGETHER = 64;
-/** A copy that is begun gathers changes while it waits for its turn, so no more than this is to be read before. */
+/** Most bytes to be read before a copy that is begun early: changes gather in its overlay until its own turn. */
 const BYTES_TOGETHER = 32 << 20;
 
-/** A copy whose changes are kept from here on. */
+/** A copy that has begun: changes of its table are kept in an overlay. */
 export interface Begun {
   readonly stored: StoredTable;
   /** Every change after this position is in the overlay. */
@@ -28,24 +28,24 @@ interface Waiting {
   readonly wanted: Sized;
   readonly work: CopyWork;
   begun: Promise<Begun> | null;
-  /** Of those that were begun together. */
+  /** The copies that were begun together with it. */
   group: Group | null;
 }
 
-/** Copies begun together: a snapshot taken after that shows enough for all of them, so it is held until the last has read. */
+/** Copies begun together. One snapshot taken afterwards serves all of them, and is held until the last has read. */
 interface Group {
   left: number;
   held: Promise<HeldSnapshot> | null;
 }
 
 /**
- * Begins copies of tables that are read in one go. When the turn of a small one comes, those that wait behind it are begun
- * with it, so that they are read from one snapshot: taking one costs more than reading a small table.
+ * Begins copies of tables that are read in one go. With a small one, the small ones waiting behind it are begun too, so that
+ * they are read from one snapshot: taking a snapshot costs more than reading a small table.
  */
 export class Beginnings {
   readonly #waiting: Waiting[] = [];
 
-  /** Does the work, in which the copy is begun when its turn comes or when that of one before it does. */
+  /** Does the work when the copy's turn comes; the copy is begun then, or before, together with another one. */
   async wait<T>(
     wanted: Sized,
     work: CopyWork,
@@ -58,7 +58,7 @@ export class Beginnings {
     } finally {
       const at = this.#waiting.indexOf(mine);
       if (at >= 0) this.#waiting.splice(at, 1);
-      // Whoever waits for the end of this copy must not find it begun after that.
+      // Once this copy has ended, it must not be begun by another one's turn.
       await mine.begun?.catch(() => undefined);
       await leave(mine.group);
     }
@@ -84,7 +84,7 @@ export class Beginnings {
     return begun;
   }
 
-  /** This one, and the small ones behind it; all of them leave the queue. */
+  /** Takes this copy, and the small ones behind it, out of the queue. */
   #together(mine: Waiting): readonly Waiting[] {
     let bytes = mine.wanted.bytes ?? BYTES_TOGETHER;
     const together = [mine];
@@ -125,7 +125,7 @@ async function leave(group: Group | null): Promise<void> {
   await held?.release();
 }
 
-/** Begins the copy of a large table, which is made at once: that is also the sign that its copy can be resumed. */
+/** Begins the copy of a large table. Its cache table is made at once, which also shows that the copy can be resumed. */
 export async function beginLarge(wanted: Sized, work: CopyWork): Promise<Begun> {
   const [begun] = await begin([{ wanted, work }], true);
   return must(begun, 'a copy');
@@ -136,7 +136,7 @@ async function beginAlone({ wanted, work }: Waiting): Promise<Begun> {
   return must(begun, 'a copy');
 }
 
-/** From here on changes are kept in overlays: whatever is not in a snapshot taken later will have gone through them. */
+/** From here on changes are kept in overlays: a change is either in every snapshot taken later, or in an overlay. */
 async function begin(
   copies: readonly Pick<Waiting, 'wanted' | 'work'>[],
   isLarge: boolean,

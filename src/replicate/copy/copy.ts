@@ -12,11 +12,11 @@ import { gatherStatistics } from './statistics.ts';
 import { copyWhole } from './whole.ts';
 import { type CopierOptions, type CopyWork, isResumable, told, withSnapshot } from './work.ts';
 
-/** A copy that could not be made; the others go on. */
+/** A copy that could not be made; the others are not affected. */
 export interface FailedCopy {
   readonly table: TableRef;
   readonly error: unknown;
-  /** What there is of it can be used: another try goes on where this one ended. */
+  /** Another try can continue where this one ended. */
   readonly resumable: boolean;
 }
 
@@ -28,11 +28,11 @@ export interface Unfinished {
 
 interface UnderWay {
   readonly table: TableRef;
-  /** Among those that wait to read from the target. */
+  /** Its place among those that wait to read from the target. */
   readonly place: number;
   readonly stop: AbortController;
   rows: number;
-  /** What there is of it can be of use to a later try. */
+  /** A later try can continue where this one ends. */
   isKept: boolean;
   done: Promise<FailedCopy | null>;
 }
@@ -41,7 +41,7 @@ interface UnderWay {
 export class Copier {
   readonly #options: CopierOptions;
   readonly #underWay = new Map<string, UnderWay>();
-  /** Places of copies that were stopped, for what is copied in their stead. */
+  /** The places of copies that were stopped, for the copies that replace them. */
   readonly #places = new Map<string, number>();
   readonly #beginnings = new Beginnings();
   readonly #reading: Turns;
@@ -62,7 +62,7 @@ export class Copier {
     return [...this.#underWay.values()].filter(({ rows }) => rows > 0);
   }
 
-  /** Stops the copy of a table and waits until it has let go. */
+  /** Stops the copy of a table, and waits until it has ended. */
   async cancel(table: TableRef): Promise<void> {
     const found = this.#underWay.get(tableKey(table));
     this.#underWay.delete(tableKey(table));
@@ -98,8 +98,8 @@ export class Copier {
   }
 
   /**
-   * A transaction that was going on while a table was out of the publication is told of in part, and what is told may be
-   * older than what a snapshot shows: none may reach an overlay, which wins. Nor may changes from before a column was added.
+   * Waits until the stream has passed what must not reach an overlay, since an overlay wins over the copy: transactions that
+   * were in progress when a table was published, of which only a part is streamed, and changes from before a column was added.
    */
   async #settled(signal: AbortSignal): Promise<void> {
     const { connector, applied } = this.#options;
@@ -108,7 +108,7 @@ export class Copier {
     signal.throwIfAborted();
   }
 
-  /** Goes on with the copy of a large table, or of parts of one. */
+  /** Continues the copy of a large table, or of parts of one. */
   async resume(
     { stored, wanted: { indexes } }: Unfinished,
     signal: AbortSignal,

@@ -4,16 +4,16 @@ import { indexSql, type WantedIndexes } from '../../cache/table/ddl.ts';
 import { type StoredTable, updateSql } from '../../cache/table/stored.ts';
 import { begin, type CopyWork, commit, makeIndex, makeKey } from './work.ts';
 
-/** What is said of a copy meanwhile. */
+/** What the status says of a copy meanwhile. */
 export const INDEXING = 'building indexes';
-/** Each reads the whole table once. */
+/** Most indexes of one table that are built at once: each build reads the whole table. */
 const AT_ONCE = 2;
-/** What was written of a copy up to this size is mostly in the system's memory still. */
+/** A copy up to this size is mostly still in the system's memory when its indexes are built. */
 const CACHED_BYTES = 1 << 30;
 
 /**
  * Builds what is missing of the indexes of a copy whose rows are kept, each in a transaction of its own and some at the
- * same time, and has it catch up: a later try goes on with those that are not there.
+ * same time, and then lets the copy catch up. A later try builds only those that are not there yet.
  */
 export async function buildIndexes(
   { stored, indexes }: { readonly stored: StoredTable; readonly indexes: WantedIndexes },

@@ -4,7 +4,7 @@ import type { FeedLimits } from '../feed-options.ts';
 import { CopySessions } from './sessions.ts';
 import { Snapshots } from './snapshots.ts';
 
-/** What the copies of one run are made with. */
+/** What is needed to make sessions and snapshots for copies. */
 export interface CopyMeansOptions {
   readonly connector: Connector;
   readonly clock: Clock;
@@ -26,8 +26,8 @@ export class CopyMeans {
   }
 
   /**
-   * Begins to make them for so many copies, beside whatever else is to be done before those begin. What the copies are
-   * of must be published: a snapshot from before would lack what the stream does not bring.
+   * Begins to open sessions and take a snapshot for so many copies, while other things are done before those begin. The tables
+   * must be published by now: an earlier snapshot would lack changes that the stream does not bring either.
    */
   prepare(copies: number, run: AbortSignal): void {
     if (copies === 0) return;
@@ -35,7 +35,7 @@ export class CopyMeans {
     this.snapshots.prepare(run);
   }
 
-  /** Ends what nobody uses. */
+  /** Closes what nobody uses. */
   async close(): Promise<void> {
     this.snapshots.close();
     await this.sessions.close();

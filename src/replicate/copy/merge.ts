@@ -14,7 +14,10 @@ import type { Lsn } from '../../core/position/lsn.ts';
 import { cacheSink, overlaySink } from '../write/sink.ts';
 import { CopySpoilt, type CopyWork, overlayPages, withSnapshot } from './work.ts';
 
-/** What came meanwhile is merged in further rounds, until it is little; a table that changes faster than that is finished in one go. */
+/**
+ * Changes that come during a merge are merged in further rounds, until few are left; after so many rounds the rest is merged
+ * in one go.
+ */
 const MOST_ROUNDS = 5;
 const FEW_ROWS = 10_000;
 const KEYS_A_ROUND = 10_000;
@@ -71,12 +74,12 @@ async function drain(stored: StoredTable, overlay: Overlay, work: CopyWork): Pro
   }
 }
 
-/** Counts the rows of a table of ours. */
+/** Counts the rows of an overlay or cache table. */
 export function rowsIn(client: Queryable, relation: string): Promise<{ rows: number }> {
   return rowOf(client, `select count(*)::int as rows from ${inCache(relation)}`);
 }
 
-/** Merges all that an overlay holds, but for rows that the target must be asked for. */
+/** Merges all rows of an overlay, except those that the target must be asked for. */
 export function mergeAll(client: Queryable, stored: StoredTable, overlay: Overlay): Promise<void> {
   return merge(client, stored, overlay, null);
 }

@@ -35,7 +35,7 @@ export async function copyParts(
   });
 }
 
-/** From here on changes are kept beside the copy. */
+/** From here on changes are kept in an overlay. */
 async function keepChanges(
   before: StoredTable,
   { exclusively, sinks, progress, stop }: CopyWork,

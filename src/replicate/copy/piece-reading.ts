@@ -20,14 +20,14 @@ export interface ToRead {
 const NOTHING_MORE = new Error('all pieces are taken');
 
 /**
- * Reads the pieces of a large table, each with its progress in one transaction. A session that writes keeps a core busy, so
- * there are as many lanes as tables may be read at once; what they read is committed in the order of the pages.
+ * Reads the pieces of a large table, each written with its progress in one transaction. Writing keeps a core busy, so there may
+ * be as many readers as tables may be read at once; their pieces are committed in the order of the pages.
  */
 export class PieceReading {
   readonly #table: ToRead;
   readonly #work: CopyWork;
   readonly #over = new AbortController();
-  /** Where the piece begins that nobody has taken. */
+  /** Where the next piece begins. */
   #next: Promise<PieceCursor | null>;
   /** Settles when the pieces that were taken are committed. */
   #taken: Promise<void> = Promise.resolve();
@@ -41,18 +41,19 @@ export class PieceReading {
     this.#kept = { cursor, at };
   }
 
-  /** Reads to the end, one lane over this session; gives the position of the newest snapshot. */
+  /** Reads to the end, one reader over this session; gives the position of the newest snapshot. */
   async run(client: pg.Client): Promise<Lsn> {
     const { sessions, parallel, stop } = this.#work;
-    const lanes = [this.#lane(client)];
-    while (lanes.length < parallel) lanes.push(sessions.use((other) => this.#lane(other.client), stop));
-    for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason;
+    const readers = [this.#reader(client)];
+    while (readers.length < parallel) readers.push(sessions.use((other) => this.#reader(other.client), stop));
+    for (const reader of await Promise.allSettled(readers))
+      if (reader.status === 'rejected') throw reader.reason;
     return must(this.#kept.at, 'the position of a copy');
   }
 
-  async #lane(client: pg.Client): Promise<void> {
+  async #reader(client: pg.Client): Promise<void> {
     const { reading, stop } = this.#work;
-    // Else the end would wait for the turn, or the snapshot, of a lane that has nothing to read.
+    // Else the end would wait for the turn, or the snapshot, of a reader that has nothing to read.
     const until = AbortSignal.any([stop, this.#over.signal]);
     let held: HeldSnapshot | null = null;
     try {
@@ -100,7 +101,7 @@ export class PieceReading {
     await commit(client);
     this.#kept = kept;
     await onStep?.('pieces:read');
-    // Whatever is in the table came later, and with the stream into the overlay.
+    // What is in the table now came later, and reaches the overlay through the stream.
     if (truncated) this.#over.abort(NOTHING_MORE);
   }
 
@@ -113,7 +114,7 @@ export class PieceReading {
     return 0;
   }
 
-  /** A table whose files were replaced is worth going on with only when it was emptied, which the stream will have told. */
+  /** When a table's files were replaced, the copy can be continued only if the table was truncated, which the stream tells. */
   async #mustBeTruncated(client: pg.Client): Promise<void> {
     const { applied, connector, stop } = this.#work;
     await applied(await connector.position(), stop);

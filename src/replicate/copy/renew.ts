@@ -12,8 +12,8 @@ import { overlayPages } from './work.ts';
 type Renewal = FeedAction & { readonly kind: 'renew' };
 
 /**
- * Takes a copy out of sight because parts of it may be wrong. It gets a new name, so that a statement which was made
- * before finds nothing, and goes on being fed: what is right in it stays so.
+ * Hides a copy because parts of it may be wrong. It gets a new name, so that statements made before do not find it. It still
+ * takes changes, so the parts that are right stay right.
  */
 export async function renew(
   action: Renewal,
@@ -47,8 +47,8 @@ async function hide(client: Queryable, stored: StoredTable): Promise<void> {
 }
 
 /**
- * What was kept beside a copy goes back into it: whatever is wrong in its parts will be read again, and the rest is as if
- * nothing had been kept. Rows that the target would have to be asked for first make all of it be copied again.
+ * Merges a copy's overlay into it: what is wrong in some parts will be read again, and the rest is as if there had been no
+ * overlay. If the target would have to be asked for rows first, the whole table is copied again.
  */
 async function foldBack(client: Queryable, stored: StoredTable): Promise<void> {
   const { overlay: relation } = stored;

@@ -6,8 +6,8 @@ import type { RowStream } from '../../../connectors/connector.ts';
 import type { CopyWork } from './work.ts';
 
 /**
- * Writes rows with the statement, no faster than the pace; returns their number. They pass as they are: what one server
- * prints is the input of the other.
+ * Writes rows with the statement, no faster than the pace; returns their number. The bytes are not changed: what one server
+ * prints the other reads.
  */
 export async function writeRows(
   rows: RowStream,

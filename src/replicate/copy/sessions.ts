@@ -16,14 +16,14 @@ const SETTINGS = {
 export class CopySessions {
   readonly #options: CopySessionsOptions;
   readonly #idle = new Set<Session>();
-  /** Being opened for whoever comes; null when that failed, which the next opening will tell of. */
+  /** Sessions being opened ahead; null when that failed, as the next opening will report. */
   readonly #prepared: Promise<Session | null>[] = [];
 
   constructor(options: CopySessionsOptions) {
     this.#options = options;
   }
 
-  /** Opens sessions that will be used in a moment. */
+  /** Opens sessions ahead, which will be used in a moment. */
   prepare(count: number): void {
     for (let at = this.#idle.size + this.#prepared.length; at < count; at += 1)
       this.#prepared.push(this.#open().catch(() => null));
@@ -45,7 +45,7 @@ export class CopySessions {
     }
   }
 
-  /** Ends those that nobody uses. */
+  /** Closes those that nobody uses. */
   async close(): Promise<void> {
     const idle = [...this.#idle, ...this.#prepared.splice(0)];
     this.#idle.clear();

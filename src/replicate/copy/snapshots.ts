@@ -2,7 +2,7 @@ import type { Connector, Snapshot } from '../../../connectors/connector.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 
-/** A snapshot somebody reads from. */
+/** A snapshot, as one of its readers holds it. */
 export interface HeldSnapshot {
   readonly snapshot: Snapshot;
   /** It has been open long enough: take another for the next read. */
@@ -15,7 +15,7 @@ interface Shared {
   readonly opening: Promise<Snapshot>;
   openedMs: number;
   users: number;
-  /** One of the users is whoever comes first; this ends it when nobody does. */
+  /** A snapshot that was prepared counts as held; this gives it up when nobody has come for it. */
   unclaimed: AbortController | null;
 }
 
@@ -35,7 +35,7 @@ export class Snapshots {
     this.#oldAfterMs = oldAfterMs;
   }
 
-  /** Begins to take one for whoever comes next; unless somebody does, it is open until `close`. */
+  /** Begins to take one ahead, for the next reader; without one it stays open until `close`. */
   prepare(run: AbortSignal): void {
     if (this.#current !== null) return;
     const unclaimed = new AbortController();
@@ -44,7 +44,7 @@ export class Snapshots {
     shared.unclaimed = unclaimed;
   }
 
-  /** Ends one that was prepared for nobody. */
+  /** Closes one that was prepared and that nobody came for. */
   close(): void {
     const shared = this.#current;
     if (shared === null || shared.unclaimed === null) return;
@@ -88,7 +88,7 @@ export class Snapshots {
   #opened(shared: Shared, stop: AbortSignal): Promise<Snapshot> {
     return new Promise((resolve, reject) => {
       const stopped = (): void => {
-        // Nobody waits for the closing: when it is not even open yet, that may take long.
+        // The closing is not waited for: while the snapshot is still being taken that may last long.
         void this.#leave(shared);
         reject(stop.reason);
       };

@@ -7,7 +7,7 @@ import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { say } from '../say.ts';
 import type { CopyWork } from './work.ts';
 
-/** Behind all that wait to be copied. */
+/** After all copies that wait. */
 const LAST_PLACE = Number.POSITIVE_INFINITY;
 
 /**

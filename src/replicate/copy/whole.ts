@@ -57,7 +57,10 @@ async function index({ stored, indexes }: Filled, rows: number, client: pg.Clien
   await commit(client, primaryKeySql(stored), updateSql(stored, filled));
 }
 
-/** As a table made piece by piece with nothing left to read: other sessions see it, and a later try goes on with its indexes. */
+/**
+ * Leaves the table as if it were copied in pieces and all were read: other sessions see it, and a later try continues with
+ * its indexes.
+ */
 async function keep(
   stored: Filled['stored'],
   rows: number,

@@ -34,11 +34,14 @@ export interface CopierOptions {
   /** Resolves when the position is applied, which the target is asked for; or when the signal aborts. */
   readonly applied: (position: Lsn, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
-  /** So many tables are read at once. */
+  /** How many tables are read at once. */
   readonly parallel: number;
   readonly limits: CopyLimits;
   readonly pace: Pace | null;
-  /** Whether what keeps changes beside a copy is made with it, not with the first of them: what refuses that fails the copy then, and not the stream. */
+  /**
+   * Whether an overlay is created when its copy begins, not with the first change: if that is refused, the copy fails and not
+   * the stream.
+   */
   readonly isOverlayMade: () => boolean;
   readonly log: Pick<Log, 'warn'>;
   readonly onStep?: StepHook | undefined;
@@ -50,7 +53,7 @@ export interface CopyWork extends CopierOptions {
   readonly sessions: CopySessions;
   /** Turns to read from the target. */
   readonly reading: Turns;
-  /** Where this copy is among those that wait for their first. */
+  /** This copy's place among those that wait for their first turn. */
   readonly place: number;
   /** Turns to build the indexes of a large table. */
   readonly building: Turns;
@@ -90,7 +93,7 @@ interface Waiting {
 const TOLD_AFTER_MS = 2_000;
 const WAITS = 'waiting for transactions that run on the target, or are prepared there, to end';
 
-/** What is waited for; when the target's transactions keep it waiting for long, the status of the copy says so. */
+/** Waits; when transactions of the target make that last long, the copy's status says so. */
 export async function told<T>(
   { clock, exclusively }: Pick<CopyWork, 'clock' | 'exclusively'>,
   copy: Waiting['stored'],

@@ -21,14 +21,14 @@ import type { Sinks } from '../write/sink.ts';
 import type { Sized } from './reconcile.ts';
 
 /**
- * Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. `next` commits what was
- * done so far and begins another one: still nothing of the stream is written in between.
+ * Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. `next` commits what has
+ * been done and begins another transaction, still without anything of the stream in between.
  */
 export type Exclusively = <T>(
   work: (client: Queryable, next: () => Promise<void>) => Promise<T>,
 ) => Promise<T>;
 
-/** What becomes of a table whose copy goes; `unserved`: only the older generation does. */
+/** What becomes of a table whose copy is dropped; `unserved`: only the older generation is dropped. */
 export type Afterwards =
   | { readonly kind: 'forgotten' }
   | { readonly kind: 'unserved' }
@@ -37,16 +37,16 @@ export type Afterwards =
 
 const LOCK_NOT_AVAILABLE = '55P03';
 const LOCK_WAIT_MS = 500;
-/** Nothing presses. */
+/** How long a retired generation waits for its readers: it may go another time. */
 const RETIRE_WAIT_MS = 100;
-/** Each takes some locks, of which a server has a few thousand. */
+/** Most copies dropped in one transaction: each takes some locks, of which a server has a few thousand. */
 const DROPPED_TOGETHER = 100;
 
-/** A copy that goes. */
+/** A copy that is dropped. */
 export interface Discarded {
   readonly stored: StoredTable;
   readonly afterwards: Afterwards;
-  /** The older generation, if there is one, goes on serving. */
+  /** The older generation, if there is one, still serves. */
   readonly servesOn?: boolean;
 }
 
@@ -55,13 +55,13 @@ export interface DiscardContext {
   readonly exclusively: Exclusively;
   readonly sinks: Sinks;
   readonly clock: Clock;
-  /** Done first, while the watermark stands still: taking the tables out of the stream, for example. */
+  /** Done first, while the watermark stands still, as taking the tables out of the publication. */
   readonly before?: () => Promise<unknown>;
 }
 
 /**
- * Drops copies and says what becomes of each, so many in one transaction. The stream waits until the last is gone, also while
- * readers hold them: a watermark must not move past changes that a copy still in sight does not get.
+ * Drops copies, and notes what becomes of each table. The stream waits until the last is gone, even while readers hold them:
+ * the watermark must not move past changes that a copy which is still read does not get.
  */
 export async function discard(
   tables: readonly Discarded[],
@@ -85,7 +85,7 @@ export async function discard(
   });
 }
 
-/** Does in the open transaction what needs relations that somebody may be reading, as often as it takes. */
+/** Does in the open transaction what needs locks that readers may hold; tries until it gets them. */
 export async function untilDone(
   client: Queryable,
   relations: readonly string[],
@@ -101,8 +101,8 @@ export async function untilDone(
 }
 
 /**
- * Ends this leader's sessions that do more to the relations than read or write rows: they build indexes of what is to go, or did
- * so for a copy that was stopped, since a server does not notice that a client is gone while it works.
+ * Ends this leader's sessions that build indexes of the relations. Those of a stopped copy may still do so, since a server does
+ * not notice that its client is gone while it works.
  */
 const END_OWN = `
   select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
@@ -121,7 +121,7 @@ async function tried(client: Queryable, work: () => Promise<void>): Promise<bool
   }
 }
 
-/** The generations that go. */
+/** The generations that are dropped. */
 function generationsOf({ stored, afterwards, servesOn = false }: Discarded): readonly Generation[] {
   const serving = stored.serving === null || servesOn ? [] : [stored.serving];
   return afterwards.kind === 'unserved' ? serving : [stored, ...serving];
@@ -140,8 +140,8 @@ async function discardOne(client: Queryable, discarded: Discarded): Promise<void
 }
 
 /**
- * Drops a relation of the table's. Where somebody's rule refuses that, or a view of theirs depends on it, it gets a name that
- * nobody reads it by instead, and is an orphan from then on: one table must not hold up all others.
+ * Drops a relation of the table's. If somebody's rule refuses that, or their view depends on it, it is renamed, so that nobody
+ * reads it, and is an orphan from then on: one table must not hold up all others.
  */
 async function drop(
   client: Queryable,
@@ -159,8 +159,8 @@ async function drop(
 }
 
 /**
- * Drops the generation that a newer one has replaced. While somebody still reads it the stream does not wait: it goes on
- * being fed until the next time.
+ * Drops the generation that a newer one has replaced. The stream does not wait for its readers: while there are some, it still
+ * takes changes, until the next time.
  */
 export async function retire(
   stored: StoredTable,

@@ -11,13 +11,13 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** Nothing presses, and the stream waits meanwhile: whoever reads one was seen before. */
 export const ORPHAN_LOCK_MS = 20;
 
-/** A table of ours that is of no use any more, and why it is there still; null when somebody reads it just now. */
+/** A table of ours that is of no use any more, and why it could not be dropped; null when somebody is just reading it. */
 export interface Kept {
   readonly relation: string;
   readonly reason: string | null;
 }
 
-/** A feed cannot go as long as something keeps its tables; its target is free. */
+/** A feed cannot be removed while something keeps its tables; its slot is gone already. */
 export class CopiesKept extends Error {
   constructor([first, ...others]: readonly Kept[]) {
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
