@@ -183,6 +183,9 @@ test('the request wins over relationships, the strictest relationship over the s
     fallback: 'live',
   });
   expect(policyFor('pg2', { ...request, noCache: true }, [options], defaults).staleWhenDown).toBe(false);
+  const never = { ...options, cache: false };
+  expect(policyFor('pg2', request, [options, never], defaults).cacheOff).toBe(true);
+  expect(policyFor('pg2', request, [options], defaults).cacheOff).toBe(false);
   const asked = { ...request, maxStalenessMs: 5000, fallback: 'error' as const };
   expect(policyFor('pg2', asked, two, defaults)).toMatchObject({ boundMs: 5000, fallback: 'error' });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { NearjoinError } from '../../../src/core/errors.ts';
 import { isForOperators, readError, StatementOutdated } from '../../../src/read/error-mapping.ts';
-import { ConnectionLost, PostgresError } from '../../../src/read/wire/failure.ts';
+import { ConnectionLost, PostgresError, RequestTooLarge } from '../../../src/read/wire/failure.ts';
 
 const reported = (state: string, routine = ''): PostgresError =>
   new PostgresError(
@@ -21,6 +21,14 @@ test.each([
 ])('%s makes the side unavailable that it happened on', (_title, error) => {
   expect(readError(error, 'pg2', 'target')).toMatchObject({ code: 'target-unavailable' });
   expect(readError(error, 'pg1', 'source')).toMatchObject({ code: 'source-unavailable' });
+});
+
+test.each([
+  ['a statement that took too long', reported('57014'), 'timed-out'],
+  ['a pattern that ends in the middle of an escape', reported('22025'), 'bad-request'],
+  ['values that no message holds', new RequestTooLarge('more than 65535 values'), 'query-too-complex'],
+])('%s is told as such', (_title, error, code) => {
+  expect(readError(error, 'pg1', 'source')).toMatchObject({ code });
 });
 
 test('a statement beyond a limit of the server tells which one', () => {

@@ -7,64 +7,71 @@ import { planFor } from '../plan/plan-for.ts';
 const TO_ORDERS = { kind: 'array', table: 'orders', source: 'a' } as const;
 
 /** Orders in one database, their people in a second, the people's towns in a third. */
-const CATALOG = catalogOf({
-  a: {
-    tables: {
-      orders: {
-        columns: { id: 'integer!', person_id: 'integer', code: 'text' },
-        primaryKey: ['id'],
-        permissions: { clerk: {}, scribe: {} },
-        relationships: {
-          person: { kind: 'object', table: 'people', source: 'b', on: { person_id: 'id' } },
-          by_ratio: { kind: 'object', table: 'people', source: 'b', on: { id: 'ratio' } },
-          notes: { kind: 'array', table: 'notes', source: 'b', on: { id: 'order_id' } },
-          scanned: { kind: 'array', table: 'notes', source: 'b', on: { id: 'order_id' }, indexed: false },
-          lines: { kind: 'array', table: 'lines', on: { id: 'order_id' } },
+const CATALOG = catalogOf(
+  {
+    a: {
+      tables: {
+        orders: {
+          columns: { id: 'integer!', person_id: 'integer', code: 'text' },
+          primaryKey: ['id'],
+          permissions: { clerk: {}, scribe: {}, reader: {}, owner: {} },
+          relationships: {
+            person: { kind: 'object', table: 'people', source: 'b', on: { person_id: 'id' } },
+            by_ratio: { kind: 'object', table: 'people', source: 'b', on: { id: 'ratio' } },
+            notes: { kind: 'array', table: 'notes', source: 'b', on: { id: 'order_id' } },
+            scanned: { kind: 'array', table: 'notes', source: 'b', on: { id: 'order_id' }, indexed: false },
+            lines: { kind: 'array', table: 'lines', on: { id: 'order_id' } },
+          },
         },
-      },
-      lines: {
-        columns: { id: 'integer!', order_id: 'integer!' },
-        primaryKey: ['id'],
-        relationships: { notes: { kind: 'array', table: 'notes', source: 'b', on: { id: 'order_id' } } },
+        lines: {
+          columns: { id: 'integer!', order_id: 'integer!' },
+          primaryKey: ['id'],
+          relationships: { notes: { kind: 'array', table: 'notes', source: 'b', on: { id: 'order_id' } } },
+        },
       },
     },
-  },
-  b: {
-    tables: {
-      people: {
-        columns: {
-          id: 'integer!',
-          name: 'text',
-          born: 'integer',
-          ratio: 'double precision',
-          town_id: 'integer',
+    b: {
+      tables: {
+        people: {
+          columns: {
+            id: 'integer!',
+            name: 'text',
+            born: 'integer',
+            ratio: 'double precision',
+            town_id: 'integer',
+          },
+          primaryKey: ['id'],
+          relationships: {
+            notes: { kind: 'array', table: 'notes', on: { id: 'author_id' } },
+            town: { kind: 'object', table: 'towns', source: 'c', on: { town_id: 'id' } },
+            orders: { ...TO_ORDERS, on: { id: 'person_id' } },
+          },
+          permissions: {
+            clerk: { filter: { born: { _gt: 1900 } } },
+            scribe: { filter: { name: { _gt: 'm' } } },
+          },
         },
-        primaryKey: ['id'],
-        relationships: {
-          notes: { kind: 'array', table: 'notes', on: { id: 'author_id' } },
-          town: { kind: 'object', table: 'towns', source: 'c', on: { town_id: 'id' } },
-          orders: { ...TO_ORDERS, on: { id: 'person_id' } },
+        notes: {
+          columns: {
+            id: 'integer!',
+            order_id: 'integer',
+            author_id: 'integer',
+            stars: 'integer',
+            body: 'text',
+          },
+          primaryKey: ['id'],
+          relationships: { author: { kind: 'object', table: 'people', on: { author_id: 'id' } } },
+          permissions: {
+            reader: { columns: ['id', 'order_id'], allowAggregations: true },
+            owner: { filter: { body: { _gt: 'm' } }, allowAggregations: true },
+          },
         },
-        permissions: {
-          clerk: { filter: { born: { _gt: 1900 } } },
-          scribe: { filter: { name: { _gt: 'm' } } },
-        },
-      },
-      notes: {
-        columns: {
-          id: 'integer!',
-          order_id: 'integer',
-          author_id: 'integer',
-          stars: 'integer',
-          body: 'text',
-        },
-        primaryKey: ['id'],
-        relationships: { author: { kind: 'object', table: 'people', on: { author_id: 'id' } } },
       },
     },
+    c: { tables: { towns: { columns: { id: 'integer!', name: 'text' }, primaryKey: ['id'] } } },
   },
-  c: { tables: { towns: { columns: { id: 'integer!', name: 'text' }, primaryKey: ['id'] } } },
-});
+  { inheritedRoles: new Map([['editor', ['reader', 'owner']]]) },
+);
 
 /** The tables whose targets are handed a subtree; null when something must be fetched first. */
 function handedOver(query: string, role = 'admin', live: readonly string[] = ['b', 'c']): unknown {
@@ -122,6 +129,18 @@ test('a permission counts as a filter', () => {
   const query = '{ orders { person { id } } }';
   expect(handedOver(query, 'clerk')).toEqual(['orders.people']);
   expect(handedOver(query, 'scribe')).toBeNull();
+});
+
+test.each([
+  ['shown', '{ orders { notes { body } } }'],
+  ['what decides which rows are the first', '{ orders { notes(distinct_on: stars) { id } } }'],
+  ['counted', '{ orders { notes_aggregate { aggregate { count(columns: [stars]) } } } }'],
+  ['aggregated', '{ orders { notes_aggregate { aggregate { max { stars } } } } }'],
+  ['a node of an aggregate', '{ orders { notes_aggregate { nodes { stars } } } }'],
+])('a cell that only some rows show, as each database may see it, is not: %s', (_, query) => {
+  expect(handedOver(query, 'owner')).toBeNull();
+  expect(handedOver('{ orders { notes { id } } }', 'editor')).toEqual(['orders.notes']);
+  expect(handedOver(query, 'editor')).toBeNull();
 });
 
 test('a cache below a live target keeps the subtree at the source, a live target below a cache does not', () => {

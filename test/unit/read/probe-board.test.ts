@@ -19,3 +19,10 @@ test('only a probe whose position is applied proves anything, and of those the n
   board.put('a', 'b', null);
   expect(board.latest('a', 'b', lsn(99))).toBeNull();
 });
+
+test('no more probes are kept than those of the last seconds', () => {
+  const board = new ProbeBoard();
+  for (let at = 0; at < 1_000; at += 1) board.put('a', 'b', { freshAsOf: at, position: lsn(at) });
+  expect(board.latest('a', 'b', lsn(700))).toBeNull();
+  expect(board.latest('a', 'b', lsn(800))).toBe(800);
+});
