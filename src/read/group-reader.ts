@@ -171,7 +171,7 @@ export class GroupReader {
     group: SourceGroup,
     detail: RouteDetail,
   ): Promise<boolean> {
-    const cached = reads.filter((read) => read.choice.route === 'cache' && read.forced === null);
+    const cached = reads.filter((read) => read.choice.route === 'cache');
     if (cached.length === 0) return false;
     const tried = leafKey(cached);
     await this.#parts.board.refresh(group.source);
@@ -258,7 +258,7 @@ export class GroupReader {
     if (history !== null) refuseOutlived(read, history);
     const since = arrival ?? now;
     const fault = faultOf(label, policy, policy.fallback === 'wait' ? since : now);
-    if (fault === null || mayServe(fault, read)) return cacheReport(read, { label, now, fault });
+    if (fault === null || mayServe(fault, read)) return cacheReport(target, { label, now, fault });
     return { read, fault, arrival: since };
   }
 

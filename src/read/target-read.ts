@@ -53,14 +53,14 @@ export function mayServe(
 
 /** How rows from a cache are reported. */
 export function cacheReport(
-  read: TargetRead,
+  target: SourceName,
   { label, now, fault }: { label: Label; now: SourceTime; fault: RouteDetail | null },
 ): TargetReport {
   return {
-    target: read.use.target,
+    target,
     route: 'cache',
     reason: 'hit',
-    detail: fault === null && !read.anyAge ? 'fresh' : 'stale-allowed',
+    detail: fault === null ? 'fresh' : 'stale-allowed',
     stalenessMs: label.freshAsOf === null ? null : stalenessMs(now, label.freshAsOf),
     position: label.position,
     history: label.history,
