@@ -115,8 +115,8 @@ function poolOptions(url: string, settings: ReadSettings, buffers: SpareBuffers)
   return {
     url,
     size: settings.poolSize,
-    leases: settings.livePoolSize,
-    leaseTimeoutMs: settings.connectTimeoutMs,
+    loans: settings.livePoolSize,
+    loanTimeoutMs: settings.connectTimeoutMs,
     connectTimeoutMs: settings.connectTimeoutMs,
     statementTimeoutMs: settings.statementTimeoutMs,
     rowLimit: settings.resultLimitBytes,

@@ -69,8 +69,8 @@ function reader(url: string): WirePool {
   const pool = new WirePool({
     url,
     size: 1,
-    leases: 1,
-    leaseTimeoutMs: 10_000,
+    loans: 1,
+    loanTimeoutMs: 10_000,
     connectTimeoutMs: 10_000,
     statementTimeoutMs: 10_000,
     rowLimit: 1_000_000,

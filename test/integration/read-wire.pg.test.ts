@@ -196,8 +196,8 @@ test('a cancel request that comes late does not end what the session runs by the
 
 test('of many requests that are given up at once two are cancelled at a time, and none that has ended meanwhile', async () => {
   await using proxy = await startProxy(testServer('source'));
-  const pool = rig.open({ url: proxy.through(rig.database.url), leases: 5 });
-  const leases = await Promise.all(Array.from({ length: 5 }, () => pool.lease(null)));
+  const pool = rig.open({ url: proxy.through(rig.database.url), loans: 5 });
+  const loans = await Promise.all(Array.from({ length: 5 }, () => pool.borrow(null)));
   /** All of what was connected before has come to the proxy when this has. */
   const cancelsMade = async (probes: number): Promise<number> => {
     connect(proxy.port, '127.0.0.1').on('error', () => undefined);
@@ -206,7 +206,7 @@ test('of many requests that are given up at once two are cancelled at a time, an
   };
   const giveUp = async (text: string): Promise<void> => {
     const stop = new Stop();
-    const given = leases.map(({ connection }) =>
+    const given = loans.map(({ connection }) =>
       failure(connection.run(text, [], { ...PLAIN, signal: stop })),
     );
     await poll('the statements to run', async () => (await rig.running(text)) === 5);
@@ -221,13 +221,13 @@ test('of many requests that are given up at once two are cancelled at a time, an
   await poll('them to end', async () => (await rig.running(text)) === 0);
   proxy.letGo();
   await poll('the cancel requests to be over', async () =>
-    leases.every(({ connection }) => connection.isIdle),
+    loans.every(({ connection }) => connection.isIdle),
   );
   expect(await cancelsMade(2)).toBe(2);
   await giveUp('select pg_sleep(30)::text');
   proxy.letGo();
   await poll('all of them to be cancelled', async () => (await rig.running()) === 0);
-  for (const lease of leases) lease.release();
+  for (const loan of loans) loan.release();
 });
 
 /** When the statement that runs was begun. */
@@ -423,35 +423,35 @@ test('while many clients go away, nobody else’s requests end with theirs', asy
   }
 });
 
-test('a lease keeps a transaction to itself, and a broken one is not handed on', async () => {
+test('a loan keeps a transaction to itself, and a broken one is not handed on', async () => {
   const pool = rig.open();
-  const lease = await pool.lease(null);
+  const loan = await pool.borrow(null);
   const pid = async (): Promise<string> => {
-    const rows = await lease.connection.run('select pg_backend_pid()', [], PLAIN);
+    const rows = await loan.connection.run('select pg_backend_pid()', [], PLAIN);
     return rows[0]?.[0]?.toString() ?? '';
   };
-  await lease.connection.run('begin', [], PLAIN);
+  await loan.connection.run('begin', [], PLAIN);
   const first = await pid();
-  const waiting = pool.lease(null);
-  lease.release();
+  const waiting = pool.borrow(null);
+  loan.release();
   const second = await waiting;
   const rows = await second.connection.run('select pg_backend_pid()', [], PLAIN);
   expect(rows[0]?.[0]?.toString()).not.toBe(first);
-  expect(await failure(pool.lease(null))).toBeInstanceOf(ConnectionLost);
+  expect(await failure(pool.borrow(null))).toBeInstanceOf(ConnectionLost);
   const stop = new Stop();
-  const stopped = failure(pool.lease(stop));
+  const stopped = failure(pool.borrow(stop));
   stop.abort(new Error('time is up'));
   expect(await stopped).toBe(stop.reason);
   second.release();
 });
 
 test('what a session still runs when it is given back or its pool closes is cancelled', async () => {
-  const pool = rig.open({ leases: 4, statementTimeoutMs: 600_000 });
-  const leases = await Promise.all(Array.from({ length: 4 }, () => pool.lease(null)));
-  const given = leases.map(({ connection }) => failure(connection.run('select pg_sleep(600)', [], PLAIN)));
+  const pool = rig.open({ loans: 4, statementTimeoutMs: 600_000 });
+  const loans = await Promise.all(Array.from({ length: 4 }, () => pool.borrow(null)));
+  const given = loans.map(({ connection }) => failure(connection.run('select pg_sleep(600)', [], PLAIN)));
   const own = failure(ask(pool, 'select pg_sleep(600)'));
   await poll('the statements to run', async () => (await rig.running()) === 5);
-  for (const lease of leases) lease.release();
+  for (const loan of loans) loan.release();
   expect(await Promise.all(given)).toEqual(given.map(() => expect.any(ConnectionLost)));
   await poll('them to be cancelled', async () => (await rig.running()) === 1);
   await pool.close();

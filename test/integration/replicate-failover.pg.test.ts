@@ -35,8 +35,8 @@ function readers(url: string): WirePool {
   return new WirePool({
     url,
     size: 1,
-    leases: 1,
-    leaseTimeoutMs: 5000,
+    loans: 1,
+    loanTimeoutMs: 5000,
     connectTimeoutMs: 5000,
     statementTimeoutMs: 20_000,
     rowLimit: 1_000_000,

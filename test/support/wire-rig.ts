@@ -23,8 +23,8 @@ export class WireRig {
     const pool = new WirePool({
       url: this.database.url,
       size: 1,
-      leases: 1,
-      leaseTimeoutMs: 500,
+      loans: 1,
+      loanTimeoutMs: 500,
       connectTimeoutMs: 5000,
       statementTimeoutMs: 20_000,
       rowLimit: 50_000_000,

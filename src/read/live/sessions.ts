@@ -12,7 +12,7 @@ import type { Databases } from '../databases.ts';
 import { readError } from '../error-mapping.ts';
 import type { Reached } from '../reading.ts';
 import type { WireConnection, WireRow } from '../wire/connection.ts';
-import type { Lease } from '../wire/leases.ts';
+import type { Loan } from '../wire/loans.ts';
 import type { AskedStatement } from '../wire/pool.ts';
 
 /** A target did not answer. Old rows of it may still be in the cache. */
@@ -50,7 +50,7 @@ const BEGIN = 'begin isolation level repeatable read';
 export const ASK_POSITION: AskedStatement = { ...printStatement(sql`select ${positionSql}`), values: [] };
 
 interface TargetSession {
-  readonly lease: Lease;
+  readonly loan: Loan;
   readonly before: Promise<Lsn | null>;
   readonly after: Promise<Lsn>;
 }
@@ -70,29 +70,29 @@ export class LiveSessions {
   readonly makesTemps: boolean;
   readonly #databases: Databases;
   readonly #signal: StopSignal;
-  readonly #source: Lease;
+  readonly #source: Loan;
   readonly #targets = new Map<SourceName, Promise<TargetSession>>();
   readonly #positions = new Map<SourceName, Reached>();
   readonly #wanted: SessionsWanted;
 
   private constructor(
     databases: Databases,
-    { lease, wanted }: { readonly lease: Lease; readonly wanted: SessionsWanted },
+    { loan, wanted }: { readonly loan: Loan; readonly wanted: SessionsWanted },
     signal: StopSignal,
   ) {
     this.#databases = databases;
-    this.#source = lease;
+    this.#source = loan;
     this.#wanted = wanted;
-    this.makesTemps = !wanted.isReading && lease.connection.facts.makesTemps;
+    this.makesTemps = !wanted.isReading && loan.connection.facts.makesTemps;
     this.#signal = signal;
   }
 
   static async open(databases: Databases, wanted: SessionsWanted, signal: StopSignal): Promise<LiveSessions> {
-    const lease = await databases.source(wanted.source).lease(signal);
-    const sessions = new LiveSessions(databases, { lease, wanted }, signal);
+    const loan = await databases.source(wanted.source).borrow(signal);
+    const sessions = new LiveSessions(databases, { loan, wanted }, signal);
     // Not waited for: whatever follows on the session fails if this does.
     const begin = `${BEGIN} read ${sessions.makesTemps ? 'write' : 'only'}`;
-    lease.connection.run(begin, [], { signal, prepared: true }).catch(() => undefined);
+    loan.connection.run(begin, [], { signal, prepared: true }).catch(() => undefined);
     return sessions;
   }
 
@@ -129,8 +129,8 @@ export class LiveSessions {
   /** Throws `SnapshotOutlived` when rows of a target that was read were not to be seen in its snapshot. */
   async checkTargets(): Promise<void> {
     const checked = [...this.#positions.keys()].map(async (target) => {
-      const { lease } = await this.#target(target);
-      await this.#refuseOutlived(target, lease.connection);
+      const { loan } = await this.#target(target);
+      await this.#refuseOutlived(target, loan.connection);
     });
     await Promise.all(checked);
   }
@@ -143,9 +143,9 @@ export class LiveSessions {
   ): Promise<readonly WireRow[]> {
     try {
       const session = await this.#target(target);
-      const rows = session.lease.connection.run(text, values, { signal: this.#signal, prepared: true });
+      const rows = session.loan.connection.run(text, values, { signal: this.#signal, prepared: true });
       const [before, after, found] = await Promise.all([session.before, session.after, rows]);
-      const { history } = session.lease.connection.facts;
+      const { history } = session.loan.connection.facts;
       this.#positions.set(target, reached(before, after, history));
       return found;
     } catch (error) {
@@ -167,7 +167,7 @@ export class LiveSessions {
     const end = succeeded ? 'commit' : 'rollback';
     endTransaction(this.#source, dropsTemps ? [end, 'discard temp'] : [end], succeeded);
     for (const opening of this.#targets.values()) {
-      opening.then(({ lease }) => endTransaction(lease, ['rollback'], succeeded)).catch(() => undefined);
+      opening.then(({ loan }) => endTransaction(loan, ['rollback'], succeeded)).catch(() => undefined);
     }
   }
 
@@ -180,15 +180,15 @@ export class LiveSessions {
   }
 
   async #openTarget(target: SourceName): Promise<TargetSession> {
-    const lease = await this.#databases.target(target).lease(this.#signal);
+    const loan = await this.#databases.target(target).borrow(this.#signal);
     const run = (text: string): Promise<readonly WireRow[]> =>
-      lease.connection.run(text, [], { signal: this.#signal, prepared: true });
+      loan.connection.run(text, [], { signal: this.#signal, prepared: true });
     const position = (): Promise<Lsn> => run(ASK_POSITION.text).then((rows) => positionIn(rows[0]?.[0]));
     const before = this.#wanted.tokens.has(target) ? position() : Promise.resolve(null);
     run(`${BEGIN} read only`).catch(() => undefined);
     const after = position();
     for (const one of [before, after]) one.catch(() => undefined);
-    return { lease, before, after };
+    return { loan, before, after };
   }
 }
 
@@ -206,13 +206,13 @@ export function positionIn(cell: Buffer | null | undefined): Lsn {
 }
 
 /** A session that cannot be left as it should be is ended. */
-function endTransaction(lease: Lease, statements: readonly string[], succeeded: boolean): void {
-  const { connection } = lease;
+function endTransaction(loan: Loan, statements: readonly string[], succeeded: boolean): void {
+  const { connection } = loan;
   // After a failure what still runs may run for long, for an answer nobody waits for. After a success it is at most
   // the set-up of a session that was not needed: a new connection would cost far more than its end.
   const isAbandoned = !succeeded && connection.load > 0;
   const run = (text: string): Promise<unknown> => connection.run(text, [], { signal: null, prepared: true });
   Promise.all(isAbandoned ? [] : statements.map(run))
     .catch(() => connection.close())
-    .finally(() => lease.release());
+    .finally(() => loan.release());
 }

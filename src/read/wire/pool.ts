@@ -6,7 +6,7 @@ import { Turns } from '../../core/waiting/turns.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
 import { abortError, ConnectionLost, isBystander, isWorthRepeating } from './failure.ts';
-import { type Lease, Leases } from './leases.ts';
+import { type Loan, Loans } from './loans.ts';
 import { RequestQueue } from './queue.ts';
 import { SharedRuns } from './shared-runs.ts';
 import type { SharedStatement } from './shares.ts';
@@ -16,8 +16,8 @@ export interface PoolOptions extends ConnectOptions {
   /** Sessions that share requests. */
   readonly size: number;
   /** Sessions for transactions; each serves one at a time. */
-  readonly leases: number;
-  readonly leaseTimeoutMs: number;
+  readonly loans: number;
+  readonly loanTimeoutMs: number;
 }
 
 /** A statement whose answer is one row; `together` answers several requests at once, null where they never share one. */
@@ -53,7 +53,7 @@ const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 export class WirePool {
   readonly #options: PoolOptions;
   readonly #shared: WireConnection[] = [];
-  readonly #leases: Leases;
+  readonly #loans: Loans;
   readonly #queue = new RequestQueue();
   readonly #sharedRuns: SharedRuns;
   readonly #cancels = new Turns(CANCELS_AT_ONCE);
@@ -66,8 +66,8 @@ export class WirePool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#sharedRuns = new SharedRuns((text, values, asked) => this.run(text, values, asked));
-    const { leases: most, leaseTimeoutMs: timeoutMs } = options;
-    this.#leases = new Leases({ most, timeoutMs, connect: () => this.#connect() });
+    const { loans: most, loanTimeoutMs: timeoutMs } = options;
+    this.#loans = new Loans({ most, timeoutMs, connect: () => this.#connect() });
   }
 
   /** Runs a statement that only reads; it is repeated when the session broke or its prepared statement went stale. */
@@ -113,8 +113,8 @@ export class WirePool {
   }
 
   async #alone<T>(signal: StopSignal | null, work: (connection: WireConnection) => Promise<T>): Promise<T> {
-    const lease = await this.lease(signal);
-    return work(lease.connection).finally(() => lease.release());
+    const loan = await this.borrow(signal);
+    return work(loan.connection).finally(() => loan.release());
   }
 
   /** First come, first served: what a session cannot take at once is not bound to it, nor to what it is busy with. */
@@ -137,8 +137,8 @@ export class WirePool {
   }
 
   /** Takes a session for a transaction, waiting for one when all are taken. */
-  lease(signal: StopSignal | null): Promise<Lease> {
-    return this.#leases.take(signal);
+  borrow(signal: StopSignal | null): Promise<Loan> {
+    return this.#loans.take(signal);
   }
 
   /** Ends every session; requests still running fail. */
@@ -159,7 +159,7 @@ export class WirePool {
 
   #emptied(): readonly WireConnection[] {
     this.#closed = true;
-    return [...this.#shared.splice(0), ...this.#leases.close()];
+    return [...this.#shared.splice(0), ...this.#loans.close()];
   }
 
   #assertOpen(): void {

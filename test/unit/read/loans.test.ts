@@ -6,7 +6,7 @@ import { Turns } from '../../../src/core/waiting/turns.ts';
 import { readError } from '../../../src/read/error-mapping.ts';
 import { WireConnection } from '../../../src/read/wire/connection.ts';
 import { ConnectionLost, isConnectionLost, isWorthRepeating } from '../../../src/read/wire/failure.ts';
-import { Leases } from '../../../src/read/wire/leases.ts';
+import { Loans } from '../../../src/read/wire/loans.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
 
 /** ReadyForQuery, inside a transaction. */
@@ -16,11 +16,11 @@ const IN_TRANSACTION = Buffer.from([0x5a, 0, 0, 0, 5, 0x54]);
 class Sessions {
   readonly made: WireConnection[] = [];
   readonly servers: Duplex[] = [];
-  readonly leases: Leases;
+  readonly loans: Loans;
   cancels = 0;
 
   constructor(most: number, timeoutMs = 2_000) {
-    this.leases = new Leases({ most, timeoutMs, connect: () => Promise.resolve(this.#connect()) });
+    this.loans = new Loans({ most, timeoutMs, connect: () => Promise.resolve(this.#connect()) });
   }
 
   #connect(): WireConnection {
@@ -45,15 +45,15 @@ class Sessions {
 
   /** Lends one, and says which it is, by the order in which they were made. */
   async take(signal: Stop | null = null): Promise<{ readonly number: number; readonly release: () => void }> {
-    const lease = await this.leases.take(signal);
-    return { number: this.made.indexOf(lease.connection), release: () => lease.release() };
+    const loan = await this.loans.take(signal);
+    return { number: this.made.indexOf(loan.connection), release: () => loan.release() };
   }
 }
 
 test('whoever waits for a session hears at once that none can be made', async () => {
   const connect = (): Promise<never> => Promise.reject(new ConnectionLost('no connection'));
-  const leases = new Leases({ most: 1, timeoutMs: 2_000, connect });
-  const asked = await Promise.allSettled([leases.take(null), leases.take(null), leases.take(null)]);
+  const loans = new Loans({ most: 1, timeoutMs: 2_000, connect });
+  const asked = await Promise.allSettled([loans.take(null), loans.take(null), loans.take(null)]);
   expect(asked.map((one) => (one.status === 'rejected' ? String(one.reason) : 'lent'))).toEqual(
     asked.map(() => 'ConnectionLost: no connection'),
   );
@@ -61,11 +61,11 @@ test('whoever waits for a session hears at once that none can be made', async ()
 
 test('who has gone already waits for none', async () => {
   const never = (): Promise<never> => new Promise(() => undefined);
-  const leases = new Leases({ most: 1, timeoutMs: 2_000, connect: never });
-  void leases.take(null);
+  const loans = new Loans({ most: 1, timeoutMs: 2_000, connect: never });
+  void loans.take(null);
   const gone = new Stop();
   gone.abort(new Error('gone'));
-  await expect(leases.take(gone)).rejects.toBe(gone.reason);
+  await expect(loans.take(gone)).rejects.toBe(gone.reason);
 });
 
 test('a session that is given back serves whoever waits, in the order they came, else the next', async () => {
@@ -143,16 +143,16 @@ test('when they are closed nobody waits any more, none is lent, and what is held
   const sessions = new Sessions(2);
   const [held, other] = [await sessions.take(), await sessions.take()];
   const waiting = expect(sessions.take()).rejects.toThrow('the pool is closed');
-  expect(sessions.leases.close()).toEqual([]);
+  expect(sessions.loans.close()).toEqual([]);
   await waiting;
   await expect(sessions.take()).rejects.toThrow('the pool is closed');
-  for (const lease of [held, other]) lease.release();
+  for (const loan of [held, other]) loan.release();
   expect(sessions.made.map(({ isOpen }) => isOpen)).toEqual([false, false]);
 });
 
 test('those that nobody holds are given to who closes', async () => {
   const sessions = new Sessions(1);
   (await sessions.take()).release();
-  expect(sessions.leases.close()).toEqual(sessions.made);
+  expect(sessions.loans.close()).toEqual(sessions.made);
   await expect(sessions.take()).rejects.toThrow('the pool is closed');
 });

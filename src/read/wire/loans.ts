@@ -3,50 +3,50 @@ import type { WireConnection } from './connection.ts';
 import { abortError, ConnectionLost, SessionsTaken } from './failure.ts';
 
 /** A session held by one caller until released. */
-export interface Lease {
+export interface Loan {
   readonly connection: WireConnection;
   /** Gives it back; a session inside a transaction or with unread answers is ended instead. */
   release(): void;
 }
 
 /** How sessions for transactions are made, and how many. */
-export interface LeaseOptions {
+export interface LoanOptions {
   readonly most: number;
   readonly timeoutMs: number;
   readonly connect: () => Promise<WireConnection>;
 }
 
 /** Sessions for transactions: each serves one caller at a time. */
-export class Leases {
-  readonly #options: LeaseOptions;
+export class Loans {
+  readonly #options: LoanOptions;
   readonly #free: WireConnection[] = [];
   readonly #waiting: ((connection: WireConnection | null) => void)[] = [];
-  #leased = 0;
+  #lent = 0;
   #closed = false;
 
-  constructor(options: LeaseOptions) {
+  constructor(options: LoanOptions) {
     this.#options = options;
   }
 
   /** Takes a session, waiting for one when all are taken. */
-  async take(signal: StopSignal | null): Promise<Lease> {
+  async take(signal: StopSignal | null): Promise<Loan> {
     if (this.#closed) throw new ConnectionLost('the pool is closed');
     if (signal?.aborted === true) throw abortError(signal);
     const free = this.#takeFree();
-    if (free !== null) return this.#leaseOf(free);
-    if (this.#leased < this.#options.most) {
-      this.#leased += 1;
+    if (free !== null) return this.#loanOf(free);
+    if (this.#lent < this.#options.most) {
+      this.#lent += 1;
       try {
-        return this.#leaseOf(await this.#options.connect());
+        return this.#loanOf(await this.#options.connect());
       } catch (error) {
-        this.#leased -= 1;
+        this.#lent -= 1;
         // Whoever waits for this one tries for itself.
         this.#waiting.shift()?.(null);
         throw error;
       }
     }
     const handed = await this.#wait(signal);
-    return handed === null ? this.take(signal) : this.#leaseOf(handed);
+    return handed === null ? this.take(signal) : this.#loanOf(handed);
   }
 
   /** Lends no more; the sessions that nobody holds are the caller's to end, others end when given back. */
@@ -61,11 +61,11 @@ export class Leases {
       const connection = this.#free.pop();
       if (connection === undefined) return null;
       if (connection.isOpen) return connection;
-      this.#leased -= 1;
+      this.#lent -= 1;
     }
   }
 
-  #leaseOf(connection: WireConnection): Lease {
+  #loanOf(connection: WireConnection): Loan {
     let released = false;
     return {
       connection,
@@ -86,7 +86,7 @@ export class Leases {
       return;
     }
     void connection.close();
-    this.#leased -= 1;
+    this.#lent -= 1;
     next?.(null);
   }
 
