@@ -8,10 +8,7 @@ const LIST = { text: 'alone', together: { text: 'together', isLookUp: false } };
 /** Shares on a clock moved by hand, and a database that finds an execution for two so dear. */
 function open(cost: number | null) {
   let now = 0;
-  const clock: Clock = {
-    monotonicMs: () => now,
-    delay: () => Promise.resolve(),
-  };
+  const clock: Clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
   const shares = new Shares(clock);
   const asked: string[] = [];
   const ask = async (text: string): Promise<readonly WireRow[]> => {
@@ -73,10 +70,7 @@ test('what takes long once in a while shares as before, and what does so for som
 
 test('look-ups share without asking, however long they take', () => {
   const { shares, asked } = open(1);
-  const lookUp = {
-    text: 'alone',
-    together: { text: 'together', isLookUp: true },
-  };
+  const lookUp = { text: 'alone', together: { text: 'together', isLookUp: true } };
   shares.took(lookUp, 1000);
   expect(shares.most(lookUp, () => Promise.reject(new Error('asked')))).toBe(32);
   expect(asked).toEqual([]);
