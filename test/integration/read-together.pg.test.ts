@@ -173,17 +173,17 @@ test('lists of one turn share an execution once the database has said that they 
 test('lists that were slow together again and again go alone', async () => {
   const pool = rig.open();
   const slow = {
-    text: 'select pg_sleep(0.06 * $1::int4)::text',
+    text: 'select pg_sleep(0.01 * $1::int4)::text',
     together: {
-      text: 'select pg_sleep(0.06 * p1::int4)::text, n from unnest($1::int4[]) with ordinality asked(p1, n)',
+      text: 'select pg_sleep(0.01 * p1::int4)::text, n from unnest($1::int4[]) with ordinality asked(p1, n)',
       isLookUp: false,
     },
   };
   const together = async (): Promise<boolean> => {
-    await Promise.all(['1', '1'].map((value) => pool.row(slow, [value], new Stop())));
+    await Promise.all(Array.from({ length: 16 }, () => pool.row(slow, ['1'], new Stop())));
     return ranLast(slow.together.text);
   };
-  await poll('an execution for two', together);
+  await poll('an execution for many', together);
   await poll('each to go alone', async () => !(await together()));
 });
 

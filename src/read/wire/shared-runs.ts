@@ -67,29 +67,41 @@ export class SharedRuns {
   }
 
   #alone({ statement, values, signal, resolve, reject }: Asked): void {
-    this.#run(statement.text, values, { signal, prepared: true }).then(
-      (rows) => resolve(must(rows[0], 'row of a root statement')),
-      reject,
-    );
+    this.#timed({ statement, requests: 1 }, (onTurn) =>
+      this.#run(statement.text, values, { signal, prepared: true, onTurn }),
+    ).then((rows) => resolve(must(rows[0], 'row of a root statement')), reject);
   }
 
   /** What fails for one fails for all: each that has no row by then is asked for by itself and has its own outcome. */
   async #together(all: readonly Asked[]): Promise<void> {
     const { statement } = must(all[0], 'request of an execution');
     const waiting = new Waiting(all);
-    let turnMs = systemClock.monotonicMs();
-    const options = {
-      signal: waiting.stop,
-      prepared: true,
-      onTurn: (): void => {
-        turnMs = systemClock.monotonicMs();
-      },
-      onRow: (row: WireRow): void => waiting.take(row),
-    };
-    const run = this.#run(statement.together.text, columnsOf(all), options);
+    const onRow = (row: WireRow): void => waiting.take(row);
+    const run = this.#timed({ statement, requests: all.length }, (onTurn) =>
+      this.#run(statement.together.text, columnsOf(all), {
+        signal: waiting.stop,
+        prepared: true,
+        onTurn,
+        onRow,
+      }),
+    );
     await run.catch(() => undefined);
-    this.#shares.took(statement, systemClock.monotonicMs() - turnMs);
     for (const asked of waiting.end()) this.#alone(asked);
+  }
+
+  /** Notes how long a session was at an execution, without what it waited for others. */
+  async #timed(
+    { statement, requests }: { readonly statement: SharedStatement; readonly requests: number },
+    run: (onTurn: () => void) => Promise<readonly WireRow[]>,
+  ): Promise<readonly WireRow[]> {
+    let turnMs = systemClock.monotonicMs();
+    try {
+      return await run(() => {
+        turnMs = systemClock.monotonicMs();
+      });
+    } finally {
+      this.#shares.took(statement, requests, systemClock.monotonicMs() - turnMs);
+    }
   }
 }
 

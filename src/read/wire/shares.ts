@@ -22,6 +22,10 @@ const MOST_COST = 240;
 const VALID_MS = 60_000;
 /** The planner was wrong of what takes so long, again and again: once, any execution does that waits for a core. */
 const SLOW_MS = 50;
+/** And so many times what one request takes alone: where all take long, sharing is what spares the database most. */
+const SLOW_TIMES = 3;
+/** What one request takes alone is the mean of about so many. */
+const REMEMBERED = 8;
 /** More than the sessions of a pool, all of which are late when the machine or this process stands still. */
 const MOST_SLOW = 8;
 /** So many that were not slow make up for one that was. */
@@ -32,6 +36,8 @@ interface Share {
   readonly untilMs: number;
   /** Slow executions, less what others made up for. */
   slow: number;
+  /** What one request takes alone; 0 while none has gone alone. */
+  aloneMs: number;
 }
 
 /** How many requests of a statement may share an execution: as many as the database thinks are little work together. */
@@ -59,16 +65,22 @@ export class Shares {
     return most;
   }
 
-  /** An execution for several was worked at for so long: where that is too long too often, each goes alone for a while. */
-  took({ together }: SharedStatement, ms: number): void {
+  /** An execution for so many was worked at for so long: where that is too long too often, each goes alone for a while. */
+  took({ together }: SharedStatement, requests: number, ms: number): void {
     const share = this.#known.get(together);
     if (share === undefined) return;
-    share.slow = ms > SLOW_MS ? share.slow + 1 : Math.max(0, share.slow - 1 / QUICK_FOR_SLOW);
+    if (requests === 1) {
+      share.aloneMs += (ms - share.aloneMs) / (share.aloneMs === 0 ? 1 : REMEMBERED);
+      return;
+    }
+    const isSlow = ms > Math.max(SLOW_MS, share.aloneMs * SLOW_TIMES);
+    share.slow = isSlow ? share.slow + 1 : Math.max(0, share.slow - 1 / QUICK_FOR_SLOW);
     if (share.slow >= MOST_SLOW) this.#set(together, 1);
   }
 
   #set(together: Together, most: number): void {
-    this.#known.set(together, { most, untilMs: this.#clock.monotonicMs() + VALID_MS, slow: 0 });
+    const aloneMs = this.#known.get(together)?.aloneMs ?? 0;
+    this.#known.set(together, { most, untilMs: this.#clock.monotonicMs() + VALID_MS, slow: 0, aloneMs });
   }
 }
 

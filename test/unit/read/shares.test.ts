@@ -50,9 +50,9 @@ test('what the database thinks is asked for again after a while, and what it ref
 test('executions that take long again and again let none share one until the database is asked again', async () => {
   const { shares, most, pass } = open(80);
   await most();
-  for (let i = 0; i < 7; i += 1) shares.took(LIST, 51);
+  for (let i = 0; i < 7; i += 1) shares.took(LIST, 6, 51);
   expect(await most()).toBe(6);
-  shares.took(LIST, 51);
+  shares.took(LIST, 6, 51);
   expect(await most()).toBe(1);
   pass(61_000);
   expect([await most(), await most()]).toEqual([1, 6]);
@@ -61,17 +61,29 @@ test('executions that take long again and again let none share one until the dat
 test('what takes long once in a while shares as before, and what does so for some values goes alone', async () => {
   const { shares, most } = open(80);
   await most();
-  const took = (of: number): void => shares.took(LIST, of % 20 === 0 ? 200 : 50);
+  const took = (of: number): void => shares.took(LIST, 6, of % 20 === 0 ? 200 : 50);
   for (let i = 1; i < 2000; i += 1) took(i);
   expect(await most()).toBe(6);
-  for (let i = 0; i < 200; i += 1) shares.took(LIST, i % 8 === 0 ? 200 : 50);
+  for (let i = 0; i < 200; i += 1) shares.took(LIST, 6, i % 8 === 0 ? 200 : 50);
+  expect(await most()).toBe(1);
+});
+
+test('where one request alone takes as long, many share as before', async () => {
+  const { shares, most } = open(80);
+  await most();
+  for (let i = 0; i < 100; i += 1) {
+    shares.took(LIST, 1, 60);
+    shares.took(LIST, 6, 150);
+  }
+  expect(await most()).toBe(6);
+  for (let i = 0; i < 8; i += 1) shares.took(LIST, 6, 200);
   expect(await most()).toBe(1);
 });
 
 test('look-ups share without asking, however long they take', () => {
   const { shares, asked } = open(1);
   const lookUp = { text: 'alone', together: { text: 'together', isLookUp: true } };
-  shares.took(lookUp, 1000);
+  shares.took(lookUp, 6, 1000);
   expect(shares.most(lookUp, () => Promise.reject(new Error('asked')))).toBe(32);
   expect(asked).toEqual([]);
 });
