@@ -1,6 +1,7 @@
 import { NearjoinError } from '../core/errors.ts';
 import { ADMIN } from '../core/names.ts';
 import type { Config } from './settings.ts';
+import type { CorsPolicy } from './values.ts';
 
 /** Refuses settings that are right one by one but not together. */
 export function refuseContradictions(config: Config): void {
@@ -12,6 +13,11 @@ export function refuseContradictions(config: Config): void {
 /** Every secret that makes a request an administrator's. */
 export function adminSecretsOf(config: Config): readonly string[] {
   return config.adminSecret === null ? config.adminSecrets : [config.adminSecret, ...config.adminSecrets];
+}
+
+/** Which web origins may read answers. */
+export function corsOf({ cors, disableCors }: Config): CorsPolicy {
+  return disableCors ? { kind: 'none' } : cors;
 }
 
 function authProblems(config: Config): string[] {

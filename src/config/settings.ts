@@ -100,6 +100,7 @@ export const SETTINGS = {
   kafkaSaslUsername: setting<string | null>('KAFKA_SASL_USERNAME', text, null),
   kafkaSaslPassword: setting<string | null>('KAFKA_SASL_PASSWORD', text, null),
   cors: setting<CorsPolicy>('CORS_DOMAIN', corsDomains, anyOrigin, 'CORS_DOMAIN'),
+  disableCors: setting<boolean>('DISABLE_CORS', bool, false, 'DISABLE_CORS'),
   devMode: setting<boolean>('DEV_MODE', bool, false, 'DEV_MODE'),
   adminInternalErrors: setting<boolean>('ADMIN_INTERNAL_ERRORS', bool, true, 'ADMIN_INTERNAL_ERRORS'),
   enableConsole: setting<boolean>('ENABLE_CONSOLE', bool, false, 'ENABLE_CONSOLE'),

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { StatusPools } from '../cache/status/status-pools.ts';
-import { adminSecretsOf } from '../config/rules.ts';
+import { adminSecretsOf, corsOf } from '../config/rules.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { AllowList } from '../graphql/allow-list.ts';
@@ -70,7 +70,7 @@ function operatorParts(
   return {
     server: {
       log,
-      cors: config.cors,
+      cors: corsOf(config),
       bodyLimitBytes: config.bodyLimitBytes,
       arriving: new HeldBytes(Math.max(config.arrivingLimitBytes, config.bodyLimitBytes), (bytes) =>
         log.warn({ bytes }, 'a client that takes too long to say what it wants is cut off'),

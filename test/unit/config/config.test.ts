@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { adminSecretsOf } from '../../../src/config/rules.ts';
+import { adminSecretsOf, corsOf } from '../../../src/config/rules.ts';
 import { SETTINGS } from '../../../src/config/settings.ts';
 import { readConfig } from '../../../src/config.ts';
 
@@ -148,6 +148,15 @@ describe('readConfig', () => {
     ],
   ])('settings that contradict each other are refused (%#)', (env, problem) => {
     expect(() => readConfig(env)).toThrow(problem);
+  });
+
+  test.each([
+    [{}, 'any'],
+    [{ HASURA_GRAPHQL_DISABLE_CORS: 'true' }, 'none'],
+    [{ HASURA_GRAPHQL_DISABLE_CORS: 'true', NEARJOIN_CORS_DOMAIN: '*' }, 'none'],
+    [{ HASURA_GRAPHQL_DISABLE_CORS: 'false', NEARJOIN_CORS_DOMAIN: 'none' }, 'none'],
+  ])('whoever disables CORS lets no other origin in (%#)', (env, kind) => {
+    expect(corsOf(readConfig(env)).kind).toBe(kind);
   });
 
   test('listed CORS origins are read with their wildcard and port', () => {
