@@ -379,9 +379,9 @@ test('where no temporary table can be made, as on a standby, many keys are an an
   }
 });
 
-test('what keeps a temporary table from being made is told, not that it kept others from running', async () => {
+test('what is wrong with a value of a temporary table is told, not that it kept others from running', async () => {
   await pg1.query(`create function no_room() returns event_trigger language plpgsql as
-    $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$`);
+    $$ begin raise exception 'no room' using errcode = 'data_exception'; end $$`);
   await pg1.query(`create event trigger no_room on ddl_command_start when tag in ('CREATE TABLE')
     execute function no_room()`);
   const small = await TestLane.open({ pg1, pg2 }, TABLES, { liveInlineRows: 0 });

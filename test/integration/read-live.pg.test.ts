@@ -160,6 +160,22 @@ test('a session does not gather temporary tables, whatever it is asked', async (
   }
 });
 
+test('where there is no room for temporary tables an answer is made without them', async () => {
+  const query = '{ doc(order_by: {id: asc}) { notes(order_by: {body: asc}) { id body } } }';
+  const usual = (await lane.query(query, LIVE)).text;
+  await pg1.query(`create function no_room() returns event_trigger language plpgsql as
+    $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$`);
+  await pg1.query(`create event trigger no_room on ddl_command_start when tag in ('CREATE TABLE')
+    execute function no_room()`);
+  const full = await TestLane.open({ pg1, pg2 }, TABLES, { liveInlineRows: 0 });
+  try {
+    for (let i = 0; i < 2; i += 1) expect((await full.query(query, LIVE)).text).toBe(usual);
+  } finally {
+    await full.close();
+    await pg1.query('drop function no_room cascade');
+  }
+});
+
 test('all rows of a target in one answer show the same transactions', async () => {
   let writing = true;
   const writer = (async () => {

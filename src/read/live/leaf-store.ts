@@ -6,10 +6,17 @@ import type { Leaf } from '../../sql/place/leaf.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
 import { boundValues, type Statement } from '../../sql/statement.ts';
 import type { WireConnection } from '../wire/connection.ts';
+import { PostgresError } from '../wire/failure.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 
 /** Most temporary tables of a session: every commit empties all of them, and takes four locks for each. */
 const MOST_TABLES = 32;
+
+/** Values, a transaction that had failed before, conflicts, and what was cancelled: these are not about temporary tables. */
+const NOT_OF_TABLES = /^(22|25|40|57)/;
+
+/** A temporary table could not be made or filled: there is no room for it, or a rule forbids it. */
+export class TablesRefused extends Error {}
 
 /** Temporary tables a session has already, so that they are made once and emptied by every commit. */
 export class TempTables {
@@ -151,7 +158,12 @@ export class LeafStore {
 
   /** Waits until all tables are filled; throws what went wrong. */
   async settled(): Promise<void> {
-    await Promise.all(this.#filling);
+    try {
+      await Promise.all(this.#filling);
+    } catch (cause) {
+      if (!(cause instanceof PostgresError) || NOT_OF_TABLES.test(cause.state)) throw cause;
+      throw new TablesRefused('temporary tables are refused', { cause });
+    }
   }
 
   #send(text: string, values: readonly (string | null)[]): void {

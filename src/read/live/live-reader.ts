@@ -18,7 +18,7 @@ import { Fetcher } from './fetcher.ts';
 import { type FillerParts, fillGaps } from './gap-filler.ts';
 import { gapsOf } from './handed-over.ts';
 import { type HeldTypes, leafColumns } from './leaf-columns.ts';
-import { LeafStore, TempTables } from './leaf-store.ts';
+import { LeafStore, TablesRefused, TempTables } from './leaf-store.ts';
 import { LiveRun } from './live-run.ts';
 import { ASK_POSITION, LiveSessions, positionIn, reached, targetError } from './sessions.ts';
 
@@ -120,9 +120,19 @@ export class LiveReader {
     }
   }
 
+  /** Where temporary tables are refused, for want of room or by a rule, the answer is made without them. */
   async #inTransactions(request: LiveRequest): Promise<LiveAnswer> {
-    const { source, roots } = request.group;
-    const wanted = { source, isReading: roots.some(runsStatement), tokens: request.tokens };
+    const isReading = request.group.roots.some(runsStatement);
+    try {
+      return await this.#inSnapshots(request, isReading);
+    } catch (error) {
+      if (error instanceof TablesRefused) return this.#inSnapshots(request, true);
+      throw error;
+    }
+  }
+
+  async #inSnapshots(request: LiveRequest, isReading: boolean): Promise<LiveAnswer> {
+    const wanted = { source: request.group.source, isReading, tokens: request.tokens };
     const sessions = await LiveSessions.open(this.#databases, wanted, request.signal);
     const store = this.#store(sessions);
     let succeeded = false;
