@@ -182,6 +182,26 @@ async function destroy({ name, server }: TestDatabase): Promise<void> {
   await client.end();
 }
 
+test('who waits for the lead of a feed that its leader removes ends without a word', async () => {
+  const rig = await FeedRig.open(SET_UP, { item: [] });
+  undo.push(() => rig.close());
+  const leaders = async (): Promise<number> => {
+    const { rows } = await rig.source.query<{ n: number }>(
+      `select count(distinct application_name)::int as n from pg_stat_activity
+       where datname = current_database() and application_name like 'nearjoin feed %'`,
+    );
+    return rows[0]?.n ?? 0;
+  };
+  rig.start();
+  await rig.ready();
+  rig.start();
+  await rig.until('another to wait', async () => (await leaders()) === 2);
+  await rig.track({});
+  await rig.until('both to end', async () => (await leaders()) === 0);
+  expect(rig.log.filter((line) => line.includes('feed dropped'))).toHaveLength(1);
+  expect(rig.log.filter((line) => line.includes('feed left its source'))).toEqual([]);
+});
+
 test('a feed whose source database is gone leaves no slot and no publication on its target', async () => {
   const stage = await Stage.open();
   const [slot] = await leftOn(stage.rig.target);

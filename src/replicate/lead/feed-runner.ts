@@ -191,7 +191,8 @@ export class FeedRunner {
         clock,
         stop,
       );
-      if (lease === null) return false;
+      // Removed by who led it, it is gone for all who do not want it either; its lock goes with the session.
+      if (lease === null) return !stop.aborted && this.#wanted.isNothing;
       await listen(session.client, target, {
         wished: (wish) => this.#probePace.wish(wish),
         resumed: () => this.tryNow(),

@@ -21,7 +21,7 @@ const NOT_ALLOWED = '42501';
 const EPOCH_ATTEMPTS = 20;
 
 /**
- * Waits until this session leads the feed; null when the signal aborts first. The session's advisory lock keeps others
+ * Waits until this session leads the feed; null when the signal aborts first, or when who led it has removed it. The session's advisory lock keeps others
  * out while it lives; the epoch keeps a leader's writes out that lost the lock without noticing.
  */
 export async function acquireLease(
@@ -48,12 +48,18 @@ export async function releaseLease(client: Queryable, target: SourceName): Promi
   await client.query(`select pg_advisory_unlock(${LOCK})`, [target]);
 }
 
-async function raiseEpoch(client: Queryable, candidate: Candidate, signal: AbortSignal): Promise<FeedLease> {
-  const { leader } = await rowOf<{ leader: string | null }>(
+async function raiseEpoch(
+  client: Queryable,
+  candidate: Candidate,
+  signal: AbortSignal,
+): Promise<FeedLease | null> {
+  const [found] = await rowsOf<{ leader: string | null }>(
     client,
     'select leader from nearjoin.feed where target = $1',
     [candidate.target],
   );
+  if (found === undefined) return null;
+  const { leader } = found;
   // Nobody holds the lock, so whatever the last leader left running is without a lead: its open transaction would
   // keep the epoch from being raised.
   if (leader !== null) await endSessions(client, leader);
