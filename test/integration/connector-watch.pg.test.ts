@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { freshName, table, withConnector } from '../support/connector.ts';
+import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import { freshName, silentLog, table, withConnector } from '../support/connector.ts';
 import { hasTestServer, type Which } from '../support/postgres.ts';
 
 const SERVERS: readonly Which[] = ['target', 'target15'];
@@ -94,6 +95,27 @@ describe.each(SERVERS)('tables that are followed on %s', (which) => {
         expect([before.isAsChecked, change, after.isAsChecked]).toEqual([true, change, false]);
       }
       await database.query(`drop role ${one}; drop role ${other}`);
+    });
+  });
+
+  on('… and when the role is another by which they are read', async () => {
+    const role = freshName();
+    const statements = [
+      `create role ${role} login superuser password 'secret'`,
+      'create table t (id int primary key)',
+    ];
+    await withConnector(which, statements, async (_, database) => {
+      const url = new URL(database.url);
+      url.username = role;
+      url.password = 'secret';
+      const connector = postgresConnector({ url: url.href, name: freshName(), log: silentLog });
+      await connector.check([table('t')]);
+      expect(await connector.observe()).toMatchObject({ isAsChecked: true });
+      // It would see no rows from here on that a policy hides.
+      await database.query(`alter role ${role} nosuperuser`);
+      expect(await connector.observe()).toMatchObject({ isAsChecked: false });
+      await connector.close();
+      await database.query(`drop role ${role}`);
     });
   });
 });

@@ -67,7 +67,7 @@ function part(from: number): EarlyItem {
 
 interface Pumping {
   readonly items: ItemQueue;
-  readonly early: Pump['early'];
+  readonly pump: Pump;
   /** What the stream was told about gathering. */
   readonly gathered: readonly boolean[];
   /** Of which transactions it was asked whether the target shows them, and which are applied, in order. */
@@ -118,7 +118,7 @@ async function pumping(rows: number, early: Partial<EarlyLimits> = {}): Promise<
   const { rows: found } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   return {
     items,
-    early: pump.early,
+    pump,
     gathered,
     steps,
     pid: found[0]?.pid ?? 0,
@@ -130,9 +130,8 @@ async function pumping(rows: number, early: Partial<EarlyLimits> = {}): Promise<
   };
 }
 
-test('a session that has written a part of a transaction, and has nothing of it to write for long, is not silent', async () => {
-  const pumped = await pumping(100);
-  const { items, pid } = pumped;
+/** 150 rows of a transaction are written, and the session was heard of since. */
+async function halfWritten({ items, pid }: Pumping): Promise<void> {
   items.put([{ kind: 'begin', xid: 1, commit: 10n as Lsn }, ...inserts(1, 150)], 1);
   await poll('the half to be written, and the session to be heard of', async () => {
     const found = await source?.query(
@@ -141,15 +140,39 @@ test('a session that has written a part of a transaction, and has nothing of it 
     );
     return found?.rows.length === 1;
   });
-  items.put([...inserts(151, 50), { kind: 'commit', end: 20n as Lsn, time: 1 }], 1);
-  await poll('the whole of it', async () => {
-    const found = await source?.query<{ rows: number }>('select count(*)::int as rows from nearjoin.copy');
-    return found?.rows[0]?.rows === 200;
-  });
-  await pumped.stop();
-  expect((await source?.query('select position::text from nearjoin.watermark'))?.rows).toContainEqual({
-    position: '0/14',
-  });
+}
+
+test.each([50, 0])(
+  'a session that has written a part of a transaction, and has nothing of it to write for long, is not silent; %i rows follow',
+  async (more) => {
+    const pumped = await pumping(100);
+    const { items, pump } = pumped;
+    await halfWritten(pumped);
+    // What was proved meanwhile may not be stored: that would commit the half.
+    pump.probed(true);
+    await new Promise((resolve) => setImmediate(resolve));
+    items.put([...inserts(151, more), { kind: 'commit', end: 20n as Lsn, time: 1 }], 1);
+    await poll('the whole of it', async () => {
+      const found = await source?.query<{ rows: number }>('select count(*)::int as rows from nearjoin.copy');
+      return found?.rows[0]?.rows === 150 + more;
+    });
+    await pumped.stop();
+    const marks = await source?.query('select position::text from nearjoin.watermark');
+    expect(marks?.rows).toEqual([{ position: '0/14' }]);
+  },
+);
+
+test('who waits for a turn when the feed stops is told, and who comes after that', async () => {
+  const pumped = await pumping(100);
+  const { pump } = pumped;
+  await halfWritten(pumped);
+  const turn = (): Promise<unknown> => pump.exclusively(async () => 'a turn').catch(String);
+  const waiting = turn();
+  const stopped = pumped.stop().then(() => 'the end');
+  expect(await Promise.race([waiting, stopped])).toBe('Error: the feed stopped');
+  await stopped;
+  const later = new Promise((resolve) => setImmediate(resolve, 'later'));
+  expect(await Promise.race([turn(), later])).toBe('Error: the feed stopped');
 });
 
 test('a stream gathers while much is written, and is read at once while little is', async () => {
@@ -171,6 +194,14 @@ test('a stream gathers while much is written, and is read at once while little i
   await pumped.stop();
 });
 
+async function sessionsOfEarly(which: string): Promise<number | undefined> {
+  const found = await source?.query(
+    `select from pg_stat_activity
+     where datname = current_database() and application_name = 'nearjoin feed one' and ${which}`,
+  );
+  return found?.rows.length;
+}
+
 test.each<[string, (pumped: Pumping, pid: number) => unknown]>([
   ['is cut', (_, pid) => source?.query('select pg_terminate_backend($1)', [pid])],
   ['goes on', ({ items }) => items.put([part(21)], 1)],
@@ -178,20 +209,21 @@ test.each<[string, (pumped: Pumping, pid: number) => unknown]>([
   'one that has to end early is ended for that, also when it %s before its end has come',
   async (_name, meanwhile) => {
     const pumped = await pumping(10, { openMs: 200 });
-    const { items, early, done } = pumped;
+    const { items, pump, done } = pumped;
     done.catch(() => undefined); // told below
     const holder = await connect(must(source, 'a source'));
     await holder.query('begin; lock table nearjoin.copy');
     items.put([part(1)], 1);
-    await poll('it to be begun', async () => early.pids.length === 1);
-    const [pid = 0] = early.pids;
+    await poll('it to be begun', async () => pump.early.pids.length === 1);
+    const [pid = 0] = pump.early.pids;
     // What is on its way to the source keeps its session from being closed at once.
-    await poll('its end', async () => early.pids.length === 0);
+    await poll('its end', async () => pump.early.pids.length === 0);
     await meanwhile(pumped, pid);
     await expect(done).rejects.toThrow(
       'transaction 7 is not written before it commits: it goes on for too long',
     );
     await holder.query('rollback');
+    await poll('its sessions to be gone', async () => (await sessionsOfEarly('true')) === 0);
   },
 );
 
@@ -199,13 +231,8 @@ test('the end of one that goes on waits for all before it', async () => {
   const pumped = await pumping(10);
   const { items, pid, steps } = pumped;
   items.put([part(1)], 1);
-  await poll('it to be written', async () => {
-    const found = await source?.query(
-      `select from pg_stat_activity where datname = current_database() and application_name = 'nearjoin feed one'
-         and state = 'idle in transaction' and backend_xid is not null`,
-    );
-    return found?.rows.length === 1;
-  });
+  const isWritten = `state = 'idle in transaction' and backend_xid is not null`;
+  await poll('it to be written', async () => (await sessionsOfEarly(isWritten)) === 1);
   const holder = await connect(must(source, 'a source'));
   await holder.query('begin; insert into nearjoin.copy values (500)');
   const before: readonly StreamItem[] = [
