@@ -6,9 +6,8 @@ const SHARED =
   'a proxy on the way to the database gives sessions of the server away between transactions: settings, locks and temporary tables would be lost or others’; name the database itself, or let the proxy pool sessions (PgBouncer: pool_mode = session)';
 
 /**
- * Refuses a session that is not the client's own: it must stay with the same server process while another client is at
- * work. Asked only where somebody in between has logged in for us, whose number for the session is not the server's. Gives
- * the server's number.
+ * Refuses a session that a proxy shares among clients: it must stay with one server process while another client works. That is
+ * tried only when a proxy is there, which shows in a session number that is not the server's. Returns the server's number.
  */
 export async function refuseSharedSession(client: pg.Client, url: string): Promise<number> {
   const pid = await serverProcess(client);

@@ -47,10 +47,10 @@ export async function rowOf<Row>(
   return row;
 }
 
-/** Connections, transactions that were undone, locks, room, operators, disks: nothing that one table could be the cause of. */
+/** SQLSTATE classes that no single table can cause: connections, rollbacks, locks, resources, operators, disks. */
 const OF_SERVER = /^(08|25|40|53|55|57|58|XX)/;
 
-/** Whether a failure is an answer of the server's about what was to be done, by a rule that somebody has made; not a failure of the server itself. */
+/** Whether the server refused what was asked of it (by a constraint, a trigger, a right …), rather than failing itself. */
 export function isRefusal(error: unknown): boolean {
   const state = sqlStateOf(error);
   return state !== null && !OF_SERVER.test(state);

@@ -1,6 +1,6 @@
 /**
- * SQL of a text for people that a parameter of `told` gives. It may hold another server's words, in its language: where the database's
- * encoding does not hold every character, a question mark stands for those that are not of ASCII.
+ * SQL for a text for people, passed as a parameter made by `told`. The text may quote another server, in any language: if this
+ * database's encoding lacks a character, question marks stand for all that are not ASCII.
  */
 export function toldSql(parameter: string): string {
   const escaped = `replace(encode(${parameter}::bytea, 'escape'), '\\\\', chr(1))`;

@@ -17,13 +17,13 @@ import {
   type Progress,
 } from './live-query.ts';
 
-/** Whom a live query is read for. */
+/** Somebody who gets the answers of a live query. */
 export interface Subscriber {
-  /** Takes an answer, and leaves no earlier than afterwards; false when it cannot now: it is offered the newest one later. */
+  /** Takes an answer; false when it cannot take one now, and is offered the newest one later. It does not leave during the call. */
   take(answer: LiveAnswer): boolean;
 }
 
-/** What a reading ended in, for the counters. */
+/** How a reading ended, for the counters. */
 export type RunOutcome = 'changed' | 'same' | 'failed';
 
 /** What cohorts work with. */
@@ -32,11 +32,11 @@ export interface CohortParts {
   readonly clock: Clock;
   readonly pace: Pace;
   readonly onRun: (outcome: RunOutcome) => void;
-  /** These have taken a batch of a stream, and go on behind it after a rest. */
+  /** These subscribers have taken a batch of a stream: they continue behind it, after a rest. */
   readonly onBatch: (cohort: Cohort, batch: TakenBatch) => void;
 }
 
-/** Rows of a stream, and who has them. */
+/** A batch of a stream, and who has taken it. */
 export interface TakenBatch {
   readonly by: readonly Subscriber[];
   readonly cursor: string;
@@ -45,9 +45,9 @@ export interface TakenBatch {
 
 /** How often a live query is read. */
 export interface Pace {
-  /** Pause between two readings that nothing calls for. */
+  /** The usual pause between two readings. */
   readonly refetchMs: number;
-  /** Shortest pause between two readings, whatever calls for the second. */
+  /** The shortest pause between two readings, however urgent the second is. */
   readonly spacingMs: number;
   /** Longest pause after failures in a row. */
   readonly backOffMs: number;
@@ -65,14 +65,14 @@ export class Cohort {
   readonly #parts: CohortParts;
   /** Every subscriber, and the digest of the answer it took last. */
   readonly #members = new Map<Subscriber, string | null>();
-  /** Those that no reading was begun for yet. */
+  /** Subscribers for which no reading has begun yet. */
   readonly #newcomers = new Set<Subscriber>();
-  /** What they were shown elsewhere. */
+  /** What subscribers were shown in the cohorts that they came from. */
   #shownToNewcomers: Progress['shown'] = NOTHING_SHOWN;
   /** Aborts once, when nobody is left. */
   readonly #ended = new Stop();
   #lastDigest: string | null = null;
-  /** Of the rows that came live last: from a copy that is not as far, subscribers would see an older state again. */
+  /** Positions of the rows last read live: a cache that is not that far would show subscribers an older state again. */
   #shown: Progress['shown'] = NOTHING_SHOWN;
   #failures = 0;
   #woken = false;
@@ -85,7 +85,7 @@ export class Cohort {
     this.#parts = parts;
   }
 
-  /** Adds a subscriber, who is offered what is read from now on, unless it has that already; none of it is older than what it was shown. */
+  /** Adds a subscriber: it is offered what is read from now on, never what it has already, nor anything older than what it was shown. */
   join(subscriber: Subscriber, { digest, shown }: Omit<Progress, 'cursor'>): void {
     this.#members.set(subscriber, digest);
     this.#newcomers.add(subscriber);
@@ -93,7 +93,7 @@ export class Cohort {
     this.wake();
   }
 
-  /** Takes a subscriber out; tells how far it has come. */
+  /** Takes a subscriber out; returns how far it has come. */
   leave(subscriber: Subscriber): Progress {
     const digest = this.#members.get(subscriber) ?? null;
     this.#members.delete(subscriber);
@@ -113,7 +113,7 @@ export class Cohort {
     this.#resting?.abort(null);
   }
 
-  /** Its rows may have changed, or somebody waits for an answer: it is read as soon as the pace allows. */
+  /** Has it read as soon as the pace allows: its rows may have changed, or somebody waits for an answer. */
   wake(): void {
     this.#woken = true;
     this.#resting?.abort(null);
@@ -127,7 +127,7 @@ export class Cohort {
       let startedMs = clock.monotonicMs();
       const answer = await turns
         .take(() => {
-          // Whoever joins or wakes from here on is not served by this reading.
+          // This reading does not serve those who join, or wake it, from here on.
           this.#woken = false;
           this.#admitNewcomers();
           startedMs = clock.monotonicMs();
@@ -213,13 +213,13 @@ export class Cohort {
     for (const subscriber of this.#members.keys()) this.#members.set(subscriber, null);
   }
 
-  /** A newcomer is answered as soon as one who asks once. */
+  /** A newcomer is answered at once, like a query. */
   #leastRest(tookMs: number): number {
     const { spacingMs } = this.#parts.pace;
     return this.#newcomers.size > 0 ? spacingMs : Math.max(spacingMs, tookMs * REST_PER_RUN);
   }
 
-  /** First for as long as the pace demands, then until woken. */
+  /** Rests for as long as the pace demands, then until woken or until it is time. */
   async #rest(least: number): Promise<void> {
     const { refetchMs, backOffMs } = this.#parts.pace;
     const backedOff = Math.min(refetchMs * 2 ** Math.min(this.#failures, 10), Math.max(refetchMs, backOffMs));

@@ -3,7 +3,7 @@ import type { SourceName } from '../core/names.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import { Stop } from '../core/waiting/stop-signal.ts';
 
-/** What the news need. */
+/** What watching for news needs. */
 export interface FeedNewsParts {
   readonly applied: (source: SourceName) => Promise<AppliedCommits>;
   readonly clock: Clock;
@@ -14,9 +14,9 @@ export interface FeedNewsParts {
 }
 
 /**
- * Tells when a source's cache has taken in more commits of a target. Asked is one small question per source, many times
- * a second and only while somebody watches, however many live queries there are: a listener would cost every applied
- * batch a notification instead.
+ * Tells when a source's cache has taken in more commits of a target. However many live queries there are, each source is asked
+ * one small question, many times a second and only while somebody watches. The alternative, listening, would cost a
+ * notification with every applied batch.
  */
 export class FeedNews {
   readonly #parts: FeedNewsParts;

@@ -15,7 +15,7 @@ import {
   sourceOf,
 } from './live-query.ts';
 
-/** Where live queries are read; a read lane of their own, so that they never stand before a query. */
+/** What live queries are read by: a read lane of their own, so that no query waits behind them. */
 export interface LiveLane {
   run(request: ReadRequest): Promise<ReadAnswer>;
   appliedCommits(source: SourceName): Promise<AppliedCommits>;
@@ -31,7 +31,7 @@ export interface LiveSettings {
 
 /** One subscriber's place among the live queries. */
 export interface Subscription {
-  /** Ends it; tells how far it has come. */
+  /** Ends it; returns how far it has come. */
   leave(): Progress;
   /** Offers the newest answer again: the subscriber could not take one, and now it can. */
   catchUp(): void;
@@ -59,11 +59,11 @@ export class LiveQueries {
   readonly #cohorts = new Map<string, Cohort>();
   /** By feed, the cohorts whose answers it can change. */
   readonly #dependents = new Map<string, Set<Cohort>>();
-  /** By source, so that one that hangs does not hold up the others. */
+  /** Turns by source, so that a source that hangs does not hold up the others. */
   readonly #turns = new Map<SourceName | null, Turns>();
   readonly #readings = new Set<Promise<void>>();
   readonly #runs: Record<RunOutcome, number> = { changed: 0, same: 0, failed: 0 };
-  /** Where everybody is: a subscriber of a stream moves on with every batch. */
+  /** Each subscriber's cohort: with a stream it changes with every batch. */
   readonly #places = new Map<Subscriber, Cohort>();
 
   constructor(lane: LiveLane, settings: LiveSettings, clock: Clock = systemClock) {
@@ -79,7 +79,7 @@ export class LiveQueries {
     });
   }
 
-  /** Reads a query for a subscriber from now on, which has come as far as `from` already. */
+  /** Reads a query for a subscriber from now on; `from` is how far the subscriber has come already. */
   subscribe(query: LiveQuery, subscriber: Subscriber, from: Progress = AT_START): Subscription {
     this.#enter(behind(query, from.cursor), 0, (cohort) => this.#join(cohort, subscriber, from));
     return {
@@ -98,7 +98,7 @@ export class LiveQueries {
     await Promise.all(this.#readings);
   }
 
-  /** Joins the query's cohort; one that nobody was in is read after a rest. */
+  /** Joins the query's cohort; a new cohort is first read after a rest. */
   #enter(query: LiveQuery, restMs: number, join: (cohort: Cohort) => void): void {
     const key = this.#keys.keyOf(query);
     const known = this.#cohorts.get(key);

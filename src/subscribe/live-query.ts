@@ -7,10 +7,10 @@ import type { CompiledPlan } from '../read/compiled-plan.ts';
 import type { FreshnessRequest, TargetReport } from '../read/freshness.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
 
-/** What a subscription reads again and again: a query's own request, without the end of any one reading. */
+/** What a subscription reads repeatedly: a query's request, without the signal that ends one reading. */
 export type LiveQuery = Omit<ReadRequest, 'signal'>;
 
-/** What a reading gave. Equal digests are equal answers. */
+/** What a reading gave. For equal answers the digests are equal. */
 export type LiveAnswer =
   | {
       readonly kind: 'data';
@@ -18,7 +18,7 @@ export type LiveAnswer =
       readonly body: Buffer;
       readonly targets: readonly TargetReport[];
       readonly digest: string;
-      /** Where a stream goes on behind these rows; null when there are none, and for everything that is no stream. */
+      /** The cursor after these rows of a stream; null when there are none, and for what is no stream. */
       readonly cursor: string | null;
     }
   | { readonly kind: 'error'; readonly error: unknown; readonly digest: string };

@@ -15,8 +15,8 @@ const BACKSLASH = 92;
 const LETTER_N = 78;
 
 /**
- * The cells of the rows at these positions in COPY's text format, as CopyData messages. Nothing is encoded anew: the
- * bytes pass as they came, only what COPY would take for its own gets a backslash.
+ * The cells of the rows at these positions, in COPY's text format, as CopyData messages. Bytes pass as they came; only those
+ * with a meaning to COPY are escaped by a backslash.
  */
 export function* copyData(rows: readonly Row[], positions: readonly number[]): Generator<Buffer> {
   const text = new CopyText();
@@ -35,7 +35,7 @@ export function* copyData(rows: readonly Row[], positions: readonly number[]): G
   yield* text.takeAll();
 }
 
-/** What is looked for in a passing row, and what was found when it has passed. */
+/** What is taken from a row that passes through, and what was seen of it when it has passed. */
 export interface PassedRow {
   /** The cells that go through, in the order of the row. */
   readonly places: readonly number[];
@@ -142,7 +142,7 @@ class CopyText implements CellSink {
 
   /** Takes what is left of a value, up to the next full block. */
   goOn(): void {
-    // Every byte may become two.
+    // Escaped, every byte may become two.
     while (this.#next < this.#end) {
       const upTo = Math.min(this.#end, this.#next + ((BLOCK_BYTES - this.#at) >> 1));
       if (upTo === this.#next) return this.#close();

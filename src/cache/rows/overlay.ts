@@ -41,7 +41,7 @@ export function overlayWriter(overlay: Overlay): RowWriter {
     ) => `insert into ${table} (${columns(all)}) select ${source.columns.join(', ')} from ${source.from}
       ${conflict} ${excluded(all)}, deleted = false, missing = '{}', astray = false`,
   );
-  // Keys may be equal in two writings, as 1.0 and 1.00 are: a row that had first the one and then the other.
+  // Keys may be equal but spelled differently, as 1.0 and 1.00: a row may have had first one and then the other.
   const remove = carried(
     keys,
     (
@@ -101,7 +101,7 @@ function rekey(overlay: Overlay, before: Row, after: Row): readonly WriteStateme
   ];
 }
 
-/** Takes over from the copy what it has of the row with a key. */
+/** Copies into the overlay what the copy has of the row with a key. */
 function fromCopy({ shape, relation }: Overlay, key: readonly string[]): readonly string[] {
   const main = inCache(shape.relation);
   const keys = keyPositions(shape);

@@ -5,11 +5,11 @@ import { UNCHANGED } from '../../core/rows/row.ts';
 import { inStage } from '../names.ts';
 import type { CacheShape } from '../table/ddl.ts';
 
-/** What follows a statement as COPY data: rows, or others in their place. */
+/** The COPY data that follows a statement: rows, or what `data` makes instead of them. */
 export interface RowCopy {
   readonly rows: readonly Row[];
   readonly positions: readonly number[];
-  /** Makes the messages, and says what they wait for. */
+  /** Makes the messages; a promise among them is waited for. */
   readonly data?: () => Iterable<Buffer | Promise<void>>;
   /** The stage they are copied into, which must be empty; null when they go straight where they belong. */
   readonly stage: string | null;
@@ -22,7 +22,7 @@ export interface WriteStatement {
   /** The rows it must touch; another number means that the copy differs from the target. */
   readonly expected: number | null;
   readonly copy?: RowCopy;
-  /** It makes something of the session's own: what refuses it is nothing about the table. */
+  /** It makes something of the session's own, so its failure is not the table's. */
   readonly isOfSession?: true;
 }
 
@@ -44,7 +44,7 @@ export interface RowWriter {
   partial(rows: readonly Row[], missing: readonly number[], carrier: Carrier): readonly WriteStatement[];
   /** One row whose key changes while some columns were not sent. */
   rekey(before: Row, after: Row): readonly WriteStatement[];
-  /** All rows go. */
+  /** Removes all rows. */
   clear(): WriteStatement;
 }
 

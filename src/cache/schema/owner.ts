@@ -2,9 +2,12 @@ import type { MetadataIdentity } from '../../core/metadata-identity.ts';
 import type { SourceName } from '../../core/names.ts';
 import { type Queryable, rowOf } from '../queryable.ts';
 
-/** In seconds: longer than a leader is silent while another replicator of its installation takes over, and than most restarts. */
+/** An owner is given up after so many seconds of silence: longer than its replicators take to relieve each other, or most restarts. */
 const GONE_AFTER = 10;
-/** The same where a copy is to follow its original, which most likely comes back: longer than deployments and the move of a machine take. */
+/**
+ * The same where a copy is to follow its original, which most likely comes back: longer than deployments and the move of a
+ * machine take.
+ */
 const ORIGINAL_GONE_AFTER = 600;
 
 const CLAIM = `
@@ -21,8 +24,8 @@ const CLAIM = `
   select coalesce((select owner from claimed), (select owner from nearjoin.installation))::text as owner`;
 
 /**
- * Makes an installation the owner of schema `nearjoin`, unless another one is that was heard of lately: two that keep copies
- * by different metadata would each drop what the other wants. Says which other one it is, and null when it is none.
+ * Makes an installation the owner of schema `nearjoin`, unless another one was heard of lately: two of them, with different
+ * metadata, would each drop what the other wants. Returns the other one; null when the schema is ours now.
  */
 export async function claimSchema(
   client: Queryable,

@@ -35,7 +35,7 @@ export function logRequest(log: Log, request: FastifyRequest, reply: FastifyRepl
   );
 }
 
-/** A REST endpoint's path holds values; which endpoint it is may not be known. */
+/** The path for the log. That of a REST endpoint holds values, so unless the endpoint is known only its prefix is shown. */
 function shownPath(url: string): string {
   return url.startsWith(REST_PREFIX) ? `${REST_PREFIX}*` : (url.split('?', 1)[0] ?? '');
 }
@@ -48,10 +48,10 @@ function notesOf(notes: RequestNotes | null): object {
   };
 }
 
-/** A name is as long as its client likes; a line of the log is not. */
+/** Clients choose names of any length; the log cuts them. */
 const LONGEST_NAME = 200;
 
-/** Nothing a user wrote but the operation's name. */
+/** The log's fields of one operation: of what the user wrote only its name. */
 function operationFields({ name: given, elapsedMs, result }: OperationNote): object {
   const name = given?.slice(0, LONGEST_NAME) ?? null;
   const ms = toMicros(elapsedMs);

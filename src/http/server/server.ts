@@ -17,7 +17,7 @@ export interface ServerOptions extends BodyBounds {
   readonly log: Log;
   readonly cors: CorsPolicy;
   readonly requestTimeoutMs: number;
-  /** Whether the process was asked to stop: clients then are to come back over new connections, to another. */
+  /** Whether the process was asked to stop: connections are closed after their next answer, so that clients go to another process. */
   readonly isLeaving: () => boolean;
   /** Whether errors show their details to this caller. */
   readonly showsInternal: (session: Session | null) => boolean;
@@ -30,7 +30,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     requestTimeout: options.requestTimeoutMs,
     http: arrivalLimits(options.requestTimeoutMs),
     forceCloseConnections: 'idle',
-    // What still comes over an open connection while the process stops is answered like all that is under way.
+    // Requests that still come over open connections while the process stops are answered.
     return503OnClosing: false,
     genReqId: requestIds(),
     routerOptions: { maxParamLength: 500 },
@@ -38,7 +38,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     clientErrorHandler: (error, socket) => answerUnparsed(options.log, error, socket),
     frameworkErrors: (error, request, reply) => void answerError(options, error, request, reply),
   });
-  // Every body arrives as text: JSON is parsed where its exactness is known, whatever content type a client claims.
+  // Every body arrives as text, whatever its content type: routes parse JSON themselves, some without losing digits.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', ({ headers }, message, done) => {
     const coding = headers['content-encoding'];
@@ -70,10 +70,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
   return app;
 }
 
-/** JSON between systems is UTF-8; read as that, a text in another encoding would come to mean something else. */
+/** A charset that is not UTF-8: JSON between systems is UTF-8, and read as that the text would mean something else. */
 const OTHER_CHARSET = /^[^;]*;(?:.*;)?\s*charset=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i;
 
-/** Nothing but patience keeps 16 kB of headers from arriving at once. */
+/** Time for all headers to arrive: 16 kB at most. */
 const HEADERS_MS = 10_000;
 
 /** Node takes the larger of the two times for the whole request's, so the headers' must not be left at its default of a minute. */

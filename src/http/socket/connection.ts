@@ -32,15 +32,15 @@ export interface ConnectionParts {
 
 /** What one connection may take. */
 export interface SocketLimits {
-  /** Time to say who it is. */
+  /** Time for a client to send `connection_init`. */
   readonly initMs: number;
   /** Most operations at the same time. */
   readonly operations: number;
   /** Longest query. */
   readonly requestMs: number;
-  /** Bytes on their way to a client past which it is behind. */
+  /** A client with more bytes on their way to it counts as behind. */
   readonly pendingBytes: number;
-  /** Time after which a client that neither says nor takes anything is taken for gone. */
+  /** A client that neither sends nor takes anything for so long is taken for gone. */
   readonly silentMs: number;
 }
 
@@ -49,7 +49,7 @@ export interface OpenedSocket {
   readonly id: string;
   readonly socket: WebSocket;
   readonly protocol: Protocol;
-  /** Of the request that opened it, credentials among them. */
+  /** The headers of the request that opened it, with credentials among them. */
   readonly headers: IncomingHttpHeaders;
   readonly ip: string;
   /** Called when it is known who the client is. */
@@ -60,7 +60,7 @@ export interface OpenedSocket {
 const QUERY_WIDTH = 4;
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/** One client's connection: feeds what happens to its state and does what follows from that. */
+/** One client's connection: turns what happens into events of its state, and does what follows from them. */
 export class Connection {
   readonly #opened: OpenedSocket;
   readonly #parts: ConnectionParts;
@@ -85,11 +85,11 @@ export class Connection {
     socket.on('message', (data, isBinary) => this.#hear(data, isBinary));
     socket.on('pong', () => this.#heard());
     socket.on('close', () => this.#gone());
-    // The close event follows; what the client did wrong is in its code.
+    // A close event follows, whose code says what the client did wrong.
     socket.on('error', () => undefined);
   }
 
-  /** Shows the client that we are there, and gives up on one that is not. */
+  /** Sends the client a sign of life, and gives up on one that has shown none for too long. */
   beat(): void {
     this.#on({ kind: 'beat' });
     const { socket } = this.#opened;
@@ -105,7 +105,7 @@ export class Connection {
     this.#on({ kind: 'restart', reason });
   }
 
-  /** The schema may be another now. */
+  /** Plans every subscription anew: the schema may have changed. */
   replan(): void {
     for (const operation of this.#operations.values()) operation.replan();
   }
@@ -146,7 +146,10 @@ export class Connection {
     }
   }
 
-  /** Headers in the message win over those of the request; freshness is asked for in the message alone, since browsers send a Cache-Control of their own. */
+  /**
+   * Headers in the message win over those of the request; freshness is asked for in the message alone, since browsers send a
+   * Cache-Control of their own.
+   */
   async #admit(given: Readonly<Record<string, string>>): Promise<void> {
     clearTimeout(this.#initTimer);
     const said: IncomingHttpHeaders = Object.fromEntries(
@@ -154,7 +157,7 @@ export class Connection {
     );
     try {
       const session = await this.#parts.authenticator.authenticate({ ...this.#opened.headers, ...said });
-      // The client may have gone meanwhile: nothing is begun that only its going would end.
+      // If the client has gone meanwhile, nothing may be begun: only its going would end it.
       if (this.#state.kind !== 'admitting') return;
       this.#scope = this.#scopeOf(session, said);
       this.#opened.admitted();
@@ -186,7 +189,7 @@ export class Connection {
       requestTimeoutMs: limits.requestMs,
       inTurn: (work, stop) =>
         this.#queries.take(async () => {
-          // A client that does not read gets nothing more to read.
+          // A client that does not read is sent nothing more.
           await this.#outbox.room();
           return work();
         }, stop),
@@ -212,7 +215,7 @@ export class Connection {
     });
   }
 
-  /** The id may have been stopped and used again since. */
+  /** Notes the end of an operation; its id may have been stopped and used for another meanwhile. */
   #ended(id: string, operation: SocketOperation): void {
     if (this.#operations.get(id) !== operation) return;
     this.#operations.delete(id);

@@ -10,7 +10,7 @@ export type ClientMessage =
   | { readonly kind: 'ping'; readonly payload: unknown }
   | { readonly kind: 'pong' }
   | { readonly kind: 'terminate' }
-  /** Not of the protocol; the problem does not quote it. */
+  /** Not a message of the protocol; `problem` does not quote it. */
   | { readonly kind: 'malformed'; readonly problem: string };
 
 const init = z.looseObject({
@@ -18,7 +18,7 @@ const init = z.looseObject({
 });
 const start = z.looseObject({ id: z.string().min(1).max(256), payload: z.looseObject({}) });
 const stop = z.looseObject({ id: z.string().max(256) });
-/** Clients that only want to know whether somebody is there send none. */
+/** A ping's payload; many clients send none. */
 const ping = z.looseObject({ payload: z.unknown().optional() });
 const typed = z.looseObject({ type: z.string() });
 
@@ -38,7 +38,7 @@ export function readClientMessage(text: string, words: Vocabulary): ClientMessag
   if (!message.success) return { kind: 'malformed', problem: 'key "type" not found' };
   const kind = words.get(message.data.type);
   if (kind === undefined) return { kind: 'malformed', problem: 'unexpected type for ClientMessage' };
-  // What only comes back is no value of ours.
+  // What a ping brings is only sent back: it stays plain JSON.
   return ofKind(kind, kind === 'ping' ? JSON.parse(text) : value);
 }
 

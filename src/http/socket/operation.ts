@@ -49,14 +49,14 @@ export class SocketOperation {
     else await this.#answer(prepared);
   }
 
-  /** Ends it without a word: the client asked for that, or is gone. */
+  /** Ends it without telling the client, which asked for that or is gone. */
   stop(): void {
     this.#isStopped = true;
     this.#stop.abort(new NearjoinError('timed-out', 'the client stopped the operation'));
     this.#subscription?.leave();
   }
 
-  /** The schema may be another now: a subscription is planned again, and goes on if it still may. */
+  /** Plans a subscription anew, since the schema may have changed; it continues if it is still allowed. */
   replan(): void {
     if (this.#subscription === null) return;
     const progress = this.#subscription.leave();
@@ -65,12 +65,12 @@ export class SocketOperation {
     if (prepared !== null) this.#subscribe(prepared, progress);
   }
 
-  /** The client reads again: what it could not take is offered again. */
+  /** Offers the newest answer again: the client reads again after it was behind. */
   catchUp(): void {
     this.#subscription?.catchUp();
   }
 
-  /** Null when it was refused, which the client then knows. */
+  /** Null when it was refused; the client has been told. */
   #prepare(time: 'first' | 'again'): PreparedRead | null {
     const { runner, context } = this.#scope;
     try {
@@ -108,7 +108,7 @@ export class SocketOperation {
     try {
       this.#sendResult(await inTurn(() => runner.answer(prepared), this.#stop));
     } catch (error) {
-      // Its turn never came.
+      // It was ended before its turn came.
       this.#sendResult({ kind: 'error', error: publicError(error) });
     } finally {
       clearTimeout(timer);

@@ -15,14 +15,14 @@ export class Outbox {
   readonly #waiting = new Set<() => void>();
   #isFull = false;
 
-  /** Past `limitBytes` not yet taken by the network nothing more is offered to the client until most of it is gone. */
+  /** When more than `limitBytes` wait for the network, the client counts as behind until most of them are gone. */
   constructor(socket: WebSocket, bounds: OutboxBounds, onRoom: () => void) {
     this.#socket = socket;
     this.#bounds = bounds;
     this.#onRoom = onRoom;
   }
 
-  /** Whether the client is behind: answers that can be had again later are not worth keeping for it. */
+  /** Whether the client is behind: it is sent no live query's answer then, since a newer one will come. */
   get isFull(): boolean {
     return this.#isFull;
   }
@@ -47,7 +47,7 @@ export class Outbox {
     await new Promise<void>((resolve) => this.#waiting.add(resolve));
   }
 
-  /** The socket is gone: whoever waits goes on and finds that out. */
+  /** The socket is gone: who waits for room is let go, and finds that out. */
   end(): void {
     if (this.#isFull) this.#socket.resume();
     this.#isFull = false;

@@ -30,9 +30,9 @@ export interface SocketOptions extends ConnectionParts {
 
 const PROTOCOLS: readonly Protocol[] = [TRANSPORT, APOLLO];
 const CLOSE_MS = 1000;
-/** What an open socket takes before anything comes over it. */
+/** About how much memory an open socket takes before anything comes over it. */
 const SOCKET_BYTES = 65_536;
-/** Of the handshake alone, or not meant for us. */
+/** Headers that concern the handshake alone, or that browsers set by themselves. */
 const NOT_PASSED_ON = new Set(['upgrade', 'connection', 'host', 'cache-control', 'pragma']);
 
 /** Accepts WebSockets on the path of the GraphQL endpoint, until the server closes. */
@@ -42,7 +42,7 @@ export function registerSockets(app: FastifyInstance, options: SocketOptions): S
     if (wantsWebSocket(request)) sockets.open(request, socket, head);
     else answerPlainly(app.server, request, { socket, head });
   });
-  // Before the server waits for its connections to end.
+  // In this hook, since the server then waits for its connections to end.
   app.addHook('preClose', () => sockets.close());
   return sockets;
 }
@@ -117,7 +117,7 @@ export class Sockets {
     });
   }
 
-  /** Until somebody knows who it is, a client counts among those that hold too much together. */
+  /** Until a client is admitted, its socket counts as memory that clients hold together without having proved who they are. */
   #untilAdmitted(socket: WebSocket, raw: Socket): () => void {
     const held = this.#options.arriving.hold(() => {
       socket.close(1013, 'too many clients have not said yet who they are');

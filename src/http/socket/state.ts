@@ -9,7 +9,7 @@ type Start = Extract<ClientMessage, { kind: 'start' }>;
 
 /** How far a connection is. */
 export type SocketState =
-  /** Nobody has said who it is. */
+  /** The client has not sent `connection_init` yet. */
   | { readonly kind: 'opening' }
   /** Credentials are being checked; operations that came meanwhile wait. */
   | { readonly kind: 'admitting'; readonly waiting: readonly Start[] }
@@ -21,15 +21,15 @@ export type SocketEvent =
   | { readonly kind: 'message'; readonly message: ClientMessage }
   | { readonly kind: 'admitted' }
   | { readonly kind: 'refused'; readonly reason: string }
-  /** The time to say who it is has passed. */
+  /** The time for `connection_init` has passed. */
   | { readonly kind: 'late' }
   /** An operation has ended by itself, and the client was told. */
   | { readonly kind: 'ended'; readonly id: string }
   /** The session does not hold any longer. */
   | { readonly kind: 'expired' }
-  /** Everybody has to connect again. */
+  /** All clients must connect again. */
   | { readonly kind: 'restart'; readonly reason: string }
-  /** Time to show that we are there. */
+  /** It is time for a sign of life. */
   | { readonly kind: 'beat' };
 
 /** What holds for a connection from its beginning. */
@@ -133,7 +133,7 @@ function begin({ protocol, operationLimit }: SocketRules, state: Ready, { id, pa
   };
 }
 
-/** Says yes, and begins what waited for it. */
+/** Admits the client, and starts the operations that waited for that. */
 function letIn(rules: SocketRules, waiting: readonly Start[]): SocketStep {
   const opened: SocketStep = {
     state: { kind: 'ready', operations: new Set() },
@@ -145,7 +145,7 @@ function letIn(rules: SocketRules, waiting: readonly Start[]): SocketStep {
   }, opened);
 }
 
-/** A stop for what has ended already crossed its end on the way. */
+/** A stop for an operation that is not there is ignored: it has crossed the operation's end on the way. */
 function onStop(state: Open, id: string): SocketStep {
   if (state.kind === 'admitting') {
     return { state: { ...state, waiting: state.waiting.filter((start) => start.id !== id) }, effects: [] };
