@@ -106,7 +106,6 @@ const folders = {
     where: ['value', 'argument', 'role', 'place', 'call', 'rule'],
     select: ['value', 'operation', 'argument', 'role', 'call', 'rule', 'where'],
     root: ['value', 'operation', 'argument', 'role', 'rule', 'where', 'select'],
-    explain: [],
   },
   'src/sql': {
     place: [],

@@ -64,21 +64,8 @@ const DEFAULT_SETTINGS: ResolveSettings = {
 };
 
 /**
- * Puts metadata and what the databases say of themselves together. Pure, and never fails: what does not hold is
- * listed as inconsistent and left out, everything else works.
- */
-export function resolve(
-  metadata: Metadata,
-  introspections: Introspections,
-  version: CatalogVersion,
-  settings: Partial<ResolveSettings> = {},
-): Catalog {
-  return new Resolver(settings).resolve(metadata, introspections, version);
-}
-
-/**
- * `resolve`, again and again: tables whose metadata, database and related tables are the same objects as before are not resolved anew, so
- * that a change costs little more than what it touches.
+ * Puts metadata and what the databases say of themselves together. Tables whose metadata, database and related tables are
+ * the same objects as the last time are not resolved anew, so that a change costs little more than what it touches.
  */
 export class Resolver {
   readonly #settings: ResolveSettings;
@@ -95,6 +82,7 @@ export class Resolver {
     this.#settings = { ...DEFAULT_SETTINGS, ...settings };
   }
 
+  /** Never fails: what does not hold is listed as inconsistent and left out, everything else works. */
   resolve(metadata: Metadata, introspections: Introspections, version: CatalogVersion): Catalog {
     const problems: InconsistentObject[] = [...unsupportedObjects(metadata)];
     const locales = localesOf(introspections.values());

@@ -7,7 +7,6 @@ import { readCacheStatus } from '../../src/cache/status/status.ts';
 import type { Table, WantedTable } from '../../src/catalog/catalog.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import type { KafkaFeed } from '../../src/catalog/part/kafka-feed.ts';
-import { resolve } from '../../src/catalog/resolve.ts';
 import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
 import type { MetadataIdentity } from '../../src/core/metadata-identity.ts';
 import { tableKey } from '../../src/core/names.ts';
@@ -21,6 +20,7 @@ import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervi
 import { logInto } from './log-lines.ts';
 import { poll } from './poll.ts';
 import { createDatabase, prepared, type TestDatabase, type Which } from './postgres.ts';
+import { resolve } from './resolve.ts';
 import { memoryBook } from './slot-book.ts';
 
 /** The tables to cache, each with the columns it is looked up by. */

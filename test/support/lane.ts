@@ -4,7 +4,6 @@ import { migrate } from '../../src/cache/schema/migrate.ts';
 import type { Catalog, WantedTable } from '../../src/catalog/catalog.ts';
 import { askedOf } from '../../src/catalog/introspect/asked.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
-import { resolve } from '../../src/catalog/resolve.ts';
 import { heldType } from '../../src/catalog/type/held-type.ts';
 import { must } from '../../src/core/assert.ts';
 import { Stop, type StopSignal } from '../../src/core/waiting/stop-signal.ts';
@@ -19,6 +18,7 @@ import { ProbeBoard } from '../../src/read/probe-board.ts';
 import { ReadLane } from '../../src/read/read-lane.ts';
 import type { ReadSettings } from '../../src/read/settings.ts';
 import type { TestDatabase } from './postgres.ts';
+import { resolve } from './resolve.ts';
 
 /** How a test asks. */
 export interface Asking {

@@ -37,12 +37,6 @@ export function formatLsn(lsn: Lsn): string {
   return `${high}/${low}`;
 }
 
-/** Negative, zero or positive, as a sort function wants it. */
-export function compareLsn(a: Lsn, b: Lsn): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
-
 /** The later of two positions. */
 export function maxLsn(a: Lsn, b: Lsn): Lsn {
   return a >= b ? a : b;

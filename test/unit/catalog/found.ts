@@ -7,10 +7,10 @@ import type {
   Introspection,
   Unavailable,
 } from '../../../src/catalog/introspection.ts';
-import { resolve } from '../../../src/catalog/resolve.ts';
 import { NO_TYPES } from '../../../src/catalog/type/held-type.ts';
 import { type TableRef, tableKey } from '../../../src/core/names.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
+import { resolve } from '../../support/resolve.ts';
 
 const CATEGORIES: Readonly<Record<string, string>> = {
   int2: 'N',

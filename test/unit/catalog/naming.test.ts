@@ -1,9 +1,9 @@
 import { buildClientSchema, introspectionFromSchema } from 'graphql';
 import { expect, test } from 'vitest';
 import { GRAPHQL_DEFAULT, HASURA_DEFAULT } from '../../../src/catalog/part/spelling.ts';
-import { resolve } from '../../../src/catalog/resolve.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
+import { resolve } from '../../support/resolve.ts';
 import { catalogOf, database, source, table, tableOf } from './found.ts';
 
 test.each<[string, string, string]>([

@@ -2,9 +2,10 @@ import { expect, test } from 'vitest';
 import type { Catalog, Table } from '../../../src/catalog/catalog.ts';
 import type { Introspection, Unavailable } from '../../../src/catalog/introspection.ts';
 import type { Spelling } from '../../../src/catalog/part/spelling.ts';
-import { Resolver, resolve } from '../../../src/catalog/resolve.ts';
+import { Resolver } from '../../../src/catalog/resolve.ts';
 import { DocumentReader, parseMetadata } from '../../../src/metadata/document/parse.ts';
 import { Random } from '../../oracle/random.ts';
+import { resolve } from '../../support/resolve.ts';
 import { database, remote, source, table, tableOf } from './found.ts';
 
 // A resolver that remembers, and a reader that remembers, say the same as ones that have seen nothing yet.

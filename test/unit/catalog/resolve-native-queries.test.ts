@@ -2,10 +2,10 @@ import { parse, printSchema } from 'graphql';
 import { expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { askedQueries } from '../../../src/catalog/introspect/native-text.ts';
-import { resolve } from '../../../src/catalog/resolve.ts';
 import { must } from '../../../src/core/assert.ts';
 import { buildSchema } from '../../../src/graphql/schema.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
+import { resolve } from '../../support/resolve.ts';
 import { database, source, table, type } from './found.ts';
 
 const USER = table('user', ['id int8 pk', 'name text!']);

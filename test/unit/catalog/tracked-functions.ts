@@ -1,9 +1,10 @@
 import type { Catalog, TrackedFunction } from '../../../src/catalog/catalog.ts';
 import type { FoundFunction } from '../../../src/catalog/introspect/found-functions.ts';
 import type { Introspection } from '../../../src/catalog/introspection.ts';
-import { type ResolveSettings, resolve } from '../../../src/catalog/resolve.ts';
+import type { ResolveSettings } from '../../../src/catalog/resolve.ts';
 import { tableKey } from '../../../src/core/names.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
+import { resolve } from '../../support/resolve.ts';
 import { database, source, table, type } from './found.ts';
 
 const USER = table('user', ['id int8 pk', 'name text!']);

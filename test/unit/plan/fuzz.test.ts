@@ -3,10 +3,10 @@ import { type DocumentNode, Kind, type OperationDefinitionNode, parse, print, vi
 import { expect, test } from 'vitest';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import { bindParams } from '../../../src/plan/bind.ts';
-import { printPlan } from '../../../src/plan/explain/print-plan.ts';
 import { variableShape } from '../../../src/plan/operation/shape.ts';
 import { coerceVariables, prepareVariables } from '../../../src/plan/operation/variables.ts';
 import { planQuery } from '../../../src/plan/plan-query.ts';
+import { printPlan } from '../../support/print-plan.ts';
 import { SHOP } from './plan-for.ts';
 
 const VALID: readonly DocumentNode[] = [

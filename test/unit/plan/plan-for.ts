@@ -3,11 +3,11 @@ import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import { bindParams } from '../../../src/plan/bind.ts';
 import { DEFAULT_PLAN_LIMITS, type PlanLimits } from '../../../src/plan/budget.ts';
-import { printPlan } from '../../../src/plan/explain/print-plan.ts';
 import { coerceVariables, prepareVariables } from '../../../src/plan/operation/variables.ts';
 import type { QueryPlan } from '../../../src/plan/plan.ts';
 import { planQuery } from '../../../src/plan/plan-query.ts';
 import { catalogOf } from '../../support/catalog.ts';
+import { printPlan } from '../../support/print-plan.ts';
 
 /** A request as a test writes it. */
 export interface Asked {

@@ -1,4 +1,4 @@
-import { printTable } from '../../core/names.ts';
+import { printTable } from '../../src/core/names.ts';
 import type {
   Aggregate,
   AggregateField,
@@ -12,12 +12,12 @@ import type {
   RemoteUse,
   RootField,
   Select,
-} from '../plan.ts';
+} from '../../src/plan/plan.ts';
 import { printPredicate } from './print-predicate.ts';
 
 type Lines = readonly string[];
 
-/** A plan as indented text: for people, and for tests. */
+/** A plan as indented text. */
 export function printPlan(plan: QueryPlan): string {
   const lines = [
     ...plan.roots.flatMap(printRoot),

@@ -1,6 +1,6 @@
-import { unreachable } from '../../core/assert.ts';
-import { printTable } from '../../core/names.ts';
-import type { ColumnComparison, PlanTable, Predicate } from '../plan.ts';
+import { unreachable } from '../../src/core/assert.ts';
+import { printTable } from '../../src/core/names.ts';
+import type { ColumnComparison, PlanTable, Predicate } from '../../src/plan/plan.ts';
 
 /** A condition as text on one line. */
 export function printPredicate(predicate: Predicate): string {
