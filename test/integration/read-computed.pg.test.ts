@@ -1,6 +1,6 @@
 import { printSchema } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildSchema } from '../../src/graphql/schema.ts';
+import { buildSchema } from '../support/build-schema.ts';
 import { type Asking, TestLane } from '../support/lane.ts';
 import { ThreeWays, type World } from '../support/three-ways.ts';
 

@@ -1,6 +1,6 @@
 import { printSchema } from 'graphql';
 import { expect, test } from 'vitest';
-import { buildSchema } from '../../src/graphql/schema.ts';
+import { buildSchema } from '../support/build-schema.ts';
 import { budgetOf } from './budget.ts';
 import { generateTwins, type Query } from './generate-query.ts';
 import { generateWorld } from './generate-world.ts';

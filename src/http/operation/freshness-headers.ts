@@ -31,7 +31,7 @@ export function freshnessOf(headers: IncomingHttpHeaders): FreshnessRequest {
     noCache,
     maxStalenessMs: staleness === undefined ? maxAgeMs : readStaleness(staleness),
     fallback: fallback === undefined ? null : readFallback(fallback),
-    tokens: token === undefined ? NO_WISH.tokens : readTokens(token, 'X-Nearjoin-Token'),
+    tokens: token === undefined ? NO_WISH.tokens : readTokens(token),
   };
 }
 
@@ -73,9 +73,9 @@ export function readCacheControl(header: string): {
  * Reads `pg2:0/16B3748,pg3:1/0`, with or without the history as in `pg2:0/16B3748@7576.1`; names are percent-encoded where
  * they hold a comma, a colon or anything not ASCII. Of several positions of one target the furthest counts.
  */
-export function readTokens(text: string, header: string): ReadonlyMap<SourceName, Token> {
+export function readTokens(text: string): ReadonlyMap<SourceName, Token> {
   const tokens = tokensOf(text);
-  if (tokens === null) throw badHeader(header, MALFORMED_TOKEN);
+  if (tokens === null) throw badHeader('X-Nearjoin-Token', MALFORMED_TOKEN);
   return tokens;
 }
 

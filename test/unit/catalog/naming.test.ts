@@ -1,8 +1,8 @@
 import { buildClientSchema, introspectionFromSchema } from 'graphql';
 import { expect, test } from 'vitest';
 import { GRAPHQL_DEFAULT, HASURA_DEFAULT } from '../../../src/catalog/part/spelling.ts';
-import { buildSchema } from '../../../src/graphql/schema.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
+import { buildSchema } from '../../support/build-schema.ts';
 import { resolve } from '../../support/resolve.ts';
 import { catalogOf, database, source, table, tableOf } from './found.ts';
 

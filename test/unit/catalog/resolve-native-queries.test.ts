@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { askedQueries } from '../../../src/catalog/introspect/native-text.ts';
 import { must } from '../../../src/core/assert.ts';
-import { buildSchema } from '../../../src/graphql/schema.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
+import { buildSchema } from '../../support/build-schema.ts';
 import { resolve } from '../../support/resolve.ts';
 import { database, source, table, type } from './found.ts';
 

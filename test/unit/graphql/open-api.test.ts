@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openApi } from '../../../src/graphql/open-api.ts';
-import { buildSchema } from '../../../src/graphql/schema.ts';
+import { buildSchema } from '../../support/build-schema.ts';
 import { catalogOf, database, source, table } from '../catalog/found.ts';
 
 const QUERIES = {

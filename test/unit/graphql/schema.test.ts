@@ -6,9 +6,9 @@ import { tableKey } from '../../../src/core/names.ts';
 import { systemClock } from '../../../src/core/waiting/clock.ts';
 import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import { executeIntrospection } from '../../../src/graphql/introspection.ts';
-import { buildSchema } from '../../../src/graphql/schema.ts';
 import { SchemaCache } from '../../../src/graphql/schema-cache.ts';
 import { atOnce } from '../../../src/graphql/slices.ts';
+import { buildSchema } from '../../support/build-schema.ts';
 import { catalogOf, database, remote, source, table } from '../catalog/found.ts';
 
 const artist = table('artist', ['id int4', 'name text!']);

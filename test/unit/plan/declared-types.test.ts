@@ -11,7 +11,7 @@ import {
 import { expect, test } from 'vitest';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { must } from '../../../src/core/assert.ts';
-import { buildSchema } from '../../../src/graphql/schema.ts';
+import { buildSchema } from '../../support/build-schema.ts';
 import { catalogOf, database, remote, source, table } from '../catalog/found.ts';
 import { refusal } from './plan-for.ts';
 

@@ -92,7 +92,7 @@ describe('request headers', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         try {
-          readTokens(text, 'X-Nearjoin-Token');
+          readTokens(text);
         } catch (error) {
           expect(error).toMatchObject({ code: 'invalid-headers' });
         }
@@ -105,13 +105,13 @@ describe('request headers', () => {
     ['pg2:0/3@7.1, pg2:0/5', { position: 5n, history: '7.1' }],
     ['pg2:0/5, pg2:0/3@7.1', { position: 5n, history: '7.1' }],
   ])('of several positions of a target all are wanted: %s', (text, token) => {
-    expect(readTokens(text, 'X-Nearjoin-Token')).toEqual(new Map([['pg2', token]]));
+    expect(readTokens(text)).toEqual(new Map([['pg2', token]]));
   });
 
   test.each(['pg2:0/5@7.1, pg2:0/3@7.2', 'pg2:0/5@7.2, pg2:0/3, pg2:0/9@7.1', 'pg2:0/1@7.1,pg2:0/1@8.1'])(
     'no answer contains positions of different histories: %s',
     (text) => {
-      expect(() => readTokens(text, 'X-Nearjoin-Token')).toThrow(
+      expect(() => readTokens(text)).toThrow(
         expect.objectContaining({
           code: 'position-unknown',
           message: 'the token\'s positions on "pg2" belong to different histories',
@@ -210,9 +210,7 @@ describe('answer headers', () => {
         );
         const token = answerToken([report({ target, position })], new Map(), true) ?? '';
         expect(token).toMatch(/^[\x21-\x7e]*$/);
-        expect(readTokens(token, 'X-Nearjoin-Token')).toEqual(
-          new Map([[target, { position, history: '7576.1' }]]),
-        );
+        expect(readTokens(token)).toEqual(new Map([[target, { position, history: '7576.1' }]]));
       }),
     );
   });
@@ -228,13 +226,13 @@ describe('answer headers', () => {
   });
 
   test('of several answers the token names the latest, beside what was asked of targets that none of them read', () => {
-    const asked = readTokens('pg2:0/2@7576.1,pg3:0/5', 'X-Nearjoin-Token');
+    const asked = readTokens('pg2:0/2@7576.1,pg3:0/5');
     const read = (position: bigint) => report({ position: lsnFromBits(position), history: null });
     expect(answerToken([read(2n), read(9n), read(4n)], asked, true)).toBe('pg2:0/9@7576.1,pg3:0/5');
   });
 
   test("a live answer without a position still passes the client's tokens on", () => {
-    const asked = readTokens('pg3:0/5', 'X-Nearjoin-Token');
+    const asked = readTokens('pg3:0/5');
     expect(answerToken([report({ route: 'live', position: null })], asked, true)).toBe('pg3:0/5');
   });
 

@@ -1,9 +1,9 @@
 import { printType } from 'graphql';
 import { expect, test } from 'vitest';
 import type { Catalog } from '../../../../src/catalog/catalog.ts';
-import { buildSchema } from '../../../../src/graphql/schema.ts';
 import { compilePlan } from '../../../../src/read/compiled-plan.ts';
 import { ownTables } from '../../../../src/sql/place/leaf.ts';
+import { buildSchema } from '../../../support/build-schema.ts';
 import { argument, catalogWith, found, type World } from '../../catalog/tracked-functions.ts';
 import { planFor, printed, refusal } from '../plan-for.ts';
 
