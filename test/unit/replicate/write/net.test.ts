@@ -52,6 +52,17 @@ test('an insert, an update and a delete of one key leave the delete', () => {
   expect(net.steps()).toEqual([{ kind: 'rows', removes: [['1', null, null]], inserts: [], writes: [] }]);
 });
 
+test('rows are the same only where all columns of their keys are', () => {
+  const net = new PlainNet([0, 1]);
+  const rows = [
+    ['a', 'bc', null],
+    ['ab', 'c', null],
+    ['a', 'c', null],
+  ];
+  for (const row of rows) net.insert(row);
+  expect(net.steps()).toEqual([{ kind: 'rows', removes: [], inserts: rows, writes: [] }]);
+});
+
 test('values not sent are filled from the write before', () => {
   const net = new PlainNet([0]);
   net.insert(['1', 'a', 'big']);
