@@ -4,13 +4,13 @@ import type { Log } from '../core/log.ts';
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { QueryPlan } from '../plan/plan.ts';
-import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
+import { assemble, type CompiledPlan, compilePlan, type SourceGroup } from './compiled-plan.ts';
 import { type DatabaseBook, Databases } from './databases.ts';
 import { type ExplainedRoot, explainPlan } from './explain.ts';
 import { firstRefusal } from './first-refusal.ts';
 import type { FreshnessRequest, TargetReport } from './freshness.ts';
 import { GroupReader } from './group-reader.ts';
-import { inOrder } from './in-order.ts';
+import { whileNeeded } from './in-order.ts';
 import { LongLists } from './long-lists.ts';
 import { positionOf } from './own-position.ts';
 import type { ProbeBoard } from './probe-board.ts';
@@ -90,9 +90,9 @@ export class ReadLane {
       const { cells, targets } = await this.#reader.read({ group: only, values, freshness, signal });
       return { body: assemble(plan, [cells], introspection), targets, cursor: cursorOf(plan, cells) };
     }
-    const answers = await inOrder(
-      plan.groups.map((group) => this.#reader.read({ group, values, freshness, signal })),
-    );
+    const read = (group: SourceGroup) => (own: StopSignal) =>
+      this.#reader.read({ group, values, freshness, signal: own });
+    const answers = await whileNeeded(signal, plan.groups.map(read));
     const cells = answers.map((answer) => answer.cells);
     return {
       body: assemble(plan, cells, introspection),

@@ -151,19 +151,54 @@ test('rows are looked up by thousands of keys, some at a time, and refused where
   });
 });
 
+/** A table that is locked, and the statements of answers that wait for it. */
+async function locked(database: TestDatabase, table: string) {
+  const WAITING = `pg_stat_activity where datname = current_database() and application_name = 'nearjoin' and wait_event_type = 'Lock'`;
+  const holder = new pg.Client({ connectionString: database.url });
+  await holder.connect();
+  await holder.query('begin');
+  await holder.query(`lock table ${table} in access exclusive mode`);
+  return {
+    waiting: async () => (await database.query(`select from ${WAITING}`)).rows.length > 0,
+    cancel: () => database.query(`select pg_cancel_backend(pid) from ${WAITING}`),
+    free: () => holder.end(),
+  };
+}
+
+test.each([
+  [
+    'relationships into several databases',
+    '{ sale(order_by: {id: asc}, limit: 3) { buyer { active } shop { name } } }',
+    { at: 1, table: 'person', other: 'shop' },
+  ],
+  [
+    'root fields of several databases',
+    '{ sale(limit: 3) { id } town(limit: 3) { id } }',
+    { at: 0, table: 'sale', other: 'town' },
+  ],
+])(
+  'what a failed answer asked of the others is cancelled there: %s',
+  async (_what, text, { at, table, other }) => {
+    const [first, second] = [databases[at], databases[2]] as [TestDatabase, TestDatabase];
+    const failing = await locked(first, table);
+    const needless = await locked(second, other);
+    try {
+      const refused = expect(lane.query(text, LIVE)).rejects.toMatchObject({ code: 'timed-out' });
+      await poll('both to wait', async () => (await failing.waiting()) && (await needless.waiting()));
+      await failing.cancel();
+      await refused;
+      await poll('nothing to wait any more', async () => !(await needless.waiting()));
+    } finally {
+      await failing.free();
+      await needless.free();
+    }
+  },
+);
+
 test('an aborted live answer is cancelled on the target', async () => {
   const [, pg2] = databases as [TestDatabase, TestDatabase];
-  const waiting = async (): Promise<boolean> => {
-    const { rows } = await pg2.query(
-      `select from pg_stat_activity where datname = current_database() and application_name = 'nearjoin' and wait_event_type = 'Lock'`,
-    );
-    return rows.length > 0;
-  };
-  const holder = new pg.Client({ connectionString: pg2.url });
-  await holder.connect();
+  const { waiting, free } = await locked(pg2, 'person');
   try {
-    await holder.query('begin');
-    await holder.query('lock table person in access exclusive mode');
     const abort = new AbortController();
     const asked = cramped.query(ask('{buyer: {town: {name: {_eq: "town 3"}}}}'), {
       ...LIVE,
@@ -174,7 +209,7 @@ test('an aborted live answer is cancelled on the target', async () => {
     await expect(asked).rejects.toMatchObject({ message: 'client gone' });
     await poll('nothing to wait for it any more', async () => !(await waiting()));
   } finally {
-    await holder.end();
+    await free();
   }
   await expect(cramped.query(ask('{shop: {name: {_eq: "shop 5"}}}'), LIVE)).resolves.toBeDefined();
 });

@@ -1,13 +1,15 @@
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
+import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { fillStatement } from '../../sql/live/fill-gaps.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
 import { boundValues, type Statement } from '../../sql/statement.ts';
 import type { SourceGroup } from '../compiled-plan.ts';
-import { inOrder } from '../in-order.ts';
+import { whileNeeded } from '../in-order.ts';
 import type { ReadSettings } from '../settings.ts';
 import type { WireRow } from '../wire/connection.ts';
+import type { AskedStatement } from '../wire/pool.ts';
 import { GapText, textsOf } from './gap-text.ts';
 import { beyondLimit } from './limits.ts';
 
@@ -17,8 +19,9 @@ export interface FillerParts {
   readonly values: readonly (string | null)[];
   readonly settings: ReadSettings;
   readonly statement: (key: string, make: () => Statement) => Statement;
+  readonly signal: StopSignal;
   /** Runs a statement on a target; the first cell of its row is the target's position. */
-  readonly ask: (target: SourceName, text: string, values: readonly (string | null)[]) => Promise<WireRow>;
+  readonly ask: (target: SourceName, statement: AskedStatement, signal: StopSignal) => Promise<WireRow>;
 }
 
 /** Fills the gaps that a source left in its answer: one statement for each target, all targets at the same time. */
@@ -27,10 +30,12 @@ export async function fillGaps(row: WireRow, gaps: readonly Gap[], parts: Filler
   const text = new GapText(row.slice(0, jsonCells));
   const texts = new Map<number, readonly Buffer[]>();
   const targets = new Set(gaps.map(({ field }) => placeOf(field).source));
-  await inOrder(
-    [...targets].map(async (target) => {
+  await whileNeeded(
+    parts.signal,
+    [...targets].map((target) => async (signal) => {
       const here = gaps.filter(({ field }) => placeOf(field).source === target);
-      for (const [place, found] of await textsFrom(target, here, text, parts)) texts.set(place, found);
+      for (const [place, found] of await textsFrom(target, here, text, { ...parts, signal }))
+        texts.set(place, found);
     }),
   );
   return [...text.filled(texts, parts.settings.resultLimitBytes), ...row.slice(jsonCells)];
@@ -40,7 +45,7 @@ async function textsFrom(
   target: SourceName,
   gaps: readonly Gap[],
   text: GapText,
-  { group, values, settings, statement, ask }: FillerParts,
+  { group, values, settings, statement, signal, ask }: FillerParts,
 ): Promise<readonly (readonly [place: number, texts: readonly Buffer[]])[]> {
   const keys = new Map(gaps.map(({ field }) => [placeOf(field).id, text.keys(placeOf(field).id)]));
   if ([...keys.values()].every((list) => list.length === 0)) return [];
@@ -62,7 +67,7 @@ async function textsFrom(
   const bound = boundValues(fill, values, (slot) =>
     slot.kind === 'gap' ? must(arrays.get(slot.place)?.[slot.column], 'keys of a gap') : null,
   );
-  const row = await ask(target, fill.text, bound);
+  const row = await ask(target, { text: fill.text, values: bound }, signal);
   return [...keys].map(([id, list], i) => [id, textsOf(row[i + 1] ?? null, list.length)]);
 }
 

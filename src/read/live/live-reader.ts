@@ -87,14 +87,14 @@ export class LiveReader {
   }
 
   async #inStatements(request: LiveRequest, gaps: readonly Gap[]): Promise<LiveAnswer> {
-    const { group, values, signal } = request;
+    const { group, values, tokens, signal } = request;
     const statement = this.#final(request, gaps, { key: openKey(gaps), leaves: request.cachedLeaves });
     const row = await this.#databases
       .source(group.source)
       .row(statement, boundValues(statement, values), signal);
     const positions = new Map<SourceName, Reached>();
-    const ask: FillerParts['ask'] = async (target, text, bound) => {
-      const found = await this.#askOnce(target, { text, values: bound }, request);
+    const ask: FillerParts['ask'] = async (target, asked, until) => {
+      const found = await this.#askOnce(target, asked, { tokens, signal: until });
       positions.set(target, found.reached);
       return found.row;
     };
@@ -104,7 +104,7 @@ export class LiveReader {
   async #askOnce(
     target: SourceName,
     statement: AskedStatement,
-    { tokens, signal }: LiveRequest,
+    { tokens, signal }: Pick<LiveRequest, 'tokens' | 'signal'>,
   ): Promise<{ readonly row: WireRow; readonly reached: Reached }> {
     try {
       const isHeld = tokens.has(target);
@@ -185,7 +185,8 @@ export class LiveReader {
       store.gaps.length === 0 ? sessions.checkTargets() : null,
     ]);
     if (store.gaps.length === 0) return must(rows[0], ROOT_ROW);
-    const ask: FillerParts['ask'] = async (target, text, bound) =>
+    // Sessions of transactions end with the answer, and what runs in them.
+    const ask: FillerParts['ask'] = async (target, { text, values: bound }) =>
       must((await sessions.target(target, text, bound))[0], 'row of a target');
     const row = await this.#filled(must(rows[0], ROOT_ROW), store.gaps, { request, ask });
     await sessions.checkTargets();
@@ -206,9 +207,9 @@ export class LiveReader {
     gaps: readonly Gap[],
     { request, ask }: { readonly request: LiveRequest; readonly ask: FillerParts['ask'] },
   ): Promise<WireRow> {
-    const { group, values } = request;
+    const { group, values, signal } = request;
     const statement: FillerParts['statement'] = (key, make) => this.#statement(group, key, make);
-    return fillGaps(row, gaps, { group, values, settings: this.#settings, statement, ask });
+    return fillGaps(row, gaps, { group, values, settings: this.#settings, statement, signal, ask });
   }
 
   #statement(group: SourceGroup, key: string, make: () => Statement): Statement {
