@@ -158,7 +158,8 @@ export class Supervisor {
 
   #begin({ source, target }: Pair, wanted: Wanted): void {
     const sourceUrl = this.#lastUrls.get(source);
-    if (sourceUrl === undefined) return;
+    // Whoever asks for it may have waited for something while all feeds were stopped.
+    if (sourceUrl === undefined || this.#stopping.signal.aborted) return;
     const targetUrl = this.#lastUrls.get(target) ?? null;
     const kafka = this.#latest?.catalog.sources.get(target)?.kafka ?? null;
     const addressed = { source, target, sourceUrl, targetUrl, kafka };
