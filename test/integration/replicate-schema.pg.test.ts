@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestPause } from '../../src/cache/feed/requests.ts';
 import type { CacheTable } from '../../src/cache/status/cache-table.ts';
-import type { FeedLimits } from '../../src/replicate/feed-options.ts';
+import { DEFAULT_LIMITS, type FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig } from '../support/feed.ts';
 import { dropInUse } from '../support/postgres.ts';
 
@@ -353,6 +353,30 @@ test('lookups added later get their indexes without another copy', async () => {
   });
   expect((await item()).relation).toBe(before.relation);
   expect(rig.log.join()).not.toContain('could not be built');
+});
+
+test('an index that could not be built is told of, and built by itself when it can be', async () => {
+  // Another run would try it too.
+  await open([], undefined, { early: { ...DEFAULT_LIMITS.early, settledMs: 600_000 } });
+  await rig.ready();
+  await rig.source.query(`create function refuse() returns event_trigger language plpgsql as
+    $$ begin raise 'no index today'; end $$`);
+  await rig.source.query(`create event trigger refuse on ddl_command_start when tag in ('CREATE INDEX')
+    execute function refuse()`);
+  await rig.track({ item: [['name']], other: [] });
+  await rig.until('the failure to be told', async () => {
+    const said = (await rig.status())?.lastError ?? '';
+    return said.includes('item: an index could not be built: ');
+  });
+  await rig.source.query('drop event trigger refuse');
+  const { relation } = await item();
+  await rig.until('the index', async () => {
+    const { rows } = await rig.source.query(
+      `select from pg_index where indrelid = to_regclass('nearjoin.' || quote_ident($1)) and indisvalid and not indisunique`,
+      [relation],
+    );
+    return rows.length > 0;
+  });
 });
 
 test('types the source does not have are kept as text, the others as they are', async () => {

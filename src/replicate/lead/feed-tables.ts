@@ -1,11 +1,13 @@
 import { type ChangeStream, ConnectorError } from '../../../connectors/connector.ts';
 import { saveLastError } from '../../cache/feed/last-error.ts';
 import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
-import { updateStoredTable } from '../../cache/table/stored.ts';
+import { type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
 import { printTable } from '../../core/names.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import type { IndexColumn } from '../../core/rows/index-column.ts';
 import { restUnless } from '../../core/waiting/notifier.ts';
 import { Turns } from '../../core/waiting/turns.ts';
+import { Backoff } from '../backoff.ts';
 import type { Copier, FailedCopy } from '../copy/copy.ts';
 import type { Pump } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
@@ -20,6 +22,9 @@ import { untilPutRight } from './standing.ts';
 
 /** Trying such a table again means streaming its changes, one of which may stop the whole feed: not often. */
 const UNSENDABLE_MS = 3_600_000;
+const INDEX_REST_MS = 2_000;
+/** Each try reads the whole table. */
+const LONGEST_INDEX_REST_MS = 3_600_000;
 
 /** How the tables can be changed at this moment of a run. */
 export interface Look {
@@ -72,6 +77,7 @@ export class FeedTables {
   readonly #isEarly: boolean;
   readonly #running = new Set<Promise<void>>();
   readonly #indexing = new Set<string>();
+  readonly #indexRests = new Map<string, Backoff>();
   /** Two that are built at once on one table wait for each other. */
   readonly #building = new Turns(1);
   #failure: { readonly error: unknown } | null = null;
@@ -138,16 +144,30 @@ export class FeedTables {
     this.#isSettled = false;
     for (const each of resumes) this.#beside(this.#copier.resume(each, stop), stop);
     for (const stored of merges) this.#beside(this.#copier.merge(stored, stop), stop);
-    for (const { stored, columns } of indexes) {
-      const key = JSON.stringify([stored.relation, columns]);
-      if (this.#indexing.has(key)) continue;
-      this.#indexing.add(key);
-      const build = async (): Promise<readonly FailedCopy[]> => {
-        await buildIndex(this.#scene, { relation: stored.relation, columns }, stop);
-        return [];
-      };
-      this.#beside(this.#building.take(build, stop), stop);
-    }
+    for (const { stored, columns } of indexes) this.#index(stored, columns, stop);
+  }
+
+  #index({ table, relation }: StoredTable, columns: readonly IndexColumn[], stop: AbortSignal): void {
+    const key = JSON.stringify([relation, columns]);
+    if (this.#indexing.has(key)) return;
+    this.#indexing.add(key);
+    const build = async (): Promise<readonly FailedCopy[]> => {
+      const isBuilt = await buildIndex(this.#scene, { table, relation, columns }, stop);
+      if (!isBuilt) void this.#restIndex(key, stop);
+      return [];
+    };
+    this.#beside(this.#building.take(build, stop), stop);
+  }
+
+  /** What is wanted of it then is built again. */
+  async #restIndex(key: string, stop: AbortSignal): Promise<void> {
+    const { options, reconsider } = this.#scene;
+    const rests =
+      this.#indexRests.get(key) ?? new Backoff(INDEX_REST_MS, LONGEST_INDEX_REST_MS, options.random);
+    this.#indexRests.set(key, rests);
+    await options.clock.delay(rests.nextMs(), stop);
+    this.#indexing.delete(key);
+    reconsider.notify();
   }
 
   #beside(work: Promise<readonly FailedCopy[]>, stop: AbortSignal): void {

@@ -1,20 +1,28 @@
+import { saveLastError } from '../../cache/feed/last-error.ts';
 import { inCache } from '../../cache/names.ts';
 import { rowsOf } from '../../cache/queryable.ts';
 import { createIndexSql } from '../../cache/table/ddl.ts';
+import { printTable, type TableRef } from '../../core/names.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
 import { say } from '../say.ts';
 import { applicationName, Session } from '../session.ts';
 import type { FeedScene } from './feed-scene.ts';
 
+interface WantedIndex {
+  readonly table: TableRef;
+  readonly relation: string;
+  readonly columns: readonly IndexColumn[];
+}
+
 /**
- * Adds an index to a table that is in use, without stopping its writes; a failure is told and tried with the next run. It may
- * take hours, and waits for every transaction that is open on the source, so the signal ends it.
+ * Adds an index to a table that is in use, without stopping its writes; a failure is told, and gives false. It may take hours, and
+ * waits for every transaction that is open on the source, so the signal ends it.
  */
 export async function buildIndex(
-  { options, leader, lease }: FeedScene,
-  { relation, columns }: { readonly relation: string; readonly columns: readonly IndexColumn[] },
+  { options, leader, lease, control }: FeedScene,
+  { table, relation, columns }: WantedIndex,
   stop: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const session = await Session.open({ url: options.sourceUrl, applicationName: applicationName(leader) });
   session.cutAfter(stop, 0);
   try {
@@ -22,9 +30,12 @@ export async function buildIndex(
     await session.client.query(
       createIndexSql(relation, columns).replace('create index', 'create index concurrently'),
     );
+    return true;
   } catch (error) {
-    if (stop.aborted) return;
+    if (stop.aborted) return true;
     options.log.warn({ target: lease.target, relation, error: say(error) }, 'an index could not be built');
+    await saveLastError(control, lease, `${printTable(table)}: an index could not be built: ${say(error)}`);
+    return false;
   } finally {
     await session.close();
   }
