@@ -7,7 +7,7 @@ import { createTableSql } from '../../src/cache/table/ddl.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { TableBroken } from '../../src/replicate/interruptions.ts';
-import { acquireLease, releaseLease } from '../../src/replicate/lead/lease.ts';
+import { acquireLease } from '../../src/replicate/lead/lease.ts';
 import { dropCopies, dropOrphans } from '../../src/replicate/table/orphans.ts';
 import { Applier, LeaseLost } from '../../src/replicate/write/applier.ts';
 import { cacheSink } from '../../src/replicate/write/sink.ts';
@@ -76,7 +76,7 @@ test('an old leader can write nothing once another leads', async () => {
   const applier = new Applier({ stage: null, client: await connect(), lease: old, seq: 0n });
   await applier.mark({ position: 100n as Lsn, freshAsOf: 1, lastCommit: null });
   expect(await position()).toBe(100n);
-  await releaseLease(first, 'pg2');
+  await first.query('select pg_advisory_unlock_all()');
   await acquireLease(second, candidate('two'), systemClock, never);
   await expect(
     applier.mark({ position: 200n as Lsn, freshAsOf: 2, lastCommit: null }),
@@ -94,7 +94,7 @@ test('nor can it with a batch of one round trip, nor with one sent behind a batc
   const [inTime, behind] = [writeAt(applier, 2, 'select 1'), write(3)];
   behind.catch(() => undefined);
   await inTime;
-  await releaseLease(first, 'pg2');
+  await first.query('select pg_advisory_unlock_all()');
   await acquireLease(await connect(), candidate('two'), systemClock, never);
   await holder.query('rollback');
   await expect(behind).rejects.toBeInstanceOf(LeaseLost);
@@ -111,7 +111,7 @@ test('a transaction begun under the old lease commits before another leads, or n
   if (old === null) throw new Error('no lease');
   const applier = new Applier({ stage: null, client: writing, lease: old, seq: 0n });
   await applier.apply([], null);
-  await releaseLease(first, 'pg2');
+  await first.query('select pg_advisory_unlock_all()');
   let isTaken = false;
   const taking = acquireLease(second, candidate('two'), systemClock, never).then(() => {
     isTaken = true;
@@ -139,7 +139,7 @@ test.each([0, 1])(
     };
     await Promise.all(all.slice(0, ahead));
     await poll('it to want its commit', () => isSo(`wait_event = 'ClientRead' and backend_xid is not null`));
-    await releaseLease(first, 'pg2');
+    await first.query('select pg_advisory_unlock_all()');
     let isTaken = false;
     const taking = acquireLease(await connect(), candidate('two'), systemClock, never).then(() => {
       isTaken = true;
@@ -359,7 +359,7 @@ test('no copy is dropped, nor forgotten, by who does not lead any more', async (
   await first.query(oldCopyOf('pg2', 'pg2__public__item__g1'));
   await first.query(`insert into nearjoin.cache_table (target, schema_name, table_name, relation, columns, key_columns, state, generation)
     values ('pg2', 'public', 'other', 'pg2__public__other__g2', '[]', '[]', 'ready', 2)`);
-  await releaseLease(first, 'pg2');
+  await first.query('select pg_advisory_unlock_all()');
   await acquireLease(await connect(), candidate('two'), systemClock, never);
   const exclusively: Applier['exclusively'] = (work) => applier.exclusively(work);
   await expect(dropOrphans({ client: first, exclusively }, 'pg2')).rejects.toBeInstanceOf(LeaseLost);

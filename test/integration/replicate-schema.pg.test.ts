@@ -379,6 +379,16 @@ test('an index that could not be built is told of, and built by itself when it c
   });
 });
 
+test('the lead is free as soon as a replicator has stopped', async () => {
+  await open();
+  await rig.ready();
+  await rig.stop();
+  const { rows } = await rig.source.query(
+    `select pg_try_advisory_lock(hashtextextended('nearjoin feed pg2', 0)) as free`,
+  );
+  expect(rows).toEqual([{ free: true }]);
+});
+
 test('types the source does not have are kept as text, the others as they are', async () => {
   await open(
     [

@@ -18,7 +18,7 @@ import { NOTHING, type Wanted } from '../table/wanted.ts';
 import { LeaseLost } from '../write/applier.ts';
 import { FeedLeader } from './feed-leader.ts';
 import { beginScene } from './feed-scene.ts';
-import { acquireLease, releaseLease } from './lease.ts';
+import { acquireLease } from './lease.ts';
 import { listen } from './listening.ts';
 import { ownSchema } from './own-schema.ts';
 import { WantedNow } from './wanted-now.ts';
@@ -199,7 +199,6 @@ export class FeedRunner {
       });
       const gone = await this.#lead(session, { lease, leader, name }, stop);
       if (lost.signal.aborted) throw new Error('the connection to the source database was lost');
-      await releaseLease(session.client, target);
       return gone;
     } finally {
       // When a feed is being removed, taking long is no success.

@@ -43,11 +43,6 @@ export async function acquireLease(
   return null;
 }
 
-/** Gives the lead up at once instead of when the session is found dead. */
-export async function releaseLease(client: Queryable, target: SourceName): Promise<void> {
-  await client.query(`select pg_advisory_unlock(${LOCK})`, [target]);
-}
-
 async function raiseEpoch(
   client: Queryable,
   candidate: Candidate,
