@@ -459,6 +459,13 @@ test('what a session still runs when it is given back or its pool closes is canc
   expect(await rig.running()).toBe(0);
 });
 
+test('a session that is being made when its pool is closed serves nobody', async () => {
+  const pool = rig.open();
+  const asked = failure(ask(pool, 'select 1'));
+  await pool.close();
+  expect(await asked).toMatchObject({ message: 'the pool is closed' });
+});
+
 test('a database that refuses says so at once and again', async () => {
   const pool = rig.open({ url: rig.database.url.replace(/\/[^/]*$/, '/no_such_database') });
   expect(await failure(ask(pool, 'select 1'))).toBeInstanceOf(ConnectionLost);
