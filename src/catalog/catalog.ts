@@ -8,7 +8,7 @@ import type { KeptOperations } from './part/kept-operations.ts';
 import type { SelectPermission } from './part/select-permission.ts';
 import type { Spelling } from './part/spelling.ts';
 
-/** How a value of a type is written into JSON and compared; what a planner must know of a Postgres type. */
+/** What planning must know of a Postgres type: how its values are written into JSON and compared. */
 export interface ColumnType {
   readonly oid: number;
   /** Name without schema, e.g. `int4`, `text`, `_text`, `mood`. */
@@ -25,15 +25,15 @@ export interface ColumnType {
   readonly scalar: string;
   /** The labels of an enum in the order its values sort by; left out for all other types. */
   readonly labels?: readonly string[];
-  /** What is in a composite type, or a range that somebody has made; left out for all other types. */
+  /** The types inside a composite type, or a range type that users made; left out for all other types. */
   readonly parts?: readonly ColumnType[];
-  /** Set for a base type without an order: Postgres says so when it comes to compare two values in arrays, not before. */
+  /** Set for a base type without an order. Of arrays of it, Postgres complains only when it compares two values. */
   readonly unordered?: true;
 }
 
-/** A column of a tracked table, or what a plan reads as if it were one. */
+/** A column of a tracked table, or something that a plan reads as if it were one. */
 export interface Column {
-  /** Its own, or of a computed field one that no column of the table has. */
+  /** The column's name; a computed field has one that no column of the table has. */
   readonly name: string;
   /** Its name in GraphQL: custom or the same. */
   readonly field: string;
@@ -46,13 +46,13 @@ export interface Column {
   readonly enumTable: TableRef | null;
   /** Its values are shown in upper case. */
   readonly upperCased: boolean;
-  /** Set where its collation is nondeterministic: texts of different bytes may be equal, in its own database only. */
+  /** Set when its collation is nondeterministic: in its own database, and only there, different texts may be equal. */
   readonly loose?: true;
-  /** Set where some other database has other rules, for letters and capitals or even for what a character is: patterns find other texts there. */
+  /** Set when some other database has another locale, or even other characters: patterns may find other texts there. */
   readonly ownLocale?: 'letters' | 'characters';
-  /** Set for a computed field: it is stored nowhere, and only the table's own database can compute it. */
+  /** Set for a computed field: it is not stored, and only the table's own database can compute it. */
   readonly computed?: { readonly field: string; readonly call: FunctionCall };
-  /** Set for what is no column of the table: all of a row as a text, or what is told of a row beside it. */
+  /** Set for what is no column of the table: the whole row as a text, or something that a call tells beside the row. */
   readonly beside?: 'row' | 'told';
 }
 
@@ -84,9 +84,9 @@ export type TextPart = { readonly text: string } | { readonly argument: number }
 export interface Signature {
   readonly ref: TableRef;
   readonly slots: readonly Slot[];
-  /** Set for a native query, which is no function of the database: its statement stands in the place of a call, and takes all its arguments. */
+  /** Set for a native query: instead of a function's call there is this statement, with all the arguments in it. */
   readonly statement?: readonly TextPart[];
-  /** Promises to say nothing of its arguments but by what it returns, errors included. */
+  /** Postgres' `leakproof`: it reveals its arguments by nothing but its result, not even by errors. */
   readonly leakproof: boolean;
 }
 
@@ -162,7 +162,7 @@ export interface RootName {
   readonly description: string | null;
 }
 
-/** A tracked table that exists, with all that metadata says of it as far as it holds. */
+/** A tracked table that exists, with everything in the metadata about it that is valid. */
 export interface Table extends Pick<Column, 'ownLocale'> {
   readonly source: SourceName;
   readonly ref: TableRef;
@@ -206,8 +206,8 @@ export interface TrackedFunction extends Callable {
   readonly ref: TableRef;
   readonly returns: TableRef;
   /**
-   * The table as far as the function's rows are like its own: nobody checks that they keep its constraints, so no column is without
-   * nulls, and no key tells them apart.
+   * The table that the function's rows are like. Nobody checks that they keep its constraints, so any column may be null, and no
+   * key tells the rows apart.
    */
   readonly rows: Table;
   /** Any number of rows; else one. */
@@ -236,7 +236,7 @@ export interface Namespace {
   readonly subscriptionNamespaceType: string | null;
 }
 
-/** A registered database with what of its metadata holds. */
+/** A registered database, with everything in its metadata that is valid. */
 export interface Source extends Namespace {
   readonly name: SourceName;
   readonly tables: ReadonlyMap<string, Table>;
@@ -253,7 +253,7 @@ export interface Source extends Namespace {
   readonly unavailable: string | null;
 }
 
-/** A relationship that can never be answered from a cache, or only in part; it works, live. */
+/** A relationship that can never be answered from a cache, or only in part; it is answered live. */
 export interface CacheWarning extends InconsistentObject {
   readonly source: SourceName;
   readonly target: SourceName;
@@ -285,7 +285,7 @@ export interface Catalog {
   readonly entities: readonly Table[] | null;
   readonly kept: KeptOperations;
   readonly inconsistent: readonly InconsistentObject[];
-  /** Why tables are not cached; shown with the inconsistent objects, but nothing fails for them. */
+  /** Why tables are not cached; shown beside the inconsistent objects, although everything works. */
   readonly warnings: readonly CacheWarning[];
   readonly wanted: readonly WantedTable[];
 }

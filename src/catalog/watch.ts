@@ -18,7 +18,7 @@ import {
 } from './watch/source-book.ts';
 import { Spaced } from './watch/spaced.ts';
 
-/** One generation: what every lane reads, and where the databases are. */
+/** One generation of the catalog, with the metadata it was made from and the addresses of the databases. */
 export interface Snapshot {
   readonly catalog: Catalog;
   readonly metadata: Metadata;
@@ -105,12 +105,12 @@ export class CatalogWatch {
     }
   }
 
-  /** Has somebody told which databases say something else of themselves than before, as soon as that is known here. */
+  /** Calls `tell` with the databases that have changed, as soon as that is known here. */
   tellChanges(tell: (sources: readonly SourceName[]) => void): void {
     this.#told.add(tell);
   }
 
-  /** Looks at databases that somebody says have changed. */
+  /** Looks again at these databases, which may have changed. */
   async look(sources: readonly SourceName[]): Promise<void> {
     await Promise.all(sources.map((source) => this.#looks.next(source)));
   }
@@ -181,7 +181,7 @@ export class CatalogWatch {
     for await (const version of this.#options.store.listen(this.#closed.signal)) {
       if (version === this.#basis.stored.resourceVersion) continue;
       await this.#guarded('metadata', () =>
-        // Whoever saved it has read the databases for it.
+        // The node that saved it has read the databases for it, and noted the readings.
         this.#rebuild(async (metadata) => (await this.#tried(metadata, 'noted')).readings),
       );
     }

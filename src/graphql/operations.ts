@@ -25,7 +25,7 @@ export interface OperationRequest {
   readonly variables: Readonly<Record<string, unknown>>;
   readonly role: RoleName;
   readonly catalog: Catalog;
-  /** What it came over: subscriptions need a socket. Administrators may have any operation explained. */
+  /** How it came: subscriptions need a socket; administrators may have any operation explained. */
   readonly over: 'http' | 'socket' | 'explain';
 }
 
@@ -79,7 +79,10 @@ interface Bound<Compiled> {
   readonly variables: Variables;
 }
 
-/** A short text with fragments can make a plan of thousands of fields; only smaller plans are kept with their document too. */
+/**
+ * Only plans up to this size are also kept as the last of their operation: a short text with fragments can make a plan of
+ * thousands of fields.
+ */
 const SMALL_PLAN = 100;
 
 /** All that a plan of one operation depends on. */
@@ -111,7 +114,7 @@ export class Operations<Compiled> {
     try {
       return this.#prepare(request);
     } catch (error) {
-      // Recursion over a value nested thousands deep; the limits catch everything reasonable before.
+      // The stack overflowed over a value nested thousands deep; everything reasonable meets a limit before.
       if (!(error instanceof RangeError)) throw error;
       throw new NearjoinError('query-too-complex', 'query is too complex: nested too deep', { cause: error });
     }

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/waiting/clock.ts';
 
-/** Work that can be left off after any of its steps, and gone on with. */
+/** Work that can be interrupted after each of its steps. */
 export type Steps<T> = Generator<void, T>;
 
-/** So long one piece of work keeps the process from all else. */
+/** The longest time that the work may keep the process from everything else. */
 const SLICE_MS = 10;
 
 /** Does the work in slices, between which everything else has its turn. */
