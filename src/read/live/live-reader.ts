@@ -179,11 +179,15 @@ export class LiveReader {
     const live = new LiveRun({ isLive, fetcher, store, params: group.plan.params });
     for (const root of group.roots) await live.root(root);
     const statement = this.#final(request, store.gaps, { key: store.key, leaves });
-    const [, rows] = await Promise.all([
+    const asked = [
       store.settled(),
-      sessions.lastOfSource(statement.text, store.bind(statement, values)),
-      store.gaps.length === 0 ? sessions.checkTargets() : null,
-    ]);
+      sessions.source(statement.text, store.bind(statement, values)),
+      sessions.checkSource(),
+      store.gaps.length === 0 ? sessions.checkTargets() : Promise.resolve(),
+    ] as const;
+    // Not before each has its answer: a session from which one is still to come could only be ended.
+    await Promise.allSettled(asked);
+    const [, rows] = await Promise.all(asked);
     if (store.gaps.length === 0) return must(rows[0], ROOT_ROW);
     // Sessions of transactions end with the answer, and what runs in them.
     const ask: FillerParts['ask'] = async (target, { text, values: bound }) =>

@@ -116,23 +116,24 @@ export class LiveSessions {
     this.#target(target).catch(() => undefined);
   }
 
-  /** Runs the last statement in the source's snapshot; throws `SnapshotOutlived` when rows of any of them were not to be seen. */
-  async lastOfSource(text: string, values: readonly (string | null)[]): Promise<readonly WireRow[]> {
-    const rows = this.source(text, values);
-    const [found] = await Promise.all([
-      rows,
-      this.#refuseOutlived(this.#wanted.source, this.sourceConnection),
-    ]);
-    return found;
+  /** Throws `SnapshotOutlived` when rows that were read of the source so far were not to be seen in its snapshot. */
+  checkSource(): Promise<void> {
+    return this.#refuseOutlived(this.#wanted.source, this.sourceConnection);
   }
 
   /** Throws `SnapshotOutlived` when rows of a target that was read were not to be seen in its snapshot. */
   async checkTargets(): Promise<void> {
-    const checked = [...this.#positions.keys()].map(async (target) => {
+    await Promise.all([...this.#positions.keys()].map((target) => this.#checkTarget(target)));
+  }
+
+  async #checkTarget(target: SourceName): Promise<void> {
+    try {
       const { loan } = await this.#target(target);
       await this.#refuseOutlived(target, loan.connection);
-    });
-    await Promise.all(checked);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      throw targetError(error, target);
+    }
   }
 
   /** Runs a statement in a target's snapshot. */

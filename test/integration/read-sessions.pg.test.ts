@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Stop } from '../../src/core/waiting/stop-signal.ts';
+import { Databases } from '../../src/read/databases.ts';
+import { LiveSessions, TargetUnavailable } from '../../src/read/live/sessions.ts';
+import { DEFAULT_READ_SETTINGS } from '../../src/read/settings.ts';
+import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
+import { TestLane } from '../support/lane.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+// What becomes of the sessions of a live answer that fails.
+
+const notes = {
+  name: 'notes',
+  definition: {
+    to_source: { relationship_type: 'array', source: 'pg2', table: 'note', field_mapping: { id: 'doc' } },
+  },
+};
+const TABLES = { pg1: [{ table: 'doc', remote_relationships: [notes] }], pg2: [{ table: 'note' }] };
+const LIVE = { freshness: { noCache: true } };
+
+let pg1: TestDatabase;
+let pg2: TestDatabase;
+
+beforeAll(async () => {
+  [pg1, pg2] = await Promise.all([
+    createDatabase('source', [
+      'create view doc as select id, 1 / (2 - id) as share from generate_series(1, 2) id',
+    ]),
+    createDatabase('target', [
+      'create table note (id int primary key, doc int, body text collate "und-x-icu")',
+      `insert into note values (1, 1, 'a'), (2, 2, 'b')`,
+    ]),
+  ]);
+});
+
+afterAll(() => Promise.all([pg1?.drop(), pg2?.drop()]));
+
+test('sessions whose last statement failed serve the next answer', async () => {
+  const lane = await TestLane.open({ pg1, pg2 }, TABLES);
+  const query = '{ doc { share notes(order_by: {body: asc}) { body } } }';
+  try {
+    await lane.query(query.replace('share', ''), LIVE);
+    const made = await Promise.all([sessionsOf(pg1), sessionsOf(pg2)]);
+    for (let i = 0; i < 5; i += 1) await expect(lane.query(query, LIVE)).rejects.toThrow('division by zero');
+    const left = await Promise.all([sessionsOf(pg1), sessionsOf(pg2)]);
+    expect(left).toEqual(made.map((sessions) => expect.arrayContaining([...sessions])));
+  } finally {
+    await lane.close();
+  }
+});
+
+test('a target that is lost after its rows were read is told as the target', async () => {
+  const { lane, catalog } = await TestLane.open({ pg1, pg2 }, TABLES);
+  const urls = new Map(Object.entries({ pg1: pg1.url, pg2: pg2.url }));
+  const book = { current: () => ({ urls, catalog }) };
+  const databases = new Databases(book, DEFAULT_READ_SETTINGS, new SpareBuffers());
+  try {
+    const wanted = { source: 'pg1', isReading: false, tokens: new Map() };
+    const sessions = await LiveSessions.open(databases, wanted, new Stop());
+    await sessions.target('pg2', 'select from note', []);
+    await pg2.query(`select pg_terminate_backend(pid, 5000) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() and query = 'select from note'`);
+    await expect(sessions.checkTargets()).rejects.toBeInstanceOf(TargetUnavailable);
+    sessions.close({ succeeded: false, dropsTemps: false });
+  } finally {
+    await Promise.all([databases.close(), lane.close()]);
+  }
+});
+
+async function sessionsOf(database: TestDatabase): Promise<readonly unknown[]> {
+  const { rows } = await database.query(
+    `select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+       and backend_type = 'client backend' order by pid`,
+  );
+  return rows;
+}
