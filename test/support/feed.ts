@@ -1,3 +1,4 @@
+import type { Connector } from '../../connectors/connector.ts';
 import { kafkaConnector } from '../../connectors/kafka/connector.ts';
 import type { KafkaCluster, KafkaTimings } from '../../connectors/kafka/settings.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
@@ -31,6 +32,8 @@ export interface SupervisorSettings {
   readonly limits?: Partial<FeedLimits>;
   readonly onStep?: StepHook;
   readonly onProbe?: (probe: Probe | null) => void;
+  /** May hold up what a connector is asked for. */
+  readonly onConnect?: (connector: Connector) => void;
   /** In place of the target's own address, for example a proxy's. */
   readonly targetUrl?: string;
   readonly sourceUrl?: string;
@@ -99,13 +102,16 @@ export class FeedRig {
 
   /** Starts another supervisor, as another process would. */
   start(settings: SupervisorSettings = {}): Supervisor {
+    const large = settings.largeBytes === undefined ? {} : { largeBytes: settings.largeBytes };
     const supervisor = new Supervisor({
       catalogs: { changes: (signal) => this.#snapshots(settings, signal), refresh: () => this.refresh() },
       connect: (url, name, { kafka = null, reader = null } = {}) => {
         const options = { url, name, log: logInto(this.log), timings: settings.timings ?? {}, reader };
-        const { largeBytes } = settings;
-        if (kafka === null)
-          return postgresConnector({ ...options, ...(largeBytes === undefined ? {} : { largeBytes }) });
+        if (kafka === null) {
+          const connector = postgresConnector({ ...options, ...large });
+          settings.onConnect?.(connector);
+          return connector;
+        }
         const cluster = settings.kafka?.cluster ?? { brokers: [], tls: null, login: null };
         return kafkaConnector({ ...options, kafka, cluster, kafkaTimings: settings.kafkaTimings ?? {} });
       },

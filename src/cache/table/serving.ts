@@ -1,5 +1,5 @@
 import type { TableShape } from '../../core/rows/table-shape.ts';
-import type { Queryable } from '../queryable.ts';
+import { type Queryable, rowOf } from '../queryable.ts';
 import { type Generation, type StoredServing, type StoredTable, updateStoredTable } from './stored.ts';
 
 /** The generation that readers use; null while there is none. */
@@ -32,15 +32,22 @@ export async function saveReplacement(
   );
 }
 
-/** Notes what a table is on the target now, where that does not concern its copies. */
+/**
+ * Notes what a table is on the target now, where that does not concern its copies. Says whether it did: a copy that has begun
+ * since the table was looked at was not judged, and what it is of must not be overwritten.
+ */
 export async function saveShape(
   client: Queryable,
-  stored: Pick<StoredTable, 'target' | 'table'>,
+  { target, table, relation }: Pick<StoredTable, 'target' | 'table' | 'relation'>,
   shape: TableShape,
-): Promise<void> {
-  await client.query(
-    `update nearjoin.cache_table set shape = $4::jsonb, serving = jsonb_set(serving, '{shape}', $4::jsonb)
-     where target = $1 and schema_name = $2 and table_name = $3`,
-    [stored.target, stored.table.schema, stored.table.name, JSON.stringify(shape)],
+): Promise<boolean> {
+  const { noted } = await rowOf<{ noted: boolean }>(
+    client,
+    `with noted as (
+       update nearjoin.cache_table set shape = $5::jsonb, serving = jsonb_set(serving, '{shape}', $5::jsonb)
+       where target = $1 and schema_name = $2 and table_name = $3 and relation = $4 returning 1)
+     select exists (select from noted) as noted`,
+    [target, table.schema, table.name, relation, JSON.stringify(shape)],
   );
+  return noted;
 }

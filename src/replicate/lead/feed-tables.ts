@@ -47,7 +47,8 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
   const remaining = await bringToOrder(look.order, situation, look.exclusively, signal);
   failures.discarded();
   await clearAway(scene, look);
-  scene.inOrder = true;
+  scene.inOrder = remaining.isWhole;
+  if (!remaining.isWhole) scene.reconsider.notify();
   return remaining;
 }
 

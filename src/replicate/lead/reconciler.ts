@@ -39,6 +39,8 @@ export interface Remaining {
   readonly resumes: readonly (FeedAction & { readonly kind: 'resume' })[];
   readonly merges: readonly StoredTable[];
   readonly indexes: readonly (FeedAction & { readonly kind: 'index' })[];
+  /** Whether every copy was looked at as it is: one that began meanwhile was not. */
+  readonly isWhole: boolean;
 }
 
 /** Facts that change from one look to the next. */
@@ -66,11 +68,11 @@ export async function bringToOrder(
     stored: await loadStoredTables(client, lease.target),
   }));
   const plan = reconcile(await checkWanted(connector, wanted, stored, known), stored, situation);
-  const { added, refused } = await carryOut(options, plan, exclusively, signal);
+  const { added, refused, isWhole } = await carryOut(options, plan, exclusively, signal);
   const isSettled =
     added.length + refused.length === 0 &&
     !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
-  if (isSettled) return remainingOf(connector, plan);
+  if (isSettled) return { ...(await remainingOf(connector, plan)), isWhole };
   options.onJudged(false);
   // Changes of an added table were missing from the stream until now, so an earlier copy of it is wrong. And what had to wait
   // until an older generation was gone can be done now.
@@ -82,11 +84,11 @@ export async function bringToOrder(
   );
   const underWay = new Set([...situation.underWay].filter((key) => !renewed.includes(key)));
   const again = reconcile(checked, now, { ...situation, underWay, resting, broken: new Map() });
-  await carryOut(options, again, exclusively, signal);
+  const second = await carryOut(options, again, exclusively, signal);
   // Partitions changed between the two looks.
   if (again.actions.some(({ kind }) => kind === 'renew'))
     return bringToOrder(options, { ...situation, underWay, broken: new Map() }, exclusively, signal);
-  return remainingOf(connector, again);
+  return { ...(await remainingOf(connector, again)), isWhole: isWhole && second.isWhole };
 }
 
 /** What is wanted, without tables whose names the source cannot hold, not even to note that they failed. */
@@ -117,15 +119,15 @@ async function carryOut(
   plan: FeedPlan,
   exclusively: Exclusively,
   signal: AbortSignal,
-): Promise<Published> {
-  await note(options, plan, exclusively);
+): Promise<Published & Pick<Remaining, 'isWhole'>> {
+  const isWhole = await note(options, plan, exclusively);
   const published = await publish(options, plan, exclusively, signal);
   await hideRenewed(options, plan, exclusively, signal);
   const { sinks, onStep } = options;
   for (const action of plan.actions) {
     if (action.kind === 'retire') await retire(action.stored, { exclusively, sinks, onStep });
   }
-  return published;
+  return { ...published, isWhole };
 }
 
 async function publish(
@@ -181,19 +183,23 @@ function asTheyAre(gone: readonly Discarded[], begun: readonly StoredTable[]): r
 
 const NOT_CACHED = 'a table cannot be cached';
 
+/** Notes what is new; says whether all of it is still about what is there. */
 async function note(
   { lease, log, cancel, onStep }: ReconcilerOptions,
   { actions }: FeedPlan,
   exclusively: Exclusively,
-): Promise<void> {
+): Promise<boolean> {
+  let isWhole = true;
   for (const action of actions) {
     if (action.kind === 'refuse' && action.stored === null) {
       const { table, reason } = action;
       await exclusively((client) => saveRefused(client, lease.target, table, reason));
       log.warn({ target: lease.target, table, reason }, NOT_CACHED);
     }
-    if (action.kind === 'note-shape')
-      await exclusively((client) => saveShape(client, action.stored, action.shape));
+    if (action.kind === 'note-shape') {
+      const isNoted = await exclusively((client) => saveShape(client, action.stored, action.shape));
+      isWhole &&= isNoted;
+    }
     if (action.kind === 'replace') {
       const { stored, wanted, reason } = action;
       await cancel(stored.table);
@@ -203,6 +209,7 @@ async function note(
       await onStep?.('replace:noted');
     }
   }
+  return isWhole;
 }
 
 function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
@@ -235,7 +242,7 @@ function isSaid(
   return serving === null || servesOn;
 }
 
-async function remainingOf(connector: Connector, { actions }: FeedPlan): Promise<Remaining> {
+async function remainingOf(connector: Connector, { actions }: FeedPlan): Promise<Omit<Remaining, 'isWhole'>> {
   const copies = actions.flatMap((action) => (action.kind === 'copy' ? [action] : []));
   const sizes = copies.length === 0 ? [] : await connector.sizes(copies.map(({ wanted }) => wanted.table));
   return {

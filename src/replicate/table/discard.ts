@@ -243,8 +243,11 @@ export async function savePending(
   await Promise.all(
     noted.map((each) => {
       if (!stored.has(tableKey(each.table))) return saveStoredTable(client, each, { kind: 'pending' });
-      const wanted = { columns: JSON.stringify(each.columns), key_columns: JSON.stringify(each.key) };
-      return updateStoredTable(client, each, wanted);
+      return updateStoredTable(client, each, {
+        columns: JSON.stringify(each.columns),
+        key_columns: JSON.stringify(each.key),
+        shape: JSON.stringify(each.shape),
+      });
     }),
   );
 }
