@@ -466,15 +466,6 @@ test('a session that is being made when its pool is closed serves nobody', async
   expect(await asked).toMatchObject({ message: 'the pool is closed' });
 });
 
-test('a server that keeps to itself which history it writes is read all the same', async () => {
-  const role = `${rig.database.name}_reader`;
-  await rig.database.query(`create role ${role} login password 'secret'`);
-  await rig.database.query('revoke execute on function pg_control_system() from public');
-  const url = Object.assign(new URL(rig.database.url), { username: role, password: 'secret' }).href;
-  const told = rig.open({ url, asksHistory: true }).answers([{ text: 'select 1', values: [] }], PLAIN);
-  expect(await told).toMatchObject({ answers: [[[Buffer.from('1')]]], history: null });
-});
-
 test('a database that refuses says so at once and again', async () => {
   const pool = rig.open({ url: rig.database.url.replace(/\/[^/]*$/, '/no_such_database') });
   expect(await failure(ask(pool, 'select 1'))).toBeInstanceOf(ConnectionLost);

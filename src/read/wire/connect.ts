@@ -102,8 +102,11 @@ async function historyOf(client: pg.Client): Promise<HistoryName | null> {
     if (row === undefined || row.timeline === null) return null;
     return historyName(row.system, Number.parseInt(row.timeline, 16));
   } catch (error) {
-    if (error instanceof pg.DatabaseError) return null;
-    throw error;
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    // `pg` tells of an error before the server is ready again. Whoever takes the socket over would take that for the answer of
+    // the first request, and each answer for that of the request behind it.
+    await client.query('select');
+    return null;
   }
 }
 
