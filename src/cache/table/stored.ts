@@ -175,7 +175,10 @@ function servingOf(
   return { ...owner, ...serving, parts: null, exists: row.serving_exists, modifiers };
 }
 
-/** Writes the row that describes a table's newest generation. */
+/**
+ * Writes the row that describes a table's newest generation. Of a row that is there the shape stays: it is what the table had
+ * become when it was last looked at, while the copy waited for its turn, and rows are read after that.
+ */
 export async function saveStoredTable(
   client: Queryable,
   table: Pick<
@@ -191,7 +194,7 @@ export async function saveStoredTable(
      on conflict (target, schema_name, table_name) do update set relation = excluded.relation,
        columns = excluded.columns, key_columns = excluded.key_columns, overlay = excluded.overlay,
        rows_estimated = excluded.rows_estimated, generation = excluded.generation, state = excluded.state,
-       reason = excluded.reason, shape = excluded.shape, copied_at = null, overlay_truncated = false, rows_copied = 0, resync = false,
+       reason = excluded.reason, copied_at = null, overlay_truncated = false, rows_copied = 0, resync = false,
        piece_cursor = null`,
     [
       table.target,

@@ -1,15 +1,10 @@
 import { overlayName } from '../../cache/names.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { createTableSql } from '../../cache/table/ddl.ts';
-import {
-  loadStoredTable,
-  loadStoredTables,
-  type StoredTable,
-  saveStoredTable,
-} from '../../cache/table/stored.ts';
+import { loadStoredTable, type StoredTable, saveStoredTable } from '../../cache/table/stored.ts';
 import { modifiersOfTypes } from '../../cache/table/type-modifiers.ts';
 import { must } from '../../core/assert.ts';
-import { type SourceName, tableKey } from '../../core/names.ts';
+import type { SourceName } from '../../core/names.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import { underNewGenerations } from '../table/discard.ts';
 import type { Sized } from '../table/reconcile.ts';
@@ -170,15 +165,10 @@ async function saveCopying(
   tables: readonly Sized[],
 ): Promise<readonly StoredTable[]> {
   const noted = await underNewGenerations(client, target, tables);
-  const waiting = new Map(
-    (await loadStoredTables(client, target)).map(({ table, shape }) => [tableKey(table), shape]),
-  );
   await Promise.all(
     noted.map((each) => {
       const overlay = overlayName(target, each.table, each.generation);
-      // What the table became while its copy waited for its turn was noted, and its rows are read after that.
-      const shape = waiting.get(tableKey(each.table)) ?? each.shape;
-      return saveStoredTable(client, { ...each, overlay, shape }, { kind: 'copying' });
+      return saveStoredTable(client, { ...each, overlay }, { kind: 'copying' });
     }),
   );
   return Promise.all(

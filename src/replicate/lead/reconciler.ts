@@ -72,7 +72,7 @@ export async function bringToOrder(
   const isSettled =
     added.length + refused.length === 0 &&
     !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
-  if (isSettled) return { ...(await remainingOf(connector, plan)), isWhole };
+  if (isSettled) return remainingOf(connector, plan, isWhole);
   options.onJudged(false);
   // Changes of an added table were missing from the stream until now, so an earlier copy of it is wrong. And what had to wait
   // until an older generation was gone can be done now.
@@ -88,7 +88,7 @@ export async function bringToOrder(
   // Partitions changed between the two looks.
   if (again.actions.some(({ kind }) => kind === 'renew'))
     return bringToOrder(options, { ...situation, underWay, broken: new Map() }, exclusively, signal);
-  return { ...(await remainingOf(connector, again)), isWhole: isWhole && second.isWhole };
+  return remainingOf(connector, again, isWhole && second.isWhole);
 }
 
 /** What is wanted, without tables whose names the source cannot hold, not even to note that they failed. */
@@ -242,7 +242,11 @@ function isSaid(
   return serving === null || servesOn;
 }
 
-async function remainingOf(connector: Connector, { actions }: FeedPlan): Promise<Omit<Remaining, 'isWhole'>> {
+async function remainingOf(
+  connector: Connector,
+  { actions }: FeedPlan,
+  isWhole: boolean,
+): Promise<Remaining> {
   const copies = actions.flatMap((action) => (action.kind === 'copy' ? [action] : []));
   const sizes = copies.length === 0 ? [] : await connector.sizes(copies.map(({ wanted }) => wanted.table));
   return {
@@ -250,5 +254,6 @@ async function remainingOf(connector: Connector, { actions }: FeedPlan): Promise
     resumes: actions.flatMap((action) => (action.kind === 'resume' ? [action] : [])),
     merges: actions.flatMap((action) => (action.kind === 'merge' ? [action.stored] : [])),
     indexes: actions.flatMap((action) => (action.kind === 'index' ? [action] : [])),
+    isWhole,
   };
 }
