@@ -1,6 +1,7 @@
 import type { ComputedField, JoinPair, Relationship, Table } from '../../catalog/catalog.ts';
 import { findTable } from '../../catalog/catalog.ts';
 import { mappingProblem } from '../../catalog/conditions/mapping.ts';
+import { PREDICATE_FUNCTIONS, ruleArguments } from '../../catalog/conditions/predicate-functions.ts';
 import { isRecord } from '../../core/json/is-record.ts';
 import type { Json, JsonObject } from '../../core/json/json-text.ts';
 import { printTable, type SourceName, type TableRef } from '../../core/names.ts';
@@ -9,9 +10,8 @@ import { ruledRows, ruledValue } from '../call/computed.ts';
 import type { Place } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
 import type { Planning } from '../planning.ts';
-import { and, not, or } from '../predicates.ts';
-import { planRuleAggregate } from './aggregate.ts';
-import { planRuleColumn } from './comparison.ts';
+import { and, not, or, TRUE } from '../predicates.ts';
+import { planRuleColumn, planRuleTests } from './comparison.ts';
 import { brokenRule, type RuleContext } from './context.ts';
 
 /** A row rule of the metadata as a predicate on the rows at `place`; columns go by their Postgres names, and related tables' own rules do not apply. */
@@ -19,13 +19,11 @@ export function planRule(planning: Planning, place: Place, rule: JsonObject): Pr
   return planObject({ planning, place, root: place, depth: 0 }, rule);
 }
 
-function planObject(context: RuleContext, rule: Json | undefined): Predicate {
-  const { planning, place, depth } = context;
+function planObject(context: RuleContext, rule: Json): Predicate {
+  const { planning, depth } = context;
   planning.budget.descend(depth, '$');
-  if (!isRecord(rule)) throw brokenRule(place.table, 'expected an object');
-  return and(
-    Object.entries(rule).map(([key, value]) => planMember({ ...context, depth: depth + 1 }, key, value)),
-  );
+  const members = Object.entries(objectOf(context, rule));
+  return and(members.map(([key, value]) => planMember({ ...context, depth: depth + 1 }, key, value)));
 }
 
 function planMember(context: RuleContext, key: string, value: Json): Predicate {
@@ -67,10 +65,26 @@ function planRelationship(context: RuleContext, relationship: Relationship, valu
   return { kind: 'exists', join, to: to.planTable, where: planObject({ ...context, place: to }, value) };
 }
 
+/** `<relationship>_aggregate: {count: {…}}`: each comparison has rows of its own, so that no place is met twice. */
 function planAggregate(context: RuleContext, relationship: Relationship, value: Json): Predicate {
+  const { planning, place } = context;
   const target = tableAt(context, relationship.source, relationship.table);
-  const planFilter = (place: Place, filter: Json): Predicate => planObject({ ...context, place }, filter);
-  return planRuleAggregate(context, { relationship, target, value, planFilter });
+  const [first, ...others] = Object.entries(objectOf(context, value));
+  const called = PREDICATE_FUNCTIONS.find(({ name }) => name === first?.[0]);
+  if (first === undefined || called === undefined || others.length > 0)
+    throw brokenRule(place.table, 'exactly one aggregate must be compared');
+  const { predicate, arguments: args, distinct, filter } = objectOf(context, first[1]);
+  const columns = ruleArguments(called, target, args);
+  if (columns === null) throw brokenRule(target, `the arguments do not fit ${called.name}`);
+  const asked = { columns, distinct: distinct === true && columns.length > 0, function: called.name };
+  return and(
+    planRuleTests(context, called.answers, predicate ?? null).map((test): Predicate => {
+      const { join, to } = planning.places.follow(place, relationship, target);
+      for (const column of columns) to.read(column);
+      const where = filter === undefined ? TRUE : planObject({ ...context, place: to }, filter);
+      return { kind: 'exists-aggregate', join, to: to.planTable, where, test, ...asked };
+    }),
+  );
 }
 
 function planExists(context: RuleContext, value: Json): Predicate {
@@ -106,6 +120,11 @@ function tableAt({ planning, place }: RuleContext, source: SourceName, ref: Tabl
   const found = findTable(planning.catalog, source, ref);
   if (found === undefined) throw brokenRule(place.table, `table "${printTable(ref)}" is gone`);
   return found;
+}
+
+function objectOf({ place }: RuleContext, value: Json | undefined): JsonObject {
+  if (isRecord(value)) return value;
+  throw brokenRule(place.table, 'expected an object');
 }
 
 function listOf({ place }: RuleContext, value: Json): readonly Json[] {
