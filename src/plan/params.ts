@@ -1,5 +1,5 @@
 import type { ColumnType } from '../catalog/catalog.ts';
-import type { OperandType } from '../catalog/conditions/operand-type.ts';
+import { type OperandType, plainOperand } from '../catalog/conditions/operand-type.ts';
 import { tooComplex, weightOf } from './budget.ts';
 import type { Operand, Param } from './plan.ts';
 import { encodeValue, type ValueType } from './value/encode.ts';
@@ -71,19 +71,12 @@ export class Params {
 
   /** A value of a permission rule, in Postgres' text form. */
   constant(value: string, what: OperandType & Pick<Param, 'long'>): Operand {
-    return this.#add({
-      from: { kind: 'value', value },
-      ...what,
-      enumeration: null,
-      form: 'typed',
-      path: '$',
-    });
+    return this.#ofRole({ kind: 'value', value }, what);
   }
 
   /** A session variable of a permission rule. */
   session(name: string, what: OperandType): Operand {
-    const from = { kind: 'session', name: this.#need(name) } as const;
-    return this.#add({ from, ...what, enumeration: null, form: 'typed', path: '$' });
+    return this.#ofRole({ kind: 'session', name: this.#need(name) }, what);
   }
 
   /** A list of a permission rule with session variables among its elements. */
@@ -94,26 +87,15 @@ export class Params {
     const named = of.map((element) =>
       'session' in element ? { session: this.#need(element.session) } : element,
     );
-    const from = { kind: 'session-list', of: named } as const;
-    const long = isLong(of);
-    return this.#add({
-      from,
-      type,
-      list: true,
-      long,
-      enumeration: null,
-      pattern: null,
-      form: 'typed',
-      path: '$',
-    });
+    const what = { type, list: true, pattern: null, long: isLong(of) };
+    return this.#ofRole({ kind: 'session-list', of: named }, what);
   }
 
   /** All session variables as a JSON object: the same value wherever it is of the same type. */
   wholeSession(type: ColumnType): Operand {
     const known = this.#wholeSession.get(type.name);
     if (known !== undefined) return known;
-    const what = { type, list: false, pattern: null, enumeration: null };
-    const made = this.#add({ from: { kind: 'whole-session' }, ...what, form: 'typed', path: '$' });
+    const made = this.#ofRole({ kind: 'whole-session' }, plainOperand(type));
     this.#wholeSession.set(type.name, made);
     return made;
   }
@@ -125,6 +107,11 @@ export class Params {
     return hasVariable(input.node)
       ? { kind: 'composed', value: plain }
       : { kind: 'value', value: encode(plain) };
+  }
+
+  /** A value that no part of the request gives. */
+  #ofRole(from: Param['from'], what: OperandType & Pick<Param, 'long'>): Operand {
+    return this.#add({ from, ...what, enumeration: null, form: 'typed', path: '$' });
   }
 
   #need(name: string): string {
