@@ -8,7 +8,7 @@ import { tooComplex } from './budget.ts';
 import type { Variables } from './operation/variables.ts';
 import type { Param, QueryPlan } from './plan.ts';
 import { asEnums, checkLabels, encodeScalar, encodeValue } from './value/encode.ts';
-import { emptyObject, isRecord, VariableMention } from './value/input.ts';
+import { bareObject, hasMembers, VariableMention } from './value/input.ts';
 import { parseJsonPath } from './value/json-path.ts';
 import { readOffset } from './value/offset.ts';
 import { checkPattern } from './value/pattern.ts';
@@ -113,7 +113,7 @@ function lookUp(variables: Variables, [name, ...rest]: readonly (string | number
   let value: unknown = variables.get(String(name));
   for (const step of rest) {
     if (Array.isArray(value)) value = value[Number(step)];
-    else if (isRecord(value) && Object.hasOwn(value, step)) value = value[String(step)];
+    else if (hasMembers(value) && Object.hasOwn(value, step)) value = value[String(step)];
     else return null;
   }
   return value ?? null;
@@ -131,6 +131,6 @@ function keysIn(
 function compose(value: unknown, variable: (name: string) => unknown): unknown {
   if (value instanceof VariableMention) return variable(value.name);
   if (Array.isArray(value)) return value.map((element) => compose(element, variable));
-  if (!isRecord(value)) return value;
-  return emptyObject(Object.entries(value).map(([name, member]) => [name, compose(member, variable)]));
+  if (!hasMembers(value)) return value;
+  return bareObject(Object.entries(value).map(([name, member]) => [name, compose(member, variable)]));
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isLong, isRecord, NumberText } from '../value/input.ts';
+import { hasMembers, isLong, NumberText } from '../value/input.ts';
 import { orderOfTypes } from '../value/representations.ts';
 import type { VariableUse } from './variable-uses.ts';
 import type { PreparedVariables, Variables } from './variables.ts';
@@ -46,7 +46,7 @@ function shapeOf(use: VariableUse, value: unknown): string {
 
 /** Which members there are, and which of them are null. */
 function given(value: unknown): string {
-  return isRecord(value)
+  return hasMembers(value)
     ? members(value, (member) => (member === null || member === undefined ? '-' : 'v'))
     : 'v';
 }
@@ -56,7 +56,7 @@ function whole(value: unknown, depth: number): string {
   if (depth > DEEPEST) return '…';
   if (value instanceof NumberText) return value.text;
   if (Array.isArray(value)) return `[${value.map((element) => whole(element, depth + 1)).join(',')}]`;
-  if (isRecord(value)) return members(value, (member) => whole(member, depth + 1));
+  if (hasMembers(value)) return members(value, (member) => whole(member, depth + 1));
   return typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? '-');
 }
 
@@ -66,7 +66,7 @@ function condition(value: unknown, depth: number): string {
   if (value === null || value === undefined) return '-';
   if (typeof value === 'boolean') return value ? 't' : 'f';
   if (Array.isArray(value)) return list(value, depth);
-  return isRecord(value) ? conditions(value, depth) : 'v';
+  return hasMembers(value) ? conditions(value, depth) : 'v';
 }
 
 function list(value: readonly unknown[], depth: number): string {
@@ -76,7 +76,7 @@ function list(value: readonly unknown[], depth: number): string {
 }
 
 function isNested(value: unknown): boolean {
-  return Array.isArray(value) || isRecord(value);
+  return Array.isArray(value) || hasMembers(value);
 }
 
 function conditions(value: Readonly<Record<string, unknown>>, depth: number): string {
@@ -88,7 +88,7 @@ function conditions(value: Readonly<Record<string, unknown>>, depth: number): st
 
 /** A column may be called as the names are: what it is compared with has operators, which begin with an underscore. */
 function isComparison(value: unknown): boolean {
-  return isRecord(value) && Object.keys(value).every((name) => name.startsWith('_'));
+  return hasMembers(value) && Object.keys(value).every((name) => name.startsWith('_'));
 }
 
 /** A shape is one value, however many points it has; no condition has a text where its columns are. */
@@ -99,7 +99,7 @@ function isGeoJson({ type, coordinates, geometries }: Readonly<Record<string, un
 /** As of a condition, but that every element matters, and the words of an ordering. */
 function cursor(value: unknown, depth: number): string {
   if (Array.isArray(value) && depth === 0) return `[${value.map((item) => cursor(item, 1)).join(',')}]`;
-  if (!isRecord(value)) return condition(value, depth);
+  if (!hasMembers(value)) return condition(value, depth);
   return members(value, (member, name) =>
     CURSOR_NAMES.has(name) ? whole(member, depth + 1) : condition(member, depth + 1),
   );

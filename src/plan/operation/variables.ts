@@ -1,6 +1,6 @@
 import type { DocumentNode, OperationDefinitionNode, ValueNode, VariableDefinitionNode } from 'graphql';
 import { invalid, unparsable } from '../problem.ts';
-import { EnumText, emptyObject, type Input, plainValue } from '../value/input.ts';
+import { bareObject, EnumText, type Input, plainValue } from '../value/input.ts';
 import { checkDirectives } from './known-directives.ts';
 import { type LocationType, mayStandAt, printType } from './location.ts';
 import { usesOf, type VariableUses } from './variable-uses.ts';
@@ -102,5 +102,5 @@ function withoutEnums(value: unknown): unknown {
   if (value instanceof EnumText) return value.name;
   if (Array.isArray(value)) return value.map(withoutEnums);
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== null) return value;
-  return emptyObject(Object.entries(value).map(([name, member]) => [name, withoutEnums(member)]));
+  return bareObject(Object.entries(value).map(([name, member]) => [name, withoutEnums(member)]));
 }

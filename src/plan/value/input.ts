@@ -60,7 +60,7 @@ export function plainValue(node: ValueNode): unknown {
     case Kind.LIST:
       return node.values.map(plainValue);
     case Kind.OBJECT:
-      return emptyObject(node.fields.map((field) => [field.name.value, plainValue(field.value)]));
+      return bareObject(node.fields.map((field) => [field.name.value, plainValue(field.value)]));
     default:
       return unreachable(node);
   }
@@ -108,7 +108,7 @@ export function describe(value: unknown): string {
 }
 
 /** Whether a plain value is an object with members. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+export function hasMembers(value: unknown): value is Readonly<Record<string, unknown>> {
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -158,7 +158,7 @@ export function membersOf(input: Input): readonly (readonly [string, Input])[] |
     return input.node.fields.map((field) => [field.name.value, literal(field.value)]);
   }
   const { value, path } = input;
-  if (!isRecord(value)) return null;
+  if (!hasMembers(value)) return null;
   return Object.entries(value).map(([name, member]) => [
     name,
     { kind: 'json', value: member, path: [...path, name] },
@@ -171,7 +171,7 @@ export function valueOf(input: Input): unknown {
 }
 
 /** An object without prototype: keys of requests never meet inherited members. */
-export function emptyObject(entries: readonly (readonly [string, unknown])[]): Record<string, unknown> {
+export function bareObject(entries: readonly (readonly [string, unknown])[]): Record<string, unknown> {
   const object: Record<string, unknown> = Object.create(null);
   for (const [name, value] of entries) object[name] = value;
   return object;

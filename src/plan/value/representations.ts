@@ -1,5 +1,5 @@
 import { invalid } from '../problem.ts';
-import { isRecord } from './input.ts';
+import { hasMembers } from './input.ts';
 
 /** Representations of one type that stand next to each other. */
 export interface Run {
@@ -11,7 +11,8 @@ export interface Run {
 export function runsOf(value: unknown, path: string): readonly Run[] {
   const runs: { readonly typename: string; readonly members: Readonly<Record<string, unknown>>[] }[] = [];
   for (const representation of listOf(value)) {
-    if (!isRecord(representation)) throw invalid(path, 'representations is expecting a list of objects only');
+    if (!hasMembers(representation))
+      throw invalid(path, 'representations is expecting a list of objects only');
     const { __typename: typename } = representation;
     if (typename === undefined) throw invalid(path, '__typename key not found');
     if (typeof typename !== 'string') throw invalid(path, '__typename can only be a string value');
@@ -32,7 +33,7 @@ export function valuesIn({ members }: Run, name: string, path: string): readonly
 
 /** A text that tells values apart whose types come in another order: how many there are of each is left aside. */
 export function orderOfTypes(value: unknown): string {
-  const names = listOf(value).map((one) => JSON.stringify(isRecord(one) ? [one['__typename']] : one) ?? '');
+  const names = listOf(value).map((one) => JSON.stringify(hasMembers(one) ? [one['__typename']] : one) ?? '');
   return names.filter((name, index) => name !== names[index - 1]).join(',');
 }
 

@@ -3,7 +3,7 @@ import { geometryText } from '../../catalog/conditions/geojson.ts';
 import { jsonKind } from '../../core/json/json-kind.ts';
 import type { Json } from '../../core/json/json-text.ts';
 import { unparsable } from '../problem.ts';
-import { EnumText, isRecord, NumberText } from './input.ts';
+import { EnumText, hasMembers, NumberText } from './input.ts';
 import { scientific } from './scientific.ts';
 
 /** What is longer is in no column's range, and to read a million digits takes seconds. */
@@ -114,7 +114,7 @@ function encodeJson(value: unknown, path: string, depth = 0): string {
   if (typeof value === 'bigint') return String(value);
   if (Array.isArray(value))
     return `[${value.map((element) => encodeJson(element, path, depth + 1)).join(',')}]`;
-  if (!isRecord(value)) return JSON.stringify(value ?? null);
+  if (!hasMembers(value)) return JSON.stringify(value ?? null);
   const members = Object.entries(value).map(
     ([name, member]) => `${JSON.stringify(name)}:${encodeJson(member, path, depth + 1)}`,
   );

@@ -1,5 +1,5 @@
 import { tooComplex } from '../budget.ts';
-import { isRecord, NumberText } from './input.ts';
+import { hasMembers, NumberText } from './input.ts';
 
 /** To read this many takes half a second, in which nothing else is answered. */
 const MOST_VALUES = 500_000;
@@ -19,7 +19,8 @@ export class ValueCount {
       else if (next instanceof NumberText) this.#spend(1, next.text.length);
       else this.#spend(1, 0);
       if (Array.isArray(next)) for (const element of next) pending.push(element);
-      else if (isRecord(next)) for (const [name, member] of Object.entries(next)) pending.push(name, member);
+      else if (hasMembers(next))
+        for (const [name, member] of Object.entries(next)) pending.push(name, member);
     }
   }
 
