@@ -1,6 +1,5 @@
 import {
   type FieldNode,
-  type FragmentDefinitionNode,
   type GraphQLField,
   type GraphQLNamedType,
   type GraphQLSchema,
@@ -12,13 +11,14 @@ import {
   TypeNameMetaFieldDef,
 } from 'graphql';
 import { NearjoinError } from '../core/errors.ts';
+import type { Fragments } from '../plan/operation/fragments.ts';
 import type { IntrospectionBudget } from './introspection-budget.ts';
 import { metaField } from './introspection-writer.ts';
 
 /** What a check of an introspection works with; every selection is paid for from its budget. */
 export interface Checking {
   readonly schema: GraphQLSchema;
-  readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly fragments: Fragments;
   readonly budget: IntrospectionBudget;
 }
 

@@ -20,12 +20,13 @@ import {
   TypeMetaFieldDef,
   TypeNameMetaFieldDef,
 } from 'graphql';
+import type { Fragments } from '../plan/operation/fragments.ts';
 import type { Steps } from './slices.ts';
 
 /** What the fields of an introspection are written from. */
 export interface IntrospectionScope {
   readonly schema: GraphQLSchema;
-  readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly fragments: Fragments;
   /** Coerced. */
   readonly variables: Readonly<Record<string, unknown>>;
 }

@@ -1,6 +1,5 @@
 import {
   type DocumentNode,
-  type FragmentDefinitionNode,
   GraphQLError,
   type GraphQLSchema,
   getVariableValues,
@@ -12,6 +11,7 @@ import {
 } from 'graphql';
 import { NearjoinError } from '../core/errors.ts';
 import { type JsonText, jsonText } from '../core/json/json-text.ts';
+import { type Fragments, fragmentsOf } from '../plan/operation/fragments.ts';
 import { IntrospectionBudget } from './introspection-budget.ts';
 import { checkSelections } from './introspection-check.ts';
 import { writeIntrospection } from './introspection-writer.ts';
@@ -60,13 +60,6 @@ function coerced(
   const [error] = values.errors ?? [];
   if (error !== undefined) throw new NearjoinError('validation-failed', error.message);
   return values.coerced ?? {};
-}
-
-type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
-
-function fragmentsOf(document: DocumentNode): Fragments {
-  const fragments = document.definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION);
-  return new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
 }
 
 /** Root selections reduced to the meta fields; fragments on the root are opened, their directives kept. */

@@ -1,7 +1,6 @@
 import {
   type DocumentNode,
   type FieldNode,
-  type FragmentDefinitionNode,
   type GraphQLObjectType,
   getNamedType,
   isEnumType,
@@ -20,6 +19,7 @@ import type { Endpoint } from '../catalog/part/endpoints.ts';
 import { messageOf } from '../core/errors.ts';
 import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import { ADMIN } from '../core/names.ts';
+import { type Fragments, fragmentsOf } from '../plan/operation/fragments.ts';
 import { operationOf } from './documents.ts';
 import { rootTypes } from './schema.ts';
 
@@ -125,14 +125,13 @@ function problemsOf(document: DocumentNode, roots: Roots): readonly string[] {
 class Walk {
   readonly problems: string[] = [];
   readonly #root: GraphQLObjectType;
-  readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly #fragments: Fragments;
   /** Fragments by the types they were looked at in: each once, however often they are spread. */
   readonly #seen = new Set<string>();
 
-  constructor({ definitions }: DocumentNode, root: GraphQLObjectType) {
+  constructor(document: DocumentNode, root: GraphQLObjectType) {
     this.#root = root;
-    const fragments = definitions.filter((each) => each.kind === Kind.FRAGMENT_DEFINITION);
-    this.#fragments = new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
+    this.#fragments = fragmentsOf(document);
   }
 
   selections(set: SelectionSetNode, type: GraphQLObjectType, path: string): void {

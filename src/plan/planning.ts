@@ -1,8 +1,9 @@
-import type { FieldNode, FragmentDefinitionNode } from 'graphql';
+import type { FieldNode } from 'graphql';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { RoleName } from '../core/names.ts';
 import type { Budget } from './budget.ts';
 import type { ComputedColumns } from './call/computed-columns.ts';
+import type { Fragments } from './operation/fragments.ts';
 import type { VariableScope } from './operation/variables.ts';
 import type { Params } from './params.ts';
 import type { Place, Places } from './place/places.ts';
@@ -14,7 +15,7 @@ export interface Planning {
   readonly catalog: Catalog;
   readonly role: RoleName;
   readonly rootType: RootType;
-  readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly fragments: Fragments;
   readonly variables: VariableScope;
   readonly params: Params;
   readonly places: Places;

@@ -9,9 +9,16 @@ import type { Budget } from '../budget.ts';
 import { invalid, quotedList, unparsable } from '../problem.ts';
 import { checkDirectives } from './known-directives.ts';
 
-type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
+/** Fragments by name. */
+export type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
 
-/** Fragments by name, after checking that those the operation uses exist and do not contain themselves. */
+/** Those of a document. */
+export function fragmentsOf({ definitions }: DocumentNode): Fragments {
+  const fragments = definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION);
+  return new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
+}
+
+/** The same after checking that those the operation uses exist and do not contain themselves. */
 export function checkedFragments(
   document: DocumentNode,
   operation: OperationDefinitionNode,

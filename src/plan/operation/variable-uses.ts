@@ -1,11 +1,11 @@
 import type {
   ArgumentNode,
   DocumentNode,
-  FragmentDefinitionNode,
   OperationDefinitionNode,
   SelectionSetNode,
   ValueNode,
 } from 'graphql';
+import { fragmentsOf } from './fragments.ts';
 
 /**
  * How a variable's value enters a plan. `value`: only as a parameter. `members`: as a function's `args`, whose members are parameters.
@@ -52,14 +52,14 @@ export function usesOf(document: DocumentNode, operation: OperationDefinitionNod
     for (const node of nodes) for (const argument of node.arguments ?? []) add(argument.value, 'whole');
   };
   directives(operation.directives);
-  const fragments = fragmentsOf(document);
+  const unread = new Map(fragmentsOf(document));
   const pending: SelectionSetNode[] = [operation.selectionSet];
   for (let set = pending.pop(); set !== undefined; set = pending.pop()) {
     for (const selection of set.selections) {
       directives(selection.directives);
       if (selection.kind === 'FragmentSpread') {
-        const fragment = fragments.get(selection.name.value);
-        fragments.delete(selection.name.value);
+        const fragment = unread.get(selection.name.value);
+        unread.delete(selection.name.value);
         if (fragment !== undefined) pending.push(fragment.selectionSet);
         continue;
       }
@@ -114,14 +114,6 @@ function cursorOrderings(value: ValueNode): readonly ValueNode[] {
   const items = value.kind === 'ListValue' ? value.values : [value];
   const members = items.flatMap((item) => (item.kind === 'ObjectValue' ? item.fields : []));
   return members.filter((member) => member.name.value === 'ordering').map((member) => member.value);
-}
-
-function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode> {
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const definition of document.definitions) {
-    if (definition.kind === 'FragmentDefinition') fragments.set(definition.name.value, definition);
-  }
-  return fragments;
 }
 
 function variablesIn(value: ValueNode): readonly string[] {
