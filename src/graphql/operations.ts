@@ -159,14 +159,14 @@ export class Operations<Compiled> {
       return last.kept;
     const key = `${parsed.id}/${parsed.operations.indexOf(operation)}/${generation}/${role}\0${shape}`;
     const { document } = parsed;
+    const scope = new VariableScope(facts.variables, variables);
     const kept =
-      this.#plans.get(key) ??
-      this.#plan(key, { catalog, role, document, operation, variables, prepared: facts.variables });
+      this.#plans.get(key) ?? this.#plan(key, { catalog, role, document, operation, variables: scope });
     if (kept.plan.nodes <= SMALL_PLAN) facts.last = { key: { generation, role, shape }, kept };
     return kept;
   }
 
-  #plan(key: string, input: PlanInput): KeptPlan<Compiled> {
+  #plan(key: string, input: Omit<PlanInput, 'limits'>): KeptPlan<Compiled> {
     const plan = planQuery({ ...input, limits: this.#options.limits });
     const kept = { plan, compiled: this.#options.compile(plan) };
     this.#plans.set(key, kept);

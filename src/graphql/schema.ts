@@ -20,16 +20,13 @@ import type { Catalog, Source } from '../catalog/catalog.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
 import { type RootType, rootFieldsOf, visibleTable, visibleTables } from '../plan/role/visible.ts';
 import { functionFieldsOf } from '../plan/role/visible-calls.ts';
-import { namespaceTypeOf } from '../plan/role/visible-roots.ts';
+import { NO_QUERIES, namespaceTypeOf } from '../plan/role/visible-roots.ts';
 import { ComparisonTypes } from './schema/comparisons.ts';
 import { federationFields } from './schema/federation.ts';
 import { sorted, TypeRegistry } from './schema/named.ts';
 import { type Field, TableTypes } from './schema/tables.ts';
 import { ValueTypes } from './schema/values.ts';
 import { atOnce, type Steps } from './slices.ts';
-
-const NOTHING_TO_QUERY =
-  "There are no queries available to the current role. Either there are no sources or remote schemas configured, or the current role doesn't have the required permissions.";
 
 /**
  * What one role may ask, with the names, types, descriptions and order of Hasura v2. Used for introspection and by
@@ -90,7 +87,7 @@ function nothingToQuery(): GraphQLObjectType {
   const type = new GraphQLNonNull(GraphQLString);
   return new GraphQLObjectType({
     name: 'query_root',
-    fields: { no_queries_available: { type, description: NOTHING_TO_QUERY } },
+    fields: { [NO_QUERIES.name]: { type, description: NO_QUERIES.text } },
   });
 }
 

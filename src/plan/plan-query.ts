@@ -4,7 +4,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { limitsOf } from '../catalog/part/api-limits.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { RoleName } from '../core/names.ts';
-import { Budget, DEFAULT_PLAN_LIMITS, type PlanLimits } from './budget.ts';
+import { Budget, type PlanLimits } from './budget.ts';
 import { ComputedColumns } from './call/computed-columns.ts';
 import { planArguments } from './call/function-call.ts';
 import {
@@ -17,12 +17,7 @@ import {
 } from './operation/collect.ts';
 import { checkedFragments } from './operation/fragments.ts';
 import { checkDirectives } from './operation/known-directives.ts';
-import {
-  type PreparedVariables,
-  prepareVariables,
-  VariableScope,
-  type Variables,
-} from './operation/variables.ts';
+import type { VariableScope } from './operation/variables.ts';
 import { Params } from './params.ts';
 import { Places } from './place/places.ts';
 import type { QueryPlan, RootField } from './plan.ts';
@@ -30,7 +25,14 @@ import type { Planning } from './planning.ts';
 import { invalid } from './problem.ts';
 import type { VisibleRootField } from './role/visible.ts';
 import type { VisibleFunctionField } from './role/visible-calls.ts';
-import { findIn, findRoot, hasAnyRoot, type RootEntry, type SourceEntry } from './role/visible-roots.ts';
+import {
+  findIn,
+  findRoot,
+  hasAnyRoot,
+  type Namespace,
+  NO_QUERIES,
+  type SourceField,
+} from './role/visible-roots.ts';
 import { planByPk } from './root/by-pk.ts';
 import { ENTITIES, planEntities, planService, SERVICE, visibleEntities } from './root/entities.ts';
 import { planStream } from './root/stream.ts';
@@ -43,38 +45,30 @@ export interface PlanInput {
   readonly role: RoleName;
   readonly document: DocumentNode;
   readonly operation: OperationDefinitionNode;
-  /** From `coerceVariables`. */
-  readonly variables: Variables;
-  /** From `prepareVariables`; made here when it is not given. */
-  readonly prepared?: PreparedVariables;
-  readonly limits?: PlanLimits;
+  readonly variables: VariableScope;
+  readonly limits: PlanLimits;
 }
 
 const ONE_FIELD = 'subscriptions must select one top level field';
-const NO_QUERIES = 'no_queries_available';
-const NO_QUERIES_TEXT =
-  'There are no queries available to the current role. Either there are no sources or remote schemas configured, ' +
-  "or the current role doesn't have the required permissions.";
 
 /**
  * Plans an operation for a role; the plan holds for all variables of the same `variableShape`. Throws what Hasura
  * would answer for an operation that does not fit the role's schema.
  */
 export function planQuery(input: PlanInput): QueryPlan {
-  const { catalog, role, document, operation, variables } = input;
+  const { catalog, role, document, operation, variables, limits } = input;
   if (operation.operation === 'mutation') throw invalid('$', 'no mutations exist');
   const isQuery = operation.operation === 'query';
   checkDirectives(operation.directives, isQuery ? 'a query' : 'a subscription', '$');
-  const budget = new Budget(input.limits ?? DEFAULT_PLAN_LIMITS, limitsOf(catalog.limits, role));
+  const budget = new Budget(limits, limitsOf(catalog.limits, role));
   const fragments = checkedFragments(document, operation, budget);
-  const scope = new VariableScope(input.prepared ?? prepareVariables(document, operation), variables);
   const [params, places] = [new Params(), new Places(catalog)];
   const planning: Planning = {
     catalog,
     role,
     rootType: isQuery ? 'query_root' : 'subscription_root',
     fragments,
-    variables: scope,
+    variables,
     params,
     places,
     budget,
@@ -125,17 +119,19 @@ function planSubscribed(planning: Planning, [field, ...others]: readonly Collect
 }
 
 function planNamed(planning: Planning, field: CollectedField): RootField {
-  const entry = findRoot(planning, field.name);
-  if (entry === null) throw unknownField(field, planning.rootType);
-  return planEntry(planning, field, entry);
+  const found = findRoot(planning, field.name);
+  if (found === null) throw unknownField(field, planning.rootType);
+  return found.kind === 'namespace'
+    ? planNamespace(planning, field, found)
+    : planOfSource(planning, field, found);
 }
 
 function planConstant(planning: Planning, field: CollectedField): RootField | null {
-  if (field.name !== NO_QUERIES) return planTypename(field, planning.rootType);
+  if (field.name !== NO_QUERIES.name) return planTypename(field, planning.rootType);
   if (hasAnyRoot(planning)) return null;
   checkArguments(field, []);
   checkIsLeaf(field);
-  return { kind: 'constant', key: field.key, json: JSON.stringify(NO_QUERIES_TEXT) };
+  return { kind: 'constant', key: field.key, json: JSON.stringify(NO_QUERIES.text) };
 }
 
 function checkIntrospection({ catalog, role }: Planning): void {
@@ -143,9 +139,7 @@ function checkIntrospection({ catalog, role }: Planning): void {
   throw new NearjoinError('not-supported', `introspection is disabled for role: ${JSON.stringify(role)}`);
 }
 
-function planEntry(planning: Planning, field: CollectedField, entry: RootEntry): RootField {
-  if (entry.kind !== 'namespace') return planOfSource(planning, field, entry);
-  const { source, type } = entry;
+function planNamespace(planning: Planning, field: CollectedField, { source, type }: Namespace): RootField {
   checkArguments(field, []);
   const parts = collectFields(planning, field.sets, type, field.at);
   planning.budget.rootFields(parts.length);
@@ -159,10 +153,8 @@ function planEntry(planning: Planning, field: CollectedField, entry: RootEntry):
   return { kind: 'object', key: field.key, fields };
 }
 
-function planOfSource(planning: Planning, field: CollectedField, entry: SourceEntry): RootField {
-  return entry.kind === 'table'
-    ? planTable(planning, field, entry.field)
-    : planFunction(planning, field, entry.field);
+function planOfSource(planning: Planning, field: CollectedField, found: SourceField): RootField {
+  return 'called' in found ? planFunction(planning, field, found) : planTable(planning, field, found);
 }
 
 /** A root field whose rows come from a call; everything else is as for a table. */

@@ -11,17 +11,17 @@ export interface RootScope {
 }
 
 /** A root field of one source. */
-export type SourceEntry =
-  | { readonly kind: 'table'; readonly field: VisibleRootField }
-  | { readonly kind: 'function'; readonly field: VisibleFunctionField };
+export type SourceField = VisibleRootField | VisibleFunctionField;
 
-/** What answers a name at the top of an operation. */
-export type RootEntry =
-  | SourceEntry
-  | { readonly kind: 'namespace'; readonly source: Source; readonly type: string };
+/** The field that all root fields of a source are under. */
+export interface Namespace {
+  readonly kind: 'namespace';
+  readonly source: Source;
+  readonly type: string;
+}
 
 /** Finds a root field the role may ask for. */
-export function findRoot(scope: RootScope, name: string): RootEntry | null {
+export function findRoot(scope: RootScope, name: string): SourceField | Namespace | null {
   for (const source of scope.catalog.sources.values()) {
     if (source.namespace === null) {
       const found = findIn(scope, source, name);
@@ -34,11 +34,8 @@ export function findRoot(scope: RootScope, name: string): RootEntry | null {
 }
 
 /** Finds a root field among one source's tables and functions. */
-export function findIn(scope: RootScope, source: Source, name: string): SourceEntry | null {
-  const table = findTableField(scope, source, name);
-  if (table !== null) return { kind: 'table', field: table };
-  const called = findFunctionField(scope, source, name);
-  return called === null ? null : { kind: 'function', field: called };
+export function findIn(scope: RootScope, source: Source, name: string): SourceField | null {
+  return findTableField(scope, source, name) ?? findFunctionField(scope, source, name);
 }
 
 function findFunctionField(
@@ -70,6 +67,14 @@ function findTableField(
   }
   return null;
 }
+
+/** The field of a role that can ask for nothing: GraphQL has no type without fields. */
+export const NO_QUERIES = {
+  name: 'no_queries_available',
+  text:
+    'There are no queries available to the current role. Either there are no sources or remote schemas configured, ' +
+    "or the current role doesn't have the required permissions.",
+} as const;
 
 /** Whether the role can ask for anything at all. */
 export function hasAnyRoot(scope: RootScope): boolean {

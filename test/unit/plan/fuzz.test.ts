@@ -3,8 +3,9 @@ import { type DocumentNode, Kind, type OperationDefinitionNode, parse, print, vi
 import { expect, test } from 'vitest';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import { bindParams } from '../../../src/plan/bind.ts';
+import { DEFAULT_PLAN_LIMITS } from '../../../src/plan/budget.ts';
 import { variableShape } from '../../../src/plan/operation/shape.ts';
-import { coerceVariables, prepareVariables } from '../../../src/plan/operation/variables.ts';
+import { coerceVariables, prepareVariables, VariableScope } from '../../../src/plan/operation/variables.ts';
 import { planQuery } from '../../../src/plan/plan-query.ts';
 import { printPlan } from '../../support/print-plan.ts';
 import { SHOP } from './plan-for.ts';
@@ -112,7 +113,9 @@ function attempt(document: DocumentNode, role: string, given: Record<string, unk
   try {
     const prepared = prepareVariables(document, operation);
     const variables = coerceVariables(prepared, given);
-    const plan = planQuery({ catalog: SHOP, role, document, operation, variables, prepared });
+    const scope = new VariableScope(prepared, variables);
+    const limits = DEFAULT_PLAN_LIMITS;
+    const plan = planQuery({ catalog: SHOP, role, document, operation, variables: scope, limits });
     bindParams(plan, variables, new Map([['x-hasura-name', 'a']]));
     return { plan: printPlan(plan), shape: variableShape(prepared, variables) };
   } catch (error) {

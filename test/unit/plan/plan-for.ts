@@ -3,7 +3,7 @@ import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { NearjoinError } from '../../../src/core/errors.ts';
 import { bindParams } from '../../../src/plan/bind.ts';
 import { DEFAULT_PLAN_LIMITS, type PlanLimits } from '../../../src/plan/budget.ts';
-import { coerceVariables, prepareVariables } from '../../../src/plan/operation/variables.ts';
+import { coerceVariables, prepareVariables, VariableScope } from '../../../src/plan/operation/variables.ts';
 import type { QueryPlan } from '../../../src/plan/plan.ts';
 import { planQuery } from '../../../src/plan/plan-query.ts';
 import { catalogOf } from '../../support/catalog.ts';
@@ -80,7 +80,8 @@ export function planFor(asked: Asked): QueryPlan {
     (definition): definition is OperationDefinitionNode => definition.kind === 'OperationDefinition',
   );
   if (operation === undefined) throw new Error('the test query has no operation');
-  const variables = coerceVariables(prepareVariables(document, operation), asked.variables ?? {});
+  const prepared = prepareVariables(document, operation);
+  const variables = new VariableScope(prepared, coerceVariables(prepared, asked.variables ?? {}));
   const limits = { ...DEFAULT_PLAN_LIMITS, ...asked.limits };
   return planQuery({
     catalog: asked.catalog ?? SHOP,
