@@ -72,9 +72,9 @@ export class CatalogWatch {
     this.#resolver = new Resolver(options.resolving);
     this.#basis = basis;
     this.#snapshot = this.#build(basis, 1);
-    this.#looks = new Spaced(LOOK_REST_MS, systemClock, (source) =>
-      this.#guarded('sources', () => this.#renew(source)),
-    );
+    this.#looks = new Spaced(LOOK_REST_MS, systemClock, async (source) => {
+      await this.#guarded('sources', () => this.#renew(source));
+    });
   }
 
   /** Begins to follow the store and the databases. */
@@ -180,11 +180,18 @@ export class CatalogWatch {
   async #followStore(): Promise<void> {
     for await (const version of this.#options.store.listen(this.#closed.signal)) {
       if (version === this.#basis.stored.resourceVersion) continue;
-      await this.#guarded('metadata', () =>
+      await this.#untilDone('metadata', () =>
         // The node that saved it has read the databases for it, and noted the readings.
         this.#rebuild(async (metadata) => (await this.#tried(metadata, 'noted')).readings),
       );
     }
+  }
+
+  /** A version is told once: what fails over it is tried until it works. */
+  async #untilDone(what: string, work: () => Promise<void>): Promise<void> {
+    const { retryMs, longestRetryMs } = { ...DEFAULT_INTERVALS, ...this.#options.intervals };
+    for (let restMs = retryMs; !(await this.#guarded(what, work)); restMs *= 2)
+      await systemClock.delay(Math.min(restMs, longestRetryMs), this.#closed.signal);
   }
 
   async #followSources(): Promise<void> {
@@ -253,12 +260,15 @@ export class CatalogWatch {
     return await turn;
   }
 
-  async #guarded(what: string, work: () => Promise<void>): Promise<void> {
+  /** Whether it is done, or nobody wants it any more. */
+  async #guarded(what: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await this.#inTurn(work);
+      return true;
     } catch (error) {
-      if (this.#closed.signal.aborted) return;
+      if (this.#closed.signal.aborted) return true;
       this.#options.log.warn({ what, reason: messageOf(error) }, 'catalog not updated');
+      return false;
     }
   }
 }

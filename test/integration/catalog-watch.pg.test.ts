@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { findTable } from '../../src/catalog/catalog.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
-import { type CatalogWatch, openCatalogWatch } from '../../src/catalog/watch.ts';
+import { type CatalogWatch, type CatalogWatchOptions, openCatalogWatch } from '../../src/catalog/watch.ts';
 import { parseMetadata } from '../../src/metadata/document/parse.ts';
 import type { Metadata } from '../../src/metadata/model.ts';
 import { type MetadataStore, openMetadataStore } from '../../src/metadata/store.ts';
@@ -40,7 +40,7 @@ async function world(): Promise<World> {
 }
 
 async function open(
-  store: MetadataStore,
+  store: CatalogWatchOptions['store'],
   env = {},
   intervals: Partial<typeof FAST> = FAST,
   isTold = false,
@@ -104,6 +104,24 @@ test('another node’s save is noticed, with tables that are newer than the last
   await save(store, document(here.url, target.url, [{ table: 'items' }]));
   await poll('the new table', () => columns(watch.current().catalog, 'pg1', 'items').length === 1);
   expect(watch.current().catalog.inconsistent).toEqual([]);
+});
+
+test('a version that cannot be read when it is heard of is read again', async () => {
+  const { here, target, store } = await world();
+  await save(store, document(here.url, target.url));
+  let refusals = 0;
+  const load = async (): ReturnType<MetadataStore['load']> => {
+    if (refusals === 0) return store.load();
+    refusals -= 1;
+    throw new Error('the metadata database is away');
+  };
+  const { readings } = store;
+  const listen: MetadataStore['listen'] = (signal) => store.listen(signal);
+  const watch = await open({ readings, listen, load });
+  await here.query('create table items (id int8 primary key)');
+  refusals = 2;
+  await save(store, document(here.url, target.url, [{ table: 'items' }]));
+  await poll('the new table', () => columns(watch.current().catalog, 'pg1', 'items').length === 1);
 });
 
 test('metadata that is put back from a backup is followed, and so is what is saved from there on', async () => {
