@@ -43,9 +43,10 @@ export function untilFresh(
   },
 ): Promise<boolean> {
   const { source, target, policy, arrival, signal, untilMs } = wanted;
-  const pool = parts.databases.source(source);
   return waitFor(untilMs, signal, async () => {
-    const rows = await pool.run(WATERMARK, [target], { signal, prepared: true }).catch((error: unknown) => {
+    // Each time anew: meanwhile the sessions may have been given up for others.
+    const asked = parts.databases.source(source).run(WATERMARK, [target], { signal, prepared: true });
+    const rows = await asked.catch((error: unknown) => {
       throw readError(error, source, 'source');
     });
     const [position, freshAsOf, now, history] = (rows[0] ?? []).map((cell) => cell?.toString('latin1'));

@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { must } from '../../src/core/assert.ts';
 import { Stop } from '../../src/core/waiting/stop-signal.ts';
 import { Databases } from '../../src/read/databases.ts';
 import { LiveSessions, TargetUnavailable } from '../../src/read/live/sessions.ts';
 import { DEFAULT_READ_SETTINGS } from '../../src/read/settings.ts';
 import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { TestLane } from '../support/lane.ts';
+import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
-// What becomes of the sessions of a live answer that fails.
+// What becomes of sessions when answers fail, and of answers when sessions end.
 
 const notes = {
   name: 'notes',
@@ -66,6 +68,50 @@ test('a target that is lost after its rows were read is told as the target', asy
     await Promise.all([databases.close(), lane.close()]);
   }
 });
+
+test('what waits for a cache goes on when its sessions are given up for others', async () => {
+  const settings = { maxStalenessMs: 600_000, waitMs: 60_000 };
+  const lane = await TestLane.open({ pg1, pg2 }, TABLES, settings);
+  try {
+    await lane.fillCaches();
+    await lane.setWatermark('pg1', 'pg2', '0/2', 3_600_000);
+    const waiting = lane.query('{ doc { notes { id } } }', { freshness: { fallback: 'wait' } });
+    const outcome = waiting.then(
+      ({ targets }) => targets.map(({ route }) => route),
+      (error: unknown) => error,
+    );
+    const asking = await untilAsked(pg1, 'select coalesce(w.position%');
+    await pg1.query('create extension citext');
+    await lane.lookAgain();
+    await lane.query('{ doc { id } }');
+    await untilEnded(pg1, asking);
+    await lane.setWatermark('pg1', 'pg2', '0/3');
+    expect(await outcome).toEqual(['cache']);
+  } finally {
+    await lane.close();
+  }
+});
+
+/** Waits until the read lane runs such a statement; returns the session that did. */
+async function untilAsked(database: TestDatabase, like: string): Promise<number> {
+  const found: number[] = [];
+  await poll(`${like} to be asked`, async () => {
+    const { rows } = await database.query<{ pid: number }>(
+      `select pid from pg_stat_activity where datname = current_database() and query like $1`,
+      [like],
+    );
+    found.push(...rows.map(({ pid }) => pid));
+    return found.length > 0;
+  });
+  return must(found[0], 'a session');
+}
+
+async function untilEnded(database: TestDatabase, pid: number): Promise<void> {
+  await poll('the session to end', async () => {
+    const { rows } = await database.query('select from pg_stat_activity where pid = $1', [pid]);
+    return rows.length === 0;
+  });
+}
 
 async function sessionsOf(database: TestDatabase): Promise<readonly unknown[]> {
   const { rows } = await database.query(
