@@ -49,7 +49,9 @@ export function openReplicationPage(panel) {
     }
     if (mine !== round) return;
     say(said);
-    setTimeout(() => mine === round && refresh(mine), EVERY_MS);
+    setTimeout(() => {
+      if (mine === round) void refresh(mine);
+    }, EVERY_MS);
   };
   return {
     show: () => {
