@@ -71,7 +71,7 @@ export class AuthHook {
     const response = await this.#fetch(forwarded, body);
     const { variables, caching } = readAnswer(response.text);
     const role = variables.get(ROLE_HEADER);
-    if (role === undefined)
+    if (role === undefined || role === '')
       throw new RefusedError(500, 'unexpected', 'missing x-hasura-role key in webhook response');
     const leftMs = lifetimeMs(caching, response.headers, this.#options.nowMs());
     const expiresAtMs = leftMs === null ? null : this.#options.nowMs() + leftMs;

@@ -68,7 +68,7 @@ export class Authenticator {
 
 function trusted(headers: IncomingHttpHeaders): Session {
   const variables = variablesOf(headers);
-  return sessionOf(variables.get(ROLE_HEADER) ?? ADMIN, variables);
+  return sessionOf(variables.get(ROLE_HEADER) || ADMIN, variables);
 }
 
 function missingSecret(): RefusedError {

@@ -94,7 +94,7 @@ export class JwtVerifier {
 }
 
 function roleSession({ claims, expiresAtMs }: VerifiedToken, headers: IncomingHttpHeaders): Session {
-  const role = headerOf(headers, ROLE_HEADER) ?? claims.defaultRole;
+  const role = headerOf(headers, ROLE_HEADER) || claims.defaultRole;
   if (!claims.allowedRoles.includes(role)) {
     throw new RefusedError(400, 'access-denied', 'Your requested role is not in allowed roles');
   }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { headerOf } from '../headers.ts';
 
-/** The header that names the role a request wants to act as. */
+/** The header that names the role a request wants to act as; an empty one names none. */
 export const ROLE_HEADER = 'x-hasura-role';
 
 /** The two spellings of the admin secret's header. */

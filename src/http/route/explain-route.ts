@@ -51,5 +51,5 @@ export function registerExplainRoute(
 /** The session the query would have with these variables. */
 function explainedAs(user: Readonly<Record<string, string>>): Session {
   const variables = new Map(Object.entries(user).map(([name, value]) => [name.toLowerCase(), value]));
-  return sessionOf(variables.get(ROLE_HEADER) ?? ADMIN, variables);
+  return sessionOf(variables.get(ROLE_HEADER) || ADMIN, variables);
 }

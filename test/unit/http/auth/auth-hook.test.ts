@@ -79,6 +79,7 @@ test.each<[Answer, string, string]>([
   [{ body: 'no json' }, 'unexpected', 'Invalid response from authorization hook'],
   [{ body: '["user"]' }, 'unexpected', 'Invalid response from authorization hook'],
   [{ body: '{}' }, 'unexpected', 'missing x-hasura-role key in webhook response'],
+  [{ body: '{"X-Hasura-Role":""}' }, 'unexpected', 'missing x-hasura-role key in webhook response'],
   [{ body: '{"X-Hasura-Role":["user"]}' }, 'unexpected', 'Invalid response from authorization hook'],
   [
     { body: '{"X-Hasura-Role":"user","X-Hasura-User-Id":7}' },
