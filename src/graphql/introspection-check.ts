@@ -1,4 +1,5 @@
 import {
+  type ArgumentNode,
   type FieldNode,
   type GraphQLField,
   type GraphQLNamedType,
@@ -12,6 +13,8 @@ import {
 } from 'graphql';
 import { NearjoinError } from '../core/errors.ts';
 import type { Fragments } from '../plan/operation/fragments.ts';
+import { mismatch } from '../plan/value/encode.ts';
+import { literal, valueOf } from '../plan/value/input.ts';
 import type { IntrospectionBudget } from './introspection-budget.ts';
 import { metaField } from './introspection-writer.ts';
 
@@ -91,6 +94,21 @@ function checkArguments(field: FieldNode, { args }: GraphQLField<unknown, unknow
   );
   if (missing !== undefined)
     throw invalid(`${path}.args.${missing.name}`, `missing required field '${missing.name}'`);
+  for (const argument of field.arguments ?? []) checkLiteral(argument, args, path);
+}
+
+/** The names of types are the only texts that introspection takes, and all else is a boolean that may be null. */
+function checkLiteral(
+  { name, value }: ArgumentNode,
+  args: GraphQLField<unknown, unknown>['args'],
+  path: string,
+): void {
+  if (value.kind === Kind.VARIABLE) return;
+  const at = `${path}.args.${name.value}`;
+  const isText = args.some((arg) => arg.name === name.value && isRequiredArgument(arg));
+  if (isText && value.kind !== Kind.STRING) throw mismatch(at, 'a string', 'String', valueOf(literal(value)));
+  if (!isText && value.kind !== Kind.BOOLEAN && value.kind !== Kind.NULL)
+    throw mismatch(at, 'a boolean', 'Boolean', valueOf(literal(value)));
 }
 
 function invalid(path: string, message: string): NearjoinError {

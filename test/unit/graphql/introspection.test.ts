@@ -50,6 +50,22 @@ test.each([
   expect(`{${members.join(',')}}`).toBe(JSON.stringify(data));
 });
 
+test.each([
+  ['__type(name: null) { name }', '__type.args.name', "a string for type 'String', but found null"],
+  ['__type(name: 5) { name }', '__type.args.name', "a string for type 'String', but found an integer"],
+  [
+    '__schema { types { fields(includeDeprecated: "no") { name } } }',
+    '__schema.selectionSet.types.selectionSet.fields.args.includeDeprecated',
+    "a boolean for type 'Boolean', but found a string",
+  ],
+])('refuses %s in Hasura’s words', (field, path, expected) => {
+  const document = parse(`{ ${field} }`);
+  const request = { document, operation: operationIn(document), variables: {} };
+  expect(() => atOnce(executeIntrospection(buildSchema(SHOP, 'clerk'), request))).toThrow(
+    expect.objectContaining({ path: `$.selectionSet.${path}`, message: `expected ${expected}` }),
+  );
+});
+
 test('a large schema is built and told of in slices, once for all who ask meanwhile', async () => {
   const wide = Array.from({ length: 300 }, (__, i) =>
     table(`w${i}`, ['id int4 pk', ...Array.from({ length: 10 }, (___, c) => `c${c} text`)]),
