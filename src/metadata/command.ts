@@ -153,7 +153,7 @@ const commandArgs = {
   remove_api_limits: nothing,
   export_metadata: nothing,
   replace_metadata: nothing,
-  reload_metadata: nothing,
+  reload_metadata: z.object({ reload_sources: z.union([z.boolean(), z.array(name)]).nullish() }),
   clear_metadata: nothing,
   get_inconsistent_metadata: nothing,
   drop_inconsistent_metadata: nothing,

@@ -139,6 +139,14 @@ describe('the allow list', () => {
   });
 });
 
+test('reload_metadata refuses the name of a source that is not there', async () => {
+  await server.command('reload_metadata', { reload_sources: ['default'] });
+  expect(await metadata('reload_metadata', { reload_sources: ['default', 'typo'] })).toMatchObject({
+    status: 400,
+    body: { path: '$.args', error: 'source with name "typo" does not exist', code: 'not-exists' },
+  });
+});
+
 test('what a collection asks for is not taken away, and told where it is gone', async () => {
   const query = { name: 'others', query: '{ other { id } }' };
   await server.command('create_query_collection', { name: 'second', definition: { queries: [query] } });

@@ -1,10 +1,11 @@
 import { isRecord } from '../../core/json/is-record.ts';
 import type { ResolvedView } from '../catalog-port.ts';
-import { type CommandOf, replaceArgs } from '../command.ts';
+import { type ArgsOf, type CommandOf, replaceArgs } from '../command.ts';
 import { fromLegacy, isLegacy } from '../document/legacy-document.ts';
 import { parseMetadata } from '../document/parse.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata } from '../model.ts';
+import { requireSource } from '../object/edit.ts';
 import { objectName, objectsOf, removeObject } from '../object/objects.ts';
 import { parseWith } from '../parse-with.ts';
 import { changed, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
@@ -51,8 +52,13 @@ function refuseInconsistent(view: ResolvedView): void {
   });
 }
 
-/** Asks the databases anew; the version grows so that the other nodes ask too. */
-export async function reloadMetadata(state: State, tools: Tools): Promise<Step> {
+/** Asks the databases anew, all of them, whichever are named; the version grows so that the other nodes ask too. */
+export async function reloadMetadata(
+  state: State,
+  { reload_sources: named }: ArgsOf<'reload_metadata'>,
+  tools: Tools,
+): Promise<Step> {
+  if (Array.isArray(named)) for (const name of named) requireSource(state.metadata, name);
   await tools.catalog.refresh();
   const view = await resolve(state.metadata, tools);
   const objects = view.inconsistent.length > 0 ? { inconsistent_objects: view.inconsistent } : {};

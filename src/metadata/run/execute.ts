@@ -86,7 +86,7 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
     case 'replace_metadata':
       return replaceMetadata(state, command, tools);
     case 'reload_metadata':
-      return reloadMetadata(state, tools);
+      return reloadMetadata(state, command.args, tools);
     case 'drop_inconsistent_metadata':
       return dropInconsistent(state, tools);
     case 'get_inconsistent_metadata':
