@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mercurius } from 'mercurius';
 import { NearjoinError } from '../../core/errors.ts';
-import { accepts } from '../accepts.ts';
+import { weightIn } from '../accepts.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { loggedError } from '../error-reply.ts';
 import { isYes } from '../headers.ts';
@@ -169,7 +169,9 @@ function sendFailure(
 }
 
 function formatOf(route: AnsweredRoute, request: FastifyRequest): AnswerFormat {
-  const overHttp = accepts(request.headers.accept, 'application/graphql-response+json');
+  const { accept } = request.headers;
+  const weight = weightIn(accept, 'application/graphql-response+json');
+  const overHttp = weight > 0 && weight >= weightIn(accept, 'application/json');
   return {
     hasStatuses: overHttp || route.hasStatuses,
     overHttp,

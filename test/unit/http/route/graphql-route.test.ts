@@ -236,7 +236,7 @@ describe('answers', () => {
     const answer = await post(app, { query: '{ a }' }, { accept: 'Application/GraphQL-Response+JSON' });
     expect(answer.statusCode).toBe(status);
     expect(answer.headers['content-type']).toBe('application/graphql-response+json; charset=utf-8');
-    const refused = { accept: 'application/graphql-response+json;q=0, application/json' };
+    const refused = { accept: 'application/graphql-response+json;q=0.5, application/json' };
     expect((await post(app, { query: '{ a }' }, refused)).statusCode).toBe(200);
   });
 
