@@ -1,12 +1,10 @@
 import { escapeIdentifier } from 'pg';
 import { must } from '../../src/core/assert.ts';
-import { messageOf } from '../../src/core/errors.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
-import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
-import { isDenied, isLocked, isThereAlready } from './failure.ts';
-import { Harmful, harmedTables } from './publication/harm.ts';
+import { isDenied } from './failure.ts';
+import { type Changes, changePublication, NOTHING_CHANGED } from './publication/change.ts';
 import { GENERATED_SINCE, judge } from './publication/publishable.ts';
 import { readTableFacts } from './publication/table-facts.ts';
 import { type Followed, readMark, readShapes } from './publication/table-shape.ts';
@@ -59,80 +57,21 @@ export async function publishTables(
   if (found.is_ours === false) return publishedByOthers(target.name, found, tables);
   const changes = planChanges(target.name, found, tables);
   const { before, drops, adds } = changes;
-  if (before.length + drops.length + adds.length === 0) return { added: [], refused: [] };
+  if (before.length + drops.length + adds.length === 0) return NOTHING_CHANGED;
   const published = await changePublication(target, admin, changes);
-  target.log.info({ publication: target.name, added: published.added.length }, 'publication changed');
-  return published;
+  const { added, kept } = published;
+  // What the target denies is asked for again and again.
+  if (kept.length < before.length + drops.length + adds.length)
+    target.log.info({ publication: target.name, added: added.length }, 'publication changed');
+  return found.exists && before.length > 0
+    ? { ...published, added: but(tables, published.refused) }
+    : published;
 }
 
-/** For each lock after the first that did not come: all of it is tried again, and whoever asked waits for many tables. */
-const ALONE_LOCK_MS = 200;
-/** When all of them have taken as long as one statement may, for what is still locked. */
-const LATE_LOCK_MS = 1;
-
-/** All at once; table by table when one of them is in somebody's hands, or in a schema that the role may not use any more. */
-async function changePublication(target: Target, admin: AdminPool, changes: Changes): Promise<Published> {
-  const { before, drops, adds } = changes;
-  try {
-    await changeAtOnce(target, admin, changes);
-    return { added: adds, refused: [] };
-  } catch (error) {
-    if (!isLocked(error) && !isDenied(error) && !(error instanceof Harmful)) throw error;
-  }
-  const patience = patienceOf(target);
-  // Options and drops go together: an option set while a table without a key is still in would harm its owner.
-  if (before.length > 0) await changeAtOnce(target, admin, { before, drops, adds: [] });
-  else
-    for (const drop of drops)
-      await triedAlone(target, admin, { before, drops: [drop], adds: [] }, patience());
-  const added: TableRef[] = [];
-  const refused: Published['refused'][number][] = [];
-  for (const add of adds) {
-    const reason = await triedAlone(target, admin, { before: [], drops: [], adds: [add] }, patience());
-    if (reason === null) added.push(add);
-    else refused.push({ table: add, reason });
-  }
-  return { added, refused };
-}
-
-/** For how long a lock is waited for, each time it is asked. */
-function patienceOf({ timings }: Target): () => number {
-  const untilMs = systemClock.monotonicMs() + timings.statementMs;
-  const usualMs = Math.min(ALONE_LOCK_MS, timings.lockMs);
-  return () => (systemClock.monotonicMs() < untilMs ? usualMs : LATE_LOCK_MS);
-}
-
-async function changeAtOnce(
-  target: Target,
-  admin: AdminPool,
-  changes: Changes,
-  lockMs = target.timings.lockMs,
-): Promise<void> {
-  await admin.transaction(async (query) => {
-    await query(`set local lock_timeout = ${lockMs}`);
-    for (const sql of statementsOf(target.name, changes)) await query(sql);
-    // The locks just taken keep everybody from dropping a key until this is committed.
-    const harmed = await harmedTables(query, target.name);
-    if (harmed.length > 0) throw new Harmful(harmed);
-  });
-}
-
-/** Why it cannot be done for now; null when it is done. */
-async function triedAlone(
-  target: Target,
-  admin: AdminPool,
-  changes: Changes,
-  lockMs: number,
-): Promise<string | null> {
-  try {
-    await changeAtOnce(target, admin, changes, lockMs);
-    return null;
-  } catch (error) {
-    if (error instanceof Harmful) return error.message;
-    if (isDenied(error)) return `the role may not publish it: ${messageOf(error)}`;
-    if (!isLocked(error) && !isThereAlready(error)) throw error;
-    return 'another session of the target has it locked, with an index build, a vacuum or a change of it';
-  }
+/** With other options the publication left out changes of any table. */
+function but(tables: readonly TableRef[], refused: Published['refused']): readonly TableRef[] {
+  const keys = new Set(refused.map(({ table }) => tableKey(table)));
+  return tables.filter((table) => !keys.has(tableKey(table)));
 }
 
 /** An administrator made it: what is wrong with it can only be told. */
@@ -142,7 +81,7 @@ function publishedByOthers(name: string, found: Publication, tables: readonly Ta
     const fix = `alter publication ${publication} set (${optionsOf(found.version)})`;
     throw new ConnectorError('unfit', `the publication leaves changes out; run: ${fix}`);
   }
-  if (found.is_for_all === true) return { added: [], refused: [] };
+  if (found.is_for_all === true) return NOTHING_CHANGED;
   const there = new Map(found.tables.map((table) => [tableKey(table), table]));
   const refused = tables.flatMap((table) => {
     const entry = there.get(tableKey(table));
@@ -152,7 +91,7 @@ function publishedByOthers(name: string, found: Publication, tables: readonly Ta
     const fix = `${drop}alter publication ${publication} add table ${quoted(table)};`;
     return [{ table, reason: `it ${what}, which another role owns; run: ${fix}` }];
   });
-  return { added: [], refused };
+  return { ...NOTHING_CHANGED, refused };
 }
 
 /** An empty publication when there is none: the slot must be younger than the publication it will be read with. */
@@ -229,21 +168,6 @@ async function readPublication(query: Query, name: string): Promise<Publication>
   return must(rows[0], 'the state of the publication');
 }
 
-interface Changes {
-  /** What concerns the publication as a whole. */
-  readonly before: readonly string[];
-  readonly drops: readonly TableRef[];
-  readonly adds: readonly TableRef[];
-}
-
-function statementsOf(name: string, { before, drops, adds }: Changes): readonly string[] {
-  const change = (verb: 'add' | 'drop', tables: readonly TableRef[]): readonly string[] =>
-    tables.length === 0
-      ? []
-      : [`alter publication ${escapeIdentifier(name)} ${verb} table ${tables.map(quoted).join(', ')}`];
-  return [...before, ...change('drop', drops), ...change('add', adds)];
-}
-
 function planChanges(name: string, found: Publication, wanted: readonly TableRef[]): Changes {
   const alter = `alter publication ${escapeIdentifier(name)}`;
   const options = found.has_our_options === true ? [] : [`${alter} set (${optionsOf(found.version)})`];
@@ -252,7 +176,9 @@ function planChanges(name: string, found: Publication, wanted: readonly TableRef
   if (found.is_for_all === true) return { before, drops: [], adds: [] };
   const wantedKeys = new Set(wanted.map(tableKey));
   const goodKeys = new Set(found.tables.filter((table) => table.isPlain).map(tableKey));
-  const dropped = found.tables.filter((table) => !table.isPlain || !wantedKeys.has(tableKey(table)));
+  const dropped = found.tables
+    .filter((table) => !table.isPlain || !wantedKeys.has(tableKey(table)))
+    .map((table) => ({ schema: table.schema, name: table.name }));
   const added = wanted.filter((table) => !goodKeys.has(tableKey(table)));
   return { before, drops: dropped, adds: added };
 }

@@ -8,6 +8,7 @@ import { type Lsn, parseLsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
 import type { FeedItem } from '../../src/core/rows/change.ts';
 import {
   changesUntilNow,
+  freshName,
   insertPosition,
   itemsUntilNow,
   printChanges,
@@ -17,7 +18,7 @@ import {
   table,
 } from '../support/connector.ts';
 import { poll } from '../support/poll.ts';
-import { dropSlots, hasTestServer, testServer, type Which } from '../support/postgres.ts';
+import { createDatabase, dropSlots, hasTestServer, testServer, type Which } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
 
 const ONE_TABLE = ['create table t (id int primary key, v text)'];
@@ -443,4 +444,21 @@ test('positions are those of the server', async () => {
     'select pg_current_wal_flush_lsn()::text as lsn',
   );
   expect(parseLsn(flushed.rows[0]?.lsn ?? '') > before).toBe(true);
+});
+
+test('a connection that breaks while a slot is about to be made fails that and nothing else', async () => {
+  const unheard: unknown[] = [];
+  const hear = (reason: unknown): void => void unheard.push(reason);
+  process.on('unhandledRejection', hear);
+  const there = await createDatabase('target');
+  const connector = postgresConnector({ url: there.url, name: freshName(), log: silentLog });
+  const stop = new AbortController();
+  const making = connector.createSlot(stop.signal);
+  stop.abort();
+  expect(await failureOf(making)).toBe('retry');
+  await connector.position();
+  await connector.close();
+  await there.drop();
+  process.off('unhandledRejection', hear);
+  expect(unheard).toEqual([]);
 });

@@ -40,14 +40,23 @@ class Gate {
 
 const TABLE = ['create table person (id int primary key, n int)', 'insert into person values (1, 1), (2, 2)'];
 
-/** A feed whose copies wait at the one gate before they begin, and whose looks at the target at the other. */
-async function start(): Promise<{ readonly copies: Gate; readonly looks: Gate }> {
-  const [copies, looks] = [new Gate(), new Gate()];
+interface Gates {
+  /** Here copies wait before they begin. */
+  readonly copies: Gate;
+  /** Here looks at the target wait. */
+  readonly looks: Gate;
+  /** Here it waits whether anything has changed; opened once rows are copied. */
+  readonly changes: Gate;
+}
+
+async function start(): Promise<Gates> {
+  const [copies, looks, changes] = [new Gate(), new Gate(), new Gate()];
   rig = await FeedRig.open(TABLE, { person: [] });
   rig.start({
     limits: { schemaPollMs: 60_000 },
     onStep: async (step) => {
       if (step === 'copy:settled') await copies.pass();
+      if (step === 'copy:rows-copied') changes.open();
     },
     onConnect: (connector) => {
       const check = connector.check.bind(connector);
@@ -55,19 +64,28 @@ async function start(): Promise<{ readonly copies: Gate; readonly looks: Gate }>
         await looks.pass();
         return check(tables);
       };
+      const observe = connector.observe.bind(connector);
+      connector.observe = async () => {
+        await changes.pass();
+        return observe();
+      };
     },
   });
   await rig.ready();
   await rig.caughtUp();
-  return { copies, looks };
+  return { copies, looks, changes };
 }
 
 /** Runs a statement while only inserts are published: what else it does is missed. */
 async function missing(statement: string): Promise<void> {
-  const { rows } = await rig.target.query<{ name: string }>('select pubname as name from pg_publication');
-  const change = `alter publication ${rows[0]?.name ?? ''} set`;
+  const change = `alter publication ${await publication()} set`;
   await rig.target.query(`begin; ${change} (publish = 'insert'); ${statement};
     ${change} (publish = 'insert, update, delete, truncate'); commit`);
+}
+
+async function publication(): Promise<string> {
+  const { rows } = await rig.target.query<{ name: string }>('select pubname as name from pg_publication');
+  return rows[0]?.name ?? '';
 }
 
 async function notedShape(): Promise<string> {
@@ -87,6 +105,21 @@ test('a copy that waits for its turn is of the table as it was last looked at, a
   await missing('select 1');
   await rig.until('what the table is now to be noted', async () => (await notedShape()) !== planned);
   copies.open();
+  await expectOneCopy();
+});
+
+test('nor is one made twice because the look it begins in puts the publication right', async () => {
+  const { changes } = await start();
+  const copy = (await rig.tableStatus('person'))?.relation;
+  changes.close();
+  await rig.target.query(`alter publication ${await publication()} set (publish = 'insert')`);
+  await rig.refresh();
+  await rig.copiedAgain('person', copy);
+  await expectOneCopy();
+});
+
+/** The table, which was copied before, has become ready once more. */
+async function expectOneCopy(): Promise<void> {
   await rig.ready();
   // The index is made by a look at the tables, which comes after the copy is ready.
   await rig.target.query('create index on person (n)');
@@ -99,7 +132,7 @@ test('a copy that waits for its turn is of the table as it was last looked at, a
     return rows.length > 0;
   });
   expect(rig.log.filter((line) => line.includes('copied again'))).toHaveLength(1);
-});
+}
 
 test('a copy that begins and ends during a look is not called right by it', async () => {
   const { copies, looks } = await start();

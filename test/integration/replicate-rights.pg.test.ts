@@ -100,6 +100,36 @@ test('a role that is a member of the tables’ owner, and owns the publication',
   expect(rows).toHaveLength(0);
 });
 
+test('tables that the role may not take out of the publication are told of once, with what takes them out', async () => {
+  const { rig: feed, ...urls } = await open((names) => [
+    `grant create on database ${names.database} to ${names.feed}`,
+    `grant ${names.owner} to ${names.feed}`,
+  ]);
+  let looks = 0;
+  feed.start({
+    ...urls,
+    onConnect: (connector) => {
+      const publish = connector.publish.bind(connector);
+      connector.publish = (tables) => {
+        looks += 1;
+        return publish(tables);
+      };
+    },
+  });
+  await feed.ready();
+  const kept = (): readonly string[] => feed.log.filter((line) => line.includes('a table stays published'));
+  await feed.target.query('revoke usage on schema public from public');
+  await feed.until('both to be told of', async () => kept().length >= 2);
+  const until = looks + 3;
+  await feed.until('more looks', async () => looks >= until);
+  expect(kept()).toHaveLength(2);
+  const fix = `alter publication "${await slotOf(feed)}" drop table "public"."other";`;
+  expect((await feed.status())?.lastError).toContain(`run: ${fix}`);
+  await feed.target.query('grant usage on schema public to public');
+  await feed.ready();
+  expect((await feed.contents('item')).cache).toHaveLength(50);
+});
+
 test('a role that may only read, and a publication that an administrator owns', async () => {
   const { rig: feed, ...urls } = await open(({ feed: name }) => [`grant select on item, other to ${name}`]);
   const waiting = feed.start(urls);

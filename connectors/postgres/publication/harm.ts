@@ -2,7 +2,7 @@ import { escapeIdentifier } from 'pg';
 import { printTable, type TableRef } from '../../../src/core/names.ts';
 import { ConnectorError } from '../../connector.ts';
 import type { AdminPool, Query } from '../client.ts';
-import { isLocked } from '../failure.ts';
+import { isDenied, isLocked } from '../failure.ts';
 import { quoted } from '../quoted.ts';
 import type { Target } from '../settings.ts';
 
@@ -51,8 +51,9 @@ const HARMED = `
 const LOCK_MS = 200;
 
 /**
- * Takes tables out of the publication that make their owners' writes fail, and says which. When one of them is locked,
- * the publication stops telling of updates and deletes altogether, which needs no lock: the cache is made anew later.
+ * Takes tables out of the publication that make their owners' writes fail, and says which. When one of them is locked, or in a
+ * schema that the role may not use, the publication stops telling of updates and deletes altogether, which needs neither lock
+ * nor right: the cache is made anew later.
  */
 export async function protectTables(target: Target, admin: AdminPool): Promise<readonly TableRef[]> {
   const harmed = await harmedTables((sql, values, name) => admin.rows(sql, values, name), target.name);
@@ -66,7 +67,7 @@ export async function protectTables(target: Target, admin: AdminPool): Promise<r
   try {
     await change(`${alter} drop table ${harmed.map(quoted).join(', ')}`);
   } catch (error) {
-    if (!isLocked(error)) throw error;
+    if (!isLocked(error) && !isDenied(error)) throw error;
     await change(`${alter} set (publish = 'insert, truncate')`);
   }
   target.log.warn(

@@ -40,6 +40,8 @@ export interface FeedScene {
   readonly sought: Set<number>;
   /** Old cache tables that could not be dropped, and that were logged. */
   readonly toldKept: Set<string>;
+  /** Tables that stay published though they should not be, and that were logged. */
+  readonly toldPublished: Set<string>;
   readonly counters: Counters;
   /** What a run wants done a few times a second while it streams; null while nothing streams. */
   tick: (() => Promise<void>) | null;
@@ -53,7 +55,7 @@ export interface FeedScene {
 export function beginScene(
   given: Omit<
     FeedScene,
-    'failures' | 'early' | 'names' | 'sought' | 'toldKept' | 'tick' | 'inOrder' | 'streamed'
+    'failures' | 'early' | 'names' | 'sought' | 'toldKept' | 'toldPublished' | 'tick' | 'inOrder' | 'streamed'
   >,
 ): FeedScene {
   const { clock, random, limits } = given.options;
@@ -64,6 +66,7 @@ export function beginScene(
     names: new HoldableNames(),
     sought: new Set(),
     toldKept: new Set(),
+    toldPublished: new Set(),
     tick: null,
     inOrder: false,
     streamed: false,

@@ -2,7 +2,7 @@ import { type ChangeStream, ConnectorError } from '../../../connectors/connector
 import { saveLastError } from '../../cache/feed/last-error.ts';
 import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
 import { type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
-import { printTable } from '../../core/names.ts';
+import { printTable, tableKey } from '../../core/names.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
 import { restUnless } from '../../core/waiting/notifier.ts';
@@ -47,6 +47,7 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
   const remaining = await bringToOrder(look.order, situation, look.exclusively, signal);
   failures.discarded();
   await clearAway(scene, look);
+  await tellKept(scene, remaining.kept);
   scene.inOrder = remaining.isWhole;
   if (!remaining.isWhole) scene.reconsider.notify();
   return remaining;
@@ -62,6 +63,21 @@ async function clearAway(scene: FeedScene, { exclusively }: Look): Promise<void>
     options.log.warn({ source: options.source, target: lease.target, relation, reason }, 'an old copy stays');
     await saveLastError(control, lease, `an old copy stays: ${sayKept(kept)}`);
   }
+}
+
+/** Tells once of each table that stays published. */
+async function tellKept(scene: FeedScene, kept: Remaining['kept']): Promise<void> {
+  const { options, lease, control, toldPublished } = scene;
+  for (const { table, reason } of kept) {
+    if (toldPublished.has(tableKey(table))) continue;
+    options.log.warn(
+      { source: options.source, target: lease.target, table, reason },
+      'a table stays published',
+    );
+    await saveLastError(control, lease, `${printTable(table)} stays published: ${reason}`);
+  }
+  toldPublished.clear();
+  for (const { table } of kept) toldPublished.add(tableKey(table));
 }
 
 /** Whether copies are to be made, or finished, while the stream goes on. */

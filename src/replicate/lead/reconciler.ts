@@ -41,6 +41,8 @@ export interface Remaining {
   readonly indexes: readonly (FeedAction & { readonly kind: 'index' })[];
   /** Whether every copy was looked at as it is: one that began meanwhile was not. */
   readonly isWhole: boolean;
+  /** What the target goes on publishing though it should not. */
+  readonly kept: Published['kept'];
 }
 
 /** Facts that change from one look to the next. */
@@ -68,11 +70,12 @@ export async function bringToOrder(
     stored: await loadStoredTables(client, lease.target),
   }));
   const plan = reconcile(await checkWanted(connector, wanted, stored, known), stored, situation);
-  const { added, refused, isWhole } = await carryOut(options, plan, exclusively, signal);
+  const first = await carryOut(options, plan, exclusively, signal);
+  const { added, refused } = first;
   const isSettled =
     added.length + refused.length === 0 &&
     !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
-  if (isSettled) return remainingOf(connector, plan, isWhole);
+  if (isSettled) return remainingOf(connector, plan, first);
   options.onJudged(false);
   // Changes of an added table were missing from the stream until now, so an earlier copy of it is wrong. And what had to wait
   // until an older generation was gone can be done now.
@@ -88,7 +91,7 @@ export async function bringToOrder(
   // Partitions changed between the two looks.
   if (again.actions.some(({ kind }) => kind === 'renew'))
     return bringToOrder(options, { ...situation, underWay, broken: new Map() }, exclusively, signal);
-  return remainingOf(connector, again, isWhole && second.isWhole);
+  return remainingOf(connector, again, { ...second, isWhole: first.isWhole && second.isWhole });
 }
 
 /** What is wanted, without tables whose names the source cannot hold, not even to note that they failed. */
@@ -143,7 +146,7 @@ async function publish(
     return connector.publish(plan.publish);
   }
   for (const { stored } of gone) await cancel(stored.table);
-  let published: Published = { added: [], refused: [] };
+  let published: Published = { added: [], refused: [], kept: [] };
   // A published table without a key makes its owner's updates fail: it is let go before anything that may have to wait.
   const before = async (): Promise<void> => {
     published = await connector.publish(plan.publish);
@@ -245,7 +248,7 @@ function isSaid(
 async function remainingOf(
   connector: Connector,
   { actions }: FeedPlan,
-  isWhole: boolean,
+  { isWhole, kept }: Pick<Remaining, 'isWhole' | 'kept'>,
 ): Promise<Remaining> {
   const copies = actions.flatMap((action) => (action.kind === 'copy' ? [action] : []));
   const sizes = copies.length === 0 ? [] : await connector.sizes(copies.map(({ wanted }) => wanted.table));
@@ -255,5 +258,6 @@ async function remainingOf(
     merges: actions.flatMap((action) => (action.kind === 'merge' ? [action.stored] : [])),
     indexes: actions.flatMap((action) => (action.kind === 'index' ? [action] : [])),
     isWhole,
+    kept,
   };
 }

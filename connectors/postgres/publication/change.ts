@@ -1,0 +1,148 @@
+import { escapeIdentifier } from 'pg';
+import { messageOf } from '../../../src/core/errors.ts';
+import type { TableRef } from '../../../src/core/names.ts';
+import { systemClock } from '../../../src/core/waiting/clock.ts';
+import { ConnectorError, type Published } from '../../connector.ts';
+import type { AdminPool } from '../client.ts';
+import { isDenied, isLocked, isThereAlready } from '../failure.ts';
+import { quoted } from '../quoted.ts';
+import type { Target } from '../settings.ts';
+import { Harmful, harmedTables } from './harm.ts';
+
+/** What is to become of a publication. */
+export interface Changes {
+  /** What concerns the publication as a whole. */
+  readonly before: readonly string[];
+  readonly drops: readonly TableRef[];
+  readonly adds: readonly TableRef[];
+}
+
+/** Nothing was to be changed. */
+export const NOTHING_CHANGED: Published = { added: [], refused: [], kept: [] };
+
+/** For each lock after the first that did not come: all of it is tried again, and whoever asked waits for many tables. */
+const ALONE_LOCK_MS = 200;
+/** When all of them have taken as long as one statement may, for what is still locked. */
+const LATE_LOCK_MS = 1;
+
+/** All at once; table by table when one of them is in somebody's hands, or in a schema that the role may not use any more. */
+export async function changePublication(
+  target: Target,
+  admin: AdminPool,
+  changes: Changes,
+): Promise<Published> {
+  try {
+    await changeAtOnce(target, admin, changes);
+    return { ...NOTHING_CHANGED, added: changes.adds };
+  } catch (error) {
+    if (!isLocked(error) && !isDenied(error) && !(error instanceof Harmful)) throw error;
+  }
+  return await changeOneByOne(target, admin, changes);
+}
+
+async function changeOneByOne(
+  target: Target,
+  admin: AdminPool,
+  { before, drops, adds }: Changes,
+): Promise<Published> {
+  const patience = patienceOf(target);
+  // Options and drops go together: an option set while a table without a key is still in would harm its owner.
+  if (before.length > 0) await optionsSet(target, admin, { before, drops, adds: [] });
+  const left = before.length > 0 ? [] : drops;
+  const kept = await eachTried(left, (drop) => droppedAlone(target, admin, drop, patience()));
+  const refused = await eachTried(adds, (add) =>
+    triedAlone(target, admin, { before: [], drops: [], adds: [add] }, patience()),
+  );
+  return { added: adds.filter((add) => refused.every(({ table }) => table !== add)), refused, kept };
+}
+
+/** Those with a reason why it was not done. */
+async function eachTried(
+  tables: readonly TableRef[],
+  attempt: (table: TableRef) => Promise<string | null>,
+): Promise<Published['refused']> {
+  const failed: Published['refused'][number][] = [];
+  for (const table of tables) {
+    const reason = await attempt(table);
+    if (reason !== null) failed.push({ table, reason });
+  }
+  return failed;
+}
+
+/** For how long a lock is waited for, each time it is asked. */
+function patienceOf({ timings }: Target): () => number {
+  const untilMs = systemClock.monotonicMs() + timings.statementMs;
+  const usualMs = Math.min(ALONE_LOCK_MS, timings.lockMs);
+  return () => (systemClock.monotonicMs() < untilMs ? usualMs : LATE_LOCK_MS);
+}
+
+async function changeAtOnce(
+  target: Target,
+  admin: AdminPool,
+  changes: Changes,
+  lockMs = target.timings.lockMs,
+): Promise<void> {
+  await admin.transaction(async (query) => {
+    await query(`set local lock_timeout = ${lockMs}`);
+    for (const sql of statementsOf(target.name, changes)) await query(sql);
+    // The locks just taken keep everybody from dropping a key until this is committed.
+    const harmed = await harmedTables(query, target.name);
+    if (harmed.length > 0) throw new Harmful(harmed);
+  });
+}
+
+async function optionsSet(target: Target, admin: AdminPool, changes: Changes): Promise<void> {
+  try {
+    await changeAtOnce(target, admin, changes);
+  } catch (error) {
+    if (!isDenied(error) || changes.drops.length === 0) throw error;
+    throw new ConnectorError('unfit', notDropped(target.name, changes.drops, error), error);
+  }
+}
+
+/** Why the target denies it; null when it is done, or may be another time. */
+async function droppedAlone(
+  target: Target,
+  admin: AdminPool,
+  drop: TableRef,
+  lockMs: number,
+): Promise<string | null> {
+  try {
+    await changeAtOnce(target, admin, { before: [], drops: [drop], adds: [] }, lockMs);
+  } catch (error) {
+    if (isDenied(error)) return notDropped(target.name, [drop], error);
+    if (!isLocked(error) && !(error instanceof Harmful)) throw error;
+  }
+  return null;
+}
+
+function notDropped(name: string, drops: readonly TableRef[], error: unknown): string {
+  const [fix] = statementsOf(name, { before: [], drops, adds: [] });
+  return `the role may not take what nobody wants out of the publication: ${messageOf(error)}; run: ${fix};`;
+}
+
+/** Why it cannot be done for now; null when it is done. */
+async function triedAlone(
+  target: Target,
+  admin: AdminPool,
+  changes: Changes,
+  lockMs: number,
+): Promise<string | null> {
+  try {
+    await changeAtOnce(target, admin, changes, lockMs);
+    return null;
+  } catch (error) {
+    if (error instanceof Harmful) return error.message;
+    if (isDenied(error)) return `the role may not publish it: ${messageOf(error)}`;
+    if (!isLocked(error) && !isThereAlready(error)) throw error;
+    return 'another session of the target has it locked, with an index build, a vacuum or a change of it';
+  }
+}
+
+function statementsOf(name: string, { before, drops, adds }: Changes): readonly string[] {
+  const change = (verb: 'add' | 'drop', tables: readonly TableRef[]): readonly string[] =>
+    tables.length === 0
+      ? []
+      : [`alter publication ${escapeIdentifier(name)} ${verb} table ${tables.map(quoted).join(', ')}`];
+  return [...before, ...change('drop', drops), ...change('add', adds)];
+}
