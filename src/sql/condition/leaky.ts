@@ -100,8 +100,9 @@ function isLeakyElement(element: ColumnType, operator: Operator): boolean {
 }
 
 /**
- * Conditions that must all hold, those that may fail behind all others and in their own order: rules come first. Where they
- * wait, no index serves them: `narrow` says what is true wherever they are, and cannot fail.
+ * Conditions that must all hold, those that may fail behind all others and in their own order: rules come first. `narrow` says
+ * what is true wherever they are, cannot fail, and costs little: where they wait, indexes serve it in their place, and rows
+ * that an index would pass over are not met without one either.
  */
 export function inSafeOrder(
   parts: readonly Predicate[],
@@ -114,7 +115,6 @@ export function inSafeOrder(
   const last = leaky.at(-1);
   if (last === undefined) return safe;
   const behind = leaky.slice(0, -1).reduceRight(after, last);
-  if (parts.length === 1) return [behind];
   const narrowed = waiting.flatMap((part) => narrow(part) ?? []);
   return [...safe, ...narrowed, safe.length === 0 ? behind : after(behind, allOf(safe))];
 }

@@ -1,4 +1,4 @@
-import { baseType } from '../../catalog/conditions/operators.ts';
+import { baseType, type Operator } from '../../catalog/conditions/operators.ts';
 import { isShape } from '../../catalog/conditions/spatial-operators.ts';
 import type { ColumnComparison, Predicate } from '../../plan/plan.ts';
 import type { Build, RowScope } from '../place/scope.ts';
@@ -20,13 +20,16 @@ export function spatialSql(
   return sql`${called}(${separated([left, ...values], ', ')})`;
 }
 
+/** What is found by an index for an operator, where that is more than that boxes meet. */
+const OF_BOXES: Readonly<Partial<Record<Operator, string>>> = { st_contains: '~', st_within: '@' };
+
 /**
- * What is true wherever a comparison of shapes is, never fails, and is found by an index: that their boxes meet. Null for all
- * other conditions, and for equality: two shapes that are empty are equal and have no box.
+ * What is true wherever a comparison of shapes is, never fails, and is found by an index: that their boxes meet, or that one
+ * holds the other. Null for all other conditions, and for equality: two shapes that are empty are equal and have no box.
  */
 export function boxesMeet(predicate: Predicate, row: RowScope, build: Build): Sql | null {
   if (!isOfBoxes(predicate)) return null;
-  const { column, value, also } = predicate;
+  const { column, operator, value, also } = predicate;
   const type = baseType(column.type);
   const held = heldIn(row, column);
   const as = held?.as ?? null;
@@ -35,7 +38,7 @@ export function boxesMeet(predicate: Predicate, row: RowScope, build: Build): Sq
   const expand = beside(type.name === 'geography' ? '_st_expand' : 'st_expand', type, as);
   const other =
     distance === undefined ? shape : sql`${expand}(${shape}, ${operandSql(distance, build, held)})`;
-  return sql`${row.read(column)} ${operatorBeside('&&', type, as)} ${other}`;
+  return sql`${row.read(column)} ${operatorBeside(OF_BOXES[operator] ?? '&&', type, as)} ${other}`;
 }
 
 function isOfBoxes(predicate: Predicate): predicate is ColumnComparison {
