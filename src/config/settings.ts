@@ -1,7 +1,6 @@
-import type { LevelWithSilent } from 'pino';
 import type { z } from 'zod';
-import { FALLBACKS, type Fallback } from '../core/fallback.ts';
-import { type JwtConfig, jwtSecret, jwtSecrets } from '../http/auth/jwt-config.ts';
+import { FALLBACKS } from '../core/fallback.ts';
+import { jwtSecret, jwtSecrets } from '../http/auth/jwt-config.ts';
 import {
   type ApiPart,
   bool,
@@ -30,147 +29,108 @@ export interface Setting<T> {
   readonly initial: T;
 }
 
-function setting<T>(
+function setting<T, Initial extends T | null>(
   name: string,
   schema: z.ZodType<T, string>,
-  initial: T,
+  initial: Initial,
   hasura: string | null = null,
-): Setting<T> {
+): Setting<T | Initial> {
   return { name, schema, initial, hasura };
 }
 
+/** A setting that Hasura has too, under the same name. */
+function shared<T, Initial extends T | null>(
+  name: string,
+  schema: z.ZodType<T, string>,
+  initial: Initial,
+): Setting<T | Initial> {
+  return setting(name, schema, initial, name);
+}
+
 const seconds = 1000;
-const noJwt: readonly JwtConfig[] = [];
-const noNames: readonly string[] = [];
 const bothRoles: readonly ProcessRole[] = ['api', 'replicator'];
 const apiParts: readonly ApiPart[] = ['graphql', 'metadata', 'config', 'pgdump', 'developer', 'metrics'];
 const anyOrigin: CorsPolicy = { kind: 'any' };
 
 /** Every variable that is read, by the member of `Config` it fills. */
 export const SETTINGS = {
-  metadataDatabaseUrl: setting<string | null>(
-    'METADATA_DATABASE_URL',
-    postgresUrl,
-    null,
-    'METADATA_DATABASE_URL',
-  ),
-  host: setting<string>('HOST', hostName, '127.0.0.1', 'SERVER_HOST'),
-  port: setting<number>('PORT', whole(0, 65_535), 8080, 'SERVER_PORT'),
-  adminSecret: setting<string | null>('ADMIN_SECRET', text, null, 'ADMIN_SECRET'),
-  adminSecrets: setting<readonly string[]>('ADMIN_SECRETS', secretList, noNames, 'ADMIN_SECRETS'),
-  jwtSecret: setting<JwtConfig | null>('JWT_SECRET', jwtSecret, null, 'JWT_SECRET'),
-  jwtSecrets: setting<readonly JwtConfig[]>('JWT_SECRETS', jwtSecrets, noJwt, 'JWT_SECRETS'),
-  authHook: setting<string | null>('AUTH_HOOK', httpUrl, null, 'AUTH_HOOK'),
-  authHookMode: setting<'GET' | 'POST'>(
-    'AUTH_HOOK_MODE',
-    choice(['GET', 'POST'] as const),
-    'GET',
-    'AUTH_HOOK_MODE',
-  ),
-  authHookSendRequestBody: setting<boolean>(
-    'AUTH_HOOK_SEND_REQUEST_BODY',
-    bool,
-    true,
-    'AUTH_HOOK_SEND_REQUEST_BODY',
-  ),
-  authHookTimeoutMs: setting<number>('AUTH_HOOK_TIMEOUT_MS', whole(1, 600_000), 10 * seconds),
-  unauthorizedRole: setting<string | null>('UNAUTHORIZED_ROLE', text, null, 'UNAUTHORIZED_ROLE'),
-  metadataDir: setting<string | null>('METADATA_DIR', text, null),
-  roles: setting<readonly ProcessRole[]>('ROLES', list(choice(bothRoles)), bothRoles),
-  enabledApis: setting<readonly ApiPart[]>('ENABLED_APIS', list(choice(apiParts)), apiParts, 'ENABLED_APIS'),
-  maxStalenessMs: setting<number>('MAX_STALENESS_MS', whole(0, 2_147_483_647), 1000),
-  fallback: setting<Fallback>('FALLBACK', choice(FALLBACKS), 'live'),
-  waitTimeoutMs: setting<number>('WAIT_TIMEOUT_MS', whole(1, 600_000), 5 * seconds),
-  maxRetainedWalMb: setting<number>('MAX_RETAINED_WAL_MB', whole(1, 1_000_000_000), 4096),
-  removalDelayMs: setting<number>('REMOVAL_DELAY_MS', whole(0, 2_147_483_647), 10 * seconds),
-  verifyIntervalMs: setting<number>('VERIFY_INTERVAL_MS', whole(0, 2_147_483_647), 0),
-  verifyRowsPerSecond: setting<number>('VERIFY_ROWS_PER_SECOND', whole(1, 10_000_000), 5000),
-  verifyRepair: setting<boolean>('VERIFY_REPAIR', bool, false),
-  copyMaxMbPerS: setting<number | null>('COPY_MAX_MB_PER_S', whole(1, 1_000_000), null),
-  kafkaBrokers: setting<readonly string[]>('KAFKA_BROKERS', list(hostAndPort), noNames),
-  kafkaTls: setting<boolean>('KAFKA_TLS', bool, false),
-  kafkaCaFile: setting<string | null>('KAFKA_CA_FILE', text, null),
-  kafkaCertFile: setting<string | null>('KAFKA_CERT_FILE', text, null),
-  kafkaKeyFile: setting<string | null>('KAFKA_KEY_FILE', text, null),
-  kafkaSaslMechanism: setting<'plain' | 'scram-sha-256' | 'scram-sha-512' | null>(
+  metadataDatabaseUrl: shared('METADATA_DATABASE_URL', postgresUrl, null),
+  host: setting('HOST', hostName, '127.0.0.1', 'SERVER_HOST'),
+  port: setting('PORT', whole(0, 65_535), 8080, 'SERVER_PORT'),
+  adminSecret: shared('ADMIN_SECRET', text, null),
+  adminSecrets: shared('ADMIN_SECRETS', secretList, []),
+  jwtSecret: shared('JWT_SECRET', jwtSecret, null),
+  jwtSecrets: shared('JWT_SECRETS', jwtSecrets, []),
+  authHook: shared('AUTH_HOOK', httpUrl, null),
+  authHookMode: shared('AUTH_HOOK_MODE', choice(['GET', 'POST']), 'GET'),
+  authHookSendRequestBody: shared('AUTH_HOOK_SEND_REQUEST_BODY', bool, true),
+  authHookTimeoutMs: setting('AUTH_HOOK_TIMEOUT_MS', whole(1, 600_000), 10 * seconds),
+  unauthorizedRole: shared('UNAUTHORIZED_ROLE', text, null),
+  metadataDir: setting('METADATA_DIR', text, null),
+  roles: setting('ROLES', list(choice(bothRoles)), bothRoles),
+  enabledApis: shared('ENABLED_APIS', list(choice(apiParts)), apiParts),
+  maxStalenessMs: setting('MAX_STALENESS_MS', whole(0, 2_147_483_647), 1000),
+  fallback: setting('FALLBACK', choice(FALLBACKS), 'live'),
+  waitTimeoutMs: setting('WAIT_TIMEOUT_MS', whole(1, 600_000), 5 * seconds),
+  maxRetainedWalMb: setting('MAX_RETAINED_WAL_MB', whole(1, 1_000_000_000), 4096),
+  removalDelayMs: setting('REMOVAL_DELAY_MS', whole(0, 2_147_483_647), 10 * seconds),
+  verifyIntervalMs: setting('VERIFY_INTERVAL_MS', whole(0, 2_147_483_647), 0),
+  verifyRowsPerSecond: setting('VERIFY_ROWS_PER_SECOND', whole(1, 10_000_000), 5000),
+  verifyRepair: setting('VERIFY_REPAIR', bool, false),
+  copyMaxMbPerS: setting('COPY_MAX_MB_PER_S', whole(1, 1_000_000), null),
+  kafkaBrokers: setting('KAFKA_BROKERS', list(hostAndPort), []),
+  kafkaTls: setting('KAFKA_TLS', bool, false),
+  kafkaCaFile: setting('KAFKA_CA_FILE', text, null),
+  kafkaCertFile: setting('KAFKA_CERT_FILE', text, null),
+  kafkaKeyFile: setting('KAFKA_KEY_FILE', text, null),
+  kafkaSaslMechanism: setting(
     'KAFKA_SASL_MECHANISM',
-    choice(['plain', 'scram-sha-256', 'scram-sha-512'] as const),
+    choice(['plain', 'scram-sha-256', 'scram-sha-512']),
     null,
   ),
-  kafkaSaslUsername: setting<string | null>('KAFKA_SASL_USERNAME', text, null),
-  kafkaSaslPassword: setting<string | null>('KAFKA_SASL_PASSWORD', text, null),
-  cors: setting<CorsPolicy>('CORS_DOMAIN', corsDomains, anyOrigin, 'CORS_DOMAIN'),
-  disableCors: setting<boolean>('DISABLE_CORS', bool, false, 'DISABLE_CORS'),
-  devMode: setting<boolean>('DEV_MODE', bool, false, 'DEV_MODE'),
-  adminInternalErrors: setting<boolean>('ADMIN_INTERNAL_ERRORS', bool, true, 'ADMIN_INTERNAL_ERRORS'),
-  enableConsole: setting<boolean>('ENABLE_CONSOLE', bool, false, 'ENABLE_CONSOLE'),
-  enableAllowlist: setting<boolean>('ENABLE_ALLOWLIST', bool, false, 'ENABLE_ALLOWLIST'),
-  logLevel: setting<LevelWithSilent>(
+  kafkaSaslUsername: setting('KAFKA_SASL_USERNAME', text, null),
+  kafkaSaslPassword: setting('KAFKA_SASL_PASSWORD', text, null),
+  cors: shared('CORS_DOMAIN', corsDomains, anyOrigin),
+  disableCors: shared('DISABLE_CORS', bool, false),
+  devMode: shared('DEV_MODE', bool, false),
+  adminInternalErrors: shared('ADMIN_INTERNAL_ERRORS', bool, true),
+  enableConsole: shared('ENABLE_CONSOLE', bool, false),
+  enableAllowlist: shared('ENABLE_ALLOWLIST', bool, false),
+  logLevel: shared(
     'LOG_LEVEL',
-    choice(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const),
+    choice(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']),
     'info',
-    'LOG_LEVEL',
   ),
-  defaultNamingConvention: setting<'hasura-default' | 'graphql-default'>(
+  defaultNamingConvention: shared(
     'DEFAULT_NAMING_CONVENTION',
-    choice(['hasura-default', 'graphql-default'] as const),
+    choice(['hasura-default', 'graphql-default']),
     'hasura-default',
-    'DEFAULT_NAMING_CONVENTION',
   ),
-  enableApolloFederation: setting<boolean>(
-    'ENABLE_APOLLO_FEDERATION',
-    bool,
-    false,
-    'ENABLE_APOLLO_FEDERATION',
-  ),
-  inferFunctionPermissions: setting<boolean>(
-    'INFER_FUNCTION_PERMISSIONS',
-    bool,
-    true,
-    'INFER_FUNCTION_PERMISSIONS',
-  ),
-  stringifyNumericTypes: setting<boolean>('STRINGIFY_NUMERIC_TYPES', bool, false, 'STRINGIFY_NUMERIC_TYPES'),
-  metricsSecret: setting<string | null>('METRICS_SECRET', text, null, 'METRICS_SECRET'),
-  poolSize: setting<number>('POOL_SIZE', whole(1, 1000), 4),
-  targetPoolSize: setting<number>('TARGET_POOL_SIZE', whole(1, 1000), 4),
-  probeIntervalMs: setting<number>('PROBE_INTERVAL_MS', whole(10, 600_000), 200),
-  liveKeyLimit: setting<number>('LIVE_KEY_LIMIT', whole(1, 100_000_000), 10_000),
-  liveRowLimit: setting<number>('LIVE_ROW_LIMIT', whole(1, 100_000_000), 100_000),
-  liveQueriesRefetchMs: setting<number>(
-    'LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL',
-    whole(10, 86_400_000),
-    1000,
-    'LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL',
-  ),
-  closeWebsocketsOnMetadataChange: setting<boolean>(
-    'CLOSE_WEBSOCKETS_ON_METADATA_CHANGE',
-    bool,
-    true,
-    'CLOSE_WEBSOCKETS_ON_METADATA_CHANGE',
-  ),
-  websocketKeepaliveS: setting<number>('WEBSOCKET_KEEPALIVE', whole(1, 3600), 5, 'WEBSOCKET_KEEPALIVE'),
-  websocketInitTimeoutS: setting<number>(
-    'WEBSOCKET_CONNECTION_INIT_TIMEOUT',
-    whole(1, 3600),
-    3,
-    'WEBSOCKET_CONNECTION_INIT_TIMEOUT',
-  ),
-  websocketOperationLimit: setting<number>('WEBSOCKET_OPERATION_LIMIT', whole(1, 1_000_000), 500),
-  subscriptionPoolSize: setting<number>('SUBSCRIPTION_POOL_SIZE', whole(1, 1000), 2),
-  statementTimeoutMs: setting<number>('STATEMENT_TIMEOUT_MS', whole(1, 86_400_000), 60 * seconds),
-  requestTimeoutMs: setting<number>('REQUEST_TIMEOUT_MS', whole(1, 86_400_000), 60 * seconds),
-  shutdownDelayMs: setting<number>('SHUTDOWN_DELAY_MS', whole(0, 600_000), 0),
-  shutdownTimeoutMs: setting<number>('SHUTDOWN_TIMEOUT_MS', whole(0, 600_000), 10 * seconds),
-  bodyLimitBytes: setting<number>('BODY_LIMIT_BYTES', whole(1024, 1_073_741_824), 10 * 1024 * 1024),
-  arrivingLimitBytes: setting<number>(
-    'ARRIVING_LIMIT_BYTES',
-    whole(1024, 1_099_511_627_776),
-    256 * 1024 * 1024,
-  ),
-  resultLimitBytes: setting<number>('RESULT_LIMIT_BYTES', whole(1024, 1_073_741_824), 64 * 1024 * 1024),
-  batchLimit: setting<number>('BATCH_LIMIT', whole(1, 100_000), 100),
-  depthLimit: setting<number>('DEPTH_LIMIT', whole(1, 1000), 50),
-  complexityLimit: setting<number>('COMPLEXITY_LIMIT', whole(1, 10_000_000), 10_000),
+  enableApolloFederation: shared('ENABLE_APOLLO_FEDERATION', bool, false),
+  inferFunctionPermissions: shared('INFER_FUNCTION_PERMISSIONS', bool, true),
+  stringifyNumericTypes: shared('STRINGIFY_NUMERIC_TYPES', bool, false),
+  metricsSecret: shared('METRICS_SECRET', text, null),
+  poolSize: setting('POOL_SIZE', whole(1, 1000), 4),
+  targetPoolSize: setting('TARGET_POOL_SIZE', whole(1, 1000), 4),
+  probeIntervalMs: setting('PROBE_INTERVAL_MS', whole(10, 600_000), 200),
+  liveKeyLimit: setting('LIVE_KEY_LIMIT', whole(1, 100_000_000), 10_000),
+  liveRowLimit: setting('LIVE_ROW_LIMIT', whole(1, 100_000_000), 100_000),
+  liveQueriesRefetchMs: shared('LIVE_QUERIES_MULTIPLEXED_REFETCH_INTERVAL', whole(10, 86_400_000), 1000),
+  closeWebsocketsOnMetadataChange: shared('CLOSE_WEBSOCKETS_ON_METADATA_CHANGE', bool, true),
+  websocketKeepaliveS: shared('WEBSOCKET_KEEPALIVE', whole(1, 3600), 5),
+  websocketInitTimeoutS: shared('WEBSOCKET_CONNECTION_INIT_TIMEOUT', whole(1, 3600), 3),
+  websocketOperationLimit: setting('WEBSOCKET_OPERATION_LIMIT', whole(1, 1_000_000), 500),
+  subscriptionPoolSize: setting('SUBSCRIPTION_POOL_SIZE', whole(1, 1000), 2),
+  statementTimeoutMs: setting('STATEMENT_TIMEOUT_MS', whole(1, 86_400_000), 60 * seconds),
+  requestTimeoutMs: setting('REQUEST_TIMEOUT_MS', whole(1, 86_400_000), 60 * seconds),
+  shutdownDelayMs: setting('SHUTDOWN_DELAY_MS', whole(0, 600_000), 0),
+  shutdownTimeoutMs: setting('SHUTDOWN_TIMEOUT_MS', whole(0, 600_000), 10 * seconds),
+  bodyLimitBytes: setting('BODY_LIMIT_BYTES', whole(1024, 1_073_741_824), 10 * 1024 * 1024),
+  arrivingLimitBytes: setting('ARRIVING_LIMIT_BYTES', whole(1024, 1_099_511_627_776), 256 * 1024 * 1024),
+  resultLimitBytes: setting('RESULT_LIMIT_BYTES', whole(1024, 1_073_741_824), 64 * 1024 * 1024),
+  batchLimit: setting('BATCH_LIMIT', whole(1, 100_000), 100),
+  depthLimit: setting('DEPTH_LIMIT', whole(1, 1000), 50),
+  complexityLimit: setting('COMPLEXITY_LIMIT', whole(1, 10_000_000), 10_000),
 } satisfies Record<string, Setting<never> | Setting<unknown>>;
 
 /** Names that only the command line's clients read; `serve` lets them stand. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Parts of the HTTP API that can be left out. Those that are not here may be named, as in Hasura. */
+/** Parts of the HTTP API, as Hasura names them. Only `graphql`, `metadata` and `config` can be switched off; naming another changes nothing. */
 export type ApiPart = 'graphql' | 'metadata' | 'config' | 'pgdump' | 'developer' | 'metrics';
 
 /** Which web origins may read answers. */
