@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { type Config, readConfig } from '../config.ts';
+import { messageOf } from '../core/errors.ts';
 import { createLog, type Log } from '../ops/log.ts';
 import type { RunningServer } from '../serve.ts';
-import { complain, explainError, tell } from './terminal.ts';
+import { complain, tell } from './terminal.ts';
 
 const USAGE = `Usage: nearjoin serve
 
@@ -20,7 +21,7 @@ export async function runServe(argv: readonly string[]): Promise<number> {
     if (values.help === true) return tell(USAGE);
     config = readConfig(process.env);
   } catch (error) {
-    return complain(`serve: ${explainError(error)}`);
+    return complain(`serve: ${messageOf(error)}`);
   }
   const log = createLog(config.logLevel);
   const stopping = signalled();
@@ -33,7 +34,7 @@ export async function runServe(argv: readonly string[]): Promise<number> {
     return await stopInTime(server, config, log);
   } catch (error) {
     log.debug({ err: error }, 'start failed');
-    process.exitCode = complain(`serve: ${explainError(error)}`);
+    process.exitCode = complain(`serve: ${messageOf(error)}`);
     exitSoon(1);
     return 1;
   }

@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
+import { messageOf } from '../core/errors.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { readFeeds } from './replication.ts';
 import { SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
 import { printFeeds } from './status-table.ts';
-import { complain, explainError, screenOf, tell } from './terminal.ts';
+import { complain, screenOf, tell } from './terminal.ts';
 
 const USAGE = `Usage: nearjoin status [--watch] [--endpoint URL] [--admin-secret S]
 
@@ -26,7 +27,7 @@ export async function runStatus(argv: readonly string[]): Promise<number> {
     if (options === 'help') return tell(USAGE);
     return options.watch ? await watch(options) : tell(printFeeds(await readFeeds(options.server)));
   } catch (error) {
-    return complain(`status: ${explainError(error)}`);
+    return complain(`status: ${messageOf(error)}`);
   }
 }
 
@@ -53,7 +54,7 @@ async function watch({ server }: StatusOptions): Promise<number> {
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
   while (!stop.signal.aborted) {
-    const text = await readFeeds(server).then(printFeeds, (error: unknown) => explainError(error));
+    const text = await readFeeds(server).then(printFeeds, messageOf);
     // Without a terminal every look is appended.
     process.stdout.write(process.stdout.isTTY ? screenOf(text, process.stdout) : `${text}\n\n`);
     await systemClock.delay(WATCH_INTERVAL_MS, stop.signal);

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
-import { NearjoinError } from '../core/errors.ts';
+import { messageOf, NearjoinError } from '../core/errors.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { askVerifications, type Feed, readFeeds, type Verification } from './replication.ts';
 import { SERVER_OPTIONS, SERVER_USAGE, type Server, serverOf } from './server.ts';
-import { complain, explainError, tell } from './terminal.ts';
+import { complain, tell } from './terminal.ts';
 import { whyStuck } from './verify-feeds.ts';
 import { isWrong, printProgress, printVerifications } from './verify-table.ts';
 
@@ -40,7 +40,7 @@ export async function runVerify(argv: readonly string[]): Promise<number> {
     tell(printVerifications(done));
     return done.some(isWrong) ? 1 : 0;
   } catch (error) {
-    return complain(`verify: ${explainError(error)}`);
+    return complain(`verify: ${messageOf(error)}`);
   }
 }
 
