@@ -173,6 +173,7 @@ function publicSettings(config: Config): OperatorParts['settings'] {
     infersFunctionPermissions: config.inferFunctionPermissions,
     liveQueriesRefetchMs: config.liveQueriesRefetchMs,
     allowListEnabled: config.enableAllowlist,
+    isFederated: config.enableApolloFederation,
   };
 }
 

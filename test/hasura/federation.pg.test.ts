@@ -207,3 +207,7 @@ test('introspection shows both fields, and the second only while there are entit
     errors: [{ message: "field '_entities' not found in type: 'query_root'" }],
   });
 });
+
+test('the configuration says that this is a service of a federation', async () => {
+  expect((await server.get('/v1alpha1/config')).body).toMatchObject({ is_apollo_federation_enabled: true });
+});

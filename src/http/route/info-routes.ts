@@ -17,6 +17,7 @@ export interface PublicSettings {
   readonly infersFunctionPermissions: boolean;
   readonly liveQueriesRefetchMs: number;
   readonly allowListEnabled: boolean;
+  readonly isFederated: boolean;
 }
 
 /** What the routes of health, version and configuration work with. */
@@ -82,6 +83,7 @@ function healthAnswer(health: Health, strict: boolean): { status: number; text: 
 
 /** The members the stock Hasura CLI and console look at. */
 function configAnswer(settings: PublicSettings): Record<string, unknown> {
+  const pace = { batch_size: 100, refetch_delay: settings.liveQueriesRefetchMs / 1000 };
   return {
     version: settings.hasuraVersion,
     server_type: 'nearjoin',
@@ -93,14 +95,14 @@ function configAnswer(settings: PublicSettings): Record<string, unknown> {
     is_jwt_set: settings.jwt.length > 0,
     jwt: settings.jwt,
     is_allow_list_enabled: settings.allowListEnabled,
-    live_queries: { batch_size: 100, refetch_delay: settings.liveQueriesRefetchMs / 1000 },
-    streaming_queries: { batch_size: 100, refetch_delay: 1 },
+    live_queries: pace,
+    streaming_queries: pace,
     console_assets_dir: null,
     experimental_features: [],
     is_prometheus_metrics_enabled: true,
     default_naming_convention: settings.namingConvention,
     feature_flags: [],
-    is_apollo_federation_enabled: false,
+    is_apollo_federation_enabled: settings.isFederated,
     is_console_enabled: settings.consoleEnabled,
   };
 }
