@@ -18,6 +18,9 @@ export interface ResolvedView {
   >;
 }
 
+/** What the databases say of what metadata names. */
+export type Databases = Pick<ResolvedView, 'sources'>;
+
 /** A tracked function and the table of its rows. */
 export interface ResolvedFunction {
   readonly ref: TableRef;

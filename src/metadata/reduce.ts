@@ -1,4 +1,4 @@
-import type { ResolvedView } from './catalog-port.ts';
+import type { Databases } from './catalog-port.ts';
 import type { ArgsOf, Command, CommandOf, CommandType } from './command.ts';
 import type { Metadata } from './model.ts';
 import { followIn } from './object/follow.ts';
@@ -46,10 +46,7 @@ import { addInheritedRole, disableIntrospection, dropInheritedRole } from './red
 import { addSource, clearMetadata, dropSource, renameSource, updateSource } from './reduce/sources.ts';
 import { customizeTable, setFederation, setTableIsEnum, trackTable, untrackTable } from './reduce/tables.ts';
 
-/** How the metadata before the command resolves against the databases; null when they were not asked. */
-type Databases = Pick<ResolvedView, 'sources'> | null;
-
-type Reducer<K extends CommandType> = (metadata: Metadata, args: ArgsOf<K>, view: Databases) => Metadata;
+type Reducer<K extends CommandType> = (metadata: Metadata, args: ArgsOf<K>, databases: Databases) => Metadata;
 
 /** How each command changes the metadata. Commands that are missing need the catalog, the store, or other commands. */
 const REDUCERS = {
@@ -78,8 +75,8 @@ const REDUCERS = {
   pg_create_array_relationship: (metadata, args) =>
     createLocalRelationship(metadata, args, 'array_relationships'),
   pg_drop_relationship: dropRelationship,
-  pg_rename_relationship: (metadata, args, view) =>
-    renameRelationship(metadata, args, followIn(metadata, view)),
+  pg_rename_relationship: (metadata, args, databases) =>
+    renameRelationship(metadata, args, followIn(metadata, databases)),
   pg_set_relationship_comment: commentRelationship,
   pg_create_remote_relationship: createRemoteRelationship,
   pg_update_remote_relationship: updateRemoteRelationship,
@@ -118,14 +115,14 @@ export function isReducible(command: Command): command is Reducible {
 }
 
 /**
- * The metadata after a command; refuses with Hasura's path and code what the metadata alone shows to be wrong. The view is
- * used only to find where a foreign key or a function leads.
+ * The metadata after a command; refuses with Hasura's path and code what the metadata alone shows to be wrong. The databases
+ * only say where a foreign key or a function leads.
  */
 export function reduce<K extends ReducibleType>(
   metadata: Metadata,
   command: CommandOf<K>,
-  view: Databases,
+  databases: Databases,
 ): Metadata {
   const reducers: { readonly [P in ReducibleType]: Reducer<P> } = REDUCERS;
-  return reducers[command.type](metadata, command.args, view);
+  return reducers[command.type](metadata, command.args, databases);
 }

@@ -1,6 +1,5 @@
 import { type TableRef, tableKey } from '../../core/names.ts';
 import type { SourceMetadata } from '../../metadata/model.ts';
-import { namedFunctions } from '../../metadata/object/named-functions.ts';
 import type { Introspection } from '../introspection.ts';
 import type { FunctionRef } from './found-functions.ts';
 import { type AskedQueries, askedQueries } from './native-text.ts';
@@ -18,9 +17,18 @@ export interface Asked {
 export function askedOf(source: SourceMetadata): Asked {
   return {
     enumTables: source.tables.filter((table) => table.is_enum === true).map(({ table }) => table),
-    functions: namedFunctions(source),
+    functions: functionsIn(source),
     queries: askedQueries(source),
   };
+}
+
+/** Each once: a function may compute several fields, and be tracked too. */
+function functionsIn({ tables, functions = [] }: SourceMetadata): readonly FunctionRef[] {
+  const computing = tables.flatMap((table) =>
+    (table.computed_fields ?? []).map(({ definition }) => definition.function),
+  );
+  const all = [...computing, ...functions.map((entry) => entry.function)];
+  return [...new Map(all.map((ref) => [tableKey(ref), ref])).values()];
 }
 
 /** Whether all that is wanted was asked. Every type of a native query is part of its statement. */

@@ -16,7 +16,7 @@ const INCLUDE = /^!include\s+(\S.*)$/;
 
 /** Reads a metadata directory of version 3; refuses with the file's name what is not one. */
 export async function readDirectory(dir: string): Promise<Metadata> {
-  const reader = await openReader(dir);
+  const reader = await openDirectory(dir);
   const version = await reader.read('version.yaml');
   if (!isRecord(version) || version['version'] !== 3) throw problem('version.yaml', 'expected "version: 3"');
   const sources = await reader.readIfThere('databases/databases.yaml');
@@ -48,28 +48,12 @@ function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0;
 }
 
-interface Reader {
-  read(file: string): Promise<unknown>;
-  readIfThere(file: string): Promise<unknown>;
-  /** Empty where there is none. */
-  textIfThere(file: string): Promise<string>;
-}
-
-async function openReader(dir: string): Promise<Reader> {
-  let root: string;
+async function openDirectory(dir: string): Promise<Directory> {
   try {
-    root = await realpath(dir);
+    return new Directory(await realpath(dir));
   } catch {
     throw new NearjoinError('invalid-configuration', `metadata directory "${dir}" does not exist`);
   }
-  const including = new Including(root);
-  const read = (file: string): Promise<unknown> => including.read(join(root, file), []);
-  const isThere = async (file: string): Promise<boolean> => (await realPath(join(root, file), file)) !== null;
-  return {
-    read,
-    readIfThere: async (file) => ((await isThere(file)) ? read(file) : undefined),
-    textIfThere: async (file) => ((await isThere(file)) ? including.text(join(root, file)) : ''),
-  };
 }
 
 /** Null where there is nothing. What may not be looked at is refused: taken for nothing, it would remove what it holds. */
@@ -83,7 +67,8 @@ async function realPath(path: string, name: string): Promise<string | null> {
   }
 }
 
-class Including {
+/** The files of a directory by their names in it, with what they include. */
+class Directory {
   readonly #root: string;
   #files = 0;
 
@@ -91,7 +76,26 @@ class Including {
     this.#root = root;
   }
 
-  async read(path: string, above: readonly string[]): Promise<unknown> {
+  read(file: string): Promise<unknown> {
+    return this.#including(join(this.#root, file), []);
+  }
+
+  /** Undefined where there is no such file. */
+  async readIfThere(file: string): Promise<unknown> {
+    return (await this.#has(file)) ? this.read(file) : undefined;
+  }
+
+  /** The text of a file that includes nothing; empty where there is none. */
+  async textIfThere(file: string): Promise<string> {
+    if (!(await this.#has(file))) return '';
+    return readFile(await this.#inside(join(this.#root, file), file), 'utf8');
+  }
+
+  async #has(file: string): Promise<boolean> {
+    return (await realPath(join(this.#root, file), file)) !== null;
+  }
+
+  async #including(path: string, above: readonly string[]): Promise<unknown> {
     const name = relative(this.#root, path);
     const real = await this.#inside(path, name);
     this.#files += 1;
@@ -99,10 +103,6 @@ class Including {
     if (above.length > DEEPEST_INCLUDE || this.#files > MOST_FILES) throw problem(name, 'too many includes');
     const content = parseYaml(await readFile(real, 'utf8'), name);
     return this.#resolve(content, path, [...above, real]);
-  }
-
-  async text(path: string): Promise<string> {
-    return readFile(await this.#inside(path, relative(this.#root, path)), 'utf8');
   }
 
   /** Neither `..` nor a link may lead out of the directory. */
@@ -119,7 +119,7 @@ class Including {
   async #resolve(value: unknown, path: string, above: readonly string[]): Promise<unknown> {
     if (typeof value === 'string') {
       const file = INCLUDE.exec(value)?.[1];
-      return file === undefined ? value : this.read(resolve(dirname(path), file.trim()), above);
+      return file === undefined ? value : this.#including(resolve(dirname(path), file.trim()), above);
     }
     if (Array.isArray(value)) {
       const items: unknown[] = [];

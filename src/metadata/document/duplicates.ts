@@ -1,7 +1,6 @@
 import { printTable } from '../../core/names.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { Metadata, SourceMetadata, TableMetadata } from '../model.ts';
-import { repeated } from './repeated.ts';
 
 /** Refuses a document that says something twice, in Hasura's words. */
 export function refuseDuplicates(metadata: Metadata, path: string): void {
@@ -47,4 +46,10 @@ function refuse(path: string, names: Readonly<Record<string, readonly string[] |
     const message = `multiple declarations exist for the following ${what}: ${twice.join(', ')}`;
     throw new MetadataError('parse-failed', message, { path });
   }
+}
+
+/** The names that come more than once, each once. */
+export function repeated(names: readonly string[]): readonly string[] {
+  const seen = new Set<string>();
+  return [...new Set(names.filter((name) => seen.size === seen.add(name).size))];
 }

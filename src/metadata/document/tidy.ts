@@ -77,7 +77,8 @@ function nonEmpty(value: unknown): unknown {
 /** One table in canonical form. */
 export function tidyTable(table: TableMetadata): TableMetadata {
   return mapEntries(table, (key, value) => {
-    if (value === undefined || (key === 'is_enum' && value === false)) return undefined;
+    if (key === 'is_enum' && value === false) return undefined;
+    if (key === 'apollo_federation_config') return value ?? undefined;
     if (TABLE_LISTS.has(key)) {
       const tidy = key === 'computed_fields' ? tidyComputedField : tidyEntry;
       return Array.isArray(value) && value.length > 0 ? value.map(tidy) : undefined;

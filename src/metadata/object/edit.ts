@@ -1,6 +1,7 @@
 import { printTable, type SourceName, sameTable, type TableRef } from '../../core/names.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from '../model.ts';
+import { changeList } from './change-list.ts';
 
 /** Where a table stands in the metadata. */
 export interface TablePlace {
@@ -88,6 +89,27 @@ export function changeFunction(
     ...source,
     functions: (source.functions ?? []).map((entry) => (entry === before ? change(entry) : entry)),
   }));
+}
+
+/** What has relationships or permissions, and so may name other databases and walk relationships. */
+export type Owner = Readonly<Record<string, unknown>> &
+  Partial<Pick<TableMetadata, 'remote_relationships' | 'select_permissions'>>;
+
+/** The source with its tables, logical models and native queries changed; `table` is null for all but tables. */
+export function changeOwners(
+  source: SourceMetadata,
+  change: <T extends Owner>(owner: T, table: TableRef | null) => T,
+): SourceMetadata {
+  const tables = source.tables.map((entry) => change(entry, entry.table));
+  const changed = changeList({ ...source, tables }, 'logical_models', (models) =>
+    models.map((model) => change(model, null)),
+  );
+  return changeList(changed, 'native_queries', (queries) =>
+    queries.map((query) => {
+      const { returns } = query;
+      return change(typeof returns === 'string' ? query : { ...query, returns: change(returns, null) }, null);
+    }),
+  );
 }
 
 /** Refuses a relationship's name that the table already uses for another, or for a computed field. */

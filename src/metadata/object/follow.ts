@@ -1,5 +1,5 @@
 import { sameTable, type TableRef, tableKey } from '../../core/names.ts';
-import type { ResolvedView } from '../catalog-port.ts';
+import type { Databases } from '../catalog-port.ts';
 import type { LocalRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata } from '../model.ts';
 import type { TablePlace } from './edit.ts';
@@ -8,11 +8,11 @@ import type { TablePlace } from './edit.ts';
 export type Follow = (from: TablePlace, field: string) => TablePlace | null;
 
 /** Follows them by what the metadata says; which table a foreign key refers to or a function answers only the database knows. */
-export function followIn(metadata: Metadata, view: Pick<ResolvedView, 'sources'> | null): Follow {
+export function followIn(metadata: Metadata, databases: Databases): Follow {
   return (from, name) => {
     const place = namedPlace(metadata, from, name);
     if (place !== null) return place;
-    const table = view?.sources.get(from.source)?.tables.get(tableKey(from.table));
+    const table = databases.sources.get(from.source)?.tables.get(tableKey(from.table));
     const found = table?.relationships.get(name);
     if (found !== undefined) return { source: found.source, table: found.table };
     const returns = table?.computedFields.get(name)?.returns;

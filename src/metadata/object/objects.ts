@@ -2,7 +2,8 @@ import { printTable, type SourceName, sameTable, type TableRef } from '../../cor
 import { tidyFunction } from '../document/tidy.ts';
 import { unsupportedSections } from '../document/unsupported.ts';
 import type { QueryCollection } from '../model/query-collections.ts';
-import type { FunctionMetadata, Metadata, TableMetadata } from '../model.ts';
+import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from '../model.ts';
+import { changeList } from './change-list.ts';
 import {
   isQueryObject,
   type QueryObjectRef,
@@ -10,15 +11,18 @@ import {
   queryObjectsIn,
   withoutQueryObject,
 } from './query-objects.ts';
-import { withList } from './with-list.ts';
 
-/** A member list of a table whose entries can be inconsistent on their own. */
-export type TableObjectKind =
-  | 'object_relation'
-  | 'array_relation'
-  | 'remote_relationship'
-  | 'computed_field'
-  | 'select_permission';
+/** The lists of a table whose entries can be inconsistent on their own, by the kind of object they hold. */
+export const TABLE_LISTS = {
+  object_relation: 'object_relationships',
+  array_relation: 'array_relationships',
+  remote_relationship: 'remote_relationships',
+  computed_field: 'computed_fields',
+  select_permission: 'select_permissions',
+} as const satisfies Readonly<Record<string, keyof TableMetadata>>;
+
+/** The kind of such an entry. */
+export type TableObjectKind = keyof typeof TABLE_LISTS;
 
 /** Something metadata defines that may hold or not, by its place. */
 export type ObjectRef =
@@ -136,56 +140,51 @@ function functionObjects(source: SourceName, entry: FunctionMetadata): readonly 
 }
 
 function tableObjects(source: SourceName, table: TableMetadata): readonly ObjectRef[] {
-  const refs = (kind: TableObjectKind, names: readonly string[]): ObjectRef[] =>
-    names.map((name) => ({ kind, source, table: table.table, name }));
-  return [
-    ...refs(
-      'object_relation',
-      (table.object_relationships ?? []).map((entry) => entry.name),
-    ),
-    ...refs(
-      'array_relation',
-      (table.array_relationships ?? []).map((entry) => entry.name),
-    ),
-    ...refs(
-      'remote_relationship',
-      (table.remote_relationships ?? []).map((entry) => entry.name),
-    ),
-    ...refs(
-      'computed_field',
-      (table.computed_fields ?? []).map((entry) => entry.name),
-    ),
-    ...refs(
-      'select_permission',
-      (table.select_permissions ?? []).map((entry) => entry.role),
-    ),
-  ];
+  return Object.entries(TABLE_LISTS).flatMap(([kind, list]) =>
+    (table[list] ?? []).map((entry): ObjectRef => {
+      return { kind: kind as TableObjectKind, source, table: table.table, name: entryName(entry) };
+    }),
+  );
+}
+
+/** A permission has no name but its role's. */
+function entryName(entry: { readonly name?: unknown; readonly role?: unknown }): string {
+  return String(entry.role ?? entry.name);
 }
 
 /** The metadata without one object and everything inside it; what points to it stays. */
 export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
-  if (object.kind === 'inherited_role') {
-    const roles = (metadata.inherited_roles ?? []).filter((role) => role.role_name !== object.name);
-    return withList(metadata, 'inherited_roles', roles);
+  switch (object.kind) {
+    case 'inherited_role':
+      return changeList(metadata, 'inherited_roles', (roles) =>
+        roles.filter((role) => role.role_name !== object.name),
+      );
+    case 'query_collections':
+      return removeQuery(metadata, object);
+    case 'rest_endpoint':
+      return changeList(metadata, 'rest_endpoints', (endpoints) => others(endpoints, object.name));
+    case 'section': {
+      const { [object.name]: _gone, ...rest } = metadata;
+      return rest as Metadata;
+    }
+    case 'source':
+      return { ...metadata, sources: metadata.sources.filter((source) => source.name !== object.source) };
+    default: {
+      const sources = metadata.sources.map((source) =>
+        source.name === object.source ? removeInside(source, object) : source,
+      );
+      return { ...metadata, sources };
+    }
   }
-  if (object.kind === 'query_collections') return removeQuery(metadata, object);
-  if (object.kind === 'rest_endpoint')
-    return withList(metadata, 'rest_endpoints', others(metadata.rest_endpoints, object.name));
-  if (object.kind === 'section') {
-    const { [object.name]: _gone, ...rest } = metadata;
-    return rest as Metadata;
-  }
-  if (object.kind === 'source') {
-    return { ...metadata, sources: metadata.sources.filter((source) => source.name !== object.source) };
-  }
-  const sources = metadata.sources.map((source) => {
-    if (source.name !== object.source) return source;
-    if (isQueryObject(object)) return withoutQueryObject(source, object);
-    return 'function' in object
-      ? withList(source, 'functions', removeFunction(source.functions ?? [], object))
-      : { ...source, tables: removeFrom(source.tables, object) };
-  });
-  return { ...metadata, sources };
+}
+
+type InSource = Exclude<Extract<ObjectRef, { readonly source: SourceName }>, { readonly kind: 'source' }>;
+
+function removeInside(source: SourceMetadata, object: InSource): SourceMetadata {
+  if (isQueryObject(object)) return withoutQueryObject(source, object);
+  return 'function' in object
+    ? changeList(source, 'functions', (functions) => removeFunction(functions, object))
+    : { ...source, tables: removeFrom(source.tables, object) };
 }
 
 function removeQuery(
@@ -229,27 +228,14 @@ function removeFrom(
 
 function removeEntry(
   table: TableMetadata,
-  object: { readonly kind: TableObjectKind; readonly name: string },
+  { kind, name }: { readonly kind: TableObjectKind; readonly name: string },
 ): TableMetadata {
-  const { name } = object;
-  switch (object.kind) {
-    case 'object_relation':
-      return withList(table, 'object_relationships', others(table.object_relationships, name));
-    case 'array_relation':
-      return withList(table, 'array_relationships', others(table.array_relationships, name));
-    case 'remote_relationship':
-      return withList(table, 'remote_relationships', others(table.remote_relationships, name));
-    case 'computed_field':
-      return withList(table, 'computed_fields', others(table.computed_fields, name));
-    default:
-      return withList(
-        table,
-        'select_permissions',
-        (table.select_permissions ?? []).filter((entry) => entry.role !== name),
-      );
-  }
+  const key = TABLE_LISTS[kind];
+  const left = (table[key] ?? []).filter((entry) => entryName(entry) !== name);
+  // The type cannot say that the entries are still of the list they come from.
+  return changeList(table, key, () => left as never);
 }
 
-function others<T extends { readonly name: string }>(entries: readonly T[] | undefined, name: string): T[] {
-  return (entries ?? []).filter((entry) => entry.name !== name);
+function others<T extends { readonly name: string }>(entries: readonly T[], name: string): T[] {
+  return entries.filter((entry) => entry.name !== name);
 }

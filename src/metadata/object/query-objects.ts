@@ -1,7 +1,7 @@
 import type { SourceName } from '../../core/names.ts';
 import type { SelectPermissionEntry } from '../model/permissions.ts';
 import type { SourceMetadata } from '../model.ts';
-import { withList } from './with-list.ts';
+import { changeList } from './change-list.ts';
 
 /** What has select permissions of its own beside tables; a native query only where it brings its model along. */
 export interface ModelRef {
@@ -59,14 +59,14 @@ export function queryObjectsIn(source: SourceMetadata): readonly QueryObjectRef[
 /** The source without one of them and all that is inside it. */
 export function withoutQueryObject(source: SourceMetadata, object: QueryObjectRef): SourceMetadata {
   switch (object.kind) {
-    case 'logical_model': {
-      const others = (source.logical_models ?? []).filter(({ name }) => name !== object.name);
-      return withList(source, 'logical_models', others);
-    }
-    case 'native_query': {
-      const others = (source.native_queries ?? []).filter((entry) => entry.root_field_name !== object.name);
-      return withList(source, 'native_queries', others);
-    }
+    case 'logical_model':
+      return changeList(source, 'logical_models', (models) =>
+        models.filter(({ name }) => name !== object.name),
+      );
+    case 'native_query':
+      return changeList(source, 'native_queries', (queries) =>
+        queries.filter((entry) => entry.root_field_name !== object.name),
+      );
     default:
       return changePermissions(source, object.of, (entries) =>
         entries.filter(({ role }) => role !== object.name),
@@ -81,20 +81,15 @@ export function changePermissions(
   change: (entries: readonly SelectPermissionEntry[]) => SelectPermissionEntry[],
 ): SourceMetadata {
   if (kind === 'logical_model') {
-    const models = (source.logical_models ?? []).map((model) =>
-      model.name === name
-        ? withList(model, 'select_permissions', change(model.select_permissions ?? []))
-        : model,
+    return changeList(source, 'logical_models', (models) =>
+      models.map((model) => (model.name === name ? changeList(model, 'select_permissions', change) : model)),
     );
-    return withList(source, 'logical_models', models);
   }
-  const queries = (source.native_queries ?? []).map((query) => {
-    const { returns } = query;
-    if (query.root_field_name !== name || typeof returns === 'string') return query;
-    return {
-      ...query,
-      returns: withList(returns, 'select_permissions', change(returns.select_permissions ?? [])),
-    };
-  });
-  return withList(source, 'native_queries', queries);
+  return changeList(source, 'native_queries', (queries) =>
+    queries.map((query) => {
+      const { returns } = query;
+      if (query.root_field_name !== name || typeof returns === 'string') return query;
+      return { ...query, returns: changeList(returns, 'select_permissions', change) };
+    }),
+  );
 }

@@ -2,21 +2,21 @@ import type { ArgsOf } from '../command.ts';
 import { tidyComputedField } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { ComputedFieldMetadata, Metadata } from '../model.ts';
+import { changeList } from '../object/change-list.ts';
 import { changeTable, requireTable } from '../object/edit.ts';
 import { removeObject } from '../object/objects.ts';
-import { withList } from '../object/with-list.ts';
 
 /** Adds a computed field; as in Hasura one of the same name is defined anew. */
 export function addComputedField(metadata: Metadata, args: ArgsOf<'pg_add_computed_field'>): Metadata {
   const { name, definition, comment } = args;
   const entry: ComputedFieldMetadata = tidyComputedField({ name, definition, comment });
   requireTable(metadata, args, '$.args.table');
-  return changeTable(metadata, args, (table) => {
-    const entries = table.computed_fields ?? [];
-    const isKnown = entries.some((found) => found.name === name);
-    const now = isKnown ? entries.map((found) => (found.name === name ? entry : found)) : [...entries, entry];
-    return withList(table, 'computed_fields', now);
-  });
+  return changeTable(metadata, args, (table) =>
+    changeList(table, 'computed_fields', (entries) => {
+      const isKnown = entries.some((found) => found.name === name);
+      return isKnown ? entries.map((found) => (found.name === name ? entry : found)) : [...entries, entry];
+    }),
+  );
 }
 
 /** Removes a computed field; permissions that use it must have been dealt with by the caller. */

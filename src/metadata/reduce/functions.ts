@@ -1,5 +1,5 @@
 import { printTable, type RoleName, tableKey } from '../../core/names.ts';
-import type { ResolvedView } from '../catalog-port.ts';
+import type { Databases } from '../catalog-port.ts';
 import type { ArgsOf } from '../command.ts';
 import { tidyFunction } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
@@ -52,12 +52,12 @@ export function customizeFunction(
 export function createFunctionPermission(
   metadata: Metadata,
   args: PermissionArgs,
-  view: Pick<ResolvedView, 'sources'> | null,
+  databases: Databases,
 ): Metadata {
   if (hasPermission(metadata, args)) {
     throw new MetadataError('already-exists', `permission of role ${described(args, 'already exists')}`);
   }
-  refuseUnreadable(metadata, args, view);
+  refuseUnreadable(metadata, args, databases);
   return changeFunction(metadata, args, (entry) => ({
     ...entry,
     permissions: [...(entry.permissions ?? []), { role: args.role }],
@@ -82,12 +82,8 @@ function described({ role, source, function: ref }: PermissionArgs, what: string
 }
 
 /** Which table a function returns only its database knows. */
-function refuseUnreadable(
-  metadata: Metadata,
-  args: PermissionArgs,
-  view: Pick<ResolvedView, 'sources'> | null,
-): void {
-  const table = view?.sources.get(args.source)?.functions.get(tableKey(args.function))?.returns;
+function refuseUnreadable(metadata: Metadata, args: PermissionArgs, databases: Databases): void {
+  const table = databases.sources.get(args.source)?.functions.get(tableKey(args.function))?.returns;
   if (table === undefined || mayRead(metadata, { source: args.source, table }, args.role, new Set())) return;
   throw new MetadataError(
     'not-supported',

@@ -4,9 +4,9 @@ import { tidyEntry } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { SelectPermissionEntry } from '../model/permissions.ts';
 import type { Metadata } from '../model.ts';
+import { changeList } from '../object/change-list.ts';
 import { changeTable, requireTable, type TablePlace } from '../object/edit.ts';
 import { removeObject } from '../object/objects.ts';
-import { withList } from '../object/with-list.ts';
 
 /** Lets a role read a table; refuses a second permission for the same role. */
 export function createSelectPermission(
@@ -15,15 +15,16 @@ export function createSelectPermission(
 ): Metadata {
   const { role, permission, comment } = args;
   const entry: SelectPermissionEntry = tidyEntry({ role, permission, comment });
-  return changeTable(metadata, args, (table) => {
-    const entries = table.select_permissions ?? [];
-    // Nobody defines what administrators may do: it is there.
-    if (role === ADMIN || entries.some((found) => found.role === role)) {
-      const where = `table "${printTable(args.table)}" with role "${role}"`;
-      throw new MetadataError('already-exists', `select permission already defined on ${where}`);
-    }
-    return withList(table, 'select_permissions', [...entries, entry]);
-  });
+  return changeTable(metadata, args, (table) =>
+    changeList(table, 'select_permissions', (entries) => {
+      // What an administrator may do is not for anybody to define.
+      if (role === ADMIN || entries.some((found) => found.role === role)) {
+        const where = `table "${printTable(args.table)}" with role "${role}"`;
+        throw new MetadataError('already-exists', `select permission already defined on ${where}`);
+      }
+      return [...entries, entry];
+    }),
+  );
 }
 
 /** Takes a role's permission to read a table away. */
@@ -39,12 +40,13 @@ export function dropSelectPermission(
 /** Sets or removes a permission's comment. */
 export function commentPermission(metadata: Metadata, args: ArgsOf<'pg_set_permission_comment'>): Metadata {
   requirePermission(metadata, args);
-  return changeTable(metadata, args, (table) => {
-    const entries = (table.select_permissions ?? []).map((entry) =>
-      entry.role === args.role ? tidyEntry({ ...entry, comment: args.comment }) : entry,
-    );
-    return withList(table, 'select_permissions', entries);
-  });
+  return changeTable(metadata, args, (table) =>
+    changeList(table, 'select_permissions', (entries) =>
+      entries.map((entry) =>
+        entry.role === args.role ? tidyEntry({ ...entry, comment: args.comment }) : entry,
+      ),
+    ),
+  );
 }
 
 function requirePermission(metadata: Metadata, place: TablePlace & { readonly role: string }): void {

@@ -1,10 +1,10 @@
 import type { ArgsOf } from '../command.ts';
-import { repeated } from '../document/repeated.ts';
+import { repeated } from '../document/duplicates.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { AllowlistEntry, QueryCollection } from '../model/query-collections.ts';
 import type { Metadata } from '../model.ts';
+import { changeList } from '../object/change-list.ts';
 import { removeObject, withQueries } from '../object/objects.ts';
-import { withList } from '../object/with-list.ts';
 
 /** What is said, in place of `success`, where a collection is in the allow list already. */
 export function alreadyAllowed(collection: string): string {
@@ -20,7 +20,7 @@ export function createCollection(metadata: Metadata, args: ArgsOf<'create_query_
     const listed = twice.map((name) => `"${name}"`).join(', ');
     throw new MetadataError('not-supported', `found duplicate query names ${listed}`, { path });
   }
-  return withList(metadata, 'query_collections', [...(metadata.query_collections ?? []), args]);
+  return changeList(metadata, 'query_collections', (collections) => [...collections, args]);
 }
 
 /** Gives a collection another name, also where the allow list and REST endpoints name it. */
@@ -31,21 +31,16 @@ export function renameCollection(
   const found = requireCollection(metadata, name);
   refuseTaken(metadata, next, '$.args.new_name');
   const renamed = changeCollection(metadata, found, { ...found, name: next });
-  const allowlist = (metadata.allowlist ?? []).map((entry) =>
-    entry.collection === name ? { ...entry, collection: next } : entry,
+  const allowed = changeList(renamed, 'allowlist', (entries) =>
+    entries.map((entry) => (entry.collection === name ? { ...entry, collection: next } : entry)),
   );
-  const endpoints = metadata.rest_endpoints?.map((endpoint) => {
-    const { query } = endpoint.definition;
-    if (query.collection_name !== name) return endpoint;
-    return {
-      ...endpoint,
-      definition: { ...endpoint.definition, query: { ...query, collection_name: next } },
-    };
-  });
-  return withList(
-    endpoints === undefined ? renamed : { ...renamed, rest_endpoints: endpoints },
-    'allowlist',
-    allowlist,
+  return changeList(allowed, 'rest_endpoints', (endpoints) =>
+    endpoints.map((endpoint) => {
+      const { definition } = endpoint;
+      if (definition.query.collection_name !== name) return endpoint;
+      const query = { ...definition.query, collection_name: next };
+      return { ...endpoint, definition: { ...definition, query } };
+    }),
   );
 }
 
@@ -62,11 +57,7 @@ export function dropCollection(
     throw new MetadataError('dependency-error', message, { path });
   }
   const left = isAllowed ? disallowCollection(metadata, { collection: name }) : metadata;
-  return withList(
-    left,
-    'query_collections',
-    (left.query_collections ?? []).filter((entry) => entry !== found),
-  );
+  return changeList(left, 'query_collections', (entries) => entries.filter((entry) => entry !== found));
 }
 
 /** Adds an operation to a collection; its name must be new there. */
@@ -97,7 +88,7 @@ export function allowCollection(metadata: Metadata, entry: AllowlistEntry): Meta
   requireCollection(metadata, entry.collection, '$.args.collection');
   const entries = metadata.allowlist ?? [];
   const isListed = entries.some(({ collection }) => collection === entry.collection);
-  return isListed ? metadata : withList(metadata, 'allowlist', [...entries, entry]);
+  return isListed ? metadata : changeList(metadata, 'allowlist', () => [...entries, entry]);
 }
 
 /** Takes a collection out of the allow list. */
@@ -107,11 +98,7 @@ export function disallowCollection(
 ): Metadata {
   requireCollection(metadata, name, '$.args.collection');
   const found = requireAllowed(metadata, name);
-  return withList(
-    metadata,
-    'allowlist',
-    (metadata.allowlist ?? []).filter((entry) => entry !== found),
-  );
+  return changeList(metadata, 'allowlist', (entries) => entries.filter((entry) => entry !== found));
 }
 
 /** Says anew whose a collection of the allow list is. */
@@ -121,10 +108,8 @@ export function changeScope(
 ): Metadata {
   requireCollection(metadata, collection, '$.args.collection');
   const found = requireAllowed(metadata, collection);
-  return withList(
-    metadata,
-    'allowlist',
-    (metadata.allowlist ?? []).map((entry) => (entry === found ? { ...entry, scope } : entry)),
+  return changeList(metadata, 'allowlist', (entries) =>
+    entries.map((entry) => (entry === found ? { ...entry, scope } : entry)),
   );
 }
 
@@ -147,10 +132,7 @@ function requireAllowed(metadata: Metadata, name: string): AllowlistEntry {
 }
 
 function changeCollection(metadata: Metadata, from: QueryCollection, to: QueryCollection): Metadata {
-  const collections = metadata.query_collections ?? [];
-  return withList(
-    metadata,
-    'query_collections',
+  return changeList(metadata, 'query_collections', (collections) =>
     collections.map((collection) => (collection === from ? to : collection)),
   );
 }

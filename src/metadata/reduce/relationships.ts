@@ -3,18 +3,13 @@ import { tidyEntry } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { LocalRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
+import { changeList } from '../object/change-list.ts';
 import { changeTable, refuseTakenField, requireTable } from '../object/edit.ts';
 import type { Follow } from '../object/follow.ts';
-import { removeObject } from '../object/objects.ts';
-import { withList } from '../object/with-list.ts';
+import { removeObject, TABLE_LISTS } from '../object/objects.ts';
 import { renameInRules } from './rename-in-rules.ts';
 
-/** A table's lists of relationships, by the kind of object they hold. */
-const LISTS = [
-  ['object_relation', 'object_relationships'],
-  ['array_relation', 'array_relationships'],
-  ['remote_relationship', 'remote_relationships'],
-] as const;
+const KINDS = ['object_relation', 'array_relation', 'remote_relationship'] as const;
 
 /** Adds a relationship inside one database; refuses a name the table already uses. */
 export function createLocalRelationship(
@@ -26,13 +21,13 @@ export function createLocalRelationship(
   const entry: LocalRelationshipMetadata = tidyEntry({ name, using, comment });
   return changeTable(metadata, args, (table) => {
     refuseTakenField(table, name);
-    return withList(table, list, [...(table[list] ?? []), entry]);
+    return changeList(table, list, (entries) => [...entries, entry]);
   });
 }
 
-/** Which list holds the relationship of that name; refuses a name the table does not know. */
-function listOf(table: TableMetadata, name: string): (typeof LISTS)[number] {
-  const found = LISTS.find(([, key]) => table[key]?.some((entry) => entry.name === name) === true);
+/** What kind of relationship has that name; refuses a name the table does not know. */
+function kindOf(table: TableMetadata, name: string): (typeof KINDS)[number] {
+  const found = KINDS.find((kind) => table[TABLE_LISTS[kind]]?.some((entry) => entry.name === name) === true);
   if (found === undefined) throw new MetadataError('not-exists', `"${name}" does not exist`);
   return found;
 }
@@ -40,7 +35,7 @@ function listOf(table: TableMetadata, name: string): (typeof LISTS)[number] {
 /** Removes a relationship; permissions that use it must have been dealt with by the caller. */
 export function dropRelationship(metadata: Metadata, args: ArgsOf<'pg_drop_relationship'>): Metadata {
   const { source, table, relationship: name } = args;
-  const [kind] = listOf(requireTable(metadata, args), name);
+  const kind = kindOf(requireTable(metadata, args), name);
   return removeObject(metadata, { kind, source, table, name });
 }
 
@@ -50,7 +45,7 @@ export function renameRelationship(
   args: ArgsOf<'pg_rename_relationship'>,
   follow: Follow,
 ): Metadata {
-  listOf(requireTable(metadata, args), args.name);
+  kindOf(requireTable(metadata, args), args.name);
   const renamed = changeTable(metadata, args, (table) => {
     if (args.name !== args.new_name) refuseTakenField(table, args.new_name);
     return renameInLists(table, args.name, args.new_name);
@@ -59,7 +54,8 @@ export function renameRelationship(
 }
 
 function renameInLists(table: TableMetadata, from: string, to: string): TableMetadata {
-  const changed = LISTS.flatMap(([, key]) => {
+  const changed = KINDS.flatMap((kind) => {
+    const key = TABLE_LISTS[kind];
     const entries = table[key];
     if (entries === undefined) return [];
     return [[key, entries.map((entry) => (entry.name === from ? { ...entry, name: to } : entry))] as const];
@@ -72,13 +68,14 @@ export function commentRelationship(
   metadata: Metadata,
   args: ArgsOf<'pg_set_relationship_comment'>,
 ): Metadata {
-  const [, key] = listOf(requireTable(metadata, args), args.name);
-  if (key === 'remote_relationships')
+  const kind = kindOf(requireTable(metadata, args), args.name);
+  if (kind === 'remote_relationship')
     throw new MetadataError('not-supported', `relationship "${args.name}" cannot have a comment`);
-  return changeTable(metadata, args, (table) => {
-    const entries = (table[key] ?? []).map((entry) =>
-      entry.name === args.name ? tidyEntry({ ...entry, comment: args.comment }) : entry,
-    );
-    return withList(table, key, entries);
-  });
+  return changeTable(metadata, args, (table) =>
+    changeList(table, TABLE_LISTS[kind], (entries) =>
+      entries.map((entry) =>
+        entry.name === args.name ? tidyEntry({ ...entry, comment: args.comment }) : entry,
+      ),
+    ),
+  );
 }

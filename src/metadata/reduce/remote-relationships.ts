@@ -3,9 +3,9 @@ import type { ArgsOf } from '../command.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { RemoteRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata } from '../model.ts';
+import { changeList } from '../object/change-list.ts';
 import { changeTable, refuseTakenField, requireTable } from '../object/edit.ts';
 import { removeObject } from '../object/objects.ts';
-import { withList } from '../object/with-list.ts';
 
 type RemoteArgs = ArgsOf<'pg_create_remote_relationship'>;
 
@@ -14,7 +14,7 @@ export function createRemoteRelationship(metadata: Metadata, args: RemoteArgs): 
   return changeTable(metadata, args, (table) => {
     const entry = checkedEntry(args);
     refuseTakenField(table, args.name);
-    return withList(table, 'remote_relationships', [...(table.remote_relationships ?? []), entry]);
+    return changeList(table, 'remote_relationships', (entries) => [...entries, entry]);
   });
 }
 
@@ -22,12 +22,11 @@ export function createRemoteRelationship(metadata: Metadata, args: RemoteArgs): 
 export function updateRemoteRelationship(metadata: Metadata, args: RemoteArgs): Metadata {
   requireRemote(metadata, args);
   const entry = checkedEntry(args);
-  return changeTable(metadata, args, (table) => {
-    const entries = (table.remote_relationships ?? []).map((found) =>
-      found.name === args.name ? entry : found,
-    );
-    return withList(table, 'remote_relationships', entries);
-  });
+  return changeTable(metadata, args, (table) =>
+    changeList(table, 'remote_relationships', (entries) =>
+      entries.map((found) => (found.name === args.name ? entry : found)),
+    ),
+  );
 }
 
 /** Removes a relationship that exists. */

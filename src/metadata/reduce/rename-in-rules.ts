@@ -1,9 +1,8 @@
 import { isRecord } from '../../core/json/is-record.ts';
 import { type SourceName, sameTable, type TableRef } from '../../core/names.ts';
 import { aggregatedBy, readExists, ruleMember } from '../../core/row-rule.ts';
-import type { NativeQueryMetadata } from '../model/native-queries.ts';
 import type { Metadata } from '../model.ts';
-import type { TablePlace } from '../object/edit.ts';
+import { changeOwners, type Owner, type TablePlace } from '../object/edit.ts';
 import type { Follow } from '../object/follow.ts';
 
 /** A relationship and its new name. */
@@ -31,25 +30,13 @@ const CONNECTIVES: ReadonlySet<string> = new Set(['_and', '_or', '_not']);
 /** The metadata with the new name wherever a row rule walks the relationship: of any table or logical model, through databases too. */
 export function renameInRules(metadata: Metadata, renaming: Renaming, follow: Follow): Metadata {
   const walk = { renaming, follow };
-  const sources = metadata.sources.map((source) => {
-    const { logical_models: models, native_queries: queries } = source;
-    const at = (table: TableRef | null): Rows => ({ source: source.name, table });
-    return {
-      ...source,
-      tables: source.tables.map((table) => renameInPermissions(walk, at(table.table), table)),
-      ...(models && { logical_models: models.map((model) => renameInPermissions(walk, at(null), model)) }),
-      ...(queries && { native_queries: queries.map((query) => renameInQuery(walk, at(null), query)) }),
-    };
-  });
+  const sources = metadata.sources.map((source) =>
+    changeOwners(source, (owner, table) => renameInPermissions(walk, { source: source.name, table }, owner)),
+  );
   return { ...metadata, sources };
 }
 
-function renameInQuery(walk: Walk, at: Rows, query: NativeQueryMetadata): NativeQueryMetadata {
-  const { returns } = query;
-  return typeof returns === 'string' ? query : { ...query, returns: renameInPermissions(walk, at, returns) };
-}
-
-function renameInPermissions<T extends Readonly<Record<string, unknown>>>(walk: Walk, at: Rows, owner: T): T {
+function renameInPermissions<T extends Owner>(walk: Walk, at: Rows, owner: T): T {
   const changed = PERMISSIONS.flatMap((key) => {
     const entries: unknown = owner[key];
     if (!Array.isArray(entries)) return [];

@@ -2,9 +2,8 @@ import { isRecord } from '../../core/json/is-record.ts';
 import type { ArgsOf } from '../command.ts';
 import { tidyMetadata } from '../document/tidy.ts';
 import { MetadataError } from '../metadata-error.ts';
-import type { NativeQueryMetadata } from '../model/native-queries.ts';
-import { EMPTY_METADATA, type Metadata, type SourceMetadata, type TableMetadata } from '../model.ts';
-import { changeSource, requireSource } from '../object/edit.ts';
+import { EMPTY_METADATA, type Metadata, type SourceMetadata } from '../model.ts';
+import { changeOwners, changeSource, type Owner, requireSource } from '../object/edit.ts';
 import { removeObject } from '../object/objects.ts';
 
 /** Registers a database, or with `replace_configuration` gives a registered one a new configuration. */
@@ -12,38 +11,28 @@ export function addSource(metadata: Metadata, args: ArgsOf<'pg_add_source'>): Me
   const exists = metadata.sources.some((source) => source.name === args.name);
   if (exists && args.replace_configuration) return updateSource(metadata, args);
   if (exists) throw new MetadataError('already-exists', `source with name "${args.name}" already exists`);
+  const { name, configuration, customization, health_check } = args;
   const source: SourceMetadata = {
-    name: args.name,
+    name,
     kind: 'postgres',
     tables: [],
-    configuration: args.configuration,
-    ...optionalParts(args),
+    configuration,
+    customization: customization ?? undefined,
+    health_check,
   };
   return tidyMetadata({ ...metadata, sources: [...metadata.sources, source] });
 }
 
 /** Changes the given parts of a registered database; absent parts stay, `customization: null` removes it. */
 export function updateSource(metadata: Metadata, args: ArgsOf<'pg_update_source'>): Metadata {
-  const changed = changeSource(metadata, args.name, (source) => {
-    const { customization, ...rest } = source;
-    const kept = args.customization === undefined && customization !== undefined ? { customization } : {};
-    return {
-      ...rest,
-      ...kept,
-      ...(args.configuration === undefined ? {} : { configuration: args.configuration }),
-      ...optionalParts(args),
-    };
-  });
+  const { customization } = args;
+  const changed = changeSource(metadata, args.name, (source) => ({
+    ...source,
+    configuration: args.configuration ?? source.configuration,
+    customization: customization === undefined ? source.customization : (customization ?? undefined),
+    health_check: args.health_check === undefined ? source['health_check'] : args.health_check,
+  }));
   return tidyMetadata(changed);
-}
-
-function optionalParts(args: ArgsOf<'pg_update_source'>): Partial<SourceMetadata> {
-  return {
-    ...(args.customization === undefined || args.customization === null
-      ? {}
-      : { customization: args.customization }),
-    ...(args.health_check === undefined ? {} : { health_check: args.health_check }),
-  };
 }
 
 /** Forgets a database; what points to it must have been dealt with by the caller. */
@@ -58,30 +47,16 @@ export function renameSource(metadata: Metadata, args: ArgsOf<'rename_source'>):
   if (args.new_name !== args.name && metadata.sources.some((source) => source.name === args.new_name)) {
     throw new MetadataError('already-exists', `source with name "${args.new_name}" already exists`);
   }
-  const sources = metadata.sources.map((source) => {
-    const { logical_models: models, native_queries: queries } = source;
-    return {
-      ...source,
-      name: source.name === args.name ? args.new_name : source.name,
-      tables: source.tables.map((table) => repoint(table, args)),
-      ...(models === undefined ? {} : { logical_models: models.map((model) => repoint(model, args)) }),
-      ...(queries === undefined ? {} : { native_queries: queries.map((query) => repointQuery(query, args)) }),
-    };
-  });
+  const sources = metadata.sources.map((source) => ({
+    ...changeOwners(source, (owner) => repoint(owner, args)),
+    name: source.name === args.name ? args.new_name : source.name,
+  }));
   return { ...metadata, sources };
 }
 
 type Renaming = ArgsOf<'rename_source'>;
 
-function repointQuery(query: NativeQueryMetadata, args: Renaming): NativeQueryMetadata {
-  const { returns } = query;
-  return repoint(typeof returns === 'string' ? query : { ...query, returns: repoint(returns, args) }, args);
-}
-
-/** What may name a source. */
-type Pointing = Partial<Pick<TableMetadata, 'remote_relationships' | 'select_permissions'>>;
-
-function repoint<T extends Pointing>(owner: T, args: Renaming): T {
+function repoint<T extends Owner>(owner: T, args: Renaming): T {
   const remote = owner.remote_relationships?.map((entry) => {
     const target = entry.definition.to_source;
     if (target?.source !== args.name) return entry;

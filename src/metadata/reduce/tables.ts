@@ -8,7 +8,7 @@ import { removeObject } from '../object/objects.ts';
 
 /** Exposes a table or view; refuses one that already is. */
 export function trackTable(metadata: Metadata, args: ArgsOf<'pg_track_table'>): Metadata {
-  const { source, table, configuration, is_enum, apollo_federation_config: federation } = args;
+  const { source, table, configuration, is_enum, apollo_federation_config } = args;
   if (findTracked(metadata, args) !== undefined) {
     throw new MetadataError('already-tracked', `view/table already tracked: "${printTable(table)}"`);
   }
@@ -17,9 +17,9 @@ export function trackTable(metadata: Metadata, args: ArgsOf<'pg_track_table'>): 
   }
   const entry: TableMetadata = tidyTable({
     table: { schema: table.schema, name: table.name },
-    ...(is_enum === undefined ? {} : { is_enum }),
-    ...(configuration === undefined || configuration === null ? {} : { configuration }),
-    ...(federation === undefined || federation === null ? {} : { apollo_federation_config: federation }),
+    is_enum,
+    configuration: configuration ?? undefined,
+    apollo_federation_config,
   });
   return changeSource(metadata, source, (found) => ({ ...found, tables: [...found.tables, entry] }));
 }
@@ -44,8 +44,6 @@ export function setTableIsEnum(metadata: Metadata, args: ArgsOf<'pg_set_table_is
 
 /** Says whether other services of a federation may ask for a table's rows. */
 export function setFederation(metadata: Metadata, args: ArgsOf<'pg_set_apollo_federation_config'>): Metadata {
-  const { apollo_federation_config: config } = args;
-  return changeTable(metadata, args, ({ apollo_federation_config: _, ...table }) =>
-    config === undefined || config === null ? table : { ...table, apollo_federation_config: config },
-  );
+  const { apollo_federation_config } = args;
+  return changeTable(metadata, args, (table) => tidyTable({ ...table, apollo_federation_config }));
 }

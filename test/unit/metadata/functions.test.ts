@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { askedOf } from '../../../src/catalog/introspect/asked.ts';
 import { parseCommand } from '../../../src/metadata/command.ts';
 import { directoryFiles } from '../../../src/metadata/directory/directory-files.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
 import type { Metadata } from '../../../src/metadata/model.ts';
-import { namedFunctions } from '../../../src/metadata/object/named-functions.ts';
 import { objectName, objectReport, objectsOf, removeObject } from '../../../src/metadata/object/objects.ts';
 import { reduce } from '../../../src/metadata/reduce.ts';
 import { after, type Body, refused, SEED } from './support.ts';
@@ -216,5 +216,5 @@ test('a function is named once, also where it is tracked and computes fields', (
       },
     ],
   });
-  expect(sources.map(namedFunctions)).toEqual([[near]]);
+  expect(sources.map((source) => askedOf(source).functions)).toEqual([[near]]);
 });

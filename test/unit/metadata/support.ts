@@ -11,7 +11,7 @@ export function after(bodies: readonly Body[], start: Metadata = EMPTY_METADATA)
   return bodies.reduce((metadata, [type, args]) => {
     const command = parseCommand({ type, args });
     if (!isReducible(command)) throw new Error(`${type} needs more than the metadata`);
-    return reduce(metadata, command, null);
+    return reduce(metadata, command, { sources: new Map() });
   }, start);
 }
 

@@ -1,3 +1,4 @@
+/** Lists that metadata leaves out when they are empty. */
 type ListKey =
   | 'inherited_roles'
   | 'query_collections'
@@ -12,12 +13,13 @@ type ListKey =
   | 'computed_fields'
   | 'select_permissions';
 
-/** The metadata, source or table with one of its lists replaced, or without it when the list is empty. */
-export function withList<T extends object, K extends ListKey & keyof T>(
+/** The metadata, source or table with one of its lists changed, or without it when nothing is left in it. */
+export function changeList<T extends object, K extends ListKey & keyof T>(
   owner: T,
   key: K,
-  entries: NonNullable<T[K]> & readonly unknown[],
+  change: (entries: NonNullable<T[K]>) => NonNullable<T[K]> & readonly unknown[],
 ): T {
+  const entries = change(owner[key] ?? ([] as unknown as NonNullable<T[K]>));
   if (entries.length > 0) return { ...owner, [key]: entries };
   const { [key]: _gone, ...rest } = owner;
   return rest as unknown as T;
