@@ -11,20 +11,12 @@ import { withOwnTypes } from './resolve/call/computed-types.ts';
 import { type NamedFunction, resolveFunction } from './resolve/call/functions.ts';
 import { type NamedQuery, resolveQuery } from './resolve/call/native-queries.ts';
 import { Conflicts } from './resolve/conflicts.ts';
-import {
-  type Draft,
-  eachTable,
-  finderIn,
-  finderWith,
-  foundOf,
-  nothing,
-  type Tables,
-} from './resolve/drafts.ts';
+import { type Draft, eachTable, finderIn, finderWith, foundOf, type Tables } from './resolve/drafts.ts';
 import { entitiesIn } from './resolve/entities.ts';
 import { keptOperations } from './resolve/kept-operations.ts';
-import { Memo } from './resolve/memo.ts';
+import { CheckedMemo, Memo } from './resolve/memo.ts';
 import { type NamingConvention, sourceNames } from './resolve/names.ts';
-import { inconsistency, type Noted, noted, noting, Unresolvable } from './resolve/problems.ts';
+import { inconsistency, Unresolvable } from './resolve/problems.ts';
 import { withRelationships } from './resolve/relationship/relationships.ts';
 import { withPermissions } from './resolve/rule/permissions.ts';
 import { resolveRoles } from './resolve/rule/roles.ts';
@@ -69,13 +61,13 @@ const DEFAULT_SETTINGS: ResolveSettings = {
  */
 export class Resolver {
   readonly #settings: ResolveSettings;
-  readonly #plain = new Memo<FoundTable, Noted<Table | null>>();
+  readonly #plain = new CheckedMemo<FoundTable, Table | null>();
   readonly #ruled = new Memo<Table, readonly RuleTable[]>();
   readonly #marked = new Memo<Table, Table>();
-  readonly #related = new Memo<TableMetadata, Noted<Table>>();
-  readonly #permitted = new Memo<TableMetadata, Noted<Table>>();
-  readonly #functions = new Memo<FoundFunction, Noted<NamedFunction | null>>();
-  readonly #queries = new Memo<NativeQueryMetadata, Noted<NamedQuery | null>>();
+  readonly #related = new CheckedMemo<TableMetadata, Table>();
+  readonly #permitted = new CheckedMemo<TableMetadata, Table>();
+  readonly #functions = new CheckedMemo<FoundFunction, NamedFunction | null>();
+  readonly #queries = new CheckedMemo<NativeQueryMetadata, NamedQuery | null>();
   readonly #conflicts = new Conflicts();
 
   constructor(settings: Partial<ResolveSettings> = {}) {
@@ -149,16 +141,15 @@ export class Resolver {
     scope: TableScope,
     problems: InconsistentObject[],
   ): Map<string, Table> {
-    const inputs = [name, scope.found, JSON.stringify([customization, ...scope.locales])];
+    const shared = [name, scope.found, JSON.stringify([customization, ...scope.locales])];
     const plain = new Map<string, Table>();
     for (const tracked of tables) {
       const key = tableKey(tracked.table);
-      const make = (): Noted<Table | null> => noted((list) => resolveTracked(name, tracked, scope, list));
-      const real = scope.found.tables.get(key);
       // Of the table's metadata only what `resolveTracked` reads: its permissions and relationships may change.
-      const text = JSON.stringify([tracked.configuration, tracked.is_enum]);
-      const result = real === undefined ? make() : this.#plain.take(real, [...inputs, text], nothing, make);
-      const table = noting(problems, result);
+      const inputs = [...shared, JSON.stringify([tracked.configuration, tracked.is_enum])];
+      const table = this.#plain.take(scope.found.tables.get(key), { inputs }, problems, (found) =>
+        resolveTracked(name, tracked, scope, found),
+      );
       if (table !== null) plain.set(key, table);
     }
     const enums = [...plain.values()].filter((table) => table.enumValues !== null);
@@ -166,7 +157,7 @@ export class Resolver {
     return new Map(
       [...plain].map(([key, table]) => [
         key,
-        this.#marked.take(table, enums, nothing, () => withEnumColumns(table, enums, scope.found)),
+        this.#marked.take(table, { inputs: enums }, () => withEnumColumns(table, enums, scope.found)),
       ]),
     );
   }
@@ -177,20 +168,18 @@ export class Resolver {
     scope: TableScope,
     problems: InconsistentObject[],
   ): Map<string, NamedFunction> {
-    const infersPermissions = this.#settings.infersFunctionPermissions;
-    const inputs = [name, scope.found, JSON.stringify(customization)];
-    const named = functions.flatMap((tracked): readonly (readonly [string, NamedFunction])[] => {
+    const functionScope = { ...scope, infersPermissions: this.#settings.infersFunctionPermissions };
+    const resolved = new Map<string, NamedFunction>();
+    for (const tracked of functions) {
       const key = tableKey(tracked.function);
-      const make = (): Noted<NamedFunction | null> =>
-        noted((list) => resolveFunction(name, tracked, { ...scope, infersPermissions }, list));
       const [real] = scope.found.functions.get(key) ?? [];
-      const text = JSON.stringify(tracked);
-      const result =
-        real === undefined ? make() : this.#functions.take(real, [...inputs, text], nothing, make);
-      const made = noting(problems, result);
-      return made === null ? [] : [[key, made]];
-    });
-    return new Map(named);
+      const inputs = [name, scope.found, JSON.stringify([customization, tracked])];
+      const made = this.#functions.take(real, { inputs }, problems, (found) =>
+        resolveFunction(name, tracked, functionScope, found),
+      );
+      if (made !== null) resolved.set(key, made);
+    }
+    return resolved;
   }
 
   /** A source's native queries that fit its database, with their columns, names and arguments. */
@@ -199,18 +188,15 @@ export class Resolver {
     scope: TableScope,
     problems: InconsistentObject[],
   ): Map<string, NamedQuery> {
-    const text = JSON.stringify([source.customization, source.logical_models]);
-    const named = (source.native_queries ?? []).flatMap(
-      (entry): readonly (readonly [string, NamedQuery])[] => {
-        const inputs = [source.name, scope.found, text];
-        const made = this.#queries.take(entry, inputs, nothing, () =>
-          noted((list) => resolveQuery(source, entry, scope, list)),
-        );
-        const query = noting(problems, made);
-        return query === null ? [] : [[tableKey(query.table.ref), query]];
-      },
-    );
-    return new Map(named);
+    const inputs = [source.name, scope.found, JSON.stringify([source.customization, source.logical_models])];
+    const resolved = new Map<string, NamedQuery>();
+    for (const entry of source.native_queries ?? []) {
+      const made = this.#queries.take(entry, { inputs }, problems, (found) =>
+        resolveQuery(source, entry, scope, found),
+      );
+      if (made !== null) resolved.set(tableKey(made.table.ref), made);
+    }
+    return resolved;
   }
 
   /** The tables of every source with their relationships, local and remote. */
@@ -221,21 +207,21 @@ export class Resolver {
     return eachTable(plain, drafts, ({ found, names, metadata }, table, tracked) => {
       if (!isAvailable(found)) return table;
       const inputs = [table, found, availability, JSON.stringify(metadata.customization)];
-      const related = this.#related.take(tracked, inputs, finderWith(plain, drafts), (find) =>
-        noted((list) =>
+      return this.#related.take(
+        tracked,
+        { inputs, find: finderWith(plain, drafts) },
+        problems,
+        (list, find) =>
           withRelationships(table, tracked, { found, names, sources: { find, unavailable } }, list),
-        ),
       );
-      return noting(problems, related);
     });
   }
 
   #withPermissions(related: Tables, drafts: readonly Draft[], problems: InconsistentObject[]): Tables {
-    return eachTable(related, drafts, (_draft, table, tracked) => {
-      const result = this.#permitted.take(tracked, [table], finderIn(related), (find) =>
-        noted((list) => withPermissions(table, tracked, find, list)),
-      );
-      return noting(problems, result);
-    });
+    return eachTable(related, drafts, (_draft, table, tracked) =>
+      this.#permitted.take(tracked, { inputs: [table], find: finderIn(related) }, problems, (list, find) =>
+        withPermissions(table, tracked, find, list),
+      ),
+    );
   }
 }

@@ -3,6 +3,7 @@ import type { InconsistentObject } from '../core/inconsistent-object.ts';
 import type { SourceName } from '../core/names.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { firstOf } from '../core/waiting/first-of.ts';
+import { Notifier } from '../core/waiting/notifier.ts';
 import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog } from './catalog.ts';
@@ -58,7 +59,7 @@ export class CatalogWatch {
   readonly #book: SourceBook;
   readonly #resolver: Resolver;
   readonly #closed = new AbortController();
-  readonly #listeners = new Set<() => void>();
+  readonly #readers = new Set<Notifier>();
   readonly #told = new Set<(sources: readonly SourceName[]) => void>();
   readonly #looks: Spaced<SourceName>;
   #basis: Basis;
@@ -94,14 +95,20 @@ export class CatalogWatch {
   /** The current snapshot, then each newer one; a slow reader sees only the latest. */
   async *changes(signal: AbortSignal): AsyncGenerator<Snapshot> {
     const ended = AbortSignal.any([signal, this.#closed.signal]);
-    let seen: Snapshot | null = null;
-    while (!ended.aborted) {
-      if (seen !== this.#snapshot) {
-        seen = this.#snapshot;
-        yield seen;
-      } else {
-        await this.#nextChange(ended);
+    const bell = new Notifier();
+    this.#readers.add(bell);
+    try {
+      let seen: Snapshot | null = null;
+      while (!ended.aborted) {
+        if (seen === this.#snapshot) {
+          await bell.wait(ended);
+        } else {
+          seen = this.#snapshot;
+          yield seen;
+        }
       }
+    } finally {
+      this.#readers.delete(bell);
     }
   }
 
@@ -224,7 +231,7 @@ export class CatalogWatch {
     this.#snapshot = this.#build(basis, this.#snapshot.catalog.generation + 1);
     const others = basis.readings.differingFrom(readings);
     for (const tell of others.length === 0 ? [] : this.#told) tell(others);
-    for (const wake of this.#listeners) wake();
+    for (const bell of this.#readers) bell.notify();
   }
 
   #build({ stored, readings }: Basis, generation: number): Snapshot {
@@ -238,19 +245,6 @@ export class CatalogWatch {
       this.#options.log.warn({ source: source.name, reason: source.unavailable }, 'source unavailable');
     }
     return Object.freeze({ catalog, metadata, urls: readings.urls() });
-  }
-
-  #nextChange(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        this.#listeners.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      this.#listeners.add(wake);
-      signal.addEventListener('abort', wake, { once: true });
-      if (signal.aborted) wake();
-    });
   }
 
   /** One rebuild at a time, in the order they were asked for. */

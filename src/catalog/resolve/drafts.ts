@@ -56,6 +56,3 @@ export function finderWith(tables: Tables, drafts: readonly Draft[]): FindTable 
   const queries = new Map(drafts.map((draft) => [draft.name, draft.queries]));
   return (source, table) => find(source, table) ?? queries.get(source)?.get(tableKey(table))?.table;
 }
-
-/** Finds none. */
-export const nothing: FindTable = () => undefined;

@@ -1,8 +1,11 @@
+import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
 import type { Table } from '../catalog.ts';
 
 /** Finds a table as far as it is resolved by then. */
 export type FindTable = (source: SourceName, table: TableRef) => Table | undefined;
+
+const findNone: FindTable = () => undefined;
 
 interface Kept<Result> {
   readonly inputs: readonly unknown[];
@@ -17,12 +20,7 @@ interface Kept<Result> {
 export class Memo<Subject extends object, Result> {
   readonly #kept = new WeakMap<Subject, Kept<Result>>();
 
-  take(
-    subject: Subject,
-    inputs: readonly unknown[],
-    find: FindTable,
-    make: (find: FindTable) => Result,
-  ): Result {
+  take(subject: Subject, { inputs, find = findNone }: Basis, make: (find: FindTable) => Result): Result {
     const kept = this.#kept.get(subject);
     if (kept !== undefined && isSame(kept.inputs, inputs) && kept.reads.every(stillTrue(find)))
       return kept.result;
@@ -33,6 +31,37 @@ export class Memo<Subject extends object, Result> {
       return told;
     });
     this.#kept.set(subject, { inputs, reads, result });
+    return result;
+  }
+}
+
+/** What a result is made from beside its subject: inputs that are compared, and the tables that it may ask for. */
+export interface Basis {
+  readonly inputs: readonly unknown[];
+  readonly find?: FindTable;
+}
+
+/** As `Memo`, for what may not hold: a result that is kept brings the problems along that were found when it was made. */
+export class CheckedMemo<Subject extends object, Result> {
+  readonly #memo = new Memo<
+    Subject,
+    { readonly result: Result; readonly found: readonly InconsistentObject[] }
+  >();
+
+  /** Without a subject the result is made anew. */
+  take(
+    subject: Subject | undefined,
+    { inputs, find = findNone }: Basis,
+    problems: InconsistentObject[],
+    make: (problems: InconsistentObject[], find: FindTable) => Result,
+  ): Result {
+    const checked = (ask: FindTable): { readonly result: Result; readonly found: InconsistentObject[] } => {
+      const found: InconsistentObject[] = [];
+      return { result: make(found, ask), found };
+    };
+    const { result, found } =
+      subject === undefined ? checked(find) : this.#memo.take(subject, { inputs, find }, checked);
+    problems.push(...found);
     return result;
   }
 }

@@ -90,24 +90,6 @@ export function attempt<T>(subject: Subject, found: InconsistentObject[], check:
   }
 }
 
-/** Something as far as it is resolved, null where it cannot be, and what does not hold of it. */
-export interface Noted<T> {
-  readonly made: T;
-  readonly problems: readonly InconsistentObject[];
-}
-
-/** Notes what does not hold while something is made. */
-export function noted<T>(make: (problems: InconsistentObject[]) => T): Noted<T> {
-  const problems: InconsistentObject[] = [];
-  return { made: make(problems), problems };
-}
-
-/** What was made; what does not hold of it goes to the list of all. */
-export function noting<T>(all: InconsistentObject[], { made, problems }: Noted<T>): T {
-  all.push(...problems);
-  return made;
-}
-
 /** Hasura's name of the subject. */
 export function nameOf(subject: Subject): string {
   switch (subject.kind) {

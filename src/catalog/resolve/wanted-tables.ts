@@ -95,14 +95,11 @@ class Closure {
 
   /** What the rules of a table's permissions read: without it every query of such a role would go live. */
   #ruled(table: Table): readonly Step[] {
-    const read = this.#rules.take(
-      table,
-      [],
-      (source, ref) => this.#tableAt(source, ref),
-      (find) =>
-        [...table.permissions.values()].flatMap((one) =>
-          one === null ? [] : [...tablesOfRule(one.filter, table, find)],
-        ),
+    const basis = { inputs: [], find: (source: SourceName, ref: TableRef) => this.#tableAt(source, ref) };
+    const read = this.#rules.take(table, basis, (find) =>
+      [...table.permissions.values()].flatMap((one) =>
+        one === null ? [] : [...tablesOfRule(one.filter, table, find)],
+      ),
     );
     return read
       .filter(({ source }) => source !== this.#source.name)
