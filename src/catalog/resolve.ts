@@ -25,7 +25,7 @@ import { sourcesOf } from './resolve/sources.ts';
 import { resolveTracked, type TableScope, withEnumColumns } from './resolve/tables.ts';
 import { planCaches } from './resolve/wanted-tables.ts';
 
-/** Which metadata a catalog was made from, and which catalog of this process it is. */
+/** The metadata version that a catalog was made from, and its number in this process. */
 export interface CatalogVersion {
   readonly resourceVersion: number;
   readonly generation: number;
@@ -36,15 +36,15 @@ interface Answers extends Pick<TableScope, 'locales'> {
   readonly introspections: Introspections;
 }
 
-/** What of a resolution settings decide. */
+/** The settings that resolving depends on. */
 export interface ResolveSettings {
-  /** Of sources that say nothing of it. */
+  /** For sources that do not set it themselves. */
   readonly naming: NamingConvention;
-  /** Who may read a table may call every function that returns its rows; else functions have permissions of their own. */
+  /** Whether a role that may read a table may call the functions that return its rows; else functions have permissions of their own. */
   readonly infersFunctionPermissions: boolean;
   /** This is a service of an Apollo federation. */
   readonly isFederated: boolean;
-  /** Finds operations of collections that do not fit the catalog. */
+  /** Finds kept operations that do not fit the catalog. */
   readonly checkCollections: (catalog: Catalog) => readonly InconsistentObject[];
 }
 
@@ -56,8 +56,8 @@ const DEFAULT_SETTINGS: ResolveSettings = {
 };
 
 /**
- * Puts metadata and what the databases say of themselves together. Tables whose metadata, database and related tables are
- * the same objects as the last time are not resolved anew, so that a change costs little more than what it touches.
+ * Makes catalogs of metadata and of what the databases say of themselves. Whatever has the same metadata, database and related tables
+ * as the last time is reused, so that a change costs little more than what it touches.
  */
 export class Resolver {
   readonly #settings: ResolveSettings;
@@ -74,7 +74,7 @@ export class Resolver {
     this.#settings = { ...DEFAULT_SETTINGS, ...settings };
   }
 
-  /** Never fails: what does not hold is listed as inconsistent and left out, everything else works. */
+  /** Never fails: what is wrong is listed as inconsistent and left out, all else works. */
   resolve(metadata: Metadata, introspections: Introspections, version: CatalogVersion): Catalog {
     const problems: InconsistentObject[] = [...unsupportedObjects(metadata)];
     const locales = localesOf(introspections.values());
@@ -106,7 +106,7 @@ export class Resolver {
     return Object.freeze(catalog);
   }
 
-  /** What kept operations ask for is only known while all databases are. */
+  /** Whether kept operations fit can only be told while all databases answer. */
   #outdatedIn(catalog: Catalog): readonly InconsistentObject[] {
     if (catalog.kept.collections.length === 0) return [];
     const isPartial = [...catalog.sources.values()].some(({ unavailable }) => unavailable !== null);

@@ -19,7 +19,7 @@ import {
 } from './watch/source-book.ts';
 import { Spaced } from './watch/spaced.ts';
 
-/** One generation of the catalog, with the metadata it was made from and the addresses of the databases. */
+/** A catalog, the metadata it was made from, and the addresses of the databases. */
 export interface Snapshot {
   readonly catalog: Catalog;
   readonly metadata: Metadata;
@@ -44,7 +44,7 @@ export async function openCatalogWatch(options: CatalogWatchOptions): Promise<Ca
   return watch;
 }
 
-/** A database that statements do not fit is looked at so often at most, and waited for so long. */
+/** When a statement does not fit a database: how often that is looked at again at most, and how long a caller waits for it. */
 const LOOK_REST_MS = 250;
 const LONGEST_LOOK_MS = 2_000;
 
@@ -112,7 +112,7 @@ export class CatalogWatch {
     }
   }
 
-  /** Calls `tell` with the databases that have changed, as soon as that is known here. */
+  /** Calls `tell` with databases that have changed, as soon as this is known. */
   tellChanges(tell: (sources: readonly SourceName[]) => void): void {
     this.#told.add(tell);
   }
@@ -156,7 +156,7 @@ export class CatalogWatch {
     });
   }
 
-  /** As `refresh`, of databases only those that say that they have changed. */
+  /** As `refresh`, but reads only databases that say that they have changed. */
   async follow(): Promise<void> {
     await this.#inTurn(() => {
       return this.#rebuild((metadata) => this.#book.consult(metadata, 'changed', this.#closed.signal));
@@ -164,8 +164,8 @@ export class CatalogWatch {
   }
 
   /**
-   * A statement did not fit databases as `generation` has them: looks whether they have changed, soon. True when there is
-   * a newer generation then. However often it is called, a database is asked a few times a second at most.
+   * A statement did not fit databases as the catalog of `generation` describes them: looks soon whether they have changed. True if
+   * there is a newer catalog then. However often this is called, a database is asked at most a few times a second.
    */
   async renewed(sources: readonly SourceName[], generation: number): Promise<boolean> {
     const isNewer = (): boolean => this.#snapshot.catalog.generation > generation;
@@ -188,7 +188,7 @@ export class CatalogWatch {
     for await (const version of this.#options.store.listen(this.#closed.signal)) {
       if (version === this.#basis.stored.resourceVersion) continue;
       await this.#untilDone('metadata', () =>
-        // The node that saved it has read the databases for it, and noted the readings.
+        // The node that saved this version has read the databases for it and noted what they said.
         this.#rebuild(async (metadata) => (await this.#tried(metadata, 'noted')).readings),
       );
     }

@@ -51,10 +51,10 @@ const verification = z.object({
   ),
 });
 
-/** What a server says of one feed, as far as it is shown. */
+/** One feed, with the members that are shown. */
 export type Feed = Readonly<z.infer<typeof feed>>;
 
-/** What a server says of one comparison of a cache with its target. */
+/** One comparison of a cache with its target. */
 export type Verification = Readonly<z.infer<typeof verification>>;
 
 /** Every feed of a running server. */
@@ -64,7 +64,7 @@ export async function readFeeds(server: Server): Promise<readonly Feed[]> {
   throw notNearjoin(server);
 }
 
-/** The comparisons of one feed: those that a body asks for, else the one with the id. */
+/** Starts the comparison that the body asks for, or looks up the one with the id. */
 export async function askVerifications(
   server: Server,
   { source, target }: Pick<Feed, 'source' | 'target'>,

@@ -10,7 +10,7 @@ const USAGE = `Usage: nearjoin serve
 Runs the server. Everything is configured by the environment; NEARJOIN_METADATA_DATABASE_URL is required.
 It serves when the log has a line with "msg":"ready"; SIGTERM, SIGINT and SIGHUP end it after the requests under way, a second one at once.`;
 
-/** Time after the bounded shutdown in which even a stuck handle may not keep the process alive. */
+/** A shutdown takes a bounded time; this long after it the process ends even if something still holds a handle. */
 const LAST_RESORT_MS = 2000;
 
 /** Runs `nearjoin serve` until a signal asks it to stop; the answer is the exit code. */
@@ -40,7 +40,7 @@ export async function runServe(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Whoever starts a server waits for this line: it is written at every level but `silent`. */
+/** Scripts wait for this line, so it is written at every level but `silent`. */
 function tellReady(log: Log, facts: Pick<RunningServer, 'url'> & Pick<Config, 'roles'>): void {
   const told = log.level === 'silent' ? log : log.child({}, { level: 'info' });
   told.info(facts, 'ready');
@@ -60,7 +60,7 @@ async function stopInTime(server: RunningServer, config: Config, log: Log): Prom
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
-/** The first signal asks nicely; the second one is obeyed at once, unless it is of a terminal that closes, which may send two. */
+/** The first signal stops the server in order, the second ends the process at once. A terminal that closes may send SIGHUP twice. */
 function signalled(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let isAsked = false;
@@ -73,7 +73,7 @@ function signalled(): Promise<NodeJS.Signals> {
   });
 }
 
-/** Ends the process even when something still holds a handle; does not keep it alive itself. */
+/** Ends the process even if something still holds a handle; the timer itself does not keep it alive. */
 function exitSoon(code: number, afterMs = 500): void {
   setTimeout(() => process.exit(code), afterMs).unref();
 }

@@ -33,7 +33,7 @@ function endpointOf(text = 'http://127.0.0.1:8080'): string {
   throw new NearjoinError('start-failed', '--endpoint: expected an http or https URL');
 }
 
-/** What a server said, whether it liked the question or not. */
+/** An answer of any status. */
 export interface Reply {
   readonly status: number;
   readonly text: string;
@@ -65,19 +65,19 @@ export async function sendTo(
   }
 }
 
-/** The parsed answer to a question, null for one that is no JSON; throws with what a server said that did not like it. */
+/** The JSON of a successful answer, null if it is none; any other answer is thrown with its text. */
 export async function askServer(server: Server, path: string, body?: object): Promise<unknown> {
   const { status, text } = await sendTo(server, path, { body });
   if (status >= 200 && status < 300) return jsonOf(text);
   throw new NearjoinError('unexpected', `${server.endpoint} answered ${status}: ${text.slice(0, 500)}`);
 }
 
-/** The complaint about an answer of another shape than ours. */
+/** The error for an answer that is not in our form. */
 export function notNearjoin({ endpoint }: Server): NearjoinError {
   return new NearjoinError('unexpected', `${endpoint} does not answer as nearjoin does`);
 }
 
-/** Null for what is no JSON. */
+/** Parses JSON; null when the text is none. */
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -23,7 +23,7 @@ export function printFeeds(feeds: readonly Feed[]): string {
   return [line(HEADINGS), ...blocks.flat()].join('\n');
 }
 
-/** Prints rows so that their columns stand below each other; what it gives prints one of them. */
+/** A function that prints one of the rows, its columns as wide as the widest cells of all rows. */
 export function aligned(rows: readonly (readonly string[])[]): (cells: readonly string[]) => string {
   const widthOf = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
   const widths = (rows[0] ?? []).map((_, column) => widthOf(column));
@@ -37,7 +37,7 @@ export function aligned(rows: readonly (readonly string[])[]): (cells: readonly 
 /** `[#########---------------]  37 %  75,000 of 200,000` */
 export function progressBar(copied: number, estimated: number | null): string {
   if (estimated === null || estimated <= 0) return `${count(copied)} rows`;
-  // An estimate can be short: a copy that is still going is never shown as done.
+  // The estimate may be too low: a copy under way is never shown as done.
   const part = Math.min(copied / estimated, 0.99);
   const filled = Math.floor(part * BAR_WIDTH);
   const bar = '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);

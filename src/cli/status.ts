@@ -55,7 +55,7 @@ async function watch({ server }: StatusOptions): Promise<number> {
   process.once('SIGTERM', () => stop.abort());
   while (!stop.signal.aborted) {
     const text = await readFeeds(server).then(printFeeds, messageOf);
-    // Without a terminal every look is appended.
+    // Without a terminal the output is a log: each status is appended.
     process.stdout.write(process.stdout.isTTY ? screenOf(text, process.stdout) : `${text}\n\n`);
     await systemClock.delay(WATCH_INTERVAL_MS, stop.signal);
   }

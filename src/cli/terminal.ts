@@ -1,12 +1,12 @@
 import { scrub } from '../ops/log.ts';
 
-/** Prints a line a person asked for; exit code 0. */
+/** Prints what was asked for; the exit code is 0. */
 export function tell(text: string): number {
   process.stdout.write(`${text}\n`);
   return 0;
 }
 
-/** Prints why a command cannot do its work; exit code 1. */
+/** Prints why a command fails; the exit code is 1. */
 export function complain(text: string): number {
   process.stderr.write(`nearjoin ${scrub(text)}\n`);
   return 1;
@@ -17,8 +17,8 @@ const END_LINE = '\u001b[K';
 const END_SCREEN = '\u001b[J';
 
 /**
- * What draws a text over the one before: what does not fit is left out, since it would push the rest off the screen at every
- * drawing, and nothing is wiped before it is written, which would flicker.
+ * The bytes that draw a text over the previous one. Lines that do not fit are left out, since the terminal would scroll. Each line is
+ * cleared after it is written, not before, so that nothing flickers.
  */
 export function screenOf(
   text: string,

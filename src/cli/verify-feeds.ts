@@ -1,12 +1,12 @@
 import type { Feed } from './replication.ts';
 
-/** What of a feed tells whether its comparison goes on. */
+/** The parts of a feed that tell whether its comparison can go on. */
 export type ComparedFeed = Pick<Feed, 'target' | 'state' | 'reason' | 'staleness_ms'>;
 
-/** A feed may be between two tries, or be taken over, for so long. */
+/** A feed may be retrying, or change its leader, for this long. */
 const PATIENCE_MS = 30_000;
 
-/** Why nothing comes of waiting for a feed's comparison, which has not moved for so long; null while something may. */
+/** Why it is no use to wait longer for a comparison, which has made no progress for `unmovedMs`; null while it may go on. */
 export function whyStuck(feed: ComparedFeed | undefined, unmovedMs: number): string | null {
   if (feed === undefined) return 'the feed is gone';
   const { target, state, reason, staleness_ms: stalenessMs } = feed;

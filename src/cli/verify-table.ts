@@ -20,7 +20,7 @@ export function printVerifications(verifications: readonly Verification[]): stri
   );
 }
 
-/** How far a comparison of a feed in some state is, on one line. */
+/** The progress of a comparison on one line. */
 export function printProgress({ target, source, state, tables }: Verification, feedState: string): string {
   const waits = feedState === 'streaming' ? 'waiting for its turn' : 'waiting for the feed to stream';
   if (state === 'asked') return `${target} -> ${source}  ${waits}`;
@@ -29,7 +29,7 @@ export function printProgress({ target, source, state, tables }: Verification, f
   return `${target} -> ${source}  ${now.schema}.${now.name}  ${progressBar(now.rows_compared, now.rows_estimated)}`;
 }
 
-/** Whether the cache is not known to be right: rows differ still, or something could not be compared. */
+/** Whether rows still differ, or something could not be compared. */
 export function isWrong({ state, tables }: Verification): boolean {
   return state !== 'done' || tables.some((table) => table.state === 'failed' || remaining(table) > 0);
 }

@@ -44,7 +44,7 @@ export async function runVerify(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Names may hold dots: what is meant is found among what there is. */
+/** Names may contain dots, so the argument is not split but looked up among the existing names. */
 async function findAsked(server: Server, what: string | undefined): Promise<readonly Asked[]> {
   const feeds = await readFeeds(server);
   if (what === undefined) return feeds.map((feed) => ({ feed, table: null }));
@@ -58,7 +58,7 @@ async function findAsked(server: Server, what: string | undefined): Promise<read
   throw new NearjoinError('start-failed', `there is no target and no cached table "${what}"`);
 }
 
-/** A feed that is paused is not asked at all: it would be compared whenever somebody resumes it. */
+/** A paused feed is not asked: the comparison would begin whenever somebody resumes it. */
 async function begin(
   server: Server,
   { feed, table }: Asked,
@@ -72,10 +72,10 @@ async function begin(
   return await askVerifications(server, feed, { body });
 }
 
-/** Asks until every comparison has ended, or cannot; a terminal shows how far they are. */
+/** Polls until every comparison has ended or is stuck, and shows the progress. */
 class Follower {
   readonly #server: Server;
-  /** What was shown last of each, and since when. */
+  /** The last progress shown of each, and since when it has not changed. */
   readonly #shown = new Map<string, { readonly text: string; readonly sinceMs: number }>();
 
   constructor(server: Server) {
@@ -101,7 +101,7 @@ class Follower {
     return reason === null ? each : { ...each, state: 'failed', reason };
   }
 
-  /** For how long there has been nothing new to show of a comparison. */
+  /** Shows new progress of a comparison; for how long there has been none. */
   #unmovedMs(each: Verification, feedState: string): number {
     const now = systemClock.monotonicMs();
     const key = JSON.stringify([each.source, each.target]);

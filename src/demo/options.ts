@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { text, whole } from '../config/values.ts';
 import { NearjoinError } from '../core/errors.ts';
 
 /** What `nearjoin demo` was asked for. */
@@ -21,58 +22,29 @@ Boots two Postgres servers, loads orders into one and users into the other, and 
   --rows N        how many orders to load, 1 to 10000000 (default: 5000; one user for every five)
 `;
 
-const whole = (least: number, most: number): z.ZodPipe<z.ZodString, z.ZodTransform<number, string>> =>
-  z.string().transform((text, context) => {
-    const number = Number(text);
-    if (/^\d+$/.test(text) && number >= least && number <= most) return number;
-    context.addIssue({ code: 'custom', message: `expected a whole number from ${least} to ${most}` });
-    return z.NEVER;
-  });
-
 const Values = z.object({
   port: whole(0, 65_535).optional(),
-  'data-dir': z.string().min(1, 'expected a directory').optional(),
+  'data-dir': text.optional(),
   rows: whole(1, 10_000_000).optional(),
 });
 
 /** Reads the arguments after `demo`; 'help' when that was asked for. */
 export function demoOptions(argv: readonly string[]): DemoOptions | 'help' {
-  const { help, ...given } = argumentsOf(argv);
-  if (help === true) return 'help';
-  const read = Values.safeParse(given);
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      port: { type: 'string' },
+      'data-dir': { type: 'string' },
+      rows: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help === true) return 'help';
+  const read = Values.safeParse(values);
   if (!read.success) {
     const problems = read.error.issues.map((issue) => `--${issue.path.join('.')}: ${issue.message}`);
     throw new NearjoinError('start-failed', problems.join('; '));
   }
-  return {
-    port: read.data.port ?? null,
-    dataDirectory: read.data['data-dir'] ?? null,
-    rows: read.data.rows ?? 5000,
-  };
-}
-
-interface Arguments {
-  readonly help?: boolean | undefined;
-  readonly port?: string | undefined;
-  readonly 'data-dir'?: string | undefined;
-  readonly rows?: string | undefined;
-}
-
-function argumentsOf(argv: readonly string[]): Arguments {
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        port: { type: 'string' },
-        'data-dir': { type: 'string' },
-        rows: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-    return values;
-  } catch (error) {
-    throw new NearjoinError('start-failed', error instanceof Error ? error.message : String(error), {
-      cause: error,
-    });
-  }
+  const { port = null, 'data-dir': dataDirectory = null, rows = 5000 } = read.data;
+  return { port, dataDirectory, rows };
 }

@@ -36,7 +36,7 @@ async function lookUp(name: string): Promise<Account | null> {
   }
 }
 
-/** True when the account may walk to the path and read it; null stands for this process, which just did. */
+/** Whether the account may read and run the file or directory, by the modes of all directories above it; null is this process itself. */
 export async function canReach(path: string, account: Account | null): Promise<boolean> {
   if (account === null) return true;
   for (let at = path; ; at = dirname(at)) {

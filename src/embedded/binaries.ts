@@ -65,7 +65,7 @@ async function embeddedPackage(): Promise<string | null> {
   }
 }
 
-/** The package's programs, complete with their links: in place, or as a copy where the account can run them. */
+/** The directory of the package's programs, their links made: in place, or in a copy that the account can run. */
 export async function preparePackage(
   native: string,
   wanted: Omit<BinariesWanted, 'directory'>,
@@ -81,8 +81,8 @@ export async function preparePackage(
 const LinkList = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
- * Makes the package's symlinks, which npm cannot carry and whose install script npm may have refused to run.
- * False when a link is missing and the directory cannot be written.
+ * Makes the package's symlinks: npm packages cannot contain any, and npm may not have run the script that makes them. False when a
+ * link is missing and the directory cannot be written.
  */
 async function makeLinks(native: string): Promise<boolean> {
   const listed = LinkList.parse(JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8')));
@@ -94,7 +94,7 @@ async function makeLinks(native: string): Promise<boolean> {
   return true;
 }
 
-/** The list's paths begin with `native/`, whatever the directory is called where it lies now. */
+/** The paths in the list begin with `native/`, but a copy may have another name. */
 function inNative(root: string, native: string, path: string): string {
   return path.startsWith('native/') ? join(native, path.slice('native/'.length)) : join(root, path);
 }
@@ -120,7 +120,7 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-/** Hard links where the file system allows them (no space, no time), copies elsewhere. */
+/** Hard links where the file system allows them, which take neither space nor time; else copies. */
 async function copyTree(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o755 });
   for (const entry of await readdir(from, { withFileTypes: true })) {

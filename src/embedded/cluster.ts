@@ -45,8 +45,8 @@ async function makeCluster(files: ClusterFiles, data: string, passwordFile: stri
   if (files.account !== null) {
     for (const path of [unfinished, passwordFile]) await chown(path, files.account.uid, files.account.gid);
   }
-  // Plain passwords over loopback: no local account gets in without it, and connecting stays cheap. To hash a random one
-  // thousands of times, at each connection, would protect nothing.
+  // A plain password, sent over loopback, keeps other local accounts out. It is random, so hashing it thousands of times at each
+  // connection would add nothing but time.
   const hashedOnce = files.binaries.version >= 16 ? ['-c', 'scram_iterations=1'] : [];
   const args = ['-D', unfinished, '-U', 'postgres', '-A', 'password', `--pwfile=${passwordFile}`];
   await run(files, 'initdb', [...args, ...hashedOnce, '-E', 'UTF8', '--no-locale', '--no-sync']);
@@ -66,7 +66,7 @@ async function run(files: ClusterFiles, program: string, args: readonly string[]
   if (code !== 0) throw new NearjoinError('start-failed', `${program} failed: ${output.join('').trim()}`);
 }
 
-/** How every Postgres program is started: own session, dropped account, no setting of the caller's shell. */
+/** How every Postgres program is started: in its own session, as the account, without settings of the caller's shell. */
 export function spawnOptions(files: Pick<ClusterFiles, 'account' | 'directory'>): {
   readonly cwd: string;
   readonly detached: true;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Outlives its owner by a moment to end what the owner started and remove what it made. */
+/** A helper process that outlives its owner by a moment, to end the processes the owner has started and to remove its directory. */
 export interface Guard {
   watch(pid: number): void;
   forget(pid: number): void;
@@ -10,9 +10,9 @@ export interface Guard {
 }
 
 /**
- * Reads `watch <pid>` and `forget <pid>` until the pipe closes, which the kernel does however the owner ends.
- * Then SIGINT (Postgres: fast shutdown, slots saved), after 10 s SIGQUIT, after 5 s more SIGKILL. A zombie
- * counts as ended: in a container nobody may reap it.
+ * Reads `watch <pid>` and `forget <pid>` until the pipe closes; the kernel closes it however the owner ends. Then it sends SIGINT
+ * (a fast shutdown of Postgres, which saves slots), after 10 s SIGQUIT, and after 5 s more SIGKILL. A zombie counts as ended: in a
+ * container there may be nobody who reaps it.
  */
 const SCRIPT = `
 trap '' INT TERM HUP QUIT PIPE

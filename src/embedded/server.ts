@@ -15,13 +15,13 @@ import { freePort } from './port.ts';
 export interface PostgresOptions {
   /** Kept after stop() and opened again by the next start; a temporary one is removed. */
   readonly directory?: string;
-  /** Where the temporary directory is made, instead of the system's place for such. */
+  /** Where the temporary directory is made, instead of the system's usual place. */
   readonly within?: string;
   /** A directory with `initdb` and `postgres`, instead of the npm package's. */
   readonly binDirectory?: string;
   /** A fixed port; without it a free one is found. */
   readonly port?: number;
-  /** Off makes tests faster; a machine that loses power then loses the data. */
+  /** `false` makes tests faster; if the machine loses power the data is lost. */
   readonly fsync?: boolean;
   /** Further settings, as in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -115,7 +115,7 @@ async function launch(launch: Launch): Promise<Started> {
   for (let tried = 1; ; tried += 1) {
     const outcome = await tryLaunch(launch, port ?? (await freePort()));
     if (outcome.kind === 'ready') return outcome.started;
-    // A free port can be lost to another process; a lock is held a moment longer by a server that is stopping.
+    // Another process may have taken the free port; a server that is stopping holds its lock a moment longer.
     const again =
       (isPortTaken(outcome.log) && port === undefined && tried < PORT_TRIES) ||
       (isLocked(outcome.log) && systemClock.monotonicMs() < lockedUntil);
@@ -163,7 +163,7 @@ async function tryLaunch(launch: Launch, port: number): Promise<Outcome> {
   return { kind: 'failed', log: await readFile(logPath, 'utf8') };
 }
 
-/** Its pid and `ready` in postmaster.pid: the pid too, because a server that crashed leaves a ready file. */
+/** Ready when postmaster.pid says so for this pid: a server that crashed leaves a file that says ready, too. */
 async function becomesReady({ child, pid }: Started, { cluster, options }: Launch): Promise<boolean> {
   const until = systemClock.monotonicMs() + READY_WITHIN_MS;
   while (child.exitCode === null && child.signalCode === null && systemClock.monotonicMs() < until) {
@@ -201,7 +201,7 @@ function serverOf(started: Started, binaries: Binaries, cluster: Cluster, guard:
     ended: started.ended,
     url: (database) =>
       `postgres://postgres:${cluster.password}@${HOST}:${started.port}/${encodeURIComponent(database)}`,
-    // The guard stops it the same way whether we ask or die: fast shutdown, then the directory goes.
+    // The guard stops the server in the same way whether it is asked to or this process dies.
     stop: () => (stopping ??= guard.release().then(() => started.ended)),
   };
 }

@@ -18,7 +18,7 @@ export interface MetadataAnswer {
   readonly body: unknown;
 }
 
-/** Another node may save between our load and our save: then the command is carried out again, at most so many times. */
+/** When another node saves between our load and our save, the command is carried out again, at most this often. */
 const ATTEMPTS = 50;
 
 /**
@@ -69,7 +69,7 @@ async function carryOut(command: Command, tools: Tools): Promise<unknown> {
   }
 }
 
-/** What is stored, and how it resolves against the databases: as published, unless another node has just saved a newer version. */
+/** What is stored, and how it resolves: as in the current catalog, unless another node has just saved a newer version. */
 async function begin({ store, catalog }: Tools): Promise<State> {
   const { metadata, resourceVersion } = await store.load();
   const known = catalog.current().catalog;
@@ -77,7 +77,7 @@ async function begin({ store, catalog }: Tools): Promise<State> {
   return { metadata, view, resourceVersion, touched: false };
 }
 
-/** Refuses a change by somebody who knows an older version; reading is answered from the newest, whatever version the caller knows. */
+/** Refuses a change based on an older version; what only reads is answered from the newest. */
 function refuseOutdated(command: Command, current: number): void {
   const { resourceVersion } = command;
   if (resourceVersion === null || resourceVersion === current || isReading(command)) return;

@@ -38,7 +38,7 @@ export interface StoreOptions {
 
 const RIGHT_MISSING = '42501';
 const ANSWER_WITHIN_MS = 30_000;
-/** What is noted here waits for no standby, or none could start while it is away; what is changed waits as the server is set to. */
+/** Notes do not wait for a synchronous standby, so that nodes can start while it is away. Changes of metadata wait as the server is set to. */
 const NOTES_SESSION = `${CATALOG_SESSION}; set synchronous_commit = local`;
 const AS_SET = `set_config('synchronous_commit', (select reset_val from pg_settings where name = 'synchronous_commit'), true)`;
 const STANDBY_AWAITED = `select exists (
@@ -122,7 +122,7 @@ export class MetadataStore {
     this.readings = new StoredReadingNotes(pool);
   }
 
-  /** Runs changes one after the other: what this process loads, changes and saves races with other processes only. */
+  /** Runs changes one after the other, so that only other processes can save between a load and a save of this one. */
   inTurn<T>(change: () => Promise<T>): Promise<T> {
     const turn = this.#lastTurn.then(change, change);
     this.#lastTurn = turn;

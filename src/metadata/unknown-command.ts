@@ -11,7 +11,7 @@ const BACKENDS: ReadonlyMap<string, string> = new Map([
   ['dataconnector', 'dataconnector'],
 ]);
 
-/** Hasura's commands for parts that are not here, most of them because they change data or call out: they are named instead of called unknown. */
+/** Hasura's commands that are not supported, mostly because they change data or call other services: the refusal says so. */
 const UNSUPPORTED: ReadonlySet<string> = new Set(
   `add_host_to_tls_allowlist drop_host_from_tls_allowlist set_network_options
   add_remote_schema update_remote_schema remove_remote_schema reload_remote_schema introspect_remote_schema

@@ -27,7 +27,7 @@ import { wantedFeeds } from './wanted-feeds.ts';
 const HEALTH_TIMEOUT_MS = 5000;
 const SWEEP_MS = 50;
 const DOCUMENTS = { maxDocuments: 5000, maxKeptTokens: 500_000, maxTokens: 100_000 };
-/** So many answers of the largest size may be on their way to slow clients at once. */
+/** How many answers of the largest size may be on their way to slow clients at once. */
 const LARGEST_UNSENT = 8;
 const PLANS = { maxPlans: 5000, maxKeptNodes: 500_000 };
 
@@ -177,7 +177,7 @@ function publicSettings(config: Config): OperatorParts['settings'] {
   };
 }
 
-/** New connections are refused at once; requests under way get the time, then their connections are cut. */
+/** Refuses new connections at once; requests under way get the time to end, then their connections are cut. */
 async function closeServer(app: FastifyInstance, timeoutMs: number): Promise<void> {
   const timer = setTimeout(() => app.server.closeAllConnections(), Math.max(0, timeoutMs - 500));
   // A connection whose last request ends after the close began would otherwise stay open for its client's next request.

@@ -6,7 +6,7 @@ interface Opened {
   readonly close: () => Promise<void>;
 }
 
-/** What a process has opened. It is closed in reverse order, each in a bounded time; a failure does not keep the others open. */
+/** Closes what a process has opened, in reverse order, each in a bounded time; one that fails does not keep the others open. */
 export class Closing {
   readonly #log: Log;
   readonly #timeoutMs: number;

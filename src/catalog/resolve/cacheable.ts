@@ -4,7 +4,7 @@ import type { Table } from '../catalog.ts';
 import type { FoundTable, Introspection } from '../introspection.ts';
 import { namesObjects } from '../type/held-type.ts';
 
-/** Why no table of a target can be kept in a cache of the source; null when nothing stands in the way. `publishes`: we do. */
+/** Why no table of a target can be cached in the source; null when nothing stands in the way. `publishes` is false where Debezium does that. */
 export function feedObstacle(
   source: Introspection,
   target: Introspection,
@@ -24,7 +24,7 @@ export function feedObstacle(
   return null;
 }
 
-/** Why a table can never be kept in a cache, whatever the source; null when it can. */
+/** Why a table cannot be cached in any source; null when it can. */
 export function tableObstacle(table: Table, target: Introspection, publishes: boolean): string | null {
   const found = target.tables.get(tableKey(table.ref));
   if (found === undefined) return 'the table is gone';
@@ -47,7 +47,7 @@ export function mappingObstacle(table: Table, columns: readonly string[]): strin
   return naming === undefined ? null : `mapped column "${naming}" holds names of objects, which may change`;
 }
 
-/** Publishing a table whose replica identity names no row would make its users' own updates fail. */
+/** Postgres refuses updates of a published table whose replica identity tells no rows apart: publishing it would break its users' writes. */
 function keyObstacle(found: FoundTable): string | null {
   const primary = found.keys.find((key) => key.primary);
   switch (found.replicaIdentity) {

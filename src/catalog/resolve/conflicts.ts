@@ -9,7 +9,7 @@ import { isSame } from './memo.ts';
 import { typeNamesOf } from './names.ts';
 import { inconsistency, nameOf, type Subject, Unresolvable } from './problems.ts';
 
-/** A source while names are settled. */
+/** A source whose names may still clash with others. */
 export interface NamedSource extends Namespace {
   readonly name: SourceName;
   readonly tables: Map<string, Table>;
@@ -17,7 +17,7 @@ export interface NamedSource extends Namespace {
   readonly queries: Map<string, NamedQuery>;
 }
 
-/** GraphQL types that belong to everybody. */
+/** GraphQL types that no table may be called. */
 const RESERVED: readonly string[] = [
   'query_root',
   'mutation_root',
@@ -31,18 +31,18 @@ const RESERVED: readonly string[] = [
   'ID',
 ];
 
-/** Who has types that belong to everybody. */
+/** Named in messages as the owner of the types that all tables share. */
 export const SCALARS = 'the scalars';
 
 /** What has fields and types of its own in the schema. */
 type Owner = Table | NamedFunction | NamedQuery;
 
-/** Settles who has which name in the schema. */
+/** Decides who gets a name in the schema that several ask for. */
 export class Conflicts {
   readonly #names = new WeakMap<Owner, OwnNames>();
   #settled: Settled = { asked: [], lost: new Set(), told: [], types: new Map() };
 
-  /** Takes out every table and function whose root fields or types another one already has: tables and what comes earlier go first. */
+  /** Removes every table, function and native query whose root fields or types are taken. Tables come first, then the order of metadata. */
   remove(sources: readonly NamedSource[], problems: InconsistentObject[]): void {
     const asked = sources.flatMap((source) => [
       source.name,
@@ -63,7 +63,7 @@ export class Conflicts {
     }
   }
 
-  /** Who has which type, after `remove`; what comes later may add to it. */
+  /** The owner of each type, after `remove`. The map is the caller's own. */
   takenTypes(): Map<string, string> {
     return new Map(this.#settled.types);
   }
@@ -108,7 +108,7 @@ export class Conflicts {
   }
 }
 
-/** Who lost a name the last time, and among whom: the same ones have the same names. */
+/** The last decision, and who asked: the same ones get the same names. */
 interface Settled {
   readonly asked: readonly unknown[];
   readonly lost: ReadonlySet<Owner>;
@@ -120,9 +120,9 @@ interface Settled {
 interface OwnNames {
   readonly fields: ReadonlySet<string>;
   readonly types: readonly string[];
-  /** Types made of its columns' or arguments' types, which are everybody's. */
+  /** Types made from the types of its columns or arguments; all tables share these. */
   readonly scalars: ReadonlySet<string>;
-  /** Types that others have too, and whose they are. */
+  /** Types that it shares with some others, and their owner. */
   readonly shared?: readonly (readonly [type: string, owner: string])[];
 }
 
@@ -182,7 +182,7 @@ function subjectOf(owner: Owner): Claimant {
     : { kind: 'table', source, table: ref };
 }
 
-/** Streams are fields of subscriptions alone, where all others are fields too: there all of them meet. */
+/** Subscriptions have all root fields, streams among them, so that is where any two clash. */
 function conflictMessage(clashes: readonly string[]): string {
   const fields = clashes.length === 1 ? `field ${clashes.join()}` : `fields: [${clashes.join(', ')}]`;
   return (
@@ -215,7 +215,7 @@ function namesOfTable(table: Table): OwnNames {
   return { fields: rootFields(table), types: typeNamesOf(table), scalars: scalarTypes(table) };
 }
 
-/** What is not offered needs no names. */
+/** A mutation is not in the schema, so it needs no names. */
 function namesOfFunction({ exposedAs, root, signature, argsType }: NamedFunction): OwnNames {
   const given = givenSlots(signature);
   if (exposedAs === 'mutation') return { fields: new Set(), types: [], scalars: new Set() };
@@ -238,7 +238,7 @@ function scalarTypes({ columns, spelling, stream }: Table): ReadonlySet<string> 
   return new Set([stream.ordering, spelling.type('order_by'), ...compared]);
 }
 
-/** A scalar whose values are compared, with the types that this takes. */
+/** A scalar, and the input types by which its values are compared. */
 export function comparedTypes(scalar: string, spelling: Spelling): readonly string[] {
   const endings = ['_comparison_exp', '_array_comparison_exp', '_cast_exp'];
   return [scalar, ...endings.map((ending) => spelling.type(scalar + ending))];

@@ -7,7 +7,7 @@ import type { NamedSource } from './conflicts.ts';
 import type { FindTable } from './memo.ts';
 import type { SourceNames } from './names.ts';
 
-/** A source while it is resolved. */
+/** A source that is being resolved. */
 export interface Draft extends NamedSource {
   readonly metadata: SourceMetadata;
   readonly found: Found;
@@ -17,7 +17,7 @@ export interface Draft extends NamedSource {
 
 const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroach', 'alloy']);
 
-/** What a source's database says of itself. */
+/** What is known of a source's database. */
 export function foundOf(source: SourceMetadata, introspections: Introspections): Found {
   if (!KINDS.has(source.kind)) return { unavailable: `sources of kind "${source.kind}" are not supported` };
   return introspections.get(source.name) ?? { unavailable: 'not connected yet' };
@@ -26,7 +26,7 @@ export function foundOf(source: SourceMetadata, introspections: Introspections):
 /** Tables by source and `tableKey`. */
 export type Tables = ReadonlyMap<SourceName, ReadonlyMap<string, Table>>;
 
-/** Every tracked table that is still there, one step further. */
+/** Applies a step to every tracked table that is still there. */
 export function eachTable(
   tables: Tables,
   drafts: readonly Draft[],
@@ -50,7 +50,7 @@ export function finderIn(tables: Tables): FindTable {
   return (source, table) => tables.get(source)?.get(tableKey(table));
 }
 
-/** Finds native queries too, as far as they are tables. */
+/** Finds native queries too: relationships can lead to them as if they were tables. */
 export function finderWith(tables: Tables, drafts: readonly Draft[]): FindTable {
   const find = finderIn(tables);
   const queries = new Map(drafts.map((draft) => [draft.name, draft.queries]));

@@ -15,7 +15,7 @@ export function entitiesIn(metadata: Metadata, sources: ReadonlyMap<SourceName, 
   );
 }
 
-/** Keys are sent as lists, of which arrays are no members. */
+/** The keys asked for are sent to Postgres as an array per column, and an array cannot hold arrays. */
 function hasPlainKey({ primaryKey }: Table): boolean {
   return primaryKey.length > 0 && primaryKey.every(({ type }) => baseType(type).kind !== 'array');
 }

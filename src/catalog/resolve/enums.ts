@@ -4,7 +4,7 @@ import type { Spelling } from '../part/spelling.ts';
 import { isGraphqlName } from './names.ts';
 import { becauseOf, Unresolvable } from './problems.ts';
 
-/** The values of a table that metadata declares an enum; refuses tables that cannot be one, with every reason. */
+/** The values of an enum table; refuses a table that cannot be one, with all reasons. */
 export function enumValuesOf(
   table: FoundTable,
   found: Introspection,
@@ -61,7 +61,7 @@ function valueProblems(values: readonly EnumValue[], spelling: Spelling): readon
   ];
 }
 
-/** Values that differ in the database may be spelled alike in GraphQL. */
+/** The naming convention may spell two values alike. */
 function sameSpelling(values: readonly EnumValue[], spelling: Spelling): readonly string[] {
   const known = new Map<string, string>();
   return values.flatMap(({ value }) => {

@@ -2,7 +2,7 @@ import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
 import type { Table } from '../catalog.ts';
 
-/** Finds a table as far as it is resolved by then. */
+/** Finds a table, as far as it is resolved at that point. */
 export type FindTable = (source: SourceName, table: TableRef) => Table | undefined;
 
 const findNone: FindTable = () => undefined;
@@ -14,8 +14,8 @@ interface Kept<Result> {
 }
 
 /**
- * The last result for each subject, which holds for as long as its inputs are the same and every table it asked for is the same object:
- * what a change does not touch is neither made again nor another object.
+ * Keeps the last result for each subject. It is reused while the inputs, and the tables that were asked for to make it, are the same
+ * objects. So whatever a change does not touch is not resolved again, and stays the same object for those who depend on it.
  */
 export class Memo<Subject extends object, Result> {
   readonly #kept = new WeakMap<Subject, Kept<Result>>();

@@ -4,7 +4,7 @@ import type { Namespace, RootName, Table } from '../catalog.ts';
 import { PREDICATE_FUNCTIONS } from '../conditions/predicate-functions.ts';
 import { type BaseName, GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../part/spelling.ts';
 
-/** Whether GraphQL accepts the name and keeps it for itself not. */
+/** Whether GraphQL allows the name: names that begin with `__` are its own. */
 export function isGraphqlName(name: string): boolean {
   return /^(?!__)[_A-Za-z][_0-9A-Za-z]*$/.test(name);
 }
@@ -20,7 +20,7 @@ export interface SourceNames {
   readonly type: (name: string) => string;
 }
 
-/** The names' wrapping that the source's customization asks for. */
+/** How the source's customization changes names. */
 export function sourceNames(source: SourceMetadata, initial: NamingConvention): SourceNames {
   const { root_fields: root, type_names: types, naming_convention: convention } = source.customization ?? {};
   const spelling = (convention ?? initial) === 'graphql-default' ? GRAPHQL_DEFAULT : HASURA_DEFAULT;
@@ -50,7 +50,7 @@ export function describe(override: string | null | undefined, fallback: string |
   return override === '' ? null : override;
 }
 
-/** The member of a record read from outside; never one that every object inherits. */
+/** A member of a record that came from outside; never an inherited one such as `constructor`. */
 export function own<T>(record: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
   return record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined;
 }
@@ -105,7 +105,7 @@ const AGGREGATES = [
   'variance',
 ];
 
-/** Endings of the GraphQL types made for every table, its own name (the empty ending) among them. */
+/** Endings of the GraphQL types made for every table; the empty ending is its own type. */
 const TYPE_ENDINGS: readonly string[] = [
   '',
   '_aggregate',

@@ -11,7 +11,7 @@ import type { ComputedFieldMetadata } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/object/objects.ts';
 import type { ModelRef } from '../../metadata/object/query-objects.ts';
 
-/** The metadata object being checked: says what a problem found in it is called. */
+/** The metadata object that is checked; a problem is reported under its name. */
 export type Subject =
   | { readonly kind: 'source'; readonly source: SourceName }
   | { readonly kind: 'table'; readonly source: SourceName; readonly table: TableRef }
@@ -50,7 +50,7 @@ export type Subject =
   | { readonly kind: 'inherited_role'; readonly name: string; readonly parents: readonly string[] }
   | { readonly kind: 'rest_endpoint'; readonly entry: RestEndpoint };
 
-/** Why a metadata object does not hold; thrown and caught inside `resolve` only. */
+/** What is wrong with a metadata object; thrown and caught inside `resolve` only. */
 export class Unresolvable extends Error {
   /** Say where (`in table "t": in relationship "r": …`) before the message, as Hasura does for most. */
   readonly located: boolean;
@@ -73,13 +73,13 @@ export function inconsistency(subject: Subject, problem: Unresolvable): Inconsis
   };
 }
 
-/** Several reasons as Hasura lists them, behind what they are reasons for. */
+/** The end of a message that gives reasons, listed as Hasura does. */
 export function becauseOf(reasons: readonly string[]): string {
   if (reasons.length === 1) return `because ${reasons[0]}`;
   return `for the following reasons:\n${reasons.map((reason) => `  • ${reason}\n`).join('')}`;
 }
 
-/** Runs a check; what it finds wrong goes to the list and the result is null. */
+/** Runs a check; what it refuses is added to `found`, and the result is null. */
 export function attempt<T>(subject: Subject, found: InconsistentObject[], check: () => T): T | null {
   try {
     return check();

@@ -17,14 +17,14 @@ import { unclashing } from './relationship/relationships.ts';
 import { type RemoteScope, resolveRemote } from './relationship/remote-relationships.ts';
 import { type Permitting, permissionsOf } from './rule/permissions.ts';
 
-/** What native queries lead to. */
+/** The tables that native queries may refer to. */
 export interface QueryScope {
   readonly sources: RemoteScope;
   /** Tables that row rules may look at. */
   readonly ruled: FindTable;
 }
 
-/** The native queries that hold, as what relationships lead to and as root fields. */
+/** A source's valid native queries: as tables, which relationships can lead to, and as root fields. */
 export interface SourceQueries {
   readonly tables: ReadonlyMap<string, Table>;
   readonly called: readonly (readonly [string, TrackedFunction])[];
@@ -93,7 +93,7 @@ function relationshipsOf(
   return new Map(all.map((one) => [one.name, unclashing(one, table, taken)]));
 }
 
-/** Select permissions, and whose they are. */
+/** Select permissions, and the model they belong to. */
 interface Given {
   readonly of: ModelRef;
   readonly entries: readonly SelectPermissionEntry[];
@@ -105,7 +105,7 @@ function permissionsIn({ ref, fields, permissions }: Model): Given {
   return { of: ref, entries: permissions.map((entry) => ofValues(entry, others)) };
 }
 
-/** Whoever may see a relationship's rows may follow it, whether its field is listed or not. */
+/** Fields that are relationships need no permission: what counts is the one of the table they lead to. */
 function ofValues(entry: SelectPermissionEntry, others: ReadonlySet<string>): SelectPermissionEntry {
   const { columns } = entry.permission;
   if (columns === '*') return entry;
@@ -115,7 +115,7 @@ function ofValues(entry: SelectPermissionEntry, others: ReadonlySet<string>): Se
   };
 }
 
-/** What is wrong with a model that several queries return is said once. */
+/** Several queries may return one model; its problems are reported once. */
 function permitted(
   table: Table,
   { of, entries }: Given,

@@ -2,15 +2,16 @@ import { must } from '../../core/assert.ts';
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { DatabaseIdentity } from '../../core/postgres/database-identity.ts';
+import type { SourceMetadata } from '../../metadata/model.ts';
 import type { Source } from '../catalog.ts';
 import { type Introspection, isAvailable } from '../introspection.ts';
+import type { KafkaFeed } from '../part/kafka-feed.ts';
 import { NO_TYPES } from '../type/held-type.ts';
 import { withRows } from './call/functions.ts';
 import { type Draft, finderIn, finderWith, type Tables } from './drafts.ts';
-import { kafkaFeed } from './kafka-feed.ts';
 import { finishedQueries } from './queries-in.ts';
 
-/** The sources of a catalog, whose tables are finished; what is called is resolved against them as they were before their permissions. */
+/** The sources of a catalog. Native queries refer to tables without permissions (`related`), functions return finished ones (`permitted`). */
 export function sourcesOf(
   { related, permitted }: { readonly related: Tables; readonly permitted: Tables },
   drafts: readonly Draft[],
@@ -29,7 +30,7 @@ export function sourcesOf(
       queries,
       functions: new Map([...withRows(draft.functions.values(), tables, problems), ...called]),
       types: isAvailable(found) ? found.types : NO_TYPES,
-      kafka: kafkaFeed(metadata),
+      kafka: kafkaFeed(metadata.configuration),
       identity: isAvailable(found) ? identityOf(found) : null,
       unavailable: draft.unavailable,
     };
@@ -39,4 +40,16 @@ export function sourcesOf(
 
 function identityOf({ server: { systemId, database } }: Introspection): DatabaseIdentity {
   return { systemId, database };
+}
+
+/** How a source's changes come through Kafka, with Debezium's own defaults; null when they do not. */
+function kafkaFeed({ nearjoin: options }: SourceMetadata['configuration']): KafkaFeed | null {
+  if (options?.connector !== 'kafka') return null;
+  const { topic_prefix: topicPrefix, slot, publication, unavailable_value: placeholder } = options.kafka;
+  return {
+    topicPrefix,
+    slot: slot ?? 'debezium',
+    publication: publication ?? 'dbz_publication',
+    placeholder: placeholder ?? '__debezium_unavailable_value',
+  };
 }

@@ -10,7 +10,7 @@ import { enumValuesOf } from './enums.ts';
 import { baseName, describe, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
 
-/** A tracked table with its columns and names, or null when it cannot be one; relationships and permissions come later. */
+/** A tracked table with its columns and names, null when something is wrong with it; relationships and permissions come later. */
 export function resolveTracked(
   source: SourceMetadata['name'],
   tracked: TableMetadata,
@@ -21,15 +21,15 @@ export function resolveTracked(
   return attempt(subject, problems, () => resolveTable(source, tracked, scope));
 }
 
-/** What a source's tables are made of, beside the metadata. */
+/** What resolving a table takes beside its metadata. */
 export interface TableScope {
   readonly found: Introspection;
   readonly names: SourceNames;
-  /** Those of all databases. */
+  /** The locales of all databases. */
   readonly locales: ReadonlySet<string>;
 }
 
-/** What sets a text's collation, or its database's where it has none of its own, apart from those of all databases. */
+/** How the locale of a text differs from those of other databases; `own` is that of its collation, where it has one. */
 export function ownLocaleIn({ found, locales }: TableScope, own?: string): Pick<Column, 'ownLocale'> {
   const locale = own ?? found.server.locale;
   const others = [...locales].filter((other) => other !== locale);
@@ -143,7 +143,7 @@ function checkedRoots(root: Table['root']): Table['root'] {
   return root;
 }
 
-/** The table with those columns marked that are foreign keys into one of the enum tables. */
+/** The table, its columns marked that are foreign keys into an enum table. */
 export function withEnumColumns(table: Table, enums: readonly Table[], found: Introspection): Table {
   const keys = found.tables.get(tableKey(table.ref))?.foreignKeys ?? [];
   const enumOf = (column: Column): Table | undefined => {
@@ -156,7 +156,7 @@ export function withEnumColumns(table: Table, enums: readonly Table[], found: In
   }).table;
 }
 
-/** The database holds its values in whatever case; the source's naming convention may show them in upper case. */
+/** The database may hold the values in any case; the source's naming convention may show them in upper case. */
 function enumColumn(column: Column, { ref, spelling }: Table): Column {
   return { ...column, enumTable: ref, upperCased: spelling.enumValue('a') === 'A' };
 }

@@ -23,10 +23,10 @@ type Step = {
 const STRENGTH: Readonly<Record<Follow, number>> = { none: 0, object: 1, all: 2 };
 
 /**
- * For every source: the remote tables its own tables lead to, those that lead on from there as far as `follow`
- * says, and all that the row rules of any of these tables read. A table of the source itself is never copied, also when the way back to it goes through another database.
- * A table that cannot be copied is wanted all the same: its feed finds out by itself when that changes, and its
- * status says why not; the warning says it where metadata is looked at.
+ * For every source: the remote tables that its own tables lead to, the tables behind those as far as `follow` says, and all tables
+ * that row rules of these read. A table of the source itself is never copied, even if a path leads back to it through another
+ * database. A table that cannot be copied is wanted all the same: its feed reports why, and copies it once that changes. The warning
+ * says the same to those who look at metadata.
  */
 export function planCaches(
   sources: ReadonlyMap<SourceName, Source>,
@@ -93,7 +93,7 @@ class Closure {
     return [{ source: relationship.source, table: relationship.table, follow, lookup }];
   }
 
-  /** What the rules of a table's permissions read: without it every query of such a role would go live. */
+  /** The tables that a table's row rules read. If they were not cached too, each query of such a role would go live. */
   #ruled(table: Table): readonly Step[] {
     const basis = { inputs: [], find: (source: SourceName, ref: TableRef) => this.#tableAt(source, ref) };
     const read = this.#rules.take(table, basis, (find) =>
@@ -110,7 +110,7 @@ class Closure {
     return this.#sources.get(source)?.tables.get(tableKey(ref));
   }
 
-  /** A table reached again with a stronger `follow` is walked again. */
+  /** A table that is reached again with a stronger `follow` is visited again. */
   #visit(step: Step): readonly Step[] {
     const key = JSON.stringify([step.source, tableKey(step.table)]);
     const table = this.#tableAt(step.source, step.table);
@@ -142,7 +142,7 @@ function follows(follow: Follow, { kind, remote }: Relationship): boolean {
   return remote?.cache !== false && (follow === 'all' || (follow === 'object' && kind === 'object'));
 }
 
-/** A generated column is not replicated: nothing could be looked up by it. */
+/** Rows are not looked up by what the cache cannot hold, such as a generated column. */
 function addLookup(lookups: Map<string, readonly string[]>, table: Table, columns: readonly string[]): void {
   if (columns.length === 0 || mappingObstacle(table, columns) !== null) return;
   const sorted = [...new Set(columns)].sort();
@@ -158,7 +158,7 @@ function obstacleOf(source: SourceName, copy: Copy, { sources, introspections }:
   const here = must(introspections.get(source), 'introspection of the source');
   const there = must(introspections.get(copy.target), 'introspection of the target');
   if (!isAvailable(here) || !isAvailable(there)) return 'the database is unavailable';
-  // Debezium publishes what comes through Kafka.
+  // With Kafka, Debezium owns the publication.
   const publishes = (sources.get(copy.target)?.kafka ?? null) === null;
   return feedObstacle(here, there, publishes) ?? tableObstacle(copy.table, there, publishes) ?? copy.mapping;
 }

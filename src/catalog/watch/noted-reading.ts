@@ -15,7 +15,7 @@ export interface ReadingNotes {
   note(key: string, reading: string): Promise<void>;
 }
 
-/** Notes and recalls readings; without its notes a node knows the databases that answer. */
+/** Notes and recalls readings. If that fails, a node only knows the databases that answer it. */
 export class NotedReadings {
   readonly #notes: ReadingNotes;
   readonly #log: Pick<Log, 'warn'>;
@@ -25,7 +25,7 @@ export class NotedReadings {
     this.#log = log;
   }
 
-  /** What a database said of itself last, to whichever node. */
+  /** What a database last said of itself, to any node. */
   async recall(url: string): Promise<{ readonly reading: Introspection; readonly ageMs: number } | null> {
     const noted = (await this.#tried(() => this.#notes.recall(readingKey(url)))) ?? null;
     const reading = noted === null ? null : parseReading(noted.reading);
@@ -46,10 +46,10 @@ export class NotedReadings {
   }
 }
 
-/** Counted up when `Introspection` changes: what another version noted is not understood. */
+/** Raised when `Introspection` changes: notes of another format are ignored. */
 const FORMAT = 7;
 
-/** The key of a database's readings: the same for everybody who connects as this user, and neither address nor secret. */
+/** The key of a database's readings: equal for everybody who connects as this user, and tells neither address nor secret. */
 export function readingKey(url: string): string {
   const address = new URL(url);
   address.password = '';

@@ -49,8 +49,8 @@ interface Described {
 }
 
 /**
- * Which databases `consult` reads: only those that are `unknown`; of these only what another node has not just `noted`;
- * also those that have `changed`; or `all`.
+ * Which databases `consult` reads. `unknown`: those that this node has not read yet. `noted`: of these only the ones that no other node
+ * has just read and noted. `changed`: also those that say that they have changed. `all`: every one.
  */
 export type ToRead = 'unknown' | 'noted' | 'changed' | 'all';
 
@@ -60,7 +60,7 @@ export interface BookOptions {
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly intervals?: Partial<Intervals>;
-  /** Somebody else watches the same databases and says which have changed: here only full readings become due. */
+  /** Another book watches the same databases and tells which have changed, so this one only does its full readings by itself. */
   readonly isTold?: boolean;
 }
 
@@ -70,7 +70,7 @@ export class SourceBook {
   readonly #intervals: Intervals;
   readonly #notes: NotedReadings;
   #entries: ReadonlyMap<SourceName, Entry> = new Map();
-  /** What was read to try new metadata: when that is stored, a moment later, it is wanted again. */
+  /** What was read to try new metadata: it is needed again when the metadata is stored, a moment later. */
   #tried: ReadonlyMap<SourceName, Entry> = new Map();
 
   constructor(options: BookOptions) {
@@ -165,7 +165,7 @@ export class SourceBook {
         if (fingerprint === entry.found.fingerprint)
           return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
       } catch {
-        // Down for now: what was known stays valid for cached reads, and nobody knows yet whether it has changed.
+        // Down for now: what was known is kept for cached reads, as nobody can tell yet whether it has changed.
         const looked = this.#dated(entry, entry.found);
         return { ...looked, readAt: entry.readAt, dueAt: looked.lookedAt + this.#intervals.fingerprintMs };
       }
@@ -183,7 +183,7 @@ export class SourceBook {
     return this.#dated(base, kept);
   }
 
-  /** Of a database that does not answer a node that has just begun: what it said of itself last. */
+  /** What a database said last, for a node that has just started and gets no answer from it. */
   async #recalled({ url }: Described, found: Found): Promise<Introspection | undefined> {
     if (url === null || isAvailable(found)) return undefined;
     const recalled = await this.#notes.recall(url);
@@ -196,7 +196,7 @@ export class SourceBook {
     return recalled.reading;
   }
 
-  /** What another node has read for the same metadata, a moment ago: as good as one of this node's that is kept. */
+  /** What another node has read a moment ago for the same metadata: as good as a reading of this node. */
   async #justNoted({ url, asked }: Described): Promise<Entry | null> {
     const recalled = url === null ? null : await this.#notes.recall(url);
     if (recalled === null) return null;

@@ -2,11 +2,11 @@ import type { Clock } from '../../core/waiting/clock.ts';
 
 interface Turn {
   begunMs: number;
-  /** Begins after it was asked for; null when none is due. */
+  /** The next run, which has not begun; null when none was asked for. */
   next: Promise<void> | null;
 }
 
-/** Work that many may want at once: each of them waits for one that begins after he asked, and they are never closer than `restMs`. */
+/** Work that many may ask for at once: each caller waits for a run that begins after the call, and runs are at least `restMs` apart. */
 export class Spaced<Key> {
   readonly #restMs: number;
   readonly #clock: Clock;
@@ -30,7 +30,7 @@ export class Spaced<Key> {
   async #begin(key: Key, turn: Turn): Promise<void> {
     const restMs = turn.begunMs + this.#restMs - this.#clock.monotonicMs();
     await this.#clock.delay(Math.max(0, restMs));
-    // Who asks from here on may know of more than this one sees.
+    // A caller from here on may know of a change that this run does not see, so it gets another.
     turn.next = null;
     turn.begunMs = this.#clock.monotonicMs();
     await this.#work(key);

@@ -102,8 +102,8 @@ export const DOCUMENT_ORDER: KeyOrder = {
 };
 
 /**
- * The value with its keys where Hasura's export has them, whatever order they came in: the stock command line sends all of them sorted, and
- * an export after its `apply` would else change every line of a directory.
+ * The value with its keys in the order of Hasura's export. The stock command line sends all keys sorted: without this, an export after
+ * `apply` would change every line of a directory.
  */
 export function inKeyOrder<T>(value: T, order: KeyOrder): T {
   if (Array.isArray(value)) return value.map((item: unknown) => inKeyOrder(item, order)) as T;

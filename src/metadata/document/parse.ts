@@ -13,12 +13,12 @@ export function parseMetadata(value: unknown, path = '$.args'): Metadata {
 }
 
 /**
- * Reads stored documents one after the other. What stands there as it stood in the one before is the same object again: of thousands of
- * tables a command touches a few.
+ * Reads stored documents one after the other. A table that has not changed since the last one is the same object again: of thousands
+ * of tables a command touches a few.
  */
 export class DocumentReader {
   #last: { readonly text: string; readonly metadata: Metadata } | null = null;
-  /** By source and text. */
+  /** Tables of the last document, by source and text. */
   #tables: ReadonlyMap<string, TableMetadata> = new Map();
 
   /** As `parseMetadata` of the text's value. */
@@ -50,7 +50,7 @@ export class DocumentReader {
   }
 }
 
-/** The lists of tables of a document, and the document without them; null where it is none of ours. */
+/** The tables of each source, and the document without them; null for a document of another form. */
 function tableLists(
   value: unknown,
 ): { readonly without: unknown; readonly bySource: readonly (readonly unknown[])[] } | null {

@@ -7,7 +7,7 @@ import type { TablePlace } from './edit.ts';
 /** The table that a relationship, or a computed field that is rows, leads to; null where nobody knows. */
 export type Follow = (from: TablePlace, field: string) => TablePlace | null;
 
-/** Follows them by what the metadata says; which table a foreign key refers to or a function answers only the database knows. */
+/** Follows fields by the metadata, and where it does not say (a foreign key, a function's rows) by what the databases say. */
 export function followIn(metadata: Metadata, databases: Databases): Follow {
   return (from, name) => {
     const place = namedPlace(metadata, from, name);

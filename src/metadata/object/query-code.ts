@@ -4,7 +4,7 @@ export type CodePart = { readonly text: string } | { readonly argument: string }
 /** What is said of a text whose last argument has no end. */
 export const UNCLOSED = "Found '{{' without a matching closing '}}'";
 
-/** Takes a native query's text apart; null where an argument has no end. What would end the statement is cut off. */
+/** Splits a native query's text at its arguments; null where one has no end. Semicolons at the end are cut off. */
 export function codeParts(code: string): readonly CodePart[] | null {
   const [first = '', ...others] = code.replace(/[\s;]+$/, '').split('{{');
   const parts: CodePart[] = [{ text: first }];
@@ -16,7 +16,7 @@ export function codeParts(code: string): readonly CodePart[] | null {
   return parts;
 }
 
-/** What of a text is passed over as a whole, a comment that may hold others, or a parameter by its number. */
+/** A literal, name or line comment, which are skipped; the start of a block comment; or a numbered parameter. */
 const PIECE =
   /[eE]'[^'\\]*(?:(?:\\[^]|'')[^'\\]*)*(?:'|$)|'[^']*(?:'|$)|"[^"]*(?:"|$)|--[^\n\r]*|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[^]*?(?:\$\1\$|$)|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|(?<comment>\/\*)|(?<parameter>\$\d+)/g;
 
@@ -31,7 +31,7 @@ export function numberedParameter(code: string): string | null {
   return null;
 }
 
-/** Comments may hold comments. */
+/** The end of a block comment; these can be nested. */
 function afterComment(code: string, start: number): number {
   const mark = /\/\*|\*\//g;
   mark.lastIndex = start;

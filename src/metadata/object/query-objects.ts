@@ -3,7 +3,7 @@ import type { SelectPermissionEntry } from '../model/permissions.ts';
 import type { SourceMetadata } from '../model.ts';
 import { changeList } from './change-list.ts';
 
-/** What has select permissions of its own beside tables; a native query only where it brings its model along. */
+/** What has select permissions beside tables: a logical model, or a native query that defines its model itself. */
 export interface ModelRef {
   readonly kind: 'logical_model' | 'native_query';
   readonly source: SourceName;

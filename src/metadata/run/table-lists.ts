@@ -82,7 +82,7 @@ export async function untrackTables(
   return finish({ state, warnings, metadata, view, args, verb: 'untrack' });
 }
 
-/** A table that stays can hold another back in turn, so this goes on until nothing changes. */
+/** A table that stays may depend on another, which then has to stay too; so this is repeated until nothing changes. */
 function settle(
   state: State,
   tables: ArgsOf<'pg_untrack_tables'>['tables'],

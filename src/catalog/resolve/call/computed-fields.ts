@@ -12,17 +12,17 @@ import { baseName, describe, isGraphqlName, type SourceNames } from '../names.ts
 import { attempt, becauseOf, Unresolvable } from '../problems.ts';
 import { onlyFunction } from './functions.ts';
 
-/** Who has which field of a table: the field's name, and its owner in the words of Hasura's messages. */
+/** The owner of each field of a table, worded as in Hasura's messages. */
 export type Taken = Map<string, string>;
 
-/** A table whose fields are resolved, with those that are taken already. */
+/** A table whose fields are being resolved, and the names that are taken already. */
 export interface FieldsOf {
   readonly table: Table;
   readonly tracked: TableMetadata;
   readonly taken: Taken;
 }
 
-/** What computed fields are made of: the functions and tables of their database. */
+/** What resolving a computed field takes: the functions and tables of its database. */
 export interface ComputedScope {
   readonly found: Introspection;
   readonly names: SourceNames;
@@ -43,7 +43,7 @@ export function claimFields(fields: readonly string[], owner: string, taken: Tak
   for (const field of fields) taken.set(field, owner);
 }
 
-/** The computed fields of a table that hold. */
+/** The valid computed fields of a table. */
 export function computedFieldsOf(
   { table, tracked, taken }: FieldsOf,
   scope: ComputedScope,
@@ -76,7 +76,7 @@ function resolveComputed({ table, tracked, entry }: TrackedField, scope: Compute
     const refused = `the computed field "${name}" cannot be added to table "${printTable(table.ref)}"`;
     throw new Unresolvable(`${refused} ${becauseOf(reasons)}`);
   }
-  // As in Hasura the same by every naming convention.
+  // As in Hasura, no naming convention respells it.
   const argsType = `${name}_${HASURA_DEFAULT.rootBase(baseName(table.ref, tracked.configuration))}_args`;
   const fallback = found.comment ?? `A computed field, executes function "${printTable(found.ref)}"`;
   return {
@@ -158,7 +158,7 @@ function sessionProblems(entry: ComputedFieldMetadata, found: FoundFunction): re
   return isJsonType(argument.type) ? [] : [`"${named}" argument of ${called} is not of type JSON`];
 }
 
-/** Hasura leaves such functions to fail with the query. */
+/** Hasura accepts such functions, and queries of them fail. */
 function argumentProblems(entry: ComputedFieldMetadata, found: FoundFunction): readonly string[] {
   const called = `the function "${printTable(found.ref)}"`;
   const fields = givenSlots(signatureOf(found, implicitOf(entry, found))).map(({ field }) => field);

@@ -5,7 +5,7 @@ import type { ComputedField, Table } from '../../catalog.ts';
 import { comparedTypes, SCALARS } from '../conflicts.ts';
 import { inconsistency, nameOf, Unresolvable } from '../problems.ts';
 
-/** The table without the computed fields whose types somebody else has; `taken` learns who has those of the others. */
+/** The table without the computed fields whose types are taken; the types of the others are added to `taken`. */
 export function withOwnTypes(
   table: Table,
   tracked: TableMetadata,
@@ -27,7 +27,7 @@ export function withOwnTypes(
   return { ...table, computedFields: new Map(kept) };
 }
 
-/** Why a field cannot have its types; null when it now has them. */
+/** Claims the field's types; why it cannot have them, or null. */
 function claim(field: ComputedField, table: Table, taken: Map<string, string>, owner: string): string | null {
   const given = givenSlots(field.signature);
   const own = given.length === 0 ? [] : [field.argsType];

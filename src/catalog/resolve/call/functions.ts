@@ -21,7 +21,7 @@ interface RootNames {
   readonly aggregate: RootName;
 }
 
-/** A tracked function with its names and arguments, or null when it cannot be one. */
+/** A tracked function with its names and arguments, null when something is wrong with it. */
 export function resolveFunction(
   source: SourceName,
   tracked: FunctionMetadata,
@@ -47,7 +47,7 @@ export function resolveFunction(
   });
 }
 
-/** The function of that name; refuses a name that no function has, or several. */
+/** The function of that name; refuses an unknown name and an overloaded one. */
 export function onlyFunction(ref: FunctionRef, { functions }: Introspection): FoundFunction {
   const [found, ...others] = functions.get(tableKey(ref)) ?? [];
   if (found === undefined) throw new Unresolvable(`no such function exists: "${printTable(ref)}"`);
@@ -57,12 +57,12 @@ export function onlyFunction(ref: FunctionRef, { functions }: Introspection): Fo
   );
 }
 
-/** What functions are made of, beside the metadata. */
+/** What resolving a function takes beside its metadata. */
 export interface FunctionScope extends TableScope {
   readonly infersPermissions: boolean;
 }
 
-/** Hasura names everything that is wrong with a function at once. */
+/** As in Hasura, everything that is wrong with the function is reported at once. */
 function checked(real: FoundFunction, tracked: FunctionMetadata, printed: string): TableRef {
   const problems = [...problemsOf(real, tracked)];
   const { table } = real.returns;
@@ -153,7 +153,7 @@ function checkedRoots(root: RootNames): RootNames {
   return root;
 }
 
-/** The functions of a source whose tables are tracked, with what their rows are. */
+/** The functions of a source with the tables of their rows; one whose table is not tracked is reported and left out. */
 export function withRows(
   functions: Iterable<NamedFunction>,
   tables: ReadonlyMap<string, Table>,

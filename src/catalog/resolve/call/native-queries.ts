@@ -11,17 +11,17 @@ import { describe, isGraphqlName } from '../names.ts';
 import { attempt, Unresolvable } from '../problems.ts';
 import { ownLocaleIn, type TableScope } from '../tables.ts';
 
-/** A native query as a table without relationships and permissions, with what it brings into the schema. */
+/** A native query as a table that has no relationships and permissions yet, with the names it needs in the schema. */
 export interface NamedQuery {
   readonly source: SourceName;
   readonly entry: NativeQueryMetadata;
   readonly table: Table & Required<Pick<Table, 'query'>>;
   readonly root: RootName;
-  /** The types of its logical model, which are those of every query that returns it, and whose they are. */
+  /** The types of its logical model and their owner; every query that returns the model has the same. */
   readonly model: { readonly owner: string; readonly types: readonly string[] };
 }
 
-/** A native query with its columns and arguments, as its database knows them, or null where it does not hold. */
+/** A native query with its columns and arguments as its database knows them, null when something is wrong with it. */
 export function resolveQuery(
   source: SourceMetadata,
   entry: NativeQueryMetadata,
@@ -55,7 +55,7 @@ function returnedName({ root_field_name: name, returns }: NativeQueryMetadata): 
   return typeof returns === 'string' ? returns : name;
 }
 
-/** As in Hasura rows with relationships have a type that is called as the query, all others one that is called as their model. */
+/** As in Hasura, the type of the rows is named after the query if they have relationships, else after their model. */
 export function hasOwnType(entry: NativeQueryMetadata): boolean {
   const { object_relationships: one, array_relationships: many, remote_relationships: remote } = entry;
   return [one, many, remote].some((list) => list !== undefined && list.length > 0);
@@ -83,7 +83,7 @@ function callable(entry: NativeQueryMetadata, { found }: TableScope): Callable {
   return { signature, argsType: `${entry.root_field_name}_arguments` };
 }
 
-/** The text with the places of its arguments; what is declared must be what stands there. */
+/** The text, split at its arguments; refuses arguments that are used and not declared, or declared and not used. */
 function statementOf({ code }: NativeQueryMetadata, declared: readonly string[]): readonly TextPart[] {
   const parts = codeParts(code);
   if (parts === null) throw new Unresolvable(UNCLOSED);
@@ -110,7 +110,7 @@ function listed(names: readonly string[]): string {
   return `[${names.map((name) => `"${name}"`).join(', ')}]`;
 }
 
-/** Rows inside of rows are those of a relationship of the field's name. */
+/** A field that is no value needs a relationship of the same name. */
 function checkRelated(entry: NativeQueryMetadata, fields: readonly LogicalField[]): void {
   const { root_field_name: query, object_relationships: one = [], array_relationships: many = [] } = entry;
   const names = one.map(({ name }) => name);
@@ -123,7 +123,7 @@ function checkRelated(entry: NativeQueryMetadata, fields: readonly LogicalField[
   if (alone !== undefined) throw new Unresolvable(`Unexpected logical model object field '${alone.name}'.`);
 }
 
-/** The columns of the model, each of which the query must answer, as the very type. */
+/** The columns of the model; the query must return each of them with exactly its type. */
 function checkedColumns(
   entry: NativeQueryMetadata,
   fields: readonly LogicalField[],
@@ -153,7 +153,7 @@ function invalid(why: string): Unresolvable {
 
 interface Shape {
   readonly columns: readonly Column[];
-  /** What its types are called by. */
+  /** The name that its types begin with. */
   readonly model: string;
   readonly description: string | null;
   readonly root: RootName;
@@ -168,7 +168,7 @@ function tableOf(
   const { spelling } = names;
   const ref = queryRef(entry.root_field_name);
   const shown = columns.filter(({ field }) => isGraphqlName(field));
-  // Hasura's names: of the conditions' type the ending stands there twice, and the list of columns is no part of the source's naming.
+  // As Hasura has it: the ending comes twice in the name of `_bool_exp`, and `_enum_name` ignores the source's customization.
   const derivedType = (ending: string): string => {
     if (ending === '_select_column') return `${model}_enum_name`;
     const base = { kind: 'custom', name: model } as const;

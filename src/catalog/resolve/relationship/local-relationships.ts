@@ -80,7 +80,7 @@ function reverse(from: From, table: TableRef, columns: readonly string[]): Joine
   return { right, on: pairs(left, right, zip(key.referencedColumns, key.columns)), total: false };
 }
 
-/** The one foreign key over exactly these columns; the same key declared twice counts once. */
+/** The only foreign key over exactly these columns; a key that is declared twice counts once. */
 function requiredKey(keys: readonly FoundForeignKey[], columns: readonly string[]): FoundForeignKey {
   const wanted = setText(columns);
   const over = new Map<string, FoundForeignKey>();
@@ -101,7 +101,7 @@ function foreignKeys(scope: LocalScope, table: TableRef): readonly FoundForeignK
   return scope.found.tables.get(tableKey(table))?.foreignKeys ?? [];
 }
 
-/** What a relationship that is made by hand leads to. */
+/** The table, or native query, that a manual relationship leads to. */
 function ledTo(from: From, { remote_table: table, remote_native_query: query }: ManualConfiguration): Table {
   if (table !== undefined) return tracked(from, table);
   const right = query === undefined ? undefined : from.scope.find(from.left.source, queryRef(query));
@@ -146,7 +146,7 @@ export function isIndexed(right: Table, on: readonly JoinPair[]): boolean {
   const mapped = new Set(on.map((pair) => pair.right.name));
   const serves = (index: readonly string[]): boolean =>
     index.length >= mapped.size && index.slice(0, mapped.size).every((column) => mapped.has(column));
-  // What a native query is asked for by key it is asked for key by key.
+  // A native query is run once for each key, so an index would not matter.
   return right.query !== undefined || coversKey(right, on) || right.indexes.some(serves);
 }
 

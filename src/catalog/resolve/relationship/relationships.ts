@@ -15,7 +15,7 @@ export interface RelationshipScope {
   readonly sources: RemoteScope;
 }
 
-/** The table with its relationships and computed fields; tables they lead to are asked for, and need no relationships yet. */
+/** The table with its relationships and computed fields. The tables that they lead to need not have theirs yet. */
 export function withRelationships(
   table: Table,
   tracked: TableMetadata,

@@ -17,14 +17,14 @@ import type { FindTable } from '../memo.ts';
 import { attempt, type Subject, Unresolvable } from '../problems.ts';
 import { type ComparisonScope, checkAggregated, checkColumn } from './rule-comparison.ts';
 
-/** Select permissions, what each is called where it does not hold, and what row rules may look at. */
+/** Select permissions, how a problem names each, and the tables that their rules may refer to. */
 export interface Permitting {
   readonly entries: readonly SelectPermissionEntry[];
   readonly subjectOf: (entry: SelectPermissionEntry) => Subject;
   readonly find: FindTable;
 }
 
-/** The table with the select permissions that hold. `find` gives tables with their relationships. */
+/** The table with its select permissions. `find` gives tables with their relationships. */
 export function withPermissions(
   table: Table,
   tracked: TableMetadata,
@@ -38,7 +38,7 @@ export function withPermissions(
   return { ...table, permissions: permissionsOf(table, { entries, subjectOf, find }, problems) };
 }
 
-/** The permissions by role; null for one that does not hold. */
+/** The permissions by role; null where something is wrong with one. */
 export function permissionsOf(
   table: Table,
   { entries, subjectOf, find }: Permitting,
@@ -82,7 +82,7 @@ function checkedLimit(limit: number | null | undefined): number | null {
   return limit;
 }
 
-/** Root fields that are asked for must be ones that the role can have. */
+/** Refuses root fields that the role cannot have. */
 function checkRootFields(table: Table, { role, permission }: SelectPermissionEntry): void {
   const asked = new Set<string>([
     ...(permission.query_root_fields ?? []),
@@ -141,7 +141,7 @@ function checkMember(key: string, value: unknown, scope: Scope): void {
   }
 }
 
-/** A rule cannot give arguments. What it says of rows is said of those of their table, whoever may see them. */
+/** A rule cannot pass arguments. A condition on returned rows is checked as one on their table. */
 function checkComputedMember(field: ComputedField, value: unknown, scope: Scope): void {
   if (givenSlots(field.signature).length > 0)
     throw new Unresolvable('Computed columns with input arguments cannot be part of the where clause');
@@ -152,7 +152,7 @@ function checkComputedMember(field: ComputedField, value: unknown, scope: Scope)
   checkRule(value, { ...scope, table });
 }
 
-/** As far as its type is asked for. */
+/** A column of that type, good enough to check comparisons. */
 function computedColumn({ name, description }: ComputedField, type: ColumnType): Column {
   const plain = { notNull: false, generated: false, enumTable: null, upperCased: false };
   return { ...plain, name, field: name, type, description };

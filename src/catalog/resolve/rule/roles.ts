@@ -5,7 +5,7 @@ import type { Metadata } from '../../../metadata/model.ts';
 import { queryObjectsIn } from '../../../metadata/object/query-objects.ts';
 import { attempt, Unresolvable } from '../problems.ts';
 
-/** Which roles the inherited ones are made of; refuses unknown parents and circles. */
+/** The parents of each inherited role; a role with unknown parents, or in a cycle, is reported and left out. */
 export function resolveRoles(
   metadata: Metadata,
   problems: InconsistentObject[],

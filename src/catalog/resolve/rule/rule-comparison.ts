@@ -20,7 +20,7 @@ export interface ComparisonScope {
 
 const EQUALITIES: ReadonlySet<Operator> = new Set(['eq', 'neq', 'in', 'nin']);
 
-/** Checks that the operators of a column fit it, and that its constants can be read. */
+/** Checks that the operators fit the column, and that their constants are values of its type. */
 export function checkColumn(column: Column, value: Json, scope: ComparisonScope): void {
   for (const [key, operand] of operatorsIn(value)) checkOperator(column, { key, operand }, scope);
 }
@@ -76,7 +76,7 @@ function checkIsNull(operand: Json): void {
   if (typeof operand !== 'boolean') throw new Unresolvable('"_is_null" takes true or false');
 }
 
-/** A value that is no column's as it is, and how messages name it. */
+/** The type of something compared that is not a plain column, and its name in messages. */
 interface Value {
   readonly type: ColumnType;
   readonly of: string;
@@ -105,7 +105,7 @@ function checkValue({ type, of }: Value, operators: Json, unfit: (key: string) =
   }
 }
 
-/** The operator as it is written, and what it is one of. */
+/** An operator as it is written, and what it is applied to. */
 interface Place {
   readonly key: string;
   readonly of: string;
@@ -172,7 +172,7 @@ function otherColumn(operand: Json, scope: Pick<ComparisonScope, 'table' | 'root
   return column;
 }
 
-/** Equal for types that Postgres may have an operator for; it converts within a category, but not between the user's types. */
+/** Two types of the same kind can be compared: Postgres converts within a category of types, but not between types of users. */
 function kindOf(type: ColumnType): string {
   const { kind, name, category, element } = baseType(type);
   if (kind === 'array' && element !== null) return `array of ${kindOf(element)}`;

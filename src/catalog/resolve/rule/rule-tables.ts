@@ -8,11 +8,11 @@ import type { FindTable } from '../memo.ts';
 export interface RuleTable {
   readonly source: SourceName;
   readonly table: TableRef;
-  /** Columns its rows are looked up by; none when the rule looks at them all. */
+  /** Columns by which the rule looks rows up; empty when it reads the whole table. */
   readonly lookup: readonly string[];
 }
 
-/** Every table that a checked row rule of `table` reads; what lies behind a relationship that is never cached is left out. */
+/** Every table that a checked row rule of `table` reads, except behind relationships with `cache: false`. */
 export function* tablesOfRule(rule: unknown, table: Table, find: FindTable): Generator<RuleTable> {
   for (const [key, value] of members(rule)) {
     const name = ruleMember(key);
@@ -37,7 +37,7 @@ function* tablesOfExists(value: unknown, from: Table, find: FindTable): Generato
   if (right !== undefined) yield* tablesOfRule(where, right, find);
 }
 
-/** What a function answers is never cached; what a rule says of it may lead on. */
+/** Rows of a function are never cached, but the rule may lead on from them. */
 function* tablesOfCalled(key: string, value: unknown, from: Table, find: FindTable): Generator<RuleTable> {
   const returns = from.computedFields.get(key)?.returns;
   const rows = returns?.kind === 'table' ? find(from.source, returns.table) : undefined;
@@ -58,7 +58,7 @@ function* tablesBehind(key: string, value: unknown, from: Table, find: FindTable
   }
 }
 
-/** Columns that must equal one of the row the rule belongs to. */
+/** Columns that are compared with a column of the row that the rule decides about. */
 function correlated(where: unknown): readonly string[] {
   return members(where).flatMap(([key, value]) => {
     if (ruleMember(key) === '_and') return listOf(value).flatMap(correlated);
