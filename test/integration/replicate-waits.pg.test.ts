@@ -5,6 +5,7 @@ import { requestVerification } from '../../src/cache/feed/verification.ts';
 import { DEFAULT_LIMITS } from '../../src/replicate/feed-options.ts';
 import type { Step, StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
+import { dropSlots } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
 
 let rig: FeedRig;
@@ -209,6 +210,29 @@ test('while somebody reads a copy that is not right any more, nothing is proved'
   expect(rig.probes.filter(({ freshAsOf }) => freshAsOf > altered)).toEqual([]);
   await holder.query('rollback');
   await rig.copiedAgain('item', copy);
+});
+
+test('a feed that begins anew, and cannot before a reader of an old copy has ended, says who that is', async () => {
+  const first = rig.start();
+  await rig.ready();
+  await first.stop();
+  const copy = (await rig.tableStatus('item'))?.relation;
+  await holder.query(`begin; select from nearjoin."${copy}"`);
+  const { rows } = await holder.query('select pg_backend_pid() as pid');
+  const pid = rows[0]?.pid;
+  await dropSlots(rig.target);
+  rig.start();
+  await state('retrying');
+  const told = (await rig.status())?.reason ?? '';
+  const since = / \(role \w+, in a transaction since [-\dT:]+Z\)/.exec(told)?.[0];
+  expect(told).toBe(
+    `waiting for a lock on nearjoin.${copy} in the source, which is held by session ${pid}${since}; ` +
+      `end what it is at there, or run: select pg_terminate_backend(${pid});`,
+  );
+  await holder.query('rollback');
+  await rig.copiedAgain('item', copy);
+  expect((await rig.status())?.lastError).toContain(told);
+  await state('streaming');
 });
 
 test('a feed whose lease is locked by hand is not led, and ended all the same', async () => {

@@ -188,18 +188,26 @@ export async function saveIdentity(
   );
 }
 
-/** Says in what state the feed is, and why; `lastError` stays when undefined. */
+/** Says in what state the feed is, and why; `lastError` stays when undefined. Where `instead` is given, only if that is the reason now. */
 export async function saveFeedState(
   client: Queryable,
   lease: FeedLease,
-  said: { readonly state: FeedState; readonly reason: string | null; readonly lastError?: string },
+  said: {
+    readonly state: FeedState;
+    readonly reason: string | null;
+    readonly lastError?: string;
+    readonly instead?: string;
+  },
 ): Promise<void> {
+  const [reason, lastError, instead] = [said.reason, said.lastError, said.instead].map((text) =>
+    told(text ?? null),
+  );
   await client.query(
     `update nearjoin.feed set state = $3, reason = ${toldSql('$4')}, last_error = coalesce(${toldSql('$5')}, last_error),
        last_error_at = case when $5::bytea is null then last_error_at else clock_timestamp() end,
        updated_at = clock_timestamp()
-     where target = $1 and epoch = $2`,
-    [lease.target, lease.epoch, said.state, told(said.reason), told(said.lastError ?? null)],
+     where target = $1 and epoch = $2 and ($6::bytea is null or reason = ${toldSql('$6')})`,
+    [lease.target, lease.epoch, said.state, reason, lastError, instead],
   );
 }
 

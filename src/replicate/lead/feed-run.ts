@@ -11,6 +11,7 @@ import { Progress } from '../follow/progress.ts';
 import { Pump, type PumpOptions } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
 import { LEAVE_MS, type Session } from '../session.ts';
+import type { Exclusively } from '../table/discard.ts';
 import { relationMismatch } from '../table/relation-check.ts';
 import { SourceTypes } from '../table/source-types.ts';
 import { untilFirstFailure } from '../together.ts';
@@ -22,7 +23,7 @@ import { canStage, openApplySession } from './apply-session.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { findStart, type Start } from './feed-start.ts';
 import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
-import { tellHeldUpBySource } from './held-up.ts';
+import { tellHeldUpBySource, toldWhile } from './held-up.ts';
 import { endSessions } from './lease.ts';
 import type { ReconcilerOptions, Remaining } from './reconciler.ts';
 
@@ -47,6 +48,12 @@ export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<vo
     await means.close();
     await session.close();
   }
+}
+
+/** What comes before the stream is open. */
+interface Begun {
+  readonly start: Start;
+  readonly remaining: Remaining;
 }
 
 interface Parts {
@@ -80,15 +87,16 @@ class FeedRun {
     const seq = stored.watermark?.seq ?? 0n;
     const stage = (await canStage(client)) ? options.limits.stage : null;
     const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
-    const start = await findStart(
-      this.#scene,
-      { identity: await identifying, stored, applier, sinks: this.#sinks },
-      signal,
-    );
     const order = this.#order();
-    const exclusively = applier.exclusively.bind(applier);
-    // Before the first change is read: a table that is broken or not published must not count as fresh.
-    const remaining = await lookAtTables(this.#scene, { order, exclusively, underWay: new Set() }, signal);
+    const begin = async (exclusively: Exclusively): Promise<Begun> => {
+      const means = { identity: await identifying, stored, applier, exclusively, sinks: this.#sinks };
+      const start = await findStart(this.#scene, means, signal);
+      // Before the first change is read: a table that is broken or not published must not count as fresh.
+      const look = { order, exclusively, underWay: new Set<string>() };
+      return { start, remaining: await lookAtTables(this.#scene, look, signal) };
+    };
+    const begun = { pid: this.#session.pid, exclusively: applier.exclusively.bind(applier) };
+    const { start, remaining } = await toldWhile(this.#scene, begun, begin, signal);
     await this.#bindTables();
     signal.throwIfAborted();
     const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);
@@ -194,7 +202,7 @@ class FeedRun {
       (stop) => pump.read(stop),
       (stop) => pump.write(stop),
       (stop) => pump.early.watch(stop),
-      (stop) => tellHeldUpBySource(this.#scene, { pid: this.#session.pid, pump }, stop),
+      (stop) => tellHeldUpBySource(this.#scene, { pid: this.#session.pid, state: 'streaming', pump }, stop),
       (stop) => runProbes(this.#probing(parts), stop),
       (stop) => tables.run(remaining, stop),
       (stop) => verifier.run(stop),

@@ -9,7 +9,7 @@ import {
 import { loadStoredTables } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { StartingPoint } from '../follow/progress.ts';
-import { discard } from '../table/discard.ts';
+import { discard, type Exclusively } from '../table/discard.ts';
 import type { Applier } from '../write/applier.ts';
 import type { Sinks } from '../write/sink.ts';
 import type { FeedScene } from './feed-scene.ts';
@@ -24,15 +24,16 @@ export interface Start extends StartingPoint {
 /** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
 export async function findStart(
   scene: FeedScene,
-  { stored, applier, sinks, identity }: Omit<Rebuild, 'reason'> & { readonly stored: StoredFeed },
+  { stored, ...means }: Omit<Rebuild, 'reason'> & { readonly stored: StoredFeed },
   signal: AbortSignal,
 ): Promise<Start> {
   const { connector, options, lease, control } = scene;
+  const { identity } = means;
   const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
   const decision = decideStart({ stored, identity, slot, connector: connector.kind, written });
   if (decision.kind === 'resume') {
     const { after } = decision;
-    await goOn(scene, { before: stored.identity, identity, after, applier, sinks }, signal);
+    await goOn(scene, { before: stored.identity, after, ...means }, signal);
     const { freshAsOf = null, lastCommit = null } = stored.watermark ?? {};
     return { after, freshAsOf, lastCommit, isNew: false };
   }
@@ -45,7 +46,7 @@ export async function findStart(
     );
     await saveFeedState(control, lease, { state: 'starting', reason: decision.reason, lastError: left });
   }
-  return rebuild(scene, { identity, applier, sinks, reason: decision.reason }, signal);
+  return rebuild(scene, { ...means, reason: decision.reason }, signal);
 }
 
 /** What was copied from another server process past the position is copied again; what was read before is as good as ever. */
@@ -55,9 +56,9 @@ async function goOn(
     before,
     identity,
     after,
-    applier,
+    exclusively,
     sinks,
-  }: Omit<Rebuild, 'reason'> & {
+  }: Omit<Rebuild, 'reason' | 'applier'> & {
     readonly before: StoredIdentity | null;
     readonly after: Lsn;
   },
@@ -75,7 +76,6 @@ async function goOn(
     afterwards: { kind: 'pending', reason } as const,
     servesOn: true,
   }));
-  const exclusively = applier.exclusively.bind(applier);
   await discard(gone, { exclusively, sinks, clock: options.clock }, signal);
   signal.throwIfAborted();
   await saveIdentity(control, lease, identity, connector.slot);
@@ -84,6 +84,7 @@ async function goOn(
 interface Rebuild {
   readonly identity: TargetIdentity;
   readonly applier: Applier;
+  readonly exclusively: Exclusively;
   readonly sinks: Sinks;
   readonly reason: string;
 }
@@ -91,13 +92,12 @@ interface Rebuild {
 /** From the first statement on no reader uses the cache; a crash anywhere leads back here. */
 async function rebuild(
   { connector, options, lease, control }: FeedScene,
-  { identity, applier, sinks, reason }: Rebuild,
+  { identity, applier, exclusively, sinks, reason }: Rebuild,
   signal: AbortSignal,
 ): Promise<Start> {
   const { clock, onStep } = options;
   await applier.mark({ position: null, freshAsOf: null, lastCommit: null });
   await onStep?.('rebuild:invalidated');
-  const exclusively = applier.exclusively.bind(applier);
   const stored = await loadStoredTables(control, lease.target);
   const gone = stored.map((each) => ({ stored: each, afterwards: { kind: 'pending', reason } as const }));
   await discard(gone, { exclusively, sinks, clock }, signal);

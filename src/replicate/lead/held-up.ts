@@ -1,7 +1,10 @@
 import { saveFeedState } from '../../cache/feed/row.ts';
 import { rowsOf } from '../../cache/queryable.ts';
+import { must } from '../../core/assert.ts';
 import type { Log } from '../../core/log.ts';
 import type { FeedOptions } from '../feed-options.ts';
+import type { Exclusively } from '../table/discard.ts';
+import { untilFirstFailure } from '../together.ts';
 import type { FeedScene } from './feed-scene.ts';
 
 const LOOK_MS = 1_000;
@@ -12,6 +15,8 @@ const PATIENCE_MS = 5_000;
 export interface Writing {
   /** The server process of its session. */
   readonly pid: number;
+  /** What its feed is while nothing holds it up. */
+  readonly state: 'starting' | 'streaming';
   readonly pump: {
     /** For how long it has been waiting for the source. */
     readonly waitingMs: number;
@@ -30,7 +35,7 @@ interface Teller {
 /** Says in the status that a feed is held up by a lock on its source, for as long as that keeps it from writing. */
 export async function tellHeldUpBySource(
   { options, control, lease }: Teller,
-  { pid, pump }: Writing,
+  { pid, state, pump }: Writing,
   stop: AbortSignal,
 ): Promise<void> {
   const { clock, log, source } = options;
@@ -42,10 +47,48 @@ export async function tellHeldUpBySource(
     // A statement with a lock timeout waits for nothing between two tries: what was told still holds.
     const reason: string | null = held ?? (isWaiting ? told : null);
     if (stop.aborted || reason === told) continue;
+    if (reason !== null) {
+      log.warn({ source, target: lease.target, reason }, 'feed held up');
+      await saveFeedState(control, lease, { state: 'retrying', reason, lastError: reason });
+    } else if (told !== null) await saveFeedState(control, lease, { state, reason, instead: told });
     told = reason;
-    if (reason !== null) log.warn({ source, target: lease.target, reason }, 'feed held up');
-    await saveFeedState(control, lease, { state: reason === null ? 'streaming' : 'retrying', reason });
   }
+}
+
+/** Does what a run begins with, drops of copies that must go among it, and tells meanwhile what holds that up. */
+export async function toldWhile<T>(
+  teller: Teller,
+  begun: { readonly pid: number; readonly exclusively: Exclusively },
+  work: (exclusively: Exclusively) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const { clock } = teller.options;
+  let sinceMs: number | null = null;
+  const exclusively: Exclusively = async (each) => {
+    sinceMs = clock.monotonicMs();
+    try {
+      return await begun.exclusively(each);
+    } finally {
+      sinceMs = null;
+    }
+  };
+  const pump = {
+    get waitingMs() {
+      return sinceMs === null ? 0 : clock.monotonicMs() - sinceMs;
+    },
+    early: { pids: [] },
+  };
+  const over = new AbortController();
+  const results: T[] = [];
+  await untilFirstFailure(AbortSignal.any([signal, over.signal]), [
+    (stop) => tellHeldUpBySource(teller, { pid: begun.pid, state: 'starting', pump }, stop),
+    async () => {
+      results.push(await work(exclusively));
+      over.abort();
+    },
+  ]);
+  signal.throwIfAborted();
+  return must(results[0], 'what was begun');
 }
 
 /**
@@ -78,15 +121,31 @@ async function whatHolds(
   others: readonly number[],
 ): Promise<string | null> {
   if (pids.length + others.length === 0) return null;
-  const [held] = await rowsOf<{ what: string; holders: string | null }>(control, HELD, [pids, others]);
+  const [held] = await rowsOf<Held>(control, HELD, [pids, others]);
   if (held === undefined) return null;
-  return `waiting for a lock on ${held.what} in the source, which is held by ${held.holders ?? 'nobody any more'}`;
+  const said = `waiting for a lock on ${held.what} in the source, which is held by ${held.holders ?? 'nobody any more'}`;
+  return held.cure === null ? said : `${said}; end what it is at there, or run: ${held.cure}`;
 }
 
+interface Held {
+  readonly what: string;
+  readonly holders: string | null;
+  /** SQL that ends them. */
+  readonly cure: string | null;
+}
+
+/** Since when is hidden from a role that may not see what others' sessions do. A prepared transaction has no session: its number is 0. */
 const HELD = `
-  select coalesce(l.relation::regclass::text, l.locktype) as what, (
-    select string_agg(concat('session ', a.pid, ' (' || nullif(a.application_name, '') || ')'), ', ')
-    from pg_stat_activity a where a.pid = any (pg_blocking_pids(l.pid))) as holders
+  select coalesce(l.relation::regclass::text, l.locktype) as what, h.holders, h.cure
   from pg_locks l
+  cross join lateral (
+    select string_agg(case when b.pid = 0 then 'a prepared transaction (see pg_prepared_xacts)' else concat(
+        'session ', a.pid, ' (', concat_ws(', ', nullif(a.application_name, ''), 'role ' || a.usename,
+          to_char(a.xact_start at time zone 'UTC', '"in a transaction since "YYYY-MM-DD"T"HH24:MI:SS"Z"')), ')') end, ', ' order by b.pid) as holders,
+      string_agg(format('select pg_terminate_backend(%s);', a.pid), ' ' order by b.pid) filter (where b.pid <> 0) as cure
+    from (select distinct unnest(pg_blocking_pids(l.pid))) b (pid)
+    left join pg_stat_activity a on a.pid = b.pid
+    where b.pid = 0 or a.pid is not null
+  ) h
   where not l.granted and (l.pid = any ($1::int[])
     or (l.pid = any ($2::int[]) and l.waitstart <= clock_timestamp() - interval '${PATIENCE_MS} ms'))`;

@@ -1,9 +1,15 @@
 import { expect, test } from 'vitest';
 import { tellHeldUpBySource } from '../../../../src/replicate/lead/held-up.ts';
 
-const READER = [{ what: 'nearjoin.pg2__public__item__g1', holders: 'session 4711 (psql)' }];
+const READER = [
+  {
+    what: 'nearjoin.pg2__public__item__g1',
+    holders: 'session 4711 (psql)',
+    cure: 'select pg_terminate_backend(4711);',
+  },
+];
 const SAID =
-  'waiting for a lock on nearjoin.pg2__public__item__g1 in the source, which is held by session 4711 (psql)';
+  'waiting for a lock on nearjoin.pg2__public__item__g1 in the source, which is held by session 4711 (psql); end what it is at there, or run: select pg_terminate_backend(4711);';
 
 test('what waits is told once, also while it tries again and again, and that it is over', async () => {
   // How long the source has been waiting, and which lock is seen then, second by second.
@@ -40,6 +46,7 @@ test('what waits is told once, also while it tries again and again, and that it 
     },
     {
       pid: 1,
+      state: 'streaming',
       pump: {
         get waitingMs() {
           return seen[at]?.[0] ?? 0;
